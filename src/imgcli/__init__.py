@@ -1,0 +1,1 @@
+"""Generate images from a terminal and watch them arrive."""
