@@ -1,0 +1,1 @@
+"""What imgcli knows without touching the world: values, rules, words."""

@@ -1,0 +1,290 @@
+"""The bill: the API's own token counts times the catalog's prices, or "unknown"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from imgcli.core.catalog import Prices
+from imgcli.core.events import ImageFormat
+from imgcli.core.request import Api
+from imgcli.core.usage import UnknownError, as_object, at_least, count, or_none, section, split, told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from imgcli.core.catalog import Catalog, LongContext
+    from imgcli.core.events import Completed, Json
+    from imgcli.core.request import ImageRequest
+
+_UNPRICED = Prices(date=date.min, source="")
+_MILLION = 1_000_000
+_NOTHING = Decimal(0)
+_HALF_A_CENT = Decimal("0.005")
+_SMALL = Decimal("0.0001")
+_IMAGE_FIELDS = frozenset({"image", "images", "mask", "previous_response_id"})
+
+
+class Part(StrEnum):
+    """What a row of the bill is for."""
+
+    TEXT = "text model"
+    IMAGE = "image model"
+    SVG = "SVG author"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model's share. Counts are tokens, costs US dollars; None is what nobody told us.
+
+    `partials` are inside `tokens_out` already: OpenAI bills each as 100 image output tokens (guide, September
+    2026; the API's counts are understood to include them).
+    """
+
+    part: Part
+    model: str | None
+    tokens_in: int | None = None
+    cached: int | None = None
+    tokens_out: int | None = None
+    partials: int | None = None
+    cost_in: Decimal | None = None
+    cost_out: Decimal | None = None
+
+    @property
+    def cost(self) -> Decimal | None:
+        """The row's dollars, None if any of it is unknown."""
+        return _sum([self.cost_in, self.cost_out])
+
+    @property
+    def known(self) -> Decimal:
+        """The row's dollars as far as they are known."""
+        return (self.cost_in or _NOTHING) + (self.cost_out or _NOTHING)
+
+
+@dataclass(frozen=True)
+class Bill:
+    """What a run cost.
+
+    `prices_date` is the day of the oldest price that went into it, None when none did. `notes` are sentences
+    for people: what was assumed and which prices are in doubt.
+    """
+
+    rows: tuple[Row, ...]
+    prices_date: date | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> Decimal | None:
+        """All dollars, None if any of them is unknown."""
+        return _sum(row.cost for row in self.rows)
+
+    @property
+    def known(self) -> Decimal:
+        """The dollars that are known: where `total` is None, it was at least this."""
+        return sum((row.known for row in self.rows), _NOTHING)
+
+
+def bill(request: ImageRequest, completed: Completed, partials: int, catalog: Catalog) -> Bill:
+    """Work out what a run cost at OpenAI's Standard rates; `partials` is how many arrived.
+
+    The text model's tokens are in `usage`, the images' in `tool_usage["image_gen"]`; on the Images API
+    `usage` counts the images. Never raises: a count that is missing or absurd makes its row unknown.
+    """
+    rows = tuple(_rows(request, completed, partials, catalog))
+    priced = [row for row in rows if row.known]
+    dates = [_prices(row.model, catalog).date for row in priced]
+    notes = [note for row in priced for note in _notes(row, completed, request, catalog)]
+    return Bill(rows, min(dates, default=None), tuple(notes))
+
+
+def cost_usd(made: Bill) -> float | None:
+    """Give the total in dollars for JSON, None when it is unknown."""
+    return None if made.total is None else float(made.total)
+
+
+def dollars(amount: Decimal | None) -> str:
+    """Write an amount for people: `$12.34`, `$0.0123`, `$0.0000042`, "unknown"; never $0.00 for something."""
+    if amount is None or not amount.is_finite():
+        return "unknown"
+    sign, size = ("-" if amount < 0 else ""), abs(amount)
+    if not size or size >= 1:
+        return f"{sign}${size:,.2f}"
+    places = 4 if size >= _SMALL else 1 - size.adjusted()
+    return f"{sign}${size:.{places}f}"
+
+
+def _sum(amounts: Iterable[Decimal | None]) -> Decimal | None:
+    """Add up, None if anything is unknown."""
+    total = _NOTHING
+    for amount in amounts:
+        if amount is None:
+            return None
+        total += amount
+    return total
+
+
+def _rows(request: ImageRequest, completed: Completed, partials: int, catalog: Catalog) -> Iterator[Row]:
+    """Make a row for every model that took part."""
+    usage = as_object(completed.usage)
+    if request.api is Api.RESPONSES:
+        model = completed.model or request.model
+        yield _text_row(model, usage, _prices(model, catalog))
+        usage = as_object(as_object(completed.tool_usage).get("image_gen"))
+    model = _image_model(request, completed) or catalog.default_image_model
+    row = _image_row(request, usage, _prices(model, catalog))
+    yield replace(row, model=model, partials=partials)
+    if request.format is ImageFormat.SVG:
+        # Its tokens come as `svg_usage`, which stands outside `usage` and `tool_usage`.
+        yield Row(Part.SVG, None)
+
+
+def _image_model(request: ImageRequest, completed: Completed) -> str | None:
+    """Name the model that made the picture: the server's word goes before ours."""
+    if request.api is Api.RESPONSES:
+        return completed.image_model or request.image_model
+    return completed.image_model or completed.model or request.model
+
+
+def _prices(model: str | None, catalog: Catalog) -> Prices:
+    found = catalog.find(model) if model else None
+    return (found and found.prices) or _UNPRICED
+
+
+def _notes(row: Row, completed: Completed, request: ImageRequest, catalog: Catalog) -> Iterator[str]:
+    """Say what a row takes for granted."""
+    prices = _prices(row.model, catalog)
+    if row.part is Part.IMAGE and not _image_model(request, completed):
+        yield f"The server did not name its image model; these are the prices of the default, {row.model}."
+    if prices.caveat:
+        yield f"The price of {row.model} is {prices.caveat} ({prices.source})."
+    if row.cached is None and (row.cost_in or 0) >= _HALF_A_CENT:
+        yield f"The API did not say how much of the {row.part}'s input was cached; none is assumed."
+
+
+def _text_row(model: str, usage: Json, prices: Prices) -> Row:
+    return Row(
+        Part.TEXT,
+        model,
+        tokens_in=or_none(lambda: count(usage, "input_tokens")),
+        cached=or_none(lambda: count(section(usage, "input_tokens_details"), "cached_tokens")),
+        tokens_out=or_none(lambda: count(usage, "output_tokens")),
+        cost_in=or_none(lambda: _text_in(usage, prices)),
+        cost_out=or_none(lambda: _text_out(usage, prices)),
+    )
+
+
+def _text_in(usage: Json, prices: Prices) -> Decimal:
+    """Price fresh, cached and cache-written input, each at its rate."""
+    details = section(usage, "input_tokens_details")
+    cached = count(details, "cached_tokens") or 0
+    written = count(details, "cache_write_tokens") or 0
+    if prices.cache_write and count(section(details, "cache_write_tokens_details"), "ttl_12h_tokens"):
+        raise UnknownError
+    fresh = at_least(0, told(usage, "input_tokens") - cached - written)
+    cost = _price(fresh, prices.text_in) + _price(cached, prices.text_cached)
+    cost += _price(written, prices.text_in) * (prices.cache_write or 1)
+    long_context = _long_context(usage, prices)
+    return cost * long_context.input if long_context else cost
+
+
+def _text_out(usage: Json, prices: Prices) -> Decimal:
+    """Price the output; a text model may say nothing, so zero is a count."""
+    tokens = count(usage, "output_tokens")
+    if tokens is None:
+        raise UnknownError
+    cost = _price(tokens, prices.text_out)
+    long_context = _long_context(usage, prices)
+    return cost * long_context.output if long_context else cost
+
+
+def _long_context(usage: Json, prices: Prices) -> LongContext | None:
+    """Find the surcharge of a very long request, None where it has none."""
+    terms = prices.long_context
+    return terms if terms and told(usage, "input_tokens") > terms.after else None
+
+
+def _image_row(request: ImageRequest, usage: Json, prices: Prices) -> Row:
+    return Row(
+        Part.IMAGE,
+        None,
+        tokens_in=or_none(lambda: count(usage, "input_tokens")),
+        cached=or_none(lambda: _cached_in(usage, request)),
+        tokens_out=or_none(lambda: count(usage, "output_tokens")),
+        cost_in=or_none(lambda: _image_in(usage, prices, request)),
+        cost_out=or_none(lambda: _image_out(usage, prices, request)),
+    )
+
+
+def _image_in(usage: Json, prices: Prices, request: ImageRequest) -> Decimal:
+    """Price text and image input, fresh and cached, each at its rate; no cache count means full price."""
+    text, image = _input(usage, request)
+    cached_text, cached_image = _cached(usage, text, image) or (0, 0)
+    return (
+        _price(at_least(0, text - cached_text), prices.text_in)
+        + _price(cached_text, prices.text_cached)
+        + _price(at_least(0, image - cached_image), prices.image_in)
+        + _price(cached_image, prices.image_cached)
+    )
+
+
+def _input(usage: Json, request: ImageRequest) -> tuple[int, int]:
+    """Count text and image tokens of the input; unless the API splits them, a plain prompt is all text."""
+    total, details = told(usage, "input_tokens"), section(usage, "input_tokens_details")
+    text, image = count(details, "text_tokens"), count(details, "image_tokens")
+    if text is None and image is None and _is_plain(request):
+        text = total
+    return split(total, text, image)
+
+
+def _is_plain(request: ImageRequest) -> bool:
+    """Tell whether nothing but a prompt was sent, so that no input token can be an image's."""
+    body = request.wire()
+    return isinstance(body.get("input", ""), str) and _IMAGE_FIELDS.isdisjoint(body)
+
+
+def _cached(usage: Json, text: int, image: int) -> tuple[int, int] | None:
+    """Count the cached text and image tokens among the input's; None where the API gives no cache count."""
+    total, details = count(usage, "cached_tokens"), section(usage, "cached_tokens_details")
+    if total is None and not details:
+        return None
+    cached_text, cached_image = count(details, "cached_text_tokens"), count(details, "cached_image_tokens")
+    if total is None and cached_text is not None and cached_image is not None:
+        total = cached_text + cached_image
+    if total is None:
+        raise UnknownError
+    if cached_text is None and cached_image is None:
+        # Tokens of a kind that was not sent cannot have been cached.
+        cached_text, cached_image = (
+            (None, 0) if image == 0 or total == 0 else (0 if text == 0 else None, None)
+        )
+    return split(total, cached_text, cached_image)
+
+
+def _cached_in(usage: Json, request: ImageRequest) -> int | None:
+    cached = _cached(usage, *_input(usage, request))
+    return sum(cached) if cached else None
+
+
+def _image_out(usage: Json, prices: Prices, request: ImageRequest) -> Decimal:
+    """Price the output, which is all image where the API does not split it.
+
+    Except on a model that also writes text at a price of its own; there only the Images API's stream, which
+    documents its count as the image's, can go without a split (SDK 3.54.0).
+    """
+    total, details = told(usage, "output_tokens"), section(usage, "output_tokens_details")
+    text, image = count(details, "text_tokens"), count(details, "image_tokens")
+    is_all_image = prices.text_out is None or (request.api is Api.IMAGES and request.stream)
+    if text is None and image is None and is_all_image:
+        image = total
+    text, image = split(total, text, image)
+    return _price(text, prices.text_out) + _price(image, prices.image_out)
+
+
+def _price(tokens: int, rate: Decimal | None) -> Decimal:
+    """Price tokens in dollars, at dollars per million; none of them cost nothing at any rate."""
+    if tokens and rate is None:
+        raise UnknownError
+    return tokens * (rate or _NOTHING) / _MILLION

@@ -1,0 +1,220 @@
+"""The models: what each accepts and costs, and when OpenAI shuts it down."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from imgcli.core.events import ImageFormat
+from imgcli.core.request import Background, Quality
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+    from decimal import Decimal
+
+_NOTICE_DAYS = 60
+_SNAPSHOT = re.compile(r"(?P<name>.+)-20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
+
+
+class Kind(StrEnum):
+    """What a model makes, and so which of OpenAI's two wires it is named on."""
+
+    TEXT = "text"
+    IMAGE = "image"
+
+
+@dataclass(frozen=True)
+class FixedSizes:
+    """A model that takes these sizes and `auto`, spelled `1024x1024`."""
+
+    sizes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FlexibleSizes:
+    """A model that takes any size within limits, in pixels, and `auto`.
+
+    Both edges are multiples of `multiple`, the longer one at most `longest` and at most `widest` times the
+    shorter. OpenAI calls sizes above `experimental_pixels` experimental.
+    """
+
+    multiple: int
+    longest: int
+    widest: int
+    min_pixels: int
+    max_pixels: int
+    experimental_pixels: int
+
+
+SizeRule: TypeAlias = FixedSizes | FlexibleSizes
+
+
+@dataclass(frozen=True)
+class Accepts:
+    """The values an image model takes, as the API spells them."""
+
+    sizes: SizeRule
+    qualities: tuple[Quality, ...]
+    backgrounds: tuple[Background, ...]
+    formats: tuple[ImageFormat, ...]
+
+
+@dataclass(frozen=True)
+class LongContext:
+    """Above `after` input tokens, all input costs `input` times as much, all output `output` times."""
+
+    after: int
+    input: Decimal
+    output: Decimal
+
+
+@dataclass(frozen=True)
+class Prices:
+    """US dollars per million tokens, Standard tier; None where no price is published.
+
+    `date` is the day we know the prices from, `source` the place, `caveat` a reason to doubt them.
+    Writing to the prompt cache costs `cache_write` times `text_in`, once where it is None.
+    """
+
+    date: date
+    source: str
+    text_in: Decimal | None = None
+    text_cached: Decimal | None = None
+    text_out: Decimal | None = None
+    image_in: Decimal | None = None
+    image_cached: Decimal | None = None
+    image_out: Decimal | None = None
+    cache_write: Decimal | None = None
+    long_context: LongContext | None = None
+    caveat: str | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model; `accepts` is None for text models and where nothing is known."""
+
+    name: str
+    kind: Kind
+    prices: Prices | None = None
+    shutdown: date | None = None
+    replacement: str | None = None
+    accepts: Accepts | None = None
+    aliases: tuple[str, ...] = ()
+    tokens: Mapping[str, Mapping[str, int]] = field(default_factory=dict, hash=False)
+
+    @property
+    def qualities(self) -> tuple[Quality, ...]:
+        """The qualities it takes; all of them where nothing is known."""
+        return self.accepts.qualities if self.accepts else tuple(Quality)
+
+    def is_gone(self, today: date) -> bool:
+        """Tell whether OpenAI has shut the model down; on the announced day it has."""
+        return self.shutdown is not None and self.shutdown <= today
+
+    def image_tokens(self, quality: str, size: str) -> int | None:
+        """Look up the output tokens of one image, partials apart; None where OpenAI publishes no table."""
+        return self.tokens.get(quality, {}).get(size)
+
+
+def shutdown_notice(model: Model, today: date) -> str | None:
+    """Say in one line that a model is gone or has 60 days or less to live; None otherwise."""
+    if model.shutdown is None or (model.shutdown - today).days > _NOTICE_DAYS:
+        return None
+    verb = "shut" if model.is_gone(today) else "shuts"
+    advice = f"; use {model.replacement} instead" if model.replacement else ""
+    return f"OpenAI {verb} {model.name} down on {model.shutdown}{advice}."
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """All models we know. `prices_date` is the day on which the whole table was gathered."""
+
+    models: tuple[Model, ...]
+    default_models: tuple[str, ...]
+    default_image_model: str
+    prices_date: date
+
+    def find(self, name: str) -> Model | None:
+        """Find a model by its exact name, an alias or a dated snapshot (`gpt-4o-2024-11-20`)."""
+        snapshot = _SNAPSHOT.fullmatch(name)
+        return self._named(name) or (self._named(snapshot["name"]) if snapshot else None)
+
+    def _named(self, name: str) -> Model | None:
+        found = (model for model in self.models if name == model.name or name in model.aliases)
+        return next(found, None)
+
+    def default_model(self, today: date) -> str:
+        """Choose the text model for people who name none: the first that is alive, else the last."""
+        alive = self.names(Kind.TEXT, today)
+        return next((name for name in self.default_models if name in alive), self.default_models[-1])
+
+    def names(self, kind: Kind, today: date) -> tuple[str, ...]:
+        """List the models of a kind that are alive, in the table's order."""
+        return tuple(model.name for model in self.models if model.kind is kind and not model.is_gone(today))
+
+
+def load() -> Catalog:
+    """Read the table that comes with imgcli."""
+    # importlib.resources would cost a shell completion several times the reading itself.
+    import pkgutil
+    import tomllib
+    from decimal import Decimal
+
+    data = pkgutil.get_data("imgcli.core", "catalog.toml") or b""
+    return _catalog(tomllib.loads(data.decode(), parse_float=Decimal))
+
+
+def _catalog(table: dict[str, Any]) -> Catalog:
+    entries = [(kind, name, entry) for kind in Kind for name, entry in table[kind].items()]
+    return Catalog(
+        models=tuple(_model(kind, name, entry, table) for kind, name, entry in entries),
+        default_models=tuple(table["default_models"]),
+        default_image_model=table["default_image_model"],
+        prices_date=table["checked"],
+    )
+
+
+def _model(kind: Kind, name: str, entry: dict[str, Any], table: dict[str, Any]) -> Model:
+    return Model(
+        name=name,
+        kind=kind,
+        prices=_prices(kind, entry, table) if "prices" in entry else None,
+        shutdown=entry.get("shutdown"),
+        replacement=entry.get("replacement"),
+        accepts=_accepts(table["accepts"][entry["accepts"]], table) if "accepts" in entry else None,
+        aliases=tuple(entry.get("aliases", ())),
+        tokens=table["tokens"][entry["tokens"]] if "tokens" in entry else {},
+    )
+
+
+_COLUMNS = {
+    Kind.TEXT: ("text_in", "text_cached", "text_out"),
+    Kind.IMAGE: ("text_in", "text_cached", "image_in", "image_cached", "image_out", "text_out"),
+}
+
+
+def _prices(kind: Kind, entry: dict[str, Any], table: dict[str, Any]) -> Prices:
+    source = table["sources"][entry["source"]]
+    terms = table["terms"].get(entry.get("terms"), {})
+    figures = zip(_COLUMNS[kind], entry["prices"], strict=False)
+    return Prices(
+        date=source["date"],
+        source=source["name"],
+        caveat=source.get("caveat"),
+        cache_write=terms.get("cache_write"),
+        long_context=LongContext(**terms["long_context"]) if terms else None,
+        **{column: figure for column, figure in figures if figure != "unknown"},
+    )
+
+
+def _accepts(entry: dict[str, Any], table: dict[str, Any]) -> Accepts:
+    rule = table["sizes"][entry["sizes"]]
+    return Accepts(
+        sizes=FixedSizes(tuple(rule["fixed"])) if "fixed" in rule else FlexibleSizes(**rule),
+        qualities=tuple(map(Quality, entry["qualities"])),
+        backgrounds=tuple(map(Background, entry["backgrounds"])),
+        formats=tuple(map(ImageFormat, entry["formats"])),
+    )

@@ -1,0 +1,95 @@
+"""What can go wrong, what it means for the user's money, and the exit code that says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class ExitCode(IntEnum):
+    """The process's exit codes: a published, append-only contract.
+
+    Each answers three questions: was money spent, do I have my image, may I run it again?
+    """
+
+    OK = 0
+    INTERNAL = 1
+    USAGE = 2
+    PARTIAL = 3
+    AUTH = 4
+    REFUSED = 5
+    BUSY = 6
+    BILLING = 7
+    UNREACHABLE = 8
+    UNKNOWN = 9
+    ELSEWHERE = 10
+    DAMAGED = 11
+    UNWRITABLE = 12
+
+    @property
+    def kind(self) -> str:
+        """The code's name as JSON lines and the manual spell it."""
+        return self.name.lower()
+
+
+class Charged(StrEnum):
+    """Whether money was spent, as far as anybody on this side of the wire can know."""
+
+    NO = "no"
+    YES = "yes"
+    MAYBE = "maybe"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that went wrong, told so that a person can act on it.
+
+    `what` and `advice` are sentences of ours; text from outside inside them is made safe where it is
+    printed. `code` and `param` are the server's own words, None where it gave none.
+    """
+
+    exit_code: ExitCode
+    what: str
+    charged: Charged = Charged.NO
+    advice: str = ""
+    code: str | None = None
+    param: str | None = None
+
+
+class ImgcliError(Exception):
+    """A `Problem` on its way up from inside a source or a command."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.what)
+        self.problem = problem
+
+
+def usage_error(what: str, advice: str = "") -> ImgcliError:
+    """Say that an option, prompt or file was wrong: nothing was sent, nothing was charged."""
+    return ImgcliError(Problem(ExitCode.USAGE, what, Charged.NO, advice))
+
+
+_GRAVEST_FIRST = (
+    ExitCode.INTERNAL,
+    ExitCode.DAMAGED,
+    ExitCode.ELSEWHERE,
+    ExitCode.UNKNOWN,
+    ExitCode.BILLING,
+    ExitCode.AUTH,
+    ExitCode.UNWRITABLE,
+    ExitCode.USAGE,
+    ExitCode.UNREACHABLE,
+    ExitCode.PARTIAL,
+    ExitCode.REFUSED,
+    ExitCode.BUSY,
+    ExitCode.OK,
+)
+
+
+def gravest(codes: Iterable[ExitCode]) -> ExitCode:
+    """Choose the code to exit with when several apply; OK when there are none."""
+    return min(codes, key=_GRAVEST_FIRST.index, default=ExitCode.OK)

@@ -1,0 +1,163 @@
+"""The closed vocabulary of a run: everything that happens is one of these values.
+
+Grammar of a job: `Started (Waiting | PartialImage | FinalImage | Saved | Notice)* (Completed | Failed)`,
+and `Completed` needs at least one `FinalImage`. `session` enforces it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from imgcli.core.errors import Problem
+    from imgcli.core.request import ImageRequest
+
+Json: TypeAlias = "Mapping[str, Any]"
+"""A JSON object as the API sent it."""
+
+
+class ImageFormat(StrEnum):
+    """The encodings that the API can answer in, spelled as its `output_format`."""
+
+    PNG = "png"
+    JPEG = "jpeg"
+    WEBP = "webp"
+    GIF = "gif"
+    SVG = "svg"
+
+    @property
+    def suffix(self) -> str:
+        """The file name's ending, with its dot."""
+        return ".jpg" if self is ImageFormat.JPEG else f".{self.value}"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An encoded image: the bytes exactly as received; `format` is sniffed from them, None if unknown."""
+
+    data: bytes
+    format: ImageFormat | None
+
+    @classmethod
+    def of(cls, data: bytes) -> Picture:
+        """Wrap received bytes, finding out what they are."""
+        return cls(data, sniff(data))
+
+    @cached_property
+    def sha256(self) -> str:
+        """The bytes' SHA-256 in lower-case hex, by which a picture is known anywhere."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+def sniff(data: bytes) -> ImageFormat | None:
+    """Tell an encoding from its first bytes, None for anything that the API does not send."""
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return ImageFormat.PNG
+    if data.startswith(b"\xff\xd8\xff"):
+        return ImageFormat.JPEG
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return ImageFormat.WEBP
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return ImageFormat.GIF
+    head = data[:1024].removeprefix(b"\xef\xbb\xbf").lstrip()
+    if head.startswith((b"<svg", b"<?xml")) and b"<svg" in head:
+        return ImageFormat.SVG
+    return None
+
+
+@dataclass(frozen=True)
+class Started:
+    """We asked for this."""
+
+    job: str
+    request: ImageRequest
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The server could not begin; the same request goes out again after `seconds`."""
+
+    job: str
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class PartialImage:
+    """A complete, rougher picture on the way to the final one.
+
+    `image` numbers the pictures of a job from 0; `index` numbers the partials of a picture, as the server
+    counts them.
+    """
+
+    job: str
+    image: int
+    index: int
+    picture: Picture
+
+
+@dataclass(frozen=True)
+class FinalImage:
+    """The picture that was paid for. `revised_prompt` is the text model's rewording, where it told."""
+
+    job: str
+    image: int
+    picture: Picture
+    revised_prompt: str | None = None
+
+
+@dataclass(frozen=True)
+class Saved:
+    """The picture is on disk under this name, verified and flushed.
+
+    `problem` is set when that is not quite what was asked for: another folder, or bytes that are no valid
+    image and were kept beside.
+    """
+
+    job: str
+    image: int
+    path: Path
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Odd, not fatal: one sentence for people."""
+
+    job: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Completed:
+    """The good end.
+
+    `usage` and `tool_usage` are the API's own objects, untouched: on the Responses API `usage` counts the
+    text model alone and `tool_usage["image_gen"]` the images; on the Images API `usage` counts the images.
+    `image_model` is the tool's model as the server echoed it.
+    """
+
+    job: str
+    model: str | None
+    usage: Json | None = None
+    tool_usage: Json | None = None
+    response_id: str | None = None
+    image_model: str | None = None
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The bad end."""
+
+    job: str
+    problem: Problem
+
+
+Event: TypeAlias = Started | Waiting | PartialImage | FinalImage | Saved | Notice | Completed | Failed

@@ -1,0 +1,125 @@
+"""The grammar of a run, the loop over its sinks, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, gravest
+from imgcli.core.events import Completed, Event, Failed, FinalImage, Notice, PartialImage, Saved
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+
+class Sink(Protocol):
+    """Consumes the events of a run: a picture on the terminal, lines, a history."""
+
+    def handle(self, event: Event) -> None:
+        """Take one event, in order. Whatever it raises retires this sink and harms nobody else."""
+
+    def close(self) -> None:
+        """Put everything back; called once, on every path."""
+
+
+@dataclass
+class Outcome:
+    """What came of a run: the pictures, the files, the problems, and the sinks that broke on the way."""
+
+    images: int = 0
+    saved: list[Saved] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    broken: list[tuple[Sink, Exception]] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The gravest of what happened."""
+        return gravest(problem.exit_code for problem in self.problems)
+
+    def note(self, event: Event) -> None:
+        """Remember what this event means for the end."""
+        match event:
+            case FinalImage():
+                self.images += 1
+            case Saved(problem=problem):
+                self.saved.append(event)
+                self.problems.extend([problem] if problem else [])
+            case Failed(problem=problem):
+                self.problems.append(problem)
+            case _:
+                pass
+
+
+def run(events: Iterable[Event], sinks: Sequence[Sink]) -> Outcome:
+    """Hand every event to every sink until the source is drained.
+
+    A sink that raises is retired, and the others are told; the source is read to its end all the same,
+    because the saving happens on the way.
+    """
+    outcome = Outcome()
+    working = list(sinks)
+    for event in events:
+        outcome.note(event)
+        _deliver(event, working, outcome)
+    return outcome
+
+
+def _deliver(event: Event, working: list[Sink], outcome: Outcome) -> None:
+    """Give one event to the sinks that still work."""
+    for sink in list(working):
+        try:
+            sink.handle(event)
+        except Exception as error:  # noqa: BLE001 - whatever breaks in a display must not reach the saving
+            working.remove(sink)
+            outcome.broken.append((sink, error))
+            told = Notice(event.job, f"a display stopped working ({type(error).__name__}); saving goes on")
+            _deliver(told, working, outcome)
+
+
+def conducted(job: str, events: Iterable[Event]) -> Iterator[Event]:
+    """Hold a source to the grammar: exactly one end, and never a good one without a picture.
+
+    Here, and only here, a problem that travelled as `ImgcliError` becomes the value `Failed`. When the
+    picture had already arrived, a later fault costs the bill, not the picture: it becomes a notice.
+    """
+    images = partials = 0
+    try:
+        for event in events:
+            match event:
+                case Completed() if not images:
+                    yield Failed(job, _no_image(partials))
+                    return
+                case Completed() | Failed():
+                    yield event
+                    return
+                case FinalImage():
+                    images += 1
+                case PartialImage():
+                    partials += 1
+                case _:
+                    pass
+            yield event
+    except ImgcliError as error:
+        yield from _ending(job, error.problem, images)
+    else:
+        yield from _ending(job, _no_image(partials), images)
+
+
+def _ending(job: str, problem: Problem, images: int) -> Iterator[Event]:
+    """End a run that did not end by itself."""
+    if images and problem.exit_code is not ExitCode.PARTIAL:
+        yield Notice(job, f"after the picture had arrived: {problem.what}")
+        yield Completed(job, model=None)
+    else:
+        yield Failed(job, problem)
+
+
+def _no_image(partials: int) -> Problem:
+    """Describe a stream that ended without a final picture."""
+    seen = f"{partials} partial image{'s' * (partials != 1)} and no final one" if partials else "no image"
+    return Problem(
+        ExitCode.UNKNOWN,
+        f"The stream ended with {seen}.",
+        Charged.MAYBE,
+        "Look at your usage page before you run it again.",
+    )

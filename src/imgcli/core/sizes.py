@@ -1,0 +1,203 @@
+"""Sizes: what a person writes after `--size`, turned into a size that the model takes."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from imgcli.core.catalog import FixedSizes, FlexibleSizes
+from imgcli.core.errors import usage_error
+from imgcli.core.text import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from imgcli.core.catalog import Model, SizeRule
+
+_WORDS = {"auto": "auto", "square": "1024x1024", "portrait": "1024x1536", "landscape": "1536x1024"}
+_STANDARD_SHAPES = {Fraction(1): "1024x1024", Fraction(2, 3): "1024x1536", Fraction(3, 2): "1536x1024"}
+_PIXELS = re.compile(r"([0-9]{1,5}) ?x ?([0-9]{1,5})")
+_RATIO = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,4})?) ?: ?([0-9]{1,4}(?:\.[0-9]{1,4})?)")
+_SYNTAX_LENGTH = 40
+_TINY_EDGE = 100
+_USUAL_STRETCH = 3
+_RATIO_PIXELS = 1536 * 1024
+
+# For models that the catalog does not know: the server decides, we only do the sum.
+_UNKNOWN = FlexibleSizes(
+    multiple=16,
+    longest=8192,
+    widest=16,
+    min_pixels=655_360,
+    max_pixels=8192**2,
+    experimental_pixels=8192**2,
+)
+
+
+@dataclass(frozen=True)
+class SizeChoice:
+    """A size as the API spells it, and a line for the person where it is not exactly what was asked."""
+
+    size: str
+    notice: str | None = None
+
+
+@dataclass(frozen=True)
+class _Size:
+    """A size in pixels."""
+
+    width: int
+    height: int
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+    @property
+    def pixels(self) -> int:
+        return self.width * self.height
+
+    @property
+    def longest(self) -> int:
+        return max(self.width, self.height)
+
+    @property
+    def shape(self) -> Fraction:
+        """Width to height."""
+        return Fraction(self.width, self.height)
+
+    @property
+    def stretch(self) -> Fraction:
+        """The longer edge to the shorter."""
+        return max(self.shape, 1 / self.shape)
+
+    def distance(self, other: _Size) -> int:
+        return abs(self.width - other.width) + abs(self.height - other.height)
+
+
+def resolve_size(text: str, model: Model | None) -> SizeChoice:
+    """Turn `1024x1024`, `auto`, `square`, `portrait`, `landscape` or a ratio (`16:9`) into a legal size.
+
+    `model` is the image model; for one that is unknown (None) only the syntax is checked. Raises a usage
+    error that names a size that works. The limits are the catalog's.
+    """
+    asked = _normal(text)
+    if asked in _WORDS:
+        return SizeChoice(_WORDS[asked])
+    if pixels := _PIXELS.fullmatch(asked):
+        size = _Size(int(pixels[1]), int(pixels[2]))
+        if size.width and size.height:
+            return _from_pixels(size, model)
+    if (ratio := _RATIO.fullmatch(asked)) and float(ratio[1]) and float(ratio[2]):
+        return _from_ratio(f"{ratio[1]}:{ratio[2]}", Fraction(ratio[1]) / Fraction(ratio[2]), model)
+    raise usage_error(
+        f"--size takes WIDTHxHEIGHT, a ratio such as 16:9, auto, square, portrait or landscape, "
+        f'not "{shorten(text, _SYNTAX_LENGTH)}"; try --size 1024x1024.'
+    )
+
+
+def _normal(text: str) -> str:
+    """Spell full-width digits, multiplication signs and capitals the plain way; "" if far too long."""
+    if len(text) > _SYNTAX_LENGTH:
+        return ""
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(re.sub("[×✕⨯]", "x", plain).split())  # noqa: RUF001 - people paste these
+
+
+def _from_pixels(size: _Size, model: Model | None) -> SizeChoice:
+    """Take a size as it is, where the model does."""
+    if model is None or model.accepts is None:
+        return SizeChoice(str(size))
+    rule = model.accepts.sizes
+    fault = next(_faults(size, rule), None)
+    if fault and size.longest < _TINY_EDGE:
+        ratio = f"{size.width}:{size.height}" if size.stretch <= _USUAL_STRETCH else "16:9"
+        raise usage_error(
+            f"--size {size} means pixels, and a ratio is written with a colon; try --size {ratio}."
+        )
+    if fault:
+        best = _nearest(size, rule)
+        raise usage_error(f"--size {size} does not suit {model.name}: {fault}; try --size {best}.")
+    return SizeChoice(str(size), _experimental(size, rule))
+
+
+def _faults(size: _Size, rule: SizeRule) -> Iterator[str]:
+    """Say what is wrong with a size; nothing if it is legal."""
+    if isinstance(rule, FixedSizes):
+        if str(size) not in rule.sizes:
+            yield f"it makes only {', '.join(rule.sizes)}"
+        return
+    if size.width % rule.multiple or size.height % rule.multiple:
+        yield f"both edges must be multiples of {rule.multiple}"
+    if size.longest > rule.longest:
+        yield f"an edge may have {rule.longest} pixels at most"
+    if size.stretch > rule.widest:
+        yield f"one edge may be {rule.widest} times the other at most"
+    if size.pixels < rule.min_pixels:
+        yield f"it needs {rule.min_pixels:,} pixels at least"
+    if size.pixels > rule.max_pixels:
+        yield f"it may have {rule.max_pixels:,} pixels at most"
+
+
+def _experimental(size: _Size, rule: SizeRule) -> str | None:
+    """Warn of sizes that OpenAI calls experimental."""
+    if isinstance(rule, FixedSizes) or size.pixels <= rule.experimental_pixels:
+        return None
+    return f"OpenAI calls sizes as large as {size} experimental."
+
+
+def _nearest(size: _Size, rule: SizeRule) -> str:
+    """Find the legal size nearest to an illegal one."""
+    if isinstance(rule, FixedSizes):
+        return _nearest_shape(size.shape, rule)
+    shape = min(max(size.shape, Fraction(1, rule.widest)), Fraction(rule.widest))
+    return str(min(_candidates(shape, rule), key=lambda legal: (size.distance(legal), -legal.pixels)))
+
+
+def _nearest_shape(shape: Fraction, rule: FixedSizes) -> str:
+    """Choose the size whose sides are nearest in proportion."""
+
+    def difference(size: str) -> float:
+        width, height = map(int, size.split("x"))
+        return abs(math.log(shape) - math.log(width / height))
+
+    return min(rule.sizes, key=difference)
+
+
+def _from_ratio(asked: str, shape: Fraction, model: Model | None) -> SizeChoice:
+    """Find a size of that shape, or the nearest to it."""
+    if shape in _STANDARD_SHAPES:
+        return SizeChoice(_STANDARD_SHAPES[shape])
+    rule = model.accepts.sizes if model and model.accepts else _UNKNOWN
+    best = _nearest_shape(shape, rule) if isinstance(rule, FixedSizes) else _of_shape(asked, shape, rule)
+    width, height = map(int, best.split("x"))
+    is_exact = Fraction(width, height) == shape
+    return SizeChoice(
+        best, None if is_exact else f"No size that the model takes is exactly {asked}; using {best}."
+    )
+
+
+def _of_shape(asked: str, shape: Fraction, rule: FlexibleSizes) -> str:
+    """Find the size nearest to a shape, the largest one that has no more pixels than `landscape`."""
+    if max(shape, 1 / shape) > rule.widest:
+        limit = f"{rule.widest}:1" if shape > 1 else f"1:{rule.widest}"
+        raise usage_error(f"--size {asked} is beyond {limit}, the most that can be made; try --size {limit}.")
+    sizes = [size for size in _candidates(shape, rule) if size.pixels <= _RATIO_PIXELS]
+    return str(min(sizes, key=lambda size: (abs(size.shape - shape), -size.pixels)))
+
+
+def _candidates(shape: Fraction, rule: FlexibleSizes) -> Iterator[_Size]:
+    """Walk along a shape: for every short edge the nearest two long ones, where they are legal."""
+    upright = shape < 1
+    ratio = 1 / shape if upright else shape
+    for short in range(rule.multiple, rule.longest + 1, rule.multiple):
+        long = int(short * ratio) // rule.multiple * rule.multiple
+        if long > rule.longest:
+            return
+        for edge in (long, long + rule.multiple):
+            size = _Size(short, edge) if upright else _Size(edge, short)
+            if not any(_faults(size, rule)):
+                yield size

@@ -1,0 +1,185 @@
+"""From what a person typed to a request that can be sent, or one sentence on why it cannot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from imgcli.core.catalog import Kind, shutdown_notice
+from imgcli.core.errors import usage_error
+from imgcli.core.events import ImageFormat
+from imgcli.core.request import Api, Background, ImageRequest, Moderation, Quality
+from imgcli.core.sizes import resolve_size
+from imgcli.core.text import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import date
+
+    from imgcli.core.catalog import Catalog, Model
+
+_LONGEST_IMAGES_PROMPT = 32_000  # characters; images.generate in OpenAI's specification
+_MOVING = (ImageFormat.GIF, ImageFormat.SVG)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a person typed, unchecked; None where they said nothing.
+
+    `name_format` is the format that the output file's name asks for; `watched_partials` how many partials to
+    ask for when they named no number.
+    """
+
+    prompt: str
+    model: str | None = None
+    image_model: str | None = None
+    size: str = "1024x1024"
+    quality: Quality | None = None
+    format: ImageFormat | None = None
+    name_format: ImageFormat | None = None
+    compression: int | None = None
+    background: Background | None = None
+    moderation: Moderation | None = None
+    partials: int | None = None
+    watched_partials: int = 0
+    api: Api | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A request that may be sent, and what its owner should know beforehand."""
+
+    request: ImageRequest
+    notices: tuple[str, ...] = ()
+
+
+def decide(wish: Wish, catalog: Catalog, today: date) -> Decision:
+    """Check a wish and fill in what it left open.
+
+    Rejects only what is certainly wrong; a model that the catalog does not know goes through with a notice,
+    because the catalog ages and compatible servers have models of their own. Raises `ImgcliError` (usage).
+    """
+    name = wish.model or catalog.default_model(today)
+    api = wish.api or (Api.IMAGES if is_image_model(name, catalog) else Api.RESPONSES)
+    _check_prompt(wish.prompt, api)
+    _check_models(wish, name, api, catalog)
+    painter = _painter(wish, name, api, catalog)
+    output = _format(wish)
+    _check_options(wish, output, painter)
+    size = resolve_size(wish.size, painter)
+    foreign = api is Api.IMAGES and not is_image_model(name, catalog)
+    partials = _partials(wish, output)
+    request = ImageRequest(
+        prompt=wish.prompt,
+        model=name,
+        api=api,
+        image_model=wish.image_model,
+        size=size.size,
+        quality=wish.quality or (None if foreign else Quality.MEDIUM),
+        format=output or (None if foreign else ImageFormat.PNG),
+        compression=wish.compression,
+        background=wish.background,
+        moderation=wish.moderation,
+        partials=partials,
+        stream=output not in _MOVING and not (foreign and partials == 0),
+        inline=foreign,
+    )
+    notices = [*_model_notices(wish, catalog, today), *([size.notice] if size.notice else [])]
+    return Decision(request, tuple(notices))
+
+
+def is_image_model(name: str, catalog: Catalog) -> bool:
+    """Tell whether a model's name belongs to the Images API."""
+    known = catalog.find(name)
+    if known is not None:
+        return known.kind is Kind.IMAGE
+    return name.startswith(("gpt-image-", "chatgpt-image-", "dall-e-"))
+
+
+def _painter(wish: Wish, name: str, api: Api, catalog: Catalog) -> Model | None:
+    """Find the image model that will do the work, None when the catalog does not know it."""
+    if api is Api.IMAGES:
+        return catalog.find(name)
+    return catalog.find(wish.image_model or catalog.default_image_model)
+
+
+def _check_prompt(prompt: str, api: Api) -> None:
+    if not prompt.strip():
+        raise usage_error("The prompt is empty.", 'Say what to draw: imgcli gen "a cat".')
+    if not prompt.isascii() and any("\ud800" <= character <= "\udfff" for character in prompt):
+        raise usage_error("The prompt is not valid UTF-8 text.", "Check your terminal's encoding.")
+    if api is Api.IMAGES and len(prompt) > _LONGEST_IMAGES_PROMPT:
+        raise usage_error(
+            f"The prompt has {len(prompt):,} characters; the Images API takes {_LONGEST_IMAGES_PROMPT:,}.",
+            "Shorten it, or use a text model (-m gpt-4o-mini), which takes more.",
+        )
+
+
+def _check_models(wish: Wish, name: str, api: Api, catalog: Catalog) -> None:
+    image = is_image_model(name, catalog)
+    if image and api is Api.RESPONSES:
+        raise usage_error(
+            f"--api responses needs a text model, and {shorten(name, 60)} makes images.",
+            f"Name it as --image-model {shorten(name, 60)}, or leave --api out.",
+        )
+    if wish.image_model and api is Api.IMAGES:
+        raise usage_error(
+            "--image-model is for text models that run the image tool; here --model is the image model.",
+            f"Leave --image-model out, or say -m {shorten(wish.image_model, 60)}.",
+        )
+    if wish.image_model and _is_text_model(wish.image_model, catalog):
+        raise usage_error(
+            f"--image-model {shorten(wish.image_model, 60)} is a text model; it cannot paint.",
+            f"Try --image-model {catalog.default_image_model}.",
+        )
+
+
+def _is_text_model(name: str, catalog: Catalog) -> bool:
+    known = catalog.find(name)
+    return known is not None and known.kind is Kind.TEXT
+
+
+def _format(wish: Wish) -> ImageFormat | None:
+    """Choose the format: --format and the output's name must not contradict each other."""
+    if wish.format and wish.name_format and wish.format is not wish.name_format:
+        raise usage_error(
+            f"--format {wish.format} and an output name for {wish.name_format} contradict each other.",
+            f"Leave --format out, or end the name in {wish.format.suffix}.",
+        )
+    return wish.format or wish.name_format
+
+
+def _partials(wish: Wish, output: ImageFormat | None) -> int:
+    """Ask for no partials where the format has none."""
+    if output in _MOVING:
+        return 0
+    return wish.watched_partials if wish.partials is None else wish.partials
+
+
+def _check_options(wish: Wish, output: ImageFormat | None, painter: Model | None) -> None:
+    """Reject combinations that the API documents as errors."""
+    if wish.partials is not None and not 0 <= wish.partials <= 3:  # noqa: PLR2004 - the API's limit
+        raise usage_error(f"--partials takes 0 to 3, not {wish.partials}.")
+    if wish.compression is not None and not 0 <= wish.compression <= 100:  # noqa: PLR2004 - per cent
+        raise usage_error(f"--compression takes 0 to 100, not {wish.compression}.")
+    if wish.compression is not None and output not in (ImageFormat.JPEG, ImageFormat.WEBP):
+        raise usage_error("--compression works with jpeg and webp only.", "Add --format webp.")
+    if wish.background is Background.TRANSPARENT and output is ImageFormat.JPEG:
+        raise usage_error("jpeg has no transparency.", "Use --format png or webp.")
+    if wish.partials and output in _MOVING:
+        raise usage_error(f"{output} has no partial images.", "Leave --partials out.")
+    if wish.quality and painter and wish.quality not in painter.qualities:
+        raise usage_error(
+            f"{painter.name} does not have --quality {wish.quality}.",
+            f"It has {', '.join(painter.qualities)}.",
+        )
+
+
+def _model_notices(wish: Wish, catalog: Catalog, today: date) -> Iterator[str]:
+    """Say what the catalog knows of the models that the person named; the default rolls over by itself."""
+    for name in filter(None, (wish.model, wish.image_model)):
+        known = catalog.find(name)
+        if known is None:
+            yield f"imgcli does not know the model {shorten(name, 60)}; it is sent as it stands"
+        elif told := shutdown_notice(known, today):
+            yield told

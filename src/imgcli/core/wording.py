@@ -1,0 +1,105 @@
+"""Events and problems as sentences for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgcli.core.errors import Charged, ExitCode
+from imgcli.core.text import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from imgcli.core.errors import Problem
+    from imgcli.core.request import ImageRequest
+
+_LONGEST = 1500  # characters of foreign text in one line: a server's error page is no reading matter
+_NAME_LENGTH = 80
+_NOTHING_SENT = frozenset({ExitCode.USAGE, ExitCode.UNREACHABLE, ExitCode.UNWRITABLE})
+_KILO = 1000
+_MINUTE = 60
+
+
+def started_line(request: ImageRequest) -> str:
+    """Say what is being asked for: model, size, quality."""
+    known = [_name(request.model), *_tool_model(request), *_choices(request)]
+    return f"asking {', '.join(known)}"
+
+
+def _tool_model(request: ImageRequest) -> list[str]:
+    return [f"drawing with {_name(request.image_model)}"] if request.image_model else []
+
+
+def _choices(request: ImageRequest) -> list[str]:
+    size = [_name(request.size)] if request.size else []
+    return size + ([f"{_name(request.quality)} quality"] if request.quality else [])
+
+
+def partial_words(seen: int, asked: int) -> str:
+    """Number a partial: `partial 2 of 3`; servers have been seen to send more than was asked for."""
+    return f"partial {seen} of {asked}" if seen <= asked else f"partial {seen}"
+
+
+def waiting_line(seconds: float, reason: str) -> str:
+    """Say that the server could not begin, and when it is asked again."""
+    return f"waiting {duration(seconds)} before asking again: {shorten(reason, _LONGEST)}"
+
+
+def notice_line(text: str) -> str:
+    """Mark a sentence as something to know, not an error."""
+    return f"note: {shorten(text, _LONGEST)}"
+
+
+def saved_line(name: str, facts: Iterable[str], separator: str) -> str:
+    """Say under which name a picture is kept: `saved a-cat.png · 1024x1024 · 1.7 MB`."""
+    return separator.join([f"saved {shorten(name, _LONGEST)}", *facts])
+
+
+def unsaved_line(facts: Iterable[str], separator: str) -> str:
+    """Describe a picture that nobody wanted on disk."""
+    return separator.join(["not saved", *facts])
+
+
+def picture_facts(pixels: tuple[int, int] | None, size: int) -> list[str]:
+    """Describe a picture: its pixels where they are known, its bytes."""
+    return ([f"{pixels[0]}x{pixels[1]}"] if pixels else []) + [file_size(size)]
+
+
+def problem_lines(problem: Problem) -> list[str]:
+    """Say what happened, what it means for the money, and what to do next; a line each, safe to print."""
+    lines = [f"imgcli: {shorten(problem.what, _LONGEST)}", money_sentence(problem)]
+    return [*lines, shorten(problem.advice, _LONGEST)] if problem.advice else lines
+
+
+def money_sentence(problem: Problem) -> str:
+    """Say whether money was spent."""
+    match problem.charged:
+        case Charged.YES:
+            return "You were charged for this image."
+        case Charged.MAYBE:
+            return "You may have been charged."
+        case Charged.NO if problem.exit_code in _NOTHING_SENT:
+            return "Nothing was sent; nothing was charged."
+        case Charged.NO:
+            return "Nothing was charged."
+
+
+def duration(seconds: float) -> str:
+    """Write a duration as people say it: `4.2 s`, `2 min 05 s`."""
+    if round(seconds, 1) < _MINUTE:
+        return f"{max(seconds, 0):.1f} s"
+    minutes, rest = divmod(round(seconds), _MINUTE)
+    return f"{minutes} min {rest:02} s"
+
+
+def file_size(count: int) -> str:
+    """Write a number of bytes in decimal units: `812 bytes`, `31 kB`, `1.7 MB`."""
+    if count < _KILO:
+        return f"{count} byte{'s' * (count != 1)}"
+    if round(count / _KILO) < _KILO:
+        return f"{count / _KILO:.0f} kB"
+    return f"{count / _KILO**2:.1f} MB"
+
+
+def _name(text: str) -> str:
+    return shorten(text, _NAME_LENGTH)

@@ -1,0 +1,131 @@
+"""From a wish to a request, or one sentence on why not."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imgcli.core import catalog
+from imgcli.core.errors import ExitCode, ImgcliError
+from imgcli.core.events import ImageFormat
+from imgcli.core.request import Api, Background, ImageRequest, Quality
+from imgcli.core.wish import Decision, Wish, decide
+
+CATALOG = catalog.load()
+TODAY = date(2026, 11, 22)
+
+
+def decided(today: date = TODAY, **wish: Any) -> Decision:
+    """Decide a wish for a cat."""
+    return decide(Wish(**{"prompt": "a cat", **wish}), CATALOG, today)
+
+
+def refused(**wish: Any) -> str:
+    """Decide a wish that must be refused, and give the sentence."""
+    with pytest.raises(ImgcliError) as caught:
+        decided(**wish)
+    assert ExitCode.USAGE == caught.value.problem.exit_code
+    return f"{caught.value.problem.what} {caught.value.problem.advice}"
+
+
+def test_what_nobody_said() -> None:
+    """Without options: the default text model, a medium square PNG, no partials."""
+    expected = ImageRequest(
+        "a cat", "gpt-4o-mini", Api.RESPONSES, None, "1024x1024", Quality.MEDIUM, ImageFormat.PNG
+    )
+    assert Decision(expected) == decided()
+
+
+@pytest.mark.parametrize(
+    ("today", "model"), [(date(2027, 1, 13), "gpt-4o-mini"), (date(2027, 1, 14), "gpt-6-luna")]
+)
+def test_the_default_rolls_over_by_itself(today: date, model: str) -> None:
+    """On the day OpenAI shuts gpt-4o-mini down the default is gpt-6-luna, without a word."""
+    assert (model, ()) == ((found := decided(today)).request.model, found.notices)
+
+
+def test_who_names_a_model_that_ends_is_told() -> None:
+    """Within 60 days of its end a named model gets one line with the date and the replacement."""
+    [notice] = decided(model="gpt-4o-mini").notices
+    assert "2027-01-14" in notice
+    assert "gpt-6-luna" in notice
+    assert () == decided(date(2026, 11, 1), model="gpt-4o-mini").notices
+
+
+def test_an_unknown_model_goes_through() -> None:
+    """The catalog is advice, not a wall: a model it does not know is sent, with a notice."""
+    found = decided(model="gpt-99-nova")
+    assert ("gpt-99-nova", Api.RESPONSES) == (found.request.model, found.request.api)
+    assert "gpt-99-nova" in found.notices[0]
+
+
+@pytest.mark.parametrize("model", ["gpt-image-2", "gpt-image-9-comet", "chatgpt-image-latest"])
+def test_image_models_choose_their_wire(model: str) -> None:
+    """The model's name chooses the wire, for models that are not invented yet too."""
+    assert Api.IMAGES is decided(model=model).request.api
+
+
+def test_a_foreign_image_model_is_asked_in_plain_words() -> None:
+    """A compatible server gets what it knows: no quality it has not heard of, base64 asked for by name."""
+    body = decided(model="sd-cpp-local", api=Api.IMAGES).request.wire()
+    expected = {
+        "model": "sd-cpp-local",
+        "prompt": "a cat",
+        "n": 1,
+        "size": "1024x1024",
+        "response_format": "b64_json",
+    }
+    assert expected == body
+
+
+@pytest.mark.parametrize(
+    ("wish", "told"),
+    [
+        ({"prompt": " \n"}, "empty"),
+        ({"prompt": "caf\udce9"}, "UTF-8"),
+        ({"prompt": "x" * 32_001, "model": "gpt-image-2"}, "32,000"),
+        ({"compression": 50}, "jpeg and webp"),
+        ({"compression": 101, "format": ImageFormat.WEBP}, "0 to 100"),
+        ({"partials": 4}, "0 to 3"),
+        ({"partials": -1}, "0 to 3"),
+        ({"partials": 1, "format": ImageFormat.GIF}, "gif"),
+        ({"background": Background.TRANSPARENT, "format": ImageFormat.JPEG}, "png or webp"),
+        ({"format": ImageFormat.PNG, "name_format": ImageFormat.WEBP}, "--format"),
+        ({"quality": Quality.MAX, "model": "gpt-image-2"}, "gpt-image-2"),
+        ({"image_model": "gpt-4o"}, "text model"),
+        ({"image_model": "gpt-image-2", "model": "gpt-image-2"}, "--image-model"),
+        ({"api": Api.RESPONSES, "model": "gpt-image-2"}, "--image-model gpt-image-2"),
+        ({"size": "512x512"}, "--size"),
+    ],
+    ids=str,
+)
+def test_what_is_certainly_wrong(wish: dict[str, Any], told: str) -> None:
+    """What the API is certain to refuse is refused here, in one sentence that helps."""
+    assert told in refused(**wish)
+
+
+def test_a_moving_picture_has_no_partials() -> None:
+    """A format that has no partials asks for none, even where somebody watches, and is not streamed."""
+    request = decided(format=ImageFormat.GIF, watched_partials=3).request
+    assert (0, False) == (request.partials, request.stream)
+
+
+@given(st.text(), st.text(), st.integers(), st.integers())
+def test_nothing_typed_can_break_it(size: str, model: str, partials: int, compression: int) -> None:
+    """Whatever is typed gives a request or a usage error, never anything else."""
+    try:
+        found = decided(size=size, model=model, partials=partials, compression=compression)
+    except ImgcliError as error:
+        assert ExitCode.USAGE is error.problem.exit_code  # noqa: PT017 - an error is one of two good ends
+    else:
+        assert "a cat" in str(found.request.wire())
+
+
+def test_a_request_survives_its_record() -> None:
+    """A request that was written down is read back as it was."""
+    request = decided(format=ImageFormat.WEBP, compression=80, model="gpt-image-2").request
+    assert request == ImageRequest.from_json(request.to_json())

@@ -1,0 +1,125 @@
+"""Sentences for people."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imgcli.core.errors import Charged, ExitCode, Problem
+from imgcli.core.wording import (
+    duration,
+    file_size,
+    notice_line,
+    partial_words,
+    picture_facts,
+    problem_lines,
+    saved_line,
+    started_line,
+    unsaved_line,
+    waiting_line,
+)
+from showing import HOSTILE, REQUEST
+
+
+def test_what_is_asked_for() -> None:
+    """The first line names model, size and quality, and the tool's model where one was chosen."""
+    assert "asking gpt-4o-mini, 1024x1024, medium quality" == started_line(REQUEST)
+    drawing = replace(REQUEST, image_model="gpt-image-2", size=None, quality=None)
+    assert "asking gpt-4o-mini, drawing with gpt-image-2" == started_line(drawing)
+
+
+@pytest.mark.parametrize(
+    ("code", "charged", "sentence"),
+    [
+        (ExitCode.USAGE, Charged.NO, "Nothing was sent; nothing was charged."),
+        (ExitCode.UNREACHABLE, Charged.NO, "Nothing was sent; nothing was charged."),
+        (ExitCode.UNWRITABLE, Charged.NO, "Nothing was sent; nothing was charged."),
+        (ExitCode.REFUSED, Charged.NO, "Nothing was charged."),
+        (ExitCode.BUSY, Charged.NO, "Nothing was charged."),
+        (ExitCode.UNKNOWN, Charged.MAYBE, "You may have been charged."),
+        (ExitCode.ELSEWHERE, Charged.YES, "You were charged for this image."),
+    ],
+)
+def test_money(code: ExitCode, charged: Charged, sentence: str) -> None:
+    """After every end that is not success people learn whether money may have been spent."""
+    assert ["imgcli: It broke.", sentence] == problem_lines(Problem(code, "It broke.", charged))
+
+
+@pytest.mark.parametrize("code", [code for code in ExitCode if code is not ExitCode.OK])
+@pytest.mark.parametrize("charged", list(Charged))
+def test_every_problem(code: ExitCode, charged: Charged) -> None:
+    """Every problem is told in what happened, what it cost, what to do."""
+    lines = problem_lines(Problem(code, "It broke.", charged, "Try again."))
+    assert ("imgcli: It broke.", "Try again.", 3) == (lines[0], lines[-1], len(lines))
+
+
+def test_a_long_answer_is_cut() -> None:
+    """A server's whole error page is cut to what can be read."""
+    lines = problem_lines(Problem(ExitCode.REFUSED, "x" * 1_000_000))
+    assert lines[0].endswith("x…")
+    assert 1600 > len(lines[0])
+
+
+@given(st.text())
+def test_always_one_safe_line(text: str) -> None:
+    """Whatever the text, every line is one line without a control character."""
+    problem = Problem(ExitCode.REFUSED, text, advice=text)
+    lines = [notice_line(text), waiting_line(1, text), saved_line(text, [], ", "), *problem_lines(problem)]
+    lines.append(started_line(replace(REQUEST, model=text, size=text, image_model=text)))
+    joiners = dict.fromkeys((0x200C, 0x200D))
+    assert [] == [line for line in lines if not line.translate(joiners).isprintable()]
+
+
+def test_markup_is_text() -> None:
+    """Markup stays what it was: characters."""
+    assert "[/x][bold]" in notice_line(HOSTILE)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-1, "0.0 s"),
+        (0, "0.0 s"),
+        (4.24, "4.2 s"),
+        (59.94, "59.9 s"),
+        (59.96, "1 min 00 s"),
+        (125, "2 min 05 s"),
+        (4000, "66 min 40 s"),
+    ],
+)
+def test_durations(seconds: float, text: str) -> None:
+    """Durations are said as people say them."""
+    assert text == duration(seconds)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (999, "999 bytes"),
+        (1000, "1 kB"),
+        (31_400, "31 kB"),
+        (999_499, "999 kB"),
+        (999_500, "1.0 MB"),
+        (1_740_000, "1.7 MB"),
+    ],
+)
+def test_file_sizes(count: int, text: str) -> None:
+    """Sizes are in decimal units, as file managers have them."""
+    assert text == file_size(count)
+
+
+def test_pictures() -> None:
+    """A file's line has its name, its pixels where they are known, its size."""
+    known = picture_facts((1024, 768), 1_740_000)
+    assert "saved a-cat.png · 1024x768 · 1.7 MB" == saved_line("a-cat.png", known, " · ")
+    assert "not saved, 31 kB" == unsaved_line(picture_facts(None, 31_000), ", ")
+
+
+def test_more_partials_than_asked_for() -> None:
+    """A server that sends more partials than it was asked for is not said to send 4 of 3."""
+    assert ["partial 3 of 3", "partial 4"] == [partial_words(3, 3), partial_words(4, 3)]
