@@ -1,0 +1,1 @@
+"""An offline look-alike of OpenAI's image endpoints."""

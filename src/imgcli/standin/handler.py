@@ -1,0 +1,224 @@
+"""One connection: reads requests within limits, finds who answers, writes JSON bodies and event streams."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+import traceback
+from contextlib import suppress
+from http.client import LineTooLong
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING, Any, cast
+
+from imgcli.standin import guard, images, models, responses
+from imgcli.standin.errors import ApiError, invalid
+from imgcli.standin.events import Answer, Request, Stream, new_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from io import BufferedIOBase
+
+    from imgcli.standin.server import Server
+
+_MODELS = "/v1/models"
+_PIECE = 64 * 1024
+_LINGER = 2.0  # seconds without a byte after which a refused client is left alone
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves the requests of one connection, one after the other."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "imgcli-standin"
+    sys_version = ""
+    disable_nagle_algorithm = True
+    raw_requestline: bytes  # set by the base class
+
+    def setup(self) -> None:
+        """Bound every wait on the socket."""
+        self.owner = cast("Server", self.server)
+        self.timeout = self.owner.patience  # type: ignore[misc]
+        self._started = time.monotonic()
+        self._answered = False
+        super().setup()
+
+    def handle_one_request(self) -> None:
+        """Serve one request; a client that takes too long to send it is cut off, however busily it drips."""
+        self._watch = threading.Timer(self.owner.patience, self._cut)
+        self._watch.daemon = True
+        self._watch.start()
+        self._answered = False
+        try:
+            super().handle_one_request()
+        except OSError:
+            self.close_connection = True
+        finally:
+            self._watch.cancel()
+
+    def parse_request(self) -> bool:
+        """Read the headers, all together within a limit."""
+        self._started = time.monotonic()
+        whole = self.rfile
+        self.rfile = cast("BufferedIOBase", _Head(whole, guard.LARGEST_HEAD - len(self.raw_requestline)))
+        try:
+            return super().parse_request()
+        finally:
+            self.rfile = whole
+
+    def _serve(self) -> None:
+        try:
+            guard.check_place(self.headers, self.owner.server_port)
+            body = self._read_body()
+            guard.check_key(self.headers, self.owner.api_key)
+            self._write(self._answer(body))
+        except ApiError as error:
+            self._send_error(error)
+        except OSError:
+            self.close_connection = True
+            self._log(499)
+        except Exception as error:  # noqa: BLE001 - a bug must look like OpenAI's 500
+            self.owner.log("".join(traceback.format_exception(error)).rstrip())
+            self._send_error(
+                ApiError(500, "server_error", "server_error", "The stand-in failed; see its log.")
+            )
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _serve  # noqa: N815
+
+    def _answer(self, body: bytes) -> Answer | Stream:
+        path = self.path.partition("?")[0]
+        method, endpoint = self._find(path, Request(self.headers.get("content-type", ""), body))
+        if endpoint is None:
+            raise invalid(None, f"Invalid URL ({self.command} {path})", None, 404)
+        if self.command != method:
+            hint = "(HINT: Perhaps you meant to use a different HTTP method?)"
+            message = f"Not allowed to {self.command} on {path}. {hint}"
+            raise invalid("method_not_supported", message, None, 405)
+        return endpoint()
+
+    def _find(self, path: str, request: Request) -> tuple[str, Callable[[], Answer | Stream] | None]:
+        """Method and function of a path."""
+        posts: dict[str, Callable[[], Answer | Stream]] = {
+            "/v1/responses": lambda: responses.create(request, self.owner.memory),
+            "/v1/images/generations": lambda: images.generate(request),
+            "/v1/images/edits": lambda: images.edit(request),
+        }
+        if path == _MODELS:
+            return "GET", lambda: Answer(models.listing())
+        if path.startswith(_MODELS + "/"):
+            return "GET", lambda: Answer(models.card(path.removeprefix(_MODELS + "/")))
+        return "POST", posts.get(path)
+
+    def _read_body(self) -> bytes:
+        try:
+            length = guard.body_length(self.headers)
+        except ApiError:
+            self.close_connection = True
+            raise
+        body = self.rfile.read(length)
+        if len(body) < length:
+            raise ConnectionResetError("the client left in the middle of its request")
+        self._watch.cancel()
+        return body
+
+    def _write(self, answer: Answer | Stream) -> None:
+        if isinstance(answer, Stream):
+            self._write_stream(answer)
+        elif self.owner.pause(answer.pause):
+            self.close_connection = True
+        else:
+            self._send_json(200, answer.body)
+
+    def _write_stream(self, stream: Stream) -> None:
+        """Events in chunks; HTTP/1.0 clients get them bare, up to the end of the connection."""
+        bare = self.request_version == "HTTP/1.0"
+        self._send_head(
+            200, {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store"}
+        )
+        if bare:
+            self.close_connection = True
+        self.send_header(*(("Connection", "close") if bare else ("Transfer-Encoding", "chunked")))
+        self.end_headers()
+        for frame in stream.frames:
+            if self.owner.pause(frame.pause):
+                self.close_connection = True
+                return
+            data = frame.encode()
+            self.wfile.write(data if bare else b"%x\r\n%s\r\n" % (len(data), data))
+        if not bare:
+            self.wfile.write(b"0\r\n\r\n")
+        self._log(200)
+
+    def _send_error(self, error: ApiError) -> None:
+        if self._answered:  # too late for a status: all that is left is to break off
+            self.close_connection = True
+            return
+        with suppress(OSError):
+            self._send_json(error.status, error.body())
+            if self.close_connection:
+                self._drain()
+
+    def _send_json(self, status: int, body: Mapping[str, object]) -> None:
+        data = json.dumps(body).encode()
+        self._send_head(status, {"Content-Type": "application/json", "Content-Length": str(len(data))})
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
+        self._log(status)
+
+    def _send_head(self, status: int, headers: Mapping[str, str]) -> None:
+        self._answered = True
+        self.send_response(status)
+        self.send_header("x-request-id", new_id("req"))
+        self.send_header("openai-processing-ms", str(round((time.monotonic() - self._started) * 1000)))
+        self.send_header("openai-version", "2020-10-01")
+        for name, value in headers.items():
+            self.send_header(name, value)
+
+    def _drain(self) -> None:
+        """Take what a refused client is still sending, within limits: it may read only after it."""
+        left = 2 * guard.LARGEST_BODY
+        self.connection.settimeout(_LINGER)
+        self.connection.shutdown(socket.SHUT_WR)
+        while left > 0:
+            piece = self.connection.recv(_PIECE)
+            if not piece:
+                return
+            left -= len(piece)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Faults that the base class finds while it parses, in OpenAI's form."""
+        del explain
+        self.close_connection = True
+        self._send_error(invalid(None, message or "Bad request.", None, code))
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401 - the base class names them
+        """Say nothing on stderr, as the base class would."""
+
+    def _log(self, status: int) -> None:
+        target = f"{self.command or '-'} {getattr(self, 'path', '-')}"
+        shown = target[:200].encode("unicode_escape").decode("ascii")
+        self.owner.log(f"{shown} {status} {time.monotonic() - self._started:.2f} s")
+
+    def _cut(self) -> None:
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+
+class _Head:
+    """The lines of a request's head, until they are too much."""
+
+    def __init__(self, source: BufferedIOBase, left: int) -> None:
+        self._source = source
+        self._left = left
+
+    def readline(self, limit: int = -1) -> bytes:
+        """The next line."""
+        line = self._source.readline(limit)
+        self._left -= len(line)
+        if self._left < 0:
+            raise LineTooLong("header")
+        return line

@@ -1,0 +1,210 @@
+"""One run of the Responses API: its events in the order of a recorded stream, and the response in them."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from imgcli.standin import usage
+from imgcli.standin.events import Frame, beat, in_base64, new_id
+from imgcli.standin.memory import Memory, Past
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from imgcli.standin.conversation import Conversation
+    from imgcli.standin.models import TextModel
+    from imgcli.standin.painter import Painting
+    from imgcli.standin.uploads import Picture
+    from imgcli.standin.validate import Options
+
+_WORDS = (
+    "The offline stand-in has no picture for this request, because it was not free to use its image tool."
+)
+_OVERHEAD = 2300  # tokens that the image tool's own instructions add to the text model's input
+_REASONING = 64
+
+# What the response repeats from the request, with OpenAI's default for each.
+_ECHOED: dict[str, object] = {
+    "instructions": None,
+    "max_output_tokens": None,
+    "max_tool_calls": None,
+    "metadata": {},
+    "parallel_tool_calls": True,
+    "previous_response_id": None,
+    "prompt_cache_key": None,
+    "reasoning": {"effort": None, "summary": None},
+    "safety_identifier": None,
+    "service_tier": "auto",
+    "store": True,
+    "temperature": 1.0,
+    "text": {"format": {"type": "text"}, "verbosity": "medium"},
+    "tool_choice": "auto",
+    "top_logprobs": 0,
+    "top_p": 1.0,
+    "truncation": "disabled",
+    "user": None,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """How the image tool is to paint."""
+
+    options: Options
+    action: str
+    mask: Picture | None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A valid request; without a `drawing` it is answered in words."""
+
+    model: TextModel
+    request: Mapping[str, object]
+    said: Conversation
+    drawing: Drawing | None
+    store: bool
+
+
+class Run:
+    """One answer in the making."""
+
+    def __init__(self, order: Order, memory: Memory) -> None:
+        self._order = order
+        self._memory = memory
+        self._id = new_id("resp")
+        self._created = int(time.time())
+        self._sequence = 0
+        self._output: list[dict[str, object]] = []
+
+    def frames(self) -> Iterator[Frame]:
+        """All events, first to last."""
+        yield self._frame("response.created", {"response": self._response("in_progress")})
+        yield self._frame("response.in_progress", {"response": self._response("in_progress")})
+        if self._order.model.reasons:
+            yield from self._reasoning()
+        if self._order.drawing:
+            yield from self._image(self._order.drawing)
+        yield from self._message("" if self._order.drawing else _WORDS)
+        self._remember()
+        yield self._frame("response.completed", {"response": self._response("completed")})
+
+    def _frame(self, kind: str, fields: Mapping[str, object], pause: float = 0.0) -> Frame:
+        event = {"type": kind, "sequence_number": self._sequence, **fields}
+        self._sequence += 1
+        return Frame(event, pause)
+
+    def _placed(self, item: Mapping[str, object]) -> Mapping[str, object]:
+        return {"output_index": len(self._output), "item": item}
+
+    def _added(self, item: Mapping[str, object], pause: float = 0.0) -> Frame:
+        return self._frame("response.output_item.added", self._placed(item), pause)
+
+    def _done(self, item: dict[str, object]) -> Frame:
+        frame = self._frame("response.output_item.done", self._placed(item))
+        self._output.append(item)
+        return frame
+
+    def _reasoning(self) -> Iterator[Frame]:
+        item: dict[str, object] = {"id": new_id("rs"), "type": "reasoning", "summary": []}
+        yield self._added(item, 0.2)
+        yield self._done(item)
+
+    def _image(self, drawing: Drawing) -> Iterator[Frame]:
+        key, options, count = new_id("ig"), drawing.options, drawing.options.partial_images
+        place = {"output_index": len(self._output), "item_id": key}
+        call = "response.image_generation_call."
+        item: dict[str, object] = {"id": key, "type": "image_generation_call", "status": "in_progress"}
+        yield self._added(item, 0.3)
+        yield self._frame(call + "in_progress", place)
+        yield self._frame(call + "generating", place, 0.2)
+        painting = self._paint(drawing)
+        for index in range(count):
+            partial = in_base64(painting.partial(index, count, options.encoding))
+            more = {"partial_image_index": index, "partial_image_b64": partial, **options.echo}
+            yield self._frame(call + "partial_image", {**place, **more}, beat(count))
+        final = in_base64(painting.final(options.encoding))
+        yield self._frame(call + "completed", place, beat(count))
+        told = {"action": drawing.action, **options.echo, "revised_prompt": self._order.said.prompt}
+        yield self._done({**item, "status": "completed", **told, "result": final})
+
+    def _paint(self, drawing: Drawing) -> Painting:
+        from imgcli.standin.painter import Commission, Painting
+
+        said, options = self._order.said, drawing.options
+        return Painting(
+            Commission(
+                said.prompt,
+                (options.width, options.height),
+                options.quality,
+                transparent=options.transparent,
+                references=tuple(picture.data for picture in said.pictures),
+                mask=drawing.mask.data if drawing.mask else None,
+                turn=said.turn,
+                motif=said.motif,
+            )
+        )
+
+    def _message(self, text: str) -> Iterator[Frame]:
+        key = new_id("msg")
+        item: dict[str, object] = {"id": key, "type": "message", "status": "in_progress", "role": "assistant"}
+        place = {"item_id": key, "output_index": len(self._output), "content_index": 0}
+        yield self._added({**item, "content": []})
+        yield self._frame("response.content_part.added", {**place, "part": _part("")})
+        for piece in re.findall(r"\S+\s*", text):
+            yield self._frame("response.output_text.delta", {**place, "delta": piece, "logprobs": []}, 0.03)
+        yield self._frame("response.output_text.done", {**place, "text": text, "logprobs": []})
+        yield self._frame("response.content_part.done", {**place, "part": _part(text)})
+        yield self._done({**item, "status": "completed", "content": [_part(text)]})
+
+    def _remember(self) -> None:
+        if not self._order.store:
+            return
+        said = self._order.said
+        past = Past(said.turn, said.motif, said.painted or self._order.drawing is not None)
+        for item in self._output:
+            self._memory.keep(str(item["id"]), past)
+        self._memory.keep(self._id, past)
+
+    def _response(self, status: str) -> dict[str, object]:
+        request, finished = self._order.request, status == "completed"
+        echoed = {
+            key: default if request.get(key) is None else request[key] for key, default in _ECHOED.items()
+        }
+        return {
+            "id": self._id,
+            "object": "response",
+            "created_at": self._created,
+            "status": status,
+            "background": False,
+            "completed_at": int(time.time()) if finished else None,
+            "error": None,
+            "incomplete_details": None,
+            "model": self._order.model.name,
+            "output": list(self._output),
+            **echoed,
+            "tools": request["tools"],
+            "usage": self._usage() if finished else None,
+            **({"tool_usage": self._tool_usage()} if finished else {}),
+        }
+
+    def _usage(self) -> dict[str, object]:
+        order = self._order
+        reasoning = _REASONING if order.model.reasons else 0
+        tokens_in = usage.words(order.said.prompt) + (_OVERHEAD if order.drawing else 0)
+        tokens_out = reasoning + usage.words(order.said.prompt if order.drawing else _WORDS)
+        return usage.mainline(tokens_in, tokens_out, reasoning)
+
+    def _tool_usage(self) -> dict[str, object]:
+        said, drawing, tokens = self._order.said, self._order.drawing, usage.NOTHING
+        if drawing:
+            area = sum(picture.width * picture.height for picture in said.pictures)
+            tokens = usage.count(drawing.options, said.prompt, area)
+        return {"image_gen": tokens.report(details=True), "web_search": {"num_requests": 0}}
+
+
+def _part(text: str) -> dict[str, object]:
+    return {"type": "output_text", "annotations": [], "logprobs": [], "text": text}
