@@ -1,0 +1,219 @@
+"""What the server says against a request, told as one of our problems."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from imgcli.api.fields import as_code, as_list, as_object, as_text, parse_object
+from imgcli.api.rules import (
+    BUSY,
+    BUSY_STATUSES,
+    CHECK_USAGE,
+    FAILED,
+    OPTIONS,
+    REFUSAL_TYPES,
+    REJECTED,
+    RULES,
+    STATUSES,
+    STOPPED,
+    Rule,
+    Stage,
+    charged,
+)
+from imgcli.core.errors import Charged, ExitCode, Problem
+from imgcli.core.text import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Stage", "from_code", "from_status", "page_title", "quoted", "redact", "redacted"]
+
+_LONGEST_QUOTE = 300
+_SHORTEST_SECRET = 16
+_HIDDEN = "[hidden]"
+_TITLE = re.compile(r"<title[^>]{0,200}>([^<]{1,500})", re.IGNORECASE)
+_SECRETS = (
+    re.compile(r"(?<![A-Za-z0-9])sk-(?:[\w*…-]|\.(?=[\w.*]))+"),
+    re.compile(r"(?<![\w-])[\w-]*\*{3,}[\w*-]*"),  # OpenAI echoes a key as sk-abcd****wxyz
+    re.compile(r"(?<=[Bb]earer )[^\s\"',]+"),
+    re.compile(r"(?<=//)[^/@\s]+(?=@)"),  # user:password of a URL
+)
+
+
+def redact(text: str, secret: str = "") -> str:
+    """Hide what looks like a key or a password, and `secret` or the first or last letters of it."""
+    if secret:
+        text = text.replace(secret, _HIDDEN)
+    if len(secret) >= _SHORTEST_SECRET:
+        head, tail = re.escape(secret[:8]), re.escape(secret[-8:])
+        text = re.sub(rf"{head}[\w*.…-]*|(?<![\w*.…-])[\w*.…-]*{tail}", _HIDDEN, text)
+    for pattern in _SECRETS:
+        text = pattern.sub(_HIDDEN, text)
+    return text
+
+
+def redacted(problem: Problem, secret: str) -> Problem:
+    """Hide a known secret in everything that a problem quotes."""
+    code, param = problem.code, problem.param
+    return replace(
+        problem,
+        what=redact(problem.what, secret),
+        code=code and redact(code, secret),
+        param=param and redact(param, secret),
+    )
+
+
+def quoted(text: str) -> str:
+    """Make a server's words fit to stand in a sentence of ours: redacted, clean, one line, not long."""
+    return shorten(redact(text[: 20 * _LONGEST_QUOTE]), _LONGEST_QUOTE)
+
+
+def page_title(text: str) -> str | None:
+    """Find what an HTML page calls itself, "" when it does not say; None when this is no HTML."""
+    if not text.lstrip("\ufeff \t\r\n").startswith("<"):
+        return None
+    title = _TITLE.search(text)
+    return quoted(title[1]) if title else ""
+
+
+@dataclass(frozen=True)
+class ServerError:
+    """An error as the server tells it, in whichever of the known shapes."""
+
+    message: str = ""
+    code: str | None = None
+    type: str | None = None
+    param: str | None = None
+
+    @classmethod
+    def of(cls, body: object) -> ServerError:
+        """Read `{"error": {...}}`, a flat error, FastAPI's `{"detail": ...}`, a page or plain text."""
+        if isinstance(body, str):
+            title = page_title(body)
+            return cls(quoted(body) if title is None else title)
+        fields = as_object(body)
+        error = fields["error"] if fields.get("error") else fields
+        if isinstance(error, str):
+            return cls(quoted(error))
+        return cls._of_fields(as_object(error))
+
+    @classmethod
+    def _of_fields(cls, error: dict[str, Any]) -> ServerError:
+        message = as_text(error.get("message")) or _detail(error.get("detail"))
+        details = as_object(error.get("moderation_details"))
+        return cls(
+            quoted(" ".join([message, *_categories(details)])),
+            _word(error.get("code")),
+            _type(error),
+            _word(error.get("param")),
+        )
+
+    @property
+    def codes(self) -> frozenset[str]:
+        """What to look up in the rules: some servers put the code into `type`."""
+        return frozenset(word for word in (self.code, self.type) if word)
+
+
+def _word(value: object) -> str | None:
+    """Take a code or a parameter's name, which is a short word."""
+    word = as_code(value)
+    return quoted(word) if word else None
+
+
+def _type(error: dict[str, Any]) -> str | None:
+    """Take an error's type, unless the error is flat and this is its event's."""
+    kind = _word(error.get("type"))
+    return None if kind is None or kind == "error" or "." in kind else kind
+
+
+def _detail(detail: object) -> str:
+    """Read FastAPI's `detail`: a sentence, or a list of objects with `loc` and `msg`."""
+    if isinstance(detail, str):
+        return detail
+    entries = [as_object(entry) for entry in as_list(detail)[:5]]
+    return "; ".join(filter(None, (as_text(entry.get("msg")) for entry in entries)))
+
+
+def _categories(details: dict[str, Any]) -> list[str]:
+    """Name the categories of a moderation, when the server tells them."""
+    names = [name for name in as_list(details.get("categories"))[:10] if as_text(name)]
+    return [f"({', '.join(names)})"] if names else []
+
+
+def from_status(status: int, body: object, headers: Mapping[str, str]) -> Problem:
+    """Tell what an HTTP status other than 2xx means.
+
+    `body` is what came with it: bytes, text or JSON; it may be cut, empty or no JSON. `headers` has
+    lower-case names. Sources: OpenAI's guide to error codes, and wordings seen in public, in `rules`.
+    """
+    if 300 <= status < 400:  # noqa: PLR2004 - HTTP's own classes
+        return _redirect(status, headers.get("location", ""))
+    error = ServerError.of(_parsed(body))
+    rule = _rule(error)
+    if rule is None or (rule is BUSY and status not in BUSY_STATUSES):
+        rule = _status_rule(status)
+    request = quoted(headers.get("x-request-id", "")) if rule.exit_code is ExitCode.UNKNOWN else ""
+    lead = f"{rule.what} (HTTP {status}{f', request {request}' if request else ''})"
+    return _problem(rule, error, _sentence(lead, error.message), Stage.REFUSING)
+
+
+def _parsed(body: object) -> object:
+    """Read a body as JSON if it is, else as text."""
+    text = body.decode(errors="replace") if isinstance(body, bytes) else body
+    return (parse_object(text) or text) if isinstance(text, str) else text
+
+
+def _status_rule(status: int) -> Rule:
+    server_failed = status >= 500  # noqa: PLR2004 - HTTP's own classes
+    return STATUSES.get(status) or (FAILED if server_failed else REJECTED)
+
+
+def _redirect(status: int, location: str) -> Problem:
+    """Refuse to be sent elsewhere: the prompt and the key are meant for one server."""
+    try:
+        parts = urlsplit(location)
+        target = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else "another path"
+    except ValueError:
+        target = "another place"
+    what = f"The server redirects to {quoted(target)} (HTTP {status}), where imgcli does not follow."
+    return Problem(ExitCode.REFUSED, what, Charged.NO, "Check --base-url (OPENAI_BASE_URL).")
+
+
+def from_code(error: object, stage: Stage) -> Problem:
+    """Tell what an error means that came inside an answer: a JSON object, nested or flat, or None."""
+    told = ServerError.of(error)
+    rule = _rule(told) or (REJECTED if told.type in REFUSAL_TYPES else STOPPED)
+    if rule.exit_code is ExitCode.BUSY and stage is Stage.DRAWING:
+        rule = replace(rule, exit_code=ExitCode.UNKNOWN, advice=CHECK_USAGE)
+    return _problem(rule, told, _sentence(rule.what, told.message or told.code or ""), stage)
+
+
+def _rule(error: ServerError) -> Rule | None:
+    """Find the rule for an error by its code, type or words."""
+    message = error.message.lower()
+    return next((rule for rule in RULES if rule.fits(error.codes, message)), None)
+
+
+def _sentence(lead: str, message: str) -> str:
+    """Put the server's words behind ours, and end with one full stop."""
+    return f"{lead}: {message}" if message else f"{lead}."
+
+
+def _problem(rule: Rule, error: ServerError, what: str, stage: Stage) -> Problem:
+    advice = _option_advice(error.param) if rule is REJECTED else ""
+    code = error.code or error.type
+    return Problem(
+        rule.exit_code, what, charged(rule.exit_code, stage), advice or rule.advice, code, error.param
+    )
+
+
+def _option_advice(param: str | None) -> str:
+    """Name our option behind the server's parameter, for instance `tools[0].size`."""
+    path = (param or "").split(".")
+    if path[-1] == "model":
+        return f"Choose another {'--model' if len(path) == 1 else '--image-model'}."
+    option = OPTIONS.get(path[-1])
+    return f"Choose another {option}." if option else ""

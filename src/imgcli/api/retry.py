@@ -1,0 +1,95 @@
+"""When the same request may go out again: only when the server cannot have begun."""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from imgcli.core.errors import Problem
+
+CONNECT_SECONDS = 10.0
+"""How long one attempt to connect may take."""
+_CONNECT_TRIES = 3
+_CONNECT_TOTAL = 15.0
+_LONGEST_BACKOFF = 8.0
+
+
+class Retry(Enum):
+    """Whether sending again is safe, and in which rhythm."""
+
+    NEVER = "never"  # the server may have begun, or would say the same again
+    CONNECT = "connect"  # nothing was sent
+    LATER = "later"  # the server said that it did not begin
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One attempt that gave no answer; `retry_after` is what the server asked for, in seconds."""
+
+    problem: Problem
+    retry: Retry = Retry.NEVER
+    retry_after: float | None = None
+
+
+def plan_wait(failure: Failure, attempt: int, elapsed: float, budget: float, chance: float) -> float | None:
+    """Decide how many seconds to wait before the next attempt; None to give up.
+
+    `attempt` counts the attempts made (from 1), `elapsed` and `budget` are seconds since the first one and at
+    most, `chance` is a random number in [0, 1) that spreads many clients out. Connecting is tried three times
+    and takes at most 15 s in all; a busy server is asked again within the budget, never earlier than it said.
+    """
+    match failure.retry:
+        case Retry.NEVER:
+            return None
+        case Retry.CONNECT:
+            wait = 2.0 ** (attempt - 1) * (0.5 + chance / 2)
+            in_time = elapsed + wait + CONNECT_SECONDS <= _CONNECT_TOTAL
+            return wait if attempt < _CONNECT_TRIES and in_time else None
+        case Retry.LATER:
+            return _later(failure.retry_after or 0.0, attempt, budget - elapsed, chance)
+
+
+def _later(asked: float, attempt: int, left: float, chance: float) -> float | None:
+    """Wait as long as was asked, and longer from attempt to attempt."""
+    backoff = min(2.0 ** min(attempt - 1, 10), _LONGEST_BACKOFF)
+    least = max(asked, backoff)
+    return None if least > left else min(least + chance * backoff, left)
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Read how many seconds the server asks for; None when it does not say, or says nonsense.
+
+    `retry-after-ms` goes before `retry-after`, which holds seconds or a date (RFC 9110 section 10.2.3); `now`
+    is the Unix time. `headers` has lower-case names. `x-should-retry` is ignored, for it is our money.
+    """
+    milliseconds = _seconds(headers.get("retry-after-ms", ""))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    value = headers.get("retry-after", "")
+    seconds = _seconds(value)
+    return _until(value, now) if seconds is None else seconds
+
+
+def _seconds(value: str) -> float | None:
+    """Read a number that is not negative; a huge one is infinite, which is a number too."""
+    with suppress(ValueError):
+        number = float(value)
+        return None if math.isnan(number) or number < 0 else number
+    return None
+
+
+def _until(value: str, now: float) -> float | None:
+    """Read a date; one that has passed asks for no wait."""
+    with suppress(ValueError, OverflowError, TypeError, IndexError):
+        date = parsedate_to_datetime(value)
+        zoned = date if date.tzinfo else date.replace(tzinfo=UTC)
+        return max(zoned.timestamp() - now, 0.0)
+    return None

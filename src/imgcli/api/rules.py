@@ -1,0 +1,188 @@
+"""What a server's refusal means: its codes and words, the exit code, and what to try next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from imgcli.core.errors import Charged, ExitCode
+
+TEXT_MODEL = "gpt-6-luna"
+"""A text model that runs the image tool and has no shutdown date (facts of November 2026)."""
+
+CHECK_USAGE = "Look at your usage page before you run it again."
+
+
+class Stage(Enum):
+    """How far the server had visibly come when it told of a problem."""
+
+    REFUSING = "refusing"  # it answered with an HTTP status
+    ANSWERING = "answering"  # it answered 200, and no picture had come
+    DRAWING = "drawing"  # at least a preview had come
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One kind of refusal, recognised by `codes` or, where servers differ, by `words` of the message."""
+
+    exit_code: ExitCode
+    what: str
+    advice: str
+    codes: frozenset[str] = field(default_factory=frozenset)
+    words: tuple[str, ...] = ()
+
+    def fits(self, codes: frozenset[str], message: str) -> bool:
+        """Tell whether this is the rule for a refusal with these codes and this message, in lower case."""
+        return bool(self.codes & codes) or any(word in message for word in self.words)
+
+
+VERIFY = Rule(
+    ExitCode.AUTH,
+    "The organization must be verified before it may use this model",
+    "Verify it at https://platform.openai.com/settings/organization/general (it can take 15 minutes to "
+    "count), or choose another --image-model.",
+    words=("must be verified",),
+)
+
+MODERATION = Rule(
+    ExitCode.REFUSED,
+    "The safety check refused this",
+    "Change the prompt, or try --moderation low.",
+    frozenset(
+        {
+            "moderation_blocked",
+            "content_policy_violation",
+            "image_content_policy_violation",
+            "content_filter",
+            "bio_policy",
+            "misalignment_policy_violation",
+            "invalid_prompt",
+        }
+    ),
+    ("safety system", "content policy", "usage policy"),
+)
+
+BILLING = Rule(
+    ExitCode.BILLING,
+    "The account has no credit left, or reached a spending limit",
+    "Look at https://platform.openai.com/settings/organization/billing; running it again does not help.",
+    frozenset(
+        {
+            "insufficient_quota",
+            "credit_balance_exhausted",
+            "organization_spend_limit_exceeded",
+            "project_spend_limit_exceeded",
+            "organization_usage_limit_exceeded",
+            "billing_hard_limit_reached",
+            "billing_not_active",
+        }
+    ),
+    (
+        "exceeded your current quota",
+        "billing hard limit",
+        "spend limit",
+        "credit balance",
+        "insufficient credit",
+    ),
+)
+
+KEY = Rule(
+    ExitCode.AUTH,
+    "The server refused the API key",
+    "Check OPENAI_API_KEY: https://platform.openai.com/api-keys shows your keys. "
+    "`imgcli gen ... --demo` needs none.",
+    frozenset({"invalid_api_key", "account_deactivated"}),
+    ("incorrect api key",),
+)
+
+NO_TOOL = Rule(
+    ExitCode.REFUSED,
+    "The text model cannot make images",
+    f"Choose another text model: imgcli gen ... --model {TEXT_MODEL}",
+    words=("hosted tool 'image_generation' is not supported", "tool 'image_generation' is not supported"),
+)
+
+NO_MODEL = Rule(
+    ExitCode.REFUSED,
+    "The server does not have this model",
+    f"Choose another model: imgcli gen ... --model {TEXT_MODEL}, or another --image-model.",
+    frozenset({"model_not_found"}),
+)
+
+NO_PREVIEW = Rule(
+    ExitCode.REFUSED,
+    "The server wants at least one preview",
+    "Ask for one: imgcli gen ... --partials 1",
+    words=("non-zero partial images",),
+)
+
+BUSY = Rule(
+    ExitCode.BUSY,
+    "The server is busy",
+    "Try again in a minute.",
+    frozenset({"rate_limit_exceeded", "slow_down", "server_is_overloaded"}),
+    ("overloaded",),
+)
+
+FAILED = Rule(
+    ExitCode.UNKNOWN,
+    "The server failed",
+    CHECK_USAGE,
+    frozenset({"server_error", "internal_error", "internal_server_error", "vector_store_timeout"}),
+)
+
+RULES = (VERIFY, MODERATION, BILLING, KEY, NO_TOOL, NO_MODEL, NO_PREVIEW, BUSY, FAILED)
+
+REFUSAL_TYPES = frozenset({"invalid_request_error", "image_generation_user_error"})
+
+OPTIONS = {
+    "size": "--size",
+    "quality": "--quality",
+    "output_format": "--format",
+    "output_compression": "--compression",
+    "background": "--background",
+    "moderation": "--moderation",
+    "partial_images": "--partials",
+}
+"""The option of ours behind a parameter that the server names."""
+
+_WRONG_ADDRESS = (
+    "Check --base-url (OPENAI_BASE_URL) and --model; "
+    "a server without the Responses API may work with --api images."
+)
+_MEND = "Change the request; imgcli gen --dry-run ... shows what is sent."
+
+STATUSES: dict[int, Rule] = {
+    401: KEY,
+    402: BILLING,
+    403: Rule(
+        ExitCode.AUTH,
+        "The server does not allow this",
+        "Check that OPENAI_API_KEY, its project and your country may use this model.",
+    ),
+    404: Rule(ExitCode.REFUSED, "The server did not find what was asked for", _WRONG_ADDRESS),
+    405: Rule(ExitCode.REFUSED, "The server does not take requests at this address", _WRONG_ADDRESS),
+    407: Rule(
+        ExitCode.UNREACHABLE,
+        "The proxy wants a login",
+        "Put it into HTTPS_PROXY as http://user:password@host:port.",
+    ),
+    408: Rule(ExitCode.UNKNOWN, "The server gave up waiting", CHECK_USAGE),
+    409: Rule(ExitCode.UNKNOWN, "The server says that the request conflicts with another", CHECK_USAGE),
+    413: Rule(ExitCode.REFUSED, "The request is too large for the server", "Shorten the prompt."),
+    429: BUSY,
+}
+
+BUSY_STATUSES = frozenset({429, 503})
+"""The statuses by which a server says that it did not begin."""
+
+REJECTED = Rule(ExitCode.REFUSED, "The server refused the request", _MEND)
+STOPPED = Rule(ExitCode.UNKNOWN, "The server stopped", CHECK_USAGE)
+
+
+def charged(exit_code: ExitCode, stage: Stage) -> Charged:
+    """Say what a refusal means for the money: nothing is sure once the server had begun."""
+    if exit_code is ExitCode.UNKNOWN or stage is Stage.DRAWING:
+        return Charged.MAYBE
+    before_work = (ExitCode.BUSY, ExitCode.BILLING, ExitCode.AUTH, ExitCode.UNREACHABLE)
+    return Charged.NO if stage is Stage.REFUSING or exit_code in before_work else Charged.MAYBE
