@@ -1,0 +1,171 @@
+"""Where a picture goes, and under which names."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from dataclasses import dataclass
+from itertools import count
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from imgcli.core.errors import usage_error
+from imgcli.core.events import ImageFormat
+from imgcli.core.text import slug
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+NAME_MAX = 255
+"""The longest file name, in bytes, that file systems in use agree on."""
+
+_DEFAULT = "{slug}"
+_FIELD = re.compile(r"\{([^{}]*)\}")
+_FIELDS = ("slug", "n", "model", "date", "time", "id")
+_ENDINGS = {
+    ".png": ImageFormat.PNG,
+    ".jpg": ImageFormat.JPEG,
+    ".jpeg": ImageFormat.JPEG,
+    ".webp": ImageFormat.WEBP,
+    ".gif": ImageFormat.GIF,
+    ".svg": ImageFormat.SVG,
+}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What names are made of. `now` is the local time at which the run began."""
+
+    prompt: str
+    model: str
+    job: str
+    now: datetime
+
+    def fields(self) -> dict[str, str]:
+        """Fill the table of a template's fields, all but `{n}`; every value is safe inside a name."""
+        return {
+            "slug": slug(self.prompt),
+            "model": slug(self.model),
+            "date": f"{self.now:%Y-%m-%d}",
+            "time": f"{self.now:%H%M%S}",
+            "id": slug(self.job),
+        }
+
+
+@dataclass(frozen=True)
+class Target:
+    """A folder, and the names that pictures of one run may take in it, best first."""
+
+    folder: Path
+    pattern: str
+    """A name without its ending; `{n}` stands for the picture's number in the job, from 1."""
+    ending: str = ""
+    """The ending as the user spelt it, empty when none was asked for."""
+
+    @classmethod
+    def of(cls, output: str | None, subject: Subject, base: Path) -> Target:
+        """Read the user's `-o`, from the folder `base`. Raises a usage error for what cannot be a name.
+
+        None is the default name in `base`; `DIR/` and an existing folder take the default name too. Anything
+        else is a file, in which the known fields in braces are filled.
+        """
+        table = subject.fields()
+        folder, name = _split(_filled(_checked(output), table), base)
+        if "{n}" in folder:
+            raise usage_error("{n} in -o can stand in the file's name only, not in a folder's.")
+        name = name or _filled(_DEFAULT, table)
+        ending = PurePath(name).suffix
+        if ending.lower() not in _ENDINGS:
+            ending = ""
+        return cls(base / folder, name.removesuffix(ending), ending)
+
+    @property
+    def asked(self) -> ImageFormat | None:
+        """The format that the user's ending stands for."""
+        return _ENDINGS.get(self.ending.lower())
+
+    def wanted(self, encoding: ImageFormat | None, image: int = 0) -> str:
+        """Give the name that picture number `image` (from 0) takes when nothing is in its way."""
+        number = 1 if "{n}" in self.pattern else image + 1
+        return self._stem(image) + _tail(number) + self._ending(encoding)
+
+    def names(self, encoding: ImageFormat | None, image: int = 0, mark: str = "") -> Iterator[str]:
+        """List the names for picture number `image` (from 0) endlessly, best first, each within `NAME_MAX`.
+
+        `mark` goes before the ending, for what is not the picture itself: `.partial`, `.damaged`.
+        """
+        first = 1 if "{n}" in self.pattern else image + 1
+        for number in count(first):
+            rest = _tail(number) + mark + self._ending(encoding)
+            yield _cut(self._stem(image), NAME_MAX - len(os.fsencode(rest))) + rest
+
+    def _stem(self, image: int) -> str:
+        return self.pattern.replace("{n}", str(image + 1))
+
+    def _ending(self, encoding: ImageFormat | None) -> str:
+        """Say what the bytes are, in the user's own spelling when it says the same."""
+        if encoding is None:
+            return ".bin"
+        return self.ending if self.asked is encoding else encoding.suffix
+
+
+def format_wish(output: str | None) -> ImageFormat | None:
+    """Tell which format the user's `-o` asks for by its ending; None when it asks for none."""
+    if output is None or not os.path.basename(output) or _is_folder(output):  # noqa: PTH119 - Path drops the slash
+        return None
+    return _ENDINGS.get(PurePath(output).suffix.lower())
+
+
+def _checked(output: str | None) -> str:
+    """Refuse what would break a line of output or cannot be a name at all."""
+    if output is None:
+        return ""
+    if not output:
+        raise usage_error("-o is empty.", "Give it a file or a folder, or leave it out.")
+    if any(unicodedata.category(character) == "Cc" for character in output):
+        raise usage_error("-o holds a control character, which would break lists of file names.")
+    try:
+        os.fsencode(output)
+    except UnicodeEncodeError:
+        raise usage_error("-o holds a character that no file name can hold.") from None
+    return output
+
+
+def _filled(template: str, table: Mapping[str, str]) -> str:
+    """Fill the fields that the table has; `{n}` waits for its picture. Raises a usage error."""
+
+    def value(found: re.Match[str]) -> str:
+        name = found[1]
+        if name not in _FIELDS:
+            known = " ".join(f"{{{field}}}" for field in _FIELDS)
+            raise usage_error(f"-o has no field {found[0]}.", f"The fields are {known}.")
+        return table.get(name, found[0])
+
+    return _FIELD.sub(value, template)
+
+
+def _split(path: str, base: Path) -> tuple[str, str]:
+    """Tell folder and name apart; the name is empty where only a folder was given."""
+    folder, name = os.path.split(path)
+    if name in {".", ".."} or _is_folder(base / path):
+        return path, ""
+    return folder, name
+
+
+def _is_folder(path: str | Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises where this is False
+
+
+def _tail(number: int) -> str:
+    return "" if number == 1 else f"-{number}"
+
+
+def _cut(stem: str, room: int) -> str:
+    """Shorten to `room` bytes at a character."""
+    stem = stem[:room]
+    while len(os.fsencode(stem)) > room:
+        stem = stem[:-1]
+    return stem

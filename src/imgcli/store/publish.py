@@ -1,0 +1,191 @@
+"""How bytes get a name on disk: exclusively, atomically, flushed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from contextlib import suppress
+from enum import StrEnum
+from typing import TYPE_CHECKING, BinaryIO
+
+if sys.platform == "darwin":
+    import fcntl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+PRIVATE = 0o600
+SHARED = 0o666
+"""Modes of new files, less the process's umask."""
+
+_CREATE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+# Some file systems cannot flush a folder, some folders can be written but not read: no news about the disk.
+_NO_FOLDER_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF, errno.EACCES, errno.EISDIR}
+
+
+class Clash(StrEnum):
+    """What to do about a name that is taken."""
+
+    NUMBER = "number"
+    REPLACE = "replace"
+
+
+class Draft:
+    """A file written in full under a temporary name, in the folder where it is to get its own.
+
+    `flush`, then `publish`. Whoever made it calls `discard` on every path, once the bytes are safe elsewhere
+    or still in hand; after `publish` that does nothing.
+    """
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self._final: Path | None = None
+        self._descriptor = descriptor
+
+    @property
+    def place(self) -> Path:
+        """Where the bytes are now: under the final name, or still under the temporary one."""
+        return self._final or self.path
+
+    @classmethod
+    def write(cls, folder: Path, data: bytes, mode: int = SHARED) -> Draft:
+        """Write bytes to a new file; raises `OSError` and then leaves nothing behind."""
+        path = folder / _temporary()
+        draft = cls(path, create(path, mode))
+        try:
+            write_all(draft._descriptor, data)
+        except BaseException:
+            draft.discard()
+            raise
+        return draft
+
+    def flush(self) -> None:
+        """Bring the bytes to the disk; after an `OSError` from here they belong into another file."""
+        descriptor, self._descriptor = self._descriptor, -1
+        try:
+            flush(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def publish(self, names: Iterable[str], clash: Clash = Clash.NUMBER) -> Path:
+        """Give the file the first of these names that is free, and flush the folder.
+
+        With `Clash.REPLACE` it takes the first name, whatever had it; a symbolic link is replaced, never
+        followed. Raises `OSError`.
+        """
+        self._final = self._named(names, clash)
+        flush_folder(self._final.parent)
+        return self._final
+
+    def discard(self) -> None:
+        """Remove the temporary name."""
+        descriptor, self._descriptor = self._descriptor, -1
+        with suppress(OSError):
+            if descriptor >= 0:
+                os.close(descriptor)
+        with suppress(OSError):
+            self.path.unlink()
+
+    def _named(self, names: Iterable[str], clash: Clash) -> Path:
+        for name in names:
+            final = self.path.with_name(name)
+            if clash is Clash.REPLACE:
+                return self.path.replace(final)
+            with suppress(FileExistsError):
+                self._take(final)
+                return final
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self.path.parent)
+
+    def _take(self, final: Path) -> None:
+        """Take a name that nobody has."""
+        try:
+            final.hardlink_to(self.path)
+        except FileExistsError:
+            raise
+        except OSError:
+            self._take_without_links(final)
+        else:
+            with suppress(OSError):  # the picture has its name; a second one is only untidy
+                self.path.unlink()
+
+    def _take_without_links(self, final: Path) -> None:
+        """Reserve the name with an empty file, then rename over it: never half a picture under that name."""
+        os.close(create(final, SHARED))
+        try:
+            self.path.replace(final)
+        except OSError:
+            with suppress(OSError):
+                final.unlink()
+            raise
+
+
+def create(path: Path, mode: int) -> int:
+    """Open a file that must not exist yet, for writing; never through a symbolic link. Raises `OSError`."""
+    return os.open(path, _CREATE, mode)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write every byte; raises `OSError`."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def write_device(path: Path, data: bytes) -> None:
+    """Write every byte to a device or a pipe, waiting for its reader; raises `OSError`."""
+    descriptor = os.open(path, os.O_WRONLY | getattr(os, "O_NOCTTY", 0))
+    try:
+        write_all(descriptor, data)
+    finally:
+        os.close(descriptor)
+
+
+def write_stream(stream: BinaryIO, data: bytes) -> None:
+    """Write every byte to an open stream and flush it; raises `OSError`."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[stream.write(rest) :]
+    stream.flush()
+
+
+def flush(descriptor: int) -> None:
+    """Bring a file's bytes to the disk; raises `OSError`."""
+    if sys.platform == "darwin":  # where fsync stops at the drive's own cache
+        with suppress(OSError):  # network file systems have only the plain kind
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(descriptor)
+
+
+def flush_folder(folder: Path) -> None:
+    """Bring a folder's entries to the disk, where the system can; raises `OSError`."""
+    if os.name == "nt":
+        return
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_FLUSH:
+            raise
+
+
+def probe(folder: Path, length: int) -> None:
+    """Prove that a file with a name of `length` bytes can be made in a folder; raises `OSError`."""
+    name = _temporary()
+    path = folder / name.ljust(length, "_")
+    os.close(create(path, PRIVATE))
+    path.unlink()
+
+
+def reason(error: OSError) -> str:
+    """Give the system's words for an error."""
+    return error.strerror or type(error).__name__
+
+
+def _temporary() -> str:
+    return f".imgcli-{os.urandom(8).hex()}.part"

@@ -1,0 +1,166 @@
+"""The write-ahead record of a run: every byte on disk before anybody interprets it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from imgcli.core.events import Event, Notice
+from imgcli.core.request import ImageRequest
+from imgcli.core.text import slug
+from imgcli.store.locks import try_lock
+from imgcli.store.publish import PRIVATE, Clash, create, flush, flush_folder, reason, write_all
+from imgcli.store.state import private_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+VERSION = 1
+SUFFIX = ".sse"
+"""A record is a valid event stream: any reader of those can replay it."""
+MAGIC = b": imgcli "
+"""Begins the first line, a comment in that format, and the header's JSON follows in the same line."""
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What was asked for, so that a run can be finished without its command line. Never holds a key.
+
+    `time` is when the run began, in ISO 8601 with its offset. `output` is `-o` as it was given, `folder` the
+    one it starts from. `extra` is for whoever sends the request.
+    """
+
+    job: str
+    time: str
+    request: ImageRequest
+    folder: str
+    output: str | None = None
+    clash: Clash = Clash.NUMBER
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def line(self) -> bytes:
+        """Write the header as the record's first line and the blank one after it."""
+        fields = {"version": VERSION} | asdict(self)
+        return MAGIC + json.dumps(fields).encode("ascii") + b"\n\n"
+
+    @classmethod
+    def parse(cls, line: bytes) -> Self | None:
+        """Read a first line; None for anything that is no header of a version that we know."""
+        try:
+            fields = json.loads(line.removeprefix(MAGIC))
+            if fields.pop("version") != VERSION:
+                return None
+            fields |= {"request": ImageRequest.from_json(fields["request"]), "clash": Clash(fields["clash"])}
+            return cls(**fields)
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            return None
+
+
+class Spool:
+    """The record of one run. Never raises: a failing disk turns it off and leaves `trouble`, a sentence."""
+
+    def __init__(self) -> None:
+        self.trouble: str | None = None
+        self._path: Path | None = None
+        self._descriptor = -1
+        self._head = 0
+        self._promised = False
+
+    @classmethod
+    def begin(cls, folder: Path, header: Header) -> Self:
+        """Start a record in a folder that is made private; it is locked as long as this process lives."""
+        spool = cls()
+        try:
+            spool._open(private_folder(folder), header)
+        except OSError as error:
+            spool._give_up(error)
+        return spool
+
+    def tee(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """Pass chunks on, each only after it is in the record."""
+        for chunk in chunks:
+            if self._descriptor >= 0 and not self.trouble:
+                self._append(chunk)
+            yield chunk
+
+    def reporting(self, job: str, events: Iterable[Event]) -> Iterator[Event]:
+        """Pass events on, and say once that there is trouble, if there is."""
+        told = False
+        for event in events:
+            if self.trouble and not told:
+                told = True
+                yield Notice(job, self.trouble)
+            yield event
+
+    def keep(self) -> Path | None:
+        """Promise that the record stays, and tell where; None if it does not hold every byte."""
+        if self.trouble:
+            return None
+        self._promised = True
+        return self._path
+
+    def sync(self) -> None:
+        """Bring the record to the disk, as far as it can be brought."""
+        if self._descriptor >= 0:
+            with suppress(OSError):  # the bytes are still there unless the power fails
+                flush(self._descriptor)
+
+    def close(self) -> None:
+        """Leave the record to `imgcli recover`: for a run that did not end well."""
+        self.sync()
+        self._release()
+
+    def discard(self) -> None:
+        """Remove the record, unless its keeping was promised: for a run that needs no recovery."""
+        if self._path and not self._promised:
+            with suppress(OSError):
+                self._path.unlink()
+        self._release()
+
+    def _open(self, folder: Path, header: Header) -> None:
+        stem = f"{slug(header.time)}-{slug(header.job)}"
+        while self._descriptor < 0:
+            self._path = folder / f"{stem}-{os.urandom(3).hex()}{SUFFIX}"
+            self._descriptor = create(self._path, PRIVATE)
+            # Between the two calls another process may have taken the file for a dead run's and removed it.
+            if not (try_lock(self._descriptor) and os.fstat(self._descriptor).st_nlink):
+                self._release()
+                self._path.unlink(missing_ok=True)
+        line = header.line()
+        write_all(self._descriptor, line)
+        self._head = len(line)
+        flush(self._descriptor)
+        flush_folder(folder)
+
+    def _append(self, chunk: bytes) -> None:
+        try:
+            write_all(self._descriptor, chunk)
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        """Leave the disk's last room to the picture: a torn record is worth less."""
+        self.trouble = (
+            f"This run leaves no whole record for `imgcli recover` ({reason(error)}); "
+            "the picture is saved as usual."
+        )
+        if self._descriptor >= 0 and error.errno in _NO_ROOM and not self._promised:
+            with suppress(OSError):
+                os.ftruncate(self._descriptor, self._head)
+        if self._path and not self._head:
+            with suppress(OSError):
+                self._path.unlink()
+
+    def _release(self) -> None:
+        """Close the file, and with it the lock."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            with suppress(OSError):
+                os.close(descriptor)

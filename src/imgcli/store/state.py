@@ -1,0 +1,96 @@
+"""Which folders on this machine are imgcli's own, or can hold a picture that has no place."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+_APP = "imgcli"
+
+
+def state_folder(environ: Mapping[str, str]) -> Path:
+    """Find the folder for records of runs, crash files and rescued pictures, and make it private.
+
+    The usual place first; without one that works, the session's own folder, then the temporary one. When none
+    works the usual place is returned as it is, and whoever writes there meets the error.
+    """
+    candidates = list(_candidates(environ))
+    for folder in candidates:
+        with suppress(OSError):
+            return private_folder(folder)
+    return candidates[0]
+
+
+def private_folder(folder: Path) -> Path:
+    """Make sure that a folder exists, is ours and opens for nobody else; raises `OSError`."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for info in (folder.lstat(), folder.stat()):
+        if hasattr(os, "geteuid") and info.st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, "it belongs to another user", folder)
+    if stat.S_IMODE(folder.stat().st_mode) & 0o077:
+        folder.chmod(0o700)
+    return folder
+
+
+@dataclass(frozen=True)
+class Rescue:
+    """The places for a picture that is paid for and cannot go where it was meant to.
+
+    `raw_run` promises to keep the record of the run and tells where it is, None when it does not hold all.
+    """
+
+    state: Path
+    environ: Mapping[str, str]
+    raw_run: Callable[[], Path | None] = lambda: None
+
+    def folders(self) -> Iterator[Path]:
+        """List the folders to try, best first; one that cannot be made ready is left out."""
+        with suppress(OSError):
+            yield private_folder(self.state / "rescued")
+        runtime = _absolute(self.environ, "XDG_RUNTIME_DIR")
+        if runtime:
+            yield runtime
+        yield _temporary(self.environ)
+
+
+def _candidates(environ: Mapping[str, str]) -> Iterator[Path]:
+    """List where the state folder may be, best first; never empty."""
+    usual = _absolute(environ, "XDG_STATE_HOME") or _usual(environ)
+    if usual:
+        yield usual / _APP
+    runtime = _absolute(environ, "XDG_RUNTIME_DIR")
+    if runtime:
+        yield runtime / _APP
+    user = os.getuid() if hasattr(os, "getuid") else environ.get("USERNAME", "user")
+    yield _temporary(environ) / f"{_APP}-{user}"
+
+
+def _usual(environ: Mapping[str, str]) -> Path | None:
+    """Find the system's folder for applications' state."""
+    if sys.platform.startswith("linux"):  # by hand: platformdirs makes a relative folder when HOME is missing
+        home = _absolute(environ, "HOME")
+        return home / ".local" / "state" if home else None
+    from platformdirs import user_state_path
+
+    return user_state_path()
+
+
+def _absolute(environ: Mapping[str, str], name: str) -> Path | None:
+    """Read a folder from the environment; a relative one means nothing."""
+    value = environ.get(name, "")
+    return Path(value) if os.path.isabs(value) else None  # noqa: PTH117 - an empty string is no path
+
+
+def _temporary(environ: Mapping[str, str]) -> Path:
+    from tempfile import gettempdir
+
+    return _absolute(environ, "TMPDIR") or Path(gettempdir())

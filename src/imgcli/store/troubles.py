@@ -1,0 +1,36 @@
+"""What it means for the user that a picture is not where or what it should be."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from imgcli.core.errors import Charged, ExitCode, Problem
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def damaged(damage: str, path: Path, raw_run: Path | None) -> Problem:
+    """Describe bytes that are no whole picture, kept all the same."""
+    what = f"The picture came damaged ({damage}); its bytes are kept as {path}."
+    return Problem(ExitCode.DAMAGED, what, Charged.YES, _kept(raw_run) or "A viewer may still open them.")
+
+
+def elsewhere(refused: str, path: Path, folder: Path) -> Problem:
+    """Describe a picture that is safe, though not where it was asked for."""
+    what = f"The picture could not be saved where you asked ({refused}); it is safe in {path}."
+    move = f"mv {shlex.quote(str(path))} {shlex.quote(str(folder))}"
+    return Problem(ExitCode.ELSEWHERE, what, Charged.YES, f"Do not run it again; move it with: {move}")
+
+
+def lost(refused: str, raw_run: Path | None) -> Problem:
+    """Describe a picture that no folder took: only the record of the run may still hold it."""
+    what = f"The picture was paid for, and no folder could take it ({refused})."
+    if raw_run:
+        return Problem(ExitCode.ELSEWHERE, what, Charged.YES, f"Make room first. {_kept(raw_run)}")
+    return Problem(ExitCode.UNKNOWN, what, Charged.YES, "Make room on the disk before you run it again.")
+
+
+def _kept(raw_run: Path | None) -> str:
+    return f"The raw run is kept as {raw_run}; `imgcli recover` reads it again." if raw_run else ""

@@ -1,0 +1,139 @@
+"""Whether received bytes are a whole picture."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from contextlib import suppress
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from imgcli.core.events import ImageFormat, Picture
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
+DECODE_LIMIT = 64_000_000
+"""Pixels. A larger picture is checked for completeness only: decoding it takes hundreds of megabytes."""
+
+_COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
+_SVG_END = re.compile(rb"</svg\s*>\s*$")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What an examination found: the damage in words, None when there is none; width and height in pixels."""
+
+    damage: str | None
+    size: tuple[int, int] | None = None
+
+
+class _DamageError(Exception):
+    """A reason of our own to call a picture damaged."""
+
+
+def verify(picture: Picture) -> str | None:
+    """Say what is damaged about a picture, None when nothing is. Never raises, whatever the bytes are."""
+    return examine(picture).damage
+
+
+def examine(picture: Picture) -> Finding:
+    """Check a picture to its last byte, decoding it once. Never raises, whatever the bytes are."""
+    try:
+        return Finding(None, _examined(picture))
+    except _DamageError as reason:
+        return Finding(str(reason))
+    except Exception as error:  # noqa: BLE001 - decoders raise anything on hostile bytes; all of it means damaged
+        return Finding(f"{type(error).__name__}: {error}")
+
+
+def _examined(picture: Picture) -> tuple[int, int] | None:
+    """Measure a picture, raising for any damage."""
+    match picture.format:
+        case None:
+            raise _DamageError("no bytes came" if not picture.data else "it is in no known picture format")
+        case ImageFormat.SVG:
+            _check_svg(picture.data)
+            return None
+        case encoding:
+            _check_end(encoding, picture.data)
+            return _decoded(encoding, picture.data)
+
+
+def _check_svg(data: bytes) -> None:
+    """Look at the end only: an XML parser is no tool for foreign bytes."""
+    if not _SVG_END.search(_COMMENT.sub(b"", data[-4096:])):
+        raise _DamageError("the svg element does not end")
+
+
+def _check_end(encoding: ImageFormat, data: bytes) -> None:
+    """Catch a cut that decoders forgive: Pillow's `load` does not miss the end, its `verify` half of it."""
+    match encoding:
+        case ImageFormat.PNG:
+            whole = _png_chunks_agree(data)
+        case ImageFormat.JPEG:
+            whole = data.rfind(b"\xff\xd9") > 0
+        case ImageFormat.WEBP:
+            whole = len(data) >= 8 + int.from_bytes(data[4:8], "little")
+        case ImageFormat.GIF:
+            whole = data.rstrip(b"\0").endswith(b";")
+        case _:
+            whole = False
+    if not whole:
+        raise _DamageError(f"the {encoding} data is cut short or altered")
+
+
+def _decoded(encoding: ImageFormat, data: bytes) -> tuple[int, int]:
+    """Decode with Pillow, unless there is too much to decode."""
+    if encoding is ImageFormat.PNG:
+        size = _png_size(data)
+        if size[0] * size[1] > DECODE_LIMIT:
+            return size
+    image = _opened(encoding, data)
+    if image.width * image.height <= DECODE_LIMIT:
+        with suppress(MemoryError):  # says nothing about the picture, which is complete as far as seen
+            image.load()
+    return image.size
+
+
+def _opened(encoding: ImageFormat, data: bytes) -> ImageFile:
+    """Read a picture's header, by the one decoder for it: `Image.open` would import five others first."""
+    match encoding:
+        case ImageFormat.PNG:
+            from PIL.PngImagePlugin import PngImageFile
+
+            return PngImageFile(BytesIO(data))
+        case ImageFormat.JPEG:
+            from PIL.JpegImagePlugin import JpegImageFile
+
+            return JpegImageFile(BytesIO(data))
+        case ImageFormat.WEBP:
+            from PIL.WebPImagePlugin import WebPImageFile
+
+            return WebPImageFile(BytesIO(data))
+        case _:
+            from PIL.GifImagePlugin import GifImageFile
+
+            return GifImageFile(BytesIO(data))
+
+
+def _png_size(data: bytes) -> tuple[int, int]:
+    """Read width and height; nothing where the header is not where it belongs, which Pillow then refuses."""
+    if data[12:16] != b"IHDR":
+        return 0, 0
+    return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+
+
+def _png_chunks_agree(data: bytes) -> bool:
+    """Check the checksum of every chunk up to the end chunk."""
+    view, position = memoryview(data), len(b"\x89PNG\r\n\x1a\n")
+    while position + 12 <= len(data):
+        end = position + 8 + int.from_bytes(view[position : position + 4], "big")
+        checksum = int.from_bytes(view[end : end + 4], "big")
+        if end + 4 > len(data) or zlib.crc32(view[position + 4 : end]) != checksum:
+            return False
+        if data[position + 4 : position + 8] == b"IEND":
+            return True
+        position = end + 4
+    return False
