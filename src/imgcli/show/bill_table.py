@@ -1,0 +1,135 @@
+"""The bill as a table: drawn by rich on a terminal, padded with spaces anywhere else."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from imgcli.core.bill import dollars
+from imgcli.core.text import shorten
+from imgcli.show.cellwidth import cell_width
+from imgcli.show.terminal import ColorDepth
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from imgcli.core.bill import Bill, Row
+    from imgcli.show.terminal import Terminal
+
+_HEADINGS = ("", "tokens in", "cached", "tokens out", "dollars")
+_UNKNOWN = "unknown"
+_MODEL_LENGTH = 60
+_NOTE_LENGTH = 500
+_NARROWEST = 20  # columns; rich has nothing sensible to draw below
+
+_ColorSystem: TypeAlias = Literal["standard", "256", "truecolor"]
+
+
+def plain_lines(bill: Bill) -> list[str]:
+    """Write the bill as lines of plain text, without any escape code."""
+    rows = [_HEADINGS, *map(_cells, bill.rows), _total(bill)]
+    widths = [max(map(cell_width, column)) for column in zip(*rows, strict=True)]
+    return [*(_padded(row, widths) for row in rows), *_remarks(bill)]
+
+
+def rich_lines(bill: Bill, terminal: Terminal, columns: int) -> list[str]:
+    """Draw the bill with rich for a terminal of so many columns, as lines of text and colour codes."""
+    if columns < _NARROWEST or not terminal.unicode:
+        return plain_lines(bill)
+    from rich.text import Text
+
+    console = _console(terminal.depth, columns)
+    console.print(_table(bill))
+    for remark in _remarks(bill):
+        console.print(Text(remark, style="dim"), highlight=False)
+    text = console.file.getvalue() if isinstance(console.file, StringIO) else ""
+    return [line.rstrip() for line in text.splitlines()]
+
+
+def _table(bill: Bill) -> Table:
+    """Lay the bill out; cells are `Text`, in which nothing is markup."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE, show_footer=True, show_edge=False, pad_edge=False)
+    for number, (heading, total) in enumerate(zip(_HEADINGS, _total(bill), strict=True)):
+        table.add_column(
+            Text(heading),
+            footer=Text(total),
+            justify="right" if number else "left",
+            overflow="fold",
+            footer_style="bold",
+        )
+    for row in bill.rows:
+        table.add_row(*map(Text, _cells(row)))
+    return table
+
+
+def _console(depth: ColorDepth, columns: int) -> Console:
+    """Make a console that writes to memory: on a broken pipe rich would redirect the process's own stdout."""
+    from rich.console import Console
+
+    systems: dict[ColorDepth, _ColorSystem] = {
+        ColorDepth.TRUECOLOR: "truecolor",
+        ColorDepth.ANSI_256: "256",
+    }
+    return Console(
+        file=StringIO(),
+        width=columns,
+        force_terminal=True,
+        color_system=systems.get(depth, "standard"),
+        no_color=False,
+        legacy_windows=False,
+    )
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    counts = (row.tokens_in, row.cached, row.tokens_out)
+    return (_label(row), *map(_count, counts), dollars(row.cost))
+
+
+def _label(row: Row) -> str:
+    """Name the model, and the partials that its tokens pay for."""
+    name = f"{row.part} {shorten(row.model or _UNKNOWN, _MODEL_LENGTH)}"
+    if not row.partials:
+        return name
+    return f"{name}, {row.partials} partial{'s' * (row.partials != 1)}"
+
+
+def _total(bill: Bill) -> tuple[str, ...]:
+    columns = zip(*((row.tokens_in, row.cached, row.tokens_out) for row in bill.rows), strict=True)
+    counts = [_count(_sum(column)) for column in columns] or [_UNKNOWN] * 3
+    return ("total", *counts, _total_dollars(bill))
+
+
+def _total_dollars(bill: Bill) -> str:
+    """Say at least what is known."""
+    if bill.total is None and bill.known:
+        return f"at least {dollars(bill.known)}"
+    return dollars(bill.total)
+
+
+def _sum(counts: Sequence[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
+
+
+def _count(count: int | None) -> str:
+    return _UNKNOWN if count is None else f"{count:,}"
+
+
+def _remarks(bill: Bill) -> list[str]:
+    dated = [f"prices of {bill.prices_date.isoformat()}"] if bill.prices_date else []
+    return dated + [shorten(note, _NOTE_LENGTH) for note in bill.notes]
+
+
+def _padded(row: Iterable[str], widths: Sequence[int]) -> str:
+    """Align the first column left and the numbers right."""
+    label, *numbers = zip(row, widths, strict=True)
+    left = label[0] + " " * (label[1] - cell_width(label[0]))
+    right = [" " * (width - cell_width(text)) + text for text, width in numbers]
+    return "  ".join([left, *right]).rstrip()

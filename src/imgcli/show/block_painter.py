@@ -1,0 +1,54 @@
+"""Paints with block glyphs: the painter for every terminal that shows colours and Unicode."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgcli.show.painting import Painting
+from imgcli.show.terminal import ColorDepth
+
+if TYPE_CHECKING:
+    from imgcli.core.events import Picture
+    from imgcli.show.dither import Depth
+    from imgcli.show.painting import Box
+    from imgcli.show.terminal import Terminal
+
+_CELL_WIDTH, _CELL_HEIGHT = 16, 32  # pixels of a picture of which a cell can make use, and some to spare
+_DARK_BELOW = 128
+
+
+class BlockPainter:
+    """Fits pictures into boxes at most `width` columns wide, None for no limit."""
+
+    def __init__(self, terminal: Terminal, width: int | None = None) -> None:
+        self._terminal = terminal
+        self._width = width
+
+    def paint(self, picture: Picture, box: Box) -> Painting:
+        """Decode, shrink and draw; raises `ValueError` for what is no picture."""
+        from imgcli.show.blocks import Symbols, ansi_lines, draw
+        from imgcli.show.shrink import Undecodable, decode, fit, flatten
+
+        columns = min(box.columns, self._width or box.columns)
+        try:
+            image = decode(picture.data, (columns * _CELL_WIDTH, box.rows * _CELL_HEIGHT))
+        except Undecodable as error:
+            raise ValueError(f"the picture is {error.reason}") from error
+        cells = fit(image.size, columns, box.rows, (1, self._terminal.aspect))
+        opaque = flatten(image, self._terminal.background)
+        mosaic = draw(opaque, cells, Symbols.BLOCKS, _depth(self._terminal.depth), dark=self._is_dark())
+        return Painting(tuple(ansi_lines(mosaic)), cells[0])
+
+    def _is_dark(self) -> bool:
+        background = self._terminal.background
+        return background is None or max(background) < _DARK_BELOW
+
+
+def _depth(depth: ColorDepth) -> Depth:
+    from imgcli.show.dither import Depth
+
+    return {
+        ColorDepth.TRUECOLOR: Depth.TRUECOLOR,
+        ColorDepth.ANSI_256: Depth.COLORS_256,
+        ColorDepth.ANSI_16: Depth.COLORS_16,
+    }.get(depth, Depth.MONO)

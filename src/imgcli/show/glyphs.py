@@ -1,0 +1,154 @@
+"""Knows the block glyphs of Unicode: which parts of a cell each of them fills."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+
+
+class Symbols(Enum):
+    """A set of glyphs, in the order of how much a terminal must know to draw them."""
+
+    ASCII = "ascii"
+    HALF = "half"
+    BLOCKS = "blocks"
+    SEXTANTS = "sextants"
+    OCTANTS = "octants"
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A cell cut into `columns` by `rows` equal parts, numbered row by row from the top left."""
+
+    columns: int
+    rows: int
+
+    @property
+    def parts(self) -> int:
+        """How many parts there are."""
+        return self.columns * self.rows
+
+    @property
+    def full(self) -> int:
+        """The mask of all of them."""
+        return (1 << self.parts) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Glyph:
+    """A character that fills some parts of a grid: bit i of `mask` is part i."""
+
+    char: str
+    grid: Grid
+    mask: int
+
+    def covers(self, part: int) -> bool:
+        """Whether this part of the grid has the foreground colour."""
+        return bool(self.mask >> part & 1)
+
+
+HALVES = Grid(1, 2)
+QUADRANTS = Grid(2, 2)
+BARS = Grid(1, 8)  # horizontal eighths
+COLUMNS = Grid(8, 1)  # vertical eighths
+SEXTANTS = Grid(2, 3)
+OCTANTS = Grid(2, 4)
+
+_BY_QUADRANT = " ▘▝▀▖▌▞▛▗▚▐▜▄▙▟█"  # by mask
+
+# Patterns that Unicode had named before it added sextants (13) and octants (16).
+_OLDER_SEXTANTS = {0: " ", 0b010101: "▌", 0b101010: "▐", 0b111111: "█"}
+_OLDER_OCTANTS = {
+    0x00: " ",
+    0x01: "\U0001cea8",
+    0x02: "\U0001ceab",
+    0x03: "\U0001fb82",
+    0x05: "▘",
+    0x0A: "▝",
+    0x0F: "▀",
+    0x14: "\U0001fbe6",
+    0x28: "\U0001fbe7",
+    0x3F: "\U0001fb85",
+    0x40: "\U0001cea3",
+    0x50: "▖",
+    0x55: "▌",
+    0x5A: "▞",
+    0x5F: "▛",
+    0x80: "\U0001cea0",
+    0xA0: "▗",
+    0xA5: "▚",
+    0xAA: "▐",
+    0xAF: "▜",
+    0xC0: "▂",
+    0xF0: "▄",
+    0xF5: "▙",
+    0xFA: "▟",
+    0xFC: "▆",
+    0xFF: "█",
+}
+
+
+def _by_mask(patterns: int, first: int, older: dict[int, str]) -> str:
+    """Every pattern's character: new ones are encoded from `first` in ascending order of their masks."""
+    code = iter(range(first, first + patterns))
+    return "".join(older[mask] if mask in older else chr(next(code)) for mask in range(patterns))
+
+
+@cache
+def by_mask(grid: Grid) -> str:
+    """For a grid that has a glyph for every pattern: the characters, indexed by mask."""
+    if grid == HALVES:
+        return " ▀▄█"
+    if grid == QUADRANTS:
+        return _BY_QUADRANT
+    if grid == SEXTANTS:
+        return _by_mask(64, 0x1FB00, _OLDER_SEXTANTS)
+    if grid == OCTANTS:
+        return _by_mask(256, 0x1CD00, _OLDER_OCTANTS)
+    raise ValueError(f"not every pattern of a {grid.columns}x{grid.rows} grid is a character")
+
+
+def _eighths() -> list[Glyph]:
+    lower = [Glyph(chr(0x2580 + n), BARS, 0xFF << 8 - n & 0xFF) for n in range(1, 8)]
+    left = [Glyph(chr(0x2590 - n), COLUMNS, (1 << n) - 1) for n in range(1, 8)]
+    edges = [Glyph("▔", BARS, 0x01), Glyph("▕", COLUMNS, 0x80)]
+    return lower + left + edges
+
+
+def _single_eighths() -> list[Glyph]:
+    """Thin lines inside the cell, from the same block as the sextants."""
+    upright = [Glyph(chr(0x1FB70 + n - 1), COLUMNS, 1 << n) for n in range(1, 7)]
+    level = [Glyph(chr(0x1FB76 + n - 1), BARS, 1 << n) for n in range(1, 7)]
+    return upright + level
+
+
+def _patterns(grid: Grid) -> list[Glyph]:
+    return [Glyph(char, grid, mask) for mask, char in enumerate(by_mask(grid))]
+
+
+@cache
+def glyphs(symbols: Symbols) -> tuple[Glyph, ...]:
+    """Every glyph of a set on every grid that can express it, those that more fonts have first."""
+    found = _patterns(HALVES)
+    if symbols in {Symbols.BLOCKS, Symbols.SEXTANTS, Symbols.OCTANTS}:
+        found += _patterns(QUADRANTS) + _eighths()
+    if symbols in {Symbols.SEXTANTS, Symbols.OCTANTS}:
+        found += _patterns(SEXTANTS)
+    if symbols is Symbols.OCTANTS:
+        found += _patterns(OCTANTS) + _single_eighths()
+    return tuple(found)
+
+
+@cache
+def splits(symbols: Symbols) -> tuple[Glyph, ...]:
+    """One glyph for every way in which a set can cut a cell in two (its complement swaps the colours)."""
+    known = {(glyph.grid, glyph.mask): glyph.char for glyph in glyphs(symbols)}
+    seen = {" ", "█"}
+    found = []
+    for glyph in glyphs(symbols):
+        twin = known.get((glyph.grid, glyph.grid.full ^ glyph.mask), glyph.char)
+        if seen.isdisjoint((glyph.char, twin)):
+            found.append(glyph)
+        seen |= {glyph.char, twin}
+    return tuple(found)

@@ -1,0 +1,220 @@
+"""The live picture: events in, a picture repainted in place, with a status row that ticks."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Self, assert_never
+
+from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started, Waiting
+from imgcli.core.text import shorten
+from imgcli.core.wording import duration, notice_line, problem_lines, saved_line, unsaved_line
+from imgcli.show.dimensions import facts
+from imgcli.show.stage import Stage
+from imgcli.show.status import Status, generating
+from imgcli.show.tally import Tally
+from imgcli.show.ticker import Ticker
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from imgcli.core.errors import Problem
+    from imgcli.core.events import Event
+    from imgcli.show.painting import Painter
+    from imgcli.show.tally import Clock, Price
+    from imgcli.show.terminal import Terminal
+
+PERIOD = 1 / 8  # seconds between two ticks of the status row
+_PATIENCE = 1.0  # seconds that a terminal which takes no more may cost at the end
+_WAITING_PICTURES = 2
+_REASON_LENGTH = 200
+_RED, _RESET = "\x1b[1;31m", "\x1b[0m"
+
+
+@dataclass
+class _Scene:
+    """What is to be shown, as the events have it; what has been shown is taken away."""
+
+    status: Status
+    arrivals: deque[PartialImage | FinalImage] = field(default_factory=deque)
+    news: list[str] = field(default_factory=list)
+    captions: dict[int, list[str]] = field(default_factory=dict)
+
+    def add(self, arrival: PartialImage | FinalImage) -> None:
+        """Queue a picture; while painting is slower than the stream, it replaces one that was not shown."""
+        newest = self.arrivals[-1] if len(self.arrivals) >= _WAITING_PICTURES else None
+        if newest and newest.image == arrival.image:
+            self.arrivals.pop()
+        self.arrivals.append(arrival)
+
+    def take_news(self) -> list[str]:
+        """Take the lines that were not yet printed."""
+        news, self.news = self.news, []
+        return news
+
+
+class LiveSink:
+    """Shows a run on a terminal; `handle` only takes note, so that a slow terminal never slows the stream.
+
+    A thread of its own paints, every `period` seconds or when something has come; with None `handle` does.
+    Without a `painter` there is the status row alone.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        terminal: Terminal,
+        price: Price,
+        clock: Clock,
+        painter: Painter | None = None,
+        period: float | None = PERIOD,
+    ) -> None:
+        self._stage = Stage(stream, terminal, painter)
+        self._terminal = terminal
+        self._separator = " · " if terminal.unicode else ", "
+        self._price = price
+        self._clock = clock
+        self._tally = Tally(clock)
+        self._scene = _Scene(Status(clock()))
+        self._shown: PartialImage | FinalImage | None = None
+        self._noting = threading.Lock()
+        self._painting = threading.Lock()
+        self._has_ended = False
+        self._ticker = Ticker(self.refresh, period) if period else None
+
+    def open(self) -> Self:
+        """Put the first status row on the screen and start to tick."""
+        self.refresh()
+        if self._ticker:
+            self._ticker.start()
+        return self
+
+    def handle(self, event: Event) -> None:
+        """Take note of one event; the last one is shown before this returns."""
+        with self._noting:
+            self._tally.note(event)
+            self._note(event)
+        match event:
+            case Completed():
+                self._finish(self._unsaved_lines() + self._bill_lines(event))
+            case Failed(problem=problem):
+                self._finish(_loud_lines(problem))
+            case _ if self._has_ended:
+                self._stage.leave(self._scene.take_news())
+            case _ if self._ticker:
+                self._ticker.wake()
+            case _:
+                self.refresh()
+
+    def close(self) -> None:
+        """Give the terminal back, also in the middle of a run: the picture stays, the cursor shows."""
+        if self._ticker:
+            self._ticker.stop(_PATIENCE)
+        if not self._painting.acquire(timeout=_PATIENCE):
+            return  # the terminal takes nothing any more
+        try:
+            if not self._has_ended:
+                self._stage.mend(self._row())
+                self._end([])
+        finally:
+            self._painting.release()
+
+    def refresh(self) -> None:
+        """Show what has changed: lines, pictures, or the status row alone."""
+        with self._painting:
+            self._stage.print_above(self._take_news(), self._row())
+            while arrival := self._take_arrival():
+                self._settle_before(arrival)
+                self._stage.show(arrival.picture, self._row())
+                self._shown = arrival
+
+    def _note(self, event: Event) -> None:
+        """Turn an event into what is to be shown."""
+        scene = self._scene
+        match event:
+            case Started() | PartialImage() | FinalImage() | Waiting():
+                self._note_progress(event)
+            case Saved(image=image, problem=problem):
+                scene.captions[image] = self._caption(event) + (_loud_lines(problem) if problem else [])
+                scene.status = replace(scene.status, doing="finishing", until=None)
+            case Notice(text=text):
+                scene.news.append(notice_line(text))
+            case Completed() | Failed():
+                pass
+            case _:
+                assert_never(event)
+
+    def _note_progress(self, event: Started | PartialImage | FinalImage | Waiting) -> None:
+        scene, until = self._scene, None
+        match event:
+            case Started(request=request):
+                doing = generating(request, 0)
+            case Waiting(seconds=seconds, reason=reason):
+                doing, until = shorten(reason, _REASON_LENGTH), self._clock() + seconds
+            case PartialImage(image=image):
+                scene.add(event)
+                doing = self._progress(image)
+            case FinalImage():
+                scene.add(event)
+                doing = "saving"
+            case _:
+                assert_never(event)
+        scene.status = replace(scene.status, doing=doing, until=until)
+
+    def _progress(self, image: int) -> str:
+        request = self._tally.request
+        return generating(request, self._tally.partials_of(image)) if request else "generating"
+
+    def _settle_before(self, arrival: PartialImage | FinalImage) -> None:
+        """Leave a finished picture where it is when the next one begins."""
+        shown = self._shown
+        if isinstance(shown, FinalImage) and shown.image != arrival.image:
+            self._stage.leave(self._scene.captions.pop(shown.image, []))
+
+    def _finish(self, lines: list[str]) -> None:
+        """Show the last of it, and go on below the picture."""
+        if self._ticker:
+            self._ticker.stop()
+        self.refresh()
+        with self._painting:
+            self._end(lines)
+
+    def _end(self, lines: list[str]) -> None:
+        captions = [line for caption in self._scene.captions.values() for line in caption]
+        self._has_ended = True
+        self._stage.leave([*captions, *self._scene.take_news(), *lines])
+
+    def _caption(self, saved: Saved) -> list[str]:
+        """Describe a file in one line; by its name alone where it is as expected, for stdout has the path."""
+        final = self._tally.finals.get(saved.image)
+        known = facts(final.picture) if final else []
+        took = duration(self._clock() - self._scene.status.began)
+        name = str(saved.path) if saved.problem else saved.path.name
+        return [saved_line(name, [*known, took], self._separator)]
+
+    def _unsaved_lines(self) -> list[str]:
+        return [unsaved_line(facts(final.picture), self._separator) for final in self._tally.unsaved]
+
+    def _bill_lines(self, completed: Completed) -> list[str]:
+        from imgcli.show.bill_table import rich_lines
+
+        bill = self._tally.bill(completed, self._price)
+        return ["", *rich_lines(bill, self._terminal, self._stage.columns)] if bill else []
+
+    def _row(self) -> str:
+        return self._scene.status.row(self._clock(), self._separator)
+
+    def _take_news(self) -> list[str]:
+        with self._noting:
+            return self._scene.take_news()
+
+    def _take_arrival(self) -> PartialImage | FinalImage | None:
+        with self._noting:
+            return self._scene.arrivals.popleft() if self._scene.arrivals else None
+
+
+def _loud_lines(problem: Problem) -> list[str]:
+    """A problem's lines, its first one in red."""
+    first, *others = problem_lines(problem)
+    return [f"{_RED}{first}{_RESET}", *others]

@@ -1,0 +1,52 @@
+"""Saved paths on standard output, alone, a line each: what a script captures."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from imgcli.core.errors import ExitCode
+from imgcli.core.events import Completed, Failed, Saved
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import TextIO
+
+    from imgcli.core.events import Event
+
+
+class PathsSink:
+    """Prints absolute paths when the job has ended: a live picture may be on the same terminal until then."""
+
+    def __init__(self, stdout: TextIO) -> None:
+        self._stdout = stdout
+        self._waiting: list[Path] = []
+
+    def handle(self, event: Event) -> None:
+        """Collect, then print; raises `OSError` when nobody reads."""
+        match event:
+            case Saved(path=path, problem=problem):
+                if not (problem and problem.exit_code is ExitCode.DAMAGED):  # which is no picture
+                    self._waiting.append(path)
+            case Completed() | Failed():
+                self._print()
+            case _:
+                pass
+
+    def close(self) -> None:
+        """Print what was saved before an interruption."""
+        self._print()
+
+    def _print(self) -> None:
+        """Write names as the bytes they are: a name need not be valid in any encoding."""
+        paths, self._waiting = self._waiting, []
+        if not paths:
+            return
+        data = b"".join(os.fsencode(path.absolute()) + b"\n" for path in paths)
+        self._stdout.flush()
+        binary = getattr(self._stdout, "buffer", None)
+        if binary is None:  # a text stream in memory
+            self._stdout.write(os.fsdecode(data))
+        else:
+            binary.write(data)
+        self._stdout.flush()

@@ -1,0 +1,102 @@
+"""Plain lines without a single escape code: for files, pipes, dumb terminals and logs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started, Waiting
+from imgcli.core.wording import (
+    duration,
+    notice_line,
+    partial_words,
+    problem_lines,
+    saved_line,
+    started_line,
+    unsaved_line,
+    waiting_line,
+)
+from imgcli.show.dimensions import facts
+from imgcli.show.output import Output
+from imgcli.show.tally import Tally
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from imgcli.core.events import Event
+    from imgcli.show.tally import Clock, Price
+
+
+class PlainSink:
+    """Writes one line per change, then the bill."""
+
+    def __init__(self, stderr: TextIO, price: Price, clock: Clock) -> None:
+        self._out = Output(stderr)
+        self._price = price
+        self._tally = Tally(clock)
+
+    def handle(self, event: Event) -> None:
+        """Write what this event has to say; raises `OSError` when nobody reads."""
+        self._tally.note(event)
+        self._out.lines(self._lines(event))
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _lines(self, event: Event) -> list[str]:
+        match event:
+            case Started(request=request):
+                lines = [started_line(request)]
+            case Waiting(seconds=seconds, reason=reason):
+                lines = [waiting_line(seconds, reason)]
+            case PartialImage(image=image):
+                lines = [self._partial_line(image)]
+            case Saved():
+                lines = self._saved_lines(event)
+            case Notice(text=text):
+                lines = [notice_line(text)]
+            case Completed():
+                lines = self._last_lines(event)
+            case Failed(problem=problem):
+                lines = problem_lines(problem)
+            case FinalImage():
+                lines = []
+            case _:
+                assert_never(event)
+        return lines
+
+    def _partial_line(self, image: int) -> str:
+        asked = self._tally.request.partials if self._tally.request else 0
+        return f"{partial_words(self._tally.partials_of(image), asked)} after {duration(self._tally.elapsed)}"
+
+    def _saved_lines(self, saved: Saved) -> list[str]:
+        final = self._tally.finals.get(saved.image)
+        known = facts(final.picture) if final else []
+        line = saved_line(str(saved.path), [*known, duration(self._tally.elapsed)], ", ")
+        return [line, *(problem_lines(saved.problem) if saved.problem else [])]
+
+    def _last_lines(self, completed: Completed) -> list[str]:
+        from imgcli.show.bill_table import plain_lines
+
+        unsaved = [unsaved_line(facts(final.picture), ", ") for final in self._tally.unsaved]
+        bill = self._tally.bill(completed, self._price)
+        return unsaved + (plain_lines(bill) if bill else [])
+
+
+class ErrorsSink:
+    """Writes errors and nothing else: for `--quiet` and `--jsonl`."""
+
+    def __init__(self, stderr: TextIO) -> None:
+        self._out = Output(stderr)
+
+    def handle(self, event: Event) -> None:
+        """Write a problem's lines; raises `OSError` when nobody reads."""
+        match event:
+            case Failed(problem=problem):
+                self._out.lines(problem_lines(problem))
+            case Saved(problem=problem) if problem:
+                self._out.lines(problem_lines(problem))
+            case _:
+                pass
+
+    def close(self) -> None:
+        """Nothing is open."""

@@ -1,0 +1,139 @@
+"""Knows how foreign bytes become a picture that fits a box: checked, decoded, made opaque, measured."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import warnings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+RGB = tuple[int, int, int]
+
+_MEGAPIXELS = 32
+# Formats that Pillow decodes itself; the second row costs the import of all its plugins.
+_COMMON = ("PNG", "JPEG", "GIF", "BMP", "PPM")
+_RARER = ("WEBP", "AVIF", "TIFF")
+_SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"P6", b"II*\0", b"MM\0*")
+_LIGHT, _SHADE = 0xCC, 0x99  # the checkerboard's greys
+_SQUARES = 24  # of the checkerboard, along the longer side
+
+
+class Undecodable(ValueError):  # noqa: N818
+    """These bytes are no picture that can be shown; `reason` completes the sentence "the picture is ..."."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def decode(data: bytes, enough: tuple[int, int] | None = None) -> Picture:
+    """The first frame of an encoded picture, upright, as a Pillow image of mode RGB or RGBA.
+
+    Above `enough`, a width and height in pixels, detail is of no use: a JPEG is then decoded smaller and
+    faster. Raises Undecodable for anything that is not one whole image of at most 32 megapixels.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata would end up inside the picture
+        try:
+            return _decoded(data, enough)
+        except Undecodable:
+            raise
+        except Exception as error:  # decoders raise what they like on damaged bytes
+            raise Undecodable("damaged or cut short") from error
+
+
+def flatten(picture: Picture, background: RGB | None = None) -> Picture:
+    """The picture in RGB, transparent parts over this colour, or over a grey checkerboard when it is None."""
+    from PIL import Image
+
+    if picture.mode == "RGB" and not picture.has_transparency_data:
+        return picture
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    clear = picture.convert("RGBA")
+    if clear.getchannel("A").getextrema() == (255, 255):
+        return clear.convert("RGB")
+    under = _checkerboard(clear.size) if background is None else Image.new("RGB", clear.size, background)
+    under.paste(clear, mask=clear)
+    return under
+
+
+def fit(
+    size: tuple[int, int], columns: int, rows: int, cell: tuple[float, float] = (1, 2)
+) -> tuple[int, int]:
+    """How many (columns, rows) of a box a picture of this size in pixels fills, its aspect kept.
+
+    `cell` is a cell's width and height, in any unit. Never more than the box has, never less than 1 of each.
+    """
+    width, height = size[0] / cell[0], size[1] / cell[1]
+    scale = min(columns / width, rows / height)
+    return max(1, min(columns, round(width * scale))), max(1, min(rows, round(height * scale)))
+
+
+def _decoded(data: bytes, enough: tuple[int, int] | None) -> Picture:
+    from PIL import ImageOps
+
+    image = _opened(data)
+    width, height = image.size
+    if width * height > _MEGAPIXELS * 1_000_000:
+        raise Undecodable(f"larger than {_MEGAPIXELS} megapixels ({width}x{height})")
+    if enough:
+        image.draft(None, enough)
+    image.load()
+    with contextlib.suppress(Exception):  # a picture whose metadata is broken is still a picture
+        ImageOps.exif_transpose(image, in_place=True)
+    return _eight_bits(image)
+
+
+def _opened(data: bytes) -> Picture:
+    """The picture, its header read and nothing decoded."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with contextlib.suppress(UnidentifiedImageError):
+            return Image.open(io.BytesIO(data), formats=_COMMON)
+        Image.init()
+        return Image.open(io.BytesIO(data), formats=[name for name in _RARER if name in Image.OPEN])
+    except UnidentifiedImageError as error:
+        known = data.startswith(_SIGNATURES)
+        raise Undecodable("damaged or cut short" if known else "of no format that we know") from error
+    except Image.DecompressionBombError as error:
+        raise Undecodable(f"larger than {_MEGAPIXELS} megapixels") from error
+
+
+def _eight_bits(image: Picture) -> Picture:
+    """Any mode as RGB, or as RGBA where something may be transparent."""
+    if image.mode == "F" or image.mode.startswith("I"):
+        image = _scaled(image)
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _scaled(image: Picture) -> Picture:
+    """Greys of more than 8 bits as mode L: 16 bits by their whole range, others by the values that occur."""
+    deep = image if image.mode == "F" else image.convert("I").convert("F")
+    low, high = (float(value) for value in deep.getextrema() if not isinstance(value, tuple))
+    if not math.isfinite(high - low):
+        raise Undecodable("made of numbers that are no brightness")
+    is_deep = image.mode != "F" and low >= 0 and high < 1 << 16
+    low, high = (0.0, 65535.0) if is_deep else (low, max(high, low + 1e-6))
+    scale = 255 / (high - low)
+    return deep.point(lambda value: value * scale - low * scale).convert("L")
+
+
+def _checkerboard(size: tuple[int, int]) -> Picture:
+    from PIL import Image
+
+    side = max(1, math.ceil(max(size) / _SQUARES))
+    columns, rows = math.ceil(size[0] / side), math.ceil(size[1] / side)
+    greys = bytes(_LIGHT if (x + y) % 2 else _SHADE for y in range(rows) for x in range(columns))
+    board = Image.frombytes("L", (columns, rows), greys)
+    return (
+        board.resize((columns * side, rows * side), Image.Resampling.NEAREST)
+        .crop((0, 0, *size))
+        .convert("RGB")
+    )

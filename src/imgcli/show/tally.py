@@ -1,0 +1,75 @@
+"""What a sink must remember of a job: the request, the time, how many partials, which pictures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+from imgcli.core.events import Completed, FinalImage, PartialImage, Saved, Started
+
+if TYPE_CHECKING:
+    from imgcli.core.bill import Bill
+    from imgcli.core.events import Event
+    from imgcli.core.request import ImageRequest
+
+Clock: TypeAlias = Callable[[], float]
+"""A monotonic clock, in seconds."""
+
+Price: TypeAlias = "Callable[[ImageRequest, Completed, int], Bill]"
+"""Works out the bill of a job from its request, its end, and the number of its partials."""
+
+
+class Tally:
+    """Counts as the events of one job go by."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._began = clock()
+        self.request: ImageRequest | None = None
+        self.finals: dict[int, FinalImage] = {}
+        self.saved: dict[int, Saved] = {}
+        self._partials: Counter[int] = Counter()
+        self._next_index: dict[int, int] = {}
+
+    def note(self, event: Event) -> None:
+        """Count one event."""
+        match event:
+            case Started(request=request):
+                self.request, self._began = request, self._clock()
+            case PartialImage(image=image, index=index):
+                self._partials[image] += 1
+                self._next_index[image] = index + 1
+            case FinalImage(image=image):
+                self.finals[image] = event
+            case Saved(image=image):
+                self.saved[image] = event
+            case _:
+                pass
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the job started."""
+        return self._clock() - self._began
+
+    @property
+    def partials(self) -> int:
+        """How many partials came, of all pictures."""
+        return self._partials.total()
+
+    def partials_of(self, image: int) -> int:
+        """Count the partials of one picture."""
+        return self._partials[image]
+
+    @property
+    def unsaved(self) -> list[FinalImage]:
+        """The pictures that arrived and were not saved, nor kept elsewhere."""
+        return [final for image, final in self.finals.items() if image not in self.saved]
+
+    def next_index(self, image: int) -> int:
+        """Give the number after a picture's last partial, 0 when none came."""
+        return self._next_index.get(image, 0)
+
+    def bill(self, completed: Completed, price: Price) -> Bill | None:
+        """Work out what it cost; None for a job that ended before it had started."""
+        return price(self.request, completed, self.partials) if self.request else None

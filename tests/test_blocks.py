@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import io
+import random
+import re
+import unicodedata
+from dataclasses import replace
+from itertools import product
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageChops, ImageDraw, ImageStat
+from rich.console import Console
+from rich_pixels import HalfcellRenderer, Pixels
+
+from glyphpaint import HEIGHT, WIDTH, Cell, bitmap, octant, paint, palette, replay
+from imgcli.show.blocks import BlockRenderer, Depth, Symbols, ansi_lines, draw
+from imgcli.show.glyphs import Glyph, glyphs, splits
+
+RGB = tuple[int, int, int]
+
+ORANGE, TEAL = (250, 140, 20), (10, 120, 110)
+DRAWN = [Symbols.HALF, Symbols.BLOCKS, Symbols.SEXTANTS, Symbols.OCTANTS]
+SHAPES = {(glyph.grid, glyph.mask): glyph for symbols in DRAWN for glyph in glyphs(symbols)}
+
+
+def scene(size: tuple[int, int] = (320, 320)) -> Image.Image:
+    """Smooth colours, edges at all angles and thin lines."""
+    grain = Image.frombytes("RGB", (5, 5), random.Random(9).randbytes(75))
+    picture = grain.resize((640, 640), Image.Resampling.BICUBIC)
+    pen = ImageDraw.Draw(picture)
+    pen.ellipse((90, 60, 400, 380), "#f0c040", "#202020", 9)
+    pen.polygon([(300, 600), (620, 560), (480, 250)], "#2050a0")
+    for x in range(20, 640, 60):
+        pen.line((x, 640, x + 50, 420), "#f8f8f8", 5)
+    return picture.resize(size, Image.Resampling.LANCZOS)
+
+
+def painted(
+    picture: Image.Image, cells: tuple[int, int], symbols: Symbols, depth: Depth = Depth.TRUECOLOR
+) -> Image.Image:
+    """A picture as a terminal shows it."""
+    return paint(replay(ansi_lines(draw(picture, cells, symbols, depth))))
+
+
+def error(one: Image.Image, other: Image.Image) -> float:
+    """The mean squared difference of the channels."""
+    return sum(ImageStat.Stat(ImageChops.difference(one, other)).sum2) / (3 * one.width * one.height)
+
+
+def cut(glyph: Glyph, lit: RGB, rest: RGB) -> Image.Image:
+    """A picture of one cell that is exactly this glyph."""
+    grid = glyph.grid
+    picture = Image.new("RGB", (grid.columns, grid.rows), rest)
+    for index in range(grid.parts):
+        if glyph.mask >> index & 1:
+            picture.putpixel((index % grid.columns, index // grid.columns), lit)
+    return picture.resize((8, 24), Image.Resampling.NEAREST)
+
+
+@pytest.mark.parametrize("glyph", SHAPES.values(), ids=lambda glyph: f"U+{ord(glyph.char):04X}")
+def test_every_glyph_is_what_its_name_says(glyph: Glyph) -> None:
+    """The shape that we expect of a character is the one that Unicode's name for it describes."""
+    drawn = bitmap(glyph.char, 8, 24)
+    assert cut(glyph, (255,) * 3, (0,) * 3).convert("L").tobytes() == drawn.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("char", "digits"),
+    [
+        ("\U0001cd00", "3"),
+        ("\U0001cd01", "23"),
+        ("\U0001cd02", "123"),
+        ("\U0001cd03", "4"),
+        ("\U0001cd0b", "25"),
+        ("\U0001cde5", "2345678"),
+        ("\U0001cea3", "7"),
+        ("\U0001cea0", "8"),
+    ],
+)
+def test_octants_stand_where_unicode_put_them(char: str, digits: str) -> None:
+    """The octants that we write are those of Unicode 16, in its order."""
+    assert digits == octant(char)
+    if unicodedata.name(char, "").startswith("BLOCK OCTANT"):
+        assert f"BLOCK OCTANT-{digits}" == unicodedata.name(char)
+
+
+@pytest.mark.parametrize(
+    ("symbols", "count"),
+    [(Symbols.HALF, 1), (Symbols.BLOCKS, 19), (Symbols.SEXTANTS, 49), (Symbols.OCTANTS, 179)],
+)
+def test_every_split_is_tried_once(symbols: Symbols, count: int) -> None:
+    """No two glyphs of a set that cut a cell alike are both tried, and none that cuts it anew is left out."""
+    flat = {bytes(192), b"\xff" * 192}
+    shapes = {bitmap(glyph.char, 8, 24).tobytes() for glyph in glyphs(symbols)} - flat
+    tried = {bitmap(glyph.char, 8, 24).tobytes() for glyph in splits(symbols)}
+    twins = {bytes(255 - value for value in shape) for shape in tried}
+    assert count == len(splits(symbols)) == len(tried)
+    assert shapes <= tried | twins
+    assert not tried & twins
+
+
+@pytest.mark.parametrize("glyph", splits(Symbols.OCTANTS), ids=lambda glyph: f"U+{ord(glyph.char):04X}")
+def test_a_glyph_shows_itself(glyph: Glyph) -> None:
+    """A cell of exactly two flat parts gets the glyph that cuts it so, and exactly its two colours."""
+    (cell,) = replay(ansi_lines(draw(cut(glyph, ORANGE, TEAL), (1, 1), Symbols.OCTANTS, Depth.TRUECOLOR)))[0]
+    assert (glyph.char, ORANGE, TEAL) == (cell.char, cell.foreground, cell.background)
+
+
+@pytest.mark.parametrize("symbols", DRAWN)
+def test_two_halves(symbols: Symbols) -> None:
+    """A picture of two flat halves is two flat halves, to the last bit, in every set."""
+    picture = Image.new("RGB", (192, 192), ORANGE)
+    picture.paste(TEAL, (0, 120, 192, 192))
+    expected = picture.resize((8 * WIDTH, 4 * HEIGHT), Image.Resampling.NEAREST)
+    assert expected.tobytes() == painted(picture, (8, 4), symbols).tobytes()
+
+
+@pytest.mark.parametrize("symbols", DRAWN)
+def test_one_colour_is_written_once(symbols: Symbols) -> None:
+    """A flat picture costs one colour code a row, and spaces."""
+    lines = ansi_lines(draw(Image.new("RGB", (99, 98), ORANGE), (7, 3), symbols, Depth.TRUECOLOR))
+    assert ["\x1b[48;2;250;140;20m       \x1b[0m"] * 3 == lines
+
+
+def test_the_best_split_wins() -> None:
+    """No glyph and no two colours come closer to a cell than ours, but for rounding and some contrast."""
+    grain = random.Random(5)
+    for _ in range(20):
+        coarse = Image.frombytes("RGB", (8, 8), grain.randbytes(192))
+        cell = coarse.resize((8, 24), Image.Resampling.NEAREST)
+        ours = painted(cell, (1, 1), Symbols.BLOCKS).resize((8, 24), Image.Resampling.NEAREST)
+        assert (
+            error(ours, cell) <= 1.01 * min(best_error(cell, glyph) for glyph in splits(Symbols.BLOCKS)) + 1
+        )
+
+
+def best_error(cell: Image.Image, glyph: Glyph) -> float:
+    """What is left of a cell's mean squared error when both parts of a glyph have their means."""
+    mask = bitmap(glyph.char, 8, 24)
+    parts = [ImageStat.Stat(cell, part) for part in (mask, ImageChops.invert(mask))]
+    left = [part.sum2[c] - part.sum[c] ** 2 / part.count[c] for part in parts for c in range(3)]
+    return sum(left) / (3 * cell.width * cell.height)
+
+
+def test_each_set_is_sharper_than_the_one_before() -> None:
+    """Blocks come closer to a picture than half blocks, sextants closer than blocks, octants closest."""
+    target = scene((40 * WIDTH, 20 * HEIGHT))
+    errors = [error(painted(scene(), (40, 20), symbols), target) for symbols in DRAWN]
+    assert sorted(errors, reverse=True) == errors
+    assert errors[1] < 0.75 * errors[0]
+    assert errors[3] < 0.65 * errors[0]
+
+
+@pytest.mark.parametrize("depth", Depth)
+@pytest.mark.parametrize("symbols", Symbols)
+def test_never_wider_or_higher(symbols: Symbols, depth: Depth) -> None:
+    """A picture takes exactly the cells it was given, from one to a whole screen, whatever its size."""
+    for columns, rows in [(1, 1), (2, 1), (1, 3), (7, 5), (80, 24), (200, 60)]:
+        for size in [(1, 1), (3, 500), (160, 120)]:
+            lines = ansi_lines(draw(scene(size), (columns, rows), symbols, depth))
+            assert [columns] * rows == [len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in lines]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    cells=st.tuples(st.integers(1, 12), st.integers(1, 6)),
+    symbols=st.sampled_from(Symbols),
+    depth=st.sampled_from(Depth),
+    seed=st.integers(0, 99),
+)
+def test_any_picture_can_be_drawn(
+    size: tuple[int, int], cells: tuple[int, int], symbols: Symbols, depth: Depth, seed: int
+) -> None:
+    """Any pixels in any size make rows of one width whose characters are all of the set."""
+    picture = Image.frombytes("RGB", size, random.Random(seed).randbytes(3 * size[0] * size[1]))
+    rows = replay(ansi_lines(draw(picture, cells, symbols, depth)))
+    allowed = {glyph.char for glyph in glyphs(symbols)} if symbols in DRAWN else set(map(chr, range(32, 127)))
+    assert [cells[0]] * cells[1] == [len(row) for row in rows]
+    assert {cell.char for row in rows for cell in row} <= allowed
+
+
+@pytest.mark.parametrize("symbols", Symbols)
+def test_sixteen_colours_are_the_sixteen(symbols: Symbols) -> None:
+    """Where a terminal has 16 colours only their own codes are written, and several of them are mixed."""
+    lines = ansi_lines(draw(scene(), (40, 20), symbols, Depth.COLORS_16))
+    codes = {
+        code for line in lines for run in re.findall(r"\x1b\[([0-9;]*)m", line) for code in run.split(";")
+    }
+    allowed = {str(base + n) for base, n in product((30, 40, 90, 100), range(8))} | {"0"}
+    assert codes <= allowed
+    assert len(codes) > 6
+
+
+@pytest.mark.parametrize("symbols", Symbols)
+def test_of_256_colours_no_theme_changes_ours(symbols: Symbols) -> None:
+    """Where a terminal has 256 colours, the sixteen that themes redefine are avoided."""
+    rows = replay(ansi_lines(draw(scene(), (40, 20), symbols, Depth.COLORS_256)))
+    used = {colour for row in rows for cell in row for colour in (cell.foreground, cell.background)} - {None}
+    assert all(isinstance(colour, int) and 16 <= colour <= 255 for colour in used)
+
+
+@pytest.mark.parametrize("symbols", Symbols)
+def test_mono_writes_no_codes(symbols: Symbols) -> None:
+    """Without colours the rows are plain text."""
+    lines = ansi_lines(draw(scene(), (40, 20), symbols, Depth.MONO))
+    assert "\x1b" not in "".join(lines)
+    assert len(set("".join(lines))) > 2
+
+
+@pytest.mark.parametrize("depth", [Depth.COLORS_256, Depth.COLORS_16, Depth.MONO])
+def test_dithering_keeps_the_shade(depth: Depth) -> None:
+    """A shade that a terminal does not have is mixed of those that it has: from afar it is the same."""
+    for grey in (60, 100, 128, 190):
+        mixed = painted(Image.new("RGB", (64, 64), (grey,) * 3), (32, 16), Symbols.BLOCKS, depth)
+        assert [grey] * 3 == pytest.approx(ImageStat.Stat(mixed).mean, abs=12)
+
+
+@pytest.mark.parametrize("depth", [Depth.COLORS_256, Depth.COLORS_16])
+def test_dithering_beats_nearest_colours(depth: Depth) -> None:
+    """Seen from afar a mixed picture is closer than one of nearest colours."""
+    small = (40, 20)
+    far = scene(small)
+    first = 16 if depth is Depth.COLORS_256 else 0
+    table = Image.new("P", (1, 1))
+    table.putpalette([part for colour in palette()[first : 256 if first else 16] for part in colour])
+    nearest = scene((40, 40)).quantize(palette=table, dither=Image.Dither.NONE).convert("RGB")
+    ours = painted(scene(), small, Symbols.BLOCKS, depth).resize(small, Image.Resampling.BOX)
+    blurred = (10, 5)
+    assert error(
+        ours.resize(blurred, Image.Resampling.BOX), far.resize(blurred, Image.Resampling.BOX)
+    ) < error(nearest.resize(blurred, Image.Resampling.BOX), far.resize(blurred, Image.Resampling.BOX))
+
+
+@pytest.mark.parametrize("depth", [Depth.MONO, Depth.TRUECOLOR])
+def test_letters_are_denser_where_it_is_lighter(depth: Depth) -> None:
+    """In ASCII a dark background shows through dark parts; a light background through light ones."""
+    steps = Image.new("L", (3, 1))
+    steps.putdata([0, 128, 255])
+    dark = draw(steps, (3, 1), Symbols.ASCII, depth).text
+    light = draw(steps, (3, 1), Symbols.ASCII, depth, dark=False).text
+    assert (" ", "@") == (dark[0], dark[-1])
+    assert ("@", " ") == (light[0], light[-1])
+    assert dark[1] not in " @"
+
+
+def test_mono_on_a_light_background() -> None:
+    """Without colours light parts are lit on a dark background, and left empty on a light one."""
+    white = Image.new("L", (8, 8), 255)
+    assert "█" == draw(white, (1, 1), Symbols.BLOCKS, Depth.MONO).text
+    assert " " == draw(white, (1, 1), Symbols.BLOCKS, Depth.MONO, dark=False).text
+
+
+def test_transparency_is_a_checkerboard() -> None:
+    """What is transparent shows the two greys that mean it, when nobody gave a background."""
+    shown = painted(Image.new("RGBA", (768, 768)), (48, 24), Symbols.BLOCKS)
+    assert {(0x99,) * 3, (0xCC,) * 3} == {shown.getpixel((x, 8)) for x in range(4, shown.width, 8)}
+
+
+@pytest.mark.parametrize("depth", Depth)
+@pytest.mark.parametrize("symbols", Symbols)
+def test_rich_prints_the_same_cells(symbols: Symbols, depth: Depth) -> None:
+    """Printed by rich, as a rich-pixels renderable, a picture has the very cells that we write ourselves."""
+    console = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=80)
+    with console.capture() as captured:
+        console.print(Pixels.from_image(scene(), (30, 10), BlockRenderer(symbols, depth)), end="")
+    ours = replay(ansi_lines(draw(scene(), (30, 10), symbols, depth)))
+    assert visible(ours) == visible(replay(captured.get().splitlines()))
+
+
+def visible(rows: list[list[Cell]]) -> list[list[Cell]]:
+    """Cells without what nobody sees: a space's foreground."""
+    return [[replace(cell, foreground=None) if cell.char == " " else cell for cell in row] for row in rows]
+
+
+def test_half_blocks_are_those_of_rich_pixels() -> None:
+    """Drawn with half blocks a picture looks as rich-pixels itself draws it."""
+    picture = scene((20, 20))
+    console = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=80)
+    with console.capture() as captured:
+        console.print(Pixels.from_image(picture, renderer=HalfcellRenderer()), end="")
+    theirs = paint(replay(captured.get().splitlines()))
+    assert theirs.tobytes() == painted(picture, (20, 10), Symbols.HALF).tobytes()
+    with console.capture() as captured:
+        console.print(Pixels.from_image(picture, renderer=BlockRenderer(Symbols.HALF)), end="")
+    assert theirs.tobytes() == paint(replay(captured.get().splitlines())).tobytes()

@@ -1,0 +1,130 @@
+"""Plain lines: what stands in a log file, and what `--quiet` leaves of it."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from imgcli.core.errors import Charged, ExitCode, Problem
+from imgcli.show.plain import ErrorsSink, PlainSink
+from showing import (
+    BETTER,
+    FINE,
+    HOSTILE,
+    REQUEST,
+    ROUGH,
+    WHOLE_RUN,
+    FakeClock,
+    completed,
+    failed,
+    feed,
+    final,
+    notice,
+    partial,
+    price,
+    saved,
+    started,
+    waiting,
+)
+
+if TYPE_CHECKING:
+    from imgcli.core.events import Event
+
+
+def plain(*events: Event) -> list[str]:
+    """Show a run in plain lines, a tenth of a second between its events."""
+    stream, clock = io.StringIO(), FakeClock()
+    sink = PlainSink(stream, price, clock)
+    for event in events:
+        sink.handle(event)
+        clock.now += 0.1
+    sink.close()
+    return stream.getvalue().splitlines()
+
+
+def test_one_line_per_change() -> None:
+    """A run is told in one line per change, then the bill, aligned."""
+    assert [
+        "asking gpt-4o-mini, 1024x1024, medium quality",
+        "partial 1 of 3 after 0.1 s",
+        "partial 2 of 3 after 0.2 s",
+        f"saved /pictures/a-cat.png, 64x64, {len(FINE.data)} bytes, 0.4 s",
+        "                                     tokens in   cached  tokens out  dollars",
+        "text model gpt-4o-mini                   2,941        0         249  $0.0005",
+        "image model gpt-image-2, 2 partials         40  unknown       2,060  $0.0620",
+        "total                                    2,981  unknown       2,309  $0.0625",
+    ] == plain(*WHOLE_RUN)
+
+
+def test_waiting_and_notices() -> None:
+    """Waiting and oddities have a line each."""
+    assert [
+        "asking gpt-4o-mini, 1024x1024, medium quality",
+        "waiting 12.0 s before asking again: rate limited",
+        "note: a partial was damaged",
+    ] == plain(started(), waiting(12, "rate limited"), notice("a partial was damaged"))
+
+
+def test_failure() -> None:
+    """A failure says what happened, what it means for the money, what to do."""
+    lines = plain(started(), failed())[1:]
+    assert [
+        "imgcli: The stream ended with no image.",
+        "You may have been charged.",
+        "Look at your usage page.",
+    ] == lines
+
+
+def test_partials_are_counted_for_each_picture() -> None:
+    """The second picture of a job begins again at its first partial."""
+    lines = plain(started(), partial(0, ROUGH, 0), final(), partial(0, BETTER, 1))
+    assert ["partial 1 of 3 after 0.1 s", "partial 1 of 3 after 0.3 s"] == lines[1:]
+
+
+def test_unsaved() -> None:
+    """With --no-save the line says that there is no file."""
+    assert f"not saved, 64x64, {len(FINE.data)} bytes" in plain(started(), final(), completed())
+
+
+def test_no_escape_code_whatever_comes() -> None:
+    """Not one control character reaches the stream, whatever the server says."""
+    problem = Problem(ExitCode.ELSEWHERE, HOSTILE, Charged.YES, HOSTILE)
+    name = HOSTILE.replace("/", "")
+    lines = plain(
+        started(replace(REQUEST, model=HOSTILE, size=HOSTILE, image_model=HOSTILE)),
+        waiting(3, HOSTILE),
+        notice(HOSTILE),
+        final(prompt=HOSTILE),
+        saved(name, problem=problem),
+        failed(HOSTILE, advice=HOSTILE),
+    )
+    assert [] == [line for line in lines if not line.isprintable()]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_narrow_minded_stream(encoding: str) -> None:
+    """A stderr that is not UTF-8 gets question marks, never an exception."""
+    data = io.BytesIO()
+    stream = io.TextIOWrapper(data, encoding=encoding, errors="strict")
+    feed(
+        PlainSink(stream, price, FakeClock()),
+        (started(replace(REQUEST, model="모델")), failed("고양이 failed")),
+    )
+    assert b"imgcli: ??? failed" in data.getvalue()
+
+
+def test_only_errors() -> None:
+    """--quiet and --jsonl leave errors on stderr, and nothing else."""
+    stream = io.StringIO()
+    problem = Problem(ExitCode.ELSEWHERE, "Saved elsewhere.", Charged.YES)
+    sink = ErrorsSink(stream)
+    feed(sink, (*WHOLE_RUN, notice("odd"), saved(problem=problem), failed(advice="")))
+    assert [
+        "imgcli: Saved elsewhere.",
+        "You were charged for this image.",
+        "imgcli: The stream ended with no image.",
+        "You may have been charged.",
+    ] == stream.getvalue().splitlines()

@@ -1,0 +1,151 @@
+"""What a terminal can do, told from its environment."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import os
+import pty
+import struct
+import termios
+
+import pytest
+
+from imgcli.show.cellwidth import cell_width, clip
+from imgcli.show.terminal import ColorDepth, Display, PreviewMode, Terminal, choose_display, look
+from showing import Window
+
+TRUECOLOR = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+
+
+def seen(env: dict[str, str]) -> Terminal:
+    """Look at a terminal with this environment."""
+    window = Window()
+    return look(env, window, window.size)
+
+
+@pytest.mark.parametrize(
+    ("env", "depth"),
+    [
+        (TRUECOLOR, ColorDepth.TRUECOLOR),
+        ({"TERM": "xterm-256color", "COLORTERM": "24bit"}, ColorDepth.TRUECOLOR),
+        ({"TERM": "xterm-kitty"}, ColorDepth.TRUECOLOR),
+        ({"TERM": "xterm-ghostty"}, ColorDepth.TRUECOLOR),
+        ({"TERM": "alacritty"}, ColorDepth.TRUECOLOR),
+        ({"TERM": "xterm-direct"}, ColorDepth.TRUECOLOR),
+        ({"WT_SESSION": "guid"}, ColorDepth.TRUECOLOR),
+        ({"TERM": "xterm-256color"}, ColorDepth.ANSI_256),
+        ({"TERM": "screen-256color"}, ColorDepth.ANSI_256),
+        ({"TERM": "tmux-256color"}, ColorDepth.ANSI_256),
+        ({"TERM": "xterm"}, ColorDepth.ANSI_16),
+        ({"TERM": "linux"}, ColorDepth.ANSI_16),
+        ({"TERM": "vt220"}, ColorDepth.MONO),
+        ({"TERM": "xterm-mono"}, ColorDepth.MONO),
+        ({}, ColorDepth.NONE),
+        ({"TERM": "dumb"}, ColorDepth.NONE),
+        (TRUECOLOR | {"TERM": "dumb"}, ColorDepth.NONE),
+        (TRUECOLOR | {"NO_COLOR": "1"}, ColorDepth.NONE),
+        (TRUECOLOR | {"NO_COLOR": ""}, ColorDepth.TRUECOLOR),
+        (TRUECOLOR | {"CI": "true"}, ColorDepth.NONE),
+        (TRUECOLOR | {"CI": "1"}, ColorDepth.NONE),
+        (TRUECOLOR | {"CI": "false"}, ColorDepth.TRUECOLOR),
+    ],
+)
+def test_colours(env: dict[str, str], depth: ColorDepth) -> None:
+    """The usual names and the usual vetoes are understood."""
+    assert depth is seen(env).depth
+
+
+@pytest.mark.parametrize("mode", list(PreviewMode))
+def test_a_pipe_gets_lines(mode: PreviewMode) -> None:
+    """Where stderr is no terminal there are plain lines, whatever was asked for."""
+    window = Window()
+    assert Display.LINES is choose_display(mode, look(TRUECOLOR, io.StringIO(), window.size))
+
+
+def test_a_closed_stream_is_no_terminal() -> None:
+    """A stream that somebody closed is not asked twice."""
+    stream = io.StringIO()
+    stream.close()
+    assert ColorDepth.NONE is look(TRUECOLOR, stream, Window().size).depth
+
+
+@pytest.mark.parametrize("env", [{"TERM": "dumb"}, TRUECOLOR | {"NO_COLOR": "1"}, TRUECOLOR | {"CI": "1"}])
+@pytest.mark.parametrize("mode", list(PreviewMode))
+def test_vetoes_win(mode: PreviewMode, env: dict[str, str]) -> None:
+    """NO_COLOR, a dumb terminal and CI get plain lines, whatever was asked for."""
+    assert Display.LINES is choose_display(mode, seen(env))
+
+
+@pytest.mark.parametrize(
+    ("mode", "display"),
+    [
+        (PreviewMode.AUTO, Display.PICTURE),
+        (PreviewMode.BLOCKS, Display.PICTURE),
+        (PreviewMode.OFF, Display.STATUS),
+    ],
+)
+def test_preview(mode: PreviewMode, display: Display) -> None:
+    """On a terminal there is a picture, or with --preview off a status row."""
+    assert display is choose_display(mode, seen(TRUECOLOR))
+
+
+def test_ascii_terminal_gets_no_glyphs() -> None:
+    """A terminal whose encoding lacks the block glyphs gets a status row instead of question marks."""
+
+    class Ascii(Window):
+        @property
+        def encoding(self) -> str:  # type: ignore[override]
+            return "ANSI_X3.4-1968"
+
+    window = Ascii()
+    terminal = look(TRUECOLOR, window, window.size)
+    assert not terminal.unicode
+    assert Display.STATUS is choose_display(PreviewMode.AUTO, terminal)
+
+
+@pytest.mark.parametrize(
+    ("told", "background"),
+    [
+        ("15;0", (0, 0, 0)),
+        ("0;15", (255, 255, 255)),
+        ("0;default;7", (255, 255, 255)),
+        ("15;default", None),
+        ("", None),
+    ],
+)
+def test_background(told: str, background: tuple[int, int, int] | None) -> None:
+    """The background is known where COLORFGBG tells, and nowhere else."""
+    assert background == seen(TRUECOLOR | {"COLORFGBG": told}).background
+
+
+@pytest.mark.parametrize(
+    ("pixels", "aspect"), [((800, 480), 2.0), ((800, 360), 1.5), ((0, 0), 2.0), ((10, 4000), 2.0)]
+)
+def test_shape_of_a_cell(pixels: tuple[int, int], aspect: float) -> None:
+    """A cell's shape comes from the window's size in pixels where the terminal tells a sane one."""
+    controller, terminal = pty.openpty()
+    try:
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, *pixels))
+        with os.fdopen(os.dup(terminal), "w") as stream:
+            assert aspect == look(TRUECOLOR, stream, Window().size).aspect
+    finally:
+        os.close(controller)
+        os.close(terminal)
+
+
+@pytest.mark.parametrize(
+    ("text", "width"), [("cat", 3), ("고양이", 6), ("e\N{COMBINING ACUTE ACCENT}", 1), ("猫 cat", 6)]
+)
+def test_width_of_text(text: str, width: int) -> None:
+    """Wide characters count twice, combining ones not at all."""
+    assert width == cell_width(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "kept"),
+    [("cat", 2, "ca"), ("고양이", 5, "고양"), ("고양이", 0, ""), ("cat", 9, "cat")],
+)
+def test_text_is_cut_at_a_cell(text: str, columns: int, kept: str) -> None:
+    """Nothing is cut through the middle of a wide character."""
+    assert kept == clip(text, columns)
