@@ -1,0 +1,1 @@
+complete --command imgcli --no-files --arguments "(env _IMGCLI_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) imgcli)" --condition "env _IMGCLI_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) imgcli"

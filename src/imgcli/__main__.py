@@ -1,0 +1,5 @@
+"""Run imgcli with `python -m imgcli`."""
+
+from imgcli.cli.app import main
+
+main()

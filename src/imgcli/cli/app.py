@@ -1,0 +1,171 @@
+"""The app, and `main`: signals, exit codes, the one place that prints an error."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from imgcli.cli import signals
+from imgcli.cli.crash import report_crash
+from imgcli.cli.demo_server import demo_server
+from imgcli.cli.gen import EPILOG as GEN_EPILOG
+from imgcli.cli.gen import gen
+from imgcli.cli.help import GroupedCommand, OrderedGroup
+from imgcli.cli.world import World, open_standard_descriptors
+from imgcli.core.errors import ExitCode, ImgcliError, Problem
+from imgcli.core.text import clean
+from imgcli.core.wording import problem_lines
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+_HELP = """\
+Generate images from a terminal and watch them arrive.
+
+\b
+Examples:
+  imgcli gen "a cat" --demo               try it: no key, no money, no network
+  imgcli gen "a cat"                      the real thing (needs OPENAI_API_KEY)
+  imgcli gen "a cat" -o cat.webp          choose the file; its ending chooses the format
+  f=$(imgcli gen "a cat")                 the picture on the terminal, the path in $f
+  imgcli gen "a cat" --jsonl | jq .status one JSON object an event
+"""
+
+_EPILOG = "Learn more: imgcli gen --help"
+
+
+def build_app() -> typer.Typer:
+    """Assemble the command line."""
+    app = typer.Typer(
+        name="imgcli",
+        cls=OrderedGroup,
+        help=_HELP,
+        epilog=_EPILOG,
+        rich_markup_mode=None,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+    app.callback()(_version_option)
+    app.command("gen", cls=GroupedCommand, epilog=GEN_EPILOG, no_args_is_help=False)(gen)
+    app.command("demo-server", cls=GroupedCommand)(demo_server)
+    return app
+
+
+def _print_version(asked: bool) -> None:  # noqa: FBT001 - Typer calls it with the flag
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"imgcli {version('imgcli')}")
+        raise typer.Exit
+
+
+def _version_option(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Hold the options that come before a command."""
+
+
+def main() -> NoReturn:
+    """Run the command line of this process and end it with a documented exit code, or by a signal."""
+    open_standard_descriptors()
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # real text streams have it
+    world = World.of_this_process()
+    signals.install()
+    code: int = ExitCode.OK
+    try:
+        code = _run(world)
+        sys.stdout.flush()
+    except signals.Interrupted as interrupted:
+        _flush_quietly(sys.stdout, sys.stderr)
+        signals.die_by(interrupted.signum)
+    except BrokenPipeError:
+        code = ExitCode.OK  # a reader that has seen enough, of help for instance, is no failure of ours
+    except OSError as error:
+        code = code or _unwritable_stdout(error)
+    _leave(code)
+
+
+def _run(world: World) -> int:
+    """Run one command; every way in which it can go wrong becomes an exit code here."""
+    try:
+        return _invoke(world)
+    except typer.TyperException as error:
+        return _fail(world, _wrong_usage(error))
+    except OSError as error:
+        if isinstance(error, BrokenPipeError) or not _takes_more(world.stdout):
+            raise
+        return _fail(world, report_crash(error, world))
+    except ImgcliError as error:
+        return _fail(world, error.problem)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: one sentence, never a traceback
+        return _fail(world, report_crash(error, world))
+
+
+def _invoke(world: World) -> int:
+    """Hand the arguments to Typer, which exits by itself when its reader has gone away."""
+    try:
+        result = build_app()(standalone_mode=False, obj=world, prog_name="imgcli")
+    except SystemExit as exit_:
+        if isinstance(exit_.__context__, BrokenPipeError):
+            raise exit_.__context__ from None
+        return int(exit_.code or 0)
+    return result if isinstance(result, int) else ExitCode.OK
+
+
+def _wrong_usage(error: typer.TyperException) -> Problem:
+    """Turn Typer's complaint into one of ours: it names the option already."""
+    sentence = clean(error.format_message()).rstrip(".") + "."
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "imgcli"
+    return Problem(ExitCode.USAGE, sentence, advice=f"See {command} --help.")
+
+
+def _fail(world: World, problem: Problem) -> ExitCode:
+    """Print a problem, if there is still somewhere to print it, and give its exit code."""
+    with suppress(OSError, ValueError):
+        world.stderr.write("\n".join(problem_lines(problem)) + "\n")
+        world.stderr.flush()
+    return problem.exit_code
+
+
+def _unwritable_stdout(error: OSError) -> ExitCode:
+    """Say that standard output did not take what was written to it."""
+    problem = Problem(
+        ExitCode.UNWRITABLE,
+        f"Standard output could not be written: {error.strerror}.",
+        advice="Make room, or send it elsewhere.",
+    )
+    with suppress(OSError, ValueError):
+        sys.stderr.write("\n".join(problem_lines(problem)) + "\n")
+    return problem.exit_code
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process without the interpreter's own flush, which would turn a full disk into exit 120."""
+    _flush_quietly(sys.stdout, sys.stderr)
+    import os
+
+    os._exit(code)
+
+
+def _takes_more(stream: TextIO) -> bool:
+    """Find out whether it was this stream that raised: it will do so again."""
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _flush_quietly(*streams: TextIO) -> None:
+    for stream in streams:
+        with suppress(OSError, ValueError):
+            stream.flush()

@@ -1,0 +1,51 @@
+"""What the shell may offer after an option: names and values from the catalog."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from imgcli.core import catalog
+from imgcli.core.catalog import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def models(incomplete: str) -> list[str]:
+    """Offer every model that is alive today, text models first."""
+    return _starting([*_names(Kind.TEXT), *_names(Kind.IMAGE)], incomplete)
+
+
+def image_models(incomplete: str) -> list[str]:
+    """Offer the image models that are alive today."""
+    return _starting(_names(Kind.IMAGE), incomplete)
+
+
+def sizes(incomplete: str) -> list[str]:
+    """Offer the words, ratios and sizes that people use most."""
+    return _starting(_SIZES, incomplete)
+
+
+_SIZES = (
+    "auto",
+    "square",
+    "portrait",
+    "landscape",
+    "16:9",
+    "9:16",
+    "4:3",
+    "3:4",
+    "1024x1024",
+    "1536x1024",
+    "1024x1536",
+    "2048x2048",
+)
+
+
+def _names(kind: Kind) -> tuple[str, ...]:
+    return catalog.load().names(kind, datetime.now(UTC).date())
+
+
+def _starting(values: Iterable[str], incomplete: str) -> list[str]:
+    return [value for value in values if value.startswith(incomplete)]

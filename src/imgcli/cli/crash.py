@@ -1,0 +1,54 @@
+"""A fault of our own: one sentence for the user, and a file without secrets for us."""
+
+from __future__ import annotations
+
+import platform
+import re
+import sys
+import traceback
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from imgcli.core.errors import Charged, ExitCode, Problem
+from imgcli.core.text import shorten
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from imgcli.cli.world import World
+
+_SECRET = re.compile(r"(sk-[A-Za-z0-9_-]{4,}|Bearer\s+\S+|://[^/@\s]+:[^/@\s]+@)")
+
+
+def report_crash(error: Exception, world: World) -> Problem:
+    """Describe an unexpected exception, and keep its redacted traceback in the state folder."""
+    told = f"imgcli itself failed: {type(error).__name__}: {shorten(_redact(str(error), world), 200)}."
+    path = _write(error, world)
+    where = f" The details are in {path}; they hold no key." if path else ""
+    return Problem(
+        ExitCode.INTERNAL,
+        told,
+        Charged.MAYBE,
+        f"This is a bug; please report it.{where}",
+    )
+
+
+def _redact(text: str, world: World) -> str:
+    """Remove the key, and whatever looks like one, from a text."""
+    key = world.env.get("OPENAI_API_KEY", "").strip()
+    return _SECRET.sub("[redacted]", text.replace(key, "[redacted]") if key else text)
+
+
+def _write(error: Exception, world: World) -> Path | None:
+    """Write frames only: never locals, never a chained cause, which may quote a request's headers."""
+    from imgcli.store.state import state_folder
+
+    with suppress(Exception):
+        folder = state_folder(world.env)
+        path = folder / f"crash-{world.now():%Y%m%d-%H%M%S}-{world.token()}.txt"
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        head = f"imgcli on Python {platform.python_version()}, {sys.platform}\n"
+        path.write_text(head + _redact(f"{frames}{type(error).__name__}: {error}\n", world), encoding="utf-8")
+        path.chmod(0o600)
+        return path
+    return None

@@ -1,0 +1,44 @@
+"""`imgcli demo-server`: the offline stand-in as a server of its own."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgcli.core.errors import usage_error
+
+if TYPE_CHECKING:
+    from imgcli.cli.world import World
+
+_PORTS = 65_536
+
+
+def demo_server(
+    ctx: typer.Context,
+    port: Annotated[int, typer.Option("--port", metavar="PORT", help="0: any free port.")] = 0,
+) -> None:
+    """Serve OpenAI's image endpoints from this machine, with painted pictures and no bill.
+
+    Listens on 127.0.0.1 only, until Ctrl-C. Prints the two lines that point any OpenAI client at it.
+
+    \b
+    Examples:
+      imgcli demo-server --port 8765
+      OPENAI_BASE_URL=http://127.0.0.1:8765/v1 imgcli gen "a cat"
+    """  # noqa: D301 - \b tells Typer to leave the lines alone
+    from imgcli.standin.server import StandIn
+
+    world: World = ctx.obj
+    if not 0 <= port < _PORTS:
+        raise usage_error(f"--port takes 0 to {_PORTS - 1}, not {port}.")
+    try:
+        server = StandIn(port=port)
+    except OSError as error:
+        why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be opened: {error.strerror}"
+        raise usage_error(f"Port {port} {why}.", "Choose another --port, or 0 for any free one.") from None
+    with server:
+        world.stdout.write(f"export OPENAI_BASE_URL={server.base_url}\nexport OPENAI_API_KEY=demo\n")
+        world.stdout.flush()
+        server.wait()

@@ -1,0 +1,110 @@
+"""What a run does on disk, put together: the record, the publisher, the saving stage."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from imgcli.cli import signals
+from imgcli.cli.order import STDOUT, Keeping
+from imgcli.core.errors import ExitCode, usage_error
+from imgcli.store.naming import Subject
+from imgcli.store.preflight import current_folder
+from imgcli.store.publish import Clash
+from imgcli.store.publishers import Destination, open_publisher
+from imgcli.store.saving import Saving
+from imgcli.store.spool import Header, Spool
+from imgcli.store.state import Rescue, state_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from imgcli.cli.order import Output
+    from imgcli.cli.world import World
+    from imgcli.core.events import Event
+    from imgcli.core.request import ImageRequest
+    from imgcli.core.session import Outcome
+
+RUNS = "runs"
+"""The folder of records, inside the state folder."""
+
+_WORTH_KEEPING = frozenset({ExitCode.UNKNOWN, ExitCode.DAMAGED, ExitCode.INTERNAL})
+"""Ends after which a record may hold more than what was saved."""
+
+
+class Desk:
+    """One run's files, or none for a run that keeps nothing.
+
+    `has_asked` is set when the request may have reached the server.
+    """
+
+    def __init__(self, job: str, spool: Spool | None = None, saving: Saving | None = None) -> None:
+        self.job = job
+        self.has_asked = False
+        self._spool = spool
+        self._saving = saving
+
+    def recorded(self, chunks: Iterable[bytes]) -> Iterable[bytes]:
+        """Write every chunk to the record before anybody reads it."""
+        return self._spool.tee(chunks) if self._spool else chunks
+
+    def reporting(self, events: Iterable[Event]) -> Iterable[Event]:
+        """Tell once when there is no record."""
+        return self._spool.reporting(self.job, events) if self._spool else events
+
+    def saving(self, events: Iterable[Event]) -> Iterable[Event]:
+        """Save pictures as they come."""
+        return self._saving(events) if self._saving else events
+
+    def keep_last_partial(self) -> Path | None:
+        """Keep the last partial of a picture that never came, and tell where."""
+        return self._saving.keep_last_partial() if self._saving else None
+
+    def settle(self, outcome: Outcome) -> None:
+        """Remove the record of a run that needs no recovery; otherwise it stays when the desk is closed."""
+        if self._spool and outcome.exit_code not in _WORTH_KEEPING:
+            self._spool.discard()
+
+    def close(self) -> None:
+        """Leave what is not settled to `imgcli recover`; a request that was never sent leaves nothing."""
+        if self._spool and self.has_asked:
+            self._spool.close()
+        elif self._spool:
+            self._spool.discard()
+
+
+@contextmanager
+def opened(world: World, output: Output, request: ImageRequest, job: str) -> Iterator[Desk]:
+    """Make sure that saving will work, and begin the record. Raises `ImgcliError` when it will not work."""
+    desk = _empty(job) if output.keeping is Keeping.NOTHING else _furnished(world, output, request, job)
+    try:
+        yield desk
+    finally:
+        desk.close()
+
+
+def _empty(job: str) -> Desk:
+    return Desk(job)
+
+
+def _furnished(world: World, output: Output, request: ImageRequest, job: str) -> Desk:
+    """Find the place for the picture, then begin the record: nothing is recorded of a run that cannot be."""
+    _check_standard_output(world, output)
+    now, folder, state = world.now(), current_folder(), state_folder(world.env)
+    rescue = Rescue(state, world.env, lambda: spool.keep())  # noqa: PLW0108 - begun below
+    destination = Destination(output.name, folder, output.clash)
+    subject = Subject(request.prompt, request.model, job, now)
+    publisher = open_publisher(destination, subject, rescue, world.stdout.buffer)
+    header = Header(job, now.isoformat(), request, str(folder), output.name, output.clash)
+    spool = Spool.begin(state / RUNS, header)
+    return Desk(job, spool, Saving(publisher, signals.shielded, output.partials))
+
+
+def _check_standard_output(world: World, output: Output) -> None:
+    """Refuse to pour a picture's bytes over somebody's terminal."""
+    if output.name == STDOUT and output.clash is Clash.NUMBER and world.stdout.isatty():
+        raise usage_error(
+            "-o - would write the picture's bytes to this terminal.",
+            "Redirect standard output (> cat.png), or add --force.",
+        )

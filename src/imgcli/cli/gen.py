@@ -1,0 +1,102 @@
+"""`imgcli gen`: flags become one order, once, at the door."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from imgcli.cli import options  # noqa: TC001 - Typer reads the annotations at run time
+from imgcli.cli.order import ApiChoice
+from imgcli.cli.prompt import read_prompt
+from imgcli.core.wish import Wish
+from imgcli.show.jsonl import InlineImages
+from imgcli.store.naming import format_wish
+
+if TYPE_CHECKING:
+    from imgcli.cli.world import World
+
+EPILOG = """\
+Exit codes:
+   0  every image is saved, verified, flushed
+   1  a bug in imgcli                        7  no credit, quota or spend limit
+   2  wrong option or prompt; nothing sent   8  server not reached; nothing sent
+   3  several images: some saved, some not   9  sent, and no complete image came
+   4  key missing or refused                10  complete, but not where you asked
+   5  refused, moderated, wrong endpoint    11  the data is no valid image; kept
+   6  rate limit before any work            12  cannot write there; nothing sent
+  A signal (Ctrl-C, TERM, HUP) ends imgcli by that signal.
+
+What you pay: text model tokens and image tokens; each partial costs 100 image tokens.
+Nothing is ever sent twice, and every error says whether money may have been spent.
+"""
+
+
+def gen(  # noqa: PLR0913 - a command's signature declares its options
+    ctx: typer.Context,
+    words: options.Words = None,
+    *,
+    prompt_file: options.PromptFile = None,
+    model: options.Model = None,
+    image_model: options.ImageModel = None,
+    size: options.Size = "1024x1024",
+    quality: options.QualityOption = None,
+    image_format: options.Format = None,
+    compression: options.Compression = None,
+    background: options.BackgroundOption = None,
+    moderation: options.ModerationOption = None,
+    partials: options.Partials = None,
+    output: options.Output = None,
+    force: options.Force = False,
+    no_save: options.NoSave = False,
+    keep_partials: options.KeepPartials = False,
+    preview: options.Preview = None,
+    width: options.Width = None,
+    jsonl: options.JsonLines = False,
+    jsonl_images: options.JsonLinesImages = InlineImages.INLINE,
+    quiet: options.Quiet = False,
+    api: options.ApiOption = ApiChoice.AUTO,
+    base_url: options.BaseUrl = None,
+    timeout: options.Timeout = 120.0,
+    dry_run: options.DryRun = False,
+    demo: options.Demo = False,
+) -> None:
+    """Generate an image, watch it arrive, find it saved.
+
+    \b
+    Examples:
+      imgcli gen "a cat" --demo                     no key, no money, no network
+      imgcli gen "a cat" -m gpt-4o-mini             a text model runs the image tool
+      imgcli gen "a cat" -m gpt-image-2 -o cat.webp an image model; the name's ending chooses the format
+      imgcli gen "a cat" --size 16:9 --quality low  cheaper, and wide
+      echo "a cat" | imgcli gen -o pictures/        the prompt from a pipe, the file into a folder
+      f=$(imgcli gen "a cat")                       the picture on the terminal, the path in $f
+      imgcli gen "a cat" -o - > cat.png             the bytes, for another program
+      imgcli gen "a cat" --jsonl | jq -r .status    one JSON object an event
+    """  # noqa: D301 - \b tells Typer to leave the lines alone
+    world: World = ctx.obj
+    from imgcli.cli import order, run
+
+    reports_to = order.style(jsonl=jsonl, quiet=quiet)
+    with run.refusals(world, reports_to):
+        wish = Wish(
+            prompt=read_prompt(words, prompt_file, world.stdin),
+            model=model or None,
+            image_model=image_model or None,
+            size=size,
+            quality=quality,
+            format=image_format,
+            name_format=format_wish(output),
+            compression=compression,
+            background=background,
+            moderation=moderation,
+            partials=partials,
+            api=api.wire,
+        )
+        told = order.Order(
+            wish,
+            order.output(output, reports_to, save=not no_save, force=force, keep_partials=keep_partials),
+            order.report(reports_to, jsonl_images, preview, width),
+            order.endpoint(base_url, timeout, demo=demo),
+        )
+        raise typer.Exit(run.show_request(world, told) if dry_run else run.perform(world, told))

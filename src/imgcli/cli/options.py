@@ -1,0 +1,209 @@
+"""Every option, declared once: name, help, environment variable, completion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imgcli.cli.completion import image_models, models, sizes
+from imgcli.cli.order import ApiChoice
+from imgcli.core.events import ImageFormat
+from imgcli.core.request import Background, Moderation, Quality
+from imgcli.show.jsonl import InlineImages
+from imgcli.show.terminal import PreviewMode
+
+_PROMPT = "The prompt"
+_PICTURE = "The picture"
+_FILE = "The file"
+_SHOW = "What you see"
+_WIRE = "The server"
+
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="PROMPT...",
+        help="Words, joined by spaces. '-' or a piped standard input: the prompt is read from there.",
+        rich_help_panel=_PROMPT,
+        show_default=False,
+    ),
+]
+PromptFile = Annotated[
+    Path | None,
+    typer.Option("--prompt-file", metavar="FILE", help="Read the prompt from FILE.", rich_help_panel=_PROMPT),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="NAME",
+        envvar="IMGCLI_MODEL",
+        help="A text model, which runs the image tool (Responses API), or an image model such as "
+        "gpt-image-2 (Images API).  [default: gpt-4o-mini; from 2027-01-14 gpt-6-luna]",
+        rich_help_panel=_PICTURE,
+        autocompletion=models,
+    ),
+]
+ImageModel = Annotated[
+    str | None,
+    typer.Option(
+        "--image-model",
+        metavar="NAME",
+        help="The image model that the text model's tool uses.  [default: the server's]",
+        rich_help_panel=_PICTURE,
+        autocompletion=image_models,
+    ),
+]
+Size = Annotated[
+    str,
+    typer.Option(
+        "--size",
+        "-s",
+        metavar="SIZE",
+        help="WIDTHxHEIGHT, auto, square, portrait, landscape, or a ratio such as 16:9.",
+        rich_help_panel=_PICTURE,
+        autocompletion=sizes,
+    ),
+]
+QualityOption = Annotated[
+    Quality | None,
+    typer.Option(
+        "--quality",
+        metavar="LEVEL",
+        help="auto, low, medium, high, xhigh or max.  [default: medium]",
+        rich_help_panel=_PICTURE,
+    ),
+]
+Format = Annotated[
+    ImageFormat | None,
+    typer.Option(
+        "--format",
+        metavar="FORMAT",
+        help="png, jpeg, webp, gif or svg.  [default: what -o's name asks for, else png]",
+        rich_help_panel=_PICTURE,
+    ),
+]
+Compression = Annotated[
+    int | None,
+    typer.Option(
+        "--compression", metavar="0-100", help="For jpeg and webp: 100 is the best.", rich_help_panel=_PICTURE
+    ),
+]
+BackgroundOption = Annotated[
+    Background | None,
+    typer.Option(
+        "--background", metavar="KIND", help="auto, opaque or transparent.", rich_help_panel=_PICTURE
+    ),
+]
+ModerationOption = Annotated[
+    Moderation | None,
+    typer.Option("--moderation", metavar="KIND", help="auto or low.", rich_help_panel=_PICTURE),
+]
+Partials = Annotated[
+    int | None,
+    typer.Option(
+        "--partials",
+        metavar="0-3",
+        help="How many pictures on the way; each costs 100 image tokens.  "
+        "[default: 3 where somebody watches, else 0]",
+        rich_help_panel=_PICTURE,
+    ),
+]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="WHERE",
+        help="A file, a folder, '-' for standard output, or a template of {slug} {n} {model} {date} {time} "
+        "{id}.  [default: the prompt's first words, in this folder]",
+        rich_help_panel=_FILE,
+    ),
+]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force", help="Replace an existing file instead of numbering the new one.", rich_help_panel=_FILE
+    ),
+]
+NoSave = Annotated[
+    bool, typer.Option("--no-save", help="Keep no file (with --jsonl or a picture).", rich_help_panel=_FILE)
+]
+KeepPartials = Annotated[
+    bool, typer.Option("--keep-partials", help="Save the partial images too.", rich_help_panel=_FILE)
+]
+JsonLines = Annotated[
+    bool,
+    typer.Option("--jsonl", help="Write one JSON object a line on standard output.", rich_help_panel=_SHOW),
+]
+JsonLinesImages = Annotated[
+    InlineImages,
+    typer.Option(
+        "--jsonl-images",
+        metavar="HOW",
+        help="inline: base64 in every image line; none: paths only.",
+        rich_help_panel=_SHOW,
+    ),
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print the saved path and errors only.", rich_help_panel=_SHOW)
+]
+Preview = Annotated[
+    PreviewMode | None,
+    typer.Option(
+        "--preview",
+        metavar="HOW",
+        help="The live picture: auto, blocks or off.  [default: auto]",
+        rich_help_panel=_SHOW,
+    ),
+]
+Width = Annotated[
+    int | None,
+    typer.Option("--width", metavar="COLS", help="The picture's width, in columns.", rich_help_panel=_SHOW),
+]
+ApiOption = Annotated[
+    ApiChoice,
+    typer.Option(
+        "--api",
+        metavar="WIRE",
+        help="auto (the model's name decides), responses or images.",
+        rich_help_panel=_WIRE,
+    ),
+]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--base-url",
+        metavar="URL",
+        envvar="OPENAI_BASE_URL",
+        help="Another server that speaks OpenAI's API.",
+        rich_help_panel=_WIRE,
+    ),
+]
+Timeout = Annotated[
+    float,
+    typer.Option(
+        "--timeout",
+        metavar="SECONDS",
+        help="How long the server may be silent.",
+        rich_help_panel=_WIRE,
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Print the request as JSON and send nothing; needs no key.",
+        rich_help_panel=_WIRE,
+    ),
+]
+Demo = Annotated[
+    bool,
+    typer.Option(
+        "--demo",
+        help="Use the built-in stand-in: no key, no money, no network.",
+        rich_help_panel=_WIRE,
+    ),
+]

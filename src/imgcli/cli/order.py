@@ -1,0 +1,124 @@
+"""What a person ordered, as values: flags do not travel below this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import TYPE_CHECKING
+
+from imgcli.core.errors import usage_error
+from imgcli.core.request import Api
+from imgcli.store.publish import Clash
+from imgcli.store.saving import KeepPartials
+
+if TYPE_CHECKING:
+    from imgcli.core.wish import Wish
+    from imgcli.show.jsonl import InlineImages
+    from imgcli.show.terminal import PreviewMode
+
+STDOUT = "-"
+"""The output name that means standard output."""
+
+_NARROWEST = 1
+
+
+class ApiChoice(StrEnum):
+    """Which wire; AUTO follows the model's name."""
+
+    AUTO = "auto"
+    RESPONSES = "responses"
+    IMAGES = "images"
+
+    @property
+    def wire(self) -> Api | None:
+        """The wire that was named, None for AUTO."""
+        return None if self is ApiChoice.AUTO else Api(self.value)
+
+
+class Style(Enum):
+    """Who reads what we write: a person, a program, or a script that wants the path alone."""
+
+    PEOPLE = "people"
+    JSON_LINES = "json lines"
+    PATHS = "paths"
+
+
+class Keeping(Enum):
+    """Whether pictures are kept at all: with --no-save they are shown or streamed, and gone."""
+
+    SAVE = "save"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is shown; `preview` is None when nobody said anything, `width` is in columns."""
+
+    style: Style
+    inline: InlineImages
+    preview: PreviewMode | None = None
+    width: int | None = None
+
+
+@dataclass(frozen=True)
+class Output:
+    """What is kept, and where; `name` is the user's `-o`, None for the default."""
+
+    keeping: Keeping
+    name: str | None = None
+    clash: Clash = Clash.NUMBER
+    partials: KeepPartials = KeepPartials.NONE
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Who is asked, how long silence is borne (seconds), and whether it is the stand-in (`demo`)."""
+
+    base_url: str | None
+    timeout: float
+    demo: bool = False
+
+
+@dataclass(frozen=True)
+class Order:
+    """Everything that one `imgcli gen` was told."""
+
+    wish: Wish
+    output: Output
+    report: Report
+    endpoint: Endpoint
+
+
+def style(*, jsonl: bool, quiet: bool) -> Style:
+    """Choose who we write for. Raises `ImgcliError` (usage)."""
+    if jsonl and quiet:
+        raise usage_error("--jsonl and --quiet contradict each other: both speak for standard output.")
+    return Style.JSON_LINES if jsonl else Style.PATHS if quiet else Style.PEOPLE
+
+
+def report(style_: Style, inline: InlineImages, preview: PreviewMode | None, width: int | None) -> Report:
+    """Check how the picture is to be shown. Raises `ImgcliError` (usage)."""
+    if width is not None and width < _NARROWEST:
+        raise usage_error(f"--width takes a number of columns from {_NARROWEST} on, not {width}.")
+    return Report(style_, inline, preview, width)
+
+
+def output(name: str | None, style_: Style, *, save: bool, force: bool, keep_partials: bool) -> Output:
+    """Check where the picture is to go. Raises `ImgcliError` (usage)."""
+    if name == STDOUT and style_ is Style.JSON_LINES:
+        raise usage_error("-o - and --jsonl both want standard output.", "Choose a file with -o.")
+    if not save and (name is not None or force or keep_partials):
+        raise usage_error("--no-save keeps no file, and -o, --force or --keep-partials ask for one.")
+    return Output(
+        Keeping.SAVE if save else Keeping.NOTHING,
+        name,
+        Clash.REPLACE if force else Clash.NUMBER,
+        KeepPartials.ALL if keep_partials else KeepPartials.NONE,
+    )
+
+
+def endpoint(base_url: str | None, timeout: float, *, demo: bool) -> Endpoint:
+    """Check whom to ask. Raises `ImgcliError` (usage)."""
+    if not 0 < timeout < float("inf"):
+        raise usage_error(f"--timeout takes a number of seconds above 0, not {timeout:g}.")
+    return Endpoint(None if demo else base_url, timeout, demo=demo)

@@ -1,0 +1,65 @@
+"""Where a prompt comes from: words, a file, or standard input."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgcli.core.errors import usage_error
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import BinaryIO, TextIO
+
+_LARGEST = 256 * 1024  # bytes; a longer "prompt" is a mistake, perhaps /dev/zero
+
+
+def read_prompt(words: list[str] | None, file: Path | None, stdin: TextIO) -> str:
+    """Join the words, or read the file or standard input. Raises `ImgcliError` (usage).
+
+    `-` alone, or no words at all while something is piped in, means standard input.
+    """
+    if file is not None and words:
+        raise usage_error("The prompt is given twice: as words and with --prompt-file.", "Choose one.")
+    if file is not None:
+        return _from_file(file)
+    if words and words != ["-"]:
+        return " ".join(words)
+    if not words and _is_terminal(stdin):
+        raise usage_error("There is no prompt.", 'Say what to draw: imgcli gen "a cat".')
+    return _decoded(_read(stdin.buffer, "standard input"), "standard input")
+
+
+def _from_file(file: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            return _decoded(_read(stream, str(file)), str(file))
+    except OSError as error:
+        raise usage_error(f"The prompt file {file} cannot be read: {error.strerror}.") from None
+
+
+def _read(stream: BinaryIO, name: str) -> bytes:
+    data = stream.read(_LARGEST + 1)
+    if len(data) > _LARGEST:
+        raise usage_error(f"The prompt in {name} is longer than {_LARGEST // 1024} kB.", "Shorten it.")
+    return data
+
+
+def _decoded(data: bytes, name: str) -> str:
+    """Read UTF-8 text as editors write it: with or without BOM, any line ends, a last line break."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise usage_error(
+            f"The prompt in {name} is not UTF-8 text: byte {error.start} is the first odd one.",
+            "Save it as UTF-8.",
+        ) from None
+    if "\0" in text:
+        raise usage_error(f"The prompt in {name} holds a NUL character; is it a text file?")
+    return text.replace("\r\n", "\n").removesuffix("\n")
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    try:
+        return stream.isatty()
+    except ValueError:  # closed
+        return True

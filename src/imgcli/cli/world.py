@@ -1,0 +1,77 @@
+"""The world a command runs in, as one value: streams, environment, clocks, terminal size."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything outside the process that a command may read or write."""
+
+    env: Mapping[str, str]
+    stdin: TextIO
+    stdout: TextIO
+    stderr: TextIO
+    monotonic: Callable[[], float]
+    sleep: Callable[[float], None]
+    now: Callable[[], datetime]
+    size: Callable[[], os.terminal_size]
+    token: Callable[[], str]
+    """A short random word that tells runs apart."""
+
+    @classmethod
+    def of_this_process(cls) -> World:
+        """Take the real streams, clock and environment."""
+        return cls(
+            env=os.environ,
+            stdin=sys.stdin,
+            stdout=sys.stdout,
+            stderr=sys.stderr,
+            monotonic=time.monotonic,
+            sleep=time.sleep,
+            now=lambda: datetime.now(UTC).astimezone(),
+            size=lambda: _size_of(sys.stderr),
+            token=lambda: os.urandom(4).hex(),
+        )
+
+
+def _size_of(stream: TextIO) -> os.terminal_size:
+    """Ask the terminal behind a stream for its columns and rows; COLUMNS and LINES fill in for none."""
+    try:
+        size = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        return shutil.get_terminal_size()
+    return size if size.columns and size.lines else shutil.get_terminal_size()
+
+
+def abandon(stream: TextIO) -> None:
+    """Point a stream that takes nothing at /dev/null, so that what is left in its buffer harms nobody."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
+
+
+def open_standard_descriptors() -> None:
+    """Open /dev/null on any of descriptors 0 to 2 that was closed at the start.
+
+    Otherwise the next file we open, perhaps the picture itself, would become "standard output" and receive
+    whatever is printed.
+    """
+    for descriptor, flags in ((0, os.O_RDONLY), (1, os.O_WRONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, flags)  # the lowest free number is this one
+    sys.stdin = sys.stdin or os.fdopen(0, "r", closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)

@@ -1,0 +1,115 @@
+"""What every test may use: the real command as a process, in a clean world of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+from wire import Reply, ScriptedServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+CANARY_KEY = "sk-canary-0123456789abcdef"
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a process ended: its exit code (negative: died by that signal) and what it wrote."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: str
+
+    @property
+    def lines(self) -> list[str]:
+        """Standard output, a line each."""
+        return self.stdout.decode().splitlines()
+
+
+class Cli(Protocol):
+    """Runs the real command and waits for it."""
+
+    def __call__(self, *args: str, env: dict[str, str] | None = None, **popen: Any) -> Result:
+        """Keywords go to `subprocess.run`."""
+        ...
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> dict[str, str]:
+    """An environment that holds nothing of the machine's: no key, no proxy, an empty home."""
+    home = tmp_path / "home"
+    home.mkdir()
+    return {
+        "HOME": str(home),
+        "XDG_STATE_HOME": str(home / "state"),
+        "XDG_DATA_HOME": str(home / "data"),
+        "XDG_CONFIG_HOME": str(home / "config"),
+        "PATH": os.environ["PATH"],
+        "LANG": "C.UTF-8",
+        "PYTHONWARNINGS": "default",
+    }
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The empty folder in which commands run."""
+    path = tmp_path / "here"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def imgcli(world: dict[str, str], folder: Path) -> Cli:
+    """Run `imgcli ARGS...` in an empty folder; keywords go to `subprocess.run`."""
+
+    def run(*args: str, env: dict[str, str] | None = None, **popen: Any) -> Result:
+        popen.setdefault("stdin", subprocess.DEVNULL if "input" not in popen else None)
+        if popen["stdin"] is None:
+            del popen["stdin"]
+        popen.setdefault("stdout", subprocess.PIPE)
+        popen.setdefault("stderr", subprocess.PIPE)
+        popen.setdefault("cwd", folder)
+        done = subprocess.run(
+            [sys.executable, "-m", "imgcli", *args],
+            env=world | (env or {}),
+            timeout=50,
+            check=False,
+            **popen,
+        )
+        return Result(done.returncode, done.stdout or b"", (done.stderr or b"").decode())
+
+    return run
+
+
+@pytest.fixture
+def server() -> Iterator[Callable[..., ScriptedServer]]:
+    """Start scripted servers: `server(Reply(...), ...)`; they stop with the test."""
+    running: list[ScriptedServer] = []
+
+    def start(*replies: Reply) -> ScriptedServer:
+        running.append(ScriptedServer(replies).__enter__())
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.__exit__()
+
+
+@pytest.fixture
+def gen(imgcli: Cli) -> Callable[..., Result]:
+    """Run `imgcli gen ARGS...` against a scripted server, with a key that must never show up anywhere."""
+
+    def run(server: ScriptedServer, *args: str, env: dict[str, str] | None = None, **popen: Any) -> Result:
+        told = {"OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": CANARY_KEY}
+        result = imgcli("gen", *args, env=told | (env or {}), **popen)
+        assert CANARY_KEY not in result.stdout.decode(errors="replace") + result.stderr
+        return result
+
+    return run

@@ -1,0 +1,130 @@
+"""The real command on a real pty, its screen emulated by pyte."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import sys
+import termios
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+import pyte
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+
+@dataclass
+class PtyRun:
+    """A command whose terminal is ours; use as a context manager.
+
+    `raw` is every byte that it wrote; `screen` what a person would see now.
+    """
+
+    args: Sequence[str]
+    env: dict[str, str]
+    cwd: Path
+    columns: int = 80
+    rows: int = 24
+    before: bytes = b""
+    """What is on the screen already, so that a test can see that it stays."""
+    raw: bytes = b""
+    exit_code: int | None = None
+    _moments: list[tuple[float, int]] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        """Start the command on a new pseudo-terminal."""
+        self.screen = pyte.Screen(self.columns, self.rows)
+        self._stream = pyte.ByteStream(self.screen)
+        self._stream.feed(self.before)
+        self.started = time.monotonic()
+        self.pid, self._fd = pty.fork()
+        if self.pid == 0:
+            self._exec()
+        self.resize(self.columns, self.rows)
+        return self
+
+    def _exec(self) -> None:
+        os.chdir(self.cwd)
+        time.sleep(0.05)  # until the parent has told the window's size
+        os.execve(sys.executable, [sys.executable, "-m", "imgcli", *self.args], self.env)
+
+    def __exit__(self, *_: object) -> None:
+        """End what still runs, by its own process id."""
+        if self.exit_code is None:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        os.close(self._fd)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Change the window's size, as a person dragging its corner does."""
+        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.screen.resize(rows, columns)
+
+    def type(self, keys: bytes) -> None:
+        """Press keys."""
+        os.write(self._fd, keys)
+
+    def kill(self, signum: int) -> None:
+        """Send the command a signal."""
+        os.kill(self.pid, signum)
+
+    def read(self, seconds: float = 0.1) -> bytes:
+        """Take what was written within a moment; empty when nothing was."""
+        ready, _, _ = select.select([self._fd], [], [], seconds)
+        if not ready:
+            return b""
+        try:
+            data = os.read(self._fd, 65_536)
+        except OSError:  # the last writer has gone
+            return b""
+        self.raw += data
+        self._moments.append((time.monotonic(), len(self.raw)))
+        self._stream.feed(data)
+        return data
+
+    def wait_for(self, seen: Callable[[Self], bool], seconds: float = 20) -> None:
+        """Read until something can be seen; fails the test when it does not come."""
+        deadline = time.monotonic() + seconds
+        while not seen(self):
+            assert time.monotonic() < deadline, f"never seen; the screen:\n{self.text}"
+            self.read()
+
+    def finish(self, seconds: float = 30) -> int:
+        """Read to the end and give the exit code, negative for death by a signal."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            data = self.read()
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid and not data:
+                self.exit_code = os.waitstatus_to_exitcode(status)
+                return self.exit_code
+            if pid:
+                while self.read():
+                    pass
+                self.exit_code = os.waitstatus_to_exitcode(status)
+                return self.exit_code
+        msg = f"still running; the screen:\n{self.text}"
+        raise AssertionError(msg)
+
+    @property
+    def lines(self) -> list[str]:
+        """The screen's lines, without trailing blanks."""
+        return [line.rstrip() for line in self.screen.display]
+
+    @property
+    def text(self) -> str:
+        """The screen as one text."""
+        return "\n".join(self.lines)
+
+    @property
+    def cursor_visible(self) -> bool:
+        """Whether the cursor is shown."""
+        return not self.screen.cursor.hidden

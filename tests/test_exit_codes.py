@@ -1,0 +1,308 @@
+"""Every exit code, through the real command."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from streams import (
+    BLUE,
+    RED,
+    completed,
+    created,
+    image_item,
+    item_done,
+    partial,
+    stream,
+    whole_run,
+)
+from wire import End, Reply, error_reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Cli, Result
+    from wire import ScriptedServer
+
+    Server = Callable[..., ScriptedServer]
+    Gen = Callable[..., Result]
+
+
+def test_0_ok(server: Server, gen: Gen) -> None:
+    """0: every image is saved."""
+    assert 0 == gen(server(Reply(whole_run())), "a cat").exit_code
+
+
+def test_1_internal(imgcli: Cli, folder: Path) -> None:
+    """1: a bug of ours is one sentence and a file without secrets, never a traceback."""
+    (folder / "sitecustomize.py").write_text(
+        "import imgcli.core.wish\n"
+        "def broken(*_):\n    raise ZeroDivisionError('sk-canary-0123456789abcdef [/oops]')\n"
+        "imgcli.core.wish.decide = broken\n"
+        "imgcli.core.wish.resolve_size = broken\n"
+    )
+    env = {"PYTHONPATH": str(folder), "OPENAI_API_KEY": "sk-canary-0123456789abcdef"}
+    result = imgcli("gen", "a cat", env=env)
+    assert 1 == result.exit_code, result.stderr
+    assert "ZeroDivisionError" in result.stderr
+    assert "Traceback" not in result.stderr
+    kept = [path.read_text() for path in (folder.parent / "home").rglob("crash-*.txt")]
+    assert 1 == len(kept)
+    assert "sk-canary" not in result.stderr + kept[0]
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (["gen"], "prompt"),
+        (["gen", ""], "prompt is empty"),
+        (["gen", "  "], "prompt is empty"),
+        (["gen", "a cat", "--size", "100x100"], "--size"),
+        (["gen", "a cat", "--size", "banana"], "--size"),
+        (["gen", "a cat", "--quality", "superb"], "--quality"),
+        (["gen", "a cat", "--partials", "4"], "--partials"),
+        (["gen", "a cat", "--partials", "three"], "--partials"),
+        (["gen", "a cat", "--compression", "50"], "--compression"),
+        (["gen", "a cat", "--compression", "101", "--format", "webp"], "--compression"),
+        (["gen", "a cat", "--background", "transparent", "--format", "jpeg"], "transparen"),
+        (["gen", "a cat", "-o", "x.webp", "--format", "png"], "--format"),
+        (["gen", "a cat", "-o", "{nonsense}.png"], "nonsense"),
+        (["gen", "a cat", "-m", "gpt-image-2", "--image-model", "gpt-image-2"], "--image-model"),
+        (["gen", "a cat", "-m", "gpt-image-2", "--api", "responses"], "--api"),
+        (["gen", "a cat", "-m", "gpt-image-2", "--quality", "max"], "--quality"),
+        (["gen", "--prompt-file", "missing.txt"], "missing.txt"),
+        (["gen", "--prompt-file", "."], "prompt file"),
+        (["gen", "a cat", "--prompt-file", "x.txt"], "--prompt-file"),
+        (["gen", "a cat", "--base-url", "ftp://example.com"], "http"),
+        (["gen", "a cat", "--base-url", "http://example.com/v1"], "http"),
+        (["gen", "a cat", "--timeout", "-1"], "--timeout"),
+        (["gen", "a cat", "--width", "0"], "--width"),
+        (["gen", "a cat", "--modle", "x"], "--model"),
+        (["gen", "a cat", "--jsonl", "--quiet"], "--quiet"),
+        (["gen", "a cat", "--no-save", "-o", "x.png"], "--no-save"),
+        (["gne", "a cat"], "gen"),
+        (["demo-server", "--port", "70000"], "--port"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_2_usage(args: list[str], told: str, imgcli: Cli, folder: Path) -> None:
+    """2: a wrong option is one sentence that names it; nothing is sent and no file appears."""
+    result = imgcli(*args, env={"OPENAI_API_KEY": "sk-canary"})
+    assert (2, b"", []) == (result.exit_code, result.stdout, list(folder.iterdir())), result.stderr
+    assert told in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_2_usage_as_a_json_line(imgcli: Cli) -> None:
+    """2: a program that reads JSON lines reads the refusal as one."""
+    result = imgcli("gen", "a cat", "--jsonl", "-o", "-")
+    line = json.loads(result.stdout)
+    assert (2, "usage", 2, "no") == (result.exit_code, line["kind"], line["exit_code"], line["charged"])
+
+
+def test_3_partial(server: Server, gen: Gen, folder: Path) -> None:
+    """3: of two images one is saved, the other was refused."""
+    good = image_item(RED, item="ig_1")
+    refused = {"code": "moderation_blocked", "message": "No dogs.", "type": "image_generation_user_error"}
+    bad = image_item(item="ig_2", status="failed", result=None, error=refused)
+    body = stream(created(), item_done(good), item_done(bad, 1), completed(good, bad))
+    result = gen(server(Reply(body)), "a cat and a dog")
+    assert (3, [str(folder / "a-cat-and-a-dog.png")]) == (result.exit_code, result.lines)
+    assert "No dogs." in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        (
+            error_reply(401, "Incorrect API key provided: sk-canary-0123456789abcdef.", "invalid_api_key"),
+            "key",
+        ),
+        (error_reply(403, "Your organization must be verified to use the model `gpt-image-2`."), "verif"),
+    ],
+)
+def test_4_auth(reply: Reply, told: str, server: Server, gen: Gen) -> None:
+    """4: a refused key or an organisation that is not verified, with the next thing to do."""
+    result = gen(server(reply), "a cat")
+    assert 4 == result.exit_code
+    assert told in result.stderr
+
+
+def test_4_auth_without_a_key(imgcli: Cli) -> None:
+    """4: no key; the message shows the way that needs none."""
+    result = imgcli("gen", "a cat")
+    assert 4 == result.exit_code
+    assert "OPENAI_API_KEY" in result.stderr
+    assert "--demo" in result.stderr
+
+
+def test_4_auth_with_a_broken_key(imgcli: Cli) -> None:
+    """4: a key with a stray character is found before anything is sent, and not shown."""
+    result = imgcli("gen", "a cat", env={"OPENAI_API_KEY": "sk-canary\u201d"})
+    assert 4 == result.exit_code
+    assert "canary" not in result.stderr
+
+
+WORDS = {
+    "type": "message",
+    "id": "msg_1",
+    "content": [{"type": "output_text", "text": "Sorry, I only talk."}],
+}
+
+
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        (error_reply(400, "Your request was rejected.", "moderation_blocked"), "moderation"),
+        (error_reply(404, "The model `x` does not exist.", "model_not_found"), "--model"),
+        (error_reply(400, "Hosted tool 'image_generation' is not supported with gpt-x."), "--model"),
+        (Reply(stream(created(), completed(WORDS))), "Sorry, I only talk."),
+        (Reply(status=307, headers=(("location", "https://elsewhere.example/v1"),)), "elsewhere.example"),
+        (Reply(b"<html><title>Log in</title></html>", content_type="text/html"), "Log in"),
+    ],
+    ids=["moderation", "model", "tool", "words", "redirect", "html"],
+)
+def test_5_refused(reply: Reply, told: str, server: Server, gen: Gen, folder: Path) -> None:
+    """5: refused, redirected, or answered in words; what to change is said."""
+    wire = server(reply)
+    result = gen(wire, "a cat")
+    assert (5, 1, []) == (result.exit_code, wire.posts, list(folder.iterdir())), result.stderr
+    assert told in result.stderr
+
+
+def test_6_busy(server: Server, gen: Gen) -> None:
+    """6: a rate limit that lasts longer than we wait."""
+    wire = server(error_reply(429, "Slow down.", "rate_limit_exceeded", headers=(("retry-after", "900"),)))
+    result = gen(wire, "a cat")
+    assert (6, 1) == (result.exit_code, wire.posts)
+
+
+def test_busy_for_a_moment_is_waited_out(server: Server, gen: Gen, folder: Path) -> None:
+    """A clean 429 with a short Retry-After is waited out: nothing had begun, so nothing is paid twice."""
+    busy = error_reply(429, "Slow down.", "rate_limit_exceeded", headers=(("retry-after-ms", "200"),))
+    wire = server(busy, Reply(whole_run()))
+    result = gen(wire, "a cat")
+    assert (0, 2, RED) == (result.exit_code, wire.posts, (folder / "a-cat.png").read_bytes())
+
+
+def test_7_billing(server: Server, gen: Gen) -> None:
+    """7: no credit; asked once, because asking again does not help."""
+    wire = server(error_reply(429, "You exceeded your quota.", "insufficient_quota", "insufficient_quota"))
+    result = gen(wire, "a cat")
+    assert (7, 1) == (result.exit_code, wire.posts)
+
+
+def test_8_unreachable(imgcli: Cli) -> None:
+    """8: nothing listens there; nothing was sent."""
+    with socket.create_server(("127.0.0.1", 0)) as closing:
+        port = closing.getsockname()[1]
+    result = imgcli("gen", "a cat", "--base-url", f"http://127.0.0.1:{port}/v1")
+    assert 8 == result.exit_code
+    assert str(port) in result.stderr
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(end=End.CLOSE),
+        Reply(end=End.SILENT),
+        Reply(stream(created())),
+        Reply(stream(created(), partial(0))),
+        Reply(whole_run()[:1500], end=End.RST),
+        Reply(whole_run()[:400], end=End.FIN),
+        Reply(stream(created()), end=End.STALL),
+        error_reply(500, "The server had an error.", "server_error", "server_error"),
+        error_reply(502, "Bad gateway."),
+    ],
+    ids=["close", "silent", "created", "partial", "rst", "fin", "stall", "500", "502"],
+)
+def test_9_unknown(reply: Reply, server: Server, gen: Gen) -> None:
+    """9: sent, and no complete image came: said to be perhaps charged, and never sent again by itself."""
+    wire = server(reply)
+    result = gen(wire, "a cat", "--timeout", "1")
+    assert (9, 1, []) == (result.exit_code, wire.posts, result.lines), result.stderr
+    assert "may have been charged" in result.stderr
+
+
+def test_9_keeps_the_last_partial(server: Server, gen: Gen, folder: Path) -> None:
+    """When only partials came, the last one is kept, under a name that says so."""
+    gen(server(Reply(stream(created(), partial(0, RED), partial(1, BLUE)))), "a cat")
+    assert {"a-cat.partial.png": BLUE} == {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_10_elsewhere(server: Server, folder: Path, tmp_path: Path) -> None:
+    """10: the folder vanished while the image was made; it is complete, somewhere else, and we say where."""
+    target = folder / "gone"
+    target.mkdir()
+    body = stream(created())
+    whole = body + stream(item_done(image_item()), completed(image_item()))
+    wire = server(Reply(whole, pauses=((len(body), 2.0),)))
+    running = subprocess.Popen(
+        [sys.executable, "-m", "imgcli", "gen", "a cat", "-o", "gone/"],
+        cwd=folder,
+        env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "OPENAI_BASE_URL": wire.base_url},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not wire.requests:
+        assert running.poll() is None, running.communicate()
+    target.rmdir()
+    stdout, stderr = running.communicate(timeout=30)
+    assert 10 == running.returncode, stderr
+    [path] = stdout.split("\n")[:-1]
+    assert path in stderr
+    with open(path, "rb") as saved:  # noqa: PTH123 - a name from outside, as a script would use it
+        assert saved.read() == RED
+
+
+@pytest.mark.parametrize(
+    "data", [RED[:-12], RED[:60], b"<html>no</html>", b""], ids=["end", "cut", "html", "empty"]
+)
+def test_11_damaged(data: bytes, server: Server, gen: Gen, folder: Path) -> None:
+    """11: the final data is no valid image; the bytes are kept, and nothing pretends to be a picture."""
+    item = image_item(data) if data else image_item(result="!!!not base64!!!")
+    result = gen(server(Reply(stream(created(), item_done(item), completed(item)))), "a cat")
+    assert 11 == result.exit_code, result.stderr
+    assert [] == [path for path in folder.iterdir() if path.suffix == ".png" and "damaged" not in path.name]
+    assert all(path.read_bytes() == data for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("output", ["missing/x.png", "missing/", "file/x.png"])
+def test_12_unwritable(output: str, server: Server, gen: Gen, folder: Path) -> None:
+    """12: the place to save to does not work; found out before anything is sent."""
+    (folder / "file").write_text("in the way")
+    wire = server(Reply(whole_run()))
+    result = gen(wire, "a cat", "-o", output)
+    assert (12, 0) == (result.exit_code, wire.posts), result.stderr
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda s: s.name)
+def test_signals(signum: signal.Signals, server: Server, folder: Path, world: dict[str, str]) -> None:
+    """Ctrl-C, TERM and HUP end it at once by the signal itself, with the last partial kept."""
+    body = stream(created(), partial(0, BLUE))
+    wire = server(Reply(body, end=End.STALL))
+    running = subprocess.Popen(
+        [sys.executable, "-m", "imgcli", "gen", "a cat", "--jsonl"],
+        cwd=folder,
+        env=world | {"OPENAI_BASE_URL": wire.base_url},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert running.stdout is not None
+    assert '"partial"' in running.stdout.readline()
+    running.send_signal(signum)
+    _, stderr = running.communicate(timeout=10)
+    assert -signum == running.returncode, stderr
+    assert "may have been charged" in stderr
+    assert {"a-cat.partial.png": BLUE} == {path.name: path.read_bytes() for path in folder.iterdir()}

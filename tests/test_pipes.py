@@ -1,0 +1,117 @@
+"""What scripts do to a command: capture it, pipe it, close its streams, fill its disk."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from streams import RED, whole_run
+from wire import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wire import ScriptedServer
+
+    Server = Callable[..., ScriptedServer]
+    Shell = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def shell(server: Server, world: dict[str, str], folder: Path) -> Shell:
+    """Run a bash script in which `imgcli` is the real command and the server answers well."""
+    wire = server(Reply(whole_run()))
+    command = f'imgcli() {{ {shlex.quote(sys.executable)} -m imgcli "$@"; }}\n'
+
+    def run(script: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-c", command + script],
+            cwd=folder,
+            env=world | {"OPENAI_BASE_URL": wire.base_url},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=50,
+            check=False,
+        )
+
+    return run
+
+
+def test_capturing_the_path(shell: Shell, folder: Path) -> None:
+    """`f=$(imgcli gen "a cat")` captures the path and nothing else."""
+    done = shell('f=$(imgcli gen "a cat"); echo "$?:$f"')
+    assert f"0:{folder}/a-cat.png\n" == done.stdout
+
+
+@pytest.mark.parametrize(
+    "redirection",
+    ["2>&-", "2>/dev/full", "2>/dev/null", "<&-", "<&- 2>&-"],
+    ids=["closed", "full", "null", "in", "both"],
+)
+def test_whatever_stderr_is(redirection: str, shell: Shell, folder: Path) -> None:
+    """With stderr closed, full or thrown away, the path and the file are as ever."""
+    done = shell(f'f=$(imgcli gen "a cat" {redirection}); echo "$?:$f"')
+    assert f"0:{folder}/a-cat.png\n" == done.stdout
+    assert RED == (folder / "a-cat.png").read_bytes()
+
+
+@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", "<&-"], ids=["closed", "full", "in"])
+def test_bytes_on_standard_output(redirection: str, shell: Shell, folder: Path) -> None:
+    """`-o - > x.png` gives exactly the image's bytes, also when stderr or stdin are unusable."""
+    done = shell(f'imgcli gen "a cat" -o - {redirection} > x.png; echo $?')
+    assert ("0\n", RED) == (done.stdout, (folder / "x.png").read_bytes())
+
+
+def test_stdout_closed(shell: Shell, folder: Path) -> None:
+    """With stdout closed from the start the image is saved, and nothing is printed into it."""
+    done = shell('imgcli gen "a cat" >&-; echo $?')
+    assert ("0\n", RED) == (done.stdout, (folder / "a-cat.png").read_bytes())
+
+
+def test_a_reader_that_leaves_costs_nothing(shell: Shell, folder: Path) -> None:
+    """`imgcli gen ... | true` saves the image and exits 0."""
+    done = shell('imgcli gen "a cat" | true; echo ${PIPESTATUS[0]}')
+    assert ("0\n", RED) == (done.stdout, (folder / "a-cat.png").read_bytes())
+
+
+def test_a_jsonl_reader_that_leaves(shell: Shell, folder: Path) -> None:
+    """With --jsonl the image is saved first, and then we die by SIGPIPE, as a filter does."""
+    done = shell('imgcli gen "a cat" --jsonl | true; echo ${PIPESTATUS[0]}')
+    assert (f"{128 + signal.SIGPIPE}\n", RED) == (done.stdout, (folder / "a-cat.png").read_bytes())
+    assert "Traceback" not in done.stderr
+
+
+def test_a_full_stdout(shell: Shell, folder: Path) -> None:
+    """When stdout cannot take the path, the image is saved, the path is on stderr, and the code says so."""
+    done = shell('imgcli gen "a cat" > /dev/full; echo $? >&2')
+    assert "10" == done.stderr.splitlines()[-1], done.stderr
+    assert str(folder / "a-cat.png") in done.stderr
+    assert RED == (folder / "a-cat.png").read_bytes()
+
+
+def test_a_full_stdout_for_bytes(shell: Shell) -> None:
+    """When `-o -` cannot be written, the image is kept in a file that stderr names."""
+    done = shell('imgcli gen "a cat" -o - > /dev/full; echo $? >&2')
+    assert "10" == done.stderr.splitlines()[-1], done.stderr
+    named = [word.strip("'\".,") for word in done.stderr.split() if word.strip("'\".,").endswith(".png")]
+    assert [RED] == [Path(path).read_bytes() for path in dict.fromkeys(named) if Path(path).is_file()]
+
+
+@pytest.mark.parametrize("args", ["--help", "gen --help", "--version"])
+def test_help_into_a_reader_that_leaves(args: str, shell: Shell) -> None:
+    """Help piped into a reader that has seen enough is no error and no traceback."""
+    done = shell(f"imgcli {args} | true; echo ${{PIPESTATUS[0]}}")
+    assert ("0\n", "") == (done.stdout, done.stderr)
+
+
+def test_jq_reads_every_line(shell: Shell) -> None:
+    """`| jq -r .status` prints partial, partial, partial, completed."""
+    done = shell('imgcli gen "a cat" --jsonl | jq -r .status')
+    assert "partial\npartial\npartial\ncompleted\n" == done.stdout
