@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from imgcli import __version__
 from imgcli.cli import signals
-from imgcli.cli.crash import report_crash
 from imgcli.cli.demo_server import demo_server
 from imgcli.cli.gen import EPILOG as GEN_EPILOG
 from imgcli.cli.gen import gen
@@ -45,21 +45,18 @@ def build_app() -> typer.Typer:
         help=_HELP,
         epilog=_EPILOG,
         rich_markup_mode=None,
-        no_args_is_help=True,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     app.callback()(_version_option)
-    app.command("gen", cls=GroupedCommand, epilog=GEN_EPILOG, no_args_is_help=False)(gen)
+    app.command("gen", cls=GroupedCommand, epilog=GEN_EPILOG)(gen)
     app.command("demo-server", cls=GroupedCommand)(demo_server)
     return app
 
 
 def _print_version(asked: bool) -> None:  # noqa: FBT001 - Typer calls it with the flag
     if asked:
-        from importlib.metadata import version
-
-        typer.echo(f"imgcli {version('imgcli')}")
+        typer.echo(f"imgcli {__version__}")
         raise typer.Exit
 
 
@@ -102,22 +99,29 @@ def _run(world: World) -> int:
     except OSError as error:
         if isinstance(error, BrokenPipeError) or not _takes_more(world.stdout):
             raise
-        return _fail(world, report_crash(error, world))
+        return _crashed(world, error)
     except ImgcliError as error:
         return _fail(world, error.problem)
     except Exception as error:  # noqa: BLE001 - the last line of defence: one sentence, never a traceback
-        return _fail(world, report_crash(error, world))
+        return _crashed(world, error)
 
 
 def _invoke(world: World) -> int:
     """Hand the arguments to Typer, which exits by itself when its reader has gone away."""
     try:
-        result = build_app()(standalone_mode=False, obj=world, prog_name="imgcli")
+        args = sys.argv[1:] or ["--help"]
+        result = build_app()(args, standalone_mode=False, obj=world, prog_name="imgcli")
     except SystemExit as exit_:
         if isinstance(exit_.__context__, BrokenPipeError):
             raise exit_.__context__ from None
         return int(exit_.code or 0)
     return result if isinstance(result, int) else ExitCode.OK
+
+
+def _crashed(world: World, error: Exception) -> ExitCode:
+    from imgcli.cli.crash import report_crash
+
+    return _fail(world, report_crash(error, world))
 
 
 def _wrong_usage(error: typer.TyperException) -> Problem:

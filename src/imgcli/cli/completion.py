@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-
-from imgcli.core import catalog
-from imgcli.core.catalog import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,12 +10,12 @@ if TYPE_CHECKING:
 
 def models(incomplete: str) -> list[str]:
     """Offer every model that is alive today, text models first."""
-    return _starting([*_names(Kind.TEXT), *_names(Kind.IMAGE)], incomplete)
+    return _starting([*_names("text"), *_names("image")], incomplete)
 
 
 def image_models(incomplete: str) -> list[str]:
     """Offer the image models that are alive today."""
-    return _starting(_names(Kind.IMAGE), incomplete)
+    return _starting(_names("image"), incomplete)
 
 
 def sizes(incomplete: str) -> list[str]:
@@ -43,8 +39,13 @@ _SIZES = (
 )
 
 
-def _names(kind: Kind) -> tuple[str, ...]:
-    return catalog.load().names(kind, datetime.now(UTC).date())
+def _names(kind: str) -> tuple[str, ...]:
+    """Read the catalog, at the Tab that needs it and not before."""
+    from datetime import UTC, datetime
+
+    from imgcli.core.catalog import Kind, load
+
+    return load().names(Kind(kind), datetime.now(UTC).date())
 
 
 def _starting(values: Iterable[str], incomplete: str) -> list[str]:

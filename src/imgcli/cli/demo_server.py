@@ -19,9 +19,10 @@ def demo_server(
     ctx: typer.Context,
     port: Annotated[int, typer.Option("--port", metavar="PORT", help="0: any free port.")] = 0,
 ) -> None:
-    """Serve OpenAI's image endpoints from this machine, with painted pictures and no bill.
+    """Serve painted pictures as OpenAI would, for free.
 
-    Listens on 127.0.0.1 only, until Ctrl-C. Prints the two lines that point any OpenAI client at it.
+    The stand-in of --demo as a server of its own: it listens on 127.0.0.1 only, until Ctrl-C, and prints the
+    two lines that point any OpenAI client at it.
 
     \b
     Examples:

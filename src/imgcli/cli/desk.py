@@ -36,7 +36,7 @@ _WORTH_KEEPING = frozenset({ExitCode.UNKNOWN, ExitCode.DAMAGED, ExitCode.INTERNA
 class Desk:
     """One run's files, or none for a run that keeps nothing.
 
-    `has_asked` is set when the request may have reached the server.
+    `has_asked` is set when a request that costs money may have reached the server.
     """
 
     def __init__(self, job: str, spool: Spool | None = None, saving: Saving | None = None) -> None:

@@ -7,11 +7,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from imgcli.cli import options  # noqa: TC001 - Typer reads the annotations at run time
-from imgcli.cli.order import ApiChoice
-from imgcli.cli.prompt import read_prompt
-from imgcli.core.wish import Wish
+from imgcli.cli.options import ApiChoice
 from imgcli.show.jsonl import InlineImages
-from imgcli.store.naming import format_wish
 
 if TYPE_CHECKING:
     from imgcli.cli.world import World
@@ -75,7 +72,11 @@ def gen(  # noqa: PLR0913 - a command's signature declares its options
       imgcli gen "a cat" --jsonl | jq -r .status    one JSON object an event
     """  # noqa: D301 - \b tells Typer to leave the lines alone
     world: World = ctx.obj
+    # Imported here, so that help and completions do without them.
     from imgcli.cli import order, run
+    from imgcli.cli.prompt import read_prompt
+    from imgcli.core.wish import Wish
+    from imgcli.store.naming import format_wish
 
     reports_to = order.style(jsonl=jsonl, quiet=quiet)
     with run.refusals(world, reports_to):

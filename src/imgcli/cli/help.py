@@ -1,6 +1,7 @@
-"""Help pages: examples first, options in groups, plain text.
+"""Help pages with examples first and options in groups, and completions that come at once.
 
-Typer's rich help costs as much again as importing Typer; this keeps `--help` fast and its text pipeable.
+Typer's rich help costs as much again as importing Typer, and so does checking the values of a line that is
+still being typed; plain help and unchecked completions keep both fast.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ OTHER = "Other options"
 class GroupedCommand(TyperCommand):
     """A command whose help lists its options under the headings of their `rich_help_panel`."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - see `format_options`
+        """Leave the values of a line that is being completed unchecked: checking them loads pydantic."""
+        return _taken_apart(self, ctx, args) if ctx.resilient_parsing else super().parse_args(ctx, args)
+
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - Typer keeps these types private
         """Write one section a heading, in the order in which the options are declared."""
         for heading, rows in _sections(self, ctx):
@@ -33,9 +38,25 @@ class GroupedCommand(TyperCommand):
 class OrderedGroup(TyperGroup):
     """The top level: commands in the order in which they were added, and a flush-left epilog."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - see above
+        """Find the command of a line that is being completed, and check nothing."""
+        if not ctx.resilient_parsing:
+            return super().parse_args(ctx, args)
+        rest = _taken_apart(self, ctx, args)
+        ctx._protected_args, ctx.args = rest[:1], rest[1:]  # noqa: SLF001 - as Typer's own `parse_args` does
+        return rest[1:]
+
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - see above
         """Write the epilog as it stands."""
         _write_epilog(self.epilog, formatter)
+
+
+def _taken_apart(command: TyperCommand | TyperGroup, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401
+    """Tell options and arguments apart, and no more."""
+    values, rest, _ = command.make_parser(ctx).parse_args(args=args)
+    ctx.params.update(values)
+    ctx.args = rest
+    return rest
 
 
 def _sections(command: TyperCommand, ctx: Any) -> Iterator[tuple[str, list[tuple[str, str]]]]:  # noqa: ANN401

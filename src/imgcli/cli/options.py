@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from imgcli.cli.completion import image_models, models, sizes
-from imgcli.cli.order import ApiChoice
 from imgcli.core.events import ImageFormat
-from imgcli.core.request import Background, Moderation, Quality
+from imgcli.core.request import Api, Background, Moderation, Quality
 from imgcli.show.jsonl import InlineImages
 from imgcli.show.terminal import PreviewMode
 
@@ -19,6 +19,20 @@ _PICTURE = "The picture"
 _FILE = "The file"
 _SHOW = "What you see"
 _WIRE = "The server"
+
+
+class ApiChoice(StrEnum):
+    """Which wire; AUTO follows the model's name."""
+
+    AUTO = "auto"
+    RESPONSES = "responses"
+    IMAGES = "images"
+
+    @property
+    def wire(self) -> Api | None:
+        """The wire that was named, None for AUTO."""
+        return None if self is ApiChoice.AUTO else Api(self.value)
+
 
 Words = Annotated[
     list[str] | None,

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, StrEnum
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from imgcli.core.errors import usage_error
-from imgcli.core.request import Api
 from imgcli.store.publish import Clash
 from imgcli.store.saving import KeepPartials
 
@@ -20,19 +19,6 @@ STDOUT = "-"
 """The output name that means standard output."""
 
 _NARROWEST = 1
-
-
-class ApiChoice(StrEnum):
-    """Which wire; AUTO follows the model's name."""
-
-    AUTO = "auto"
-    RESPONSES = "responses"
-    IMAGES = "images"
-
-    @property
-    def wire(self) -> Api | None:
-        """The wire that was named, None for AUTO."""
-        return None if self is ApiChoice.AUTO else Api(self.value)
 
 
 class Style(Enum):
