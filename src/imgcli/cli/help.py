@@ -52,10 +52,12 @@ class OrderedGroup(TyperGroup):
 
 
 def _taken_apart(command: TyperCommand | TyperGroup, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401
-    """Tell options and arguments apart, and no more."""
-    values, rest, _ = command.make_parser(ctx).parse_args(args=args)
+    """Tell options and arguments apart as Typer's own `parse_args` does, and no more."""
+    parser = command.make_parser(ctx)
+    values, rest, _ = parser.parse_args(args=args)
     ctx.params.update(values)
     ctx.args = rest
+    ctx._opt_prefixes.update(parser._opt_prefixes)  # noqa: SLF001 - completion asks for them
     return rest
 
 
