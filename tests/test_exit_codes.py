@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,7 +27,6 @@ from wire import End, Reply, error_reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from conftest import Cli, Result
     from wire import ScriptedServer
@@ -265,15 +265,25 @@ def test_10_elsewhere(server: Server, folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [RED[:-12], RED[:60], b"<html>no</html>", b""], ids=["end", "cut", "html", "empty"]
+    ("data", "name"),
+    [(RED[:-12], "a-cat.damaged.png"), (RED[:60], "a-cat.damaged.png"), (b"<p>no</p>", "a-cat.damaged.bin")],
+    ids=["end", "cut", "html"],
 )
-def test_11_damaged(data: bytes, server: Server, gen: Gen, folder: Path) -> None:
-    """11: the final data is no valid image; the bytes are kept, and nothing pretends to be a picture."""
-    item = image_item(data) if data else image_item(result="!!!not base64!!!")
+def test_11_damaged(data: bytes, name: str, server: Server, gen: Gen, folder: Path) -> None:
+    """11: the final data is no valid image; its bytes are kept, and nothing pretends to be a picture."""
+    item = image_item(data)
     result = gen(server(Reply(stream(created(), item_done(item), completed(item)))), "a cat")
-    assert 11 == result.exit_code, result.stderr
-    assert [] == [path for path in folder.iterdir() if path.suffix == ".png" and "damaged" not in path.name]
-    assert all(path.read_bytes() == data for path in folder.iterdir())
+    assert (11, []) == (result.exit_code, result.lines), result.stderr
+    assert {name: data} == {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_11_damaged_beyond_base64(server: Server, gen: Gen, folder: Path, world: dict[str, str]) -> None:
+    """11: what is not even base64 stays in the record of the run, as it came."""
+    item = image_item(result="!!!not base64!!!")
+    result = gen(server(Reply(stream(created(), item_done(item), completed(item)))), "a cat")
+    assert (11, [], []) == (result.exit_code, result.lines, list(folder.iterdir())), result.stderr
+    [record] = Path(world["XDG_STATE_HOME"]).glob("imgcli/runs/*.sse")
+    assert b"!!!not base64!!!" in record.read_bytes()
 
 
 @pytest.mark.parametrize("output", ["missing/x.png", "missing/", "file/x.png"])
