@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import random
-import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -245,12 +244,3 @@ def test_labels_fit_small_pictures() -> None:
     font = ImageFont.load_default(9)
     lines = wrap("word " * 50, 100, 2, font.getlength)
     assert max(font.getlength(line) for line in lines) <= 100
-
-
-def test_quick_enough_to_watch() -> None:
-    """A square picture and its partials are painted faster than anybody would wait for."""
-    begun = time.process_time()
-    painting = Painting(Commission("a fox"))
-    painting.final(PNG)
-    painting.partial(0, 3, PNG)
-    assert time.process_time() - begun < 3
