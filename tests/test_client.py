@@ -22,8 +22,9 @@ import pytest
 import streams
 from imgcli.api import failures
 from imgcli.api.account import Account, account
-from imgcli.api.client import Answer, Clock, Limits, send
+from imgcli.api.client import Answer, Clock, send
 from imgcli.api.failures import Peer, Reach, from_exception
+from imgcli.api.patience import Limits
 from imgcli.api.reading import read_events
 from imgcli.api.retry import Retry
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem

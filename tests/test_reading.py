@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import weakref
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ from imgcli.api.reading import read_events
 from imgcli.api.sse import BOM
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Completed, Event, FinalImage, ImageFormat, Notice, PartialImage, Picture
+from imgcli.core.wording import money_sentence, problem_lines
 from streams import BLUE, GREEN, RED, b64, completed, created, image_item, item_done, partial, record, stream
 
 if TYPE_CHECKING:
@@ -62,6 +64,12 @@ def previews(events: list[Event]) -> list[tuple[int, int]]:
 def notices(events: list[Event]) -> list[str]:
     """Keep the notices."""
     return [event.text for event in events if isinstance(event, Notice)]
+
+
+def failed_call(item: str) -> dict[str, Any]:
+    """Build an image call that failed."""
+    error = {"code": "moderation_blocked", "message": "Blocked."}
+    return image_item(item=item, result=None, status="failed", error=error)
 
 
 class TestAnOrdinaryRun:
@@ -236,6 +244,7 @@ def test_a_final_picture_that_cannot_be_decoded_is_damage(result: object) -> Non
     """A paid picture that is no base64 is reported as damaged and charged, never guessed at."""
     problem = problem_of(stream(completed(image_item(result=result))))
     assert (ExitCode.DAMAGED, Charged.YES) == (problem.exit_code, problem.charged)
+    assert "The raw run is kept; `imgcli recover --list` shows it." == problem.advice
 
 
 @pytest.mark.parametrize("result", [None, "", [], {}, 0, False])
@@ -278,6 +287,58 @@ class TestSeveralPictures:
         events = read(body)
         assert [(0, 0)] == previews(events)
         assert [(1, RED), (0, BLUE)] == finals(events)
+
+    def test_of_which_a_later_one_makes_up_for_a_failed_call(self) -> None:
+        """A server that calls again by itself after a failure delivered what was asked for."""
+        bad, good = failed_call("a"), image_item(item="b")
+        for body in (
+            stream(item_done(bad), item_done(good, 1), completed(bad, good)),
+            stream(completed(bad, good)),
+            stream(partial(0, item="a"), item_done(bad), item_done(good, 1), completed()),
+        ):
+            events = read(body)
+            assert [(0, RED)] == finals(events)
+            told = ["before the picture came, another try failed: The safety check refused this: Blocked."]
+            assert told == notices(events)
+
+    def test_that_took_three_tries_are_one(self) -> None:
+        """However often the server tries again, the picture keeps its number, and each failure is said."""
+        other = {"code": "server_error", "message": "Oops."}
+        tries = [failed_call("a"), {**failed_call("b"), "error": other}, image_item(item="c")]
+        steps = (
+            event for i, one in enumerate(tries) for event in (partial(0, item="abc"[i]), item_done(one, i))
+        )
+        events = read(stream(*steps, completed(*tries)))
+        assert ([(0, RED)], {0}, 2) == (
+            finals(events),
+            {n for n, _ in previews(events)},
+            len(notices(events)),
+        )
+
+    def test_that_all_failed_are_a_failure(self) -> None:
+        """Two failed tries are no success, and a reason is given, also when the second try gives none."""
+        for second in (failed_call("b"), image_item(item="b", result=None)):
+            events, problem = attempt(stream(completed(failed_call("a"), second)))
+            assert ([], []) == (finals(events), notices(events))
+            assert problem is not None
+            assert (ExitCode.REFUSED, "moderation_blocked") == (problem.exit_code, problem.code)
+
+    def test_of_which_one_failed_beside_a_good_one_are_partial(self) -> None:
+        """A call that had been made when another failed is no second try of it."""
+        bad, good = failed_call("a"), image_item(item="b")
+        body = stream(partial(0, item="a"), partial(0, item="b"), item_done(bad), item_done(good, 1))
+        problem = problem_of(body, stream(completed(bad, good)))
+        assert (ExitCode.PARTIAL, Charged.YES) == (problem.exit_code, problem.charged)
+
+    def test_of_which_one_came_damaged_are_partial(self) -> None:
+        """A picture that was paid for and cannot be read is not made up for by another one."""
+        problem = problem_of(stream(completed(image_item(item="a", result="%%%"), image_item(item="b"))))
+        assert ExitCode.PARTIAL is problem.exit_code
+
+    def test_of_a_plain_answer_make_up_for_none(self) -> None:
+        """Several pictures of one plain answer were all asked for."""
+        entries = [{"error": {"code": "moderation_blocked"}}, {"b64_json": b64(RED)}]
+        assert ExitCode.PARTIAL is problem_of(json.dumps({"data": entries}).encode()).exit_code
 
     def test_of_which_one_failed_are_delivered_and_reported(self) -> None:
         """The good ones are given, then the run ends as partial with the reason."""
@@ -385,7 +446,7 @@ def named(**error: object) -> bytes:
 
 def failed(**error: object) -> bytes:
     """End a response with an error."""
-    end = streams.response(status="failed", error=error)
+    end = streams.response(status="failed", error=error, usage=None, tool_usage=None)
     return stream(created(), {"type": "response.failed", "response": end})
 
 
@@ -399,7 +460,83 @@ def plain(**error: object) -> bytes:
     return json.dumps({"error": error}).encode()
 
 
-SHAPES = [nested, flat, named, failed, failed_item, plain]
+def called(**error: object) -> bytes:
+    """Send an error when the image call had been made."""
+    item = {"type": "image_generation_call", "id": "ig_1", "status": "in_progress"}
+    added = {"type": "response.output_item.added", "output_index": 1, "item": item}
+    return stream(created(), added, {"type": "error", "error": error})
+
+
+def drawing(**error: object) -> bytes:
+    """Send an error when the server had said that it draws."""
+    step = {"type": "response.image_generation_call.generating", "item_id": "ig_1", "output_index": 1}
+    return stream(created(), step, {"type": "error", "error": error})
+
+
+def counted(**error: object) -> bytes:
+    """End a response with an error and with usage."""
+    end = streams.response(status="failed", error=error, tool_usage=None)
+    return stream(created(), {"type": "response.failed", "response": end})
+
+
+def plain_counted(**error: object) -> bytes:
+    """Answer with a failed response, not streamed."""
+    return json.dumps(streams.response(status="failed", error=error)).encode()
+
+
+def images_drawing(**error: object) -> bytes:
+    """Fail on the Images API when it had begun."""
+    step = {"type": "image_generation.generating"}
+    return stream(step, {"type": "image_generation.failed", "error": error})
+
+
+@pytest.mark.parametrize("shape", [called, drawing, counted, failed_item, plain_counted, images_drawing])
+@pytest.mark.parametrize(
+    ("code", "exit_code"),
+    [
+        ("insufficient_quota", ExitCode.BILLING),
+        ("invalid_api_key", ExitCode.AUTH),
+        ("rate_limit_exceeded", ExitCode.UNKNOWN),
+        ("server_is_overloaded", ExitCode.UNKNOWN),
+        ("moderation_blocked", ExitCode.REFUSED),
+        ("server_error", ExitCode.UNKNOWN),
+    ],
+)
+def test_an_error_after_work_had_begun_may_have_cost_money(
+    shape: Callable[..., bytes], code: str, exit_code: ExitCode
+) -> None:
+    """Once the image call was made, or tokens were counted, nobody is told that nothing was charged."""
+    problem = problem_of(shape(code=code, message="Sorry."))
+    assert (exit_code, Charged.MAYBE) == (problem.exit_code, problem.charged)
+
+
+def test_counts_of_zero_are_no_work() -> None:
+    """Servers that fill in zeros for what was not used did not begin."""
+    zeros = {
+        "image_gen": {"input_tokens": 0, "output_tokens": 0, "input_tokens_details": {"image_tokens": 0}}
+    }
+    end = streams.response(
+        status="failed",
+        error={"code": "rate_limit_exceeded"},
+        usage={"input_tokens": 0, "output_tokens": 0, "total_tokens": 0},
+        tool_usage=zeros,
+    )
+    problem = problem_of(stream(created(), {"type": "response.failed", "response": end}))
+    assert (ExitCode.BUSY, Charged.NO) == (problem.exit_code, problem.charged)
+
+
+SHAPES = [nested, flat, named, failed, plain]
+
+
+@pytest.mark.parametrize("stage", ["output", "unknown"])
+@pytest.mark.parametrize("shape", [*SHAPES, failed_item])
+def test_a_refused_output_inside_an_answer_may_have_been_charged(
+    shape: Callable[..., bytes], stage: str
+) -> None:
+    """A picture that was drawn and then refused is not said to be free."""
+    details = {"moderation_stage": stage, "categories": ["violence"]}
+    problem = problem_of(shape(code="moderation_blocked", message="No.", moderation_details=details))
+    assert (ExitCode.REFUSED, Charged.MAYBE) == (problem.exit_code, problem.charged)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -469,6 +606,91 @@ def message(**part: object) -> dict[str, Any]:
     return {"type": "message", "id": "msg_1", "content": [part]}
 
 
+def ended(*chunks: bytes) -> Completed | None:
+    """Read an answer that ends badly: what the server told of the run."""
+    with pytest.raises(ImgcliError) as caught:
+        list(read_events(chunks, JOB))
+    return caught.value.ended
+
+
+FULL_END = Completed(
+    JOB,
+    model="gpt-4o-mini-2024-07-18",
+    usage=streams.USAGE,
+    tool_usage=streams.TOOL_USAGE,
+    response_id="resp_1",
+    image_model="gpt-image-2.6-sunburst",
+)
+WORDS = {"type": "message", "id": "msg_1", "content": [{"type": "output_text", "text": "No."}]}
+BAD_ENDS = {
+    "words": completed(WORDS),
+    "nothing": completed(),
+    "failed item": completed(image_item(result=None, status="failed", error={"code": "server_error"})),
+    "partial": completed(image_item(), image_item(item="b", result=None, status="failed")),
+    "damaged": completed(image_item(result="%%%")),
+    "link": completed(image_item(result="https://example.org/a.png")),
+    "failed": {"type": "response.failed", "response": streams.response(error={"code": "server_error"})},
+    "incomplete": {
+        "type": "response.incomplete",
+        "response": streams.response(status="incomplete", incomplete_details={"reason": "max_output_tokens"}),
+    },
+}
+
+
+@pytest.mark.parametrize("end", BAD_ENDS.values(), ids=BAD_ENDS)
+def test_a_bad_end_keeps_its_bill(end: dict[str, Any]) -> None:
+    """What the API counted is not lost because the run ended badly, streamed or not."""
+    assert FULL_END == ended(stream(created(), end))
+    assert FULL_END == ended(json.dumps(end["response"]).encode())
+
+
+def test_a_bad_end_of_the_images_api_keeps_its_bill() -> None:
+    """Its usage stands beside the picture, and counts when the picture is none."""
+    usage = {"input_tokens": 40, "output_tokens": 2060}
+    expected = Completed(JOB, model=None, usage=usage)
+    for name in ("completed", "failed"):
+        event = {"type": f"image_generation.{name}", "b64_json": "%%%", "usage": usage}
+        assert expected == ended(stream(event))
+    assert expected == ended(json.dumps({"data": [{"b64_json": "%%%"}], "usage": usage}).encode())
+
+
+def test_a_cut_answer_keeps_what_it_had_told() -> None:
+    """The response's name and its models are known from the beginning, also when the end never comes."""
+    known = replace(FULL_END, usage=None, tool_usage=None)
+    assert known == ended(stream(created(), item_done(image_item())))
+    assert known == ended(stream(created(), {"type": "error", "error": {"code": "server_error"}}))
+
+    def cut() -> Iterator[bytes]:
+        yield stream(created(), item_done(image_item()))
+        raise ImgcliError(Problem(ExitCode.UNKNOWN, "cut"))
+
+    with pytest.raises(ImgcliError) as caught:
+        list(read_events(cut(), JOB))
+    assert known == caught.value.ended
+
+
+def test_an_answer_that_told_nothing_has_no_end() -> None:
+    """Nothing is made up."""
+    assert ended(b"<html>") is None
+    assert ended(plain(code="server_error")) is None
+
+
+def test_words_instead_of_a_picture_were_charged_when_tokens_were_counted() -> None:
+    """A model that only talks is paid for as a text model, and nobody is told of an image."""
+    problem = problem_of(stream(completed(WORDS)))
+    assert "The text model's tokens were charged." == money_sentence(problem)
+    unknown = problem_of(stream(completed(WORDS, usage=None, tool_usage=None)))
+    assert "You may have been charged." == money_sentence(unknown)
+
+
+@pytest.mark.parametrize(
+    ("tool_usage", "charged"), [(None, Charged.MAYBE), (streams.TOOL_USAGE, Charged.YES)]
+)
+def test_no_picture_was_charged_when_image_tokens_were_counted(tool_usage: object, charged: Charged) -> None:
+    """An answer without a picture is said to be paid for as one only when the server counted it."""
+    assert charged is problem_of(stream(completed(tool_usage=tool_usage))).charged
+
+
 def test_words_instead_of_a_picture_are_quoted() -> None:
     """A model that answers in words is quoted, and the advice names another one."""
     item = message(type="output_text", text="I cannot \x1b[31mdraw.")
@@ -531,6 +753,21 @@ def test_an_answer_without_a_picture_is_no_success(answer: dict[str, Any]) -> No
     assert ExitCode.UNKNOWN is problem_of(json.dumps(answer).encode()).exit_code
 
 
+def url_entry(url: str) -> bytes:
+    """Answer as servers do that do not know b64_json."""
+    return json.dumps({"data": [{"url": url}]}).encode()
+
+
+def url_event(url: str) -> bytes:
+    """Put a link into the Images API's last event."""
+    return stream({"type": "image_generation.completed", "url": url})
+
+
+def url_result(url: str) -> bytes:
+    """Put a link where the Responses API has base64."""
+    return stream(completed(image_item(result=url)))
+
+
 @pytest.mark.parametrize("link", ["https://example.org/a.png", "http://127.0.0.1/a.png\x1b]0;x\x07"])
 def test_a_link_instead_of_a_picture_is_shown(link: str) -> None:
     """A server that answers with a link is told apart, and the link is shown, safely."""
@@ -538,6 +775,17 @@ def test_a_link_instead_of_a_picture_is_shown(link: str) -> None:
     assert (ExitCode.UNKNOWN, Charged.YES) == (problem.exit_code, problem.charged)
     assert link[:20] in problem.what
     assert "\x1b" not in problem.what
+
+
+@pytest.mark.parametrize("shape", [url_entry, url_event, url_result])
+def test_a_signed_link_is_told_whole(shape: Callable[[str], bytes]) -> None:
+    """A link that is cut is of no use: all of a long one is told, and what to do with it."""
+    url = f"https://example.org/a.png?se=2026-11-22T10%3A00%3A00Z&sig={'aB3%2F' * 300}%3D&end=1"
+    problem = problem_of(shape(url))
+    assert (ExitCode.UNKNOWN, Charged.YES) == (problem.exit_code, problem.charged)
+    assert url in problem_lines(problem)[0]
+    assert "curl -o" in problem.advice
+    assert len(problem_of(shape("http://" + "x" * 1_000_000)).what) < 4500
 
 
 @pytest.mark.parametrize(
@@ -551,6 +799,12 @@ def test_a_link_instead_of_a_picture_is_shown(link: str) -> None:
             "(HTML), not with an event stream: Hotel Login",
         ),
         (b"<html></html>", ExitCode.REFUSED, "web page"),
+        (
+            b'<?xml version="1.0"?><Error><Code>Denied</Code></Error>',
+            ExitCode.UNKNOWN,
+            "no event stream: <?xml",
+        ),
+        (b"<Error><Code>Denied</Code></Error>", ExitCode.UNKNOWN, "no event stream: <Error>"),
         (b"Bad Gateway", ExitCode.UNKNOWN, "Bad Gateway"),
         (b"\x89PNG\r\n\x1a\n\x00\x1b[31m", ExitCode.UNKNOWN, "no event stream"),
         (b'{"data": [{"b64_json": "iVBO', ExitCode.UNKNOWN, "no complete JSON"),
@@ -561,7 +815,7 @@ def test_a_link_instead_of_a_picture_is_shown(link: str) -> None:
 def test_what_is_no_answer_is_described(body: bytes, exit_code: ExitCode, words: str) -> None:
     """A captive portal, an empty body, a cut one: each is told as what it is."""
     problem = problem_of(body)
-    assert exit_code is problem.exit_code
+    assert (exit_code, Charged.MAYBE) == (problem.exit_code, problem.charged)
     assert words in problem.what
     assert problem.what.isprintable()
 

@@ -59,10 +59,10 @@ class Broken(Recorder):
         raise OSError(event)
 
 
-def raising(*events: Event, problem: Problem = REFUSED) -> Iterator[Event]:
+def raising(*events: Event, problem: Problem = REFUSED, ended: Completed | None = None) -> Iterator[Event]:
     """Give events, then break as a source does."""
     yield from events
-    raise ImgcliError(problem)
+    raise ImgcliError(problem, ended)
 
 
 def test_a_good_run_passes_unchanged() -> None:
@@ -89,6 +89,29 @@ def test_a_fault_after_the_picture_is_a_notice() -> None:
     *_, notice, end = conducted("j", raising(STARTED, FINAL))
     assert isinstance(notice, Notice)
     assert Completed("j", None) == end
+
+
+ENDED = Completed("j", "gpt-4o-mini", {"total_tokens": 7}, None, "resp_1", "gpt-image-2")
+
+
+def test_a_fault_after_the_picture_keeps_what_the_server_told() -> None:
+    """The response's name and the models are not forgotten when the connection breaks behind the picture."""
+    assert ENDED == list(conducted("j", raising(STARTED, FINAL, ended=ENDED)))[-1]
+
+
+def test_a_bad_end_keeps_its_usage() -> None:
+    """What the server counted reaches the bill of a run that failed."""
+    assert [STARTED, Failed("j", REFUSED, ENDED)] == list(conducted("j", raising(STARTED, ended=ENDED)))
+    partial = Problem(ExitCode.PARTIAL, "One of two.", Charged.YES)
+    end = list(conducted("j", raising(STARTED, FINAL, problem=partial, ended=ENDED)))[-1]
+    assert Failed("j", partial, ENDED) == end
+
+
+def test_a_good_end_without_a_picture_keeps_its_usage() -> None:
+    """A run that is turned into a failure by the grammar keeps its bill, too."""
+    end = list(conducted("j", [STARTED, ENDED]))[-1]
+    assert isinstance(end, Failed)
+    assert ENDED == end.ended
 
 
 def test_one_of_several_missing_is_partial() -> None:

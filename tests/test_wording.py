@@ -41,6 +41,7 @@ def test_what_is_asked_for() -> None:
         (ExitCode.BUSY, Charged.NO, "Nothing was charged."),
         (ExitCode.UNKNOWN, Charged.MAYBE, "You may have been charged."),
         (ExitCode.ELSEWHERE, Charged.YES, "You were charged for this image."),
+        (ExitCode.REFUSED, Charged.YES, "The text model's tokens were charged."),
     ],
 )
 def test_money(code: ExitCode, charged: Charged, sentence: str) -> None:
@@ -60,7 +61,13 @@ def test_a_long_answer_is_cut() -> None:
     """A server's whole error page is cut to what can be read."""
     lines = problem_lines(Problem(ExitCode.REFUSED, "x" * 1_000_000))
     assert lines[0].endswith("x…")
-    assert 1600 > len(lines[0])
+    assert 5000 > len(lines[0])
+
+
+def test_a_long_link_is_not_cut() -> None:
+    """A signed link is told whole: it is the only way to the picture."""
+    what = f"The server answered with a link: https://example.org/{'x' * 4000}"
+    assert f"imgcli: {what}" == problem_lines(Problem(ExitCode.UNKNOWN, what))[0]
 
 
 @given(st.text())

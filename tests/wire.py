@@ -150,6 +150,10 @@ class ScriptedServer:
                 self._closing.wait(pauses[start])
             connection.sendall(_framed(piece, reply.framing))
             start = stop
+            self._passed(connection, start)
+
+    def _passed(self, connection: socket.socket, offset: int) -> None:
+        """Hear that the body has gone out up to `offset`: for servers that watch their client."""
 
     def _finish(self, connection: socket.socket, reply: Reply) -> bool:
         match reply.end:

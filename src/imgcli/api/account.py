@@ -35,6 +35,11 @@ class Account:
         return _is_loopback(urlsplit(self.base_url).hostname or "")
 
     @property
+    def secret(self) -> str:
+        """What no message may hold: the key, empty when no real one is sent."""
+        return "" if self.is_local else self.key
+
+    @property
     def is_plain(self) -> bool:
         """Whether the way to the server is unencrypted."""
         return urlsplit(self.base_url).scheme == "http"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import socket
 import ssl
 import time
 from contextlib import ExitStack, suppress
@@ -12,11 +11,12 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from imgcli.api.failures import Peer, cannot_open, from_answer, from_exception, lost, unfit
-from imgcli.api.problems import redacted
+from imgcli.api.patience import Limits, Patience
 from imgcli.api.retry import CONNECT_SECONDS, Failure, plan_wait
-from imgcli.api.rules import CHECK_USAGE, KEY
-from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
+from imgcli.api.rules import KEY
+from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Waiting
+from imgcli.core.redaction import redacted
 from imgcli.core.request import Api, ImageRequest
 
 if TYPE_CHECKING:
@@ -33,14 +33,6 @@ STREAM_LIMIT = 512_000_000
 
 
 @dataclass(frozen=True)
-class Limits:
-    """How long to be patient, in seconds: with silence, and with a busy server in all."""
-
-    timeout: float = 120.0
-    budget: float = 60.0
-
-
-@dataclass(frozen=True)
 class Clock:
     """Time and chance, as parameters."""
 
@@ -54,13 +46,15 @@ class Clock:
 class Answer:
     """What the server answers while it arrives. `chunks` raises `ImgcliError` when the connection breaks.
 
-    `close` hangs up; it may be called at any time and more than once.
+    `close` hangs up; it may be called at any time and more than once. `note` is to be called for every event
+    that was read: an answer without a new one is given up after a while.
     """
 
     chunks: Iterator[bytes]
     content_type: str
     request_id: str | None
     close: Callable[[], None]
+    note: Callable[[], None]
 
 
 DEFAULT_LIMITS = Limits()
@@ -86,16 +80,21 @@ def send(
     OpenAI can find a request whose answer was lost.
     """
     peer = Peer(account.place, limits.timeout)
+    patience = Patience(limits, clock.monotonic)
     with ExitStack() as stack:
-        client = _open(account, limits)
+        client = _open(account, limits, patience)
         stack.callback(client.close)
+        stack.callback(patience.stop)
         started = clock.monotonic()
         for attempt in count(1):
+            patience.start()
             outcome = _attempt(client, request, job, peer, clock)
             if not isinstance(outcome, Failure):
                 stack.callback(outcome.close)
-                return _answer(outcome, peer, stack.pop_all().close)
-            problem = _told(outcome.problem, account)
+                return _answer(outcome, peer, patience, stack.pop_all().close)
+            patience.stop()
+            outcome = _judged(outcome, patience, peer)
+            problem = _presentable(outcome.problem, account)
             wait = plan_wait(outcome, attempt, clock.monotonic() - started, limits.budget, clock.chance())
             if wait is None:
                 raise ImgcliError(problem)
@@ -104,23 +103,29 @@ def send(
     raise AssertionError  # pragma: no cover - the loop has no end
 
 
+def _judged(failure: Failure, patience: Patience, peer: Peer) -> Failure:
+    """Say that it was us who hung up, where it was."""
+    problem = patience.problem(peer.place)
+    return Failure(problem) if problem else failure
+
+
 _LOCAL_LOGIN = (
     "imgcli does not give OPENAI_API_KEY to a server on this machine; "
     "set OPENAI_CUSTOM_HEADERS='Authorization: Bearer ...' for it."
 )
 
 
-def _told(problem: Problem, account: Account) -> Problem:
+def _presentable(problem: Problem, account: Account) -> Problem:
     """Leave the key out, and say why a server on this machine did not get it."""
     if account.is_local and problem.advice == KEY.advice:
         return replace(problem, advice=_LOCAL_LOGIN)
     return problem if account.is_local else redacted(problem, account.key)
 
 
-def _open(account: Account, limits: Limits) -> OpenAI:
+def _open(account: Account, limits: Limits, patience: Patience) -> OpenAI:
     """Build the SDK's client; raises `ImgcliError` for a proxy or certificates that cannot be used."""
     try:
-        http_client = _http_client(account, limits)
+        http_client = _http_client(account, limits, patience)
     except Exception as error:
         problem = cannot_open(error)
         if problem is None:
@@ -147,15 +152,19 @@ def _sdk(account: Account, http_client: httpx2.Client) -> OpenAI:
     raise ImgcliError(unfit())
 
 
-def _http_client(account: Account, limits: Limits) -> httpx2.Client:
+def _http_client(account: Account, limits: Limits, patience: Patience) -> httpx2.Client:
     import httpx2
+
+    def watch(request: httpx2.Request) -> None:
+        """Ask for news of the connection: no other way to it leaves the environment's proxies alone."""
+        request.extensions = {**request.extensions, "trace": patience.trace}
 
     return httpx2.Client(
         timeout=httpx2.Timeout(limits.timeout, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
         follow_redirects=False,
         trust_env=not account.is_local,
         verify=_tls(account),
-        event_hooks={"request": [_watch], "response": [_judge]},
+        event_hooks={"request": [watch], "response": [_judge]},
     )
 
 
@@ -171,27 +180,6 @@ def _tls(account: Account) -> ssl.SSLContext:
         if account.is_local and account.is_plain
         else httpx2.create_ssl_context()
     )
-
-
-def _watch(request: httpx2.Request) -> None:
-    """Ask for news of the connection: no other way to its socket leaves the environment's proxies alone."""
-    request.extensions = {**request.extensions, "trace": _keep_alive}
-
-
-_KEEP_ALIVE = (("TCP_KEEPIDLE", 30), ("TCP_KEEPALIVE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
-"""Seconds of silence, seconds between probes, lost probes: a dead peer is noticed within about a minute."""
-
-
-def _keep_alive(event: str, info: dict[str, Any]) -> None:
-    """Let the kernel notice a peer that has gone without a word (a NAT that forgot us)."""
-    if event != "connection.connect_tcp.complete":
-        return
-    with suppress(OSError):
-        connection: socket.socket = info["return_value"].get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in _KEEP_ALIVE:
-            if hasattr(socket, name):
-                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 class _RefusedError(Exception):
@@ -250,27 +238,29 @@ def _call(client: OpenAI, request: ImageRequest, job: str) -> APIResponse[Any]:
     return images.generate(model=model, prompt=prompt, extra_headers=headers, extra_body=body).__enter__()
 
 
-def _answer(response: APIResponse[Any], peer: Peer, close: Callable[[], None]) -> Answer:
+def _answer(response: APIResponse[Any], peer: Peer, patience: Patience, close: Callable[[], None]) -> Answer:
     headers = response.headers
     content_type = headers.get("content-type", "")
-    return Answer(_chunks(response, peer), content_type, headers.get("x-request-id"), close)
+    chunks = _chunks(response, peer, patience)
+    return Answer(chunks, content_type, headers.get("x-request-id"), close, patience.note)
 
 
-def _chunks(response: APIResponse[Any], peer: Peer) -> Iterator[bytes]:
+def _chunks(response: APIResponse[Any], peer: Peer, patience: Patience) -> Iterator[bytes]:
     """Give the body as it comes; whatever breaks now leaves the outcome unknown."""
-    size = 0
+    size, problem = 0, None
     try:
         for chunk in response.iter_bytes():
             size += len(chunk)
+            patience.feed(len(chunk))
             if size > STREAM_LIMIT:
                 problem = _too_long()
                 break
             yield chunk
-        else:
-            return
     except Exception as error:  # noqa: BLE001 - the answer had begun, whatever this is
         problem = lost(error, peer)
-    raise ImgcliError(problem)
+    problem = patience.problem(peer.place) or problem
+    if problem:
+        raise ImgcliError(problem)
 
 
 def _too_long() -> Problem:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.api.problems import from_status, quoted
 from imgcli.api.retry import Failure, Retry, retry_after
-from imgcli.api.rules import CHECK_USAGE
-from imgcli.core.errors import Charged, ExitCode, Problem
+from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -11,59 +11,34 @@ from imgcli.api.fields import as_code, as_list, as_object, as_text, parse_object
 from imgcli.api.rules import (
     BUSY,
     BUSY_STATUSES,
-    CHECK_USAGE,
     FAILED,
     OPTIONS,
     REFUSAL_TYPES,
     REJECTED,
     RULES,
+    SERVER_FAULT,
     STATUSES,
     STOPPED,
+    Progress,
     Rule,
-    Stage,
     charged,
 )
-from imgcli.core.errors import Charged, ExitCode, Problem
+from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, Problem
+from imgcli.core.redaction import redact
 from imgcli.core.text import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Stage", "from_code", "from_status", "page_title", "quoted", "redact", "redacted"]
-
 _LONGEST_QUOTE = 300
-_SHORTEST_SECRET = 16
-_HIDDEN = "[hidden]"
-_TITLE = re.compile(r"<title[^>]{0,200}>([^<]{1,500})", re.IGNORECASE)
-_SECRETS = (
-    re.compile(r"(?<![A-Za-z0-9])sk-(?:[\w*…-]|\.(?=[\w.*]))+"),
-    re.compile(r"(?<![\w-])[\w-]*\*{3,}[\w*-]*"),  # OpenAI echoes a key as sk-abcd****wxyz
-    re.compile(r"(?<=[Bb]earer )[^\s\"',]+"),
-    re.compile(r"(?<=//)[^/@\s]+(?=@)"),  # user:password of a URL
+_LONGEST_LINK = 4000
+_HEAD = 4096
+_PAGE = re.compile(
+    r"[\ufeff\s]*+(?:<\?xml[^>]*+>\s*+)?(?:<!--(?:(?!-->).)*+-->\s*+)?"  # may stand before XML too
+    r"<(?:!doctype(?:\s+html|(?=>))|html|head|body|title|meta|h[1-6]|p|div|center|pre)(?=[\s>/]|\Z)",
+    re.IGNORECASE | re.DOTALL,
 )
-
-
-def redact(text: str, secret: str = "") -> str:
-    """Hide what looks like a key or a password, and `secret` or the first or last letters of it."""
-    if secret:
-        text = text.replace(secret, _HIDDEN)
-    if len(secret) >= _SHORTEST_SECRET:
-        head, tail = re.escape(secret[:8]), re.escape(secret[-8:])
-        text = re.sub(rf"{head}[\w*.…-]*|(?<![\w*.…-])[\w*.…-]*{tail}", _HIDDEN, text)
-    for pattern in _SECRETS:
-        text = pattern.sub(_HIDDEN, text)
-    return text
-
-
-def redacted(problem: Problem, secret: str) -> Problem:
-    """Hide a known secret in everything that a problem quotes."""
-    code, param = problem.code, problem.param
-    return replace(
-        problem,
-        what=redact(problem.what, secret),
-        code=code and redact(code, secret),
-        param=param and redact(param, secret),
-    )
+_TITLE = re.compile(r"<title[^>]{0,200}>([^<]{1,500})", re.IGNORECASE)
 
 
 def quoted(text: str) -> str:
@@ -71,9 +46,14 @@ def quoted(text: str) -> str:
     return shorten(redact(text[: 20 * _LONGEST_QUOTE]), _LONGEST_QUOTE)
 
 
+def link(url: str) -> str:
+    """Make a server's link fit to be copied from a message: safe, and whole, for a cut one is of no use."""
+    return shorten(redact(url[: 20 * _LONGEST_LINK]), _LONGEST_LINK)
+
+
 def page_title(text: str) -> str | None:
     """Find what an HTML page calls itself, "" when it does not say; None when this is no HTML."""
-    if not text.lstrip("\ufeff \t\r\n").startswith("<"):
+    if not _PAGE.match(text[:_HEAD]):
         return None
     title = _TITLE.search(text)
     return quoted(title[1]) if title else ""
@@ -87,6 +67,8 @@ class ServerError:
     code: str | None = None
     type: str | None = None
     param: str | None = None
+    moderated: str | None = None
+    """Where the safety check refused: "input", "output" or "unknown"; None when the server does not say."""
 
     @classmethod
     def of(cls, body: object) -> ServerError:
@@ -109,7 +91,13 @@ class ServerError:
             _word(error.get("code")),
             _type(error),
             _word(error.get("param")),
+            as_text(details.get("moderation_stage")),
         )
+
+    @property
+    def drew(self) -> bool:
+        """Whether there may have been a picture, which the safety check then refused."""
+        return self.moderated not in (None, "input")
 
     @property
     def codes(self) -> frozenset[str]:
@@ -152,12 +140,12 @@ def from_status(status: int, body: object, headers: Mapping[str, str]) -> Proble
     if 300 <= status < 400:  # noqa: PLR2004 - HTTP's own classes
         return _redirect(status, headers.get("location", ""))
     error = ServerError.of(_parsed(body))
-    rule = _rule(error)
-    if rule is None or (rule is BUSY and status not in BUSY_STATUSES):
-        rule = _status_rule(status)
+    rule = _status_rule(status, error)
     request = quoted(headers.get("x-request-id", "")) if rule.exit_code is ExitCode.UNKNOWN else ""
     lead = f"{rule.what} (HTTP {status}{f', request {request}' if request else ''})"
-    return _problem(rule, error, _sentence(lead, error.message), Stage.REFUSING)
+    drew = error.drew or (status >= SERVER_FAULT and rule is not BUSY)
+    progress = Progress.DRAWING if drew else Progress.REFUSING
+    return _problem(rule, error, _sentence(lead, error.message), progress)
 
 
 def _parsed(body: object) -> object:
@@ -166,9 +154,16 @@ def _parsed(body: object) -> object:
     return (parse_object(text) or text) if isinstance(text, str) else text
 
 
-def _status_rule(status: int) -> Rule:
-    server_failed = status >= 500  # noqa: PLR2004 - HTTP's own classes
-    return STATUSES.get(status) or (FAILED if server_failed else REJECTED)
+def _status_rule(status: int, error: ServerError) -> Rule:
+    """Find the rule by what the body says, else by the status.
+
+    A server that failed is not taken at its word: its prose speaks of whatever broke behind it.
+    """
+    failed = status >= SERVER_FAULT
+    rule = _rule_of_code(error) if failed else _rule(error)
+    if rule is None or (rule is BUSY and status not in BUSY_STATUSES):
+        return STATUSES.get(status) or (FAILED if failed else REJECTED)
+    return rule
 
 
 def _redirect(status: int, location: str) -> Problem:
@@ -182,13 +177,13 @@ def _redirect(status: int, location: str) -> Problem:
     return Problem(ExitCode.REFUSED, what, Charged.NO, "Check --base-url (OPENAI_BASE_URL).")
 
 
-def from_code(error: object, stage: Stage) -> Problem:
+def from_code(body: object, progress: Progress) -> Problem:
     """Tell what an error means that came inside an answer: a JSON object, nested or flat, or None."""
-    told = ServerError.of(error)
-    rule = _rule(told) or (REJECTED if told.type in REFUSAL_TYPES else STOPPED)
-    if rule.exit_code is ExitCode.BUSY and stage is Stage.DRAWING:
+    error = ServerError.of(body)
+    rule = _rule(error) or (REJECTED if error.type in REFUSAL_TYPES else STOPPED)
+    if rule.exit_code is ExitCode.BUSY and progress is Progress.DRAWING:
         rule = replace(rule, exit_code=ExitCode.UNKNOWN, advice=CHECK_USAGE)
-    return _problem(rule, told, _sentence(rule.what, told.message or told.code or ""), stage)
+    return _problem(rule, error, _sentence(rule.what, error.message or error.code or ""), progress)
 
 
 def _rule(error: ServerError) -> Rule | None:
@@ -197,16 +192,21 @@ def _rule(error: ServerError) -> Rule | None:
     return next((rule for rule in RULES if rule.fits(error.codes, message)), None)
 
 
+def _rule_of_code(error: ServerError) -> Rule | None:
+    """Find the rule for an error by its code or type alone."""
+    return next((rule for rule in RULES if rule.fits(error.codes)), None)
+
+
 def _sentence(lead: str, message: str) -> str:
     """Put the server's words behind ours, and end with one full stop."""
     return f"{lead}: {message}" if message else f"{lead}."
 
 
-def _problem(rule: Rule, error: ServerError, what: str, stage: Stage) -> Problem:
+def _problem(rule: Rule, error: ServerError, what: str, progress: Progress) -> Problem:
     advice = _option_advice(error.param) if rule is REJECTED else ""
     code = error.code or error.type
     return Problem(
-        rule.exit_code, what, charged(rule.exit_code, stage), advice or rule.advice, code, error.param
+        rule.exit_code, what, charged(rule.exit_code, progress), advice or rule.advice, code, error.param
     )
 
 

@@ -12,36 +12,50 @@ from imgcli.api.album import Album
 from imgcli.api.fields import as_text, parse_object
 from imgcli.api.problems import from_code, page_title, quoted
 from imgcli.api.responses import ResponsesReader
-from imgcli.api.rules import CHECK_USAGE
 from imgcli.api.sse import BOM, RECORD_LIMIT, Record, UntilFault, check_size, records
-from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
+from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Completed, Event, Notice
+from imgcli.core.redaction import redacted_events
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 _HEAD = 4096
 _DONE = "[DONE]"
 _PREAMBLE = re.compile(rb"(?:[ \t\r\n]++|\xef\xbb\xbf|:[^\r\n]*+[\r\n])*+")
 
 
-def read_events(chunks: Iterable[bytes], job: str) -> Iterator[Event]:
+def _ignore() -> None:
+    """Nobody wants to know."""
+
+
+def read_events(chunks: Iterable[bytes], job: str, note: Callable[[], None] = _ignore) -> Iterator[Event]:
     """Read an answer of either API, streamed or plain, live or recorded, in chunks of any size.
 
     Comments before the answer are left out: a recorded run begins with one. Gives everything but `Started`
     and ends with `Completed`; raises `ImgcliError` for a bad end, and what the chunks raise, after using what
     came before it. A stream that just ends after a preview raises nothing: `core.session` has words for it.
+    `note` is called for each event of the server's, whatever it means.
     """
-    reader = _Reader(job)
-    told: set[str] = set()
-    for event in reader.read(_body(chunks)):
-        if isinstance(event, Notice):
-            if event.text in told:
-                continue
-            told.add(event.text)
-        yield event
-        if isinstance(event, Completed):
-            return
+    reader = _Reader(job, note)
+    noticed: set[str] = set()
+    try:
+        for event in reader.read(_body(chunks)):
+            if isinstance(event, Notice):
+                if event.text in noticed:
+                    continue
+                noticed.add(event.text)
+            yield event
+            if isinstance(event, Completed):
+                return
+    except ImgcliError as error:
+        error.ended = error.ended or reader.album.receipt.ended()
+        raise
+
+
+def hiding(events: Iterable[Event], secret: str) -> Iterator[Event]:
+    """Pass events on without `secret`, should the server have put it into a sentence of its own."""
+    return redacted_events(events, secret)
 
 
 @dataclass
@@ -49,6 +63,7 @@ class _Reader:
     """Reads one answer."""
 
     job: str
+    note: Callable[[], None] = _ignore
     album: Album = field(init=False)
     responses: ResponsesReader = field(init=False)
     has_records: bool = False
@@ -67,7 +82,7 @@ class _Reader:
             head = _Head(whole)
             for record in records(head):
                 yield from self._read_record(record)
-            self._check_end(head.start)
+            yield from self._check_end(head.start)
 
     def _read_json(self, body: Iterator[bytes]) -> Iterator[Event]:
         """Read an answer that was not streamed."""
@@ -82,11 +97,12 @@ class _Reader:
         raise ImgcliError(Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE))
 
     def _read_record(self, record: Record) -> Iterator[Event]:
-        """Read one record of a stream; what is no JSON object is told, unless it was cut at the end."""
+        """Read one record of a stream; what is no JSON object is noticed, unless it was cut at the end."""
         if not record.data.strip() or record.data.strip() == _DONE:
             return
         event = parse_object(record.data)
         self.has_records = True
+        self.note()
         if event is not None:
             yield from self._read_event(event, record.event)
         elif record.whole:
@@ -99,18 +115,20 @@ class _Reader:
             yield from self.responses.read(kind, event)
         elif kind.startswith(("image_generation.", "image_edit.")):
             yield from images.read(kind, event, self.album)
-        elif "error" in (kind, name) or (event.get("error") and not kind):
-            raise ImgcliError(from_code(event, self.album.stage))
+        elif "error" in (kind, name):
+            raise ImgcliError(from_code(event, self.album.progress))
         elif event.get("object") == "response" or isinstance(event.get("output"), list):
             yield from self.responses.finish(event)
+        elif event.get("error") and not kind:
+            raise ImgcliError(from_code(event, self.album.progress))
         elif isinstance(event.get("data"), list):
             yield from images.read_plain(event, self.album)
 
-    def _check_end(self, head: bytes) -> None:
+    def _check_end(self, head: bytes) -> Iterator[Event]:
         """Explain an answer that ended without `Completed`."""
         if not self.has_records:
             raise ImgcliError(_unreadable(head.decode(errors="replace")))
-        self.album.check()
+        yield from self.album.settle()
         self.responses.check()
         if self.album.finals:
             what = "The stream ended before the server said that it was done."
@@ -164,7 +182,7 @@ def _unreadable(head: str) -> Problem:
         name = f": {title}" if title else "."
         what = f"The server answered with a web page (HTML), not with an event stream{name}"
         advice = "Check --base-url (OPENAI_BASE_URL), the proxy, and whether this network wants a login."
-        return Problem(ExitCode.REFUSED, what, Charged.NO, advice)
+        return Problem(ExitCode.REFUSED, what, Charged.MAYBE, advice)
     if head.startswith("{"):
         return Problem(
             ExitCode.UNKNOWN, "The server's answer is no complete JSON.", Charged.MAYBE, CHECK_USAGE

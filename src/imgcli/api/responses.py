@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.api.fields import as_list, as_object, as_text, first_text
 from imgcli.api.problems import from_code, quoted
-from imgcli.api.rules import CHECK_USAGE, TEXT_MODEL
-from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
-from imgcli.core.events import Completed, Event, Notice
+from imgcli.api.rules import TEXT_MODEL
+from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem
+from imgcli.core.events import Event, Notice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,13 +24,14 @@ class ResponsesReader:
     """Reads one response. The final picture comes twice as a rule; whichever comes first is taken."""
 
     album: Album
-    _known: dict[str, Any] = field(default_factory=dict)
     _words: list[str] = field(default_factory=list)
     _refused: bool = False
 
     def read(self, kind: str, event: dict[str, Any]) -> Iterator[Event]:
         """Give what one event means; `Completed` is the last, and bad ends are raised as `ImgcliError`."""
-        match kind.removeprefix("response."):
+        step = kind.removeprefix("response.")
+        self.album.has_begun |= step.startswith("image_generation_call.")
+        match step:
             case "image_generation_call.partial_image":
                 yield from self._partial(event)
             case "image_generation_call.completed":
@@ -38,11 +39,11 @@ class ResponsesReader:
             case "output_item.added" | "output_item.done":
                 yield from self._item(event.get("item"), event.get("output_index"))
             case "created" | "in_progress" | "queued":
-                self._remember(as_object(event.get("response")))
+                self.album.receipt.note(as_object(event.get("response")))
             case "completed" | "done" | "incomplete" | "failed" | "cancelled":
                 yield from self.finish(as_object(event.get("response")) or event)
             case "error":
-                raise ImgcliError(from_code(event, self.album.stage))
+                raise ImgcliError(from_code(event, self.album.progress))
             case _:
                 pass
 
@@ -57,6 +58,7 @@ class ResponsesReader:
         item = as_object(value)
         kind = as_text(item.get("type")) or ""
         if "image_generation" in kind or (not kind and item.get("result")):
+            self.album.has_begun = True
             yield from self._call(item, item.get("id"), position)
         elif kind == "message":
             self._listen(item)
@@ -69,7 +71,7 @@ class ResponsesReader:
             number = self.album.number(name, position)
             yield from self.album.final(number, result, item.get("revised_prompt"))
         elif error or item.get("status") == "failed":
-            self.album.fail(self.album.number(name, position), from_code(error, self.album.stage))
+            self.album.fail(self.album.number(name, position), from_code(error, self.album.progress))
 
     def _listen(self, item: dict[str, Any]) -> None:
         """Keep the model's words, in case that they are all there is."""
@@ -79,44 +81,23 @@ class ResponsesReader:
             if words and words not in self._words and len(self._words) < _MANY_WORDS:
                 self._words.append(words[:_MANY_WORDS])
 
-    def _remember(self, response: dict[str, Any]) -> None:
-        """Keep what an early event says of the response; a later one may say less."""
-        names = ("id", "model", "tools")
-        self._known |= {name: response[name] for name in names if response.get(name)}
-
     def finish(self, response: dict[str, Any]) -> Iterator[Event]:
         """End with a response object: pictures that had not come, then `Completed` or why there is none."""
-        self._remember(response)
+        self.album.receipt.note(response)
         for position, item in enumerate(as_list(response.get("output"))):
             yield from self._item(item, position)
         trouble = self._trouble(response)
         if not self.album.finals:
-            raise ImgcliError(_reason(self.album.verdict(), trouble) or self._no_picture(response))
+            raise ImgcliError(_reason(self.album.verdict(), trouble) or self._no_picture())
         if trouble is not None:
             yield Notice(self.album.job, f"after the picture had arrived: {trouble.what}")
-        self.album.check()
-        yield self._completed(response)
-
-    def _completed(self, response: dict[str, Any]) -> Completed:
-        return Completed(
-            self.album.job,
-            model=as_text(self._known.get("model")),
-            usage=as_object(response.get("usage")) or None,
-            tool_usage=as_object(response.get("tool_usage")) or None,
-            response_id=as_text(self._known.get("id")),
-            image_model=self._image_model(),
-        )
-
-    def _image_model(self) -> str | None:
-        """Find the tool's model in the server's echo of the request: the calls themselves do not name it."""
-        tools = map(as_object, as_list(self._known.get("tools")))
-        mine = (tool for tool in tools if tool.get("type") == "image_generation")
-        return next((model for tool in mine if (model := as_text(tool.get("model")))), None)
+        yield from self.album.settle()
+        yield self.album.receipt.completed()
 
     def _trouble(self, response: dict[str, Any]) -> Problem | None:
         """Find what the server itself says against this response."""
         if error := response.get("error"):
-            return from_code(error, self.album.stage)
+            return from_code(error, self.album.progress)
         reason = as_text(as_object(response.get("incomplete_details")).get("reason"))
         if reason:
             return _incomplete(reason, self)
@@ -128,18 +109,19 @@ class ResponsesReader:
     def check(self) -> None:
         """Give the model's words as the reason when a stream ended with nothing else."""
         if self._words and not self.album.finals:
-            raise ImgcliError(self._no_picture({}))
+            raise ImgcliError(self._no_picture())
 
-    def _no_picture(self, response: dict[str, Any]) -> Problem:
+    def _no_picture(self) -> Problem:
         """Explain a good end without a picture: the model may have answered in words."""
-        charged = Charged.YES if as_object(response.get("usage")) else Charged.MAYBE
+        receipt = self.album.receipt
         if not self._words:
             what = "The response was completed without a picture."
+            charged = Charged.YES if receipt.has_image_tokens else Charged.MAYBE
             return Problem(ExitCode.UNKNOWN, what, charged, f"{CHECK_USAGE} Another --model may do better.")
         lead = "The model declined" if self._refused else "The model answered in words instead of a picture"
         what = f"{lead}: {quoted(' '.join(self._words))}"
         advice = f"Say it differently, or choose another model: imgcli gen ... --model {TEXT_MODEL}"
-        return Problem(ExitCode.REFUSED, what, charged, advice)
+        return Problem(ExitCode.REFUSED, what, Charged.YES if receipt.has_usage else Charged.MAYBE, advice)
 
 
 def _reason(picture: Problem | None, response: Problem | None) -> Problem | None:
@@ -151,6 +133,6 @@ def _reason(picture: Problem | None, response: Problem | None) -> Problem | None
 def _incomplete(reason: str, reader: ResponsesReader) -> Problem:
     """Tell why the server stopped early."""
     if reason == "content_filter":
-        return from_code({"code": reason}, reader.album.stage)
+        return from_code({"code": reason}, reader.album.progress)
     what = f"The server stopped before the end: {quoted(reason)}"
     return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE, quoted(reason))

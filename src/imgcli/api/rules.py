@@ -5,20 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from imgcli.core.errors import Charged, ExitCode
+from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode
 
 TEXT_MODEL = "gpt-6-luna"
 """A text model that runs the image tool and has no shutdown date (facts of November 2026)."""
 
-CHECK_USAGE = "Look at your usage page before you run it again."
 
-
-class Stage(Enum):
+class Progress(Enum):
     """How far the server had visibly come when it told of a problem."""
 
     REFUSING = "refusing"  # it answered with an HTTP status
-    ANSWERING = "answering"  # it answered 200, and no picture had come
-    DRAWING = "drawing"  # at least a preview had come
+    ANSWERING = "answering"  # it answered 200, and no work was to be seen
+    DRAWING = "drawing"  # an image call had begun, or tokens were counted
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Rule:
     codes: frozenset[str] = field(default_factory=frozenset)
     words: tuple[str, ...] = ()
 
-    def fits(self, codes: frozenset[str], message: str) -> bool:
+    def fits(self, codes: frozenset[str], message: str = "") -> bool:
         """Tell whether this is the rule for a refusal with these codes and this message, in lower case."""
         return bool(self.codes & codes) or any(word in message for word in self.words)
 
@@ -176,13 +174,16 @@ STATUSES: dict[int, Rule] = {
 BUSY_STATUSES = frozenset({429, 503})
 """The statuses by which a server says that it did not begin."""
 
+SERVER_FAULT = 500
+"""From this status on it is the server that failed: what it had done by then, nobody knows."""
+
 REJECTED = Rule(ExitCode.REFUSED, "The server refused the request", _MEND)
 STOPPED = Rule(ExitCode.UNKNOWN, "The server stopped", CHECK_USAGE)
 
 
-def charged(exit_code: ExitCode, stage: Stage) -> Charged:
+def charged(exit_code: ExitCode, progress: Progress) -> Charged:
     """Say what a refusal means for the money: nothing is sure once the server had begun."""
-    if exit_code is ExitCode.UNKNOWN or stage is Stage.DRAWING:
+    if exit_code is ExitCode.UNKNOWN or progress is Progress.DRAWING:
         return Charged.MAYBE
     before_work = (ExitCode.BUSY, ExitCode.BILLING, ExitCode.AUTH, ExitCode.UNREACHABLE)
-    return Charged.NO if stage is Stage.REFUSING or exit_code in before_work else Charged.MAYBE
+    return Charged.NO if progress is Progress.REFUSING or exit_code in before_work else Charged.MAYBE

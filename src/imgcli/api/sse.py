@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
+from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-RECORD_LIMIT = 192_000_000
-"""Bytes that one record may hold: a 4K picture in base64 is a quarter of it."""
+RECORD_LIMIT = 80_000_000
+"""Bytes that one record may hold: a 4K picture in base64 is half of it, and reading one takes four times its
+size in memory."""
 
 BOM = b"\xef\xbb\xbf"
 _MANY_PARTS = 65_536
+_LARGE = 1_000_000  # bytes of a line from which copying it once more matters
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,37 +74,40 @@ class _Draft:
 
     limit: int
     event: bytes = b""
-    data: list[bytes] = field(default_factory=list)
+    data: list[bytes | memoryview] = field(default_factory=list)
     size: int = 0
 
     def add(self, line: bytes) -> None:
         """Take one line that is not blank."""
         if line.startswith(b"data:"):
-            self._add_data(line[6:] if line[5:6] == b" " else line[5:])
+            start = 6 if line[5:6] == b" " else 5
+            self._add_data(memoryview(line)[start:] if len(line) > _LARGE else line[start:])
         elif line.startswith(b"event:"):
             self.event = line[6:].removeprefix(b" ")
         elif line == b"data":
             self._add_data(b"")
 
-    def _add_data(self, value: bytes) -> None:
+    def _add_data(self, value: bytes | memoryview) -> None:
         self.size += len(value) + 1
         check_size(self.size, self.limit)
         self.data.append(value)
+        if len(self.data) > _MANY_PARTS:
+            self.data = [b"\n".join(self.data)]
 
     def take(self, *, whole: bool) -> Iterator[Record]:
         """Give the record, if there is one, and begin the next."""
-        if self.data:
-            data = self.data[0] if len(self.data) == 1 else b"\n".join(self.data)
-            yield Record(self.event.decode(errors="replace"), data.decode(errors="replace"), whole)
-        self.event, self.data, self.size = b"", [], 0
+        event, data, self.event, self.data, self.size = self.event, self.data, b"", [], 0
+        if data:
+            text = str(data.pop() if len(data) == 1 else b"\n".join(data), "utf-8", "replace")
+            data.clear()
+            yield Record(event.decode(errors="replace"), text, whole)
 
 
 def check_size(size: int, limit: int) -> None:
     """Refuse to hold more than `limit` bytes in memory: raises `ImgcliError`."""
     if size > limit:
         what = f"The server sent more than {limit // 1_000_000} MB in one piece, which no picture needs."
-        advice = "Look at your usage page before you run it again."
-        raise ImgcliError(Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, advice))
+        raise ImgcliError(Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE))
 
 
 def _lines(chunks: Iterable[bytes], limit: int) -> Iterator[bytes]:

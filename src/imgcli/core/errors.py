@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from imgcli.core.events import Completed
+
+CHECK_USAGE = "Look at your usage page before you run it again."
+"""The advice wherever nobody on this side knows what was spent."""
+
 
 class ExitCode(IntEnum):
     """The process's exit codes: a published, append-only contract.
@@ -58,14 +63,30 @@ class Problem:
     advice: str = ""
     code: str | None = None
     param: str | None = None
+    signal: int | None = None
+    """The signal that broke the run off; it ends the process in the exit code's place."""
+
+    @property
+    def kind(self) -> str:
+        """What programs call it: the exit code's kind, or `interrupted`."""
+        return self.exit_code.kind if self.signal is None else "interrupted"
+
+    @property
+    def status(self) -> int:
+        """What a shell will see: the exit code, or 128 and the signal's number."""
+        return int(self.exit_code) if self.signal is None else 128 + self.signal
 
 
 class ImgcliError(Exception):
-    """A `Problem` on its way up from inside a source or a command."""
+    """A `Problem` on its way up from inside a source or a command.
 
-    def __init__(self, problem: Problem) -> None:
+    `ended` is what the server had told of the run by then, for the bill and for the request's name.
+    """
+
+    def __init__(self, problem: Problem, ended: Completed | None = None) -> None:
         super().__init__(problem.what)
         self.problem = problem
+        self.ended = ended
 
 
 def usage_error(what: str, advice: str = "") -> ImgcliError:

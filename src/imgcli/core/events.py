@@ -154,10 +154,11 @@ class Completed:
 
 @dataclass(frozen=True)
 class Failed:
-    """The bad end."""
+    """The bad end. `ended` is what the server told of the run all the same: its usage, the response's id."""
 
     job: str
     problem: Problem
+    ended: Completed | None = None
 
 
 Event: TypeAlias = Started | Waiting | PartialImage | FinalImage | Saved | Notice | Completed | Failed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, gravest
+from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem, gravest
 from imgcli.core.events import Completed, Event, Failed, FinalImage, Notice, PartialImage, Saved
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def conducted(job: str, events: Iterable[Event]) -> Iterator[Event]:
         for event in events:
             match event:
                 case Completed() if not images:
-                    yield Failed(job, _no_image(partials))
+                    yield Failed(job, _no_image(partials), event)
                     return
                 case Completed() | Failed():
                     yield event
@@ -100,26 +100,21 @@ def conducted(job: str, events: Iterable[Event]) -> Iterator[Event]:
                     pass
             yield event
     except ImgcliError as error:
-        yield from _ending(job, error.problem, images)
+        yield from _ending(job, error, images)
     else:
-        yield from _ending(job, _no_image(partials), images)
+        yield from _ending(job, ImgcliError(_no_image(partials)), images)
 
 
-def _ending(job: str, problem: Problem, images: int) -> Iterator[Event]:
-    """End a run that did not end by itself."""
-    if images and problem.exit_code is not ExitCode.PARTIAL:
-        yield Notice(job, f"after the picture had arrived: {problem.what}")
-        yield Completed(job, model=None)
+def _ending(job: str, error: ImgcliError, images: int) -> Iterator[Event]:
+    """End a run that did not end by itself, with whatever the server had told of it."""
+    if images and error.problem.exit_code is not ExitCode.PARTIAL:
+        yield Notice(job, f"after the picture had arrived: {error.problem.what}")
+        yield error.ended or Completed(job, model=None)
     else:
-        yield Failed(job, problem)
+        yield Failed(job, error.problem, error.ended)
 
 
 def _no_image(partials: int) -> Problem:
     """Describe a stream that ended without a final picture."""
     seen = f"{partials} partial image{'s' * (partials != 1)} and no final one" if partials else "no image"
-    return Problem(
-        ExitCode.UNKNOWN,
-        f"The stream ended with {seen}.",
-        Charged.MAYBE,
-        "Look at your usage page before you run it again.",
-    )
+    return Problem(ExitCode.UNKNOWN, f"The stream ended with {seen}.", Charged.MAYBE, CHECK_USAGE)

@@ -59,7 +59,7 @@ def decide(wish: Wish, catalog: Catalog, today: date) -> Decision:
     Rejects only what is certainly wrong; a model that the catalog does not know goes through with a notice,
     because the catalog ages and compatible servers have models of their own. Raises `ImgcliError` (usage).
     """
-    name = wish.model or catalog.default_model(today)
+    name = wish.model or _default(wish, catalog, today)
     api = wish.api or (Api.IMAGES if is_image_model(name, catalog) else Api.RESPONSES)
     _check_prompt(wish.prompt, api)
     _check_models(wish, name, api, catalog)
@@ -86,6 +86,11 @@ def decide(wish: Wish, catalog: Catalog, today: date) -> Decision:
     )
     notices = [*_model_notices(wish, catalog, today), *([size.notice] if size.notice else [])]
     return Decision(request, tuple(notices))
+
+
+def _default(wish: Wish, catalog: Catalog, today: date) -> str:
+    """Choose for who names no model: on the Images API it must be one that paints."""
+    return catalog.default_image_model if wish.api is Api.IMAGES else catalog.default_model(today)
 
 
 def is_image_model(name: str, catalog: Catalog) -> bool:
@@ -121,6 +126,11 @@ def _check_models(wish: Wish, name: str, api: Api, catalog: Catalog) -> None:
         raise usage_error(
             f"--api responses needs a text model, and {shorten(name, 60)} makes images.",
             f"Name it as --image-model {shorten(name, 60)}, or leave --api out.",
+        )
+    if api is Api.IMAGES and _is_text_model(name, catalog):
+        raise usage_error(
+            f"--api images needs an image model, and {shorten(name, 60)} is a text model.",
+            f"Try -m {catalog.default_image_model}, or leave --api out.",
         )
     if wish.image_model and api is Api.IMAGES:
         raise usage_error(

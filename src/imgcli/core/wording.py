@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from imgcli.core.errors import Problem
     from imgcli.core.request import ImageRequest
 
+RAW_RUN_KEPT = "The raw run is kept; `imgcli recover --list` shows it."
+
 _LONGEST = 1500  # characters of foreign text in one line: a server's error page is no reading matter
+_LONGEST_PROBLEM = 4500  # a signed link is of no use when it is cut; what else servers say is cut before
 _NAME_LENGTH = 80
 _NOTHING_SENT = frozenset({ExitCode.USAGE, ExitCode.UNREACHABLE, ExitCode.UNWRITABLE})
 _KILO = 1000
@@ -33,6 +36,18 @@ def _tool_model(request: ImageRequest) -> list[str]:
 def _choices(request: ImageRequest) -> list[str]:
     size = [_name(request.size)] if request.size else []
     return size + ([f"{_name(request.quality)} quality"] if request.quality else [])
+
+
+def recovering_line(when: str, prompt: str) -> str:
+    """Say which earlier run is being finished."""
+    return f"recovering the run of {when}: {shorten(prompt, _LONGEST)}"
+
+
+def found_words(finals: int, partials: int) -> str:
+    """Say what the record of a run holds."""
+    if finals:
+        return "final picture" if finals == 1 else f"{finals} final pictures"
+    return f"{partials} partial image{'s' * (partials != 1)}" if partials else "nothing"
 
 
 def partial_words(seen: int, asked: int) -> str:
@@ -55,9 +70,9 @@ def saved_line(name: str, facts: Iterable[str], separator: str) -> str:
     return separator.join([f"saved {shorten(name, _LONGEST)}", *facts])
 
 
-def unsaved_line(facts: Iterable[str], separator: str) -> str:
+def unsaved_line(facts: Iterable[str], separator: str, remark: str = "not saved") -> str:
     """Describe a picture that nobody wanted on disk."""
-    return separator.join(["not saved", *facts])
+    return separator.join([*filter(None, [remark]), *facts])
 
 
 def picture_facts(pixels: tuple[int, int] | None, size: int) -> list[str]:
@@ -67,13 +82,15 @@ def picture_facts(pixels: tuple[int, int] | None, size: int) -> list[str]:
 
 def problem_lines(problem: Problem) -> list[str]:
     """Say what happened, what it means for the money, and what to do next; a line each, safe to print."""
-    lines = [f"imgcli: {shorten(problem.what, _LONGEST)}", money_sentence(problem)]
+    lines = [f"imgcli: {shorten(problem.what, _LONGEST_PROBLEM)}", money_sentence(problem)]
     return [*lines, shorten(problem.advice, _LONGEST)] if problem.advice else lines
 
 
 def money_sentence(problem: Problem) -> str:
     """Say whether money was spent."""
     match problem.charged:
+        case Charged.YES if problem.exit_code is ExitCode.REFUSED:
+            return "The text model's tokens were charged."
         case Charged.YES:
             return "You were charged for this image."
         case Charged.MAYBE:

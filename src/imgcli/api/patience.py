@@ -1,0 +1,146 @@
+"""How long an answer may take without getting anywhere: beside the clock on silence, two on progress."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MANY_BYTES = 65_536
+"""So many bytes are progress too: over a slow line, one event with a picture in it takes minutes."""
+_TICKS = 20  # within the shorter limit
+_KEEP_ALIVE = (("TCP_KEEPIDLE", 30), ("TCP_KEEPALIVE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
+"""Seconds of silence, seconds between probes, lost probes: a dead peer is noticed within about a minute."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long to be patient, in seconds.
+
+    `timeout` with silence, `budget` with a busy server in all, `progress` with an answer that brings no new
+    event, `total` with an answer in all.
+    """
+
+    timeout: float = 120.0
+    budget: float = 60.0
+    progress: float = 300.0
+    total: float = 1200.0
+
+    @classmethod
+    def scaled(cls, timeout: float) -> Limits:
+        """Take the other limits on an answer from the one on silence: 2.5 and 10 times as long."""
+        return cls(timeout, progress=2.5 * timeout, total=10 * timeout)
+
+
+class Patience:
+    """Watches one attempt from a thread of its own, and hangs up when it leads nowhere.
+
+    A server that drips bytes or comments is never silent, so that no read ever times out. Time in which this
+    process was stopped (Ctrl-Z) does not count.
+    """
+
+    def __init__(self, limits: Limits, monotonic: Callable[[], float]) -> None:
+        self._limits = limits
+        self._monotonic = monotonic
+        self._period = min(limits.progress, limits.total) / _TICKS
+        self._ended = threading.Event()
+        self._ended.set()
+        self._line: socket.socket | None = None
+        self._reason: str | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self._idle = self._age = 0.0
+        self._bytes = 0
+        self._seen = self._monotonic()
+
+    def start(self) -> None:
+        """Begin to watch an attempt."""
+        self._begin()
+        self._ended = threading.Event()
+        threading.Thread(target=self._watch, args=(self._ended,), name="patience", daemon=True).start()
+
+    def stop(self) -> None:
+        """Watch no more; may be called again."""
+        self._ended.set()
+        line, self._line = self._line, None
+        if line:
+            line.close()
+
+    def trace(self, event: str, info: dict[str, Any]) -> None:
+        """Take hold of the connection, as the HTTP library tells of it."""
+        if event != "connection.connect_tcp.complete":
+            return
+        with suppress(OSError):
+            connection: socket.socket = info["return_value"].get_extra_info("socket")
+            _keep_alive(connection)
+            self._line = connection.dup()  # TLS will take the other one over
+
+    def note(self) -> None:
+        """A whole event came."""
+        self._idle = 0.0
+
+    def feed(self, size: int) -> None:
+        """So many bytes came."""
+        self._bytes += size
+        if self._bytes >= _MANY_BYTES:
+            self._bytes = 0
+            self.note()
+
+    def tick(self) -> bool:
+        """Let the time since the last tick pass; True when there was too much of it."""
+        now = self._monotonic()
+        step = min(now - self._seen, 2 * self._period)
+        self._seen = now
+        self._idle += step
+        self._age += step
+        if self._idle > self._limits.progress:
+            self._reason = f"sent nothing new for {self._limits.progress:g} s"
+        elif self._age > self._limits.total:
+            self._reason = f"was not done after {self._limits.total:g} s"
+        return self._reason is not None
+
+    def problem(self, place: str) -> Problem | None:
+        """Say why we hung up on the server at `place`, None if we did not."""
+        if self._reason is None:
+            return None
+        what = f"{place} {self._reason}; imgcli hung up."
+        advice = f"{CHECK_USAGE} A larger --timeout waits longer."
+        return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, advice)
+
+    def _watch(self, ended: threading.Event) -> None:
+        _leave_signals_to_the_main_thread()
+        while not ended.wait(self._period):
+            if self.tick():
+                self._hang_up()
+                return
+
+    def _hang_up(self) -> None:
+        """Wake whoever waits for the connection, in whichever layer."""
+        line = self._line
+        if line:
+            with suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
+
+
+def _keep_alive(connection: socket.socket) -> None:
+    """Let the kernel notice a peer that has gone without a word (a NAT that forgot us)."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEP_ALIVE:
+        if hasattr(socket, name):
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _leave_signals_to_the_main_thread() -> None:
+    """A signal that the main thread holds back while it publishes must not come in through this one."""
+    import signal
+
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})

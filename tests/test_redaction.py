@@ -1,0 +1,123 @@
+"""Keys and passwords stay out of what people read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
+from imgcli.core.events import (
+    Completed,
+    Event,
+    Failed,
+    FinalImage,
+    Notice,
+    PartialImage,
+    Picture,
+    Saved,
+    Started,
+    Waiting,
+)
+from imgcli.core.redaction import redact, redacted, redacted_events
+from imgcli.core.request import Api, ImageRequest
+from streams import RED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CANARY = "sk-canary-0123456789abcdef"
+SECRETS = [
+    (f"Incorrect API key provided: {CANARY}.", "Incorrect API key provided: [hidden]."),
+    ("provided: sk-cana***********cdef. Find", "provided: [hidden]. Find"),
+    ("provided: sk-ab...wxyz.", "provided: [hidden]."),
+    ("key sk-proj-abc_DEF-123, bad", "key [hidden], bad"),
+    ("key abcd****wxyz", "key [hidden]"),
+    ("Authorization: Bearer abc.def", "Authorization: Bearer [hidden]"),
+    ("http://user:pa%20ss@proxy:8080 refused", "http://[hidden]@proxy:8080 refused"),
+    ("a task-force and risk-free", "a task-force and risk-free"),
+    ("2 ** 3 and *this*", "2 ** 3 and *this*"),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), SECRETS)
+def test_what_looks_like_a_key_is_hidden(text: str, expected: str) -> None:
+    """A server that echoes a key does not get it printed; ordinary words stay."""
+    assert expected == redact(text)
+
+
+@pytest.mark.parametrize("echo", ["azure0123456789abcdef", "azure012...", "…89abcdef", "x azure012-cut"])
+def test_a_known_key_of_any_form_is_hidden(echo: str) -> None:
+    """A key without the usual prefix is hidden too, whole or in part."""
+    secret = "azure0123456789abcdef"
+    shown = redacted(Problem(ExitCode.AUTH, f"bad {echo}", code=echo, param=echo), secret)
+    for text in (shown.what, shown.code or "", shown.param or ""):
+        assert "azure012" not in text
+        assert "89abcdef" not in text
+
+
+def test_hiding_nothing_changes_nothing() -> None:
+    """Without a secret, and with a short one, ordinary text stays."""
+    assert redact("a plain sentence", "") == "a plain sentence"
+    assert redact("a plain sentence", "plain") == "a [hidden] sentence"
+
+
+KEY = "Azure0123456789abcdef"
+ECHO = f"your key {KEY} is odd"
+HIDDEN = "your key [hidden] is odd"
+PICTURE = Picture.of(RED)
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (Notice("j", ECHO), Notice("j", HIDDEN)),
+        (Waiting("j", 1.0, ECHO), Waiting("j", 1.0, HIDDEN)),
+        (FinalImage("j", 0, PICTURE, ECHO), FinalImage("j", 0, PICTURE, HIDDEN)),
+        (FinalImage("j", 0, PICTURE), FinalImage("j", 0, PICTURE)),
+        (
+            Failed("j", Problem(ExitCode.REFUSED, ECHO, code=KEY), Completed("j", KEY, response_id=KEY)),
+            Failed(
+                "j",
+                Problem(ExitCode.REFUSED, HIDDEN, code="[hidden]"),
+                Completed("j", "[hidden]", response_id="[hidden]"),
+            ),
+        ),
+        (Completed("j", "gpt-4o", image_model=KEY), Completed("j", "gpt-4o", image_model="[hidden]")),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_key_in_a_stream_is_hidden(event: Event, expected: Event) -> None:
+    """A server that echoes a key of any form inside an answer does not get it shown."""
+    assert [expected] == list(redacted_events([event], KEY))
+
+
+def test_what_is_ours_is_left_alone() -> None:
+    """Requests, pictures and the names of files pass as they are."""
+    events: list[Event] = [
+        Started("j", ImageRequest(ECHO, "gpt-4o", Api.RESPONSES)),
+        PartialImage("j", 0, 0, PICTURE),
+        Saved("j", 0, Path(f"/{KEY}.png")),
+    ]
+    assert all(ours is seen for ours, seen in zip(events, redacted_events(events, KEY), strict=True))
+
+
+def test_a_key_in_an_error_on_its_way_is_hidden() -> None:
+    """What a source raises is raised on without the key, and with what the server had told."""
+
+    def source() -> Iterator[Event]:
+        yield Notice("j", "odd")
+        raise ImgcliError(Problem(ExitCode.UNKNOWN, ECHO, Charged.MAYBE), Completed("j", KEY, {"a": 1}))
+
+    events = redacted_events(source(), KEY)
+    assert Notice("j", "odd") == next(events)
+    with pytest.raises(ImgcliError) as caught:
+        next(events)
+    assert (HIDDEN, HIDDEN) == (caught.value.problem.what, str(caught.value))
+    assert Completed("j", "[hidden]", {"a": 1}) == caught.value.ended
+
+
+def test_without_a_key_what_looks_like_one_is_hidden() -> None:
+    """A stand-in on this machine gets no key; a stream that holds somebody's is still not shown."""
+    assert [Notice("j", "[hidden]")] == list(redacted_events([Notice("j", CANARY)], ""))
