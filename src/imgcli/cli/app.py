@@ -14,7 +14,11 @@ from imgcli.cli.demo_server import demo_server
 from imgcli.cli.gen import EPILOG as GEN_EPILOG
 from imgcli.cli.gen import gen
 from imgcli.cli.help import GroupedCommand, OrderedGroup
-from imgcli.cli.world import World, open_standard_descriptors
+from imgcli.cli.recover import EPILOG as RECOVER_EPILOG
+from imgcli.cli.recover import recover
+from imgcli.cli.view import EPILOG as VIEW_EPILOG
+from imgcli.cli.view import view
+from imgcli.cli.world import World, forbid_core_dumps, open_standard_descriptors, within
 from imgcli.core.errors import ExitCode, ImgcliError, Problem
 from imgcli.core.text import clean
 from imgcli.core.wording import problem_lines
@@ -35,6 +39,7 @@ Examples:
 """
 
 _EPILOG = "Learn more: imgcli gen --help"
+_PATIENCE = 1.0  # seconds that a reader who takes nothing may hold up the end by a signal
 
 
 def build_app() -> typer.Typer:
@@ -50,6 +55,8 @@ def build_app() -> typer.Typer:
     )
     app.callback()(_version_option)
     app.command("gen", cls=GroupedCommand, epilog=GEN_EPILOG)(gen)
+    app.command("view", cls=GroupedCommand, epilog=VIEW_EPILOG)(view)
+    app.command("recover", cls=GroupedCommand, epilog=RECOVER_EPILOG)(recover)
     app.command("demo-server", cls=GroupedCommand)(demo_server)
     return app
 
@@ -71,17 +78,18 @@ def _version_option(
 
 def main() -> NoReturn:
     """Run the command line of this process and end it with a documented exit code, or by a signal."""
-    open_standard_descriptors()
+    closed = open_standard_descriptors()
+    forbid_core_dumps()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # real text streams have it
-    world = World.of_this_process()
+    world = World.of_this_process(closed)
     signals.install()
     code: int = ExitCode.OK
     try:
         code = _run(world)
         sys.stdout.flush()
     except signals.Interrupted as interrupted:
-        _flush_quietly(sys.stdout, sys.stderr)
+        within(_PATIENCE, lambda: _flush_quietly(sys.stdout, sys.stderr))
         signals.die_by(interrupted.signum)
     except BrokenPipeError:
         code = ExitCode.OK  # a reader that has seen enough, of help for instance, is no failure of ours
@@ -95,7 +103,7 @@ def _run(world: World) -> int:
     try:
         return _invoke(world)
     except typer.TyperException as error:
-        return _fail(world, _wrong_usage(error))
+        return _refuse(world, _wrong_usage(error))
     except OSError as error:
         if isinstance(error, BrokenPipeError) or not _takes_more(world.stdout):
             raise
@@ -126,10 +134,24 @@ def _crashed(world: World, error: Exception) -> ExitCode:
 
 def _wrong_usage(error: typer.TyperException) -> Problem:
     """Turn Typer's complaint into one of ours: it names the option already."""
-    sentence = clean(error.format_message()).rstrip(".") + "."
+    sentence = clean(error.format_message()).replace(": Value error, ", ": ").rstrip(".") + "."
     context = getattr(error, "ctx", None)
-    command = context.command_path if context else "imgcli"
+    command = context.command_path if context else " ".join(["imgcli", *_command()])
     return Problem(ExitCode.USAGE, sentence, advice=f"See {command} --help.")
+
+
+def _command() -> list[str]:
+    """Find the command in the arguments, for a complaint that does not know where it belongs."""
+    return [word for word in sys.argv[1:2] if word in {"gen", "view", "recover", "demo-server"}]
+
+
+def _refuse(world: World, problem: Problem) -> ExitCode:
+    """Report wrong options as their reader expects it: they are found before anybody has read --jsonl."""
+    from imgcli.cli.order import Style
+    from imgcli.cli.report import tell
+
+    tell(world, Style.JSON_LINES if "--jsonl" in sys.argv else Style.PEOPLE, problem)
+    return problem.exit_code
 
 
 def _fail(world: World, problem: Problem) -> ExitCode:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import platform
-import re
 import sys
 import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from imgcli.core.errors import Charged, ExitCode, Problem
+from imgcli.core.redaction import redact
 from imgcli.core.text import shorten
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from imgcli.cli.world import World
 
-_SECRET = re.compile(r"(sk-[A-Za-z0-9_-]{4,}|Bearer\s+\S+|://[^/@\s]+:[^/@\s]+@)")
+_SHORTEST = 4  # letters; hiding a shorter "password" would make the text unreadable and hide nothing
 
 
 def report_crash(error: Exception, world: World) -> Problem:
@@ -34,9 +36,24 @@ def report_crash(error: Exception, world: World) -> Problem:
 
 
 def _redact(text: str, world: World) -> str:
-    """Remove the key, and whatever looks like one, from a text."""
-    key = world.env.get("OPENAI_API_KEY", "").strip()
-    return _SECRET.sub("[redacted]", text.replace(key, "[redacted]") if key else text)
+    """Remove the key, passwords, and whatever looks like one, from a text."""
+    for secret in sorted(_secrets(world.env), key=len, reverse=True):
+        text = text.replace(secret, "[redacted]")
+    return redact(text, world.env.get("OPENAI_API_KEY", "").strip())
+
+
+def _secrets(env: Mapping[str, str]) -> set[str]:
+    """Collect what the environment holds that is nobody's business."""
+    found = {env.get("OPENAI_API_KEY", "").strip(), env.get("OPENAI_ADMIN_KEY", "").strip()}
+    headers = env.get("OPENAI_CUSTOM_HEADERS", "").splitlines()
+    found |= {line.partition(":")[2].strip() for line in headers}
+    for name, value in env.items():
+        if name.lower().endswith(("_proxy", "_url")):
+            login = value.rpartition("@")[0].rpartition("//")[2]
+            found |= {login, login.partition(":")[2]}
+    return {
+        spelling for secret in found for spelling in (secret, unquote(secret)) if len(secret) >= _SHORTEST
+    }
 
 
 def _write(error: Exception, world: World) -> Path | None:

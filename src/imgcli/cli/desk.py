@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcli.cli import signals
 from imgcli.cli.order import STDOUT, Keeping
-from imgcli.core.errors import ExitCode, usage_error
+from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
+from imgcli.core.events import Saved
 from imgcli.store.naming import Subject
 from imgcli.store.preflight import current_folder
 from imgcli.store.publish import Clash
 from imgcli.store.publishers import Destination, open_publisher
+from imgcli.store.recording import Recording
+from imgcli.store.runs import count_unfinished
 from imgcli.store.saving import Saving
 from imgcli.store.spool import Header, Spool
 from imgcli.store.state import Rescue, state_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from imgcli.cli.order import Output
     from imgcli.cli.world import World
@@ -36,26 +39,51 @@ _WORTH_KEEPING = frozenset({ExitCode.UNKNOWN, ExitCode.DAMAGED, ExitCode.INTERNA
 class Desk:
     """One run's files, or none for a run that keeps nothing.
 
-    `has_asked` is set when a request that costs money may have reached the server.
+    `has_asked` is set when a request that costs money may have reached the server; `earlier` counts the runs
+    before this one that did not end well; `saved` lists the pictures that are on disk.
     """
 
-    def __init__(self, job: str, spool: Spool | None = None, saving: Saving | None = None) -> None:
+    def __init__(
+        self, job: str, spool: Spool | None = None, saving: Saving | None = None, earlier: int = 0
+    ) -> None:
         self.job = job
+        self._earlier = earlier
         self.has_asked = False
+        self.saved: list[Path] = []
         self._spool = spool
         self._saving = saving
+        self.recording: Recording | None = None
+
+    @property
+    def notices(self) -> list[str]:
+        """What is to be known before a run begins."""
+        return [*self._about_recording(), *self._about_earlier()]
+
+    def _about_recording(self) -> list[str]:
+        return [self.recording.remark] if self.recording and self.recording.remark else []
+
+    def _about_earlier(self) -> list[str]:
+        if not self._earlier:
+            return []
+        runs = "1 earlier run" if self._earlier == 1 else f"{self._earlier} earlier runs"
+        return [f"{runs} did not end well: `imgcli recover` saves what came"]
 
     def recorded(self, chunks: Iterable[bytes]) -> Iterable[bytes]:
         """Write every chunk to the record before anybody reads it."""
-        return self._spool.tee(chunks) if self._spool else chunks
+        chunks = self._spool.tee(chunks) if self._spool else chunks
+        return self.recording.tee(chunks) if self.recording else chunks
 
     def reporting(self, events: Iterable[Event]) -> Iterable[Event]:
         """Tell once when there is no record."""
-        return self._spool.reporting(self.job, events) if self._spool else events
+        events = self._spool.reporting(self.job, events) if self._spool else events
+        return self.recording.reporting(self.job, events) if self.recording else events
 
     def saving(self, events: Iterable[Event]) -> Iterable[Event]:
-        """Save pictures as they come."""
-        return self._saving(events) if self._saving else events
+        """Save pictures as they come, and remember where."""
+        for event in self._saving(events) if self._saving else events:
+            if isinstance(event, Saved):
+                self.saved.append(event.path)
+            yield event
 
     def keep_last_partial(self) -> Path | None:
         """Keep the last partial of a picture that never came, and tell where."""
@@ -68,6 +96,8 @@ class Desk:
 
     def close(self) -> None:
         """Leave what is not settled to `imgcli recover`; a request that was never sent leaves nothing."""
+        if self.recording:
+            self.recording.close()
         if self._spool and self.has_asked:
             self._spool.close()
         elif self._spool:
@@ -79,9 +109,18 @@ def opened(world: World, output: Output, request: ImageRequest, job: str) -> Ite
     """Make sure that saving will work, and begin the record. Raises `ImgcliError` when it will not work."""
     desk = _empty(job) if output.keeping is Keeping.NOTHING else _furnished(world, output, request, job)
     try:
+        desk.recording = _recording(world, output, request, job)
         yield desk
     finally:
         desk.close()
+
+
+def _recording(world: World, output: Output, request: ImageRequest, job: str) -> Recording | None:
+    """Begin what the user wants to keep of the run; it may be shown to others, so it names no folder."""
+    if not output.record:
+        return None
+    header = Header(job, world.now().isoformat(), request, "")
+    return Recording.begin(output.record, header, world.monotonic)
 
 
 def _empty(job: str) -> Desk:
@@ -96,13 +135,24 @@ def _furnished(world: World, output: Output, request: ImageRequest, job: str) ->
     destination = Destination(output.name, folder, output.clash)
     subject = Subject(request.prompt, request.model, job, now)
     publisher = open_publisher(destination, subject, rescue, world.stdout.buffer)
-    header = Header(job, now.isoformat(), request, str(folder), output.name, output.clash)
+    earlier = count_unfinished(state / RUNS)
+    place = _place(output.name, folder)
+    header = Header(job, now.isoformat(), request, str(folder), place, output.clash)
     spool = Spool.begin(state / RUNS, header)
-    return Desk(job, spool, Saving(publisher, signals.shielded, output.partials))
+    return Desk(job, spool, Saving(publisher, signals.shielded, output.partials), earlier)
+
+
+def _place(output: str | None, folder: Path) -> str | None:
+    """Spell a folder as one: when it has gone, nothing else says that it was no file."""
+    return str(Path(output) / "_")[:-1] if output and (folder / output).is_dir() else output
 
 
 def _check_standard_output(world: World, output: Output) -> None:
-    """Refuse to pour a picture's bytes over somebody's terminal."""
+    """Refuse to pour a picture's bytes over somebody's terminal, or into nothing."""
+    if output.name == STDOUT and 1 in world.closed:
+        raise ImgcliError(
+            Problem(ExitCode.UNWRITABLE, "Standard output is closed, and -o - would lose the picture there.")
+        )
     if output.name == STDOUT and output.clash is Clash.NUMBER and world.stdout.isatty():
         raise usage_error(
             "-o - would write the picture's bytes to this terminal.",

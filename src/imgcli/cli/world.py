@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
@@ -28,9 +29,11 @@ class World:
     size: Callable[[], os.terminal_size]
     token: Callable[[], str]
     """A short random word that tells runs apart."""
+    closed: frozenset[int] = frozenset()
+    """The standard descriptors (0, 1, 2) that were closed at the start; what is written there is lost."""
 
     @classmethod
-    def of_this_process(cls) -> World:
+    def of_this_process(cls, closed: frozenset[int]) -> World:
         """Take the real streams, clock and environment."""
         return cls(
             env=os.environ,
@@ -40,18 +43,36 @@ class World:
             monotonic=time.monotonic,
             sleep=time.sleep,
             now=lambda: datetime.now(UTC).astimezone(),
-            size=lambda: _size_of(sys.stderr),
+            size=lambda: size_of(sys.stderr),
             token=lambda: os.urandom(4).hex(),
+            closed=closed,
         )
 
 
-def _size_of(stream: TextIO) -> os.terminal_size:
+def size_of(stream: TextIO) -> os.terminal_size:
     """Ask the terminal behind a stream for its columns and rows; COLUMNS and LINES fill in for none."""
     try:
         size = os.get_terminal_size(stream.fileno())
     except (OSError, ValueError):
         return shutil.get_terminal_size()
     return size if size.columns and size.lines else shutil.get_terminal_size()
+
+
+def within(seconds: float, action: Callable[[], None]) -> None:
+    """Do what may never end, such as writing to a stalled terminal, and wait only so long for it."""
+    import threading
+
+    thread = threading.Thread(target=action, daemon=True)
+    thread.start()
+    thread.join(seconds)
+
+
+def forbid_core_dumps() -> None:
+    """Keep the key out of core files, which hold a process's whole memory."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 def abandon(stream: TextIO) -> None:
@@ -61,17 +82,19 @@ def abandon(stream: TextIO) -> None:
     os.close(null)
 
 
-def open_standard_descriptors() -> None:
-    """Open /dev/null on any of descriptors 0 to 2 that was closed at the start.
+def open_standard_descriptors() -> frozenset[int]:
+    """Open /dev/null on any of descriptors 0 to 2 that was closed at the start, and tell which were.
 
     Otherwise the next file we open, perhaps the picture itself, would become "standard output" and receive
     whatever is printed.
     """
+    closed: set[int] = set()
     for descriptor, flags in ((0, os.O_RDONLY), (1, os.O_WRONLY), (2, os.O_WRONLY)):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, flags)  # the lowest free number is this one
+            closed.add(os.open(os.devnull, flags))  # the lowest free number is this one
     sys.stdin = sys.stdin or os.fdopen(0, "r", closefd=False)
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+    return frozenset(closed)

@@ -5,6 +5,19 @@ from __future__ import annotations
 from contextlib import suppress
 
 
+def is_locked(descriptor: int) -> bool:
+    """Tell whether somebody has locked an open file; False where there are no locks."""
+    with suppress(ImportError, OSError):
+        import fcntl
+
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return False
+
+
 def try_lock(descriptor: int) -> bool:
     """Lock an open file until it is closed or the process dies; False when somebody else has it.
 

@@ -65,4 +65,4 @@ def device(output: str | None, base: Path) -> Path | None:
 
 
 def _unwritable(what: str, advice: str = "Choose another place with -o.") -> ImgcliError:
-    return ImgcliError(Problem(ExitCode.UNWRITABLE, f"{what}; nothing was sent.", advice=advice))
+    return ImgcliError(Problem(ExitCode.UNWRITABLE, f"{what}.", advice=advice))

@@ -9,6 +9,8 @@ from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, BinaryIO
 
+from imgcli.store.locks import try_lock
+
 if sys.platform == "darwin":
     import fcntl
 
@@ -20,6 +22,10 @@ PRIVATE = 0o600
 SHARED = 0o666
 """Modes of new files, less the process's umask."""
 
+DRAFT_START, DRAFT_END = ".imgcli-", ".part"
+"""How the name of a file begins and ends that has not yet got its own."""
+
+_TRIES = 3
 _CREATE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 # Some file systems cannot flush a folder, some folders can be written but not read: no news about the disk.
 _NO_FOLDER_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF, errno.EACCES, errno.EISDIR}
@@ -36,7 +42,8 @@ class Draft:
     """A file written in full under a temporary name, in the folder where it is to get its own.
 
     `flush`, then `publish`. Whoever made it calls `discard` on every path, once the bytes are safe elsewhere
-    or still in hand; after `publish` that does nothing.
+    or still in hand; after `publish` that does nothing. It is locked until then, so that nobody takes it for
+    the leftover of a dead process.
     """
 
     def __init__(self, path: Path, descriptor: int) -> None:
@@ -52,8 +59,7 @@ class Draft:
     @classmethod
     def write(cls, folder: Path, data: bytes, mode: int = SHARED) -> Draft:
         """Write bytes to a new file; raises `OSError` and then leaves nothing behind."""
-        path = folder / _temporary()
-        draft = cls(path, create(path, mode))
+        draft = cls(*_begun(folder, mode))
         try:
             write_all(draft._descriptor, data)
         except BaseException:
@@ -63,11 +69,9 @@ class Draft:
 
     def flush(self) -> None:
         """Bring the bytes to the disk; after an `OSError` from here they belong into another file."""
-        descriptor, self._descriptor = self._descriptor, -1
-        try:
-            flush(descriptor)
-        finally:
-            os.close(descriptor)
+        flush(self._descriptor)
+        if sys.platform == "win32":  # where an open file cannot be renamed
+            self._close()
 
     def publish(self, names: Iterable[str], clash: Clash = Clash.NUMBER) -> Path:
         """Give the file the first of these names that is free, and flush the folder.
@@ -77,16 +81,21 @@ class Draft:
         """
         self._final = self._named(names, clash)
         flush_folder(self._final.parent)
+        self._close()
         return self._final
 
     def discard(self) -> None:
         """Remove the temporary name."""
-        descriptor, self._descriptor = self._descriptor, -1
-        with suppress(OSError):
-            if descriptor >= 0:
-                os.close(descriptor)
         with suppress(OSError):
             self.path.unlink()
+        self._close()
+
+    def _close(self) -> None:
+        """Close the file, and with it the lock."""
+        descriptor, self._descriptor = self._descriptor, -1
+        with suppress(OSError):  # what was to be flushed has been
+            if descriptor >= 0:
+                os.close(descriptor)
 
     def _named(self, names: Iterable[str], clash: Clash) -> Path:
         for name in names:
@@ -119,6 +128,18 @@ class Draft:
             with suppress(OSError):
                 final.unlink()
             raise
+
+
+def _begun(folder: Path, mode: int) -> tuple[Path, int]:
+    """Make and lock a file with a temporary name; another one if somebody swept it away in between."""
+    for _ in range(_TRIES):
+        path = folder / _temporary()
+        descriptor = create(path, mode)
+        if try_lock(descriptor) and path.exists():
+            return path, descriptor
+        os.close(descriptor)
+        path.unlink(missing_ok=True)
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
 
 
 def create(path: Path, mode: int) -> int:
@@ -179,7 +200,7 @@ def probe(folder: Path, length: int) -> None:
     name = _temporary()
     path = folder / name.ljust(length, "_")
     os.close(create(path, PRIVATE))
-    path.unlink()
+    path.unlink(missing_ok=True)
 
 
 def reason(error: OSError) -> str:
@@ -188,4 +209,4 @@ def reason(error: OSError) -> str:
 
 
 def _temporary() -> str:
-    return f".imgcli-{os.urandom(8).hex()}.part"
+    return f"{DRAFT_START}{os.urandom(8).hex()}{DRAFT_END}"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from imgcli.store.locks import try_lock
+from imgcli.store.locks import is_locked, try_lock
 from imgcli.store.spool import MAGIC, SUFFIX, Header
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 65_536
 _LONGEST_HEADER = 4_000_000
+_TRIES, _PAUSE = 3, 0.02  # seconds: whoever only counts the records holds each for a moment
 # A planted link is not followed, a planted pipe not waited for.
 _READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
@@ -34,6 +36,13 @@ class Run:
         with _opened(path) as file:
             line = file.readline(_LONGEST_HEADER)
         return cls(path, Header.parse(line) if line.startswith(MAGIC) else None)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the request can have gone out: before that the header is on disk. Raises `OSError`."""
+        with _opened(self.path) as file:
+            line = file.readline(_LONGEST_HEADER)
+            return line.endswith(b"\n") and (not line.startswith(MAGIC) or file.readline() == b"\n")
 
     def chunks(self) -> Iterator[bytes]:
         """Give the bytes as the server sent them, without the header; raises `OSError`."""
@@ -54,7 +63,7 @@ class Run:
             yield False
             return
         with file:
-            yield try_lock(file.fileno()) and os.fstat(file.fileno()).st_nlink > 0
+            yield _locked(file.fileno()) and os.fstat(file.fileno()).st_nlink > 0
 
     def discard(self) -> None:
         """Remove the record, once its pictures are safe; raises `OSError`."""
@@ -70,6 +79,29 @@ def unfinished(folder: Path) -> list[Run]:
             with run.claim() as ours:
                 runs.extend([run] if ours else [])
     return runs
+
+
+def count_unfinished(folder: Path) -> int:
+    """Count the records in a folder that no live process is writing, without reading them."""
+    return sum(map(_is_left, folder.glob(f"*{SUFFIX}")))
+
+
+def _is_left(path: Path) -> bool:
+    try:
+        with _opened(path) as file:
+            return not is_locked(file.fileno())
+    except OSError:
+        return False
+
+
+def _locked(descriptor: int) -> bool:
+    """Lock a record, trying more than once."""
+    for attempt in range(_TRIES):
+        if try_lock(descriptor):
+            return True
+        if attempt + 1 < _TRIES:
+            time.sleep(_PAUSE)
+    return False
 
 
 def _opened(path: Path) -> BinaryIO:

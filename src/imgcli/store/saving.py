@@ -104,7 +104,8 @@ class Saving:
     def _end(self, event: Completed | Failed) -> Iterator[Event]:
         """End as the source did, unless a picture that was paid for is lost."""
         if self._lost:
-            event = Failed(event.job, self._lost)
+            ended = event if isinstance(event, Completed) else event.ended
+            event = Failed(event.job, self._lost, ended)
         if isinstance(event, Failed):
             kept = self.keep_last_partial()
             if kept:

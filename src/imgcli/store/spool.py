@@ -45,6 +45,12 @@ class Header:
     clash: Clash = Clash.NUMBER
     extra: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether every text in it is one: a file can hold anything."""
+        texts = (self.job, self.time, self.folder, self.output or "", self.request.prompt, self.request.model)
+        return all(isinstance(text, str) for text in texts)
+
     def line(self) -> bytes:
         """Write the header as the record's first line and the blank one after it."""
         fields = {"version": VERSION} | asdict(self)
@@ -58,9 +64,10 @@ class Header:
             if fields.pop("version") != VERSION:
                 return None
             fields |= {"request": ImageRequest.from_json(fields["request"]), "clash": Clash(fields["clash"])}
-            return cls(**fields)
+            header = cls(**fields)
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             return None
+        return header if header.is_sound else None
 
 
 class Spool:

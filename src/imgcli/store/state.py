@@ -30,6 +30,20 @@ def state_folder(environ: Mapping[str, str]) -> Path:
     return candidates[0]
 
 
+def state_folders(environ: Mapping[str, str]) -> list[Path]:
+    """List every folder of ours that was or is the state folder, the usual one first; makes none."""
+    return [folder for folder in dict.fromkeys(_candidates(environ)) if _is_ours(folder)]
+
+
+def _is_ours(folder: Path) -> bool:
+    """Refuse a folder that somebody else may have planted."""
+    try:
+        infos = (folder.lstat(), folder.stat())
+    except OSError:
+        return False
+    return not hasattr(os, "geteuid") or all(info.st_uid == os.geteuid() for info in infos)
+
+
 def private_folder(folder: Path) -> Path:
     """Make sure that a folder exists, is ours and opens for nobody else; raises `OSError`."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -14,8 +14,9 @@ from imgcli.core.events import ImageFormat, Picture
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-DECODE_LIMIT = 64_000_000
-"""Pixels. A larger picture is checked for completeness only: decoding it takes hundreds of megabytes."""
+DECODE_LIMIT = 17_000_000
+"""Pixels: 4096x4096, twice the largest that is sold. A larger picture is checked for completeness only, since
+decoding takes up to 16 bytes a pixel (WebP), whatever the file's size."""
 
 _COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
 _SVG_END = re.compile(rb"</svg\s*>\s*$")
@@ -84,13 +85,22 @@ def _check_end(encoding: ImageFormat, data: bytes) -> None:
         raise _DamageError(f"the {encoding} data is cut short or altered")
 
 
-def _decoded(encoding: ImageFormat, data: bytes) -> tuple[int, int]:
+def _bomb() -> type[Exception]:
+    from PIL.Image import DecompressionBombError
+
+    return DecompressionBombError
+
+
+def _decoded(encoding: ImageFormat, data: bytes) -> tuple[int, int] | None:
     """Decode with Pillow, unless there is too much to decode."""
     if encoding is ImageFormat.PNG:
         size = _png_size(data)
         if size[0] * size[1] > DECODE_LIMIT:
             return size
-    image = _opened(encoding, data)
+    try:
+        image = _opened(encoding, data)
+    except _bomb():  # complete as far as seen, and more than Pillow wants to measure
+        return None
     if image.width * image.height <= DECODE_LIMIT:
         with suppress(MemoryError):  # says nothing about the picture, which is complete as far as seen
             image.load()

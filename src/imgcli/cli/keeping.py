@@ -1,0 +1,76 @@
+"""Keeping the pictures that pass by: finished ones only, never over what is there."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from imgcli.cli import signals
+from imgcli.core.errors import ExitCode
+from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved
+from imgcli.core.wording import notice_line
+from imgcli.store.naming import Subject
+from imgcli.store.preflight import current_folder
+from imgcli.store.publishers import Destination, open_publisher
+from imgcli.store.saving import Saving
+from imgcli.store.state import Rescue, state_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from imgcli.cli.material import Material
+    from imgcli.cli.world import World
+    from imgcli.core.events import Event, Picture
+
+_UNKNOWN_MODEL = "unknown"
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """Saves what is viewed into one folder."""
+
+    world: World
+    job: str
+    saving: Saving
+
+    @classmethod
+    def of(cls, world: World, folder: Path, material: Material) -> Keeper:
+        """Make sure that saving will work; raises `ImgcliError` when it will not."""
+        header = material.header
+        prompt, model = (header.request.prompt, header.request.model) if header else (None, None)
+        job, now = header.job if header else world.token(), world.now()
+        subject = Subject(prompt or material.title, model or _UNKNOWN_MODEL, job, now)
+        destination = Destination(os.path.join(folder, ""), current_folder())  # noqa: PTH118 - with its slash
+        rescue = Rescue(state_folder(world.env), world.env)
+        publisher = open_publisher(destination, subject, rescue, world.stdout.buffer)
+        return cls(world, job, Saving(publisher, signals.shielded))
+
+    def finals(self, events: Iterable[Event]) -> Iterator[Event]:
+        """Pass events on, and save the finished pictures among them."""
+        for event in events:
+            if isinstance(event, PartialImage):
+                yield event
+            else:
+                yield from self.saving([event])
+
+    def keep(self, picture: Picture) -> ExitCode:
+        """Save one picture and tell where, its path on standard output."""
+        from imgcli.show.paths import PathsSink
+        from imgcli.show.plain import ErrorsSink
+
+        code, paths, errors = ExitCode.OK, PathsSink(self.world.stdout), ErrorsSink(self.world.stderr)
+        for event in self.saving([FinalImage(self.job, 0, picture), Completed(self.job, None)]):
+            match event:
+                case Notice(text=text):
+                    self.world.stderr.write(notice_line(text) + "\n")
+                case Saved(problem=problem) if problem:
+                    code = problem.exit_code
+                case Failed(problem=problem):
+                    code = problem.exit_code
+                case _:
+                    pass
+            errors.handle(event)
+            paths.handle(event)
+        return code

@@ -1,0 +1,185 @@
+"""Finishing runs that did not end well: a recorded run is a source like any other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from imgcli.api.reading import hiding, read_events
+from imgcli.cli import signals
+from imgcli.cli.desk import RUNS
+from imgcli.cli.ending import exit_code
+from imgcli.cli.record import Record
+from imgcli.cli.report import pricing, tell
+from imgcli.core import catalog, session
+from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, gravest
+from imgcli.core.events import Failed, FinalImage, PartialImage, Started
+from imgcli.core.text import clean
+from imgcli.core.wording import found_words, notice_line, recovering_line
+from imgcli.show.output import Output
+from imgcli.show.paths import PathsSink
+from imgcli.show.plain import PlainSink
+from imgcli.show.queued import QueuedSink
+from imgcli.store.found import FindingPublisher
+from imgcli.store.leftovers import leftovers, sweep
+from imgcli.store.runs import unfinished
+from imgcli.store.saving import Saving
+from imgcli.store.state import Rescue, state_folder, state_folders
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from imgcli.cli.world import World
+    from imgcli.core.events import Event
+    from imgcli.store.runs import Run
+
+
+def show(world: World) -> ExitCode:
+    """List the unfinished runs, a line each, and change nothing."""
+    lines = [_line(Record(run, world.now())) for run in _unfinished(world)]
+    Output(world.stdout).lines(lines)
+    if not lines:
+        _note(world, "there is nothing to recover")
+    return ExitCode.OK
+
+
+def perform(world: World) -> ExitCode:
+    """Finish every unfinished run, and end with the gravest exit code."""
+    runs = _unfinished(world)
+    folders: list[Path] = []
+    codes = [_finish_one(world, run, folders) for run in runs]
+    if not runs:
+        _note(world, "there is nothing to recover")
+    for path in leftovers(folders):
+        _note(world, f"{path} is a temporary file that no run explains; look at it before you delete it")
+    return gravest(codes)
+
+
+def _unfinished(world: World) -> list[Run]:
+    return [run for folder in state_folders(world.env) for run in unfinished(folder / RUNS)]
+
+
+def _line(record: Record) -> str:
+    """Describe one record: when, what is in it, for which prompt, where."""
+    kinds: Counter[type[Event]] = Counter()
+    with suppress(ImgcliError):
+        kinds.update(type(event) for event in read_events(record.chunks(), record.job))
+    found = found_words(kinds[FinalImage], kinds[PartialImage])
+    return "  ".join(map(clean, (record.when, found, record.prompt or "-", str(record.run.path))))
+
+
+def _finish_one(world: World, run: Run, folders: list[Path]) -> ExitCode:
+    """Finish one run, unless another process has it; a fault of ours must not cost the runs after it."""
+    from imgcli.cli.crash import report_crash
+
+    with run.claim() as is_ours:
+        if not is_ours:
+            return ExitCode.OK
+        try:
+            recovery = _Recovery(world, Record(run, world.now()))
+            folders.extend(recovery.folders)
+            return recovery.finish()
+        except Exception as error:  # noqa: BLE001 - as in `main`: one sentence, never a traceback
+            return _told(world, report_crash(error, world))
+
+
+def _told(world: World, problem: Problem) -> ExitCode:
+    from imgcli.cli.order import Style
+
+    tell(world, Style.PEOPLE, problem)
+    return problem.exit_code
+
+
+@dataclass
+class _Recovery:
+    """One run that is being finished. `is_kept` is set when its record may be worth another look."""
+
+    world: World
+    record: Record
+    is_kept: bool = False
+
+    def __post_init__(self) -> None:
+        state = state_folder(self.world.env)
+        rescue = Rescue(state, self.world.env, self._keep)
+        self._publisher = FindingPublisher(self.record.target(state), rescue)
+        self._saving = Saving(self._publisher, signals.shielded)
+
+    @property
+    def folders(self) -> list[Path]:
+        """The folders in which this run may have left something."""
+        return self._publisher.folders
+
+    def finish(self) -> ExitCode:
+        """Publish what the record holds, and remove it when nothing more can come of it."""
+        if not self.record.has_begun:
+            self._discard()
+            return ExitCode.OK
+        outcome = self._run()
+        self._saving.keep_last_partial()  # of a second picture that never came
+        self.is_kept |= _may_hold_more(outcome)
+        self._settle()
+        return exit_code(self.world, outcome, self.record.job)
+
+    def _run(self) -> session.Outcome:
+        job = self.record.job
+        key = self.world.env.get("OPENAI_API_KEY", "").strip()
+        source = chain(self._started(), hiding(read_events(self.record.chunks(), job), key))
+        events = self._saving(self._explained(session.conducted(job, source)))
+        models = catalog.load()
+        clock = self.world.monotonic
+        lines = PlainSink(self.world.stderr, pricing(models), clock, lambda _: self._opening)
+        with closing(QueuedSink(lines)) as show, closing(PathsSink(self.world.stdout)) as paths:
+            return session.run(events, [show, paths])
+
+    @property
+    def _opening(self) -> str:
+        return recovering_line(self.record.when, self.record.prompt)
+
+    def _started(self) -> Iterator[Event]:
+        if self.record.run.header:
+            yield Started(self.record.job, self.record.run.header.request)
+
+    def _explained(self, events: Iterator[Event]) -> Iterator[Event]:
+        """Name the request in a bad end, so that its owner, and OpenAI, can find it."""
+        for event in events:
+            if isinstance(event, Failed):
+                what = f"{event.problem.what} {self.record.name}"
+                yield replace(event, problem=replace(event.problem, what=what))
+            else:
+                yield event
+
+    def _keep(self) -> Path:
+        self.is_kept = True
+        return self.record.run.path
+
+    def _settle(self) -> None:
+        """Tidy up after dead processes first: without the record nobody would know where."""
+        sweep(self.folders, self._publisher.places)
+        if self.is_kept:
+            _note(
+                self.world, f"the raw run stays as {self.record.run.path}; delete it when you gave up on it"
+            )
+        else:
+            self._discard()
+
+    def _discard(self) -> None:
+        try:
+            self.record.run.discard()
+        except OSError as error:
+            _note(self.world, f"{self.record.run.path} could not be removed ({error.strerror})")
+
+
+def _may_hold_more(outcome: session.Outcome) -> bool:
+    """Tell whether somebody may find more in a record: data that we cannot read, paid for all the same."""
+    problems = [problem for problem in outcome.problems if problem.charged is Charged.YES]
+    codes = {problem.exit_code for problem in problems}
+    return ExitCode.DAMAGED in codes or (ExitCode.UNKNOWN in codes and not outcome.saved)
+
+
+def _note(world: World, text: str) -> None:
+    with suppress(OSError, ValueError):
+        Output(world.stderr).lines([notice_line(text)])

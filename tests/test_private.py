@@ -1,0 +1,96 @@
+"""What stays in this process: keys, passwords, and whatever a terminal would obey."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from imgcli.api.reading import hiding
+from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
+from imgcli.core.events import Event, Notice
+from streams import created, stream
+from wire import End, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from conftest import Cli, Result
+    from wire import ScriptedServer
+
+    Server = Callable[..., ScriptedServer]
+    Gen = Callable[..., Result]
+
+SECRETS = {
+    "OPENAI_API_KEY": "canary-key-without-a-prefix",
+    "HTTPS_PROXY": "http://me:canary%40proxy@127.0.0.1:9",
+    "OPENAI_CUSTOM_HEADERS": "Authorization: canary-header\nX-Team: blue",
+}
+
+
+def test_a_crash_tells_no_secret(imgcli: Cli, folder: Path) -> None:
+    """Whatever an unexpected exception quotes, neither the message nor the crash file holds a secret."""
+    quoted = " ".join([*SECRETS.values(), "canary@proxy", "http://token-canary@host/"])
+    (folder / "sitecustomize.py").write_text(
+        "import imgcli.core.wish\n"
+        f"def broken(*_):\n    raise ValueError({quoted!r})\n"
+        "imgcli.core.wish.resolve_size = broken\n"
+    )
+    result = imgcli("gen", "a cat", env={**SECRETS, "PYTHONPATH": str(folder)})
+    (crash,) = (folder.parent / "home").rglob("crash-*.txt")
+    assert 1 == result.exit_code
+    assert "canary" not in result.stderr + crash.read_text()
+    assert 0o600 == crash.stat().st_mode & 0o777
+
+
+def test_a_proxy_that_cannot_be_reached(imgcli: Cli) -> None:
+    """No message about a proxy holds its password."""
+    result = imgcli("gen", "a cat", "--jsonl", env=SECRETS)
+    assert 8 == result.exit_code
+    assert "canary" not in result.stdout.decode() + result.stderr
+
+
+def test_a_server_that_echoes_the_key() -> None:
+    """A key that the server puts into a sentence of its own is hidden, in errors and in notices."""
+    key = SECRETS["OPENAI_API_KEY"]
+
+    def events() -> Iterator[Event]:
+        yield Notice("j", f"your key {key} is old")
+        raise ImgcliError(Problem(ExitCode.UNKNOWN, f"bad key {key}", Charged.MAYBE, code=key))
+
+    told: list[Event] = []
+    with pytest.raises(ImgcliError) as error:
+        told.extend(hiding(events(), key))
+    assert "canary" not in repr(told) + repr(error.value.problem)
+    assert error.value.__cause__ is None
+
+
+def test_no_core_file(server: Server, world: dict[str, str], folder: Path) -> None:
+    """A process that is aborted leaves no core file, which would hold the key."""
+    wire = server(Reply(stream(created()), end=End.STALL))
+    with subprocess.Popen(
+        [sys.executable, "-m", "imgcli", "gen", "a cat"],
+        cwd=folder,
+        env=world | {"OPENAI_BASE_URL": wire.base_url},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert wire.sent.wait(40)
+        assert 0 == resource.prlimit(process.pid, resource.RLIMIT_CORE)[0]
+        process.kill()
+
+
+def test_the_shown_request_is_safe_to_look_at(imgcli: Cli) -> None:
+    """--dry-run shows a prompt in its own script; what a terminal would obey is escaped, nothing is lost."""
+    prompt = "고양이 \x1b]0;evil\x07 \u202e \u009b31m \u2028"
+    result = imgcli("gen", prompt, "-m", "x\x1b[31m", "--dry-run")
+    shown = result.stdout.decode()
+    assert prompt == json.loads(shown)["input"]
+    assert "고양이" in shown
+    assert set() == {c for c in shown + result.stderr if not c.isprintable()} - {"\n"}

@@ -1,0 +1,342 @@
+"""`imgcli recover`: whatever killed a run, what had come is found again, once, and for nothing."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from imgcli.core.request import Api, ImageRequest
+from imgcli.store.publish import Clash
+from imgcli.store.spool import Header, Spool
+from streams import BLUE, GREEN, RED, completed, created, image_item, item_done, partial, stream, whole_run
+from wire import End, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from conftest import Cli, Result
+    from wire import ScriptedServer
+
+    Server = Callable[..., ScriptedServer]
+    Gen = Callable[..., Result]
+    Record = Callable[..., Path]
+
+JOB = "20261122-150000-abcd1234"
+REQUEST = ImageRequest("a cat", "gpt-4o-mini", Api.RESPONSES, size="48x32", partials=3)
+PARTIALS = stream(created(), partial(0, GREEN), partial(1, BLUE))
+FINAL = stream(created(), partial(0), item_done(image_item()))
+
+
+@pytest.fixture
+def runs(world: dict[str, str]) -> Path:
+    """The folder of records."""
+    return Path(world["XDG_STATE_HOME"]) / "imgcli" / "runs"
+
+
+@pytest.fixture
+def record(runs: Path, folder: Path) -> Record:
+    """Leave the record of a dead run that was asked for in the folder `here`."""
+
+    def leave(
+        body: bytes, prompt: str = "a cat", output: str | None = None, clash: Clash = Clash.NUMBER
+    ) -> Path:
+        request = replace(REQUEST, prompt=prompt)
+        header = Header(JOB, "2026-11-22T15:00:00+00:00", request, str(folder), output, clash)
+        before = set(records(runs))
+        spool = Spool.begin(runs, header)
+        list(spool.tee([body]))
+        spool.close()
+        (path,) = set(records(runs)) - before
+        return path
+
+    return leave
+
+
+def records(runs: Path) -> list[Path]:
+    """List the records."""
+    return sorted(runs.glob("*")) if runs.exists() else []
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """List what is in a folder."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@contextmanager
+def running(
+    server: ScriptedServer, world: dict[str, str], folder: Path, *args: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `imgcli gen` beside the test; it is killed at the end if it still runs."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "imgcli", "gen", "a cat", "-q", *args],
+        cwd=folder,
+        env=world | {"OPENAI_BASE_URL": server.base_url},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for(seen: Callable[[], object], seconds: float = 40) -> None:
+    """Wait until something can be seen on disk."""
+    deadline = time.monotonic() + seconds
+    while not seen():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def hold(runs: Path, body: bytes) -> bool:
+    """Tell whether a record holds these bytes."""
+    return any(path.read_bytes().endswith(body) for path in records(runs))
+
+
+@pytest.mark.parametrize("body", [FINAL, whole_run()], ids=["final", "completed"])
+def test_killed_with_the_picture_on_disk(
+    body: bytes, server: Server, world: dict[str, str], folder: Path, runs: Path, imgcli: Cli
+) -> None:
+    """Kill -9 once the picture's last byte came: recover brings one copy, however often it is called."""
+    wire = server(Reply(body, end=End.STALL))
+    with running(wire, world, folder) as process:
+        wait_for(lambda: hold(runs, body) or (folder / "a-cat.png").exists())
+        process.kill()
+    first, second = imgcli("recover"), imgcli("recover")
+    assert (0, 0, b"") == (first.exit_code, second.exit_code, second.stdout), first.stderr
+    assert ({"a-cat.png": RED}, [], 1) == (files(folder), records(runs), wire.posts)
+
+
+def test_killed_after_publishing(
+    server: Server, world: dict[str, str], folder: Path, runs: Path, imgcli: Cli
+) -> None:
+    """Kill -9 between the picture's name and the record's removal: no second copy, and the path is told."""
+    (folder / "a-cat.png").write_bytes(BLUE)
+    wire = server(Reply(FINAL, end=End.STALL))
+    with running(wire, world, folder) as process:
+        wait_for((folder / "a-cat-2.png").exists)
+        process.kill()
+    result = imgcli("recover")
+    assert (0, [str(folder / "a-cat-2.png")]) == (result.exit_code, result.lines), result.stderr
+    assert ({"a-cat.png": BLUE, "a-cat-2.png": RED}, []) == (files(folder), records(runs))
+
+
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM], ids=["kill", "term"])
+def test_only_partials_came(
+    signum: signal.Signals, server: Server, world: dict[str, str], folder: Path, runs: Path, imgcli: Cli
+) -> None:
+    """Without a final picture the last partial is kept once, the request is named, and 9: perhaps paid."""
+    wire = server(Reply(PARTIALS, end=End.STALL))
+    with running(wire, world, folder) as process:
+        wait_for(lambda: hold(runs, PARTIALS))
+        process.send_signal(signum)
+        process.wait(20)
+    first, second = imgcli("recover"), imgcli("recover")
+    assert (9, [], 0) == (first.exit_code, first.lines, second.exit_code)
+    for told in (wire.requests[0].headers["x-client-request-id"], "a cat", "may have been charged"):
+        assert told in first.stderr
+    assert ({"a-cat.partial.png": BLUE}, []) == (files(folder), records(runs))
+
+
+def test_nothing_came(record: Record, runs: Path, folder: Path, imgcli: Cli) -> None:
+    """A run that was killed before any answer is told once, with what it may have cost, and forgotten."""
+    record(b"")
+    first, second = imgcli("recover"), imgcli("recover")
+    assert (9, 0, {}, []) == (first.exit_code, second.exit_code, files(folder), records(runs))
+    assert JOB in first.stderr
+    assert "may have been charged" in first.stderr
+    assert "nothing to recover" in second.stderr
+
+
+def test_the_bill(record: Record, imgcli: Cli) -> None:
+    """When the whole answer is there, its bill is shown, from the same words as ever; no key is needed."""
+    record(whole_run())
+    result = imgcli("recover")
+    assert 0 == result.exit_code
+    assert "total" in result.stderr.lower()
+    assert "recovering the run of 2026-11-22 15:00: a cat" in result.stderr.splitlines()[0]
+
+
+def test_the_folder_has_gone(record: Record, runs: Path, imgcli: Cli) -> None:
+    """A picture whose folder has gone is saved elsewhere, the code and the path say so; once."""
+    record(whole_run(), output="gone/")
+    first, second = imgcli("recover"), imgcli("recover")
+    (path,) = first.lines
+    assert (10, RED, 0, []) == (first.exit_code, Path(path).read_bytes(), second.exit_code, records(runs))
+    assert path in first.stderr
+    assert "/rescued/" in path
+
+
+def test_rescued_already(record: Record, world: dict[str, str], folder: Path, imgcli: Cli) -> None:
+    """A picture that was rescued before the kill is found where it was rescued to."""
+    rescued = Path(world["XDG_STATE_HOME"]) / "imgcli" / "rescued"
+    rescued.mkdir(parents=True)
+    (rescued / "a-cat.png").write_bytes(RED)
+    record(whole_run())
+    result = imgcli("recover")
+    assert (10, [str(rescued / "a-cat.png")], {}) == (result.exit_code, result.lines, files(folder))
+
+
+def test_damaged(record: Record, runs: Path, folder: Path, imgcli: Cli) -> None:
+    """Damaged data is kept beside, once; the raw run stays, for it was paid for."""
+    path = record(whole_run(RED[:60]))
+    first, second = imgcli("recover"), imgcli("recover")
+    assert (11, 11, [], []) == (first.exit_code, second.exit_code, first.lines, second.lines)
+    assert ({"a-cat.damaged.png": RED[:60]}, [path]) == (files(folder), records(runs))
+    assert str(path) in first.stderr
+
+
+@pytest.mark.parametrize(
+    "first_line", [b"", b": imgcli {garbage\n\n", b': imgcli {"version": 1, "job": 7}\n\n', b": hello\n"]
+)
+def test_unreadable_header(first_line: bytes, runs: Path, folder: Path, imgcli: Cli) -> None:
+    """A record that lost its header still gives its picture, into the current folder."""
+    runs.mkdir(parents=True)
+    (runs / "x.sse").write_bytes(first_line + whole_run())
+    assert 0 == imgcli("recover").exit_code
+    assert ({"recovered-image.png": RED}, []) == (files(folder), records(runs))
+
+
+@pytest.mark.parametrize("line", [b"", b": imgcli {", b': imgcli {"version": 1}\n'])
+def test_never_sent(line: bytes, runs: Path, folder: Path, imgcli: Cli) -> None:
+    """A record whose own beginning was cut was never sent: it is no reason to worry anybody."""
+    runs.mkdir(parents=True)
+    (runs / "x.sse").write_bytes(line)
+    result = imgcli("recover")
+    assert (0, {}, []) == (result.exit_code, files(folder), records(runs))
+    assert "charged" not in result.stderr
+
+
+def test_a_live_run_is_left_alone(
+    server: Server, world: dict[str, str], folder: Path, runs: Path, imgcli: Cli
+) -> None:
+    """A run that is still going on is neither listed nor touched."""
+    with running(server(Reply(PARTIALS, end=End.STALL)), world, folder):
+        wait_for(lambda: hold(runs, PARTIALS))
+        listed, result = imgcli("recover", "--list"), imgcli("recover")
+        assert (b"", 0, {}, 1) == (listed.stdout, result.exit_code, files(folder), len(records(runs)))
+
+
+def test_list(record: Record, runs: Path, folder: Path, imgcli: Cli) -> None:
+    """--list shows a line a run, with nothing in it that a terminal would obey, and changes nothing."""
+    paths = [record(whole_run(), "a \x1b]0;evil\x07 cat"), record(PARTIALS, "two"), record(b"", "three")]
+    result = imgcli("recover", "--list")
+    assert 0 == result.exit_code
+    assert b"\x1b" not in result.stdout
+    found = {line.split("  ")[3]: line.split("  ")[1] for line in result.lines}
+    expected = ["final picture", "2 partial images", "nothing"]
+    assert dict(zip(map(str, paths), expected, strict=True)) == found
+    assert ({}, sorted(paths)) == (files(folder), records(runs))
+
+
+def test_several_runs(record: Record, runs: Path, folder: Path, imgcli: Cli) -> None:
+    """All runs are finished, the gravest code is the exit code, and what is paid for is not mixed up."""
+    record(b"", "nothing")
+    record(whole_run(), "red")
+    record(whole_run(GREEN), "red")
+    record(whole_run(RED[:60]), "broken")
+    result = imgcli("recover")
+    assert (11, 1) == (result.exit_code, len(records(runs)))
+    saved = {Path(path).name: Path(path).read_bytes() for path in result.lines}
+    assert {RED, GREEN} == set(saved.values())
+    assert {"red.png", "red-2.png"} == set(saved)
+    assert saved | {"broken.damaged.png": RED[:60]} == files(folder)
+
+
+def test_never_over_another_file(record: Record, folder: Path, imgcli: Cli) -> None:
+    """What was asked for with --force replaces nothing later: that file may be another picture by now."""
+    (folder / "x.png").write_bytes(BLUE)
+    record(whole_run(), output="x.png", clash=Clash.REPLACE)
+    assert 0 == imgcli("recover").exit_code
+    assert {"x.png": BLUE, "x-2.png": RED} == files(folder)
+
+
+def test_what_was_meant_for_standard_output(record: Record, folder: Path, imgcli: Cli) -> None:
+    """The bytes of a run with `-o -` become a file: a terminal is no place for them."""
+    record(whole_run(), output="-")
+    result = imgcli("recover")
+    assert ([str(folder / "a-cat.png")], {"a-cat.png": RED}) == (result.lines, files(folder))
+
+
+def test_a_folder_stays_a_folder(server: Server, gen: Gen, folder: Path, runs: Path, imgcli: Cli) -> None:
+    """A run that was meant for a folder is not saved as a file of the folder's name when that has gone."""
+    target = folder / "pictures"
+    target.mkdir()
+    gen(server(Reply(stream(created()))), "a cat", "-o", "pictures")
+    (path,) = records(runs)
+    path.write_bytes(path.read_bytes() + FINAL)
+    target.rmdir()
+    result = imgcli("recover")
+    assert (10, {}) == (result.exit_code, files(folder)), result.stderr
+
+
+def test_temporary_files(record: Record, folder: Path, imgcli: Cli) -> None:
+    """Leftovers of a kill are swept; a live process's file stays, and so does what may be the only copy."""
+    leftover = {name: folder / f".imgcli-{name}.part" for name in ("torn", "whole", "empty", "live", "other")}
+    for name, data in {"torn": RED[:50], "whole": RED, "empty": b"", "live": RED, "other": GREEN}.items():
+        leftover[name].write_bytes(data)
+    record(whole_run())
+    with leftover["live"].open("rb") as live:
+        fcntl.flock(live, fcntl.LOCK_EX)
+        first, _ = imgcli("recover"), imgcli("recover")
+    assert {"a-cat.png": RED, ".imgcli-live.part": RED, ".imgcli-other.part": GREEN} == files(folder)
+    assert (True, False) == ("other.part" in first.stderr, "live.part" in first.stderr)
+
+
+def test_the_next_run_tells(record: Record, server: Server, gen: Gen, runs: Path) -> None:
+    """The next `gen` says in one line that a run is unfinished, and leaves it alone."""
+    record(whole_run())
+    wire = server(Reply(whole_run()))
+    one = gen(wire, "a dog")
+    record(whole_run())
+    two = gen(wire, "a dog")
+    assert [1, 1] == [result.stderr.count("imgcli recover") for result in (one, two)]
+    assert ("1 earlier run did", "2 earlier runs did") == tuple(
+        " ".join(line.split()[1:5])
+        for result in (one, two)
+        for line in result.stderr.splitlines()
+        if "recover" in line
+    )
+    assert 2 == len(records(runs))
+
+
+def test_nobody_reads_the_paths(record: Record, runs: Path, folder: Path, world: dict[str, str]) -> None:
+    """`imgcli recover | true` and a full standard output lose nothing."""
+    record(whole_run())
+    script = f"{sys.executable} -m imgcli recover > /dev/full; echo $?"
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=folder, env=world, capture_output=True, text=True, check=True
+    )
+    assert ("10\n", {"a-cat.png": RED}, []) == (done.stdout, files(folder), records(runs))
+    assert str(folder / "a-cat.png") in done.stderr
+
+
+def test_a_link_in_place_of_the_picture(record: Record, runs: Path, imgcli: Cli) -> None:
+    """An answer that was paid for and that we cannot turn into a file is not thrown away."""
+    item = image_item(result="https://example.com/" + "x" * 500)
+    path = record(stream(created(), item_done(item), completed(item)))
+    assert (9, 9) == (imgcli("recover").exit_code, imgcli("recover").exit_code)
+    assert [path] == records(runs)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_record_that_cannot_be_removed(record: Record, runs: Path, folder: Path, imgcli: Cli) -> None:
+    """When the record cannot be removed, the picture is not copied again by every call."""
+    record(whole_run())
+    runs.chmod(0o500)
+    first, second = imgcli("recover"), imgcli("recover")
+    runs.chmod(0o700)
+    assert (0, first.lines) == (first.exit_code, second.lines)
+    assert {"a-cat.png": RED} == files(folder)
