@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from imgcli.core.events import Json
     from imgcli.core.session import Sink
+    from imgcli.show.painting import Painter
 
 JOB = "j1"
 REQUEST = ImageRequest(
@@ -142,6 +143,23 @@ class FakeClock:
     def __call__(self) -> float:
         """Read it."""
         return self.now
+
+
+@dataclass
+class Ready:
+    """An easel whose painter needs no asking."""
+
+    chosen: Painter
+    widest: int | None = None
+    closed: int = 0
+
+    def painter(self) -> Painter:
+        """Give it."""
+        return self.chosen
+
+    def close(self) -> None:
+        """Count."""
+        self.closed += 1
 
 
 class Letters:

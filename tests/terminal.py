@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+# What a terminal takes in without showing anything, and pyte does not know: control strings and questions.
+_UNSEEN = re.compile(
+    rb"\x1b[P\]_^X][^\x07\x1b]*(?:\x1b\x1b[^\x07\x1b]*)*(?:\x07|\x1b\\)|\x1b\[[>?]?[0-9;]*[qtS]"
+)
+_UNFINISHED = re.compile(rb"\x1b(?:[P\]_^X][^\x07]*|\[[0-9;?>]*)?\Z")
+_QUESTION = b"\x1b[c"
+
+
 @dataclass
 class PtyRun:
     """A command whose terminal is ours; use as a context manager.
@@ -35,8 +44,14 @@ class PtyRun:
     rows: int = 24
     before: bytes = b""
     """What is on the screen already, so that a test can see that it stays."""
+    answers: bytes = b"\x1b[?62;22c"
+    """What the terminal says when it is asked what it can; nothing for one that never answers."""
+    cell: tuple[int, int] = (0, 0)
+    """A cell's width and height in pixels, where the terminal tells them."""
+    program: Sequence[str] = (sys.executable, "-m", "imgcli")
     raw: bytes = b""
     exit_code: int | None = None
+    _held: bytes = b""
     _moments: list[tuple[float, int]] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -54,7 +69,7 @@ class PtyRun:
     def _exec(self) -> None:
         os.chdir(self.cwd)
         time.sleep(0.05)  # until the parent has told the window's size
-        os.execve(sys.executable, [sys.executable, "-m", "imgcli", *self.args], self.env)
+        os.execvpe(self.program[0], [*self.program, *self.args], self.env)
 
     def __exit__(self, *_: object) -> None:
         """End what still runs, by its own process id."""
@@ -65,7 +80,8 @@ class PtyRun:
 
     def resize(self, columns: int, rows: int) -> None:
         """Change the window's size, as a person dragging its corner does."""
-        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        pixels = columns * self.cell[0], rows * self.cell[1]
+        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, *pixels))
         self.screen.resize(rows, columns)
 
     def type(self, keys: bytes) -> None:
@@ -87,8 +103,17 @@ class PtyRun:
             return b""
         self.raw += data
         self._moments.append((time.monotonic(), len(self.raw)))
-        self._stream.feed(data)
+        self._show(data)
         return data
+
+    def _show(self, data: bytes) -> None:
+        """Be the terminal: show text, take in what is no text, answer when asked."""
+        text = _UNSEEN.sub(b"", self._held + data)
+        unfinished = _UNFINISHED.search(text)
+        self._held = unfinished[0] if unfinished else b""
+        self._stream.feed(text.removesuffix(self._held).replace(_QUESTION, b""))
+        if _QUESTION in text and self.answers:
+            self.type(self.answers)
 
     def wait_for(self, seen: Callable[[Self], bool], seconds: float = 20) -> None:
         """Read until something can be seen; fails the test when it does not come."""

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import signal
+import sys
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from imgcli.show.block_painter import BlockPainter
+from imgcli.show.known import Rung
+from imgcli.show.live import LiveSink
+from imgcli.show.shrink import fit
+from imgcli.show.terminal import ColorDepth
+from showing import BETTER, FINE, ROUGH, WHOLE_RUN, FakeClock, Ready, Window, final, price, started
+from showing import partial as showing_partial
 from streams import completed, created, image_item, item_done, partial, png, stream
 from terminal import PtyRun
 from wire import End, Reply
@@ -31,6 +40,12 @@ def run_with_pauses(pause: float) -> Reply:
     item = image_item(FINAL)
     whole = rough + stream(item_done(item)) + stream(completed(item))
     return Reply(whole, pauses=((len(opening), pause), (len(rough), pause)))
+
+
+def staying_on_its_partial(seconds: float) -> Reply:
+    """Serve a run whose final picture takes its time."""
+    whole = run_with_pauses(seconds)
+    return replace(whole, pauses=whole.pauses[1:2])
 
 
 def colours(run: PtyRun) -> set[str]:
@@ -133,3 +148,143 @@ def test_preview_off_still_ticks(server: Server, world: dict[str, str], folder: 
     with PtyRun(["gen", "a cat", "--preview", "off"], env, folder) as run:
         assert 0 == run.finish()
     assert {"0000fa", "fa0000"} & colours(run) == set()
+
+
+SHELL = ("bash", "--norc", "--noprofile", "-i")
+
+
+@dataclass
+class Shell:
+    """A person's shell on a terminal, with a run in it that stays on its partial."""
+
+    run: PtyRun
+
+    def type(self, line: str) -> None:
+        """Type a line."""
+        self.run.type(line.encode() + b"\n")
+
+    def see(self, text: str, times: int = 1) -> None:
+        """Wait until a text is on the screen as often as that."""
+        self.run.wait_for(lambda seen: seen.text.count(text) >= times)
+
+
+def test_ctrl_z_leaves_a_usable_shell_and_fg_comes_back(
+    server: Server, world: dict[str, str], folder: Path
+) -> None:
+    """Ctrl-Z gives the shell its cursor and colours, under the picture; `fg` shows it again till the end."""
+    env = world | TRUECOLOR | {"OPENAI_BASE_URL": server(staying_on_its_partial(4)).base_url, "PS1": "$ "}
+    with PtyRun([], env | {"OPENAI_API_KEY": "sk-x"}, folder, program=SHELL, rows=40) as run:
+        shell = Shell(run)
+        shell.type(f"{sys.executable} -m imgcli gen 'a cat' --width 12")
+        run.wait_for(lambda seen: "0000fa" in colours(seen) and "partial 1" in seen.text)
+        run.type(b"\x1a")
+        shell.see("Stopped")
+        shell.type("echo still here")
+        shell.see("still here", times=2)
+        stopped = picture_rows(run, "0000fa")
+        assert run.cursor_visible
+        assert max(stopped) < line_of(run, "Stopped")
+        assert "default" == run.screen.cursor.attrs.bg
+        before = len(run.raw)
+        run.read(0.5)
+        assert before == len(run.raw)
+        shell.type("fg")
+        run.wait_for(
+            lambda seen: len(picture_rows(seen, "0000fa")) > len(stopped) and not seen.cursor_visible
+        )
+        shell.see("total")
+        run.wait_for(lambda seen: seen.cursor_visible)
+        assert min(picture_rows(run, "fa0000")) > line_of(run, "Stopped")
+        assert stopped == picture_rows(run, "0000fa")
+        shell.type("exit")
+        run.finish()
+
+
+def test_a_run_that_is_sent_to_the_background_paints_nothing_there(
+    server: Server, world: dict[str, str], folder: Path
+) -> None:
+    """After Ctrl-Z and `bg` the shell's screen is its own; the run says in lines what came of it."""
+    env = world | TRUECOLOR | {"OPENAI_BASE_URL": server(staying_on_its_partial(2)).base_url, "PS1": "$ "}
+    with PtyRun([], env | {"OPENAI_API_KEY": "sk-x"}, folder, program=SHELL, rows=40) as run:
+        shell = Shell(run)
+        shell.type(f"{sys.executable} -m imgcli gen 'a cat' --width 12")
+        run.wait_for(lambda seen: "0000fa" in colours(seen) and "partial 1" in seen.text)
+        run.type(b"\x1a")
+        shell.see("Stopped")
+        shell.type("bg")
+        shell.see("total")
+        assert "fa0000" not in colours(run)
+        assert run.cursor_visible
+        assert (folder / "a-cat.png").exists()
+        shell.type("exit")
+        run.finish()
+
+
+def picture_rows(run: PtyRun, colour: str) -> list[int]:
+    """List the screen's rows that show a colour."""
+    rows = run.screen.buffer.items()
+    return sorted(y for y, row in rows if any(colour in (cell.fg, cell.bg) for cell in row.values()))
+
+
+def line_of(run: PtyRun, text: str) -> int:
+    """Find the first row with a text."""
+    return next(row for row, line in enumerate(run.lines) if text in line)
+
+
+RUNGS = [Rung.OCTANTS, Rung.SEXTANTS, Rung.BLOCKS, Rung.HALF, Rung.ASCII]
+TRUE = ColorDepth.TRUECOLOR
+WINDOWS = [(1, 1), (33, 40), (7, 3), (200, 60), (2, 2), (20, 5), (80, 24)]
+
+
+@pytest.mark.parametrize(
+    ("rung", "depth"),
+    [
+        *((rung, TRUE) for rung in RUNGS),
+        (Rung.BLOCKS, ColorDepth.ANSI_256),
+        (Rung.BLOCKS, ColorDepth.ANSI_16),
+        (Rung.OCTANTS, ColorDepth.MONO),
+    ],
+)
+def test_every_rung_in_every_window(rung: Rung, depth: ColorDepth) -> None:
+    """Dragged through every size, the picture stays in place: what is above stays, nothing is left below."""
+    window = Window(80, 24)
+    window.write("$ imgcli gen\r\n")
+    terminal = window.terminal(depth)
+    easel = Ready(BlockPainter(terminal, rung))
+    sink = LiveSink(window, terminal, price, FakeClock(), easel, None).open()
+    sink.handle(started())
+    for number, (columns, rows) in enumerate(WINDOWS):
+        window.resize(columns, rows)
+        sink.handle(showing_partial(number, FINE if number % 2 else BETTER))
+        height = fit((64, 64), columns, rows - 1)[1] if rows > 1 else 0
+        top = window.screen.cursor.y
+        assert all(is_painted(window, row) for row in range(top, top + height))
+        assert columns == 1 or window.lines[top + height]
+        assert not any(is_painted(window, row) for row in range(top + height + 1, rows))
+        assert {"", "$", "$ imgcli gen"} >= set(window.lines[:top])
+    sink.handle(final())
+    sink.handle(WHOLE_RUN[-1])
+    sink.close()
+    assert window.is_cursor_shown
+    assert not any(is_painted(window, row) for row in range(window.screen.cursor.y, 24))
+    assert 1 == sum("total" in line for line in window.history)
+
+
+def is_painted(window: Window, row: int) -> bool:
+    """Whether anything is to be seen in a row."""
+    cells = window.screen.buffer[row].values()
+    return any(cell.data != " " or cell.bg != "default" for cell in cells)
+
+
+def test_a_tick_costs_a_few_bytes() -> None:
+    """While only the clock moves, less than 64 bytes a tick go to the terminal, whatever is shown."""
+    window, clock = Window(200, 60), FakeClock()
+    terminal = window.terminal()
+    sink = LiveSink(window, terminal, price, clock, Ready(BlockPainter(terminal)), None).open()
+    sink.handle(started())
+    sink.handle(showing_partial(0, ROUGH))
+    for _ in range(200):
+        clock.now += 1 / 8
+        before = len(window.writes)
+        sink.refresh()
+        assert 64 > sum(len(text.encode()) for text in window.writes[before:])

@@ -30,6 +30,7 @@ from showing import (
     WHOLE_RUN,
     FakeClock,
     Letters,
+    Ready,
     Window,
     completed,
     failed,
@@ -58,7 +59,8 @@ def live(
     period: float | None = None,
 ) -> LiveSink:
     """Open a live picture in a window; without a period nothing moves by itself."""
-    return LiveSink(window, window.terminal(), price, clock or FakeClock(), painter, period).open()
+    easel = Ready(painter) if painter else None
+    return LiveSink(window, window.terminal(), price, clock or FakeClock(), easel, period).open()
 
 
 class TestStatusRow:
@@ -228,7 +230,7 @@ class TestFaults:
     def test_stuck_terminal_never_stalls_the_stream(self) -> None:
         """A terminal that takes nothing (Ctrl-S, a sleeping ssh) does not keep events from being taken."""
         window, stuck = Window(), threading.Event()
-        sink = LiveSink(window, window.terminal(), price, time.monotonic, Letters(), 0.01).open()
+        sink = LiveSink(window, window.terminal(), price, time.monotonic, Ready(Letters()), 0.01).open()
         write = window.write
         window.write = lambda text: (stuck.wait(20), write(text))[1]  # type: ignore[method-assign]
         began = time.monotonic()
@@ -300,7 +302,7 @@ class TestPace:
                 gate.wait(5)
                 return super().paint(picture, box)
 
-        sink = LiveSink(window, window.terminal(), price, time.monotonic, Slow(), 0.01).open()
+        sink = LiveSink(window, window.terminal(), price, time.monotonic, Ready(Slow()), 0.01).open()
         sink.handle(started())
         sink.handle(partial(0, ROUGH))
         while not seen:
@@ -327,16 +329,16 @@ class TestPace:
 
 @pytest.mark.parametrize("depth", [d for d in ColorDepth if d is not ColorDepth.NONE])
 def test_blocks(depth: ColorDepth) -> None:
-    """The block painter fits a picture into the box in every depth of colour, and `--width` limits it."""
+    """The block painter fits a picture into the box in every depth of colour."""
     window = Window()
-    painting = BlockPainter(window.terminal(depth), width=20).paint(FINE, Box(80, 23))
+    painting = BlockPainter(window.terminal(depth)).paint(FINE, Box(20, 23))
     assert (20, 10) == (painting.columns, painting.rows)
     assert {20} == {len(ESCAPES.sub("", line)) for line in painting.lines}
 
 
 def test_no_picture_is_no_painting() -> None:
     """What cannot be decoded is refused with a reason that a person can read."""
-    with pytest.raises(ValueError, match="the picture is of no format that we know"):
+    with pytest.raises(ValueError, match="of no format that we know"):
         BlockPainter(Window().terminal()).paint(Picture.of(b"junk"), Box(80, 23))
 
 

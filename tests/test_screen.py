@@ -16,6 +16,7 @@ from showing import (
     WHOLE_RUN,
     FakeClock,
     Letters,
+    Ready,
     SmallLetters,
     Window,
     WrappingScreen,
@@ -38,7 +39,7 @@ SIZES = [(1, 1), (1, 5), (2, 2), (5, 1), (20, 5), (40, 3), (80, 24), (200, 60)]
 def live(window: Window, clock: FakeClock | None = None, painter: Painter | None = None) -> LiveSink:
     """Show a run in a window; everything is painted at once, nothing by a thread."""
     clock, painter = clock or FakeClock(), painter or Letters()
-    return LiveSink(window, window.terminal(), price, clock, painter, period=None).open()
+    return LiveSink(window, window.terminal(), price, clock, Ready(painter), period=None).open()
 
 
 def picture(columns: int, rows: int, letter: str) -> list[str]:
@@ -280,7 +281,7 @@ class TestBytes:
     def test_a_repaint_is_one_update(self) -> None:
         """A picture is written at once and marked as one update, so that it does not flicker."""
         text = Screen().draw(Painting(("aa", "bb"), 2), "status", 80)
-        assert text.startswith("\x1b[?25l\x1b[?2026h")
+        assert text.startswith("\x1b[?2026h\x1b[?25l")
         assert text.endswith("\x1b[?2026l")
 
     def test_a_full_row_keeps_its_last_cell(self) -> None:

@@ -12,16 +12,19 @@ import termios
 import pytest
 
 from imgcli.show.cellwidth import cell_width, clip
-from imgcli.show.terminal import ColorDepth, Display, PreviewMode, Terminal, choose_display, look
-from showing import Window
+from imgcli.show.known import Rung
+from imgcli.show.ladder import Ladder
+from imgcli.show.painting import Box
+from imgcli.show.terminal import ColorDepth, Display, Terminal, choose_display, look
+from showing import ROUGH, Window
 
 TRUECOLOR = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
 
 
-def seen(env: dict[str, str]) -> Terminal:
+def seen(env: dict[str, str], wish: Rung = Rung.AUTO) -> Terminal:
     """Look at a terminal with this environment."""
     window = Window()
-    return look(env, window, window.size)
+    return look(env, window, window.size, wish)
 
 
 @pytest.mark.parametrize(
@@ -56,11 +59,11 @@ def test_colours(env: dict[str, str], depth: ColorDepth) -> None:
     assert depth is seen(env).depth
 
 
-@pytest.mark.parametrize("mode", list(PreviewMode))
-def test_a_pipe_gets_lines(mode: PreviewMode) -> None:
+@pytest.mark.parametrize("wish", list(Rung))
+def test_a_pipe_gets_lines(wish: Rung) -> None:
     """Where stderr is no terminal there are plain lines, whatever was asked for."""
     window = Window()
-    assert Display.LINES is choose_display(mode, look(TRUECOLOR, io.StringIO(), window.size))
+    assert Display.LINES is choose_display(wish, look(TRUECOLOR, io.StringIO(), window.size, wish))
 
 
 def test_a_closed_stream_is_no_terminal() -> None:
@@ -71,27 +74,29 @@ def test_a_closed_stream_is_no_terminal() -> None:
 
 
 @pytest.mark.parametrize("env", [{"TERM": "dumb"}, TRUECOLOR | {"NO_COLOR": "1"}, TRUECOLOR | {"CI": "1"}])
-@pytest.mark.parametrize("mode", list(PreviewMode))
-def test_vetoes_win(mode: PreviewMode, env: dict[str, str]) -> None:
-    """NO_COLOR, a dumb terminal and CI get plain lines, whatever was asked for."""
-    assert Display.LINES is choose_display(mode, seen(env))
+@pytest.mark.parametrize("wish", [Rung.AUTO, Rung.OFF])
+def test_vetoes_win(wish: Rung, env: dict[str, str]) -> None:
+    """NO_COLOR, a dumb terminal and CI get plain lines, unless a rung is asked for by its name."""
+    assert Display.LINES is choose_display(wish, seen(env, wish))
 
 
-@pytest.mark.parametrize(
-    ("mode", "display"),
-    [
-        (PreviewMode.AUTO, Display.PICTURE),
-        (PreviewMode.BLOCKS, Display.PICTURE),
-        (PreviewMode.OFF, Display.STATUS),
-    ],
-)
-def test_preview(mode: PreviewMode, display: Display) -> None:
+@pytest.mark.parametrize("wish", [rung for rung in Rung if rung not in (Rung.AUTO, Rung.OFF)])
+def test_an_order_is_an_order(wish: Rung) -> None:
+    """Whoever names a rung gets a picture in CI too, with NO_COLOR a grey one, on a dumb terminal none."""
+    assert ColorDepth.MONO is seen(TRUECOLOR | {"NO_COLOR": "1"}, wish).depth
+    assert ColorDepth.TRUECOLOR is seen(TRUECOLOR | {"CI": "1"}, wish).depth
+    assert Display.LINES is choose_display(wish, seen({"TERM": "dumb"}, wish))
+
+
+@pytest.mark.parametrize("wish", list(Rung))
+def test_preview(wish: Rung) -> None:
     """On a terminal there is a picture, or with --preview off a status row."""
-    assert display is choose_display(mode, seen(TRUECOLOR))
+    expected = Display.STATUS if wish is Rung.OFF else Display.PICTURE
+    assert expected is choose_display(wish, seen(TRUECOLOR, wish))
 
 
-def test_ascii_terminal_gets_no_glyphs() -> None:
-    """A terminal whose encoding lacks the block glyphs gets a status row instead of question marks."""
+def test_ascii_terminal_gets_letters() -> None:
+    """A terminal whose encoding lacks the block glyphs gets a picture of letters, no question marks."""
 
     class Ascii(Window):
         @property
@@ -101,7 +106,9 @@ def test_ascii_terminal_gets_no_glyphs() -> None:
     window = Ascii()
     terminal = look(TRUECOLOR, window, window.size)
     assert not terminal.unicode
-    assert Display.STATUS is choose_display(PreviewMode.AUTO, terminal)
+    assert Display.PICTURE is choose_display(Rung.AUTO, terminal)
+    painting = Ladder({"TERM": "linux"}, window, terminal).painter().paint(ROUGH, Box(20, 10))
+    assert "".join(painting.lines).isascii()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import typer
@@ -25,7 +26,8 @@ Exit codes:
   A signal (Ctrl-C, TERM, HUP) ends imgcli by that signal.
 
 What you pay: text model tokens and image tokens; each partial costs 100 image tokens.
-Nothing is ever sent twice, and every error says whether money may have been spent.
+A request is sent once; again only where the server cannot have begun (no connection, a clean 429
+or 503). Every error says whether money may have been spent.
 """
 
 
@@ -45,16 +47,18 @@ def gen(  # noqa: PLR0913 - a command's signature declares its options
     partials: options.Partials = None,
     output: options.Output = None,
     force: options.Force = False,
+    record: options.Record = None,
     no_save: options.NoSave = False,
     keep_partials: options.KeepPartials = False,
     preview: options.Preview = None,
     width: options.Width = None,
+    plain: options.Plain = False,
     jsonl: options.JsonLines = False,
     jsonl_images: options.JsonLinesImages = InlineImages.INLINE,
     quiet: options.Quiet = False,
     api: options.ApiOption = ApiChoice.AUTO,
     base_url: options.BaseUrl = None,
-    timeout: options.Timeout = 120.0,
+    timeout: options.Timeout = 300.0,
     dry_run: options.DryRun = False,
     demo: options.Demo = False,
 ) -> None:
@@ -94,10 +98,13 @@ def gen(  # noqa: PLR0913 - a command's signature declares its options
             partials=partials,
             api=api.wire,
         )
-        told = order.Order(
+        ordered = order.Order(
             wish,
-            order.output(output, reports_to, save=not no_save, force=force, keep_partials=keep_partials),
-            order.report(reports_to, jsonl_images, preview, width),
+            replace(
+                order.output(output, reports_to, save=not no_save, force=force, keep_partials=keep_partials),
+                record=record,
+            ),
+            order.Report(reports_to, jsonl_images, order.sight(preview, width, world.env, plain=plain)),
             order.endpoint(base_url, timeout, demo=demo),
         )
-        raise typer.Exit(run.show_request(world, told) if dry_run else run.perform(world, told))
+        raise typer.Exit(run.show_request(world, ordered) if dry_run else run.perform(world, ordered))

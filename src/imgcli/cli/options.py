@@ -12,7 +12,7 @@ from imgcli.cli.completion import image_models, models, sizes
 from imgcli.core.events import ImageFormat
 from imgcli.core.request import Api, Background, Moderation, Quality
 from imgcli.show.jsonl import InlineImages
-from imgcli.show.terminal import PreviewMode
+from imgcli.show.known import Rung
 
 _PROMPT = "The prompt"
 _PICTURE = "The picture"
@@ -148,6 +148,37 @@ NoSave = Annotated[
 KeepPartials = Annotated[
     bool, typer.Option("--keep-partials", help="Save the partial images too.", rich_help_panel=_FILE)
 ]
+Record = Annotated[
+    Path | None,
+    typer.Option(
+        "--record",
+        metavar="FILE",
+        help="Keep the run as it came, for imgcli view to replay.",
+        rich_help_panel=_FILE,
+    ),
+]
+Files = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="FILE...",
+        help="Pictures or runs; '-' or a piped standard input: a stream that is read as it comes.",
+        show_default=False,
+    ),
+]
+Speed = Annotated[
+    float,
+    typer.Option("--speed", metavar="X", help="Replay X times as fast as it was.", rich_help_panel=_SHOW),
+]
+Fast = Annotated[bool, typer.Option("--fast", help="Replay without any waiting.", rich_help_panel=_SHOW)]
+Save = Annotated[
+    Path | None,
+    typer.Option(
+        "--save",
+        metavar="DIR",
+        help="Keep the finished pictures in DIR, over nothing that is there.",
+        rich_help_panel=_FILE,
+    ),
+]
 JsonLines = Annotated[
     bool,
     typer.Option("--jsonl", help="Write one JSON object a line on standard output.", rich_help_panel=_SHOW),
@@ -165,13 +196,18 @@ Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print the saved path and errors only.", rich_help_panel=_SHOW)
 ]
 Preview = Annotated[
-    PreviewMode | None,
+    Rung | None,
     typer.Option(
         "--preview",
         metavar="HOW",
-        help="The live picture: auto, blocks or off.  [default: auto]",
+        help="The live picture: auto (the best that this terminal can), kitty, iterm2, sixel, octants, "
+        "sextants, blocks, half, ascii or off.  [default: IMGCLI_PREVIEW, else auto]",
         rich_help_panel=_SHOW,
     ),
+]
+Plain = Annotated[
+    bool,
+    typer.Option("--plain", help="One line per change, for screen readers and logs.", rich_help_panel=_SHOW),
 ]
 Width = Annotated[
     int | None,
@@ -201,10 +237,12 @@ Timeout = Annotated[
     typer.Option(
         "--timeout",
         metavar="SECONDS",
-        help="How long the server may be silent.",
+        help="How long the server may be silent; 2.5 times as long without news of the picture, and 10 "
+        "times as long in all, end it too.",
         rich_help_panel=_WIRE,
     ),
 ]
+Listing = Annotated[bool, typer.Option("--list", help="Show what there is to recover, and change nothing.")]
 DryRun = Annotated[
     bool,
     typer.Option(

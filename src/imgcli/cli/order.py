@@ -7,18 +7,22 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from imgcli.core.errors import usage_error
+from imgcli.show.known import Rung
 from imgcli.store.publish import Clash
 from imgcli.store.saving import KeepPartials
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from imgcli.core.wish import Wish
     from imgcli.show.jsonl import InlineImages
-    from imgcli.show.terminal import PreviewMode
 
 STDOUT = "-"
 """The output name that means standard output."""
 
 _NARROWEST = 1
+_HABIT = "IMGCLI_PREVIEW"
 
 
 class Style(Enum):
@@ -36,24 +40,44 @@ class Keeping(Enum):
     NOTHING = "nothing"
 
 
-@dataclass(frozen=True)
-class Report:
-    """What is shown; `preview` is None when nobody said anything, `width` is in columns."""
+class Wanted(Enum):
+    """How much somebody wants to see a picture: ORDERED on the command line, or as USUAL, or PLAIN words."""
 
-    style: Style
-    inline: InlineImages
-    preview: PreviewMode | None = None
+    ORDERED = "ordered"
+    USUAL = "usual"
+    PLAIN = "plain"
+
+
+@dataclass(frozen=True)
+class Sight:
+    """How pictures are shown; `width` is in columns, None for as many as there are."""
+
+    rung: Rung = Rung.AUTO
+    wanted: Wanted = Wanted.USUAL
     width: int | None = None
 
 
 @dataclass(frozen=True)
+class Report:
+    """What is shown, and to whom."""
+
+    style: Style
+    inline: InlineImages
+    sight: Sight
+
+
+@dataclass(frozen=True)
 class Output:
-    """What is kept, and where; `name` is the user's `-o`, None for the default."""
+    """What is kept, and where; `name` is the user's `-o`, None for the default.
+
+    `record` is the file in which the run itself is kept for replay.
+    """
 
     keeping: Keeping
     name: str | None = None
     clash: Clash = Clash.NUMBER
     partials: KeepPartials = KeepPartials.NONE
+    record: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -82,11 +106,24 @@ def style(*, jsonl: bool, quiet: bool) -> Style:
     return Style.JSON_LINES if jsonl else Style.PATHS if quiet else Style.PEOPLE
 
 
-def report(style_: Style, inline: InlineImages, preview: PreviewMode | None, width: int | None) -> Report:
-    """Check how the picture is to be shown. Raises `ImgcliError` (usage)."""
+def sight(preview: Rung | None, width: int | None, env: Mapping[str, str], *, plain: bool) -> Sight:
+    """Check how pictures are to be shown; the environment has the habit. Raises `ImgcliError` (usage)."""
     if width is not None and width < _NARROWEST:
         raise usage_error(f"--width takes a number of columns from {_NARROWEST} on, not {width}.")
-    return Report(style_, inline, preview, width)
+    if plain and preview not in {None, Rung.OFF}:
+        raise usage_error(f"--plain shows no picture, and --preview {preview} asks for one.")
+    if plain:
+        return Sight(Rung.OFF, Wanted.PLAIN)
+    return Sight(preview or _habit(env), Wanted.ORDERED if preview else Wanted.USUAL, width)
+
+
+def _habit(env: Mapping[str, str]) -> Rung:
+    """Read what somebody always wants."""
+    told = env.get(_HABIT, "").strip().lower() or Rung.AUTO
+    try:
+        return Rung(told)
+    except ValueError:
+        raise usage_error(f"{_HABIT} is none of {', '.join(Rung)}: {told}.") from None
 
 
 def output(name: str | None, style_: Style, *, save: bool, force: bool, keep_partials: bool) -> Output:

@@ -5,9 +5,14 @@ from __future__ import annotations
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from imgcli.cli.order import STDOUT, Style
+from imgcli.cli import signals
+from imgcli.cli.order import STDOUT, Style, Wanted
+from imgcli.cli.world import within
 from imgcli.core.events import Failed
-from imgcli.show.terminal import Display, PreviewMode, choose_display, look
+from imgcli.show.jsonl import InlineImages
+from imgcli.show.known import Rung
+from imgcli.show.queued import QueuedSink
+from imgcli.show.terminal import Display, choose_display, look
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +24,8 @@ if TYPE_CHECKING:
     from imgcli.core.session import Sink
     from imgcli.show.tally import Price
 
+_PATIENCE = 1.0  # seconds
+
 
 class Reporter:
     """Everything that is written on a run's way: the result on stdout, the show on stderr."""
@@ -28,13 +35,14 @@ class Reporter:
         self._report = order.report
         self._pours = order.output.name == STDOUT
         self._catalog = catalog
-        self._terminal = look(world.env, world.stderr, world.size)
+        self._terminal = look(world.env, world.stderr, world.size, order.report.sight.rung)
         self._display = self._choose_display()
 
     @property
     def is_watched(self) -> bool:
-        """Whether somebody sees partial images: on a terminal, or as JSON lines."""
-        return self._display is Display.PICTURE or self._report.style is Style.JSON_LINES
+        """Whether somebody sees partial images: on a terminal, or inside JSON lines."""
+        reads = self._report.style is Style.JSON_LINES and self._report.inline is InlineImages.INLINE
+        return reads or self._display is Display.PICTURE
 
     @property
     def is_shown(self) -> bool:
@@ -48,20 +56,23 @@ class Reporter:
         try:
             opened.append(self._show())
             opened.extend(self._result())
-            yield opened
+            with signals.stoppable(opened[0]):
+                yield opened
         finally:
             for sink in opened:
                 with suppress(Exception):  # a display that cannot be closed must not hide how the run ended
                     sink.close()
 
     def tell(self, job: str, problem: Problem) -> None:
-        """Report a problem outside of a run: before it began, or after it was broken off."""
-        tell(self._world, self._report.style, problem, job)
+        """Report a problem after a run was broken off, unless its reader takes nothing any more."""
+        within(_PATIENCE, lambda: tell(self._world, self._report.style, problem, job))
 
     def _choose_display(self) -> Display:
-        quiet = self._report.style is not Style.PEOPLE and self._report.preview is None
-        mode = PreviewMode.OFF if quiet else self._report.preview or PreviewMode.AUTO
-        return choose_display(mode, self._terminal)
+        sight = self._report.sight
+        if sight.wanted is Wanted.PLAIN:
+            return Display.LINES
+        is_quiet = self._report.style is not Style.PEOPLE and sight.wanted is not Wanted.ORDERED
+        return choose_display(Rung.OFF if is_quiet else sight.rung, self._terminal)
 
     def _result(self) -> list[Sink]:
         """Choose what speaks on standard output; nothing does when the picture's bytes go there."""
@@ -71,7 +82,8 @@ class Reporter:
             from imgcli.show.jsonl import JsonLinesSink
 
             clock = self._world.monotonic
-            return [JsonLinesSink(self._world.stdout, self._report.inline, self._price, clock)]
+            lines = JsonLinesSink(self._world.stdout, self._report.inline, self._price, clock)
+            return [QueuedSink(lines)]
         from imgcli.show.paths import PathsSink
 
         return [PathsSink(self._world.stdout)]
@@ -83,27 +95,28 @@ class Reporter:
         if self._report.style is not Style.PEOPLE and self._display is not Display.PICTURE:
             return ErrorsSink(self._world.stderr)
         if self._display is Display.LINES:
-            return PlainSink(self._world.stderr, self._price, self._world.monotonic)
+            return QueuedSink(PlainSink(self._world.stderr, self._price, self._world.monotonic))
         return self._live()
 
     def _live(self) -> Sink:
-        from imgcli.show.block_painter import BlockPainter
+        from imgcli.show.ladder import Ladder
         from imgcli.show.live import LiveSink
 
-        painter = BlockPainter(self._terminal, self._report.width)
-        return LiveSink(
-            self._world.stderr,
-            self._terminal,
-            self._price,
-            self._world.monotonic,
-            painter if self._display is Display.PICTURE else None,
-        ).open()
+        world, sight = self._world, self._report.sight
+        easel = Ladder(world.env, world.stderr, self._terminal, sight.rung, sight.width)
+        shown = easel if self._display is Display.PICTURE else None
+        return LiveSink(world.stderr, self._terminal, self._price, world.monotonic, shown).open()
 
     @property
     def _price(self) -> Price:
-        from imgcli.core.bill import bill
+        return pricing(self._catalog)
 
-        return lambda request, completed, partials: bill(request, completed, partials, self._catalog)
+
+def pricing(models: Catalog) -> Price:
+    """Make what works out a job's bill."""
+    from imgcli.core.bill import bill
+
+    return lambda request, completed, partials: bill(request, completed, partials, models)
 
 
 def tell(world: World, style: Style, problem: Problem, job: str | None = None) -> None:

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from imgcli.cli import desk as desks
 from imgcli.cli import signals
+from imgcli.cli.ending import exit_code
 from imgcli.cli.order import Keeping, Style
 from imgcli.cli.report import Reporter, tell
-from imgcli.cli.world import abandon
 from imgcli.core import catalog, session
-from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, gravest, usage_error
+from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.events import Event, Notice, Started
 from imgcli.core.wish import Decision, decide
-from imgcli.show.jsonl import InlineImages, JsonLinesSink
-from imgcli.show.paths import PathsSink
+from imgcli.core.wording import notice_line
+from imgcli.show.jsonl import InlineImages
 from imgcli.store.saving import KeepPartials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from imgcli.api.account import Account
@@ -50,9 +50,15 @@ def show_request(world: World, order: Order) -> ExitCode:
     models = catalog.load()
     decision = _decide(world, order, Reporter(world, order, models), models)
     for notice in decision.notices:
-        world.stderr.write(f"note: {notice}\n")
-    world.stdout.write(json.dumps(decision.request.wire(), indent=2, ensure_ascii=False) + "\n")
+        world.stderr.write(f"{notice_line(notice)}\n")
+    world.stdout.write(_readable_json(decision.request.wire()) + "\n")
     return ExitCode.OK
+
+
+def _readable_json(body: Mapping[str, Any]) -> str:
+    """Write JSON in any script's letters, but escape what a terminal would obey instead of showing it."""
+    text = json.dumps(body, indent=2, ensure_ascii=False)
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def perform(world: World, order: Order) -> ExitCode:
@@ -63,8 +69,8 @@ def perform(world: World, order: Order) -> ExitCode:
     _check_that_something_stays(order, reporter)
     job = f"{world.now():%Y%m%d-%H%M%S}-{world.token()}"
     with ExitStack() as stack:
-        account = _account(world, order.endpoint, stack)
         desk = stack.enter_context(desks.opened(world, order.output, decision.request, job))
+        account = _account(world, order.endpoint)
         source = _source(world, order.endpoint, decision, account, desk)
         return _conduct(world, reporter, desk, source)
 
@@ -78,7 +84,7 @@ def _decide(world: World, order: Order, reporter: Reporter, models: catalog.Cata
 
 def _check_that_something_stays(order: Order, reporter: Reporter) -> None:
     """Refuse to buy a picture that nobody keeps and nobody sees."""
-    if order.output.keeping is Keeping.SAVE or reporter.is_shown:
+    if order.output.keeping is Keeping.SAVE or order.output.record or reporter.is_shown:
         return
     if order.report.style is not Style.JSON_LINES or order.report.inline is InlineImages.NONE:
         raise usage_error(
@@ -87,35 +93,44 @@ def _check_that_something_stays(order: Order, reporter: Reporter) -> None:
         )
 
 
-def _account(world: World, endpoint: Endpoint, stack: ExitStack) -> Account:
-    """Find the server and the key; the demo's server runs in this process, as long as the run."""
+def _account(world: World, endpoint: Endpoint) -> Account | None:
+    """Find the server and the key, None for the demo, which has its own."""
     from imgcli.api.account import account
 
-    if not endpoint.demo:
-        return account(world.env, endpoint.base_url)
+    return None if endpoint.demo else account(world.env, endpoint.base_url)
+
+
+@contextmanager
+def _reachable(account: Account | None) -> Iterator[Account]:
+    """Give the account to ask; the demo's server runs in this process, as long as it is asked."""
+    if account is not None:
+        yield account
+        return
+    from imgcli.api.account import account as find
     from imgcli.standin.server import StandIn
 
-    server = stack.enter_context(StandIn())
-    return account({}, server.base_url)
+    with StandIn() as server:
+        yield find({}, server.base_url)
 
 
 def _source(
-    world: World, endpoint: Endpoint, decision: Decision, account: Account, desk: Desk
+    world: World, endpoint: Endpoint, decision: Decision, account: Account | None, desk: Desk
 ) -> Iterator[Event]:
     """Ask the server, and give what it answers as events; every byte is recorded before it is read."""
     yield Started(desk.job, decision.request)
-    for text in (*decision.notices, *([_DEMO_NOTICE] if endpoint.demo else [])):
+    for text in (*desk.notices, *decision.notices, *([_DEMO_NOTICE] if endpoint.demo else [])):
         yield Notice(desk.job, text)
-    from imgcli.api.client import Clock, Limits, send
-    from imgcli.api.reading import read_events
+    from imgcli.api.client import Clock, send
+    from imgcli.api.patience import Limits
+    from imgcli.api.reading import hiding, read_events
 
     clock = Clock(monotonic=world.monotonic, sleep=world.sleep)
     desk.has_asked = not endpoint.demo
-    answer = yield from send(decision.request, desk.job, account, Limits(endpoint.timeout), clock)
-    try:
-        yield from read_events(desk.recorded(answer.chunks), desk.job)
-    finally:
-        answer.close()
+    with _reachable(account) as peer:
+        answer = yield from send(decision.request, desk.job, peer, Limits.scaled(endpoint.timeout), clock)
+        with closing(answer):
+            events = read_events(desk.recorded(answer.chunks), desk.job, answer.note)
+            yield from hiding(events, peer.secret)
 
 
 def _conduct(world: World, reporter: Reporter, desk: Desk, source: Iterator[Event]) -> ExitCode:
@@ -129,48 +144,18 @@ def _conduct(world: World, reporter: Reporter, desk: Desk, source: Iterator[Even
         kept = desk.keep_last_partial()
         reporter.tell(desk.job, _interruption(interrupted, kept, desk))
         raise
-    return _exit_code(world, outcome, desk)
+    return exit_code(world, outcome, desk.job)
 
 
 def _interruption(interrupted: signals.Interrupted, kept: Path | None, desk: Desk) -> Problem:
-    """Say what a signal broke off, and what that may have cost."""
-    where = f" The last partial image is kept as {kept}." if kept else ""
-    charged = Charged.MAYBE if desk.has_asked else Charged.NO
-    code = ExitCode.UNKNOWN if desk.has_asked else ExitCode.USAGE
-    return Problem(code, f"Interrupted by {interrupted.name}.{where}", charged)
-
-
-def _exit_code(world: World, outcome: session.Outcome, desk: Desk) -> ExitCode:
-    """Add to the outcome what became of the sink that spoke on standard output."""
-    for sink, error in outcome.broken:
-        if not isinstance(sink, JsonLinesSink | PathsSink):
-            continue  # a show that broke costs the show
-        if isinstance(error, BrokenPipeError):
-            _reader_has_gone(sink)
-            continue
-        problem = _unwritable(error, outcome)
-        abandon(world.stdout)
-        tell(world, Style.PATHS, problem, desk.job)
-        return gravest([outcome.exit_code, problem.exit_code])
-    return outcome.exit_code
-
-
-def _reader_has_gone(sink: JsonLinesSink | PathsSink) -> None:
-    """End as a filter does whose reader has left; a path that nobody wants to know costs nothing."""
-    if isinstance(sink, JsonLinesSink):
-        _die_by_sigpipe()
-
-
-def _die_by_sigpipe() -> NoReturn:
-    import signal
-
-    signals.die_by(signal.SIGPIPE)
-
-
-def _unwritable(error: Exception, outcome: session.Outcome) -> Problem:
-    """Describe a standard output that did not take the result."""
-    reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
-    places = ", ".join(str(saved.path.absolute()) for saved in outcome.saved) or "nowhere"
-    what = f"Standard output could not be written ({reason}); the picture is saved as {places}."
-    code = ExitCode.ELSEWHERE if isinstance(error, OSError) else ExitCode.INTERNAL
-    return Problem(code, what, Charged.YES if outcome.saved else Charged.MAYBE)
+    """Say what a signal broke off, what is left of it, and what that may have cost."""
+    by = f"Interrupted by {interrupted.name}"
+    if desk.saved:
+        places = ", ".join(str(path.absolute()) for path in desk.saved)
+        told = Problem(ExitCode.UNKNOWN, f"{by}; the picture is saved as {places}.", Charged.YES)
+    elif desk.has_asked:
+        where = f" The last partial image is kept as {kept}." if kept else ""
+        told = Problem(ExitCode.UNKNOWN, f"{by}.{where}", Charged.MAYBE, CHECK_USAGE)
+    else:
+        told = Problem(ExitCode.USAGE, f"{by}.", Charged.NO)
+    return replace(told, signal=interrupted.signum)

@@ -1,17 +1,28 @@
-"""Ctrl-C, TERM and HUP: stop at once, tidy up, and die by the signal itself."""
+"""Ctrl-C, TERM and HUP: stop at once, tidy up, and die by the signal itself; Ctrl-Z and `fg`: pause."""
 
 from __future__ import annotations
 
 import os
 import signal
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
 _ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+@runtime_checkable
+class Pausable(Protocol):
+    """What has to leave the terminal before this process stops."""
+
+    def suspend(self) -> None:
+        """Leave it; never raises."""
+
+    def resume(self) -> None:
+        """Come back; called without `suspend` after a SIGSTOP."""
 
 
 class Interrupted(BaseException):
@@ -56,6 +67,50 @@ def shielded() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def stoppable(show: object) -> Iterator[None]:
+    """Let Ctrl-Z find the terminal as a shell wants it, and bring the show back in the foreground.
+
+    Changes nothing for what is not `Pausable`, nor where somebody wants us not to stop.
+    """
+    is_ours = hasattr(signal, "SIGTSTP") and signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL
+    if not is_ours or not isinstance(show, Pausable):
+        yield
+        return
+    with _handling_stops(show):
+        yield
+
+
+@contextmanager
+def _handling_stops(show: Pausable) -> Iterator[None]:
+    def stop(signum: int, _frame: FrameType | None) -> None:
+        show.suspend()
+        signal.signal(signum, signal.SIG_DFL)
+        signal.raise_signal(signum)  # here we stop; what follows comes after SIGCONT
+        signal.signal(signum, stop)
+        go_on(signum, None)
+
+    def go_on(_signum: int, _frame: FrameType | None) -> None:
+        if _is_in_foreground():
+            show.resume()
+
+    earlier = signal.signal(signal.SIGCONT, go_on)
+    signal.signal(signal.SIGTSTP, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        signal.signal(signal.SIGCONT, earlier)
+
+
+def _is_in_foreground() -> bool:
+    """Whether the terminal is ours again: `bg` wakes us too. Without a terminal it is nobody else's."""
+    try:
+        return os.tcgetpgrp(2) == os.getpgrp()
+    except OSError:
+        return True
 
 
 def die_by(signum: int) -> NoReturn:

@@ -1,9 +1,10 @@
-"""Paints with block glyphs: the painter for every terminal that shows colours and Unicode."""
+"""Paints with block glyphs: the painter for every terminal that shows text."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from imgcli.show.known import Rung
 from imgcli.show.painting import Painting
 from imgcli.show.terminal import ColorDepth
 
@@ -18,25 +19,22 @@ _DARK_BELOW = 128
 
 
 class BlockPainter:
-    """Fits pictures into boxes at most `width` columns wide, None for no limit."""
+    """Draws with the glyphs of one of the ladder's rungs, in the terminal's own colours."""
 
-    def __init__(self, terminal: Terminal, width: int | None = None) -> None:
+    def __init__(self, terminal: Terminal, rung: Rung = Rung.BLOCKS) -> None:
         self._terminal = terminal
-        self._width = width
+        self._rung = rung
 
     def paint(self, picture: Picture, box: Box) -> Painting:
-        """Decode, shrink and draw; raises `ValueError` for what is no picture."""
+        """Decode, shrink and draw; raises `shrink.Undecodable` for what is no picture."""
         from imgcli.show.blocks import Symbols, ansi_lines, draw
-        from imgcli.show.shrink import Undecodable, decode, fit, flatten
+        from imgcli.show.shrink import decode, fit, flatten
 
-        columns = min(box.columns, self._width or box.columns)
-        try:
-            image = decode(picture.data, (columns * _CELL_WIDTH, box.rows * _CELL_HEIGHT))
-        except Undecodable as error:
-            raise ValueError(f"the picture is {error.reason}") from error
-        cells = fit(image.size, columns, box.rows, (1, self._terminal.aspect))
+        image = decode(picture.data, (box.columns * _CELL_WIDTH, box.rows * _CELL_HEIGHT))
+        cells = fit(image.size, box.columns, box.rows, (1, self._terminal.aspect))
         opaque = flatten(image, self._terminal.background)
-        mosaic = draw(opaque, cells, Symbols.BLOCKS, _depth(self._terminal.depth), dark=self._is_dark())
+        symbols = Symbols(self._rung.value)
+        mosaic = draw(opaque, cells, symbols, _depth(self._terminal.depth), dark=self._is_dark())
         return Painting(tuple(ansi_lines(mosaic)), cells[0])
 
     def _is_dark(self) -> bool:

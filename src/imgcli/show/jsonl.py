@@ -53,8 +53,8 @@ class JsonLinesSink:
                 self._write_problem(event, problem)
             case Completed():
                 self._write_pictures(event)
-            case Failed(job=job, problem=problem):
-                self._write_saved_pictures()
+            case Failed(job=job, problem=problem, ended=ended):
+                self._write_pictures(ended or Completed(job, model=None))
                 self._write(error_line(problem, job))
             case Started() | Waiting() | Notice():
                 pass
@@ -62,8 +62,9 @@ class JsonLinesSink:
                 assert_never(event)
 
     def close(self) -> None:
-        """Tell of pictures that were saved before an interruption."""
-        self._write_saved_pictures()
+        """Tell of pictures that came before an interruption, though their bill never did."""
+        for final in self._take():
+            self._write(self._final_line(final, Completed(final.job, model=None)))
 
     def _write_problem(self, saved: Saved, problem: Problem | None) -> None:
         """Report a picture that is elsewhere or damaged; a damaged one is no picture."""
@@ -79,12 +80,6 @@ class JsonLinesSink:
         for final in finals:
             costs = self._costs(completed) if final is finals[-1] else {}
             self._write(self._final_line(final, completed) | costs)
-
-    def _write_saved_pictures(self) -> None:
-        """What is on disk is worth a line, even when the bill never came."""
-        for final in self._take():
-            if final.image in self._tally.saved:
-                self._write(self._final_line(final, Completed(final.job, model=None)))
 
     def _take(self) -> list[FinalImage]:
         """Take the pictures that waited, so that none is written twice."""
@@ -145,11 +140,11 @@ def error_line(problem: Problem, job: str | None) -> Line:
     return {
         "error": True,
         "message": problem.what,
-        "code": problem.code or problem.exit_code.kind,
+        "code": problem.code or problem.kind,
         "param": problem.param,
         "job": job,
-        "kind": problem.exit_code.kind,
-        "exit_code": int(problem.exit_code),
+        "kind": problem.kind,
+        "exit_code": problem.status,
         "charged": problem.charged,
         "advice": problem.advice,
     }

@@ -12,7 +12,7 @@ from imgcli.core.text import shorten
 from imgcli.core.wording import duration, notice_line, problem_lines, saved_line, unsaved_line
 from imgcli.show.dimensions import facts
 from imgcli.show.stage import Stage
-from imgcli.show.status import Status, generating
+from imgcli.show.status import GENERATING, Status, Words, generating
 from imgcli.show.tally import Tally
 from imgcli.show.ticker import Ticker
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from imgcli.core.errors import Problem
     from imgcli.core.events import Event
-    from imgcli.show.painting import Painter
+    from imgcli.show.painting import Easel
     from imgcli.show.tally import Clock, Price
     from imgcli.show.terminal import Terminal
 
@@ -40,9 +40,23 @@ class _Scene:
     arrivals: deque[PartialImage | FinalImage] = field(default_factory=deque)
     news: list[str] = field(default_factory=list)
     captions: dict[int, list[str]] = field(default_factory=dict)
+    standing: int | None = None
+    """The picture that is finished and shown last: what is said from then on goes under it."""
+
+    def say(self, line: str) -> None:
+        """Have a line printed: above a picture that still changes, under one that is finished."""
+        if self.standing is None:
+            self.news.append(line)
+        else:
+            self.caption(self.standing, [line])
+
+    def caption(self, image: int, lines: list[str]) -> None:
+        """Have lines printed under a picture."""
+        self.captions.setdefault(image, []).extend(lines)
 
     def add(self, arrival: PartialImage | FinalImage) -> None:
         """Queue a picture; while painting is slower than the stream, it replaces one that was not shown."""
+        self.standing = arrival.image if isinstance(arrival, FinalImage) else None
         newest = self.arrivals[-1] if len(self.arrivals) >= _WAITING_PICTURES else None
         if newest and newest.image == arrival.image:
             self.arrivals.pop()
@@ -58,7 +72,7 @@ class LiveSink:
     """Shows a run on a terminal; `handle` only takes note, so that a slow terminal never slows the stream.
 
     A thread of its own paints, every `period` seconds or when something has come; with None `handle` does.
-    Without a `painter` there is the status row alone.
+    Without an `easel` there is the status row alone.
     """
 
     def __init__(
@@ -67,10 +81,10 @@ class LiveSink:
         terminal: Terminal,
         price: Price,
         clock: Clock,
-        painter: Painter | None = None,
+        easel: Easel | None = None,
         period: float | None = PERIOD,
     ) -> None:
-        self._stage = Stage(stream, terminal, painter)
+        self._stage = Stage(stream, terminal, easel)
         self._terminal = terminal
         self._separator = " · " if terminal.unicode else ", "
         self._price = price
@@ -80,14 +94,20 @@ class LiveSink:
         self._shown: PartialImage | FinalImage | None = None
         self._noting = threading.Lock()
         self._painting = threading.Lock()
+        self._words = GENERATING
         self._has_ended = False
         self._ticker = Ticker(self.refresh, period) if period else None
 
-    def open(self) -> Self:
-        """Put the first status row on the screen and start to tick."""
-        self.refresh()
+    def open(self, words: Words = GENERATING) -> Self:
+        """Put the first status row on the screen, then start to tick; only then is the terminal asked."""
+        self._words = words
+        self._scene.status = replace(self._scene.status, doing=words.opening)
+        self._stage.tick(self._row())
         if self._ticker:
             self._ticker.start()
+            self._ticker.wake()
+        else:
+            self.refresh()
         return self
 
     def handle(self, event: Event) -> None:
@@ -98,8 +118,8 @@ class LiveSink:
         match event:
             case Completed():
                 self._finish(self._unsaved_lines() + self._bill_lines(event))
-            case Failed(problem=problem):
-                self._finish(_loud_lines(problem))
+            case Failed(problem=problem, ended=ended):
+                self._finish(self._bill_lines(ended) + _loud_lines(problem))
             case _ if self._has_ended:
                 self._stage.leave(self._scene.take_news())
             case _ if self._ticker:
@@ -117,14 +137,31 @@ class LiveSink:
             if not self._has_ended:
                 self._stage.mend(self._row())
                 self._end([])
+            self._stage.close()
         finally:
             self._painting.release()
+
+    def suspend(self) -> None:
+        """Leave the terminal to the shell, the cursor below the picture, until `resume`."""
+        if self._painting.acquire(timeout=_PATIENCE):
+            try:
+                self._stage.suspend()
+            finally:
+                self._painting.release()
+
+    def resume(self) -> None:
+        """Come back, below whatever the shell has written; may be called without `suspend`."""
+        if not self._has_ended:
+            self._stage.resume()
+            if self._ticker:
+                self._ticker.wake()
 
     def refresh(self) -> None:
         """Show what has changed: lines, pictures, or the status row alone."""
         with self._painting:
+            self._stage.set_up(self._row())
             self._stage.print_above(self._take_news(), self._row())
-            while arrival := self._take_arrival():
+            while not self._stage.is_away and (arrival := self._take_arrival()):
                 self._settle_before(arrival)
                 self._stage.show(arrival.picture, self._row())
                 self._shown = arrival
@@ -136,10 +173,10 @@ class LiveSink:
             case Started() | PartialImage() | FinalImage() | Waiting():
                 self._note_progress(event)
             case Saved(image=image, problem=problem):
-                scene.captions[image] = self._caption(event) + (_loud_lines(problem) if problem else [])
+                scene.caption(image, self._caption(event) + (_loud_lines(problem) if problem else []))
                 scene.status = replace(scene.status, doing="finishing", until=None)
             case Notice(text=text):
-                scene.news.append(notice_line(text))
+                scene.say(notice_line(text))
             case Completed() | Failed():
                 pass
             case _:
@@ -163,8 +200,8 @@ class LiveSink:
         scene.status = replace(scene.status, doing=doing, until=until)
 
     def _progress(self, image: int) -> str:
-        request = self._tally.request
-        return generating(request, self._tally.partials_of(image)) if request else "generating"
+        request, seen = self._tally.request, self._tally.partials_of(image)
+        return generating(request, seen) if request else f"partial {seen}"
 
     def _settle_before(self, arrival: PartialImage | FinalImage) -> None:
         """Leave a finished picture where it is when the next one begins."""
@@ -182,7 +219,7 @@ class LiveSink:
 
     def _end(self, lines: list[str]) -> None:
         captions = [line for caption in self._scene.captions.values() for line in caption]
-        self._has_ended = True
+        self._has_ended, self._scene.standing = True, None
         self._stage.leave([*captions, *self._scene.take_news(), *lines])
 
     def _caption(self, saved: Saved) -> list[str]:
@@ -194,13 +231,16 @@ class LiveSink:
         return [saved_line(name, [*known, took], self._separator)]
 
     def _unsaved_lines(self) -> list[str]:
-        return [unsaved_line(facts(final.picture), self._separator) for final in self._tally.unsaved]
+        return [
+            unsaved_line(facts(final.picture), self._separator, self._words.unsaved)
+            for final in self._tally.unsaved
+        ]
 
-    def _bill_lines(self, completed: Completed) -> list[str]:
+    def _bill_lines(self, completed: Completed | None) -> list[str]:
         from imgcli.show.bill_table import rich_lines
 
         bill = self._tally.bill(completed, self._price)
-        return ["", *rich_lines(bill, self._terminal, self._stage.columns)] if bill else []
+        return ["", *rich_lines(bill, self._terminal, self._terminal.size().columns)] if bill else []
 
     def _row(self) -> str:
         return self._scene.status.row(self._clock(), self._separator)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.core.errors import ExitCode
 from imgcli.core.events import Completed, Failed, Saved
+from imgcli.core.text import clean
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +42,10 @@ class PathsSink:
         """Write names as the bytes they are: a name need not be valid in any encoding."""
         paths, self._waiting = self._waiting, []
         if not paths:
+            return
+        if self._stdout.isatty():  # a name may hold what a terminal would obey
+            self._stdout.write("".join(f"{clean(str(path.absolute()))}\n" for path in paths))
+            self._stdout.flush()
             return
         data = b"".join(os.fsencode(path.absolute()) + b"\n" for path in paths)
         self._stdout.flush()

@@ -20,16 +20,25 @@ from imgcli.show.output import Output
 from imgcli.show.tally import Tally
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import TextIO
 
     from imgcli.core.events import Event
+    from imgcli.core.request import ImageRequest
     from imgcli.show.tally import Clock, Price
 
 
 class PlainSink:
-    """Writes one line per change, then the bill."""
+    """Writes one line per change, then the bill; `opening` words the first line."""
 
-    def __init__(self, stderr: TextIO, price: Price, clock: Clock) -> None:
+    def __init__(
+        self,
+        stderr: TextIO,
+        price: Price,
+        clock: Clock,
+        opening: Callable[[ImageRequest], str] = started_line,
+    ) -> None:
+        self._opening = opening
         self._out = Output(stderr)
         self._price = price
         self._tally = Tally(clock)
@@ -45,7 +54,7 @@ class PlainSink:
     def _lines(self, event: Event) -> list[str]:
         match event:
             case Started(request=request):
-                lines = [started_line(request)]
+                lines = [self._opening(request)]
             case Waiting(seconds=seconds, reason=reason):
                 lines = [waiting_line(seconds, reason)]
             case PartialImage(image=image):
@@ -56,8 +65,8 @@ class PlainSink:
                 lines = [notice_line(text)]
             case Completed():
                 lines = self._last_lines(event)
-            case Failed(problem=problem):
-                lines = problem_lines(problem)
+            case Failed(problem=problem, ended=ended):
+                lines = self._bill_lines(ended) + problem_lines(problem)
             case FinalImage():
                 lines = []
             case _:
@@ -75,11 +84,14 @@ class PlainSink:
         return [line, *(problem_lines(saved.problem) if saved.problem else [])]
 
     def _last_lines(self, completed: Completed) -> list[str]:
+        unsaved = [unsaved_line(facts(final.picture), ", ") for final in self._tally.unsaved]
+        return unsaved + self._bill_lines(completed)
+
+    def _bill_lines(self, ended: Completed | None) -> list[str]:
         from imgcli.show.bill_table import plain_lines
 
-        unsaved = [unsaved_line(facts(final.picture), ", ") for final in self._tally.unsaved]
-        bill = self._tally.bill(completed, self._price)
-        return unsaved + (plain_lines(bill) if bill else [])
+        bill = self._tally.bill(ended, self._price)
+        return plain_lines(bill) if bill else []
 
 
 class ErrorsSink:

@@ -13,7 +13,7 @@ from imgcli.show.cellwidth import cell_width, clip
 from imgcli.show.painting import NOTHING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from imgcli.show.painting import Painting
 
@@ -41,13 +41,30 @@ class Screen:
 
     def draw(self, painting: Painting, status: str, columns: int) -> str:
         """Paint the box and the status row, over what was there before."""
-        opening = "" if self._is_open else _HIDE_CURSOR
+        return "".join([_BEGIN_UPDATE, *self._drawn(painting, status, columns), _END_UPDATE])
+
+    def redraw(self, painting: Painting, status: str, columns: int) -> str:
+        """Take everything of ours away and paint it, after a resize for instance."""
+        erased = self.erase(columns)
+        return "".join([_BEGIN_UPDATE, erased, *self._drawn(painting, status, columns), _END_UPDATE])
+
+    def _drawn(self, painting: Painting, status: str, columns: int) -> Iterator[str]:
+        """Give the pieces of a painting: one of them may have megabytes, and every copy of it costs time."""
+        yield "" if self._is_open else _HIDE_CURSOR
         surplus = max(self._painting.rows - painting.rows, 0)
+        wiped = self._without_status() if painting.rows > self._painting.rows else ""
         self._painting, self._status, self._is_open = painting, clip(status, columns - 1), True
+        yield f"{_WRAP_OFF}\r{wiped}"
         clear = _CLEAR_LINE if painting.columns < columns else ""  # a full row would lose its last cell
-        rows = "".join(line + clear + _NEXT for line in painting.lines)
-        last = f"{self._status}{_CLEAR_LINE}\r{_clear_under(surplus)}{_up(painting.rows)}"
-        return f"{opening}{_BEGIN_UPDATE}{_WRAP_OFF}\r{rows}{last}{_WRAP_ON}{_END_UPDATE}"
+        for line in painting.lines:
+            yield line
+            yield clear + _NEXT
+        yield f"{self._status}{_CLEAR_LINE}\r{_clear_under(surplus)}{_up(painting.rows)}{_WRAP_ON}"
+
+    def _without_status(self) -> str:
+        """Clear the status row: pixels that come to lie over it may be transparent."""
+        below = self._painting.rows
+        return f"{_down(below)}{_CLEAR_LINE}{_up(below)}" if self._status else ""
 
     def tick(self, status: str, columns: int) -> str:
         """Rewrite the status row as far as it has changed; nothing at all when it has not."""
@@ -70,8 +87,8 @@ class Screen:
     def print_above(self, lines: Sequence[str], columns: int) -> str:
         """Let lines scroll by above the box, which moves down."""
         painting, status = self._painting, self._status
-        text = "".join(line + _NEXT for line in lines)
-        return f"{_BEGIN_UPDATE}{self.erase(columns)}{text}{self.draw(painting, status, columns)}"
+        above = [self.erase(columns), *(line + _NEXT for line in lines)]
+        return "".join([_BEGIN_UPDATE, *above, *self._drawn(painting, status, columns), _END_UPDATE])
 
     def leave(self) -> str:
         """Let the picture stay, and go on writing in the place of the status row with the cursor shown.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 RGB = tuple[int, int, int]
 
-_MEGAPIXELS = 32
+_MEGAPIXELS = 17  # 4096x4096; a WebP takes up to 16 bytes a pixel while it is decoded
 # Formats that Pillow decodes itself; the second row costs the import of all its plugins.
 _COMMON = ("PNG", "JPEG", "GIF", "BMP", "PPM")
 _RARER = ("WEBP", "AVIF", "TIFF")
@@ -34,7 +34,7 @@ def decode(data: bytes, enough: tuple[int, int] | None = None) -> Picture:
     """The first frame of an encoded picture, upright, as a Pillow image of mode RGB or RGBA.
 
     Above `enough`, a width and height in pixels, detail is of no use: a JPEG is then decoded smaller and
-    faster. Raises Undecodable for anything that is not one whole image of at most 32 megapixels.
+    faster. Raises Undecodable for anything that is not one whole image of at most 17 megapixels.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata would end up inside the picture

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.core.text import shorten
 from imgcli.show.output import Patient
-from imgcli.show.painting import NOTHING, Box
+from imgcli.show.painting import NOTHING, Box, Remembered
 from imgcli.show.screen import Screen
 
 if TYPE_CHECKING:
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from imgcli.core.events import Picture
-    from imgcli.show.painting import Painter, Painting
+    from imgcli.show.painting import Easel, Painter, Painting
     from imgcli.show.terminal import Terminal
 
+_SAVE_CURSOR, _RESTORE_CURSOR = "\x1b7", "\x1b8"
 _FAINT, _RESET = "\x1b[2m", "\x1b[0m"
 _REASON_LENGTH = 200
 
@@ -28,18 +29,39 @@ class Stage:
     Lines given to it are safe to print already; they may hold colour codes.
     """
 
-    def __init__(self, stream: TextIO, terminal: Terminal, painter: Painter | None) -> None:
+    def __init__(self, stream: TextIO, terminal: Terminal, easel: Easel | None) -> None:
         self._out = Patient(stream)
         self._terminal = terminal
-        self._painter = painter
+        self._easel = easel
+        self._painter: Painter | None = None
         self._screen = Screen()
         self._size = os.terminal_size((0, 0))
         self._picture: Picture | None = None
         self._painting = NOTHING
         self._complaints: list[str] = []
+        self._is_set_up = False
+        self._is_away = False
+        self._is_stale = False
+
+    def set_up(self, status: str) -> None:
+        """Choose the painter, once: that may print questions, over which the status row is written anew."""
+        if self._is_set_up or not self._easel or self._is_away:
+            return
+        self._is_set_up = True
+        self._out.write(_SAVE_CURSOR)
+        try:
+            self._painter = self._easel.painter()
+        except Exception as error:  # noqa: BLE001 - see `_paint`
+            self._complaints.append(f"no preview: {_why(error)}")
+        self._out.write(_RESTORE_CURSOR)
+        self._repaint(status)
+        if self._complaints:
+            self._complain(status)
 
     def tick(self, status: str) -> None:
         """Bring the status row up to date; everything, when the window has changed."""
+        if self._is_away:
+            return
         if self._is_resized():
             self._repaint(status)
         else:
@@ -61,49 +83,86 @@ class Stage:
     def print_above(self, lines: Sequence[str], status: str) -> None:
         """Let lines scroll by above the picture."""
         self.tick(status)
-        if lines:
+        if lines and self._is_away:
+            self._out.write("".join(f"{line}\r\n" for line in lines))
+        elif lines:
             self._out.write(self._screen.print_above(lines, self._size.columns))
 
     def leave(self, lines: Sequence[str]) -> None:
         """Let the picture stay for good, with these lines under it in the place of the status row."""
-        self._out.write(self._screen.leave() + "".join(f"{line}\r\n" for line in lines))
+        self._let_go()
+        self._out.write("".join(f"{line}\r\n" for line in lines))
         self._picture, self._painting = None, NOTHING
 
     def mend(self, status: str) -> None:
         """Paint over what others may have written into the picture, a `^C` for instance."""
-        self._repaint(status)
+        if not self._is_away:
+            self._repaint(status)
+
+    def suspend(self) -> None:
+        """Leave the picture, and the terminal to somebody else: nothing is painted until `resume`."""
+        self._let_go()
+        self._is_away = True
+        if self._easel:
+            self._easel.close()
+
+    def resume(self) -> None:
+        """Paint everything anew at the next tick, wherever the cursor is by then."""
+        self._is_stale, self._is_away = True, False
+
+    def close(self) -> None:
+        """Give the terminal back as it was."""
+        if self._easel:
+            self._easel.close()
 
     @property
-    def columns(self) -> int:
-        """The window's width when it was last looked at."""
-        return self._size.columns
+    def is_away(self) -> bool:
+        """Whether somebody else has the terminal."""
+        return self._is_away
 
     def _is_resized(self) -> bool:
-        """Look at the window; it counts as resized before anything has been painted."""
+        """Look at the window; it counts as resized before anything has been painted, and after a pause."""
         columns, lines = self._terminal.size()
         before, self._size = self._size, os.terminal_size((max(columns, 1), max(lines, 1)))
-        return self._size != before
+        was_stale, self._is_stale = self._is_stale, False
+        return was_stale or self._size != before
 
     def _repaint(self, status: str) -> None:
         """Clear what is ours and paint it as it fits now."""
         if self._picture:
             self._painting = self._paint(self._picture) or NOTHING
-        columns = self._size.columns
-        self._out.write(self._screen.erase(columns) + self._screen.draw(self._painting, status, columns))
+        self._out.write(self._forgotten() + self._screen.redraw(self._painting, status, self._size.columns))
+
+    def _forgotten(self) -> str:
+        """Take a picture for which there is no room any more out of the terminal's memory."""
+        if self._painting is NOTHING and isinstance(self._painter, Remembered):
+            return self._painter.clear()
+        return ""
+
+    def _let_go(self) -> None:
+        """Let what is on the screen stay there, and go on below it."""
+        if isinstance(self._painter, Remembered):
+            self._painter.keep()
+        self._out.write(self._screen.leave())
 
     def _paint(self, picture: Picture) -> Painting | None:
         """Paint for the window as it is, less the status row; None when that is not possible."""
         if not self._painter or self._size.lines <= 1:
             return NOTHING
+        widest = (self._easel.widest if self._easel else None) or self._size.columns
         try:
-            return self._painter.paint(picture, Box(self._size.columns, self._size.lines - 1))
+            return self._painter.paint(picture, Box(min(widest, self._size.columns), self._size.lines - 1))
         except Exception as error:  # noqa: BLE001 - a preview that fails costs the preview
-            self._complaints.append(
-                f"no preview: {shorten(str(error) or type(error).__name__, _REASON_LENGTH)}"
-            )
+            self._complaints.append(f"no preview: {_why(error)}")
             return None
 
     def _complain(self, status: str) -> None:
         """Say once, in grey, why there is no picture."""
         if len(self._complaints) == 1:
             self.print_above([f"{_FAINT}{self._complaints[0]}{_RESET}"], status)
+
+
+def _why(error: Exception) -> str:
+    """An error as a clause; what cannot be decoded says what "the picture is"."""
+    subject = "the picture is " if hasattr(error, "reason") else ""
+    return subject + shorten(str(error) or type(error).__name__, _REASON_LENGTH)

@@ -19,6 +19,18 @@ _MODEL_LENGTH = 40
 
 
 @dataclass(frozen=True)
+class Words:
+    """How a run is spoken of: before anything has come, and of a picture that is not kept."""
+
+    opening: str
+    unsaved: str
+
+
+GENERATING = Words("connecting", "not saved")
+VIEWING = Words("reading", "")
+
+
+@dataclass(frozen=True)
 class Status:
     """What is happening, since when (a reading of the clock), and when it goes on (None: when it does)."""
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from imgcli.core.events import Completed, FinalImage, PartialImage, Saved, Started
+from imgcli.core.events import Completed, Failed, FinalImage, PartialImage, Saved, Started
 
 if TYPE_CHECKING:
     from imgcli.core.bill import Bill
@@ -31,6 +31,7 @@ class Tally:
         self.saved: dict[int, Saved] = {}
         self._partials: Counter[int] = Counter()
         self._next_index: dict[int, int] = {}
+        self._has_failed = False
 
     def note(self, event: Event) -> None:
         """Count one event."""
@@ -44,6 +45,8 @@ class Tally:
                 self.finals[image] = event
             case Saved(image=image):
                 self.saved[image] = event
+            case Failed():
+                self._has_failed = True
             case _:
                 pass
 
@@ -70,6 +73,9 @@ class Tally:
         """Give the number after a picture's last partial, 0 when none came."""
         return self._next_index.get(image, 0)
 
-    def bill(self, completed: Completed, price: Price) -> Bill | None:
-        """Work out what it cost; None for a job that ended before it had started."""
-        return price(self.request, completed, self.partials) if self.request else None
+    def bill(self, completed: Completed | None, price: Price) -> Bill | None:
+        """Work out what it cost; None for a job that never started, or failed before the server counted."""
+        if self.request is None or completed is None:
+            return None
+        counted = completed.usage or completed.tool_usage or not self._has_failed
+        return price(self.request, completed, self.partials) if counted else None

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, TypeAlias
 
+from imgcli.show.hush import is_in_background
+from imgcli.show.known import Rung
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import TextIO
@@ -31,14 +34,6 @@ class ColorDepth(IntEnum):
     ANSI_16 = 16
     ANSI_256 = 256
     TRUECOLOR = 1 << 24
-
-
-class PreviewMode(Enum):
-    """What the user asked for: the best that this terminal can, blocks, or no picture."""
-
-    AUTO = "auto"
-    BLOCKS = "blocks"
-    OFF = "off"
 
 
 class Display(Enum):
@@ -64,31 +59,37 @@ class Terminal:
     background: Rgb | None = None
 
 
-def look(env: Mapping[str, str], stream: TextIO, size: SizeOf) -> Terminal:
-    """Find out what can be shown on a stream; `size` is kept, and asked again at every painting."""
+def look(env: Mapping[str, str], stream: TextIO, size: SizeOf, wish: Rung = Rung.AUTO) -> Terminal:
+    """Find out what can be shown on a stream; `size` is kept, and asked again at every painting.
+
+    Whoever names a rung gets it, in black and white where NO_COLOR says so.
+    """
+    is_order = wish not in {Rung.AUTO, Rung.OFF}
+    is_live = _can_repaint(env, stream) and (is_order or not _wants_peace(env))
     return Terminal(
         size=size,
-        depth=_depth(env) if _is_live(env, stream) else ColorDepth.NONE,
+        depth=_depth(env) if is_live else ColorDepth.NONE,
         unicode=_speaks_unicode(stream),
         aspect=_aspect(stream),
         background=_background(env.get("COLORFGBG", "")),
     )
 
 
-def choose_display(mode: PreviewMode, terminal: Terminal) -> Display:
+def choose_display(wish: Rung, terminal: Terminal) -> Display:
     """Turn the wish into what this terminal can do."""
     if terminal.depth is ColorDepth.NONE:
         return Display.LINES
-    if mode is PreviewMode.OFF or not terminal.unicode:
-        return Display.STATUS
-    return Display.PICTURE
+    return Display.STATUS if wish is Rung.OFF else Display.PICTURE
 
 
-def _is_live(env: Mapping[str, str], stream: TextIO) -> bool:
-    """Whether somebody looks at a terminal that can repaint, and nobody asked for peace."""
-    peace = env.get("NO_COLOR") or env.get("CI", "").lower() not in {"", "0", "false"}
+def _can_repaint(env: Mapping[str, str], stream: TextIO) -> bool:
+    """Whether somebody looks at a terminal that can repaint, and that is not another job's."""
     dumb = env.get("TERM", "") in {"", "dumb", "unknown"} and "WT_SESSION" not in env
-    return not peace and not dumb and _is_terminal(stream)
+    return not dumb and _is_terminal(stream) and not is_in_background(stream)
+
+
+def _wants_peace(env: Mapping[str, str]) -> bool:
+    return bool(env.get("NO_COLOR")) or env.get("CI", "").lower() not in {"", "0", "false"}
 
 
 def _is_terminal(stream: TextIO) -> bool:
@@ -105,6 +106,8 @@ _MONO_TERMS = ("vt1", "vt2", "vt3", "hp", "wy", "adm")
 def _depth(env: Mapping[str, str]) -> ColorDepth:
     """Read the terminal's colours from its names; what is unknown has at least sixteen."""
     term = env.get("TERM", "").lower()
+    if env.get("NO_COLOR"):
+        return ColorDepth.MONO
     if env.get("COLORTERM", "").lower() in {"truecolor", "24bit"} or "WT_SESSION" in env:
         return ColorDepth.TRUECOLOR
     if "direct" in term or any(name in term for name in _TRUECOLOR_TERMS):

@@ -40,7 +40,7 @@ class Ticker:
             self._thread.join(patience)
 
     def _run(self) -> None:
-        _leave_signals_to_the_main_thread()
+        leave_signals_to_the_main_thread()
         with suppress(Exception):
             while not self._is_stopping:
                 self._woken.wait(self._period)
@@ -49,7 +49,7 @@ class Ticker:
                     self._beat()
 
 
-def _leave_signals_to_the_main_thread() -> None:
+def leave_signals_to_the_main_thread() -> None:
     """A signal that the main thread holds back while it publishes a picture must not come in through here."""
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})

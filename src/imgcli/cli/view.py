@@ -1,0 +1,49 @@
+"""`imgcli view`: pictures and runs, from files or from another program."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from imgcli.cli import options  # noqa: TC001 - Typer reads the annotations at run time
+
+if TYPE_CHECKING:
+    from imgcli.cli.world import World
+
+EPILOG = """\
+Exit codes: the gravest of all files. 0 everything was shown; 2 a file cannot be read, or is
+nothing that can be shown; 9 a stream ended without a picture; 11 a picture is broken.
+"""
+
+
+def view(  # noqa: PLR0913 - a command's signature declares its options
+    ctx: typer.Context,
+    files: options.Files = None,
+    *,
+    preview: options.Preview = None,
+    width: options.Width = None,
+    plain: options.Plain = False,
+    speed: options.Speed = 1.0,
+    fast: options.Fast = False,
+    save: options.Save = None,
+) -> None:
+    """Show pictures, and replay runs as they happened.
+
+    Takes image files, runs that `imgcli gen --record` or `--jsonl` kept, OpenAI's raw event streams, and '-'
+    for whatever another program is still writing. What it is, is told by its content.
+
+    \b
+    Examples:
+      imgcli view cat.png dog.webp            pictures, one under another
+      imgcli view run.sse --speed 4           a recorded run, four times as fast
+      curl -N ... | imgcli view -             OpenAI's own stream, live
+      imgcli gen "a cat" --jsonl | tee run.jsonl | imgcli view -
+      imgcli view run.jsonl --fast --save .   get the pictures out again
+    """  # noqa: D301 - \b tells Typer to leave the lines alone
+    world: World = ctx.obj
+    from imgcli.cli import order, viewing
+
+    sight = order.sight(preview, width, world.env, plain=plain)
+    asked = viewing.viewing(files or (), sight, None if fast else speed, save, world)
+    raise typer.Exit(viewing.Viewer(world, asked).view_all())

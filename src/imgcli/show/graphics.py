@@ -1,0 +1,26 @@
+"""Knows how pixels share the screen with text: laid over a box of rows, the cursor back where it was."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgcli.show.painting import Painting
+
+if TYPE_CHECKING:
+    from imgcli.show.painting import Box
+
+_SAVE_CURSOR, _RESTORE_CURSOR = "\x1b7", "\x1b8"
+_MAKE_ROOM = "\n\x1b[A"  # some terminals scroll at the end of a picture unless there is a row under it
+
+
+def lay_over(box: Box, graphic: str) -> Painting:
+    """Rows that leave what is on the screen alone, the last of them drawing a graphic over the whole box.
+
+    Drawn last, when all of its rows exist and one more under them, it never scrolls the screen; where the
+    graphic before it is not erased, it does not flicker. It may leave the cursor anywhere: terminals
+    differ in that.
+    """
+    skip = f"\x1b[{box.columns}C"
+    to_top = f"\x1b[{box.rows - 1}A" if box.rows > 1 else ""
+    last = f"{_MAKE_ROOM}{_SAVE_CURSOR}\r{to_top}{graphic}{_RESTORE_CURSOR}\r{skip}"
+    return Painting((*[skip] * (box.rows - 1), last), box.columns)

@@ -1,0 +1,154 @@
+"""Which painter a terminal gets: the rung that was asked for, or the best that it is known to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from imgcli.show.block_painter import BlockPainter
+from imgcli.show.hush import Hush, is_ours
+from imgcli.show.known import ALWAYS, Ability, Rung, choose_rung, identify
+from imgcli.show.terminal import ColorDepth
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import TextIO
+
+    from imgcli.show.answers import Answers, Size
+    from imgcli.show.painting import Painter
+    from imgcli.show.terminal import Terminal
+    from imgcli.show.tmux import Tmux
+
+_ASKED_FOR = frozenset({Rung.AUTO, Rung.ITERM2, Rung.SIXEL})
+"""Rungs for which more must be known than the environment tells; the others never ask."""
+_USUAL_REGISTERS = 256
+_TRUECOLOR = {
+    "alacritty": ALWAYS,
+    "contour": ALWAYS,
+    "foot": ALWAYS,
+    "ghostty": ALWAYS,
+    "iterm2": ALWAYS,
+    "kitty": ALWAYS,
+    "konsole": ALWAYS,
+    "mintty": ALWAYS,
+    "mlterm": ALWAYS,
+    "rio": ALWAYS,
+    "vte": ALWAYS,
+    "warpterminal": ALWAYS,
+    "wezterm": ALWAYS,
+    "windowsterminal": ALWAYS,
+    "xterm": (331,),
+    "xterm.js": ALWAYS,
+}
+"""Terminals that show every colour, and since when; TERM and COLORTERM say less, after ssh for instance."""
+_NARROW_CELL = 8  # pixels; a picture that comes out too small is better than one that does not fit
+
+
+@dataclass(frozen=True)
+class _Findings:
+    """What the terminal and the tmux around us had to say."""
+
+    answers: Answers
+    tmux: Tmux | None
+
+
+@dataclass
+class Ladder:
+    """The easel of a real terminal: `stream` leads to it, `wish` is what the user asked for.
+
+    `widest` is the user's limit in columns.
+    """
+
+    env: Mapping[str, str]
+    stream: TextIO
+    terminal: Terminal
+    wish: Rung = Rung.AUTO
+    widest: int | None = None
+    _hush: Hush | None = field(default=None, init=False)
+    _painter: Painter | None = field(default=None, init=False)
+
+    def painter(self) -> Painter:
+        """Ask what must be asked, within the query's budget, and choose; once."""
+        if self._painter is None:
+            found = self._ask()
+            rung = choose_rung(self.wish, self.env, found.answers, found.tmux)
+            self._painter = self._build(rung, found)
+        return self._painter
+
+    def close(self) -> None:
+        """Take away answers that came too late, so that no shell takes them for keys."""
+        if self._hush:
+            self._hush.close()
+            self._hush = None
+
+    def _ask(self) -> _Findings:
+        from imgcli.show.answers import SILENCE
+        from imgcli.show.query import query, questions_for
+        from imgcli.show.tmux import ask_tmux
+
+        tmux = ask_tmux(self.env) if self.wish in {*_ASKED_FOR, Rung.KITTY} else None
+        if self.wish not in _ASKED_FOR or not is_ours(self.stream) or not questions_for(self.env):
+            return _Findings(SILENCE, tmux)
+        answers = query(self.env)
+        if not answers.is_complete:
+            self._hush = Hush.over(self.stream, self.env)
+        return _Findings(answers, tmux)
+
+    def _build(self, rung: Rung, found: _Findings) -> Painter:
+        terminal = _with_answers(self.terminal, found.answers)
+        match rung:
+            case Rung.KITTY:
+                return self._kitty(terminal, found)
+            case Rung.ITERM2:
+                return self._iterm2(terminal, found)
+            case Rung.SIXEL:
+                return _sixel(terminal, found.answers)
+            case _ if not terminal.unicode:
+                return BlockPainter(terminal, Rung.ASCII)
+            case _:
+                return BlockPainter(terminal, rung)
+
+    def _kitty(self, terminal: Terminal, found: _Findings) -> Painter:
+        from imgcli.show.kitty import KittyPainter, Route
+
+        return KittyPainter((1, terminal.aspect), Route.TMUX if self._is_tmux(found) else Route.STRAIGHT)
+
+    def _iterm2(self, terminal: Terminal, found: _Findings) -> Painter:
+        from imgcli.show.iterm2 import ITerm2Painter, Transfer
+
+        known, version = identify(self.env, found.answers.name)
+        transfer = Transfer.PARTS if known.can(Ability.PARTS, version) else Transfer.WHOLE
+        return ITerm2Painter((1, terminal.aspect), Transfer.TMUX if self._is_tmux(found) else transfer)
+
+    def _is_tmux(self, found: _Findings) -> bool:
+        return found.tmux is not None and identify(self.env, found.answers.name)[0].name == "tmux"
+
+
+def _sixel(terminal: Terminal, answers: Answers) -> Painter:
+    from imgcli.show.sixel import SixelPainter
+
+    cell = answers.cell or (_NARROW_CELL, round(_NARROW_CELL * terminal.aspect))
+    registers = answers.registers or _USUAL_REGISTERS
+    return SixelPainter(cell, registers, terminal.background, answers.largest)
+
+
+def _with_answers(terminal: Terminal, answers: Answers) -> Terminal:
+    """The terminal as it describes itself, where it does."""
+    return replace(
+        terminal,
+        depth=_depth(terminal.depth, answers.name),
+        background=answers.background or terminal.background,
+        aspect=_aspect(answers.cell) or terminal.aspect,
+    )
+
+
+def _depth(told: ColorDepth, name: str) -> ColorDepth:
+    """The colours that a terminal of this name has; monochrome is somebody's wish."""
+    known, version = identify({}, name)
+    since = _TRUECOLOR.get(known.name)
+    has_all = told is not ColorDepth.MONO and since is not None and version >= since
+    return ColorDepth.TRUECOLOR if has_all else told
+
+
+def _aspect(cell: Size | None) -> float | None:
+    return cell[1] / cell[0] if cell else None

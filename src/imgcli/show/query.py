@@ -1,0 +1,138 @@
+"""Asks the terminal what it can do: late, briefly, and leaving it as it was."""
+
+from __future__ import annotations
+
+import os
+import select
+import struct
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from imgcli.show.answers import KITTY, QUESTIONS, SILENCE, is_complete, parse, typed
+from imgcli.show.known import Manners, manners
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from imgcli.show.answers import Answers
+
+BUDGET = 0.2
+"""Seconds that all answers together may take."""
+
+_TERMINAL = "/dev/tty"
+_READ = 4096
+_ENOUGH = 1 << 16  # bytes; somebody is pasting a book
+
+
+def query(env: Mapping[str, str], budget: float = BUDGET) -> Answers:
+    """Ask the terminal that we were started on; SILENCE where it is not ours to ask or does not answer.
+
+    Call it once, when a picture is wanted, and while nobody reads from the terminal: answers come as input.
+    Standard input itself is never read, so it may be a pipe. Keys pressed meanwhile are given back where the
+    kernel lets us; where not (Linux since 6.2, unless root or dev.tty.legacy_tiocsti), they are lost.
+    """
+    questions = questions_for(env)
+    if not questions:
+        return SILENCE
+    with suppress(OSError), _terminal() as fd:
+        return _with_cell(parse(ask(fd, questions, budget)), fd)
+    return SILENCE
+
+
+def swallow(env: Mapping[str, str]) -> None:
+    """Take away answers that came too late, before a shell gets to see them; keys are given back."""
+    if questions_for(env):
+        with suppress(OSError), _terminal() as fd:
+            ask(fd, b"", 0)
+
+
+def questions_for(env: Mapping[str, str]) -> bytes:
+    """What this terminal may be asked; nothing, where that would only litter its screen."""
+    return {Manners.ASK: KITTY + QUESTIONS, Manners.NO_APC: QUESTIONS, Manners.NEVER: b""}[manners(env)]
+
+
+def ask(fd: int, questions: bytes, budget: float) -> bytes:
+    """Send questions to a terminal opened with O_NONBLOCK, and take its input until DA1's answer is in it.
+
+    Waits at most `budget` seconds. Raises OSError when the terminal has gone; otherwise its settings are as
+    they were, whatever happens.
+    """
+    with _unechoed(fd):
+        raw = _converse(fd, questions, time.monotonic() + budget)
+    _give_back(fd, typed(raw))
+    return raw
+
+
+@contextmanager
+def _terminal() -> Iterator[int]:
+    """Open a way of our own to the terminal: one that does not block, unlike the one that others share.
+
+    Raises OSError when there is none, or when it belongs to somebody else now: in the background, touching
+    its settings would stop us (SIGTTOU).
+    """
+    if os.name != "posix":
+        raise OSError("no terminal that we know to ask")
+    fd = os.open(_TERMINAL, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if os.tcgetpgrp(fd) != os.getpgrp():
+            raise OSError("in the background")
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _unechoed(fd: int) -> Iterator[None]:
+    """Have input key by key and unseen for a while. Ctrl-C keeps its meaning."""
+    import termios
+
+    try:
+        before = termios.tcgetattr(fd)
+    except termios.error as error:
+        raise OSError(*error.args) from error
+    quiet = [*before]
+    quiet[3] = before[3] & ~(termios.ICANON | termios.ECHO)
+    try:
+        termios.tcsetattr(fd, termios.TCSANOW, quiet)
+        yield
+    finally:
+        with suppress(termios.error):
+            termios.tcsetattr(fd, termios.TCSANOW, before)
+
+
+def _converse(fd: int, questions: bytes, deadline: float) -> bytes:
+    """Collect the input up to the last answer, or to the deadline on time.monotonic()."""
+    raw = b""
+    with suppress(BlockingIOError):  # Ctrl-S: nobody is going to answer
+        os.write(fd, questions)
+        while not is_complete(raw) and len(raw) < _ENOUGH:
+            ready, _, _ = select.select([fd], [], [], max(deadline - time.monotonic(), 0))
+            data = os.read(fd, _READ) if ready else b""
+            if not data:
+                break
+            raw += data
+    return raw
+
+
+def _give_back(fd: int, keys: bytes) -> None:
+    """Put keys back into the terminal's input, as far as that is permitted."""
+    import fcntl
+    import termios
+
+    with suppress(OSError, AttributeError):
+        for key in keys:
+            fcntl.ioctl(fd, termios.TIOCSTI, bytes([key]))
+
+
+def _with_cell(answers: Answers, fd: int) -> Answers:
+    """Fill in a cell's size, where it was not told, from the window's."""
+    import fcntl
+    import termios
+
+    rows, columns, *pixels = struct.unpack("4H", fcntl.ioctl(fd, termios.TIOCGWINSZ, bytes(8)))
+    width, height = answers.window or pixels
+    if answers.cell or not (rows and columns and width >= columns and height >= rows):
+        return answers
+    return replace(answers, cell=(width // columns, height // rows))

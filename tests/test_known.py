@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from imgcli.show.answers import SILENCE, Answers
+from imgcli.show.known import (
+    TERMINALS,
+    UNKNOWN,
+    Ability,
+    Manners,
+    Rung,
+    can,
+    choose_rung,
+    identify,
+    manners,
+)
+from imgcli.show.tmux import Tmux, ask_tmux, parse, wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CELL = (10, 20)
+
+
+def said(name: str = "", *, kitty: bool = False, sixel: bool = False) -> Answers:
+    """A terminal's answers, all of them."""
+    return Answers(is_complete=True, name=name, kitty=kitty, sixel=sixel, cell=CELL)
+
+
+KITTY = {"TERM": "xterm-kitty", "KITTY_WINDOW_ID": "1"}
+GHOSTTY = {"TERM": "xterm-ghostty", "TERM_PROGRAM": "ghostty", "TERM_PROGRAM_VERSION": "1.2.0"}
+ITERM2 = {"TERM": "xterm-256color", "TERM_PROGRAM": "iTerm.app", "LC_TERMINAL": "iTerm2"}
+WEZTERM = {"TERM": "xterm-256color", "TERM_PROGRAM": "WezTerm"}
+VSCODE = {"TERM": "xterm-256color", "TERM_PROGRAM": "vscode"}
+XTERM = {"TERM": "xterm-256color", "XTERM_VERSION": "XTerm(379)"}
+GNOME = {"TERM": "xterm-256color", "VTE_VERSION": "7802"}
+WINDOWS = {"TERM": "xterm-256color", "WT_SESSION": "guid"}
+ALACRITTY = {"TERM": "alacritty"}
+IN_TMUX = {"TERM": "tmux-256color", "TMUX": "/run/tmux-0/default,1,0", "TERM_PROGRAM": "tmux"}
+SSH = {"TERM": "xterm-256color", "SSH_CONNECTION": "1 2 3 4"}
+
+CHOICES: list[tuple[str, Mapping[str, str], Answers, Rung]] = [
+    ("kitty", KITTY, said("kitty(0.40.0)", kitty=True), Rung.KITTY),
+    ("kitty, slow to answer", KITTY, SILENCE, Rung.KITTY),
+    ("ghostty", GHOSTTY, said("ghostty 1.2.0", kitty=True), Rung.KITTY),
+    ("ghostty, its images switched off", GHOSTTY, said("ghostty 1.2.0"), Rung.OCTANTS),
+    ("old ghostty, its images switched off", GHOSTTY, said("ghostty 1.1.3"), Rung.SEXTANTS),
+    ("iTerm2", ITERM2, said("iTerm2 3.5.0"), Rung.ITERM2),
+    ("iTerm2, slow to answer", ITERM2, SILENCE, Rung.ITERM2),
+    ("WezTerm", WEZTERM, said("WezTerm 20240203-110809-5046fc22", kitty=True, sixel=True), Rung.ITERM2),
+    ("VS Code, images on", VSCODE, said("xterm.js(5.6.0)", sixel=True), Rung.ITERM2),
+    ("VS Code, images off", VSCODE, said("xterm.js(5.6.0)"), Rung.BLOCKS),
+    ("VS Code, silent", VSCODE, SILENCE, Rung.BLOCKS),
+    ("xterm -ti vt340", XTERM, said("XTerm(379)", sixel=True), Rung.SIXEL),
+    ("xterm", XTERM, said("XTerm(379)"), Rung.BLOCKS),
+    ("sixel, and no cell's size", XTERM, Answers(is_complete=True, sixel=True), Rung.BLOCKS),
+    ("foot", {"TERM": "foot"}, said("foot(1.20.2)", sixel=True), Rung.SIXEL),
+    ("GNOME Terminal", GNOME, said("VTE(7802)"), Rung.OCTANTS),
+    ("GNOME Terminal, silent", GNOME, SILENCE, Rung.OCTANTS),
+    ("older GNOME Terminal", {**GNOME, "VTE_VERSION": "6800"}, said("VTE(6800)"), Rung.SEXTANTS),
+    ("ancient GNOME Terminal", {**GNOME, "VTE_VERSION": "5202"}, said(), Rung.BLOCKS),
+    ("VTE with sixel", GNOME, said("VTE(7802)", sixel=True), Rung.SIXEL),
+    ("Windows Terminal 1.22", WINDOWS, said(sixel=True), Rung.SIXEL),
+    ("older Windows Terminal", WINDOWS, said(), Rung.BLOCKS),
+    ("Alacritty that tells its version", ALACRITTY, said("alacritty 0.16.1"), Rung.SEXTANTS),
+    ("Alacritty that does not", ALACRITTY, said(), Rung.BLOCKS),
+    ("Terminal.app", {"TERM": "xterm-256color", "TERM_PROGRAM": "Apple_Terminal"}, SILENCE, Rung.BLOCKS),
+    ("the Linux console", {"TERM": "linux"}, SILENCE, Rung.HALF),
+    ("screen", {"TERM": "screen.xterm-256color", "STY": "1.x"}, SILENCE, Rung.BLOCKS),
+    ("unknown, with kitty's protocol", SSH, said("novelty 1.0", kitty=True), Rung.KITTY),
+    ("unknown, with sixel", SSH, said("novelty 1.0", sixel=True), Rung.SIXEL),
+    ("unknown", SSH, said("novelty 1.0"), Rung.BLOCKS),
+    ("unknown and silent", SSH, SILENCE, Rung.BLOCKS),
+    ("kitty through ssh", SSH, said("kitty(0.40.0)", kitty=True), Rung.KITTY),
+    ("tmux through ssh", SSH, said("tmux 3.4", sixel=True), Rung.SIXEL),
+    ("xterm started from kitty", {**KITTY, **XTERM}, said("XTerm(379)"), Rung.BLOCKS),
+    ("VS Code started from kitty", {**KITTY, **VSCODE}, said("xterm.js(5.6.0)"), Rung.BLOCKS),
+    ("Alacritty started from kitty", {**KITTY, **ALACRITTY}, said(), Rung.BLOCKS),
+    ("neovim's terminal in kitty", {**KITTY, "NVIM": "/run/nvim.1"}, SILENCE, Rung.BLOCKS),
+]
+
+
+@pytest.mark.parametrize(
+    ("env", "answers", "expected"), [choice[1:] for choice in CHOICES], ids=[choice[0] for choice in CHOICES]
+)
+def test_each_terminal_gets_its_best_picture(
+    env: Mapping[str, str], answers: Answers, expected: Rung
+) -> None:
+    """Without an option the picture is the best that this terminal can show, and never boxes instead."""
+    assert expected == choose_rung(Rung.AUTO, env, answers)
+
+
+@pytest.mark.parametrize("wish", [rung for rung in Rung if rung is not Rung.AUTO])
+def test_a_wish_is_an_order(wish: Rung) -> None:
+    """`--preview octants` shows octants, whatever we think of this terminal."""
+    assert wish == choose_rung(wish, {"TERM": "dumb"}, SILENCE)
+
+
+IN_KITTY = Tmux(passthrough=True, outside="kitty(0.40.0)")
+INSIDE: list[tuple[str, Answers, Tmux, Rung]] = [
+    ("kitty outside", said("tmux 3.5"), IN_KITTY, Rung.KITTY),
+    ("ghostty outside", said("tmux 3.5"), Tmux(passthrough=True, outside="ghostty 1.2.0"), Rung.KITTY),
+    ("nothing let through", said("tmux 3.5"), Tmux(passthrough=False, outside="kitty(0.40.0)"), Rung.BLOCKS),
+    (
+        "kitty before placeholders",
+        said("tmux 3.5"),
+        Tmux(passthrough=True, outside="kitty(0.26.5)"),
+        Rung.BLOCKS,
+    ),
+    ("WezTerm has none", said("tmux 3.5"), Tmux(passthrough=True, outside="WezTerm 20240203"), Rung.BLOCKS),
+    ("sixel", said("tmux 3.5", sixel=True), Tmux(passthrough=False, outside="foot(1.20.0)"), Rung.SIXEL),
+    ("octants outside", said("tmux 3.5"), Tmux(passthrough=True, outside="VTE(7802)"), Rung.BLOCKS),
+    ("silent", SILENCE, Tmux(passthrough=False, outside=""), Rung.BLOCKS),
+    ("left behind", said("XTerm(379)"), IN_KITTY, Rung.BLOCKS),
+]
+
+
+@pytest.mark.parametrize(
+    ("answers", "inside", "expected"), [case[1:] for case in INSIDE], ids=[case[0] for case in INSIDE]
+)
+def test_tmux_decides_what_goes_through(answers: Answers, inside: Tmux, expected: Rung) -> None:
+    """In tmux there are real pictures where it lets them through or draws them, and blocks elsewhere."""
+    assert expected == choose_rung(Rung.AUTO, IN_TMUX | KITTY | {"TERM": "tmux-256color"}, answers, inside)
+
+
+def test_every_rung_has_the_name_that_people_type() -> None:
+    """`--preview` takes the names that the manual lists."""
+    expected = "auto kitty iterm2 sixel octants sextants blocks half ascii off"
+    assert expected == " ".join(Rung)
+
+
+def test_a_terminal_is_known_by_its_own_name_first() -> None:
+    """A terminal's answer is believed before an environment that may be inherited."""
+    assert ("xterm", (379,)) == _named(KITTY, "XTerm(379)")
+    assert ("kitty", ()) == _named(KITTY, "")
+    assert ("ghostty", (1, 2, 0)) == _named(GHOSTTY, "")
+    assert ("xterm.js", (5, 6, 0)) == _named({}, "xterm.js(5.6.0)")
+    assert ("iterm2", (3, 5, 0)) == _named({}, "iTerm2 3.5.0")
+    assert (UNKNOWN, (1,)) == identify(KITTY, "novelty 1")
+
+
+def _named(env: Mapping[str, str], name: str) -> tuple[str, tuple[int, ...]]:
+    terminal, version = identify(env, name)
+    return terminal.name, version
+
+
+def test_an_ability_may_need_a_version() -> None:
+    """What came with a later version is not used on an earlier one, nor where the version is unknown."""
+    names = ("iTerm2 3.5.0", "iTerm2 3.4.16", "iTerm2", "novelty 9")
+    assert [True, False, False, False] == [can(Ability.PARTS, name) for name in names]
+
+
+def test_the_table_is_in_order() -> None:
+    """Each terminal has one entry, under a name that terminals can answer, and none hides another."""
+    names = [terminal.name for terminal in TERMINALS]
+    hidden = [(a, b) for n, a in enumerate(names) for b in names[n + 1 :] if b.startswith(a)]
+    assert (len(set(names)), []) == (len(names), hidden)
+    assert all(name == name.lower() and name for name in names)
+    assert manners({}) is Manners.NEVER
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("1\tkitty(0.40.0)\txterm-kitty\n", Tmux(passthrough=True, outside="kitty(0.40.0)")),
+        ("on\tkitty(0.40.0)\txterm-kitty\n", Tmux(passthrough=True, outside="kitty(0.40.0)")),
+        ("all\t\txterm-ghostty\n", Tmux(passthrough=True, outside="ghostty")),
+        ("0\tXTerm(379)\txterm\n", Tmux(passthrough=False, outside="XTerm(379)")),
+        ("\t\t\n", Tmux(passthrough=False, outside="")),
+        ("", Tmux(passthrough=False, outside="")),
+    ],
+)
+def test_what_tmux_tells_is_understood(answer: str, expected: Tmux) -> None:
+    """Each version of tmux says in its own way what it lets through."""
+    assert expected == parse(answer)
+
+
+def test_no_tmux_is_asked_where_there_is_none() -> None:
+    """Outside of tmux it costs nothing."""
+    assert ask_tmux({"PATH": "/nowhere"}) is None
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError(), subprocess.TimeoutExpired("tmux", 1)])
+def test_a_tmux_that_does_not_answer_lets_nothing_through(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """A tmux that hangs or is gone costs a moment, and the picture is made of blocks."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("subprocess.run", fail)
+    assert Tmux(passthrough=False, outside="") == ask_tmux(IN_TMUX)
+
+
+def test_an_envelope_holds_the_sequence() -> None:
+    """Tmux takes off exactly what was put around a sequence."""
+    assert "\x1bPtmux;\x1b\x1b_Ga=d\x1b\x1b\\\x1b\\" == wrap("\x1b_Ga=d\x1b\\")

@@ -1,0 +1,285 @@
+"""The ladder: every terminal gets the best picture that it can show, and is asked politely."""
+
+from __future__ import annotations
+
+import base64
+import re
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from imgcli.core.events import Picture
+from imgcli.show.block_painter import BlockPainter
+from imgcli.show.known import Rung
+from imgcli.show.ladder import Ladder
+from imgcli.show.painting import Box
+from imgcli.show.terminal import ColorDepth, look
+from showing import FINE, Window
+from streams import BLUE, GREEN, RED, completed, created, image_item, item_done, partial, stream
+from terminal import PtyRun
+from test_iterm2 import _SEQUENCE as ITERM2
+from test_kitty import Kitty
+from test_query import KITTY_0_26, XTERM, XTERM_VT340
+from test_sixel import draw
+from wire import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from wire import ScriptedServer
+
+    Server = Callable[..., ScriptedServer]
+
+TRUECOLOR = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+ITERM2_3_5 = b"\x1bP>|iTerm2 3.5.0\x1b\\\x1b[?64;1;2;4;6;17;18;21;22c"
+QUESTION = b"\x1b[c"
+SIXEL = re.compile(r"\x1bP0;1q[^\x1b]*\x1b\\")
+CELL = (10, 20)
+
+
+def slow_run(pause: float = 0.4) -> Reply:
+    """Serve two partials and a final picture, with a moment between them."""
+    item = image_item(RED)
+    pieces = [
+        stream(created(), partial(0, BLUE)),
+        stream(partial(1, GREEN)),
+        stream(item_done(item)),
+        stream(completed(item)),
+    ]
+    ends = [sum(map(len, pieces[: n + 1])) for n in range(3)]
+    return Reply(b"".join(pieces), pauses=tuple((end, pause) for end in ends))
+
+
+def generate(server: Server, world: dict[str, str], folder: Path, answers: bytes, *args: str) -> PtyRun:
+    """Run `imgcli gen` on a terminal that answers so."""
+    env = world | TRUECOLOR | {"OPENAI_BASE_URL": server(slow_run()).base_url, "OPENAI_API_KEY": "sk-x"}
+    with PtyRun(["gen", "a cat", *args], env, folder, answers=answers, cell=CELL) as run:
+        assert 0 == run.finish()
+    return run
+
+
+def show(world: dict[str, str], folder: Path, answers: bytes, *args: str, **env: str) -> PtyRun:
+    """Run `imgcli view` on a terminal that answers so."""
+    (folder / "a.png").write_bytes(RED)
+    with PtyRun(["view", "a.png", *args], world | TRUECOLOR | env, folder, answers=answers, cell=CELL) as run:
+        assert 0 == run.finish()
+    return run
+
+
+def after_asking(run: PtyRun) -> str:
+    """What was written, without the question whether the terminal is a kitty."""
+    return run.raw.decode().replace("\x1b_Gi=4211,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\", "")
+
+
+class TestLive:
+    """A run, as it arrives, in pixels."""
+
+    def test_kitty_swaps_one_picture_for_the_next(
+        self, server: Server, world: dict[str, str], folder: Path
+    ) -> None:
+        """On kitty every partial is shown, the one before is forgotten, and the final picture stays."""
+        run = generate(server, world, folder, KITTY_0_26)
+        kitty = Kitty()
+        kitty.feed(after_asking(run))
+        assert [RED] == list(kitty.images.values())
+        assert (1, True, 2) == (len(kitty.shown), kitty.seen_at_any_time, kitty.most)
+        assert run.cursor_visible
+        assert "a-cat.png" in run.text
+        assert "partial 2 of" not in run.text
+
+    def test_sixels_are_drawn_in_one_place(self, server: Server, world: dict[str, str], folder: Path) -> None:
+        """On a sixel terminal each picture is drawn over the one before, and the text goes on below it."""
+        run = generate(server, world, folder, XTERM_VT340)
+        drawn = [draw(found) for found in SIXEL.findall(run.raw.decode())]
+        assert 3 == len(drawn)
+        assert {(684, 456)} == {one.size for one in drawn}
+        assert all(
+            abs(told - meant) < 5 for told, meant in zip(drawn[-1].pixels[5, 5], (200, 40, 40), strict=True)
+        )
+        assert run.cursor_visible
+
+    def test_iterm2_gets_the_very_file(self, server: Server, world: dict[str, str], folder: Path) -> None:
+        """On iTerm2 the bytes are those that were saved."""
+        run = generate(server, world, folder, ITERM2_3_5)
+        parts = [value for name, value in ITERM2.findall(run.raw.decode()) if name == "FilePart"]
+        assert [BLUE, GREEN, RED] == [base64.b64decode(part) for part in parts]
+
+    def test_a_resize_leaves_one_picture(self, server: Server, world: dict[str, str], folder: Path) -> None:
+        """After the window was dragged there is one picture, in its new size, and none of the old."""
+        env = (
+            world | TRUECOLOR | {"OPENAI_BASE_URL": server(slow_run(1.0)).base_url, "OPENAI_API_KEY": "sk-x"}
+        )
+        with PtyRun(["gen", "a cat"], env, folder, answers=KITTY_0_26, cell=CELL) as run:
+            run.wait_for(lambda seen: b"a=T" in seen.raw)
+            run.resize(30, 10)
+            assert 0 == run.finish()
+        kitty = Kitty()
+        kitty.feed(after_asking(run))
+        assert ([RED], [(30, 9)]) == (list(kitty.images.values()), list(kitty.shown.values()))
+
+
+class TestByName:
+    """Whoever names a rung gets it."""
+
+    def test_kitty(self, world: dict[str, str], folder: Path) -> None:
+        """--preview kitty speaks kitty's protocol without asking."""
+        run, kitty = show(world, folder, XTERM, "--preview", "kitty"), Kitty()
+        kitty.feed(run.raw.decode())
+        assert [RED] == list(kitty.images.values())
+        assert QUESTION not in run.raw
+
+    def test_iterm2(self, world: dict[str, str], folder: Path) -> None:
+        """--preview iterm2 speaks iTerm2's, also to a terminal that does not claim to know it."""
+        run = show(world, folder, XTERM, "--preview", "iterm2")
+        ((name, value),) = ITERM2.findall(run.raw.decode())
+        assert ("File", RED) == (name, base64.b64decode(value.partition(":")[2]))
+
+    def test_sixel(self, world: dict[str, str], folder: Path) -> None:
+        """--preview sixel draws sixels, also where the terminal does not tell the size of its cells."""
+        run = show(world, folder, b"\x1b[?62c", "--preview", "sixel", "--width", "10")
+        (found,) = SIXEL.findall(run.raw.decode())
+        assert (100, 67) == draw(found).size
+
+    @pytest.mark.parametrize(
+        ("rung", "glyphs"),
+        [
+            ("octants", r"[\U0001CD00-\U0001CDE5\u2580-\u259f\U0001FB00-\U0001FBFF\U0001CEA0-\U0001CEAF ]"),
+            ("sextants", r"[\U0001FB00-\U0001FB3B\u2580-\u259f ]"),
+            ("blocks", r"[\u2580-\u259f ]"),
+            ("half", r"[\u2580\u2584\u2588 ]"),
+            ("ascii", r"[ .:\-=+*#%@]"),
+        ],
+    )
+    def test_text_in_glyphs_of_that_rung_only(self, rung: str, glyphs: str) -> None:
+        """A rung of text uses the glyphs that it is named for, and no other, in every depth of colour."""
+        window = Window()
+        noise = Picture.of(_noise())
+        for depth in (ColorDepth.MONO, ColorDepth.ANSI_16, ColorDepth.ANSI_256, ColorDepth.TRUECOLOR):
+            painting = BlockPainter(window.terminal(depth), Rung(rung)).paint(noise, Box(30, 12))
+            text = re.sub(r"\x1b\[[0-9;]*m", "", "".join(painting.lines))
+            assert "" == re.sub(glyphs, "", text)
+
+    def test_half_on_the_screen(self, world: dict[str, str], folder: Path) -> None:
+        """A rung that is named is used, and the terminal is not asked for anything."""
+        run = show(world, folder, KITTY_0_26, "--preview", "half", "--width", "10")
+        assert (b"\x1b_G" in run.raw, QUESTION in run.raw) == (False, False)
+        assert "c82828" == run.screen.buffer[0][0].bg
+
+    def test_the_environment_has_the_habit(self, world: dict[str, str], folder: Path) -> None:
+        """IMGCLI_PREVIEW is what somebody always wants; the option beats it, and nonsense is told."""
+        run = show(world, folder, KITTY_0_26, "--width", "10", IMGCLI_PREVIEW="ascii")
+        assert not re.search("[\u2580-\u259f]", run.text)
+        assert b"\x1b_G" not in run.raw
+        with PtyRun(["view", "a.png"], world | TRUECOLOR | {"IMGCLI_PREVIEW": "best"}, folder) as wrong:
+            assert 2 == wrong.finish()
+        assert "IMGCLI_PREVIEW is none of auto, kitty, iterm2" in wrong.text
+
+    def test_no_color_is_kept_to(self, world: dict[str, str], folder: Path) -> None:
+        """With NO_COLOR there is no picture, unless it is asked for by name: then it has no colours."""
+        assert b"\x1b" not in show(world, folder, XTERM, NO_COLOR="1").raw
+        run = show(world, folder, XTERM, "--preview", "blocks", NO_COLOR="1")
+        assert {"default"} == {cell.fg for line in run.screen.buffer.values() for cell in line.values()}
+        assert re.search("[\u2580-\u259f]", run.text)
+
+
+class TestAsking:
+    """The terminal is asked late, briefly, and only where a picture is wanted."""
+
+    def test_the_status_row_comes_first(self, server: Server, world: dict[str, str], folder: Path) -> None:
+        """There is something to see before the terminal is asked."""
+        run = generate(server, world, folder, KITTY_0_26)
+        assert 0 < run.raw.index(b"connecting") < run.raw.index(QUESTION)
+
+    @pytest.mark.parametrize("args", [("--preview", "off"), ("--jsonl",)])
+    def test_no_picture_no_question(
+        self, args: tuple[str, ...], server: Server, world: dict[str, str], folder: Path
+    ) -> None:
+        """Where no picture is shown, nothing is asked."""
+        assert QUESTION not in generate(server, world, folder, KITTY_0_26, *args).raw
+
+    def test_silence_costs_the_budget_and_no_more(self, world: dict[str, str], folder: Path) -> None:
+        """A terminal that never answers gets blocks, after a fifth of a second."""
+        times = []
+        for args in ((), ("--preview", "blocks")):
+            began = time.monotonic()
+            run = show(world, folder, b"", "--width", "10", *args)
+            times.append(time.monotonic() - began)
+            assert "c82828" == run.screen.buffer[0][0].bg
+        assert times[0] - times[1] < 1.0
+
+    @pytest.mark.parametrize("answer", [XTERM[:30], b"garbage\r\xff\x1b[?62;"])
+    def test_garbage_is_no_answer(self, answer: bytes, world: dict[str, str], folder: Path) -> None:
+        """Half an answer and noise get a picture that is safe everywhere, and are not seen."""
+        run = show(world, folder, answer, "--width", "10")
+        assert "c82828" == run.screen.buffer[0][0].bg
+        assert "garbage" not in run.text
+
+    def test_late_answers_are_neither_seen_nor_typed(
+        self, server: Server, world: dict[str, str], folder: Path
+    ) -> None:
+        """What a slow terminal says after all is not on the screen, and not in the shell's next line."""
+        env = (
+            world | TRUECOLOR | {"OPENAI_BASE_URL": server(slow_run(0.6)).base_url, "OPENAI_API_KEY": "sk-x"}
+        )
+        script = f"{sys.executable} -m imgcli gen 'a cat' --width 10; read -rt 0.3 -n 1 x; echo \"left:[$x]\""
+        shell = ("bash", "--norc", "-c")
+        with PtyRun([script], env, folder, program=shell, answers=b"") as run:
+            run.wait_for(lambda seen: "partial 1" in seen.text)
+            run.type(KITTY_0_26)
+            run.wait_for(lambda seen: "left:[" in seen.text)
+            run.finish()
+        assert "left:[]" in run.text
+        assert not re.search(r"kitty|rgb:|62;c|\^\[", run.text)
+
+    def test_what_is_typed_ahead_is_not_eaten_by_a_terminal_that_answers(
+        self, server: Server, world: dict[str, str], folder: Path
+    ) -> None:
+        """Keys that are pressed while the picture arrives are there for the next program."""
+        env = (
+            world | TRUECOLOR | {"OPENAI_BASE_URL": server(slow_run(0.6)).base_url, "OPENAI_API_KEY": "sk-x"}
+        )
+        script = f"{sys.executable} -m imgcli gen 'a cat' --width 10; read -rt 1 x; echo \"left:[$x]\""
+        with PtyRun([script], env, folder, program=("bash", "--norc", "-c"), answers=KITTY_0_26) as run:
+            run.wait_for(lambda seen: "partial 1" in seen.text)
+            run.type(b"ls\n")
+            run.wait_for(lambda seen: "left:[" in seen.text)
+            run.finish()
+        assert "left:[ls]" in run.text
+
+    def test_in_the_background_the_terminal_is_somebody_elses(
+        self, server: Server, world: dict[str, str], folder: Path
+    ) -> None:
+        """`imgcli gen ... &` asks nothing, paints nothing, and says in plain lines what came of it."""
+        env = world | TRUECOLOR | {"OPENAI_BASE_URL": server(slow_run(0)).base_url, "OPENAI_API_KEY": "sk-x"}
+        script = f"set -m; {sys.executable} -m imgcli gen 'a cat' & wait; echo done"
+        with PtyRun([script], env, folder, program=("bash", "--norc", "-c")) as run:
+            assert 0 == run.finish()
+        assert b"\x1b" not in run.raw
+        assert "partial 2" in run.text
+
+
+class TestWithoutATerminal:
+    """Choosing, without a process."""
+
+    def test_a_stream_that_is_no_terminal_is_never_asked(self) -> None:
+        """A picture on anything but our own terminal is made without asking ours."""
+        window = Window()
+        ladder = Ladder(TRUECOLOR, window, look(TRUECOLOR, window, window.size))
+        painter = ladder.painter()
+        ladder.close()
+        assert isinstance(painter, BlockPainter)
+        assert painter is ladder.painter()
+        assert 10 == painter.paint(FINE, Box(20, 10)).rows
+
+
+def _noise() -> bytes:
+    import io
+
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.effect_noise((120, 96), 90).convert("RGB").save(buffer, "PNG")
+    return buffer.getvalue()

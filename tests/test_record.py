@@ -1,0 +1,170 @@
+"""Keeping a run for replay: `imgcli gen --record`."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imgcli.core.errors import ExitCode, ImgcliError
+from imgcli.core.events import Notice
+from imgcli.store.recording import Recording, replayed
+from imgcli.store.spool import Header
+from showing import REQUEST, completed
+from streams import BLUE, RED, b64, whole_run
+from wire import Reply, error_reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Result
+    from wire import ScriptedServer
+
+    Server = Callable[..., ScriptedServer]
+    Gen = Callable[..., Result]
+
+MARK = re.compile(rb": \+([0-9]+\.[0-9]{3})\n")
+HEADER = Header("j1", "2026-01-01T00:00:00+00:00", REQUEST, "")
+
+
+def body_of(file: Path) -> bytes:
+    """What the server sent, out of a recording."""
+    return MARK.sub(b"", file.read_bytes().partition(b"\n\n")[2])
+
+
+def test_the_run_is_kept_as_it_came(server: Server, gen: Gen, folder: Path) -> None:
+    """The recording holds every byte of the server's, when it came, what was asked for, and no key."""
+    done = gen(server(Reply(whole_run())), "a cat", "--record", "run.sse")
+    kept = (folder / "run.sse").read_bytes()
+    assert 0 == done.exit_code
+    assert whole_run() == body_of(folder / "run.sse")
+    assert kept.startswith(b": imgcli {")
+    assert b'"prompt": "a cat"' in kept.splitlines()[0]
+    assert b"canary" not in kept
+    assert str(folder).encode() not in kept
+    times = [float(time) for time in MARK.findall(kept)]
+    assert whole_run().count(b"\n\n") == len(times)
+    assert sorted(times) == times
+
+
+def test_nothing_is_overwritten(server: Server, gen: Gen, folder: Path) -> None:
+    """A name that is taken is numbered, and that is said."""
+    (folder / "run.sse").write_text("mine")
+    done = gen(server(Reply(whole_run())), "a cat", "--record", "run.sse")
+    assert "run.sse is there already; this run is recorded as run-2.sse" in done.stderr
+    assert "mine" == (folder / "run.sse").read_text()
+    assert whole_run() == body_of(folder / "run-2.sse")
+
+
+@pytest.mark.parametrize(("name", "code"), [("missing/run.sse", 12), (".", 2)])
+def test_a_recording_that_cannot_be_is_found_out_before_paying(
+    name: str, code: int, server: Server, gen: Gen
+) -> None:
+    """Where no recording can be made, nothing is sent."""
+    wire = server(Reply(whole_run()))
+    assert code == gen(wire, "a cat", "--record", name).exit_code
+    assert 0 == wire.posts
+
+
+def test_a_run_that_never_began_leaves_no_recording(server: Server, gen: Gen, folder: Path) -> None:
+    """A refused request leaves no empty file behind."""
+    done = gen(server(error_reply(401, "No such key.", "invalid_api_key")), "a cat", "--record", "run.sse")
+    assert 4 == done.exit_code
+    assert [] == list(folder.iterdir())
+
+
+def test_a_picture_that_is_only_recorded_is_kept_enough(server: Server, gen: Gen, folder: Path) -> None:
+    """With --no-save the recording alone is worth the money, and the picture can be got out of it."""
+    done = gen(server(Reply(whole_run())), "a cat", "--no-save", "--record", "run.sse")
+    assert 0 == done.exit_code
+    assert ["run.sse"] == [path.name for path in folder.iterdir()]
+
+
+def recorded(path: Path, chunks: list[bytes]) -> tuple[bytes, bytes]:
+    """Record chunks that come a second apart; gives what was passed on, and what is in the file."""
+    seconds = iter(range(10_000))
+    recording = Recording.begin(path, HEADER, lambda: next(seconds))
+    passed = b"".join(recording.tee(chunks))
+    recording.close()
+    kept = path.read_bytes()
+    path.unlink()
+    return passed, kept.removeprefix(HEADER.line())
+
+
+PIECES = [b"data: 1\n", b"\n", b"\r\n", b"\r", b": x\n", b"event: a\n\n", b"", b"{", b"y"]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12))
+def test_every_stream_survives_recording(
+    tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes]
+) -> None:
+    """In whatever pieces and with whatever line ends a stream comes, it is the same without the times."""
+    path = tmp_path_factory.getbasetemp() / f"{os.getpid()}.sse"
+    if not b"".join(pieces):
+        return
+    passed, kept = recorded(path, pieces)
+    assert b"".join(pieces) == passed == MARK.sub(b"", kept)
+
+
+def test_an_answer_that_is_no_stream_is_not_touched(tmp_path: Path) -> None:
+    """A plain JSON answer stays readable JSON."""
+    answer = b'{\n\n"data": []}\n\n'
+    assert (answer, answer) == recorded(tmp_path / "run.sse", [answer[:3], answer[3:]])
+
+
+def test_a_replay_gives_every_event_at_its_time() -> None:
+    """What was recorded comes back in the order and at the times in which it came."""
+    waits: list[float] = []
+    kept = b": imgcli {}\n\ndata: a\n\n: +1.500\ndata: b\n\n: +2.000\ndata: cut"
+    for size in (1, 7, 1000):
+        waits.clear()
+        pieces = [kept[at : at + size] for at in range(0, len(kept), size)]
+        given_back = list(replayed(pieces, waits.append))
+        assert kept == b"".join(given_back)
+        assert [1.5, 2.0] == waits
+        assert given_back[0].endswith(b"data: a\n\n: +1.500\n")
+
+
+def test_a_full_disk_costs_the_recording_only() -> None:
+    """When the disk fills up the run goes on, and it is said once that the recording is not whole."""
+    recording = Recording(Path("run.sse"), os.open("/dev/full", os.O_WRONLY), lambda: 0.0)
+    assert b"data: a\n\n" == b"".join(recording.tee([b"data: a\n\n"]))
+    told = list(recording.reporting("j1", [completed(), completed()]))
+    recording.close()
+    assert [Notice, type(completed()), type(completed())] == [type(event) for event in told]
+    assert "No space left on device" in str(told[0])
+
+
+def test_a_taken_name_is_never_followed(tmp_path: Path) -> None:
+    """A link that lies in wait under the recording's name is left alone."""
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (tmp_path / "run.sse").symlink_to(victim)
+    recording = Recording.begin(tmp_path / "run.sse", HEADER, lambda: 0.0)
+    recording.close()
+    assert "mine" == victim.read_text()
+    assert tmp_path / "run-2.sse" == recording.path
+
+
+def test_a_folder_without_room_is_refused_with_its_own_code(tmp_path: Path) -> None:
+    """A folder that cannot be written gets the exit code that says so."""
+    with pytest.raises(ImgcliError) as caught:
+        Recording.begin(tmp_path / "none" / "run.sse", HEADER, lambda: 0.0)
+    assert ExitCode.UNWRITABLE is caught.value.problem.exit_code
+
+
+def test_replay_through_the_front_door(
+    server: Server, gen: Gen, imgcli: Callable[..., Result], folder: Path
+) -> None:
+    """What was recorded is shown again, with its bill, and the picture can be saved from it."""
+    gen(server(Reply(whole_run(RED))), "a cat", "--record", "run.sse", "--no-save")
+    done = imgcli("view", "run.sse", "--fast", "--save", ".")
+    assert (0, [str(folder / "a-cat.png")]) == (done.exit_code, done.lines)
+    assert RED == (folder / "a-cat.png").read_bytes()
+    assert "gpt-image-2.6-sunburst" in done.stderr
+    assert b64(BLUE) not in done.stderr
