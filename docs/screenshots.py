@@ -1,111 +1,154 @@
-"""Take the README's pictures: python docs/screenshots.py.
+"""Take the README's pictures: python docs/screenshots.py [live kitty sixel blocks].
 
-Real commands in a real terminal (kitty, on a virtual screen), against the stand-in. Needs Debian's xvfb,
-kitty, imagemagick and fonts-dejavu-core.
+Real commands in real terminals on a virtual screen, against the stand-in. Needs Debian's xvfb, kitty, xterm,
+imagemagick and fonts-dejavu-core.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from PIL import Image, ImageDraw
+from PIL import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DOCS = Path(__file__).resolve().parent
-SIZE = (760, 860)
-MOMENTS = 3
-MOMENTS_COLOURS = 500
-A_LOT = 1.2  # mean difference of grey levels
 PROMPT = "a lighthouse at dusk, long exposure"
-SHELL = f"""
-printf '\\033[1;32m$\\033[0m imgcli gen "{PROMPT}" --demo\\n'
-"{sys.executable}" -m imgcli gen "{PROMPT}" --demo --width 60 2>&1
-sleep 60
-"""
+NAME = "lighthouse.png"
+FONT, BACKGROUND = "DejaVu Sans Mono", "#16161e"
+PATIENCE = 90  # seconds for a run
+A_LOT = 1.2  # mean difference of grey levels
+PICTURE_COLOURS = 500  # text alone has fewer
+COMMAND = "printf '\\033[1;32m$\\033[0m imgcli {0}\\n'; {1} {2} 2>&1; touch done; sleep {3}"
 
 
-def shoot(display: str, file: Path) -> Image.Image:
-    """Photograph the virtual screen."""
-    subprocess.run(["import", "-display", display, "-window", "root", str(file)], check=True)
-    with Image.open(file) as image:
-        return image.convert("RGB")
+@dataclass(frozen=True)
+class Shot:
+    """A picture for the README: which terminal, how large in pixels, and what runs in it."""
+
+    terminal: tuple[str, ...]
+    size: tuple[int, int]
+    typed: str
+    run: str
 
 
-def moments(folder: Path) -> list[Image.Image]:
-    """Run the command in a terminal and photograph it while the picture sharpens."""
-    display = f":{90 + os.getpid() % 9}"
-    env = {
-        **os.environ,
-        "DISPLAY": display,
-        "LIBGL_ALWAYS_SOFTWARE": "1",
-        "HOME": str(folder),
-        "LANG": "C.UTF-8",
-    }
-    for name in ("NO_COLOR", "CI", "OPENAI_BASE_URL"):
-        env.pop(name, None)
-    screen = subprocess.Popen(
-        ["Xvfb", display, "-screen", "0", f"{SIZE[0]}x{SIZE[1]}x24"], stderr=subprocess.DEVNULL
-    )
-    time.sleep(1.5)
-    window = subprocess.Popen(terminal(SHELL), env=env, cwd=folder, stderr=subprocess.DEVNULL)
-    try:
-        return watch(display, folder, window)
-    finally:
-        window.terminate()
-        window.wait()
-        screen.terminate()
-        screen.wait()
-
-
-def terminal(script: str) -> list[str]:
+def kitty(size: tuple[int, int]) -> tuple[str, ...]:
     """Start kitty over the whole virtual screen."""
     settings = {
-        "initial_window_width": SIZE[0],
-        "initial_window_height": SIZE[1],
+        "initial_window_width": size[0],
+        "initial_window_height": size[1],
         "remember_window_size": "no",
-        "font_family": "DejaVu Sans Mono",
+        "font_family": FONT,
         "font_size": "10.5",
-        "background": "#16161e",
+        "background": BACKGROUND,
         "window_padding_width": "6",
         "update_check_interval": "0",
     }
     options = [argument for name, value in settings.items() for argument in ("-o", f"{name}={value}")]
-    return ["kitty", "--config", "NONE", *options, "bash", "-c", script]
+    return ("kitty", "--config", "NONE", *options)
 
 
-def watch(display: str, folder: Path, window: subprocess.Popen[bytes]) -> list[Image.Image]:
-    """Collect a picture whenever the screen has changed a lot: each partial, then the end."""
-    seen: list[Image.Image] = []
-    before: list[int] | None = None
-    deadline = time.monotonic() + 40
-    while time.monotonic() < deadline and window.poll() is None:
-        shot = shoot(display, folder / "shot.png")
-        small = list(shot.resize((64, 64)).convert("L").tobytes())
-        changed = (
-            before is None or sum(abs(a - b) for a, b in zip(small, before, strict=True)) / len(small) > A_LOT
+def xterm(*options: str) -> tuple[str, ...]:
+    """Start xterm over the whole virtual screen."""
+    look = ("-fa", FONT, "-fs", "10", "-bg", BACKGROUND, "-fg", "#d8d8d8", "-b", "6", "-bw", "0")
+    return ("xterm", *look, "-geometry", "100x50+0+0", *options, "-e")
+
+
+GENERATE = f'gen "{PROMPT}" --demo'
+VIEW = f"view {NAME}"
+SMALL = (400, 440)
+SHOTS = {
+    "live": Shot(kitty((720, 690)), (720, 690), GENERATE, f"{GENERATE} --width 52"),
+    "kitty": Shot(kitty(SMALL), SMALL, VIEW, f"{VIEW} --width 44"),
+    "sixel": Shot(xterm("-ti", "vt340"), SMALL, VIEW, f"{VIEW} --width 44"),
+    "blocks": Shot(xterm(), SMALL, VIEW, f"{VIEW} --width 44"),
+}
+
+
+@contextmanager
+def screen(size: tuple[int, int]) -> Iterator[str]:
+    """Start a virtual screen and give its name."""
+    name = f":{90 + os.getpid() % 9}"
+    command = ["Xvfb", name, "-screen", "0", f"{size[0]}x{size[1]}x24"]
+    server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    time.sleep(1.5)
+    try:
+        yield name
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def environment(display: str, folder: Path) -> dict[str, str]:
+    """Give a terminal a home of its own, and nothing that would change what is shown."""
+    told = {"DISPLAY": display, "LIBGL_ALWAYS_SOFTWARE": "1", "HOME": str(folder), "LANG": "C.UTF-8"}
+    unwanted = ("NO_COLOR", "CI", "OPENAI_BASE_URL", "IMGCLI_PREVIEW", "TMUX", "COLORTERM")
+    return {name: value for name, value in os.environ.items() if name not in unwanted} | told
+
+
+def photograph(display: str, folder: Path) -> Image.Image:
+    """Take a picture of the virtual screen."""
+    file = folder / "shot"
+    subprocess.run(["import", "-display", display, "-window", "root", f"png:{file}"], check=True)
+    with Image.open(file) as image:
+        return image.convert("RGB")
+
+
+def moments(shot: Shot, folder: Path) -> list[Image.Image]:
+    """Run a command in its terminal; give the screen whenever it had changed a lot, and at the end."""
+    imgcli = f'"{sys.executable}" -m imgcli'
+    script = COMMAND.format(shot.typed, imgcli, shot.run, PATIENCE)
+    done = folder / "done"
+    done.unlink(missing_ok=True)
+    with screen(shot.size) as display:
+        command = [*shot.terminal, "bash", "-c", script]
+        window = subprocess.Popen(
+            command, env=environment(display, folder), cwd=folder, stderr=subprocess.DEVNULL
         )
-        if changed:
-            seen.append(shot)
+        try:
+            return [*_changes(display, folder, done), _settled(display, folder)]
+        finally:
+            window.terminate()
+            window.wait()
+
+
+def _changes(display: str, folder: Path, done: Path) -> Iterator[Image.Image]:
+    """Give every new picture on the screen until the command has ended."""
+    before, deadline = b"", time.monotonic() + PATIENCE
+    while not done.exists() and time.monotonic() < deadline:
+        seen = photograph(display, folder)
+        small = seen.resize((64, 64)).convert("L").tobytes()
+        if _difference(small, before) > A_LOT and _is_picture(seen):
+            yield seen
         before = small
-        if (
-            list(folder.glob("*.png"))
-            and len(list(folder.glob("*.png"))) > 1
-            and not changed
-            and len(seen) > MOMENTS
-        ):
-            break
-        time.sleep(0.15)
-    time.sleep(0.5)
-    return [*seen, shoot(display, folder / "shot.png")]
+        time.sleep(0.2)
 
 
-def colours(picture: Image.Image) -> int:
-    """Count the colours of a photograph: text alone has few."""
-    return len(picture.resize((128, 128)).getcolors(128 * 128) or ())
+def _settled(display: str, folder: Path) -> Image.Image:
+    """Give the screen when nothing moves any more."""
+    before, seen = None, photograph(display, folder)
+    while before is None or before.tobytes() != seen.tobytes():
+        time.sleep(1.5)
+        before, seen = seen, photograph(display, folder)
+    return seen
+
+
+def _difference(one: bytes, other: bytes) -> float:
+    return sum(abs(a - b) for a, b in zip(one, other, strict=True)) / len(one) if other else 0.0
+
+
+def _is_picture(seen: Image.Image) -> bool:
+    return len(seen.resize((128, 128)).getcolors(128 * 128) or ()) > PICTURE_COLOURS
 
 
 def beside(pictures: list[Image.Image]) -> Image.Image:
@@ -113,7 +156,6 @@ def beside(pictures: list[Image.Image]) -> Image.Image:
     gap = 10
     width = sum(picture.width for picture in pictures) + gap * (len(pictures) - 1)
     strip = Image.new("RGB", (width, max(picture.height for picture in pictures)), "white")
-    ImageDraw.Draw(strip)
     left = 0
     for picture in pictures:
         strip.paste(picture, (left, 0))
@@ -121,18 +163,25 @@ def beside(pictures: list[Image.Image]) -> Image.Image:
     return strip
 
 
-def main() -> None:
-    """Take the pictures and write docs/live.png."""
-    with tempfile.TemporaryDirectory() as name:
-        seen = moments(Path(name))
-    final = seen[-1]
-    rough = [
-        shot for shot in seen[:-1] if colours(shot) > MOMENTS_COLOURS and shot.tobytes() != final.tobytes()
-    ]
-    chosen = [rough[0], rough[len(rough) // 2]]
-    strip = beside([*chosen, final]).quantize(256, dither=Image.Dither.NONE)
-    strip.save(DOCS / "live.png", optimize=True)
+def save(name: str, seen: list[Image.Image]) -> None:
+    """Write one of the README's pictures: three moments of a run, or how it ends."""
+    *rough, final = seen
+    chosen = [rough[0], rough[len(rough) // 2], final] if name == "live" else [final]
+    beside(chosen).quantize(256, dither=Image.Dither.NONE).save(DOCS / f"{name}.png", optimize=True)
+
+
+def main(names: list[str]) -> None:
+    """Take the pictures that were asked for, or all of them."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        command = [sys.executable, "-m", "imgcli", "gen", PROMPT, "--demo", "--quiet", "-o", NAME]
+        subprocess.run(command, cwd=home, stdout=subprocess.DEVNULL, check=True)
+        for name in names or list(SHOTS):
+            room = home / name
+            room.mkdir()
+            shutil.copy(home / NAME, room / NAME)
+            save(name, moments(SHOTS[name], room))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
