@@ -217,7 +217,7 @@ def test_a_good_target_leaves_no_trace(tmp_path: Path) -> None:
 def test_missing_folder(tmp_path: Path, output: str) -> None:
     """A missing folder is not made in silence: I am told how to make it, and nothing was sent."""
     folder = tmp_path / "new dir"
-    told = (ExitCode.UNWRITABLE, f"There is no folder {folder}; nothing was sent.")
+    told = (ExitCode.UNWRITABLE, f"There is no folder {folder}.")
     assert (*told, f"Make it with: mkdir -p '{folder}'") == refusal(output, tmp_path)
     assert not folder.exists()
 
@@ -226,7 +226,7 @@ def test_file_for_a_folder(tmp_path: Path) -> None:
     """A file where a folder should be is found out before anything is sent."""
     (tmp_path / "x").touch()
     code, what, _ = refusal("x/y.png", tmp_path)
-    assert (ExitCode.UNWRITABLE, f"{tmp_path}/x is a file, not a folder; nothing was sent.") == (code, what)
+    assert (ExitCode.UNWRITABLE, f"{tmp_path}/x is a file, not a folder.") == (code, what)
 
 
 def test_folder_without_room_for_files() -> None:

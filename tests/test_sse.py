@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -166,26 +165,3 @@ def test_what_came_before_a_broken_connection_is_given_first() -> None:
     with pytest.raises(ImgcliError) as caught:
         next(reader)
     assert caught.value is fault
-
-
-def best_of(times: int, chunks: list[bytes]) -> float:
-    """Measure reading, without the noise of a busy machine."""
-    spans = []
-    for _ in range(times):
-        start = time.perf_counter()
-        list(records(chunks))
-        spans.append(time.perf_counter() - start)
-    return min(spans)
-
-
-def test_ten_megabytes_are_read_in_a_blink() -> None:
-    """Reading costs next to nothing beside decoding: 10 MB of long lines in a tenth of a second."""
-    stream = (b'event: x\ndata: {"b64":"' + b"A" * 2_500_000 + b'"}\n\n') * 4
-    chunks = [stream[start : start + 65_536] for start in range(0, len(stream), 65_536)]
-    assert best_of(7, chunks) < 0.1
-
-
-def test_tiny_chunks_cost_no_more_than_their_number() -> None:
-    """A line ten times as long in tiny chunks takes about ten times as long, not a hundred times."""
-    short, long = (best_of(2, [b"x"] * length) for length in (10_000, 100_000))
-    assert long < 40 * short
