@@ -100,9 +100,10 @@ def test_2_usage(args: list[str], told: str, imgcli: Cli, folder: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_2_usage_as_a_json_line(imgcli: Cli) -> None:
-    """2: a program that reads JSON lines reads the refusal as one."""
-    result = imgcli("gen", "a cat", "--jsonl", "-o", "-")
+@pytest.mark.parametrize("args", [["-o", "-"], ["--format", "bmp"], ["--bogus"]], ids=" ".join)
+def test_2_usage_as_a_json_line(args: list[str], imgcli: Cli) -> None:
+    """2: a program that reads JSON lines reads the refusal as one, whoever found the fault."""
+    result = imgcli("gen", "a cat", "--jsonl", *args)
     line = json.loads(result.stdout)
     assert (2, "usage", 2, "no") == (result.exit_code, line["kind"], line["exit_code"], line["charged"])
 
@@ -312,7 +313,9 @@ def test_signals(signum: signal.Signals, server: Server, folder: Path, world: di
     assert running.stdout is not None
     assert '"partial"' in running.stdout.readline()
     running.send_signal(signum)
-    _, stderr = running.communicate(timeout=10)
+    stdout, stderr = running.communicate(timeout=10)
     assert -signum == running.returncode, stderr
+    line = json.loads(stdout.splitlines()[-1])
+    assert ("interrupted", 128 + signum, "maybe") == (line["kind"], line["exit_code"], line["charged"])
     assert "may have been charged" in stderr
     assert {"a-cat.partial.png": BLUE} == {path.name: path.read_bytes() for path in folder.iterdir()}

@@ -75,6 +75,12 @@ def test_stdout_closed(shell: Shell, folder: Path) -> None:
     assert ("0\n", RED) == (done.stdout, (folder / "a-cat.png").read_bytes())
 
 
+def test_stdout_closed_for_bytes(shell: Shell, folder: Path) -> None:
+    """`-o -` with stdout closed is refused before anything is paid: the picture would be lost."""
+    done = shell('imgcli gen "a cat" -o - >&-; echo $?')
+    assert ("12\n", []) == (done.stdout, list(folder.iterdir()))
+
+
 def test_a_reader_that_leaves_costs_nothing(shell: Shell, folder: Path) -> None:
     """`imgcli gen ... | true` saves the image and exits 0."""
     done = shell('imgcli gen "a cat" | true; echo ${PIPESTATUS[0]}')

@@ -63,6 +63,11 @@ def test_an_unknown_model_goes_through() -> None:
     assert "gpt-99-nova" in found.notices[0]
 
 
+def test_the_images_api_has_its_own_default() -> None:
+    """Who asks for the Images API and names no model gets one that paints."""
+    assert CATALOG.default_image_model == decided(api=Api.IMAGES).request.model
+
+
 @pytest.mark.parametrize("model", ["gpt-image-2", "gpt-image-9-comet", "chatgpt-image-latest"])
 def test_image_models_choose_their_wire(model: str) -> None:
     """The model's name chooses the wire, for models that are not invented yet too."""
@@ -99,6 +104,7 @@ def test_a_foreign_image_model_is_asked_in_plain_words() -> None:
         ({"image_model": "gpt-4o"}, "text model"),
         ({"image_model": "gpt-image-2", "model": "gpt-image-2"}, "--image-model"),
         ({"api": Api.RESPONSES, "model": "gpt-image-2"}, "--image-model gpt-image-2"),
+        ({"api": Api.IMAGES, "model": "gpt-4o-mini"}, "text model"),
         ({"size": "512x512"}, "--size"),
     ],
     ids=str,
