@@ -1,0 +1,110 @@
+"""What a shell does to its jobs: stop them, put them into the background, leave them unread."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from faults.pictures import picture
+from faults.room import Room
+from faults.runner import IMGCLI, kill_quietly
+from streams import created, image_item, item_done, partial, stream, whole_run
+from terminal import PtyRun
+from wire import End, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from wire import ScriptedServer
+
+    Server = Callable[..., ScriptedServer]
+
+TERMINAL = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Room:
+    """Give a clean place to run in."""
+    return Room.furnish(tmp_path / "room", {})
+
+
+def _wait(what: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.02)
+
+
+def test_a_reader_that_sleeps(server: Server, room: Room) -> None:
+    """A program that does not read its lines holds up the lines, not the saving."""
+    wire = server(Reply(whole_run(picture("NOISE"))))
+    running = subprocess.Popen(
+        [*IMGCLI, "gen", "a cat", "--jsonl"],
+        env=room.env | {"OPENAI_BASE_URL": wire.base_url},
+        cwd=room.root / "here",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        saved = room.root / "here/a-cat.png"
+        _wait(saved.exists)
+        assert running.poll() is None
+        stdout, stderr = running.communicate(timeout=20)
+        assert (0, b"") == (running.returncode, stderr)
+        assert stdout.endswith(b"}\n")
+        assert picture("NOISE") == saved.read_bytes()
+    finally:
+        kill_quietly(running)
+
+
+def test_ctrl_z(server: Server, room: Room) -> None:
+    """Ctrl-Z leaves a usable terminal in the shell's hands; fg goes on, and the picture is saved."""
+    opening = stream(created(), partial(0, picture("BLUE")))
+    item = image_item(picture("NOISE"))
+    wire = server(Reply(opening + stream(item_done(item)), pauses=((len(opening), 2.0),)))
+    env = room.env | TERMINAL | {"OPENAI_BASE_URL": wire.base_url}
+    script = (
+        f'set -m; {" ".join(IMGCLI)} gen "a cat"; echo "stopped with $?"; sleep 1; fg; echo "ended with $?"'
+    )
+    with PtyRun(["-c", script], env, room.root / "here", program=("bash",), rows=40) as run:
+        run.wait_for(lambda seen: "partial" in seen.text)
+        run.type(b"\x1a")
+        run.wait_for(lambda seen: "stopped with" in seen.text)
+        stopped = run.cursor_visible, run.screen.cursor.attrs.bg
+        run.wait_for(lambda seen: "ended with" in seen.text)
+        assert "ended with 0" in run.text, run.text
+        run.finish()
+        assert run.cursor_visible
+    assert picture("NOISE") == (room.root / "here/a-cat.png").read_bytes()
+    assert (True, "default") == stopped
+
+
+def test_a_job_in_the_background(server: Server, room: Room) -> None:
+    """`imgcli gen ... &` at a terminal runs to its end, and does not fight for the terminal."""
+    wire = server(Reply(whole_run()))
+    env = room.env | TERMINAL | {"OPENAI_BASE_URL": wire.base_url}
+    script = f'set -m; {" ".join(IMGCLI)} gen "a cat" & wait $!; echo "ended with $?"'
+    with PtyRun(["-c", script], env, room.root / "here", program=("bash",)) as run:
+        run.wait_for(lambda seen: "ended with" in seen.text, 30)
+        assert "ended with 0" in run.text, run.text
+        run.finish()
+    assert picture("RED") == (room.root / "here/a-cat.png").read_bytes()
+
+
+def test_a_terminal_that_goes_away(server: Server, room: Room) -> None:
+    """A terminal that is closed under it ends it by SIGHUP, and the preview is kept."""
+    wire = server(Reply(stream(created(), partial(0, picture("BLUE"))), end=End.STALL))
+    env = room.env | TERMINAL | {"OPENAI_BASE_URL": wire.base_url}
+    run = PtyRun(["gen", "a cat"], env, room.root / "here").__enter__()
+    run.wait_for(lambda seen: "partial" in seen.text)
+    os.close(run._fd)  # noqa: SLF001 - the terminal's other end
+    _, status = os.waitpid(run.pid, 0)
+    assert -signal.SIGHUP == os.waitstatus_to_exitcode(status)
+    assert picture("BLUE") == (room.root / "here/a-cat.partial.png").read_bytes()

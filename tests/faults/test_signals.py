@@ -1,0 +1,20 @@
+"""What a signal leaves at every moment of a run: the terminal, the files, the words about money."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from faults.harness import judge
+from faults.signals import MOMENTS, SIGNALS, stopped
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_the_terminal_is_put_back(signum: str, moment: str, tmp_path: Path) -> None:
+    """Whenever a signal comes, the terminal is usable, nothing that came is lost, and we die by it."""
+    assert "" == "\n".join(judge(stopped(signum, moment), tmp_path / "room"))
