@@ -125,18 +125,22 @@ def on_terminal(stage: Stage) -> tuple[Ended, PtyRun]:
 
 def recovered(stage: Stage, after: Tree) -> tuple[list[Ended], Tree, Tree]:
     """Recover twice where a run left anything; give what lay there after the first and the second time."""
-    left = [name for name in after if name.endswith((".sse", ".part", ".tmp"))]
-    if not left or stage.row.command[0] != "gen":
+    if not _left(after) or stage.row.command[0] != "gen":
         return [], after, after
     for delay in stage.row.recover_kills:
         recover(stage, SignalAt(signal.SIGKILL, lambda: True, delay))
     for fault in stage.row.recover_faults:
         recover(stage, before=injecting(fault))
     first, settled = recover(stage)
-    if settled == after:
-        return [first], settled, after
+    if settled == after or not (_left(settled) or stage.row.signal or stage.row.strace):
+        return [first], settled, settled
     second, again = recover(stage)
     return [first, second], settled, again
+
+
+def _left(tree: Tree) -> list[str]:
+    """List what a recovery could do something about."""
+    return [name for name in tree if name.endswith((".sse", ".part", ".tmp"))]
 
 
 def recover(stage: Stage, watch: SignalAt | None = None, before: Sequence[str] = ()) -> tuple[Ended, Tree]:

@@ -79,6 +79,12 @@ def _relevant(lines: list[str], room: str) -> Iterator[Point]:
             yield Point(found["call"], seen[found["pid"], found["call"]], about)
 
 
+def sample(chosen: list[Point], most: int) -> list[Point]:
+    """Choose a few, spread out: the first and the last among them."""
+    places = sorted({round(at * (len(chosen) - 1) / (most - 1)) for at in range(most)})
+    return [chosen[at] for at in places] if chosen else []
+
+
 def injected(point: Point, how: str, *, lasting: bool = False) -> Row:
     """Make the scenario in which this call fails, or is the last one.
 

@@ -14,6 +14,10 @@ MOMENTS = {
 }
 
 
+EXTRA = ("after:created", "40%")
+"""The moments for a longer run."""
+
+
 def stopped(signum: str, moment: str) -> Row:
     """Let a signal come while the stream stands still at a moment."""
     return Row(

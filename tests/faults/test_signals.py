@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from faults.harness import judge
-from faults.signals import MOMENTS, SIGNALS, stopped
+from faults.signals import EXTRA, MOMENTS, SIGNALS, stopped
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(
+    "moment", [pytest.param(m, marks=[pytest.mark.long] * (m in EXTRA)) for m in MOMENTS]
+)
 @pytest.mark.parametrize("signum", SIGNALS)
 def test_the_terminal_is_put_back(signum: str, moment: str, tmp_path: Path) -> None:
     """Whenever a signal comes, the terminal is usable, nothing that came is lost, and we die by it."""
