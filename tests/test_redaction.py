@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import (
@@ -20,7 +22,7 @@ from imgcli.core.events import (
     Started,
     Waiting,
 )
-from imgcli.core.redaction import redact, redacted, redacted_events
+from imgcli.core.redaction import masked, redact, redacted, redacted_events
 from imgcli.core.request import Api, ImageRequest
 from streams import RED
 
@@ -121,3 +123,17 @@ def test_a_key_in_an_error_on_its_way_is_hidden() -> None:
 def test_without_a_key_what_looks_like_one_is_hidden() -> None:
     """A stand-in on this machine gets no key; a stream that holds somebody's is still not shown."""
     assert [Notice("j", "[hidden]")] == list(redacted_events([Notice("j", CANARY)], ""))
+
+
+@given(st.lists(st.binary(max_size=40)), st.integers(0, 60), st.integers(0, 3))
+def test_an_echoed_key_is_in_no_stream(pieces: list[bytes], cut: int, times: int) -> None:
+    """However a stream is cut, a key in it is masked, and every other byte stays where it was."""
+    whole = (CANARY.encode() * times).join(pieces) if pieces else CANARY.encode() * times
+    chunks = [whole[:cut], whole[cut : cut + 7], whole[cut + 7 :]]
+    passed = b"".join(masked(chunks, CANARY))
+    assert (whole.replace(CANARY.encode(), b"*" * len(CANARY)), len(whole)) == (passed, len(passed))
+
+
+def test_what_is_no_key_is_not_looked_for() -> None:
+    """A word that a picture's bytes may hold by chance is left in them."""
+    assert [b"local", b""] == list(masked([b"local", b""], "local"))

@@ -126,6 +126,13 @@ def test_big_jpeg_is_decoded_small() -> None:
     assert 100 <= height < 300
 
 
+def test_very_large_picture_is_made_small_at_once() -> None:
+    """Where few pixels are wanted, a picture of many megapixels does not stay in memory as a whole."""
+    large = Image.new("RGB", (4000, 3000), "navy")
+    assert (160, 120) == decode(encoded(large), enough=(80, 60)).size
+    assert (4000, 3000) == decode(encoded(large)).size
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
@@ -137,8 +144,8 @@ def test_big_jpeg_is_decoded_small() -> None:
         (b"BM" + bytes(52), "damaged or cut short"),
         (b"P6 0 5 255\n", "damaged or cut short"),
         (header_only(0, 5), "damaged or cut short"),
-        (header_only(8000, 8000), "larger than 17 megapixels (8000x8000)"),
-        (header_only(60000, 60000), "larger than 17 megapixels"),
+        (header_only(8000, 8000), "larger than 32 megapixels (8000x8000)"),
+        (header_only(60000, 60000), "larger than 32 megapixels"),
         (header_only(8, 8), "damaged or cut short"),
         (encoded(photo())[:-40], "damaged or cut short"),
         (encoded(photo(), "JPEG")[:-40], "damaged or cut short"),

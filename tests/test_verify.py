@@ -12,7 +12,7 @@ from PIL import Image
 
 from imgcli.core.events import Picture
 from imgcli.store import verify as verifying
-from imgcli.store.verify import DECODE_LIMIT, examine, verify
+from imgcli.store.verify import DECODE_LIMIT, HEAVY_LIMIT, examine, verify
 from streams import RED
 
 if TYPE_CHECKING:
@@ -112,9 +112,10 @@ def test_huge_picture_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("encoding", ["jpeg", "webp", "gif"])
 def test_large_pictures_of_other_formats(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A picture past the limit that is no PNG is looked at only as far as its ends."""
-    monkeypatch.setattr(verifying, "DECODE_LIMIT", 100)
+    limit = "HEAVY_LIMIT" if encoding == "webp" else "DECODE_LIMIT"
+    monkeypatch.setattr(verifying, limit, 100)
     assert [None, False] == [damage(WHOLE[encoding]), damage(WHOLE[encoding][:-9]) is None]
-    assert DECODE_LIMIT == 17_000_000
+    assert (32_000_000, 17_000_000) == (DECODE_LIMIT, HEAVY_LIMIT)
 
 
 def test_more_than_pillow_wants_to_measure(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,6 @@ def test_whole_sweep(call: str, how: str, swept: list[Point], tmp_path: Path) ->
     assert [] == list(_trouble(call, how, swept, tmp_path))
 
 
-@pytest.mark.xfail(reason="a picture that has its name already is rescued as well, and stays twice")
 def test_a_folder_that_cannot_be_flushed(swept: list[Point], tmp_path: Path) -> None:
     """A folder that cannot be flushed leaves one copy of the picture, not two."""
     [flush] = [point for point in swept if point.call == "fsync" and point.flushes_folder]

@@ -92,7 +92,7 @@ def main() -> NoReturn:
         within(_PATIENCE, lambda: _flush_quietly(sys.stdout, sys.stderr))
         signals.die_by(interrupted.signum)
     except BrokenPipeError:
-        code = ExitCode.OK  # a reader that has seen enough, of help for instance, is no failure of ours
+        pass  # a reader that has seen enough, of help for instance, is no failure of ours
     except OSError as error:
         code = code or _unwritable_stdout(error)
     _leave(code)

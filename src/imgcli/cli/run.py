@@ -17,6 +17,7 @@ from imgcli.cli.report import Reporter, tell
 from imgcli.core import catalog, session
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.events import Event, Notice, Started
+from imgcli.core.redaction import masked
 from imgcli.core.wish import Decision, decide
 from imgcli.core.wording import notice_line
 from imgcli.show.jsonl import InlineImages
@@ -129,7 +130,8 @@ def _source(
     with _reachable(account) as peer:
         answer = yield from send(decision.request, desk.job, peer, Limits.scaled(endpoint.timeout), clock)
         with closing(answer):
-            events = read_events(desk.recorded(answer.chunks), desk.job, answer.note)
+            chunks = desk.recorded(masked(answer.chunks, peer.secret))
+            events = read_events(chunks, desk.job, answer.note)
             yield from hiding(events, peer.secret)
 
 

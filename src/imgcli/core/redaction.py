@@ -36,6 +36,31 @@ def redact(text: str, secret: str = "") -> str:
     return text
 
 
+def masked(chunks: Iterable[bytes], secret: str) -> Iterator[bytes]:
+    """Pass a stream on with `secret`, should the server echo it, under as many asterisks.
+
+    What may be the beginning of it waits for the next chunk. A secret that is too short to be a key is let
+    be: it would be found in a picture by chance.
+    """
+    if len(secret) < _SHORTEST_SECRET:
+        yield from chunks
+        return
+    key, held = secret.encode(), b""
+    for chunk in chunks:
+        data = (held + chunk).replace(key, b"*" * len(key))
+        held = _beginning(key, data)
+        if passed := data.removesuffix(held):
+            yield passed
+    if held:
+        yield held
+
+
+def _beginning(key: bytes, data: bytes) -> bytes:
+    """Find the longest end of some data with which the key begins."""
+    lengths = range(min(len(key) - 1, len(data)), 0, -1)
+    return next((key[:length] for length in lengths if data.endswith(key[:length])), b"")
+
+
 def redacted(problem: Problem, secret: str) -> Problem:
     """Hide a known secret in everything that a problem quotes."""
     return replace(

@@ -11,7 +11,7 @@ from rich.segment import Segment
 from rich.style import Style
 from rich_pixels import Renderer
 
-from imgcli.show.cells import Mosaic, mosaic
+from imgcli.show.cells import BRIGHTNESS, EVEN, Mosaic, mosaic
 from imgcli.show.dither import Depth, dithered, letters, monochrome
 from imgcli.show.glyphs import Symbols, splits
 from imgcli.show.shrink import flatten
@@ -42,7 +42,8 @@ def draw(
     if depth is Depth.MONO:
         return monochrome(opaque if dark else ImageChops.invert(opaque), cells, symbols)
     if depth is Depth.TRUECOLOR:
-        return mosaic(opaque, cells, splits(symbols))
+        emphasis = BRIGHTNESS if symbols is Symbols.OCTANTS else EVEN
+        return mosaic(opaque, cells, splits(symbols), emphasis)
     return dithered(opaque, cells, symbols, depth)
 
 

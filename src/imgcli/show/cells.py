@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 _STEPS = 128  # wins are compared in steps of 1/128: with a split's number beside it that still fits 31 bits
 _LAST = 255  # splits are numbered from 1; 0 is a cell of one colour
 
+EVEN = (1.0, 1.0, 1.0)
+"""How much an error in red, green and blue counts in the choice of a split: all alike."""
+BRIGHTNESS = (0.6, 2.1, 0.3)
+"""Likewise, green before all: where errors are small anyway, brightness is what the eye, and SSIM, see."""
+
 # Means have less contrast than what they stand for. A little more of it costs next to no squared error and
 # brings back structure that the eye (and SSIM) misses; where two colours show all there is they stay exact.
 _CONTRAST, _NEARLY = 0.04, 0.1
@@ -49,14 +54,22 @@ class Mosaic:
     background: Picture | None
 
 
-def mosaic(picture: Picture, cells: tuple[int, int], choices: Sequence[Glyph]) -> Mosaic:
-    """Draws an RGB picture into (columns, rows) cells with these splits, in true colour."""
+def mosaic(
+    picture: Picture,
+    cells: tuple[int, int],
+    choices: Sequence[Glyph],
+    emphasis: tuple[float, float, float] = EVEN,
+) -> Mosaic:
+    """Draws an RGB picture into (columns, rows) cells with these splits, in true colour.
+
+    `emphasis` says how much each colour counts in the choice of a split; their mean is 1.
+    """
     samples = _samples(picture, cells, list({glyph.grid: None for glyph in choices}))
     families = _families(samples, choices)
-    winner, saved = _winner(families)
+    winner, saved = _winner(families, emphasis)
     three = winner.resize((winner.width, 3), Image.Resampling.NEAREST)
     mean, lit = families[0].mean, _total(family.lit(three) for family in families)
-    lit = _calc(lambda c, k: c * k, lit, _contrast(samples, mean, saved))
+    lit = _calc(lambda c, k: c * k, lit, _contrast(samples, mean, saved, emphasis))
     shares = _valued(three, [glyph.mask.bit_count() for glyph in choices])
     rests = _valued(three, [glyph.grid.parts - glyph.mask.bit_count() for glyph in choices])
     characters = dict(enumerate([" ", *(glyph.char for glyph in choices)]))
@@ -96,9 +109,9 @@ class _Family:
     mean: Picture
     differences: Sequence[Picture]
 
-    def sums(self) -> list[Picture]:
-        """For each split the sum over the parts that it lights."""
-        known = {1 << i: planes for i, planes in enumerate(self.differences)}
+    def sums(self, emphasis: Sequence[float]) -> list[Picture]:
+        """For each split the sum over the parts it lights; its square counts each colour by it."""
+        known = {1 << i: _scaled(planes, emphasis, 0.5) for i, planes in enumerate(self.differences)}
         return [self._sum(mask, known) for _, mask in self.splits]
 
     def _sum(self, mask: int, known: dict[int, Picture]) -> Picture:
@@ -145,9 +158,9 @@ def _family(fine: Picture, grid: Grid, members: list[tuple[int, int]]) -> _Famil
     return _Family(grid, members, mean, [_calc(lambda a, b: a - b, values, mean) for values in parts])
 
 
-def _winner(families: Sequence[_Family]) -> tuple[Picture, Picture]:
+def _winner(families: Sequence[_Family], emphasis: Sequence[float]) -> tuple[Picture, Picture]:
     """For each cell the number of the split that saves most squared error, in mode L, and what it saves."""
-    stack = _stack([planes for family in families for planes in family.sums()])
+    stack = _stack([planes for family in families for planes in family.sums(emphasis)])
     squares = _calc(lambda a: a * a, stack).reduce((1, 3))
     weights = _rows("F", stack.width, [weight for family in families for weight in family.weights()])
     numbers = [number for family in families for number, _ in family.splits]
@@ -158,14 +171,22 @@ def _winner(families: Sequence[_Family]) -> tuple[Picture, Picture]:
     return number, _calc(lambda key: key / float((_LAST + 1) * _STEPS), best.convert("F"))
 
 
-def _contrast(samples: Mapping[Grid, Picture], mean: Picture, saved: Picture) -> Picture:
+def _contrast(
+    samples: Mapping[Grid, Picture], mean: Picture, saved: Picture, emphasis: Sequence[float]
+) -> Picture:
     """By how much to stretch each cell's differences, as planes: by what its two colours do not show."""
     raster, fine = next(iter(samples.items()))
     squares = _calc(lambda a: a * a, fine).reduce((raster.columns, raster.rows))
-    error = _calc(lambda a, m: a - m * m, _planes(squares), mean).reduce((1, 3))
+    variance = _calc(lambda a, m: a - m * m, _planes(squares), mean)
+    error = _scaled(variance, emphasis, 1).reduce((1, 3))
     missed = _calc(lambda a, b: 1 - (b + 1) / (a * 3 + 1), error, saved)
     share = _calc(lambda a: ImageMath.imagemath_max(ImageMath.imagemath_min(a / _NEARLY, 1.0), 0.0), missed)
     return _calc(lambda a: a * _CONTRAST + 1, share).resize(mean.size, Image.Resampling.NEAREST)
+
+
+def _scaled(planes: Picture, emphasis: Sequence[float], power: float) -> Picture:
+    """Planes, each colour times this power of its emphasis."""
+    return _calc(lambda a, b: a * b, planes, _rows("F", planes.width, [share**power for share in emphasis]))
 
 
 def _greatest(rows: Picture) -> Picture:

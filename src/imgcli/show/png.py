@@ -9,7 +9,7 @@ from imgcli.show.shrink import Undecodable
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _OVERHEAD = 12  # bytes of a chunk: length, type, checksum
-_MEGAPIXELS = 32  # as many as `shrink` decodes
+_MEGAPIXELS = 32  # as many as `shrink` decodes of a PNG
 
 
 def measure(data: bytes) -> tuple[int, int]:

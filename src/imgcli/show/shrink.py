@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 RGB = tuple[int, int, int]
 
-_MEGAPIXELS = 17  # 4096x4096; a WebP takes up to 16 bytes a pixel while it is decoded
+_MEGAPIXELS = 32  # four times the largest picture that is sold
+_HEAVY_MEGAPIXELS = 17  # of what takes more than 4 bytes a pixel while it is decoded; a WebP takes 16
+_LIGHT_FORMATS = ("PNG", "JPEG")
+_LIGHT_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
+_REDUCIBLE = ("L", "LA", "RGB", "RGBA")
+_SPACIOUS = 8_300_000  # pixels; a larger picture is made smaller before anything else is done with it
 # Formats that Pillow decodes itself; the second row costs the import of all its plugins.
 _COMMON = ("PNG", "JPEG", "GIF", "BMP", "PPM")
 _RARER = ("WEBP", "AVIF", "TIFF")
@@ -33,8 +38,9 @@ class Undecodable(ValueError):  # noqa: N818
 def decode(data: bytes, enough: tuple[int, int] | None = None) -> Picture:
     """The first frame of an encoded picture, upright, as a Pillow image of mode RGB or RGBA.
 
-    Above `enough`, a width and height in pixels, detail is of no use: a JPEG is then decoded smaller and
-    faster. Raises Undecodable for anything that is not one whole image of at most 17 megapixels.
+    Above twice `enough`, a width and height in pixels, detail is of no use: a JPEG is then decoded smaller
+    and faster, a very large picture made smaller at once. Raises Undecodable for anything that is not one
+    whole image of at most 32 megapixels, 17 where decoding takes more memory (WebP, CMYK, 16-bit greys).
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata would end up inside the picture
@@ -78,15 +84,31 @@ def _decoded(data: bytes, enough: tuple[int, int] | None) -> Picture:
     from PIL import ImageOps
 
     image = _opened(data)
-    width, height = image.size
-    if width * height > _MEGAPIXELS * 1_000_000:
-        raise Undecodable(f"larger than {_MEGAPIXELS} megapixels ({width}x{height})")
+    _check_size(image)
     if enough:
         image.draft(None, enough)
     image.load()
+    image = _reduced(image, enough)
     with contextlib.suppress(Exception):  # a picture whose metadata is broken is still a picture
         ImageOps.exif_transpose(image, in_place=True)
     return _eight_bits(image)
+
+
+def _check_size(image: Picture) -> None:
+    """Refuse to decode what would not fit into a modest machine's memory beside everything else."""
+    is_light = image.format in _LIGHT_FORMATS and image.mode in _LIGHT_MODES
+    most = _MEGAPIXELS if is_light else _HEAVY_MEGAPIXELS
+    width, height = image.size
+    if width * height > most * 1_000_000:
+        raise Undecodable(f"larger than {most} megapixels ({width}x{height})")
+
+
+def _reduced(image: Picture, enough: tuple[int, int] | None) -> Picture:
+    """A very large picture with as much detail as there is use for: every copy of it counts."""
+    if not enough or image.width * image.height <= _SPACIOUS or image.mode not in _REDUCIBLE:
+        return image
+    factor = min(image.width // (2 * enough[0]), image.height // (2 * enough[1]))
+    return image.reduce(factor) if factor > 1 else image
 
 
 def _opened(data: bytes) -> Picture:

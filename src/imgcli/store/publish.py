@@ -49,6 +49,7 @@ class Draft:
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
         self._final: Path | None = None
+        self._is_new = False
         self._descriptor = descriptor
 
     @property
@@ -79,9 +80,16 @@ class Draft:
         With `Clash.REPLACE` it takes the first name, whatever had it; a symbolic link is replaced, never
         followed. Raises `OSError`.
         """
-        self._final = self._named(names, clash)
-        flush_folder(self._final.parent)
+        final = self.name(names, clash)
+        flush_folder(final.parent)
         self._close()
+        return final
+
+    def name(self, names: Iterable[str], clash: Clash = Clash.NUMBER) -> Path:
+        """Give the file its name as `publish` does, on a disk that flushes nothing; raises `OSError`."""
+        if self._final is None:
+            self._final = self._named(names, clash)
+            self._is_new = clash is Clash.NUMBER
         return self._final
 
     def discard(self) -> None:
@@ -89,6 +97,16 @@ class Draft:
         with suppress(OSError):
             self.path.unlink()
         self._close()
+
+    def withdraw(self) -> None:
+        """Remove every name that the file was given, once the bytes are safe in another one.
+
+        A name for which another file had to go stays: it is all that is left there.
+        """
+        if self._final and self._is_new:
+            with suppress(OSError):
+                self._final.unlink()
+        self.discard()
 
     def _close(self) -> None:
         """Close the file, and with it the lock."""

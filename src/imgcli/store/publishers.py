@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias
@@ -11,11 +10,11 @@ from imgcli.core.errors import ImgcliError, Problem
 from imgcli.store.naming import Subject, Target
 from imgcli.store.preflight import check, device
 from imgcli.store.publish import PRIVATE, SHARED, Clash, Draft, reason, write_device, write_stream
-from imgcli.store.troubles import damaged, elsewhere, lost
+from imgcli.store.troubles import damaged, elsewhere, lost, unflushed
 from imgcli.store.verify import Finding, examine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -68,6 +67,15 @@ class _Shot:
         return ".damaged" if self.finding.damage else self.mark
 
 
+@dataclass(frozen=True)
+class _Filed:
+    """Where a picture became a file, and why the first place was refused, empty if it was not."""
+
+    path: Path
+    refused: str
+    is_flushed: bool = True
+
+
 class FilePublisher:
     """Saves pictures as files: in the target's folder, else in one of the rescue's."""
 
@@ -88,11 +96,11 @@ class FilePublisher:
         """See `Publisher`. `refused` tells in words why another place did not take the picture."""
         shot = _Shot(picture, image)
         with shield():
-            path, refused = self._file(shot, refused)
+            filed = self._file(shot, refused)
         return Placed(
-            path,
+            filed.path,
             shot.finding.size,
-            self._problem(shot, path, refused),
+            self._problem(shot, filed),
             self._target.wanted(picture.format, image),
             self._target.asked,
         )
@@ -100,23 +108,37 @@ class FilePublisher:
     def keep(self, picture: Picture, image: int, mark: str, shield: Shield) -> Path:
         """See `Publisher`."""
         with shield():
-            return self._file(_Shot(picture, image, mark), "")[0]
+            return self._file(_Shot(picture, image, mark), "").path
 
-    def _file(self, shot: _Shot, refused: str) -> tuple[Path, str]:
-        """Try one folder after the other, the rescue's last; tell the path, and why the first was refused."""
+    def _file(self, shot: _Shot, refused: str) -> _Filed:
+        """Try one folder after the other, the rescue's last."""
         drafts: list[Draft] = []
-        with ExitStack() as cleaning:
-            for folder in (*self._folders, *self._rescue.folders()):
-                try:
-                    drafts.append(self._draft(shot, folder))
-                    cleaning.callback(drafts[-1].discard)
-                    return self._named(shot, drafts[-1]), refused
-                except OSError as error:
-                    refused = refused or f"{folder}: {reason(error)}"
-            cleaning.pop_all()  # forgotten, not run: a temporary file may be the only copy there is
+        for folder in (*self._folders, *self._rescue.folders()):
+            try:
+                drafts.append(self._draft(shot, folder))
+                path = self._named(shot, drafts[-1])
+            except OSError as error:
+                refused = refused or f"{folder}: {reason(error)}"
+            else:
+                drafts.pop().discard()
+                for draft in drafts:
+                    draft.withdraw()
+                return _Filed(path, refused)
         if drafts:
-            return drafts[0].place, refused
+            return _Filed(self._unflushed(shot, drafts), refused, is_flushed=False)
         raise ImgcliError(lost(refused, self._rescue.raw_run()))
+
+    def _unflushed(self, shot: _Shot, drafts: list[Draft]) -> Path:
+        """Keep the best of the copies that no disk has confirmed, under a name that people find."""
+        best, *others = drafts
+        try:
+            best.name(self._names(shot), self._clash_for(shot, best))
+        except OSError:
+            return best.place  # a temporary name is a name
+        best.discard()
+        for draft in others:
+            draft.withdraw()
+        return best.place
 
     def _draft(self, shot: _Shot, folder: Path) -> Draft:
         mode = SHARED if folder in self._folders else PRIVATE
@@ -125,15 +147,23 @@ class FilePublisher:
     def _named(self, shot: _Shot, draft: Draft) -> Path:
         """Flush first, then look, then name: a decoder that dies on the bytes cannot take them along."""
         draft.flush()
-        as_asked = draft.path.parent in self._folders and not shot.marked
-        names = self._target.names(shot.picture.format, shot.image, shot.marked)
-        return draft.publish(names, self._clash if as_asked else Clash.NUMBER)
+        return draft.publish(self._names(shot), self._clash_for(shot, draft))
 
-    def _problem(self, shot: _Shot, path: Path, refused: str) -> Problem | None:
+    def _names(self, shot: _Shot) -> Iterator[str]:
+        return self._target.names(shot.picture.format, shot.image, shot.marked)
+
+    def _clash_for(self, shot: _Shot, draft: Draft) -> Clash:
+        """Replace nothing but what was asked to be replaced."""
+        as_asked = draft.path.parent in self._folders and not shot.marked
+        return self._clash if as_asked else Clash.NUMBER
+
+    def _problem(self, shot: _Shot, filed: _Filed) -> Problem | None:
         """Say what is not as it was asked for; damage is graver than the place."""
         if shot.finding.damage:
-            return damaged(shot.finding.damage, path, self._rescue.raw_run())
-        return elsewhere(refused, path, self._target.folder) if refused else None
+            return damaged(shot.finding.damage, filed.path, self._rescue.raw_run())
+        if not filed.is_flushed:
+            return unflushed(filed.refused, filed.path, self._rescue.raw_run())
+        return elsewhere(filed.refused, filed.path, self._target.folder) if filed.refused else None
 
 
 class StreamPublisher:

@@ -24,6 +24,13 @@ def elsewhere(refused: str, path: Path, folder: Path) -> Problem:
     return Problem(ExitCode.ELSEWHERE, what, Charged.YES, f"Do not run it again; move it with: {move}")
 
 
+def unflushed(refused: str, path: Path, raw_run: Path | None) -> Problem:
+    """Describe a picture that is written, on a disk that does not say so."""
+    what = f"The picture is in {path}, but no disk confirmed that it holds it ({refused})."
+    advice = f"Copy it to a disk that works before you switch off. {_kept(raw_run)}"
+    return Problem(ExitCode.ELSEWHERE, what, Charged.YES, advice.strip())
+
+
 def lost(refused: str, raw_run: Path | None) -> Problem:
     """Describe a picture that no folder took: only the record of the run may still hold it."""
     what = f"The picture was paid for, and no folder could take it ({refused})."

@@ -14,9 +14,12 @@ from imgcli.core.events import ImageFormat, Picture
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-DECODE_LIMIT = 17_000_000
-"""Pixels: 4096x4096, twice the largest that is sold. A larger picture is checked for completeness only, since
-decoding takes up to 16 bytes a pixel (WebP), whatever the file's size."""
+DECODE_LIMIT = 32_000_000
+"""Pixels, nearly four times the largest that is sold. A larger picture is checked for completeness only:
+decoding takes memory, whatever the file's size."""
+
+HEAVY_LIMIT = 17_000_000
+"""The same for what takes more than 4 bytes a pixel meanwhile: a WebP takes up to 16."""
 
 _COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
 _SVG_END = re.compile(rb"</svg\s*>\s*$")
@@ -92,16 +95,19 @@ def _bomb() -> type[Exception]:
 
 
 def _decoded(encoding: ImageFormat, data: bytes) -> tuple[int, int] | None:
-    """Decode with Pillow, unless there is too much to decode."""
-    if encoding is ImageFormat.PNG:
-        size = _png_size(data)
-        if size[0] * size[1] > DECODE_LIMIT:
-            return size
+    """Decode with Pillow, unless there is too much to decode, or nothing to do it with."""
+    size = _png_size(data) if encoding is ImageFormat.PNG else None
+    if size and size[0] * size[1] > DECODE_LIMIT:
+        return size
     try:
         image = _opened(encoding, data)
+    except ImportError:  # says nothing about the picture
+        return size
     except _bomb():  # complete as far as seen, and more than Pillow wants to measure
         return None
-    if image.width * image.height <= DECODE_LIMIT:
+    except ValueError:  # such as a comment that unpacks to more than Pillow takes: the picture is beside it
+        image = _opened(encoding, _without_remarks(data) if size else data)
+    if image.width * image.height <= (HEAVY_LIMIT if encoding is ImageFormat.WEBP else DECODE_LIMIT):
         with suppress(MemoryError):  # says nothing about the picture, which is complete as far as seen
             image.load()
     return image.size
@@ -126,6 +132,18 @@ def _opened(encoding: ImageFormat, data: bytes) -> ImageFile:
             from PIL.GifImagePlugin import GifImageFile
 
             return GifImageFile(BytesIO(data))
+
+
+def _without_remarks(data: bytes) -> bytes:
+    """Leave of a PNG what its pixels need: the chunks that every reader must know, and transparency."""
+    pieces, position = [data[:8]], 8
+    while position + 12 <= len(data):
+        end = position + 12 + int.from_bytes(data[position : position + 4], "big")
+        name = data[position + 4 : position + 8]
+        if name[:1].isupper() or name == b"tRNS":
+            pieces.append(data[position:end])
+        position = end
+    return b"".join(pieces)
 
 
 def _png_size(data: bytes) -> tuple[int, int]:
