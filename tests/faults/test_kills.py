@@ -13,7 +13,7 @@ from faults.kills import killed
 if TYPE_CHECKING:
     from pathlib import Path
 
-EVERYDAY = 25
+EVERYDAY = 16
 
 
 @pytest.mark.parametrize("seed", range(EVERYDAY))
