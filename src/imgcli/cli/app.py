@@ -39,6 +39,14 @@ Examples:
 """
 
 _EPILOG = "Learn more: imgcli gen --help"
+_WORDS = {
+    ": Value error, ": ": ",
+    "Input should be a valid integer, unable to parse string as an integer": "it takes a whole number",
+    "Input should be a valid integer, got a number with a fractional part": "it takes a whole number",
+    "Input should be a valid number, unable to parse string as a number": "it takes a number",
+}
+"""What Typer's checker says, and how a person would."""
+
 _PATIENCE = 1.0  # seconds that a reader who takes nothing may hold up the end by a signal
 
 
@@ -134,7 +142,9 @@ def _crashed(world: World, error: Exception) -> ExitCode:
 
 def _wrong_usage(error: typer.TyperException) -> Problem:
     """Turn Typer's complaint into one of ours: it names the option already."""
-    sentence = clean(error.format_message()).replace(": Value error, ", ": ").rstrip(".") + "."
+    sentence = clean(error.format_message()).rstrip(".") + "."
+    for theirs, ours in _WORDS.items():
+        sentence = sentence.replace(theirs, ours)
     context = getattr(error, "ctx", None)
     command = context.command_path if context else " ".join(["imgcli", *_command()])
     return Problem(ExitCode.USAGE, sentence, advice=f"See {command} --help.")

@@ -23,6 +23,13 @@ def sizes(incomplete: str) -> list[str]:
     return _starting(_SIZES, incomplete)
 
 
+def formats(incomplete: str) -> list[str]:
+    """Offer the formats as the API spells them."""
+    from imgcli.core.events import ImageFormat
+
+    return _starting(ImageFormat, incomplete)
+
+
 _SIZES = (
     "auto",
     "square",

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from imgcli.cli.completion import image_models, models, sizes
+from imgcli.cli.completion import formats, image_models, models, sizes
 from imgcli.core.events import ImageFormat
 from imgcli.core.request import Api, Background, Moderation, Quality
 from imgcli.show.jsonl import InlineImages
@@ -32,6 +32,14 @@ class ApiChoice(StrEnum):
     def wire(self) -> Api | None:
         """The wire that was named, None for AUTO."""
         return None if self is ApiChoice.AUTO else Api(self.value)
+
+
+def _image_format(text: str) -> ImageFormat:
+    """Read a format by its name, or by the ending that files of it have."""
+    by_name = {name: choice for choice in ImageFormat for name in (choice.value, choice.suffix[1:])}
+    if text.lower() in by_name:
+        return by_name[text.lower()]
+    raise typer.BadParameter(f"{text!r} is not one of {', '.join(by_name)}.")
 
 
 Words = Annotated[
@@ -95,8 +103,10 @@ Format = Annotated[
     typer.Option(
         "--format",
         metavar="FORMAT",
-        help="png, jpeg, webp, gif or svg.  [default: what -o's name asks for, else png]",
+        help="png, jpeg (or jpg), webp, gif or svg.  [default: what -o's name asks for, else png]",
         rich_help_panel=_PICTURE,
+        parser=_image_format,
+        autocompletion=formats,
     ),
 ]
 Compression = Annotated[
