@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from imgcli.cli import signals
+from imgcli.cli import embedding, signals
 from imgcli.cli.order import STDOUT, Keeping
+from imgcli.core.embedding import Embedding
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.events import Saved
 from imgcli.store.naming import Subject
@@ -21,11 +22,12 @@ from imgcli.store.spool import Header, Spool
 from imgcli.store.state import Rescue, state_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from imgcli.cli.order import Output
     from imgcli.cli.world import World
     from imgcli.core.events import Event
+    from imgcli.core.recipe import Recipe
     from imgcli.core.request import ImageRequest
     from imgcli.core.session import Outcome
 
@@ -53,6 +55,7 @@ class Desk:
         self._spool = spool
         self._saving = saving
         self.recording: Recording | None = None
+        self.embedding: Embedding | None = None
 
     @property
     def notices(self) -> list[str]:
@@ -79,7 +82,8 @@ class Desk:
         return self.recording.reporting(self.job, events) if self.recording else events
 
     def saving(self, events: Iterable[Event]) -> Iterable[Event]:
-        """Save pictures as they come, and remember where."""
+        """Save pictures as they come, with their recipe where that is wanted, and remember where."""
+        events = self.embedding(events) if self.embedding else events
         for event in self._saving(events) if self._saving else events:
             if isinstance(event, Saved):
                 self.saved.append(event.path)
@@ -105,10 +109,17 @@ class Desk:
 
 
 @contextmanager
-def opened(world: World, output: Output, request: ImageRequest, job: str) -> Iterator[Desk]:
-    """Make sure that saving will work, and begin the record. Raises `ImgcliError` when it will not work."""
-    desk = _empty(job) if output.keeping is Keeping.NOTHING else _furnished(world, output, request, job)
+def opened(
+    world: World, output: Output, request: ImageRequest, job: str, recipe: Recipe | None = None
+) -> Iterator[Desk]:
+    """Make sure that saving will work, and begin the record. Raises `ImgcliError` when it will not work.
+
+    `recipe` is what goes into the pictures' files, None for files as they came.
+    """
+    told = embedding.for_record(recipe)
+    desk = _empty(job) if output.keeping is Keeping.NOTHING else _furnished(world, output, request, job, told)
     try:
+        desk.embedding = Embedding(recipe) if recipe else None
         desk.recording = _recording(world, output, request, job)
         yield desk
     finally:
@@ -127,7 +138,9 @@ def _empty(job: str) -> Desk:
     return Desk(job)
 
 
-def _furnished(world: World, output: Output, request: ImageRequest, job: str) -> Desk:
+def _furnished(
+    world: World, output: Output, request: ImageRequest, job: str, extra: Mapping[str, Any]
+) -> Desk:
     """Find the place for the picture, then begin the record: nothing is recorded of a run that cannot be."""
     _check_standard_output(world, output)
     now, folder, state = world.now(), current_folder(), state_folder(world.env)
@@ -137,7 +150,7 @@ def _furnished(world: World, output: Output, request: ImageRequest, job: str) ->
     publisher = open_publisher(destination, subject, rescue, world.stdout.buffer)
     earlier = count_unfinished(state / RUNS)
     place = _place(output.name, folder)
-    header = Header(job, now.isoformat(), request, str(folder), place, output.clash)
+    header = Header(job, now.isoformat(), request, str(folder), place, output.clash, extra)
     spool = Spool.begin(state / RUNS, header)
     return Desk(job, spool, Saving(publisher, signals.shielded, output.partials), earlier)
 

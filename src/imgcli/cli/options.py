@@ -148,6 +148,15 @@ NoSave = Annotated[
 KeepPartials = Annotated[
     bool, typer.Option("--keep-partials", help="Save the partial images too.", rich_help_panel=_FILE)
 ]
+Embed = Annotated[
+    bool,
+    typer.Option(
+        "--embed",
+        help="Write the recipe (prompt, options, server, response id) into the PNG file. That changes the "
+        "file, so that its content credentials no longer verify; imgcli strip takes it out again.",
+        rich_help_panel=_FILE,
+    ),
+]
 Record = Annotated[
     Path | None,
     typer.Option(
@@ -163,6 +172,20 @@ Files = Annotated[
         metavar="FILE...",
         help="Pictures or runs; '-' or a piped standard input: a stream that is read as it comes.",
         show_default=False,
+    ),
+]
+Pictures = Annotated[
+    list[str],
+    typer.Argument(metavar="FILE", help="PNG files.", show_default=False),
+]
+CleanCopy = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="WHERE",
+        help="Write a clean copy there, over nothing that is there: a file, a folder, or '-' for standard "
+        "output.  [default: in the file's own place]",
     ),
 ]
 Speed = Annotated[

@@ -1,0 +1,36 @@
+"""`imgcli strip`: the recipe out of a picture's file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from imgcli.cli import options  # noqa: TC001 - Typer reads the annotations at run time
+
+if TYPE_CHECKING:
+    from imgcli.cli.world import World
+
+EPILOG = """\
+Exit codes: the gravest of all files. 0 no file holds a recipe any more; 2 a file cannot be read, or
+is no PNG; 12 a file cannot be written, and is as it was.
+"""
+
+
+def strip(ctx: typer.Context, files: options.Pictures, *, output: options.CleanCopy = None) -> None:
+    """Take the recipe out of PNG files that `imgcli gen --embed` wrote.
+
+    Nothing else in the file changes, and nothing is encoded again: it has the very bytes that the server
+    sent, so that content credentials verify again. A file without a recipe is left untouched.
+
+    \b
+    Examples:
+      imgcli strip cat.png                 before you give the picture away
+      imgcli strip *.png                   many at once
+      imgcli strip cat.png -o clean.png    a clean copy; cat.png keeps its recipe
+      imgcli strip cat.png -o - | upload   the clean bytes, for another program
+    """  # noqa: D301 - \b tells Typer to leave the lines alone
+    world: World = ctx.obj
+    from imgcli.cli import stripping
+
+    raise typer.Exit(stripping.perform(world, files, output))
