@@ -14,6 +14,8 @@ from imgcli.cli.demo_server import demo_server
 from imgcli.cli.gen import EPILOG as GEN_EPILOG
 from imgcli.cli.gen import gen
 from imgcli.cli.help import GroupedCommand, OrderedGroup
+from imgcli.cli.models import EPILOG as MODELS_EPILOG
+from imgcli.cli.models import models
 from imgcli.cli.recover import EPILOG as RECOVER_EPILOG
 from imgcli.cli.recover import recover
 from imgcli.cli.strip import EPILOG as STRIP_EPILOG
@@ -61,6 +63,7 @@ def build_app() -> typer.Typer:
     app.command("view", cls=GroupedCommand, epilog=VIEW_EPILOG)(view)
     app.command("recover", cls=GroupedCommand, epilog=RECOVER_EPILOG)(recover)
     app.command("strip", cls=GroupedCommand, epilog=STRIP_EPILOG)(strip)
+    app.command("models", cls=GroupedCommand, epilog=MODELS_EPILOG)(models)
     app.command("demo-server", cls=GroupedCommand)(demo_server)
     return app
 

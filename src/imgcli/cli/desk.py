@@ -6,9 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imgcli.cli import embedding, signals
+from imgcli.cli import signals
 from imgcli.cli.order import STDOUT, Keeping
-from imgcli.core.embedding import Embedding
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.events import Saved
 from imgcli.store.naming import Subject
@@ -24,10 +23,10 @@ from imgcli.store.state import Rescue, state_folder
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from imgcli.cli.embedding import Stage
     from imgcli.cli.order import Output
     from imgcli.cli.world import World
     from imgcli.core.events import Event
-    from imgcli.core.recipe import Recipe
     from imgcli.core.request import ImageRequest
     from imgcli.core.session import Outcome
 
@@ -55,7 +54,7 @@ class Desk:
         self._spool = spool
         self._saving = saving
         self.recording: Recording | None = None
-        self.embedding: Embedding | None = None
+        self.embedding: Stage = iter
 
     @property
     def notices(self) -> list[str]:
@@ -83,7 +82,7 @@ class Desk:
 
     def saving(self, events: Iterable[Event]) -> Iterable[Event]:
         """Save pictures as they come, with their recipe where that is wanted, and remember where."""
-        events = self.embedding(events) if self.embedding else events
+        events = self.embedding(events)
         for event in self._saving(events) if self._saving else events:
             if isinstance(event, Saved):
                 self.saved.append(event.path)
@@ -110,16 +109,17 @@ class Desk:
 
 @contextmanager
 def opened(
-    world: World, output: Output, request: ImageRequest, job: str, recipe: Recipe | None = None
+    world: World, output: Output, request: ImageRequest, job: str, extra: Mapping[str, Any] | None = None
 ) -> Iterator[Desk]:
     """Make sure that saving will work, and begin the record. Raises `ImgcliError` when it will not work.
 
-    `recipe` is what goes into the pictures' files, None for files as they came.
+    `extra` goes into the record, for whoever finishes the run.
     """
-    told = embedding.for_record(recipe)
-    desk = _empty(job) if output.keeping is Keeping.NOTHING else _furnished(world, output, request, job, told)
+    if output.keeping is Keeping.NOTHING:
+        desk = _empty(job)
+    else:
+        desk = _furnished(world, output, request, job, extra or {})
     try:
-        desk.embedding = Embedding(recipe) if recipe else None
         desk.recording = _recording(world, output, request, job)
         yield desk
     finally:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from imgcli import __version__
+from imgcli.api.account import place
 from imgcli.cli.order import Recipes
 from imgcli.core.embedding import Embedding
 from imgcli.core.errors import usage_error
@@ -12,14 +13,16 @@ from imgcli.core.events import ImageFormat
 from imgcli.core.recipe import Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
-    from imgcli.api.account import Account
-    from imgcli.cli.order import Output
+    from imgcli.cli.order import Order, Output
     from imgcli.cli.world import World
     from imgcli.core.events import Event
     from imgcli.core.request import ImageRequest
     from imgcli.store.spool import Header
+
+Stage: TypeAlias = "Callable[[Iterable[Event]], Iterator[Event]]"
+"""Takes the events of a run, and gives events."""
 
 _RECIPE = "recipe"
 _DEMO = "imgcli's demo"
@@ -35,12 +38,12 @@ def check(output: Output, request: ImageRequest) -> None:
         )
 
 
-def recipe(world: World, output: Output, request: ImageRequest, account: Account | None) -> Recipe | None:
-    """Begin the recipe that goes into a run's pictures, None where none does; no account means the demo."""
-    if output.recipes is Recipes.APART:
+def recipe(world: World, order: Order, request: ImageRequest) -> Recipe | None:
+    """Begin the recipe that goes into a run's pictures, None where none does."""
+    if order.output.recipes is Recipes.APART:
         return None
-    place = account.place if account else _DEMO
-    return Recipe.of(request, place, world.now().isoformat(timespec="seconds"), __version__)
+    peer = _DEMO if order.endpoint.demo else place(world.env, order.endpoint.base_url)
+    return Recipe.of(request, peer, world.now().isoformat(timespec="seconds"), __version__)
 
 
 def for_record(recipe: Recipe | None) -> dict[str, Any]:
@@ -48,12 +51,12 @@ def for_record(recipe: Recipe | None) -> dict[str, Any]:
     return {_RECIPE: recipe.to_json()} if recipe else {}
 
 
-def embedding(header: Header | None) -> Callable[[Iterable[Event]], Iterator[Event]]:
-    """Give the stage that a recorded run had; one that changes nothing where no recipe was to be embedded."""
-    fields: Mapping[str, Any] = header.extra if header and isinstance(header.extra, dict) else {}
-    told = Recipe.from_json(fields.get(_RECIPE))
-    return Embedding(told) if told else _unchanged
+def of_record(header: Header | None) -> Recipe | None:
+    """Read it out of a run's record, None where none was to be embedded."""
+    fields = header.extra if header and isinstance(header.extra, dict) else {}
+    return Recipe.from_json(fields.get(_RECIPE))
 
 
-def _unchanged(events: Iterable[Event]) -> Iterator[Event]:
-    return iter(events)
+def stage(recipe: Recipe | None) -> Stage:
+    """Give the stage that embeds a recipe, or lets pictures pass as they came."""
+    return Embedding(recipe) if recipe else iter

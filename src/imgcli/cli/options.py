@@ -265,6 +265,24 @@ Timeout = Annotated[
         rich_help_panel=_WIRE,
     ),
 ]
+ShortTimeout = Annotated[
+    float,
+    typer.Option(
+        "--timeout", metavar="SECONDS", help="How long the server may be silent.", rich_help_panel=_WIRE
+    ),
+]
+Live = Annotated[
+    bool,
+    typer.Option(
+        "--live", help="Ask the server what your key can use; costs nothing.", rich_help_panel=_WIRE
+    ),
+]
+Everything = Annotated[
+    bool, typer.Option("--all", help="Show models that are gone as well.", rich_help_panel=_SHOW)
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Write one JSON document instead of tables.", rich_help_panel=_SHOW)
+]
 Listing = Annotated[bool, typer.Option("--list", help="Show what there is to recover, and change nothing.")]
 DryRun = Annotated[
     bool,

@@ -128,8 +128,8 @@ class _Recovery:
         job = self.record.job
         key = self.world.env.get("OPENAI_API_KEY", "").strip()
         source = chain(self._started(), hiding(read_events(self.record.chunks(), job), key))
-        found = embedding.embedding(self.record.run.header)(session.conducted(job, source))
-        events = self._saving(self._explained(found))
+        embedded = embedding.stage(embedding.of_record(self.record.run.header))
+        events = self._saving(self._explained(embedded(session.conducted(job, source))))
         models = catalog.load()
         clock = self.world.monotonic
         lines = PlainSink(self.world.stderr, pricing(models), clock, lambda _: self._opening)

@@ -68,10 +68,12 @@ def perform(world: World, order: Order) -> ExitCode:
     decision = _decide(world, order, reporter, models)
     _check_that_something_stays(order, reporter)
     job = f"{world.now():%Y%m%d-%H%M%S}-{world.token()}"
-    account = _account(world, order.endpoint)
-    recipe = embedding.recipe(world, order.output, decision.request, account)
+    recipe = embedding.recipe(world, order, decision.request)
     with ExitStack() as stack:
-        desk = stack.enter_context(desks.opened(world, order.output, decision.request, job, recipe))
+        extra = embedding.for_record(recipe)
+        desk = stack.enter_context(desks.opened(world, order.output, decision.request, job, extra))
+        desk.embedding = embedding.stage(recipe)
+        account = _account(world, order.endpoint)
         source = _source(world, order.endpoint, decision, account, desk)
         return _conduct(world, reporter, desk, source)
 

@@ -40,7 +40,7 @@ class Recipe:
     version: str | None = None
 
     @classmethod
-    def of(cls, request: ImageRequest, place: str, time: str, version: str) -> Self:
+    def of(cls, request: ImageRequest, place: str | None, time: str, version: str) -> Self:
         """Begin the recipe of a run; each of its pictures adds what is its own."""
         return cls(
             prompt=request.prompt,
