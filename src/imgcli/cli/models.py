@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-import typer  # noqa: TC002 - Typer reads the annotations at run time
+import typer
 
 from imgcli.cli import options  # noqa: TC001 - Typer reads the annotations at run time
 
@@ -15,16 +15,32 @@ EPILOG = """\
 Exit codes: 0, and with --live those of imgcli gen: 4 key missing or refused, 5 no list of models
 there, 6 busy, 8 not reached, 9 no whole answer. Asking costs nothing.
 """
+_WIRE = "The server"
+
+Live = Annotated[
+    bool,
+    typer.Option(
+        "--live", help="Ask the server what your key can use; costs nothing.", rich_help_panel=_WIRE
+    ),
+]
+ShortTimeout = Annotated[
+    float,
+    typer.Option(
+        "--timeout", metavar="SECONDS", help="How long the server may be silent.", rich_help_panel=_WIRE
+    ),
+]
+Everything = Annotated[bool, typer.Option("--all", help="Show models that are gone as well.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Write one JSON document instead of tables.")]
 
 
 def models(
     ctx: typer.Context,
     *,
-    live: options.Live = False,
-    everything: options.Everything = False,
-    as_json: options.AsJson = False,
+    live: Live = False,
+    everything: Everything = False,
+    as_json: AsJson = False,
     base_url: options.BaseUrl = None,
-    timeout: options.ShortTimeout = 30.0,
+    timeout: ShortTimeout = 30.0,
 ) -> None:
     """Show the models: sizes, qualities, prices with their date, shutdown dates.
 

@@ -174,20 +174,6 @@ Files = Annotated[
         show_default=False,
     ),
 ]
-Pictures = Annotated[
-    list[str],
-    typer.Argument(metavar="FILE", help="PNG files.", show_default=False),
-]
-CleanCopy = Annotated[
-    str | None,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="WHERE",
-        help="Write a clean copy there, over nothing that is there: a file, a folder, or '-' for standard "
-        "output.  [default: in the file's own place]",
-    ),
-]
 Speed = Annotated[
     float,
     typer.Option("--speed", metavar="X", help="Replay X times as fast as it was.", rich_help_panel=_SHOW),
@@ -264,24 +250,6 @@ Timeout = Annotated[
         "times as long in all, end it too.",
         rich_help_panel=_WIRE,
     ),
-]
-ShortTimeout = Annotated[
-    float,
-    typer.Option(
-        "--timeout", metavar="SECONDS", help="How long the server may be silent.", rich_help_panel=_WIRE
-    ),
-]
-Live = Annotated[
-    bool,
-    typer.Option(
-        "--live", help="Ask the server what your key can use; costs nothing.", rich_help_panel=_WIRE
-    ),
-]
-Everything = Annotated[
-    bool, typer.Option("--all", help="Show models that are gone as well.", rich_help_panel=_SHOW)
-]
-AsJson = Annotated[
-    bool, typer.Option("--json", help="Write one JSON document instead of tables.", rich_help_panel=_SHOW)
 ]
 Listing = Annotated[bool, typer.Option("--list", help="Show what there is to recover, and change nothing.")]
 DryRun = Annotated[

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-
-from imgcli.cli import options  # noqa: TC001 - Typer reads the annotations at run time
 
 if TYPE_CHECKING:
     from imgcli.cli.world import World
@@ -17,7 +15,23 @@ is no PNG; 12 a file cannot be written, and is as it was.
 """
 
 
-def strip(ctx: typer.Context, files: options.Pictures, *, output: options.CleanCopy = None) -> None:
+Pictures = Annotated[
+    list[str],
+    typer.Argument(metavar="FILE", help="PNG files.", show_default=False),
+]
+CleanCopy = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="WHERE",
+        help="Write a clean copy there, over nothing that is there: a file, a folder, or '-' for standard "
+        "output.  [default: in the file's own place]",
+    ),
+]
+
+
+def strip(ctx: typer.Context, files: Pictures, *, output: CleanCopy = None) -> None:
     """Take the recipe out of PNG files that `imgcli gen --embed` wrote.
 
     Nothing else in the file changes, and nothing is encoded again: it has the very bytes that the server
