@@ -82,7 +82,7 @@ class TestAnOrdinaryRun:
             PartialImage(JOB, 0, 0, picture),
             PartialImage(JOB, 0, 1, picture),
             PartialImage(JOB, 0, 2, picture),
-            FinalImage(JOB, 0, Picture(RED, ImageFormat.PNG), "A red rectangle"),
+            FinalImage(JOB, 0, Picture(RED, ImageFormat.PNG), "A red rectangle", "resp_1"),
             Completed(
                 JOB,
                 model="gpt-4o-mini-2024-07-18",

@@ -76,7 +76,7 @@ PICTURE = Picture.of(RED)
     [
         (Notice("j", ECHO), Notice("j", HIDDEN)),
         (Waiting("j", 1.0, ECHO), Waiting("j", 1.0, HIDDEN)),
-        (FinalImage("j", 0, PICTURE, ECHO), FinalImage("j", 0, PICTURE, HIDDEN)),
+        (FinalImage("j", 0, PICTURE, ECHO, ECHO), FinalImage("j", 0, PICTURE, HIDDEN, HIDDEN)),
         (FinalImage("j", 0, PICTURE), FinalImage("j", 0, PICTURE)),
         (
             Failed("j", Problem(ExitCode.REFUSED, ECHO, code=KEY), Completed("j", KEY, response_id=KEY)),

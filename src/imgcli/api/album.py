@@ -133,7 +133,7 @@ class Album:
         if earlier:
             yield Notice(self.job, "the server sent one picture twice, with different bytes: both are kept")
         earlier.append(new)
-        yield FinalImage(self.job, number, new.picture, revised_prompt)
+        yield FinalImage(self.job, number, new.picture, revised_prompt, self.receipt.response_id)
 
     def lose(self, image: int, problem: Problem) -> None:
         """Remember why a picture did not come; it still may."""

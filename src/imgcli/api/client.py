@@ -7,6 +7,7 @@ import ssl
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +89,7 @@ def send(
         started = clock.monotonic()
         for attempt in count(1):
             patience.start()
-            outcome = _attempt(client, request, job, peer, clock)
+            outcome = _attempt(partial(_call, client, request, job), peer, clock)
             if not isinstance(outcome, Failure):
                 stack.callback(outcome.close)
                 return _answer(outcome, peer, patience, stack.pop_all().close)
@@ -101,6 +102,22 @@ def send(
             yield Waiting(job, wait, problem.what)
             clock.sleep(wait)
     raise AssertionError  # pragma: no cover - the loop has no end
+
+
+def ask_models(account: Account, limits: Limits = DEFAULT_LIMITS, clock: Clock = DEFAULT_CLOCK) -> Answer:
+    """Ask, once, which models there are; that costs nothing. Raises `ImgcliError` without an answer."""
+    peer = Peer(account.place, limits.timeout)
+    patience = Patience(limits, clock.monotonic)
+    with ExitStack() as stack:
+        client = _open(account, limits, patience)
+        stack.callback(client.close)
+        stack.callback(patience.stop)
+        patience.start()
+        outcome = _attempt(partial(_call_models, client), peer, clock)
+        if isinstance(outcome, Failure):
+            raise ImgcliError(_presentable(patience.problem(peer.place) or outcome.problem, account))
+        stack.callback(outcome.close)
+        return _answer(outcome, peer, patience, stack.pop_all().close)
 
 
 def _judged(failure: Failure, patience: Patience, peer: Peer) -> Failure:
@@ -211,12 +228,10 @@ def _beginning(response: httpx2.Response) -> bytes:
     return bytes(body)
 
 
-def _attempt(
-    client: OpenAI, request: ImageRequest, job: str, peer: Peer, clock: Clock
-) -> APIResponse[Any] | Failure:
+def _attempt(call: Callable[[], APIResponse[Any]], peer: Peer, clock: Clock) -> APIResponse[Any] | Failure:
     """Send once. Failures are values here: exceptions of others may hold the key, and must not travel on."""
     try:
-        return _call(client, request, job)
+        return call()
     except _RefusedError as refused:
         return from_answer(refused.status, refused.body, refused.headers, clock.now())
     except Exception as error:
@@ -236,6 +251,11 @@ def _call(client: OpenAI, request: ImageRequest, job: str) -> APIResponse[Any]:
     images = client.images.with_streaming_response
     prompt = body.pop("prompt")
     return images.generate(model=model, prompt=prompt, extra_headers=headers, extra_body=body).__enter__()
+
+
+def _call_models(client: OpenAI) -> APIResponse[Any]:
+    headers = {"Accept-Encoding": "identity"}
+    return client.models.with_streaming_response.list(extra_headers=headers).__enter__()
 
 
 def _answer(response: APIResponse[Any], peer: Peer, patience: Patience, close: Callable[[], None]) -> Answer:

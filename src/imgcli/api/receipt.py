@@ -26,6 +26,11 @@ class Receipt:
         self._known |= {name: response[name] for name in _FIELDS if response.get(name)}
 
     @property
+    def response_id(self) -> str | None:
+        """The answer's name, as far as the server has told it."""
+        return as_text(self._known.get("id"))
+
+    @property
     def has_usage(self) -> bool:
         """Whether the server counted anything: then somebody worked, and it was not for nothing."""
         return _counts(self._known.get("usage")) or self.has_image_tokens
@@ -42,7 +47,7 @@ class Receipt:
             model=as_text(self._known.get("model")),
             usage=as_object(self._known.get("usage")) or None,
             tool_usage=as_object(self._known.get("tool_usage")) or None,
-            response_id=as_text(self._known.get("id")),
+            response_id=self.response_id,
             image_model=self._image_model(),
         )
 

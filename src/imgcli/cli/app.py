@@ -14,8 +14,12 @@ from imgcli.cli.demo_server import demo_server
 from imgcli.cli.gen import EPILOG as GEN_EPILOG
 from imgcli.cli.gen import gen
 from imgcli.cli.help import GroupedCommand, OrderedGroup
+from imgcli.cli.models import EPILOG as MODELS_EPILOG
+from imgcli.cli.models import models
 from imgcli.cli.recover import EPILOG as RECOVER_EPILOG
 from imgcli.cli.recover import recover
+from imgcli.cli.strip import EPILOG as STRIP_EPILOG
+from imgcli.cli.strip import strip
 from imgcli.cli.view import EPILOG as VIEW_EPILOG
 from imgcli.cli.view import view
 from imgcli.cli.world import World, forbid_core_dumps, open_standard_descriptors, within
@@ -47,6 +51,7 @@ _WORDS = {
 }
 """What Typer's checker says, and how a person would."""
 
+_COMMANDS = frozenset({"gen", "view", "recover", "strip", "models", "demo-server"})
 _PATIENCE = 1.0  # seconds that a reader who takes nothing may hold up the end by a signal
 
 
@@ -65,6 +70,8 @@ def build_app() -> typer.Typer:
     app.command("gen", cls=GroupedCommand, epilog=GEN_EPILOG)(gen)
     app.command("view", cls=GroupedCommand, epilog=VIEW_EPILOG)(view)
     app.command("recover", cls=GroupedCommand, epilog=RECOVER_EPILOG)(recover)
+    app.command("strip", cls=GroupedCommand, epilog=STRIP_EPILOG)(strip)
+    app.command("models", cls=GroupedCommand, epilog=MODELS_EPILOG)(models)
     app.command("demo-server", cls=GroupedCommand)(demo_server)
     return app
 
@@ -152,7 +159,7 @@ def _wrong_usage(error: typer.TyperException) -> Problem:
 
 def _command() -> list[str]:
     """Find the command in the arguments, for a complaint that does not know where it belongs."""
-    return [word for word in sys.argv[1:2] if word in {"gen", "view", "recover", "demo-server"}]
+    return [word for word in sys.argv[1:2] if word in _COMMANDS]
 
 
 def _refuse(world: World, problem: Problem) -> ExitCode:

@@ -47,6 +47,7 @@ def gen(  # noqa: PLR0913 - a command's signature declares its options
     partials: options.Partials = None,
     output: options.Output = None,
     force: options.Force = False,
+    embed: options.Embed = False,
     record: options.Record = None,
     no_save: options.NoSave = False,
     keep_partials: options.KeepPartials = False,
@@ -103,6 +104,7 @@ def gen(  # noqa: PLR0913 - a command's signature declares its options
             replace(
                 order.output(output, reports_to, save=not no_save, force=force, keep_partials=keep_partials),
                 record=record,
+                recipes=order.Recipes.EMBEDDED if embed else order.Recipes.APART,
             ),
             order.Report(reports_to, jsonl_images, order.sight(preview, width, world.env, plain=plain)),
             order.endpoint(base_url, timeout, demo=demo),

@@ -158,6 +158,15 @@ NoSave = Annotated[
 KeepPartials = Annotated[
     bool, typer.Option("--keep-partials", help="Save the partial images too.", rich_help_panel=_FILE)
 ]
+Embed = Annotated[
+    bool,
+    typer.Option(
+        "--embed",
+        help="Write the recipe (prompt, options, server, response id) into the PNG file. That changes the "
+        "file, so that its content credentials no longer verify; imgcli strip takes it out again.",
+        rich_help_panel=_FILE,
+    ),
+]
 Record = Annotated[
     Path | None,
     typer.Option(

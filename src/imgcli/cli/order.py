@@ -40,6 +40,13 @@ class Keeping(Enum):
     NOTHING = "nothing"
 
 
+class Recipes(Enum):
+    """Where a picture's recipe is written: nowhere near the picture, or into its own file (--embed)."""
+
+    APART = "apart"
+    EMBEDDED = "embedded"
+
+
 class Wanted(Enum):
     """How much somebody wants to see a picture: ORDERED on the command line, or as USUAL, or PLAIN words."""
 
@@ -78,6 +85,7 @@ class Output:
     clash: Clash = Clash.NUMBER
     partials: KeepPartials = KeepPartials.NONE
     record: Path | None = None
+    recipes: Recipes = Recipes.APART
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from imgcli.api.reading import hiding, read_events
-from imgcli.cli import signals
+from imgcli.cli import embedding, signals
 from imgcli.cli.desk import RUNS
 from imgcli.cli.ending import exit_code
 from imgcli.cli.record import Record
@@ -128,7 +128,8 @@ class _Recovery:
         job = self.record.job
         key = self.world.env.get("OPENAI_API_KEY", "").strip()
         source = chain(self._started(), hiding(read_events(self.record.chunks(), job), key))
-        events = self._saving(self._explained(session.conducted(job, source)))
+        embedded = embedding.stage(embedding.of_record(self.record.run.header))
+        events = self._saving(self._explained(embedded(session.conducted(job, source))))
         models = catalog.load()
         clock = self.world.monotonic
         lines = PlainSink(self.world.stderr, pricing(models), clock, lambda _: self._opening)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from imgcli.cli import desk as desks
-from imgcli.cli import signals
+from imgcli.cli import embedding, signals
 from imgcli.cli.ending import exit_code
 from imgcli.cli.order import Keeping, Style
 from imgcli.cli.report import Reporter, tell
@@ -69,18 +69,23 @@ def perform(world: World, order: Order) -> ExitCode:
     decision = _decide(world, order, reporter, models)
     _check_that_something_stays(order, reporter)
     job = f"{world.now():%Y%m%d-%H%M%S}-{world.token()}"
+    recipe = embedding.recipe(world, order, decision.request)
     with ExitStack() as stack:
-        desk = stack.enter_context(desks.opened(world, order.output, decision.request, job))
+        extra = embedding.for_record(recipe)
+        desk = stack.enter_context(desks.opened(world, order.output, decision.request, job, extra))
+        desk.embedding = embedding.stage(recipe)
         account = _account(world, order.endpoint)
         source = _source(world, order.endpoint, decision, account, desk)
         return _conduct(world, reporter, desk, source)
 
 
 def _decide(world: World, order: Order, reporter: Reporter, models: catalog.Catalog) -> Decision:
-    """Fill in how many partials are worth their price."""
+    """Fill in how many partials are worth their price, and check what only the whole order can tell."""
     watched = reporter.is_watched or order.output.partials is KeepPartials.ALL
     wish = replace(order.wish, watched_partials=_WATCHED_PARTIALS if watched else 0)
-    return decide(wish, models, world.now().date())
+    decision = decide(wish, models, world.now().date())
+    embedding.check(order.output, decision.request)
+    return decision
 
 
 def _check_that_something_stays(order: Order, reporter: Reporter) -> None:

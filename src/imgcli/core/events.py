@@ -105,12 +105,17 @@ class PartialImage:
 
 @dataclass(frozen=True)
 class FinalImage:
-    """The picture that was paid for. `revised_prompt` is the text model's rewording, where it told."""
+    """The picture that was paid for.
+
+    `revised_prompt` is the text model's rewording, where it told; `response_id` names the answer that the
+    picture is part of, where the server had named it by then.
+    """
 
     job: str
     image: int
     picture: Picture
     revised_prompt: str | None = None
+    response_id: str | None = None
 
 
 @dataclass(frozen=True)

@@ -91,8 +91,8 @@ def _redacted_event(event: Event, secret: str) -> Event:
             return replace(event, text=redact(text, secret))
         case Waiting(reason=reason):
             return replace(event, reason=redact(reason, secret))
-        case FinalImage(revised_prompt=str(prompt)):
-            return replace(event, revised_prompt=redact(prompt, secret))
+        case FinalImage(revised_prompt=prompt, response_id=name):
+            return replace(event, revised_prompt=_maybe(prompt, secret), response_id=_maybe(name, secret))
         case Failed(problem=problem, ended=ended):
             clean_end = ended and _redacted_end(ended, secret)
             return replace(event, problem=redacted(problem, secret), ended=clean_end)

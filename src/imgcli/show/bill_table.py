@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from io import StringIO
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from imgcli.core.bill import dollars
 from imgcli.core.text import shorten
 from imgcli.show.cellwidth import cell_width
-from imgcli.show.terminal import ColorDepth
+from imgcli.show.memory_console import drawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from rich.console import Console
     from rich.table import Table
 
     from imgcli.core.bill import Bill, Row
@@ -24,8 +22,6 @@ _UNKNOWN = "unknown"
 _MODEL_LENGTH = 60
 _NOTE_LENGTH = 500
 _NARROWEST = 20  # columns; rich has nothing sensible to draw below
-
-_ColorSystem: TypeAlias = Literal["standard", "256", "truecolor"]
 
 
 def plain_lines(bill: Bill) -> list[str]:
@@ -41,12 +37,8 @@ def rich_lines(bill: Bill, terminal: Terminal, columns: int) -> list[str]:
         return plain_lines(bill)
     from rich.text import Text
 
-    console = _console(terminal.depth, columns)
-    console.print(_table(bill))
-    for remark in _remarks(bill):
-        console.print(Text(remark, style="dim"), highlight=False)
-    text = console.file.getvalue() if isinstance(console.file, StringIO) else ""
-    return [line.rstrip() for line in text.splitlines()]
+    remarks = [Text(remark, style="dim") for remark in _remarks(bill)]
+    return drawn([_table(bill), *remarks], terminal.depth, columns)
 
 
 def _table(bill: Bill) -> Table:
@@ -67,24 +59,6 @@ def _table(bill: Bill) -> Table:
     for row in bill.rows:
         table.add_row(*map(Text, _cells(row)))
     return table
-
-
-def _console(depth: ColorDepth, columns: int) -> Console:
-    """Make a console that writes to memory: on a broken pipe rich would redirect the process's own stdout."""
-    from rich.console import Console
-
-    systems: dict[ColorDepth, _ColorSystem] = {
-        ColorDepth.TRUECOLOR: "truecolor",
-        ColorDepth.ANSI_256: "256",
-    }
-    return Console(
-        file=StringIO(),
-        width=columns,
-        force_terminal=True,
-        color_system=systems.get(depth, "standard"),
-        no_color=False,
-        legacy_windows=False,
-    )
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -1,0 +1,82 @@
+"""Taking recipes out of files, one after the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imgcli.cli import signals
+from imgcli.cli.order import STDOUT, Style
+from imgcli.cli.report import tell
+from imgcli.core.errors import ExitCode, ImgcliError, gravest, usage_error
+from imgcli.core.events import Saved
+from imgcli.core.wording import notice_line
+from imgcli.show.output import Output
+from imgcli.show.paths import PathsSink
+from imgcli.store.publish import write_stream
+from imgcli.store.stripping import Original
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from imgcli.cli.world import World
+
+
+def perform(world: World, names: Sequence[str], output: str | None) -> ExitCode:
+    """Strip file after file; one that cannot be stripped is told, and does not keep the others from it."""
+    _check(world, names, output)
+    return gravest([_stripped(world, name, output) for name in names])
+
+
+def _check(world: World, names: Sequence[str], output: str | None) -> None:
+    """Refuse what would mix files up. Raises `ImgcliError` (usage)."""
+    if output is not None and not output:
+        raise usage_error("-o is empty.", "Give it a file or a folder, or leave it out.")
+    if output == STDOUT and world.stdout.isatty():
+        raise usage_error(
+            "-o - would write the picture's bytes to this terminal.", "Redirect it (> cat.png)."
+        )
+    if output is not None and len(names) > 1 and not Path(output).is_dir():
+        raise usage_error(f"{len(names)} files do not fit into one.", "Give -o a folder that is there.")
+
+
+def _stripped(world: World, name: str, output: str | None) -> ExitCode:
+    try:
+        original = Original.read(name)
+        if output is None:
+            _in_place(world, original)
+        elif output == STDOUT:
+            write_stream(world.stdout.buffer, original.bare)
+        else:
+            _elsewhere(world, original, Path(output))
+    except ImgcliError as error:
+        tell(world, Style.PEOPLE, error.problem)
+        return error.problem.exit_code
+    return ExitCode.OK
+
+
+def _in_place(world: World, original: Original) -> None:
+    bare = original.bare
+    taken = len(original.data) - len(bare)
+    if not taken:
+        _note(world, f"{original.shown} holds no recipe; it is left as it is")
+        return
+    with signals.shielded():
+        original.replace(bare)
+    _note(world, f"{original.shown}: the recipe is taken out, {taken} bytes")
+
+
+def _elsewhere(world: World, original: Original, place: Path) -> None:
+    """Write a copy, whether there was a recipe or not: a clean one is what was asked for."""
+    with signals.shielded():
+        copy = original.copy(original.bare, place)
+    wanted = original.path.name if place.is_dir() else place.name
+    if copy.name != wanted:
+        _note(world, f"{wanted} is there already; the copy is {copy.name}")
+    paths = PathsSink(world.stdout)
+    paths.handle(Saved("", 0, copy))
+    paths.close()
+
+
+def _note(world: World, text: str) -> None:
+    Output(world.stderr).lines([notice_line(text)])

@@ -1,0 +1,146 @@
+"""Before and after: side by side as one picture, and how much of it has changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from imgcli.core.events import FinalImage, ImageFormat, Notice, Picture
+from imgcli.show.shrink import Undecodable, decode, flatten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from PIL.Image import Image
+
+    from imgcli.core.events import Event
+
+THRESHOLD = 16
+"""By how much of 255 a channel must differ for its pixel to count as changed: a model that paints a picture
+again leaves no pixel quite as it was, and nobody sees less than that."""
+
+_TALLEST, _WIDEST = 1024, 4096  # pixels of one side of the comparison: more than any terminal shows
+_GAPS = 64  # the gap's part of the height
+_GREY = (128, 128, 128)
+_PER_CENT = 100
+
+
+@dataclass(frozen=True)
+class Compared:
+    """`picture` shows both side by side; `share` is the part of the pixels that changed, from 0 to 1.
+
+    Where one of the two cannot be decoded both are None. `text` says in a clause what came of it.
+    """
+
+    picture: Picture | None
+    share: float | None
+    text: str
+
+
+class Comparison:
+    """Compares pictures with one that was before them. Decodes nothing until it has to."""
+
+    def __init__(self, before: bytes) -> None:
+        self._data = before
+        self._last: tuple[bytes, Compared] | None = None
+
+    def after(self, picture: Picture) -> Compared:
+        """Compare one picture with the one before. Never raises, whatever the bytes are.
+
+        A pixel counts as changed when any of its channels differs by more than `THRESHOLD`, after the picture
+        before was brought to this one's size. Channels are taken times their opacity, which counts as one:
+        what is hidden under a transparent pixel is no change.
+        """
+        if self._last and self._last[0] is picture.data:
+            return self._last[1]
+        compared = self._compared(picture.data)
+        self._last = picture.data, compared
+        return compared
+
+    def remarks(self, events: Iterable[Event]) -> Iterator[Event]:
+        """Be a stage: pass events on, and say after each final picture how much it differs."""
+        for event in events:
+            yield event
+            if isinstance(event, FinalImage):
+                yield Notice(event.job, self.after(event.picture).text)
+
+    def _compared(self, data: bytes) -> Compared:
+        try:
+            before = self._before
+        except Exception as error:  # noqa: BLE001 - decoders raise anything, and a comparison is only a show
+            return _failed("the picture before", error)
+        try:
+            after = decode(data)
+            share = _changed(before, after)
+            return Compared(_side_by_side(before, after), share, share_words(share))
+        except Exception as error:  # noqa: BLE001 - see above
+            return _failed("the new picture", error)
+
+    @cached_property
+    def _before(self) -> Image:
+        return decode(self._data)
+
+
+def share_words(share: float) -> str:
+    """Say what part of the pixels changed: `12 % of the pixels changed`; never nothing for a little."""
+    if share <= 0:
+        return "no pixel changed"
+    per_cent = _PER_CENT * share
+    if per_cent < 1:
+        return "less than 1 % of the pixels changed"
+    if _PER_CENT - 1 < per_cent < _PER_CENT:
+        return "more than 99 % of the pixels changed"
+    return f"{round(per_cent)} % of the pixels changed"
+
+
+def _failed(which: str, error: Exception) -> Compared:
+    why = (
+        error.reason
+        if isinstance(error, Undecodable)
+        else f"more than we can compare ({type(error).__name__})"
+    )
+    return Compared(None, None, f"no comparison: {which} is {why}")
+
+
+def _changed(before: Image, after: Image) -> float:
+    """Work out the part of the pixels that differ by more than the threshold."""
+    from PIL import Image, ImageChops
+
+    mode = "RGB" if before.mode == after.mode == "RGB" else "RGBa"
+    earlier, later = _in_mode(before, mode), _in_mode(after, mode)
+    if earlier.size != later.size:
+        earlier = earlier.resize(later.size, Image.Resampling.BOX)  # the others sharpen, which is a change
+    strongest = reduce(ImageChops.lighter, ImageChops.difference(earlier, later).split())
+    return sum(strongest.histogram()[THRESHOLD + 1 :]) / (later.width * later.height)
+
+
+def _in_mode(image: Image, mode: str) -> Image:
+    """Give a picture in RGB, or with its channels times their opacity."""
+    if mode == "RGBa" and image.mode == "RGB":
+        image = image.convert("RGBA")
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _side_by_side(before: Image, after: Image) -> Picture:
+    """Put two pictures next to each other, equally tall, in a file that every painter takes."""
+    from PIL import Image
+
+    height = min(after.height, _TALLEST)
+    gap = max(1, height // _GAPS)
+    left, right = _fitted(before, height), _fitted(after, height)
+    both = Image.new("RGB", (left.width + gap + right.width, height), _GREY)
+    both.paste(left, (0, (height - left.height) // 2))
+    both.paste(right, (left.width + gap, (height - right.height) // 2))
+    file = BytesIO()
+    both.save(file, "PNG", compress_level=1)
+    return Picture(file.getvalue(), ImageFormat.PNG)
+
+
+def _fitted(image: Image, height: int) -> Image:
+    """Bring a picture to a height, or less where it would become too wide."""
+    scale = min(height / image.height, _WIDEST / image.width)
+    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    opaque = flatten(image)
+    return opaque if opaque.size == size else opaque.resize(size, reducing_gap=2.0)

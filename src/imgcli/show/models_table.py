@@ -1,0 +1,177 @@
+"""The models as tables of 80 columns: drawn by rich on a terminal, padded with spaces anywhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from imgcli.core.catalog import Kind
+from imgcli.core.text import shorten
+from imgcli.show.cellwidth import cell_width
+from imgcli.show.memory_console import drawn
+from imgcli.show.models_legend import Sources, legend, size_label, strangers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from decimal import Decimal
+
+    from rich.console import RenderableType
+
+    from imgcli.core.catalog import Model
+    from imgcli.core.lineup import Entry, Lineup
+    from imgcli.show.terminal import Terminal
+
+_NAME_LENGTH = 60
+_UNKNOWN = "unknown"
+_WORDS = frozenset({"", "size", "quality", "shutdown", "shut down", "instead", "key"})
+"""The headings of columns that hold words, which begin at the left; numbers end at the right."""
+_NARROWEST = 20  # columns; rich has nothing sensible to draw below
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Cells of text under a title; the rows' styles are rich's, empty for the usual one."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    styles: tuple[str, ...]
+
+
+def plain_lines(lineup: Lineup) -> list[str]:
+    """Write the models as lines of plain text, without any escape code."""
+    sources = Sources()
+    tables = list(_tables(lineup, sources))
+    padded = (["", table.title, *_padded(table)] for table in tables)
+    return [*list(chain.from_iterable(padded))[1:], "", *legend(lineup, sources), *strangers(lineup)]
+
+
+def rich_lines(lineup: Lineup, terminal: Terminal, columns: int) -> list[str]:
+    """Draw the models with rich for a terminal of so many columns, as lines of text and colour codes."""
+    if columns < _NARROWEST or not terminal.unicode:
+        return plain_lines(lineup)
+    from rich.text import Text
+
+    sources = Sources()
+    parts: list[RenderableType] = []
+    for table in _tables(lineup, sources):
+        parts += [Text(table.title, style="bold"), _drawing(table), Text("")]
+    parts += [Text(line, style="dim") for line in legend(lineup, sources)]
+    parts += [Text(line) for line in strangers(lineup)]
+    return drawn(parts, terminal.depth, columns)
+
+
+def _tables(lineup: Lineup, sources: Sources) -> Iterator[_Table]:
+    is_live = any(entry.is_usable is not None for entry in lineup.entries)
+    key = ("key",) if is_live else ()
+    images, texts, gone = lineup.of(Kind.IMAGE), lineup.of(Kind.TEXT), lineup.gone
+    yield _table(
+        "Image models (dollars per million tokens: text in, image in, image out)",
+        ("", "size", "quality", "text", "image", "out", "shutdown", *key),
+        images,
+        [(*_image_cells(entry, sources), *_key(entry)) for entry in images],
+    )
+    yield _table(
+        "Text models (dollars per million tokens: in, cached in, out)",
+        ("", "in", "cached", "out", "shutdown", "instead", *key),
+        texts,
+        [(*_text_cells(entry, sources), *_key(entry)) for entry in texts],
+    )
+    if gone:
+        rows = [(_name(entry), _date(entry), entry.model.replacement or "") for entry in gone]
+        yield _table("Gone", ("", "shut down", "instead"), gone, rows)
+
+
+def _table(
+    title: str, headings: tuple[str, ...], entries: Sequence[Entry], rows: Sequence[tuple[str, ...]]
+) -> _Table:
+    return _Table(title, headings, tuple(rows), tuple(map(_style, entries)))
+
+
+def _style(entry: Entry) -> str:
+    """Mark what cannot be used, and what will soon be gone."""
+    if entry.is_gone or entry.is_usable is False:
+        return "dim"
+    return "yellow" if entry.shutdown else ""
+
+
+def _image_cells(entry: Entry, sources: Sources) -> tuple[str, ...]:
+    model, prices = entry.model, entry.model.prices
+    text, image, out = (prices.text_in, prices.image_in, prices.image_out) if prices else (None, None, None)
+    size = size_label(model.accepts.sizes) if model.accepts else _UNKNOWN
+    qualities = f"to {model.accepts.qualities[-1]}" if model.accepts else _UNKNOWN
+    return (
+        _name(entry),
+        size,
+        qualities,
+        _price(text),
+        _price(image),
+        _last(out, model, sources),
+        _date(entry),
+    )
+
+
+def _text_cells(entry: Entry, sources: Sources) -> tuple[str, ...]:
+    model, prices = entry.model, entry.model.prices
+    costs = (prices.text_in, prices.text_cached, prices.text_out) if prices else (None, None, None)
+    first, cached, out = costs
+    replacement = model.replacement or ""
+    return (
+        _name(entry),
+        _price(first),
+        _price(cached),
+        _last(out, model, sources),
+        _date(entry),
+        replacement,
+    )
+
+
+def _name(entry: Entry) -> str:
+    return shorten(entry.model.name, _NAME_LENGTH) + (" *" if entry.is_default else "")
+
+
+def _price(price: Decimal | None) -> str:
+    return _UNKNOWN if price is None else f"{price:f}"
+
+
+def _last(price: Decimal | None, model: Model, sources: Sources) -> str:
+    """Write a row's last price, and behind it the letter that says where they are all from."""
+    return f"{_price(price)} {sources.letter(model.prices) if model.prices else ' '}"
+
+
+def _date(entry: Entry) -> str:
+    return f"{entry.shutdown or ''}{'!' if entry.is_news else ''}"
+
+
+def _key(entry: Entry) -> tuple[str, ...]:
+    return () if entry.is_usable is None else ("yes" if entry.is_usable else "no",)
+
+
+def _padded(table: _Table) -> list[str]:
+    """Align words to the left and numbers to the right."""
+    lines = [table.headings, *table.rows]
+    widths = [max(map(cell_width, column)) for column in zip(*lines, strict=True)]
+    return ["  ".join(_aligned(line, table.headings, widths)).rstrip() for line in lines]
+
+
+def _aligned(line: Sequence[str], headings: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+    for text, heading, width in zip(line, headings, widths, strict=True):
+        gap = " " * (width - cell_width(text))
+        yield text + gap if heading in _WORDS else gap + text
+
+
+def _drawing(table: _Table) -> RenderableType:
+    """Lay a table out; cells are `Text`, in which nothing is markup."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    drawing = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for heading in table.headings:
+        drawing.add_column(
+            Text(heading), justify="left" if heading in _WORDS else "right", overflow="fold", no_wrap=False
+        )
+    for row, style in zip(table.rows, table.styles, strict=True):
+        drawing.add_row(*map(Text, row), style=style)
+    return drawing
