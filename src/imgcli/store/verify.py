@@ -39,17 +39,20 @@ def verify(picture: Picture) -> str | None:
     return examine(picture).damage
 
 
-def examine(picture: Picture) -> Finding:
-    """Check a picture to its last byte, decoding it once. Never raises, whatever the bytes are."""
+def examine(picture: Picture, limit: int = DECODE_LIMIT) -> Finding:
+    """Check a picture to its last byte, decoding it once, unless it has more than `limit` pixels.
+
+    Never raises, whatever the bytes are.
+    """
     try:
-        return Finding(None, _examined(picture))
+        return Finding(None, _examined(picture, limit))
     except _DamageError as reason:
         return Finding(str(reason))
     except Exception as error:  # noqa: BLE001 - decoders raise anything on hostile bytes; all of it means damaged
         return Finding(f"{type(error).__name__}: {error}")
 
 
-def _examined(picture: Picture) -> tuple[int, int] | None:
+def _examined(picture: Picture, limit: int) -> tuple[int, int] | None:
     """Measure a picture, raising for any damage."""
     match picture.format:
         case None:
@@ -59,7 +62,7 @@ def _examined(picture: Picture) -> tuple[int, int] | None:
             return None
         case encoding:
             _check_end(encoding, picture.data)
-            return _decoded(encoding, picture.data)
+            return _decoded(encoding, picture.data, limit)
 
 
 def _check_svg(data: bytes) -> None:
@@ -91,17 +94,17 @@ def _bomb() -> type[Exception]:
     return DecompressionBombError
 
 
-def _decoded(encoding: ImageFormat, data: bytes) -> tuple[int, int] | None:
+def _decoded(encoding: ImageFormat, data: bytes, limit: int) -> tuple[int, int] | None:
     """Decode with Pillow, unless there is too much to decode."""
     if encoding is ImageFormat.PNG:
         size = _png_size(data)
-        if size[0] * size[1] > DECODE_LIMIT:
+        if size[0] * size[1] > limit:
             return size
     try:
         image = _opened(encoding, data)
     except _bomb():  # complete as far as seen, and more than Pillow wants to measure
         return None
-    if image.width * image.height <= DECODE_LIMIT:
+    if image.width * image.height <= limit:
         with suppress(MemoryError):  # says nothing about the picture, which is complete as far as seen
             image.load()
     return image.size
