@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urlsplit
@@ -28,7 +29,7 @@ STDIN = "-"
 LARGEST = 50 * 1024 * 1024
 """Bytes of one picture: OpenAI's guide, and images.edit in its specification, say 50 MB."""
 
-_STDIN_NAME = "standard input"
+_STDIN_NAME = "Standard input"
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _LONGEST_ADDRESS = 8000
 _LONGEST_NAME = 200
@@ -53,17 +54,15 @@ def read_reference(name: str, stdin: BinaryIO) -> Reference:
     if _ADDRESS.match(name):
         return _address(name)
     if name == STDIN:
-        return _checked(_STDIN_NAME, None, _piped(stdin))
-    path = Path(name)
-    return _checked(path.name, str(path.absolute()), _read(name))
+        return _checked(_STDIN_NAME, _piped(stdin))
+    return _file(name)
 
 
 def read_mask(name: str) -> Reference:
     """Read a mask: a png with an alpha channel. Raises `ImgcliError` (usage)."""
     if name == STDIN or _ADDRESS.match(name):
         raise usage_error("--mask takes a file.", "Save the mask as a file first.")
-    path = Path(name)
-    mask = _checked(path.name, str(path.absolute()), _read(name))
+    mask = _file(name)
     data = mask.data or b""
     if mask.format is not ImageFormat.PNG:
         raise usage_error(f"The mask {_shown(name)} is {mask.format}, and must be png.", _CONVERT)
@@ -83,13 +82,18 @@ def read_again(reference: Reference) -> Reference:
         raise usage_error(
             f"{_shown(reference.name)} was no file, and cannot be read again.", "Send it anew with --image."
         )
-    found = _checked(reference.name, reference.path, _read(reference.path))
+    found = _file(reference.path)
     if found.sha256 != reference.sha256:
         raise usage_error(
             f"{_shown(reference.path)} is not the picture any more that it was.",
             "Send the right one with --image.",
         )
     return found
+
+
+def _file(name: str) -> Reference:
+    path = Path(name)
+    return replace(_checked(name, _read(name)), name=path.name, path=str(path.absolute()))
 
 
 def _address(url: str) -> Reference:
@@ -169,9 +173,9 @@ def _too_large(name: str, size: str) -> ImgcliError:
     )
 
 
-def _checked(name: str, path: str | None, data: bytes) -> Reference:
+def _checked(name: str, data: bytes) -> Reference:
     """Make sure that these bytes are a whole picture of a format that the API takes."""
-    shown = _shown(path or name)
+    shown = _shown(name)
     if not data:
         raise usage_error(f"{shown} is empty.")
     picture = Picture.of(data)
@@ -182,7 +186,7 @@ def _checked(name: str, path: str | None, data: bytes) -> Reference:
     if finding.damage:
         raise usage_error(f"{shown} is damaged: {shorten(finding.damage, _LONGEST_NAME)}.")
     digest = hashlib.sha256(data).hexdigest()
-    return Reference(name, path, None, picture.format, digest, finding.size, len(data), data)
+    return Reference(name, None, None, picture.format, digest, finding.size, len(data), data)
 
 
 def _decode_limit(picture: Picture) -> int:
