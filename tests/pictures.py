@@ -71,3 +71,13 @@ def _field(piece: bytes) -> Field:
     )
     assert match, head
     return Field(match[1], match[2], match[3], data)
+
+
+def smooth(width: int, height: int) -> bytes:
+    """Make a png that compresses to about two bytes a pixel, so that decoding it takes twice its size."""
+    grain = random.Random(width).randbytes(2 * width * height)
+    blank = Image.new("L", (width, height))
+    bands = [Image.frombytes("L", (width, height), grain[i::2]) for i in range(2)]
+    out = io.BytesIO()
+    Image.merge("RGB", [*bands, blank]).save(out, "PNG", compress_level=1)
+    return out.getvalue()

@@ -15,10 +15,13 @@ import pytest
 from imgcli.cli.pictures import read_pictures
 from imgcli.cli.prompt import Source
 from imgcli.core.errors import Charged, ExitCode, ImgcliError
+from imgcli.core.reference import Reference
 from imgcli.standin.server import StandIn
-from pictures import JPEG, MASK, WEBP, Field, encoded, form_fields
+from imgcli.store.references import read_again, read_reference
+from memory import peak
+from pictures import JPEG, MASK, WEBP, Field, encoded, form_fields, noise
 from streams import BLUE, GREEN, RED, images_run, whole_run
-from wire import Framing, Reply, error_reply
+from wire import Framing, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -137,16 +140,6 @@ class TestOnTheWire:
         wire = server(Reply(whole_run()))
         assert 0 == gen(wire, "a cat", "-i", "-", input=GREEN).exit_code
         assert data_url(GREEN) == wire.requests[0].json["input"][0]["content"][1]["image_url"]
-
-    def test_a_busy_server_gets_everything_again(self, server: Server, gen: Gen) -> None:
-        """The second attempt has the same body as the first, on both APIs, and the same id."""
-        busy = error_reply(429, code="slow_down", headers=(("retry-after-ms", "1"),))
-        for model, reply in (("gpt-4o-mini", whole_run()), ("gpt-image-2", edited())):
-            wire = server(busy, Reply(reply))
-            assert 0 == gen(wire, "a cat", "-m", model, "-i", "a.png", "-i", "b.jpg").exit_code
-            first, second = wire.requests
-            assert (first.body, first.headers) == (second.body, second.headers)
-            assert len(first.body) > len(BLUE) + len(JPEG)
 
 
 class TestKept:
@@ -357,6 +350,21 @@ class TestTheServerRefuses:
         assert "Nothing was charged." in result.stderr
 
 
+@pytest.mark.parametrize("model", ["gpt-4o-mini", "gpt-image-2"])
+def test_a_large_picture_needs_little_memory(
+    model: str, server: Server, world: dict[str, str], folder: Path
+) -> None:
+    """Sending 20 MB along takes no more than three times as much above a plain run."""
+    data = noise(2580)
+    (folder / "a.png").write_bytes(data)
+    wire = server(Reply(whole_run()))
+    env = world | {"OPENAI_BASE_URL": wire.base_url}
+    plain = peak(folder, env, "gen", "a cat", "-m", model)
+    more = peak(folder, env, "gen", "a cat", "-m", model, "-i", "a.png") - plain
+    assert len(wire.requests[1].body) > len(data)
+    assert more < 3 * len(data)
+
+
 @pytest.fixture(scope="module")
 def standin() -> Iterator[str]:
     """Run the stand-in for this module."""
@@ -392,3 +400,41 @@ def test_the_demo_takes_them(imgcli: Cli, files: Path) -> None:
     """`--demo` works with a picture too, from standard input even."""
     result = imgcli("gen", "a cat", "-i", "-", "--demo", "--quality", "low", "-q", input=JPEG)
     assert (0, [str(files / "a-cat.png")]) == (result.exit_code, result.lines)
+
+
+class TestReadAgain:
+    """A recorded picture is sent again only as what it was."""
+
+    def test_the_same(self, files: Path) -> None:
+        """The file is read again, with its bytes."""
+        first = read_reference(str(files / "a.png"), io.BytesIO())
+        again = read_again(Reference.from_json(first.to_json()))
+        assert (first, BLUE) == (again, again.data)
+
+    def test_an_address(self) -> None:
+        """An address stays what it is."""
+        first = read_reference("https://pictures.example/a.png", io.BytesIO())
+        assert first == read_again(Reference.from_json(first.to_json()))
+
+    @pytest.mark.parametrize(
+        ("change", "told"),
+        [
+            (lambda path: path.unlink(), "cannot be read"),
+            (lambda path: path.write_bytes(RED), "is not the picture any more"),
+            (lambda path: path.write_bytes(b""), "is empty"),
+        ],
+    )
+    def test_another(self, change: Callable[[Path], None], told: str, files: Path) -> None:
+        """A file that has gone or changed is told, and not sent."""
+        first = read_reference(str(files / "a.png"), io.BytesIO())
+        change(files / "a.png")
+        with pytest.raises(ImgcliError) as caught:
+            read_again(Reference.from_json(first.to_json()))
+        assert (ExitCode.USAGE, True) == (caught.value.problem.exit_code, told in caught.value.problem.what)
+
+    def test_what_was_piped_in(self) -> None:
+        """Standard input cannot be read again."""
+        first = read_reference("-", io.BytesIO(BLUE))
+        with pytest.raises(ImgcliError) as caught:
+            read_again(Reference.from_json(first.to_json()))
+        assert "was no file" in caught.value.problem.what

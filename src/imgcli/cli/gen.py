@@ -18,7 +18,7 @@ EPILOG = """\
 Exit codes:
    0  every image is saved, verified, flushed
    1  a bug in imgcli                        7  no credit, quota or spend limit
-   2  wrong option or prompt; nothing sent   8  server not reached; nothing sent
+   2  wrong option or prompt; nothing sent   8  the request did not get there
    3  several images: some saved, some not   9  sent, and no complete image came
    4  key missing or refused                10  complete, but not where you asked
    5  refused, moderated, wrong endpoint    11  the data is no valid image; kept

@@ -33,11 +33,10 @@ _STDIN_NAME = "Standard input"
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _LONGEST_ADDRESS = 8000
 _LONGEST_NAME = 200
-_TAKEN = frozenset({ImageFormat.PNG, ImageFormat.JPEG, ImageFormat.WEBP})
 _CONVERT = "Convert it, for instance with: magick FILE picture.png"
 
-_PIXEL_BYTES = {ImageFormat.WEBP: 16}
-"""What decoding takes for a pixel; 4 for the others."""
+_PIXEL_BYTES = {ImageFormat.PNG: 4, ImageFormat.JPEG: 10, ImageFormat.WEBP: 16}
+"""What decoding takes for a pixel; a progressive jpeg's coefficients are in memory beside its pixels."""
 _DECODE_ROOM = 36_000_000
 """Bytes that decoding may take in any case: the largest png that is sold fits. A larger file may take twice
 its own size, so that with the file itself it is three times."""
@@ -179,7 +178,7 @@ def _checked(name: str, data: bytes) -> Reference:
     if not data:
         raise usage_error(f"{shown} is empty.")
     picture = Picture.of(data)
-    if picture.format not in _TAKEN:
+    if picture.format not in _PIXEL_BYTES:
         what = f"is {picture.format}" if picture.format else "is no png, jpeg or webp picture"
         raise usage_error(f"{shown} {what}; the API takes png, jpeg and webp.", _CONVERT)
     finding = examine(picture, _decode_limit(picture))
@@ -191,8 +190,8 @@ def _checked(name: str, data: bytes) -> Reference:
 
 def _decode_limit(picture: Picture) -> int:
     """Choose how many pixels may be decoded to check a picture."""
-    cost = _PIXEL_BYTES.get(picture.format, 4) if picture.format else 4
-    return min(DECODE_LIMIT, max(_DECODE_ROOM, 2 * len(picture.data)) // cost)
+    room = max(_DECODE_ROOM, 2 * len(picture.data))
+    return min(DECODE_LIMIT, room // _PIXEL_BYTES[picture.format or ImageFormat.WEBP])
 
 
 def _shown(name: str) -> str:
