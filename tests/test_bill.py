@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from imgcli.core.bill import Bill, Part, bill, cost_usd, dollars
 from imgcli.core.catalog import load
 from imgcli.core.events import Completed, ImageFormat
+from imgcli.core.reference import Reference
 from imgcli.core.request import Api, ImageRequest
 
 Foreign: TypeAlias = Any
@@ -43,15 +43,6 @@ TEXT_COST = Decimal("0.00104655")  # (1021 x 0.15 + 1920 x 0.075 + 1249 x 0.60) 
 IMAGE_COST = Decimal("0.02475")  # (60 x 5 + 815 x 30) / 1,000,000
 
 
-@dataclass(frozen=True)
-class WithReference(ImageRequest):
-    """A request that carries a picture, as far as the wire tells."""
-
-    def wire(self) -> dict[str, Any]:
-        """Put a picture beside the prompt."""
-        return super().wire() | {"input": [{"type": "input_image"}]}
-
-
 def _responses(usage: Foreign = None, image_gen: Foreign = None, model: str = "gpt-4o-mini") -> Bill:
     """Bill a run on the Responses API."""
     request = ImageRequest("a cat", model, Api.RESPONSES, image_model=SUNBURST)
@@ -66,7 +57,7 @@ def _images(usage: Foreign, model: str = SUNBURST, api: Api = Api.IMAGES) -> Bil
 
 def _edit(usage: Foreign) -> Bill:
     """Bill a run that was sent a picture."""
-    request = WithReference("a cat", SUNBURST, Api.IMAGES)
+    request = ImageRequest("a cat", SUNBURST, Api.IMAGES, references=(Reference("a.png"),))
     return bill(request, Completed("job", SUNBURST, usage), 0, CATALOG)
 
 

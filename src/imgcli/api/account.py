@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
+from imgcli.core.address import is_loopback
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Account:
     @property
     def is_local(self) -> bool:
         """Whether the server is on this machine, so that no proxy and no real key is involved."""
-        return _is_loopback(urlsplit(self.base_url).hostname or "")
+        return is_loopback(urlsplit(self.base_url).hostname or "")
 
     @property
     def secret(self) -> str:
@@ -58,7 +58,7 @@ def account(environment: Mapping[str, str], base_url: str | None = None) -> Acco
     """
     url = _url(environment, base_url)
     host = _checked(url, environment).hostname or ""
-    key = LOCAL_KEY if _is_loopback(host) else _key(environment)
+    key = LOCAL_KEY if is_loopback(host) else _key(environment)
     return Account(
         key, url, _optional(environment, "OPENAI_ORG_ID"), _optional(environment, "OPENAI_PROJECT_ID")
     )
@@ -105,7 +105,7 @@ def _checked(url: str, environment: Mapping[str, str]) -> SplitResult:
         raise _no_address() from None
     if not usable or not url.isprintable() or " " in url:
         raise _no_address()
-    allowed = _is_loopback(parts.hostname or "") or environment.get("IMGCLI_INSECURE_HTTP", "").strip() == "1"
+    allowed = is_loopback(parts.hostname or "") or environment.get("IMGCLI_INSECURE_HTTP", "").strip() == "1"
     if parts.scheme == "http" and not allowed:
         raise usage_error(
             f"--base-url would send key and prompt unencrypted to {parts.hostname}.",
@@ -118,13 +118,3 @@ def _no_address() -> ImgcliError:
     return usage_error(
         "--base-url (OPENAI_BASE_URL) is no address of a server.", f"Write it like {OPENAI_URL}."
     )
-
-
-def _is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine, without asking DNS."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

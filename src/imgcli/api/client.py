@@ -9,16 +9,16 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from imgcli.api.failures import Peer, cannot_open, from_answer, from_exception, lost, unfit
+from imgcli.api.failures import Peer, cannot_open, from_answer, from_exception, lost, unfinished, unfit
 from imgcli.api.patience import Limits, Patience
 from imgcli.api.retry import CONNECT_SECONDS, Failure, plan_wait
 from imgcli.api.rules import KEY
+from imgcli.api.upload import Upload
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Waiting
 from imgcli.core.redaction import redacted
-from imgcli.core.request import Api, ImageRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from openai import APIResponse, OpenAI
 
     from imgcli.api.account import Account
+    from imgcli.core.request import ImageRequest
 
 _LONGEST_REFUSAL = 1_000_000
 STREAM_LIMIT = 512_000_000
@@ -64,8 +65,7 @@ DEFAULT_CLOCK = Clock()
 
 def warm() -> None:
     """Import the SDK, which takes half a second: for a thread, while something else is shown."""
-    import openai.resources.images
-    import openai.resources.responses  # noqa: F401 - imported for the effect
+    import openai  # noqa: F401 - imported for the effect
 
 
 def send(
@@ -82,19 +82,21 @@ def send(
     """
     peer = Peer(account.place, limits.timeout)
     patience = Patience(limits, clock.monotonic)
+    upload = Upload(request)
     with ExitStack() as stack:
-        client = _open(account, limits, patience)
+        client = _open(account, limits, patience, upload.content_type)
         stack.callback(client.close)
         stack.callback(patience.stop)
         started = clock.monotonic()
         for attempt in count(1):
             patience.start()
-            outcome = _attempt(partial(_call, client, request, job), peer, clock)
+            call = _Call(client, request.endpoint, job, upload, patience)
+            outcome = _attempt(partial(_posted, call), peer, clock)
             if not isinstance(outcome, Failure):
                 stack.callback(outcome.close)
                 return _answer(outcome, peer, patience, stack.pop_all().close)
             patience.stop()
-            outcome = _judged(outcome, patience, peer)
+            outcome = _judged(outcome, patience, peer, upload)
             problem = _presentable(outcome.problem, account)
             wait = plan_wait(outcome, attempt, clock.monotonic() - started, limits.budget, clock.chance())
             if wait is None:
@@ -109,7 +111,7 @@ def ask_models(account: Account, limits: Limits = DEFAULT_LIMITS, clock: Clock =
     peer = Peer(account.place, limits.timeout)
     patience = Patience(limits, clock.monotonic)
     with ExitStack() as stack:
-        client = _open(account, limits, patience)
+        client = _open(account, limits, patience, "application/json")
         stack.callback(client.close)
         stack.callback(patience.stop)
         patience.start()
@@ -120,10 +122,23 @@ def ask_models(account: Account, limits: Limits = DEFAULT_LIMITS, clock: Clock =
         return _answer(outcome, peer, patience, stack.pop_all().close)
 
 
-def _judged(failure: Failure, patience: Patience, peer: Peer) -> Failure:
-    """Say that it was us who hung up, where it was."""
+@dataclass(frozen=True)
+class _Call:
+    """One request, as the SDK is asked for it."""
+
+    client: OpenAI
+    path: str
+    job: str
+    upload: Upload
+    patience: Patience
+
+
+def _judged(failure: Failure, patience: Patience, peer: Peer, upload: Upload) -> Failure:
+    """Say that it was us who hung up, where it was, and that half a request costs nothing."""
     problem = patience.problem(peer.place)
-    return Failure(problem) if problem else failure
+    told = Failure(problem) if problem else failure
+    broke = problem is not None or failure.is_broken
+    return Failure(unfinished(told.problem)) if broke and not upload.is_whole else told
 
 
 _LOCAL_LOGIN = (
@@ -139,10 +154,10 @@ def _presentable(problem: Problem, account: Account) -> Problem:
     return problem if account.is_local else redacted(problem, account.key)
 
 
-def _open(account: Account, limits: Limits, patience: Patience) -> OpenAI:
+def _open(account: Account, limits: Limits, patience: Patience, content_type: str) -> OpenAI:
     """Build the SDK's client; raises `ImgcliError` for a proxy or certificates that cannot be used."""
     try:
-        http_client = _http_client(account, limits, patience)
+        http_client = _http_client(account, limits, patience, content_type)
     except Exception as error:
         problem = cannot_open(error)
         if problem is None:
@@ -169,12 +184,16 @@ def _sdk(account: Account, http_client: httpx2.Client) -> OpenAI:
     raise ImgcliError(unfit())
 
 
-def _http_client(account: Account, limits: Limits, patience: Patience) -> httpx2.Client:
+def _http_client(account: Account, limits: Limits, patience: Patience, content_type: str) -> httpx2.Client:
     import httpx2
 
     def watch(request: httpx2.Request) -> None:
-        """Ask for news of the connection: no other way to it leaves the environment's proxies alone."""
+        """Ask for news of the connection: no other way to it leaves the environment's proxies alone.
+
+        And name the body's type, for the SDK takes no form that it did not write itself.
+        """
         request.extensions = {**request.extensions, "trace": patience.trace}
+        request.headers["Content-Type"] = content_type
 
     return httpx2.Client(
         timeout=httpx2.Timeout(limits.timeout, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
@@ -240,17 +259,21 @@ def _attempt(call: Callable[[], APIResponse[Any]], peer: Peer, clock: Clock) -> 
         return failure
 
 
-def _call(client: OpenAI, request: ImageRequest, job: str) -> APIResponse[Any]:
-    """Call the SDK; `extra_body` goes past its transformation by types, which takes 150 ms."""
-    body = request.wire()
-    headers = {"Accept-Encoding": "identity", "X-Client-Request-Id": job}
-    model = body.pop("model")
-    if request.api is Api.RESPONSES:
-        responses = client.responses.with_streaming_response
-        return responses.create(model=model, extra_headers=headers, extra_body=body).__enter__()
-    images = client.images.with_streaming_response
-    prompt = body.pop("prompt")
-    return images.generate(model=model, prompt=prompt, extra_headers=headers, extra_body=body).__enter__()
+def _posted(call: _Call) -> APIResponse[Any]:
+    """Post through the SDK, as its own methods do, but for the body, which would be built whole."""
+    headers = {
+        "Accept-Encoding": "identity",
+        "Content-Length": str(call.upload.length),
+        "X-Client-Request-Id": call.job,
+        "X-Stainless-Raw-Response": "stream",
+    }
+    answer = call.client.post(
+        call.path,
+        cast_to=object,
+        content=call.upload.pieces(call.patience.upload),
+        options={"headers": headers, "security": {"bearer_auth": True}},
+    )
+    return cast("APIResponse[Any]", answer)
 
 
 def _call_models(client: OpenAI) -> APIResponse[Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.api.problems import from_status, quoted
 from imgcli.api.retry import Failure, Retry, retry_after
-from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, Problem
+from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -69,7 +69,7 @@ def from_exception(error: Exception, peer: Peer) -> Failure | None:
         case Reach.UNFIT:
             return Failure(unfit())
         case Reach.SENT:
-            return Failure(lost(cause, peer))
+            return Failure(lost(cause, peer), is_broken=True)
         case None:
             return None
 
@@ -78,7 +78,8 @@ def lost(error: Exception, peer: Peer) -> Problem:
     """Tell that the connection broke after the request had gone: nobody here knows what became of it."""
     name = type(error).__name__
     if name in ("ReadTimeout", "WriteTimeout"):
-        what = f"{peer.place} was silent for {peer.timeout:g} s."
+        did = "was silent" if name == "ReadTimeout" else "took nothing more"
+        what = f"{peer.place} {did} for {peer.timeout:g} s."
         advice = f"{CHECK_USAGE} A larger --timeout waits longer."
     else:
         what, advice = (
@@ -86,6 +87,18 @@ def lost(error: Exception, peer: Peer) -> Problem:
             CHECK_USAGE,
         )
     return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, advice)
+
+
+def unfinished(problem: Problem) -> Problem:
+    """Tell that it happened before the request had gone out whole: then nobody can have begun with it."""
+    return replace(
+        problem,
+        exit_code=ExitCode.UNREACHABLE,
+        what=f"{problem.what} The request had not gone out whole.",
+        charged=Charged.NO,
+        advice="Try again; a server that takes no more may take a smaller picture.",
+        cause=Cause.UNFINISHED,
+    )
 
 
 def from_answer(status: int, body: bytes, headers: Mapping[str, str], now: float) -> Failure:

@@ -94,6 +94,11 @@ class Patience:
             self._bytes = 0
             self.note()
 
+    def upload(self, size: int) -> None:
+        """So many bytes were taken: the time for an answer begins when all of the request has gone out."""
+        self.feed(size)
+        self._age = 0.0
+
     def tick(self) -> bool:
         """Let the time since the last tick pass; True when there was too much of it."""
         now = self._monotonic()

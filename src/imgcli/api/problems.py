@@ -12,6 +12,7 @@ from imgcli.api.rules import (
     BUSY,
     BUSY_STATUSES,
     FAILED,
+    FORGOTTEN,
     OPTIONS,
     REFUSAL_TYPES,
     REJECTED,
@@ -187,7 +188,9 @@ def from_code(body: object, progress: Progress) -> Problem:
 
 
 def _rule(error: ServerError) -> Rule | None:
-    """Find the rule for an error by its code, type or words."""
+    """Find the rule for an error by its code, type or words, or by the parameter that it is about."""
+    if error.param == "previous_response_id":
+        return FORGOTTEN
     message = error.message.lower()
     return next((rule for rule in RULES if rule.fits(error.codes, message)), None)
 
@@ -206,14 +209,20 @@ def _problem(rule: Rule, error: ServerError, what: str, progress: Progress) -> P
     advice = _option_advice(error.param) if rule is REJECTED else ""
     code = error.code or error.type
     return Problem(
-        rule.exit_code, what, charged(rule.exit_code, progress), advice or rule.advice, code, error.param
+        rule.exit_code,
+        what,
+        charged(rule.exit_code, progress),
+        advice or rule.advice,
+        code,
+        error.param,
+        cause=rule.cause,
     )
 
 
 def _option_advice(param: str | None) -> str:
     """Name our option behind the server's parameter, for instance `tools[0].size`."""
-    path = (param or "").split(".")
+    path = [name.partition("[")[0] for name in (param or "").split(".")]
     if path[-1] == "model":
         return f"Choose another {'--model' if len(path) == 1 else '--image-model'}."
-    option = OPTIONS.get(path[-1])
+    option = next((OPTIONS[name] for name in path if name in OPTIONS), None)
     return f"Choose another {option}." if option else ""

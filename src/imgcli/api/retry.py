@@ -32,11 +32,15 @@ class Retry(Enum):
 
 @dataclass(frozen=True)
 class Failure:
-    """One attempt that gave no answer; `retry_after` is what the server asked for, in seconds."""
+    """One attempt that gave no answer; `retry_after` is what the server asked for, in seconds.
+
+    `is_broken` says that the connection broke, so that it matters how much of the request had gone out.
+    """
 
     problem: Problem
     retry: Retry = Retry.NEVER
     retry_after: float | None = None
+    is_broken: bool = False
 
 
 def plan_wait(failure: Failure, attempt: int, elapsed: float, budget: float, chance: float) -> float | None:

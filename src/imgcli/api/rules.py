@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode
+from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode
 
 TEXT_MODEL = "gpt-6-luna"
 """A text model that runs the image tool and has no shutdown date (facts of November 2026)."""
@@ -21,13 +21,17 @@ class Progress(Enum):
 
 @dataclass(frozen=True)
 class Rule:
-    """One kind of refusal, recognised by `codes` or, where servers differ, by `words` of the message."""
+    """One kind of refusal, recognised by `codes` or, where servers differ, by `words` of the message.
+
+    `cause` is for who can get around it.
+    """
 
     exit_code: ExitCode
     what: str
     advice: str
     codes: frozenset[str] = field(default_factory=frozenset)
     words: tuple[str, ...] = ()
+    cause: Cause | None = None
 
     def fits(self, codes: frozenset[str], message: str = "") -> bool:
         """Tell whether this is the rule for a refusal with these codes and this message, in lower case."""
@@ -114,6 +118,49 @@ NO_PREVIEW = Rule(
     words=("non-zero partial images",),
 )
 
+FORGOTTEN = Rule(
+    ExitCode.REFUSED,
+    "The server cannot continue the conversation",
+    "Send the picture itself: imgcli gen --image FILE ...",
+    frozenset({"previous_response_not_found"}),
+    ("items are not persisted", "previous response with id", "previous response cannot be used"),
+    Cause.FORGOTTEN,
+)
+"""Forgotten (kept 30 days), never kept (`store` false), or not allowed to be kept (zero data retention)."""
+
+PICTURE = Rule(
+    ExitCode.REFUSED,
+    "The server refused a picture that came with the prompt",
+    "Try another --image, or save it anew as png.",
+    frozenset(
+        {
+            "invalid_image",
+            "invalid_image_file",
+            "invalid_image_format",
+            "invalid_base64_image",
+            "invalid_image_url",
+            "image_too_large",
+            "image_too_small",
+            "image_parse_error",
+            "invalid_image_mode",
+            "image_file_too_large",
+            "unsupported_image_media_type",
+            "unsupported_file_mimetype",
+            "empty_image_file",
+            "failed_to_download_image",
+            "image_file_not_found",
+        }
+    ),
+)
+"""The codes of SDK 3.54.0's ResponseError, and two that the Images API was seen to use."""
+
+MASK = Rule(
+    ExitCode.REFUSED,
+    "The server refused the mask",
+    "It must be a png with transparent places, as large as the first --image.",
+    frozenset({"invalid_mask_image_format"}),
+)
+
 BUSY = Rule(
     ExitCode.BUSY,
     "The server is busy",
@@ -129,7 +176,20 @@ FAILED = Rule(
     frozenset({"server_error", "internal_error", "internal_server_error", "vector_store_timeout"}),
 )
 
-RULES = (VERIFY, MODERATION, BILLING, KEY, NO_TOOL, NO_MODEL, NO_PREVIEW, BUSY, FAILED)
+RULES = (
+    VERIFY,
+    MODERATION,
+    BILLING,
+    KEY,
+    NO_TOOL,
+    NO_MODEL,
+    NO_PREVIEW,
+    FORGOTTEN,
+    PICTURE,
+    MASK,
+    BUSY,
+    FAILED,
+)
 
 REFUSAL_TYPES = frozenset({"invalid_request_error", "image_generation_user_error"})
 
@@ -141,6 +201,12 @@ OPTIONS = {
     "background": "--background",
     "moderation": "--moderation",
     "partial_images": "--partials",
+    "input_fidelity": "--input-fidelity",
+    "mask": "--mask",
+    "input_image_mask": "--mask",
+    "image": "--image",
+    "images": "--image",
+    "image_url": "--image",
 }
 """The option of ours behind a parameter that the server names."""
 
@@ -167,7 +233,11 @@ STATUSES: dict[int, Rule] = {
     ),
     408: Rule(ExitCode.UNKNOWN, "The server gave up waiting", CHECK_USAGE),
     409: Rule(ExitCode.UNKNOWN, "The server says that the request conflicts with another", CHECK_USAGE),
-    413: Rule(ExitCode.REFUSED, "The request is too large for the server", "Shorten the prompt."),
+    413: Rule(
+        ExitCode.REFUSED,
+        "The request is too large for the server",
+        "Send fewer or smaller pictures, or a shorter prompt.",
+    ),
     429: BUSY,
 }
 

@@ -130,7 +130,7 @@ def _recording(world: World, output: Output, request: ImageRequest, job: str) ->
     """Begin what the user wants to keep of the run; it may be shown to others, so it names no folder."""
     if not output.record:
         return None
-    header = Header(job, world.now().isoformat(), request, "")
+    header = Header(job, world.now().isoformat(), request.nameless(), "")
     return Recording.begin(output.record, header, world.monotonic)
 
 

@@ -18,7 +18,7 @@ EPILOG = """\
 Exit codes:
    0  every image is saved, verified, flushed
    1  a bug in imgcli                        7  no credit, quota or spend limit
-   2  wrong option or prompt; nothing sent   8  server not reached; nothing sent
+   2  wrong option or prompt; nothing sent   8  the request did not get there
    3  several images: some saved, some not   9  sent, and no complete image came
    4  key missing or refused                10  complete, but not where you asked
    5  refused, moderated, wrong endpoint    11  the data is no valid image; kept
@@ -36,6 +36,9 @@ def gen(  # noqa: PLR0913 - a command's signature declares its options
     words: options.Words = None,
     *,
     prompt_file: options.PromptFile = None,
+    images: options.Images = None,
+    mask: options.Mask = None,
+    fidelity: options.FidelityOption = None,
     model: options.Model = None,
     image_model: options.ImageModel = None,
     size: options.Size = "1024x1024",
@@ -70,6 +73,7 @@ def gen(  # noqa: PLR0913 - a command's signature declares its options
       imgcli gen "a cat" --demo                     no key, no money, no network
       imgcli gen "a cat" -m gpt-4o-mini             a text model runs the image tool
       imgcli gen "a cat" -m gpt-image-2 -o cat.webp an image model; the name's ending chooses the format
+      imgcli gen "the cat in this style" -i cat.png -i style.jpg
       imgcli gen "a cat" --size 16:9 --quality low  cheaper, and wide
       echo "a cat" | imgcli gen -o pictures/        the prompt from a pipe, the file into a folder
       f=$(imgcli gen "a cat")                       the picture on the terminal, the path in $f
@@ -79,12 +83,14 @@ def gen(  # noqa: PLR0913 - a command's signature declares its options
     world: World = ctx.obj
     # Imported here, so that help and completions do without them.
     from imgcli.cli import order, run
-    from imgcli.cli.prompt import read_prompt
+    from imgcli.cli.pictures import read_pictures
+    from imgcli.cli.prompt import prompt_source, read_prompt
     from imgcli.core.wish import Wish
     from imgcli.store.naming import format_wish
 
     reports_to = order.style(jsonl=jsonl, quiet=quiet)
     with run.refusals(world, reports_to):
+        pictures = read_pictures(images, mask, prompt_source(words, prompt_file), world.stdin.buffer)
         wish = Wish(
             prompt=read_prompt(words, prompt_file, world.stdin),
             model=model or None,
@@ -98,6 +104,9 @@ def gen(  # noqa: PLR0913 - a command's signature declares its options
             moderation=moderation,
             partials=partials,
             api=api.wire,
+            references=pictures.references,
+            mask=pictures.mask,
+            fidelity=fidelity,
         )
         ordered = order.Order(
             wish,

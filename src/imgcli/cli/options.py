@@ -10,7 +10,7 @@ import typer
 
 from imgcli.cli.completion import formats, image_models, models, sizes
 from imgcli.core.events import ImageFormat
-from imgcli.core.request import Api, Background, Moderation, Quality
+from imgcli.core.request import Api, Background, Fidelity, Moderation, Quality
 from imgcli.show.jsonl import InlineImages
 from imgcli.show.known import Rung
 
@@ -54,6 +54,36 @@ Words = Annotated[
 PromptFile = Annotated[
     Path | None,
     typer.Option("--prompt-file", metavar="FILE", help="Read the prompt from FILE.", rich_help_panel=_PROMPT),
+]
+Images = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--image",
+        "-i",
+        metavar="FILE",
+        help="A picture to start from: a png, jpeg or webp file, '-' for standard input, or an https "
+        "address. Up to 16 times.",
+        rich_help_panel=_PROMPT,
+        show_default=False,
+    ),
+]
+Mask = Annotated[
+    str | None,
+    typer.Option(
+        "--mask",
+        metavar="FILE",
+        help="A png as large as the first --image; where it is transparent, that is painted anew.",
+        rich_help_panel=_PROMPT,
+    ),
+]
+FidelityOption = Annotated[
+    Fidelity | None,
+    typer.Option(
+        "--input-fidelity",
+        metavar="LEVEL",
+        help="low or high: how closely to keep to --image.  [default: the model's]",
+        rich_help_panel=_PROMPT,
+    ),
 ]
 Model = Annotated[
     str | None,

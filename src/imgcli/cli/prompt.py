@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from imgcli.core.errors import usage_error
@@ -11,6 +12,18 @@ if TYPE_CHECKING:
     from typing import BinaryIO, TextIO
 
 _LARGEST = 256 * 1024  # bytes; a longer "prompt" is a mistake, perhaps /dev/zero
+
+
+class Source(Enum):
+    """Where the prompt is: standard input can be read once only."""
+
+    HERE = "here"  # in the words or in a file
+    STDIN = "standard input"
+
+
+def prompt_source(words: list[str] | None, file: Path | None) -> Source:
+    """Tell whether the prompt comes from standard input."""
+    return Source.STDIN if file is None and words in (None, [], ["-"]) else Source.HERE
 
 
 def read_prompt(words: list[str] | None, file: Path | None, stdin: TextIO) -> str:

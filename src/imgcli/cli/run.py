@@ -18,6 +18,7 @@ from imgcli.core import catalog, session
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.events import Event, Notice, Started
 from imgcli.core.redaction import masked
+from imgcli.core.reference import abbreviated
 from imgcli.core.wish import Decision, decide
 from imgcli.core.wording import notice_line
 from imgcli.show.jsonl import InlineImages
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 _WATCHED_PARTIALS = 3
 _DEMO_NOTICE = "demo: painted on this machine; nothing is charged, the bill shows what it would cost"
+_FORM_NOTICE = "this goes out as a form (multipart/form-data), its pictures as they are"
 
 
 @contextmanager
@@ -52,7 +54,9 @@ def show_request(world: World, order: Order) -> ExitCode:
     decision = _decide(world, order, Reporter(world, order, models), models)
     for notice in decision.notices:
         world.stderr.write(f"{notice_line(notice)}\n")
-    world.stdout.write(_readable_json(decision.request.wire()) + "\n")
+    if decision.request.is_form:
+        world.stderr.write(f"{notice_line(_FORM_NOTICE)}\n")
+    world.stdout.write(_readable_json(abbreviated(decision.request.wire())) + "\n")
     return ExitCode.OK
 
 
@@ -126,14 +130,15 @@ def _source(
     yield Started(desk.job, decision.request)
     for text in (*desk.notices, *decision.notices, *([_DEMO_NOTICE] if endpoint.demo else [])):
         yield Notice(desk.job, text)
-    from imgcli.api.client import Clock, send
+    from imgcli.api.client import Clock
+    from imgcli.api.continuing import send_decided
     from imgcli.api.patience import Limits
     from imgcli.api.reading import hiding, read_events
 
     clock = Clock(monotonic=world.monotonic, sleep=world.sleep)
     desk.has_asked = not endpoint.demo
     with _reachable(account) as peer:
-        answer = yield from send(decision.request, desk.job, peer, Limits.scaled(endpoint.timeout), clock)
+        answer = yield from send_decided(decision, desk.job, peer, Limits.scaled(endpoint.timeout), clock)
         with closing(answer):
             chunks = desk.recorded(masked(answer.chunks, peer.secret))
             events = read_events(chunks, desk.job, answer.note)

@@ -25,7 +25,6 @@ _MILLION = 1_000_000
 _NOTHING = Decimal(0)
 _HALF_A_CENT = Decimal("0.005")
 _SMALL = Decimal("0.0001")
-_IMAGE_FIELDS = frozenset({"image", "images", "mask", "previous_response_id"})
 
 
 class Part(StrEnum):
@@ -234,15 +233,9 @@ def _input(usage: Json, request: ImageRequest) -> tuple[int, int]:
     """Count text and image tokens of the input; unless the API splits them, a plain prompt is all text."""
     total, details = told(usage, "input_tokens"), section(usage, "input_tokens_details")
     text, image = count(details, "text_tokens"), count(details, "image_tokens")
-    if text is None and image is None and _is_plain(request):
+    if text is None and image is None and request.is_plain:
         text = total
     return split(total, text, image)
-
-
-def _is_plain(request: ImageRequest) -> bool:
-    """Tell whether nothing but a prompt was sent, so that no input token can be an image's."""
-    body = request.wire()
-    return isinstance(body.get("input", ""), str) and _IMAGE_FIELDS.isdisjoint(body)
 
 
 def _cached(usage: Json, text: int, image: int) -> tuple[int, int] | None:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from imgcli.core.events import ImageFormat
-from imgcli.core.request import Background, Quality
+from imgcli.core.request import Background, Fidelity, Quality
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,12 +54,13 @@ SizeRule: TypeAlias = FixedSizes | FlexibleSizes
 
 @dataclass(frozen=True)
 class Accepts:
-    """The values an image model takes, as the API spells them."""
+    """The values an image model takes, as the API spells them; `fidelities` is None where nobody says."""
 
     sizes: SizeRule
     qualities: tuple[Quality, ...]
     backgrounds: tuple[Background, ...]
     formats: tuple[ImageFormat, ...]
+    fidelities: tuple[Fidelity, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -217,4 +218,5 @@ def _accepts(entry: dict[str, Any], table: dict[str, Any]) -> Accepts:
         qualities=tuple(map(Quality, entry["qualities"])),
         backgrounds=tuple(map(Background, entry["backgrounds"])),
         formats=tuple(map(ImageFormat, entry["formats"])),
+        fidelities=tuple(map(Fidelity, entry["fidelities"])) if "fidelities" in entry else None,
     )

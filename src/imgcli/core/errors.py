@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
+from enum import Enum, IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -49,6 +49,13 @@ class Charged(StrEnum):
     MAYBE = "maybe"
 
 
+class Cause(Enum):
+    """What makes a problem one that can be got around; the rest is told by exit code and code."""
+
+    FORGOTTEN = "forgotten"  # the server cannot continue the conversation; a request of its own may do
+    UNFINISHED = "unfinished"  # the request had not gone out whole, so that nobody can have begun with it
+
+
 @dataclass(frozen=True)
 class Problem:
     """One thing that went wrong, told so that a person can act on it.
@@ -65,6 +72,7 @@ class Problem:
     param: str | None = None
     signal: int | None = None
     """The signal that broke the run off; it ends the process in the exit code's place."""
+    cause: Cause | None = None
 
     @property
     def kind(self) -> str:

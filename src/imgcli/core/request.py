@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
 
 from imgcli.core.events import ImageFormat
+from imgcli.core.reference import Reference
 
 
 class Api(StrEnum):
@@ -42,13 +43,30 @@ class Moderation(StrEnum):
     LOW = "low"
 
 
+class Fidelity(StrEnum):
+    """How closely the picture keeps to those that were sent, faces above all."""
+
+    LOW = "low"
+    HIGH = "high"
+
+
+class Action(StrEnum):
+    """What the image tool of the Responses API does; `edit` needs a picture in the conversation."""
+
+    AUTO = "auto"
+    GENERATE = "generate"
+    EDIT = "edit"
+
+
 @dataclass(frozen=True)
 class ImageRequest:
     """A request that passed every check; nothing about it is undecided.
 
     `model` is the model named on the wire: a text model that runs the image tool (Responses API) or an image
     model (Images API). `image_model` is the tool's own model, None for the server's default. A field that is
-    None is not sent, so that the server decides. `partials` is 0 to 3.
+    None is not sent, so that the server decides. `partials` is 0 to 3. `references` are the pictures to start
+    from, `mask` says by its alpha channel where the first of them is painted anew; `previous_response_id`
+    continues a conversation (Responses API).
     """
 
     prompt: str
@@ -65,39 +83,109 @@ class ImageRequest:
     stream: bool = True
     inline: bool = False
     """Ask for base64 by name: compatible servers want `response_format`, OpenAI's own models refuse it."""
+    references: tuple[Reference, ...] = ()
+    mask: Reference | None = None
+    fidelity: Fidelity | None = None
+    previous_response_id: str | None = None
+    action: Action | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing but a prompt is sent, so that the model sees no picture."""
+        return not (self.references or self.mask or self.previous_response_id)
+
+    @property
+    def is_form(self) -> bool:
+        """Whether it goes out as multipart/form-data: files for the Images API, and no address."""
+        return self._is_edit and not any(reference.url for reference in self.references)
+
+    @property
+    def endpoint(self) -> str:
+        """Where it goes, below the server's base URL."""
+        if self.api is Api.RESPONSES:
+            return "/responses"
+        return "/images/edits" if self._is_edit else "/images/generations"
 
     def wire(self) -> dict[str, Any]:
-        """Build the JSON body for this request's API."""
+        """Build the body for this request's API, with a `DataUrl` (JSON) or `Reference` (form) a picture."""
         return self._responses_body() if self.api is Api.RESPONSES else self._images_body()
 
+    def nameless(self) -> ImageRequest:
+        """Leave out where its pictures came from, for a record that others may see."""
+        references = tuple(reference.nameless() for reference in self.references)
+        return replace(self, references=references, mask=self.mask and self.mask.nameless())
+
     def to_json(self) -> dict[str, Any]:
-        """Write the request down, for a record of the run."""
-        return asdict(self)
+        """Write the request down, for a record of the run; of its pictures all but the bytes."""
+        known = {one.name: getattr(self, one.name) for one in fields(self)}
+        pictures = {
+            "references": [reference.to_json() for reference in self.references],
+            "mask": self.mask and self.mask.to_json(),
+        }
+        # Without pictures a record stays as it always was, so that an older imgcli can read it.
+        return {key: value for key, value in (known | pictures).items() if value or key not in _LATER}
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> ImageRequest:
-        """Read a request from a record; raises `TypeError` or `ValueError` for anything else."""
+        """Read a request from a record; raises `TypeError`, `ValueError` or `LookupError` for others."""
         choices = {name: choice(fields[name]) for name, choice in _CHOICES.items() if fields.get(name)}
-        return cls(**{**fields, **choices})
+        pictures = {
+            "references": tuple(map(Reference.from_json, fields.get("references") or ())),
+            "mask": Reference.from_json(fields["mask"]) if fields.get("mask") else None,
+        }
+        return cls(**{**fields, **choices, **pictures})
+
+    @property
+    def _is_edit(self) -> bool:
+        """Whether the Images API starts from pictures."""
+        return self.api is Api.IMAGES and bool(self.references)
 
     def _responses_body(self) -> dict[str, Any]:
         """Force the image tool: a text model that is only offered it may answer in words instead."""
-        tool = {"type": "image_generation", "model": self.image_model, **self._options()}
-        return {
+        tool = {
+            "type": "image_generation",
+            "model": self.image_model,
+            "action": self.action,
+            **self._options(),
+            "partial_images": self.partials,
+            "input_image_mask": {"image_url": self.mask.linked} if self.mask else None,
+        }
+        body = {
             "model": self.model,
-            "input": self.prompt,
-            "tools": [_without_none({**tool, "partial_images": self.partials})],
+            "input": self._input() if self.references else self.prompt,
+            "previous_response_id": self.previous_response_id,
+            "tools": [_without_none(tool)],
             "tool_choice": {"type": "image_generation"},
             "stream": True,
         }
+        return _without_none(body)
+
+    def _input(self) -> list[dict[str, Any]]:
+        """Say it as one message: the prompt, then the pictures."""
+        images = [{"type": "input_image", "image_url": reference.linked} for reference in self.references]
+        return [{"role": "user", "content": [{"type": "input_text", "text": self.prompt}, *images]}]
 
     def _images_body(self) -> dict[str, Any]:
-        body = {"model": self.model, "prompt": self.prompt, "n": 1, **self._options()}
+        pictures = self._form_pictures() if self.is_form else self._json_pictures()
+        body = {"model": self.model, "prompt": self.prompt, "n": 1, **pictures, **self._options()}
         if self.stream:
             body |= {"stream": True, "partial_images": self.partials}
         if self.inline:
             body["response_format"] = "b64_json"
         return _without_none(body)
+
+    def _form_pictures(self) -> dict[str, Any]:
+        """Name files as OpenAI's own client does: `image` for one, `image[]` for each of several."""
+        only = self.references[0] if len(self.references) == 1 else None
+        images = {"image": only} if only else {"image[]": self.references}
+        return {**images, "mask": self.mask}
+
+    def _json_pictures(self) -> dict[str, Any]:
+        """Spell the form of /images/edits that takes addresses (OpenAI's specification, August 2026)."""
+        if not self.references:
+            return {}
+        images = [{"image_url": reference.linked} for reference in self.references]
+        return {"images": images, "mask": {"image_url": self.mask.linked} if self.mask else None}
 
     def _options(self) -> dict[str, Any]:
         """Spell the options that both wires name alike."""
@@ -108,6 +196,7 @@ class ImageRequest:
             "output_compression": self.compression,
             "background": self.background,
             "moderation": self.moderation,
+            "input_fidelity": self.fidelity,
         }
 
 
@@ -117,7 +206,11 @@ _CHOICES: dict[str, type[StrEnum]] = {
     "format": ImageFormat,
     "background": Background,
     "moderation": Moderation,
+    "fidelity": Fidelity,
+    "action": Action,
 }
+_LATER = ("references", "mask", "fidelity", "previous_response_id", "action")
+"""The fields that came after the first records; left out where they say nothing."""
 
 
 def _without_none(fields: dict[str, Any]) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from imgcli.core.catalog import Kind, shutdown_notice
+from imgcli.core.editing import Setting, check_editing, editing_notices, moderation
 from imgcli.core.errors import usage_error
 from imgcli.core.events import ImageFormat
 from imgcli.core.request import Api, Background, ImageRequest, Moderation, Quality
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from datetime import date
 
     from imgcli.core.catalog import Catalog, Model
+    from imgcli.core.reference import Reference
+    from imgcli.core.request import Action, Fidelity
 
 _LONGEST_IMAGES_PROMPT = 32_000  # characters; images.generate in OpenAI's specification
 _MOVING = (ImageFormat.GIF, ImageFormat.SVG)
@@ -27,7 +30,8 @@ class Wish:
     """What a person typed, unchecked; None where they said nothing.
 
     `name_format` is the format that the output file's name asks for; `watched_partials` how many partials to
-    ask for when they named no number.
+    ask for when they named no number. What follows after `api` is as in `ImageRequest`, but for `otherwise`:
+    that is wished for in this one's place when the server has forgotten the conversation.
     """
 
     prompt: str
@@ -43,14 +47,24 @@ class Wish:
     partials: int | None = None
     watched_partials: int = 0
     api: Api | None = None
+    references: tuple[Reference, ...] = ()
+    mask: Reference | None = None
+    fidelity: Fidelity | None = None
+    previous_response_id: str | None = None
+    action: Action | None = None
+    otherwise: Wish | None = None
 
 
 @dataclass(frozen=True)
 class Decision:
-    """A request that may be sent, and what its owner should know beforehand."""
+    """A request that may be sent, and what its owner should know beforehand.
+
+    `otherwise` is the request for a server that has forgotten the conversation, None where there is none.
+    """
 
     request: ImageRequest
     notices: tuple[str, ...] = ()
+    otherwise: ImageRequest | None = None
 
 
 def decide(wish: Wish, catalog: Catalog, today: date) -> Decision:
@@ -68,6 +82,8 @@ def decide(wish: Wish, catalog: Catalog, today: date) -> Decision:
     _check_options(wish, output, painter)
     size = resolve_size(wish.size, painter)
     foreign = api is Api.IMAGES and not is_image_model(name, catalog)
+    setting = Setting(api, painter, output, is_foreign=foreign)
+    check_editing(wish, setting)
     partials = _partials(wish, output)
     request = ImageRequest(
         prompt=wish.prompt,
@@ -79,13 +95,25 @@ def decide(wish: Wish, catalog: Catalog, today: date) -> Decision:
         format=output or (None if foreign else ImageFormat.PNG),
         compression=wish.compression,
         background=wish.background,
-        moderation=wish.moderation,
+        moderation=moderation(wish, setting),
         partials=partials,
         stream=output not in _MOVING and not (foreign and partials == 0),
         inline=foreign,
+        references=wish.references,
+        mask=wish.mask,
+        fidelity=wish.fidelity,
+        previous_response_id=wish.previous_response_id,
+        action=wish.action,
     )
-    notices = [*_model_notices(wish, catalog, today), *([size.notice] if size.notice else [])]
-    return Decision(request, tuple(notices))
+    told = [*_model_notices(wish, catalog, today), *([size.notice] if size.notice else [])]
+    return Decision(request, (*told, *editing_notices(wish, setting)), _otherwise(wish, catalog, today))
+
+
+def _otherwise(wish: Wish, catalog: Catalog, today: date) -> ImageRequest | None:
+    """Decide on the other request as well, before anything is sent."""
+    if wish.otherwise is None:
+        return None
+    return decide(replace(wish.otherwise, watched_partials=wish.watched_partials), catalog, today).request
 
 
 def _default(wish: Wish, catalog: Catalog, today: date) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imgcli.core.errors import Charged, ExitCode
+from imgcli.core.errors import Cause, Charged, ExitCode
 from imgcli.core.text import shorten
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _MINUTE = 60
 
 def started_line(request: ImageRequest) -> str:
     """Say what is being asked for: model, size, quality."""
-    known = [_name(request.model), *_tool_model(request), *_choices(request)]
+    known = [_name(request.model), *_tool_model(request), *_choices(request), *_pictures(request)]
     return f"asking {', '.join(known)}"
 
 
@@ -36,6 +36,13 @@ def _tool_model(request: ImageRequest) -> list[str]:
 def _choices(request: ImageRequest) -> list[str]:
     size = [_name(request.size)] if request.size else []
     return size + ([f"{_name(request.quality)} quality"] if request.quality else [])
+
+
+def _pictures(request: ImageRequest) -> list[str]:
+    """Say what goes out beside the prompt."""
+    count = len(request.references)
+    pictures = [f"from {count} picture{'s' * (count != 1)}{' and a mask' * bool(request.mask)}"]
+    return (pictures if count else []) + ["continuing"] * bool(request.previous_response_id)
 
 
 def recovering_line(when: str, prompt: str) -> str:
@@ -95,7 +102,7 @@ def money_sentence(problem: Problem) -> str:
             return "You were charged for this image."
         case Charged.MAYBE:
             return "You may have been charged."
-        case Charged.NO if problem.exit_code in _NOTHING_SENT:
+        case Charged.NO if problem.exit_code in _NOTHING_SENT and problem.cause is not Cause.UNFINISHED:
             return "Nothing was sent; nothing was charged."
         case Charged.NO:
             return "Nothing was charged."

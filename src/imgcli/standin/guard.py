@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 LARGEST_HEAD = 64 * 1024
 """Bytes of request line and headers."""
 
-LARGEST_BODY = 64 * 1024 * 1024
-"""Bytes of a request body."""
+LARGEST_BODY = 96 * 1024 * 1024
+"""Bytes of a request body: the largest picture fits, also as base64."""
 
 _NO_KEY = (
     "You didn't provide an API key. You need to provide your API key in an Authorization header "

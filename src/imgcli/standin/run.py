@@ -202,6 +202,8 @@ class Run:
         said, drawing, tokens = self._order.said, self._order.drawing, usage.NOTHING
         if drawing:
             area = sum(picture.width * picture.height for picture in said.pictures)
+            if said.painted:  # the earlier picture is looked at again, and costs as one that is sent
+                area += drawing.options.width * drawing.options.height
             tokens = usage.count(drawing.options, said.prompt, area)
         return {"image_gen": tokens.report(details=True), "web_search": {"num_requests": 0}}
 

@@ -6,7 +6,7 @@ import errno
 import json
 import os
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Self
 
 from imgcli.core.events import Event, Notice
@@ -53,18 +53,19 @@ class Header:
 
     def line(self) -> bytes:
         """Write the header as the record's first line and the blank one after it."""
-        fields = {"version": VERSION} | asdict(self)
-        return MAGIC + json.dumps(fields).encode("ascii") + b"\n\n"
+        known = {one.name: getattr(self, one.name) for one in fields(self)}
+        told = {"version": VERSION} | known | {"request": self.request.to_json(), "extra": dict(self.extra)}
+        return MAGIC + json.dumps(told).encode("ascii") + b"\n\n"
 
     @classmethod
     def parse(cls, line: bytes) -> Self | None:
         """Read a first line; None for anything that is no header of a version that we know."""
         try:
-            fields = json.loads(line.removeprefix(MAGIC))
-            if fields.pop("version") != VERSION:
+            told = json.loads(line.removeprefix(MAGIC))
+            if told.pop("version") != VERSION:
                 return None
-            fields |= {"request": ImageRequest.from_json(fields["request"]), "clash": Clash(fields["clash"])}
-            header = cls(**fields)
+            told |= {"request": ImageRequest.from_json(told["request"]), "clash": Clash(told["clash"])}
+            header = cls(**told)
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             return None
         return header if header.is_sound else None

@@ -42,17 +42,20 @@ def verify(picture: Picture) -> str | None:
     return examine(picture).damage
 
 
-def examine(picture: Picture) -> Finding:
-    """Check a picture to its last byte, decoding it once. Never raises, whatever the bytes are."""
+def examine(picture: Picture, limit: int = DECODE_LIMIT) -> Finding:
+    """Check a picture to its last byte, decoding it once, unless it has more than `limit` pixels.
+
+    Never raises, whatever the bytes are.
+    """
     try:
-        return Finding(None, _examined(picture))
+        return Finding(None, _examined(picture, limit))
     except _DamageError as reason:
         return Finding(str(reason))
     except Exception as error:  # noqa: BLE001 - decoders raise anything on hostile bytes; all of it means damaged
         return Finding(f"{type(error).__name__}: {error}")
 
 
-def _examined(picture: Picture) -> tuple[int, int] | None:
+def _examined(picture: Picture, limit: int) -> tuple[int, int] | None:
     """Measure a picture, raising for any damage."""
     match picture.format:
         case None:
@@ -62,7 +65,7 @@ def _examined(picture: Picture) -> tuple[int, int] | None:
             return None
         case encoding:
             _check_end(encoding, picture.data)
-            return _decoded(encoding, picture.data)
+            return _decoded(encoding, picture.data, limit)
 
 
 def _check_svg(data: bytes) -> None:
@@ -94,10 +97,10 @@ def _bomb() -> type[Exception]:
     return DecompressionBombError
 
 
-def _decoded(encoding: ImageFormat, data: bytes) -> tuple[int, int] | None:
+def _decoded(encoding: ImageFormat, data: bytes, limit: int) -> tuple[int, int] | None:
     """Decode with Pillow, unless there is too much to decode, or nothing to do it with."""
     size = _png_size(data) if encoding is ImageFormat.PNG else None
-    if size and size[0] * size[1] > DECODE_LIMIT:
+    if size and size[0] * size[1] > limit:
         return size
     try:
         image = _opened(encoding, data)
@@ -107,7 +110,7 @@ def _decoded(encoding: ImageFormat, data: bytes) -> tuple[int, int] | None:
         return None
     except ValueError:  # such as a comment that unpacks to more than Pillow takes: the picture is beside it
         image = _opened(encoding, _without_remarks(data) if size else data)
-    if image.width * image.height <= (HEAVY_LIMIT if encoding is ImageFormat.WEBP else DECODE_LIMIT):
+    if image.width * image.height <= (min(limit, HEAVY_LIMIT) if encoding is ImageFormat.WEBP else limit):
         with suppress(MemoryError):  # says nothing about the picture, which is complete as far as seen
             image.load()
     return image.size

@@ -1,0 +1,40 @@
+"""Going on with a conversation that the server may have forgotten."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgcli.api.client import DEFAULT_CLOCK, DEFAULT_LIMITS, send
+from imgcli.core.errors import Cause, ImgcliError
+from imgcli.core.events import Notice
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from imgcli.api.account import Account
+    from imgcli.api.client import Answer, Clock
+    from imgcli.api.patience import Limits
+    from imgcli.core.events import Waiting
+    from imgcli.core.wish import Decision
+
+FORGOTTEN = "the server cannot continue the conversation; the picture itself is sent instead"
+
+
+def send_decided(
+    decision: Decision,
+    job: str,
+    account: Account,
+    limits: Limits = DEFAULT_LIMITS,
+    clock: Clock = DEFAULT_CLOCK,
+) -> Generator[Waiting | Notice, None, Answer]:
+    """Send the request; where the server cannot continue its conversation, say so and send the other one.
+
+    The first one cost nothing then: it was refused before any work. Raises `ImgcliError` as `send` does.
+    """
+    try:
+        return (yield from send(decision.request, job, account, limits, clock))
+    except ImgcliError as error:
+        if decision.otherwise is None or error.problem.cause is not Cause.FORGOTTEN:
+            raise
+    yield Notice(job, FORGOTTEN)
+    return (yield from send(decision.otherwise, job, account, limits, clock))

@@ -1,0 +1,136 @@
+"""A request's body, made piece by piece while it goes out: base64 of a picture is never whole in memory."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from binascii import b2a_base64
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from imgcli.core.reference import DataUrl, Reference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from imgcli.core.request import ImageRequest
+
+_PIECE = 49_152
+"""Bytes of a picture at a time, a multiple of three, so that base64 has no padding but at the end."""
+
+
+@dataclass(frozen=True)
+class _Raw:
+    """A file as it is."""
+
+    data: bytes
+
+    @property
+    def length(self) -> int:
+        return len(self.data)
+
+    def pieces(self) -> Iterator[bytes]:
+        view = memoryview(self.data)
+        for start in range(0, len(view), _PIECE):
+            yield bytes(view[start : start + _PIECE])
+
+
+@dataclass(frozen=True)
+class _Base64(_Raw):
+    """A file as base64."""
+
+    @property
+    def length(self) -> int:
+        return (len(self.data) + 2) // 3 * 4
+
+    def pieces(self) -> Iterator[bytes]:
+        for piece in super().pieces():
+            yield b2a_base64(piece, newline=False)
+
+
+_Part: TypeAlias = _Raw | _Base64
+
+
+class Upload:
+    """The body of one request, for as many attempts as it takes.
+
+    `is_whole` says of the last attempt whether its last piece was asked for: before that, nobody has a whole
+    request, and nobody can have begun to work on it.
+    """
+
+    def __init__(self, request: ImageRequest) -> None:
+        body = request.wire()
+        if request.is_form:
+            boundary = secrets.token_hex(16)
+            self.content_type = f"multipart/form-data; boundary={boundary}"
+            self._parts = _form(body, boundary.encode())
+        else:
+            self.content_type = "application/json"
+            self._parts = _json(body)
+        self.is_whole = False
+
+    @property
+    def length(self) -> int:
+        """The bytes of the body."""
+        return sum(part.length for part in self._parts)
+
+    def pieces(self, sent: Callable[[int], None]) -> Iterator[bytes]:
+        """Give the body from its beginning; `sent` is told of the bytes of each piece that was taken."""
+        self.is_whole = False
+        *parts, last = self._parts
+        for part in parts:
+            for piece in part.pieces():
+                yield piece
+                sent(len(piece))
+        self.is_whole = True
+        yield last.data
+        sent(len(last.data))
+
+
+def _json(body: Mapping[str, Any]) -> list[_Part]:
+    """Write the body with a mark in every picture's place, and cut it there."""
+    mark = secrets.token_hex(16)  # nothing else in it is this
+    pictures: list[_Part] = []
+
+    def stand_in(link: DataUrl) -> str:
+        pictures.append(_Base64(_data(link.reference)))
+        return link.head + mark
+
+    text = json.dumps(body, default=stand_in, ensure_ascii=False, separators=(",", ":"))
+    return _alternating([_Raw(piece) for piece in text.encode().split(mark.encode())], pictures)
+
+
+def _alternating(texts: list[_Part], pictures: list[_Part]) -> list[_Part]:
+    """Put a picture between each text and the next."""
+    pairs = zip(texts, pictures, strict=False)
+    return [*(part for pair in pairs for part in pair), texts[-1]]
+
+
+def _form(body: Mapping[str, Any], boundary: bytes) -> list[_Part]:
+    """Write the body as multipart/form-data (RFC 7578)."""
+    parts: list[_Part] = []
+    for name, value in body.items():
+        for single in value if isinstance(value, tuple) else (value,):
+            head = b"--%b\r\n%b\r\n\r\n" % (boundary, _head(name, single, len(parts)).encode())
+            content = _data(single) if isinstance(single, Reference) else _text(single).encode()
+            parts += [_Raw(head), _Raw(content), _Raw(b"\r\n")]
+    return [*parts, _Raw(b"--%b--\r\n" % boundary)]
+
+
+def _head(name: str, value: object, number: int) -> str:
+    """Head one field; a file gets a name of ours, for its own may tell of this machine."""
+    disposition = f'Content-Disposition: form-data; name="{name}"'
+    if not isinstance(value, Reference):
+        return disposition
+    return f'{disposition}; filename="{number}.{value.format}"\r\nContent-Type: {value.mime}'
+
+
+def _text(value: object) -> str:
+    """Spell a value as the forms of OpenAI's own client do."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _data(reference: Reference) -> bytes:
+    if reference.data is None:
+        raise ValueError(f"{reference.name} was read back from a record, without its bytes")
+    return reference.data

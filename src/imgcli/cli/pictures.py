@@ -1,0 +1,52 @@
+"""The pictures that a person sends along: named on the command line, read and checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from imgcli.cli.prompt import Source
+from imgcli.core.editing import MOST_REFERENCES
+from imgcli.core.errors import usage_error
+from imgcli.store.references import STDIN, read_mask, read_reference
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from imgcli.core.reference import Reference
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What goes out beside the prompt."""
+
+    references: tuple[Reference, ...] = ()
+    mask: Reference | None = None
+
+
+def read_pictures(names: list[str] | None, mask: str | None, prompt: Source, stdin: BinaryIO) -> Pictures:
+    """Read what --image and --mask name. Raises `ImgcliError` (usage), before anything is sent."""
+    names = names or []
+    _check_names(names, prompt)
+    if mask is not None and not names:
+        raise usage_error("--mask needs the picture that it belongs to.", "Name that with --image.")
+    references = tuple(read_reference(name, stdin) for name in names)
+    return Pictures(references, None if mask is None else read_mask(mask))
+
+
+def _check_names(names: list[str], prompt: Source) -> None:
+    """Find out what cannot work before anything large is read."""
+    if len(names) > MOST_REFERENCES:
+        raise usage_error(
+            f"{len(names)} pictures are more than the {MOST_REFERENCES} that can be sent.",
+            "Leave some --image out.",
+        )
+    if "" in names:
+        raise usage_error("--image names no file.", "Is a shell variable empty?")
+    if names.count(STDIN) > 1:
+        raise usage_error("Standard input holds one picture, and --image - stands there twice.")
+    if STDIN in names and prompt is Source.STDIN:
+        raise usage_error(
+            "Standard input cannot be both the picture (--image -) and the prompt.",
+            'Give the prompt as words: imgcli gen "a cat" --image -',
+        )
