@@ -10,6 +10,8 @@ import typer
 
 from imgcli import __version__
 from imgcli.cli import signals
+from imgcli.cli.config import config_app
+from imgcli.cli.configured import ConfiguredCommand
 from imgcli.cli.demo_server import demo_server
 from imgcli.cli.gen import EPILOG as GEN_EPILOG
 from imgcli.cli.gen import gen
@@ -54,10 +56,11 @@ def build_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     app.callback()(_version_option)
-    app.command("gen", cls=GroupedCommand, epilog=GEN_EPILOG)(gen)
-    app.command("view", cls=GroupedCommand, epilog=VIEW_EPILOG)(view)
+    app.command("gen", cls=ConfiguredCommand, epilog=GEN_EPILOG)(gen)
+    app.command("view", cls=ConfiguredCommand, epilog=VIEW_EPILOG)(view)
     app.command("recover", cls=GroupedCommand, epilog=RECOVER_EPILOG)(recover)
-    app.command("demo-server", cls=GroupedCommand)(demo_server)
+    app.add_typer(config_app(), name="config")
+    app.command("demo-server", cls=ConfiguredCommand)(demo_server)
     return app
 
 
@@ -109,7 +112,7 @@ def _run(world: World) -> int:
             raise
         return _crashed(world, error)
     except ImgcliError as error:
-        return _fail(world, error.problem)
+        return _refuse(world, error.problem)
     except Exception as error:  # noqa: BLE001 - the last line of defence: one sentence, never a traceback
         return _crashed(world, error)
 
@@ -142,7 +145,7 @@ def _wrong_usage(error: typer.TyperException) -> Problem:
 
 def _command() -> list[str]:
     """Find the command in the arguments, for a complaint that does not know where it belongs."""
-    return [word for word in sys.argv[1:2] if word in {"gen", "view", "recover", "demo-server"}]
+    return [word for word in sys.argv[1:2] if word in {"gen", "view", "recover", "config", "demo-server"}]
 
 
 def _refuse(world: World, problem: Problem) -> ExitCode:

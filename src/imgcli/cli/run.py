@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from imgcli.cli import desk as desks
-from imgcli.cli import signals
+from imgcli.cli import money, signals
 from imgcli.cli.ending import exit_code
 from imgcli.cli.order import Keeping, Style
 from imgcli.cli.report import Reporter, tell
@@ -23,7 +23,7 @@ from imgcli.show.jsonl import InlineImages
 from imgcli.store.saving import KeepPartials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from imgcli.api.account import Account
@@ -35,13 +35,18 @@ _WATCHED_PARTIALS = 3
 _DEMO_NOTICE = "demo: painted on this machine; nothing is charged, the bill shows what it would cost"
 
 
+def same(problem: Problem) -> Problem:
+    """Leave a refusal as it is."""
+    return problem
+
+
 @contextmanager
-def refusals(world: World, style: Style) -> Iterator[None]:
+def refusals(world: World, style: Style, explained: Callable[[Problem], Problem] = same) -> Iterator[None]:
     """Report whatever is refused before a run begins, and end with its exit code."""
     try:
         yield
     except ImgcliError as error:
-        tell(world, style, error.problem)
+        tell(world, style, explained(error.problem))
         raise typer.Exit(error.problem.exit_code) from None
 
 
@@ -51,6 +56,7 @@ def show_request(world: World, order: Order) -> ExitCode:
     decision = _decide(world, order, Reporter(world, order, models), models)
     for notice in decision.notices:
         world.stderr.write(f"{notice_line(notice)}\n")
+    money.watch(world, order, decision.request, models)
     world.stdout.write(_readable_json(decision.request.wire()) + "\n")
     return ExitCode.OK
 
@@ -67,6 +73,7 @@ def perform(world: World, order: Order) -> ExitCode:
     reporter = Reporter(world, order, models)
     decision = _decide(world, order, reporter, models)
     _check_that_something_stays(order, reporter)
+    money.watch(world, order, decision.request, models)
     job = f"{world.now():%Y%m%d-%H%M%S}-{world.token()}"
     with ExitStack() as stack:
         desk = stack.enter_context(desks.opened(world, order.output, decision.request, job))
@@ -79,7 +86,8 @@ def _decide(world: World, order: Order, reporter: Reporter, models: catalog.Cata
     """Fill in how many partials are worth their price."""
     watched = reporter.is_watched or order.output.partials is KeepPartials.ALL
     wish = replace(order.wish, watched_partials=_WATCHED_PARTIALS if watched else 0)
-    return decide(wish, models, world.now().date())
+    decision = decide(wish, models, world.now().date())
+    return replace(decision, notices=(*order.notices, *decision.notices))
 
 
 def _check_that_something_stays(order: Order, reporter: Reporter) -> None:
@@ -97,7 +105,7 @@ def _account(world: World, endpoint: Endpoint) -> Account | None:
     """Find the server and the key, None for the demo, which has its own."""
     from imgcli.api.account import account
 
-    return None if endpoint.demo else account(world.env, endpoint.base_url)
+    return None if endpoint.demo else account(world.env, endpoint.base_url, endpoint.server)
 
 
 @contextmanager
@@ -130,7 +138,7 @@ def _source(
         answer = yield from send(decision.request, desk.job, peer, Limits.scaled(endpoint.timeout), clock)
         with closing(answer):
             events = read_events(desk.recorded(answer.chunks), desk.job, answer.note)
-            yield from hiding(events, peer.secret)
+            yield from hiding(events, *peer.secrets)
 
 
 def _conduct(world: World, reporter: Reporter, desk: Desk, source: Iterator[Event]) -> ExitCode:
