@@ -112,7 +112,7 @@ def _run(world: World) -> int:
             raise
         return _crashed(world, error)
     except ImgcliError as error:
-        return _refuse(world, error.problem)
+        return _fail(world, error.problem)
     except Exception as error:  # noqa: BLE001 - the last line of defence: one sentence, never a traceback
         return _crashed(world, error)
 

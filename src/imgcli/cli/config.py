@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcli.cli import options  # noqa: TC001 - Typer reads the annotations at run time
+from imgcli.cli import account_options  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.cli.help import GroupedCommand, OrderedGroup
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def config_app() -> typer.Typer:
     return app
 
 
-def show(ctx: typer.Context, *, profile: options.Profile = None, json: Json = False) -> None:
+def show(ctx: typer.Context, *, profile: account_options.Profile = None, json: Json = False) -> None:
     """Show every option's value and where it comes from.
 
     What the environment holds for headers and keys is never shown, only whether it is there. A file that is

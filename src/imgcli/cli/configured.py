@@ -6,12 +6,10 @@ Without a file it costs one look into the file system; help and completions do w
 from __future__ import annotations
 
 import os
-import re
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from imgcli.cli.help import GroupedCommand
-from imgcli.core.config import Server
 from imgcli.core.errors import ImgcliError
 
 if TYPE_CHECKING:
@@ -26,34 +24,9 @@ if TYPE_CHECKING:
 HABITS = {"preview": "IMGCLI_PREVIEW"}
 """Options whose default is a habit, no order: it stands in for an environment variable that is not set."""
 
-_KEPT = "imgcli.configured"
 _PROFILE = "profile"
 _COMMAND_LINE, _ENVIRONMENT, _IN_PROFILE, _IN_TABLE, _IN_FILE = range(5)
 _WEIGHTS = {"COMMANDLINE": _COMMAND_LINE, "ENVIRONMENT": _ENVIRONMENT, "DEFAULT_MAP": _IN_FILE}
-
-
-@dataclass(frozen=True)
-class Applied:
-    """What the configuration did to one command: the server it speaks for, and what its user should know.
-
-    `places` says for each option's long name where its value stands, if that is in the file.
-    """
-
-    server: Server = field(default_factory=Server)
-    notices: tuple[str, ...] = ()
-    places: Mapping[str, str] = field(default_factory=dict)
-
-    def explained(self, problem: Problem) -> Problem:
-        """Add to a refusal where the values come from that it complains of."""
-        named = dict.fromkeys(re.findall(r"--([a-z][a-z-]*)", problem.what))
-        told = [f"{name} stands in {self.places[name]}." for name in named if name in self.places]
-        return replace(problem, advice=" ".join([*filter(None, [problem.advice]), *told]))
-
-
-def applied(ctx: Any) -> Applied:  # noqa: ANN401 - Typer keeps these types private
-    """Give what the configuration did to the command that runs now."""
-    found: Applied = ctx.meta.get(_KEPT) or Applied()
-    return found
 
 
 def schema(group: Any) -> Schema:  # noqa: ANN401 - see above
@@ -84,14 +57,13 @@ class ConfiguredCommand(GroupedCommand):
         settings = None if ctx.resilient_parsing else self._settings(ctx, args)
         if settings is None:
             return super().parse_args(ctx, args)
-        from imgcli.cli.serving import speaking_for
+        from imgcli.cli.serving import keep
 
         chosen = self._chosen(ctx, settings)
         ctx.default_map = {name: value for name, (_, value) in chosen.items() if name not in HABITS}
         rest = super().parse_args(ctx, args)
         places = {setting.name: settings.place(setting) for setting in self._settle(ctx, chosen)}
-        server, notices = speaking_for(ctx, settings)
-        ctx.meta[_KEPT] = Applied(server, notices, places)
+        keep(ctx, settings, places)
         return rest
 
     def _settings(self, ctx: Any, args: list[str]) -> Settings | None:  # noqa: ANN401 - see above
@@ -106,7 +78,7 @@ class ConfiguredCommand(GroupedCommand):
             return read_settings(world.env, schema(ctx.parent.command), told.get(_PROFILE))
         except ImgcliError as error:
             if any(parameter.name == _PROFILE for parameter in self.params):
-                raise
+                _refuse(world, error.problem, told)
             _remark(world, f"{error.problem.what} {ctx.command_path} goes on without it.")
             return None
 
@@ -161,6 +133,17 @@ def _weight(ctx: Any, name: str, chosen: Mapping[str, tuple[Setting, object]]) -
 def _lacks(ctx: Any, name: str) -> bool:  # noqa: ANN401 - see above
     """Whether neither the command line nor the environment says anything of a habit."""
     return ctx.params.get(name) is None and not ctx.obj.env.get(HABITS[name], "").strip()
+
+
+def _refuse(world: World, problem: Problem, told: Mapping[str, Any]) -> NoReturn:
+    """Report a broken configuration as the command's reader expects it, as far as the line told."""
+    import typer
+
+    from imgcli.cli.order import Style
+    from imgcli.cli.report import tell
+
+    tell(world, Style.JSON_LINES if told.get("jsonl") else Style.PEOPLE, problem)
+    raise typer.Exit(problem.exit_code)
 
 
 def _remark(world: World, text: str) -> None:

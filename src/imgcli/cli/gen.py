@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from imgcli.cli import options  # noqa: TC001 - Typer reads the annotations at run time
+from imgcli.cli import account_options, options  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.cli.options import ApiChoice
 from imgcli.show.jsonl import InlineImages
 
@@ -57,14 +57,14 @@ def gen(  # noqa: PLR0913 - a command's signature declares its options
     jsonl_images: options.JsonLinesImages = InlineImages.INLINE,
     quiet: options.Quiet = False,
     api: options.ApiOption = ApiChoice.AUTO,
-    profile: options.Profile = None,  # noqa: ARG001 - ConfiguredCommand has read it already
+    profile: account_options.Profile = None,  # noqa: ARG001 - ConfiguredCommand has read it already
     base_url: options.BaseUrl = None,
     timeout: options.Timeout = 300.0,
     dry_run: options.DryRun = False,
     demo: options.Demo = False,
-    estimate: options.Estimate = False,
-    max_cost: options.MaxCost = None,
-    daily_cap: options.DailyCap = None,
+    estimate: account_options.Estimate = False,
+    max_cost: account_options.MaxCost = None,
+    daily_cap: account_options.DailyCap = None,
 ) -> None:
     """Generate an image, watch it arrive, find it saved.
 
@@ -82,8 +82,8 @@ def gen(  # noqa: PLR0913 - a command's signature declares its options
     world: World = ctx.obj
     # Imported here, so that help and completions do without them.
     from imgcli.cli import money, order, run
-    from imgcli.cli.configured import applied
     from imgcli.cli.prompt import read_prompt
+    from imgcli.cli.serving import applied
     from imgcli.core.wish import Wish
     from imgcli.store.naming import format_wish
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from imgcli.cli.completion import image_models, models, profiles, sizes
+from imgcli.cli.completion import image_models, models, sizes
 from imgcli.core.events import ImageFormat
 from imgcli.core.request import Api, Background, Moderation, Quality
 from imgcli.show.jsonl import InlineImages
@@ -19,7 +19,6 @@ _PICTURE = "The picture"
 _FILE = "The file"
 _SHOW = "What you see"
 _WIRE = "The server"
-_MONEY = "The money"
 
 
 class ApiChoice(StrEnum):
@@ -250,44 +249,6 @@ DryRun = Annotated[
         "--dry-run",
         help="Print the request as JSON and send nothing; needs no key.",
         rich_help_panel=_WIRE,
-    ),
-]
-Profile = Annotated[
-    str | None,
-    typer.Option(
-        "--profile",
-        metavar="NAME",
-        envvar="IMGCLI_PROFILE",
-        help="The server and defaults under [profile.NAME] of the configuration (imgcli config path).",
-        rich_help_panel=_WIRE,
-        autocompletion=profiles,
-    ),
-]
-Estimate = Annotated[
-    bool,
-    typer.Option(
-        "--estimate",
-        help="Say what it may cost before it is sent, or with --dry-run.",
-        rich_help_panel=_MONEY,
-    ),
-]
-MaxCost = Annotated[
-    str | None,
-    typer.Option(
-        "--max-cost",
-        metavar="USD",
-        help="Send nothing that may cost more, or whose cost is unknown; off for no limit.",
-        rich_help_panel=_MONEY,
-    ),
-]
-DailyCap = Annotated[
-    str | None,
-    typer.Option(
-        "--daily-cap",
-        metavar="USD",
-        envvar="IMGCLI_DAILY_CAP",
-        help="The same for everything since midnight.",
-        rich_help_panel=_MONEY,
     ),
 ]
 Demo = Annotated[

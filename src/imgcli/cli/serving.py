@@ -1,19 +1,58 @@
-"""Whose server a run asks: a profile's key and headers are for the profile's own, and for no other."""
+"""What a configuration does to a command: whose server it asks, with whose key, and what it has to say.
+
+A profile's key and headers are for the profile's own server, and for no other.
+"""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from imgcli.core.config import BASE_URL, Server
 
 if TYPE_CHECKING:
-    from imgcli.cli.settings import Settings
+    from collections.abc import Mapping
 
+    from imgcli.cli.settings import Settings
+    from imgcli.core.errors import Problem
+
+_KEPT = "imgcli.configured"
 _PARAMETER = "base_url"
 _VARIABLE = "OPENAI_BASE_URL"
 
 
-def speaking_for(ctx: Any, settings: Settings) -> tuple[Server, tuple[str, ...]]:  # noqa: ANN401 - Typer's is private
+@dataclass(frozen=True)
+class Applied:
+    """What the configuration did to one command: the server it speaks for, and what its user should know.
+
+    `places` says for each option's long name where its value stands, if that is in the file.
+    """
+
+    server: Server = field(default_factory=Server)
+    notices: tuple[str, ...] = ()
+    places: Mapping[str, str] = field(default_factory=dict)
+
+    def explained(self, problem: Problem) -> Problem:
+        """Add to a refusal where the values come from that it complains of."""
+        named = dict.fromkeys(re.findall(r"--([a-z][a-z-]*)", problem.what))
+        told = [f"{name} stands in {self.places[name]}." for name in named if name in self.places]
+        return replace(problem, advice=" ".join([*filter(None, [problem.advice]), *told]))
+
+
+def applied(ctx: Any) -> Applied:  # noqa: ANN401 - Typer keeps these types private
+    """Give what the configuration did to the command that runs now."""
+    found: Applied = ctx.meta.get(_KEPT) or Applied()
+    return found
+
+
+def keep(ctx: Any, settings: Settings, places: Mapping[str, str]) -> None:  # noqa: ANN401 - see above
+    """Keep what the configuration did for the command, which runs later."""
+    server, notices = _speaking_for(ctx, settings)
+    ctx.meta[_KEPT] = Applied(server, notices, places)
+
+
+def _speaking_for(ctx: Any, settings: Settings) -> tuple[Server, tuple[str, ...]]:  # noqa: ANN401 - see above
     """Find out what of the profile goes to the server that is asked, and say what does not.
 
     The environment goes before the profile, as everywhere; that it did is said, because who names a profile

@@ -52,7 +52,7 @@ def read_config(text: str, schema: Schema, name: str) -> Config:
     """
     _check_prose(text, name)
     try:
-        tables = tomllib.loads(text, parse_float=Decimal)
+        tables = tomllib.loads(f"{text}\n", parse_float=Decimal)  # its end, too, has a line
     except (ValueError, RecursionError) as error:
         raise _no_toml(text, error, name) from None
     return _Reader(schema, name, key_lines(text)).config(tables)
@@ -207,9 +207,9 @@ class _Reader:
         if name in self.everything:
             return self._wrong((*place, name), f"{place[0]} has no option {name}")
         shown = shorten(name, _LONGEST)
-        return self._wrong(
-            (*place, name), f"there is no option {shown}", _meant(name, known) or "See imgcli gen --help."
-        )
+        command = place[0] if place and place[0] in self.schema else "gen"
+        advice = _meant(name, known) or f"See imgcli {command} --help."
+        return self._wrong((*place, name), f"there is no option {shown}", advice)
 
     def _value(self, name: str, value: object, place: Place, shape: Shape) -> object:
         taken = _fitting(value, shape.takes)
