@@ -27,6 +27,7 @@ from imgcli.api.failures import Peer, Reach, from_exception
 from imgcli.api.patience import Limits
 from imgcli.api.reading import read_events
 from imgcli.api.retry import Retry
+from imgcli.core.config import Header, Server
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import FinalImage, ImageFormat, Waiting
 from imgcli.core.request import Api, ImageRequest
@@ -427,6 +428,19 @@ class TestKeys:
             problem = refusal(whose)
         assert f"Bearer {key}" == server.requests[0].headers["authorization"]
         assert key not in repr(problem)
+
+    def test_are_not_sent_where_a_header_is_the_login(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A profile whose header comes from the environment logs in by that; OPENAI_API_KEY stays here."""
+        told = Server("gw", "https://remote.example/v1", None, (Header("x-login", "", "GW_LOGIN"),))
+        environment = {"OPENAI_API_KEY": CANARY, "GW_LOGIN": "Token gateway-canary"}
+        whose = account(environment, told.base_url, told)
+        assert ("", (("x-login", "Token gateway-canary"),)) == (whose.key, whose.headers)
+        assert {"Token gateway-canary", "gateway-canary"} == set(whose.secrets)
+        with serving(RUN) as server:
+            peer = replace(proxied(server, monkeypatch), key="", headers=whose.headers)
+            ask(peer)[1].close()
+        headers = server.requests[0].headers
+        assert ("Token gateway-canary", None) == (headers["x-login"], headers.get("authorization"))
 
     def test_in_illegal_headers_do_not_leak(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A header that cannot be sent is told without its value."""

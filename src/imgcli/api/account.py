@@ -8,26 +8,41 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from imgcli.core.address import is_loopback
+from imgcli.core.config import Header, Server
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
+from imgcli.core.keys import is_key_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 OPENAI_URL = "https://api.openai.com/v1"
 LOCAL_KEY = "local"
 """What a server on this machine gets in the key's place: a stand-in has no business with a real one."""
+NOBODY = Server()
+"""No profile, or one that does not speak for the server that is asked."""
 
 _BAD_KEY_CHARACTER = re.compile(r"[^!-~]")
+_WHERE_KEYS_ARE = (
+    "Set it (https://platform.openai.com/api-keys), or try `imgcli gen ... --demo`, which needs none."
+)
+_LONG_ENOUGH = 8
+"""Characters from which on a header's value is hidden, whatever the header is called."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """A key that can be sent, and where to; built by `account`."""
+    """A key that can be sent, and where to; built by `account`.
+
+    `headers` go along; `hidden` are the values among all headers that came from the environment. An empty key
+    means that a header of the profile is the login, and no key is sent.
+    """
 
     key: str = field(repr=False)
     base_url: str = field(repr=False)
     organization: str | None = None
     project: str | None = None
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    hidden: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def is_local(self) -> bool:
@@ -35,9 +50,9 @@ class Account:
         return is_loopback(urlsplit(self.base_url).hostname or "")
 
     @property
-    def secret(self) -> str:
-        """What no message may hold: the key, empty when no real one is sent."""
-        return "" if self.is_local else self.key
+    def secrets(self) -> tuple[str, ...]:
+        """What no message may hold: a real key, and what headers had from the environment."""
+        return (*self.hidden, *({self.key} - {"", LOCAL_KEY}))
 
     @property
     def is_plain(self) -> bool:
@@ -50,17 +65,23 @@ class Account:
         return urlsplit(self.base_url).netloc.rpartition("@")[2]
 
 
-def account(environment: Mapping[str, str], base_url: str | None = None) -> Account:
+def account(environment: Mapping[str, str], base_url: str | None = None, server: Server = NOBODY) -> Account:
     """Find out key and server from the environment, `base_url` going before OPENAI_BASE_URL.
 
-    Raises `ImgcliError`: AUTH when the key is missing or cannot be sent, USAGE for an address that is none or
+    `server` is what a profile says of the server at that very address: its key, its headers. Raises
+    `ImgcliError`: AUTH when the key is missing or cannot be sent, USAGE for an address that is none or
     unencrypted. No message holds the key's value.
     """
     url = _url(environment, base_url)
     host = _checked(url, environment).hostname or ""
-    key = LOCAL_KEY if is_loopback(host) else _key(environment)
+    headers = tuple(_headers(environment, server))
     return Account(
-        key, url, _optional(environment, "OPENAI_ORG_ID"), _optional(environment, "OPENAI_PROJECT_ID")
+        _login(environment, server, host),
+        url,
+        _optional(environment, "OPENAI_ORG_ID"),
+        _optional(environment, "OPENAI_PROJECT_ID"),
+        headers,
+        tuple(_hidden(environment, server, headers)),
     )
 
 
@@ -76,20 +97,87 @@ def _url(environment: Mapping[str, str], base_url: str | None) -> str:
     return (base_url or "").strip() or environment.get("OPENAI_BASE_URL", "").strip() or OPENAI_URL
 
 
-def _key(environment: Mapping[str, str]) -> str:
-    key = environment.get("OPENAI_API_KEY", "").strip()
+def is_on_this_machine(url: str) -> bool:
+    """Tell whether an address is one of this machine; false for what is no address."""
+    try:
+        return is_loopback(urlsplit(url.strip()).hostname or "")
+    except ValueError:
+        return False
+
+
+def is_at(url: str, other: str) -> bool:
+    """Tell whether two addresses are of one server: scheme, host and port are the same."""
+    try:
+        return _origin(url.strip() or OPENAI_URL) == _origin(other.strip())
+    except ValueError:
+        return False
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def _login(environment: Mapping[str, str], server: Server, host: str) -> str:
+    """Choose the key: the profile's own, else OPENAI_API_KEY, which no server on this machine gets."""
+    if server.key_env:
+        return _key(environment, server.key_env, f"The profile {server.profile} names it as key-env.")
+    if is_loopback(host):
+        return LOCAL_KEY
+    if server.base_url and any(header.variable for header in server.headers):
+        return ""
+    return _key(environment, "OPENAI_API_KEY", _WHERE_KEYS_ARE)
+
+
+def _key(environment: Mapping[str, str], variable: str, advice: str) -> str:
+    key = environment.get(variable, "").strip()
     if not key:
-        what = "There is no API key: OPENAI_API_KEY is not set."
-        advice = (
-            "Set it (https://platform.openai.com/api-keys), or try `imgcli gen ... --demo`, which needs none."
-        )
+        what = f"There is no API key: {variable} is not set."
         raise ImgcliError(Problem(ExitCode.AUTH, what, advice=advice))
     if bad := _BAD_KEY_CHARACTER.search(key):
-        what = f"OPENAI_API_KEY contains an invalid character at position {bad.start() + 1}."
+        what = f"{variable} contains an invalid character at position {bad.start() + 1}."
         raise ImgcliError(
             Problem(ExitCode.AUTH, what, advice="Copy the key again, and nothing else with it.")
         )
     return key
+
+
+def _headers(environment: Mapping[str, str], server: Server) -> Iterator[tuple[str, str]]:
+    """Fill in the profile's headers; OPENAI_CUSTOM_HEADERS goes before them, as the environment does."""
+    already = {name.lower() for name, _ in _custom(environment)}
+    for header in server.headers:
+        if header.name.lower() not in already:
+            yield header.name, _filled(environment, server, header)
+
+
+def _filled(environment: Mapping[str, str], server: Server, header: Header) -> str:
+    if header.variable is None:
+        return header.value
+    value = environment.get(header.variable, "").strip()
+    fault = "is not set" if not value else "holds a character that cannot be sent"
+    if value and value.isascii() and value.isprintable():
+        return value
+    what = f"{header.variable} {fault}; the header {header.name} of profile {server.profile} needs it."
+    raise ImgcliError(Problem(ExitCode.AUTH, what, advice="Set it, or leave the profile out."))
+
+
+def _custom(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Read OPENAI_CUSTOM_HEADERS as the SDK does."""
+    for line in environment.get("OPENAI_CUSTOM_HEADERS", "").split("\n"):
+        name, colon, value = line.partition(":")
+        if colon:
+            yield name.strip(), value.strip()
+
+
+def _hidden(
+    environment: Mapping[str, str], server: Server, headers: tuple[tuple[str, str], ...]
+) -> Iterator[str]:
+    """List what came from the environment into headers: whole, and without the word before it (`Bearer`)."""
+    variables = {header.name for header in server.headers if header.variable}
+    from_there = [(name, value) for name, value in headers if name in variables]
+    for name, value in (*from_there, *_custom(environment)):
+        if is_key_name(name) or len(value) >= _LONG_ENOUGH:
+            yield from {value, value.rpartition(" ")[2]} - {""}
 
 
 def _optional(environment: Mapping[str, str], name: str) -> str | None:

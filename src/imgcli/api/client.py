@@ -11,6 +11,7 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, cast
 
+from imgcli.api.account import LOCAL_KEY
 from imgcli.api.failures import Peer, cannot_open, from_answer, from_exception, lost, unfinished, unfit
 from imgcli.api.patience import Limits, Patience
 from imgcli.api.retry import CONNECT_SECONDS, Failure, plan_wait
@@ -143,15 +144,15 @@ def _judged(failure: Failure, patience: Patience, peer: Peer, upload: Upload) ->
 
 _LOCAL_LOGIN = (
     "imgcli does not give OPENAI_API_KEY to a server on this machine; "
-    "set OPENAI_CUSTOM_HEADERS='Authorization: Bearer ...' for it."
+    "name its own in a profile (key-env), or set OPENAI_CUSTOM_HEADERS='Authorization: Bearer ...' for it."
 )
 
 
 def _presentable(problem: Problem, account: Account) -> Problem:
     """Leave the key out, and say why a server on this machine did not get it."""
-    if account.is_local and problem.advice == KEY.advice:
-        return replace(problem, advice=_LOCAL_LOGIN)
-    return problem if account.is_local else redacted(problem, account.key)
+    if account.key == LOCAL_KEY and problem.advice == KEY.advice:
+        problem = replace(problem, advice=_LOCAL_LOGIN)
+    return redacted(problem, *account.secrets)
 
 
 def _open(account: Account, limits: Limits, patience: Patience, content_type: str) -> OpenAI:
@@ -173,15 +174,24 @@ def _sdk(account: Account, http_client: httpx2.Client) -> OpenAI:
 
     with suppress(httpx2.InvalidURL, ValueError):
         return OpenAI(
-            api_key=account.key,
+            api_key=account.key or LOCAL_KEY,
             base_url=account.base_url,
             organization=account.organization,
             project=account.project,
+            default_headers=_default_headers(account),
             max_retries=0,
             http_client=http_client,
         )
     http_client.close()
     raise ImgcliError(unfit())
+
+
+def _default_headers(account: Account) -> dict[str, Any]:
+    """Give the profile's headers; where one of them is the login, the SDK sends no key of its own."""
+    from openai import Omit
+
+    has_login = any(name.lower() == "authorization" for name, _ in account.headers)
+    return {**({} if account.key or has_login else {"Authorization": Omit()}), **dict(account.headers)}
 
 
 def _http_client(account: Account, limits: Limits, patience: Patience, content_type: str) -> httpx2.Client:

@@ -37,11 +37,11 @@ def ask(account: Account, limits: Limits, clock: Clock = DEFAULT_CLOCK) -> tuple
     except ImgcliError as error:
         problem = _free(error.problem)
     else:
-        return read(body, account.secret)
+        return read(body, *account.secrets)
     raise ImgcliError(problem)
 
 
-def read(body: bytes, secret: str = "") -> tuple[Listed, ...]:
+def read(body: bytes, *secrets: str) -> tuple[Listed, ...]:
     """Read a list of models; entries that are none are left out. Raises `ImgcliError` for no list at all.
 
     `shutdown_date`, "2027-01-14" or null, is OpenAI's (deprecations page, November 2026).
@@ -49,20 +49,20 @@ def read(body: bytes, secret: str = "") -> tuple[Listed, ...]:
     with suppress(UnicodeDecodeError):
         answer = parse_object(body.decode("utf-8-sig"))
         if answer is not None and isinstance(answer.get("data"), list):
-            models = (_listed(as_object(entry), secret) for entry in as_list(answer["data"])[:_MOST])
+            models = (_listed(as_object(entry), *secrets) for entry in as_list(answer["data"])[:_MOST])
             return tuple(model for model in models if model)
     what = "The server answered with something that is no list of models."
     raise ImgcliError(Problem(ExitCode.REFUSED, what, Charged.NO, _ADDRESS))
 
 
-def _listed(entry: dict[str, Any], secret: str) -> Listed | None:
+def _listed(entry: dict[str, Any], *secrets: str) -> Listed | None:
     name = as_text(entry.get("id"))
     if name is None or len(name) > _LONGEST_NAME:
         return None
     told = as_text(entry.get("shutdown_date")) or ""
     with suppress(ValueError):
-        return Listed(redact(name, secret), date.fromisoformat(told))
-    return Listed(redact(name, secret))
+        return Listed(redact(name, *secrets), date.fromisoformat(told))
+    return Listed(redact(name, *secrets))
 
 
 def _whole(chunks: Iterator[bytes]) -> bytes:

@@ -53,9 +53,9 @@ def read_events(chunks: Iterable[bytes], job: str, note: Callable[[], None] = _i
         raise
 
 
-def hiding(events: Iterable[Event], secret: str) -> Iterator[Event]:
-    """Pass events on without `secret`, should the server have put it into a sentence of its own."""
-    return redacted_events(events, secret)
+def hiding(events: Iterable[Event], *secrets: str) -> Iterator[Event]:
+    """Pass events on without `secrets`, should the server have put one into a sentence of its own."""
+    return redacted_events(events, *secrets)
 
 
 @dataclass

@@ -10,6 +10,8 @@ import typer
 
 from imgcli import __version__
 from imgcli.cli import signals
+from imgcli.cli.config import config_app
+from imgcli.cli.configured import ConfiguredCommand
 from imgcli.cli.demo_server import demo_server
 from imgcli.cli.gen import EPILOG as GEN_EPILOG
 from imgcli.cli.gen import gen
@@ -51,7 +53,7 @@ _WORDS = {
 }
 """What Typer's checker says, and how a person would."""
 
-_COMMANDS = frozenset({"gen", "view", "recover", "strip", "models", "demo-server"})
+_COMMANDS = frozenset({"gen", "view", "recover", "strip", "models", "config", "demo-server"})
 _PATIENCE = 1.0  # seconds that a reader who takes nothing may hold up the end by a signal
 
 
@@ -67,12 +69,13 @@ def build_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     app.callback()(_version_option)
-    app.command("gen", cls=GroupedCommand, epilog=GEN_EPILOG)(gen)
-    app.command("view", cls=GroupedCommand, epilog=VIEW_EPILOG)(view)
+    app.command("gen", cls=ConfiguredCommand, epilog=GEN_EPILOG)(gen)
+    app.command("view", cls=ConfiguredCommand, epilog=VIEW_EPILOG)(view)
     app.command("recover", cls=GroupedCommand, epilog=RECOVER_EPILOG)(recover)
     app.command("strip", cls=GroupedCommand, epilog=STRIP_EPILOG)(strip)
-    app.command("models", cls=GroupedCommand, epilog=MODELS_EPILOG)(models)
-    app.command("demo-server", cls=GroupedCommand)(demo_server)
+    app.command("models", cls=ConfiguredCommand, epilog=MODELS_EPILOG)(models)
+    app.add_typer(config_app(), name="config")
+    app.command("demo-server", cls=ConfiguredCommand)(demo_server)
     return app
 
 

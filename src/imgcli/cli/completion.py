@@ -30,6 +30,21 @@ def formats(incomplete: str) -> list[str]:
     return _starting(ImageFormat, incomplete)
 
 
+def profiles(incomplete: str) -> list[str]:
+    """Offer the profiles of the configuration file; nothing from one that cannot be read."""
+    import os
+    import tomllib
+    from contextlib import suppress
+
+    from imgcli.core.errors import ImgcliError
+    from imgcli.store.configfile import read_text
+
+    with suppress(ImgcliError, ValueError, RecursionError):
+        found = tomllib.loads(read_text(os.environ) or "").get("profile", {})
+        return _starting(found, incomplete) if isinstance(found, dict) else []
+    return []
+
+
 _SIZES = (
     "auto",
     "square",

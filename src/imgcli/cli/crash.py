@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from imgcli.cli.named_secrets import named_secrets
 from imgcli.core.errors import Charged, ExitCode, Problem
 from imgcli.core.redaction import redact
 from imgcli.core.text import shorten
@@ -47,6 +48,7 @@ def _secrets(env: Mapping[str, str]) -> set[str]:
     found = {env.get("OPENAI_API_KEY", "").strip(), env.get("OPENAI_ADMIN_KEY", "").strip()}
     headers = env.get("OPENAI_CUSTOM_HEADERS", "").splitlines()
     found |= {line.partition(":")[2].strip() for line in headers}
+    found |= set(named_secrets(env))
     for name, value in env.items():
         if name.lower().endswith(("_proxy", "_url")):
             login = value.rpartition("@")[0].rpartition("//")[2]

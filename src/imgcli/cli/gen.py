@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from imgcli.cli import options  # noqa: TC001 - Typer reads the annotations at run time
+from imgcli.cli import account_options, options  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.cli.options import ApiChoice
 from imgcli.show.jsonl import InlineImages
 
@@ -61,10 +61,14 @@ def gen(  # noqa: PLR0913 - a command's signature declares its options
     jsonl_images: options.JsonLinesImages = InlineImages.INLINE,
     quiet: options.Quiet = False,
     api: options.ApiOption = ApiChoice.AUTO,
+    profile: account_options.Profile = None,  # noqa: ARG001 - ConfiguredCommand has read it already
     base_url: options.BaseUrl = None,
     timeout: options.Timeout = 300.0,
     dry_run: options.DryRun = False,
     demo: options.Demo = False,
+    estimate: account_options.Estimate = False,
+    max_cost: account_options.MaxCost = None,
+    daily_cap: account_options.DailyCap = None,
 ) -> None:
     """Generate an image, watch it arrive, find it saved.
 
@@ -82,14 +86,15 @@ def gen(  # noqa: PLR0913 - a command's signature declares its options
     """  # noqa: D301 - \b tells Typer to leave the lines alone
     world: World = ctx.obj
     # Imported here, so that help and completions do without them.
-    from imgcli.cli import order, run
+    from imgcli.cli import money, order, run
     from imgcli.cli.pictures import read_pictures
     from imgcli.cli.prompt import prompt_source, read_prompt
+    from imgcli.cli.serving import applied
     from imgcli.core.wish import Wish
     from imgcli.store.naming import format_wish
 
-    reports_to = order.style(jsonl=jsonl, quiet=quiet)
-    with run.refusals(world, reports_to):
+    reports_to, configured = order.style(jsonl=jsonl, quiet=quiet), applied(ctx)
+    with run.refusals(world, reports_to, configured.explained):
         pictures = read_pictures(images, mask, prompt_source(words, prompt_file), world.stdin.buffer)
         wish = Wish(
             prompt=read_prompt(words, prompt_file, world.stdin),
@@ -116,6 +121,8 @@ def gen(  # noqa: PLR0913 - a command's signature declares its options
                 recipes=order.Recipes.EMBEDDED if embed else order.Recipes.APART,
             ),
             order.Report(reports_to, jsonl_images, order.sight(preview, width, world.env, plain=plain)),
-            order.endpoint(base_url, timeout, demo=demo),
+            order.endpoint(base_url, timeout, configured.server, demo=demo),
+            money.budget(max_cost, daily_cap, estimate=estimate),
+            configured.notices,
         )
         raise typer.Exit(run.show_request(world, ordered) if dry_run else run.perform(world, ordered))

@@ -34,7 +34,7 @@ def show(world: World, span: Span, form: Form, endpoint: Endpoint | None) -> Non
 def _listing(world: World, endpoint: Endpoint) -> tuple[Listed, ...]:
     from imgcli.api.account import account
 
-    peer = account(world.env, endpoint.base_url)
+    peer = account(world.env, endpoint.base_url, endpoint.server)
     from imgcli.api.client import Clock
     from imgcli.api.listing import ask
     from imgcli.api.patience import Limits

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcli.cli import options  # noqa: TC001 - Typer reads the annotations at run time
+from imgcli.cli import account_options, options  # noqa: TC001 - Typer reads the annotations at run time
 
 if TYPE_CHECKING:
     from imgcli.cli.world import World
@@ -33,13 +33,14 @@ Everything = Annotated[bool, typer.Option("--all", help="Show models that are go
 AsJson = Annotated[bool, typer.Option("--json", help="Write one JSON document instead of tables.")]
 
 
-def models(
+def models(  # noqa: PLR0913 - see `gen`
     ctx: typer.Context,
     *,
     live: Live = False,
     everything: Everything = False,
     as_json: AsJson = False,
     base_url: options.BaseUrl = None,
+    profile: account_options.Profile = None,  # noqa: ARG001 - ConfiguredCommand has read it already
     timeout: ShortTimeout = 30.0,
 ) -> None:
     """Show the models: sizes, qualities, prices with their date, shutdown dates.
@@ -55,8 +56,10 @@ def models(
     """  # noqa: D301 - \b tells Typer to leave the lines alone
     world: World = ctx.obj
     from imgcli.cli import lineup, order
+    from imgcli.cli.serving import applied
     from imgcli.core.lineup import Span
 
-    endpoint = order.endpoint(base_url, timeout, demo=False) if live else None
+    server = applied(ctx).server
+    endpoint = order.endpoint(base_url, timeout, server, demo=False) if live else None
     form = lineup.Form.JSON if as_json else lineup.Form.TABLE
     lineup.show(world, Span.ALL if everything else Span.ALIVE, form, endpoint)

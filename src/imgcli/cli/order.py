@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from imgcli.cli.money import Budget
+from imgcli.core.config import Server
 from imgcli.core.errors import usage_error
 from imgcli.show.known import Rung
 from imgcli.store.publish import Clash
@@ -90,21 +92,27 @@ class Output:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Who is asked, how long silence is borne (seconds), and whether it is the stand-in (`demo`)."""
+    """Who is asked, how long silence is borne (seconds), and whether it is the stand-in (`demo`).
+
+    `server` is what a profile says of the server at this very address.
+    """
 
     base_url: str | None
     timeout: float
     demo: bool = False
+    server: Server = field(default_factory=Server)
 
 
 @dataclass(frozen=True)
 class Order:
-    """Everything that one `imgcli gen` was told."""
+    """Everything that one `imgcli gen` was told; `notices` are what the configuration has to say to it."""
 
     wish: Wish
     output: Output
     report: Report
     endpoint: Endpoint
+    budget: Budget = field(default_factory=Budget)
+    notices: tuple[str, ...] = ()
 
 
 def style(*, jsonl: bool, quiet: bool) -> Style:
@@ -148,8 +156,8 @@ def output(name: str | None, style_: Style, *, save: bool, force: bool, keep_par
     )
 
 
-def endpoint(base_url: str | None, timeout: float, *, demo: bool) -> Endpoint:
+def endpoint(base_url: str | None, timeout: float, server: Server, *, demo: bool) -> Endpoint:
     """Check whom to ask. Raises `ImgcliError` (usage)."""
     if not 0 < timeout < float("inf"):
         raise usage_error(f"--timeout takes a number of seconds above 0, not {timeout:g}.")
-    return Endpoint(None if demo else base_url, timeout, demo=demo)
+    return Endpoint(None if demo else base_url, timeout, demo, server)

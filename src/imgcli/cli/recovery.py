@@ -12,6 +12,7 @@ from imgcli.api.reading import hiding, read_events
 from imgcli.cli import embedding, signals
 from imgcli.cli.desk import RUNS
 from imgcli.cli.ending import exit_code
+from imgcli.cli.named_secrets import named_secrets
 from imgcli.cli.record import Record
 from imgcli.cli.report import pricing, tell
 from imgcli.core import catalog, session
@@ -126,8 +127,8 @@ class _Recovery:
 
     def _run(self) -> session.Outcome:
         job = self.record.job
-        key = self.world.env.get("OPENAI_API_KEY", "").strip()
-        source = chain(self._started(), hiding(read_events(self.record.chunks(), job), key))
+        secrets = (self.world.env.get("OPENAI_API_KEY", "").strip(), *named_secrets(self.world.env))
+        source = chain(self._started(), hiding(read_events(self.record.chunks(), job), *secrets))
         embedded = embedding.stage(embedding.of_record(self.record.run.header))
         events = self._saving(self._explained(embedded(session.conducted(job, source))))
         models = catalog.load()

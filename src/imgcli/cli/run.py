@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from imgcli.cli import desk as desks
-from imgcli.cli import embedding, signals
+from imgcli.cli import embedding, money, signals
 from imgcli.cli.ending import exit_code
 from imgcli.cli.order import Keeping, Style
 from imgcli.cli.report import Reporter, tell
@@ -25,7 +25,7 @@ from imgcli.show.jsonl import InlineImages
 from imgcli.store.saving import KeepPartials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from imgcli.api.account import Account
@@ -38,13 +38,18 @@ _DEMO_NOTICE = "demo: painted on this machine; nothing is charged, the bill show
 _FORM_NOTICE = "this goes out as a form (multipart/form-data), its pictures as they are"
 
 
+def same(problem: Problem) -> Problem:
+    """Leave a refusal as it is."""
+    return problem
+
+
 @contextmanager
-def refusals(world: World, style: Style) -> Iterator[None]:
+def refusals(world: World, style: Style, explained: Callable[[Problem], Problem] = same) -> Iterator[None]:
     """Report whatever is refused before a run begins, and end with its exit code."""
     try:
         yield
     except ImgcliError as error:
-        tell(world, style, error.problem)
+        tell(world, style, explained(error.problem))
         raise typer.Exit(error.problem.exit_code) from None
 
 
@@ -54,6 +59,7 @@ def show_request(world: World, order: Order) -> ExitCode:
     decision = _decide(world, order, Reporter(world, order, models), models)
     for notice in decision.notices:
         world.stderr.write(f"{notice_line(notice)}\n")
+    money.watch(world, order, decision.request, models)
     if decision.request.is_form:
         world.stderr.write(f"{notice_line(_FORM_NOTICE)}\n")
     world.stdout.write(_readable_json(abbreviated(decision.request.wire())) + "\n")
@@ -72,6 +78,7 @@ def perform(world: World, order: Order) -> ExitCode:
     reporter = Reporter(world, order, models)
     decision = _decide(world, order, reporter, models)
     _check_that_something_stays(order, reporter)
+    money.watch(world, order, decision.request, models)
     job = f"{world.now():%Y%m%d-%H%M%S}-{world.token()}"
     recipe = embedding.recipe(world, order, decision.request)
     with ExitStack() as stack:
@@ -89,7 +96,7 @@ def _decide(world: World, order: Order, reporter: Reporter, models: catalog.Cata
     wish = replace(order.wish, watched_partials=_WATCHED_PARTIALS if watched else 0)
     decision = decide(wish, models, world.now().date())
     embedding.check(order.output, decision.request)
-    return decision
+    return replace(decision, notices=(*order.notices, *decision.notices))
 
 
 def _check_that_something_stays(order: Order, reporter: Reporter) -> None:
@@ -107,7 +114,7 @@ def _account(world: World, endpoint: Endpoint) -> Account | None:
     """Find the server and the key, None for the demo, which has its own."""
     from imgcli.api.account import account
 
-    return None if endpoint.demo else account(world.env, endpoint.base_url)
+    return None if endpoint.demo else account(world.env, endpoint.base_url, endpoint.server)
 
 
 @contextmanager
@@ -140,9 +147,9 @@ def _source(
     with _reachable(account) as peer:
         answer = yield from send_decided(decision, desk.job, peer, Limits.scaled(endpoint.timeout), clock)
         with closing(answer):
-            chunks = desk.recorded(masked(answer.chunks, peer.secret))
+            chunks = desk.recorded(masked(answer.chunks, *peer.secrets))
             events = read_events(chunks, desk.job, answer.note)
-            yield from hiding(events, peer.secret)
+            yield from hiding(events, *peer.secrets)
 
 
 def _conduct(world: World, reporter: Reporter, desk: Desk, source: Iterator[Event]) -> ExitCode:

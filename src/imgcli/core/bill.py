@@ -94,7 +94,7 @@ def bill(request: ImageRequest, completed: Completed, partials: int, catalog: Ca
     """
     rows = tuple(_rows(request, completed, partials, catalog))
     priced = [row for row in rows if row.known]
-    dates = [_prices(row.model, catalog).date for row in priced]
+    dates = [prices_of(row.model, catalog).date for row in priced]
     notes = [note for row in priced for note in _notes(row, completed, request, catalog)]
     return Bill(rows, min(dates, default=None), tuple(notes))
 
@@ -130,10 +130,10 @@ def _rows(request: ImageRequest, completed: Completed, partials: int, catalog: C
     usage = as_object(completed.usage)
     if request.api is Api.RESPONSES:
         model = completed.model or request.model
-        yield _text_row(model, usage, _prices(model, catalog))
+        yield _text_row(model, usage, prices_of(model, catalog))
         usage = as_object(as_object(completed.tool_usage).get("image_gen"))
     model = _image_model(request, completed) or catalog.default_image_model
-    row = _image_row(request, usage, _prices(model, catalog))
+    row = _image_row(request, usage, prices_of(model, catalog))
     yield replace(row, model=model, partials=partials)
     if request.format is ImageFormat.SVG:
         # Its tokens come as `svg_usage`, which stands outside `usage` and `tool_usage`.
@@ -147,14 +147,15 @@ def _image_model(request: ImageRequest, completed: Completed) -> str | None:
     return completed.image_model or completed.model or request.model
 
 
-def _prices(model: str | None, catalog: Catalog) -> Prices:
+def prices_of(model: str | None, catalog: Catalog) -> Prices:
+    """Look up what a model costs; a table without any price for one that is unknown."""
     found = catalog.find(model) if model else None
     return (found and found.prices) or _UNPRICED
 
 
 def _notes(row: Row, completed: Completed, request: ImageRequest, catalog: Catalog) -> Iterator[str]:
     """Say what a row takes for granted."""
-    prices = _prices(row.model, catalog)
+    prices = prices_of(row.model, catalog)
     if row.part is Part.IMAGE and not _image_model(request, completed):
         yield f"The server did not name its image model; these are the prices of the default, {row.model}."
     if prices.caveat:

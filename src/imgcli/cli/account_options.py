@@ -1,0 +1,51 @@
+"""The options that say whose server it is, and what may be spent there."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from imgcli.cli.completion import profiles
+
+_WIRE = "The server"
+_MONEY = "The money"
+
+Profile = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        envvar="IMGCLI_PROFILE",
+        help="The server and defaults under [profile.NAME] of the configuration (imgcli config path).",
+        rich_help_panel=_WIRE,
+        autocompletion=profiles,
+    ),
+]
+Estimate = Annotated[
+    bool,
+    typer.Option(
+        "--estimate",
+        help="Say what it may cost before it is sent, or with --dry-run.",
+        rich_help_panel=_MONEY,
+    ),
+]
+MaxCost = Annotated[
+    str | None,
+    typer.Option(
+        "--max-cost",
+        metavar="USD",
+        help="Send nothing that may cost more, or whose cost is unknown; off for no limit.",
+        rich_help_panel=_MONEY,
+    ),
+]
+DailyCap = Annotated[
+    str | None,
+    typer.Option(
+        "--daily-cap",
+        metavar="USD",
+        envvar="IMGCLI_DAILY_CAP",
+        help="The same for everything since midnight.",
+        rich_help_panel=_MONEY,
+    ),
+]

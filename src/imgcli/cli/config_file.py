@@ -1,0 +1,48 @@
+"""The configuration file itself: its place, and the first one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
+from imgcli.core.text import shorten
+from imgcli.store.configfile import VARIABLE, config_path, write_new
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from imgcli.cli.world import World
+
+
+def place(world: World) -> Path:
+    """Find the file's place, whether or not it exists. Raises `ImgcliError` (usage)."""
+    path = config_path(world.env)
+    if path is None:
+        raise usage_error(
+            "There is no home folder for a configuration file.", f"Set HOME, or name one in {VARIABLE}."
+        )
+    return path.absolute()
+
+
+def begin(world: World) -> Path:
+    """Write the example, and tell where. Raises `ImgcliError` where that cannot be done."""
+    path = place(world)
+    shown = shorten(str(path), 200)
+    try:
+        write_new(path, example())
+    except FileExistsError:
+        raise usage_error(
+            f"{shown} is there already; it was left as it is.", "See imgcli config show."
+        ) from None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        what = f"{shown} cannot be written: {why}."
+        raise ImgcliError(Problem(ExitCode.UNWRITABLE, what)) from None
+    return path
+
+
+def example() -> str:
+    """Read the example that comes with imgcli."""
+    import pkgutil
+
+    return (pkgutil.get_data("imgcli.cli", "config_example.toml") or b"").decode()

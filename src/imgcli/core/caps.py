@@ -1,0 +1,87 @@
+"""Limits that a user sets to their own spending, and the sentences that keep to them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from imgcli.core.bill import dollars
+from imgcli.core.errors import ImgcliError, usage_error
+from imgcli.core.estimate import range_words
+from imgcli.core.text import shorten
+
+if TYPE_CHECKING:
+    from imgcli.core.estimate import Estimate
+
+OFF = "off"
+"""The word that lifts a limit which stands in a file or in the environment."""
+
+_AMOUNT = re.compile(r"\$?([0-9]{1,9}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})")
+_ADVICE = "Choose a lower --quality, fewer --partials or a smaller --size, or allow more."
+_HOW_TO_KNOW = "Let one such run pass with {option} off: the next ones are estimated from what it cost."
+
+
+@dataclass(frozen=True)
+class Cap:
+    """One limit in US dollars, and the option that sets it."""
+
+    option: str
+    amount: Decimal
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What was spent today: the dollars that are known, and how many runs may have cost something unknown."""
+
+    known: Decimal = Decimal(0)
+    unknown_runs: int = 0
+
+
+def read_cap(option: str, text: str | None) -> Cap | None:
+    """Read a limit, `0.50` or `$0.50`; None where there is none. Raises `ImgcliError` (usage)."""
+    told = (text or "").strip()
+    if text is None or told.lower() == OFF:
+        return None
+    if amount := _AMOUNT.fullmatch(told):
+        return Cap(option, Decimal(amount[1]))
+    raise usage_error(
+        f"{option} takes an amount of dollars such as 0.50, or {OFF}, not {shorten(text, 40) or 'nothing'}."
+    )
+
+
+def check_run(found: Estimate, cap: Cap) -> None:
+    """Refuse a run that may cost more than the cap; raises `ImgcliError` (usage)."""
+    if found.high is None:
+        raise _unknown(found, cap)
+    if found.high > cap.amount:
+        what = (
+            f"This may cost {range_words(found)} ({found.basis}); {cap.option} allows {dollars(cap.amount)}."
+        )
+        raise usage_error(what, _ADVICE)
+
+
+def check_day(found: Estimate, spent: Spent, cap: Cap) -> None:
+    """Refuse a run after which today's spending may be above the cap; raises `ImgcliError` (usage)."""
+    if spent.unknown_runs:
+        runs = "1 run of today" if spent.unknown_runs == 1 else f"{spent.unknown_runs} runs of today"
+        allowed = f"{cap.option} allows {dollars(cap.amount)} a day"
+        raise usage_error(
+            f"{runs} may have cost something that is unknown; {allowed}.",
+            f"Look at your usage page; {cap.option} {OFF} lets one run pass.",
+        )
+    if found.high is None:
+        raise _unknown(found, cap)
+    if spent.known + found.high > cap.amount:
+        so_far = f"Today cost {dollars(spent.known)} so far"
+        what = f"{so_far}, and this may cost {range_words(found)} ({found.basis})"
+        raise usage_error(f"{what}; {cap.option} allows {dollars(cap.amount)} a day.", _ADVICE)
+
+
+def _unknown(found: Estimate, cap: Cap) -> ImgcliError:
+    least = "" if found.low is None else f", only that it is at least {dollars(found.low)}"
+    return usage_error(
+        f"What this costs is unknown{least}: {found.basis}. {cap.option} allows {dollars(cap.amount)}.",
+        _HOW_TO_KNOW.format(option=cap.option),
+    )
