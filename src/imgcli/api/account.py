@@ -56,12 +56,24 @@ def account(environment: Mapping[str, str], base_url: str | None = None) -> Acco
     Raises `ImgcliError`: AUTH when the key is missing or cannot be sent, USAGE for an address that is none or
     unencrypted. No message holds the key's value.
     """
-    url = (base_url or "").strip() or environment.get("OPENAI_BASE_URL", "").strip() or OPENAI_URL
+    url = _url(environment, base_url)
     host = _checked(url, environment).hostname or ""
     key = LOCAL_KEY if _is_loopback(host) else _key(environment)
     return Account(
         key, url, _optional(environment, "OPENAI_ORG_ID"), _optional(environment, "OPENAI_PROJECT_ID")
     )
+
+
+def place(environment: Mapping[str, str], base_url: str | None = None) -> str | None:
+    """Name host and port of the server that `account` finds, without a login; None for no address."""
+    try:
+        return urlsplit(_url(environment, base_url)).netloc.rpartition("@")[2] or None
+    except ValueError:
+        return None
+
+
+def _url(environment: Mapping[str, str], base_url: str | None) -> str:
+    return (base_url or "").strip() or environment.get("OPENAI_BASE_URL", "").strip() or OPENAI_URL
 
 
 def _key(environment: Mapping[str, str]) -> str:

@@ -10,10 +10,14 @@ import typer
 
 from imgcli import __version__
 from imgcli.cli import signals
+from imgcli.cli.cost import EPILOG as COST_EPILOG
+from imgcli.cli.cost import cost
 from imgcli.cli.demo_server import demo_server
 from imgcli.cli.gen import EPILOG as GEN_EPILOG
 from imgcli.cli.gen import gen
 from imgcli.cli.help import GroupedCommand, OrderedGroup
+from imgcli.cli.history import EPILOG as HISTORY_EPILOG
+from imgcli.cli.history import history
 from imgcli.cli.recover import EPILOG as RECOVER_EPILOG
 from imgcli.cli.recover import recover
 from imgcli.cli.view import EPILOG as VIEW_EPILOG
@@ -39,6 +43,7 @@ Examples:
 """
 
 _EPILOG = "Learn more: imgcli gen --help"
+_COMMANDS = frozenset({"gen", "view", "recover", "history", "cost", "demo-server"})
 _PATIENCE = 1.0  # seconds that a reader who takes nothing may hold up the end by a signal
 
 
@@ -57,6 +62,8 @@ def build_app() -> typer.Typer:
     app.command("gen", cls=GroupedCommand, epilog=GEN_EPILOG)(gen)
     app.command("view", cls=GroupedCommand, epilog=VIEW_EPILOG)(view)
     app.command("recover", cls=GroupedCommand, epilog=RECOVER_EPILOG)(recover)
+    app.command("history", cls=GroupedCommand, epilog=HISTORY_EPILOG)(history)
+    app.command("cost", cls=GroupedCommand, epilog=COST_EPILOG)(cost)
     app.command("demo-server", cls=GroupedCommand)(demo_server)
     return app
 
@@ -142,7 +149,7 @@ def _wrong_usage(error: typer.TyperException) -> Problem:
 
 def _command() -> list[str]:
     """Find the command in the arguments, for a complaint that does not know where it belongs."""
-    return [word for word in sys.argv[1:2] if word in {"gen", "view", "recover", "demo-server"}]
+    return [word for word in sys.argv[1:2] if word in _COMMANDS]
 
 
 def _refuse(world: World, problem: Problem) -> ExitCode:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imgcli.cli import signals
 from imgcli.cli.order import STDOUT, Keeping
@@ -21,7 +21,7 @@ from imgcli.store.spool import Header, Spool
 from imgcli.store.state import Rescue, state_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from imgcli.cli.order import Output
     from imgcli.cli.world import World
@@ -105,9 +105,17 @@ class Desk:
 
 
 @contextmanager
-def opened(world: World, output: Output, request: ImageRequest, job: str) -> Iterator[Desk]:
-    """Make sure that saving will work, and begin the record. Raises `ImgcliError` when it will not work."""
-    desk = _empty(job) if output.keeping is Keeping.NOTHING else _furnished(world, output, request, job)
+def opened(
+    world: World, output: Output, request: ImageRequest, job: str, extra: Mapping[str, Any] | None = None
+) -> Iterator[Desk]:
+    """Make sure that saving will work, and begin the record. Raises `ImgcliError` when it will not work.
+
+    `extra` goes into the record, for whoever finishes the run.
+    """
+    if output.keeping is Keeping.NOTHING:
+        desk = _empty(job)
+    else:
+        desk = _furnished(world, output, request, job, extra or {})
     try:
         desk.recording = _recording(world, output, request, job)
         yield desk
@@ -127,7 +135,9 @@ def _empty(job: str) -> Desk:
     return Desk(job)
 
 
-def _furnished(world: World, output: Output, request: ImageRequest, job: str) -> Desk:
+def _furnished(
+    world: World, output: Output, request: ImageRequest, job: str, extra: Mapping[str, Any]
+) -> Desk:
     """Find the place for the picture, then begin the record: nothing is recorded of a run that cannot be."""
     _check_standard_output(world, output)
     now, folder, state = world.now(), current_folder(), state_folder(world.env)
@@ -137,7 +147,7 @@ def _furnished(world: World, output: Output, request: ImageRequest, job: str) ->
     publisher = open_publisher(destination, subject, rescue, world.stdout.buffer)
     earlier = count_unfinished(state / RUNS)
     place = _place(output.name, folder)
-    header = Header(job, now.isoformat(), request, str(folder), place, output.clash)
+    header = Header(job, now.isoformat(), request, str(folder), place, output.clash, extra)
     spool = Spool.begin(state / RUNS, header)
     return Desk(job, spool, Saving(publisher, signals.shielded, output.partials), earlier)
 

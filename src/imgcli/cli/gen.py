@@ -49,6 +49,7 @@ def gen(  # noqa: PLR0913 - a command's signature declares its options
     force: options.Force = False,
     record: options.Record = None,
     no_save: options.NoSave = False,
+    no_history: options.NoHistory = False,
     keep_partials: options.KeepPartials = False,
     preview: options.Preview = None,
     width: options.Width = None,
@@ -106,5 +107,6 @@ def gen(  # noqa: PLR0913 - a command's signature declares its options
             ),
             order.Report(reports_to, jsonl_images, order.sight(preview, width, world.env, plain=plain)),
             order.endpoint(base_url, timeout, demo=demo),
+            order.Remembering.NOTHING if no_history else order.Remembering.HISTORY,
         )
         raise typer.Exit(run.show_request(world, ordered) if dry_run else run.perform(world, ordered))

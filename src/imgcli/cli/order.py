@@ -40,6 +40,13 @@ class Keeping(Enum):
     NOTHING = "nothing"
 
 
+class Remembering(Enum):
+    """Whether a run becomes part of the history."""
+
+    HISTORY = "history"
+    NOTHING = "nothing"
+
+
 class Wanted(Enum):
     """How much somebody wants to see a picture: ORDERED on the command line, or as USUAL, or PLAIN words."""
 
@@ -97,6 +104,7 @@ class Order:
     output: Output
     report: Report
     endpoint: Endpoint
+    remembering: Remembering = Remembering.HISTORY
 
 
 def style(*, jsonl: bool, quiet: bool) -> Style:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from imgcli.core.bill import dollars
 from imgcli.core.text import shorten
-from imgcli.show.cellwidth import cell_width
+from imgcli.show.columns import numbers_lined_up
 from imgcli.show.terminal import ColorDepth
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from rich.console import Console
     from rich.table import Table
@@ -31,8 +31,7 @@ _ColorSystem: TypeAlias = Literal["standard", "256", "truecolor"]
 def plain_lines(bill: Bill) -> list[str]:
     """Write the bill as lines of plain text, without any escape code."""
     rows = [_HEADINGS, *map(_cells, bill.rows), _total(bill)]
-    widths = [max(map(cell_width, column)) for column in zip(*rows, strict=True)]
-    return [*(_padded(row, widths) for row in rows), *_remarks(bill)]
+    return [*numbers_lined_up(rows), *_remarks(bill)]
 
 
 def rich_lines(bill: Bill, terminal: Terminal, columns: int) -> list[str]:
@@ -125,11 +124,3 @@ def _count(count: int | None) -> str:
 def _remarks(bill: Bill) -> list[str]:
     dated = [f"prices of {bill.prices_date.isoformat()}"] if bill.prices_date else []
     return dated + [shorten(note, _NOTE_LENGTH) for note in bill.notes]
-
-
-def _padded(row: Iterable[str], widths: Sequence[int]) -> str:
-    """Align the first column left and the numbers right."""
-    label, *numbers = zip(row, widths, strict=True)
-    left = label[0] + " " * (label[1] - cell_width(label[0]))
-    right = [" " * (width - cell_width(text)) + text for text, width in numbers]
-    return "  ".join([left, *right]).rstrip()
