@@ -12,10 +12,14 @@ from imgcli import __version__
 from imgcli.cli import signals
 from imgcli.cli.config import config_app
 from imgcli.cli.configured import ConfiguredCommand
+from imgcli.cli.cost import EPILOG as COST_EPILOG
+from imgcli.cli.cost import cost
 from imgcli.cli.demo_server import demo_server
 from imgcli.cli.gen import EPILOG as GEN_EPILOG
 from imgcli.cli.gen import gen
 from imgcli.cli.help import GroupedCommand, OrderedGroup
+from imgcli.cli.history import EPILOG as HISTORY_EPILOG
+from imgcli.cli.history import history
 from imgcli.cli.models import EPILOG as MODELS_EPILOG
 from imgcli.cli.models import models
 from imgcli.cli.recover import EPILOG as RECOVER_EPILOG
@@ -53,7 +57,9 @@ _WORDS = {
 }
 """What Typer's checker says, and how a person would."""
 
-_COMMANDS = frozenset({"gen", "view", "recover", "strip", "models", "config", "demo-server"})
+_COMMANDS = frozenset(
+    {"gen", "view", "recover", "strip", "models", "history", "cost", "config", "demo-server"}
+)
 _PATIENCE = 1.0  # seconds that a reader who takes nothing may hold up the end by a signal
 
 
@@ -74,6 +80,8 @@ def build_app() -> typer.Typer:
     app.command("recover", cls=GroupedCommand, epilog=RECOVER_EPILOG)(recover)
     app.command("strip", cls=GroupedCommand, epilog=STRIP_EPILOG)(strip)
     app.command("models", cls=ConfiguredCommand, epilog=MODELS_EPILOG)(models)
+    app.command("history", cls=GroupedCommand, epilog=HISTORY_EPILOG)(history)
+    app.command("cost", cls=GroupedCommand, epilog=COST_EPILOG)(cost)
     app.add_typer(config_app(), name="config")
     app.command("demo-server", cls=ConfiguredCommand)(demo_server)
     return app

@@ -45,6 +45,23 @@ def profiles(incomplete: str) -> list[str]:
     return []
 
 
+def history_ids(incomplete: str) -> list[tuple[str, str]]:
+    """Offer the ids of remembered runs, the newest first, each with its prompt."""
+    import os
+    from contextlib import suppress
+
+    from imgcli.core.text import shorten
+    from imgcli.store.idlist import NAME, read_ids
+    from imgcli.store.state import data_folder
+
+    with suppress(Exception):  # a Tab that finds nothing offers nothing
+        found = read_ids(data_folder(os.environ) / NAME, incomplete, _MOST_IDS)
+        return [(str(number), shorten(prompt, _HINT_LENGTH)) for number, prompt in found]
+    return []
+
+
+_MOST_IDS = 50
+_HINT_LENGTH = 60
 _SIZES = (
     "auto",
     "square",

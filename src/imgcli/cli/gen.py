@@ -53,6 +53,7 @@ def gen(  # noqa: PLR0913 - a command's signature declares its options
     embed: options.Embed = False,
     record: options.Record = None,
     no_save: options.NoSave = False,
+    no_history: options.NoHistory = False,
     keep_partials: options.KeepPartials = False,
     preview: options.Preview = None,
     width: options.Width = None,
@@ -124,5 +125,6 @@ def gen(  # noqa: PLR0913 - a command's signature declares its options
             order.endpoint(base_url, timeout, configured.server, demo=demo),
             money.budget(max_cost, daily_cap, estimate=estimate),
             configured.notices,
+            order.Remembering.NOTHING if no_history else order.Remembering.HISTORY,
         )
         raise typer.Exit(run.show_request(world, ordered) if dry_run else run.perform(world, ordered))

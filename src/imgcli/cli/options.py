@@ -185,6 +185,9 @@ Force = Annotated[
 NoSave = Annotated[
     bool, typer.Option("--no-save", help="Keep no file (with --jsonl or a picture).", rich_help_panel=_FILE)
 ]
+NoHistory = Annotated[
+    bool, typer.Option("--no-history", help="Leave this run out of the history.", rich_help_panel=_FILE)
+]
 KeepPartials = Annotated[
     bool, typer.Option("--keep-partials", help="Save the partial images too.", rich_help_panel=_FILE)
 ]

@@ -49,6 +49,13 @@ class Recipes(Enum):
     EMBEDDED = "embedded"
 
 
+class Remembering(Enum):
+    """Whether a run becomes part of the history."""
+
+    HISTORY = "history"
+    NOTHING = "nothing"
+
+
 class Wanted(Enum):
     """How much somebody wants to see a picture: ORDERED on the command line, or as USUAL, or PLAIN words."""
 
@@ -113,6 +120,7 @@ class Order:
     endpoint: Endpoint
     budget: Budget = field(default_factory=Budget)
     notices: tuple[str, ...] = ()
+    remembering: Remembering = Remembering.HISTORY
 
 
 def style(*, jsonl: bool, quiet: bool) -> Style:

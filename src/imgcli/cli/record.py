@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imgcli.cli.order import STDOUT
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem
@@ -15,7 +15,7 @@ from imgcli.store.preflight import current_folder, device
 from imgcli.store.publish import reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from imgcli.store.runs import Run
 
@@ -67,6 +67,12 @@ class Record:
             return self.run.has_begun
         except OSError:
             return True
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        """What whoever sent the request left for us; a file can hold anything in its place."""
+        told = self.run.header.extra if self.run.header else {}
+        return told if isinstance(told, dict) else {}
 
     def chunks(self) -> Iterator[bytes]:
         """Give what the server sent; raises `ImgcliError` where the disk does not, or nothing came."""

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from imgcli.api.reading import hiding, read_events
-from imgcli.cli import embedding, signals
+from imgcli.cli import embedding, memory, signals
 from imgcli.cli.desk import RUNS
 from imgcli.cli.ending import exit_code
 from imgcli.cli.named_secrets import named_secrets
@@ -134,8 +134,13 @@ class _Recovery:
         models = catalog.load()
         clock = self.world.monotonic
         lines = PlainSink(self.world.stderr, pricing(models), clock, lambda _: self._opening)
-        with closing(QueuedSink(lines)) as show, closing(PathsSink(self.world.stdout)) as paths:
-            return session.run(events, [show, paths])
+        remembered = memory.recovered(self.world, self.record, models)
+        with (
+            remembered as history,
+            closing(QueuedSink(lines)) as show,
+            closing(PathsSink(self.world.stdout)) as paths,
+        ):
+            return session.run(events, [show, paths, *history])
 
     @property
     def _opening(self) -> str:

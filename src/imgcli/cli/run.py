@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from imgcli.cli import desk as desks
-from imgcli.cli import embedding, money, signals
+from imgcli.cli import embedding, memory, money, signals
 from imgcli.cli.ending import exit_code
 from imgcli.cli.order import Keeping, Style
 from imgcli.cli.report import Reporter, tell
 from imgcli.core import catalog, session
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem, usage_error
-from imgcli.core.events import Event, Notice, Started
+from imgcli.core.events import Event, Failed, Notice, Started
 from imgcli.core.redaction import masked
 from imgcli.core.reference import abbreviated
 from imgcli.core.wish import Decision, decide
@@ -25,13 +25,14 @@ from imgcli.show.jsonl import InlineImages
 from imgcli.store.saving import KeepPartials
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from imgcli.api.account import Account
     from imgcli.cli.desk import Desk
     from imgcli.cli.order import Endpoint, Order
     from imgcli.cli.world import World
+    from imgcli.core.session import Sink
 
 _WATCHED_PARTIALS = 3
 _DEMO_NOTICE = "demo: painted on this machine; nothing is charged, the bill shows what it would cost"
@@ -82,12 +83,13 @@ def perform(world: World, order: Order) -> ExitCode:
     job = f"{world.now():%Y%m%d-%H%M%S}-{world.token()}"
     recipe = embedding.recipe(world, order, decision.request)
     with ExitStack() as stack:
-        extra = embedding.for_record(recipe)
+        extra = memory.for_recovery(world, order) | embedding.for_record(recipe)
         desk = stack.enter_context(desks.opened(world, order.output, decision.request, job, extra))
         desk.embedding = embedding.stage(recipe)
         account = _account(world, order.endpoint)
         source = _source(world, order.endpoint, decision, account, desk)
-        return _conduct(world, reporter, desk, source)
+        remembered = stack.enter_context(memory.kept(world, order, desk, models))
+        return _conduct(world, reporter, desk, source, remembered)
 
 
 def _decide(world: World, order: Order, reporter: Reporter, models: catalog.Catalog) -> Decision:
@@ -152,16 +154,21 @@ def _source(
             yield from hiding(events, *peer.secrets)
 
 
-def _conduct(world: World, reporter: Reporter, desk: Desk, source: Iterator[Event]) -> ExitCode:
+def _conduct(
+    world: World, reporter: Reporter, desk: Desk, source: Iterator[Event], remembered: Sequence[Sink]
+) -> ExitCode:
     """Let the events run from the source through the stages into the sinks."""
     events = desk.saving(session.conducted(desk.job, desk.reporting(source)))
     try:
         with reporter.sinks() as sinks:
-            outcome = session.run(events, sinks)
+            outcome = session.run(events, [*sinks, *remembered])
             desk.settle(outcome)
     except signals.Interrupted as interrupted:
         kept = desk.keep_last_partial()
-        reporter.tell(desk.job, _interruption(interrupted, kept, desk))
+        problem = _interruption(interrupted, kept, desk)
+        reporter.tell(desk.job, problem)
+        for sink in remembered:
+            sink.handle(Failed(desk.job, problem))
         raise
     return exit_code(world, outcome, desk.job)
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from imgcli.core.bill import dollars
 from imgcli.core.text import shorten
-from imgcli.show.cellwidth import cell_width
+from imgcli.show.columns import numbers_lined_up
 from imgcli.show.memory_console import drawn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from rich.table import Table
 
@@ -27,8 +27,7 @@ _NARROWEST = 20  # columns; rich has nothing sensible to draw below
 def plain_lines(bill: Bill) -> list[str]:
     """Write the bill as lines of plain text, without any escape code."""
     rows = [_HEADINGS, *map(_cells, bill.rows), _total(bill)]
-    widths = [max(map(cell_width, column)) for column in zip(*rows, strict=True)]
-    return [*(_padded(row, widths) for row in rows), *_remarks(bill)]
+    return [*numbers_lined_up(rows), *_remarks(bill)]
 
 
 def rich_lines(bill: Bill, terminal: Terminal, columns: int) -> list[str]:
@@ -99,11 +98,3 @@ def _count(count: int | None) -> str:
 def _remarks(bill: Bill) -> list[str]:
     dated = [f"prices of {bill.prices_date.isoformat()}"] if bill.prices_date else []
     return dated + [shorten(note, _NOTE_LENGTH) for note in bill.notes]
-
-
-def _padded(row: Iterable[str], widths: Sequence[int]) -> str:
-    """Align the first column left and the numbers right."""
-    label, *numbers = zip(row, widths, strict=True)
-    left = label[0] + " " * (label[1] - cell_width(label[0]))
-    right = [" " * (width - cell_width(text)) + text for text, width in numbers]
-    return "  ".join([left, *right]).rstrip()

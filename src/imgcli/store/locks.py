@@ -26,8 +26,24 @@ def try_lock(descriptor: int) -> bool:
     with suppress(ImportError, OSError):
         import fcntl
 
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
+        return _has_locked(descriptor, fcntl.LOCK_EX)
+    return True
+
+
+def try_share(descriptor: int) -> bool:
+    """Lock an open file against `try_lock`, but not against others who share it; True likewise."""
+    with suppress(ImportError, OSError):
+        import fcntl
+
+        return _has_locked(descriptor, fcntl.LOCK_SH)
+    return True
+
+
+def _has_locked(descriptor: int, kind: int) -> bool:
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
     return True

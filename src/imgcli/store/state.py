@@ -44,6 +44,14 @@ def _is_ours(folder: Path) -> bool:
     return not hasattr(os, "geteuid") or all(info.st_uid == os.geteuid() for info in infos)
 
 
+def data_folder(environ: Mapping[str, str]) -> Path:
+    """Find the folder for what is worth keeping: the history; makes none. Raises `OSError` without a home."""
+    usual = _absolute(environ, "XDG_DATA_HOME") or _usual_data(environ)
+    if usual is None:
+        raise FileNotFoundError(errno.ENOENT, "HOME is not set")
+    return usual / _APP
+
+
 def private_folder(folder: Path) -> Path:
     """Make sure that a folder exists, is ours and opens for nobody else; raises `OSError`."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -96,6 +104,16 @@ def _usual(environ: Mapping[str, str]) -> Path | None:
     from platformdirs import user_state_path
 
     return user_state_path()
+
+
+def _usual_data(environ: Mapping[str, str]) -> Path | None:
+    """Find the system's folder for applications' data."""
+    if sys.platform.startswith("linux"):
+        home = _absolute(environ, "HOME")
+        return home / ".local" / "share" if home else None
+    from platformdirs import user_data_path
+
+    return user_data_path()
 
 
 def _absolute(environ: Mapping[str, str], name: str) -> Path | None:

@@ -1,0 +1,50 @@
+"""Plain text in columns that line up, whatever the letters are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgcli.show.cellwidth import cell_width, clip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+GAP = "  "
+
+
+def widths(rows: Iterable[Sequence[str]]) -> list[int]:
+    """Measure the widest cell of each column."""
+    return [max(map(cell_width, column)) for column in zip(*rows, strict=True)]
+
+
+def left(text: str, width: int) -> str:
+    """Fill up on the right."""
+    return text + " " * (width - cell_width(text))
+
+
+def right(text: str, width: int) -> str:
+    """Fill up on the left, as numbers want it."""
+    return " " * (width - cell_width(text)) + text
+
+
+def numbers_lined_up(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Align the first column left and the others, numbers, right."""
+    wide = widths(rows)
+    return [GAP.join([left(row[0], wide[0]), *map(right, row[1:], wide[1:])]).rstrip() for row in rows]
+
+
+def cut_end(text: str, columns: int) -> str:
+    """Cut to at most so many cells, an ellipsis where something is missing at the end."""
+    if cell_width(text) <= columns:
+        return text
+    return clip(text, max(columns - 1, 0)).rstrip() + "…" if columns > 0 else ""
+
+
+def cut_start(text: str, columns: int) -> str:
+    """Cut to at most so many cells, keeping the end, which of a path tells most."""
+    if cell_width(text) <= columns:
+        return text
+    kept = text
+    while kept and cell_width(kept) > columns - 1:
+        kept = kept[1:]
+    return f"…{kept}" if columns > 0 else ""

@@ -1,0 +1,261 @@
+"""The history of runs: SQLite in the data folder, written and read by many processes at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Self
+
+from imgcli.core.entry import DEMO, Expense
+from imgcli.store import rows
+from imgcli.store.database import Database
+from imgcli.store.historyfile import HistoryError
+from imgcli.store.idlist import find_ids
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from imgcli.core.entry import Entry
+
+__all__ = ["History", "HistoryError"]
+
+_PATIENCE = 10.0
+"""Seconds for which a lock is waited for: two hundred processes that end at once take turns in less."""
+_LONGEST_NUMBER = 18
+"""Digits that fit into SQLite's integers."""
+_LAST_CHARACTER = "\U0010ffff"
+
+
+class History:
+    """What was asked for, what came of it, what it cost; `open` it, and `close` it or use it with `with`.
+
+    Every method raises `HistoryError`, an `OSError`, where the file cannot be read or written just now. One
+    that is of no use is set aside; `notices` are sentences about that, for people.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    def open(cls, folder: Path, patience: float = _PATIENCE) -> Self:
+        """Open the history in a folder, or none where nothing is recorded yet. Raises `HistoryError`."""
+        return cls(Database(folder, patience))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._database.close()
+
+    @property
+    def notices(self) -> list[str]:
+        """What became of a file that could not be used."""
+        return self._database.notices
+
+    @property
+    def aside(self) -> list[Path]:
+        """The files that were ever set aside and are still there."""
+        return self._database.aside
+
+    def discard_aside(self) -> None:
+        """Remove the files that were set aside: what is in them is to be forgotten too."""
+        self._database.discard_aside()
+
+    def record(self, entry: Entry) -> Entry:
+        """Remember a run, in place of what was known of the same job; gives the entry with its number."""
+        return self._database.write(lambda connection: _recorded(connection, entry))
+
+    def find_sha256(self, sha256: str) -> Entry | None:
+        """Find the newest run that brought a picture with these bytes."""
+        where = "id IN (SELECT run FROM pictures WHERE sha256 = ?)"
+        return self._first(where, [sha256.lower()])
+
+    def find_id(self, text: str) -> Entry | None:
+        """Find a run by its number, its job's name, or a beginning of that which no other has."""
+        if text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER:
+            found = self._first("id = ?", [int(text)])
+            if found:
+                return found
+        text = text.encode("utf-8", "replace").decode()
+        return self._first("job = ?", [text]) or self._only_one_beginning_with(text)
+
+    def latest(self, endpoint: str | None = None) -> Entry | None:
+        """Find the newest run with a saved picture, of one endpoint or of any."""
+        where = "EXISTS (SELECT 1 FROM pictures WHERE run = id AND path IS NOT NULL)"
+        return self._first(f"{where} AND (? IS NULL OR endpoint = ?)", [endpoint, endpoint])
+
+    def entries(self, limit: int | None = None, search: str = "") -> Iterator[Entry]:
+        """Give the newest runs first, all of them without a limit.
+
+        `search` is a text that must be in the prompt, a revised prompt or a path; case does not matter.
+        """
+        for number in self.numbers(limit, search):
+            entry = self._first("id = ?", [number])
+            if entry:  # nobody forgot it meanwhile
+                yield entry
+
+    def numbers(self, limit: int | None = None, search: str = "") -> list[int]:
+        """Give the numbers of the runs that `entries` gives."""
+        return self._database.read(lambda connection: _numbers(connection, limit, search))
+
+    def children(self, sha256: str) -> list[Entry]:
+        """List the runs that a picture went into, oldest first."""
+        where = "id IN (SELECT run FROM parents WHERE sha256 = ?)"
+        found = self._database.read(lambda connection: _entries(connection, where, [sha256.lower()]))
+        return found[::-1]
+
+    def charges(self, since: datetime | None = None) -> Iterator[Expense]:
+        """Give what every run since a moment cost, oldest first; demo runs are among them."""
+        found = self._database.read(lambda connection: _charges(connection, since))
+        for _, bill in groupby(found, key=itemgetter("id")):
+            yield _expense(list(bill))
+
+    def forget(self, numbers: Iterable[int]) -> int:
+        """Remove runs so that nothing of them is left in the file; gives how many there were."""
+        if not self._database.is_there:
+            return 0
+        wanted = [(number,) for number in numbers]
+        count = self._database.write(lambda connection: _forgotten(connection, wanted))
+        self._database.wipe()
+        return count
+
+    def ids(self, prefix: str = "", limit: int = 50) -> list[tuple[int, str]]:
+        """List numbers that begin with these digits, newest first, each with its prompt."""
+        return self._database.read(lambda connection: find_ids(connection, prefix, limit))
+
+    def _first(self, where: str, values: Sequence[Any]) -> Entry | None:
+        found = self._database.read(lambda connection: _entries(connection, where, values, limit=1))
+        return found[0] if found else None
+
+    def _only_one_beginning_with(self, text: str) -> Entry | None:
+        if not text:
+            return None
+        where, values = "job >= ? AND job < ?", [text, text + _LAST_CHARACTER]
+        found = self._database.read(lambda connection: _entries(connection, where, values, limit=2))
+        return found[0] if len(found) == 1 else None
+
+
+def _recorded(connection: sqlite3.Connection, entry: Entry) -> Entry:
+    """Insert an entry, or bring the earlier one of its job up to date; nothing is written for no news."""
+    earlier = next(iter(_entries(connection, "job = ?", [rows.run_cells(entry)["job"]])), None)
+    if earlier is None:
+        return _inserted(connection, entry)
+    merged = entry.after(earlier)
+    if not merged.says_the_same(earlier):
+        _updated(connection, merged)
+    return merged
+
+
+def _inserted(connection: sqlite3.Connection, entry: Entry) -> Entry:
+    number = _insert(connection, "runs", rows.run_cells(entry))
+    recorded = replace(entry, number=number)
+    _insert_parts(connection, recorded)
+    return recorded
+
+
+def _updated(connection: sqlite3.Connection, entry: Entry) -> None:
+    cells = rows.run_cells(entry)
+    if entry.request is None:  # nor does one that cannot be read any more become less
+        del cells["request"]
+    names = ", ".join(f"{name} = :{name}" for name in cells)
+    connection.execute(f"UPDATE runs SET {names} WHERE id = :id", cells | {"id": entry.number})  # noqa: S608
+    for table in ("pictures", "parents", "charges"):
+        connection.execute(f"DELETE FROM {table} WHERE run = ?", [entry.number])  # noqa: S608
+    _insert_parts(connection, entry)
+
+
+def _insert_parts(connection: sqlite3.Connection, entry: Entry) -> None:
+    run = {"run": entry.number}
+    for picture in entry.pictures:
+        _insert(connection, "pictures", run | rows.picture_cells(picture))
+    for position, parent in enumerate(entry.parents):
+        _insert(connection, "parents", run | {"position": position} | rows.parent_cells(parent))
+    for position, charge in enumerate(entry.charges):
+        _insert(connection, "charges", run | {"position": position} | rows.charge_cells(charge))
+
+
+def _insert(connection: sqlite3.Connection, table: str, cells: dict[str, Any]) -> int:
+    """Insert one row; the names in it are ours, only the values come from elsewhere."""
+    names, places = ", ".join(cells), ", ".join(f":{name}" for name in cells)
+    done = connection.execute(f"INSERT INTO {table} ({names}) VALUES ({places})", cells)  # noqa: S608
+    return done.lastrowid or 0
+
+
+def _entries(
+    connection: sqlite3.Connection, where: str, values: Sequence[Any], limit: int = -1
+) -> list[Entry]:
+    """Read the entries that a condition of ours names, newest first."""
+    query = f"SELECT * FROM runs WHERE {where} ORDER BY started DESC, id DESC LIMIT ?"  # noqa: S608
+    return [_entry(connection, run) for run in _rows(connection, query, [*values, limit])]
+
+
+def _entry(connection: sqlite3.Connection, run: dict[str, Any]) -> Entry:
+    def parts(table: str, order: str) -> list[dict[str, Any]]:
+        return _rows(connection, f"SELECT * FROM {table} WHERE run = ? ORDER BY {order}", [run["id"]])  # noqa: S608
+
+    return rows.entry_of(
+        run, parts("pictures", "image"), parts("parents", "position"), parts("charges", "position")
+    )
+
+
+def _numbers(connection: sqlite3.Connection, limit: int | None, search: str) -> list[int]:
+    query, values = "SELECT id FROM runs", list[Any]()
+    if search:
+        connection.create_function("holds", 1, _holds(search), deterministic=True)
+        query += (
+            " WHERE holds(prompt) OR EXISTS"
+            " (SELECT 1 FROM pictures WHERE run = id AND (holds(revised_prompt) OR holds(path)))"
+        )
+    query += " ORDER BY started DESC, id DESC LIMIT ?"
+    values.append(-1 if limit is None else limit)
+    return [number for (number,) in connection.execute(query, values)]
+
+
+def _holds(search: str) -> Callable[[object], bool]:
+    """Make the comparison: SQLite's own knows no letters but ASCII's, and takes % and _ for more."""
+    wanted = search.casefold()
+
+    def holds(value: object) -> bool:
+        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        return isinstance(text, str) and wanted in text.casefold()
+
+    return holds
+
+
+def _charges(connection: sqlite3.Connection, since: datetime | None) -> list[dict[str, Any]]:
+    query = (
+        "SELECT id, started, endpoint, cost, prices_date, charges.* FROM runs"
+        " LEFT JOIN charges ON charges.run = id WHERE started >= ? ORDER BY started, id, position"
+    )
+    return _rows(connection, query, [rows.utc_text(since) if since else ""])
+
+
+def _expense(bill: list[dict[str, Any]]) -> Expense:
+    run = bill[0]
+    return Expense(
+        number=run["id"],
+        started=rows.time_of(run["started"]),
+        is_demo=run["endpoint"] == DEMO,
+        cost=rows.dollars_of(run["cost"]),
+        charges=tuple(rows.charge_of(cells) for cells in bill if cells["part"] is not None),
+        prices_date=rows.date_of(run["prices_date"]),
+    )
+
+
+def _forgotten(connection: sqlite3.Connection, numbers: list[tuple[int]]) -> int:
+    return connection.executemany("DELETE FROM runs WHERE id = ?", numbers).rowcount
+
+
+def _rows(connection: sqlite3.Connection, query: str, values: Sequence[Any]) -> list[dict[str, Any]]:
+    """Run a query, each row by its columns' names."""
+    found = connection.execute(query, values)
+    names = [column[0] for column in found.description]
+    return [dict(zip(names, row, strict=True)) for row in found]

@@ -1,0 +1,234 @@
+"""Entries as rows of the history's tables, and rows as entries, whatever has become of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from imgcli.core.bill import Part, Row
+from imgcli.core.entry import Entry, KeptPicture, Parent, Role
+from imgcli.core.errors import Charged
+from imgcli.core.events import ImageFormat
+from imgcli.core.request import ImageRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from imgcli.core.events import Json
+
+Cells: TypeAlias = "Mapping[str, Any]"
+"""One row, by its columns' names; a file can hold anything in them."""
+
+T = TypeVar("T")
+
+_LONGEST = 300_000
+"""Characters of one text; a server that sends more of it is not worth the room."""
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+def run_cells(entry: Entry) -> dict[str, Any]:
+    """Spell an entry as a row of `runs`."""
+    return {
+        "job": _storable(entry.job),
+        "started": utc_text(entry.started),
+        "ended": utc_text(entry.ended),
+        "endpoint": _storable(entry.endpoint),
+        "outcome": entry.outcome,
+        "charged": entry.charged.value,
+        "cost": _dollar_text(entry.cost),
+        "prices_date": entry.prices_date.isoformat() if entry.prices_date else None,
+        "model": _storable(entry.model),
+        "image_model": _storable(entry.image_model),
+        "response_id": _storable(entry.response_id),
+        "prompt": _storable(entry.prompt),
+        "message": _storable(entry.message),
+        "request": _json_text(entry.request.to_json()) if entry.request else None,
+        "usage": _json_text(entry.usage),
+        "tool_usage": _json_text(entry.tool_usage),
+    }
+
+
+def picture_cells(picture: KeptPicture) -> dict[str, Any]:
+    """Spell a picture as a row of `pictures`."""
+    width, height = picture.size or (None, None)
+    return {
+        "image": picture.image,
+        "sha256": picture.sha256,
+        "bytes": picture.length,
+        "path": _path_cell(picture.path),
+        "format": picture.format,
+        "width": width,
+        "height": height,
+        "revised_prompt": _storable(picture.revised_prompt),
+    }
+
+
+def parent_cells(parent: Parent) -> dict[str, Any]:
+    """Spell a parent as a row of `parents`."""
+    return {"sha256": parent.sha256, "role": parent.role.value}
+
+
+def charge_cells(row: Row) -> dict[str, Any]:
+    """Spell a bill's row as a row of `charges`."""
+    return {
+        "part": row.part.value,
+        "model": _storable(row.model),
+        "tokens_in": row.tokens_in,
+        "cached": row.cached,
+        "tokens_out": row.tokens_out,
+        "partials": row.partials,
+        "cost_in": _dollar_text(row.cost_in),
+        "cost_out": _dollar_text(row.cost_out),
+    }
+
+
+def entry_of(
+    run: Cells, pictures: Sequence[Cells], parents: Sequence[Cells], charges: Sequence[Cells]
+) -> Entry:
+    """Read an entry; what cannot be read is unknown."""
+    return Entry(
+        number=run["id"],
+        job=_text(run["job"]) or "",
+        started=time_of(run["started"]),
+        ended=time_of(run["ended"]),
+        endpoint=_text(run["endpoint"]),
+        outcome=_text(run["outcome"]) or "",
+        charged=_or_none(Charged, run["charged"]) or Charged.MAYBE,
+        cost=dollars_of(run["cost"]),
+        prices_date=date_of(run["prices_date"]),
+        model=_text(run["model"]),
+        image_model=_text(run["image_model"]),
+        response_id=_text(run["response_id"]),
+        prompt=_text(run["prompt"]) or "",
+        message=_text(run["message"]),
+        request=_request(run["request"]),
+        usage=_object(run["usage"]),
+        tool_usage=_object(run["tool_usage"]),
+        pictures=tuple(map(_picture, pictures)),
+        parents=tuple(map(_parent, parents)),
+        charges=tuple(map(charge_of, charges)),
+    )
+
+
+def charge_of(cells: Cells) -> Row:
+    """Read a row of `charges`."""
+    return Row(
+        part=_or_none(Part, cells["part"]) or Part.IMAGE,
+        model=_text(cells["model"]),
+        tokens_in=_count(cells["tokens_in"]),
+        cached=_count(cells["cached"]),
+        tokens_out=_count(cells["tokens_out"]),
+        partials=_count(cells["partials"]),
+        cost_in=dollars_of(cells["cost_in"]),
+        cost_out=dollars_of(cells["cost_out"]),
+    )
+
+
+def _picture(cells: Cells) -> KeptPicture:
+    width, height = _count(cells["width"]), _count(cells["height"])
+    return KeptPicture(
+        image=_count(cells["image"]) or 0,
+        sha256=_text(cells["sha256"]) or "",
+        length=_count(cells["bytes"]) or 0,
+        path=path_of(cells["path"]),
+        format=_or_none(ImageFormat, cells["format"]),
+        size=(width, height) if width and height else None,
+        revised_prompt=_text(cells["revised_prompt"]),
+    )
+
+
+def _parent(cells: Cells) -> Parent:
+    return Parent(_text(cells["sha256"]) or "", _or_none(Role, cells["role"]) or Role.REFERENCE)
+
+
+def utc_text(moment: datetime) -> str:
+    """Write a time so that later ones sort after earlier ones."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def time_of(value: object) -> datetime:
+    """Read a time; the epoch for anything else."""
+    with suppress(TypeError, ValueError):
+        moment = datetime.fromisoformat(value)  # type: ignore[arg-type]  # a TypeError says so
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return _EPOCH
+
+
+def date_of(value: object) -> date | None:
+    """Read a day, None for anything else."""
+    with suppress(TypeError, ValueError):
+        return date.fromisoformat(value)  # type: ignore[arg-type]  # a TypeError says so
+    return None
+
+
+def _dollar_text(amount: Decimal | None) -> str | None:
+    """Write an amount with all its digits."""
+    return None if amount is None else format(amount, "f")
+
+
+def dollars_of(value: object) -> Decimal | None:
+    """Read an amount, None for what is no amount."""
+    with suppress(TypeError, ValueError, InvalidOperation):
+        amount = Decimal(value)  # type: ignore[arg-type]  # a TypeError says so
+        return amount if amount.is_finite() else None
+    return None
+
+
+def _path_cell(path: Path | None) -> str | bytes | None:
+    """Spell a path as text where it is some, as its bytes where a name is no valid UTF-8."""
+    if path is None:
+        return None
+    text = str(path)
+    return text if _storable(text) == text else os.fsencode(path)
+
+
+def path_of(value: object) -> Path | None:
+    """Read a path."""
+    return Path(os.fsdecode(value)) if isinstance(value, str | bytes) and value else None
+
+
+def _storable(text: str | None) -> str | None:
+    """Make a text one that SQLite takes: lone surrogates, from odd command lines, become question marks."""
+    return None if text is None else text[:_LONGEST].encode("utf-8", "replace").decode()
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _json_text(fields: Json | None) -> str | None:
+    if fields is None:
+        return None
+    text = json.dumps(fields)
+    return text if len(text) <= _LONGEST * 2 else None
+
+
+def _object(value: object) -> Json | None:
+    """Read a JSON object, None for anything else."""
+    with suppress(TypeError, ValueError, RecursionError):
+        fields = json.loads(value)  # type: ignore[arg-type]  # a TypeError says so
+        return fields if isinstance(fields, dict) else None
+    return None
+
+
+def _request(value: object) -> ImageRequest | None:
+    """Read a request; None for one of a version that has other fields."""
+    fields = _object(value)
+    with suppress(TypeError, ValueError, LookupError, AttributeError):
+        return ImageRequest.from_json(dict(fields)) if fields else None
+    return None
+
+
+def _or_none(make: Callable[[Any], T], value: object) -> T | None:
+    with suppress(ValueError, TypeError):
+        return make(value) if value is not None else None
+    return None

@@ -1,0 +1,112 @@
+"""The tables of the history, and which version of them a file holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+
+VERSION = 1
+"""In `PRAGMA user_version`. A version that an older imgcli could not read gets the next number; a column or
+table that it may ignore does not."""
+
+# Dollars are decimal text, exact; times are UTC in ISO 8601, all of one length, so that they sort as text.
+# A path that is no valid UTF-8 is a BLOB of its bytes. Wide columns come last: what is listed is read first.
+_TABLES = (
+    """
+    CREATE TABLE runs (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        job TEXT NOT NULL UNIQUE,
+        started TEXT NOT NULL,
+        ended TEXT NOT NULL,
+        endpoint TEXT,
+        outcome TEXT NOT NULL,
+        charged TEXT NOT NULL,
+        cost TEXT,
+        prices_date TEXT,
+        model TEXT,
+        image_model TEXT,
+        response_id TEXT,
+        prompt TEXT NOT NULL,
+        message TEXT,
+        request TEXT,
+        usage TEXT,
+        tool_usage TEXT
+    )
+    """,
+    "CREATE INDEX runs_money ON runs (started, endpoint, cost, prices_date)",
+    """
+    CREATE TABLE pictures (
+        run INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+        image INTEGER NOT NULL,
+        sha256 TEXT NOT NULL,
+        bytes INTEGER NOT NULL,
+        path,
+        format TEXT,
+        width INTEGER,
+        height INTEGER,
+        revised_prompt TEXT,
+        PRIMARY KEY (run, image)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX pictures_sha256 ON pictures (sha256)",
+    """
+    CREATE TABLE parents (
+        run INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        sha256 TEXT NOT NULL,
+        role TEXT NOT NULL,
+        PRIMARY KEY (run, position)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX parents_sha256 ON parents (sha256)",
+    """
+    CREATE TABLE charges (
+        run INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        part TEXT NOT NULL,
+        model TEXT,
+        tokens_in INTEGER,
+        cached INTEGER,
+        tokens_out INTEGER,
+        partials INTEGER,
+        cost_in TEXT,
+        cost_out TEXT,
+        PRIMARY KEY (run, position)
+    ) WITHOUT ROWID
+    """,
+)
+
+
+class NewerError(Exception):
+    """A newer imgcli has written this file."""
+
+
+class ForeignError(Exception):
+    """The file is a database, but no history."""
+
+
+def is_ready(connection: sqlite3.Connection) -> bool:
+    """Tell whether a database holds our tables; False for an empty one.
+
+    Raises `NewerError` or `ForeignError` for one that is to be left alone, `sqlite3.Error` for a broken one.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > VERSION:
+        raise NewerError
+    if version == VERSION:
+        return True
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if version or tables:
+        raise ForeignError
+    return False
+
+
+def create(connection: sqlite3.Connection) -> None:
+    """Make the tables in an empty database, all or none of them; raises `sqlite3.Error`."""
+    connection.execute("BEGIN IMMEDIATE")
+    with connection:
+        for statement in _TABLES:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {VERSION:d}")

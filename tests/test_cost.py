@@ -1,0 +1,246 @@
+"""`imgcli cost`: sums that are what the API counted, to the last digit, and no guess among them."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imgcli.api.reading import read_events
+from imgcli.cli.report import pricing
+from imgcli.core import catalog, session
+from imgcli.core.bill import Part, Row
+from imgcli.core.entry import DEMO, Expense
+from imgcli.core.errors import Charged, ExitCode, Problem
+from imgcli.core.events import Failed, Started
+from imgcli.core.request import Api, ImageRequest
+from imgcli.core.spending import UNKNOWN_MODEL, By, Period, spending
+from imgcli.store.history import History
+from imgcli.store.remembering import Circumstances, HistorySink
+from streams import RED, TOOL_USAGE, USAGE, b64, completed, created, image_item, item_done, stream
+from wire import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Cli, Result
+    from imgcli.core.events import Event
+    from wire import ScriptedServer
+
+    Server = Callable[..., ScriptedServer]
+    Gen = Callable[..., Result]
+
+MODELS = catalog.load()
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+ITEM = image_item()
+IMAGE_USAGE = TOOL_USAGE["image_gen"]
+
+
+def responses(**fields: Any) -> tuple[ImageRequest, bytes]:
+    """Build a run of the Responses API that ends with these usages."""
+    request = ImageRequest("a cat", "gpt-4o-mini", Api.RESPONSES)
+    return request, stream(created(), item_done(ITEM), completed(ITEM, **fields))
+
+
+def images(**fields: Any) -> tuple[ImageRequest, bytes]:
+    """Build a run of the Images API that ends with this usage."""
+    request = ImageRequest("a cat", "gpt-image-2", Api.IMAGES)
+    return request, stream({"type": "image_generation.completed", "b64_json": b64(RED), **fields})
+
+
+def without(usage: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """Leave something out of what the API counted."""
+    return {key: value for key, value in usage.items() if key not in keys}
+
+
+def dollars(*shares: tuple[int, str, str]) -> Decimal:
+    """Price tokens by the catalog's rates, by hand."""
+    total = Decimal(0)
+    for tokens, model, rate in shares:
+        found = MODELS.find(model)
+        assert found is not None
+        total += tokens * getattr(found.prices, rate) / Decimal(1_000_000)
+    return total
+
+
+TEXT = dollars((2941, "gpt-4o-mini", "text_in"), (249, "gpt-4o-mini", "text_out"))
+SUNBURST = dollars((40, "gpt-image-2.6-sunburst", "text_in"), (2060, "gpt-image-2.6-sunburst", "image_out"))
+TWO = dollars((40, "gpt-image-2", "text_in"), (2060, "gpt-image-2", "image_out"))
+IMAGE_OUT = dollars((2060, "gpt-image-2.6-sunburst", "image_out"))
+IMAGE_IN = dollars((40, "gpt-image-2.6-sunburst", "text_in"))
+
+RUNS = [
+    (responses(), TEXT + SUNBURST, True),
+    (responses(tool_usage={"image_gen": IMAGE_USAGE | {"cached_tokens": 0}}), TEXT + SUNBURST, True),
+    (responses(tool_usage=None), TEXT, False),
+    (responses(tool_usage={}), TEXT, False),
+    (responses(tool_usage={"image_gen": None}), TEXT, False),
+    (responses(tool_usage={"image_gen": without(IMAGE_USAGE, "output_tokens")}), TEXT + IMAGE_IN, False),
+    (responses(tool_usage={"image_gen": without(IMAGE_USAGE, "input_tokens")}), TEXT + IMAGE_OUT, False),
+    (responses(tool_usage={"image_gen": IMAGE_USAGE | {"output_tokens": "many"}}), TEXT + IMAGE_IN, False),
+    (responses(usage=None), SUNBURST, False),
+    (responses(usage=None, tool_usage=None), Decimal(0), False),
+    (responses(usage=without(USAGE, "output_tokens_details", "input_tokens_details")), TEXT + SUNBURST, True),
+    (images(usage=IMAGE_USAGE), TWO, True),
+    (images(usage=without(IMAGE_USAGE, "output_tokens_details", "input_tokens_details")), TWO, True),
+    (images(usage=None), Decimal(0), False),
+    (images(), Decimal(0), False),
+]
+
+
+def remember(
+    folder: Path,
+    number: int,
+    request: ImageRequest,
+    body: bytes,
+    *,
+    endpoint: str = "host",
+    began: datetime | None = None,
+) -> None:
+    """Let one run's events go through the sink that writes the history."""
+    job = f"job-{number}"
+    sink = HistorySink(
+        lambda: folder, Circumstances(job, endpoint, began=began), pricing(MODELS), lambda: NOW
+    )
+    events = session.conducted(job, read_events([body], job))
+    session.run([Started(job, request), *events], [sink])
+    sink.close()
+    assert [] == sink.trouble
+
+
+def test_the_sum_of_recorded_usages(tmp_path: Path) -> None:
+    """The sum is exactly what the API counted, by both APIs, whatever of its counts is missing or null."""
+    for number, ((request, body), _, _) in enumerate(RUNS):
+        remember(tmp_path, number, request, body)
+    with History.open(tmp_path) as history:
+        known = [(one.known, one.cost is not None) for one in history.charges()]
+        spent = spending(history.charges(), None, datetime.date)
+    assert [(amount, is_known) for _, amount, is_known in RUNS] == known
+    assert (sum(amount for _, amount, _ in RUNS), len(RUNS), 10) == (
+        spent.total.known,
+        spent.total.runs,
+        spent.total.unknown,
+    )
+
+
+@pytest.mark.parametrize(
+    ("charged", "cost"), [(Charged.NO, Decimal(0)), (Charged.MAYBE, None), (Charged.YES, None)]
+)
+def test_a_run_that_failed(charged: Charged, cost: Decimal | None, tmp_path: Path) -> None:
+    """A failure costs nothing where we know that, and is unknown where we do not."""
+    request = ImageRequest("a cat", "gpt-image-2", Api.IMAGES)
+    sink = HistorySink(lambda: tmp_path, Circumstances("job", None), pricing(MODELS), lambda: NOW)
+    events: list[Event] = [
+        Started("job", request),
+        Failed("job", Problem(ExitCode.UNKNOWN, "It broke.", charged)),
+    ]
+    session.run(events, [sink])
+    with History.open(tmp_path) as history:
+        assert [cost] == [one.cost for one in history.charges()]
+
+
+def test_a_sink_that_fails_is_silent(tmp_path: Path) -> None:
+    """Whatever goes wrong while a run is remembered is a sentence, never an exception."""
+
+    def gone() -> Path:
+        raise RuntimeError("no folder today")
+
+    sink = HistorySink(gone, Circumstances("job", None), pricing(MODELS), lambda: NOW)
+    request, body = responses()
+    outcome = session.run([Started("job", request), *read_events([body], "job")], [sink])
+    sink.close()
+    assert ([], 1) == (outcome.broken, len(sink.trouble))
+    assert "no folder today" in sink.trouble[0]
+    assert [] == list(tmp_path.iterdir())
+
+
+AMOUNTS = st.decimals(0, 100, places=9, allow_nan=False)
+
+
+@given(st.lists(st.tuples(AMOUNTS, AMOUNTS | st.none(), st.booleans(), st.integers(0, 400)), max_size=20))
+def test_parts_add_up(runs: list[tuple[Decimal, Decimal | None, bool, int]]) -> None:
+    """The groups' sums are the total, by model and by day; demo runs are in none of them."""
+    expenses = [
+        Expense(number, NOW - timedelta(days=days), is_demo, None if two is None else one + two, (
+            Row(Part.TEXT, "t", cost_in=one, cost_out=Decimal(0)),
+            Row(Part.IMAGE, "i", cost_in=two, cost_out=Decimal(0)),
+        ))
+        for number, (one, two, is_demo, days) in enumerate(runs)
+    ]  # fmt: skip
+    paid = [one + (two or 0) for one, two, is_demo, _ in runs if not is_demo]
+    for by in By:
+        spent = spending(expenses, by, datetime.date)
+        assert sum(paid, Decimal(0)) == spent.total.known == sum(group.known for group in spent.groups)
+        assert (len(paid), len(runs) - len(paid)) == (spent.total.runs, spent.demo.runs)
+        assert (spent.total.unknown == 0) == (spent.total.cost is not None)
+
+
+def test_groups() -> None:
+    """Days come in their order, models the dearest first; a run without a bill has no model."""
+    rows = (
+        Row(Part.TEXT, "cheap", cost_in=Decimal(1), cost_out=Decimal(0)),
+        Row(Part.IMAGE, "dear", cost_in=Decimal(2), cost_out=Decimal(0)),
+    )
+    expenses = [
+        Expense(1, NOW, is_demo=False, cost=Decimal(3), charges=rows, prices_date=date(2026, 9, 8)),
+        Expense(2, NOW - timedelta(days=1), is_demo=False, cost=None, prices_date=date(2026, 8, 21)),
+        Expense(3, NOW, is_demo=True, cost=None, prices_date=date(2020, 1, 1)),
+        Expense(4, NOW, is_demo=False, cost=Decimal(0)),
+    ]
+    by_model, by_day = (spending(expenses, by, datetime.date) for by in (By.MODEL, By.DAY))
+    assert ["dear", "cheap", UNKNOWN_MODEL] == [group.name for group in by_model.groups]
+    assert [("2026-11-21", None, 1), ("2026-11-22", Decimal(3), 2)] == [
+        (group.name, group.cost, group.runs) for group in by_day.groups
+    ]
+    assert date(2026, 8, 21) == by_day.prices_date
+
+
+@pytest.mark.parametrize(
+    ("period", "begins"),
+    [
+        (Period.TODAY, date(2026, 11, 22)),
+        (Period.WEEK, date(2026, 11, 16)),
+        (Period.MONTH, date(2026, 11, 1)),
+        (Period.ALL, None),
+    ],
+)
+def test_periods(period: Period, begins: date | None) -> None:
+    """A week begins on Monday, a month on its first."""
+    assert begins == period.begin(date(2026, 11, 22))
+
+
+def test_through_the_front_door(server: Server, gen: Gen, imgcli: Cli, world: dict[str, str]) -> None:
+    """`imgcli cost` sums what the bills said; the unknown is counted, the demo's runs stand apart."""
+    wire = server(
+        Reply(responses()[1]), Reply(images(usage=IMAGE_USAGE)[1]), Reply(responses(tool_usage=None)[1])
+    )
+    billed = [
+        json.loads(gen(wire, "a cat", "--jsonl", "--jsonl-images", "none", *args).lines[-1])["cost_usd"]
+        for args in ((), ("-m", "gpt-image-2"), ())
+    ]
+    folder = Path(world["XDG_DATA_HOME"]) / "imgcli"
+    remember(folder, 4, *responses(), endpoint=DEMO)
+    remember(folder, 5, *responses(), began=NOW - timedelta(days=400))
+    told = json.loads(imgcli("cost", "--json", "--by", "model", "--today").stdout)
+    assert [float(TEXT + SUNBURST), float(TWO), None] == billed
+    assert (3, None, float(TEXT * 2 + SUNBURST + TWO), 1) == tuple(
+        told[key] for key in ("runs", "cost_usd", "known_usd", "unknown_runs")
+    )
+    assert "gpt-image-2" in {group["name"] for group in told["groups"]}
+    shown = imgcli("cost", "--by", "day").stdout.decode()
+    assert ["at least", "1 run's cost is not known", "1 demo run not charged"] == [
+        words
+        for words in ("at least", "1 run's cost is not known", "1 demo run not charged")
+        if words in shown
+    ]
+
+
+def test_wrong_options(imgcli: Cli) -> None:
+    """Two periods at once are refused."""
+    assert 2 == imgcli("cost", "--today", "--week").exit_code

@@ -1,0 +1,55 @@
+"""Width and height out of a header, as Pillow reads them out of the whole picture."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from imgcli.core.dimensions import header_size
+from imgcli.core.events import Picture
+
+SIZES = st.tuples(st.integers(1, 300), st.integers(1, 300))
+KINDS = {
+    "png": ("PNG", "RGB", {}),
+    "gif": ("GIF", "P", {}),
+    "jpeg": ("JPEG", "RGB", {}),
+    "progressive jpeg": ("JPEG", "L", {"progressive": True, "comment": b"\xff\xc0" * 50}),
+    "webp": ("WEBP", "RGB", {}),
+    "lossless webp": ("WEBP", "RGB", {"lossless": True}),
+    "webp with exif": ("WEBP", "RGBA", {"exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0"}),
+}
+
+
+def encoded(kind: str, size: tuple[int, int]) -> bytes:
+    """Make a picture of a kind."""
+    name, mode, options = KINDS[kind]
+    out = io.BytesIO()
+    Image.new(mode, size).save(out, name, **options)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(size=SIZES)
+def test_as_pillow_reads_it(kind: str, size: tuple[int, int]) -> None:
+    """Every kind of picture that the API sends tells its size in its header."""
+    assert size == header_size(Picture.of(encoded(kind, size)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(cut=st.integers(0, 400), junk=st.binary(max_size=40))
+def test_damaged(kind: str, cut: int, junk: bytes) -> None:
+    """A header that is cut or overwritten gives a size or none, and nothing else."""
+    size = header_size(Picture.of(encoded(kind, (33, 44))[:cut] + junk))
+    assert size is None or all(size)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"<svg></svg>", b"\xff\xd8\xff", b"\xff\xd8" + b"\xff" * 99, b"GIF89a"]
+)
+def test_nothing_to_read(data: bytes) -> None:
+    """What has no size has none."""
+    assert header_size(Picture.of(data)) is None
