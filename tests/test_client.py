@@ -430,7 +430,7 @@ class TestKeys:
         assert key not in repr(problem)
 
     def test_are_not_sent_where_a_header_is_the_login(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A profile whose header comes from the environment logs in by that, and OPENAI_API_KEY stays here."""
+        """A profile whose header comes from the environment logs in by that; OPENAI_API_KEY stays here."""
         told = Server("gw", "https://remote.example/v1", None, (Header("x-login", "", "GW_LOGIN"),))
         environment = {"OPENAI_API_KEY": CANARY, "GW_LOGIN": "Token gateway-canary"}
         whose = account(environment, told.base_url, told)

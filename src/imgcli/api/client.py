@@ -146,7 +146,7 @@ def _sdk(account: Account, http_client: httpx2.Client) -> OpenAI:
             base_url=account.base_url,
             organization=account.organization,
             project=account.project,
-            default_headers=_default_headers(account),
+            default_headers=dict(account.headers),
             max_retries=0,
             http_client=http_client,
         )
@@ -154,19 +154,16 @@ def _sdk(account: Account, http_client: httpx2.Client) -> OpenAI:
     raise ImgcliError(unfit())
 
 
-def _default_headers(account: Account) -> dict[str, Any]:
-    """Give the profile's headers; where one of them is the login, the SDK sends no key of its own."""
-    from openai import Omit
-
-    has_login = any(name.lower() == "authorization" for name, _ in account.headers)
-    return {**({} if account.key or has_login else {"Authorization": Omit()}), **dict(account.headers)}
-
-
 def _http_client(account: Account, limits: Limits, patience: Patience) -> httpx2.Client:
     import httpx2
 
     def watch(request: httpx2.Request) -> None:
-        """Ask for news of the connection: no other way to it leaves the environment's proxies alone."""
+        """Ask for news of the connection: no other way to it leaves the environment's proxies alone.
+
+        The SDK insists on a key; where a header of the profile is the login, its stand-in is taken out here.
+        """
+        if not account.key and request.headers.get("authorization") == f"Bearer {LOCAL_KEY}":
+            del request.headers["authorization"]
         request.extensions = {**request.extensions, "trace": patience.trace}
 
     return httpx2.Client(
