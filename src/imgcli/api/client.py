@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import ssl
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
@@ -12,9 +11,10 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, cast
 
 from imgcli.api.account import LOCAL_KEY
+from imgcli.api.connection import RefusedError, http_client_for
 from imgcli.api.failures import Peer, cannot_open, from_answer, from_exception, lost, unfinished, unfit
 from imgcli.api.patience import Limits, Patience
-from imgcli.api.retry import CONNECT_SECONDS, Failure, plan_wait
+from imgcli.api.retry import Failure, plan_wait
 from imgcli.api.rules import KEY
 from imgcli.api.upload import Upload
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from imgcli.api.account import Account
     from imgcli.core.request import ImageRequest
 
-_LONGEST_REFUSAL = 1_000_000
 STREAM_LIMIT = 512_000_000
 """Bytes of one answer: more than any number of pictures that a request can bring."""
 
@@ -158,7 +157,7 @@ def _presentable(problem: Problem, account: Account) -> Problem:
 def _open(account: Account, limits: Limits, patience: Patience, content_type: str) -> OpenAI:
     """Build the SDK's client; raises `ImgcliError` for a proxy or certificates that cannot be used."""
     try:
-        http_client = _http_client(account, limits, patience, content_type)
+        http_client = http_client_for(account, limits, patience, content_type)
     except Exception as error:
         problem = cannot_open(error)
         if problem is None:
@@ -178,7 +177,7 @@ def _sdk(account: Account, http_client: httpx2.Client) -> OpenAI:
             base_url=account.base_url,
             organization=account.organization,
             project=account.project,
-            default_headers=_default_headers(account),
+            default_headers=dict(account.headers),
             max_retries=0,
             http_client=http_client,
         )
@@ -186,82 +185,11 @@ def _sdk(account: Account, http_client: httpx2.Client) -> OpenAI:
     raise ImgcliError(unfit())
 
 
-def _default_headers(account: Account) -> dict[str, Any]:
-    """Give the profile's headers; where one of them is the login, the SDK sends no key of its own."""
-    from openai import Omit
-
-    has_login = any(name.lower() == "authorization" for name, _ in account.headers)
-    return {**({} if account.key or has_login else {"Authorization": Omit()}), **dict(account.headers)}
-
-
-def _http_client(account: Account, limits: Limits, patience: Patience, content_type: str) -> httpx2.Client:
-    import httpx2
-
-    def watch(request: httpx2.Request) -> None:
-        """Ask for news of the connection: no other way to it leaves the environment's proxies alone.
-
-        And name the body's type, for the SDK takes no form that it did not write itself.
-        """
-        request.extensions = {**request.extensions, "trace": patience.trace}
-        request.headers["Content-Type"] = content_type
-
-    return httpx2.Client(
-        timeout=httpx2.Timeout(limits.timeout, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
-        follow_redirects=False,
-        trust_env=not account.is_local,
-        verify=_tls(account),
-        event_hooks={"request": [watch], "response": [_judge]},
-    )
-
-
-def _tls(account: Account) -> ssl.SSLContext:
-    """Load the system's certificates, which takes 70 ms, only for a way that is encrypted.
-
-    The bare context trusts nobody: should TLS be spoken after all, it fails.
-    """
-    import httpx2
-
-    return (
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        if account.is_local and account.is_plain
-        else httpx2.create_ssl_context()
-    )
-
-
-class _RefusedError(Exception):
-    """An HTTP status other than 2xx, with as much of its body as is worth reading."""
-
-    def __init__(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        super().__init__(status)
-        self.status = status
-        self.body = body
-        self.headers = headers
-
-
-def _judge(response: httpx2.Response) -> None:
-    """Look at the status before the SDK does, which would read a refusal's body to its end, however long."""
-    if not response.is_success:
-        raise _RefusedError(response.status_code, _beginning(response), dict(response.headers))
-
-
-def _beginning(response: httpx2.Response) -> bytes:
-    """Read what comes of a refusal's body: the status stands, even when the connection breaks here."""
-    import httpx2
-
-    body = bytearray()
-    with suppress(httpx2.HTTPError):
-        for chunk in response.iter_bytes():
-            body += chunk
-            if len(body) >= _LONGEST_REFUSAL:
-                break
-    return bytes(body)
-
-
 def _attempt(call: Callable[[], APIResponse[Any]], peer: Peer, clock: Clock) -> APIResponse[Any] | Failure:
     """Send once. Failures are values here: exceptions of others may hold the key, and must not travel on."""
     try:
         return call()
-    except _RefusedError as refused:
+    except RefusedError as refused:
         return from_answer(refused.status, refused.body, refused.headers, clock.now())
     except Exception as error:
         if (failure := from_exception(error, peer)) is None:

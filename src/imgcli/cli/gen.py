@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from imgcli.cli import account_options, options  # noqa: TC001 - Typer reads the annotations at run time
+from imgcli.cli import account_options, options, show_options  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.cli.options import ApiChoice
 from imgcli.show.jsonl import InlineImages
 
@@ -55,12 +55,12 @@ def gen(  # noqa: PLR0913 - a command's signature declares its options
     no_save: options.NoSave = False,
     no_history: options.NoHistory = False,
     keep_partials: options.KeepPartials = False,
-    preview: options.Preview = None,
-    width: options.Width = None,
-    plain: options.Plain = False,
-    jsonl: options.JsonLines = False,
-    jsonl_images: options.JsonLinesImages = InlineImages.INLINE,
-    quiet: options.Quiet = False,
+    preview: show_options.Preview = None,
+    width: show_options.Width = None,
+    plain: show_options.Plain = False,
+    jsonl: show_options.JsonLines = False,
+    jsonl_images: show_options.JsonLinesImages = InlineImages.INLINE,
+    quiet: show_options.Quiet = False,
     api: options.ApiOption = ApiChoice.AUTO,
     profile: account_options.Profile = None,  # noqa: ARG001 - ConfiguredCommand has read it already
     base_url: options.BaseUrl = None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from imgcli.cli import history_options as options  # noqa: TC001 - Typer reads the annotations at run time
-from imgcli.cli.options import Preview  # noqa: TC001 - see above
+from imgcli.cli.show_options import Preview  # noqa: TC001 - see above
 
 if TYPE_CHECKING:
     from imgcli.cli.world import World

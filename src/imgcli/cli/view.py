@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from imgcli.cli import options  # noqa: TC001 - Typer reads the annotations at run time
+from imgcli.cli import options, show_options  # noqa: TC001 - Typer reads the annotations at run time
 
 if TYPE_CHECKING:
     from imgcli.cli.world import World
@@ -21,11 +21,11 @@ def view(  # noqa: PLR0913 - a command's signature declares its options
     ctx: typer.Context,
     files: options.Files = None,
     *,
-    preview: options.Preview = None,
-    width: options.Width = None,
-    plain: options.Plain = False,
-    speed: options.Speed = 1.0,
-    fast: options.Fast = False,
+    preview: show_options.Preview = None,
+    width: show_options.Width = None,
+    plain: show_options.Plain = False,
+    speed: show_options.Speed = 1.0,
+    fast: show_options.Fast = False,
     save: options.Save = None,
 ) -> None:
     """Show pictures, and replay runs as they happened.

@@ -1,0 +1,52 @@
+"""The options about what is seen, each declared once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from imgcli.show.jsonl import InlineImages
+from imgcli.show.known import Rung
+
+_SHOW = "What you see"
+
+Speed = Annotated[
+    float,
+    typer.Option("--speed", metavar="X", help="Replay X times as fast as it was.", rich_help_panel=_SHOW),
+]
+Fast = Annotated[bool, typer.Option("--fast", help="Replay without any waiting.", rich_help_panel=_SHOW)]
+JsonLines = Annotated[
+    bool,
+    typer.Option("--jsonl", help="Write one JSON object a line on standard output.", rich_help_panel=_SHOW),
+]
+JsonLinesImages = Annotated[
+    InlineImages,
+    typer.Option(
+        "--jsonl-images",
+        metavar="HOW",
+        help="inline: base64 in every image line; none: paths only.",
+        rich_help_panel=_SHOW,
+    ),
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print the saved path and errors only.", rich_help_panel=_SHOW)
+]
+Preview = Annotated[
+    Rung | None,
+    typer.Option(
+        "--preview",
+        metavar="HOW",
+        help="The live picture: auto (the best that this terminal can), kitty, iterm2, sixel, octants, "
+        "sextants, blocks, half, ascii or off.  [default: IMGCLI_PREVIEW, else auto]",
+        rich_help_panel=_SHOW,
+    ),
+]
+Plain = Annotated[
+    bool,
+    typer.Option("--plain", help="One line per change, for screen readers and logs.", rich_help_panel=_SHOW),
+]
+Width = Annotated[
+    int | None,
+    typer.Option("--width", metavar="COLS", help="The picture's width, in columns.", rich_help_panel=_SHOW),
+]
