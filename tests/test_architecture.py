@@ -21,7 +21,7 @@ MAY_IMPORT = {
 }
 ONLY_IN = {
     "openai": {"api/client.py"},
-    "httpx2": {"api/client.py"},
+    "httpx2": {"api/client.py", "api/connection.py"},
     "typer": {"cli/"},
     "rich": {"show/"},
     "rich_pixels": {"show/"},
