@@ -6,7 +6,7 @@ import json
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import given
@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from imgcli.api.reading import read_events
 from imgcli.cli.report import pricing
 from imgcli.core import catalog, session
-from imgcli.core.bill import Part, Row
-from imgcli.core.entry import DEMO, Expense
+from imgcli.core.entry import DEMO, Expense, Share
 from imgcli.core.errors import Charged, ExitCode, Problem
 from imgcli.core.events import Failed, Started
 from imgcli.core.request import Api, ImageRequest
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 MODELS = catalog.load()
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 ITEM = image_item()
-IMAGE_USAGE = TOOL_USAGE["image_gen"]
+IMAGE_USAGE = cast("dict[str, Any]", TOOL_USAGE["image_gen"])
 
 
 def responses(**fields: Any) -> tuple[ImageRequest, bytes]:
@@ -168,8 +167,7 @@ def test_parts_add_up(runs: list[tuple[Decimal, Decimal | None, bool, int]]) -> 
     """The groups' sums are the total, by model and by day; demo runs are in none of them."""
     expenses = [
         Expense(number, NOW - timedelta(days=days), is_demo, None if two is None else one + two, (
-            Row(Part.TEXT, "t", cost_in=one, cost_out=Decimal(0)),
-            Row(Part.IMAGE, "i", cost_in=two, cost_out=Decimal(0)),
+            Share("t", one, one), Share("i", two, two or Decimal(0)),
         ))
         for number, (one, two, is_demo, days) in enumerate(runs)
     ]  # fmt: skip
@@ -183,12 +181,9 @@ def test_parts_add_up(runs: list[tuple[Decimal, Decimal | None, bool, int]]) -> 
 
 def test_groups() -> None:
     """Days come in their order, models the dearest first; a run without a bill has no model."""
-    rows = (
-        Row(Part.TEXT, "cheap", cost_in=Decimal(1), cost_out=Decimal(0)),
-        Row(Part.IMAGE, "dear", cost_in=Decimal(2), cost_out=Decimal(0)),
-    )
+    rows = (Share("cheap", Decimal(1), Decimal(1)), Share("dear", Decimal(2), Decimal(2)))
     expenses = [
-        Expense(1, NOW, is_demo=False, cost=Decimal(3), charges=rows, prices_date=date(2026, 9, 8)),
+        Expense(1, NOW, is_demo=False, cost=Decimal(3), shares=rows, prices_date=date(2026, 9, 8)),
         Expense(2, NOW - timedelta(days=1), is_demo=False, cost=None, prices_date=date(2026, 8, 21)),
         Expense(3, NOW, is_demo=True, cost=None, prices_date=date(2020, 1, 1)),
         Expense(4, NOW, is_demo=False, cost=Decimal(0)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from imgcli.core.dimensions import header_size
 from imgcli.core.events import Picture
 
 SIZES = st.tuples(st.integers(1, 300), st.integers(1, 300))
-KINDS = {
+KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "png": ("PNG", "RGB", {}),
     "gif": ("GIF", "P", {}),
     "jpeg": ("JPEG", "RGB", {}),

@@ -10,11 +10,15 @@ import typer
 
 from imgcli import __version__
 from imgcli.cli import signals
+from imgcli.cli.again import EPILOG as AGAIN_EPILOG
+from imgcli.cli.again import again
 from imgcli.cli.config import config_app
 from imgcli.cli.configured import ConfiguredCommand
 from imgcli.cli.cost import EPILOG as COST_EPILOG
 from imgcli.cli.cost import cost
 from imgcli.cli.demo_server import demo_server
+from imgcli.cli.edit import EPILOG as EDIT_EPILOG
+from imgcli.cli.edit import edit
 from imgcli.cli.gen import EPILOG as GEN_EPILOG
 from imgcli.cli.gen import gen
 from imgcli.cli.help import GroupedCommand, OrderedGroup
@@ -58,7 +62,7 @@ _WORDS = {
 """What Typer's checker says, and how a person would."""
 
 _COMMANDS = frozenset(
-    {"gen", "view", "recover", "strip", "models", "history", "cost", "config", "demo-server"}
+    {"gen", "edit", "again", "view", "recover", "strip", "models", "history", "cost", "config", "demo-server"}
 )
 _PATIENCE = 1.0  # seconds that a reader who takes nothing may hold up the end by a signal
 
@@ -76,6 +80,8 @@ def build_app() -> typer.Typer:
     )
     app.callback()(_version_option)
     app.command("gen", cls=ConfiguredCommand, epilog=GEN_EPILOG)(gen)
+    app.command("edit", cls=ConfiguredCommand, epilog=EDIT_EPILOG)(edit)
+    app.command("again", cls=ConfiguredCommand, epilog=AGAIN_EPILOG)(again)
     app.command("view", cls=ConfiguredCommand, epilog=VIEW_EPILOG)(view)
     app.command("recover", cls=GroupedCommand, epilog=RECOVER_EPILOG)(recover)
     app.command("strip", cls=GroupedCommand, epilog=STRIP_EPILOG)(strip)

@@ -60,6 +60,16 @@ def history_ids(incomplete: str) -> list[tuple[str, str]]:
     return []
 
 
+def pictures_and_ids(incomplete: str) -> list[tuple[str, str]]:
+    """Offer pictures in this folder, or the one that is begun, and then the ids of remembered runs."""
+    from glob import escape, glob
+
+    found = glob(f"{escape(incomplete)}*")  # noqa: PTH207 - as it was typed
+    files = [name for name in sorted(found) if name.lower().endswith(_PICTURES)]
+    return [*((name, "") for name in files[:_MOST_IDS]), *history_ids(incomplete)]
+
+
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 _MOST_IDS = 50
 _HINT_LENGTH = 60
 _SIZES = (

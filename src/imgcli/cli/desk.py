@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.cli import signals
 from imgcli.cli.order import STDOUT, Keeping
+from imgcli.cli.record import TITLE
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.events import Saved
 from imgcli.store.naming import Subject
@@ -146,11 +147,12 @@ def _furnished(
     now, folder, state = world.now(), current_folder(), state_folder(world.env)
     rescue = Rescue(state, world.env, lambda: spool.keep())  # noqa: PLW0108 - begun below
     destination = Destination(output.name, folder, output.clash)
-    subject = Subject(request.prompt, request.model, job, now)
+    subject = Subject(request.prompt, request.model, job, now, output.title)
     publisher = open_publisher(destination, subject, rescue, world.stdout.buffer)
     earlier = count_unfinished(state / RUNS)
     place = _place(output.name, folder)
-    header = Header(job, now.isoformat(), request, str(folder), place, output.clash, extra)
+    told = {**extra, **({TITLE: output.title} if output.title else {})}
+    header = Header(job, now.isoformat(), request, str(folder), place, output.clash, told)
     spool = Spool.begin(state / RUNS, header)
     return Desk(job, spool, Saving(publisher, signals.shielded, output.partials), earlier)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from imgcli import __version__
@@ -43,7 +44,8 @@ def recipe(world: World, order: Order, request: ImageRequest) -> Recipe | None:
     if order.output.recipes is Recipes.APART:
         return None
     peer = _DEMO if order.endpoint.demo else place(world.env, order.endpoint.base_url)
-    return Recipe.of(request, peer, world.now().isoformat(timespec="seconds"), __version__)
+    begun = Recipe.of(request, peer, world.now().isoformat(timespec="seconds"), __version__)
+    return replace(begun, parents=tuple(parent.sha256 for parent in order.parents))
 
 
 def for_record(recipe: Recipe | None) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperCommand, TyperGroup
 
+from imgcli.cli.quickly import spare_checks
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -21,8 +23,11 @@ class GroupedCommand(TyperCommand):
     """A command whose help lists its options under the headings of their `rich_help_panel`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - see `format_options`
-        """Leave the values of a line that is being completed unchecked: checking them loads pydantic."""
-        return _taken_apart(self, ctx, args) if ctx.resilient_parsing else super().parse_args(ctx, args)
+        """Leave values unchecked where nothing can be wrong with them: checking them loads pydantic."""
+        if ctx.resilient_parsing:
+            return _taken_apart(self, ctx, args)
+        spare_checks(self.get_params(ctx))
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - Typer keeps these types private
         """Write one section a heading, in the order in which the options are declared."""
@@ -41,6 +46,7 @@ class OrderedGroup(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - see above
         """Find the command of a line that is being completed, and check nothing."""
         if not ctx.resilient_parsing:
+            spare_checks(self.get_params(ctx))
             return super().parse_args(ctx, args)
         rest = _taken_apart(self, ctx, args)
         ctx._protected_args, ctx.args = rest[:1], rest[1:]  # noqa: SLF001 - as Typer's own `parse_args` does

@@ -9,7 +9,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgcli.cli import memory
+from imgcli.cli import lookup
 from imgcli.cli.world import size_of
 from imgcli.core.errors import ExitCode, ImgcliError, usage_error
 from imgcli.show.history_table import Places, entry_json, history_lines
@@ -74,7 +74,7 @@ def refuse_yes_alone(*, yes: bool) -> None:
 
 def show(world: World, asked: Selection, preview: Rung | None) -> ExitCode:
     """List the runs, with thumbnails where somebody wants them and sees them."""
-    with memory.opened(world) as history:
+    with lookup.opened(world) as history:
         entries = list(history.entries(asked.limit or _USUAL_LIMIT, asked.search))
     columns = size_of(world.stdout).columns if world.stdout.isatty() else None
     lines = history_lines(entries, _places(world), columns)
@@ -95,7 +95,7 @@ def show_json(world: World, asked: Selection, preview: Rung | None) -> ExitCode:
     if preview is not None:
         raise usage_error("--json and --preview contradict each other: both speak on standard output.")
     out = Output(world.stdout)
-    with memory.opened(world) as history:
+    with lookup.opened(world) as history:
         for entry in history.entries(asked.limit or _USUAL_LIMIT, asked.search):
             out.lines([to_json(entry_json(entry))])
     return ExitCode.OK
@@ -103,7 +103,7 @@ def show_json(world: World, asked: Selection, preview: Rung | None) -> ExitCode:
 
 def forget(world: World, asked: Selection, consent: Consent) -> ExitCode:
     """Remove runs for good, once somebody has agreed."""
-    with memory.opened(world) as history:
+    with lookup.opened(world) as history:
         numbers = history.numbers(asked.limit, asked.search)
         if not numbers and not history.aside:
             _tell_of_none(world, asked)
@@ -119,7 +119,7 @@ def _forget(world: World, history: History, asked: Selection, numbers: list[int]
         history.discard_aside()
     else:
         sentences += [f"{path} was set aside earlier and is not searched" for path in history.aside]
-    memory.tell(world, sentences)
+    lookup.tell(world, sentences)
 
 
 def _is_agreed(world: World, what: str) -> bool:
@@ -138,9 +138,9 @@ def _many(count: int) -> str:
 
 def _tell_of_none(world: World, asked: Selection) -> None:
     if asked.search:
-        memory.tell(world, [f"no run has “{asked.search}” in its prompt or path"])
+        lookup.tell(world, [f"no run has “{asked.search}” in its prompt or path"])
     else:
-        memory.tell(world, ['nothing is remembered yet; `imgcli gen "a cat" --demo` makes a beginning'])
+        lookup.tell(world, ['nothing is remembered yet; `imgcli gen "a cat" --demo` makes a beginning'])
 
 
 def _places(world: World) -> Places:

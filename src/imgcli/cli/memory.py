@@ -1,54 +1,47 @@
-"""The history on the command line's side: what runs leave there, and the door for commands that read it."""
+"""What runs leave in the history: the sink that writes it, and what `recover` must know for that."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from imgcli.api.account import place
+from imgcli.cli.lookup import tell
 from imgcli.cli.order import Remembering, Style
 from imgcli.cli.report import pricing
-from imgcli.cli.world import within
-from imgcli.core.entry import DEMO
-from imgcli.core.errors import usage_error
-from imgcli.core.wording import notice_line
-from imgcli.show.output import Output
+from imgcli.core.entry import DEMO, Parent, Role
 from imgcli.store.state import data_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from imgcli.cli.desk import Desk
-    from imgcli.cli.order import Order
+    from imgcli.cli.order import Endpoint, Order
     from imgcli.cli.record import Record
     from imgcli.cli.world import World
     from imgcli.core.catalog import Catalog
-    from imgcli.core.entry import Parent
-    from imgcli.store.history import History
     from imgcli.store.remembering import Circumstances, HistorySink
 
-_PATIENCE = 1.0  # seconds that a terminal which takes nothing may cost
-_ENDPOINT, _HISTORY = "endpoint", "history"
+_ENDPOINT, _HISTORY, _PARENTS = "endpoint", "history", "parents"
 
 
 def for_recovery(world: World, order: Order) -> dict[str, Any]:
     """Say in a run's record what `recover` must know to remember the run as this process would."""
     if order.remembering is Remembering.NOTHING:
         return {_HISTORY: False}
-    return {_ENDPOINT: _place(world, order)}
+    parents = [{"sha256": parent.sha256, "role": parent.role} for parent in order.parents]
+    return {_ENDPOINT: place_of(world, order.endpoint), **({_PARENTS: parents} if parents else {})}
 
 
 @contextmanager
-def kept(
-    world: World, order: Order, desk: Desk, models: Catalog, parents: tuple[Parent, ...] = ()
-) -> Iterator[list[HistorySink]]:
+def kept(world: World, order: Order, desk: Desk, models: Catalog) -> Iterator[list[HistorySink]]:
     """Give the sink that remembers a run, or none; what goes wrong with it is a note when all is over."""
     if order.remembering is Remembering.NOTHING:
         yield []
         return
     from imgcli.store.remembering import Circumstances
 
-    sink = _sink(world, Circumstances(desk.job, _place(world, order), parents), models)
+    sink = _sink(world, Circumstances(desk.job, place_of(world, order.endpoint), order.parents), models)
     try:
         yield [sink]
     finally:
@@ -70,7 +63,10 @@ def recovered(world: World, record: Record, models: Catalog) -> Iterator[list[Hi
 
     endpoint = told.get(_ENDPOINT)
     about = Circumstances(
-        record.job, endpoint if isinstance(endpoint, str) else None, began=record.time.astimezone()
+        record.job,
+        endpoint if isinstance(endpoint, str) else None,
+        _parents(told.get(_PARENTS)),
+        record.time.astimezone(),
     )
     sink = _sink(world, about, models)
     try:
@@ -79,42 +75,20 @@ def recovered(world: World, record: Record, models: Catalog) -> Iterator[list[Hi
         tell(world, sink.trouble)
 
 
-@contextmanager
-def opened(world: World) -> Iterator[History]:
-    """Open the history for a command. Raises `ImgcliError` (usage) where it cannot be read or written."""
-    from imgcli.store.history import History, HistoryError
-
-    try:
-        folder = data_folder(world.env)
-    except OSError as error:
-        raise usage_error(f"There is no folder for the history: {error.strerror}.") from None
-    try:
-        with History.open(folder) as history:
-            try:
-                yield history
-            finally:
-                tell(world, history.notices)
-    except HistoryError as error:
-        raise usage_error(f"The history in {folder} cannot be used: {error}.") from None
-
-
-def tell(world: World, sentences: Iterable[str]) -> None:
-    """Write notes for people; a terminal that takes nothing is not waited for."""
-    lines = list(map(notice_line, sentences))
-
-    def write() -> None:
-        with suppress(OSError, ValueError):
-            Output(world.stderr).lines(lines)
-
-    if lines:
-        within(_PATIENCE, write)
-
-
 def _sink(world: World, about: Circumstances, models: Catalog) -> HistorySink:
     from imgcli.store.remembering import HistorySink
 
     return HistorySink(lambda: data_folder(world.env), about, pricing(models), world.now)
 
 
-def _place(world: World, order: Order) -> str | None:
-    return DEMO if order.endpoint.demo else place(world.env, order.endpoint.base_url)
+def place_of(world: World, endpoint: Endpoint) -> str | None:
+    """Name a server as the history does; None for what is no address."""
+    return DEMO if endpoint.demo else place(world.env, endpoint.base_url)
+
+
+def _parents(told: object) -> tuple[Parent, ...]:
+    """Read what went into a run out of its record; what is unreadable is left out."""
+    if not isinstance(told, list):
+        return ()
+    pairs = [(one.get("sha256"), one.get("role")) for one in told if isinstance(one, dict)]
+    return tuple(Parent(sha, Role(role)) for sha, role in pairs if isinstance(sha, str) and role in set(Role))

@@ -73,6 +73,15 @@ Mask = Annotated[
         rich_help_panel=_PROMPT,
     ),
 ]
+Continue = Annotated[
+    bool,
+    typer.Option(
+        "--continue",
+        "-c",
+        help="Go on from your last picture: its conversation where the server still knows it, else its file.",
+        rich_help_panel=_PROMPT,
+    ),
+]
 FidelityOption = Annotated[
     Fidelity | None,
     typer.Option(

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from imgcli.cli.theme import Theme
+    from imgcli.core.entry import Parent
     from imgcli.core.wish import Wish
     from imgcli.show.jsonl import InlineImages
 
@@ -75,18 +77,20 @@ class Sight:
 
 @dataclass(frozen=True)
 class Report:
-    """What is shown, and to whom."""
+    """What is shown, and to whom. `before` is a picture that the new one is to be compared with."""
 
     style: Style
     inline: InlineImages
     sight: Sight
+    before: bytes | None = None
 
 
 @dataclass(frozen=True)
 class Output:
     """What is kept, and where; `name` is the user's `-o`, None for the default.
 
-    `record` is the file in which the run itself is kept for replay.
+    `record` is the file in which the run itself is kept for replay; `title` is what the file is named after,
+    None for the prompt.
     """
 
     keeping: Keeping
@@ -95,6 +99,7 @@ class Output:
     partials: KeepPartials = KeepPartials.NONE
     record: Path | None = None
     recipes: Recipes = Recipes.APART
+    title: str | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +126,7 @@ class Order:
     budget: Budget = field(default_factory=Budget)
     notices: tuple[str, ...] = ()
     remembering: Remembering = Remembering.HISTORY
+    parents: tuple[Parent, ...] = ()
 
 
 def style(*, jsonl: bool, quiet: bool) -> Style:
@@ -162,6 +168,18 @@ def output(name: str | None, style_: Style, *, save: bool, force: bool, keep_par
         Clash.REPLACE if force else Clash.NUMBER,
         KeepPartials.ALL if keep_partials else KeepPartials.NONE,
     )
+
+
+def before(theme: Theme, *, compare: bool) -> bytes | None:
+    """Choose what the new picture is compared with. Raises `ImgcliError` (usage)."""
+    if not compare:
+        return None
+    if theme.before is None:
+        raise usage_error(
+            "--compare needs a picture on this machine, and there is none.",
+            "Send one with --image.",
+        )
+    return theme.before
 
 
 def endpoint(base_url: str | None, timeout: float, server: Server, *, demo: bool) -> Endpoint:

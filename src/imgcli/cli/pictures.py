@@ -34,6 +34,15 @@ def read_pictures(names: list[str] | None, mask: str | None, prompt: Source, std
     return Pictures(references, None if mask is None else read_mask(mask))
 
 
+def read_beside(
+    original: str, names: list[str] | None, mask: str | None, prompt: Source, stdin: BinaryIO
+) -> Pictures:
+    """Read what goes out beside a picture that is edited; a mask is that picture's."""
+    _check_names([original, *(names or [])], prompt)
+    references = tuple(read_reference(name, stdin) for name in names or [])
+    return Pictures(references, None if mask is None else read_mask(mask))
+
+
 def _check_names(names: list[str], prompt: Source) -> None:
     """Find out what cannot work before anything large is read."""
     if len(names) > MOST_REFERENCES:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from imgcli.cli.order import STDOUT
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from imgcli.store.runs import Run
+
+TITLE = "title"
+"""Under this name a record tells what its file is named after, where that is not the prompt."""
 
 _NAMELESS = "recovered image"
 _PROMPT_LENGTH = 60
@@ -111,4 +114,6 @@ class Record:
         header = self.run.header
         if not header:
             return Subject(_NAMELESS, _NAMELESS, self.job, self.time)
-        return Subject(header.request.prompt, header.request.model, header.job, self.time)
+        title = self.extra.get(TITLE)
+        named = title if isinstance(title, str) and PurePath(title).name == title else None
+        return Subject(header.request.prompt, header.request.model, header.job, self.time, named)

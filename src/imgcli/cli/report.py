@@ -9,19 +9,22 @@ from imgcli.cli import signals
 from imgcli.cli.order import STDOUT, Style, Wanted
 from imgcli.cli.world import within
 from imgcli.core.events import Failed
+from imgcli.show.comparison import Comparison
 from imgcli.show.jsonl import InlineImages
 from imgcli.show.known import Rung
 from imgcli.show.queued import QueuedSink
 from imgcli.show.terminal import Display, choose_display, look
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from imgcli.cli.order import Order
     from imgcli.cli.world import World
     from imgcli.core.catalog import Catalog
     from imgcli.core.errors import Problem
+    from imgcli.core.events import Event
     from imgcli.core.session import Sink
+    from imgcli.show.painting import Easel
     from imgcli.show.tally import Price
 
 _PATIENCE = 1.0  # seconds
@@ -37,6 +40,7 @@ class Reporter:
         self._catalog = catalog
         self._terminal = look(world.env, world.stderr, world.size, order.report.sight.rung)
         self._display = self._choose_display()
+        self._comparison = Comparison(order.report.before) if order.report.before else None
 
     @property
     def is_watched(self) -> bool:
@@ -48,6 +52,10 @@ class Reporter:
     def is_shown(self) -> bool:
         """Whether the picture itself is shown on a terminal."""
         return self._display is Display.PICTURE
+
+    def compared(self, events: Iterable[Event]) -> Iterable[Event]:
+        """Say after each final picture how much it differs from the one before, where that is wanted."""
+        return self._comparison.remarks(events) if self._comparison else events
 
     @contextmanager
     def sinks(self) -> Iterator[list[Sink]]:
@@ -103,7 +111,11 @@ class Reporter:
         from imgcli.show.live import LiveSink
 
         world, sight = self._world, self._report.sight
-        easel = Ladder(world.env, world.stderr, self._terminal, sight.rung, sight.width)
+        easel: Easel = Ladder(world.env, world.stderr, self._terminal, sight.rung, sight.width)
+        if self._comparison:
+            from imgcli.show.comparing import ComparingEasel
+
+            easel = ComparingEasel(easel, self._comparison)
         shown = easel if self._display is Display.PICTURE else None
         return LiveSink(world.stderr, self._terminal, self._price, world.monotonic, shown).open()
 

@@ -158,7 +158,7 @@ def _conduct(
     world: World, reporter: Reporter, desk: Desk, source: Iterator[Event], remembered: Sequence[Sink]
 ) -> ExitCode:
     """Let the events run from the source through the stages into the sinks."""
-    events = desk.saving(session.conducted(desk.job, desk.reporting(source)))
+    events = reporter.compared(desk.saving(session.conducted(desk.job, desk.reporting(source))))
     try:
         with reporter.sinks() as sinks:
             outcome = session.run(events, [*sinks, *remembered])

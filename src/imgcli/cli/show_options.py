@@ -50,3 +50,11 @@ Width = Annotated[
     int | None,
     typer.Option("--width", metavar="COLS", help="The picture's width, in columns.", rich_help_panel=_SHOW),
 ]
+Compare = Annotated[
+    bool,
+    typer.Option(
+        "--compare",
+        help="Show before and after side by side, and the share of pixels that changed.",
+        rich_help_panel=_SHOW,
+    ),
+]

@@ -6,7 +6,7 @@ from datetime import datetime, time
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from imgcli.cli import memory
+from imgcli.cli import lookup
 from imgcli.core.errors import ExitCode, usage_error
 from imgcli.core.spending import Period, spending
 from imgcli.show.cost_table import cost_json, cost_lines
@@ -42,7 +42,7 @@ def period(*, today: bool, week: bool, month: bool) -> Period:
 def show(world: World, days: Period, by: By | None, form: Form) -> ExitCode:
     """Sum up, and write it."""
     since = days.begin(world.now().date())
-    with memory.opened(world) as history:
+    with lookup.opened(world) as history:
         spent = spending(history.charges(_midnight(since)), by, _day)
     if form is Form.JSON:
         from imgcli.show.jsonl import to_json
@@ -51,7 +51,7 @@ def show(world: World, days: Period, by: By | None, form: Form) -> ExitCode:
         return ExitCode.OK
     Output(world.stdout).lines(cost_lines(spent))
     if not (spent.total.runs or spent.demo.runs):
-        memory.tell(world, [_nothing(days)])
+        lookup.tell(world, [_nothing(days)])
     return ExitCode.OK
 
 

@@ -97,7 +97,7 @@ class Entry:
     @property
     def known(self) -> Decimal:
         """The dollars that are known: where `cost` is None, it was at least this."""
-        return known_dollars(self.cost, self.charges)
+        return sum((row.known for row in self.charges), _NOTHING) if self.cost is None else self.cost
 
     @property
     def parent(self) -> str | None:
@@ -144,22 +144,26 @@ def _billed_as(entry: Entry, earlier: Entry) -> Entry:
 
 
 @dataclass(frozen=True)
+class Share:
+    """One model's part of what a run cost, in US dollars; `cost` is None where any of it is unknown."""
+
+    model: str | None
+    cost: Decimal | None
+    known: Decimal
+
+
+@dataclass(frozen=True)
 class Expense:
-    """What one run cost; like `Entry`, reduced to the money. A failed run may have no `charges`."""
+    """What one run cost: an `Entry`, reduced to the money. A failed run may have no `shares`."""
 
     number: int
     started: datetime
     is_demo: bool
     cost: Decimal | None
-    charges: tuple[Row, ...] = ()
+    shares: tuple[Share, ...] = ()
     prices_date: date | None = None
 
     @property
     def known(self) -> Decimal:
         """The dollars that are known: where `cost` is None, it was at least this."""
-        return known_dollars(self.cost, self.charges)
-
-
-def known_dollars(cost: Decimal | None, charges: tuple[Row, ...]) -> Decimal:
-    """Give the cost, or as much of it as the bill's rows know."""
-    return sum((row.known for row in charges), _NOTHING) if cost is None else cost
+        return sum((share.known for share in self.shares), _NOTHING) if self.cost is None else self.cost

@@ -33,6 +33,7 @@ class Recipe:
     compression: int | None = None
     background: str | None = None
     moderation: str | None = None
+    fidelity: str | None = None
     response_id: str | None = None
     place: str | None = None
     time: str | None = None
@@ -53,6 +54,7 @@ class Recipe:
             compression=request.compression,
             background=_plain(request.background),
             moderation=_plain(request.moderation),
+            fidelity=_plain(request.fidelity),
             place=place,
             time=time,
             version=version,

@@ -116,9 +116,9 @@ def _shares(
         case By.DAY:
             yield day_of(expense.started).isoformat(), expense.cost, expense.known
         case By.MODEL:
-            for row in expense.charges:
-                yield row.model or UNKNOWN_MODEL, row.cost, row.known
-            if not expense.charges and expense.cost is None:
+            for share in expense.shares:
+                yield share.model or UNKNOWN_MODEL, share.cost, share.known
+            if not expense.shares and expense.cost is None:
                 yield UNKNOWN_MODEL, None, _NOTHING
         case None:
             pass

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import groupby
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Self
 
-from imgcli.core.entry import DEMO, Expense
 from imgcli.store import rows
 from imgcli.store.database import Database
+from imgcli.store.expenses import expenses, read_expenses
 from imgcli.store.historyfile import HistoryError
 from imgcli.store.idlist import find_ids
 
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from imgcli.core.entry import Entry
+    from imgcli.core.entry import Entry, Expense
 
 __all__ = ["History", "HistoryError"]
 
@@ -27,6 +25,10 @@ _PATIENCE = 10.0
 """Seconds for which a lock is waited for: two hundred processes that end at once take turns in less."""
 _LONGEST_NUMBER = 18
 """Digits that fit into SQLite's integers."""
+_LATEST = (
+    "SELECT id FROM runs WHERE EXISTS (SELECT 1 FROM pictures WHERE run = runs.id AND path IS NOT NULL)"
+    " AND (? IS NULL OR endpoint = ?) ORDER BY started DESC, id DESC LIMIT 1"
+)
 _LAST_CHARACTER = "\U0010ffff"
 
 
@@ -89,8 +91,7 @@ class History:
 
     def latest(self, endpoint: str | None = None) -> Entry | None:
         """Find the newest run with a saved picture, of one endpoint or of any."""
-        where = "EXISTS (SELECT 1 FROM pictures WHERE run = id AND path IS NOT NULL)"
-        return self._first(f"{where} AND (? IS NULL OR endpoint = ?)", [endpoint, endpoint])
+        return self._first(f"id = ({_LATEST})", [endpoint, endpoint])
 
     def entries(self, limit: int | None = None, search: str = "") -> Iterator[Entry]:
         """Give the newest runs first, all of them without a limit.
@@ -114,9 +115,7 @@ class History:
 
     def charges(self, since: datetime | None = None) -> Iterator[Expense]:
         """Give what every run since a moment cost, oldest first; demo runs are among them."""
-        found = self._database.read(lambda connection: _charges(connection, since))
-        for _, bill in groupby(found, key=itemgetter("id")):
-            yield _expense(list(bill))
+        return expenses(self._database.read(lambda connection: read_expenses(connection, since)))
 
     def forget(self, numbers: Iterable[int]) -> int:
         """Remove runs so that nothing of them is left in the file; gives how many there were."""
@@ -228,26 +227,6 @@ def _holds(search: str) -> Callable[[object], bool]:
         return isinstance(text, str) and wanted in text.casefold()
 
     return holds
-
-
-def _charges(connection: sqlite3.Connection, since: datetime | None) -> list[dict[str, Any]]:
-    query = (
-        "SELECT id, started, endpoint, cost, prices_date, charges.* FROM runs"
-        " LEFT JOIN charges ON charges.run = id WHERE started >= ? ORDER BY started, id, position"
-    )
-    return _rows(connection, query, [rows.utc_text(since) if since else ""])
-
-
-def _expense(bill: list[dict[str, Any]]) -> Expense:
-    run = bill[0]
-    return Expense(
-        number=run["id"],
-        started=rows.time_of(run["started"]),
-        is_demo=run["endpoint"] == DEMO,
-        cost=rows.dollars_of(run["cost"]),
-        charges=tuple(rows.charge_of(cells) for cells in bill if cells["part"] is not None),
-        prices_date=rows.date_of(run["prices_date"]),
-    )
 
 
 def _forgotten(connection: sqlite3.Connection, numbers: list[tuple[int]]) -> int:

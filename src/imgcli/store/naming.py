@@ -37,17 +37,21 @@ _ENDINGS = {
 
 @dataclass(frozen=True)
 class Subject:
-    """What names are made of. `now` is the local time at which the run began."""
+    """What names are made of. `now` is the local time at which the run began.
+
+    `title` goes in the prompt's place; it is a file's name already.
+    """
 
     prompt: str
     model: str
     job: str
     now: datetime
+    title: str | None = None
 
     def fields(self) -> dict[str, str]:
         """Fill the table of a template's fields, all but `{n}`; every value is safe inside a name."""
         return {
-            "slug": slug(self.prompt),
+            "slug": self.title or slug(self.prompt),
             "model": slug(self.model),
             "date": f"{self.now:%Y-%m-%d}",
             "time": f"{self.now:%H%M%S}",

@@ -1,0 +1,61 @@
+"""`imgcli again`: the same recipe once more, with other options."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from imgcli.cli.completion import pictures_and_ids
+from imgcli.cli.declared import taking_options_of
+from imgcli.cli.deliver import deliver
+
+if TYPE_CHECKING:
+    from imgcli.cli.order import Endpoint
+    from imgcli.cli.theme import Theme
+
+EPILOG = """\
+The recipe comes from the history, by the file's content or the run's id, or from the file itself
+(--embed). Pictures that were sent along are read again, and must be the same. The models have no
+seeds: the same recipe gives another picture. Exit codes are those of imgcli gen.
+"""
+
+Earlier = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE|ID",
+        help="A picture that imgcli made, or an id of imgcli history.",
+        show_default=False,
+        autocompletion=pictures_and_ids,
+    ),
+]
+NewWords = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[PROMPT...]", help="Other words; the recipe's without any.", show_default=False),
+]
+
+
+@taking_options_of(deliver)
+def again(
+    ctx: typer.Context,
+    earlier: Earlier,
+    words: NewWords = None,
+    **chosen: Any,  # noqa: ANN401 - what `deliver` declares
+) -> None:
+    """Make a picture once more from its recipe, with changed options.
+
+    \b
+    Examples:
+      imgcli again a-cat.png --quality high     the draft was good: now the real one
+      imgcli again 12 --size 16:9 -m gpt-image-2
+      imgcli again 12 "a dog"                   other words, everything else alike
+    """  # noqa: D301 - \b tells Typer to leave the lines alone
+
+    def theme(endpoint: Endpoint) -> Theme:
+        # Imported here, so that help and completions do without them.
+        from imgcli.cli.memory import place_of
+        from imgcli.cli.repeating import theme_of
+
+        return theme_of(ctx.obj, earlier, words, place_of(ctx.obj, endpoint))
+
+    deliver(ctx, theme, **chosen)

@@ -1,0 +1,85 @@
+"""`imgcli edit`: a picture, changed as its words say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from imgcli.cli import options  # noqa: TC001 - Typer reads the annotations at run time
+from imgcli.cli.completion import pictures_and_ids
+from imgcli.cli.declared import taking_options_of
+from imgcli.cli.deliver import deliver
+
+if TYPE_CHECKING:
+    from imgcli.cli.order import Endpoint
+    from imgcli.cli.theme import Theme
+
+EPILOG = """\
+What is sent: where the picture came from a text model and the server still knows that response, its
+conversation goes on (previous_response_id) and nothing is uploaded. Else, and with --mask or an image
+model, the file itself is sent. You are told when a server has forgotten.
+
+Model, size, quality and format are those of the picture's own recipe, where the history or the file
+(--embed) knows it; options on the line go before. The result is named after the file, in the current
+folder: a-cat.png becomes a-cat-edit.png. Exit codes are those of imgcli gen.
+"""
+
+Original = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE",
+        help="The picture: a png, jpeg or webp file, '-' for standard input, or an id of imgcli history.",
+        show_default=False,
+        autocompletion=pictures_and_ids,
+    ),
+]
+Change = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="PROMPT...",
+        help="What to change. '-' or a piped standard input: read from there.",
+        show_default=False,
+    ),
+]
+
+
+@taking_options_of(deliver)
+def edit(
+    ctx: typer.Context,
+    original: Original,
+    words: Change = None,
+    *,
+    prompt_file: options.PromptFile = None,
+    images: options.Images = None,
+    mask: options.Mask = None,
+    **chosen: Any,  # noqa: ANN401 - what `deliver` declares
+) -> None:
+    """Change a picture: go on with its conversation, or send the file.
+
+    \b
+    Examples:
+      imgcli edit a-cat.png "make it night"                 writes a-cat-edit.png
+      imgcli edit a-cat-edit.png "add a moon" --compare     before and after, side by side
+      imgcli edit photo.jpg "a red boat" --mask hole.png    paint only where the mask is transparent
+      imgcli edit 12 "in oil" -i style.jpg                  by its id, with another picture beside
+    """  # noqa: D301 - \b tells Typer to leave the lines alone
+
+    def theme(endpoint: Endpoint) -> Theme:
+        # Imported here, so that help and completions do without them.
+        from imgcli.cli.memory import place_of
+        from imgcli.cli.origin import find_origin
+        from imgcli.cli.pictures import read_beside
+        from imgcli.cli.prompt import prompt_source, read_prompt
+        from imgcli.cli.theme import Theme, recipe_of
+        from imgcli.core.request import Action
+
+        world = ctx.obj
+        source = prompt_source(words, prompt_file)
+        pictures = read_beside(original, images, mask, source, world.stdin.buffer)
+        origin = find_origin(world, original)
+        prompt = read_prompt(words, prompt_file, world.stdin)
+        place = place_of(world, endpoint)
+        return Theme(prompt, pictures, origin, place, recipe_of(origin), origin.edited_name, Action.EDIT)
+
+    deliver(ctx, theme, **chosen)

@@ -1,0 +1,45 @@
+"""What runs cost, read out of the history by the hundred thousand."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from imgcli.core.entry import DEMO, Expense, Share
+from imgcli.store.rows import date_of, dollars_of, time_of, utc_text
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+Cells: TypeAlias = tuple[Any, ...]
+"""A run's number, time, endpoint, cost and prices' date; then its bill's row, if any: part, model, costs."""
+
+_QUERY = (
+    "SELECT id, started, endpoint, cost, prices_date, part, charges.model, cost_in, cost_out"
+    " FROM runs LEFT JOIN charges ON charges.run = id WHERE started >= ? ORDER BY started, id, position"
+)
+_NOTHING = Decimal(0)
+
+
+def read_expenses(connection: sqlite3.Connection, since: datetime | None) -> list[Cells]:
+    """Read the rows, those of one run one after the other, the oldest run first."""
+    return connection.execute(_QUERY, [utc_text(since) if since else ""]).fetchall()
+
+
+def expenses(rows: Iterable[Cells]) -> Iterator[Expense]:
+    """Make a value of every run's rows."""
+    dollars, day = lru_cache(4096)(dollars_of), lru_cache(64)(date_of)  # amounts repeat themselves
+
+    def share(model: object, cost_in: object, cost_out: object) -> Share:
+        parts = dollars(cost_in), dollars(cost_out)
+        known = sum((part for part in parts if part is not None), _NOTHING)
+        return Share(model if isinstance(model, str) else None, None if None in parts else known, known)
+
+    for (number, started, endpoint, cost, priced), bill in groupby(rows, key=itemgetter(0, 1, 2, 3, 4)):
+        shares = tuple(share(*cells[6:]) for cells in bill if cells[5] is not None)
+        yield Expense(number, time_of(started), endpoint == DEMO, dollars(cost), shares, day(priced))
