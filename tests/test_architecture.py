@@ -108,6 +108,6 @@ def test_no_room_outgrows_itself() -> None:
         for module in MODULES
         for function in functions(module)
         if (function.end_lineno or 0) - function.lineno + 1 > 50
-        and function.name != "gen"  # its signature declares the options
+        and function.name != "deliver"  # its signature declares the options
     ]
     assert ([], []) == (long_modules, long_functions)

@@ -80,9 +80,7 @@ def test_a_limit_beyond_what_it_may_cost(server: Server, gen: Gen) -> None:
 
 
 @pytest.mark.parametrize("args", [["--estimate", "--dry-run"], ["--max-cost", "5"]], ids=" ".join)
-def test_a_history_that_cannot_be_read(
-    args: list[str], imgcli: Cli, world: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_history_that_cannot_be_read(args: list[str], imgcli: Cli, tmp_path: Path) -> None:
     """It is in the way of a limit, which nobody could keep to, and not of an estimate."""
     data = tmp_path / "no-folder"
     data.write_text("")
