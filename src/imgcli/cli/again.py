@@ -24,6 +24,7 @@ Earlier = Annotated[
     str,
     typer.Argument(
         metavar="FILE|ID",
+        rich_help_panel="The prompt",
         help="A picture that imgcli made, or an id of imgcli history.",
         show_default=False,
         autocompletion=pictures_and_ids,
@@ -31,7 +32,12 @@ Earlier = Annotated[
 ]
 NewWords = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[PROMPT...]", help="Other words; the recipe's without any.", show_default=False),
+    typer.Argument(
+        metavar="PROMPT",
+        help="Other words; the recipe's own without any.",
+        rich_help_panel="The prompt",
+        show_default=False,
+    ),
 ]
 
 
@@ -42,7 +48,7 @@ def again(
     words: NewWords = None,
     **chosen: Any,  # noqa: ANN401 - what `deliver` declares
 ) -> None:
-    """Make a picture once more from its recipe, with changed options.
+    """Make a picture once more, from its recipe.
 
     \b
     Examples:

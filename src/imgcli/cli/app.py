@@ -50,6 +50,8 @@ Examples:
   imgcli gen "a cat" -o cat.webp          choose the file; its ending chooses the format
   f=$(imgcli gen "a cat")                 the picture on the terminal, the path in $f
   imgcli gen "a cat" --jsonl | jq .status one JSON object an event
+  imgcli edit a-cat.png "make it night"   change a picture; go on where it came from
+  imgcli history                          what was made, and what it cost
 """
 
 _EPILOG = "Learn more: imgcli gen --help"

@@ -29,6 +29,7 @@ Original = Annotated[
     str,
     typer.Argument(
         metavar="FILE",
+        rich_help_panel="The prompt",
         help="The picture: a png, jpeg or webp file, '-' for standard input, or an id of imgcli history.",
         show_default=False,
         autocompletion=pictures_and_ids,
@@ -37,7 +38,8 @@ Original = Annotated[
 Change = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="PROMPT...",
+        metavar="PROMPT",
+        rich_help_panel="The prompt",
         help="What to change. '-' or a piped standard input: read from there.",
         show_default=False,
     ),
@@ -55,7 +57,7 @@ def edit(
     mask: options.Mask = None,
     **chosen: Any,  # noqa: ANN401 - what `deliver` declares
 ) -> None:
-    """Change a picture: go on with its conversation, or send the file.
+    """Change a picture, in its conversation or by its file.
 
     \b
     Examples:

@@ -42,7 +42,7 @@ def _image_format(text: str) -> ImageFormat:
 Words = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="PROMPT...",
+        metavar="PROMPT",
         help="Words, joined by spaces. '-' or a piped standard input: the prompt is read from there.",
         rich_help_panel=_PROMPT,
         show_default=False,
@@ -218,7 +218,7 @@ Record = Annotated[
 Files = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="FILE...",
+        metavar="FILE",
         help="Pictures or runs; '-' or a piped standard input: a stream that is read as it comes.",
         show_default=False,
     ),
