@@ -83,7 +83,13 @@ def run(*args: str) -> subprocess.CompletedProcess[str]:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "imgcli", *args]
         return subprocess.run(
-            command, cwd=folder, env=surroundings(folder), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True
+            command,
+            cwd=folder,
+            env=surroundings(folder),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=True,
         )
 
 
