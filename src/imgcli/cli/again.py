@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 The recipe comes from the history, by the file's content or the run's id, or from the file itself
-(--embed). Pictures that were sent along are read again, and must be the same. The models have no
-seeds: the same recipe gives another picture. Exit codes are those of imgcli gen.
+(--embed), and goes before the configuration and the environment; options on the line go before it.
+Pictures that were sent along are read again, and must be the same. The models have no seeds: the same
+recipe gives another picture, which --compare shows beside FILE. Exit codes are those of imgcli gen.
 """
 
 Earlier = Annotated[
@@ -41,7 +42,14 @@ NewWords = Annotated[
 ]
 
 
-@taking_options_of(deliver)
+@taking_options_of(
+    deliver,
+    model="the recipe's",
+    image_model="the recipe's",
+    size="the recipe's",
+    quality="the recipe's",
+    image_format="what -o's name asks for, else the recipe's",
+)
 def again(
     ctx: typer.Context,
     earlier: Earlier,

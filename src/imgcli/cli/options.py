@@ -69,7 +69,8 @@ Mask = Annotated[
     typer.Option(
         "--mask",
         metavar="FILE",
-        help="A png as large as the first --image; where it is transparent, that is painted anew.",
+        help="A png as large as the picture that is changed (the first --image); where it is transparent, "
+        "that is painted anew.",
         rich_help_panel=_PROMPT,
     ),
 ]
@@ -78,7 +79,8 @@ Continue = Annotated[
     typer.Option(
         "--continue",
         "-c",
-        help="Go on from your last picture: its conversation where the server still knows it, else its file.",
+        help="Go on from your last picture, with its options: its conversation where the server still knows "
+        "it, else its file.",
         rich_help_panel=_PROMPT,
     ),
 ]
