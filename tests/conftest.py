@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 from hypothesis import settings
 
+from earlier import AT
 from wire import Reply, ScriptedServer
 
 if TYPE_CHECKING:
@@ -115,5 +117,29 @@ def gen(imgcli: Cli) -> Callable[..., Result]:
         result = imgcli("gen", *args, env=told | (env or {}), **popen)
         assert CANARY_KEY not in result.stdout.decode(errors="replace") + result.stderr
         return result
+
+    return run
+
+
+@pytest.fixture
+def asked(imgcli: Cli) -> Callable[..., dict[str, Any]]:
+    """Give the request that a command would send, and what is told about it as `told`."""
+
+    def dry(*args: str, **env: str) -> dict[str, Any]:
+        done = imgcli(args[0], *AT, *args[1:], env=env)
+        assert 0 == done.exit_code, done.stderr
+        return {**json.loads(done.stdout), "told": done.stderr}
+
+    return dry
+
+
+@pytest.fixture
+def refused(imgcli: Cli) -> Callable[..., str]:
+    """Give what a command that sends nothing says, with its exit code 2."""
+
+    def run(*args: str, **env: str) -> str:
+        done = imgcli(args[0], *AT, *args[1:], env=env)
+        assert (2, b"") == (done.exit_code, done.stdout), done.stderr
+        return done.stderr
 
     return run

@@ -89,6 +89,16 @@ class TestTheShare:
         assert seam is not None
         assert seam < 0.05  # where one old pixel lies over two new ones
 
+    def test_very_large_pictures(self) -> None:
+        """What is larger than the API sells is compared with less detail, and the share is the same."""
+        before, after = (image("white", (4500, 4500)) for _ in range(2))
+        after.paste((0, 0, 0), (0, 0, 4500, 1125))
+        small = image("white", (45, 45))
+        share = compared(before, after).share
+        assert share is not None
+        assert abs(share - 0.25) < 0.01
+        assert (0, 0) == (compared(before, small).share, compared(small, before).share)
+
     def test_transparency(self) -> None:
         """What a transparent pixel hides is no change; becoming transparent is."""
         clear, hidden = image((0, 0, 0, 0), mode="RGBA"), image((255, 0, 0, 0), mode="RGBA")

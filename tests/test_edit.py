@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from earlier import AT, PLACE, remember, runs, sha
+from earlier import PLACE, remember, runs, sha
+from imgcli.cli.pictures import check_original
+from imgcli.cli.prompt import Source
 from imgcli.core.embedding import read
 from imgcli.core.entry import DEMO, Parent, Role
+from imgcli.core.errors import ImgcliError
 from imgcli.core.request import Action, Api, ImageRequest, Moderation
 from imgcli.standin.server import StandIn
 from pictures import JPEG, MASK, encoded, form_fields
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
     Server = Callable[..., ScriptedServer]
     Asked = Callable[..., dict[str, Any]]
+    Refused = Callable[..., str]
 
 FORGOTTEN = error_reply(400, "Previous response with id 'resp_1' not found.", "previous_response_not_found")
 EDITED = images_run(GREEN).replace(b"image_generation.", b"image_edit.")
@@ -38,30 +42,6 @@ EDITED = images_run(GREEN).replace(b"image_generation.", b"image_edit.")
 def at(server: ScriptedServer) -> dict[str, str]:
     """Ask this server."""
     return {"OPENAI_BASE_URL": server.base_url}
-
-
-@pytest.fixture
-def asked(imgcli: Cli) -> Asked:
-    """Give the request that a command would send, and what is told about it as `told`."""
-
-    def dry(*args: str, **env: str) -> dict[str, Any]:
-        done = imgcli(*args, *AT, env=env)
-        assert 0 == done.exit_code, done.stderr
-        return {**json.loads(done.stdout), "told": done.stderr}
-
-    return dry
-
-
-@pytest.fixture
-def refused(imgcli: Cli) -> Callable[..., str]:
-    """Give what a command that sends nothing says, with its exit code 2."""
-
-    def run(*args: str, **env: str) -> str:
-        done = imgcli(*args, *AT, env=env)
-        assert (2, b"") == (done.exit_code, done.stdout), done.stderr
-        return done.stderr
-
-    return run
 
 
 def sent_pictures(request: dict[str, Any]) -> list[str]:
@@ -98,7 +78,7 @@ class TestStory:
         said = [None, rows[0].response_id, rows[1].response_id, rows[0].response_id]
         assert said == [request.previous_response_id for request in requests]
         bill = json.loads(imgcli("cost", "--json").stdout)
-        assert sum(row.cost or 0 for row in rows) == pytest.approx(float(bill["dollars"]))
+        assert float(sum(row.cost or 0 for row in rows)) == bill["cost_usd"]
 
 
 class TestConversation:
@@ -176,7 +156,7 @@ class TestConversation:
             assert "low" == sent["tools"][0]["moderation"]
 
     def test_what_cannot_be_sent_can_be_talked_about(
-        self, asked: Asked, refused: Callable[..., str], world: dict[str, str], folder: Path
+        self, asked: Asked, refused: Refused, world: dict[str, str], folder: Path
     ) -> None:
         """A gif, which the API takes from nobody, is edited by its conversation; without it, refused."""
         gif = encoded("GIF")
@@ -215,9 +195,7 @@ class TestFile:
         assert [data_url(RED)] == sent_pictures(wire.requests[0].json)
         assert [] == runs(world)
 
-    def test_a_history_that_cannot_be_read(
-        self, asked: Asked, refused: Callable[..., str], folder: Path
-    ) -> None:
+    def test_a_history_that_cannot_be_read(self, asked: Asked, refused: Refused, folder: Path) -> None:
         """It is a note for who names a file, and an error for who names an id."""
         (folder / "a.png").write_bytes(RED)
         request = asked("edit", "a.png", "x", XDG_DATA_HOME="/dev/null")
@@ -235,7 +213,7 @@ class TestFile:
         assert "a new one is begun" in request["told"]
 
     def test_a_file_that_is_not_there_any_more(
-        self, asked: Asked, refused: Callable[..., str], world: dict[str, str], folder: Path
+        self, asked: Asked, refused: Refused, world: dict[str, str], folder: Path
     ) -> None:
         """An id does with the conversation when its file is gone or changed; else it says what is wrong."""
         remember(world, (RED, folder / "a.png"))
@@ -249,20 +227,30 @@ class TestFile:
         ("args", "told"),
         [
             (("nope.png",), "nope.png is neither a file nor the id of a run."),
-            ((".",), ". is a folder."),
-            (("",), "FILE is empty."),
             (("a.png", "--mask", "m.png"), "The mask is 8x8 pixels, and a.png is 48x32."),
-            (("-", "-i", "-"), "Standard input holds one picture, and - stands there twice."),
         ],
         ids=str,
     )
-    def test_what_is_refused(
-        self, args: tuple[str, ...], told: str, refused: Callable[..., str], folder: Path
-    ) -> None:
+    def test_what_is_refused(self, args: tuple[str, ...], told: str, refused: Refused, folder: Path) -> None:
         """Whatever is no picture that could be changed is told in a sentence, before anything is sent."""
         (folder / "a.png").write_bytes(RED)
         (folder / "m.png").write_bytes(encoded("PNG", "RGBA", (8, 8)))
         assert refused("edit", args[0], "x", *args[1:]).startswith(f"imgcli: {told}\nNothing was sent")
+
+
+@pytest.mark.parametrize(
+    ("original", "images", "prompt", "told"),
+    [
+        ("", [], Source.HERE, "FILE is empty."),
+        ("-", ["-"], Source.HERE, "Standard input holds one picture, and - stands there twice."),
+        ("-", [], Source.STDIN, "Standard input cannot be both the picture and the prompt."),
+    ],
+)
+def test_what_cannot_work(original: str, images: list[str], prompt: Source, told: str) -> None:
+    """That is found out before anything is read."""
+    with pytest.raises(ImgcliError) as caught:
+        check_original(original, images, prompt)
+    assert told == caught.value.problem.what
 
 
 class TestOptions:
@@ -296,7 +284,7 @@ class TestOptions:
         assert sent["told"].startswith("note: OpenAI shut gpt-image-1 down on ")
 
     def test_a_refused_option_is_traced_to_the_recipe(
-        self, refused: Callable[..., str], world: dict[str, str], folder: Path
+        self, refused: Refused, world: dict[str, str], folder: Path
     ) -> None:
         """Who is told of an option that they did not give is told where it comes from."""
         request = ImageRequest("a cat", "gpt-image-2.6-flare", Api.IMAGES, quality="max")  # type: ignore[arg-type]
@@ -322,7 +310,7 @@ class TestContinue:
         assert "resp_3" == request["previous_response_id"]
         assert "note: this goes on from a picture that was not saved (run 3)\n" == request["told"]
 
-    def test_nothing_to_go_on_from(self, refused: Callable[..., str], world: dict[str, str]) -> None:
+    def test_nothing_to_go_on_from(self, refused: Refused, world: dict[str, str]) -> None:
         """Without an earlier picture, or with one that is nowhere, that is told and nothing is sent."""
         assert f"The history has no earlier picture of {PLACE} to continue." in refused("gen", "-c", "x")
         remember(world, (RED, None), response_id=None)

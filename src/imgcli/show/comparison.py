@@ -25,7 +25,8 @@ again leaves no pixel quite as it was, and nobody sees less than that."""
 _TALLEST, _WIDEST = 1024, 4096  # pixels of one side of the comparison: more than any terminal shows
 _GAPS = 64  # the gap's part of the height
 _LARGE = 8_300_000  # pixels: more than the API sells, so that only a picture from elsewhere is larger
-_ENOUGH = (1024, 1024)  # the detail that is left of those: two at 32 megapixels would fill a modest machine
+_ENOUGH, _ENOUGH_OF_JPEG = (1024, 1024), (2048, 2048)  # `decode` keeps twice as much, of a JPEG just this
+"""The detail that is left of those: two at 32 megapixels would fill a modest machine."""
 _GREY = (128, 128, 128)
 _PER_CENT = 100
 
@@ -99,8 +100,10 @@ class Comparison:
 
 def _decoded(data: bytes) -> Image:
     """Decode a picture; a very large one as small as it does no harm to the comparison."""
-    width, height = header_size(Picture.of(data)) or (0, 0)
-    return decode(data, _ENOUGH if width * height > _LARGE else None)
+    picture = Picture.of(data)
+    width, height = header_size(picture) or (0, 0)
+    enough = _ENOUGH_OF_JPEG if picture.format is ImageFormat.JPEG else _ENOUGH
+    return decode(data, enough if width * height > _LARGE else None)
 
 
 def share_words(share: float) -> str:

@@ -1,0 +1,180 @@
+"""`imgcli again`: the same recipe once more, whoever knows it, or a sentence on why nobody does."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from earlier import REQUEST, remember, runs, sha
+from imgcli.core.embedding import embed
+from imgcli.core.entry import Parent, Role
+from imgcli.core.recipe import Recipe
+from imgcli.core.request import Action, Api
+from imgcli.store.references import read_reference
+from pictures import encoded
+from streams import BLUE, GREEN, RED, images_run
+from test_edit import at, sent_pictures
+from wire import Reply, error_reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Cli
+    from imgcli.core.reference import Reference
+    from wire import ScriptedServer
+
+    Server = Callable[..., ScriptedServer]
+    Asked = Callable[..., dict[str, Any]]
+    Refused = Callable[..., str]
+
+
+def edited(*references: Reference, **fields: Any) -> dict[str, Any]:
+    """Describe a run that changed pictures: its request and its parents."""
+    parents = tuple(Parent(one.sha256 or "", Role.REFERENCE) for one in references[1:])
+    first = (Parent(references[0].sha256 or ""),) if references else ()
+    request = replace(REQUEST, prompt="at night", references=references, action=Action.EDIT)
+    return {"request": replace(request, **fields), "parents": first + parents}
+
+
+def saved(path: Path, data: bytes) -> Reference:
+    """Put a picture somewhere, as a run reads it."""
+    path.write_bytes(data)
+    return read_reference(str(path), None)  # type: ignore[arg-type]  # standard input is not asked
+
+
+class TestRecipe:
+    """What is asked for again."""
+
+    def test_changed_options_and_words(self, asked: Asked, world: dict[str, str], folder: Path) -> None:
+        """Everything is as it was but for what is typed; other words take the place of the recipe's."""
+        remember(world, (RED, folder / "a.png"))
+        (folder / "a.png").rename(folder / "moved.png")
+        same = asked("again", "moved.png", "--quality", "high")
+        assert ("a cat", "gpt-6-luna", "1536x1024", "high") == (
+            same["input"],
+            same["model"],
+            same["tools"][0]["size"],
+            same["tools"][0]["quality"],
+        )
+        assert "previous_response_id" not in same
+        other = asked("again", "1", "a", "dog", "-m", "gpt-image-2")
+        assert ("a dog", "gpt-image-2", "low") == (other["prompt"], other["model"], other["quality"])
+
+    def test_an_empty_prompt_is_no_prompt(
+        self, refused: Refused, world: dict[str, str], folder: Path
+    ) -> None:
+        """Words that are empty, of an unset shell variable perhaps, are a mistake and not the old words."""
+        remember(world, (RED, folder / "a.png"))
+        assert "The prompt is empty." in refused("again", "1", "")
+
+    def test_a_run_that_failed(self, server: Server, imgcli: Cli, folder: Path) -> None:
+        """What was refused for a passing reason is asked for again by its id."""
+        wire = server(error_reply(429, "Quota.", "insufficient_quota"), Reply(images_run()))
+        failed = imgcli("gen", "a cat", "-m", "gpt-image-2", "--size", "1536x1024", env=at(wire))
+        done = imgcli("again", "1", env=at(wire))
+        assert (7, 0, [str(folder / "a-cat.png")]) == (failed.exit_code, done.exit_code, done.lines), (
+            done.stderr
+        )
+        first, second = (request.json for request in wire.requests)
+        assert first == second
+
+    def test_pictures_that_the_api_does_not_take(
+        self, asked: Asked, world: dict[str, str], folder: Path
+    ) -> None:
+        """A gif cannot be sent, and has a recipe all the same."""
+        remember(world, (encoded("GIF"), folder / "a.gif"))
+        assert "a cat" == asked("again", "a.gif")["input"]
+
+    def test_an_embedded_recipe(self, asked: Asked, refused: Refused, folder: Path) -> None:
+        """On another machine the file itself tells; a picture made from others cannot be told whole."""
+        recipe = Recipe("a cat", "gpt-6-luna", "responses", size="1024x1536", quality="low")
+        (folder / "a.png").write_bytes(embed(RED, recipe))
+        request = asked("again", "a.png")
+        assert ("a cat", "1024x1536", "low") == (
+            request["input"],
+            request["tools"][0]["size"],
+            request["tools"][0]["quality"],
+        )
+        (folder / "b.png").write_bytes(embed(RED, replace(recipe, parents=(sha(BLUE),))))
+        told = refused("again", "b.png")
+        assert "The picture was made from others, and its recipe holds only their fingerprints." in told
+        (folder / "c.png").write_bytes(GREEN)
+        assert "Nobody knows how c.png was made. It is not in the history, and holds no recipe." in refused(
+            "again", "c.png"
+        )
+
+    def test_a_request_of_another_imgcli(
+        self, asked: Asked, refused: Refused, world: dict[str, str], folder: Path
+    ) -> None:
+        """What a newer one wrote is not guessed at: the file's recipe is used, or a sentence says so."""
+        remember(world, (RED, folder / "a.png"))
+        remember(world, (embed(BLUE, Recipe("a dog", "gpt-6-luna", "responses")), folder / "b.png"))
+        with (
+            closing(sqlite3.connect(Path(world["XDG_DATA_HOME"]) / "imgcli" / "history.sqlite3")) as file,
+            file,
+        ):
+            file.execute("""UPDATE runs SET request = '{"prompt": "a cat", "from_the_future": 1}'""")
+        told = refused("again", "a.png")
+        assert "Run 1 was recorded by another imgcli, whose request this one cannot read." in told
+        assert "a dog" == asked("again", "b.png")["input"]
+
+
+class TestPictures:
+    """What was sent along is sent along again."""
+
+    def test_files(self, asked: Asked, refused: Refused, world: dict[str, str], folder: Path) -> None:
+        """They are read again and must be the same."""
+        references = saved(folder / "cat.png", RED), saved(folder / "style.png", BLUE)
+        remember(world, (GREEN, folder / "out.png"), **edited(*references))
+        request = asked("again", "out.png")
+        assert ["cat.png", "style.png"] == [url.split("<")[1].split(",")[0] for url in sent_pictures(request)]
+        assert "edit" == request["tools"][0]["action"]
+        (folder / "style.png").write_bytes(GREEN)
+        assert "style.png is not the picture any more that it was." in refused("again", "1")
+
+    def test_name_and_parents(self, server: Server, imgcli: Cli, world: dict[str, str], folder: Path) -> None:
+        """An edit that is made again is an edit, by name and by parents."""
+        wire = server(Reply(images_run(BLUE).replace(b"image_generation.", b"image_edit.")))
+        painted = {"model": "gpt-image-2", "api": Api.IMAGES, "action": None}
+        run = edited(saved(folder / "cat.png", RED), saved(folder / "style.png", BLUE), **painted)
+        remember(world, (GREEN, folder / "out.png"), **run)
+        done = imgcli("again", "out.png", "--compare", env=at(wire))
+        assert [str(folder / "cat-edit.png")] == done.lines, done.stderr
+        assert run["parents"] == runs(world)[0].parents
+        assert "note: 100 % of the pixels changed\n" in done.stderr
+
+    def test_standard_input(self, refused: Refused, world: dict[str, str], folder: Path) -> None:
+        """What was piped in is gone, and that is told."""
+        piped = replace(saved(folder / "cat.png", RED), path=None, name="Standard input")
+        remember(world, (GREEN, folder / "out.png"), **edited(piped))
+        told = refused("again", "out.png")
+        assert "Standard input was no file, and cannot be read again." in told
+
+    def test_a_conversation(
+        self, asked: Asked, refused: Refused, world: dict[str, str], folder: Path
+    ) -> None:
+        """It goes on from where the run had, though nobody knows the picture any more; not elsewhere."""
+        run = edited(previous_response_id="resp_9") | {"parents": (Parent(sha(RED)),)}
+        remember(world, (GREEN, folder / "out.png"), **run)
+        request = asked("again", "out.png")
+        assert ("at night", "resp_9") == (request["input"], request["previous_response_id"])
+        told = refused("again", "out.png", "--base-url", "http://127.0.0.1:8/v1")
+        assert "Run 1 went on from a picture that the history does not know" in told
+
+
+class TestCompare:
+    """`--compare` without a terminal, and without a picture."""
+
+    def test_nothing_to_compare_with(self, refused: Refused) -> None:
+        """Without an earlier picture it is refused."""
+        assert "--compare needs an earlier picture on this machine" in refused("gen", "a cat", "--compare")
+
+
+def test_help_tells_whose_default(imgcli: Cli) -> None:
+    """Its help says that the recipe's options hold, not those of gen."""
+    page = " ".join(imgcli("again", "--help").stdout.decode().split())
+    assert "1024x1024" not in page
+    assert "such as 16:9. [default: the recipe's]" in page
