@@ -24,12 +24,16 @@ from imgcli.cli.gen import gen
 from imgcli.cli.help import GroupedCommand, OrderedGroup
 from imgcli.cli.history import EPILOG as HISTORY_EPILOG
 from imgcli.cli.history import history
+from imgcli.cli.info import EPILOG as INFO_EPILOG
+from imgcli.cli.info import info
 from imgcli.cli.models import EPILOG as MODELS_EPILOG
 from imgcli.cli.models import models
 from imgcli.cli.recover import EPILOG as RECOVER_EPILOG
 from imgcli.cli.recover import recover
 from imgcli.cli.strip import EPILOG as STRIP_EPILOG
 from imgcli.cli.strip import strip
+from imgcli.cli.tree import EPILOG as TREE_EPILOG
+from imgcli.cli.tree import tree
 from imgcli.cli.view import EPILOG as VIEW_EPILOG
 from imgcli.cli.view import view
 from imgcli.cli.world import World, forbid_core_dumps, open_standard_descriptors, within
@@ -62,7 +66,21 @@ _WORDS = {
 """What Typer's checker says, and how a person would."""
 
 _COMMANDS = frozenset(
-    {"gen", "edit", "again", "view", "recover", "strip", "models", "history", "cost", "config", "demo-server"}
+    {
+        "gen",
+        "edit",
+        "again",
+        "view",
+        "recover",
+        "strip",
+        "models",
+        "history",
+        "info",
+        "tree",
+        "cost",
+        "config",
+        "demo-server",
+    }
 )
 _PATIENCE = 1.0  # seconds that a reader who takes nothing may hold up the end by a signal
 
@@ -87,6 +105,8 @@ def build_app() -> typer.Typer:
     app.command("strip", cls=GroupedCommand, epilog=STRIP_EPILOG)(strip)
     app.command("models", cls=ConfiguredCommand, epilog=MODELS_EPILOG)(models)
     app.command("history", cls=GroupedCommand, epilog=HISTORY_EPILOG)(history)
+    app.command("info", cls=GroupedCommand, epilog=INFO_EPILOG)(info)
+    app.command("tree", cls=GroupedCommand, epilog=TREE_EPILOG)(tree)
     app.command("cost", cls=GroupedCommand, epilog=COST_EPILOG)(cost)
     app.add_typer(config_app(), name="config")
     app.command("demo-server", cls=ConfiguredCommand)(demo_server)

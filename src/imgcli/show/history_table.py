@@ -69,10 +69,11 @@ _OUTCOME = 3
 def _told(entry: Entry) -> tuple[str, str, str, str]:
     when = f"{entry.started.astimezone():%Y-%m-%d %H:%M}"
     outcome = "" if entry.outcome == OK else shorten(entry.outcome, _NARROWEST)
-    return str(entry.number), when, _cost(entry), outcome
+    return str(entry.number), when, cost_words(entry), outcome
 
 
-def _cost(entry: Entry) -> str:
+def cost_words(entry: Entry) -> str:
+    """Say what a run cost, with a plus where it was at least that."""
     if entry.is_demo:
         return "demo"
     return f"{dollars(entry.known)}+" if entry.cost is None and entry.known else dollars(entry.cost)
