@@ -5,13 +5,16 @@ Usage: python bench/history.py [ROUNDS [RUNS]]. Prints a table; every row names 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +22,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imgcli.core import png
 from imgcli.core.bill import Part, Row
 from imgcli.core.entry import Entry, KeptPicture, Parent
 from imgcli.core.events import ImageFormat
@@ -33,13 +37,18 @@ BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 PROMPT = "a cat on a wall in the style of a woodcut, seen from below, in the rain, number "
 COMPLETING = "from imgcli.cli.completion import history_ids; assert history_ids('99')"
 
+NUMBER = 995
+"""The run that is asked for, in the middle of its family."""
+GENERATIONS = 10
+"""How many runs descend from each other."""
+
 MULTIPLY = """
 WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < :runs)
 INSERT INTO runs ({columns}) SELECT {values} FROM n, runs WHERE runs.id = 1
 """
 PARTS = {
     "pictures": "printf('%064x', run.id)",
-    "parents": "printf('%064x', run.id - 1)",
+    "parents": f"printf('%064x', CASE WHEN run.id % {GENERATIONS} THEN run.id - 1 ELSE -run.id END)",
     "charges": None,
 }
 
@@ -95,6 +104,24 @@ def fill(folder: Path, runs: int) -> None:
             )
 
 
+def keep_picture(folder: Path, number: int) -> Path:
+    """Write a picture that one of the runs brought."""
+    path = folder / "renamed.png"
+    path.write_bytes(picture())
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    with closing(sqlite3.connect(folder / "history.sqlite3")) as raw, raw:
+        raw.execute("UPDATE pictures SET sha256 = ? WHERE run = ?", [digest, number])
+    return path
+
+
+def picture() -> bytes:
+    """Make a PNG of 1.7 MB, of noise."""
+    rows = b"".join(b"\0" + os.urandom(3 * 752) for _ in range(752))
+    header = struct.pack(">IIBBBBB", 752, 752, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return png.SIGNATURE + b"".join(png.encode(*chunk) for chunk in chunks)
+
+
 def timed(command: list[str], env: dict[str, str]) -> float:
     """Run a process with its output thrown away; gives seconds."""
     started = time.perf_counter()
@@ -118,7 +145,7 @@ def recorded(folder: Path, number: int) -> float:
     return time.perf_counter() - started
 
 
-def cases(env: dict[str, str], folder: Path) -> dict[str, Callable[[int], float]]:
+def cases(env: dict[str, str], folder: Path, file: Path, stranger: Path) -> dict[str, Callable[[int], float]]:
     """List what is timed; each is called with the round's number."""
 
     def process(*command: str) -> Callable[[int], float]:
@@ -128,6 +155,10 @@ def cases(env: dict[str, str], folder: Path) -> dict[str, Callable[[int], float]
         "import typer": process(sys.executable, "-c", "import typer"),
         "imgcli history": process(*COMMAND, "history"),
         "history ids for a Tab": process(sys.executable, "-c", COMPLETING),
+        "imgcli info FILE": process(*COMMAND, "info", str(file)),
+        "imgcli info ID": process(*COMMAND, "info", str(NUMBER)),
+        "imgcli tree ID": process(*COMMAND, "tree", str(NUMBER)),
+        "info FILE, unknown": process(*COMMAND, "info", str(stranger)),
         "imgcli --version": process(*COMMAND, "--version"),
         "history --search, no match": process(*COMMAND, "history", "--search", "nowhere to be found"),
         "imgcli cost": process(*COMMAND, "cost"),
@@ -135,7 +166,16 @@ def cases(env: dict[str, str], folder: Path) -> dict[str, Callable[[int], float]
     }
 
 
-TARGETS = {"imgcli history": 2.0, "history ids for a Tab": 2.0}
+TARGETS = dict.fromkeys(
+    (
+        "imgcli history",
+        "history ids for a Tab",
+        "imgcli info FILE",
+        "imgcli info ID",
+        "imgcli tree ID",
+    ),
+    2.0,
+)
 MOST_MS = 20.0
 
 
@@ -148,10 +188,13 @@ def main() -> None:
         fill(folder, runs)
         size = (folder / "history.sqlite3").stat().st_size
         print(f"{runs:,} runs, {size / 1e6:.0f} MB, {rounds} rounds\n")
+        file = keep_picture(folder, NUMBER)
+        stranger = folder / "stranger.png"
+        stranger.write_bytes(picture())
         env = {"PATH": os.environ["PATH"], "HOME": name, "XDG_DATA_HOME": name, "LANG": "C.UTF-8"}
         seconds: dict[str, list[float]] = {}
         for number in range(rounds + 1):
-            for title, case in cases(env, folder).items():
+            for title, case in cases(env, folder, file, stranger).items():
                 taken = case(number)
                 if number:  # the first round warms the caches
                     seconds.setdefault(title, []).append(taken)

@@ -65,6 +65,8 @@ COMMANDS = (
     Command("view", "Show pictures, and replay runs as they happened.", is_configured=True),
     Command("recover", "Save the pictures of runs that were killed or broken off."),
     Command("history", "List earlier runs, the newest first."),
+    Command("info", "Tell how pictures were made, and what came of them."),
+    Command("tree", "Draw what a picture came from, and what came of it."),
     Command("cost", "Sum up what your runs cost."),
     Command("models", "Show the models: sizes, prices, shutdown dates.", is_configured=True),
     Command("strip", "Take the recipe out of PNG files (see gen --embed)."),

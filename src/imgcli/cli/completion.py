@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -61,15 +62,26 @@ def history_ids(incomplete: str) -> list[tuple[str, str]]:
 
 
 def pictures_and_ids(incomplete: str) -> list[tuple[str, str]]:
-    """Offer pictures in this folder, or the one that is begun, and then the ids of remembered runs."""
+    """Offer pictures in this folder, or the one that is begun, and then the ids of remembered runs.
+
+    Nothing where only a shell can do it well, which then offers files by itself: names that must be quoted,
+    and folders to go into.
+    """
     from glob import escape, glob
+    from os.path import isdir
 
-    found = glob(f"{escape(incomplete)}*")  # noqa: PTH207 - as it was typed
-    files = [name for name in sorted(found) if name.lower().endswith(_PICTURES)]
-    return [*((name, "") for name in files[:_MOST_IDS]), *history_ids(incomplete)]
+    ids = history_ids(incomplete)
+    found = sorted(glob(f"{escape(incomplete)}*"))  # noqa: PTH207 - as it was typed
+    pictures = [name for name in found if name.lower().endswith(_PICTURES)]
+    plain = [name for name in pictures if _PLAIN.fullmatch(name)]
+    if not ids and (len(plain) < len(pictures) or any(map(isdir, found))):
+        return []
+    return [*((name, "") for name in plain[:_MOST_IDS]), *ids]
 
 
-_PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+_PLAIN = re.compile(r"[\w.,@%+=/-]+")
+"""What every shell takes as it stands."""
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".svg")
 _MOST_IDS = 50
 _HINT_LENGTH = 60
 _SIZES = (

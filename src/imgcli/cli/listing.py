@@ -77,7 +77,7 @@ def show(world: World, asked: Selection, preview: Rung | None) -> ExitCode:
     with lookup.opened(world) as history:
         entries = list(history.entries(asked.limit or _USUAL_LIMIT, asked.search))
     columns = size_of(world.stdout).columns if world.stdout.isatty() else None
-    lines = history_lines(entries, _places(world), columns)
+    lines = history_lines(entries, places_of(world), columns)
     gallery = _Thumbnails.opened(world, preview)
     if gallery:
         gallery.show(entries, lines)
@@ -143,7 +143,8 @@ def _tell_of_none(world: World, asked: Selection) -> None:
         lookup.tell(world, ['nothing is remembered yet; `imgcli gen "a cat" --demo` makes a beginning'])
 
 
-def _places(world: World) -> Places:
+def places_of(world: World) -> Places:
+    """Find out from where this user looks at paths."""
     from imgcli.store.preflight import current_folder
 
     home = world.env.get("HOME", "")

@@ -32,8 +32,10 @@ def spare_checks(params: Iterable[Any]) -> None:
 
 
 def _is_right_already(value: object, annotation: Any) -> bool:  # noqa: ANN401 - any annotation
-    """Tell whether a value is text where text is wanted, or a default of the very type."""
+    """Tell whether a value is text where text is wanted, or texts, or a default of the very type."""
     wanted = get_args(annotation) or (annotation,)
+    if isinstance(value, list | tuple):
+        return wanted == (str,) and all(type(one) is str and _is_sound(one) for one in value)
     if type(value) is str:
         return str in wanted and _is_sound(value)
     return isinstance(value, Enum) and type(value) in wanted

@@ -8,7 +8,6 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from imgcli.core.catalog import Prices
 from imgcli.core.events import ImageFormat
 from imgcli.core.request import Api
 from imgcli.core.usage import UnknownError, as_object, at_least, count, or_none, section, split, told
@@ -16,11 +15,10 @@ from imgcli.core.usage import UnknownError, as_object, at_least, count, or_none,
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from imgcli.core.catalog import Catalog, LongContext
+    from imgcli.core.catalog import Catalog, LongContext, Prices
     from imgcli.core.events import Completed, Json
     from imgcli.core.request import ImageRequest
 
-_UNPRICED = Prices(date=date.min, source="")
 _MILLION = 1_000_000
 _NOTHING = Decimal(0)
 _HALF_A_CENT = Decimal("0.005")
@@ -150,7 +148,13 @@ def _image_model(request: ImageRequest, completed: Completed) -> str | None:
 def prices_of(model: str | None, catalog: Catalog) -> Prices:
     """Look up what a model costs; a table without any price for one that is unknown."""
     found = catalog.find(model) if model else None
-    return (found and found.prices) or _UNPRICED
+    return (found and found.prices) or _unpriced()
+
+
+def _unpriced() -> Prices:
+    from imgcli.core.catalog import Prices  # only here: the history needs rows of bills, and no prices
+
+    return Prices(date=date.min, source="")
 
 
 def _notes(row: Row, completed: Completed, request: ImageRequest, catalog: Catalog) -> Iterator[str]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from imgcli.core.bill import dollars
 from imgcli.core.text import shorten
 from imgcli.show.columns import numbers_lined_up
-from imgcli.show.memory_console import drawn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +34,8 @@ def rich_lines(bill: Bill, terminal: Terminal, columns: int) -> list[str]:
     if columns < _NARROWEST or not terminal.unicode:
         return plain_lines(bill)
     from rich.text import Text
+
+    from imgcli.show.memory_console import drawn
 
     remarks = [Text(remark, style="dim") for remark in _remarks(bill)]
     return drawn([_table(bill), *remarks], terminal.depth, columns)

@@ -48,3 +48,26 @@ def cut_start(text: str, columns: int) -> str:
     while kept and cell_width(kept) > columns - 1:
         kept = kept[1:]
     return f"…{kept}" if columns > 0 else ""
+
+
+def wrapped(text: str, columns: int) -> list[str]:
+    """Break a text into lines of at most so many cells, at spaces where there are any."""
+    lines, line = list[str](), ""
+    for word in text.split(" "):
+        longer = f"{line} {word}" if line else word
+        if cell_width(longer) <= columns:
+            line = longer
+            continue
+        lines += [line] if line else []
+        *pieces, line = _pieces(word, columns)
+        lines += pieces
+    return [*lines, line]
+
+
+def _pieces(word: str, columns: int) -> list[str]:
+    """Cut a word that is longer than a line."""
+    pieces = list[str]()
+    while cell_width(word) > columns and (piece := clip(word, columns)):
+        pieces.append(piece)
+        word = word[len(piece) :]
+    return [*pieces, word]

@@ -69,7 +69,7 @@ _OUTCOME = 3
 
 def _told(entry: Entry) -> tuple[str, str, str, str]:
     when = f"{entry.started.astimezone():%Y-%m-%d %H:%M}"
-    return str(entry.number), when, _cost(entry), _outcome(entry)
+    return str(entry.number), when, cost_words(entry), _outcome(entry)
 
 
 def _outcome(entry: Entry) -> str:
@@ -80,7 +80,8 @@ def _outcome(entry: Entry) -> str:
     return "no picture" if is_unknown and not entry.pictures else shorten(entry.outcome, _NARROWEST)
 
 
-def _cost(entry: Entry) -> str:
+def cost_words(entry: Entry) -> str:
+    """Say what a run cost, with a plus where it was at least that."""
     if entry.is_demo:
         return "demo"
     return f"{dollars(entry.known)}+" if entry.cost is None and entry.known else dollars(entry.cost)

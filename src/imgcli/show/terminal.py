@@ -69,7 +69,7 @@ def look(env: Mapping[str, str], stream: TextIO, size: SizeOf, wish: Rung = Rung
     return Terminal(
         size=size,
         depth=_depth(env) if is_live else ColorDepth.NONE,
-        unicode=_speaks_unicode(stream),
+        unicode=speaks_unicode(stream),
         aspect=_aspect(stream),
         background=_background(env.get("COLORFGBG", "")),
     )
@@ -118,7 +118,8 @@ def _depth(env: Mapping[str, str]) -> ColorDepth:
     return ColorDepth.MONO if mono else ColorDepth.ANSI_16
 
 
-def _speaks_unicode(stream: TextIO) -> bool:
+def speaks_unicode(stream: TextIO) -> bool:
+    """Whether a stream takes more than ASCII."""
     try:
         return codecs.lookup(stream.encoding or "ascii").name.startswith("utf")
     except LookupError:

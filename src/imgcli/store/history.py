@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imgcli.core.entry import Entry, Expense
+    from imgcli.core.family import Family
+    from imgcli.core.provenance import FileFacts
+    from imgcli.store.kinship import Find
 
 __all__ = ["History", "HistoryError"]
 
@@ -89,6 +92,16 @@ class History:
         text = text.encode("utf-8", "replace").decode()
         return self._first("job = ?", [text]) or self._only_one_beginning_with(text)
 
+    def find_path(self, path: Path) -> Entry | None:
+        """Find the last run that saved a picture under this name, spelt like this, whatever is there now."""
+        return self._first("id = (SELECT max(run) FROM pictures WHERE path = ?)", [rows.path_cell(path)])
+
+    def bringer(self, sha256: str, before: int | None = None) -> Entry | None:
+        """Find the run that brought what a later one started from; see `kinship.bringer`."""
+        from imgcli.store.kinship import bringer
+
+        return self._database.read(lambda connection: bringer(_finding(connection), sha256, before))
+
     def latest(self, endpoint: str | None = None) -> Entry | None:
         """Find the newest run that brought a picture, saved or not, of one endpoint or of any."""
         return self._first(f"id = ({_LATEST})", [endpoint, endpoint])
@@ -112,6 +125,12 @@ class History:
         where = "id IN (SELECT run FROM parents WHERE sha256 = ?)"
         found = self._database.read(lambda connection: _entries(connection, where, [sha256.lower()]))
         return found[::-1]
+
+    def family(self, origin: Entry | FileFacts) -> Family:
+        """Collect what a run, or a file that no run brought, descends from, and what descends from it."""
+        from imgcli.store.kinship import family_of
+
+        return self._database.read(lambda connection: family_of(_finding(connection), origin))
 
     def charges(self, since: datetime | None = None) -> Iterator[Expense]:
         """Give what every run since a moment cost, oldest first; demo runs are among them."""
@@ -194,6 +213,10 @@ def _entries(
     """Read the entries that a condition of ours names, newest first."""
     query = f"SELECT * FROM runs WHERE {where} ORDER BY started DESC, id DESC LIMIT ?"  # noqa: S608
     return [_entry(connection, run) for run in _rows(connection, query, [*values, limit])]
+
+
+def _finding(connection: sqlite3.Connection) -> Find:
+    return lambda where, values: _entries(connection, where, values)
 
 
 def _entry(connection: sqlite3.Connection, run: dict[str, Any]) -> Entry:

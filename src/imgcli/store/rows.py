@@ -60,7 +60,7 @@ def picture_cells(picture: KeptPicture) -> dict[str, Any]:
         "image": picture.image,
         "sha256": picture.sha256,
         "bytes": picture.length,
-        "path": _path_cell(picture.path),
+        "path": path_cell(picture.path) if picture.path else None,
         "format": picture.format,
         "width": width,
         "height": height,
@@ -179,10 +179,8 @@ def dollars_of(value: object) -> Decimal | None:
     return None
 
 
-def _path_cell(path: Path | None) -> str | bytes | None:
+def path_cell(path: Path) -> str | bytes:
     """Spell a path as text where it is some, as its bytes where a name is no valid UTF-8."""
-    if path is None:
-        return None
     text = str(path)
     return text if _storable(text) == text else os.fsencode(path)
 

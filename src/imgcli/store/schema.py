@@ -51,6 +51,7 @@ _TABLES = (
     ) WITHOUT ROWID
     """,
     "CREATE INDEX pictures_sha256 ON pictures (sha256)",
+    "CREATE INDEX pictures_path ON pictures (path)",
     """
     CREATE TABLE parents (
         run INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
