@@ -135,6 +135,7 @@ class TestConversation:
         remember(world, (RED, folder / "other.png"), endpoint="api.example")
         remember(world, (GREEN, folder / "demo.png"), endpoint=DEMO)
         remember(world, (BLUE, folder / "one.png"), (encoded("PNG", "L"), folder / "two.png"))
+        request: dict[str, Any] = {}
         for named, name in (("other.png", "other.png"), ("demo.png", "demo.png"), ("3", "one.png")):
             request = asked("edit", named, "x")
             assert "previous_response_id" not in request
