@@ -15,7 +15,8 @@ from imgcli.core.recipe import Recipe
 from imgcli.core.request import Action, Api
 from imgcli.store.references import read_reference
 from pictures import encoded
-from streams import BLUE, GREEN, RED, images_run
+from streams import BLUE, GREEN, RED, images_run, whole_run
+from terminal import PtyRun
 from test_edit import at, sent_pictures
 from wire import Reply, error_reply
 
@@ -166,7 +167,18 @@ class TestPictures:
 
 
 class TestCompare:
-    """`--compare` without a terminal, and without a picture."""
+    """`--compare` on a terminal, and without a picture."""
+
+    def test_side_by_side(self, server: Server, world: dict[str, str], folder: Path) -> None:
+        """On a terminal both pictures are painted, and the share of what changed stands under them."""
+        wire = server(Reply(whole_run(BLUE)))
+        remember(world, (RED, folder / "a.png"), endpoint=f"127.0.0.1:{wire.port}")
+        env = world | at(wire) | {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+        with PtyRun(["again", "a.png", "--compare"], env, folder) as run:
+            assert 0 == run.finish(), run.text
+        assert "note: 100 % of the pixels changed" in run.text
+        for colour in (b"8;2;200;40;40m", b"8;2;40;40;200m"):
+            assert colour in run.raw
 
     def test_nothing_to_compare_with(self, refused: Refused) -> None:
         """Without an earlier picture it is refused."""
