@@ -46,7 +46,7 @@ def past_runs(world: World, request: ImageRequest) -> list[PastRun]:
     """
     with lookup.opened(world) as history:
         return [
-            PastRun(entry.cost, entry.request.partials, len(entry.request.references))
+            PastRun(entry.cost, entry.request.partials, _pictures(entry.request))
             for entry in history.entries(_LOOKED_AT)
             if entry.request and _counts(entry) and _kind(entry.request) == _kind(request)
         ]
@@ -63,6 +63,11 @@ def spent_today(world: World) -> Spent:
 def _counts(entry: Entry) -> bool:
     """Whether a run says what others will cost: it brought its picture, and somebody was paid."""
     return bool(entry.pictures) and not entry.is_demo
+
+
+def _pictures(request: ImageRequest) -> int:
+    """Count what the model sees beside the words; a conversation has its last picture in it."""
+    return len(request.references) + bool(request.previous_response_id)
 
 
 def _kind(request: ImageRequest) -> tuple[object, ...]:
@@ -85,7 +90,7 @@ def watch(world: World, order: Order, request: ImageRequest, models: Catalog) ->
     limits = None if order.endpoint.demo else wanted.run or wanted.day
     if not wanted.estimate and limits is None:
         return
-    found = estimate(request, models, _known(world, request, limits), len(request.references))
+    found = estimate(request, models, _known(world, request, limits), _pictures(request))
     if wanted.estimate:
         remark = "; a demo is free" if order.endpoint.demo else ""
         world.stderr.write(f"{estimate_line(found)}{remark}\n")
