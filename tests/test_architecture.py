@@ -101,13 +101,13 @@ def functions(module: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
 
 
 def test_no_room_outgrows_itself() -> None:
-    """No module is longer than 300 lines, and no function but a command longer than 50."""
+    """No module is longer than 300 lines, and no function but one longer than 50."""
     long_modules = [str(m) for m in MODULES if m.read_text(encoding="utf-8").count("\n") > 300]
     long_functions = [
         f"{module.name}:{function.name}"
         for module in MODULES
         for function in functions(module)
         if (function.end_lineno or 0) - function.lineno + 1 > 50
-        and function.name != "gen"  # its signature declares the options
+        and function.name != "deliver"  # its signature declares the options
     ]
     assert ([], []) == (long_modules, long_functions)

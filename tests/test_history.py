@@ -405,3 +405,18 @@ def test_completions(server: Server, gen: Gen, world: dict[str, str]) -> None:
         assert offered.rstrip() == done.stdout.rstrip()
         loaded = {name.partition(".")[0] for name in done.stderr.split()}
         assert set() == loaded & {"openai", "PIL", "rich", "typer", "decimal", "pydantic"}
+
+
+@pytest.mark.parametrize("args", [["history"], ["history", "--search", "cat"], ["cost"]], ids=" ".join)
+def test_light(args: list[str], world: dict[str, str]) -> None:
+    """Looking back loads none of the packages that cost more than the looking."""
+    code = (
+        "import sys, os\n"
+        f"sys.argv = ['imgcli', *{args!r}]\n"
+        "os._exit = lambda code: (print(*sys.modules), sys.exit(code))\n"
+        "from imgcli.cli.app import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=world, capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert set() == loaded & {"openai", "httpx2", "PIL", "rich", "rich_pixels", "pydantic"}

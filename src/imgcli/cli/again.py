@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 The recipe comes from the history, by the file's content or the run's id, or from the file itself
-(--embed). Pictures that were sent along are read again, and must be the same. The models have no
-seeds: the same recipe gives another picture. Exit codes are those of imgcli gen.
+(--embed), and goes before the configuration and the environment; options on the line go before it.
+Pictures that were sent along are read again, and must be the same. The models have no seeds: the same
+recipe gives another picture, which --compare shows beside FILE. Exit codes are those of imgcli gen.
 """
 
 Earlier = Annotated[
     str,
     typer.Argument(
         metavar="FILE|ID",
+        rich_help_panel="The prompt",
         help="A picture that imgcli made, or an id of imgcli history.",
         show_default=False,
         autocompletion=pictures_and_ids,
@@ -31,18 +33,30 @@ Earlier = Annotated[
 ]
 NewWords = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[PROMPT...]", help="Other words; the recipe's without any.", show_default=False),
+    typer.Argument(
+        metavar="PROMPT",
+        help="Other words; the recipe's own without any.",
+        rich_help_panel="The prompt",
+        show_default=False,
+    ),
 ]
 
 
-@taking_options_of(deliver)
+@taking_options_of(
+    deliver,
+    model="the recipe's",
+    image_model="the recipe's",
+    size="the recipe's",
+    quality="the recipe's",
+    image_format="what -o's name asks for, else the recipe's",
+)
 def again(
     ctx: typer.Context,
     earlier: Earlier,
     words: NewWords = None,
     **chosen: Any,  # noqa: ANN401 - what `deliver` declares
 ) -> None:
-    """Make a picture once more from its recipe, with changed options.
+    """Make a picture once more, from its recipe.
 
     \b
     Examples:

@@ -9,39 +9,15 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from imgcli import __version__
-from imgcli.cli import signals
-from imgcli.cli.again import EPILOG as AGAIN_EPILOG
-from imgcli.cli.again import again
-from imgcli.cli.config import config_app
-from imgcli.cli.configured import ConfiguredCommand
-from imgcli.cli.cost import EPILOG as COST_EPILOG
-from imgcli.cli.cost import cost
-from imgcli.cli.demo_server import demo_server
-from imgcli.cli.edit import EPILOG as EDIT_EPILOG
-from imgcli.cli.edit import edit
-from imgcli.cli.gen import EPILOG as GEN_EPILOG
-from imgcli.cli.gen import gen
-from imgcli.cli.help import GroupedCommand, OrderedGroup
-from imgcli.cli.history import EPILOG as HISTORY_EPILOG
-from imgcli.cli.history import history
-from imgcli.cli.info import EPILOG as INFO_EPILOG
-from imgcli.cli.info import info
-from imgcli.cli.models import EPILOG as MODELS_EPILOG
-from imgcli.cli.models import models
-from imgcli.cli.recover import EPILOG as RECOVER_EPILOG
-from imgcli.cli.recover import recover
-from imgcli.cli.strip import EPILOG as STRIP_EPILOG
-from imgcli.cli.strip import strip
-from imgcli.cli.tree import EPILOG as TREE_EPILOG
-from imgcli.cli.tree import tree
-from imgcli.cli.view import EPILOG as VIEW_EPILOG
-from imgcli.cli.view import view
+from imgcli.cli import commands, signals
+from imgcli.cli.help import OrderedGroup
 from imgcli.cli.world import World, forbid_core_dumps, open_standard_descriptors, within
 from imgcli.core.errors import ExitCode, ImgcliError, Problem
 from imgcli.core.text import clean
 from imgcli.core.wording import problem_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import TextIO
 
 _HELP = """\
@@ -54,6 +30,8 @@ Examples:
   imgcli gen "a cat" -o cat.webp          choose the file; its ending chooses the format
   f=$(imgcli gen "a cat")                 the picture on the terminal, the path in $f
   imgcli gen "a cat" --jsonl | jq .status one JSON object an event
+  imgcli edit a-cat.png "make it night"   change a picture; go on where it came from
+  imgcli history                          what was made, and what it cost
 """
 
 _EPILOG = "Learn more: imgcli gen --help"
@@ -65,28 +43,11 @@ _WORDS = {
 }
 """What Typer's checker says, and how a person would."""
 
-_COMMANDS = frozenset(
-    {
-        "gen",
-        "edit",
-        "again",
-        "view",
-        "recover",
-        "strip",
-        "models",
-        "history",
-        "info",
-        "tree",
-        "cost",
-        "config",
-        "demo-server",
-    }
-)
 _PATIENCE = 1.0  # seconds that a reader who takes nothing may hold up the end by a signal
 
 
-def build_app() -> typer.Typer:
-    """Assemble the command line."""
+def build_app(loaded: Iterable[str] = commands.NAMES) -> typer.Typer:
+    """Assemble the command line; of commands that are not `loaded` it has only the line in the list."""
     app = typer.Typer(
         name="imgcli",
         cls=OrderedGroup,
@@ -97,19 +58,7 @@ def build_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     app.callback()(_version_option)
-    app.command("gen", cls=ConfiguredCommand, epilog=GEN_EPILOG)(gen)
-    app.command("edit", cls=ConfiguredCommand, epilog=EDIT_EPILOG)(edit)
-    app.command("again", cls=ConfiguredCommand, epilog=AGAIN_EPILOG)(again)
-    app.command("view", cls=ConfiguredCommand, epilog=VIEW_EPILOG)(view)
-    app.command("recover", cls=GroupedCommand, epilog=RECOVER_EPILOG)(recover)
-    app.command("strip", cls=GroupedCommand, epilog=STRIP_EPILOG)(strip)
-    app.command("models", cls=ConfiguredCommand, epilog=MODELS_EPILOG)(models)
-    app.command("history", cls=GroupedCommand, epilog=HISTORY_EPILOG)(history)
-    app.command("info", cls=GroupedCommand, epilog=INFO_EPILOG)(info)
-    app.command("tree", cls=GroupedCommand, epilog=TREE_EPILOG)(tree)
-    app.command("cost", cls=GroupedCommand, epilog=COST_EPILOG)(cost)
-    app.add_typer(config_app(), name="config")
-    app.command("demo-server", cls=ConfiguredCommand)(demo_server)
+    commands.register(app, loaded)
     return app
 
 
@@ -170,7 +119,7 @@ def _invoke(world: World) -> int:
     """Hand the arguments to Typer, which exits by itself when its reader has gone away."""
     try:
         args = sys.argv[1:] or ["--help"]
-        result = build_app()(args, standalone_mode=False, obj=world, prog_name="imgcli")
+        result = build_app(commands.named())(args, standalone_mode=False, obj=world, prog_name="imgcli")
     except SystemExit as exit_:
         if isinstance(exit_.__context__, BrokenPipeError):
             raise exit_.__context__ from None
@@ -186,7 +135,8 @@ def _crashed(world: World, error: Exception) -> ExitCode:
 
 def _wrong_usage(error: typer.TyperException) -> Problem:
     """Turn Typer's complaint into one of ours: it names the option already."""
-    sentence = clean(error.format_message()).rstrip(".") + "."
+    sentence = clean(error.format_message()).rstrip(".")
+    sentence += "" if sentence.endswith("?") else "."
     for theirs, ours in _WORDS.items():
         sentence = sentence.replace(theirs, ours)
     context = getattr(error, "ctx", None)
@@ -196,7 +146,7 @@ def _wrong_usage(error: typer.TyperException) -> Problem:
 
 def _command() -> list[str]:
     """Find the command in the arguments, for a complaint that does not know where it belongs."""
-    return [word for word in sys.argv[1:2] if word in _COMMANDS]
+    return [word for word in sys.argv[1:2] if word in commands.NAMES]
 
 
 def _refuse(world: World, problem: Problem) -> ExitCode:

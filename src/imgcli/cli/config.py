@@ -29,7 +29,7 @@ else it is built in. A switch that a file turns on is turned off by --no-NAME (-
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON object.")]
 
 
-def config_app() -> typer.Typer:
+def group() -> typer.Typer:
     """Assemble the group."""
     app = typer.Typer(cls=OrderedGroup, help=_HELP, rich_markup_mode=None)
     app.command("show", cls=GroupedCommand)(show)
@@ -49,7 +49,7 @@ def show(ctx: typer.Context, *, profile: account_options.Profile = None, json: J
     world: World = ctx.obj
     source = ctx.get_parameter_source("profile")
     named = profile if source and source.name == "COMMANDLINE" else None
-    raise typer.Exit(config_show.show(world, ctx.find_root().command, named, as_json=json))
+    raise typer.Exit(config_show.show(world, named, as_json=json))
 
 
 def path(ctx: typer.Context) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from imgcli.cli.configured import HABITS, ConfiguredCommand, schema
+from imgcli.cli.configured import HABITS, ConfiguredCommand, configured_commands, schema
 from imgcli.cli.order import Style
 from imgcli.cli.report import tell
 from imgcli.cli.settings import Settings, long_name, read_settings
@@ -52,10 +52,11 @@ class Row:
         return " ".join(filter(None, [*words, line]))
 
 
-def show(world: World, group: Any, named: str | None, *, as_json: bool) -> ExitCode:  # noqa: ANN401 - Typer's is private
+def show(world: World, named: str | None, *, as_json: bool) -> ExitCode:
     """Write what holds to standard output; a broken file is told on standard error, and ends with exit 2."""
-    settings, problem = _read(world, group, named)
-    rows = list(_rows(world.env, group, settings))
+    known = configured_commands()
+    settings, problem = _read(world, known, named)
+    rows = list(_rows(world.env, known, settings))
     if as_json:
         text = json.dumps(_as_json(world.env, settings, rows, problem), indent=2)
     else:
@@ -68,21 +69,23 @@ def show(world: World, group: Any, named: str | None, *, as_json: bool) -> ExitC
     return problem.exit_code
 
 
-def _read(world: World, group: Any, named: str | None) -> tuple[Settings, Problem | None]:  # noqa: ANN401 - see above
+def _read(
+    world: World, known: Mapping[str, ConfiguredCommand], named: str | None
+) -> tuple[Settings, Problem | None]:
     try:
-        return read_settings(world.env, schema(group), named), None
+        return read_settings(world.env, schema(known), named), None
     except ImgcliError as error:
         from imgcli.store.configfile import config_path
 
         return Settings(shorten(str(config_path(world.env)), 200), Config()), error.problem
 
 
-def _rows(env: Mapping[str, str], group: Any, settings: Settings) -> Iterator[Row]:  # noqa: ANN401 - see above
+def _rows(
+    env: Mapping[str, str], known: Mapping[str, ConfiguredCommand], settings: Settings
+) -> Iterator[Row]:
     """Give the rows of each command, without what an earlier one has alike."""
     seen: set[tuple[str, ...]] = set()
-    for command in group.commands.values():
-        if not isinstance(command, ConfiguredCommand):
-            continue
+    for command in known.values():
         chosen = settings.config.chosen(command.name or "", settings.profile)
         for parameter in command.params:
             if not (option := long_name(parameter)):

@@ -29,11 +29,21 @@ _COMMAND_LINE, _ENVIRONMENT, _IN_PROFILE, _IN_TABLE, _IN_FILE = range(5)
 _WEIGHTS = {"COMMANDLINE": _COMMAND_LINE, "ENVIRONMENT": _ENVIRONMENT, "DEFAULT_MAP": _IN_FILE}
 
 
-def schema(group: Any) -> Schema:  # noqa: ANN401 - see above
-    """Describe every command that can be configured."""
+def configured_commands() -> dict[str, ConfiguredCommand]:
+    """Load every command that can be configured."""
+    import typer
+
+    from imgcli.cli.app import build_app
+
+    group: Any = typer.main.get_group(build_app())
+    return {name: one for name, one in group.commands.items() if isinstance(one, ConfiguredCommand)}
+
+
+def schema(known: Mapping[str, ConfiguredCommand]) -> Schema:
+    """Describe commands to whoever reads the configuration."""
     from imgcli.cli.settings import shapes
 
-    return {name: shapes(one) for name, one in group.commands.items() if isinstance(one, ConfiguredCommand)}
+    return {name: shapes(one) for name, one in known.items()}
 
 
 class ConfiguredCommand(GroupedCommand):
@@ -75,7 +85,7 @@ class ConfiguredCommand(GroupedCommand):
         from imgcli.cli.settings import read_settings
 
         try:
-            return read_settings(world.env, schema(ctx.parent.command), told.get(_PROFILE))
+            return read_settings(world.env, schema(configured_commands()), told.get(_PROFILE))
         except ImgcliError as error:
             if any(parameter.name == _PROFILE for parameter in self.params):
                 _refuse(world, error.problem, told)

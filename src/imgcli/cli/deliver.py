@@ -20,12 +20,16 @@ if TYPE_CHECKING:
     from imgcli.cli.order import Endpoint
     from imgcli.cli.theme import Theme
     from imgcli.cli.world import World
+    from imgcli.core.inheriting import Said
 
 Asking: TypeAlias = Callable[["Endpoint"], "Theme"]
 """Finds out what is asked for, once it is known which server is asked."""
 
 _FIELDS = {"image_format": "format"}
 """Parameters that are named otherwise than the field of a wish that they fill."""
+
+_OPTIONS = {"fidelity": "input-fidelity"}
+"""Fields of a wish that are named otherwise than the option that fills them."""
 
 
 def deliver(  # noqa: PLR0913 - a command's signature declares its options
@@ -77,7 +81,7 @@ def deliver(  # noqa: PLR0913 - a command's signature declares its options
     reports_to, configured = order.style(jsonl=jsonl, quiet=quiet), applied(ctx)
     with run.refusals(world, reports_to, configured.explained):
         endpoint = order.endpoint(base_url, timeout, configured.server, demo=demo)
-        typed = Wish(
+        given = Wish(
             prompt="",
             model=model or None,
             image_model=image_model or None,
@@ -93,9 +97,10 @@ def deliver(  # noqa: PLR0913 - a command's signature declares its options
             fidelity=fidelity,
         )
         theme = theme_at(endpoint)
+        asked = theme.wish(given, _said(ctx), world.now().date())
         kept = order.output(output, reports_to, save=not no_save, force=force, keep_partials=keep_partials)
         ordered = order.Order(
-            theme.wish(typed, _told(ctx)),
+            asked.wish,
             replace(
                 kept,
                 record=record,
@@ -110,19 +115,26 @@ def deliver(  # noqa: PLR0913 - a command's signature declares its options
             ),
             endpoint,
             money.budget(max_cost, daily_cap, estimate=estimate),
-            configured.notices,
+            (*configured.notices, *theme.notices, *asked.notices),
             order.Remembering.NOTHING if no_history else order.Remembering.HISTORY,
             theme.parents,
         )
-        raise typer.Exit(run.show_request(world, ordered) if dry_run else run.perform(world, ordered))
+        with run.refusals(world, reports_to, configured.below(map(_long_name, asked.taken)).explained):
+            raise typer.Exit(run.show_request(world, ordered) if dry_run else run.perform(world, ordered))
 
 
-def _told(ctx: typer.Context) -> set[str]:
-    """List the fields of a wish that stood on the command line."""
-    names = (name for name in ctx.params if _is_typed(ctx, name))
-    return {_FIELDS.get(name, name) for name in names}
+def _said(ctx: typer.Context) -> Said:
+    """List the fields of a wish that somebody set, on the command line or elsewhere."""
+    from imgcli.core.inheriting import Said
+
+    sources = {_FIELDS.get(name, name): ctx.get_parameter_source(name) for name in ctx.params}
+    told = {name: source.name for name, source in sources.items() if source}
+    return Said(
+        frozenset(name for name, source in told.items() if source == "COMMANDLINE"),
+        frozenset(name for name, source in told.items() if source in {"ENVIRONMENT", "DEFAULT_MAP"}),
+    )
 
 
-def _is_typed(ctx: typer.Context, name: str) -> bool:
-    source = ctx.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
+def _long_name(name: str) -> str:
+    """Spell a field of a wish as its option."""
+    return _OPTIONS.get(name, name.replace("_", "-"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,15 +21,18 @@ What is sent: where the picture came from a text model and the server still know
 conversation goes on (previous_response_id) and nothing is uploaded. Else, and with --mask or an image
 model, the file itself is sent. You are told when a server has forgotten.
 
-Model, size, quality and format are those of the picture's own recipe, where the history or the file
-(--embed) knows it; options on the line go before. The result is named after the file, in the current
-folder: a-cat.png becomes a-cat-edit.png. Exit codes are those of imgcli gen.
+Models, size, quality, format and the like are those of the picture's own recipe, where the history or
+the file (--embed) knows it: it goes before the configuration and the environment, and options on the
+line before it. A model that OpenAI has shut down is not taken over, nor another server's where yours is
+configured. A mask belongs to FILE. The result is named after it, in the current folder: a-cat.png
+becomes a-cat-edit.png. Exit codes are those of imgcli gen.
 """
 
 Original = Annotated[
     str,
     typer.Argument(
         metavar="FILE",
+        rich_help_panel="The prompt",
         help="The picture: a png, jpeg or webp file, '-' for standard input, or an id of imgcli history.",
         show_default=False,
         autocompletion=pictures_and_ids,
@@ -37,14 +41,23 @@ Original = Annotated[
 Change = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="PROMPT...",
+        metavar="PROMPT",
+        rich_help_panel="The prompt",
         help="What to change. '-' or a piped standard input: read from there.",
         show_default=False,
     ),
 ]
 
 
-@taking_options_of(deliver)
+@taking_options_of(
+    deliver,
+    model="the one that made FILE; else as in imgcli gen",
+    image_model="FILE's, else the server's",
+    size="FILE's, else auto",
+    quality="FILE's, else medium",
+    image_format="what -o's name asks for, else FILE's, else png",
+    output="FILE's name and -edit, in this folder",
+)
 def edit(
     ctx: typer.Context,
     original: Original,
@@ -55,7 +68,7 @@ def edit(
     mask: options.Mask = None,
     **chosen: Any,  # noqa: ANN401 - what `deliver` declares
 ) -> None:
-    """Change a picture: go on with its conversation, or send the file.
+    """Change a picture, in its conversation or by its file.
 
     \b
     Examples:
@@ -69,17 +82,18 @@ def edit(
         # Imported here, so that help and completions do without them.
         from imgcli.cli.memory import place_of
         from imgcli.cli.origin import find_origin
-        from imgcli.cli.pictures import read_beside
+        from imgcli.cli.pictures import check_original, read_beside
         from imgcli.cli.prompt import prompt_source, read_prompt
-        from imgcli.cli.theme import Theme, recipe_of
+        from imgcli.cli.theme import Theme
         from imgcli.core.request import Action
 
         world = ctx.obj
         source = prompt_source(words, prompt_file)
-        pictures = read_beside(original, images, mask, source, world.stdin.buffer)
+        check_original(original, images, source)
+        pictures = read_beside(images, mask, source, world.stdin.buffer)
         origin = find_origin(world, original)
         prompt = read_prompt(words, prompt_file, world.stdin)
-        place = place_of(world, endpoint)
-        return Theme(prompt, pictures, origin, place, recipe_of(origin), origin.edited_name, Action.EDIT)
+        theme = Theme(prompt, pictures, origin, place_of(world, endpoint), origin.earlier)
+        return replace(theme, name=origin.edited_name, action=Action.EDIT, notices=origin.notices)
 
     deliver(ctx, theme, **chosen)

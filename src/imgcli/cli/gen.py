@@ -62,17 +62,18 @@ def gen(
         # Imported here, so that help and completions do without them.
         from imgcli.cli.memory import place_of
         from imgcli.cli.origin import last_origin
-        from imgcli.cli.pictures import read_pictures
+        from imgcli.cli.pictures import read_beside, read_pictures
         from imgcli.cli.prompt import prompt_source, read_prompt
-        from imgcli.cli.theme import Theme, recipe_of
+        from imgcli.cli.theme import Theme
 
         world = ctx.obj
-        pictures = read_pictures(images, mask, prompt_source(words, prompt_file), world.stdin.buffer)
+        read = read_beside if going_on else read_pictures
+        pictures = read(images, mask, prompt_source(words, prompt_file), world.stdin.buffer)
         prompt = read_prompt(words, prompt_file, world.stdin)
         if not going_on:
             return Theme(prompt, pictures)
         place = place_of(world, endpoint)
         origin = last_origin(world, place)
-        return Theme(prompt, pictures, origin, place, recipe_of(origin))
+        return Theme(prompt, pictures, origin, place, origin.earlier, notices=origin.notices)
 
     deliver(ctx, theme, **chosen)

@@ -6,6 +6,7 @@ still being typed; plain help and unchecked completions keep both fast.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OTHER = "Other options"
+_NO_BRACES = str.maketrans("", "", "{}")
+_TYPE = re.compile(r" <[a-z\[\]]+>$")
+"""Typer's word for an argument's type, which says nothing to people."""
 
 
 class GroupedCommand(TyperCommand):
@@ -28,6 +32,10 @@ class GroupedCommand(TyperCommand):
             return _taken_apart(self, ctx, args)
         spare_checks(self.get_params(ctx))
         return super().parse_args(ctx, args)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ANN401 - see below
+        """Write arguments as manuals do: `FILE` for one that must be there, `[PROMPT]...` for any number."""
+        return [piece.translate(_NO_BRACES) for piece in super().collect_usage_pieces(ctx)]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - Typer keeps these types private
         """Write one section a heading, in the order in which the options are declared."""
@@ -73,7 +81,9 @@ def _sections(command: TyperCommand, ctx: Any) -> Iterator[tuple[str, list[tuple
     for parameter in command.get_params(ctx):
         row = parameter.get_help_record(ctx)
         if row is not None:
-            rows[getattr(parameter, "rich_help_panel", None) or OTHER].append(row)
+            label, told = row
+            heading = getattr(parameter, "rich_help_panel", None) or OTHER
+            rows[heading].append((_TYPE.sub("", label), told))
     yield from sorted(rows.items(), key=lambda section: section[0] == OTHER)
 
 

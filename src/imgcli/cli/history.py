@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from imgcli.cli import history_options as options  # noqa: TC001 - Typer reads the annotations at run time
-from imgcli.cli.show_options import Preview  # noqa: TC001 - see above
 
 if TYPE_CHECKING:
     from imgcli.cli.world import World
@@ -24,7 +23,7 @@ def history(  # noqa: PLR0913 - a command's signature declares its options
     search: options.Search = None,
     limit: options.Limit = None,
     json_lines: options.JsonObjects = False,
-    preview: Preview = None,
+    preview: options.Thumbnails = None,
     forget: options.Forget = False,
     yes: options.Yes = False,
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from imgcli.core.spending import By
+from imgcli.show.known import Rung
 
 _WHICH = "Which runs"
 _SHOW = "What you see"
@@ -25,6 +26,16 @@ Limit = Annotated[
     int | None,
     typer.Option(
         "--limit", "-n", metavar="N", help="At most N, the newest.  [default: 20]", rich_help_panel=_WHICH
+    ),
+]
+Thumbnails = Annotated[
+    Rung | None,
+    typer.Option(
+        "--preview",
+        metavar="HOW",
+        help="Thumbnails: auto (the best that this terminal can), kitty, iterm2, sixel, octants, sextants, "
+        "blocks, half, ascii or off.",
+        rich_help_panel=_SHOW,
     ),
 ]
 JsonObjects = Annotated[

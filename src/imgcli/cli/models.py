@@ -43,7 +43,7 @@ def models(  # noqa: PLR0913 - see `gen`
     profile: account_options.Profile = None,  # noqa: ARG001 - ConfiguredCommand has read it already
     timeout: ShortTimeout = 30.0,
 ) -> None:
-    """Show the models: sizes, qualities, prices with their date, shutdown dates.
+    """Show the models: sizes, prices, shutdown dates.
 
     The table comes with imgcli, and asks nobody. With --live the server is asked which models your key
     can use; that costs nothing.

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, time
 from typing import TYPE_CHECKING
 
+from imgcli.cli import lookup
 from imgcli.core.caps import Cap, Spent, check_day, check_run, read_cap
+from imgcli.core.errors import ImgcliError
+from imgcli.core.estimate import PastRun, estimate, estimate_line
+from imgcli.core.spending import spending
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from imgcli.cli.order import Order
     from imgcli.cli.world import World
     from imgcli.core.catalog import Catalog
-    from imgcli.core.estimate import PastRun
+    from imgcli.core.entry import Entry
     from imgcli.core.request import ImageRequest
 
 MAX_COST = "--max-cost"
 DAILY_CAP = "--daily-cap"
+_LOOKED_AT = 200
+"""Runs back, among which those alike are looked for: what was long ago was priced otherwise."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +39,41 @@ def budget(max_cost: str | None, daily_cap: str | None, *, estimate: bool) -> Bu
     return Budget(estimate, read_cap(MAX_COST, max_cost), read_cap(DAILY_CAP, daily_cap))
 
 
-def past_runs(world: World, request: ImageRequest) -> Sequence[PastRun]:  # noqa: ARG001 - what the history needs
-    """Give this user's earlier runs alike: same API, models, size, quality and format.
+def past_runs(world: World, request: ImageRequest) -> list[PastRun]:
+    """Give this user's newest runs alike: same API, models, size, quality and format.
 
-    This is where the history is asked, once there is one; without one nobody has earlier runs.
+    Raises `ImgcliError` (usage) where the history cannot be read.
     """
-    return ()
+    with lookup.opened(world) as history:
+        return [
+            PastRun(entry.cost, entry.request.partials, len(entry.request.references))
+            for entry in history.entries(_LOOKED_AT)
+            if entry.request and _counts(entry) and _kind(entry.request) == _kind(request)
+        ]
 
 
-def spent_today(world: World) -> Spent:  # noqa: ARG001 - see above
-    """Give what this user spent since midnight; here, too, the history is asked."""
-    return Spent()
+def spent_today(world: World) -> Spent:
+    """Give what this user spent since midnight. Raises `ImgcliError` (usage) as `past_runs` does."""
+    today = datetime.combine(world.now().date(), time.min).astimezone()
+    with lookup.opened(world) as history:
+        total = spending(history.charges(today), None, datetime.date).total
+    return Spent(total.known, total.unknown)
+
+
+def _counts(entry: Entry) -> bool:
+    """Whether a run says what others will cost: it brought its picture, and somebody was paid."""
+    return bool(entry.pictures) and not entry.is_demo
+
+
+def _kind(request: ImageRequest) -> tuple[object, ...]:
+    return (
+        request.api,
+        request.model,
+        request.image_model,
+        request.size,
+        request.quality,
+        request.format,
+    )
 
 
 def watch(world: World, order: Order, request: ImageRequest, models: Catalog) -> None:
@@ -56,9 +85,7 @@ def watch(world: World, order: Order, request: ImageRequest, models: Catalog) ->
     limits = None if order.endpoint.demo else wanted.run or wanted.day
     if not wanted.estimate and limits is None:
         return
-    from imgcli.core.estimate import estimate, estimate_line
-
-    found = estimate(request, models, past_runs(world, request))
+    found = estimate(request, models, _known(world, request, limits), len(request.references))
     if wanted.estimate:
         remark = "; a demo is free" if order.endpoint.demo else ""
         world.stderr.write(f"{estimate_line(found)}{remark}\n")
@@ -67,3 +94,13 @@ def watch(world: World, order: Order, request: ImageRequest, models: Catalog) ->
         check_run(found, wanted.run)
     if limits and wanted.day:
         check_day(found, spent_today(world), wanted.day)
+
+
+def _known(world: World, request: ImageRequest, limits: Cap | None) -> list[PastRun]:
+    """Look at earlier runs; a history that cannot be read is in the way of a limit, not of an estimate."""
+    try:
+        return past_runs(world, request)
+    except ImgcliError:
+        if limits:
+            raise
+        return []

@@ -42,7 +42,7 @@ def _image_format(text: str) -> ImageFormat:
 Words = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="PROMPT...",
+        metavar="PROMPT",
         help="Words, joined by spaces. '-' or a piped standard input: the prompt is read from there.",
         rich_help_panel=_PROMPT,
         show_default=False,
@@ -69,7 +69,8 @@ Mask = Annotated[
     typer.Option(
         "--mask",
         metavar="FILE",
-        help="A png as large as the first --image; where it is transparent, that is painted anew.",
+        help="A png as large as the picture that is changed (the first --image); where it is transparent, "
+        "that is painted anew.",
         rich_help_panel=_PROMPT,
     ),
 ]
@@ -78,7 +79,8 @@ Continue = Annotated[
     typer.Option(
         "--continue",
         "-c",
-        help="Go on from your last picture: its conversation where the server still knows it, else its file.",
+        help="Go on from your last picture, with its options: its conversation where the server still knows "
+        "it, else its file.",
         rich_help_panel=_PROMPT,
     ),
 ]
@@ -218,7 +220,7 @@ Record = Annotated[
 Files = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="FILE...",
+        metavar="FILE",
         help="Pictures or runs; '-' or a piped standard input: a stream that is read as it comes.",
         show_default=False,
     ),

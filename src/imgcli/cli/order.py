@@ -176,8 +176,8 @@ def before(theme: Theme, *, compare: bool) -> bytes | None:
         return None
     if theme.before is None:
         raise usage_error(
-            "--compare needs a picture on this machine, and there is none.",
-            "Send one with --image.",
+            "--compare needs an earlier picture on this machine, and there is none.",
+            "Leave it out, or start from a file.",
         )
     return theme.before
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,30 +12,38 @@ from imgcli.cli.lookup import opened
 from imgcli.core.embedding import read as read_recipe
 from imgcli.core.entry import DEMO
 from imgcli.core.errors import ImgcliError, usage_error
+from imgcli.core.inheriting import Earlier
 from imgcli.core.text import clean, shorten
-from imgcli.store.references import STDIN, read_reference
+from imgcli.store.references import STDIN, read_bytes, read_reference, reference_of
 
 if TYPE_CHECKING:
     from imgcli.cli.world import World
-    from imgcli.core.entry import Entry
+    from imgcli.core.entry import Entry, KeptPicture
     from imgcli.core.recipe import Recipe
     from imgcli.core.reference import Reference
 
 _EDITED = re.compile(r"-edit(-[0-9]+)?$")
+_LONGEST_STEM = 200
+"""Bytes of a file's name that its edits keep, so that there is room for what is added."""
 _SHOWN = 60
+_WHERE = "Name the file where it is now."
 
 
 @dataclass(frozen=True)
 class Origin:
-    """A picture of before: its file, None when that is gone, and what the history or the file itself knows.
+    """A picture of before: its file, and what the history or the file itself knows.
 
-    `sha256` is the picture's, None where there is no picture to name.
+    `reference` is None where the file cannot be sent, and `unsendable` says why. `sha256` is the picture's,
+    None where there is no picture to name; `path` is where it is or was. `notices` are for people.
     """
 
     reference: Reference | None
     sha256: str | None
     entry: Entry | None = None
     recipe: Recipe | None = None
+    path: str | None = None
+    unsendable: ImgcliError | None = None
+    notices: tuple[str, ...] = ()
 
     def conversation(self, place: str | None) -> str | None:
         """Give the id of the response that brought it, where the server at `place` may still know it.
@@ -53,26 +61,47 @@ class Origin:
         return None
 
     @property
+    def earlier(self) -> Earlier:
+        """How it was made; nothing is known of most pictures."""
+        if self.entry and self.entry.request:
+            return Earlier.of_request(self.entry.request, self.entry.endpoint)
+        return Earlier.of_recipe(self.recipe) if self.recipe else Earlier()
+
+    @property
     def edited_name(self) -> str | None:
         """Name the result after the file: `a-cat-edit`, also when that was an edit; None for no file."""
-        if self.reference is None or self.reference.path is None:
+        if self.path is None:
             return None
-        stem = clean(Path(self.reference.path).stem)
-        return f"{_EDITED.sub('', stem)}-edit"
+        stem = _EDITED.sub("", clean(Path(self.path).stem))
+        return stem.encode()[:_LONGEST_STEM].decode(errors="ignore") + "-edit"
+
+
+def is_file(name: str) -> bool:
+    """Tell whether a name means a file, or standard input, and not a run in the history."""
+    try:
+        return name == STDIN or Path(name).exists()
+    except (OSError, ValueError):
+        return False
 
 
 def find_origin(world: World, name: str) -> Origin:
-    """Find a picture by its file, or by its run's id in the history. Raises `ImgcliError` (usage)."""
-    if name == STDIN or _is_there(name):
-        return _by_file(world, read_reference(name, world.stdin.buffer))
+    """Find a picture by its file, or by its run's id in the history. Raises `ImgcliError` (usage).
+
+    A file is enough: a history that cannot be read is a notice then.
+    """
+    return _by_file(world, name) if is_file(name) else origin_of(world, find_run(world, name))
+
+
+def find_run(world: World, name: str) -> Entry:
+    """Find a run by its id. Raises `ImgcliError` (usage)."""
     with opened(world) as history:
         entry = history.find_id(name)
     if entry is None:
         raise usage_error(
-            f"{shorten(name, _SHOWN)} is neither a file nor the id of a run.",
+            f"{shorten(name, _SHOWN) or 'An empty name'} is neither a file nor the id of a run.",
             "See what there is with: imgcli history",
         )
-    return origin_of(world, entry)
+    return entry
 
 
 def last_origin(world: World, place: str | None) -> Origin:
@@ -84,7 +113,9 @@ def last_origin(world: World, place: str | None) -> Origin:
             f"The history has no earlier picture of {place or 'this server'} to continue.",
             "Name a picture instead: imgcli edit FILE PROMPT",
         )
-    return origin_of(world, entry)
+    origin = origin_of(world, entry)
+    name = shorten(Path(origin.path).name, _SHOWN) if origin.path else "a picture that was not saved"
+    return replace(origin, notices=(f"this goes on from {name} (run {entry.number})", *origin.notices))
 
 
 def origin_of(world: World, entry: Entry, sha256: str | None = None) -> Origin:
@@ -95,24 +126,51 @@ def origin_of(world: World, entry: Entry, sha256: str | None = None) -> Origin:
         raise usage_error(
             f"Run {entry.number} brought no picture ({entry.outcome}).", "Choose another: imgcli history"
         )
-    reference = None
-    if picture.path:
-        with suppress(ImgcliError):  # gone, or another file by now: the conversation may do without it
-            found = read_reference(str(picture.path), world.stdin.buffer)
-            reference = found if found.sha256 == picture.sha256 else None
-    return Origin(reference, picture.sha256, entry)
-
-
-def _is_there(name: str) -> bool:
+    path = str(picture.path) if picture.path else None
+    origin = Origin(None, picture.sha256, entry, path=path)
+    if path and not chosen and len(entry.pictures) > 1:
+        told = f"run {entry.number} brought {len(entry.pictures)} pictures; {Path(path).name} is taken"
+        origin = replace(origin, notices=(told,))
     try:
-        return Path(name).exists()
-    except (OSError, ValueError):
-        return False
+        return replace(origin, reference=_read(world, entry, picture))
+    except ImgcliError as error:  # the conversation may do without it
+        return replace(origin, unsendable=error)
 
 
-def _by_file(world: World, reference: Reference) -> Origin:
+def _read(world: World, entry: Entry, picture: KeptPicture) -> Reference:
+    """Read a run's picture again. Raises `ImgcliError` (usage) where it is not there any more."""
+    if picture.path is None:
+        raise usage_error(
+            f"The picture of run {entry.number} was not saved, and there is no conversation to go on from."
+        )
+    try:
+        found = read_reference(str(picture.path), world.stdin.buffer)
+    except ImgcliError as error:
+        raise usage_error(error.problem.what, error.problem.advice or _WHERE) from None
+    if found.sha256 != picture.sha256:
+        shown = shorten(str(picture.path), _SHOWN * 3)
+        raise usage_error(f"{shown} is not the picture any more that run {entry.number} brought.", _WHERE)
+    return found
+
+
+def _by_file(world: World, name: str) -> Origin:
     """Look a file's bytes up in the history; what is not known there may stand in the file."""
-    with opened(world) as history:
-        entry = history.find_sha256(reference.sha256 or "")
-    recipe = None if entry else read_recipe(reference.data or b"")
-    return Origin(reference, reference.sha256, entry, recipe)
+    data = read_bytes(name, world.stdin.buffer)
+    origin = _remembered(world, hashlib.sha256(data).hexdigest())
+    is_known = origin.entry and origin.entry.request
+    origin = replace(origin, recipe=None if is_known else read_recipe(data))
+    try:
+        reference = reference_of(name, data)
+    except ImgcliError as error:
+        return replace(origin, path=None if name == STDIN else name, unsendable=error)
+    return replace(origin, reference=reference, path=reference.path)
+
+
+def _remembered(world: World, sha256: str) -> Origin:
+    """Ask the history for a picture; one that cannot be read is in nobody's way."""
+    try:
+        with opened(world) as history:
+            return Origin(None, sha256, history.find_sha256(sha256))
+    except ImgcliError as error:
+        told = f"{error.problem.what.rstrip('.')}; what it knows of this picture is missing."
+        return Origin(None, sha256, notices=(told,))

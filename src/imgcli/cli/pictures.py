@@ -34,12 +34,24 @@ def read_pictures(names: list[str] | None, mask: str | None, prompt: Source, std
     return Pictures(references, None if mask is None else read_mask(mask))
 
 
-def read_beside(
-    original: str, names: list[str] | None, mask: str | None, prompt: Source, stdin: BinaryIO
-) -> Pictures:
-    """Read what goes out beside a picture that is edited; a mask is that picture's."""
-    _check_names([original, *(names or [])], prompt)
-    references = tuple(read_reference(name, stdin) for name in names or [])
+def check_original(original: str, names: list[str] | None, prompt: Source) -> None:
+    """Find out whether a picture cannot be edited before it is read. Raises `ImgcliError` (usage)."""
+    if not original:
+        raise usage_error("FILE is empty.", "Is a shell variable empty?")
+    if original == STDIN and prompt is Source.STDIN:
+        raise usage_error(
+            "Standard input cannot be both the picture and the prompt.",
+            'Give the prompt as words: imgcli edit - "make it night"',
+        )
+    if original == STDIN and STDIN in (names or []):
+        raise usage_error("Standard input holds one picture, and - stands there twice.")
+
+
+def read_beside(names: list[str] | None, mask: str | None, prompt: Source, stdin: BinaryIO) -> Pictures:
+    """Read what goes out beside a picture that is changed; a mask is that picture's."""
+    names = names or []
+    _check_names(names, prompt)
+    references = tuple(read_reference(name, stdin) for name in names)
     return Pictures(references, None if mask is None else read_mask(mask))
 
 

@@ -2,77 +2,113 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imgcli.cli.lookup import opened
-from imgcli.cli.origin import Origin, find_origin, origin_of
+from imgcli.cli.origin import Origin, find_origin, find_run, is_file, origin_of
 from imgcli.cli.pictures import Pictures
 from imgcli.cli.prompt import read_prompt
-from imgcli.cli.theme import Theme, of_recipe, of_request
+from imgcli.cli.theme import Theme
+from imgcli.core.entry import Parent, Role
 from imgcli.core.errors import usage_error
+from imgcli.core.recipe import Recipe
+from imgcli.core.request import Action, Api
 from imgcli.core.text import shorten
 from imgcli.store.references import read_again
 
 if TYPE_CHECKING:
     from imgcli.cli.world import World
     from imgcli.core.entry import Entry
-    from imgcli.core.recipe import Recipe
+    from imgcli.core.reference import Reference
     from imgcli.core.request import ImageRequest
 
 _SHOWN = 60
+_ELSE = "Say it yourself with imgcli gen, or start from the picture: imgcli edit FILE PROMPT."
 
 
 def theme_of(world: World, name: str, words: list[str] | None, place: str | None) -> Theme:
     """Read how a picture was made, by its file or id. Raises `ImgcliError` (usage) where nobody knows."""
-    entry, recipe = _known(world, name)
-    prompt = read_prompt(words, None, world.stdin) if words else None
-    if entry and entry.request:
-        return _of_request(world, entry, entry.request, prompt, place)
-    if recipe:
-        return _of_recipe(recipe, prompt)
-    raise usage_error(
-        f"Nobody knows how {shorten(name, _SHOWN)} was made: it is not in the history, and holds no recipe.",
-        "Say it yourself with imgcli gen, or start from the picture: imgcli edit FILE PROMPT.",
+    known = _known(world, name)
+    theme = _theme(world, name, known)
+    return replace(
+        theme,
+        prompt=read_prompt(words, None, world.stdin) if words else theme.prompt,
+        place=place,
+        earlier=known.earlier,
+        rival=known.reference.data if known.reference else None,
+        notices=known.notices,
     )
 
 
-def _known(world: World, name: str) -> tuple[Entry | None, Recipe | None]:
-    """Find a run by its id, also one that brought no picture, or by its picture."""
-    with opened(world) as history:
-        entry = history.find_id(name)
-    if entry and not entry.pictures:
-        return entry, None
-    origin = find_origin(world, name)
-    return origin.entry, origin.recipe
+def _known(world: World, name: str) -> Origin:
+    """Find a picture, or a run that brought none: that, too, can be asked for again."""
+    if is_file(name):
+        return find_origin(world, name)
+    run = find_run(world, name)
+    return origin_of(world, run) if run.pictures else Origin(None, None, run)
 
 
-def _of_request(
-    world: World, entry: Entry, request: ImageRequest, prompt: str | None, place: str | None
-) -> Theme:
-    pictures = Pictures(
-        tuple(read_again(reference) for reference in request.references),
-        request.mask and read_again(request.mask),
+def _theme(world: World, name: str, known: Origin) -> Theme:
+    """Say what was asked for, but for the options."""
+    if known.entry and known.entry.request:
+        return _of_request(world, known.entry, known.entry.request)
+    if known.recipe:
+        return _of_recipe(known.recipe)
+    if known.entry:
+        what = f"Run {known.entry.number} was recorded by another imgcli, whose request this one cannot read."
+        raise usage_error(what, _ELSE)
+    why = known.notices[0] if known.notices else "It is not in the history, and holds no recipe."
+    raise usage_error(f"Nobody knows how {shorten(name, _SHOWN)} was made. {why}", _ELSE)
+
+
+def _of_request(world: World, entry: Entry, request: ImageRequest) -> Theme:
+    mask = request.mask and read_again(request.mask)
+    references = tuple(read_again(reference) for reference in request.references)
+    origin = _start(world, entry, request, references)
+    if origin and not request.previous_response_id:
+        references = references[1:]
+    is_edit = origin and (request.action is Action.EDIT or request.api is Api.IMAGES)
+    return Theme(
+        request.prompt,
+        Pictures(references, mask),
+        origin,
+        name=origin.edited_name if origin and is_edit else None,
+        action=Action.EDIT if is_edit else request.action,
     )
-    origin = _continued(world, entry) if request.previous_response_id else None
-    return Theme(prompt or request.prompt, pictures, origin, place, of_request(request), None, request.action)
 
 
-def _continued(world: World, entry: Entry) -> Origin:
-    """Find the picture whose conversation the run had gone on with."""
+def _start(
+    world: World, entry: Entry, request: ImageRequest, references: tuple[Reference, ...]
+) -> Origin | None:
+    """Find the picture that the run had changed: its conversation's, or the first that was sent."""
+    if request.previous_response_id:
+        return _continued(world, entry, request.previous_response_id)
+    first = next(iter(references), None)
+    if first and first.sha256 and Parent(first.sha256, Role.ORIGINAL) in entry.parents:
+        return Origin(first, first.sha256, path=first.path)
+    return None
+
+
+def _continued(world: World, entry: Entry, response_id: str) -> Origin:
+    """Find the picture whose conversation the run went on with; without it there is the conversation."""
     with opened(world) as history:
         before = history.find_sha256(entry.parent) if entry.parent else None
-    if before is None:
-        raise usage_error(
-            f"Run {entry.number} went on from a picture that the history does not know any more.",
-            "Start from a picture: imgcli edit FILE PROMPT.",
-        )
-    return origin_of(world, before, entry.parent)
+    if before:
+        return origin_of(world, before, entry.parent)
+    unsendable = usage_error(
+        f"Run {entry.number} went on from a picture that the history does not know, and it is another "
+        "server's conversation.",
+        "Start from a picture: imgcli edit FILE PROMPT.",
+    )
+    talk = Recipe(entry.prompt, response_id=response_id, place=entry.endpoint)
+    return Origin(None, entry.parent, recipe=talk, unsendable=unsendable)
 
 
-def _of_recipe(recipe: Recipe, prompt: str | None) -> Theme:
+def _of_recipe(recipe: Recipe) -> Theme:
     if recipe.parents:
         raise usage_error(
             "The picture was made from others, and its recipe holds only their fingerprints.",
             "Start from it instead: imgcli edit FILE PROMPT.",
         )
-    return Theme(prompt or recipe.prompt, recipe=of_recipe(recipe))
+    return Theme(recipe.prompt)

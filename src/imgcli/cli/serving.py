@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from imgcli.core.config import BASE_URL, Server
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from imgcli.cli.settings import Settings
     from imgcli.core.errors import Problem
@@ -32,6 +32,11 @@ class Applied:
     server: Server = field(default_factory=Server)
     notices: tuple[str, ...] = ()
     places: Mapping[str, str] = field(default_factory=dict)
+
+    def below(self, taken: Iterable[str]) -> Applied:
+        """Let the recipe of an earlier picture go before the file, for the options that it filled."""
+        recipe = dict.fromkeys(taken, "the earlier picture's recipe")
+        return replace(self, places={**self.places, **recipe})
 
     def explained(self, problem: Problem) -> Problem:
         """Add to a refusal where the values come from that it complains of."""

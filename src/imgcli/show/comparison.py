@@ -7,7 +7,8 @@ from functools import cached_property, reduce
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from imgcli.core.events import FinalImage, ImageFormat, Notice, Picture
+from imgcli.core.dimensions import header_size
+from imgcli.core.events import FinalImage, ImageFormat, Notice, Picture, Saved
 from imgcli.show.shrink import Undecodable, decode, flatten
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ again leaves no pixel quite as it was, and nobody sees less than that."""
 
 _TALLEST, _WIDEST = 1024, 4096  # pixels of one side of the comparison: more than any terminal shows
 _GAPS = 64  # the gap's part of the height
+_LARGE = 8_300_000  # pixels: more than the API sells, so that only a picture from elsewhere is larger
+_ENOUGH = (1024, 1024)  # the detail that is left of those: two at 32 megapixels would fill a modest machine
 _GREY = (128, 128, 128)
 _PER_CENT = 100
 
@@ -60,11 +63,22 @@ class Comparison:
         return compared
 
     def remarks(self, events: Iterable[Event]) -> Iterator[Event]:
-        """Be a stage: pass events on, and say after each final picture how much it differs."""
+        """Be a stage: pass events on, and say after each final picture how much it differs.
+
+        That is worked out once the picture is told to be saved: who interrupts it still knows where it is.
+        """
+        new: FinalImage | None = None
         for event in events:
+            if new and not isinstance(event, Saved):
+                yield self._remark(new)
+                new = None
             yield event
-            if isinstance(event, FinalImage):
-                yield Notice(event.job, self.after(event.picture).text)
+            if new:
+                yield self._remark(new)
+            new = event if isinstance(event, FinalImage) else None
+
+    def _remark(self, final: FinalImage) -> Notice:
+        return Notice(final.job, self.after(final.picture).text)
 
     def _compared(self, data: bytes) -> Compared:
         try:
@@ -72,7 +86,7 @@ class Comparison:
         except Exception as error:  # noqa: BLE001 - decoders raise anything, and a comparison is only a show
             return _failed("the picture before", error)
         try:
-            after = decode(data)
+            after = _decoded(data)
             share = _changed(before, after)
             return Compared(_side_by_side(before, after), share, share_words(share))
         except Exception as error:  # noqa: BLE001 - see above
@@ -80,7 +94,13 @@ class Comparison:
 
     @cached_property
     def _before(self) -> Image:
-        return decode(self._data)
+        return _decoded(self._data)
+
+
+def _decoded(data: bytes) -> Image:
+    """Decode a picture; a very large one as small as it does no harm to the comparison."""
+    width, height = header_size(Picture.of(data)) or (0, 0)
+    return decode(data, _ENOUGH if width * height > _LARGE else None)
 
 
 def share_words(share: float) -> str:

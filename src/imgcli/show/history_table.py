@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.core.bill import dollars
 from imgcli.core.entry import OK
+from imgcli.core.errors import ExitCode
 from imgcli.core.text import clean, shorten
 from imgcli.show.columns import GAP, cut_end, cut_start, left, right, widths
 
@@ -68,8 +69,15 @@ _OUTCOME = 3
 
 def _told(entry: Entry) -> tuple[str, str, str, str]:
     when = f"{entry.started.astimezone():%Y-%m-%d %H:%M}"
-    outcome = "" if entry.outcome == OK else shorten(entry.outcome, _NARROWEST)
-    return str(entry.number), when, cost_words(entry), outcome
+    return str(entry.number), when, cost_words(entry), outcome_words(entry)
+
+
+def outcome_words(entry: Entry) -> str:
+    """Name what went wrong; beside a cost that is unknown the kind `unknown` would say nothing."""
+    if entry.outcome == OK:
+        return ""
+    is_unknown = entry.outcome == ExitCode.UNKNOWN.kind
+    return "no picture" if is_unknown and not entry.pictures else shorten(entry.outcome, _NARROWEST)
 
 
 def cost_words(entry: Entry) -> str:

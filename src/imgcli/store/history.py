@@ -29,7 +29,7 @@ _PATIENCE = 10.0
 _LONGEST_NUMBER = 18
 """Digits that fit into SQLite's integers."""
 _LATEST = (
-    "SELECT id FROM runs WHERE EXISTS (SELECT 1 FROM pictures WHERE run = runs.id AND path IS NOT NULL)"
+    "SELECT id FROM runs WHERE EXISTS (SELECT 1 FROM pictures WHERE run = runs.id)"
     " AND (? IS NULL OR endpoint = ?) ORDER BY started DESC, id DESC LIMIT 1"
 )
 _LAST_CHARACTER = "\U0010ffff"
@@ -103,7 +103,7 @@ class History:
         return self._database.read(lambda connection: bringer(_finding(connection), sha256, before))
 
     def latest(self, endpoint: str | None = None) -> Entry | None:
-        """Find the newest run with a saved picture, of one endpoint or of any."""
+        """Find the newest run that brought a picture, saved or not, of one endpoint or of any."""
         return self._first(f"id = ({_LATEST})", [endpoint, endpoint])
 
     def entries(self, limit: int | None = None, search: str = "") -> Iterator[Entry]:

@@ -50,11 +50,20 @@ def read_reference(name: str, stdin: BinaryIO) -> Reference:
 
     Raises `ImgcliError` (usage) for what could not be sent.
     """
-    if _ADDRESS.match(name):
-        return _address(name)
+    return _address(name) if _ADDRESS.match(name) else reference_of(name, read_bytes(name, stdin))
+
+
+def read_bytes(name: str, stdin: BinaryIO) -> bytes:
+    """Read a file, or standard input for `-`, whatever it holds. Raises `ImgcliError` (usage)."""
+    return _piped(stdin) if name == STDIN else _read(name)
+
+
+def reference_of(name: str, data: bytes) -> Reference:
+    """Make sure that what was read can be sent. Raises `ImgcliError` (usage)."""
     if name == STDIN:
-        return _checked(_STDIN_NAME, _piped(stdin))
-    return _file(name)
+        return _checked(_STDIN_NAME, data)
+    path = Path(name)
+    return replace(_checked(name, data), name=path.name, path=str(path.absolute()))
 
 
 def read_mask(name: str) -> Reference:
@@ -79,20 +88,20 @@ def read_again(reference: Reference) -> Reference:
         return reference
     if not reference.path:
         raise usage_error(
-            f"{_shown(reference.name)} was no file, and cannot be read again.", "Send it anew with --image."
+            f"{_shown(reference.name)} was no file, and cannot be read again.",
+            "Send it anew: imgcli gen PROMPT -i FILE",
         )
     found = _file(reference.path)
     if found.sha256 != reference.sha256:
         raise usage_error(
             f"{_shown(reference.path)} is not the picture any more that it was.",
-            "Send the right one with --image.",
+            "Put the right one there.",
         )
     return found
 
 
 def _file(name: str) -> Reference:
-    path = Path(name)
-    return replace(_checked(name, _read(name)), name=path.name, path=str(path.absolute()))
+    return reference_of(name, _read(name))
 
 
 def _address(url: str) -> Reference:
@@ -125,7 +134,9 @@ def _no_address(url: str, what: str) -> ImgcliError:
 def _piped(stdin: BinaryIO) -> bytes:
     """Read standard input, unless it is a terminal, from which no picture will ever come."""
     if stdin.isatty():
-        raise usage_error("--image - reads standard input, and that is a terminal.", "Pipe the picture in.")
+        raise usage_error(
+            "- reads a picture from standard input, and that is a terminal.", "Pipe the picture in."
+        )
     try:
         data = stdin.read(LARGEST + 1)
     except OSError as error:
@@ -142,9 +153,7 @@ def _read(name: str) -> bytes:
             _check_kind(name, os.fstat(file.fileno()))
             return file.readall() or b""
     except IsADirectoryError:
-        raise usage_error(
-            f"{_shown(name)} is a folder.", "Name the pictures in it, each with --image."
-        ) from None
+        raise usage_error(f"{_shown(name)} is a folder.", "Name the pictures in it, one by one.") from None
     except OSError as error:
         raise usage_error(f"{_shown(name)} cannot be read: {reason(error)}.") from None
     except ValueError:
@@ -159,9 +168,9 @@ def _opener(name: str, flags: int) -> int:
 def _check_kind(name: str, found: os.stat_result) -> None:
     """Refuse a file by what the file system says of it."""
     if stat.S_ISFIFO(found.st_mode):
-        raise usage_error(f"{_shown(name)} is a pipe.", "Pipe the picture in, with --image -.")
+        raise usage_error(f"{_shown(name)} is a pipe.", "Pipe the picture in, and name it -.")
     if not stat.S_ISREG(found.st_mode):
-        raise usage_error(f"{_shown(name)} is a device, no file.", "Pipe the picture in, with --image -.")
+        raise usage_error(f"{_shown(name)} is a device, no file.", "Pipe the picture in, and name it -.")
     if found.st_size > LARGEST:
         raise _too_large(name, file_size(found.st_size))
 

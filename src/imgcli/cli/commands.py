@@ -1,0 +1,96 @@
+"""The commands as a table: each is loaded only when a command line names it, which keeps help fast."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from imgcli.cli.help import GroupedCommand
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import typer
+
+_COMPLETED_LINES = ("_TYPER_COMPLETE_ARGS", "COMP_WORDS")
+"""Where a shell's completion tells the line, which is not in the arguments then."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: its name, its line in the list of commands, and whether configuration has a say in it.
+
+    Its function has the name with underscores, in the module of that name.
+    """
+
+    name: str
+    line: str
+    is_configured: bool = False
+
+    @property
+    def module(self) -> str:
+        """Where it is."""
+        return self.name.replace("-", "_")
+
+    def register(self, app: typer.Typer) -> None:
+        """Load it and put it into the app."""
+        module = importlib.import_module(f"imgcli.cli.{self.module}")
+        if hasattr(module, "group"):
+            app.add_typer(module.group(), name=self.name)
+            return
+        app.command(self.name, cls=self._kind, epilog=getattr(module, "EPILOG", None))(
+            getattr(module, self.module)
+        )
+
+    def announce(self, app: typer.Typer) -> None:
+        """Put its name and its line into the app, for a list; it cannot be run like that."""
+        app.command(self.name, help=self.line)(_unloaded)
+
+    @property
+    def _kind(self) -> type[GroupedCommand]:
+        if not self.is_configured:
+            return GroupedCommand
+        from imgcli.cli.configured import ConfiguredCommand
+
+        return ConfiguredCommand
+
+
+COMMANDS = (
+    Command("gen", "Generate an image, watch it arrive, find it saved.", is_configured=True),
+    Command("edit", "Change a picture, in its conversation or by its file.", is_configured=True),
+    Command("again", "Make a picture once more, from its recipe.", is_configured=True),
+    Command("view", "Show pictures, and replay runs as they happened.", is_configured=True),
+    Command("recover", "Save the pictures of runs that were killed or broken off."),
+    Command("history", "List earlier runs, the newest first."),
+    Command("info", "Tell how pictures were made, and what came of them."),
+    Command("tree", "Draw what a picture came from, and what came of it."),
+    Command("cost", "Sum up what your runs cost."),
+    Command("models", "Show the models: sizes, prices, shutdown dates.", is_configured=True),
+    Command("strip", "Take the recipe out of PNG files (see gen --embed)."),
+    Command("config", "Defaults for every option, and profiles of servers."),
+    Command("demo-server", "Serve painted pictures as OpenAI would, for free.", is_configured=True),
+)
+NAMES = frozenset(command.name for command in COMMANDS)
+
+
+def named() -> frozenset[str]:
+    """Find the commands that this process's command line, or the one that is being completed, can mean."""
+    completed = [os.environ.get(name, "") for name in _COMPLETED_LINES]
+    return NAMES & {*sys.argv[1:], *" ".join(completed).split()}
+
+
+def register(app: typer.Typer, loaded: Iterable[str] = NAMES) -> None:
+    """Put every command into the app, and load those that are named."""
+    wanted = set(loaded)
+    for command in COMMANDS:
+        if command.name in wanted:
+            command.register(app)
+        else:
+            command.announce(app)
+
+
+def _unloaded() -> None:
+    raise AssertionError  # pragma: no cover - a command that runs stands in the line, and so is loaded

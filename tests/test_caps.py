@@ -1,0 +1,89 @@
+"""Estimates and limits that follow from what this user's own runs cost, through the real command."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from streams import completed, created, image_item, item_done, stream
+from wire import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Cli, Result
+    from wire import ScriptedServer
+
+    Server = Callable[..., ScriptedServer]
+    Gen = Callable[..., Result]
+
+USAGE = {"input_tokens": 1000, "output_tokens": 500, "total_tokens": 1500}
+IMAGES = {
+    "image_gen": {
+        "input_tokens": 100,
+        "input_tokens_details": {"text_tokens": 100, "image_tokens": 0},
+        "output_tokens": 1000,
+        "total_tokens": 1100,
+    }
+}
+# 1000 x 0.15 + 500 x 0.60 for the text model, 100 x 5 + 1000 x 30 for the image model, per million.
+COST = "$0.0310"
+
+
+def run() -> Reply:
+    """One ordinary run whose cost is known."""
+    return Reply(
+        stream(created(), item_done(image_item()), completed(image_item(), usage=USAGE, tool_usage=IMAGES))
+    )
+
+
+def test_what_it_cost_before_is_what_it_may_cost(server: Server, gen: Gen) -> None:
+    """Where OpenAI publishes nothing, the estimate comes from the user's own runs alike, and says so."""
+    wire = server(run())
+    before = gen(wire, "a cat", "--estimate", "--dry-run")
+    assert "estimate: unknown" in before.stderr
+    assert 0 == gen(wire, "a cat", "-q").exit_code
+    after = gen(wire, "a dog", "--estimate", "--dry-run")
+    assert f"estimate: {COST}, from your 1 earlier run like this" in after.stderr
+    other = gen(wire, "a dog", "--quality", "high", "--estimate", "--dry-run")
+    assert "estimate: unknown" in other.stderr
+    assert 1 == wire.posts
+
+
+def test_a_daily_cap_counts_what_was_spent(server: Server, gen: Gen, folder: Path) -> None:
+    """With today's spending at the cap nothing more is sent, until the user lifts it."""
+    wire = server(run(), run())
+    assert 0 == gen(wire, "a cat", "-q").exit_code
+    refused = gen(wire, "a cat", "-q", env={"IMGCLI_DAILY_CAP": "0.05"})
+    assert (2, 1) == (refused.exit_code, wire.posts)
+    assert f"Today cost {COST} so far" in refused.stderr
+    lifted = gen(wire, "a cat", "-q", "--daily-cap", "off", env={"IMGCLI_DAILY_CAP": "0.05"})
+    assert (0, 2) == (lifted.exit_code, wire.posts)
+    assert ["a-cat-2.png", "a-cat.png"] == sorted(path.name for path in folder.iterdir())
+
+
+def test_a_limit_beyond_what_it_may_cost(server: Server, gen: Gen) -> None:
+    """A limit refuses with exit 2 and one JSON line, and lets through what is below it."""
+    wire = server(run(), run())
+    assert 0 == gen(wire, "a cat", "-q").exit_code
+    refused = gen(wire, "a cat", "--jsonl", "--partials", "0", "--max-cost", "0.03")
+    assert (2, "usage", "no") == (
+        refused.exit_code,
+        json.loads(refused.stdout)["kind"],
+        json.loads(refused.stdout)["charged"],
+    )
+    assert 0 == gen(wire, "a cat", "-q", "--max-cost", "0.04").exit_code
+    assert 2 == wire.posts
+
+
+@pytest.mark.parametrize("args", [["--estimate", "--dry-run"], ["--max-cost", "5"]], ids=" ".join)
+def test_a_history_that_cannot_be_read(args: list[str], imgcli: Cli, tmp_path: Path) -> None:
+    """It is in the way of a limit, which nobody could keep to, and not of an estimate."""
+    data = tmp_path / "no-folder"
+    data.write_text("")
+    env = {"XDG_DATA_HOME": str(data), "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+    result = imgcli("gen", "a cat", *args, env=env)
+    assert (0 if "--estimate" in args else 2) == result.exit_code

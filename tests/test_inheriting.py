@@ -1,0 +1,202 @@
+"""What a new picture takes over from an earlier one's recipe: the line goes before it, the rest after."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+
+from imgcli.core.catalog import load
+from imgcli.core.entry import DEMO
+from imgcli.core.events import ImageFormat
+from imgcli.core.inheriting import Earlier, Here, Inherited, Said, inherit
+from imgcli.core.recipe import Recipe
+from imgcli.core.request import Api, Background, Fidelity, ImageRequest, Moderation, Quality
+from imgcli.core.wish import Wish, decide
+
+CATALOG = load()
+TODAY = date(2026, 11, 22)
+PLACE, OTHER = "api.openai.com", "localhost:8080"
+TALK = ImageRequest(
+    "a cat",
+    "gpt-6-luna",
+    Api.RESPONSES,
+    image_model="gpt-image-2",
+    size="1536x1024",
+    quality=Quality.HIGH,
+    format=ImageFormat.WEBP,
+    compression=80,
+    background=Background.OPAQUE,
+    moderation=Moderation.LOW,
+)
+PAINTED = replace(TALK, model="gpt-image-2", api=Api.IMAGES, image_model=None)
+LOCAL = replace(TALK, model="stablediffusion", api=Api.IMAGES, image_model=None)
+NOTHING, NOBODY = Wish(""), Said()
+DEFAULT = replace(TALK, model=CATALOG.default_model(TODAY), image_model=None)
+
+
+def inherited(
+    request: ImageRequest, wish: Wish = NOTHING, said: Said = NOBODY, place: str | None = PLACE, **when: Any
+) -> Inherited:
+    """Take over from a request that went to OpenAI."""
+    here = Here(place, CATALOG, when.get("today", TODAY))
+    return inherit(wish, said, Earlier.of_request(request, PLACE), here)
+
+
+def typed(*names: str) -> Said:
+    """Say that these fields stood on the command line."""
+    return Said(typed=frozenset(names))
+
+
+def configured(*names: str) -> Said:
+    """Say that these fields stood in the configuration or the environment."""
+    return Said(configured=frozenset(names))
+
+
+def models(wish: Wish) -> tuple[str | None, str | None, Api | None]:
+    """Tell who paints."""
+    return wish.model, wish.image_model, wish.api
+
+
+@pytest.mark.parametrize("request_", [TALK, PAINTED, LOCAL, DEFAULT], ids=lambda request: request.model)
+def test_the_same_request_comes_out(request_: ImageRequest) -> None:
+    """Where nobody says anything, what is decided is what was decided then, and nothing is remarked."""
+    found = inherited(request_)
+    decision = decide(replace(found.wish, prompt="a cat"), CATALOG, TODAY)
+    unchanged = {"stream": decision.request.stream, "inline": decision.request.inline}
+    assert (replace(request_, **unchanged), ()) == (decision.request, found.notices)
+
+
+def test_what_was_typed_goes_first_and_what_is_configured_last() -> None:
+    """The line goes before the recipe, the recipe before configuration and environment."""
+    wish = Wish("", size="1024x1024", quality=Quality.LOW, background=Background.AUTO, model="gpt-6-astra")
+    found = inherited(TALK, wish, Said(frozenset({"quality"}), frozenset({"size", "background", "model"})))
+    assert ("1536x1024", Quality.LOW, Background.OPAQUE, "gpt-6-luna") == (
+        found.wish.size,
+        found.wish.quality,
+        found.wish.background,
+        found.wish.model,
+    )
+    assert {"size", "background", "moderation", "format", "compression", *MODELS} == found.taken
+
+
+MODELS = {"model", "image_model", "api"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "wish", "said", "expected"),
+    [
+        (TALK, {"model": "gpt-6-astra"}, "model", ("gpt-6-astra", "gpt-image-2", Api.RESPONSES)),
+        (TALK, {"model": "gpt-image-1.5"}, "model", ("gpt-image-1.5", None, None)),
+        (
+            TALK,
+            {"image_model": "gpt-image-1.5"},
+            "image_model",
+            ("gpt-6-luna", "gpt-image-1.5", Api.RESPONSES),
+        ),
+        (TALK, {"api": Api.IMAGES}, "api", (None, None, Api.IMAGES)),
+        (PAINTED, {"model": "gpt-image-1.5"}, "model", ("gpt-image-1.5", None, Api.IMAGES)),
+        (PAINTED, {"model": "gpt-6-luna"}, "model", ("gpt-6-luna", None, None)),
+        (PAINTED, {"image_model": "gpt-image-1.5"}, "image_model", (None, "gpt-image-1.5", None)),
+        (PAINTED, {"api": Api.RESPONSES}, "api", (None, None, Api.RESPONSES)),
+        (LOCAL, {"model": "flux"}, "model", ("flux", None, Api.IMAGES)),
+        (TALK, {}, "api", ("gpt-6-luna", "gpt-image-2", None)),
+    ],
+)
+def test_models_that_go_together(
+    request_: ImageRequest, wish: dict[str, Any], said: str, expected: tuple[Any, ...]
+) -> None:
+    """Naming one of model, image model and API keeps as much of the others as goes with it."""
+    assert expected == models(inherited(request_, Wish("", **wish), typed(said)).wish)
+
+
+def test_a_model_that_is_gone() -> None:
+    """A model that OpenAI has shut down is not asked again, and that is told; named, it is used."""
+    request = replace(PAINTED, model="gpt-image-1")
+    found = inherited(request)
+    told = (
+        "OpenAI shut gpt-image-1 down on 2026-10-23, which made the earlier picture; another model is asked"
+    )
+    assert ((None, None, None), (told,)) == (models(found.wish), found.notices)
+    assert "gpt-image-1" == inherited(request, today=date(2026, 10, 22)).wish.model
+    named = inherited(request, Wish("", model="gpt-image-1"), typed("model"))
+    assert ("gpt-image-1", ()) == (named.wish.model, named.notices)
+    tool = inherited(replace(TALK, image_model="gpt-image-1"))
+    assert (("gpt-6-luna", None, Api.RESPONSES), (told,)) == (models(tool.wish), tool.notices)
+
+
+def test_the_default_model_rolls_over_by_itself() -> None:
+    """Nobody chose the default: it is not warned about as if it had been named, and goes with the time."""
+    found = inherited(DEFAULT, Wish("", model="gpt-6-astra"), configured("model"))
+    assert (None, Api.RESPONSES) == (found.wish.model, found.wish.api)
+    decision = decide(replace(found.wish, prompt="a cat"), CATALOG, TODAY)
+    assert (DEFAULT.model, ()) == (decision.request.model, decision.notices)
+
+
+@pytest.mark.parametrize(
+    ("request_", "place", "said", "expected"),
+    [
+        (TALK, OTHER, (), "gpt-6-luna"),
+        (TALK, OTHER, ("model",), "mine"),
+        (TALK, DEMO, (), "gpt-6-luna"),
+        (LOCAL, OTHER, (), None),
+        (LOCAL, PLACE, ("model",), "stablediffusion"),
+    ],
+)
+def test_another_servers_models(
+    request_: ImageRequest, place: str, said: tuple[str, ...], expected: str | None
+) -> None:
+    """Another server's own models are not asked of this one, nor any where one is configured for this one."""
+    wish = Wish("", model="mine" if said else None)
+    found = inherited(request_, wish, configured(*said), place)
+    assert (expected, "1536x1024") == (found.wish.model, found.wish.size)
+
+
+@pytest.mark.parametrize(
+    ("wish", "said", "expected"),
+    [
+        ({}, (), (ImageFormat.WEBP, 80)),
+        ({"format": ImageFormat.PNG}, ("format",), (ImageFormat.PNG, None)),
+        ({"format": ImageFormat.WEBP}, ("format",), (ImageFormat.WEBP, 80)),
+        ({"name_format": ImageFormat.JPEG}, (), (None, None)),
+        ({"name_format": ImageFormat.WEBP}, (), (ImageFormat.WEBP, 80)),
+        ({"compression": 10}, ("compression",), (ImageFormat.WEBP, 10)),
+    ],
+)
+def test_format_and_compression(
+    wish: dict[str, Any], said: tuple[str, ...], expected: tuple[ImageFormat | None, int | None]
+) -> None:
+    """They are taken together, and neither where another format is asked for."""
+    found = inherited(TALK, Wish("", **wish), typed(*said)).wish
+    assert expected == (found.format, found.compression)
+
+
+def test_a_picture_of_unknown_making() -> None:
+    """It keeps its shape, unless somebody said a size, be it in the configuration."""
+    here = Here(PLACE, CATALOG, TODAY)
+    sizes = [
+        inherit(Wish(""), said, Earlier(), here).wish.size
+        for said in (Said(), configured("size"), typed("size"))
+    ]
+    assert ["auto", "1024x1024", "1024x1024"] == sizes
+
+
+def test_an_embedded_recipe() -> None:
+    """A recipe out of a file counts like one of the history; words of a newer imgcli are left out."""
+    recipe = Recipe(
+        "a cat", "gpt-6-luna", "responses", size="1536x1024", quality="ultra", fidelity="high", place=PLACE
+    )
+    found = inherit(Wish(""), Said(), Earlier.of_recipe(recipe), Here(PLACE, CATALOG, TODAY)).wish
+    assert ("gpt-6-luna", Api.RESPONSES, "1536x1024", None, Fidelity.HIGH) == (
+        found.model,
+        found.api,
+        found.size,
+        found.quality,
+        found.fidelity,
+    )
+    bare = inherit(
+        Wish("", model="mine"), Said(), Earlier.of_recipe(Recipe("a cat")), Here(None, CATALOG, TODAY)
+    )
+    assert "mine" == bare.wish.model
