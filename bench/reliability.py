@@ -7,6 +7,7 @@ not hold; ends with 1 when anything was lost, sent twice, or not as promised. Tr
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -132,6 +133,12 @@ def report(verdicts: list[Verdict], inputs: list[str], seconds: float) -> int:
     return 1 if wrong or lost or doubled else 0
 
 
+def heed_signals() -> None:
+    """Take the signals that a shell lets its background jobs ignore, and with them every process of ours."""
+    for signum in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(signum, signal.SIG_DFL)
+
+
 def main() -> int:
     """Play everything, two at a time."""
     parser = argparse.ArgumentParser(description="The fault harness in its long form.")
@@ -141,7 +148,7 @@ def main() -> int:
     started = time.monotonic()
     tasks = [*scenarios(), *sweep()]
     tasks += [Task("kills survived", killed(seed), strict=False) for seed in range(1000, 1000 + told.kills)]
-    with get_context("spawn").Pool(told.workers) as pool:
+    with get_context("spawn").Pool(told.workers, heed_signals) as pool:
         verdicts = list(pool.imap_unordered(judge, tasks))
     return report(verdicts, list(bad_inputs()), time.monotonic() - started)
 

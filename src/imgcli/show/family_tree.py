@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from imgcli.core.entry import OK
 from imgcli.core.text import clean, shorten
 from imgcli.show.columns import GAP, cut_end
-from imgcli.show.history_table import cost_words
+from imgcli.show.history_table import cost_words, outcome_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -70,10 +69,10 @@ def _told(family: Family, branch: Branch, names: Mapping[str, str]) -> list[str]
 
 
 def _run(entry: Entry) -> list[str]:
-    outcome = "" if entry.outcome == OK else shorten(entry.outcome, _NAME_LENGTH)
     names = [shorten(picture.path.name, _NAME_LENGTH) for picture in entry.saved if picture.path]
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    return [cost_words(entry), outcome, *(f"{name}{more}" for name in names[:1]), _prompt(entry.prompt)]
+    first = [f"{name}{more}" for name in names[:1]]
+    return [cost_words(entry), outcome_words(entry), *first, _prompt(entry.prompt)]
 
 
 def _prompt(prompt: str) -> str:

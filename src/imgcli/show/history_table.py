@@ -69,10 +69,14 @@ _OUTCOME = 3
 
 def _told(entry: Entry) -> tuple[str, str, str, str]:
     when = f"{entry.started.astimezone():%Y-%m-%d %H:%M}"
+<<<<<<< HEAD
     return str(entry.number), when, cost_words(entry), _outcome(entry)
+=======
+    return str(entry.number), when, cost_words(entry), outcome_words(entry)
+>>>>>>> info
 
 
-def _outcome(entry: Entry) -> str:
+def outcome_words(entry: Entry) -> str:
     """Name what went wrong; beside a cost that is unknown the kind `unknown` would say nothing."""
     if entry.outcome == OK:
         return ""

@@ -12,7 +12,7 @@ from imgcli.core.text import clean, shorten
 from imgcli.core.wording import duration, picture_facts
 from imgcli.show.bill_table import plain_lines
 from imgcli.show.columns import GAP, left, widths, wrapped
-from imgcli.show.history_table import cost_words
+from imgcli.show.history_table import cost_words, outcome_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -212,8 +212,8 @@ def _ancestor(parent: Ancestor) -> str:
 def run_words(entry: Entry) -> str:
     """Name a run by its id, its first file's name where there is one, and its prompt's beginning."""
     names = [clean(picture.path.name) for picture in entry.saved if picture.path]
-    outcome = [] if entry.outcome == OK else [shorten(entry.outcome, _HINT)]
-    return ", ".join([str(entry.number), *names[:1], *outcome, f'"{shorten(entry.prompt, _HINT)}"'])
+    told = [str(entry.number), *names[:1], outcome_words(entry), f'"{shorten(entry.prompt, _HINT)}"']
+    return ", ".join(filter(None, told))
 
 
 def _bill(entry: Entry | None) -> list[str]:
