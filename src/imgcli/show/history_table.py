@@ -69,11 +69,7 @@ _OUTCOME = 3
 
 def _told(entry: Entry) -> tuple[str, str, str, str]:
     when = f"{entry.started.astimezone():%Y-%m-%d %H:%M}"
-<<<<<<< HEAD
-    return str(entry.number), when, cost_words(entry), _outcome(entry)
-=======
     return str(entry.number), when, cost_words(entry), outcome_words(entry)
->>>>>>> info
 
 
 def outcome_words(entry: Entry) -> str:
