@@ -451,3 +451,11 @@ def test_read_only(tmp_path: Path) -> None:
         with pytest.raises(HistoryError, match="written"):
             history.record(entry(2))
     tmp_path.chmod(0o700)
+
+
+def test_a_number_that_nobody_has_is_no_beginning(folder: Path) -> None:
+    """With one run in the history, another number is unknown, though that run's name begins with its digit."""
+    with History.open(folder) as history:
+        history.record(entry(job="20261122-170304-ab12cd34"))
+        assert [None, None] == [history.find_id(text) for text in ("2", "2026112")]
+        assert history.find_id("20261122") == history.find_id("1")

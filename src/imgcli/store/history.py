@@ -32,6 +32,8 @@ _LATEST = (
     "SELECT id FROM runs WHERE EXISTS (SELECT 1 FROM pictures WHERE run = runs.id)"
     " AND (? IS NULL OR endpoint = ?) ORDER BY started DESC, id DESC LIMIT 1"
 )
+_TELLING = 8
+"""Characters that name a job at the least: they are its date, and less is a number that nobody has."""
 _LAST_CHARACTER = "\U0010ffff"
 
 
@@ -154,7 +156,7 @@ class History:
         return found[0] if found else None
 
     def _only_one_beginning_with(self, text: str) -> Entry | None:
-        if not text:
+        if len(text) < _TELLING:
             return None
         where, values = "job >= ? AND job < ?", [text, text + _LAST_CHARACTER]
         found = self._database.read(lambda connection: _entries(connection, where, values, limit=2))
