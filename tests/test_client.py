@@ -594,6 +594,7 @@ def test_a_name_that_nobody_knows_is_told() -> None:
     assert "Cannot connect to nobody.invalid: the name is unknown (DNS)." == problem.what
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the TLS library's own socket
 def test_tls_with_a_server_that_has_none_is_told() -> None:
     """https:// to a plain server fails before anything of the prompt is sent."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
