@@ -454,7 +454,7 @@ def test_read_only(tmp_path: Path) -> None:
 
 
 def test_a_number_that_nobody_has_is_no_beginning(folder: Path) -> None:
-    """With one run in the history, another number is unknown, though that run's name begins with its digit."""
+    """With one run in the history another number is unknown, though that run's name begins with it."""
     with History.open(folder) as history:
         history.record(entry(job="20261122-170304-ab12cd34"))
         assert [None, None] == [history.find_id(text) for text in ("2", "2026112")]
