@@ -118,6 +118,16 @@ class TestConversation:
         again = asked("again", "a-edit.png")
         assert ("at night", "edit") == (again["input"][0]["content"][0]["text"], again["tools"][0]["action"])
 
+    def test_a_server_that_broke(
+        self, server: Server, imgcli: Cli, world: dict[str, str], folder: Path
+    ) -> None:
+        """Where money may have been spent nothing else is sent, whatever name the server gives the fault."""
+        wire = server(error_reply(500, "Something broke.", "previous_response_not_found"))
+        remember(world, (RED, folder / "a.png"), endpoint=f"127.0.0.1:{wire.port}")
+        done = imgcli("edit", "a.png", "at night", "--jsonl", env=at(wire))
+        (error,) = map(json.loads, done.lines)
+        assert (1, "maybe") == (wire.posts, error["charged"]), done.stderr
+
     def test_a_server_that_has_forgotten_what_is_gone(
         self, server: Server, imgcli: Cli, world: dict[str, str], folder: Path
     ) -> None:

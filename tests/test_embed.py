@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from imgcli.core.embedding import embed, read, strip
+from imgcli.core.events import Picture
 from imgcli.core.recipe import Recipe
 from imgcli.store.spool import Header, Spool
 from streams import BLUE, RED, created, image_item, images_run, item_done, stream, whole_run
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     Gen = Callable[..., Result]
 
 WEBP = encoded(Image.new("RGB", (48, 32)), "WEBP")
-OWN = replace(RECIPE, revised_prompt="A red rectangle", response_id="resp_1")
+OWN = replace(RECIPE, revised_prompt="A red rectangle", response_id="resp_1", sha256=Picture.of(RED).sha256)
 EMBEDDED = embed(RED, Recipe("a cat"))
 
 
@@ -274,3 +275,17 @@ class TestStripping:
         done = imgcli("strip", "a.png", preexec_fn=limit)
         assert (12, before) == (done.exit_code, files(folder))
         assert "a.png cannot be written (File too large)." in done.stderr
+
+
+def test_a_recipe_in_another_picture(imgcli: Cli, folder: Path) -> None:
+    """A recipe that was written into another picture leads to nobody's conversation: the file is sent."""
+    recipe = replace(OWN, place="api.openai.com", sha256=Picture.of(RED).sha256)
+    for name, data in (("own.png", RED), ("forged.png", BLUE)):
+        (folder / name).write_bytes(embed(data, recipe))
+    own, forged = (
+        json.loads(imgcli("edit", name, "x", "--dry-run").stdout) for name in ("own.png", "forged.png")
+    )
+    assert ("resp_1", None) == (own.get("previous_response_id"), forged.get("previous_response_id"))
+    assert "own.png" not in json.dumps(own)
+    assert "forged.png" in json.dumps(forged)
+    assert "note: the recipe in the file is taken" in imgcli("edit", "own.png", "x", "--dry-run").stderr

@@ -223,7 +223,8 @@ def staged(*events: Event, recipe: Recipe = RECIPE) -> list[Event]:
 def test_the_stage() -> None:
     """Final pictures get the run's recipe with what is their own; everything else passes as it is."""
     partial, end = PartialImage(JOB, 0, 0, Picture.of(BLUE)), Completed(JOB, "m")
-    recipe = replace(RECIPE, revised_prompt="A cat, sitting", response_id="resp_1")
+    told = {"revised_prompt": "A cat, sitting", "response_id": "resp_1", "sha256": Picture.of(RED).sha256}
+    recipe = replace(RECIPE, **told)  # type: ignore[arg-type]  # all of them are texts
     picture = Picture(embed(RED, recipe), ImageFormat.PNG)
     assert [partial, replace(final(), picture=picture), end] == staged(partial, final(), end)
 

@@ -84,6 +84,8 @@ def test_1_internal(imgcli: Cli, folder: Path) -> None:
         (["gen", "a cat", "--base-url", "http://example.com/v1"], "http"),
         (["gen", "a cat", "--timeout", "-1"], "--timeout"),
         (["gen", "a cat", "--width", "0"], "--width"),
+        (["gen", "a cat", "--no-history", "--daily-cap", "1"], "--no-history"),
+        (["gen", "a cat", "-m", "\udcff"], "not valid UTF-8"),
         (["gen", "a cat", "--partials", "many"], "'--partials': it takes a whole number."),
         (["gen", "a cat", "--timeout", "soon"], "'--timeout': it takes a number."),
         (["gen", "a cat", "--format", "bmp"], "not one of png, jpeg, jpg, webp, gif, svg."),

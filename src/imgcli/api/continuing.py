@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgcli.api.client import DEFAULT_CLOCK, DEFAULT_LIMITS, send
-from imgcli.core.errors import Cause, ImgcliError
+from imgcli.core.errors import Cause, Charged, ImgcliError
 from imgcli.core.events import Notice
 
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ def send_decided(
     try:
         return (yield from send(decision.request, job, account, limits, clock))
     except ImgcliError as error:
-        if decision.otherwise is None or error.problem.cause is not Cause.FORGOTTEN:
+        problem = error.problem
+        is_free = problem.cause is Cause.FORGOTTEN and problem.charged is Charged.NO
+        if decision.otherwise is None or not is_free:
             raise
     yield Notice(job, FORGOTTEN)
     return (yield from send(decision.otherwise, job, account, limits, clock))

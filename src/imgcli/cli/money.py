@@ -7,8 +7,8 @@ from datetime import datetime, time
 from typing import TYPE_CHECKING
 
 from imgcli.cli import lookup
-from imgcli.core.caps import Cap, Spent, check_day, check_run, read_cap
-from imgcli.core.errors import ImgcliError
+from imgcli.core.caps import OFF, Cap, Spent, check_day, check_run, read_cap
+from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.estimate import PastRun, estimate, estimate_line
 from imgcli.core.spending import spending
 
@@ -34,9 +34,15 @@ class Budget:
     day: Cap | None = None
 
 
-def budget(max_cost: str | None, daily_cap: str | None, *, estimate: bool) -> Budget:
+def budget(max_cost: str | None, daily_cap: str | None, *, estimate: bool, is_remembered: bool) -> Budget:
     """Read the limits. Raises `ImgcliError` (usage)."""
-    return Budget(estimate, read_cap(MAX_COST, max_cost), read_cap(DAILY_CAP, daily_cap))
+    day = read_cap(DAILY_CAP, daily_cap)
+    if day and not is_remembered:
+        raise usage_error(
+            f"{DAILY_CAP} adds up the history, and --no-history would leave this run out of the sum.",
+            f"Leave --no-history out, or lift the limit: {DAILY_CAP} {OFF}.",
+        )
+    return Budget(estimate, read_cap(MAX_COST, max_cost), day)
 
 
 def past_runs(world: World, request: ImageRequest) -> list[PastRun]:
@@ -46,7 +52,7 @@ def past_runs(world: World, request: ImageRequest) -> list[PastRun]:
     """
     with lookup.opened(world) as history:
         return [
-            PastRun(entry.cost, entry.request.partials, _pictures(entry.request))
+            PastRun(entry.cost, _arrived(entry), _pictures(entry.request))
             for entry in history.entries(_LOOKED_AT)
             if entry.request and _counts(entry) and _kind(entry.request) == _kind(request)
         ]
@@ -78,7 +84,14 @@ def _kind(request: ImageRequest) -> tuple[object, ...]:
         request.size,
         request.quality,
         request.format,
+        request.fidelity,
+        request.mask is None,
     )
+
+
+def _arrived(entry: Entry) -> int:
+    """Count the partials that a run was billed for."""
+    return sum(row.partials or 0 for row in entry.charges)
 
 
 def watch(world: World, order: Order, request: ImageRequest, models: Catalog) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.cli.lookup import opened
 from imgcli.core.embedding import read as read_recipe
+from imgcli.core.embedding import strip
 from imgcli.core.entry import DEMO
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.inheriting import Earlier
@@ -44,6 +45,8 @@ class Origin:
     path: str | None = None
     unsendable: ImgcliError | None = None
     notices: tuple[str, ...] = ()
+    is_as_it_came: bool = False
+    """Whether the file is, but for its recipe, the one that the recipe was written into."""
 
     def conversation(self, place: str | None) -> str | None:
         """Give the id of the response that brought it, where the server at `place` may still know it.
@@ -56,7 +59,7 @@ class Origin:
         if self.entry:
             is_single = len(self.entry.pictures) == 1
             return self.entry.response_id if is_single and self.entry.endpoint == place else None
-        if self.recipe:
+        if self.recipe and self.is_as_it_came:
             return self.recipe.response_id if self.recipe.place == place else None
         return None
 
@@ -79,7 +82,7 @@ class Origin:
 def is_file(name: str) -> bool:
     """Tell whether a name means a file, or standard input, and not a run in the history."""
     try:
-        return name == STDIN or Path(name).exists()
+        return name == STDIN or (Path(name).exists() and not Path(name).is_dir())
     except (OSError, ValueError):
         return False
 
@@ -96,6 +99,8 @@ def find_run(world: World, name: str) -> Entry:
     """Find a run by its id. Raises `ImgcliError` (usage)."""
     with opened(world) as history:
         entry = history.find_id(name)
+    if entry is None and Path(name).is_dir():
+        raise usage_error(f"{shorten(name, _SHOWN)} is a folder.", "Name a picture in it.")
     if entry is None:
         raise usage_error(
             f"{shorten(name, _SHOWN) or 'An empty name'} is neither a file nor the id of a run.",
@@ -158,12 +163,24 @@ def _by_file(world: World, name: str) -> Origin:
     data = read_bytes(name, world.stdin.buffer)
     origin = _remembered(world, hashlib.sha256(data).hexdigest())
     is_known = origin.entry and origin.entry.request
-    origin = replace(origin, recipe=None if is_known else read_recipe(data))
+    if not is_known:
+        origin = _with_recipe(origin, data)
     try:
         reference = reference_of(name, data)
     except ImgcliError as error:
         return replace(origin, path=None if name == STDIN else name, unsendable=error)
     return replace(origin, reference=reference, path=reference.path)
+
+
+def _with_recipe(origin: Origin, data: bytes) -> Origin:
+    """Read the recipe in the file, and say so: whoever wrote it chooses what will be paid for."""
+    recipe = read_recipe(data)
+    if recipe is None:
+        return origin
+    told = filter(None, (recipe.model, recipe.image_model, recipe.size, recipe.quality))
+    notice = f"the recipe in the file is taken ({', '.join(shorten(word, _SHOWN) for word in told)})"
+    is_as_it_came = hashlib.sha256(strip(data)).hexdigest() == recipe.sha256
+    return replace(origin, recipe=recipe, is_as_it_came=is_as_it_came, notices=(*origin.notices, notice))
 
 
 def _remembered(world: World, sha256: str) -> Origin:

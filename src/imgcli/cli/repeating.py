@@ -102,7 +102,7 @@ def _continued(world: World, entry: Entry, response_id: str) -> Origin:
         "Start from a picture: imgcli edit FILE PROMPT.",
     )
     talk = Recipe(entry.prompt, response_id=response_id, place=entry.endpoint)
-    return Origin(None, entry.parent, recipe=talk, unsendable=unsendable)
+    return Origin(None, entry.parent, recipe=talk, unsendable=unsendable, is_as_it_came=True)
 
 
 def _of_recipe(recipe: Recipe) -> Theme:

@@ -86,7 +86,13 @@ class Embedding:
         return (replace(event, picture=Picture(data, ImageFormat.PNG)),)
 
     def _completed(self, event: FinalImage) -> Recipe:
-        return replace(self._recipe, revised_prompt=event.revised_prompt, response_id=event.response_id)
+        bare = Picture(strip(event.picture.data), event.picture.format)
+        return replace(
+            self._recipe,
+            revised_prompt=event.revised_prompt,
+            response_id=event.response_id,
+            sha256=bare.sha256,
+        )
 
 
 def _apology(reason: str) -> str:

@@ -39,6 +39,8 @@ class Recipe:
     time: str | None = None
     parents: tuple[str, ...] = ()
     version: str | None = None
+    sha256: str | None = None
+    """Of the file without the recipe: what was changed since is another picture, whatever its texts say."""
 
     @classmethod
     def of(cls, request: ImageRequest, place: str | None, time: str, version: str) -> Self:
@@ -75,6 +77,7 @@ class Recipe:
         if not isinstance(value, dict) or not _is_count(value.get("recipe")):
             return None
         texts = {name: value[name] for name in _TEXTS if isinstance(value.get(name), str)}
+        texts = {name: text for name, text in texts.items() if name not in _NAMES or _is_sound(text)}
         if "prompt" not in texts:
             return None
         compression, parents = value.get("compression"), value.get("parents")
@@ -85,6 +88,8 @@ class Recipe:
         )
 
 
+_NAMES = frozenset({"model", "image_model", "response_id"})
+"""What goes to a server as it stands; a prompt is looked at before it does."""
 _TEXTS = tuple(field.name for field in fields(Recipe) if field.name not in {"compression", "parents"})
 
 
@@ -95,6 +100,11 @@ def _plain(choice: str | None) -> str | None:
 
 def _is_text(value: object) -> bool:
     return isinstance(value, str)
+
+
+def _is_sound(name: str) -> bool:
+    """Whether a name can be sent: half a surrogate pair cannot."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _is_count(value: object) -> bool:

@@ -76,6 +76,7 @@ def decide(wish: Wish, catalog: Catalog, today: date) -> Decision:
     name = wish.model or _default(wish, catalog, today)
     api = wish.api or (Api.IMAGES if is_image_model(name, catalog) else Api.RESPONSES)
     _check_prompt(wish.prompt, api)
+    _check_names(name, wish.image_model, wish.previous_response_id)
     _check_models(wish, name, api, catalog)
     painter = _painter(wish, name, api, catalog)
     output = _format(wish)
@@ -146,6 +147,15 @@ def _check_prompt(prompt: str, api: Api) -> None:
             f"The prompt has {len(prompt):,} characters; the Images API takes {_LONGEST_IMAGES_PROMPT:,}.",
             "Shorten it, or use a text model (-m gpt-4o-mini), which takes more.",
         )
+
+
+def _check_names(*names: str | None) -> None:
+    """Refuse what cannot be written as UTF-8: it came from a command line in another encoding."""
+    for name in filter(None, names):
+        if any("\ud800" <= character <= "\udfff" for character in name):
+            raise usage_error(
+                "The name of a model is not valid UTF-8 text.", "Check your terminal's encoding."
+            )
 
 
 def _check_models(wish: Wish, name: str, api: Api, catalog: Catalog) -> None:
