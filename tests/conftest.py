@@ -22,12 +22,6 @@ if TYPE_CHECKING:
 settings.register_profile("patient", deadline=None)  # a busy machine is no defect
 settings.load_profile("patient")
 
-
-def pytest_xdist_auto_num_workers() -> int:
-    """Run two tests a core: they wait for processes, clocks and terminals half of the time."""
-    return 2 * (os.cpu_count() or 1)
-
-
 CANARY_KEY = "sk-canary-0123456789abcdef"
 
 
