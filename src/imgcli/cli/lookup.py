@@ -9,13 +9,13 @@ from imgcli.cli.world import within
 from imgcli.core.errors import usage_error
 from imgcli.core.wording import notice_line
 from imgcli.show.output import Output
-from imgcli.store.history import History, HistoryError
 from imgcli.store.state import data_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from imgcli.cli.world import World
+    from imgcli.store.history import History
 
 _PATIENCE = 1.0  # seconds that a terminal which takes nothing may cost
 
@@ -23,6 +23,8 @@ _PATIENCE = 1.0  # seconds that a terminal which takes nothing may cost
 @contextmanager
 def opened(world: World) -> Iterator[History]:
     """Open the history for a command. Raises `ImgcliError` (usage) where it cannot be read or written."""
+    from imgcli.store.history import History, HistoryError  # SQLite, which a run's first row does without
+
     try:
         folder = data_folder(world.env)
     except OSError as error:

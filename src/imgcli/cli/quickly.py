@@ -38,7 +38,7 @@ def _is_right_already(value: object, annotation: Any) -> bool:  # noqa: ANN401 -
         return wanted == (str,) and all(type(one) is str and _is_sound(one) for one in value)
     if type(value) is str:
         return str in wanted and _is_sound(value)
-    return isinstance(value, Enum) and type(value) in wanted
+    return isinstance(value, Enum | bool | int | float) and type(value) in wanted
 
 
 def _is_sound(text: str) -> bool:
