@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
+from signal import SIG_DFL, SIG_IGN, SIGINT, SIGQUIT, default_int_handler, getsignal
+from signal import signal as set_handler
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 from hypothesis import settings
 
+import zygote
+from beside import PATIENCE
 from earlier import AT
 from wire import Reply, ScriptedServer
 
@@ -23,6 +26,13 @@ settings.register_profile("patient", deadline=None)  # a busy machine is no defe
 settings.load_profile("patient")
 
 CANARY_KEY = "sk-canary-0123456789abcdef"
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C again where a script started the suite with `&`: every command inherits what we ignore."""
+    for signum, usual in {SIGINT: default_int_handler, SIGQUIT: SIG_DFL}.items():
+        if getsignal(signum) is SIG_IGN:
+            set_handler(signum, usual)
 
 
 @dataclass(frozen=True)
@@ -82,13 +92,7 @@ def imgcli(world: dict[str, str], folder: Path) -> Cli:
         popen.setdefault("stdout", subprocess.PIPE)
         popen.setdefault("stderr", subprocess.PIPE)
         popen.setdefault("cwd", folder)
-        done = subprocess.run(
-            [sys.executable, "-m", "imgcli", *args],
-            env=world | (env or {}),
-            timeout=50,
-            check=False,
-            **popen,
-        )
+        done = zygote.run([*zygote.IMGCLI, *args], timeout=PATIENCE, env=world | (env or {}), **popen)
         return Result(done.returncode, done.stdout or b"", (done.stderr or b"").decode())
 
     return run

@@ -9,13 +9,15 @@ import re
 import select
 import signal
 import struct
-import sys
 import termios
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 import pyte
+
+import zygote
+from beside import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,7 +50,7 @@ class PtyRun:
     """What the terminal says when it is asked what it can; nothing for one that never answers."""
     cell: tuple[int, int] = (0, 0)
     """A cell's width and height in pixels, where the terminal tells them."""
-    program: Sequence[str] = (sys.executable, "-m", "imgcli")
+    program: Sequence[str] = zygote.IMGCLI
     raw: bytes = b""
     exit_code: int | None = None
     _held: bytes = b""
@@ -60,11 +62,23 @@ class PtyRun:
         self._stream = pyte.ByteStream(self.screen)
         self._stream.feed(self.before)
         self.started = time.monotonic()
+        if zygote.may_fork([*self.program, *self.args], {"env": self.env}):
+            self._fork()
+        else:
+            self._spawn()
+        return self
+
+    def _fork(self) -> None:
+        self._fd, inside = os.openpty()
+        self.resize(self.columns, self.rows)
+        self.pid = zygote.fork(self.args, self.env, self.cwd, [inside] * 3, session=True)
+        os.close(inside)
+
+    def _spawn(self) -> None:
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
             self._exec()
         self.resize(self.columns, self.rows)
-        return self
 
     def _exec(self) -> None:
         os.chdir(self.cwd)
@@ -115,14 +129,14 @@ class PtyRun:
         if _QUESTION in text and self.answers:
             self.type(self.answers)
 
-    def wait_for(self, seen: Callable[[Self], bool], seconds: float = 20) -> None:
+    def wait_for(self, seen: Callable[[Self], bool], seconds: float = PATIENCE) -> None:
         """Read until something can be seen; fails the test when it does not come."""
         deadline = time.monotonic() + seconds
         while not seen(self):
             assert time.monotonic() < deadline, f"never seen; the screen:\n{self.text}"
             self.read()
 
-    def finish(self, seconds: float = 30) -> int:
+    def finish(self, seconds: float = PATIENCE) -> int:
         """Read to the end and give the exit code, negative for death by a signal."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

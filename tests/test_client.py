@@ -20,6 +20,7 @@ import httpx2
 import pytest
 
 import streams
+from beside import PATIENCE
 from imgcli.api import failures
 from imgcli.api.account import Account, account
 from imgcli.api.client import Answer, Clock, send
@@ -170,7 +171,7 @@ class TestAnOrdinaryRequest:
             next(answer.chunks)
             answer.close()
             answer.close()
-            assert server.hung_up.wait(5)
+            assert server.hung_up.wait(PATIENCE)
 
     def test_gives_each_part_as_it_comes(self) -> None:
         """A preview is there before the picture."""

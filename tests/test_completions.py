@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from beside import PATIENCE
+
 COMPLETIONS = Path(__file__).parent.parent / "completions"
 
 
@@ -75,7 +77,7 @@ def test_bash(line: str, offered: set[str], env: dict[str, str]) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=50,
+        timeout=PATIENCE,
     )
     assert offered <= set(done.stdout.split()), done
 
@@ -90,7 +92,7 @@ def test_fish(line: str, offered: set[str], env: dict[str, str]) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=50,
+        timeout=PATIENCE,
     )
     assert offered <= {row.split("\t")[0] for row in done.stdout.splitlines()}, done
 
@@ -119,7 +121,7 @@ def test_zsh(line: str, finished: str, env: dict[str, str], tmp_path: Path) -> N
         os.close(terminal)
 
 
-def wait_for(terminal: int, text: str, seconds: float = 30) -> str:
+def wait_for(terminal: int, text: str, seconds: float = PATIENCE) -> str:
     """Read from a shell until a text was seen, or time is up."""
     seen = ""
     deadline = time.monotonic() + seconds

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from beside import PATIENCE, running, wait_for
 from earlier import PLACE, remember, runs, sha
 from imgcli.cli.pictures import check_original
 from imgcli.cli.prompt import Source
@@ -20,7 +19,6 @@ from imgcli.core.request import Action, Api, ImageRequest, Moderation
 from imgcli.standin.server import StandIn
 from pictures import JPEG, MASK, encoded, form_fields
 from streams import BLUE, GREEN, RED, created, image_item, images_run, item_done, partial, stream, whole_run
-from test_history import wait_for
 from test_references import data_url
 from wire import End, Reply, error_reply
 
@@ -54,7 +52,6 @@ def sent_pictures(request: dict[str, Any]) -> list[str]:
 class TestStory:
     """Days of work with one picture."""
 
-    @pytest.mark.timeout(120)  # five processes, and four pictures are painted
     def test_generate_edit_edit_again_cost(self, imgcli: Cli, world: dict[str, str], folder: Path) -> None:
         """A picture is drafted, changed twice from its file alone, drawn anew; all of it is in the bill."""
         with StandIn(pace=0) as server:
@@ -334,12 +331,9 @@ class TestBrokenOff:
         body = stream(created(), partial(0), item_done(image_item(GREEN)))
         wire = server(Reply(body, end=End.STALL))
         remember(world, (RED, folder / "a.png"), endpoint=f"127.0.0.1:{wire.port}")
-        process = begun("edit", "a.png", "at night", "--embed", env=world | at(wire), cwd=folder)
-        try:
+        asked = ("edit", "a.png", "at night", "--embed")
+        with running(wire, world, folder, command=asked):
             wait_for((folder / "a-edit.png").exists)
-        finally:
-            process.kill()
-            process.communicate()
         live = (folder / "a-edit.png").read_bytes()
         (folder / "a-edit.png").unlink()
         done = imgcli("recover")
@@ -355,13 +349,10 @@ class TestBrokenOff:
         """Broken off by Ctrl-C it dies by that, and the history knows what it had started from."""
         wire = server(Reply(stream(created(), partial(0)), end=End.STALL))
         remember(world, (RED, folder / "a.png"), endpoint=f"127.0.0.1:{wire.port}")
-        process = begun("edit", "a.png", "at night", env=world | at(wire), cwd=folder)
-        try:
+        with running(wire, world, folder, command=("edit", "a.png", "at night")) as process:
             wait_for(wire.sent.is_set)
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=40)
-        finally:
-            process.kill()
+            process.communicate(timeout=PATIENCE)
         run = runs(world)[0]
         assert (-signal.SIGINT, (Parent(sha(RED)),)) == (process.returncode, run.parents)
 
@@ -374,11 +365,3 @@ class TestBrokenOff:
         assert str(folder).encode() not in (folder / "run.sse").read_bytes()
         done = imgcli("view", "--fast", "--save", "out", "run.sse")
         assert (0, GREEN) == (done.exit_code, (folder / "out" / "at-night.png").read_bytes()), done.stderr
-
-
-def begun(*args: str, env: dict[str, str], cwd: Path) -> subprocess.Popen[bytes]:
-    """Run a command beside the test."""
-    command = [sys.executable, "-m", "imgcli", *args]
-    return subprocess.Popen(
-        command, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
+from beside import running, wait_for
 from imgcli.core.embedding import embed, read, strip
 from imgcli.core.events import Picture
 from imgcli.core.recipe import Recipe
@@ -22,7 +23,7 @@ from streams import BLUE, RED, created, image_item, images_run, item_done, strea
 from terminal import PtyRun
 from test_credentials import FILES
 from test_embedding import RECIPE, REQUEST
-from test_recover import files, running, wait_for
+from test_recover import files
 from test_view import encoded
 from wire import End, Reply
 

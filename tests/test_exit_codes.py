@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from beside import PATIENCE, running, wait_for
 from streams import (
     BLUE,
     RED,
@@ -250,20 +249,12 @@ def test_10_elsewhere(server: Server, folder: Path, tmp_path: Path) -> None:
     body = stream(created())
     whole = body + stream(item_done(image_item()), completed(image_item()))
     wire = server(Reply(whole, pauses=((len(body), 2.0),)))
-    running = subprocess.Popen(
-        [sys.executable, "-m", "imgcli", "gen", "a cat", "-o", "gone/"],
-        cwd=folder,
-        env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "OPENAI_BASE_URL": wire.base_url},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    while not wire.requests:
-        assert running.poll() is None, running.communicate()
-    target.rmdir()
-    stdout, stderr = running.communicate(timeout=30)
-    assert 10 == running.returncode, stderr
+    world = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    with running(wire, world, folder, "-o", "gone/") as process:
+        wait_for(lambda: wire.requests or process.poll() is not None)
+        target.rmdir()
+        stdout, stderr = (data.decode() for data in process.communicate(timeout=PATIENCE))
+    assert 10 == process.returncode, stderr
     [path] = stdout.split("\n")[:-1]
     assert path in stderr
     with open(path, "rb") as saved:  # noqa: PTH123 - a name from outside, as a script would use it
@@ -306,20 +297,12 @@ def test_signals(signum: signal.Signals, server: Server, folder: Path, world: di
     """Ctrl-C, TERM and HUP end it at once by the signal itself, with the last partial kept."""
     body = stream(created(), partial(0, BLUE))
     wire = server(Reply(body, end=End.STALL))
-    running = subprocess.Popen(
-        [sys.executable, "-m", "imgcli", "gen", "a cat", "--jsonl"],
-        cwd=folder,
-        env=world | {"OPENAI_BASE_URL": wire.base_url},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert running.stdout is not None
-    assert '"partial"' in running.stdout.readline()
-    running.send_signal(signum)
-    stdout, stderr = running.communicate(timeout=10)
-    assert -signum == running.returncode, stderr
+    with running(wire, world, folder, "--jsonl") as process:
+        assert process.stdout is not None
+        assert b'"partial"' in process.stdout.readline()
+        process.send_signal(signum)
+        stdout, stderr = (data.decode() for data in process.communicate(timeout=PATIENCE))
+    assert -signum == process.returncode, stderr
     line = json.loads(stdout.splitlines()[-1])
     assert ("interrupted", 128 + signum, "maybe") == (line["kind"], line["exit_code"], line["charged"])
     assert "may have been charged" in stderr

@@ -9,13 +9,13 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from beside import PATIENCE, running, wait_for
 from faults import disks
 from streams import (
     RED,
@@ -33,7 +33,7 @@ from terminal import PtyRun
 from wire import End, Reply, error_reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from conftest import Cli, Result
     from wire import ScriptedServer
@@ -62,34 +62,6 @@ def look(imgcli: Cli) -> Look:
         return [json.loads(line) for line in result.lines]
 
     return read
-
-
-@contextmanager
-def running(
-    server: ScriptedServer, world: dict[str, str], folder: Path, *args: str
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `imgcli gen` beside the test."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "imgcli", "gen", "a cat", *args],
-        cwd=folder,
-        env=world | {"OPENAI_BASE_URL": server.base_url},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait until something is so; fails the test when it never is."""
-    deadline = time.monotonic() + 40
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_run_is_remembered(server: Server, gen: Gen, look: Look, folder: Path) -> None:
@@ -153,11 +125,11 @@ def test_broken_off_and_recovered(
     """A run that a signal broke off is remembered as that; recovered, it is the same run, and not twice."""
     wire = server(Reply(stream(created(), partial(0)), end=End.STALL))
     with running(wire, world, folder) as process:
-        assert wire.sent.wait(40)
+        assert wire.sent.wait(PATIENCE)
         records = Path(world["XDG_STATE_HOME"]) / "imgcli" / "runs"
         wait_for(lambda: any(b"partial_image_b64" in path.read_bytes() for path in records.glob("*.sse")))
         process.send_signal(signum)
-        process.wait(40)
+        process.wait(PATIENCE)
     before = look()
     if signum == signal.SIGINT:
         assert [("interrupted", None, "maybe")] == [
@@ -185,7 +157,7 @@ def test_no_history(server: Server, world: dict[str, str], folder: Path, imgcli:
     with running(wire, world, folder, "--no-history") as process:
         wait_for((folder / "a-cat.png").exists)
         process.kill()
-        process.wait(40)
+        process.wait(PATIENCE)
     assert 0 == imgcli("recover").exit_code
     assert [] == look()
 
@@ -193,13 +165,9 @@ def test_no_history(server: Server, world: dict[str, str], folder: Path, imgcli:
 def test_six_at_once(server: Server, world: dict[str, str], folder: Path, look: Look) -> None:
     """Runs that end at the same time are all remembered."""
     wire = server(Reply(whole_run()))
-    command = [sys.executable, "-m", "imgcli", "gen", "a cat"]
-    env = world | {"OPENAI_BASE_URL": wire.base_url}
-    processes = [
-        subprocess.Popen(command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-        for _ in range(6)
-    ]
-    paths = {process.communicate(timeout=50)[0].decode().strip() for process in processes}
+    with ExitStack() as stack:
+        processes = [stack.enter_context(running(wire, world, folder)) for _ in range(6)]
+        paths = {process.communicate(timeout=PATIENCE)[0].decode().strip() for process in processes}
     assert [0] * 6 == [process.returncode for process in processes]
     runs = look()
     assert {1, 2, 3, 4, 5, 6} == {run["id"] for run in runs}

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from beside import PATIENCE
 from imgcli.core.bill import Part, Row
 from imgcli.core.entry import DEMO, Entry, KeptPicture, Parent, Role
 from imgcli.core.errors import Charged
@@ -341,7 +342,7 @@ WRITERS = textwrap.dedent(
         if child == 0:
             os.close(start)
             os.read(begin, 1)
-            with History.open(Path(sys.argv[2])) as history:
+            with History.open(Path(sys.argv[2]), patience=float(sys.argv[3])) as history:
                 history.record(entry(number, pictures=(picture(),)))
             os._exit(0)
         children.append(child)
@@ -357,7 +358,7 @@ def test_two_hundred_at_once(before: bytes | None, tmp_path: Path) -> None:
     if before:
         (tmp_path / "history.sqlite3").write_bytes(before)
     done = subprocess.run(
-        [sys.executable, "-c", WRITERS, str(Path(__file__).parent), str(tmp_path)], check=False
+        [sys.executable, "-c", WRITERS, str(Path(__file__).parent), str(tmp_path), str(PATIENCE)], check=False
     )
     assert 0 == done.returncode
     with History.open(tmp_path) as history:

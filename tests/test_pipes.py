@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from beside import PATIENCE
 from streams import RED, whole_run
 from wire import Reply
 
@@ -37,7 +38,7 @@ def shell(server: Server, world: dict[str, str], folder: Path) -> Shell:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=50,
+            timeout=PATIENCE,
             check=False,
         )
 

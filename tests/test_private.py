@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import resource
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from beside import PATIENCE, running
 from imgcli.api.reading import hiding
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Event, Notice
@@ -73,15 +72,8 @@ def test_a_server_that_echoes_the_key() -> None:
 def test_no_core_file(server: Server, world: dict[str, str], folder: Path) -> None:
     """A process that is aborted leaves no core file, which would hold the key."""
     wire = server(Reply(stream(created()), end=End.STALL))
-    with subprocess.Popen(
-        [sys.executable, "-m", "imgcli", "gen", "a cat"],
-        cwd=folder,
-        env=world | {"OPENAI_BASE_URL": wire.base_url},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        assert wire.sent.wait(40)
+    with running(wire, world, folder) as process:
+        assert wire.sent.wait(PATIENCE)
         assert 0 == resource.prlimit(process.pid, resource.RLIMIT_CORE)[0]
         process.kill()
 

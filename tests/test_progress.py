@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from beside import PATIENCE
 from imgcli.api.patience import Limits, Patience
 from streams import RED, created, image_item, item_done, partial, stream, whole_run
 from wire import End, Reply
@@ -159,4 +160,4 @@ def test_it_ends_in_time(server: Server, gen: Gen) -> None:
     wire = server(Reply(whole_run(), end=End.STALL))
     result = gen(wire, "a cat")
     assert (0, True) == (result.exit_code, "total" in result.stderr.lower())
-    assert wire.hung_up.wait(10)
+    assert wire.hung_up.wait(PATIENCE)

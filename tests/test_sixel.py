@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageStat
 
+from beside import PATIENCE
 from imgcli.core.events import Picture
 from imgcli.show.painting import Box
 from imgcli.show.shrink import Undecodable
@@ -192,7 +193,7 @@ def test_libsixel_reads_what_we_write(
     """An independent decoder sees the same picture."""
     tool, image, png = sixel2png(), drawing(size), tmp_path / "out.png"
     text = encode(image, registers)
-    subprocess.run([tool, "-o", str(png)], input=text.encode(), check=True, timeout=20)
+    subprocess.run([tool, "-o", str(png)], input=text.encode(), check=True, timeout=PATIENCE)
     with Image.open(png) as seen:
         assert image.size == seen.size
         assert error(image, seen) < bound

@@ -6,19 +6,17 @@ import os
 import pty
 import signal
 import subprocess
-import sys
 import termios
-import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
+from beside import PATIENCE, running, wait_for
 from streams import RED, completed, created, image_item, item_done, partial, png, stream, whole_run
 from wire import End, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from wire import ScriptedServer
@@ -29,34 +27,6 @@ LARGE = png(width=1) + os.urandom(100_000)
 """More than a pipe holds, for a partial that nobody has to decode."""
 
 
-@contextmanager
-def started(
-    server: ScriptedServer, world: dict[str, str], folder: Path, args: list[str], stdout: int, stderr: int
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `imgcli gen` beside the test; it is killed at the end if it still runs."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "imgcli", "gen", "a cat", *args],
-        cwd=folder,
-        env=world | {"OPENAI_BASE_URL": server.base_url, "TERM": "xterm-256color"},
-        stdin=subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=stderr,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def wait_for(seen: Callable[[], object], seconds: float = 40) -> None:
-    """Wait until something can be seen."""
-    deadline = time.monotonic() + seconds
-    while not seen():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 @pytest.mark.parametrize("signum", [None, signal.SIGTERM], ids=["waits", "term"])
 def test_a_jsonl_reader_that_sleeps(
     signum: signal.Signals | None, server: Server, world: dict[str, str], folder: Path
@@ -65,13 +35,13 @@ def test_a_jsonl_reader_that_sleeps(
     body = stream(created(), *(partial(index, LARGE) for index in range(3)), item_done(image_item()))
     whole = body + stream(completed(image_item()))
     reply = Reply(body, end=End.STALL) if signum else Reply(whole)
-    with started(server(reply), world, folder, ["--jsonl"], subprocess.PIPE, subprocess.DEVNULL) as process:
+    with running(server(reply), world, folder, "--jsonl", stderr=subprocess.DEVNULL) as process:
         wait_for((folder / "a-cat.png").exists)
         if signum:
             process.send_signal(signum)
-            assert -signum == process.wait(20)
+            assert -signum == process.wait(PATIENCE)
         else:
-            stdout, _ = process.communicate(timeout=30)
+            stdout, _ = process.communicate(timeout=PATIENCE)
             assert (0, 4) == (process.returncode, len(stdout.splitlines()))
     assert RED == (folder / "a-cat.png").read_bytes()
 
@@ -90,14 +60,15 @@ def test_a_stopped_terminal(preview: str, server: Server, world: dict[str, str],
     head = stream(created(), partial(0))
     wire = server(Reply(head + whole_run(), pauses=((len(head), 1.0),)))
     master, slave = pty.openpty()
+    told = world | {"TERM": "xterm-256color"}
     args = ["--preview", preview]
-    with started(wire, world, folder, args, subprocess.DEVNULL, slave) as process:
+    with running(wire, told, folder, *args, stdout=subprocess.DEVNULL, stderr=slave) as process:
         wait_for(lambda: wire.requests)
         termios.tcflow(slave, termios.TCOOFF)
         wait_for((folder / "a-cat.png").exists)
         termios.tcflow(slave, termios.TCOON)
         os.close(slave)
         shown = b"".join(iter(lambda: read(master), b""))
-        assert 0 == process.wait(20)
+        assert 0 == process.wait(PATIENCE)
     os.close(master)
     assert (RED, True) == ((folder / "a-cat.png").read_bytes(), b"a-cat.png" in shown)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
+import zygote
 from imgcli.api.jsonl_reading import read_json_lines
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Completed, FinalImage, Notice, PartialImage
@@ -210,8 +211,8 @@ class TestRuns:
 def viewing(world: dict[str, str], folder: Path, *args: str) -> subprocess.Popen[bytes]:
     """Start `imgcli view` with pipes all around."""
     pipe = subprocess.PIPE
-    command = [sys.executable, "-m", "imgcli", "view", *args]
-    return subprocess.Popen(command, env=world, cwd=folder, stdin=pipe, stdout=pipe, stderr=pipe)
+    command = [*zygote.IMGCLI, "view", *args]
+    return zygote.start(command, env=world, cwd=folder, stdin=pipe, stdout=pipe, stderr=pipe)
 
 
 @pytest.mark.parametrize("kind", ["stream", "lines"])

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from beside import PATIENCE
 from wire import Reply, ScriptedServer
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class FaultServer(ScriptedServer):
         """Tell whether the client's process has taken the body up to `offset` from its kernel."""
         return self.progress >= offset and self.peer != 0 and not unread(self.port, self.peer)
 
-    def wait_read(self, offset: int, seconds: float = 20) -> None:
+    def wait_read(self, offset: int, seconds: float = PATIENCE) -> None:
         """Wait until it has; raises `AssertionError` when it does not happen."""
         deadline = time.monotonic() + seconds
         while not self.has_read(offset):

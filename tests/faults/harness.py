@@ -11,7 +11,7 @@ import pytest
 from faults import disks
 from faults.invariants import Evidence, data_is_in, violations
 from faults.pictures import picture
-from faults.runner import IMGCLI, Ended, Launch, SignalAt, injecting, present, wrapped
+from faults.runner import FROM_SCRATCH, IMGCLI, Ended, Launch, SignalAt, injecting, present, wrapped
 from faults.stage import staged
 from terminal import PtyRun
 
@@ -69,6 +69,8 @@ def held(sent: list[bytes], tree: Tree) -> list[bytes]:
 def launch(stage: Stage, program: Sequence[str]) -> tuple[Ended, None]:
     """Run the client as a script would."""
     row = stage.row
+    if row.at == "start" and program == IMGCLI:
+        program = FROM_SCRATCH
     command = wrapped([*program, *stage.args], row, stage.fill(row.redirect))
     here = stage.room.inside / "here"
     out = stage.room.inside.parent / "streams"
@@ -148,7 +150,7 @@ def recover(stage: Stage, watch: SignalAt | None = None, before: Sequence[str] =
     here = stage.room.inside / "here"
     out = stage.room.inside.parent / "streams"
     out.mkdir(exist_ok=True)
-    command = [*before, *IMGCLI, "recover"]
+    command = [*before, *(FROM_SCRATCH if watch else IMGCLI), "recover"]
     command = [*stage.enter, str(here), *command] if stage.enter else command
     env = {name: value for name, value in stage.env.items() if name != "PYTHONPATH"}
     run = Launch(command, env, here, out)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
+from beside import PATIENCE
 from faults.bodies import ORDINARY, Endless, Part, Script, bomb, plain_json, script, zipped
 from wire import EVENT_STREAM, End, Framing, Reply, error_reply
 
@@ -122,7 +123,7 @@ class Row:
     says: tuple[str, ...] = ()
     quiet_about: tuple[str, ...] = ()
     sent: tuple[str, ...] | None = None
-    seconds: float = 30.0
+    seconds: float = PATIENCE
     # when it runs
     long: bool = False
     xfail: str = ""

@@ -13,12 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import zygote
+from beside import PATIENCE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from faults.rows import Row
 
-IMGCLI = (sys.executable, "-m", "imgcli")
+IMGCLI = zygote.IMGCLI
+FROM_SCRATCH = ("env", *IMGCLI)
+"""With an interpreter of its own, where the moments of its start matter."""
 NAIVE = (sys.executable, str(Path(__file__).parent / "naive.py"))
 OPEN = b"(open)"
 """A standard input from which nothing ever comes."""
@@ -54,15 +59,15 @@ class Launch:
     out: Path
     stdin: bytes | None = None
     gone: tuple[str, ...] = ()
-    seconds: float = 30.0
+    seconds: float = PATIENCE
     watch: Callable[[int], None] = field(default=lambda _: None)
 
     def run(self) -> Ended:
         """Run it to its end; one that takes too long is killed and told of."""
         streams = {name: self._open(name) for name in ("stdout", "stderr")}
         started = time.monotonic()
-        process = subprocess.Popen(
-            list(self.command),
+        process = zygote.start(
+            self.command,
             env=self.env,
             cwd=self.cwd,
             stdin=subprocess.DEVNULL if self.stdin is None else subprocess.PIPE,

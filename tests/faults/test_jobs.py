@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+import zygote
+from beside import PATIENCE, wait_for
 from faults.pictures import picture
 from faults.room import Room
 from faults.runner import IMGCLI, kill_quietly
@@ -34,17 +35,10 @@ def room(tmp_path: Path) -> Room:
     return Room.furnish(tmp_path / "room", {})
 
 
-def _wait(what: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.02)
-
-
 def test_a_reader_that_sleeps(server: Server, room: Room) -> None:
     """A program that does not read its lines holds up the lines, not the saving."""
     wire = server(Reply(whole_run(picture("NOISE"))))
-    running = subprocess.Popen(
+    running = zygote.start(
         [*IMGCLI, "gen", "a cat", "--jsonl"],
         env=room.env | {"OPENAI_BASE_URL": wire.base_url},
         cwd=room.root / "here",
@@ -54,9 +48,9 @@ def test_a_reader_that_sleeps(server: Server, room: Room) -> None:
     )
     try:
         saved = room.root / "here/a-cat.png"
-        _wait(saved.exists)
+        wait_for(saved.exists)
         assert running.poll() is None
-        stdout, stderr = running.communicate(timeout=20)
+        stdout, stderr = running.communicate(timeout=PATIENCE)
         assert (0, b"") == (running.returncode, stderr)
         assert stdout.endswith(b"}\n")
         assert picture("NOISE") == saved.read_bytes()

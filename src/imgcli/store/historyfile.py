@@ -138,8 +138,12 @@ def begin(path: Path, patience: float) -> None:
 
 def set_aside(path: Path, unfit: UnfitError, patience: float) -> Path | None:
     """Rename the file, log and all; None where another process was first. Raises `HistoryError`."""
-    with _alone(path, patience):
-        if identity_of(path) != unfit.identity:
+
+    def is_gone() -> bool:
+        return identity_of(path) != unfit.identity
+
+    with _alone(path, patience, is_gone):
+        if is_gone():
             return None
         names = (path.with_name(f"{path.stem}.{unfit.why}-{number}{path.suffix}") for number in count(1))
         aside = next(name for name in names if not name.exists())
@@ -235,22 +239,33 @@ def _text(data: bytes) -> str:
 
 
 @contextmanager
-def _alone(path: Path, patience: float) -> Iterator[None]:
-    """Be the only one who has the file. Raises `HistoryError`."""
-    lease = _leased(path, try_lock, patience)
+def _alone(path: Path, patience: float, is_needless: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """Be the only one who has the file, unless that becomes needless meanwhile. Raises `HistoryError`.
+
+    A crowd that waits to be alone one by one, while others work, may wait for ever.
+    """
+    lease = _leased(path, try_lock, patience, is_needless)
     try:
         yield
     finally:
         _release(lease)
 
 
-def _leased(path: Path, take: Callable[[int], bool], patience: float) -> int | None:
+def _leased(
+    path: Path,
+    take: Callable[[int], bool],
+    patience: float,
+    is_needless: Callable[[], bool] = lambda: False,
+) -> int | None:
     """Lock the second file, waiting for it; None where it cannot be made. Raises `HistoryError`."""
     descriptor = _lock_file(path.with_name(_LOCK))
     if descriptor is None:
         return None
     deadline = time.monotonic() + patience
     while not take(descriptor):
+        if is_needless():
+            os.close(descriptor)
+            return None
         if time.monotonic() > deadline:
             os.close(descriptor)
             raise HistoryError(_LOCKED)

@@ -1,0 +1,240 @@
+"""The real command as a process of its own, without loading its modules anew each time.
+
+Loading the SDK takes most of a second of a core, many times what the rest of a run takes. So a process
+waits that has loaded everything and run nothing; a command is a fork of it, with the arguments, environment,
+folder, streams and session that it would have been started with. What a fork cannot show (loading itself,
+odd streams, limits, tracing) is tested with a process from scratch: see `may_fork`. With IMGCLI_TEST_COLD
+set, all of it is.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import fcntl
+import inspect
+import io
+import json
+import os
+import pkgutil
+import socket
+import subprocess
+import sys
+import termios
+import threading
+import time
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+IMGCLI = (sys.executable, "-m", "imgcli")
+_STANDARD = (0, 1, 2)
+_SUBREAPER = 36
+"""PR_SET_CHILD_SUBREAPER of prctl(2): a grandchild whose parent has gone is ours to wait for."""
+_READ_AT_START = ("PYTHON", "LC_", "LANG")
+"""Variables that an interpreter looks at once, when it starts."""
+_USED_LATER = (
+    "PIL.BmpImagePlugin",
+    "PIL.GifImagePlugin",
+    "PIL.JpegImagePlugin",
+    "PIL.PngImagePlugin",
+    "PIL.PpmImagePlugin",
+    "PIL.WebPImagePlugin",
+    "encodings.idna",
+    "httpcore2",
+    "openai.resources.images",
+    "openai.resources.responses",
+    "rich.live",
+    "rich.table",
+    "rich_pixels",
+    "sqlite3",
+    "truststore",
+)
+
+
+def start(command: Sequence[str], **popen: Any) -> subprocess.Popen[bytes]:
+    """Start a command like `subprocess.Popen`, as a fork where that makes no difference."""
+    return (_Forked if may_fork(command, popen) else subprocess.Popen)(list(command), **popen)
+
+
+def run(command: Sequence[str], timeout: float, **popen: Any) -> subprocess.CompletedProcess[bytes]:
+    """Run a command to its end like `subprocess.run`, as a fork where that makes no difference."""
+    data = popen.pop("input", None)
+    if data is not None:
+        popen["stdin"] = subprocess.PIPE
+    with start(command, **popen) as process:
+        try:
+            out, err = process.communicate(data, timeout=timeout)
+        except BaseException:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(list(command), process.returncode, out, err)
+
+
+def may_fork(command: Sequence[str], popen: dict[str, Any]) -> bool:
+    """Tell whether a fork is as good as a new interpreter for this."""
+    if sys.platform != "linux" or os.environ.get("IMGCLI_TEST_COLD"):
+        return False
+    known = {"env", "cwd", "stdin", "stdout", "stderr", "start_new_session"}
+    env = popen.get("env") or {}
+    return tuple(command[:3]) == IMGCLI and set(popen) <= known and _at_start(env) == _at_start(_ENV)
+
+
+_ENV = {"LANG": "C.UTF-8", "PYTHONWARNINGS": "default"}
+"""What the waiting process was started with."""
+
+
+def _at_start(env: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in env.items() if name.startswith(_READ_AT_START)}
+
+
+class _Forked(subprocess.Popen[bytes]):
+    """A command that is a fork of the waiting process; everything else is as `subprocess` has it."""
+
+    def _execute_child(self, *given: Any) -> None:
+        """Take the place of the standard library's fork and exec, with what it has prepared for them."""
+        told = _PREPARED.bind(self, *given).arguments
+        ends = [told[name] for name in ("p2cread", "c2pwrite", "errwrite")]
+        streams = [own if end == -1 else end for own, end in zip(_STANDARD, ends, strict=True)]
+        args, session = told["args"][len(IMGCLI) :], told["start_new_session"]
+        self.pid = fork(args, told["env"], told["cwd"] or Path.cwd(), streams, session=session)
+        self._child_created = True
+        self._close_pipe_fds(*(told[name] for name in _PIPES))  # type: ignore[attr-defined]
+
+
+_PIPES = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
+_PREPARED = inspect.signature(subprocess.Popen._execute_child)  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+def fork(
+    args: Sequence[str], env: dict[str, str], cwd: Path | str, streams: Sequence[int], *, session: bool
+) -> int:
+    """Start `imgcli ARGS...` and give its process id; with a session, a terminal as stdin becomes its own."""
+    told = {"args": list(args), "env": dict(env), "cwd": os.fspath(cwd), "session": session}
+    return _zygote().fork(told, streams)
+
+
+@cache
+def _zygote() -> _Zygote:
+    zygote = _Zygote()
+    atexit.register(zygote.close)
+    return zygote
+
+
+class _Zygote:
+    """The waiting process, seen from the tests."""
+
+    def __init__(self) -> None:
+        ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
+        self._door, inside = socket.socketpair()
+        self._turn = threading.Lock()
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, str(inside.fileno())],
+            env=_ENV | {"PATH": os.environ["PATH"], "HOME": "/nonexistent"},
+            stdin=subprocess.DEVNULL,
+            pass_fds=[inside.fileno()],
+            start_new_session=True,
+        )
+        inside.close()
+
+    def fork(self, told: dict[str, Any], streams: Sequence[int]) -> int:
+        """Ask for a fork; give its process id once it is ours to wait for."""
+        body = json.dumps(told).encode()
+        with self._turn:
+            socket.send_fds(self._door, [len(body).to_bytes(8)], list(streams))
+            self._door.sendall(body)
+            return int.from_bytes(_exactly(self._door, 8))
+
+    def close(self) -> None:
+        """Let it go."""
+        self._door.close()
+        self._process.wait()
+
+
+def _exactly(door: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        more = door.recv(size - len(data))
+        if not more:
+            raise EOFError
+        data += more
+    return data
+
+
+# What follows runs in the waiting process and in its forks.
+
+
+def _serve(door: socket.socket) -> None:
+    """Fork for everybody who asks; returns in each fork, and ends the process when the tests have ended."""
+    while True:
+        head, streams, _, _ = socket.recv_fds(door, 8, len(_STANDARD))
+        if not head:
+            os._exit(0)
+        told = json.loads(_exactly(door, int.from_bytes(head)))
+        reader, writer = os.pipe()
+        between = os.fork()
+        if not between:
+            _hand_on(writer)
+            break
+        os.waitpid(between, 0)  # from now on the fork is the tests' child
+        door.sendall(os.read(reader, 8))
+        for descriptor in (reader, writer, *streams):
+            os.close(descriptor)
+    door.detach()
+    _become(told, streams)
+
+
+def _hand_on(writer: int) -> None:
+    """Fork once more and leave, so that the fork has no parent but the tests."""
+    child = os.fork()
+    if child:
+        os.write(writer, child.to_bytes(8))
+        os._exit(0)
+
+
+def _become(told: dict[str, Any], streams: list[int]) -> None:
+    """Be the process that was asked for."""
+    if told["session"]:
+        os.setsid()
+    for target, descriptor in zip(_STANDARD, streams, strict=True):
+        os.dup2(descriptor, target)
+    os.closerange(len(_STANDARD), 1024)
+    if told["session"] and os.isatty(0):
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    os.chdir(told["cwd"])
+    os.environ.clear()
+    os.environ.update(told["env"])
+    time.tzset()
+    sys.argv[1:] = told["args"]
+    sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), "utf-8", "surrogateescape")
+    sys.stdout = _text(1, "surrogateescape")
+    sys.stderr = _text(2, "backslashreplace")
+
+
+def _text(descriptor: int, errors: str) -> io.TextIOWrapper:
+    """Make a text stream as an interpreter does when it starts."""
+    raw = io.FileIO(descriptor, "w", closefd=False)
+    is_error = descriptor == 2
+    return io.TextIOWrapper(io.BufferedWriter(raw), "utf-8", errors, line_buffering=is_error or raw.isatty())
+
+
+def _load() -> None:
+    """Load all of the program and what it loads later; nothing of it runs."""
+    import imgcli
+
+    for module in pkgutil.walk_packages(imgcli.__path__, "imgcli."):
+        import_module(module.name)
+    for name in _USED_LATER:
+        import_module(name)
+
+
+if __name__ == "__main__":
+    _load()
+    _serve(socket.socket(fileno=int(sys.argv[1])))
+    from imgcli.__main__ import main
+
+    main()
