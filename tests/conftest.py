@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from dataclasses import dataclass
-from signal import SIG_DFL, SIG_IGN, SIGINT, SIGQUIT, default_int_handler, getsignal
-from signal import signal as set_handler
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
@@ -30,9 +29,9 @@ CANARY_KEY = "sk-canary-0123456789abcdef"
 
 def pytest_configure() -> None:
     """Hear Ctrl-C again where a script started the suite with `&`: every command inherits what we ignore."""
-    for signum, usual in {SIGINT: default_int_handler, SIGQUIT: SIG_DFL}.items():
-        if getsignal(signum) is SIG_IGN:
-            set_handler(signum, usual)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 @dataclass(frozen=True)
