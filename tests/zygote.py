@@ -81,10 +81,10 @@ def may_fork(command: Sequence[str], popen: dict[str, Any]) -> bool:
         return False
     known = {"env", "cwd", "stdin", "stdout", "stderr", "start_new_session"}
     env = popen.get("env") or {}
-    return tuple(command[:3]) == IMGCLI and set(popen) <= known and _at_start(env) == _at_start(_ENV)
+    return tuple(command[:3]) == IMGCLI and set(popen) <= known and _at_start(env) == _at_start(ENV)
 
 
-_ENV = {"LANG": "C.UTF-8", "PYTHONWARNINGS": "default"}
+ENV = {"LANG": "C.UTF-8", "PYTHONWARNINGS": "default"}
 """What the waiting process was started with."""
 
 
@@ -134,7 +134,7 @@ class _Zygote:
         self._turn = threading.Lock()
         self._process = subprocess.Popen(
             [sys.executable, __file__, str(inside.fileno())],
-            env=_ENV | {"PATH": os.environ["PATH"], "HOME": "/nonexistent"},
+            env=ENV | {"PATH": os.environ["PATH"], "HOME": "/nonexistent"},
             stdin=subprocess.DEVNULL,
             pass_fds=[inside.fileno()],
             start_new_session=True,
