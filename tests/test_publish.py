@@ -296,6 +296,21 @@ def test_wide_open_state_folder_is_closed(tmp_path: Path) -> None:
     assert 0o700 == stat.S_IMODE(private_folder(tmp_path / "imgcli").stat().st_mode)
 
 
+def test_a_link_to_another_folder_changes_nothing_there(tmp_path: Path) -> None:
+    """A link to a folder for other things is not used, and that folder stays as open as it was."""
+    (tmp_path / "open").mkdir(mode=0o755)
+    (tmp_path / "private").mkdir(mode=0o700)
+    for name in ("open", "private"):
+        (tmp_path / "state" / name).mkdir(parents=True)
+        (tmp_path / "state" / name / "imgcli").symlink_to(tmp_path / name)
+    chosen = [
+        state_folder({"XDG_STATE_HOME": str(tmp_path / "state" / name), "TMPDIR": str(tmp_path)})
+        for name in ("open", "private")
+    ]
+    assert [tmp_path / f"imgcli-{os.getuid()}", tmp_path / "state/private/imgcli"] == chosen
+    assert (0o755, []) == (stat.S_IMODE((tmp_path / "open").stat().st_mode), [*(tmp_path / "open").iterdir()])
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's folder")
 def test_planted_state_folder_is_refused(tmp_path: Path) -> None:
     """A folder that somebody else made for us is not used, nor a link to one."""

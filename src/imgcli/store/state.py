@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 _APP = "imgcli"
+_OPEN_LINK = "it is a link to a folder that is open to others (chmod 700 closes it)"
 
 
 def state_folder(environ: Mapping[str, str]) -> Path:
@@ -53,12 +54,17 @@ def data_folder(environ: Mapping[str, str]) -> Path:
 
 
 def private_folder(folder: Path) -> Path:
-    """Make sure that a folder exists, is ours and opens for nobody else; raises `OSError`."""
+    """Make sure that a folder exists, is ours and opens for nobody else; raises `OSError`.
+
+    A folder that others may look into is closed. Not one behind a link: that is somebody's for other things.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for info in (folder.lstat(), folder.stat()):
         if hasattr(os, "geteuid") and info.st_uid != os.geteuid():
             raise PermissionError(errno.EPERM, "it belongs to another user", folder)
     if stat.S_IMODE(folder.stat().st_mode) & 0o077:
+        if folder.is_symlink():
+            raise PermissionError(errno.EPERM, _OPEN_LINK, folder)
         folder.chmod(0o700)
     return folder
 
