@@ -171,6 +171,22 @@ class TestFiles:
         assert "note: run 1 saved a picture as a.png" in shown.stderr
         assert f"{path} (other bytes by now)" == facts(imgcli("info", "1").lines)["saved as"]
 
+    @pytest.mark.parametrize("asked", ["a.png", "link/../a.png", "/a.png"])
+    def test_a_name_that_goes_up(
+        self, asked: str, server: Server, gen: Gen, imgcli: Cli, folder: Path, tmp_path: Path
+    ) -> None:
+        """A picture saved as ../a.png, or through a link, is remembered under the name that it has."""
+        (folder / "deep").mkdir()
+        (tmp_path / "link").symlink_to(folder / "deep")
+        done = gen(server(Reply(whole_run())), "a cat", "-o", "../link/../a.png")
+        assert 0 == done.exit_code, done.stderr
+        (run,) = (json.loads(line) for line in imgcli("history", "--json").lines)
+        assert [str(folder / "a.png")] == [picture["path"] for picture in run["pictures"]]
+        (folder / "a.png").unlink()
+        name = f"{folder}{asked}" if asked.startswith("/") else asked
+        (folder / "link").symlink_to("deep")
+        assert f"{name} is gone; run 1 saved a picture" in imgcli("info", name).stderr
+
     def test_a_file_that_is_gone(self, remember: Remember, imgcli: Cli, folder: Path) -> None:
         """The name of a picture that was deleted leads to its run."""
         remember(entry(pictures=(picture(path=folder / "a.png"),)))

@@ -122,7 +122,8 @@ class Seeker:
         if self._history is None:
             return None
         try:
-            spellings = Path(os.path.abspath(name)), Path(name).absolute()  # noqa: PTH100 - links stay
+            path = Path(name).absolute()
+            spellings = Path(os.path.abspath(name)), path, path.parent.resolve() / path.name  # noqa: PTH100 - links stay
         except (OSError, ValueError):
             return None
         return next(filter(None, map(self._history.find_path, spellings)), None)

@@ -139,7 +139,7 @@ def _painter(wish: Wish, name: str, api: Api, catalog: Catalog) -> Model | None:
 
 def _check_prompt(prompt: str, api: Api) -> None:
     if not prompt.strip():
-        raise usage_error("The prompt is empty.", 'Say what to draw: imgcli gen "a cat".')
+        raise usage_error("The prompt is empty.", 'Say what to draw, such as "a cat".')
     if not prompt.isascii() and any("\ud800" <= character <= "\udfff" for character in prompt):
         raise usage_error("The prompt is not valid UTF-8 text.", "Check your terminal's encoding.")
     if api is Api.IMAGES and len(prompt) > _LONGEST_IMAGES_PROMPT:

@@ -108,7 +108,7 @@ class HistorySink:
             case FinalImage(image=image):
                 run.finals[image] = _kept(event)
             case Saved(image=image, path=path, problem=problem):
-                run.paths[image] = path.absolute()
+                run.paths[image] = _from_the_root(path)
                 run.problems += [problem] if problem else []
             case Completed():
                 run.end = run.end or event
@@ -170,6 +170,15 @@ class HistorySink:
     def _pictures(self) -> tuple[KeptPicture, ...]:
         paths = self._run.paths
         return tuple(replace(picture, path=paths.get(image)) for image, picture in self._run.finals.items())
+
+
+def _from_the_root(path: Path) -> Path:
+    """Spell a file's name so that it means the same everywhere, with the links that somebody chose.
+
+    Only where it goes up, links on the way must be followed: /link/.. is not /.
+    """
+    name = path.absolute()
+    return name.parent.resolve() / name.name if ".." in name.parts else name
 
 
 def _kept(final: FinalImage) -> KeptPicture:
