@@ -38,6 +38,7 @@ VSCODE = {"TERM": "xterm-256color", "TERM_PROGRAM": "vscode"}
 XTERM = {"TERM": "xterm-256color", "XTERM_VERSION": "XTerm(379)"}
 GNOME = {"TERM": "xterm-256color", "VTE_VERSION": "7802"}
 WINDOWS = {"TERM": "xterm-256color", "WT_SESSION": "guid"}
+KONSOLE = {"TERM": "xterm-256color", "KONSOLE_VERSION": "221203"}
 ALACRITTY = {"TERM": "alacritty"}
 IN_TMUX = {"TERM": "tmux-256color", "TMUX": "/run/tmux-0/default,1,0", "TERM_PROGRAM": "tmux"}
 SSH = {"TERM": "xterm-256color", "SSH_CONNECTION": "1 2 3 4"}
@@ -67,6 +68,11 @@ CHOICES: list[tuple[str, Mapping[str, str], Answers, Rung]] = [
     ("older Windows Terminal", WINDOWS, said(), Rung.BLOCKS),
     ("Alacritty that tells its version", ALACRITTY, said("alacritty 0.16.1"), Rung.SEXTANTS),
     ("Alacritty that does not", ALACRITTY, said(), Rung.BLOCKS),
+    ("Konsole", KONSOLE, said("Konsole 22.12.3", kitty=True, sixel=True), Rung.KITTY),
+    ("Konsole through ssh", SSH, said("Konsole 22.12.3", kitty=True, sixel=True), Rung.KITTY),
+    ("Konsole that draws sixels alone", KONSOLE, said("Konsole 22.12.3", sixel=True), Rung.SIXEL),
+    ("older Konsole", KONSOLE, said("Konsole 21.12.3"), Rung.BLOCKS),
+    ("Konsole, silent", KONSOLE, SILENCE, Rung.BLOCKS),
     ("Terminal.app", {"TERM": "xterm-256color", "TERM_PROGRAM": "Apple_Terminal"}, SILENCE, Rung.BLOCKS),
     ("the Linux console", {"TERM": "linux"}, SILENCE, Rung.HALF),
     ("screen", {"TERM": "screen.xterm-256color", "STY": "1.x"}, SILENCE, Rung.BLOCKS),

@@ -154,6 +154,18 @@ def test_a_terminal_may_limit_its_pictures() -> None:
     assert (6, 3) == _box_of(painter, drawing((300, 300)))
 
 
+@pytest.mark.parametrize("size", [(64, 64), (90, 60), (60, 90), (640, 31), (31, 640), (70, 30)])
+@pytest.mark.parametrize("columns", [1, 3, 8, 13, 34])
+def test_the_last_band_is_full(size: tuple[int, int], columns: int) -> None:
+    """The rows below a picture are no part of it: Konsole would paint them white."""
+    painting = SixelPainter((8, 17)).paint(Picture.of(encoded(drawing(size))), Box(columns, 40))
+    (text,) = re.findall(r"\x1bP.*\x1b\\", painting.lines[-1], re.DOTALL)
+    width, height = draw(text).size
+    assert height % 6 == 0 or height < 6
+    assert width <= columns * 8
+    assert abs(width - height * size[0] / size[1]) <= 1 + size[0] / size[1]
+
+
 def _box_of(painter: SixelPainter, image: Image.Image) -> tuple[int, int]:
     painting = painter.paint(Picture.of(encoded(image)), Box(80, 24))
     return painting.columns, painting.rows

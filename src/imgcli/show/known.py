@@ -139,7 +139,7 @@ TERMINALS = (
     Known("foot", ("TERM=foot*",), {Ability.SIXEL: ALWAYS, Ability.OCTANTS: (1, 20)}),
     Known("contour", ("TERMINAL_NAME=contour", "TERM=contour*"), {Ability.SIXEL: ALWAYS}),
     Known("mlterm", ("MLTERM", "TERM=mlterm*"), {Ability.SIXEL: ALWAYS}),
-    Known("konsole", ("KONSOLE_VERSION",), {Ability.SIXEL: ALWAYS}),
+    Known("konsole", ("KONSOLE_VERSION",), {Ability.KITTY: (22, 4), Ability.SIXEL: ALWAYS}),
     Known("alacritty", ("TERM=alacritty*", "ALACRITTY_WINDOW_ID"), {Ability.SEXTANTS: (0, 14)}),
     Known(
         "vte",

@@ -59,10 +59,19 @@ class SixelPainter:
         """Show a picture over the one before; raises `shrink.Undecodable`."""
         room = pixels_in(box, self._cell, self._largest)
         image = flatten(decode(picture.data, room), self._background)
-        shown = image.resize(fit(image.size, *room, (1, 1)), reducing_gap=2.0)
+        shown = image.resize(_whole_bands(image.size, room), reducing_gap=2.0)
         width, height = self._cell
         cells = Box(-(-shown.width // width), -(-shown.height // height))
         return lay_over(cells, encode(shown, self._registers))
+
+
+def _whole_bands(size: Size, room: Size) -> Size:
+    """Fit a picture into a room, a little smaller where its last band would not be full.
+
+    Konsole paints the rest of such a band white.
+    """
+    width, height = fit(size, *room, (1, 1))
+    return fit(size, width, max(height - height % _BAND, 1), (1, 1))
 
 
 def pixels_in(box: Box, cell: Size, largest: Size) -> Size:
