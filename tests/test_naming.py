@@ -97,6 +97,41 @@ def test_impossible_names(output: str) -> None:
     assert ExitCode.USAGE == caught.value.problem.exit_code
 
 
+@pytest.mark.parametrize("output", ["--force", "-q", "{slug.png", "a/{n_{slug}.png", "{date"])
+def test_slips(output: str) -> None:
+    """An option in the place of a name, and a field that is not closed, are refused for free."""
+    with pytest.raises(ImgcliError) as caught:
+        Target.of(output, CAT, BASE)
+    assert ExitCode.USAGE == caught.value.problem.exit_code
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ("cat.bmp", "No model gives bmp files."),
+        ("a/cat.TIFF", "No model gives TIFF files."),
+        ("cat.pgn", ".png is meant?"),
+        ("cat.wepb", ".webp is meant?"),
+        ("cat.jpgg", ".jpg is meant?"),
+        ("cat.JEPG", ".jpeg is meant?"),
+    ],
+)
+def test_another_ending(output: str, said: str) -> None:
+    """The ending of a format that no model gives, or a misspelt one: no script would find that file."""
+    with pytest.raises(ImgcliError) as caught:
+        Target.of(output, CAT, BASE)
+    assert said in caught.value.problem.what
+    assert "The endings are .png, .jpeg, .webp, .gif, .svg." == caught.value.problem.advice
+
+
+@pytest.mark.parametrize(
+    "output", ["v1.2", "mr. fox", "a.b.c", "draft.final", "{slug}.{n}", "set{1", "50%.off"]
+)
+def test_a_dot_in_a_name(output: str) -> None:
+    """Any other text behind a dot is a part of the name."""
+    assert Target.of(output, CAT, BASE).wanted(PNG).endswith(".png")
+
+
 def test_numbers_on_a_clash() -> None:
     """A name that is taken gets -2, then -3."""
     target = Target.of("x.png", CAT, BASE)
@@ -144,7 +179,7 @@ def test_foreign_text_stays_in_its_folder(
     prompt: str, model: str, template: list[str], encoding: ImageFormat | None, image: int
 ) -> None:
     """Whatever a prompt or a model's name holds, the file is one plain name in the folder I chose."""
-    target = Target.of("".join(template), Subject(prompt, model, prompt, NOW), BASE)
+    target = Target.of("./" + "".join(template), Subject(prompt, model, prompt, NOW), BASE)
     for name in names(target, encoding, image, ".damaged"):
         assert BASE == Path(os.path.normpath(target.folder / name)).parent
         assert not {"/", "\\", "\0", ":"} & set(name)
@@ -155,7 +190,7 @@ def test_foreign_text_stays_in_its_folder(
 @given(st.text(st.characters(exclude_characters="/{}", exclude_categories=["Cc", "Cs"]), min_size=1))
 def test_own_names_fit(output: str) -> None:
     """However long my own name is, every name made of it fits the file system, and the numbers survive."""
-    target = Target.of(output * 9, CAT, BASE)
+    target = Target.of(f"./{output * 9}", CAT, BASE)
     made = names(target, PNG, 0, ".partial-0")
     assert [3, True] == [len(set(made)), all(len(os.fsencode(name)) <= NAME_MAX for name in made)]
 

@@ -239,7 +239,7 @@ def test_folder_without_room_for_files() -> None:
 def test_name_too_long(tmp_path: Path) -> None:
     """A name that the file system cannot hold is found out before anything is sent."""
     code, what, _ = refusal("x" * 253 + ".png", tmp_path)
-    assert (ExitCode.UNWRITABLE, True) == (code, "File name too long" in what)
+    assert (ExitCode.UNWRITABLE, True) == (code, "The name is too long" in what)
     check(target("x" * 251 + ".png", tmp_path))
 
 

@@ -75,6 +75,7 @@ def deliver(  # noqa: PLR0913 - a command's signature declares its options
     # Imported here, so that help and completions do without them.
     from imgcli.cli import money, order, run
     from imgcli.cli.serving import applied
+    from imgcli.cli.settings import at_home
     from imgcli.core.wish import Wish
     from imgcli.store.naming import format_wish
 
@@ -99,7 +100,9 @@ def deliver(  # noqa: PLR0913 - a command's signature declares its options
         budget = money.budget(max_cost, daily_cap, estimate=estimate, is_remembered=not no_history)
         theme = theme_at(endpoint)
         asked = theme.wish(given, _said(ctx), world.now().date())
-        kept = order.output(output, reports_to, save=not no_save, force=force, keep_partials=keep_partials)
+        kept = order.output(
+            at_home(output), reports_to, save=not no_save, force=force, keep_partials=keep_partials
+        )
         ordered = order.Order(
             asked.wish,
             replace(

@@ -118,9 +118,9 @@ def typer_values(
         setting = chosen.get(long_name(parameter) or "")
         if setting is not None:
             is_path = _shape(parameter).takes is Takes.PATH
-            yield parameter.name, (setting, _at_home(setting.value) if is_path else setting.value)
+            yield parameter.name, (setting, at_home(setting.value) if is_path else setting.value)
 
 
-def _at_home(value: object) -> object:
-    """Read `~` as shells do, which never see this text."""
+def at_home(value: object) -> object:
+    """Read `~` as shells do, which never see the text of a file, nor what follows an option's `=`."""
     return os.path.expanduser(value) if isinstance(value, str) and value.startswith("~") else value  # noqa: PTH111 - a path's spelling (a slash at its end) counts

@@ -25,6 +25,10 @@ NAME_MAX = 255
 _DEFAULT = "{slug}"
 _FIELD = re.compile(r"\{([^{}]*)\}")
 _FIELDS = ("slug", "n", "model", "date", "time", "id")
+_UNCLOSED = re.compile(r"\{(?:slug|n|model|date|time|id)(?![^{]*\})")
+_FOREIGN = frozenset(
+    {".avif", ".bmp", ".heic", ".heif", ".ico", ".jxl", ".pdf", ".psd", ".tga", ".tif", ".tiff"}
+)
 _ENDINGS = {
     ".png": ImageFormat.PNG,
     ".jpg": ImageFormat.JPEG,
@@ -83,6 +87,7 @@ class Target:
         name = name or _filled(_DEFAULT, table)
         ending = PurePath(name).suffix
         if ending.lower() not in _ENDINGS:
+            _check_foreign(ending)
             ending = ""
         return cls(base / folder, name.removesuffix(ending), ending)
 
@@ -123,6 +128,18 @@ def format_wish(output: str | None) -> ImageFormat | None:
     return _ENDINGS.get(PurePath(output).suffix.lower())
 
 
+def _check_foreign(ending: str) -> None:
+    """Refuse the ending of another format, and a slip of the finger; others are parts of the name."""
+    ours = ", ".join(known for known in _ENDINGS if known != ".jpg")
+    if ending.lower() in _FOREIGN:
+        raise usage_error(f"No model gives {ending[1:]} files.", f"The endings are {ours}.")
+    for known in _ENDINGS:
+        if sorted(known) == sorted(ending.lower()) or known[1:] + known[-1] == ending.lower()[1:]:
+            raise usage_error(
+                f"-o ends with {ending}, which is no format; {known} is meant?", f"The endings are {ours}."
+            )
+
+
 def _checked(output: str | None) -> str:
     """Refuse what would break a line of output or cannot be a name at all."""
     if output is None:
@@ -131,6 +148,10 @@ def _checked(output: str | None) -> str:
         raise usage_error("-o is empty.", "Give it a file or a folder, or leave it out.")
     if any(unicodedata.category(character) == "Cc" for character in output):
         raise usage_error("-o holds a control character, which would break lists of file names.")
+    if output.startswith("-"):
+        raise usage_error(f"-o {output} looks like an option.", f"A file of that name is -o ./{output}")
+    if _UNCLOSED.search(output):
+        raise usage_error("-o opens a field with { and does not close it.", "Write {slug}, for example.")
     try:
         os.fsencode(output)
     except UnicodeEncodeError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import stat
@@ -42,6 +43,8 @@ def check(target: Target) -> None:
     try:
         probe(folder, len(os.fsencode(target.wanted(target.asked))))
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise _unwritable(f"The name is too long for {folder}", "Choose a shorter one with -o.") from None
         raise _unwritable(f"{folder} cannot be written to ({reason(error)})") from None
 
 
