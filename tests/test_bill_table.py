@@ -71,12 +71,20 @@ def test_every_depth(depth: ColorDepth) -> None:
     assert drawn(DATED) == drawn(DATED, depth=depth)
 
 
-@pytest.mark.parametrize("columns", [1, 5, 19, 20, 30, 50, 80, 200])
+@pytest.mark.parametrize("columns", [1, 5, 19, 20, 30, 50, 62, 63, 80, 200])
 def test_every_width(columns: int) -> None:
-    """In a narrow window the table is folded, not cut; very narrow ones get plain text."""
+    """A narrow window folds names and leaves numbers out, but breaks none; a very narrow one gets plain text."""
     lines = drawn(DATED, columns)
     assert columns < 20 or max(map(cell_width, lines)) <= columns
-    assert "0.0625" in "".join(character for line in lines for character in line if character in "0.625")
+    words = " ".join(lines).split()
+    assert [word for word in words if word.startswith("$")] == ["$0.0005", "$0.0620", "$0.0625"]
+    assert [word for word in words if word == "2,060"] == ["2,060"] * (columns < 20 or columns >= 63)
+
+
+def test_the_least_that_is_known_fits_a_narrow_window() -> None:
+    """Also the longest of totals is told whole."""
+    lines = drawn(Bill((BILL.rows[0], Row(Part.IMAGE, None)), None), 30)
+    assert "at least $0.0005" in lines[-1]
 
 
 def test_ascii_terminal() -> None:

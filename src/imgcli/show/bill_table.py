@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.core.bill import dollars
 from imgcli.core.text import shorten
-from imgcli.show.columns import numbers_lined_up
+from imgcli.show.columns import numbers_lined_up, widths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,9 @@ _HEADINGS = ("", "tokens in", "cached", "tokens out", "dollars")
 _UNKNOWN = "unknown"
 _MODEL_LENGTH = 60
 _NOTE_LENGTH = 500
+_NAME = 18
+"""Columns in which a model's name, in several lines, can still be read."""
+_PADDING = 3
 _NARROWEST = 20  # columns; rich has nothing sensible to draw below
 
 
@@ -38,26 +41,34 @@ def rich_lines(bill: Bill, terminal: Terminal, columns: int) -> list[str]:
     from imgcli.show.memory_console import drawn
 
     remarks = [Text(remark, style="dim") for remark in _remarks(bill)]
-    return drawn([_table(bill), *remarks], terminal.depth, columns)
+    return drawn([_table(bill, columns), *remarks], terminal.depth, columns)
 
 
-def _table(bill: Bill) -> Table:
-    """Lay the bill out; cells are `Text`, in which nothing is markup."""
+def _table(bill: Bill, columns: int) -> Table:
+    """Lay the bill out; cells are `Text`, in which nothing is markup.
+
+    A number is never broken: where there is no room for all of them, the dollars alone are told.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE, show_footer=True, show_edge=False, pad_edge=False)
-    for number, (heading, total) in enumerate(zip(_HEADINGS, _total(bill), strict=True)):
+    rows = [_HEADINGS, *map(_cells, bill.rows), _total(bill)]
+    name, *numbers = widths(rows)
+    needed = min(name, _NAME) + sum(_PADDING + width for width in numbers)
+    kept = range(len(_HEADINGS)) if needed <= columns else (0, len(_HEADINGS) - 1)
+    for number in kept:
         table.add_column(
-            Text(heading),
-            footer=Text(total),
+            Text(_HEADINGS[number]),
+            footer=Text(rows[-1][number]),
             justify="right" if number else "left",
             overflow="fold",
+            no_wrap=number > 0,
             footer_style="bold",
         )
-    for row in bill.rows:
-        table.add_row(*map(Text, _cells(row)))
+    for row in rows[1:-1]:
+        table.add_row(*(Text(row[number]) for number in kept))
     return table
 
 
