@@ -73,7 +73,7 @@ def test_every_depth(depth: ColorDepth) -> None:
 
 @pytest.mark.parametrize("columns", [1, 5, 19, 20, 30, 50, 62, 63, 80, 200])
 def test_every_width(columns: int) -> None:
-    """A narrow window folds names and leaves numbers out, but breaks none; a very narrow one gets plain text."""
+    """A narrow window folds names and leaves numbers out, but breaks none; a very narrow one has text."""
     lines = drawn(DATED, columns)
     assert columns < 20 or max(map(cell_width, lines)) <= columns
     words = " ".join(lines).split()

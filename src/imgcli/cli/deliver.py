@@ -101,7 +101,7 @@ def deliver(  # noqa: PLR0913 - a command's signature declares its options
         theme = theme_at(endpoint)
         asked = theme.wish(given, _said(ctx), world.now().date())
         kept = order.output(
-            at_home(output), reports_to, save=not no_save, force=force, keep_partials=keep_partials
+            output and at_home(output), reports_to, save=not no_save, force=force, keep_partials=keep_partials
         )
         ordered = order.Order(
             asked.wish,

@@ -117,10 +117,12 @@ def typer_values(
     for parameter in command.params:
         setting = chosen.get(long_name(parameter) or "")
         if setting is not None:
-            is_path = _shape(parameter).takes is Takes.PATH
-            yield parameter.name, (setting, at_home(setting.value) if is_path else setting.value)
+            value = setting.value
+            if _shape(parameter).takes is Takes.PATH and isinstance(value, str):
+                value = at_home(value)
+            yield parameter.name, (setting, value)
 
 
-def at_home(value: object) -> object:
+def at_home(path: str) -> str:
     """Read `~` as shells do, which never see the text of a file, nor what follows an option's `=`."""
-    return os.path.expanduser(value) if isinstance(value, str) and value.startswith("~") else value  # noqa: PTH111 - a path's spelling (a slash at its end) counts
+    return os.path.expanduser(path)  # noqa: PTH111 - a path's spelling (a slash at its end) counts
