@@ -80,10 +80,7 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def imgcli(world: dict[str, str], folder: Path) -> Cli:
-    """Run `imgcli ARGS...` in an empty folder; keywords go to `subprocess.run`."""
-
+def _cli(world: dict[str, str], folder: Path, before: list[str]) -> Cli:
     def run(*args: str, env: dict[str, str] | None = None, **popen: Any) -> Result:
         popen.setdefault("stdin", subprocess.DEVNULL if "input" not in popen else None)
         if popen["stdin"] is None:
@@ -91,10 +88,25 @@ def imgcli(world: dict[str, str], folder: Path) -> Cli:
         popen.setdefault("stdout", subprocess.PIPE)
         popen.setdefault("stderr", subprocess.PIPE)
         popen.setdefault("cwd", folder)
-        done = zygote.run([*zygote.IMGCLI, *args], timeout=PATIENCE, env=world | (env or {}), **popen)
+        command = [*before, *zygote.IMGCLI, *args]
+        done = zygote.run(command, timeout=PATIENCE, env=world | (env or {}), **popen)
         return Result(done.returncode, done.stdout or b"", (done.stderr or b"").decode())
 
     return run
+
+
+@pytest.fixture
+def imgcli(world: dict[str, str], folder: Path) -> Cli:
+    """Run `imgcli ARGS...` in an empty folder; keywords go to `subprocess.run`."""
+    return _cli(world, folder, [])
+
+
+@pytest.fixture
+def mortal(world: dict[str, str], folder: Path) -> Cli:
+    """Run it like `imgcli`, as somebody to whom the modes of files apply, which they do not to root."""
+    rights = "-dac_override,-dac_read_search,-fowner"
+    lowered = ["setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}"]
+    return _cli(world, folder, lowered if os.geteuid() == 0 else [])
 
 
 @pytest.fixture

@@ -240,6 +240,26 @@ def test_locked(server: Server, gen: Gen, file: Path, folder: Path, look: Look) 
 
 
 @pytest.mark.skipif(not disks.permitted(), reason="no mounts here")
+@pytest.mark.parametrize("closed", ["folder", "file", "both"])
+def test_a_history_that_cannot_be_written(
+    closed: str, server: Server, gen: Gen, mortal: Cli, world: dict[str, str], folder: Path
+) -> None:
+    """A backup, or a disk that is mounted for reading, can be read; a new run is a note, and is saved."""
+    assert 0 == gen(server(Reply(whole_run())), "a cat").exit_code
+    place = Path(world["XDG_DATA_HOME"]) / "imgcli"
+    for path in place.iterdir() if closed != "folder" else ():
+        path.chmod(0o400)
+    place.chmod(0o700 if closed == "file" else 0o500)
+    for command in ("history", "cost", "tree", "info"):
+        done = mortal(command, *["1"] * (command in {"tree", "info"}))
+        assert 0 == done.exit_code, done.stderr
+    assert "a-cat.png" in mortal("info", "a-cat.png").stdout.decode()
+    done = mortal("gen", "a dog", env={"OPENAI_BASE_URL": server(Reply(whole_run())).base_url})
+    assert (0, True) == (done.exit_code, (folder / "a-dog.png").exists()), done.stderr
+    assert "this run is not in the history: it cannot be written" in done.stderr
+    place.chmod(0o700)
+
+
 def test_full_and_read_only(server: Server, world: dict[str, str], folder: Path, tmp_path: Path) -> None:
     """On a full disk the picture comes first; a history on a disk that cannot be written is still read."""
     wire = server(Reply(whole_run()))

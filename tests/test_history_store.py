@@ -441,19 +441,6 @@ def test_no_file_at_all(place: Callable[[Path], object], tmp_path: Path) -> None
         history.record(entry())
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_read_only(tmp_path: Path) -> None:
-    """A history that cannot be written can be read."""
-    with History.open(tmp_path) as history:
-        history.record(entry())
-    tmp_path.chmod(0o500)
-    with History.open(tmp_path) as history:
-        assert 1 == len(history.numbers())
-        with pytest.raises(HistoryError, match="written"):
-            history.record(entry(2))
-    tmp_path.chmod(0o700)
-
-
 def test_a_number_that_nobody_has_is_no_beginning(folder: Path) -> None:
     """With one run in the history another number is unknown, though that run's name begins with it."""
     with History.open(folder) as history:

@@ -208,28 +208,35 @@ def _connected(path: Path, identity: Identity, patience: float) -> sqlite3.Conne
 
 def _looked_into(path: Path, patience: float) -> tuple[sqlite3.Connection, bool]:
     """Connect, and find out whether the tables are there; raises `sqlite3.Error` and the schema's errors."""
-    connection = _connection(path, "mode=rw", patience)
+    try:
+        return _ready(path, "mode=rw", patience)
+    except sqlite3.OperationalError:
+        if os.access(path.parent, os.W_OK) and os.access(path, os.W_OK):
+            raise
+    # SQLite's log has no place in a folder that cannot be written; nor can anybody change the file.
+    return _ready(path, "mode=ro&immutable=1", patience)
+
+
+def _ready(path: Path, mode: str, patience: float) -> tuple[sqlite3.Connection, bool]:
+    connection = _connection(path, mode, patience)
     try:
         return connection, schema.is_ready(connection)
-    except sqlite3.OperationalError:
-        connection.close()
-        if os.access(path.parent, os.W_OK):
-            raise
     except BaseException:
         connection.close()
         raise
-    # SQLite's log has no place in a folder that cannot be written; nor can anybody change the file.
-    connection = _connection(path, "mode=ro&immutable=1", patience)
-    return connection, schema.is_ready(connection)
 
 
 def _connection(path: Path, mode: str, patience: float) -> sqlite3.Connection:
     uri = f"{path.as_uri()}?{mode}"
     connection = sqlite3.connect(uri, uri=True, timeout=patience, isolation_level=None)
     connection.text_factory = _text
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA secure_delete = ON")
+    try:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA secure_delete = ON")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
