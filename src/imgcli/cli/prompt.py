@@ -38,7 +38,7 @@ def read_prompt(words: list[str] | None, file: Path | None, stdin: TextIO) -> st
     if words and words != ["-"]:
         return " ".join(words)
     if not words and _is_terminal(stdin):
-        raise usage_error("There is no prompt.", 'Say what to draw: imgcli gen "a cat".')
+        raise usage_error("There is no prompt.", 'Give it as words, such as "a cat".')
     return _decoded(_read(stdin.buffer, "standard input"), "standard input")
 
 
