@@ -134,7 +134,9 @@ def test_a_photo_of_your_own(server: Server, gen: Gen, imgcli: Cli, remember: Re
     """A file that no run brought has a family too, under any name; so has one with a recipe elsewhere."""
     (folder / "photo.png").write_bytes(RED)
     mother = hashlib.sha256(RED).hexdigest()
-    remember(run(1, parents=(Parent(mother),)))
+    sent = Reference("photo.png", str(folder / "photo.png"), None, ImageFormat.PNG, mother, (1, 1), 1)
+    request = replace(REQUEST, references=(sent,))
+    remember(run(1, parents=(Parent(mother),), request=request))
     (folder / "photo.png").rename(folder / "b.png")
     assert [f"{mother[:12]} (this one)  b.png  (by no run in the history)", *drawn("└─ 1")] == (
         imgcli("tree", "b.png").lines

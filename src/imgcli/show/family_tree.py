@@ -63,7 +63,7 @@ def _told(family: Family, branch: Branch, names: Mapping[str, str]) -> list[str]
     if branch.is_repeated:
         return [f"{_label(key)} (see above)"]
     label = _label(key) + (" (this one)" if key == family.asked else "")
-    told = _run(entry) if entry else [*_file(family, key), names.get(str(key), ""), _BY_NOBODY]
+    told = _run(entry) if entry else [*(_file(family, key) or [names.get(str(key), "")]), _BY_NOBODY]
     strangers = ", ".join(map(_label, family.strangers(key)))
     return [label, *filter(None, told), *([f"also from {strangers}"] if strangers else [])]
 
