@@ -111,6 +111,26 @@ def test_a_full_stdout_for_bytes(shell: Shell) -> None:
     assert [RED] == [Path(path).read_bytes() for path in dict.fromkeys(named) if Path(path).is_file()]
 
 
+@pytest.mark.parametrize(
+    ("python", "args"),
+    [
+        ("", "gen --help"),
+        ("", "strip x.png -o -"),
+        ("1", "--version"),
+        ("1", "models"),
+        ("1", "config path"),
+        ("1", "gen x --dry-run"),
+    ],
+)
+def test_a_full_stdout_for_anything_else(python: str, args: str, shell: Shell, folder: Path) -> None:
+    """Whatever is written to a full disk ends with 12 and a sentence; it is no fault of ours."""
+    (folder / "x.png").write_bytes(RED)
+    done = shell(f"export PYTHONUNBUFFERED={python}; imgcli {args} > /dev/full; echo $?")
+    assert "12\n" == done.stdout, done.stderr
+    assert "Standard output could not be written: No space left on device." in done.stderr
+    assert "bug" not in done.stderr
+
+
 @pytest.mark.parametrize("args", ["--help", "gen --help", "--version"])
 def test_help_into_a_reader_that_leaves(args: str, shell: Shell) -> None:
     """Help piped into a reader that has seen enough is no error and no traceback."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from imgcli import __version__
-from imgcli.cli import commands, signals
+from imgcli.cli import commands, signals, standard_output
 from imgcli.cli.help import OrderedGroup
+from imgcli.cli.standard_output import UnwritableOutputError
 from imgcli.cli.world import World, forbid_core_dumps, open_standard_descriptors, within
 from imgcli.core.errors import ExitCode, ImgcliError, Problem
 from imgcli.core.text import clean
@@ -81,6 +82,7 @@ def main() -> NoReturn:
     """Run the command line of this process and end it with a documented exit code, or by a signal."""
     closed = open_standard_descriptors()
     forbid_core_dumps()
+    standard_output.replace()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # real text streams have it
     world = World.of_this_process(closed)
@@ -94,7 +96,7 @@ def main() -> NoReturn:
         signals.die_by(interrupted.signum)
     except BrokenPipeError:
         pass  # a reader that has seen enough, of help for instance, is no failure of ours
-    except OSError as error:
+    except UnwritableOutputError as error:
         code = code or _unwritable_stdout(error)
     _leave(code)
 
@@ -105,10 +107,8 @@ def _run(world: World) -> int:
         return _invoke(world)
     except typer.TyperException as error:
         return _refuse(world, _wrong_usage(error))
-    except OSError as error:
-        if isinstance(error, BrokenPipeError) or not _takes_more(world.stdout):
-            raise
-        return _crashed(world, error)
+    except (BrokenPipeError, UnwritableOutputError):
+        raise
     except ImgcliError as error:
         return _fail(world, error.problem)
     except Exception as error:  # noqa: BLE001 - the last line of defence: one sentence, never a traceback
@@ -166,7 +166,7 @@ def _fail(world: World, problem: Problem) -> ExitCode:
     return problem.exit_code
 
 
-def _unwritable_stdout(error: OSError) -> ExitCode:
+def _unwritable_stdout(error: UnwritableOutputError) -> ExitCode:
     """Say that standard output did not take what was written to it."""
     problem = Problem(
         ExitCode.UNWRITABLE,
@@ -184,15 +184,6 @@ def _leave(code: int) -> NoReturn:
     import os
 
     os._exit(code)
-
-
-def _takes_more(stream: TextIO) -> bool:
-    """Find out whether it was this stream that raised: it will do so again."""
-    try:
-        stream.flush()
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 def _flush_quietly(*streams: TextIO) -> None:
