@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from imgcli import __version__
-from imgcli.cli import commands, signals, standard_output
+from imgcli.cli import commands, notes, signals, standard_output
 from imgcli.cli.help import OrderedGroup
 from imgcli.cli.standard_output import UnwritableOutputError
 from imgcli.cli.world import World, forbid_core_dumps, open_standard_descriptors, within
@@ -97,7 +97,7 @@ def main() -> NoReturn:
     except BrokenPipeError:
         pass  # a reader that has seen enough, of help for instance, is no failure of ours
     except UnwritableOutputError as error:
-        code = code or _unwritable_stdout(error)
+        code = code or _unwritable_stdout(world, error)
     _leave(code)
 
 
@@ -110,7 +110,7 @@ def _run(world: World) -> int:
     except (BrokenPipeError, UnwritableOutputError):
         raise
     except ImgcliError as error:
-        return _fail(world, error.problem)
+        return _refuse(world, error.problem)
     except Exception as error:  # noqa: BLE001 - the last line of defence: one sentence, never a traceback
         return _crashed(world, error)
 
@@ -130,7 +130,7 @@ def _invoke(world: World) -> int:
 def _crashed(world: World, error: Exception) -> ExitCode:
     from imgcli.cli.crash import report_crash
 
-    return _fail(world, report_crash(error, world))
+    return _refuse(world, report_crash(error, world))
 
 
 def _wrong_usage(error: typer.TyperException) -> Problem:
@@ -150,31 +150,21 @@ def _command() -> list[str]:
 
 
 def _refuse(world: World, problem: Problem) -> ExitCode:
-    """Report wrong options as their reader expects it: they are found before anybody has read --jsonl."""
+    """Report a problem as its reader expects it; of wrong options we learn before --jsonl is read."""
     from imgcli.cli.order import Style
-    from imgcli.cli.report import tell
+    from imgcli.cli.report import refuse
 
-    tell(world, Style.JSON_LINES if "--jsonl" in sys.argv else Style.PEOPLE, problem)
-    return problem.exit_code
-
-
-def _fail(world: World, problem: Problem) -> ExitCode:
-    """Print a problem, if there is still somewhere to print it, and give its exit code."""
-    with suppress(OSError, ValueError):
-        world.stderr.write("\n".join(problem_lines(problem)) + "\n")
-        world.stderr.flush()
-    return problem.exit_code
+    return refuse(world, problem, Style.JSON_LINES if "--jsonl" in sys.argv else Style.PEOPLE)
 
 
-def _unwritable_stdout(error: UnwritableOutputError) -> ExitCode:
+def _unwritable_stdout(world: World, error: UnwritableOutputError) -> ExitCode:
     """Say that standard output did not take what was written to it."""
     problem = Problem(
         ExitCode.UNWRITABLE,
         f"Standard output could not be written: {error.strerror}.",
         advice="Make room, or send it elsewhere.",
     )
-    with suppress(OSError, ValueError):
-        sys.stderr.write("\n".join(problem_lines(problem)) + "\n")
+    notes.write(world, problem_lines(problem))
     return problem.exit_code
 
 
