@@ -292,6 +292,20 @@ def test_12_unwritable(output: str, server: Server, gen: Gen, folder: Path) -> N
     assert (12, 0) == (result.exit_code, wire.posts), result.stderr
 
 
+def test_1_internal_for_programs(imgcli: Cli, folder: Path) -> None:
+    """1: with --jsonl a fault of ours, too, is a line that a program can read."""
+    (folder / "sitecustomize.py").write_text(
+        "import imgcli.core.wish\n"
+        "def broken(*_):\n    raise LookupError('oops')\n"
+        "imgcli.core.wish.resolve_size = broken\n"
+    )
+    result = imgcli("gen", "a cat", "--demo", "--jsonl", env={"PYTHONPATH": str(folder)})
+    (line,) = map(json.loads, result.lines)
+    assert (1, True, "internal", 1) == (result.exit_code, line["error"], line["kind"], line["exit_code"])
+    assert "imgcli itself failed: LookupError" in line["message"]
+    assert "This is a bug" in result.stderr
+
+
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda s: s.name)
 def test_signals(signum: signal.Signals, server: Server, folder: Path, world: dict[str, str]) -> None:
     """Ctrl-C, TERM and HUP end it at once by the signal itself, with the last partial kept."""

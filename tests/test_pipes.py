@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from beside import PATIENCE
-from streams import RED, whole_run
+from imgcli.core.embedding import embed
+from imgcli.core.recipe import Recipe
+from streams import BLUE, RED, whole_run
 from wire import Reply
 
 if TYPE_CHECKING:
@@ -109,6 +111,46 @@ def test_a_full_stdout_for_bytes(shell: Shell) -> None:
     assert "10" == done.stderr.splitlines()[-1], done.stderr
     named = [word.strip("'\".,") for word in done.stderr.split() if word.strip("'\".,").endswith(".png")]
     assert [RED] == [Path(path).read_bytes() for path in dict.fromkeys(named) if Path(path).is_file()]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        "strip x.png",
+        "gen x --dry-run --estimate",
+        "view --save pictures bare.png",
+        "recover",
+        "history",
+    ],
+)
+def test_notes_that_nobody_can_read(args: str, shell: Shell, folder: Path) -> None:
+    """A note that cannot be written is no reason to fail."""
+    (folder / "bare.png").write_bytes(RED)
+    (folder / "x.png").write_bytes(embed(RED, Recipe("a cat")))
+    (folder / "pictures").mkdir()
+    (folder / "pictures" / "bare.png").write_bytes(BLUE)
+    done = shell(f"imgcli {args} 2>/dev/full; echo $?")
+    assert "0" == done.stdout.splitlines()[-1], done.stdout
+
+
+@pytest.mark.parametrize(
+    ("python", "args"),
+    [
+        ("", "gen --help"),
+        ("", "strip x.png -o -"),
+        ("1", "--version"),
+        ("1", "models"),
+        ("1", "config path"),
+        ("1", "gen x --dry-run"),
+    ],
+)
+def test_a_full_stdout_for_anything_else(python: str, args: str, shell: Shell, folder: Path) -> None:
+    """Whatever is written to a full disk ends with 12 and a sentence; it is no fault of ours."""
+    (folder / "x.png").write_bytes(RED)
+    done = shell(f"export PYTHONUNBUFFERED={python}; imgcli {args} > /dev/full; echo $?")
+    assert "12\n" == done.stdout, done.stderr
+    assert "Standard output could not be written: No space left on device." in done.stderr
+    assert "bug" not in done.stderr
 
 
 @pytest.mark.parametrize("args", ["--help", "gen --help", "--version"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 import signal
 import subprocess
 import sys
@@ -118,6 +119,27 @@ def test_only_partials_came(
     for told in (wire.requests[0].headers["x-client-request-id"], "a cat", "may have been charged"):
         assert told in first.stderr
     assert ({"a-cat.partial.png": BLUE}, []) == (files(folder), records(runs))
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+@pytest.mark.parametrize("flush", ["when=1", "when=2"])
+def test_broken_off_before_anything_was_sent(
+    flush: str, server: Server, world: dict[str, str], folder: Path, runs: Path
+) -> None:
+    """Ctrl-C while the record is begun leaves nothing to recover: nothing was sent."""
+    wire = server(Reply(whole_run()))
+    tracing = ["strace", "-qq", "-o", "/dev/null", "-e", "trace=fsync"]
+    tracing += ["-e", f"inject=fsync:signal=SIGINT:{flush}"]
+    done = subprocess.run(
+        [*tracing, sys.executable, "-m", "imgcli", "gen", "a cat"],
+        cwd=folder,
+        env=world | {"OPENAI_BASE_URL": wire.base_url},
+        timeout=PATIENCE,
+        capture_output=True,
+        check=False,
+    )
+    assert (-signal.SIGINT, 0) == (done.returncode, wire.posts), done.stderr
+    assert ({}, []) == (files(folder), records(runs))
 
 
 def test_nothing_came(record: Record, runs: Path, folder: Path, imgcli: Cli) -> None:

@@ -202,6 +202,18 @@ def test_full_disk(tmp_path: Path) -> None:
     spool.discard()
 
 
+def test_broken_off_at_the_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever breaks off a run while its record is begun, nothing was sent, and no record says otherwise."""
+
+    def broken_off(_: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", broken_off)
+    with pytest.raises(KeyboardInterrupt):
+        Spool.begin(tmp_path, HEADER)
+    assert [] == list(tmp_path.iterdir())
+
+
 def test_failed_flush(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that cannot flush the record of a failed run does not take its bytes away."""
     spool = spooled(tmp_path)

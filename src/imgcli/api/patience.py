@@ -121,7 +121,6 @@ class Patience:
         return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, advice)
 
     def _watch(self, ended: threading.Event) -> None:
-        _leave_signals_to_the_main_thread()
         while not ended.wait(self._period):
             if self.tick():
                 self._hang_up()
@@ -141,11 +140,3 @@ def _keep_alive(connection: socket.socket) -> None:
     for name, value in _KEEP_ALIVE:
         if hasattr(socket, name):
             connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-
-
-def _leave_signals_to_the_main_thread() -> None:
-    """A signal that the main thread holds back while it publishes must not come in through this one."""
-    import signal
-
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from imgcli import __version__
-from imgcli.cli import commands, signals
+from imgcli.cli import commands, notes, signals, standard_output
 from imgcli.cli.help import OrderedGroup
+from imgcli.cli.standard_output import UnwritableOutputError
 from imgcli.cli.world import World, forbid_core_dumps, open_standard_descriptors, within
 from imgcli.core.errors import ExitCode, ImgcliError, Problem
 from imgcli.core.text import clean
@@ -81,6 +82,7 @@ def main() -> NoReturn:
     """Run the command line of this process and end it with a documented exit code, or by a signal."""
     closed = open_standard_descriptors()
     forbid_core_dumps()
+    standard_output.replace()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # real text streams have it
     world = World.of_this_process(closed)
@@ -94,8 +96,8 @@ def main() -> NoReturn:
         signals.die_by(interrupted.signum)
     except BrokenPipeError:
         pass  # a reader that has seen enough, of help for instance, is no failure of ours
-    except OSError as error:
-        code = code or _unwritable_stdout(error)
+    except UnwritableOutputError as error:
+        code = code or _unwritable_stdout(world, error)
     _leave(code)
 
 
@@ -105,12 +107,10 @@ def _run(world: World) -> int:
         return _invoke(world)
     except typer.TyperException as error:
         return _refuse(world, _wrong_usage(error))
-    except OSError as error:
-        if isinstance(error, BrokenPipeError) or not _takes_more(world.stdout):
-            raise
-        return _crashed(world, error)
+    except (BrokenPipeError, UnwritableOutputError):
+        raise
     except ImgcliError as error:
-        return _fail(world, error.problem)
+        return _refuse(world, error.problem)
     except Exception as error:  # noqa: BLE001 - the last line of defence: one sentence, never a traceback
         return _crashed(world, error)
 
@@ -130,7 +130,7 @@ def _invoke(world: World) -> int:
 def _crashed(world: World, error: Exception) -> ExitCode:
     from imgcli.cli.crash import report_crash
 
-    return _fail(world, report_crash(error, world))
+    return _refuse(world, report_crash(error, world))
 
 
 def _wrong_usage(error: typer.TyperException) -> Problem:
@@ -150,31 +150,21 @@ def _command() -> list[str]:
 
 
 def _refuse(world: World, problem: Problem) -> ExitCode:
-    """Report wrong options as their reader expects it: they are found before anybody has read --jsonl."""
+    """Report a problem as its reader expects it; of wrong options we learn before --jsonl is read."""
     from imgcli.cli.order import Style
-    from imgcli.cli.report import tell
+    from imgcli.cli.report import refuse
 
-    tell(world, Style.JSON_LINES if "--jsonl" in sys.argv else Style.PEOPLE, problem)
-    return problem.exit_code
-
-
-def _fail(world: World, problem: Problem) -> ExitCode:
-    """Print a problem, if there is still somewhere to print it, and give its exit code."""
-    with suppress(OSError, ValueError):
-        world.stderr.write("\n".join(problem_lines(problem)) + "\n")
-        world.stderr.flush()
-    return problem.exit_code
+    return refuse(world, problem, Style.JSON_LINES if "--jsonl" in sys.argv else Style.PEOPLE)
 
 
-def _unwritable_stdout(error: OSError) -> ExitCode:
+def _unwritable_stdout(world: World, error: UnwritableOutputError) -> ExitCode:
     """Say that standard output did not take what was written to it."""
     problem = Problem(
         ExitCode.UNWRITABLE,
         f"Standard output could not be written: {error.strerror}.",
         advice="Make room, or send it elsewhere.",
     )
-    with suppress(OSError, ValueError):
-        sys.stderr.write("\n".join(problem_lines(problem)) + "\n")
+    notes.write(world, problem_lines(problem))
     return problem.exit_code
 
 
@@ -184,15 +174,6 @@ def _leave(code: int) -> NoReturn:
     import os
 
     os._exit(code)
-
-
-def _takes_more(stream: TextIO) -> bool:
-    """Find out whether it was this stream that raised: it will do so again."""
-    try:
-        stream.flush()
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 def _flush_quietly(*streams: TextIO) -> None:

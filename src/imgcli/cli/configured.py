@@ -150,14 +150,12 @@ def _refuse(world: World, problem: Problem, told: Mapping[str, Any]) -> NoReturn
     import typer
 
     from imgcli.cli.order import Style
-    from imgcli.cli.report import tell
+    from imgcli.cli.report import refuse
 
-    tell(world, Style.JSON_LINES if told.get("jsonl") else Style.PEOPLE, problem)
-    raise typer.Exit(problem.exit_code)
+    raise typer.Exit(refuse(world, problem, Style.JSON_LINES if told.get("jsonl") else Style.PEOPLE))
 
 
 def _remark(world: World, text: str) -> None:
-    from imgcli.core.wording import notice_line
+    from imgcli.cli import notes
 
-    world.stderr.write(notice_line(text) + "\n")
-    world.stderr.flush()
+    notes.tell(world, [text])

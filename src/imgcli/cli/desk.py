@@ -45,17 +45,34 @@ class Desk:
     before this one that did not end well; `saved` lists the pictures that are on disk.
     """
 
-    def __init__(
-        self, job: str, spool: Spool | None = None, saving: Saving | None = None, earlier: int = 0
-    ) -> None:
+    def __init__(self, job: str) -> None:
         self.job = job
-        self._earlier = earlier
+        self._earlier = 0
         self.has_asked = False
         self.saved: list[Path] = []
-        self._spool = spool
-        self._saving = saving
+        self._spool: Spool | None = None
+        self._saving: Saving | None = None
         self.recording: Recording | None = None
         self.embedding: Stage = iter
+
+    def furnish(self, world: World, output: Output, request: ImageRequest, extra: Mapping[str, Any]) -> None:
+        """Find the place for the picture, then begin the record: nothing is recorded of a run that cannot be.
+
+        Raises `ImgcliError`.
+        """
+        _check_standard_output(world, output)
+        now, folder, state = world.now(), current_folder(), state_folder(world.env)
+        rescue = Rescue(state, world.env, lambda: self._spool.keep() if self._spool else None)
+        destination = Destination(output.name, folder, output.clash)
+        subject = Subject(request.prompt, request.model, self.job, now, output.title)
+        publisher = open_publisher(destination, subject, rescue, world.stdout.buffer)
+        self._saving = Saving(publisher, signals.shielded, output.partials)
+        self._earlier = count_unfinished(state / RUNS)
+        place = _place(output.name, folder)
+        told = {**extra, **({TITLE: output.title} if output.title else {})}
+        header = Header(self.job, now.isoformat(), request, str(folder), place, output.clash, told)
+        with signals.shielded():  # a record that is not known here would stay, and speak of money
+            self._spool = Spool.begin(state / RUNS, header)
 
     @property
     def notices(self) -> list[str]:
@@ -116,12 +133,12 @@ def opened(
 
     `extra` goes into the record, for whoever finishes the run.
     """
-    if output.keeping is Keeping.NOTHING:
-        desk = _empty(job)
-    else:
-        desk = _furnished(world, output, request, job, extra or {})
+    desk = Desk(job)
     try:
-        desk.recording = _recording(world, output, request, job)
+        if output.keeping is not Keeping.NOTHING:
+            desk.furnish(world, output, request, extra or {})
+        with signals.shielded():
+            desk.recording = _recording(world, output, request, job)
         yield desk
     finally:
         desk.close()
@@ -133,28 +150,6 @@ def _recording(world: World, output: Output, request: ImageRequest, job: str) ->
         return None
     header = Header(job, world.now().isoformat(), request.nameless(), "")
     return Recording.begin(output.record, header, world.monotonic)
-
-
-def _empty(job: str) -> Desk:
-    return Desk(job)
-
-
-def _furnished(
-    world: World, output: Output, request: ImageRequest, job: str, extra: Mapping[str, Any]
-) -> Desk:
-    """Find the place for the picture, then begin the record: nothing is recorded of a run that cannot be."""
-    _check_standard_output(world, output)
-    now, folder, state = world.now(), current_folder(), state_folder(world.env)
-    rescue = Rescue(state, world.env, lambda: spool.keep())  # noqa: PLW0108 - begun below
-    destination = Destination(output.name, folder, output.clash)
-    subject = Subject(request.prompt, request.model, job, now, output.title)
-    publisher = open_publisher(destination, subject, rescue, world.stdout.buffer)
-    earlier = count_unfinished(state / RUNS)
-    place = _place(output.name, folder)
-    told = {**extra, **({TITLE: output.title} if output.title else {})}
-    header = Header(job, now.isoformat(), request, str(folder), place, output.clash, told)
-    spool = Spool.begin(state / RUNS, header)
-    return Desk(job, spool, Saving(publisher, signals.shielded, output.partials), earlier)
 
 
 def _place(output: str | None, folder: Path) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgcli.cli import lookup
+from imgcli.cli import lookup, notes
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.provenance import By
 from imgcli.core.text import shorten
@@ -60,7 +60,7 @@ class Seeker:
         try:
             return cls(stack.enter_context(lookup.opened(world)))
         except ImgcliError as error:
-            lookup.tell(world, [f"{error.problem.what} Only the file itself can be asked."])
+            notes.tell(world, [f"{error.problem.what} Only the file itself can be asked."])
             return cls(None, error.problem)
 
     @property

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from imgcli.cli import lookup
+from imgcli.cli import notes
 from imgcli.cli.finding import Seeker
 from imgcli.cli.world import size_of
 from imgcli.core.errors import ExitCode, ImgcliError, gravest
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from imgcli.cli.finding import Found
     from imgcli.cli.world import World
     from imgcli.core.entry import Entry, KeptPicture
-    from imgcli.core.errors import Problem
     from imgcli.core.provenance import FileFacts
     from imgcli.store.history import History
 
@@ -40,21 +39,14 @@ def perform(world: World, names: Sequence[str], form: Form) -> ExitCode:
         return gravest([_told(world, seeker, teller, name) for name in names])
 
 
-def refuse(world: World, problem: Problem) -> ExitCode:
-    """Tell why one of several things cannot be shown."""
-    from imgcli.cli.order import Style
-    from imgcli.cli.report import tell
-
-    tell(world, Style.PEOPLE, problem)
-    return problem.exit_code
-
-
 def _told(world: World, seeker: Seeker, teller: _Teller, name: str) -> ExitCode:
     try:
         found = seeker.find(name)
     except ImgcliError as error:
+        from imgcli.cli.report import refuse
+
         return refuse(world, error.problem)
-    lookup.tell(world, found.notes)
+    notes.tell(world, found.notes)
     teller.tell(provenance(name, found, seeker.history))
     return ExitCode.OK
 

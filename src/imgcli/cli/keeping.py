@@ -6,10 +6,10 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from imgcli.cli import signals
+from imgcli.cli import notes, signals
+from imgcli.cli.report import refuse
 from imgcli.core.errors import ExitCode
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved
-from imgcli.core.wording import notice_line
 from imgcli.store.naming import Subject
 from imgcli.store.preflight import current_folder
 from imgcli.store.publishers import Destination, open_publisher
@@ -58,19 +58,17 @@ class Keeper:
     def keep(self, picture: Picture) -> ExitCode:
         """Save one picture and tell where, its path on standard output."""
         from imgcli.show.paths import PathsSink
-        from imgcli.show.plain import ErrorsSink
 
-        code, paths, errors = ExitCode.OK, PathsSink(self.world.stdout), ErrorsSink(self.world.stderr)
+        code, paths = ExitCode.OK, PathsSink(self.world.stdout)
         for event in self.saving([FinalImage(self.job, 0, picture), Completed(self.job, None)]):
             match event:
                 case Notice(text=text):
-                    self.world.stderr.write(notice_line(text) + "\n")
+                    notes.tell(self.world, [text])
                 case Saved(problem=problem) if problem:
-                    code = problem.exit_code
+                    code = refuse(self.world, problem)
                 case Failed(problem=problem):
-                    code = problem.exit_code
+                    code = refuse(self.world, problem)
                 case _:
                     pass
-            errors.handle(event)
             paths.handle(event)
         return code

@@ -9,7 +9,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgcli.cli import lookup
+from imgcli.cli import lookup, notes
 from imgcli.cli.world import size_of
 from imgcli.core.errors import ExitCode, ImgcliError, usage_error
 from imgcli.show.history_table import Places, entry_json, history_lines
@@ -119,7 +119,7 @@ def _forget(world: World, history: History, asked: Selection, numbers: list[int]
         history.discard_aside()
     else:
         sentences += [f"{path} was set aside earlier and is not searched" for path in history.aside]
-    lookup.tell(world, sentences)
+    notes.tell(world, sentences)
 
 
 def _is_agreed(world: World, what: str) -> bool:
@@ -138,9 +138,9 @@ def _many(count: int) -> str:
 
 def _tell_of_none(world: World, asked: Selection) -> None:
     if asked.search:
-        lookup.tell(world, [f"no run has “{asked.search}” in its prompt or path"])
+        notes.tell(world, [f"no run has “{asked.search}” in its prompt or path"])
     else:
-        lookup.tell(world, ['nothing is remembered yet; `imgcli gen "a cat" --demo` makes a beginning'])
+        notes.tell(world, ['nothing is remembered yet; `imgcli gen "a cat" --demo` makes a beginning'])
 
 
 def places_of(world: World) -> Places:

@@ -1,23 +1,19 @@
-"""The door to the history for commands that read it, and notes about it."""
+"""The door to the history for commands that read it."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from imgcli.cli.world import within
+from imgcli.cli import notes
 from imgcli.core.errors import usage_error
-from imgcli.core.wording import notice_line
-from imgcli.show.output import Output
 from imgcli.store.state import data_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from imgcli.cli.world import World
     from imgcli.store.history import History
-
-_PATIENCE = 1.0  # seconds that a terminal which takes nothing may cost
 
 
 @contextmanager
@@ -34,18 +30,6 @@ def opened(world: World) -> Iterator[History]:
             try:
                 yield history
             finally:
-                tell(world, history.notices)
+                notes.tell(world, history.notices)
     except HistoryError as error:
         raise usage_error(f"The history in {folder} cannot be used: {error}.") from None
-
-
-def tell(world: World, sentences: Iterable[str]) -> None:
-    """Write notes for people; a terminal that takes nothing is not waited for."""
-    lines = list(map(notice_line, sentences))
-
-    def write() -> None:
-        with suppress(OSError, ValueError):
-            Output(world.stderr).lines(lines)
-
-    if lines:
-        within(_PATIENCE, write)

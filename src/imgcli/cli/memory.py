@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from imgcli.api.account import place
-from imgcli.cli.lookup import tell
+from imgcli.cli.notes import tell
 from imgcli.cli.order import Remembering, Style
 from imgcli.cli.report import pricing
 from imgcli.core.entry import DEMO, Parent, Role

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, time
 from typing import TYPE_CHECKING
 
-from imgcli.cli import lookup
+from imgcli.cli import lookup, notes
 from imgcli.core.caps import OFF, Cap, Spent, check_day, check_run, read_cap
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.estimate import PastRun, estimate, estimate_line
@@ -106,8 +106,7 @@ def watch(world: World, order: Order, request: ImageRequest, models: Catalog) ->
     found = estimate(request, models, _known(world, request, limits), _pictures(request))
     if wanted.estimate:
         remark = "; a demo is free" if order.endpoint.demo else ""
-        world.stderr.write(f"{estimate_line(found)}{remark}\n")
-        world.stderr.flush()
+        notes.write(world, [f"{estimate_line(found)}{remark}"])
     if limits and wanted.run:
         check_run(found, wanted.run)
     if limits and wanted.day:

@@ -9,17 +9,17 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from imgcli.api.reading import hiding, read_events
-from imgcli.cli import embedding, memory, signals
+from imgcli.cli import embedding, memory, notes, signals
 from imgcli.cli.desk import RUNS
 from imgcli.cli.ending import exit_code
 from imgcli.cli.named_secrets import named_secrets
 from imgcli.cli.record import Record
-from imgcli.cli.report import pricing, tell
+from imgcli.cli.report import pricing, refuse
 from imgcli.core import catalog, session
-from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, gravest
+from imgcli.core.errors import Charged, ExitCode, ImgcliError, gravest
 from imgcli.core.events import Failed, FinalImage, PartialImage, Started
 from imgcli.core.text import clean
-from imgcli.core.wording import found_words, notice_line, recovering_line
+from imgcli.core.wording import found_words, recovering_line
 from imgcli.show.output import Output
 from imgcli.show.paths import PathsSink
 from imgcli.show.plain import PlainSink
@@ -44,7 +44,7 @@ def show(world: World) -> ExitCode:
     lines = [_line(Record(run, world.now())) for run in _unfinished(world)]
     Output(world.stdout).lines(lines)
     if not lines:
-        _note(world, "there is nothing to recover")
+        notes.tell(world, ["there is nothing to recover"])
     return ExitCode.OK
 
 
@@ -54,9 +54,9 @@ def perform(world: World) -> ExitCode:
     folders: list[Path] = []
     codes = [_finish_one(world, run, folders) for run in runs]
     if not runs:
-        _note(world, "there is nothing to recover")
-    for path in leftovers(folders):
-        _note(world, f"{path} is a temporary file that no run explains; look at it before you delete it")
+        notes.tell(world, ["there is nothing to recover"])
+    unexplained = "is a temporary file that no run explains; look at it before you delete it"
+    notes.tell(world, [f"{path} {unexplained}" for path in leftovers(folders)])
     return gravest(codes)
 
 
@@ -85,14 +85,7 @@ def _finish_one(world: World, run: Run, folders: list[Path]) -> ExitCode:
             folders.extend(recovery.folders)
             return recovery.finish()
         except Exception as error:  # noqa: BLE001 - as in `main`: one sentence, never a traceback
-            return _told(world, report_crash(error, world))
-
-
-def _told(world: World, problem: Problem) -> ExitCode:
-    from imgcli.cli.order import Style
-
-    tell(world, Style.PEOPLE, problem)
-    return problem.exit_code
+            return refuse(world, report_crash(error, world))
 
 
 @dataclass
@@ -167,9 +160,8 @@ class _Recovery:
         """Tidy up after dead processes first: without the record nobody would know where."""
         sweep(self.folders, self._publisher.places)
         if self.is_kept:
-            _note(
-                self.world, f"the raw run stays as {self.record.run.path}; delete it when you gave up on it"
-            )
+            stays = f"the raw run stays as {self.record.run.path}; delete it when you gave up on it"
+            notes.tell(self.world, [stays])
         else:
             self._discard()
 
@@ -177,7 +169,7 @@ class _Recovery:
         try:
             self.record.run.discard()
         except OSError as error:
-            _note(self.world, f"{self.record.run.path} could not be removed ({error.strerror})")
+            notes.tell(self.world, [f"{self.record.run.path} could not be removed ({error.strerror})"])
 
 
 def _may_hold_more(outcome: session.Outcome) -> bool:
@@ -185,8 +177,3 @@ def _may_hold_more(outcome: session.Outcome) -> bool:
     problems = [problem for problem in outcome.problems if problem.charged is Charged.YES]
     codes = {problem.exit_code for problem in problems}
     return ExitCode.DAMAGED in codes or (ExitCode.UNKNOWN in codes and not outcome.saved)
-
-
-def _note(world: World, text: str) -> None:
-    with suppress(OSError, ValueError):
-        Output(world.stderr).lines([notice_line(text)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imgcli.cli import lookup
+from imgcli.cli import lookup, notes
 from imgcli.cli.finding import Seeker
 from imgcli.cli.world import size_of
 from imgcli.core.errors import ExitCode
@@ -32,7 +32,7 @@ def show(world: World, name: str) -> ExitCode:
             waiting.clear()
     out.lines(waiting)
     if len(family.members) == 1:
-        lookup.tell(world, ["the history knows of nothing that it was made from, or that was made from it"])
+        notes.tell(world, ["the history knows of nothing that it was made from, or that was made from it"])
     return ExitCode.OK
 
 
@@ -49,5 +49,5 @@ def show_json(world: World, name: str) -> ExitCode:
 def _family(world: World, name: str) -> Family:
     with lookup.opened(world) as history:
         found = Seeker(history).find(name)
-        lookup.tell(world, found.notes)
+        notes.tell(world, found.notes)
         return history.family(found.origin)

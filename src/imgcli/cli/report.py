@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from imgcli.cli.order import Order
     from imgcli.cli.world import World
     from imgcli.core.catalog import Catalog
-    from imgcli.core.errors import Problem
+    from imgcli.core.errors import ExitCode, Problem
     from imgcli.core.events import Event
     from imgcli.core.session import Sink
     from imgcli.show.painting import Easel
@@ -142,3 +142,9 @@ def tell(world: World, style: Style, problem: Problem, job: str | None = None) -
         with suppress(OSError, ValueError):
             world.stdout.write(to_json(error_line(problem, job)) + "\n")
             world.stdout.flush()
+
+
+def refuse(world: World, problem: Problem, style: Style = Style.PEOPLE) -> ExitCode:
+    """Write a problem as its reader expects it, and give its exit code."""
+    tell(world, style, problem)
+    return problem.exit_code

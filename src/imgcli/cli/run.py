@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from imgcli.cli import desk as desks
-from imgcli.cli import embedding, memory, money, signals
+from imgcli.cli import embedding, memory, money, notes, signals
 from imgcli.cli.ending import exit_code
 from imgcli.cli.order import Keeping, Style
-from imgcli.cli.report import Reporter, tell
+from imgcli.cli.report import Reporter, refuse
 from imgcli.core import catalog, session
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.events import Event, Failed, Notice, Started
 from imgcli.core.redaction import masked
 from imgcli.core.reference import abbreviated
 from imgcli.core.wish import Decision, decide
-from imgcli.core.wording import notice_line
 from imgcli.show.jsonl import InlineImages
 from imgcli.store.saving import KeepPartials
 
@@ -50,19 +49,17 @@ def refusals(world: World, style: Style, explained: Callable[[Problem], Problem]
     try:
         yield
     except ImgcliError as error:
-        tell(world, style, explained(error.problem))
-        raise typer.Exit(error.problem.exit_code) from None
+        raise typer.Exit(refuse(world, explained(error.problem), style)) from None
 
 
 def show_request(world: World, order: Order) -> ExitCode:
     """Print the request as JSON and send nothing; what it would cost to watch is in it."""
     models = catalog.load()
     decision = _decide(world, order, Reporter(world, order, models), models)
-    for notice in decision.notices:
-        world.stderr.write(f"{notice_line(notice)}\n")
+    notes.tell(world, decision.notices)
     money.watch(world, order, decision.request, models)
     if decision.request.is_form:
-        world.stderr.write(f"{notice_line(_FORM_NOTICE)}\n")
+        notes.tell(world, [_FORM_NOTICE])
     world.stdout.write(_readable_json(abbreviated(decision.request.wire())) + "\n")
     return ExitCode.OK
 

@@ -38,16 +38,29 @@ class Interrupted(BaseException):
         return signal.Signals(self.signum).name
 
 
+class _Shield:
+    """How many spans are open in which signals wait, one within the other, and the signal that does."""
+
+    depth = 0
+    waiting: int | None = None
+
+
+_shield = _Shield()
+
+
 def install() -> None:
     """Turn the ending signals into `Interrupted`; one that was ignored at the start (nohup) stays ignored."""
     for signum in _ENDING:
         if signal.getsignal(signum) is not signal.SIG_IGN:
-            signal.signal(signum, _raise_interrupted)
+            signal.signal(signum, _interrupt)
 
 
-def _raise_interrupted(signum: int, _frame: FrameType | None) -> NoReturn:
+def _interrupt(signum: int, _frame: FrameType | None) -> None:
     ignore()
-    raise Interrupted(signum)
+    if _shield.depth:
+        _shield.waiting = signum
+    else:
+        raise Interrupted(signum)
 
 
 def ignore() -> None:
@@ -58,15 +71,19 @@ def ignore() -> None:
 
 @contextmanager
 def shielded() -> Iterator[None]:
-    """Let signals wait while a picture is being published; they arrive when it is safe."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    """Let signals wait while a picture is being published; they arrive when it is safe.
+
+    For the main thread, in which every handler runs. The signals are not masked: the kernel would hand them
+    to another thread, and nobody would wake this one.
+    """
+    _shield.depth += 1
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        _shield.depth -= 1
+        if not _shield.depth and _shield.waiting is not None:
+            waiting, _shield.waiting = _shield.waiting, None
+            raise Interrupted(waiting)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from datetime import datetime, time
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from imgcli.cli import lookup
+from imgcli.cli import lookup, notes
 from imgcli.core.errors import ExitCode, usage_error
 from imgcli.core.spending import Period, spending
 from imgcli.show.cost_table import cost_json, cost_lines
@@ -51,7 +51,7 @@ def show(world: World, days: Period, by: By | None, form: Form) -> ExitCode:
         return ExitCode.OK
     Output(world.stdout).lines(cost_lines(spent))
     if not (spent.total.runs or spent.demo.runs):
-        lookup.tell(world, [_nothing(days)])
+        notes.tell(world, [_nothing(days)])
     return ExitCode.OK
 
 

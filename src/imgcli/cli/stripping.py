@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgcli.cli import signals
-from imgcli.cli.order import STDOUT, Style
-from imgcli.cli.report import tell
+from imgcli.cli import notes, signals
+from imgcli.cli.order import STDOUT
+from imgcli.cli.report import refuse
 from imgcli.core.errors import ExitCode, ImgcliError, gravest, usage_error
 from imgcli.core.events import Saved
-from imgcli.core.wording import notice_line
-from imgcli.show.output import Output
 from imgcli.show.paths import PathsSink
 from imgcli.store.publish import write_stream
 from imgcli.store.stripping import Original
@@ -50,8 +48,7 @@ def _stripped(world: World, name: str, output: str | None) -> ExitCode:
         else:
             _elsewhere(world, original, Path(output))
     except ImgcliError as error:
-        tell(world, Style.PEOPLE, error.problem)
-        return error.problem.exit_code
+        return refuse(world, error.problem)
     return ExitCode.OK
 
 
@@ -59,11 +56,11 @@ def _in_place(world: World, original: Original) -> None:
     bare = original.bare
     taken = len(original.data) - len(bare)
     if not taken:
-        _note(world, f"{original.shown} holds no recipe; it is left as it is")
+        notes.tell(world, [f"{original.shown} holds no recipe; it is left as it is"])
         return
     with signals.shielded():
         original.replace(bare)
-    _note(world, f"{original.shown}: the recipe is taken out, {taken} bytes")
+    notes.tell(world, [f"{original.shown}: the recipe is taken out, {taken} bytes"])
 
 
 def _elsewhere(world: World, original: Original, place: Path) -> None:
@@ -72,11 +69,7 @@ def _elsewhere(world: World, original: Original, place: Path) -> None:
         copy = original.copy(original.bare, place)
     wanted = original.path.name if place.is_dir() else place.name
     if copy.name != wanted:
-        _note(world, f"{wanted} is there already; the copy is {copy.name}")
+        notes.tell(world, [f"{wanted} is there already; the copy is {copy.name}"])
     paths = PathsSink(world.stdout)
     paths.handle(Saved("", 0, copy))
     paths.close()
-
-
-def _note(world: World, text: str) -> None:
-    Output(world.stderr).lines([notice_line(text)])

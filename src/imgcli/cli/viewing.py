@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from imgcli.cli import material as materials
-from imgcli.cli import signals
+from imgcli.cli import notes, signals
 from imgcli.cli.ending import exit_code
 from imgcli.cli.keeping import Keeper
 from imgcli.cli.material import Kind, Material
-from imgcli.cli.order import Style, Wanted
-from imgcli.cli.report import pricing, tell
+from imgcli.cli.order import Wanted
+from imgcli.cli.report import pricing, refuse
 from imgcli.cli.world import size_of
 from imgcli.core import catalog, session
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, gravest, usage_error
@@ -83,8 +83,7 @@ class Viewer:
                     return self._view_picture(material)
                 return self._view_run(material)
         except ImgcliError as error:
-            tell(self.world, Style.PEOPLE, error.problem)
-            return error.problem.exit_code
+            return refuse(self.world, error.problem)
 
     def _view_picture(self, material: Material) -> ExitCode:
         picture = Picture.of(_whole(material))
@@ -113,7 +112,7 @@ class Viewer:
 
     def _view_run(self, material: Material) -> ExitCode:
         if len(self.order.names) > 1:
-            Output(self.world.stderr).lines([shorten(material.name, _NAME_LENGTH)])
+            notes.write(self.world, [shorten(material.name, _NAME_LENGTH)])
         events = session.conducted(_job(material), self._source(material))
         if self.order.save:
             events = Keeper.of(self.world, self.order.save, material).finals(events)

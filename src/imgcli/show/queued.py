@@ -7,7 +7,6 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from imgcli.core.events import Completed, Failed, FinalImage, PartialImage
-from imgcli.show.ticker import leave_signals_to_the_main_thread
 
 if TYPE_CHECKING:
     from imgcli.core.events import Event
@@ -64,7 +63,6 @@ class QueuedSink:
             return self._changed.wait_for(lambda: not self._events or self._error is not None, seconds)
 
     def _run(self) -> None:
-        leave_signals_to_the_main_thread()
         while event := self._next():
             try:
                 self.inner.handle(event)

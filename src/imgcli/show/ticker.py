@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -40,16 +39,9 @@ class Ticker:
             self._thread.join(patience)
 
     def _run(self) -> None:
-        leave_signals_to_the_main_thread()
         with suppress(Exception):
             while not self._is_stopping:
                 self._woken.wait(self._period)
                 self._woken.clear()
                 if not self._is_stopping:
                     self._beat()
-
-
-def leave_signals_to_the_main_thread() -> None:
-    """A signal that the main thread holds back while it publishes a picture must not come in through here."""
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})

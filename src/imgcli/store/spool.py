@@ -89,6 +89,9 @@ class Spool:
             spool._open(private_folder(folder), header)
         except OSError as error:
             spool._give_up(error)
+        except BaseException:  # nothing was sent: a record would speak of money
+            spool.discard()
+            raise
         return spool
 
     def tee(self, chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -1,0 +1,44 @@
+"""Standard output as a stream whose own failures can be told from every other `OSError`."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+
+class UnwritableOutputError(OSError):
+    """Standard output does not take what is written to it: its disk is full, say."""
+
+
+class _Bytes(io.BufferedWriter):
+    """Where all text goes through, whoever writes it and however it is buffered."""
+
+    def write(self, data: Buffer, /) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            raise _told(error) from None
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError as error:
+            raise _told(error) from None
+
+
+def _told(error: OSError) -> OSError:
+    """A reader that has left is no trouble of the stream."""
+    return error if isinstance(error, BrokenPipeError) else UnwritableOutputError(error.errno, error.strerror)
+
+
+def replace() -> None:
+    """Let `sys.stdout` raise `UnwritableOutputError`; it stays as it was in all else."""
+    text: io.TextIOWrapper = sys.stdout  # type: ignore[assignment]  # a real text stream
+    told = text.encoding, text.errors, None, text.line_buffering, text.write_through
+    below = text.detach()
+    raw: Any = below.detach() if isinstance(below, io.BufferedWriter) else below  # PYTHONUNBUFFERED
+    sys.stdout = io.TextIOWrapper(_Bytes(raw), *told)

@@ -1,0 +1,85 @@
+"""Signals in a process with threads: they wait while a picture is being published, and only then."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+
+from beside import PATIENCE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BEGINNING = """
+import os, signal, threading, time
+from imgcli.cli import signals
+
+threading.Thread(target=time.sleep, args=(600,), daemon=True).start()  # it masks nothing
+signals.install()
+"""
+
+
+def played(folder: Path, script: str) -> tuple[int, str]:
+    """Play a script beside a thread that takes any signal; give its exit code and what it printed."""
+    whole = BEGINNING + textwrap.dedent(script)
+    command = [sys.executable, "-c", whole]
+    done = subprocess.run(
+        command, cwd=folder, timeout=PATIENCE, check=False, stdout=subprocess.PIPE, text=True
+    )
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_waits_for_the_picture(name: str, tmp_path: Path) -> None:
+    """A signal that comes while a picture is published waits, whichever thread the system gives it to."""
+    script = f"""
+        def publish():
+            os.kill(os.getpid(), signal.{name})
+            time.sleep(0.2)
+            print("published")
+
+        try:
+            with signals.shielded():
+                with signals.shielded():
+                    publish()
+                print("left the inner one")
+            print("never")
+        except signals.Interrupted as interrupted:
+            print(interrupted.name)
+    """
+    assert (0, f"published\nleft the inner one\n{name}\n") == played(tmp_path, script)
+
+
+def test_a_second_signal_does_not_disturb_the_tidying_up(tmp_path: Path) -> None:
+    """However often Ctrl-C is pressed while a picture is published, it ends once, and tidies up in peace."""
+    script = """
+        try:
+            with signals.shielded():
+                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), signal.SIGINT)
+        except signals.Interrupted as interrupted:
+            with signals.shielded():
+                os.kill(os.getpid(), signal.SIGTERM)
+            print("tidied up", flush=True)
+            signals.die_by(interrupted.signum)
+    """
+    assert (-signal.SIGINT, "tidied up\n") == played(tmp_path, script)
+
+
+def test_a_signal_ends_waiting_at_once(tmp_path: Path) -> None:
+    """Outside of publishing Ctrl-C breaks into whatever is waited for, also after a picture was published."""
+    script = """
+        with signals.shielded():
+            pass
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        try:
+            os.read(os.pipe()[0], 1)
+        except signals.Interrupted as interrupted:
+            print(interrupted.name)
+    """
+    assert (0, "SIGINT\n") == played(tmp_path, script)
