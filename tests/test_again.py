@@ -103,7 +103,7 @@ class TestRecipe:
         told = refused("again", "b.png")
         assert "The picture was made from others, and its recipe holds only their fingerprints." in told
         (folder / "c.png").write_bytes(GREEN)
-        assert "Nobody knows how c.png was made. It is not in the history, and holds no recipe." in refused(
+        assert "Nobody knows how c.png was made: it is not in the history, and holds no recipe." in refused(
             "again", "c.png"
         )
 

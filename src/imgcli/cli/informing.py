@@ -51,10 +51,10 @@ def refuse(world: World, problem: Problem) -> ExitCode:
 
 def _told(world: World, seeker: Seeker, teller: _Teller, name: str) -> ExitCode:
     try:
-        found = seeker.find(name)
+        found = seeker.find_told(name)
     except ImgcliError as error:
         return refuse(world, error.problem)
-    lookup.tell(world, found.notes)
+    lookup.tell(world, teller.unsaid(found.notes))
     teller.tell(provenance(name, found, seeker.history))
     return ExitCode.OK
 
@@ -67,6 +67,13 @@ class _Teller:
         self._columns = size_of(world.stdout).columns if world.stdout.isatty() else None
         self._form = form
         self._has_begun = False
+        self._said = set[str]()
+
+    def unsaid(self, notes: Sequence[str]) -> list[str]:
+        """Leave out the notes that were told already of another file."""
+        fresh = [note for note in notes if note not in self._said]
+        self._said.update(fresh)
+        return fresh
 
     def tell(self, known: Provenance) -> None:
         if self._form is Form.JSON:

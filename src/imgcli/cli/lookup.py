@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from imgcli.cli.world import World
+    from imgcli.core.errors import ImgcliError
     from imgcli.store.history import History
 
 _PATIENCE = 1.0  # seconds that a terminal which takes nothing may cost
@@ -36,7 +37,12 @@ def opened(world: World) -> Iterator[History]:
             finally:
                 tell(world, history.notices)
     except HistoryError as error:
-        raise usage_error(f"The history in {folder} cannot be used: {error}.") from None
+        raise unusable(world, error) from None
+
+
+def unusable(world: World, error: OSError) -> ImgcliError:
+    """Say why the history cannot be read or written."""
+    return usage_error(f"The history in {data_folder(world.env)} cannot be used: {error}.")
 
 
 def tell(world: World, sentences: Iterable[str]) -> None:
