@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from imgcli.core import catalog
 from imgcli.core.errors import ExitCode, ImgcliError
 from imgcli.core.events import ImageFormat
+from imgcli.core.lineup import Listed, lineup
 from imgcli.core.request import Api, Background, ImageRequest, Quality
 from imgcli.core.wish import Decision, Wish, decide
 
@@ -72,6 +73,27 @@ def test_the_images_api_has_its_own_default() -> None:
 def test_image_models_choose_their_wire(model: str) -> None:
     """The model's name chooses the wire, for models that are not invented yet too."""
     assert Api.IMAGES is decided(model=model).request.api
+
+
+@pytest.mark.parametrize(
+    ("name", "api"),
+    [
+        ("openai/gpt-image-1", Api.IMAGES),
+        ("azure/gpt-image-2", Api.IMAGES),
+        ("eu/openai/gpt-image-9-comet", Api.IMAGES),
+        ("some-ai/gpt-image-2/text-to-image", Api.IMAGES),
+        ("GPT-Image-2", Api.IMAGES),
+        ("openai/gpt-4o-mini", Api.RESPONSES),
+        ("about-dall-e-3", Api.RESPONSES),
+    ],
+)
+def test_a_gateways_name(name: str, api: Api) -> None:
+    """What a gateway puts around a name decides nothing, stays in the request, and the list says the same."""
+    request = decided(model=name).request
+    assert (api, name) == (request.api, request.wire()["model"])
+    listed = lineup(CATALOG, TODAY, listing=[Listed(name)])
+    assert (api is Api.IMAGES) == bool(listed.strangers)
+    assert (api is Api.RESPONSES) == bool(listed.others)
 
 
 def test_a_foreign_image_model_is_asked_in_plain_words() -> None:

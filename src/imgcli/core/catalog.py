@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 _NOTICE_DAYS = 60
+_IMAGE_FAMILIES = ("gpt-image-", "chatgpt-image-", "dall-e-")
 _SNAPSHOT = re.compile(r"(?P<name>.+)-20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
 
 
@@ -142,6 +143,16 @@ class Catalog:
         """Find a model by its exact name, an alias or a dated snapshot (`gpt-4o-2024-11-20`)."""
         snapshot = _SNAPSHOT.fullmatch(name)
         return self._named(name) or (self._named(snapshot["name"]) if snapshot else None)
+
+    def is_image_model(self, name: str) -> bool:
+        """Tell by its name whether a model makes images, also one that we do not know.
+
+        Gateways put names of their own around it, as in `openai/gpt-image-2`: each part counts.
+        """
+        known = self.find(name)
+        if known:
+            return known.kind is Kind.IMAGE
+        return any(part.startswith(_IMAGE_FAMILIES) for part in name.lower().split("/"))
 
     def _named(self, name: str) -> Model | None:
         found = (model for model in self.models if name == model.name or name in model.aliases)
