@@ -75,7 +75,8 @@ def decide(wish: Wish, catalog: Catalog, today: date) -> Decision:
     """
     name = wish.model or _default(wish, catalog, today)
     api = wish.api or (Api.IMAGES if catalog.is_image_model(name) else Api.RESPONSES)
-    _check_prompt(wish.prompt, api)
+    text_model = catalog.default_model(today)
+    _check_prompt(wish.prompt, api, text_model)
     _check_names(name, wish.image_model, wish.previous_response_id)
     _check_models(wish, name, api, catalog)
     painter = _painter(wish, name, api, catalog)
@@ -83,7 +84,7 @@ def decide(wish: Wish, catalog: Catalog, today: date) -> Decision:
     _check_options(wish, output, painter)
     size = resolve_size(wish.size, painter)
     foreign = api is Api.IMAGES and not catalog.is_image_model(name)
-    setting = Setting(api, painter, output, is_foreign=foreign)
+    setting = Setting(api, painter, output, is_foreign=foreign, text_model=text_model)
     check_editing(wish, setting)
     partials = _partials(wish, output)
     request = ImageRequest(
@@ -129,7 +130,7 @@ def _painter(wish: Wish, name: str, api: Api, catalog: Catalog) -> Model | None:
     return catalog.find(wish.image_model or catalog.default_image_model)
 
 
-def _check_prompt(prompt: str, api: Api) -> None:
+def _check_prompt(prompt: str, api: Api, text_model: str) -> None:
     if not prompt.strip():
         raise usage_error("The prompt is empty.", 'Say what to draw, such as "a cat".')
     if not prompt.isascii() and any("\ud800" <= character <= "\udfff" for character in prompt):
@@ -137,7 +138,7 @@ def _check_prompt(prompt: str, api: Api) -> None:
     if api is Api.IMAGES and len(prompt) > _LONGEST_IMAGES_PROMPT:
         raise usage_error(
             f"The prompt has {len(prompt):,} characters; the Images API takes {_LONGEST_IMAGES_PROMPT:,}.",
-            "Shorten it, or use a text model (-m gpt-4o-mini), which takes more.",
+            f"Shorten it, or use a text model (-m {text_model}), which takes more.",
         )
 
 
