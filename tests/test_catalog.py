@@ -230,3 +230,8 @@ def test_long_context_and_cache_writes() -> None:
 def test_table_has_a_date() -> None:
     """The table says when it was gathered."""
     assert TODAY == CATALOG.prices_date
+
+
+def test_read_once() -> None:
+    """The table is read once in a process, whoever asks for it."""
+    assert CATALOG is load()

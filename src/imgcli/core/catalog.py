@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from imgcli.core.events import ImageFormat
@@ -168,8 +169,9 @@ class Catalog:
         return tuple(model.name for model in self.models if model.kind is kind and not model.is_gone(today))
 
 
+@cache
 def load() -> Catalog:
-    """Read the table that comes with imgcli."""
+    """Read the table that comes with imgcli, once in a process."""
     # importlib.resources would cost a shell completion several times the reading itself.
     import pkgutil
     import tomllib
