@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from earlier import REQUEST, remember, runs, sha
-from imgcli.core.embedding import embed
+from imgcli.core.embedding import embed, read
 from imgcli.core.entry import Parent, Role
 from imgcli.core.recipe import Recipe
 from imgcli.core.request import Action, Api
@@ -103,9 +104,21 @@ class TestRecipe:
         told = refused("again", "b.png")
         assert "The picture was made from others, and its recipe holds only their fingerprints." in told
         (folder / "c.png").write_bytes(GREEN)
-        assert "Nobody knows how c.png was made. It is not in the history, and holds no recipe." in refused(
+        assert "Nobody knows how c.png was made: it is not in the history, and holds no recipe." in refused(
             "again", "c.png"
         )
+
+    def test_a_recipe_of_the_demo(self, imgcli: Cli, folder: Path) -> None:
+        """What the demo painted is asked of the demo again, by the history and by the file alone."""
+        made = imgcli("gen", "a cat", "--demo", "-m", "gpt-5.4", "--embed", "--partials", "0")
+        assert 0 == made.exit_code, made.stderr
+        now = (folder / "a-cat.png").read_bytes()
+        once = embed(now, replace(read(now) or Recipe(""), place="imgcli's demo"))
+        elsewhere = {"IMGCLI_MODEL": "gpt-5.2", "XDG_DATA_HOME": str(folder / "elsewhere")}
+        asked = ("again", "a-cat.png", "--demo", "--dry-run")
+        for data, env in ((now, {"IMGCLI_MODEL": "gpt-5.2"}), (now, elsewhere), (once, elsewhere)):
+            (folder / "a-cat.png").write_bytes(data)
+            assert "gpt-5.4" == json.loads(imgcli(*asked, env=env).stdout)["model"]
 
     def test_a_request_of_another_imgcli(
         self, asked: Asked, refused: Refused, world: dict[str, str], folder: Path

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import pytest
 
+from imgcli.api.rules import TEXT_MODEL
 from imgcli.core.catalog import Catalog, FixedSizes, FlexibleSizes, Kind, Model, load, shutdown_notice
 from imgcli.core.events import ImageFormat
 from imgcli.core.request import Quality
+
+if TYPE_CHECKING:
+    from conftest import Cli
 
 TODAY = date(2026, 11, 22)
 CATALOG = load()
@@ -37,6 +42,19 @@ def test_default_when_all_are_gone() -> None:
     """An old imgcli still has a default: the last that it knew."""
     old = Catalog((), ("first", "second"), "painter", TODAY)
     assert "second" == old.default_model(TODAY)
+
+
+def test_the_help_tells_the_default(imgcli: Cli) -> None:
+    """The help's default is the catalog's, with the day of its end and who comes after it."""
+    first, second = CATALOG.default_models
+    told = f"[default: {first}; from {_model(first).shutdown} {second}]"
+    assert told in " ".join(imgcli("gen", "--help").stdout.decode().split())
+
+
+@pytest.mark.parametrize("name", [CATALOG.default_models[-1], TEXT_MODEL])
+def test_what_lasts_has_no_end(name: str) -> None:
+    """The last of the defaults, and the model that advice to choose another names, have no shutdown date."""
+    assert (Kind.TEXT, None) == (_model(name).kind, _model(name).shutdown)
 
 
 def test_default_image_model() -> None:
@@ -212,3 +230,8 @@ def test_long_context_and_cache_writes() -> None:
 def test_table_has_a_date() -> None:
     """The table says when it was gathered."""
     assert TODAY == CATALOG.prices_date
+
+
+def test_read_once() -> None:
+    """The table is read once in a process, whoever asks for it."""
+    assert CATALOG is load()

@@ -208,7 +208,7 @@ class TestFile:
         request = asked("edit", "a.png", "x", XDG_DATA_HOME="/dev/null")
         assert 1 == len(sent_pictures(request))
         why = "The history in /dev/null/imgcli cannot be used: Not a directory"
-        assert f"note: {why}; what it knows of this picture is missing.\n" == request["told"]
+        assert f"note: {why}; only the file itself can be asked\n" == request["told"]
         assert f"imgcli: {why}.\n" in refused("edit", "1", "x", XDG_DATA_HOME="/dev/null")
 
     def test_a_damaged_history(self, asked: Asked, world: dict[str, str], folder: Path) -> None:
@@ -233,7 +233,10 @@ class TestFile:
     @pytest.mark.parametrize(
         ("args", "told"),
         [
-            (("nope.png",), "nope.png is neither a file nor the id of a run."),
+            (
+                ("nope.png",),
+                "nope.png is neither a file, nor the id of a run, nor the name of a picture in the history.",
+            ),
             (("a.png", "--mask", "m.png"), "The mask is 8x8 pixels, and a.png is 48x32."),
         ],
         ids=str,
@@ -243,6 +246,67 @@ class TestFile:
         (folder / "a.png").write_bytes(RED)
         (folder / "m.png").write_bytes(encoded("PNG", "RGBA", (8, 8)))
         assert refused("edit", args[0], "x", *args[1:]).startswith(f"imgcli: {told}\nNothing was sent")
+
+
+class TestMeaning:
+    """What is meant by FILE or ID is for edit and again what it is for info."""
+
+    @pytest.mark.parametrize("command", ["edit", "again"])
+    @pytest.mark.parametrize("prompt", ["make it night", "make it night " * 30], ids=["short", "long"])
+    def test_arguments_the_wrong_way_round(
+        self, command: str, prompt: str, refused: Refused, folder: Path
+    ) -> None:
+        """Who writes the words before the file is told so; nothing was sent."""
+        (folder / "cat.png").write_bytes(RED)
+        told = refused(command, prompt, "cat.png")
+        assert " is neither a file, nor the id of a run, nor the name of a picture" in told
+        assert "The file comes first, and the words after it: cat.png PROMPT" in told
+
+    @pytest.mark.parametrize("command", ["edit", "again"])
+    def test_a_picture_that_was_deleted(
+        self, command: str, asked: Asked, world: dict[str, str], folder: Path
+    ) -> None:
+        """The name of a deleted picture leads to its run, which is told."""
+        remember(world, (RED, folder / "a.png"))
+        (folder / "a.png").unlink()
+        request = asked(command, "a.png", "x")
+        assert ("x", "gpt-6-luna") == (request["input"], request["model"])
+        assert "note: a.png is gone; run 1 saved a picture under this name\n" == request["told"]
+
+    def test_one_of_several_that_was_deleted(
+        self, imgcli: Cli, server: Server, world: dict[str, str], folder: Path
+    ) -> None:
+        """The name of a run's second picture means that one, and not the first."""
+        wire = server(Reply(whole_run(GREEN)))
+        pictures = (RED, folder / "a.png"), (BLUE, folder / "a-2.png")
+        remember(world, *pictures, endpoint=f"127.0.0.1:{wire.port}")
+        (folder / "a-2.png").unlink()
+        done = imgcli("edit", "a-2.png", "x", env=at(wire))
+        assert (2, 0) == (done.exit_code, wire.posts)
+        assert "a-2.png cannot be read: No such file" in done.stderr
+
+    @pytest.mark.parametrize("command", ["edit", "again"])
+    def test_a_file_with_the_name_of_an_id(
+        self, command: str, asked: Asked, world: dict[str, str], folder: Path
+    ) -> None:
+        """The file is meant, and a note tells the way to the run."""
+        remember(world, (GREEN, folder / "a.png"))
+        remember(world, (RED, folder / "1"))
+        request = asked(command, "1", "x")
+        assert "note: 1 is the file ./1 here; for the run of that id say job-0\n" == request["told"]
+
+    def test_a_run_that_brought_no_picture(
+        self, asked: Asked, refused: Refused, world: dict[str, str]
+    ) -> None:
+        """It can be asked for again, and there is nothing to edit."""
+        remember(world, outcome="busy", response_id=None)
+        assert "a cat" == asked("again", "1")["input"]
+        assert "Run 1 brought no picture (busy)." in refused("edit", "1", "x")
+
+    def test_a_link_whose_target_has_an_impossible_name(self, refused: Refused, folder: Path) -> None:
+        """Whatever stands under the name, it is a sentence and no crash."""
+        (folder / "a.png").symlink_to("x" * 300)
+        assert "a.png cannot be read: File name too long" in refused("edit", "a.png", "x")
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 from imgcli.core import catalog
 from imgcli.core.errors import ExitCode, ImgcliError
 from imgcli.core.events import ImageFormat
-from imgcli.core.request import Api, Background, ImageRequest, Quality
+from imgcli.core.lineup import Listed, lineup
+from imgcli.core.request import Api, Background, ImageRequest, Moderation, Quality
 from imgcli.core.wish import Decision, Wish, decide
+from pictures import reference
+from streams import BLUE
 
 CATALOG = catalog.load()
 TODAY = date(2026, 11, 22)
@@ -24,10 +27,10 @@ def decided(today: date = TODAY, **wish: Any) -> Decision:
     return decide(Wish(**{"prompt": "a cat", **wish}), CATALOG, today)
 
 
-def refused(**wish: Any) -> str:
+def refused(today: date = TODAY, **wish: Any) -> str:
     """Decide a wish that must be refused, and give the sentence."""
     with pytest.raises(ImgcliError) as caught:
-        decided(**wish)
+        decided(today, **wish)
     assert ExitCode.USAGE == caught.value.problem.exit_code
     return f"{caught.value.problem.what} {caught.value.problem.advice}"
 
@@ -74,6 +77,27 @@ def test_image_models_choose_their_wire(model: str) -> None:
     assert Api.IMAGES is decided(model=model).request.api
 
 
+@pytest.mark.parametrize(
+    ("name", "api"),
+    [
+        ("openai/gpt-image-1", Api.IMAGES),
+        ("azure/gpt-image-2", Api.IMAGES),
+        ("eu/openai/gpt-image-9-comet", Api.IMAGES),
+        ("some-ai/gpt-image-2/text-to-image", Api.IMAGES),
+        ("GPT-Image-2", Api.IMAGES),
+        ("openai/gpt-4o-mini", Api.RESPONSES),
+        ("about-dall-e-3", Api.RESPONSES),
+    ],
+)
+def test_a_gateways_name(name: str, api: Api) -> None:
+    """What a gateway puts around a name decides nothing, stays in the request, and the list says the same."""
+    request = decided(model=name).request
+    assert (api, name) == (request.api, request.wire()["model"])
+    listed = lineup(CATALOG, TODAY, listing=[Listed(name)])
+    assert (api is Api.IMAGES) == bool(listed.strangers)
+    assert (api is Api.RESPONSES) == bool(listed.others)
+
+
 def test_a_foreign_image_model_is_asked_in_plain_words() -> None:
     """A compatible server gets what it knows: no quality it has not heard of, base64 asked for by name."""
     body = decided(model="sd-cpp-local", api=Api.IMAGES).request.wire()
@@ -112,6 +136,23 @@ def test_a_foreign_image_model_is_asked_in_plain_words() -> None:
 def test_what_is_certainly_wrong(wish: dict[str, Any], told: str) -> None:
     """What the API is certain to refuse is refused here, in one sentence that helps."""
     assert told in refused(**wish)
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"prompt": "x" * 32_001},
+        {"previous_response_id": "resp_1"},
+        {"references": (reference(BLUE),), "moderation": Moderation.LOW},
+    ],
+    ids=["prompt", "conversation", "moderation"],
+)
+@pytest.mark.parametrize(
+    ("today", "model"), [(date(2027, 1, 13), "gpt-4o-mini"), (date(2027, 1, 14), "gpt-6-luna")]
+)
+def test_advice_names_a_model_that_is_alive(wish: dict[str, Any], today: date, model: str) -> None:
+    """Who is advised to take a text model is told the default of the day."""
+    assert f"(-m {model})" in refused(today, model="gpt-image-2", **wish)
 
 
 def test_a_moving_picture_has_no_partials() -> None:

@@ -91,7 +91,7 @@ def edit(
         source = prompt_source(words, prompt_file)
         check_original(original, images, source)
         pictures = read_beside(images, mask, source, world.stdin.buffer)
-        origin = find_origin(world, original)
+        origin = find_origin(world, original, words or ())
         prompt = read_prompt(words, prompt_file, world.stdin)
         theme = Theme(prompt, pictures, origin, place_of(world, endpoint), origin.earlier)
         return replace(theme, name=origin.edited_name, action=Action.EDIT, notices=origin.notices)

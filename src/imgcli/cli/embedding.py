@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from imgcli import __version__
-from imgcli.api.account import place
+from imgcli.cli.memory import place_of
 from imgcli.cli.order import Recipes
 from imgcli.core.embedding import Embedding
 from imgcli.core.errors import usage_error
@@ -26,7 +26,6 @@ Stage: TypeAlias = "Callable[[Iterable[Event]], Iterator[Event]]"
 """Takes the events of a run, and gives events."""
 
 _RECIPE = "recipe"
-_DEMO = "imgcli's demo"
 
 
 def check(output: Output, request: ImageRequest) -> None:
@@ -43,8 +42,9 @@ def recipe(world: World, order: Order, request: ImageRequest) -> Recipe | None:
     """Begin the recipe that goes into a run's pictures, None where none does."""
     if order.output.recipes is Recipes.APART:
         return None
-    peer = _DEMO if order.endpoint.demo else place(world.env, order.endpoint.base_url)
-    begun = Recipe.of(request, peer, world.now().isoformat(timespec="seconds"), __version__)
+    begun = Recipe.of(
+        request, place_of(world, order.endpoint), world.now().isoformat(timespec="seconds"), __version__
+    )
     return replace(begun, parents=tuple(parent.sha256 for parent in order.parents))
 
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgcli.cli import lookup, notes
+from imgcli.cli import lookup
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.provenance import By
 from imgcli.core.text import shorten
 from imgcli.store.inspection import inspect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import ExitStack
 
     from imgcli.cli.world import World
@@ -25,18 +25,20 @@ if TYPE_CHECKING:
 
 _SHOWN = 200
 _LONGEST_ID = 100
-_A_DAY = 8
-"""Digits with which the names of jobs begin; fewer are a run's number, and nothing else."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """What was meant: a file, a run, or both: a file with a run's picture. `notes` are sentences about it."""
+    """What was meant: a file, a run, or both: a file with a run's picture. `notes` are sentences about it.
+
+    `sha256` names the picture that was meant, None for whatever the run brought.
+    """
 
     by: By
     file: FileFacts | None
     entry: Entry | None
     notes: tuple[str, ...] = ()
+    sha256: str | None = None
 
     @property
     def origin(self) -> Entry | FileFacts:
@@ -48,20 +50,20 @@ class Found:
 
 
 class Seeker:
-    """Finds files and runs; without a history, files alone: `trouble` says what keeps it shut."""
+    """Finds files and runs. Where the history cannot be read it finds files alone, and a note says so."""
 
-    def __init__(self, history: History | None, trouble: Problem | None = None) -> None:
+    def __init__(self, world: World, history: History | None, trouble: Problem | None = None) -> None:
+        self._world = world
         self._history = history
         self._trouble = trouble
 
     @classmethod
     def opened(cls, world: World, stack: ExitStack) -> Seeker:
-        """Open the history as long as the stack is; a note says where that cannot be."""
+        """Open the history as long as the stack is, where that can be."""
         try:
-            return cls(stack.enter_context(lookup.opened(world)))
+            return cls(world, stack.enter_context(lookup.opened(world)))
         except ImgcliError as error:
-            notes.tell(world, [f"{error.problem.what} Only the file itself can be asked."])
-            return cls(None, error.problem)
+            return cls(world, None, error.problem)
 
     @property
     def history(self) -> History | None:
@@ -69,29 +71,61 @@ class Seeker:
         return self._history
 
     def find(self, name: str) -> Found:
-        """Find what is meant; an existing file goes before an id. Raises `ImgcliError` (usage)."""
+        """Find what is meant; an existing file goes before an id, and may hold whatever it holds.
+
+        Raises `ImgcliError` (usage).
+        """
         if not name:
             raise usage_error("The name of a file is empty.")
-        if _is_there(name) and not Path(name).is_dir():
+        if _is_there(name) and not os.path.isdir(name):  # noqa: PTH112 - Path.is_dir raises where this is False
             return self._by_content(name)
         if entry := self._by_id(name):
             return Found(By.ID, None, entry)
         if entry := self._by_path(name):
             note = f"{_shown(name)} is gone; run {entry.number} saved a picture under this name"
-            return Found(By.NAME, None, entry, (note,))
+            paths = _spellings(name)
+            meant = next((picture.sha256 for picture in entry.pictures if picture.path in paths), None)
+            return Found(By.NAME, None, entry, (note,), meant)
         if _is_there(name):
             inspect(name)  # which says what is wrong with it
         raise self._nothing(name)
 
-    def _by_content(self, name: str) -> Found:
-        file = inspect(name)
-        entry = self._history.find_sha256(file.sha256) if self._history else None
-        if entry is None and file.format is None:
+    def find_told(self, name: str) -> Found:
+        """Find what something can be told of: no file that is no picture, and that no run brought."""
+        found = self.find(name)
+        if found.file and found.file.format is None and found.entry is None:
             raise usage_error(
                 f"{_shown(name)} is no picture of a kind that imgcli makes (png, jpeg, webp, gif, svg), and "
                 "the history does not know it."
             )
-        return Found(By.CONTENT, file, entry, tuple(self._doubts(name, entry)))
+        return found
+
+    def bringer(self, sha256: str) -> Entry | None:
+        """Find the run that brought these bytes."""
+        return self._ask(lambda history: history.find_sha256(sha256))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What keeps the history from being asked."""
+        if self._trouble is None:
+            return ()
+        return (f"{self._trouble.what.rstrip('.')}; only the file itself can be asked",)
+
+    def _ask(self, question: Callable[[History], Entry | None]) -> Entry | None:
+        """Ask the history; from the first time that it fails on it is in nobody's way."""
+        if self._history is None:
+            return None
+        try:
+            return question(self._history)
+        except OSError as error:
+            self._history, self._trouble = None, lookup.unusable(self._world, error).problem
+            return None
+
+    def _by_content(self, name: str) -> Found:
+        file = inspect(name)
+        entry = self.bringer(file.sha256)
+        doubts = tuple(self._doubts(name, entry))
+        return Found(By.CONTENT, file, entry, (*self.notes, *doubts), file.sha256)
 
     def _doubts(self, name: str, entry: Entry | None) -> Iterator[str]:
         """Say what else could have been meant, and what this file is not."""
@@ -109,24 +143,12 @@ class Seeker:
             )
 
     def _by_id(self, name: str) -> Entry | None:
-        if not _may_be_id(name):
-            return None
-        if self._history is None:
-            return None
-        entry = self._history.find_id(name)
-        is_number = name.isascii() and name.isdecimal() and len(name) < _A_DAY
-        return None if entry and is_number and entry.number != int(name) else entry
+        return self._ask(lambda history: history.find_id(name)) if _may_be_id(name) else None
 
     def _by_path(self, name: str) -> Entry | None:
         """Find a run by the name under which it saved its picture."""
-        if self._history is None:
-            return None
-        try:
-            path = Path(name).absolute()
-            spellings = Path(os.path.abspath(name)), path, path.parent.resolve() / path.name  # noqa: PTH100 - links stay
-        except (OSError, ValueError):
-            return None
-        return next(filter(None, map(self._history.find_path, spellings)), None)
+        spellings = _spellings(name)
+        return self._ask(lambda history: next(filter(None, map(history.find_path, spellings)), None))
 
     def _nothing(self, name: str) -> ImgcliError:
         if self._trouble and _may_be_id(name):
@@ -136,6 +158,15 @@ class Seeker:
             "history.",
             "See what there is with: imgcli history",
         )
+
+
+def _spellings(name: str) -> tuple[Path, ...]:
+    """List the ways in which a path may have been written down."""
+    try:
+        path = Path(name).absolute()
+        return Path(os.path.abspath(name)), path, path.parent.resolve() / path.name  # noqa: PTH100 - links stay
+    except (OSError, ValueError):
+        return ()
 
 
 def _is_there(name: str) -> bool:

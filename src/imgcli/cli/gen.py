@@ -47,7 +47,7 @@ def gen(
     \b
     Examples:
       imgcli gen "a cat" --demo                     no key, no money, no network
-      imgcli gen "a cat" -m gpt-4o-mini             a text model runs the image tool
+      imgcli gen "a cat" -m gpt-6-luna              a text model runs the image tool
       imgcli gen "a cat" -m gpt-image-2 -o cat.webp an image model; the name's ending chooses the format
       imgcli gen "the cat in this style" -i cat.png -i style.jpg
       imgcli gen -c "now at night"                  go on from the last picture

@@ -41,12 +41,12 @@ def perform(world: World, names: Sequence[str], form: Form) -> ExitCode:
 
 def _told(world: World, seeker: Seeker, teller: _Teller, name: str) -> ExitCode:
     try:
-        found = seeker.find(name)
+        found = seeker.find_told(name)
     except ImgcliError as error:
         from imgcli.cli.report import refuse
 
         return refuse(world, error.problem)
-    notes.tell(world, found.notes)
+    notes.tell(world, teller.unsaid(found.notes))
     teller.tell(provenance(name, found, seeker.history))
     return ExitCode.OK
 
@@ -59,6 +59,13 @@ class _Teller:
         self._columns = size_of(world.stdout).columns if world.stdout.isatty() else None
         self._form = form
         self._has_begun = False
+        self._said = set[str]()
+
+    def unsaid(self, notes: Sequence[str]) -> list[str]:
+        """Leave out the notes that were told already of another file."""
+        fresh = [note for note in notes if note not in self._said]
+        self._said.update(fresh)
+        return fresh
 
     def tell(self, known: Provenance) -> None:
         if self._form is Form.JSON:

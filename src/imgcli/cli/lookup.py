@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from imgcli.cli.world import World
+    from imgcli.core.errors import ImgcliError
     from imgcli.store.history import History
 
 
@@ -32,4 +33,9 @@ def opened(world: World) -> Iterator[History]:
             finally:
                 notes.tell(world, history.notices)
     except HistoryError as error:
-        raise usage_error(f"The history in {folder} cannot be used: {error}.") from None
+        raise unusable(world, error) from None
+
+
+def unusable(world: World, error: OSError) -> ImgcliError:
+    """Say why the history cannot be read or written."""
+    return usage_error(f"The history in {data_folder(world.env)} cannot be used: {error}.")

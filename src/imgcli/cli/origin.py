@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imgcli.cli.finding import Seeker
 from imgcli.cli.lookup import opened
 from imgcli.core.embedding import read as read_recipe
 from imgcli.core.embedding import strip
@@ -18,6 +21,9 @@ from imgcli.core.text import clean, shorten
 from imgcli.store.references import STDIN, read_bytes, read_reference, reference_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from imgcli.cli.finding import Found
     from imgcli.cli.world import World
     from imgcli.core.entry import Entry, KeptPicture
     from imgcli.core.recipe import Recipe
@@ -79,34 +85,46 @@ class Origin:
         return stem.encode()[:_LONGEST_STEM].decode(errors="ignore") + "-edit"
 
 
-def is_file(name: str) -> bool:
-    """Tell whether a name means a file, or standard input, and not a run in the history."""
-    try:
-        return name == STDIN or (Path(name).exists() and not Path(name).is_dir())
-    except (OSError, ValueError):
-        return False
+def find_origin(world: World, name: str, words: Sequence[str] = ()) -> Origin:
+    """Find a picture, or a run, by its file, its id or its former name. Raises `ImgcliError` (usage).
 
-
-def find_origin(world: World, name: str) -> Origin:
-    """Find a picture by its file, or by its run's id in the history. Raises `ImgcliError` (usage).
-
-    A file is enough: a history that cannot be read is a notice then.
+    A file is enough: a history that cannot be read is a notice then. `words` are what was typed after it.
     """
-    return _by_file(world, name) if is_file(name) else origin_of(world, find_run(world, name))
+    if name == STDIN:
+        return _piped(world)
+    try:
+        found = _found(world, name)
+    except ImgcliError as error:
+        raise _turned_round(error, name, words) from None
+    if found.entry and not found.file:
+        return _noted(found.notes, origin_of(world, found.entry, found.sha256))
+    data = read_bytes(name, world.stdin.buffer)
+    if hashlib.sha256(data).hexdigest() != found.sha256:
+        raise usage_error(f"{shorten(name, _SHOWN)} was changed while it was read.", "Run it again.")
+    return _of_bytes(name, data, Origin(None, found.sha256, found.entry, notices=found.notes))
 
 
-def find_run(world: World, name: str) -> Entry:
-    """Find a run by its id. Raises `ImgcliError` (usage)."""
-    with opened(world) as history:
-        entry = history.find_id(name)
-    if entry is None and Path(name).is_dir():
-        raise usage_error(f"{shorten(name, _SHOWN)} is a folder.", "Name a picture in it.")
-    if entry is None:
-        raise usage_error(
-            f"{shorten(name, _SHOWN) or 'An empty name'} is neither a file nor the id of a run.",
-            "See what there is with: imgcli history",
-        )
-    return entry
+def _found(world: World, name: str) -> Found:
+    with ExitStack() as stack:
+        return Seeker.opened(world, stack).find(name)
+
+
+def _turned_round(error: ImgcliError, name: str, words: Sequence[str]) -> ImgcliError:
+    """Say what comes first to who wrote the prompt before the file."""
+    last = words[-1] if words else ""
+    if os.path.lexists(name) or not os.path.isfile(last):  # noqa: PTH113 - Path.is_file raises where this is False
+        return error
+    shown = shorten(last, _SHOWN)
+    return usage_error(error.problem.what, f"The file comes first, and the words after it: {shown} PROMPT")
+
+
+def _piped(world: World) -> Origin:
+    data = read_bytes(STDIN, world.stdin.buffer)
+    sha256 = hashlib.sha256(data).hexdigest()
+    with ExitStack() as stack:
+        seeker = Seeker.opened(world, stack)
+        entry = seeker.bringer(sha256)
+    return _of_bytes(STDIN, data, Origin(None, sha256, entry, notices=seeker.notes))
 
 
 def last_origin(world: World, place: str | None) -> Origin:
@@ -120,7 +138,7 @@ def last_origin(world: World, place: str | None) -> Origin:
         )
     origin = origin_of(world, entry)
     name = shorten(Path(origin.path).name, _SHOWN) if origin.path else "a picture that was not saved"
-    return replace(origin, notices=(f"this goes on from {name} (run {entry.number})", *origin.notices))
+    return _noted((f"this goes on from {name} (run {entry.number})",), origin)
 
 
 def origin_of(world: World, entry: Entry, sha256: str | None = None) -> Origin:
@@ -128,9 +146,8 @@ def origin_of(world: World, entry: Entry, sha256: str | None = None) -> Origin:
     chosen = [one for one in entry.pictures if one.sha256 == sha256]
     picture = next(iter([*chosen, *entry.saved, *entry.pictures]), None)
     if picture is None:
-        raise usage_error(
-            f"Run {entry.number} brought no picture ({entry.outcome}).", "Choose another: imgcli history"
-        )
+        what = f"Run {entry.number} brought no picture ({entry.outcome})."
+        return Origin(None, None, entry, unsendable=usage_error(what, "Choose another: imgcli history"))
     path = str(picture.path) if picture.path else None
     origin = Origin(None, picture.sha256, entry, path=path)
     if path and not chosen and len(entry.pictures) > 1:
@@ -158,12 +175,13 @@ def _read(world: World, entry: Entry, picture: KeptPicture) -> Reference:
     return found
 
 
-def _by_file(world: World, name: str) -> Origin:
-    """Look a file's bytes up in the history; what is not known there may stand in the file."""
-    data = read_bytes(name, world.stdin.buffer)
-    origin = _remembered(world, hashlib.sha256(data).hexdigest())
-    is_known = origin.entry and origin.entry.request
-    if not is_known:
+def _noted(notes: tuple[str, ...], origin: Origin) -> Origin:
+    return replace(origin, notices=(*notes, *origin.notices))
+
+
+def _of_bytes(name: str, data: bytes, origin: Origin) -> Origin:
+    """Add what these bytes are: a picture to be sent, and, where the history knows nothing, a recipe."""
+    if not (origin.entry and origin.entry.request):
         origin = _with_recipe(origin, data)
     try:
         reference = reference_of(name, data)
@@ -181,13 +199,3 @@ def _with_recipe(origin: Origin, data: bytes) -> Origin:
     notice = f"the recipe in the file is taken ({', '.join(shorten(word, _SHOWN) for word in told)})"
     is_as_it_came = hashlib.sha256(strip(data)).hexdigest() == recipe.sha256
     return replace(origin, recipe=recipe, is_as_it_came=is_as_it_came, notices=(*origin.notices, notice))
-
-
-def _remembered(world: World, sha256: str) -> Origin:
-    """Ask the history for a picture; one that cannot be read is in nobody's way."""
-    try:
-        with opened(world) as history:
-            return Origin(None, sha256, history.find_sha256(sha256))
-    except ImgcliError as error:
-        told = f"{error.problem.what.rstrip('.')}; what it knows of this picture is missing."
-        return Origin(None, sha256, notices=(told,))

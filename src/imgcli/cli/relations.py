@@ -48,6 +48,6 @@ def show_json(world: World, name: str) -> ExitCode:
 
 def _family(world: World, name: str) -> Family:
     with lookup.opened(world) as history:
-        found = Seeker(history).find(name)
+        found = Seeker(world, history).find_told(name)
         notes.tell(world, found.notes)
         return history.family(found.origin)

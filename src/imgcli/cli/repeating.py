@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imgcli.cli.lookup import opened
-from imgcli.cli.origin import Origin, find_origin, find_run, is_file, origin_of
+from imgcli.cli.origin import Origin, find_origin, origin_of
 from imgcli.cli.pictures import Pictures
 from imgcli.cli.prompt import read_prompt
 from imgcli.cli.theme import Theme
@@ -29,7 +29,7 @@ _ELSE = "Say it yourself with imgcli gen, or start from the picture: imgcli edit
 
 def theme_of(world: World, name: str, words: list[str] | None, place: str | None) -> Theme:
     """Read how a picture was made, by its file or id. Raises `ImgcliError` (usage) where nobody knows."""
-    known = _known(world, name)
+    known = find_origin(world, name, words or ())
     theme = _theme(world, name, known)
     return replace(
         theme,
@@ -41,14 +41,6 @@ def theme_of(world: World, name: str, words: list[str] | None, place: str | None
     )
 
 
-def _known(world: World, name: str) -> Origin:
-    """Find a picture, or a run that brought none: that, too, can be asked for again."""
-    if is_file(name):
-        return find_origin(world, name)
-    run = find_run(world, name)
-    return origin_of(world, run) if run.pictures else Origin(None, None, run)
-
-
 def _theme(world: World, name: str, known: Origin) -> Theme:
     """Say what was asked for, but for the options."""
     if known.entry and known.entry.request:
@@ -58,8 +50,8 @@ def _theme(world: World, name: str, known: Origin) -> Theme:
     if known.entry:
         what = f"Run {known.entry.number} was recorded by another imgcli, whose request this one cannot read."
         raise usage_error(what, _ELSE)
-    why = known.notices[0] if known.notices else "It is not in the history, and holds no recipe."
-    raise usage_error(f"Nobody knows how {shorten(name, _SHOWN)} was made. {why}", _ELSE)
+    why = "; ".join(known.notices or ("it is not in the history, and holds no recipe",))
+    raise usage_error(f"Nobody knows how {shorten(name, _SHOWN)} was made: {why}.", _ELSE)
 
 
 def _of_request(world: World, entry: Entry, request: ImageRequest) -> Theme:

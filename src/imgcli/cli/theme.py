@@ -10,7 +10,6 @@ from imgcli.core.catalog import load
 from imgcli.core.entry import Parent, Role
 from imgcli.core.inheriting import Here, Inherited, inherit
 from imgcli.core.request import Api
-from imgcli.core.wish import is_image_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +74,7 @@ class Theme:
 
     def _permitted(self, wish: Wish, said: Said) -> Wish:
         """Leave out a moderation that nobody typed where OpenAI's edits take none."""
-        is_edit = self.origin and wish.model and is_image_model(wish.model, load())
+        is_edit = self.origin and wish.model and load().is_image_model(wish.model)
         return replace(wish, moderation=None) if is_edit and "moderation" not in said.typed else wish
 
     def _started(self, wish: Wish) -> Wish:
@@ -112,4 +111,4 @@ class Theme:
 
 def _is_painter(wish: Wish) -> bool:
     """Whether the wish goes to an image model itself, which has no conversations."""
-    return wish.api is Api.IMAGES or (wish.model is not None and is_image_model(wish.model, load()))
+    return wish.api is Api.IMAGES or (wish.model is not None and load().is_image_model(wish.model))

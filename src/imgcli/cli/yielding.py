@@ -65,10 +65,9 @@ def _has_no_partials(params: Params) -> bool:
 
 def _asks_an_image_model(params: Params) -> bool:
     from imgcli.core.catalog import load
-    from imgcli.core.wish import is_image_model
 
     model = params.get("model")
-    return params.get("api") == "images" or bool(model and is_image_model(model, load()))
+    return params.get("api") == "images" or bool(model and load().is_image_model(model))
 
 
 def _pours(params: Params) -> bool:

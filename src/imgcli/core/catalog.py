@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from imgcli.core.events import ImageFormat
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 _NOTICE_DAYS = 60
+_IMAGE_FAMILIES = ("gpt-image-", "chatgpt-image-", "dall-e-")
 _SNAPSHOT = re.compile(r"(?P<name>.+)-20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
 
 
@@ -143,6 +145,16 @@ class Catalog:
         snapshot = _SNAPSHOT.fullmatch(name)
         return self._named(name) or (self._named(snapshot["name"]) if snapshot else None)
 
+    def is_image_model(self, name: str) -> bool:
+        """Tell by its name whether a model makes images, also one that we do not know.
+
+        Gateways put names of their own around it, as in `openai/gpt-image-2`: each part counts.
+        """
+        known = self.find(name)
+        if known:
+            return known.kind is Kind.IMAGE
+        return any(part.startswith(_IMAGE_FAMILIES) for part in name.lower().split("/"))
+
     def _named(self, name: str) -> Model | None:
         found = (model for model in self.models if name == model.name or name in model.aliases)
         return next(found, None)
@@ -157,8 +169,9 @@ class Catalog:
         return tuple(model.name for model in self.models if model.kind is kind and not model.is_gone(today))
 
 
+@cache
 def load() -> Catalog:
-    """Read the table that comes with imgcli."""
+    """Read the table that comes with imgcli, once in a process."""
     # importlib.resources would cost a shell completion several times the reading itself.
     import pkgutil
     import tomllib

@@ -29,13 +29,14 @@ _NAME_LENGTH = 60
 class Setting:
     """What else is decided: the wire, the image model where it is known, the format where it was named.
 
-    `is_foreign` means a model of a compatible server, of which nothing is known.
+    `is_foreign` means a model of a compatible server, of which nothing is known. `text_model` is for advice.
     """
 
     api: Api
     painter: Model | None
     output: ImageFormat | None
     is_foreign: bool
+    text_model: str
 
 
 def check_editing(wish: Wish, setting: Setting) -> None:
@@ -53,7 +54,7 @@ def check_editing(wish: Wish, setting: Setting) -> None:
     if wish.moderation is Moderation.LOW and moderation(wish, setting) is None:
         raise usage_error(
             "The Images API takes no --moderation for pictures that are sent along.",
-            "Leave it out, or use a text model (-m gpt-4o-mini).",
+            f"Leave it out, or use a text model (-m {setting.text_model}).",
         )
 
 
@@ -67,7 +68,7 @@ def _check_conversation(wish: Wish, setting: Setting) -> None:
     if wish.previous_response_id and setting.api is Api.IMAGES:
         raise usage_error(
             "The Images API has no conversations that could be continued.",
-            "Use a text model (-m gpt-4o-mini), or send the picture itself with --image.",
+            f"Use a text model (-m {setting.text_model}), or send the picture itself with --image.",
         )
     has_picture = wish.references or wish.previous_response_id
     if wish.action is Action.EDIT and not has_picture:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from imgcli.core.catalog import Catalog, Kind
 from imgcli.core.events import ImageFormat
 from imgcli.core.request import Api, Background, Fidelity, Moderation, Quality
-from imgcli.core.wish import is_image_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -139,7 +138,7 @@ def _is_gone(name: str | None, here: Here) -> bool:
 def _go_together(wish: Wish, models: Catalog) -> bool:
     """Whether models and wire contradict each other as little as `decide` demands."""
     known = models.find(wish.model) if wish.model else None
-    paints = bool(wish.model) and is_image_model(wish.model or "", models)
+    paints = bool(wish.model) and models.is_image_model(wish.model or "")
     is_text = known is not None and known.kind is Kind.TEXT
     if wish.image_model and (paints or wish.api is Api.IMAGES):
         return False

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from imgcli.core.catalog import Catalog, Model
 
-_IMAGE_WORDS = ("gpt-image", "chatgpt-image", "dall-e")
-
 
 class Span(Enum):
     """Which models are of interest: those that are alive, or those that have gone as well."""
@@ -84,8 +82,8 @@ def lineup(
     return Lineup(
         tuple(entry for entry in entries if span is Span.ALL or not entry.is_gone),
         catalog.prices_date,
-        strangers=tuple(model for model in unknown if _paints(model.name)),
-        others=tuple(model for model in unknown if not _paints(model.name)),
+        strangers=tuple(model for model in unknown if catalog.is_image_model(model.name)),
+        others=tuple(model for model in unknown if not catalog.is_image_model(model.name)),
     )
 
 
@@ -106,8 +104,3 @@ def _entry(model: Model, catalog: Catalog, today: date, listed: Mapping[str, Lis
 def _found(model: Model, listed: Mapping[str, Listed]) -> Listed | None:
     """Find a model in the server's list by its name or another name of it."""
     return next((listed[name] for name in (model.name, *model.aliases) if name in listed), None)
-
-
-def _paints(name: str) -> bool:
-    """Tell by its name whether a model that we do not know makes images."""
-    return any(word in name.lower() for word in _IMAGE_WORDS)

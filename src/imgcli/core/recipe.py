@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Self
 
+from imgcli.core.entry import DEMO
+
 if TYPE_CHECKING:
     from imgcli.core.request import ImageRequest
 
 FORM = 1
 """The version of the JSON form. A newer one may say more; what it says under these names is still read."""
+_DEMO_ONCE = "imgcli's demo"
+"""What recipes called the demo before they used the history's word."""
 
 
 @dataclass(frozen=True)
@@ -17,9 +21,9 @@ class Recipe:
     """Everything that is needed to tell how a picture came to be, and to ask for it again. Never holds a key.
 
     The options are spelled as the API spells them, None where none was sent: a newer imgcli, or another
-    server, may know others than we do. `place` is the server's host and port, `time` (ISO 8601) is when the
-    run began, `parents` are the SHA-256 of the pictures that it was made from, `version` is imgcli's. Read
-    from a file, all of it is foreign text.
+    server, may know others than we do. `place` is the server's host and port, or `DEMO`; `time` (ISO 8601)
+    is when the run began, `parents` are the SHA-256 of the pictures that it was made from, `version` is
+    imgcli's. Read from a file, all of it is foreign text.
     """
 
     prompt: str
@@ -80,6 +84,8 @@ class Recipe:
         texts = {name: text for name, text in texts.items() if name not in _NAMES or _is_sound(text)}
         if "prompt" not in texts:
             return None
+        if texts.get("place") == _DEMO_ONCE:
+            texts["place"] = DEMO
         compression, parents = value.get("compression"), value.get("parents")
         return cls(
             **texts,

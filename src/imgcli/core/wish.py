@@ -74,16 +74,17 @@ def decide(wish: Wish, catalog: Catalog, today: date) -> Decision:
     because the catalog ages and compatible servers have models of their own. Raises `ImgcliError` (usage).
     """
     name = wish.model or _default(wish, catalog, today)
-    api = wish.api or (Api.IMAGES if is_image_model(name, catalog) else Api.RESPONSES)
-    _check_prompt(wish.prompt, api)
+    api = wish.api or (Api.IMAGES if catalog.is_image_model(name) else Api.RESPONSES)
+    text_model = catalog.default_model(today)
+    _check_prompt(wish.prompt, api, text_model)
     _check_names(name, wish.image_model, wish.previous_response_id)
     _check_models(wish, name, api, catalog)
     painter = _painter(wish, name, api, catalog)
     output = _format(wish)
     _check_options(wish, output, painter)
     size = resolve_size(wish.size, painter)
-    foreign = api is Api.IMAGES and not is_image_model(name, catalog)
-    setting = Setting(api, painter, output, is_foreign=foreign)
+    foreign = api is Api.IMAGES and not catalog.is_image_model(name)
+    setting = Setting(api, painter, output, is_foreign=foreign, text_model=text_model)
     check_editing(wish, setting)
     partials = _partials(wish, output)
     request = ImageRequest(
@@ -122,14 +123,6 @@ def _default(wish: Wish, catalog: Catalog, today: date) -> str:
     return catalog.default_image_model if wish.api is Api.IMAGES else catalog.default_model(today)
 
 
-def is_image_model(name: str, catalog: Catalog) -> bool:
-    """Tell whether a model's name belongs to the Images API."""
-    known = catalog.find(name)
-    if known is not None:
-        return known.kind is Kind.IMAGE
-    return name.startswith(("gpt-image-", "chatgpt-image-", "dall-e-"))
-
-
 def _painter(wish: Wish, name: str, api: Api, catalog: Catalog) -> Model | None:
     """Find the image model that will do the work, None when the catalog does not know it."""
     if api is Api.IMAGES:
@@ -137,7 +130,7 @@ def _painter(wish: Wish, name: str, api: Api, catalog: Catalog) -> Model | None:
     return catalog.find(wish.image_model or catalog.default_image_model)
 
 
-def _check_prompt(prompt: str, api: Api) -> None:
+def _check_prompt(prompt: str, api: Api, text_model: str) -> None:
     if not prompt.strip():
         raise usage_error("The prompt is empty.", 'Say what to draw, such as "a cat".')
     if not prompt.isascii() and any("\ud800" <= character <= "\udfff" for character in prompt):
@@ -145,7 +138,7 @@ def _check_prompt(prompt: str, api: Api) -> None:
     if api is Api.IMAGES and len(prompt) > _LONGEST_IMAGES_PROMPT:
         raise usage_error(
             f"The prompt has {len(prompt):,} characters; the Images API takes {_LONGEST_IMAGES_PROMPT:,}.",
-            "Shorten it, or use a text model (-m gpt-4o-mini), which takes more.",
+            f"Shorten it, or use a text model (-m {text_model}), which takes more.",
         )
 
 
@@ -159,8 +152,7 @@ def _check_names(*names: str | None) -> None:
 
 
 def _check_models(wish: Wish, name: str, api: Api, catalog: Catalog) -> None:
-    image = is_image_model(name, catalog)
-    if image and api is Api.RESPONSES:
+    if catalog.is_image_model(name) and api is Api.RESPONSES:
         raise usage_error(
             f"--api responses needs a text model, and {shorten(name, 60)} makes images.",
             f"Name it as --image-model {shorten(name, 60)}, or leave --api out.",
