@@ -137,3 +137,8 @@ def test_an_echoed_key_is_in_no_stream(pieces: list[bytes], cut: int, times: int
 def test_what_is_no_key_is_not_looked_for() -> None:
     """A word that a picture's bytes may hold by chance is left in them."""
     assert [b"local", b""] == list(masked([b"local", b""], "local"))
+
+
+def test_a_placeholder_is_not_looked_for() -> None:
+    """A "key" of one letter stands in many a picture, which it must not cost."""
+    assert [b"AAAAAAAAAAAAAAAAAAAAAAAA"] == [*masked([b"AAAAAAAAAAAAAAAAAAAAAAAA"], "A" * 16)]

@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 from imgcli.core.address import is_loopback
 from imgcli.core.config import Header, Server
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
-from imgcli.core.keys import is_key_name
+from imgcli.core.keys import is_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,16 +25,14 @@ _BAD_KEY_CHARACTER = re.compile(r"[^!-~]")
 _WHERE_KEYS_ARE = (
     "Set it (https://platform.openai.com/api-keys), or try `imgcli gen ... --demo`, which needs none."
 )
-_LONG_ENOUGH = 8
-"""Characters from which on a header's value is hidden, whatever the header is called."""
 
 
 @dataclass(frozen=True)
 class Account:
     """A key that can be sent, and where to; built by `account`.
 
-    `headers` go along; `hidden` are the values among all headers that came from the environment. An empty key
-    means that a header of the profile is the login, and no key is sent.
+    `headers` go along; `hidden` are the secrets among all headers, as far as they came from the environment.
+    An empty key means that a header of the profile is the login, and no key is sent.
     """
 
     key: str = field(repr=False)
@@ -172,11 +170,15 @@ def _custom(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 def _hidden(
     environment: Mapping[str, str], server: Server, headers: tuple[tuple[str, str], ...]
 ) -> Iterator[str]:
-    """List what came from the environment into headers: whole, and without the word before it (`Bearer`)."""
+    """List what came from the environment into headers and is secret: by the header's name, or by its looks.
+
+    Whole, and without the word before it (`Bearer`). A deployment's name or a region is none: hidden in what
+    the server answers, it would be missed there.
+    """
     variables = {header.name for header in server.headers if header.variable}
     from_there = [(name, value) for name, value in headers if name in variables]
     for name, value in (*from_there, *_custom(environment)):
-        if is_key_name(name) or len(value) >= _LONG_ENOUGH:
+        if is_secret(name, value):
             yield from {value, value.rpartition(" ")[2]} - {""}
 
 

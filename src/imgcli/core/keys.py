@@ -7,7 +7,9 @@ import re
 _NAMES = frozenset(
     ["key", "apikey", "token", "secret", "password", "passwd", "authorization", "bearer", "cookie", "login"]
 )
-_ENDING = re.compile(r"[-_.](?:key|apikey|token|secret|password|authorization|credentials?)$")
+_ENDING = re.compile(
+    r"[-_.](?:key|apikey|token|secret|password|passwd|authorization|auth|bearer|cookie|login|jwt|credentials?)$"
+)
 _LOOKS = (
     re.compile(r"(?<![A-Za-z0-9])sk-[\w-]"),
     re.compile(r"(?i)\bbearer\s+\S"),
@@ -31,6 +33,11 @@ def is_key_name(name: str) -> bool:
 def looks_like_key(value: str) -> bool:
     """Tell whether a value is, or has in it, a key, a password or a login."""
     return any(pattern.search(value) for pattern in _LOOKS)
+
+
+def is_secret(name: str, value: str) -> bool:
+    """Tell whether a header is a secret: by its name, or by its value's looks."""
+    return is_key_name(name) or looks_like_key(value)
 
 
 def has_key_in_prose(line: str) -> bool:

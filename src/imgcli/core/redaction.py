@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _SHORT = 8
 _SHORTEST_SECRET = 16
+_FEWEST_LETTERS = 6
 _HIDDEN = "[hidden]"
 _SECRETS = (
     re.compile(r"(?<![A-Za-z0-9])sk-(?:[\w*…-]|\.(?=[\w.*]))+"),
@@ -48,11 +49,11 @@ def _without(text: str, secret: str) -> str:
 def masked(chunks: Iterable[bytes], *secrets: str) -> Iterator[bytes]:
     """Pass a stream on with the secrets, should the server echo them, under as many asterisks.
 
-    What may be the beginning of one waits for the next chunk. A secret that is too short to be a key is let
-    be: it would be found in a picture by chance.
+    What may be the beginning of one waits for the next chunk. A secret that is too short to be a key, or
+    nearly all of one letter, is let be: it would be found in a picture by chance.
     """
-    for secret in secrets:
-        if len(secret) >= _SHORTEST_SECRET:
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _SHORTEST_SECRET and len(set(secret)) >= _FEWEST_LETTERS:
             chunks = _masked(chunks, secret.encode())
     yield from chunks
 
