@@ -29,6 +29,12 @@ DEPLOYMENT = "x-ms-oai-image-generation-deployment"
 CANARY = "canary-login-0123456789"
 
 
+@pytest.fixture
+def runs(world: dict[str, str]) -> Path:
+    """The folder of records."""
+    return Path(world["XDG_STATE_HOME"]) / "imgcli" / "runs"
+
+
 def told(result: Result) -> dict[str, object]:
     """Read the last JSON line."""
     line: dict[str, object] = json.loads(result.lines[-1])
@@ -90,10 +96,38 @@ def test_an_echoed_login_is_nowhere(header: str, server: Server, gen: Gen, world
         "r.sse",
         env={"OPENAI_CUSTOM_HEADERS": header},
     )
-    home = Path(world["HOME"]).parent
+    home = Path(world["HOME"]).parent  # with the folder in which it ran
     kept = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
     assert (b"canary-login" in kept, "canary-login" in result.stdout.decode() + result.stderr) == (
         False,
         False,
     )
     assert b"with ****" in kept
+
+
+@pytest.mark.parametrize("header", [f"X-Api-Key: {CANARY}", f"Cookie: session={CANARY}"])
+def test_recover_knows_the_same_secrets(header: str, imgcli: Cli, runs: Path) -> None:
+    """A login that a record holds all the same is hidden by `recover` as by the run itself."""
+    runs.mkdir(parents=True)
+    login = header.rpartition(" ")[2]
+    item = image_item(revised_prompt=f"with {login}")
+    error = {"type": "error", "code": "x", "message": f"odd {login}"}
+    (runs / "20261122-150000-abcd1234.sse").write_bytes(stream(created(), item_done(item), error))
+    result = imgcli("recover", env={"OPENAI_CUSTOM_HEADERS": f"{header}\n{DEPLOYMENT}: gpt-image-2"})
+    assert 0 == result.exit_code, result.stderr
+    assert "odd [hidden]" in result.stderr
+    assert "canary" not in result.stderr + result.stdout.decode()
+
+
+def test_a_plain_value_that_the_file_names_stays_readable(
+    imgcli: Cli, runs: Path, world: dict[str, str]
+) -> None:
+    """What a profile takes from the environment for a plain header is not cut out of what `recover` says."""
+    runs.mkdir(parents=True)
+    path = Path(world["XDG_CONFIG_HOME"]) / "imgcli" / "config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(f'[profile.p]\nheaders = {{ {DEPLOYMENT} = "env:DEPLOYED", x-login = "env:LOGIN" }}\n')
+    error = {"type": "error", "code": "x", "message": f"no art-department for {CANARY}"}
+    (runs / "20261122-150000-abcd1234.sse").write_bytes(stream(created(), error))
+    result = imgcli("recover", env={"DEPLOYED": "art-department", "LOGIN": CANARY})
+    assert "no art-department for [hidden]" in result.stderr

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.core.errors import ImgcliError
 from imgcli.core.events import Completed, Event, Failed, FinalImage, Notice, Waiting
+from imgcli.core.keys import LOOKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,21 +19,17 @@ _SHORT = 8
 _SHORTEST_SECRET = 16
 _FEWEST_LETTERS = 6
 _HIDDEN = "[hidden]"
-_SECRETS = (
-    re.compile(r"(?<![A-Za-z0-9])sk-(?:[\w*…-]|\.(?=[\w.*]))+"),
-    re.compile(r"(?<![\w-])[\w-]*\*{3,}[\w*-]*"),  # OpenAI echoes a key as sk-abcd****wxyz
-    re.compile(r"(?<=[Bb]earer )[^\s\"',]+"),
-    re.compile(r"(?<=//)[^/@\s]+(?=@)"),  # user:password of a URL
-)
+_ECHO = re.compile(r"(?<![\w-])[\w-]*\*{3,}[\w*-]*")
+"""OpenAI echoes a key as sk-abcd****wxyz."""
 
 
 def redact(text: str, *secrets: str) -> str:
     """Hide what looks like a key or a password, and each of `secrets` or the first or last letters of it."""
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = _without(text, secret)
-    for pattern in _SECRETS:
-        text = pattern.sub(_HIDDEN, text)
-    return text
+    for pattern in LOOKS:
+        text = pattern.sub(rf"\1{_HIDDEN}", text)
+    return _ECHO.sub(_HIDDEN, text)
 
 
 def _without(text: str, secret: str) -> str:
