@@ -11,7 +11,13 @@ import typer
 from imgcli import __version__
 from imgcli.cli import commands, signals
 from imgcli.cli.help import OrderedGroup
-from imgcli.cli.world import World, forbid_core_dumps, open_standard_descriptors, within
+from imgcli.cli.world import (
+    World,
+    forbid_core_dumps,
+    forget_blank_variables,
+    open_standard_descriptors,
+    within,
+)
 from imgcli.core.errors import ExitCode, ImgcliError, Problem
 from imgcli.core.text import clean
 from imgcli.core.wording import problem_lines
@@ -81,6 +87,7 @@ def main() -> NoReturn:
     """Run the command line of this process and end it with a documented exit code, or by a signal."""
     closed = open_standard_descriptors()
     forbid_core_dumps()
+    forget_blank_variables()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # real text streams have it
     world = World.of_this_process(closed)
