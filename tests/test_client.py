@@ -436,7 +436,7 @@ class TestKeys:
         environment = {"OPENAI_API_KEY": CANARY, "GW_LOGIN": "Token gateway-canary"}
         whose = account(environment, told.base_url, told)
         assert ("", (("x-login", "Token gateway-canary"),)) == (whose.key, whose.headers)
-        assert {"Token gateway-canary", "gateway-canary"} == set(whose.secrets)
+        assert {CANARY, "Token gateway-canary", "gateway-canary"} == set(whose.secrets)
         with serving(RUN) as server:
             peer = replace(proxied(server, monkeypatch), key="", headers=whose.headers)
             ask(peer)[1].close()

@@ -281,6 +281,26 @@ def test_a_crash_tells_nothing_of_a_profile(imgcli: Cli, config: Callable[[str],
     assert "canary" not in result.stderr + crash.read_text()
 
 
+@pytest.mark.parametrize("blank", ["", " ", "\t "])
+def test_a_blank_variable_is_none(
+    blank: str, imgcli: Cli, server: Server, config: Callable[[str], Path]
+) -> None:
+    """A variable that holds nothing but spaces leaves everything to the profile, as `config show` says."""
+    peer = server(Reply(whole_run()))
+    config(f'[profile.p]\nbase-url = "{peer.base_url}"\nkey-env = "MYKEY"\nmodel = "gpt-5.2"\n')
+    names = ("OPENAI_BASE_URL", "IMGCLI_MODEL", "IMGCLI_DAILY_CAP", "IMGCLI_PREVIEW", "OPENAI_CUSTOM_HEADERS")
+    env = {**dict.fromkeys(names, blank), "MYKEY": KEY}
+    shown = json.loads(imgcli("config", "show", "--json", "--profile", "p", env=env).stdout)
+    told = {one["option"]: one["source"] for one in shown["options"] if one["command"] == "gen"}
+    assert ["profile", "profile", "built-in"] == [told[name] for name in ("base-url", "model", "daily-cap")]
+    result = imgcli("gen", "a cat", "--profile", "p", env=env)
+    assert 0 == result.exit_code, result.stderr
+    assert ("gpt-5.2", f"Bearer {KEY}") == (
+        peer.requests[0].json["model"],
+        peer.requests[0].headers["authorization"],
+    )
+
+
 BROKEN = 'model = "x"\nqualty = "low"\n'
 
 

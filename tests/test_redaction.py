@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CANARY = "sk-canary-0123456789abcdef"
+HEX = "0123456789abcdef0123456789abcdef"
 SECRETS = [
     (f"Incorrect API key provided: {CANARY}.", "Incorrect API key provided: [hidden]."),
     ("provided: sk-cana***********cdef. Find", "provided: [hidden]. Find"),
@@ -38,6 +39,19 @@ SECRETS = [
     ("key abcd****wxyz", "key [hidden]"),
     ("Authorization: Bearer abc.def", "Authorization: Bearer [hidden]"),
     ("http://user:pa%20ss@proxy:8080 refused", "http://[hidden]@proxy:8080 refused"),
+    ("key gsk_0123456789abcdefGHIJ, bad", "key [hidden], bad"),
+    ("key AIza0123456789-bcdefGHIJ", "key [hidden]"),
+    (f"Bad API key provided: {HEX}.", "Bad API key provided: [hidden]."),
+    (f'{{"token": "{HEX}"}}', '{"token": "[hidden]"}'),
+    ("Basic dXNlcjpwYXNz", "Basic [hidden]"),
+    ("a basic understanding", "a basic understanding"),
+    (f"SHA-256 {HEX}{HEX}", f"SHA-256 {HEX}{HEX}"),
+    (f"the response resp_{HEX}", f"the response resp_{HEX}"),
+    (f"request {HEX}", f"request {HEX}"),
+    (
+        "https://cdn.example/a.png?sig=abc123&token=eyJhbGciOi.eyJzdWIiOi",
+        "https://cdn.example/a.png?sig=abc123&token=eyJhbGciOi.eyJzdWIiOi",
+    ),
     ("a task-force and risk-free", "a task-force and risk-free"),
     ("2 ** 3 and *this*", "2 ** 3 and *this*"),
 ]
@@ -45,7 +59,7 @@ SECRETS = [
 
 @pytest.mark.parametrize(("text", "expected"), SECRETS)
 def test_what_looks_like_a_key_is_hidden(text: str, expected: str) -> None:
-    """A server that echoes a key does not get it printed; ordinary words stay."""
+    """A server that echoes a key does not get it printed; ordinary words, hashes, ids and links stay."""
     assert expected == redact(text)
 
 
@@ -137,3 +151,8 @@ def test_an_echoed_key_is_in_no_stream(pieces: list[bytes], cut: int, times: int
 def test_what_is_no_key_is_not_looked_for() -> None:
     """A word that a picture's bytes may hold by chance is left in them."""
     assert [b"local", b""] == list(masked([b"local", b""], "local"))
+
+
+def test_a_placeholder_is_not_looked_for() -> None:
+    """A "key" of one letter stands in many a picture, which it must not cost."""
+    assert [b"AAAAAAAAAAAAAAAAAAAAAAAA"] == [*masked([b"AAAAAAAAAAAAAAAAAAAAAAAA"], "A" * 16)]

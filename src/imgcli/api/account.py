@@ -7,17 +7,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
+from imgcli.api.secrecy import KEY, LOCAL_KEY, custom_headers, secrets_of
 from imgcli.core.address import is_loopback
 from imgcli.core.config import Header, Server
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
-from imgcli.core.keys import is_key_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 OPENAI_URL = "https://api.openai.com/v1"
-LOCAL_KEY = "local"
-"""What a server on this machine gets in the key's place: a stand-in has no business with a real one."""
 NOBODY = Server()
 """No profile, or one that does not speak for the server that is asked."""
 
@@ -25,16 +23,14 @@ _BAD_KEY_CHARACTER = re.compile(r"[^!-~]")
 _WHERE_KEYS_ARE = (
     "Set it (https://platform.openai.com/api-keys), or try `imgcli gen ... --demo`, which needs none."
 )
-_LONG_ENOUGH = 8
-"""Characters from which on a header's value is hidden, whatever the header is called."""
 
 
 @dataclass(frozen=True)
 class Account:
     """A key that can be sent, and where to; built by `account`.
 
-    `headers` go along; `hidden` are the values among all headers that came from the environment. An empty key
-    means that a header of the profile is the login, and no key is sent.
+    `headers` go along; `hidden` is what the environment holds of secrets. An empty key means that a header of
+    the profile is the login, and no key is sent.
     """
 
     key: str = field(repr=False)
@@ -51,8 +47,8 @@ class Account:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What no message may hold: a real key, and what headers had from the environment."""
-        return (*self.hidden, *({self.key} - {"", LOCAL_KEY}))
+        """What no message may hold: `hidden`, and a real key."""
+        return tuple(dict.fromkeys([*self.hidden, *({self.key} - {"", LOCAL_KEY})]))
 
     @property
     def is_plain(self) -> bool:
@@ -81,7 +77,7 @@ def account(environment: Mapping[str, str], base_url: str | None = None, server:
         _optional(environment, "OPENAI_ORG_ID"),
         _optional(environment, "OPENAI_PROJECT_ID"),
         headers,
-        tuple(_hidden(environment, server, headers)),
+        secrets_of(environment, _variables(server)),
     )
 
 
@@ -144,7 +140,7 @@ def _key(environment: Mapping[str, str], variable: str, advice: str) -> str:
 
 def _headers(environment: Mapping[str, str], server: Server) -> Iterator[tuple[str, str]]:
     """Fill in the profile's headers; OPENAI_CUSTOM_HEADERS goes before them, as the environment does."""
-    already = {name.lower() for name, _ in _custom(environment)}
+    already = {name.lower() for name, _ in custom_headers(environment)}
     for header in server.headers:
         if header.name.lower() not in already:
             yield header.name, _filled(environment, server, header)
@@ -161,23 +157,11 @@ def _filled(environment: Mapping[str, str], server: Server, header: Header) -> s
     raise ImgcliError(Problem(ExitCode.AUTH, what, advice="Set it, or leave the profile out."))
 
 
-def _custom(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Read OPENAI_CUSTOM_HEADERS as the SDK does."""
-    for line in environment.get("OPENAI_CUSTOM_HEADERS", "").split("\n"):
-        name, colon, value = line.partition(":")
-        if colon:
-            yield name.strip(), value.strip()
-
-
-def _hidden(
-    environment: Mapping[str, str], server: Server, headers: tuple[tuple[str, str], ...]
-) -> Iterator[str]:
-    """List what came from the environment into headers: whole, and without the word before it (`Bearer`)."""
-    variables = {header.name for header in server.headers if header.variable}
-    from_there = [(name, value) for name, value in headers if name in variables]
-    for name, value in (*from_there, *_custom(environment)):
-        if is_key_name(name) or len(value) >= _LONG_ENOUGH:
-            yield from {value, value.rpartition(" ")[2]} - {""}
+def _variables(server: Server) -> Iterator[tuple[str, str]]:
+    """Name the variables that a profile takes keys and headers from, each with what it is for."""
+    if server.key_env:
+        yield KEY, server.key_env
+    yield from ((header.name, header.variable) for header in server.headers if header.variable)
 
 
 def _optional(environment: Mapping[str, str], name: str) -> str | None:

@@ -10,12 +10,12 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, cast
 
-from imgcli.api.account import LOCAL_KEY
 from imgcli.api.connection import RefusedError, http_client_for
 from imgcli.api.failures import Peer, cannot_open, from_answer, from_exception, lost, unfinished, unfit
 from imgcli.api.patience import Limits, Patience
 from imgcli.api.retry import Failure, plan_wait
 from imgcli.api.rules import KEY
+from imgcli.api.secrecy import LOCAL_KEY
 from imgcli.api.upload import Upload
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Waiting

@@ -6,8 +6,8 @@ import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from imgcli.api.account import LOCAL_KEY
 from imgcli.api.retry import CONNECT_SECONDS
+from imgcli.api.secrecy import LOCAL_KEY
 
 if TYPE_CHECKING:
     import httpx2

@@ -12,7 +12,13 @@ from imgcli import __version__
 from imgcli.cli import commands, notes, signals, standard_output
 from imgcli.cli.help import OrderedGroup
 from imgcli.cli.standard_output import UnwritableOutputError
-from imgcli.cli.world import World, forbid_core_dumps, open_standard_descriptors, within
+from imgcli.cli.world import (
+    World,
+    forbid_core_dumps,
+    forget_blank_variables,
+    open_standard_descriptors,
+    within,
+)
 from imgcli.core.errors import ExitCode, ImgcliError, Problem
 from imgcli.core.text import clean
 from imgcli.core.wording import problem_lines
@@ -83,6 +89,7 @@ def main() -> NoReturn:
     closed = open_standard_descriptors()
     forbid_core_dumps()
     standard_output.replace()
+    forget_blank_variables()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # real text streams have it
     world = World.of_this_process(closed)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from imgcli.cli.named_secrets import named_secrets
+from imgcli.cli.secrets import all_secrets
 from imgcli.core.errors import Charged, ExitCode, Problem
 from imgcli.core.redaction import redact
 from imgcli.core.text import shorten
@@ -37,25 +37,18 @@ def report_crash(error: Exception, world: World) -> Problem:
 
 
 def _redact(text: str, world: World) -> str:
-    """Remove the key, passwords, and whatever looks like one, from a text."""
-    for secret in sorted(_secrets(world.env), key=len, reverse=True):
-        text = text.replace(secret, "[redacted]")
-    return redact(text, world.env.get("OPENAI_API_KEY", "").strip())
+    """Remove the keys, passwords, and whatever looks like one, from a text."""
+    return redact(text, *all_secrets(world.env), *_logins(world.env))
 
 
-def _secrets(env: Mapping[str, str]) -> set[str]:
-    """Collect what the environment holds that is nobody's business."""
-    found = {env.get("OPENAI_API_KEY", "").strip(), env.get("OPENAI_ADMIN_KEY", "").strip()}
-    headers = env.get("OPENAI_CUSTOM_HEADERS", "").splitlines()
-    found |= {line.partition(":")[2].strip() for line in headers}
-    found |= set(named_secrets(env))
+def _logins(env: Mapping[str, str]) -> set[str]:
+    """Collect the logins that addresses hold, as they are written and as they are meant."""
+    found: set[str] = set()
     for name, value in env.items():
         if name.lower().endswith(("_proxy", "_url")):
             login = value.rpartition("@")[0].rpartition("//")[2]
             found |= {login, login.partition(":")[2]}
-    return {
-        spelling for secret in found for spelling in (secret, unquote(secret)) if len(secret) >= _SHORTEST
-    }
+    return {spelling for login in found for spelling in (login, unquote(login)) if len(login) >= _SHORTEST}
 
 
 def _write(error: Exception, world: World) -> Path | None:

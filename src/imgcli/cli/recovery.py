@@ -12,9 +12,9 @@ from imgcli.api.reading import hiding, read_events
 from imgcli.cli import embedding, memory, notes, signals
 from imgcli.cli.desk import RUNS
 from imgcli.cli.ending import exit_code
-from imgcli.cli.named_secrets import named_secrets
 from imgcli.cli.record import Record
 from imgcli.cli.report import pricing, refuse
+from imgcli.cli.secrets import all_secrets
 from imgcli.core import catalog, session
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, gravest
 from imgcli.core.events import Failed, FinalImage, PartialImage, Started
@@ -120,8 +120,8 @@ class _Recovery:
 
     def _run(self) -> session.Outcome:
         job = self.record.job
-        secrets = (self.world.env.get("OPENAI_API_KEY", "").strip(), *named_secrets(self.world.env))
-        source = chain(self._started(), hiding(read_events(self.record.chunks(), job), *secrets))
+        told = hiding(read_events(self.record.chunks(), job), *all_secrets(self.world.env))
+        source = chain(self._started(), told)
         embedded = embedding.stage(embedding.of_record(self.record.run.header))
         events = self._saving(self._explained(embedded(session.conducted(job, source))))
         models = catalog.load()

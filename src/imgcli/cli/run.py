@@ -140,13 +140,14 @@ def _source(
     from imgcli.api.continuing import send_decided
     from imgcli.api.patience import Limits
     from imgcli.api.reading import hiding, read_events
+    from imgcli.api.vocabulary import maskable
 
     clock = Clock(monotonic=world.monotonic, sleep=world.sleep)
     desk.has_asked = not endpoint.demo
     with _reachable(account) as peer:
         answer = yield from send_decided(decision, desk.job, peer, Limits.scaled(endpoint.timeout), clock)
         with closing(answer):
-            chunks = desk.recorded(masked(answer.chunks, *peer.secrets))
+            chunks = desk.recorded(masked(answer.chunks, *maskable(*peer.secrets)))
             events = read_events(chunks, desk.job, answer.note)
             yield from hiding(events, *peer.secrets)
 

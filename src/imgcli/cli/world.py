@@ -67,6 +67,16 @@ def within(seconds: float, action: Callable[[], None]) -> None:
     thread.join(seconds)
 
 
+def forget_blank_variables() -> None:
+    """Take a variable of ours, or of OpenAI's, that holds nothing but spaces for one that is not set.
+
+    In the process's own environment, because Typer and the SDK read it without asking us.
+    """
+    for name, value in list(os.environ.items()):
+        if name.startswith(("IMGCLI_", "OPENAI_")) and not value.strip():
+            del os.environ[name]
+
+
 def forbid_core_dumps() -> None:
     """Keep the key out of core files, which hold a process's whole memory."""
     with suppress(ImportError, OSError, ValueError):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.core.errors import ImgcliError
 from imgcli.core.events import Completed, Event, Failed, FinalImage, Notice, Waiting
+from imgcli.core.keys import LOOKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,22 +17,19 @@ if TYPE_CHECKING:
 
 _SHORT = 8
 _SHORTEST_SECRET = 16
+_FEWEST_LETTERS = 6
 _HIDDEN = "[hidden]"
-_SECRETS = (
-    re.compile(r"(?<![A-Za-z0-9])sk-(?:[\w*…-]|\.(?=[\w.*]))+"),
-    re.compile(r"(?<![\w-])[\w-]*\*{3,}[\w*-]*"),  # OpenAI echoes a key as sk-abcd****wxyz
-    re.compile(r"(?<=[Bb]earer )[^\s\"',]+"),
-    re.compile(r"(?<=//)[^/@\s]+(?=@)"),  # user:password of a URL
-)
+_ECHO = re.compile(r"(?<![\w-])[\w-]*\*{3,}[\w*-]*")
+"""OpenAI echoes a key as sk-abcd****wxyz."""
 
 
 def redact(text: str, *secrets: str) -> str:
     """Hide what looks like a key or a password, and each of `secrets` or the first or last letters of it."""
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = _without(text, secret)
-    for pattern in _SECRETS:
-        text = pattern.sub(_HIDDEN, text)
-    return text
+    for pattern in LOOKS:
+        text = pattern.sub(rf"\1{_HIDDEN}", text)
+    return _ECHO.sub(_HIDDEN, text)
 
 
 def _without(text: str, secret: str) -> str:
@@ -48,11 +46,11 @@ def _without(text: str, secret: str) -> str:
 def masked(chunks: Iterable[bytes], *secrets: str) -> Iterator[bytes]:
     """Pass a stream on with the secrets, should the server echo them, under as many asterisks.
 
-    What may be the beginning of one waits for the next chunk. A secret that is too short to be a key is let
-    be: it would be found in a picture by chance.
+    What may be the beginning of one waits for the next chunk. A secret that is too short to be a key, or
+    nearly all of one letter, is let be: it would be found in a picture by chance.
     """
-    for secret in secrets:
-        if len(secret) >= _SHORTEST_SECRET:
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _SHORTEST_SECRET and len(set(secret)) >= _FEWEST_LETTERS:
             chunks = _masked(chunks, secret.encode())
     yield from chunks
 
