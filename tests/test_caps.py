@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from streams import completed, created, image_item, item_done, stream
+from streams import completed, created, image_item, item_done, partial, stream
 from wire import Reply
 
 if TYPE_CHECKING:
@@ -51,6 +51,17 @@ def test_what_it_cost_before_is_what_it_may_cost(server: Server, gen: Gen) -> No
     other = gen(wire, "a dog", "--quality", "high", "--estimate", "--dry-run")
     assert "estimate: unknown" in other.stderr
     assert 1 == wire.posts
+
+
+def test_the_same_again_costs_no_more_than_was_told(server: Server, gen: Gen) -> None:
+    """Where the server sent partials that nobody wanted, their price is in the next estimate."""
+    partials = [partial(index) for index in range(3)]
+    end = completed(image_item(), usage=USAGE, tool_usage=IMAGES)
+    wire = server(Reply(stream(created(), *partials, item_done(image_item()), end)))
+    args = ("a cat", "--partials", "0")
+    assert 0 == gen(wire, *args, "-q").exit_code
+    assert f"estimate: {COST}, from" in gen(wire, *args, "--estimate", "--dry-run").stderr
+    assert 2 == gen(wire, *args, "-q", "--max-cost", "0.0309").exit_code
 
 
 def test_a_daily_cap_counts_what_was_spent(server: Server, gen: Gen, folder: Path) -> None:

@@ -52,7 +52,7 @@ def past_runs(world: World, request: ImageRequest) -> list[PastRun]:
     """
     with lookup.opened(world) as history:
         return [
-            PastRun(entry.cost, _arrived(entry), _pictures(entry.request))
+            PastRun(entry.cost, entry.request.partials, _arrived(entry), _pictures(entry.request))
             for entry in history.entries(_LOOKED_AT)
             if entry.request and _counts(entry) and _kind(entry.request) == _kind(request)
         ]
