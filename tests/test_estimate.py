@@ -276,6 +276,13 @@ def test_a_demo_is_free(imgcli: Cli) -> None:
     assert [f"estimate: $0.0084 to $0.0085, {TABLE}; a demo is free"] == result.stderr.splitlines()
 
 
+def test_a_demo_that_is_not_remembered(imgcli: Cli) -> None:
+    """A demo is in no sum: a daily cap has nothing against forgetting it, but a cap that is none is told."""
+    args = ("gen", *ASK, "--demo", "--no-history", "-q")
+    allowed, unread = (imgcli(*args, env={"IMGCLI_DAILY_CAP": cap}) for cap in ("1", "lots"))
+    assert (0, 2) == (allowed.exit_code, unread.exit_code), allowed.stderr
+
+
 def test_an_estimate_of_what_is_not_sent(imgcli: Cli) -> None:
     """--dry-run --estimate says what it would cost, without a key."""
     result = imgcli("gen", "a cat", "-m", "gpt-image-2", "--dry-run", "--estimate")

@@ -34,10 +34,13 @@ class Budget:
     day: Cap | None = None
 
 
-def budget(max_cost: str | None, daily_cap: str | None, *, estimate: bool, is_remembered: bool) -> Budget:
-    """Read the limits. Raises `ImgcliError` (usage)."""
+def budget(max_cost: str | None, daily_cap: str | None, *, estimate: bool, is_summed: bool) -> Budget:
+    """Read the limits; `is_summed` tells that no cost of this run will be missing in the day's sum.
+
+    Raises `ImgcliError` (usage).
+    """
     day = read_cap(DAILY_CAP, daily_cap)
-    if day and not is_remembered:
+    if day and not is_summed:
         raise usage_error(
             f"{DAILY_CAP} adds up the history, and --no-history would leave this run out of the sum.",
             f"Leave --no-history out, or lift the limit: {DAILY_CAP} {OFF}.",

@@ -25,10 +25,10 @@ _MOVING = (ImageFormat.GIF, ImageFormat.SVG)
 
 @dataclass(frozen=True)
 class PastRun:
-    """One earlier run of this user, alike in API, models, size, quality and format.
+    """One earlier run of this user, alike in server, API, models, size, quality and format.
 
-    `cost` is its bill's total, None where any of it was unknown; `partials` how many were asked for, `arrived`
-    how many came, which may be more; `references` how many pictures were sent along.
+    `cost` is its bill's total, None where any of it was unknown; `partials` is how many were asked for,
+    `arrived` how many came, which may be more; `references` how many pictures were sent along.
     """
 
     cost: Decimal | None
