@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
 
-from streams import completed, created, image_item, item_done, partial, stream
+from earlier import REQUEST, remember
+from imgcli.core.entry import DEMO
+from imgcli.core.events import ImageFormat
+from streams import BLUE, RED, completed, created, image_item, item_done, partial, stream
 from wire import Reply
 
 if TYPE_CHECKING:
@@ -31,6 +37,11 @@ IMAGES = {
 }
 # 1000 x 0.15 + 500 x 0.60 for the text model, 100 x 5 + 1000 x 30 for the image model, per million.
 COST = "$0.0310"
+
+
+def place(server: ScriptedServer) -> str:
+    """Name a server as the history does."""
+    return f"127.0.0.1:{server.port}"
 
 
 def run() -> Reply:
@@ -74,6 +85,45 @@ def test_a_daily_cap_counts_what_was_spent(server: Server, gen: Gen, folder: Pat
     lifted = gen(wire, "a cat", "-q", "--daily-cap", "off", env={"IMGCLI_DAILY_CAP": "0.05"})
     assert (0, 2) == (lifted.exit_code, wire.posts)
     assert ["a-cat-2.png", "a-cat.png"] == sorted(path.name for path in folder.iterdir())
+
+
+def test_another_servers_runs_tell_nothing(
+    server: Server, gen: Gen, world: dict[str, str], folder: Path
+) -> None:
+    """What a free server charged for the same request says nothing of what this one will charge."""
+    wire, request = server(run()), replace(REQUEST, format=ImageFormat.PNG)
+    remember(world, (RED, folder / "before.png"), request=request, cost=Decimal(0), endpoint="free.example")
+    dry = ("a cat", "-m", REQUEST.model, "--quality", "low", "--size", "1536x1024", "--estimate", "--dry-run")
+    assert "estimate: unknown" in gen(wire, *dry).stderr
+    assert 2 == gen(wire, *dry, "--max-cost", "5").exit_code
+    remember(world, (BLUE, folder / "own.png"), request=request, cost=Decimal(1), endpoint=place(wire))
+    assert "estimate: $1.00, from your 1 earlier run like this" in gen(wire, *dry).stderr
+    assert 0 == gen(wire, *dry, "--max-cost", "1").exit_code
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "exit_code"),
+    [
+        ("api.example", 2),
+        (None, 2),
+        (DEMO, 0),
+        ("127.0.0.1:9", 0),
+        ("localhost:8080", 0),
+        ("[::1]:8080", 0),
+    ],
+)
+def test_whose_runs_a_daily_cap_counts(
+    endpoint: str | None, exit_code: int, server: Server, gen: Gen, world: dict[str, str], folder: Path
+) -> None:
+    """Everybody's who may have been paid; another server on this machine takes nobody's dollars."""
+    wire = server(run(), run())
+    assert 0 == gen(wire, "a cat", "-q").exit_code
+    began = datetime.now(UTC)
+    fields = {"endpoint": endpoint, "cost": Decimal(9), "started": began, "ended": began}
+    remember(world, (BLUE, folder / "other.png"), **fields)
+    result = gen(wire, "a cat", "-q", "--daily-cap", "1")
+    assert exit_code == result.exit_code, result.stderr
+    assert bool(exit_code) == ("Today cost $9.03 so far" in result.stderr)
 
 
 def test_a_limit_beyond_what_it_may_cost(server: Server, gen: Gen) -> None:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, time
 from typing import TYPE_CHECKING
 
+from imgcli.api.account import place
 from imgcli.cli import lookup
+from imgcli.core.address import is_local_place
 from imgcli.core.caps import OFF, Cap, Spent, check_day, check_run, read_cap
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.estimate import PastRun, estimate, estimate_line
@@ -48,8 +50,10 @@ def budget(max_cost: str | None, daily_cap: str | None, *, estimate: bool, is_su
     return Budget(estimate, read_cap(MAX_COST, max_cost), day)
 
 
-def past_runs(world: World, request: ImageRequest) -> list[PastRun]:
-    """Give this user's newest runs alike: same API, models, size, quality and format.
+def past_runs(world: World, request: ImageRequest, asked: str | None) -> list[PastRun]:
+    """Give this user's newest runs alike: same server, API, models, size, quality and format.
+
+    `asked` is the server's place, as the history names it.
 
     Raises `ImgcliError` (usage) where the history cannot be read.
     """
@@ -57,21 +61,34 @@ def past_runs(world: World, request: ImageRequest) -> list[PastRun]:
         return [
             PastRun(entry.cost, entry.request.partials, _arrived(entry), _pictures(entry.request))
             for entry in history.entries(_LOOKED_AT)
-            if entry.request and _counts(entry) and _kind(entry.request) == _kind(request)
+            if entry.request and _counts(entry, asked) and _kind(entry.request) == _kind(request)
         ]
 
 
-def spent_today(world: World) -> Spent:
-    """Give what this user spent since midnight. Raises `ImgcliError` (usage) as `past_runs` does."""
+def spent_today(world: World, asked: str | None) -> Spent:
+    """Give what this user spent since midnight, as far as it counts where the server at `asked` is asked.
+
+    Raises `ImgcliError` (usage) as `past_runs` does.
+    """
     today = datetime.combine(world.now().date(), time.min).astimezone()
     with lookup.opened(world) as history:
-        total = spending(history.charges(today), None, datetime.date).total
+        charges = [one for one in history.charges(today) if _is_summed(one.endpoint, asked)]
+    total = spending(charges, None, datetime.date).total
     return Spent(total.known, total.unknown)
 
 
-def _counts(entry: Entry) -> bool:
-    """Whether a run says what others will cost: it brought its picture, and somebody was paid."""
-    return bool(entry.pictures) and not entry.is_demo
+def _is_summed(endpoint: str | None, asked: str | None) -> bool:
+    """Whether the money that one server took limits what another may take.
+
+    Of a server on this machine nobody knows whether it passes requests on to one that is paid, so that it has
+    a sum of its own on top of everybody's.
+    """
+    return endpoint is None or endpoint == asked or not is_local_place(endpoint)
+
+
+def _counts(entry: Entry, asked: str | None) -> bool:
+    """Whether a run says what others will cost: it brought its picture, and this server was paid for it."""
+    return bool(entry.pictures) and not entry.is_demo and entry.endpoint == asked
 
 
 def _pictures(request: ImageRequest) -> int:
@@ -106,7 +123,8 @@ def watch(world: World, order: Order, request: ImageRequest, models: Catalog) ->
     limits = None if order.endpoint.demo else wanted.run or wanted.day
     if not wanted.estimate and limits is None:
         return
-    found = estimate(request, models, _known(world, request, limits), _pictures(request))
+    asked = place(world.env, order.endpoint.base_url)
+    found = estimate(request, models, _known(world, request, asked, limits), _pictures(request))
     if wanted.estimate:
         remark = "; a demo is free" if order.endpoint.demo else ""
         world.stderr.write(f"{estimate_line(found)}{remark}\n")
@@ -114,13 +132,13 @@ def watch(world: World, order: Order, request: ImageRequest, models: Catalog) ->
     if limits and wanted.run:
         check_run(found, wanted.run)
     if limits and wanted.day:
-        check_day(found, spent_today(world), wanted.day)
+        check_day(found, spent_today(world, asked), wanted.day)
 
 
-def _known(world: World, request: ImageRequest, limits: Cap | None) -> list[PastRun]:
+def _known(world: World, request: ImageRequest, asked: str | None, limits: Cap | None) -> list[PastRun]:
     """Look at earlier runs; a history that cannot be read is in the way of a limit, not of an estimate."""
     try:
-        return past_runs(world, request)
+        return past_runs(world, request, asked)
     except ImgcliError:
         if limits:
             raise
