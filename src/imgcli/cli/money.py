@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from imgcli.cli.world import World
     from imgcli.core.catalog import Catalog
     from imgcli.core.entry import Entry
+    from imgcli.core.estimate import Estimate
     from imgcli.core.request import ImageRequest
+    from imgcli.core.wish import Decision
 
 MAX_COST = "--max-cost"
 DAILY_CAP = "--daily-cap"
@@ -59,7 +61,7 @@ def past_runs(world: World, request: ImageRequest, asked: str | None) -> list[Pa
     """
     with lookup.opened(world) as history:
         return [
-            PastRun(entry.cost, entry.request.partials, _arrived(entry), _pictures(entry.request))
+            PastRun(entry.cost, entry.request.partials, _arrived(entry), len(entry.request.references))
             for entry in history.entries(_LOOKED_AT)
             if entry.request and _counts(entry, asked) and _kind(entry.request) == _kind(request)
         ]
@@ -91,13 +93,9 @@ def _counts(entry: Entry, asked: str | None) -> bool:
     return bool(entry.pictures) and not entry.is_demo and entry.endpoint == asked
 
 
-def _pictures(request: ImageRequest) -> int:
-    """Count what the model sees beside the words; a conversation has its last picture in it."""
-    return len(request.references) + bool(request.previous_response_id)
-
-
 def _kind(request: ImageRequest) -> tuple[object, ...]:
     return (
+        request.previous_response_id is None,
         request.api,
         request.model,
         request.image_model,
@@ -114,25 +112,43 @@ def _arrived(entry: Entry) -> int:
     return sum(row.partials or 0 for row in entry.charges)
 
 
-def watch(world: World, order: Order, request: ImageRequest, models: Catalog) -> None:
+def watched(world: World, order: Order, decision: Decision, models: Catalog) -> Decision:
     """Tell the estimate where it is wanted, and refuse what is beyond a limit: raises `ImgcliError` (usage).
 
-    A demo costs nothing, so that nothing limits it.
+    What would be sent to a server that has forgotten the conversation is barred where that is beyond a limit:
+    the conversation itself may go on. A demo costs nothing, so that nothing limits it.
     """
-    wanted = order.budget
+    wanted, asked = order.budget, place(world.env, order.endpoint.base_url)
     limits = None if order.endpoint.demo else wanted.run or wanted.day
     if not wanted.estimate and limits is None:
-        return
-    asked = place(world.env, order.endpoint.base_url)
-    found = estimate(request, models, _known(world, request, asked, limits), _pictures(request))
+        return decision
+
+    def estimated(request: ImageRequest) -> Estimate:
+        return estimate(request, models, _known(world, request, asked, limits), len(request.references))
+
+    found = estimated(decision.request)
     if wanted.estimate:
         remark = "; a demo is free" if order.endpoint.demo else ""
         world.stderr.write(f"{estimate_line(found)}{remark}\n")
         world.stderr.flush()
-    if limits and wanted.run:
+    if limits is None:
+        return decision
+    spent = spent_today(world, asked) if wanted.day else Spent()
+    _check(wanted, found, spent)
+    try:
+        if decision.otherwise:
+            _check(wanted, estimated(decision.otherwise), spent)
+    except ImgcliError as beyond:
+        return replace(decision, barred=beyond.problem)
+    return decision
+
+
+def _check(wanted: Budget, found: Estimate, spent: Spent) -> None:
+    """Refuse what is beyond a limit; raises `ImgcliError` (usage)."""
+    if wanted.run:
         check_run(found, wanted.run)
-    if limits and wanted.day:
-        check_day(found, spent_today(world, asked), wanted.day)
+    if wanted.day:
+        check_day(found, spent, wanted.day)
 
 
 def _known(world: World, request: ImageRequest, asked: str | None, limits: Cap | None) -> list[PastRun]:

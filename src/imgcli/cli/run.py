@@ -60,7 +60,7 @@ def show_request(world: World, order: Order) -> ExitCode:
     decision = _decide(world, order, Reporter(world, order, models), models)
     for notice in decision.notices:
         world.stderr.write(f"{notice_line(notice)}\n")
-    money.watch(world, order, decision.request, models)
+    money.watched(world, order, decision, models)
     if decision.request.is_form:
         world.stderr.write(f"{notice_line(_FORM_NOTICE)}\n")
     world.stdout.write(_readable_json(abbreviated(decision.request.wire())) + "\n")
@@ -79,7 +79,7 @@ def perform(world: World, order: Order) -> ExitCode:
     reporter = Reporter(world, order, models)
     decision = _decide(world, order, reporter, models)
     _check_that_something_stays(order, reporter)
-    money.watch(world, order, decision.request, models)
+    decision = money.watched(world, order, decision, models)
     job = f"{world.now():%Y%m%d-%H%M%S}-{world.token()}"
     recipe = embedding.recipe(world, order, decision.request)
     with ExitStack() as stack:
