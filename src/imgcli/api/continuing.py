@@ -42,7 +42,7 @@ def send_decided(
             raise
         if decision.barred:
             raise ImgcliError(_barred(problem, decision.barred)) from None
-    yield Notice(job, FORGOTTEN)
+    yield Notice(job, FORGOTTEN, decision.otherwise)
     return (yield from send(decision.otherwise, job, account, limits, clock))
 
 
