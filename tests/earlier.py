@@ -42,8 +42,14 @@ def remember(world: Mapping[str, str], *pictures: tuple[bytes, Path | None], **f
     with history(world) as book:
         count = len(book.numbers())
         began = BEGAN + timedelta(minutes=count)
-        told = {"prompt": "a cat", "request": REQUEST, "endpoint": PLACE, "response_id": f"resp_{count + 1}"}
-        return book.record(Entry(f"job-{count}", began, began, pictures=kept, **{**told, **fields}))
+        told: dict[str, Any] = {
+            "prompt": "a cat",
+            "request": REQUEST,
+            "endpoint": PLACE,
+            "response_id": f"resp_{count + 1}",
+        }
+        told |= {"job": f"job-{count}", "started": began, "ended": began, **fields}
+        return book.record(Entry(pictures=kept, **told))
 
 
 def runs(world: Mapping[str, str]) -> list[Entry]:

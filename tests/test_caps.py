@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from streams import completed, created, image_item, item_done, stream
-from wire import Reply
+from earlier import REQUEST, remember
+from imgcli.core.entry import DEMO
+from imgcli.core.events import ImageFormat
+from imgcli.core.reference import Reference
+from imgcli.core.request import Action
+from streams import BLUE, GREEN, RED, completed, created, image_item, item_done, partial, stream
+from wire import Reply, error_reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,8 +37,14 @@ IMAGES = {
         "total_tokens": 1100,
     }
 }
+FORGOTTEN = error_reply(400, "Previous response with id 'resp_1' not found.", "previous_response_not_found")
 # 1000 x 0.15 + 500 x 0.60 for the text model, 100 x 5 + 1000 x 30 for the image model, per million.
 COST = "$0.0310"
+
+
+def place(server: ScriptedServer) -> str:
+    """Name a server as the history does."""
+    return f"127.0.0.1:{server.port}"
 
 
 def run() -> Reply:
@@ -53,6 +67,17 @@ def test_what_it_cost_before_is_what_it_may_cost(server: Server, gen: Gen) -> No
     assert 1 == wire.posts
 
 
+def test_the_same_again_costs_no_more_than_was_told(server: Server, gen: Gen) -> None:
+    """Where the server sent partials that nobody wanted, their price is in the next estimate."""
+    partials = [partial(index) for index in range(3)]
+    end = completed(image_item(), usage=USAGE, tool_usage=IMAGES)
+    wire = server(Reply(stream(created(), *partials, item_done(image_item()), end)))
+    args = ("a cat", "--partials", "0")
+    assert 0 == gen(wire, *args, "-q").exit_code
+    assert f"estimate: {COST}, from" in gen(wire, *args, "--estimate", "--dry-run").stderr
+    assert 2 == gen(wire, *args, "-q", "--max-cost", "0.0309").exit_code
+
+
 def test_a_daily_cap_counts_what_was_spent(server: Server, gen: Gen, folder: Path) -> None:
     """With today's spending at the cap nothing more is sent, until the user lifts it."""
     wire = server(run(), run())
@@ -63,6 +88,45 @@ def test_a_daily_cap_counts_what_was_spent(server: Server, gen: Gen, folder: Pat
     lifted = gen(wire, "a cat", "-q", "--daily-cap", "off", env={"IMGCLI_DAILY_CAP": "0.05"})
     assert (0, 2) == (lifted.exit_code, wire.posts)
     assert ["a-cat-2.png", "a-cat.png"] == sorted(path.name for path in folder.iterdir())
+
+
+def test_another_servers_runs_tell_nothing(
+    server: Server, gen: Gen, world: dict[str, str], folder: Path
+) -> None:
+    """What a free server charged for the same request says nothing of what this one will charge."""
+    wire, request = server(run()), replace(REQUEST, format=ImageFormat.PNG)
+    remember(world, (RED, folder / "before.png"), request=request, cost=Decimal(0), endpoint="free.example")
+    dry = ("a cat", "-m", REQUEST.model, "--quality", "low", "--size", "1536x1024", "--estimate", "--dry-run")
+    assert "estimate: unknown" in gen(wire, *dry).stderr
+    assert 2 == gen(wire, *dry, "--max-cost", "5").exit_code
+    remember(world, (BLUE, folder / "own.png"), request=request, cost=Decimal(1), endpoint=place(wire))
+    assert "estimate: $1.00, from your 1 earlier run like this" in gen(wire, *dry).stderr
+    assert 0 == gen(wire, *dry, "--max-cost", "1").exit_code
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "exit_code"),
+    [
+        ("api.example", 2),
+        (None, 2),
+        (DEMO, 0),
+        ("127.0.0.1:9", 0),
+        ("localhost:8080", 0),
+        ("[::1]:8080", 0),
+    ],
+)
+def test_whose_runs_a_daily_cap_counts(
+    endpoint: str | None, exit_code: int, server: Server, gen: Gen, world: dict[str, str], folder: Path
+) -> None:
+    """Everybody's who may have been paid; another server on this machine takes nobody's dollars."""
+    wire = server(run(), run())
+    assert 0 == gen(wire, "a cat", "-q").exit_code
+    began = datetime.now(UTC)
+    fields = {"endpoint": endpoint, "cost": Decimal(9), "started": began, "ended": began}
+    remember(world, (BLUE, folder / "other.png"), **fields)
+    result = gen(wire, "a cat", "-q", "--daily-cap", "1")
+    assert exit_code == result.exit_code, result.stderr
+    assert bool(exit_code) == ("Today cost $9.03 so far" in result.stderr)
 
 
 def test_a_limit_beyond_what_it_may_cost(server: Server, gen: Gen) -> None:
@@ -87,3 +151,80 @@ def test_a_history_that_cannot_be_read(args: list[str], imgcli: Cli, tmp_path: P
     env = {"XDG_DATA_HOME": str(data), "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
     result = imgcli("gen", "a cat", *args, env=env)
     assert (0 if "--estimate" in args else 2) == result.exit_code
+
+
+CONTINUED = replace(REQUEST, format=ImageFormat.PNG, previous_response_id="resp_0", action=Action.EDIT)
+SENT = replace(CONTINUED, previous_response_id=None, references=(Reference("a.png"),))
+DAYS_AGO = datetime.now(UTC) - timedelta(days=3)
+AT_NIGHT = ("edit", "a.png", "at night", "--jsonl", "--partials", "0")
+
+
+class TestAForgottenConversation:
+    """An edit by the conversation is one thing, one by the file another: each must be within the limit."""
+
+    @pytest.fixture
+    def wire(self, server: Server, world: dict[str, str], folder: Path) -> ScriptedServer:
+        """Serve one that forgets, and that was asked to go on with a conversation before, for $0.10."""
+        wire = server(FORGOTTEN, run())
+        self.remember(world, wire, (BLUE, folder / "earlier.png"), request=CONTINUED, cost=Decimal("0.1"))
+        self.remember(world, wire, (RED, folder / "a.png"), request=CONTINUED, cost=Decimal("0.1"))
+        return wire
+
+    @pytest.mark.parametrize("limit", ["--max-cost=0.9", "--max-cost=off", "--daily-cap=0.9"])
+    def test_the_picture_is_within_the_limit(
+        self, limit: str, wire: ScriptedServer, imgcli: Cli, world: dict[str, str], folder: Path
+    ) -> None:
+        """Then it is sent instead."""
+        self.remember(world, wire, (GREEN, folder / "b.png"), request=SENT, cost=Decimal("0.9"))
+        done = imgcli(*AT_NIGHT, limit, env={"OPENAI_BASE_URL": wire.base_url})
+        assert (0, 2) == (done.exit_code, wire.posts), done.stderr
+
+    @pytest.mark.parametrize(
+        ("limit", "told"),
+        [
+            (
+                "--max-cost=0.5",
+                "This may cost $0.9000 (from your 1 earlier run like this); --max-cost allows",
+            ),
+            ("--daily-cap=0.5", "Today cost $0.00 so far, and this may cost $0.9000"),
+        ],
+    )
+    def test_the_picture_is_beyond_the_limit(
+        self, limit: str, told: str, wire: ScriptedServer, imgcli: Cli, world: dict[str, str]
+    ) -> None:
+        """Then nothing is sent instead, nor charged, and that is said."""
+        self.remember(world, wire, (GREEN, None), request=SENT, cost=Decimal("0.9"))
+        self.check_refused(imgcli(*AT_NIGHT, limit, env={"OPENAI_BASE_URL": wire.base_url}), told)
+        assert 1 == wire.posts
+
+    def test_nobody_knows_what_the_picture_costs(self, wire: ScriptedServer, imgcli: Cli) -> None:
+        """Then nothing is sent instead; one run without the limit makes it known."""
+        limited = (*AT_NIGHT, "--max-cost=1")
+        env = {"OPENAI_BASE_URL": wire.base_url}
+        self.check_refused(imgcli(*limited, env=env), "What this costs is unknown")
+        assert 1 == wire.posts
+
+    def test_a_picture_tells_nothing_of_a_conversation(
+        self, server: Server, imgcli: Cli, world: dict[str, str], folder: Path
+    ) -> None:
+        """What sending a picture has cost says nothing of a conversation that goes on."""
+        wire = server(run())
+        self.remember(world, wire, (RED, folder / "a.png"), request=SENT, cost=Decimal("0.1"))
+        done = imgcli(*AT_NIGHT, "--max-cost=1", env={"OPENAI_BASE_URL": wire.base_url})
+        assert (2, 0) == (done.exit_code, wire.posts), done.stderr
+        assert "What this costs is unknown" in done.stdout.decode()
+
+    @staticmethod
+    def remember(
+        world: dict[str, str], wire: ScriptedServer, picture: tuple[bytes, Path | None], **fields: Any
+    ) -> None:
+        """Remember a run of some days ago at this server."""
+        remember(world, picture, endpoint=place(wire), started=DAYS_AGO, ended=DAYS_AGO, **fields)
+
+    @staticmethod
+    def check_refused(done: Result, told: str) -> None:
+        """Expect one line that says so."""
+        (line,) = map(json.loads, done.lines)
+        assert (5, "no") == (done.exit_code, line["charged"]), done.stderr
+        assert "The picture itself was not sent instead, because of a limit." in line["message"]
+        assert told in line["message"]

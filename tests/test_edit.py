@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +18,7 @@ from imgcli.core.entry import DEMO, Parent, Role
 from imgcli.core.errors import ImgcliError
 from imgcli.core.request import Action, Api, ImageRequest, Moderation
 from imgcli.standin.server import StandIn
+from imgcli.store.spool import Header
 from pictures import JPEG, MASK, encoded, form_fields
 from streams import BLUE, GREEN, RED, created, image_item, images_run, item_done, partial, stream, whole_run
 from test_references import data_url
@@ -24,7 +26,6 @@ from wire import End, Reply, error_reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from conftest import Cli
     from wire import ScriptedServer
@@ -112,8 +113,37 @@ class TestConversation:
         assert ("resp_1", []) == (first["previous_response_id"], sent_pictures(first))
         assert (None, [data_url(RED)]) == (second.get("previous_response_id"), sent_pictures(second))
         assert (Parent(sha(RED)),) == runs(world)[0].parents
+        self.check_sent_anew(runs(world)[0].request)
         again = asked("again", "a-edit.png")
         assert ("at night", "edit") == (again["input"][0]["content"][0]["text"], again["tools"][0]["action"])
+
+    @pytest.mark.parametrize("ending", ["recover", "view"])
+    def test_a_server_that_has_forgotten_and_a_death(
+        self, ending: str, server: Server, imgcli: Cli, world: dict[str, str], folder: Path
+    ) -> None:
+        """Killed over the second answer, it leaves the record of the request that was answered."""
+        wire = server(FORGOTTEN, Reply(stream(created(), item_done(image_item(GREEN))), end=End.STALL))
+        remember(world, (RED, folder / "a.png"), endpoint=f"127.0.0.1:{wire.port}")
+        command = ("edit", "a.png", "at night", "--record", "run.sse", "-q")
+        with running(wire, world, folder, command=command) as process:
+            wait_for((folder / "a-edit.png").exists)
+            process.kill()
+        states = Path(world["XDG_STATE_HOME"]) / "imgcli" / "runs"
+        (record,) = states.glob("*.sse") if ending == "recover" else [folder / "run.sse"]
+        header = Header.parse(record.read_bytes().partition(b"\n")[0])
+        self.check_sent_anew(header.request if header else None)
+        assert 0 == imgcli(ending, *(["--fast", str(record)] if ending == "view" else [])).exit_code
+        if ending == "recover":
+            self.check_sent_anew(runs(world)[0].request)
+
+    @staticmethod
+    def check_sent_anew(request: ImageRequest | None) -> None:
+        """Expect the request that sends the picture itself."""
+        assert request is not None
+        assert (None, [sha(RED)]) == (
+            request.previous_response_id,
+            [reference.sha256 for reference in request.references],
+        )
 
     def test_a_server_that_broke(
         self, server: Server, imgcli: Cli, world: dict[str, str], folder: Path

@@ -89,7 +89,7 @@ def test_unknown_stays_unknown(request_: ImageRequest, why: str) -> None:
 
 def test_from_earlier_runs() -> None:
     """The range is from the cheapest to the dearest earlier run, with the partials that are asked for now."""
-    past = [PastRun(dollars("0.0618"), 3), PastRun(dollars("0.0528"), 0), PastRun(None, 3)]
+    past = [PastRun(dollars("0.0618"), 3, 3), PastRun(dollars("0.0528"), 0), PastRun(None, 3, 3)]
     found = estimate(replace(NEW, partials=2), CATALOG, past)
     assert Estimate(dollars("0.0528"), dollars("0.0588"), "from your 2 earlier runs like this") == found
     one = estimate(TOOL, CATALOG, past[1:2])
@@ -97,14 +97,33 @@ def test_from_earlier_runs() -> None:
 
 
 def test_the_table_goes_before_earlier_runs() -> None:
-    """A whole price from OpenAI's table is better than what was paid by chance."""
-    assert TABLE == estimate(MINI, CATALOG, [PastRun(Decimal(1))]).basis
+    """A whole price from OpenAI's table is better than what was paid by chance, unless that was more."""
+    assert TABLE == estimate(MINI, CATALOG, [PastRun(dollars("0.001"))]).basis
+    basis = f"{TABLE}, and from your 1 earlier run like this"
+    found = estimate(MINI, CATALOG, [PastRun(dollars("0.0109"), 0, 3)])
+    assert Estimate(dollars("0.008448"), dollars("0.0109"), basis) == found
+
+
+def test_partials_that_nobody_asked_for() -> None:
+    """What a server sends and charges without being asked, it will charge again."""
+    found = estimate(NEW, CATALOG, [PastRun(dollars("0.0618"), 0, 3)])
+    assert (dollars("0.0618"), dollars("0.0618")) == (found.low, found.high)
+
+
+@given(st.integers(0, 10_000), st.integers(0, 3), st.integers(0, 6))
+@pytest.mark.parametrize("request_", [NEW, MINI, TOOL, replace(MINI, model="mine")])
+def test_the_same_again(request_: ImageRequest, cents: int, asked: int, arrived: int) -> None:
+    """The most that a run may cost is never below what the very same run has cost before."""
+    cost = Decimal(cents) / 100
+    found = estimate(replace(request_, partials=asked), CATALOG, [PastRun(cost, asked, arrived)])
+    assert found.high is not None
+    assert cost <= found.high
 
 
 def test_without_a_price_for_partials_they_must_be_as_many() -> None:
     """A server whose prices nobody knows: only runs with as many partials tell anything."""
     request = replace(MINI, model="mine", partials=1)
-    past = [PastRun(Decimal(1), 1), PastRun(Decimal(2), 1), PastRun(Decimal(9), 3)]
+    past = [PastRun(Decimal(1), 1, 1), PastRun(Decimal(2), 1, 3), PastRun(Decimal(9), 3, 3)]
     assert (Decimal(1), Decimal(2)) == ((found := estimate(request, CATALOG, past)).low, found.high)
     assert estimate(request, CATALOG, past[2:]).high is None
 
@@ -123,10 +142,10 @@ def test_earlier_runs_of_unknown_cost_tell_nothing() -> None:
     assert found.basis.endswith("you have no earlier run like this whose cost is known")
 
 
-@given(st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 3))), st.integers(0, 3))
-def test_a_range_is_one(past: list[tuple[int, int]], partials: int) -> None:
+@given(st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 3), st.integers(0, 6))), st.integers(0, 3))
+def test_a_range_is_one(past: list[tuple[int, int, int]], partials: int) -> None:
     """Whatever was paid before, the low end is no more than the high one, and neither is below nothing."""
-    runs = [PastRun(Decimal(cents) / 100, seen) for cents, seen in past]
+    runs = [PastRun(Decimal(cents) / 100, asked, seen) for cents, asked, seen in past]
     found = estimate(replace(NEW, partials=partials), CATALOG, runs)
     if found.low is None or found.high is None:
         assert not runs
@@ -255,6 +274,13 @@ def test_a_demo_is_free(imgcli: Cli) -> None:
     )
     assert 0 == result.exit_code, result.stderr
     assert [f"estimate: $0.0084 to $0.0085, {TABLE}; a demo is free"] == result.stderr.splitlines()
+
+
+def test_a_demo_that_is_not_remembered(imgcli: Cli) -> None:
+    """A demo is in no sum: a daily cap has nothing against forgetting it, but a cap that is none is told."""
+    args = ("gen", *ASK, "--demo", "--no-history", "-q")
+    allowed, unread = (imgcli(*args, env={"IMGCLI_DAILY_CAP": cap}) for cap in ("1", "lots"))
+    assert (0, 2) == (allowed.exit_code, unread.exit_code), allowed.stderr
 
 
 def test_an_estimate_of_what_is_not_sent(imgcli: Cli) -> None:

@@ -327,7 +327,7 @@ class TestAConversation:
         """The picture itself is sent in its place, once, and that is said."""
         with ScriptedServer([reply, RUN]) as server:
             told, body = finished(self.sending(server, ANEW))
-        assert ([Notice(JOB, FORGOTTEN)], RUN.body, 2) == (told, body, server.posts)
+        assert ([Notice(JOB, FORGOTTEN, ANEW)], RUN.body, 2) == (told, body, server.posts)
         second = server.requests[1].json
         assert "previous_response_id" not in second
         assert ANEW.references[0].data == base64.b64decode(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imgcli.api.client import DEFAULT_CLOCK, DEFAULT_LIMITS, send
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from imgcli.api.account import Account
     from imgcli.api.client import Answer, Clock
     from imgcli.api.patience import Limits
+    from imgcli.core.errors import Problem
     from imgcli.core.events import Waiting
     from imgcli.core.wish import Decision
 
@@ -38,5 +40,13 @@ def send_decided(
         is_free = problem.cause is Cause.FORGOTTEN and problem.charged is Charged.NO
         if decision.otherwise is None or not is_free:
             raise
-    yield Notice(job, FORGOTTEN)
+        if decision.barred:
+            raise ImgcliError(_barred(problem, decision.barred)) from None
+    yield Notice(job, FORGOTTEN, decision.otherwise)
     return (yield from send(decision.otherwise, job, account, limits, clock))
+
+
+def _barred(forgotten: Problem, why: Problem) -> Problem:
+    """Say that there was another way, and why it was not gone."""
+    what = f"{forgotten.what} The picture itself was not sent instead, because of a limit. {why.what}"
+    return replace(forgotten, what=what, advice=why.advice)

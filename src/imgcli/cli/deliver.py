@@ -97,7 +97,7 @@ def deliver(  # noqa: PLR0913 - a command's signature declares its options
             api=api.wire,
             fidelity=fidelity,
         )
-        budget = money.budget(max_cost, daily_cap, estimate=estimate, is_remembered=not no_history)
+        budget = money.budget(max_cost, daily_cap, estimate=estimate, is_summed=demo or not no_history)
         theme = theme_at(endpoint)
         asked = theme.wish(given, _said(ctx), world.now().date())
         kept = order.output(

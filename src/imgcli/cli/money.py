@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time
 from typing import TYPE_CHECKING
 
+from imgcli.api.account import place
 from imgcli.cli import lookup, notes
+from imgcli.core.address import is_local_place
 from imgcli.core.caps import OFF, Cap, Spent, check_day, check_run, read_cap
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.estimate import PastRun, estimate, estimate_line
@@ -17,7 +19,9 @@ if TYPE_CHECKING:
     from imgcli.cli.world import World
     from imgcli.core.catalog import Catalog
     from imgcli.core.entry import Entry
+    from imgcli.core.estimate import Estimate
     from imgcli.core.request import ImageRequest
+    from imgcli.core.wish import Decision
 
 MAX_COST = "--max-cost"
 DAILY_CAP = "--daily-cap"
@@ -34,10 +38,13 @@ class Budget:
     day: Cap | None = None
 
 
-def budget(max_cost: str | None, daily_cap: str | None, *, estimate: bool, is_remembered: bool) -> Budget:
-    """Read the limits. Raises `ImgcliError` (usage)."""
+def budget(max_cost: str | None, daily_cap: str | None, *, estimate: bool, is_summed: bool) -> Budget:
+    """Read the limits; `is_summed` tells that no cost of this run will be missing in the day's sum.
+
+    Raises `ImgcliError` (usage).
+    """
     day = read_cap(DAILY_CAP, daily_cap)
-    if day and not is_remembered:
+    if day and not is_summed:
         raise usage_error(
             f"{DAILY_CAP} adds up the history, and --no-history would leave this run out of the sum.",
             f"Leave --no-history out, or lift the limit: {DAILY_CAP} {OFF}.",
@@ -45,39 +52,50 @@ def budget(max_cost: str | None, daily_cap: str | None, *, estimate: bool, is_re
     return Budget(estimate, read_cap(MAX_COST, max_cost), day)
 
 
-def past_runs(world: World, request: ImageRequest) -> list[PastRun]:
-    """Give this user's newest runs alike: same API, models, size, quality and format.
+def past_runs(world: World, request: ImageRequest, asked: str | None) -> list[PastRun]:
+    """Give this user's newest runs alike: same server, API, models, size, quality and format.
+
+    `asked` is the server's place, as the history names it.
 
     Raises `ImgcliError` (usage) where the history cannot be read.
     """
     with lookup.opened(world) as history:
         return [
-            PastRun(entry.cost, _arrived(entry), _pictures(entry.request))
+            PastRun(entry.cost, entry.request.partials, _arrived(entry), len(entry.request.references))
             for entry in history.entries(_LOOKED_AT)
-            if entry.request and _counts(entry) and _kind(entry.request) == _kind(request)
+            if entry.request and _counts(entry, asked) and _kind(entry.request) == _kind(request)
         ]
 
 
-def spent_today(world: World) -> Spent:
-    """Give what this user spent since midnight. Raises `ImgcliError` (usage) as `past_runs` does."""
+def spent_today(world: World, asked: str | None) -> Spent:
+    """Give what this user spent since midnight, as far as it counts where the server at `asked` is asked.
+
+    Raises `ImgcliError` (usage) as `past_runs` does.
+    """
     today = datetime.combine(world.now().date(), time.min).astimezone()
     with lookup.opened(world) as history:
-        total = spending(history.charges(today), None, datetime.date).total
+        charges = [one for one in history.charges(today) if _is_summed(one.endpoint, asked)]
+    total = spending(charges, None, datetime.date).total
     return Spent(total.known, total.unknown)
 
 
-def _counts(entry: Entry) -> bool:
-    """Whether a run says what others will cost: it brought its picture, and somebody was paid."""
-    return bool(entry.pictures) and not entry.is_demo
+def _is_summed(endpoint: str | None, asked: str | None) -> bool:
+    """Whether the money that one server took limits what another may take.
+
+    Of a server on this machine nobody knows whether it passes requests on to one that is paid, so that it has
+    a sum of its own on top of everybody's.
+    """
+    return endpoint is None or endpoint == asked or not is_local_place(endpoint)
 
 
-def _pictures(request: ImageRequest) -> int:
-    """Count what the model sees beside the words; a conversation has its last picture in it."""
-    return len(request.references) + bool(request.previous_response_id)
+def _counts(entry: Entry, asked: str | None) -> bool:
+    """Whether a run says what others will cost: it brought its picture, and this server was paid for it."""
+    return bool(entry.pictures) and not entry.is_demo and entry.endpoint == asked
 
 
 def _kind(request: ImageRequest) -> tuple[object, ...]:
     return (
+        request.previous_response_id is None,
         request.api,
         request.model,
         request.image_model,
@@ -94,29 +112,48 @@ def _arrived(entry: Entry) -> int:
     return sum(row.partials or 0 for row in entry.charges)
 
 
-def watch(world: World, order: Order, request: ImageRequest, models: Catalog) -> None:
+def watched(world: World, order: Order, decision: Decision, models: Catalog) -> Decision:
     """Tell the estimate where it is wanted, and refuse what is beyond a limit: raises `ImgcliError` (usage).
 
-    A demo costs nothing, so that nothing limits it.
+    What would be sent to a server that has forgotten the conversation is barred where that is beyond a limit:
+    the conversation itself may go on. A demo costs nothing, so that nothing limits it.
     """
-    wanted = order.budget
+    wanted, asked = order.budget, place(world.env, order.endpoint.base_url)
     limits = None if order.endpoint.demo else wanted.run or wanted.day
     if not wanted.estimate and limits is None:
-        return
-    found = estimate(request, models, _known(world, request, limits), _pictures(request))
+        return decision
+
+    def estimated(request: ImageRequest) -> Estimate:
+        return estimate(request, models, _known(world, request, asked, limits), len(request.references))
+
+    found = estimated(decision.request)
     if wanted.estimate:
         remark = "; a demo is free" if order.endpoint.demo else ""
         notes.write(world, [f"{estimate_line(found)}{remark}"])
-    if limits and wanted.run:
+    if limits is None:
+        return decision
+    spent = spent_today(world, asked) if wanted.day else Spent()
+    _check(wanted, found, spent)
+    try:
+        if decision.otherwise:
+            _check(wanted, estimated(decision.otherwise), spent)
+    except ImgcliError as beyond:
+        return replace(decision, barred=beyond.problem)
+    return decision
+
+
+def _check(wanted: Budget, found: Estimate, spent: Spent) -> None:
+    """Refuse what is beyond a limit; raises `ImgcliError` (usage)."""
+    if wanted.run:
         check_run(found, wanted.run)
-    if limits and wanted.day:
-        check_day(found, spent_today(world), wanted.day)
+    if wanted.day:
+        check_day(found, spent, wanted.day)
 
 
-def _known(world: World, request: ImageRequest, limits: Cap | None) -> list[PastRun]:
+def _known(world: World, request: ImageRequest, asked: str | None, limits: Cap | None) -> list[PastRun]:
     """Look at earlier runs; a history that cannot be read is in the way of a limit, not of an estimate."""
     try:
-        return past_runs(world, request)
+        return past_runs(world, request, asked)
     except ImgcliError:
         if limits:
             raise

@@ -57,7 +57,7 @@ def show_request(world: World, order: Order) -> ExitCode:
     models = catalog.load()
     decision = _decide(world, order, Reporter(world, order, models), models)
     notes.tell(world, decision.notices)
-    money.watch(world, order, decision.request, models)
+    money.watched(world, order, decision, models)
     if decision.request.is_form:
         notes.tell(world, [_FORM_NOTICE])
     world.stdout.write(_readable_json(abbreviated(decision.request.wire())) + "\n")
@@ -76,7 +76,7 @@ def perform(world: World, order: Order) -> ExitCode:
     reporter = Reporter(world, order, models)
     decision = _decide(world, order, reporter, models)
     _check_that_something_stays(order, reporter)
-    money.watch(world, order, decision.request, models)
+    decision = money.watched(world, order, decision, models)
     job = f"{world.now():%Y%m%d-%H%M%S}-{world.token()}"
     recipe = embedding.recipe(world, order, decision.request)
     with ExitStack() as stack:

@@ -154,7 +154,10 @@ class Share:
 
 @dataclass(frozen=True)
 class Expense:
-    """What one run cost: an `Entry`, reduced to the money. A failed run may have no `shares`."""
+    """What one run cost: an `Entry`, reduced to the money. A failed run may have no `shares`.
+
+    `endpoint` is as in `Entry`.
+    """
 
     number: int
     started: datetime
@@ -162,6 +165,7 @@ class Expense:
     cost: Decimal | None
     shares: tuple[Share, ...] = ()
     prices_date: date | None = None
+    endpoint: str | None = None
 
     @property
     def known(self) -> Decimal:

@@ -25,15 +25,21 @@ _MOVING = (ImageFormat.GIF, ImageFormat.SVG)
 
 @dataclass(frozen=True)
 class PastRun:
-    """One earlier run of this user, alike in API, models, size, quality and format.
+    """One earlier run of this user, alike in server, API, models, size, quality and format.
 
-    `cost` is its bill's total, None where any of it was unknown; `partials` how many arrived; `references`
-    how many pictures were sent along.
+    `cost` is its bill's total, None where any of it was unknown; `partials` is how many were asked for,
+    `arrived` how many came, which may be more; `references` how many pictures were sent along.
     """
 
     cost: Decimal | None
     partials: int = 0
+    arrived: int = 0
     references: int = 0
+
+    @property
+    def wanted(self) -> int:
+        """How many partials it would not have cost, had none been asked for."""
+        return min(self.partials, self.arrived)
 
 
 @dataclass(frozen=True)
@@ -52,12 +58,13 @@ def estimate(
 
     OpenAI's table of tokens goes first where it tells the whole price; else the user's own runs tell the
     range; else what the table knows is the least that it costs, and the most is unknown. `references` is how
-    many pictures are sent along.
+    many pictures are sent along. The most is never below what such a run has cost before.
     """
     table = _from_table(request, catalog)
+    known = _from_history(request, catalog, past, references)
     if table is not None and table.high is not None:
-        return table
-    return _from_history(request, catalog, past, references) or table or _unknown(request, catalog, past)
+        return _raised(table, table.high, known)
+    return known or table or _unknown(request, catalog, past)
 
 
 def painter(request: ImageRequest, catalog: Catalog) -> str:
@@ -114,7 +121,10 @@ def _what_is_unknown(request: ImageRequest, name: str) -> str:
 def _from_history(
     request: ImageRequest, catalog: Catalog, past: Sequence[PastRun], references: int
 ) -> Estimate | None:
-    """Take the cheapest and the dearest of the earlier runs, with this request's partials for theirs."""
+    """Take the cheapest and the dearest of the earlier runs, with this request's partials for theirs.
+
+    What a server sent without being asked it will send again, and charge for.
+    """
     rate = prices_of(painter(request, catalog), catalog).image_out
     alike = [run for run in past if run.references == references and run.cost is not None]
     if rate is None:
@@ -122,11 +132,18 @@ def _from_history(
     if not alike:
         return None
     partial = (rate or Decimal(0)) * _PARTIAL_TOKENS / _MILLION
-    bare = [max(Decimal(0), run.cost - run.partials * partial) for run in alike if run.cost is not None]
+    bare = [max(Decimal(0), run.cost - run.wanted * partial) for run in alike if run.cost is not None]
     most = max(bare) + request.partials * partial
     least = min(bare) if rate is not None else min(run.cost for run in alike if run.cost is not None)
     runs = "1 earlier run" if len(alike) == 1 else f"{len(alike)} earlier runs"
     return Estimate(least, most, f"from your {runs} like this")
+
+
+def _raised(table: Estimate, most: Decimal, known: Estimate | None) -> Estimate:
+    """Believe the user's own bills where they were above OpenAI's table."""
+    if known is None or known.high is None or known.high <= most:
+        return table
+    return Estimate(table.low, known.high, f"{table.basis}, and {known.basis}")
 
 
 def _unknown(request: ImageRequest, catalog: Catalog, past: Iterable[PastRun]) -> Estimate:

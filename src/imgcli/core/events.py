@@ -134,10 +134,14 @@ class Saved:
 
 @dataclass(frozen=True)
 class Notice:
-    """Odd, not fatal: one sentence for people."""
+    """Odd, not fatal: one sentence for people.
+
+    `instead` is the request that is sent from now on, where the one that began the run was refused.
+    """
 
     job: str
     text: str
+    instead: ImageRequest | None = None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from imgcli.core.catalog import Catalog, Model
+    from imgcli.core.errors import Problem
     from imgcli.core.reference import Reference
     from imgcli.core.request import Action, Fidelity
 
@@ -59,12 +60,14 @@ class Wish:
 class Decision:
     """A request that may be sent, and what its owner should know beforehand.
 
-    `otherwise` is the request for a server that has forgotten the conversation, None where there is none.
+    `otherwise` is the request for a server that has forgotten the conversation, None where there is none;
+    `barred` says why that one must not be sent, None where it may.
     """
 
     request: ImageRequest
     notices: tuple[str, ...] = ()
     otherwise: ImageRequest | None = None
+    barred: Problem | None = None
 
 
 def decide(wish: Wish, catalog: Catalog, today: date) -> Decision:

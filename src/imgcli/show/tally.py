@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from imgcli.core.events import Completed, Failed, FinalImage, PartialImage, Saved, Started
+from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started
+from imgcli.core.request import ImageRequest
 
 if TYPE_CHECKING:
     from imgcli.core.bill import Bill
     from imgcli.core.events import Event
-    from imgcli.core.request import ImageRequest
 
 Clock: TypeAlias = Callable[[], float]
 """A monotonic clock, in seconds."""
@@ -38,6 +38,8 @@ class Tally:
         match event:
             case Started(request=request):
                 self.request, self._began = request, self._clock()
+            case Notice(instead=ImageRequest() as request):
+                self.request = request
             case PartialImage(image=image, index=index):
                 self._partials[image] += 1
                 self._next_index[image] = index + 1

@@ -42,4 +42,5 @@ def expenses(rows: Iterable[Cells]) -> Iterator[Expense]:
 
     for (number, started, endpoint, cost, priced), bill in groupby(rows, key=itemgetter(0, 1, 2, 3, 4)):
         shares = tuple(share(*cells[6:]) for cells in bill if cells[5] is not None)
-        yield Expense(number, time_of(started), endpoint == DEMO, dollars(cost), shares, day(priced))
+        is_demo, priced_on = endpoint == DEMO, day(priced)
+        yield Expense(number, time_of(started), is_demo, dollars(cost), shares, priced_on, endpoint)

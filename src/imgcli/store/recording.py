@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Self
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from imgcli.core.request import ImageRequest
     from imgcli.store.spool import Header
 
 _END = re.compile(rb"\n\r?\n")
@@ -33,6 +35,7 @@ class Recording:
 
     def __init__(self, path: Path, descriptor: int, clock: Callable[[], float]) -> None:
         self.path = path
+        self._header: Header | None = None
         self.remark: str | None = None
         self.trouble: str | None = None
         self._descriptor = descriptor
@@ -47,6 +50,7 @@ class Recording:
         """Make the file, under a name that is free, before anything is sent; raises `ImgcliError`."""
         free, descriptor = _created(path)
         recording = cls(free, descriptor, clock)
+        recording._header = header
         if free != path:
             recording.remark = f"{path} is there already; this run is recorded as {free}"
         recording._write(header.line())
@@ -62,9 +66,14 @@ class Recording:
             yield chunk
 
     def reporting(self, job: str, events: Iterable[Event]) -> Iterator[Event]:
-        """Pass events on, and say once when the recording has failed."""
+        """Pass events on, and say once when the recording has failed.
+
+        A request that is sent instead of the first takes its place in the recording.
+        """
         is_told = False
         for event in events:
+            if isinstance(event, Notice) and event.instead:
+                self._restate(event.instead)
             if self.trouble and not is_told:
                 is_told = True
                 text = f"the recording {self.path} ends early ({self.trouble}); the picture is saved as usual"
@@ -79,6 +88,17 @@ class Recording:
         self._descriptor = -1
         if self._is_empty:
             self.path.unlink(missing_ok=True)
+
+    def _restate(self, request: ImageRequest) -> None:
+        """Begin anew: nothing came for the first request."""
+        if self._header is None or self.trouble:
+            return
+        try:
+            os.ftruncate(self._descriptor, 0)
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+        except OSError as error:
+            self.trouble = reason(error)
+        self._write(replace(self._header, request=request.nameless()).line())
 
     def _append(self, chunk: bytes) -> None:
         """Write a chunk with the time at every end of an event; an answer that is no stream has none."""

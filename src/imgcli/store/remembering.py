@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from imgcli.core.dimensions import header_size
 from imgcli.core.entry import DEMO, OK, Entry, KeptPicture
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, Problem, gravest
-from imgcli.core.events import Completed, Failed, FinalImage, PartialImage, Saved, Started
+from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started
+from imgcli.core.request import ImageRequest
 from imgcli.store.history import History
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from imgcli.core.bill import Bill
     from imgcli.core.entry import Parent
     from imgcli.core.events import Event
-    from imgcli.core.request import ImageRequest
 
 _PATIENCE, _HURRY = 10.0, 1.0
 """Seconds for which a locked history is waited for: usually, and when somebody wants us to end."""
@@ -103,6 +103,8 @@ class HistorySink:
         match event:
             case Started(request=request):
                 run.request, run.began = request, run.began or self._now()
+            case Notice(instead=ImageRequest() as request):
+                run.request = request
             case PartialImage():
                 run.partials += 1
             case FinalImage(image=image):

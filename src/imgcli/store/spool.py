@@ -6,7 +6,7 @@ import errno
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from imgcli.core.events import Event, Notice
@@ -79,6 +79,7 @@ class Spool:
         self._path: Path | None = None
         self._descriptor = -1
         self._head = 0
+        self._header: Header | None = None
         self._promised = False
 
     @classmethod
@@ -102,9 +103,14 @@ class Spool:
             yield chunk
 
     def reporting(self, job: str, events: Iterable[Event]) -> Iterator[Event]:
-        """Pass events on, and say once that there is trouble, if there is."""
+        """Pass events on, and say once that there is trouble, if there is.
+
+        A request that is sent instead of the first is in the record before it goes out.
+        """
         told = False
         for event in events:
+            if isinstance(event, Notice) and event.instead:
+                self._restate(event.instead)
             if self.trouble and not told:
                 told = True
                 yield Notice(job, self.trouble)
@@ -144,11 +150,26 @@ class Spool:
             if not (try_lock(self._descriptor) and os.fstat(self._descriptor).st_nlink):
                 self._release()
                 self._path.unlink(missing_ok=True)
+        self._state(header)
+        flush_folder(folder)
+
+    def _state(self, header: Header) -> None:
         line = header.line()
         write_all(self._descriptor, line)
-        self._head = len(line)
+        self._head, self._header = len(line), header
         flush(self._descriptor)
-        flush_folder(folder)
+
+    def _restate(self, request: ImageRequest) -> None:
+        """Begin the record anew: nothing came for the first request, and this one is not sent yet."""
+        if self._header is None or self.trouble:
+            return
+        self._head = 0
+        try:
+            os.ftruncate(self._descriptor, 0)
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+            self._state(replace(self._header, request=request))
+        except OSError as error:
+            self._give_up(error)
 
     def _append(self, chunk: bytes) -> None:
         try:
