@@ -8,6 +8,7 @@ from imgcli.cli import signals
 from imgcli.cli.order import Style
 from imgcli.cli.report import tell
 from imgcli.cli.world import abandon
+from imgcli.core.demo import uncharged
 from imgcli.core.errors import Charged, ExitCode, Problem, gravest
 from imgcli.show.jsonl import JsonLinesSink
 from imgcli.show.paths import PathsSink
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from imgcli.core import session
 
 
-def exit_code(world: World, outcome: session.Outcome, job: str) -> ExitCode:
-    """Add to the outcome what became of the sink that spoke on standard output."""
+def exit_code(world: World, outcome: session.Outcome, job: str, *, is_free: bool = False) -> ExitCode:
+    """Add to the outcome what became of the sink that spoke on standard output; a demo is free."""
     for broken, error in outcome.broken:
         sink = broken.inner if isinstance(broken, QueuedSink) else broken
         if not isinstance(sink, JsonLinesSink | PathsSink):
@@ -28,6 +29,7 @@ def exit_code(world: World, outcome: session.Outcome, job: str) -> ExitCode:
             _reader_has_gone(sink)
             continue
         problem = _unwritable(error, outcome)
+        problem = uncharged(problem) if is_free else problem
         abandon(world.stdout)
         tell(world, Style.PATHS, problem, job)
         return gravest([outcome.exit_code, problem.exit_code])

@@ -52,6 +52,11 @@ def kept(world: World, order: Order, desk: Desk, models: Catalog) -> Iterator[li
             tell(world, sink.trouble)
 
 
+def is_of_demo(record: Record) -> bool:
+    """Tell whether the stand-in painted what a record holds."""
+    return record.extra.get(_ENDPOINT) == DEMO
+
+
 @contextmanager
 def recovered(world: World, record: Record, models: Catalog) -> Iterator[list[HistorySink]]:
     """Give the sink that remembers how a recorded run was finished, or none where it is to be forgotten."""

@@ -16,6 +16,7 @@ from imgcli.cli.record import Record
 from imgcli.cli.report import pricing, refuse
 from imgcli.cli.secrets import all_secrets
 from imgcli.core import catalog, session
+from imgcli.core.demo import uncharged_events
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, gravest
 from imgcli.core.events import Failed, FinalImage, PartialImage, Started
 from imgcli.core.text import clean
@@ -116,7 +117,7 @@ class _Recovery:
         self._saving.keep_last_partial()  # of a second picture that never came
         self.is_kept |= _may_hold_more(outcome)
         self._settle()
-        return exit_code(self.world, outcome, self.record.job)
+        return exit_code(self.world, outcome, self.record.job, is_free=self._is_free)
 
     def _run(self) -> session.Outcome:
         job = self.record.job
@@ -124,6 +125,7 @@ class _Recovery:
         source = chain(self._started(), told)
         embedded = embedding.stage(embedding.of_record(self.record.run.header))
         events = self._saving(self._explained(embedded(session.conducted(job, source))))
+        events = uncharged_events(events) if self._is_free else events
         models = catalog.load()
         clock = self.world.monotonic
         lines = PlainSink(self.world.stderr, pricing(models), clock, lambda _: self._opening)
@@ -134,6 +136,10 @@ class _Recovery:
             closing(PathsSink(self.world.stdout)) as paths,
         ):
             return session.run(events, [show, paths, *history])
+
+    @property
+    def _is_free(self) -> bool:
+        return memory.is_of_demo(self.record)
 
     @property
     def _opening(self) -> str:

@@ -15,6 +15,7 @@ from imgcli.cli.ending import exit_code
 from imgcli.cli.order import Keeping, Style
 from imgcli.cli.report import Reporter, refuse
 from imgcli.core import catalog, session
+from imgcli.core.demo import uncharged, uncharged_events
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.events import Event, Failed, Notice, Started
 from imgcli.core.redaction import masked
@@ -86,7 +87,8 @@ def perform(world: World, order: Order) -> ExitCode:
         account = _account(world, order.endpoint)
         source = _source(world, order.endpoint, decision, account, desk)
         remembered = stack.enter_context(memory.kept(world, order, desk, models))
-        return _conduct(world, reporter, desk, source, remembered)
+        is_free = order.endpoint.demo
+        return _conduct(world, reporter, desk, source, remembered, is_free=is_free)
 
 
 def _decide(world: World, order: Order, reporter: Reporter, models: catalog.Catalog) -> Decision:
@@ -153,22 +155,30 @@ def _source(
 
 
 def _conduct(
-    world: World, reporter: Reporter, desk: Desk, source: Iterator[Event], remembered: Sequence[Sink]
+    world: World,
+    reporter: Reporter,
+    desk: Desk,
+    source: Iterator[Event],
+    remembered: Sequence[Sink],
+    *,
+    is_free: bool,
 ) -> ExitCode:
     """Let the events run from the source through the stages into the sinks."""
-    events = reporter.compared(desk.saving(session.conducted(desk.job, desk.reporting(source))))
+    saved = desk.saving(session.conducted(desk.job, desk.reporting(source)))
+    events = reporter.compared(uncharged_events(saved) if is_free else saved)
     try:
         with reporter.sinks() as sinks:
             outcome = session.run(events, [*sinks, *remembered])
             desk.settle(outcome)
     except signals.Interrupted as interrupted:
         kept = desk.keep_last_partial()
-        problem = _interruption(interrupted, kept, desk)
+        broken = _interruption(interrupted, kept, desk)
+        problem = uncharged(broken) if is_free else broken
         reporter.tell(desk.job, problem)
         for sink in remembered:
             sink.handle(Failed(desk.job, problem))
         raise
-    return exit_code(world, outcome, desk.job)
+    return exit_code(world, outcome, desk.job, is_free=is_free)
 
 
 def _interruption(interrupted: signals.Interrupted, kept: Path | None, desk: Desk) -> Problem:
@@ -177,7 +187,7 @@ def _interruption(interrupted: signals.Interrupted, kept: Path | None, desk: Des
     if desk.saved:
         places = ", ".join(str(path.absolute()) for path in desk.saved)
         told = Problem(ExitCode.UNKNOWN, f"{by}; the picture is saved as {places}.", Charged.YES)
-    elif desk.has_asked:
+    elif desk.has_asked or kept:
         where = f" The last partial image is kept as {kept}." if kept else ""
         told = Problem(ExitCode.UNKNOWN, f"{by}.{where}", Charged.MAYBE, CHECK_USAGE)
     else:
