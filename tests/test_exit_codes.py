@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     Gen = Callable[..., Result]
 
 
+LONG = "x" * 300
+"""Longer than the name of any file."""
+
+
 def test_0_ok(server: Server, gen: Gen) -> None:
     """0: every image is saved."""
     assert 0 == gen(server(Reply(whole_run())), "a cat").exit_code
@@ -304,6 +308,23 @@ def test_1_internal_for_programs(imgcli: Cli, folder: Path) -> None:
     assert (1, True, "internal", 1) == (result.exit_code, line["error"], line["kind"], line["exit_code"])
     assert "imgcli itself failed: LookupError" in line["message"]
     assert "This is a bug" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (["gen", "a cat", "--demo", "--record", LONG], 12),
+        (["gen", "a cat", "--demo", "-o", f"{LONG}.png"], 12),
+        (["strip", "x.png", "-o", LONG], 12),
+        (["strip", "x.png", "x.png", "-o", LONG], 2),
+    ],
+)
+def test_a_name_that_no_file_can_have(args: list[str], code: int, imgcli: Cli, folder: Path) -> None:
+    """A name of three hundred letters is refused in a sentence."""
+    (folder / "x.png").write_bytes(RED)
+    result = imgcli(*args)
+    assert code == result.exit_code, result.stderr
+    assert "bug" not in result.stderr
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda s: s.name)

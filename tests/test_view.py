@@ -250,6 +250,15 @@ def test_a_recording_takes_its_time(imgcli: Cli, folder: Path) -> None:
     assert 2 == imgcli("view", "run.sse", "--speed", "0").exit_code
 
 
+@pytest.mark.parametrize("elapsed", ["1e12", "-1e12", "1e308", "9" * 400, f"-{'9' * 400}"])
+def test_no_run_lasts_for_ever(elapsed: str, imgcli: Cli, folder: Path) -> None:
+    """A line with an absurd time is shown at once: a file can hold any number."""
+    line = {"partial_image_b64s": [b64(RED)], "status": "completed", "elapsed_s": "X"}
+    (folder / "run.jsonl").write_text(json.dumps(line).replace('"X"', elapsed) + "\n")
+    result = imgcli("view", "run.jsonl")
+    assert (0, 1) == (result.exit_code, len(result.lines)), result.stderr
+
+
 class TestOnATerminal:
     """What a person sees."""
 

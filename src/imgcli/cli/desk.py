@@ -11,7 +11,7 @@ from imgcli.cli.order import STDOUT, Keeping
 from imgcli.cli.record import TITLE
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.events import Saved
-from imgcli.store.naming import Subject
+from imgcli.store.naming import Subject, is_folder
 from imgcli.store.preflight import current_folder
 from imgcli.store.publish import Clash
 from imgcli.store.publishers import Destination, open_publisher
@@ -154,7 +154,7 @@ def _recording(world: World, output: Output, request: ImageRequest, job: str) ->
 
 def _place(output: str | None, folder: Path) -> str | None:
     """Spell a folder as one: when it has gone, nothing else says that it was no file."""
-    return str(Path(output) / "_")[:-1] if output and (folder / output).is_dir() else output
+    return str(Path(output) / "_")[:-1] if output and is_folder(folder / output) else output
 
 
 def _check_standard_output(world: World, output: Output) -> None:

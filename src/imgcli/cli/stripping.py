@@ -11,6 +11,7 @@ from imgcli.cli.report import refuse
 from imgcli.core.errors import ExitCode, ImgcliError, gravest, usage_error
 from imgcli.core.events import Saved
 from imgcli.show.paths import PathsSink
+from imgcli.store.naming import is_folder
 from imgcli.store.publish import write_stream
 from imgcli.store.stripping import Original
 
@@ -34,7 +35,7 @@ def _check(world: World, names: Sequence[str], output: str | None) -> None:
         raise usage_error(
             "-o - would write the picture's bytes to this terminal.", "Redirect it (> cat.png)."
         )
-    if output is not None and len(names) > 1 and not Path(output).is_dir():
+    if output is not None and len(names) > 1 and not is_folder(output):
         raise usage_error(f"{len(names)} files do not fit into one.", "Give -o a folder that is there.")
 
 
@@ -67,7 +68,7 @@ def _elsewhere(world: World, original: Original, place: Path) -> None:
     """Write a copy, whether there was a recipe or not: a clean one is what was asked for."""
     with signals.shielded():
         copy = original.copy(original.bare, place)
-    wanted = original.path.name if place.is_dir() else place.name
+    wanted = original.path.name if is_folder(place) else place.name
     if copy.name != wanted:
         notes.tell(world, [f"{wanted} is there already; the copy is {copy.name}"])
     paths = PathsSink(world.stdout)

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 _JOB = "view"
 _NAME_LENGTH = 200
+_LONGEST_RUN = 1_000_000.0
+"""Seconds, as many as a recording can tell; a system cannot sleep for whatever number a file holds."""
 _DAMAGES = ("damaged", "without")
 """How the reasons begin by which a picture is broken, and not merely more than we show."""
 
@@ -172,11 +174,11 @@ class _Pace:
         self._began = self.world.monotonic()
 
     def wait(self, seconds: float) -> None:
-        """Return when this many seconds of the original run have passed."""
-        if self.speed:
+        """Return when so many seconds of the original run have passed; at once where no run is as long."""
+        if self.speed and 0 < seconds < _LONGEST_RUN:
             left = self._began + seconds / self.speed - self.world.monotonic()
             if left > 0:
-                self.world.sleep(left)
+                self.world.sleep(min(left, _LONGEST_RUN))
 
 
 def viewing(

@@ -123,7 +123,7 @@ class Target:
 
 def format_wish(output: str | None) -> ImageFormat | None:
     """Tell which format the user's `-o` asks for by its ending; None when it asks for none."""
-    if output is None or not os.path.basename(output) or _is_folder(output):  # noqa: PTH119 - Path drops the slash
+    if output is None or not os.path.basename(output) or is_folder(output):  # noqa: PTH119 - Path drops the slash
         return None
     return _ENDINGS.get(PurePath(output).suffix.lower())
 
@@ -175,12 +175,13 @@ def _filled(template: str, table: Mapping[str, str]) -> str:
 def _split(path: str, base: Path) -> tuple[str, str]:
     """Tell folder and name apart; the name is empty where only a folder was given."""
     folder, name = os.path.split(path)
-    if name in {".", ".."} or _is_folder(base / path):
+    if name in {".", ".."} or is_folder(base / path):
         return path, ""
     return folder, name
 
 
-def _is_folder(path: str | Path) -> bool:
+def is_folder(path: str | Path) -> bool:
+    """Whether there is a folder under a user's word, which may be anything, also too long for a name."""
     return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises where this is False
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.events import Event, Notice
+from imgcli.store.naming import is_folder
 from imgcli.store.publish import SHARED, create, reason, write_all
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def replayed(chunks: Iterable[bytes], wait: Callable[[float], None]) -> Iterator
 
 def _created(path: Path) -> tuple[Path, int]:
     """Open a new file, numbered when the name is taken; raises `ImgcliError`."""
-    if not path.name or path.is_dir():
+    if not path.name or is_folder(path):
         raise usage_error(f"--record takes a file, and {path} is a folder.", "Name a file in it.")
     for number in count(1):
         free = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")

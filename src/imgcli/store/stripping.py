@@ -14,7 +14,7 @@ from imgcli.core import png
 from imgcli.core.embedding import strip
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.text import shorten
-from imgcli.store.naming import NAME_MAX
+from imgcli.store.naming import NAME_MAX, is_folder
 from imgcli.store.publish import Clash, Draft, reason
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Original:
 
         Gives the new file; raises UNWRITABLE.
         """
-        folder, name = (place, self.path.name) if place.is_dir() else (place.parent, place.name)
+        folder, name = (place, self.path.name) if is_folder(place) else (place.parent, place.name)
         with _writing(shorten(str(place), _NAME_LENGTH)):
             draft = Draft.write(folder, data)
             try:
