@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 _USUAL_LIMIT = 20
 _THUMBNAIL = 28  # columns
-_CHUNK = 200
-"""Runs that are lined up together where nobody limits them."""
 
 
 class Consent(Enum):

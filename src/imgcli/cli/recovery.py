@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from imgcli.api.reading import hiding, read_events
+from imgcli.api.reading import read_events
 from imgcli.cli import embedding, memory, signals
 from imgcli.cli.desk import RUNS
 from imgcli.cli.ending import exit_code
@@ -18,6 +18,7 @@ from imgcli.cli.report import pricing, tell
 from imgcli.core import catalog, session
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, gravest
 from imgcli.core.events import Failed, FinalImage, PartialImage, Started
+from imgcli.core.redaction import redacted_events
 from imgcli.core.text import clean
 from imgcli.core.wording import found_words, notice_line, recovering_line
 from imgcli.show.output import Output
@@ -128,7 +129,7 @@ class _Recovery:
     def _run(self) -> session.Outcome:
         job = self.record.job
         secrets = (self.world.env.get("OPENAI_API_KEY", "").strip(), *named_secrets(self.world.env))
-        source = chain(self._started(), hiding(read_events(self.record.chunks(), job), *secrets))
+        source = chain(self._started(), redacted_events(read_events(self.record.chunks(), job), *secrets))
         embedded = embedding.stage(embedding.of_record(self.record.run.header))
         events = self._saving(self._explained(embedded(session.conducted(job, source))))
         models = catalog.load()
