@@ -212,9 +212,9 @@ def test_qualities_of_the_unknown() -> None:
 
 def test_tokens_of_an_image() -> None:
     """Where OpenAI publishes what an image takes, the catalog has it, and nothing where it does not."""
-    assert 1568 == _model("gpt-image-1-mini").image_tokens("medium", "1536x1024")
-    assert _model("gpt-image-1-mini").image_tokens("medium", "800x600") is None
-    assert _model("gpt-image-2.6-sunburst").image_tokens("medium", "1024x1024") is None
+    assert 1568 == _model("gpt-image-1-mini").tokens["medium"]["1536x1024"]
+    assert "800x600" not in _model("gpt-image-1-mini").tokens["medium"]
+    assert {} == _model("gpt-image-2.6-sunburst").tokens
 
 
 def test_long_context_and_cache_writes() -> None:

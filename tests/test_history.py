@@ -351,6 +351,33 @@ def test_forget_some(server: Server, gen: Gen, imgcli: Cli, look: Look) -> None:
     assert ["a cat"] == [run["prompt"] for run in look("--search", "CAT", "--limit", "1")]
 
 
+@pytest.mark.parametrize("which", [(), ("--search", "DOG")], ids=["all", "some"])
+def test_forget_what_did_not_end_well(
+    which: tuple[str, ...], server: Server, gen: Gen, imgcli: Cli, world: dict[str, str], look: Look
+) -> None:
+    """What may hold a paid picture is not destroyed: you are told where it is, and what to do."""
+    damaged = stream(created(), item_done(image_item(RED[:-20])), completed(image_item(RED[:-20])))
+    assert 11 == gen(server(Reply(damaged)), "a dog").exit_code
+    gen(server(Reply(whole_run())), "a cat")
+    (record,) = (Path(world["XDG_STATE_HOME"]) / "imgcli" / "runs").iterdir()
+    told = f"note: {record} still holds a run's prompt, and perhaps a picture that is paid for: finish it"
+    for _ in range(2):  # the second time no run of the history is left to be named
+        done = imgcli("history", "--forget", *which, "--yes")
+        assert (0, True) == (done.exit_code, told in done.stderr), done.stderr
+    assert (len(which) // 2, True) == (len(look()), record.exists())
+    record.unlink()
+    assert "still holds" not in imgcli("history", "--forget", *which, "--yes").stderr
+
+
+def test_forget_leaves_other_records_unsaid(server: Server, gen: Gen, imgcli: Cli) -> None:
+    """Of a record that belongs to no forgotten run nothing is told."""
+    damaged = stream(created(), item_done(image_item(RED[:-20])), completed(image_item(RED[:-20])))
+    gen(server(Reply(damaged)), "a dog")
+    gen(server(Reply(whole_run())), "a cat")
+    done = imgcli("history", "--forget", "--limit", "1", "--yes")
+    assert "note: 1 run forgotten; the pictures are where they were\n" == done.stderr
+
+
 @pytest.mark.parametrize(
     "args",
     [

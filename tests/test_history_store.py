@@ -23,6 +23,7 @@ from imgcli.core.errors import Charged
 from imgcli.core.events import ImageFormat
 from imgcli.core.request import Api, ImageRequest, Quality
 from imgcli.store.history import History, HistoryError
+from imgcli.store.idlist import read_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -301,13 +302,13 @@ def test_forgotten_is_gone(history: History, file: Path) -> None:
 
 def test_ids(history: History, file: Path) -> None:
     """A Tab offers numbers by their first digits, the newest first, with their prompts."""
-    assert [] == history.ids()
     for number in range(1, 121):
         history.record(entry(number, prompt=f"p{number}"))
-    assert [(120, "p120"), (119, "p119")] == history.ids(limit=2)
-    assert [119, 118, 117, 116, 115, 114, 113, 112, 111, 110, 11] == [one for one, _ in history.ids("11")]
-    assert [[], [], []] == [history.ids(text) for text in ("0", "x", "1 OR 1")]
-    assert file.exists()
+    assert [(120, "p120"), (119, "p119")] == read_ids(file, "", 2)
+    assert [119, 118, 117, 116, 115, 114, 113, 112, 111, 110, 11] == [
+        one for one, _ in read_ids(file, "11", 50)
+    ]
+    assert [[], [], []] == [read_ids(file, text, 50) for text in ("0", "x", "1 OR 1")]
 
 
 def test_private(history: History, file: Path) -> None:
@@ -321,7 +322,7 @@ def test_private(history: History, file: Path) -> None:
 def test_looking_makes_nothing(tmp_path: Path) -> None:
     """Reading a history that is not there finds nothing, and leaves no file behind."""
     with History.open(tmp_path / "data") as history:
-        assert [] == [*history.entries(), *history.children(SHA), *history.charges(), *history.ids()]
+        assert [] == [*history.entries(), *history.children(SHA), *history.charges()]
         assert history.find_id("1") is None
         assert 0 == history.forget([1])
     assert [] == [path for path in tmp_path.rglob("*") if path.suffix == ".sqlite3"]

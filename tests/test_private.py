@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from beside import PATIENCE, running
-from imgcli.api.reading import hiding
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Event, Notice
+from imgcli.core.redaction import redacted_events
 from streams import created, stream
 from wire import End, Reply
 
@@ -64,7 +64,7 @@ def test_a_server_that_echoes_the_key() -> None:
 
     told: list[Event] = []
     with pytest.raises(ImgcliError) as error:
-        told.extend(hiding(events(), key))
+        told.extend(redacted_events(events(), key))
     assert "canary" not in repr(told) + repr(error.value.problem)
     assert error.value.__cause__ is None
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from imgcli.core.events import Picture
 from imgcli.store import verify as verifying
-from imgcli.store.verify import DECODE_LIMIT, HEAVY_LIMIT, examine, verify
+from imgcli.store.verify import DECODE_LIMIT, HEAVY_LIMIT, examine
 from streams import RED
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ SVG = b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"><path d="
 
 def damage(data: bytes) -> str | None:
     """Say what is damaged about these bytes."""
-    return verify(Picture.of(data))
+    return examine(Picture.of(data)).damage
 
 
 def png(width: int, height: int, pixels: bytes) -> bytes:

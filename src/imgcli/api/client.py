@@ -54,18 +54,12 @@ class Answer:
 
     chunks: Iterator[bytes]
     content_type: str
-    request_id: str | None
     close: Callable[[], None]
     note: Callable[[], None]
 
 
 DEFAULT_LIMITS = Limits()
 DEFAULT_CLOCK = Clock()
-
-
-def warm() -> None:
-    """Import the SDK, which takes half a second: for a thread, while something else is shown."""
-    import openai  # noqa: F401 - imported for the effect
 
 
 def send(
@@ -223,7 +217,7 @@ def _answer(response: APIResponse[Any], peer: Peer, patience: Patience, close: C
     headers = response.headers
     content_type = headers.get("content-type", "")
     chunks = _chunks(response, peer, patience)
-    return Answer(chunks, content_type, headers.get("x-request-id"), close, patience.note)
+    return Answer(chunks, content_type, close, patience.note)
 
 
 def _chunks(response: APIResponse[Any], peer: Peer, patience: Patience) -> Iterator[bytes]:

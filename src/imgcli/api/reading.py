@@ -15,7 +15,6 @@ from imgcli.api.responses import ResponsesReader
 from imgcli.api.sse import BOM, RECORD_LIMIT, Record, UntilFault, check_size, records
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Completed, Event, Notice
-from imgcli.core.redaction import redacted_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -51,11 +50,6 @@ def read_events(chunks: Iterable[bytes], job: str, note: Callable[[], None] = _i
     except ImgcliError as error:
         error.ended = error.ended or reader.album.receipt.ended()
         raise
-
-
-def hiding(events: Iterable[Event], *secrets: str) -> Iterator[Event]:
-    """Pass events on without `secrets`, should the server have put one into a sentence of its own."""
-    return redacted_events(events, *secrets)
 
 
 @dataclass

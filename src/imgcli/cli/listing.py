@@ -16,7 +16,7 @@ from imgcli.show.history_table import Places, entry_json, history_lines
 from imgcli.show.output import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from imgcli.cli.world import World
     from imgcli.core.entry import Entry, KeptPicture
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 _USUAL_LIMIT = 20
 _THUMBNAIL = 28  # columns
-_CHUNK = 200
-"""Runs that are lined up together where nobody limits them."""
 
 
 class Consent(Enum):
@@ -105,11 +103,39 @@ def forget(world: World, asked: Selection, consent: Consent) -> ExitCode:
     """Remove runs for good, once somebody has agreed."""
     with lookup.opened(world) as history:
         numbers = history.numbers(asked.limit, asked.search)
+        left = list(_left(world, history, asked, frozenset(numbers)))
         if not numbers and not history.aside:
             _tell_of_none(world, asked)
         elif consent is Consent.GIVEN or _is_agreed(world, _many(len(numbers))):
             _forget(world, history, asked, numbers)
+        else:
+            return ExitCode.OK
+    lookup.tell(world, map(_of_record, left))
     return ExitCode.OK
+
+
+def _left(world: World, history: History, asked: Selection, numbers: frozenset[int]) -> Iterator[Path]:
+    """Find the records of runs that did not end well, as far as these are to be forgotten.
+
+    They stay: a record may hold the only copy of a picture that is paid for.
+    """
+    from imgcli.cli.desk import RUNS
+    from imgcli.store.runs import unfinished
+    from imgcli.store.state import state_folders
+
+    for run in (run for folder in state_folders(world.env) for run in unfinished(folder / RUNS)):
+        entry = history.find_id(run.header.job) if run.header else None
+        prompt = run.header.request.prompt if run.header else ""
+        is_found = bool(asked.search) and asked.search.casefold() in prompt.casefold()
+        if asked.is_everything or is_found or (entry and entry.number in numbers):
+            yield run.path
+
+
+def _of_record(path: Path) -> str:
+    return (
+        f"{path} still holds a run's prompt, and perhaps a picture that is paid for: finish it with "
+        "`imgcli recover` and forget it again, or delete it"
+    )
 
 
 def _forget(world: World, history: History, asked: Selection, numbers: list[int]) -> None:

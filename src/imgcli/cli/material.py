@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from imgcli.core.errors import usage_error
-from imgcli.core.events import ImageFormat, sniff
+from imgcli.core.events import sniff
 from imgcli.core.text import shorten
 from imgcli.store.spool import MAGIC, Header
 
@@ -137,8 +137,3 @@ def _mode(file: BinaryIO) -> int:
     import os
 
     return os.fstat(file.fileno()).st_mode
-
-
-def is_drawing(head: bytes) -> bool:
-    """Whether it is a picture made of words, which no terminal draws."""
-    return sniff(head) is ImageFormat.SVG

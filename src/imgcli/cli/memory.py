@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.api.account import place
 from imgcli.cli.notes import tell
-from imgcli.cli.order import Remembering, Style
+from imgcli.cli.order import Remembering
 from imgcli.cli.report import pricing
 from imgcli.core.entry import DEMO, Parent, Role
 from imgcli.store.state import data_folder
@@ -48,8 +48,7 @@ def kept(world: World, order: Order, desk: Desk, models: Catalog) -> Iterator[li
         if not (desk.has_asked or desk.saved):  # a run that never began is none
             sink.forgo()
         sink.close()
-        if order.report.style is Style.PEOPLE:
-            tell(world, sink.trouble)
+        tell(world, sink.trouble)  # also with --quiet: nobody else would say that the books are set aside
 
 
 def is_of_demo(record: Record) -> bool:

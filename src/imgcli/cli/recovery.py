@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from imgcli.api.reading import hiding, read_events
+from imgcli.api.reading import read_events
 from imgcli.cli import embedding, memory, notes, signals
 from imgcli.cli.desk import RUNS
 from imgcli.cli.ending import exit_code
@@ -19,6 +19,7 @@ from imgcli.core import catalog, session
 from imgcli.core.demo import uncharged_events
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, gravest
 from imgcli.core.events import Failed, FinalImage, PartialImage, Started
+from imgcli.core.redaction import redacted_events
 from imgcli.core.text import clean
 from imgcli.core.wording import found_words, recovering_line
 from imgcli.show.output import Output
@@ -121,7 +122,7 @@ class _Recovery:
 
     def _run(self) -> session.Outcome:
         job = self.record.job
-        told = hiding(read_events(self.record.chunks(), job), *all_secrets(self.world.env))
+        told = redacted_events(read_events(self.record.chunks(), job), *all_secrets(self.world.env))
         source = chain(self._started(), told)
         embedded = embedding.stage(embedding.of_record(self.record.run.header))
         events = self._saving(self._explained(embedded(session.conducted(job, source))))

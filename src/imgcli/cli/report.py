@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
     from imgcli.cli.order import Order
     from imgcli.cli.world import World
+    from imgcli.core.bill import Price
     from imgcli.core.catalog import Catalog
     from imgcli.core.errors import ExitCode, Problem
     from imgcli.core.events import Event
     from imgcli.core.session import Sink
     from imgcli.show.painting import Easel
-    from imgcli.show.tally import Price
 
 _PATIENCE = 1.0  # seconds
 

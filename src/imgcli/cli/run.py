@@ -141,8 +141,9 @@ def _source(
     from imgcli.api.client import Clock
     from imgcli.api.continuing import send_decided
     from imgcli.api.patience import Limits
-    from imgcli.api.reading import hiding, read_events
+    from imgcli.api.reading import read_events
     from imgcli.api.vocabulary import maskable
+    from imgcli.core.redaction import redacted_events
 
     clock = Clock(monotonic=world.monotonic, sleep=world.sleep)
     desk.has_asked = not endpoint.demo
@@ -151,7 +152,7 @@ def _source(
         with closing(answer):
             chunks = desk.recorded(masked(answer.chunks, *maskable(*peer.secrets)))
             events = read_events(chunks, desk.job, answer.note)
-            yield from hiding(events, *peer.secrets)
+            yield from redacted_events(events, *peer.secrets)
 
 
 def _conduct(

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from imgcli.core.events import ImageFormat
 from imgcli.core.request import Api
 from imgcli.core.usage import UnknownError, as_object, at_least, count, or_none, section, split, told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from imgcli.core.catalog import Catalog, LongContext, Prices
     from imgcli.core.events import Completed, Json
@@ -23,6 +23,10 @@ _MILLION = 1_000_000
 _NOTHING = Decimal(0)
 _HALF_A_CENT = Decimal("0.005")
 _SMALL = Decimal("0.0001")
+
+
+Price: TypeAlias = "Callable[[ImageRequest, Completed, int], Bill]"
+"""Works out the bill of a job from its request, its end, and the number of its partials."""
 
 
 class Part(StrEnum):

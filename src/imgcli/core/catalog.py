@@ -117,10 +117,6 @@ class Model:
         """Tell whether OpenAI has shut the model down; on the announced day it has."""
         return self.shutdown is not None and self.shutdown <= today
 
-    def image_tokens(self, quality: str, size: str) -> int | None:
-        """Look up the output tokens of one image, partials apart; None where OpenAI publishes no table."""
-        return self.tokens.get(quality, {}).get(size)
-
 
 def shutdown_notice(model: Model, today: date) -> str | None:
     """Say in one line that a model is gone or has 60 days or less to live; None otherwise."""

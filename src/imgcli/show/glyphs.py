@@ -43,10 +43,6 @@ class Glyph:
     grid: Grid
     mask: int
 
-    def covers(self, part: int) -> bool:
-        """Whether this part of the grid has the foreground colour."""
-        return bool(self.mask >> part & 1)
-
 
 HALVES = Grid(1, 2)
 QUADRANTS = Grid(2, 2)

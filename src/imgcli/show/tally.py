@@ -10,14 +10,11 @@ from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialIma
 from imgcli.core.request import ImageRequest
 
 if TYPE_CHECKING:
-    from imgcli.core.bill import Bill
+    from imgcli.core.bill import Bill, Price
     from imgcli.core.events import Event
 
 Clock: TypeAlias = Callable[[], float]
 """A monotonic clock, in seconds."""
-
-Price: TypeAlias = "Callable[[ImageRequest, Completed, int], Bill]"
-"""Works out the bill of a job from its request, its end, and the number of its partials."""
 
 
 class Tally:

@@ -9,7 +9,6 @@ from imgcli.store import rows
 from imgcli.store.database import Database
 from imgcli.store.expenses import expenses, read_expenses
 from imgcli.store.historyfile import HistoryError
-from imgcli.store.idlist import find_ids
 
 if TYPE_CHECKING:
     import sqlite3
@@ -146,10 +145,6 @@ class History:
         count = self._database.write(lambda connection: _forgotten(connection, wanted))
         self._database.wipe()
         return count
-
-    def ids(self, prefix: str = "", limit: int = 50) -> list[tuple[int, str]]:
-        """List numbers that begin with these digits, newest first, each with its prompt."""
-        return self._database.read(lambda connection: find_ids(connection, prefix, limit))
 
     def _first(self, where: str, values: Sequence[Any]) -> Entry | None:
         found = self._database.read(lambda connection: _entries(connection, where, values, limit=1))

@@ -17,8 +17,19 @@ _PATIENCE = 0.2  # seconds: nobody waits for a Tab
 _PROMPT_LENGTH = 200
 
 
-def find_ids(connection: sqlite3.Connection, prefix: str, limit: int) -> list[tuple[int, str]]:
-    """List numbers that begin with these digits, newest first, each with its prompt's beginning."""
+def read_ids(file: Path, prefix: str, limit: int) -> list[tuple[int, str]]:
+    """List numbers that begin with these digits, newest first, each with its prompt's beginning.
+
+    Raises `sqlite3.Error` where there is no history's file that can be read.
+    """
+    import sqlite3
+
+    uri = f"{file.as_uri()}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True, timeout=_PATIENCE)) as connection:
+        return _found(connection, prefix, limit)
+
+
+def _found(connection: sqlite3.Connection, prefix: str, limit: int) -> list[tuple[int, str]]:
     if prefix and not _is_number(prefix):
         return []
     found: list[tuple[int, str]] = []
@@ -26,15 +37,6 @@ def find_ids(connection: sqlite3.Connection, prefix: str, limit: int) -> list[tu
     for low, high in _ranges(prefix):
         found += connection.execute(query, [_PROMPT_LENGTH, low, high, limit - len(found)])
     return found
-
-
-def read_ids(file: Path, prefix: str, limit: int) -> list[tuple[int, str]]:
-    """List numbers from a history's file; raises `sqlite3.Error` where there is none that can be read."""
-    import sqlite3
-
-    uri = f"{file.as_uri()}?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True, timeout=_PATIENCE)) as connection:
-        return find_ids(connection, prefix, limit)
 
 
 def _is_number(prefix: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from imgcli.core.dimensions import header_size
 from imgcli.core.entry import DEMO, OK, Entry, KeptPicture
@@ -18,15 +18,12 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from imgcli.core.bill import Bill
+    from imgcli.core.bill import Bill, Price
     from imgcli.core.entry import Parent
     from imgcli.core.events import Event
 
 _PATIENCE, _HURRY = 10.0, 1.0
 """Seconds for which a locked history is waited for: usually, and when somebody wants us to end."""
-
-Price: TypeAlias = "Callable[[ImageRequest, Completed, int], Bill]"
-"""Works out the bill of a job from its request, its end, and the number of its partials."""
 
 
 @dataclass(frozen=True)

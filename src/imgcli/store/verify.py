@@ -37,11 +37,6 @@ class _DamageError(Exception):
     """A reason of our own to call a picture damaged."""
 
 
-def verify(picture: Picture) -> str | None:
-    """Say what is damaged about a picture, None when nothing is. Never raises, whatever the bytes are."""
-    return examine(picture).damage
-
-
 def examine(picture: Picture, limit: int = DECODE_LIMIT) -> Finding:
     """Check a picture to its last byte, decoding it once, unless it has more than `limit` pixels.
 
