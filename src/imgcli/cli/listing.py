@@ -110,7 +110,7 @@ def forget(world: World, asked: Selection, consent: Consent) -> ExitCode:
             _forget(world, history, asked, numbers)
         else:
             return ExitCode.OK
-    lookup.tell(world, map(_of_record, left))
+    notes.tell(world, map(_of_record, left))
     return ExitCode.OK
 
 

@@ -10,10 +10,13 @@ from imgcli.cli.notes import tell
 from imgcli.cli.order import Remembering
 from imgcli.cli.report import pricing
 from imgcli.core.entry import DEMO, Parent, Role
-from imgcli.store.state import data_folder
+from imgcli.core.spending import is_summed
+from imgcli.store.runs import unfinished
+from imgcli.store.state import data_folder, state_folders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from imgcli.cli.desk import Desk
     from imgcli.cli.order import Endpoint, Order
@@ -77,6 +80,26 @@ def recovered(world: World, record: Record, models: Catalog) -> Iterator[list[Hi
         yield [sink]
     finally:
         tell(world, sink.trouble)
+
+
+def lost_since(world: World, moment: datetime, asked: str | None) -> list[str]:
+    """Name the jobs begun since a moment that died before the history knew of them.
+
+    Of those alone whose money limits what the server at `asked` may take, and that were to be remembered.
+    """
+    from imgcli.cli.desk import RUNS
+    from imgcli.cli.record import Record
+
+    folders = state_folders(world.env)
+    records = [Record(run, world.now()) for folder in folders for run in unfinished(folder / RUNS)]
+    return [one.job for one in records if one.time.astimezone() >= moment and _is_missed(one, asked)]
+
+
+def _is_missed(record: Record, asked: str | None) -> bool:
+    told = record.extra
+    place, is_remembered = told.get(_ENDPOINT), told.get(_HISTORY) is not False
+    endpoint = place if isinstance(place, str) else None
+    return record.has_begun and is_remembered and endpoint != DEMO and is_summed(endpoint, asked)
 
 
 def _sink(world: World, about: Circumstances, models: Catalog) -> HistorySink:

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from imgcli.api.account import place
 from imgcli.cli import lookup, notes
-from imgcli.core.address import is_local_place
 from imgcli.core.caps import OFF, Cap, Spent, check_day, check_run, read_cap
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.estimate import PastRun, estimate, estimate_line
-from imgcli.core.spending import spending
+from imgcli.core.spending import is_summed, spending
 
 if TYPE_CHECKING:
     from imgcli.cli.order import Order
@@ -73,19 +72,14 @@ def spent_today(world: World, asked: str | None) -> Spent:
     Raises `ImgcliError` (usage) as `past_runs` does.
     """
     today = datetime.combine(world.now().date(), time.min).astimezone()
+    from imgcli.cli.memory import lost_since  # which needs what is made of a `Budget`
+
     with lookup.opened(world) as history:
-        charges = [one for one in history.charges(today) if _is_summed(one.endpoint, asked)]
+        charges = [one for one in history.charges(today) if is_summed(one.endpoint, asked)]
+        lost = [job for job in lost_since(world, today, asked) if not history.knows(job)]
+        aside = next(iter(history.aside_since(today)), None)
     total = spending(charges, None, datetime.date).total
-    return Spent(total.known, total.unknown)
-
-
-def _is_summed(endpoint: str | None, asked: str | None) -> bool:
-    """Whether the money that one server took limits what another may take.
-
-    Of a server on this machine nobody knows whether it passes requests on to one that is paid, so that it has
-    a sum of its own on top of everybody's.
-    """
-    return endpoint is None or endpoint == asked or not is_local_place(endpoint)
+    return Spent(total.known, total.unknown, len(lost), aside)
 
 
 def _counts(entry: Entry, asked: str | None) -> bool:

@@ -13,6 +13,8 @@ from imgcli.core.estimate import range_words
 from imgcli.core.text import shorten
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from imgcli.core.estimate import Estimate
 
 OFF = "off"
@@ -33,10 +35,16 @@ class Cap:
 
 @dataclass(frozen=True)
 class Spent:
-    """What was spent today: the dollars that are known, and how many runs may have cost something unknown."""
+    """What was spent today: the dollars that are known, and how many runs may have cost something unknown.
+
+    `unfinished_runs` are those that were broken off so that the history knows nothing of them; `aside` is a
+    history of today that was set aside, None where there is none.
+    """
 
     known: Decimal = Decimal(0)
     unknown_runs: int = 0
+    unfinished_runs: int = 0
+    aside: Path | None = None
 
 
 def read_cap(option: str, text: str | None) -> Cap | None:
@@ -64,19 +72,32 @@ def check_run(found: Estimate, cap: Cap) -> None:
 
 def check_day(found: Estimate, spent: Spent, cap: Cap) -> None:
     """Refuse a run after which today's spending may be above the cap; raises `ImgcliError` (usage)."""
-    if spent.unknown_runs:
-        runs = "1 run of today" if spent.unknown_runs == 1 else f"{spent.unknown_runs} runs of today"
-        allowed = f"{cap.option} allows {dollars(cap.amount)} a day"
-        raise usage_error(
-            f"{runs} may have cost something that is unknown; {allowed}.",
-            f"Look at your usage page; {cap.option} {OFF} lets one run pass.",
-        )
+    _check_sum(spent, cap)
     if found.high is None:
         raise _unknown(found, cap)
     if spent.known + found.high > cap.amount:
         so_far = f"Today cost {dollars(spent.known)} so far"
         what = f"{so_far}, and this may cost {range_words(found)} ({found.basis})"
         raise usage_error(f"{what}; {cap.option} allows {dollars(cap.amount)} a day.", _ADVICE)
+
+
+def _check_sum(spent: Spent, cap: Cap) -> None:
+    """Refuse where nobody knows what today has cost; raises `ImgcliError` (usage)."""
+    allowed = f"{cap.option} allows {dollars(cap.amount)} a day"
+    lifted = f"{cap.option} {OFF} lets one run pass"
+    if spent.aside:
+        what = f"What today has cost is unknown: a history was set aside as {spent.aside}; {allowed}."
+        raise usage_error(what, f"Look at your usage page, and move that file elsewhere; {lifted}.")
+    if spent.unfinished_runs:
+        what = f"{_runs(spent.unfinished_runs)} did not end well, and what that cost is unknown; {allowed}."
+        raise usage_error(what, f"Run `imgcli recover`, which finds out what it can; {lifted}.")
+    if spent.unknown_runs:
+        what = f"{_runs(spent.unknown_runs)} may have cost something that is unknown; {allowed}."
+        raise usage_error(what, f"Look at your usage page; {lifted}.")
+
+
+def _runs(count: int) -> str:
+    return "1 run of today" if count == 1 else f"{count} runs of today"
 
 
 def _unknown(found: Estimate, cap: Cap) -> ImgcliError:

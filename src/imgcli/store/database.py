@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from imgcli.store import historyfile
@@ -69,6 +70,10 @@ class Database:
         """The files that were set aside earlier, with what lies beside them."""
         return sorted(self.path.parent.glob(f"{self.path.stem}.*-*{self.path.suffix}*"))
 
+    def aside_since(self, moment: float) -> list[Path]:
+        """List those that were set aside since a moment (seconds), or written until after it."""
+        return [path for path in self.aside if _last_change(path) >= moment]
+
     def discard_aside(self) -> None:
         """Remove the files that were set aside. Raises `HistoryError`."""
         for path in self.aside:
@@ -130,6 +135,14 @@ class Database:
         aside = historyfile.set_aside(self.path, unfit, self._patience)
         if aside:
             self.notices.append(f"{unfit.why.sentence}; it is kept as {aside}, and a new one is begun")
+
+
+def _last_change(path: Path) -> float:
+    """Give the time of a file's last writing or renaming, in seconds; none for one that has gone."""
+    with suppress(OSError):
+        info = path.stat()
+        return max(info.st_mtime, info.st_ctime)
+    return 0.0
 
 
 def _within(connection: sqlite3.Connection, begin: str, action: Callable[[sqlite3.Connection], T]) -> T:

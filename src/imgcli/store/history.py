@@ -71,6 +71,10 @@ class History:
         """The files that were ever set aside and are still there."""
         return self._database.aside
 
+    def aside_since(self, moment: datetime) -> list[Path]:
+        """The files that were set aside since a moment, or written until after it."""
+        return self._database.aside_since(moment.timestamp())
+
     def discard_aside(self) -> None:
         """Remove the files that were set aside: what is in them is to be forgotten too."""
         self._database.discard_aside()
@@ -102,6 +106,10 @@ class History:
         from imgcli.store.kinship import bringer
 
         return self._database.read(lambda connection: bringer(_finding(connection), sha256, before))
+
+    def knows(self, job: str) -> bool:
+        """Tell whether a job's run is recorded."""
+        return self._first("job = ?", [job.encode("utf-8", "replace").decode()]) is not None
 
     def latest(self, endpoint: str | None = None) -> Entry | None:
         """Find the newest run that brought a picture, saved or not, of one endpoint or of any."""
