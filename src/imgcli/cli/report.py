@@ -128,7 +128,7 @@ def pricing(models: Catalog) -> Price:
     """Make what works out a job's bill."""
     from imgcli.core.bill import bill
 
-    return lambda request, completed, partials: bill(request, completed, partials, models)
+    return lambda request, completed, partials, pictures: bill(request, completed, partials, models, pictures)
 
 
 def tell(world: World, style: Style, problem: Problem, job: str | None = None) -> None:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 Clock: TypeAlias = Callable[[], float]
 """A monotonic clock, in seconds."""
 
-Price: TypeAlias = "Callable[[ImageRequest, Completed, int], Bill]"
-"""Works out the bill of a job from its request, its end, and the number of its partials."""
+Price: TypeAlias = "Callable[[ImageRequest, Completed, int, int], Bill]"
+"""Works out the bill of a job from its request, its end, and the numbers of its partials and pictures."""
 
 
 class Tally:
@@ -78,4 +78,4 @@ class Tally:
         if self.request is None or completed is None:
             return None
         counted = completed.usage or completed.tool_usage or not self._has_failed
-        return price(self.request, completed, self.partials) if counted else None
+        return price(self.request, completed, self.partials, len(self.finals)) if counted else None

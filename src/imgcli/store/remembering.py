@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _PATIENCE, _HURRY = 10.0, 1.0
 """Seconds for which a locked history is waited for: usually, and when somebody wants us to end."""
 
-Price: TypeAlias = "Callable[[ImageRequest, Completed, int], Bill]"
-"""Works out the bill of a job from its request, its end, and the number of its partials."""
+Price: TypeAlias = "Callable[[ImageRequest, Completed, int, int], Bill]"
+"""Works out the bill of a job from its request, its end, and the numbers of its partials and pictures."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ class HistorySink:
         is_counted = isinstance(end, Completed) or ended.usage or ended.tool_usage
         if self._run.request is None or not is_counted:
             return None
-        return self._price(self._run.request, ended, self._run.partials)
+        return self._price(self._run.request, ended, self._run.partials, len(self._run.finals))
 
     def _pictures(self) -> tuple[KeptPicture, ...]:
         paths = self._run.paths
