@@ -61,10 +61,9 @@ def recovered(world: World, record: Record, models: Catalog) -> Iterator[list[Hi
         return
     from imgcli.store.remembering import Circumstances
 
-    endpoint = told.get(_ENDPOINT)
     about = Circumstances(
         record.job,
-        endpoint if isinstance(endpoint, str) else None,
+        recorded_place(record),
         _parents(told.get(_PARENTS)),
         record.time.astimezone(),
     )
@@ -75,10 +74,16 @@ def recovered(world: World, record: Record, models: Catalog) -> Iterator[list[Hi
         tell(world, sink.trouble)
 
 
+def recorded_place(record: Record) -> str | None:
+    """Read out of a run's record which server it had asked, as `place_of` names it."""
+    endpoint = record.extra.get(_ENDPOINT)
+    return endpoint if isinstance(endpoint, str) else None
+
+
 def _sink(world: World, about: Circumstances, models: Catalog) -> HistorySink:
     from imgcli.store.remembering import HistorySink
 
-    return HistorySink(lambda: data_folder(world.env), about, pricing(models), world.now)
+    return HistorySink(lambda: data_folder(world.env), about, pricing(models, about.endpoint), world.now)
 
 
 def place_of(world: World, endpoint: Endpoint) -> str | None:

@@ -133,7 +133,8 @@ class _Recovery:
         events = self._saving(self._explained(embedded(session.conducted(job, source))))
         models = catalog.load()
         clock = self.world.monotonic
-        lines = PlainSink(self.world.stderr, pricing(models), clock, lambda _: self._opening)
+        price = pricing(models, memory.recorded_place(self.record))
+        lines = PlainSink(self.world.stderr, price, clock, lambda _: self._opening)
         remembered = memory.recovered(self.world, self.record, models)
         with (
             remembered as history,
