@@ -116,7 +116,7 @@ class _Ready:
         """Nothing was asked."""
 
 
-def no_bill(_request: ImageRequest, _completed: Completed, _partials: int) -> Bill:
+def no_bill(_request: ImageRequest, _completed: Completed, _partials: int, _pictures: int) -> Bill:
     """Nobody pays for this."""
     raise NotImplementedError
 

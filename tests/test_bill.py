@@ -423,3 +423,13 @@ def test_sums_up(tokens_in: int, cached: int, tokens_out: int) -> None:
     made = _responses(usage, IMAGE_USAGE)
     expected = Decimal(15 * (tokens_in - cached) * 10 + 75 * cached + 600 * tokens_out) / 10**9 + IMAGE_COST
     assert (expected if cached <= tokens_in else None) == made.total
+
+
+@pytest.mark.parametrize(("pictures", "partials", "cost"), [(0, 0, TEXT_COST), (1, 0, None), (0, 1, None)])
+def test_a_tool_that_counts_nothing(pictures: int, partials: int, cost: Decimal | None) -> None:
+    """Zeros are the truth where nothing was painted, and no count where something was."""
+    completed = Completed(
+        "job", "gpt-4o-mini", TEXT_USAGE, {"image_gen": {"input_tokens": 0, "output_tokens": 0}}
+    )
+    request = ImageRequest("a cat", "gpt-4o-mini", Api.RESPONSES)
+    assert cost == bill(request, completed, partials, CATALOG, pictures).total

@@ -543,7 +543,7 @@ class TestAddresses:
             "http://localhost.example.org/v1",
             "http://127.0.0.1.example.org",
             "http://128.0.0.1/",
-            "http://0.0.0.0/",
+            "http://0.0.0.1/",
         ],
     )
     def test_that_are_unencrypted_are_refused(self, url: str) -> None:

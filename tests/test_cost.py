@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from earlier import runs as remembered_runs
 from imgcli.api.reading import read_events
 from imgcli.cli.report import pricing
 from imgcli.core import catalog, session
@@ -142,6 +143,26 @@ def test_a_run_that_failed(charged: Charged, cost: Decimal | None, tmp_path: Pat
     session.run(events, [sink])
     with History.open(tmp_path) as history:
         assert [cost] == [one.cost for one in history.charges()]
+
+
+@pytest.mark.parametrize(("tokens", "cost"), [(0, Decimal("0.00059055")), (None, None)])
+def test_words_instead_of_a_picture(tokens: int | None, cost: Decimal | None, tmp_path: Path) -> None:
+    """A tool that was not used is counted as zeros: such a run costs what the words cost, and is known."""
+    unused = {"input_tokens": tokens, "output_tokens": tokens, "total_tokens": tokens}
+    words = {"type": "message", "content": [{"type": "output_text", "text": "I would rather not."}]}
+    body = stream(created(), completed(words, tool_usage={"image_gen": unused}))
+    remember(tmp_path, 1, ImageRequest("a cat", "gpt-4o-mini", Api.RESPONSES), body)
+    with History.open(tmp_path) as history:
+        assert [cost] == [one.cost for one in history.charges()]
+
+
+def test_a_server_called_demo(imgcli: Cli, world: dict[str, str]) -> None:
+    """A host of that name is a server like any: what it charges is not taken for the demo's."""
+    env = {"OPENAI_API_KEY": "sk-canary", "IMGCLI_INSECURE_HTTP": "1", "HTTP_PROXY": "http://127.0.0.1:9"}
+    result = imgcli("gen", "a cat", "--base-url", "http://demo/v1", env=env)
+    assert 8 == result.exit_code, result.stderr
+    assert ["demo:80"] == [entry.endpoint for entry in remembered_runs(world)]
+    assert "demo" not in imgcli("cost").stdout.decode()
 
 
 def test_a_sink_that_fails_is_silent(tmp_path: Path) -> None:

@@ -343,16 +343,16 @@ def test_no_picture_is_no_painting() -> None:
 
 
 def test_the_price_is_asked_with_everything() -> None:
-    """The bill is worked out from the request, the end, and the number of partials that came."""
+    """The bill is worked out from the request, the end, and how many partials and pictures came."""
     asked = []
 
-    def remember(request: ImageRequest, end: Completed, partials: int) -> Bill:
-        asked.append((request, end, partials))
+    def remember(request: ImageRequest, end: Completed, partials: int, pictures: int) -> Bill:
+        asked.append((request, end, partials, pictures))
         return Bill((), None)
 
     window = Window()
     feed(LiveSink(window, window.terminal(), remember, FakeClock(), None, None).open(), WHOLE_RUN)
-    assert [(REQUEST, completed(), 2)] == asked
+    assert [(REQUEST, completed(), 2, 1)] == asked
 
 
 def test_importing_the_sinks_is_light() -> None:

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 from imgcli.api.secrecy import KEY, LOCAL_KEY, custom_headers, secrets_of
 from imgcli.core.address import is_loopback
 from imgcli.core.config import Header, Server
+from imgcli.core.entry import DEMO
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ OPENAI_URL = "https://api.openai.com/v1"
 NOBODY = Server()
 """No profile, or one that does not speak for the server that is asked."""
 
+_PORTS = {"http": 80, "https": 443}
 _BAD_KEY_CHARACTER = re.compile(r"[^!-~]")
 _WHERE_KEYS_ARE = (
     "Set it (https://platform.openai.com/api-keys), or try `imgcli gen ... --demo`, which needs none."
@@ -82,11 +84,16 @@ def account(environment: Mapping[str, str], base_url: str | None = None, server:
 
 
 def place(environment: Mapping[str, str], base_url: str | None = None) -> str | None:
-    """Name host and port of the server that `account` finds, without a login; None for no address."""
+    """Name host and port of the server that `account` finds, without a login; None for no address.
+
+    The port is left out where the address leaves it out, unless the host alone would read as our demo.
+    """
     try:
-        return urlsplit(_url(environment, base_url)).netloc.rpartition("@")[2] or None
+        parts = urlsplit(_url(environment, base_url))
     except ValueError:
         return None
+    name = parts.netloc.rpartition("@")[2]
+    return f"{name}:{_PORTS.get(parts.scheme, 0)}" if name == DEMO else name or None
 
 
 def _url(environment: Mapping[str, str], base_url: str | None) -> str:
@@ -111,7 +118,7 @@ def is_at(url: str, other: str) -> bool:
 
 def _origin(url: str) -> tuple[str, str, int | None]:
     parts = urlsplit(url)
-    return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
 
 
 def _login(environment: Mapping[str, str], server: Server, host: str) -> str:

@@ -11,7 +11,7 @@ from imgcli.core.events import Completed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_FIELDS = ("id", "model", "tools", "usage", "tool_usage")
+_FIELDS = ("id", "model", "tools", "usage", "tool_usage", "service_tier")
 
 
 @dataclass
@@ -49,6 +49,7 @@ class Receipt:
             tool_usage=as_object(self._known.get("tool_usage")) or None,
             response_id=self.response_id,
             image_model=self._image_model(),
+            service_tier=as_text(self._known.get("service_tier")),
         )
 
     def ended(self) -> Completed | None:

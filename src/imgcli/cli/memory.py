@@ -56,7 +56,7 @@ def kept(world: World, order: Order, desk: Desk, models: Catalog) -> Iterator[li
 
 def is_of_demo(record: Record) -> bool:
     """Tell whether the stand-in painted what a record holds."""
-    return record.extra.get(_ENDPOINT) == DEMO
+    return recorded_place(record) == DEMO
 
 
 @contextmanager
@@ -68,10 +68,9 @@ def recovered(world: World, record: Record, models: Catalog) -> Iterator[list[Hi
         return
     from imgcli.store.remembering import Circumstances
 
-    endpoint = told.get(_ENDPOINT)
     about = Circumstances(
         record.job,
-        endpoint if isinstance(endpoint, str) else None,
+        recorded_place(record),
         _parents(told.get(_PARENTS)),
         record.time.astimezone(),
     )
@@ -96,16 +95,20 @@ def lost_since(world: World, moment: datetime, asked: str | None) -> list[str]:
 
 
 def _is_missed(record: Record, asked: str | None) -> bool:
-    told = record.extra
-    place, is_remembered = told.get(_ENDPOINT), told.get(_HISTORY) is not False
-    endpoint = place if isinstance(place, str) else None
+    endpoint, is_remembered = recorded_place(record), record.extra.get(_HISTORY) is not False
     return record.has_begun and is_remembered and endpoint != DEMO and is_summed(endpoint, asked)
+
+
+def recorded_place(record: Record) -> str | None:
+    """Read out of a run's record which server it had asked, as `place_of` names it."""
+    endpoint = record.extra.get(_ENDPOINT)
+    return endpoint if isinstance(endpoint, str) else None
 
 
 def _sink(world: World, about: Circumstances, models: Catalog) -> HistorySink:
     from imgcli.store.remembering import HistorySink
 
-    return HistorySink(lambda: data_folder(world.env), about, pricing(models), world.now)
+    return HistorySink(lambda: data_folder(world.env), about, pricing(models, about.endpoint), world.now)
 
 
 def place_of(world: World, endpoint: Endpoint) -> str | None:

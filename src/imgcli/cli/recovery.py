@@ -129,7 +129,8 @@ class _Recovery:
         events = uncharged_events(events) if self._is_free else events
         models = catalog.load()
         clock = self.world.monotonic
-        lines = PlainSink(self.world.stderr, pricing(models), clock, lambda _: self._opening)
+        price = pricing(models, memory.recorded_place(self.record))
+        lines = PlainSink(self.world.stderr, price, clock, lambda _: self._opening)
         remembered = memory.recovered(self.world, self.record, models)
         with (
             remembered as history,

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from imgcli.cli.order import Order
     from imgcli.cli.world import World
-    from imgcli.core.bill import Price
     from imgcli.core.catalog import Catalog
     from imgcli.core.errors import ExitCode, Problem
     from imgcli.core.events import Event
+    from imgcli.core.rates import Price
     from imgcli.core.session import Sink
     from imgcli.show.painting import Easel
 
@@ -38,6 +38,7 @@ class Reporter:
         self._report = order.report
         self._pours = order.output.name == STDOUT
         self._catalog = catalog
+        self._endpoint = order.endpoint
         self._terminal = look(world.env, world.stderr, world.size, order.report.sight.rung)
         self._display = self._choose_display()
         self._comparison = Comparison(order.report.before) if order.report.before else None
@@ -121,14 +122,20 @@ class Reporter:
 
     @property
     def _price(self) -> Price:
-        return pricing(self._catalog)
+        from imgcli.api.account import place
+
+        server = None if self._endpoint.demo else place(self._world.env, self._endpoint.base_url)
+        return pricing(self._catalog, server)
 
 
-def pricing(models: Catalog) -> Price:
-    """Make what works out a job's bill."""
+def pricing(models: Catalog, place: str | None = None) -> Price:
+    """Make what works out a job's bill; `place` is the server's host and port, as far as it is known."""
     from imgcli.core.bill import bill
+    from imgcli.core.rates import at_rates
 
-    return lambda request, completed, partials: bill(request, completed, partials, models)
+    return lambda request, completed, partials, pictures: at_rates(
+        bill(request, completed, partials, models, pictures), completed.service_tier, place
+    )
 
 
 def tell(world: World, style: Style, problem: Problem, job: str | None = None) -> None:

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from imgcli.core.events import ImageFormat
 from imgcli.core.request import Api
 from imgcli.core.usage import UnknownError, as_object, at_least, count, or_none, section, split, told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from imgcli.core.catalog import Catalog, LongContext, Prices
     from imgcli.core.events import Completed, Json
@@ -23,10 +23,6 @@ _MILLION = 1_000_000
 _NOTHING = Decimal(0)
 _HALF_A_CENT = Decimal("0.005")
 _SMALL = Decimal("0.0001")
-
-
-Price: TypeAlias = "Callable[[ImageRequest, Completed, int], Bill]"
-"""Works out the bill of a job from its request, its end, and the number of its partials."""
 
 
 class Part(StrEnum):
@@ -88,13 +84,17 @@ class Bill:
         return sum((row.known for row in self.rows), _NOTHING)
 
 
-def bill(request: ImageRequest, completed: Completed, partials: int, catalog: Catalog) -> Bill:
-    """Work out what a run cost at OpenAI's Standard rates; `partials` is how many arrived.
+def bill(
+    request: ImageRequest, completed: Completed, partials: int, catalog: Catalog, pictures: int = 1
+) -> Bill:
+    """Work out what a run cost at OpenAI's Standard rates; `partials` and `pictures` are how many arrived.
 
     The text model's tokens are in `usage`, the images' in `tool_usage["image_gen"]`; on the Images API
     `usage` counts the images. Never raises: a count that is missing or absurd makes its row unknown.
     """
     rows = tuple(_rows(request, completed, partials, catalog))
+    if request.api is Api.RESPONSES and not partials and not pictures:
+        rows = tuple(_unused(row) if row.part is Part.IMAGE else row for row in rows)
     priced = [row for row in rows if row.known]
     dates = [prices_of(row.model, catalog).date for row in priced]
     notes = [note for row in priced for note in _notes(row, completed, request, catalog)]
@@ -224,6 +224,13 @@ def _image_row(request: ImageRequest, usage: Json, prices: Prices) -> Row:
         cost_in=or_none(lambda: _image_in(usage, prices, request)),
         cost_out=or_none(lambda: _image_out(usage, prices, request)),
     )
+
+
+def _unused(row: Row) -> Row:
+    """Take zeros for what they are where no picture came: the API counts a tool that it did not use so."""
+    if (row.tokens_in, row.tokens_out) != (0, 0):
+        return row
+    return replace(row, cached=0, cost_in=_NOTHING, cost_out=_NOTHING)
 
 
 def _image_in(usage: Json, prices: Prices, request: ImageRequest) -> Decimal:

@@ -150,7 +150,7 @@ class Completed:
 
     `usage` and `tool_usage` are the API's own objects, untouched: on the Responses API `usage` counts the
     text model alone and `tool_usage["image_gen"]` the images; on the Images API `usage` counts the images.
-    `image_model` is the tool's model as the server echoed it.
+    `image_model` is the tool's model as the server echoed it, `service_tier` what decides on the prices.
     """
 
     job: str
@@ -159,6 +159,7 @@ class Completed:
     tool_usage: Json | None = None
     response_id: str | None = None
     image_model: str | None = None
+    service_tier: str | None = None
 
 
 @dataclass(frozen=True)

@@ -120,6 +120,7 @@ def _redacted_end(end: Completed, *secrets: str) -> Completed:
         model=_maybe(end.model, *secrets),
         response_id=_maybe(end.response_id, *secrets),
         image_model=_maybe(end.image_model, *secrets),
+        service_tier=_maybe(end.service_tier, *secrets),
     )
 
 

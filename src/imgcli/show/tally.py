@@ -10,8 +10,9 @@ from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialIma
 from imgcli.core.request import ImageRequest
 
 if TYPE_CHECKING:
-    from imgcli.core.bill import Bill, Price
+    from imgcli.core.bill import Bill
     from imgcli.core.events import Event
+    from imgcli.core.rates import Price
 
 Clock: TypeAlias = Callable[[], float]
 """A monotonic clock, in seconds."""
@@ -77,4 +78,4 @@ class Tally:
         if self.request is None or completed is None:
             return None
         counted = completed.usage or completed.tool_usage or not self._has_failed
-        return price(self.request, completed, self.partials) if counted else None
+        return price(self.request, completed, self.partials, len(self.finals)) if counted else None

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from imgcli.core.bill import Bill, Price
+    from imgcli.core.bill import Bill
     from imgcli.core.entry import Parent
     from imgcli.core.events import Event
+    from imgcli.core.rates import Price
 
 _PATIENCE, _HURRY = 10.0, 1.0
 """Seconds for which a locked history is waited for: usually, and when somebody wants us to end."""
@@ -164,7 +165,7 @@ class HistorySink:
         is_counted = isinstance(end, Completed) or ended.usage or ended.tool_usage
         if self._run.request is None or not is_counted:
             return None
-        return self._price(self._run.request, ended, self._run.partials)
+        return self._price(self._run.request, ended, self._run.partials, len(self._run.finals))
 
     def _pictures(self) -> tuple[KeptPicture, ...]:
         paths = self._run.paths
