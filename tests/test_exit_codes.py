@@ -93,7 +93,6 @@ def test_1_internal(imgcli: Cli, folder: Path) -> None:
         (["gen", "a cat", "--timeout", "soon"], "'--timeout': it takes a number."),
         (["gen", "a cat", "--format", "bmp"], "not one of png, jpeg, jpg, webp, gif, svg."),
         (["gen", "a cat", "--modle", "x"], "--model"),
-        (["gen", "a cat", "--jsonl", "--quiet"], "--quiet"),
         (["gen", "a cat", "--no-save", "-o", "x.png"], "--no-save"),
         (["gne", "a cat"], "gen"),
         (["demo-server", "--port", "70000"], "--port"),
@@ -108,7 +107,7 @@ def test_2_usage(args: list[str], told: str, imgcli: Cli, folder: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize("args", [["-o", "-"], ["--format", "bmp"], ["--bogus"]], ids=" ".join)
+@pytest.mark.parametrize("args", [["-o", "-"], ["--format", "bmp"], ["--bogus"], ["--quiet"]], ids=" ".join)
 def test_2_usage_as_a_json_line(args: list[str], imgcli: Cli) -> None:
     """2: a program that reads JSON lines reads the refusal as one, whoever found the fault."""
     result = imgcli("gen", "a cat", "--jsonl", *args)
