@@ -39,8 +39,8 @@ from showing import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from imgcli.core.bill import Price
     from imgcli.core.events import Event
+    from imgcli.core.rates import Price
 
 IMAGE_KEYS = ["output_index", "partial_image_b64s", "usage", "status", "final_model"]
 IMAGE_KEYS += ["job", "image", "format", "bytes", "sha256", "elapsed_s"]

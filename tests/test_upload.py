@@ -238,10 +238,10 @@ class TestHalfWay:
             left = head_length(connection.recv(65_536))
             while left > 0:
                 left -= len(connection.recv(65_536))
-                stop.wait(0.002)
+                stop.wait(0.01)
             connection.sendall(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n" + RUN.body)
 
-        limits = Limits(timeout=0.4, progress=0.4, total=0.4)
+        limits = Limits(timeout=2, progress=2, total=2)
         with reluctant(serve) as base_url:
             sending = send(request_, JOB, account({}, base_url), limits, instant())
             assert RUN.body == finished(sending)[1]

@@ -17,9 +17,9 @@ from imgcli.show.tally import Tally
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from imgcli.core.bill import Price
     from imgcli.core.errors import Problem
     from imgcli.core.events import Event, Picture
+    from imgcli.core.rates import Price
     from imgcli.show.tally import Clock
 
 Line: TypeAlias = dict[str, Any]

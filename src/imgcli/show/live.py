@@ -19,9 +19,9 @@ from imgcli.show.ticker import Ticker
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from imgcli.core.bill import Price
     from imgcli.core.errors import Problem
     from imgcli.core.events import Event
+    from imgcli.core.rates import Price
     from imgcli.show.painting import Easel
     from imgcli.show.tally import Clock
     from imgcli.show.terminal import Terminal

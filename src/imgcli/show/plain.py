@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TextIO
 
-    from imgcli.core.bill import Price
     from imgcli.core.events import Event
+    from imgcli.core.rates import Price
     from imgcli.core.request import ImageRequest
     from imgcli.show.tally import Clock
 
