@@ -71,6 +71,17 @@ def test_a_recording_that_cannot_be_is_found_out_before_paying(
     assert 0 == wire.posts
 
 
+@pytest.mark.parametrize("name", ["-", "/dev/null", "pipe"])
+def test_a_recording_is_a_file(name: str, server: Server, gen: Gen, folder: Path) -> None:
+    """A device, a pipe or standard output is refused while it is free, and no file appears beside it."""
+    os.mkfifo(folder / "pipe")
+    wire = server(Reply(whole_run()))
+    result = gen(wire, "a cat", "--record", name)
+    assert (2, 0, ["pipe"]) == (result.exit_code, wire.posts, [path.name for path in folder.iterdir()])
+    assert f"--record takes a file, and {name} is none." in result.stderr
+    assert not Path("/dev/null-2").exists()
+
+
 def test_a_run_that_never_began_leaves_no_recording(server: Server, gen: Gen, folder: Path) -> None:
     """A refused request leaves no empty file behind."""
     done = gen(server(error_reply(401, "No such key.", "invalid_api_key")), "a cat", "--record", "run.sse")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Self
@@ -145,6 +146,11 @@ def _created(path: Path) -> tuple[Path, int]:
     """Open a new file, numbered when the name is taken; raises `ImgcliError`."""
     if not path.name or is_folder(path):
         raise usage_error(f"--record takes a file, and {path} is a folder.", "Name a file in it.")
+    if str(path) == "-" or _is_special(path):
+        raise usage_error(
+            f"--record takes a file, and {path} is none.",
+            "Name a file; a stream for other programs is --jsonl.",
+        )
     for number in count(1):
         free = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
         try:
@@ -157,6 +163,14 @@ def _created(path: Path) -> tuple[Path, int]:
     raise AssertionError
 
 
+def _is_special(path: Path) -> bool:
+    """Tell whether a name means a device or a pipe, in which a recording cannot be put right."""
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
 def _unwritable(path: Path, why: str) -> ImgcliError:
-    what = f"The run cannot be recorded as {path} ({why}); nothing was sent."
+    what = f"The run cannot be recorded as {path} ({why})."
     return ImgcliError(Problem(ExitCode.UNWRITABLE, what, advice="Choose another place with --record."))
