@@ -132,6 +132,14 @@ def test_a_dot_in_a_name(output: str) -> None:
     assert Target.of(output, CAT, BASE).wanted(PNG).endswith(".png")
 
 
+@pytest.mark.parametrize("title", ["photo.tiff", "cat.pgn"])
+def test_a_title_is_no_wish(title: str) -> None:
+    """What a viewed run or an edited picture happens to be called is refused nowhere."""
+    subject = Subject("a cat", "m", "j", NOW, title)
+    assert f"{title}.png" == Target.of(None, subject, BASE).wanted(PNG)
+    assert f"{title}.png" == Target.of("./", subject, BASE).wanted(PNG)
+
+
 def test_numbers_on_a_clash() -> None:
     """A name that is taken gets -2, then -3."""
     target = Target.of("x.png", CAT, BASE)

@@ -84,10 +84,10 @@ class Target:
         folder, name = _split(_filled(_checked(output), table), base)
         if "{n}" in folder:
             raise usage_error("{n} in -o can stand in the file's name only, not in a folder's.")
+        _check_ending(PurePath(name).suffix)
         name = name or _filled(_DEFAULT, table)
         ending = PurePath(name).suffix
         if ending.lower() not in _ENDINGS:
-            _check_foreign(ending)
             ending = ""
         return cls(base / folder, name.removesuffix(ending), ending)
 
@@ -128,8 +128,10 @@ def format_wish(output: str | None) -> ImageFormat | None:
     return _ENDINGS.get(PurePath(output).suffix.lower())
 
 
-def _check_foreign(ending: str) -> None:
-    """Refuse the ending of another format, and a slip of the finger; others are parts of the name."""
+def _check_ending(ending: str) -> None:
+    """Refuse what is spelt like another format, or by a slip of the finger; the rest is part of a name."""
+    if ending.lower() in _ENDINGS:
+        return
     ours = ", ".join(known for known in _ENDINGS if known != ".jpg")
     if ending.lower() in _FOREIGN:
         raise usage_error(f"No model gives {ending[1:]} files.", f"The endings are {ours}.")
