@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, time
 from typing import TYPE_CHECKING
@@ -16,9 +17,9 @@ from imgcli.core.spending import is_summed, spending
 if TYPE_CHECKING:
     from imgcli.cli.order import Order
     from imgcli.cli.world import World
+    from imgcli.core.bound import Bound
     from imgcli.core.catalog import Catalog
     from imgcli.core.entry import Entry
-    from imgcli.core.estimate import Estimate
     from imgcli.core.request import ImageRequest
     from imgcli.core.wish import Decision
 
@@ -114,41 +115,46 @@ def watched(world: World, order: Order, decision: Decision, models: Catalog) -> 
     """
     wanted, asked = order.budget, place(world.env, order.endpoint.base_url)
     limits = None if order.endpoint.demo else wanted.run or wanted.day
-    if not wanted.estimate and limits is None:
-        return decision
-
-    def estimated(request: ImageRequest) -> Estimate:
-        return estimate(request, models, _known(world, request, asked, limits), len(request.references))
-
-    found = estimated(decision.request)
     if wanted.estimate:
         remark = "; a demo is free" if order.endpoint.demo else ""
-        notes.write(world, [f"{estimate_line(found)}{remark}"])
+        notes.write(world, [f"{_estimated(world, decision.request, models, asked)}{remark}"])
     if limits is None:
         return decision
+    bound = _bound(world, decision.request, models, asked)
     spent = spent_today(world, asked) if wanted.day else Spent()
-    _check(wanted, found, spent)
+    _check(wanted, bound, spent)
     try:
         if decision.otherwise:
-            _check(wanted, estimated(decision.otherwise), spent)
+            _check(wanted, _bound(world, decision.otherwise, models, asked), spent)
     except ImgcliError as beyond:
         return replace(decision, barred=beyond.problem)
     return decision
 
 
-def _check(wanted: Budget, found: Estimate, spent: Spent) -> None:
+def _check(wanted: Budget, bound: Bound, spent: Spent) -> None:
     """Refuse what is beyond a limit; raises `ImgcliError` (usage)."""
     if wanted.run:
-        check_run(found, wanted.run)
+        check_run(bound, wanted.run)
     if wanted.day:
-        check_day(found, spent, wanted.day)
+        check_day(bound, spent, wanted.day)
 
 
-def _known(world: World, request: ImageRequest, asked: str | None, limits: Cap | None) -> list[PastRun]:
-    """Look at earlier runs; a history that cannot be read is in the way of a limit, not of an estimate."""
-    try:
-        return past_runs(world, request, asked)
-    except ImgcliError:
-        if limits:
-            raise
-        return []
+def _bound(world: World, request: ImageRequest, models: Catalog, asked: str | None) -> Bound:
+    """Find the most that a request costs; raises `ImgcliError` (usage) where that is unknown."""
+    from imgcli.core.bound import conversation_before, upper_bound  # which a run without a limit does without
+
+    before = None
+    if request.previous_response_id:
+        with lookup.opened(world) as history:
+            before = conversation_before(request, history.find_response)
+    return upper_bound(request, models, before, asked)
+
+
+def _estimated(world: World, request: ImageRequest, models: Catalog, asked: str | None) -> str:
+    """Write the estimate; a history that cannot be read is not in its way, as it is in a limit's."""
+    past, bound = [], None
+    with suppress(ImgcliError):
+        past = past_runs(world, request, asked)
+    with suppress(ImgcliError):
+        bound = _bound(world, request, models, asked)
+    return estimate_line(estimate(request, models, past, len(request.references)), bound)

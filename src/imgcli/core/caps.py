@@ -8,21 +8,19 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from imgcli.core.bill import dollars
-from imgcli.core.errors import ImgcliError, usage_error
-from imgcli.core.estimate import range_words
+from imgcli.core.errors import usage_error
 from imgcli.core.text import shorten
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from imgcli.core.estimate import Estimate
+    from imgcli.core.bound import Bound
 
 OFF = "off"
 """The word that lifts a limit which stands in a file or in the environment."""
 
 _AMOUNT = re.compile(r"\$?([0-9]{1,9}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})")
-_ADVICE = "Choose a lower --quality, fewer --partials or a smaller --size, or allow more."
-_HOW_TO_KNOW = "Let one such run pass with {option} off: the next ones are estimated from what it cost."
+_ADVICE = "Choose a lower --quality, fewer --partials, a smaller --size or a shorter prompt, or allow more."
 
 
 @dataclass(frozen=True)
@@ -59,26 +57,25 @@ def read_cap(option: str, text: str | None) -> Cap | None:
     )
 
 
-def check_run(found: Estimate, cap: Cap) -> None:
+def check_run(bound: Bound, cap: Cap) -> None:
     """Refuse a run that may cost more than the cap; raises `ImgcliError` (usage)."""
-    if found.high is None:
-        raise _unknown(found, cap)
-    if found.high > cap.amount:
-        what = (
-            f"This may cost {range_words(found)} ({found.basis}); {cap.option} allows {dollars(cap.amount)}."
-        )
-        raise usage_error(what, _ADVICE)
+    if bound.dollars > cap.amount:
+        what = f"This may cost up to {dollars(bound.dollars)}; {cap.option} allows {dollars(cap.amount)}."
+        raise usage_error(f"{what} {_source(bound)}", _ADVICE)
 
 
-def check_day(found: Estimate, spent: Spent, cap: Cap) -> None:
+def check_day(bound: Bound, spent: Spent, cap: Cap) -> None:
     """Refuse a run after which today's spending may be above the cap; raises `ImgcliError` (usage)."""
     _check_sum(spent, cap)
-    if found.high is None:
-        raise _unknown(found, cap)
-    if spent.known + found.high > cap.amount:
-        so_far = f"Today cost {dollars(spent.known)} so far"
-        what = f"{so_far}, and this may cost {range_words(found)} ({found.basis})"
-        raise usage_error(f"{what}; {cap.option} allows {dollars(cap.amount)} a day.", _ADVICE)
+    if spent.known + bound.dollars > cap.amount:
+        what = f"Today cost {dollars(spent.known)} so far, and this may cost up to {dollars(bound.dollars)}"
+        raise usage_error(
+            f"{what}; {cap.option} allows {dollars(cap.amount)} a day. {_source(bound)}", _ADVICE
+        )
+
+
+def _source(bound: Bound) -> str:
+    return f"The bound is from {bound.basis}, as of {bound.as_of}; OpenAI's bill is the authority."
 
 
 def _check_sum(spent: Spent, cap: Cap) -> None:
@@ -98,11 +95,3 @@ def _check_sum(spent: Spent, cap: Cap) -> None:
 
 def _runs(count: int) -> str:
     return "1 run of today" if count == 1 else f"{count} runs of today"
-
-
-def _unknown(found: Estimate, cap: Cap) -> ImgcliError:
-    least = "" if found.low is None else f", only that it is at least {dollars(found.low)}"
-    return usage_error(
-        f"What this costs is unknown{least}: {found.basis}. {cap.option} allows {dollars(cap.amount)}.",
-        _HOW_TO_KNOW.format(option=cap.option),
-    )

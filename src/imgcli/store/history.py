@@ -101,6 +101,10 @@ class History:
         """Find the last run that saved a picture under this name, spelt like this, whatever is there now."""
         return self._first("id = (SELECT max(run) FROM pictures WHERE path = ?)", [rows.path_cell(path)])
 
+    def find_response(self, response_id: str) -> Entry | None:
+        """Find the run that a server answered under this id."""
+        return self._first("response_id = ?", [response_id.encode("utf-8", "replace").decode()])
+
     def bringer(self, sha256: str, before: int | None = None) -> Entry | None:
         """Find the run that brought what a later one started from; see `kinship.bringer`."""
         from imgcli.store.kinship import bringer
