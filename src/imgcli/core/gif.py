@@ -60,8 +60,8 @@ def defect(data: bytes) -> str | None:
     """Return what is wrong with the blocks, None where all are there."""
     kinds = {block.kind for block in blocks(data)}
     if TRAILER not in kinds:
-        return "the GIF is cut short or altered"
-    return None if IMAGE in kinds else "the GIF holds no image"
+        return "the gif data is cut short or altered"
+    return None if IMAGE in kinds else "the gif holds no image"
 
 
 def _colors(flags: bytes) -> int:

@@ -80,20 +80,20 @@ def defect(data: bytes) -> str | None:
         marker = segment.marker
         if marker in _RESTARTS and interval:
             if marker != _RESTARTS[seen % len(_RESTARTS)]:
-                return "the JPEG's restart markers are out of order"
+                return "the jpeg's restart markers are out of order"
             seen += 1
             continue
         if not expected <= seen <= expected + 1:  # some encoders end with one more
-            return f"the JPEG has {seen:,} of {expected:,} restart markers"
+            return f"the jpeg has {seen:,} of {expected:,} restart markers"
         if marker in _RESERVED:
-            return "the JPEG's segments are altered"
+            return "the jpeg data is cut short or altered"
         if marker in STARTS_OF_FRAME:
             frame = segment.content(data) if marker in HUFFMAN_FRAMES else b""
         elif marker == _RESTART_INTERVAL:
             interval = int.from_bytes(segment.content(data)[:2])
         elif marker == START_OF_SCAN:
             seen, expected = 0, _restarts(frame, segment.content(data), interval)
-    return None if marker == END_OF_IMAGE else "the JPEG is cut short"
+    return None if marker == END_OF_IMAGE else "the jpeg data is cut short or altered"
 
 
 def _restarts(frame: bytes, scan: bytes, interval: int) -> int:

@@ -92,20 +92,20 @@ def has_keyword(content: bytes, keyword: str) -> bool:
 def defect(data: bytes) -> str | None:
     """Return what is wrong with the chunks, None where all are there, in order and intact."""
     if not last(data):
-        return "the PNG is cut short or altered"
+        return "the png data is cut short or altered"
     walk = list(chunks(data))
     kinds = [chunk.kind for chunk in walk]
     if b"IDAT" not in kinds:
-        return "the PNG holds no image"
+        return "the png holds no image"
     if b"acTL" not in kinds[: kinds.index(b"IDAT")]:
         return None
     promised = int.from_bytes(walk[kinds.index(b"acTL")].content(data)[:4])
     found = kinds.count(b"fcTL")
     if found < promised:
-        return f"the PNG has {found:,} of {promised:,} frames"
+        return f"the png has {found:,} of {promised:,} frames"
     numbers = [chunk.content(data)[:4] for chunk in walk if chunk.kind in (b"fcTL", b"fdAT")]
     in_order = all(number == place.to_bytes(4) for place, number in enumerate(numbers))
-    return None if in_order else "the PNG's frames are out of order"
+    return None if in_order else "the png's frames are out of order"
 
 
 def frames(data: bytes) -> Iterator[bytes]:

@@ -37,5 +37,5 @@ def defect(data: bytes) -> str | None:
     stop = 8 + int.from_bytes(data[4:8], "little")
     walk = list(chunks(data))
     if stop > len(data) or any(chunk.end > stop for chunk in walk):
-        return "the WebP is cut short or altered"
-    return None if any(chunk.kind in _IMAGES for chunk in walk) else "the WebP holds no image"
+        return "the webp data is cut short or altered"
+    return None if any(chunk.kind in _IMAGES for chunk in walk) else "the webp holds no image"

@@ -77,15 +77,15 @@ def decode_jpeg(data: bytes, limit: int) -> None:
             is_hungry = decoder.is_hungry(data[end - _TAIL : end - _TAIL + _WATCHED])
             is_padding = len(set(data[end - _TAIL : end])) <= 2  # noqa: PLR2004 - a byte, or FF 00
             if not is_hungry and not is_padding:
-                raise DefectError("the JPEG's data hold more than its pixels")
+                raise DefectError("the jpeg's data hold more than its pixels")
             at = end - _TAIL + _WATCHED
         decoder.feed(data[at:end] + _OTHER_DATA)
         if decoder.is_hungry(_OTHER_DATA):
-            raise DefectError("the JPEG's data end before its pixels do")
+            raise DefectError("the jpeg's data end before its pixels do")
         at = end
     decoder.feed(data[at:])
     if not decoder.is_done:
-        raise DefectError("the JPEG's data end before its pixels do")
+        raise DefectError("the jpeg's data end before its pixels do")
 
 
 def _huffman_coded(data: bytes) -> Iterator[tuple[int, int]]:
@@ -130,7 +130,7 @@ class _FedDecoder:
         self._left += data
         count, error = self._decode(self._left)
         if error < 0:
-            raise DefectError("the JPEG's data cannot be decoded")
+            raise DefectError("the jpeg's data cannot be decoded")
         self.is_done = count < 0
         self._left = b"" if self.is_done else self._left[count:]
 
@@ -162,7 +162,7 @@ def decode_gif(data: bytes, limit: int) -> None:
             image.load()
             shown.append(image.tobytes())
         if shown[0] != shown[1]:
-            raise DefectError("the GIF's data end before its pixels do")
+            raise DefectError("the gif's data end before its pixels do")
 
 
 def decode_webp(data: bytes, limit: int) -> None:
@@ -219,4 +219,4 @@ def _check_scan_lines(data: bytes) -> None:
     expected = png.unpacked_size(data)
     actual = png.held_size(data, min(expected, _MOST_UNPACKED))
     if actual < min(expected, _MOST_UNPACKED):
-        raise DefectError(f"the PNG has {actual:,} of {expected:,} bytes of pixels")
+        raise DefectError(f"the png has {actual:,} of {expected:,} bytes of pixels")

@@ -123,7 +123,7 @@ def _check_svg(data: bytes) -> None:
         parser.Parse(data, True)
     except _EntityError:
         if not data.rstrip().endswith(b">"):
-            raise DefectError("the SVG is cut short") from None
+            raise DefectError("the svg is cut short") from None
         raise
     except expat.ExpatError as error:
-        raise DefectError(f"the SVG is no XML: {error}") from None
+        raise DefectError(f"the svg is no XML: {error}") from None
