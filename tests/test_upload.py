@@ -97,6 +97,13 @@ class TestTheBody:
         assert prompt == text["text"]
         assert pictures == [base64.b64decode(image["image_url"].partition(",")[2]) for image in images]
 
+    def test_is_not_out_before_it_is_asked_for_again(self) -> None:
+        """An attempt that breaks before its first byte is no whole request because an earlier one was."""
+        upload = Upload(RESPONSES)
+        assert b"".join(upload.pieces(lambda _: None))
+        upload.pieces(lambda _: None)
+        assert not upload.is_whole
+
     @given(st.text(st.characters(codec="utf-8")), st.lists(st.binary(min_size=1), min_size=1, max_size=3))
     def test_is_the_form_that_was_meant(self, prompt: str, pictures: list[bytes]) -> None:
         """Pieced together, the body is a form with the files as they are, whatever is in them."""
