@@ -482,3 +482,30 @@ def test_profiles_are_completed(imgcli: Cli, config: Callable[[str], Path]) -> N
     assert ["azure", "art"] == imgcli(env=env).lines
     config("[profile.azure\n")
     assert (0, b"\n") == ((done := imgcli(env=env)).exit_code, done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("text", "args", "expected"),
+    [
+        ("", [], None),
+        ("", ["--stream"], True),
+        ("stream = true", [], True),
+        ("stream = true", ["--no-stream"], None),
+        ("stream = false\npartials = 2", [], "stream stands in line"),
+        ("stream = false", ["--partials", "2"], "stream stands in line"),
+        ("partials = 2", ["--no-stream"], None),
+    ],
+)
+def test_what_a_gateway_is_asked_to_stream(
+    text: str, args: list[str], expected: object, imgcli: Cli, server: Server, config: Callable[[str], Path]
+) -> None:
+    """A gateway's Images API is not streamed for nothing, for it may pay three times; the user decides."""
+    config("[profile.gateway]\n" + text)
+    wire = server(Reply(images_run()))
+    told = ["gen", "a cat", "-m", "gpt-image-2", "--profile", "gateway", "--base-url", wire.base_url, *args]
+    shown, result = imgcli(*told, "--dry-run"), imgcli(*told)
+    if isinstance(expected, str):
+        assert (2, 2, 0, True) == (shown.exit_code, result.exit_code, wire.posts, expected in result.stderr)
+        return
+    assert 0 == result.exit_code, result.stderr
+    assert (expected, sent(shown)) == (wire.requests[0].json.get("stream"), wire.requests[0].json)

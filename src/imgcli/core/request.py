@@ -156,7 +156,7 @@ class ImageRequest:
             "previous_response_id": self.previous_response_id,
             "tools": [_without_none(tool)],
             "tool_choice": {"type": "image_generation"},
-            "stream": True,
+            "stream": self.stream or None,
         }
         return _without_none(body)
 

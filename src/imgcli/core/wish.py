@@ -31,8 +31,9 @@ class Wish:
     """What a person typed, unchecked; None where they said nothing.
 
     `name_format` is the format that the output file's name asks for; `watched_partials` how many partials to
-    ask for when they named no number. What follows after `api` is as in `ImageRequest`, but for `otherwise`:
-    that is wished for in this one's place when the server has forgotten the conversation.
+    ask for when they named no number. `stream` is whether the answer is streamed; `is_gateway` tells that the
+    server is neither OpenAI's nor Azure's. What follows after `api` is as in `ImageRequest`, but for
+    `otherwise`: that is wished for in this one's place when the server has forgotten the conversation.
     """
 
     prompt: str
@@ -47,6 +48,8 @@ class Wish:
     moderation: Moderation | None = None
     partials: int | None = None
     watched_partials: int = 0
+    stream: bool | None = None
+    is_gateway: bool = False
     api: Api | None = None
     references: tuple[Reference, ...] = ()
     mask: Reference | None = None
@@ -102,7 +105,7 @@ def decide(wish: Wish, catalog: Catalog, today: date) -> Decision:
         background=wish.background,
         moderation=moderation(wish, setting),
         partials=partials,
-        stream=output not in _MOVING and not (foreign and partials == 0),
+        stream=_is_streamed(wish, api, output, is_worth_it=partials > 0 or not (foreign or wish.is_gateway)),
         inline=foreign,
         references=wish.references,
         mask=wish.mask,
@@ -193,10 +196,20 @@ def _format(wish: Wish) -> ImageFormat | None:
 
 
 def _partials(wish: Wish, output: ImageFormat | None) -> int:
-    """Ask for no partials where the format has none."""
-    if output in _MOVING:
+    """Ask for no partials where the format has none, or where they could not arrive."""
+    if output in _MOVING or wish.stream is False:
         return 0
     return wish.watched_partials if wish.partials is None else wish.partials
+
+
+def _is_streamed(wish: Wish, api: Api, output: ImageFormat | None, *, is_worth_it: bool) -> bool:
+    """Choose whether the answer is streamed.
+
+    A gateway may not know how: LiteLLM 1.108 has an image of the Images API made three times and then fails.
+    """
+    if api is Api.RESPONSES:
+        return wish.stream is not False
+    return output not in _MOVING and (is_worth_it if wish.stream is None else wish.stream)
 
 
 def _check_options(wish: Wish, output: ImageFormat | None, painter: Model | None) -> None:
@@ -211,6 +224,11 @@ def _check_options(wish: Wish, output: ImageFormat | None, painter: Model | None
         raise usage_error("jpeg has no transparency.", "Use --format png or webp.")
     if wish.partials and output in _MOVING:
         raise usage_error(f"{output} has no partial images.", "Leave --partials out.")
+    if wish.partials and wish.stream is False:
+        raise usage_error(
+            f"--partials {wish.partials} needs a streamed answer, and --stream is off.",
+            "Leave --partials out, or add --stream.",
+        )
     if wish.quality and painter and wish.quality not in painter.qualities:
         raise usage_error(
             f"{painter.name} does not have --quality {wish.quality}.",
