@@ -411,9 +411,14 @@ def test_a_profile_without_a_file(imgcli: Cli) -> None:
         ("\npartials = 7", [], "partials stands in line 2 of"),
         ('base-url = "ftp://x"', [], ""),
         ("timeout = 0", [], "timeout stands in line 1 of"),
+        ("timeout = nan", [], "timeout stands in line 1 of"),
+        (f"timeout = 1{'0' * 400}", [], "timeout stands in line 1 of"),
+        ("timeout = -1e999999999", [], "timeout stands in line 1 of"),
+        (f"width = {'9' * 400}", [], "width stands in line 1 of"),
+        ("max-cost = 1e999999999", [], "max-cost stands in line 1 of"),
         ('size = "banana"', [], "size stands in line 1 of"),
         ('max-cost = "ten"', [], "max-cost stands in line 1 of"),
-        ("partials = 7", ["--partials", "8"], "--partials takes 0 to 3, not 8."),
+        ("partials = 7", ["--partials", "8"], "--partials must be between 0 and 3."),
     ],
 )
 def test_a_value_that_does_not_do(

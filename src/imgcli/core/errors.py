@@ -103,6 +103,16 @@ def usage_error(what: str, advice: str = "") -> ImgcliError:
     return ImgcliError(Problem(ExitCode.USAGE, what, Charged.NO, advice))
 
 
+def check_between(option: str, value: float | None, least: float, most: float) -> None:
+    """Raise `ImgcliError` (usage) for a number beyond its bounds, NaN too; None is for who said nothing.
+
+    Numbers are checked before anything is sent: clocks, sockets and SQLite break over absurd ones, and by
+    then the answer may be paid for. The message leaves the number out, for it may have thousands of digits.
+    """
+    if value is not None and not least <= value <= most:
+        raise usage_error(f"{option} must be between {least:,} and {most:,}.")
+
+
 _GRAVEST_FIRST = (
     ExitCode.INTERNAL,
     ExitCode.DAMAGED,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.core.catalog import Kind, shutdown_notice
 from imgcli.core.editing import Setting, check_editing, editing_notices, moderation
-from imgcli.core.errors import usage_error
+from imgcli.core.errors import check_between, usage_error
 from imgcli.core.events import ImageFormat
 from imgcli.core.request import Api, Background, ImageRequest, Moderation, Quality
 from imgcli.core.sizes import resolve_size
@@ -214,10 +214,8 @@ def _is_streamed(wish: Wish, api: Api, output: ImageFormat | None, *, is_worth_i
 
 def _check_options(wish: Wish, output: ImageFormat | None, painter: Model | None) -> None:
     """Reject combinations that the API documents as errors."""
-    if wish.partials is not None and not 0 <= wish.partials <= 3:  # noqa: PLR2004 - the API's limit
-        raise usage_error(f"--partials takes 0 to 3, not {wish.partials}.")
-    if wish.compression is not None and not 0 <= wish.compression <= 100:  # noqa: PLR2004 - per cent
-        raise usage_error(f"--compression takes 0 to 100, not {wish.compression}.")
+    check_between("--partials", wish.partials, 0, 3)  # the API's limit
+    check_between("--compression", wish.compression, 0, 100)
     if wish.compression is not None and output not in (ImageFormat.JPEG, ImageFormat.WEBP):
         raise usage_error("--compression works with jpeg and webp only.", "Add --format webp.")
     if wish.background is Background.TRANSPARENT and output is ImageFormat.JPEG:
