@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_LARGEST = 10_000
+_LARGEST = 1_000
 """Columns or rows; no terminal has more, and COLUMNS can hold any number."""
 
 

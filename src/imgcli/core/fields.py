@@ -6,16 +6,12 @@ import json
 import math
 from contextlib import suppress
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, TypeVar
 
 C = TypeVar("C", bound=StrEnum)
 
 _LARGEST_COUNT = (1 << 63) - 1
-_MOST_DOLLARS = Decimal(1_000_000_000)
-_FINEST = -18
-"""The power of ten below which an amount is no money; an exponent can have any number of digits."""
 _FIRST_YEAR, _YEAR_TOO_MANY = 1970, 9999
 """Times beyond these cannot be told in every time zone."""
 
@@ -58,19 +54,6 @@ def moment(value: object) -> datetime | None:
         told = datetime.fromisoformat(value)  # type: ignore[arg-type]  # a TypeError says so
         if _FIRST_YEAR <= told.year < _YEAR_TOO_MANY:
             return told if told.tzinfo else told.replace(tzinfo=UTC)
-    return None
-
-
-def dollars(value: object) -> Decimal | None:
-    """Return an amount of dollars, None for what can be none."""
-    with suppress(TypeError, ValueError, InvalidOperation):
-        amount = Decimal(value)  # type: ignore[arg-type]  # a TypeError says so
-        if (
-            amount.is_finite()
-            and 0 <= amount <= _MOST_DOLLARS
-            and (not amount or amount.adjusted() >= _FINEST)
-        ):
-            return amount
     return None
 
 

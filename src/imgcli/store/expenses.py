@@ -9,8 +9,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from imgcli.core.entry import DEMO, Expense, Share
-from imgcli.core.fields import dollars as dollars_of
-from imgcli.store.rows import date_of, time_of, utc_text
+from imgcli.store.rows import date_of, dollars_of, time_of, utc_text
 
 if TYPE_CHECKING:
     import sqlite3

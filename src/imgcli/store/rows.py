@@ -6,6 +6,7 @@ import json
 import os
 from contextlib import suppress
 from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -13,12 +14,11 @@ from imgcli.core.bill import Part, Row
 from imgcli.core.entry import Entry, KeptPicture, Parent, Role
 from imgcli.core.errors import Charged
 from imgcli.core.events import ImageFormat
-from imgcli.core.fields import choice, count, dollars, json_object, moment, text
+from imgcli.core.fields import choice, count, json_object, moment, text
 from imgcli.core.request import ImageRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from decimal import Decimal
 
     from imgcli.core.events import Json
 
@@ -27,6 +27,9 @@ Cells: TypeAlias = "Mapping[str, Any]"
 
 _LONGEST = 300_000
 """Characters of one text; a server that sends more of it is not worth the room."""
+_MOST_DOLLARS = Decimal(1_000_000_000)
+_FINEST = -18
+"""The power of ten below which an amount is no money; an exponent can have any number of digits."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -98,7 +101,7 @@ def entry_of(
         endpoint=text(run.get("endpoint")),
         outcome=text(run.get("outcome")) or "",
         charged=choice(Charged, run.get("charged")) or Charged.MAYBE,
-        cost=dollars(run.get("cost")),
+        cost=dollars_of(run.get("cost")),
         prices_date=date_of(run.get("prices_date")),
         model=text(run.get("model")),
         image_model=text(run.get("image_model")),
@@ -123,8 +126,8 @@ def charge_of(cells: Cells) -> Row:
         cached=count(cells.get("cached")),
         tokens_out=count(cells.get("tokens_out")),
         partials=count(cells.get("partials")),
-        cost_in=dollars(cells.get("cost_in")),
-        cost_out=dollars(cells.get("cost_out")),
+        cost_in=dollars_of(cells.get("cost_in")),
+        cost_out=dollars_of(cells.get("cost_out")),
     )
 
 
@@ -165,6 +168,19 @@ def date_of(value: object) -> date | None:
 def _dollar_text(amount: Decimal | None) -> str | None:
     """Write an amount with all its digits."""
     return None if amount is None else format(amount, "f")
+
+
+def dollars_of(value: object) -> Decimal | None:
+    """Return an amount of dollars, None for what can be none."""
+    with suppress(TypeError, ValueError, InvalidOperation):
+        amount = Decimal(value)  # type: ignore[arg-type]  # a TypeError says so
+        if (
+            amount.is_finite()
+            and 0 <= amount <= _MOST_DOLLARS
+            and (not amount or amount.adjusted() >= _FINEST)
+        ):
+            return amount
+    return None
 
 
 def path_cell(path: Path) -> str | bytes:
