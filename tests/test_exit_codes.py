@@ -107,6 +107,26 @@ def test_2_usage(args: list[str], told: str, imgcli: Cli, folder: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
+NUMBERS = ("--timeout", "--width", "--partials", "--compression", "--max-cost", "--daily-cap", "--size")
+
+
+@pytest.mark.parametrize("value", ["-1", "9" * 20, "9" * 5000, "nan", "inf", "1e10", "-1e999"])
+def test_2_absurd_numbers(value: str, imgcli: Cli, folder: Path) -> None:
+    """2: a number out of bounds is refused while that is free, in a short sentence with its option."""
+    commands = {
+        **{name: ["gen", "a cat", "--demo"] for name in NUMBERS},
+        "--speed": ["view", "-"],
+        "--limit": ["history"],
+        "--port": ["demo-server"],
+    }
+    for name, command in commands.items():
+        result = imgcli(*command, name, value, input=b"data: {}\n\n")
+        assert (2, b"") == (result.exit_code, result.stdout), result.stderr
+        assert (True, False) == (name in result.stderr, "Traceback" in result.stderr), result.stderr
+        assert len(result.stderr) < 500
+    assert [] == list(folder.iterdir())
+
+
 @pytest.mark.parametrize("args", [["-o", "-"], ["--format", "bmp"], ["--bogus"], ["--quiet"]], ids=" ".join)
 def test_2_usage_as_a_json_line(args: list[str], imgcli: Cli) -> None:
     """2: a program that reads JSON lines reads the refusal as one, whoever found the fault."""

@@ -9,7 +9,7 @@ import sys
 import textwrap
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from imgcli.core.entry import DEMO, Entry, KeptPicture, Parent, Role
 from imgcli.core.errors import Charged
 from imgcli.core.events import ImageFormat
 from imgcli.core.request import Api, ImageRequest, Quality
+from imgcli.core.spending import By, spending
 from imgcli.store.history import History, HistoryError
 from imgcli.store.idlist import read_ids
 
@@ -145,6 +146,75 @@ def test_nonsense_in_the_cells(history: History, file: Path) -> None:
     )
     assert ("\ufffdA", "a cat", 1) == (found.model, found.prompt, len(found.pictures))
     assert (None, None, None) == (found.pictures[0].path, found.pictures[0].size, found.charges[0].tokens_in)
+
+
+@pytest.mark.parametrize(
+    ("cost", "expected"),
+    [
+        ("1e999999999", None),
+        ("1e-999999999", None),
+        ("-1", None),
+        ("Infinity", None),
+        ("sNaN", None),
+        (10**18, None),
+        ("0.000000000125", Decimal("0.000000000125")),
+        ("0", Decimal(0)),
+        ("1e2", Decimal(100)),
+    ],
+)
+def test_absurd_costs(cost: object, expected: Decimal | None, history: History, file: Path) -> None:
+    """An amount that nobody can have paid is unknown, and the sums of the others are made all the same."""
+    history.record(entry(1, cost=Decimal(1)))
+    history.record(entry(2, cost=Decimal(2), charges=ROWS))
+    with closing(sqlite3.connect(file)) as raw, raw:
+        raw.execute("UPDATE runs SET cost = ? WHERE id = 2", [cost])
+        raw.execute("UPDATE charges SET cost_in = ?", [cost])
+    assert [expected, Decimal(1)] == [found.cost for found in history.entries()]
+    spent = spending(history.charges(), By.MODEL, datetime.date)
+    assert (2, expected is None) == (spent.total.runs, spent.total.unknown == 1)
+
+
+@pytest.mark.parametrize(
+    "started", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "", "2026", 7, b"\xff"]
+)
+def test_absurd_times(started: object, history: History, file: Path) -> None:
+    """A time that no clock shows in some zone is unknown, and the run can be shown and summed."""
+    history.record(entry())
+    with closing(sqlite3.connect(file)) as raw, raw:
+        raw.execute("UPDATE runs SET started = ?, ended = ?", [started, started])
+    (found,) = history.entries()
+    assert "a cat" == found.prompt
+    for hours in (-14, 14):
+        assert found.started == found.started.astimezone(timezone(timedelta(hours=hours)))
+    assert [1] == [expense.number for expense in history.charges()]
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        *(("runs", name) for name in ("started", "endpoint", "cost", "prices_date", "prompt", "tool_usage")),
+        *(("pictures", name) for name in ("sha256", "bytes", "path", "width")),
+        ("charges", "cost_in"),
+        ("parents", "role"),
+    ],
+)
+def test_a_missing_column(table: str, column: str, tmp_path: Path) -> None:
+    """A column that somebody took away is unknown; the rest is read, and the next runs are recorded whole."""
+    whole = entry(pictures=(picture(),), charges=ROWS, parents=(Parent(OTHER),))
+    with History.open(tmp_path / "data") as history:
+        history.record(whole)
+    with closing(sqlite3.connect(tmp_path / "data" / "history.sqlite3")) as raw, raw:
+        for (name,) in raw.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'index' AND sql > ''"
+        ).fetchall():
+            raw.execute(f"DROP INDEX {name}")
+        raw.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    with History.open(tmp_path / "data") as history:
+        (found,) = history.entries()
+        assert (whole.job, 1, 2, 1) == (found.job, *map(len, (found.pictures, found.charges, found.parents)))
+        newer = history.record(replace(whole, job="20261122-999999-abcd"))
+        assert ([], newer) == (history.notices, history.find_id("20261122-999999-abcd"))
+        assert [1, 2] == sorted(expense.number for expense in history.charges())
 
 
 def test_by_hash(history: History) -> None:

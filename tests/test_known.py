@@ -159,6 +159,12 @@ def test_an_ability_may_need_a_version() -> None:
     assert [True, False, False, False] == [can(Ability.PARTS, name) for name in names]
 
 
+def test_an_absurd_version() -> None:
+    """A variable can hold any number of digits, and costs no more than the version."""
+    env = {"TERM_PROGRAM": "iTerm.app", "TERM_PROGRAM_VERSION": "9" * 5000}
+    assert ("iterm2", (999_999_999,)) == _named(env, "")
+
+
 def test_the_table_is_in_order() -> None:
     """Each terminal has one entry, under a name that terminals can answer, and none hides another."""
     names = [terminal.name for terminal in TERMINALS]

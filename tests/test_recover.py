@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 from beside import PATIENCE, running, wait_for
 from imgcli.core.request import Api, ImageRequest
 from imgcli.store.publish import Clash
-from imgcli.store.spool import Header, Spool
+from imgcli.store.spool import MAGIC, Header, Spool
 from streams import BLUE, GREEN, RED, completed, created, image_item, item_done, partial, stream, whole_run
 from wire import End, Reply
 
@@ -199,6 +200,31 @@ def test_unreadable_header(first_line: bytes, runs: Path, folder: Path, imgcli: 
     (runs / "x.sse").write_bytes(first_line + whole_run())
     assert 0 == imgcli("recover").exit_code
     assert ({"recovered-image.png": RED}, []) == (files(folder), records(runs))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"time": "0001-01-01T00:00:00+14:00"},
+        {"time": "9999-12-31T23:59:59-14:00"},
+        {"time": 1e308},
+        {"extra": {"parents": [{"sha256": "ab", "role": ["mask"]}], "endpoint": 7, "recipe": {"recipe": 1}}},
+        {"request": {**REQUEST.to_json(), "size": [1], "references": [{"size": [1]}]}},
+        {"clash": ["replace"], "job": None},
+    ],
+)
+def test_an_odd_field_of_the_header(
+    odd: dict[str, object], record: Record, runs: Path, folder: Path, imgcli: Cli
+) -> None:
+    """One odd field of a record costs neither the picture nor its place, and listing and history go on."""
+    path = record(whole_run(), output="sub.png")
+    first, _, rest = path.read_bytes().partition(b"\n")
+    told = json.loads(first.removeprefix(MAGIC)) | odd
+    path.write_bytes(MAGIC + json.dumps(told).encode() + b"\n" + rest)
+    assert 0 == imgcli("recover", "--list").exit_code
+    result = imgcli("recover", cwd=folder.parent)
+    assert (0, {"sub.png": RED}, []) == (result.exit_code, files(folder), records(runs)), result.stderr
+    assert b"a cat" in imgcli("history").stdout
 
 
 @pytest.mark.parametrize("line", [b"", b": imgcli {", b': imgcli {"version": 1}\n'])

@@ -53,12 +53,12 @@ class Patience:
         self._ended = threading.Event()
         self._ended.set()
         self._line: socket.socket | None = None
-        self._reason: str | None = None
         self._begin()
 
     def _begin(self) -> None:
         self._idle = self._age = 0.0
         self._bytes = 0
+        self._reason: str | None = None
         self._seen = self._monotonic()
 
     def start(self) -> None:
@@ -106,6 +106,8 @@ class Patience:
         self._seen = now
         self._idle += step
         self._age += step
+        if self._reason is not None:
+            return True
         if self._idle > self._limits.progress:
             self._reason = f"sent nothing new for {self._limits.progress:g} s"
         elif self._age > self._limits.total:
@@ -121,10 +123,10 @@ class Patience:
         return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, advice)
 
     def _watch(self, ended: threading.Event) -> None:
+        """Hang up as often as it takes: the connection may not have been open the first time."""
         while not ended.wait(self._period):
             if self.tick():
                 self._hang_up()
-                return
 
     def _hang_up(self) -> None:
         """Wake whoever waits for the connection, in whichever layer."""

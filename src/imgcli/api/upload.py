@@ -75,8 +75,11 @@ class Upload:
         return sum(part.length for part in self._parts)
 
     def pieces(self, sent: Callable[[int], None]) -> Iterator[bytes]:
-        """Give the body from its beginning; `sent` is told of the bytes of each piece that was taken."""
-        self.is_whole = False
+        """Return the body from its beginning; `sent` is told of the bytes of each piece that was taken."""
+        self.is_whole = False  # now, not with the first piece: the connection may break before that
+        return self._pieces(sent)
+
+    def _pieces(self, sent: Callable[[int], None]) -> Iterator[bytes]:
         *parts, last = self._parts
         for part in parts:
             for piece in part.pieces():

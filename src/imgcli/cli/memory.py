@@ -10,6 +10,7 @@ from imgcli.cli.notes import tell
 from imgcli.cli.order import Remembering
 from imgcli.cli.report import pricing
 from imgcli.core.entry import DEMO, Parent, Role
+from imgcli.core.fields import choice, text
 from imgcli.core.spending import is_summed
 from imgcli.store.runs import unfinished
 from imgcli.store.state import data_folder, state_folders
@@ -120,5 +121,7 @@ def _parents(told: object) -> tuple[Parent, ...]:
     """Read what went into a run out of its record; what is unreadable is left out."""
     if not isinstance(told, list):
         return ()
-    pairs = [(one.get("sha256"), one.get("role")) for one in told if isinstance(one, dict)]
-    return tuple(Parent(sha, Role(role)) for sha, role in pairs if isinstance(sha, str) and role in set(Role))
+    pairs = [
+        (text(one.get("sha256")), choice(Role, one.get("role"))) for one in told if isinstance(one, dict)
+    ]
+    return tuple(Parent(sha256, role) for sha256, role in pairs if sha256 and role)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from imgcli.cli.order import STDOUT
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem
+from imgcli.core.fields import moment
 from imgcli.core.text import shorten
 from imgcli.store.naming import Subject, Target
 from imgcli.store.preflight import current_folder, device
@@ -16,6 +16,7 @@ from imgcli.store.publish import reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import datetime
 
     from imgcli.store.runs import Run
 
@@ -36,7 +37,7 @@ class Record:
     @property
     def job(self) -> str:
         """The run's name, which went out as X-Client-Request-Id."""
-        return self.run.header.job if self.run.header else self.run.path.stem
+        return (self.run.header.job if self.run.header else "") or self.run.path.stem
 
     @property
     def prompt(self) -> str:
@@ -46,10 +47,7 @@ class Record:
     @property
     def time(self) -> datetime:
         """When the run began."""
-        try:
-            return datetime.fromisoformat(self.run.header.time) if self.run.header else self.now
-        except ValueError:
-            return self.now
+        return (moment(self.run.header.time) if self.run.header else None) or self.now
 
     @property
     def when(self) -> str:
@@ -102,7 +100,7 @@ class Record:
             return Target.of(None, self._subject, base)
 
     def _base(self, fallback: Path) -> Path:
-        if self.run.header:
+        if self.run.header and self.run.header.folder:
             return Path(self.run.header.folder)
         try:
             return current_folder()

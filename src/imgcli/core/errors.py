@@ -53,6 +53,7 @@ class Cause(Enum):
     """What makes a problem one that can be got around; the rest is told by exit code and code."""
 
     FORGOTTEN = "forgotten"  # the server cannot continue the conversation; a request of its own may do
+    RESPONSE_FORMAT = "response_format"  # the server does not know this parameter; it may answer without it
     UNFINISHED = "unfinished"  # the request had not gone out whole, so that nobody can have begun with it
     NO_MODEL = "no model"  # the server does not have the model, perhaps not any more
 
@@ -101,6 +102,16 @@ class ImgcliError(Exception):
 def usage_error(what: str, advice: str = "") -> ImgcliError:
     """Say that an option, prompt or file was wrong: nothing was sent, nothing was charged."""
     return ImgcliError(Problem(ExitCode.USAGE, what, Charged.NO, advice))
+
+
+def check_between(option: str, value: float | None, least: float, most: float) -> None:
+    """Raise `ImgcliError` (usage) for a number beyond its bounds, NaN too; None is for who said nothing.
+
+    Numbers are checked before anything is sent: clocks, sockets and SQLite break over absurd ones, and by
+    then the answer may be paid for. The message leaves the number out, for it may have thousands of digits.
+    """
+    if value is not None and not least <= value <= most:
+        raise usage_error(f"{option} must be between {least:,} and {most:,}.")
 
 
 _GRAVEST_FIRST = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -79,6 +80,11 @@ _TABLES = (
     """,
 )
 
+_TABLE = re.compile(r"CREATE TABLE ([a-z_]+) \(")
+_COLUMN = re.compile(r"^ {8}([a-z][a-z0-9_]*)((?: (?!REFERENCES)[A-Z]+)*)", re.MULTILINE)
+_KEYS = frozenset({"id", "job", "run", "image", "position"})
+"""Columns without which rows do not belong together."""
+
 
 class NewerError(Exception):
     """A newer imgcli has written this file."""
@@ -97,6 +103,7 @@ def is_ready(connection: sqlite3.Connection) -> bool:
     if version > VERSION:
         raise NewerError
     if version == VERSION:
+        _complete(connection)
         return True
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if version or tables:
@@ -111,3 +118,32 @@ def create(connection: sqlite3.Connection) -> None:
         for statement in _TABLES:
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {VERSION:d}")
+
+
+def _complete(connection: sqlite3.Connection) -> None:
+    """Add the columns that somebody took away, empty: what is left of every run is still known.
+
+    Raises `sqlite3.Error` as `create` does, also where a table or its key is missing.
+    """
+    if not any(_missing(connection)):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    with connection:
+        for statement in _missing(connection):
+            connection.execute(statement)
+
+
+def _missing(connection: sqlite3.Connection) -> list[str]:
+    """List the statements that add what is missing."""
+    statements = list[str]()
+    for declared in _TABLES:
+        if not (table := _TABLE.search(declared)):
+            continue
+        present = {row[1] for row in connection.execute(f"PRAGMA table_info({table[1]})")}
+        for name, kind in _COLUMN.findall(declared):
+            if name not in present and name in _KEYS:
+                connection.execute(f"SELECT {name} FROM {table[1]}")  # noqa: S608 - SQLite's own error
+            if name not in present:
+                default = " DEFAULT ''" if "NOT NULL" in kind else ""
+                statements.append(f"ALTER TABLE {table[1]} ADD COLUMN {name}{kind}{default}")
+    return statements
