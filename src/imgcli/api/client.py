@@ -16,7 +16,7 @@ from imgcli.api.patience import Limits, Patience
 from imgcli.api.retry import Failure, plan_wait
 from imgcli.api.rules import KEY
 from imgcli.api.secrecy import LOCAL_KEY
-from imgcli.api.upload import Upload
+from imgcli.api.upload import Upload, ignore
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Waiting
 from imgcli.core.redaction import redacted
@@ -68,15 +68,16 @@ def send(
     account: Account,
     limits: Limits = DEFAULT_LIMITS,
     clock: Clock = DEFAULT_CLOCK,
+    sent: Callable[[], None] = ignore,
 ) -> Generator[Waiting, None, Answer]:
     """Send a request once, and again only where the server cannot have begun, telling each wait.
 
     Raises `ImgcliError` when there is no answer to read. `job` goes out as X-Client-Request-Id, by which
-    OpenAI can find a request whose answer was lost.
+    OpenAI can find a request whose answer was lost. `sent` is called before the last piece of it goes out.
     """
     peer = Peer(account.place, limits.timeout)
     patience = Patience(limits, clock.monotonic)
-    upload = Upload(request)
+    upload = Upload(request, sent)
     with ExitStack() as stack:
         client = _open(account, limits, patience, upload.content_type)
         stack.callback(client.close)

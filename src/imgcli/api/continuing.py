@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imgcli.api.client import DEFAULT_CLOCK, DEFAULT_LIMITS, send
+from imgcli.api.upload import ignore
 from imgcli.core.errors import Cause, Charged, ImgcliError
 from imgcli.core.events import Notice
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from imgcli.api.account import Account
     from imgcli.api.client import Answer, Clock
@@ -28,13 +29,14 @@ def send_decided(
     account: Account,
     limits: Limits = DEFAULT_LIMITS,
     clock: Clock = DEFAULT_CLOCK,
+    sent: Callable[[], None] = ignore,
 ) -> Generator[Waiting | Notice, None, Answer]:
     """Send the request; where the server cannot continue its conversation, say so and send the other one.
 
     The first one cost nothing then: it was refused before any work. Raises `ImgcliError` as `send` does.
     """
     try:
-        return (yield from send(decision.request, job, account, limits, clock))
+        return (yield from send(decision.request, job, account, limits, clock, sent))
     except ImgcliError as error:
         problem = error.problem
         is_free = problem.cause is Cause.FORGOTTEN and problem.charged is Charged.NO
@@ -43,7 +45,7 @@ def send_decided(
         if decision.barred:
             raise ImgcliError(_barred(problem, decision.barred)) from None
     yield Notice(job, FORGOTTEN, decision.otherwise)
-    return (yield from send(decision.otherwise, job, account, limits, clock))
+    return (yield from send(decision.otherwise, job, account, limits, clock, sent))
 
 
 def _barred(forgotten: Problem, why: Problem) -> Problem:

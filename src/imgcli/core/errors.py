@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 CHECK_USAGE = "Look at your usage page before you run it again."
 """The advice wherever nobody on this side knows what was spent."""
 
+AFTER_SENDING = "a request had been sent"
+"""The note on an unexpected exception that may have cost something."""
+
 
 class ExitCode(IntEnum):
     """The process's exit codes: a published, append-only contract.

@@ -9,7 +9,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
+from imgcli.core.errors import usage_error
 from imgcli.store.locks import is_locked, try_lock
+from imgcli.store.publish import reason
 from imgcli.store.spool import MAGIC, SUFFIX, Header
 
 if TYPE_CHECKING:
@@ -71,9 +73,17 @@ class Run:
 
 
 def unfinished(folder: Path) -> list[Run]:
-    """List the records in a folder that no live process is writing, oldest first."""
+    """List the records in a folder that no live process is writing, oldest first.
+
+    Raises `ImgcliError` for a folder that cannot be read: it may hold the only copy of an image.
+    """
     runs: list[Run] = []
-    for path in sorted(folder.glob(f"*{SUFFIX}")):
+    try:
+        records = sorted(_records(folder))
+    except OSError as error:
+        what = f"{folder} may hold records of runs, and cannot be read ({reason(error)})."
+        raise usage_error(what, "Make it yours again, with chown and chmod 700.") from None
+    for path in records:
         with suppress(OSError):
             run = Run.read(path)
             with run.claim() as ours:
@@ -83,7 +93,18 @@ def unfinished(folder: Path) -> list[Run]:
 
 def count_unfinished(folder: Path) -> int:
     """Count the records in a folder that no live process is writing, without reading them."""
-    return sum(map(_is_left, folder.glob(f"*{SUFFIX}")))
+    with suppress(OSError):
+        return sum(map(_is_left, _records(folder)))
+    return 0
+
+
+def _records(folder: Path) -> list[Path]:
+    """List the files that may be records; raises `OSError` for a folder that cannot be read."""
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - `glob` finds nothing where it may not look
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [folder / name for name in names if name.endswith(SUFFIX)]
 
 
 def _is_left(path: Path) -> bool:

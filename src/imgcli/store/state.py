@@ -28,8 +28,15 @@ def state_folder(environ: Mapping[str, str]) -> Path:
     candidates = list(_candidates(environ))
     for folder in candidates:
         with suppress(OSError):
-            return private_folder(folder)
+            return _usable(private_folder(folder))
     return candidates[0]
+
+
+def _usable(folder: Path) -> Path:
+    """Make sure that records can be written and found here; raises `OSError`."""
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder)
+    return folder
 
 
 def state_folders(environ: Mapping[str, str]) -> list[Path]:
