@@ -312,3 +312,15 @@ def test_server_text_reaches_the_terminal_harmless(server: Server, gen: Gen) -> 
     errors = gen(server(Reply(stream(created(), body))), "a cat").stderr
     assert "[/red]" in errors
     assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(errors)
+
+
+def test_a_machine_that_cannot_look(server: Server, gen: Gen, folder: Path) -> None:
+    """With too many open files an image is saved as ever, and it is said that nobody could check it."""
+    (folder / "sitecustomize.py").write_text(
+        "import imgcli.store.verify\n"
+        "def full(*_):\n    raise OSError(24, 'Too many open files')\n"
+        "imgcli.store.verify._opened = full\n"
+    )
+    result = gen(server(Reply(whole_run())), "a cat", env={"PYTHONPATH": str(folder)})
+    assert (0, RED) == (result.exit_code, (folder / "a-cat.png").read_bytes()), result.stderr
+    assert "could not be checked (Too many open files)" in result.stderr

@@ -146,6 +146,30 @@ def test_decoder_faults_are_reasons(
     assert type(error()).__name__ in (damage(RED) or "")
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(24, "Too many open files"),
+        OSError(12, "Cannot allocate memory"),
+        MemoryError(),
+        ImportError("cannot import name '_webp'"),
+        NameError("name '_webp' is not defined"),
+        OSError("decoder jpeg not available"),
+    ],
+    ids=str,
+)
+def test_trouble_of_the_machine_is_no_damage(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this machine lacks for looking at an image says nothing about its bytes."""
+
+    def stumble(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(verifying, "_opened", stumble)
+    found = verifying.examine(Picture.of(RED))
+    assert (None, (48, 32)) == (found.damage, found.size)
+    assert found.unchecked
+
+
 def test_no_memory_is_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine short of memory does not make a whole picture a damaged one."""
 

@@ -117,6 +117,8 @@ def remarks(request: ImageRequest | None, picture: Picture, placed: Placed) -> I
     """Say in sentences how a picture differs from what was asked for."""
     if placed.problem is None:
         yield from _about_name(placed)
+    if placed.unchecked:
+        yield f"The picture could not be checked ({placed.unchecked}); its bytes are saved as they came."
     asked = (request.format if request else None) or placed.asked
     if asked and picture.format and picture.format is not asked:
         yield f"The server sent {picture.format} where {asked} was asked for; the name says what it is."

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import zlib
-from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from imgcli.core.dimensions import header_size
+from imgcli.core.errors import machine_trouble
 from imgcli.core.events import ImageFormat, Picture
 
 if TYPE_CHECKING:
@@ -27,10 +28,14 @@ _SVG_END = re.compile(rb"</svg\s*>\s*$")
 
 @dataclass(frozen=True)
 class Finding:
-    """What an examination found: the damage in words, None when there is none; width and height in pixels."""
+    """What an examination found: the damage in words, None when there is none; width and height in pixels.
+
+    `unchecked` says why this machine could not look, None when it could: that says nothing of the bytes.
+    """
 
     damage: str | None
     size: tuple[int, int] | None = None
+    unchecked: str | None = None
 
 
 class _DamageError(Exception):
@@ -46,7 +51,9 @@ def examine(picture: Picture, limit: int = DECODE_LIMIT) -> Finding:
         return Finding(None, _examined(picture, limit))
     except _DamageError as reason:
         return Finding(str(reason))
-    except Exception as error:  # noqa: BLE001 - decoders raise anything on hostile bytes; all of it means damaged
+    except Exception as error:  # noqa: BLE001 - decoders raise anything on hostile bytes; the rest means damaged
+        if trouble := machine_trouble(error):
+            return Finding(None, header_size(picture), trouble)
         return Finding(f"{type(error).__name__}: {error}")
 
 
@@ -93,21 +100,18 @@ def _bomb() -> type[Exception]:
 
 
 def _decoded(encoding: ImageFormat, data: bytes, limit: int) -> tuple[int, int] | None:
-    """Decode with Pillow, unless there is too much to decode, or nothing to do it with."""
+    """Decode with Pillow, unless there is too much to decode."""
     size = _png_size(data) if encoding is ImageFormat.PNG else None
     if size and size[0] * size[1] > limit:
         return size
     try:
         image = _opened(encoding, data)
-    except ImportError:  # says nothing about the picture
-        return size
     except _bomb():  # complete as far as seen, and more than Pillow wants to measure
         return None
     except ValueError:  # such as a comment that unpacks to more than Pillow takes: the picture is beside it
         image = _opened(encoding, _without_remarks(data) if size else data)
     if image.width * image.height <= (min(limit, HEAVY_LIMIT) if encoding is ImageFormat.WEBP else limit):
-        with suppress(MemoryError):  # says nothing about the picture, which is complete as far as seen
-            image.load()
+        image.load()
     return image.size
 
 
