@@ -11,12 +11,13 @@ from imgcli.cli.order import STDOUT, Keeping
 from imgcli.cli.record import TITLE
 from imgcli.core.errors import AFTER_SENDING, ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.events import Saved
+from imgcli.store.liveness import mark
 from imgcli.store.naming import Subject, is_folder
 from imgcli.store.preflight import current_folder
 from imgcli.store.publish import Clash
 from imgcli.store.publishers import Destination, open_publisher
 from imgcli.store.recording import Recording
-from imgcli.store.runs import count_unfinished
+from imgcli.store.runs import PROCESS, count_unfinished
 from imgcli.store.saving import Saving
 from imgcli.store.spool import Header, Spool
 from imgcli.store.state import Rescue, state_folder
@@ -69,7 +70,7 @@ class Desk:
         self._saving = Saving(publisher, signals.shielded, output.partials)
         self._earlier = count_unfinished(state / RUNS)
         place = _place(output.name, folder)
-        told = {**extra, **({TITLE: output.title} if output.title else {})}
+        told = {**extra, PROCESS: mark(), **({TITLE: output.title} if output.title else {})}
         header = Header(self.job, now.isoformat(), request, str(folder), place, output.clash, told)
         with signals.shielded():  # a record that is not known here would stay, and speak of money
             self._spool = Spool.begin(state / RUNS, header)

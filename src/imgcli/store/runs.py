@@ -10,13 +10,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from imgcli.core.errors import usage_error
-from imgcli.store.locks import is_locked, try_lock
+from imgcli.store.liveness import may_live
+from imgcli.store.locks import has_locks, is_locked, try_lock
 from imgcli.store.publish import reason
 from imgcli.store.spool import MAGIC, SUFFIX, Header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+PROCESS = "process"
+"""Under this name a record tells which process writes it."""
 
 _CHUNK = 65_536
 _LONGEST_HEADER = 4_000_000
@@ -65,7 +69,13 @@ class Run:
             yield False
             return
         with file:
-            yield _locked(file.fileno()) and os.fstat(file.fileno()).st_nlink > 0
+            is_free = _locked(file.fileno()) if has_locks(file.fileno()) else not self.may_be_written(file)
+            yield is_free and os.fstat(file.fileno()).st_nlink > 0
+
+    def may_be_written(self, file: BinaryIO) -> bool:
+        """Tell whether a process may still write the record, where no lock says so."""
+        told = self.header.extra if self.header else {}
+        return may_live(told.get(PROCESS) if isinstance(told, dict) else None, os.fstat(file.fileno()))
 
     def discard(self) -> None:
         """Remove the record, once its pictures are safe; raises `OSError`."""
@@ -110,7 +120,9 @@ def _records(folder: Path) -> list[Path]:
 def _is_left(path: Path) -> bool:
     try:
         with _opened(path) as file:
-            return not is_locked(file.fileno())
+            if has_locks(file.fileno()):
+                return not is_locked(file.fileno())
+            return not Run.read(path).may_be_written(file)
     except OSError:
         return False
 
