@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 from beside import PATIENCE, running, wait_for
 from imgcli.core.request import Api, ImageRequest
+from imgcli.store.liveness import mark, may_live
 from imgcli.store.publish import Clash
 from imgcli.store.spool import MAGIC, Header, Spool
 from streams import BLUE, GREEN, RED, completed, created, image_item, item_done, partial, stream, whole_run
@@ -365,3 +367,47 @@ def test_a_record_that_cannot_be_removed(record: Record, runs: Path, folder: Pat
     runs.chmod(0o700)
     assert (0, first.lines) == (first.exit_code, second.lines)
     assert {"a-cat.png": RED} == files(folder)
+
+
+@pytest.fixture
+def lockless(folder: Path, world: dict[str, str]) -> dict[str, str]:
+    """An environment in which the file system has no locks, as some over a network have none."""
+    place = folder.parent / "site"
+    place.mkdir()
+    (place / "sitecustomize.py").write_text(
+        "import fcntl\ndef none(*_):\n    raise OSError(95, 'Operation not supported')\nfcntl.flock = none\n"
+    )
+    return world | {"PYTHONPATH": str(place)}
+
+
+def test_a_live_run_without_locks(
+    lockless: dict[str, str], server: Server, runs: Path, folder: Path, imgcli: Cli
+) -> None:
+    """Where no lock says that a run lives, its process does; when that is gone, what came is saved."""
+    wire = server(Reply(PARTIALS, end=End.STALL))
+    with running(wire, lockless, folder) as process:
+        wait_for(lambda: hold(runs, PARTIALS[-40:]))
+        early = imgcli("recover", env=lockless)
+        assert (0, {}, 1) == (early.exit_code, files(folder), len(records(runs))), early.stderr
+        process.kill()
+    late = imgcli("recover", env=lockless)
+    assert (9, {"a-cat.partial.png": BLUE}) == (late.exit_code, files(folder)), late.stderr
+
+
+def test_a_run_elsewhere_without_locks(
+    lockless: dict[str, str], record: Record, folder: Path, imgcli: Cli
+) -> None:
+    """A run that another machine may be writing is left alone for a day after its last byte, then saved."""
+    path = record(whole_run())
+    early = imgcli("recover", env=lockless)
+    assert (0, {}, True) == (early.exit_code, files(folder), path.exists()), early.stderr
+    os.utime(path, (0, path.stat().st_mtime - 90_000))
+    late = imgcli("recover", env=lockless)
+    assert (0, {"a-cat.png": RED}) == (late.exit_code, files(folder)), late.stderr
+
+
+def test_a_number_that_another_process_got(record: Record) -> None:
+    """A process with the number of a run's that began at another time is not that run's."""
+    info = record(whole_run()).stat()
+    assert may_live(mark(), info)
+    assert not may_live(mark() | {"began": "1"}, info)

@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imgcli.api.client import DEFAULT_CLOCK, DEFAULT_LIMITS, send
+from imgcli.api.upload import ignore
 from imgcli.core.errors import Cause, Charged, ImgcliError
 from imgcli.core.events import Notice
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from imgcli.api.account import Account
     from imgcli.api.client import Answer, Clock
@@ -30,13 +31,14 @@ def send_decided(
     account: Account,
     limits: Limits = DEFAULT_LIMITS,
     clock: Clock = DEFAULT_CLOCK,
+    sent: Callable[[], None] = ignore,
 ) -> Generator[Waiting | Notice, None, Answer]:
     """Send the request; where the server refuses it for a reason that can be got around, say so and do that.
 
     The first one cost nothing then: it was refused before any work. Raises `ImgcliError` as `send` does.
     """
     try:
-        return (yield from send(decision.request, job, account, limits, clock))
+        return (yield from send(decision.request, job, account, limits, clock, sent))
     except ImgcliError as error:
         other = _other(decision, error.problem)
         if other is None:
@@ -45,7 +47,7 @@ def send_decided(
             raise ImgcliError(_barred(error.problem, decision.barred)) from None
     text, request = other
     yield Notice(job, text, request)
-    return (yield from send(request, job, account, limits, clock))
+    return (yield from send(request, job, account, limits, clock, sent))
 
 
 def _other(decision: Decision, problem: Problem) -> tuple[str, ImageRequest] | None:

@@ -51,14 +51,18 @@ class _Base64(_Raw):
 _Part: TypeAlias = _Raw | _Base64
 
 
+def ignore() -> None:
+    """Nobody wants to know."""
+
+
 class Upload:
     """The body of one request, for as many attempts as it takes.
 
     `is_whole` says of the last attempt whether its last piece was asked for: before that, nobody has a whole
-    request, and nobody can have begun to work on it.
+    request, and nobody can have begun to work on it. `going` is called then.
     """
 
-    def __init__(self, request: ImageRequest) -> None:
+    def __init__(self, request: ImageRequest, going: Callable[[], None] = ignore) -> None:
         body = request.wire()
         if request.is_form:
             boundary = secrets.token_hex(16)
@@ -68,6 +72,7 @@ class Upload:
             self.content_type = "application/json"
             self._parts = _json(body)
         self.is_whole = False
+        self._going = going
 
     @property
     def length(self) -> int:
@@ -86,6 +91,7 @@ class Upload:
                 yield piece
                 sent(len(piece))
         self.is_whole = True
+        self._going()
         yield last.data
         sent(len(last.data))
 

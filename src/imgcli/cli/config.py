@@ -55,14 +55,16 @@ def show(ctx: typer.Context, *, profile: account_options.Profile = None, json: J
 def path(ctx: typer.Context) -> None:
     """Print where the configuration file is, or would be."""
     from imgcli.cli import config_file
+    from imgcli.show.paths import write_paths
 
     world: World = ctx.obj
-    world.stdout.write(f"{config_file.place(world)}\n")
+    write_paths(world.stdout, [config_file.place(world)])
 
 
 def init(ctx: typer.Context) -> None:
     """Write a file to begin with, over nothing that is there, and print its path."""
     from imgcli.cli import config_file
+    from imgcli.show.paths import write_paths
 
     world: World = ctx.obj
-    world.stdout.write(f"{config_file.begin(world)}\n")
+    write_paths(world.stdout, [config_file.begin(world)])

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 from imgcli.cli import signals
 from imgcli.cli.order import STDOUT, Keeping
 from imgcli.cli.record import TITLE
-from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
+from imgcli.core.errors import AFTER_SENDING, ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.events import Saved
+from imgcli.store.liveness import mark
 from imgcli.store.naming import Subject, is_folder
 from imgcli.store.preflight import current_folder
 from imgcli.store.publish import Clash
 from imgcli.store.publishers import Destination, open_publisher
 from imgcli.store.recording import Recording
-from imgcli.store.runs import count_unfinished
+from imgcli.store.runs import PROCESS, count_unfinished
 from imgcli.store.saving import Saving
 from imgcli.store.spool import Header, Spool
 from imgcli.store.state import Rescue, state_folder
@@ -41,14 +42,14 @@ _WORTH_KEEPING = frozenset({ExitCode.UNKNOWN, ExitCode.DAMAGED, ExitCode.INTERNA
 class Desk:
     """One run's files, or none for a run that keeps nothing.
 
-    `has_asked` is set when a request that costs money may have reached the server; `earlier` counts the runs
-    before this one that did not end well; `saved` lists the pictures that are on disk.
+    `has_asked` is set when a server that costs money is asked, and `has_sent` when a whole request may have
+    reached it; `saved` lists the pictures that are on disk.
     """
 
     def __init__(self, job: str) -> None:
         self.job = job
         self._earlier = 0
-        self.has_asked = False
+        self.has_asked = self.has_sent = False
         self.saved: list[Path] = []
         self._spool: Spool | None = None
         self._saving: Saving | None = None
@@ -69,7 +70,7 @@ class Desk:
         self._saving = Saving(publisher, signals.shielded, output.partials)
         self._earlier = count_unfinished(state / RUNS)
         place = _place(output.name, folder)
-        told = {**extra, **({TITLE: output.title} if output.title else {})}
+        told = {**extra, PROCESS: mark(), **({TITLE: output.title} if output.title else {})}
         header = Header(self.job, now.isoformat(), request, str(folder), place, output.clash, told)
         with signals.shielded():  # a record that is not known here would stay, and speak of money
             self._spool = Spool.begin(state / RUNS, header)
@@ -87,6 +88,10 @@ class Desk:
             return []
         runs = "1 earlier run" if self._earlier == 1 else f"{self._earlier} earlier runs"
         return [f"{runs} did not end well: `imgcli recover` saves what came"]
+
+    def sent(self) -> None:
+        """Note that the server may have begun, unless it is the demo's, which costs nothing."""
+        self.has_sent = self.has_asked
 
     def recorded(self, chunks: Iterable[bytes]) -> Iterable[bytes]:
         """Write every chunk to the record before anybody reads it."""
@@ -119,7 +124,7 @@ class Desk:
         """Leave what is not settled to `imgcli recover`; a request that was never sent leaves nothing."""
         if self.recording:
             self.recording.close()
-        if self._spool and self.has_asked:
+        if self._spool and self.has_sent:
             self._spool.close()
         elif self._spool:
             self._spool.discard()
@@ -140,6 +145,10 @@ def opened(
         with signals.shielded():
             desk.recording = _recording(world, output, request, job)
         yield desk
+    except Exception as error:
+        if desk.has_sent:
+            error.add_note(AFTER_SENDING)
+        raise
     finally:
         desk.close()
 

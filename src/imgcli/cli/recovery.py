@@ -87,7 +87,7 @@ def _finish_one(world: World, run: Run, folders: list[Path]) -> ExitCode:
             folders.extend(recovery.folders)
             return recovery.finish()
         except Exception as error:  # noqa: BLE001 - as in `main`: one sentence, never a traceback
-            return refuse(world, report_crash(error, world))
+            return refuse(world, report_crash(error, world, Charged.MAYBE))
 
 
 @dataclass

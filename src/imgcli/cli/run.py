@@ -148,7 +148,8 @@ def _source(
     clock = Clock(monotonic=world.monotonic, sleep=world.sleep)
     desk.has_asked = not endpoint.demo
     with _reachable(account) as peer:
-        answer = yield from send_decided(decision, desk.job, peer, Limits.scaled(endpoint.timeout), clock)
+        limits = Limits.scaled(endpoint.timeout)
+        answer = yield from send_decided(decision, desk.job, peer, limits, clock, desk.sent)
         with closing(answer):
             chunks = desk.recorded(masked(answer.chunks, *maskable(*peer.secrets)))
             events = read_events(chunks, desk.job, answer.note)
@@ -204,7 +205,7 @@ def _interruption(interrupted: signals.Interrupted, kept: Path | None, desk: Des
     if desk.saved:
         places = ", ".join(str(path.absolute()) for path in desk.saved)
         told = Problem(ExitCode.UNKNOWN, f"{by}; the picture is saved as {places}.", Charged.YES)
-    elif desk.has_asked or kept:
+    elif desk.has_sent or kept:
         where = f" The last partial image is kept as {kept}." if kept else ""
         told = Problem(ExitCode.UNKNOWN, f"{by}.{where}", Charged.MAYBE, CHECK_USAGE)
     else:

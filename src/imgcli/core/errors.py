@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 CHECK_USAGE = "Look at your usage page before you run it again."
 """The advice wherever nobody on this side knows what was spent."""
 
+AFTER_SENDING = "a request had been sent"
+"""The note on an unexpected exception that may have cost something."""
+
 
 class ExitCode(IntEnum):
     """The process's exit codes: a published, append-only contract.
@@ -134,3 +137,21 @@ _GRAVEST_FIRST = (
 def gravest(codes: Iterable[ExitCode]) -> ExitCode:
     """Choose the code to exit with when several apply; OK when there are none."""
     return min(codes, key=_GRAVEST_FIRST.index, default=ExitCode.OK)
+
+
+def machine_trouble(error: Exception) -> str | None:
+    """Say in words what this machine lacks; None for an error that is a decoder's verdict on the bytes.
+
+    A decoder's own `OSError` has no number, nor has Pillow's about a codec that it was built without.
+    """
+    match error:
+        case MemoryError():
+            return "not enough memory"
+        case OSError(errno=int()):
+            return error.strerror or type(error).__name__
+        case ImportError() | NameError():
+            return str(error)
+        case OSError() if str(error).endswith(("not available", "not installed")):
+            return str(error)
+        case _:
+            return None

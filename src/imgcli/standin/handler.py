@@ -8,6 +8,7 @@ import threading
 import time
 import traceback
 from contextlib import suppress
+from http import HTTPStatus
 from http.client import LineTooLong
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, cast
@@ -68,11 +69,12 @@ class Handler(BaseHTTPRequestHandler):
             self.rfile = whole
 
     def _serve(self) -> None:
+        held = 0
         try:
             guard.check_place(self.headers, self.owner.server_port)
-            body = self._read_body()
-            guard.check_key(self.headers, self.owner.api_key)
-            self._write(self._answer(body))
+            length = self._body_length()
+            held = self.owner.room.take(length, self.owner.patience / 2)
+            self._write(self._answer(self._read_body(length)))
         except ApiError as error:
             self._send_error(error)
         except OSError:
@@ -83,6 +85,8 @@ class Handler(BaseHTTPRequestHandler):
             self._send_error(
                 ApiError(500, "server_error", "server_error", "The stand-in failed; see its log.")
             )
+        finally:
+            self.owner.room.give_back(held)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _serve  # noqa: N815
 
@@ -110,16 +114,19 @@ class Handler(BaseHTTPRequestHandler):
             return "GET", lambda: Answer(models.card(path.removeprefix(_MODELS + "/")))
         return "POST", posts.get(path)
 
-    def _read_body(self) -> bytes:
+    def _body_length(self) -> int:
         try:
-            length = guard.body_length(self.headers)
+            return guard.body_length(self.headers)
         except ApiError:
             self.close_connection = True
             raise
+
+    def _read_body(self, length: int) -> bytes:
         body = self.rfile.read(length)
         if len(body) < length:
             raise ConnectionResetError("the client left in the middle of its request")
         self._watch.cancel()
+        guard.check_key(self.headers, self.owner.api_key)
         return body
 
     def _write(self, answer: Answer | Stream) -> None:
@@ -154,6 +161,7 @@ class Handler(BaseHTTPRequestHandler):
         if self._answered:  # too late for a status: all that is left is to break off
             self.close_connection = True
             return
+        self.close_connection |= error.status == HTTPStatus.SERVICE_UNAVAILABLE  # its body was not read
         with suppress(OSError):
             self._send_json(error.status, error.body())
             if self.close_connection:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING, Self
 
+from imgcli.standin.guard import Room
 from imgcli.standin.handler import Handler
 from imgcli.standin.memory import Memory
 
@@ -121,6 +122,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, port: int) -> None:
         self.stopping = threading.Event()
         self.memory = Memory()
+        self.room = Room()
         self._slots = threading.BoundedSemaphore(MOST_CONNECTIONS)
         self._open: set[socket.socket] = set()
         self._changed = threading.Condition()

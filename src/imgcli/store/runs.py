@@ -9,12 +9,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from imgcli.store.locks import is_locked, try_lock
+from imgcli.core.errors import usage_error
+from imgcli.store.liveness import may_live
+from imgcli.store.locks import has_locks, is_locked, try_lock
+from imgcli.store.publish import reason
 from imgcli.store.spool import MAGIC, SUFFIX, Header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+PROCESS = "process"
+"""Under this name a record tells which process writes it."""
 
 _CHUNK = 65_536
 _LONGEST_HEADER = 4_000_000
@@ -63,7 +69,13 @@ class Run:
             yield False
             return
         with file:
-            yield _locked(file.fileno()) and os.fstat(file.fileno()).st_nlink > 0
+            is_free = _locked(file.fileno()) if has_locks(file.fileno()) else not self.may_be_written(file)
+            yield is_free and os.fstat(file.fileno()).st_nlink > 0
+
+    def may_be_written(self, file: BinaryIO) -> bool:
+        """Tell whether a process may still write the record, where no lock says so."""
+        told = self.header.extra if self.header else {}
+        return may_live(told.get(PROCESS) if isinstance(told, dict) else None, os.fstat(file.fileno()))
 
     def discard(self) -> None:
         """Remove the record, once its pictures are safe; raises `OSError`."""
@@ -71,9 +83,17 @@ class Run:
 
 
 def unfinished(folder: Path) -> list[Run]:
-    """List the records in a folder that no live process is writing, oldest first."""
+    """List the records in a folder that no live process is writing, oldest first.
+
+    Raises `ImgcliError` for a folder that cannot be read: it may hold the only copy of an image.
+    """
     runs: list[Run] = []
-    for path in sorted(folder.glob(f"*{SUFFIX}")):
+    try:
+        records = sorted(_records(folder))
+    except OSError as error:
+        what = f"{folder} may hold records of runs, and cannot be read ({reason(error)})."
+        raise usage_error(what, "Make it yours again, with chown and chmod 700.") from None
+    for path in records:
         with suppress(OSError):
             run = Run.read(path)
             with run.claim() as ours:
@@ -83,13 +103,26 @@ def unfinished(folder: Path) -> list[Run]:
 
 def count_unfinished(folder: Path) -> int:
     """Count the records in a folder that no live process is writing, without reading them."""
-    return sum(map(_is_left, folder.glob(f"*{SUFFIX}")))
+    with suppress(OSError):
+        return sum(map(_is_left, _records(folder)))
+    return 0
+
+
+def _records(folder: Path) -> list[Path]:
+    """List the files that may be records; raises `OSError` for a folder that cannot be read."""
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - `glob` finds nothing where it may not look
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [folder / name for name in names if name.endswith(SUFFIX)]
 
 
 def _is_left(path: Path) -> bool:
     try:
         with _opened(path) as file:
-            return not is_locked(file.fileno())
+            if has_locks(file.fileno()):
+                return not is_locked(file.fileno())
+            return not Run.read(path).may_be_written(file)
     except OSError:
         return False
 
