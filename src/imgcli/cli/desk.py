@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imgcli.cli import signals
 from imgcli.cli.order import STDOUT, Keeping
 from imgcli.cli.record import TITLE
-from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
-from imgcli.core.events import Saved
+from imgcli.core.errors import CHECK_USAGE, Cause, ExitCode, ImgcliError, Problem, usage_error
+from imgcli.core.events import Failed, Saved
+from imgcli.core.wording import RAW_RUN_KEPT
 from imgcli.store.naming import Subject, is_folder
 from imgcli.store.preflight import current_folder
 from imgcli.store.publish import Clash
@@ -35,7 +37,9 @@ RUNS = "runs"
 """The folder of records, inside the state folder."""
 
 _WORTH_KEEPING = frozenset({ExitCode.UNKNOWN, ExitCode.DAMAGED, ExitCode.INTERNAL})
+_CAUSES_TO_KEEP = frozenset({Cause.UNREAD, Cause.CUT})
 """Ends after which a record may hold more than what was saved."""
+_RECOVER = "The raw run is kept: `imgcli recover` saves what came of it."
 
 
 class Desk:
@@ -104,7 +108,13 @@ class Desk:
         for event in self._saving(events) if self._saving else events:
             if isinstance(event, Saved):
                 self.saved.append(event.path)
-            yield event
+            yield self._advised(event) if isinstance(event, Failed) else event
+
+    def _advised(self, event: Failed) -> Failed:
+        """Name the way to what came of an image that is not saved."""
+        if self._spool and self.has_asked and event.problem.cause in _CAUSES_TO_KEEP and self._spool.keep():
+            return replace(event, problem=replace(event.problem, advice=_advice(event.problem)))
+        return event
 
     def keep_last_partial(self) -> Path | None:
         """Keep the last partial of a picture that never came, and tell where."""
@@ -112,7 +122,8 @@ class Desk:
 
     def settle(self, outcome: Outcome) -> None:
         """Remove the record of a run that needs no recovery; otherwise it stays when the desk is closed."""
-        if self._spool and outcome.exit_code not in _WORTH_KEEPING:
+        causes = {problem.cause for problem in outcome.problems}
+        if self._spool and outcome.exit_code not in _WORTH_KEEPING and not causes & _CAUSES_TO_KEEP:
             self._spool.discard()
 
     def close(self) -> None:
@@ -142,6 +153,12 @@ def opened(
         yield desk
     finally:
         desk.close()
+
+
+def _advice(problem: Problem) -> str:
+    """Add to what is worth doing that the record holds more; nobody needs the usage page for that."""
+    own = "" if problem.advice in (CHECK_USAGE, RAW_RUN_KEPT) else f"{problem.advice} "
+    return f"{own}{_RECOVER}"
 
 
 def _recording(world: World, output: Output, request: ImageRequest, job: str) -> Recording | None:

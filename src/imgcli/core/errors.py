@@ -54,6 +54,8 @@ class Cause(Enum):
 
     FORGOTTEN = "forgotten"  # the server cannot continue the conversation; a request of its own may do
     UNFINISHED = "unfinished"  # the request had not gone out whole, so that nobody can have begun with it
+    UNREAD = "unread"  # data of an image came that could not be read: the record of the run holds it
+    CUT = "cut"  # an image had begun and did not come whole
 
 
 @dataclass(frozen=True)
