@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
+from imgcli.api.salvage import Record as Content
 from imgcli.cli.order import STDOUT
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.text import shorten
@@ -16,6 +18,7 @@ from imgcli.store.publish import reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import timedelta
 
     from imgcli.store.runs import Run
 
@@ -50,6 +53,22 @@ class Record:
             return datetime.fromisoformat(self.run.header.time) if self.run.header else self.now
         except ValueError:
             return self.now
+
+    @property
+    def age(self) -> timedelta:
+        """How long ago the run began; where nothing says that, how long ago its record was written."""
+        began = self.time
+        if began is self.now:
+            with suppress(OSError):
+                began = datetime.fromtimestamp(self.run.path.stat().st_mtime, tz=UTC)
+        return self.now.astimezone() - began.astimezone()
+
+    @property
+    def size(self) -> int:
+        """How many bytes the record has; 0 where that cannot be told."""
+        with suppress(OSError):
+            return self.run.path.stat().st_size
+        return 0
 
     @property
     def when(self) -> str:
@@ -90,6 +109,14 @@ class Record:
         if not size:
             what = "The run was broken off before an answer came."
             raise ImgcliError(Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE))
+
+    @contextmanager
+    def mapped(self) -> Iterator[Content]:
+        """Give the record's bytes, to look for images in what cannot be read."""
+        request = self.run.header.request if self.run.header else None
+        sent = (*request.references, request.mask) if request else ()
+        with self.run.mapped() as (buffer, start):
+            yield Content(buffer, start, tuple(one.sha256 for one in sent if one and one.sha256))
 
     def target(self, fallback: Path) -> Target:
         """Find where the pictures were meant to go; a default name for what was a stream."""
