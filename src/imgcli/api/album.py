@@ -70,6 +70,7 @@ class Album:
     _vacant: list[int] = field(default_factory=list)
     _retried: list[tuple[int, Problem]] = field(default_factory=list)
     _places: dict[int, int | None] = field(default_factory=dict)
+    _begun: set[tuple[str | None, int | None]] = field(default_factory=set)
     _unread: list[tuple[int, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -96,7 +97,14 @@ class Album:
             self._named.add(number)
         self._by_position.setdefault(place, number)
         self._places.setdefault(number, place)
+        self.begin(name, place)
         return number
+
+    def begin(self, item: object, position: object) -> None:
+        """Hear of a picture of which nothing else may come; what has neither name nor place may be any."""
+        name, place = as_text(item), as_index(position, _INDEX_LIMIT)
+        if name is not None or place is not None:
+            self._begun.add((name, place))
 
     def knows(self, position: int) -> bool:
         """Whether anything came of the picture at this position."""
@@ -212,16 +220,12 @@ class Album:
     def _count_cut(self, failures: Mapping[int, Problem]) -> int:
         """Count the pictures of which something came, but neither the end nor a reason.
 
-        A picture at the place of one that was given is the same under another name; what has neither place
-        nor name may be any.
+        A picture at the place of one that was given is the same under another name.
         """
         done = {*self._given, *failures}
-        filled = {self._places.get(image) for image in self._given} - {None}
-        rest = {image: place for image, place in self._places.items() if image not in done}
-        return sum(
-            place not in filled and (place is not None or image in self._named)
-            for image, place in rest.items()
-        )
+        places = {self._places.get(image) for image in done} - {None}
+        names = {name for name, image in self._by_id.items() if image in done}
+        return len({name or place for name, place in self._begun if not {name, place} & (names | places)})
 
     def retold(self) -> Iterator[Event]:
         """Tell of the tries that failed before their picture came."""

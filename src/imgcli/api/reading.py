@@ -172,9 +172,9 @@ class _Reader:
                 self.album.leave_unread(decode(data, image))
         kind, name = _KIND.search(text), _NAME.search(text)
         if kind and name and kind[1].startswith(_ABOUT_AN_IMAGE):
-            self.album.number(name[1])
+            self.album.begin(name[1], None)
         elif kind and kind[1] in _COMPLETED:
-            self.album.number(None, self.album.completions)
+            self.album.begin(None, self.album.completions)
 
     def _read_event(self, event: dict[str, Any], kind: str, name: str) -> Iterator[Event]:
         """Dispatch on the event's own type; its SSE name stands in for a missing one."""

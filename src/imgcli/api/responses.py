@@ -32,7 +32,7 @@ class ResponsesReader:
         step = kind.removeprefix("response.")
         if step.startswith("image_generation_call."):
             self.album.has_begun = True
-            self.album.number(event.get("item_id"), event.get("output_index"))
+            self.album.begin(event.get("item_id"), event.get("output_index"))
         match step:
             case "image_generation_call.partial_image":
                 yield from self._partial(event)
@@ -75,7 +75,7 @@ class ResponsesReader:
         elif error or item.get("status") == "failed":
             self.album.fail(self.album.number(name, position), from_code(error, self.album.progress))
         else:
-            self.album.number(name, position)
+            self.album.begin(name, position)
 
     def _listen(self, item: dict[str, Any]) -> None:
         """Keep the model's words, in case that they are all there is."""

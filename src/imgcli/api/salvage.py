@@ -30,7 +30,9 @@ _BODY = re.compile(
 """Base64 with what JSON and line breaks put between its letters."""
 _ESCAPED = re.compile(rb"\\(?:u00(2[bBfF])|([/nrt]))|\r?\n(?:data: ?)?")
 _IN_A_STRING = re.compile(rf"\s*(?:data:image/[^,]{{0,100}},)?{_SIGNATURE}")
+_ITEM = re.compile(rb'"(?:item_)?id"\s*:\s*"([^"]*)"')
 _SHORTEST = 64  # letters of a string that is an image
+_TELLING = 1024  # bytes in which two images of one kind and size differ
 _AROUND = 4096  # bytes in which an event says what it is
 _BOUNDARY = re.compile(rb"\r?\n\r?\n|\r\r|\n(?=\{)|\}")
 _PREVIEW = re.compile(rb"event:[^\r\n]*(?:partial|preview)|\"type\"\s*:\s*\"[^\"]*(?:partial|preview)")
@@ -44,11 +46,15 @@ _INPUTS = frozenset({"input", "tools", "instructions", "metadata"})
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """Where the base64 of an image stands; `is_final` is false for a preview and for a repeated input."""
+    """Where the base64 of an image stands; `is_final` is false for a preview and for a repeated input.
+
+    `item` is what its event calls it.
+    """
 
     start: int
     end: int
     is_final: bool
+    item: bytes | None = None
 
 
 def find_images(buffer: Buffer, position: int = 0) -> Iterator[EncodedImage]:
@@ -60,7 +66,7 @@ def find_images(buffer: Buffer, position: int = 0) -> Iterator[EncodedImage]:
             continue
         body = _BODY.match(buffer, start)
         position = body.end() if body else found.end()
-        yield EncodedImage(start, position, _is_final(buffer, before, start, position))
+        yield _described(buffer, before, start, position)
 
 
 def decode(buffer: Buffer, image: EncodedImage) -> bytes:
@@ -156,7 +162,14 @@ class _Piece:
         """Whether the other image is this one and more: its first copy, or its second."""
         if self.length >= other.length or not other.head.startswith(self.head):
             return False
+        if self.length < _TELLING and self.place.item != other.place.item:
+            return False
         return sha256(decode(buffer, other.place)[: self.length]).hexdigest() == self.digest
+
+
+def holds_more(record: Record, given: Iterable[str]) -> bool:
+    """Whether a record holds an image, or a part of one, whose SHA-256 is not among `given`."""
+    return any(True for _ in _unknown(record, {*given, *record.inputs}))
 
 
 def _unknown(record: Record, given: set[str]) -> Iterator[bytes]:
@@ -175,11 +188,13 @@ def _is_escape(buffer: Buffer, start: int) -> bool:
     return bytes(buffer[max(start - 2, 0) : start]) in (b"\\n", b"\\r", b"\\t")
 
 
-def _is_final(buffer: Buffer, before: int, start: int, end: int) -> bool:
-    """Tell by its event, as far as that can be seen, whether an image is one that was paid for."""
+def _described(buffer: Buffer, before: int, start: int, end: int) -> EncodedImage:
+    """Describe an image by its event, as far as that can be seen."""
     head = _BOUNDARY.split(bytes(buffer[max(before, start - _AROUND) : start]))[-1]
     tail = bytes(buffer[end : end + _AROUND]).partition(b"}")[0]
-    return not (_PREVIEW.search(head) or _PREVIEW.search(tail) or _BESIDE_KEY.search(head))
+    is_beside = _PREVIEW.search(head) or _PREVIEW.search(tail) or _BESIDE_KEY.search(head)
+    items = _ITEM.findall(head)
+    return EncodedImage(start, end, not is_beside, items[-1] if items else None)
 
 
 def _unescaped(found: re.Match[bytes]) -> bytes:

@@ -11,14 +11,14 @@ from imgcli.cli import signals
 from imgcli.cli.order import STDOUT, Keeping
 from imgcli.cli.record import TITLE
 from imgcli.core.errors import CHECK_USAGE, Cause, ExitCode, ImgcliError, Problem, usage_error
-from imgcli.core.events import Failed, Saved
+from imgcli.core.events import Failed, FinalImage, Saved
 from imgcli.core.wording import RAW_RUN_KEPT
 from imgcli.store.naming import Subject, is_folder
 from imgcli.store.preflight import current_folder
 from imgcli.store.publish import Clash
 from imgcli.store.publishers import Destination, open_publisher
 from imgcli.store.recording import Recording
-from imgcli.store.runs import count_unfinished
+from imgcli.store.runs import Run, count_unfinished
 from imgcli.store.saving import Saving
 from imgcli.store.spool import Header, Spool
 from imgcli.store.state import Rescue, state_folder
@@ -39,7 +39,7 @@ RUNS = "runs"
 _WORTH_KEEPING = frozenset({ExitCode.UNKNOWN, ExitCode.DAMAGED, ExitCode.INTERNAL})
 _CAUSES_TO_KEEP = frozenset({Cause.UNREAD, Cause.CUT})
 """Ends after which a record may hold more than what was saved."""
-_RECOVER = "The raw run is kept: `imgcli recover` saves what came of it."
+_RECOVER = "`imgcli recover` saves what came of it"
 
 
 class Desk:
@@ -54,6 +54,7 @@ class Desk:
         self._earlier = 0
         self.has_asked = False
         self.saved: list[Path] = []
+        self._given: set[str] = set()
         self._spool: Spool | None = None
         self._saving: Saving | None = None
         self.recording: Recording | None = None
@@ -106,6 +107,8 @@ class Desk:
         """Save pictures as they come, with their recipe where that is wanted, and remember where."""
         events = self.embedding(events)
         for event in self._saving(events) if self._saving else events:
+            if isinstance(event, FinalImage):
+                self._given.add(event.picture.sha256)
             if isinstance(event, Saved):
                 self.saved.append(event.path)
             yield self._advised(event) if isinstance(event, Failed) else event
@@ -120,11 +123,27 @@ class Desk:
         """Keep the last partial of a picture that never came, and tell where."""
         return self._saving.keep_last_partial() if self._saving else None
 
-    def settle(self, outcome: Outcome) -> None:
-        """Remove the record of a run that needs no recovery; otherwise it stays when the desk is closed."""
+    def settle(self, outcome: Outcome) -> list[str]:
+        """Remove the record of a run that needs no recovery; otherwise it stays when the desk is closed.
+
+        Returns what is to be said of a record that nobody would expect.
+        """
         causes = {problem.cause for problem in outcome.problems}
-        if self._spool and outcome.exit_code not in _WORTH_KEEPING and not causes & _CAUSES_TO_KEEP:
-            self._spool.discard()
+        if not self._spool or outcome.exit_code in _WORTH_KEEPING or causes & _CAUSES_TO_KEEP:
+            return []
+        if outcome.exit_code is not ExitCode.OK and self._holds_more():
+            return [f"the raw run is kept; {_RECOVER}"]
+        self._spool.discard()
+        return []
+
+    def _holds_more(self) -> bool:
+        """Look for images in the record of a run that ended badly: what was not read as one may be one."""
+        if not (self._spool and self._spool.path and self.has_asked):
+            return False
+        with Run(self._spool.path, None).mapped() as content:
+            from imgcli.api.salvage import Record, holds_more
+
+            return holds_more(Record(*content), self._given)
 
     def close(self) -> None:
         """Leave what is not settled to `imgcli recover`; a request that was never sent leaves nothing."""
@@ -158,7 +177,7 @@ def opened(
 def _advice(problem: Problem) -> str:
     """Add to what is worth doing that the record holds more; nobody needs the usage page for that."""
     own = "" if problem.advice in (CHECK_USAGE, RAW_RUN_KEPT) else f"{problem.advice} "
-    return f"{own}{_RECOVER}"
+    return f"{own}The raw run is kept; {_RECOVER}."
 
 
 def _recording(world: World, output: Output, request: ImageRequest, job: str) -> Recording | None:

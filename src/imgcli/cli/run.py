@@ -170,7 +170,8 @@ def _conduct(
     try:
         with reporter.sinks() as sinks:
             outcome = session.run(events, [*sinks, *remembered])
-            desk.settle(outcome)
+            told = desk.settle(outcome)
+            notes.tell(world, told)
     except signals.Interrupted as interrupted:
         kept = desk.keep_last_partial()
         broken = _interruption(interrupted, kept, desk)
