@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from imgcli.core.request import Api, ImageRequest
+from imgcli.core.wording import file_size
+from imgcli.store.spool import Header, Spool
 from streams import (
     BLUE,
     GREEN,
@@ -305,3 +309,75 @@ def test_a_record_without_header_and_line_breaks(runs: Path, folder: Path, imgcl
     (runs / "x.sse").write_bytes(json.dumps({"data": [{"b64_json": b64(RED)}]}).encode())
     assert 0 == imgcli("recover").exit_code
     assert ({"recovered-image.png": RED}, []) == (files(folder), records(runs))
+
+
+@pytest.fixture
+def kept(runs: Path) -> Path:
+    """Leave the records of two torn runs, one of them older than 90 days, and of a whole one."""
+    began = {"old": datetime.now(UTC) - timedelta(days=97), "new": datetime.now(UTC) - timedelta(hours=5)}
+    for name, time in began.items():
+        request = ImageRequest(name, "gpt-4o-mini", Api.RESPONSES)
+        spool = Spool.begin(runs, Header(f"job-{name}", time.isoformat(), request, str(runs.parent)))
+        list(spool.tee([record(FIRST)[:-90]]))
+        spool.close()
+    return runs
+
+
+def test_the_list_names_what_is_kept(kept: Path, imgcli: Cli) -> None:
+    """--list tells name, age and size of each record, and how to be rid of the old ones."""
+    before = records(kept)
+    result = imgcli("recover", "--list")
+    cells = [line.split("  ") for line in result.lines]
+    expected = [(path.stem[-6:], file_size(path.stat().st_size), "an unread image") for path in before]
+    assert sorted(expected) == sorted((cell[0], *cell[3:5]) for cell in cells)
+    assert {"old": "97 d", "new": "5 h"} == {cell[5]: cell[2] for cell in cells}
+    assert "1 record is older than 90 days: `imgcli recover --discard --older 90d`" in result.stderr
+    assert before == records(kept)
+
+
+def test_discarding_what_is_old(kept: Path, imgcli: Cli) -> None:
+    """--discard --older throws away what is old and nothing else, and says what it was."""
+    result = imgcli("recover", "--discard", "--older", "90d")
+    assert (0, b"") == (result.exit_code, result.stdout)
+    assert ["job-new"] == [path.stem.split("-00-00-")[1][:-7] for path in records(kept)]
+    assert "discarded" in result.stderr
+    assert "97 d" in result.stderr
+
+
+def test_discarding_by_name(kept: Path, imgcli: Cli) -> None:
+    """--discard ID throws one record away; its job's name is a name too."""
+    result = imgcli("recover", "--discard", records(kept)[0].stem[-6:])
+    assert (0, 1) == (result.exit_code, len(records(kept)))
+    assert (0, []) == (imgcli("recover", "--discard", "job-").exit_code, records(kept))
+    assert "there is nothing to discard" in imgcli("recover", "--discard").stderr
+
+
+def test_recovering_by_name(kept: Path, imgcli: Cli) -> None:
+    """Recover ID finishes that run alone."""
+    assert 11 == imgcli("recover", "job-new").exit_code
+    assert {"new.torn.png"} == {path.name for path in kept.parent.glob("*.png")}
+
+
+@pytest.mark.parametrize(
+    "args", [("nobody",), ("--discard", "nobody"), ("--older", "90"), ("--older", "-1d"), ("--list", "x")]
+)
+def test_a_name_or_an_age_that_is_none(args: tuple[str, ...], kept: Path, imgcli: Cli) -> None:
+    """What is misspelt is refused, and nothing is saved or thrown away."""
+    result = imgcli("recover", *args)
+    assert (2, 2, b"") == (result.exit_code, len(records(kept)), result.stdout)
+
+
+def test_an_embedded_recipe_is_no_other_image(server: Server, gen: Gen, folder: Path, runs: Path) -> None:
+    """With --embed the saved bytes differ from those that came: the record is not kept for that."""
+    bad = image_item(item="ig_2", result=None, status="failed", error={"code": "moderation_blocked"})
+    result = gen(server(Reply(stream(FIRST, item_done(bad, 1), completed()))), "a cat", "--embed")
+    assert (3, ["a-cat.png"], []) == (result.exit_code, list(files(folder)), records(runs))
+
+
+def test_an_input_that_the_server_repeats(server: Server, gen: Gen, folder: Path, runs: Path) -> None:
+    """The image that was sent is not taken for one that came, wherever the server repeats it."""
+    (folder / "old.png").write_bytes(GREEN)
+    told = {"type": "response.echo", "sent": [{"data": b64(GREEN)}]}
+    body = stream(told, {"type": "error", "error": {"code": "moderation_blocked"}})
+    result = gen(server(Reply(body)), "a cat", "-i", "old.png")
+    assert (5, []) == (result.exit_code, records(runs)), result.stderr

@@ -49,10 +49,12 @@ class Album:
 
     `receipt` is what the server tells besides; `has_begun` is set when it says that it works on a picture,
     `has_ended` when it says that all is done, `trouble` is what it says against it. `taken` lists the base64
-    that was understood, `completions` counts what the Images API called completed.
+    that was understood, `completions` counts what the Images API called completed. `inputs`
+    are the SHA-256 of the images that were sent.
     """
 
     job: str
+    inputs: frozenset[str] = frozenset()
     receipt: Receipt = field(init=False)
     has_begun: bool = False
     has_ended: bool = False
@@ -190,7 +192,9 @@ class Album:
 
     def leave_unread(self, data: bytes) -> None:
         """Remember bytes of an image that nobody understood; the same image may still come."""
-        self._unread.append((len(data), sha256(data).hexdigest()))
+        digest = sha256(data).hexdigest()
+        if digest not in self.inputs:
+            self._unread.append((len(data), digest))
 
     def lose_unread(self, problem: Problem) -> None:
         """Remember that what could not be read may have held an image."""

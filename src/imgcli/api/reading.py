@@ -15,7 +15,7 @@ from imgcli.api.responses import ResponsesReader
 from imgcli.api.salvage import decode, find_images, image_texts
 from imgcli.api.sse import BOM, RECORD_LIMIT, UntilFault, check_size, lines, records
 from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, ImgcliError, Problem
-from imgcli.core.events import Event, Notice
+from imgcli.core.events import Event, Notice, sniff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -28,6 +28,7 @@ _PREAMBLE = re.compile(rb"(?:[ \t\r\n]++|\xef\xbb\xbf|:[^\r\n]*+[\r\n])*+")
 
 
 _UNREADABLE = "an event of the stream was no JSON object and is left out"
+_TORN = Problem(ExitCode.UNKNOWN, "The answer ended in the middle of an image.", Charged.MAYBE, CHECK_USAGE)
 _KIND = re.compile(r'"type"\s*:\s*"([^"]+)"')
 _NAME = re.compile(r'"(?:item_id|id)"\s*:\s*"([^"]+)"')
 
@@ -45,6 +46,7 @@ def read_events(
     job: str,
     note: Callable[[], None] = _ignore,
     linger: Callable[[bool], None] | None = _read_on,
+    inputs: frozenset[str] = frozenset(),
 ) -> Iterator[Event]:
     """Read an answer of either API, streamed or plain, live or recorded, in chunks of any size.
 
@@ -53,9 +55,10 @@ def read_events(
     came before it. A stream that just ends after a preview raises nothing: `core.session` has words for it.
     `note` is called for each event of the server's, whatever it means. Images may follow the server's own
     end: `linger` is called with True when that came, so that nobody waits for long, and with False when more
-    has begun; with None in its place nothing is read after the end.
+    has begun; with None in its place nothing is read after the end. `inputs` are the SHA-256 of
+    the images that were sent, should the server repeat them.
     """
-    reader = _Reader(job, note, linger)
+    reader = _Reader(job, note, linger, inputs)
     noticed: set[str] = set()
     try:
         for event in reader.read(_body(chunks)):
@@ -76,13 +79,15 @@ class _Reader:
     job: str
     note: Callable[[], None]
     linger: Callable[[bool], None] | None
+    inputs: frozenset[str]
     album: Album = field(init=False)
     responses: ResponsesReader = field(init=False)
     has_records: bool = False
     is_lingering: bool = False
+    is_torn: bool = False
 
     def __post_init__(self) -> None:
-        self.album = Album(self.job)
+        self.album = Album(self.job, self.inputs)
         self.responses = ResponsesReader(self.album)
 
     def read(self, body: Iterator[bytes]) -> Iterator[Event]:
@@ -139,7 +144,7 @@ class _Reader:
             values = by_line if any(value for _, value in by_line) else values
         for told, value in values:
             if not (isinstance(value, dict) or any(isinstance(one, dict) for one in as_list(value))):
-                self._leave_unread(told)
+                self._leave_unread(told, is_whole=is_whole)
                 if is_whole:
                     yield Notice(self.job, _UNREADABLE)
             else:
@@ -161,15 +166,17 @@ class _Reader:
     def _leave_images(self, event: dict[str, Any]) -> None:
         """Remember the images of an event that nobody understood."""
         for text in image_texts(event):
-            if not any(text is taken for taken in self.album.taken):
-                self.album.leave_unread(base64text.decode(text) or text.encode())
+            data = base64text.decode(text)
+            if not any(text is taken for taken in self.album.taken) and (data is None or sniff(data)):
+                self.album.leave_unread(data or text.encode())
 
-    def _leave_unread(self, text: str) -> None:
+    def _leave_unread(self, text: str, *, is_whole: bool) -> None:
         """Remember the images in what is no JSON, and the one that it was about."""
         data = text.encode()
         for image in find_images(data):
             if image.is_final:
                 self.album.leave_unread(decode(data, image))
+                self.is_torn |= not is_whole
         kind, name = _KIND.search(text), _NAME.search(text)
         if kind and name and kind[1].startswith(_ABOUT_AN_IMAGE):
             self.album.begin(name[1], None)
@@ -194,6 +201,7 @@ class _Reader:
     def _conclude(self, fault: ImgcliError | None, head: bytes) -> Iterator[Event]:
         """End with `Completed`, or say why not."""
         album = self.album
+        fault = fault or (ImgcliError(_TORN) if self.is_torn else None)
         if fault and fault.problem.cause is Cause.UNREAD:
             album.lose_unread(fault.problem)
         if not album.finals:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from imgcli.api.base64text import decode_beginning
 from imgcli.core.errors import Cause, ExitCode, ImgcliError
-from imgcli.core.events import Completed, FinalImage, PartialImage, Picture
+from imgcli.core.events import Completed, FinalImage, PartialImage, Picture, sniff
 
 if TYPE_CHECKING:
     import mmap
@@ -36,11 +36,11 @@ _TELLING = 1024  # bytes in which two images of one kind and size differ
 _AROUND = 4096  # bytes in which an event says what it is
 _BOUNDARY = re.compile(rb"\r?\n\r?\n|\r\r|\n(?=\{)|\}")
 _PREVIEW = re.compile(rb"event:[^\r\n]*(?:partial|preview)|\"type\"\s*:\s*\"[^\"]*(?:partial|preview)")
-_BESIDE = re.compile(r"partial|preview|image_url")
+_BESIDE = re.compile(r"partial|preview|thumb|image_url|input|mask")
 _BESIDE_KEY = re.compile(
     rb"\"[^\"]*(?:%b)[^\"]*\"\s*:\s*\[?\s*\"(?:data:[^\",]*,)?$" % _BESIDE.pattern.encode()
 )
-_INPUTS = frozenset({"input", "tools", "instructions", "metadata"})
+_REPEATED = frozenset({"tools", "instructions", "metadata"})
 """Fields of a response in which a server repeats what it was sent."""
 
 
@@ -84,7 +84,7 @@ def image_texts(event: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
             case str() if len(value) >= _SHORTEST and _IN_A_STRING.match(value):
                 yield value
             case dict():
-                rest += [one for key, one in value.items() if not (key in _INPUTS or _BESIDE.search(key))]
+                rest += [one for key, one in value.items() if not (key in _REPEATED or _BESIDE.search(key))]
             case list():
                 rest += value
             case _:
@@ -100,7 +100,7 @@ class Record:
 
     buffer: Buffer
     start: int = 0
-    inputs: tuple[str, ...] = ()
+    inputs: frozenset[str] = frozenset()
 
 
 def salvaged(events: Iterable[Event], record: Record, job: str) -> Iterator[Event]:
@@ -152,11 +152,12 @@ class _Piece:
     length: int
     digest: str
     head: bytes
+    is_image: bool
 
     @classmethod
     def of(cls, buffer: Buffer, place: EncodedImage) -> _Piece:
         data = decode(buffer, place)
-        return cls(place, len(data), sha256(data).hexdigest(), data[:_SHORTEST])
+        return cls(place, len(data), sha256(data).hexdigest(), data[:_SHORTEST], sniff(data) is not None)
 
     def begins(self, other: _Piece, buffer: Buffer) -> bool:
         """Whether the other image is this one and more: its first copy, or its second."""
@@ -169,7 +170,7 @@ class _Piece:
 
 def holds_more(record: Record, given: Iterable[str]) -> bool:
     """Whether a record holds an image, or a part of one, whose SHA-256 is not among `given`."""
-    return any(True for _ in _unknown(record, {*given, *record.inputs}))
+    return any(True for _ in _unknown(record, set(given) | record.inputs))
 
 
 def _unknown(record: Record, given: set[str]) -> Iterator[bytes]:
@@ -177,7 +178,11 @@ def _unknown(record: Record, given: set[str]) -> Iterator[bytes]:
     buffer, places = record.buffer, find_images(record.buffer, record.start)
     pieces = [_Piece.of(buffer, place) for place in places if place.is_final]
     for piece in pieces:
-        if piece.digest in given or any(piece.begins(other, buffer) for other in pieces):
+        if (
+            not piece.is_image
+            or piece.digest in given
+            or any(piece.begins(other, buffer) for other in pieces)
+        ):
             continue
         given.add(piece.digest)
         yield decode(buffer, piece.place)

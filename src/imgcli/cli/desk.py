@@ -55,6 +55,7 @@ class Desk:
         self.has_asked = False
         self.saved: list[Path] = []
         self._given: set[str] = set()
+        self._inputs: frozenset[str] = frozenset()
         self._spool: Spool | None = None
         self._saving: Saving | None = None
         self.recording: Recording | None = None
@@ -66,6 +67,7 @@ class Desk:
         Raises `ImgcliError`.
         """
         _check_standard_output(world, output)
+        self._inputs = request.inputs
         now, folder, state = world.now(), current_folder(), state_folder(world.env)
         rescue = Rescue(state, world.env, lambda: self._spool.keep() if self._spool else None)
         destination = Destination(output.name, folder, output.clash)
@@ -105,13 +107,18 @@ class Desk:
 
     def saving(self, events: Iterable[Event]) -> Iterable[Event]:
         """Save pictures as they come, with their recipe where that is wanted, and remember where."""
-        events = self.embedding(events)
+        events = self.embedding(self._noted(events))
         for event in self._saving(events) if self._saving else events:
-            if isinstance(event, FinalImage):
-                self._given.add(event.picture.sha256)
             if isinstance(event, Saved):
                 self.saved.append(event.path)
             yield self._advised(event) if isinstance(event, Failed) else event
+
+    def _noted(self, events: Iterable[Event]) -> Iterator[Event]:
+        """Remember which images came, as they came."""
+        for event in events:
+            if isinstance(event, FinalImage):
+                self._given.add(event.picture.sha256)
+            yield event
 
     def _advised(self, event: Failed) -> Failed:
         """Name the way to what came of an image that is not saved."""
@@ -143,7 +150,7 @@ class Desk:
         with Run(self._spool.path, None).mapped() as content:
             from imgcli.api.salvage import Record, holds_more
 
-            return holds_more(Record(*content), self._given)
+            return holds_more(Record(*content, self._inputs), self._given)
 
     def close(self) -> None:
         """Leave what is not settled to `imgcli recover`; a request that was never sent leaves nothing."""

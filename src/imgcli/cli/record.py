@@ -113,10 +113,9 @@ class Record:
     @contextmanager
     def mapped(self) -> Iterator[Content]:
         """Give the record's bytes, to look for images in what cannot be read."""
-        request = self.run.header.request if self.run.header else None
-        sent = (*request.references, request.mask) if request else ()
+        inputs = self.run.header.request.inputs if self.run.header else frozenset()
         with self.run.mapped() as (buffer, start):
-            yield Content(buffer, start, tuple(one.sha256 for one in sent if one and one.sha256))
+            yield Content(buffer, start, inputs)
 
     def target(self, fallback: Path) -> Target:
         """Find where the pictures were meant to go; a default name for what was a stream."""

@@ -96,7 +96,8 @@ def _line(record: Record) -> str:
     """Describe one record: its name, when, how old, how large, what is in it, for which prompt, where."""
     kinds: Counter[str] = Counter()
     with suppress(ImgcliError), record.mapped() as content:
-        for event in salvaged(read_events(record.chunks(), record.job), content, record.job):
+        events = read_events(record.chunks(), record.job, inputs=content.inputs)
+        for event in salvaged(events, content, record.job):
             match event:
                 case FinalImage(is_salvaged=True):
                     kinds["salvaged"] += 1

@@ -101,7 +101,7 @@ class _Recovery:
 
     def _run_with(self, content: Content) -> session.Outcome:
         job = self.record.job
-        found = salvaged(read_events(self.record.chunks(), job), content, job)
+        found = salvaged(read_events(self.record.chunks(), job, inputs=content.inputs), content, job)
         source = chain(self._started(), redacted_events(found, *all_secrets(self.world.env)))
         embedded = embedding.stage(embedding.of_record(self.record.run.header))
         events = self._saving(self._explained(embedded(session.conducted(job, source))))

@@ -151,7 +151,7 @@ def _source(
         answer = yield from send_decided(decision, desk.job, peer, Limits.scaled(endpoint.timeout), clock)
         with closing(answer):
             chunks = desk.recorded(masked(answer.chunks, *maskable(*peer.secrets)))
-            events = read_events(chunks, desk.job, answer.note, answer.linger)
+            events = read_events(chunks, desk.job, answer.note, answer.linger, decision.request.inputs)
             yield from redacted_events(events, *peer.secrets)
 
 
