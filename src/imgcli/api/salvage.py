@@ -72,7 +72,8 @@ def find_images(buffer: Buffer, position: int = 0) -> Iterator[EncodedImage]:
 def decode(buffer: Buffer, image: EncodedImage) -> bytes:
     """Return the bytes of an image, as many as came."""
     text = bytes(buffer[image.start : image.end])
-    return decode_beginning(_ESCAPED.sub(_unescaped, text).decode("ascii"))
+    is_bare = b"\\" not in text and b"\n" not in text
+    return decode_beginning(text if is_bare else _ESCAPED.sub(_unescaped, text))
 
 
 def image_texts(event: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
