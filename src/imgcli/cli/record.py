@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from imgcli.api.salvage import Record as Content
 from imgcli.cli.order import STDOUT
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.text import shorten
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import timedelta
 
+    from imgcli.api.salvage import Record as Content
     from imgcli.store.runs import Run
 
 TITLE = "title"
@@ -113,6 +113,8 @@ class Record:
     @contextmanager
     def mapped(self) -> Iterator[Content]:
         """Give the record's bytes, to look for images in what cannot be read."""
+        from imgcli.api.salvage import Record as Content
+
         inputs = self.run.header.request.inputs if self.run.header else frozenset()
         with self.run.mapped() as (buffer, start):
             yield Content(buffer, start, inputs)
