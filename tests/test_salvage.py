@@ -256,6 +256,23 @@ def test_a_repetition_that_is_cut_loses_nothing(
     assert (0, {"a-cat.png": RED}, []) == (result.exit_code, files(folder), records(runs)), result.stderr
 
 
+@pytest.mark.parametrize("place", [120, 150, 190])
+def test_words_that_are_cut_are_no_image(place: int, server: Server, gen: Gen, runs: Path) -> None:
+    """A connection that breaks in the message behind the image costs nothing."""
+    words = {"id": "msg_1", "type": "message", "content": [{"type": "output_text", "text": "x" * 60}]}
+    body = stream(created(), FIRST) + record(item_done(words, 1))[:place]
+    result = gen(server(Reply(body, end=End.RST)), "a cat")
+    assert (0, []) == (result.exit_code, records(runs)), result.stderr
+
+
+def test_the_second_image_breaks_off_in_the_goodbye(server: Server, gen: Gen, runs: Path) -> None:
+    """Also where its beginning looks like the first image's: its name tells that it is another."""
+    whole = stream(created(), FIRST, completed(image_item(), image_item(GREEN, item="ig_2")))
+    for cut in (whole.rindex(b"ig_2") + 5, whole.rindex(b64(GREEN).encode()) + 30):
+        result = gen(server(Reply(whole[:cut], end=End.RST)), "a cat", "-q")
+        assert (3, True) == (result.exit_code, bool(records(runs))), result.stderr
+
+
 def test_previews_and_inputs_are_no_images(server: Server, gen: Gen, folder: Path, runs: Path) -> None:
     """A preview of a kind that nobody knows, and an input that the server repeats, are not missed."""
     preview = {"type": "response.image_generation_call.preview", "image": {"data": b64(BLUE)}}

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 _HEAD = 4096
-_ABOUT_AN_IMAGE = ("response.output_item.", "response.image_generation_call.")
 _COMPLETED = ("image_generation.completed", "image_edit.completed")
 _DONE = "[DONE]"
 _PREAMBLE = re.compile(rb"(?:[ \t\r\n]++|\xef\xbb\xbf|:[^\r\n]*+[\r\n])*+")
@@ -30,7 +29,10 @@ _PREAMBLE = re.compile(rb"(?:[ \t\r\n]++|\xef\xbb\xbf|:[^\r\n]*+[\r\n])*+")
 _UNREADABLE = "an event of the stream was no JSON object and is left out"
 _TORN = Problem(ExitCode.UNKNOWN, "The answer ended in the middle of an image.", Charged.MAYBE, CHECK_USAGE)
 _KIND = re.compile(r'"type"\s*:\s*"([^"]+)"')
-_NAME = re.compile(r'"(?:item_id|id)"\s*:\s*"([^"]+)"')
+_CALL = re.compile(
+    r'"(?:item_)?id"\s*:\s*"(?:(ig_[^"]+)"|([^"]+)"\s*,\s*"type"\s*:\s*"image_generation_call")'
+)
+"""Names an image call, by OpenAI's prefix or by its type."""
 
 
 def _ignore() -> None:
@@ -177,10 +179,10 @@ class _Reader:
             if image.is_final:
                 self.album.leave_unread(decode(data, image))
                 self.is_torn |= not is_whole
-        kind, name = _KIND.search(text), _NAME.search(text)
-        if kind and name and kind[1].startswith(_ABOUT_AN_IMAGE):
-            self.album.begin(name[1], None)
-        elif kind and kind[1] in _COMPLETED:
+        for found in _CALL.finditer(text):
+            self.album.begin(found[1] or found[2], None)
+        kind = _KIND.search(text)
+        if kind and kind[1] in _COMPLETED:
             self.album.begin(None, self.album.completions)
 
     def _read_event(self, event: dict[str, Any], kind: str, name: str) -> Iterator[Event]:

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from imgcli.cli.world import World
 
 EPILOG = """\
-Exit codes: the gravest of all runs. 0 everything that came is saved; 9 a run holds no whole
-picture; 10 saved, but not where you asked; 11 the data is no valid image.
+Exit codes: the gravest of all runs. 0 everything that came is saved; 3 some images of a run
+never came; 9 a run holds no whole image; 10 saved, but not where you asked; 11 the data is no
+whole image.
 """
 
 
