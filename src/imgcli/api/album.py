@@ -22,7 +22,7 @@ _INDEX_LIMIT = 1000
 _DAMAGED = "The picture arrived damaged: its base64 cannot be decoded."
 _UNREAD = Problem(
     ExitCode.UNKNOWN,
-    "An image came in a form that imgcli cannot read.",
+    "An image came torn, or in a form that imgcli cannot read.",
     Charged.YES,
     CHECK_USAGE,
     cause=Cause.UNREAD,
