@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 
 from beside import PATIENCE, running, wait_for
 from imgcli.core.request import Api, ImageRequest
+from imgcli.core.wording import file_size
 from imgcli.store.liveness import mark, may_live
 from imgcli.store.publish import Clash
 from imgcli.store.spool import MAGIC, Header, Spool
@@ -255,9 +257,13 @@ def test_list(record: Record, runs: Path, folder: Path, imgcli: Cli) -> None:
     result = imgcli("recover", "--list")
     assert 0 == result.exit_code
     assert b"\x1b" not in result.stdout
-    found = {line.split("  ")[3]: line.split("  ")[1] for line in result.lines}
+    told = {cells[6]: cells for line in result.lines if (cells := line.split("  "))}
     expected = ["final picture", "2 partial images", "nothing"]
-    assert dict(zip(map(str, paths), expected, strict=True)) == found
+    assert dict(zip(map(str, paths), expected, strict=True)) == {path: told[path][4] for path in told}
+    assert {path.stem[-6:] for path in paths} == {cells[0] for cells in told.values()}
+    for path in paths:
+        assert re.fullmatch(r"[0-9]+ (d|h|min)", told[str(path)][2])
+        assert file_size(path.stat().st_size) == told[str(path)][3]
     assert ({}, sorted(paths)) == (files(folder), records(runs))
 
 

@@ -50,13 +50,15 @@ class Answer:
     """What the server answers while it arrives. `chunks` raises `ImgcliError` when the connection breaks.
 
     `close` hangs up; it may be called at any time and more than once. `note` is to be called for every event
-    that was read: an answer without a new one is given up after a while.
+    that was read: an answer without a new one is given up after a while. `linger` is to be called with True
+    when the server's end was read, after which nothing is waited for, and with False when it was none.
     """
 
     chunks: Iterator[bytes]
     content_type: str
     close: Callable[[], None]
     note: Callable[[], None]
+    linger: Callable[[bool], None]
 
 
 DEFAULT_LIMITS = Limits()
@@ -228,7 +230,7 @@ def _answer(response: APIResponse[Any], peer: Peer, patience: Patience, close: C
     headers = response.headers
     content_type = headers.get("content-type", "")
     chunks = _chunks(response, peer, patience)
-    return Answer(chunks, content_type, close, patience.note)
+    return Answer(chunks, content_type, close, patience.note, patience.linger)
 
 
 def _chunks(response: APIResponse[Any], peer: Peer, patience: Patience) -> Iterator[bytes]:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imgcli.cli import signals
 from imgcli.cli.order import STDOUT, Keeping
 from imgcli.cli.record import TITLE
-from imgcli.core.errors import AFTER_SENDING, ExitCode, ImgcliError, Problem, usage_error
-from imgcli.core.events import Saved
+from imgcli.core.errors import AFTER_SENDING, CHECK_USAGE, Cause, ExitCode, ImgcliError, Problem, usage_error
+from imgcli.core.events import Failed, FinalImage, Saved, Waiting
+from imgcli.core.wording import RAW_RUN_KEPT
 from imgcli.store.liveness import mark
 from imgcli.store.naming import Subject, is_folder
 from imgcli.store.preflight import current_folder
 from imgcli.store.publish import Clash
 from imgcli.store.publishers import Destination, open_publisher
 from imgcli.store.recording import Recording
-from imgcli.store.runs import PROCESS, count_unfinished
+from imgcli.store.runs import PROCESS, Run, count_unfinished
 from imgcli.store.saving import Saving
 from imgcli.store.spool import Header, Spool
 from imgcli.store.state import Rescue, state_folder
@@ -37,6 +39,9 @@ RUNS = "runs"
 
 _WORTH_KEEPING = frozenset({ExitCode.UNKNOWN, ExitCode.DAMAGED, ExitCode.INTERNAL})
 """Ends after which a record may hold more than what was saved."""
+_CAUSES_TO_KEEP = frozenset({Cause.UNREAD, Cause.CUT})
+"""Causes likewise, whatever the end."""
+_RECOVER = "`imgcli recover` saves what came of it"
 
 
 class Desk:
@@ -51,6 +56,8 @@ class Desk:
         self._earlier = 0
         self.has_asked = self.has_sent = False
         self.saved: list[Path] = []
+        self._given: set[str] = set()
+        self._inputs: frozenset[str] = frozenset()
         self._spool: Spool | None = None
         self._saving: Saving | None = None
         self.recording: Recording | None = None
@@ -62,6 +69,7 @@ class Desk:
         Raises `ImgcliError`.
         """
         _check_standard_output(world, output)
+        self._inputs = request.inputs
         now, folder, state = world.now(), current_folder(), state_folder(world.env)
         rescue = Rescue(state, world.env, lambda: self._spool.keep() if self._spool else None)
         destination = Destination(output.name, folder, output.clash)
@@ -105,20 +113,55 @@ class Desk:
 
     def saving(self, events: Iterable[Event]) -> Iterable[Event]:
         """Save pictures as they come, with their recipe where that is wanted, and remember where."""
-        events = self.embedding(events)
+        events = self.embedding(self._noted(events))
         for event in self._saving(events) if self._saving else events:
             if isinstance(event, Saved):
                 self.saved.append(event.path)
+            yield self._advised(event) if isinstance(event, Failed) else event
+
+    def _noted(self, events: Iterable[Event]) -> Iterator[Event]:
+        """Remember which images came, as they came; a server that makes us wait has not begun."""
+        for event in events:
+            match event:
+                case FinalImage(picture=picture):
+                    self._given.add(picture.sha256)
+                case Waiting():
+                    self.has_sent = False
+                case _:
+                    pass
             yield event
+
+    def _advised(self, event: Failed) -> Failed:
+        """Name the way to what came of an image that is not saved."""
+        if self._spool and self.has_asked and event.problem.cause in _CAUSES_TO_KEEP and self._spool.keep():
+            return replace(event, problem=replace(event.problem, advice=_advice(event.problem)))
+        return event
 
     def keep_last_partial(self) -> Path | None:
         """Keep the last partial of a picture that never came, and tell where."""
         return self._saving.keep_last_partial() if self._saving else None
 
-    def settle(self, outcome: Outcome) -> None:
-        """Remove the record of a run that needs no recovery; otherwise it stays when the desk is closed."""
-        if self._spool and outcome.exit_code not in _WORTH_KEEPING:
-            self._spool.discard()
+    def settle(self, outcome: Outcome) -> list[str]:
+        """Remove the record of a run that needs no recovery; otherwise it stays when the desk is closed.
+
+        Returns what is to be said of a record that nobody would expect.
+        """
+        causes = {problem.cause for problem in outcome.problems}
+        if not self._spool or outcome.exit_code in _WORTH_KEEPING or causes & _CAUSES_TO_KEEP:
+            return []
+        if outcome.exit_code is not ExitCode.OK and self._holds_more():
+            return [f"the raw run is kept; {_RECOVER}"]
+        self._spool.discard()
+        return []
+
+    def _holds_more(self) -> bool:
+        """Look for images in the record of a run that ended badly: what was not read as one may be one."""
+        if not (self._spool and self._spool.path and self.has_asked):
+            return False
+        with Run(self._spool.path, None).mapped() as content:
+            from imgcli.api.salvage import Record, holds_more
+
+            return holds_more(Record(*content, self._inputs), self._given)
 
     def close(self) -> None:
         """Leave what is not settled to `imgcli recover`; a request that was never sent leaves nothing."""
@@ -151,6 +194,12 @@ def opened(
         raise
     finally:
         desk.close()
+
+
+def _advice(problem: Problem) -> str:
+    """Add to what is worth doing that the record holds more; nobody needs the usage page for that."""
+    own = "" if problem.advice in (CHECK_USAGE, RAW_RUN_KEPT) else f"{problem.advice} "
+    return f"{own}The raw run is kept; {_RECOVER}."
 
 
 def _recording(world: World, output: Output, request: ImageRequest, job: str) -> Recording | None:

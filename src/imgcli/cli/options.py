@@ -272,7 +272,8 @@ Timeout = Annotated[
         rich_help_panel=_WIRE,
     ),
 ]
-Listing = Annotated[bool, typer.Option("--list", help="Show what there is to recover, and change nothing.")]
+
+
 DryRun = Annotated[
     bool,
     typer.Option(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +18,9 @@ from imgcli.store.publish import reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from datetime import datetime
+    from datetime import timedelta
 
+    from imgcli.api.salvage import Record as Content
     from imgcli.store.runs import Run
 
 TITLE = "title"
@@ -48,6 +51,22 @@ class Record:
     def time(self) -> datetime:
         """When the run began."""
         return (moment(self.run.header.time) if self.run.header else None) or self.now
+
+    @property
+    def age(self) -> timedelta:
+        """How long ago the run began; where nothing says that, how long ago its record was written."""
+        began = self.time
+        if began is self.now:
+            with suppress(OSError):
+                began = datetime.fromtimestamp(self.run.path.stat().st_mtime, tz=UTC)
+        return self.now.astimezone() - began.astimezone()
+
+    @property
+    def size(self) -> int:
+        """How many bytes the record has; 0 where that cannot be told."""
+        with suppress(OSError):
+            return self.run.path.stat().st_size
+        return 0
 
     @property
     def when(self) -> str:
@@ -88,6 +107,15 @@ class Record:
         if not size:
             what = "The run was broken off before an answer came."
             raise ImgcliError(Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE))
+
+    @contextmanager
+    def mapped(self) -> Iterator[Content]:
+        """Give the record's bytes, to look for images in what cannot be read."""
+        from imgcli.api.salvage import Record as Content
+
+        inputs = self.run.header.request.inputs if self.run.header else frozenset()
+        with self.run.mapped() as (buffer, start):
+            yield Content(buffer, start, inputs)
 
     def target(self, fallback: Path) -> Target:
         """Find where the pictures were meant to go; a default name for what was a stream."""

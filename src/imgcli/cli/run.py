@@ -150,9 +150,10 @@ def _source(
     with _reachable(account) as peer:
         limits = Limits.scaled(endpoint.timeout)
         answer = yield from send_decided(decision, desk.job, peer, limits, clock, desk.sent)
+        desk.sent()  # a server may answer before the whole request has gone out
         with closing(answer):
             chunks = desk.recorded(masked(answer.chunks, *maskable(*peer.secrets)))
-            events = read_events(chunks, desk.job, answer.note)
+            events = read_events(chunks, desk.job, answer.note, answer.linger, decision.request.inputs)
             yield from redacted_events(events, *peer.secrets)
 
 
@@ -166,13 +167,12 @@ def _conduct(
     is_free: bool,
 ) -> ExitCode:
     """Let the events run from the source through the stages into the sinks."""
-    told = _dated(world, session.conducted(desk.job, desk.reporting(source)))
-    saved = desk.saving(told)
+    saved = desk.saving(_dated(world, session.conducted(desk.job, desk.reporting(source))))
     events = reporter.compared(uncharged_events(saved) if is_free else saved)
     try:
         with reporter.sinks() as sinks:
             outcome = session.run(events, [*sinks, *remembered])
-            desk.settle(outcome)
+            notes.tell(world, desk.settle(outcome))
     except signals.Interrupted as interrupted:
         kept = desk.keep_last_partial()
         broken = _interruption(interrupted, kept, desk)

@@ -137,7 +137,10 @@ class Viewer:
         from imgcli.store.recording import replayed
 
         chunks = replayed(material.chunks, pace.wait) if pace.speed else material.chunks
-        yield from read_events(chunks, job)
+        if material.is_live:  # whose writer may never close it
+            yield from read_events(chunks, job, linger=None)
+        else:
+            yield from read_events(chunks, job)
 
     @contextmanager
     def _sinks(self, material: Material) -> Iterator[list[Sink]]:

@@ -59,6 +59,8 @@ class Cause(Enum):
     RESPONSE_FORMAT = "response_format"  # the server does not know this parameter; it may answer without it
     UNFINISHED = "unfinished"  # the request had not gone out whole, so that nobody can have begun with it
     NO_MODEL = "no model"  # the server does not have the model, perhaps not any more
+    UNREAD = "unread"  # data of an image came that could not be read: the record of the run holds it
+    CUT = "cut"  # an image had begun and did not come whole
 
 
 @dataclass(frozen=True)

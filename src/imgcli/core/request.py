@@ -96,6 +96,12 @@ class ImageRequest:
         return not (self.references or self.mask or self.previous_response_id)
 
     @property
+    def inputs(self) -> frozenset[str]:
+        """The SHA-256 of each image that is sent."""
+        sent = (*self.references, self.mask)
+        return frozenset(one.sha256 for one in sent if one and one.sha256)
+
+    @property
     def is_form(self) -> bool:
         """Whether it goes out as multipart/form-data: files for the Images API, and no address."""
         return self._is_edit and not any(reference.url for reference in self.references)

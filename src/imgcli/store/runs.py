@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import stat
 import time
@@ -23,7 +24,8 @@ PROCESS = "process"
 """Under this name a record tells which process writes it."""
 
 _CHUNK = 65_536
-_LONGEST_HEADER = 4_000_000
+_LONGEST_HEADER = 64_000_000
+"""Bytes of a header that is read; a longer one is passed over, not the answer after it."""
 _TRIES, _PAUSE = 3, 0.02  # seconds: whoever only counts the records holds each for a moment
 # A planted link is not followed, a planted pipe not waited for.
 _READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -44,19 +46,36 @@ class Run:
         return cls(path, Header.parse(line) if line.startswith(MAGIC) else None)
 
     @property
+    def id(self) -> str:
+        """The short name by which a person picks this record."""
+        return self.path.stem.rpartition("-")[2]
+
+    @property
     def has_begun(self) -> bool:
         """Whether the request can have gone out: before that the header is on disk. Raises `OSError`."""
         with _opened(self.path) as file:
-            line = file.readline(_LONGEST_HEADER)
-            return line.endswith(b"\n") and (not line.startswith(MAGIC) or file.readline() == b"\n")
+            start = file.read(len(MAGIC))
+            file.seek(0)
+            return not MAGIC.startswith(start) if start != MAGIC else _passed_header(file)
+
+    @contextmanager
+    def mapped(self) -> Iterator[tuple[bytes | mmap.mmap, int]]:
+        """Give all bytes without reading them into memory, and where the answer begins; none on an error."""
+        try:
+            with _opened(self.path) as file:
+                _passed_header(file)
+                start = file.tell()
+                content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError):  # ValueError: it is empty
+            yield b"", 0
+            return
+        with content:
+            yield content, start
 
     def chunks(self) -> Iterator[bytes]:
         """Give the bytes as the server sent them, without the header; raises `OSError`."""
         with _opened(self.path) as file:
-            if file.readline(_LONGEST_HEADER).startswith(MAGIC):
-                file.readline()
-            else:
-                file.seek(0)
+            _passed_header(file)
             while chunk := file.read(_CHUNK):
                 yield chunk
 
@@ -125,6 +144,16 @@ def _is_left(path: Path) -> bool:
             return not Run.read(path).may_be_written(file)
     except OSError:
         return False
+
+
+def _passed_header(file: BinaryIO) -> bool:
+    """Go to where the answer begins; false for a header without its end."""
+    if file.read(len(MAGIC)) != MAGIC:
+        file.seek(0)
+        return True
+    while (part := file.readline(_CHUNK)) and not part.endswith(b"\n"):
+        pass
+    return part.endswith(b"\n") and file.readline() == b"\n"
 
 
 def _locked(descriptor: int) -> bool:

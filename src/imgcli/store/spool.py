@@ -119,6 +119,11 @@ class Spool:
                 yield Notice(job, self.trouble)
             yield event
 
+    @property
+    def path(self) -> Path | None:
+        """Where the record is, whole or not; None where there is none."""
+        return self._path
+
     def keep(self) -> Path | None:
         """Promise that the record stays, and tell where; None if it does not hold every byte."""
         if self.trouble:
