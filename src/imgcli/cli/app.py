@@ -93,9 +93,9 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # real text streams have it
     world = World.of_this_process(closed)
-    signals.install()
     code: int = ExitCode.OK
     try:
+        signals.install()
         code = _run(world)
         sys.stdout.flush()
     except signals.Interrupted as interrupted:
