@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 import pyte
@@ -44,7 +46,7 @@ def painting(server: Server, world: dict[str, str], folder: Path) -> Callable[..
 
     def run(command: str, rung: str, **terminal: object) -> SlowRun:
         told = env | terminal.pop("env", {})  # type: ignore[operator]
-        args = [*named[command], "--preview", rung]
+        args = [] if "program" in terminal else [*named[command], "--preview", rung]
         return SlowRun(args, told, folder, columns=120, rows=40, **terminal)  # type: ignore[arg-type]
 
     return run
@@ -72,12 +74,12 @@ def test_a_signal_in_the_middle_of_an_image(
         assert -signum == run.exit_code
         check_usable(run)
     assert len(IMAGE) > len(run.raw)
+    assert rung != "kitty" or b"0" == re.findall(rb",m=([01]);", run.raw)[-1]  # it waits for no more chunks
     assert (command == "gen") == (MONEY in run.text)
     assert took < SOON
 
 
-@pytest.mark.parametrize("rung", RUNGS)
-@pytest.mark.parametrize("command", ["gen", "view"])
+@pytest.mark.parametrize(("command", "rung"), [*(("gen", rung) for rung in RUNGS), ("view", "iterm2")])
 def test_a_terminal_that_does_not_block(command: str, rung: str, painting: Callable[..., SlowRun]) -> None:
     """With O_NONBLOCK on the terminal, images are painted all the same, and a signal leaves it as usable."""
     with painting(command, rung, blocks=False) as run:
@@ -150,3 +152,18 @@ def test_both_strings_are_closed_in_tmux(painting: Callable[..., SlowRun], tmp_p
         check_usable(run)
     assert b"" == outside_strings(through_tmux(run.raw))[1][:80]
     assert MONEY in run.text
+
+
+def test_ctrl_z_in_the_middle_of_an_image(painting: Callable[..., SlowRun]) -> None:
+    """The shell gets a usable terminal from Ctrl-Z too: what it prints is seen."""
+    shell = ("bash", "--norc", "--noprofile", "-i")
+    with painting("gen", "iterm2", program=shell, env={"PS1": "$ ", "OPENAI_API_KEY": "sk-x"}) as run:
+        run.type(f"{sys.executable} -m imgcli gen 'a cat' --preview iterm2\n".encode())
+        run.wait_for(lambda seen: len(seen.raw) >= INSIDE)
+        run.type(b"\x1a")
+        run.wait_for(lambda seen: b"Stopped" in seen.raw)
+        run.settle()
+        assert (b"", True) == (run.open_string[:80], run.cursor_visible)  # readline turns the echo off itself
+        assert "Stopped" in run.text
+        run.type(b"kill -9 %1; exit\n")
+        run.finish()
