@@ -6,6 +6,8 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from imgcli.show.output import ENVELOPE
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -27,7 +29,7 @@ class Tmux:
 
 def wrap(escape: str) -> str:
     """Put an escape sequence into tmux's envelope: tmux(1), allow-passthrough."""
-    return f"\x1bPtmux;{escape.replace(chr(27), chr(27) * 2)}\x1b\\"
+    return f"{ENVELOPE}{escape.replace(chr(27), chr(27) * 2)}\x1b\\"
 
 
 def ask_tmux(env: Mapping[str, str]) -> Tmux | None:
