@@ -71,7 +71,7 @@ class Sum:
 
 @dataclass
 class Spending:
-    """What was spent: in all, by group, and what the demo's runs would have cost, had they been charged.
+    """What was spent: in all, by group, and what free runs, such as a demo's, would have cost.
 
     `prices_date` is the day of the oldest price that went into the total, None when none did.
     """
@@ -90,7 +90,7 @@ def spending(expenses: Iterable[Expense], by: By | None, day_of: Callable[[datet
     spent = Spending()
     groups: dict[str, Sum] = {}
     for expense in expenses:
-        if expense.is_demo:
+        if expense.is_free:
             spent.demo.add(expense.cost, expense.known)
             continue
         spent.total.add(expense.cost, expense.known)

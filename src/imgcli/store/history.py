@@ -9,22 +9,26 @@ from imgcli.store import rows
 from imgcli.store.database import Database
 from imgcli.store.expenses import expenses, read_expenses
 from imgcli.store.historyfile import HistoryError
+from imgcli.store.reservations import forget as forget_reservations
+from imgcli.store.reservations import read_day, release, reserve, settle
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
+    from decimal import Decimal
     from pathlib import Path
 
     from imgcli.core.entry import Entry, Expense
     from imgcli.core.family import Family
     from imgcli.core.provenance import FileFacts
     from imgcli.store.kinship import Find
+    from imgcli.store.reservations import Day
 
 __all__ = ["History", "HistoryError"]
 
 _PATIENCE = 10.0
-"""Seconds for which a lock is waited for: two hundred processes that end at once take turns in less."""
+"""Seconds for which a lock is waited for, unless somebody says otherwise."""
 _LONGEST_NUMBER = 18
 """Digits that fit into SQLite's integers."""
 _LATEST = (
@@ -142,8 +146,21 @@ class History:
         return self._database.read(lambda connection: family_of(_finding(connection), origin))
 
     def charges(self, since: datetime | None = None) -> Iterator[Expense]:
-        """Give what every run since a moment cost, oldest first; demo runs are among them."""
+        """Give what every run since a moment cost, oldest first; free runs are among them."""
         return expenses(self._database.read(lambda connection: read_expenses(connection, since)))
+
+    def day(self, since: datetime) -> Day:
+        """Tell what was spent and reserved since a moment."""
+        return self._database.read(lambda connection: read_day(connection, since))
+
+    def reserve(self, job: str, days: tuple[datetime, datetime], decide: Callable[[Day], Decimal]) -> None:
+        """Reserve what a run may cost, in one transaction with the day's sum; see `reservations.reserve`."""
+        self._database.write(lambda connection: reserve(connection, job, days, decide))
+
+    def release(self, job: str) -> None:
+        """Give back what is reserved for a run that was not sent, or that its owner has given up on."""
+        if self._database.is_there:
+            self._database.write(lambda connection: release(connection, job))
 
     def forget(self, numbers: Iterable[int]) -> int:
         """Remove runs so that nothing of them is left in the file; gives how many there were."""
@@ -170,11 +187,14 @@ def _recorded(connection: sqlite3.Connection, entry: Entry) -> Entry:
     """Insert an entry, or bring the earlier one of its job up to date; nothing is written for no news."""
     earlier = next(iter(_entries(connection, "job = ?", [rows.run_cells(entry)["job"]])), None)
     if earlier is None:
-        return _inserted(connection, entry)
-    merged = entry.after(earlier)
-    if not merged.says_the_same(earlier):
-        _updated(connection, merged)
-    return merged
+        recorded = _inserted(connection, entry)
+    else:
+        recorded = entry.after(earlier)
+        if recorded.says_the_same(earlier):
+            return recorded
+        _updated(connection, recorded)
+    settle(connection, recorded)
+    return recorded
 
 
 def _inserted(connection: sqlite3.Connection, entry: Entry) -> Entry:
@@ -258,6 +278,7 @@ def _holds(search: str) -> Callable[[object], bool]:
 
 
 def _forgotten(connection: sqlite3.Connection, numbers: list[tuple[int]]) -> int:
+    forget_reservations(connection, numbers)
     return connection.executemany("DELETE FROM runs WHERE id = ?", numbers).rowcount
 
 

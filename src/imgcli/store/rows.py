@@ -42,6 +42,7 @@ def run_cells(entry: Entry) -> dict[str, Any]:
         "charged": entry.charged.value,
         "cost": _dollar_text(entry.cost),
         "prices_date": entry.prices_date.isoformat() if entry.prices_date else None,
+        "billed": int(entry.billed),
         "model": _storable(entry.model),
         "image_model": _storable(entry.image_model),
         "response_id": _storable(entry.response_id),
@@ -87,6 +88,19 @@ def charge_cells(row: Row) -> dict[str, Any]:
     }
 
 
+def stored_cells(entry: Entry) -> dict[str, Any]:
+    """Spell an entry as rows that JSON can hold, for `entry_of`."""
+    pictures = list(map(picture_cells, entry.pictures))
+    for cells, picture in zip(pictures, entry.pictures, strict=True):
+        cells["path"] = str(picture.path) if picture.path else None
+    return {
+        "run": {"id": None, **run_cells(entry)},
+        "pictures": pictures,
+        "parents": list(map(parent_cells, entry.parents)),
+        "charges": list(map(charge_cells, entry.charges)),
+    }
+
+
 def entry_of(
     run: Cells, pictures: Sequence[Cells], parents: Sequence[Cells], charges: Sequence[Cells]
 ) -> Entry:
@@ -101,12 +115,13 @@ def entry_of(
         charged=_or_none(Charged, run["charged"]) or Charged.MAYBE,
         cost=dollars_of(run["cost"]),
         prices_date=date_of(run["prices_date"]),
+        billed=run["billed"] != 0,
         model=_text(run["model"]),
         image_model=_text(run["image_model"]),
         response_id=_text(run["response_id"]),
         prompt=_text(run["prompt"]) or "",
         message=_text(run["message"]),
-        request=_request(run["request"]),
+        request=request_of(run["request"]),
         usage=_object(run["usage"]),
         tool_usage=_object(run["tool_usage"]),
         pictures=tuple(map(_picture, pictures)),
@@ -218,7 +233,7 @@ def _object(value: object) -> Json | None:
     return None
 
 
-def _request(value: object) -> ImageRequest | None:
+def request_of(value: object) -> ImageRequest | None:
     """Read a request; None for one of a version that has other fields."""
     fields = _object(value)
     with suppress(TypeError, ValueError, LookupError, AttributeError):
