@@ -79,7 +79,8 @@ class Prices:
     """US dollars per million tokens, Standard tier; None where no price is published.
 
     `date` is the day we know the prices from, `source` the place, `caveat` a reason to doubt them.
-    Writing to the prompt cache costs `cache_write` times `text_in`, once where it is None.
+    Writing to the prompt cache costs `cache_write` times `text_in`, once where it is None. A limit takes all
+    prices `most` times, for a promotion ends.
     """
 
     date: date
@@ -93,11 +94,16 @@ class Prices:
     cache_write: Decimal | None = None
     long_context: LongContext | None = None
     caveat: str | None = None
+    most: Decimal | int = 1
 
 
 @dataclass(frozen=True)
 class Model:
-    """One model; `accepts` is None for text models and where nothing is known."""
+    """One model; `accepts` is None for text models and where nothing is known.
+
+    `most` is what `core.bound` knows of the cost of one image, empty where that is nothing; `picture` is how
+    many tokens an image takes that is sent to a text model, None where it is as many as for the others.
+    """
 
     name: str
     kind: Kind
@@ -107,6 +113,8 @@ class Model:
     accepts: Accepts | None = None
     aliases: tuple[str, ...] = ()
     tokens: Mapping[str, Mapping[str, int]] = field(default_factory=dict, hash=False)
+    most: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    picture: int | None = None
 
     @property
     def qualities(self) -> tuple[Quality, ...]:
@@ -129,12 +137,16 @@ def shutdown_notice(model: Model, today: date) -> str | None:
 
 @dataclass(frozen=True)
 class Catalog:
-    """All models we know. `prices_date` is the day on which the whole table was gathered."""
+    """All models we know. `prices_date` is the day on which the whole table was gathered.
+
+    `limits` is what `core.bound` reckons with for every model.
+    """
 
     models: tuple[Model, ...]
     default_models: tuple[str, ...]
     default_image_model: str
     prices_date: date
+    limits: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def find(self, name: str) -> Model | None:
         """Find a model by its exact name, an alias or a dated snapshot (`gpt-4o-2024-11-20`)."""
@@ -184,6 +196,7 @@ def _catalog(table: dict[str, Any]) -> Catalog:
         default_models=tuple(table["default_models"]),
         default_image_model=table["default_image_model"],
         prices_date=table["checked"],
+        limits=table["limits"],
     )
 
 
@@ -197,7 +210,16 @@ def _model(kind: Kind, name: str, entry: dict[str, Any], table: dict[str, Any]) 
         accepts=_accepts(table["accepts"][entry["accepts"]], table) if "accepts" in entry else None,
         aliases=tuple(entry.get("aliases", ())),
         tokens=table["tokens"][entry["tokens"]] if "tokens" in entry else {},
+        most=_most(table["most"][entry["most"]], table) if "most" in entry else {},
+        picture=entry.get("picture"),
     )
+
+
+def _most(entry: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:
+    """Put the day of the source in, and the table of tokens in the place of its name."""
+    tokens = entry.get("tokens")
+    named = {"tokens": table["tokens"][tokens]} if isinstance(tokens, str) else {}
+    return entry | named | {"date": table["sources"][entry["source"]]["date"]}
 
 
 _COLUMNS = {
@@ -214,6 +236,7 @@ def _prices(kind: Kind, entry: dict[str, Any], table: dict[str, Any]) -> Prices:
         date=source["date"],
         source=source["name"],
         caveat=source.get("caveat"),
+        most=source.get("most", 1),
         cache_write=terms.get("cache_write"),
         long_context=LongContext(**terms["long_context"]) if terms else None,
         **{column: figure for column, figure in figures if figure != "unknown"},

@@ -45,6 +45,11 @@ def is_standard(tier: str | None, place: str | None) -> bool:
     return (tier or "") in _STANDARD and not _is_regional(place)
 
 
+def highest_surcharge(place: str | None) -> Decimal:
+    """Return what a server's address makes of the standard rates at most."""
+    return _SURCHARGE if _is_regional(place) else Decimal(1)
+
+
 def _is_regional(place: str | None) -> bool:
     return bool(place and _REGIONAL.fullmatch(place.lower()))
 
