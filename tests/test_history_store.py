@@ -32,6 +32,8 @@ from imgcli.store.schema import VERSION
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from imgcli.store.reservations import Day
+
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 REQUEST = ImageRequest(
     "a cat", "gpt-4o-mini", Api.RESPONSES, size="1024x1024", quality=Quality.LOW, partials=3
@@ -430,7 +432,7 @@ def check_the_earlier(history: History) -> None:
     assert (ROWS, (Parent(OTHER),)) == (whole.charges, whole.parents)
     assert [picture(revised_prompt="A cat.")] == list(whole.pictures)
     assert [False, True, False] == [one.is_free for one in history.charges()]
-    day = history.day(NOON)
+    day: Day = history.day(NOON, lambda day, _: day)
     assert (Decimal("0.06215175"), [None]) == (day.known, [one.reserved for one in day.open])
 
 

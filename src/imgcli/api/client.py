@@ -17,12 +17,13 @@ from imgcli.api.retry import Failure, plan_wait
 from imgcli.api.rules import KEY
 from imgcli.api.secrecy import LOCAL_KEY
 from imgcli.api.upload import Upload
+from imgcli.core.demo import uncharged
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Waiting
 from imgcli.core.redaction import redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
     import httpx2
     from openai import APIResponse, OpenAI
@@ -49,14 +50,18 @@ class Answer:
     """What the server answers while it arrives. `chunks` raises `ImgcliError` when the connection breaks.
 
     `close` hangs up; it may be called at any time and more than once. `note` is to be called for every event
-    that was read: an answer without a new one is given up after a while.
+    that was read: an answer without a new one is given up after a while. `is_demo`: our demo gave it.
     """
 
     chunks: Iterator[bytes]
     content_type: str
     close: Callable[[], None]
     note: Callable[[], None]
+    is_demo: bool = False
 
+
+_DEMO = "x-imgcli-demo"
+"""The header of our own demo's answers, which are free; believed of a server on this machine alone."""
 
 DEFAULT_LIMITS = Limits()
 DEFAULT_CLOCK = Clock()
@@ -88,10 +93,13 @@ def send(
             outcome = _attempt(partial(_posted, call), peer, clock)
             if not isinstance(outcome, Failure):
                 stack.callback(outcome.close)
-                return _answer(outcome, peer, patience, stack.pop_all().close)
+                answer = _answer(outcome, peer, patience, stack.pop_all().close)
+                return replace(answer, is_demo=account.is_local and _is_marked(outcome.headers))
             patience.stop()
             outcome = _judged(outcome, patience, peer, upload)
             problem = _presentable(outcome.problem, account)
+            if outcome.is_demo and account.is_local:
+                problem = uncharged(problem)
             wait = plan_wait(outcome, attempt, clock.monotonic() - started, limits.budget, clock.chance())
             if wait is None:
                 raise ImgcliError(problem)
@@ -133,6 +141,10 @@ def _judged(failure: Failure, patience: Patience, peer: Peer, upload: Upload) ->
     told = Failure(problem) if problem else failure
     broke = problem is not None or failure.is_broken
     return Failure(unfinished(told.problem)) if broke and not upload.is_whole else told
+
+
+def _is_marked(headers: Mapping[str, str]) -> bool:
+    return headers.get(_DEMO) == "1"
 
 
 _LOCAL_LOGIN = (
@@ -184,7 +196,8 @@ def _attempt(call: Callable[[], APIResponse[Any]], peer: Peer, clock: Clock) -> 
     try:
         return call()
     except RefusedError as refused:
-        return from_answer(refused.status, refused.body, refused.headers, clock.now())
+        told = from_answer(refused.status, refused.body, refused.headers, clock.now())
+        return replace(told, is_demo=_is_marked(refused.headers))
     except Exception as error:
         if (failure := from_exception(error, peer)) is None:
             raise

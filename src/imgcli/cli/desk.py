@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.cli import signals
 from imgcli.cli.order import STDOUT, Keeping
-from imgcli.cli.record import TITLE
+from imgcli.cli.record import BILLED, TITLE
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.events import Saved
 from imgcli.store.naming import Subject, is_folder
@@ -42,11 +42,13 @@ class Desk:
     """One run's files, or none for a run that keeps nothing.
 
     `has_asked` is set when a request that costs money may have reached the server; `earlier` counts the runs
-    before this one that did not end well; `saved` lists the pictures that are on disk.
+    before this one that did not end well; `saved` lists the pictures that are on disk. `is_free` tells that
+    nobody is charged for the run, as far as that is known by now.
     """
 
-    def __init__(self, job: str) -> None:
+    def __init__(self, job: str, *, is_free: bool = False) -> None:
         self.job = job
+        self.is_free = is_free
         self._earlier = 0
         self.has_asked = False
         self.saved: list[Path] = []
@@ -106,6 +108,12 @@ class Desk:
                 self.saved.append(event.path)
             yield event
 
+    def note_demo(self) -> None:
+        """Note that our own demo answers, before anything of its answer is recorded."""
+        self.is_free = True
+        if self._spool:
+            self._spool.note(**{BILLED: False})
+
     def keep_last_partial(self) -> Path | None:
         """Keep the last partial of a picture that never came, and tell where."""
         return self._saving.keep_last_partial() if self._saving else None
@@ -127,18 +135,17 @@ class Desk:
 
 @contextmanager
 def opened(
-    world: World, output: Output, request: ImageRequest, job: str, extra: Mapping[str, Any] | None = None
+    world: World, output: Output, request: ImageRequest, desk: Desk, extra: Mapping[str, Any] | None = None
 ) -> Iterator[Desk]:
     """Make sure that saving will work, and begin the record. Raises `ImgcliError` when it will not work.
 
     `extra` goes into the record, for whoever finishes the run.
     """
-    desk = Desk(job)
     try:
         if output.keeping is not Keeping.NOTHING:
             desk.furnish(world, output, request, extra or {})
         with signals.shielded():
-            desk.recording = _recording(world, output, request, job)
+            desk.recording = _recording(world, output, request, desk.job)
         yield desk
     finally:
         desk.close()

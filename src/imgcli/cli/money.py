@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, time
 from typing import TYPE_CHECKING
 
 from imgcli.api.account import place
 from imgcli.cli import lookup, notes
-from imgcli.core.caps import OFF, Cap, Spent, check_day, check_run, read_cap
+from imgcli.core.caps import OFF, Cap, check_run, read_cap
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.estimate import PastRun, estimate, estimate_line
-from imgcli.core.spending import is_summed, spending
 
 if TYPE_CHECKING:
     from imgcli.cli.order import Order
@@ -58,28 +56,12 @@ def past_runs(world: World, request: ImageRequest, asked: str | None) -> list[Pa
 
     Raises `ImgcliError` (usage) where the history cannot be read.
     """
-    with lookup.opened(world) as history:
+    with lookup.opened(world, world.history_wait) as history:
         return [
             PastRun(entry.cost, entry.request.partials, _arrived(entry), len(entry.request.references))
             for entry in history.entries(_LOOKED_AT)
             if entry.request and _counts(entry, asked) and _kind(entry.request) == _kind(request)
         ]
-
-
-def spent_today(world: World, asked: str | None) -> Spent:
-    """Give what this user spent since midnight, as far as it counts where the server at `asked` is asked.
-
-    Raises `ImgcliError` (usage) as `past_runs` does.
-    """
-    today = datetime.combine(world.now().date(), time.min).astimezone()
-    from imgcli.cli.memory import lost_since  # which needs what is made of a `Budget`
-
-    with lookup.opened(world) as history:
-        charges = [one for one in history.charges(today) if is_summed(one.endpoint, asked)]
-        lost = [job for job in lost_since(world, today, asked) if not history.knows(job)]
-        aside = next(iter(history.aside_since(today)), None)
-    total = spending(charges, None, datetime.date).total
-    return Spent(total.known, total.unknown, len(lost), aside)
 
 
 def _counts(entry: Entry, asked: str | None) -> bool:
@@ -110,38 +92,29 @@ def watched(world: World, order: Order, decision: Decision, models: Catalog) -> 
     """Tell the estimate where it is wanted, and refuse what is beyond a limit: raises `ImgcliError` (usage).
 
     What would be sent to a server that has forgotten the conversation is barred where that is beyond a limit:
-    the conversation itself may go on. A demo costs nothing, so that nothing limits it.
+    the conversation itself may go on. What is free is not limited.
     """
     wanted, asked = order.budget, place(world.env, order.endpoint.base_url)
-    limits = None if order.endpoint.demo else wanted.run or wanted.day
-    if not wanted.estimate and limits is None:
+    limit = None if order.endpoint.is_free else wanted.run
+    if not wanted.estimate and limit is None:
         return decision
 
     def estimated(request: ImageRequest) -> Estimate:
-        return estimate(request, models, _known(world, request, asked, limits), len(request.references))
+        return estimate(request, models, _known(world, request, asked, limit), len(request.references))
 
     found = estimated(decision.request)
     if wanted.estimate:
         remark = "; a demo is free" if order.endpoint.demo else ""
         notes.write(world, [f"{estimate_line(found)}{remark}"])
-    if limits is None:
+    if limit is None:
         return decision
-    spent = spent_today(world, asked) if wanted.day else Spent()
-    _check(wanted, found, spent)
+    check_run(found, limit)
     try:
         if decision.otherwise:
-            _check(wanted, estimated(decision.otherwise), spent)
+            check_run(estimated(decision.otherwise), limit)
     except ImgcliError as beyond:
         return replace(decision, barred=beyond.problem)
     return decision
-
-
-def _check(wanted: Budget, found: Estimate, spent: Spent) -> None:
-    """Refuse what is beyond a limit; raises `ImgcliError` (usage)."""
-    if wanted.run:
-        check_run(found, wanted.run)
-    if wanted.day:
-        check_day(found, spent, wanted.day)
 
 
 def _known(world: World, request: ImageRequest, asked: str | None, limits: Cap | None) -> list[PastRun]:

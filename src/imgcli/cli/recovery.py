@@ -9,7 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from imgcli.api.reading import read_events
-from imgcli.cli import embedding, memory, notes, signals
+from imgcli.cli import embedding, lookup, memory, notes, signals
 from imgcli.cli.desk import RUNS
 from imgcli.cli.ending import exit_code
 from imgcli.cli.record import Record
@@ -52,6 +52,7 @@ def show(world: World) -> ExitCode:
 
 def perform(world: World) -> ExitCode:
     """Finish every unfinished run, and end with the gravest exit code."""
+    lookup.add_pending(world)
     runs = _unfinished(world)
     folders: list[Path] = []
     codes = [_finish_one(world, run, folders) for run in runs]
@@ -141,7 +142,7 @@ class _Recovery:
 
     @property
     def _is_free(self) -> bool:
-        return memory.is_of_demo(self.record)
+        return memory.is_free(self.record)
 
     @property
     def _opening(self) -> str:

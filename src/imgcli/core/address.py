@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from urllib.parse import urlsplit
 
 _NAMES = frozenset(["localhost", "localhost."])
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]{1,8}|0[0-7]{0,11}|[1-9][0-9]{0,9}")
@@ -46,11 +45,3 @@ def _in_old_spelling(host: str) -> ipaddress.IPv4Address | None:
 def _number(text: str) -> int:
     is_octal = text.startswith("0") and text.isdigit()
     return int(text, 8 if is_octal else 0)
-
-
-def is_local_place(place: str) -> bool:
-    """Tell whether a server, named by its host and perhaps a port, is on this machine."""
-    try:
-        return is_loopback(urlsplit(f"//{place}").hostname or "")
-    except ValueError:
-        return False

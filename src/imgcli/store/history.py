@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 from imgcli.store import rows
 from imgcli.store.database import Database
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from imgcli.core.provenance import FileFacts
     from imgcli.store.kinship import Find
     from imgcli.store.reservations import Day
+
+FindAnswer: TypeAlias = "Callable[[str], Entry | None]"
+
+T = TypeVar("T")
 
 __all__ = ["History", "HistoryError"]
 
@@ -149,13 +153,22 @@ class History:
         """Give what every run since a moment cost, oldest first; free runs are among them."""
         return expenses(self._database.read(lambda connection: read_expenses(connection, since)))
 
-    def day(self, since: datetime) -> Day:
-        """Tell what was spent and reserved since a moment."""
-        return self._database.read(lambda connection: read_day(connection, since))
+    def day(self, since: datetime, decide: Callable[[Day, FindAnswer], T]) -> T:
+        """Show `decide` what was spent and reserved since a moment, and reserve nothing."""
+        return self._database.read(
+            lambda connection: decide(read_day(connection, since), _answers(connection))
+        )
 
-    def reserve(self, job: str, days: tuple[datetime, datetime], decide: Callable[[Day], Decimal]) -> None:
-        """Reserve what a run may cost, in one transaction with the day's sum; see `reservations.reserve`."""
-        self._database.write(lambda connection: reserve(connection, job, days, decide))
+    def reserve(
+        self, job: str, days: tuple[datetime, datetime], decide: Callable[[Day, FindAnswer], Decimal]
+    ) -> None:
+        """Reserve what a run may cost, in one transaction with the day's sum; see `reservations.reserve`.
+
+        `decide` also gets what finds the run of a response's id.
+        """
+        self._database.write(
+            lambda connection: reserve(connection, job, days, lambda day: decide(day, _answers(connection)))
+        )
 
     def release(self, job: str) -> None:
         """Give back what is reserved for a run that was not sent, or that its owner has given up on."""
@@ -238,6 +251,13 @@ def _entries(
     """Read the entries that a condition of ours names, newest first."""
     query = f"SELECT * FROM runs WHERE {where} ORDER BY started DESC, id DESC LIMIT ?"  # noqa: S608
     return [_entry(connection, run) for run in _rows(connection, query, [*values, limit])]
+
+
+def _answers(connection: sqlite3.Connection) -> FindAnswer:
+    def find(response_id: str) -> Entry | None:
+        return next(iter(_entries(connection, "response_id = ?", [response_id], limit=1)), None)
+
+    return find
 
 
 def _finding(connection: sqlite3.Connection) -> Find:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imgcli.core.text import slug
 from imgcli.store.publish import PRIVATE, create, flush, write_all
 from imgcli.store.rows import entry_of, stored_cells
-from imgcli.store.state import private_folder
+from imgcli.store.state import private_folder, state_folder, state_folders
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
     from pathlib import Path
 
     from imgcli.core.entry import Entry
@@ -23,42 +24,51 @@ _FOLDER, _SUFFIX = "rows", ".json"
 """Inside the state folder."""
 
 
-def keep(state: Path, entry: Entry) -> None:
-    """Keep a row, in place of an earlier one of the same run; raises `OSError`."""
-    path = _path(private_folder(state / _FOLDER), entry.job)
-    draft = path.with_suffix(f".{os.urandom(3).hex()}")
-    descriptor = create(draft, PRIVATE)
-    try:
-        write_all(descriptor, json.dumps(stored_cells(entry)).encode("ascii"))
-        flush(descriptor)
-    finally:
-        os.close(descriptor)
-    draft.replace(path)
+@dataclass(frozen=True)
+class PendingRows:
+    """The rows that wait in this user's state folders."""
+
+    environ: Mapping[str, str]
+
+    @property
+    def paths(self) -> list[Path]:
+        """List the files, the oldest first; makes no folder."""
+        folders = [state / _FOLDER for state in state_folders(self.environ)]
+        return [path for folder in folders for path in sorted(folder.glob(f"*{_SUFFIX}"))]
+
+    def keep(self, entry: Entry) -> None:
+        """Keep a row, in place of an earlier one of the same run; raises `OSError`."""
+        path = private_folder(state_folder(self.environ) / _FOLDER) / _name(entry.job)
+        draft = path.with_suffix(f".{os.urandom(3).hex()}")
+        descriptor = create(draft, PRIVATE)
+        try:
+            write_all(descriptor, json.dumps(stored_cells(entry)).encode("ascii"))
+            flush(descriptor)
+        finally:
+            os.close(descriptor)
+        draft.replace(path)
+
+    def drop(self, job: str) -> None:
+        """Remove what is kept of a run that the history knows by now."""
+        for path in self.paths:
+            if path.name == _name(job):
+                _remove(path)
+
+    def deliver(self, history: History) -> None:
+        """Write every row to the history; one that cannot be read stays. Raises `HistoryError`."""
+        for path in self.paths:
+            if entry := _read(path):
+                history.record(entry)
+                _remove(path)
 
 
-def drop(state: Path, job: str) -> None:
-    """Remove what is kept of a run that the history knows by now."""
+def _name(job: str) -> str:
+    return f"{slug(job)}{_SUFFIX}"
+
+
+def _remove(path: Path) -> None:
     with suppress(OSError):
-        _path(state / _FOLDER, job).unlink(missing_ok=True)
-
-
-def paths(states: Iterable[Path]) -> list[Path]:
-    """List what is kept, the oldest first."""
-    return [path for state in states for path in sorted((state / _FOLDER).glob(f"*{_SUFFIX}"))]
-
-
-def deliver(states: Iterable[Path], history: History) -> None:
-    """Write every row that is kept to the history; one that cannot be read stays. Raises `HistoryError`."""
-    for path in paths(states):
-        entry = _read(path)
-        if entry:
-            history.record(entry)
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
-
-
-def _path(folder: Path, job: str) -> Path:
-    return folder / f"{slug(job)}{_SUFFIX}"
+        path.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> Entry | None:

@@ -1,4 +1,4 @@
-"""What a day has cost, and what is reserved of it: under a daily cap, a run's bound until its cost is known."""
+"""What a day has cost, and what is reserved of it until a run's cost is known."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class OpenRun(NamedTuple):
     known: Decimal
     reserved: Decimal | None = None
     request: ImageRequest | None = None
+    endpoint: str | None = None
 
 
 class Day(NamedTuple):
@@ -54,7 +55,9 @@ def read_day(connection: sqlite3.Connection, since: datetime) -> Day:
         if expense.cost is not None:
             known += expense.cost
         else:
-            open_runs.append(OpenRun(job, expense.known, reserved.get(job), request_of(request)))
+            open_runs.append(
+                OpenRun(job, expense.known, reserved.get(job), request_of(request), expense.endpoint)
+            )
     jobs = frozenset(job for job, _ in runs.values())
     open_runs += [OpenRun(job, _NOTHING, amount) for job, amount in reserved.items() if job not in jobs]
     return Day(known, tuple(open_runs), jobs | reserved.keys())
