@@ -1,4 +1,4 @@
-"""Estimates and limits that follow from what this user's own runs cost, through the real command."""
+"""Estimates that follow from what this user's own runs cost, and limits, through the real command."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from beside import running, wait_for
 from earlier import REQUEST, remember
 from imgcli.core.entry import DEMO
 from imgcli.core.events import ImageFormat
-from imgcli.core.reference import Reference
 from imgcli.core.request import Action
 from imgcli.store.spool import Header, Spool
-from streams import BLUE, GREEN, RED, completed, created, image_item, item_done, partial, stream
+from streams import BLUE, RED, completed, created, image_item, item_done, partial, stream
 from wire import End, Reply, error_reply
 
 if TYPE_CHECKING:
@@ -77,7 +76,6 @@ def test_the_same_again_costs_no_more_than_was_told(server: Server, gen: Gen) ->
     args = ("a cat", "--partials", "0")
     assert 0 == gen(wire, *args, "-q").exit_code
     assert f"estimate: {COST}, from" in gen(wire, *args, "--estimate", "--dry-run").stderr
-    assert 2 == gen(wire, *args, "-q", "--max-cost", "0.0309").exit_code
 
 
 def test_a_daily_cap_counts_what_was_spent(server: Server, gen: Gen, folder: Path) -> None:
@@ -100,10 +98,8 @@ def test_another_servers_runs_tell_nothing(
     remember(world, (RED, folder / "before.png"), request=request, cost=Decimal(0), endpoint="free.example")
     dry = ("a cat", "-m", REQUEST.model, "--quality", "low", "--size", "1536x1024", "--estimate", "--dry-run")
     assert "estimate: unknown" in gen(wire, *dry).stderr
-    assert 2 == gen(wire, *dry, "--max-cost", "5").exit_code
     remember(world, (BLUE, folder / "own.png"), request=request, cost=Decimal(1), endpoint=place(wire))
     assert "estimate: $1.00, from your 1 earlier run like this" in gen(wire, *dry).stderr
-    assert 0 == gen(wire, *dry, "--max-cost", "1").exit_code
 
 
 @pytest.mark.parametrize(
@@ -181,102 +177,87 @@ def test_a_history_that_was_set_aside(server: Server, gen: Gen, world: dict[str,
     assert 0 == gen(wire, "a cat", "-q", "--daily-cap", "1").exit_code
 
 
-def test_a_limit_beyond_what_it_may_cost(server: Server, gen: Gen) -> None:
-    """A limit refuses with exit 2 and one JSON line, and lets through what is below it."""
-    wire = server(run(), run())
-    assert 0 == gen(wire, "a cat", "-q").exit_code
-    refused = gen(wire, "a cat", "--jsonl", "--partials", "0", "--max-cost", "0.03")
-    assert (2, "usage", "no") == (
-        refused.exit_code,
-        json.loads(refused.stdout)["kind"],
-        json.loads(refused.stdout)["charged"],
-    )
-    assert 0 == gen(wire, "a cat", "-q", "--max-cost", "0.04").exit_code
-    assert 2 == wire.posts
+@pytest.mark.parametrize("paid", ["0.001", "9"])
+def test_what_was_paid_before_changes_no_limit(
+    paid: str, server: Server, gen: Gen, world: dict[str, str], folder: Path
+) -> None:
+    """A limit compares with the dated bound, which is the same after a cheap run, a dear one or none."""
+    wire, request = server(run(), run()), replace(REQUEST, format=ImageFormat.PNG)
+    asked = ("a cat", "-m", REQUEST.model, "--quality", "low", "--size", "1536x1024", "--partials", "0", "-q")
+    limited = [(*asked, "--max-cost", cap) for cap in ("0.0546", "0.0547")]
+    assert [2, 0] == [gen(wire, *args).exit_code for args in limited]
+    own = {"endpoint": place(wire), "cost": Decimal(paid), "request": request}
+    remember(world, (BLUE, folder / "own.png"), **own)
+    assert [2, 0] == [gen(wire, *args).exit_code for args in limited]
 
 
-@pytest.mark.parametrize("args", [["--estimate", "--dry-run"], ["--max-cost", "5"]], ids=" ".join)
-def test_a_history_that_cannot_be_read(args: list[str], imgcli: Cli, tmp_path: Path) -> None:
-    """It is in the way of a limit, which nobody could keep to, and not of an estimate."""
+@pytest.mark.parametrize(
+    ("args", "exit_code"),
+    [(["--estimate"], 0), (["--max-cost", "5"], 0), (["--daily-cap", "5"], 2)],
+    ids=["estimate", "max-cost", "daily-cap"],
+)
+def test_a_history_that_cannot_be_read(args: list[str], exit_code: int, imgcli: Cli, tmp_path: Path) -> None:
+    """It is in the way of a day's limit, which nobody could keep to, and of nothing else."""
     data = tmp_path / "no-folder"
     data.write_text("")
     env = {"XDG_DATA_HOME": str(data), "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
-    result = imgcli("gen", "a cat", *args, env=env)
-    assert (0 if "--estimate" in args else 2) == result.exit_code
+    result = imgcli("gen", "a cat", "--dry-run", *args, env=env)
+    assert exit_code == result.exit_code, result.stderr
 
 
 CONTINUED = replace(REQUEST, format=ImageFormat.PNG, previous_response_id="resp_0", action=Action.EDIT)
-SENT = replace(CONTINUED, previous_response_id=None, references=(Reference("a.png"),))
 DAYS_AGO = datetime.now(UTC) - timedelta(days=3)
 AT_NIGHT = ("edit", "a.png", "at night", "--jsonl", "--partials", "0")
 
 
-class TestAForgottenConversation:
+class TestAConversation:
     """An edit by the conversation is one thing, one by the file another: each must be within the limit."""
 
     @pytest.fixture
     def wire(self, server: Server, world: dict[str, str], folder: Path) -> ScriptedServer:
-        """Serve one that forgets, and that was asked to go on with a conversation before, for $0.10."""
+        """Serve one that forgets, and that was asked to go on with a conversation before."""
         wire = server(FORGOTTEN, run())
-        self.remember(world, wire, (BLUE, folder / "earlier.png"), request=CONTINUED, cost=Decimal("0.1"))
-        self.remember(world, wire, (RED, folder / "a.png"), request=CONTINUED, cost=Decimal("0.1"))
+        self.remember(world, wire, (RED, folder / "a.png"), request=CONTINUED, response_id="resp_1")
         return wire
 
     @pytest.mark.parametrize("limit", ["--max-cost=0.9", "--max-cost=off", "--daily-cap=0.9"])
-    def test_the_picture_is_within_the_limit(
-        self, limit: str, wire: ScriptedServer, imgcli: Cli, world: dict[str, str], folder: Path
-    ) -> None:
+    def test_the_picture_is_within_the_limit(self, limit: str, wire: ScriptedServer, imgcli: Cli) -> None:
         """Then it is sent instead."""
-        self.remember(world, wire, (GREEN, folder / "b.png"), request=SENT, cost=Decimal("0.9"))
         done = imgcli(*AT_NIGHT, limit, env={"OPENAI_BASE_URL": wire.base_url})
         assert (0, 2) == (done.exit_code, wire.posts), done.stderr
 
     @pytest.mark.parametrize(
         ("limit", "told"),
         [
-            (
-                "--max-cost=0.5",
-                "This may cost $0.9000 (from your 1 earlier run like this); --max-cost allows",
-            ),
-            ("--daily-cap=0.5", "Today cost $0.00 so far, and this may cost $0.9000"),
+            ("--max-cost=0.1", "This may cost up to $0.1288; --max-cost allows $0.1000. The bound is from"),
+            ("--daily-cap=0.1", "Today cost $0.00 so far, and this may cost up to $0.1288"),
         ],
     )
     def test_the_picture_is_beyond_the_limit(
         self, limit: str, told: str, wire: ScriptedServer, imgcli: Cli, world: dict[str, str]
     ) -> None:
         """Then nothing is sent instead, nor charged, and that is said."""
-        self.remember(world, wire, (GREEN, None), request=SENT, cost=Decimal("0.9"))
-        self.check_refused(imgcli(*AT_NIGHT, limit, env={"OPENAI_BASE_URL": wire.base_url}), told)
-        assert 1 == wire.posts
+        self.remember(world, wire, request=CONTINUED, response_id="resp_1")  # the newest: it has no picture
+        done = imgcli(*AT_NIGHT, limit, env={"OPENAI_BASE_URL": wire.base_url})
+        (line,) = map(json.loads, done.lines)
+        assert (5, "no", 1) == (done.exit_code, line["charged"], wire.posts), done.stderr
+        assert "The picture itself was not sent instead, because of a limit." in line["message"]
+        assert told in line["message"]
 
-    def test_nobody_knows_what_the_picture_costs(self, wire: ScriptedServer, imgcli: Cli) -> None:
-        """Then nothing is sent instead; one run without the limit makes it known."""
-        limited = (*AT_NIGHT, "--max-cost=1")
+    def test_its_length_counts(self, wire: ScriptedServer, imgcli: Cli, world: dict[str, str]) -> None:
+        """What was said and shown before is sent again with every turn, and the limit counts it."""
+        usage = {"input_tokens": 900_000, "output_tokens": 100_000}
         env = {"OPENAI_BASE_URL": wire.base_url}
-        self.check_refused(imgcli(*limited, env=env), "What this costs is unknown")
-        assert 1 == wire.posts
-
-    def test_a_picture_tells_nothing_of_a_conversation(
-        self, server: Server, imgcli: Cli, world: dict[str, str], folder: Path
-    ) -> None:
-        """What sending a picture has cost says nothing of a conversation that goes on."""
-        wire = server(run())
-        self.remember(world, wire, (RED, folder / "a.png"), request=SENT, cost=Decimal("0.1"))
-        done = imgcli(*AT_NIGHT, "--max-cost=1", env={"OPENAI_BASE_URL": wire.base_url})
-        assert (2, 0) == (done.exit_code, wire.posts), done.stderr
-        assert "What this costs is unknown" in done.stdout.decode()
+        cap = (*AT_NIGHT, "--max-cost=0.2", "--dry-run")
+        assert 0 == imgcli(*cap, env=env).exit_code
+        self.remember(world, wire, (RED, None), request=CONTINUED, response_id="resp_1", usage=usage)
+        long = imgcli(*cap, env=env)
+        assert 2 == long.exit_code
+        assert "This may cost up to $0.3" in long.stdout.decode()
 
     @staticmethod
     def remember(
-        world: dict[str, str], wire: ScriptedServer, picture: tuple[bytes, Path | None], **fields: Any
+        world: dict[str, str], wire: ScriptedServer, *pictures: tuple[bytes, Path | None], **fields: Any
     ) -> None:
         """Remember a run of some days ago at this server."""
-        remember(world, picture, endpoint=place(wire), started=DAYS_AGO, ended=DAYS_AGO, **fields)
-
-    @staticmethod
-    def check_refused(done: Result, told: str) -> None:
-        """Expect one line that says so."""
-        (line,) = map(json.loads, done.lines)
-        assert (5, "no") == (done.exit_code, line["charged"]), done.stderr
-        assert "The picture itself was not sent instead, because of a limit." in line["message"]
-        assert told in line["message"]
+        remember(world, *pictures, endpoint=place(wire), started=DAYS_AGO, ended=DAYS_AGO, **fields)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgcli.core import catalog
+from imgcli.core.bound import Bound
 from imgcli.core.caps import Cap, Spent, check_day, check_run, read_cap
+from imgcli.core.catalog import Kind
 from imgcli.core.errors import ExitCode, ImgcliError
 from imgcli.core.estimate import Estimate, PastRun, estimate, estimate_line
 from imgcli.core.events import ImageFormat
@@ -192,14 +195,14 @@ def test_amounts_that_are_none(text: str) -> None:
     assert "--max-cost takes an amount of dollars such as 0.50, or off" in caught.value.problem.what
 
 
-KNOWN = Estimate(dollars("0.05"), dollars("0.06"), "from your 2 earlier runs like this")
+KNOWN = Bound(dollars("0.06"), "OpenAI's prices per image", date(2026, 9, 8))
 
 
 @pytest.mark.parametrize(
     ("spent", "amount", "told"),
     [
         (Spent(dollars("0.94")), "1", None),
-        (Spent(dollars("0.95")), "1", "Today cost $0.9500 so far, and this may cost $0.0500 to $0.0600"),
+        (Spent(dollars("0.95")), "1", "Today cost $0.9500 so far, and this may cost up to $0.0600"),
         (Spent(unknown_runs=1), "1", "1 run of today may have cost something that is unknown"),
         (Spent(unknown_runs=2), "1", "2 runs of today may have cost something that is unknown"),
     ],
@@ -229,12 +232,15 @@ ASK = ("a cat", "-m", "gpt-image-1-mini")
 @pytest.mark.parametrize(
     ("args", "env", "told"),
     [
-        ((*ASK, "--max-cost", "0.001"), {}, "This may cost $0.0084 to $0.0085"),
+        ((*ASK, "--max-cost", "0.001"), {}, "This may cost up to $0.0086; --max-cost allows $0.0010."),
+        (("a cat", "--max-cost", "0.09"), {}, "from a measurement by laozhang.ai (times two) and a token"),
+        (("a cat", "--max-cost", "0.09"), {}, "as of 2026-08-21; OpenAI's bill is the authority."),
+        (("x" * 100_000, "--max-cost", "0.40"), {}, "This may cost up to $0.6"),
+        (("a cat", "-m", "mine", "--max-cost", "0.10"), {}, "as it has no figures for mine"),
+        (("a cat", "--format", "svg", "--max-cost", "5"), {}, "What an SVG costs at most is unknown"),
         ((*ASK, "--max-cost", "0"), {}, "--max-cost allows $0.00"),
-        (("a cat", "--max-cost", "5"), {}, "no earlier run like this. --max-cost allows $5.00."),
-        (("a cat", "--image-model", "gpt-image-1-mini", "--max-cost", "5"), {}, "it is at least $0.0084"),
         (ASK, {"IMGCLI_DAILY_CAP": "0.001"}, "Today cost $0.00 so far"),
-        (("a cat",), {"IMGCLI_DAILY_CAP": "5"}, "What this costs is unknown"),
+        (("a cat",), {"IMGCLI_DAILY_CAP": "0.09"}, "and this may cost up to $0.0964; --daily-cap allows"),
         ((*ASK, "--max-cost", "0.001", "--dry-run"), {}, "This may cost"),
         ((*ASK, "--max-cost", "nan"), {}, "--max-cost takes an amount"),
         ((*ASK, "--max-cost", "-1"), {}, "--max-cost takes an amount"),
@@ -243,7 +249,7 @@ ASK = ("a cat", "-m", "gpt-image-1-mini")
     ],
 )
 def test_refused(args: tuple[str, ...], env: dict[str, str], told: str, server: Server, gen: Gen) -> None:
-    """2: what may cost more than is allowed, or what nobody knows, is not sent; the sentence says why."""
+    """2: what may cost more than is allowed is not sent; the sentence says how that is known."""
     peer = server(Reply(images_run()))
     result = gen(peer, *args, env=env)
     assert (2, b"", 0) == (result.exit_code, result.stdout, peer.posts), result.stderr
@@ -267,6 +273,24 @@ def test_allowed(args: tuple[str, ...], env: dict[str, str], server: Server, gen
     assert [f"estimate: $0.0084 to $0.0085, {TABLE}"] == result.stderr.splitlines()
 
 
+@pytest.mark.parametrize(
+    "args",
+    [
+        (),
+        ("--quality", "max"),
+        ("-m", "gpt-6-luna"),
+        *(("-m", name) for name in CATALOG.names(Kind.IMAGE, date(2026, 12, 1))),
+        *(("--image-model", name) for name in CATALOG.names(Kind.IMAGE, date(2026, 12, 1))),
+    ],
+    ids=" ".join,
+)
+def test_a_newcomer_may_set_a_limit(args: tuple[str, ...], imgcli: Cli) -> None:
+    """On a machine that knows no earlier run, an image of every living model is within 40 cents."""
+    for limit in ("--max-cost", "--daily-cap"):
+        result = imgcli("gen", "a cat", *args, "--partials", "3", limit, "0.40", "--dry-run")
+        assert 0 == result.exit_code, result.stderr
+
+
 def test_a_demo_is_free(imgcli: Cli) -> None:
     """A demo costs nothing: its estimate is told, and no limit refuses it."""
     result = imgcli(
@@ -288,4 +312,5 @@ def test_an_estimate_of_what_is_not_sent(imgcli: Cli) -> None:
     result = imgcli("gen", "a cat", "-m", "gpt-image-2", "--dry-run", "--estimate")
     assert 0 == result.exit_code
     told = "OpenAI publishes no token counts for gpt-image-2, and you have no earlier run like this"
-    assert [f"estimate: unknown: {told}"] == result.stderr.splitlines()
+    most = "at most $0.0538, from OpenAI's prices per image and a token for each byte of text"
+    assert [f"estimate: unknown: {told}; {most}, as of 2026-08-21"] == result.stderr.splitlines()

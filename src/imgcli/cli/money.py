@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,9 @@ from imgcli.core.estimate import PastRun, estimate, estimate_line
 if TYPE_CHECKING:
     from imgcli.cli.order import Order
     from imgcli.cli.world import World
+    from imgcli.core.bound import Bound
     from imgcli.core.catalog import Catalog
     from imgcli.core.entry import Entry
-    from imgcli.core.estimate import Estimate
     from imgcli.core.request import ImageRequest
     from imgcli.core.wish import Decision
 
@@ -96,32 +97,36 @@ def watched(world: World, order: Order, decision: Decision, models: Catalog) -> 
     """
     wanted, asked = order.budget, place(world.env, order.endpoint.base_url)
     limit = None if order.endpoint.is_free else wanted.run
-    if not wanted.estimate and limit is None:
-        return decision
-
-    def estimated(request: ImageRequest) -> Estimate:
-        return estimate(request, models, _known(world, request, asked, limit), len(request.references))
-
-    found = estimated(decision.request)
     if wanted.estimate:
         remark = "; a demo is free" if order.endpoint.demo else ""
-        notes.write(world, [f"{estimate_line(found)}{remark}"])
+        notes.write(world, [f"{_estimated(world, decision.request, models, asked)}{remark}"])
     if limit is None:
         return decision
-    check_run(found, limit)
+    check_run(_bound(world, decision.request, models, asked), limit)
     try:
         if decision.otherwise:
-            check_run(estimated(decision.otherwise), limit)
+            check_run(_bound(world, decision.otherwise, models, asked), limit)
     except ImgcliError as beyond:
         return replace(decision, barred=beyond.problem)
     return decision
 
 
-def _known(world: World, request: ImageRequest, asked: str | None, limits: Cap | None) -> list[PastRun]:
-    """Look at earlier runs; a history that cannot be read is in the way of a limit, not of an estimate."""
-    try:
-        return past_runs(world, request, asked)
-    except ImgcliError:
-        if limits:
-            raise
-        return []
+def _bound(world: World, request: ImageRequest, models: Catalog, asked: str | None) -> Bound:
+    """Find the most that a request costs; raises `ImgcliError` (usage) where that is unknown."""
+    from imgcli.core.bound import conversation_before, upper_bound  # which a run without a limit does without
+
+    before = None
+    if request.previous_response_id:
+        with lookup.opened(world, world.history_wait) as history:
+            before = conversation_before(request, history.find_response)
+    return upper_bound(request, models, before, asked)
+
+
+def _estimated(world: World, request: ImageRequest, models: Catalog, asked: str | None) -> str:
+    """Write the estimate; a history that cannot be read is not in its way, as it is in a limit's."""
+    past, bound = [], None
+    with suppress(ImgcliError):
+        past = past_runs(world, request, asked)
+    with suppress(ImgcliError):
+        bound = _bound(world, request, models, asked)
+    return estimate_line(estimate(request, models, past, len(request.references)), bound)

@@ -38,6 +38,11 @@ class Bound:
     basis: str
     as_of: date
 
+    @property
+    def words(self) -> str:
+        """What it is from and its day, for people."""
+        return f"from {self.basis}, as of {self.as_of}"
+
 
 @dataclass(frozen=True)
 class Conversation:
@@ -197,7 +202,7 @@ def _dearest(candidates: Iterable[Model], dollars: Callable[[Model], Decimal]) -
 def _basis(request: ImageRequest, models: Catalog, dearest: Model) -> str:
     names = [painter(request, models), *([request.model] if request.api is Api.RESPONSES else [])]
     unknown = [shorten(name, _LONGEST_NAME) for name in names if not _has_figures(name, models)]
-    basis = f"{dearest.most['what']}, and a token for each byte of text"
+    basis = f"{dearest.most['what']} and a token for each byte of text"
     if not unknown:
         return basis
     return f"the dearest models that imgcli knows, as it has no figures for {' and '.join(unknown)}: {basis}"

@@ -9,21 +9,18 @@ from typing import TYPE_CHECKING
 
 from imgcli.core.bill import dollars
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, usage_error
-from imgcli.core.estimate import range_words
 from imgcli.core.text import shorten
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from imgcli.core.bound import Bound
-    from imgcli.core.estimate import Estimate
 
 OFF = "off"
 """The word that lifts a limit which stands in a file or in the environment."""
 
 _AMOUNT = re.compile(r"\$?([0-9]{1,9}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})")
 _ADVICE = "Choose a lower --quality, fewer --partials or a smaller --size, or allow more."
-_HOW_TO_KNOW = "Let one such run pass with {option} off: the next ones are estimated from what it cost."
 
 
 @dataclass(frozen=True)
@@ -61,15 +58,11 @@ def read_cap(option: str, text: str | None) -> Cap | None:
     )
 
 
-def check_run(found: Estimate, cap: Cap) -> None:
+def check_run(bound: Bound, cap: Cap) -> None:
     """Refuse a run that may cost more than the cap; raises `ImgcliError` (usage)."""
-    if found.high is None:
-        raise _unknown(found, cap)
-    if found.high > cap.amount:
-        what = (
-            f"This may cost {range_words(found)} ({found.basis}); {cap.option} allows {dollars(cap.amount)}."
-        )
-        raise usage_error(what, _ADVICE)
+    if bound.dollars > cap.amount:
+        what = f"This may cost up to {dollars(bound.dollars)}; {cap.option} allows {dollars(cap.amount)}."
+        raise usage_error(f"{what} {_source(bound)}", _ADVICE)
 
 
 def check_day(bound: Bound, spent: Spent, cap: Cap) -> None:
@@ -83,11 +76,16 @@ def check_day(bound: Bound, spent: Spent, cap: Cap) -> None:
     so_far = f"Today cost {dollars(spent.known)} so far"
     if spent.open_runs:
         so_far += f", up to {dollars(spent.reserved)} more is reserved for {_open(spent.open_runs)}"
-    this = f"this may cost up to {dollars(bound.dollars)} ({bound.basis}, as of {bound.as_of})"
+    this = f"this may cost up to {dollars(bound.dollars)}"
     recover = "`imgcli recover` finds out what runs that broke off have cost. " if spent.open_runs else ""
     raise usage_error(
-        f"{so_far}, and {this}; {cap.option} allows {dollars(cap.amount)} a day.", f"{recover}{_ADVICE}"
+        f"{so_far}, and {this}; {cap.option} allows {dollars(cap.amount)} a day. {_source(bound)}",
+        f"{recover}{_ADVICE}",
     )
+
+
+def _source(bound: Bound) -> str:
+    return f"The bound is {bound.words}; OpenAI's bill is the authority."
 
 
 def _check_sum(spent: Spent, cap: Cap) -> None:
@@ -107,11 +105,3 @@ def _check_sum(spent: Spent, cap: Cap) -> None:
 def _open(count: int) -> str:
     runs = "1 run that goes on, or" if count == 1 else f"{count} runs that go on, or"
     return f"{runs} whose cost is unknown"
-
-
-def _unknown(found: Estimate, cap: Cap) -> ImgcliError:
-    least = "" if found.low is None else f", only that it is at least {dollars(found.low)}"
-    return usage_error(
-        f"What this costs is unknown{least}: {found.basis}. {cap.option} allows {dollars(cap.amount)}.",
-        _HOW_TO_KNOW.format(option=cap.option),
-    )

@@ -13,12 +13,11 @@ from imgcli.core.request import Api, Quality
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from imgcli.core.bound import Bound
     from imgcli.core.catalog import Catalog, Prices
     from imgcli.core.request import ImageRequest
 
 _MILLION = 1_000_000
-_PARTIAL_TOKENS = 100
-"""Image output tokens of one partial (OpenAI's guide, September 2026)."""
 _AUTO = "auto"
 _MOVING = (ImageFormat.GIF, ImageFormat.SVG)
 
@@ -79,7 +78,7 @@ def _from_table(request: ImageRequest, catalog: Catalog) -> Estimate | None:
     if not tokens or prices.image_out is None or request.format in _MOVING:
         return None
     low = min(tokens) * prices.image_out / _MILLION
-    image = (max(tokens) + request.partials * _PARTIAL_TOKENS) * prices.image_out / _MILLION
+    image = (max(tokens) + request.partials * catalog.limits["partial"]) * prices.image_out / _MILLION
     words = _most_for_words(request, prices)
     told = f"from OpenAI's table of tokens, prices of {prices.date}"
     if words is None:
@@ -131,7 +130,7 @@ def _from_history(
         alike = [run for run in alike if run.partials == request.partials]
     if not alike:
         return None
-    partial = (rate or Decimal(0)) * _PARTIAL_TOKENS / _MILLION
+    partial = (rate or Decimal(0)) * catalog.limits["partial"] / _MILLION
     bare = [max(Decimal(0), run.cost - run.wanted * partial) for run in alike if run.cost is not None]
     most = max(bare) + request.partials * partial
     least = min(bare) if rate is not None else min(run.cost for run in alike if run.cost is not None)
@@ -174,7 +173,10 @@ def range_words(found: Estimate) -> str:
     return high if low == high else f"{low} to {high}"
 
 
-def estimate_line(found: Estimate) -> str:
-    """Say what a run may cost, and how we know."""
+def estimate_line(found: Estimate, bound: Bound | None = None) -> str:
+    """Say what a run may cost, and how we know; `bound` tells the most where nothing else does."""
     separator = ": " if found.low is None else ", "
-    return f"estimate: {range_words(found)}{separator}{found.basis}"
+    told = f"estimate: {range_words(found)}{separator}{found.basis}"
+    if found.high is not None or bound is None:
+        return told
+    return f"{told}; at most {dollars(bound.dollars)}, {bound.words}"

@@ -11,6 +11,7 @@ from imgcli.store.expenses import expenses, read_expenses
 from imgcli.store.historyfile import HistoryError
 from imgcli.store.reservations import forget as forget_reservations
 from imgcli.store.reservations import read_day, release, reserve, settle
+from imgcli.store.search import numbers
 
 if TYPE_CHECKING:
     import sqlite3
@@ -109,15 +110,15 @@ class History:
         """Find the last run that saved a picture under this name, spelt like this, whatever is there now."""
         return self._first("id = (SELECT max(run) FROM pictures WHERE path = ?)", [rows.path_cell(path)])
 
+    def find_response(self, response_id: str) -> Entry | None:
+        """Find the run that a server answered under this id."""
+        return self._database.read(lambda connection: _answers(connection)(response_id))
+
     def bringer(self, sha256: str, before: int | None = None) -> Entry | None:
         """Find the run that brought what a later one started from; see `kinship.bringer`."""
         from imgcli.store.kinship import bringer
 
         return self._database.read(lambda connection: bringer(_finding(connection), sha256, before))
-
-    def knows(self, job: str) -> bool:
-        """Tell whether a job's run is recorded."""
-        return self._first("job = ?", [job.encode("utf-8", "replace").decode()]) is not None
 
     def latest(self, endpoint: str | None = None) -> Entry | None:
         """Find the newest run that brought a picture, saved or not, of one endpoint or of any."""
@@ -135,7 +136,7 @@ class History:
 
     def numbers(self, limit: int | None = None, search: str = "") -> list[int]:
         """Give the numbers of the runs that `entries` gives."""
-        return self._database.read(lambda connection: _numbers(connection, limit, search))
+        return self._database.read(lambda connection: numbers(connection, limit, search))
 
     def children(self, sha256: str) -> list[Entry]:
         """List the runs that a picture went into, oldest first."""
@@ -255,7 +256,8 @@ def _entries(
 
 def _answers(connection: sqlite3.Connection) -> FindAnswer:
     def find(response_id: str) -> Entry | None:
-        return next(iter(_entries(connection, "response_id = ?", [response_id], limit=1)), None)
+        text = response_id.encode("utf-8", "replace").decode()
+        return next(iter(_entries(connection, "response_id = ?", [text], limit=1)), None)
 
     return find
 
@@ -271,30 +273,6 @@ def _entry(connection: sqlite3.Connection, run: dict[str, Any]) -> Entry:
     return rows.entry_of(
         run, parts("pictures", "image"), parts("parents", "position"), parts("charges", "position")
     )
-
-
-def _numbers(connection: sqlite3.Connection, limit: int | None, search: str) -> list[int]:
-    query, values = "SELECT id FROM runs", list[Any]()
-    if search:
-        connection.create_function("holds", 1, _holds(search), deterministic=True)
-        query += (
-            " WHERE holds(prompt) OR EXISTS"
-            " (SELECT 1 FROM pictures WHERE run = id AND (holds(revised_prompt) OR holds(path)))"
-        )
-    query += " ORDER BY started DESC, id DESC LIMIT ?"
-    values.append(-1 if limit is None else limit)
-    return [number for (number,) in connection.execute(query, values)]
-
-
-def _holds(search: str) -> Callable[[object], bool]:
-    """Make the comparison: SQLite's own knows no letters but ASCII's, and takes % and _ for more."""
-    wanted = search.casefold()
-
-    def holds(value: object) -> bool:
-        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-        return isinstance(text, str) and wanted in text.casefold()
-
-    return holds
 
 
 def _forgotten(connection: sqlite3.Connection, numbers: list[tuple[int]]) -> int:
