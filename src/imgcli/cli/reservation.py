@@ -13,6 +13,7 @@ from imgcli.cli import lookup
 from imgcli.core.bound import Conversation, conversation_before, upper_bound
 from imgcli.core.caps import OFF, Cap, Spent, check_day
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
+from imgcli.store.history import HistoryError
 from imgcli.store.pending import PendingRows
 from imgcli.store.reservations import OpenRun
 
@@ -70,8 +71,9 @@ def _refusing(claim: _Claim) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        what = f"{claim.cap.option} needs the history, which cannot be used just now: {error}."
-        advice = f"Nothing was sent. Mend that, or lift the limit for one run: {claim.cap.option} {OFF}."
+        why = error if isinstance(error, HistoryError) else f"there is no folder for it ({error.strerror})"
+        what = f"{claim.cap.option} needs the history, which cannot be used: {why}."
+        advice = f"Mend that, or lift the limit for one run: {claim.cap.option} {OFF}."
         raise ImgcliError(Problem(ExitCode.UNWRITABLE, what, Charged.NO, advice)) from None
 
 
