@@ -178,7 +178,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("x-request-id", new_id("req"))
         self.send_header("openai-processing-ms", str(round((time.monotonic() - self._started) * 1000)))
         self.send_header("openai-version", "2020-10-01")
-        self.send_header(MARK, "1")
+        if self.owner.marked:
+            self.send_header(MARK, "1")
         for name, value in headers.items():
             self.send_header(name, value)
 
