@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
@@ -12,8 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgcli.core import catalog
-from imgcli.core.bound import Conversation, upper_bound
+from imgcli.core.bill import dollars
+from imgcli.core.bound import Conversation, conversation_before, upper_bound
+from imgcli.core.caps import check_run, read_cap
 from imgcli.core.catalog import Kind
+from imgcli.core.entry import Entry, KeptPicture
 from imgcli.core.errors import ImgcliError
 from imgcli.core.events import ImageFormat
 from imgcli.core.reference import Reference
@@ -106,32 +109,40 @@ def test_every_model_has_one(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_", "dollars"),
+    ("request_", "told"),
     [
         # 5 + 64 tokens of text at $5 a million; $0.053, and what was rounded off.
-        (DIRECT, "0.053845"),
-        (replace(DIRECT, prompt="ü" * 100), "0.054820"),
-        (replace(DIRECT, quality=Quality.HIGH, size="2048x1024"), "0.423345"),  # twice $0.2115
-        (replace(DIRECT, quality=Quality.AUTO), "0.211845"),
+        (DIRECT, "0.0539"),
+        (replace(DIRECT, prompt="ü" * 100), "0.0549"),
+        (replace(DIRECT, quality=Quality.HIGH, size="2048x1024"), "0.4234"),  # twice $0.2115
+        (replace(DIRECT, quality=Quality.AUTO), "0.2119"),
         # 9,150 tokens at $8 a million for each image, a mask among them.
-        (replace(DIRECT, references=(Reference("a.png"),), mask=Reference("b.png")), "0.200245"),
+        (replace(DIRECT, references=(Reference("a.png"),), mask=Reference("b.png")), "0.2003"),
         # 16 frames.
-        (replace(DIRECT, format=ImageFormat.GIF), "0.856345"),
+        (replace(DIRECT, format=ImageFormat.GIF), "0.8564"),
         # gpt-4o-mini 5,887 x 0.15 and 2,503 x 0.60; image model 2,567 x 5, 2 x 1,353 x 30, 3 x 100 x 30.
-        (DEFAULT, "0.10539985"),
+        (DEFAULT, "0.1054"),
         # No more than 0.40 at any quality, partials included.
-        (replace(DEFAULT, quality=Quality.MAX), "0.37221985"),
+        (replace(DEFAULT, quality=Quality.MAX), "0.3723"),
     ],
 )
-def test_the_sum(request_: ImageRequest, dollars: str) -> None:
-    """The bound is a sum that anybody can do again."""
-    assert Decimal(dollars) == most(request_)
+def test_the_sum(request_: ImageRequest, told: str) -> None:
+    """The bound is a sum that anybody can do again, rounded up."""
+    assert Decimal(told) == most(request_)
 
 
 def test_a_long_prompt() -> None:
     """A prompt is read by the text model, written anew by it, and read by the image model."""
     long = replace(DEFAULT, prompt="x" * 262_000)
     assert most(long) > Decimal("0.04") + 262_000 * Decimal("5.75") / 1_000_000
+
+
+@given(requests())
+def test_a_limit_of_what_was_told(request_: ImageRequest) -> None:
+    """Who allows the amount in the refusal may send the same again."""
+    told = read_cap("--max-cost", dollars(most(request_)).replace(",", ""))
+    assert told is not None
+    check_run(upper_bound(request_, CATALOG), told)
 
 
 def test_a_model_without_figures() -> None:
@@ -146,8 +157,7 @@ def test_a_model_without_figures() -> None:
 
 def test_a_region() -> None:
     """A region's address costs a tenth more at most."""
-    place = "eu.api.openai.com"
-    assert most(DEFAULT) * Decimal("1.1") == upper_bound(DEFAULT, CATALOG, place=place).dollars
+    assert Decimal("0.1160") == upper_bound(DEFAULT, CATALOG, place="eu.api.openai.com").dollars
 
 
 @pytest.mark.parametrize(
@@ -162,3 +172,30 @@ def test_what_nothing_is_known_of(request_: ImageRequest, told: str) -> None:
     with pytest.raises(ImgcliError) as caught:
         upper_bound(request_, CATALOG)
     assert told in caught.value.problem.what
+
+
+@pytest.mark.parametrize(
+    ("usage", "tokens"),
+    [
+        ({"input_tokens": 900, "output_tokens": 100}, 1000),
+        ({"input_tokens": 10**400, "output_tokens": "many"}, 0),
+        (None, 0),
+    ],
+)
+def test_what_the_history_knows(usage: dict[str, object] | None, tokens: int) -> None:
+    """A conversation is followed to its beginning, or the history's, field by field."""
+    began = datetime(2026, 11, 22, tzinfo=UTC)
+    last = replace(DEFAULT, previous_response_id="resp_2")
+    first = Entry("job-1", began, began, "a cat", replace(DEFAULT, references=(Reference("a.png"),)))
+    second = replace(
+        first,
+        prompt="at night",
+        request=replace(DEFAULT, previous_response_id="resp_1"),
+        pictures=(KeptPicture(0, "0" * 64, 9),),
+        usage=usage,
+    )
+    known = {"resp_1": first, "resp_2": second}
+    assert Conversation(tokens, 13, 2, 2) == conversation_before(last, known.get)
+    loop = replace(second, request=last)
+    assert Conversation(tokens, 8, 1, 1) == conversation_before(last, {"resp_2": loop}.get)
+    assert conversation_before(last, lambda _: None) is None

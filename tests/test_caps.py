@@ -151,8 +151,8 @@ class TestAConversation:
     @pytest.mark.parametrize(
         ("limit", "told"),
         [
-            ("--max-cost=0.1", "This may cost up to $0.1288; --max-cost allows $0.1000. The bound is from"),
-            ("--daily-cap=0.1", "Today cost $0.00 so far, and this may cost up to $0.1288"),
+            ("--max-cost=0.1", "This may cost up to $0.1289; --max-cost allows $0.1000. The bound is from"),
+            ("--daily-cap=0.1", "Today cost $0.00 so far, and this may cost up to $0.1289"),
         ],
     )
     def test_the_picture_is_beyond_the_limit(

@@ -35,7 +35,7 @@ MaxCost = Annotated[
     typer.Option(
         "--max-cost",
         metavar="USD",
-        help="Send nothing that may cost more, or whose cost is unknown; off for no limit.",
+        help="Send nothing that may cost more, by a dated upper bound; off for no limit.",
         rich_help_panel=_MONEY,
     ),
 ]

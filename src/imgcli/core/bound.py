@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 from typing import TYPE_CHECKING
 
 from imgcli.core.catalog import Kind
@@ -13,6 +13,7 @@ from imgcli.core.events import ImageFormat
 from imgcli.core.rates import highest_surcharge
 from imgcli.core.request import Api, Quality
 from imgcli.core.text import shorten
+from imgcli.core.usage import as_object, count, or_none
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _MILLION = 1_000_000
 _NOTHING = Decimal(0)
+_CENT, _TOLD = Decimal("0.01"), Decimal("0.0001")
 _AUTO = "auto"
 _QUALITIES = (Quality.LOW, Quality.MEDIUM, Quality.HIGH, Quality.XHIGH, Quality.MAX)
 _LONGEST_NAME = 60
@@ -32,16 +34,11 @@ _LONGEST_NAME = 60
 
 @dataclass(frozen=True)
 class Bound:
-    """The most that a run costs in US dollars, what that is from, and the day of its oldest figure."""
+    """The most a run costs in US dollars, what that is from, and the day of its oldest price or table."""
 
     dollars: Decimal
     basis: str
     as_of: date
-
-    @property
-    def words(self) -> str:
-        """What it is from and its day, for people."""
-        return f"from {self.basis}, as of {self.as_of}"
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,8 @@ def upper_bound(
     if request.api is Api.RESPONSES:
         shares.append(_dearest(_writers(request, models), load.text_dollars))
     total = sum((share for _, share in shares), _NOTHING) * highest_surcharge(place)
-    return Bound(total, _basis(request, models, shares[0][0]), min(_dates(model for model, _ in shares)))
+    basis = _basis(request, models, shares[0][0])
+    return Bound(_rounded_up(total), basis, min(_dates(model for model, _ in shares)))
 
 
 def conversation_before(request: ImageRequest, find: Callable[[str], Entry | None]) -> Conversation | None:
@@ -208,6 +206,11 @@ def _basis(request: ImageRequest, models: Catalog, dearest: Model) -> str:
     return f"the dearest models that imgcli knows, as it has no figures for {' and '.join(unknown)}: {basis}"
 
 
+def _rounded_up(amount: Decimal) -> Decimal:
+    """Round as far as people are told, so that a limit of what they are told is enough."""
+    return amount.quantize(_CENT if amount > 1 else _TOLD, ROUND_UP)
+
+
 def _has_figures(name: str, models: Catalog) -> bool:
     found = models.find(name)
     return found is not None and bool(found.most if found.kind is Kind.IMAGE else found.prices)
@@ -231,7 +234,8 @@ def _sent_images(request: ImageRequest | None) -> int:
 
 
 def _billed_tokens(entry: Entry) -> int:
-    """Count what the text model read and wrote in a run, as the API told it."""
-    usage = entry.usage or {}
-    counts = [usage.get(key) for key in ("input_tokens", "output_tokens")]
-    return sum(count for count in counts if type(count) is int and count > 0)
+    """Count what the text model read and wrote in a run, as far as the API told it."""
+    usage = as_object(entry.usage)
+    read = or_none(lambda: count(usage, "input_tokens"))
+    written = or_none(lambda: count(usage, "output_tokens"))
+    return (read or 0) + (written or 0)

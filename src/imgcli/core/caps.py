@@ -20,7 +20,7 @@ OFF = "off"
 """The word that lifts a limit which stands in a file or in the environment."""
 
 _AMOUNT = re.compile(r"\$?([0-9]{1,9}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})")
-_ADVICE = "Choose a lower --quality, fewer --partials or a smaller --size, or allow more."
+_ADVICE = "Choose a lower --quality, fewer --partials, a smaller --size or a shorter prompt, or allow more."
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def check_day(bound: Bound, spent: Spent, cap: Cap) -> None:
 
 
 def _source(bound: Bound) -> str:
-    return f"The bound is {bound.words}; OpenAI's bill is the authority."
+    return f"The bound is from {bound.basis}, as of {bound.as_of}; OpenAI's bill is the authority."
 
 
 def _check_sum(spent: Spent, cap: Cap) -> None:

@@ -176,7 +176,5 @@ def range_words(found: Estimate) -> str:
 def estimate_line(found: Estimate, bound: Bound | None = None) -> str:
     """Say what a run may cost, and how we know; `bound` tells the most where nothing else does."""
     separator = ": " if found.low is None else ", "
-    told = f"estimate: {range_words(found)}{separator}{found.basis}"
-    if found.high is not None or bound is None:
-        return told
-    return f"{told}; at most {dollars(bound.dollars)}, {bound.words}"
+    most = f", at most {dollars(bound.dollars)} as of {bound.as_of}" if bound and found.high is None else ""
+    return f"estimate: {range_words(found)}{most}{separator}{found.basis}"
