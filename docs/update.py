@@ -30,7 +30,7 @@ def generated(text: str) -> str:
 
 
 STORY = (
-    'imgcli gen "a cat on a roof" -q',
+    'imgcli gen "a cat on a roof" -m gpt-6-luna -q',
     'imgcli edit a-cat-on-a-roof.png "make it night" -q',
     'imgcli edit a-cat-on-a-roof-edit.png "add a moon" -q',
     "imgcli tree a-cat-on-a-roof.png",
@@ -73,7 +73,7 @@ def options() -> str:
 
 def bill() -> str:
     """Print the bill of one run with three partials."""
-    lines = run("gen", "a cat", "--demo", "-m", "gpt-4o-mini", "--partials", "3").stderr.splitlines()
+    lines = run("gen", "a cat", "--demo", "-m", "gpt-6-luna", "--partials", "3").stderr.splitlines()
     start = next(number for number, line in enumerate(lines) if line.lstrip().startswith("tokens in"))
     return "\n".join(line.rstrip() for line in lines[start:])
 

@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from earlier import REQUEST, remember, runs, sha
 from imgcli.core.embedding import embed, read
 from imgcli.core.entry import Parent, Role
@@ -91,17 +93,18 @@ class TestRecipe:
         assert "a cat" == asked("again", "a.gif")["input"]
 
     def test_an_embedded_recipe(self, asked: Asked, refused: Refused, folder: Path) -> None:
-        """On another machine the file itself tells; a picture made from others cannot be told whole."""
+        """On another machine a trusted file tells itself; one made from others cannot be told whole."""
         recipe = Recipe("a cat", "gpt-6-luna", "responses", size="1024x1536", quality="low")
         (folder / "a.png").write_bytes(embed(RED, recipe))
-        request = asked("again", "a.png")
+        request = asked("again", "a.png", "--trust")
         assert ("a cat", "1024x1536", "low") == (
             request["input"],
             request["tools"][0]["size"],
             request["tools"][0]["quality"],
         )
+        assert "note: the recipe in the file is taken (gpt-6-luna, 1024x1536, low)\n" in request["told"]
         (folder / "b.png").write_bytes(embed(RED, replace(recipe, parents=(sha(BLUE),))))
-        told = refused("again", "b.png")
+        told = refused("again", "b.png", "--trust")
         assert "The picture was made from others, and its recipe holds only their fingerprints." in told
         (folder / "c.png").write_bytes(GREEN)
         assert "Nobody knows how c.png was made: it is not in the history, and holds no recipe." in refused(
@@ -115,10 +118,15 @@ class TestRecipe:
         now = (folder / "a-cat.png").read_bytes()
         once = embed(now, replace(read(now) or Recipe(""), place="imgcli's demo"))
         elsewhere = {"IMGCLI_MODEL": "gpt-5.2", "XDG_DATA_HOME": str(folder / "elsewhere")}
-        asked = ("again", "a-cat.png", "--demo", "--dry-run")
-        for data, env in ((now, {"IMGCLI_MODEL": "gpt-5.2"}), (now, elsewhere), (once, elsewhere)):
-            (folder / "a-cat.png").write_bytes(data)
-            assert "gpt-5.4" == json.loads(imgcli(*asked, env=env).stdout)["model"]
+        asked = ("again", "renamed.png", "--demo", "--dry-run")
+        known = {"IMGCLI_MODEL": "gpt-5.2"}
+        for data, env, trust in (
+            (now, known, []),
+            (now, elsewhere, ["--trust"]),
+            (once, elsewhere, ["--trust"]),
+        ):
+            (folder / "renamed.png").write_bytes(data)
+            assert "gpt-5.4" == json.loads(imgcli(*asked, *trust, env=env).stdout)["model"]
 
     def test_a_request_of_another_imgcli(
         self, asked: Asked, refused: Refused, world: dict[str, str], folder: Path
@@ -134,6 +142,71 @@ class TestRecipe:
         told = refused("again", "a.png")
         assert "Run 1 was recorded by another imgcli, whose request this one cannot read." in told
         assert "a dog" == asked("again", "b.png")["input"]
+
+
+class TestUnknownOrigin:
+    """A file that the history does not know: anybody may have written the recipe in it."""
+
+    RECIPE = Recipe(
+        "a \x1b]0;cat\x07 \x1b[31min oil",
+        "gpt-6-astra",
+        "responses",
+        size="1024x1536",
+        quality="high",
+        response_id="resp_theirs",
+        place="127.0.0.1:1",
+    )
+
+    def test_without_a_terminal(self, server: Server, imgcli: Cli, folder: Path) -> None:
+        """Nothing is sent without a yes, also with --quiet, and no configuration says it; --trust does."""
+        wire = server(Reply(whole_run()))
+        (folder / "a.png").write_bytes(embed(BLUE, self.RECIPE))
+        for args in (["again", "a.png"], ["again", "a.png", "-q"], ["again", "a.png", "a dog", "--dry-run"]):
+            done = imgcli(*args, env=at(wire))
+            assert (2, b"") == (done.exit_code, done.stdout)
+            assert "The history does not know a.png, so anybody may have written" in done.stderr
+            assert "add --trust" in done.stderr
+        (folder / "c.toml").write_text("[again]\ntrust = true\n")
+        assert 2 == imgcli("again", "a.png", env=at(wire) | {"IMGCLI_CONFIG": "c.toml"}).exit_code
+        assert [] == wire.requests
+        done = imgcli("again", "a.png", "--trust", env=at(wire))
+        assert 0 == done.exit_code, done.stderr
+        [sent] = [request.json for request in wire.requests]
+        assert ("gpt-6-astra", None) == (sent["model"], sent.get("previous_response_id"))
+        assert "resp_theirs" not in json.dumps(sent)
+
+    @pytest.mark.parametrize(("key", "ended"), [(b"y\n", 0), (b"n\n", 2), (b"\n", 2), (b"\x04", 2)])
+    def test_on_a_terminal(
+        self, key: bytes, ended: int, server: Server, world: dict[str, str], folder: Path
+    ) -> None:
+        """It shows what stands in the file, cleaned, and asks: only a yes sends it, to the user's server."""
+        wire = server(Reply(whole_run()))
+        (folder / "a.png").write_bytes(embed(BLUE, self.RECIPE))
+        with PtyRun(["again", "a.png", "-q"], world | at(wire), folder) as run:
+            run.wait_for(lambda run: "[y/N]" in run.text)
+            for told in ("in oil", "gpt-6-astra", "size 1024x1536, quality high", "resp_theirs"):
+                assert told in run.text
+            assert [] == wire.requests
+            run.type(key)
+            assert ended == run.finish(), run.text
+        assert b"\x1b]0;" not in run.raw
+        assert (1 if ended == 0 else 0) == len(wire.requests)
+
+    def test_what_the_history_knows(self, server: Server, imgcli: Cli, folder: Path) -> None:
+        """A picture saved with --embed is known by its bytes, under any name: nothing is asked."""
+        wire = server(Reply(whole_run()))
+        done = imgcli("gen", "a cat", "--embed", "-m", "gpt-5.4", "-o", "a.png", env=at(wire))
+        assert 0 == done.exit_code, done.stderr
+        (folder / "a.png").rename(folder / "b.png")
+        again, edit = (
+            json.loads(imgcli(*args, "--dry-run", env=at(wire)).stdout)
+            for args in (["again", "b.png"], ["edit", "b.png", "x"])
+        )
+        assert ("gpt-5.4", "gpt-5.4", "resp_1") == (
+            again["model"],
+            edit["model"],
+            edit["previous_response_id"],
+        )
 
 
 class TestPictures:

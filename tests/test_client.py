@@ -638,6 +638,33 @@ def test_importing_the_client_does_not_import_openai() -> None:
     assert ["False"] == done.stdout.split()
 
 
+@pytest.mark.parametrize(
+    ("packages", "most"),
+    [
+        ("imgcli.api.sdk._PACKAGES", 60),
+        ("(*imgcli.api.sdk._PACKAGES, 'openai.elsewhere')", 10_000),
+        ("()", 10_000),
+    ],
+    ids=["light", "a package that is not there", "a layout that is not known"],
+)
+def test_the_sdk_is_imported_lightly_or_as_a_whole(packages: str, most: int) -> None:
+    """The client comes without the SDK's types where that works; `import openai` is whole afterwards."""
+    code = (
+        "import sys, imgcli.api.sdk\n"
+        f"client = imgcli.api.sdk.import_client({packages})\n"
+        "loaded = len([name for name in sys.modules if name.startswith('openai')])\n"
+        "import openai, openai.types\n"
+        "asked = client(api_key='k', base_url='http://127.0.0.1:9/v1', max_retries=0)\n"
+        "try:\n"
+        "    asked.models.list()\n"
+        "except openai.APIConnectionError:\n"
+        "    print(client is openai.OpenAI, openai.types.Image.__name__, loaded)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    same, kind, loaded = done.stdout.split()
+    assert ("True", "Image", True) == (same, kind, int(loaded) <= most)
+
+
 def every_error() -> list[type[Exception]]:
     """List the exceptions of httpx2 that sending and receiving raise."""
     found = [getattr(httpx2, name) for name in dir(httpx2)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -12,11 +13,17 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from beside import PATIENCE
+from earlier import remember
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 COMPLETIONS = Path(__file__).parent.parent / "completions"
 
@@ -97,28 +104,145 @@ def test_fish(line: str, offered: set[str], env: dict[str, str]) -> None:
     assert offered <= {row.split("\t")[0] for row in done.stdout.splitlines()}, done
 
 
-@pytest.mark.parametrize(
-    ("line", "finished"), [("imgcli gen --qual", "--quality"), ("imgcli gen --size land", "landscape")]
-)
-def test_zsh(line: str, finished: str, env: dict[str, str], tmp_path: Path) -> None:
-    """In zsh, Tab finishes an option's name and a value."""
-    setup = (
-        f"PS1='> '; autoload -Uz compinit && compinit -u -d {tmp_path}/dump; "
-        f"source {COMPLETIONS / '_imgcli'}; echo READY\n"
-    )
-    zsh = need("zsh")
+SETUPS = {
+    "bash": "source {folder}/imgcli.bash",
+    "zsh": "autoload -Uz compinit && compinit -u -d {home}/dump; source {folder}/_imgcli",
+}
+
+
+@contextmanager
+def interactive(shell: str, env: dict[str, str], folder: Path) -> Iterator[int]:
+    """Start a shell on a terminal, in a folder and with our completions, and give that terminal."""
+    program, arguments = need(shell), {"bash": ["--norc"], "zsh": ["-f"]}[shell]
     pid, terminal = pty.fork()
     if pid == 0:
-        os.execve(zsh, ["zsh", "-f", "-i"], env)
+        os.chdir(folder)
+        os.execve(program, [shell, *arguments, "-i"], env)
     try:
-        os.write(terminal, setup.encode())
+        setup = SETUPS[shell].format(folder=COMPLETIONS, home=env["HOME"])
+        os.write(terminal, f"PS1='> '; {setup}; echo REA''DY\n".encode())
         wait_for(terminal, "READY\r\n")
-        os.write(terminal, line.encode() + b"\t")
-        assert finished in wait_for(terminal, finished)
+        yield terminal
     finally:
         os.kill(pid, 9)
         os.waitpid(pid, 0)
         os.close(terminal)
+
+
+@pytest.mark.parametrize(
+    ("line", "finished"), [("imgcli gen --qual", "--quality"), ("imgcli gen --size land", "landscape")]
+)
+def test_zsh(line: str, finished: str, env: dict[str, str], folder: Path) -> None:
+    """In zsh, Tab finishes an option's name and a value."""
+    with interactive("zsh", env, folder) as terminal:
+        os.write(terminal, line.encode() + b"\t")
+        assert finished in wait_for(terminal, finished)
+
+
+HOSTILE = [
+    "$(touch RAN)",
+    r"\$(touch RAN)",
+    "`touch RAN`",
+    r"\`touch RAN\`",
+    '"; touch RAN; "',
+    "'; touch RAN; '",
+    "\"))'; touch RAN; ((",
+    "$((`touch RAN`))",
+    "${x:-$(touch RAN)}",
+    "<(touch RAN)",
+    "; touch RAN",
+    "& touch RAN &",
+    "| touch RAN",
+    "(touch RAN)",
+    "\ntouch RAN\n",
+    ":::$(touch RAN)",
+    "\t$(touch RAN)",
+    "[red]$(touch RAN)",
+]
+"""Texts that create the file RAN where a shell runs them."""
+UNQUOTED = ["$(touch RAN)", "`touch RAN`", ";touch RAN;", "&touch RAN&"]
+"""What runs in a line in which it stands without quotes."""
+
+
+@pytest.fixture
+def hostile(env: dict[str, str], folder: Path) -> dict[str, str]:
+    """A world in which whatever a shell is offered is hostile; its `imgcli` does nothing but complete."""
+    for number, text in enumerate(HOSTILE):
+        remember(env, prompt=f"a cat {text}")
+        (folder / f"f{number:02}{text}.png").write_bytes(b"")
+    (folder / "--output=RAN.png").write_bytes(b"")
+    config = Path(env["XDG_CONFIG_HOME"]) / "imgcli" / "config.toml"
+    config.parent.mkdir(parents=True)
+    names = ["plain", *(f"p{n:02}{text}" for n, text in enumerate([*UNQUOTED, *HOSTILE]))]
+    config.write_text(
+        "\n".join(f"[profile.{json.dumps(name)}]\nmodel = {json.dumps(name)}" for name in names),
+        encoding="utf-8",
+    )
+    command = Path(env["PATH"].split(":")[0]) / "imgcli"
+    command.write_text(
+        '#!/bin/sh\ntest -z "$_IMGCLI_COMPLETE" || ' + command.read_text().splitlines()[1] + "\n"
+    )
+    return env
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_nothing_of_a_stranger_runs(shell: str, hostile: dict[str, str], folder: Path) -> None:
+    """Tab, and Enter after it, run nothing out of a prompt, a file's name or a profile's name."""
+    before = set(folder.iterdir())
+    lines = ["imgcli info ", "imgcli gen -m ", "imgcli again f0"]
+    lines += [f"imgcli gen --profile p{number:02}" for number in range(len(UNQUOTED))]
+    with interactive(shell, hostile, folder) as terminal:
+        os.write(terminal, b"imgcli gen --profile pl\t")
+        assert "plain" in wait_for(terminal, "plain")
+        for line in lines:
+            os.write(terminal, b"\x15" + line.encode() + b"\t\r\x15echo DO''NE\r")
+            assert "DONE\r\n" in wait_for(terminal, "DONE\r\n")
+    assert before == set(folder.iterdir())
+
+
+def test_nothing_of_a_stranger_runs_in_fish(hostile: dict[str, str], folder: Path) -> None:
+    """In fish neither; ids are offered with the words of their prompts, and profiles that need no quotes."""
+    before = set(folder.iterdir())
+    script = (
+        f"source {COMPLETIONS / 'imgcli.fish'}\nfor line in $argv; complete -C $line; eval $line; end; true"
+    )
+    lines = ["imgcli info ", "imgcli gen --profile ", "imgcli gen --profile p00", "imgcli again f00"]
+    done = subprocess.run(
+        [need("fish"), "--no-config", "-c", script, *lines],
+        env=hostile,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE,
+    )
+    offered = [row.split("\t") for row in done.stdout.splitlines()]
+    assert ["1", "a cat touch RAN"] in offered, done
+    assert ["plain"] in offered
+    assert [] == [row for row in offered if row[0].startswith(("p0", "--output"))]
+    assert before == set(folder.iterdir())
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
+def test_what_others_wrote_is_reduced(shell: str, hostile: dict[str, str], folder: Path) -> None:
+    """Every shell, also one that cannot be run here, gets letters, digits and harmless punctuation."""
+    told = {f"_TYPER_COMPLETE_{name}": "" for name in ("WORD_TO_COMPLETE", "FISH_ACTION")}
+    told |= {"_TYPER_COMPLETE_FISH_ACTION": "get-args", "_IMGCLI_COMPLETE": f"complete_{shell}"}
+    syntax = {"zsh": "_arguments '*: :(())'\":", "powershell": ":"}.get(shell, "")
+    for words in ("imgcli info ", "imgcli gen --profile "):
+        count = str(words.count(" "))
+        line = {"_TYPER_COMPLETE_ARGS": words, "COMP_WORDS": words, "COMP_CWORD": count}
+        done = subprocess.run(
+            [sys.executable, "-m", "imgcli"],
+            env=hostile | told | line,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=PATIENCE,
+        )
+        assert done.stdout.strip()
+        assert set() == set(re.sub(r"[\w .,\n\t-]", "", done.stdout)) - set(syntax), done.stdout
 
 
 def wait_for(terminal: int, text: str, seconds: float = PATIENCE) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import resource
 import stat
 from dataclasses import replace
@@ -277,15 +278,15 @@ class TestStripping:
         assert "a.png cannot be written (File too large)." in done.stderr
 
 
-def test_a_recipe_in_another_picture(imgcli: Cli, folder: Path) -> None:
-    """A recipe that was written into another picture leads to nobody's conversation: the file is sent."""
-    recipe = replace(OWN, place="api.openai.com", sha256=Picture.of(RED).sha256)
-    for name, data in (("own.png", RED), ("forged.png", BLUE)):
-        (folder / name).write_bytes(embed(data, recipe))
-    own, forged = (
-        json.loads(imgcli("edit", name, "x", "--dry-run").stdout) for name in ("own.png", "forged.png")
-    )
-    assert ("resp_1", None) == (own.get("previous_response_id"), forged.get("previous_response_id"))
-    assert "own.png" not in json.dumps(own)
-    assert "forged.png" in json.dumps(forged)
-    assert "note: the recipe in the file is taken" in imgcli("edit", "own.png", "x", "--dry-run").stderr
+def test_a_recipe_of_unknown_origin(imgcli: Cli, folder: Path) -> None:
+    """A stranger's file is sent itself, and nothing is taken from it: no conversation, option or server."""
+    recipe = replace(OWN, model="gpt-6-astra", size="1536x1024", quality="high", place="api.openai.com")
+    (folder / "bare.png").write_bytes(RED)
+    (folder / "stranger.png").write_bytes(embed(RED, recipe))
+    bare, done = (imgcli("edit", name, "x", "--dry-run") for name in ("bare.png", "stranger.png"))
+    assert re.sub(rb"<bare.*?>", b"", bare.stdout) == re.sub(rb"<stranger.*?>", b"", done.stdout)
+    assert b"<stranger.png, " in done.stdout
+    assert "note: the history does not know this file; the recipe in it is not used\n" in done.stderr
+    piped = imgcli("edit", "-", "x", "--dry-run", input=embed(RED, recipe))
+    assert "previous_response_id" not in json.loads(piped.stdout)
+    assert "gpt-6-astra" not in piped.stdout.decode()

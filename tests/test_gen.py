@@ -21,7 +21,7 @@ from streams import (
     stream,
     whole_run,
 )
-from wire import End, Framing, Reply
+from wire import End, Framing, Reply, error_reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -312,3 +312,45 @@ def test_server_text_reaches_the_terminal_harmless(server: Server, gen: Gen) -> 
     errors = gen(server(Reply(stream(created(), body))), "a cat").stderr
     assert "[/red]" in errors
     assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(errors)
+
+
+@pytest.fixture
+def on(folder: Path) -> Callable[[int], dict[str, str]]:
+    """Give the environment of a process that believes it is noon of a day in January 2027."""
+
+    def patched(day: int) -> dict[str, str]:
+        (folder.parent / "sitecustomize.py").write_text(
+            "import datetime\n"
+            "class Day(datetime.datetime):\n"
+            "    @classmethod\n"
+            f"    def now(cls, tz=None): return cls(2027, 1, {day}, 12, tzinfo=tz)\n"
+            "datetime.datetime = Day\n"
+        )
+        return {"PYTHONPATH": str(folder.parent)}
+
+    return patched
+
+
+def test_the_last_day_of_gpt_4o_mini(server: Server, gen: Gen, on: Callable[[int], dict[str, str]]) -> None:
+    """The promised command works to the last day, which a note names; it is the default to then too."""
+    wire = server(Reply(whole_run()), Reply(whole_run()))
+    result = gen(wire, "a cat", "--model", "gpt-4o-mini", env=on(13))
+    assert 0 == result.exit_code, result.stderr
+    assert "note: OpenAI shuts gpt-4o-mini down on 2027-01-14; use gpt-6-luna instead.\n" in result.stderr
+    assert 0 == gen(wire, "a cat", env=on(13)).exit_code
+    assert ["gpt-4o-mini", "gpt-4o-mini"] == [request.json["model"] for request in wire.requests]
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_the_day_after(status: int, server: Server, gen: Gen, on: Callable[[int], dict[str, str]]) -> None:
+    """The server's refusal is one sentence with the replacement; who names no model gets that already."""
+    refusal = error_reply(status, "The requested model 'gpt-4o-mini' does not exist.", "model_not_found")
+    wire = server(refusal, Reply(whole_run()))
+    result = gen(wire, "a cat", "--model", "gpt-4o-mini", "-q", env=on(14))
+    assert (5, b"") == (result.exit_code, result.stdout)
+    assert (
+        "imgcli: OpenAI shut gpt-4o-mini down on 2027-01-14; use gpt-6-luna instead.\nNothing was charged.\n"
+        == result.stderr
+    )
+    assert 0 == gen(wire, "a cat", env=on(14)).exit_code
+    assert ["gpt-4o-mini", "gpt-6-luna"] == [request.json["model"] for request in wire.requests]

@@ -150,7 +150,7 @@ class TestLive:
             listing(
                 {"id": "gpt-image-2", "shutdown_date": "2027-08-01"},
                 {"id": "gpt-image-2-2026-04-21", "shutdown_date": "2027-08-01"},
-                {"id": "gpt-4o-mini", "shutdown_date": "2027-01-14"},
+                {"id": "gpt-6-luna", "shutdown_date": "2999-01-14"},
                 {"id": "gpt-5.6", "shutdown_date": None},
                 {"id": "gpt-image-1"},
                 {"id": f"gpt-image-3 {HOSTILE}", "shutdown_date": "2028-01-01"},
@@ -164,8 +164,8 @@ class TestLive:
         assert "Bearer " + CANARY_KEY != wire.requests[0].headers["authorization"]
         assert ["2027-08-01!", "yes"] == row(done.lines, "gpt-image-2")[-2:]
         assert "!  a date that imgcli's own table does not have" in done.lines
-        assert ["2027-01-14", "gpt-6-luna", "yes"] == row(done.lines, "gpt-4o-mini")[-3:]
-        assert ["no"] == row(done.lines, "gpt-4o")[-1:]
+        assert ["2999-01-14!", "yes"] == row(done.lines, "gpt-6-luna")[-2:]
+        assert ["no"] == row(done.lines, "gpt-5.2")[-1:]
         assert ["yes"] == row(done.lines, "gpt-5.6-sol")[-1:]  # its other name is listed
         assert ["yes"] == row(done.lines, "gpt-image-1")[-1:]  # gone by the catalog, there by the server
         (stranger,) = (line for line in done.lines if line.startswith("Image models that imgcli does not"))

@@ -8,11 +8,15 @@ import runpy
 import shutil
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import typer
 
+from imgcli.cli.app import build_app
+from imgcli.core import catalog
 from imgcli.core.errors import ExitCode
 from imgcli.standin.server import StandIn
 
@@ -56,6 +60,31 @@ def test_generated_parts_are_current() -> None:
     """The help and the bill in the README are what the command prints today."""
     generated = runpy.run_path(str(ROOT / "docs" / "update.py"))["generated"]
     assert README == generated(README)
+
+
+PROMISED = 'imgcli gen "a cat" --model gpt-4o-mini'
+"""The one command that names a model which goes soon."""
+DEFAULT = "[default: gpt-4o-mini; from 2027-01-14 gpt-6-luna]"
+"""What the help says of the default, which changes by itself."""
+
+
+def test_examples_name_models_that_stay() -> None:
+    """No example in README, help or configuration names a model that dies within a year of the catalog."""
+    models = catalog.load()
+    commands: Any = typer.main.get_group(build_app()).commands
+    pages = [f"{one.help}\n{one.epilog}\n{_helps(one)}" for one in commands.values()]
+    example = (ROOT / "src" / "imgcli" / "cli" / "config_example.toml").read_text(encoding="utf-8")
+    text = " ".join(" ".join([README, example, *pages]).split())
+    text = re.sub(re.escape(PROMISED) + r"(?= #|$|`|\n)", "", text).replace(DEFAULT, "")
+    last = models.prices_date + timedelta(days=365)
+    going = {name for one in models.models if one.is_gone(last) for name in (one.name, *one.aliases)}
+    named = set(re.findall(r"[A-Za-z0-9][\w.-]*\w", text))
+    assert "gpt-image-2" in named
+    assert set() == named & going
+
+
+def _helps(command: Any) -> str:
+    return " ".join(getattr(one, "help", None) or "" for one in command.params)
 
 
 def test_the_table_of_exit_codes() -> None:

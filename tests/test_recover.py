@@ -255,6 +255,14 @@ def test_never_over_another_file(record: Record, folder: Path, imgcli: Cli) -> N
     assert {"x.png": BLUE, "x-2.png": RED} == files(folder)
 
 
+def test_damage_that_was_not_seen_before(record: Record, folder: Path, runs: Path, imgcli: Cli) -> None:
+    """A damaged image that was saved under its own name by an earlier version is called damaged."""
+    (folder / "a-cat.png").write_bytes(RED[:60])
+    record(whole_run(RED[:60]))
+    result = imgcli("recover")
+    assert (11, {"a-cat.png": RED[:60]}, 1) == (result.exit_code, files(folder), len(records(runs)))
+
+
 def test_what_was_meant_for_standard_output(record: Record, folder: Path, imgcli: Cli) -> None:
     """The bytes of a run with `-o -` become a file: a terminal is no place for them."""
     record(whole_run(), output="-")

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
+import errno
+import random
 import struct
 import zlib
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from imgcli.core.events import Picture
-from imgcli.store import verify as verifying
-from imgcli.store.verify import DECODE_LIMIT, HEAVY_LIMIT, examine
+from imgcli.core.png import SIGNATURE, chunks, encode
+from imgcli.store import pixels
+from imgcli.store.verify import DECODE_LIMIT, HEAVY_LIMIT, Finding, examine
 from streams import RED
 
 if TYPE_CHECKING:
@@ -36,12 +39,11 @@ def damage(data: bytes) -> str | None:
     return examine(Picture.of(data)).damage
 
 
-def png(width: int, height: int, pixels: bytes) -> bytes:
+def png(width: int, height: int, packed: bytes, interlace: int = 0) -> bytes:
     """Build a PNG whose header may lie about its data."""
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    parts = ((b"IHDR", header), (b"IDAT", pixels), (b"IEND", b""))
-    chunks = (struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in parts)
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, interlace)
+    parts = ((b"IHDR", header), (b"IDAT", packed), (b"IEND", b""))
+    return SIGNATURE + b"".join(encode(kind, content) for kind, content in parts)
 
 
 @pytest.mark.parametrize("encoding", WHOLE)
@@ -96,32 +98,186 @@ def test_junk_after_the_end() -> None:
     assert None is damage(RED + b"PK\x03\x04 polyglot")
 
 
-def test_svg() -> None:
-    """A vector picture is whole when its element ends."""
-    assert [None, False] == [damage(SVG), damage(SVG[:-20]) is None]
+SVGS = {
+    "plain": SVG,
+    "after a comment": b"<!-- made by hand --><svg/>",
+    "in other words": b'<?xml version="1.0" encoding="iso-8859-1"?><svg><title>caf\xe9</title></svg>',
+    "of SVG 1.1": b'<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://127.0.0.1:9/svg11.dtd"><svg></svg>',
+}
 
 
-def test_huge_picture_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A PNG that claims two thousand million pixels is checked for completeness, not unpacked."""
-    monkeypatch.setattr(verifying, "_opened", None)
+@pytest.mark.parametrize("name", SVGS)
+def test_svg(name: str) -> None:
+    """A vector image is whole when it is XML to its end; nothing that it names is fetched."""
+    assert Finding(None) == examine(Picture.of(SVGS[name]))
+    assert None is not damage(SVGS[name][:-4])
+
+
+@pytest.mark.parametrize(
+    "svg",
+    [
+        b"<svg><path></svg>",
+        b"<svg>&nbsp;</svg>",
+        b"<svg a=b></svg>",
+        b"<svg></svg>\0\0",
+        b"<svg></svg><svg></svg>",
+        b"<?xml version='1.0'?><html><svg></svg></html>",
+    ],
+)
+def test_svg_that_is_no_xml(svg: bytes) -> None:
+    """What an XML parser refuses is damaged, though it ends as an SVG does; so is what has another root."""
+    assert None is not damage(svg)
+
+
+def test_svg_with_entities() -> None:
+    """An SVG that declares entities is neither expanded nor called damaged, unless its end is missing."""
+    laughs = b"".join(b'<!ENTITY l%d "%s">' % (n, b"&l%d;" % (n - 1) * 10) for n in range(1, 9))
+    bomb = b'<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY l0 "ha">%s]><svg a="&l8;">&l8;</svg>' % laughs
+    finding = examine(Picture.of(bomb))
+    assert (None, True) == (finding.damage, "entities" in (finding.unchecked or ""))
+    assert None is not damage(bomb[:-2])
+
+
+ROWS = b"".join(b"\0" + random.Random(row).randbytes(64 * 3) for row in range(64))
+BLACK = bytes(64 * (1 + 64 * 3))
+
+
+@pytest.mark.parametrize("rows", [ROWS, BLACK], ids=["noise", "black"])
+def test_missing_scan_lines(rows: bytes) -> None:
+    """A PNG whose data are intact, and hold fewer rows than its header says, is damaged."""
+    line = len(rows) // 64
+    assert None is damage(png(64, 64, zlib.compress(rows)))
+    assert [] == [n for n in (1, 32, 63) if damage(png(64, 64, zlib.compress(rows[: n * line]))) is None]
+    assert "193 of 12,352" in (damage(png(64, 64, zlib.compress(rows[:line]))) or "")
+
+
+def test_missing_scan_lines_of_an_interlaced_png() -> None:
+    """The rows of an interlaced PNG are counted pass by pass."""
+    rows = [1, 1, 1, 3]  # pixels of the first, fourth, sixth and seventh pass; the others have none of 3x2
+    needed = sum(1 + 3 * pixels for pixels in rows)
+    whole, short = (png(3, 2, zlib.compress(bytes(size)), interlace=1) for size in (needed, needed - 1))
+    assert [None, False] == [damage(whole), damage(short) is None]
+
+
+def moving(encoding: str, count: int = 3) -> bytes:
+    """Make an animation."""
+    frames = [Image.effect_noise((64, 48), 60) for _ in range(count)]
+    out = BytesIO()
+    frames[0].save(out, encoding, save_all=True, append_images=frames[1:])
+    return out.getvalue()
+
+
+def without_late_rows(apng: bytes) -> bytes:
+    """Take the lower half of the last frame of an animated PNG, its checksums right."""
+    late = [chunk for chunk in chunks(apng) if chunk.kind == b"fdAT"][-1]
+    number, packed = late.content(apng)[:4], zlib.decompress(late.content(apng)[4:])
+    half = number + zlib.compress(packed[: len(packed) // 2])
+    return apng[: late.start] + encode(b"fdAT", half) + apng[late.end :]
+
+
+def without_last_frame(apng: bytes) -> bytes:
+    """Take the last frame of an animated PNG, but not out of its header."""
+    control = [chunk for chunk in chunks(apng) if chunk.kind == b"fcTL"][-1]
+    return apng[: control.start] + apng[-12:]
+
+
+APNG, MOVING_GIF, MOVING_WEBP = (moving(encoding) for encoding in ("png", "gif", "webp"))
+
+
+def zeroed(data: bytes, offset: int, count: int) -> bytes:
+    """Put zeros over a part of the data."""
+    return data[:offset] + bytes(count) + data[offset + count :]
+
+
+LATE = {
+    "png rows": without_late_rows(APNG),
+    "png frame": without_last_frame(APNG),
+    "gif": zeroed(MOVING_GIF, len(MOVING_GIF) - 200, 60),
+    "webp": MOVING_WEBP[:-300] + b"\xff" * 300,
+}
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_damage_in_a_later_frame(name: str) -> None:
+    """Every frame of an animation is looked at."""
+    assert [None] * 3 == [damage(whole) for whole in (APNG, MOVING_GIF, MOVING_WEBP)]
+    assert None is not damage(LATE[name])
+
+
+PHOTO = Image.effect_noise((256, 192), 40).filter(ImageFilter.GaussianBlur(1)).convert("RGB")
+JPEGS: dict[str, dict[str, Any]] = {
+    "baseline": {},
+    "optimized": {"optimize": True},
+    "progressive": {"progressive": True},
+    "restarting": {"restart_marker_rows": 1},
+    "restarting often": {"restart_marker_blocks": 1},
+    "progressive, restarting": {"progressive": True, "restart_marker_blocks": 5},
+    "fine": {"quality": 100, "subsampling": 0},
+    "coarse": {"quality": 1, "subsampling": 2},
+    "with a thumbnail": {"exif": b"Exif\0\0" + WHOLE["jpeg"], "comment": b"\xff\xd9\xff\xda"},
+}
+
+
+def jpeg(name: str, image: Image.Image = PHOTO) -> bytes:
+    """Make a JPEG of a kind."""
+    out = BytesIO()
+    image.save(out, "JPEG", **JPEGS[name])
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("name", JPEGS)
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("color", [None, "black", "gray", "red"])
+def test_whole_jpegs(name: str, mode: str, color: str | None) -> None:
+    """However a JPEG is coded, whatever it shows, a whole one is whole, also with bytes behind its end."""
+    image = (Image.new("RGB", (99, 61), color) if color else PHOTO).convert(mode)
+    data = jpeg(name, image)
+    assert [None, None] == [damage(data), damage(data + b"\0" * 9 + data)]
+
+
+@pytest.mark.parametrize("name", JPEGS)
+def test_jpeg_cut_and_ended(name: str) -> None:
+    """A JPEG that lacks its later half is damaged, though it has an end marker."""
+    data = jpeg(name)
+    assert None is not damage(data[: len(data) * 3 // 4].rstrip(b"\xff") + b"\xff\xd9")
+
+
+@pytest.mark.parametrize("name", ["baseline", "optimized", "fine", "restarting"])
+def test_jpeg_with_a_hole(name: str) -> None:
+    """A JPEG with 2,000 zeroed bytes in it is damaged: its data hold too few blocks, or too many."""
+    data = jpeg(name)
+    assert None is not damage(zeroed(data, len(data) // 3, 2_000))
+
+
+def test_jpeg_of_a_pillow_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the decoder cannot be fed by hand, Pillow's own way of decoding has to do."""
+    monkeypatch.delattr("PIL.Image._getdecoder")
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda _: None)
+    assert None is damage(WHOLE["jpeg"])
+
+
+def test_huge_picture_is_not_decoded() -> None:
+    """A PNG that claims two thousand million pixels is not decoded, but missed are those that it lacks."""
     huge = png(2**31 - 1, 2**31 - 1, zlib.compress(bytes(1000)))
-    assert (None, (2**31 - 1, 2**31 - 1)) == (damage(huge), examine(Picture.of(huge)).size)
-    assert [] == [cut for cut in range(33, len(huge), 7) if damage(huge[:cut]) is None]
+    assert "1,000 of 13,835,058,044,544,745,474 bytes" in (damage(huge) or "")
 
 
-@pytest.mark.parametrize("encoding", ["jpeg", "webp", "gif"])
-def test_large_pictures_of_other_formats(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A picture past the limit that is no PNG is looked at only as far as its ends."""
-    limit = "HEAVY_LIMIT" if encoding == "webp" else "DECODE_LIMIT"
-    monkeypatch.setattr(verifying, limit, 100)
-    assert [None, False] == [damage(WHOLE[encoding]), damage(WHOLE[encoding][:-9]) is None]
+@pytest.mark.parametrize("encoding", WHOLE)
+def test_large_pictures(encoding: str) -> None:
+    """Of an image past the limit the structure is checked, and the finding says that the pixels were not."""
+    whole = WHOLE[encoding]
+    finding = examine(Picture.of(whole), 100)
+    assert (None, (64, 48)) == (finding.damage, finding.size)
+    assert "structure checked, pixels not (more than imgcli decodes)" == finding.unchecked
+    assert None is not examine(Picture.of(whole[:-9]), 100).damage
     assert (32_000_000, 17_000_000) == (DECODE_LIMIT, HEAVY_LIMIT)
 
 
-def test_more_than_pillow_wants_to_measure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A picture that is too large for the decoder is not called damaged for that."""
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
-    assert [None, None] == [damage(WHOLE[encoding]) for encoding in ("webp", "gif")]
+@pytest.mark.parametrize("encoding", ["png", "gif", "webp"])
+def test_long_animation(encoding: str) -> None:
+    """An animation whose frames are too many in all is not decoded to its end, and the finding says so."""
+    finding = examine(Picture.of(moving(encoding, 30)), 64 * 48)
+    assert (None, True) == (finding.damage, "pixels not" in (finding.unchecked or ""))
 
 
 RAISES: list[Callable[[], BaseException]] = [
@@ -142,7 +298,7 @@ def test_decoder_faults_are_reasons(
     def stumble(*_: object) -> None:
         raise error()
 
-    monkeypatch.setattr(verifying, "_opened", stumble)
+    monkeypatch.setattr(pixels, "_png", stumble)
     assert type(error()).__name__ in (damage(RED) or "")
 
 
@@ -153,8 +309,17 @@ def test_no_memory_is_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
         raise MemoryError
 
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", exhausted)
-    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", exhausted)
-    assert None is damage(RED)
+    assert [None, True] == [damage(RED), "memory" in (examine(Picture.of(RED)).unchecked or "")]
+
+
+def test_no_files_is_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does a process that may open no more files."""
+
+    def exhausted(_: bytes) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(pixels, "_png", exhausted)
+    assert [None, True] == [damage(RED), "open files" in (examine(Picture.of(RED)).unchecked or "")]
 
 
 @settings(deadline=None, max_examples=200)

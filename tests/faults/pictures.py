@@ -36,6 +36,20 @@ def _noise() -> bytes:
     return header(200, 200) + chunk(b"IDAT", zlib.compress(rows, 1)) + chunk(b"IEND", b"")
 
 
+def _one_row() -> bytes:
+    """Paint one row where the header says 64."""
+    return header(64, 64) + chunk(b"IDAT", zlib.compress(bytes(1 + 64 * 3))) + chunk(b"IEND", b"")
+
+
+def _half_a_jpeg() -> bytes:
+    """Paint noise, cut it in half, and end it."""
+    from PIL import Image
+
+    out = BytesIO()
+    Image.effect_noise((200, 200), 60).save(out, "JPEG")
+    return out.getvalue()[: len(out.getvalue()) // 2].rstrip(b"\xff") + b"\xff\xd9"
+
+
 def _flat(width: int, height: int, colour: int, bytes_per_pixel: int) -> bytes:
     """Paint nothing, very large: a few kilobytes on disk, hundreds of megabytes decoded."""
     packer, row = zlib.compressobj(1), bytes(1 + width * bytes_per_pixel)
@@ -78,6 +92,9 @@ _MAKERS: dict[str, Callable[[], bytes]] = {
     "GREY81": lambda: _flat(9000, 9000, 0, 1),
     "RGBA62": lambda: _flat(7900, 7900, 6, 4),
     "TEXTBOMB": _text_bomb,
+    "ROWS": _one_row,
+    "JPEGHALF": _half_a_jpeg,
+    "SVGBROKEN": lambda: b'<svg xmlns="http://www.w3.org/2000/svg"><path></svg>',
     "JPEG": lambda: _pillow("JPEG"),
     "WEBP": lambda: _pillow("WEBP"),
     "GIF": lambda: _pillow("GIF"),

@@ -1,4 +1,4 @@
-"""Sending a request through the OpenAI SDK: the only place that imports it."""
+"""Sending a request through the OpenAI SDK."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from imgcli.api.failures import Peer, cannot_open, from_answer, from_exception, 
 from imgcli.api.patience import Limits, Patience
 from imgcli.api.retry import Failure, plan_wait
 from imgcli.api.rules import KEY
+from imgcli.api.sdk import import_client
 from imgcli.api.secrecy import LOCAL_KEY
 from imgcli.api.upload import Upload
 from imgcli.core.demo import uncharged
@@ -175,10 +176,9 @@ def _open(account: Account, limits: Limits, patience: Patience, content_type: st
 
 def _sdk(account: Account, http_client: httpx2.Client) -> OpenAI:
     import httpx2
-    from openai import OpenAI
 
     with suppress(httpx2.InvalidURL, ValueError):
-        return OpenAI(
+        return import_client()(
             api_key=account.key or LOCAL_KEY,
             base_url=account.base_url,
             organization=account.organization,
@@ -222,8 +222,12 @@ def _posted(call: _Call) -> APIResponse[Any]:
 
 
 def _call_models(client: OpenAI) -> APIResponse[Any]:
-    headers = {"Accept-Encoding": "identity"}
-    return client.models.with_streaming_response.list(extra_headers=headers).__enter__()
+    """Get through the SDK, as `client.models.list` does, but for the types of the answer."""
+    headers = {"Accept-Encoding": "identity", "X-Stainless-Raw-Response": "stream"}
+    answer = client.get(
+        "/models", cast_to=object, options={"headers": headers, "security": {"bearer_auth": True}}
+    )
+    return cast("APIResponse[Any]", answer)
 
 
 def _answer(response: APIResponse[Any], peer: Peer, patience: Patience, close: Callable[[], None]) -> Answer:

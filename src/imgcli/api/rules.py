@@ -109,6 +109,7 @@ NO_MODEL = Rule(
     "The server does not have this model",
     f"Choose another model: imgcli gen ... --model {TEXT_MODEL}, or another --image-model.",
     frozenset({"model_not_found"}),
+    cause=Cause.NO_MODEL,
 )
 
 NO_PREVIEW = Rule(

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from imgcli.cli.theme import Theme
 
 EPILOG = """\
-The recipe comes from the history, by the file's content or the run's id, or from the file itself
-(--embed), and goes before the configuration and the environment; options on the line go before it.
+The recipe comes from the history, by the file's content or the run's id, and goes before the
+configuration and the environment; options on the line go before it. Where the history does not know the
+file, the recipe in it (--embed) is shown, and used if you say so or with --trust; its server and its
+conversation never are.
 Pictures that were sent along are read again, and must be the same. The models have no seeds: the same
 recipe gives another picture, which --compare shows beside FILE. Exit codes are those of imgcli gen.
 """
@@ -41,6 +43,15 @@ NewWords = Annotated[
     ),
 ]
 
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Use the recipe in a file that the history does not know, without asking.",
+        rich_help_panel="The prompt",
+    ),
+]
+
 
 @taking_options_of(
     deliver,
@@ -54,6 +65,8 @@ def again(
     ctx: typer.Context,
     earlier: Earlier,
     words: NewWords = None,
+    *,
+    trust: Trust = False,
     **chosen: Any,  # noqa: ANN401 - what `deliver` declares
 ) -> None:
     """Make a picture once more, from its recipe.
@@ -70,6 +83,6 @@ def again(
         from imgcli.cli.memory import place_of
         from imgcli.cli.repeating import theme_of
 
-        return theme_of(ctx.obj, earlier, words, place_of(ctx.obj, endpoint))
+        return theme_of(ctx.obj, earlier, words, place_of(ctx.obj, endpoint), is_trusted=trust)
 
     deliver(ctx, theme, **chosen)

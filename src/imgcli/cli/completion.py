@@ -1,4 +1,7 @@
-"""What the shell may offer after an option: names and values from the catalog."""
+"""What the shell may offer after an option: every value goes through `_offered`, because shells run text.
+
+zsh evaluates what it is offered, help included; bash and PowerShell put a value into the line as it stands.
+"""
 
 from __future__ import annotations
 
@@ -9,29 +12,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def models(incomplete: str) -> list[str]:
+def models(incomplete: str) -> list[tuple[str, str]]:
     """Offer every model that is alive today, text models first."""
     return _starting([*_names("text"), *_names("image")], incomplete)
 
 
-def image_models(incomplete: str) -> list[str]:
+def image_models(incomplete: str) -> list[tuple[str, str]]:
     """Offer the image models that are alive today."""
     return _starting(_names("image"), incomplete)
 
 
-def sizes(incomplete: str) -> list[str]:
+def sizes(incomplete: str) -> list[tuple[str, str]]:
     """Offer the words, ratios and sizes that people use most."""
     return _starting(_SIZES, incomplete)
 
 
-def formats(incomplete: str) -> list[str]:
+def formats(incomplete: str) -> list[tuple[str, str]]:
     """Offer the formats as the API spells them."""
     from imgcli.core.events import ImageFormat
 
     return _starting(ImageFormat, incomplete)
 
 
-def profiles(incomplete: str) -> list[str]:
+def profiles(incomplete: str) -> list[tuple[str, str]]:
     """Offer the profiles of the configuration file; nothing from one that cannot be read."""
     import os
     import tomllib
@@ -57,7 +60,7 @@ def history_ids(incomplete: str) -> list[tuple[str, str]]:
 
     with suppress(Exception):  # a Tab that finds nothing offers nothing
         found = read_ids(data_folder(os.environ) / NAME, incomplete, _MOST_IDS)
-        return [(str(number), shorten(prompt, _HINT_LENGTH)) for number, prompt in found]
+        return _offered((str(number), shorten(prompt, _HINT_LENGTH)) for number, prompt in found)
     return []
 
 
@@ -73,14 +76,16 @@ def pictures_and_ids(incomplete: str) -> list[tuple[str, str]]:
     ids = history_ids(incomplete)
     found = sorted(glob(f"{escape(incomplete)}*"))  # noqa: PTH207 - as it was typed
     pictures = [name for name in found if name.lower().endswith(_PICTURES)]
-    plain = [name for name in pictures if _PLAIN.fullmatch(name)]
+    plain = _offered((name, "") for name in pictures)
     if not ids and (len(plain) < len(pictures) or any(map(isdir, found))):
         return []
-    return [*((name, "") for name in plain[:_MOST_IDS]), *ids]
+    return [*plain[:_MOST_IDS], *ids]
 
 
-_PLAIN = re.compile(r"[\w.,@%+=/-]+")
-"""What every shell takes as it stands."""
+_PLAIN = re.compile(r"[\w./][\w.+=@/-]*(?::[\w.+=@/-]+)*")
+"""What every shell takes as it stands, and imgcli for no option."""
+_PUNCTUATION = frozenset(".,-…")
+"""What no shell obeys, not even where it evaluates the text."""
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".svg")
 _MOST_IDS = 50
 _HINT_LENGTH = 60
@@ -109,5 +114,18 @@ def _names(kind: str) -> tuple[str, ...]:
     return load().names(Kind(kind), datetime.now(UTC).date())
 
 
-def _starting(values: Iterable[str], incomplete: str) -> list[str]:
-    return [value for value in values if value.startswith(incomplete)]
+def _starting(values: Iterable[str], incomplete: str) -> list[tuple[str, str]]:
+    return _offered((value, "") for value in values if value.startswith(incomplete))
+
+
+def _offered(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return values, each with its help, as any shell may have them: leave out values that must be quoted."""
+    return [(value, _harmless(text)) for value, text in pairs if _PLAIN.fullmatch(value)]
+
+
+def _harmless(text: str) -> str:
+    """Return the words of a text: letters and digits of any script, and harmless punctuation."""
+    from unicodedata import category
+
+    kept = (one if one in _PUNCTUATION or category(one)[0] in "LMN" else " " for one in text)
+    return " ".join("".join(kept).split())

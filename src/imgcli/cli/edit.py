@@ -21,12 +21,15 @@ What is sent: where the picture came from a text model and the server still know
 conversation goes on (previous_response_id) and nothing is uploaded. Else, and with --mask or an image
 model, the file itself is sent. You are told when a server has forgotten.
 
-Models, size, quality, format and the like are those of the picture's own recipe, where the history or
-the file (--embed) knows it: it goes before the configuration and the environment, and options on the
-line before it. A model that OpenAI has shut down is not taken over, nor another server's where yours is
-configured. A mask belongs to FILE. The result is named after it, in the current folder: a-cat.png
-becomes a-cat-edit.png. Exit codes are those of imgcli gen.
+Models, size, quality, format and the like are those of the picture's own recipe, where the history knows
+the file: it goes before the configuration and the environment, and options on the line before it. A file
+that the history does not know is sent as it is, and nothing that stands in it (--embed) is taken over. A
+model that OpenAI has shut down is not taken over, nor another server's where yours is configured. A mask
+belongs to FILE. The result is named after it, in the current folder: a-cat.png becomes a-cat-edit.png.
+Exit codes are those of imgcli gen.
 """
+
+_UNUSED = "the history does not know this file; the recipe in it is not used"
 
 Original = Annotated[
     str,
@@ -94,6 +97,7 @@ def edit(
         origin = find_origin(world, original, words or ())
         prompt = read_prompt(words, prompt_file, world.stdin)
         theme = Theme(prompt, pictures, origin, place_of(world, endpoint), origin.earlier)
-        return replace(theme, name=origin.edited_name, action=Action.EDIT, notices=origin.notices)
+        unused = (_UNUSED,) if origin.foreign_recipe else ()
+        return replace(theme, name=origin.edited_name, action=Action.EDIT, notices=(*origin.notices, *unused))
 
     deliver(ctx, theme, **chosen)

@@ -150,12 +150,12 @@ def _forget(world: World, history: History, asked: Selection, numbers: list[int]
 
 def _is_agreed(world: World, what: str) -> bool:
     """Ask. Raises `ImgcliError` (usage) where nobody can be asked."""
-    if not (world.stdin.isatty() and world.stderr.isatty()):
+    is_agreed = notes.confirm(world, f"Forget {what} for good, prompts and costs? The pictures stay.")
+    if is_agreed is None:
         raise usage_error(
             f"--forget would remove {what} for good, and nobody is here to be asked.", "Add --yes."
         )
-    Output(world.stderr).write(f"Forget {what} for good, prompts and costs? The pictures stay. [y/N] ")
-    return world.stdin.readline().strip().lower() in {"y", "yes"}
+    return is_agreed
 
 
 def _many(count: int) -> str:

@@ -22,6 +22,14 @@ def tell(world: World, sentences: Iterable[str]) -> None:
     write(world, map(notice_line, sentences))
 
 
+def confirm(world: World, question: str) -> bool | None:
+    """Ask on the terminal, where no answer is a no; None where nobody is there to be asked."""
+    if not (world.stdin.isatty() and world.stderr.isatty()):
+        return None
+    Output(world.stderr).write(f"{question} [y/N] ")
+    return world.stdin.readline().strip().lower() in {"y", "yes"}
+
+
 def write(world: World, lines: Iterable[str]) -> None:
     """Write lines as they are; a stream that takes nothing is let be."""
     told = list(lines)

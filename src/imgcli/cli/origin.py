@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from imgcli.cli.finding import Seeker
 from imgcli.cli.lookup import opened
 from imgcli.core.embedding import read as read_recipe
-from imgcli.core.embedding import strip
 from imgcli.core.entry import DEMO
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.inheriting import Earlier
@@ -38,35 +37,38 @@ _WHERE = "Name the file where it is now."
 
 @dataclass(frozen=True)
 class Origin:
-    """A picture of before: its file, and what the history or the file itself knows.
+    """A picture of before: its file, and what the history knows of it by its bytes.
 
     `reference` is None where the file cannot be sent, and `unsendable` says why. `sha256` is the picture's,
-    None where there is no picture to name; `path` is where it is or was. `notices` are for people.
+    None where there is no picture to name; `path` is where it is or was. `recipe` is what the file adds to a
+    run whose request cannot be read, `foreign_recipe` what stands in a file that the history does not know:
+    anybody may have written that, so that nothing is taken from it unasked. `continued` is a run that went on
+    from the picture, where the run that brought it is not known. `notices` are for people.
     """
 
     reference: Reference | None
     sha256: str | None
     entry: Entry | None = None
     recipe: Recipe | None = None
+    foreign_recipe: Recipe | None = None
+    continued: Entry | None = None
     path: str | None = None
     unsendable: ImgcliError | None = None
     notices: tuple[str, ...] = ()
-    is_as_it_came: bool = False
-    """Whether the file is, but for its recipe, the one that the recipe was written into."""
 
     def conversation(self, place: str | None) -> str | None:
         """Give the id of the response that brought it, where the server at `place` may still know it.
 
-        None for what the stand-in painted, which forgets everything when it ends, and where a response
-        brought several pictures: nobody could say which of them is meant.
+        Only the history tells it. None for what the stand-in painted, which forgets everything when it ends,
+        and where a response brought several pictures: nobody could say which of them is meant.
         """
         if place is None or place == DEMO:
             return None
         if self.entry:
             is_single = len(self.entry.pictures) == 1
             return self.entry.response_id if is_single and self.entry.endpoint == place else None
-        if self.recipe and self.is_as_it_came:
-            return self.recipe.response_id if self.recipe.place == place else None
+        if self.continued and self.continued.request and self.continued.endpoint == place:
+            return self.continued.request.previous_response_id
         return None
 
     @property
@@ -180,9 +182,11 @@ def _noted(notes: tuple[str, ...], origin: Origin) -> Origin:
 
 
 def _of_bytes(name: str, data: bytes, origin: Origin) -> Origin:
-    """Add what these bytes are: a picture to be sent, and, where the history knows nothing, a recipe."""
-    if not (origin.entry and origin.entry.request):
-        origin = _with_recipe(origin, data)
+    """Add what these bytes are: a picture to be sent, and, where the history has no request, a recipe."""
+    if origin.entry is None:
+        origin = replace(origin, foreign_recipe=read_recipe(data))
+    elif origin.entry.request is None:
+        origin = with_recipe(origin, read_recipe(data))
     try:
         reference = reference_of(name, data)
     except ImgcliError as error:
@@ -190,12 +194,10 @@ def _of_bytes(name: str, data: bytes, origin: Origin) -> Origin:
     return replace(origin, reference=reference, path=reference.path)
 
 
-def _with_recipe(origin: Origin, data: bytes) -> Origin:
-    """Read the recipe in the file, and say so: whoever wrote it chooses what will be paid for."""
-    recipe = read_recipe(data)
+def with_recipe(origin: Origin, recipe: Recipe | None) -> Origin:
+    """Take a recipe for how the picture was made, and say so: it chooses what will be paid for."""
     if recipe is None:
         return origin
     told = filter(None, (recipe.model, recipe.image_model, recipe.size, recipe.quality))
     notice = f"the recipe in the file is taken ({', '.join(shorten(word, _SHOWN) for word in told)})"
-    is_as_it_came = hashlib.sha256(strip(data)).hexdigest() == recipe.sha256
-    return replace(origin, recipe=recipe, is_as_it_came=is_as_it_came, notices=(*origin.notices, notice))
+    return replace(origin, recipe=recipe, foreign_recipe=None, notices=(*origin.notices, notice))

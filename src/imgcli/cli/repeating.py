@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from imgcli.cli import notes
 from imgcli.cli.lookup import opened
-from imgcli.cli.origin import Origin, find_origin, origin_of
+from imgcli.cli.origin import Origin, find_origin, origin_of, with_recipe
 from imgcli.cli.pictures import Pictures
 from imgcli.cli.prompt import read_prompt
 from imgcli.cli.theme import Theme
+from imgcli.cli.world import size_of
 from imgcli.core.entry import Parent, Role
 from imgcli.core.errors import usage_error
-from imgcli.core.recipe import Recipe
 from imgcli.core.request import Action, Api
 from imgcli.core.text import shorten
 from imgcli.store.references import read_again
@@ -20,6 +21,7 @@ from imgcli.store.references import read_again
 if TYPE_CHECKING:
     from imgcli.cli.world import World
     from imgcli.core.entry import Entry
+    from imgcli.core.recipe import Recipe
     from imgcli.core.reference import Reference
     from imgcli.core.request import ImageRequest
 
@@ -27,10 +29,19 @@ _SHOWN = 60
 _ELSE = "Say it yourself with imgcli gen, or start from the picture: imgcli edit FILE PROMPT."
 
 
-def theme_of(world: World, name: str, words: list[str] | None, place: str | None) -> Theme:
-    """Read how a picture was made, by its file or id. Raises `ImgcliError` (usage) where nobody knows."""
+def theme_of(
+    world: World, name: str, words: list[str] | None, place: str | None, *, is_trusted: bool = False
+) -> Theme:
+    """Read how a picture was made, by its file or id. Raises `ImgcliError` (usage) where nobody knows.
+
+    What stands in a file that the history does not know counts where it `is_trusted`, or its user says so.
+    """
     known = find_origin(world, name, words or ())
+    foreign = known.foreign_recipe
+    known = with_recipe(known, foreign)
     theme = _theme(world, name, known)
+    if foreign and not is_trusted:
+        _confirm(world, name, foreign)
     return replace(
         theme,
         prompt=read_prompt(words, None, world.stdin) if words else theme.prompt,
@@ -39,6 +50,21 @@ def theme_of(world: World, name: str, words: list[str] | None, place: str | None
         rival=known.reference.data if known.reference else None,
         notices=known.notices,
     )
+
+
+def _confirm(world: World, name: str, recipe: Recipe) -> None:
+    """Show a recipe of unknown origin and ask whether to pay for it. Raises `ImgcliError` (usage)."""
+    from imgcli.show.provenance_lines import recipe_lines
+
+    shown = shorten(name, _SHOWN)
+    unknown = f"The history does not know {shown}, so anybody may have written the recipe in it"
+    question = "Make an image from it? Its server and its conversation are not used."
+    lines = recipe_lines(recipe, size_of(world.stderr).columns)
+    is_agreed = notes.confirm(world, "\n".join([f"{unknown}:", *lines, question]))
+    if is_agreed is None:
+        raise usage_error(f"{unknown}.", "Read it with imgcli info FILE, and add --trust to use it.")
+    if not is_agreed:
+        raise usage_error("The recipe in the file is not used; nothing was sent.")
 
 
 def _theme(world: World, name: str, known: Origin) -> Theme:
@@ -75,14 +101,14 @@ def _start(
 ) -> Origin | None:
     """Find the picture that the run had changed: its conversation's, or the first that was sent."""
     if request.previous_response_id:
-        return _continued(world, entry, request.previous_response_id)
+        return _continued(world, entry)
     first = next(iter(references), None)
     if first and first.sha256 and Parent(first.sha256, Role.ORIGINAL) in entry.parents:
         return Origin(first, first.sha256, path=first.path)
     return None
 
 
-def _continued(world: World, entry: Entry, response_id: str) -> Origin:
+def _continued(world: World, entry: Entry) -> Origin:
     """Find the picture whose conversation the run went on with; without it there is the conversation."""
     with opened(world) as history:
         before = history.find_sha256(entry.parent) if entry.parent else None
@@ -93,8 +119,7 @@ def _continued(world: World, entry: Entry, response_id: str) -> Origin:
         "server's conversation.",
         "Start from a picture: imgcli edit FILE PROMPT.",
     )
-    talk = Recipe(entry.prompt, response_id=response_id, place=entry.endpoint)
-    return Origin(None, entry.parent, recipe=talk, unsendable=unsendable, is_as_it_came=True)
+    return Origin(None, entry.parent, continued=entry, unsendable=unsendable)
 
 
 def _of_recipe(recipe: Recipe) -> Theme:

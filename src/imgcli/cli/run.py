@@ -16,7 +16,7 @@ from imgcli.cli.order import Keeping, Style
 from imgcli.cli.report import Reporter, refuse
 from imgcli.core import catalog, session
 from imgcli.core.demo import uncharged, uncharged_events
-from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem, usage_error
+from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.events import Event, Failed, Notice, Started
 from imgcli.core.redaction import masked
 from imgcli.core.reference import abbreviated
@@ -178,7 +178,8 @@ def _conduct(
     remembered: Sequence[Sink],
 ) -> ExitCode:
     """Let the events run from the source through the stages into the sinks."""
-    saved = desk.saving(session.conducted(desk.job, desk.reporting(source)))
+    told = _dated(world, session.conducted(desk.job, desk.reporting(source)))
+    saved = desk.saving(told)
     events = reporter.compared(uncharged_events(saved, lambda: desk.is_free))
     try:
         with reporter.sinks() as sinks:
@@ -193,6 +194,21 @@ def _conduct(
             sink.handle(Failed(desk.job, problem))
         raise
     return exit_code(world, outcome, desk.job, is_free=desk.is_free)
+
+
+def _dated(world: World, events: Iterator[Event]) -> Iterator[Event]:
+    """Say of a model that the server does not have any more when it went, and what to use instead."""
+    asked: tuple[str | None, ...] = ()
+    for event in events:
+        match event:
+            case Started(request=request):
+                asked = request.model, request.image_model
+                yield event
+            case Failed(problem=problem) if problem.cause is Cause.NO_MODEL:
+                gone = catalog.load().shutdown_of(asked, world.now().date())
+                yield replace(event, problem=replace(problem, what=gone, advice="") if gone else problem)
+            case _:
+                yield event
 
 
 def _interruption(interrupted: signals.Interrupted, kept: Path | None, desk: Desk) -> Problem:

@@ -19,7 +19,7 @@ PROFILE_VARIABLE = "IMGCLI_PROFILE"
 OPTION = "--profile"
 
 _NAME_LENGTH = 60
-_ALWAYS_OURS = frozenset({"help", "profile", "version"})
+_ALWAYS_OURS = frozenset({"help", "profile", "trust", "version"})
 _KINDS = {bool: Takes.SWITCH, int: Takes.WHOLE, float: Takes.NUMBER, Path: Takes.PATH}
 _METAVARS = {"USD": Takes.DOLLARS, "WHERE": Takes.PATH}
 

@@ -12,7 +12,7 @@ from imgcli.core.events import ImageFormat
 from imgcli.core.request import Background, Fidelity, Quality
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import date
     from decimal import Decimal
 
@@ -171,6 +171,11 @@ class Catalog:
         """Choose the text model for people who name none: the first that is alive, else the last."""
         alive = self.names(Kind.TEXT, today)
         return next((name for name in self.default_models if name in alive), self.default_models[-1])
+
+    def shutdown_of(self, names: Iterable[str | None], today: date) -> str | None:
+        """Say of the first of these models that OpenAI has shut down that it is gone; None for none."""
+        known = (self.find(name) for name in names if name)
+        return next((shutdown_notice(one, today) for one in known if one and one.is_gone(today)), None)
 
     def names(self, kind: Kind, today: date) -> tuple[str, ...]:
         """List the models of a kind that are alive, in the table's order."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from imgcli.core import jpeg
 from imgcli.core.events import ImageFormat
 
 if TYPE_CHECKING:
@@ -11,12 +12,6 @@ if TYPE_CHECKING:
 
 Size: TypeAlias = tuple[int, int]
 """Width and height in pixels."""
-
-_STARTS_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-"""JPEG's SOF markers (ITU-T T.81, table B.1); the three left out mean tables and an extension."""
-_BARE_MARKERS = frozenset({0x01, *range(0xD0, 0xD9)})
-"""JPEG markers that no length follows."""
-_START_OF_SCAN = 0xDA
 
 
 def header_size(picture: Picture) -> Size | None:
@@ -44,21 +39,13 @@ def _png(data: bytes) -> Size | None:
 
 
 def _jpeg(data: bytes) -> Size | None:
-    """Walk the segments up to the frame's; its header has height before width, after the precision."""
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:  # noqa: PLR2004 - what every marker begins with
-        marker = data[at + 1]
-        if marker in _STARTS_OF_FRAME:
-            size = _two(data[at + 5 : at + 9], 2, "big")
+    """Read the frame's header, which has height before width, after the precision."""
+    for segment in jpeg.segments(data):
+        if segment.marker in jpeg.STARTS_OF_FRAME:
+            size = _two(segment.content(data)[1:5], 2, "big")
             return (size[1], size[0]) if size else None
-        if marker == _START_OF_SCAN:
+        if segment.marker == jpeg.START_OF_SCAN:
             return None
-        if marker == 0xFF:  # noqa: PLR2004 - a fill byte
-            at += 1
-        elif marker in _BARE_MARKERS:
-            at += 2
-        else:
-            at += 2 + int.from_bytes(data[at + 2 : at + 4])
     return None
 
 

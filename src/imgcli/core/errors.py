@@ -54,6 +54,7 @@ class Cause(Enum):
 
     FORGOTTEN = "forgotten"  # the server cannot continue the conversation; a request of its own may do
     UNFINISHED = "unfinished"  # the request had not gone out whole, so that nobody can have begun with it
+    NO_MODEL = "no model"  # the server does not have the model, perhaps not any more
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def sniff(data: bytes) -> ImageFormat | None:
     if data.startswith((b"GIF87a", b"GIF89a")):
         return ImageFormat.GIF
     head = data[:1024].removeprefix(b"\xef\xbb\xbf").lstrip()
-    if head.startswith((b"<svg", b"<?xml")) and b"<svg" in head:
+    if head.startswith((b"<svg", b"<?xml", b"<!--", b"<!DOCTYPE svg")) and b"<svg" in head:
         return ImageFormat.SVG
     return None
 

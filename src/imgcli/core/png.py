@@ -6,6 +6,7 @@ type, the content and a checksum, up to IEND. What follows IEND belongs to nobod
 
 from __future__ import annotations
 
+import struct
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +18,12 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _AROUND = 12  # bytes of a chunk besides its content: length, type, checksum
 _MOST_CHUNKS = 200_000
 """Far more than any picture has; a file made of nothing but empty chunks must not keep us busy."""
+
+
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+"""Of each pass of an interlaced image: its first pixel's x and y, and how far apart its pixels are."""
+_PIECE = 1 << 16  # bytes that are unpacked at a time, so that memory is bounded
 
 
 @dataclass(frozen=True)
@@ -80,3 +87,73 @@ def text_of(content: bytes, keyword: str) -> bytes | None:
 def has_keyword(content: bytes, keyword: str) -> bool:
     """Tell whether a text chunk goes by this keyword, however its text is spelt."""
     return content.startswith(keyword.encode("latin-1") + b"\0")
+
+
+def defect(data: bytes) -> str | None:
+    """Return what is wrong with the chunks, None where all are there, in order and intact."""
+    if not last(data):
+        return "the png data is cut short or altered"
+    walk = list(chunks(data))
+    kinds = [chunk.kind for chunk in walk]
+    if b"IDAT" not in kinds:
+        return "the png holds no image"
+    if b"acTL" not in kinds[: kinds.index(b"IDAT")]:
+        return None
+    promised = int.from_bytes(walk[kinds.index(b"acTL")].content(data)[:4])
+    found = kinds.count(b"fcTL")
+    if found < promised:
+        return f"the png has {found:,} of {promised:,} frames"
+    numbers = [chunk.content(data)[:4] for chunk in walk if chunk.kind in (b"fcTL", b"fdAT")]
+    in_order = all(number == place.to_bytes(4) for place, number in enumerate(numbers))
+    return None if in_order else "the png's frames are out of order"
+
+
+def frames(data: bytes) -> Iterator[bytes]:
+    """Yield the later frames of an animation, each as a PNG of its own."""
+    kept, header, first, packed = b"", b"", b"", list[bytes]()
+    for chunk in chunks(data):
+        if chunk.kind in (b"fcTL", b"IEND") and packed:
+            yield b"".join((SIGNATURE, encode(b"IHDR", header), kept, *packed, encode(b"IEND", b"")))
+            packed = []
+        match chunk.kind:
+            case b"IHDR":
+                first = chunk.content(data)
+            case b"PLTE" | b"tRNS":
+                kept += data[chunk.start : chunk.end]
+            case b"fcTL":
+                header = chunk.content(data)[4:12] + first[8:]
+            case b"fdAT":
+                packed.append(encode(b"IDAT", chunk.content(data)[4:]))
+
+
+def essential(data: bytes) -> bytes:
+    """Return a PNG reduced to what its pixels need: what every reader must know, and transparency."""
+    needed = (chunk for chunk in chunks(data) if chunk.kind[:1].isupper() or chunk.kind == b"tRNS")
+    return SIGNATURE + b"".join(data[chunk.start : chunk.end] for chunk in needed)
+
+
+def unpacked_size(data: bytes) -> int:
+    """Return how many bytes the pixels take by the header: scan lines, each after its filter's byte."""
+    width, height, depth, color, _, _, is_interlaced = struct.unpack(">IIBBBBB", data[16:29])
+    size = 0
+    for left, top, across, down in _ADAM7 if is_interlaced else ((0, 0, 1, 1),):
+        columns, rows = -((left - width) // across), -((top - height) // down)
+        if columns > 0 and rows > 0:
+            size += rows * (1 + -(-columns * depth * _CHANNELS[color] // 8))
+    return size
+
+
+def held_size(data: bytes, limit: int) -> int:
+    """Return how many bytes of pixels the data hold; stops soon after `limit`. Raises `zlib.error`."""
+    unpacker, size, view = zlib.decompressobj(), 0, memoryview(data)
+    for chunk in chunks(data):
+        if chunk.kind != b"IDAT":
+            continue
+        for at in range(chunk.start + 8, chunk.end - 4, _PIECE):
+            packed: bytes | memoryview = view[at : min(at + _PIECE, chunk.end - 4)]
+            while packed and not unpacker.eof:
+                size += len(unpacker.decompress(packed, 16 * _PIECE))
+                packed = unpacker.unconsumed_tail
+                if size > limit:
+                    return size
+    return size + len(unpacker.flush())

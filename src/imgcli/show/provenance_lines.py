@@ -15,7 +15,7 @@ from imgcli.show.columns import GAP, left, widths, wrapped
 from imgcli.show.history_table import cost_words, outcome_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from imgcli.core.entry import Entry
     from imgcli.core.provenance import Ancestor, FileFacts, Provenance, Whereabouts
@@ -51,15 +51,22 @@ _CREDENTIALS = {
 
 def provenance_lines(known: Provenance, columns: int | None) -> list[str]:
     """Write a heading, a line a fact, and the bill; wrapped to so many columns, None for no terminal."""
-    rows = [row for row in _rows(known) if row[1]]
-    (wide, _) = widths(rows)
+    return [_heading(known), *_facts(_rows(known), columns), *_bill(known.entry)]
+
+
+def recipe_lines(recipe: Recipe, columns: int | None) -> list[str]:
+    """Write what stands in a recipe, a line a fact, as `provenance_lines` does."""
+    return list(_facts(_recipe(recipe), columns))
+
+
+def _facts(rows: Iterable[Row], columns: int | None) -> Iterator[str]:
+    known = [row for row in rows if row[1]]
+    (wide, _) = widths(known)
     room = None if columns is None else columns - 1 - wide - 2 * len(GAP)
-    lines = [_heading(known)]
-    for name, text in rows:
+    for name, text in known:
         first, *more = wrapped(text, room) if room and room >= _NARROWEST else [text]
-        lines.append(f"{GAP}{left(name, wide)}{GAP}{first}")
-        lines += [" " * (wide + 2 * len(GAP)) + line for line in more]
-    return [*lines, *_bill(known.entry)]
+        yield f"{GAP}{left(name, wide)}{GAP}{first}"
+        yield from (" " * (wide + 2 * len(GAP)) + line for line in more)
 
 
 def _heading(known: Provenance) -> str:

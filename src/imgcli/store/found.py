@@ -62,7 +62,12 @@ class FindingPublisher:
 
     def _found_whole(self, picture: Picture, image: int) -> Placed | None:
         path = self._find(picture, image, "")
-        return Placed(path, examine(picture).size, self._astray(path)) if path else None
+        if path is None:
+            return None
+        finding = examine(picture)
+        if finding.damage:  # an earlier version of imgcli did not see it
+            return Placed(path, None, damaged(finding.damage, path, self._rescue.raw_run()))
+        return Placed(path, finding.size, self._astray(path), unchecked=finding.unchecked)
 
     def _astray(self, path: Path) -> Problem | None:
         folder = self._target.folder

@@ -29,7 +29,8 @@ Shield: TypeAlias = "Callable[[], AbstractContextManager[None]]"
 class Placed:
     """Where a picture went. `path` is None when it left as a stream; `size` is in pixels, None if unknown.
 
-    `wanted` is the name it would have with nothing in its way, `asked` the format of the user's ending.
+    `wanted` is the name it would have with nothing in its way, `asked` the format of the user's ending,
+    `unchecked` what was not verified, None if everything was.
     """
 
     path: Path | None
@@ -37,6 +38,7 @@ class Placed:
     problem: Problem | None = None
     wanted: str | None = None
     asked: ImageFormat | None = None
+    unchecked: str | None = None
 
 
 class Publisher(Protocol):
@@ -103,6 +105,7 @@ class FilePublisher:
             self._problem(shot, filed),
             self._target.wanted(picture.format, image),
             self._target.asked,
+            shot.finding.unchecked,
         )
 
     def keep(self, picture: Picture, image: int, mark: str, shield: Shield) -> Path:
@@ -187,7 +190,7 @@ class StreamPublisher:
         finding = examine(picture)
         if finding.damage:
             return self._aside.publish(picture, image, shield)
-        return Placed(self._path, finding.size)
+        return Placed(self._path, finding.size, unchecked=finding.unchecked)
 
     def keep(self, picture: Picture, image: int, mark: str, shield: Shield) -> Path:
         """See `Publisher`: a file, since the stream is for the picture alone."""

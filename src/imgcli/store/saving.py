@@ -120,6 +120,8 @@ def remarks(request: ImageRequest | None, picture: Picture, placed: Placed) -> I
     asked = (request.format if request else None) or placed.asked
     if asked and picture.format and picture.format is not asked:
         yield f"The server sent {picture.format} where {asked} was asked for; the name says what it is."
+    if placed.unchecked:
+        yield f"Verified in part: {placed.unchecked}."
     pixels = _PIXELS.fullmatch((request.size if request else None) or "")
     if pixels and placed.size and placed.size != (int(pixels[1]), int(pixels[2])):
         width, height = placed.size

@@ -1,165 +1,129 @@
-"""Whether received bytes are a whole picture."""
+"""Whether received bytes are a whole image: its structure to the last byte, and every pixel of every frame.
+
+What nobody can tell is damage that leaves a valid file: the data of a JPEG or a WebP carry no checksum.
+"""
 
 from __future__ import annotations
 
-import re
-import zlib
-from contextlib import suppress
+import warnings
 from dataclasses import dataclass
-from io import BytesIO
-from typing import TYPE_CHECKING
 
+from imgcli.core import gif, jpeg, png, webp
+from imgcli.core.dimensions import header_size
 from imgcli.core.events import ImageFormat, Picture
-
-if TYPE_CHECKING:
-    from PIL.ImageFile import ImageFile
+from imgcli.store import pixels
+from imgcli.store.pixels import DefectError, TooManyPixelsError
 
 DECODE_LIMIT = 32_000_000
-"""Pixels, nearly four times the largest that is sold. A larger picture is checked for completeness only:
+"""Pixels, nearly four times the largest that is sold. Of a larger image the structure alone is checked:
 decoding takes memory, whatever the file's size."""
 
 HEAVY_LIMIT = 17_000_000
-"""The same for what takes more than 4 bytes a pixel meanwhile: a WebP takes up to 16."""
-
-_COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
-_SVG_END = re.compile(rb"</svg\s*>\s*$")
+"""The same for what takes more than 4 bytes a pixel meanwhile: a progressive JPEG up to 10, a WebP 16."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What an examination found: the damage in words, None when there is none; width and height in pixels."""
+    """What an examination found: the damage in words, None when there is none; width and height in pixels.
+
+    `unchecked` says what was not checked and why, None where everything was.
+    """
 
     damage: str | None
     size: tuple[int, int] | None = None
+    unchecked: str | None = None
 
 
-class _DamageError(Exception):
-    """A reason of our own to call a picture damaged."""
+class _EntityError(Exception):
+    """An SVG declares entities, which are not expanded."""
 
 
 def examine(picture: Picture, limit: int = DECODE_LIMIT) -> Finding:
-    """Check a picture to its last byte, decoding it once, unless it has more than `limit` pixels.
+    """Check an image to its last byte, and decode its frames, unless one has more than `limit` pixels.
 
     Never raises, whatever the bytes are.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
+        try:
+            size = header_size(picture)
+            return _checked(picture, size, limit)
+        except DefectError as reason:
+            return Finding(str(reason))
+        except Exception as error:  # noqa: BLE001 - decoders raise anything on hostile bytes; all of it is damage
+            return Finding(f"{type(error).__name__}: {error}")
+
+
+def _checked(picture: Picture, size: tuple[int, int] | None, limit: int) -> Finding:
+    """Return what was checked; raises for any damage, but not for what fails for want of this machine."""
     try:
-        return Finding(None, _examined(picture, limit))
-    except _DamageError as reason:
-        return Finding(str(reason))
-    except Exception as error:  # noqa: BLE001 - decoders raise anything on hostile bytes; all of it means damaged
-        return Finding(f"{type(error).__name__}: {error}")
+        _check(picture, limit)
+    except _EntityError:
+        return Finding(
+            None, size, "end checked, content not: it declares entities, which imgcli does not expand"
+        )
+    except TooManyPixelsError:
+        why = "more than imgcli decodes"
+    except MemoryError:
+        why = "there was not enough memory"
+    except ImportError:
+        why = "the decoder could not be loaded"
+    except OSError as error:
+        if error.errno is None:  # Pillow's word for damage
+            raise
+        why = f"the decoder could not be used, {error.strerror}"
+    else:
+        return Finding(None, size)
+    return Finding(None, size, f"structure checked, pixels not ({why})")
 
 
-def _examined(picture: Picture, limit: int) -> tuple[int, int] | None:
-    """Measure a picture, raising for any damage."""
+def _check(picture: Picture, limit: int) -> None:
+    data = picture.data
     match picture.format:
-        case None:
-            raise _DamageError("no bytes came" if not picture.data else "it is in no known picture format")
+        case ImageFormat.PNG:
+            _check_structure(png.defect(data))
+            pixels.decode_png(data, limit)
+        case ImageFormat.JPEG:
+            _check_structure(jpeg.defect(data))
+            pixels.decode_jpeg(data, min(limit, HEAVY_LIMIT) if jpeg.is_progressive(data) else limit)
+        case ImageFormat.WEBP:
+            _check_structure(webp.defect(data))
+            pixels.decode_webp(data, min(limit, HEAVY_LIMIT))
+        case ImageFormat.GIF:
+            _check_structure(gif.defect(data))
+            pixels.decode_gif(data, limit)
         case ImageFormat.SVG:
-            _check_svg(picture.data)
-            return None
-        case encoding:
-            _check_end(encoding, picture.data)
-            return _decoded(encoding, picture.data, limit)
+            _check_svg(data)
+        case None:
+            raise DefectError("it is in no known image format" if data else "no bytes came")
+
+
+def _check_structure(defect: str | None) -> None:
+    if defect:
+        raise DefectError(defect)
 
 
 def _check_svg(data: bytes) -> None:
-    """Look at the end only: an XML parser is no tool for foreign bytes."""
-    if not _SVG_END.search(_COMMENT.sub(b"", data[-4096:])):
-        raise _DamageError("the svg element does not end")
+    """Parse it as XML whose root is an svg element; nothing is expanded, nothing fetched."""
+    from xml.parsers import expat
 
+    parser = expat.ParserCreate(namespace_separator=" ")
 
-def _check_end(encoding: ImageFormat, data: bytes) -> None:
-    """Catch a cut that decoders forgive: Pillow's `load` does not miss the end, its `verify` half of it."""
-    match encoding:
-        case ImageFormat.PNG:
-            whole = _png_chunks_agree(data)
-        case ImageFormat.JPEG:
-            whole = data.rfind(b"\xff\xd9") > 0
-        case ImageFormat.WEBP:
-            whole = len(data) >= 8 + int.from_bytes(data[4:8], "little")
-        case ImageFormat.GIF:
-            whole = data.rstrip(b"\0").endswith(b";")
-        case _:
-            whole = False
-    if not whole:
-        raise _DamageError(f"the {encoding} data is cut short or altered")
+    def begin(name: str, _: dict[str, str]) -> None:
+        parser.StartElementHandler = None
+        if name.rpartition(" ")[2] != "svg":
+            raise DefectError("its root is no svg element")
 
+    def refuse(*_: object) -> None:
+        raise _EntityError
 
-def _bomb() -> type[Exception]:
-    from PIL.Image import DecompressionBombError
-
-    return DecompressionBombError
-
-
-def _decoded(encoding: ImageFormat, data: bytes, limit: int) -> tuple[int, int] | None:
-    """Decode with Pillow, unless there is too much to decode, or nothing to do it with."""
-    size = _png_size(data) if encoding is ImageFormat.PNG else None
-    if size and size[0] * size[1] > limit:
-        return size
+    parser.StartElementHandler = begin
+    parser.EntityDeclHandler = refuse
     try:
-        image = _opened(encoding, data)
-    except ImportError:  # says nothing about the picture
-        return size
-    except _bomb():  # complete as far as seen, and more than Pillow wants to measure
-        return None
-    except ValueError:  # such as a comment that unpacks to more than Pillow takes: the picture is beside it
-        image = _opened(encoding, _without_remarks(data) if size else data)
-    if image.width * image.height <= (min(limit, HEAVY_LIMIT) if encoding is ImageFormat.WEBP else limit):
-        with suppress(MemoryError):  # says nothing about the picture, which is complete as far as seen
-            image.load()
-    return image.size
-
-
-def _opened(encoding: ImageFormat, data: bytes) -> ImageFile:
-    """Read a picture's header, by the one decoder for it: `Image.open` would import five others first."""
-    match encoding:
-        case ImageFormat.PNG:
-            from PIL.PngImagePlugin import PngImageFile
-
-            return PngImageFile(BytesIO(data))
-        case ImageFormat.JPEG:
-            from PIL.JpegImagePlugin import JpegImageFile
-
-            return JpegImageFile(BytesIO(data))
-        case ImageFormat.WEBP:
-            from PIL.WebPImagePlugin import WebPImageFile
-
-            return WebPImageFile(BytesIO(data))
-        case _:
-            from PIL.GifImagePlugin import GifImageFile
-
-            return GifImageFile(BytesIO(data))
-
-
-def _without_remarks(data: bytes) -> bytes:
-    """Leave of a PNG what its pixels need: the chunks that every reader must know, and transparency."""
-    pieces, position = [data[:8]], 8
-    while position + 12 <= len(data):
-        end = position + 12 + int.from_bytes(data[position : position + 4], "big")
-        name = data[position + 4 : position + 8]
-        if name[:1].isupper() or name == b"tRNS":
-            pieces.append(data[position:end])
-        position = end
-    return b"".join(pieces)
-
-
-def _png_size(data: bytes) -> tuple[int, int]:
-    """Read width and height; nothing where the header is not where it belongs, which Pillow then refuses."""
-    if data[12:16] != b"IHDR":
-        return 0, 0
-    return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
-
-
-def _png_chunks_agree(data: bytes) -> bool:
-    """Check the checksum of every chunk up to the end chunk."""
-    view, position = memoryview(data), len(b"\x89PNG\r\n\x1a\n")
-    while position + 12 <= len(data):
-        end = position + 8 + int.from_bytes(view[position : position + 4], "big")
-        checksum = int.from_bytes(view[end : end + 4], "big")
-        if end + 4 > len(data) or zlib.crc32(view[position + 4 : end]) != checksum:
-            return False
-        if data[position + 4 : position + 8] == b"IEND":
-            return True
-        position = end + 4
-    return False
+        parser.Parse(data, True)
+    except _EntityError:
+        if not data.rstrip().endswith(b">"):
+            raise DefectError("the svg is cut short") from None
+        raise
+    except expat.ExpatError as error:
+        raise DefectError(f"the svg is no XML: {error}") from None
