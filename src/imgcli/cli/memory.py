@@ -113,7 +113,7 @@ def _may_cost(record: Record) -> bool:
 
 
 def give_up(world: World, job: str) -> None:
-    """Count no more than is known for a run whose record is thrown away; never raises."""
+    """Let a run whose record is thrown away count no more in the day's sum than is known; never raises."""
     from imgcli.cli import lookup
 
     with suppress(OSError), lookup.books(world, world.history_wait) as history:

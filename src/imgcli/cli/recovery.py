@@ -113,6 +113,7 @@ class _Recovery:
     def finish(self) -> ExitCode:
         """Publish what the record holds, and remove it when nothing more can come of it."""
         if not self.record.has_begun:
+            memory.give_up(self.world, self.record.job)
             self._discard()
             return ExitCode.OK
         outcome = self._run()
