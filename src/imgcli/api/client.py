@@ -18,12 +18,13 @@ from imgcli.api.rules import KEY
 from imgcli.api.sdk import import_client
 from imgcli.api.secrecy import LOCAL_KEY
 from imgcli.api.upload import Upload, ignore
+from imgcli.core.demo import uncharged
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Waiting
 from imgcli.core.redaction import redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
     import httpx2
     from openai import APIResponse, OpenAI
@@ -52,6 +53,7 @@ class Answer:
     `close` hangs up; it may be called at any time and more than once. `note` is to be called for every event
     that was read: an answer without a new one is given up after a while. `linger` is to be called with True
     when the server's end was read, after which nothing is waited for, and with False when it was none.
+    `is_demo`: our demo gave it.
     """
 
     chunks: Iterator[bytes]
@@ -59,7 +61,11 @@ class Answer:
     close: Callable[[], None]
     note: Callable[[], None]
     linger: Callable[[bool], None]
+    is_demo: bool = False
 
+
+_DEMO = "x-imgcli-demo"
+"""The header of our own demo's answers, which are free; believed of a server on this machine alone."""
 
 DEFAULT_LIMITS = Limits()
 DEFAULT_CLOCK = Clock()
@@ -92,10 +98,13 @@ def send(
             outcome = _attempt(partial(_posted, call), peer, clock)
             if not isinstance(outcome, Failure):
                 stack.callback(outcome.close)
-                return _answer(outcome, peer, patience, stack.pop_all().close)
+                answer = _answer(outcome, peer, patience, stack.pop_all().close)
+                return replace(answer, is_demo=account.is_local and _is_marked(outcome.headers))
             patience.stop()
             outcome = _judged(outcome, patience, peer, upload)
             problem = _presentable(outcome.problem, account)
+            if outcome.is_demo and account.is_local:
+                problem = uncharged(problem)
             wait = plan_wait(outcome, attempt, clock.monotonic() - started, limits.budget, clock.chance())
             if wait is None:
                 raise ImgcliError(problem)
@@ -137,6 +146,10 @@ def _judged(failure: Failure, patience: Patience, peer: Peer, upload: Upload) ->
     told = Failure(problem) if problem else failure
     broke = problem is not None or failure.is_broken
     return Failure(unfinished(told.problem)) if broke and not upload.is_whole else told
+
+
+def _is_marked(headers: Mapping[str, str]) -> bool:
+    return headers.get(_DEMO) == "1"
 
 
 _LOCAL_LOGIN = (
@@ -193,7 +206,8 @@ def _attempt(call: Callable[[], APIResponse[Any]], peer: Peer, clock: Clock) -> 
     try:
         return call()
     except RefusedError as refused:
-        return from_answer(refused.status, refused.body, refused.headers, clock.now())
+        told = from_answer(refused.status, refused.body, refused.headers, clock.now())
+        return replace(told, is_demo=_is_marked(refused.headers))
     except Exception as error:
         if (failure := from_exception(error, peer)) is None:
             raise

@@ -45,7 +45,7 @@ DailyCap = Annotated[
         "--daily-cap",
         metavar="USD",
         envvar="IMGCLI_DAILY_CAP",
-        help="The same for all that ended since midnight, but for other servers on this machine.",
+        help="The same for all that is spent today; each run is reserved before it is sent.",
         rich_help_panel=_MONEY,
     ),
 ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.cli import signals
 from imgcli.cli.order import STDOUT, Keeping
-from imgcli.cli.record import TITLE
+from imgcli.cli.record import BILLED, TITLE
 from imgcli.core.errors import AFTER_SENDING, CHECK_USAGE, Cause, ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.events import Failed, FinalImage, Saved, Waiting
 from imgcli.core.wording import RAW_RUN_KEPT
@@ -48,11 +48,13 @@ class Desk:
     """One run's files, or none for a run that keeps nothing.
 
     `has_asked` is set when a server that costs money is asked, and `has_sent` when a whole request may have
-    reached it; `saved` lists the pictures that are on disk.
+    reached it; `saved` lists the pictures that are on disk. `is_free` tells that nobody is charged for the
+    run, as far as that is known by now.
     """
 
-    def __init__(self, job: str) -> None:
+    def __init__(self, job: str, *, is_free: bool = False) -> None:
         self.job = job
+        self.is_free = is_free
         self._earlier = 0
         self.has_asked = self.has_sent = False
         self.saved: list[Path] = []
@@ -137,6 +139,12 @@ class Desk:
             return replace(event, problem=replace(event.problem, advice=_advice(event.problem)))
         return event
 
+    def note_demo(self) -> None:
+        """Note that our own demo answers, before anything of its answer is recorded."""
+        self.is_free = True
+        if self._spool:
+            self._spool.note(**{BILLED: False})
+
     def keep_last_partial(self) -> Path | None:
         """Keep the last partial of a picture that never came, and tell where."""
         return self._saving.keep_last_partial() if self._saving else None
@@ -175,18 +183,17 @@ class Desk:
 
 @contextmanager
 def opened(
-    world: World, output: Output, request: ImageRequest, job: str, extra: Mapping[str, Any] | None = None
+    world: World, output: Output, request: ImageRequest, desk: Desk, extra: Mapping[str, Any] | None = None
 ) -> Iterator[Desk]:
     """Make sure that saving will work, and begin the record. Raises `ImgcliError` when it will not work.
 
     `extra` goes into the record, for whoever finishes the run.
     """
-    desk = Desk(job)
     try:
         if output.keeping is not Keeping.NOTHING:
             desk.furnish(world, output, request, extra or {})
         with signals.shielded():
-            desk.recording = _recording(world, output, request, job)
+            desk.recording = _recording(world, output, request, desk.job)
         yield desk
     except Exception as error:
         if desk.has_sent:

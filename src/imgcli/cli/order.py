@@ -117,6 +117,11 @@ class Endpoint:
     demo: bool = False
     server: Server = field(default_factory=Server)
 
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing is paid for: in a demo, and where a profile says so of its server."""
+        return self.demo or not self.server.billed
+
 
 @dataclass(frozen=True)
 class Order:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 TITLE = "title"
 """Under this name a record tells what its file is named after, where that is not the prompt."""
 
+BILLED = "billed"
+"""Under this name a record tells that nobody is charged for its run."""
+
 _NAMELESS = "recovered image"
 _PROMPT_LENGTH = 60
 

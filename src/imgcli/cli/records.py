@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.api.reading import read_events
 from imgcli.api.salvage import salvaged
-from imgcli.cli import notes
+from imgcli.cli import memory, notes
 from imgcli.cli.desk import RUNS
 from imgcli.cli.record import Record
 from imgcli.core.errors import ExitCode, ImgcliError, usage_error
@@ -88,6 +88,7 @@ def discard(world: World, records: Iterable[Record]) -> ExitCode:
                 code = ExitCode.UNWRITABLE
                 notes.tell(world, [f"{record.run.path} could not be removed ({reason(error)})"])
             else:
+                memory.give_up(world, record.job)
                 notes.tell(world, [f"discarded {held}"])
     return code
 

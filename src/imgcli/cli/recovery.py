@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.api.reading import read_events
 from imgcli.api.salvage import salvaged
-from imgcli.cli import embedding, memory, notes, signals
+from imgcli.cli import embedding, lookup, memory, notes, signals
 from imgcli.cli.ending import exit_code
 from imgcli.cli.records import offer
 from imgcli.cli.report import pricing, refuse
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 def perform(world: World, records: Sequence[Record]) -> ExitCode:
     """Finish these unfinished runs, and end with the gravest exit code."""
+    lookup.add_pending(world)
     folders: list[Path] = []
     codes = [_finish_one(world, record, folders) for record in records]
     if not records:
@@ -87,6 +88,7 @@ class _Recovery:
     def finish(self) -> ExitCode:
         """Publish what the record holds, and remove it when nothing more can come of it."""
         if not self.record.has_begun:
+            memory.give_up(self.world, self.record.job)
             self._discard()
             return ExitCode.OK
         outcome = self._run()
@@ -120,7 +122,7 @@ class _Recovery:
 
     @property
     def _is_free(self) -> bool:
-        return memory.is_of_demo(self.record)
+        return memory.is_free(self.record)
 
     @property
     def _opening(self) -> str:

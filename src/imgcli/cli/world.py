@@ -32,6 +32,10 @@ class World:
     size: Callable[[], os.terminal_size]
     token: Callable[[], str]
     """A short random word that tells runs apart."""
+    history_wait: float = 1.0
+    """Seconds for which a run waits for a locked history."""
+    reservation_wait: float = 10.0
+    """Seconds for which a run under a daily cap does, which is not sent without it."""
     closed: frozenset[int] = frozenset()
     """The standard descriptors (0, 1, 2) that were closed at the start; what is written there is lost."""
 

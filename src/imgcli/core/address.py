@@ -57,14 +57,6 @@ def _number(text: str) -> int:
     return int(text, 8 if is_octal else 0)
 
 
-def is_local_place(place: str) -> bool:
-    """Tell whether a server, named by its host and perhaps a port, is on this machine."""
-    try:
-        return is_loopback(urlsplit(f"//{place}").hostname or "")
-    except ValueError:
-        return False
-
-
 def is_gateway(place: str) -> bool:
     """Tell whether a server, named by its host and perhaps a port, is neither OpenAI's nor Azure's own."""
     try:

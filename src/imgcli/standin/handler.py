@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from imgcli.standin.server import Server
 
+MARK = "x-imgcli-demo"
+"""The header by which our client knows that nobody is charged for an answer."""
+
 _MODELS = "/v1/models"
 _PIECE = 64 * 1024
 _LINGER = 2.0  # seconds without a byte after which a refused client is left alone
@@ -183,6 +186,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("x-request-id", new_id("req"))
         self.send_header("openai-processing-ms", str(round((time.monotonic() - self._started) * 1000)))
         self.send_header("openai-version", "2020-10-01")
+        if self.owner.marked:
+            self.send_header(MARK, "1")
         for name, value in headers.items():
             self.send_header(name, value)
 

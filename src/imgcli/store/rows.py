@@ -44,6 +44,7 @@ def run_cells(entry: Entry) -> dict[str, Any]:
         "charged": entry.charged.value,
         "cost": _dollar_text(entry.cost),
         "prices_date": entry.prices_date.isoformat() if entry.prices_date else None,
+        "billed": int(entry.billed),
         "model": _storable(entry.model),
         "image_model": _storable(entry.image_model),
         "response_id": _storable(entry.response_id),
@@ -89,6 +90,19 @@ def charge_cells(row: Row) -> dict[str, Any]:
     }
 
 
+def stored_cells(entry: Entry) -> dict[str, Any]:
+    """Spell an entry as rows that JSON can hold, for `entry_of`."""
+    pictures = list(map(picture_cells, entry.pictures))
+    for cells, picture in zip(pictures, entry.pictures, strict=True):
+        cells["path"] = str(picture.path) if picture.path else None
+    return {
+        "run": {"id": None, **run_cells(entry)},
+        "pictures": pictures,
+        "parents": list(map(parent_cells, entry.parents)),
+        "charges": list(map(charge_cells, entry.charges)),
+    }
+
+
 def entry_of(
     run: Cells, pictures: Sequence[Cells], parents: Sequence[Cells], charges: Sequence[Cells]
 ) -> Entry:
@@ -103,12 +117,13 @@ def entry_of(
         charged=choice(Charged, run.get("charged")) or Charged.MAYBE,
         cost=dollars_of(run.get("cost")),
         prices_date=date_of(run.get("prices_date")),
+        billed=run.get("billed") != 0,
         model=text(run.get("model")),
         image_model=text(run.get("image_model")),
         response_id=text(run.get("response_id")),
         prompt=text(run.get("prompt")) or "",
         message=text(run.get("message")),
-        request=_request(run.get("request")),
+        request=request_of(run.get("request")),
         usage=json_object(run.get("usage")),
         tool_usage=json_object(run.get("tool_usage")),
         pictures=tuple(map(_picture, pictures)),
@@ -206,7 +221,7 @@ def _json_text(fields: Json | None) -> str | None:
     return text if len(text) <= _LONGEST * 2 else None
 
 
-def _request(value: object) -> ImageRequest | None:
+def request_of(value: object) -> ImageRequest | None:
     """Read a request; None for one of a version that has other fields, which nobody can ask for again."""
     told = json_object(value)
     return None if told is None or ImageRequest.is_of_another_version(told) else ImageRequest.from_json(told)

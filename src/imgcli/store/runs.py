@@ -120,6 +120,15 @@ def unfinished(folder: Path) -> list[Run]:
     return runs
 
 
+def recorded(folder: Path) -> list[Run]:
+    """List every record in a folder, also those of runs that are going on."""
+    runs: list[Run] = []
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        with suppress(OSError):
+            runs.append(Run.read(path))
+    return runs
+
+
 def count_unfinished(folder: Path) -> int:
     """Count the records in a folder that no live process is writing, without reading them."""
     with suppress(OSError):

@@ -113,7 +113,7 @@ class Spool:
         told = False
         for event in events:
             if isinstance(event, Notice) and event.instead:
-                self._restate(event.instead)
+                self._restate(request=event.instead)
             if self.trouble and not told:
                 told = True
                 yield Notice(job, self.trouble)
@@ -130,6 +130,11 @@ class Spool:
             return None
         self._promised = True
         return self._path
+
+    def note(self, **extra: object) -> None:
+        """Add to what the header has for whoever finishes the run; nothing has come yet."""
+        if self._header:
+            self._restate(extra={**self._header.extra, **extra})
 
     def sync(self) -> None:
         """Bring the record to the disk, as far as it can be brought."""
@@ -167,15 +172,15 @@ class Spool:
         self._head, self._header = len(line), header
         flush(self._descriptor)
 
-    def _restate(self, request: ImageRequest) -> None:
-        """Begin the record anew: nothing came for the first request, and this one is not sent yet."""
+    def _restate(self, **changes: Any) -> None:  # noqa: ANN401 - fields of a header
+        """Begin the record anew with another header: nothing has come yet."""
         if self._header is None or self.trouble:
             return
         self._head = 0
         try:
             os.ftruncate(self._descriptor, 0)
             os.lseek(self._descriptor, 0, os.SEEK_SET)
-            self._state(replace(self._header, request=request))
+            self._state(replace(self._header, **changes))
         except OSError as error:
             self._give_up(error)
 
