@@ -212,10 +212,14 @@ class TestWired:
                 """Take note."""
                 return "clear"
 
+            def abort(self) -> str:
+                """Take note."""
+                return "abort"
+
         painter = ComparingEasel(Ready(Remembering()), Comparison(RED)).painter()
         assert isinstance(painter, Remembered)
         painter.keep()
-        assert (["keep"], "clear") == (told, painter.clear())
+        assert (["keep"], "clear", "abort") == (told, painter.clear(), painter.abort())
 
     def test_on_the_screen(self) -> None:
         """The live picture has both halves, and the share under it."""

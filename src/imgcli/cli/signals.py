@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
 _ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
+_FOR_MAIN = (
+    *_ENDING,
+    *(getattr(signal, name) for name in ("SIGTSTP", "SIGCONT", "SIGWINCH") if hasattr(signal, name)),
+)
+"""The signals that have a handler of ours."""
+
 _MOMENT = 0.01  # seconds, until what drops exceptions is over
 
 
@@ -55,9 +61,21 @@ _shield = _Shield()
 def install() -> None:
     """Turn the ending signals into `Interrupted`; one that was ignored at the start (nohup) stays ignored."""
     sys.unraisablehook = _send_again
+    threading.setprofile(_leave_signals_to_main)
     for signum in _ENDING:
         if signal.getsignal(signum) is not signal.SIG_IGN:
             signal.signal(signum, _interrupt)
+
+
+def _leave_signals_to_main(*_: object) -> None:
+    """Block in a new thread what the main thread acts on; runs once, before the thread's own code.
+
+    The kernel may give a signal to any thread that takes it. Python then only notes it for the main thread,
+    which goes on waiting in a read of the network, perhaps for ever.
+    """
+    sys.setprofile(None)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_MAIN)
 
 
 def _send_again(lost: sys.UnraisableHookArgs) -> None:

@@ -32,9 +32,9 @@ class PendingRows:
 
     @property
     def paths(self) -> list[Path]:
-        """List the files, the oldest first; makes no folder."""
+        """List the files, the oldest first; makes no folder, and passes over one that cannot be read."""
         folders = [state / _FOLDER for state in state_folders(self.environ)]
-        return [path for folder in folders for path in sorted(folder.glob(f"*{_SUFFIX}"))]
+        return [path for folder in folders for path in _listed(folder)]
 
     def keep(self, entry: Entry) -> None:
         """Keep a row, in place of an earlier one of the same run; raises `OSError`."""
@@ -60,6 +60,12 @@ class PendingRows:
             if entry := _read(path):
                 history.record(entry)
                 _remove(path)
+
+
+def _listed(folder: Path) -> list[Path]:
+    with suppress(OSError):
+        return sorted(path for path in folder.iterdir() if path.suffix == _SUFFIX)
+    return []
 
 
 def _name(job: str) -> str:
