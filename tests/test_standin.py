@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import openai
 import pytest
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageOps, ImageStat
 
 from beside import PATIENCE
 from imgcli.standin.memory import Memory, Past
@@ -279,10 +279,20 @@ def test_a_conversation_goes_on(standin: StandIn) -> None:
     """`previous_response_id` continues a conversation: the next answer is an edit, and another picture."""
     first = respond(standin).json
     second = respond(standin, input="now at night", previous_response_id=first["id"]).json
-    third = respond(standin, input="now at night", previous_response_id=second["id"]).json
-    alone = respond(standin, input="now at night").json
     assert (first["id"], "edit") == (second["previous_response_id"], second["output"][0]["action"])
-    assert 3 == len({body["output"][0]["result"] for body in (second, third, alone)})
+
+
+def test_a_conversation_keeps_its_scene(standin: StandIn) -> None:
+    """Later turns are other images of the first one's scene, whatever seeds they get."""
+    first = respond(standin).json
+    second = respond(standin, input="now at night", previous_response_id=first["id"]).json
+    named = [{"type": "image_generation_call", "id": second["output"][0]["id"]}]
+    third = respond(standin, input=[*named, {"role": "user", "content": "now at night"}]).json
+    images = [body["output"][0]["result"] for body in (first, second, third)]
+    assert 3 == len(set(images))
+    greys = [ImageOps.equalize(opened(image).convert("L").resize((64, 64))) for image in images]
+    away = [ImageStat.Stat(ImageChops.difference(greys[0], grey)).mean[0] for grey in greys[1:]]
+    assert max(away) < 35  # of other scenes it is 50
 
 
 def test_a_picture_can_be_named_by_its_id(standin: StandIn) -> None:
@@ -310,7 +320,7 @@ def test_unknown_item(standin: StandIn) -> None:
 def test_memory_is_bounded() -> None:
     """The server forgets the conversation that was not used for longest."""
     memory = Memory(limit=2)
-    past = Past(1, "a fox", painted=True)
+    past = Past(1, "a fox", 0, painted=True)
     for key in ("a", "b"):
         memory.keep(key, past)
     memory.response("a")
@@ -437,11 +447,24 @@ def test_auto_is_a_square(standin: StandIn) -> None:
     assert (1024, 1024) == opened(body["data"][0]["b64_json"]).size
 
 
-def test_same_request_same_picture(standin: StandIn) -> None:
-    """The same request gives the same bytes, another prompt others."""
-    first, again, other = (generate(standin, prompt=p).json["data"] for p in ("a fox", "a fox", "an owl"))
+def test_every_request_is_painted_anew(standin: StandIn) -> None:
+    """The same request gives another image each time, of the Responses API too."""
+    assert 2 == len({generate(standin).json["data"][0]["b64_json"] for _ in range(2)})
+    assert 2 == len({respond(standin).json["output"][0]["result"] for _ in range(2)})
+
+
+def test_a_seed_repeats() -> None:
+    """With a seed the same request gives the same bytes, another prompt or another seed others."""
+    given = [(7, "a fox"), (7, "a fox"), (7, "an owl"), (8, "a fox")]
+    first, again, *others = (painted(*one) for one in given)
     assert first == again
-    assert first != other
+    assert 3 == len({first, *others})
+
+
+def painted(seed: int, prompt: str) -> str:
+    """Ask a server of its own for one image."""
+    with StandIn(pace=0, seed=seed) as server:
+        return str(generate(server, prompt=prompt).json["data"][0]["b64_json"])
 
 
 @pytest.mark.parametrize(
