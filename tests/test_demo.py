@@ -16,6 +16,7 @@ import pytest
 import zygote
 from beside import PATIENCE
 from earlier import runs
+from flatpaint import painted_flat
 from imgcli.core.demo import uncharged_events
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, Problem
 from imgcli.core.events import Failed, Notice, Saved
@@ -80,7 +81,7 @@ def test_a_seed_repeats_an_image(imgcli: Cli, folder: Path) -> None:
 @pytest.mark.parametrize("model", ["gpt-4o-mini", "gpt-image-2"])
 def test_runs_with_equal_images(model: str, imgcli: Cli, world: dict[str, str], folder: Path) -> None:
     """Of two runs whose images are equal, info, edit, again and tree mean the one that saved the file."""
-    with StandIn(pace=0, seed=7) as demo:
+    with painted_flat(), StandIn(pace=0, seed=7) as demo:
         env = {"OPENAI_BASE_URL": demo.base_url}
         for words in (
             ["gen", "a cat", "-m", model],
