@@ -65,10 +65,11 @@ def xterm(*options: str) -> tuple[str, ...]:
 
 
 GENERATE = f'gen "{PROMPT}" --demo'
+SEED = "--seed 7"
 VIEW = f"view {NAME}"
 SMALL = (400, 440)
 SHOTS = {
-    "live": Shot(kitty((720, 690)), (720, 690), GENERATE, f"{GENERATE} --width 52"),
+    "live": Shot(kitty((720, 690)), (720, 690), GENERATE, f"{GENERATE} {SEED} --width 52"),
     "kitty": Shot(kitty(SMALL), SMALL, VIEW, f"{VIEW} --width 44"),
     "sixel": Shot(xterm("-ti", "vt340"), SMALL, VIEW, f"{VIEW} --width 44"),
     "blocks": Shot(xterm(), SMALL, VIEW, f"{VIEW} --width 44"),
@@ -174,7 +175,18 @@ def main(names: list[str]) -> None:
     """Take the pictures that were asked for, or all of them."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        command = [sys.executable, "-m", "imgcli", "gen", PROMPT, "--demo", "--quiet", "-o", NAME]
+        command = [
+            sys.executable,
+            "-m",
+            "imgcli",
+            "gen",
+            PROMPT,
+            "--demo",
+            *SEED.split(),
+            "--quiet",
+            "-o",
+            NAME,
+        ]
         subprocess.run(command, cwd=home, stdout=subprocess.DEVNULL, check=True)
         for name in names or list(SHOTS):
             room = home / name

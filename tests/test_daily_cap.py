@@ -18,6 +18,7 @@ import pytest
 
 from beside import PATIENCE, running, wait_for
 from earlier import REQUEST, history, remember, runs
+from flatpaint import painted_flat
 from imgcli.cli import run as generation
 from imgcli.cli.money import Budget
 from imgcli.cli.order import Endpoint, Keeping, Order, Output, Report, Sight, Style
@@ -289,7 +290,7 @@ def test_a_history_that_was_set_aside(server: Server, gen: Gen, data: Path) -> N
 
 def test_the_mark_of_our_demo(server: Server, gen: Gen, imgcli: Cli, world: dict[str, str]) -> None:
     """Answers that bear it are free, of a server on this machine; without it the same answer counts."""
-    with StandIn(pace=0) as demo:
+    with painted_flat(), StandIn(pace=0) as demo:
         told = {"OPENAI_BASE_URL": demo.base_url}
         assert [0, 0] == [imgcli("gen", "a cat", "-q", ONE, env=told).exit_code for _ in range(2)]
     marked, unmarked = server(Reply(WHOLE, headers=(("X-ImgCLI-Demo", "1"),))), server(Reply(WHOLE))

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 import zygote
 from beside import PATIENCE
+from earlier import runs
+from flatpaint import painted_flat
 from imgcli.core.demo import uncharged_events
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, Problem
 from imgcli.core.events import Failed, Notice, Saved
+from imgcli.standin.server import StandIn
+from streams import whole_run
+from wire import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from conftest import Cli
+    from conftest import Cli, Result
     from imgcli.core.events import Event
+    from wire import ScriptedServer
+
+    Server = Callable[..., ScriptedServer]
+    Gen = Callable[..., Result]
 
 PAID = Problem(ExitCode.DAMAGED, "It is damaged.", Charged.YES, "Look at it.")
 PERHAPS = Problem(ExitCode.UNKNOWN, "It broke off.", Charged.MAYBE, CHECK_USAGE)
@@ -41,6 +54,88 @@ def test_a_standard_output_that_is_full(imgcli: Cli, folder: Path) -> None:
     assert (10, True) == (done.exit_code, (folder / "a-cat.png").exists())
     assert "Nothing was charged." in done.stderr
     assert "You" not in done.stderr
+
+
+SEEDED = ("--demo", "--seed", "7", "-q")
+
+
+def test_a_seed_repeats_an_image(imgcli: Cli, folder: Path) -> None:
+    """A demo's image comes again with its seed, by gen, again and edit; without one it is another."""
+    asked = {
+        "a": ("gen", "a cat", *SEEDED),
+        "b": ("gen", "a cat", "--demo", "-q"),
+        "c": ("again", "first.png", *SEEDED),
+        "d": ("again", "first.png", "--demo", "-q"),
+        "e": ("edit", "first.png", "at night", *SEEDED),
+        "f": ("edit", "first.png", "at night", *SEEDED),
+    }
+    assert 0 == imgcli("gen", "a cat", *SEEDED, "-o", "first.png").exit_code
+    with ThreadPoolExecutor() as pool:
+        done = pool.map(lambda name: imgcli(*asked[name], "-o", f"{name}.png"), asked)
+    assert [0] * len(asked) == [one.exit_code for one in done]
+    first, a, b, c, d, e, f = ((folder / f"{name}.png").read_bytes() for name in ("first", *asked))
+    assert (first, first, e) == (a, c, f)
+    assert 4 == len({first, b, d, e})
+
+
+@pytest.mark.parametrize("model", ["gpt-4o-mini", "gpt-image-2"])
+def test_runs_with_equal_images(model: str, imgcli: Cli, world: dict[str, str], folder: Path) -> None:
+    """Of two runs whose images are equal, info, edit, again and tree mean the one that saved the file."""
+    with painted_flat(), StandIn(pace=0, seed=7) as demo:
+        env = {"OPENAI_BASE_URL": demo.base_url}
+        for words in (
+            ["gen", "a cat", "-m", model],
+            ["gen", "a cat", "-m", model],
+            ["edit", "a-cat.png", "x"],
+        ):
+            assert 0 == imgcli(*words, "-q", env=env).exit_code
+        assert 0 == imgcli("again", "a-cat-edit.png", "-q", env=env).exit_code
+    assert (folder / "a-cat.png").read_bytes() == (folder / "a-cat-2.png").read_bytes()
+    told = [json.loads(line) for line in imgcli("info", "--json", "a-cat.png", "a-cat-2.png").lines]
+    assert [(1, [3, 4]), (2, [])] == [(one["run"]["id"], one["children"]) for one in told]
+    trees = [json.loads(line) for line in imgcli("tree", "--json", "a-cat-edit.png").lines]
+    assert [1, 3] == [one["id"] for one in trees]
+    assert [2] == [json.loads(line)["id"] for line in imgcli("tree", "--json", "a-cat-2.png").lines]
+    again, edit, _, first = runs(world)
+    assert again.request
+    assert edit.request
+    if edit.request.previous_response_id:
+        told_of = [one.previous_response_id for one in (edit.request, again.request)]
+        assert [first.response_id] * 2 == told_of
+
+
+def test_a_demo_server_with_a_seed(world: dict[str, str], imgcli: Cli, folder: Path) -> None:
+    """`demo-server --seed` gives the same image for the same request."""
+    command = [*zygote.IMGCLI, "demo-server", "--seed", "7"]
+    process = zygote.start(command, env=world, cwd=folder, stdout=subprocess.PIPE)
+    try:
+        assert process.stdout
+        env = {"OPENAI_BASE_URL": process.stdout.readline().decode().strip().partition("=")[2]}
+        wish = ("gen", "a cat", "-m", "gpt-image-2", "--no-stream", "-q")
+        assert [0, 0] == [imgcli(*wish, env=env).exit_code for _ in range(2)]
+    finally:
+        process.kill()
+        process.communicate()
+    assert (folder / "a-cat.png").read_bytes() == (folder / "a-cat-2.png").read_bytes()
+
+
+@pytest.mark.parametrize("words", [("gen", "a cat"), ("edit", "a.png", "a cat"), ("again", "a.png")])
+def test_a_seed_for_a_model(words: tuple[str, ...], gen: Gen, server: Server, imgcli: Cli) -> None:
+    """A seed that no model takes is refused before anything is sent."""
+    wire = server(Reply(whole_run()))
+    assert 0 == gen(wire, "a cat", "-o", "a.png").exit_code
+    told = {"OPENAI_BASE_URL": wire.base_url, "OPENAI_API_KEY": "sk-test"}
+    done = imgcli(*words, "--seed", "7", env=told)
+    assert (2, b"", 1) == (done.exit_code, done.stdout, len(wire.requests))
+    assert done.stderr.startswith("imgcli: The models take no seed;")
+    assert "add --demo" in done.stderr
+
+
+def test_a_seed_is_no_part_of_the_request(imgcli: Cli) -> None:
+    """--dry-run shows what OpenAI would get, with a seed or without."""
+    shown = [imgcli("gen", "a cat", "--demo", *seed, "--dry-run") for seed in ((), ("--seed", "7"))]
+    assert [0, 0] == [one.exit_code for one in shown]
+    assert shown[0].stdout == shown[1].stdout
 
 
 @contextmanager

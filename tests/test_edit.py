@@ -11,6 +11,7 @@ import pytest
 
 from beside import PATIENCE, running, wait_for
 from earlier import PLACE, remember, runs, sha
+from flatpaint import painted_flat
 from imgcli.cli.pictures import check_original
 from imgcli.cli.prompt import Source
 from imgcli.core.embedding import read
@@ -55,7 +56,7 @@ class TestStory:
 
     def test_generate_edit_edit_again_cost(self, imgcli: Cli, world: dict[str, str], folder: Path) -> None:
         """A picture is drafted, changed twice from its file alone, drawn anew; all of it is in the bill."""
-        with StandIn(pace=0, marked=False) as server:
+        with painted_flat(), StandIn(pace=0, marked=False) as server:
             env = {"OPENAI_BASE_URL": server.base_url}
             first = imgcli("gen", "a cat", "--quality", "low", "--size", "816x816", env=env)
             second = imgcli("edit", "a-cat.png", "make it night", env=env)

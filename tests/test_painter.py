@@ -60,6 +60,7 @@ def test_same_commission_same_bytes() -> None:
         Commission("a fox", SMALL, "high"),
         Commission("a fox", SMALL, transparent=True),
         Commission("a fox", SMALL, number=1),
+        Commission("a fox", SMALL, seed=1),
         Commission("a fox", SMALL, turn=2),
         Commission("a fox", SMALL, references=(reference(),)),
     ],

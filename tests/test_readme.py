@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import typer
 
+from flatpaint import painted_flat
 from imgcli.cli.app import build_app
 from imgcli.core import catalog
 from imgcli.core.errors import ExitCode
@@ -32,7 +33,7 @@ COMMANDS = [line for block in BLOCKS for line in block.splitlines()]
 @pytest.fixture(scope="module")
 def standin() -> Iterator[StandIn]:
     """An OpenAI that answers at once."""
-    with StandIn(pace=0) as server:
+    with painted_flat(), StandIn(pace=0) as server:
         yield server
 
 
@@ -59,7 +60,8 @@ def test_every_command_works(block: str, standin: StandIn, world: dict[str, str]
 def test_generated_parts_are_current() -> None:
     """The help and the bill in the README are what the command prints today."""
     generated = runpy.run_path(str(ROOT / "docs" / "update.py"))["generated"]
-    assert README == generated(README)
+    with painted_flat():
+        assert README == generated(README)
 
 
 PROMISED = 'imgcli gen "a cat" --model gpt-4o-mini'

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from flatpaint import painted_flat
 from imgcli.cli.pictures import read_pictures
 from imgcli.cli.prompt import Source
 from imgcli.core.errors import Charged, ExitCode, ImgcliError
@@ -368,7 +369,7 @@ def test_a_large_picture_needs_little_memory(
 @pytest.fixture(scope="module")
 def standin() -> Iterator[str]:
     """Run the stand-in for this module."""
-    with StandIn() as server:
+    with painted_flat(), StandIn(pace=0) as server:
         yield server.base_url
 
 

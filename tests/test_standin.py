@@ -10,14 +10,16 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import openai
 import pytest
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageOps, ImageStat
 
 from beside import PATIENCE
+from flatpaint import painted_flat
 from imgcli.standin.memory import Memory, Past
 from imgcli.standin.server import MOST_CONNECTIONS, StandIn
 from imgcli.standin.validate import size_fault
@@ -65,6 +67,18 @@ def standin() -> Iterator[StandIn]:
     """A server without pauses, for all tests that only talk to it."""
     with StandIn(pace=0) as server:
         yield server
+
+
+@pytest.fixture
+def real_painter() -> None:
+    """Let a test that looks at the painting have one."""
+
+
+@pytest.fixture(autouse=True)
+def painter(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Paint flat: most of these tests are about valid answers."""
+    with nullcontext() if "real_painter" in request.fixturenames else painted_flat():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -247,6 +261,7 @@ def test_forcing_a_tool_that_is_not_there(standin: StandIn) -> None:
     assert "Tool choice 'image_generation' not found in 'tools' parameter." == reply.error["message"]
 
 
+@pytest.mark.usefixtures("real_painter")
 def test_input_images_make_an_edit(standin: StandIn) -> None:
     """A picture in the input is edited: it shows in the result and is counted as input."""
     parts = [
@@ -260,6 +275,7 @@ def test_input_images_make_an_edit(standin: StandIn) -> None:
     assert reds(opened(call["result"])) > 50_000
 
 
+@pytest.mark.usefixtures("real_painter")
 def test_input_image_mask(standin: StandIn) -> None:
     """A mask keeps the reference where it is opaque and paints anew where it is transparent."""
     mask = Image.new("RGBA", (64, 64), (0, 0, 0, 255))
@@ -279,10 +295,21 @@ def test_a_conversation_goes_on(standin: StandIn) -> None:
     """`previous_response_id` continues a conversation: the next answer is an edit, and another picture."""
     first = respond(standin).json
     second = respond(standin, input="now at night", previous_response_id=first["id"]).json
-    third = respond(standin, input="now at night", previous_response_id=second["id"]).json
-    alone = respond(standin, input="now at night").json
     assert (first["id"], "edit") == (second["previous_response_id"], second["output"][0]["action"])
-    assert 3 == len({body["output"][0]["result"] for body in (second, third, alone)})
+
+
+@pytest.mark.usefixtures("real_painter")
+def test_a_conversation_keeps_its_scene(standin: StandIn) -> None:
+    """Later turns are other images of the first one's scene, whatever seeds they get."""
+    first = respond(standin).json
+    second = respond(standin, input="now at night", previous_response_id=first["id"]).json
+    named = [{"type": "image_generation_call", "id": second["output"][0]["id"]}]
+    third = respond(standin, input=[*named, {"role": "user", "content": "now at night"}]).json
+    images = [body["output"][0]["result"] for body in (first, second, third)]
+    assert 3 == len(set(images))
+    greys = [ImageOps.equalize(opened(image).convert("L").resize((64, 64))) for image in images]
+    away = [ImageStat.Stat(ImageChops.difference(greys[0], grey)).mean[0] for grey in greys[1:]]
+    assert max(away) < 35  # of other scenes it is 50
 
 
 def test_a_picture_can_be_named_by_its_id(standin: StandIn) -> None:
@@ -310,7 +337,7 @@ def test_unknown_item(standin: StandIn) -> None:
 def test_memory_is_bounded() -> None:
     """The server forgets the conversation that was not used for longest."""
     memory = Memory(limit=2)
-    past = Past(1, "a fox", painted=True)
+    past = Past(1, "a fox", 0, painted=True)
     for key in ("a", "b"):
         memory.keep(key, past)
     memory.response("a")
@@ -422,6 +449,7 @@ def test_formats(standin: StandIn, chosen: str, found: str) -> None:
     assert found == opened(body["data"][0]["b64_json"]).format
 
 
+@pytest.mark.usefixtures("real_painter")
 def test_transparency(standin: StandIn) -> None:
     """A transparent background is really transparent at the corners, and opaque in the middle."""
     body = generate(standin, background="transparent").json
@@ -437,11 +465,26 @@ def test_auto_is_a_square(standin: StandIn) -> None:
     assert (1024, 1024) == opened(body["data"][0]["b64_json"]).size
 
 
-def test_same_request_same_picture(standin: StandIn) -> None:
-    """The same request gives the same bytes, another prompt others."""
-    first, again, other = (generate(standin, prompt=p).json["data"] for p in ("a fox", "a fox", "an owl"))
+@pytest.mark.usefixtures("real_painter")
+def test_every_request_is_painted_anew(standin: StandIn) -> None:
+    """The same request gives another image each time, of the Responses API too."""
+    assert 2 == len({generate(standin).json["data"][0]["b64_json"] for _ in range(2)})
+    assert 2 == len({respond(standin).json["output"][0]["result"] for _ in range(2)})
+
+
+@pytest.mark.usefixtures("real_painter")
+def test_a_seed_repeats() -> None:
+    """With a seed the same request gives the same bytes, another prompt or another seed others."""
+    given = [(7, "a fox"), (7, "a fox"), (7, "an owl"), (8, "a fox")]
+    first, again, *others = (painted(*one) for one in given)
     assert first == again
-    assert first != other
+    assert 3 == len({first, *others})
+
+
+def painted(seed: int, prompt: str) -> str:
+    """Ask a server of its own for one image."""
+    with StandIn(pace=0, seed=seed) as server:
+        return str(generate(server, prompt=prompt).json["data"][0]["b64_json"])
 
 
 @pytest.mark.parametrize(
@@ -517,6 +560,7 @@ def test_sizes(width: int, height: int, fault: str | None) -> None:
 # ---- Edits
 
 
+@pytest.mark.usefixtures("real_painter")
 def test_edit_through_the_sdk(client: openai.OpenAI) -> None:
     """The SDK's edit of one file works, and the picture shows in the result."""
     result = client.images.edit(
@@ -531,6 +575,7 @@ def test_edit_through_the_sdk(client: openai.OpenAI) -> None:
     assert reds(opened(result.data[0].b64_json or "")) > 50_000
 
 
+@pytest.mark.usefixtures("real_painter")
 def test_edit_stream_of_several_files_with_a_mask(client: openai.OpenAI) -> None:
     """Several files and a mask can be edited as a stream, whose events have the names of an edit."""
     files = [("a.png", png(), "image/png"), ("b.png", png(colour=(0, 0, 255)), "image/png")]
@@ -548,6 +593,7 @@ def test_edit_stream_of_several_files_with_a_mask(client: openai.OpenAI) -> None
         assert ["image_edit.partial_image", "image_edit.completed"] == [event.type for event in stream]
 
 
+@pytest.mark.usefixtures("real_painter")
 def test_edit_as_json(standin: StandIn) -> None:
     """An edit can be sent as JSON with data URLs."""
     body = {"prompt": "add a hat", **SMALL, "images": [{"image_url": data_url(png())}]}

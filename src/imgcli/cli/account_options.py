@@ -1,4 +1,4 @@
-"""The options that say whose server it is, and what may be spent there."""
+"""The options that say whose server it is, the built-in one's seed, and what may be spent there."""
 
 from __future__ import annotations
 
@@ -20,6 +20,15 @@ Profile = Annotated[
         help="The server and defaults under [profile.NAME] of the configuration (imgcli config path).",
         rich_help_panel=_WIRE,
         autocompletion=profiles,
+    ),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        "--seed",
+        metavar="N",
+        help="Repeat an image of --demo; its seed is written on it.  [default: random]",
+        rich_help_panel=_WIRE,
     ),
 ]
 Estimate = Annotated[

@@ -19,7 +19,7 @@ The recipe comes from the history, by the file's content or the run's id, and go
 configuration and the environment; options on the line go before it. Where the history does not know the
 file, the recipe in it (--embed) is shown, and used if you say so or with --trust; its server and its
 conversation never are.
-Pictures that were sent along are read again, and must be the same. The models have no seeds: the same
+Pictures that were sent along are read again, and must be the same. The models take no seed: the same
 recipe gives another picture, which --compare shows beside FILE. Exit codes are those of imgcli gen.
 """
 

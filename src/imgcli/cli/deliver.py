@@ -67,6 +67,7 @@ def deliver(  # noqa: PLR0913 - a command's signature declares its options
     timeout: options.Timeout = 300.0,
     dry_run: options.DryRun = False,
     demo: options.Demo = False,
+    seed: account_options.Seed = None,
     estimate: account_options.Estimate = False,
     max_cost: account_options.MaxCost = None,
     daily_cap: account_options.DailyCap = None,
@@ -84,7 +85,7 @@ def deliver(  # noqa: PLR0913 - a command's signature declares its options
 
     reports_to, configured = order.style(jsonl=jsonl, quiet=quiet), applied(ctx)
     with run.refusals(world, reports_to, configured.explained):
-        endpoint = order.endpoint(base_url, timeout, configured.server, demo=demo)
+        endpoint = order.endpoint(base_url, timeout, configured.server, demo=demo, seed=seed)
         given = Wish(
             prompt="",
             model=model or None,

@@ -18,6 +18,14 @@ _LAST_PORT = 65_535
 def demo_server(
     ctx: typer.Context,
     port: Annotated[int, typer.Option("--port", metavar="PORT", help="0: any free port.")] = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed",
+            metavar="N",
+            help="Give the same image for the same request.  [default: another one each time]",
+        ),
+    ] = None,
 ) -> None:
     """Serve painted pictures as OpenAI would, for free.
 
@@ -34,7 +42,7 @@ def demo_server(
     world: World = ctx.obj
     check_between("--port", port, 0, _LAST_PORT)
     try:
-        server = StandIn(port=port)
+        server = StandIn(port=port, seed=seed)
     except OSError as error:
         why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be opened: {error.strerror}"
         raise usage_error(f"Port {port} {why}.", "Choose another --port, or 0 for any free one.") from None

@@ -123,7 +123,7 @@ class Seeker:
 
     def _by_content(self, name: str) -> Found:
         file = inspect(name)
-        entry = self.bringer(file.sha256)
+        entry = self._by_path(name, file.sha256) or self.bringer(file.sha256)
         doubts = tuple(self._doubts(name, entry))
         return Found(By.CONTENT, file, entry, (*self.notes, *doubts), file.sha256)
 
@@ -145,10 +145,12 @@ class Seeker:
     def _by_id(self, name: str) -> Entry | None:
         return self._ask(lambda history: history.find_id(name)) if _may_be_id(name) else None
 
-    def _by_path(self, name: str) -> Entry | None:
-        """Find a run by the name under which it saved its picture."""
+    def _by_path(self, name: str, sha256: str | None = None) -> Entry | None:
+        """Find a run by the name under which it saved its picture, with these bytes where they are given."""
         spellings = _spellings(name)
-        return self._ask(lambda history: next(filter(None, map(history.find_path, spellings)), None))
+        return self._ask(
+            lambda history: next(filter(None, (history.find_path(path, sha256) for path in spellings)), None)
+        )
 
     def _nothing(self, name: str) -> ImgcliError:
         if self._trouble and _may_be_id(name):

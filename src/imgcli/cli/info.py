@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from imgcli.cli.world import World
 
 EPILOG = """\
-A file is known by its content, so that its name does not matter; an existing file goes before an id
-(./12 is always a file). What the history does not know may stand in the file itself (--embed).
+A file is known by its content, under any name; of runs with equal images the one that saved this
+very file is meant. An existing file goes before an id (./12 is always a file). What the history does
+not know may stand in the file itself (--embed).
 
 Keys of --json: asked; source (history, recipe, file); file (path, format, bytes, width, height,
 sha256, content_credentials: present, absent or unknown), null for an id; image, which of the run's

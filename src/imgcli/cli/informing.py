@@ -113,7 +113,9 @@ def _whereabouts(picture: KeptPicture, file: FileFacts | None) -> Whereabouts:
 def _image(file: FileFacts | None, entry: Entry | None) -> int | None:
     if not (file and entry):
         return None
-    return next((picture.image for picture in entry.pictures if picture.sha256 == file.sha256), None)
+    same = [picture for picture in entry.pictures if picture.sha256 == file.sha256]
+    same.sort(key=lambda picture: picture.path != file.path)  # a path that matches goes first
+    return same[0].image if same else None
 
 
 def _parents(found: Found, history: History | None) -> Iterator[Ancestor]:
@@ -122,7 +124,7 @@ def _parents(found: Found, history: History | None) -> Iterator[Ancestor]:
         sent = [*request.references, *([request.mask] if request.mask else [])] if request else []
         names = {reference.sha256: reference.name for reference in sent}
         for parent in found.entry.parents:
-            run = history.bringer(parent.sha256, found.entry.number) if history else None
+            run = history.bringer(parent.sha256, found.entry) if history else None
             yield Ancestor(parent.sha256, parent.role, run, names.get(parent.sha256))
     elif found.file and found.file.recipe:
         for sha256 in found.file.recipe.parents:
@@ -133,5 +135,5 @@ def _children(found: Found, history: History | None) -> list[Entry]:
     """List the runs that a file, or any picture of a run, went into, each once."""
     brought = found.entry.pictures if found.entry else ()
     sha256s = [found.file.sha256] if found.file else [picture.sha256 for picture in brought]
-    runs = [run for sha256 in sha256s for run in history.children(sha256)] if history else []
+    runs = [run for sha256 in sha256s for run in history.children(sha256, found.entry)] if history else []
     return list({run.number: run for run in runs}.values())

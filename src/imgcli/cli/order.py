@@ -109,6 +109,7 @@ class Output:
 class Endpoint:
     """Who is asked, how long silence is borne (seconds), and whether it is the stand-in (`demo`).
 
+    `seed` is the stand-in's, None for a random one; it is no part of a request.
     `server` is what a profile says of the server at this very address.
     """
 
@@ -116,6 +117,7 @@ class Endpoint:
     timeout: float
     demo: bool = False
     server: Server = field(default_factory=Server)
+    seed: int | None = None
 
     @property
     def is_free(self) -> bool:
@@ -189,7 +191,13 @@ def before(theme: Theme, *, compare: bool) -> bytes | None:
     return theme.before
 
 
-def endpoint(base_url: str | None, timeout: float, server: Server, *, demo: bool) -> Endpoint:
+def endpoint(
+    base_url: str | None, timeout: float, server: Server, *, demo: bool, seed: int | None = None
+) -> Endpoint:
     """Check whom to ask. Raises `ImgcliError` (usage)."""
     check_between("--timeout", timeout, *_SECONDS)
-    return Endpoint(None if demo else base_url, timeout, demo, server)
+    if seed is not None and not demo:
+        raise usage_error(
+            "The models take no seed; --seed is for the images of --demo.", "Leave it out, or add --demo."
+        )
+    return Endpoint(None if demo else base_url, timeout, demo, server, seed)

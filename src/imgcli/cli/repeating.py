@@ -111,7 +111,7 @@ def _start(
 def _continued(world: World, entry: Entry) -> Origin:
     """Find the picture whose conversation the run went on with; without it there is the conversation."""
     with opened(world) as history:
-        before = history.find_sha256(entry.parent) if entry.parent else None
+        before = history.bringer(entry.parent, entry) if entry.parent else None
     if before:
         return origin_of(world, before, entry.parent)
     unsendable = usage_error(

@@ -132,7 +132,7 @@ def _account(world: World, endpoint: Endpoint) -> Account | None:
 
 
 @contextmanager
-def _reachable(account: Account | None) -> Iterator[Account]:
+def _reachable(account: Account | None, seed: int | None) -> Iterator[Account]:
     """Give the account to ask; the demo's server runs in this process, as long as it is asked."""
     if account is not None:
         yield account
@@ -140,7 +140,7 @@ def _reachable(account: Account | None) -> Iterator[Account]:
     from imgcli.api.account import account as find
     from imgcli.standin.server import StandIn
 
-    with StandIn() as server:
+    with StandIn(seed=seed) as server:
         yield find({}, server.base_url)
 
 
@@ -160,7 +160,7 @@ def _source(
 
     clock = Clock(monotonic=world.monotonic, sleep=world.sleep)
     desk.has_asked = not endpoint.demo
-    with _reachable(account) as peer:
+    with _reachable(account, endpoint.seed) as peer:
         limits = Limits.scaled(endpoint.timeout)
         answer = yield from send_decided(decision, desk.job, peer, limits, clock, desk.sent)
         desk.sent()  # a server may answer before the whole request has gone out

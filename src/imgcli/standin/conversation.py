@@ -24,6 +24,8 @@ class Conversation:
     prompt: str = ""
     motif: str = ""
     """The first words of the user, in this request or an earlier one."""
+    motif_seed: int | None = None
+    """The seed of the first request, None where this is the first."""
     pictures: tuple[Picture, ...] = ()
     turn: int = 1
     painted: bool = False
@@ -51,7 +53,7 @@ def read_conversation(fields: Fields, memory: Memory) -> Conversation:
     previous = fields.values.get("previous_response_id")
     if previous is not None:
         past = memory.response(str(previous))
-        said = Conversation(motif=past.motif, turn=past.turn + 1, painted=past.painted)
+        said = Conversation("", past.motif, past.motif_seed, turn=past.turn + 1, painted=past.painted)
     value = fields.values.get("input")
     if value is None:
         raise missing("input")
@@ -92,6 +94,7 @@ def _read_earlier(said: Conversation, item: dict[str, object], param: str, memor
     return replace(
         said,
         motif=said.motif or past.motif,
+        motif_seed=past.motif_seed if said.motif_seed is None else said.motif_seed,
         turn=max(said.turn, past.turn + 1),
         painted=said.painted or past.painted,
     )

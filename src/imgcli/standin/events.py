@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request that passed the door."""
+    """A request that passed the door, and the seed from which its images are painted."""
 
     content_type: str
     body: bytes
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

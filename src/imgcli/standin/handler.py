@@ -94,8 +94,8 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _serve  # noqa: N815
 
     def _answer(self, body: bytes) -> Answer | Stream:
-        path = self.path.partition("?")[0]
-        method, endpoint = self._find(path, Request(self.headers.get("content-type", ""), body))
+        path, content_type = self.path.partition("?")[0], self.headers.get("content-type", "")
+        method, endpoint = self._find(path, Request(content_type, body, self.owner.draw_seed()))
         if endpoint is None:
             raise invalid(None, f"Invalid URL ({self.command} {path})", None, 404)
         if self.command != method:

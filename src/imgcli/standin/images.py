@@ -34,6 +34,7 @@ class _Order:
     action: str
     prompt: str
     options: Options
+    seed: int
     references: tuple[Picture, ...] = ()
     mask: Picture | None = None
 
@@ -50,6 +51,7 @@ class _Order:
                 references=tuple(picture.data for picture in self.references),
                 mask=self.mask.data if self.mask else None,
                 number=number,
+                seed=self.seed,
             )
         )
 
@@ -66,7 +68,7 @@ def generate(request: Request) -> Answer | Stream:
     prompt, stream = read_prompt(fields), fields.flag("stream", default=False)
     _require_model(fields)
     options = read_options(fields, stream=stream, images=True)
-    return _deliver(_Order("image_generation", prompt, options), stream=stream)
+    return _deliver(_Order("image_generation", prompt, options, request.seed), stream=stream)
 
 
 def edit(request: Request) -> Answer | Stream:
@@ -85,7 +87,8 @@ def edit(request: Request) -> Answer | Stream:
         raise invalid("array_above_max_length", message, "image")
     if mask is not None:
         _check_masked(mask, references[0], options)
-    return _deliver(_Order("image_edit", prompt, options, tuple(references), mask), stream=stream)
+    order = _Order("image_edit", prompt, options, request.seed, tuple(references), mask)
+    return _deliver(order, stream=stream)
 
 
 def _read_form(request: Request) -> tuple[Fields, list[Picture], Picture | None]:

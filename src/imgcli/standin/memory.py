@@ -14,10 +14,11 @@ REMEMBERED = 256
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """An earlier answer: its turn, from 1; its conversation's first prompt; whether it had a picture."""
+    """An earlier answer: its turn, from 1; its conversation's first prompt and seed; whether it painted."""
 
     turn: int
     motif: str
+    motif_seed: int
     painted: bool
 
 

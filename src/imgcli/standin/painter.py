@@ -1,11 +1,11 @@
-"""Paints a picture worth looking at from a prompt: the same commission always gives the same bytes."""
+"""Paints an image worth looking at from a prompt and a seed: the same commission gives the same bytes."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageChops
@@ -49,6 +49,9 @@ class Commission:
     """The conversation's first prompt: it keeps the scene while later prompts change the colours."""
     number: int = 0
     """Which of several pictures of one request, from 0."""
+    seed: int = 0
+    motif_seed: int | None = None
+    """The seed of the conversation's first image, which keeps the scene; None where this is the first."""
 
 
 class Painting:
@@ -73,11 +76,12 @@ class Painting:
 
     def _paint(self) -> Image.Image:
         order = self.commission
-        rng = _rng(order, "scene", order.motif or order.prompt)
+        seed = order.seed if order.motif_seed is None else order.motif_seed
+        rng = _rng(replace(order, seed=seed), "scene", order.motif or order.prompt)
         scene = rng.choice(_SCENES)(rng, order.size, self._palette, _DETAIL[order.quality])
         if order.references:
             scene = arrange(scene, order.references, order.mask)
-        scene = tx.grain(rng, scene, _GRAIN[order.quality])
+        scene = tx.grain(_rng(order, "grain", order.prompt), scene, _GRAIN[order.quality])
         self._label.write(scene, opaque=order.mask is not None)
         return scene
 
@@ -104,7 +108,7 @@ def encode(picture: Image.Image, encoding: Encoding) -> bytes:
 
 def _rng(commission: Commission, purpose: str, text: str) -> random.Random:
     """A generator of its own for each purpose: changing one part of a picture leaves the others alone."""
-    seed = "\0".join((purpose, str(commission.number), text))
+    seed = "\0".join((purpose, str(commission.seed), str(commission.number), text))
     return random.Random(hashlib.sha256(seed.encode("utf-8", "surrogatepass")).digest())
 
 
@@ -115,6 +119,7 @@ def _facts(commission: Commission) -> str:
         f"{count} reference{'s' if count > 1 else ''}" if count else "",
         "mask" if commission.mask else "",
         "painted offline, not by a model",
+        f"seed {commission.seed}",
     ]
     return " · ".join(fact for fact in facts if fact)
 

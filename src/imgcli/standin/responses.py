@@ -64,7 +64,7 @@ def create(request: Request, memory: Memory) -> Answer | Stream:
     fields = Fields(read_json(request))
     fields.only(_ALLOWED)
     stream = fields.flag("stream", default=False)
-    run = Run(_read_order(fields, memory, stream=stream), memory)
+    run = Run(_read_order(fields, memory, request.seed, stream=stream), memory)
     return Stream(run.frames()) if stream else _collect(run)
 
 
@@ -77,7 +77,7 @@ def _collect(run: Run) -> Answer:
     return Answer(response, sum(frame.pause for frame in frames))
 
 
-def _read_order(fields: Fields, memory: Memory, *, stream: bool) -> Order:
+def _read_order(fields: Fields, memory: Memory, seed: int, *, stream: bool) -> Order:
     for name, what in _MISSING_HERE.items():
         if fields.values.get(name):
             raise unsupported_here(name, what)
@@ -89,9 +89,8 @@ def _read_order(fields: Fields, memory: Memory, *, stream: bool) -> Order:
     drawing = _read_drawing(tool, said, stream=stream) if tool else None
     painter = drawing.options.model.name if drawing else DEFAULT_IMAGE_MODEL
     request = {**fields.values, "tools": echo(tools, painter)}
-    return Order(
-        model, request, said, drawing if painting else None, store=fields.flag("store", default=True)
-    )
+    store = fields.flag("store", default=True)
+    return Order(model, request, said, drawing if painting else None, seed, store=store)
 
 
 def _read_drawing(tool: Fields, said: Conversation, *, stream: bool) -> Drawing:

@@ -66,6 +66,7 @@ class Order:
     request: Mapping[str, object]
     said: Conversation
     drawing: Drawing | None
+    seed: int
     store: bool
 
 
@@ -145,6 +146,8 @@ class Run:
                 mask=drawing.mask.data if drawing.mask else None,
                 turn=said.turn,
                 motif=said.motif,
+                seed=self._order.seed,
+                motif_seed=said.motif_seed,
             )
         )
 
@@ -164,7 +167,8 @@ class Run:
         if not self._order.store:
             return
         said = self._order.said
-        past = Past(said.turn, said.motif, said.painted or self._order.drawing is not None)
+        seed = self._order.seed if said.motif_seed is None else said.motif_seed
+        past = Past(said.turn, said.motif, seed, said.painted or self._order.drawing is not None)
         for item in self._output:
             self._memory.keep(str(item["id"]), past)
         self._memory.keep(self._id, past)

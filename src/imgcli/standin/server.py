@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 import socketserver
 import threading
@@ -23,6 +24,9 @@ MOST_CONNECTIONS = 64
 PATIENCE = 30.0
 """Seconds that a client may take to send a request, and to take any part of the answer."""
 
+_SEEDS = 10**9
+"""How many seeds it draws from: enough that no two images are alike, few enough to be typed."""
+
 _POLL = 0.02  # seconds in which the server notices that it should stop
 _GOODBYE = 2.0  # seconds that requests under way get when it stops
 _BUSY = (
@@ -42,12 +46,14 @@ class StandIn:
     events: at 1 a run takes about three seconds, at 0 there are no pauses. `log` is called with one line for
     each request, from other threads. Any key is accepted unless `api_key` names the only good one. `patience`
     is in seconds. Its answers bear a mark by which imgcli knows that they are free; `marked` turns that off.
+    With a `seed` the same request gives the same image each time; without one, every request gets a random
+    seed, which is written on its image.
 
         with StandIn(pace=0) as server:
             client = OpenAI(base_url=server.base_url, api_key="demo")
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each has a default that serves
         self,
         port: int = 0,
         pace: float = 1.0,
@@ -56,9 +62,11 @@ class StandIn:
         api_key: str | None = None,
         patience: float = PATIENCE,
         marked: bool = True,
+        seed: int | None = None,
     ) -> None:
         self._server = Server(port)
         self._server.marked = marked
+        self._server.seed = seed
         self._server.pace = pace
         self._server.log = log or _quiet
         self._server.api_key = api_key
@@ -121,6 +129,7 @@ class Server(ThreadingHTTPServer):
     api_key: str | None = None
     patience = PATIENCE
     marked = True
+    seed: int | None = None
 
     def __init__(self, port: int) -> None:
         self.stopping = threading.Event()
@@ -135,6 +144,10 @@ class Server(ThreadingHTTPServer):
         """Bind without asking a name server who we are, as the base class would."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = "127.0.0.1", self.socket.getsockname()[1]
+
+    def draw_seed(self) -> int:
+        """Return the seed for one request: a random one unless one was chosen."""
+        return secrets.randbelow(_SEEDS) if self.seed is None else self.seed
 
     def pause(self, seconds: float) -> bool:
         """Wait as long as a real server would; true when the stand-in is being closed."""

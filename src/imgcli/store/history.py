@@ -106,19 +106,23 @@ class History:
         text = text.encode("utf-8", "replace").decode()
         return self._first("job = ?", [text]) or self._only_one_beginning_with(text)
 
-    def find_path(self, path: Path) -> Entry | None:
-        """Find the last run that saved a picture under this name, spelt like this, whatever is there now."""
-        return self._first("id = (SELECT max(run) FROM pictures WHERE path = ?)", [rows.path_cell(path)])
+    def find_path(self, path: Path, sha256: str | None = None) -> Entry | None:
+        """Find the last run that saved a picture under this name, spelt like this, whatever is there now.
+
+        With `sha256` only a run counts that saved these bytes there.
+        """
+        where = "id = (SELECT max(run) FROM pictures WHERE path = ? AND sha256 = coalesce(?, sha256))"
+        return self._first(where, [rows.path_cell(path), sha256])
 
     def find_response(self, response_id: str) -> Entry | None:
         """Find the run that a server answered under this id."""
         return self._database.read(lambda connection: _answers(connection)(response_id))
 
-    def bringer(self, sha256: str, before: int | None = None) -> Entry | None:
+    def bringer(self, sha256: str, child: Entry | None = None) -> Entry | None:
         """Find the run that brought what a later one started from; see `kinship.bringer`."""
         from imgcli.store.kinship import bringer
 
-        return self._database.read(lambda connection: bringer(_finding(connection), sha256, before))
+        return self._database.read(lambda connection: bringer(_finding(connection), sha256, child))
 
     def latest(self, endpoint: str | None = None) -> Entry | None:
         """Find the newest run that brought a picture, saved or not, of one endpoint or of any."""
@@ -138,11 +142,11 @@ class History:
         """Give the numbers of the runs that `entries` gives."""
         return self._database.read(lambda connection: numbers(connection, limit, search))
 
-    def children(self, sha256: str) -> list[Entry]:
-        """List the runs that a picture went into, oldest first."""
-        where = "id IN (SELECT run FROM parents WHERE sha256 = ?)"
-        found = self._database.read(lambda connection: _entries(connection, where, [sha256.lower()]))
-        return found[::-1]
+    def children(self, sha256: str, of: Entry | None = None) -> list[Entry]:
+        """List the runs that a picture went into, oldest first; see `kinship.children`."""
+        from imgcli.store.kinship import children
+
+        return self._database.read(lambda connection: children(_finding(connection), sha256, of))
 
     def family(self, origin: Entry | FileFacts) -> Family:
         """Collect what a run, or a file that no run brought, descends from, and what descends from it."""

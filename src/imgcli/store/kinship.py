@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from imgcli.core.entry import Entry, Role
 from imgcli.core.family import Family
+from imgcli.store.rows import path_cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -20,16 +22,46 @@ Find: TypeAlias = "Callable[[str, Sequence[object]], list[Entry]]"
 _BRINGER = (
     "id = (SELECT coalesce(max(CASE WHEN run < ? THEN run END), max(run)) FROM pictures WHERE sha256 = ?)"
 )
-_TAKERS = "id IN (SELECT run FROM parents WHERE sha256 = ? AND role <> ?)"
+_ANSWERED = "response_id = ? AND id IN (SELECT run FROM pictures WHERE sha256 = ?)"
+_SAVED = "id = (SELECT max(run) FROM pictures WHERE path = ? AND sha256 = ? AND run < ?)"
+_TAKERS = "id IN (SELECT run FROM parents WHERE sha256 = ?)"
+_HEIRS = "id IN (SELECT run FROM parents WHERE sha256 = ? AND role <> ?)"
 _ANY = 1 << 62
 
 
-def bringer(find: Find, sha256: str, before: int | None = None) -> Entry | None:
-    """Find the run that brought a picture: the newest of those before another run, else the newest of all.
+def bringer(find: Find, sha256: str, child: Entry | None = None) -> Entry | None:
+    """Find the run that brought a picture which went into `child`.
 
-    The same picture can come twice: the stand-in always paints a prompt alike.
+    Several runs can bring the same bytes. The one that the child names wins, then the newest before the
+    child, then the newest of all.
     """
-    return next(iter(find(_BRINGER, [before or _ANY, sha256.lower()])), None)
+    named = _named(find, sha256, child) if child else None
+    before = child.number if child else None
+    return named or next(iter(find(_BRINGER, [before or _ANY, sha256.lower()])), None)
+
+
+def children(find: Find, sha256: str, of: Entry | None = None) -> list[Entry]:
+    """List the runs that a picture went into, oldest first, without those that name another run than `of`."""
+    takers = find(_TAKERS, [sha256.lower()])[::-1]
+    return [child for child in takers if of is None or _may_descend(find, child, sha256, of.number)]
+
+
+def _may_descend(find: Find, child: Entry, sha256: str, parent: Key | None) -> bool:
+    named = _named(find, sha256, child)
+    return named is None or named.number == parent
+
+
+def _named(find: Find, sha256: str, child: Entry) -> Entry | None:
+    """Find the run that a child names: by the response it went on from or the path of what it sent."""
+    request = child.request
+    if request is None:
+        return None
+    if request.previous_response_id and sha256 == child.parent:
+        return next(iter(find(_ANSWERED, [request.previous_response_id, sha256])), None)
+    sent = [*request.references, *([request.mask] if request.mask else [])]
+    paths = [path_cell(Path(each.path)) for each in sent if each.path and each.sha256 == sha256]
+    runs = (find(_SAVED, [path, sha256, child.number or _ANY]) for path in paths)
+    return next((run for found in runs for run in found), None)
 
 
 def family_of(find: Find, origin: Entry | FileFacts) -> Family:
@@ -71,7 +103,7 @@ class _Kin:
             key, sha256s = waiting.pop()
             origins = self.origins.setdefault(key, {})
             for sha256 in sha256s:
-                run = bringer(self.find, sha256, _before(key))
+                run = bringer(self.find, sha256, self.members.get(key))
                 parent = origins[sha256] = _number(run) if run else sha256
                 if parent not in self.members:
                     self.members[parent] = run
@@ -83,7 +115,9 @@ class _Kin:
         while waiting:
             key, sha256s = waiting.pop()
             for sha256 in sha256s:
-                for child in self.find(_TAKERS, [sha256, Role.MASK.value]):
+                for child in self.find(_HEIRS, [sha256, Role.MASK.value]):
+                    if not _may_descend(self.find, child, sha256, key):
+                        continue
                     self._adopt(child, sha256, key)
                     if _number(child) not in seen:
                         seen.add(_number(child))
@@ -98,16 +132,12 @@ class _Kin:
             if one == sha256:
                 origins[one] = parent
             elif one not in origins:
-                run = bringer(self.find, one, key)
+                run = bringer(self.find, one, child)
                 origins[one] = _number(run) if run else one
 
 
 def _number(run: Entry) -> int:
     return run.number or 0
-
-
-def _before(key: Key) -> int | None:
-    return key if isinstance(key, int) else None
 
 
 def _sources(run: Entry) -> list[str]:

@@ -1,0 +1,46 @@
+"""A painter for tests of everything but the painting: valid images of one colour, in no time."""
+
+from __future__ import annotations
+
+import random
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+
+from imgcli.standin import painter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from imgcli.standin.painter import Commission
+    from imgcli.standin.validate import Encoding
+
+
+class FlatPainting:
+    """Takes the place of `painter.Painting`: every image and partial has a colour of its own."""
+
+    def __init__(self, commission: Commission) -> None:
+        self._commission = commission
+
+    def final(self, encoding: Encoding) -> bytes:
+        """Return the image, encoded."""
+        return self._flat("final", encoding)
+
+    def partial(self, index: int, count: int, encoding: Encoding) -> bytes:
+        """Return partial number `index`, from 0, of `count`, encoded."""
+        return self._flat(f"{index}/{count}", encoding)
+
+    def _flat(self, purpose: str, encoding: Encoding) -> bytes:
+        red, green, blue = random.Random(f"{purpose} {self._commission}").randbytes(3)
+        mode = "RGBA" if self._commission.transparent else "RGB"
+        return painter.encode(Image.new(mode, self._commission.size, (red, green, blue)), encoding)
+
+
+@contextmanager
+def painted_flat() -> Iterator[None]:
+    """Let every stand-in in this process paint flat."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(painter, "Painting", FlatPainting)
+        yield
