@@ -95,7 +95,7 @@ class TestLive:
         run = generate(server, world, folder, XTERM_VT340)
         drawn = [draw(found) for found in SIXEL.findall(run.raw.decode())]
         assert 3 == len(drawn)
-        assert {(684, 456)} == {one.size for one in drawn}
+        assert {(450, 300)} == {one.size for one in drawn}
         assert all(
             abs(told - meant) < 5 for told, meant in zip(drawn[-1].pixels[5, 5], (200, 40, 40), strict=True)
         )
@@ -163,7 +163,7 @@ class TestByName:
 
     @pytest.mark.parametrize("rung", ["half", "blocks"])
     def test_as_good_as_by_itself(self, rung: str, world: dict[str, str], folder: Path) -> None:
-        """A renderer asked for by name gets what the terminal says of itself: here that it has all colours."""
+        """A renderer asked for by name gets what the terminal says of itself: here, all its colours."""
         env = {"TERM": "xterm", "COLORTERM": ""}
         run = show(world, folder, XTERM, "--preview", rung, "--width", "10", **env)
         assert "c82828" == run.screen.buffer[0][0].bg

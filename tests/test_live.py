@@ -129,7 +129,7 @@ class TestEnd:
             clock.now += 2.05
             sink.handle(event)
         sink.close()
-        after = window.history[window.history.index("C" * 80) + 19 :]
+        after = window.lines[window.lines.index("C" * 80) + 13 :]
         assert f"saved a-cat.png · 64x64 · {len(FINE.data)} bytes · 10.2 s" == after[0]
         assert any("gpt-image-2, 2 partials" in line and "$0.0620" in line for line in after)
         assert any(line.startswith("total") and "$0.0625" in line for line in after)

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from imgcli.core.events import Event
 
 
+def printed_path(saved: Saved) -> Path | None:
+    """Return what a script gets of a file: its absolute path, None for what is no image."""
+    damaged = saved.problem and saved.problem.exit_code is ExitCode.DAMAGED
+    return None if damaged else saved.path.absolute()
+
+
 class PathsSink:
     """Prints absolute paths when the job has ended: a live picture may be on the same terminal until then."""
 
@@ -26,8 +32,8 @@ class PathsSink:
     def handle(self, event: Event) -> None:
         """Collect, then print; raises `OSError` when nobody reads."""
         match event:
-            case Saved(path=path, problem=problem):
-                if not (problem and problem.exit_code is ExitCode.DAMAGED):  # which is no picture
+            case Saved():
+                if path := printed_path(event):
                     self._waiting.append(path)
             case Completed() | Failed():
                 self._print()
@@ -44,10 +50,10 @@ class PathsSink:
         if not paths:
             return
         if self._stdout.isatty():  # a name may hold what a terminal would obey
-            self._stdout.write("".join(f"{clean(str(path.absolute()))}\n" for path in paths))
+            self._stdout.write("".join(f"{clean(str(path))}\n" for path in paths))
             self._stdout.flush()
             return
-        data = b"".join(os.fsencode(path.absolute()) + b"\n" for path in paths)
+        data = b"".join(os.fsencode(path) + b"\n" for path in paths)
         self._stdout.flush()
         binary = getattr(self._stdout, "buffer", None)
         if binary is None:  # a text stream in memory
