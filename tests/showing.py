@@ -134,11 +134,9 @@ def price(_request: ImageRequest, _completed: Completed, _partials: int, _pictur
     return BILL
 
 
-def room(columns: int, rows: int) -> int:
+def room(rows: int) -> int:
     """Count the rows that an image gets: the line about its file, the bill and the prompt have theirs."""
-    if rows < 12:
-        return rows - 1
-    return rows - (1 if columns >= 50 else 2) - (5 if rows >= 20 else 1) - 1
+    return rows - 1 if rows < 12 else rows - 1 - (5 if rows >= 20 else 1) - 1
 
 
 @dataclass

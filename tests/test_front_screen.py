@@ -324,7 +324,7 @@ def test_every_rung_in_every_window(rung: Rung, depth: ColorDepth) -> None:
     for number, (columns, rows) in enumerate(WINDOWS):
         window.resize(columns, rows)
         sink.handle(showing_partial(number, FINE if number % 2 else BETTER))
-        height = fit((64, 64), columns, room(columns, rows))[1] if rows > 1 else 0
+        height = fit((64, 64), columns, room(rows))[1] if rows > 1 else 0
         top = window.screen.cursor.y
         assert all(is_painted(window, row) for row in range(top, top + height))
         assert columns == 1 or window.lines[top + height]

@@ -21,7 +21,7 @@ from streams import BLUE, GREEN, RED, completed, created, image_item, item_done,
 from terminal import PtyRun
 from test_iterm2 import _SEQUENCE as ITERM2
 from test_kitty import Kitty
-from test_query import KITTY_0_26, XTERM, XTERM_VT340
+from test_query import KITTY_0_26, TMUX, XTERM, XTERM_VT340
 from test_sixel import draw
 from wire import Reply
 
@@ -168,6 +168,11 @@ class TestByName:
         run = show(world, folder, XTERM, "--preview", rung, "--width", "10", **env)
         assert "c82828" == run.screen.buffer[0][0].bg
         assert b"\x1b_G" not in after_asking(run).encode()
+
+    def test_tmux_has_more_colours_than_its_term_says(self, world: dict[str, str], folder: Path) -> None:
+        """In a tmux that calls itself `screen`, images have 256 colours and not 16."""
+        env = {"TERM": "screen", "COLORTERM": "", "TMUX": "/nowhere,1,0"}
+        assert b"48;5;" in show(world, folder, TMUX, "--width", "10", **env).raw
 
     def test_the_environment_has_the_habit(self, world: dict[str, str], folder: Path) -> None:
         """IMGCLI_PREVIEW is what somebody always wants; the option beats it, and nonsense is told."""

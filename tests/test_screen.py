@@ -45,7 +45,7 @@ def live(window: Window, clock: FakeClock | None = None, painter: Painter | None
 
 def picture(columns: int, rows: int, letter: str) -> list[str]:
     """Give what a window shows while a picture fills its room."""
-    return [letter * columns] * room(columns, rows)
+    return [letter * columns] * room(rows)
 
 
 @pytest.mark.parametrize(("columns", "rows"), SIZES)
@@ -58,8 +58,8 @@ class TestEveryWindow:
         sink = live(window)
         sink.handle(started())
         sink.handle(partial())
-        assert picture(columns, rows, "A") == window.lines[: room(columns, rows)]
-        assert columns - 1 >= len(window.lines[room(columns, rows)])
+        assert picture(columns, rows, "A") == window.lines[: room(rows)]
+        assert columns - 1 >= len(window.lines[room(rows)])
 
     def test_next_partial_takes_the_same_place(self, columns: int, rows: int) -> None:
         """A new partial is painted over the old one; nothing moves."""
@@ -69,7 +69,7 @@ class TestEveryWindow:
         sink.handle(partial(0, ROUGH))
         scrolled = len(window.history)
         sink.handle(partial(1, BETTER))
-        assert picture(columns, rows, "B") == window.lines[: room(columns, rows)]
+        assert picture(columns, rows, "B") == window.lines[: room(rows)]
         assert scrolled == len(window.history)
 
     def test_what_was_above_stays(self, columns: int, rows: int) -> None:
@@ -82,7 +82,7 @@ class TestEveryWindow:
             sink.handle(event)
         sink.close()
         assert earlier == window.history[: len(earlier)]
-        shown = window.history[len(earlier) : len(earlier) + room(columns, rows)]
+        shown = window.history[len(earlier) : len(earlier) + room(rows)]
         assert picture(columns, rows, "C") == shown
         assert "A" * columns not in window.history[len(earlier) :] or columns == 1
 
@@ -106,7 +106,7 @@ class TestEveryWindow:
         sink.close()
         assert window.is_cursor_shown
         assert 0 == window.screen.cursor.x
-        assert picture(columns, rows, "A") == window.lines[: room(columns, rows)]
+        assert picture(columns, rows, "A") == window.lines[: room(rows)]
 
 
 def test_what_was_typed_into_it_is_painted_over() -> None:
@@ -210,8 +210,8 @@ class TestResize:
             window.resize(columns, rows)
             clock.now += 0.125
             sink.refresh()
-            assert picture(columns, rows, "A") == window.lines[: room(columns, rows)]
-            assert "A" not in window.lines[room(columns, rows)]
+            assert picture(columns, rows, "A") == window.lines[: room(rows)]
+            assert "A" not in window.lines[room(rows)]
 
     @pytest.mark.parametrize("sizes", [[(40, 24)], [(80, 12)], [(20, 10), (80, 24)], [(79, 23), (78, 22)]])
     def test_leaves_no_remains(self, kind: type[XtermScreen], sizes: list[tuple[int, int]]) -> None:
@@ -223,7 +223,7 @@ class TestResize:
         for columns, rows in sizes:
             window.resize(columns, rows)
             sink.refresh()
-        height = room(columns, rows) // 2
+        height = room(rows) // 2
         assert ["A" * (columns * 3 // 4)] * height == window.lines[:height]
         assert "partial 1" in window.lines[height] or columns < 30
         assert [""] * (rows - height - 1) == window.lines[height + 1 :]
@@ -240,7 +240,7 @@ class TestResize:
         window.resize(40, 20)
         sink.handle(partial(1, BETTER))
         assert ["one", "two", "three"] == window.history[:3]
-        assert picture(40, 20, "B") == window.lines[3:15]
+        assert picture(40, 20, "B") == window.history[3:16]
 
     def test_change_is_seen_by_the_next_picture_too(self, kind: type[XtermScreen]) -> None:
         """A picture that comes before the next tick already fits the new window."""

@@ -146,6 +146,8 @@ def _with_answers(terminal: Terminal, answers: Answers) -> Terminal:
 def _depth(told: ColorDepth, name: str) -> ColorDepth:
     """The colours that a terminal of this name has; monochrome is somebody's wish."""
     known, version = identify({}, name)
+    if known.name == "tmux" and told is ColorDepth.ANSI_16:  # it has 256 wherever it is, and TERM=screen
+        return ColorDepth.ANSI_256
     since = _TRUECOLOR.get(known.name)
     has_all = told is not ColorDepth.MONO and since is not None and version >= since
     return ColorDepth.TRUECOLOR if has_all else told

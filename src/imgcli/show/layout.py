@@ -14,8 +14,7 @@ MOST_BILL_LINES = 5
 _TABLE_FROM = 20  # rows of a terminal; with fewer the bill has one line
 _IMAGE_GIVES_WAY_FROM = 12  # rows; in a lower window there is not much of an image to make smaller
 _PROMPT_ROWS = 1
-_STATUS_ROWS = 1
-_USUAL_LINE = 50  # columns of the line about a file
+_STATUS_ROWS = 1  # which the line about the file takes over
 _LONG_BILL_LINES = 9
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -48,8 +47,8 @@ def expected_rows(footer: Footer, columns: int, rows: int) -> int:
     bill = 1
     if has_room_for_table(rows):
         bill = _LONG_BILL_LINES if footer.has_long_bill else MOST_BILL_LINES
-    lines = [width for width in (_USUAL_LINE, footer.path_columns) if width]
-    return sum(-(-width // columns) for width in lines) + footer.remarks + bill + _PROMPT_ROWS
+    path = -(-footer.path_columns // columns)
+    return _STATUS_ROWS + footer.remarks + bill + path + _PROMPT_ROWS
 
 
 def rows_below(lines: Iterable[str], columns: int) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self, assert_never
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started, Waiting
 from imgcli.core.text import shorten
 from imgcli.core.wording import duration, notice_line, problem_lines, saved_line, unsaved_line
+from imgcli.show.cellwidth import cell_width
 from imgcli.show.dimensions import facts
 from imgcli.show.layout import NO_FOOTER, Footer
 from imgcli.show.paths import printed_path
@@ -232,12 +233,15 @@ class LiveSink:
         return [str(path) for path in printed if path]
 
     def _caption(self, saved: Saved) -> list[str]:
-        """Describe a file in one line; by its name alone where it is as expected, for stdout has the path."""
+        """Describe a file in one row: its name, or its path where that is not as expected, and what fits."""
         final = self._tally.finals.get(saved.image)
         known = facts(final.picture) if final else []
         took = duration(self._clock() - self._scene.status.began)
         name = str(saved.path) if saved.problem else saved.path.name
-        return [saved_line(name, [*known, took], self._separator)]
+        told, columns = [*known, took], self._terminal.size().columns
+        while told and cell_width(saved_line(name, told, self._separator)) > columns:
+            told.pop()
+        return [saved_line(name, told, self._separator)]
 
     def _unsaved_lines(self) -> list[str]:
         return [
