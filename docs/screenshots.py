@@ -68,7 +68,7 @@ GENERATE = f'gen "{PROMPT}" --demo'
 VIEW = f"view {NAME}"
 SMALL = (400, 440)
 SHOTS = {
-    "live": Shot(kitty((720, 690)), (720, 690), GENERATE, f"{GENERATE} --width 52"),
+    "live": Shot(kitty((720, 600)), (720, 600), GENERATE, f"{GENERATE} --width 52"),
     "kitty": Shot(kitty(SMALL), SMALL, VIEW, f"{VIEW} --width 44"),
     "sixel": Shot(xterm("-ti", "vt340"), SMALL, VIEW, f"{VIEW} --width 44"),
     "blocks": Shot(xterm(), SMALL, VIEW, f"{VIEW} --width 44"),
