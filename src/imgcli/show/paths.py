@@ -50,10 +50,10 @@ class PathsSink:
         if not paths:
             return
         if self._stdout.isatty():  # a name may hold what a terminal would obey
-            self._stdout.write("".join(f"{clean(str(path))}\n" for path in paths))
+            self._stdout.write("".join(f"{clean(str(path.absolute()))}\n" for path in paths))
             self._stdout.flush()
             return
-        data = b"".join(os.fsencode(path) + b"\n" for path in paths)
+        data = b"".join(os.fsencode(path.absolute()) + b"\n" for path in paths)
         self._stdout.flush()
         binary = getattr(self._stdout, "buffer", None)
         if binary is None:  # a text stream in memory
