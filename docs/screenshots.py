@@ -69,7 +69,7 @@ SEED = "--seed 7"
 VIEW = f"view {NAME}"
 SMALL = (400, 440)
 SHOTS = {
-    "live": Shot(kitty((720, 690)), (720, 690), GENERATE, f"{GENERATE} {SEED} --width 52"),
+    "live": Shot(kitty((720, 600)), (720, 600), GENERATE, f"{GENERATE} {SEED} --width 52"),
     "kitty": Shot(kitty(SMALL), SMALL, VIEW, f"{VIEW} --width 44"),
     "sixel": Shot(xterm("-ti", "vt340"), SMALL, VIEW, f"{VIEW} --width 44"),
     "blocks": Shot(xterm(), SMALL, VIEW, f"{VIEW} --width 44"),

@@ -73,9 +73,11 @@ def options() -> str:
 
 def bill() -> str:
     """Print the bill of one run with three partials."""
-    lines = run("gen", "a cat", "--demo", "-m", "gpt-6-luna", "--partials", "3").stderr.splitlines()
+    with tempfile.TemporaryDirectory() as home, StandIn(pace=0) as server:
+        env = surroundings(home) | {"OPENAI_BASE_URL": server.base_url}
+        lines = scene('imgcli gen "a cat" -m gpt-6-luna --partials 3', home, env).splitlines()
     start = next(number for number, line in enumerate(lines) if line.lstrip().startswith("tokens in"))
-    return "\n".join(line.rstrip() for line in lines[start:])
+    return "\n".join(line.rstrip() for line in lines[start:-1])
 
 
 def run(*args: str) -> subprocess.CompletedProcess[str]:

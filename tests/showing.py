@@ -134,6 +134,11 @@ def price(_request: ImageRequest, _completed: Completed, _partials: int, _pictur
     return BILL
 
 
+def room(rows: int) -> int:
+    """Count the rows that an image gets: the line about its file, the bill and the prompt have theirs."""
+    return rows - 1 if rows < 12 else rows - 1 - (5 if rows >= 20 else 1) - 1
+
+
 @dataclass
 class FakeClock:
     """A clock that moves when a test moves it."""

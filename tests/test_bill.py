@@ -191,6 +191,23 @@ def test_usage_missing(usage: Foreign) -> None:
         assert (None, None, None) == (made.rows[0].tokens_in, made.rows[0].cached, made.rows[0].tokens_out)
 
 
+@pytest.mark.parametrize(
+    "tools", [{"image_gen": {"input_tokens": 0, "output_tokens": 0}}, {"web_search": {}}]
+)
+def test_answer_in_words(tools: dict[str, Foreign]) -> None:
+    """A text-only answer costs the text model's tokens and has no row for an image that nobody made."""
+    request = ImageRequest("a cat", "gpt-4o-mini", Api.RESPONSES, format=ImageFormat.SVG)
+    made = bill(request, Completed("job", "gpt-4o-mini", TEXT_USAGE, tools), 0, CATALOG, pictures=0)
+    assert ([Part.TEXT], TEXT_COST) == ([row.part for row in made.rows], made.total)
+
+
+def test_answer_without_a_count_of_images() -> None:
+    """Where nobody says what became of the image tool, its share stays unknown."""
+    request = ImageRequest("a cat", "gpt-4o-mini", Api.RESPONSES)
+    made = bill(request, Completed("job", "gpt-4o-mini", TEXT_USAGE), 0, CATALOG, pictures=0)
+    assert ([Part.TEXT, Part.IMAGE], None) == ([row.part for row in made.rows], made.total)
+
+
 def test_unused_tool() -> None:
     """Zeros for a picture that did come are a lost record, not a free picture."""
     zeros = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
@@ -332,7 +349,7 @@ def test_untold_cache_is_said() -> None:
         "input_tokens_details": {"image_tokens": 3900, "text_tokens": 100},
         "output_tokens": 5,
     }
-    note = "The API did not say how much of the image model's input was cached; none is assumed."
+    note = "How much of the image model's input was cached is not known; none is assumed."
     assert (note,) == _edit(usage).notes
 
 

@@ -11,10 +11,26 @@ import pytest
 
 from imgcli.show.block_painter import BlockPainter
 from imgcli.show.known import Rung
+from imgcli.show.layout import Footer
 from imgcli.show.live import LiveSink
 from imgcli.show.shrink import fit
 from imgcli.show.terminal import ColorDepth
-from showing import BETTER, FINE, ROUGH, WHOLE_RUN, FakeClock, Ready, Window, final, price, started
+from showing import (
+    BETTER,
+    FINE,
+    ROUGH,
+    WHOLE_RUN,
+    FakeClock,
+    Letters,
+    Ready,
+    Window,
+    final,
+    notice,
+    price,
+    room,
+    saved,
+    started,
+)
 from showing import partial as showing_partial
 from streams import completed, created, image_item, item_done, partial, png, stream
 from terminal import PtyRun
@@ -77,6 +93,58 @@ def test_the_bill_is_under_the_picture(server: Server, world: dict[str, str], fo
     )
     bill = next(row for row, line in enumerate(run.lines) if "gpt-image-2.6-sunburst" in line)
     assert picture < bill
+
+
+GEN, COMPARE = ("gen", "a cat"), ("edit", "a-cat.png", "red", "--compare")
+SCREENS = ((80, 24), (50, 20), (40, 12), (120, 40), (80, 19))
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows", "args"),
+    [
+        *((*size, args) for size in SCREENS for args in (GEN, COMPARE)),
+        (80, 24, (*GEN, "--bill")),
+    ],
+)
+def test_everything_fits_one_screen(
+    columns: int, rows: int, args: tuple[str, ...], server: Server, world: dict[str, str], folder: Path
+) -> None:
+    """The whole image, what is said under it, the money and the path are there, and a row for the prompt."""
+    (folder / "a-cat.png").write_bytes(PARTIAL)  # which makes a note
+    env = world | TRUECOLOR | {"OPENAI_BASE_URL": server(run_with_pauses(0)).base_url}
+    before = b"earlier\r\n" * 30
+    with PtyRun([*args], env, folder, columns=columns, rows=rows, before=before) as run:
+        assert 0 == run.finish()
+    painted = [row for row in range(rows) if is_red(run, row)]
+    blue = sum("0000fa" in (cell.fg, cell.bg) for cell in run.screen.buffer[painted[0]].values())
+    red = sum("fa0000" in (cell.fg, cell.bg) for cell in run.screen.buffer[painted[0]].values())
+    assert 1 >= abs(red - 2 * len(painted))
+    assert ("--compare" in args) == (blue > 0)
+    under = "\n".join(run.lines[painted[-1] + 1 :])
+    assert under.startswith("saved a-cat-")
+    assert "$" in under
+    assert str(folder / "a-cat-") in under.replace("\n", "")
+    assert "" == run.lines[run.screen.cursor.y]
+
+
+def is_red(run: PtyRun, row: int) -> bool:
+    """Whether a row shows a part of the final image."""
+    return any("fa0000" in (cell.fg, cell.bg) for cell in run.screen.buffer[row].values())
+
+
+def test_several_images_and_their_paths_fit() -> None:
+    """The last of several images is whole above the bill, the paths of all and the prompt."""
+    window = Window(80, 24)
+    sink = LiveSink(window, window.terminal(), price, FakeClock(), Ready(Letters()), None)
+    sink.open(footer=Footer(path_columns=20))
+    for event in (started(), final(BETTER, 0), saved("1.png", 0), final(FINE, 1), saved("2.png", 1)):
+        sink.handle(event)
+    for _ in range(5):
+        sink.handle(notice("a note"))
+    sink.handle(WHOLE_RUN[-1])
+    window.write("/pictures/1.png\r\n/pictures/2.png\r\n$ ")
+    assert ["C" * 80] * (24 - 1 - 5 - 4 - 2 - 1) == window.lines[: -1 - 5 - 4 - 2 - 1]
+    assert "$" == window.lines[-1]
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(1, 1), (2, 3), (10, 4), (40, 10), (80, 24), (200, 60)])
@@ -256,7 +324,7 @@ def test_every_rung_in_every_window(rung: Rung, depth: ColorDepth) -> None:
     for number, (columns, rows) in enumerate(WINDOWS):
         window.resize(columns, rows)
         sink.handle(showing_partial(number, FINE if number % 2 else BETTER))
-        height = fit((64, 64), columns, rows - 1)[1] if rows > 1 else 0
+        height = fit((64, 64), columns, room(rows))[1] if rows > 1 else 0
         top = window.screen.cursor.y
         assert all(is_painted(window, row) for row in range(top, top + height))
         assert columns == 1 or window.lines[top + height]

@@ -91,7 +91,7 @@ class TestFiles:
 
     def test_a_renamed_copy(self, server: Server, gen: Gen, look: Look, imgcli: Cli, folder: Path) -> None:
         """A moved and renamed copy is recognised, and everything about its run is told, with the bill."""
-        done = gen(server(Reply(whole_run())), "a cat", "-m", "gpt-4o-mini", "--quality", "low")
+        done = gen(server(Reply(whole_run())), "a cat", "-m", "gpt-4o-mini", "--quality", "low", "--bill")
         (folder / "elsewhere").mkdir()
         (folder / "a-cat.png").rename(folder / "elsewhere" / "b.png")
         told = look("elsewhere/b.png")

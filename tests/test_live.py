@@ -129,11 +129,17 @@ class TestEnd:
             clock.now += 2.05
             sink.handle(event)
         sink.close()
-        after = window.history[window.history.index("C" * 80) + 19 :]
+        after = window.lines[window.lines.index("C" * 80) + 13 :]
         assert f"saved a-cat.png · 64x64 · {len(FINE.data)} bytes · 10.2 s" == after[0]
         assert any("gpt-image-2, 2 partials" in line and "$0.0620" in line for line in after)
         assert any(line.startswith("total") and "$0.0625" in line for line in after)
         assert "finishing" not in "\n".join(window.history)
+
+    def test_narrow_window(self) -> None:
+        """What does not fit beside a file's name is left out, so that its line takes one row."""
+        window = Window(30, 24)
+        feed(live(window, Letters()), WHOLE_RUN)
+        assert "saved a-cat.png · 64x64" == window.lines[window.lines.index("C" * 30) + 17]
 
     def test_unsaved_picture_says_so(self) -> None:
         """With --no-save the line says that there is no file."""

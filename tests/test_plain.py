@@ -52,10 +52,10 @@ def test_one_line_per_change() -> None:
         "partial 1 of 3 after 0.1 s",
         "partial 2 of 3 after 0.2 s",
         f"saved /pictures/a-cat.png, 64x64, {len(FINE.data)} bytes, 0.4 s",
-        "                                     tokens in   cached  tokens out  dollars",
-        "text model gpt-4o-mini                   2,941        0         249  $0.0005",
-        "image model gpt-image-2, 2 partials         40  unknown       2,060  $0.0620",
-        "total                                    2,981  unknown       2,309  $0.0625",
+        "                                     tokens in   cached    out  dollars",
+        "text model gpt-4o-mini                   2,941        0    249  $0.0005",
+        "image model gpt-image-2, 2 partials         40  unknown  2,060  $0.0620",
+        "total                                    2,981  unknown  2,309  $0.0625",
     ] == plain(*WHOLE_RUN)
 
 

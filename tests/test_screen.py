@@ -26,6 +26,7 @@ from showing import (
     notice,
     partial,
     price,
+    room,
     saved,
     started,
 )
@@ -43,22 +44,22 @@ def live(window: Window, clock: FakeClock | None = None, painter: Painter | None
 
 
 def picture(columns: int, rows: int, letter: str) -> list[str]:
-    """Give what a window shows while a picture fills it."""
-    return [letter * columns] * (rows - 1)
+    """Give what a window shows while a picture fills its room."""
+    return [letter * columns] * room(rows)
 
 
 @pytest.mark.parametrize(("columns", "rows"), SIZES)
 class TestEveryWindow:
     """From one cell to two hundred by sixty."""
 
-    def test_picture_fills_all_but_the_status_row(self, columns: int, rows: int) -> None:
-        """The picture takes every row but the last, and no row wraps."""
+    def test_picture_fills_its_room(self, columns: int, rows: int) -> None:
+        """The picture takes every row that the end of the run leaves it, and no row wraps."""
         window = Window(columns, rows)
         sink = live(window)
         sink.handle(started())
         sink.handle(partial())
-        assert picture(columns, rows, "A") == window.lines[:-1]
-        assert columns - 1 >= len(window.lines[-1])
+        assert picture(columns, rows, "A") == window.lines[: room(rows)]
+        assert columns - 1 >= len(window.lines[room(rows)])
 
     def test_next_partial_takes_the_same_place(self, columns: int, rows: int) -> None:
         """A new partial is painted over the old one; nothing moves."""
@@ -68,7 +69,7 @@ class TestEveryWindow:
         sink.handle(partial(0, ROUGH))
         scrolled = len(window.history)
         sink.handle(partial(1, BETTER))
-        assert picture(columns, rows, "B") == window.lines[:-1]
+        assert picture(columns, rows, "B") == window.lines[: room(rows)]
         assert scrolled == len(window.history)
 
     def test_what_was_above_stays(self, columns: int, rows: int) -> None:
@@ -81,7 +82,7 @@ class TestEveryWindow:
             sink.handle(event)
         sink.close()
         assert earlier == window.history[: len(earlier)]
-        shown = window.history[len(earlier) : len(earlier) + rows - 1]
+        shown = window.history[len(earlier) : len(earlier) + room(rows)]
         assert picture(columns, rows, "C") == shown
         assert "A" * columns not in window.history[len(earlier) :] or columns == 1
 
@@ -105,7 +106,7 @@ class TestEveryWindow:
         sink.close()
         assert window.is_cursor_shown
         assert 0 == window.screen.cursor.x
-        assert picture(columns, rows, "A") == window.lines[: rows - 1]
+        assert picture(columns, rows, "A") == window.lines[: room(rows)]
 
 
 def test_what_was_typed_into_it_is_painted_over() -> None:
@@ -132,8 +133,8 @@ class TestPlaces:
         sink.handle(started())
         sink.handle(partial())
         assert [f"line {number}" for number in range(row)] == window.history[:row]
-        assert ["A" * 80] * 23 == window.history[row : row + 23]
-        assert "partial 1 of 3" in window.history[row + 23]
+        assert ["A" * 80] * 17 == window.history[row : row + 17]
+        assert "partial 1 of 3" in window.history[row + 17]
 
     def test_what_is_below_stays(self) -> None:
         """Text under the box, left there by others, is not touched while the box is painted and ticks."""
@@ -209,8 +210,8 @@ class TestResize:
             window.resize(columns, rows)
             clock.now += 0.125
             sink.refresh()
-            assert picture(columns, rows, "A") == window.lines[: rows - 1]
-            assert "A" not in window.lines[-1]
+            assert picture(columns, rows, "A") == window.lines[: room(rows)]
+            assert "A" not in window.lines[room(rows)]
 
     @pytest.mark.parametrize("sizes", [[(40, 24)], [(80, 12)], [(20, 10), (80, 24)], [(79, 23), (78, 22)]])
     def test_leaves_no_remains(self, kind: type[XtermScreen], sizes: list[tuple[int, int]]) -> None:
@@ -222,7 +223,7 @@ class TestResize:
         for columns, rows in sizes:
             window.resize(columns, rows)
             sink.refresh()
-        height = (rows - 1) // 2
+        height = room(rows) // 2
         assert ["A" * (columns * 3 // 4)] * height == window.lines[:height]
         assert "partial 1" in window.lines[height] or columns < 30
         assert [""] * (rows - height - 1) == window.lines[height + 1 :]
@@ -239,7 +240,7 @@ class TestResize:
         window.resize(40, 20)
         sink.handle(partial(1, BETTER))
         assert ["one", "two", "three"] == window.history[:3]
-        assert picture(40, 20, "B") == window.lines[:-1]
+        assert picture(40, 20, "B") == window.history[3:16]
 
     def test_change_is_seen_by_the_next_picture_too(self, kind: type[XtermScreen]) -> None:
         """A picture that comes before the next tick already fits the new window."""
@@ -266,8 +267,8 @@ class TestBytes:
             clock.now += 0.125
             sink.refresh()
             assert 64 > len("".join(window.writes[before:]).encode())
-        assert "12.5 s" in window.lines[-1]
-        assert picture(200, 60, "A") == window.lines[:-1]
+        assert "12.5 s" in window.lines[53]
+        assert picture(200, 60, "A") == window.lines[:53]
 
     def test_nothing_new_writes_nothing(self) -> None:
         """When even the clock stands still, nothing is written."""

@@ -80,12 +80,16 @@ class Sight:
 
 @dataclass(frozen=True)
 class Report:
-    """What is shown, and to whom. `before` is a picture that the new one is to be compared with."""
+    """What is shown, and to whom; `before` is an image that the new one is to be compared with.
+
+    `has_long_bill` tells that the bill is wanted in full.
+    """
 
     style: Style
     inline: InlineImages
     sight: Sight
     before: bytes | None = None
+    has_long_bill: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcli.cli import signals
@@ -13,21 +15,25 @@ from imgcli.show.comparison import Comparison
 from imgcli.show.jsonl import InlineImages
 from imgcli.show.known import Rung
 from imgcli.show.queued import QueuedSink
-from imgcli.show.terminal import Display, choose_display, look
+from imgcli.show.terminal import Display, choose_display, is_one_terminal, look
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from imgcli.cli.order import Order
     from imgcli.cli.world import World
+    from imgcli.core.bill import Bill
     from imgcli.core.catalog import Catalog
     from imgcli.core.errors import ExitCode, Problem
-    from imgcli.core.events import Event
+    from imgcli.core.events import Completed, Event
     from imgcli.core.rates import Price
+    from imgcli.core.request import ImageRequest
     from imgcli.core.session import Sink
+    from imgcli.show.layout import Footer
     from imgcli.show.painting import Easel
 
 _PATIENCE = 1.0  # seconds
+_USUAL_NAME = "a-lighthouse-at-dusk-2.png"
 
 
 class Reporter:
@@ -36,7 +42,8 @@ class Reporter:
     def __init__(self, world: World, order: Order, catalog: Catalog) -> None:
         self._world = world
         self._report = order.report
-        self._pours = order.output.name == STDOUT
+        self._name = order.output.name
+        self._pours = self._name == STDOUT
         self._catalog = catalog
         self._endpoint = order.endpoint
         self._terminal = look(world.env, world.stderr, world.size, order.report.sight.rung)
@@ -104,8 +111,18 @@ class Reporter:
         if self._report.style is not Style.PEOPLE and self._display is not Display.PICTURE:
             return ErrorsSink(self._world.stderr)
         if self._display is Display.LINES:
-            return QueuedSink(PlainSink(self._world.stderr, self._price, self._world.monotonic))
+            world = self._world
+            return QueuedSink(
+                PlainSink(world.stderr, self._price, world.monotonic, write_bill=self._plain_bill)
+            )
         return self._live()
+
+    def _plain_bill(self, bill: Bill) -> list[str]:
+        from imgcli.show.bill_table import compact_lines, plain_lines
+
+        if self._report.has_long_bill:
+            return plain_lines(bill)
+        return compact_lines(bill, self._terminal.size().columns if self._world.stderr.isatty() else None)
 
     def _live(self) -> Sink:
         from imgcli.show.ladder import Ladder
@@ -118,24 +135,35 @@ class Reporter:
 
             easel = ComparingEasel(easel, self._comparison)
         shown = easel if self._display is Display.PICTURE else None
-        return LiveSink(world.stderr, self._terminal, self._price, world.monotonic, shown).open()
+        sink = LiveSink(world.stderr, self._terminal, self._price, world.monotonic, shown)
+        return sink.open(footer=self._footer())
+
+    def _footer(self) -> Footer:
+        from imgcli.show.layout import Footer
+
+        columns = 0
+        if not self._pours and is_one_terminal(self._world.stdout, self._world.stderr):
+            columns = len(str(Path(self._name or _USUAL_NAME).absolute()))
+        return Footer(columns, self._report.has_long_bill, remarks=int(self._comparison is not None))
 
     @property
     def _price(self) -> Price:
         from imgcli.api.account import place
 
         server = None if self._endpoint.demo else place(self._world.env, self._endpoint.base_url)
-        return pricing(self._catalog, server)
+        return pricing(self._catalog, server, is_demo=self._endpoint.demo)
 
 
-def pricing(models: Catalog, place: str | None = None) -> Price:
+def pricing(models: Catalog, place: str | None = None, *, is_demo: bool = False) -> Price:
     """Make what works out a job's bill; `place` is the server's host and port, as far as it is known."""
     from imgcli.core.bill import bill
     from imgcli.core.rates import at_rates
 
-    return lambda request, completed, partials, pictures: at_rates(
-        bill(request, completed, partials, models, pictures), completed.service_tier, place
-    )
+    def price(request: ImageRequest, completed: Completed, partials: int, images: int) -> Bill:
+        made = bill(request, completed, partials, models, images)
+        return replace(at_rates(made, completed.service_tier, place), is_demo=is_demo)
+
+    return price
 
 
 def tell(world: World, style: Style, problem: Problem, job: str | None = None) -> None:

@@ -50,6 +50,14 @@ Width = Annotated[
     int | None,
     typer.Option("--width", metavar="COLS", help="The picture's width, in columns.", rich_help_panel=_SHOW),
 ]
+LongBill = Annotated[
+    bool,
+    typer.Option(
+        "--bill",
+        help="The bill in full: all its remarks, in as many lines as it takes.",
+        rich_help_panel=_SHOW,
+    ),
+]
 Compare = Annotated[
     bool,
     typer.Option(

@@ -66,12 +66,13 @@ class Bill:
     """What a run cost.
 
     `prices_date` is the day of the oldest price that went into it, None when none did. `notes` are sentences
-    for people: what was assumed and which prices are in doubt.
+    for people: what was assumed and which prices are in doubt. `is_demo` means that nobody pays it.
     """
 
     rows: tuple[Row, ...]
     prices_date: date | None
     notes: tuple[str, ...] = ()
+    is_demo: bool = False
 
     @property
     def total(self) -> Decimal | None:
@@ -93,8 +94,8 @@ def bill(
     `usage` counts the images. Never raises: a count that is missing or absurd makes its row unknown.
     """
     rows = tuple(_rows(request, completed, partials, catalog))
-    if request.api is Api.RESPONSES and not partials and not pictures:
-        rows = tuple(_unused(row) if row.part is Part.IMAGE else row for row in rows)
+    if request.api is Api.RESPONSES and not partials and not pictures and _is_unused(completed):
+        rows = tuple(row for row in rows if row.part is Part.TEXT)
     priced = [row for row in rows if row.known]
     dates = [prices_of(row.model, catalog).date for row in priced]
     notes = [note for row in priced for note in _notes(row, completed, request, catalog)]
@@ -169,7 +170,7 @@ def _notes(row: Row, completed: Completed, request: ImageRequest, catalog: Catal
     if prices.caveat:
         yield f"The price of {row.model} is {prices.caveat} ({prices.source})."
     if row.cached is None and (row.cost_in or 0) >= _HALF_A_CENT:
-        yield f"The API did not say how much of the {row.part}'s input was cached; none is assumed."
+        yield f"How much of the {row.part}'s input was cached is not known; none is assumed."
 
 
 def _text_row(model: str, usage: Json, prices: Prices) -> Row:
@@ -226,11 +227,11 @@ def _image_row(request: ImageRequest, usage: Json, prices: Prices) -> Row:
     )
 
 
-def _unused(row: Row) -> Row:
-    """Take zeros for what they are where no picture came: the API counts a tool that it did not use so."""
-    if (row.tokens_in, row.tokens_out) != (0, 0):
-        return row
-    return replace(row, cached=0, cost_in=_NOTHING, cost_out=_NOTHING)
+def _is_unused(completed: Completed) -> bool:
+    """Whether the API left the image tool out of its counts, or has zeros for it."""
+    tools = as_object(completed.tool_usage)
+    usage = as_object(tools.get("image_gen"))
+    return bool(tools) and all(usage.get(key, 0) == 0 for key in ("input_tokens", "output_tokens"))
 
 
 def _image_in(usage: Json, prices: Prices, request: ImageRequest) -> Decimal:

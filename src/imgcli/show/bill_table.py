@@ -1,4 +1,4 @@
-"""The bill as a table: drawn by rich on a terminal, padded with spaces anywhere else."""
+"""The bill: in at most five lines after a run; in full, with every remark, where somebody asks for it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from imgcli.core.bill import dollars
 from imgcli.core.text import shorten
-from imgcli.show.columns import numbers_lined_up, widths
+from imgcli.show.cellwidth import cell_width
+from imgcli.show.columns import GAP, cut_end, numbers_lined_up, widths
+from imgcli.show.layout import MOST_BILL_LINES, has_room_for_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,24 +18,58 @@ if TYPE_CHECKING:
     from imgcli.core.bill import Bill, Row
     from imgcli.show.terminal import Terminal
 
-_HEADINGS = ("", "tokens in", "cached", "tokens out", "dollars")
+_HEADINGS = ("tokens in", "cached", "out", "dollars")
+_DEMO = "demo: nothing charged"
 _UNKNOWN = "unknown"
 _MODEL_LENGTH = 60
 _NOTE_LENGTH = 500
 _NAME = 18
 """Columns in which a model's name, in several lines, can still be read."""
+_SHORT_NAME = 28
+"""Columns in which it can be read in one line, beside what it is for and how many partials came."""
+_SHORTEST_NAME = 8
+_UNLIMITED = 10_000  # columns, of a file for instance
+_BOLD, _FAINT, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _PADDING = 3
 _NARROWEST = 20  # columns; rich has nothing sensible to draw below
 
 
+def compact_lines(bill: Bill, columns: int | None = None) -> list[str]:
+    """Write the bill in at most five lines, none wider than so many columns: None for a file."""
+    room = columns or _UNLIMITED
+    lines = _compact_table(bill, room)
+    return lines + _one_remark(bill, room) if len(lines) < MOST_BILL_LINES else lines
+
+
+def screen_lines(bill: Bill, columns: int, rows: int) -> list[str]:
+    """Write the bill under an image: as a table, or in one line where a terminal has few rows."""
+    if not has_room_for_table(rows):
+        return [one_line(bill, columns)]
+    *table, total = _compact_table(bill, columns)
+    remark = compact_lines(bill, columns)[len(table) + 1 :]
+    return [*table, f"{_BOLD}{total}{_RESET}", *(f"{_FAINT}{line}{_RESET}" for line in remark)]
+
+
+def one_line(bill: Bill, columns: int) -> str:
+    """Write the total, and of its details as many as fit into so many columns."""
+    shares = [" + ".join(f"{_kind(row)} {dollars(row.cost)}" for row in reversed(bill.rows))]
+    shares = shares if len(bill.rows) > 1 else []
+    partials = [_partials(row) for row in bill.rows if row.partials]
+    dated = [f"prices as of {bill.prices_date.isoformat()}"] if bill.prices_date else []
+    total = f"demo {_total_dollars(bill)}" if bill.is_demo else _total_dollars(bill)
+    choices = ([*shares, *partials, *dated], [*shares, *dated], shares, dated)
+    lines = (GAP.join([total, ", ".join(details)]).rstrip() for details in choices)
+    return next((line for line in lines if cell_width(line) <= columns), total)
+
+
 def plain_lines(bill: Bill) -> list[str]:
-    """Write the bill as lines of plain text, without any escape code."""
-    rows = [_HEADINGS, *map(_cells, bill.rows), _total(bill)]
+    """Write the whole bill as lines of plain text, without any escape code."""
+    rows = [_headings(bill), *map(_cells, bill.rows), _total(bill)]
     return [*numbers_lined_up(rows), *_remarks(bill)]
 
 
 def rich_lines(bill: Bill, terminal: Terminal, columns: int) -> list[str]:
-    """Draw the bill with rich for a terminal of so many columns, as lines of text and colour codes."""
+    """Draw the whole bill with rich for a terminal of so many columns, as lines of text and colour codes."""
     if columns < _NARROWEST or not terminal.unicode:
         return plain_lines(bill)
     from rich.text import Text
@@ -54,13 +90,13 @@ def _table(bill: Bill, columns: int) -> Table:
     from rich.text import Text
 
     table = Table(box=box.SIMPLE, show_footer=True, show_edge=False, pad_edge=False)
-    rows = [_HEADINGS, *map(_cells, bill.rows), _total(bill)]
+    rows = [_headings(bill), *map(_cells, bill.rows), _total(bill)]
     name, *numbers = widths(rows)
     needed = min(name, _NAME) + sum(_PADDING + width for width in numbers)
-    kept = range(len(_HEADINGS)) if needed <= columns else (0, len(_HEADINGS) - 1)
+    kept = range(len(rows[0])) if needed <= columns else (0, len(rows[0]) - 1)
     for number in kept:
         table.add_column(
-            Text(_HEADINGS[number]),
+            Text(rows[0][number]),
             footer=Text(rows[-1][number]),
             justify="right" if number else "left",
             overflow="fold",
@@ -72,6 +108,59 @@ def _table(bill: Bill, columns: int) -> Table:
     return table
 
 
+def _compact_table(bill: Bill, columns: int) -> list[str]:
+    """Line up names and numbers; the dollars alone are told where a name would become unreadable."""
+    rows = [_headings(bill), *map(_cells, bill.rows), _total(bill)]
+    numbers = [row[1:] for row in rows]
+    if columns - _width(numbers) < _SHORT_NAME:
+        numbers = [row[-1:] for row in numbers]
+    room = columns - _width(numbers)
+    names = [cut_end(rows[0][0], room), *_labels(bill.rows, room), _total_label(bill, room)]
+    return numbers_lined_up([(name, *row) for name, row in zip(names, numbers, strict=True)])
+
+
+def _width(numbers: Sequence[Sequence[str]]) -> int:
+    return sum(len(GAP) + width for width in widths(numbers))
+
+
+def _labels(rows: Sequence[Row], room: int) -> list[str]:
+    """Name every row in so many columns, in the same way."""
+    labels = [_label(row) for row in rows]
+    if max(map(cell_width, labels), default=0) <= room:
+        return labels
+    return [_short_label(row, room) for row in rows]
+
+
+def _short_label(row: Row, room: int) -> str:
+    name = shorten(row.model or _UNKNOWN, _MODEL_LENGTH)
+    partials = f", {_partials(row)}" if row.partials else ""
+    left = room - cell_width(f"{_kind(row)} {partials}")
+    if left < min(_SHORTEST_NAME, cell_width(name)):
+        return cut_end(f"{_kind(row)} {name}", room)
+    return f"{_kind(row)} {cut_end(name, left)}{partials}"
+
+
+def _total_label(bill: Bill, room: int) -> str:
+    """Name the total, with the prices' date where it fits."""
+    if not bill.prices_date:
+        return "total"
+    date = bill.prices_date.isoformat()
+    labels = (f"total, prices as of {date}", f"total as of {date}")
+    return next((label for label in labels if len(label) <= room), "total")
+
+
+def _one_remark(bill: Bill, columns: int) -> list[str]:
+    """Give the first note, and how many more there are."""
+    if not bill.notes:
+        return []
+    more = f" (and {len(bill.notes) - 1} more)" if len(bill.notes) > 1 else ""
+    return [cut_end(shorten(bill.notes[0], _NOTE_LENGTH), columns - len(more)) + more]
+
+
+def _headings(bill: Bill) -> tuple[str, ...]:
+    return (_DEMO if bill.is_demo else "", *_HEADINGS)
+
+
 def _cells(row: Row) -> tuple[str, ...]:
     counts = (row.tokens_in, row.cached, row.tokens_out)
     return (_label(row), *map(_count, counts), dollars(row.cost))
@@ -80,9 +169,16 @@ def _cells(row: Row) -> tuple[str, ...]:
 def _label(row: Row) -> str:
     """Name the model, and the partials that its tokens pay for."""
     name = f"{row.part} {shorten(row.model or _UNKNOWN, _MODEL_LENGTH)}"
-    if not row.partials:
-        return name
-    return f"{name}, {row.partials} partial{'s' * (row.partials != 1)}"
+    return f"{name}, {_partials(row)}" if row.partials else name
+
+
+def _partials(row: Row) -> str:
+    return f"{row.partials} partial{'s' * (row.partials != 1)}"
+
+
+def _kind(row: Row) -> str:
+    """Say in one word what a row is for."""
+    return row.part.partition(" ")[0]
 
 
 def _total(bill: Bill) -> tuple[str, ...]:
@@ -108,5 +204,5 @@ def _count(count: int | None) -> str:
 
 
 def _remarks(bill: Bill) -> list[str]:
-    dated = [f"prices of {bill.prices_date.isoformat()}"] if bill.prices_date else []
+    dated = [f"prices as of {bill.prices_date.isoformat()}"] if bill.prices_date else []
     return dated + [shorten(note, _NOTE_LENGTH) for note in bill.notes]

@@ -26,7 +26,7 @@ _CHUNK = 4096  # bytes of base64, the protocol's limit
 _ENOUGH = (16, 32)  # pixels of a cell, where nobody knows better
 # An id's lowest byte travels through tmux as one of 256 colours, of which the first 16 may be translated.
 _FIRST_LOW, _LAST_LOW = 16, 255
-_HIGHEST = 255
+_HIGHEST = 127  # of an id's highest byte: Konsole shows nothing for an id from 2^31 on
 _TRANSMIT = "a=T,t=d,f=100,q=2"  # a PNG, sent here and shown at once; no answers, for nobody would read them
 
 _LAST_CHUNK = "\x1b_Gq=2,m=0;\x1b\\"

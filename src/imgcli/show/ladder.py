@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from imgcli.show.terminal import Terminal
     from imgcli.show.tmux import Tmux
 
-_ASKED_FOR = frozenset({Rung.AUTO, Rung.ITERM2, Rung.SIXEL})
-"""Rungs for which more must be known than the environment tells; the others never ask."""
+_THROUGH_TMUX = frozenset({Rung.AUTO, Rung.KITTY, Rung.ITERM2, Rung.SIXEL})
+"""Rungs that may have to go round tmux; blocks are text to it, and it need not be asked."""
 _USUAL_REGISTERS = 256
 _TRUECOLOR = {
     "alacritty": ALWAYS,
@@ -82,12 +82,13 @@ class Ladder:
             self._hush = None
 
     def _ask(self) -> _Findings:
+        """Ask whatever renderer is wanted: its name tells neither colours, background nor a cell's shape."""
         from imgcli.show.answers import SILENCE
         from imgcli.show.query import query, questions_for
         from imgcli.show.tmux import ask_tmux
 
-        tmux = ask_tmux(self.env) if self.wish in {*_ASKED_FOR, Rung.KITTY} else None
-        if self.wish not in _ASKED_FOR or not is_ours(self.stream) or not questions_for(self.env):
+        tmux = ask_tmux(self.env) if self.wish in _THROUGH_TMUX else None
+        if not is_ours(self.stream) or not questions_for(self.env):
             return _Findings(SILENCE, tmux)
         answers = query(self.env)
         if not answers.is_complete:
@@ -147,6 +148,8 @@ def _with_answers(terminal: Terminal, answers: Answers) -> Terminal:
 def _depth(told: ColorDepth, name: str) -> ColorDepth:
     """The colours that a terminal of this name has; monochrome is somebody's wish."""
     known, version = identify({}, name)
+    if known.name == "tmux" and told is ColorDepth.ANSI_16:  # it has 256 wherever it is, and TERM=screen
+        return ColorDepth.ANSI_256
     since = _TRUECOLOR.get(known.name)
     has_all = told is not ColorDepth.MONO and since is not None and version >= since
     return ColorDepth.TRUECOLOR if has_all else told

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Self, assert_never
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started, Waiting
 from imgcli.core.text import shorten
 from imgcli.core.wording import duration, notice_line, problem_lines, saved_line, unsaved_line
+from imgcli.show.cellwidth import cell_width
 from imgcli.show.dimensions import facts
+from imgcli.show.layout import NO_FOOTER, Footer
+from imgcli.show.paths import printed_path
 from imgcli.show.stage import Stage
 from imgcli.show.status import GENERATING, Status, Words, generating
 from imgcli.show.tally import Tally
@@ -86,6 +89,7 @@ class LiveSink:
         period: float | None = PERIOD,
     ) -> None:
         self._stage = Stage(stream, terminal, easel)
+        self._footer = NO_FOOTER
         self._terminal = terminal
         self._separator = " · " if terminal.unicode else ", "
         self._price = price
@@ -99,9 +103,9 @@ class LiveSink:
         self._has_ended = False
         self._ticker = Ticker(self.refresh, period) if period else None
 
-    def open(self, words: Words = GENERATING) -> Self:
+    def open(self, words: Words = GENERATING, footer: Footer = NO_FOOTER) -> Self:
         """Put the first status row on the screen, then start to tick; only then is the terminal asked."""
-        self._words = words
+        self._words, self._footer, self._stage.footer = words, footer, footer
         self._scene.status = replace(self._scene.status, doing=words.opening)
         self._stage.tick(self._row())
         if self._ticker:
@@ -232,15 +236,23 @@ class LiveSink:
     def _end(self, lines: list[str]) -> None:
         captions = [line for caption in self._scene.captions.values() for line in caption]
         self._has_ended, self._scene.standing = True, None
-        self._stage.leave([*captions, *self._scene.take_news(), *lines])
+        self._stage.leave([*captions, *self._scene.take_news(), *lines], self._paths())
+
+    def _paths(self) -> list[str]:
+        """List what is printed on standard output once we have ended, where that is this terminal."""
+        printed = map(printed_path, self._tally.saved.values()) if self._footer.path_columns else ()
+        return [str(path) for path in printed if path]
 
     def _caption(self, saved: Saved) -> list[str]:
-        """Describe a file in one line; by its name alone where it is as expected, for stdout has the path."""
+        """Describe a file in one row: its name, or its path where that is not as expected, and what fits."""
         final = self._tally.finals.get(saved.image)
         known = facts(final.picture) if final else []
         took = duration(self._clock() - self._scene.status.began)
         name = str(saved.path) if saved.problem else saved.path.name
-        return [saved_line(name, [*known, took], self._separator)]
+        told, columns = [*known, took], self._terminal.size().columns
+        while told and cell_width(saved_line(name, told, self._separator)) > columns:
+            told.pop()
+        return [saved_line(name, told, self._separator)]
 
     def _unsaved_lines(self) -> list[str]:
         return [
@@ -249,10 +261,14 @@ class LiveSink:
         ]
 
     def _bill_lines(self, completed: Completed | None) -> list[str]:
-        from imgcli.show.bill_table import rich_lines
+        from imgcli.show.bill_table import rich_lines, screen_lines
 
-        bill = self._tally.bill(completed, self._price)
-        return ["", *rich_lines(bill, self._terminal, self._terminal.size().columns)] if bill else []
+        bill, size = self._tally.bill(completed, self._price), self._terminal.size()
+        if not bill:
+            return []
+        if self._footer.has_long_bill:
+            return rich_lines(bill, self._terminal, size.columns)
+        return screen_lines(bill, size.columns, size.lines)
 
     def _row(self) -> str:
         return self._scene.status.row(self._clock(), self._separator)

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from imgcli.core.events import Event
 
 
+def printed_path(saved: Saved) -> Path | None:
+    """Return what a script gets of a file: its absolute path, None for what is no image."""
+    damaged = saved.problem and saved.problem.exit_code is ExitCode.DAMAGED
+    return None if damaged else saved.path.absolute()
+
+
 class PathsSink:
     """Prints absolute paths when the job has ended: a live picture may be on the same terminal until then."""
 
@@ -27,8 +33,8 @@ class PathsSink:
     def handle(self, event: Event) -> None:
         """Collect, then print; raises `OSError` when nobody reads."""
         match event:
-            case Saved(path=path, problem=problem):
-                if not (problem and problem.exit_code is ExitCode.DAMAGED):  # which is no picture
+            case Saved():
+                if path := printed_path(event):
                     self._waiting.append(path)
             case Completed() | Failed():
                 self._print()

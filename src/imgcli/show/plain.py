@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TextIO
 
+    from imgcli.core.bill import Bill
     from imgcli.core.events import Event
     from imgcli.core.rates import Price
     from imgcli.core.request import ImageRequest
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class PlainSink:
-    """Writes one line per change, then the bill; `opening` words the first line."""
+    """Writes one line per change, then the bill; `opening` words the first line, `write_bill` that."""
 
     def __init__(
         self,
@@ -38,10 +39,12 @@ class PlainSink:
         price: Price,
         clock: Clock,
         opening: Callable[[ImageRequest], str] = started_line,
+        write_bill: Callable[[Bill], list[str]] | None = None,
     ) -> None:
         self._opening = opening
         self._out = Output(stderr)
         self._price = price
+        self._write_bill = write_bill
         self._tally = Tally(clock)
 
     def handle(self, event: Event) -> None:
@@ -89,10 +92,10 @@ class PlainSink:
         return unsaved + self._bill_lines(completed)
 
     def _bill_lines(self, ended: Completed | None) -> list[str]:
-        from imgcli.show.bill_table import plain_lines
+        from imgcli.show.bill_table import compact_lines
 
         bill = self._tally.bill(ended, self._price)
-        return plain_lines(bill) if bill else []
+        return (self._write_bill or compact_lines)(bill) if bill else []
 
 
 class ErrorsSink:

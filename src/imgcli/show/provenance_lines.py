@@ -227,7 +227,7 @@ def _bill(entry: Entry | None) -> list[str]:
     """Write the rows of the bill, as the run itself had done."""
     if entry is None or not entry.charges:
         return []
-    bill = Bill(entry.charges, entry.prices_date)
+    bill = Bill(entry.charges, entry.prices_date, is_demo=entry.is_demo)
     return ["", *(f"{GAP}{line}" for line in plain_lines(bill))]
 
 

@@ -7,6 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from imgcli.core.text import shorten
+from imgcli.show.layout import NO_FOOTER, expected_rows, image_rows, rows_below
 from imgcli.show.output import Patient
 from imgcli.show.painting import NOTHING, Box, Remembered
 from imgcli.show.screen import Screen
@@ -35,6 +36,8 @@ class Stage:
         self._out = Patient(stream)
         self._terminal = terminal
         self._easel = easel
+        self.footer = NO_FOOTER
+        self._lines_below: list[str] = []
         self._painter: Painter | None = None
         self._screen = Screen()
         self._size = os.terminal_size((0, 0))
@@ -90,11 +93,17 @@ class Stage:
         elif lines:
             self._out.write(self._screen.print_above(lines, self._size.columns))
 
-    def leave(self, lines: Sequence[str]) -> None:
-        """Let the picture stay for good, with these lines under it in the place of the status row."""
+    def leave(self, lines: Sequence[str], after: Sequence[str] = ()) -> None:
+        """Let the picture stay for good, with these lines under it in the place of the status row.
+
+        It gives way to them, to the lines that others print `after` them, and to the shell's prompt.
+        """
+        self._lines_below = [*lines, *after]
+        if self._picture and not self._is_away and self._painting.rows > self._most_rows():
+            self._repaint("")
         self._let_go()
         self._out.write("".join(f"{line}\r\n" for line in lines))
-        self._picture, self._painting = None, NOTHING
+        self._picture, self._painting, self._lines_below = None, NOTHING, []
 
     @property
     def is_cut(self) -> bool:
@@ -182,15 +191,21 @@ class Stage:
         self._out.write(self._screen.leave())
 
     def _paint(self, picture: Picture) -> Painting | None:
-        """Paint for the window as it is, less the status row; None when that is not possible."""
+        """Paint for the window as it is, less what is to stand below; None when that is not possible."""
         if not self._painter or self._size.lines <= 1:
             return NOTHING
         widest = (self._easel.widest if self._easel else None) or self._size.columns
         try:
-            return self._painter.paint(picture, Box(min(widest, self._size.columns), self._size.lines - 1))
+            return self._painter.paint(picture, Box(min(widest, self._size.columns), self._most_rows()))
         except Exception as error:  # noqa: BLE001 - a preview that fails costs the preview
             self._complaints.append(f"no preview: {_why(error)}")
             return None
+
+    def _most_rows(self) -> int:
+        """Count the rows that an image may take."""
+        columns, rows = self._size.columns, self._size.lines
+        below = max(expected_rows(self.footer, columns, rows), rows_below(self._lines_below, columns))
+        return image_rows(rows, below)
 
     def _complain(self, status: str) -> None:
         """Say once, in grey, why there is no picture."""

@@ -82,6 +82,14 @@ def choose_display(wish: Rung, terminal: Terminal) -> Display:
     return Display.STATUS if wish is Rung.OFF else Display.PICTURE
 
 
+def is_one_terminal(one: TextIO, other: TextIO) -> bool:
+    """Whether two streams lead to the same terminal."""
+    try:
+        return one.isatty() and other.isatty() and os.ttyname(one.fileno()) == os.ttyname(other.fileno())
+    except (OSError, ValueError, AttributeError):  # AttributeError: no terminal has a name here
+        return False
+
+
 def _can_repaint(env: Mapping[str, str], stream: TextIO) -> bool:
     """Whether somebody looks at a terminal that can repaint, and that is not another job's."""
     dumb = env.get("TERM", "") in {"", "dumb", "unknown"} and "WT_SESSION" not in env
