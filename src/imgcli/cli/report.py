@@ -13,6 +13,7 @@ from imgcli.show.comparison import Comparison
 from imgcli.show.jsonl import InlineImages
 from imgcli.show.known import Rung
 from imgcli.show.queued import QueuedSink
+from imgcli.show.status import GENERATING, POURING
 from imgcli.show.terminal import Display, choose_display, look
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from imgcli.core.rates import Price
     from imgcli.core.session import Sink
     from imgcli.show.painting import Easel
+    from imgcli.show.status import Words
 
 _PATIENCE = 1.0  # seconds
 
@@ -99,12 +101,14 @@ class Reporter:
 
     def _show(self) -> Sink:
         """Choose what speaks on standard error."""
+        from imgcli.core.wording import started_line
         from imgcli.show.plain import ErrorsSink, PlainSink
 
         if self._report.style is not Style.PEOPLE and self._display is not Display.PICTURE:
             return ErrorsSink(self._world.stderr)
         if self._display is Display.LINES:
-            return QueuedSink(PlainSink(self._world.stderr, self._price, self._world.monotonic))
+            clock = self._world.monotonic
+            return QueuedSink(PlainSink(self._world.stderr, self._price, clock, started_line, self._words))
         return self._live()
 
     def _live(self) -> Sink:
@@ -118,7 +122,11 @@ class Reporter:
 
             easel = ComparingEasel(easel, self._comparison)
         shown = easel if self._display is Display.PICTURE else None
-        return LiveSink(world.stderr, self._terminal, self._price, world.monotonic, shown).open()
+        return LiveSink(world.stderr, self._terminal, self._price, world.monotonic, shown).open(self._words)
+
+    @property
+    def _words(self) -> Words:
+        return POURING if self._pours else GENERATING
 
     @property
     def _price(self) -> Price:

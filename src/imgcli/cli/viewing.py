@@ -149,7 +149,7 @@ class Viewer:
         if self.display is Display.LINES:
             from imgcli.show.plain import PlainSink
 
-            return PlainSink(self.world.stderr, price, clock, _viewing_line)
+            return PlainSink(self.world.stderr, price, clock, _viewing_line, VIEWING)
         from imgcli.show.live import LiveSink
 
         easel = self.easel if self.display is Display.PICTURE else None

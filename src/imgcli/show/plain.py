@@ -17,6 +17,7 @@ from imgcli.core.wording import (
 )
 from imgcli.show.dimensions import facts
 from imgcli.show.output import Output
+from imgcli.show.status import GENERATING
 from imgcli.show.tally import Tally
 
 if TYPE_CHECKING:
@@ -26,11 +27,12 @@ if TYPE_CHECKING:
     from imgcli.core.events import Event
     from imgcli.core.rates import Price
     from imgcli.core.request import ImageRequest
+    from imgcli.show.status import Words
     from imgcli.show.tally import Clock
 
 
 class PlainSink:
-    """Writes one line per change, then the bill; `opening` words the first line."""
+    """Writes one line per change, then the bill; `opening` words the first line, `words` others."""
 
     def __init__(
         self,
@@ -38,8 +40,10 @@ class PlainSink:
         price: Price,
         clock: Clock,
         opening: Callable[[ImageRequest], str] = started_line,
+        words: Words = GENERATING,
     ) -> None:
         self._opening = opening
+        self._words = words
         self._out = Output(stderr)
         self._price = price
         self._tally = Tally(clock)
@@ -85,7 +89,9 @@ class PlainSink:
         return [line, *(problem_lines(saved.problem) if saved.problem else [])]
 
     def _last_lines(self, completed: Completed) -> list[str]:
-        unsaved = [unsaved_line(facts(final.picture), ", ") for final in self._tally.unsaved]
+        unsaved = [
+            unsaved_line(facts(final.picture), ", ", self._words.unsaved) for final in self._tally.unsaved
+        ]
         return unsaved + self._bill_lines(completed)
 
     def _bill_lines(self, ended: Completed | None) -> list[str]:
@@ -96,18 +102,20 @@ class PlainSink:
 
 
 class ErrorsSink:
-    """Writes errors and nothing else: for `--quiet` and `--jsonl`."""
+    """Writes errors, and where a file got another name than its user gave: for `--quiet` and `--jsonl`."""
 
     def __init__(self, stderr: TextIO) -> None:
         self._out = Output(stderr)
 
     def handle(self, event: Event) -> None:
-        """Write a problem's lines; raises `OSError` when nobody reads."""
+        """Write what a script must know; raises `OSError` when nobody reads."""
         match event:
             case Failed(problem=problem):
                 self._out.lines(problem_lines(problem))
             case Saved(problem=problem) if problem:
                 self._out.lines(problem_lines(problem))
+            case Notice(text=text, is_about_name=True):
+                self._out.lines([notice_line(text)])
             case _:
                 pass
 

@@ -72,6 +72,8 @@ class Target:
     """A name without its ending; `{n}` stands for the picture's number in the job, from 1."""
     ending: str = ""
     """The ending as the user spelt it, empty when none was asked for."""
+    is_named: bool = False
+    """Whether the user gave the name, not the folder alone."""
 
     @classmethod
     def of(cls, output: str | None, subject: Subject, base: Path) -> Target:
@@ -85,11 +87,12 @@ class Target:
         if "{n}" in folder:
             raise usage_error("{n} in -o can stand in the file's name only, not in a folder's.")
         _check_ending(PurePath(name).suffix)
+        is_named = bool(name)
         name = name or _filled(_DEFAULT, table)
         ending = PurePath(name).suffix
         if ending.lower() not in _ENDINGS:
             ending = ""
-        return cls(base / folder, name.removesuffix(ending), ending)
+        return cls(base / folder, name.removesuffix(ending), ending, is_named)
 
     @property
     def asked(self) -> ImageFormat | None:

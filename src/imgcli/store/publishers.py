@@ -29,8 +29,8 @@ Shield: TypeAlias = "Callable[[], AbstractContextManager[None]]"
 class Placed:
     """Where a picture went. `path` is None when it left as a stream; `size` is in pixels, None if unknown.
 
-    `wanted` is the name it would have with nothing in its way, `asked` the format of the user's ending,
-    `unchecked` what was not verified, None if everything was.
+    `wanted` is the name it would have with nothing in its way, `is_named` whether the user gave that name,
+    `asked` the format of the user's ending, `unchecked` what was not verified, None if everything was.
     """
 
     path: Path | None
@@ -39,6 +39,7 @@ class Placed:
     wanted: str | None = None
     asked: ImageFormat | None = None
     unchecked: str | None = None
+    is_named: bool = False
 
 
 class Publisher(Protocol):
@@ -106,6 +107,7 @@ class FilePublisher:
             self._target.wanted(picture.format, image),
             self._target.asked,
             shot.finding.unchecked,
+            self._target.is_named,
         )
 
     def keep(self, picture: Picture, image: int, mark: str, shield: Shield) -> Path:
