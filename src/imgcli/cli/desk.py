@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from imgcli.core.events import Event
     from imgcli.core.request import ImageRequest
     from imgcli.core.session import Outcome
+    from imgcli.store.publishers import Publisher
 
 RUNS = "runs"
 """The folder of records, inside the state folder."""
@@ -51,6 +52,7 @@ class Desk:
         self.has_asked = False
         self.saved: list[Path] = []
         self._spool: Spool | None = None
+        self._publisher: Publisher | None = None
         self._saving: Saving | None = None
         self.recording: Recording | None = None
         self.embedding: Stage = iter
@@ -65,8 +67,8 @@ class Desk:
         rescue = Rescue(state, world.env, lambda: self._spool.keep() if self._spool else None)
         destination = Destination(output.name, folder, output.clash)
         subject = Subject(request.prompt, request.model, self.job, now, output.title)
-        publisher = open_publisher(destination, subject, rescue, world.stdout.buffer)
-        self._saving = Saving(publisher, signals.shielded, output.partials)
+        self._publisher = open_publisher(destination, subject, rescue, world.stdout.buffer)
+        self._saving = Saving(self._publisher, signals.shielded, output.partials)
         self._earlier = count_unfinished(state / RUNS)
         place = _place(output.name, folder)
         told = {**extra, **({TITLE: output.title} if output.title else {})}
@@ -117,6 +119,8 @@ class Desk:
 
     def close(self) -> None:
         """Leave what is not settled to `imgcli recover`; a request that was never sent leaves nothing."""
+        if self._publisher:
+            self._publisher.tidy()
         if self.recording:
             self.recording.close()
         if self._spool and self.has_asked:

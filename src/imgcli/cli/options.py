@@ -180,7 +180,7 @@ Output = Annotated[
         "-o",
         metavar="WHERE",
         help="A file, a folder, '-' for standard output, or a template of {slug} {n} {model} {date} {time} "
-        "{id}.  [default: the prompt's first words, in this folder]",
+        "{id}; folders are made.  [default: the prompt's first words, in this folder]",
         rich_help_panel=_FILE,
     ),
 ]
@@ -230,7 +230,7 @@ Save = Annotated[
     typer.Option(
         "--save",
         metavar="DIR",
-        help="Keep the finished pictures in DIR, over nothing that is there.",
+        help="Keep the finished pictures in DIR, which is made, over nothing that is there.",
         rich_help_panel=_FILE,
     ),
 ]

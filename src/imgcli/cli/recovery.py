@@ -167,6 +167,7 @@ class _Recovery:
     def _settle(self) -> None:
         """Tidy up after dead processes first: without the record nobody would know where."""
         sweep(self.folders, self._publisher.places)
+        self._publisher.tidy()
         if self.is_kept:
             stays = f"the raw run stays as {self.record.run.path}; delete it when you gave up on it"
             notes.tell(self.world, [stays])

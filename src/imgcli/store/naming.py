@@ -126,7 +126,7 @@ class Target:
 
 def format_wish(output: str | None) -> ImageFormat | None:
     """Tell which format the user's `-o` asks for by its ending; None when it asks for none."""
-    if output is None or not os.path.basename(output) or is_folder(output):  # noqa: PTH119 - Path drops the slash
+    if output is None or names_folder(output):
         return None
     return _ENDINGS.get(PurePath(output).suffix.lower())
 
@@ -183,6 +183,11 @@ def _split(path: str, base: Path) -> tuple[str, str]:
     if name in {".", ".."} or is_folder(base / path):
         return path, ""
     return folder, name
+
+
+def names_folder(output: str) -> bool:
+    """Whether a user's word for a place means a folder: there is one, or it ends with a slash."""
+    return not os.path.basename(output) or is_folder(output)  # noqa: PTH119 - Path drops the slash
 
 
 def is_folder(path: str | Path) -> bool:
