@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from imgcli.cli.completion import formats, image_models, models, sizes
+from imgcli.cli.completion import formats, image_models, models, pictures_and_ids, runs_and_ids, sizes
 from imgcli.core.events import ImageFormat
 from imgcli.core.request import Api, Background, Fidelity, Moderation, Quality
 
@@ -58,10 +58,11 @@ Images = Annotated[
         "--image",
         "-i",
         metavar="FILE",
-        help="A picture to start from: a png, jpeg or webp file, '-' for standard input, or an https "
-        "address. Up to 16 times.",
+        help="A picture to start from: a png, jpeg or webp file, '-' for standard input, an id of imgcli "
+        "history or last, or an https address. Up to 16 times.",
         rich_help_panel=_PROMPT,
         show_default=False,
+        autocompletion=pictures_and_ids,
     ),
 ]
 Mask = Annotated[
@@ -72,6 +73,7 @@ Mask = Annotated[
         help="A png as large as the picture that is changed (the first --image); where it is transparent, "
         "that is painted anew.",
         rich_help_panel=_PROMPT,
+        autocompletion=pictures_and_ids,
     ),
 ]
 Continue = Annotated[
@@ -220,9 +222,11 @@ Record = Annotated[
 Files = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="FILE",
-        help="Pictures or runs; '-' or a piped standard input: a stream that is read as it comes.",
+        metavar="FILE|ID",
+        help="Pictures or runs, ids of imgcli history, last, last~1; '-' or a piped standard input: a stream "
+        "that is read as it comes.",
         show_default=False,
+        autocompletion=runs_and_ids,
     ),
 ]
 Save = Annotated[

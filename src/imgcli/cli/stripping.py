@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcli.cli import notes, signals
+from imgcli.cli.finding import locate
 from imgcli.cli.order import STDOUT
 from imgcli.cli.report import refuse
 from imgcli.core.errors import ExitCode, ImgcliError, gravest, usage_error
@@ -42,6 +43,16 @@ def _check(world: World, names: Sequence[str], output: str | None) -> None:
 
 
 def _stripped(world: World, name: str, output: str | None) -> ExitCode:
+    """Strip a file, or every image of a run."""
+    try:
+        located = locate(world, name)
+    except ImgcliError as error:
+        return refuse(world, error.problem)
+    notes.tell(world, located.notes)
+    return gravest([_stripped_file(world, path, output) for path in located.paths])
+
+
+def _stripped_file(world: World, name: str, output: str | None) -> ExitCode:
     try:
         original = Original.read(name)
         if output is None:
