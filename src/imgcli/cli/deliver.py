@@ -56,6 +56,8 @@ def deliver(  # noqa: PLR0913 - a command's signature declares its options
     preview: show_options.Preview = None,
     width: show_options.Width = None,
     compare: show_options.Compare = False,
+    opens: show_options.Open = False,
+    copies: show_options.Copy = False,
     plain: show_options.Plain = False,
     jsonl: show_options.JsonLines = False,
     jsonl_images: show_options.JsonLinesImages = InlineImages.INLINE,
@@ -110,6 +112,7 @@ def deliver(  # noqa: PLR0913 - a command's signature declares its options
                 record=record,
                 recipes=order.Recipes.EMBEDDED if embed else order.Recipes.APART,
                 title=theme.name,
+                desktop=order.desktop(kept, opens=opens, copies=copies),
             ),
             order.Report(
                 reports_to,

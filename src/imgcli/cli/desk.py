@@ -43,7 +43,8 @@ class Desk:
     """One run's files, or none for a run that keeps nothing.
 
     `has_asked` is set when a request that costs money may have reached the server; `earlier` counts the runs
-    before this one that did not end well; `saved` lists the pictures that are on disk.
+    before this one that did not end well; `saved` lists the pictures that are on disk, `whole` those of them
+    that are not damaged.
     """
 
     def __init__(self, job: str) -> None:
@@ -51,6 +52,7 @@ class Desk:
         self._earlier = 0
         self.has_asked = False
         self.saved: list[Path] = []
+        self.whole: list[Path] = []
         self._spool: Spool | None = None
         self._publisher: Publisher | None = None
         self._saving: Saving | None = None
@@ -106,6 +108,8 @@ class Desk:
         for event in self._saving(events) if self._saving else events:
             if isinstance(event, Saved):
                 self.saved.append(event.path)
+                is_damaged = event.problem and event.problem.exit_code is ExitCode.DAMAGED
+                self.whole.extend([] if is_damaged else [event.path])
             yield event
 
     def keep_last_partial(self) -> Path | None:
