@@ -218,6 +218,8 @@ def test_quiet_names_the_file_that_is_not_the_one_asked_for(
     result = gen(server(Reply(whole_run())), "a cat", "--quiet", *args)
     assert (0, [str(folder / file)]) == (result.exit_code, result.lines)
     assert (told, told == "") == (result.stderr[: len(told)], result.stderr == "")
+    lines = gen(server(Reply(whole_run())), "a cat", "--jsonl", *args)
+    assert "" == lines.stderr
 
 
 def test_keep_partials(server: Server, gen: Gen, folder: Path) -> None:

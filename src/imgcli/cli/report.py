@@ -105,7 +105,7 @@ class Reporter:
         from imgcli.show.plain import ErrorsSink, PlainSink
 
         if self._report.style is not Style.PEOPLE and self._display is not Display.PICTURE:
-            return ErrorsSink(self._world.stderr)
+            return ErrorsSink(self._world.stderr, tells_names=self._report.style is Style.PATHS)
         if self._display is Display.LINES:
             clock = self._world.monotonic
             return QueuedSink(PlainSink(self._world.stderr, self._price, clock, started_line, self._words))

@@ -102,10 +102,14 @@ class PlainSink:
 
 
 class ErrorsSink:
-    """Writes errors, and where a file got another name than its user gave: for `--quiet` and `--jsonl`."""
+    """Writes errors and nothing else: for `--jsonl`, and for `--quiet`, which `tells_names` too.
 
-    def __init__(self, stderr: TextIO) -> None:
+    That is where a file has another name than its user gave, which JSON lines say by themselves.
+    """
+
+    def __init__(self, stderr: TextIO, *, tells_names: bool = False) -> None:
         self._out = Output(stderr)
+        self._tells_names = tells_names
 
     def handle(self, event: Event) -> None:
         """Write what a script must know; raises `OSError` when nobody reads."""
@@ -114,7 +118,7 @@ class ErrorsSink:
                 self._out.lines(problem_lines(problem))
             case Saved(problem=problem) if problem:
                 self._out.lines(problem_lines(problem))
-            case Notice(text=text, is_about_name=True):
+            case Notice(text=text, is_about_name=True) if self._tells_names:
                 self._out.lines([notice_line(text)])
             case _:
                 pass
