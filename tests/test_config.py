@@ -476,6 +476,14 @@ def test_a_preview_in_the_file_is_a_habit(imgcli: Cli, config: Callable[[str], P
     assert result.lines[0].endswith("/home/made.png")
 
 
+def test_a_folder_in_the_file_is_made(imgcli: Cli, config: Callable[[str], Path]) -> None:
+    """`output` may name a folder in my home that is not there yet, with fields in its name."""
+    config('output = "~/Pictures/{date}/"\n')
+    result = imgcli("gen", "a cat", "--demo", "--quiet")
+    assert (0, "") == (result.exit_code, result.stderr)
+    assert re.search(r"/home/Pictures/\d{4}-\d\d-\d\d/a-cat\.png$", result.lines[0])
+
+
 def test_profiles_are_completed(imgcli: Cli, config: Callable[[str], Path]) -> None:
     """Tab offers the profiles of the file, and nothing of a file that is broken."""
     env = {

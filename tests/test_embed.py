@@ -253,9 +253,16 @@ class TestStripping:
     def test_where_nothing_can_be_written(self, imgcli: Cli, folder: Path) -> None:
         """A place that cannot be written to is exit code 12; the file is as it was."""
         (folder / "a.png").write_bytes(EMBEDDED)
-        done = imgcli("strip", "a.png", "-o", "nowhere/b.png")
+        done = imgcli("strip", "a.png", "-o", "a.png/b.png")
         assert (12, {"a.png": EMBEDDED}) == (done.exit_code, files(folder))
-        assert "nowhere/b.png cannot be written (No such file or directory)." in done.stderr
+        assert "a.png/b.png cannot be written (Not a directory)." in done.stderr
+
+    @pytest.mark.parametrize("place", ["new/deep/", "new/deep/a.png"])
+    def test_a_folder_that_is_not_there_is_made(self, place: str, imgcli: Cli, folder: Path) -> None:
+        """A copy's folder is made; a name with a slash at its end is a folder."""
+        (folder / "a.png").write_bytes(EMBEDDED)
+        done = imgcli("strip", "a.png", "-o", place)
+        assert (0, RED) == (done.exit_code, (folder / "new/deep/a.png").read_bytes())
 
     def test_a_read_only_file(self, mortal: Cli, folder: Path) -> None:
         """A file that its owner protects is not replaced behind their back."""

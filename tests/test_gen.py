@@ -189,12 +189,37 @@ def test_standard_output_gets_the_image_alone(server: Server, gen: Gen, folder: 
     """`-o -` writes the image's bytes and nothing else; no file is left."""
     result = gen(server(Reply(whole_run())), "a cat", "-o", "-")
     assert (0, RED, []) == (result.exit_code, result.stdout, names(folder))
+    assert f"written to standard output, 48x32, {len(RED)} bytes" in result.stderr.splitlines()
+    assert "not saved" not in result.stderr
 
 
 def test_quiet_says_the_path_only(server: Server, gen: Gen, folder: Path) -> None:
     """--quiet leaves the path on stdout and nothing on stderr."""
     result = gen(server(Reply(whole_run())), "a cat", "--quiet")
     assert ([str(folder / "a-cat.png")], "") == (result.lines, result.stderr)
+
+
+@pytest.mark.parametrize(
+    ("args", "file", "told"),
+    [
+        (["-o", "x.png"], "x-2.png", "note: x.png is there already; the new picture is x-2.png.\n"),
+        (["-o", "{slug}.webp"], "a-cat.png", "note: The server sent png where webp was asked for; the name"),
+        ([], "a-cat-2.png", ""),
+        (["-o", "./"], "a-cat-2.png", ""),
+    ],
+)
+def test_quiet_names_the_file_that_is_not_the_one_asked_for(
+    args: list[str], file: str, told: str, server: Server, gen: Gen, folder: Path
+) -> None:
+    """With --quiet I hear of a file that has another name than I gave it, and of nothing else."""
+    taken = "x.png" if args == ["-o", "x.png"] else "a-cat.png"
+    if file != "a-cat.png":
+        (folder / taken).write_bytes(b"precious")
+    result = gen(server(Reply(whole_run())), "a cat", "--quiet", *args)
+    assert (0, [str(folder / file)]) == (result.exit_code, result.lines)
+    assert (told, told == "") == (result.stderr[: len(told)], result.stderr == "")
+    lines = gen(server(Reply(whole_run())), "a cat", "--jsonl", *args)
+    assert "" == lines.stderr
 
 
 def test_keep_partials(server: Server, gen: Gen, folder: Path) -> None:

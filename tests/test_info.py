@@ -394,7 +394,7 @@ def test_wrapping(text: str, columns: int) -> None:
 
 
 def test_completions(remember: Remember, world: dict[str, str], folder: Path) -> None:
-    """A Tab offers pictures and ids, and leaves to the shell what only the shell can quote or open."""
+    """A Tab offers pictures, `last` and ids, and leaves to the shell what only that can quote or open."""
     remember(entry(), entry(2))
     for name in ("a.png", "a b.png", "c.JPG", "notes.txt"):
         (folder / name).touch()
@@ -404,7 +404,7 @@ def test_completions(remember: Remember, world: dict[str, str], folder: Path) ->
         "print(json.dumps([[one for one, _ in pictures_and_ids(begun)] for begun in sys.argv[1:]]))\n"
         "print(*sys.modules, file=sys.stderr)"
     )
-    begun = ["", "c", "a", "d", "n", "2", "d/", "[", "~/"]
+    begun = ["", "c", "a", "d", "n", "2", "la", "d/", "[", "~/"]
     done = subprocess.run(
         [sys.executable, "-c", code, *begun],
         env=world,
@@ -414,9 +414,12 @@ def test_completions(remember: Remember, world: dict[str, str], folder: Path) ->
         check=True,
     )
     offered = dict(zip(begun, json.loads(done.stdout), strict=True))
-    assert {name: [] for name in begun} | {"": ["a.png", "c.JPG", "2", "1"], "c": ["c.JPG"], "2": ["2"]} == (
-        offered
-    )
+    assert {name: [] for name in begun} | {
+        "": ["a.png", "c.JPG", "last", "2", "1"],
+        "c": ["c.JPG"],
+        "2": ["2"],
+        "la": ["last"],
+    } == offered
     loaded = {name.partition(".")[0] for name in done.stderr.split()}
     assert set() == loaded & {"openai", "PIL", "rich", "typer", "pydantic"}
 

@@ -215,13 +215,25 @@ def test_a_good_target_leaves_no_trace(tmp_path: Path) -> None:
     assert {} == files(tmp_path)
 
 
-@pytest.mark.parametrize("output", ["new dir/", "new dir/x.png"])
+@pytest.mark.parametrize("output", ["new/dir/", "new/dir/x.png", "new/dir/../dir/"])
 def test_missing_folder(tmp_path: Path, output: str) -> None:
-    """A missing folder is not made in silence: I am told how to make it, and nothing was sent."""
-    folder = tmp_path / "new dir"
-    told = (ExitCode.UNWRITABLE, f"There is no folder {folder}.")
-    assert (*told, f"Make it with: mkdir -p '{folder}'") == refusal(output, tmp_path)
-    assert not folder.exists()
+    """A missing folder is made with its parents, for whom the umask says."""
+    before = os.umask(0o027)
+    try:
+        made = check(target(output, tmp_path))
+    finally:
+        os.umask(before)
+    assert [tmp_path / "new", tmp_path / "new/dir"] == made
+    assert {0o750} == {stat.S_IMODE(folder.stat().st_mode) for folder in made}
+    assert [] == list((tmp_path / "new/dir").iterdir())
+
+
+@pytest.mark.parametrize("output", ["x/new/", "new/deep/" + "n" * 300 + "/", f"new/{'n' * 253}.png"])
+def test_folder_that_cannot_be_used(tmp_path: Path, output: str) -> None:
+    """A folder that cannot be made or used is found out before anything is sent, and leaves none behind."""
+    (tmp_path / "x").touch()
+    assert ExitCode.UNWRITABLE == refusal(output, tmp_path)[0]
+    assert ["x"] == [path.name for path in tmp_path.iterdir()]
 
 
 def test_file_for_a_folder(tmp_path: Path) -> None:

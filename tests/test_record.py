@@ -61,11 +61,12 @@ def test_nothing_is_overwritten(server: Server, gen: Gen, folder: Path) -> None:
     assert whole_run() == body_of(folder / "run-2.sse")
 
 
-@pytest.mark.parametrize(("name", "code"), [("missing/run.sse", 12), (".", 2)])
+@pytest.mark.parametrize(("name", "code"), [("file/run.sse", 12), (".", 2)])
 def test_a_recording_that_cannot_be_is_found_out_before_paying(
-    name: str, code: int, server: Server, gen: Gen
+    name: str, code: int, server: Server, gen: Gen, folder: Path
 ) -> None:
     """Where no recording can be made, nothing is sent."""
+    (folder / "file").touch()
     wire = server(Reply(whole_run()))
     assert code == gen(wire, "a cat", "--record", name).exit_code
     assert 0 == wire.posts
@@ -83,8 +84,10 @@ def test_a_recording_is_a_file(name: str, server: Server, gen: Gen, folder: Path
 
 
 def test_a_run_that_never_began_leaves_no_recording(server: Server, gen: Gen, folder: Path) -> None:
-    """A refused request leaves no empty file behind."""
-    done = gen(server(error_reply(401, "No such key.", "invalid_api_key")), "a cat", "--record", "run.sse")
+    """A refused request leaves no empty file behind, nor a folder."""
+    done = gen(
+        server(error_reply(401, "No such key.", "invalid_api_key")), "a cat", "--record", "new/run.sse"
+    )
     assert 4 == done.exit_code
     assert [] == list(folder.iterdir())
 
@@ -170,10 +173,10 @@ def test_a_taken_name_is_never_followed(tmp_path: Path) -> None:
     assert tmp_path / "run-2.sse" == recording.path
 
 
-def test_a_folder_without_room_is_refused_with_its_own_code(tmp_path: Path) -> None:
+def test_a_folder_without_room_is_refused_with_its_own_code() -> None:
     """A folder that cannot be written gets the exit code that says so."""
     with pytest.raises(ImgcliError) as caught:
-        Recording.begin(tmp_path / "none" / "run.sse", HEADER, lambda: 0.0)
+        Recording.begin(Path("/proc/self/none/run.sse"), HEADER, lambda: 0.0)
     assert ExitCode.UNWRITABLE is caught.value.problem.exit_code
 
 

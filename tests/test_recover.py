@@ -166,8 +166,9 @@ def test_the_bill(record: Record, imgcli: Cli) -> None:
     assert "recovering the run of 2026-11-22 15:00: a cat" in result.stderr.splitlines()[0]
 
 
-def test_the_folder_has_gone(record: Record, runs: Path, imgcli: Cli) -> None:
-    """A picture whose folder has gone is saved elsewhere, the code and the path say so; once."""
+def test_a_file_in_the_folders_place(record: Record, runs: Path, folder: Path, imgcli: Cli) -> None:
+    """A picture whose folder is a file by now is saved elsewhere, the code and the path say so; once."""
+    (folder / "gone").touch()
     record(whole_run(), output="gone/")
     first, second = imgcli("recover"), imgcli("recover")
     (path,) = first.lines
@@ -305,7 +306,7 @@ def test_what_was_meant_for_standard_output(record: Record, folder: Path, imgcli
 
 
 def test_a_folder_stays_a_folder(server: Server, gen: Gen, folder: Path, runs: Path, imgcli: Cli) -> None:
-    """A run that was meant for a folder is not saved as a file of the folder's name when that has gone."""
+    """A run that was meant for a folder is saved in a folder of that name, also when that has gone."""
     target = folder / "pictures"
     target.mkdir()
     gen(server(Reply(stream(created()))), "a cat", "-o", "pictures")
@@ -313,7 +314,8 @@ def test_a_folder_stays_a_folder(server: Server, gen: Gen, folder: Path, runs: P
     path.write_bytes(path.read_bytes() + FINAL)
     target.rmdir()
     result = imgcli("recover")
-    assert (10, {}) == (result.exit_code, files(folder)), result.stderr
+    assert (0, [str(target / "a-cat.png")]) == (result.exit_code, result.lines), result.stderr
+    assert {"a-cat.png": RED} == files(target)
 
 
 def test_temporary_files(record: Record, folder: Path, imgcli: Cli) -> None:

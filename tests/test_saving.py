@@ -166,6 +166,7 @@ def test_force_is_for_pictures_alone(opened: Callable[..., Publisher], here: Pat
     list(Saving(publisher)([FinalImage(JOB, 0, Picture.of(b"later"))]))
     assert {"x.damaged.bin": b"earlier", "x-2.damaged.bin": b"later"} == files(here)
     here.rename(here.with_name("moved"))
+    here.touch()
     for picture in (FINAL, FinalImage(JOB, 0, Picture.of(GREEN))):
         list(Saving(publisher)([picture]))
     assert {"x.png": RED, "x-2.png": GREEN} == files(rescue.state / "rescued")
@@ -194,7 +195,7 @@ def file_limit(size: int) -> Iterator[None]:
 
 
 def test_rescue(opened: Callable[..., Publisher], here: Path, tmp_path: Path) -> None:
-    """A folder that vanished costs the place, not the picture: exit 10 with its path, mine alone."""
+    """A folder that became a file costs the place, not the picture: exit 10 with its path, mine alone."""
     publisher = opened("x.png")
     here.rmdir()
     here.touch()
@@ -210,6 +211,17 @@ def test_rescue(opened: Callable[..., Publisher], here: Path, tmp_path: Path) ->
     assert f"mv {path} {here}" in problem(events).advice
 
 
+def test_a_folder_that_has_gone(opened: Callable[..., Publisher], here: Path) -> None:
+    """A folder that somebody removed meanwhile is made again: the picture is where it was meant to be."""
+    publisher = opened("new/x.png")
+    (here / "new").rmdir()
+    here.rmdir()
+    events = list(Saving(publisher)([FINAL, END]))
+    assert (here / "new/x.png", None) == (only_saved(events).path, only_saved(events).problem)
+    publisher.tidy()
+    assert {"x.png": RED} == files(here / "new")
+
+
 def test_rescue_chain(here: Path, tmp_path: Path) -> None:
     """When the state folder cannot take a picture either, the session's folder does."""
     (tmp_path / "state").touch()
@@ -218,6 +230,7 @@ def test_rescue_chain(here: Path, tmp_path: Path) -> None:
     rescue = Rescue(tmp_path / "state", {"XDG_RUNTIME_DIR": str(runtime), "TMPDIR": "/missing"})
     publisher = open_publisher(Destination(None, here), SUBJECT, rescue, BytesIO())
     here.rmdir()
+    here.touch()
     assert runtime / "a-cat.png" == only_saved(list(Saving(publisher)([FINAL, END]))).path
 
 
@@ -345,10 +358,13 @@ def test_devices(opened: Callable[..., Publisher], output: str, code: ExitCode |
     assert stat.S_ISCHR(os.stat(output).st_mode)  # noqa: PTH116 - a device, not a path of ours
 
 
-def test_a_missing_folder_is_found_out_before_sending(opened: Callable[..., Publisher]) -> None:
+def test_a_folder_that_cannot_be_made_is_found_out_before_sending(
+    opened: Callable[..., Publisher], here: Path
+) -> None:
     """Opening the publisher fails before there is anything to save."""
+    (here / "file").touch()
     with pytest.raises(ImgcliError) as caught:
-        opened("missing/x.png")
+        opened("file/x.png")
     assert ExitCode.UNWRITABLE == caught.value.problem.exit_code
 
 

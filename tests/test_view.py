@@ -184,10 +184,19 @@ class TestRuns:
         assert RED == (folder / "image.png").read_bytes()
 
     def test_no_place_to_save_is_found_out_at_once(self, imgcli: Cli, folder: Path) -> None:
-        """A folder that is not there gets exit code 12, before anything is shown."""
+        """A folder that cannot be made gets exit code 12, before anything is shown."""
         (folder / "run.sse").write_bytes(whole_run())
-        done = imgcli("view", "run.sse", "--save", "none")
+        done = imgcli("view", "run.sse", "--save", "run.sse/none")
         assert (12, b"") == (done.exit_code, done.stdout)
+
+    def test_a_folder_that_is_not_there_is_made(self, imgcli: Cli, folder: Path) -> None:
+        """--save makes its folder, and leaves none behind where no picture came."""
+        (folder / "run.sse").write_bytes(whole_run(GREEN))
+        done = imgcli("view", "run.sse", "--fast", "--save", "deep/kept/")
+        kept = folder / "deep/kept/run.png"
+        assert (0, [str(kept)], GREEN) == (done.exit_code, done.lines, kept.read_bytes())
+        imgcli("view", "-", "--save", "none", input=stream(created(), partial(0)))
+        assert ["deep", "run.sse"] == sorted(path.name for path in folder.iterdir())
 
     def test_a_stream_without_a_picture(self, imgcli: Cli, folder: Path) -> None:
         """A stream that ends after a partial is no success, and its partial is not kept."""

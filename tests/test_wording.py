@@ -124,7 +124,7 @@ def test_pictures() -> None:
     """A file's line has its name, its pixels where they are known, its size."""
     known = picture_facts((1024, 768), 1_740_000)
     assert "saved a-cat.png · 1024x768 · 1.7 MB" == saved_line("a-cat.png", known, " · ")
-    assert "not saved, 31 kB" == unsaved_line(picture_facts(None, 31_000), ", ")
+    assert "not saved, 31 kB" == unsaved_line(picture_facts(None, 31_000), ", ", "not saved")
 
 
 def test_more_partials_than_asked_for() -> None:

@@ -28,7 +28,7 @@ Earlier = Annotated[
     typer.Argument(
         metavar="FILE|ID",
         rich_help_panel="The prompt",
-        help="A picture that imgcli made, or an id of imgcli history.",
+        help="A picture that imgcli made, an id of imgcli history, or last, last~1.",
         show_default=False,
         autocompletion=pictures_and_ids,
     ),

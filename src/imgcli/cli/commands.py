@@ -63,6 +63,7 @@ COMMANDS = (
     Command("edit", "Change a picture, in its conversation or by its file.", is_configured=True),
     Command("again", "Make a picture once more, from its recipe.", is_configured=True),
     Command("view", "Show pictures, and replay runs as they happened.", is_configured=True),
+    Command("open", "Open an image in the desktop's own viewer."),
     Command("recover", "Save the pictures of runs that were killed or broken off."),
     Command("history", "List earlier runs, the newest first."),
     Command("info", "Tell how pictures were made, and what came of them."),

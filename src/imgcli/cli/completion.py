@@ -65,17 +65,28 @@ def history_ids(incomplete: str) -> list[tuple[str, str]]:
 
 
 def pictures_and_ids(incomplete: str) -> list[tuple[str, str]]:
-    """Offer pictures in this folder, or the one that is begun, and then the ids of remembered runs.
+    """Offer pictures in this folder, or the one that is begun, then `last` and the ids of remembered runs.
 
     Nothing where only a shell can do it well, which then offers files by itself: names that must be quoted,
     and folders to go into.
     """
+    return _files_and_ids(incomplete, _PICTURES)
+
+
+def runs_and_ids(incomplete: str) -> list[tuple[str, str]]:
+    """Offer recorded runs too, beside what `pictures_and_ids` offers."""
+    return _files_and_ids(incomplete, (*_PICTURES, ".sse", ".jsonl"))
+
+
+def _files_and_ids(incomplete: str, suffixes: tuple[str, ...]) -> list[tuple[str, str]]:
     from glob import escape, glob
     from os.path import isdir
 
     ids = history_ids(incomplete)
+    if "last".startswith(incomplete) and (ids or history_ids("")):
+        ids.insert(0, ("last", "the newest image"))
     found = sorted(glob(f"{escape(incomplete)}*"))  # noqa: PTH207 - as it was typed
-    pictures = [name for name in found if name.lower().endswith(_PICTURES)]
+    pictures = [name for name in found if name.lower().endswith(suffixes)]
     plain = _offered((name, "") for name in pictures)
     if not ids and (len(plain) < len(pictures) or any(map(isdir, found))):
         return []

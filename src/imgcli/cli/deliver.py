@@ -57,6 +57,8 @@ def deliver(  # noqa: PLR0913 - a command's signature declares its options
     width: show_options.Width = None,
     compare: show_options.Compare = False,
     long_bill: show_options.LongBill = False,
+    opens: show_options.Open = False,
+    copies: show_options.Copy = False,
     plain: show_options.Plain = False,
     jsonl: show_options.JsonLines = False,
     jsonl_images: show_options.JsonLinesImages = InlineImages.INLINE,
@@ -117,6 +119,7 @@ def deliver(  # noqa: PLR0913 - a command's signature declares its options
                 record=record,
                 recipes=order.Recipes.EMBEDDED if embed else order.Recipes.APART,
                 title=theme.name,
+                desktop=order.desktop(kept, opens=opens, copies=copies),
             ),
             order.Report(
                 reports_to,

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from imgcli.core.events import Event
     from imgcli.core.request import ImageRequest
     from imgcli.core.session import Outcome
+    from imgcli.store.publishers import Publisher
 
 RUNS = "runs"
 """The folder of records, inside the state folder."""
@@ -48,8 +49,8 @@ class Desk:
     """One run's files, or none for a run that keeps nothing.
 
     `has_asked` is set when a server that costs money is asked, and `has_sent` when a whole request may have
-    reached it; `saved` lists the pictures that are on disk. `is_free` tells that nobody is charged for the
-    run, as far as that is known by now.
+    reached it; `saved` lists the images that are on disk, `whole` those of them that are not damaged.
+    `is_free` tells that nobody is charged for the run, as far as that is known by now.
     """
 
     def __init__(self, job: str, *, is_free: bool = False) -> None:
@@ -58,9 +59,11 @@ class Desk:
         self._earlier = 0
         self.has_asked = self.has_sent = False
         self.saved: list[Path] = []
+        self.whole: list[Path] = []
         self._given: set[str] = set()
         self._inputs: frozenset[str] = frozenset()
         self._spool: Spool | None = None
+        self._publisher: Publisher | None = None
         self._saving: Saving | None = None
         self.recording: Recording | None = None
         self.embedding: Stage = iter
@@ -76,8 +79,8 @@ class Desk:
         rescue = Rescue(state, world.env, lambda: self._spool.keep() if self._spool else None)
         destination = Destination(output.name, folder, output.clash)
         subject = Subject(request.prompt, request.model, self.job, now, output.title)
-        publisher = open_publisher(destination, subject, rescue, world.stdout.buffer)
-        self._saving = Saving(publisher, signals.shielded, output.partials)
+        self._publisher = open_publisher(destination, subject, rescue, world.stdout.buffer)
+        self._saving = Saving(self._publisher, signals.shielded, output.partials)
         self._earlier = count_unfinished(state / RUNS)
         place = _place(output.name, folder)
         told = {**extra, PROCESS: mark(), **({TITLE: output.title} if output.title else {})}
@@ -119,6 +122,8 @@ class Desk:
         for event in self._saving(events) if self._saving else events:
             if isinstance(event, Saved):
                 self.saved.append(event.path)
+                is_damaged = event.problem and event.problem.exit_code is ExitCode.DAMAGED
+                self.whole.extend([] if is_damaged else [event.path])
             yield self._advised(event) if isinstance(event, Failed) else event
 
     def _noted(self, events: Iterable[Event]) -> Iterator[Event]:
@@ -173,6 +178,8 @@ class Desk:
 
     def close(self) -> None:
         """Leave what is not settled to `imgcli recover`; a request that was never sent leaves nothing."""
+        if self._publisher:
+            self._publisher.tidy()
         if self.recording:
             self.recording.close()
         if self._spool and self.has_sent:

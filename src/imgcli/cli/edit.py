@@ -36,7 +36,8 @@ Original = Annotated[
     typer.Argument(
         metavar="FILE",
         rich_help_panel="The prompt",
-        help="The picture: a png, jpeg or webp file, '-' for standard input, or an id of imgcli history.",
+        help="The picture: a png, jpeg or webp file, '-' for standard input, an id of imgcli history, or "
+        "last, last~1.",
         show_default=False,
         autocompletion=pictures_and_ids,
     ),
@@ -85,7 +86,7 @@ def edit(
         # Imported here, so that help and completions do without them.
         from imgcli.cli.memory import place_of
         from imgcli.cli.origin import find_origin
-        from imgcli.cli.pictures import check_original, read_beside
+        from imgcli.cli.pictures import check_original, find_files, read_beside
         from imgcli.cli.prompt import prompt_source, read_prompt
         from imgcli.cli.theme import Theme
         from imgcli.core.request import Action
@@ -93,11 +94,13 @@ def edit(
         world = ctx.obj
         source = prompt_source(words, prompt_file)
         check_original(original, images, source)
-        pictures = read_beside(images, mask, source, world.stdin.buffer)
+        files, hole, notices = find_files(world, images, mask)
+        pictures = read_beside(files, hole, source, world.stdin.buffer)
         origin = find_origin(world, original, words or ())
         prompt = read_prompt(words, prompt_file, world.stdin)
         theme = Theme(prompt, pictures, origin, place_of(world, endpoint), origin.earlier)
         unused = (_UNUSED,) if origin.foreign_recipe else ()
-        return replace(theme, name=origin.edited_name, action=Action.EDIT, notices=(*origin.notices, *unused))
+        told = (*origin.notices, *notices, *unused)
+        return replace(theme, name=origin.edited_name, action=Action.EDIT, notices=told)
 
     deliver(ctx, theme, **chosen)

@@ -1,30 +1,39 @@
-"""What somebody means by FILE or ID: a file by its content, a run by its id, else what stands in the file."""
+"""What somebody means by FILE or ID: a file by its content, a run by its id or `last`, else a file alone."""
 
 from __future__ import annotations
 
 import os
+import re
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcli.cli import lookup
 from imgcli.core.errors import ImgcliError, usage_error
-from imgcli.core.provenance import By
+from imgcli.core.provenance import By, State
 from imgcli.core.text import shorten
-from imgcli.store.inspection import inspect
+from imgcli.store.inspection import inspect, whereabouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import ExitStack
 
     from imgcli.cli.world import World
     from imgcli.core.entry import Entry
     from imgcli.core.errors import Problem
-    from imgcli.core.provenance import FileFacts
+    from imgcli.core.provenance import FileFacts, Whereabouts
     from imgcli.store.history import History
 
 _SHOWN = 200
 _LONGEST_ID = 100
+_LAST = re.compile(r"last(?:~([0-9]{1,9})?)?", re.ASCII)
+"""`last`, and `last~N` for N runs before it; `last~` is one before, as git reads it."""
+_FATES = {
+    State.UNSAVED: "was not saved",
+    State.GONE: "is gone from {path}",
+    State.CHANGED: "is not in {path} any more, which has other bytes",
+    State.UNREADABLE: "cannot be read from {path}",
+}
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,14 @@ class Found:
         if known is None:
             raise ValueError(self)
         return known
+
+
+@dataclass(frozen=True)
+class Located:
+    """The files that were meant: the one that was named, or those of a run. `notes` are about that."""
+
+    paths: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 class Seeker:
@@ -73,10 +90,12 @@ class Seeker:
     def find(self, name: str) -> Found:
         """Find what is meant; an existing file goes before an id, and may hold whatever it holds.
 
-        Raises `ImgcliError` (usage).
+        `last` is a run in any case. Raises `ImgcliError` (usage).
         """
         if not name:
             raise usage_error("The name of a file is empty.")
+        if last := self._last(name):
+            return last
         if _is_there(name) and not os.path.isdir(name):  # noqa: PTH112 - Path.is_dir raises where this is False
             return self._by_content(name)
         if entry := self._by_id(name):
@@ -99,6 +118,20 @@ class Seeker:
                 "the history does not know it."
             )
         return found
+
+    def locate(self, name: str) -> Located:
+        """Find the files of a run, or take the name for a file's. Raises `ImgcliError` (usage)."""
+        last = self._last(name)
+        entry = last.entry if last else self._by_id(name)
+        if entry is None:
+            return Located((name,))
+        fates = [whereabouts(picture) for picture in entry.pictures]
+        paths = tuple(str(one.picture.path) for one in fates if one.state is State.THERE)
+        missing = [_fate(entry, one) for one in fates if one.state is not State.THERE]
+        if not paths:
+            told = "; ".join(missing) or f"run {entry.number} brought no image ({entry.outcome})"
+            raise usage_error(f"{told[0].upper()}{told[1:]}.", "See what there is with: imgcli history")
+        return Located(paths, (*(last.notes if last else ()), *missing))
 
     def bringer(self, sha256: str) -> Entry | None:
         """Find the run that brought these bytes."""
@@ -142,6 +175,27 @@ class Seeker:
                 "was changed or replaced since"
             )
 
+    def _last(self, name: str) -> Found | None:
+        """Find one of the newest runs that brought an image, None for any other name."""
+        asked = _LAST.fullmatch(name)
+        if asked is None:
+            return None
+        back = int(asked[1] or 1) if "~" in name else 0
+        entry = self._ask(lambda history: history.latest(back=back))
+        if entry is None:
+            raise self._nothing_last(name)
+        file = next((picture.path.name for picture in entry.pictures if picture.path), "not saved")
+        notes = [f"{name} is run {entry.number} ({_shown(file)})"]
+        if _is_there(name):
+            notes.append(f"the file of that name is ./{name}")
+        return Found(By.ID, None, entry, tuple(notes))
+
+    def _nothing_last(self, name: str) -> ImgcliError:
+        if self._trouble:
+            return ImgcliError(self._trouble)
+        file = f"The file of that name is ./{name}" if _is_there(name) else ""
+        return usage_error(f"There is no {name}: the history has no image that far back.", file)
+
     def _by_id(self, name: str) -> Entry | None:
         return self._ask(lambda history: history.find_id(name)) if _may_be_id(name) else None
 
@@ -160,6 +214,33 @@ class Seeker:
             "history.",
             "See what there is with: imgcli history",
         )
+
+
+def locate(world: World, name: str) -> Located:
+    """Find the files that FILE or ID names: every image of a run that is still there.
+
+    Whatever else it names is left to whoever opens it. Raises `ImgcliError` (usage).
+    """
+    if not _LAST.fullmatch(name) and (not _may_be_id(name) or not name or _is_there(name)):
+        return Located((name,))
+    with ExitStack() as stack:
+        return Seeker.opened(world, stack).locate(name)
+
+
+def locate_one(world: World, name: str) -> Located:
+    """Find the one file that FILE or ID names: of a run with several images the first, and a note says so."""
+    located = locate(world, name)
+    first, *others = located.paths
+    if not others:
+        return located
+    note = f"{name} has {len(located.paths)} images; {_shown(os.path.basename(first))} is taken"  # noqa: PTH119
+    return Located((first,), (*located.notes, note))
+
+
+def _fate(entry: Entry, one: Whereabouts) -> str:
+    """Say what has become of an image that is not where it was saved."""
+    which = "the image" if len(entry.pictures) == 1 else f"image {one.picture.image + 1}"
+    return f"{which} of run {entry.number} {_FATES[one.state].format(path=_shown(str(one.picture.path)))}"
 
 
 def _spellings(name: str) -> tuple[Path, ...]:

@@ -62,18 +62,19 @@ def gen(
         # Imported here, so that help and completions do without them.
         from imgcli.cli.memory import place_of
         from imgcli.cli.origin import last_origin
-        from imgcli.cli.pictures import read_beside, read_pictures
+        from imgcli.cli.pictures import find_files, read_beside, read_pictures
         from imgcli.cli.prompt import prompt_source, read_prompt
         from imgcli.cli.theme import Theme
 
         world = ctx.obj
         read = read_beside if going_on else read_pictures
-        pictures = read(images, mask, prompt_source(words, prompt_file), world.stdin.buffer)
+        files, hole, notices = find_files(world, images, mask)
+        pictures = read(files, hole, prompt_source(words, prompt_file), world.stdin.buffer)
         prompt = read_prompt(words, prompt_file, world.stdin)
         if not going_on:
-            return Theme(prompt, pictures)
+            return Theme(prompt, pictures, notices=notices)
         place = place_of(world, endpoint)
         origin = last_origin(world, place)
-        return Theme(prompt, pictures, origin, place, origin.earlier, notices=origin.notices)
+        return Theme(prompt, pictures, origin, place, origin.earlier, notices=(*origin.notices, *notices))
 
     deliver(ctx, theme, **chosen)

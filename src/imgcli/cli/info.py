@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 A file is known by its content, under any name; of runs with equal images the one that saved this
-very file is meant. An existing file goes before an id (./12 is always a file). What the history does
-not know may stand in the file itself (--embed).
+very file is meant. An existing file goes before an id (./12 is always a file), and last, last~1 and so on
+are always runs. What the history does not know may stand in the file itself (--embed).
 
 Keys of --json: asked; source (history, recipe, file); file (path, format, bytes, width, height,
 sha256, content_credentials: present, absent or unknown), null for an id; image, which of the run's
@@ -30,7 +30,7 @@ Things = Annotated[
     list[str],
     typer.Argument(
         metavar="FILE|ID",
-        help="Pictures, or ids of imgcli history.",
+        help="Pictures, ids of imgcli history, or last, last~1.",
         show_default=False,
         rich_help_panel="Which pictures",
         autocompletion=pictures_and_ids,

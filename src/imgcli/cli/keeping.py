@@ -23,16 +23,18 @@ if TYPE_CHECKING:
     from imgcli.cli.material import Material
     from imgcli.cli.world import World
     from imgcli.core.events import Event, Picture
+    from imgcli.store.publishers import Publisher
 
 _UNKNOWN_MODEL = "unknown"
 
 
 @dataclass(frozen=True)
 class Keeper:
-    """Saves what is viewed into one folder."""
+    """Saves what is viewed into one folder, which is made where there is none."""
 
     world: World
     job: str
+    publisher: Publisher
     saving: Saving
 
     @classmethod
@@ -45,15 +47,18 @@ class Keeper:
         destination = Destination(os.path.join(folder, ""), current_folder())  # noqa: PTH118 - with its slash
         rescue = Rescue(state_folder(world.env), world.env)
         publisher = open_publisher(destination, subject, rescue, world.stdout.buffer)
-        return cls(world, job, Saving(publisher, signals.shielded))
+        return cls(world, job, publisher, Saving(publisher, signals.shielded))
 
     def finals(self, events: Iterable[Event]) -> Iterator[Event]:
         """Pass events on, and save the finished pictures among them."""
-        for event in events:
-            if isinstance(event, PartialImage):
-                yield event
-            else:
-                yield from self.saving([event])
+        try:
+            for event in events:
+                if isinstance(event, PartialImage):
+                    yield event
+                else:
+                    yield from self.saving([event])
+        finally:
+            self.publisher.tidy()
 
     def keep(self, picture: Picture) -> ExitCode:
         """Save one picture and tell where, its path on standard output."""
@@ -71,4 +76,5 @@ class Keeper:
                 case _:
                     pass
             paths.handle(event)
+        self.publisher.tidy()
         return code

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from imgcli.cli.completion import formats, image_models, models, sizes
+from imgcli.cli.completion import formats, image_models, models, pictures_and_ids, runs_and_ids, sizes
 from imgcli.core.events import ImageFormat
 from imgcli.core.request import Api, Background, Fidelity, Moderation, Quality
 
@@ -58,10 +58,11 @@ Images = Annotated[
         "--image",
         "-i",
         metavar="FILE",
-        help="A picture to start from: a png, jpeg or webp file, '-' for standard input, or an https "
-        "address. Up to 16 times.",
+        help="A picture to start from: a png, jpeg or webp file, '-' for standard input, an id of imgcli "
+        "history or last, or an https address. Up to 16 times.",
         rich_help_panel=_PROMPT,
         show_default=False,
+        autocompletion=pictures_and_ids,
     ),
 ]
 Mask = Annotated[
@@ -72,6 +73,7 @@ Mask = Annotated[
         help="A png as large as the picture that is changed (the first --image); where it is transparent, "
         "that is painted anew.",
         rich_help_panel=_PROMPT,
+        autocompletion=pictures_and_ids,
     ),
 ]
 Continue = Annotated[
@@ -180,7 +182,7 @@ Output = Annotated[
         "-o",
         metavar="WHERE",
         help="A file, a folder, '-' for standard output, or a template of {slug} {n} {model} {date} {time} "
-        "{id}.  [default: the prompt's first words, in this folder]",
+        "{id}; folders are made.  [default: the prompt's first words, in this folder]",
         rich_help_panel=_FILE,
     ),
 ]
@@ -220,9 +222,11 @@ Record = Annotated[
 Files = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="FILE",
-        help="Pictures or runs; '-' or a piped standard input: a stream that is read as it comes.",
+        metavar="FILE|ID",
+        help="Pictures or runs, ids of imgcli history, last, last~1; '-' or a piped standard input: a stream "
+        "that is read as it comes.",
         show_default=False,
+        autocompletion=runs_and_ids,
     ),
 ]
 Save = Annotated[
@@ -230,7 +234,7 @@ Save = Annotated[
     typer.Option(
         "--save",
         metavar="DIR",
-        help="Keep the finished pictures in DIR, over nothing that is there.",
+        help="Keep the finished pictures in DIR, which is made, over nothing that is there.",
         rich_help_panel=_FILE,
     ),
 ]

@@ -61,6 +61,13 @@ class Remembering(Enum):
     NOTHING = "nothing"
 
 
+class Desktop(Enum):
+    """What the desktop is to do with an image: show it, or have it on the clipboard."""
+
+    OPEN = "open"
+    COPY = "copy"
+
+
 class Wanted(Enum):
     """How much somebody wants to see a picture: ORDERED on the command line, or as USUAL, or PLAIN words."""
 
@@ -97,7 +104,7 @@ class Output:
     """What is kept, and where; `name` is the user's `-o`, None for the default.
 
     `record` is the file in which the run itself is kept for replay; `title` is what the file is named after,
-    None for the prompt.
+    None for the prompt. `desktop` is what happens to the file when it is saved.
     """
 
     keeping: Keeping
@@ -107,6 +114,7 @@ class Output:
     record: Path | None = None
     recipes: Recipes = Recipes.APART
     title: str | None = None
+    desktop: tuple[Desktop, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -181,6 +189,16 @@ def output(name: str | None, style_: Style, *, save: bool, force: bool, keep_par
         Clash.REPLACE if force else Clash.NUMBER,
         KeepPartials.ALL if keep_partials else KeepPartials.NONE,
     )
+
+
+def desktop(output_: Output, *, opens: bool, copies: bool) -> tuple[Desktop, ...]:
+    """Check what the desktop is to do. Raises `ImgcliError` (usage) where it would have no file."""
+    asked = [(Desktop.OPEN, opens), (Desktop.COPY, copies)]
+    chosen = tuple(one for one, is_asked in asked if is_asked)
+    if chosen and (output_.keeping is Keeping.NOTHING or output_.name == STDOUT):
+        kept = "-o -" if output_.name == STDOUT else "--no-save"
+        raise usage_error(f"--{chosen[0].value} needs a file, and {kept} keeps none.")
+    return chosen
 
 
 def before(theme: Theme, *, compare: bool) -> bytes | None:

@@ -13,6 +13,7 @@ from imgcli.store.references import STDIN, read_mask, read_reference
 if TYPE_CHECKING:
     from typing import BinaryIO
 
+    from imgcli.cli.world import World
     from imgcli.core.reference import Reference
 
 
@@ -22,6 +23,23 @@ class Pictures:
 
     references: tuple[Reference, ...] = ()
     mask: Reference | None = None
+
+
+def find_files(
+    world: World, names: list[str] | None, mask: str | None
+) -> tuple[list[str], str | None, tuple[str, ...]]:
+    """Return the files that --image and --mask name, and notes about them: a run stands for an image of its.
+
+    Raises `ImgcliError` (usage).
+    """
+    if not names and mask is None:
+        return [], None, ()
+    from imgcli.cli.finding import Located, locate_one  # the history, which most runs do without
+
+    found = [Located((name,)) if name == STDIN else locate_one(world, name) for name in names or ()]
+    masks = [] if mask is None else [locate_one(world, mask)]
+    notes = tuple(note for one in [*found, *masks] for note in one.notes)
+    return [one.paths[0] for one in found], masks[0].paths[0] if masks else None, notes
 
 
 def read_pictures(names: list[str] | None, mask: str | None, prompt: Source, stdin: BinaryIO) -> Pictures:

@@ -148,6 +148,7 @@ class _Recovery:
     def _settle(self) -> None:
         """Tidy up after dead processes first: without the record nobody would know where."""
         sweep(self.folders, self._publisher.places)
+        self._publisher.tidy()
         if self.is_kept:
             run = self.record.run
             stays = f"the raw run stays as {run.path}; `imgcli recover --discard {run.id}` removes it"

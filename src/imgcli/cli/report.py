@@ -15,6 +15,7 @@ from imgcli.show.comparison import Comparison
 from imgcli.show.jsonl import InlineImages
 from imgcli.show.known import Rung
 from imgcli.show.queued import QueuedSink
+from imgcli.show.status import GENERATING, POURING
 from imgcli.show.terminal import Display, choose_display, is_one_terminal, look
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from imgcli.core.session import Sink
     from imgcli.show.layout import Footer
     from imgcli.show.painting import Easel
+    from imgcli.show.status import Words
 
 _PATIENCE = 1.0  # seconds
 _USUAL_NAME = "a-lighthouse-at-dusk-2.png"
@@ -109,11 +111,17 @@ class Reporter:
         from imgcli.show.plain import ErrorsSink, PlainSink
 
         if self._report.style is not Style.PEOPLE and self._display is not Display.PICTURE:
-            return ErrorsSink(self._world.stderr)
+            return ErrorsSink(self._world.stderr, tells_names=self._report.style is Style.PATHS)
         if self._display is Display.LINES:
             world = self._world
             return QueuedSink(
-                PlainSink(world.stderr, self._price, world.monotonic, write_bill=self._plain_bill)
+                PlainSink(
+                    world.stderr,
+                    self._price,
+                    world.monotonic,
+                    words=self._words,
+                    write_bill=self._plain_bill,
+                )
             )
         return self._live()
 
@@ -136,7 +144,7 @@ class Reporter:
             easel = ComparingEasel(easel, self._comparison)
         shown = easel if self._display is Display.PICTURE else None
         sink = LiveSink(world.stderr, self._terminal, self._price, world.monotonic, shown)
-        return sink.open(footer=self._footer())
+        return sink.open(self._words, footer=self._footer())
 
     def _footer(self) -> Footer:
         from imgcli.show.layout import Footer
@@ -145,6 +153,10 @@ class Reporter:
         if not self._pours and is_one_terminal(self._world.stdout, self._world.stderr):
             columns = len(str(Path(self._name or _USUAL_NAME).absolute()))
         return Footer(columns, self._report.has_long_bill, remarks=int(self._comparison is not None))
+
+    @property
+    def _words(self) -> Words:
+        return POURING if self._pours else GENERATING
 
     @property
     def _price(self) -> Price:

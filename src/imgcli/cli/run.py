@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from imgcli.cli import desk as desks
-from imgcli.cli import embedding, memory, money, notes, signals
+from imgcli.cli import embedding, memory, money, notes, opening, signals
 from imgcli.cli.ending import exit_code
 from imgcli.cli.order import Keeping, Style
 from imgcli.cli.report import Reporter, refuse
@@ -101,7 +101,10 @@ def perform(world: World, order: Order) -> ExitCode:
         account = _account(world, order.endpoint)
         source = _source(world, order.endpoint, decision, account, desk)
         remembered = stack.enter_context(memory.kept(world, order, desk, models))
-        return _conduct(world, reporter, desk, source, remembered)
+        code = _conduct(world, reporter, desk, source, remembered)
+    if order.output.desktop:
+        opening.hand_over(world, desk.whole, order.output.desktop)
+    return code
 
 
 def _decide(world: World, order: Order, reporter: Reporter, models: catalog.Catalog) -> Decision:

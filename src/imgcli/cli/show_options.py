@@ -58,6 +58,14 @@ LongBill = Annotated[
         rich_help_panel=_SHOW,
     ),
 ]
+Open = Annotated[
+    bool,
+    typer.Option("--open", help="Open the saved image in the desktop's viewer.", rich_help_panel=_SHOW),
+]
+Copy = Annotated[
+    bool,
+    typer.Option("--copy", help="Put the saved image onto the clipboard.", rich_help_panel=_SHOW),
+]
 Compare = Annotated[
     bool,
     typer.Option(

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imgcli.cli.completion import pictures_and_ids
+
 if TYPE_CHECKING:
     from imgcli.cli.world import World
 
@@ -17,7 +19,12 @@ is no PNG; 12 a file cannot be written, and is as it was.
 
 Pictures = Annotated[
     list[str],
-    typer.Argument(metavar="FILE", help="PNG files.", show_default=False),
+    typer.Argument(
+        metavar="FILE|ID",
+        help="PNG files, ids of imgcli history, or last, last~1.",
+        show_default=False,
+        autocompletion=pictures_and_ids,
+    ),
 ]
 CleanCopy = Annotated[
     str | None,

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcli.cli import notes, signals
+from imgcli.cli.finding import locate
 from imgcli.cli.order import STDOUT
 from imgcli.cli.report import refuse
 from imgcli.core.errors import ExitCode, ImgcliError, gravest, usage_error
 from imgcli.core.events import Saved
 from imgcli.show.paths import PathsSink
-from imgcli.store.naming import is_folder
+from imgcli.store.naming import names_folder
 from imgcli.store.publish import write_stream
 from imgcli.store.stripping import Original
 
@@ -35,11 +36,23 @@ def _check(world: World, names: Sequence[str], output: str | None) -> None:
         raise usage_error(
             "-o - would write the picture's bytes to this terminal.", "Redirect it (> cat.png)."
         )
-    if output is not None and len(names) > 1 and not is_folder(output):
-        raise usage_error(f"{len(names)} files do not fit into one.", "Give -o a folder that is there.")
+    if output is not None and len(names) > 1 and not names_folder(output):
+        raise usage_error(
+            f"{len(names)} files do not fit into one.", "Give -o a folder, with a slash at its end."
+        )
 
 
 def _stripped(world: World, name: str, output: str | None) -> ExitCode:
+    """Strip a file, or every image of a run."""
+    try:
+        located = locate(world, name)
+    except ImgcliError as error:
+        return refuse(world, error.problem)
+    notes.tell(world, located.notes)
+    return gravest([_stripped_file(world, path, output) for path in located.paths])
+
+
+def _stripped_file(world: World, name: str, output: str | None) -> ExitCode:
     try:
         original = Original.read(name)
         if output is None:
@@ -47,7 +60,8 @@ def _stripped(world: World, name: str, output: str | None) -> ExitCode:
         elif output == STDOUT:
             write_stream(world.stdout.buffer, original.bare)
         else:
-            _elsewhere(world, original, Path(output))
+            place = Path(output)
+            _elsewhere(world, original, place / original.path.name if names_folder(output) else place)
     except ImgcliError as error:
         return refuse(world, error.problem)
     return ExitCode.OK
@@ -68,9 +82,8 @@ def _elsewhere(world: World, original: Original, place: Path) -> None:
     """Write a copy, whether there was a recipe or not: a clean one is what was asked for."""
     with signals.shielded():
         copy = original.copy(original.bare, place)
-    wanted = original.path.name if is_folder(place) else place.name
-    if copy.name != wanted:
-        notes.tell(world, [f"{wanted} is there already; the copy is {copy.name}"])
+    if copy.name != place.name:
+        notes.tell(world, [f"{place.name} is there already; the copy is {copy.name}"])
     paths = PathsSink(world.stdout)
     paths.handle(Saved("", 0, copy))
     paths.close()

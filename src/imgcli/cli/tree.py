@@ -28,7 +28,7 @@ Thing = Annotated[
     str,
     typer.Argument(
         metavar="FILE|ID",
-        help="A picture, or an id of imgcli history.",
+        help="A picture, an id of imgcli history, or last, last~1.",
         show_default=False,
         rich_help_panel="Which picture",
         autocompletion=pictures_and_ids,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from imgcli.cli import material as materials
 from imgcli.cli import notes, signals
 from imgcli.cli.ending import exit_code
+from imgcli.cli.finding import Located, locate
 from imgcli.cli.keeping import Keeper
 from imgcli.cli.material import Kind, Material
 from imgcli.cli.order import Wanted
@@ -80,6 +81,15 @@ class Viewer:
             self.easel.close()
 
     def _view(self, name: str) -> ExitCode:
+        """View a file, or all that a run brought."""
+        try:
+            located = Located((name,)) if name == materials.STDIN else locate(self.world, name)
+        except ImgcliError as error:
+            return refuse(self.world, error.problem)
+        notes.tell(self.world, located.notes)
+        return gravest([self._view_file(path) for path in located.paths])
+
+    def _view_file(self, name: str) -> ExitCode:
         try:
             with materials.opened(name, self.world.stdin.buffer) as material:
                 if material.kind is Kind.PICTURE:
@@ -153,7 +163,7 @@ class Viewer:
         if self.display is Display.LINES:
             from imgcli.show.plain import PlainSink
 
-            return PlainSink(self.world.stderr, price, clock, _viewing_line)
+            return PlainSink(self.world.stderr, price, clock, _viewing_line, VIEWING)
         from imgcli.show.live import LiveSink
 
         easel = self.easel if self.display is Display.PICTURE else None

@@ -74,6 +74,10 @@ def _pours(params: Params) -> bool:
     return params.get("output") == "-" and bool(params.get("jsonl"))
 
 
+def _keeps_no_file(params: Params) -> bool:
+    return params.get("output") == "-" or bool(params.get("no_save"))
+
+
 def _shows(params: Params) -> bool:
     return params.get("preview") not in (None, "off")
 
@@ -84,6 +88,8 @@ _RULES = (
     Rule("plain", _shows, ("preview",)),
     Rule("no_save", _any("output", "force", "keep_partials"), ("output", "force", "keep_partials")),
     Rule("output", _any("no_save"), ("no_save",)),
+    Rule("opens", _keeps_no_file),
+    Rule("copies", _keeps_no_file),
     Rule("output", _pours, ("jsonl",)),
     Rule("jsonl", _pours, ("output",)),
     Rule("force", _any("no_save"), ("no_save",)),

@@ -139,11 +139,13 @@ class Notice:
     """Odd, not fatal: one sentence for people.
 
     `instead` is the request that is sent from now on, where the one that began the run was refused.
+    `is_about_name` says that a file has another name than its user gave, which scripts must hear of too.
     """
 
     job: str
     text: str
     instead: ImageRequest | None = None
+    is_about_name: bool = False
 
 
 @dataclass(frozen=True)

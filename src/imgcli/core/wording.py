@@ -81,7 +81,7 @@ def saved_line(name: str, facts: Iterable[str], separator: str) -> str:
     return separator.join([f"saved {shorten(name, _LONGEST)}", *facts])
 
 
-def unsaved_line(facts: Iterable[str], separator: str, remark: str = "not saved") -> str:
+def unsaved_line(facts: Iterable[str], separator: str, remark: str) -> str:
     """Describe a picture that nobody wanted on disk."""
     return separator.join([*filter(None, [remark]), *facts])
 

@@ -17,6 +17,7 @@ from imgcli.core.wording import (
 )
 from imgcli.show.dimensions import facts
 from imgcli.show.output import Output
+from imgcli.show.status import GENERATING
 from imgcli.show.tally import Tally
 
 if TYPE_CHECKING:
@@ -27,11 +28,15 @@ if TYPE_CHECKING:
     from imgcli.core.events import Event
     from imgcli.core.rates import Price
     from imgcli.core.request import ImageRequest
+    from imgcli.show.status import Words
     from imgcli.show.tally import Clock
 
 
 class PlainSink:
-    """Writes one line per change, then the bill; `opening` words the first line, `write_bill` that."""
+    """Writes one line per change, then the bill.
+
+    `opening` words the first line, `words` others, `write_bill` the bill.
+    """
 
     def __init__(
         self,
@@ -39,9 +44,11 @@ class PlainSink:
         price: Price,
         clock: Clock,
         opening: Callable[[ImageRequest], str] = started_line,
+        words: Words = GENERATING,
         write_bill: Callable[[Bill], list[str]] | None = None,
     ) -> None:
         self._opening = opening
+        self._words = words
         self._out = Output(stderr)
         self._price = price
         self._write_bill = write_bill
@@ -88,7 +95,9 @@ class PlainSink:
         return [line, *(problem_lines(saved.problem) if saved.problem else [])]
 
     def _last_lines(self, completed: Completed) -> list[str]:
-        unsaved = [unsaved_line(facts(final.picture), ", ") for final in self._tally.unsaved]
+        unsaved = [
+            unsaved_line(facts(final.picture), ", ", self._words.unsaved) for final in self._tally.unsaved
+        ]
         return unsaved + self._bill_lines(completed)
 
     def _bill_lines(self, ended: Completed | None) -> list[str]:
@@ -99,18 +108,24 @@ class PlainSink:
 
 
 class ErrorsSink:
-    """Writes errors and nothing else: for `--quiet` and `--jsonl`."""
+    """Writes errors and nothing else: for `--jsonl`, and for `--quiet`, which `tells_names` too.
 
-    def __init__(self, stderr: TextIO) -> None:
+    That is where a file has another name than its user gave, which JSON lines say by themselves.
+    """
+
+    def __init__(self, stderr: TextIO, *, tells_names: bool = False) -> None:
         self._out = Output(stderr)
+        self._tells_names = tells_names
 
     def handle(self, event: Event) -> None:
-        """Write a problem's lines; raises `OSError` when nobody reads."""
+        """Write what a script must know; raises `OSError` when nobody reads."""
         match event:
             case Failed(problem=problem):
                 self._out.lines(problem_lines(problem))
             case Saved(problem=problem) if problem:
                 self._out.lines(problem_lines(problem))
+            case Notice(text=text, is_about_name=True) if self._tells_names:
+                self._out.lines([notice_line(text)])
             case _:
                 pass
 

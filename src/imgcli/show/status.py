@@ -27,6 +27,7 @@ class Words:
 
 
 GENERATING = Words("connecting", "not saved")
+POURING = Words("connecting", "written to standard output")
 VIEWING = Words("reading", "")
 
 

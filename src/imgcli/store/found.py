@@ -60,6 +60,10 @@ class FindingPublisher:
         self.places.append(path)
         return path
 
+    def tidy(self) -> None:
+        """See `Publisher`."""
+        self._fresh.tidy()
+
     def _found_whole(self, picture: Picture, image: int) -> Placed | None:
         path = self._find(picture, image, "")
         if path is None:

@@ -38,7 +38,7 @@ _LONGEST_NUMBER = 18
 """Digits that fit into SQLite's integers."""
 _LATEST = (
     "SELECT id FROM runs WHERE EXISTS (SELECT 1 FROM pictures WHERE run = runs.id)"
-    " AND (? IS NULL OR endpoint = ?) ORDER BY started DESC, id DESC LIMIT 1"
+    " AND (? IS NULL OR endpoint = ?) ORDER BY started DESC, id DESC LIMIT 1 OFFSET ?"
 )
 _TELLING = 8
 """Characters that name a job at the least: they are its date, and less is a number that nobody has."""
@@ -124,9 +124,12 @@ class History:
 
         return self._database.read(lambda connection: bringer(_finding(connection), sha256, child))
 
-    def latest(self, endpoint: str | None = None) -> Entry | None:
-        """Find the newest run that brought a picture, saved or not, of one endpoint or of any."""
-        return self._first(f"id = ({_LATEST})", [endpoint, endpoint])
+    def latest(self, endpoint: str | None = None, back: int = 0) -> Entry | None:
+        """Find the newest run that brought a picture, saved or not, of one endpoint or of any.
+
+        Or, with `back`, the one so many such runs before it.
+        """
+        return self._first(f"id = ({_LATEST})", [endpoint, endpoint, back])
 
     def entries(self, limit: int | None = None, search: str = "") -> Iterator[Entry]:
         """Give the newest runs first, all of them without a limit.

@@ -72,6 +72,8 @@ class Target:
     """A name without its ending; `{n}` stands for the picture's number in the job, from 1."""
     ending: str = ""
     """The ending as the user spelt it, empty when none was asked for."""
+    is_named: bool = False
+    """Whether the user gave the name, not the folder alone."""
 
     @classmethod
     def of(cls, output: str | None, subject: Subject, base: Path) -> Target:
@@ -85,11 +87,12 @@ class Target:
         if "{n}" in folder:
             raise usage_error("{n} in -o can stand in the file's name only, not in a folder's.")
         _check_ending(PurePath(name).suffix)
+        is_named = bool(name)
         name = name or _filled(_DEFAULT, table)
         ending = PurePath(name).suffix
         if ending.lower() not in _ENDINGS:
             ending = ""
-        return cls(base / folder, name.removesuffix(ending), ending)
+        return cls(base / folder, name.removesuffix(ending), ending, is_named)
 
     @property
     def asked(self) -> ImageFormat | None:
@@ -123,7 +126,7 @@ class Target:
 
 def format_wish(output: str | None) -> ImageFormat | None:
     """Tell which format the user's `-o` asks for by its ending; None when it asks for none."""
-    if output is None or not os.path.basename(output) or is_folder(output):  # noqa: PTH119 - Path drops the slash
+    if output is None or names_folder(output):
         return None
     return _ENDINGS.get(PurePath(output).suffix.lower())
 
@@ -180,6 +183,11 @@ def _split(path: str, base: Path) -> tuple[str, str]:
     if name in {".", ".."} or is_folder(base / path):
         return path, ""
     return folder, name
+
+
+def names_folder(output: str) -> bool:
+    """Whether a user's word for a place means a folder: there is one, or it ends with a slash."""
+    return not os.path.basename(output) or is_folder(output)  # noqa: PTH119 - Path drops the slash
 
 
 def is_folder(path: str | Path) -> bool:

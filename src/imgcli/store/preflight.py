@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-import shlex
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
-from imgcli.store.publish import probe, reason
+from imgcli.store.publish import make_folder, probe, reason, remove_folders
 
 if TYPE_CHECKING:
     from imgcli.store.naming import Target
@@ -28,18 +27,35 @@ def current_folder() -> Path:
         ) from None
 
 
-def check(target: Target) -> None:
-    """Make sure that a picture can be saved; raises UNWRITABLE, and nothing was sent."""
-    folder = target.folder
+def check(target: Target) -> list[Path]:
+    """Make sure that a picture can be saved, and make its folder; raises UNWRITABLE, and nothing was sent.
+
+    Returns the folders that were made, as `make_folder` does.
+    """
+    made = _made(target.folder)
     try:
-        mode = folder.stat().st_mode
+        _try_out(target.folder, target)
+    except ImgcliError:
+        remove_folders(made)
+        raise
+    return made
+
+
+def _made(folder: Path) -> list[Path]:
+    try:
+        if not stat.S_ISDIR(folder.stat().st_mode):
+            raise _unwritable(f"{folder} is a file, not a folder")
     except FileNotFoundError:
-        advice = f"Make it with: mkdir -p {shlex.quote(str(folder))}"
-        raise _unwritable(f"There is no folder {folder}", advice) from None
+        pass
     except OSError as error:
         raise _unwritable(f"{folder} cannot be reached ({reason(error)})") from None
-    if not stat.S_ISDIR(mode):
-        raise _unwritable(f"{folder} is a file, not a folder")
+    try:
+        return make_folder(folder)
+    except OSError as error:
+        raise _unwritable(f"The folder {folder} cannot be made ({reason(error)})") from None
+
+
+def _try_out(folder: Path, target: Target) -> None:
     try:
         probe(folder, len(os.fsencode(target.wanted(target.asked))))
     except OSError as error:

@@ -218,6 +218,31 @@ def flush_folder(folder: Path) -> None:
             raise
 
 
+def make_folder(folder: Path) -> list[Path]:
+    """Make a folder and its parents, flushed, where there are none; raises `OSError` and then leaves none.
+
+    Returns those that were made, the outermost first.
+    """
+    made: list[Path] = []
+    try:
+        for one in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
+            with suppress(FileExistsError):  # somebody else has made it, or it is spelt with ".."
+                one.mkdir()
+                made.append(one)
+                flush_folder(one.parent)
+    except OSError:
+        remove_folders(made)
+        raise
+    return made
+
+
+def remove_folders(made: Iterable[Path]) -> None:
+    """Remove those of our own folders in which there is nothing."""
+    for folder in reversed(list(made)):
+        with suppress(OSError):
+            folder.rmdir()
+
+
 def probe(folder: Path, length: int) -> None:
     """Prove that a file with a name of `length` bytes can be made in a folder; raises `OSError`."""
     name = _temporary()

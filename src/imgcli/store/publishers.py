@@ -9,12 +9,22 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias
 from imgcli.core.errors import ImgcliError, Problem
 from imgcli.store.naming import Subject, Target
 from imgcli.store.preflight import check, device
-from imgcli.store.publish import PRIVATE, SHARED, Clash, Draft, reason, write_device, write_stream
+from imgcli.store.publish import (
+    PRIVATE,
+    SHARED,
+    Clash,
+    Draft,
+    make_folder,
+    reason,
+    remove_folders,
+    write_device,
+    write_stream,
+)
 from imgcli.store.troubles import damaged, elsewhere, lost, unflushed
 from imgcli.store.verify import Finding, examine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -29,8 +39,8 @@ Shield: TypeAlias = "Callable[[], AbstractContextManager[None]]"
 class Placed:
     """Where a picture went. `path` is None when it left as a stream; `size` is in pixels, None if unknown.
 
-    `wanted` is the name it would have with nothing in its way, `asked` the format of the user's ending,
-    `unchecked` what was not verified, None if everything was.
+    `wanted` is the name it would have with nothing in its way, `is_named` whether the user gave that name,
+    `asked` the format of the user's ending, `unchecked` what was not verified, None if everything was.
     """
 
     path: Path | None
@@ -39,6 +49,7 @@ class Placed:
     wanted: str | None = None
     asked: ImageFormat | None = None
     unchecked: str | None = None
+    is_named: bool = False
 
 
 class Publisher(Protocol):
@@ -49,6 +60,9 @@ class Publisher(Protocol):
 
     def keep(self, picture: Picture, image: int, mark: str, shield: Shield) -> Path:
         """Keep another picture beside it, `mark` in its name; raises `ImgcliError` if no place took it."""
+
+    def tidy(self) -> None:
+        """Remove the folders that were made for pictures which never came."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +93,14 @@ class _Filed:
 
 
 class FilePublisher:
-    """Saves pictures as files: in the target's folder, else in one of the rescue's."""
+    """Saves pictures as files: in the target's folder, else in one of the rescue's.
 
-    def __init__(self, target: Target, clash: Clash, rescue: Rescue) -> None:
+    The target's folder is made where it has gone meanwhile; `made` are folders that were made already.
+    """
+
+    def __init__(self, target: Target, clash: Clash, rescue: Rescue, made: Iterable[Path] = ()) -> None:
         self._target = target
+        self._made = list(made)
         self._clash = clash
         self._rescue = rescue
         self._folders: tuple[Path, ...] = (target.folder,)
@@ -106,12 +124,17 @@ class FilePublisher:
             self._target.wanted(picture.format, image),
             self._target.asked,
             shot.finding.unchecked,
+            self._target.is_named,
         )
 
     def keep(self, picture: Picture, image: int, mark: str, shield: Shield) -> Path:
         """See `Publisher`."""
         with shield():
             return self._file(_Shot(picture, image, mark), "").path
+
+    def tidy(self) -> None:
+        """See `Publisher`."""
+        remove_folders(self._made)
 
     def _file(self, shot: _Shot, refused: str) -> _Filed:
         """Try one folder after the other, the rescue's last."""
@@ -144,8 +167,10 @@ class FilePublisher:
         return best.place
 
     def _draft(self, shot: _Shot, folder: Path) -> Draft:
-        mode = SHARED if folder in self._folders else PRIVATE
-        return Draft.write(folder, shot.picture.data, mode)
+        if folder not in self._folders:
+            return Draft.write(folder, shot.picture.data, PRIVATE)
+        self._made += make_folder(folder)
+        return Draft.write(folder, shot.picture.data, SHARED)
 
     def _named(self, shot: _Shot, draft: Draft) -> Path:
         """Flush first, then look, then name: a decoder that dies on the bytes cannot take them along."""
@@ -196,6 +221,9 @@ class StreamPublisher:
         """See `Publisher`: a file, since the stream is for the picture alone."""
         return self._aside.keep(picture, image, mark, shield)
 
+    def tidy(self) -> None:
+        """See `Publisher`: a stream has no folder."""
+
 
 @dataclass(frozen=True)
 class Destination:
@@ -210,7 +238,7 @@ class Destination:
 
 
 def open_publisher(destination: Destination, subject: Subject, rescue: Rescue, stdout: BinaryIO) -> Publisher:
-    """Choose the publisher for a destination and make sure that it will work.
+    """Choose the publisher for a destination, make its folder, and make sure that it will work.
 
     `stdout` is for `-o -`. Raises `ImgcliError`, usage or UNWRITABLE: call it before anything is sent.
     """
@@ -221,5 +249,4 @@ def open_publisher(destination: Destination, subject: Subject, rescue: Rescue, s
     if found := device(output, base):
         return StreamPublisher(partial(write_device, *found), found[0], aside)
     target = Target.of(output, subject, base)
-    check(target)
-    return FilePublisher(target, destination.clash, rescue)
+    return FilePublisher(target, destination.clash, rescue, check(target))

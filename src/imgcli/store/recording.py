@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Self
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.events import Event, Notice
 from imgcli.store.naming import is_folder
-from imgcli.store.publish import SHARED, create, reason, write_all
+from imgcli.store.publish import SHARED, create, make_folder, reason, remove_folders, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -46,13 +47,17 @@ class Recording:
         self._tail = b""
         self._is_stream: bool | None = None
         self._is_empty = True
+        self._made: list[Path] = []
 
     @classmethod
     def begin(cls, path: Path, header: Header, clock: Callable[[], float]) -> Self:
-        """Make the file, under a name that is free, before anything is sent; raises `ImgcliError`."""
-        free, descriptor = _created(path)
+        """Make the file, under a name that is free, and its folder; raises `ImgcliError`.
+
+        Call it before anything is sent.
+        """
+        free, descriptor, made = _created(path)
         recording = cls(free, descriptor, clock)
-        recording._header = header
+        recording._header, recording._made = header, made
         if free != path:
             recording.remark = f"{path} is there already; this run is recorded as {free}"
         recording._write(header.line())
@@ -90,6 +95,7 @@ class Recording:
         self._descriptor = -1
         if self._is_empty:
             self.path.unlink(missing_ok=True)
+            remove_folders(self._made)
 
     def _restate(self, request: ImageRequest) -> None:
         """Begin anew: nothing came for the first request."""
@@ -146,8 +152,11 @@ def replayed(chunks: Iterable[bytes], wait: Callable[[float], None]) -> Iterator
     yield held
 
 
-def _created(path: Path) -> tuple[Path, int]:
-    """Open a new file, numbered when the name is taken; raises `ImgcliError`."""
+def _created(path: Path) -> tuple[Path, int, list[Path]]:
+    """Open a new file, numbered when the name is taken, in a folder that is made where there is none.
+
+    Returns the folders that were made, too. Raises `ImgcliError`.
+    """
     if not path.name or is_folder(path):
         raise usage_error(f"--record takes a file, and {path} is a folder.", "Name a file in it.")
     if str(path) == "-" or _is_special(path):
@@ -155,15 +164,22 @@ def _created(path: Path) -> tuple[Path, int]:
             f"--record takes a file, and {path} is none.",
             "Name a file; a stream for other programs is --jsonl.",
         )
+    made: list[Path] = []
+    try:
+        made = make_folder(path.parent)
+        free, descriptor = _opened(path)
+    except (OSError, ValueError) as error:
+        remove_folders(made)
+        told = reason(error) if isinstance(error, OSError) else "the name holds a NUL"
+        raise _unwritable(path, told) from None
+    return free, descriptor, made
+
+
+def _opened(path: Path) -> tuple[Path, int]:
     for number in count(1):
         free = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
-        try:
+        with suppress(FileExistsError):
             return free, create(free, SHARED)
-        except FileExistsError:
-            continue
-        except (OSError, ValueError) as error:
-            told = reason(error) if isinstance(error, OSError) else "the name holds a NUL"
-            raise _unwritable(path, told) from None
     raise AssertionError
 
 

@@ -103,7 +103,9 @@ class Saving:
         yield event
         if placed.path:
             yield Saved(event.job, event.image, placed.path, placed.problem)
-        for text in remarks(self._request, event.picture, placed):
+        for text in _about_name(self._request, event.picture, placed):
+            yield Notice(event.job, text, is_about_name=placed.is_named)
+        for text in remarks(self._request, placed):
             yield Notice(event.job, text)
 
     def _salvaged(self, event: FinalImage) -> Iterator[Event]:
@@ -133,13 +135,8 @@ class Saving:
         yield event
 
 
-def remarks(request: ImageRequest | None, picture: Picture, placed: Placed) -> Iterator[str]:
+def remarks(request: ImageRequest | None, placed: Placed) -> Iterator[str]:
     """Say in sentences how a picture differs from what was asked for."""
-    if placed.problem is None:
-        yield from _about_name(placed)
-    asked = (request.format if request else None) or placed.asked
-    if asked and picture.format and picture.format is not asked:
-        yield f"The server sent {picture.format} where {asked} was asked for; the name says what it is."
     if placed.unchecked:
         yield f"Verified in part: {placed.unchecked}."
     pixels = _PIXELS.fullmatch((request.size if request else None) or "")
@@ -148,6 +145,11 @@ def remarks(request: ImageRequest | None, picture: Picture, placed: Placed) -> I
         yield f"The picture is {width}x{height} pixels; {pixels[0]} was asked for."
 
 
-def _about_name(placed: Placed) -> Iterator[str]:
-    if placed.path and placed.wanted and placed.path.name != placed.wanted:
+def _about_name(request: ImageRequest | None, picture: Picture, placed: Placed) -> Iterator[str]:
+    """Say in sentences why the file has another name than was asked for."""
+    is_taken = placed.path and placed.wanted and placed.path.name != placed.wanted
+    if placed.problem is None and placed.path and is_taken:
         yield f"{placed.wanted} is there already; the new picture is {placed.path.name}."
+    asked = (request.format if request else None) or placed.asked
+    if asked and picture.format and picture.format is not asked:
+        yield f"The server sent {picture.format} where {asked} was asked for; the name says what it is."

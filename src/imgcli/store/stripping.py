@@ -14,8 +14,8 @@ from imgcli.core import png
 from imgcli.core.embedding import strip
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.text import shorten
-from imgcli.store.naming import NAME_MAX, is_folder
-from imgcli.store.publish import Clash, Draft, reason
+from imgcli.store.naming import NAME_MAX
+from imgcli.store.publish import Clash, Draft, make_folder, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,12 +86,13 @@ class Original:
                 draft.discard()
 
     def copy(self, data: bytes, place: Path) -> Path:
-        """Write bytes to another file, or under the same name into a folder, over nothing that is there.
+        """Write bytes to another file, over nothing that is there; make its folder where there is none.
 
         Gives the new file; raises UNWRITABLE.
         """
-        folder, name = (place, self.path.name) if is_folder(place) else (place.parent, place.name)
+        folder, name = place.parent, place.name
         with _writing(shorten(str(place), _NAME_LENGTH)):
+            make_folder(folder)
             draft = Draft.write(folder, data)
             try:
                 draft.flush()
