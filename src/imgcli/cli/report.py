@@ -99,12 +99,13 @@ class Reporter:
 
     def _show(self) -> Sink:
         """Choose what speaks on standard error."""
-        from imgcli.show.plain import ErrorsSink, PlainSink
+        from imgcli.show.plain import HEARTBEAT, ErrorsSink, PlainSink
 
         if self._report.style is not Style.PEOPLE and self._display is not Display.PICTURE:
             return ErrorsSink(self._world.stderr)
         if self._display is Display.LINES:
-            return QueuedSink(PlainSink(self._world.stderr, self._price, self._world.monotonic))
+            clock = self._world.monotonic
+            return QueuedSink(PlainSink(self._world.stderr, self._price, clock, heartbeat=HEARTBEAT))
         return self._live()
 
     def _live(self) -> Sink:
