@@ -17,7 +17,8 @@ Profile = Annotated[
         "--profile",
         metavar="NAME",
         envvar="IMGCLI_PROFILE",
-        help="The server and defaults under [profile.NAME] of the configuration (imgcli config path).",
+        help="Use the server and the defaults of [profile.NAME] in the configuration file (imgcli config "
+        "path).",
         rich_help_panel=_WIRE,
         autocompletion=profiles,
     ),
@@ -26,7 +27,7 @@ Estimate = Annotated[
     bool,
     typer.Option(
         "--estimate",
-        help="Say what it may cost before it is sent, or with --dry-run.",
+        help="Show what it may cost before sending it, or with --dry-run.",
         rich_help_panel=_MONEY,
     ),
 ]
@@ -45,7 +46,7 @@ DailyCap = Annotated[
         "--daily-cap",
         metavar="USD",
         envvar="IMGCLI_DAILY_CAP",
-        help="The same for all that ended since midnight, but for other servers on this machine.",
+        help="The same for everything that ended since midnight, except on other servers on this machine.",
         rich_help_panel=_MONEY,
     ),
 ]

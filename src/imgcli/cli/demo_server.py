@@ -17,7 +17,9 @@ _PORTS = 65_536
 
 def demo_server(
     ctx: typer.Context,
-    port: Annotated[int, typer.Option("--port", metavar="PORT", help="0: any free port.")] = 0,
+    port: Annotated[
+        int, typer.Option("--port", metavar="PORT", help="The port to listen on; 0 takes any free one.")
+    ] = 0,
 ) -> None:
     """Serve painted pictures as OpenAI would, for free.
 

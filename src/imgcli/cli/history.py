@@ -37,7 +37,7 @@ def history(  # noqa: PLR0913 - a command's signature declares its options
       imgcli history                           the last 20
       imgcli history --search cat --limit 5    the last five about cats
       imgcli history --preview auto            with thumbnails
-      imgcli history --json | jq -r .prompt    everything that is known, an object a line
+      imgcli history --json | jq -r .prompt    one JSON object per line
       imgcli history --forget --search secret  as if it had never been; asks first
     """  # noqa: D301 - \b tells Typer to leave the lines alone
     world: World = ctx.obj
