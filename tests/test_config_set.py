@@ -151,10 +151,17 @@ def test_what_would_not_read_is_not_written(
 
 def test_a_broken_file_is_left_alone(imgcli: Cli, config: Config) -> None:
     """2: a file that does not read is not written to either; its own fault is told."""
-    path = config("qualty = 1\n")
-    done = imgcli("config", "set", "quality", "low")
-    assert (2, "qualty = 1\n") == (done.exit_code, path.read_text())
-    assert "Line 1 of" in done.stderr
+    for text, told in (("qualty = 1\n", "Line 1 of"), ("[\n", "is not valid TOML")):
+        path = config(text)
+        done = imgcli("config", "set", "quality", "low")
+        assert (2, text, True) == (done.exit_code, path.read_text(), told in done.stderr)
+
+
+def test_a_broken_value_is_mended(imgcli: Cli, config: Config) -> None:
+    """A value that does not read is set like any other, and the file reads then."""
+    path = config('quality = "hihg"\n')
+    assert 0 == imgcli("config", "set", "quality", "high").exit_code
+    assert 'quality = "high"\n' == path.read_text()
 
 
 def test_no_file_can_be_written(imgcli: Cli, mortal: Cli, config: Config) -> None:

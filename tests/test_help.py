@@ -47,8 +47,11 @@ def test_a_short_page_fits_a_screen(imgcli: Cli) -> None:
         name = " ".join(["imgcli", *command])
         assert (name, True) == (name, len(lines) <= 24)
         assert lines[0].startswith(f"Usage: {name} ")
-        assert f"Everything: {name} --help" == lines[-1]
+        assert f"More: {name} --help" == lines[-1]
         assert [] == [line for line in lines if len(line) > 80]
+        assert "\n\n\n" not in "\n".join(lines)
+        headings = [at for at, line in enumerate(lines) if line in {"Examples:", "Options:", "Commands:"}]
+        assert {""} == {lines[at - 1] for at in headings}
 
 
 def test_a_long_page_fits_the_width(imgcli: Cli) -> None:
@@ -110,6 +113,10 @@ def test_help_is_a_command(asked: list[str], same: list[str], imgcli: Cli) -> No
         (["gen", "a", "--qualty", "low"], "No such option: --qualty.", "Did you mean --quality?"),
         (["gen", "a", "--out", "x.png"], "No such option: --out.", "Did you mean --output?"),
         (["gen", "a", "--resolution", "9"], "No such option: --resolution.", "Did you mean --size?"),
+        (["gen", "-help"], "No such option: -help.", "Did you mean --help?"),
+        (["gen", "a", "-q", "-quality", "low"], "No such option: -quality.", "Did you mean --quality?"),
+        (["gen", "a", "-z"], "No such option: -z.", "See imgcli gen --help."),
+        ([""], 'There is no command "".', "For the commands: imgcli help"),
         (["gen", "a", "--zzz"], "No such option: --zzz.", "See imgcli gen --help."),
         (["gen", "a", "--seed", "3"], "No such option: --seed.", "The models take no seed"),
         (["--seed", "3", "gen", "a"], "No such option: --seed.", "The models take no seed"),

@@ -69,7 +69,7 @@ def again(
     trust: Trust = False,
     **chosen: Any,  # noqa: ANN401 - what `deliver` declares
 ) -> None:
-    """Make a picture once more, from its recipe.
+    """Make an image again, with the same parameters.
 
     \b
     Examples:

@@ -40,7 +40,7 @@ Examples:
   imgcli history                         what was made, and what it cost
 """
 
-_EPILOG = "Learn more: imgcli gen --help"
+_EPILOG = "Learn more: imgcli help COMMAND"
 
 _PATIENCE = 1.0  # seconds that a reader who takes nothing may hold up the end by a signal
 
@@ -135,7 +135,7 @@ def _crashed(world: World, error: Exception) -> ExitCode:
 def _wrong_usage(error: typer.TyperException) -> Problem:
     from imgcli.cli.usage_errors import wrong_usage
 
-    return wrong_usage(error, [word for word in sys.argv[1:2] if word in commands.NAMES])
+    return wrong_usage(error, sys.argv[1:], [word for word in sys.argv[1:2] if word in commands.NAMES])
 
 
 def _refuse(world: World, problem: Problem) -> ExitCode:

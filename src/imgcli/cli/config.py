@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from imgcli.cli.world import World
 
 _HELP = """\
-Defaults for every option, and profiles of servers.
+Set defaults for options, and profiles of servers.
 
 \b
 Examples:

@@ -56,11 +56,11 @@ def write(world: World, told: Assignment) -> None:
     path = place(world)
     is_there = os.path.lexists(path)
     shown, text = shorten(str(path), 200), (read_text(world.env) or "") if is_there else example()
-    read_config(text, known, shown)
-    changed = _with_setting(text, told.table, told.name, value)
     try:
+        changed = _with_setting(text, told.table, told.name, value)
         read_config(changed, known, shown)
     except ImgcliError as error:
+        read_config(text, known, shown)  # what is wrong with the file itself is told first
         why = error.problem.what.partition(f" of {shown}: ")[2] or error.problem.what
         raise usage_error(f"Nothing was written: {why}", error.problem.advice) from None
     if is_there and not path.is_file():
@@ -144,9 +144,7 @@ def _with_setting(text: str, table: tuple[str, ...], name: str, value: object) -
         appended = tomlkit.dumps(document)
         line = tomlkit.dumps({name: value})
     except (TOMLKitError, TypeError, AttributeError) as error:
-        raise usage_error(
-            f"Nothing was written: {shorten(str(error), 200)}.", "See imgcli config edit."
-        ) from None
+        raise usage_error(f"{shorten(str(error), 200)}.", "See imgcli config edit.") from None
     beside = _inserted(text, table, name, line) if is_new else None
     return beside if beside and _means(beside) == _means(appended) else appended
 

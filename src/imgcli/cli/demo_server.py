@@ -21,7 +21,7 @@ def demo_server(
         int, typer.Option("--port", metavar="PORT", help="The port to listen on; 0 takes any free one.")
     ] = 0,
 ) -> None:
-    """Serve painted pictures as OpenAI would, for free.
+    """Serve test images as OpenAI would, for free.
 
     The stand-in of --demo as a server of its own: it listens on 127.0.0.1 only, until Ctrl-C, and prints the
     two lines that point any OpenAI client at it.

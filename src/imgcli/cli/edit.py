@@ -71,7 +71,7 @@ def edit(
     mask: options.Mask = None,
     **chosen: Any,  # noqa: ANN401 - what `deliver` declares
 ) -> None:
-    """Change a picture, in its conversation or by its file.
+    """Change an image, in its conversation or from its file.
 
     \b
     Examples:

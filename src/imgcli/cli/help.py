@@ -66,12 +66,12 @@ class _Paged:
         command: Any = self
         about, _, rest = (self.help or "").partition("\n")
         command.format_usage(ctx, formatter)
-        formatter.write(f"\n  {about}\n\n")
+        formatter.write(f"\n  {about}\n")
         if examples := _examples(rest):
-            formatter.write("\n".join(["Examples:", *examples, "", ""]))
-        room = _SCREEN - formatter.getvalue().count("\n") - 2
+            formatter.write("\n".join(["", "Examples:", *examples, ""]))
+        room = _SCREEN - formatter.getvalue().count("\n") - 3  # two blank lines and the last one
         command.write_essentials(ctx, formatter, room)
-        formatter.write(f"\nEverything: {ctx.command_path} --help\n")
+        formatter.write(f"\nMore: {ctx.command_path} --help\n")
 
 
 def _show_brief(ctx: Any, _param: Any, value: bool) -> None:  # noqa: ANN401, FBT001 - Typer calls it with the flag
@@ -120,10 +120,10 @@ class GroupedCommand(_Paged, TyperCommand):
             page = ctx.make_formatter()
             with page.section("Options"):
                 page.write_dl([_short_row(one, ctx) for one in chosen], col_max=26)
-            return str(page.getvalue().lstrip("\n"))
+            return str(page.getvalue())
 
         if params:
-            formatter.write(_fitting((params, *fewer), written, room))
+            formatter.write("\n" + _fitting((params, *fewer), written, room))
 
     def _refuse_help(self, ctx: Any, args: list[str]) -> None:  # noqa: ANN401 - see above
         """Take the word `help` alone for a question: as a prompt it would cost money."""
@@ -166,11 +166,11 @@ class OrderedGroup(_Paged, TyperGroup):
             page = ctx.make_formatter()
             with page.section("Commands"):
                 page.write_dl(shown)
-            more = f"More commands: {', '.join(name for name, _ in rows[len(shown) :])}"
+            more = f"Also: {', '.join(name for name, _ in rows[len(shown) :])}"
             fill = textwrap.fill(more, page.width, subsequent_indent="  ")
-            return str(page.getvalue().lstrip("\n")) + (f"{fill}\n" if len(shown) < len(rows) else "")
+            return str(page.getvalue()) + (f"{fill}\n" if len(shown) < len(rows) else "")
 
-        formatter.write(_fitting(_shrinking(rows), written, room))
+        formatter.write("\n" + _fitting(_shrinking(rows), written, room))
 
 
 def _examples(text: str) -> list[str]:

@@ -27,7 +27,7 @@ def history(  # noqa: PLR0913 - a command's signature declares its options
     forget: options.Forget = False,
     yes: options.Yes = False,
 ) -> None:
-    """List earlier runs, the newest first.
+    """List past runs, newest first.
 
     A line a run: its id, when it was, what it cost ("+": at least that), how it ended where not well, the
     prompt, and where the picture was saved.

@@ -18,7 +18,7 @@ picture; 10 saved, but not where you asked; 11 the data is no valid image.
 
 
 def recover(ctx: typer.Context, *, listing: options.Listing = False) -> None:
-    """Save the pictures of runs that were killed or broken off.
+    """Save the images of runs that were interrupted.
 
     Reads what those runs left on this disk; asks no server, needs no key, costs nothing. Running it again
     changes nothing more.

@@ -58,12 +58,13 @@ _QUOTED = 60  # characters of a prompt that a suggestion repeats
 _PLAIN = re.compile(r"[^\"$`\\!]+")
 
 
-def wrong_usage(error: typer.TyperException, command: Sequence[str]) -> Problem:
-    """Turn Typer's objection into a problem; `command` is where it belongs when it does not know that."""
+def wrong_usage(error: typer.TyperException, args: Sequence[str], command: Sequence[str]) -> Problem:
+    """Turn Typer's objection to `args` into a problem; `command` is where it belongs if it cannot tell."""
     context = getattr(error, "ctx", None)
     page = f"See {context.command_path if context else ' '.join(['imgcli', *command])} --help."
-    if context and getattr(error, "option_name", None) and hasattr(error, "possibilities"):
-        return _no_option(error, context, page)
+    option = getattr(error, "option_name", None)
+    if context and option and hasattr(error, "possibilities"):
+        return _no_option(_as_typed(option, args), context, page)
     sentence = clean(error.format_message()).rstrip(".")
     sentence += "" if sentence.endswith("?") else "."
     for theirs, ours in _REWORDED.items():
@@ -76,6 +77,8 @@ def no_command(args: Sequence[str], group: Any, path: str) -> ImgcliError:  # no
     name, known, is_top = args[0], list(group.commands), " " not in path
     if name == "help":
         return usage_error(f"Did you mean {path} --help?")
+    if not name.strip():
+        return usage_error('There is no command "".', f"For the commands: {path} help")
     elsewhere = _ours(name, _COMMANDS_ELSEWHERE) if is_top else []
     meant = [] if " " in name.strip() else elsewhere or near(name, known)
     words = list(_before_options(args))
@@ -93,12 +96,19 @@ def asks_for_help(path: str) -> ImgcliError:
     return usage_error(f"Did you mean {path} --help?", f"To use the word itself: {path} -- help")
 
 
-def _no_option(error: Any, context: Any, page: str) -> Problem:  # noqa: ANN401 - Typer's own types
-    name = clean(error.option_name)
+def _as_typed(name: str, args: Sequence[str]) -> str:
+    """Return the whole word of a short option: `-help` is read letter by letter."""
+    if name.startswith("--"):
+        return clean(name)
+    words = (word for word in args if re.match(r"-[a-z-]{2,}", word) and name[-1:] in word)
+    return clean(next(words, name))
+
+
+def _no_option(name: str, context: Any, page: str) -> Problem:  # noqa: ANN401 - Typer's own type
     own = {option[2:] for one in context.command.get_params(context) for option in one.opts if option[2:]}
     word = name.lstrip("-").lower()
     meant = [one for one in _ours(word, _OPTIONS_ELSEWHERE) if one in own] or near(word, own)
-    advice = did_you_mean(f"--{one}" for one in meant) if name.startswith("--") else ""
+    advice = did_you_mean(f"--{one}" for one in meant if len(word) > 1)
     if word in _NO_SUCH_THING and (context.parent is None or "model" in own):
         advice = _NO_SUCH_THING[word]
     elif context.parent is None and not advice:
