@@ -11,6 +11,7 @@ import signal
 import struct
 import termios
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
@@ -50,6 +51,8 @@ class PtyRun:
     """What the terminal says when it is asked what it can; nothing for one that never answers."""
     cell: tuple[int, int] = (0, 0)
     """A cell's width and height in pixels, where the terminal tells them."""
+    blocks: bool = True
+    """Whether a write waits for room, as it does unless some program before us has set O_NONBLOCK."""
     program: Sequence[str] = zygote.IMGCLI
     raw: bytes = b""
     exit_code: int | None = None
@@ -71,6 +74,7 @@ class PtyRun:
     def _fork(self) -> None:
         self._fd, inside = os.openpty()
         self.resize(self.columns, self.rows)
+        os.set_blocking(inside, self.blocks)
         self.pid = zygote.fork(self.args, self.env, self.cwd, [inside] * 3, session=True)
         os.close(inside)
 
@@ -167,3 +171,80 @@ class PtyRun:
     def cursor_visible(self) -> bool:
         """Whether the cursor is shown."""
         return not self.screen.cursor.hidden
+
+    @property
+    def echoes(self) -> bool:
+        """Whether the terminal shows what is typed."""
+        return bool(termios.tcgetattr(self._fd)[3] & termios.ECHO)
+
+
+@dataclass
+class SlowRun(PtyRun):
+    """A command on a terminal that takes `rate` bytes a second, as over ssh; `screen` follows `settle`."""
+
+    rate: float = 250_000
+    answers: bytes = b""
+    open_string: bytes = b""
+    """What a control string that nobody closed has swallowed."""
+
+    def read(self, seconds: float = 0.1) -> bytes:
+        """Take what a slow line takes in a hundredth of a second."""
+        due = time.monotonic() + 0.01
+        ready, _, _ = select.select([self._fd], [], [], seconds)
+        data = b""
+        if ready:
+            with suppress(OSError):  # the last writer has gone
+                data = os.read(self._fd, max(int(self.rate / 100), 1))
+        self.raw += data
+        time.sleep(max(due - time.monotonic(), 0))
+        return data
+
+    def break_off(self, end: Callable[[Self], None], after: int) -> float:
+        """End the command when that many bytes have come, read on, and return how long it took to die."""
+        self.wait_for(lambda seen: len(seen.raw) >= after)
+        began = time.monotonic()
+        took = 0.0
+        end(self)
+        while True:
+            data = self.read()
+            pid, status = os.waitpid(self.pid, os.WNOHANG) if self.exit_code is None else (0, 0)
+            if pid:
+                took = time.monotonic() - began
+                self.exit_code = os.waitstatus_to_exitcode(status)
+            if self.exit_code is not None and not data:
+                break
+            assert time.monotonic() < began + PATIENCE, "still running"
+        self.settle()
+        return took
+
+    def settle(self) -> None:
+        """Show on the screen all that has come."""
+        text, self.open_string = outside_strings(self.raw)
+        self._stream.feed(_UNSEEN.sub(b"", text))
+
+
+_STRING = re.compile(rb"\x1b([P\]_^X])")
+
+
+def outside_strings(raw: bytes) -> tuple[bytes, bytes]:
+    """Take control strings out of an output; the second value is one that is open at the end.
+
+    Strict as kitty is: nothing but its terminator ends a string, and BEL an OSC.
+    """
+    text = b""
+    while found := _STRING.search(raw):
+        text += raw[: found.start()]
+        bel = b"|\x07" if found[1] == b"]" else b""
+        end = re.compile(rb"\x1b\\" + bel).search(raw, found.end())
+        if not end:
+            return text, raw[found.start() :]
+        raw = raw[end.end() :]
+    return text + raw, b""
+
+
+def through_tmux(raw: bytes) -> bytes:
+    """Return what tmux lets through to the terminal outside: what its envelopes hold, whole or not."""
+    outside = b""
+    for envelope in re.finditer(rb"\x1bPtmux;((?:[^\x1b]|\x1b[^\\])*)(\x1b\\)?", raw):
+        outside += re.sub(rb"\x1b(.)", rb"\1", envelope[1], flags=re.DOTALL)
+    return outside

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcli.core.address import is_loopback
+from imgcli.core.address import is_gateway, is_loopback
 from streams import whole_run
 from wire import Reply
 
@@ -73,3 +73,25 @@ def test_it_gets_no_key(host: str, server: Callable[..., ScriptedServer], gen: C
     result = gen(peer, "a cat", env=env)
     assert 0 == result.exit_code, result.stderr
     assert "Bearer local" == peer.requests[0].headers["authorization"]
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ("api.openai.com", False),
+        ("API.OpenAI.com.:443", False),
+        ("eu.api.openai.com", False),
+        ("my-resource.openai.azure.com", False),
+        ("my-resource.services.ai.azure.com:443", False),
+        ("127.0.0.1:4000", True),
+        ("litellm.example.org", True),
+        ("api.openai.com.example.org", True),
+        ("notapi.openai.com", True),
+        ("litellm.westeurope.cloudapp.azure.com", True),
+        ("", True),
+        ("[", True),
+    ],
+)
+def test_a_gateway(place: str, *, expected: bool) -> None:
+    """Only OpenAI's and Azure's own servers are known to stream; what stands before them may not."""
+    assert expected == is_gateway(place)

@@ -411,9 +411,14 @@ def test_a_profile_without_a_file(imgcli: Cli) -> None:
         ("\npartials = 7", [], "partials stands in line 2 of"),
         ('base-url = "ftp://x"', [], ""),
         ("timeout = 0", [], "timeout stands in line 1 of"),
+        ("timeout = nan", [], "timeout stands in line 1 of"),
+        (f"timeout = 1{'0' * 400}", [], "timeout stands in line 1 of"),
+        ("timeout = -1e999999999", [], "timeout stands in line 1 of"),
+        (f"width = {'9' * 400}", [], "width stands in line 1 of"),
+        ("max-cost = 1e999999999", [], "max-cost stands in line 1 of"),
         ('size = "banana"', [], "size stands in line 1 of"),
         ('max-cost = "ten"', [], "max-cost stands in line 1 of"),
-        ("partials = 7", ["--partials", "8"], "--partials takes 0 to 3, not 8."),
+        ("partials = 7", ["--partials", "8"], "--partials must be between 0 and 3."),
     ],
 )
 def test_a_value_that_does_not_do(
@@ -482,3 +487,30 @@ def test_profiles_are_completed(imgcli: Cli, config: Callable[[str], Path]) -> N
     assert ["azure", "art"] == imgcli(env=env).lines
     config("[profile.azure\n")
     assert (0, b"\n") == ((done := imgcli(env=env)).exit_code, done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("text", "args", "expected"),
+    [
+        ("", [], None),
+        ("", ["--stream"], True),
+        ("stream = true", [], True),
+        ("stream = true", ["--no-stream"], None),
+        ("stream = false\npartials = 2", [], "stream stands in line"),
+        ("stream = false", ["--partials", "2"], "stream stands in line"),
+        ("partials = 2", ["--no-stream"], None),
+    ],
+)
+def test_what_a_gateway_is_asked_to_stream(
+    text: str, args: list[str], expected: object, imgcli: Cli, server: Server, config: Callable[[str], Path]
+) -> None:
+    """A gateway's Images API is not streamed for nothing, for it may pay three times; the user decides."""
+    config("[profile.gateway]\n" + text)
+    wire = server(Reply(images_run()))
+    told = ["gen", "a cat", "-m", "gpt-image-2", "--profile", "gateway", "--base-url", wire.base_url, *args]
+    shown, result = imgcli(*told, "--dry-run"), imgcli(*told)
+    if isinstance(expected, str):
+        assert (2, 2, 0, True) == (shown.exit_code, result.exit_code, wire.posts, expected in result.stderr)
+        return
+    assert 0 == result.exit_code, result.stderr
+    assert (expected, sent(shown)) == (wire.requests[0].json.get("stream"), wire.requests[0].json)

@@ -187,12 +187,12 @@ AMOUNTS = st.decimals(0, 100, places=9, allow_nan=False)
 def test_parts_add_up(runs: list[tuple[Decimal, Decimal | None, bool, int]]) -> None:
     """The groups' sums are the total, by model and by day; demo runs are in none of them."""
     expenses = [
-        Expense(number, NOW - timedelta(days=days), is_demo, None if two is None else one + two, (
+        Expense(number, NOW - timedelta(days=days), is_free, None if two is None else one + two, (
             Share("t", one, one), Share("i", two, two or Decimal(0)),
         ))
-        for number, (one, two, is_demo, days) in enumerate(runs)
+        for number, (one, two, is_free, days) in enumerate(runs)
     ]  # fmt: skip
-    paid = [one + (two or 0) for one, two, is_demo, _ in runs if not is_demo]
+    paid = [one + (two or 0) for one, two, is_free, _ in runs if not is_free]
     for by in By:
         spent = spending(expenses, by, datetime.date)
         assert sum(paid, Decimal(0)) == spent.total.known == sum(group.known for group in spent.groups)
@@ -204,10 +204,10 @@ def test_groups() -> None:
     """Days come in their order, models the dearest first; a run without a bill has no model."""
     rows = (Share("cheap", Decimal(1), Decimal(1)), Share("dear", Decimal(2), Decimal(2)))
     expenses = [
-        Expense(1, NOW, is_demo=False, cost=Decimal(3), shares=rows, prices_date=date(2026, 9, 8)),
-        Expense(2, NOW - timedelta(days=1), is_demo=False, cost=None, prices_date=date(2026, 8, 21)),
-        Expense(3, NOW, is_demo=True, cost=None, prices_date=date(2020, 1, 1)),
-        Expense(4, NOW, is_demo=False, cost=Decimal(0)),
+        Expense(1, NOW, is_free=False, cost=Decimal(3), shares=rows, prices_date=date(2026, 9, 8)),
+        Expense(2, NOW - timedelta(days=1), is_free=False, cost=None, prices_date=date(2026, 8, 21)),
+        Expense(3, NOW, is_free=True, cost=None, prices_date=date(2020, 1, 1)),
+        Expense(4, NOW, is_free=False, cost=Decimal(0)),
     ]
     by_model, by_day = (spending(expenses, by, datetime.date) for by in (By.MODEL, By.DAY))
     assert ["dear", "cheap", UNKNOWN_MODEL] == [group.name for group in by_model.groups]
@@ -250,9 +250,9 @@ def test_through_the_front_door(server: Server, gen: Gen, imgcli: Cli, world: di
     )
     assert "gpt-image-2" in {group["name"] for group in told["groups"]}
     shown = imgcli("cost", "--by", "day").stdout.decode()
-    assert ["at least", "1 run's cost is not known", "1 demo run not charged"] == [
+    assert ["at least", "1 run's cost is not known", "1 free run not charged"] == [
         words
-        for words in ("at least", "1 run's cost is not known", "1 demo run not charged")
+        for words in ("at least", "1 run's cost is not known", "1 free run not charged")
         if words in shown
     ]
 

@@ -55,7 +55,7 @@ class TestStory:
 
     def test_generate_edit_edit_again_cost(self, imgcli: Cli, world: dict[str, str], folder: Path) -> None:
         """A picture is drafted, changed twice from its file alone, drawn anew; all of it is in the bill."""
-        with StandIn(pace=0) as server:
+        with StandIn(pace=0, marked=False) as server:
             env = {"OPENAI_BASE_URL": server.base_url}
             first = imgcli("gen", "a cat", "--quality", "low", "--size", "816x816", env=env)
             second = imgcli("edit", "a-cat.png", "make it night", env=env)

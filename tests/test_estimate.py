@@ -203,6 +203,8 @@ KNOWN = Bound(dollars("0.06"), "OpenAI's prices per image", date(2026, 9, 8))
     [
         (Spent(dollars("0.94")), "1", None),
         (Spent(dollars("0.95")), "1", "Today cost $0.9500 so far, and this may cost up to $0.0600"),
+        (Spent(dollars("0.5"), dollars("0.44"), 2), "1", None),
+        (Spent(dollars("0.5"), dollars("0.45"), 2), "1", "so far, up to $0.4500 more is reserved for 2 runs"),
         (Spent(unknown_runs=1), "1", "1 run of today may have cost something that is unknown"),
         (Spent(unknown_runs=2), "1", "2 runs of today may have cost something that is unknown"),
     ],

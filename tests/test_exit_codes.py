@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import zygote
 from beside import PATIENCE, running, wait_for
 from streams import (
     BLUE,
@@ -59,6 +61,51 @@ def test_1_internal(imgcli: Cli, folder: Path) -> None:
     kept = [path.read_text() for path in (folder.parent / "home").rglob("crash-*.txt")]
     assert 1 == len(kept)
     assert "sk-canary" not in result.stderr + kept[0]
+    assert "Nothing was charged." in result.stderr
+
+
+def test_a_bug_after_the_request(server: Server, gen: Gen, folder: Path) -> None:
+    """A bug of ours that strikes when the request is out says that it may have cost something."""
+    (folder / "sitecustomize.py").write_text(
+        "import imgcli.store.saving\n"
+        "def broken(*_):\n    raise ZeroDivisionError\n"
+        "imgcli.store.saving.Saving._final = broken\n"
+    )
+    result = gen(server(Reply(whole_run())), "a cat", env={"PYTHONPATH": str(folder)})
+    assert 1 == result.exit_code, result.stderr
+    assert "You may have been charged." in result.stderr
+
+
+def test_ctrl_c_before_anything_is_sent(world: dict[str, str], folder: Path) -> None:
+    """Ctrl-C while the connection is being made says that nothing was sent, and leaves no record."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        env = world | {"OPENAI_BASE_URL": f"https://127.0.0.1:{silent.getsockname()[1]}/v1"}
+        command = [*zygote.IMGCLI, "gen", "a cat"]
+        with subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE) as process:
+            silent.settimeout(PATIENCE)
+            with silent.accept()[0]:
+                process.send_signal(signal.SIGINT)
+                stderr = process.communicate(timeout=PATIENCE)[1].decode()
+    assert -signal.SIGINT == process.returncode
+    assert "Nothing was sent; nothing was charged." in stderr
+    assert [] == list(Path(world["HOME"]).rglob("*.sse"))
+
+
+@pytest.mark.parametrize("place", ["imgcli", "imgcli/runs"])
+def test_a_state_folder_that_cannot_be_read(
+    place: str, mortal: Cli, world: dict[str, str], folder: Path
+) -> None:
+    """It costs a run nothing but its record, and `recover` says that it could not look."""
+    shut = Path(world["XDG_STATE_HOME"], place)
+    shut.mkdir(parents=True, mode=0o700)
+    shut.chmod(0)
+    env = {"TMPDIR": str(folder)}
+    made, recovered = mortal("gen", "a cat", "--demo", "-q", env=env), mortal("recover", env=env)
+    shut.chmod(0o700)
+    assert (0, "") == (made.exit_code, made.stderr)
+    assert 2 == recovered.exit_code
+    assert f"{world['XDG_STATE_HOME']}/imgcli/runs may hold records of runs" in recovered.stderr
+    assert "may have been charged" not in recovered.stderr
 
 
 @pytest.mark.parametrize(
@@ -105,6 +152,26 @@ def test_2_usage(args: list[str], told: str, imgcli: Cli, folder: Path) -> None:
     assert (2, b"", []) == (result.exit_code, result.stdout, list(folder.iterdir())), result.stderr
     assert told in result.stderr
     assert "Traceback" not in result.stderr
+
+
+NUMBERS = ("--timeout", "--width", "--partials", "--compression", "--max-cost", "--daily-cap", "--size")
+
+
+@pytest.mark.parametrize("value", ["-1", "9" * 20, "9" * 5000, "nan", "inf", "1e10", "-1e999"])
+def test_2_absurd_numbers(value: str, imgcli: Cli, folder: Path) -> None:
+    """2: a number out of bounds is refused while that is free, in a short sentence with its option."""
+    commands = {
+        **{name: ["gen", "a cat", "--demo"] for name in NUMBERS},
+        "--speed": ["view", "-"],
+        "--limit": ["history"],
+        "--port": ["demo-server"],
+    }
+    for name, command in commands.items():
+        result = imgcli(*command, name, value, input=b"data: {}\n\n")
+        assert (2, b"") == (result.exit_code, result.stdout), result.stderr
+        assert (True, False) == (name in result.stderr, "Traceback" in result.stderr), result.stderr
+        assert len(result.stderr) < 500
+    assert [] == list(folder.iterdir())
 
 
 @pytest.mark.parametrize("args", [["-o", "-"], ["--format", "bmp"], ["--bogus"], ["--quiet"]], ids=" ".join)

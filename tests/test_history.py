@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -236,7 +237,55 @@ def test_locked(server: Server, gen: Gen, file: Path, folder: Path, look: Look) 
         result = gen(wire, "a dog")
         assert 1 == len(look())
     assert (0, RED) == (result.exit_code, (folder / "a-dog.png").read_bytes())
-    assert 1 == result.stderr.count("this run is not in the history: another program keeps it locked")
+    assert 1 == result.stderr.count("this run is not in the history yet (another program keeps it locked)")
+
+
+@pytest.mark.parametrize("command", ["history", "recover", "gen"])
+def test_a_row_that_waits(
+    command: str, server: Server, gen: Gen, imgcli: Cli, world: dict[str, str], look: Look
+) -> None:
+    """What a locked history did not take in a second is written later, also where the image has moved."""
+    wire, file = server(Reply(whole_run())), Path(world["XDG_DATA_HOME"]) / "imgcli" / "history.sqlite3"
+    gen(wire, "a cat")
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        (path,) = gen(wire, "a dog", "-q").lines
+        assert time.monotonic() - began < 9
+    Path(path).rename(Path(path).with_name("moved.png"))
+    (waiting,) = (Path(world["XDG_STATE_HOME"]) / "imgcli" / "rows").iterdir()
+    assert 0o600 == waiting.stat().st_mode & 0o777
+    env = {"OPENAI_BASE_URL": wire.base_url}
+    done = imgcli(command, *["a bird"] * (command == "gen"), env=env)
+    assert (0, False) == (done.exit_code, waiting.exists()), done.stderr
+    told = {run["prompt"]: run for run in look()}
+    assert ([path], "ok") == ([one["path"] for one in told["a dog"]["pictures"]], told["a dog"]["outcome"])
+    assert told["a cat"]["cost_usd"] == told["a dog"]["cost_usd"]
+
+
+@pytest.mark.parametrize("junk", [b"", b"{}", b"[1]", b"\xff", b'{"run": [], "pictures": 1}'])
+def test_a_row_that_cannot_be_read(junk: bytes, imgcli: Cli, world: dict[str, str]) -> None:
+    """It harms nobody."""
+    rows = Path(world["XDG_STATE_HOME"]) / "imgcli" / "rows"
+    rows.mkdir(parents=True, mode=0o700)
+    (rows / "odd.json").write_bytes(junk)
+    assert (0, b"") == (imgcli("history").exit_code, imgcli("history").stdout)
+
+
+def test_ctrl_c_under_a_lock(
+    server: Server, gen: Gen, world: dict[str, str], folder: Path, file: Path
+) -> None:
+    """A run that is broken off while the history is locked ends at once, and its row waits."""
+    gen(server(Reply(whole_run())), "a cat")
+    wire = server(Reply(stream(created()), end=End.STALL))
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with running(wire, world, folder) as process:
+            wait_for(wire.sent.is_set)
+            time.sleep(1)
+            process.send_signal(signal.SIGINT)
+            assert -signal.SIGINT == process.wait(3)
+    assert 1 == len(list((Path(world["XDG_STATE_HOME"]) / "imgcli" / "rows").iterdir()))
 
 
 @pytest.mark.skipif(not disks.permitted(), reason="no mounts here")
@@ -256,7 +305,7 @@ def test_a_history_that_cannot_be_written(
     assert "a-cat.png" in mortal("info", "a-cat.png").stdout.decode()
     done = mortal("gen", "a dog", env={"OPENAI_BASE_URL": server(Reply(whole_run())).base_url})
     assert (0, True) == (done.exit_code, (folder / "a-dog.png").exists()), done.stderr
-    assert "this run is not in the history: it cannot be written" in done.stderr
+    assert "this run is not in the history yet (it cannot be written)" in done.stderr
     place.chmod(0o700)
 
 
@@ -286,7 +335,7 @@ def test_full_and_read_only(server: Server, world: dict[str, str], folder: Path,
     assert ["1", "one"] == [listed.split("  ")[index] for index in (0, 3)]
     notes = [line for line in done.stderr.splitlines() if "not in the history" in line]
     assert ["the disk is full", "it cannot be written"] == [
-        line.rpartition(": ")[2].removesuffix(" or fails") for line in notes
+        line.partition("(")[2].partition(")")[0].removesuffix(" or fails") for line in notes
     ]
 
 

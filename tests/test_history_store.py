@@ -7,9 +7,11 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,16 +19,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from beside import PATIENCE
+from faults import disks
 from imgcli.core.bill import Part, Row
 from imgcli.core.entry import DEMO, Entry, KeptPicture, Parent, Role
 from imgcli.core.errors import Charged
 from imgcli.core.events import ImageFormat
 from imgcli.core.request import Api, ImageRequest, Quality
+from imgcli.core.spending import By, spending
 from imgcli.store.history import History, HistoryError
 from imgcli.store.idlist import read_ids
+from imgcli.store.schema import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from imgcli.store.reservations import Day
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 REQUEST = ImageRequest(
@@ -145,6 +152,75 @@ def test_nonsense_in_the_cells(history: History, file: Path) -> None:
     )
     assert ("\ufffdA", "a cat", 1) == (found.model, found.prompt, len(found.pictures))
     assert (None, None, None) == (found.pictures[0].path, found.pictures[0].size, found.charges[0].tokens_in)
+
+
+@pytest.mark.parametrize(
+    ("cost", "expected"),
+    [
+        ("1e999999999", None),
+        ("1e-999999999", None),
+        ("-1", None),
+        ("Infinity", None),
+        ("sNaN", None),
+        (10**18, None),
+        ("0.000000000125", Decimal("0.000000000125")),
+        ("0", Decimal(0)),
+        ("1e2", Decimal(100)),
+    ],
+)
+def test_absurd_costs(cost: object, expected: Decimal | None, history: History, file: Path) -> None:
+    """An amount that nobody can have paid is unknown, and the sums of the others are made all the same."""
+    history.record(entry(1, cost=Decimal(1)))
+    history.record(entry(2, cost=Decimal(2), charges=ROWS))
+    with closing(sqlite3.connect(file)) as raw, raw:
+        raw.execute("UPDATE runs SET cost = ? WHERE id = 2", [cost])
+        raw.execute("UPDATE charges SET cost_in = ?", [cost])
+    assert [expected, Decimal(1)] == [found.cost for found in history.entries()]
+    spent = spending(history.charges(), By.MODEL, datetime.date)
+    assert (2, expected is None) == (spent.total.runs, spent.total.unknown == 1)
+
+
+@pytest.mark.parametrize(
+    "started", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "", "2026", 7, b"\xff"]
+)
+def test_absurd_times(started: object, history: History, file: Path) -> None:
+    """A time that no clock shows in some zone is unknown, and the run can be shown and summed."""
+    history.record(entry())
+    with closing(sqlite3.connect(file)) as raw, raw:
+        raw.execute("UPDATE runs SET started = ?, ended = ?", [started, started])
+    (found,) = history.entries()
+    assert "a cat" == found.prompt
+    for hours in (-14, 14):
+        assert found.started == found.started.astimezone(timezone(timedelta(hours=hours)))
+    assert [1] == [expense.number for expense in history.charges()]
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        *(("runs", name) for name in ("started", "endpoint", "cost", "prices_date", "prompt", "tool_usage")),
+        *(("pictures", name) for name in ("sha256", "bytes", "path", "width")),
+        ("charges", "cost_in"),
+        ("parents", "role"),
+    ],
+)
+def test_a_missing_column(table: str, column: str, tmp_path: Path) -> None:
+    """A column that somebody took away is unknown; the rest is read, and the next runs are recorded whole."""
+    whole = entry(pictures=(picture(),), charges=ROWS, parents=(Parent(OTHER),))
+    with History.open(tmp_path / "data") as history:
+        history.record(whole)
+    with closing(sqlite3.connect(tmp_path / "data" / "history.sqlite3")) as raw, raw:
+        for (name,) in raw.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'index' AND sql > ''"
+        ).fetchall():
+            raw.execute(f"DROP INDEX {name}")
+        raw.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    with History.open(tmp_path / "data") as history:
+        (found,) = history.entries()
+        assert (whole.job, 1, 2, 1) == (found.job, *map(len, (found.pictures, found.charges, found.parents)))
+        newer = history.record(replace(whole, job="20261122-999999-abcd"))
+        assert ([], newer) == (history.notices, history.find_id("20261122-999999-abcd"))
+        assert [1, 2] == sorted(expense.number for expense in history.charges())
 
 
 def test_by_hash(history: History) -> None:
@@ -275,7 +351,7 @@ def test_charges(history: History) -> None:
     history.record(entry(1, cost=Decimal(1)))
     history.record(entry(2, cost=None, charges=ROWS, prices_date=NOON.date()))
     history.record(entry(3, cost=None, endpoint=DEMO))
-    told = [(one.number, one.cost, one.is_demo, one.known) for one in history.charges()]
+    told = [(one.number, one.cost, one.is_free, one.known) for one in history.charges()]
     assert [
         (1, Decimal(1), False, Decimal(1)),
         (2, None, False, Decimal("0.06215175")),
@@ -388,7 +464,7 @@ def spoil(file: Path, how: str) -> None:
         ("torn", "damaged"),
         ("cut", "damaged"),
         ("DROP TABLE charges", "damaged"),
-        ("PRAGMA user_version = 2", "newer"),
+        (f"PRAGMA user_version = {VERSION + 1}", "newer"),
         ("PRAGMA user_version = 0", "foreign"),
         ("PRAGMA user_version = -1", "foreign"),
     ],
@@ -408,6 +484,75 @@ def test_set_aside(how: str, word: str, tmp_path: Path) -> None:
             assert [10] == [int(one.job[9:15]) for one in history.entries()]
             assert str(aside) in " ".join(history.notices)
         assert before == aside.read_bytes()
+
+
+@pytest.fixture
+def earlier(tmp_path: Path) -> Path:
+    """A folder with a history as version 1 of the tables left it (imgcli at 22942bd)."""
+    with closing(sqlite3.connect(tmp_path / "history.sqlite3")) as raw:
+        raw.executescript((Path(__file__).parent / "history_v1.sql").read_text())
+        raw.execute("PRAGMA journal_mode = WAL")
+    return tmp_path
+
+
+def check_the_earlier(history: History) -> None:
+    """Expect what `history_v1.sql` holds."""
+    broken, demo, whole = history.entries()
+    assert [True, False, True] == [one.billed for one in (broken, demo, whole)]
+    assert (ROWS, (Parent(OTHER),)) == (whole.charges, whole.parents)
+    assert [picture(revised_prompt="A cat.")] == list(whole.pictures)
+    assert [False, True, False] == [one.is_free for one in history.charges()]
+    day: Day = history.day(NOON, lambda day, _: day)
+    assert (Decimal("0.06215175"), [None]) == (day.known, [one.reserved for one in day.open])
+
+
+def test_a_history_of_an_earlier_version(earlier: Path) -> None:
+    """It is read as it was, brought up to date in place, and takes new runs."""
+    for number in (4, 5):
+        with History.open(earlier) as history:
+            history.record(entry(number, started=NOON - timedelta(days=1)))
+            history.forget([number])
+            check_the_earlier(history)
+            assert ([], []) == (history.notices, history.aside)
+    with closing(sqlite3.connect(earlier / "history.sqlite3")) as raw:
+        assert [(VERSION,)] == raw.execute("PRAGMA user_version").fetchall()
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not disks.permitted(), reason="root writes everywhere")
+def test_a_history_of_an_earlier_version_that_cannot_be_written(earlier: Path) -> None:
+    """It is read all the same, and nothing is written to a copy that would be lost."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from test_history_store import *\n"
+        f"with History.open(Path({str(earlier)!r})) as history:\n"
+        "    check_the_earlier(history)\n"
+        "    with pytest.raises(HistoryError, match='cannot be written'):\n"
+        "        history.record(entry(4))\n"
+    )
+    for path in earlier.iterdir():
+        path.chmod(0o400)
+    earlier.chmod(0o500)
+    rights = "-dac_override,-dac_read_search,-fowner"
+    lowered = ["setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}"] if os.geteuid() == 0 else []
+    done = subprocess.run([*lowered, sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    earlier.chmod(0o700)
+    assert (0, "") == (done.returncode, done.stderr)
+
+
+def test_twenty_bring_it_up_to_date_at_once(earlier: Path) -> None:
+    """Whoever is first does, and the others find it done."""
+    ready = threading.Barrier(20)
+
+    def opened(number: int) -> int:
+        ready.wait()
+        with History.open(earlier) as history:
+            history.record(entry(number))
+            return len(history.notices)
+
+    with ThreadPoolExecutor(20) as pool:
+        assert 0 == sum(pool.map(opened, range(10, 30)))
+    with History.open(earlier) as history:
+        assert 23 == len(history.numbers())
 
 
 def test_an_empty_file_is_no_damage(tmp_path: Path) -> None:

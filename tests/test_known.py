@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from imgcli.show.tmux import Tmux, ask_tmux, parse, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 CELL = (10, 20)
 
@@ -159,6 +161,12 @@ def test_an_ability_may_need_a_version() -> None:
     assert [True, False, False, False] == [can(Ability.PARTS, name) for name in names]
 
 
+def test_an_absurd_version() -> None:
+    """A variable can hold any number of digits, and costs no more than the version."""
+    env = {"TERM_PROGRAM": "iTerm.app", "TERM_PROGRAM_VERSION": "9" * 5000}
+    assert ("iterm2", (999_999_999,)) == _named(env, "")
+
+
 def test_the_table_is_in_order() -> None:
     """Each terminal has one entry, under a name that terminals can answer, and none hides another."""
     names = [terminal.name for terminal in TERMINALS]
@@ -187,6 +195,17 @@ def test_what_tmux_tells_is_understood(answer: str, expected: Tmux) -> None:
 def test_no_tmux_is_asked_where_there_is_none() -> None:
     """Outside of tmux it costs nothing."""
     assert ask_tmux({"PATH": "/nowhere"}) is None
+
+
+def test_tmux_is_told_no_key(tmp_path: Path) -> None:
+    """The tmux that is asked gets what it needs of the environment, and no key."""
+    (tmp_path / "tmux").write_text(f"#!/bin/sh\nenv > {tmp_path}/told\n")
+    (tmp_path / "tmux").chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    ask_tmux({"PATH": path, "TMUX": "/t,1,0", "OPENAI_API_KEY": "canary", "MY_TOKEN": "canary"})
+    told = (tmp_path / "told").read_text()
+    assert "TMUX=/t,1,0\n" in told
+    assert "canary" not in told
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError(), subprocess.TimeoutExpired("tmux", 1)])

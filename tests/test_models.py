@@ -225,7 +225,7 @@ class TestLive:
         cases = {
             ("--base-url", "http://127.0.0.1:1/v1"): (8, "Cannot connect to 127.0.0.1:1"),
             (): (4, "There is no API key"),
-            ("--timeout", "0"): (2, "--timeout takes a number of seconds above 0"),
+            ("--timeout", "0"): (2, "--timeout must be between 0.1 and 86,400."),
         }
         for args, (code, told) in cases.items():
             done = imgcli("models", "--live", *args)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from beside import PATIENCE
+from beside import PATIENCE, running
 from imgcli.core.embedding import embed
 from imgcli.core.recipe import Recipe
 from streams import BLUE, RED, whole_run
@@ -51,6 +53,21 @@ def test_capturing_the_path(shell: Shell, folder: Path) -> None:
     """`f=$(imgcli gen "a cat")` captures the path and nothing else."""
     done = shell('f=$(imgcli gen "a cat"); echo "$?:$f"')
     assert f"0:{folder}/a-cat.png\n" == done.stdout
+
+
+def test_a_pipe_that_became_a_file(server: Server, world: dict[str, str], folder: Path) -> None:
+    """A file that took the place of the pipe that -o named is not written over: the image goes elsewhere."""
+    pipe = folder / "out"
+    os.mkfifo(pipe)
+    wire = server(Reply(whole_run(), pauses=((200, 1.0),)))
+    with running(wire, world, folder, "-o", "out") as process:
+        while not wire.requests:
+            time.sleep(0.01)
+        pipe.unlink()
+        pipe.write_bytes(b"precious, and longer than nothing")
+        stdout, stderr = process.communicate(timeout=PATIENCE)
+    assert (10, b"precious, and longer than nothing") == (process.returncode, pipe.read_bytes()), stderr
+    assert RED == Path(stdout.decode().strip()).read_bytes()
 
 
 @pytest.mark.parametrize(

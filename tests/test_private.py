@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import resource
+import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import zygote
 from beside import PATIENCE, running
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Event, Notice
 from imgcli.core.redaction import redacted_events
-from streams import created, stream
+from streams import created, stream, whole_run
 from wire import End, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from conftest import Cli, Result
     from wire import ScriptedServer
@@ -86,3 +88,35 @@ def test_the_shown_request_is_safe_to_look_at(imgcli: Cli) -> None:
     assert prompt == json.loads(shown)["input"]
     assert "고양이" in shown
     assert set() == {c for c in shown + result.stderr if not c.isprintable()} - {"\n"}
+
+
+AUDIT = """if True:
+    import json, sys
+    def told(event, args):
+        if event == "subprocess.Popen":
+            with open("started", "a") as file:
+                file.write(json.dumps([args[1], args[3]]) + "\\n")
+    sys.addaudithook(told)
+"""
+
+
+def test_no_program_that_is_started_knows_the_key(server: Server, gen: Gen, folder: Path) -> None:
+    """A program that a run starts, be it for the SDK, gets no environment with a key in it."""
+    (folder / "sitecustomize.py").write_text(AUDIT)
+    result = gen(server(Reply(whole_run())), "a cat", env={"PYTHONPATH": str(folder)})
+    started = folder / "started"
+    lines = started.read_text().splitlines() if started.exists() else []
+    assert 0 == result.exit_code, result.stderr
+    assert [] == [line for line in lines if '"OPENAI_API_KEY"' in line or json.loads(line)[1] is None]
+
+
+@pytest.mark.parametrize("umask", ["000", "022", "777"])
+@pytest.mark.parametrize("command", [["gen", "--demo", "a cat"], ["config", "init"]], ids=" ".join)
+def test_folders_are_ours_alone(world: dict[str, str], folder: Path, umask: str, command: list[str]) -> None:
+    """Every folder that imgcli makes in a home is its owner's alone, whatever the umask."""
+    env = {name: value for name, value in world.items() if not name.startswith("XDG_")}
+    shell = ["sh", "-c", f'umask {umask}; exec "$@"', "sh", *zygote.IMGCLI, *command]
+    done = subprocess.run(shell, cwd=folder, env=env, capture_output=True, check=False)
+    made = [path for path in Path(world["HOME"]).rglob("*") if path.is_dir()]
+    assert 0 == done.returncode, done.stderr
+    assert {0o700} == {path.stat().st_mode & 0o777 for path in made}

@@ -185,10 +185,11 @@ def test_device_and_stream() -> None:
     """A device or stream gets every byte, and says when it does not."""
     out = BytesIO()
     write_stream(out, b"bytes")
-    write_device(Path(os.devnull), b"bytes")
+    null = Path(os.devnull)
+    write_device(null, null.stat(), b"bytes")
     assert b"bytes" == out.getvalue()
     with pytest.raises(OSError, match="space"):
-        write_device(Path("/dev/full"), b"bytes")
+        write_device(Path("/dev/full"), Path("/dev/full").stat(), b"bytes")
 
 
 # Found out before sending
@@ -260,7 +261,8 @@ def test_devices(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     outputs = ["/dev/null", "pipe", "file", ".", "new.png", "a\0b", None]
     expected = [Path("/dev/null"), tmp_path / "pipe", None, None, None, None, None]
-    assert expected == [device(output, tmp_path) for output in outputs]
+    found = [device(output, tmp_path) for output in outputs]
+    assert expected == [one and one[0] for one in found]
 
 
 def test_open_files_of_this_process(tmp_path: Path) -> None:

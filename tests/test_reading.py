@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import streams
 from imgcli.api.reading import read_events
 from imgcli.api.sse import BOM
-from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
+from imgcli.core.errors import Cause, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Completed, Event, FinalImage, ImageFormat, Notice, PartialImage, Picture
 from imgcli.core.wording import money_sentence, problem_lines
 from streams import BLUE, GREEN, RED, b64, completed, created, image_item, item_done, partial, record, stream
@@ -213,13 +213,25 @@ class TestTheFinalPicture:
 
     @pytest.mark.parametrize("body", [streams.whole_run(), streams.images_run()])
     def test_ends_the_reading_with_its_completion(self, body: bytes) -> None:
-        """A server that keeps the connection open behind the end does not keep us."""
+        """A server that keeps the connection open behind the end does not keep us: that is told at once."""
+        told: list[bool] = []
+
+        def chunks() -> Iterator[bytes]:
+            yield body
+            assert [True] == told
+            raise ImgcliError(Problem(ExitCode.UNKNOWN, "we hung up"))
+
+        assert isinstance(list(read_events(chunks(), JOB, linger=told.append))[-1], Completed)
+
+    @pytest.mark.parametrize("body", [streams.whole_run(), streams.images_run()])
+    def test_ends_a_live_stream_that_nobody_closes(self, body: bytes) -> None:
+        """Where nobody can hang up, nothing is read after the end."""
 
         def chunks() -> Iterator[bytes]:
             yield body
             pytest.fail("everything had come")
 
-        assert isinstance(list(read_events(chunks(), JOB))[-1], Completed)
+        assert isinstance(list(read_events(chunks(), JOB, linger=None))[-1], Completed)
 
 
 @pytest.mark.parametrize(
@@ -394,11 +406,7 @@ NOISE = [
 BAD_JSON = [
     b"data: {\n\n",
     b"data: hello\n\n",
-    b'data: {"type": "response.created", "x": NaN}\n\n',
-    b'data: {"type": "response.created", "x": -Infinity}\n\n',
-    b'data: {"type": "response.created", "x": 1e999}\n\n',
     b'data: {"x": ' + b"[" * 100_000 + b"}\n\n",
-    b'data: {"x": ' + b"9" * 5000 + b"}\n\n",
     b"data: [1]\n\n",
     b"data: null\n\n",
     b'data: "text"\n\n',
@@ -431,12 +439,12 @@ def test_a_missing_type_is_read_from_the_events_name() -> None:
 
 def nested(**error: object) -> bytes:
     """Wrap an error as OpenAI really does."""
-    return stream(created(), {"type": "error", "error": error}, completed(image_item()))
+    return stream(created(), {"type": "error", "error": error}, completed())
 
 
 def flat(**error: object) -> bytes:
     """Wrap an error as its documentation says."""
-    return stream(created(), {**error, "type": "error"}, completed(image_item()))
+    return stream(created(), {**error, "type": "error"}, completed())
 
 
 def named(**error: object) -> bytes:
@@ -832,7 +840,7 @@ def test_a_json_body_that_is_complete_survives_its_connection() -> None:
     assert [(0, RED)] == finals(list(read_events(cut(body), JOB)))
     with pytest.raises(ImgcliError) as caught:
         list(read_events(cut(body[:-5]), JOB))
-    assert fault == caught.value.problem
+    assert replace(fault, cause=Cause.UNREAD) == caught.value.problem
 
 
 def test_a_stream_of_previews_only_gives_no_picture() -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import json
+import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,8 +18,10 @@ import pytest
 
 from beside import PATIENCE, running, wait_for
 from imgcli.core.request import Api, ImageRequest
+from imgcli.core.wording import file_size
+from imgcli.store.liveness import mark, may_live
 from imgcli.store.publish import Clash
-from imgcli.store.spool import Header, Spool
+from imgcli.store.spool import MAGIC, Header, Spool
 from streams import BLUE, GREEN, RED, completed, created, image_item, item_done, partial, stream, whole_run
 from wire import End, Reply
 
@@ -201,6 +206,31 @@ def test_unreadable_header(first_line: bytes, runs: Path, folder: Path, imgcli: 
     assert ({"recovered-image.png": RED}, []) == (files(folder), records(runs))
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"time": "0001-01-01T00:00:00+14:00"},
+        {"time": "9999-12-31T23:59:59-14:00"},
+        {"time": 1e308},
+        {"extra": {"parents": [{"sha256": "ab", "role": ["mask"]}], "endpoint": 7, "recipe": {"recipe": 1}}},
+        {"request": {**REQUEST.to_json(), "size": [1], "references": [{"size": [1]}]}},
+        {"clash": ["replace"], "job": None},
+    ],
+)
+def test_an_odd_field_of_the_header(
+    odd: dict[str, object], record: Record, runs: Path, folder: Path, imgcli: Cli
+) -> None:
+    """One odd field of a record costs neither the picture nor its place, and listing and history go on."""
+    path = record(whole_run(), output="sub.png")
+    first, _, rest = path.read_bytes().partition(b"\n")
+    told = json.loads(first.removeprefix(MAGIC)) | odd
+    path.write_bytes(MAGIC + json.dumps(told).encode() + b"\n" + rest)
+    assert 0 == imgcli("recover", "--list").exit_code
+    result = imgcli("recover", cwd=folder.parent)
+    assert (0, {"sub.png": RED}, []) == (result.exit_code, files(folder), records(runs)), result.stderr
+    assert b"a cat" in imgcli("history").stdout
+
+
 @pytest.mark.parametrize("line", [b"", b": imgcli {", b': imgcli {"version": 1}\n'])
 def test_never_sent(line: bytes, runs: Path, folder: Path, imgcli: Cli) -> None:
     """A record whose own beginning was cut was never sent: it is no reason to worry anybody."""
@@ -227,9 +257,13 @@ def test_list(record: Record, runs: Path, folder: Path, imgcli: Cli) -> None:
     result = imgcli("recover", "--list")
     assert 0 == result.exit_code
     assert b"\x1b" not in result.stdout
-    found = {line.split("  ")[3]: line.split("  ")[1] for line in result.lines}
+    told = {cells[6]: cells for line in result.lines if (cells := line.split("  "))}
     expected = ["final picture", "2 partial images", "nothing"]
-    assert dict(zip(map(str, paths), expected, strict=True)) == found
+    assert dict(zip(map(str, paths), expected, strict=True)) == {path: told[path][4] for path in told}
+    assert {path.stem[-6:] for path in paths} == {cells[0] for cells in told.values()}
+    for path in paths:
+        assert re.fullmatch(r"[0-9]+ (d|h|min)", told[str(path)][2])
+        assert file_size(path.stat().st_size) == told[str(path)][3]
     assert ({}, sorted(paths)) == (files(folder), records(runs))
 
 
@@ -339,3 +373,47 @@ def test_a_record_that_cannot_be_removed(record: Record, runs: Path, folder: Pat
     runs.chmod(0o700)
     assert (0, first.lines) == (first.exit_code, second.lines)
     assert {"a-cat.png": RED} == files(folder)
+
+
+@pytest.fixture
+def lockless(folder: Path, world: dict[str, str]) -> dict[str, str]:
+    """An environment in which the file system has no locks, as some over a network have none."""
+    place = folder.parent / "site"
+    place.mkdir()
+    (place / "sitecustomize.py").write_text(
+        "import fcntl\ndef none(*_):\n    raise OSError(95, 'Operation not supported')\nfcntl.flock = none\n"
+    )
+    return world | {"PYTHONPATH": str(place)}
+
+
+def test_a_live_run_without_locks(
+    lockless: dict[str, str], server: Server, runs: Path, folder: Path, imgcli: Cli
+) -> None:
+    """Where no lock says that a run lives, its process does; when that is gone, what came is saved."""
+    wire = server(Reply(PARTIALS, end=End.STALL))
+    with running(wire, lockless, folder) as process:
+        wait_for(lambda: hold(runs, PARTIALS[-40:]))
+        early = imgcli("recover", env=lockless)
+        assert (0, {}, 1) == (early.exit_code, files(folder), len(records(runs))), early.stderr
+        process.kill()
+    late = imgcli("recover", env=lockless)
+    assert (9, {"a-cat.partial.png": BLUE}) == (late.exit_code, files(folder)), late.stderr
+
+
+def test_a_run_elsewhere_without_locks(
+    lockless: dict[str, str], record: Record, folder: Path, imgcli: Cli
+) -> None:
+    """A run that another machine may be writing is left alone for a day after its last byte, then saved."""
+    path = record(whole_run())
+    early = imgcli("recover", env=lockless)
+    assert (0, {}, True) == (early.exit_code, files(folder), path.exists()), early.stderr
+    os.utime(path, (0, path.stat().st_mtime - 90_000))
+    late = imgcli("recover", env=lockless)
+    assert (0, {"a-cat.png": RED}) == (late.exit_code, files(folder)), late.stderr
+
+
+def test_a_number_that_another_process_got(record: Record) -> None:
+    """A process with the number of a run's that began at another time is not that run's."""
+    info = record(whole_run()).stat()
+    assert may_live(mark(), info)
+    assert not may_live(mark() | {"began": "1"}, info)

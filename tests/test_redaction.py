@@ -148,6 +148,42 @@ def test_an_echoed_key_is_in_no_stream(pieces: list[bytes], cut: int, times: int
     assert (whole.replace(CANARY.encode(), b"*" * len(CANARY)), len(whole)) == (passed, len(passed))
 
 
+def escaped(letter: str, style: int) -> str:
+    """Spell a letter as JSON may, plain or escaped, also inside JSON that JSON quotes."""
+    code = f"u{ord(letter):04x}"
+    plain = letter if letter not in "\\/" else rf"\{letter}"
+    return (plain, rf"\{code}", rf"\u{code[1:].upper()}", rf"\\{code}")[style]
+
+
+KEYS = [CANARY, 'Zm9v/b+Ym"Fy==/0123456789']
+
+
+@given(st.sampled_from(KEYS), st.lists(st.integers(0, 3), min_size=30), st.lists(st.integers(1, 40)))
+def test_an_escaped_key_is_in_no_stream(key: str, styles: list[int], cuts: list[int]) -> None:
+    """A key in JSON's escapes, any mix of them, is masked however the stream is cut, and nothing else."""
+    spelled = "".join(map(escaped, key, styles)).encode()
+    whole = b'data: {"a": "it\\u0027s ' + spelled + b' \\u002d"}\n\n'
+    rest, chunks = whole, []
+    for cut in cuts:
+        chunks.append(rest[:cut])
+        rest = rest[cut:]
+    passed = b"".join(masked([*chunks, rest], key))
+    assert whole.replace(spelled, b"*" * len(spelled)) == passed
+
+
+def test_an_event_with_escapes_is_not_held_back() -> None:
+    """What has escapes in it and is no key goes on at once, to its last byte."""
+    chunk = rb'data: {"a": "\u0073k, \/ and \"}'
+    assert [chunk, b"x"] == list(masked([chunk, b"x"], CANARY))
+
+
+def test_a_key_in_an_unread_answer_is_hidden() -> None:
+    """An error that quotes JSON as it came shows no key in escapes."""
+    quoted = r'{"m": "bad key \u0073k\u002dcanary\u002D0123456789abcdef"}'
+    assert '{"m": "bad key [hidden]"}' == redact(quoted)
+    assert r"a \u002d stays" == redact(r"a \u002d stays", CANARY)
+
+
 def test_what_is_no_key_is_not_looked_for() -> None:
     """A word that a picture's bytes may hold by chance is left in them."""
     assert [b"local", b""] == list(masked([b"local", b""], "local"))

@@ -1,4 +1,4 @@
-"""Signals in a process with threads: they wait while a picture is being published, and only then."""
+"""Signals at odd moments: while a picture is being published, in destructors, while modules are loaded."""
 
 from __future__ import annotations
 
@@ -28,10 +28,8 @@ def played(folder: Path, script: str) -> tuple[int, str]:
     """Play a script beside a thread that takes any signal; give its exit code and what it printed."""
     whole = BEGINNING + textwrap.dedent(script)
     command = [sys.executable, "-c", whole]
-    done = subprocess.run(
-        command, cwd=folder, timeout=PATIENCE, check=False, stdout=subprocess.PIPE, text=True
-    )
-    return done.returncode, done.stdout
+    done = subprocess.run(command, cwd=folder, timeout=PATIENCE, check=False, capture_output=True, text=True)
+    return done.returncode, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
@@ -83,3 +81,61 @@ def test_a_signal_ends_waiting_at_once(tmp_path: Path) -> None:
             print(interrupted.name)
     """
     assert (0, "SIGINT\n") == played(tmp_path, script)
+
+
+def test_a_signal_in_a_destructor_is_not_lost(tmp_path: Path) -> None:
+    """Where Python drops exceptions, Ctrl-C prints no traceback, and comes again a moment later."""
+    script = """
+        class Owner:
+            def __del__(self):
+                os.kill(os.getpid(), signal.SIGINT)
+
+        try:
+            owner = Owner()
+            del owner
+            os.read(os.pipe()[0], 1)
+        except signals.Interrupted as interrupted:
+            print(interrupted.name)
+    """
+    assert (0, "SIGINT\n") == played(tmp_path, script)
+
+
+LOADING = """
+import os, signal, sys
+
+def interrupt(event, args):
+    if event == "exec" and args[0].co_filename.endswith(os.environ["WHEN"]):
+        os.kill(os.getpid(), signal.SIGINT)
+
+sys.addaudithook(interrupt)
+"""
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "imgcli/__main__.py",
+        "imgcli/cli/app.py",
+        "imgcli/cli/signals.py",
+        "typer/core.py",
+        "imgcli/cli/run.py",
+        "openai/_models.py",
+    ],
+)
+def test_a_signal_while_modules_are_loaded(
+    module: str, world: dict[str, str], folder: Path, tmp_path: Path
+) -> None:
+    """Whichever module of ours or of others is being loaded, Ctrl-C ends us by SIGINT without a traceback."""
+    (tmp_path / "sitecustomize.py").write_text(LOADING)
+    env = world | {
+        "PYTHONPATH": str(tmp_path),
+        "WHEN": module,
+        "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
+        "OPENAI_API_KEY": "sk-x",
+    }
+    command = [sys.executable, "-m", "imgcli", "gen", "a cat"]
+    done = subprocess.run(
+        command, cwd=folder, env=env, timeout=PATIENCE, check=False, capture_output=True, text=True
+    )
+    assert -signal.SIGINT == done.returncode
+    assert not [word for word in ("Traceback", "Exception", "KeyboardInterrupt") if word in done.stderr]

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import resource
 import stat
 import subprocess
 import sys
 import textwrap
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,7 +17,7 @@ from imgcli.core.events import Completed, ImageFormat, Notice
 from imgcli.core.request import Api, ImageRequest
 from imgcli.store.publish import Clash
 from imgcli.store.runs import Run, unfinished
-from imgcli.store.spool import Header, Spool
+from imgcli.store.spool import MAGIC, Header, Spool
 from streams import whole_run
 
 if TYPE_CHECKING:
@@ -147,6 +149,7 @@ def test_oldest_first(tmp_path: Path) -> None:
         b": imgcli " + b"[" * 100_000 + b"\n",
         b': imgcli {"version": 2}\n',
         b': imgcli {"version": 1, "request": {"api": 3}}\n',
+        b': imgcli {"version": 1, "request": {"prompt": 7}}\n',
         b': imgcli {"version": 1, "request": null, "clash": "number"}\n',
     ],
 )
@@ -156,6 +159,25 @@ def test_unreadable_header(tmp_path: Path, line: bytes) -> None:
     path.write_bytes(line + b"\ndata: 1\n\n")
     run = Run.read(path)
     assert (None, True) == (run.header, b"data: 1\n\n".endswith(b"".join(run.chunks())[-9:]))
+
+
+@pytest.mark.parametrize(
+    ("odd", "expected"),
+    [
+        ({"job": 7}, {"job": ""}),
+        ({"time": [1], "clash": {}}, {"time": "", "clash": Clash.NUMBER}),
+        ({"folder": None, "output": 3, "extra": []}, {"folder": "", "output": None, "extra": {}}),
+        ({"folder": "/a\0b"}, {"folder": ""}),
+        ({"hologram": 1}, {}),
+        ({"request": {**REQUEST.to_json(), "size": [1]}}, {"request": replace(REQUEST, size=None)}),
+    ],
+)
+def test_an_odd_field_of_a_header(odd: dict[str, object], expected: dict[str, Any]) -> None:
+    """One odd field of a header costs that field: prompt, folder and name of the run are still known."""
+    header = Header("j", "2027-01-01", REQUEST, "/here", "a.png", Clash.REPLACE, {"a": 1})
+    told = json.loads(header.line().removeprefix(MAGIC))
+    line = MAGIC + json.dumps(told | odd).encode() + b"\n"
+    assert replace(header, **expected) == Header.parse(line)
 
 
 def test_foreign_file(tmp_path: Path) -> None:

@@ -9,12 +9,15 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import openai
 import pytest
 from PIL import Image, ImageChops
 
+from beside import PATIENCE
 from imgcli.standin.memory import Memory, Past
 from imgcli.standin.server import MOST_CONNECTIONS, StandIn
 from imgcli.standin.validate import size_fault
@@ -940,3 +943,37 @@ def test_importing_the_server_is_light() -> None:
     code = "import sys, imgcli.standin.server; print(sorted({'PIL', 'openai', 'rich'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "[]\n" == done.stdout
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="tells its peak in /proc")
+@pytest.mark.parametrize(
+    ("head", "piece", "end"),
+    [(b'{"prompt": "', b"x", b'"}'), (b'{"prompt": [[]', b",[]", b"]}")],
+    ids=["text", "values"],
+)
+def test_what_ten_large_bodies_take(head: bytes, piece: bytes, end: bytes, world: dict[str, str]) -> None:
+    """Ten large requests at once take no more memory than the largest one; each gets its answer."""
+    pieces, size = 10, 24_000_000 + len(head) + len(end)
+    command = [sys.executable, "-m", "imgcli", "demo-server"]
+    with subprocess.Popen(command, env=world, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            port = int(process.stdout.readline().rpartition(":")[2].partition("/")[0])
+
+            def post(_: int) -> int:
+                with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as client:
+                    told = f"POST /v1/images/generations HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+                    told += f"Authorization: Bearer demo\r\nContent-Length: {size}\r\n\r\n"
+                    client.sendall(told.encode() + head)
+                    for _ in range(pieces):
+                        client.sendall(piece * (24_000_000 // pieces // len(piece)))
+                    client.sendall(end)
+                    return int(client.recv(64).split()[1])
+
+            with ThreadPoolExecutor(10) as pool:
+                assert set(pool.map(post, range(10))) <= {400, 503}
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            peak = int(status.partition("VmHWM:")[2].split()[0]) * 1024
+        finally:
+            process.terminate()
+    assert peak < 400_000_000

@@ -11,6 +11,7 @@ import termios
 
 import pytest
 
+from imgcli.cli.world import size_of
 from imgcli.show.cellwidth import cell_width, clip
 from imgcli.show.known import Rung
 from imgcli.show.ladder import Ladder
@@ -156,3 +157,11 @@ def test_width_of_text(text: str, width: int) -> None:
 def test_text_is_cut_at_a_cell(text: str, columns: int, kept: str) -> None:
     """Nothing is cut through the middle of a wide character."""
     assert kept == clip(text, columns)
+
+
+@pytest.mark.parametrize("columns", ["9" * 11, "9" * 30])
+def test_absurd_columns(columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """COLUMNS and LINES can hold any number, and no image is painted that wide."""
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("LINES", columns)
+    assert (1000, 1000) == size_of(io.StringIO())

@@ -13,12 +13,14 @@ import pytest
 from PIL import Image
 
 import zygote
+from imgcli.api.fields import parse_object
 from imgcli.api.jsonl_reading import read_json_lines
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Completed, FinalImage, Notice, PartialImage
 from imgcli.show.jsonl import InlineImages, JsonLinesSink
+from memory import peak
 from showing import BETTER, FINE, HOSTILE, ROUGH, WHOLE_RUN, FakeClock, failed, feed, price, saved
-from streams import BLUE, GREEN, RED, b64, created, images_run, partial, stream, whole_run
+from streams import BLUE, GREEN, RED, b64, created, images_run, partial, record, stream, whole_run
 from terminal import PtyRun
 from test_kitty import BAD
 
@@ -404,3 +406,27 @@ def test_viewing_is_light(world: dict[str, str], folder: Path) -> None:
         [sys.executable, "-c", code], env=world, cwd=folder, capture_output=True, check=True
     )
     assert set() == {"openai", "httpx2", "rich"} & set(done.stderr.decode().split())
+
+
+def test_a_large_run_is_never_whole_in_memory(folder: Path, world: dict[str, str]) -> None:
+    """A stream that another program kept is replayed as it is read, however long it is."""
+    event = record({"type": "response.in_progress", "x": "x" * 1_000_000})
+    peaks = []
+    for name, times in (("small.sse", 1), ("large.sse", 100)):
+        (folder / name).write_bytes(event * times + whole_run())
+        peaks.append(peak(folder, world, "view", name))
+    assert peaks[1] - peaks[0] < 20_000_000, peaks
+
+
+@pytest.mark.parametrize("value", ["[]", "{}", '"a"', "0.1", '{"a":[{}]}'])
+def test_an_event_of_countless_values(value: str, folder: Path, world: dict[str, str]) -> None:
+    """An event with values without number is left out; it does not fill the memory many times over."""
+    many = ",".join([value] * (20_000_000 // (len(value) + 1)))
+    (folder / "odd.sse").write_bytes(f'data: {{"a": [{many}]}}\n\n'.encode() + whole_run())
+    assert peak(folder, world, "view", "odd.sse") < 170_000_000
+
+
+def test_commas_inside_a_string_are_no_values() -> None:
+    """A long text full of commas and brackets is read like any other."""
+    text = ',[{"\\' * 200_000
+    assert {"a": text} == parse_object(json.dumps({"a": text}))

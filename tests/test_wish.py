@@ -118,10 +118,11 @@ def test_a_foreign_image_model_is_asked_in_plain_words() -> None:
         ({"prompt": "caf\udce9"}, "UTF-8"),
         ({"prompt": "x" * 32_001, "model": "gpt-image-2"}, "32,000"),
         ({"compression": 50}, "jpeg and webp"),
-        ({"compression": 101, "format": ImageFormat.WEBP}, "0 to 100"),
-        ({"partials": 4}, "0 to 3"),
-        ({"partials": -1}, "0 to 3"),
+        ({"compression": 101, "format": ImageFormat.WEBP}, "--compression must be between 0 and 100."),
+        ({"partials": 4}, "--partials must be between 0 and 3."),
+        ({"partials": -1}, "--partials must be between 0 and 3."),
         ({"partials": 1, "format": ImageFormat.GIF}, "gif"),
+        ({"partials": 1, "stream": False}, "--stream"),
         ({"background": Background.TRANSPARENT, "format": ImageFormat.JPEG}, "png or webp"),
         ({"format": ImageFormat.PNG, "name_format": ImageFormat.WEBP}, "--format"),
         ({"quality": Quality.MAX, "model": "gpt-image-2"}, "gpt-image-2"),
@@ -157,8 +158,28 @@ def test_advice_names_a_model_that_is_alive(wish: dict[str, Any], today: date, m
 
 def test_a_moving_picture_has_no_partials() -> None:
     """A format that has no partials asks for none, even where somebody watches, and is not streamed."""
-    request = decided(format=ImageFormat.GIF, watched_partials=3).request
+    request = decided(api=Api.IMAGES, format=ImageFormat.GIF, watched_partials=3).request
     assert (0, False) == (request.partials, request.stream)
+
+
+@pytest.mark.parametrize(
+    ("wish", "expected"),
+    [
+        ({}, True),
+        ({"is_gateway": True}, False),
+        ({"is_gateway": True, "partials": 1}, True),
+        ({"is_gateway": True, "watched_partials": 3}, True),
+        ({"is_gateway": True, "stream": True}, True),
+        ({"stream": False, "watched_partials": 3}, False),
+        ({"stream": True, "format": ImageFormat.GIF}, False),
+        ({"api": Api.RESPONSES, "is_gateway": True}, True),
+        ({"api": Api.RESPONSES, "stream": False}, False),
+    ],
+)
+def test_what_is_streamed(wish: dict[str, Any], *, expected: bool) -> None:
+    """A gateway's Images API is streamed for partial images or on the user's word."""
+    request = decided(**{"api": Api.IMAGES, **wish}).request
+    assert (expected, expected) == (request.stream, request.wire().get("stream", False))
 
 
 @given(st.text(), st.text(), st.integers(), st.integers())

@@ -1,18 +1,15 @@
-"""The way in, for `imgcli` and `python -m imgcli`: a Ctrl-C during the imports is a Ctrl-C too."""
+"""The way in, for `imgcli` and `python -m imgcli`."""
 
 from __future__ import annotations
 
 from typing import NoReturn
 
-from imgcli.cli import signals
-
 
 def main() -> NoReturn:
-    """Listen to signals first, then load the command line and run it."""
-    signals.install()
-    try:
-        from imgcli.cli import app
+    """Load the command line and run it; until it listens to signals, there is nothing to tidy up."""
+    from imgcli.cli import app, signals
 
+    try:
         app.main()
     except signals.Interrupted as interrupted:
         signals.die_by(interrupted.signum)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 Part: TypeAlias = "str | dict[str, Any]"
-"""A named event, `{raw = ...}` or `{hex = ...}` for bytes, `{type = ...}` is an event; `times` repeats."""
+"""A named event, `{raw = ...}` or `{hex = ...}` for bytes, `{type = ...}` is an event; `times` repeats, and
+`holds` names the picture that the bytes hold in full."""
 
 ORDINARY: tuple[Part, ...] = ("created", "partial:0", "done", "completed")
 _BASE64 = re.compile(r"\{b64:([^}]+)\}")
@@ -114,7 +115,10 @@ def _written(part: Part, final: str, rough: str, newline: str) -> Iterator[tuple
         yield {}, bytes.fromhex(part["hex"])
         return
     if isinstance(part, dict) and "raw" in part:
-        yield {}, _fill(part["raw"]).encode() * part.get("times", 1)
+        yield (
+            item_done(image_item(picture(part["holds"]))) if "holds" in part else {},
+            _fill(part["raw"]).encode() * part.get("times", 1),
+        )
         return
     payload = _named(part, final, rough) if isinstance(part, str) else _filled(part)
     framed = f"event: {payload.get('type', 'none')}\ndata: {json.dumps(payload)}\n\n".replace("\n", newline)

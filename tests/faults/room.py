@@ -109,7 +109,9 @@ def is_picture(name: str) -> bool:
     """Tell whether a file claims to be somebody's finished picture."""
     path = Path(name)
     return (
-        path.suffix in PICTURES and not {".partial", ".damaged"} & set(path.suffixes) and not is_rough(name)
+        path.suffix in PICTURES
+        and not {".partial", ".damaged", ".torn"} & set(path.suffixes)
+        and not is_rough(name)
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from imgcli.api import base64text
@@ -10,15 +11,25 @@ from imgcli.api.fields import as_index, as_text
 from imgcli.api.problems import link
 from imgcli.api.receipt import Receipt
 from imgcli.api.rules import Progress
-from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
+from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, Problem
 from imgcli.core.events import Event, FinalImage, Notice, PartialImage, Picture
 from imgcli.core.wording import RAW_RUN_KEPT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _INDEX_LIMIT = 1000
 _DAMAGED = "The picture arrived damaged: its base64 cannot be decoded."
+_UNREAD = Problem(
+    ExitCode.UNKNOWN,
+    "An image came torn, or in a form that imgcli cannot read.",
+    Charged.YES,
+    CHECK_USAGE,
+    cause=Cause.UNREAD,
+)
+_CUT = Problem(
+    ExitCode.UNKNOWN, "Another image had begun and did not come.", Charged.MAYBE, CHECK_USAGE, cause=Cause.CUT
+)
 
 
 @dataclass
@@ -36,12 +47,20 @@ class _Given:
 class Album:
     """Numbers pictures in the order of their first appearance, and gives each final one once.
 
-    `receipt` is what the server tells besides; `has_begun` is set when it says that it works on a picture.
+    `receipt` is what the server tells besides; `has_begun` is set when it says that it works on a picture,
+    `has_ended` when it says that all is done, `trouble` is what it says against it. `taken` lists the base64
+    that was understood, `completions` counts what the Images API called completed. `inputs`
+    are the SHA-256 of the images that were sent.
     """
 
     job: str
+    inputs: frozenset[str] = frozenset()
     receipt: Receipt = field(init=False)
     has_begun: bool = False
+    has_ended: bool = False
+    trouble: Problem | None = None
+    taken: list[object] = field(default_factory=list)
+    completions: int = 0
     partials: int = 0
     _count: int = 0
     _by_id: dict[str, int] = field(default_factory=dict)
@@ -52,14 +71,17 @@ class Album:
     _failed: dict[int, Problem] = field(default_factory=dict)
     _vacant: list[int] = field(default_factory=list)
     _retried: list[tuple[int, Problem]] = field(default_factory=list)
+    _places: dict[int, int | None] = field(default_factory=dict)
+    _begun: set[tuple[str | None, int | None]] = field(default_factory=set)
+    _unread: list[tuple[int, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.receipt = Receipt(self.job)
 
     @property
     def finals(self) -> int:
-        """How many pictures have a final image."""
-        return len(self._given)
+        """How many final images came."""
+        return sum(map(len, self._given.values()))
 
     @property
     def progress(self) -> Progress:
@@ -76,7 +98,28 @@ class Album:
             self._by_id[name] = number
             self._named.add(number)
         self._by_position.setdefault(place, number)
+        self._places.setdefault(number, place)
+        self.begin(name, place)
         return number
+
+    def begin(self, item: object, position: object) -> None:
+        """Hear of a picture of which nothing else may come; what has neither name nor place may be any."""
+        name, place = as_text(item), as_index(position, _INDEX_LIMIT)
+        if name is not None or place is not None:
+            self._begun.add((name, place))
+
+    def knows(self, position: int) -> bool:
+        """Whether anything came of the picture at this position."""
+        return position in self._by_position
+
+    def has(self, content: object) -> bool:
+        """Whether this base64 is a picture that was given."""
+        return any(given.text == content for several in self._given.values() for given in several)
+
+    def end(self, problem: Problem | None = None) -> None:
+        """Hear that the server is done, and what it says against this run; the first word counts."""
+        self.has_ended = True
+        self.trouble = self.trouble or problem
 
     def _known(self, name: str, place: int | None) -> int | None:
         """Find a picture by its name, or by its place when it had no name until now."""
@@ -98,6 +141,7 @@ class Album:
 
     def partial(self, image: int, index: object, text: object) -> Iterator[Event]:
         """Give a preview; one that comes after its final picture is late and left out."""
+        self.taken.append(text)
         if image in self._given:
             return
         self.partials += 1
@@ -112,6 +156,7 @@ class Album:
 
     def final(self, image: int, content: object, revised_prompt: object) -> Iterator[Event]:
         """Give a finished picture, unless it was given; content that is no picture is kept as a failure."""
+        self.taken.append(content)
         if any(given.text == content for given in self._given.get(image, ())):
             return
         if (problem := _not_base64(content)) is not None:
@@ -145,24 +190,52 @@ class Album:
             self._failed[image] = problem
             self._vacant.append(image)
 
+    def leave_unread(self, data: bytes) -> None:
+        """Remember bytes of an image that nobody understood; the same image may still come."""
+        digest = sha256(data).hexdigest()
+        if digest not in self.inputs:
+            self._unread.append((len(data), digest))
+
+    def lose_unread(self, problem: Problem) -> None:
+        """Remember that what could not be read may have held an image."""
+        self.lose(self._new(), replace(problem, cause=Cause.UNREAD))
+
     def verdict(self) -> Problem | None:
         """Say what is missing: None when every picture that failed came after all."""
         failures = dict(self._retried) | self._failed
         missing = [problem for image, problem in failures.items() if image not in self._given]
-        if not missing or not self._given:
-            return missing[0] if missing else None
-        what = f"{self.finals} of {self.finals + len(missing)} pictures came. {missing[0].what}"
-        return Problem(
-            ExitCode.PARTIAL, what, Charged.YES, missing[0].advice, missing[0].code, missing[0].param
-        )
+        unread = {piece for piece in self._unread if not self._is_part(*piece)}
+        missing += [_UNREAD] * len(unread)
+        if not self._given:
+            return min(missing, key=lambda problem: problem.cause is None, default=None)
+        missing += [_CUT] * (0 if unread else self._count_cut(failures))
+        if not missing:
+            return None
+        first = min(missing, key=lambda problem: problem.cause is not None)
+        what = f"{self.finals} of {self.finals + len(missing)} pictures came. {first.what}"
+        cause = Cause.UNREAD if any(problem.cause is Cause.UNREAD for problem in missing) else first.cause
+        return replace(first, exit_code=ExitCode.PARTIAL, what=what, charged=Charged.YES, cause=cause)
 
-    def settle(self) -> Iterator[Event]:
-        """Tell of the tries that failed before their picture came, then raise what `verdict` says."""
+    def _is_part(self, length: int, digest: str) -> bool:
+        """Whether bytes that nobody understood are, or begin, a picture that was given."""
+        pictures = (given.picture.data for several in self._given.values() for given in several)
+        return any(len(data) >= length and sha256(data[:length]).hexdigest() == digest for data in pictures)
+
+    def _count_cut(self, failures: Mapping[int, Problem]) -> int:
+        """Count the pictures of which something came, but neither the end nor a reason.
+
+        A picture at the place of one that was given is the same under another name.
+        """
+        done = {*self._given, *failures}
+        places = {self._places.get(image) for image in done} - {None}
+        names = {name for name, image in self._by_id.items() if image in done}
+        return len({name or place for name, place in self._begun if not {name, place} & (names | places)})
+
+    def retold(self) -> Iterator[Event]:
+        """Tell of the tries that failed before their picture came."""
         for image, failure in self._retried:
             if image in self._given:
                 yield Notice(self.job, f"before the picture came, another try failed: {failure.what}")
-        if (problem := self.verdict()) is not None:
-            raise ImgcliError(problem)
 
 
 def _not_base64(content: object) -> Problem | None:
@@ -175,9 +248,9 @@ def _not_base64(content: object) -> Problem | None:
             "Download it soon, for it may expire: curl -o picture.png '(the link)'. "
             "imgcli needs a server that answers with b64_json."
         )
-        return Problem(ExitCode.UNKNOWN, what, Charged.YES, advice)
+        return Problem(ExitCode.UNKNOWN, what, Charged.YES, advice, cause=Cause.UNREAD)
     return None
 
 
 def _damaged() -> Problem:
-    return Problem(ExitCode.DAMAGED, _DAMAGED, Charged.YES, RAW_RUN_KEPT)
+    return Problem(ExitCode.DAMAGED, _DAMAGED, Charged.YES, RAW_RUN_KEPT, cause=Cause.UNREAD)

@@ -20,7 +20,15 @@ def decode(text: str) -> bytes | None:
     return data if data is not None else _strict(_repaired(text))
 
 
-def _strict(text: str) -> bytes | None:
+def decode_beginning(text: bytes) -> bytes:
+    """Decode base64 without padding that may be cut anywhere, as far as its last whole byte."""
+    body = text[:-1] if len(text) % 4 == 1 else text
+    padded = body + b"=" * (-len(body) % 4) if len(body) % 4 else body
+    data = _strict(padded)
+    return data if data is not None else decode(padded.decode("ascii", "replace")) or b""
+
+
+def _strict(text: str | bytes) -> bytes | None:
     try:
         return binascii.a2b_base64(text, strict_mode=True) or None
     except ValueError:

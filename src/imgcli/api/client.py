@@ -17,13 +17,14 @@ from imgcli.api.retry import Failure, plan_wait
 from imgcli.api.rules import KEY
 from imgcli.api.sdk import import_client
 from imgcli.api.secrecy import LOCAL_KEY
-from imgcli.api.upload import Upload
+from imgcli.api.upload import Upload, ignore
+from imgcli.core.demo import uncharged
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Waiting
 from imgcli.core.redaction import redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
     import httpx2
     from openai import APIResponse, OpenAI
@@ -50,14 +51,21 @@ class Answer:
     """What the server answers while it arrives. `chunks` raises `ImgcliError` when the connection breaks.
 
     `close` hangs up; it may be called at any time and more than once. `note` is to be called for every event
-    that was read: an answer without a new one is given up after a while.
+    that was read: an answer without a new one is given up after a while. `linger` is to be called with True
+    when the server's end was read, after which nothing is waited for, and with False when it was none.
+    `is_demo`: our demo gave it.
     """
 
     chunks: Iterator[bytes]
     content_type: str
     close: Callable[[], None]
     note: Callable[[], None]
+    linger: Callable[[bool], None]
+    is_demo: bool = False
 
+
+_DEMO = "x-imgcli-demo"
+"""The header of our own demo's answers, which are free; believed of a server on this machine alone."""
 
 DEFAULT_LIMITS = Limits()
 DEFAULT_CLOCK = Clock()
@@ -69,15 +77,16 @@ def send(
     account: Account,
     limits: Limits = DEFAULT_LIMITS,
     clock: Clock = DEFAULT_CLOCK,
+    sent: Callable[[], None] = ignore,
 ) -> Generator[Waiting, None, Answer]:
     """Send a request once, and again only where the server cannot have begun, telling each wait.
 
     Raises `ImgcliError` when there is no answer to read. `job` goes out as X-Client-Request-Id, by which
-    OpenAI can find a request whose answer was lost.
+    OpenAI can find a request whose answer was lost. `sent` is called before the last piece of it goes out.
     """
     peer = Peer(account.place, limits.timeout)
     patience = Patience(limits, clock.monotonic)
-    upload = Upload(request)
+    upload = Upload(request, sent)
     with ExitStack() as stack:
         client = _open(account, limits, patience, upload.content_type)
         stack.callback(client.close)
@@ -89,10 +98,13 @@ def send(
             outcome = _attempt(partial(_posted, call), peer, clock)
             if not isinstance(outcome, Failure):
                 stack.callback(outcome.close)
-                return _answer(outcome, peer, patience, stack.pop_all().close)
+                answer = _answer(outcome, peer, patience, stack.pop_all().close)
+                return replace(answer, is_demo=account.is_local and _is_marked(outcome.headers))
             patience.stop()
             outcome = _judged(outcome, patience, peer, upload)
             problem = _presentable(outcome.problem, account)
+            if outcome.is_demo and account.is_local:
+                problem = uncharged(problem)
             wait = plan_wait(outcome, attempt, clock.monotonic() - started, limits.budget, clock.chance())
             if wait is None:
                 raise ImgcliError(problem)
@@ -136,6 +148,10 @@ def _judged(failure: Failure, patience: Patience, peer: Peer, upload: Upload) ->
     return Failure(unfinished(told.problem)) if broke and not upload.is_whole else told
 
 
+def _is_marked(headers: Mapping[str, str]) -> bool:
+    return headers.get(_DEMO) == "1"
+
+
 _LOCAL_LOGIN = (
     "imgcli does not give OPENAI_API_KEY to a server on this machine; "
     "name its own in a profile (key-env), or set OPENAI_CUSTOM_HEADERS='Authorization: Bearer ...' for it."
@@ -165,8 +181,14 @@ def _open(account: Account, limits: Limits, patience: Patience, content_type: st
 def _sdk(account: Account, http_client: httpx2.Client) -> OpenAI:
     import httpx2
 
+    class Client(import_client()):  # type: ignore[misc]  # a base that is imported late
+        """Tells nobody which machine this is: to find out, Python starts `uname`, with the key around it."""
+
+        def platform_headers(self) -> dict[str, str]:
+            return {}
+
     with suppress(httpx2.InvalidURL, ValueError):
-        return import_client()(
+        return Client(
             api_key=account.key or LOCAL_KEY,
             base_url=account.base_url,
             organization=account.organization,
@@ -184,7 +206,8 @@ def _attempt(call: Callable[[], APIResponse[Any]], peer: Peer, clock: Clock) -> 
     try:
         return call()
     except RefusedError as refused:
-        return from_answer(refused.status, refused.body, refused.headers, clock.now())
+        told = from_answer(refused.status, refused.body, refused.headers, clock.now())
+        return replace(told, is_demo=_is_marked(refused.headers))
     except Exception as error:
         if (failure := from_exception(error, peer)) is None:
             raise
@@ -221,7 +244,7 @@ def _answer(response: APIResponse[Any], peer: Peer, patience: Patience, close: C
     headers = response.headers
     content_type = headers.get("content-type", "")
     chunks = _chunks(response, peer, patience)
-    return Answer(chunks, content_type, close, patience.note)
+    return Answer(chunks, content_type, close, patience.note, patience.linger)
 
 
 def _chunks(response: APIResponse[Any], peer: Peer, patience: Patience) -> Iterator[bytes]:

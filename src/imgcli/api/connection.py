@@ -19,7 +19,11 @@ _LONGEST_REFUSAL = 1_000_000  # bytes
 
 
 def http_client_for(account: Account, limits: Limits, patience: Patience, content_type: str) -> httpx2.Client:
-    """Make the client for one request, whose body is of this type. Raises what httpx2 does for settings."""
+    """Make the client for one request, whose body is of this type. Raises what httpx2 does for settings.
+
+    No connection outlives its attempt: `patience` learns of a connection only while it is opened, and a
+    server may close one that is kept alive just when the next attempt goes out.
+    """
     import httpx2
 
     def watch(request: httpx2.Request) -> None:
@@ -35,6 +39,7 @@ def http_client_for(account: Account, limits: Limits, patience: Patience, conten
 
     return httpx2.Client(
         timeout=httpx2.Timeout(limits.timeout, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
+        limits=httpx2.Limits(max_keepalive_connections=0),
         follow_redirects=False,
         trust_env=not account.is_local,
         verify=_tls(account),

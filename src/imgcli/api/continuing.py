@@ -1,4 +1,4 @@
-"""Going on with a conversation that the server may have forgotten."""
+"""Another request in place of one that the server refused for free: it has forgotten, or knows less."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imgcli.api.client import DEFAULT_CLOCK, DEFAULT_LIMITS, send
+from imgcli.api.upload import ignore
 from imgcli.core.errors import Cause, Charged, ImgcliError
 from imgcli.core.events import Notice
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from imgcli.api.account import Account
     from imgcli.api.client import Answer, Clock
     from imgcli.api.patience import Limits
     from imgcli.core.errors import Problem
     from imgcli.core.events import Waiting
+    from imgcli.core.request import ImageRequest
     from imgcli.core.wish import Decision
 
 FORGOTTEN = "the server cannot continue the conversation; the picture itself is sent instead"
+FORMATLESS = "the server does not take response_format; the request is sent again without it"
 
 
 def send_decided(
@@ -28,22 +31,34 @@ def send_decided(
     account: Account,
     limits: Limits = DEFAULT_LIMITS,
     clock: Clock = DEFAULT_CLOCK,
+    sent: Callable[[], None] = ignore,
 ) -> Generator[Waiting | Notice, None, Answer]:
-    """Send the request; where the server cannot continue its conversation, say so and send the other one.
+    """Send the request; where the server refuses it for a reason that can be got around, say so and do that.
 
     The first one cost nothing then: it was refused before any work. Raises `ImgcliError` as `send` does.
     """
     try:
-        return (yield from send(decision.request, job, account, limits, clock))
+        return (yield from send(decision.request, job, account, limits, clock, sent))
     except ImgcliError as error:
-        problem = error.problem
-        is_free = problem.cause is Cause.FORGOTTEN and problem.charged is Charged.NO
-        if decision.otherwise is None or not is_free:
+        other = _other(decision, error.problem)
+        if other is None:
             raise
-        if decision.barred:
-            raise ImgcliError(_barred(problem, decision.barred)) from None
-    yield Notice(job, FORGOTTEN, decision.otherwise)
-    return (yield from send(decision.otherwise, job, account, limits, clock))
+        if decision.barred and error.problem.cause is Cause.FORGOTTEN:
+            raise ImgcliError(_barred(error.problem, decision.barred)) from None
+    text, request = other
+    yield Notice(job, text, request)
+    return (yield from send(request, job, account, limits, clock, sent))
+
+
+def _other(decision: Decision, problem: Problem) -> tuple[str, ImageRequest] | None:
+    """Choose what to send after a refusal that certainly cost nothing, and say why; None for nothing."""
+    if problem.charged is not Charged.NO:
+        return None
+    if problem.cause is Cause.FORGOTTEN and decision.otherwise:
+        return FORGOTTEN, decision.otherwise
+    if problem.cause is Cause.RESPONSE_FORMAT and decision.request.inline:
+        return FORMATLESS, replace(decision.request, inline=False)
+    return None
 
 
 def _barred(forgotten: Problem, why: Problem) -> Problem:

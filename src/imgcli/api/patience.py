@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _MANY_BYTES = 65_536
 """So many bytes are progress too: over a slow line, one event with a picture in it takes minutes."""
+_MOMENT, _MOMENTS = 2.0, 30
+"""Seconds in which something must come after the server's own end, and how often that may go on."""
 _TICKS = 20  # within the shorter limit
 _KEEP_ALIVE = (("TCP_KEEPIDLE", 30), ("TCP_KEEPALIVE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
 """Seconds of silence, seconds between probes, lost probes: a dead peer is noticed within about a minute."""
@@ -53,12 +55,14 @@ class Patience:
         self._ended = threading.Event()
         self._ended.set()
         self._line: socket.socket | None = None
-        self._reason: str | None = None
+        self._is_lingering = False
+        self._recent = 0
         self._begin()
 
     def _begin(self) -> None:
         self._idle = self._age = 0.0
         self._bytes = 0
+        self._reason: str | None = None
         self._seen = self._monotonic()
 
     def start(self) -> None:
@@ -90,9 +94,16 @@ class Patience:
     def feed(self, size: int) -> None:
         """So many bytes came."""
         self._bytes += size
+        self._recent += size
         if self._bytes >= _MANY_BYTES:
             self._bytes = 0
             self.note()
+
+    def linger(self, is_over: bool) -> None:  # noqa: FBT001 - a callback
+        """Hang up soon, for the end came: what still follows it comes now or never. False takes that back."""
+        if is_over and not self._is_lingering:
+            threading.Thread(target=self._linger, args=(self._ended,), name="linger", daemon=True).start()
+        self._is_lingering = is_over
 
     def upload(self, size: int) -> None:
         """So many bytes were taken: the time for an answer begins when all of the request has gone out."""
@@ -106,6 +117,8 @@ class Patience:
         self._seen = now
         self._idle += step
         self._age += step
+        if self._reason is not None:
+            return True
         if self._idle > self._limits.progress:
             self._reason = f"sent nothing new for {self._limits.progress:g} s"
         elif self._age > self._limits.total:
@@ -121,10 +134,19 @@ class Patience:
         return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, advice)
 
     def _watch(self, ended: threading.Event) -> None:
+        """Hang up as often as it takes: the connection may not have been open the first time."""
         while not ended.wait(self._period):
             if self.tick():
                 self._hang_up()
+
+    def _linger(self, ended: threading.Event) -> None:
+        for _ in range(_MOMENTS):
+            self._recent = 0
+            if ended.wait(_MOMENT) or not self._is_lingering:
                 return
+            if self._recent < _MANY_BYTES:
+                break
+        self._hang_up()
 
     def _hang_up(self) -> None:
         """Wake whoever waits for the connection, in whichever layer."""

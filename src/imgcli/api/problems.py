@@ -16,6 +16,7 @@ from imgcli.api.rules import (
     OPTIONS,
     REFUSAL_TYPES,
     REJECTED,
+    RESPONSE_FORMAT,
     RULES,
     SERVER_FAULT,
     STATUSES,
@@ -191,6 +192,8 @@ def _rule(error: ServerError) -> Rule | None:
     """Find the rule for an error by its code, type or words, or by the parameter that it is about."""
     if error.param == "previous_response_id":
         return FORGOTTEN
+    if error.param == "response_format":
+        return RESPONSE_FORMAT
     message = error.message.lower()
     return next((rule for rule in RULES if rule.fits(error.codes, message)), None)
 

@@ -3,40 +3,64 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from imgcli.api import images
+from imgcli.api import base64text, images
 from imgcli.api.album import Album
-from imgcli.api.fields import as_text, parse_object
+from imgcli.api.fields import as_list, as_object, as_text, parse_json
 from imgcli.api.problems import from_code, page_title, quoted
 from imgcli.api.responses import ResponsesReader
-from imgcli.api.sse import BOM, RECORD_LIMIT, Record, UntilFault, check_size, records
-from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem
-from imgcli.core.events import Completed, Event, Notice
+from imgcli.api.salvage import decode, find_images, image_texts
+from imgcli.api.sse import BOM, RECORD_LIMIT, UntilFault, check_size, lines, records
+from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, ImgcliError, Problem
+from imgcli.core.events import Event, Notice, sniff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 _HEAD = 4096
+_COMPLETED = ("image_generation.completed", "image_edit.completed")
 _DONE = "[DONE]"
 _PREAMBLE = re.compile(rb"(?:[ \t\r\n]++|\xef\xbb\xbf|:[^\r\n]*+[\r\n])*+")
+
+
+_UNREADABLE = "an event of the stream was no JSON object and is left out"
+_TORN = Problem(ExitCode.UNKNOWN, "The answer ended in the middle of an image.", Charged.MAYBE, CHECK_USAGE)
+_KIND = re.compile(r'"type"\s*:\s*"([^"]+)"')
+_CALL = re.compile(
+    r'"(?:item_)?id"\s*:\s*"(?:(ig_[^"]+)"|([^"]+)"\s*,\s*"type"\s*:\s*"image_generation_call")'
+)
+"""Names an image call, by OpenAI's prefix or by its type."""
 
 
 def _ignore() -> None:
     """Nobody wants to know."""
 
 
-def read_events(chunks: Iterable[bytes], job: str, note: Callable[[], None] = _ignore) -> Iterator[Event]:
+def _read_on(_: bool) -> None:  # noqa: FBT001 - a callback
+    """Wait for the end of what comes, as for a file's."""
+
+
+def read_events(
+    chunks: Iterable[bytes],
+    job: str,
+    note: Callable[[], None] = _ignore,
+    linger: Callable[[bool], None] | None = _read_on,
+    inputs: frozenset[str] = frozenset(),
+) -> Iterator[Event]:
     """Read an answer of either API, streamed or plain, live or recorded, in chunks of any size.
 
     Comments before the answer are left out: a recorded run begins with one. Gives everything but `Started`
     and ends with `Completed`; raises `ImgcliError` for a bad end, and what the chunks raise, after using what
     came before it. A stream that just ends after a preview raises nothing: `core.session` has words for it.
-    `note` is called for each event of the server's, whatever it means.
+    `note` is called for each event of the server's, whatever it means. Images may follow the server's own
+    end: `linger` is called with True when that came, so that nobody waits for long, and with False when more
+    has begun; with None in its place nothing is read after the end. `inputs` are the SHA-256 of
+    the images that were sent, should the server repeat them.
     """
-    reader = _Reader(job, note)
+    reader = _Reader(job, note, linger, inputs)
     noticed: set[str] = set()
     try:
         for event in reader.read(_body(chunks)):
@@ -45,8 +69,6 @@ def read_events(chunks: Iterable[bytes], job: str, note: Callable[[], None] = _i
                     continue
                 noticed.add(event.text)
             yield event
-            if isinstance(event, Completed):
-                return
     except ImgcliError as error:
         error.ended = error.ended or reader.album.receipt.ended()
         raise
@@ -57,76 +79,167 @@ class _Reader:
     """Reads one answer."""
 
     job: str
-    note: Callable[[], None] = _ignore
+    note: Callable[[], None]
+    linger: Callable[[bool], None] | None
+    inputs: frozenset[str]
     album: Album = field(init=False)
     responses: ResponsesReader = field(init=False)
     has_records: bool = False
+    is_lingering: bool = False
+    is_torn: bool = False
 
     def __post_init__(self) -> None:
-        self.album = Album(self.job)
+        self.album = Album(self.job, self.inputs)
         self.responses = ResponsesReader(self.album)
 
     def read(self, body: Iterator[bytes]) -> Iterator[Event]:
-        """Tell JSON from a stream by the first byte, and read it."""
+        """Tell JSON from a stream by the first byte, and read it to its end, whatever that is."""
         first = next(body, b"")
-        whole = chain([first], body)
-        if first.startswith(b"{"):
-            yield from self._read_json(whole)
-        else:
-            head = _Head(whole)
-            for record in records(head):
-                yield from self._read_record(record)
-            yield from self._check_end(head.start)
+        head = _Head(chain([first], body))
+        source = UntilFault(self._documents(head) if first.startswith((b"{", b"[")) else self._records(head))
+        yield from source
+        yield from self._conclude(source.fault, head.start)
 
-    def _read_json(self, body: Iterator[bytes]) -> Iterator[Event]:
-        """Read an answer that was not streamed."""
+    def _is_over(self) -> bool:
+        """Say when the end came, and when it was none; whether nothing more is to be read."""
+        if self.linger and self.album.has_ended is not self.is_lingering:
+            self.is_lingering = self.album.has_ended
+            self.linger(self.is_lingering)
+        return self.album.has_ended and self.linger is None
+
+    def _records(self, body: Iterable[bytes]) -> Iterator[Event]:
+        """Read a stream of events."""
+        for record in records(body):
+            if record.data.strip() and record.data.strip() != _DONE:
+                self.has_records = True
+                self.note()
+                yield from self._read_text(record.data, record.event, is_whole=record.whole)
+                if self._is_over():
+                    return
+
+    def _documents(self, body: Iterable[bytes]) -> Iterator[Event]:
+        """Read JSON that nobody framed: one answer, an array, or an event a line."""
         source = UntilFault(body)
-        text = _joined(source).decode(errors="replace")
-        answer = parse_object(text)
-        if answer is None:
-            source.check()
-            raise ImgcliError(_unreadable(text))
-        yield from self._read_event(answer, "")
-        what = f"The server's answer holds no picture: {quoted(text)}"
-        raise ImgcliError(Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE))
+        held: list[str] = []
+        size = 0
+        for line in lines(source):
+            text = str(line, "utf-8", "replace")
+            value = None if held else parse_json(text)
+            if value is None:
+                held.append(text)
+                size += len(line)
+                check_size(size, RECORD_LIMIT)
+            else:
+                self.note()
+                yield from self._read_value(value, "")
+                if self._is_over():
+                    return
+        if held:
+            yield from self._read_text("\n".join(held), "", is_whole=source.fault is None)
+        source.check()
 
-    def _read_record(self, record: Record) -> Iterator[Event]:
-        """Read one record of a stream; what is no JSON object is noticed, unless it was cut at the end."""
-        if not record.data.strip() or record.data.strip() == _DONE:
-            return
-        event = parse_object(record.data)
-        self.has_records = True
-        self.note()
-        if event is not None:
-            yield from self._read_event(event, record.event)
-        elif record.whole:
-            yield Notice(self.job, "an event of the stream was no JSON object and is left out")
+    def _read_text(self, text: str, name: str, *, is_whole: bool) -> Iterator[Event]:
+        """Read one value, or one a line; what is no JSON is noticed, unless it was cut at the end."""
+        values = [(text, parse_json(text))]
+        if values[0][1] is None and "\n" in text:
+            by_line = [(line, parse_json(line)) for line in text.split("\n") if line.strip()]
+            values = by_line if any(value for _, value in by_line) else values
+        for told, value in values:
+            if not (isinstance(value, dict) or any(isinstance(one, dict) for one in as_list(value))):
+                self._leave_unread(told, is_whole=is_whole)
+                if is_whole:
+                    yield Notice(self.job, _UNREADABLE)
+            else:
+                yield from self._read_value(value, name)
 
-    def _read_event(self, event: dict[str, Any], name: str) -> Iterator[Event]:
+    def _read_value(self, value: object, name: str) -> Iterator[Event]:
+        """Read an event, or several in an array."""
+        several = as_list(value) or [value]
+        if not any(as_object(one).get("type") for one in several) and any(_is_entry(one) for one in several):
+            several = [{"data": several}] if isinstance(value, list) else several
+        for event in filter(None, map(as_object, several)):
+            self.has_records = True
+            self.album.taken.clear()
+            kind = as_text(event.get("type")) or name
+            yield from self._read_event(event, kind, name)
+            if "partial" not in kind and "preview" not in kind:
+                self._leave_images(event)
+
+    def _leave_images(self, event: dict[str, Any]) -> None:
+        """Remember the images of an event that nobody understood."""
+        for text in image_texts(event):
+            data = base64text.decode(text)
+            if not any(text is taken for taken in self.album.taken) and (data is None or sniff(data)):
+                self.album.leave_unread(data or text.encode())
+
+    def _leave_unread(self, text: str, *, is_whole: bool) -> None:
+        """Remember the images in what is no JSON, and the one that it was about."""
+        data = text.encode()
+        for image in find_images(data):
+            if image.is_final:
+                self.album.leave_unread(decode(data, image))
+                self.is_torn |= not is_whole
+        for found in _CALL.finditer(text):
+            self.album.begin(found[1] or found[2], None)
+        kind = _KIND.search(text)
+        if kind and kind[1] in _COMPLETED:
+            self.album.begin(None, self.album.completions)
+
+    def _read_event(self, event: dict[str, Any], kind: str, name: str) -> Iterator[Event]:
         """Dispatch on the event's own type; its SSE name stands in for a missing one."""
-        kind = as_text(event.get("type")) or name
         if kind.startswith("response."):
             yield from self.responses.read(kind, event)
         elif kind.startswith(("image_generation.", "image_edit.")):
             yield from images.read(kind, event, self.album)
         elif "error" in (kind, name):
-            raise ImgcliError(from_code(event, self.album.progress))
+            self.album.end(from_code(event, self.album.progress))
         elif event.get("object") == "response" or isinstance(event.get("output"), list):
             yield from self.responses.finish(event)
         elif event.get("error") and not kind:
-            raise ImgcliError(from_code(event, self.album.progress))
+            self.album.end(from_code(event, self.album.progress))
         elif isinstance(event.get("data"), list):
             yield from images.read_plain(event, self.album)
 
-    def _check_end(self, head: bytes) -> Iterator[Event]:
-        """Explain an answer that ended without `Completed`."""
+    def _conclude(self, fault: ImgcliError | None, head: bytes) -> Iterator[Event]:
+        """End with `Completed`, or say why not."""
+        album = self.album
+        fault = fault or (ImgcliError(_TORN) if self.is_torn else None)
+        if fault and fault.problem.cause is Cause.UNREAD:
+            album.lose_unread(fault.problem)
+        if not album.finals:
+            self._explain(fault, head.decode(errors="replace"))
+            return
+        yield from album.retold()
+        if (verdict := album.verdict()) is not None:
+            what = f"{verdict.what} {fault.problem.what}" if fault and verdict.code is None else verdict.what
+            raise ImgcliError(replace(verdict, what=what))
+        if album.trouble:
+            yield Notice(self.job, f"after the picture had arrived: {album.trouble.what}")
+        if album.has_ended:
+            yield album.receipt.completed()
+            return
+        what = "The stream ended before the server said that it was done."
+        raise fault or ImgcliError(Problem(ExitCode.UNKNOWN, what, Charged.YES))
+
+    def _explain(self, fault: ImgcliError | None, head: str) -> None:
+        """Raise why there is no image; a stream of previews that just ends is explained elsewhere."""
+        problem = self.responses.reason()
+        if fault and problem and problem.cause is Cause.UNREAD:
+            problem = replace(fault.problem, cause=Cause.UNREAD)
+        if problem:
+            raise ImgcliError(problem)
+        if fault:
+            raise fault
         if not self.has_records:
-            raise ImgcliError(_unreadable(head.decode(errors="replace")))
-        yield from self.album.settle()
-        self.responses.check()
-        if self.album.finals:
-            what = "The stream ended before the server said that it was done."
-            raise ImgcliError(Problem(ExitCode.UNKNOWN, what, Charged.YES))
+            raise ImgcliError(_unreadable(head))
+        if head.startswith(("{", "[")) and not self.album.partials:
+            what = f"The server's answer holds no picture: {quoted(head)}"
+            raise ImgcliError(Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE))
+
+
+def _is_entry(value: object) -> bool:
+    """Whether this is an image of a plain answer of the Images API."""
+    return not as_object(value).keys().isdisjoint(("b64_json", "url"))
 
 
 @dataclass
@@ -159,16 +272,6 @@ def _body(chunks: Iterable[bytes]) -> Iterator[bytes]:
     yield from iterator
 
 
-def _joined(chunks: Iterable[bytes]) -> bytes:
-    """Read a body to its end."""
-    parts, size = [], 0
-    for chunk in chunks:
-        size += len(chunk)
-        check_size(size, RECORD_LIMIT)
-        parts.append(chunk)
-    return b"".join(parts)
-
-
 def _unreadable(head: str) -> Problem:
     """Describe an answer that is neither a stream of events nor the JSON that was asked for."""
     title = page_title(head)
@@ -177,7 +280,7 @@ def _unreadable(head: str) -> Problem:
         what = f"The server answered with a web page (HTML), not with an event stream{name}"
         advice = "Check --base-url (OPENAI_BASE_URL), the proxy, and whether this network wants a login."
         return Problem(ExitCode.REFUSED, what, Charged.MAYBE, advice)
-    if head.startswith("{"):
+    if head.startswith(("{", "[")):
         return Problem(
             ExitCode.UNKNOWN, "The server's answer is no complete JSON.", Charged.MAYBE, CHECK_USAGE
         )

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from imgcli.api.fields import as_list, as_object, as_text, first_text
 from imgcli.api.problems import from_code, quoted
 from imgcli.api.rules import TEXT_MODEL
-from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem
-from imgcli.core.events import Event, Notice
+from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from imgcli.api.album import Album
+    from imgcli.core.events import Event
 
 _MANY_WORDS = 2000
 
@@ -28,9 +28,11 @@ class ResponsesReader:
     _refused: bool = False
 
     def read(self, kind: str, event: dict[str, Any]) -> Iterator[Event]:
-        """Give what one event means; `Completed` is the last, and bad ends are raised as `ImgcliError`."""
+        """Give what one event means."""
         step = kind.removeprefix("response.")
-        self.album.has_begun |= step.startswith("image_generation_call.")
+        if step.startswith("image_generation_call."):
+            self.album.has_begun = True
+            self.album.begin(event.get("item_id"), event.get("output_index"))
         match step:
             case "image_generation_call.partial_image":
                 yield from self._partial(event)
@@ -43,7 +45,7 @@ class ResponsesReader:
             case "completed" | "done" | "incomplete" | "failed" | "cancelled":
                 yield from self.finish(as_object(event.get("response")) or event)
             case "error":
-                raise ImgcliError(from_code(event, self.album.progress))
+                self.album.end(from_code(event, self.album.progress))
             case _:
                 pass
 
@@ -72,6 +74,8 @@ class ResponsesReader:
             yield from self.album.final(number, result, item.get("revised_prompt"))
         elif error or item.get("status") == "failed":
             self.album.fail(self.album.number(name, position), from_code(error, self.album.progress))
+        else:
+            self.album.begin(name, position)
 
     def _listen(self, item: dict[str, Any]) -> None:
         """Keep the model's words, in case that they are all there is."""
@@ -82,17 +86,11 @@ class ResponsesReader:
                 self._words.append(words[:_MANY_WORDS])
 
     def finish(self, response: dict[str, Any]) -> Iterator[Event]:
-        """End with a response object: pictures that had not come, then `Completed` or why there is none."""
+        """Take the response object of an end: its pictures, its bill, and what it says against the run."""
         self.album.receipt.note(response)
         for position, item in enumerate(as_list(response.get("output"))):
             yield from self._item(item, position)
-        trouble = self._trouble(response)
-        if not self.album.finals:
-            raise ImgcliError(_reason(self.album.verdict(), trouble) or self._no_picture())
-        if trouble is not None:
-            yield Notice(self.album.job, f"after the picture had arrived: {trouble.what}")
-        yield from self.album.settle()
-        yield self.album.receipt.completed()
+        self.album.end(self._trouble(response))
 
     def _trouble(self, response: dict[str, Any]) -> Problem | None:
         """Find what the server itself says against this response."""
@@ -106,10 +104,10 @@ class ResponsesReader:
             return Problem(ExitCode.UNKNOWN, f"The response ended as {status}.", Charged.MAYBE, CHECK_USAGE)
         return None
 
-    def check(self) -> None:
-        """Give the model's words as the reason when a stream ended with nothing else."""
-        if self._words and not self.album.finals:
-            raise ImgcliError(self._no_picture())
+    def reason(self) -> Problem | None:
+        """Explain why no image came; None where neither the images nor the server's words say it."""
+        told = _reason(self.album.verdict(), self.album.trouble)
+        return told or (self._no_picture() if self.album.has_ended or self._words else None)
 
     def _no_picture(self) -> Problem:
         """Explain a good end without a picture: the model may have answered in words."""
@@ -126,7 +124,12 @@ class ResponsesReader:
 
 def _reason(picture: Problem | None, response: Problem | None) -> Problem | None:
     """Choose the one that says more: what a picture says of its failing, or what the response says."""
-    says_nothing = picture is not None and picture.exit_code is ExitCode.UNKNOWN and picture.code is None
+    says_nothing = (
+        picture is not None
+        and picture.exit_code is ExitCode.UNKNOWN
+        and picture.code is None
+        and picture.cause is None
+    )
     return response or picture if says_nothing else picture or response
 
 

@@ -34,13 +34,15 @@ class Retry(Enum):
 class Failure:
     """One attempt that gave no answer; `retry_after` is what the server asked for, in seconds.
 
-    `is_broken` says that the connection broke, so that it matters how much of the request had gone out.
+    `is_broken` says that the connection broke, so that it matters how much of the request had gone out;
+    `is_demo` that an answer bears our demo's mark.
     """
 
     problem: Problem
     retry: Retry = Retry.NEVER
     retry_after: float | None = None
     is_broken: bool = False
+    is_demo: bool = False
 
 
 def plan_wait(failure: Failure, attempt: int, elapsed: float, budget: float, chance: float) -> float | None:

@@ -129,6 +129,14 @@ FORGOTTEN = Rule(
 )
 """Forgotten (kept 30 days), never kept (`store` false), or not allowed to be kept (zero data retention)."""
 
+RESPONSE_FORMAT = Rule(
+    ExitCode.REFUSED,
+    "The server does not take the parameter response_format",
+    "Name a model that imgcli knows (imgcli models), for which it is not sent.",
+    words=("response_format",),
+    cause=Cause.RESPONSE_FORMAT,
+)
+
 PICTURE = Rule(
     ExitCode.REFUSED,
     "The server refused a picture that came with the prompt",
@@ -186,6 +194,7 @@ RULES = (
     NO_MODEL,
     NO_PREVIEW,
     FORGOTTEN,
+    RESPONSE_FORMAT,
     PICTURE,
     MASK,
     BUSY,

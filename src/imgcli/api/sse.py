@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem
+from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, ImgcliError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,16 +31,19 @@ class Record:
     whole: bool = True
 
 
-@dataclass
-class UntilFault:
-    """Chunks up to the first fault, which is kept, so that what arrived before it can be used first."""
+T = TypeVar("T")
 
-    chunks: Iterable[bytes]
+
+@dataclass
+class UntilFault(Generic[T]):
+    """Chunks, or what else comes, up to the first fault, which is kept: what came before it is used first."""
+
+    items: Iterable[T]
     fault: ImgcliError | None = None
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[T]:
         try:
-            yield from self.chunks
+            yield from self.items
         except ImgcliError as error:
             self.fault = error
 
@@ -59,7 +62,7 @@ def records(chunks: Iterable[bytes], limit: int = RECORD_LIMIT) -> Iterator[Reco
     """
     source = UntilFault(chunks)
     draft = _Draft(limit)
-    for line in _lines(source, limit):
+    for line in lines(source, limit):
         if line:
             draft.add(line)
         else:
@@ -86,6 +89,8 @@ class _Draft:
             self.event = line[6:].removeprefix(b" ")
         elif line == b"data":
             self._add_data(b"")
+        elif self.data and b'"' in line and not line.startswith((b":", b"id:", b"retry:")):
+            self._add_data(line)  # no field has such a name: a string of the data had a line break in it
 
     def _add_data(self, value: bytes | memoryview) -> None:
         self.size += len(value) + 1
@@ -107,14 +112,14 @@ def check_size(size: int, limit: int) -> None:
     """Refuse to hold more than `limit` bytes in memory: raises `ImgcliError`."""
     if size > limit:
         what = f"The server sent more than {limit // 1_000_000} MB in one piece, which no picture needs."
-        raise ImgcliError(Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE))
+        raise ImgcliError(Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE, cause=Cause.UNREAD))
 
 
-def _lines(chunks: Iterable[bytes], limit: int) -> Iterator[bytes]:
+def lines(chunks: Iterable[bytes], limit: int = RECORD_LIMIT) -> Iterator[bytes]:
     """Cut chunks into lines without their ends, leaving out the byte order mark at the start."""
-    lines = _raw_lines(chunks, limit)
-    yield from (line.removeprefix(BOM) for line in _first(lines))
-    yield from lines
+    raw = _raw_lines(chunks, limit)
+    yield from (line.removeprefix(BOM) for line in _first(raw))
+    yield from raw
 
 
 def _first(lines: Iterator[bytes]) -> Iterator[bytes]:

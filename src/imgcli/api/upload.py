@@ -51,14 +51,18 @@ class _Base64(_Raw):
 _Part: TypeAlias = _Raw | _Base64
 
 
+def ignore() -> None:
+    """Nobody wants to know."""
+
+
 class Upload:
     """The body of one request, for as many attempts as it takes.
 
     `is_whole` says of the last attempt whether its last piece was asked for: before that, nobody has a whole
-    request, and nobody can have begun to work on it.
+    request, and nobody can have begun to work on it. `going` is called then.
     """
 
-    def __init__(self, request: ImageRequest) -> None:
+    def __init__(self, request: ImageRequest, going: Callable[[], None] = ignore) -> None:
         body = request.wire()
         if request.is_form:
             boundary = secrets.token_hex(16)
@@ -68,6 +72,7 @@ class Upload:
             self.content_type = "application/json"
             self._parts = _json(body)
         self.is_whole = False
+        self._going = going
 
     @property
     def length(self) -> int:
@@ -75,14 +80,18 @@ class Upload:
         return sum(part.length for part in self._parts)
 
     def pieces(self, sent: Callable[[int], None]) -> Iterator[bytes]:
-        """Give the body from its beginning; `sent` is told of the bytes of each piece that was taken."""
-        self.is_whole = False
+        """Return the body from its beginning; `sent` is told of the bytes of each piece that was taken."""
+        self.is_whole = False  # now, not with the first piece: the connection may break before that
+        return self._pieces(sent)
+
+    def _pieces(self, sent: Callable[[int], None]) -> Iterator[bytes]:
         *parts, last = self._parts
         for part in parts:
             for piece in part.pieces():
                 yield piece
                 sent(len(piece))
         self.is_whole = True
+        self._going()
         yield last.data
         sent(len(last.data))
 

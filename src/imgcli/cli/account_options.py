@@ -46,7 +46,7 @@ DailyCap = Annotated[
         "--daily-cap",
         metavar="USD",
         envvar="IMGCLI_DAILY_CAP",
-        help="The same for everything that ended since midnight, except on other servers on this machine.",
+        help="The same for all that is spent today; each run reserves its share before it is sent.",
         rich_help_panel=_MONEY,
     ),
 ]

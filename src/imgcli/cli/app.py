@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from imgcli import __version__
-from imgcli.cli import commands, notes, signals, standard_output
+from imgcli.cli import commands, notes, signals, standard_streams
 from imgcli.cli.help import OrderedGroup
-from imgcli.cli.standard_output import UnwritableOutputError
+from imgcli.cli.standard_streams import UnwritableOutputError
 from imgcli.cli.world import (
     World,
     forbid_core_dumps,
@@ -80,14 +80,14 @@ def main() -> NoReturn:
     """Run the command line of this process and end it with a documented exit code, or by a signal."""
     closed = open_standard_descriptors()
     forbid_core_dumps()
-    standard_output.replace()
+    standard_streams.replace()
     forget_blank_variables()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # real text streams have it
     world = World.of_this_process(closed)
-    signals.install()
     code: int = ExitCode.OK
     try:
+        signals.install()
         code = _run(world)
         sys.stdout.flush()
     except signals.Interrupted as interrupted:

@@ -143,14 +143,16 @@ def edit(ctx: typer.Context) -> None:
 def path(ctx: typer.Context) -> None:
     """Print the path of the configuration file."""
     from imgcli.cli import config_file
+    from imgcli.show.paths import write_paths
 
     world: World = ctx.obj
-    world.stdout.write(f"{config_file.place(world)}\n")
+    write_paths(world.stdout, [config_file.place(world)])
 
 
 def init(ctx: typer.Context) -> None:
     """Create the file, with all settings commented out; print its path."""
     from imgcli.cli import config_file
+    from imgcli.show.paths import write_paths
 
     world: World = ctx.obj
-    world.stdout.write(f"{config_file.begin(world)}\n")
+    write_paths(world.stdout, [config_file.begin(world)])

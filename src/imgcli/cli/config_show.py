@@ -12,7 +12,7 @@ from imgcli.cli.configured import HABITS, ConfiguredCommand, configured_commands
 from imgcli.cli.order import Style
 from imgcli.cli.report import tell
 from imgcli.cli.settings import Settings, long_name, read_settings
-from imgcli.core.config import Config, Setting
+from imgcli.core.config import BILLED, Config, Setting
 from imgcli.core.errors import ExitCode, ImgcliError, Problem
 from imgcli.core.redaction import redact
 from imgcli.core.text import shorten
@@ -156,10 +156,12 @@ def _as_text(env: Mapping[str, str], settings: Settings, rows: Sequence[Row]) ->
 
 
 def _server_lines(env: Mapping[str, str], settings: Settings) -> Iterator[str]:
-    """Name key and headers; of the environment only whether it has them."""
+    """Name key and headers, and a server that does not bill; of the environment only whether it has them."""
     profile = settings.profile
-    if profile and (profile.key_env or profile.headers):
+    if profile and (profile.key_env or profile.headers or not profile.billed):
         yield "\nserver"
+        if not profile.billed:
+            yield f"  {BILLED:<14} false: limits do not hold there"
         if profile.key_env:
             yield f"  {'key-env':<14} {profile.key_env} ({_is_there(env, profile.key_env)})"
         for header in profile.headers:
@@ -196,6 +198,7 @@ def _as_json(
             }
             for row in rows
         ],
+        "billed": profile.billed if profile else True,
         "key_env": profile.key_env if profile else None,
         "key_is_set": _is_set(env, profile.key_env) if profile and profile.key_env else None,
         "headers": [_header_json(env, header) for header in profile.headers] if profile else [],

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from imgcli.cli.secrets import all_secrets
-from imgcli.core.errors import Charged, ExitCode, Problem
+from imgcli.core.errors import AFTER_SENDING, Charged, ExitCode, Problem
 from imgcli.core.redaction import redact
 from imgcli.core.text import shorten
 
@@ -23,15 +23,18 @@ if TYPE_CHECKING:
 _SHORTEST = 4  # letters; hiding a shorter "password" would make the text unreadable and hide nothing
 
 
-def report_crash(error: Exception, world: World) -> Problem:
-    """Describe an unexpected exception, and keep its redacted traceback in the state folder."""
+def report_crash(error: Exception, world: World, charged: Charged = Charged.NO) -> Problem:
+    """Describe an unexpected exception, and keep its redacted traceback in the state folder.
+
+    One that is marked with `AFTER_SENDING` may have cost something, whatever `charged` says.
+    """
     told = f"imgcli itself failed: {type(error).__name__}: {shorten(_redact(str(error), world), 200)}."
     path = _write(error, world)
     where = f" The details are in {path}; they hold no key." if path else ""
     return Problem(
         ExitCode.INTERNAL,
         told,
-        Charged.MAYBE,
+        Charged.MAYBE if AFTER_SENDING in getattr(error, "__notes__", ()) else charged,
         f"This is a bug; please report it.{where}",
     )
 

@@ -63,6 +63,7 @@ def deliver(  # noqa: PLR0913 - a command's signature declares its options
     api: options.ApiOption = ApiChoice.AUTO,
     profile: account_options.Profile = None,  # noqa: ARG001 - ConfiguredCommand has read it already
     base_url: options.BaseUrl = None,
+    stream: options.Stream = None,
     timeout: options.Timeout = 300.0,
     dry_run: options.DryRun = False,
     demo: options.Demo = False,
@@ -74,8 +75,10 @@ def deliver(  # noqa: PLR0913 - a command's signature declares its options
     world: World = ctx.obj
     # Imported here, so that help and completions do without them.
     from imgcli.cli import money, order, run
+    from imgcli.cli.memory import place_of
     from imgcli.cli.serving import applied
     from imgcli.cli.settings import at_home
+    from imgcli.core.address import is_gateway
     from imgcli.core.wish import Wish
     from imgcli.store.naming import format_wish
 
@@ -94,6 +97,8 @@ def deliver(  # noqa: PLR0913 - a command's signature declares its options
             background=background,
             moderation=moderation,
             partials=partials,
+            stream=stream,
+            is_gateway=not demo and is_gateway(place_of(world, endpoint) or ""),
             api=api.wire,
             fidelity=fidelity,
         )

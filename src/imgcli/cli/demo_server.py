@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcli.core.errors import usage_error
+from imgcli.core.errors import check_between, usage_error
 
 if TYPE_CHECKING:
     from imgcli.cli.world import World
 
-_PORTS = 65_536
+_LAST_PORT = 65_535
 
 
 def demo_server(
@@ -34,8 +34,7 @@ def demo_server(
     from imgcli.standin.server import StandIn
 
     world: World = ctx.obj
-    if not 0 <= port < _PORTS:
-        raise usage_error(f"--port takes 0 to {_PORTS - 1}, not {port}.")
+    check_between("--port", port, 0, _LAST_PORT)
     try:
         server = StandIn(port=port)
     except OSError as error:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imgcli.cli import signals
 from imgcli.cli.order import STDOUT, Keeping
-from imgcli.cli.record import TITLE
-from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
-from imgcli.core.events import Saved
+from imgcli.cli.record import BILLED, TITLE
+from imgcli.core.errors import AFTER_SENDING, CHECK_USAGE, Cause, ExitCode, ImgcliError, Problem, usage_error
+from imgcli.core.events import Failed, FinalImage, Saved, Waiting
+from imgcli.core.wording import RAW_RUN_KEPT
+from imgcli.store.liveness import mark
 from imgcli.store.naming import Subject, is_folder
 from imgcli.store.preflight import current_folder
 from imgcli.store.publish import Clash
 from imgcli.store.publishers import Destination, open_publisher
 from imgcli.store.recording import Recording
-from imgcli.store.runs import count_unfinished
+from imgcli.store.runs import PROCESS, Run, count_unfinished
 from imgcli.store.saving import Saving
 from imgcli.store.spool import Header, Spool
 from imgcli.store.state import Rescue, state_folder
@@ -36,20 +39,27 @@ RUNS = "runs"
 
 _WORTH_KEEPING = frozenset({ExitCode.UNKNOWN, ExitCode.DAMAGED, ExitCode.INTERNAL})
 """Ends after which a record may hold more than what was saved."""
+_CAUSES_TO_KEEP = frozenset({Cause.UNREAD, Cause.CUT})
+"""Causes likewise, whatever the end."""
+_RECOVER = "`imgcli recover` saves what came of it"
 
 
 class Desk:
     """One run's files, or none for a run that keeps nothing.
 
-    `has_asked` is set when a request that costs money may have reached the server; `earlier` counts the runs
-    before this one that did not end well; `saved` lists the pictures that are on disk.
+    `has_asked` is set when a server that costs money is asked, and `has_sent` when a whole request may have
+    reached it; `saved` lists the pictures that are on disk. `is_free` tells that nobody is charged for the
+    run, as far as that is known by now.
     """
 
-    def __init__(self, job: str) -> None:
+    def __init__(self, job: str, *, is_free: bool = False) -> None:
         self.job = job
+        self.is_free = is_free
         self._earlier = 0
-        self.has_asked = False
+        self.has_asked = self.has_sent = False
         self.saved: list[Path] = []
+        self._given: set[str] = set()
+        self._inputs: frozenset[str] = frozenset()
         self._spool: Spool | None = None
         self._saving: Saving | None = None
         self.recording: Recording | None = None
@@ -61,6 +71,7 @@ class Desk:
         Raises `ImgcliError`.
         """
         _check_standard_output(world, output)
+        self._inputs = request.inputs
         now, folder, state = world.now(), current_folder(), state_folder(world.env)
         rescue = Rescue(state, world.env, lambda: self._spool.keep() if self._spool else None)
         destination = Destination(output.name, folder, output.clash)
@@ -69,7 +80,7 @@ class Desk:
         self._saving = Saving(publisher, signals.shielded, output.partials)
         self._earlier = count_unfinished(state / RUNS)
         place = _place(output.name, folder)
-        told = {**extra, **({TITLE: output.title} if output.title else {})}
+        told = {**extra, PROCESS: mark(), **({TITLE: output.title} if output.title else {})}
         header = Header(self.job, now.isoformat(), request, str(folder), place, output.clash, told)
         with signals.shielded():  # a record that is not known here would stay, and speak of money
             self._spool = Spool.begin(state / RUNS, header)
@@ -88,6 +99,10 @@ class Desk:
         runs = "1 earlier run" if self._earlier == 1 else f"{self._earlier} earlier runs"
         return [f"{runs} did not end well: `imgcli recover` saves what came"]
 
+    def sent(self) -> None:
+        """Note that the server may have begun, unless it is the demo's, which costs nothing."""
+        self.has_sent = self.has_asked
+
     def recorded(self, chunks: Iterable[bytes]) -> Iterable[bytes]:
         """Write every chunk to the record before anybody reads it."""
         chunks = self._spool.tee(chunks) if self._spool else chunks
@@ -100,26 +115,67 @@ class Desk:
 
     def saving(self, events: Iterable[Event]) -> Iterable[Event]:
         """Save pictures as they come, with their recipe where that is wanted, and remember where."""
-        events = self.embedding(events)
+        events = self.embedding(self._noted(events))
         for event in self._saving(events) if self._saving else events:
             if isinstance(event, Saved):
                 self.saved.append(event.path)
+            yield self._advised(event) if isinstance(event, Failed) else event
+
+    def _noted(self, events: Iterable[Event]) -> Iterator[Event]:
+        """Remember which images came, as they came; a server that makes us wait has not begun."""
+        for event in events:
+            match event:
+                case FinalImage(picture=picture):
+                    self._given.add(picture.sha256)
+                case Waiting():
+                    self.has_sent = False
+                case _:
+                    pass
             yield event
+
+    def _advised(self, event: Failed) -> Failed:
+        """Name the way to what came of an image that is not saved."""
+        if self._spool and self.has_asked and event.problem.cause in _CAUSES_TO_KEEP and self._spool.keep():
+            return replace(event, problem=replace(event.problem, advice=_advice(event.problem)))
+        return event
+
+    def note_demo(self) -> None:
+        """Note that our own demo answers, before anything of its answer is recorded."""
+        self.is_free = True
+        if self._spool:
+            self._spool.note(**{BILLED: False})
 
     def keep_last_partial(self) -> Path | None:
         """Keep the last partial of a picture that never came, and tell where."""
         return self._saving.keep_last_partial() if self._saving else None
 
-    def settle(self, outcome: Outcome) -> None:
-        """Remove the record of a run that needs no recovery; otherwise it stays when the desk is closed."""
-        if self._spool and outcome.exit_code not in _WORTH_KEEPING:
-            self._spool.discard()
+    def settle(self, outcome: Outcome) -> list[str]:
+        """Remove the record of a run that needs no recovery; otherwise it stays when the desk is closed.
+
+        Returns what is to be said of a record that nobody would expect.
+        """
+        causes = {problem.cause for problem in outcome.problems}
+        if not self._spool or outcome.exit_code in _WORTH_KEEPING or causes & _CAUSES_TO_KEEP:
+            return []
+        if outcome.exit_code is not ExitCode.OK and self._holds_more():
+            return [f"the raw run is kept; {_RECOVER}"]
+        self._spool.discard()
+        return []
+
+    def _holds_more(self) -> bool:
+        """Look for images in the record of a run that ended badly: what was not read as one may be one."""
+        if not (self._spool and self._spool.path and self.has_asked):
+            return False
+        with Run(self._spool.path, None).mapped() as content:
+            from imgcli.api.salvage import Record, holds_more
+
+            return holds_more(Record(*content, self._inputs), self._given)
 
     def close(self) -> None:
         """Leave what is not settled to `imgcli recover`; a request that was never sent leaves nothing."""
         if self.recording:
             self.recording.close()
-        if self._spool and self.has_asked:
+        if self._spool and self.has_sent:
             self._spool.close()
         elif self._spool:
             self._spool.discard()
@@ -127,21 +183,30 @@ class Desk:
 
 @contextmanager
 def opened(
-    world: World, output: Output, request: ImageRequest, job: str, extra: Mapping[str, Any] | None = None
+    world: World, output: Output, request: ImageRequest, desk: Desk, extra: Mapping[str, Any] | None = None
 ) -> Iterator[Desk]:
     """Make sure that saving will work, and begin the record. Raises `ImgcliError` when it will not work.
 
     `extra` goes into the record, for whoever finishes the run.
     """
-    desk = Desk(job)
     try:
         if output.keeping is not Keeping.NOTHING:
             desk.furnish(world, output, request, extra or {})
         with signals.shielded():
-            desk.recording = _recording(world, output, request, job)
+            desk.recording = _recording(world, output, request, desk.job)
         yield desk
+    except Exception as error:
+        if desk.has_sent:
+            error.add_note(AFTER_SENDING)
+        raise
     finally:
         desk.close()
+
+
+def _advice(problem: Problem) -> str:
+    """Add to what is worth doing that the record holds more; nobody needs the usage page for that."""
+    own = "" if problem.advice in (CHECK_USAGE, RAW_RUN_KEPT) else f"{problem.advice} "
+    return f"{own}The raw run is kept; {_RECOVER}."
 
 
 def _recording(world: World, output: Output, request: ImageRequest, job: str) -> Recording | None:

@@ -27,7 +27,7 @@ Exit codes:
 
 What you pay: text model tokens and image tokens; each partial costs 100 image tokens.
 A request is sent once; again only where the server cannot have begun (no connection, a clean 429
-or 503). Every error says whether money may have been spent.
+or 503, a 400 about response_format). Every error says whether money may have been spent.
 """
 
 

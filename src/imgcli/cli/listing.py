@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.cli import lookup, notes
 from imgcli.cli.world import size_of
-from imgcli.core.errors import ExitCode, ImgcliError, usage_error
+from imgcli.core.errors import ExitCode, ImgcliError, check_between, usage_error
 from imgcli.show.history_table import Places, entry_json, history_lines
 from imgcli.show.output import Output
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from imgcli.store.history import History
 
 _USUAL_LIMIT = 20
+_MOST = 1_000_000_000
 _THUMBNAIL = 28  # columns
 
 
@@ -53,8 +54,7 @@ def selection(search: str | None, limit: int | None) -> Selection:
     """Check what was asked for. Raises `ImgcliError` (usage)."""
     if search is not None and not search.strip():
         raise usage_error("--search takes a text, and this one is empty.")
-    if limit is not None and limit < 1:
-        raise usage_error(f"--limit takes a number from 1 on, not {limit}.")
+    check_between("--limit", limit, 1, _MOST)
     return Selection(search or "", limit)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from imgcli.cli import notes
@@ -16,24 +16,46 @@ if TYPE_CHECKING:
     from imgcli.core.errors import ImgcliError
     from imgcli.store.history import History
 
+_PATIENCE = 10.0  # seconds
+
 
 @contextmanager
-def opened(world: World) -> Iterator[History]:
+def books(world: World, patience: float) -> Iterator[History]:
+    """Open the history, waiting so many seconds for a lock. Raises `OSError`."""
+    from imgcli.store.history import History  # SQLite, which a run's first row does without
+
+    with History.open(data_folder(world.env), patience) as history:
+        try:
+            yield history
+        finally:
+            notes.tell(world, history.notices)
+
+
+@contextmanager
+def opened(world: World, patience: float = _PATIENCE) -> Iterator[History]:
     """Open the history for a command. Raises `ImgcliError` (usage) where it cannot be read or written."""
-    from imgcli.store.history import History, HistoryError  # SQLite, which a run's first row does without
+    from imgcli.store.history import HistoryError
 
     try:
-        folder = data_folder(world.env)
+        data_folder(world.env)
     except OSError as error:
         raise usage_error(f"There is no folder for the history: {error.strerror}.") from None
     try:
-        with History.open(folder) as history:
-            try:
-                yield history
-            finally:
-                notes.tell(world, history.notices)
+        add_pending(world)
+        with books(world, patience) as history:
+            yield history
     except HistoryError as error:
         raise unusable(world, error) from None
+
+
+def add_pending(world: World) -> None:
+    """Add the rows that the history could not take when their runs ended, as far as it takes them now."""
+    from imgcli.store.pending import PendingRows
+
+    pending = PendingRows(world.env)
+    if pending.paths:
+        with suppress(OSError), books(world, world.history_wait) as history:
+            pending.deliver(history)
 
 
 def unusable(world: World, error: OSError) -> ImgcliError:

@@ -35,7 +35,7 @@ _OTHER_PICTURE = re.compile(
     rb"BM....\0\0\0\0|II\*\0|MM\0\*|P[1-7][ \t\r\n]|....ftyp(?:avif|avis|mif1)", re.DOTALL
 )
 _LINES = re.compile(rb'\s*\{\s*"(?:output_index|partial_image_b64s|error"\s*:\s*true)')
-_STREAM = re.compile(rb"\s*(?::|event:|data:|id:|retry:|\{)")
+_STREAM = re.compile(rb"\s*(?::|event:|data:|id:|retry:|\{|\[)")
 _SPACE = b" \t\r\n\xef\xbb\xbf"
 
 

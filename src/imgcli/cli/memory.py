@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from imgcli.api.account import place
 from imgcli.cli.notes import tell
 from imgcli.cli.order import Remembering
+from imgcli.cli.record import BILLED
 from imgcli.cli.report import pricing
 from imgcli.core.entry import DEMO, Parent, Role
-from imgcli.core.spending import is_summed
-from imgcli.store.runs import unfinished
+from imgcli.core.fields import choice, text
+from imgcli.store.runs import recorded
 from imgcli.store.state import data_folder, state_folders
 
 if TYPE_CHECKING:
@@ -30,10 +31,11 @@ _ENDPOINT, _HISTORY, _PARENTS = "endpoint", "history", "parents"
 
 def for_recovery(world: World, order: Order) -> dict[str, Any]:
     """Say in a run's record what `recover` must know to remember the run as this process would."""
+    free = {BILLED: False} if order.endpoint.is_free else {}
     if order.remembering is Remembering.NOTHING:
-        return {_HISTORY: False}
+        return {_HISTORY: False, **free}
     parents = [{"sha256": parent.sha256, "role": parent.role} for parent in order.parents]
-    return {_ENDPOINT: place_of(world, order.endpoint), **({_PARENTS: parents} if parents else {})}
+    return {_ENDPOINT: place_of(world, order.endpoint), **({_PARENTS: parents} if parents else {}), **free}
 
 
 @contextmanager
@@ -42,9 +44,18 @@ def kept(world: World, order: Order, desk: Desk, models: Catalog) -> Iterator[li
     if order.remembering is Remembering.NOTHING:
         yield []
         return
+    from imgcli.store.pending import PendingRows
     from imgcli.store.remembering import Circumstances
 
-    sink = _sink(world, Circumstances(desk.job, place_of(world, order.endpoint), order.parents), models)
+    about = Circumstances(
+        desk.job,
+        place_of(world, order.endpoint),
+        order.parents,
+        is_free=lambda: desk.is_free,
+        pending=PendingRows(world.env),
+        patience=world.history_wait,
+    )
+    sink = _sink(world, about, models)
     try:
         yield [sink]
     finally:
@@ -54,9 +65,9 @@ def kept(world: World, order: Order, desk: Desk, models: Catalog) -> Iterator[li
         tell(world, sink.trouble)  # also with --quiet: nobody else would say that the books are set aside
 
 
-def is_of_demo(record: Record) -> bool:
-    """Tell whether the stand-in painted what a record holds."""
-    return recorded_place(record) == DEMO
+def is_free(record: Record) -> bool:
+    """Tell whether nobody is charged for the run in a record."""
+    return recorded_place(record) == DEMO or record.extra.get(BILLED) is False
 
 
 @contextmanager
@@ -66,6 +77,7 @@ def recovered(world: World, record: Record, models: Catalog) -> Iterator[list[Hi
     if told.get(_HISTORY) is False:
         yield []
         return
+    from imgcli.store.pending import PendingRows
     from imgcli.store.remembering import Circumstances
 
     about = Circumstances(
@@ -73,6 +85,9 @@ def recovered(world: World, record: Record, models: Catalog) -> Iterator[list[Hi
         recorded_place(record),
         _parents(told.get(_PARENTS)),
         record.time.astimezone(),
+        is_free=lambda: is_free(record),
+        pending=PendingRows(world.env),
+        patience=world.history_wait,
     )
     sink = _sink(world, about, models)
     try:
@@ -81,22 +96,29 @@ def recovered(world: World, record: Record, models: Catalog) -> Iterator[list[Hi
         tell(world, sink.trouble)
 
 
-def lost_since(world: World, moment: datetime, asked: str | None) -> list[str]:
-    """Name the jobs begun since a moment that died before the history knew of them.
+def charged_since(world: World, moment: datetime) -> list[Record]:
+    """List the records of runs begun since a moment that may cost something and that are to be remembered.
 
-    Of those alone whose money limits what the server at `asked` may take, and that were to be remembered.
+    Also of runs that are going on, and of those that the history knows.
     """
     from imgcli.cli.desk import RUNS
     from imgcli.cli.record import Record
 
     folders = state_folders(world.env)
-    records = [Record(run, world.now()) for folder in folders for run in unfinished(folder / RUNS)]
-    return [one.job for one in records if one.time.astimezone() >= moment and _is_missed(one, asked)]
+    records = [Record(run, world.now()) for folder in folders for run in recorded(folder / RUNS)]
+    return [one for one in records if one.time.astimezone() >= moment and _may_cost(one)]
 
 
-def _is_missed(record: Record, asked: str | None) -> bool:
-    endpoint, is_remembered = recorded_place(record), record.extra.get(_HISTORY) is not False
-    return record.has_begun and is_remembered and endpoint != DEMO and is_summed(endpoint, asked)
+def _may_cost(record: Record) -> bool:
+    return record.has_begun and record.extra.get(_HISTORY) is not False and not is_free(record)
+
+
+def give_up(world: World, job: str) -> None:
+    """Let a run whose record is thrown away count no more in the day's sum than is known; never raises."""
+    from imgcli.cli import lookup
+
+    with suppress(OSError), lookup.books(world, world.history_wait) as history:
+        history.release(job)
 
 
 def recorded_place(record: Record) -> str | None:
@@ -120,5 +142,7 @@ def _parents(told: object) -> tuple[Parent, ...]:
     """Read what went into a run out of its record; what is unreadable is left out."""
     if not isinstance(told, list):
         return ()
-    pairs = [(one.get("sha256"), one.get("role")) for one in told if isinstance(one, dict)]
-    return tuple(Parent(sha, Role(role)) for sha, role in pairs if isinstance(sha, str) and role in set(Role))
+    pairs = [
+        (text(one.get("sha256")), choice(Role, one.get("role"))) for one in told if isinstance(one, dict)
+    ]
+    return tuple(Parent(sha256, role) for sha256, role in pairs if sha256 and role)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, time
 from typing import TYPE_CHECKING
 
 from imgcli.api.account import place
 from imgcli.cli import lookup, notes
-from imgcli.core.caps import OFF, Cap, Spent, check_day, check_run, read_cap
+from imgcli.core.caps import OFF, Cap, check_run, read_cap
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.estimate import PastRun, estimate, estimate_line
-from imgcli.core.spending import is_summed, spending
 
 if TYPE_CHECKING:
     from imgcli.cli.order import Order
@@ -59,28 +57,12 @@ def past_runs(world: World, request: ImageRequest, asked: str | None) -> list[Pa
 
     Raises `ImgcliError` (usage) where the history cannot be read.
     """
-    with lookup.opened(world) as history:
+    with lookup.opened(world, world.history_wait) as history:
         return [
             PastRun(entry.cost, entry.request.partials, _arrived(entry), len(entry.request.references))
             for entry in history.entries(_LOOKED_AT)
             if entry.request and _counts(entry, asked) and _kind(entry.request) == _kind(request)
         ]
-
-
-def spent_today(world: World, asked: str | None) -> Spent:
-    """Give what this user spent since midnight, as far as it counts where the server at `asked` is asked.
-
-    Raises `ImgcliError` (usage) as `past_runs` does.
-    """
-    today = datetime.combine(world.now().date(), time.min).astimezone()
-    from imgcli.cli.memory import lost_since  # which needs what is made of a `Budget`
-
-    with lookup.opened(world) as history:
-        charges = [one for one in history.charges(today) if is_summed(one.endpoint, asked)]
-        lost = [job for job in lost_since(world, today, asked) if not history.knows(job)]
-        aside = next(iter(history.aside_since(today)), None)
-    total = spending(charges, None, datetime.date).total
-    return Spent(total.known, total.unknown, len(lost), aside)
 
 
 def _counts(entry: Entry, asked: str | None) -> bool:
@@ -111,32 +93,22 @@ def watched(world: World, order: Order, decision: Decision, models: Catalog) -> 
     """Tell the estimate where it is wanted, and refuse what is beyond a limit: raises `ImgcliError` (usage).
 
     What would be sent to a server that has forgotten the conversation is barred where that is beyond a limit:
-    the conversation itself may go on. A demo costs nothing, so that nothing limits it.
+    the conversation itself may go on. What is free is not limited.
     """
     wanted, asked = order.budget, place(world.env, order.endpoint.base_url)
-    limits = None if order.endpoint.demo else wanted.run or wanted.day
+    limit = None if order.endpoint.is_free else wanted.run
     if wanted.estimate:
         remark = "; a demo is free" if order.endpoint.demo else ""
         notes.write(world, [f"{_estimated(world, decision.request, models, asked)}{remark}"])
-    if limits is None:
+    if limit is None:
         return decision
-    bound = _bound(world, decision.request, models, asked)
-    spent = spent_today(world, asked) if wanted.day else Spent()
-    _check(wanted, bound, spent)
+    check_run(_bound(world, decision.request, models, asked), limit)
     try:
         if decision.otherwise:
-            _check(wanted, _bound(world, decision.otherwise, models, asked), spent)
+            check_run(_bound(world, decision.otherwise, models, asked), limit)
     except ImgcliError as beyond:
         return replace(decision, barred=beyond.problem)
     return decision
-
-
-def _check(wanted: Budget, bound: Bound, spent: Spent) -> None:
-    """Refuse what is beyond a limit; raises `ImgcliError` (usage)."""
-    if wanted.run:
-        check_run(bound, wanted.run)
-    if wanted.day:
-        check_day(bound, spent, wanted.day)
 
 
 def _bound(world: World, request: ImageRequest, models: Catalog, asked: str | None) -> Bound:
@@ -145,7 +117,7 @@ def _bound(world: World, request: ImageRequest, models: Catalog, asked: str | No
 
     before = None
     if request.previous_response_id:
-        with lookup.opened(world) as history:
+        with lookup.opened(world, world.history_wait) as history:
             before = conversation_before(request, history.find_response)
     return upper_bound(request, models, before, asked)
 

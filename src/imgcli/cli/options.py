@@ -253,6 +253,15 @@ BaseUrl = Annotated[
         rich_help_panel=_WIRE,
     ),
 ]
+Stream = Annotated[
+    bool | None,
+    typer.Option(
+        "--stream/--no-stream",
+        help="Whether the answer is streamed; partial images need it.  [default: on; off for the Images API "
+        "without partial images, unless the server is OpenAI's or Azure's]",
+        rich_help_panel=_WIRE,
+    ),
+]
 Timeout = Annotated[
     float,
     typer.Option(
@@ -263,7 +272,8 @@ Timeout = Annotated[
         rich_help_panel=_WIRE,
     ),
 ]
-Listing = Annotated[bool, typer.Option("--list", help="Show what there is to recover, and change nothing.")]
+
+
 DryRun = Annotated[
     bool,
     typer.Option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.cli.money import Budget
 from imgcli.core.config import Server
-from imgcli.core.errors import usage_error
+from imgcli.core.errors import check_between, usage_error
 from imgcli.show.known import Rung
 from imgcli.store.publish import Clash
 from imgcli.store.saving import KeepPartials
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 STDOUT = "-"
 """The output name that means standard output."""
 
-_NARROWEST = 1
+_WIDEST = 10_000
+"""Columns: more than any terminal has."""
+_SECONDS = 0.1, 86_400
+"""What --timeout may be. Ten times as long, the most that an answer may take, is still a time for clocks."""
 _HABIT = "IMGCLI_PREVIEW"
 
 
@@ -114,6 +117,11 @@ class Endpoint:
     demo: bool = False
     server: Server = field(default_factory=Server)
 
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing is paid for: in a demo, and where a profile says so of its server."""
+        return self.demo or not self.server.billed
+
 
 @dataclass(frozen=True)
 class Order:
@@ -138,8 +146,7 @@ def style(*, jsonl: bool, quiet: bool) -> Style:
 
 def sight(preview: Rung | None, width: int | None, env: Mapping[str, str], *, plain: bool) -> Sight:
     """Check how pictures are to be shown; the environment has the habit. Raises `ImgcliError` (usage)."""
-    if width is not None and width < _NARROWEST:
-        raise usage_error(f"--width takes a number of columns from {_NARROWEST} on, not {width}.")
+    check_between("--width", width, 1, _WIDEST)
     if plain and preview not in {None, Rung.OFF}:
         raise usage_error(f"--plain shows no picture, and --preview {preview} asks for one.")
     if plain:
@@ -184,6 +191,5 @@ def before(theme: Theme, *, compare: bool) -> bytes | None:
 
 def endpoint(base_url: str | None, timeout: float, server: Server, *, demo: bool) -> Endpoint:
     """Check whom to ask. Raises `ImgcliError` (usage)."""
-    if not 0 < timeout < float("inf"):
-        raise usage_error(f"--timeout takes a number of seconds above 0, not {timeout:g}.")
+    check_between("--timeout", timeout, *_SECONDS)
     return Endpoint(None if demo else base_url, timeout, demo, server)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from imgcli.cli.order import STDOUT
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem
+from imgcli.core.fields import moment
 from imgcli.core.text import shorten
 from imgcli.store.naming import Subject, Target
 from imgcli.store.preflight import current_folder, device
@@ -16,11 +18,16 @@ from imgcli.store.publish import reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import timedelta
 
+    from imgcli.api.salvage import Record as Content
     from imgcli.store.runs import Run
 
 TITLE = "title"
 """Under this name a record tells what its file is named after, where that is not the prompt."""
+
+BILLED = "billed"
+"""Under this name a record tells that nobody is charged for its run."""
 
 _NAMELESS = "recovered image"
 _PROMPT_LENGTH = 60
@@ -36,7 +43,7 @@ class Record:
     @property
     def job(self) -> str:
         """The run's name, which went out as X-Client-Request-Id."""
-        return self.run.header.job if self.run.header else self.run.path.stem
+        return (self.run.header.job if self.run.header else "") or self.run.path.stem
 
     @property
     def prompt(self) -> str:
@@ -46,10 +53,23 @@ class Record:
     @property
     def time(self) -> datetime:
         """When the run began."""
-        try:
-            return datetime.fromisoformat(self.run.header.time) if self.run.header else self.now
-        except ValueError:
-            return self.now
+        return (moment(self.run.header.time) if self.run.header else None) or self.now
+
+    @property
+    def age(self) -> timedelta:
+        """How long ago the run began; where nothing says that, how long ago its record was written."""
+        began = self.time
+        if began is self.now:
+            with suppress(OSError):
+                began = datetime.fromtimestamp(self.run.path.stat().st_mtime, tz=UTC)
+        return self.now.astimezone() - began.astimezone()
+
+    @property
+    def size(self) -> int:
+        """How many bytes the record has; 0 where that cannot be told."""
+        with suppress(OSError):
+            return self.run.path.stat().st_size
+        return 0
 
     @property
     def when(self) -> str:
@@ -91,6 +111,15 @@ class Record:
             what = "The run was broken off before an answer came."
             raise ImgcliError(Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE))
 
+    @contextmanager
+    def mapped(self) -> Iterator[Content]:
+        """Give the record's bytes, to look for images in what cannot be read."""
+        from imgcli.api.salvage import Record as Content
+
+        inputs = self.run.header.request.inputs if self.run.header else frozenset()
+        with self.run.mapped() as (buffer, start):
+            yield Content(buffer, start, inputs)
+
     def target(self, fallback: Path) -> Target:
         """Find where the pictures were meant to go; a default name for what was a stream."""
         base = self._base(fallback)
@@ -102,7 +131,7 @@ class Record:
             return Target.of(None, self._subject, base)
 
     def _base(self, fallback: Path) -> Path:
-        if self.run.header:
+        if self.run.header and self.run.header.folder:
             return Path(self.run.header.folder)
         try:
             return current_folder()

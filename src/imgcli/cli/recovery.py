@@ -2,92 +2,68 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from imgcli.api.reading import read_events
-from imgcli.cli import embedding, memory, notes, signals
-from imgcli.cli.desk import RUNS
+from imgcli.api.salvage import salvaged
+from imgcli.cli import embedding, lookup, memory, notes, signals
 from imgcli.cli.ending import exit_code
-from imgcli.cli.record import Record
+from imgcli.cli.records import offer
 from imgcli.cli.report import pricing, refuse
 from imgcli.cli.secrets import all_secrets
 from imgcli.core import catalog, session
 from imgcli.core.demo import uncharged_events
-from imgcli.core.errors import Charged, ExitCode, ImgcliError, gravest
-from imgcli.core.events import Failed, FinalImage, PartialImage, Started
+from imgcli.core.errors import Cause, Charged, ExitCode, gravest
+from imgcli.core.events import Failed, Started
 from imgcli.core.redaction import redacted_events
-from imgcli.core.text import clean
-from imgcli.core.wording import found_words, recovering_line
-from imgcli.show.output import Output
+from imgcli.core.wording import recovering_line
 from imgcli.show.paths import PathsSink
 from imgcli.show.plain import PlainSink
 from imgcli.show.queued import QueuedSink
 from imgcli.store.found import FindingPublisher
 from imgcli.store.leftovers import leftovers, sweep
-from imgcli.store.runs import unfinished
 from imgcli.store.saving import Saving
-from imgcli.store.state import Rescue, state_folder, state_folders
+from imgcli.store.state import Rescue, state_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from imgcli.api.salvage import Record as Content
+    from imgcli.cli.record import Record
     from imgcli.cli.world import World
     from imgcli.core.events import Event
-    from imgcli.store.runs import Run
 
 
-def show(world: World) -> ExitCode:
-    """List the unfinished runs, a line each, and change nothing."""
-    lines = [_line(Record(run, world.now())) for run in _unfinished(world)]
-    Output(world.stdout).lines(lines)
-    if not lines:
-        notes.tell(world, ["there is nothing to recover"])
-    return ExitCode.OK
-
-
-def perform(world: World) -> ExitCode:
-    """Finish every unfinished run, and end with the gravest exit code."""
-    runs = _unfinished(world)
+def perform(world: World, records: Sequence[Record]) -> ExitCode:
+    """Finish these unfinished runs, and end with the gravest exit code."""
+    lookup.add_pending(world)
     folders: list[Path] = []
-    codes = [_finish_one(world, run, folders) for run in runs]
-    if not runs:
+    codes = [_finish_one(world, record, folders) for record in records]
+    if not records:
         notes.tell(world, ["there is nothing to recover"])
     unexplained = "is a temporary file that no run explains; look at it before you delete it"
     notes.tell(world, [f"{path} {unexplained}" for path in leftovers(folders)])
+    offer(world, records)
     return gravest(codes)
 
 
-def _unfinished(world: World) -> list[Run]:
-    return [run for folder in state_folders(world.env) for run in unfinished(folder / RUNS)]
-
-
-def _line(record: Record) -> str:
-    """Describe one record: when, what is in it, for which prompt, where."""
-    kinds: Counter[type[Event]] = Counter()
-    with suppress(ImgcliError):
-        kinds.update(type(event) for event in read_events(record.chunks(), record.job))
-    found = found_words(kinds[FinalImage], kinds[PartialImage])
-    return "  ".join(map(clean, (record.when, found, record.prompt or "-", str(record.run.path))))
-
-
-def _finish_one(world: World, run: Run, folders: list[Path]) -> ExitCode:
+def _finish_one(world: World, record: Record, folders: list[Path]) -> ExitCode:
     """Finish one run, unless another process has it; a fault of ours must not cost the runs after it."""
     from imgcli.cli.crash import report_crash
 
-    with run.claim() as is_ours:
+    with record.run.claim() as is_ours:
         if not is_ours:
             return ExitCode.OK
         try:
-            recovery = _Recovery(world, Record(run, world.now()))
+            recovery = _Recovery(world, record)
             folders.extend(recovery.folders)
             return recovery.finish()
         except Exception as error:  # noqa: BLE001 - as in `main`: one sentence, never a traceback
-            return refuse(world, report_crash(error, world))
+            return refuse(world, report_crash(error, world, Charged.MAYBE))
 
 
 @dataclass
@@ -112,6 +88,7 @@ class _Recovery:
     def finish(self) -> ExitCode:
         """Publish what the record holds, and remove it when nothing more can come of it."""
         if not self.record.has_begun:
+            memory.give_up(self.world, self.record.job)
             self._discard()
             return ExitCode.OK
         outcome = self._run()
@@ -121,9 +98,13 @@ class _Recovery:
         return exit_code(self.world, outcome, self.record.job, is_free=self._is_free)
 
     def _run(self) -> session.Outcome:
+        with self.record.mapped() as content:
+            return self._run_with(content)
+
+    def _run_with(self, content: Content) -> session.Outcome:
         job = self.record.job
-        told = redacted_events(read_events(self.record.chunks(), job), *all_secrets(self.world.env))
-        source = chain(self._started(), told)
+        found = salvaged(read_events(self.record.chunks(), job, inputs=content.inputs), content, job)
+        source = chain(self._started(), redacted_events(found, *all_secrets(self.world.env)))
         embedded = embedding.stage(embedding.of_record(self.record.run.header))
         events = self._saving(self._explained(embedded(session.conducted(job, source))))
         events = uncharged_events(events) if self._is_free else events
@@ -141,7 +122,7 @@ class _Recovery:
 
     @property
     def _is_free(self) -> bool:
-        return memory.is_of_demo(self.record)
+        return memory.is_free(self.record)
 
     @property
     def _opening(self) -> str:
@@ -168,7 +149,8 @@ class _Recovery:
         """Tidy up after dead processes first: without the record nobody would know where."""
         sweep(self.folders, self._publisher.places)
         if self.is_kept:
-            stays = f"the raw run stays as {self.record.run.path}; delete it when you gave up on it"
+            run = self.record.run
+            stays = f"the raw run stays as {run.path}; `imgcli recover --discard {run.id}` removes it"
             notes.tell(self.world, [stays])
         else:
             self._discard()
@@ -182,6 +164,8 @@ class _Recovery:
 
 def _may_hold_more(outcome: session.Outcome) -> bool:
     """Tell whether somebody may find more in a record: data that we cannot read, paid for all the same."""
+    if any(problem.cause is Cause.UNREAD for problem in outcome.problems):
+        return True
     problems = [problem for problem in outcome.problems if problem.charged is Charged.YES]
     codes = {problem.exit_code for problem in problems}
     return ExitCode.DAMAGED in codes or (ExitCode.UNKNOWN in codes and not outcome.saved)

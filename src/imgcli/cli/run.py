@@ -59,10 +59,18 @@ def show_request(world: World, order: Order) -> ExitCode:
     decision = _decide(world, order, Reporter(world, order, models), models)
     notes.tell(world, decision.notices)
     money.watched(world, order, decision, models)
+    _check_day(world, order, decision, models)
     if decision.request.is_form:
         notes.tell(world, [_FORM_NOTICE])
     world.stdout.write(_readable_json(abbreviated(decision.request.wire())) + "\n")
     return ExitCode.OK
+
+
+def _check_day(world: World, order: Order, decision: Decision, models: catalog.Catalog) -> None:
+    if order.budget.day:
+        from imgcli.cli import reservation
+
+        reservation.check(world, order, decision, models)
 
 
 def _readable_json(body: Mapping[str, Any]) -> str:
@@ -81,14 +89,19 @@ def perform(world: World, order: Order) -> ExitCode:
     job = f"{world.now():%Y%m%d-%H%M%S}-{world.token()}"
     recipe = embedding.recipe(world, order, decision.request)
     with ExitStack() as stack:
+        desk = desks.Desk(job, is_free=order.endpoint.is_free)
+        if order.budget.day:
+            from imgcli.cli import reservation
+
+            held = reservation.held(world, order, decision, desk, models)
+            decision = stack.enter_context(held)
         extra = memory.for_recovery(world, order) | embedding.for_record(recipe)
-        desk = stack.enter_context(desks.opened(world, order.output, decision.request, job, extra))
+        stack.enter_context(desks.opened(world, order.output, decision.request, desk, extra))
         desk.embedding = embedding.stage(recipe)
         account = _account(world, order.endpoint)
         source = _source(world, order.endpoint, decision, account, desk)
         remembered = stack.enter_context(memory.kept(world, order, desk, models))
-        is_free = order.endpoint.demo
-        return _conduct(world, reporter, desk, source, remembered, is_free=is_free)
+        return _conduct(world, reporter, desk, source, remembered)
 
 
 def _decide(world: World, order: Order, reporter: Reporter, models: catalog.Catalog) -> Decision:
@@ -148,10 +161,14 @@ def _source(
     clock = Clock(monotonic=world.monotonic, sleep=world.sleep)
     desk.has_asked = not endpoint.demo
     with _reachable(account) as peer:
-        answer = yield from send_decided(decision, desk.job, peer, Limits.scaled(endpoint.timeout), clock)
+        limits = Limits.scaled(endpoint.timeout)
+        answer = yield from send_decided(decision, desk.job, peer, limits, clock, desk.sent)
+        desk.sent()  # a server may answer before the whole request has gone out
         with closing(answer):
+            if answer.is_demo:
+                desk.note_demo()
             chunks = desk.recorded(masked(answer.chunks, *maskable(*peer.secrets)))
-            events = read_events(chunks, desk.job, answer.note)
+            events = read_events(chunks, desk.job, answer.note, answer.linger, decision.request.inputs)
             yield from redacted_events(events, *peer.secrets)
 
 
@@ -161,26 +178,23 @@ def _conduct(
     desk: Desk,
     source: Iterator[Event],
     remembered: Sequence[Sink],
-    *,
-    is_free: bool,
 ) -> ExitCode:
     """Let the events run from the source through the stages into the sinks."""
-    told = _dated(world, session.conducted(desk.job, desk.reporting(source)))
-    saved = desk.saving(told)
-    events = reporter.compared(uncharged_events(saved) if is_free else saved)
+    saved = desk.saving(_dated(world, session.conducted(desk.job, desk.reporting(source))))
+    events = reporter.compared(uncharged_events(saved, lambda: desk.is_free))
     try:
         with reporter.sinks() as sinks:
             outcome = session.run(events, [*sinks, *remembered])
-            desk.settle(outcome)
+            notes.tell(world, desk.settle(outcome))
     except signals.Interrupted as interrupted:
         kept = desk.keep_last_partial()
         broken = _interruption(interrupted, kept, desk)
-        problem = uncharged(broken) if is_free else broken
+        problem = uncharged(broken) if desk.is_free else broken
         reporter.tell(desk.job, problem)
         for sink in remembered:
             sink.handle(Failed(desk.job, problem))
         raise
-    return exit_code(world, outcome, desk.job, is_free=is_free)
+    return exit_code(world, outcome, desk.job, is_free=desk.is_free)
 
 
 def _dated(world: World, events: Iterator[Event]) -> Iterator[Event]:
@@ -204,7 +218,7 @@ def _interruption(interrupted: signals.Interrupted, kept: Path | None, desk: Des
     if desk.saved:
         places = ", ".join(str(path.absolute()) for path in desk.saved)
         told = Problem(ExitCode.UNKNOWN, f"{by}; the picture is saved as {places}.", Charged.YES)
-    elif desk.has_asked or kept:
+    elif desk.has_sent or kept:
         where = f" The last partial image is kept as {kept}." if kept else ""
         told = Problem(ExitCode.UNKNOWN, f"{by}.{where}", Charged.MAYBE, CHECK_USAGE)
     else:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn, Protocol, runtime_checkable
 
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+_MOMENT = 0.01  # seconds, until what drops exceptions is over
 
 
 @runtime_checkable
@@ -50,9 +54,26 @@ _shield = _Shield()
 
 def install() -> None:
     """Turn the ending signals into `Interrupted`; one that was ignored at the start (nohup) stays ignored."""
+    sys.unraisablehook = _send_again
     for signum in _ENDING:
         if signal.getsignal(signum) is not signal.SIG_IGN:
             signal.signal(signum, _interrupt)
+
+
+def _send_again(lost: sys.UnraisableHookArgs) -> None:
+    """Send a signal again whose exception Python dropped, as it does in destructors and callbacks.
+
+    One of them frees a module's lock after every import: without this, a Ctrl-C that falls there would print
+    a traceback, and the run would go on with all signals ignored.
+    """
+    interrupted = lost.exc_value
+    if not isinstance(interrupted, Interrupted):
+        sys.__unraisablehook__(lost)
+        return
+    signal.signal(interrupted.signum, _interrupt)
+    again = threading.Timer(_MOMENT, os.kill, (os.getpid(), interrupted.signum))
+    again.daemon = True
+    again.start()
 
 
 def _interrupt(signum: int, _frame: FrameType | None) -> None:

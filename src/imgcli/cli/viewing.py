@@ -15,7 +15,7 @@ from imgcli.cli.order import Wanted
 from imgcli.cli.report import pricing, refuse
 from imgcli.cli.world import size_of
 from imgcli.core import catalog, session
-from imgcli.core.errors import ExitCode, ImgcliError, Problem, gravest, usage_error
+from imgcli.core.errors import ExitCode, ImgcliError, Problem, check_between, gravest, usage_error
 from imgcli.core.events import ImageFormat, Picture, Started
 from imgcli.core.text import shorten
 from imgcli.show.described import DescribingSink, described
@@ -39,6 +39,7 @@ _JOB = "view"
 _NAME_LENGTH = 200
 _LONGEST_RUN = 1_000_000.0
 """Seconds, as many as a recording can tell; a system cannot sleep for whatever number a file holds."""
+_SPEEDS = 0.001, 1_000_000
 _DAMAGES = ("damaged", "without")
 """How the reasons begin by which a picture is broken, and not merely more than we show."""
 
@@ -136,7 +137,10 @@ class Viewer:
         from imgcli.store.recording import replayed
 
         chunks = replayed(material.chunks, pace.wait) if pace.speed else material.chunks
-        yield from read_events(chunks, job)
+        if material.is_live:  # whose writer may never close it
+            yield from read_events(chunks, job, linger=None)
+        else:
+            yield from read_events(chunks, job)
 
     @contextmanager
     def _sinks(self, material: Material) -> Iterator[list[Sink]]:
@@ -192,8 +196,7 @@ def viewing(
         raise usage_error("Standard input can be viewed once.")
     if materials.STDIN in told and not _is_piped(world):
         raise usage_error("Standard input is this terminal.", "Pipe a stream: curl -N ... | imgcli view -")
-    if speed is not None and not 0 < speed < float("inf"):
-        raise usage_error(f"--speed takes a number above 0, not {speed:g}.")
+    check_between("--speed", speed, *_SPEEDS)
     return Viewing(told or (materials.STDIN,), sight, speed, save)
 
 

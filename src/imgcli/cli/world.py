@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+_LARGEST = 1_000
+"""Columns or rows; no terminal has more, and COLUMNS can hold any number."""
+
 
 @dataclass(frozen=True)
 class World:
@@ -29,6 +32,10 @@ class World:
     size: Callable[[], os.terminal_size]
     token: Callable[[], str]
     """A short random word that tells runs apart."""
+    history_wait: float = 1.0
+    """Seconds for which a run waits for a locked history."""
+    reservation_wait: float = 10.0
+    """Seconds for which a run under a daily cap does, which is not sent without it."""
     closed: frozenset[int] = frozenset()
     """The standard descriptors (0, 1, 2) that were closed at the start; what is written there is lost."""
 
@@ -51,11 +58,12 @@ class World:
 
 def size_of(stream: TextIO) -> os.terminal_size:
     """Ask the terminal behind a stream for its columns and rows; COLUMNS and LINES fill in for none."""
-    try:
+    with suppress(OSError, ValueError):
         size = os.get_terminal_size(stream.fileno())
-    except (OSError, ValueError):
-        return shutil.get_terminal_size()
-    return size if size.columns and size.lines else shutil.get_terminal_size()
+        if size.columns and size.lines:
+            return size
+    told = shutil.get_terminal_size()
+    return os.terminal_size((min(told.columns, _LARGEST), min(told.lines, _LARGEST)))
 
 
 def within(seconds: float, action: Callable[[], None]) -> None:

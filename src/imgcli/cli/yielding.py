@@ -92,4 +92,5 @@ _RULES = (
     Rule("image_format", _names_another_format, ("output",)),
     Rule("compression", _is_not_compressed),
     Rule("partials", _has_no_partials),
+    Rule("partials", lambda params: params.get("stream") is False, ("stream",)),
 )

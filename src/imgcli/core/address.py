@@ -7,6 +7,15 @@ import re
 from urllib.parse import urlsplit
 
 _NAMES = frozenset(["localhost", "localhost."])
+_DIRECT = (
+    "api.openai.com",
+    "openai.azure.com",
+    "openai.azure.us",
+    "openai.azure.cn",
+    "cognitiveservices.azure.com",
+    "services.ai.azure.com",
+)
+"""Where OpenAI's and Azure's own servers are. Azure's virtual machines have other names."""
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]{1,8}|0[0-7]{0,11}|[1-9][0-9]{0,9}")
 _PARTS, _BYTE = 4, 256
 
@@ -48,9 +57,10 @@ def _number(text: str) -> int:
     return int(text, 8 if is_octal else 0)
 
 
-def is_local_place(place: str) -> bool:
-    """Tell whether a server, named by its host and perhaps a port, is on this machine."""
+def is_gateway(place: str) -> bool:
+    """Tell whether a server, named by its host and perhaps a port, is neither OpenAI's nor Azure's own."""
     try:
-        return is_loopback(urlsplit(f"//{place}").hostname or "")
+        host = (urlsplit(f"//{place}").hostname or "").removesuffix(".")
     except ValueError:
-        return False
+        return True
+    return not any(host == name or host.endswith(f".{name}") for name in _DIRECT)

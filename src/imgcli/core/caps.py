@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from imgcli.core.bill import dollars
-from imgcli.core.errors import usage_error
+from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.text import shorten
 
 if TYPE_CHECKING:
@@ -33,15 +33,16 @@ class Cap:
 
 @dataclass(frozen=True)
 class Spent:
-    """What was spent today: the dollars that are known, and how many runs may have cost something unknown.
+    """What was spent today: the dollars that are known, and those that `open_runs` may cost at most.
 
-    `unfinished_runs` are those that were broken off so that the history knows nothing of them; `aside` is a
-    history of today that was set aside, None where there is none.
+    Open are the runs that go on, or whose cost nobody told; `unknown_runs` are those whose bound nobody knows
+    either. `aside` is a history of today that was set aside, None where there is none.
     """
 
     known: Decimal = Decimal(0)
+    reserved: Decimal = Decimal(0)
+    open_runs: int = 0
     unknown_runs: int = 0
-    unfinished_runs: int = 0
     aside: Path | None = None
 
 
@@ -65,13 +66,22 @@ def check_run(bound: Bound, cap: Cap) -> None:
 
 
 def check_day(bound: Bound, spent: Spent, cap: Cap) -> None:
-    """Refuse a run after which today's spending may be above the cap; raises `ImgcliError` (usage)."""
+    """Refuse a run after which today's spending may be above the cap.
+
+    Raises `ImgcliError`: usage, and unwritable where no history of today can be relied on.
+    """
     _check_sum(spent, cap)
-    if spent.known + bound.dollars > cap.amount:
-        what = f"Today cost {dollars(spent.known)} so far, and this may cost up to {dollars(bound.dollars)}"
-        raise usage_error(
-            f"{what}; {cap.option} allows {dollars(cap.amount)} a day. {_source(bound)}", _ADVICE
-        )
+    if spent.known + spent.reserved + bound.dollars <= cap.amount:
+        return
+    so_far = f"Today cost {dollars(spent.known)} so far"
+    if spent.open_runs:
+        so_far += f", up to {dollars(spent.reserved)} more is reserved for {_open(spent.open_runs)}"
+    this = f"this may cost up to {dollars(bound.dollars)}"
+    recover = "`imgcli recover` finds out what runs that broke off have cost. " if spent.open_runs else ""
+    raise usage_error(
+        f"{so_far}, and {this}; {cap.option} allows {dollars(cap.amount)} a day. {_source(bound)}",
+        f"{recover}{_ADVICE}",
+    )
 
 
 def _source(bound: Bound) -> str:
@@ -79,19 +89,19 @@ def _source(bound: Bound) -> str:
 
 
 def _check_sum(spent: Spent, cap: Cap) -> None:
-    """Refuse where nobody knows what today has cost; raises `ImgcliError` (usage)."""
+    """Refuse where nobody knows what today has cost."""
     allowed = f"{cap.option} allows {dollars(cap.amount)} a day"
     lifted = f"{cap.option} {OFF} lets one run pass"
     if spent.aside:
         what = f"What today has cost is unknown: a history was set aside as {spent.aside}; {allowed}."
-        raise usage_error(what, f"Look at your usage page, and move that file elsewhere; {lifted}.")
-    if spent.unfinished_runs:
-        what = f"{_runs(spent.unfinished_runs)} did not end well, and what that cost is unknown; {allowed}."
-        raise usage_error(what, f"Run `imgcli recover`, which finds out what it can; {lifted}.")
+        advice = f"Look at your usage page, and move that file elsewhere; {lifted}."
+        raise ImgcliError(Problem(ExitCode.UNWRITABLE, what, Charged.NO, advice))
     if spent.unknown_runs:
-        what = f"{_runs(spent.unknown_runs)} may have cost something that is unknown; {allowed}."
-        raise usage_error(what, f"Look at your usage page; {lifted}.")
+        runs = "1 run of today" if spent.unknown_runs == 1 else f"{spent.unknown_runs} runs of today"
+        what = f"{runs} may have cost something that is unknown; {allowed}."
+        raise usage_error(what, f"Run `imgcli recover`, and look at your usage page; {lifted}.")
 
 
-def _runs(count: int) -> str:
-    return "1 run of today" if count == 1 else f"{count} runs of today"
+def _open(count: int) -> str:
+    runs = "1 run that goes on, or" if count == 1 else f"{count} runs that go on, or"
+    return f"{runs} whose cost is unknown"

@@ -16,6 +16,8 @@ DEFAULT_PROFILE = "default-profile"
 BASE_URL = "base-url"
 KEY_ENV = "key-env"
 HEADERS = "headers"
+BILLED = "billed"
+"""Whether a server takes money; false voids the limits there."""
 FROM_ENVIRONMENT = "env:"
 """How a header's value begins that names an environment variable."""
 
@@ -65,12 +67,13 @@ class Header:
 
 @dataclass(frozen=True)
 class Server:
-    """What a profile says of its server: its address, the variable that holds its key, its headers."""
+    """What a profile says of its server: address, the variable with its key, headers, whether it bills."""
 
     profile: str = ""
     base_url: str | None = None
     key_env: str | None = None
     headers: tuple[Header, ...] = ()
+    billed: bool = True
 
     @property
     def has_secrets(self) -> bool:
@@ -87,6 +90,7 @@ class Profile:
     settings: Mapping[str, Setting] = field(default_factory=dict)
     headers: tuple[Header, ...] = ()
     key_env: str | None = None
+    billed: bool = True
 
 
 @dataclass(frozen=True)
@@ -111,4 +115,5 @@ class Config:
         if profile is None:
             return Server()
         told = self.chosen(command, profile).get(BASE_URL)
-        return Server(profile.name, str(told.value) if told else None, profile.key_env, profile.headers)
+        url = str(told.value) if told else None
+        return Server(profile.name, url, profile.key_env, profile.headers, profile.billed)

@@ -9,6 +9,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from imgcli.core.config import (
+    BASE_URL,
+    BILLED,
     DEFAULT_PROFILE,
     FROM_ENVIRONMENT,
     HEADERS,
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from imgcli.core.config import Schema
 
 _LONGEST = 60
+_OF_A_SERVER = (HEADERS, KEY_ENV, BILLED)
+"""What only a profile can have."""
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OURS = frozenset(
     ["host", "content-length", "content-type", "transfer-encoding", "connection", "accept-encoding"]
@@ -148,14 +152,24 @@ class _Reader:
     def _profile(self, name: str, table: object) -> Profile:
         place = (PROFILE, name)
         inside = self._table(table, place)
-        settings = {key: value for key, value in inside.items() if key not in (HEADERS, KEY_ENV)}
+        settings = {key: value for key, value in inside.items() if key not in _OF_A_SERVER}
         return Profile(
             name,
             self._line(place),
-            self._settings(settings, place, self.everything, (HEADERS, KEY_ENV)),
+            self._settings(settings, place, self.everything, _OF_A_SERVER),
             tuple(self._headers(inside.get(HEADERS, {}), (*place, HEADERS))),
             self._key_env(inside.get(KEY_ENV), (*place, KEY_ENV)),
+            self._billed(inside, (*place, BILLED)),
         )
+
+    def _billed(self, profile: Mapping[str, object], place: Place) -> bool:
+        told = profile.get(BILLED, True)
+        if not isinstance(told, bool):
+            raise self._wrong(place, f"{BILLED} takes {Takes.SWITCH.value}")
+        if not told and BASE_URL not in profile:
+            what = f"{BILLED} = false is about one server, and this profile names none"
+            raise self._wrong(place, what, f"Add its {BASE_URL}.")
+        return told
 
     def _key_env(self, told: object, place: Place) -> str | None:
         if told is None or (isinstance(told, str) and is_variable(told)):
@@ -203,7 +217,7 @@ class _Reader:
         }
 
     def _no_option(self, name: str, place: Place, known: Iterable[str]) -> ImgcliError:
-        if name in (HEADERS, KEY_ENV):
+        if name in _OF_A_SERVER:
             return self._wrong((*place, name), f"{name} is for one server", "Put it under a [profile.NAME].")
         if name in self.everything:
             return self._wrong((*place, name), f"{place[0]} has no option {name}")
@@ -257,7 +271,7 @@ def _fitting(value: object, takes: Takes) -> object:
         case Takes.WHOLE:
             return value if is_number and isinstance(value, int) else None
         case Takes.NUMBER:
-            return float(value) if is_number else None  # type: ignore[arg-type]  # told above
+            return float(str(value)) if is_number else None  # as text: a huge one is infinite, and no error
         case Takes.DOLLARS:
             return str(value) if is_number or isinstance(value, str) else None
         case Takes.LIST:

@@ -74,7 +74,10 @@ class Embedding:
     def __call__(self, events: Iterable[Event]) -> Iterator[Event]:
         """Pass events on, final pictures with their recipe."""
         for event in events:
-            yield from self._final(event) if isinstance(event, FinalImage) else (event,)
+            if isinstance(event, FinalImage) and not event.is_salvaged:
+                yield from self._final(event)
+            else:
+                yield event
 
     def _final(self, event: FinalImage) -> tuple[Event, ...]:
         try:

@@ -65,7 +65,8 @@ class Entry:
     `job` is the run's name, unique. `request` is None where nobody can read it any more. `endpoint` is the
     server's host, `DEMO`, or None where it is not known. `outcome` is the kind of the gravest problem, or
     `OK`; `message` is that problem's sentence. `cost` is in US dollars, exact, None when it is unknown; the
-    bill's rows are `charges`, the oldest price in it is of `prices_date`.
+    bill's rows are `charges`, the oldest price in it is of `prices_date`. `billed` is false where nobody is
+    charged for what the server counted.
     """
 
     job: str
@@ -88,11 +89,17 @@ class Entry:
     charges: tuple[Row, ...] = ()
     parents: tuple[Parent, ...] = ()
     number: int | None = None
+    billed: bool = True
 
     @property
     def is_demo(self) -> bool:
         """Whether the stand-in painted it, so that its cost was never charged."""
         return self.endpoint == DEMO
+
+    @property
+    def is_free(self) -> bool:
+        """Whether its cost was never charged: of a demo, or of a server that does not bill."""
+        return self.is_demo or not self.billed
 
     @property
     def known(self) -> Decimal:
@@ -124,6 +131,7 @@ class Entry:
             request=self.request or earlier.request,
             endpoint=self.endpoint or earlier.endpoint,
             parents=self.parents or earlier.parents,
+            billed=self.billed and earlier.billed,
         )
         return merged if self.charges or not earlier.charges else _billed_as(merged, earlier)
 
@@ -156,12 +164,12 @@ class Share:
 class Expense:
     """What one run cost: an `Entry`, reduced to the money. A failed run may have no `shares`.
 
-    `endpoint` is as in `Entry`.
+    `endpoint` and `is_free` are as in `Entry`.
     """
 
     number: int
     started: datetime
-    is_demo: bool
+    is_free: bool
     cost: Decimal | None
     shares: tuple[Share, ...] = ()
     prices_date: date | None = None

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 CHECK_USAGE = "Look at your usage page before you run it again."
 """The advice wherever nobody on this side knows what was spent."""
 
+AFTER_SENDING = "a request had been sent"
+"""The note on an unexpected exception that may have cost something."""
+
 
 class ExitCode(IntEnum):
     """The process's exit codes: a published, append-only contract.
@@ -53,8 +56,11 @@ class Cause(Enum):
     """What makes a problem one that can be got around; the rest is told by exit code and code."""
 
     FORGOTTEN = "forgotten"  # the server cannot continue the conversation; a request of its own may do
+    RESPONSE_FORMAT = "response_format"  # the server does not know this parameter; it may answer without it
     UNFINISHED = "unfinished"  # the request had not gone out whole, so that nobody can have begun with it
     NO_MODEL = "no model"  # the server does not have the model, perhaps not any more
+    UNREAD = "unread"  # data of an image came that could not be read: the record of the run holds it
+    CUT = "cut"  # an image had begun and did not come whole
 
 
 @dataclass(frozen=True)
@@ -103,6 +109,16 @@ def usage_error(what: str, advice: str = "") -> ImgcliError:
     return ImgcliError(Problem(ExitCode.USAGE, what, Charged.NO, advice))
 
 
+def check_between(option: str, value: float | None, least: float, most: float) -> None:
+    """Raise `ImgcliError` (usage) for a number beyond its bounds, NaN too; None is for who said nothing.
+
+    Numbers are checked before anything is sent: clocks, sockets and SQLite break over absurd ones, and by
+    then the answer may be paid for. The message leaves the number out, for it may have thousands of digits.
+    """
+    if value is not None and not least <= value <= most:
+        raise usage_error(f"{option} must be between {least:,} and {most:,}.")
+
+
 _GRAVEST_FIRST = (
     ExitCode.INTERNAL,
     ExitCode.DAMAGED,
@@ -123,3 +139,21 @@ _GRAVEST_FIRST = (
 def gravest(codes: Iterable[ExitCode]) -> ExitCode:
     """Choose the code to exit with when several apply; OK when there are none."""
     return min(codes, key=_GRAVEST_FIRST.index, default=ExitCode.OK)
+
+
+def machine_trouble(error: Exception) -> str | None:
+    """Say in words what this machine lacks; None for an error that is a decoder's verdict on the bytes.
+
+    A decoder's own `OSError` has no number, nor has Pillow's about a codec that it was built without.
+    """
+    match error:
+        case MemoryError():
+            return "not enough memory"
+        case OSError(errno=int()):
+            return error.strerror or type(error).__name__
+        case ImportError() | NameError():
+            return str(error)
+        case OSError() if str(error).endswith(("not available", "not installed")):
+            return str(error)
+        case _:
+            return None

@@ -108,7 +108,8 @@ class FinalImage:
     """The picture that was paid for.
 
     `revised_prompt` is the text model's rewording, where it told; `response_id` names the answer that the
-    picture is part of, where the server had named it by then.
+    picture is part of, where the server had named it by then. `is_salvaged` is set where it was found in a
+    record that could not be read otherwise: it may be torn.
     """
 
     job: str
@@ -116,6 +117,7 @@ class FinalImage:
     picture: Picture
     revised_prompt: str | None = None
     response_id: str | None = None
+    is_salvaged: bool = False
 
 
 @dataclass(frozen=True)

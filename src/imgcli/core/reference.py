@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from imgcli.core.events import ImageFormat
+from imgcli.core.fields import choice, count, name, size, text
 from imgcli.core.wording import file_size
 
 if TYPE_CHECKING:
@@ -63,16 +64,15 @@ class Reference:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Reference:
-        """Read it from a record; raises `TypeError`, `ValueError` or `LookupError` for anything else."""
-        size, length = fields["size"], fields["length"]
+        """Read it from a record, field by field: what is odd is not known."""
         return cls(
-            name=_text(fields["name"]) or "",
-            path=_text(fields["path"]),
-            url=_text(fields["url"]),
-            sha256=_text(fields["sha256"]),
-            format=ImageFormat(fields["format"]) if fields["format"] else None,
-            size=(int(size[0]), int(size[1])) if size else None,
-            length=None if length is None else int(length),
+            name=text(fields.get("name")) or "",
+            path=name(fields.get("path")),
+            url=text(fields.get("url")),
+            sha256=text(fields.get("sha256")),
+            format=choice(ImageFormat, fields.get("format")),
+            size=size(fields.get("size")),
+            length=count(fields.get("length")),
         )
 
 
@@ -91,12 +91,6 @@ class DataUrl:
     def label(self) -> str:
         """Stand for the URL where a request is shown to people."""
         return f"{self.head}{self.reference.label}"
-
-
-def _text(value: object) -> str | None:
-    if value is not None and not isinstance(value, str):
-        raise TypeError(type(value))
-    return value
 
 
 def abbreviated(body: Any) -> Any:  # noqa: ANN401 - JSON

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from imgcli.core.events import ImageFormat
+from imgcli.core.fields import choice, count, text
 from imgcli.core.reference import Reference
 
 
@@ -95,6 +96,12 @@ class ImageRequest:
         return not (self.references or self.mask or self.previous_response_id)
 
     @property
+    def inputs(self) -> frozenset[str]:
+        """The SHA-256 of each image that is sent."""
+        sent = (*self.references, self.mask)
+        return frozenset(one.sha256 for one in sent if one and one.sha256)
+
+    @property
     def is_form(self) -> bool:
         """Whether it goes out as multipart/form-data: files for the Images API, and no address."""
         return self._is_edit and not any(reference.url for reference in self.references)
@@ -126,14 +133,34 @@ class ImageRequest:
         return {key: value for key, value in (known | pictures).items() if value or key not in _LATER}
 
     @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> ImageRequest:
-        """Read a request from a record; raises `TypeError`, `ValueError` or `LookupError` for others."""
-        choices = {name: choice(fields[name]) for name, choice in _CHOICES.items() if fields.get(name)}
-        pictures = {
-            "references": tuple(map(Reference.from_json, fields.get("references") or ())),
-            "mask": Reference.from_json(fields["mask"]) if fields.get("mask") else None,
-        }
-        return cls(**{**fields, **choices, **pictures})
+    def from_json(cls, told: object) -> ImageRequest | None:
+        """Read a request from a record, field by field: one that is odd is as if nobody had named it.
+
+        A picture that cannot be read stays one, which cannot be sent again. None for what is no request: it
+        must have a prompt.
+        """
+        if not isinstance(told, dict) or not isinstance(told.get("prompt"), str):
+            return None
+        choices = {name: choice(kind, told.get(name)) for name, kind in _CHOICES.items()}
+        texts = {name: text(told.get(name)) for name in ("image_model", "size", "previous_response_id")}
+        known: dict[str, Any] = {**choices, **texts, "api": choices["api"] or Api.RESPONSES}
+        references = told.get("references")
+        return cls(
+            prompt=told["prompt"],
+            model=text(told.get("model")) or "",
+            compression=count(told.get("compression"), 100),
+            partials=count(told.get("partials"), 3) or 0,
+            stream=told.get("stream") is not False,
+            inline=told.get("inline") is True,
+            references=tuple(map(_reference, references)) if isinstance(references, list) else (),
+            mask=_reference(told["mask"]) if told.get("mask") else None,
+            **known,
+        )
+
+    @classmethod
+    def is_of_another_version(cls, told: dict[str, Any]) -> bool:
+        """Tell whether a record of a request has fields that this imgcli does not know."""
+        return not told.keys() <= {one.name for one in fields(cls)}
 
     @property
     def _is_edit(self) -> bool:
@@ -156,7 +183,7 @@ class ImageRequest:
             "previous_response_id": self.previous_response_id,
             "tools": [_without_none(tool)],
             "tool_choice": {"type": "image_generation"},
-            "stream": True,
+            "stream": self.stream or None,
         }
         return _without_none(body)
 
@@ -211,6 +238,10 @@ _CHOICES: dict[str, type[StrEnum]] = {
 }
 _LATER = ("references", "mask", "fidelity", "previous_response_id", "action")
 """The fields that came after the first records; left out where they say nothing."""
+
+
+def _reference(told: object) -> Reference:
+    return Reference.from_json(told if isinstance(told, dict) else {})
 
 
 def _without_none(fields: dict[str, Any]) -> dict[str, Any]:

@@ -8,8 +8,6 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from imgcli.core.address import is_local_place
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import date, datetime
@@ -71,7 +69,7 @@ class Sum:
 
 @dataclass
 class Spending:
-    """What was spent: in all, by group, and what the demo's runs would have cost, had they been charged.
+    """What was spent: in all, by group, and what free runs, such as a demo's, would have cost.
 
     `prices_date` is the day of the oldest price that went into the total, None when none did.
     """
@@ -90,7 +88,7 @@ def spending(expenses: Iterable[Expense], by: By | None, day_of: Callable[[datet
     spent = Spending()
     groups: dict[str, Sum] = {}
     for expense in expenses:
-        if expense.is_demo:
+        if expense.is_free:
             spent.demo.add(expense.cost, expense.known)
             continue
         spent.total.add(expense.cost, expense.known)
@@ -100,15 +98,6 @@ def spending(expenses: Iterable[Expense], by: By | None, day_of: Callable[[datet
     is_by_model = by is By.MODEL
     spent.groups = sorted(groups.values(), key=_dearest if is_by_model else _first)
     return spent
-
-
-def is_summed(endpoint: str | None, asked: str | None) -> bool:
-    """Tell whether the money that one server took limits what the one at `asked` may take.
-
-    Of a server on this machine nobody knows whether it passes requests on to one that is paid, so that it has
-    a sum of its own on top of everybody's.
-    """
-    return endpoint is None or endpoint == asked or not is_local_place(endpoint)
 
 
 def _dearest(group: Sum) -> tuple[Decimal, str]:

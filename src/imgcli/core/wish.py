@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.core.catalog import Kind, shutdown_notice
 from imgcli.core.editing import Setting, check_editing, editing_notices, moderation
-from imgcli.core.errors import usage_error
+from imgcli.core.errors import check_between, usage_error
 from imgcli.core.events import ImageFormat
 from imgcli.core.request import Api, Background, ImageRequest, Moderation, Quality
 from imgcli.core.sizes import resolve_size
@@ -31,8 +31,9 @@ class Wish:
     """What a person typed, unchecked; None where they said nothing.
 
     `name_format` is the format that the output file's name asks for; `watched_partials` how many partials to
-    ask for when they named no number. What follows after `api` is as in `ImageRequest`, but for `otherwise`:
-    that is wished for in this one's place when the server has forgotten the conversation.
+    ask for when they named no number. `stream` is whether the answer is streamed; `is_gateway` tells that the
+    server is neither OpenAI's nor Azure's. What follows after `api` is as in `ImageRequest`, but for
+    `otherwise`: that is wished for in this one's place when the server has forgotten the conversation.
     """
 
     prompt: str
@@ -47,6 +48,8 @@ class Wish:
     moderation: Moderation | None = None
     partials: int | None = None
     watched_partials: int = 0
+    stream: bool | None = None
+    is_gateway: bool = False
     api: Api | None = None
     references: tuple[Reference, ...] = ()
     mask: Reference | None = None
@@ -102,7 +105,7 @@ def decide(wish: Wish, catalog: Catalog, today: date) -> Decision:
         background=wish.background,
         moderation=moderation(wish, setting),
         partials=partials,
-        stream=output not in _MOVING and not (foreign and partials == 0),
+        stream=_is_streamed(wish, api, output, is_worth_it=partials > 0 or not (foreign or wish.is_gateway)),
         inline=foreign,
         references=wish.references,
         mask=wish.mask,
@@ -193,24 +196,37 @@ def _format(wish: Wish) -> ImageFormat | None:
 
 
 def _partials(wish: Wish, output: ImageFormat | None) -> int:
-    """Ask for no partials where the format has none."""
-    if output in _MOVING:
+    """Ask for no partials where the format has none, or where they could not arrive."""
+    if output in _MOVING or wish.stream is False:
         return 0
     return wish.watched_partials if wish.partials is None else wish.partials
 
 
+def _is_streamed(wish: Wish, api: Api, output: ImageFormat | None, *, is_worth_it: bool) -> bool:
+    """Choose whether the answer is streamed.
+
+    A gateway may not know how: LiteLLM 1.108 has an image of the Images API made three times and then fails.
+    """
+    if api is Api.RESPONSES:
+        return wish.stream is not False
+    return output not in _MOVING and (is_worth_it if wish.stream is None else wish.stream)
+
+
 def _check_options(wish: Wish, output: ImageFormat | None, painter: Model | None) -> None:
     """Reject combinations that the API documents as errors."""
-    if wish.partials is not None and not 0 <= wish.partials <= 3:  # noqa: PLR2004 - the API's limit
-        raise usage_error(f"--partials takes 0 to 3, not {wish.partials}.")
-    if wish.compression is not None and not 0 <= wish.compression <= 100:  # noqa: PLR2004 - per cent
-        raise usage_error(f"--compression takes 0 to 100, not {wish.compression}.")
+    check_between("--partials", wish.partials, 0, 3)  # the API's limit
+    check_between("--compression", wish.compression, 0, 100)
     if wish.compression is not None and output not in (ImageFormat.JPEG, ImageFormat.WEBP):
         raise usage_error("--compression works with jpeg and webp only.", "Add --format webp.")
     if wish.background is Background.TRANSPARENT and output is ImageFormat.JPEG:
         raise usage_error("jpeg has no transparency.", "Use --format png or webp.")
     if wish.partials and output in _MOVING:
         raise usage_error(f"{output} has no partial images.", "Leave --partials out.")
+    if wish.partials and wish.stream is False:
+        raise usage_error(
+            f"--partials {wish.partials} needs a streamed answer, and --stream is off.",
+            "Leave --partials out, or add --stream.",
+        )
     if wish.quality and painter and wish.quality not in painter.qualities:
         raise usage_error(
             f"{painter.name} does not have --quality {wish.quality}.",

@@ -50,10 +50,14 @@ def recovering_line(when: str, prompt: str) -> str:
     return f"recovering the run of {when}: {shorten(prompt, _LONGEST)}"
 
 
-def found_words(finals: int, partials: int) -> str:
-    """Say what the record of a run holds."""
+def found_words(finals: int, partials: int, salvaged: int = 0) -> str:
+    """Say what the record of a run holds; `salvaged` images stand in events that cannot be read."""
+    unread = "an unread image" if salvaged == 1 else f"{salvaged} unread images"
     if finals:
-        return "final picture" if finals == 1 else f"{finals} final pictures"
+        final = "final picture" if finals == 1 else f"{finals} final pictures"
+        return f"{final} and {unread}" if salvaged else final
+    if salvaged:
+        return unread
     return f"{partials} partial image{'s' * (partials != 1)}" if partials else "nothing"
 
 
@@ -111,6 +115,14 @@ def money_sentence(problem: Problem) -> str:
             return "Nothing was sent; nothing was charged."
         case Charged.NO:
             return "Nothing was charged."
+
+
+def age(seconds: float) -> str:
+    """Format how long ago something was, roughly: `3 min`, `5 h`, `97 d`."""
+    minutes = max(int(seconds), 0) // _MINUTE
+    hours = minutes // _MINUTE
+    days = hours // 24
+    return f"{days} d" if days else f"{hours} h" if hours else f"{minutes} min"
 
 
 def duration(seconds: float) -> str:

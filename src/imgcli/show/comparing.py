@@ -67,3 +67,7 @@ class _RememberedComparingPainter(_ComparingPainter):
     def clear(self) -> str:
         """See `Remembered`."""
         return self.memory.clear()
+
+    def abort(self) -> str:
+        """See `Remembered`."""
+        return self.memory.abort()

@@ -49,7 +49,7 @@ def _about_unknown(count: int) -> list[str]:
 def _about_demo(demo: Sum) -> list[str]:
     if not demo.runs:
         return []
-    runs = "1 demo run" if demo.runs == 1 else f"{demo.runs:,} demo runs"
+    runs = "1 free run" if demo.runs == 1 else f"{demo.runs:,} free runs"
     return [f"{runs} not charged; the price would have been {_dollars(demo)}"]
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from imgcli.core.events import Picture
-    from imgcli.show.painting import Easel, Painting
+    from imgcli.show.painting import Easel
     from imgcli.show.terminal import Terminal
 
 _FAINT, _RESET = "\x1b[2m", "\x1b[0m"
@@ -29,26 +29,36 @@ class Gallery:
         self._out = Patient(stream)
         self._terminal = terminal
         self._easel = easel
+        self._memory: Remembered | None = None
 
     def show(self, picture: Picture, caption: str) -> None:
         """Paint one under what is there; raises what the painter raises, and then nothing is shown."""
+        screen = Screen()
+        try:
+            self._show(picture, caption, screen)
+        except Exception:
+            raise
+        except BaseException:
+            self._break_off(screen)
+            raise
+
+    def _show(self, picture: Picture, caption: str, screen: Screen) -> None:
         columns, rows = self._terminal.size()
         self._out.write(_SAVE_CURSOR)
         painter = self._easel.painter()
+        self._memory = painter if isinstance(painter, Remembered) else None
         self._out.write(f"{_RESTORE_CURSOR}{_CLEAR_LINE}")
         box = Box(max(min(self._easel.widest or columns, columns), 1), max(rows - _CAPTION_ROWS, 1))
         painting = painter.paint(picture, box) if rows > 1 else NOTHING
-        self._write(painting, columns)
-        if isinstance(painter, Remembered):
-            painter.keep()
+        self._out.write(screen.draw(painting, "", columns))
+        self._out.write(screen.leave())
+        if self._memory:
+            self._memory.keep()
         unicode = self._terminal.unicode
         line = caption if unicode else caption.replace(" · ", ", ")
         self._out.write(f"{_FAINT}{shorten(line, max(columns - 1, 1))}{_RESET}\r\n")
 
-    def _write(self, painting: Painting, columns: int) -> None:
-        """Paint, and give the terminal back also when that is broken off."""
-        screen = Screen()
-        try:
-            self._out.write(screen.draw(painting, "", columns))
-        finally:
-            self._out.write(screen.leave())
+    def _break_off(self, screen: Screen) -> None:
+        """Give the terminal back in the middle of anything: a signal has come."""
+        aborted = self._memory.abort() if self._memory else ""
+        self._out.recover(aborted + screen.break_off())

@@ -18,9 +18,9 @@ def lay_over(box: Box, graphic: str) -> Painting:
 
     Drawn last, when all of its rows exist and one more under them, it never scrolls the screen; where the
     graphic before it is not erased, it does not flicker. It may leave the cursor anywhere: terminals
-    differ in that.
+    differ in that. What is saved is the box's first cell: see `Screen.break_off`.
     """
-    skip = f"\x1b[{box.columns}C"
-    to_top = f"\x1b[{box.rows - 1}A" if box.rows > 1 else ""
-    last = f"{_MAKE_ROOM}{_SAVE_CURSOR}\r{to_top}{graphic}{_RESTORE_CURSOR}\r{skip}"
+    skip, below = f"\x1b[{box.columns}C", box.rows - 1
+    to_top, to_last = (f"\x1b[{below}A", f"\x1b[{below}B") if below else ("", "")
+    last = f"{_MAKE_ROOM}\r{to_top}{_SAVE_CURSOR}{graphic}{_RESTORE_CURSOR}{to_last}{skip}"
     return Painting((*[skip] * (box.rows - 1), last), box.columns)

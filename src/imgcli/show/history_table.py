@@ -84,6 +84,8 @@ def cost_words(entry: Entry) -> str:
     """Say what a run cost, with a plus where it was at least that."""
     if entry.is_demo:
         return "demo"
+    if not entry.billed:
+        return "free"
     return f"{dollars(entry.known)}+" if entry.cost is None and entry.known else dollars(entry.cost)
 
 
@@ -133,6 +135,7 @@ def entry_json(entry: Entry) -> dict[str, Any]:
         "usage": entry.usage,
         "tool_usage": entry.tool_usage,
         "request": entry.request.to_json() if entry.request else None,
+        "billed": not entry.is_free,
     }
 
 

@@ -39,7 +39,7 @@ def is_in_background(stream: TextIO) -> bool:
 
 @dataclass
 class Hush:
-    """A terminal whose echo is off until `close`."""
+    """A terminal whose echo is off from `begin` to `close`: a signal in between finds who turns it on."""
 
     fd: int
     env: Mapping[str, str]
@@ -47,17 +47,22 @@ class Hush:
 
     @classmethod
     def over(cls, stream: TextIO, env: Mapping[str, str]) -> Self | None:
-        """Turn the echo off; None where that cannot be done."""
+        """Look how the terminal is set; None where it is none."""
         import termios
 
         with suppress(OSError, ValueError, termios.error):
             fd = stream.fileno()
-            before = termios.tcgetattr(fd)
-            quiet = [*before]
-            quiet[3] = before[3] & ~termios.ECHO
-            termios.tcsetattr(fd, termios.TCSANOW, quiet)
-            return cls(fd, env, before)
+            return cls(fd, env, termios.tcgetattr(fd))
         return None
+
+    def begin(self) -> None:
+        """Turn the echo off."""
+        import termios
+
+        quiet = [*self.before]
+        quiet[3] &= ~termios.ECHO
+        with suppress(OSError, termios.error):
+            termios.tcsetattr(self.fd, termios.TCSANOW, quiet)
 
     def close(self) -> None:
         """Swallow what has come, keys excepted, and echo again."""

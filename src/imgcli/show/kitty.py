@@ -29,6 +29,8 @@ _FIRST_LOW, _LAST_LOW = 16, 255
 _HIGHEST = 255
 _TRANSMIT = "a=T,t=d,f=100,q=2"  # a PNG, sent here and shown at once; no answers, for nobody would read them
 
+_LAST_CHUNK = "\x1b_Gq=2,m=0;\x1b\\"
+
 
 class Route(Enum):
     """The way to the terminal: straight, or through tmux as text that stands for the picture."""
@@ -118,7 +120,14 @@ class KittyPainter:
         if not self._shown:
             return ""
         gone, self._shown = delete(self._shown), None
-        return wrap(gone) if self._route is Route.TMUX else gone
+        return self._routed(gone)
+
+    def abort(self) -> str:
+        """Return the end of a transmission: otherwise the next picture, of any program, would be its rest."""
+        return self._routed(_LAST_CHUNK)
+
+    def _routed(self, escape: str) -> str:
+        return wrap(escape) if self._route is Route.TMUX else escape
 
 
 def _chunks(png: bytes, control: str) -> Iterator[str]:

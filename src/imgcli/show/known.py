@@ -231,5 +231,5 @@ def _shows(terminal: Known, env: Mapping[str, str]) -> bool:
 
 def _version(text: str) -> Version:
     """The first run of numbers with dots: 0.40.0 of `kitty(0.40.0)`, 379 of `XTerm(379)`."""
-    found = re.search(r"(?<![a-zA-Z])[0-9]+(?:\.[0-9]+)*", text)
+    found = re.search(r"(?<![a-zA-Z])[0-9]{1,9}(?:\.[0-9]{1,9})*", text)
     return tuple(map(int, found[0].split("."))) if found else ALWAYS

@@ -92,6 +92,8 @@ class Ladder:
         answers = query(self.env)
         if not answers.is_complete:
             self._hush = Hush.over(self.stream, self.env)
+            if self._hush:
+                self._hush.begin()
         return _Findings(answers, tmux)
 
     def _build(self, rung: Rung, found: _Findings) -> Painter:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from imgcli.show.terminal import Terminal
 
 PERIOD = 1 / 8  # seconds between two ticks of the status row
-_PATIENCE = 1.0  # seconds that a terminal which takes no more may cost at the end
+_PATIENCE = 0.5  # seconds that a terminal which takes no more may cost at the end, twice
 _WAITING_PICTURES = 2
 _REASON_LENGTH = 200
 _RED, _RESET = "\x1b[1;31m", "\x1b[0m"
@@ -130,20 +130,31 @@ class LiveSink:
 
     def close(self) -> None:
         """Give the terminal back, also in the middle of a run: the picture stays, the cursor shows."""
+        is_broken_off = not self._has_ended or self._stage.is_cut
+        if is_broken_off:
+            self._stage.drop()
         if self._ticker:
             self._ticker.stop(_PATIENCE)
-        if not self._painting.acquire(timeout=_PATIENCE):
-            return  # the terminal takes nothing any more
+        is_still = self._painting.acquire(timeout=_PATIENCE)
         try:
-            if not self._has_ended:
-                self._stage.mend(self._row())
-                self._end([])
-            self._stage.close()
+            if is_broken_off and (is_still or self._stage.never_waits):
+                self._break_off(is_still=is_still)
         finally:
-            self._painting.release()
+            if is_still:
+                self._painting.release()
+            self._stage.close()
+
+    def _break_off(self, *, is_still: bool) -> None:
+        """End in the middle of anything; while the painting thread is still busy, nothing is painted."""
+        if is_still:
+            self._stage.mend(self._row())
+        self._stage.break_off()
+        if not self._has_ended:
+            self._end([])
 
     def suspend(self) -> None:
         """Leave the terminal to the shell, the cursor below the picture, until `resume`."""
+        self._stage.drop()
         if self._painting.acquire(timeout=_PATIENCE):
             try:
                 self._stage.suspend()

@@ -53,6 +53,9 @@ class Remembered(Protocol):
     def clear(self) -> str:
         """Give the text that takes what was painted last out of the terminal's memory."""
 
+    def abort(self) -> str:
+        """Return the text after which the terminal no longer waits for the rest of a picture."""
+
 
 class Easel(Protocol):
     """Has the painter for a terminal, which may have to be asked first."""

@@ -10,6 +10,7 @@ from imgcli.core.events import Completed, Failed, Saved
 from imgcli.core.text import clean
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
     from typing import TextIO
 
@@ -39,19 +40,25 @@ class PathsSink:
         self._print()
 
     def _print(self) -> None:
-        """Write names as the bytes they are: a name need not be valid in any encoding."""
         paths, self._waiting = self._waiting, []
-        if not paths:
-            return
-        if self._stdout.isatty():  # a name may hold what a terminal would obey
-            self._stdout.write("".join(f"{clean(str(path.absolute()))}\n" for path in paths))
-            self._stdout.flush()
-            return
-        data = b"".join(os.fsencode(path.absolute()) + b"\n" for path in paths)
-        self._stdout.flush()
-        binary = getattr(self._stdout, "buffer", None)
-        if binary is None:  # a text stream in memory
-            self._stdout.write(os.fsdecode(data))
-        else:
-            binary.write(data)
-        self._stdout.flush()
+        if paths:
+            write_paths(self._stdout, paths)
+
+
+def write_paths(stdout: TextIO, paths: Iterable[Path]) -> None:
+    """Write absolute names, a line each, as the bytes they are: a name need not be valid in any encoding.
+
+    On a terminal they are cleaned, for a name may hold what it would obey.
+    """
+    if stdout.isatty():
+        stdout.write("".join(f"{clean(str(path.absolute()))}\n" for path in paths))
+        stdout.flush()
+        return
+    data = b"".join(os.fsencode(path.absolute()) + b"\n" for path in paths)
+    stdout.flush()
+    binary = getattr(stdout, "buffer", None)
+    if binary is None:  # a text stream in memory
+        stdout.write(os.fsdecode(data))
+    else:
+        binary.write(data)
+    stdout.flush()

@@ -164,7 +164,7 @@ def _described(each: Whereabouts) -> Iterator[Row]:
     kind = [picture.format.value] if picture.format else []
     yield f"picture {picture.image + 1}", ", ".join([*kind, *picture_facts(picture.size, picture.length)])
     yield "saved as", _place(each)
-    yield "sha256", picture.sha256
+    yield "sha256", _line(picture.sha256)
     if each.facts:
         yield "credentials", _CREDENTIALS[each.facts.credentials]
 

@@ -106,7 +106,7 @@ def _converse(fd: int, questions: bytes, deadline: float) -> bytes:
     """Collect the input up to the last answer, or to the deadline on time.monotonic()."""
     raw = b""
     with suppress(BlockingIOError):  # Ctrl-S: nobody is going to answer
-        os.write(fd, questions)
+        _put(fd, questions, deadline)
         while not is_complete(raw) and len(raw) < _ENOUGH:
             ready, _, _ = select.select([fd], [], [], max(deadline - time.monotonic(), 0))
             data = os.read(fd, _READ) if ready else b""
@@ -114,6 +114,15 @@ def _converse(fd: int, questions: bytes, deadline: float) -> bytes:
                 break
             raw += data
     return raw
+
+
+def _put(fd: int, questions: bytes, deadline: float) -> None:
+    """Write questions whole, also where there is little room; half of one leaves a control string open."""
+    while questions:
+        _, has_room, _ = select.select([], [fd], [], max(deadline - time.monotonic(), 0))
+        if not has_room:
+            raise BlockingIOError
+        questions = questions[os.write(fd, questions) :]
 
 
 def _give_back(fd: int, keys: bytes) -> None:

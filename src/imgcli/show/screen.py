@@ -25,6 +25,7 @@ _SAVE_CURSOR, _RESTORE_CURSOR = "\x1b7", "\x1b8"
 _DOWN_ONE = "\x1b[B"
 _RESET = "\x1b[0m"
 _NEXT = "\r\n"
+_RESTORED = f"{_END_UPDATE}{_WRAP_ON}{_RESET}{_SHOW_CURSOR}"
 
 
 class Screen:
@@ -54,7 +55,7 @@ class Screen:
         surplus = max(self._painting.rows - painting.rows, 0)
         wiped = self._without_status() if painting.rows > self._painting.rows else ""
         self._painting, self._status, self._is_open = painting, clip(status, columns - 1), True
-        yield f"{_WRAP_OFF}\r{wiped}"
+        yield f"{_WRAP_OFF}\r{_SAVE_CURSOR}{wiped}"
         clear = _CLEAR_LINE if painting.columns < columns else ""  # a full row would lose its last cell
         for line in painting.lines:
             yield line
@@ -99,7 +100,17 @@ class Screen:
             return ""
         rows = self._painting.rows
         self._painting, self._status, self._is_open = NOTHING, "", False
-        return f"{_END_UPDATE}{_WRAP_ON}{_RESET}\r{_down(rows)}{_CLEAR_LINE}{_SHOW_CURSOR}"
+        return f"{_RESTORED}\r{_down(rows)}{_CLEAR_LINE}"
+
+    def break_off(self) -> str:
+        """Leave after something was cut, with the cursor anywhere in the box or on the status row.
+
+        The cursor that was saved last is the box's first cell, or was that before the screen scrolled; then
+        the box ends at the bottom, where the way down ends too.
+        """
+        if not self._is_open:  # it was cut in what came after the picture
+            return f"{_RESTORED}{_NEXT}"
+        return f"{_RESTORE_CURSOR}{self.leave()}{_CLEAR_BELOW}"
 
 
 def _changed_part(before: str, after: str) -> str:

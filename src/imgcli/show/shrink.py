@@ -8,6 +8,8 @@ import math
 import warnings
 from typing import TYPE_CHECKING
 
+from imgcli.core.errors import machine_trouble
+
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
@@ -49,7 +51,10 @@ def decode(data: bytes, enough: tuple[int, int] | None = None) -> Picture:
         except Undecodable:
             raise
         except Exception as error:  # decoders raise what they like on damaged bytes
-            raise Undecodable("damaged or cut short") from error
+            trouble = machine_trouble(error)
+            raise Undecodable(
+                f"not decoded here: {trouble}" if trouble else "damaged or cut short"
+            ) from error
 
 
 def flatten(picture: Picture, background: RGB | None = None) -> Picture:

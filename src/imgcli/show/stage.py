@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from math import inf
 from typing import TYPE_CHECKING
 
 from imgcli.core.text import shorten
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _SAVE_CURSOR, _RESTORE_CURSOR = "\x1b7", "\x1b8"
 _FAINT, _RESET = "\x1b[2m", "\x1b[0m"
 _REASON_LENGTH = 200
+_MENDING = 0.3  # seconds that painting over a `^C` may take at the end
 
 
 class Stage:
@@ -94,24 +96,58 @@ class Stage:
         self._out.write("".join(f"{line}\r\n" for line in lines))
         self._picture, self._painting = None, NOTHING
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether something was not written to its end."""
+        return self._out.is_cut
+
+    @property
+    def never_waits(self) -> bool:
+        """Whether a terminal that takes nothing cannot hold us up."""
+        return self._out.never_waits
+
+    def drop(self) -> None:
+        """Drop what is being written, and all that follows, until `mend`, `break_off` or `suspend`."""
+        self._out.limit(0)
+
     def mend(self, status: str) -> None:
-        """Paint over what others may have written into the picture, a `^C` for instance."""
-        if not self._is_away:
+        """Paint over what others may have written into the picture, a `^C` for instance.
+
+        A slow terminal gets a part of it, over the same picture; one that was cut already gets nothing.
+        """
+        if self._is_away or self._out.is_cut:
+            return
+        self._out.recover()
+        self._out.limit(_MENDING)
+        if self._is_resized() or not self._picture:
             self._repaint(status)
+        elif painting := self._paint(self._picture):
+            self._painting = painting
+            self._out.write(self._screen.draw(painting, status, self._size.columns))
+
+    def break_off(self) -> None:
+        """Give the terminal back in the middle of anything, and go on writing below the picture."""
+        aborted = ""
+        if isinstance(self._painter, Remembered):
+            aborted = self._painter.abort()
+            self._painter.keep()
+        self._out.recover(aborted + (self._screen.break_off() if self._out.is_cut else self._screen.leave()))
 
     def suspend(self) -> None:
         """Leave the picture, and the terminal to somebody else: nothing is painted until `resume`."""
-        self._let_go()
+        self.break_off()
         self._is_away = True
         if self._easel:
             self._easel.close()
 
     def resume(self) -> None:
         """Paint everything anew at the next tick, wherever the cursor is by then."""
+        self._out.limit(inf)
         self._is_stale, self._is_away = True, False
 
     def close(self) -> None:
-        """Give the terminal back as it was."""
+        """Give the terminal back as it was, and write nothing more."""
+        self._out.close()
         if self._easel:
             self._easel.close()
 

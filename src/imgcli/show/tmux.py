@@ -6,12 +6,16 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from imgcli.show.output import ENVELOPE
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PATIENCE = 0.5  # seconds; it answers in about 5 ms
 # Options and the terminal's own name (its answer to XTVERSION) are formats: tmux(1), FORMATS.
 _FORMAT = "#{allow-passthrough}\t#{client_termtype}\t#{client_termname}"
+_NEEDED = ("PATH", "HOME", "TMUX", "TMUX_TMPDIR", "TERM", "LANG", "LC_ALL", "LC_CTYPE")
+"""What tmux reads of the environment; the rest, such as a key, is none of its business."""
 _ALLOWED = frozenset({"1", "on", "all"})  # a flag before 3.4, a choice since
 
 
@@ -25,7 +29,7 @@ class Tmux:
 
 def wrap(escape: str) -> str:
     """Put an escape sequence into tmux's envelope: tmux(1), allow-passthrough."""
-    return f"\x1bPtmux;{escape.replace(chr(27), chr(27) * 2)}\x1b\\"
+    return f"{ENVELOPE}{escape.replace(chr(27), chr(27) * 2)}\x1b\\"
 
 
 def ask_tmux(env: Mapping[str, str]) -> Tmux | None:
@@ -38,7 +42,7 @@ def ask_tmux(env: Mapping[str, str]) -> Tmux | None:
         done = subprocess.run(
             command,
             capture_output=True,
-            env=dict(env),
+            env={name: env[name] for name in _NEEDED if name in env},
             timeout=_PATIENCE,
             check=True,
             stdin=subprocess.DEVNULL,

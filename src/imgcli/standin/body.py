@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from imgcli.standin.events import Request
 
 _NUMBERS = frozenset(["n", "partial_images", "output_compression", "frame_count", "frame_duration_ms"])
+_MOST_VALUES = 500_000  # letters that may begin one; each takes up to 200 bytes
 _FILES = frozenset({"image", "image[]", "mask", "markup"})
 
 
@@ -34,6 +35,8 @@ def read_json(request: Request) -> dict[str, object]:
             f"Unsupported content type: '{kind}'. This API method only accepts 'application/json' requests."
         )
         raise invalid("unsupported_content_type", message, None)
+    if sum(map(request.body.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        raise _not_json()
     try:
         value = json.loads(request.body, parse_constant=_refuse)
     except (ValueError, RecursionError):

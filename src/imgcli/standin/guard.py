@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from imgcli.standin.errors import ApiError, invalid
@@ -15,10 +16,38 @@ LARGEST_HEAD = 64 * 1024
 LARGEST_BODY = 96 * 1024 * 1024
 """Bytes of a request body: the largest picture fits, also as base64."""
 
+MOST_HELD = LARGEST_BODY
+"""Bytes of large bodies that are held at once, until they are answered."""
+
+_LARGE = 1024 * 1024
+
 _NO_KEY = (
     "You didn't provide an API key. You need to provide your API key in an Authorization header "
     "using Bearer auth (i.e. Authorization: Bearer YOUR_KEY)."
 )
+
+
+class Room:
+    """What bodies may take of the memory all together; small ones always fit."""
+
+    def __init__(self) -> None:
+        self._left = MOST_HELD
+        self._changed = threading.Condition()
+
+    def take(self, length: int, patience: float) -> int:
+        """Wait for room for a body, `patience` seconds; give what is to be given back."""
+        size = length if length > _LARGE else 0
+        with self._changed:
+            if not self._changed.wait_for(lambda: size <= self._left, patience):
+                raise ApiError(503, "server_error", "server_is_overloaded", "Too many large requests.")
+            self._left -= size
+        return size
+
+    def give_back(self, size: int) -> None:
+        """Let others have the room."""
+        with self._changed:
+            self._left += size
+            self._changed.notify_all()
 
 
 def check_place(headers: Message, port: int) -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 import traceback
 from contextlib import suppress
+from http import HTTPStatus
 from http.client import LineTooLong
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, cast
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from io import BufferedIOBase
 
     from imgcli.standin.server import Server
+
+MARK = "x-imgcli-demo"
+"""The header by which our client knows that nobody is charged for an answer."""
 
 _MODELS = "/v1/models"
 _PIECE = 64 * 1024
@@ -68,11 +72,12 @@ class Handler(BaseHTTPRequestHandler):
             self.rfile = whole
 
     def _serve(self) -> None:
+        held = 0
         try:
             guard.check_place(self.headers, self.owner.server_port)
-            body = self._read_body()
-            guard.check_key(self.headers, self.owner.api_key)
-            self._write(self._answer(body))
+            length = self._body_length()
+            held = self.owner.room.take(length, self.owner.patience / 2)
+            self._write(self._answer(self._read_body(length)))
         except ApiError as error:
             self._send_error(error)
         except OSError:
@@ -83,6 +88,8 @@ class Handler(BaseHTTPRequestHandler):
             self._send_error(
                 ApiError(500, "server_error", "server_error", "The stand-in failed; see its log.")
             )
+        finally:
+            self.owner.room.give_back(held)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _serve  # noqa: N815
 
@@ -110,16 +117,19 @@ class Handler(BaseHTTPRequestHandler):
             return "GET", lambda: Answer(models.card(path.removeprefix(_MODELS + "/")))
         return "POST", posts.get(path)
 
-    def _read_body(self) -> bytes:
+    def _body_length(self) -> int:
         try:
-            length = guard.body_length(self.headers)
+            return guard.body_length(self.headers)
         except ApiError:
             self.close_connection = True
             raise
+
+    def _read_body(self, length: int) -> bytes:
         body = self.rfile.read(length)
         if len(body) < length:
             raise ConnectionResetError("the client left in the middle of its request")
         self._watch.cancel()
+        guard.check_key(self.headers, self.owner.api_key)
         return body
 
     def _write(self, answer: Answer | Stream) -> None:
@@ -154,6 +164,7 @@ class Handler(BaseHTTPRequestHandler):
         if self._answered:  # too late for a status: all that is left is to break off
             self.close_connection = True
             return
+        self.close_connection |= error.status == HTTPStatus.SERVICE_UNAVAILABLE  # its body was not read
         with suppress(OSError):
             self._send_json(error.status, error.body())
             if self.close_connection:
@@ -175,6 +186,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("x-request-id", new_id("req"))
         self.send_header("openai-processing-ms", str(round((time.monotonic() - self._started) * 1000)))
         self.send_header("openai-version", "2020-10-01")
+        if self.owner.marked:
+            self.send_header(MARK, "1")
         for name, value in headers.items():
             self.send_header(name, value)
 

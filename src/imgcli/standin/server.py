@@ -9,6 +9,7 @@ from contextlib import suppress
 from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING, Self
 
+from imgcli.standin.guard import Room
 from imgcli.standin.handler import Handler
 from imgcli.standin.memory import Memory
 
@@ -40,7 +41,7 @@ class StandIn:
     `port` 0 takes any free one; a port in use raises `OSError` at once. `pace` multiplies the pauses between
     events: at 1 a run takes about three seconds, at 0 there are no pauses. `log` is called with one line for
     each request, from other threads. Any key is accepted unless `api_key` names the only good one. `patience`
-    is in seconds.
+    is in seconds. Its answers bear a mark by which imgcli knows that they are free; `marked` turns that off.
 
         with StandIn(pace=0) as server:
             client = OpenAI(base_url=server.base_url, api_key="demo")
@@ -54,8 +55,10 @@ class StandIn:
         *,
         api_key: str | None = None,
         patience: float = PATIENCE,
+        marked: bool = True,
     ) -> None:
         self._server = Server(port)
+        self._server.marked = marked
         self._server.pace = pace
         self._server.log = log or _quiet
         self._server.api_key = api_key
@@ -117,10 +120,12 @@ class Server(ThreadingHTTPServer):
     log: Callable[[str], None]
     api_key: str | None = None
     patience = PATIENCE
+    marked = True
 
     def __init__(self, port: int) -> None:
         self.stopping = threading.Event()
         self.memory = Memory()
+        self.room = Room()
         self._slots = threading.BoundedSemaphore(MOST_CONNECTIONS)
         self._open: set[socket.socket] = set()
         self._changed = threading.Condition()

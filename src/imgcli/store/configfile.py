@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.core.errors import usage_error
 from imgcli.core.text import shorten
+from imgcli.store.state import make_folders
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +58,7 @@ def read_text(environ: Mapping[str, str]) -> str | None:
 
 def write_new(path: Path, text: str) -> None:
     """Write a file that was not there, readable by its owner alone; raises `OSError`."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folders(path.parent)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

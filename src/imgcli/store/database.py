@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from imgcli.store import historyfile
+from imgcli.store import connection, historyfile
 from imgcli.store.historyfile import HistoryError, HistoryFile, Unfit, UnfitError
 from imgcli.store.idlist import NAME
 from imgcli.store.publish import reason
@@ -51,11 +51,11 @@ class Database:
 
     def read(self, action: Callable[[sqlite3.Connection], T]) -> T:
         """Look at one state of the database. Raises `HistoryError`."""
-        return self._attempted(lambda connection: _within(connection, "BEGIN", action))
+        return self._attempted(lambda opened: _within(opened, "BEGIN", action))
 
     def write(self, action: Callable[[sqlite3.Connection], T]) -> T:
         """Change the database, all or nothing. Raises `HistoryError`."""
-        return self._attempted(lambda connection: _within(connection, "BEGIN IMMEDIATE", action), self._begin)
+        return self._attempted(lambda opened: _within(opened, "BEGIN IMMEDIATE", action), self._begin)
 
     def wipe(self) -> None:
         """Let no deleted text survive in pages that are free, or in the write-ahead log.
@@ -89,10 +89,10 @@ class Database:
         for _ in range(_TRIES):
             prepare()
             try:
-                return action(self._connection)
+                return connection.patiently(lambda: action(self._connection), self._patience)
             except sqlite3.Error as error:
-                if not self._file or not historyfile.is_damage(error):
-                    raise HistoryError(historyfile.words(error)) from error
+                if not self._file or not connection.is_damage(error):
+                    raise HistoryError(connection.words(error)) from error
                 unfit = UnfitError(Unfit.DAMAGED, self._file.identity)
             self.close()
             self._put_right(unfit)
@@ -104,7 +104,7 @@ class Database:
         """What there is to ask: the file, or an empty stand-in."""
         if self._file:
             return self._file.connection
-        self._stand_in = self._stand_in or historyfile.empty()
+        self._stand_in = self._stand_in or connection.empty()
         return self._stand_in
 
     def _begin(self) -> None:

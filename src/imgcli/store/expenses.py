@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 Cells: TypeAlias = tuple[Any, ...]
-"""A run's number, time, endpoint, cost and prices' date; then its bill's row, if any: part, model, costs."""
+"""A run's number, time, endpoint, cost, prices' date, and whether it is billed; then its bill's row."""
 
 _QUERY = (
-    "SELECT id, started, endpoint, cost, prices_date, part, charges.model, cost_in, cost_out"
+    "SELECT id, started, endpoint, cost, prices_date, billed, part, charges.model, cost_in, cost_out"
     " FROM runs LEFT JOIN charges ON charges.run = id WHERE started >= ? ORDER BY started, id, position"
 )
 _NOTHING = Decimal(0)
@@ -40,7 +40,7 @@ def expenses(rows: Iterable[Cells]) -> Iterator[Expense]:
         known = sum((part for part in parts if part is not None), _NOTHING)
         return Share(model if isinstance(model, str) else None, None if None in parts else known, known)
 
-    for (number, started, endpoint, cost, priced), bill in groupby(rows, key=itemgetter(0, 1, 2, 3, 4)):
-        shares = tuple(share(*cells[6:]) for cells in bill if cells[5] is not None)
-        is_demo, priced_on = endpoint == DEMO, day(priced)
-        yield Expense(number, time_of(started), is_demo, dollars(cost), shares, priced_on, endpoint)
+    for (number, started, endpoint, cost, priced, billed), bill in groupby(rows, key=itemgetter(*range(6))):
+        shares = tuple(share(*cells[7:]) for cells in bill if cells[6] is not None)
+        is_free, priced_on = endpoint == DEMO or billed == 0, day(priced)
+        yield Expense(number, time_of(started), is_free, dollars(cost), shares, priced_on, endpoint)

@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 from imgcli.store import rows
 from imgcli.store.database import Database
 from imgcli.store.expenses import expenses, read_expenses
 from imgcli.store.historyfile import HistoryError
+from imgcli.store.reservations import forget as forget_reservations
+from imgcli.store.reservations import read_day, release, reserve, settle
+from imgcli.store.search import numbers
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
+    from decimal import Decimal
     from pathlib import Path
 
     from imgcli.core.entry import Entry, Expense
     from imgcli.core.family import Family
     from imgcli.core.provenance import FileFacts
     from imgcli.store.kinship import Find
+    from imgcli.store.reservations import Day
+
+FindAnswer: TypeAlias = "Callable[[str], Entry | None]"
+
+T = TypeVar("T")
 
 __all__ = ["History", "HistoryError"]
 
 _PATIENCE = 10.0
-"""Seconds for which a lock is waited for: two hundred processes that end at once take turns in less."""
+"""Seconds for which a lock is waited for, unless somebody says otherwise."""
 _LONGEST_NUMBER = 18
 """Digits that fit into SQLite's integers."""
 _LATEST = (
@@ -103,17 +112,13 @@ class History:
 
     def find_response(self, response_id: str) -> Entry | None:
         """Find the run that a server answered under this id."""
-        return self._first("response_id = ?", [response_id.encode("utf-8", "replace").decode()])
+        return self._database.read(lambda connection: _answers(connection)(response_id))
 
     def bringer(self, sha256: str, before: int | None = None) -> Entry | None:
         """Find the run that brought what a later one started from; see `kinship.bringer`."""
         from imgcli.store.kinship import bringer
 
         return self._database.read(lambda connection: bringer(_finding(connection), sha256, before))
-
-    def knows(self, job: str) -> bool:
-        """Tell whether a job's run is recorded."""
-        return self._first("job = ?", [job.encode("utf-8", "replace").decode()]) is not None
 
     def latest(self, endpoint: str | None = None) -> Entry | None:
         """Find the newest run that brought a picture, saved or not, of one endpoint or of any."""
@@ -131,7 +136,7 @@ class History:
 
     def numbers(self, limit: int | None = None, search: str = "") -> list[int]:
         """Give the numbers of the runs that `entries` gives."""
-        return self._database.read(lambda connection: _numbers(connection, limit, search))
+        return self._database.read(lambda connection: numbers(connection, limit, search))
 
     def children(self, sha256: str) -> list[Entry]:
         """List the runs that a picture went into, oldest first."""
@@ -146,8 +151,30 @@ class History:
         return self._database.read(lambda connection: family_of(_finding(connection), origin))
 
     def charges(self, since: datetime | None = None) -> Iterator[Expense]:
-        """Give what every run since a moment cost, oldest first; demo runs are among them."""
+        """Give what every run since a moment cost, oldest first; free runs are among them."""
         return expenses(self._database.read(lambda connection: read_expenses(connection, since)))
+
+    def day(self, since: datetime, decide: Callable[[Day, FindAnswer], T]) -> T:
+        """Show `decide` what was spent and reserved since a moment, and reserve nothing."""
+        return self._database.read(
+            lambda connection: decide(read_day(connection, since), _answers(connection))
+        )
+
+    def reserve(
+        self, job: str, days: tuple[datetime, datetime], decide: Callable[[Day, FindAnswer], Decimal]
+    ) -> None:
+        """Reserve what a run may cost, in one transaction with the day's sum; see `reservations.reserve`.
+
+        `decide` also gets what finds the run of a response's id.
+        """
+        self._database.write(
+            lambda connection: reserve(connection, job, days, lambda day: decide(day, _answers(connection)))
+        )
+
+    def release(self, job: str) -> None:
+        """Give back what is reserved for a run that was not sent, or that its owner has given up on."""
+        if self._database.is_there:
+            self._database.write(lambda connection: release(connection, job))
 
     def forget(self, numbers: Iterable[int]) -> int:
         """Remove runs so that nothing of them is left in the file; gives how many there were."""
@@ -174,11 +201,14 @@ def _recorded(connection: sqlite3.Connection, entry: Entry) -> Entry:
     """Insert an entry, or bring the earlier one of its job up to date; nothing is written for no news."""
     earlier = next(iter(_entries(connection, "job = ?", [rows.run_cells(entry)["job"]])), None)
     if earlier is None:
-        return _inserted(connection, entry)
-    merged = entry.after(earlier)
-    if not merged.says_the_same(earlier):
-        _updated(connection, merged)
-    return merged
+        recorded = _inserted(connection, entry)
+    else:
+        recorded = entry.after(earlier)
+        if recorded.says_the_same(earlier):
+            return recorded
+        _updated(connection, recorded)
+    settle(connection, recorded)
+    return recorded
 
 
 def _inserted(connection: sqlite3.Connection, entry: Entry) -> Entry:
@@ -224,6 +254,14 @@ def _entries(
     return [_entry(connection, run) for run in _rows(connection, query, [*values, limit])]
 
 
+def _answers(connection: sqlite3.Connection) -> FindAnswer:
+    def find(response_id: str) -> Entry | None:
+        text = response_id.encode("utf-8", "replace").decode()
+        return next(iter(_entries(connection, "response_id = ?", [text], limit=1)), None)
+
+    return find
+
+
 def _finding(connection: sqlite3.Connection) -> Find:
     return lambda where, values: _entries(connection, where, values)
 
@@ -237,31 +275,8 @@ def _entry(connection: sqlite3.Connection, run: dict[str, Any]) -> Entry:
     )
 
 
-def _numbers(connection: sqlite3.Connection, limit: int | None, search: str) -> list[int]:
-    query, values = "SELECT id FROM runs", list[Any]()
-    if search:
-        connection.create_function("holds", 1, _holds(search), deterministic=True)
-        query += (
-            " WHERE holds(prompt) OR EXISTS"
-            " (SELECT 1 FROM pictures WHERE run = id AND (holds(revised_prompt) OR holds(path)))"
-        )
-    query += " ORDER BY started DESC, id DESC LIMIT ?"
-    values.append(-1 if limit is None else limit)
-    return [number for (number,) in connection.execute(query, values)]
-
-
-def _holds(search: str) -> Callable[[object], bool]:
-    """Make the comparison: SQLite's own knows no letters but ASCII's, and takes % and _ for more."""
-    wanted = search.casefold()
-
-    def holds(value: object) -> bool:
-        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-        return isinstance(text, str) and wanted in text.casefold()
-
-    return holds
-
-
 def _forgotten(connection: sqlite3.Connection, numbers: list[tuple[int]]) -> int:
+    forget_reservations(connection, numbers)
     return connection.executemany("DELETE FROM runs WHERE id = ?", numbers).rowcount
 
 

@@ -18,6 +18,7 @@ from itertools import count
 from typing import TYPE_CHECKING, TypeAlias
 
 from imgcli.store import schema
+from imgcli.store.connection import LOCKED, connect, is_damage, patiently, ready, words
 from imgcli.store.locks import try_lock, try_share
 from imgcli.store.publish import PRIVATE, create, reason
 from imgcli.store.state import private_folder
@@ -33,19 +34,6 @@ _LOCK = "history.lock"
 _COMPANIONS = ("-wal", "-shm")
 """What SQLite keeps beside a database that is in use."""
 _PAUSE = 0.02  # seconds
-_PRIMARY = 0xFF
-"""The part of SQLite's extended error codes that names the kind."""
-_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-_LOCKED = "another program keeps it locked"
-_WORDS = {
-    sqlite3.SQLITE_BUSY: _LOCKED,
-    sqlite3.SQLITE_LOCKED: _LOCKED,
-    sqlite3.SQLITE_READONLY: "it cannot be written",
-    sqlite3.SQLITE_FULL: "the disk is full",
-    sqlite3.SQLITE_IOERR: "the disk is full or fails",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened",
-    sqlite3.SQLITE_PERM: "it may not be opened",
-}
 
 
 class Unfit(StrEnum):
@@ -123,10 +111,7 @@ def begin(path: Path, patience: float) -> None:
         try:
             with suppress(FileExistsError):
                 os.close(create(path, PRIVATE))
-            with closing(_connection(path, "mode=rw", patience)) as connection:
-                if not schema.is_ready(connection):
-                    connection.execute("PRAGMA journal_mode = WAL")
-                    schema.create(connection)
+            patiently(lambda: _furnish(path), patience)
         except (schema.NewerError, schema.ForeignError):
             return  # somebody else's, since a moment ago: whoever opens it will see
         except sqlite3.Error as error:
@@ -134,6 +119,14 @@ def begin(path: Path, patience: float) -> None:
                 raise HistoryError(words(error)) from error
         except OSError as error:
             raise HistoryError(reason(error)) from error
+
+
+def _furnish(path: Path) -> None:
+    """Make the tables in an empty file."""
+    with closing(connect(path, "mode=rw")) as connection:
+        if not schema.is_ready(connection):
+            connection.execute("PRAGMA journal_mode = WAL")
+            schema.create(connection)
 
 
 def set_aside(path: Path, unfit: UnfitError, patience: float) -> Path | None:
@@ -169,25 +162,6 @@ def identity_of(path: Path) -> Identity | None:
     return info.st_dev, info.st_ino
 
 
-def empty() -> sqlite3.Connection:
-    """Stand in for a file that is not there."""
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    schema.create(connection)
-    return connection
-
-
-def is_damage(error: sqlite3.Error) -> bool:
-    """Tell a file that is of no use from one that cannot be used just now."""
-    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
-    return code in _DAMAGE or (code == sqlite3.SQLITE_ERROR and "no such" in str(error))
-
-
-def words(error: sqlite3.Error) -> str:
-    """Say what hinders us."""
-    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
-    return _WORDS.get(code, str(error))
-
-
 def _connected(path: Path, identity: Identity, patience: float) -> sqlite3.Connection:
     """Connect to a file that is a history."""
     try:
@@ -209,40 +183,12 @@ def _connected(path: Path, identity: Identity, patience: float) -> sqlite3.Conne
 def _looked_into(path: Path, patience: float) -> tuple[sqlite3.Connection, bool]:
     """Connect, and find out whether the tables are there; raises `sqlite3.Error` and the schema's errors."""
     try:
-        return _ready(path, "mode=rw", patience)
+        return patiently(lambda: ready(path, "mode=rw"), patience)
     except sqlite3.OperationalError:
         if os.access(path.parent, os.W_OK) and os.access(path, os.W_OK):
             raise
     # SQLite's log has no place in a folder that cannot be written; nor can anybody change the file.
-    return _ready(path, "mode=ro&immutable=1", patience)
-
-
-def _ready(path: Path, mode: str, patience: float) -> tuple[sqlite3.Connection, bool]:
-    connection = _connection(path, mode, patience)
-    try:
-        return connection, schema.is_ready(connection)
-    except BaseException:
-        connection.close()
-        raise
-
-
-def _connection(path: Path, mode: str, patience: float) -> sqlite3.Connection:
-    uri = f"{path.as_uri()}?{mode}"
-    connection = sqlite3.connect(uri, uri=True, timeout=patience, isolation_level=None)
-    connection.text_factory = _text
-    try:
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA secure_delete = ON")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _text(data: bytes) -> str:
-    """Read text as far as it is some: a damaged cell must not hide the others."""
-    return data.decode("utf-8", "replace")
+    return ready(path, "mode=ro&immutable=1")
 
 
 @contextmanager
@@ -275,7 +221,7 @@ def _leased(
             return None
         if time.monotonic() > deadline:
             os.close(descriptor)
-            raise HistoryError(_LOCKED)
+            raise HistoryError(LOCKED)
         time.sleep(_PAUSE)
     return descriptor
 

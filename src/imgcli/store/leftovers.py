@@ -7,7 +7,8 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO
 
-from imgcli.store.locks import is_locked, try_lock
+from imgcli.store.liveness import may_live
+from imgcli.store.locks import has_locks, is_locked, try_lock
 from imgcli.store.publish import DRAFT_END, DRAFT_START
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def sweep(folders: Iterable[Path], safe: Sequence[Path]) -> None:
     """
     for path in leftovers(folders):
         with suppress(OSError), _opened(path) as file:
-            if try_lock(file.fileno()) and _is_known(file, safe):
+            if _is_abandoned(file) and try_lock(file.fileno()) and _is_known(file, safe):
                 path.unlink()
 
 
@@ -35,9 +36,15 @@ def leftovers(folders: Iterable[Path]) -> Iterator[Path]:
     for folder in dict.fromkeys(folders):
         for path in _drafts(folder):
             with suppress(OSError), _opened(path) as file:
-                is_left = not is_locked(file.fileno())
+                is_left = _is_abandoned(file)
                 if is_left:
                     yield path
+
+
+def _is_abandoned(file: BinaryIO) -> bool:
+    if has_locks(file.fileno()):
+        return not is_locked(file.fileno())
+    return not may_live(None, os.fstat(file.fileno()))
 
 
 def _drafts(folder: Path) -> list[Path]:

@@ -18,6 +18,21 @@ def is_locked(descriptor: int) -> bool:
     return False
 
 
+def has_locks(descriptor: int) -> bool:
+    """Tell whether a lock on this file would say anything; false on some network file systems.
+
+    For a descriptor that holds no lock itself: it would lose it.
+    """
+    with suppress(ImportError, OSError):
+        import fcntl
+
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        return True
+    return False
+
+
 def try_lock(descriptor: int) -> bool:
     """Lock an open file until it is closed or the process dies; False when somebody else has it.
 

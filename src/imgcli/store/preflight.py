@@ -48,23 +48,25 @@ def check(target: Target) -> None:
         raise _unwritable(f"{folder} cannot be written to ({reason(error)})") from None
 
 
-def device(output: str | None, base: Path) -> Path | None:
+def device(output: str | None, base: Path) -> tuple[Path, os.stat_result] | None:
     """Tell whether `-o` names a device or a pipe, which is written to as a stream; None for anything else.
 
-    Raises a usage error for what would overwrite a disk or a redirected file.
+    Gives also what it is now, by which it is known again. Raises a usage error for what would overwrite a
+    disk or a redirected file.
     """
     if output is None:
         return None
     path = base / output
     try:
-        mode = path.stat().st_mode
+        info = path.stat()
     except (OSError, ValueError):
         return None
+    mode = info.st_mode
     if stat.S_ISBLK(mode) or stat.S_ISSOCK(mode):
         raise usage_error(f"{path} is no place for a picture.", "Give -o a file or a folder.")
     if stat.S_ISREG(mode) and str(path).startswith(_STANDARD_STREAMS):
         raise usage_error(f"{path} leads to a file that is already open.", "Use `-o -` for standard output.")
-    return path if stat.S_ISCHR(mode) or stat.S_ISFIFO(mode) else None
+    return (path, info) if stat.S_ISCHR(mode) or stat.S_ISFIFO(mode) else None
 
 
 def _unwritable(what: str, advice: str = "Choose another place with -o.") -> ImgcliError:

@@ -172,10 +172,15 @@ def write_all(descriptor: int, data: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def write_device(path: Path, data: bytes) -> None:
-    """Write every byte to a device or a pipe, waiting for its reader; raises `OSError`."""
+def write_device(path: Path, known: os.stat_result, data: bytes) -> None:
+    """Write every byte to a device or a pipe, waiting for its reader; raises `OSError`.
+
+    Also where the name leads to another file than the `known` one by now, which is then left alone.
+    """
     descriptor = os.open(path, os.O_WRONLY | getattr(os, "O_NOCTTY", 0))
     try:
+        if not os.path.samestat(os.fstat(descriptor), known):
+            raise FileExistsError(errno.EEXIST, "another file has taken its place")
         write_all(descriptor, data)
     finally:
         os.close(descriptor)

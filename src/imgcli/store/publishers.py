@@ -218,9 +218,8 @@ def open_publisher(destination: Destination, subject: Subject, rescue: Rescue, s
     aside = FilePublisher.aside(Target.of(None, subject, base), rescue)
     if output == "-":
         return StreamPublisher(partial(write_stream, stdout), None, aside)
-    path = device(output, base)
-    if path:
-        return StreamPublisher(partial(write_device, path), path, aside)
+    if found := device(output, base):
+        return StreamPublisher(partial(write_device, *found), found[0], aside)
     target = Target.of(output, subject, base)
     check(target)
     return FilePublisher(target, destination.clash, rescue)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from imgcli.store.spool import Header
 
 _END = re.compile(rb"\n\r?\n")
-_MARK = re.compile(rb"\n: \+([0-9]{1,6}\.[0-9]{3})\n")
+_MARK = re.compile(rb"\n\r?\n: \+([0-9]{1,6}\.[0-9]{3})\n")
 _LONGEST_MARK = 20
 _TAIL = 2
 """Bytes before a chunk in which the end of an event may begin."""
@@ -130,16 +130,20 @@ class Recording:
 
 def replayed(chunks: Iterable[bytes], wait: Callable[[float], None]) -> Iterator[bytes]:
     """Give a recording's bytes when their time has come; `wait` is called with seconds from the beginning."""
-    held = bytearray()
+    held = b""
     for chunk in chunks:
-        looked_at = max(len(held) - _LONGEST_MARK, 0)
         held += chunk
-        while found := _MARK.search(held, looked_at):
+        start = 0
+        for found in _MARK.finditer(held):
+            yield held[start : found.start()]
             wait(float(found[1]))
-            yield bytes(held[: found.end()])
-            del held[: found.end()]
-            looked_at = 0
-    yield bytes(held)
+            yield held[found.start() : found.end()]
+            start = found.end()
+        # A mark, and the blank line before it that makes the event whole, may go on in the next chunk.
+        rest = max(start, len(held) - _LONGEST_MARK)
+        yield held[start:rest]
+        held = held[rest:]
+    yield held
 
 
 def _created(path: Path) -> tuple[Path, int]:

@@ -11,7 +11,7 @@ from imgcli.core.entry import DEMO, OK, Entry, KeptPicture
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, Problem, gravest
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started
 from imgcli.core.request import ImageRequest
-from imgcli.store.history import History
+from imgcli.store.history import History, HistoryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,22 +22,27 @@ if TYPE_CHECKING:
     from imgcli.core.entry import Parent
     from imgcli.core.events import Event
     from imgcli.core.rates import Price
+    from imgcli.store.pending import PendingRows
 
-_PATIENCE, _HURRY = 10.0, 1.0
-"""Seconds for which a locked history is waited for: usually, and when somebody wants us to end."""
+_HURRY = 0.1
+"""Seconds for which a locked history is waited for when somebody wants us to end."""
 
 
 @dataclass(frozen=True)
 class Circumstances:
     """What the events of a run do not tell: whom it asks, what it starts from, and when it began.
 
-    `began` is None for a run that begins with its first event.
+    `began` is None for a run that begins with its first event. `is_free` tells at the end whether anybody
+    bills it. `pending` takes the row where the history does not within `patience` seconds.
     """
 
     job: str
     endpoint: str | None
     parents: tuple[Parent, ...] = ()
     began: datetime | None = None
+    is_free: Callable[[], bool] = lambda: False
+    pending: PendingRows | None = None
+    patience: float = 1.0
 
 
 @dataclass
@@ -74,6 +79,7 @@ class HistorySink:
         self._now = now
         self._run = _Gathered(about.began)
         self._is_done = False
+        self._is_hurried = False
 
     def handle(self, event: Event) -> None:
         """Gather what an event tells; the last one writes the row."""
@@ -113,19 +119,39 @@ class HistorySink:
             case Completed():
                 run.end = run.end or event
             case Failed(problem=problem):
+                self._is_hurried |= problem.signal is not None
                 run.problems += [] if run.end else [problem]
                 run.end = run.end or event
             case _:
                 pass
 
     def _write(self, end: Completed | Failed) -> None:
-        """Write the row; once, unless a signal comes before it is written."""
-        entry = self._entry(end)
-        is_hurried = any(problem.signal is not None for problem in self._run.problems)
-        with History.open(self._folder(), _HURRY if is_hurried else _PATIENCE) as history:
-            history.record(entry)
-            self.trouble += history.notices
+        """Write the row, and those that waited; once, unless a signal comes before it is written."""
+        entry, pending = self._entry(end), self._about.pending
+        patience = _HURRY if self._is_hurried else self._about.patience
+        try:
+            with History.open(self._folder(), patience) as history:
+                history.record(entry)
+                self._is_done = True
+                self.trouble += history.notices
+                if pending:
+                    pending.drop(entry.job)
+                    pending.deliver(history)
+        except HistoryError as error:
+            if not self._is_done:
+                self._postpone(entry, error)
         self._is_done = True
+
+    def _postpone(self, entry: Entry, error: HistoryError) -> None:
+        """Keep the row for later; raises `OSError`."""
+        if self._about.pending is None:
+            raise error
+        try:
+            self._about.pending.keep(entry)
+        except OSError:
+            raise error from None
+        later = "`imgcli history` or the next run adds it"
+        self.trouble.append(f"this run is not in the history yet ({error}); {later}")
 
     def _give_up(self, error: Exception) -> None:
         why = str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
@@ -153,11 +179,16 @@ class HistorySink:
             prices_date=bill.prices_date if bill else None,
             outcome=worst.kind if worst else OK,
             message=worst.what if worst else None,
-            charged=Charged.NO if self._about.endpoint == DEMO else charged,
+            charged=Charged.NO if self._is_free else charged,
             pictures=self._pictures(),
             charges=bill.rows if bill else (),
             parents=self._about.parents,
+            billed=not self._is_free,
         )
+
+    @property
+    def _is_free(self) -> bool:
+        return self._about.endpoint == DEMO or self._about.is_free()
 
     def _bill(self, end: Completed | Failed) -> Bill | None:
         """Work out the bill; none for a run that failed before the server counted."""

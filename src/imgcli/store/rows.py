@@ -8,26 +8,28 @@ from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from imgcli.core.bill import Part, Row
 from imgcli.core.entry import Entry, KeptPicture, Parent, Role
 from imgcli.core.errors import Charged
 from imgcli.core.events import ImageFormat
+from imgcli.core.fields import choice, count, json_object, moment, text
 from imgcli.core.request import ImageRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from imgcli.core.events import Json
 
 Cells: TypeAlias = "Mapping[str, Any]"
 """One row, by its columns' names; a file can hold anything in them."""
 
-T = TypeVar("T")
-
 _LONGEST = 300_000
 """Characters of one text; a server that sends more of it is not worth the room."""
+_MOST_DOLLARS = Decimal(1_000_000_000)
+_FINEST = -18
+"""The power of ten below which an amount is no money; an exponent can have any number of digits."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -42,6 +44,7 @@ def run_cells(entry: Entry) -> dict[str, Any]:
         "charged": entry.charged.value,
         "cost": _dollar_text(entry.cost),
         "prices_date": entry.prices_date.isoformat() if entry.prices_date else None,
+        "billed": int(entry.billed),
         "model": _storable(entry.model),
         "image_model": _storable(entry.image_model),
         "response_id": _storable(entry.response_id),
@@ -87,28 +90,42 @@ def charge_cells(row: Row) -> dict[str, Any]:
     }
 
 
+def stored_cells(entry: Entry) -> dict[str, Any]:
+    """Spell an entry as rows that JSON can hold, for `entry_of`."""
+    pictures = list(map(picture_cells, entry.pictures))
+    for cells, picture in zip(pictures, entry.pictures, strict=True):
+        cells["path"] = str(picture.path) if picture.path else None
+    return {
+        "run": {"id": None, **run_cells(entry)},
+        "pictures": pictures,
+        "parents": list(map(parent_cells, entry.parents)),
+        "charges": list(map(charge_cells, entry.charges)),
+    }
+
+
 def entry_of(
     run: Cells, pictures: Sequence[Cells], parents: Sequence[Cells], charges: Sequence[Cells]
 ) -> Entry:
     """Read an entry; what cannot be read is unknown."""
     return Entry(
         number=run["id"],
-        job=_text(run["job"]) or "",
-        started=time_of(run["started"]),
-        ended=time_of(run["ended"]),
-        endpoint=_text(run["endpoint"]),
-        outcome=_text(run["outcome"]) or "",
-        charged=_or_none(Charged, run["charged"]) or Charged.MAYBE,
-        cost=dollars_of(run["cost"]),
-        prices_date=date_of(run["prices_date"]),
-        model=_text(run["model"]),
-        image_model=_text(run["image_model"]),
-        response_id=_text(run["response_id"]),
-        prompt=_text(run["prompt"]) or "",
-        message=_text(run["message"]),
-        request=_request(run["request"]),
-        usage=_object(run["usage"]),
-        tool_usage=_object(run["tool_usage"]),
+        job=text(run.get("job")) or "",
+        started=time_of(run.get("started")),
+        ended=time_of(run.get("ended")),
+        endpoint=text(run.get("endpoint")),
+        outcome=text(run.get("outcome")) or "",
+        charged=choice(Charged, run.get("charged")) or Charged.MAYBE,
+        cost=dollars_of(run.get("cost")),
+        prices_date=date_of(run.get("prices_date")),
+        billed=run.get("billed") != 0,
+        model=text(run.get("model")),
+        image_model=text(run.get("image_model")),
+        response_id=text(run.get("response_id")),
+        prompt=text(run.get("prompt")) or "",
+        message=text(run.get("message")),
+        request=request_of(run.get("request")),
+        usage=json_object(run.get("usage")),
+        tool_usage=json_object(run.get("tool_usage")),
         pictures=tuple(map(_picture, pictures)),
         parents=tuple(map(_parent, parents)),
         charges=tuple(map(charge_of, charges)),
@@ -118,45 +135,42 @@ def entry_of(
 def charge_of(cells: Cells) -> Row:
     """Read a row of `charges`."""
     return Row(
-        part=_or_none(Part, cells["part"]) or Part.IMAGE,
-        model=_text(cells["model"]),
-        tokens_in=_count(cells["tokens_in"]),
-        cached=_count(cells["cached"]),
-        tokens_out=_count(cells["tokens_out"]),
-        partials=_count(cells["partials"]),
-        cost_in=dollars_of(cells["cost_in"]),
-        cost_out=dollars_of(cells["cost_out"]),
+        part=choice(Part, cells.get("part")) or Part.IMAGE,
+        model=text(cells.get("model")),
+        tokens_in=count(cells.get("tokens_in")),
+        cached=count(cells.get("cached")),
+        tokens_out=count(cells.get("tokens_out")),
+        partials=count(cells.get("partials")),
+        cost_in=dollars_of(cells.get("cost_in")),
+        cost_out=dollars_of(cells.get("cost_out")),
     )
 
 
 def _picture(cells: Cells) -> KeptPicture:
-    width, height = _count(cells["width"]), _count(cells["height"])
+    width, height = count(cells.get("width")), count(cells.get("height"))
     return KeptPicture(
-        image=_count(cells["image"]) or 0,
-        sha256=_text(cells["sha256"]) or "",
-        length=_count(cells["bytes"]) or 0,
-        path=path_of(cells["path"]),
-        format=_or_none(ImageFormat, cells["format"]),
+        image=count(cells.get("image")) or 0,
+        sha256=text(cells.get("sha256")) or "",
+        length=count(cells.get("bytes")) or 0,
+        path=path_of(cells.get("path")),
+        format=choice(ImageFormat, cells.get("format")),
         size=(width, height) if width and height else None,
-        revised_prompt=_text(cells["revised_prompt"]),
+        revised_prompt=text(cells.get("revised_prompt")),
     )
 
 
 def _parent(cells: Cells) -> Parent:
-    return Parent(_text(cells["sha256"]) or "", _or_none(Role, cells["role"]) or Role.REFERENCE)
+    return Parent(text(cells.get("sha256")) or "", choice(Role, cells.get("role")) or Role.REFERENCE)
 
 
-def utc_text(moment: datetime) -> str:
+def utc_text(when: datetime) -> str:
     """Write a time so that later ones sort after earlier ones."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    return when.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
 def time_of(value: object) -> datetime:
     """Read a time; the epoch for anything else."""
-    with suppress(TypeError, ValueError):
-        moment = datetime.fromisoformat(value)  # type: ignore[arg-type]  # a TypeError says so
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return _EPOCH
+    return moment(value) or _EPOCH
 
 
 def date_of(value: object) -> date | None:
@@ -172,10 +186,15 @@ def _dollar_text(amount: Decimal | None) -> str | None:
 
 
 def dollars_of(value: object) -> Decimal | None:
-    """Read an amount, None for what is no amount."""
+    """Return an amount of dollars, None for what can be none."""
     with suppress(TypeError, ValueError, InvalidOperation):
         amount = Decimal(value)  # type: ignore[arg-type]  # a TypeError says so
-        return amount if amount.is_finite() else None
+        if (
+            amount.is_finite()
+            and 0 <= amount <= _MOST_DOLLARS
+            and (not amount or amount.adjusted() >= _FINEST)
+        ):
+            return amount
     return None
 
 
@@ -195,14 +214,6 @@ def _storable(text: str | None) -> str | None:
     return None if text is None else text[:_LONGEST].encode("utf-8", "replace").decode()
 
 
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) else None
-
-
 def _json_text(fields: Json | None) -> str | None:
     if fields is None:
         return None
@@ -210,23 +221,7 @@ def _json_text(fields: Json | None) -> str | None:
     return text if len(text) <= _LONGEST * 2 else None
 
 
-def _object(value: object) -> Json | None:
-    """Read a JSON object, None for anything else."""
-    with suppress(TypeError, ValueError, RecursionError):
-        fields = json.loads(value)  # type: ignore[arg-type]  # a TypeError says so
-        return fields if isinstance(fields, dict) else None
-    return None
-
-
-def _request(value: object) -> ImageRequest | None:
-    """Read a request; None for one of a version that has other fields."""
-    fields = _object(value)
-    with suppress(TypeError, ValueError, LookupError, AttributeError):
-        return ImageRequest.from_json(dict(fields)) if fields else None
-    return None
-
-
-def _or_none(make: Callable[[Any], T], value: object) -> T | None:
-    with suppress(ValueError, TypeError):
-        return make(value) if value is not None else None
-    return None
+def request_of(value: object) -> ImageRequest | None:
+    """Read a request; None for one of a version that has other fields, which nobody can ask for again."""
+    told = json_object(value)
+    return None if told is None or ImageRequest.is_of_another_version(told) else ImageRequest.from_json(told)

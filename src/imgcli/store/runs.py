@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import stat
 import time
@@ -9,15 +10,22 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from imgcli.store.locks import is_locked, try_lock
+from imgcli.core.errors import usage_error
+from imgcli.store.liveness import may_live
+from imgcli.store.locks import has_locks, is_locked, try_lock
+from imgcli.store.publish import reason
 from imgcli.store.spool import MAGIC, SUFFIX, Header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+PROCESS = "process"
+"""Under this name a record tells which process writes it."""
+
 _CHUNK = 65_536
-_LONGEST_HEADER = 4_000_000
+_LONGEST_HEADER = 64_000_000
+"""Bytes of a header that is read; a longer one is passed over, not the answer after it."""
 _TRIES, _PAUSE = 3, 0.02  # seconds: whoever only counts the records holds each for a moment
 # A planted link is not followed, a planted pipe not waited for.
 _READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -38,19 +46,36 @@ class Run:
         return cls(path, Header.parse(line) if line.startswith(MAGIC) else None)
 
     @property
+    def id(self) -> str:
+        """The short name by which a person picks this record."""
+        return self.path.stem.rpartition("-")[2]
+
+    @property
     def has_begun(self) -> bool:
         """Whether the request can have gone out: before that the header is on disk. Raises `OSError`."""
         with _opened(self.path) as file:
-            line = file.readline(_LONGEST_HEADER)
-            return line.endswith(b"\n") and (not line.startswith(MAGIC) or file.readline() == b"\n")
+            start = file.read(len(MAGIC))
+            file.seek(0)
+            return not MAGIC.startswith(start) if start != MAGIC else _passed_header(file)
+
+    @contextmanager
+    def mapped(self) -> Iterator[tuple[bytes | mmap.mmap, int]]:
+        """Give all bytes without reading them into memory, and where the answer begins; none on an error."""
+        try:
+            with _opened(self.path) as file:
+                _passed_header(file)
+                start = file.tell()
+                content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError):  # ValueError: it is empty
+            yield b"", 0
+            return
+        with content:
+            yield content, start
 
     def chunks(self) -> Iterator[bytes]:
         """Give the bytes as the server sent them, without the header; raises `OSError`."""
         with _opened(self.path) as file:
-            if file.readline(_LONGEST_HEADER).startswith(MAGIC):
-                file.readline()
-            else:
-                file.seek(0)
+            _passed_header(file)
             while chunk := file.read(_CHUNK):
                 yield chunk
 
@@ -63,7 +88,13 @@ class Run:
             yield False
             return
         with file:
-            yield _locked(file.fileno()) and os.fstat(file.fileno()).st_nlink > 0
+            is_free = _locked(file.fileno()) if has_locks(file.fileno()) else not self.may_be_written(file)
+            yield is_free and os.fstat(file.fileno()).st_nlink > 0
+
+    def may_be_written(self, file: BinaryIO) -> bool:
+        """Tell whether a process may still write the record, where no lock says so."""
+        told = self.header.extra if self.header else {}
+        return may_live(told.get(PROCESS) if isinstance(told, dict) else None, os.fstat(file.fileno()))
 
     def discard(self) -> None:
         """Remove the record, once its pictures are safe; raises `OSError`."""
@@ -71,9 +102,17 @@ class Run:
 
 
 def unfinished(folder: Path) -> list[Run]:
-    """List the records in a folder that no live process is writing, oldest first."""
+    """List the records in a folder that no live process is writing, oldest first.
+
+    Raises `ImgcliError` for a folder that cannot be read: it may hold the only copy of an image.
+    """
     runs: list[Run] = []
-    for path in sorted(folder.glob(f"*{SUFFIX}")):
+    try:
+        records = sorted(_records(folder))
+    except OSError as error:
+        what = f"{folder} may hold records of runs, and cannot be read ({reason(error)})."
+        raise usage_error(what, "Make it yours again, with chown and chmod 700.") from None
+    for path in records:
         with suppress(OSError):
             run = Run.read(path)
             with run.claim() as ours:
@@ -81,17 +120,49 @@ def unfinished(folder: Path) -> list[Run]:
     return runs
 
 
+def recorded(folder: Path) -> list[Run]:
+    """List every record in a folder, also those of runs that are going on."""
+    runs: list[Run] = []
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        with suppress(OSError):
+            runs.append(Run.read(path))
+    return runs
+
+
 def count_unfinished(folder: Path) -> int:
     """Count the records in a folder that no live process is writing, without reading them."""
-    return sum(map(_is_left, folder.glob(f"*{SUFFIX}")))
+    with suppress(OSError):
+        return sum(map(_is_left, _records(folder)))
+    return 0
+
+
+def _records(folder: Path) -> list[Path]:
+    """List the files that may be records; raises `OSError` for a folder that cannot be read."""
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - `glob` finds nothing where it may not look
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [folder / name for name in names if name.endswith(SUFFIX)]
 
 
 def _is_left(path: Path) -> bool:
     try:
         with _opened(path) as file:
-            return not is_locked(file.fileno())
+            if has_locks(file.fileno()):
+                return not is_locked(file.fileno())
+            return not Run.read(path).may_be_written(file)
     except OSError:
         return False
+
+
+def _passed_header(file: BinaryIO) -> bool:
+    """Go to where the answer begins; false for a header without its end."""
+    if file.read(len(MAGIC)) != MAGIC:
+        file.seek(0)
+        return True
+    while (part := file.readline(_CHUNK)) and not part.endswith(b"\n"):
+        pass
+    return part.endswith(b"\n") and file.readline() == b"\n"
 
 
 def _locked(descriptor: int) -> bool:

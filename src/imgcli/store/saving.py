@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from imgcli.core.errors import ImgcliError
 from imgcli.core.events import Completed, Event, Failed, FinalImage, Notice, PartialImage, Saved, Started
+from imgcli.store.troubles import torn
+from imgcli.store.verify import examine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -87,6 +89,9 @@ class Saving:
 
     def _final(self, event: FinalImage) -> Iterator[Event]:
         """Publish first; only then is the picture shown."""
+        if event.is_salvaged:
+            yield from self._salvaged(event)
+            return
         try:
             placed = self._publisher.publish(event.picture, event.image, self._shield)
         except ImgcliError as error:
@@ -100,6 +105,21 @@ class Saving:
             yield Saved(event.job, event.image, placed.path, placed.problem)
         for text in remarks(self._request, event.picture, placed):
             yield Notice(event.job, text)
+
+    def _salvaged(self, event: FinalImage) -> Iterator[Event]:
+        """Keep an image that nothing vouches for under a name that says so, whole or torn."""
+        damage = examine(event.picture).damage
+        mark = ".torn" if damage else ".recovered"
+        try:
+            path = self._publisher.keep(event.picture, event.image, mark, self._shield)
+        except ImgcliError as error:
+            self._lost = self._lost or error.problem
+            yield event
+            return
+        if self._last and self._last.image == event.image and not damage:
+            self._last = self._kept = None
+        yield event
+        yield Saved(event.job, event.image, path, torn(damage, path) if damage else None)
 
     def _end(self, event: Completed | Failed) -> Iterator[Event]:
         """End as the source did, unless a picture that was paid for is lost."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from imgcli.core.events import Event, Notice
+from imgcli.core.fields import choice, json_object, name, text
 from imgcli.core.request import ImageRequest
 from imgcli.core.text import slug
 from imgcli.store.locks import try_lock
@@ -45,12 +46,6 @@ class Header:
     clash: Clash = Clash.NUMBER
     extra: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def is_sound(self) -> bool:
-        """Whether every text in it is one: a file can hold anything."""
-        texts = (self.job, self.time, self.folder, self.output or "", self.request.prompt, self.request.model)
-        return all(isinstance(text, str) for text in texts)
-
     def line(self) -> bytes:
         """Write the header as the record's first line and the blank one after it."""
         known = {one.name: getattr(self, one.name) for one in fields(self)}
@@ -59,16 +54,24 @@ class Header:
 
     @classmethod
     def parse(cls, line: bytes) -> Self | None:
-        """Read a first line; None for anything that is no header of a version that we know."""
-        try:
-            told = json.loads(line.removeprefix(MAGIC))
-            if told.pop("version") != VERSION:
-                return None
-            told |= {"request": ImageRequest.from_json(told["request"]), "clash": Clash(told["clash"])}
-            header = cls(**told)
-        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        """Read a first line, field by field: a file can hold anything, and an odd field costs no other.
+
+        None for what is no header of a version that we know, or has no request.
+        """
+        told = json_object(line.removeprefix(MAGIC)) or {}
+        request = ImageRequest.from_json(told.get("request"))
+        if told.get("version") != VERSION or request is None:
             return None
-        return header if header.is_sound else None
+        extra = told.get("extra")
+        return cls(
+            text(told.get("job")) or "",
+            text(told.get("time")) or "",
+            request,
+            name(told.get("folder")) or "",
+            name(told.get("output")),
+            choice(Clash, told.get("clash")) or Clash.NUMBER,
+            extra if isinstance(extra, dict) else {},
+        )
 
 
 class Spool:
@@ -110,11 +113,16 @@ class Spool:
         told = False
         for event in events:
             if isinstance(event, Notice) and event.instead:
-                self._restate(event.instead)
+                self._restate(request=event.instead)
             if self.trouble and not told:
                 told = True
                 yield Notice(job, self.trouble)
             yield event
+
+    @property
+    def path(self) -> Path | None:
+        """Where the record is, whole or not; None where there is none."""
+        return self._path
 
     def keep(self) -> Path | None:
         """Promise that the record stays, and tell where; None if it does not hold every byte."""
@@ -122,6 +130,11 @@ class Spool:
             return None
         self._promised = True
         return self._path
+
+    def note(self, **extra: object) -> None:
+        """Add to what the header has for whoever finishes the run; nothing has come yet."""
+        if self._header:
+            self._restate(extra={**self._header.extra, **extra})
 
     def sync(self) -> None:
         """Bring the record to the disk, as far as it can be brought."""
@@ -159,15 +172,15 @@ class Spool:
         self._head, self._header = len(line), header
         flush(self._descriptor)
 
-    def _restate(self, request: ImageRequest) -> None:
-        """Begin the record anew: nothing came for the first request, and this one is not sent yet."""
+    def _restate(self, **changes: Any) -> None:  # noqa: ANN401 - fields of a header
+        """Begin the record anew with another header: nothing has come yet."""
         if self._header is None or self.trouble:
             return
         self._head = 0
         try:
             os.ftruncate(self._descriptor, 0)
             os.lseek(self._descriptor, 0, os.SEEK_SET)
-            self._state(replace(self._header, request=request))
+            self._state(replace(self._header, **changes))
         except OSError as error:
             self._give_up(error)
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 _APP = "imgcli"
+_OWNER = 0o700
 _OPEN_LINK = "it is a link to a folder that is open to others (chmod 700 closes it)"
 
 
@@ -27,8 +28,15 @@ def state_folder(environ: Mapping[str, str]) -> Path:
     candidates = list(_candidates(environ))
     for folder in candidates:
         with suppress(OSError):
-            return private_folder(folder)
+            return _usable(private_folder(folder))
     return candidates[0]
+
+
+def _usable(folder: Path) -> Path:
+    """Make sure that records can be written and found here; raises `OSError`."""
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder)
+    return folder
 
 
 def state_folders(environ: Mapping[str, str]) -> list[Path]:
@@ -58,15 +66,34 @@ def private_folder(folder: Path) -> Path:
 
     A folder that others may look into is closed. Not one behind a link: that is somebody's for other things.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folders(folder)
     for info in (folder.lstat(), folder.stat()):
         if hasattr(os, "geteuid") and info.st_uid != os.geteuid():
             raise PermissionError(errno.EPERM, "it belongs to another user", folder)
     if stat.S_IMODE(folder.stat().st_mode) & 0o077:
         if folder.is_symlink():
             raise PermissionError(errno.EPERM, _OPEN_LINK, folder)
-        folder.chmod(0o700)
+        folder.chmod(_OWNER)
     return folder
+
+
+def make_folders(folder: Path) -> None:
+    """Make a folder and what is missing above it, for its owner alone, whatever the umask; raises `OSError`.
+
+    Also above it, as the XDG base directory specification has it.
+    """
+    try:
+        folder.mkdir(mode=_OWNER)
+    except FileNotFoundError:
+        if folder.parent == folder:
+            raise
+        make_folders(folder.parent)
+        make_folders(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
+    else:
+        folder.chmod(_OWNER)
 
 
 @dataclass(frozen=True)

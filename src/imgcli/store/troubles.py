@@ -17,6 +17,12 @@ def damaged(damage: str, path: Path, raw_run: Path | None) -> Problem:
     return Problem(ExitCode.DAMAGED, what, Charged.YES, _kept(raw_run) or "A viewer may still open them.")
 
 
+def torn(damage: str, path: Path) -> Problem:
+    """Describe the bytes of an image that did not all come, kept as they are."""
+    what = f"Only a part of the image came ({damage}); its bytes are kept as {path}."
+    return Problem(ExitCode.DAMAGED, what, Charged.YES, "A viewer may show what is there.")
+
+
 def elsewhere(refused: str, path: Path, folder: Path) -> Problem:
     """Describe a picture that is safe, though not where it was asked for."""
     what = f"The picture could not be saved where you asked ({refused}); it is safe in {path}."

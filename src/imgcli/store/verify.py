@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from imgcli.core import gif, jpeg, png, webp
 from imgcli.core.dimensions import header_size
+from imgcli.core.errors import machine_trouble
 from imgcli.core.events import ImageFormat, Picture
 from imgcli.store import pixels
 from imgcli.store.pixels import DefectError, TooManyPixelsError
@@ -64,14 +65,11 @@ def _checked(picture: Picture, size: tuple[int, int] | None, limit: int) -> Find
         )
     except TooManyPixelsError:
         why = "more than imgcli decodes"
-    except MemoryError:
-        why = "there was not enough memory"
-    except ImportError:
-        why = "the decoder could not be loaded"
-    except OSError as error:
-        if error.errno is None:  # Pillow's word for damage
+    except Exception as error:
+        trouble = machine_trouble(error)
+        if trouble is None:
             raise
-        why = f"the decoder could not be used, {error.strerror}"
+        why = trouble
     else:
         return Finding(None, size)
     return Finding(None, size, f"structure checked, pixels not ({why})")

@@ -1,10 +1,12 @@
-"""Standard output as a stream whose own failures can be told from every other `OSError`."""
+"""Standard output, whose own failures can be told from every other `OSError`, and both ways to a terminal."""
 
 from __future__ import annotations
 
 import io
 import sys
 from typing import TYPE_CHECKING, Any
+
+from imgcli.show.terminal_writer import TerminalWriter
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -36,9 +38,18 @@ def _told(error: OSError) -> OSError:
 
 
 def replace() -> None:
-    """Let `sys.stdout` raise `UnwritableOutputError`; it stays as it was in all else."""
-    text: io.TextIOWrapper = sys.stdout  # type: ignore[assignment]  # a real text stream
+    """Let `sys.stdout` raise `UnwritableOutputError`, and both streams be patient with a terminal.
+
+    They stay as they were in all else.
+    """
+    sys.stdout = _over(sys.stdout, _Bytes)  # type: ignore[arg-type]  # a real text stream
+    if sys.stderr.isatty():
+        sys.stderr = _over(sys.stderr, io.BufferedWriter)  # type: ignore[arg-type]
+
+
+def _over(text: io.TextIOWrapper, buffer: type[io.BufferedWriter]) -> io.TextIOWrapper:
+    """Put a stream together anew."""
     told = text.encoding, text.errors, None, text.line_buffering, text.write_through
     below = text.detach()
     raw: Any = below.detach() if isinstance(below, io.BufferedWriter) else below  # PYTHONUNBUFFERED
-    sys.stdout = io.TextIOWrapper(_Bytes(raw), *told)
+    return io.TextIOWrapper(buffer((raw.isatty() and TerminalWriter.over(raw.fileno())) or raw), *told)
