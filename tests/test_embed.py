@@ -128,7 +128,7 @@ class TestEmbedding:
     def test_the_help_says_what_it_costs(self, imgcli: Cli) -> None:
         """The help says plainly that content credentials no longer verify."""
         page = " ".join(imgcli("gen", "--help").stdout.decode().split())
-        assert "changes the file, so that its content credentials no longer verify" in page
+        assert "changes the file, so its content credentials no longer verify" in page
 
     def test_killed_after_publishing(
         self, server: Server, world: dict[str, str], folder: Path, imgcli: Cli

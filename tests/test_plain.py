@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from beside import wait_for
 from imgcli.core.errors import Charged, ExitCode, Problem
 from imgcli.show.plain import ErrorsSink, PlainSink
 from showing import (
@@ -29,9 +31,15 @@ from showing import (
     started,
     waiting,
 )
+from streams import RED, whole_run
+from wire import Reply
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Result
     from imgcli.core.events import Event
+    from wire import ScriptedServer
 
 
 def plain(*events: Event) -> list[str]:
@@ -87,6 +95,44 @@ def test_partials_are_counted_for_each_picture() -> None:
 def test_unsaved() -> None:
     """With --no-save the line says that there is no file."""
     assert f"not saved, 64x64, {len(FINE.data)} bytes" in plain(started(), final(), completed())
+
+
+@pytest.mark.parametrize(
+    ("events", "told"),
+    [
+        ([started()], "waiting for the image ("),
+        ([started(), partial(0, ROUGH, 0)], "waiting for the image ("),
+        ([started(), final()], "waiting for the end of the answer ("),
+        ([started(), final(), completed()], None),
+        ([started(), failed()], None),
+    ],
+    ids=["no image yet", "a partial", "the image", "completed", "failed"],
+)
+def test_a_long_wait_is_told(events: list[Event], told: str | None) -> None:
+    """Whoever reads a log sees that a run goes on, again and again until it ends, in plain lines."""
+    stream, beat = io.StringIO(), 0.03
+    sink = PlainSink(stream, price, time.monotonic).open(beat)
+    for event in events:
+        sink.handle(event)
+    if told:
+        wait_for(lambda: stream.getvalue().count(told) > 1)
+    time.sleep(3 * beat)
+    sink.close()
+    assert bool(told) == ("\nwaiting for " in stream.getvalue())
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("args", "lines"), [([], ["waiting for the image (15 s)"]), (["--quiet"], []), (["--jsonl"], [])]
+)
+def test_fifteen_seconds(
+    args: list[str], lines: list[str], gen: Callable[..., Result], server: Callable[..., ScriptedServer]
+) -> None:
+    """After fifteen silent seconds a log has a line, and --quiet and --jsonl have none."""
+    slow = server(Reply(whole_run(RED), pauses=((0, 16.5),)))
+    done = gen(slow, "a cat", *args)
+    assert 0 == done.exit_code, done.stderr
+    assert lines == [line for line in done.stderr.splitlines() if line.startswith("waiting")]
 
 
 def test_no_escape_code_whatever_comes() -> None:

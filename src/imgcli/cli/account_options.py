@@ -17,7 +17,8 @@ Profile = Annotated[
         "--profile",
         metavar="NAME",
         envvar="IMGCLI_PROFILE",
-        help="The server and defaults under [profile.NAME] of the configuration (imgcli config path).",
+        help="Use the server and the defaults of [profile.NAME] in the configuration file (imgcli config "
+        "path).",
         rich_help_panel=_WIRE,
         autocompletion=profiles,
     ),
@@ -35,7 +36,7 @@ Estimate = Annotated[
     bool,
     typer.Option(
         "--estimate",
-        help="Say what it may cost before it is sent, or with --dry-run.",
+        help="Show what it may cost before sending it, or with --dry-run.",
         rich_help_panel=_MONEY,
     ),
 ]
@@ -54,7 +55,7 @@ DailyCap = Annotated[
         "--daily-cap",
         metavar="USD",
         envvar="IMGCLI_DAILY_CAP",
-        help="The same for all that is spent today; each run is reserved before it is sent.",
+        help="The same for all that is spent today; each run reserves its share before it is sent.",
         rich_help_panel=_MONEY,
     ),
 ]

@@ -69,11 +69,11 @@ def again(
     trust: Trust = False,
     **chosen: Any,  # noqa: ANN401 - what `deliver` declares
 ) -> None:
-    """Make a picture once more, from its recipe.
+    """Make an image again, with the same parameters.
 
     \b
     Examples:
-      imgcli again a-cat.png --quality high     the draft was good: now the real one
+      imgcli again a-cat.png --quality high     a better version of a draft
       imgcli again 12 --size 16:9 -m gpt-image-2
       imgcli again 12 "a dog"                   other words, everything else alike
     """  # noqa: D301 - \b tells Typer to leave the lines alone

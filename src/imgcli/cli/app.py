@@ -20,7 +20,6 @@ from imgcli.cli.world import (
     within,
 )
 from imgcli.core.errors import ExitCode, ImgcliError, Problem
-from imgcli.core.text import clean
 from imgcli.core.wording import problem_lines
 
 if TYPE_CHECKING:
@@ -32,23 +31,16 @@ Generate images from a terminal and watch them arrive.
 
 \b
 Examples:
-  imgcli gen "a cat" --demo               try it: no key, no money, no network
-  imgcli gen "a cat"                      the real thing (needs OPENAI_API_KEY)
-  imgcli gen "a cat" -o cat.webp          choose the file; its ending chooses the format
-  f=$(imgcli gen "a cat")                 the picture on the terminal, the path in $f
-  imgcli gen "a cat" --jsonl | jq .status one JSON object an event
-  imgcli edit a-cat.png "make it night"   change a picture; go on where it came from
-  imgcli history                          what was made, and what it cost
+  imgcli gen "a cat" --demo              try it: no key, no money, no network
+  imgcli gen "a cat"                     the real thing (needs OPENAI_API_KEY)
+  imgcli edit a-cat.png "make it night"  change an image
+  imgcli gen "a cat" -o cat.webp         choose the file and its format
+  f=$(imgcli gen "a cat")                image on the terminal, path in $f
+  imgcli gen "a cat" --jsonl             one JSON object per event
+  imgcli history                         what was made, and what it cost
 """
 
-_EPILOG = "Learn more: imgcli gen --help"
-_WORDS = {
-    ": Value error, ": ": ",
-    "Input should be a valid integer, unable to parse string as an integer": "it takes a whole number",
-    "Input should be a valid integer, got a number with a fractional part": "it takes a whole number",
-    "Input should be a valid number, unable to parse string as a number": "it takes a number",
-}
-"""What Typer's checker says, and how a person would."""
+_EPILOG = "Learn more: imgcli help COMMAND"
 
 _PATIENCE = 1.0  # seconds that a reader who takes nothing may hold up the end by a signal
 
@@ -62,7 +54,7 @@ def build_app(loaded: Iterable[str] = commands.NAMES) -> typer.Typer:
         epilog=_EPILOG,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+        context_settings={"max_content_width": 100},
     )
     app.callback()(_version_option)
     commands.register(app, loaded)
@@ -125,7 +117,7 @@ def _run(world: World) -> int:
 def _invoke(world: World) -> int:
     """Hand the arguments to Typer, which exits by itself when its reader has gone away."""
     try:
-        args = sys.argv[1:] or ["--help"]
+        args = sys.argv[1:] or ["-h"]
         result = build_app(commands.named())(args, standalone_mode=False, obj=world, prog_name="imgcli")
     except SystemExit as exit_:
         if isinstance(exit_.__context__, BrokenPipeError):
@@ -141,19 +133,9 @@ def _crashed(world: World, error: Exception) -> ExitCode:
 
 
 def _wrong_usage(error: typer.TyperException) -> Problem:
-    """Turn Typer's complaint into one of ours: it names the option already."""
-    sentence = clean(error.format_message()).rstrip(".")
-    sentence += "" if sentence.endswith("?") else "."
-    for theirs, ours in _WORDS.items():
-        sentence = sentence.replace(theirs, ours)
-    context = getattr(error, "ctx", None)
-    command = context.command_path if context else " ".join(["imgcli", *_command()])
-    return Problem(ExitCode.USAGE, sentence, advice=f"See {command} --help.")
+    from imgcli.cli.usage_errors import wrong_usage
 
-
-def _command() -> list[str]:
-    """Find the command in the arguments, for a complaint that does not know where it belongs."""
-    return [word for word in sys.argv[1:2] if word in commands.NAMES]
+    return wrong_usage(error, sys.argv[1:], [word for word in sys.argv[1:2] if word in commands.NAMES])
 
 
 def _refuse(world: World, problem: Problem) -> ExitCode:

@@ -23,17 +23,18 @@ _COMPLETED_LINES = ("_TYPER_COMPLETE_ARGS", "COMP_WORDS")
 class Command:
     """One command: its name, its line in the list of commands, and whether configuration has a say in it.
 
-    Its function has the name with underscores, in the module of that name.
+    Its function has the name with underscores, in the module of that name, unless `place` names both.
     """
 
     name: str
     line: str
     is_configured: bool = False
+    place: str = ""
 
     @property
     def module(self) -> str:
         """Where it is."""
-        return self.name.replace("-", "_")
+        return self.place or self.name.replace("-", "_")
 
     def register(self, app: typer.Typer) -> None:
         """Load it and put it into the app."""
@@ -60,20 +61,22 @@ class Command:
 
 COMMANDS = (
     Command("gen", "Generate an image, watch it arrive, find it saved.", is_configured=True),
-    Command("edit", "Change a picture, in its conversation or by its file.", is_configured=True),
-    Command("again", "Make a picture once more, from its recipe.", is_configured=True),
-    Command("view", "Show pictures, and replay runs as they happened.", is_configured=True),
+    Command("edit", "Change an image, in its conversation or from its file.", is_configured=True),
+    Command("again", "Make an image again, with the same parameters.", is_configured=True),
+    Command("view", "Show images, and replay runs as they happened.", is_configured=True),
     Command("open", "Open an image in the desktop's own viewer."),
-    Command("recover", "Save the pictures of runs that were killed or broken off."),
-    Command("history", "List earlier runs, the newest first."),
-    Command("info", "Tell how pictures were made, and what came of them."),
-    Command("tree", "Draw what a picture came from, and what came of it."),
+    Command("history", "List past runs, newest first."),
     Command("cost", "Sum up what your runs cost."),
     Command("models", "Show the models: sizes, prices, shutdown dates.", is_configured=True),
-    Command("strip", "Take the recipe out of PNG files (see gen --embed)."),
-    Command("config", "Defaults for every option, and profiles of servers."),
-    Command("demo-server", "Serve painted pictures as OpenAI would, for free.", is_configured=True),
+    Command("config", "Set defaults for options, and profiles of servers."),
+    Command("recover", "Save the images of runs that were interrupted."),
+    Command("info", "Show how images were made, and what was made from them."),
+    Command("tree", "Draw where an image came from, and what was made from it."),
+    Command("strip", "Remove embedded parameters from PNG files (see gen --embed)."),
+    Command("demo-server", "Serve test images as OpenAI would, for free.", is_configured=True),
+    Command("help", "Show the help of a command.", place="help_command"),
 )
+"""In the order of the list; a short list leaves the last ones out."""
 NAMES = frozenset(command.name for command in COMMANDS)
 
 

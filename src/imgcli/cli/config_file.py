@@ -1,7 +1,8 @@
-"""The configuration file itself: its place, and the first one."""
+"""The configuration file itself: its place, the first one, and what may go wrong about it."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
@@ -35,10 +36,21 @@ def begin(world: World) -> Path:
             f"{shown} is there already; it was left as it is.", "See imgcli config show."
         ) from None
     except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        what = f"{shown} cannot be written: {why}."
-        raise ImgcliError(Problem(ExitCode.UNWRITABLE, what)) from None
+        raise unwritable(path, error) from None
     return path
+
+
+def ensure(world: World) -> Path:
+    """Return the file's place, and begin it where there is none. Raises `ImgcliError`."""
+    path = place(world)
+    return path if os.path.lexists(path) else begin(world)
+
+
+def unwritable(path: Path, error: Exception) -> ImgcliError:
+    """Say why the file cannot be written."""
+    why = error.strerror if isinstance(error, OSError) else error
+    what = f"{shorten(str(path), 200)} cannot be written: {why}."
+    return ImgcliError(Problem(ExitCode.UNWRITABLE, what))
 
 
 def example() -> str:

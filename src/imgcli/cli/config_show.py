@@ -18,7 +18,7 @@ from imgcli.core.redaction import redact
 from imgcli.core.text import shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from imgcli.cli.world import World
     from imgcli.core.config import Header
@@ -26,6 +26,14 @@ if TYPE_CHECKING:
 _DEFAULT = re.compile(r"\[default: (.*)\]$")
 _WIDEST = 60
 _NOTHING = "-"
+_BUILT_IN = "built-in"
+
+
+class Rows(Enum):
+    """Which options are shown: all, or those whose value is not built in."""
+
+    ALL = "all"
+    CHANGED = "changed"
 
 
 @dataclass(frozen=True)
@@ -52,11 +60,11 @@ class Row:
         return " ".join(filter(None, [*words, line]))
 
 
-def show(world: World, named: str | None, *, as_json: bool) -> ExitCode:
+def show(world: World, named: str | None, which: Rows = Rows.ALL, *, as_json: bool) -> ExitCode:
     """Write what holds to standard output; a broken file is told on standard error, and ends with exit 2."""
     known = configured_commands()
     settings, problem = _read(world, known, named)
-    rows = list(_rows(world.env, known, settings))
+    rows = [row for row in _rows(world.env, known, settings) if which is Rows.ALL or row.source != _BUILT_IN]
     if as_json:
         text = json.dumps(_as_json(world.env, settings, rows, problem), indent=2)
     else:
@@ -103,7 +111,7 @@ def _row(command: str, option: str, parameter: Any, env: Mapping[str, str], sett
         shown = redact(value)
         return Row(command, option, shown, shown, "environment", variable)
     if setting is None:
-        return Row(command, option, _plain(parameter.default), _built_in(parameter), "built-in")
+        return Row(command, option, _plain(parameter.default), _built_in(parameter), _BUILT_IN)
     source, _, profile = setting.table.partition(".")
     if profile:
         return Row(command, option, setting.value, _words(setting.value), "profile", profile, setting.line)
@@ -131,11 +139,13 @@ def _words(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _as_text(env: Mapping[str, str], settings: Settings, rows: Iterable[Row]) -> Iterator[str]:
+def _as_text(env: Mapping[str, str], settings: Settings, rows: Sequence[Row]) -> Iterator[str]:
     yield settings.file
     if settings.profile:
         yield f"profile {shorten(settings.profile.name, _WIDEST)}, named by {settings.named_by}"
     command = ""
+    if not rows:
+        yield "\nEvery value is built in."
     for row in rows:
         if row.command != command:
             command = row.command

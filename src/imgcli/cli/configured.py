@@ -80,7 +80,7 @@ class ConfiguredCommand(GroupedCommand):
         """Find the settings, None where there are none to find or the command does without them."""
         told = self.make_parser(ctx).parse_args(args=list(args))[0]
         world: World = ctx.obj
-        if told.get("help") or not _is_configured(world, told.get(_PROFILE)):
+        if told.get("help") or told.get("brief") or not _is_configured(world, told.get(_PROFILE)):
             return None
         from imgcli.cli.settings import read_settings
 

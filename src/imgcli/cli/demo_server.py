@@ -17,7 +17,9 @@ _LAST_PORT = 65_535
 
 def demo_server(
     ctx: typer.Context,
-    port: Annotated[int, typer.Option("--port", metavar="PORT", help="0: any free port.")] = 0,
+    port: Annotated[
+        int, typer.Option("--port", metavar="PORT", help="The port to listen on; 0 takes any free one.")
+    ] = 0,
     seed: Annotated[
         int | None,
         typer.Option(
@@ -27,7 +29,7 @@ def demo_server(
         ),
     ] = None,
 ) -> None:
-    """Serve painted pictures as OpenAI would, for free.
+    """Serve test images as OpenAI would, for free.
 
     The stand-in of --demo as a server of its own: it listens on 127.0.0.1 only, until Ctrl-C, and prints the
     two lines that point any OpenAI client at it.

@@ -72,14 +72,14 @@ def edit(
     mask: options.Mask = None,
     **chosen: Any,  # noqa: ANN401 - what `deliver` declares
 ) -> None:
-    """Change a picture, in its conversation or by its file.
+    """Change an image, in its conversation or from its file.
 
     \b
     Examples:
-      imgcli edit a-cat.png "make it night"                 writes a-cat-edit.png
-      imgcli edit a-cat-edit.png "add a moon" --compare     before and after, side by side
-      imgcli edit photo.jpg "a red boat" --mask hole.png    paint only where the mask is transparent
-      imgcli edit 12 "in oil" -i style.jpg                  by its id, with another picture beside
+      imgcli edit a-cat.png "make it night"              writes a-cat-edit.png
+      imgcli edit a-cat-edit.png "add a moon" --compare  before and after
+      imgcli edit photo.jpg "a boat" --mask hole.png     only in the mask's hole
+      imgcli edit 12 "in oil" -i style.jpg               by id, beside style.jpg
     """  # noqa: D301 - \b tells Typer to leave the lines alone
 
     def theme(endpoint: Endpoint) -> Theme:

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 EPILOG = """\
 Exit codes:
    0  every image is saved, verified, flushed
-   1  a bug in imgcli                        7  no credit, quota or spend limit
-   2  wrong option or prompt; nothing sent   8  the request did not get there
-   3  several images: some saved, some not   9  sent, and no complete image came
-   4  key missing or refused                10  complete, but not where you asked
-   5  refused, moderated, wrong endpoint    11  the data is no valid image; kept
-   6  rate limit before any work            12  cannot write there; nothing sent
+   1  a bug in imgcli                       7  no credit, quota or spend limit
+   2  wrong option or prompt; nothing sent  8  the request did not get there
+   3  several images: some saved, some not  9  sent, and no complete image came
+   4  key missing or refused               10  complete, but saved elsewhere
+   5  refused, moderated, wrong endpoint   11  the data is no valid image; kept
+   6  rate limit before any work           12  cannot write there; nothing sent
   A signal (Ctrl-C, TERM, HUP) ends imgcli by that signal.
 
 What you pay: text model tokens and image tokens; each partial costs 100 image tokens.
@@ -47,15 +47,15 @@ def gen(
     \b
     Examples:
       imgcli gen "a cat" --demo                     no key, no money, no network
-      imgcli gen "a cat" -m gpt-6-luna              a text model runs the image tool
-      imgcli gen "a cat" -m gpt-image-2 -o cat.webp an image model; the name's ending chooses the format
+      imgcli gen "a cat" --size 16:9 --quality low  wide, and cheaper
+      imgcli gen -c "now at night"                  continue from the last image
+      imgcli gen "a cat" -m gpt-6-luna              choose a text model
+      imgcli gen "a cat" -m gpt-image-2 -o cat.webp an image model, saved as WebP
       imgcli gen "the cat in this style" -i cat.png -i style.jpg
-      imgcli gen -c "now at night"                  go on from the last picture
-      imgcli gen "a cat" --size 16:9 --quality low  cheaper, and wide
-      echo "a cat" | imgcli gen -o pictures/        the prompt from a pipe, the file into a folder
-      f=$(imgcli gen "a cat")                       the picture on the terminal, the path in $f
+      echo "a cat" | imgcli gen -o images/          prompt piped, file in a folder
+      f=$(imgcli gen "a cat")                       shown here, its path in $f
       imgcli gen "a cat" -o - > cat.png             the bytes, for another program
-      imgcli gen "a cat" --jsonl | jq -r .status    one JSON object an event
+      imgcli gen "a cat" --jsonl | jq -r .status    one JSON object per event
     """  # noqa: D301 - \b tells Typer to leave the lines alone
 
     def theme(endpoint: Endpoint) -> Theme:

@@ -27,7 +27,7 @@ def history(  # noqa: PLR0913 - a command's signature declares its options
     forget: options.Forget = False,
     yes: options.Yes = False,
 ) -> None:
-    """List earlier runs, the newest first.
+    """List past runs, newest first.
 
     A line a run: its id, when it was, what it cost ("+": at least that), how it ended where not well, the
     prompt, and where the picture was saved.
@@ -37,7 +37,7 @@ def history(  # noqa: PLR0913 - a command's signature declares its options
       imgcli history                           the last 20
       imgcli history --search cat --limit 5    the last five about cats
       imgcli history --preview auto            with thumbnails
-      imgcli history --json | jq -r .prompt    everything that is known, an object a line
+      imgcli history --json | jq -r .prompt    one JSON object per line
       imgcli history --forget --search secret  as if it had never been; asks first
     """  # noqa: D301 - \b tells Typer to leave the lines alone
     world: World = ctx.obj

@@ -39,7 +39,7 @@ Things = Annotated[
 
 
 def info(ctx: typer.Context, things: Things, *, as_json: options.JsonObjects = False) -> None:
-    """Tell how pictures were made, and what came of them.
+    """Show how images were made, and what was made from them.
 
     \b
     Examples:

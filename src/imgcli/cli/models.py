@@ -51,7 +51,7 @@ def models(  # noqa: PLR0913 - see `gen`
     \b
     Examples:
       imgcli models                    the table
-      imgcli models --live             what this key can use, and shutdown dates that are new
+      imgcli models --live             what your key can use, and new dates
       imgcli models --json | jq -r '.models[] | select(.kind == "image") | .name'
     """  # noqa: D301 - \b tells Typer to leave the lines alone
     world: World = ctx.obj

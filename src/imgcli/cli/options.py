@@ -43,7 +43,7 @@ Words = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="PROMPT",
-        help="Words, joined by spaces. '-' or a piped standard input: the prompt is read from there.",
+        help="What to generate, in words. Read from standard input if it is '-' or piped.",
         rich_help_panel=_PROMPT,
         show_default=False,
     ),
@@ -58,7 +58,7 @@ Images = Annotated[
         "--image",
         "-i",
         metavar="FILE",
-        help="A picture to start from: a png, jpeg or webp file, '-' for standard input, an id of imgcli "
+        help="An image to start from: a PNG, JPEG or WebP file, '-' for standard input, an id of imgcli "
         "history or last, or an https address. Up to 16 times.",
         rich_help_panel=_PROMPT,
         show_default=False,
@@ -70,8 +70,8 @@ Mask = Annotated[
     typer.Option(
         "--mask",
         metavar="FILE",
-        help="A png as large as the picture that is changed (the first --image); where it is transparent, "
-        "that is painted anew.",
+        help="PNG mask, as large as the image that is changed (the first --image): its transparent areas are "
+        "regenerated.",
         rich_help_panel=_PROMPT,
         autocompletion=pictures_and_ids,
     ),
@@ -81,8 +81,8 @@ Continue = Annotated[
     typer.Option(
         "--continue",
         "-c",
-        help="Go on from your last picture, with its options: its conversation where the server still knows "
-        "it, else its file.",
+        help="Continue from your last image, with its options: in its conversation while the server "
+        "remembers it, else from its file.",
         rich_help_panel=_PROMPT,
     ),
 ]
@@ -91,7 +91,7 @@ FidelityOption = Annotated[
     typer.Option(
         "--input-fidelity",
         metavar="LEVEL",
-        help="low or high: how closely to keep to --image.  [default: the model's]",
+        help="How closely to follow --image: low or high.  [default: the model's]",
         rich_help_panel=_PROMPT,
     ),
 ]
@@ -102,8 +102,8 @@ Model = Annotated[
         "-m",
         metavar="NAME",
         envvar="IMGCLI_MODEL",
-        help="A text model, which runs the image tool (Responses API), or an image model such as "
-        "gpt-image-2 (Images API).  [default: gpt-4o-mini; from 2027-01-14 gpt-6-luna]",
+        help="A text or image model: a text model runs the image tool (Responses API); an image model is "
+        "one such as gpt-image-2 (Images API).  [default: gpt-4o-mini; from 2027-01-14 gpt-6-luna]",
         rich_help_panel=_PICTURE,
         autocompletion=models,
     ),
@@ -170,8 +170,8 @@ Partials = Annotated[
     typer.Option(
         "--partials",
         metavar="0-3",
-        help="How many pictures on the way; each costs 100 image tokens.  "
-        "[default: 3 where somebody watches, else 0]",
+        help="How many partial images to ask for; each costs 100 image tokens.  "
+        "[default: 3 in a terminal or with --jsonl, else 0]",
         rich_help_panel=_PICTURE,
     ),
 ]
@@ -181,8 +181,8 @@ Output = Annotated[
         "--output",
         "-o",
         metavar="WHERE",
-        help="A file, a folder, '-' for standard output, or a template of {slug} {n} {model} {date} {time} "
-        "{id}; folders are made.  [default: the prompt's first words, in this folder]",
+        help="Where to save it: a file, a folder, '-' for standard output, or a template of {slug} {n} "
+        "{model} {date} {time} {id}; folders are made.  [default: the prompt's first words, in this folder]",
         rich_help_panel=_FILE,
     ),
 ]
@@ -193,7 +193,7 @@ Force = Annotated[
     ),
 ]
 NoSave = Annotated[
-    bool, typer.Option("--no-save", help="Keep no file (with --jsonl or a picture).", rich_help_panel=_FILE)
+    bool, typer.Option("--no-save", help="Save no file (with --jsonl or a preview).", rich_help_panel=_FILE)
 ]
 NoHistory = Annotated[
     bool, typer.Option("--no-history", help="Leave this run out of the history.", rich_help_panel=_FILE)
@@ -205,8 +205,8 @@ Embed = Annotated[
     bool,
     typer.Option(
         "--embed",
-        help="Write the recipe (prompt, options, server, response id) into the PNG file. That changes the "
-        "file, so that its content credentials no longer verify; imgcli strip takes it out again.",
+        help="Write the parameters (prompt, options, server, response id) into the PNG file. This changes "
+        "the file, so its content credentials no longer verify; imgcli strip removes them again.",
         rich_help_panel=_FILE,
     ),
 ]
@@ -215,7 +215,7 @@ Record = Annotated[
     typer.Option(
         "--record",
         metavar="FILE",
-        help="Keep the run as it came, for imgcli view to replay.",
+        help="Record the run in FILE, for imgcli view to replay.",
         rich_help_panel=_FILE,
     ),
 ]
@@ -223,8 +223,8 @@ Files = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="FILE|ID",
-        help="Pictures or runs, ids of imgcli history, last, last~1; '-' or a piped standard input: a stream "
-        "that is read as it comes.",
+        help="Images or recorded runs, ids of imgcli history, last, last~1. A stream on standard input if it "
+        "is '-' or piped.",
         show_default=False,
         autocompletion=runs_and_ids,
     ),
@@ -234,7 +234,7 @@ Save = Annotated[
     typer.Option(
         "--save",
         metavar="DIR",
-        help="Keep the finished pictures in DIR, which is made, over nothing that is there.",
+        help="Save the finished images in DIR, which is made; existing files stay.",
         rich_help_panel=_FILE,
     ),
 ]
@@ -253,7 +253,7 @@ BaseUrl = Annotated[
         "--base-url",
         metavar="URL",
         envvar="OPENAI_BASE_URL",
-        help="Another server that speaks OpenAI's API.",
+        help="Another server with OpenAI's API.",
         rich_help_panel=_WIRE,
     ),
 ]
@@ -271,8 +271,8 @@ Timeout = Annotated[
     typer.Option(
         "--timeout",
         metavar="SECONDS",
-        help="How long the server may be silent; 2.5 times as long without news of the picture, and 10 "
-        "times as long in all, end it too.",
+        help="Idle timeout. Also gives up after 2.5 times as long without progress of the image, or 10 times "
+        "as long in total.",
         rich_help_panel=_WIRE,
     ),
 ]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from imgcli.core.errors import usage_error
+from imgcli.core.text import shorten
 
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO, TextIO
 
 _LARGEST = 256 * 1024  # bytes; a longer "prompt" is a mistake, perhaps /dev/zero
+_NAME_LENGTH = 200
 
 
 class Source(Enum):
@@ -36,10 +39,21 @@ def read_prompt(words: list[str] | None, file: Path | None, stdin: TextIO) -> st
     if file is not None:
         return _from_file(file)
     if words and words != ["-"]:
+        _refuse_file_name(words)
         return " ".join(words)
     if not words and _is_terminal(stdin):
         raise usage_error("There is no prompt.", 'Give it as words, such as "a cat".')
     return _decoded(_read(stdin.buffer, "standard input"), "standard input")
+
+
+def _refuse_file_name(words: list[str]) -> None:
+    """Refuse `@FILE`, which is how other programs are told to read a file."""
+    name = words[0].removeprefix("@")
+    if len(words) == 1 and name != words[0] and os.path.isfile(name):  # noqa: PTH113 - any text may come here
+        raise usage_error(
+            f"There is a file {shorten(name, _NAME_LENGTH)}; did you mean --prompt-file?",
+            f'To send the text itself, put a space before it: " {shorten(words[0], _NAME_LENGTH)}".',
+        )
 
 
 def _from_file(file: Path) -> str:

@@ -27,7 +27,7 @@ def recover(
     discard: options.Discard = False,
     older: options.Older = None,
 ) -> None:
-    """Save the pictures of runs that were killed or broken off.
+    """Save the images of runs that were interrupted.
 
     Reads what those runs left on this disk; asks no server, needs no key, costs nothing. Running it again
     changes nothing more. An image in an answer that cannot be read is saved as NAME.recovered.png; one of

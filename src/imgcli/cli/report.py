@@ -108,21 +108,20 @@ class Reporter:
 
     def _show(self) -> Sink:
         """Choose what speaks on standard error."""
-        from imgcli.show.plain import ErrorsSink, PlainSink
+        from imgcli.show.plain import HEARTBEAT, ErrorsSink, PlainSink
 
         if self._report.style is not Style.PEOPLE and self._display is not Display.PICTURE:
             return ErrorsSink(self._world.stderr, tells_names=self._report.style is Style.PATHS)
         if self._display is Display.LINES:
             world = self._world
-            return QueuedSink(
-                PlainSink(
-                    world.stderr,
-                    self._price,
-                    world.monotonic,
-                    words=self._words,
-                    write_bill=self._plain_bill,
-                )
+            lines = PlainSink(
+                world.stderr,
+                self._price,
+                world.monotonic,
+                words=self._words,
+                write_bill=self._plain_bill,
             )
+            return QueuedSink(lines.open(HEARTBEAT))
         return self._live()
 
     def _plain_bill(self, bill: Bill) -> list[str]:

@@ -79,12 +79,12 @@ def _no_profile(name: str, named_by: str, file: str) -> str:
 
 
 def _advice(name: str, config: Config, *, is_there: bool) -> str:
-    from difflib import get_close_matches
+    from imgcli.core.suggestion import did_you_mean, near
 
     if not is_there:
         return "There is no such file yet; `imgcli config init` writes one to begin with."
-    if near := get_close_matches(name, list(config.profiles), 1):
-        return f"Did you mean {shorten(near[0], _NAME_LENGTH)}?"
+    if meant := near(name, config.profiles):
+        return did_you_mean(shorten(one, _NAME_LENGTH) for one in meant[:1])
     known = ", ".join(shorten(one, _NAME_LENGTH) for one in config.profiles)
     return f"It has {known}." if known else "Add a table [profile.NAME] to it."
 

@@ -13,12 +13,12 @@ _SHOW = "What you see"
 
 Speed = Annotated[
     float,
-    typer.Option("--speed", metavar="X", help="Replay X times as fast as it was.", rich_help_panel=_SHOW),
+    typer.Option("--speed", metavar="X", help="Replay X times as fast.", rich_help_panel=_SHOW),
 ]
 Fast = Annotated[bool, typer.Option("--fast", help="Replay without any waiting.", rich_help_panel=_SHOW)]
 JsonLines = Annotated[
     bool,
-    typer.Option("--jsonl", help="Write one JSON object a line on standard output.", rich_help_panel=_SHOW),
+    typer.Option("--jsonl", help="Write one JSON object per line to standard output.", rich_help_panel=_SHOW),
 ]
 JsonLinesImages = Annotated[
     InlineImages,
@@ -37,7 +37,7 @@ Preview = Annotated[
     typer.Option(
         "--preview",
         metavar="HOW",
-        help="The live picture: auto (the best that this terminal can), kitty, iterm2, sixel, octants, "
+        help="The live preview: auto (the best this terminal can show), kitty, iterm2, sixel, octants, "
         "sextants, blocks, half, ascii or off.  [default: IMGCLI_PREVIEW, else auto]",
         rich_help_panel=_SHOW,
     ),
@@ -48,7 +48,7 @@ Plain = Annotated[
 ]
 Width = Annotated[
     int | None,
-    typer.Option("--width", metavar="COLS", help="The picture's width, in columns.", rich_help_panel=_SHOW),
+    typer.Option("--width", metavar="COLS", help="The preview's width, in columns.", rich_help_panel=_SHOW),
 ]
 LongBill = Annotated[
     bool,

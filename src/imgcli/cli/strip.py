@@ -39,7 +39,7 @@ CleanCopy = Annotated[
 
 
 def strip(ctx: typer.Context, files: Pictures, *, output: CleanCopy = None) -> None:
-    """Take the recipe out of PNG files (see gen --embed).
+    """Remove embedded parameters from PNG files (see gen --embed).
 
     Nothing else in the file changes, and nothing is encoded again: it has the very bytes that the server
     sent, so that content credentials verify again. A file without a recipe is left untouched.

@@ -37,7 +37,7 @@ Thing = Annotated[
 
 
 def tree(ctx: typer.Context, thing: Thing, *, as_json: options.JsonObjects = False) -> None:
-    """Draw what a picture came from, and what came of it.
+    """Draw where an image came from, and what was made from it.
 
     \b
     Examples:

@@ -28,7 +28,7 @@ def view(  # noqa: PLR0913 - a command's signature declares its options
     fast: show_options.Fast = False,
     save: options.Save = None,
 ) -> None:
-    """Show pictures, and replay runs as they happened.
+    """Show images, and replay runs as they happened.
 
     Takes image files, runs that `imgcli gen --record` or `--jsonl` kept, OpenAI's raw event streams, and '-'
     for whatever another program is still writing. What it is, is told by its content.

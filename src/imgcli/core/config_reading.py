@@ -26,6 +26,7 @@ from imgcli.core.config import (
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.keys import has_key_in_prose, is_key_name, is_variable, looks_like_key
 from imgcli.core.redaction import redact
+from imgcli.core.suggestion import did_you_mean, near
 from imgcli.core.text import shorten
 from imgcli.core.tomllines import Place, key_lines
 
@@ -281,7 +282,4 @@ def _fitting(value: object, takes: Takes) -> object:
 
 def _meant(name: str, known: Iterable[str]) -> str:
     """Guess what was meant, empty when nothing is near."""
-    from difflib import get_close_matches
-
-    near = get_close_matches(name.lower().replace("_", "-"), list(known), 1)
-    return f"Did you mean {near[0]}?" if near else ""
+    return did_you_mean(near(name, known)[:1])

@@ -71,6 +71,11 @@ def waiting_line(seconds: float, reason: str) -> str:
     return f"waiting {duration(seconds)} before asking again: {shorten(reason, _LONGEST)}"
 
 
+def still_waiting_line(seconds: float, *, has_image: bool) -> str:
+    """Say that the run goes on, for a log in which nothing else happens."""
+    return f"waiting for {'the end of the answer' if has_image else 'the image'} ({int(seconds)} s)"
+
+
 def notice_line(text: str) -> str:
     """Mark a sentence as something to know, not an error."""
     return f"note: {shorten(text, _LONGEST)}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+import threading
+from typing import TYPE_CHECKING, Self, assert_never
 
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started, Waiting
 from imgcli.core.wording import (
@@ -12,6 +13,7 @@ from imgcli.core.wording import (
     problem_lines,
     saved_line,
     started_line,
+    still_waiting_line,
     unsaved_line,
     waiting_line,
 )
@@ -19,6 +21,7 @@ from imgcli.show.dimensions import facts
 from imgcli.show.output import Output
 from imgcli.show.status import GENERATING
 from imgcli.show.tally import Tally
+from imgcli.show.ticker import Ticker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +33,12 @@ if TYPE_CHECKING:
     from imgcli.core.request import ImageRequest
     from imgcli.show.status import Words
     from imgcli.show.tally import Clock
+
+
+HEARTBEAT = 15.0
+"""Seconds without a line after which a person wonders whether anything still happens."""
+_LOOKS = 15  # how often in that time the clock is read
+_PATIENCE = 1.0  # seconds that a reader who takes nothing may hold up the end
 
 
 class PlainSink:
@@ -53,14 +62,44 @@ class PlainSink:
         self._price = price
         self._write_bill = write_bill
         self._tally = Tally(clock)
+        self._clock = clock
+        self._heartbeat: float | None = None
+        self._spoke = 0.0
+        self._ticker: Ticker | None = None
+        self._lock = threading.Lock()
+
+    def open(self, heartbeat: float) -> Self:
+        """Also say that it still waits, where nothing else was said for so many seconds."""
+        self._heartbeat = heartbeat
+        return self
 
     def handle(self, event: Event) -> None:
         """Write what this event has to say; raises `OSError` when nobody reads."""
-        self._tally.note(event)
-        self._out.lines(self._lines(event))
+        if isinstance(event, Completed | Failed):
+            self.close()
+        with self._lock:
+            self._tally.note(event)
+            self._speak(self._lines(event))
+        if isinstance(event, Started) and self._heartbeat and not self._ticker:
+            self._ticker = Ticker(self._beat, self._heartbeat / _LOOKS)
+            self._ticker.start()
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Stop saying that it waits."""
+        if self._ticker:
+            self._ticker.stop(_PATIENCE)
+
+    def _beat(self) -> None:
+        with self._lock:
+            due = self._spoke + (self._heartbeat or 0)
+            if self._clock() >= due:
+                self._speak([still_waiting_line(self._tally.elapsed, has_image=bool(self._tally.finals))])
+                self._spoke = due  # so that the lines come at 15, 30 and 45 s, however late this one is
+
+    def _speak(self, lines: list[str]) -> None:
+        self._out.lines(lines)
+        if lines:
+            self._spoke = self._clock()
 
     def _lines(self, event: Event) -> list[str]:
         match event:

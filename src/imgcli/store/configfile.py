@@ -1,7 +1,8 @@
-"""The configuration file: where it is, reading it, and writing the first one."""
+"""The configuration file: where it is, reading it, writing the first one, and replacing it."""
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 import sys
@@ -65,6 +66,26 @@ def write_new(path: Path, text: str) -> None:
     except OSError:
         path.unlink(missing_ok=True)  # half an example helps nobody, and would be in the next one's way
         raise
+
+
+def replace(path: Path, text: str) -> None:
+    """Give an existing file new text in one step; raises `OSError`.
+
+    Its mode, its line ends and its byte order mark stay; a symbolic link keeps pointing at it.
+    """
+    from imgcli.store.publish import PRIVATE, Clash, Draft
+
+    real = path.resolve()
+    old, mode = real.read_bytes(), stat.S_IMODE(real.stat().st_mode)
+    line_end = "\r\n" if old.count(b"\r\n") * 2 > old.count(b"\n") else "\n"
+    encoding = "utf-8-sig" if old.startswith(codecs.BOM_UTF8) else "utf-8"
+    draft = Draft.write(real.parent, text.replace("\n", line_end).encode(encoding), PRIVATE)
+    try:
+        draft.path.chmod(mode)
+        draft.flush()
+        draft.publish([real.name], Clash.REPLACE)
+    finally:
+        draft.discard()
 
 
 def _read(path: Path) -> str:
