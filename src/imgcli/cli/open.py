@@ -35,7 +35,7 @@ def open(ctx: typer.Context, thing: Thing, *, copy: Copy = False) -> None:  # no
 
     \b
     Examples:
-      imgcli open last          what was made last
+      imgcli open last          the newest image
       imgcli open 12            by its id in imgcli history
       imgcli open last --copy   onto the clipboard, to paste it somewhere
     """  # noqa: D301 - \b tells Typer to leave the lines alone
