@@ -252,6 +252,37 @@ def test_5_refused(reply: Reply, told: str, server: Server, gen: Gen, folder: Pa
     assert told in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("path", "args", "reply", "advice"),
+    [
+        ("", (), error_reply(404), "Check --base-url (OPENAI_BASE_URL): most servers want /v1 at its end."),
+        ("/v1", (), error_reply(404), "Try --api images: this server seems to have no Responses API."),
+        ("/v1", ("--api", "images"), error_reply(404), "Check --base-url (OPENAI_BASE_URL)."),
+        (
+            "/v1",
+            (),
+            Reply(b"<html><title>Not found</title>", status=404, content_type="text/html"),
+            "Check --base-url (OPENAI_BASE_URL).",
+        ),
+        (
+            "/v1",
+            ("--image-model", "gpt-image-2"),
+            error_reply(404, "The model `gpt-image-2` does not exist.", "model_not_found"),
+            "Choose another --image-model than gpt-image-2; `imgcli models` shows them.",
+        ),
+    ],
+    ids=["no path", "no Responses API", "Images API", "a web site", "image model"],
+)
+def test_not_found_has_one_advice(
+    path: str, args: tuple[str, ...], reply: Reply, advice: str, server: Server, gen: Gen
+) -> None:
+    """A 404 ends in the one thing to try that fits the address and the request."""
+    wire = server(reply)
+    wire.path = path
+    result = gen(wire, "a cat", *args)
+    assert (5, advice) == (result.exit_code, result.stderr.splitlines()[-1])
+
+
 def test_6_busy(server: Server, gen: Gen) -> None:
     """6: a rate limit that lasts longer than we wait."""
     wire = server(error_reply(429, "Slow down.", "rate_limit_exceeded", headers=(("retry-after", "900"),)))

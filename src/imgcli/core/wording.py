@@ -19,6 +19,7 @@ _LONGEST = 1500  # characters of foreign text in one line: a server's error page
 _LONGEST_PROBLEM = 4500  # a signed link is of no use when it is cut; what else servers say is cut before
 _NAME_LENGTH = 80
 _NOTHING_SENT = frozenset({ExitCode.USAGE, ExitCode.UNREACHABLE, ExitCode.UNWRITABLE})
+_SENT_IN_VAIN = frozenset({Cause.UNFINISHED, Cause.UNREACHED})
 _KILO = 1000
 _MINUTE = 60
 
@@ -106,7 +107,7 @@ def money_sentence(problem: Problem) -> str:
             return "You were charged for this image."
         case Charged.MAYBE:
             return "You may have been charged."
-        case Charged.NO if problem.exit_code in _NOTHING_SENT and problem.cause is not Cause.UNFINISHED:
+        case Charged.NO if problem.exit_code in _NOTHING_SENT and problem.cause not in _SENT_IN_VAIN:
             return "Nothing was sent; nothing was charged."
         case Charged.NO:
             return "Nothing was charged."
