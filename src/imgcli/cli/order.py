@@ -80,10 +80,13 @@ class Sight:
 
 @dataclass(frozen=True)
 class Report:
-    """What is shown, and to whom. `before` is a picture that the new one is to be compared with."""
+    """What is shown, and to whom. `before` is a picture that the new one is to be compared with.
+
+    `inline` is None where nobody said it: then JSON lines carry the images, unless they go to a terminal.
+    """
 
     style: Style
-    inline: InlineImages
+    inline: InlineImages | None
     sight: Sight
     before: bytes | None = None
 
