@@ -23,12 +23,15 @@ _COMPLETED_LINES = ("_TYPER_COMPLETE_ARGS", "COMP_WORDS")
 class Command:
     """One command: its name, its line in the list of commands, and whether configuration has a say in it.
 
+    `can_send` tells that it sends requests, which may cost money.
+
     Its function has the name with underscores, in the module of that name.
     """
 
     name: str
     line: str
     is_configured: bool = False
+    can_send: bool = False
 
     @property
     def module(self) -> str:
@@ -59,9 +62,11 @@ class Command:
 
 
 COMMANDS = (
-    Command("gen", "Generate an image, watch it arrive, find it saved.", is_configured=True),
-    Command("edit", "Change a picture, in its conversation or by its file.", is_configured=True),
-    Command("again", "Make a picture once more, from its recipe.", is_configured=True),
+    Command("gen", "Generate an image, watch it arrive, find it saved.", is_configured=True, can_send=True),
+    Command(
+        "edit", "Change a picture, in its conversation or by its file.", is_configured=True, can_send=True
+    ),
+    Command("again", "Make a picture once more, from its recipe.", is_configured=True, can_send=True),
     Command("view", "Show pictures, and replay runs as they happened.", is_configured=True),
     Command("recover", "Save the pictures of runs that were killed or broken off."),
     Command("history", "List earlier runs, the newest first."),
@@ -74,6 +79,7 @@ COMMANDS = (
     Command("demo-server", "Serve painted pictures as OpenAI would, for free.", is_configured=True),
 )
 NAMES = frozenset(command.name for command in COMMANDS)
+SENDING = frozenset(command.name for command in COMMANDS if command.can_send)
 
 
 def named() -> frozenset[str]:

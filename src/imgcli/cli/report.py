@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imgcli.cli import signals
 from imgcli.cli.order import STDOUT, Style, Wanted
 from imgcli.cli.world import within
+from imgcli.core.errors import Charged
 from imgcli.core.events import Failed
 from imgcli.show.comparison import Comparison
 from imgcli.show.jsonl import InlineImages
@@ -150,10 +152,14 @@ def pricing(models: Catalog, place: str | None = None) -> Price:
 
 
 def tell(world: World, style: Style, problem: Problem, job: str | None = None, index: int = 0) -> None:
-    """Write a problem as its reader expects it; a stream that takes nothing is let be."""
+    """Write a problem as its reader expects it; a stream that takes nothing is let be.
+
+    Where the command sends nothing, money is spoken of only when an earlier run may have cost some.
+    """
     from imgcli.show.jsonl import error_line, to_json
     from imgcli.show.plain import ErrorsSink
 
+    problem = replace(problem, is_local=problem.charged is Charged.NO and not world.can_send)
     with suppress(OSError, ValueError):
         ErrorsSink(world.stderr).handle(Failed(job or "", problem))
     if style is Style.JSON_LINES:

@@ -81,6 +81,8 @@ class Problem:
     signal: int | None = None
     """The signal that broke the run off; it ends the process in the exit code's place."""
     cause: Cause | None = None
+    is_local: bool = False
+    """Whether the command sends nothing, so that there is nothing to say about money."""
 
     @property
     def kind(self) -> str:

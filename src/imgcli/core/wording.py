@@ -94,8 +94,9 @@ def picture_facts(pixels: tuple[int, int] | None, size: int) -> list[str]:
 
 def problem_lines(problem: Problem) -> list[str]:
     """Say what happened, what it means for the money, and what to do next; a line each, safe to print."""
-    lines = [f"imgcli: {shorten(problem.what, _LONGEST_PROBLEM)}", money_sentence(problem)]
-    return [*lines, shorten(problem.advice, _LONGEST)] if problem.advice else lines
+    money = [] if problem.is_local else [money_sentence(problem)]
+    advice = [shorten(problem.advice, _LONGEST)] if problem.advice else []
+    return [f"imgcli: {shorten(problem.what, _LONGEST_PROBLEM)}", *money, *advice]
 
 
 def money_sentence(problem: Problem) -> str:
