@@ -160,7 +160,7 @@ def _unsent(error: Exception, peer: Peer) -> Failure:
         return Failure(_unreachable(what, "Check the address, the clock, and SSL_CERT_FILE."))
     if peer.proxy and not peer.is_connected:
         what = f"Cannot connect to the proxy {quoted(peer.proxy)}: {_reason(causes)}."
-        return Failure(_unreachable(what, f"Start it, or change {_PROXIES}."), Retry.CONNECT)
+        return Failure(_unreachable(what, f"Start it, or see which proxy is set: {_PROXIES}."), Retry.CONNECT)
     what = f"Cannot connect to {peer.place}: {_reason(causes)}."
     return Failure(
         _unreachable(what, "Check the connection, the address (--base-url) and the proxy."), Retry.CONNECT

@@ -238,6 +238,7 @@ STATUSES: dict[int, Rule] = {
         ExitCode.UNREACHABLE,
         "The proxy wants a login",
         "Put it into HTTPS_PROXY as http://user:password@host:port.",
+        cause=Cause.UNREACHED,
     ),
     408: Rule(ExitCode.UNKNOWN, "The server gave up waiting", CHECK_USAGE),
     409: Rule(ExitCode.UNKNOWN, "The server says that the request conflicts with another", CHECK_USAGE),
