@@ -21,6 +21,7 @@ import pytest
 
 import streams
 from beside import PATIENCE
+from faults.faultserver import nobody_listens
 from imgcli.api import failures
 from imgcli.api.account import Account, account
 from imgcli.api.client import Answer, Clock, send
@@ -476,6 +477,30 @@ class TestProxies:
             ask(proxied(proxy, monkeypatch))[1].close()
         assert "http://remote.example/v1/responses" == proxy.requests[0].path
         assert f"Bearer {CANARY}" == proxy.requests[0].headers["authorization"]
+
+    @pytest.mark.parametrize("remote", ["http://remote.example/v1", "https://remote.example/v1"])
+    def test_that_are_dead_are_named(self, remote: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A proxy that does not answer is named with its port and its variables, and not the server."""
+        with nobody_listens() as port:
+            monkeypatch.setenv("ALL_PROXY", f"http://me:{CANARY}@127.0.0.1:{port}")
+            problem = refusal(account({"OPENAI_API_KEY": CANARY, "IMGCLI_INSECURE_HTTP": "1"}, remote))
+        assert f"Cannot connect to the proxy 127.0.0.1:{port}: connection refused." == problem.what
+        assert (ExitCode.UNREACHABLE, Charged.NO) == (problem.exit_code, problem.charged)
+        assert "ALL_PROXY" in problem.advice
+
+    @pytest.mark.parametrize(
+        ("status", "words"),
+        [(503, "did not reach remote.example: 503"), (403, "does not let us through to remote.example: 403")],
+    )
+    def test_that_give_no_way_to_the_server_are_named(
+        self, status: int, words: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A proxy that forbids is told apart from one that could not reach the server."""
+        with serving(Reply(status=status, framing=Framing.LENGTH)) as proxy:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://me:{CANARY}@127.0.0.1:{proxy.port}")
+            problem = refusal(account({"OPENAI_API_KEY": CANARY}, "https://remote.example/v1"))
+        assert f"The proxy 127.0.0.1:{proxy.port} {words} Scripted." == problem.what
+        assert (ExitCode.UNREACHABLE, Charged.NO) == (problem.exit_code, problem.charged)
 
     def test_that_want_a_login_are_told_apart(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A proxy's refusal is no refusal of the server's."""

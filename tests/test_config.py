@@ -121,7 +121,7 @@ def test_where_values_come_from(imgcli: Cli, config: Callable[[str], Path]) -> N
         "base-url": ("https://[hidden]@example.org/v1", "environment", "OPENAI_BASE_URL", None),
         "size": ("1024x1024", "built-in", None, None),
         "width": (40, "file", "view", 3),
-        "jsonl-images": ("inline", "built-in", None, None),
+        "jsonl-images": (None, "built-in", None, None),
     }
     assert expected == {name: rows[name] for name in expected}
     told = json.loads(shown.stdout)

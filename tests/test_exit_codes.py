@@ -16,6 +16,7 @@ from beside import PATIENCE, running, wait_for
 from streams import (
     BLUE,
     RED,
+    b64,
     completed,
     created,
     image_item,
@@ -264,6 +265,37 @@ def test_5_refused(reply: Reply, told: str, server: Server, gen: Gen, folder: Pa
     assert told in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("path", "args", "reply", "advice"),
+    [
+        ("", (), error_reply(404), "Check --base-url (OPENAI_BASE_URL): most servers want /v1 at its end."),
+        ("/v1", (), error_reply(404), "Try --api images: this server seems to have no Responses API."),
+        ("/v1", ("--api", "images"), error_reply(404), "Check --base-url (OPENAI_BASE_URL)."),
+        (
+            "/v1",
+            (),
+            Reply(b"<html><title>Not found</title>", status=404, content_type="text/html"),
+            "Check --base-url (OPENAI_BASE_URL).",
+        ),
+        (
+            "/v1",
+            ("--image-model", "gpt-image-2"),
+            error_reply(404, "The model `gpt-image-2` does not exist.", "model_not_found"),
+            "Choose another --image-model than gpt-image-2; `imgcli models` shows them.",
+        ),
+    ],
+    ids=["no path", "no Responses API", "Images API", "a web site", "image model"],
+)
+def test_not_found_has_one_advice(
+    path: str, args: tuple[str, ...], reply: Reply, advice: str, server: Server, gen: Gen
+) -> None:
+    """A 404 ends in the one thing to try that fits the address and the request."""
+    wire = server(reply)
+    wire.path = path
+    result = gen(wire, "a cat", *args)
+    assert (5, advice) == (result.exit_code, result.stderr.splitlines()[-1])
+
+
 def test_6_busy(server: Server, gen: Gen) -> None:
     """6: a rate limit that lasts longer than we wait."""
     wire = server(error_reply(429, "Slow down.", "rate_limit_exceeded", headers=(("retry-after", "900"),)))
@@ -375,6 +407,38 @@ def test_12_unwritable(output: str, server: Server, gen: Gen, folder: Path) -> N
     assert (12, 0) == (result.exit_code, wire.posts), result.stderr
 
 
+CONTRACT = ["output_index", "partial_image_b64s", "usage", "status", "final_model"]
+
+
+def shown_by_a_page(lines: list[str]) -> list[object]:
+    """Read lines as a page does that was written for the contract and knows of no errors."""
+    shown: list[object] = []
+    for line in map(json.loads, lines):
+        assert CONTRACT == list(line)[:5]
+        shown += line["partial_image_b64s"] or [line["status"]]
+    return shown
+
+
+@pytest.mark.parametrize("args", [("--size", "1x1"), ("--bogus",), ("--jsonl-images", "some")])
+def test_2_usage_for_programs(args: tuple[str, ...], imgcli: Cli) -> None:
+    """2: a page that was written for the contract survives a wrong option, whoever finds it."""
+    result = imgcli("gen", "a cat", "--jsonl", *args)
+    assert (2, ["error"]) == (result.exit_code, shown_by_a_page(result.lines))
+
+
+def test_interruption_for_programs(server: Server, world: dict[str, str], folder: Path) -> None:
+    """A page that was written for the contract survives Ctrl-C; the error counts on from the partial."""
+    wire = server(Reply(stream(created(), partial(0, RED)), end=End.STALL))
+    with running(wire, world, folder, "--jsonl") as process:
+        assert process.stdout
+        first = process.stdout.readline().decode()
+        process.send_signal(signal.SIGINT)
+        rest = process.communicate(timeout=PATIENCE)[0].decode()
+    lines = [first, *rest.splitlines()]
+    assert [b64(RED), "error"] == shown_by_a_page(lines)
+    assert 1 == json.loads(rest)["output_index"]
+
+
 def test_1_internal_for_programs(imgcli: Cli, folder: Path) -> None:
     """1: with --jsonl a fault of ours, too, is a line that a program can read."""
     (folder / "sitecustomize.py").write_text(
@@ -385,6 +449,7 @@ def test_1_internal_for_programs(imgcli: Cli, folder: Path) -> None:
     result = imgcli("gen", "a cat", "--demo", "--jsonl", env={"PYTHONPATH": str(folder)})
     (line,) = map(json.loads, result.lines)
     assert (1, True, "internal", 1) == (result.exit_code, line["error"], line["kind"], line["exit_code"])
+    assert ["error"] == shown_by_a_page(result.lines)
     assert "imgcli itself failed: LookupError" in line["message"]
     assert "This is a bug" in result.stderr
 

@@ -21,6 +21,7 @@ from streams import (
     stream,
     whole_run,
 )
+from terminal import PtyRun
 from wire import End, Framing, Reply, error_reply
 
 if TYPE_CHECKING:
@@ -261,6 +262,32 @@ def test_jsonl_without_pictures(server: Server, gen: Gen) -> None:
     lines = jsonl(gen(server(Reply(whole_run())), "a cat", "--jsonl", "--jsonl-images", "none"))
     assert [[]] * 4 == [line["partial_image_b64s"] for line in lines]
     assert len(RED) == lines[-1]["bytes"]
+
+
+@pytest.mark.parametrize(("args", "has_images"), [((), False), (("--jsonl-images", "inline"), True)])
+def test_jsonl_on_a_terminal_is_readable(
+    args: tuple[str, ...], *, has_images: bool, server: Server, world: dict[str, str], folder: Path
+) -> None:
+    """On a terminal the lines leave the base64 out unless it is asked for; partials come as ever."""
+    wire = server(Reply(whole_run()))
+    env = world | {"OPENAI_BASE_URL": wire.base_url}
+    with PtyRun(["gen", "a cat", "--jsonl", *args], env, folder) as run:
+        assert 0 == run.finish()
+    lines = [json.loads(line) for line in run.raw.splitlines()]
+    assert [has_images] * 4 == [bool(line["partial_image_b64s"]) for line in lines]
+    assert 3 == wire.requests[0].json["tools"][0]["partial_images"]
+
+
+def test_jsonl_on_a_terminal_is_no_place_to_keep_an_image(
+    server: Server, world: dict[str, str], folder: Path
+) -> None:
+    """--no-save with lines that leave the image out is refused, for nothing of it would stay."""
+    wire = server(Reply(whole_run()))
+    env = world | {"OPENAI_BASE_URL": wire.base_url}
+    with PtyRun(["gen", "a cat", "--jsonl", "--no-save"], env, folder) as run:
+        assert 2 == run.finish()
+    assert 0 == wire.posts
+    assert "Add --jsonl-images inline." in run.text
 
 
 def test_jsonl_no_save(server: Server, gen: Gen, folder: Path) -> None:

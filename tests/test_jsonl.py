@@ -45,7 +45,18 @@ if TYPE_CHECKING:
 IMAGE_KEYS = ["output_index", "partial_image_b64s", "usage", "status", "final_model"]
 IMAGE_KEYS += ["job", "image", "format", "bytes", "sha256", "elapsed_s"]
 FINAL_KEYS = ["path", "width", "height", "revised_prompt", "response_id", "tool_usage", "cost_usd"]
-ERROR_KEYS = ["error", "message", "code", "param", "job", "kind", "exit_code", "charged", "advice"]
+ERROR_KEYS = [
+    *IMAGE_KEYS[:5],
+    "error",
+    "message",
+    "code",
+    "param",
+    "job",
+    "kind",
+    "exit_code",
+    "charged",
+    "advice",
+]
 
 
 def b64(picture: Picture) -> str:
@@ -125,6 +136,11 @@ def test_error_line() -> None:
     """A failure's line has its keys in order, the server's own code where it gave one."""
     line = lines_of((started(), failed(code="server_error", param="model")))[-1]
     expected = {
+        "output_index": 0,
+        "partial_image_b64s": [],
+        "usage": None,
+        "status": "error",
+        "final_model": None,
         "error": True,
         "message": "The stream ended with no image.",
         "code": "server_error",
@@ -156,6 +172,19 @@ def test_a_client_of_five_keys() -> None:
             usage = line["usage"], line["final_model"]
     assert [(0, ROUGH.data), (1, BETTER.data), (2, FINE.data)] == shown
     assert ({"input_tokens": 9}, "gpt-4o-mini-2024-07-18") == usage
+
+
+def test_an_error_line_has_what_came_before_it() -> None:
+    """A failure counts on from the partials, and has the server's usage where no image has it."""
+    bad = replace(failed(), ended=completed())
+    told = lines_of((started(), partial(0), partial(1), bad))[-1]
+    assert (2, {"input_tokens": 9}, "gpt-4o-mini-2024-07-18") == (
+        told["output_index"],
+        told["usage"],
+        told["final_model"],
+    )
+    lines = lines_of((started(), final(), saved(), bad))
+    assert [{"input_tokens": 9}, None] == [line["usage"] for line in lines]
 
 
 def test_without_images() -> None:
@@ -192,7 +221,7 @@ def test_elsewhere_has_both() -> None:
     """A picture that is complete but elsewhere has an error line and its own."""
     problem = Problem(ExitCode.ELSEWHERE, "The disk is full.", Charged.YES)
     lines = lines_of((started(), final(), saved(problem=problem), completed()))
-    assert [("elsewhere", None), (None, "completed")] == [(x.get("kind"), x.get("status")) for x in lines]
+    assert [("elsewhere", "error"), (None, "completed")] == [(x.get("kind"), x.get("status")) for x in lines]
 
 
 def test_damaged_has_only_the_error() -> None:
@@ -206,7 +235,7 @@ def test_saved_then_failed() -> None:
     """Pictures that came before a failure are told of, saved or not: a line may hold the only copy."""
     events = (started(), final(BETTER, 0), saved("a.png", 0), final(FINE, 1), failed())
     lines = lines_of(events)
-    assert ["completed", "completed", None] == [line.get("status") for line in lines]
+    assert ["completed", "completed", "error"] == [line.get("status") for line in lines]
     assert ["/pictures/a.png", None] == [line["path"] for line in lines[:2]]
     assert [None, None] == [line["usage"] for line in lines[:2]]
 

@@ -23,7 +23,7 @@ from test_iterm2 import _SEQUENCE as ITERM2
 from test_kitty import Kitty
 from test_query import KITTY_0_26, TMUX, XTERM, XTERM_VT340
 from test_sixel import draw
-from wire import Reply
+from wire import End, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -239,6 +239,28 @@ class TestAsking:
             run.finish()
         assert "left:[]" in run.text
         assert not re.search(r"kitty|rgb:|62;c|\^\[", run.text)
+
+    @pytest.mark.parametrize("keys", [b"", b"\x03"], ids=["a short run", "Ctrl-C"])
+    @pytest.mark.parametrize("command", ["gen 'a cat' --no-save", "view cat.png"])
+    def test_answers_that_come_at_the_end_are_not_typed_into_the_shell(
+        self, command: str, keys: bytes, server: Server, world: dict[str, str], folder: Path
+    ) -> None:
+        """A run that ends between question and answer leaves none of the answer to the next program."""
+        (folder / "cat.png").write_bytes(FINE.data)
+        wire = server(Reply(end=End.SILENT) if keys else slow_run(0))
+        env = world | TRUECOLOR | {"OPENAI_BASE_URL": wire.base_url}
+        script = (
+            f"trap : INT; {sys.executable} -m imgcli {command} --width 10; "
+            'stty -icanon -echo; read -rt 0.5 -n 1 x; echo "left:[$x]"'
+        )
+        with PtyRun([script], env, folder, program=("bash", "--norc", "-c"), answers=b"") as run:
+            run.wait_for(lambda seen: QUESTION in seen.raw)
+            run.type(keys)
+            time.sleep(0.5)
+            run.type(KITTY_0_26)
+            run.wait_for(lambda seen: "left:[" in seen.text)
+        assert "left:[]" in run.text
+        assert not re.search(r"kitty|rgb:|62;c|\^\[\[", run.text)
 
     def test_what_is_typed_ahead_is_not_eaten_by_a_terminal_that_answers(
         self, server: Server, world: dict[str, str], folder: Path

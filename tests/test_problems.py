@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from imgcli.api.problems import from_code, from_status, page_title, quoted
 from imgcli.api.rules import Progress
 from imgcli.core.errors import Charged, ExitCode
+from imgcli.core.wording import money_sentence
 
 CANARY = "sk-canary-0123456789abcdef"
 VERIFY = "Your organization must be verified to use the model `gpt-image-2`. Please go to: https://platform.openai.com"
@@ -149,6 +150,50 @@ def test_a_refused_output_may_have_been_charged(stage: object, charged: Charged)
     answer = body("No.", "moderation_blocked", moderation_details={"moderation_stage": stage})
     problem = from_status(400, answer, {})
     assert (ExitCode.REFUSED, charged) == (problem.exit_code, problem.charged)
+
+
+UNREACHED = [
+    "<html><body><h1>503 Service Unavailable</h1>\nNo server is available to handle this request.\n</body>",
+    "no healthy upstream",
+    "upstream connect error or disconnect/reset before headers. reset reason: connection failure",
+    "<html><title>ERROR: The requested URL could not be retrieved</title><body id=ERR_CONNECT_FAIL>",
+    "503 Connect failed (Privoxy@localhost)",
+]
+PERHAPS_REACHED = [
+    "upstream connect error or disconnect/reset before headers. reset reason: connection termination",
+    "upstream connect error or reset before headers. retried and the latest reset reason: connection failure",
+    "<html><title>503 Service Temporarily Unavailable</title>",
+]
+
+
+@pytest.mark.parametrize("page", UNREACHED)
+def test_a_proxy_that_reached_no_server_is_told_apart(page: str) -> None:
+    """Where a proxy says that it could not connect, nobody can have begun: exit 8, and nothing is owed."""
+    problem = from_status(503, page.encode(), {})
+    assert (ExitCode.UNREACHABLE, Charged.NO) == (problem.exit_code, problem.charged)
+    assert "A proxy on the way did not reach the server (HTTP 503)" in problem.what
+    assert "Nothing was charged." == money_sentence(problem)
+
+
+@pytest.mark.parametrize(
+    ("answer", "headers"),
+    [
+        *[(page.encode(), {}) for page in PERHAPS_REACHED],
+        *[(body(page), {}) for page in UNREACHED],
+        *[(page.encode(), {"openai-processing-ms": "812"}) for page in UNREACHED],
+    ],
+)
+def test_a_request_that_may_have_arrived_is_not_called_free(answer: bytes, headers: dict[str, str]) -> None:
+    """A proxy that lost the server, and a server that quotes a proxy behind it, may have begun."""
+    problem = from_status(503, answer, headers)
+    assert (ExitCode.UNKNOWN, Charged.MAYBE) == (problem.exit_code, problem.charged)
+
+
+def test_a_gateway_is_not_taken_for_the_server() -> None:
+    """A page without OpenAI's error is a gateway's, and no overload of OpenAI's."""
+    what = from_status(503, PERHAPS_REACHED[-1].encode(), {}).what
+    told = "A gateway on the way to the server failed (HTTP 503): 503 Service Temporarily Unavailable"
+    assert told == what
 
 
 ANYTHING: list[Any] = [None, 7, True, "x", [], {}, [None], {"a": 1}, "x" * 100_000, 10**30]

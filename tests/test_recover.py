@@ -21,8 +21,22 @@ from imgcli.core.request import Api, ImageRequest
 from imgcli.core.wording import file_size
 from imgcli.store.liveness import mark, may_live
 from imgcli.store.publish import Clash
+from imgcli.store.runs import beginnings
 from imgcli.store.spool import MAGIC, Header, Spool
-from streams import BLUE, GREEN, RED, completed, created, image_item, item_done, partial, stream, whole_run
+from pictures import noise
+from streams import (
+    BLUE,
+    GREEN,
+    RED,
+    b64,
+    completed,
+    created,
+    image_item,
+    item_done,
+    partial,
+    stream,
+    whole_run,
+)
 from wire import End, Reply
 
 if TYPE_CHECKING:
@@ -339,8 +353,8 @@ def test_the_next_run_tells(record: Record, server: Server, gen: Gen, runs: Path
     record(whole_run())
     two = gen(wire, "a dog")
     assert [1, 1] == [result.stderr.count("imgcli recover") for result in (one, two)]
-    assert ("1 earlier run did", "2 earlier runs did") == tuple(
-        " ".join(line.split()[1:5])
+    assert ("1 unfinished run;", "2 unfinished runs;") == tuple(
+        " ".join(line.split()[1:4])
         for result in (one, two)
         for line in result.stderr.splitlines()
         if "recover" in line
@@ -419,3 +433,50 @@ def test_a_number_that_another_process_got(record: Record) -> None:
     info = record(whole_run()).stat()
     assert may_live(mark(), info)
     assert not may_live(mark() | {"began": "1"}, info)
+
+
+WHOLE_PREVIEW = stream(created(), partial(0, BLUE))
+CUT_PREVIEW = WHOLE_PREVIEW[: WHOLE_PREVIEW.index(b64(BLUE).encode()) + 80]
+
+
+@pytest.mark.parametrize(
+    ("bodies", "told"),
+    [
+        ([b""], None),
+        ([stream(created())], None),
+        ([CUT_PREVIEW], None),
+        ([PARTIALS], "1 unfinished run; run `imgcli recover` to salvage it"),
+        ([FINAL[:-80], b"", FINAL], "2 unfinished runs; run `imgcli recover` to salvage them"),
+        ([stream(created(), partial(0, noise(400)))], "1 unfinished run; run `imgcli recover` to salvage it"),
+    ],
+    ids=["no answer", "no image", "a torn preview", "a preview", "a torn image", "a large preview"],
+)
+def test_the_next_run_tells_of_what_can_be_salvaged(
+    bodies: list[bytes], told: str | None, record: Record, imgcli: Cli
+) -> None:
+    """The note about unfinished runs comes only where an image or a preview is in one of them."""
+    for body in bodies:
+        record(body)
+    result = imgcli("gen", "a cat", "--demo")
+    notes = [line for line in result.stderr.splitlines() if "unfinished" in line]
+    assert [f"note: {told}"] * (told is not None) == notes
+
+
+def test_a_large_record_is_not_read_at_every_start(record: Record, runs: Path) -> None:
+    """However much an unfinished run left, the next start reads a quarter of a megabyte of it."""
+    path = record(FINAL)
+    with path.open("ab") as file:
+        file.truncate(200_000_000)
+    (found,) = beginnings(runs)
+    assert not found.is_whole
+    assert len(found.answer) < 300_000
+
+
+def test_a_beginning_that_may_mean_several_runs_discards_none(
+    record: Record, runs: Path, imgcli: Cli
+) -> None:
+    """`recover --discard 2026-11`, with which every record's name begins, throws nothing away."""
+    stems = {record(PARTIALS).stem for _ in range(2)}
+    result = imgcli("recover", "--discard", "2026-11")
+    assert (2, stems) == (result.exit_code, {path.stem for path in records(runs)}), result.stderr
+    assert "may mean 2 runs" in result.stderr

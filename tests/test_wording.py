@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -22,6 +24,12 @@ from imgcli.core.wording import (
     waiting_line,
 )
 from showing import HOSTILE, REQUEST
+from streams import created, stream
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Cli
 
 
 def test_what_is_asked_for() -> None:
@@ -47,6 +55,40 @@ def test_what_is_asked_for() -> None:
 def test_money(code: ExitCode, charged: Charged, sentence: str) -> None:
     """After every end that is not success people learn whether money may have been spent."""
     assert ["imgcli: It broke.", sentence] == problem_lines(Problem(code, "It broke.", charged))
+
+
+LOCAL = [
+    ("view", "missing.png"),
+    ("view", "cut.sse"),
+    ("view", "cat.png", "--width", "0"),
+    ("history", "--search", ""),
+    ("info", "missing.png"),
+    ("tree", "missing.png"),
+    ("cost", "--bogus"),
+    ("config", "show", "--bogus"),
+    ("models", "--live", "--timeout", "0"),
+    ("strip", "missing.png"),
+    ("recover", "abc"),
+    ("nonsense",),
+]
+
+
+@pytest.mark.parametrize("args", LOCAL, ids=" ".join)
+def test_a_command_that_sends_nothing_is_silent_about_money(
+    args: tuple[str, ...], imgcli: Cli, folder: Path
+) -> None:
+    """An error of a command that cannot cost anything says nothing of sending, nor of money."""
+    (folder / "cut.sse").write_bytes(stream(created()))
+    result = imgcli(*args)
+    assert 0 != result.exit_code
+    assert result.stderr.startswith("imgcli: ")
+    assert not re.search(r"sent|charged|usage page", result.stderr), result.stderr
+
+
+@pytest.mark.parametrize("command", ["gen", "edit", "again"])
+def test_a_command_that_sends_says_what_became_of_the_money(command: str, imgcli: Cli) -> None:
+    """A wrong option of a command that sends requests is answered with: nothing was sent."""
+    assert "Nothing was sent; nothing was charged." in imgcli(command, "x", "--bogus").stderr
 
 
 @pytest.mark.parametrize("code", [code for code in ExitCode if code is not ExitCode.OK])

@@ -20,7 +20,7 @@ OPENAI_URL = "https://api.openai.com/v1"
 NOBODY = Server()
 """No profile, or one that does not speak for the server that is asked."""
 
-_PORTS = {"http": 80, "https": 443}
+PORTS = {"http": 80, "https": 443}
 _BAD_KEY_CHARACTER = re.compile(r"[^!-~]")
 _WHERE_KEYS_ARE = (
     "Set it (https://platform.openai.com/api-keys), or try `imgcli gen ... --demo`, which needs none."
@@ -58,6 +58,11 @@ class Account:
         return urlsplit(self.base_url).scheme == "http"
 
     @property
+    def path(self) -> str:
+        """The path in the server's address, empty where there is none."""
+        return urlsplit(self.base_url).path.strip("/")
+
+    @property
     def place(self) -> str:
         """The server's host and port for messages, without a login that the URL may hold."""
         return urlsplit(self.base_url).netloc.rpartition("@")[2]
@@ -93,7 +98,7 @@ def place(environment: Mapping[str, str], base_url: str | None = None) -> str | 
     except ValueError:
         return None
     name = parts.netloc.rpartition("@")[2]
-    return f"{name}:{_PORTS.get(parts.scheme, 0)}" if name == DEMO else name or None
+    return f"{name}:{PORTS.get(parts.scheme, 0)}" if name == DEMO else name or None
 
 
 def _url(environment: Mapping[str, str], base_url: str | None) -> str:
@@ -118,7 +123,7 @@ def is_at(url: str, other: str) -> bool:
 
 def _origin(url: str) -> tuple[str, str, int | None]:
     parts = urlsplit(url)
-    return parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
+    return parts.scheme, parts.hostname or "", parts.port or PORTS.get(parts.scheme)
 
 
 def _login(environment: Mapping[str, str], server: Server, host: str) -> str:

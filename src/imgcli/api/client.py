@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING, Any, cast
 from imgcli.api.connection import RefusedError, http_client_for
 from imgcli.api.failures import Peer, cannot_open, from_answer, from_exception, lost, unfinished, unfit
 from imgcli.api.patience import Limits, Patience
+from imgcli.api.problems import quoted
 from imgcli.api.retry import Failure, plan_wait
-from imgcli.api.rules import KEY
+from imgcli.api.rules import KEY, NO_ENDPOINT, WRONG_ADDRESS, WRONG_PATH
 from imgcli.api.sdk import import_client
 from imgcli.api.secrecy import LOCAL_KEY
 from imgcli.api.upload import Upload, ignore
+from imgcli.core.address import is_gateway
 from imgcli.core.demo import uncharged
-from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem
+from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Waiting
 from imgcli.core.redaction import redacted
+from imgcli.core.request import Api
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -95,14 +98,14 @@ def send(
         for attempt in count(1):
             patience.start()
             call = _Call(client, request.endpoint, job, upload, patience)
-            outcome = _attempt(partial(_posted, call), peer, clock)
+            outcome = _attempt(partial(_posted, call), peer, patience, clock)
             if not isinstance(outcome, Failure):
                 stack.callback(outcome.close)
                 answer = _answer(outcome, peer, patience, stack.pop_all().close)
                 return replace(answer, is_demo=account.is_local and _is_marked(outcome.headers))
             patience.stop()
             outcome = _judged(outcome, patience, peer, upload)
-            problem = _presentable(outcome.problem, account)
+            problem = _presentable(_advised(outcome.problem, request, account), account)
             if outcome.is_demo and account.is_local:
                 problem = uncharged(problem)
             wait = plan_wait(outcome, attempt, clock.monotonic() - started, limits.budget, clock.chance())
@@ -122,7 +125,7 @@ def ask_models(account: Account, limits: Limits = DEFAULT_LIMITS, clock: Clock =
         stack.callback(client.close)
         stack.callback(patience.stop)
         patience.start()
-        outcome = _attempt(partial(_call_models, client), peer, clock)
+        outcome = _attempt(partial(_call_models, client), peer, patience, clock)
         if isinstance(outcome, Failure):
             raise ImgcliError(_presentable(patience.problem(peer.place) or outcome.problem, account))
         stack.callback(outcome.close)
@@ -156,6 +159,23 @@ _LOCAL_LOGIN = (
     "imgcli does not give OPENAI_API_KEY to a server on this machine; "
     "name its own in a profile (key-env), or set OPENAI_CUSTOM_HEADERS='Authorization: Bearer ...' for it."
 )
+
+
+def _advised(problem: Problem, request: ImageRequest, account: Account) -> Problem:
+    """Choose the one advice about a wrong address or model that fits what was asked, and whom."""
+    advice = problem.advice
+    if advice in (WRONG_ADDRESS, NO_ENDPOINT.advice) and not account.path:
+        advice = WRONG_PATH
+    elif advice == NO_ENDPOINT.advice and not (request.api is Api.RESPONSES and is_gateway(account.place)):
+        advice = WRONG_ADDRESS
+    elif problem.cause is Cause.NO_MODEL:
+        name, option = request.model, "--model"
+        if request.image_model and request.image_model in problem.what:
+            name, option = request.image_model, "--image-model"
+        elif request.api is Api.RESPONSES:
+            return problem
+        advice = f"Choose another {option} than {quoted(name)}; `imgcli models` shows them."
+    return replace(problem, advice=advice)
 
 
 def _presentable(problem: Problem, account: Account) -> Problem:
@@ -201,7 +221,9 @@ def _sdk(account: Account, http_client: httpx2.Client) -> OpenAI:
     raise ImgcliError(unfit())
 
 
-def _attempt(call: Callable[[], APIResponse[Any]], peer: Peer, clock: Clock) -> APIResponse[Any] | Failure:
+def _attempt(
+    call: Callable[[], APIResponse[Any]], peer: Peer, patience: Patience, clock: Clock
+) -> APIResponse[Any] | Failure:
     """Send once. Failures are values here: exceptions of others may hold the key, and must not travel on."""
     try:
         return call()
@@ -209,6 +231,7 @@ def _attempt(call: Callable[[], APIResponse[Any]], peer: Peer, clock: Clock) -> 
         told = from_answer(refused.status, refused.body, refused.headers, clock.now())
         return replace(told, is_demo=_is_marked(refused.headers))
     except Exception as error:
+        peer = replace(peer, proxy=patience.proxy, is_connected=patience.is_connected)
         if (failure := from_exception(error, peer)) is None:
             raise
         return failure

@@ -6,6 +6,7 @@ import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from imgcli.api.account import PORTS
 from imgcli.api.retry import CONNECT_SECONDS
 from imgcli.api.secrecy import LOCAL_KEY
 
@@ -29,11 +30,15 @@ def http_client_for(account: Account, limits: Limits, patience: Patience, conten
     def watch(request: httpx2.Request) -> None:
         """Ask for news of the connection: no other way to it leaves the environment's proxies alone.
 
+        Only here is it known how the HTTP library spells the server's address, so that it can tell a proxy's.
+
         Name the body's type, for the SDK takes no form that it did not write itself. The SDK insists on a
         key; where a header of the profile is the login, its stand-in is taken out here.
         """
         if not account.key and request.headers.get("authorization") == f"Bearer {LOCAL_KEY}":
             del request.headers["authorization"]
+        port = request.url.port or PORTS.get(request.url.scheme, 0)
+        patience.target = request.url.raw_host.decode("ascii"), port
         request.extensions = {**request.extensions, "trace": patience.trace}
         request.headers["Content-Type"] = content_type
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _RATE_CODES = frozenset({"requests", "tokens", "rate_limit_exceeded", "slow_down", "server_is_overloaded"})
 """The codes (or types, where there is no code) by which a server says that it did not begin."""
 _MANY_CAUSES = 20
+_PROXIES = "HTTPS_PROXY, HTTP_PROXY and ALL_PROXY"
 
 
 class Reach(Enum):
@@ -52,10 +53,16 @@ _WRAPPERS = frozenset({"APIConnectionError", "APITimeoutError", "OpenAIError"})
 
 @dataclass(frozen=True)
 class Peer:
-    """The server for messages, and after how many silent seconds it is given up."""
+    """The server for messages, and after how many silent seconds it is given up.
+
+    `proxy` is the host and port of the proxy on the way to it, None where there is none; `is_connected` says
+    whether the first of the two took the connection.
+    """
 
     place: str
     timeout: float
+    proxy: str | None = None
+    is_connected: bool = False
 
 
 def from_exception(error: Exception, peer: Peer) -> Failure | None:
@@ -122,7 +129,7 @@ def cannot_open(error: Exception) -> Problem | None:
         return _unreachable(what, "Check SSL_CERT_FILE and SSL_CERT_DIR.")
     if isinstance(error, ValueError) or type(error).__name__ == "InvalidURL":
         what = "A proxy in the environment is no usable address."
-        return _unreachable(what, "Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY.")
+        return _unreachable(what, f"Check {_PROXIES}.")
     return None
 
 
@@ -145,17 +152,28 @@ def _unsent(error: Exception, peer: Peer) -> Failure:
     if isinstance(error, ImportError):
         return Failure(_no_socks())
     if type(error).__name__ == "ProxyError":
-        what = f"The proxy does not let us through: {quoted(str(error))}"
-        return Failure(_unreachable(what, "Check HTTPS_PROXY."), Retry.CONNECT)
+        return Failure(_refused_by_proxy(quoted(str(error)), peer), Retry.CONNECT)
     causes = list(_chain(error))
     certificate = next((link for link in causes if isinstance(link, ssl.SSLCertVerificationError)), None)
     if certificate is not None:
         what = f"{peer.place} cannot prove who it is: {quoted(certificate.verify_message)}."
         return Failure(_unreachable(what, "Check the address, the clock, and SSL_CERT_FILE."))
+    if peer.proxy and not peer.is_connected:
+        what = f"Cannot connect to the proxy {quoted(peer.proxy)}: {_reason(causes)}."
+        return Failure(_unreachable(what, f"Start it, or see which proxy is set: {_PROXIES}."), Retry.CONNECT)
     what = f"Cannot connect to {peer.place}: {_reason(causes)}."
     return Failure(
         _unreachable(what, "Check the connection, the address (--base-url) and the proxy."), Retry.CONNECT
     )
+
+
+def _refused_by_proxy(answer: str, peer: Peer) -> Problem:
+    """Tell what a proxy answered that was asked to connect; from 500 on it tried."""
+    proxy = f"The proxy {quoted(peer.proxy)}" if peer.proxy else "The proxy"
+    if answer.startswith("5"):
+        advice = f"Try again; if that does not help, check --base-url (OPENAI_BASE_URL), and {_PROXIES}."
+        return _unreachable(f"{proxy} did not reach {peer.place}: {answer}.", advice)
+    return _unreachable(f"{proxy} does not let us through to {peer.place}: {answer}.", f"Check {_PROXIES}.")
 
 
 def _reason(causes: list[Exception]) -> str:

@@ -67,7 +67,7 @@ class _Reader:
             yield _completed(self.job, self.last)
 
     def _read_object(self, fields: dict[str, Any]) -> Iterator[Event]:
-        if fields.get("error"):
+        if fields.get("error") or fields.get("status") == "error":
             yield from self._harmless()
             self.trouble = _problem(fields)
         elif fields.get("status") == "partial":

@@ -6,12 +6,15 @@ import socket
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+Address: TypeAlias = tuple[str, int]
+"""A host and a port."""
 
 _MANY_BYTES = 65_536
 """So many bytes are progress too: over a slow line, one event with a picture in it takes minutes."""
@@ -54,6 +57,8 @@ class Patience:
         self._period = min(limits.progress, limits.total) / _TICKS
         self._ended = threading.Event()
         self._ended.set()
+        self.target: Address | None = None
+        """The server's own address, which is not dialed where a proxy is on the way."""
         self._line: socket.socket | None = None
         self._is_lingering = False
         self._recent = 0
@@ -64,6 +69,16 @@ class Patience:
         self._bytes = 0
         self._reason: str | None = None
         self._seen = self._monotonic()
+        self._dialed: Address | None = None
+        self.is_connected = False
+
+    @property
+    def proxy(self) -> str | None:
+        """The host and port that were dialed in the server's place; None for the server's own."""
+        if self._dialed in (None, self.target):
+            return None
+        host, port = self._dialed
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def start(self) -> None:
         """Begin to watch an attempt."""
@@ -79,9 +94,12 @@ class Patience:
             line.close()
 
     def trace(self, event: str, info: dict[str, Any]) -> None:
-        """Take hold of the connection, as the HTTP library tells of it."""
+        """Note who is dialed, and take hold of the connection, as the HTTP library tells of it."""
+        if event.endswith(".connect_tcp.started"):
+            self._dialed = info["host"], info["port"]
         if event != "connection.connect_tcp.complete":
             return
+        self.is_connected = True
         with suppress(OSError):
             connection: socket.socket = info["return_value"].get_extra_info("socket")
             _keep_alive(connection)

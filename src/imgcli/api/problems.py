@@ -13,6 +13,9 @@ from imgcli.api.rules import (
     BUSY_STATUSES,
     FAILED,
     FORGOTTEN,
+    GATEWAY,
+    GATEWAY_STATUSES,
+    NO_ENDPOINT,
     OPTIONS,
     REFUSAL_TYPES,
     REJECTED,
@@ -21,6 +24,7 @@ from imgcli.api.rules import (
     SERVER_FAULT,
     STATUSES,
     STOPPED,
+    UNREACHED,
     Progress,
     Rule,
     charged,
@@ -32,6 +36,9 @@ from imgcli.core.text import shorten
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_NOT_FOUND = 404
+_OPENAIS_OWN = frozenset({"openai-processing-ms", "openai-version", "x-request-id"})
+"""Headers of an answer that the API itself gave."""
 _LONGEST_QUOTE = 300
 _LONGEST_LINK = 4000
 _HEAD = 4096
@@ -141,11 +148,16 @@ def from_status(status: int, body: object, headers: Mapping[str, str]) -> Proble
     """
     if 300 <= status < 400:  # noqa: PLR2004 - HTTP's own classes
         return _redirect(status, headers.get("location", ""))
-    error = ServerError.of(_parsed(body))
+    parsed = _parsed(body)
+    error = ServerError.of(parsed)
     rule = _status_rule(status, error)
+    if isinstance(parsed, dict):
+        rule = NO_ENDPOINT if rule is STATUSES[_NOT_FOUND] else rule
+    elif rule is FAILED and not _OPENAIS_OWN & headers.keys():
+        rule = _gateway_rule(status, f"{parsed or ''}\n{headers.get('x-squid-error', '')}")
     request = quoted(headers.get("x-request-id", "")) if rule.exit_code is ExitCode.UNKNOWN else ""
     lead = f"{rule.what} (HTTP {status}{f', request {request}' if request else ''})"
-    drew = error.drew or (status >= SERVER_FAULT and rule is not BUSY)
+    drew = error.drew or (status >= SERVER_FAULT and rule not in (BUSY, UNREACHED))
     progress = Progress.DRAWING if drew else Progress.REFUSING
     return _problem(rule, error, _sentence(lead, error.message), progress)
 
@@ -166,6 +178,16 @@ def _status_rule(status: int, error: ServerError) -> Rule:
     if rule is None or (rule is BUSY and status not in BUSY_STATUSES):
         return STATUSES.get(status) or (FAILED if failed else REJECTED)
     return rule
+
+
+def _gateway_rule(status: int, text: str) -> Rule:
+    """Find the rule for a server's failure that is not told in JSON: it is a proxy that speaks.
+
+    A server that quotes one tells of what is behind it, where the request may have begun.
+    """
+    if UNREACHED.fits(frozenset(), text.lower()):
+        return UNREACHED
+    return GATEWAY if status in GATEWAY_STATUSES and text.strip() else FAILED
 
 
 def _redirect(status: int, location: str) -> Problem:

@@ -107,7 +107,7 @@ NO_TOOL = Rule(
 NO_MODEL = Rule(
     ExitCode.REFUSED,
     "The server does not have this model",
-    f"Choose another model: imgcli gen ... --model {TEXT_MODEL}, or another --image-model.",
+    f"Choose another model: imgcli gen ... --model {TEXT_MODEL}",
     frozenset({"model_not_found"}),
     cause=Cause.NO_MODEL,
 )
@@ -220,10 +220,8 @@ OPTIONS = {
 }
 """The option of ours behind a parameter that the server names."""
 
-_WRONG_ADDRESS = (
-    "Check --base-url (OPENAI_BASE_URL) and --model; "
-    "a server without the Responses API may work with --api images."
-)
+WRONG_ADDRESS = "Check --base-url (OPENAI_BASE_URL)."
+WRONG_PATH = "Check --base-url (OPENAI_BASE_URL): most servers want /v1 at its end."
 _MEND = "Change the request; imgcli gen --dry-run ... shows what is sent."
 
 STATUSES: dict[int, Rule] = {
@@ -234,12 +232,13 @@ STATUSES: dict[int, Rule] = {
         "The server does not allow this",
         "Check that OPENAI_API_KEY, its project and your country may use this model.",
     ),
-    404: Rule(ExitCode.REFUSED, "The server did not find what was asked for", _WRONG_ADDRESS),
-    405: Rule(ExitCode.REFUSED, "The server does not take requests at this address", _WRONG_ADDRESS),
+    404: Rule(ExitCode.REFUSED, "The server did not find what was asked for", WRONG_ADDRESS),
+    405: Rule(ExitCode.REFUSED, "The server does not take requests at this address", WRONG_ADDRESS),
     407: Rule(
         ExitCode.UNREACHABLE,
         "The proxy wants a login",
         "Put it into HTTPS_PROXY as http://user:password@host:port.",
+        cause=Cause.UNREACHED,
     ),
     408: Rule(ExitCode.UNKNOWN, "The server gave up waiting", CHECK_USAGE),
     409: Rule(ExitCode.UNKNOWN, "The server says that the request conflicts with another", CHECK_USAGE),
@@ -256,6 +255,35 @@ BUSY_STATUSES = frozenset({429, 503})
 
 SERVER_FAULT = 500
 """From this status on it is the server that failed: what it had done by then, nobody knows."""
+
+NO_ENDPOINT = Rule(
+    ExitCode.REFUSED,
+    "The server did not find what was asked for",
+    "Try --api images: this server seems to have no Responses API.",
+)
+"""A 404 in JSON: it is an API that answers, and not a web site."""
+
+GATEWAY = Rule(ExitCode.UNKNOWN, "A gateway on the way to the server failed", CHECK_USAGE)
+GATEWAY_STATUSES = frozenset({502, 503, 504})
+
+UNREACHED = Rule(
+    ExitCode.UNREACHABLE,
+    "A proxy on the way did not reach the server",
+    "Try again; if that does not help, check --base-url (OPENAI_BASE_URL) and the proxy.",
+    words=(
+        "no server is available to handle this request",  # HAProxy
+        "no healthy upstream",  # Envoy
+        "before headers. reset reason: connection failure",
+        "before headers. reset reason: connection timeout",
+        "before headers. reset reason: remote connection failure",
+        "err_connect_fail",  # Squid
+        "err_dns_fail",
+        "connect failed (privoxy",
+        "was unable to connect to the remote web server",  # tinyproxy
+    ),
+    cause=Cause.UNREACHED,
+)
+"""What proxies write that could not connect: then nobody can have begun with the request."""
 
 REJECTED = Rule(ExitCode.REFUSED, "The server refused the request", _MEND)
 STOPPED = Rule(ExitCode.UNKNOWN, "The server stopped", CHECK_USAGE)

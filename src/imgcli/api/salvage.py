@@ -69,6 +69,16 @@ def find_images(buffer: Buffer, position: int = 0) -> Iterator[EncodedImage]:
         yield _described(buffer, before, start, position)
 
 
+def may_hold_image(answer: bytes, *, is_whole: bool) -> bool:
+    """Tell from the beginning of an answer whether an image in it can be salvaged, a preview too.
+
+    What there is of an image can be; of a preview, all that there is. `is_whole` says that no more came.
+    """
+    if not is_whole:
+        return True
+    return any(image.is_final or image.end < len(answer) for image in find_images(answer))
+
+
 def decode(buffer: Buffer, image: EncodedImage) -> bytes:
     """Return the bytes of an image, as many as came."""
     text = bytes(buffer[image.start : image.end])

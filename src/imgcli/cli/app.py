@@ -84,7 +84,7 @@ def main() -> NoReturn:
     forget_blank_variables()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # real text streams have it
-    world = World.of_this_process(closed)
+    world = World.of_this_process(closed, can_send=not commands.SENDING.isdisjoint(sys.argv[1:2]))
     code: int = ExitCode.OK
     try:
         signals.install()
@@ -152,6 +152,7 @@ def _unwritable_stdout(world: World, error: UnwritableOutputError) -> ExitCode:
         ExitCode.UNWRITABLE,
         f"Standard output could not be written: {error.strerror}.",
         advice="Make room, or send it elsewhere.",
+        is_local=not world.can_send,
     )
     notes.write(world, problem_lines(problem))
     return problem.exit_code

@@ -24,12 +24,14 @@ class Command:
     """One command: its name, its line in the list of commands, and whether configuration has a say in it.
 
     Its function has the name with underscores, in the module of that name, unless `place` names both.
+    `can_send` tells that it sends requests, which may cost money.
     """
 
     name: str
     line: str
     is_configured: bool = False
     place: str = ""
+    can_send: bool = False
 
     @property
     def module(self) -> str:
@@ -60,9 +62,11 @@ class Command:
 
 
 COMMANDS = (
-    Command("gen", "Generate an image, watch it arrive, find it saved.", is_configured=True),
-    Command("edit", "Change an image, in its conversation or from its file.", is_configured=True),
-    Command("again", "Make an image again, with the same parameters.", is_configured=True),
+    Command("gen", "Generate an image, watch it arrive, find it saved.", is_configured=True, can_send=True),
+    Command(
+        "edit", "Change an image, in its conversation or from its file.", is_configured=True, can_send=True
+    ),
+    Command("again", "Make an image again, with the same parameters.", is_configured=True, can_send=True),
     Command("view", "Show images, and replay runs as they happened.", is_configured=True),
     Command("open", "Open an image in the desktop's own viewer."),
     Command("history", "List past runs, newest first."),
@@ -78,6 +82,7 @@ COMMANDS = (
 )
 """In the order of the list; a short list leaves the last ones out."""
 NAMES = frozenset(command.name for command in COMMANDS)
+SENDING = frozenset(command.name for command in COMMANDS if command.can_send)
 
 
 def named() -> frozenset[str]:

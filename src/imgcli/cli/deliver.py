@@ -14,7 +14,6 @@ from imgcli.cli import (  # noqa: TC001 - Typer reads the annotations at run tim
     show_options,
 )
 from imgcli.cli.options import ApiChoice
-from imgcli.show.jsonl import InlineImages
 
 if TYPE_CHECKING:
     from imgcli.cli.order import Endpoint
@@ -61,7 +60,7 @@ def deliver(  # noqa: PLR0913 - a command's signature declares its options
     copies: show_options.Copy = False,
     plain: show_options.Plain = False,
     jsonl: show_options.JsonLines = False,
-    jsonl_images: show_options.JsonLinesImages = InlineImages.INLINE,
+    jsonl_images: show_options.JsonLinesImages = None,
     quiet: show_options.Quiet = False,
     api: options.ApiOption = ApiChoice.AUTO,
     profile: account_options.Profile = None,  # noqa: ARG001 - ConfiguredCommand has read it already

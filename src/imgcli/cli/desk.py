@@ -19,7 +19,7 @@ from imgcli.store.preflight import current_folder
 from imgcli.store.publish import Clash
 from imgcli.store.publishers import Destination, open_publisher
 from imgcli.store.recording import Recording
-from imgcli.store.runs import PROCESS, Run, count_unfinished
+from imgcli.store.runs import PROCESS, Run, beginnings
 from imgcli.store.saving import Saving
 from imgcli.store.spool import Header, Spool
 from imgcli.store.state import Rescue, state_folder
@@ -81,7 +81,7 @@ class Desk:
         subject = Subject(request.prompt, request.model, self.job, now, output.title)
         self._publisher = open_publisher(destination, subject, rescue, world.stdout.buffer)
         self._saving = Saving(self._publisher, signals.shielded, output.partials)
-        self._earlier = count_unfinished(state / RUNS)
+        self._earlier = _count_salvageable(state / RUNS)
         place = _place(output.name, folder)
         told = {**extra, PROCESS: mark(), **({TITLE: output.title} if output.title else {})}
         header = Header(self.job, now.isoformat(), request, str(folder), place, output.clash, told)
@@ -99,8 +99,9 @@ class Desk:
     def _about_earlier(self) -> list[str]:
         if not self._earlier:
             return []
-        runs = "1 earlier run" if self._earlier == 1 else f"{self._earlier} earlier runs"
-        return [f"{runs} did not end well: `imgcli recover` saves what came"]
+        is_one = self._earlier == 1
+        runs, them = ("1 unfinished run", "it") if is_one else (f"{self._earlier} unfinished runs", "them")
+        return [f"{runs}; run `imgcli recover` to salvage {them}"]
 
     def sent(self) -> None:
         """Note that the server may have begun, unless it is the demo's, which costs nothing."""
@@ -208,6 +209,16 @@ def opened(
         raise
     finally:
         desk.close()
+
+
+def _count_salvageable(folder: Path) -> int:
+    """Count the records in a folder from which an image can be saved, by their beginnings."""
+    count = 0
+    for answer, is_whole in beginnings(folder):
+        from imgcli.api.salvage import may_hold_image
+
+        count += may_hold_image(answer, is_whole=is_whole)
+    return count
 
 
 def _advice(problem: Problem) -> str:

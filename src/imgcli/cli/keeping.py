@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.cli import notes, signals
 from imgcli.cli.report import refuse
+from imgcli.core.demo import uncharged_events
 from imgcli.core.errors import ExitCode
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved
 from imgcli.store.naming import Subject
@@ -65,7 +66,9 @@ class Keeper:
         from imgcli.show.paths import PathsSink
 
         code, paths = ExitCode.OK, PathsSink(self.world.stdout)
-        for event in self.saving([FinalImage(self.job, 0, picture), Completed(self.job, None)]):
+        for event in uncharged_events(
+            self.saving([FinalImage(self.job, 0, picture), Completed(self.job, None)])
+        ):
             match event:
                 case Notice(text=text):
                     notes.tell(self.world, [text])

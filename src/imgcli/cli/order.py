@@ -89,11 +89,12 @@ class Sight:
 class Report:
     """What is shown, and to whom; `before` is an image that the new one is to be compared with.
 
+    `inline` is None where nobody said it: then JSON lines carry the images, unless they go to a terminal.
     `has_long_bill` tells that the bill is wanted in full.
     """
 
     style: Style
-    inline: InlineImages
+    inline: InlineImages | None
     sight: Sight
     before: bytes | None = None
     has_long_bill: bool = False

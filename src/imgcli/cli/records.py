@@ -28,28 +28,37 @@ if TYPE_CHECKING:
     from imgcli.store.runs import Run
 
 _OLD = timedelta(days=90)
+_MANY = 5
+_HOW = "`imgcli recover ID` saves one of these, `imgcli recover --discard ID` throws one away"
 _NOTHING = "there is nothing to recover"
 
 
 def choose(world: World, ids: Sequence[str], older: timedelta | None) -> list[Record]:
     """List the records that no live run is writing, of these names and at least that old.
 
-    Raises `ImgcliError` (usage) for a name that no record has.
+    Raises `ImgcliError` (usage) for a name that no record has, and for the beginning of several ids.
     """
     runs = [run for folder in state_folders(world.env) for run in unfinished(folder / RUNS)]
-    for name in ids:
-        if not any(_is_called(run, name) for run in runs):
-            raise usage_error(
-                f"No unfinished run is called {name}.", "`imgcli recover --list` shows what there is."
-            )
-    chosen = [run for run in runs if not ids or any(_is_called(run, name) for name in ids)]
+    named = [run for name in ids for run in _called(name, runs)]
+    chosen = [run for run in runs if not ids or run in named]
     records = [Record(run, world.now()) for run in chosen]
     return [record for record in records if older is None or record.age >= older]
 
 
-def _is_called(run: Run, name: str) -> bool:
-    names = (run.id, run.path.stem, run.header.job if run.header else "")
-    return bool(name) and any(one.startswith(name) for one in names)
+def _called(name: str, runs: Sequence[Run]) -> list[Run]:
+    """Find the run of a name, or of its beginning where that is enough: it may be thrown away."""
+    found = [run for run in runs if name and name in _names(run)]
+    found = found or [run for run in runs if name and any(one.startswith(name) for one in _names(run))]
+    if not found:
+        raise usage_error(f"No unfinished run is called {name}.", "`imgcli recover --list` shows them.")
+    if len(found) > 1 and name not in _names(found[0]):
+        ids = ", ".join(run.id for run in found[:_MANY])
+        raise usage_error(f"{name} may mean {len(found)} runs: {ids}.", "Write more of one.")
+    return found
+
+
+def _names(run: Run) -> tuple[str, ...]:
+    return run.id, run.path.stem, run.header.job if run.header else ""
 
 
 def show(world: World, records: Iterable[Record]) -> ExitCode:
@@ -57,7 +66,7 @@ def show(world: World, records: Iterable[Record]) -> ExitCode:
     told = list(records)
     lines = [_line(record) for record in told]
     Output(world.stdout).lines(lines)
-    notes.tell(world, [] if lines else [_NOTHING])
+    notes.tell(world, [_HOW if lines else _NOTHING])
     offer(world, told)
     return ExitCode.OK
 

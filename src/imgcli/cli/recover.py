@@ -37,6 +37,8 @@ def recover(
     Examples:
       imgcli recover --list   see what there is
       imgcli recover          save it, and print the paths
+      imgcli recover 3fa92c   save what one run left
+      imgcli recover --discard 3fa92c        give up one run
       imgcli recover --discard --older 90d   give up what is old
     """  # noqa: D301 - \b tells Typer to leave the lines alone
     world: World = ctx.obj

@@ -23,7 +23,8 @@ Ids = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="ID",
-        help="The runs to recover, as `--list` names them.  [default: all]",
+        help="The runs to recover, by the first word of their lines in --list, or its beginning.  "
+        "[default: all]",
         show_default=False,
     ),
 ]

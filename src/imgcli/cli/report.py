@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from imgcli.cli import signals
 from imgcli.cli.order import STDOUT, Style, Wanted
 from imgcli.cli.world import within
+from imgcli.core.errors import Charged
 from imgcli.core.events import Failed
 from imgcli.show.comparison import Comparison
 from imgcli.show.jsonl import InlineImages
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from imgcli.core.rates import Price
     from imgcli.core.request import ImageRequest
     from imgcli.core.session import Sink
+    from imgcli.show.jsonl import JsonLinesSink
     from imgcli.show.layout import Footer
     from imgcli.show.painting import Easel
     from imgcli.show.status import Words
@@ -51,12 +53,21 @@ class Reporter:
         self._terminal = look(world.env, world.stderr, world.size, order.report.sight.rung)
         self._display = self._choose_display()
         self._comparison = Comparison(order.report.before) if order.report.before else None
+        self._lines: JsonLinesSink | None = None
 
     @property
     def is_watched(self) -> bool:
         """Whether somebody sees partial images: on a terminal, or inside JSON lines."""
-        reads = self._report.style is Style.JSON_LINES and self._report.inline is InlineImages.INLINE
+        reads = self._report.style is Style.JSON_LINES and self._report.inline is not InlineImages.NONE
         return reads or self._display is Display.PICTURE
+
+    @property
+    def is_inline(self) -> bool:
+        """Whether the images themselves go to standard output, inside JSON lines."""
+        inline = self._report.inline
+        if inline is None and not self._world.stdout.isatty():
+            inline = InlineImages.INLINE
+        return self._report.style is Style.JSON_LINES and inline is InlineImages.INLINE
 
     @property
     def is_shown(self) -> bool:
@@ -83,7 +94,8 @@ class Reporter:
 
     def tell(self, job: str, problem: Problem) -> None:
         """Report a problem after a run was broken off, unless its reader takes nothing any more."""
-        within(_PATIENCE, lambda: tell(self._world, self._report.style, problem, job))
+        index = self._lines.next_index if self._lines else 0
+        within(_PATIENCE, lambda: tell(self._world, self._report.style, problem, job, index))
 
     def _choose_display(self) -> Display:
         sight = self._report.sight
@@ -99,9 +111,9 @@ class Reporter:
         if self._report.style is Style.JSON_LINES:
             from imgcli.show.jsonl import JsonLinesSink
 
-            clock = self._world.monotonic
-            lines = JsonLinesSink(self._world.stdout, self._report.inline, self._price, clock)
-            return [QueuedSink(lines)]
+            inline = InlineImages.INLINE if self.is_inline else InlineImages.NONE
+            self._lines = JsonLinesSink(self._world.stdout, inline, self._price, self._world.monotonic)
+            return [QueuedSink(self._lines)]
         from imgcli.show.paths import PathsSink
 
         return [PathsSink(self._world.stdout)]
@@ -177,16 +189,20 @@ def pricing(models: Catalog, place: str | None = None, *, is_demo: bool = False)
     return price
 
 
-def tell(world: World, style: Style, problem: Problem, job: str | None = None) -> None:
-    """Write a problem as its reader expects it; a stream that takes nothing is let be."""
+def tell(world: World, style: Style, problem: Problem, job: str | None = None, index: int = 0) -> None:
+    """Write a problem as its reader expects it; a stream that takes nothing is let be.
+
+    Where the command sends nothing, money is spoken of only when an earlier run may have cost some.
+    """
     from imgcli.show.jsonl import error_line, to_json
     from imgcli.show.plain import ErrorsSink
 
+    problem = replace(problem, is_local=problem.charged is Charged.NO and not world.can_send)
     with suppress(OSError, ValueError):
         ErrorsSink(world.stderr).handle(Failed(job or "", problem))
     if style is Style.JSON_LINES:
         with suppress(OSError, ValueError):
-            world.stdout.write(to_json(error_line(problem, job)) + "\n")
+            world.stdout.write(to_json(error_line(problem, job, index)) + "\n")
             world.stdout.flush()
 
 

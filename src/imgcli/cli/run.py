@@ -21,7 +21,6 @@ from imgcli.core.events import Event, Failed, Notice, Started
 from imgcli.core.redaction import masked
 from imgcli.core.reference import abbreviated
 from imgcli.core.wish import Decision, decide
-from imgcli.show.jsonl import InlineImages
 from imgcli.store.saving import KeepPartials
 
 if TYPE_CHECKING:
@@ -118,13 +117,13 @@ def _decide(world: World, order: Order, reporter: Reporter, models: catalog.Cata
 
 def _check_that_something_stays(order: Order, reporter: Reporter) -> None:
     """Refuse to buy a picture that nobody keeps and nobody sees."""
-    if order.output.keeping is Keeping.SAVE or order.output.record or reporter.is_shown:
+    if order.output.keeping is Keeping.SAVE or order.output.record or reporter.is_shown or reporter.is_inline:
         return
-    if order.report.style is not Style.JSON_LINES or order.report.inline is InlineImages.NONE:
-        raise usage_error(
-            "--no-save would leave nothing of a picture that is paid for.",
-            "Add --jsonl, or a terminal to show it on.",
-        )
+    is_json = order.report.style is Style.JSON_LINES
+    raise usage_error(
+        "--no-save would leave nothing of an image that is paid for.",
+        "Add --jsonl-images inline." if is_json else "Add --jsonl, or a terminal to show it on.",
+    )
 
 
 def _account(world: World, endpoint: Endpoint) -> Account | None:

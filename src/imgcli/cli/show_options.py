@@ -21,11 +21,12 @@ JsonLines = Annotated[
     typer.Option("--jsonl", help="Write one JSON object per line to standard output.", rich_help_panel=_SHOW),
 ]
 JsonLinesImages = Annotated[
-    InlineImages,
+    InlineImages | None,
     typer.Option(
         "--jsonl-images",
         metavar="HOW",
-        help="inline: base64 in every image line; none: paths only.",
+        help="inline: base64 in every image line; none: paths only.  "
+        "[default: inline, without the base64 on a terminal]",
         rich_help_panel=_SHOW,
     ),
 ]

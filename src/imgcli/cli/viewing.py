@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from imgcli.cli import material as materials
@@ -16,8 +16,9 @@ from imgcli.cli.order import Wanted
 from imgcli.cli.report import pricing, refuse
 from imgcli.cli.world import size_of
 from imgcli.core import catalog, session
+from imgcli.core.demo import uncharged_events
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, check_between, gravest, usage_error
-from imgcli.core.events import ImageFormat, Picture, Started
+from imgcli.core.events import Failed, ImageFormat, Picture, Saved, Started
 from imgcli.core.text import shorten
 from imgcli.show.described import DescribingSink, described
 from imgcli.show.ladder import Ladder
@@ -130,8 +131,8 @@ class Viewer:
         if self.order.save:
             events = Keeper.of(self.world, self.order.save, material).finals(events)
         with self._sinks(material) as sinks:
-            outcome = session.run(events, sinks)
-        return exit_code(self.world, outcome, _job(material))
+            outcome = session.run(_local(events), sinks)
+        return exit_code(self.world, outcome, _job(material), is_free=True)
 
     def _source(self, material: Material) -> Iterator[Event]:
         job = _job(material)
@@ -193,6 +194,16 @@ class _Pace:
             left = self._began + seconds / self.speed - self.world.monotonic()
             if left > 0:
                 self.world.sleep(min(left, _LONGEST_RUN))
+
+
+def _local(events: Iterable[Event]) -> Iterator[Event]:
+    """Leave money out of what is shown: viewing costs none, and the run may be somebody else's."""
+    for event in uncharged_events(events):
+        match event:
+            case Failed(problem=problem) | Saved(problem=problem) if problem:
+                yield replace(event, problem=replace(problem, is_local=True))
+            case _:
+                yield event
 
 
 def viewing(

@@ -38,9 +38,11 @@ class World:
     """Seconds for which a run under a daily cap does, which is not sent without it."""
     closed: frozenset[int] = frozenset()
     """The standard descriptors (0, 1, 2) that were closed at the start; what is written there is lost."""
+    can_send: bool = False
+    """Whether the command is one that sends requests, which may cost money."""
 
     @classmethod
-    def of_this_process(cls, closed: frozenset[int]) -> World:
+    def of_this_process(cls, closed: frozenset[int], *, can_send: bool = False) -> World:
         """Take the real streams, clock and environment."""
         return cls(
             env=os.environ,
@@ -53,6 +55,7 @@ class World:
             size=lambda: size_of(sys.stderr),
             token=lambda: os.urandom(4).hex(),
             closed=closed,
+            can_send=can_send,
         )
 
 

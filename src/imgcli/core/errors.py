@@ -58,6 +58,7 @@ class Cause(Enum):
     FORGOTTEN = "forgotten"  # the server cannot continue the conversation; a request of its own may do
     RESPONSE_FORMAT = "response_format"  # the server does not know this parameter; it may answer without it
     UNFINISHED = "unfinished"  # the request had not gone out whole, so that nobody can have begun with it
+    UNREACHED = "unreached"  # a proxy took the request, and did not reach the server
     NO_MODEL = "no model"  # the server does not have the model, perhaps not any more
     UNREAD = "unread"  # data of an image came that could not be read: the record of the run holds it
     CUT = "cut"  # an image had begun and did not come whole
@@ -80,6 +81,8 @@ class Problem:
     signal: int | None = None
     """The signal that broke the run off; it ends the process in the exit code's place."""
     cause: Cause | None = None
+    is_local: bool = False
+    """Whether the command sends nothing, so that there is nothing to say about money."""
 
     @property
     def kind(self) -> str:

@@ -19,6 +19,7 @@ _LONGEST = 1500  # characters of foreign text in one line: a server's error page
 _LONGEST_PROBLEM = 4500  # a signed link is of no use when it is cut; what else servers say is cut before
 _NAME_LENGTH = 80
 _NOTHING_SENT = frozenset({ExitCode.USAGE, ExitCode.UNREACHABLE, ExitCode.UNWRITABLE})
+_SENT_IN_VAIN = frozenset({Cause.UNFINISHED, Cause.UNREACHED})
 _KILO = 1000
 _MINUTE = 60
 
@@ -98,8 +99,9 @@ def picture_facts(pixels: tuple[int, int] | None, size: int) -> list[str]:
 
 def problem_lines(problem: Problem) -> list[str]:
     """Say what happened, what it means for the money, and what to do next; a line each, safe to print."""
-    lines = [f"imgcli: {shorten(problem.what, _LONGEST_PROBLEM)}", money_sentence(problem)]
-    return [*lines, shorten(problem.advice, _LONGEST)] if problem.advice else lines
+    money = [] if problem.is_local else [money_sentence(problem)]
+    advice = [shorten(problem.advice, _LONGEST)] if problem.advice else []
+    return [f"imgcli: {shorten(problem.what, _LONGEST_PROBLEM)}", *money, *advice]
 
 
 def money_sentence(problem: Problem) -> str:
@@ -111,7 +113,7 @@ def money_sentence(problem: Problem) -> str:
             return "You were charged for this image."
         case Charged.MAYBE:
             return "You may have been charged."
-        case Charged.NO if problem.exit_code in _NOTHING_SENT and problem.cause is not Cause.UNFINISHED:
+        case Charged.NO if problem.exit_code in _NOTHING_SENT and problem.cause not in _SENT_IN_VAIN:
             return "Nothing was sent; nothing was charged."
         case Charged.NO:
             return "Nothing was charged."

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import TextIO
+
+_LATE = 1.0
+"""Seconds after the question in which an answer may still come, over ssh for instance."""
 
 
 def is_ours(stream: TextIO) -> bool:
@@ -39,11 +43,15 @@ def is_in_background(stream: TextIO) -> bool:
 
 @dataclass
 class Hush:
-    """A terminal whose echo is off from `begin` to `close`: a signal in between finds who turns it on."""
+    """A terminal whose echo is off from `begin`, before it is asked, until all its answers are in.
+
+    A signal in between finds who waits for the answers and turns the echo on again: `close`.
+    """
 
     fd: int
     env: Mapping[str, str]
     before: list[Any]
+    _began: float = field(default_factory=time.monotonic, init=False)
 
     @classmethod
     def over(cls, stream: TextIO, env: Mapping[str, str]) -> Self | None:
@@ -65,12 +73,21 @@ class Hush:
             termios.tcsetattr(self.fd, termios.TCSANOW, quiet)
 
     def close(self) -> None:
-        """Swallow what has come, keys excepted, and echo again."""
-        import termios
+        """Swallow answers that are not in, keys excepted, and echo again.
 
+        Waits for them while they may still come: a shell that is given the terminal takes them for keys.
+        """
         from imgcli.show.query import swallow
+
+        with suppress(OSError, ValueError):
+            if os.tcgetpgrp(self.fd) == os.getpgrp():
+                swallow(self.env, max(self._began + _LATE - time.monotonic(), 0))
+        self.end()
+
+    def end(self) -> None:
+        """Echo again; in the background the terminal is left alone, for touching it would stop us."""
+        import termios
 
         with suppress(OSError, ValueError, termios.error):
             if os.tcgetpgrp(self.fd) == os.getpgrp():
-                swallow(self.env)
                 termios.tcsetattr(self.fd, termios.TCSANOW, self.before)

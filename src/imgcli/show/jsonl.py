@@ -41,12 +41,15 @@ class JsonLinesSink:
         self._price = price
         self._tally = Tally(clock)
         self._waiting: dict[int, FinalImage] = {}
+        self.next_index = 0
+        """The number after the last partial, of whichever image."""
 
     def handle(self, event: Event) -> None:
         """Write the lines that this event completes; raises `OSError` when nobody reads them."""
         self._tally.note(event)
         match event:
             case PartialImage():
+                self.next_index = event.index + 1
                 self._write(self._image_line(event, event.index, "partial"))
             case FinalImage(image=image):
                 self._waiting[image] = event
@@ -55,8 +58,9 @@ class JsonLinesSink:
             case Completed():
                 self._write_pictures(event)
             case Failed(job=job, problem=problem, ended=ended):
+                told = None if self._waiting else ended  # an image's line has the usage, which stands once
                 self._write_pictures(ended or Completed(job, model=None))
-                self._write(error_line(problem, job))
+                self._write(error_line(problem, job, self.next_index, told))
             case Started() | Waiting() | Notice():
                 pass
             case _:
@@ -71,7 +75,7 @@ class JsonLinesSink:
         """Report a picture that is elsewhere or damaged; a damaged one is no picture."""
         if problem is None:
             return
-        self._write(error_line(problem, saved.job))
+        self._write(error_line(problem, saved.job, self._tally.next_index(saved.image)))
         if problem.exit_code is ExitCode.DAMAGED:
             self._waiting.pop(saved.image, None)
 
@@ -136,9 +140,18 @@ class JsonLinesSink:
         self._stdout.flush()
 
 
-def error_line(problem: Problem, job: str | None) -> Line:
-    """Describe a problem to a program; `job` is None when there was none yet."""
+def error_line(problem: Problem, job: str | None, index: int = 0, ended: Completed | None = None) -> Line:
+    """Describe a problem to a program, the web client's five keys first, as in every line.
+
+    `job` is None when there was none yet; `index` is the number after the last partial; `ended` is what the
+    server had told of the run.
+    """
     return {
+        "output_index": index,
+        "partial_image_b64s": [],
+        "usage": ended.usage if ended else None,
+        "status": "error",
+        "final_model": ended.model if ended else None,
         "error": True,
         "message": problem.what,
         "code": problem.code or problem.kind,

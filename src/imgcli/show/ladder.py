@@ -90,11 +90,13 @@ class Ladder:
         tmux = ask_tmux(self.env) if self.wish in _THROUGH_TMUX else None
         if not is_ours(self.stream) or not questions_for(self.env):
             return _Findings(SILENCE, tmux)
+        self._hush = Hush.over(self.stream, self.env)  # before the question: a signal may come after it
+        if self._hush:
+            self._hush.begin()
         answers = query(self.env)
-        if not answers.is_complete:
-            self._hush = Hush.over(self.stream, self.env)
-            if self._hush:
-                self._hush.begin()
+        if answers.is_complete and self._hush:
+            self._hush.end()
+            self._hush = None
         return _Findings(answers, tmux)
 
     def _build(self, rung: Rung, found: _Findings) -> Painter:

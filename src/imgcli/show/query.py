@@ -41,11 +41,14 @@ def query(env: Mapping[str, str], budget: float = BUDGET) -> Answers:
     return SILENCE
 
 
-def swallow(env: Mapping[str, str]) -> None:
-    """Take away answers that came too late, before a shell gets to see them; keys are given back."""
+def swallow(env: Mapping[str, str], budget: float = 0) -> None:
+    """Take away answers that come too late, before a shell gets to see them; keys are given back.
+
+    Waits at most `budget` seconds for the last one.
+    """
     if questions_for(env):
         with suppress(OSError), _terminal() as fd:
-            ask(fd, b"", 0)
+            ask(fd, b"", budget)
 
 
 def questions_for(env: Mapping[str, str]) -> bytes:

@@ -8,7 +8,7 @@ import stat
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from imgcli.core.errors import usage_error
 from imgcli.store.liveness import may_live
@@ -24,11 +24,20 @@ PROCESS = "process"
 """Under this name a record tells which process writes it."""
 
 _CHUNK = 65_536
+_BEGINNING = 4 * _CHUNK
+"""Bytes of a record that are read at every start; in more than that, an image has begun."""
 _LONGEST_HEADER = 64_000_000
 """Bytes of a header that is read; a longer one is passed over, not the answer after it."""
 _TRIES, _PAUSE = 3, 0.02  # seconds: whoever only counts the records holds each for a moment
 # A planted link is not followed, a planted pipe not waited for.
 _READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+class Beginning(NamedTuple):
+    """The first bytes of an answer, and whether they are all that came."""
+
+    answer: bytes
+    is_whole: bool
 
 
 @dataclass(frozen=True)
@@ -129,11 +138,20 @@ def recorded(folder: Path) -> list[Run]:
     return runs
 
 
-def count_unfinished(folder: Path) -> int:
-    """Count the records in a folder that no live process is writing, without reading them."""
+def beginnings(folder: Path) -> Iterator[Beginning]:
+    """Give the beginnings of the answers in records that no live process is writing."""
     with suppress(OSError):
-        return sum(map(_is_left, _records(folder)))
-    return 0
+        for path in filter(_is_left, _records(folder)):
+            with suppress(OSError), _opened(path) as file:
+                yield _beginning(file.read(_BEGINNING + 1))
+
+
+def _beginning(content: bytes) -> Beginning:
+    """Leave the header out, which ends with an empty line."""
+    is_whole, answer = len(content) <= _BEGINNING, content[:_BEGINNING]
+    if answer.startswith(MAGIC):
+        answer = answer.partition(b"\n\n")[2]
+    return Beginning(answer, is_whole=is_whole)
 
 
 def _records(folder: Path) -> list[Path]:
