@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from imgcli.core.catalog import Catalog
     from imgcli.store.remembering import Circumstances, HistorySink
 
-_ENDPOINT, _HISTORY, _PARENTS = "endpoint", "history", "parents"
+_ENDPOINT = "endpoint"
+_HISTORY = "history"
+_PARENTS = "parents"
 
 
 def for_recovery(world: World, order: Order) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
 from contextlib import suppress
 from enum import StrEnum
@@ -179,7 +180,9 @@ def write_device(path: Path, known: os.stat_result, data: bytes) -> None:
     """
     descriptor = os.open(path, os.O_WRONLY | getattr(os, "O_NOCTTY", 0))
     try:
-        if not os.path.samestat(os.fstat(descriptor), known):
+        found = os.fstat(descriptor)
+        is_same = os.path.samestat(found, known) and stat.S_IFMT(found.st_mode) == stat.S_IFMT(known.st_mode)
+        if not is_same:  # the number of a file that has gone is soon another file's
             raise FileExistsError(errno.EEXIST, "another file has taken its place")
         write_all(descriptor, data)
     finally:
