@@ -11,7 +11,7 @@ from contextlib import suppress
 from http import HTTPStatus
 from http.client import LineTooLong
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from imgcli.standin import guard, images, models, responses
 from imgcli.standin.errors import ApiError, invalid
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from io import BufferedIOBase
 
-    from imgcli.standin.server import Server
+    from imgcli.standin.guard import Room
+    from imgcli.standin.memory import Memory
 
 MARK = "x-imgcli-demo"
 """The header by which our client knows that nobody is charged for an answer."""
@@ -29,6 +30,24 @@ MARK = "x-imgcli-demo"
 _MODELS = "/v1/models"
 _PIECE = 64 * 1024
 _LINGER = 2.0  # seconds without a byte after which a refused client is left alone
+
+
+class Owner(Protocol):
+    """The server, as its connections know it: what they share, and how it wants to be served."""
+
+    server_port: int
+    patience: float
+    api_key: str | None
+    marked: bool
+    memory: Memory
+    room: Room
+    log: Callable[[str], None]
+
+    def draw_seed(self) -> int:
+        """Return the seed for one request."""
+
+    def pause(self, seconds: float) -> bool:
+        """Wait as long as a real server would; True when the server is to stop."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -42,7 +61,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         """Bound every wait on the socket."""
-        self.owner = cast("Server", self.server)
+        self.owner = cast("Owner", self.server)
         self.timeout = self.owner.patience  # type: ignore[misc]
         self._started = time.monotonic()
         self._answered = False
