@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 OTHER = "Other options"
-_SCREEN = 24  # rows of the smallest terminal that a short page must fit
+_SCREEN = 22  # rows of a terminal of 24, between the command line and the next prompt
 _EXAMPLES = 3
 _ESSENTIAL = (
     *("image", "output", "model", "size", "quality", "continue", "demo", "max-cost"),
@@ -52,6 +52,10 @@ class _Paged:
             self._brief.callback = _show_brief
             params[-1].help = "Show this page and exit."
         return params if self._brief is None else [*params[:-1], self._brief, params[-1]]
+
+    def get_short_help_str(self, limit: int = 0) -> str:  # noqa: ARG002 - a list of commands wraps lines
+        """Return the first line of the help whole, however narrow the terminal is."""
+        return (self.help or "").partition("\n")[0]
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - see above
         """Write the epilog flush left: it is a section of its own. Blocks with indented lines are tables."""
@@ -160,7 +164,7 @@ class OrderedGroup(_Paged, TyperGroup):
 
     def write_essentials(self, ctx: Any, formatter: Any, room: int) -> None:  # noqa: ANN401 - see above
         """Write the first commands with their lines, and the names of those for which there is no room."""
-        rows = [(name, one.get_short_help_str(formatter.width)) for name, one in self.commands.items()]
+        rows = [(name, one.get_short_help_str()) for name, one in self.commands.items()]
 
         def written(shown: Sequence[tuple[str, str]]) -> str:
             page = ctx.make_formatter()
