@@ -195,7 +195,7 @@ class TestCompact:
 
 
 def test_a_remark_is_a_whole_sentence() -> None:
-    """In 50 columns the remark about a doubtful price goes without its source, and ends as a sentence does."""
+    """In 50 columns the remark about a doubtful price goes without its source, and is not cut."""
     source = "release notes of codexometer 0.18.4, 22 September 2026"
     sentence = "The price of gpt-6-luna is a third party's figure."
     bill = replace(USUAL, notes=(f"{sentence[:-1]} ({source}).",))
