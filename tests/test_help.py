@@ -80,6 +80,13 @@ def test_a_narrow_terminal(world: dict[str, str], folder: Path) -> None:
     assert wide == narrow
 
 
+def test_a_narrow_short_page_keeps_its_examples_whole(imgcli: Cli) -> None:
+    """In 50 columns the examples go without their remarks, and none is broken."""
+    lines = imgcli("-h", env=AT_80 | {"COLUMNS": "50"}).lines
+    assert '  imgcli edit a-cat.png "make it night"' in lines
+    assert [] == [line for line in lines if len(line) > 50]
+
+
 def test_a_short_page_has_what_matters(imgcli: Cli) -> None:
     """The short page of gen has the options that everybody needs, and two or three examples."""
     short, long = page(imgcli, "gen", "-h"), page(imgcli, "gen", "--help")

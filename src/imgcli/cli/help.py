@@ -70,8 +70,9 @@ class _Paged:
         command: Any = self
         about, _, rest = (self.help or "").partition("\n")
         command.format_usage(ctx, formatter)
-        formatter.write(f"\n  {about}\n")
-        if examples := _examples(rest):
+        filled = textwrap.fill(about, formatter.width, initial_indent="  ", subsequent_indent="  ")
+        formatter.write(f"\n{filled}\n")
+        if examples := _examples(rest, formatter.width):
             formatter.write("\n".join(["", "Examples:", *examples, ""]))
         room = _SCREEN - formatter.getvalue().count("\n") - 3  # two blank lines and the last one
         command.write_essentials(ctx, formatter, room)
@@ -177,12 +178,11 @@ class OrderedGroup(_Paged, TyperGroup):
         formatter.write("\n" + _fitting(_shrinking(rows), written, room))
 
 
-def _examples(text: str) -> list[str]:
-    """Return the first example lines of a help text."""
-    lines = [
-        f"  {line.strip()}" for line in text.partition("Examples:\n")[2].partition("\n\n")[0].split("\n")
-    ]
-    return lines[:_EXAMPLES]
+def _examples(text: str, width: int) -> list[str]:
+    """Return the first example lines of a help text, without their remarks where these have no room."""
+    lines = text.partition("Examples:\n")[2].partition("\n\n")[0].split("\n")[:_EXAMPLES]
+    fit = all(len(line.strip()) + 2 <= width for line in lines)
+    return [f"  {line.strip() if fit else line.strip().partition('  ')[0]}" for line in lines]
 
 
 def _shrinking(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
