@@ -231,7 +231,7 @@ class TestPictures:
         done = imgcli("again", "out.png", "--compare", env=at(wire))
         assert [str(folder / "cat-edit.png")] == done.lines, done.stderr
         assert run["parents"] == runs(world)[0].parents
-        assert "note: 100 % of the pixels changed\n" in done.stderr
+        assert "note: 100% of the pixels changed\n" in done.stderr
 
     def test_standard_input(self, refused: Refused, world: dict[str, str], folder: Path) -> None:
         """What was piped in is gone, and that is told."""
@@ -262,7 +262,7 @@ class TestCompare:
         env = world | at(wire) | {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
         with PtyRun(["again", "a.png", "--compare"], env, folder) as run:
             assert 0 == run.finish(), run.text
-        assert "note: 100 % of the pixels changed" in run.text
+        assert "note: 100% of the pixels changed" in run.text
         for colour in (b"8;2;200;40;40m", b"8;2;40;40;200m"):
             assert colour in run.raw
 

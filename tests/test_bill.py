@@ -349,7 +349,7 @@ def test_untold_cache_is_said() -> None:
         "input_tokens_details": {"image_tokens": 3900, "text_tokens": 100},
         "output_tokens": 5,
     }
-    note = "How much of the image model's input was cached is not known; none is assumed."
+    note = "No cached input is assumed for the image model."
     assert (note,) == _edit(usage).notes
 
 

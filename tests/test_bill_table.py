@@ -192,3 +192,12 @@ class TestCompact:
         """Below 20 rows the bill is one line, which leaves out details rather than wrap."""
         assert [line] == screen_lines(USUAL, columns, 19)
         assert 4 == len(screen_lines(USUAL, columns, 20))
+
+
+def test_a_remark_is_a_whole_sentence() -> None:
+    """In 50 columns the remark about a doubtful price goes without its source, and is not cut."""
+    source = "release notes of codexometer 0.18.4, 22 September 2026"
+    sentence = "The price of gpt-6-luna is a third party's figure."
+    bill = replace(USUAL, notes=(f"{sentence[:-1]} ({source}).",))
+    assert sentence == compact_lines(bill, 50)[-1]
+    assert bill.notes[0] == compact_lines(bill)[-1]

@@ -65,14 +65,14 @@ class TestTheShare:
     def test_everything(self) -> None:
         """Black beside white has changed wholly."""
         found = compared(image("black"), image())
-        assert (1, "100 % of the pixels changed") == (found.share, found.text)
+        assert (1, "100% of the pixels changed") == (found.share, found.text)
 
     def test_a_part(self) -> None:
         """It is the part of the pixels, not how much they differ."""
         assert {0.125} == {
             compared(image(), spotted(color)).share for color in ("black", "red", (200, 255, 255))
         }
-        assert "12 % of the pixels changed" == compared(image(), spotted("red")).text
+        assert "12% of the pixels changed" == compared(image(), spotted("red")).text
 
     @pytest.mark.parametrize(("by", "share"), [(THRESHOLD, 0), (THRESHOLD + 1, 1)])
     def test_what_nobody_sees(self, by: int, share: float) -> None:
@@ -113,8 +113,8 @@ class TestTheShare:
         """Little is never called nothing, and much is never called everything."""
         words = share_words(many / 1000)
         assert (many == 0) == words.startswith("no pixel")
-        assert (0 < many < 10) == words.startswith("less than 1 %")
-        assert (990 < many < 1000) == words.startswith("more than 99 %")
+        assert (0 < many < 10) == words.startswith("less than 1%")
+        assert (990 < many < 1000) == words.startswith("more than 99%")
         assert (many == 1000) == words.startswith("100 %")
         assert words.isascii()
 
@@ -167,7 +167,7 @@ class TestWired:
         """Once a final picture is saved a note says how much changed; everything else passes as it is."""
         events: list[Event] = [started(), partial(), final(Picture.of(BLUE)), saved(), completed()]
         told = list(Comparison(RED).remarks(events))
-        assert [*events[:4], notice("100 % of the pixels changed"), events[4]] == told
+        assert [*events[:4], notice("100% of the pixels changed"), events[4]] == told
 
     def test_the_easel(self) -> None:
         """Every picture is painted beside the one before; one that cannot be compared, alone."""
@@ -238,4 +238,4 @@ class TestWired:
         rows = [window.screen.buffer[y] for y in range(30)]
         seen = {color for row in rows for x in range(40) for color in (row[x].fg, row[x].bg)}
         assert {"ff0000", "0000ff"} <= seen
-        assert any(line.startswith("note: 100 % of the pixels changed") for line in window.lines)
+        assert any(line.startswith("note: 100% of the pixels changed") for line in window.lines)

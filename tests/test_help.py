@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,7 @@ import typer
 
 from imgcli.cli.app import build_app
 from streams import RED, whole_run
+from terminal import PtyRun
 from wire import Reply
 
 if TYPE_CHECKING:
@@ -41,11 +43,14 @@ def page(imgcli: Cli, *args: str) -> list[str]:
 
 
 def test_a_short_page_fits_a_screen(imgcli: Cli) -> None:
-    """-h has usage, examples and the way to the long page, on one screen of 80x24, for every command."""
+    """-h has usage, examples and the way to the long page, on one screen of 80x24, for every command.
+
+    Two rows belong to the command line above it and the prompt below it.
+    """
     for command in commands():
         lines = page(imgcli, *command, "-h")
         name = " ".join(["imgcli", *command])
-        assert (name, True) == (name, len(lines) <= 24)
+        assert (name, True) == (name, len(lines) <= 22)
         assert lines[0].startswith(f"Usage: {name} ")
         assert f"More: {name} --help" == lines[-1]
         assert [] == [line for line in lines if len(line) > 80]
@@ -61,6 +66,25 @@ def test_a_long_page_fits_the_width(imgcli: Cli) -> None:
         for command in commands()
     }
     assert {} == {command: lines for command, lines in wide.items() if lines}
+
+
+def test_a_narrow_terminal(world: dict[str, str], folder: Path) -> None:
+    """Help takes the width of its window, breaks lines between words, and leaves no word out."""
+    env, program = world | {"TERM": "xterm-256color"}, (sys.executable, "-B", "-m", "imgcli")  # not a fork
+    pages = []
+    for columns in (50, 100):
+        with PtyRun(["--help"], env, folder, columns=columns, rows=100, program=program) as run:
+            assert 0 == run.finish()
+            pages.append(run.lines[run.lines.index("Commands:") :])
+    narrow, wide = (" ".join(lines).split() for lines in pages)
+    assert wide == narrow
+
+
+def test_a_narrow_short_page_keeps_its_examples_whole(imgcli: Cli) -> None:
+    """In 50 columns the examples go without their remarks, and none is broken."""
+    lines = imgcli("-h", env=AT_80 | {"COLUMNS": "50"}).lines
+    assert '  imgcli edit a-cat.png "make it night"' in lines
+    assert [] == [line for line in lines if len(line) > 50]
 
 
 def test_a_short_page_has_what_matters(imgcli: Cli) -> None:

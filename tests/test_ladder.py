@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import sys
 import time
@@ -173,6 +174,16 @@ class TestByName:
         """In a tmux that calls itself `screen`, images have 256 colours and not 16."""
         env = {"TERM": "screen", "COLORTERM": "", "TMUX": "/nowhere,1,0"}
         assert b"48;5;" in show(world, folder, TMUX, "--width", "10", **env).raw
+
+    @pytest.mark.parametrize("rung", ["auto", "half"])
+    def test_tmux_tells_of_every_colour(self, rung: str, world: dict[str, str], folder: Path) -> None:
+        """Where tmux knows that the terminal outside has all colours, images are not dithered to 256."""
+        tmux = folder / "tmux"
+        tmux.write_text("#!/bin/sh\nprintf 'off\\tXTerm(379)\\txterm\\t256,RGB,title\\n'\n")
+        tmux.chmod(0o755)
+        env = {"TERM": "screen", "COLORTERM": "", "TMUX": "/t,1,0", "PATH": f"{folder}:{os.environ['PATH']}"}
+        run = show(world, folder, TMUX, "--preview", rung, "--width", "10", **env)
+        assert "c82828" == run.screen.buffer[0][0].bg
 
     def test_the_environment_has_the_habit(self, world: dict[str, str], folder: Path) -> None:
         """IMGCLI_PREVIEW is what somebody always wants; the option beats it, and nonsense is told."""

@@ -83,6 +83,18 @@ class TestTheTable:
             assert "30.00 a" in " ".join(row(run.lines, "gpt-image-2.6-sunburst"))
         assert b"\x1b[" in run.raw
 
+    def test_in_a_narrow_window(self, world: dict[str, str], folder: Path) -> None:
+        """In 50 columns the tables go without their least columns, and say so; no name or price is broken."""
+        env = world | {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+        with PtyRun(["models"], env, folder, columns=50, rows=100) as run:
+            assert 0 == run.finish()
+        assert ["gpt-image-2.6-sunburst", "*", "5.00", "8.00", "30.00", "a"] == row(
+            run.lines, "gpt-image-2.6-sunburst"
+        )
+        assert ["gpt-5.4-mini", "0.75", "0.075", "4.50", "d"] == row(run.lines, "gpt-5.4-mini")
+        words = " ".join(run.lines)
+        assert "This window has no room for: size, quality, shutdown, instead" in words
+
     def test_as_json(self, imgcli: Cli) -> None:
         """Programs get everything, exact, in one document; the key's part is null when nobody was asked."""
         done = imgcli("models", "--json", "--all")

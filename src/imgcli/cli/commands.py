@@ -50,7 +50,7 @@ class Command:
 
     def announce(self, app: typer.Typer) -> None:
         """Put its name and its line into the app, for a list; it cannot be run like that."""
-        app.command(self.name, help=self.line)(_unloaded)
+        app.command(self.name, cls=GroupedCommand, help=self.line)(_unloaded)
 
     @property
     def _kind(self) -> type[GroupedCommand]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 OTHER = "Other options"
-_SCREEN = 24  # rows of the smallest terminal that a short page must fit
+_SCREEN = 22  # rows of a terminal of 24, between the command line and the next prompt
 _EXAMPLES = 3
 _ESSENTIAL = (
     *("image", "output", "model", "size", "quality", "continue", "demo", "max-cost"),
@@ -53,6 +53,10 @@ class _Paged:
             params[-1].help = "Show this page and exit."
         return params if self._brief is None else [*params[:-1], self._brief, params[-1]]
 
+    def get_short_help_str(self, limit: int = 0) -> str:  # noqa: ARG002 - a list of commands wraps lines
+        """Return the first line of the help whole, however narrow the terminal is."""
+        return (self.help or "").partition("\n")[0]
+
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - see above
         """Write the epilog flush left: it is a section of its own. Blocks with indented lines are tables."""
         for block in (getattr(self, "epilog", None) or "").strip("\n").split("\n\n"):
@@ -66,8 +70,9 @@ class _Paged:
         command: Any = self
         about, _, rest = (self.help or "").partition("\n")
         command.format_usage(ctx, formatter)
-        formatter.write(f"\n  {about}\n")
-        if examples := _examples(rest):
+        filled = textwrap.fill(about, formatter.width, initial_indent="  ", subsequent_indent="  ")
+        formatter.write(f"\n{filled}\n")
+        if examples := _examples(rest, formatter.width):
             formatter.write("\n".join(["", "Examples:", *examples, ""]))
         room = _SCREEN - formatter.getvalue().count("\n") - 3  # two blank lines and the last one
         command.write_essentials(ctx, formatter, room)
@@ -160,7 +165,7 @@ class OrderedGroup(_Paged, TyperGroup):
 
     def write_essentials(self, ctx: Any, formatter: Any, room: int) -> None:  # noqa: ANN401 - see above
         """Write the first commands with their lines, and the names of those for which there is no room."""
-        rows = [(name, one.get_short_help_str(formatter.width)) for name, one in self.commands.items()]
+        rows = [(name, one.get_short_help_str()) for name, one in self.commands.items()]
 
         def written(shown: Sequence[tuple[str, str]]) -> str:
             page = ctx.make_formatter()
@@ -173,12 +178,11 @@ class OrderedGroup(_Paged, TyperGroup):
         formatter.write("\n" + _fitting(_shrinking(rows), written, room))
 
 
-def _examples(text: str) -> list[str]:
-    """Return the first example lines of a help text."""
-    lines = [
-        f"  {line.strip()}" for line in text.partition("Examples:\n")[2].partition("\n\n")[0].split("\n")
-    ]
-    return lines[:_EXAMPLES]
+def _examples(text: str, width: int) -> list[str]:
+    """Return the first example lines of a help text, without their remarks where these have no room."""
+    lines = text.partition("Examples:\n")[2].partition("\n\n")[0].split("\n")[:_EXAMPLES]
+    fit = all(len(line.strip()) + 2 <= width for line in lines)
+    return [f"  {line.strip() if fit else line.strip().partition('  ')[0]}" for line in lines]
 
 
 def _shrinking(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from imgcli.core.session import Sink
 
 _WATCHED_PARTIALS = 3
-_DEMO_NOTICE = "demo: painted here, nothing is charged; the bill is what it would cost"
+_DEMO_NOTICE = "a free demo; the bill is what it would cost"
 _FORM_NOTICE = "this goes out as a form (multipart/form-data), its pictures as they are"
 
 

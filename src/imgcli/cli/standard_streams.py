@@ -43,6 +43,7 @@ def replace() -> None:
     They stay as they were in all else.
     """
     sys.stdout = _over(sys.stdout, _Bytes)  # type: ignore[arg-type]  # a real text stream
+    sys.__stdout__ = sys.stdout  # type: ignore[misc]  # `shutil.get_terminal_size` asks it
     if sys.stderr.isatty():
         sys.stderr = _over(sys.stderr, io.BufferedWriter)  # type: ignore[arg-type]
 

@@ -170,7 +170,7 @@ def _notes(row: Row, completed: Completed, request: ImageRequest, catalog: Catal
     if prices.caveat:
         yield f"The price of {row.model} is {prices.caveat} ({prices.source})."
     if row.cached is None and (row.cost_in or 0) >= _HALF_A_CENT:
-        yield f"How much of the {row.part}'s input was cached is not known; none is assumed."
+        yield f"No cached input is assumed for the {row.part}."
 
 
 def _text_row(model: str, usage: Json, prices: Prices) -> Row:

@@ -91,4 +91,4 @@ def _notes(tier: str | None, place: str | None) -> Iterator[str]:
         known = "only the text model's price there is" if tier in _TIERS else "no price there is"
         yield f"The server worked in its service tier {tier[:_LONGEST_NAME]}; {known} published."
     if _is_regional(place):
-        yield f"At {place} models released since {_SINCE} cost 10 % more; of some that day is not known."
+        yield f"At {place} models released since {_SINCE} cost 10% more; of some that day is not known."

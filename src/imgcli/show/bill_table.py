@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from imgcli.core.bill import dollars
@@ -31,6 +32,8 @@ _SHORTEST_NAME = 8
 _UNLIMITED = 10_000  # columns, of a file for instance
 _BOLD, _FAINT, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _PADDING = 3
+_SOURCE = re.compile(r" \([^()]*\)(?=\.$)")
+"""What a note says in brackets before its end: where a price is from."""
 _NARROWEST = 20  # columns; rich has nothing sensible to draw below
 
 
@@ -150,11 +153,14 @@ def _total_label(bill: Bill, room: int) -> str:
 
 
 def _one_remark(bill: Bill, columns: int) -> list[str]:
-    """Give the first note, and how many more there are."""
+    """Give the first note, without its source where that has no room, and how many more there are."""
     if not bill.notes:
         return []
     more = f" (and {len(bill.notes) - 1} more)" if len(bill.notes) > 1 else ""
-    return [cut_end(shorten(bill.notes[0], _NOTE_LENGTH), columns - len(more)) + more]
+    note, room = shorten(bill.notes[0], _NOTE_LENGTH), columns - len(more)
+    if cell_width(note) > room:
+        note = _SOURCE.sub("", note)
+    return [cut_end(note, room) + more]
 
 
 def _headings(bill: Bill) -> tuple[str, ...]:

@@ -107,15 +107,15 @@ def _decoded(data: bytes) -> Image:
 
 
 def share_words(share: float) -> str:
-    """Say what part of the pixels changed: `12 % of the pixels changed`; never nothing for a little."""
+    """Say what part of the pixels changed: `12% of the pixels changed`; never nothing for a little."""
     if share <= 0:
         return "no pixel changed"
     per_cent = _PER_CENT * share
     if per_cent < 1:
-        return "less than 1 % of the pixels changed"
+        return "less than 1% of the pixels changed"
     if _PER_CENT - 1 < per_cent < _PER_CENT:
-        return "more than 99 % of the pixels changed"
-    return f"{round(per_cent)} % of the pixels changed"
+        return "more than 99% of the pixels changed"
+    return f"{round(per_cent)}% of the pixels changed"
 
 
 def _failed(which: str, error: Exception) -> Compared:

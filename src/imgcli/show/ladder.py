@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from imgcli.show.terminal import Terminal
     from imgcli.show.tmux import Tmux
 
-_THROUGH_TMUX = frozenset({Rung.AUTO, Rung.KITTY, Rung.ITERM2, Rung.SIXEL})
-"""Rungs that may have to go round tmux; blocks are text to it, and it need not be asked."""
 _USUAL_REGISTERS = 256
 _TRUECOLOR = {
     "alacritty": ALWAYS,
@@ -87,7 +85,7 @@ class Ladder:
         from imgcli.show.query import query, questions_for
         from imgcli.show.tmux import ask_tmux
 
-        tmux = ask_tmux(self.env) if self.wish in _THROUGH_TMUX else None
+        tmux = ask_tmux(self.env)
         if not is_ours(self.stream) or not questions_for(self.env):
             return _Findings(SILENCE, tmux)
         self._hush = Hush.over(self.stream, self.env)  # before the question: a signal may come after it
@@ -100,7 +98,7 @@ class Ladder:
         return _Findings(answers, tmux)
 
     def _build(self, rung: Rung, found: _Findings) -> Painter:
-        terminal = _with_answers(self.terminal, found.answers)
+        terminal = _with_answers(self.terminal, found)
         match rung:
             case Rung.KITTY:
                 return self._kitty(terminal, found)
@@ -137,24 +135,28 @@ def _sixel(terminal: Terminal, answers: Answers) -> Painter:
     return SixelPainter(cell, registers, terminal.background, answers.largest)
 
 
-def _with_answers(terminal: Terminal, answers: Answers) -> Terminal:
+def _with_answers(terminal: Terminal, found: _Findings) -> Terminal:
     """The terminal as it describes itself, where it does."""
+    answers = found.answers
     return replace(
         terminal,
-        depth=_depth(terminal.depth, answers.name),
+        depth=_depth(terminal.depth, found),
         background=answers.background or terminal.background,
         aspect=_aspect(answers.cell) or terminal.aspect,
     )
 
 
-def _depth(told: ColorDepth, name: str) -> ColorDepth:
-    """The colours that a terminal of this name has; monochrome is somebody's wish."""
-    known, version = identify({}, name)
+def _depth(told: ColorDepth, found: _Findings) -> ColorDepth:
+    """Return the colours that a terminal of this name has; monochrome is somebody's wish."""
+    if told is ColorDepth.MONO:
+        return told
+    known, version = identify({}, found.answers.name)
+    if known.name == "tmux" and found.tmux and found.tmux.has_truecolor:
+        return ColorDepth.TRUECOLOR
     if known.name == "tmux" and told is ColorDepth.ANSI_16:  # it has 256 wherever it is, and TERM=screen
         return ColorDepth.ANSI_256
     since = _TRUECOLOR.get(known.name)
-    has_all = told is not ColorDepth.MONO and since is not None and version >= since
-    return ColorDepth.TRUECOLOR if has_all else told
+    return ColorDepth.TRUECOLOR if since is not None and version >= since else told
 
 
 def _aspect(cell: Size | None) -> float | None:

@@ -50,7 +50,7 @@ def legend(lineup: Lineup, sources: Sources) -> list[str]:
         *dict.fromkeys(f"{size_label(accepts.sizes)}: {_sizes(accepts.sizes)}" for accepts in known),
         *dict.fromkeys(f"to {accepts.qualities[-1]}: {_qualities(accepts.qualities)}" for accepts in known),
         *_advice(lineup.of(Kind.IMAGE)),
-        "*  is taken when nobody names a model",
+        "*  the default model",
         *(["!  a date that imgcli's own table does not have"] if _has_news(lineup) else []),
         *sources.lines(),
         f"Prices are of the Standard tier, gathered on {lineup.prices_date}; {_MORE}",

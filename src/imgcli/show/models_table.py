@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,9 @@ _NAME_LENGTH = 60
 _UNKNOWN = "unknown"
 _WORDS = frozenset({"", "size", "quality", "shutdown", "shut down", "instead", "key"})
 """The headings of columns that hold words, which begin at the left; numbers end at the right."""
+_OPTIONAL = ("instead", "quality", "shutdown", "size")
+"""The headings of columns that a narrow window goes without, in this order."""
+_GAP = 2  # blanks between two columns
 _NARROWEST = 20  # columns; rich has nothing sensible to draw below
 
 
@@ -55,9 +58,13 @@ def rich_lines(lineup: Lineup, terminal: Terminal, columns: int) -> list[str]:
 
     sources = Sources()
     parts: list[RenderableType] = []
+    omitted: dict[str, None] = {}
     for table in _tables(lineup, sources):
-        parts += [Text(table.title, style="bold"), _drawing(table), Text("")]
-    parts += [Text(line, style="dim") for line in legend(lineup, sources)]
+        narrowed = _narrowed(table, columns)
+        omitted |= dict.fromkeys(heading for heading in table.headings if heading not in narrowed.headings)
+        parts += [Text(table.title, style="bold"), _drawing(narrowed), Text("")]
+    note = [f"This window has no room for: {', '.join(omitted)}"] if omitted else []
+    parts += [Text(line, style="dim") for line in [*note, *legend(lineup, sources)]]
     parts += [Text(line) for line in strangers(lineup)]
     return drawn(parts, terminal.depth, columns)
 
@@ -148,11 +155,27 @@ def _key(entry: Entry) -> tuple[str, ...]:
     return () if entry.is_usable is None else ("yes" if entry.is_usable else "no",)
 
 
+def _narrowed(table: _Table, columns: int) -> _Table:
+    """Return a table without as many optional columns as it takes to keep its rows whole."""
+    for heading in _OPTIONAL:
+        if sum(_widths(table)) + _GAP * (len(table.headings) - 1) <= columns:
+            break
+        if heading in table.headings:
+            at = table.headings.index(heading)
+            headings, *rows = ((*line[:at], *line[at + 1 :]) for line in (table.headings, *table.rows))
+            table = replace(table, headings=headings, rows=tuple(rows))
+    return table
+
+
+def _widths(table: _Table) -> list[int]:
+    columns = zip(table.headings, *table.rows, strict=True)
+    return [max(map(cell_width, column)) for column in columns]
+
+
 def _padded(table: _Table) -> list[str]:
     """Align words to the left and numbers to the right."""
-    lines = [table.headings, *table.rows]
-    widths = [max(map(cell_width, column)) for column in zip(*lines, strict=True)]
-    return ["  ".join(_aligned(line, table.headings, widths)).rstrip() for line in lines]
+    lines, widths = [table.headings, *table.rows], _widths(table)
+    return [(" " * _GAP).join(_aligned(line, table.headings, widths)).rstrip() for line in lines]
 
 
 def _aligned(line: Sequence[str], headings: Sequence[str], widths: Sequence[int]) -> Iterator[str]:

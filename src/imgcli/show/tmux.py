@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _PATIENCE = 0.5  # seconds; it answers in about 5 ms
 # Options and the terminal's own name (its answer to XTVERSION) are formats: tmux(1), FORMATS.
-_FORMAT = "#{allow-passthrough}\t#{client_termtype}\t#{client_termname}"
+_FORMAT = "#{allow-passthrough}\t#{client_termtype}\t#{client_termname}\t#{client_termfeatures}"
 _NEEDED = ("PATH", "HOME", "TMUX", "TMUX_TMPDIR", "TERM", "LANG", "LC_ALL", "LC_CTYPE")
 """What tmux reads of the environment; the rest, such as a key, is none of its business."""
 _ALLOWED = frozenset({"1", "on", "all"})  # a flag before 3.4, a choice since
@@ -21,10 +21,14 @@ _ALLOWED = frozenset({"1", "on", "all"})  # a flag before 3.4, a choice since
 
 @dataclass(frozen=True)
 class Tmux:
-    """A tmux around us: whether envelopes go through, and the terminal outside, such as `kitty(0.40.0)`."""
+    """A tmux around us: whether envelopes go through, and the terminal outside, such as `kitty(0.40.0)`.
+
+    `has_truecolor` is what tmux is sure of; it may be wrong only where it is False.
+    """
 
     passthrough: bool
     outside: str
+    has_truecolor: bool = False
 
 
 def wrap(escape: str) -> str:
@@ -54,5 +58,6 @@ def ask_tmux(env: Mapping[str, str]) -> Tmux | None:
 
 def parse(answer: str) -> Tmux:
     """Read what tmux printed; versions that know no such option or format leave its place empty."""
-    allowed, termtype, termname = ([*answer.rstrip("\n").split("\t"), "", "", ""])[:3]
-    return Tmux(allowed in _ALLOWED, termtype or termname.removeprefix("xterm-"))
+    allowed, termtype, termname, features = ([*answer.rstrip("\n").split("\t"), "", "", "", ""])[:4]
+    has_truecolor = "RGB" in features.split(",")
+    return Tmux(allowed in _ALLOWED, termtype or termname.removeprefix("xterm-"), has_truecolor)
