@@ -125,6 +125,8 @@ UNREAD = {
     "a page around it": f'<html><img src="data:image/png;base64,{b64(GREEN)}"></html>'.encode(),
     "escaped slashes": b'data: {"result": "' + b64(GREEN).replace("/", "\\/").encode() + b'" oops\n\n',
     "line breaks": f'{{"result": oops "{b64(GREEN)[:76]}\n{b64(GREEN)[76:]}"'.encode(),
+    "the image itself": GREEN,
+    "the image itself in a form": b"--b\r\nContent-Type: image/png\r\n\r\n" + GREEN,
     "after an error that refuses": stream(
         {"type": "error", "error": {"code": "moderation_blocked", "message": "No."}}, NEW_SHAPE
     ),

@@ -195,7 +195,10 @@ def file_limit(size: int) -> Iterator[None]:
 
 
 def test_rescue(opened: Callable[..., Publisher], here: Path, tmp_path: Path) -> None:
-    """A folder that became a file costs the place, not the picture: exit 10 with its path, mine alone."""
+    """A folder that became a file costs the place, not the picture: exit 10 with its path, mine alone.
+
+    The command that brings it home overwrites nothing.
+    """
     publisher = opened("x.png")
     here.rmdir()
     here.touch()
@@ -208,7 +211,18 @@ def test_rescue(opened: Callable[..., Publisher], here: Path, tmp_path: Path) ->
     )
     assert (ExitCode.ELSEWHERE, Charged.YES) == (problem(events).exit_code, problem(events).charged)
     assert f"({here}: Not a directory); it is safe in {path}." in problem(events).what
-    assert f"mv {path} {here}" in problem(events).advice
+    _, colon, advised = problem(events).advice.partition("move it with: ")
+    assert colon
+    subprocess.run(["sh", "-c", advised], check=False, capture_output=True)
+    assert (b"", RED) == (here.read_bytes(), path.read_bytes())
+    here.unlink()
+    here.mkdir()
+    (here / "x.png").write_bytes(b"another")
+    subprocess.run(["sh", "-c", advised], check=False, capture_output=True)
+    assert (b"another", RED) == ((here / "x.png").read_bytes(), path.read_bytes())
+    (here / "x.png").unlink()
+    subprocess.run(["sh", "-c", advised], check=True)
+    assert RED == (here / "x.png").read_bytes()
 
 
 def test_a_folder_that_has_gone(opened: Callable[..., Publisher], here: Path) -> None:

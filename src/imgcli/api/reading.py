@@ -12,7 +12,7 @@ from imgcli.api.album import Album
 from imgcli.api.fields import as_list, as_object, as_text, parse_json
 from imgcli.api.problems import from_code, page_title, quoted
 from imgcli.api.responses import ResponsesReader
-from imgcli.api.salvage import decode, find_images, image_texts
+from imgcli.api.salvage import decode, find_images, image_texts, may_hold_image
 from imgcli.api.sse import BOM, RECORD_LIMIT, UntilFault, check_size, lines, records
 from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Event, Notice, sniff
@@ -207,7 +207,7 @@ class _Reader:
         if fault and fault.problem.cause is Cause.UNREAD:
             album.lose_unread(fault.problem)
         if not album.finals:
-            self._explain(fault, head.decode(errors="replace"))
+            self._explain(fault, head)
             return
         yield from album.retold()
         if (verdict := album.verdict()) is not None:
@@ -221,7 +221,7 @@ class _Reader:
         what = "The stream ended before the server said that it was done."
         raise fault or ImgcliError(Problem(ExitCode.UNKNOWN, what, Charged.YES))
 
-    def _explain(self, fault: ImgcliError | None, head: str) -> None:
+    def _explain(self, fault: ImgcliError | None, head: bytes) -> None:
         """Raise why there is no image; a stream of previews that just ends is explained elsewhere."""
         problem = self.responses.reason()
         if fault and problem and problem.cause is Cause.UNREAD:
@@ -232,8 +232,8 @@ class _Reader:
             raise fault
         if not self.has_records:
             raise ImgcliError(_unreadable(head))
-        if head.startswith(("{", "[")) and not self.album.partials:
-            what = f"The server's answer holds no picture: {quoted(head)}"
+        if head.startswith((b"{", b"[")) and not self.album.partials:
+            what = f"The server's answer holds no picture: {quoted(head.decode(errors='replace'))}"
             raise ImgcliError(Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE))
 
 
@@ -272,8 +272,9 @@ def _body(chunks: Iterable[bytes]) -> Iterator[bytes]:
     yield from iterator
 
 
-def _unreadable(head: str) -> Problem:
+def _unreadable(answer: bytes) -> Problem:
     """Describe an answer that is neither a stream of events nor the JSON that was asked for."""
+    head = answer.decode(errors="replace")
     title = page_title(head)
     if title is not None:
         name = f": {title}" if title else "."
@@ -286,5 +287,8 @@ def _unreadable(head: str) -> Problem:
         )
     if not head.strip():
         return Problem(ExitCode.UNKNOWN, "The server's answer was empty.", Charged.MAYBE, CHECK_USAGE)
+    if may_hold_image(answer, is_whole=True):
+        what = "The server's answer is no event stream, and holds an image all the same."
+        return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE, cause=Cause.UNREAD)
     what = f"The server's answer is no event stream: {quoted(head)}"
     return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE)

@@ -1,10 +1,11 @@
-"""Images that stand as base64 in an answer, whether or not the answer around them can be read."""
+"""Images that stand in an answer, as base64 or as they are, whether or not the rest of it can be read."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from imgcli.api.base64text import decode_beginning
@@ -21,6 +22,10 @@ Buffer: TypeAlias = "bytes | mmap.mmap"
 
 _SIGNATURE = r"(?:iVBORw0KGgo|/9j/|_9j_|R0lGOD[dl]h|UklGR[A-Za-z0-9+/_-]{6}XRUJQ|PHN2Z[wyz]|PD94bWwg)"
 """How base64 of a PNG, JPEG, GIF, WebP or SVG begins."""
+_RAW = re.compile(rb"\s*+(?=GIF8[79]a|RIFF....WEBP|(?:<\?xml[^>]*>\s*+)?<svg\b)", re.DOTALL)
+"""How an answer begins that is an image itself."""
+_BINARY = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+"""How a PNG and a JPEG begin: no text holds these bytes."""
 _LETTERS = rb"[A-Za-z0-9+/_-]"
 _START = re.compile(_SIGNATURE.encode() + rb"|\\/9j\\/")
 _BODY = re.compile(
@@ -48,13 +53,14 @@ _REPEATED = frozenset({"tools", "instructions", "metadata"})
 class EncodedImage:
     """Where the base64 of an image stands; `is_final` is false for a preview and for a repeated input.
 
-    `item` is what its event calls it.
+    `item` is what its event calls it; `is_raw` tells that the bytes of the image stand there instead.
     """
 
     start: int
     end: int
     is_final: bool
     item: bytes | None = None
+    is_raw: bool = False
 
 
 def find_images(buffer: Buffer, position: int = 0) -> Iterator[EncodedImage]:
@@ -69,6 +75,16 @@ def find_images(buffer: Buffer, position: int = 0) -> Iterator[EncodedImage]:
         yield _described(buffer, before, start, position)
 
 
+def _answered_images(buffer: Buffer, position: int) -> Iterator[EncodedImage]:
+    """Find the images in an answer: base64, and after that an image as it is, up to the answer's end."""
+    begun = _RAW.match(buffer, position)
+    starts = [begun.end()] if begun else [buffer.find(signature, position) for signature in _BINARY]
+    raw = min((start for start in starts if start >= 0), default=len(buffer))
+    yield from takewhile(lambda image: image.end <= raw, find_images(buffer, position))
+    if raw < len(buffer):
+        yield EncodedImage(raw, len(buffer), is_final=True, is_raw=True)
+
+
 def may_hold_image(answer: bytes, *, is_whole: bool) -> bool:
     """Tell from the beginning of an answer whether an image in it can be salvaged, a preview too.
 
@@ -76,12 +92,14 @@ def may_hold_image(answer: bytes, *, is_whole: bool) -> bool:
     """
     if not is_whole:
         return True
-    return any(image.is_final or image.end < len(answer) for image in find_images(answer))
+    return any(image.is_final or image.end < len(answer) for image in _answered_images(answer, 0))
 
 
 def decode(buffer: Buffer, image: EncodedImage) -> bytes:
     """Return the bytes of an image, as many as came."""
     text = bytes(buffer[image.start : image.end])
+    if image.is_raw:
+        return text
     is_bare = b"\\" not in text and b"\n" not in text
     return decode_beginning(text if is_bare else _ESCAPED.sub(_unescaped, text))
 
@@ -186,7 +204,7 @@ def holds_more(record: Record, given: Iterable[str]) -> bool:
 
 def _unknown(record: Record, given: set[str]) -> Iterator[bytes]:
     """Decode the images of a record whose SHA-256 is not among `given`, each once."""
-    buffer, places = record.buffer, find_images(record.buffer, record.start)
+    buffer, places = record.buffer, _answered_images(record.buffer, record.start)
     pieces = [_Piece.of(buffer, place) for place in places if place.is_final]
     for piece in pieces:
         if (

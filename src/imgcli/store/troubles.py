@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,8 @@ def torn(damage: str, path: Path) -> Problem:
 def elsewhere(refused: str, path: Path, folder: Path) -> Problem:
     """Describe a picture that is safe, though not where it was asked for."""
     what = f"The picture could not be saved where you asked ({refused}); it is safe in {path}."
-    move = f"mv {shlex.quote(str(path))} {shlex.quote(str(folder))}"
+    into = os.path.join(folder, "")  # noqa: PTH118 - with its slash: what became a file is not overwritten
+    move = f"mv -n {shlex.quote(str(path))} {shlex.quote(into)}"
     return Problem(ExitCode.ELSEWHERE, what, Charged.YES, f"Do not run it again; move it with: {move}")
 
 
