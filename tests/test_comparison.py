@@ -115,7 +115,7 @@ class TestTheShare:
         assert (many == 0) == words.startswith("no pixel")
         assert (0 < many < 10) == words.startswith("less than 1%")
         assert (990 < many < 1000) == words.startswith("more than 99%")
-        assert (many == 1000) == words.startswith("100 %")
+        assert (many == 1000) == words.startswith("100%")
         assert words.isascii()
 
 
