@@ -18,8 +18,8 @@ from bench.pictures import portrait  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich_pixels import Pixels  # noqa: E402
 
-from imgcli.show.blocks import BlockRenderer, Depth, Symbols, ansi_lines, draw  # noqa: E402
-from imgcli.show.shrink import decode, fit  # noqa: E402
+from imgcli.output.images.ansi import Depth, PixelsRenderer, Symbols, ansi_lines, draw  # noqa: E402
+from imgcli.output.images.decode import decode, fit  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ def by_rich(data: bytes) -> str:
     picture = decode(data)
     screen = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=COLUMNS + 1)
     with screen.capture() as captured:
-        screen.print(Pixels.from_image(picture, fit(picture.size, COLUMNS, ROWS), BlockRenderer()))
+        screen.print(Pixels.from_image(picture, fit(picture.size, COLUMNS, ROWS), PixelsRenderer()))
     return captured.get()
 
 

@@ -24,8 +24,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src"), str(ROOT / "tests")]
 from bench.pictures import PICTURES  # noqa: E402
 
 from glyphpaint import paint, replay  # noqa: E402
-from imgcli.show.blocks import Depth, Symbols, ansi_lines, draw  # noqa: E402
-from imgcli.show.shrink import fit, flatten  # noqa: E402
+from imgcli.output.images.ansi import Depth, Symbols, ansi_lines, draw  # noqa: E402
+from imgcli.output.images.decode import fit, flatten  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

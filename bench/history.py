@@ -22,12 +22,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgcli.core import png
-from imgcli.core.bill import Part, Row
-from imgcli.core.entry import Entry, KeptPicture, Parent
-from imgcli.core.events import ImageFormat
-from imgcli.core.request import Api, ImageRequest
-from imgcli.store.history import History
+from imgcli.core.billing.bill import Part, Row
+from imgcli.core.formats import png
+from imgcli.core.history import HistoryEntry, Parent, SavedImage
+from imgcli.core.image import ImageFormat
+from imgcli.core.params import Api
+from imgcli.core.request import ImageRequest
+from imgcli.store.history.repository import History
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,11 +54,11 @@ PARTS = {
 }
 
 
-def entry(number: int) -> Entry:
+def entry(number: int) -> HistoryEntry:
     """Build a run as large as they are."""
     usage = {"input_tokens": 2941, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": 249}
     prompt = f"{PROMPT}{number}"
-    return Entry(
+    return HistoryEntry(
         job=f"job-{number}",
         started=BEGAN,
         ended=BEGAN,
@@ -72,7 +73,7 @@ def entry(number: int) -> Entry:
         cost=Decimal("0.06220535"),
         prices_date=BEGAN.date(),
         pictures=(
-            KeptPicture(0, "0" * 64, 1_700_000, Path("/home/me/a-cat.png"), ImageFormat.PNG, (1, 1), prompt),
+            SavedImage(0, "0" * 64, 1_700_000, Path("/home/me/a-cat.png"), ImageFormat.PNG, (1, 1), prompt),
         ),
         charges=(
             Row(Part.TEXT, "gpt-4o-mini", 2941, 0, 249, None, Decimal("0.0004"), Decimal("0.0001")),

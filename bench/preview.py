@@ -19,24 +19,26 @@ sys.path.append(str(Path(__file__).parent.parent))  # Python itself adds the scr
 
 from bench.pictures import portrait
 
-from imgcli.core.events import FinalImage, PartialImage, Picture, Started
-from imgcli.core.request import Api, ImageRequest
-from imgcli.show.block_painter import BlockPainter
-from imgcli.show.iterm2 import ITerm2Painter, Transfer
-from imgcli.show.kitty import KittyPainter, Route
-from imgcli.show.known import Rung
-from imgcli.show.live import LiveSink
-from imgcli.show.painting import Box
-from imgcli.show.screen import Screen
-from imgcli.show.sixel import SixelPainter
-from imgcli.show.terminal import ColorDepth, Terminal
+from imgcli.core.events import FinalImage, PartialImage, Started
+from imgcli.core.image import EncodedImage
+from imgcli.core.params import Api
+from imgcli.core.request import ImageRequest
+from imgcli.output.images.blocks import BlockRenderer
+from imgcli.output.images.iterm2 import ITerm2Renderer, Transfer
+from imgcli.output.images.kitty import KittyRenderer, Route
+from imgcli.output.images.protocol import Box
+from imgcli.output.images.sixel import SixelRenderer
+from imgcli.output.sinks.live import LiveSink
+from imgcli.output.terminal.capabilities import ColorDepth, Terminal
+from imgcli.output.terminal.database import PreviewProtocol
+from imgcli.output.terminal.screen import Screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from imgcli.core.bill import Bill
+    from imgcli.core.billing.bill import Bill
     from imgcli.core.events import Completed
-    from imgcli.show.painting import Painter
+    from imgcli.output.images.protocol import Renderer
 
 COLUMNS, ROWS = 80, 40
 BOX = Box(COLUMNS, ROWS)
@@ -48,7 +50,7 @@ TICK = 64  # bytes
 REQUEST = ImageRequest("a cat", "gpt-4o-mini", Api.RESPONSES, partials=3)
 
 
-def picture() -> Picture:
+def picture() -> EncodedImage:
     """A 1024x1024 PNG of about the size that the API sends."""
     image, buffer, strength = portrait(), io.BytesIO(), 0
     while buffer.tell() < WHOLE_SIZE:
@@ -56,7 +58,7 @@ def picture() -> Picture:
         grain = Image.merge("RGB", (Image.effect_noise(image.size, strength),) * 3)
         buffer = io.BytesIO()
         Image.blend(image, grain, 0.25).save(buffer, "PNG", compress_level=1)
-    return Picture.of(buffer.getvalue())
+    return EncodedImage.of(buffer.getvalue())
 
 
 def terminal() -> Terminal:
@@ -64,17 +66,23 @@ def terminal() -> Terminal:
     return Terminal(lambda: os.terminal_size((COLUMNS, ROWS + 1)), ColorDepth.TRUECOLOR)
 
 
-def painters() -> dict[str, tuple[Painter, float | None]]:
+def painters() -> dict[str, tuple[Renderer, float | None]]:
     """Every rung's painter, and the target in ms where there is one."""
     blocks = {
-        rung.value: BlockPainter(terminal(), rung)
-        for rung in (Rung.OCTANTS, Rung.SEXTANTS, Rung.BLOCKS, Rung.HALF, Rung.ASCII)
+        rung.value: BlockRenderer(terminal(), rung)
+        for rung in (
+            PreviewProtocol.OCTANTS,
+            PreviewProtocol.SEXTANTS,
+            PreviewProtocol.BLOCKS,
+            PreviewProtocol.HALF,
+            PreviewProtocol.ASCII,
+        )
     }
     return {
-        "kitty": (KittyPainter(CELL), PASS_THROUGH),
-        "kitty in tmux": (KittyPainter(CELL, Route.TMUX), None),
-        "iterm2": (ITerm2Painter(CELL, Transfer.PARTS), PASS_THROUGH),
-        "sixel": (SixelPainter(CELL), None),
+        "kitty": (KittyRenderer(CELL), PASS_THROUGH),
+        "kitty in tmux": (KittyRenderer(CELL, Route.TMUX), None),
+        "iterm2": (ITerm2Renderer(CELL, Transfer.PARTS), PASS_THROUGH),
+        "sixel": (SixelRenderer(CELL), None),
         **{name: (painter, None) for name, painter in blocks.items()},
     }
 
@@ -106,10 +114,10 @@ class _Ready:
 
     widest = None
 
-    def __init__(self, painter: Painter) -> None:
+    def __init__(self, painter: Renderer) -> None:
         self._chosen = painter
 
-    def painter(self) -> Painter:
+    def painter(self) -> Renderer:
         return self._chosen
 
     def close(self) -> None:
@@ -121,7 +129,7 @@ def no_bill(_request: ImageRequest, _completed: Completed, _partials: int, _pict
     raise NotImplementedError
 
 
-def bytes_per_tick(painter: Painter, shown: Picture) -> tuple[int, float]:
+def bytes_per_tick(painter: Renderer, shown: EncodedImage) -> tuple[int, float]:
     """The most and the mean of what a tick writes in half a minute, a picture on the screen."""
     now, out = [1000.0], _Counter()
     sink = LiveSink(out, terminal(), no_bill, lambda: now[0], _Ready(painter), None).open()

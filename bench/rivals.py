@@ -20,9 +20,9 @@ sys.path.append(str(Path(__file__).parent.parent))  # Python itself adds the scr
 from bench import blocks_speed, fidelity, preview
 from bench.pictures import PICTURES, portrait
 
-from imgcli.show.blocks import Symbols
-from imgcli.show.screen import Screen
-from imgcli.show.shrink import flatten
+from imgcli.output.images.ansi import Symbols
+from imgcli.output.images.decode import flatten
+from imgcli.output.terminal.screen import Screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -1,11 +1,12 @@
-"""Write the README's generated parts anew: python docs/update.py.
+"""Write the generated parts of the README and of the architecture page anew: python docs/update.py.
 
-Between `<!-- NAME -->` and `<!-- /NAME -->` stands what the real command prints: its help, the bill of a run
-against the stand-in, and a story of several runs.
+Between `<!-- NAME -->` and `<!-- /NAME -->` stands what the real command prints (its help, the bill of a run
+against the demo, a story of several runs), and the map of the source files.
 """
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shlex
@@ -13,16 +14,23 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from imgcli.standin.server import StandIn
+from imgcli.demo.server import DemoServer
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = (ROOT / "README.md", ROOT / "docs" / "architecture.md")
 
 
 def generated(text: str) -> str:
-    """Fill the README's generated parts."""
-    for name, body in (("bill", bill()), ("story", story()), ("options", options())):
-        part = f"<!-- {name} -->\n\n```text\n{body}\n```\n\n<!-- /{name} -->"
+    """Fill a page's generated parts."""
+    for name, made in (("bill", bill), ("story", story), ("options", options), ("map", house)):
+        if f"<!-- {name} -->" not in text:
+            continue
+        part = f"<!-- {name} -->\n\n```text\n{made()}\n```\n\n<!-- /{name} -->"
         text = re.sub(
             rf"<!-- {name} -->(.*?<!-- /{name} -->)?", lambda _, part=part: part, text, flags=re.DOTALL
         )
@@ -43,7 +51,7 @@ _SHOWN_HOME = "/home/you"
 
 def story() -> str:
     """Tell the story against the stand-in: each command and what it printed, on both streams."""
-    with tempfile.TemporaryDirectory() as home, StandIn(pace=0, marked=False) as server:
+    with tempfile.TemporaryDirectory() as home, DemoServer(pace=0, marked=False) as server:
         env = surroundings(home) | {"OPENAI_BASE_URL": server.base_url}
         return "\n".join(scene(line, home, env) for line in STORY)
 
@@ -73,11 +81,30 @@ def options() -> str:
 
 def bill() -> str:
     """Print the bill of one run with three partials."""
-    with tempfile.TemporaryDirectory() as home, StandIn(pace=0) as server:
+    with tempfile.TemporaryDirectory() as home, DemoServer(pace=0) as server:
         env = surroundings(home) | {"OPENAI_BASE_URL": server.base_url}
         lines = scene('imgcli gen "a cat" -m gpt-6-luna --partials 3', home, env).splitlines()
     start = next(number for number, line in enumerate(lines) if line.lstrip().startswith("tokens in"))
     return "\n".join(line.rstrip() for line in lines[start:-1])
+
+
+def house() -> str:
+    """List the source files, folder by folder, each with the first line of its docstring."""
+    source = ROOT / "src" / "imgcli"
+    folders = [source, *sorted(path for path in source.rglob("*") if (path / "__init__.py").exists())]
+    return "\n\n".join("\n".join(_folder(folder, source)) for folder in folders)
+
+
+def _folder(folder: Path, source: Path) -> Iterator[str]:
+    name = f"{folder.relative_to(source)}/" if folder != source else "imgcli/"
+    yield f"{name:<26}{_first_line(folder / '__init__.py')}"
+    for file in sorted(folder.glob("*.py")):
+        if file.name != "__init__.py":
+            yield f"    {file.name:<22}{_first_line(file)}"
+
+
+def _first_line(module: Path) -> str:
+    return (ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or "").partition("\n")[0]
 
 
 def run(*args: str) -> subprocess.CompletedProcess[str]:
@@ -101,4 +128,5 @@ def surroundings(home: str) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    README.write_text(generated(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(generated(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imgcli.core.entry import Entry, KeptPicture
-from imgcli.core.request import Api, ImageRequest, Quality
-from imgcli.store.history import History
+from imgcli.core.history import HistoryEntry, SavedImage
+from imgcli.core.params import Api, Quality
+from imgcli.core.request import ImageRequest
+from imgcli.store.history.repository import History
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,9 +34,9 @@ def history(world: Mapping[str, str]) -> History:
     return History.open(folder)
 
 
-def remember(world: Mapping[str, str], *pictures: tuple[bytes, Path | None], **fields: Any) -> Entry:
+def remember(world: Mapping[str, str], *pictures: tuple[bytes, Path | None], **fields: Any) -> HistoryEntry:
     """Record a run that brought pictures, each with its file, None for one that was never saved."""
-    kept = tuple(KeptPicture(n, sha(data), len(data), path) for n, (data, path) in enumerate(pictures))
+    kept = tuple(SavedImage(n, sha(data), len(data), path) for n, (data, path) in enumerate(pictures))
     for data, path in pictures:
         if path:
             path.write_bytes(data)
@@ -49,10 +50,10 @@ def remember(world: Mapping[str, str], *pictures: tuple[bytes, Path | None], **f
             "response_id": f"resp_{count + 1}",
         }
         told |= {"job": f"job-{count}", "started": began, "ended": began, **fields}
-        return book.record(Entry(pictures=kept, **told))
+        return book.record(HistoryEntry(pictures=kept, **told))
 
 
-def runs(world: Mapping[str, str]) -> list[Entry]:
+def runs(world: Mapping[str, str]) -> list[HistoryEntry]:
     """Read every run, the newest first."""
     with history(world) as book:
         return list(book.entries())

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from imgcli.standin import painter
+from imgcli.demo.painter import painter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from imgcli.standin.painter import Commission
-    from imgcli.standin.validate import Encoding
+    from imgcli.demo.painter.painter import PaintJob
+    from imgcli.demo.validation import Encoding
 
 
 class FlatPainting:
-    """Takes the place of `painter.Painting`: every image and partial has a colour of its own."""
+    """Takes the place of `painter.PaintedImage`: every image and partial has a colour of its own."""
 
-    def __init__(self, commission: Commission) -> None:
+    def __init__(self, commission: PaintJob) -> None:
         self._commission = commission
 
     def final(self, encoding: Encoding) -> bytes:
@@ -42,5 +42,5 @@ class FlatPainting:
 def painted_flat() -> Iterator[None]:
     """Let every stand-in in this process paint flat."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(painter, "Painting", FlatPainting)
+        patch.setattr(painter, "PaintedImage", FlatPainting)
         yield

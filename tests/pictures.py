@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from imgcli.core.events import ImageFormat
-from imgcli.core.reference import Reference
+from imgcli.core.image import ImageFormat
+from imgcli.core.request import InputImage
 
 
 def encoded(form: str, mode: str = "RGB", size: tuple[int, int] = (48, 32)) -> bytes:
@@ -34,10 +34,10 @@ def noise(side: int) -> bytes:
     return out.getvalue()
 
 
-def reference(data: bytes, name: str = "a.png", form: ImageFormat = ImageFormat.PNG) -> Reference:
+def reference(data: bytes, name: str = "a.png", form: ImageFormat = ImageFormat.PNG) -> InputImage:
     """Make what reading a file makes."""
     digest = hashlib.sha256(data).hexdigest()
-    return Reference(name, f"/home/me/{name}", None, form, digest, (48, 32), len(data), data)
+    return InputImage(name, f"/home/me/{name}", None, form, digest, (48, 32), len(data), data)
 
 
 @dataclass(frozen=True)

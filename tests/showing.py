@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyte
 
-from imgcli.core.bill import Bill, Part, Row
-from imgcli.core.errors import Charged, ExitCode, Problem
+from imgcli.core.billing.bill import Bill, Part, Row
 from imgcli.core.events import (
     Completed,
     Event,
@@ -23,21 +22,23 @@ from imgcli.core.events import (
     FinalImage,
     Notice,
     PartialImage,
-    Picture,
     Saved,
     Started,
     Waiting,
 )
-from imgcli.core.request import Api, ImageRequest, Quality
-from imgcli.show.painting import Box, Painting
-from imgcli.show.terminal import ColorDepth, Terminal
+from imgcli.core.image import EncodedImage
+from imgcli.core.params import Api, Quality
+from imgcli.core.problem import Charged, ExitCode, Problem
+from imgcli.core.request import ImageRequest
+from imgcli.output.images.protocol import Box, Frame
+from imgcli.output.terminal.capabilities import ColorDepth, Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from imgcli.core.events import Json
-    from imgcli.core.session import Sink
-    from imgcli.show.painting import Painter
+    from imgcli.core.pipeline import Sink
+    from imgcli.output.images.protocol import Renderer
 
 JOB = "j1"
 REQUEST = ImageRequest(
@@ -48,12 +49,14 @@ HOSTILE = "\x1b]52;c;aGk=\x07\x1b[2J\x9b31m\x90q\x00\r[/x][bold]\u202e:smile:"
 ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|[78])")
 
 
-def png(width: int, height: int, shade: int) -> Picture:
+def png(width: int, height: int, shade: int) -> EncodedImage:
     """Make a grey picture without Pillow; another shade makes other bytes."""
     rows = (b"\0" + bytes([shade]) * width) * height
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     chunks = (("IHDR", header), ("IDAT", zlib.compress(rows)), ("IEND", b""))
-    return Picture.of(b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name.encode(), data) for name, data in chunks))
+    return EncodedImage.of(
+        b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name.encode(), data) for name, data in chunks)
+    )
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:
@@ -68,12 +71,12 @@ def started(request: ImageRequest = REQUEST) -> Started:
     return Started(JOB, request)
 
 
-def partial(index: int = 0, picture: Picture = ROUGH, image: int = 0) -> PartialImage:
+def partial(index: int = 0, picture: EncodedImage = ROUGH, image: int = 0) -> PartialImage:
     """Send a rough picture."""
     return PartialImage(JOB, image, index, picture)
 
 
-def final(picture: Picture = FINE, image: int = 0, prompt: str | None = "A cat, sitting") -> FinalImage:
+def final(picture: EncodedImage = FINE, image: int = 0, prompt: str | None = "A cat, sitting") -> FinalImage:
     """Send the picture."""
     return FinalImage(JOB, image, picture, prompt)
 
@@ -154,11 +157,11 @@ class FakeClock:
 class Ready:
     """An easel whose painter needs no asking."""
 
-    chosen: Painter
+    chosen: Renderer
     widest: int | None = None
     closed: int = 0
 
-    def painter(self) -> Painter:
+    def painter(self) -> Renderer:
         """Give it."""
         return self.chosen
 
@@ -170,16 +173,16 @@ class Ready:
 class Letters:
     """A painter that fills its whole box with a letter: `A` for the first picture, then `B`, then `C`."""
 
-    def paint(self, picture: Picture, box: Box) -> Painting:
+    def paint(self, picture: EncodedImage, box: Box) -> Frame:
         """Cover every cell, so that any row too many or too wide would be seen."""
         letter = {ROUGH.data: "A", BETTER.data: "B", FINE.data: "C"}[picture.data]
-        return Painting((f"\x1b[31m{letter * box.columns}\x1b[0m",) * box.rows, box.columns)
+        return Frame((f"\x1b[31m{letter * box.columns}\x1b[0m",) * box.rows, box.columns)
 
 
 class SmallLetters(Letters):
     """A painter that leaves room beside and under its picture, where remains of an earlier one show."""
 
-    def paint(self, picture: Picture, box: Box) -> Painting:
+    def paint(self, picture: EncodedImage, box: Box) -> Frame:
         """Cover a part of the box."""
         return super().paint(picture, Box(max(box.columns * 3 // 4, 1), max(box.rows // 2, 1)))
 

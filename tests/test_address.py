@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcli.core.address import is_gateway, is_loopback
+from imgcli.core.secrets import is_gateway, is_loopback
 from streams import whole_run
 from wire import Reply
 

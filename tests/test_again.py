@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from earlier import REQUEST, remember, runs, sha
-from imgcli.core.embedding import embed, read
-from imgcli.core.entry import Parent, Role
-from imgcli.core.recipe import Recipe
-from imgcli.core.request import Action, Api
-from imgcli.store.references import read_reference
+from imgcli.core.history import Parent, Role
+from imgcli.core.params import Action, Api
+from imgcli.core.recipe import Recipe, embed, read
+from imgcli.store.input_images import read_reference
 from pictures import encoded
 from streams import BLUE, GREEN, RED, images_run, whole_run
 from terminal import PtyRun
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conftest import Cli
-    from imgcli.core.reference import Reference
+    from imgcli.core.request import InputImage
     from wire import ScriptedServer
 
     Server = Callable[..., ScriptedServer]
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     Refused = Callable[..., str]
 
 
-def edited(*references: Reference, **fields: Any) -> dict[str, Any]:
+def edited(*references: InputImage, **fields: Any) -> dict[str, Any]:
     """Describe a run that changed pictures: its request and its parents."""
     parents = tuple(Parent(one.sha256 or "", Role.REFERENCE) for one in references[1:])
     first = (Parent(references[0].sha256 or ""),) if references else ()
@@ -43,7 +42,7 @@ def edited(*references: Reference, **fields: Any) -> dict[str, Any]:
     return {"request": replace(request, **fields), "parents": first + parents}
 
 
-def saved(path: Path, data: bytes) -> Reference:
+def saved(path: Path, data: bytes) -> InputImage:
     """Put a picture somewhere, as a run reads it."""
     path.write_bytes(data)
     return read_reference(str(path), None)  # type: ignore[arg-type]  # standard input is not asked

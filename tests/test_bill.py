@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgcli.core.bill import Bill, Part, bill, cost_usd, dollars
+from imgcli.core.billing.bill import Bill, Part, bill, cost_usd, dollars
 from imgcli.core.catalog import load
-from imgcli.core.events import Completed, ImageFormat
-from imgcli.core.reference import Reference
-from imgcli.core.request import Api, ImageRequest
+from imgcli.core.events import Completed
+from imgcli.core.image import ImageFormat
+from imgcli.core.params import Api
+from imgcli.core.request import ImageRequest, InputImage
 
 Foreign: TypeAlias = Any
 """JSON as any server may send it."""
@@ -57,7 +58,7 @@ def _images(usage: Foreign, model: str = SUNBURST, api: Api = Api.IMAGES) -> Bil
 
 def _edit(usage: Foreign) -> Bill:
     """Bill a run that was sent a picture."""
-    request = ImageRequest("a cat", SUNBURST, Api.IMAGES, references=(Reference("a.png"),))
+    request = ImageRequest("a cat", SUNBURST, Api.IMAGES, references=(InputImage("a.png"),))
     return bill(request, Completed("job", SUNBURST, usage), 0, CATALOG)
 
 

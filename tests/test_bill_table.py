@@ -8,10 +8,10 @@ from decimal import Decimal
 
 import pytest
 
-from imgcli.core.bill import Bill, Part, Row
-from imgcli.show.bill_table import compact_lines, one_line, plain_lines, rich_lines, screen_lines
-from imgcli.show.cellwidth import cell_width
-from imgcli.show.terminal import ColorDepth, Terminal
+from imgcli.core.billing.bill import Bill, Part, Row
+from imgcli.output.tables.bill import compact_lines, one_line, plain_lines, rich_lines, screen_lines
+from imgcli.output.terminal.capabilities import ColorDepth, Terminal
+from imgcli.output.text import cell_width
 from showing import BILL, ESCAPES, HOSTILE, Window
 
 DATED = replace(BILL, prices_date=date(2026, 11, 20), notes=("The cached price is a guess.",))

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich_pixels import HalfcellRenderer, Pixels
 
 from glyphpaint import HEIGHT, WIDTH, Cell, bitmap, octant, paint, palette, replay
-from imgcli.show.blocks import BlockRenderer, Depth, Symbols, ansi_lines, draw
-from imgcli.show.glyphs import Glyph, glyphs, splits
+from imgcli.output.images.ansi import Depth, PixelsRenderer, Symbols, ansi_lines, draw
+from imgcli.output.images.glyphs import Glyph, glyphs, splits
 
 RGB = tuple[int, int, int]
 
@@ -265,7 +265,7 @@ def test_rich_prints_the_same_cells(symbols: Symbols, depth: Depth) -> None:
     """Printed by rich, as a rich-pixels renderable, a picture has the very cells that we write ourselves."""
     console = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=80)
     with console.capture() as captured:
-        console.print(Pixels.from_image(scene(), (30, 10), BlockRenderer(symbols, depth)), end="")
+        console.print(Pixels.from_image(scene(), (30, 10), PixelsRenderer(symbols, depth)), end="")
     ours = replay(ansi_lines(draw(scene(), (30, 10), symbols, depth)))
     assert visible(ours) == visible(replay(captured.get().splitlines()))
 
@@ -284,5 +284,5 @@ def test_half_blocks_are_those_of_rich_pixels() -> None:
     theirs = paint(replay(captured.get().splitlines()))
     assert theirs.tobytes() == painted(picture, (20, 10), Symbols.HALF).tobytes()
     with console.capture() as captured:
-        console.print(Pixels.from_image(picture, renderer=BlockRenderer(Symbols.HALF)), end="")
+        console.print(Pixels.from_image(picture, renderer=PixelsRenderer(Symbols.HALF)), end="")
     assert theirs.tobytes() == paint(replay(captured.get().splitlines())).tobytes()

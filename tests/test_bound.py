@@ -12,23 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgcli.core import catalog
-from imgcli.core.bill import dollars
-from imgcli.core.bound import Conversation, conversation_before, upper_bound
-from imgcli.core.caps import check_run, read_cap
-from imgcli.core.catalog import Kind
-from imgcli.core.entry import Entry, KeptPicture
+from imgcli.core.billing.bill import dollars
+from imgcli.core.billing.bound import Conversation, conversation_before, upper_bound
+from imgcli.core.billing.budget import check_run, read_cap
+from imgcli.core.catalog import ModelKind
 from imgcli.core.errors import ImgcliError
-from imgcli.core.events import ImageFormat
-from imgcli.core.reference import Reference
-from imgcli.core.request import Api, ImageRequest, Quality
+from imgcli.core.history import HistoryEntry, SavedImage
+from imgcli.core.image import ImageFormat
+from imgcli.core.params import Api, Quality
+from imgcli.core.request import ImageRequest, InputImage
 
 CATALOG = catalog.load()
 DEFAULT = ImageRequest(
     "a cat", "gpt-4o-mini", Api.RESPONSES, None, "1024x1024", Quality.MEDIUM, ImageFormat.PNG, partials=3
 )
 DIRECT = replace(DEFAULT, model="gpt-image-2", api=Api.IMAGES, partials=0)
-IMAGE_MODELS = [model.name for model in CATALOG.models if model.kind is Kind.IMAGE]
-TEXT_MODELS = [model.name for model in CATALOG.models if model.kind is Kind.TEXT]
+IMAGE_MODELS = [model.name for model in CATALOG.models if model.kind is ModelKind.IMAGE]
+TEXT_MODELS = [model.name for model in CATALOG.models if model.kind is ModelKind.TEXT]
 EDGE = st.integers(1, 8192)
 LADDER = (Quality.LOW, Quality.MEDIUM, Quality.HIGH, Quality.XHIGH, Quality.MAX, Quality.AUTO, None)
 
@@ -54,7 +54,7 @@ def requests(draw: st.DrawFn) -> ImageRequest:
         quality=draw(st.sampled_from(LADDER)),
         partials=draw(st.integers(0, 3)),
         format=draw(st.sampled_from([ImageFormat.PNG, ImageFormat.GIF])),
-        references=tuple(Reference(str(n)) for n in range(draw(st.integers(0, 4)))),
+        references=tuple(InputImage(str(n)) for n in range(draw(st.integers(0, 4)))),
     )
 
 
@@ -117,7 +117,7 @@ def test_every_model_has_one(name: str) -> None:
         (replace(DIRECT, quality=Quality.HIGH, size="2048x1024"), "0.4234"),  # twice $0.2115
         (replace(DIRECT, quality=Quality.AUTO), "0.2119"),
         # 9,150 tokens at $8 a million for each image, a mask among them.
-        (replace(DIRECT, references=(Reference("a.png"),), mask=Reference("b.png")), "0.2003"),
+        (replace(DIRECT, references=(InputImage("a.png"),), mask=InputImage("b.png")), "0.2003"),
         # 16 frames.
         (replace(DIRECT, format=ImageFormat.GIF), "0.8564"),
         # gpt-4o-mini 5,887 x 0.15 and 2,503 x 0.60; image model 2,567 x 5, 2 x 1,353 x 30, 3 x 100 x 30.
@@ -186,12 +186,12 @@ def test_what_the_history_knows(usage: dict[str, object] | None, tokens: int) ->
     """A conversation is followed to its beginning, or the history's, field by field."""
     began = datetime(2026, 11, 22, tzinfo=UTC)
     last = replace(DEFAULT, previous_response_id="resp_2")
-    first = Entry("job-1", began, began, "a cat", replace(DEFAULT, references=(Reference("a.png"),)))
+    first = HistoryEntry("job-1", began, began, "a cat", replace(DEFAULT, references=(InputImage("a.png"),)))
     second = replace(
         first,
         prompt="at night",
         request=replace(DEFAULT, previous_response_id="resp_1"),
-        pictures=(KeptPicture(0, "0" * 64, 9),),
+        pictures=(SavedImage(0, "0" * 64, 9),),
         usage=usage,
     )
     known = {"resp_1": first, "resp_2": second}

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from earlier import REQUEST, remember
-from imgcli.core.events import ImageFormat
-from imgcli.core.request import Action
+from imgcli.core.image import ImageFormat
+from imgcli.core.params import Action
 from streams import BLUE, RED, completed, created, image_item, item_done, partial, stream
 from wire import Reply, error_reply
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from imgcli.api.rules import TEXT_MODEL
-from imgcli.core.catalog import Catalog, FixedSizes, FlexibleSizes, Kind, Model, load, shutdown_notice
-from imgcli.core.events import ImageFormat
-from imgcli.core.request import Quality
+from imgcli.api.errors.table import TEXT_MODEL
+from imgcli.core.catalog import Catalog, FixedSizes, FlexibleSizes, Model, ModelKind, load, shutdown_notice
+from imgcli.core.image import ImageFormat
+from imgcli.core.params import Quality
 
 if TYPE_CHECKING:
     from conftest import Cli
@@ -54,7 +54,7 @@ def test_the_help_tells_the_default(imgcli: Cli) -> None:
 @pytest.mark.parametrize("name", [CATALOG.default_models[-1], TEXT_MODEL])
 def test_what_lasts_has_no_end(name: str) -> None:
     """The last of the defaults, and the model that advice to choose another names, have no shutdown date."""
-    assert (Kind.TEXT, None) == (_model(name).kind, _model(name).shutdown)
+    assert (ModelKind.TEXT, None) == (_model(name).kind, _model(name).shutdown)
 
 
 def test_default_image_model() -> None:
@@ -107,13 +107,13 @@ def test_finds_no_lookalike(written: str) -> None:
 @pytest.mark.parametrize("model", MODELS)
 def test_entry_is_complete(model: Model) -> None:
     """Every image model has its prices and says what it takes; a text model takes no image options."""
-    if model.kind is Kind.IMAGE and not model.name.startswith("dall-e"):
+    if model.kind is ModelKind.IMAGE and not model.name.startswith("dall-e"):
         assert model.accepts is not None
         assert model.prices is not None
         assert {"auto", "low", "medium", "high"} <= set(model.accepts.qualities)
         assert {"auto", "opaque"} <= set(model.accepts.backgrounds)
         assert {ImageFormat.PNG, ImageFormat.JPEG, ImageFormat.WEBP} <= set(model.accepts.formats)
-    if model.kind is Kind.TEXT:
+    if model.kind is ModelKind.TEXT:
         assert model.accepts is None
 
 
@@ -125,14 +125,14 @@ def test_prices_make_sense(model: Model) -> None:
         return
     image = [prices.image_in, prices.image_cached, prices.image_out]
     text = [prices.text_in, prices.text_out]
-    required = [prices.text_in, *image] if model.kind is Kind.IMAGE else text
+    required = [prices.text_in, *image] if model.kind is ModelKind.IMAGE else text
     assert all(isinstance(price, Decimal) and price > 0 for price in required)
     assert prices.text_in is not None
     assert (prices.text_cached or 0) < prices.text_in
     assert (prices.image_cached or 0) < (prices.image_in or 1)
     assert prices.source
     assert date(2026, 8, 1) <= prices.date <= CATALOG.prices_date
-    if model.kind is Kind.TEXT:
+    if model.kind is ModelKind.TEXT:
         assert not any(image)
 
 
@@ -155,7 +155,7 @@ def test_names_are_unique() -> None:
 
 def test_names_are_alive() -> None:
     """Completions offer the models of one kind that still live."""
-    text, image = CATALOG.names(Kind.TEXT, TODAY), CATALOG.names(Kind.IMAGE, TODAY)
+    text, image = CATALOG.names(ModelKind.TEXT, TODAY), CATALOG.names(ModelKind.IMAGE, TODAY)
     assert {"gpt-4o-mini", "gpt-6-luna"} <= set(text)
     assert {"gpt-image-2.6-sunburst", "gpt-image-1.5"} <= set(image)
     assert not {"gpt-4", "o1", "gpt-4o-2024-05-13", *image} & set(text)
@@ -164,8 +164,8 @@ def test_names_are_alive() -> None:
 
 def test_names_change_with_the_day() -> None:
     """A model disappears from the completions on the day of its shutdown."""
-    assert "gpt-image-1.5" in CATALOG.names(Kind.IMAGE, date(2026, 11, 30))
-    assert "gpt-image-1.5" not in CATALOG.names(Kind.IMAGE, date(2026, 12, 1))
+    assert "gpt-image-1.5" in CATALOG.names(ModelKind.IMAGE, date(2026, 11, 30))
+    assert "gpt-image-1.5" not in CATALOG.names(ModelKind.IMAGE, date(2026, 12, 1))
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_what_models_take() -> None:
 
 def test_qualities_of_the_unknown() -> None:
     """A model we know nothing about may be asked for any quality."""
-    assert tuple(Quality) == Model("new", Kind.IMAGE).qualities
+    assert tuple(Quality) == Model("new", ModelKind.IMAGE).qualities
 
 
 def test_tokens_of_an_image() -> None:

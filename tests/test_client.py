@@ -22,17 +22,20 @@ import pytest
 import streams
 from beside import PATIENCE
 from faults.faultserver import nobody_listens
-from imgcli.api import failures
-from imgcli.api.account import Account, account
+from imgcli.api.auth import Credentials, credentials
 from imgcli.api.client import Answer, Clock, send
-from imgcli.api.failures import Peer, Reach, from_exception
-from imgcli.api.patience import Limits
-from imgcli.api.reading import read_events
+from imgcli.api.errors import connection as connection_
+from imgcli.api.errors.connection import Reach, ServerName, from_exception
 from imgcli.api.retry import Retry
-from imgcli.core.config import Header, Server
-from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
-from imgcli.core.events import FinalImage, ImageFormat, Waiting
-from imgcli.core.request import Api, ImageRequest
+from imgcli.api.stream.reader import read_events
+from imgcli.api.transport import Timeouts
+from imgcli.core.config import HttpHeader, ServerSettings
+from imgcli.core.errors import ImgcliError
+from imgcli.core.events import FinalImage, Waiting
+from imgcli.core.image import ImageFormat
+from imgcli.core.params import Api
+from imgcli.core.problem import Charged, ExitCode, Problem
+from imgcli.core.request import ImageRequest
 from wire import End, Framing, Reply, ScriptedServer, error_reply
 
 if TYPE_CHECKING:
@@ -44,7 +47,7 @@ REQUEST = ImageRequest("a cat", "gpt-4o-mini", Api.RESPONSES, size="1024x1024", 
 IMAGES = ImageRequest("a cat", "gpt-image-2", Api.IMAGES, format=ImageFormat.WEBP, partials=1)
 PLAIN = replace(IMAGES, stream=False, inline=True)
 RUN = Reply(streams.whole_run())
-QUICK = Limits(timeout=0.3)
+QUICK = Timeouts(timeout=0.3)
 
 
 _LONG = ("retry-after", "1e9")
@@ -84,19 +87,19 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.lower(), raising=False)
 
 
-def remote(server: ScriptedServer) -> Account:
+def remote(server: ScriptedServer) -> Credentials:
     """Treat the loopback server as a remote one, which gets the key and is reached through proxies."""
-    return Account(CANARY, server.base_url.replace("127.0.0.1", "remote.example"))
+    return Credentials(CANARY, server.base_url.replace("127.0.0.1", "remote.example"))
 
 
 def ask(
-    target: ScriptedServer | Account,
+    target: ScriptedServer | Credentials,
     request: ImageRequest = REQUEST,
-    limits: Limits = QUICK,
+    limits: Timeouts = QUICK,
     times: FakeTime | None = None,
 ) -> tuple[list[Waiting], Answer]:
     """Send until there is an answer."""
-    whose = account({}, target.base_url) if isinstance(target, ScriptedServer) else target
+    whose = credentials({}, target.base_url) if isinstance(target, ScriptedServer) else target
     sending = send(request, JOB, whose, limits, (times or FakeTime()).clock())
     waits: list[Waiting] = []
     while True:
@@ -106,7 +109,7 @@ def ask(
             return waits, end.value
 
 
-def drain(target: ScriptedServer | Account, request: ImageRequest, limits: Limits) -> None:
+def drain(target: ScriptedServer | Credentials, request: ImageRequest, limits: Timeouts) -> None:
     """Send, and read the answer to its end."""
     _, answer = ask(target, request, limits)
     with closing(answer):
@@ -115,7 +118,7 @@ def drain(target: ScriptedServer | Account, request: ImageRequest, limits: Limit
 
 
 def refusal(
-    target: ScriptedServer | Account, request: ImageRequest = REQUEST, limits: Limits = QUICK
+    target: ScriptedServer | Credentials, request: ImageRequest = REQUEST, limits: Timeouts = QUICK
 ) -> Problem:
     """Send and be refused; whatever the error carries along is searched for the key."""
     with pytest.raises(ImgcliError) as caught:
@@ -178,7 +181,7 @@ class TestAnOrdinaryRequest:
         """A preview is there before the picture."""
         body = streams.whole_run()
         with serving(Reply(body, pauses=((200, 0.2),))) as server:
-            _, answer = ask(server, limits=Limits(5))
+            _, answer = ask(server, limits=Timeouts(5))
             assert len(next(answer.chunks)) <= 200
             answer.close()
 
@@ -301,7 +304,7 @@ class TestAgain:
             with pytest.raises(ImgcliError) as caught:
                 ask(server, times=times)
         assert (ExitCode.BUSY, Charged.NO) == (caught.value.problem.exit_code, caught.value.problem.charged)
-        assert sum(times.slept) <= Limits().budget
+        assert sum(times.slept) <= Timeouts().budget
         assert len(times.slept) + 1 == server.posts
 
     def test_and_says_when_if_it_does_not(self) -> None:
@@ -315,7 +318,7 @@ class TestAgain:
             port = listener.getsockname()[1]
         times = FakeTime()
         with pytest.raises(ImgcliError) as caught:
-            ask(account({}, f"http://127.0.0.1:{port}/v1"), times=times)
+            ask(credentials({}, f"http://127.0.0.1:{port}/v1"), times=times)
         problem = caught.value.problem
         assert (ExitCode.UNREACHABLE, Charged.NO) == (problem.exit_code, problem.charged)
         assert f"Cannot connect to 127.0.0.1:{port}: connection refused." == problem.what
@@ -339,7 +342,7 @@ class TestAgain:
                     stack.enter_context(server)
 
             clock = replace(times.clock(), sleep=start)
-            sending = send(REQUEST, JOB, account({}, f"http://127.0.0.1:{port}/v1"), QUICK, clock)
+            sending = send(REQUEST, JOB, credentials({}, f"http://127.0.0.1:{port}/v1"), QUICK, clock)
             assert 0.5 == next(sending).seconds
             with pytest.raises(StopIteration) as end:
                 next(sending)
@@ -349,7 +352,7 @@ class TestAgain:
     def test_not_when_the_waiting_is_broken_off(self) -> None:
         """Ctrl-C during a countdown sends nothing more."""
         with serving(error_reply(429, code="slow_down"), RUN) as server:
-            sending = send(REQUEST, JOB, account({}, server.base_url), QUICK, FakeTime().clock())
+            sending = send(REQUEST, JOB, credentials({}, server.base_url), QUICK, FakeTime().clock())
             next(sending)
             sending.close()
         assert 1 == server.posts
@@ -361,7 +364,7 @@ class TestKeys:
     def test_are_not_given_to_this_machine(self) -> None:
         """A local server gets a dummy, whatever is in the environment."""
         with serving(RUN) as server:
-            ask(account({"OPENAI_API_KEY": CANARY}, server.base_url))[1].close()
+            ask(credentials({"OPENAI_API_KEY": CANARY}, server.base_url))[1].close()
         assert "Bearer local" == server.requests[0].headers["authorization"]
 
     def test_of_a_local_server_can_be_given_as_a_header(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -376,7 +379,9 @@ class TestKeys:
     def test_and_organization_and_project_reach_the_server(self) -> None:
         """Organization and project are sent as the SDK sends them."""
         with serving(RUN) as server:
-            whose = account({"OPENAI_ORG_ID": " org-1 ", "OPENAI_PROJECT_ID": "proj_1\n"}, server.base_url)
+            whose = credentials(
+                {"OPENAI_ORG_ID": " org-1 ", "OPENAI_PROJECT_ID": "proj_1\n"}, server.base_url
+            )
             ask(whose)[1].close()
         headers = server.requests[0].headers
         assert ("org-1", "proj_1") == (headers["openai-organization"], headers["openai-project"])
@@ -384,7 +389,7 @@ class TestKeys:
     @pytest.mark.parametrize("text", [f"\n {CANARY}\r\n", f"{CANARY} "])
     def test_are_stripped(self, text: str) -> None:
         """A line break behind a key, as files have it, does no harm."""
-        assert CANARY == account({"OPENAI_API_KEY": text}).key
+        assert CANARY == credentials({"OPENAI_API_KEY": text}).key
 
     @pytest.mark.parametrize(
         ("key", "position"),
@@ -400,7 +405,7 @@ class TestKeys:
     def test_that_cannot_be_sent_are_refused_unseen(self, key: str, position: int) -> None:
         """A broken key is found before anything is sent, and told by its fault's place, not its value."""
         with pytest.raises(ImgcliError) as caught:
-            account({"OPENAI_API_KEY": key})
+            credentials({"OPENAI_API_KEY": key})
         problem = caught.value.problem
         assert ExitCode.AUTH is problem.exit_code
         assert f"OPENAI_API_KEY contains an invalid character at position {position}." == problem.what
@@ -410,7 +415,7 @@ class TestKeys:
     def test_that_are_missing_are_asked_for(self, environment: dict[str, str]) -> None:
         """Without a key the message names the variable and the demo."""
         with pytest.raises(ImgcliError) as caught:
-            account(environment)
+            credentials(environment)
         problem = caught.value.problem
         assert (ExitCode.AUTH, Charged.NO) == (problem.exit_code, problem.charged)
         assert "OPENAI_API_KEY" in problem.what
@@ -418,7 +423,7 @@ class TestKeys:
 
     def test_do_not_show_in_a_repr(self) -> None:
         """An account in a log or a traceback shows no key and no login."""
-        whose = account({"OPENAI_API_KEY": CANARY}, f"https://me:{CANARY}@example.org:8443/v1")
+        whose = credentials({"OPENAI_API_KEY": CANARY}, f"https://me:{CANARY}@example.org:8443/v1")
         assert CANARY not in repr(whose)
         assert "example.org:8443" == whose.place
 
@@ -433,9 +438,11 @@ class TestKeys:
 
     def test_are_not_sent_where_a_header_is_the_login(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A profile whose header comes from the environment logs in by that; OPENAI_API_KEY stays here."""
-        told = Server("gw", "https://remote.example/v1", None, (Header("x-login", "", "GW_LOGIN"),))
+        told = ServerSettings(
+            "gw", "https://remote.example/v1", None, (HttpHeader("x-login", "", "GW_LOGIN"),)
+        )
         environment = {"OPENAI_API_KEY": CANARY, "GW_LOGIN": "Token gateway-canary"}
-        whose = account(environment, told.base_url, told)
+        whose = credentials(environment, told.base_url, told)
         assert ("", (("x-login", "Token gateway-canary"),)) == (whose.key, whose.headers)
         assert {CANARY, "Token gateway-canary", "gateway-canary"} == set(whose.secrets)
         with serving(RUN) as server:
@@ -453,11 +460,11 @@ class TestKeys:
         assert 0 == server.posts
 
 
-def proxied(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> Account:
+def proxied(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> Credentials:
     """Reach the server as a proxy for a remote, unencrypted one."""
     monkeypatch.setenv("HTTP_PROXY", f"http://me:{CANARY}@127.0.0.1:{server.port}")
     environment = {"OPENAI_API_KEY": CANARY, "IMGCLI_INSECURE_HTTP": "1"}
-    return account(environment, "http://remote.example/v1")
+    return credentials(environment, "http://remote.example/v1")
 
 
 class TestProxies:
@@ -483,7 +490,7 @@ class TestProxies:
         """A proxy that does not answer is named with its port and its variables, and not the server."""
         with nobody_listens() as port:
             monkeypatch.setenv("ALL_PROXY", f"http://me:{CANARY}@127.0.0.1:{port}")
-            problem = refusal(account({"OPENAI_API_KEY": CANARY, "IMGCLI_INSECURE_HTTP": "1"}, remote))
+            problem = refusal(credentials({"OPENAI_API_KEY": CANARY, "IMGCLI_INSECURE_HTTP": "1"}, remote))
         assert f"Cannot connect to the proxy 127.0.0.1:{port}: connection refused." == problem.what
         assert (ExitCode.UNREACHABLE, Charged.NO) == (problem.exit_code, problem.charged)
         assert "ALL_PROXY" in problem.advice
@@ -498,7 +505,7 @@ class TestProxies:
         """A proxy that forbids is told apart from one that could not reach the server."""
         with serving(Reply(status=status, framing=Framing.LENGTH)) as proxy:
             monkeypatch.setenv("HTTPS_PROXY", f"http://me:{CANARY}@127.0.0.1:{proxy.port}")
-            problem = refusal(account({"OPENAI_API_KEY": CANARY}, "https://remote.example/v1"))
+            problem = refusal(credentials({"OPENAI_API_KEY": CANARY}, "https://remote.example/v1"))
         assert f"The proxy 127.0.0.1:{proxy.port} {words} Scripted." == problem.what
         assert (ExitCode.UNREACHABLE, Charged.NO) == (problem.exit_code, problem.charged)
 
@@ -520,7 +527,7 @@ class TestProxies:
     ) -> None:
         """A proxy of the wrong kind is told, without its password."""
         monkeypatch.setenv("ALL_PROXY", url)
-        problem = refusal(account({"OPENAI_API_KEY": CANARY}))
+        problem = refusal(credentials({"OPENAI_API_KEY": CANARY}))
         assert (ExitCode.UNREACHABLE, Charged.NO) == (problem.exit_code, problem.charged)
         assert advice in problem.advice
         assert "secret" not in repr(problem)
@@ -528,7 +535,7 @@ class TestProxies:
     def test_certificates_that_cannot_be_loaded_are_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A wrong SSL_CERT_FILE is named."""
         monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/certificates.pem")
-        assert "SSL_CERT_FILE" in refusal(account({"OPENAI_API_KEY": CANARY})).advice
+        assert "SSL_CERT_FILE" in refusal(credentials({"OPENAI_API_KEY": CANARY})).advice
 
 
 class TestAddresses:
@@ -537,14 +544,14 @@ class TestAddresses:
     @pytest.mark.parametrize("blank", ["", " ", "\n"])
     def test_blank_means_openai(self, blank: str) -> None:
         """An empty OPENAI_BASE_URL is no address."""
-        whose = account({"OPENAI_API_KEY": CANARY, "OPENAI_BASE_URL": blank}, blank)
+        whose = credentials({"OPENAI_API_KEY": CANARY, "OPENAI_BASE_URL": blank}, blank)
         assert ("https://api.openai.com/v1", False) == (whose.base_url, whose.is_local)
 
     def test_the_option_goes_before_the_environment(self) -> None:
         """--base-url wins over OPENAI_BASE_URL."""
         environment = {"OPENAI_API_KEY": CANARY, "OPENAI_BASE_URL": "https://b.example/v1"}
-        assert "https://a.example/v1" == account(environment, "https://a.example/v1").base_url
-        assert "https://b.example/v1" == account(environment).base_url
+        assert "https://a.example/v1" == credentials(environment, "https://a.example/v1").base_url
+        assert "https://b.example/v1" == credentials(environment).base_url
 
     @pytest.mark.parametrize(
         "url",
@@ -558,7 +565,7 @@ class TestAddresses:
     )
     def test_of_this_machine_need_no_key(self, url: str) -> None:
         """Local servers work without a key."""
-        whose = account({}, url)
+        whose = credentials({}, url)
         assert ("local", True) == (whose.key, whose.is_local)
 
     @pytest.mark.parametrize(
@@ -575,10 +582,10 @@ class TestAddresses:
         """Key and prompt do not cross a network in the open, unless that is asked for."""
         environment = {"OPENAI_API_KEY": CANARY}
         with pytest.raises(ImgcliError) as caught:
-            account(environment, url)
+            credentials(environment, url)
         assert ExitCode.USAGE is caught.value.problem.exit_code
         assert "IMGCLI_INSECURE_HTTP=1" in caught.value.problem.advice
-        assert CANARY == account({**environment, "IMGCLI_INSECURE_HTTP": "1"}, url).key
+        assert CANARY == credentials({**environment, "IMGCLI_INSECURE_HTTP": "1"}, url).key
 
     @pytest.mark.parametrize(
         "url",
@@ -598,7 +605,7 @@ class TestAddresses:
     def test_that_are_none_are_refused(self, url: str) -> None:
         """What is no address is told with an example of one, and not repeated."""
         with pytest.raises(ImgcliError) as caught:
-            account({"OPENAI_API_KEY": CANARY}, url)
+            credentials({"OPENAI_API_KEY": CANARY}, url)
         problem = caught.value.problem
         assert ExitCode.USAGE is problem.exit_code
         assert "https://api.openai.com/v1" in problem.advice
@@ -608,14 +615,14 @@ class TestAddresses:
 @pytest.mark.parametrize("url", ["https://a%zz.example/v1", "https://xn--a.example/v1", "https://-\u2028/"])
 def test_an_address_that_only_the_library_refuses_is_told(url: str) -> None:
     """An address that looks right and is not ends as a wrong option or an unknown name, never as a crash."""
-    problem = refusal(Account(CANARY, url))
+    problem = refusal(Credentials(CANARY, url))
     assert problem.exit_code in {ExitCode.USAGE, ExitCode.UNREACHABLE}
     assert problem.charged is Charged.NO
 
 
 def test_a_name_that_nobody_knows_is_told() -> None:
     """Without DNS the message says so, and that nothing was sent."""
-    problem = refusal(Account(CANARY, "https://nobody.invalid/v1"))
+    problem = refusal(Credentials(CANARY, "https://nobody.invalid/v1"))
     assert (ExitCode.UNREACHABLE, Charged.NO) == (problem.exit_code, problem.charged)
     assert "Cannot connect to nobody.invalid: the name is unknown (DNS)." == problem.what
 
@@ -625,7 +632,7 @@ def test_tls_with_a_server_that_has_none_is_told() -> None:
     """https:// to a plain server fails before anything of the prompt is sent."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=speak_plainly, args=(listener,), daemon=True).start()
-        problem = refusal(account({}, f"https://127.0.0.1:{listener.getsockname()[1]}/v1"))
+        problem = refusal(credentials({}, f"https://127.0.0.1:{listener.getsockname()[1]}/v1"))
     assert (ExitCode.UNREACHABLE, Charged.NO) == (problem.exit_code, problem.charged)
     assert "TLS failed" in problem.what
 
@@ -643,7 +650,7 @@ def speak_plainly(listener: socket.socket) -> None:
 def test_silence_names_its_length_and_the_option() -> None:
     """A server that does not answer is given up after --timeout, and the message says what may be owed."""
     with serving(Reply(end=End.SILENT)) as server:
-        problem = refusal(server, limits=Limits(timeout=0.2))
+        problem = refusal(server, limits=Timeouts(timeout=0.2))
     assert f"127.0.0.1:{server.port} was silent for 0.2 s." == problem.what
     assert "--timeout" in problem.advice
 
@@ -709,7 +716,7 @@ def test_every_error_of_the_http_library_has_its_meaning(kind: type[Exception]) 
         "InvalidURL": Reach.UNFIT,
         "LocalProtocolError": Reach.UNFIT,
     }.get(kind.__name__, Reach.SENT)
-    assert expected is failures.reach(kind.__new__(kind))
+    assert expected is connection_.reach(kind.__new__(kind))
 
 
 CERTIFICATE = ssl.SSLCertVerificationError(1, "certificate verify failed")
@@ -730,7 +737,7 @@ def test_why_connecting_failed_is_said(cause: Exception, words: str, retry: Retr
     """The reason beneath the library's exceptions is the one that helps."""
     error = httpx2.ConnectError(CANARY)
     error.__cause__ = cause
-    failure = from_exception(error, Peer("example.org", 120))
+    failure = from_exception(error, ServerName("example.org", 120))
     assert failure is not None
     assert words in failure.problem.what
     assert CANARY not in repr(failure)
@@ -739,7 +746,7 @@ def test_why_connecting_failed_is_said(cause: Exception, words: str, retry: Retr
 
 def test_a_bug_of_ours_is_not_hidden() -> None:
     """What is no trouble of a connection is not told as one."""
-    assert from_exception(KeyError("x"), Peer("example.org", 120)) is None
+    assert from_exception(KeyError("x"), ServerName("example.org", 120)) is None
 
 
 def test_a_dead_peer_is_noticed_by_the_kernel() -> None:
@@ -773,7 +780,7 @@ def test_several_requests_at_once_do_not_mix() -> None:
     bodies: list[bytes] = []
 
     def work() -> None:
-        _, answer = ask(server, limits=Limits(5))
+        _, answer = ask(server, limits=Timeouts(5))
         bodies.append(b"".join(answer.chunks))
         answer.close()
 

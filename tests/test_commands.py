@@ -8,8 +8,7 @@ from typing import Any
 
 import typer
 
-from imgcli.cli.app import build_app
-from imgcli.cli.commands import COMMANDS
+from imgcli.cli.registry import COMMANDS, build_app
 
 
 def test_the_list_says_what_each_command_says_of_itself() -> None:
@@ -33,9 +32,9 @@ def test_help_loads_no_command() -> None:
     code = (
         "import sys; sys.argv = ['imgcli', '--version']\n"
         "from imgcli.cli import app\n"
-        "app.build_app(app.commands.named())\n"
+        "app.build_app(app.registry.named())\n"
         "print(*[name for name in sys.modules if name.startswith('imgcli.cli.')])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
-    assert set() == loaded & {f"imgcli.cli.{command.module}" for command in COMMANDS}
+    assert set() == loaded & {f"imgcli.cli.commands.{command.module}" for command in COMMANDS}

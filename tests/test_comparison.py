@@ -9,14 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from imgcli.core.events import Picture
-from imgcli.show.block_painter import BlockPainter
-from imgcli.show.comparing import ComparingEasel
-from imgcli.show.comparison import THRESHOLD, Compared, Comparison, share_words
-from imgcli.show.live import LiveSink
-from imgcli.show.painting import Box, Painting, Remembered
-from imgcli.show.shrink import decode
-from imgcli.show.terminal import ColorDepth
+from imgcli.core.image import EncodedImage
+from imgcli.output.images.blocks import BlockRenderer
+from imgcli.output.images.compare import THRESHOLD, Compared, ComparingProvider, Comparison, share_words
+from imgcli.output.images.decode import decode
+from imgcli.output.images.protocol import Box, Frame, StoredRenderer
+from imgcli.output.sinks.live import LiveSink
+from imgcli.output.terminal.capabilities import ColorDepth
 from showing import FakeClock, Ready, Window, completed, feed, final, notice, partial, price, saved, started
 from streams import BLUE, RED
 from test_kitty import BAD
@@ -35,7 +34,7 @@ def image(color: Any = WHITE, size: tuple[int, int] = (40, 20), mode: str = "RGB
 
 def compared(before: Image.Image, after: Image.Image) -> Compared:
     """Compare two pictures."""
-    return Comparison(encoded(before)).after(Picture.of(encoded(after)))
+    return Comparison(encoded(before)).after(EncodedImage.of(encoded(after)))
 
 
 def shown(found: Compared) -> Image.Image:
@@ -59,7 +58,7 @@ class TestTheShare:
         """A picture beside itself has not changed, whatever kind it is."""
         picture = spotted("red").convert(mode)
         data = encoded(picture, "TIFF")
-        found = Comparison(data).after(Picture.of(data))
+        found = Comparison(data).after(EncodedImage.of(data))
         assert (0, "no pixel changed") == (found.share, found.text)
 
     def test_everything(self) -> None:
@@ -148,8 +147,8 @@ class TestThePicture:
     def test_what_cannot_be_compared(self, name: str) -> None:
         """A broken picture on either side costs the comparison, and a sentence says which one it was."""
         bad = {"text": b"a cat", "empty": b""}.get(name) or BAD.get(name, b"")
-        before = Comparison(bad).after(Picture.of(RED))
-        after = Comparison(RED).after(Picture.of(bad))
+        before = Comparison(bad).after(EncodedImage.of(RED))
+        after = Comparison(RED).after(EncodedImage.of(bad))
         assert (None, None, None, None) == (before.picture, before.share, after.picture, after.share)
         assert before.text.startswith("no comparison: the picture before is ")
         assert after.text.startswith("no comparison: the new picture is ")
@@ -157,7 +156,7 @@ class TestThePicture:
     @given(st.binary(max_size=100), st.binary(max_size=100))
     def test_hostile_bytes(self, before: bytes, after: bytes) -> None:
         """It never raises, whatever it is given."""
-        assert None is Comparison(before).after(Picture.of(after)).share
+        assert None is Comparison(before).after(EncodedImage.of(after)).share
 
 
 class TestWired:
@@ -165,7 +164,7 @@ class TestWired:
 
     def test_the_stage(self) -> None:
         """Once a final picture is saved a note says how much changed; everything else passes as it is."""
-        events: list[Event] = [started(), partial(), final(Picture.of(BLUE)), saved(), completed()]
+        events: list[Event] = [started(), partial(), final(EncodedImage.of(BLUE)), saved(), completed()]
         told = list(Comparison(RED).remarks(events))
         assert [*events[:4], notice("100% of the pixels changed"), events[4]] == told
 
@@ -176,22 +175,22 @@ class TestWired:
         class Taking:
             """A painter that takes note."""
 
-            def paint(self, picture: Picture, box: Box) -> Painting:
+            def paint(self, picture: EncodedImage, box: Box) -> Frame:
                 """Keep what is to be painted."""
                 painted.append(picture.data)
-                return Painting(("x",), box.columns)
+                return Frame(("x",), box.columns)
 
         inner = Ready(Taking(), widest=33)
-        easel = ComparingEasel(inner, Comparison(RED))
+        easel = ComparingProvider(inner, Comparison(RED))
         painter = easel.painter()
         for data in (BLUE, BLUE, b"a cat"):
-            painter.paint(Picture.of(data), Box(10, 10))
-        both = Comparison(RED).after(Picture.of(BLUE)).picture
+            painter.paint(EncodedImage.of(data), Box(10, 10))
+        both = Comparison(RED).after(EncodedImage.of(BLUE)).picture
         assert both is not None
         assert [both.data, both.data, b"a cat"] == painted
         easel.close()
         assert (33, 1, painter) == (easel.widest, inner.closed, easel.painter())
-        assert not isinstance(painter, Remembered)
+        assert not isinstance(painter, StoredRenderer)
 
     def test_a_terminal_that_remembers(self) -> None:
         """On kitty the picture in the terminal's memory is still kept and cleared."""
@@ -200,9 +199,9 @@ class TestWired:
         class Remembering:
             """A painter with a memory."""
 
-            def paint(self, picture: Picture, box: Box) -> Painting:
+            def paint(self, picture: EncodedImage, box: Box) -> Frame:
                 """Paint nothing."""
-                return Painting(("x",), min(len(picture.data), box.columns))
+                return Frame(("x",), min(len(picture.data), box.columns))
 
             def keep(self) -> None:
                 """Take note."""
@@ -216,8 +215,8 @@ class TestWired:
                 """Take note."""
                 return "abort"
 
-        painter = ComparingEasel(Ready(Remembering()), Comparison(RED)).painter()
-        assert isinstance(painter, Remembered)
+        painter = ComparingProvider(Ready(Remembering()), Comparison(RED)).painter()
+        assert isinstance(painter, StoredRenderer)
         painter.keep()
         assert (["keep"], "clear", "abort") == (told, painter.clear(), painter.abort())
 
@@ -226,11 +225,11 @@ class TestWired:
         window = Window(40, 30)
         terminal = window.terminal(ColorDepth.TRUECOLOR)
         comparison = Comparison(encoded(image("red", (64, 64))))
-        easel = ComparingEasel(Ready(BlockPainter(terminal)), comparison)
+        easel = ComparingProvider(Ready(BlockRenderer(terminal)), comparison)
         sink = LiveSink(window, terminal, price, FakeClock(), easel, period=None).open()
         run: list[Event] = [
             started(),
-            final(Picture.of(encoded(image("blue", (64, 64))))),
+            final(EncodedImage.of(encoded(image("blue", (64, 64))))),
             saved(),
             completed(),
         ]

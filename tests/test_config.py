@@ -270,9 +270,9 @@ def test_a_crash_tells_nothing_of_a_profile(imgcli: Cli, config: Callable[[str],
     """A crash file holds no value that the configuration names, even when it is broken."""
     config(f"[profile.gw]\n{PROFILE}")
     (folder / "sitecustomize.py").write_text(
-        "import imgcli.core.wish\n"
+        "import imgcli.core.validate\n"
         f"def broken(*_):\n    raise ValueError('{KEY} {LOGIN}')\n"
-        "imgcli.core.wish.resolve_size = broken\n"
+        "imgcli.core.validate.resolve_size = broken\n"
     )
     env = {"GW_KEY": KEY, "GW_LOGIN": f"Bearer {LOGIN}", "PYTHONPATH": str(folder)}
     result = imgcli("gen", "a cat", env=env)

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcli.core.config import Config, Header, Profile, Setting, Shape, Takes
-from imgcli.core.config_reading import read_config
-from imgcli.core.errors import ExitCode, ImgcliError
-from imgcli.core.keys import is_key_name, is_variable, looks_like_key
-from imgcli.core.tomllines import key_lines
+from imgcli.core.config import Config, HttpHeader, Profile, Setting, Shape, Takes
+from imgcli.core.config_reader import key_lines, read_config
+from imgcli.core.errors import ImgcliError
+from imgcli.core.problem import ExitCode
+from imgcli.core.secrets import is_key_name, is_variable, looks_like_key
 
 SCHEMA = {
     "gen": {
@@ -65,7 +65,7 @@ def test_what_a_file_says() -> None:
             "base-url": Setting("base-url", "https://res.openai.azure.com/openai/v1/", 4, "profile.azure"),
             "partials": Setting("partials", 0, 7, "profile.azure"),
         },
-        (Header("x-deployment", "art"), Header("api-key", "", "AZURE_KEY")),
+        (HttpHeader("x-deployment", "art"), HttpHeader("api-key", "", "AZURE_KEY")),
         "AZURE_KEY",
     )
     expected = Config(

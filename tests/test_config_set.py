@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from imgcli.cli.config_file import example
+from imgcli.cli.config.file import example
 
 if TYPE_CHECKING:
     from collections.abc import Callable

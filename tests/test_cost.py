@@ -13,16 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earlier import runs as remembered_runs
-from imgcli.api.reading import read_events
-from imgcli.cli.report import pricing
-from imgcli.core import catalog, session
-from imgcli.core.entry import DEMO, Expense, Share
-from imgcli.core.errors import Charged, ExitCode, Problem
+from imgcli.api.stream.reader import read_events
+from imgcli.app.reporting import pricing
+from imgcli.core import catalog, pipeline
+from imgcli.core.billing.spending import UNKNOWN_MODEL, GroupBy, Period, spending
 from imgcli.core.events import Failed, Started
-from imgcli.core.request import Api, ImageRequest
-from imgcli.core.spending import UNKNOWN_MODEL, By, Period, spending
-from imgcli.store.history import History
-from imgcli.store.remembering import Circumstances, HistorySink
+from imgcli.core.history import Expense, Share
+from imgcli.core.params import DEMO, Api
+from imgcli.core.problem import Charged, ExitCode, Problem
+from imgcli.core.request import ImageRequest
+from imgcli.store.history.recorder import HistorySink, RunContext
+from imgcli.store.history.repository import History
 from streams import RED, TOOL_USAGE, USAGE, b64, completed, created, image_item, item_done, stream
 from wire import Reply
 
@@ -105,11 +106,9 @@ def remember(
 ) -> None:
     """Let one run's events go through the sink that writes the history."""
     job = f"job-{number}"
-    sink = HistorySink(
-        lambda: folder, Circumstances(job, endpoint, began=began), pricing(MODELS), lambda: NOW
-    )
-    events = session.conducted(job, read_events([body], job))
-    session.run([Started(job, request), *events], [sink])
+    sink = HistorySink(lambda: folder, RunContext(job, endpoint, began=began), pricing(MODELS), lambda: NOW)
+    events = pipeline.checked(job, read_events([body], job))
+    pipeline.run([Started(job, request), *events], [sink])
     sink.close()
     assert [] == sink.trouble
 
@@ -135,12 +134,12 @@ def test_the_sum_of_recorded_usages(tmp_path: Path) -> None:
 def test_a_run_that_failed(charged: Charged, cost: Decimal | None, tmp_path: Path) -> None:
     """A failure costs nothing where we know that, and is unknown where we do not."""
     request = ImageRequest("a cat", "gpt-image-2", Api.IMAGES)
-    sink = HistorySink(lambda: tmp_path, Circumstances("job", None), pricing(MODELS), lambda: NOW)
+    sink = HistorySink(lambda: tmp_path, RunContext("job", None), pricing(MODELS), lambda: NOW)
     events: list[Event] = [
         Started("job", request),
         Failed("job", Problem(ExitCode.UNKNOWN, "It broke.", charged)),
     ]
-    session.run(events, [sink])
+    pipeline.run(events, [sink])
     with History.open(tmp_path) as history:
         assert [cost] == [one.cost for one in history.charges()]
 
@@ -171,9 +170,9 @@ def test_a_sink_that_fails_is_silent(tmp_path: Path) -> None:
     def gone() -> Path:
         raise RuntimeError("no folder today")
 
-    sink = HistorySink(gone, Circumstances("job", None), pricing(MODELS), lambda: NOW)
+    sink = HistorySink(gone, RunContext("job", None), pricing(MODELS), lambda: NOW)
     request, body = responses()
-    outcome = session.run([Started("job", request), *read_events([body], "job")], [sink])
+    outcome = pipeline.run([Started("job", request), *read_events([body], "job")], [sink])
     sink.close()
     assert ([], 1) == (outcome.broken, len(sink.trouble))
     assert "no folder today" in sink.trouble[0]
@@ -193,7 +192,7 @@ def test_parts_add_up(runs: list[tuple[Decimal, Decimal | None, bool, int]]) -> 
         for number, (one, two, is_free, days) in enumerate(runs)
     ]  # fmt: skip
     paid = [one + (two or 0) for one, two, is_free, _ in runs if not is_free]
-    for by in By:
+    for by in GroupBy:
         spent = spending(expenses, by, datetime.date)
         assert sum(paid, Decimal(0)) == spent.total.known == sum(group.known for group in spent.groups)
         assert (len(paid), len(runs) - len(paid)) == (spent.total.runs, spent.demo.runs)
@@ -209,7 +208,7 @@ def test_groups() -> None:
         Expense(3, NOW, is_free=True, cost=None, prices_date=date(2020, 1, 1)),
         Expense(4, NOW, is_free=False, cost=Decimal(0)),
     ]
-    by_model, by_day = (spending(expenses, by, datetime.date) for by in (By.MODEL, By.DAY))
+    by_model, by_day = (spending(expenses, by, datetime.date) for by in (GroupBy.MODEL, GroupBy.DAY))
     assert ["dear", "cheap", UNKNOWN_MODEL] == [group.name for group in by_model.groups]
     assert [("2026-11-21", None, 1), ("2026-11-22", Decimal(3), 2)] == [
         (group.name, group.cost, group.runs) for group in by_day.groups

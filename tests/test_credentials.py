@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcli.core.credentials import Credentials, credentials
-from imgcli.core.embedding import embed
-from imgcli.core.recipe import Recipe
+from imgcli.core.image import ContentCredentials, content_credentials
+from imgcli.core.recipe import Recipe, embed
 from streams import RED
 from test_embedding import chunk, file_of
 
@@ -38,35 +37,38 @@ def webp(*chunks: tuple[bytes, bytes]) -> bytes:
 
 JUMBF = segment(0xEB, b"JP\0\1\0\0\0\1" + MANIFEST)
 FILES = {
-    "png with": (file_of(chunk(b"caBX", MANIFEST), chunk(b"IDAT", b"")), Credentials.PRESENT),
-    "png without": (RED, Credentials.ABSENT),
-    "png that names it in a text": (file_of(chunk(b"tEXt", b"caBX\0caBX")), Credentials.ABSENT),
-    "png with, after its end": (RED + chunk(b"caBX", MANIFEST), Credentials.ABSENT),
-    "jpeg with": (jpeg(JUMBF), Credentials.PRESENT),
-    "jpeg with, padded": (jpeg(segment(0xE1, b"Exif"), b"\xff\xff\xff" + JUMBF[1:]), Credentials.PRESENT),
-    "jpeg without": (jpeg(), Credentials.ABSENT),
-    "jpeg with another box": (jpeg(segment(0xEB, b"JP\0\1\0\0\0\1" + OTHER_BOX)), Credentials.ABSENT),
-    "jpeg with another APP11": (jpeg(segment(0xEB, b"HDR_RI c2pa")), Credentials.ABSENT),
-    "jpeg with, in its data": (jpeg() + JUMBF, Credentials.ABSENT),
-    "webp with": (webp((b"VP8 ", b"odd"), (b"C2PA", MANIFEST)), Credentials.PRESENT),
-    "webp without": (webp((b"VP8 ", b"C2PA")), Credentials.ABSENT),
-    "gif": (b"GIF89a", Credentials.UNKNOWN),
-    "nothing": (b"", Credentials.UNKNOWN),
+    "png with": (file_of(chunk(b"caBX", MANIFEST), chunk(b"IDAT", b"")), ContentCredentials.PRESENT),
+    "png without": (RED, ContentCredentials.ABSENT),
+    "png that names it in a text": (file_of(chunk(b"tEXt", b"caBX\0caBX")), ContentCredentials.ABSENT),
+    "png with, after its end": (RED + chunk(b"caBX", MANIFEST), ContentCredentials.ABSENT),
+    "jpeg with": (jpeg(JUMBF), ContentCredentials.PRESENT),
+    "jpeg with, padded": (
+        jpeg(segment(0xE1, b"Exif"), b"\xff\xff\xff" + JUMBF[1:]),
+        ContentCredentials.PRESENT,
+    ),
+    "jpeg without": (jpeg(), ContentCredentials.ABSENT),
+    "jpeg with another box": (jpeg(segment(0xEB, b"JP\0\1\0\0\0\1" + OTHER_BOX)), ContentCredentials.ABSENT),
+    "jpeg with another APP11": (jpeg(segment(0xEB, b"HDR_RI c2pa")), ContentCredentials.ABSENT),
+    "jpeg with, in its data": (jpeg() + JUMBF, ContentCredentials.ABSENT),
+    "webp with": (webp((b"VP8 ", b"odd"), (b"C2PA", MANIFEST)), ContentCredentials.PRESENT),
+    "webp without": (webp((b"VP8 ", b"C2PA")), ContentCredentials.ABSENT),
+    "gif": (b"GIF89a", ContentCredentials.UNKNOWN),
+    "nothing": (b"", ContentCredentials.UNKNOWN),
 }
 
 
 @pytest.mark.parametrize(("data", "found"), FILES.values(), ids=FILES)
-def test_by_format(data: bytes, found: Credentials) -> None:
+def test_by_format(data: bytes, found: ContentCredentials) -> None:
     """They are found in their own place, and nowhere else."""
-    assert found is credentials(data)
+    assert found is content_credentials(data)
 
 
 def test_a_recipe_does_not_hide_them() -> None:
     """They are still there in a file with a recipe, though they no longer verify."""
-    assert Credentials.PRESENT is credentials(embed(FILES["png with"][0], Recipe("a cat")))
+    assert ContentCredentials.PRESENT is content_credentials(embed(FILES["png with"][0], Recipe("a cat")))
 
 
 @given(st.sampled_from([b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF\0\0\0\0WEBP"]), st.binary(max_size=200))
 def test_hostile_bytes(head: bytes, tail: bytes) -> None:
     """Whatever a file holds, the answer is one of the three."""
-    assert isinstance(credentials(head + tail), Credentials)
+    assert isinstance(content_credentials(head + tail), ContentCredentials)

@@ -19,17 +19,25 @@ import pytest
 from beside import PATIENCE, running, wait_for
 from earlier import REQUEST, history, remember, runs
 from flatpaint import painted_flat
-from imgcli.cli import run as generation
-from imgcli.cli.money import Budget
-from imgcli.cli.order import Endpoint, Keeping, Order, Output, Report, Sight, Style
-from imgcli.cli.world import World
-from imgcli.core.caps import Cap
-from imgcli.core.entry import DEMO
-from imgcli.core.errors import ExitCode, ImgcliError
-from imgcli.core.wish import Wish
-from imgcli.show.jsonl import InlineImages
-from imgcli.standin.server import StandIn
-from imgcli.store.spool import Header, Spool
+from imgcli.app import generate as generation
+from imgcli.app.context import Context
+from imgcli.app.options import (
+    DisplayOptions,
+    GenerateOptions,
+    Keeping,
+    OutputFormat,
+    OutputOptions,
+    PreviewOptions,
+    ServerOptions,
+)
+from imgcli.core.billing.budget import Budget, Cap
+from imgcli.core.errors import ImgcliError
+from imgcli.core.params import DEMO
+from imgcli.core.problem import ExitCode
+from imgcli.core.request import DraftRequest
+from imgcli.demo.server import DemoServer
+from imgcli.output.sinks.jsonl import InlineImages
+from imgcli.store.runlog.writer import RunLog, RunLogHeader
 from streams import BLUE, completed, created, image_item, item_done, stream
 from wire import End, Reply, ScriptedServer
 
@@ -206,8 +214,8 @@ def test_which_records_count(
 ) -> None:
     """Those of today's runs that somebody may have been paid for."""
     began = datetime.now(UTC).astimezone() - timedelta(days=days)
-    header = Header("job-killed", began.isoformat(), REQUEST, "/", extra=extra)
-    Spool.begin(Path(world["XDG_STATE_HOME"]) / "imgcli" / "runs", header).close()
+    header = RunLogHeader("job-killed", began.isoformat(), REQUEST, "/", extra=extra)
+    RunLog.begin(Path(world["XDG_STATE_HOME"]) / "imgcli" / "runs", header).close()
     assert exit_code == gen(server(Reply(WHOLE)), "a cat", "-q", "--daily-cap", "0.1").exit_code
 
 
@@ -227,17 +235,17 @@ def test_what_was_not_sent_reserves_nothing(
 def test_a_locked_history(locked: Path, world: dict[str, str], server: Server, folder: Path) -> None:
     """What cannot be reserved in time is refused while it is free, with 12."""
     wire = server(Reply(WHOLE))
-    here = World.of_this_process(frozenset())
+    here = Context.of_this_process(frozenset())
     assert 10 == here.reservation_wait
-    order = Order(
-        Wish("a cat"),
-        Output(Keeping.SAVE, str(folder / "x.png")),
-        Report(Style.PATHS, InlineImages.NONE, Sight()),
-        Endpoint(wire.base_url, 9),
+    order = GenerateOptions(
+        DraftRequest("a cat"),
+        OutputOptions(Keeping.SAVE, str(folder / "x.png")),
+        DisplayOptions(OutputFormat.PATHS, InlineImages.NONE, PreviewOptions()),
+        ServerOptions(wire.base_url, 9),
         Budget(day=Cap("--daily-cap", Decimal(9))),
     )
     with pytest.raises(ImgcliError, match="another program keeps it locked") as caught:
-        generation.perform(replace(here, env=world, reservation_wait=0.3), order)
+        generation.generate(replace(here, env=world, reservation_wait=0.3), order)
     assert (ExitCode.UNWRITABLE, 0, []) == (
         caught.value.problem.exit_code,
         wire.posts,
@@ -290,7 +298,7 @@ def test_a_history_that_was_set_aside(server: Server, gen: Gen, data: Path) -> N
 
 def test_the_mark_of_our_demo(server: Server, gen: Gen, imgcli: Cli, world: dict[str, str]) -> None:
     """Answers that bear it are free, of a server on this machine; without it the same answer counts."""
-    with painted_flat(), StandIn(pace=0) as demo:
+    with painted_flat(), DemoServer(pace=0) as demo:
         told = {"OPENAI_BASE_URL": demo.base_url}
         assert [0, 0] == [imgcli("gen", "a cat", "-q", ONE, env=told).exit_code for _ in range(2)]
     marked, unmarked = server(Reply(WHOLE, headers=(("X-ImgCLI-Demo", "1"),))), server(Reply(WHOLE))

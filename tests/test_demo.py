@@ -17,10 +17,10 @@ import zygote
 from beside import PATIENCE
 from earlier import runs
 from flatpaint import painted_flat
-from imgcli.core.demo import uncharged_events
-from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, Problem
 from imgcli.core.events import Failed, Notice, Saved
-from imgcli.standin.server import StandIn
+from imgcli.core.pipeline import mark_uncharged
+from imgcli.core.problem import CHECK_USAGE, Charged, ExitCode, Problem
+from imgcli.demo.server import DemoServer
 from streams import whole_run
 from wire import Reply
 
@@ -44,7 +44,7 @@ def test_every_problem_is_free() -> None:
     told: list[Event] = [notice, saved, replace(saved, problem=PAID), Failed("j", PERHAPS)]
     free = Problem(ExitCode.DAMAGED, "It is damaged.", Charged.NO, "Look at it.")
     gone = Problem(ExitCode.UNKNOWN, "It broke off.", Charged.NO)
-    assert [notice, saved, replace(saved, problem=free), Failed("j", gone)] == list(uncharged_events(told))
+    assert [notice, saved, replace(saved, problem=free), Failed("j", gone)] == list(mark_uncharged(told))
 
 
 def test_a_standard_output_that_is_full(imgcli: Cli, folder: Path) -> None:
@@ -81,7 +81,7 @@ def test_a_seed_repeats_an_image(imgcli: Cli, folder: Path) -> None:
 @pytest.mark.parametrize("model", ["gpt-4o-mini", "gpt-image-2"])
 def test_runs_with_equal_images(model: str, imgcli: Cli, world: dict[str, str], folder: Path) -> None:
     """Of two runs whose images are equal, info, edit, again and tree mean the one that saved the file."""
-    with painted_flat(), StandIn(pace=0, seed=7) as demo:
+    with painted_flat(), DemoServer(pace=0, seed=7) as demo:
         env = {"OPENAI_BASE_URL": demo.base_url}
         for words in (
             ["gen", "a cat", "-m", model],

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from imgcli.core.dimensions import header_size
-from imgcli.core.events import Picture
+from imgcli.core.image import EncodedImage, header_size
 
 SIZES = st.tuples(st.integers(1, 300), st.integers(1, 300))
 KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -37,14 +36,14 @@ def encoded(kind: str, size: tuple[int, int]) -> bytes:
 @given(size=SIZES)
 def test_as_pillow_reads_it(kind: str, size: tuple[int, int]) -> None:
     """Every kind of picture that the API sends tells its size in its header."""
-    assert size == header_size(Picture.of(encoded(kind, size)))
+    assert size == header_size(EncodedImage.of(encoded(kind, size)))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(cut=st.integers(0, 400), junk=st.binary(max_size=40))
 def test_damaged(kind: str, cut: int, junk: bytes) -> None:
     """A header that is cut or overwritten gives a size or none, and nothing else."""
-    size = header_size(Picture.of(encoded(kind, (33, 44))[:cut] + junk))
+    size = header_size(EncodedImage.of(encoded(kind, (33, 44))[:cut] + junk))
     assert size is None or all(size)
 
 
@@ -53,4 +52,4 @@ def test_damaged(kind: str, cut: int, junk: bytes) -> None:
 )
 def test_nothing_to_read(data: bytes) -> None:
     """What has no size has none."""
-    assert header_size(Picture.of(data)) is None
+    assert header_size(EncodedImage.of(data)) is None

@@ -12,14 +12,14 @@ import pytest
 from beside import PATIENCE, running, wait_for
 from earlier import PLACE, remember, runs, sha
 from flatpaint import painted_flat
-from imgcli.cli.pictures import check_original
-from imgcli.cli.prompt import Source
-from imgcli.core.embedding import read
-from imgcli.core.entry import DEMO, Parent, Role
+from imgcli.app.inputs import PromptSource, check_original
 from imgcli.core.errors import ImgcliError
-from imgcli.core.request import Action, Api, ImageRequest, Moderation
-from imgcli.standin.server import StandIn
-from imgcli.store.spool import Header
+from imgcli.core.history import Parent, Role
+from imgcli.core.params import DEMO, Action, Api, Moderation
+from imgcli.core.recipe import read
+from imgcli.core.request import ImageRequest
+from imgcli.demo.server import DemoServer
+from imgcli.store.runlog.writer import RunLogHeader
 from pictures import JPEG, MASK, encoded, form_fields
 from streams import BLUE, GREEN, RED, created, image_item, images_run, item_done, partial, stream, whole_run
 from test_references import data_url
@@ -56,7 +56,7 @@ class TestStory:
 
     def test_generate_edit_edit_again_cost(self, imgcli: Cli, world: dict[str, str], folder: Path) -> None:
         """A picture is drafted, changed twice from its file alone, drawn anew; all of it is in the bill."""
-        with painted_flat(), StandIn(pace=0, marked=False) as server:
+        with painted_flat(), DemoServer(pace=0, marked=False) as server:
             env = {"OPENAI_BASE_URL": server.base_url}
             first = imgcli("gen", "a cat", "--quality", "low", "--size", "816x816", env=env)
             second = imgcli("edit", "a-cat.png", "make it night", env=env)
@@ -131,7 +131,7 @@ class TestConversation:
             process.kill()
         states = Path(world["XDG_STATE_HOME"]) / "imgcli" / "runs"
         (record,) = states.glob("*.sse") if ending == "recover" else [folder / "run.sse"]
-        header = Header.parse(record.read_bytes().partition(b"\n")[0])
+        header = RunLogHeader.parse(record.read_bytes().partition(b"\n")[0])
         self.check_sent_anew(header.request if header else None)
         assert 0 == imgcli(ending, *(["--fast", str(record)] if ending == "view" else [])).exit_code
         if ending == "recover":
@@ -343,12 +343,12 @@ class TestMeaning:
 @pytest.mark.parametrize(
     ("original", "images", "prompt", "told"),
     [
-        ("", [], Source.HERE, "FILE is empty."),
-        ("-", ["-"], Source.HERE, "Standard input holds one picture, and - stands there twice."),
-        ("-", [], Source.STDIN, "Standard input cannot be both the picture and the prompt."),
+        ("", [], PromptSource.HERE, "FILE is empty."),
+        ("-", ["-"], PromptSource.HERE, "Standard input holds one picture, and - stands there twice."),
+        ("-", [], PromptSource.STDIN, "Standard input cannot be both the picture and the prompt."),
     ],
 )
-def test_what_cannot_work(original: str, images: list[str], prompt: Source, told: str) -> None:
+def test_what_cannot_work(original: str, images: list[str], prompt: PromptSource, told: str) -> None:
     """That is found out before anything is read."""
     with pytest.raises(ImgcliError) as caught:
         check_original(original, images, prompt)

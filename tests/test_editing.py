@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from imgcli.core.catalog import load
-from imgcli.core.errors import Charged, ExitCode, ImgcliError
-from imgcli.core.events import ImageFormat
-from imgcli.core.reference import Reference, abbreviated
-from imgcli.core.request import Action, Api, Fidelity, ImageRequest, Moderation
-from imgcli.core.wish import Decision, Wish, decide
-from imgcli.core.wording import started_line
+from imgcli.core.errors import ImgcliError
+from imgcli.core.image import ImageFormat
+from imgcli.core.messages import started_line
+from imgcli.core.params import Action, Api, Fidelity, Moderation
+from imgcli.core.problem import Charged, ExitCode
+from imgcli.core.request import DraftRequest, ImageRequest, InputImage, abbreviated
+from imgcli.core.validate import ValidRequest, validate
 from pictures import JPEG, MASK, reference
 from streams import BLUE
 
@@ -25,9 +26,9 @@ PHOTO = reference(JPEG, "b.jpg", ImageFormat.JPEG)
 IMAGE = {"model": "gpt-image-2"}
 
 
-def decided(**wish: Any) -> Decision:
+def decided(**wish: Any) -> ValidRequest:
     """Decide on a wish with a picture in it, unless it says otherwise."""
-    return decide(Wish("a cat", **{"references": (PICTURE,), **wish}), CATALOG, TODAY)
+    return validate(DraftRequest("a cat", **{"references": (PICTURE,), **wish}), CATALOG, TODAY)
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
@@ -61,7 +62,7 @@ def test_what_is_refused(wish: dict[str, Any], told: str) -> None:
     [
         {"references": (PICTURE,) * 16},
         {"mask": STENCIL},
-        {"references": (Reference("a.png", url="https://a.example/a.png"),), "mask": STENCIL},
+        {"references": (InputImage("a.png", url="https://a.example/a.png"),), "mask": STENCIL},
         {"model": "gpt-image-1-mini", "fidelity": Fidelity.LOW},
         {"model": "gpt-image-1.5", "fidelity": Fidelity.HIGH},
         {"model": "sd-cpp-local", "api": Api.IMAGES, "fidelity": Fidelity.HIGH},
@@ -103,12 +104,12 @@ def test_what_is_told(wish: dict[str, Any], told: str) -> None:
 
 def test_nothing_is_told_without_need() -> None:
     """A good picture with a good mask has no notice of its own."""
-    assert decide(Wish("a cat"), CATALOG, TODAY).notices == decided(mask=STENCIL).notices
+    assert validate(DraftRequest("a cat"), CATALOG, TODAY).notices == decided(mask=STENCIL).notices
 
 
 def test_the_other_request_is_decided_with_the_first() -> None:
     """The wish for a forgotten conversation is checked beforehand, and asks for the same partials."""
-    other = Wish("a cat", references=(PICTURE,))
+    other = DraftRequest("a cat", references=(PICTURE,))
     made = decided(references=(), previous_response_id="resp_1", watched_partials=3, otherwise=other)
     assert made.otherwise is not None
     assert (3, (PICTURE,), None) == (
@@ -160,7 +161,7 @@ def test_shown_requests_hold_no_picture() -> None:
 
 def test_what_others_may_see() -> None:
     """A request without names has no path, and an address without its signature."""
-    linked = Reference("b.png", url="https://a.example/b.png?signature=x")
+    linked = InputImage("b.png", url="https://a.example/b.png?signature=x")
     seen = decided(references=(PICTURE, linked), mask=STENCIL).request.nameless()
     assert [None, None] == [one.path for one in seen.references]
     assert "https://a.example/b.png" == seen.references[1].url

@@ -16,10 +16,9 @@ import pytest
 from PIL import Image
 
 from beside import running, wait_for
-from imgcli.core.embedding import embed, read, strip
-from imgcli.core.events import Picture
-from imgcli.core.recipe import Recipe
-from imgcli.store.spool import Header, Spool
+from imgcli.core.image import EncodedImage
+from imgcli.core.recipe import Recipe, embed, read, strip
+from imgcli.store.runlog.writer import RunLog, RunLogHeader
 from streams import BLUE, RED, created, image_item, images_run, item_done, stream, whole_run
 from terminal import PtyRun
 from test_credentials import FILES
@@ -38,7 +37,9 @@ if TYPE_CHECKING:
     Gen = Callable[..., Result]
 
 WEBP = encoded(Image.new("RGB", (48, 32)), "WEBP")
-OWN = replace(RECIPE, revised_prompt="A red rectangle", response_id="resp_1", sha256=Picture.of(RED).sha256)
+OWN = replace(
+    RECIPE, revised_prompt="A red rectangle", response_id="resp_1", sha256=EncodedImage.of(RED).sha256
+)
 EMBEDDED = embed(RED, Recipe("a cat"))
 
 
@@ -154,8 +155,8 @@ class TestEmbedding:
     ) -> None:
         """A recovered picture has the recipe that was ordered with it, and none where none was."""
         runs = Path(world["XDG_STATE_HOME"]) / "imgcli" / "runs"
-        header = Header("j", "2026-11-22T15:00:00+00:00", REQUEST, str(folder), extra=extra)
-        spool = Spool.begin(runs, header)
+        header = RunLogHeader("j", "2026-11-22T15:00:00+00:00", REQUEST, str(folder), extra=extra)
+        spool = RunLog.begin(runs, header)
         list(spool.tee([whole_run()]))
         spool.close()
         assert 0 == imgcli("recover").exit_code

@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from imgcli.core import png
-from imgcli.core.embedding import KEYWORD, Embedding, NotEmbeddable, embed, read, strip
-from imgcli.core.events import Completed, Event, FinalImage, ImageFormat, Notice, PartialImage, Picture
-from imgcli.core.recipe import Recipe
-from imgcli.core.request import Api, ImageRequest, Quality
+from imgcli.core.events import Completed, Event, FinalImage, Notice, PartialImage
+from imgcli.core.formats import png
+from imgcli.core.image import EncodedImage, ImageFormat
+from imgcli.core.params import Api, Quality
+from imgcli.core.recipe import KEYWORD, Embedding, NotEmbeddable, Recipe, embed, read, strip
+from imgcli.core.request import ImageRequest
 from streams import BLUE, RED
 
 if TYPE_CHECKING:
@@ -212,7 +213,7 @@ def test_hostile_bytes(tail: bytes, at: int, value: int) -> None:
 
 def final(data: bytes = RED, **fields: Any) -> FinalImage:
     """Make a final picture."""
-    return FinalImage(JOB, 0, Picture.of(data), "A cat, sitting", "resp_1", **fields)
+    return FinalImage(JOB, 0, EncodedImage.of(data), "A cat, sitting", "resp_1", **fields)
 
 
 def staged(*events: Event, recipe: Recipe = RECIPE) -> list[Event]:
@@ -222,10 +223,14 @@ def staged(*events: Event, recipe: Recipe = RECIPE) -> list[Event]:
 
 def test_the_stage() -> None:
     """Final pictures get the run's recipe with what is their own; everything else passes as it is."""
-    partial, end = PartialImage(JOB, 0, 0, Picture.of(BLUE)), Completed(JOB, "m")
-    told = {"revised_prompt": "A cat, sitting", "response_id": "resp_1", "sha256": Picture.of(RED).sha256}
+    partial, end = PartialImage(JOB, 0, 0, EncodedImage.of(BLUE)), Completed(JOB, "m")
+    told = {
+        "revised_prompt": "A cat, sitting",
+        "response_id": "resp_1",
+        "sha256": EncodedImage.of(RED).sha256,
+    }
     recipe = replace(RECIPE, **told)  # type: ignore[arg-type]  # all of them are texts
-    picture = Picture(embed(RED, recipe), ImageFormat.PNG)
+    picture = EncodedImage(embed(RED, recipe), ImageFormat.PNG)
     assert [partial, replace(final(), picture=picture), end] == staged(partial, final(), end)
 
 

@@ -12,13 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgcli.core import catalog
-from imgcli.core.bound import Bound
-from imgcli.core.caps import Cap, Spent, check_day, check_run, read_cap
-from imgcli.core.catalog import Kind
-from imgcli.core.errors import ExitCode, ImgcliError
-from imgcli.core.estimate import Estimate, PastRun, estimate, estimate_line
-from imgcli.core.events import ImageFormat
-from imgcli.core.request import Api, ImageRequest, Quality
+from imgcli.core.billing.bound import Bound
+from imgcli.core.billing.budget import Cap, Spent, check_day, check_run, read_cap
+from imgcli.core.billing.estimate import Estimate, PastRun, estimate, estimate_line
+from imgcli.core.catalog import ModelKind
+from imgcli.core.errors import ImgcliError
+from imgcli.core.image import ImageFormat
+from imgcli.core.params import Api, Quality
+from imgcli.core.problem import ExitCode
+from imgcli.core.request import ImageRequest
 from streams import images_run
 from wire import Reply
 
@@ -281,8 +283,8 @@ def test_allowed(args: tuple[str, ...], env: dict[str, str], server: Server, gen
         (),
         ("--quality", "max"),
         ("-m", "gpt-6-luna"),
-        *(("-m", name) for name in CATALOG.names(Kind.IMAGE, date(2026, 12, 1))),
-        *(("--image-model", name) for name in CATALOG.names(Kind.IMAGE, date(2026, 12, 1))),
+        *(("-m", name) for name in CATALOG.names(ModelKind.IMAGE, date(2026, 12, 1))),
+        *(("--image-model", name) for name in CATALOG.names(ModelKind.IMAGE, date(2026, 12, 1))),
     ],
     ids=" ".join,
 )

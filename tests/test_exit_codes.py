@@ -49,10 +49,10 @@ def test_0_ok(server: Server, gen: Gen) -> None:
 def test_1_internal(imgcli: Cli, folder: Path) -> None:
     """1: a bug of ours is one sentence and a file without secrets, never a traceback."""
     (folder / "sitecustomize.py").write_text(
-        "import imgcli.core.wish\n"
+        "import imgcli.core.validate\n"
         "def broken(*_):\n    raise ZeroDivisionError('sk-canary-0123456789abcdef [/oops]')\n"
-        "imgcli.core.wish.decide = broken\n"
-        "imgcli.core.wish.resolve_size = broken\n"
+        "imgcli.core.validate.validate = broken\n"
+        "imgcli.core.validate.resolve_size = broken\n"
     )
     env = {"PYTHONPATH": str(folder), "OPENAI_API_KEY": "sk-canary-0123456789abcdef"}
     result = imgcli("gen", "a cat", env=env)
@@ -68,9 +68,9 @@ def test_1_internal(imgcli: Cli, folder: Path) -> None:
 def test_a_bug_after_the_request(server: Server, gen: Gen, folder: Path) -> None:
     """A bug of ours that strikes when the request is out says that it may have cost something."""
     (folder / "sitecustomize.py").write_text(
-        "import imgcli.store.saving\n"
+        "import imgcli.store.publish.stage\n"
         "def broken(*_):\n    raise ZeroDivisionError\n"
-        "imgcli.store.saving.Saving._final = broken\n"
+        "imgcli.store.publish.stage.SavingStage._final = broken\n"
     )
     result = gen(server(Reply(whole_run())), "a cat", env={"PYTHONPATH": str(folder)})
     assert 1 == result.exit_code, result.stderr
@@ -442,9 +442,9 @@ def test_interruption_for_programs(server: Server, world: dict[str, str], folder
 def test_1_internal_for_programs(imgcli: Cli, folder: Path) -> None:
     """1: with --jsonl a fault of ours, too, is a line that a program can read."""
     (folder / "sitecustomize.py").write_text(
-        "import imgcli.core.wish\n"
+        "import imgcli.core.validate\n"
         "def broken(*_):\n    raise LookupError('oops')\n"
-        "imgcli.core.wish.resolve_size = broken\n"
+        "imgcli.core.validate.resolve_size = broken\n"
     )
     result = imgcli("gen", "a cat", "--demo", "--jsonl", env={"PYTHONPATH": str(folder)})
     (line,) = map(json.loads, result.lines)

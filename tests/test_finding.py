@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from earlier import remember, sha
-from imgcli.core.embedding import embed
-from imgcli.core.recipe import Recipe
+from imgcli.core.recipe import Recipe, embed
 from pictures import MASK
 from streams import BLUE, GREEN, RED
 

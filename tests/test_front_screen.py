@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from imgcli.show.block_painter import BlockPainter
-from imgcli.show.known import Rung
-from imgcli.show.layout import Footer
-from imgcli.show.live import LiveSink
-from imgcli.show.shrink import fit
-from imgcli.show.terminal import ColorDepth
+from imgcli.output.images.blocks import BlockRenderer
+from imgcli.output.images.decode import fit
+from imgcli.output.sinks.live import LiveSink
+from imgcli.output.terminal.capabilities import ColorDepth
+from imgcli.output.terminal.database import PreviewProtocol
+from imgcli.output.terminal.layout import Footer
 from showing import (
     BETTER,
     FINE,
@@ -299,7 +299,13 @@ def line_of(run: PtyRun, text: str) -> int:
     return next(row for row, line in enumerate(run.lines) if text in line)
 
 
-RUNGS = [Rung.OCTANTS, Rung.SEXTANTS, Rung.BLOCKS, Rung.HALF, Rung.ASCII]
+RUNGS = [
+    PreviewProtocol.OCTANTS,
+    PreviewProtocol.SEXTANTS,
+    PreviewProtocol.BLOCKS,
+    PreviewProtocol.HALF,
+    PreviewProtocol.ASCII,
+]
 TRUE = ColorDepth.TRUECOLOR
 WINDOWS = [(1, 1), (33, 40), (7, 3), (200, 60), (2, 2), (20, 5), (80, 24)]
 
@@ -308,17 +314,17 @@ WINDOWS = [(1, 1), (33, 40), (7, 3), (200, 60), (2, 2), (20, 5), (80, 24)]
     ("rung", "depth"),
     [
         *((rung, TRUE) for rung in RUNGS),
-        (Rung.BLOCKS, ColorDepth.ANSI_256),
-        (Rung.BLOCKS, ColorDepth.ANSI_16),
-        (Rung.OCTANTS, ColorDepth.MONO),
+        (PreviewProtocol.BLOCKS, ColorDepth.ANSI_256),
+        (PreviewProtocol.BLOCKS, ColorDepth.ANSI_16),
+        (PreviewProtocol.OCTANTS, ColorDepth.MONO),
     ],
 )
-def test_every_rung_in_every_window(rung: Rung, depth: ColorDepth) -> None:
+def test_every_rung_in_every_window(rung: PreviewProtocol, depth: ColorDepth) -> None:
     """Dragged through every size, the picture stays in place: what is above stays, nothing is left below."""
     window = Window(80, 24)
     window.write("$ imgcli gen\r\n")
     terminal = window.terminal(depth)
-    easel = Ready(BlockPainter(terminal, rung))
+    easel = Ready(BlockRenderer(terminal, rung))
     sink = LiveSink(window, terminal, price, FakeClock(), easel, None).open()
     sink.handle(started())
     for number, (columns, rows) in enumerate(WINDOWS):
@@ -348,7 +354,7 @@ def test_a_tick_costs_a_few_bytes() -> None:
     """While only the clock moves, less than 64 bytes a tick go to the terminal, whatever is shown."""
     window, clock = Window(200, 60), FakeClock()
     terminal = window.terminal()
-    sink = LiveSink(window, terminal, price, clock, Ready(BlockPainter(terminal)), None).open()
+    sink = LiveSink(window, terminal, price, clock, Ready(BlockRenderer(terminal)), None).open()
     sink.handle(started())
     sink.handle(showing_partial(0, ROUGH))
     for _ in range(200):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import typer
 
-from imgcli.cli.app import build_app
+from imgcli.cli.registry import build_app
 from streams import RED, whole_run
 from terminal import PtyRun
 from wire import Reply

@@ -20,20 +20,21 @@ import pytest
 
 from beside import PATIENCE
 from faults import disks
-from imgcli.core.bill import Part, Row
-from imgcli.core.entry import DEMO, Entry, KeptPicture, Parent, Role
-from imgcli.core.errors import Charged
-from imgcli.core.events import ImageFormat
-from imgcli.core.request import Api, ImageRequest, Quality
-from imgcli.core.spending import By, spending
-from imgcli.store.history import History, HistoryError
-from imgcli.store.idlist import read_ids
-from imgcli.store.schema import VERSION
+from imgcli.core.billing.bill import Part, Row
+from imgcli.core.billing.spending import GroupBy, spending
+from imgcli.core.history import HistoryEntry, Parent, Role, SavedImage
+from imgcli.core.image import ImageFormat
+from imgcli.core.params import DEMO, Api, Quality
+from imgcli.core.problem import Charged
+from imgcli.core.request import ImageRequest
+from imgcli.store.history.ids import read_ids
+from imgcli.store.history.repository import History, HistoryError
+from imgcli.store.history.schema import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from imgcli.store.reservations import Day
+    from imgcli.store.history.reservations import Day
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 REQUEST = ImageRequest(
@@ -46,7 +47,7 @@ ROWS = (
 )
 
 
-def entry(number: int = 1, **fields: Any) -> Entry:
+def entry(number: int = 1, **fields: Any) -> HistoryEntry:
     """Build an entry, the later the higher its number."""
     moment = NOON + timedelta(minutes=number)
     told: dict[str, Any] = {
@@ -56,13 +57,13 @@ def entry(number: int = 1, **fields: Any) -> Entry:
         "prompt": "a cat",
         "request": REQUEST,
     }
-    return Entry(**told | fields)
+    return HistoryEntry(**told | fields)
 
 
-def picture(sha256: str = SHA, **fields: Any) -> KeptPicture:
+def picture(sha256: str = SHA, **fields: Any) -> SavedImage:
     """Build a picture."""
     told: dict[str, Any] = {"path": Path("/here/a-cat.png"), "format": ImageFormat.PNG, "size": (48, 32)}
-    return KeptPicture(0, sha256, 1234, **told | fields)
+    return SavedImage(0, sha256, 1234, **told | fields)
 
 
 @pytest.fixture
@@ -176,7 +177,7 @@ def test_absurd_costs(cost: object, expected: Decimal | None, history: History, 
         raw.execute("UPDATE runs SET cost = ? WHERE id = 2", [cost])
         raw.execute("UPDATE charges SET cost_in = ?", [cost])
     assert [expected, Decimal(1)] == [found.cost for found in history.entries()]
-    spent = spending(history.charges(), By.MODEL, datetime.date)
+    spent = spending(history.charges(), GroupBy.MODEL, datetime.date)
     assert (2, expected is None) == (spent.total.runs, spent.total.unknown == 1)
 
 
@@ -409,7 +410,7 @@ WRITERS = textwrap.dedent(
     import os, sys
     from dataclasses import replace
     from pathlib import Path
-    from imgcli.store.history import History
+    from imgcli.store.history.repository import History
     sys.path.insert(0, sys.argv[1])
     from test_history_store import entry, picture
     begin, start = os.pipe()

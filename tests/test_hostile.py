@@ -15,9 +15,8 @@ import pytest
 import zygote
 from beside import PATIENCE
 from earlier import remember
-from imgcli.core.embedding import embed
-from imgcli.core.entry import Parent, Role
-from imgcli.core.recipe import Recipe
+from imgcli.core.history import Parent, Role
+from imgcli.core.recipe import Recipe, embed
 from streams import BLUE, RED, whole_run
 
 if TYPE_CHECKING:

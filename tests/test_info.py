@@ -18,14 +18,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcli.core.embedding import embed
-from imgcli.core.entry import Entry, Parent, Role
-from imgcli.core.errors import Charged
-from imgcli.core.events import ImageFormat
-from imgcli.core.reference import Reference
-from imgcli.show.cellwidth import cell_width
-from imgcli.show.columns import wrapped
-from imgcli.store.history import History
+from imgcli.core.history import HistoryEntry, Parent, Role
+from imgcli.core.image import ImageFormat
+from imgcli.core.problem import Charged
+from imgcli.core.recipe import embed
+from imgcli.core.request import InputImage
+from imgcli.output.text import cell_width, wrapped
+from imgcli.store.history.repository import History
 from streams import BLUE, GREEN, RED, whole_run
 from terminal import PtyRun
 from test_credentials import FILES
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
     Server = Callable[..., ScriptedServer]
     Gen = Callable[..., Result]
     Look = Callable[..., dict[str, Any]]
-    Remember = Callable[..., list[Entry]]
+    Remember = Callable[..., list[HistoryEntry]]
 
 KEYS = ["asked", "source", "file", "image", "run", "saved", "recipe", "parents", "children"]
 FILE_KEYS = ["path", "format", "bytes", "width", "height", "sha256", "content_credentials"]
@@ -57,7 +56,7 @@ def sha(data: bytes) -> str:
 def remember(world: dict[str, str]) -> Remember:
     """Write runs into the history, as runs do."""
 
-    def write(*entries: Entry) -> list[Entry]:
+    def write(*entries: HistoryEntry) -> list[HistoryEntry]:
         with History.open(Path(world["XDG_DATA_HOME"]) / "imgcli") as history:
             return [history.record(one) for one in entries]
 
@@ -250,7 +249,7 @@ class TestIds:
 
     def test_relatives(self, remember: Remember, look: Look, imgcli: Cli) -> None:
         """Parents are told by role, run and name, children by their ids."""
-        sent = Reference("sea.png", "/here/sea.png", None, ImageFormat.PNG, sha(GREEN), (1, 1), 1)
+        sent = InputImage("sea.png", "/here/sea.png", None, ImageFormat.PNG, sha(GREEN), (1, 1), 1)
         remember(
             entry(1, pictures=(picture(sha(RED)),)),
             entry(

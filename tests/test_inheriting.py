@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from imgcli.core.catalog import load
-from imgcli.core.entry import DEMO
-from imgcli.core.events import ImageFormat
-from imgcli.core.inheriting import Earlier, Here, Inherited, Said, inherit
+from imgcli.core.image import ImageFormat
+from imgcli.core.inherit import Inherited, OptionSources, PreviousOptions, RequestTime, inherit
+from imgcli.core.params import DEMO, Api, Background, Fidelity, Moderation, Quality
 from imgcli.core.recipe import Recipe
-from imgcli.core.request import Api, Background, Fidelity, ImageRequest, Moderation, Quality
-from imgcli.core.wish import Wish, decide
+from imgcli.core.request import DraftRequest, ImageRequest
+from imgcli.core.validate import validate
 
 CATALOG = load()
 TODAY = date(2026, 11, 22)
@@ -33,29 +33,33 @@ TALK = ImageRequest(
 )
 PAINTED = replace(TALK, model="gpt-image-2", api=Api.IMAGES, image_model=None)
 LOCAL = replace(TALK, model="stablediffusion", api=Api.IMAGES, image_model=None)
-NOTHING, NOBODY = Wish(""), Said()
+NOTHING, NOBODY = DraftRequest(""), OptionSources()
 DEFAULT = replace(TALK, model=CATALOG.default_model(TODAY), image_model=None)
 
 
 def inherited(
-    request: ImageRequest, wish: Wish = NOTHING, said: Said = NOBODY, place: str | None = PLACE, **when: Any
+    request: ImageRequest,
+    wish: DraftRequest = NOTHING,
+    said: OptionSources = NOBODY,
+    place: str | None = PLACE,
+    **when: Any,
 ) -> Inherited:
     """Take over from a request that went to OpenAI."""
-    here = Here(place, CATALOG, when.get("today", TODAY))
-    return inherit(wish, said, Earlier.of_request(request, PLACE), here)
+    here = RequestTime(place, CATALOG, when.get("today", TODAY))
+    return inherit(wish, said, PreviousOptions.of_request(request, PLACE), here)
 
 
-def typed(*names: str) -> Said:
+def typed(*names: str) -> OptionSources:
     """Say that these fields stood on the command line."""
-    return Said(typed=frozenset(names))
+    return OptionSources(typed=frozenset(names))
 
 
-def configured(*names: str) -> Said:
+def configured(*names: str) -> OptionSources:
     """Say that these fields stood in the configuration or the environment."""
-    return Said(configured=frozenset(names))
+    return OptionSources(configured=frozenset(names))
 
 
-def models(wish: Wish) -> tuple[str | None, str | None, Api | None]:
+def models(wish: DraftRequest) -> tuple[str | None, str | None, Api | None]:
     """Tell who paints."""
     return wish.model, wish.image_model, wish.api
 
@@ -64,15 +68,19 @@ def models(wish: Wish) -> tuple[str | None, str | None, Api | None]:
 def test_the_same_request_comes_out(request_: ImageRequest) -> None:
     """Where nobody says anything, what is decided is what was decided then, and nothing is remarked."""
     found = inherited(request_)
-    decision = decide(replace(found.wish, prompt="a cat"), CATALOG, TODAY)
+    decision = validate(replace(found.wish, prompt="a cat"), CATALOG, TODAY)
     sent = replace(decision.request, stream=request_.stream, inline=request_.inline)
     assert (request_, ()) == (sent, found.notices)
 
 
 def test_what_was_typed_goes_first_and_what_is_configured_last() -> None:
     """The line goes before the recipe, the recipe before configuration and environment."""
-    wish = Wish("", size="1024x1024", quality=Quality.LOW, background=Background.AUTO, model="gpt-6-astra")
-    found = inherited(TALK, wish, Said(frozenset({"quality"}), frozenset({"size", "background", "model"})))
+    wish = DraftRequest(
+        "", size="1024x1024", quality=Quality.LOW, background=Background.AUTO, model="gpt-6-astra"
+    )
+    found = inherited(
+        TALK, wish, OptionSources(frozenset({"quality"}), frozenset({"size", "background", "model"}))
+    )
     assert ("1536x1024", Quality.LOW, Background.OPAQUE, "gpt-6-luna") == (
         found.wish.size,
         found.wish.quality,
@@ -109,7 +117,7 @@ def test_models_that_go_together(
     request_: ImageRequest, wish: dict[str, Any], said: str, expected: tuple[Any, ...]
 ) -> None:
     """Naming one of model, image model and API keeps as much of the others as goes with it."""
-    assert expected == models(inherited(request_, Wish("", **wish), typed(said)).wish)
+    assert expected == models(inherited(request_, DraftRequest("", **wish), typed(said)).wish)
 
 
 def test_a_model_that_is_gone() -> None:
@@ -121,7 +129,7 @@ def test_a_model_that_is_gone() -> None:
     )
     assert ((None, None, None), (told,)) == (models(found.wish), found.notices)
     assert "gpt-image-1" == inherited(request, today=date(2026, 10, 22)).wish.model
-    named = inherited(request, Wish("", model="gpt-image-1"), typed("model"))
+    named = inherited(request, DraftRequest("", model="gpt-image-1"), typed("model"))
     assert ("gpt-image-1", ()) == (named.wish.model, named.notices)
     tool = inherited(replace(TALK, image_model="gpt-image-1"))
     assert (("gpt-6-luna", None, Api.RESPONSES), (told,)) == (models(tool.wish), tool.notices)
@@ -129,9 +137,9 @@ def test_a_model_that_is_gone() -> None:
 
 def test_the_default_model_rolls_over_by_itself() -> None:
     """Nobody chose the default: it is not warned about as if it had been named, and goes with the time."""
-    found = inherited(DEFAULT, Wish("", model="gpt-6-astra"), configured("model"))
+    found = inherited(DEFAULT, DraftRequest("", model="gpt-6-astra"), configured("model"))
     assert (None, Api.RESPONSES) == (found.wish.model, found.wish.api)
-    decision = decide(replace(found.wish, prompt="a cat"), CATALOG, TODAY)
+    decision = validate(replace(found.wish, prompt="a cat"), CATALOG, TODAY)
     assert (DEFAULT.model, ()) == (decision.request.model, decision.notices)
 
 
@@ -149,7 +157,7 @@ def test_another_servers_models(
     request_: ImageRequest, place: str, said: tuple[str, ...], expected: str | None
 ) -> None:
     """Another server's own models are not asked of this one, nor any where one is configured for this one."""
-    wish = Wish("", model="mine" if said else None)
+    wish = DraftRequest("", model="mine" if said else None)
     found = inherited(request_, wish, configured(*said), place)
     assert (expected, "1536x1024") == (found.wish.model, found.wish.size)
 
@@ -169,16 +177,16 @@ def test_format_and_compression(
     wish: dict[str, Any], said: tuple[str, ...], expected: tuple[ImageFormat | None, int | None]
 ) -> None:
     """They are taken together, and neither where another format is asked for."""
-    found = inherited(TALK, Wish("", **wish), typed(*said)).wish
+    found = inherited(TALK, DraftRequest("", **wish), typed(*said)).wish
     assert expected == (found.format, found.compression)
 
 
 def test_a_picture_of_unknown_making() -> None:
     """It keeps its shape, unless somebody said a size, be it in the configuration."""
-    here = Here(PLACE, CATALOG, TODAY)
+    here = RequestTime(PLACE, CATALOG, TODAY)
     sizes = [
-        inherit(Wish(""), said, Earlier(), here).wish.size
-        for said in (Said(), configured("size"), typed("size"))
+        inherit(DraftRequest(""), said, PreviousOptions(), here).wish.size
+        for said in (OptionSources(), configured("size"), typed("size"))
     ]
     assert ["auto", "1024x1024", "1024x1024"] == sizes
 
@@ -188,7 +196,12 @@ def test_an_embedded_recipe() -> None:
     recipe = Recipe(
         "a cat", "gpt-6-luna", "responses", size="1536x1024", quality="ultra", fidelity="high", place=PLACE
     )
-    found = inherit(Wish(""), Said(), Earlier.of_recipe(recipe), Here(PLACE, CATALOG, TODAY)).wish
+    found = inherit(
+        DraftRequest(""),
+        OptionSources(),
+        PreviousOptions.of_recipe(recipe),
+        RequestTime(PLACE, CATALOG, TODAY),
+    ).wish
     assert ("gpt-6-luna", Api.RESPONSES, "1536x1024", None, Fidelity.HIGH) == (
         found.model,
         found.api,
@@ -197,6 +210,9 @@ def test_an_embedded_recipe() -> None:
         found.fidelity,
     )
     bare = inherit(
-        Wish("", model="mine"), Said(), Earlier.of_recipe(Recipe("a cat")), Here(None, CATALOG, TODAY)
+        DraftRequest("", model="mine"),
+        OptionSources(),
+        PreviousOptions.of_recipe(Recipe("a cat")),
+        RequestTime(None, CATALOG, TODAY),
     )
     assert "mine" == bare.wish.model

@@ -7,10 +7,10 @@ import re
 import pytest
 from PIL import Image
 
-from imgcli.core.events import Picture
-from imgcli.show.iterm2 import ITerm2Painter, Transfer
-from imgcli.show.painting import Box, Painting
-from imgcli.show.shrink import Undecodable
+from imgcli.core.image import EncodedImage
+from imgcli.output.images.decode import Undecodable
+from imgcli.output.images.iterm2 import ITerm2Renderer, Transfer
+from imgcli.output.images.protocol import Box, Frame
 
 CELL = (10, 20)
 BOX = Box(40, 12)
@@ -25,7 +25,7 @@ def encoded(size: tuple[int, int] = (300, 200), kind: str = "PNG") -> bytes:
     return buffer.getvalue()
 
 
-def received(painting: Painting) -> tuple[bytes, dict[str, str]]:
+def received(painting: Frame) -> tuple[bytes, dict[str, str]]:
     """The file that iTerm2 gets, and its arguments, as its documentation reads either form of transfer."""
     text = "".join(painting.lines)
     assert "\x1b]" not in _SEQUENCE.sub("", text), "a sequence without its end"
@@ -41,13 +41,13 @@ def received(painting: Painting) -> tuple[bytes, dict[str, str]]:
     return base64.b64decode(payload, validate=True), dict(one.split("=") for one in arguments.split(";"))
 
 
-def unwrapped(painting: Painting) -> Painting:
+def unwrapped(painting: Frame) -> Frame:
     """What tmux sends on."""
     envelope = re.compile(r"\x1bPtmux;([^\x1b]*(?:\x1b\x1b[^\x1b]*)*)\x1b\\")
     lines = (
         envelope.sub(lambda found: found[1].replace("\x1b\x1b", "\x1b"), line) for line in painting.lines
     )
-    return Painting(tuple(lines), painting.columns)
+    return Frame(tuple(lines), painting.columns)
 
 
 @pytest.mark.parametrize("transfer", Transfer)
@@ -55,14 +55,14 @@ def unwrapped(painting: Painting) -> Painting:
 def test_the_terminal_gets_the_very_bytes(kind: str, transfer: Transfer) -> None:
     """PNG and JPEG reach iTerm2 as they were received, in whatever pieces."""
     data = encoded((400, 300), kind)
-    painting = ITerm2Painter(CELL, transfer).paint(Picture.of(data), BOX)
+    painting = ITerm2Renderer(CELL, transfer).paint(EncodedImage.of(data), BOX)
     assert data == received(unwrapped(painting))[0]
 
 
 def test_the_picture_is_inline_in_its_own_shape_and_the_cursor_stays() -> None:
     """The picture takes the cells it was given, in its own shape, and is not offered as a download."""
     data = encoded((300, 300))
-    painting = ITerm2Painter(CELL).paint(Picture.of(data), BOX)
+    painting = ITerm2Renderer(CELL).paint(EncodedImage.of(data), BOX)
     expected = {
         "inline": "1",
         "size": str(len(data)),
@@ -79,13 +79,13 @@ def test_a_large_picture_travels_in_parts() -> None:
     """A picture above iTerm2's limit of a mebibyte for one sequence is shown all the same."""
     data = encoded((1200, 1100))
     assert len(data) > LIMIT
-    painting = ITerm2Painter(CELL, Transfer.PARTS).paint(Picture.of(data), BOX)
+    painting = ITerm2Renderer(CELL, Transfer.PARTS).paint(EncodedImage.of(data), BOX)
     assert data == received(painting)[0]
 
 
 def test_webp_becomes_what_every_such_terminal_reads() -> None:
     """A WebP picture is seen also where the terminal does not know the format."""
-    data, _ = received(ITerm2Painter(CELL).paint(Picture.of(encoded(kind="WEBP")), BOX))
+    data, _ = received(ITerm2Renderer(CELL).paint(EncodedImage.of(encoded(kind="WEBP")), BOX))
     assert "PNG" == Image.open(io.BytesIO(data)).format
 
 
@@ -94,4 +94,4 @@ def test_half_a_picture_is_not_shown(kind: str) -> None:
     """Bytes that are no whole picture are refused here; the terminal would draw a broken one."""
     data = encoded(kind=kind)
     with pytest.raises(Undecodable):
-        ITerm2Painter(CELL).paint(Picture.of(data[: len(data) // 2]), BOX)
+        ITerm2Renderer(CELL).paint(EncodedImage.of(data[: len(data) // 2]), BOX)

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcli.core.bill import Bill
-from imgcli.core.errors import Charged, ExitCode, Problem
-from imgcli.core.events import Picture
-from imgcli.show.jsonl import InlineImages, JsonLinesSink, error_line, to_json
+from imgcli.core.billing.bill import Bill
+from imgcli.core.image import EncodedImage
+from imgcli.core.problem import Charged, ExitCode, Problem
+from imgcli.output.sinks.jsonl import InlineImages, JsonLinesSink, error_line, to_json
 from showing import (
     BETTER,
     BILL,
@@ -39,8 +39,8 @@ from showing import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from imgcli.core.billing.rates import Price
     from imgcli.core.events import Event
-    from imgcli.core.rates import Price
 
 IMAGE_KEYS = ["output_index", "partial_image_b64s", "usage", "status", "final_model"]
 IMAGE_KEYS += ["job", "image", "format", "bytes", "sha256", "elapsed_s"]
@@ -59,7 +59,7 @@ ERROR_KEYS = [
 ]
 
 
-def b64(picture: Picture) -> str:
+def b64(picture: EncodedImage) -> str:
     """Spell a picture as the API does."""
     return base64.b64encode(picture.data).decode()
 
@@ -296,7 +296,7 @@ def test_any_text_survives(text: str) -> None:
 
 def test_unknown_header() -> None:
     """A picture whose header tells nothing has no width and no height, and still a line."""
-    line = lines_of((started(), final(Picture.of(b"<svg/>")), completed()))[0]
+    line = lines_of((started(), final(EncodedImage.of(b"<svg/>")), completed()))[0]
     assert ("svg", None, None) == (line["format"], line["width"], line["height"])
 
 
@@ -307,7 +307,7 @@ def test_other_formats_are_measured() -> None:
     for name in ("JPEG", "WEBP"):
         data = io.BytesIO()
         Image.new("RGB", (30, 20)).save(data, name)
-        line = lines_of((started(), final(Picture.of(data.getvalue())), completed()))[0]
+        line = lines_of((started(), final(EncodedImage.of(data.getvalue())), completed()))[0]
         assert (30, 20) == (line["width"], line["height"])
 
 

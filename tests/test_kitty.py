@@ -12,15 +12,14 @@ import pyte
 import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageStat
 
-from imgcli.core.events import Picture
-from imgcli.show.kitty import KittyPainter, Route, fresh_id, id_after
-from imgcli.show.painting import Box
-from imgcli.show.placeholders import LIMIT, diacritics
-from imgcli.show.screen import Screen
-from imgcli.show.shrink import Undecodable
+from imgcli.core.image import EncodedImage
+from imgcli.output.images.decode import Undecodable
+from imgcli.output.images.kitty import LIMIT, KittyRenderer, Route, diacritics, fresh_id, id_after
+from imgcli.output.images.protocol import Box
+from imgcli.output.terminal.screen import Screen
 
 if TYPE_CHECKING:
-    from imgcli.show.painting import Painting
+    from imgcli.output.images.protocol import Frame
 
 CELL = (10, 20)
 BOX = Box(40, 12)
@@ -93,7 +92,7 @@ class Kitty:
             self.shown[image] = box
 
 
-def written(painting: Painting) -> str:
+def written(painting: Frame) -> str:
     """A painting's text, its rows one under another."""
     return "\r\n".join(painting.lines)
 
@@ -101,14 +100,14 @@ def written(painting: Painting) -> str:
 def test_a_png_reaches_the_terminal_as_the_very_bytes_that_were_saved() -> None:
     """A PNG is neither decoded nor changed on its way to the screen."""
     data, kitty = encoded((1024, 700)), Kitty()
-    kitty.feed(written(KittyPainter(CELL).paint(Picture.of(data), BOX)))
+    kitty.feed(written(KittyRenderer(CELL).paint(EncodedImage.of(data), BOX)))
     assert [data] == list(kitty.images.values())
 
 
 def test_the_picture_fills_its_box_in_its_own_shape() -> None:
     """A picture keeps its aspect, whatever the shape of the terminal's cells."""
     kitty = Kitty()
-    painting = KittyPainter(CELL).paint(Picture.of(encoded((300, 300))), Box(40, 12))
+    painting = KittyRenderer(CELL).paint(EncodedImage.of(encoded((300, 300))), Box(40, 12))
     kitty.feed(written(painting))
     assert [(24, 12)] == list(kitty.shown.values())
     assert (24, 12) == (painting.columns, painting.rows)
@@ -116,10 +115,10 @@ def test_the_picture_fills_its_box_in_its_own_shape() -> None:
 
 def test_a_new_partial_swaps_without_flicker_and_without_hoarding() -> None:
     """While a picture gets better there is always one on the screen, and never more than two in memory."""
-    kitty, painter = Kitty(), KittyPainter(CELL)
+    kitty, painter = Kitty(), KittyRenderer(CELL)
     for _ in range(5):
         partial = encoded()
-        kitty.feed(written(painter.paint(Picture.of(partial), BOX)))
+        kitty.feed(written(painter.paint(EncodedImage.of(partial), BOX)))
         assert [partial] == list(kitty.images.values())
         assert 1 == len(kitty.shown)
     assert (2, True) == (kitty.most, kitty.seen_at_any_time)
@@ -127,9 +126,9 @@ def test_a_new_partial_swaps_without_flicker_and_without_hoarding() -> None:
 
 def test_the_same_painting_can_be_drawn_again() -> None:
     """When lines are printed above a picture it is drawn anew, and is still there once."""
-    kitty, painter = Kitty(), KittyPainter(CELL)
-    painter.paint(Picture.of(encoded()), BOX)
-    painting = painter.paint(Picture.of(encoded()), BOX)
+    kitty, painter = Kitty(), KittyRenderer(CELL)
+    painter.paint(EncodedImage.of(encoded()), BOX)
+    painting = painter.paint(EncodedImage.of(encoded()), BOX)
     for _ in range(3):
         kitty.feed(written(painting))
     assert 1 == len(kitty.images) == len(kitty.shown)
@@ -137,10 +136,10 @@ def test_the_same_painting_can_be_drawn_again() -> None:
 
 def test_a_finished_picture_stays_when_the_next_one_begins() -> None:
     """Of several pictures each stays in the scrollback once it is finished."""
-    kitty, painter = Kitty(), KittyPainter(CELL)
+    kitty, painter = Kitty(), KittyRenderer(CELL)
     for _ in range(3):
-        kitty.feed(written(painter.paint(Picture.of(encoded()), BOX)))
-        kitty.feed(written(painter.paint(Picture.of(encoded()), BOX)))
+        kitty.feed(written(painter.paint(EncodedImage.of(encoded()), BOX)))
+        kitty.feed(written(painter.paint(EncodedImage.of(encoded()), BOX)))
         painter.keep()
     assert 3 == len(kitty.shown)
 
@@ -148,10 +147,10 @@ def test_a_finished_picture_stays_when_the_next_one_begins() -> None:
 @pytest.mark.parametrize("route", Route)
 def test_a_picture_that_is_to_go_leaves_nothing_behind(route: Route) -> None:
     """A preview that is taken away is gone from the screen and from the terminal's memory."""
-    kitty, painter = Kitty(), KittyPainter(CELL, route)
+    kitty, painter = Kitty(), KittyRenderer(CELL, route)
     assert painter.clear() == ""
     reach = unwrapped if route is Route.TMUX else str
-    kitty.feed(reach(written(painter.paint(Picture.of(encoded()), BOX))))
+    kitty.feed(reach(written(painter.paint(EncodedImage.of(encoded()), BOX))))
     kitty.feed(reach(painter.clear()))
     assert ({}, {}, {}) == (kitty.images, kitty.shown, kitty.virtual)
     assert painter.clear() == ""
@@ -161,7 +160,7 @@ def test_a_picture_that_is_to_go_leaves_nothing_behind(route: Route) -> None:
 def test_other_formats_are_shown_as_png(kind: str) -> None:
     """JPEG and WebP are seen on a terminal that knows PNG only."""
     data, kitty = encoded((300, 200), kind), Kitty()
-    kitty.feed(written(KittyPainter(CELL).paint(Picture.of(data), BOX)))
+    kitty.feed(written(KittyRenderer(CELL).paint(EncodedImage.of(data), BOX)))
     (png,) = kitty.images.values()
     assert png.startswith(b"\x89PNG")
     shown, meant = Image.open(io.BytesIO(png)).convert("RGB"), Image.open(io.BytesIO(data)).convert("RGB")
@@ -200,11 +199,11 @@ BAD = {
 @pytest.mark.parametrize("data", BAD.values(), ids=BAD)
 def test_bytes_that_are_no_picture_leave_the_one_before_on_the_screen(data: bytes) -> None:
     """A damaged partial never blanks the screen: the terminal would not tell that it cannot show it."""
-    kitty, painter = Kitty(), KittyPainter(CELL)
-    kitty.feed(written(painter.paint(Picture.of(encoded()), BOX)))
+    kitty, painter = Kitty(), KittyRenderer(CELL)
+    kitty.feed(written(painter.paint(EncodedImage.of(encoded()), BOX)))
     with pytest.raises(Undecodable):
-        painter.paint(Picture.of(data), BOX)
-    kitty.feed(written(painter.paint(Picture.of(encoded()), BOX)))
+        painter.paint(EncodedImage.of(data), BOX)
+    kitty.feed(written(painter.paint(EncodedImage.of(encoded()), BOX)))
     assert (1, True) == (len(kitty.shown), kitty.seen_at_any_time)
 
 
@@ -214,10 +213,10 @@ def test_nothing_above_or_below_the_picture_is_touched(lines: int) -> None:
     screen, kitty = pyte.Screen(80, 24), Kitty()
     stream = pyte.Stream(screen)
     stream.feed("".join(f"before {n}\r\n" for n in range(lines)))
-    box, painter = Screen(), KittyPainter(CELL)
-    painting = painter.paint(Picture.of(encoded()), BOX)
+    box, painter = Screen(), KittyRenderer(CELL)
+    painting = painter.paint(EncodedImage.of(encoded()), BOX)
     stream.feed(kitty.feed(box.draw(painting, "status", 80)))
-    stream.feed(kitty.feed(box.draw(painter.paint(Picture.of(encoded()), BOX), "status", 80)))
+    stream.feed(kitty.feed(box.draw(painter.paint(EncodedImage.of(encoded()), BOX), "status", 80)))
     top = min(lines, 24 - painting.rows - 1)
     shown = [line.rstrip() for line in screen.display]
     before = [f"before {n}" for n in range(lines)][lines - top :]
@@ -248,7 +247,7 @@ def cells(text: str) -> list[list[tuple[int, int, int]]]:
 def test_tmux_moves_the_picture_about_as_text() -> None:
     """In tmux a picture is text that stands for it: every cell says which part of which image it is."""
     data, kitty = encoded(), Kitty()
-    painting = KittyPainter(CELL, Route.TMUX).paint(Picture.of(data), BOX)
+    painting = KittyRenderer(CELL, Route.TMUX).paint(EncodedImage.of(data), BOX)
     text = kitty.feed(unwrapped(written(painting)))
     ((image, box),) = kitty.virtual.items()
     assert ({image: data}, {}) == (kitty.images, kitty.shown)
@@ -259,15 +258,15 @@ def test_tmux_moves_the_picture_about_as_text() -> None:
 
 def test_tmux_forgets_the_picture_before() -> None:
     """In tmux, too, a new partial replaces the one before, once it is there."""
-    kitty, painter = Kitty(), KittyPainter(CELL, Route.TMUX)
+    kitty, painter = Kitty(), KittyRenderer(CELL, Route.TMUX)
     for _ in range(4):
-        kitty.feed(unwrapped(written(painter.paint(Picture.of(encoded()), BOX))))
+        kitty.feed(unwrapped(written(painter.paint(EncodedImage.of(encoded()), BOX))))
     assert (1, 2, True) == (len(kitty.virtual), kitty.most, kitty.seen_at_any_time)
 
 
 def test_a_window_may_be_larger_than_placeholders_can_count() -> None:
     """On a wall-sized tmux the picture stops growing instead of failing."""
-    painting = KittyPainter((1, 1), Route.TMUX).paint(Picture.of(encoded((400, 300))), Box(900, 600))
+    painting = KittyRenderer((1, 1), Route.TMUX).paint(EncodedImage.of(encoded((400, 300))), Box(900, 600))
     assert (LIMIT, 223) == (painting.columns, painting.rows)
 
 

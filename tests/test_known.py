@@ -6,19 +6,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from imgcli.show.answers import SILENCE, Answers
-from imgcli.show.known import (
+from imgcli.output.terminal.answers import SILENCE, Answers, Tmux, ask_tmux, parse_tmux, wrap
+from imgcli.output.terminal.database import (
     TERMINALS,
     UNKNOWN,
     Ability,
-    Manners,
-    Rung,
+    PreviewProtocol,
+    QueryPolicy,
     can,
-    choose_rung,
+    choose_protocol,
     identify,
     manners,
 )
-from imgcli.show.tmux import Tmux, ask_tmux, parse, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,49 +44,59 @@ ALACRITTY = {"TERM": "alacritty"}
 IN_TMUX = {"TERM": "tmux-256color", "TMUX": "/run/tmux-0/default,1,0", "TERM_PROGRAM": "tmux"}
 SSH = {"TERM": "xterm-256color", "SSH_CONNECTION": "1 2 3 4"}
 
-CHOICES: list[tuple[str, Mapping[str, str], Answers, Rung]] = [
-    ("kitty", KITTY, said("kitty(0.40.0)", kitty=True), Rung.KITTY),
-    ("kitty, slow to answer", KITTY, SILENCE, Rung.KITTY),
-    ("ghostty", GHOSTTY, said("ghostty 1.2.0", kitty=True), Rung.KITTY),
-    ("ghostty, its images switched off", GHOSTTY, said("ghostty 1.2.0"), Rung.OCTANTS),
-    ("old ghostty, its images switched off", GHOSTTY, said("ghostty 1.1.3"), Rung.SEXTANTS),
-    ("iTerm2", ITERM2, said("iTerm2 3.5.0"), Rung.ITERM2),
-    ("iTerm2, slow to answer", ITERM2, SILENCE, Rung.ITERM2),
-    ("WezTerm", WEZTERM, said("WezTerm 20240203-110809-5046fc22", kitty=True, sixel=True), Rung.ITERM2),
-    ("VS Code, images on", VSCODE, said("xterm.js(5.6.0)", sixel=True), Rung.ITERM2),
-    ("VS Code, images off", VSCODE, said("xterm.js(5.6.0)"), Rung.BLOCKS),
-    ("VS Code, silent", VSCODE, SILENCE, Rung.BLOCKS),
-    ("xterm -ti vt340", XTERM, said("XTerm(379)", sixel=True), Rung.SIXEL),
-    ("xterm", XTERM, said("XTerm(379)"), Rung.BLOCKS),
-    ("sixel, and no cell's size", XTERM, Answers(is_complete=True, sixel=True), Rung.BLOCKS),
-    ("foot", {"TERM": "foot"}, said("foot(1.20.2)", sixel=True), Rung.SIXEL),
-    ("GNOME Terminal", GNOME, said("VTE(7802)"), Rung.OCTANTS),
-    ("GNOME Terminal, silent", GNOME, SILENCE, Rung.OCTANTS),
-    ("older GNOME Terminal", {**GNOME, "VTE_VERSION": "6800"}, said("VTE(6800)"), Rung.SEXTANTS),
-    ("ancient GNOME Terminal", {**GNOME, "VTE_VERSION": "5202"}, said(), Rung.BLOCKS),
-    ("VTE with sixel", GNOME, said("VTE(7802)", sixel=True), Rung.SIXEL),
-    ("Windows Terminal 1.22", WINDOWS, said(sixel=True), Rung.SIXEL),
-    ("older Windows Terminal", WINDOWS, said(), Rung.BLOCKS),
-    ("Alacritty that tells its version", ALACRITTY, said("alacritty 0.16.1"), Rung.SEXTANTS),
-    ("Alacritty that does not", ALACRITTY, said(), Rung.BLOCKS),
-    ("Konsole", KONSOLE, said("Konsole 22.12.3", kitty=True, sixel=True), Rung.KITTY),
-    ("Konsole through ssh", SSH, said("Konsole 22.12.3", kitty=True, sixel=True), Rung.KITTY),
-    ("Konsole that draws sixels alone", KONSOLE, said("Konsole 22.12.3", sixel=True), Rung.SIXEL),
-    ("older Konsole", KONSOLE, said("Konsole 21.12.3"), Rung.BLOCKS),
-    ("Konsole, silent", KONSOLE, SILENCE, Rung.BLOCKS),
-    ("Terminal.app", {"TERM": "xterm-256color", "TERM_PROGRAM": "Apple_Terminal"}, SILENCE, Rung.BLOCKS),
-    ("the Linux console", {"TERM": "linux"}, SILENCE, Rung.HALF),
-    ("screen", {"TERM": "screen.xterm-256color", "STY": "1.x"}, SILENCE, Rung.BLOCKS),
-    ("unknown, with kitty's protocol", SSH, said("novelty 1.0", kitty=True), Rung.KITTY),
-    ("unknown, with sixel", SSH, said("novelty 1.0", sixel=True), Rung.SIXEL),
-    ("unknown", SSH, said("novelty 1.0"), Rung.BLOCKS),
-    ("unknown and silent", SSH, SILENCE, Rung.BLOCKS),
-    ("kitty through ssh", SSH, said("kitty(0.40.0)", kitty=True), Rung.KITTY),
-    ("tmux through ssh", SSH, said("tmux 3.4", sixel=True), Rung.SIXEL),
-    ("xterm started from kitty", {**KITTY, **XTERM}, said("XTerm(379)"), Rung.BLOCKS),
-    ("VS Code started from kitty", {**KITTY, **VSCODE}, said("xterm.js(5.6.0)"), Rung.BLOCKS),
-    ("Alacritty started from kitty", {**KITTY, **ALACRITTY}, said(), Rung.BLOCKS),
-    ("neovim's terminal in kitty", {**KITTY, "NVIM": "/run/nvim.1"}, SILENCE, Rung.BLOCKS),
+CHOICES: list[tuple[str, Mapping[str, str], Answers, PreviewProtocol]] = [
+    ("kitty", KITTY, said("kitty(0.40.0)", kitty=True), PreviewProtocol.KITTY),
+    ("kitty, slow to answer", KITTY, SILENCE, PreviewProtocol.KITTY),
+    ("ghostty", GHOSTTY, said("ghostty 1.2.0", kitty=True), PreviewProtocol.KITTY),
+    ("ghostty, its images switched off", GHOSTTY, said("ghostty 1.2.0"), PreviewProtocol.OCTANTS),
+    ("old ghostty, its images switched off", GHOSTTY, said("ghostty 1.1.3"), PreviewProtocol.SEXTANTS),
+    ("iTerm2", ITERM2, said("iTerm2 3.5.0"), PreviewProtocol.ITERM2),
+    ("iTerm2, slow to answer", ITERM2, SILENCE, PreviewProtocol.ITERM2),
+    (
+        "WezTerm",
+        WEZTERM,
+        said("WezTerm 20240203-110809-5046fc22", kitty=True, sixel=True),
+        PreviewProtocol.ITERM2,
+    ),
+    ("VS Code, images on", VSCODE, said("xterm.js(5.6.0)", sixel=True), PreviewProtocol.ITERM2),
+    ("VS Code, images off", VSCODE, said("xterm.js(5.6.0)"), PreviewProtocol.BLOCKS),
+    ("VS Code, silent", VSCODE, SILENCE, PreviewProtocol.BLOCKS),
+    ("xterm -ti vt340", XTERM, said("XTerm(379)", sixel=True), PreviewProtocol.SIXEL),
+    ("xterm", XTERM, said("XTerm(379)"), PreviewProtocol.BLOCKS),
+    ("sixel, and no cell's size", XTERM, Answers(is_complete=True, sixel=True), PreviewProtocol.BLOCKS),
+    ("foot", {"TERM": "foot"}, said("foot(1.20.2)", sixel=True), PreviewProtocol.SIXEL),
+    ("GNOME Terminal", GNOME, said("VTE(7802)"), PreviewProtocol.OCTANTS),
+    ("GNOME Terminal, silent", GNOME, SILENCE, PreviewProtocol.OCTANTS),
+    ("older GNOME Terminal", {**GNOME, "VTE_VERSION": "6800"}, said("VTE(6800)"), PreviewProtocol.SEXTANTS),
+    ("ancient GNOME Terminal", {**GNOME, "VTE_VERSION": "5202"}, said(), PreviewProtocol.BLOCKS),
+    ("VTE with sixel", GNOME, said("VTE(7802)", sixel=True), PreviewProtocol.SIXEL),
+    ("Windows Terminal 1.22", WINDOWS, said(sixel=True), PreviewProtocol.SIXEL),
+    ("older Windows Terminal", WINDOWS, said(), PreviewProtocol.BLOCKS),
+    ("Alacritty that tells its version", ALACRITTY, said("alacritty 0.16.1"), PreviewProtocol.SEXTANTS),
+    ("Alacritty that does not", ALACRITTY, said(), PreviewProtocol.BLOCKS),
+    ("Konsole", KONSOLE, said("Konsole 22.12.3", kitty=True, sixel=True), PreviewProtocol.KITTY),
+    ("Konsole through ssh", SSH, said("Konsole 22.12.3", kitty=True, sixel=True), PreviewProtocol.KITTY),
+    ("Konsole that draws sixels alone", KONSOLE, said("Konsole 22.12.3", sixel=True), PreviewProtocol.SIXEL),
+    ("older Konsole", KONSOLE, said("Konsole 21.12.3"), PreviewProtocol.BLOCKS),
+    ("Konsole, silent", KONSOLE, SILENCE, PreviewProtocol.BLOCKS),
+    (
+        "Terminal.app",
+        {"TERM": "xterm-256color", "TERM_PROGRAM": "Apple_Terminal"},
+        SILENCE,
+        PreviewProtocol.BLOCKS,
+    ),
+    ("the Linux console", {"TERM": "linux"}, SILENCE, PreviewProtocol.HALF),
+    ("screen", {"TERM": "screen.xterm-256color", "STY": "1.x"}, SILENCE, PreviewProtocol.BLOCKS),
+    ("unknown, with kitty's protocol", SSH, said("novelty 1.0", kitty=True), PreviewProtocol.KITTY),
+    ("unknown, with sixel", SSH, said("novelty 1.0", sixel=True), PreviewProtocol.SIXEL),
+    ("unknown", SSH, said("novelty 1.0"), PreviewProtocol.BLOCKS),
+    ("unknown and silent", SSH, SILENCE, PreviewProtocol.BLOCKS),
+    ("kitty through ssh", SSH, said("kitty(0.40.0)", kitty=True), PreviewProtocol.KITTY),
+    ("tmux through ssh", SSH, said("tmux 3.4", sixel=True), PreviewProtocol.SIXEL),
+    ("xterm started from kitty", {**KITTY, **XTERM}, said("XTerm(379)"), PreviewProtocol.BLOCKS),
+    ("VS Code started from kitty", {**KITTY, **VSCODE}, said("xterm.js(5.6.0)"), PreviewProtocol.BLOCKS),
+    ("Alacritty started from kitty", {**KITTY, **ALACRITTY}, said(), PreviewProtocol.BLOCKS),
+    ("neovim's terminal in kitty", {**KITTY, "NVIM": "/run/nvim.1"}, SILENCE, PreviewProtocol.BLOCKS),
 ]
 
 
@@ -95,49 +104,76 @@ CHOICES: list[tuple[str, Mapping[str, str], Answers, Rung]] = [
     ("env", "answers", "expected"), [choice[1:] for choice in CHOICES], ids=[choice[0] for choice in CHOICES]
 )
 def test_each_terminal_gets_its_best_picture(
-    env: Mapping[str, str], answers: Answers, expected: Rung
+    env: Mapping[str, str], answers: Answers, expected: PreviewProtocol
 ) -> None:
     """Without an option the picture is the best that this terminal can show, and never boxes instead."""
-    assert expected == choose_rung(Rung.AUTO, env, answers)
+    assert expected == choose_protocol(PreviewProtocol.AUTO, env, answers)
 
 
-@pytest.mark.parametrize("wish", [rung for rung in Rung if rung is not Rung.AUTO])
-def test_a_wish_is_an_order(wish: Rung) -> None:
+@pytest.mark.parametrize("wish", [rung for rung in PreviewProtocol if rung is not PreviewProtocol.AUTO])
+def test_a_wish_is_an_order(wish: PreviewProtocol) -> None:
     """`--preview octants` shows octants, whatever we think of this terminal."""
-    assert wish == choose_rung(wish, {"TERM": "dumb"}, SILENCE)
+    assert wish == choose_protocol(wish, {"TERM": "dumb"}, SILENCE)
 
 
 IN_KITTY = Tmux(passthrough=True, outside="kitty(0.40.0)")
-INSIDE: list[tuple[str, Answers, Tmux, Rung]] = [
-    ("kitty outside", said("tmux 3.5"), IN_KITTY, Rung.KITTY),
-    ("ghostty outside", said("tmux 3.5"), Tmux(passthrough=True, outside="ghostty 1.2.0"), Rung.KITTY),
-    ("nothing let through", said("tmux 3.5"), Tmux(passthrough=False, outside="kitty(0.40.0)"), Rung.BLOCKS),
+INSIDE: list[tuple[str, Answers, Tmux, PreviewProtocol]] = [
+    ("kitty outside", said("tmux 3.5"), IN_KITTY, PreviewProtocol.KITTY),
+    (
+        "ghostty outside",
+        said("tmux 3.5"),
+        Tmux(passthrough=True, outside="ghostty 1.2.0"),
+        PreviewProtocol.KITTY,
+    ),
+    (
+        "nothing let through",
+        said("tmux 3.5"),
+        Tmux(passthrough=False, outside="kitty(0.40.0)"),
+        PreviewProtocol.BLOCKS,
+    ),
     (
         "kitty before placeholders",
         said("tmux 3.5"),
         Tmux(passthrough=True, outside="kitty(0.26.5)"),
-        Rung.BLOCKS,
+        PreviewProtocol.BLOCKS,
     ),
-    ("WezTerm has none", said("tmux 3.5"), Tmux(passthrough=True, outside="WezTerm 20240203"), Rung.BLOCKS),
-    ("sixel", said("tmux 3.5", sixel=True), Tmux(passthrough=False, outside="foot(1.20.0)"), Rung.SIXEL),
-    ("octants outside", said("tmux 3.5"), Tmux(passthrough=True, outside="VTE(7802)"), Rung.BLOCKS),
-    ("silent", SILENCE, Tmux(passthrough=False, outside=""), Rung.BLOCKS),
-    ("left behind", said("XTerm(379)"), IN_KITTY, Rung.BLOCKS),
+    (
+        "WezTerm has none",
+        said("tmux 3.5"),
+        Tmux(passthrough=True, outside="WezTerm 20240203"),
+        PreviewProtocol.BLOCKS,
+    ),
+    (
+        "sixel",
+        said("tmux 3.5", sixel=True),
+        Tmux(passthrough=False, outside="foot(1.20.0)"),
+        PreviewProtocol.SIXEL,
+    ),
+    (
+        "octants outside",
+        said("tmux 3.5"),
+        Tmux(passthrough=True, outside="VTE(7802)"),
+        PreviewProtocol.BLOCKS,
+    ),
+    ("silent", SILENCE, Tmux(passthrough=False, outside=""), PreviewProtocol.BLOCKS),
+    ("left behind", said("XTerm(379)"), IN_KITTY, PreviewProtocol.BLOCKS),
 ]
 
 
 @pytest.mark.parametrize(
     ("answers", "inside", "expected"), [case[1:] for case in INSIDE], ids=[case[0] for case in INSIDE]
 )
-def test_tmux_decides_what_goes_through(answers: Answers, inside: Tmux, expected: Rung) -> None:
+def test_tmux_decides_what_goes_through(answers: Answers, inside: Tmux, expected: PreviewProtocol) -> None:
     """In tmux there are real pictures where it lets them through or draws them, and blocks elsewhere."""
-    assert expected == choose_rung(Rung.AUTO, IN_TMUX | KITTY | {"TERM": "tmux-256color"}, answers, inside)
+    assert expected == choose_protocol(
+        PreviewProtocol.AUTO, IN_TMUX | KITTY | {"TERM": "tmux-256color"}, answers, inside
+    )
 
 
 def test_every_rung_has_the_name_that_people_type() -> None:
     """`--preview` takes the names that the manual lists."""
     expected = "auto kitty iterm2 sixel octants sextants blocks half ascii off"
-    assert expected == " ".join(Rung)
+    assert expected == " ".join(PreviewProtocol)
 
 
 def test_a_terminal_is_known_by_its_own_name_first() -> None:
@@ -173,7 +209,7 @@ def test_the_table_is_in_order() -> None:
     hidden = [(a, b) for n, a in enumerate(names) for b in names[n + 1 :] if b.startswith(a)]
     assert (len(set(names)), []) == (len(names), hidden)
     assert all(name == name.lower() and name for name in names)
-    assert manners({}) is Manners.NEVER
+    assert manners({}) is QueryPolicy.NEVER
 
 
 @pytest.mark.parametrize(
@@ -189,7 +225,7 @@ def test_the_table_is_in_order() -> None:
 )
 def test_what_tmux_tells_is_understood(answer: str, expected: Tmux) -> None:
     """Each version of tmux says in its own way what it lets through."""
-    assert expected == parse(answer)
+    assert expected == parse_tmux(answer)
 
 
 def test_no_tmux_is_asked_where_there_is_none() -> None:

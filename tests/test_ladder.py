@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from imgcli.core.events import Picture
-from imgcli.show.block_painter import BlockPainter
-from imgcli.show.known import Rung
-from imgcli.show.ladder import Ladder
-from imgcli.show.painting import Box
-from imgcli.show.terminal import ColorDepth, look
+from imgcli.core.image import EncodedImage
+from imgcli.output.images.blocks import BlockRenderer
+from imgcli.output.images.protocol import Box
+from imgcli.output.images.select import RendererSelector
+from imgcli.output.terminal.capabilities import ColorDepth, look
+from imgcli.output.terminal.database import PreviewProtocol
 from showing import FINE, Window
 from streams import BLUE, GREEN, RED, completed, created, image_item, item_done, partial, stream
 from terminal import PtyRun
@@ -156,9 +156,9 @@ class TestByName:
     def test_text_in_glyphs_of_that_rung_only(self, rung: str, glyphs: str) -> None:
         """A rung of text uses the glyphs that it is named for, and no other, in every depth of colour."""
         window = Window()
-        noise = Picture.of(_noise())
+        noise = EncodedImage.of(_noise())
         for depth in (ColorDepth.MONO, ColorDepth.ANSI_16, ColorDepth.ANSI_256, ColorDepth.TRUECOLOR):
-            painting = BlockPainter(window.terminal(depth), Rung(rung)).paint(noise, Box(30, 12))
+            painting = BlockRenderer(window.terminal(depth), PreviewProtocol(rung)).paint(noise, Box(30, 12))
             text = re.sub(r"\x1b\[[0-9;]*m", "", "".join(painting.lines))
             assert "" == re.sub(glyphs, "", text)
 
@@ -306,10 +306,10 @@ class TestWithoutATerminal:
     def test_a_stream_that_is_no_terminal_is_never_asked(self) -> None:
         """A picture on anything but our own terminal is made without asking ours."""
         window = Window()
-        ladder = Ladder(TRUECOLOR, window, look(TRUECOLOR, window, window.size))
+        ladder = RendererSelector(TRUECOLOR, window, look(TRUECOLOR, window, window.size))
         painter = ladder.painter()
         ladder.close()
-        assert isinstance(painter, BlockPainter)
+        assert isinstance(painter, BlockRenderer)
         assert painter is ladder.painter()
         assert 10 == painter.paint(FINE, Box(20, 10)).rows
 

@@ -13,13 +13,13 @@ from unittest.mock import Mock
 
 import pytest
 
-from imgcli.core.bill import Bill
-from imgcli.core.errors import Charged, ExitCode, Problem
-from imgcli.core.events import Picture
-from imgcli.show.block_painter import BlockPainter
-from imgcli.show.live import LiveSink
-from imgcli.show.painting import Box, Painting
-from imgcli.show.terminal import ColorDepth, Terminal
+from imgcli.core.billing.bill import Bill
+from imgcli.core.image import EncodedImage
+from imgcli.core.problem import Charged, ExitCode, Problem
+from imgcli.output.images.blocks import BlockRenderer
+from imgcli.output.images.protocol import Box, Frame
+from imgcli.output.sinks.live import LiveSink
+from imgcli.output.terminal.capabilities import ColorDepth, Terminal
 from showing import (
     BETTER,
     ESCAPES,
@@ -49,12 +49,12 @@ if TYPE_CHECKING:
 
     from imgcli.core.events import Completed
     from imgcli.core.request import ImageRequest
-    from imgcli.show.painting import Painter
+    from imgcli.output.images.protocol import Renderer
 
 
 def live(
     window: Window,
-    painter: Painter | None = None,
+    painter: Renderer | None = None,
     clock: FakeClock | None = None,
     period: float | None = None,
 ) -> LiveSink:
@@ -183,7 +183,7 @@ class TestEnd:
 class _Broken:
     """A painter that can paint nothing."""
 
-    def paint(self, _picture: Picture, _box: Box) -> Painting:
+    def paint(self, _picture: EncodedImage, _box: Box) -> Frame:
         """Fail as Pillow would."""
         raise ValueError(f"damaged {HOSTILE}")
 
@@ -191,7 +191,7 @@ class _Broken:
 class _Picky(Letters):
     """A painter that cannot paint what is no picture."""
 
-    def paint(self, picture: Picture, box: Box) -> Painting:
+    def paint(self, picture: EncodedImage, box: Box) -> Frame:
         """Refuse junk."""
         if picture.format is None:
             raise ValueError("of no format that we know")
@@ -215,7 +215,7 @@ class TestFaults:
         sink = live(window, _Picky())
         sink.handle(started())
         sink.handle(partial())
-        sink.handle(partial(1, Picture.of(b"junk")))
+        sink.handle(partial(1, EncodedImage.of(b"junk")))
         assert "no preview: of no format that we know" == window.history[0]
         assert ["A" * 40] * 9 == window.lines[:-1]
         sink.handle(final())
@@ -303,7 +303,7 @@ class TestPace:
         gate = threading.Event()
 
         class Slow(Letters):
-            def paint(self, picture: Picture, box: Box) -> Painting:
+            def paint(self, picture: EncodedImage, box: Box) -> Frame:
                 seen.append(picture.data)
                 gate.wait(5)
                 return super().paint(picture, box)
@@ -337,7 +337,7 @@ class TestPace:
 def test_blocks(depth: ColorDepth) -> None:
     """The block painter fits a picture into the box in every depth of colour."""
     window = Window()
-    painting = BlockPainter(window.terminal(depth)).paint(FINE, Box(20, 23))
+    painting = BlockRenderer(window.terminal(depth)).paint(FINE, Box(20, 23))
     assert (20, 10) == (painting.columns, painting.rows)
     assert {20} == {len(ESCAPES.sub("", line)) for line in painting.lines}
 
@@ -345,7 +345,7 @@ def test_blocks(depth: ColorDepth) -> None:
 def test_no_picture_is_no_painting() -> None:
     """What cannot be decoded is refused with a reason that a person can read."""
     with pytest.raises(ValueError, match="of no format that we know"):
-        BlockPainter(Window().terminal()).paint(Picture.of(b"junk"), Box(80, 23))
+        BlockRenderer(Window().terminal()).paint(EncodedImage.of(b"junk"), Box(80, 23))
 
 
 def test_the_price_is_asked_with_everything() -> None:
@@ -365,8 +365,8 @@ def test_importing_the_sinks_is_light() -> None:
     """The first status row does not wait for rich, Pillow or decimals."""
     code = (
         "import sys\n"
-        "import imgcli.show.live, imgcli.show.plain, imgcli.show.jsonl, imgcli.show.paths\n"
-        "import imgcli.show.terminal, imgcli.show.block_painter\n"
+        "import imgcli.output.sinks.live, imgcli.output.sinks.lines, imgcli.output.sinks.jsonl\n"
+        "import imgcli.output.terminal.capabilities, imgcli.output.images.blocks\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import CANARY_KEY
-from imgcli.api.listing import read
+from imgcli.api.models import read
 from imgcli.core import catalog
-from imgcli.core.catalog import Kind
-from imgcli.core.errors import Charged, ExitCode, ImgcliError
-from imgcli.core.lineup import Listed, Span, lineup
-from imgcli.show.models_table import plain_lines, rich_lines
-from imgcli.show.terminal import ColorDepth
-from imgcli.standin.server import StandIn
+from imgcli.core.catalog import ModelKind, ServerModel, Span, lineup
+from imgcli.core.errors import ImgcliError
+from imgcli.core.problem import Charged, ExitCode
+from imgcli.demo.server import DemoServer
+from imgcli.output.tables.models import plain_lines, rich_lines
+from imgcli.output.terminal.capabilities import ColorDepth
 from showing import ESCAPES, HOSTILE, Window
 from terminal import PtyRun
 from wire import End, Framing, Reply, error_reply
@@ -188,7 +188,7 @@ class TestLive:
 
     def test_the_stand_in(self, imgcli: Cli) -> None:
         """The demo server has every model, with OpenAI's own dates."""
-        with StandIn(pace=0) as standin:
+        with DemoServer(pace=0) as standin:
             done = imgcli("models", "--live", "--json", "--base-url", standin.base_url)
         found = json.loads(done.stdout)
         assert (0, {True}, {False}) == (
@@ -260,8 +260,8 @@ class TestReading:
             [],
             {"id": "sk-abcdefgh12345678"},
         ]
-        hidden = Listed("[hidden]")
-        assert (Listed("a", date(2027, 1, 14)), Listed("b"), Listed("c"), hidden) == read(
+        hidden = ServerModel("[hidden]")
+        assert (ServerModel("a", date(2027, 1, 14)), ServerModel("b"), ServerModel("c"), hidden) == read(
             json.dumps({"data": entries}).encode()
         )
 
@@ -293,9 +293,9 @@ class TestReading:
 @given(st.sets(st.sampled_from([model.name for model in CATALOG.models])), st.dates(date(2026, 1, 1)))
 def test_what_the_server_has_is_there(names: set[str], today: date) -> None:
     """A model that the server lists is never left out, whatever the catalog says of its end."""
-    found = lineup(CATALOG, today, listing=[Listed(name) for name in names])
+    found = lineup(CATALOG, today, listing=[ServerModel(name) for name in names])
     usable = {entry.model.name for entry in found.entries if entry.is_usable}
     assert names == usable
     assert ((), ()) == (found.strangers, found.others)
-    shown = (*found.of(Kind.IMAGE), *found.of(Kind.TEXT))
+    shown = (*found.of(ModelKind.IMAGE), *found.of(ModelKind.TEXT))
     assert usable <= {entry.model.name for entry in shown}

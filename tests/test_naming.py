@@ -10,24 +10,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcli.core.errors import ExitCode, ImgcliError
-from imgcli.core.events import ImageFormat
-from imgcli.store.naming import NAME_MAX, Subject, Target, format_wish
+from imgcli.core.errors import ImgcliError
+from imgcli.core.image import ImageFormat
+from imgcli.core.problem import ExitCode
+from imgcli.store.publish.naming import NAME_MAX, NameFields, OutputTarget, format_of_name
 
 BASE = Path("/pictures")
 NOW = datetime(2027, 1, 14, 15, 30, 12)  # noqa: DTZ001 - names carry local time
-CAT = Subject("A cat, on a roof", "gpt-4o-mini", "job-7", NOW)
+CAT = NameFields("A cat, on a roof", "gpt-4o-mini", "job-7", NOW)
 PNG, JPEG, WEBP = ImageFormat.PNG, ImageFormat.JPEG, ImageFormat.WEBP
 
 
-def names(target: Target, encoding: ImageFormat | None = PNG, image: int = 0, mark: str = "") -> list[str]:
+def names(
+    target: OutputTarget, encoding: ImageFormat | None = PNG, image: int = 0, mark: str = ""
+) -> list[str]:
     """List the first three names of a target."""
     return list(islice(target.names(encoding, image, mark), 3))
 
 
 def first(output: str | None, encoding: ImageFormat | None = PNG) -> Path:
     """Give the best path for a picture."""
-    target = Target.of(output, CAT, BASE)
+    target = OutputTarget.of(output, CAT, BASE)
     return target.folder / next(target.names(encoding))
 
 
@@ -84,7 +87,7 @@ def test_template(output: str, expected: str) -> None:
 def test_unknown_field(output: str) -> None:
     """An unknown field stops the run before it costs anything, and the known ones are named."""
     with pytest.raises(ImgcliError) as caught:
-        Target.of(output, CAT, BASE)
+        OutputTarget.of(output, CAT, BASE)
     assert ExitCode.USAGE == caught.value.problem.exit_code
     assert "The fields are {slug} {n} {model} {date} {time} {id}." == caught.value.problem.advice
 
@@ -93,7 +96,7 @@ def test_unknown_field(output: str) -> None:
 def test_impossible_names(output: str) -> None:
     """A name that would break a list of names, or be none, stops the run before it costs anything."""
     with pytest.raises(ImgcliError) as caught:
-        Target.of(output, CAT, BASE)
+        OutputTarget.of(output, CAT, BASE)
     assert ExitCode.USAGE == caught.value.problem.exit_code
 
 
@@ -101,7 +104,7 @@ def test_impossible_names(output: str) -> None:
 def test_slips(output: str) -> None:
     """An option in the place of a name, and a field that is not closed, are refused for free."""
     with pytest.raises(ImgcliError) as caught:
-        Target.of(output, CAT, BASE)
+        OutputTarget.of(output, CAT, BASE)
     assert ExitCode.USAGE == caught.value.problem.exit_code
 
 
@@ -119,7 +122,7 @@ def test_slips(output: str) -> None:
 def test_another_ending(output: str, said: str) -> None:
     """The ending of a format that no model gives, or a misspelt one: no script would find that file."""
     with pytest.raises(ImgcliError) as caught:
-        Target.of(output, CAT, BASE)
+        OutputTarget.of(output, CAT, BASE)
     assert said in caught.value.problem.what
     assert "The endings are .png, .jpeg, .webp, .gif, .svg." == caught.value.problem.advice
 
@@ -129,32 +132,32 @@ def test_another_ending(output: str, said: str) -> None:
 )
 def test_a_dot_in_a_name(output: str) -> None:
     """Any other text behind a dot is a part of the name."""
-    assert Target.of(output, CAT, BASE).wanted(PNG).endswith(".png")
+    assert OutputTarget.of(output, CAT, BASE).wanted(PNG).endswith(".png")
 
 
 @pytest.mark.parametrize("title", ["photo.tiff", "cat.pgn"])
 def test_a_title_is_no_wish(title: str) -> None:
     """What a viewed run or an edited picture happens to be called is refused nowhere."""
-    subject = Subject("a cat", "m", "j", NOW, title)
-    assert f"{title}.png" == Target.of(None, subject, BASE).wanted(PNG)
-    assert f"{title}.png" == Target.of("./", subject, BASE).wanted(PNG)
+    subject = NameFields("a cat", "m", "j", NOW, title)
+    assert f"{title}.png" == OutputTarget.of(None, subject, BASE).wanted(PNG)
+    assert f"{title}.png" == OutputTarget.of("./", subject, BASE).wanted(PNG)
 
 
 def test_numbers_on_a_clash() -> None:
     """A name that is taken gets -2, then -3."""
-    target = Target.of("x.png", CAT, BASE)
+    target = OutputTarget.of("x.png", CAT, BASE)
     assert ["x.png", "x-2.png", "x-3.png"] == names(target)
 
 
 def test_several_images_of_a_job() -> None:
     """The first image of a job has the name, the next ones count on; {n} counts by itself."""
-    assert ["x-2.png", "x-3.png", "x-4.png"] == names(Target.of("x", CAT, BASE), image=1)
-    assert ["x_2.png", "x_2-2.png", "x_2-3.png"] == names(Target.of("x_{n}", CAT, BASE), image=1)
+    assert ["x-2.png", "x-3.png", "x-4.png"] == names(OutputTarget.of("x", CAT, BASE), image=1)
+    assert ["x_2.png", "x_2-2.png", "x_2-3.png"] == names(OutputTarget.of("x_{n}", CAT, BASE), image=1)
 
 
 def test_marks() -> None:
     """Previews and damaged bytes carry a mark before the ending, lest somebody take them for the picture."""
-    target = Target.of("x.png", CAT, BASE)
+    target = OutputTarget.of("x.png", CAT, BASE)
     assert "x.partial-0.png" == names(target, mark=".partial-0")[0]
     assert ["x.damaged.bin", "x-2.damaged.bin"] == names(target, None, mark=".damaged")[:2]
 
@@ -165,14 +168,14 @@ def test_marks() -> None:
 )
 def test_format_follows_the_name(output: str | None, expected: ImageFormat | None) -> None:
     """`-o x.webp` asks for webp; a name without a known ending asks for nothing."""
-    assert expected == format_wish(output)
+    assert expected == format_of_name(output)
 
 
 def test_format_does_not_follow_a_folder(tmp_path: Path) -> None:
     """A folder that is named like a picture asks for no format."""
     folder = tmp_path / "x.webp"
     folder.mkdir()
-    assert [None, None] == [format_wish(str(folder)), format_wish(f"{folder}/")]
+    assert [None, None] == [format_of_name(str(folder)), format_of_name(f"{folder}/")]
 
 
 FOREIGN = st.text(max_size=300) | st.sampled_from(["../../x", "~root", "CON", "aux.png", "{n}", "-rf", ".."])
@@ -187,7 +190,7 @@ def test_foreign_text_stays_in_its_folder(
     prompt: str, model: str, template: list[str], encoding: ImageFormat | None, image: int
 ) -> None:
     """Whatever a prompt or a model's name holds, the file is one plain name in the folder I chose."""
-    target = Target.of("./" + "".join(template), Subject(prompt, model, prompt, NOW), BASE)
+    target = OutputTarget.of("./" + "".join(template), NameFields(prompt, model, prompt, NOW), BASE)
     for name in names(target, encoding, image, ".damaged"):
         assert BASE == Path(os.path.normpath(target.folder / name)).parent
         assert not {"/", "\\", "\0", ":"} & set(name)
@@ -198,7 +201,7 @@ def test_foreign_text_stays_in_its_folder(
 @given(st.text(st.characters(exclude_characters="/{}", exclude_categories=["Cc", "Cs"]), min_size=1))
 def test_own_names_fit(output: str) -> None:
     """However long my own name is, every name made of it fits the file system, and the numbers survive."""
-    target = Target.of(f"./{output * 9}", CAT, BASE)
+    target = OutputTarget.of(f"./{output * 9}", CAT, BASE)
     made = names(target, PNG, 0, ".partial-0")
     assert [3, True] == [len(set(made)), all(len(os.fsencode(name)) <= NAME_MAX for name in made)]
 
@@ -206,5 +209,5 @@ def test_own_names_fit(output: str) -> None:
 @given(FOREIGN, ENCODINGS.filter(bool))
 def test_naming_is_idempotent(prompt: str, encoding: ImageFormat) -> None:
     """A name that imgcli made can be given back to it and stays what it is."""
-    name = next(Target.of(None, Subject(prompt, "m", "j", NOW), BASE).names(encoding))
-    assert name == next(Target.of(name, CAT, BASE).names(encoding))
+    name = next(OutputTarget.of(None, NameFields(prompt, "m", "j", NOW), BASE).names(encoding))
+    assert name == next(OutputTarget.of(name, CAT, BASE).names(encoding))

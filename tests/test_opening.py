@@ -13,9 +13,9 @@ import pytest
 from beside import PATIENCE, wait_for
 from conftest import CANARY_KEY
 from earlier import AT, remember
-from imgcli.core.events import ImageFormat
-from imgcli.show import desktop
-from imgcli.show.desktop import IMAGE, Tool, copiers, openers
+from imgcli.core.image import ImageFormat
+from imgcli.output import desktop
+from imgcli.output.desktop import IMAGE, Tool, copiers, openers
 from streams import BLUE, RED, created, image_item, item_done, stream, whole_run
 from wire import Reply
 

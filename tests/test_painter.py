@@ -8,16 +8,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageFont, ImageStat
 
-from imgcli.standin import abstracts, landscapes, palette
-from imgcli.standin.lettering import BOX, Caption, Label, readable, wrap
-from imgcli.standin.painter import Commission, Painting
-from imgcli.standin.validate import Encoding
+from imgcli.demo.painter import abstracts, drawing, scenes
+from imgcli.demo.painter.label import BOX, Caption, Label, readable, wrap
+from imgcli.demo.painter.painter import PaintedImage, PaintJob
+from imgcli.demo.validation import Encoding
 
 PNG = Encoding()
 SMALL = (320, 240)
 SCENES = [
-    landscapes.hills,
-    landscapes.sea,
+    scenes.hills,
+    scenes.sea,
     abstracts.nebula,
     abstracts.papercut,
     abstracts.mosaic,
@@ -47,7 +47,7 @@ def distance(first: Image.Image, second: Image.Image) -> float:
 
 def test_same_commission_same_bytes() -> None:
     """The same commission gives the same bytes, partials included."""
-    first, again = (Painting(Commission("a fox", SMALL)) for _ in range(2))
+    first, again = (PaintedImage(PaintJob("a fox", SMALL)) for _ in range(2))
     assert first.final(PNG) == again.final(PNG)
     assert first.partial(1, 3, PNG) == again.partial(1, 3, PNG)
 
@@ -55,24 +55,24 @@ def test_same_commission_same_bytes() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        Commission("an owl", SMALL),
-        Commission("a fox", (240, 320)),
-        Commission("a fox", SMALL, "high"),
-        Commission("a fox", SMALL, transparent=True),
-        Commission("a fox", SMALL, number=1),
-        Commission("a fox", SMALL, seed=1),
-        Commission("a fox", SMALL, turn=2),
-        Commission("a fox", SMALL, references=(reference(),)),
+        PaintJob("an owl", SMALL),
+        PaintJob("a fox", (240, 320)),
+        PaintJob("a fox", SMALL, "high"),
+        PaintJob("a fox", SMALL, transparent=True),
+        PaintJob("a fox", SMALL, number=1),
+        PaintJob("a fox", SMALL, seed=1),
+        PaintJob("a fox", SMALL, turn=2),
+        PaintJob("a fox", SMALL, references=(reference(),)),
     ],
 )
-def test_another_commission_another_picture(other: Commission) -> None:
+def test_another_commission_another_picture(other: PaintJob) -> None:
     """Whatever changes in the commission shows in the picture."""
-    assert Painting(Commission("a fox", SMALL)).final(PNG) != Painting(other).final(PNG)
+    assert PaintedImage(PaintJob("a fox", SMALL)).final(PNG) != PaintedImage(other).final(PNG)
 
 
 def test_partials_come_closer_to_the_final() -> None:
     """Each partial is a complete picture of full size, nearer to the final than the one before."""
-    painting = Painting(Commission("a lighthouse in a storm"))
+    painting = PaintedImage(PaintJob("a lighthouse in a storm"))
     final = opened(painting.final(PNG))
     partials = [opened(painting.partial(index, 3, PNG)) for index in range(3)]
     assert [final.size] * 3 == [picture.size for picture in partials]
@@ -88,7 +88,7 @@ def test_every_scene_fills_every_size(scene: object, size: tuple[int, int]) -> N
     assert callable(scene)
     for detail in (0, 5):
         rng = random.Random(7)
-        picture = scene(rng, size, palette.choose(rng), detail)
+        picture = scene(rng, size, drawing.choose(rng), detail)
         assert (size, "RGB") == (picture.size, picture.mode)
         assert max(ImageStat.Stat(picture).stddev) > 8
 
@@ -104,7 +104,7 @@ def test_every_scene_fills_every_size(scene: object, size: tuple[int, int]) -> N
 )
 def test_encodings(encoding: Encoding, name: str) -> None:
     """Final and partial are both written in the encoding that was asked for."""
-    painting = Painting(Commission("a fox", SMALL))
+    painting = PaintedImage(PaintJob("a fox", SMALL))
     assert [name] * 2 == [
         opened(data).format for data in (painting.final(encoding), painting.partial(0, 1, encoding))
     ]
@@ -112,7 +112,7 @@ def test_encodings(encoding: Encoding, name: str) -> None:
 
 def test_compression_makes_smaller_files() -> None:
     """A lower compression level gives fewer bytes."""
-    painting = Painting(Commission("a fox", SMALL))
+    painting = PaintedImage(PaintJob("a fox", SMALL))
     low, high = (len(painting.final(Encoding("jpeg", level))) for level in (10, 100))
     assert low < high / 2
 
@@ -120,7 +120,7 @@ def test_compression_makes_smaller_files() -> None:
 @pytest.mark.parametrize("kind", ["png", "webp"])
 def test_transparent_pictures(kind: str) -> None:
     """A transparent picture has nothing at its corners and is opaque inside, in partials too."""
-    painting = Painting(Commission("a fox", SMALL, transparent=True))
+    painting = PaintedImage(PaintJob("a fox", SMALL, transparent=True))
     for data in (painting.final(Encoding(kind)), painting.partial(0, 2, Encoding(kind))):
         alpha = opened(data).getchannel("A")
         assert (0, 0, 255) == (alpha.getpixel((0, 0)), alpha.getpixel((319, 239)), alpha.getpixel((160, 120)))
@@ -128,14 +128,14 @@ def test_transparent_pictures(kind: str) -> None:
 
 def test_natural_weight() -> None:
     """A square PNG weighs about what a real one does."""
-    size = len(Painting(Commission("a fox")).final(PNG))
+    size = len(PaintedImage(PaintJob("a fox")).final(PNG))
     assert 500_000 < size < 2_500_000
 
 
 def test_references_are_seen() -> None:
     """A reference takes up a good part of the picture, and more of them show more."""
     one, two = (
-        opened(Painting(Commission("hat", SMALL, references=refs)).final(PNG))
+        opened(PaintedImage(PaintJob("hat", SMALL, references=refs)).final(PNG))
         for refs in ((reference(),), (reference(), reference((0, 0, 255))))
     )
     for picture, colours in ((one, {(255, 0, 0)}), (two, {(255, 0, 0), (0, 0, 255)})):
@@ -153,7 +153,7 @@ def test_mask_keeps_what_is_opaque() -> None:
     """Where the mask is opaque the reference stays; where it is transparent it does not."""
     masks = [reference((0, 0, 0, alpha)) for alpha in (255, 0)]
     pictures = [
-        opened(Painting(Commission("sky", SMALL, references=(reference(),), mask=mask)).final(PNG))
+        opened(PaintedImage(PaintJob("sky", SMALL, references=(reference(),), mask=mask)).final(PNG))
         for mask in masks
     ]
     kept, painted = (picture.getpixel((160, 40)) for picture in pictures)
@@ -162,7 +162,7 @@ def test_mask_keeps_what_is_opaque() -> None:
 
 def test_demo_is_written_sharp_on_every_picture() -> None:
     """The badge is on the final and on the roughest partial alike, so neither passes for a model's work."""
-    painting = Painting(Commission("a fox"))
+    painting = PaintedImage(PaintJob("a fox"))
     stamped = Image.new("RGB", (1024, 1024))
     Label(Caption("demo", "", "a fox"), (0, 0, 1024, 1024)).stamp(stamped, (250, 250, 250))
     box = stamped.getbbox()
@@ -175,10 +175,10 @@ def test_demo_is_written_sharp_on_every_picture() -> None:
 
 def test_later_turns_keep_the_motif() -> None:
     """A later turn of a conversation keeps its scene and changes its colours."""
-    first = Commission("a fox", SMALL, motif="a fox")
-    second = Commission("bluer", SMALL, motif="a fox", turn=2)
-    other = Commission("bluer", SMALL, turn=2)
-    assert 3 == len({Painting(order).final(PNG) for order in (first, second, other)})
+    first = PaintJob("a fox", SMALL, motif="a fox")
+    second = PaintJob("bluer", SMALL, motif="a fox", turn=2)
+    other = PaintJob("bluer", SMALL, turn=2)
+    assert 3 == len({PaintedImage(order).final(PNG) for order in (first, second, other)})
 
 
 def ascii_only(character: str) -> bool:
@@ -229,7 +229,7 @@ def test_no_prompt_breaks_the_painter(prompt: str) -> None:
     """Any text at all, lone surrogates and control characters included, can be a prompt."""
     label = Label(Caption("demo", "", prompt), (0, 0, 160, 120))
     label.write(Image.new("RGB", (160, 120)))
-    assert (64, 48) == opened(Painting(Commission(prompt, (64, 48), "low")).final(PNG)).size
+    assert (64, 48) == opened(PaintedImage(PaintJob(prompt, (64, 48), "low")).final(PNG)).size
 
 
 @settings(max_examples=100, deadline=None)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from imgcli.core.events import Saved
-from imgcli.show.paths import PathsSink
+from imgcli.output.sinks.lines import PathsSink
 from showing import JOB, WHOLE_RUN, completed, failed, final, saved, started
 
 

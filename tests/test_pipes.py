@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from beside import PATIENCE, running
-from imgcli.core.embedding import embed
-from imgcli.core.recipe import Recipe
+from imgcli.core.recipe import Recipe, embed
 from streams import BLUE, RED, whole_run
 from wire import Reply
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from beside import wait_for
-from imgcli.core.errors import Charged, ExitCode, Problem
-from imgcli.show.plain import ErrorsSink, PlainSink
+from imgcli.core.problem import Charged, ExitCode, Problem
+from imgcli.output.sinks.lines import ErrorsSink, LinesSink
 from showing import (
     BETTER,
     FINE,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 def plain(*events: Event) -> list[str]:
     """Show a run in plain lines, a tenth of a second between its events."""
     stream, clock = io.StringIO(), FakeClock()
-    sink = PlainSink(stream, price, clock)
+    sink = LinesSink(stream, price, clock)
     for event in events:
         sink.handle(event)
         clock.now += 0.1
@@ -111,7 +111,7 @@ def test_unsaved() -> None:
 def test_a_long_wait_is_told(events: list[Event], told: str | None) -> None:
     """Whoever reads a log sees that a run goes on, again and again until it ends, in plain lines."""
     stream, beat = io.StringIO(), 0.03
-    sink = PlainSink(stream, price, time.monotonic).open(beat)
+    sink = LinesSink(stream, price, time.monotonic).open(beat)
     for event in events:
         sink.handle(event)
     if told:
@@ -156,7 +156,7 @@ def test_narrow_minded_stream(encoding: str) -> None:
     data = io.BytesIO()
     stream = io.TextIOWrapper(data, encoding=encoding, errors="strict")
     feed(
-        PlainSink(stream, price, FakeClock()),
+        LinesSink(stream, price, FakeClock()),
         (started(replace(REQUEST, model="모델")), failed("고양이 failed")),
     )
     assert b"imgcli: ??? failed" in data.getvalue()

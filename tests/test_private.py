@@ -12,9 +12,10 @@ import pytest
 
 import zygote
 from beside import PATIENCE, running
-from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
+from imgcli.core.errors import ImgcliError
 from imgcli.core.events import Event, Notice
-from imgcli.core.redaction import redacted_events
+from imgcli.core.problem import Charged, ExitCode, Problem
+from imgcli.core.secrets import redacted_events
 from streams import created, stream, whole_run
 from wire import End, Reply
 
@@ -38,9 +39,9 @@ def test_a_crash_tells_no_secret(imgcli: Cli, folder: Path) -> None:
     """Whatever an unexpected exception quotes, neither the message nor the crash file holds a secret."""
     quoted = " ".join([*SECRETS.values(), "canary@proxy", "http://token-canary@host/"])
     (folder / "sitecustomize.py").write_text(
-        "import imgcli.core.wish\n"
+        "import imgcli.core.validate\n"
         f"def broken(*_):\n    raise ValueError({quoted!r})\n"
-        "imgcli.core.wish.resolve_size = broken\n"
+        "imgcli.core.validate.resolve_size = broken\n"
     )
     result = imgcli("gen", "a cat", env={**SECRETS, "PYTHONPATH": str(folder)})
     (crash,) = (folder.parent / "home").rglob("crash-*.txt")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from beside import PATIENCE
-from imgcli.api.patience import Limits, Patience
+from imgcli.api.transport import Timeouts, Watchdog
 from streams import RED, created, image_item, item_done, partial, stream, whole_run
 from wire import End, Reply
 
@@ -113,14 +113,14 @@ def test_below_the_stream(head: bytes, dripping: Callable[[bytes], int], imgcli:
     assert "sent nothing new for 1 s" in result.stderr
 
 
-def patience(now: list[float]) -> Patience:
+def patience(now: list[float]) -> Watchdog:
     """Wait 300 s for news and 1200 s in all, on a clock that is moved by hand."""
-    return Patience(Limits(), lambda: now[0])
+    return Watchdog(Timeouts(), lambda: now[0])
 
 
 def test_default_limits() -> None:
     """With the default timeout: 120 s of silence, 300 s without news, 20 minutes in all."""
-    assert Limits() == Limits.scaled(120)
+    assert Timeouts() == Timeouts.scaled(120)
 
 
 def test_a_slow_line_is_no_dripping() -> None:

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from beside import PATIENCE
-from imgcli.core.errors import ExitCode, ImgcliError
-from imgcli.store.naming import Subject, Target
-from imgcli.store.preflight import check, current_folder, device
-from imgcli.store.publish import Clash, Draft, write_device, write_stream
-from imgcli.store.state import Rescue, private_folder, state_folder
+from imgcli.core.errors import ImgcliError
+from imgcli.core.problem import ExitCode
+from imgcli.store.paths import FallbackFolders, private_folder, state_folder
+from imgcli.store.publish.atomic import OnExists, TempFile, write_device, write_stream
+from imgcli.store.publish.naming import NameFields, OutputTarget, check, current_folder, device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 NAMES = ["x.png", "x-2.png", "x-3.png"]
 
 
-def publish(folder: Path, data: bytes = b"new", clash: Clash = Clash.NUMBER) -> Path:
+def publish(folder: Path, data: bytes = b"new", clash: OnExists = OnExists.NUMBER) -> Path:
     """Write, flush and name a file."""
-    draft = Draft.write(folder, data)
+    draft = TempFile.write(folder, data)
     draft.flush()
     return draft.publish(NAMES, clash)
 
@@ -81,7 +81,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 def test_force_replaces(tmp_path: Path) -> None:
     """--force replaces the file of that name."""
     (tmp_path / "x.png").write_bytes(b"old")
-    assert tmp_path / "x.png" == publish(tmp_path, clash=Clash.REPLACE)
+    assert tmp_path / "x.png" == publish(tmp_path, clash=OnExists.REPLACE)
     assert {"x.png": b"new"} == files(tmp_path)
 
 
@@ -89,13 +89,13 @@ def test_force_replaces_at_once(tmp_path: Path) -> None:
     """Whoever opened the old file still reads the old picture, whole, after --force."""
     (tmp_path / "x.png").write_bytes(b"old")
     with (tmp_path / "x.png").open("rb") as reader:
-        publish(tmp_path, clash=Clash.REPLACE)
+        publish(tmp_path, clash=OnExists.REPLACE)
         assert b"old" == reader.read()
 
 
-@pytest.mark.parametrize("clash", Clash)
+@pytest.mark.parametrize("clash", OnExists)
 @pytest.mark.parametrize("precious", ["precious.txt", "nowhere.txt"])
-def test_symbolic_links_are_not_followed(tmp_path: Path, clash: Clash, precious: str) -> None:
+def test_symbolic_links_are_not_followed(tmp_path: Path, clash: OnExists, precious: str) -> None:
     """A link in the way leads nobody to write into what it points at, be it there or not."""
     folder = tmp_path / "here"
     folder.mkdir()
@@ -138,7 +138,7 @@ def test_a_failed_rename_leaves_no_empty_file(tmp_path: Path, monkeypatch: pytes
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, "broken")
 
-    draft = Draft.write(tmp_path, b"new")
+    draft = TempFile.write(tmp_path, b"new")
     draft.flush()
     monkeypatch.setattr(os, "link", refuse)
     monkeypatch.setattr(os, "replace", refuse)
@@ -150,16 +150,16 @@ def test_a_failed_rename_leaves_no_empty_file(tmp_path: Path, monkeypatch: pytes
 def test_full_disk_leaves_nothing(tmp_path: Path) -> None:
     """What could not be written in full does not stay behind."""
     with file_limit(1000), pytest.raises(OSError, match="large"):
-        Draft.write(tmp_path, bytes(2000))
+        TempFile.write(tmp_path, bytes(2000))
     assert {} == files(tmp_path)
 
 
 RACER = """
     import sys
     from pathlib import Path
-    from imgcli.store.publish import Draft
+    from imgcli.store.publish.atomic import TempFile
     sys.stdin.read()
-    draft = Draft.write(Path(sys.argv[1]), sys.argv[2].encode() * 9999)
+    draft = TempFile.write(Path(sys.argv[1]), sys.argv[2].encode() * 9999)
     draft.flush()
     names = ("x.png" if n == 1 else f"x-{n}.png" for n in range(1, 99))
     print(draft.publish(names))
@@ -195,10 +195,10 @@ def test_device_and_stream() -> None:
 # Found out before sending
 
 
-def target(output: str | None, base: Path) -> Target:
+def target(output: str | None, base: Path) -> OutputTarget:
     """Name a cat's picture."""
     now = datetime(2027, 1, 14)  # noqa: DTZ001 - names carry local time
-    return Target.of(output, Subject("a cat", "m", "j", now), base)
+    return OutputTarget.of(output, NameFields("a cat", "m", "j", now), base)
 
 
 def refusal(output: str | None, base: Path) -> tuple[ExitCode, str, str]:
@@ -338,7 +338,7 @@ def test_planted_state_folder_is_refused(tmp_path: Path) -> None:
 
 def test_rescue_folders(tmp_path: Path) -> None:
     """A picture without a place goes to the state folder, then the session's, then the temporary one."""
-    rescue = Rescue(tmp_path / "state", {"XDG_RUNTIME_DIR": "/run/user/1", "TMPDIR": "/var/tmp"})  # noqa: S108
+    rescue = FallbackFolders(tmp_path / "state", {"XDG_RUNTIME_DIR": "/run/user/1", "TMPDIR": "/var/tmp"})  # noqa: S108
     expected = [tmp_path / "state/rescued", Path("/run/user/1"), Path("/var/tmp")]  # noqa: S108
     assert expected == list(rescue.folders())
     shutil.rmtree(tmp_path / "state")

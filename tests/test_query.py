@@ -18,8 +18,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcli.show import query
-from imgcli.show.answers import KITTY, QUESTIONS, SILENCE, Answers, parse, typed
+from imgcli.output.terminal import probe
+from imgcli.output.terminal.answers import KITTY, QUESTIONS, SILENCE, Answers, parse, typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -209,7 +209,7 @@ def test_a_terminal_that_answers_costs_no_waiting(raw: bytes) -> None:
     """The last answer ends the asking: nobody waits for the budget to run out."""
     with FakeTerminal([(0, raw)]) as terminal:
         began = time.monotonic()
-        assert raw == query.ask(terminal.fd, ALL, 100)
+        assert raw == probe.ask(terminal.fd, ALL, 100)
         assert time.monotonic() - began < 50
         assert terminal.is_untouched()
         assert ALL == terminal.asked
@@ -219,7 +219,7 @@ def test_a_terminal_that_answers_costs_no_waiting(raw: bytes) -> None:
 def test_answers_may_trickle_in() -> None:
     """Answers that come byte by byte, through a slow connection, are put together."""
     with FakeTerminal([(0.002, bytes([byte])) for byte in TMUX]) as terminal:
-        assert TMUX == query.ask(terminal.fd, ALL, 10)
+        assert TMUX == probe.ask(terminal.fd, ALL, 10)
         assert terminal.is_untouched()
 
 
@@ -227,7 +227,7 @@ def test_a_terminal_that_never_answers_costs_the_budget() -> None:
     """A terminal that says nothing delays the picture by the budget, and that is all."""
     with FakeTerminal([]) as terminal:
         began = time.monotonic()
-        assert b"" == query.ask(terminal.fd, ALL, 0.1)
+        assert b"" == probe.ask(terminal.fd, ALL, 0.1)
         assert 0.1 <= time.monotonic() - began < 50
         assert terminal.is_untouched()
 
@@ -235,9 +235,9 @@ def test_a_terminal_that_never_answers_costs_the_budget() -> None:
 def test_answers_that_come_too_late_can_be_swallowed() -> None:
     """What a slow terminal answers after all does not end up in the shell."""
     with FakeTerminal([(0.2, KITTY_0_26)]) as terminal:
-        assert b"" == query.ask(terminal.fd, ALL, 0.02)
+        assert b"" == probe.ask(terminal.fd, ALL, 0.02)
         time.sleep(0.4)
-        query.ask(terminal.fd, b"", 0)
+        probe.ask(terminal.fd, b"", 0)
         assert b"" == terminal.left()
         assert terminal.is_untouched()
 
@@ -245,7 +245,7 @@ def test_answers_that_come_too_late_can_be_swallowed() -> None:
 def test_half_an_answer_is_not_waited_for_longer() -> None:
     """An answer that breaks off costs the budget, and is thrown away."""
     with FakeTerminal([(0, KITTY_0_26[:-3])]) as terminal:
-        answers = parse(query.ask(terminal.fd, ALL, 0.1))
+        answers = parse(probe.ask(terminal.fd, ALL, 0.1))
         assert (True, False) == (answers.kitty, answers.is_complete)
         assert b"" == terminal.left()
 
@@ -254,17 +254,17 @@ def test_a_flood_does_not_hold_us_up() -> None:
     """A book being pasted, or noise on the line, does not keep the picture waiting for its end."""
     with FakeTerminal([(0, b"\x1b[5~" * 700)] * 30) as terminal:
         began = time.monotonic()
-        query.ask(terminal.fd, ALL, 0.3)
+        probe.ask(terminal.fd, ALL, 0.3)
         assert time.monotonic() - began < 50
         assert terminal.is_untouched()
         while select.select([terminal.fd], [], [], 0.2)[0]:
-            query.ask(terminal.fd, b"", 0)
+            probe.ask(terminal.fd, b"", 0)
 
 
 def test_keys_that_were_typed_meanwhile_are_given_back() -> None:
     """What is typed ahead while the terminal is asked arrives in the shell, where the kernel permits it."""
     with FakeTerminal([(0, b"l" + XTERM[:20]), (0.01, XTERM[20:])]) as terminal:
-        assert parse(XTERM) == parse(query.ask(terminal.fd, ALL, 10))
+        assert parse(XTERM) == parse(probe.ask(terminal.fd, ALL, 10))
         assert (b"l" if gives_keys_back() else b"") == terminal.left()
 
 
@@ -273,7 +273,7 @@ def test_a_terminal_that_is_stopped_is_not_waited_for() -> None:
     with FakeTerminal([(0, XTERM)]) as terminal:
         termios.tcflow(terminal.fd, termios.TCOOFF)
         began = time.monotonic()
-        assert b"" == query.ask(terminal.fd, ALL, 0.1)
+        assert b"" == probe.ask(terminal.fd, ALL, 0.1)
         assert time.monotonic() - began < 50
         termios.tcflow(terminal.fd, termios.TCOON)
         assert terminal.is_untouched()
@@ -293,7 +293,7 @@ def test_the_terminal_is_put_back_whatever_happens(
     with FakeTerminal([(0, XTERM)]) as terminal:
         monkeypatch.setattr("select.select", fail)
         with pytest.raises(error):
-            query.ask(terminal.fd, ALL, 1)
+            probe.ask(terminal.fd, ALL, 1)
         assert [False] == seen
         assert terminal.is_untouched()
 
@@ -302,7 +302,7 @@ def test_what_is_no_terminal_is_said_to_be_none() -> None:
     """Asking a pipe fails in the one way that callers expect."""
     reader, writer = os.pipe()
     with pytest.raises(OSError, match="Inappropriate"):
-        query.ask(reader, ALL, 0)
+        probe.ask(reader, ALL, 0)
     os.close(reader)
     os.close(writer)
 
@@ -327,18 +327,18 @@ def test_a_terminal_that_would_print_the_questions_is_not_asked(
     env: Mapping[str, str], expected: bytes
 ) -> None:
     """No terminal shows our questions as litter, and tmux keeps its window's title."""
-    assert expected == query.questions_for(env)
+    assert expected == probe.questions_for(env)
 
 
 _CHILD = """
 import json, os, sys
-from imgcli.show import query
+from imgcli.output.terminal import probe
 if "background" in sys.argv:
     if child := os.fork():  # a shell, and its job
         os.waitpid(child, 0)
         sys.exit()
     os.setpgid(0, 0)
-answers = query.query(os.environ, 0.4)
+answers = probe.query(os.environ, 0.4)
 os.write(3, json.dumps([answers.name, answers.cell, sys.stdin.read()]).encode())
 """
 

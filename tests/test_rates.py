@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from earlier import runs
-from imgcli.core.bill import Bill, Part, Row
-from imgcli.core.rates import at_rates
+from imgcli.core.billing.bill import Bill, Part, Row
+from imgcli.core.billing.rates import at_rates
 from streams import completed, created, image_item, item_done, stream
 from wire import Reply
 

@@ -13,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import streams
-from imgcli.api.reading import read_events
-from imgcli.api.sse import BOM
-from imgcli.core.errors import Cause, Charged, ExitCode, ImgcliError, Problem
-from imgcli.core.events import Completed, Event, FinalImage, ImageFormat, Notice, PartialImage, Picture
-from imgcli.core.wording import money_sentence, problem_lines
+from imgcli.api.stream.reader import read_events
+from imgcli.api.stream.sse import BOM
+from imgcli.core.errors import ImgcliError
+from imgcli.core.events import Completed, Event, FinalImage, Notice, PartialImage
+from imgcli.core.image import EncodedImage, ImageFormat
+from imgcli.core.messages import money_sentence, problem_lines
+from imgcli.core.problem import Cause, Charged, ExitCode, Problem
 from streams import BLUE, GREEN, RED, b64, completed, created, image_item, item_done, partial, record, stream
 
 if TYPE_CHECKING:
@@ -77,12 +79,12 @@ class TestAnOrdinaryRun:
 
     def test_of_the_responses_api(self) -> None:
         """Previews, the picture once although it comes twice, and all that the bill needs."""
-        picture = Picture(BLUE, ImageFormat.PNG)
+        picture = EncodedImage(BLUE, ImageFormat.PNG)
         assert read(streams.whole_run()) == [
             PartialImage(JOB, 0, 0, picture),
             PartialImage(JOB, 0, 1, picture),
             PartialImage(JOB, 0, 2, picture),
-            FinalImage(JOB, 0, Picture(RED, ImageFormat.PNG), "A red rectangle", "resp_1"),
+            FinalImage(JOB, 0, EncodedImage(RED, ImageFormat.PNG), "A red rectangle", "resp_1"),
             Completed(
                 JOB,
                 model="gpt-4o-mini-2024-07-18",
@@ -99,8 +101,8 @@ class TestAnOrdinaryRun:
         body = streams.images_run(partials=1).replace(b"image_generation.", f"{prefix}.".encode())
         usage = {"input_tokens": 40, "output_tokens": 2060, "total_tokens": 2100}
         assert read(body) == [
-            PartialImage(JOB, 0, 0, Picture(BLUE, ImageFormat.PNG)),
-            FinalImage(JOB, 0, Picture(RED, ImageFormat.PNG)),
+            PartialImage(JOB, 0, 0, EncodedImage(BLUE, ImageFormat.PNG)),
+            FinalImage(JOB, 0, EncodedImage(RED, ImageFormat.PNG)),
             Completed(JOB, model=None, usage=usage),
         ]
 
@@ -108,8 +110,8 @@ class TestAnOrdinaryRun:
         """Compatible servers that answer with plain JSON work, with several pictures too."""
         body = json.dumps({"created": 1, "data": [{"b64_json": b64(RED)}, {"b64_json": b64(BLUE)}]}).encode()
         assert read(body) == [
-            FinalImage(JOB, 0, Picture(RED, ImageFormat.PNG)),
-            FinalImage(JOB, 1, Picture(BLUE, ImageFormat.PNG)),
+            FinalImage(JOB, 0, EncodedImage(RED, ImageFormat.PNG)),
+            FinalImage(JOB, 1, EncodedImage(BLUE, ImageFormat.PNG)),
             Completed(JOB, model=None),
         ]
 

@@ -16,10 +16,10 @@ import pytest
 import typer
 
 from flatpaint import painted_flat
-from imgcli.cli.app import build_app
+from imgcli.cli.registry import build_app
 from imgcli.core import catalog
-from imgcli.core.errors import ExitCode
-from imgcli.standin.server import StandIn
+from imgcli.core.problem import ExitCode
+from imgcli.demo.server import DemoServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,14 +31,14 @@ COMMANDS = [line for block in BLOCKS for line in block.splitlines()]
 
 
 @pytest.fixture(scope="module")
-def standin() -> Iterator[StandIn]:
+def standin() -> Iterator[DemoServer]:
     """An OpenAI that answers at once."""
-    with painted_flat(), StandIn(pace=0) as server:
+    with painted_flat(), DemoServer(pace=0) as server:
         yield server
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.splitlines()[0][:40])
-def test_every_command_works(block: str, standin: StandIn, world: dict[str, str], folder: Path) -> None:
+def test_every_command_works(block: str, standin: DemoServer, world: dict[str, str], folder: Path) -> None:
     """Each command of the README does what it says, one after the other, in an empty folder."""
     (folder / "prompt.txt").write_text("a cat, from a file\n")
     (folder / "run").write_text(
@@ -95,7 +95,7 @@ def test_the_table_of_exit_codes() -> None:
     assert [(str(int(code)), code.kind) for code in ExitCode] == rows
 
 
-def test_the_table_of_json_lines(standin: StandIn, world: dict[str, str], folder: Path) -> None:
+def test_the_table_of_json_lines(standin: DemoServer, world: dict[str, str], folder: Path) -> None:
     """The README names the keys of each kind of line, in their order."""
     env = world | {"OPENAI_BASE_URL": standin.base_url}
     command = [sys.executable, "-m", "imgcli", "gen", "a cat", "--jsonl"]

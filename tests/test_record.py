@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcli.core.errors import ExitCode, ImgcliError
+from imgcli.core.errors import ImgcliError
 from imgcli.core.events import Notice
-from imgcli.store.recording import Recording, replayed
-from imgcli.store.spool import Header
+from imgcli.core.problem import ExitCode
+from imgcli.store.runlog.writer import Recording, RunLogHeader, replayed
 from showing import REQUEST, completed
 from streams import BLUE, RED, b64, whole_run
 from wire import Reply, error_reply
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Gen = Callable[..., Result]
 
 MARK = re.compile(rb": \+([0-9]+\.[0-9]{3})\n")
-HEADER = Header("j1", "2026-01-01T00:00:00+00:00", REQUEST, "")
+HEADER = RunLogHeader("j1", "2026-01-01T00:00:00+00:00", REQUEST, "")
 
 
 def body_of(file: Path) -> bytes:

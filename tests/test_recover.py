@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from beside import PATIENCE, running, wait_for
-from imgcli.core.request import Api, ImageRequest
-from imgcli.core.wording import file_size
-from imgcli.store.liveness import mark, may_live
-from imgcli.store.publish import Clash
-from imgcli.store.runs import beginnings
-from imgcli.store.spool import MAGIC, Header, Spool
+from imgcli.core.params import Api
+from imgcli.core.request import ImageRequest
+from imgcli.core.text import file_size
+from imgcli.store.publish.atomic import OnExists
+from imgcli.store.runlog.liveness import mark, may_live
+from imgcli.store.runlog.reader import beginnings
+from imgcli.store.runlog.writer import MAGIC, RunLog, RunLogHeader
 from pictures import noise
 from streams import (
     BLUE,
@@ -66,12 +67,12 @@ def record(runs: Path, folder: Path) -> Record:
     """Leave the record of a dead run that was asked for in the folder `here`."""
 
     def leave(
-        body: bytes, prompt: str = "a cat", output: str | None = None, clash: Clash = Clash.NUMBER
+        body: bytes, prompt: str = "a cat", output: str | None = None, clash: OnExists = OnExists.NUMBER
     ) -> Path:
         request = replace(REQUEST, prompt=prompt)
-        header = Header(JOB, "2026-11-22T15:00:00+00:00", request, str(folder), output, clash)
+        header = RunLogHeader(JOB, "2026-11-22T15:00:00+00:00", request, str(folder), output, clash)
         before = set(records(runs))
-        spool = Spool.begin(runs, header)
+        spool = RunLog.begin(runs, header)
         list(spool.tee([body]))
         spool.close()
         (path,) = set(records(runs)) - before
@@ -301,7 +302,7 @@ def test_several_runs(record: Record, runs: Path, folder: Path, imgcli: Cli) -> 
 def test_never_over_another_file(record: Record, folder: Path, imgcli: Cli) -> None:
     """What was asked for with --force replaces nothing later: that file may be another picture by now."""
     (folder / "x.png").write_bytes(BLUE)
-    record(whole_run(), output="x.png", clash=Clash.REPLACE)
+    record(whole_run(), output="x.png", clash=OnExists.REPLACE)
     assert 0 == imgcli("recover").exit_code
     assert {"x.png": BLUE, "x-2.png": RED} == files(folder)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
+from imgcli.core.errors import ImgcliError
 from imgcli.core.events import (
     Completed,
     Event,
@@ -17,13 +17,15 @@ from imgcli.core.events import (
     FinalImage,
     Notice,
     PartialImage,
-    Picture,
     Saved,
     Started,
     Waiting,
 )
-from imgcli.core.redaction import masked, redact, redacted, redacted_events
-from imgcli.core.request import Api, ImageRequest
+from imgcli.core.image import EncodedImage
+from imgcli.core.params import Api
+from imgcli.core.problem import Charged, ExitCode, Problem
+from imgcli.core.request import ImageRequest
+from imgcli.core.secrets import masked, redact, redacted, redacted_events
 from streams import RED
 
 if TYPE_CHECKING:
@@ -82,7 +84,7 @@ def test_hiding_nothing_changes_nothing() -> None:
 KEY = "Azure0123456789abcdef"
 ECHO = f"your key {KEY} is odd"
 HIDDEN = "your key [hidden] is odd"
-PICTURE = Picture.of(RED)
+PICTURE = EncodedImage.of(RED)
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatpaint import painted_flat
-from imgcli.cli.pictures import read_pictures
-from imgcli.cli.prompt import Source
-from imgcli.core.errors import Charged, ExitCode, ImgcliError
-from imgcli.core.reference import Reference
-from imgcli.standin.server import StandIn
-from imgcli.store.references import read_again, read_reference
+from imgcli.app.inputs import PromptSource, read_input_images
+from imgcli.core.errors import ImgcliError
+from imgcli.core.problem import Charged, ExitCode
+from imgcli.core.request import InputImage
+from imgcli.demo.server import DemoServer
+from imgcli.store.input_images import read_again, read_reference
 from memory import peak
 from pictures import JPEG, MASK, WEBP, Field, encoded, form_fields, noise
 from streams import BLUE, GREEN, RED, images_run, whole_run
@@ -265,7 +265,7 @@ def test_what_is_refused(args: list[str], told: str, folder: Path, monkeypatch: 
     names = [value for option, value in zip(args[::2], args[1::2], strict=True) if option == "-i"]
     mask = dict(zip(args[::2], args[1::2], strict=True)).get("--mask")
     with pytest.raises(ImgcliError) as caught:
-        read_pictures(names, mask, Source.HERE, io.BytesIO())
+        read_input_images(names, mask, PromptSource.HERE, io.BytesIO())
     problem = caught.value.problem
     assert (ExitCode.USAGE, Charged.NO) == (problem.exit_code, problem.charged)
     assert problem.what.startswith(told), problem.what
@@ -369,7 +369,7 @@ def test_a_large_picture_needs_little_memory(
 @pytest.fixture(scope="module")
 def standin() -> Iterator[str]:
     """Run the stand-in for this module."""
-    with painted_flat(), StandIn(pace=0) as server:
+    with painted_flat(), DemoServer(pace=0) as server:
         yield server.base_url
 
 
@@ -409,13 +409,13 @@ class TestReadAgain:
     def test_the_same(self, files: Path) -> None:
         """The file is read again, with its bytes."""
         first = read_reference(str(files / "a.png"), io.BytesIO())
-        again = read_again(Reference.from_json(first.to_json()))
+        again = read_again(InputImage.from_json(first.to_json()))
         assert (first, BLUE) == (again, again.data)
 
     def test_an_address(self) -> None:
         """An address stays what it is."""
         first = read_reference("https://pictures.example/a.png", io.BytesIO())
-        assert first == read_again(Reference.from_json(first.to_json()))
+        assert first == read_again(InputImage.from_json(first.to_json()))
 
     @pytest.mark.parametrize(
         ("change", "told"),
@@ -430,12 +430,12 @@ class TestReadAgain:
         first = read_reference(str(files / "a.png"), io.BytesIO())
         change(files / "a.png")
         with pytest.raises(ImgcliError) as caught:
-            read_again(Reference.from_json(first.to_json()))
+            read_again(InputImage.from_json(first.to_json()))
         assert (ExitCode.USAGE, True) == (caught.value.problem.exit_code, told in caught.value.problem.what)
 
     def test_what_was_piped_in(self) -> None:
         """Standard input cannot be read again."""
         first = read_reference("-", io.BytesIO(BLUE))
         with pytest.raises(ImgcliError) as caught:
-            read_again(Reference.from_json(first.to_json()))
+            read_again(InputImage.from_json(first.to_json()))
         assert "was no file" in caught.value.problem.what

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from imgcli.core.request import Api, ImageRequest
-from imgcli.core.wording import file_size
-from imgcli.store.spool import Header, Spool
+from imgcli.core.params import Api
+from imgcli.core.request import ImageRequest
+from imgcli.core.text import file_size
+from imgcli.store.runlog.writer import RunLog, RunLogHeader
 from streams import (
     BLUE,
     GREEN,
@@ -336,7 +337,7 @@ def kept(runs: Path) -> Path:
     began = {"old": datetime.now(UTC) - timedelta(days=97), "new": datetime.now(UTC) - timedelta(hours=5)}
     for name, time in began.items():
         request = ImageRequest(name, "gpt-4o-mini", Api.RESPONSES)
-        spool = Spool.begin(runs, Header(f"job-{name}", time.isoformat(), request, str(runs.parent)))
+        spool = RunLog.begin(runs, RunLogHeader(f"job-{name}", time.isoformat(), request, str(runs.parent)))
         list(spool.tee([record(FIRST)[:-90]]))
         spool.close()
     return runs

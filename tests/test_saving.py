@@ -13,25 +13,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
-from imgcli.core.events import (
-    Completed,
-    Event,
-    Failed,
-    FinalImage,
-    ImageFormat,
-    Notice,
-    PartialImage,
-    Picture,
-    Saved,
-    Started,
-)
-from imgcli.core.request import Api, ImageRequest
-from imgcli.store.naming import Subject
-from imgcli.store.publish import Clash
-from imgcli.store.publishers import Destination, Publisher, open_publisher
-from imgcli.store.saving import KeepPartials, Saving
-from imgcli.store.state import Rescue
+from imgcli.core.errors import ImgcliError
+from imgcli.core.events import Completed, Event, Failed, FinalImage, Notice, PartialImage, Saved, Started
+from imgcli.core.image import EncodedImage, ImageFormat
+from imgcli.core.params import Api
+from imgcli.core.problem import Charged, ExitCode, Problem
+from imgcli.core.request import ImageRequest
+from imgcli.store.paths import FallbackFolders
+from imgcli.store.publish.atomic import OnExists
+from imgcli.store.publish.naming import NameFields
+from imgcli.store.publish.publisher import Destination, Publisher, open_publisher
+from imgcli.store.publish.stage import KeepPartials, SavingStage
 from streams import BLUE, GREEN, RED
 
 if TYPE_CHECKING:
@@ -39,12 +31,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 JOB = "job-7"
-SUBJECT = Subject("a cat", "gpt-4o-mini", JOB, datetime(2027, 1, 14))  # noqa: DTZ001 - names carry local time
+SUBJECT = NameFields("a cat", "gpt-4o-mini", JOB, datetime(2027, 1, 14))  # noqa: DTZ001 - names carry local time
 REQUEST = ImageRequest("a cat", "gpt-4o-mini", Api.RESPONSES)
 STARTED = Started(JOB, REQUEST)
-PARTIAL = PartialImage(JOB, 0, 0, Picture.of(BLUE))
-SECOND = PartialImage(JOB, 0, 1, Picture.of(GREEN))
-FINAL = FinalImage(JOB, 0, Picture.of(RED))
+PARTIAL = PartialImage(JOB, 0, 0, EncodedImage.of(BLUE))
+SECOND = PartialImage(JOB, 0, 1, EncodedImage.of(GREEN))
+FINAL = FinalImage(JOB, 0, EncodedImage.of(RED))
 END = Completed(JOB, "gpt-4o-mini")
 FAULT = Failed(JOB, Problem(ExitCode.UNKNOWN, "cut", Charged.MAYBE))
 
@@ -58,16 +50,16 @@ def here(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def rescue(tmp_path: Path) -> Rescue:
+def rescue(tmp_path: Path) -> FallbackFolders:
     """Make places for pictures that have none."""
-    return Rescue(tmp_path / "state", {"TMPDIR": str(tmp_path / "missing")})
+    return FallbackFolders(tmp_path / "state", {"TMPDIR": str(tmp_path / "missing")})
 
 
 @pytest.fixture
-def opened(here: Path, rescue: Rescue) -> Callable[..., Publisher]:
+def opened(here: Path, rescue: FallbackFolders) -> Callable[..., Publisher]:
     """Open a publisher for `-o OUTPUT` in the folder `here`."""
 
-    def open_one(output: str | None = None, stdout: BytesIO | None = None, **policy: Clash) -> Publisher:
+    def open_one(output: str | None = None, stdout: BytesIO | None = None, **policy: OnExists) -> Publisher:
         return open_publisher(Destination(output, here, **policy), SUBJECT, rescue, stdout or BytesIO())
 
     return open_one
@@ -98,17 +90,17 @@ def problem(events: list[Event]) -> Problem:
 
 def test_shown_after_it_is_saved(opened: Callable[..., Publisher], here: Path) -> None:
     """By the time a picture is shown it is on disk, byte for byte, and its path follows."""
-    for event in Saving(opened())([STARTED, PARTIAL, FINAL]):
+    for event in SavingStage(opened())([STARTED, PARTIAL, FINAL]):
         if event is FINAL:
             assert {"a-cat.png": RED} == files(here)
-    events = list(Saving(opened("b.png"))([STARTED, PARTIAL, FINAL, END]))
+    events = list(SavingStage(opened("b.png"))([STARTED, PARTIAL, FINAL, END]))
     assert [STARTED, PARTIAL, FINAL, Saved(JOB, 0, here / "b.png"), END] == events
 
 
 def test_nothing_is_overwritten(opened: Callable[..., Publisher], here: Path) -> None:
     """A taken name is kept, and the new one is told in a sentence."""
     (here / "x.png").write_bytes(b"precious")
-    events = list(Saving(opened("x.png"))([FINAL, END]))
+    events = list(SavingStage(opened("x.png"))([FINAL, END]))
     assert {"x.png": b"precious", "x-2.png": RED} == files(here)
     assert ["x.png is there already; the new picture is x-2.png."] == notices(events)
 
@@ -116,21 +108,21 @@ def test_nothing_is_overwritten(opened: Callable[..., Publisher], here: Path) ->
 def test_force(opened: Callable[..., Publisher], here: Path) -> None:
     """--force replaces the picture of that name, and there is nothing to say about it."""
     (here / "x.png").write_bytes(b"old")
-    events = list(Saving(opened("x.png", clash=Clash.REPLACE))([FINAL, END]))
+    events = list(SavingStage(opened("x.png", clash=OnExists.REPLACE))([FINAL, END]))
     assert ({"x.png": RED}, []) == (files(here), notices(events))
 
 
 def test_several_images(opened: Callable[..., Publisher], here: Path) -> None:
     """Each image of a job has a file of its own, and nobody is told about clashes that are none."""
-    second = FinalImage(JOB, 1, Picture.of(GREEN))
-    events = list(Saving(opened("x.png"))([FINAL, second, END]))
+    second = FinalImage(JOB, 1, EncodedImage.of(GREEN))
+    events = list(SavingStage(opened("x.png"))([FINAL, second, END]))
     assert ({"x.png": RED, "x-2.png": GREEN}, []) == (files(here), notices(events))
 
 
 def test_another_format_than_asked(opened: Callable[..., Publisher], here: Path) -> None:
     """A picture in another format than asked has an honest name, and a sentence says so once."""
     wanted = Started(JOB, ImageRequest("a cat", "m", Api.IMAGES, format=ImageFormat.WEBP))
-    events = list(Saving(opened("x.webp"))([wanted, FINAL, END]))
+    events = list(SavingStage(opened("x.webp"))([wanted, FINAL, END]))
     told = "The server sent png where webp was asked for; the name says what it is."
     assert ({"x.png": RED}, [told]) == (files(here), notices(events))
 
@@ -143,7 +135,7 @@ def test_another_size_than_asked(opened: Callable[..., Publisher]) -> None:
         "auto": [],
     }.items():
         started = Started(JOB, ImageRequest("a cat", "m", Api.IMAGES, size=size))
-        assert told == notices(list(Saving(opened(f"{size}.png"))([started, FINAL, END])))
+        assert told == notices(list(SavingStage(opened(f"{size}.png"))([started, FINAL, END])))
 
 
 @pytest.mark.parametrize(
@@ -153,30 +145,34 @@ def test_another_size_than_asked(opened: Callable[..., Publisher]) -> None:
 def test_damaged(opened: Callable[..., Publisher], here: Path, data: bytes, name: str) -> None:
     """Damaged bytes are kept beside, exit 11, and --force does not sacrifice a good picture to them."""
     (here / "x.png").write_bytes(b"good")
-    events = list(Saving(opened("x.png", clash=Clash.REPLACE))([FinalImage(JOB, 0, Picture.of(data)), END]))
+    events = list(
+        SavingStage(opened("x.png", clash=OnExists.REPLACE))([FinalImage(JOB, 0, EncodedImage.of(data)), END])
+    )
     assert {"x.png": b"good", name: data} == files(here)
     assert (ExitCode.DAMAGED, Charged.YES) == (problem(events).exit_code, problem(events).charged)
     assert f"kept as {here / name}." in problem(events).what
 
 
-def test_force_is_for_pictures_alone(opened: Callable[..., Publisher], here: Path, rescue: Rescue) -> None:
+def test_force_is_for_pictures_alone(
+    opened: Callable[..., Publisher], here: Path, rescue: FallbackFolders
+) -> None:
     """--force replaces neither damaged bytes nor rescued pictures: they may be all there is."""
     (here / "x.damaged.bin").write_bytes(b"earlier")
-    publisher = opened("x.png", clash=Clash.REPLACE)
-    list(Saving(publisher)([FinalImage(JOB, 0, Picture.of(b"later"))]))
+    publisher = opened("x.png", clash=OnExists.REPLACE)
+    list(SavingStage(publisher)([FinalImage(JOB, 0, EncodedImage.of(b"later"))]))
     assert {"x.damaged.bin": b"earlier", "x-2.damaged.bin": b"later"} == files(here)
     here.rename(here.with_name("moved"))
     here.touch()
-    for picture in (FINAL, FinalImage(JOB, 0, Picture.of(GREEN))):
-        list(Saving(publisher)([picture]))
+    for picture in (FINAL, FinalImage(JOB, 0, EncodedImage.of(GREEN))):
+        list(SavingStage(publisher)([picture]))
     assert {"x.png": RED, "x-2.png": GREEN} == files(rescue.state / "rescued")
 
 
 def test_the_raw_run_of_a_damaged_picture_is_kept(here: Path, tmp_path: Path) -> None:
     """When a picture came damaged, the record of the run stays and I am told where it is."""
-    rescue = Rescue(tmp_path, {}, lambda: tmp_path / "run.sse")
+    rescue = FallbackFolders(tmp_path, {}, lambda: tmp_path / "run.sse")
     publisher = open_publisher(Destination("x.png", here), SUBJECT, rescue, BytesIO())
-    events = list(Saving(publisher)([FinalImage(JOB, 0, Picture.of(b"")), END]))
+    events = list(SavingStage(publisher)([FinalImage(JOB, 0, EncodedImage.of(b"")), END]))
     assert problem(events).advice.startswith(f"The raw run is kept as {tmp_path}/run.sse;")
 
 
@@ -202,7 +198,7 @@ def test_rescue(opened: Callable[..., Publisher], here: Path, tmp_path: Path) ->
     publisher = opened("x.png")
     here.rmdir()
     here.touch()
-    events = list(Saving(publisher)([FINAL, END]))
+    events = list(SavingStage(publisher)([FINAL, END]))
     path = tmp_path / "state/rescued/x.png"
     assert (path, RED, 0o600) == (
         only_saved(events).path,
@@ -230,7 +226,7 @@ def test_a_folder_that_has_gone(opened: Callable[..., Publisher], here: Path) ->
     publisher = opened("new/x.png")
     (here / "new").rmdir()
     here.rmdir()
-    events = list(Saving(publisher)([FINAL, END]))
+    events = list(SavingStage(publisher)([FINAL, END]))
     assert (here / "new/x.png", None) == (only_saved(events).path, only_saved(events).problem)
     publisher.tidy()
     assert {"x.png": RED} == files(here / "new")
@@ -241,25 +237,25 @@ def test_rescue_chain(here: Path, tmp_path: Path) -> None:
     (tmp_path / "state").touch()
     runtime = tmp_path / "run"
     runtime.mkdir()
-    rescue = Rescue(tmp_path / "state", {"XDG_RUNTIME_DIR": str(runtime), "TMPDIR": "/missing"})
+    rescue = FallbackFolders(tmp_path / "state", {"XDG_RUNTIME_DIR": str(runtime), "TMPDIR": "/missing"})
     publisher = open_publisher(Destination(None, here), SUBJECT, rescue, BytesIO())
     here.rmdir()
     here.touch()
-    assert runtime / "a-cat.png" == only_saved(list(Saving(publisher)([FINAL, END]))).path
+    assert runtime / "a-cat.png" == only_saved(list(SavingStage(publisher)([FINAL, END]))).path
 
 
 def test_no_place_at_all(
-    opened: Callable[..., Publisher], here: Path, rescue: Rescue, tmp_path: Path
+    opened: Callable[..., Publisher], here: Path, rescue: FallbackFolders, tmp_path: Path
 ) -> None:
     """When every disk is full the run fails, and says that money was spent and where its record is."""
     with file_limit(10):
-        *_, shown, lost = Saving(opened())([FINAL, END])
+        *_, shown, lost = SavingStage(opened())([FINAL, END])
     assert isinstance(lost, Failed)
     assert (FINAL, ExitCode.UNKNOWN, Charged.YES) == (shown, lost.problem.exit_code, lost.problem.charged)
-    recorded = Rescue(rescue.state, rescue.environ, lambda: tmp_path / "run.sse")
+    recorded = FallbackFolders(rescue.state, rescue.environ, lambda: tmp_path / "run.sse")
     publisher = open_publisher(Destination(None, here), SUBJECT, recorded, BytesIO())
     with file_limit(10):
-        *_, lost = Saving(publisher)([FINAL, END])
+        *_, lost = SavingStage(publisher)([FINAL, END])
     assert isinstance(lost, Failed)
     assert (ExitCode.ELSEWHERE, True) == (lost.problem.exit_code, "run.sse" in lost.problem.advice)
     assert ({}, {}) == (files(here), files(rescue.state / "rescued"))
@@ -275,7 +271,7 @@ def test_failed_flush(opened: Callable[..., Publisher], here: Path, monkeypatch:
         flush(descriptor)
 
     monkeypatch.setattr(os, "fsync", failing)
-    events = list(Saving(opened())([FINAL, END]))
+    events = list(SavingStage(opened())([FINAL, END]))
     assert (ExitCode.ELSEWHERE, {}) == (problem(events).exit_code, files(here))
     assert RED == only_saved(events).path.read_bytes()
 
@@ -291,7 +287,7 @@ def test_the_only_copy_stays(
     publisher = opened()
     monkeypatch.setattr(os, "link", refuse)
     monkeypatch.setattr(os, "replace", refuse)
-    events = list(Saving(publisher)([FINAL, END]))
+    events = list(SavingStage(publisher)([FINAL, END]))
     path = only_saved(events).path
     assert (ExitCode.ELSEWHERE, here, RED) == (problem(events).exit_code, path.parent, path.read_bytes())
 
@@ -301,17 +297,18 @@ TINY = """
     from datetime import datetime
     from io import BytesIO
     from pathlib import Path
-    from imgcli.core.events import FinalImage, Picture, Saved
-    from imgcli.store.naming import Subject
-    from imgcli.store.publishers import Destination, open_publisher
-    from imgcli.store.saving import Saving
-    from imgcli.store.state import Rescue
+    from imgcli.core.events import FinalImage, Saved
+    from imgcli.core.image import EncodedImage
+    from imgcli.store.paths import FallbackFolders
+    from imgcli.store.publish.naming import NameFields
+    from imgcli.store.publish.publisher import Destination, open_publisher
+    from imgcli.store.publish.stage import SavingStage
     here, state = map(Path, sys.argv[1:])
-    rescue = Rescue(state, {"TMPDIR": "/missing"})
-    subject = Subject("a cat", "m", "j", datetime.now())
+    rescue = FallbackFolders(state, {"TMPDIR": "/missing"})
+    subject = NameFields("a cat", "m", "j", datetime.now())
     publisher = open_publisher(Destination(None, here), subject, rescue, BytesIO())
-    final = FinalImage("j", 0, Picture.of(bytes.fromhex(sys.stdin.read())))
-    (saved,) = [event for event in Saving(publisher)([final]) if isinstance(event, Saved)]
+    final = FinalImage("j", 0, EncodedImage.of(bytes.fromhex(sys.stdin.read())))
+    (saved,) = [event for event in SavingStage(publisher)([final]) if isinstance(event, Saved)]
     print(saved.path, saved.problem.exit_code, *os.listdir(here))
 """
 
@@ -339,16 +336,16 @@ class Broken(BytesIO):
         raise BrokenPipeError(32, "Broken pipe")
 
 
-def test_standard_output(opened: Callable[..., Publisher], here: Path, rescue: Rescue) -> None:
+def test_standard_output(opened: Callable[..., Publisher], here: Path, rescue: FallbackFolders) -> None:
     """`-o -` writes the picture's bytes and nothing else, anywhere."""
     out = BytesIO()
-    assert [PARTIAL, FINAL, END] == list(Saving(opened("-", out))([PARTIAL, FINAL, END]))
+    assert [PARTIAL, FINAL, END] == list(SavingStage(opened("-", out))([PARTIAL, FINAL, END]))
     assert (RED, {}, {}) == (out.getvalue(), files(here), files(rescue.state / "rescued"))
 
 
-def test_broken_standard_output(opened: Callable[..., Publisher], rescue: Rescue) -> None:
+def test_broken_standard_output(opened: Callable[..., Publisher], rescue: FallbackFolders) -> None:
     """A reader that goes away costs the stream, not the picture: exit 10 with its path."""
-    events = list(Saving(opened("-", Broken()))([FINAL, END]))
+    events = list(SavingStage(opened("-", Broken()))([FINAL, END]))
     assert ({"a-cat.png": RED}, ExitCode.ELSEWHERE) == (
         files(rescue.state / "rescued"),
         problem(events).exit_code,
@@ -356,10 +353,10 @@ def test_broken_standard_output(opened: Callable[..., Publisher], rescue: Rescue
     assert "(standard output: Broken pipe)" in problem(events).what
 
 
-def test_damaged_on_standard_output(opened: Callable[..., Publisher], rescue: Rescue) -> None:
+def test_damaged_on_standard_output(opened: Callable[..., Publisher], rescue: FallbackFolders) -> None:
     """Damaged bytes go to standard output all the same, are kept in a file too, and exit 11."""
     out = BytesIO()
-    events = list(Saving(opened("-", out))([FinalImage(JOB, 0, Picture.of(RED[:-9])), END]))
+    events = list(SavingStage(opened("-", out))([FinalImage(JOB, 0, EncodedImage.of(RED[:-9])), END]))
     assert (RED[:-9], ExitCode.DAMAGED) == (out.getvalue(), problem(events).exit_code)
     assert {"a-cat.damaged.png": RED[:-9]} == files(rescue.state / "rescued")
 
@@ -367,7 +364,7 @@ def test_damaged_on_standard_output(opened: Callable[..., Publisher], rescue: Re
 @pytest.mark.parametrize(("output", "code"), [("/dev/null", None), ("/dev/full", ExitCode.ELSEWHERE)])
 def test_devices(opened: Callable[..., Publisher], output: str, code: ExitCode | None) -> None:
     """A device is written to, never replaced by a file; one that is full costs the place, not the picture."""
-    saved = only_saved(list(Saving(opened(output))([FINAL, END])))
+    saved = only_saved(list(SavingStage(opened(output))([FINAL, END])))
     assert code == (saved.problem.exit_code if saved.problem else None)
     assert stat.S_ISCHR(os.stat(output).st_mode)  # noqa: PTH116 - a device, not a path of ours
 
@@ -387,7 +384,7 @@ def test_a_folder_that_cannot_be_made_is_found_out_before_sending(
 
 def test_last_preview_of_a_failed_run(opened: Callable[..., Publisher], here: Path) -> None:
     """A run that fails leaves its last preview, and says so before the failure."""
-    events = list(Saving(opened())([STARTED, PARTIAL, SECOND, FAULT]))
+    events = list(SavingStage(opened())([STARTED, PARTIAL, SECOND, FAULT]))
     assert {"a-cat.partial.png": GREEN} == files(here)
     told = Notice(JOB, f"The last preview, a rougher picture, is kept as {here}/a-cat.partial.png.")
     assert [told, FAULT] == events[-2:]
@@ -395,7 +392,7 @@ def test_last_preview_of_a_failed_run(opened: Callable[..., Publisher], here: Pa
 
 def test_last_preview_of_an_interrupted_run(opened: Callable[..., Publisher], here: Path) -> None:
     """An interrupted run leaves its last preview, once, however often it is asked to."""
-    saving = Saving(opened())
+    saving = SavingStage(opened())
     stage = saving([PARTIAL, SECOND, FINAL])
     next(stage)
     assert [here / "a-cat.partial.png"] * 2 == [saving.keep_last_partial(), saving.keep_last_partial()]
@@ -404,14 +401,14 @@ def test_last_preview_of_an_interrupted_run(opened: Callable[..., Publisher], he
 
 def test_no_preview_of_a_good_run(opened: Callable[..., Publisher], here: Path) -> None:
     """Once the picture is there, no preview of it is kept."""
-    saving = Saving(opened())
+    saving = SavingStage(opened())
     list(saving([PARTIAL, FINAL, FAULT]))
     assert (None, {"a-cat.png": RED}) == (saving.keep_last_partial(), files(here))
 
 
 def test_every_preview(opened: Callable[..., Publisher], here: Path) -> None:
     """--keep-partials keeps each of them, numbered, and a failure adds none."""
-    events = list(Saving(opened(), keep=KeepPartials.ALL)([PARTIAL, SECOND, FAULT]))
+    events = list(SavingStage(opened(), keep=KeepPartials.ALL)([PARTIAL, SECOND, FAULT]))
     assert {"a-cat.partial-0.png": BLUE, "a-cat.partial-1.png": GREEN} == files(here)
     assert ["The last preview, a rougher picture, is kept as " + f"{here}/a-cat.partial-1.png."] == notices(
         events
@@ -420,7 +417,7 @@ def test_every_preview(opened: Callable[..., Publisher], here: Path) -> None:
 
 def test_previews_are_no_reason_to_fail(opened: Callable[..., Publisher], here: Path) -> None:
     """A preview that can be kept nowhere costs a sentence; the run goes on."""
-    saving = Saving(opened(), keep=KeepPartials.ALL)
+    saving = SavingStage(opened(), keep=KeepPartials.ALL)
     with file_limit(10):
         events = list(saving([PARTIAL, FAULT]))
     assert [PARTIAL, True, FAULT] == [
@@ -431,10 +428,10 @@ def test_previews_are_no_reason_to_fail(opened: Callable[..., Publisher], here: 
     assert {} == files(here)
 
 
-def test_preview_beside_standard_output(opened: Callable[..., Publisher], rescue: Rescue) -> None:
+def test_preview_beside_standard_output(opened: Callable[..., Publisher], rescue: FallbackFolders) -> None:
     """With `-o -` the last preview of a failed run becomes a file; the stream stays clean."""
     out = BytesIO()
-    list(Saving(opened("-", out))([PARTIAL, FAULT]))
+    list(SavingStage(opened("-", out))([PARTIAL, FAULT]))
     assert (b"", {"a-cat.partial.png": BLUE}) == (out.getvalue(), files(rescue.state / "rescued"))
 
 
@@ -451,7 +448,7 @@ def test_shield(opened: Callable[..., Publisher], here: Path) -> None:
         yield
         seen.append(sorted(files(here)))
 
-    list(Saving(opened("x.png"), shield)([PARTIAL, FINAL, END]))
+    list(SavingStage(opened("x.png"), shield)([PARTIAL, FINAL, END]))
     assert [[], ["x.png"]] == seen
 
 
@@ -463,4 +460,4 @@ def test_a_slow_reader_does_not_hold_off_signals(opened: Callable[..., Publisher
         pytest.fail("shielded")
         yield
 
-    list(Saving(opened("-"), shield)([FINAL, END]))
+    list(SavingStage(opened("-"), shield)([FINAL, END]))

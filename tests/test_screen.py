@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from imgcli.show.live import LiveSink
-from imgcli.show.painting import Painting
-from imgcli.show.screen import Screen
+from imgcli.output.images.protocol import Frame
+from imgcli.output.sinks.live import LiveSink
+from imgcli.output.terminal.screen import Screen
 from showing import (
     BETTER,
     FINE,
@@ -32,12 +32,12 @@ from showing import (
 )
 
 if TYPE_CHECKING:
-    from imgcli.show.painting import Painter
+    from imgcli.output.images.protocol import Renderer
 
 SIZES = [(1, 1), (1, 5), (2, 2), (5, 1), (20, 5), (40, 3), (80, 24), (200, 60)]
 
 
-def live(window: Window, clock: FakeClock | None = None, painter: Painter | None = None) -> LiveSink:
+def live(window: Window, clock: FakeClock | None = None, painter: Renderer | None = None) -> LiveSink:
     """Show a run in a window; everything is painted at once, nothing by a thread."""
     clock, painter = clock or FakeClock(), painter or Letters()
     return LiveSink(window, window.terminal(), price, clock, Ready(painter), period=None).open()
@@ -141,8 +141,8 @@ class TestPlaces:
         window = Window(10, 12)
         window.write("\x1b[9;1Hbelow\x1b[1;1H")
         screen = Screen()
-        window.write(screen.draw(Painting(("aaa", "bbb", "ccc"), 3), "status", 10))
-        window.write(screen.draw(Painting(("ddd",), 3), "status 2", 10))
+        window.write(screen.draw(Frame(("aaa", "bbb", "ccc"), 3), "status", 10))
+        window.write(screen.draw(Frame(("ddd",), 3), "status 2", 10))
         window.write(screen.tick("status 3", 10))
         assert ["ddd", "status 3", "", "", "", "", "", "", "below", "", "", ""] == window.lines
 
@@ -281,14 +281,14 @@ class TestBytes:
 
     def test_a_repaint_is_one_update(self) -> None:
         """A picture is written at once and marked as one update, so that it does not flicker."""
-        text = Screen().draw(Painting(("aa", "bb"), 2), "status", 80)
+        text = Screen().draw(Frame(("aa", "bb"), 2), "status", 80)
         assert text.startswith("\x1b[?2026h\x1b[?25l")
         assert text.endswith("\x1b[?2026l")
 
     def test_a_full_row_keeps_its_last_cell(self) -> None:
         """Terminals differ in what "clear to the end" takes after a last cell, so a full row has none."""
-        assert "aa\r\n" in Screen().draw(Painting(("aa",), 2), "", 2)
-        assert "aa\x1b[K\r\n" in Screen().draw(Painting(("aa",), 2), "", 3)
+        assert "aa\r\n" in Screen().draw(Frame(("aa",), 2), "", 2)
+        assert "aa\x1b[K\r\n" in Screen().draw(Frame(("aa",), 2), "", 3)
 
     def test_no_absolute_moves(self) -> None:
         """No cursor addressing, no alternate screen, no clearing of the screen: the scrollback stays."""

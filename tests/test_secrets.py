@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from imgcli.api.reading import read_events
-from imgcli.api.vocabulary import maskable
+from imgcli.api.stream.reader import maskable, read_events
 from imgcli.core.events import FinalImage
-from imgcli.core.redaction import masked
+from imgcli.core.secrets import masked
 from streams import RED, completed, created, image_item, images_run, item_done, stream, whole_run
 from wire import End, Reply
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 BEGINNING = """
 import os, signal, threading, time
-from imgcli.cli import signals
+from imgcli.app import process as signals
 
 threading.Thread(target=time.sleep, args=(600,), daemon=True).start()  # it masks nothing
 signals.install()
@@ -116,9 +116,9 @@ sys.addaudithook(interrupt)
     [
         "imgcli/__main__.py",
         "imgcli/cli/app.py",
-        "imgcli/cli/signals.py",
+        "imgcli/app/process.py",
         "typer/core.py",
-        "imgcli/cli/run.py",
+        "imgcli/app/generate.py",
         "openai/_models.py",
     ],
 )

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from imgcli.show.shrink import Undecodable, decode, fit, flatten
+from imgcli.output.images.decode import Undecodable, decode, fit, flatten
 
 if TYPE_CHECKING:
     from collections.abc import Callable

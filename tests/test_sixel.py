@@ -12,10 +12,10 @@ import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageStat
 
 from beside import PATIENCE
-from imgcli.core.events import Picture
-from imgcli.show.painting import Box
-from imgcli.show.shrink import Undecodable
-from imgcli.show.sixel import SixelPainter, encode, pixels_in
+from imgcli.core.image import EncodedImage
+from imgcli.output.images.decode import Undecodable
+from imgcli.output.images.protocol import Box
+from imgcli.output.images.sixel import SixelRenderer, encode, pixels_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,7 +137,7 @@ def test_flat_parts_cost_next_to_nothing() -> None:
 @pytest.mark.parametrize("box", [Box(1, 1), Box(3, 2), Box(25, 11), Box(70, 4)])
 def test_the_picture_never_leaves_its_box(cell: tuple[int, int], box: Box) -> None:
     """Sixels are drawn in bands of six rows; the last one, too, ends inside the box, so nothing scrolls."""
-    painting = SixelPainter(cell).paint(Picture.of(encoded(drawing((64, 64)))), box)
+    painting = SixelRenderer(cell).paint(EncodedImage.of(encoded(drawing((64, 64)))), box)
     (text,) = re.findall(r"\x1bP.*\x1b\\", painting.lines[-1], re.DOTALL)
     width, height = draw(text).size
     assert painting.columns <= box.columns
@@ -150,7 +150,7 @@ def test_the_picture_never_leaves_its_box(cell: tuple[int, int], box: Box) -> No
 def test_a_terminal_may_limit_its_pictures() -> None:
     """Xterm cuts off what is larger than a thousand pixels, so the picture is made to fit."""
     assert (1000, 996) == pixels_in(Box(300, 100), (10, 20), (1000, 1000))
-    painter = SixelPainter((10, 20), largest=(100, 60))
+    painter = SixelRenderer((10, 20), largest=(100, 60))
     assert (6, 3) == _box_of(painter, drawing((300, 300)))
 
 
@@ -158,7 +158,7 @@ def test_a_terminal_may_limit_its_pictures() -> None:
 @pytest.mark.parametrize("columns", [1, 3, 8, 13, 34])
 def test_the_last_band_is_full(size: tuple[int, int], columns: int) -> None:
     """The rows below a picture are no part of it: Konsole would paint them white."""
-    painting = SixelPainter((8, 17)).paint(Picture.of(encoded(drawing(size))), Box(columns, 40))
+    painting = SixelRenderer((8, 17)).paint(EncodedImage.of(encoded(drawing(size))), Box(columns, 40))
     (text,) = re.findall(r"\x1bP.*\x1b\\", painting.lines[-1], re.DOTALL)
     width, height = draw(text).size
     assert height % 6 == 0 or height < 6
@@ -166,15 +166,17 @@ def test_the_last_band_is_full(size: tuple[int, int], columns: int) -> None:
     assert abs(width - height * size[0] / size[1]) <= 1 + size[0] / size[1]
 
 
-def _box_of(painter: SixelPainter, image: Image.Image) -> tuple[int, int]:
-    painting = painter.paint(Picture.of(encoded(image)), Box(80, 24))
+def _box_of(painter: SixelRenderer, image: Image.Image) -> tuple[int, int]:
+    painting = painter.paint(EncodedImage.of(encoded(image)), Box(80, 24))
     return painting.columns, painting.rows
 
 
 def test_transparent_parts_do_not_show_the_picture_before() -> None:
     """A transparent picture is painted over the terminal's background, not over the last partial."""
     image = Image.new("RGBA", (60, 60), (0, 0, 0, 0))
-    painting = SixelPainter((10, 20), background=(0, 0, 255)).paint(Picture.of(encoded(image)), Box(6, 3))
+    painting = SixelRenderer((10, 20), background=(0, 0, 255)).paint(
+        EncodedImage.of(encoded(image)), Box(6, 3)
+    )
     (text,) = re.findall(r"\x1bP.*\x1b\\", painting.lines[-1], re.DOTALL)
     drawn = draw(text)
     assert {(0, 0, 255)} == set(drawn.pixels.values())
@@ -184,7 +186,7 @@ def test_transparent_parts_do_not_show_the_picture_before() -> None:
 def test_bytes_that_are_no_picture_are_refused() -> None:
     """A damaged partial is said to be one, and draws nothing."""
     with pytest.raises(Undecodable):
-        SixelPainter((10, 20)).paint(Picture.of(encoded(drawing())[:300]), Box(10, 10))
+        SixelRenderer((10, 20)).paint(EncodedImage.of(encoded(drawing())[:300]), Box(10, 10))
 
 
 def sixel2png() -> str:

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgcli.core.catalog import Kind, Model, load
-from imgcli.core.errors import ExitCode, ImgcliError
+from imgcli.core.catalog import Model, ModelKind, load
+from imgcli.core.errors import ImgcliError
+from imgcli.core.problem import ExitCode
 from imgcli.core.sizes import SizeChoice, resolve_size
 
 CATALOG = load()
@@ -187,7 +188,7 @@ def test_rejects_extreme_ratio(ratio: str, proposal: str) -> None:
 def test_lets_unknown_models_decide(size: str) -> None:
     """A model that the catalog does not know gets the size as it was written."""
     assert SizeChoice(size) == resolve_size(size, None)
-    assert SizeChoice(size) == resolve_size(size, Model("new", Kind.IMAGE))
+    assert SizeChoice(size) == resolve_size(size, Model("new", ModelKind.IMAGE))
 
 
 def test_ratio_on_unknown_model() -> None:

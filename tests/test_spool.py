@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from imgcli.core.events import Completed, ImageFormat, Notice
-from imgcli.core.request import Api, ImageRequest
-from imgcli.store.publish import Clash
-from imgcli.store.runs import Run, unfinished
-from imgcli.store.spool import MAGIC, Header, Spool
+from imgcli.core.events import Completed, Notice
+from imgcli.core.image import ImageFormat
+from imgcli.core.params import Api
+from imgcli.core.request import ImageRequest
+from imgcli.store.publish.atomic import OnExists
+from imgcli.store.runlog.reader import RunLogFile, unfinished
+from imgcli.store.runlog.writer import MAGIC, RunLog, RunLogHeader
 from streams import whole_run
 
 if TYPE_CHECKING:
@@ -26,15 +28,15 @@ if TYPE_CHECKING:
 REQUEST = ImageRequest(
     "고양이 \u2028 \ud800", "gpt-4o-mini", Api.RESPONSES, format=ImageFormat.PNG, partials=3
 )
-HEADER = Header(
-    "job/../7", "2027-01-14T15:30:12+00:00", REQUEST, "/home/me", "x.png", Clash.REPLACE, {"origin": "api"}
+HEADER = RunLogHeader(
+    "job/../7", "2027-01-14T15:30:12+00:00", REQUEST, "/home/me", "x.png", OnExists.REPLACE, {"origin": "api"}
 )
 CHUNKS = [b": a comment\r\n\r\n", b"data: {}\n", b"", b"\n\xff\x00", bytes(100_000)]
 
 
-def spooled(folder: Path, chunks: list[bytes] | None = None) -> Spool:
+def spooled(folder: Path, chunks: list[bytes] | None = None) -> RunLog:
     """Record a run that is still going on."""
-    spool = Spool.begin(folder, HEADER)
+    spool = RunLog.begin(folder, HEADER)
     assert (chunks or CHUNKS) == list(spool.tee(chunks or CHUNKS))
     return spool
 
@@ -48,7 +50,7 @@ def test_round_trip(tmp_path: Path) -> None:
 
 def test_written_before_it_is_interpreted(tmp_path: Path) -> None:
     """A byte is in the record before anybody else sees it."""
-    spool = Spool.begin(tmp_path, HEADER)
+    spool = RunLog.begin(tmp_path, HEADER)
     (path,) = tmp_path.iterdir()
     seen = b""
     for chunk in spool.tee(CHUNKS):
@@ -68,7 +70,7 @@ def test_a_record_is_an_event_stream(tmp_path: Path) -> None:
 def test_private(tmp_path: Path) -> None:
     """Nobody else can read what I asked for and got."""
     folder = tmp_path / "state" / "runs"
-    Spool.begin(folder, HEADER)
+    RunLog.begin(folder, HEADER)
     (path,) = folder.iterdir()
     assert [0o700, 0o600] == [stat.S_IMODE(item.stat().st_mode) for item in (folder, path)]
 
@@ -93,9 +95,9 @@ DYING = """
     import os, sys
     from pathlib import Path
     from imgcli.core.request import Api, ImageRequest
-    from imgcli.store.spool import Header, Spool
+    from imgcli.store.runlog.writer import RunLog, RunLogHeader
     request = ImageRequest("a cat", "m", Api.RESPONSES)
-    spool = Spool.begin(Path(sys.argv[1]), Header("j", "2027", request, "/"))
+    spool = RunLog.begin(Path(sys.argv[1]), RunLogHeader("j", "2027", request, "/"))
     for _ in spool.tee([b"data: 1"]):
         print("written", flush=True)
         sys.stdin.read()
@@ -133,7 +135,7 @@ def test_one_recovery_at_a_time(tmp_path: Path) -> None:
 def test_oldest_first(tmp_path: Path) -> None:
     """Runs are listed in the order in which they began."""
     for day in (3, 1, 2):
-        Spool.begin(tmp_path, Header("j", f"2027-01-0{day}", REQUEST, "/")).close()
+        RunLog.begin(tmp_path, RunLogHeader("j", f"2027-01-0{day}", REQUEST, "/")).close()
     assert ["2027-01-01", "2027-01-02", "2027-01-03"] == [
         run.header.time for run in unfinished(tmp_path) if run.header
     ]
@@ -157,7 +159,7 @@ def test_unreadable_header(tmp_path: Path, line: bytes) -> None:
     """A header that is torn, altered or from another version costs the header, not the run."""
     path = tmp_path / "x.sse"
     path.write_bytes(line + b"\ndata: 1\n\n")
-    run = Run.read(path)
+    run = RunLogFile.read(path)
     assert (None, True) == (run.header, b"data: 1\n\n".endswith(b"".join(run.chunks())[-9:]))
 
 
@@ -165,7 +167,7 @@ def test_unreadable_header(tmp_path: Path, line: bytes) -> None:
     ("odd", "expected"),
     [
         ({"job": 7}, {"job": ""}),
-        ({"time": [1], "clash": {}}, {"time": "", "clash": Clash.NUMBER}),
+        ({"time": [1], "clash": {}}, {"time": "", "clash": OnExists.NUMBER}),
         ({"folder": None, "output": 3, "extra": []}, {"folder": "", "output": None, "extra": {}}),
         ({"folder": "/a\0b"}, {"folder": ""}),
         ({"hologram": 1}, {}),
@@ -174,16 +176,16 @@ def test_unreadable_header(tmp_path: Path, line: bytes) -> None:
 )
 def test_an_odd_field_of_a_header(odd: dict[str, object], expected: dict[str, Any]) -> None:
     """One odd field of a header costs that field: prompt, folder and name of the run are still known."""
-    header = Header("j", "2027-01-01", REQUEST, "/here", "a.png", Clash.REPLACE, {"a": 1})
+    header = RunLogHeader("j", "2027-01-01", REQUEST, "/here", "a.png", OnExists.REPLACE, {"a": 1})
     told = json.loads(header.line().removeprefix(MAGIC))
     line = MAGIC + json.dumps(told | odd).encode() + b"\n"
-    assert replace(header, **expected) == Header.parse(line)
+    assert replace(header, **expected) == RunLogHeader.parse(line)
 
 
 def test_foreign_file(tmp_path: Path) -> None:
     """A plain recording without our header is read from its first byte."""
     (tmp_path / "x.sse").write_bytes(whole_run())
-    assert whole_run() == b"".join(Run.read(tmp_path / "x.sse").chunks())
+    assert whole_run() == b"".join(RunLogFile.read(tmp_path / "x.sse").chunks())
 
 
 def test_planted_files(tmp_path: Path) -> None:
@@ -212,7 +214,7 @@ def test_no_folder_for_records(tmp_path: Path) -> None:
 def test_full_disk(tmp_path: Path) -> None:
     """A disk that fills up costs the record, not the stream; what is left of it is the picture's."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    spool = Spool.begin(tmp_path, HEADER)
+    spool = RunLog.begin(tmp_path, HEADER)
     (path,) = tmp_path.iterdir()
     begun = path.stat().st_size
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
@@ -232,7 +234,7 @@ def test_broken_off_at_the_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(os, "fsync", broken_off)
     with pytest.raises(KeyboardInterrupt):
-        Spool.begin(tmp_path, HEADER)
+        RunLog.begin(tmp_path, HEADER)
     assert [] == list(tmp_path.iterdir())
 
 
@@ -251,7 +253,7 @@ def test_failed_flush(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_full_disk_after_a_promise(tmp_path: Path) -> None:
     """What a promised record holds is not given up for anything."""
-    spool = Spool.begin(tmp_path, HEADER)
+    spool = RunLog.begin(tmp_path, HEADER)
     promised = spool.keep()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
@@ -269,7 +271,7 @@ def test_disk_full_from_the_start(tmp_path: Path) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
     try:
-        spool = Spool.begin(tmp_path, HEADER)
+        spool = RunLog.begin(tmp_path, HEADER)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert (True, []) == (bool(spool.trouble), list(tmp_path.iterdir()))

@@ -8,17 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgcli.api.sse import Record, records
-from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
+from imgcli.api.stream.sse import SseRecord, records
+from imgcli.core.errors import ImgcliError
+from imgcli.core.problem import Charged, ExitCode, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TWO = [Record("a", "1"), Record("", "2")]
+TWO = [SseRecord("a", "1"), SseRecord("", "2")]
 LINES = [b"event: a", b"data: 1", b"", b"data: 2", b""]
 
 
-def read(*chunks: bytes) -> list[Record]:
+def read(*chunks: bytes) -> list[SseRecord]:
     """Read chunks to the end."""
     return list(records(chunks))
 
@@ -79,17 +80,17 @@ def test_any_chunking_gives_the_same_records(lines: list[tuple[bytes, bytes]], c
 )
 def test_what_holds_no_data_yields_nothing(noise: bytes) -> None:
     """Keep-alives of every legal form are skipped, and the stream goes on."""
-    assert read(noise + b"data: 1\n\n") == [Record("", "1")]
+    assert read(noise + b"data: 1\n\n") == [SseRecord("", "1")]
 
 
 def test_a_leading_byte_order_mark_costs_no_event() -> None:
     """The first event survives a byte order mark, also one that comes in pieces."""
-    assert read(b"\xef", b"\xbb", b"\xbfdata: 1\n\n") == [Record("", "1")]
+    assert read(b"\xef", b"\xbb", b"\xbfdata: 1\n\n") == [SseRecord("", "1")]
 
 
 def test_a_byte_order_mark_in_the_middle_is_a_field_name() -> None:
     """Only the stream's very beginning may hold a byte order mark."""
-    assert read(b"data: 1\n\n\xef\xbb\xbfdata: 2\n\n") == [Record("", "1")]
+    assert read(b"data: 1\n\n\xef\xbb\xbfdata: 2\n\n") == [SseRecord("", "1")]
 
 
 @pytest.mark.parametrize(
@@ -105,25 +106,25 @@ def test_a_byte_order_mark_in_the_middle_is_a_field_name() -> None:
 )
 def test_data_is_taken_as_the_standard_says(lines: bytes, data: str) -> None:
     """One space after the colon goes, several lines are joined."""
-    assert read(lines) == [Record("", data)]
+    assert read(lines) == [SseRecord("", data)]
 
 
 def test_an_events_name_is_forgotten_with_its_record() -> None:
     """A name counts for one record only, and the last one wins."""
-    assert read(b"event: a\nevent: b\ndata: 1\n\ndata: 2\n\n") == [Record("b", "1"), Record("", "2")]
+    assert read(b"event: a\nevent: b\ndata: 1\n\ndata: 2\n\n") == [SseRecord("b", "1"), SseRecord("", "2")]
 
 
 @pytest.mark.parametrize("tail", [b"", b"\n", b"\r"])
 def test_a_last_record_without_its_blank_line_is_given(tail: bytes) -> None:
     """A picture in the last event is not lost because a server forgot two line breaks."""
-    assert read(b"data: 1" + tail) == [Record("", "1", whole=False)]
+    assert read(b"data: 1" + tail) == [SseRecord("", "1", whole=False)]
 
 
 def test_bad_utf8_stays_within_its_record() -> None:
     """One bad byte costs one character, not the stream."""
     assert read(b": \xff\n\nevent: \xfe\ndata: a\xffb\n\ndata: c\n\n") == [
-        Record("\ufffd", "a\ufffdb"),
-        Record("", "c"),
+        SseRecord("\ufffd", "a\ufffdb"),
+        SseRecord("", "c"),
     ]
 
 
@@ -149,7 +150,7 @@ def test_records_come_as_soon_as_they_are_whole() -> None:
         yield b"data: 1\r\n\r"
         pytest.fail("the record was complete")
 
-    assert next(records(chunks())) == Record("", "1")
+    assert next(records(chunks())) == SseRecord("", "1")
 
 
 def test_what_came_before_a_broken_connection_is_given_first() -> None:
@@ -161,7 +162,7 @@ def test_what_came_before_a_broken_connection_is_given_first() -> None:
         raise fault
 
     reader = records(chunks())
-    assert next(reader) == Record("", "1", whole=False)
+    assert next(reader) == SseRecord("", "1", whole=False)
     with pytest.raises(ImgcliError) as caught:
         next(reader)
     assert caught.value is fault

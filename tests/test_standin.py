@@ -20,9 +20,9 @@ from PIL import Image, ImageChops, ImageOps, ImageStat
 
 from beside import PATIENCE
 from flatpaint import painted_flat
-from imgcli.standin.memory import Memory, Past
-from imgcli.standin.server import MOST_CONNECTIONS, StandIn
-from imgcli.standin.validate import size_fault
+from imgcli.demo.exchange import Past, Sessions
+from imgcli.demo.server import MOST_CONNECTIONS, DemoServer
+from imgcli.demo.validation import size_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,9 +63,9 @@ class Reply(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def standin() -> Iterator[StandIn]:
+def standin() -> Iterator[DemoServer]:
     """A server without pauses, for all tests that only talk to it."""
-    with StandIn(pace=0) as server:
+    with DemoServer(pace=0) as server:
         yield server
 
 
@@ -82,14 +82,14 @@ def painter(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def client(standin: StandIn) -> Iterator[openai.OpenAI]:
+def client(standin: DemoServer) -> Iterator[openai.OpenAI]:
     """OpenAI's own client, pointed at the server."""
     with openai.OpenAI(base_url=standin.base_url, api_key="demo", max_retries=0) as sdk:
         yield sdk
 
 
 def ask(
-    server: StandIn, method: str, path: str, body: object = None, headers: dict[str, str] | None = None
+    server: DemoServer, method: str, path: str, body: object = None, headers: dict[str, str] | None = None
 ) -> Reply:
     """One request and its whole answer."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
@@ -101,7 +101,7 @@ def ask(
     return reply
 
 
-def raw(server: StandIn, request: bytes) -> bytes:
+def raw(server: DemoServer, request: bytes) -> bytes:
     """Bytes sent, bytes received until the server hangs up."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as sock:
         sock.sendall(request)
@@ -111,7 +111,7 @@ def raw(server: StandIn, request: bytes) -> bytes:
     return received
 
 
-def respond(server: StandIn, **fields: object) -> Reply:
+def respond(server: DemoServer, **fields: object) -> Reply:
     """A request to the Responses API that forces a small picture, changed by the given fields."""
     usual = {"model": "gpt-4o-mini", "input": "a fox", "tools": [TOOL], "tool_choice": FORCED}
     return ask(
@@ -119,7 +119,7 @@ def respond(server: StandIn, **fields: object) -> Reply:
     )
 
 
-def generate(server: StandIn, **fields: object) -> Reply:
+def generate(server: DemoServer, **fields: object) -> Reply:
     """A request to the Images API for a small picture, changed by the given fields."""
     body = {"prompt": "a fox", **SMALL, **fields}
     return ask(
@@ -157,7 +157,7 @@ def reds(picture: Image.Image) -> int:
 # ---- Responses API
 
 
-def test_responses_stream_has_the_order_of_a_recorded_one(standin: StandIn) -> None:
+def test_responses_stream_has_the_order_of_a_recorded_one(standin: DemoServer) -> None:
     """A streamed response sends OpenAI's events in OpenAI's order, counted from 0."""
     events = respond(standin, stream=True, tools=[{**TOOL, "partial_images": 2}]).events
     expected = [
@@ -181,7 +181,7 @@ def test_responses_stream_has_the_order_of_a_recorded_one(standin: StandIn) -> N
     assert list(range(len(events))) == [event["sequence_number"] for event in events]
 
 
-def test_responses_stream_events_carry_their_fields(standin: StandIn) -> None:
+def test_responses_stream_events_carry_their_fields(standin: DemoServer) -> None:
     """Partials say their index and format, and the final picture comes with the finished item, not before."""
     events = respond(standin, stream=True, tools=[{**TOOL, "partial_images": 1}]).events
     by_type = {event["type"]: event for event in events}
@@ -203,7 +203,7 @@ def test_responses_stream_events_carry_their_fields(standin: StandIn) -> None:
     assert (816, 816) == opened(partial["partial_image_b64"]).size == opened(done["result"]).size
 
 
-def test_responses_completed_repeats_the_output(standin: StandIn) -> None:
+def test_responses_completed_repeats_the_output(standin: DemoServer) -> None:
     """The last event repeats the whole output, with the picture and both kinds of usage."""
     events = respond(standin, stream=True, tools=[{**TOOL, "partial_images": 3}]).events
     first, last = events[0]["response"], events[-1]["response"]
@@ -221,20 +221,20 @@ def test_responses_completed_repeats_the_output(standin: StandIn) -> None:
     assert ["ig_", "msg"] == [item["id"][:3] for item in last["output"]]
 
 
-def test_tools_are_echoed_with_defaults(standin: StandIn) -> None:
+def test_tools_are_echoed_with_defaults(standin: DemoServer) -> None:
     """The response repeats the tool with OpenAI's defaults filled in, an n of 1 among them."""
     tool = respond(standin).json["tools"][0]
     expected = {"type": "image_generation", "n": 1, "background": "auto", "output_format": "png"} | SMALL
     assert expected == {key: tool[key] for key in expected}
 
 
-def test_reasoning_models_reason_first(standin: StandIn) -> None:
+def test_reasoning_models_reason_first(standin: DemoServer) -> None:
     """With a reasoning model the picture is the second item, so clients cannot count on index 0."""
     output = respond(standin, model="gpt-6-luna").json["output"]
     assert ["reasoning", "image_generation_call", "message"] == [item["type"] for item in output]
 
 
-def test_responses_without_streaming(standin: StandIn) -> None:
+def test_responses_without_streaming(standin: DemoServer) -> None:
     """Without streaming the answer is one JSON body with the picture in it."""
     reply = respond(standin)
     assert (200, "application/json") == (reply.status, reply.headers["content-type"])
@@ -243,7 +243,7 @@ def test_responses_without_streaming(standin: StandIn) -> None:
 
 
 @pytest.mark.parametrize("fields", [{"tools": "-", "tool_choice": "-"}, {"tool_choice": "none"}])
-def test_answers_in_words_without_the_tool(standin: StandIn, fields: dict[str, object]) -> None:
+def test_answers_in_words_without_the_tool(standin: DemoServer, fields: dict[str, object]) -> None:
     """Without the tool, or forbidden to use it, the model answers in words and spends no image tokens."""
     events = respond(standin, stream=True, **fields).events
     output = events[-1]["response"]["output"]
@@ -254,7 +254,7 @@ def test_answers_in_words_without_the_tool(standin: StandIn, fields: dict[str, o
     assert 0 == events[-1]["response"]["tool_usage"]["image_gen"]["total_tokens"]
 
 
-def test_forcing_a_tool_that_is_not_there(standin: StandIn) -> None:
+def test_forcing_a_tool_that_is_not_there(standin: DemoServer) -> None:
     """A forced tool must be among the tools."""
     reply = respond(standin, tools=[])
     assert (400, "tool_choice") == (reply.status, reply.error["param"])
@@ -262,7 +262,7 @@ def test_forcing_a_tool_that_is_not_there(standin: StandIn) -> None:
 
 
 @pytest.mark.usefixtures("real_painter")
-def test_input_images_make_an_edit(standin: StandIn) -> None:
+def test_input_images_make_an_edit(standin: DemoServer) -> None:
     """A picture in the input is edited: it shows in the result and is counted as input."""
     parts = [
         {"type": "input_text", "text": "put a hat on it"},
@@ -276,7 +276,7 @@ def test_input_images_make_an_edit(standin: StandIn) -> None:
 
 
 @pytest.mark.usefixtures("real_painter")
-def test_input_image_mask(standin: StandIn) -> None:
+def test_input_image_mask(standin: DemoServer) -> None:
     """A mask keeps the reference where it is opaque and paints anew where it is transparent."""
     mask = Image.new("RGBA", (64, 64), (0, 0, 0, 255))
     mask.paste((0, 0, 0, 0), (0, 0, 32, 64))
@@ -291,7 +291,7 @@ def test_input_image_mask(standin: StandIn) -> None:
     assert 0 == reds(painted)
 
 
-def test_a_conversation_goes_on(standin: StandIn) -> None:
+def test_a_conversation_goes_on(standin: DemoServer) -> None:
     """`previous_response_id` continues a conversation: the next answer is an edit, and another picture."""
     first = respond(standin).json
     second = respond(standin, input="now at night", previous_response_id=first["id"]).json
@@ -299,7 +299,7 @@ def test_a_conversation_goes_on(standin: StandIn) -> None:
 
 
 @pytest.mark.usefixtures("real_painter")
-def test_a_conversation_keeps_its_scene(standin: StandIn) -> None:
+def test_a_conversation_keeps_its_scene(standin: DemoServer) -> None:
     """Later turns are other images of the first one's scene, whatever seeds they get."""
     first = respond(standin).json
     second = respond(standin, input="now at night", previous_response_id=first["id"]).json
@@ -312,14 +312,14 @@ def test_a_conversation_keeps_its_scene(standin: StandIn) -> None:
     assert max(away) < 35  # of other scenes it is 50
 
 
-def test_a_picture_can_be_named_by_its_id(standin: StandIn) -> None:
+def test_a_picture_can_be_named_by_its_id(standin: DemoServer) -> None:
     """An earlier picture can be put into the input by its id alone."""
     first = respond(standin).json["output"][0]["id"]
     said = [{"role": "user", "content": "bluer"}, {"type": "image_generation_call", "id": first}]
     assert "edit" == respond(standin, input=said).json["output"][0]["action"]
 
 
-def test_unknown_previous_response(standin: StandIn) -> None:
+def test_unknown_previous_response(standin: DemoServer) -> None:
     """A response that is not known, or was not stored, cannot be continued."""
     unstored = respond(standin, store=False).json["id"]
     for key in ("resp_0", unstored):
@@ -328,7 +328,7 @@ def test_unknown_previous_response(standin: StandIn) -> None:
         assert expected == (reply.status, reply.error["code"], reply.error["message"])
 
 
-def test_unknown_item(standin: StandIn) -> None:
+def test_unknown_item(standin: DemoServer) -> None:
     """An item that is not known is a 404."""
     said = [{"role": "user", "content": "bluer"}, {"type": "image_generation_call", "id": "ig_0"}]
     assert 404 == respond(standin, input=said).status
@@ -336,7 +336,7 @@ def test_unknown_item(standin: StandIn) -> None:
 
 def test_memory_is_bounded() -> None:
     """The server forgets the conversation that was not used for longest."""
-    memory = Memory(limit=2)
+    memory = Sessions(limit=2)
     past = Past(1, "a fox", 0, painted=True)
     for key in ("a", "b"):
         memory.keep(key, past)
@@ -385,7 +385,9 @@ def test_memory_is_bounded() -> None:
         ({"tools": [TOOL | {"input_image_mask": {"image_url": data_url(png())}}]}, "invalid_value", None),
     ],
 )
-def test_responses_refuses(standin: StandIn, fields: dict[str, object], code: str, param: str | None) -> None:
+def test_responses_refuses(
+    standin: DemoServer, fields: dict[str, object], code: str, param: str | None
+) -> None:
     """A request that OpenAI would refuse is refused with 400, OpenAI's code, and the parameter at fault."""
     reply = respond(standin, **fields)
     assert (400, code) == (reply.status, reply.error["code"])
@@ -406,7 +408,7 @@ def test_responses_refuses(standin: StandIn, fields: dict[str, object], code: st
         (None, "invalid_type"),
     ],
 )
-def test_responses_refuses_pictures(standin: StandIn, url: str | None, code: str) -> None:
+def test_responses_refuses_pictures(standin: DemoServer, url: str | None, code: str) -> None:
     """An input image that cannot be read is refused, and never fetched from the network."""
     part = {"type": "input_image", "image_url": url}
     reply = respond(standin, input=[{"role": "user", "content": [part]}])
@@ -416,7 +418,7 @@ def test_responses_refuses_pictures(standin: StandIn, url: str | None, code: str
 # ---- Images API
 
 
-def test_images_stream(standin: StandIn) -> None:
+def test_images_stream(standin: DemoServer) -> None:
     """A streamed generation sends its partials, then the final picture and the usage in one event."""
     events = generate(standin, stream=True, partial_images=3).events
     assert ["image_generation.partial_image"] * 3 + ["image_generation.completed"] == [
@@ -430,7 +432,7 @@ def test_images_stream(standin: StandIn) -> None:
     assert not any("sequence_number" in event for event in events)
 
 
-def test_images_without_streaming(standin: StandIn) -> None:
+def test_images_without_streaming(standin: DemoServer) -> None:
     """Without streaming all n pictures, each another one, come in one JSON body with their usage."""
     body = generate(standin, n=2).json
     assert ("816x816", "low", "opaque", "png") == tuple(
@@ -443,14 +445,14 @@ def test_images_without_streaming(standin: StandIn) -> None:
 @pytest.mark.parametrize(
     ("chosen", "found"), [("png", "PNG"), ("jpeg", "JPEG"), ("webp", "WEBP"), ("gif", "GIF")]
 )
-def test_formats(standin: StandIn, chosen: str, found: str) -> None:
+def test_formats(standin: DemoServer, chosen: str, found: str) -> None:
     """The bytes are of the format that was asked for."""
     body = generate(standin, output_format=chosen, model="gpt-image-2.6-flare").json
     assert found == opened(body["data"][0]["b64_json"]).format
 
 
 @pytest.mark.usefixtures("real_painter")
-def test_transparency(standin: StandIn) -> None:
+def test_transparency(standin: DemoServer) -> None:
     """A transparent background is really transparent at the corners, and opaque in the middle."""
     body = generate(standin, background="transparent").json
     picture = opened(body["data"][0]["b64_json"])
@@ -458,7 +460,7 @@ def test_transparency(standin: StandIn) -> None:
     assert ((0, 0, 0, 0), 255) == (picture.getpixel((0, 0)), picture.getchannel("A").getpixel((408, 408)))
 
 
-def test_auto_is_a_square(standin: StandIn) -> None:
+def test_auto_is_a_square(standin: DemoServer) -> None:
     """Size auto is 1024x1024 and quality auto is resolved, in the picture and in what is said about it."""
     body = generate(standin, size="auto", quality="auto").json
     assert ("1024x1024", "medium") == (body["size"], body["quality"])
@@ -466,7 +468,7 @@ def test_auto_is_a_square(standin: StandIn) -> None:
 
 
 @pytest.mark.usefixtures("real_painter")
-def test_every_request_is_painted_anew(standin: StandIn) -> None:
+def test_every_request_is_painted_anew(standin: DemoServer) -> None:
     """The same request gives another image each time, of the Responses API too."""
     assert 2 == len({generate(standin).json["data"][0]["b64_json"] for _ in range(2)})
     assert 2 == len({respond(standin).json["output"][0]["result"] for _ in range(2)})
@@ -483,7 +485,7 @@ def test_a_seed_repeats() -> None:
 
 def painted(seed: int, prompt: str) -> str:
     """Ask a server of its own for one image."""
-    with StandIn(pace=0, seed=seed) as server:
+    with DemoServer(pace=0, seed=seed) as server:
         return str(generate(server, prompt=prompt).json["data"][0]["b64_json"])
 
 
@@ -531,7 +533,7 @@ def painted(seed: int, prompt: str) -> str:
     ],
 )
 def test_images_refuses(
-    standin: StandIn, fields: dict[str, object], status: int, code: str, param: str
+    standin: DemoServer, fields: dict[str, object], status: int, code: str, param: str
 ) -> None:
     """A request that OpenAI would refuse is refused with its status, its code, and the parameter at fault."""
     reply = generate(standin, **fields)
@@ -594,7 +596,7 @@ def test_edit_stream_of_several_files_with_a_mask(client: openai.OpenAI) -> None
 
 
 @pytest.mark.usefixtures("real_painter")
-def test_edit_as_json(standin: StandIn) -> None:
+def test_edit_as_json(standin: DemoServer) -> None:
     """An edit can be sent as JSON with data URLs."""
     body = {"prompt": "add a hat", **SMALL, "images": [{"image_url": data_url(png())}]}
     reply = ask(standin, "POST", "images/edits", body)
@@ -635,7 +637,7 @@ def test_edit_refuses(
         ("application/json", b'{"prompt": "x", "model": "gpt-image-2", "images": [7]}'),
     ],
 )
-def test_edit_refuses_bodies(standin: StandIn, kind: str, body: bytes) -> None:
+def test_edit_refuses_bodies(standin: DemoServer, kind: str, body: bytes) -> None:
     """A broken form is a 400, never a dead server."""
     reply = ask(standin, "POST", "images/edits", body, AUTH | {"Content-Type": kind})
     assert (400, "invalid_request_error") == (reply.status, reply.error["type"])
@@ -689,7 +691,7 @@ def test_models(client: openai.OpenAI) -> None:
 def test_key_can_be_demanded() -> None:
     """With a key set, any other is refused as OpenAI does, and not repeated whole."""
     wrong = "sk-wrong-0123456789"
-    with StandIn(pace=0, api_key="right") as server:
+    with DemoServer(pace=0, api_key="right") as server:
         with openai.OpenAI(base_url=server.base_url, api_key="right", max_retries=0) as good:
             assert "gpt-5" == good.models.retrieve("gpt-5").id
         with (
@@ -704,7 +706,7 @@ def test_key_can_be_demanded() -> None:
 # ---- HTTP
 
 
-def test_headers_of_a_stream(standin: StandIn) -> None:
+def test_headers_of_a_stream(standin: DemoServer) -> None:
     """A stream is declared as one, in chunks, with a request id and the time taken."""
     headers = generate(standin, stream=True).headers
     assert ("text/event-stream; charset=utf-8", "chunked") == (
@@ -730,7 +732,7 @@ def test_headers_of_a_stream(standin: StandIn) -> None:
         ("BREW", "responses", 501),
     ],
 )
-def test_wrong_places(standin: StandIn, method: str, path: str, status: int) -> None:
+def test_wrong_places(standin: DemoServer, method: str, path: str, status: int) -> None:
     """An unknown path is a 404 and a wrong method a 405, in OpenAI's form; nothing invites web pages in."""
     reply = ask(standin, method, path)
     assert (status, "invalid_request_error") == (reply.status, reply.error["type"])
@@ -738,7 +740,7 @@ def test_wrong_places(standin: StandIn, method: str, path: str, status: int) -> 
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"\xff", b"{} {}", b'{"n": NaN}', b"[" * 100_000])
-def test_bodies_that_are_no_json_object(standin: StandIn, body: bytes) -> None:
+def test_bodies_that_are_no_json_object(standin: DemoServer, body: bytes) -> None:
     """A body that is no JSON object is a 400 with OpenAI's advice."""
     reply = ask(standin, "POST", "responses", body)
     assert 400 == reply.status
@@ -746,7 +748,7 @@ def test_bodies_that_are_no_json_object(standin: StandIn, body: bytes) -> None:
 
 
 @pytest.mark.parametrize("value", [None, "Basic ZGVtbzpkZW1v", "Bearer", "Bearer  "])
-def test_key_is_needed(standin: StandIn, value: str | None) -> None:
+def test_key_is_needed(standin: DemoServer, value: str | None) -> None:
     """A request without a key is a 401."""
     headers = {} if value is None else {"Authorization": value}
     reply = ask(standin, "GET", "models", headers=headers)
@@ -767,14 +769,14 @@ def test_key_is_needed(standin: StandIn, value: str | None) -> None:
         {"Sec-Fetch-Site": "same-site"},
     ],
 )
-def test_web_pages_are_refused(standin: StandIn, headers: dict[str, str]) -> None:
+def test_web_pages_are_refused(standin: DemoServer, headers: dict[str, str]) -> None:
     """Requests that a web page could make, by its own name or by rebinding one, are a 403."""
     told = {name: value.format(port=standin.port) for name, value in headers.items()}
     assert 403 == ask(standin, "GET", "models", headers=AUTH | told).status
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST", "[::1]"])
-def test_local_names_are_welcome(standin: StandIn, host: str) -> None:
+def test_local_names_are_welcome(standin: DemoServer, host: str) -> None:
     """The three names of this machine are accepted, from programs and from its own pages."""
     headers = AUTH | {"Host": f"{host}:{standin.port}", "Origin": f"http://{host}:{standin.port}"}
     assert 200 == ask(standin, "GET", "models", headers=headers).status
@@ -795,7 +797,7 @@ def test_local_names_are_welcome(standin: StandIn, host: str) -> None:
         (b"\r\n".join(b"X-%d: x" % number for number in range(200)), 431),
     ],
 )
-def test_framing_and_limits(standin: StandIn, head: bytes, status: int) -> None:
+def test_framing_and_limits(standin: DemoServer, head: bytes, status: int) -> None:
     """Requests that are too large or could be read in two ways are refused, and the connection is closed."""
     request = b"POST /v1/responses HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%s\r\n\r\n{}" % (standin.port, head)
     assert b"HTTP/1.1 %d " % status == raw(standin, request)[:13]
@@ -804,13 +806,13 @@ def test_framing_and_limits(standin: StandIn, head: bytes, status: int) -> None:
 @pytest.mark.parametrize(
     "line", [b"\x16\x03\x01\x02\x00\r\n", b"GET\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x00" * 99 + b"\r\n"]
 )
-def test_garbage_does_no_harm(standin: StandIn, line: bytes) -> None:
+def test_garbage_does_no_harm(standin: DemoServer, line: bytes) -> None:
     """A client that speaks no HTTP is hung up on, and the next one is served."""
     raw(standin, line)
     assert 200 == ask(standin, "GET", "models").status
 
 
-def test_old_clients_get_a_bare_stream(standin: StandIn) -> None:
+def test_old_clients_get_a_bare_stream(standin: DemoServer) -> None:
     """An HTTP/1.0 client gets the events without chunks, up to the end of the connection."""
     body = json.dumps({"prompt": "a fox", **SMALL, "stream": True}).encode()
     head = b"POST /v1/images/generations HTTP/1.0\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer x\r\n"
@@ -820,7 +822,7 @@ def test_old_clients_get_a_bare_stream(standin: StandIn) -> None:
     assert events.startswith(b"event: image_generation.completed\ndata: {")
 
 
-def test_connection_is_reused(standin: StandIn) -> None:
+def test_connection_is_reused(standin: DemoServer) -> None:
     """One connection serves request after request, streams, errors and refusals of the key included."""
     connection = http.client.HTTPConnection("127.0.0.1", standin.port, timeout=60)
     body = json.dumps({"prompt": "a fox", **SMALL, "stream": True})
@@ -835,7 +837,7 @@ def test_connection_is_reused(standin: StandIn) -> None:
     assert ([200, 401, 400, 200], 1) == (statuses, len(sockets))
 
 
-def test_large_refused_body_still_gets_its_answer(standin: StandIn) -> None:
+def test_large_refused_body_still_gets_its_answer(standin: DemoServer) -> None:
     """A client that sends too much is told so after it has sent it, rather than being cut off."""
     reply = ask(standin, "POST", "responses", b"x" * (96 * 1024 * 1024 + 1))
     assert 413 == reply.status
@@ -844,7 +846,7 @@ def test_large_refused_body_still_gets_its_answer(standin: StandIn) -> None:
 def test_vanishing_clients_do_no_harm() -> None:
     """Clients that leave in the middle of a request or a stream cost nobody else anything."""
     lines: list[str] = []
-    with StandIn(pace=0, log=lines.append) as server:
+    with DemoServer(pace=0, log=lines.append) as server:
         body = json.dumps({"prompt": "a fox", **SMALL, "stream": True, "partial_images": 3}).encode()
         head = b"POST /v1/images/generations HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer x\r\n"
         head = head % server.port + b"Content-Length: %d\r\n\r\n" % len(body)
@@ -860,7 +862,7 @@ def test_vanishing_clients_do_no_harm() -> None:
 def test_slow_clients_are_cut_off(sent: bytes) -> None:
     """A client that does not finish its request in time is hung up on, even while it keeps dripping."""
     with (
-        StandIn(pace=0, patience=0.2) as server,
+        DemoServer(pace=0, patience=0.2) as server,
         socket.create_connection(("127.0.0.1", server.port)) as sock,
     ):
         sock.settimeout(10)
@@ -881,7 +883,7 @@ def test_slow_clients_are_cut_off(sent: bytes) -> None:
 
 def test_too_many_connections() -> None:
     """Past the limit a client is told to come back later, and is served when others have left."""
-    with StandIn(pace=0) as server:
+    with DemoServer(pace=0) as server:
         idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(MOST_CONNECTIONS)]
         with socket.create_connection(("127.0.0.1", server.port), timeout=60) as late:
             assert late.recv(65536).startswith(b"HTTP/1.1 503 ")
@@ -900,7 +902,7 @@ def test_too_many_connections() -> None:
 # ---- life of the server
 
 
-def test_binds_to_loopback_only(standin: StandIn) -> None:
+def test_binds_to_loopback_only(standin: DemoServer) -> None:
     """The server listens on 127.0.0.1 and says so in its URL."""
     assert f"http://127.0.0.1:{standin.port}/v1" == standin.base_url
     with socket.socket() as sock:
@@ -908,15 +910,15 @@ def test_binds_to_loopback_only(standin: StandIn) -> None:
         assert 0 != sock.connect_ex(("127.0.0.2", standin.port))
 
 
-def test_port_in_use(standin: StandIn) -> None:
+def test_port_in_use(standin: DemoServer) -> None:
     """A port that is taken is an OSError at once, before anything is served."""
     with pytest.raises(OSError, match=r"[Aa]ddress"):
-        StandIn(port=standin.port)
+        DemoServer(port=standin.port)
 
 
 def test_close_frees_the_port_and_ends_streams() -> None:
     """Closing does not wait for streams under way, frees the port, and may be repeated."""
-    server = StandIn(pace=100)
+    server = DemoServer(pace=100)
     server.start()
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     body = json.dumps({"prompt": "a fox", **SMALL, "stream": True})
@@ -929,17 +931,17 @@ def test_close_frees_the_port_and_ends_streams() -> None:
         answer.read()
     connection.close()
     assert time.monotonic() - begun < 50
-    StandIn(port=server.port).close()
+    DemoServer(port=server.port).close()
 
 
 def test_close_of_a_server_that_never_ran() -> None:
     """A server that was only made can be closed."""
-    StandIn().close()
+    DemoServer().close()
 
 
 def test_serve_forever_ends_with_close() -> None:
     """A server that serves in its caller's thread returns when it is closed from another."""
-    server = StandIn(pace=0)
+    server = DemoServer(pace=0)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     assert 200 == ask(server, "GET", "models").status
@@ -951,7 +953,7 @@ def test_serve_forever_ends_with_close() -> None:
 def test_log_has_one_clean_line_for_each_request() -> None:
     """The log gets one line a request, whatever bytes its path holds."""
     lines: list[str] = []
-    with StandIn(pace=0, log=lines.append) as server:
+    with DemoServer(pace=0, log=lines.append) as server:
         ask(server, "GET", "models")
         raw(
             server,
@@ -963,13 +965,13 @@ def test_log_has_one_clean_line_for_each_request() -> None:
 
 def test_pace_lets_people_watch() -> None:
     """At pace 1 events come one after the other rather than all at once."""
-    with StandIn(pace=0.2) as server:
+    with DemoServer(pace=0.2) as server:
         begun = time.monotonic()
         assert 200 == respond(server, stream=True).status
         assert 0.3 < time.monotonic() - begun
 
 
-def test_many_at_once(standin: StandIn) -> None:
+def test_many_at_once(standin: DemoServer) -> None:
     """Requests are served side by side, each with its own picture."""
     answers: dict[str, Reply] = {}
 
@@ -986,7 +988,7 @@ def test_many_at_once(standin: StandIn) -> None:
 
 def test_importing_the_server_is_light() -> None:
     """The server can be imported without Pillow and without OpenAI's package."""
-    code = "import sys, imgcli.standin.server; print(sorted({'PIL', 'openai', 'rich'} & set(sys.modules)))"
+    code = "import sys, imgcli.demo.server; print(sorted({'PIL', 'openai', 'rich'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "[]\n" == done.stdout
 

@@ -11,18 +11,18 @@ import termios
 
 import pytest
 
-from imgcli.cli.world import size_of
-from imgcli.show.cellwidth import cell_width, clip
-from imgcli.show.known import Rung
-from imgcli.show.ladder import Ladder
-from imgcli.show.painting import Box
-from imgcli.show.terminal import ColorDepth, Display, Terminal, choose_display, look
+from imgcli.app.context import size_of
+from imgcli.output.images.protocol import Box
+from imgcli.output.images.select import RendererSelector
+from imgcli.output.terminal.capabilities import ColorDepth, Display, Terminal, choose_display, look
+from imgcli.output.terminal.database import PreviewProtocol
+from imgcli.output.text import cell_width, clip
 from showing import ROUGH, Window
 
 TRUECOLOR = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
 
 
-def seen(env: dict[str, str], wish: Rung = Rung.AUTO) -> Terminal:
+def seen(env: dict[str, str], wish: PreviewProtocol = PreviewProtocol.AUTO) -> Terminal:
     """Look at a terminal with this environment."""
     window = Window()
     return look(env, window, window.size, wish)
@@ -60,8 +60,8 @@ def test_colours(env: dict[str, str], depth: ColorDepth) -> None:
     assert depth is seen(env).depth
 
 
-@pytest.mark.parametrize("wish", list(Rung))
-def test_a_pipe_gets_lines(wish: Rung) -> None:
+@pytest.mark.parametrize("wish", list(PreviewProtocol))
+def test_a_pipe_gets_lines(wish: PreviewProtocol) -> None:
     """Where stderr is no terminal there are plain lines, whatever was asked for."""
     window = Window()
     assert Display.LINES is choose_display(wish, look(TRUECOLOR, io.StringIO(), window.size, wish))
@@ -75,24 +75,26 @@ def test_a_closed_stream_is_no_terminal() -> None:
 
 
 @pytest.mark.parametrize("env", [{"TERM": "dumb"}, TRUECOLOR | {"NO_COLOR": "1"}, TRUECOLOR | {"CI": "1"}])
-@pytest.mark.parametrize("wish", [Rung.AUTO, Rung.OFF])
-def test_vetoes_win(wish: Rung, env: dict[str, str]) -> None:
+@pytest.mark.parametrize("wish", [PreviewProtocol.AUTO, PreviewProtocol.OFF])
+def test_vetoes_win(wish: PreviewProtocol, env: dict[str, str]) -> None:
     """NO_COLOR, a dumb terminal and CI get plain lines, unless a rung is asked for by its name."""
     assert Display.LINES is choose_display(wish, seen(env, wish))
 
 
-@pytest.mark.parametrize("wish", [rung for rung in Rung if rung not in (Rung.AUTO, Rung.OFF)])
-def test_an_order_is_an_order(wish: Rung) -> None:
+@pytest.mark.parametrize(
+    "wish", [rung for rung in PreviewProtocol if rung not in (PreviewProtocol.AUTO, PreviewProtocol.OFF)]
+)
+def test_an_order_is_an_order(wish: PreviewProtocol) -> None:
     """Whoever names a rung gets a picture in CI too, with NO_COLOR a grey one, on a dumb terminal none."""
     assert ColorDepth.MONO is seen(TRUECOLOR | {"NO_COLOR": "1"}, wish).depth
     assert ColorDepth.TRUECOLOR is seen(TRUECOLOR | {"CI": "1"}, wish).depth
     assert Display.LINES is choose_display(wish, seen({"TERM": "dumb"}, wish))
 
 
-@pytest.mark.parametrize("wish", list(Rung))
-def test_preview(wish: Rung) -> None:
+@pytest.mark.parametrize("wish", list(PreviewProtocol))
+def test_preview(wish: PreviewProtocol) -> None:
     """On a terminal there is a picture, or with --preview off a status row."""
-    expected = Display.STATUS if wish is Rung.OFF else Display.PICTURE
+    expected = Display.STATUS if wish is PreviewProtocol.OFF else Display.PICTURE
     assert expected is choose_display(wish, seen(TRUECOLOR, wish))
 
 
@@ -107,8 +109,8 @@ def test_ascii_terminal_gets_letters() -> None:
     window = Ascii()
     terminal = look(TRUECOLOR, window, window.size)
     assert not terminal.unicode
-    assert Display.PICTURE is choose_display(Rung.AUTO, terminal)
-    painting = Ladder({"TERM": "linux"}, window, terminal).painter().paint(ROUGH, Box(20, 10))
+    assert Display.PICTURE is choose_display(PreviewProtocol.AUTO, terminal)
+    painting = RendererSelector({"TERM": "linux"}, window, terminal).painter().paint(ROUGH, Box(20, 10))
     assert "".join(painting.lines).isascii()
 
 

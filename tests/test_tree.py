@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcli.core.embedding import embed
-from imgcli.core.entry import DEMO, Entry, Parent, Role
-from imgcli.core.events import ImageFormat
-from imgcli.core.family import Family, Key
-from imgcli.core.reference import Reference
-from imgcli.show.family_tree import DRAWN, TYPED, family_json, tree_lines
-from imgcli.store.history import History
+from imgcli.core.history import Family, HistoryEntry, Key, Parent, Role
+from imgcli.core.image import ImageFormat
+from imgcli.core.params import DEMO
+from imgcli.core.recipe import embed
+from imgcli.core.request import InputImage
+from imgcli.output.tables.history import DRAWN, TYPED, family_json, tree_lines
+from imgcli.store.history.repository import History
 from streams import BLUE, RED, whole_run
 from terminal import PtyRun
 from test_embedding import RECIPE
@@ -55,7 +55,7 @@ def sha(number: int) -> str:
     return f"{number:064x}"
 
 
-def run(number: int, *parents: int, **fields: Any) -> Entry:
+def run(number: int, *parents: int, **fields: Any) -> HistoryEntry:
     """Build a run that brought its picture from those of others; its file bears its number."""
     made_of = (Parent(sha(parent)) for parent in parents)
     told: dict[str, Any] = {
@@ -71,7 +71,7 @@ def run(number: int, *parents: int, **fields: Any) -> Entry:
 def remember(world: dict[str, str]) -> Remember:
     """Write runs into the history, as runs do."""
 
-    def write(*entries: Entry) -> None:
+    def write(*entries: HistoryEntry) -> None:
         with History.open(Path(world["XDG_DATA_HOME"]) / "imgcli") as history:
             for one in entries:
                 history.record(one)
@@ -120,7 +120,7 @@ def test_what_else_went_into_a_child(remember: Remember, imgcli: Cli) -> None:
 
 def test_known_by_hash(remember: Remember, imgcli: Cli) -> None:
     """A picture that no run brought is told by its hash, and by the name under which it was sent."""
-    sent = Reference("sea\x1b.png", "/x/sea.png", None, ImageFormat.PNG, sha(99), (1, 1), 1)
+    sent = InputImage("sea\x1b.png", "/x/sea.png", None, ImageFormat.PNG, sha(99), (1, 1), 1)
     remember(run(1, 99, 98, request=replace(REQUEST, references=(sent,))))
     assert [
         f"{sha(99)[:12]}  sea\ufffd.png  (by no run in the history)",
@@ -134,7 +134,7 @@ def test_a_photo_of_your_own(server: Server, gen: Gen, imgcli: Cli, remember: Re
     """A file that no run brought has a family too, under any name; so has one with a recipe elsewhere."""
     (folder / "photo.png").write_bytes(RED)
     mother = hashlib.sha256(RED).hexdigest()
-    sent = Reference("photo.png", str(folder / "photo.png"), None, ImageFormat.PNG, mother, (1, 1), 1)
+    sent = InputImage("photo.png", str(folder / "photo.png"), None, ImageFormat.PNG, mother, (1, 1), 1)
     request = replace(REQUEST, references=(sent,))
     remember(run(1, parents=(Parent(mother),), request=request))
     (folder / "photo.png").rename(folder / "b.png")

@@ -16,17 +16,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import streams
-from imgcli.api.account import Account, account
-from imgcli.api.client import Answer, Clock, send
-from imgcli.api.continuing import FORGOTTEN, send_decided
-from imgcli.api.patience import Limits
-from imgcli.api.reading import read_events
+from imgcli.api.auth import Credentials, credentials
+from imgcli.api.client import FORGOTTEN, Answer, Clock, send, send_decided
+from imgcli.api.stream.reader import read_events
+from imgcli.api.transport import Timeouts
 from imgcli.api.upload import Upload
-from imgcli.core.errors import Cause, Charged, ExitCode, ImgcliError, Problem
+from imgcli.core.errors import ImgcliError
 from imgcli.core.events import FinalImage, Notice, Waiting
-from imgcli.core.reference import Reference
-from imgcli.core.request import Api, ImageRequest
-from imgcli.core.wish import Decision
+from imgcli.core.params import Api
+from imgcli.core.problem import Cause, Charged, ExitCode, Problem
+from imgcli.core.request import ImageRequest, InputImage
+from imgcli.core.validate import ValidRequest
 from pictures import JPEG, MASK, form_fields, reference
 from wire import End, Framing, Reply, ScriptedServer, error_reply
 
@@ -41,7 +41,7 @@ FORM = replace(RESPONSES, model="gpt-image-2", api=Api.IMAGES)
 JSON = replace(FORM, references=(PICTURE, replace(PICTURE, url="https://a.example/a.png", data=None)))
 ALL = [RESPONSES, FORM, JSON]
 RUN = Reply(streams.whole_run())
-QUICK = Limits(timeout=0.5)
+QUICK = Timeouts(timeout=0.5)
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -67,14 +67,14 @@ def finished(sending: Generator[Waiting | Notice, None, Answer]) -> tuple[list[W
                 return told, b"".join(answer.chunks)
 
 
-def ask(server: ScriptedServer, request: ImageRequest, limits: Limits = QUICK) -> bytes:
+def ask(server: ScriptedServer, request: ImageRequest, limits: Timeouts = QUICK) -> bytes:
     """Send and read the answer."""
-    return finished(send(request, JOB, account({}, server.base_url), limits, instant()))[1]
+    return finished(send(request, JOB, credentials({}, server.base_url), limits, instant()))[1]
 
 
-def refusal(base_url: str | Account, request: ImageRequest, limits: Limits = QUICK) -> Problem:
+def refusal(base_url: str | Credentials, request: ImageRequest, limits: Timeouts = QUICK) -> Problem:
     """Send and be refused; the error carries nothing of others along."""
-    whose = base_url if isinstance(base_url, Account) else account({}, base_url)
+    whose = base_url if isinstance(base_url, Credentials) else credentials({}, base_url)
     with pytest.raises(ImgcliError) as caught:
         finished(send(request, JOB, whose, limits, instant()))
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
@@ -194,7 +194,7 @@ class TestOnTheWay:
         with ScriptedServer([error_reply(401, f"Bad key {key}", code=key)]) as server:
             monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{server.port}")
             environment = {"OPENAI_API_KEY": key, "IMGCLI_INSECURE_HTTP": "1"}
-            problem = refusal(account(environment, "http://remote.example/v1"), request_)
+            problem = refusal(credentials(environment, "http://remote.example/v1"), request_)
         assert f"Bearer {key}" == server.requests[0].headers["authorization"]
         assert key not in repr(problem)
 
@@ -255,9 +255,9 @@ class TestHalfWay:
                 stop.wait(0.01)
             connection.sendall(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n" + RUN.body)
 
-        limits = Limits(timeout=2, progress=2, total=2)
+        limits = Timeouts(timeout=2, progress=2, total=2)
         with reluctant(serve) as base_url:
-            sending = send(request_, JOB, account({}, base_url), limits, instant())
+            sending = send(request_, JOB, credentials({}, base_url), limits, instant())
             assert RUN.body == finished(sending)[1]
 
     @pytest.mark.parametrize("reset", [False, True])
@@ -280,9 +280,9 @@ class TestHalfWay:
         assert "had not gone out whole" in problem.what
 
     @pytest.mark.parametrize(
-        "limits", [Limits(timeout=0.3), Limits(timeout=9, progress=0.3)], ids=["timeout", "progress"]
+        "limits", [Timeouts(timeout=0.3), Timeouts(timeout=9, progress=0.3)], ids=["timeout", "progress"]
     )
-    def test_a_server_that_takes_no_more_is_given_up(self, limits: Limits, request_: ImageRequest) -> None:
+    def test_a_server_that_takes_no_more_is_given_up(self, limits: Timeouts, request_: ImageRequest) -> None:
         """A stalled upload ends, and costs nothing."""
         stop = threading.Event()
 
@@ -389,8 +389,8 @@ class TestAConversation:
         server: ScriptedServer, otherwise: ImageRequest | None
     ) -> Generator[Waiting | Notice, None, Answer]:
         """Send the one that goes on, and perhaps the other."""
-        decision = Decision(CONTINUED, otherwise=otherwise)
-        return send_decided(decision, JOB, account({}, server.base_url), QUICK, instant())
+        decision = ValidRequest(CONTINUED, otherwise=otherwise)
+        return send_decided(decision, JOB, credentials({}, server.base_url), QUICK, instant())
 
 
 def test_records_hold_no_bytes() -> None:
@@ -410,10 +410,10 @@ def test_a_plain_record_is_what_it_always_was() -> None:
 @pytest.mark.parametrize(
     ("odd", "expected"),
     [
-        ({"references": [{}]}, {"references": (Reference(""),)}),
-        ({"references": ["a.png"]}, {"references": (Reference(""),)}),
+        ({"references": [{}]}, {"references": (InputImage(""),)}),
+        ({"references": ["a.png"]}, {"references": (InputImage(""),)}),
         ({"references": 7}, {"references": ()}),
-        ({"mask": {"name": "a"}}, {"mask": Reference("a")}),
+        ({"mask": {"name": "a"}}, {"mask": InputImage("a")}),
         ({"fidelity": "max"}, {"fidelity": None}),
         ({"fidelity": ["high"]}, {"fidelity": None}),
         ({"size": [1]}, {"size": None}),

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from imgcli.core.events import Picture
-from imgcli.core.png import SIGNATURE, chunks, encode
+from imgcli.core.formats.png import SIGNATURE, chunks, encode
+from imgcli.core.image import EncodedImage
 from imgcli.store import pixels
 from imgcli.store.verify import DECODE_LIMIT, HEAVY_LIMIT, Finding, examine
 from streams import RED
@@ -35,7 +35,7 @@ SVG = b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"><path d="
 
 def damage(data: bytes) -> str | None:
     """Say what is damaged about these bytes."""
-    return examine(Picture.of(data)).damage
+    return examine(EncodedImage.of(data)).damage
 
 
 def png(width: int, height: int, packed: bytes, interlace: int = 0) -> bytes:
@@ -48,7 +48,7 @@ def png(width: int, height: int, packed: bytes, interlace: int = 0) -> bytes:
 @pytest.mark.parametrize("encoding", WHOLE)
 def test_whole_pictures(encoding: str) -> None:
     """A whole picture of every format that the API sends is in order, and its size is known."""
-    assert (None, (64, 48)) == (damage(WHOLE[encoding]), examine(Picture.of(WHOLE[encoding])).size)
+    assert (None, (64, 48)) == (damage(WHOLE[encoding]), examine(EncodedImage.of(WHOLE[encoding])).size)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "I;16"])
@@ -108,7 +108,7 @@ SVGS = {
 @pytest.mark.parametrize("name", SVGS)
 def test_svg(name: str) -> None:
     """A vector image is whole when it is XML to its end; nothing that it names is fetched."""
-    assert Finding(None) == examine(Picture.of(SVGS[name]))
+    assert Finding(None) == examine(EncodedImage.of(SVGS[name]))
     assert None is not damage(SVGS[name][:-4])
 
 
@@ -132,7 +132,7 @@ def test_svg_with_entities() -> None:
     """An SVG that declares entities is neither expanded nor called damaged, unless its end is missing."""
     laughs = b"".join(b'<!ENTITY l%d "%s">' % (n, b"&l%d;" % (n - 1) * 10) for n in range(1, 9))
     bomb = b'<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY l0 "ha">%s]><svg a="&l8;">&l8;</svg>' % laughs
-    finding = examine(Picture.of(bomb))
+    finding = examine(EncodedImage.of(bomb))
     assert (None, True) == (finding.damage, "entities" in (finding.unchecked or ""))
     assert None is not damage(bomb[:-2])
 
@@ -265,17 +265,17 @@ def test_huge_picture_is_not_decoded() -> None:
 def test_large_pictures(encoding: str) -> None:
     """Of an image past the limit the structure is checked, and the finding says that the pixels were not."""
     whole = WHOLE[encoding]
-    finding = examine(Picture.of(whole), 100)
+    finding = examine(EncodedImage.of(whole), 100)
     assert (None, (64, 48)) == (finding.damage, finding.size)
     assert "structure checked, pixels not (more than imgcli decodes)" == finding.unchecked
-    assert None is not examine(Picture.of(whole[:-9]), 100).damage
+    assert None is not examine(EncodedImage.of(whole[:-9]), 100).damage
     assert (32_000_000, 17_000_000) == (DECODE_LIMIT, HEAVY_LIMIT)
 
 
 @pytest.mark.parametrize("encoding", ["png", "gif", "webp"])
 def test_long_animation(encoding: str) -> None:
     """An animation whose frames are too many in all is not decoded to its end, and the finding says so."""
-    finding = examine(Picture.of(moving(encoding, 30)), 64 * 48)
+    finding = examine(EncodedImage.of(moving(encoding, 30)), 64 * 48)
     assert (None, True) == (finding.damage, "pixels not" in (finding.unchecked or ""))
 
 
@@ -320,7 +320,7 @@ def test_trouble_of_the_machine_is_no_damage(error: Exception, monkeypatch: pyte
         raise error
 
     monkeypatch.setattr(pixels, "_png", stumble)
-    found = examine(Picture.of(RED))
+    found = examine(EncodedImage.of(RED))
     assert (None, (48, 32)) == (found.damage, found.size)
     assert found.unchecked
 
@@ -332,7 +332,7 @@ def test_no_memory_is_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
         raise MemoryError
 
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", exhausted)
-    assert [None, True] == [damage(RED), "memory" in (examine(Picture.of(RED)).unchecked or "")]
+    assert [None, True] == [damage(RED), "memory" in (examine(EncodedImage.of(RED)).unchecked or "")]
 
 
 @settings(deadline=None, max_examples=200)

@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgcli.core import catalog
-from imgcli.core.errors import ExitCode, ImgcliError
-from imgcli.core.events import ImageFormat
-from imgcli.core.lineup import Listed, lineup
-from imgcli.core.request import Api, Background, ImageRequest, Moderation, Quality
-from imgcli.core.wish import Decision, Wish, decide
+from imgcli.core.catalog import ServerModel, lineup
+from imgcli.core.errors import ImgcliError
+from imgcli.core.image import ImageFormat
+from imgcli.core.params import Api, Background, Moderation, Quality
+from imgcli.core.problem import ExitCode
+from imgcli.core.request import DraftRequest, ImageRequest
+from imgcli.core.validate import ValidRequest, validate
 from pictures import reference
 from streams import BLUE
 
@@ -22,9 +24,9 @@ CATALOG = catalog.load()
 TODAY = date(2026, 11, 22)
 
 
-def decided(today: date = TODAY, **wish: Any) -> Decision:
+def decided(today: date = TODAY, **wish: Any) -> ValidRequest:
     """Decide a wish for a cat."""
-    return decide(Wish(**{"prompt": "a cat", **wish}), CATALOG, today)
+    return validate(DraftRequest(**{"prompt": "a cat", **wish}), CATALOG, today)
 
 
 def refused(today: date = TODAY, **wish: Any) -> str:
@@ -40,7 +42,7 @@ def test_what_nobody_said() -> None:
     expected = ImageRequest(
         "a cat", "gpt-4o-mini", Api.RESPONSES, None, "1024x1024", Quality.MEDIUM, ImageFormat.PNG
     )
-    assert Decision(expected) == decided()
+    assert ValidRequest(expected) == decided()
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,7 @@ def test_a_gateways_name(name: str, api: Api) -> None:
     """What a gateway puts around a name decides nothing, stays in the request, and the list says the same."""
     request = decided(model=name).request
     assert (api, name) == (request.api, request.wire()["model"])
-    listed = lineup(CATALOG, TODAY, listing=[Listed(name)])
+    listed = lineup(CATALOG, TODAY, listing=[ServerModel(name)])
     assert (api is Api.IMAGES) == bool(listed.strangers)
     assert (api is Api.RESPONSES) == bool(listed.others)
 

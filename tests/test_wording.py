@@ -10,10 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcli.core.errors import Charged, ExitCode, Problem
-from imgcli.core.wording import (
-    duration,
-    file_size,
+from imgcli.core.messages import (
     notice_line,
     partial_words,
     picture_facts,
@@ -23,6 +20,8 @@ from imgcli.core.wording import (
     unsaved_line,
     waiting_line,
 )
+from imgcli.core.problem import Charged, ExitCode, Problem
+from imgcli.core.text import duration, file_size
 from showing import HOSTILE, REQUEST
 from streams import created, stream
 

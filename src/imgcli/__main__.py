@@ -7,12 +7,13 @@ from typing import NoReturn
 
 def main() -> NoReturn:
     """Load the command line and run it; until it listens to signals, there is nothing to tidy up."""
-    from imgcli.cli import app, signals
+    from imgcli.app import process
+    from imgcli.cli import app
 
     try:
         app.main()
-    except signals.Interrupted as interrupted:
-        signals.die_by(interrupted.signum)
+    except process.Interrupted as interrupted:
+        process.die_by(interrupted.signum)
 
 
 if __name__ == "__main__":

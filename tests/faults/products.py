@@ -6,9 +6,9 @@ import random
 from typing import TYPE_CHECKING
 
 from faults.bodies import ORDINARY, Script, script
-from imgcli.api.reading import read_events
+from imgcli.api.stream.reader import read_events
 from imgcli.core.events import Completed, Failed, FinalImage
-from imgcli.core.session import conducted
+from imgcli.core.pipeline import checked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +57,6 @@ def refuted(whole: Script, body: bytes, chunk: int) -> Iterator[str]:
 def read(body: bytes, chunk: int) -> tuple[list[bytes], list[type]]:
     """Read an answer in chunks: the pictures and the ends that came of it."""
     chunks = (body[start : start + chunk] for start in range(0, len(body), chunk))
-    events = list(conducted("job", read_events(chunks, "job")))
+    events = list(checked("job", read_events(chunks, "job")))
     came = [event.picture.data for event in events if isinstance(event, FinalImage)]
     return came, [type(event) for event in events if isinstance(event, Completed | Failed)]

@@ -10,21 +10,28 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, cast
 
-from imgcli.api.connection import RefusedError, http_client_for
-from imgcli.api.failures import Peer, cannot_open, from_answer, from_exception, lost, unfinished, unfit
-from imgcli.api.patience import Limits, Patience
-from imgcli.api.problems import quoted
+from imgcli.api.auth import LOCAL_KEY
+from imgcli.api.errors.connection import (
+    ServerName,
+    cannot_open,
+    from_answer,
+    from_exception,
+    lost,
+    unfinished,
+    unfit,
+)
+from imgcli.api.errors.server import quoted
+from imgcli.api.errors.table import KEY, NO_ENDPOINT, WRONG_ADDRESS, WRONG_PATH
 from imgcli.api.retry import Failure, plan_wait
-from imgcli.api.rules import KEY, NO_ENDPOINT, WRONG_ADDRESS, WRONG_PATH
 from imgcli.api.sdk import import_client
-from imgcli.api.secrecy import LOCAL_KEY
+from imgcli.api.transport import RefusedError, Timeouts, Watchdog, http_client_for
 from imgcli.api.upload import Upload, ignore
-from imgcli.core.address import is_gateway
-from imgcli.core.demo import uncharged
-from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, ImgcliError, Problem
-from imgcli.core.events import Waiting
-from imgcli.core.redaction import redacted
-from imgcli.core.request import Api
+from imgcli.core.errors import ImgcliError
+from imgcli.core.events import Notice, Waiting
+from imgcli.core.params import Api
+from imgcli.core.pipeline import uncharged
+from imgcli.core.problem import CHECK_USAGE, Cause, Charged, ExitCode, Problem
+from imgcli.core.secrets import is_gateway, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -32,8 +39,10 @@ if TYPE_CHECKING:
     import httpx2
     from openai import APIResponse, OpenAI
 
-    from imgcli.api.account import Account
+    from imgcli.api.auth import Credentials
     from imgcli.core.request import ImageRequest
+    from imgcli.core.validate import ValidRequest
+
 
 STREAM_LIMIT = 512_000_000
 """Bytes of one answer: more than any number of pictures that a request can bring."""
@@ -70,15 +79,15 @@ class Answer:
 _DEMO = "x-imgcli-demo"
 """The header of our own demo's answers, which are free; believed of a server on this machine alone."""
 
-DEFAULT_LIMITS = Limits()
+DEFAULT_LIMITS = Timeouts()
 DEFAULT_CLOCK = Clock()
 
 
 def send(
     request: ImageRequest,
     job: str,
-    account: Account,
-    limits: Limits = DEFAULT_LIMITS,
+    account: Credentials,
+    limits: Timeouts = DEFAULT_LIMITS,
     clock: Clock = DEFAULT_CLOCK,
     sent: Callable[[], None] = ignore,
 ) -> Generator[Waiting, None, Answer]:
@@ -87,8 +96,8 @@ def send(
     Raises `ImgcliError` when there is no answer to read. `job` goes out as X-Client-Request-Id, by which
     OpenAI can find a request whose answer was lost. `sent` is called before the last piece of it goes out.
     """
-    peer = Peer(account.place, limits.timeout)
-    patience = Patience(limits, clock.monotonic)
+    peer = ServerName(account.place, limits.timeout)
+    patience = Watchdog(limits, clock.monotonic)
     upload = Upload(request, sent)
     with ExitStack() as stack:
         client = _open(account, limits, patience, upload.content_type)
@@ -116,10 +125,12 @@ def send(
     raise AssertionError  # pragma: no cover - the loop has no end
 
 
-def ask_models(account: Account, limits: Limits = DEFAULT_LIMITS, clock: Clock = DEFAULT_CLOCK) -> Answer:
+def ask_models(
+    account: Credentials, limits: Timeouts = DEFAULT_LIMITS, clock: Clock = DEFAULT_CLOCK
+) -> Answer:
     """Ask, once, which models there are; that costs nothing. Raises `ImgcliError` without an answer."""
-    peer = Peer(account.place, limits.timeout)
-    patience = Patience(limits, clock.monotonic)
+    peer = ServerName(account.place, limits.timeout)
+    patience = Watchdog(limits, clock.monotonic)
     with ExitStack() as stack:
         client = _open(account, limits, patience, "application/json")
         stack.callback(client.close)
@@ -140,10 +151,10 @@ class _Call:
     path: str
     job: str
     upload: Upload
-    patience: Patience
+    patience: Watchdog
 
 
-def _judged(failure: Failure, patience: Patience, peer: Peer, upload: Upload) -> Failure:
+def _judged(failure: Failure, patience: Watchdog, peer: ServerName, upload: Upload) -> Failure:
     """Say that it was us who hung up, where it was, and that half a request costs nothing."""
     problem = patience.problem(peer.place)
     told = Failure(problem) if problem else failure
@@ -161,7 +172,7 @@ _LOCAL_LOGIN = (
 )
 
 
-def _advised(problem: Problem, request: ImageRequest, account: Account) -> Problem:
+def _advised(problem: Problem, request: ImageRequest, account: Credentials) -> Problem:
     """Choose the one advice about a wrong address or model that fits what was asked, and whom."""
     advice = problem.advice
     if advice in (WRONG_ADDRESS, NO_ENDPOINT.advice) and not account.path:
@@ -178,14 +189,14 @@ def _advised(problem: Problem, request: ImageRequest, account: Account) -> Probl
     return replace(problem, advice=advice)
 
 
-def _presentable(problem: Problem, account: Account) -> Problem:
+def _presentable(problem: Problem, account: Credentials) -> Problem:
     """Leave the key out, and say why a server on this machine did not get it."""
     if account.key == LOCAL_KEY and problem.advice == KEY.advice:
         problem = replace(problem, advice=_LOCAL_LOGIN)
     return redacted(problem, *account.secrets)
 
 
-def _open(account: Account, limits: Limits, patience: Patience, content_type: str) -> OpenAI:
+def _open(account: Credentials, limits: Timeouts, patience: Watchdog, content_type: str) -> OpenAI:
     """Build the SDK's client; raises `ImgcliError` for a proxy or certificates that cannot be used."""
     try:
         http_client = http_client_for(account, limits, patience, content_type)
@@ -198,7 +209,7 @@ def _open(account: Account, limits: Limits, patience: Patience, content_type: st
     raise ImgcliError(problem)  # here, where no exception of others hangs on to it
 
 
-def _sdk(account: Account, http_client: httpx2.Client) -> OpenAI:
+def _sdk(account: Credentials, http_client: httpx2.Client) -> OpenAI:
     import httpx2
 
     class Client(import_client()):  # type: ignore[misc]  # a base that is imported late
@@ -222,7 +233,7 @@ def _sdk(account: Account, http_client: httpx2.Client) -> OpenAI:
 
 
 def _attempt(
-    call: Callable[[], APIResponse[Any]], peer: Peer, patience: Patience, clock: Clock
+    call: Callable[[], APIResponse[Any]], peer: ServerName, patience: Watchdog, clock: Clock
 ) -> APIResponse[Any] | Failure:
     """Send once. Failures are values here: exceptions of others may hold the key, and must not travel on."""
     try:
@@ -263,15 +274,17 @@ def _call_models(client: OpenAI) -> APIResponse[Any]:
     return cast("APIResponse[Any]", answer)
 
 
-def _answer(response: APIResponse[Any], peer: Peer, patience: Patience, close: Callable[[], None]) -> Answer:
+def _answer(
+    response: APIResponse[Any], peer: ServerName, patience: Watchdog, close: Callable[[], None]
+) -> Answer:
     headers = response.headers
     content_type = headers.get("content-type", "")
     chunks = _chunks(response, peer, patience)
     return Answer(chunks, content_type, close, patience.note, patience.linger)
 
 
-def _chunks(response: APIResponse[Any], peer: Peer, patience: Patience) -> Iterator[bytes]:
-    """Give the body as it comes; whatever breaks now leaves the outcome unknown."""
+def _chunks(response: APIResponse[Any], peer: ServerName, patience: Watchdog) -> Iterator[bytes]:
+    """Return the body as it comes; whatever breaks now leaves the outcome unknown."""
     size, problem = 0, None
     try:
         for chunk in response.iter_bytes():
@@ -291,3 +304,49 @@ def _chunks(response: APIResponse[Any], peer: Peer, patience: Patience) -> Itera
 def _too_long() -> Problem:
     what = f"The server sent more than {STREAM_LIMIT // 1_000_000} MB."
     return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE)
+
+
+FORGOTTEN = "the server cannot continue the conversation; the picture itself is sent instead"
+FORMATLESS = "the server does not take response_format; the request is sent again without it"
+
+
+def send_decided(
+    decision: ValidRequest,
+    job: str,
+    account: Credentials,
+    limits: Timeouts = DEFAULT_LIMITS,
+    clock: Clock = DEFAULT_CLOCK,
+    sent: Callable[[], None] = ignore,
+) -> Generator[Waiting | Notice, None, Answer]:
+    """Send the request; where the server refuses it for a reason that can be got around, say so and do that.
+
+    The first one cost nothing then: it was refused before any work. Raises `ImgcliError` as `send` does.
+    """
+    try:
+        return (yield from send(decision.request, job, account, limits, clock, sent))
+    except ImgcliError as error:
+        other = _other(decision, error.problem)
+        if other is None:
+            raise
+        if decision.barred and error.problem.cause is Cause.FORGOTTEN:
+            raise ImgcliError(_barred(error.problem, decision.barred)) from None
+    text, request = other
+    yield Notice(job, text, request)
+    return (yield from send(request, job, account, limits, clock, sent))
+
+
+def _other(decision: ValidRequest, problem: Problem) -> tuple[str, ImageRequest] | None:
+    """Choose what to send after a refusal that certainly cost nothing, and say why; None for nothing."""
+    if problem.charged is not Charged.NO:
+        return None
+    if problem.cause is Cause.FORGOTTEN and decision.otherwise:
+        return FORGOTTEN, decision.otherwise
+    if problem.cause is Cause.RESPONSE_FORMAT and decision.request.inline:
+        return FORMATLESS, replace(decision.request, inline=False)
+    return None
+
+
+def _barred(forgotten: Problem, why: Problem) -> Problem:
+    """Say that there was another way, and why it was not gone."""
+    what = f"{forgotten.what} The picture itself was not sent instead, because of a limit. {why.what}"
+    return replace(forgotten, what=what, advice=why.advice)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from imgcli.core.errors import Problem
+    from imgcli.core.problem import Problem
+
 
 CONNECT_SECONDS = 10.0
 """How long one attempt to connect may take."""

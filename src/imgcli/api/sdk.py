@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from openai import OpenAI
 
+
 _PACKAGES = ("openai", "openai.lib", "openai.types", "openai.types.shared")
 """What `openai._client` imports from, in 3.54 to 3.57: the packages whose own code loads everything else."""
 

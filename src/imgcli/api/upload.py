@@ -8,12 +8,13 @@ from binascii import b2a_base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from imgcli.core.reference import DataUrl, Reference
+from imgcli.core.request import DataUrl, InputImage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from imgcli.core.request import ImageRequest
+
 
 _PIECE = 49_152
 """Bytes of a picture at a time, a multiple of three, so that base64 has no padding but at the end."""
@@ -121,7 +122,7 @@ def _form(body: Mapping[str, Any], boundary: bytes) -> list[_Part]:
     for name, value in body.items():
         for single in value if isinstance(value, tuple) else (value,):
             head = b"--%b\r\n%b\r\n\r\n" % (boundary, _head(name, single, len(parts)).encode())
-            content = _data(single) if isinstance(single, Reference) else _text(single).encode()
+            content = _data(single) if isinstance(single, InputImage) else _text(single).encode()
             parts += [_Raw(head), _Raw(content), _Raw(b"\r\n")]
     return [*parts, _Raw(b"--%b--\r\n" % boundary)]
 
@@ -129,17 +130,17 @@ def _form(body: Mapping[str, Any], boundary: bytes) -> list[_Part]:
 def _head(name: str, value: object, number: int) -> str:
     """Head one field; a file gets a name of ours, for its own may tell of this machine."""
     disposition = f'Content-Disposition: form-data; name="{name}"'
-    if not isinstance(value, Reference):
+    if not isinstance(value, InputImage):
         return disposition
     return f'{disposition}; filename="{number}.{value.format}"\r\nContent-Type: {value.mime}'
 
 
 def _text(value: object) -> str:
-    """Spell a value as the forms of OpenAI's own client do."""
+    """Format a value as the forms of OpenAI's own client do."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _data(reference: Reference) -> bytes:
+def _data(reference: InputImage) -> bytes:
     if reference.data is None:
         raise ValueError(f"{reference.name} was read back from a record, without its bytes")
     return reference.data

@@ -4,95 +4,49 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from imgcli import __version__
-from imgcli.cli import commands, notes, signals, standard_streams
-from imgcli.cli.help import OrderedGroup
-from imgcli.cli.standard_streams import UnwritableOutputError
-from imgcli.cli.world import (
-    World,
+from imgcli.app import context, process
+from imgcli.app.context import (
+    Context,
     forbid_core_dumps,
     forget_blank_variables,
     open_standard_descriptors,
     within,
 )
-from imgcli.core.errors import ExitCode, ImgcliError, Problem
-from imgcli.core.wording import problem_lines
+from imgcli.app.process import UnwritableOutputError
+from imgcli.cli import registry
+from imgcli.cli.registry import build_app
+from imgcli.core.errors import ImgcliError
+from imgcli.core.messages import problem_lines
+from imgcli.core.problem import ExitCode, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import TextIO
 
-_HELP = """\
-Generate images from a terminal and watch them arrive.
-
-\b
-Examples:
-  imgcli gen "a cat" --demo              try it: no key, no money, no network
-  imgcli gen "a cat"                     the real thing (needs OPENAI_API_KEY)
-  imgcli edit a-cat.png "make it night"  change an image
-  imgcli gen "a cat" -o cat.webp         choose the file and its format
-  f=$(imgcli gen "a cat")                image on the terminal, path in $f
-  imgcli gen "a cat" --jsonl             one JSON object per event
-  imgcli history                         what was made, and what it cost
-"""
-
-_EPILOG = "Learn more: imgcli help COMMAND"
 
 _PATIENCE = 1.0  # seconds that a reader who takes nothing may hold up the end by a signal
-
-
-def build_app(loaded: Iterable[str] = commands.NAMES) -> typer.Typer:
-    """Assemble the command line; of commands that are not `loaded` it has only the line in the list."""
-    app = typer.Typer(
-        name="imgcli",
-        cls=OrderedGroup,
-        help=_HELP,
-        epilog=_EPILOG,
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        context_settings={"max_content_width": 100},
-    )
-    app.callback()(_version_option)
-    commands.register(app, loaded)
-    return app
-
-
-def _print_version(asked: bool) -> None:  # noqa: FBT001 - Typer calls it with the flag
-    if asked:
-        typer.echo(f"imgcli {__version__}")
-        raise typer.Exit
-
-
-def _version_option(
-    *,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
-    ] = False,
-) -> None:
-    """Hold the options that come before a command."""
 
 
 def main() -> NoReturn:
     """Run the command line of this process and end it with a documented exit code, or by a signal."""
     closed = open_standard_descriptors()
     forbid_core_dumps()
-    standard_streams.replace()
+    process.replace()
     forget_blank_variables()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # real text streams have it
-    world = World.of_this_process(closed, can_send=not commands.SENDING.isdisjoint(sys.argv[1:2]))
+    world = Context.of_this_process(closed, can_send=not registry.SENDING.isdisjoint(sys.argv[1:2]))
     code: int = ExitCode.OK
     try:
-        signals.install()
+        process.install()
         code = _run(world)
         sys.stdout.flush()
-    except signals.Interrupted as interrupted:
+    except process.Interrupted as interrupted:
         within(_PATIENCE, lambda: _flush_quietly(sys.stdout, sys.stderr))
-        signals.die_by(interrupted.signum)
+        process.die_by(interrupted.signum)
     except BrokenPipeError:
         pass  # a reader that has seen enough, of help for instance, is no failure of ours
     except UnwritableOutputError as error:
@@ -100,7 +54,7 @@ def main() -> NoReturn:
     _leave(code)
 
 
-def _run(world: World) -> int:
+def _run(world: Context) -> int:
     """Run one command; every way in which it can go wrong becomes an exit code here."""
     try:
         return _invoke(world)
@@ -114,11 +68,11 @@ def _run(world: World) -> int:
         return _crashed(world, error)
 
 
-def _invoke(world: World) -> int:
+def _invoke(world: Context) -> int:
     """Hand the arguments to Typer, which exits by itself when its reader has gone away."""
     try:
         args = sys.argv[1:] or ["-h"]
-        result = build_app(commands.named())(args, standalone_mode=False, obj=world, prog_name="imgcli")
+        result = build_app(registry.named())(args, standalone_mode=False, obj=world, prog_name="imgcli")
     except SystemExit as exit_:
         if isinstance(exit_.__context__, BrokenPipeError):
             raise exit_.__context__ from None
@@ -126,8 +80,8 @@ def _invoke(world: World) -> int:
     return result if isinstance(result, int) else ExitCode.OK
 
 
-def _crashed(world: World, error: Exception) -> ExitCode:
-    from imgcli.cli.crash import report_crash
+def _crashed(world: Context, error: Exception) -> ExitCode:
+    from imgcli.app.crash import report_crash
 
     return _refuse(world, report_crash(error, world))
 
@@ -135,18 +89,18 @@ def _crashed(world: World, error: Exception) -> ExitCode:
 def _wrong_usage(error: typer.TyperException) -> Problem:
     from imgcli.cli.usage_errors import wrong_usage
 
-    return wrong_usage(error, sys.argv[1:], [word for word in sys.argv[1:2] if word in commands.NAMES])
+    return wrong_usage(error, sys.argv[1:], [word for word in sys.argv[1:2] if word in registry.NAMES])
 
 
-def _refuse(world: World, problem: Problem) -> ExitCode:
+def _refuse(world: Context, problem: Problem) -> ExitCode:
     """Report a problem as its reader expects it; of wrong options we learn before --jsonl is read."""
-    from imgcli.cli.order import Style
-    from imgcli.cli.report import refuse
+    from imgcli.app.options import OutputFormat
+    from imgcli.app.reporting import refuse
 
-    return refuse(world, problem, Style.JSON_LINES if "--jsonl" in sys.argv else Style.PEOPLE)
+    return refuse(world, problem, OutputFormat.JSON_LINES if "--jsonl" in sys.argv else OutputFormat.PEOPLE)
 
 
-def _unwritable_stdout(world: World, error: UnwritableOutputError) -> ExitCode:
+def _unwritable_stdout(world: Context, error: UnwritableOutputError) -> ExitCode:
     """Say that standard output did not take what was written to it."""
     problem = Problem(
         ExitCode.UNWRITABLE,
@@ -154,7 +108,7 @@ def _unwritable_stdout(world: World, error: UnwritableOutputError) -> ExitCode:
         advice="Make room, or send it elsewhere.",
         is_local=not world.can_send,
     )
-    notes.write(world, problem_lines(problem))
+    context.write(world, problem_lines(problem))
     return problem.exit_code
 
 

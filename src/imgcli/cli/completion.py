@@ -29,7 +29,7 @@ def sizes(incomplete: str) -> list[tuple[str, str]]:
 
 def formats(incomplete: str) -> list[tuple[str, str]]:
     """Offer the formats as the API spells them."""
-    from imgcli.core.events import ImageFormat
+    from imgcli.core.image import ImageFormat
 
     return _starting(ImageFormat, incomplete)
 
@@ -41,7 +41,7 @@ def profiles(incomplete: str) -> list[tuple[str, str]]:
     from contextlib import suppress
 
     from imgcli.core.errors import ImgcliError
-    from imgcli.store.configfile import read_text
+    from imgcli.store.config_file import read_text
 
     with suppress(ImgcliError, ValueError, RecursionError):
         found = tomllib.loads(read_text(os.environ) or "").get("profile", {})
@@ -55,8 +55,8 @@ def history_ids(incomplete: str) -> list[tuple[str, str]]:
     from contextlib import suppress
 
     from imgcli.core.text import shorten
-    from imgcli.store.idlist import NAME, read_ids
-    from imgcli.store.state import data_folder
+    from imgcli.store.history.ids import NAME, read_ids
+    from imgcli.store.paths import data_folder
 
     with suppress(Exception):  # a Tab that finds nothing offers nothing
         found = read_ids(data_folder(os.environ) / NAME, incomplete, _MOST_IDS)
@@ -120,9 +120,9 @@ def _names(kind: str) -> tuple[str, ...]:
     """Read the catalog, at the Tab that needs it and not before."""
     from datetime import UTC, datetime
 
-    from imgcli.core.catalog import Kind, load
+    from imgcli.core.catalog import ModelKind, load
 
-    return load().names(Kind(kind), datetime.now(UTC).date())
+    return load().names(ModelKind(kind), datetime.now(UTC).date())
 
 
 def _starting(values: Iterable[str], incomplete: str) -> list[tuple[str, str]]:

@@ -9,14 +9,15 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
-from imgcli.core.suggestion import did_you_mean, near
-from imgcli.core.text import clean, shorten
+from imgcli.core.errors import ImgcliError, usage_error
+from imgcli.core.problem import ExitCode, Problem
+from imgcli.core.text import clean, did_you_mean, near, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     import typer
+
 
 _REWORDED = {
     ": Value error, ": ": ",

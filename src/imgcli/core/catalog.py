@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Enum, StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from imgcli.core.events import ImageFormat
-from imgcli.core.request import Background, Fidelity, Quality
+from imgcli.core.image import ImageFormat
+from imgcli.core.params import Background, Fidelity, Quality
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import date
     from decimal import Decimal
 
+
 _NOTICE_DAYS = 60
 _IMAGE_FAMILIES = ("gpt-image-", "chatgpt-image-", "dall-e-")
 _SNAPSHOT = re.compile(r"(?P<name>.+)-20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
 
 
-class Kind(StrEnum):
+class ModelKind(StrEnum):
     """What a model makes, and so which of OpenAI's two wires it is named on."""
 
     TEXT = "text"
@@ -106,7 +107,7 @@ class Model:
     """
 
     name: str
-    kind: Kind
+    kind: ModelKind
     prices: Prices | None = None
     shutdown: date | None = None
     replacement: str | None = None
@@ -122,7 +123,7 @@ class Model:
         return self.accepts.qualities if self.accepts else tuple(Quality)
 
     def is_gone(self, today: date) -> bool:
-        """Tell whether OpenAI has shut the model down; on the announced day it has."""
+        """Return whether OpenAI has shut the model down; on the announced day it has."""
         return self.shutdown is not None and self.shutdown <= today
 
 
@@ -160,7 +161,7 @@ class Catalog:
         """
         known = self.find(name)
         if known:
-            return known.kind is Kind.IMAGE
+            return known.kind is ModelKind.IMAGE
         return any(part.startswith(_IMAGE_FAMILIES) for part in name.lower().split("/"))
 
     def _named(self, name: str) -> Model | None:
@@ -169,7 +170,7 @@ class Catalog:
 
     def default_model(self, today: date) -> str:
         """Choose the text model for people who name none: the first that is alive, else the last."""
-        alive = self.names(Kind.TEXT, today)
+        alive = self.names(ModelKind.TEXT, today)
         return next((name for name in self.default_models if name in alive), self.default_models[-1])
 
     def shutdown_of(self, names: Iterable[str | None], today: date) -> str | None:
@@ -177,7 +178,7 @@ class Catalog:
         known = (self.find(name) for name in names if name)
         return next((shutdown_notice(one, today) for one in known if one and one.is_gone(today)), None)
 
-    def names(self, kind: Kind, today: date) -> tuple[str, ...]:
+    def names(self, kind: ModelKind, today: date) -> tuple[str, ...]:
         """List the models of a kind that are alive, in the table's order."""
         return tuple(model.name for model in self.models if model.kind is kind and not model.is_gone(today))
 
@@ -195,7 +196,7 @@ def load() -> Catalog:
 
 
 def _catalog(table: dict[str, Any]) -> Catalog:
-    entries = [(kind, name, entry) for kind in Kind for name, entry in table[kind].items()]
+    entries = [(kind, name, entry) for kind in ModelKind for name, entry in table[kind].items()]
     return Catalog(
         models=tuple(_model(kind, name, entry, table) for kind, name, entry in entries),
         default_models=tuple(table["default_models"]),
@@ -205,7 +206,7 @@ def _catalog(table: dict[str, Any]) -> Catalog:
     )
 
 
-def _model(kind: Kind, name: str, entry: dict[str, Any], table: dict[str, Any]) -> Model:
+def _model(kind: ModelKind, name: str, entry: dict[str, Any], table: dict[str, Any]) -> Model:
     return Model(
         name=name,
         kind=kind,
@@ -228,12 +229,12 @@ def _most(entry: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:
 
 
 _COLUMNS = {
-    Kind.TEXT: ("text_in", "text_cached", "text_out"),
-    Kind.IMAGE: ("text_in", "text_cached", "image_in", "image_cached", "image_out", "text_out"),
+    ModelKind.TEXT: ("text_in", "text_cached", "text_out"),
+    ModelKind.IMAGE: ("text_in", "text_cached", "image_in", "image_cached", "image_out", "text_out"),
 }
 
 
-def _prices(kind: Kind, entry: dict[str, Any], table: dict[str, Any]) -> Prices:
+def _prices(kind: ModelKind, entry: dict[str, Any], table: dict[str, Any]) -> Prices:
     source = table["sources"][entry["source"]]
     terms = table["terms"].get(entry.get("terms"), {})
     figures = zip(_COLUMNS[kind], entry["prices"], strict=False)
@@ -257,3 +258,96 @@ def _accepts(entry: dict[str, Any], table: dict[str, Any]) -> Accepts:
         formats=tuple(map(ImageFormat, entry["formats"])),
         fidelities=tuple(map(Fidelity, entry["fidelities"])) if "fidelities" in entry else None,
     )
+
+
+class Span(Enum):
+    """Which models are of interest: those that are alive, or those that have gone as well."""
+
+    ALIVE = "alive"
+    ALL = "all"
+
+
+@dataclass(frozen=True)
+class ServerModel:
+    """A model that a server lists for a key; `shutdown` is None where it tells no date. A foreign name."""
+
+    name: str
+    shutdown: date | None = None
+
+
+@dataclass(frozen=True)
+class ListedModel:
+    """One model that we know. `shutdown` is the server's date where it told one, else the catalog's.
+
+    `is_news` says that the two differ, `is_usable` whether the key may use it: None when nobody was asked.
+    """
+
+    model: Model
+    shutdown: date | None
+    is_gone: bool
+    is_default: bool
+    is_usable: bool | None = None
+    is_news: bool = False
+
+
+@dataclass(frozen=True)
+class Lineup:
+    """All models of interest, image models first.
+
+    `strangers` are image models that the server has and the catalog does not know, `others` whatever else it
+    has; both are empty when nobody was asked. `prices_date` is the day on which the catalog was gathered.
+    """
+
+    entries: tuple[ListedModel, ...]
+    prices_date: date
+    strangers: tuple[ServerModel, ...] = ()
+    others: tuple[ServerModel, ...] = ()
+
+    def of(self, kind: ModelKind) -> tuple[ListedModel, ...]:
+        """List the models of a kind that are alive."""
+        return tuple(entry for entry in self.entries if entry.model.kind is kind and not entry.is_gone)
+
+    @property
+    def gone(self) -> tuple[ListedModel, ...]:
+        """List the models that have been shut down."""
+        return tuple(entry for entry in self.entries if entry.is_gone)
+
+
+def lineup(
+    catalog: Catalog, today: date, span: Span = Span.ALIVE, listing: Iterable[ServerModel] | None = None
+) -> Lineup:
+    """Put together what is known; `listing` is a server's answer, None when none was asked.
+
+    What the server lists is there, whatever the catalog says of its end.
+    """
+    listed = None if listing is None else {model.name: model for model in reversed(list(listing))}
+    ordered = sorted(catalog.models, key=lambda model: model.kind is not ModelKind.IMAGE)
+    entries = [_entry(model, catalog, today, listed) for model in ordered]
+    unknown = [model for name, model in sorted((listed or {}).items()) if catalog.find(name) is None]
+    return Lineup(
+        tuple(entry for entry in entries if span is Span.ALL or not entry.is_gone),
+        catalog.prices_date,
+        strangers=tuple(model for model in unknown if catalog.is_image_model(model.name)),
+        others=tuple(model for model in unknown if not catalog.is_image_model(model.name)),
+    )
+
+
+def _entry(
+    model: Model, catalog: Catalog, today: date, listed: Mapping[str, ServerModel] | None
+) -> ListedModel:
+    found = _found(model, listed or {})
+    told = found.shutdown if found else None
+    shutdown = told or model.shutdown
+    return ListedModel(
+        model,
+        shutdown,
+        is_gone=shutdown is not None and shutdown <= today and found is None,
+        is_default=model.name in {catalog.default_model(today), catalog.default_image_model},
+        is_usable=None if listed is None else found is not None,
+        is_news=told is not None and told != model.shutdown,
+    )
+
+
+def _found(model: Model, listed: Mapping[str, ServerModel]) -> ServerModel | None:
+    """Find a model in the server's list by its name or another name of it."""
+    return next((listed[name] for name in (model.name, *model.aliases) if name in listed), None)

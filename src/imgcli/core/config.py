@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+
 PROFILE = "profile"
 """The table that holds the profiles."""
 DEFAULT_PROFILE = "default-profile"
@@ -57,7 +58,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Header:
+class HttpHeader:
     """One HTTP header of a profile: its `value`, or the environment `variable` that holds it."""
 
     name: str
@@ -66,13 +67,13 @@ class Header:
 
 
 @dataclass(frozen=True)
-class Server:
+class ServerSettings:
     """What a profile says of its server: address, the variable with its key, headers, whether it bills."""
 
     profile: str = ""
     base_url: str | None = None
     key_env: str | None = None
-    headers: tuple[Header, ...] = ()
+    headers: tuple[HttpHeader, ...] = ()
     billed: bool = True
 
     @property
@@ -88,7 +89,7 @@ class Profile:
     name: str
     line: int
     settings: Mapping[str, Setting] = field(default_factory=dict)
-    headers: tuple[Header, ...] = ()
+    headers: tuple[HttpHeader, ...] = ()
     key_env: str | None = None
     billed: bool = True
 
@@ -110,10 +111,10 @@ class Config:
             **(profile.settings if profile else {}),
         }
 
-    def server(self, command: str, profile: Profile | None) -> Server:
+    def server(self, command: str, profile: Profile | None) -> ServerSettings:
         """Say which server a profile is for; the file's own base-url counts where it has none."""
         if profile is None:
-            return Server()
+            return ServerSettings()
         told = self.chosen(command, profile).get(BASE_URL)
         url = str(told.value) if told else None
-        return Server(profile.name, url, profile.key_env, profile.headers, profile.billed)
+        return ServerSettings(profile.name, url, profile.key_env, profile.headers, profile.billed)

@@ -6,70 +6,20 @@ and `Completed` needs at least one `FinalImage`. `session` enforces it.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
-from enum import StrEnum
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from imgcli.core.errors import Problem
+    from imgcli.core.image import EncodedImage
+    from imgcli.core.problem import Problem
     from imgcli.core.request import ImageRequest
+
 
 Json: TypeAlias = "Mapping[str, Any]"
 """A JSON object as the API sent it."""
-
-
-class ImageFormat(StrEnum):
-    """The encodings that the API can answer in, spelled as its `output_format`."""
-
-    PNG = "png"
-    JPEG = "jpeg"
-    WEBP = "webp"
-    GIF = "gif"
-    SVG = "svg"
-
-    @property
-    def suffix(self) -> str:
-        """The file name's ending, with its dot."""
-        return ".jpg" if self is ImageFormat.JPEG else f".{self.value}"
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An encoded image: the bytes exactly as received; `format` is sniffed from them, None if unknown."""
-
-    data: bytes
-    format: ImageFormat | None
-
-    @classmethod
-    def of(cls, data: bytes) -> Picture:
-        """Wrap received bytes, finding out what they are."""
-        return cls(data, sniff(data))
-
-    @cached_property
-    def sha256(self) -> str:
-        """The bytes' SHA-256 in lower-case hex, by which a picture is known anywhere."""
-        return hashlib.sha256(self.data).hexdigest()
-
-
-def sniff(data: bytes) -> ImageFormat | None:
-    """Tell an encoding from its first bytes, None for anything that the API does not send."""
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return ImageFormat.PNG
-    if data.startswith(b"\xff\xd8\xff"):
-        return ImageFormat.JPEG
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return ImageFormat.WEBP
-    if data.startswith((b"GIF87a", b"GIF89a")):
-        return ImageFormat.GIF
-    head = data[:1024].removeprefix(b"\xef\xbb\xbf").lstrip()
-    if head.startswith((b"<svg", b"<?xml", b"<!--", b"<!DOCTYPE svg")) and b"<svg" in head:
-        return ImageFormat.SVG
-    return None
 
 
 @dataclass(frozen=True)
@@ -100,7 +50,7 @@ class PartialImage:
     job: str
     image: int
     index: int
-    picture: Picture
+    picture: EncodedImage
 
 
 @dataclass(frozen=True)
@@ -114,7 +64,7 @@ class FinalImage:
 
     job: str
     image: int
-    picture: Picture
+    picture: EncodedImage
     revised_prompt: str | None = None
     response_id: str | None = None
     is_salvaged: bool = False

@@ -2,61 +2,110 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from enum import StrEnum
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
 
-from imgcli.core.events import ImageFormat
-from imgcli.core.fields import choice, count, text
-from imgcli.core.reference import Reference
+from imgcli.core.image import ImageFormat
+from imgcli.core.json_fields import choice, count, name, size, text
+from imgcli.core.params import Action, Api, Background, Fidelity, Moderation, Quality
+from imgcli.core.text import file_size
 
-
-class Api(StrEnum):
-    """The two wires of OpenAI that make images."""
-
-    RESPONSES = "responses"
-    IMAGES = "images"
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from enum import StrEnum
 
 
-class Quality(StrEnum):
-    """How much work goes into the image; older models stop at high."""
+@dataclass(frozen=True)
+class InputImage:
+    """A checked picture, or an address from which the server fetches one.
 
-    AUTO = "auto"
-    LOW = "low"
-    MEDIUM = "medium"
-    HIGH = "high"
-    XHIGH = "xhigh"
-    MAX = "max"
+    `name` is what people call it. `path` is where it was read from, absolute; None for standard input and for
+    an address. `size` is in pixels, `length` in bytes; what is not known of an address is None. `data` is
+    there when the picture can be sent, and not in what was read back from a record.
+    """
+
+    name: str
+    path: str | None = None
+    url: str | None = None
+    format: ImageFormat | None = None
+    sha256: str | None = None
+    size: tuple[int, int] | None = None
+    length: int | None = None
+    data: bytes | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def mime(self) -> str:
+        """What HTTP calls its format."""
+        return f"image/{self.format or ImageFormat.PNG}"
+
+    @property
+    def linked(self) -> str | DataUrl:
+        """What stands as `image_url` in JSON."""
+        return self.url or DataUrl(self)
+
+    @property
+    def label(self) -> str:
+        """Stand for the file where a form is shown to people."""
+        return f"<{self.name}, {file_size(self.length or 0)}>"
+
+    def nameless(self) -> InputImage:
+        """Leave out what tells of this machine or lets others in: the path, and an address's query."""
+        return replace(self, path=None, url=self.url and self.url.partition("?")[0])
+
+    def to_json(self) -> dict[str, Any]:
+        """Write it down without its bytes."""
+        return {
+            "name": self.name,
+            "path": self.path,
+            "url": self.url,
+            "format": self.format,
+            "sha256": self.sha256,
+            "size": list(self.size) if self.size else None,
+            "length": self.length,
+        }
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> InputImage:
+        """Read it from a record, field by field: what is odd is not known."""
+        return cls(
+            name=text(fields.get("name")) or "",
+            path=name(fields.get("path")),
+            url=text(fields.get("url")),
+            sha256=text(fields.get("sha256")),
+            format=choice(ImageFormat, fields.get("format")),
+            size=size(fields.get("size")),
+            length=count(fields.get("length")),
+        )
 
 
-class Background(StrEnum):
-    """What is behind the subject; transparent needs png or webp."""
+@dataclass(frozen=True)
+class DataUrl:
+    """A picture's place in JSON, where its bytes will stand as base64."""
 
-    AUTO = "auto"
-    OPAQUE = "opaque"
-    TRANSPARENT = "transparent"
+    reference: InputImage
 
+    @property
+    def head(self) -> str:
+        """Begin the URL; the base64 follows."""
+        return f"data:{self.reference.mime};base64,"
 
-class Moderation(StrEnum):
-    """How strictly OpenAI filters the request."""
-
-    AUTO = "auto"
-    LOW = "low"
-
-
-class Fidelity(StrEnum):
-    """How closely the picture keeps to those that were sent, faces above all."""
-
-    LOW = "low"
-    HIGH = "high"
+    @property
+    def label(self) -> str:
+        """Stand for the URL where a request is shown to people."""
+        return f"{self.head}{self.reference.label}"
 
 
-class Action(StrEnum):
-    """What the image tool of the Responses API does; `edit` needs a picture in the conversation."""
-
-    AUTO = "auto"
-    GENERATE = "generate"
-    EDIT = "edit"
+def abbreviated(body: Any) -> Any:  # noqa: ANN401 - JSON
+    """Put a label in every picture's place, so that a request can be shown."""
+    match body:
+        case InputImage() | DataUrl():
+            return body.label
+        case dict():
+            return {key: abbreviated(value) for key, value in body.items()}
+        case list() | tuple():
+            return [abbreviated(value) for value in body]
+        case _:
+            return body
 
 
 @dataclass(frozen=True)
@@ -84,8 +133,8 @@ class ImageRequest:
     stream: bool = True
     inline: bool = False
     """Ask for base64 by name: compatible servers want `response_format`, OpenAI's own models refuse it."""
-    references: tuple[Reference, ...] = ()
-    mask: Reference | None = None
+    references: tuple[InputImage, ...] = ()
+    mask: InputImage | None = None
     fidelity: Fidelity | None = None
     previous_response_id: str | None = None
     action: Action | None = None
@@ -114,7 +163,7 @@ class ImageRequest:
         return "/images/edits" if self._is_edit else "/images/generations"
 
     def wire(self) -> dict[str, Any]:
-        """Build the body for this request's API, with a `DataUrl` (JSON) or `Reference` (form) a picture."""
+        """Build the body for this request's API, with a `DataUrl` (JSON) or `InputImage` (form) a picture."""
         return self._responses_body() if self.api is Api.RESPONSES else self._images_body()
 
     def nameless(self) -> ImageRequest:
@@ -159,7 +208,7 @@ class ImageRequest:
 
     @classmethod
     def is_of_another_version(cls, told: dict[str, Any]) -> bool:
-        """Tell whether a record of a request has fields that this imgcli does not know."""
+        """Return whether a record of a request has fields that this imgcli does not know."""
         return not told.keys() <= {one.name for one in fields(cls)}
 
     @property
@@ -208,14 +257,14 @@ class ImageRequest:
         return {**images, "mask": self.mask}
 
     def _json_pictures(self) -> dict[str, Any]:
-        """Spell the form of /images/edits that takes addresses (OpenAI's specification, August 2026)."""
+        """Format the form of /images/edits that takes addresses (OpenAI's specification, August 2026)."""
         if not self.references:
             return {}
         images = [{"image_url": reference.linked} for reference in self.references]
         return {"images": images, "mask": {"image_url": self.mask.linked} if self.mask else None}
 
     def _options(self) -> dict[str, Any]:
-        """Spell the options that both wires name alike."""
+        """Format the options that both wires name alike."""
         return {
             "size": self.size,
             "quality": self.quality,
@@ -240,9 +289,42 @@ _LATER = ("references", "mask", "fidelity", "previous_response_id", "action")
 """The fields that came after the first records; left out where they say nothing."""
 
 
-def _reference(told: object) -> Reference:
-    return Reference.from_json(told if isinstance(told, dict) else {})
+def _reference(told: object) -> InputImage:
+    return InputImage.from_json(told if isinstance(told, dict) else {})
 
 
 def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class DraftRequest:
+    """What a person typed, unchecked; None where they said nothing.
+
+    `name_format` is the format that the output file's name asks for; `watched_partials` how many partials to
+    ask for when they named no number. `stream` is whether the answer is streamed; `is_gateway` tells that the
+    server is neither OpenAI's nor Azure's. What follows after `api` is as in `ImageRequest`, but for
+    `otherwise`: that is wished for in this one's place when the server has forgotten the conversation.
+    """
+
+    prompt: str
+    model: str | None = None
+    image_model: str | None = None
+    size: str = "1024x1024"
+    quality: Quality | None = None
+    format: ImageFormat | None = None
+    name_format: ImageFormat | None = None
+    compression: int | None = None
+    background: Background | None = None
+    moderation: Moderation | None = None
+    partials: int | None = None
+    watched_partials: int = 0
+    stream: bool | None = None
+    is_gateway: bool = False
+    api: Api | None = None
+    references: tuple[InputImage, ...] = ()
+    mask: InputImage | None = None
+    fidelity: Fidelity | None = None
+    previous_response_id: str | None = None
+    action: Action | None = None
+    otherwise: DraftRequest | None = None

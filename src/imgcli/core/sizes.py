@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from imgcli.core.catalog import Model, SizeRule
 
+
 _WORDS = {"auto": "auto", "square": "1024x1024", "portrait": "1024x1536", "landscape": "1536x1024"}
 _STANDARD_SHAPES = {Fraction(1): "1024x1024", Fraction(2, 3): "1024x1536", Fraction(3, 2): "1536x1024"}
 _PIXELS = re.compile(r"([0-9]{1,5}) ?x ?([0-9]{1,5})")
@@ -100,7 +101,7 @@ def resolve_size(text: str, model: Model | None) -> SizeChoice:
 
 
 def _normal(text: str) -> str:
-    """Spell full-width digits, multiplication signs and capitals the plain way; "" if far too long."""
+    """Format full-width digits, multiplication signs and capitals the plain way; "" if far too long."""
     if len(text) > _SYNTAX_LENGTH:
         return ""
     plain = unicodedata.normalize("NFKC", text).casefold()

@@ -4,6 +4,31 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+_ALIKE = 0.7  # a quarter of the letters wrong at most: "seed" is not "embed"
+_SHORTEST_START = 3
+_MOST = 2
+
+
+def near(name: str, known: Iterable[str]) -> list[str]:
+    """Return at most two known names that begin with this one or are spelt nearly like it, best first."""
+    from difflib import get_close_matches
+
+    asked, names = name.lower().replace("_", "-"), sorted(known)
+    begun = [one for one in names if len(asked) >= _SHORTEST_START and one.startswith(asked)]
+    return (begun or get_close_matches(asked, names, _MOST, _ALIKE))[:_MOST]
+
+
+def did_you_mean(names: Iterable[str]) -> str:
+    """Ask whether one of these names was meant; empty without any."""
+    joined = " or ".join(names)
+    return f"Did you mean {joined}?" if joined else ""
+
 
 # Zero-width joiners hold emoji and Persian words together, and cannot reorder or hide anything.
 _JOINERS = frozenset([0x200C, 0x200D])
@@ -70,3 +95,24 @@ def _fit(words: list[str], limit: int) -> str:
             return stem or word.encode()[:limit].decode(errors="ignore")
         stem = longer
     return stem
+
+
+_KILO = 1000
+_MINUTE = 60
+
+
+def duration(seconds: float) -> str:
+    """Write a duration as people say it: `4.2 s`, `2 min 05 s`."""
+    if round(seconds, 1) < _MINUTE:
+        return f"{max(seconds, 0):.1f} s"
+    minutes, rest = divmod(round(seconds), _MINUTE)
+    return f"{minutes} min {rest:02} s"
+
+
+def file_size(count: int) -> str:
+    """Write a number of bytes in decimal units: `812 bytes`, `31 kB`, `1.7 MB`."""
+    if count < _KILO:
+        return f"{count} byte{'s' * (count != 1)}"
+    if round(count / _KILO) < _KILO:
+        return f"{count / _KILO:.0f} kB"
+    return f"{count / _KILO**2:.1f} MB"

@@ -9,15 +9,15 @@ from io import BytesIO
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from imgcli.core import gif, jpeg, png
-from imgcli.core.dimensions import header_size
-from imgcli.core.events import ImageFormat, Picture
+from imgcli.core.formats import gif, jpeg, png
+from imgcli.core.image import EncodedImage, ImageFormat, header_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from PIL.JpegImagePlugin import JpegImageFile
     from PIL.PngImagePlugin import PngImageFile
+
 
 _MOST_UNPACKED = 1_000_000_000  # bytes; more takes seconds to count
 _ANIMATION = 8  # times the pixels of the largest image
@@ -169,7 +169,7 @@ def decode_webp(data: bytes, limit: int) -> None:
     """Decode every frame of a WebP as `decode_png` does."""
     from PIL.WebPImagePlugin import WebPImageFile
 
-    width, height = header_size(Picture(data, ImageFormat.WEBP)) or (0, 0)
+    width, height = header_size(EncodedImage(data, ImageFormat.WEBP)) or (0, 0)
     budget = _Budget(limit)
     budget.spend(width * height)  # before Pillow makes room for it
     image = WebPImageFile(BytesIO(data))

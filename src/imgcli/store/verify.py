@@ -8,10 +8,9 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 
-from imgcli.core import gif, jpeg, png, webp
-from imgcli.core.dimensions import header_size
-from imgcli.core.errors import machine_trouble
-from imgcli.core.events import ImageFormat, Picture
+from imgcli.core.formats import gif, jpeg, png, webp
+from imgcli.core.image import EncodedImage, ImageFormat, header_size
+from imgcli.core.problem import machine_trouble
 from imgcli.store import pixels
 from imgcli.store.pixels import DefectError, TooManyPixelsError
 
@@ -39,7 +38,7 @@ class _EntityError(Exception):
     """An SVG declares entities, which are not expanded."""
 
 
-def examine(picture: Picture, limit: int = DECODE_LIMIT) -> Finding:
+def examine(picture: EncodedImage, limit: int = DECODE_LIMIT) -> Finding:
     """Check an image to its last byte, and decode its frames, unless one has more than `limit` pixels.
 
     Never raises, whatever the bytes are.
@@ -55,7 +54,7 @@ def examine(picture: Picture, limit: int = DECODE_LIMIT) -> Finding:
             return Finding(f"{type(error).__name__}: {error}")
 
 
-def _checked(picture: Picture, size: tuple[int, int] | None, limit: int) -> Finding:
+def _checked(picture: EncodedImage, size: tuple[int, int] | None, limit: int) -> Finding:
     """Return what was checked; raises for any damage, but not for what fails for want of this machine."""
     try:
         _check(picture, limit)
@@ -75,7 +74,7 @@ def _checked(picture: Picture, size: tuple[int, int] | None, limit: int) -> Find
     return Finding(None, size, f"structure checked, pixels not ({why})")
 
 
-def _check(picture: Picture, limit: int) -> None:
+def _check(picture: EncodedImage, limit: int) -> None:
     data = picture.data
     match picture.format:
         case ImageFormat.PNG:

@@ -1,0 +1,239 @@
+"""Whose key goes to which server."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
+
+from imgcli.core.config import HttpHeader, ServerSettings
+from imgcli.core.errors import ImgcliError, usage_error
+from imgcli.core.params import DEMO
+from imgcli.core.problem import ExitCode, Problem
+from imgcli.core.secrets import is_loopback, is_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+
+LOCAL_KEY = "local"
+"""What a server on this machine gets in the key's place: a stand-in has no business with a real one."""
+KEY = "key"
+"""What a variable is for that holds a key."""
+
+_KEYS = ((KEY, "OPENAI_API_KEY"), (KEY, "OPENAI_ADMIN_KEY"))
+
+
+def secrets_of(environment: Mapping[str, str], named: Iterable[tuple[str, str]] = ()) -> tuple[str, ...]:
+    """List the keys, and the headers that are secrets, whole and without the word before it (`Bearer`).
+
+    `named` are the variables that a configuration names, each with the header that it fills, or `KEY`. A
+    plain header, such as a deployment's name, is none: what the server answers would lack it.
+    """
+    variables = ((name, environment.get(variable, "").strip()) for name, variable in (*_KEYS, *named))
+    found = [
+        value
+        for name, value in (*variables, *custom_headers(environment))
+        if value and is_secret(name, value)
+    ]
+    spellings = (part for value in found for part in (value, value.rpartition(" ")[2]))
+    return tuple(dict.fromkeys(part for part in spellings if part != LOCAL_KEY))
+
+
+def custom_headers(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Read OPENAI_CUSTOM_HEADERS as the SDK does."""
+    for line in environment.get("OPENAI_CUSTOM_HEADERS", "").split("\n"):
+        name, colon, value = line.partition(":")
+        if colon:
+            yield name.strip(), value.strip()
+
+
+OPENAI_URL = "https://api.openai.com/v1"
+NOBODY = ServerSettings()
+"""No profile, or one that does not speak for the server that is asked."""
+
+PORTS = {"http": 80, "https": 443}
+_BAD_KEY_CHARACTER = re.compile(r"[^!-~]")
+_WHERE_KEYS_ARE = (
+    "Set it (https://platform.openai.com/api-keys), or try `imgcli gen ... --demo`, which needs none."
+)
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A key that can be sent, and where to; built by `account`.
+
+    `headers` go along; `hidden` is what the environment holds of secrets. An empty key means that a header of
+    the profile is the login, and no key is sent.
+    """
+
+    key: str = field(repr=False)
+    base_url: str = field(repr=False)
+    organization: str | None = None
+    project: str | None = None
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    hidden: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the server is on this machine, so that no proxy and no real key is involved."""
+        return is_loopback(urlsplit(self.base_url).hostname or "")
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no message may hold: `hidden`, and a real key."""
+        return tuple(dict.fromkeys([*self.hidden, *({self.key} - {"", LOCAL_KEY})]))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the way to the server is unencrypted."""
+        return urlsplit(self.base_url).scheme == "http"
+
+    @property
+    def path(self) -> str:
+        """The path in the server's address, empty where there is none."""
+        return urlsplit(self.base_url).path.strip("/")
+
+    @property
+    def place(self) -> str:
+        """The server's host and port for messages, without a login that the URL may hold."""
+        return urlsplit(self.base_url).netloc.rpartition("@")[2]
+
+
+def credentials(
+    environment: Mapping[str, str], base_url: str | None = None, server: ServerSettings = NOBODY
+) -> Credentials:
+    """Find out key and server from the environment, `base_url` going before OPENAI_BASE_URL.
+
+    `server` is what a profile says of the server at that very address: its key, its headers. Raises
+    `ImgcliError`: AUTH when the key is missing or cannot be sent, USAGE for an address that is none or
+    unencrypted. No message holds the key's value.
+    """
+    url = _url(environment, base_url)
+    host = _checked(url, environment).hostname or ""
+    headers = tuple(_headers(environment, server))
+    return Credentials(
+        _login(environment, server, host),
+        url,
+        _optional(environment, "OPENAI_ORG_ID"),
+        _optional(environment, "OPENAI_PROJECT_ID"),
+        headers,
+        secrets_of(environment, _variables(server)),
+    )
+
+
+def server_host(environment: Mapping[str, str], base_url: str | None = None) -> str | None:
+    """Name host and port of the server that `account` finds, without a login; None for no address.
+
+    The port is left out where the address leaves it out, unless the host alone would read as our demo.
+    """
+    try:
+        parts = urlsplit(_url(environment, base_url))
+    except ValueError:
+        return None
+    name = parts.netloc.rpartition("@")[2]
+    return f"{name}:{PORTS.get(parts.scheme, 0)}" if name == DEMO else name or None
+
+
+def _url(environment: Mapping[str, str], base_url: str | None) -> str:
+    return (base_url or "").strip() or environment.get("OPENAI_BASE_URL", "").strip() or OPENAI_URL
+
+
+def is_on_this_machine(url: str) -> bool:
+    """Return whether an address is one of this machine; false for what is no address."""
+    try:
+        return is_loopback(urlsplit(url.strip()).hostname or "")
+    except ValueError:
+        return False
+
+
+def is_at(url: str, other: str) -> bool:
+    """Return whether two addresses are of one server: scheme, host and port are the same."""
+    try:
+        return _origin(url.strip() or OPENAI_URL) == _origin(other.strip())
+    except ValueError:
+        return False
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or PORTS.get(parts.scheme)
+
+
+def _login(environment: Mapping[str, str], server: ServerSettings, host: str) -> str:
+    """Choose the key: the profile's own, else OPENAI_API_KEY, which no server on this machine gets."""
+    if server.key_env:
+        return _key(environment, server.key_env, f"The profile {server.profile} names it as key-env.")
+    if is_loopback(host):
+        return LOCAL_KEY
+    if server.base_url and any(header.variable for header in server.headers):
+        return ""
+    return _key(environment, "OPENAI_API_KEY", _WHERE_KEYS_ARE)
+
+
+def _key(environment: Mapping[str, str], variable: str, advice: str) -> str:
+    key = environment.get(variable, "").strip()
+    if not key:
+        what = f"There is no API key: {variable} is not set."
+        raise ImgcliError(Problem(ExitCode.AUTH, what, advice=advice))
+    if bad := _BAD_KEY_CHARACTER.search(key):
+        what = f"{variable} contains an invalid character at position {bad.start() + 1}."
+        raise ImgcliError(
+            Problem(ExitCode.AUTH, what, advice="Copy the key again, and nothing else with it.")
+        )
+    return key
+
+
+def _headers(environment: Mapping[str, str], server: ServerSettings) -> Iterator[tuple[str, str]]:
+    """Fill in the profile's headers; OPENAI_CUSTOM_HEADERS goes before them, as the environment does."""
+    already = {name.lower() for name, _ in custom_headers(environment)}
+    for header in server.headers:
+        if header.name.lower() not in already:
+            yield header.name, _filled(environment, server, header)
+
+
+def _filled(environment: Mapping[str, str], server: ServerSettings, header: HttpHeader) -> str:
+    if header.variable is None:
+        return header.value
+    value = environment.get(header.variable, "").strip()
+    fault = "is not set" if not value else "holds a character that cannot be sent"
+    if value and value.isascii() and value.isprintable():
+        return value
+    what = f"{header.variable} {fault}; the header {header.name} of profile {server.profile} needs it."
+    raise ImgcliError(Problem(ExitCode.AUTH, what, advice="Set it, or leave the profile out."))
+
+
+def _variables(server: ServerSettings) -> Iterator[tuple[str, str]]:
+    """Name the variables that a profile takes keys and headers from, each with what it is for."""
+    if server.key_env:
+        yield KEY, server.key_env
+    yield from ((header.name, header.variable) for header in server.headers if header.variable)
+
+
+def _optional(environment: Mapping[str, str], name: str) -> str | None:
+    return environment.get(name, "").strip() or None
+
+
+def _checked(url: str, environment: Mapping[str, str]) -> SplitResult:
+    """Refuse an address that cannot work, or that would show prompt and key to everybody on the way."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        raise _no_address() from None
+    if not usable or not url.isprintable() or " " in url:
+        raise _no_address()
+    allowed = is_loopback(parts.hostname or "") or environment.get("IMGCLI_INSECURE_HTTP", "").strip() == "1"
+    if parts.scheme == "http" and not allowed:
+        raise usage_error(
+            f"--base-url would send key and prompt unencrypted to {parts.hostname}.",
+            "Use https://, or set IMGCLI_INSECURE_HTTP=1 when the network is yours.",
+        )
+    return parts
+
+
+def _no_address() -> ImgcliError:
+    return usage_error(
+        "--base-url (OPENAI_BASE_URL) is no address of a server.", f"Write it like {OPENAI_URL}."
+    )

@@ -1,0 +1,1 @@
+"""What went wrong, in our terms: answers of the server, exceptions of the HTTP library."""

@@ -1,0 +1,209 @@
+"""What a broken connection means: the exceptions of httpx2, by name, as our failures."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from imgcli.api.errors.server import from_status, quoted
+from imgcli.api.retry import Failure, Retry, retry_after
+from imgcli.core.problem import CHECK_USAGE, Cause, Charged, ExitCode, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+_RATE_CODES = frozenset({"requests", "tokens", "rate_limit_exceeded", "slow_down", "server_is_overloaded"})
+"""The codes (or types, where there is no code) by which a server says that it did not begin."""
+_MANY_CAUSES = 20
+_PROXIES = "HTTPS_PROXY, HTTP_PROXY and ALL_PROXY"
+
+
+class Reach(Enum):
+    """How far a request had come when its connection broke."""
+
+    UNSENT = "unsent"  # no byte of it had left
+    UNFIT = "unfit"  # it cannot be put into HTTP
+    SENT = "sent"  # it had left, wholly or in part
+
+
+REACHES: dict[str, Reach] = {
+    "ConnectError": Reach.UNSENT,
+    "ConnectTimeout": Reach.UNSENT,
+    "PoolTimeout": Reach.UNSENT,
+    "ProxyError": Reach.UNSENT,
+    "ImportError": Reach.UNSENT,
+    "SSLCertVerificationError": Reach.UNSENT,
+    "UnsupportedProtocol": Reach.UNFIT,
+    "InvalidURL": Reach.UNFIT,
+    "LocalProtocolError": Reach.UNFIT,
+    "ValueError": Reach.UNFIT,
+    "HTTPError": Reach.SENT,
+    "StreamError": Reach.SENT,
+    "OSError": Reach.SENT,
+    "EndOfStream": Reach.SENT,
+    "OpenAIError": Reach.SENT,
+}
+"""The most specific name along an exception's classes decides; a test holds the table against httpx2."""
+
+_WRAPPERS = frozenset({"APIConnectionError", "APITimeoutError", "OpenAIError"})
+
+
+@dataclass(frozen=True)
+class ServerName:
+    """The server for messages, and after how many silent seconds it is given up.
+
+    `proxy` is the host and port of the proxy on the way to it, None where there is none; `is_connected` says
+    whether the first of the two took the connection.
+    """
+
+    place: str
+    timeout: float
+    proxy: str | None = None
+    is_connected: bool = False
+
+
+def from_exception(error: Exception, peer: ServerName) -> Failure | None:
+    """Tell what it means that sending a request raised; None for what is no trouble of a connection."""
+    cause = next(
+        (link for link in _chain(error) if reach(link) and type(link).__name__ not in _WRAPPERS), error
+    )
+    match reach(cause):
+        case Reach.UNSENT:
+            return _unsent(cause, peer)
+        case Reach.UNFIT:
+            return Failure(unfit())
+        case Reach.SENT:
+            return Failure(lost(cause, peer), is_broken=True)
+        case None:
+            return None
+
+
+def lost(error: Exception, peer: ServerName) -> Problem:
+    """Tell that the connection broke after the request had gone: nobody here knows what became of it."""
+    name = type(error).__name__
+    if name in ("ReadTimeout", "WriteTimeout"):
+        did = "was silent" if name == "ReadTimeout" else "took nothing more"
+        what = f"{peer.place} {did} for {peer.timeout:g} s."
+        advice = f"{CHECK_USAGE} A larger --timeout waits longer."
+    else:
+        what, advice = (
+            f"The connection to {peer.place} broke before the answer was complete ({name}).",
+            CHECK_USAGE,
+        )
+    return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, advice)
+
+
+def unfinished(problem: Problem) -> Problem:
+    """Tell that it happened before the request had gone out whole: then nobody can have begun with it."""
+    return replace(
+        problem,
+        exit_code=ExitCode.UNREACHABLE,
+        what=f"{problem.what} The request had not gone out whole.",
+        charged=Charged.NO,
+        advice="Try again; a server that takes no more may take a smaller picture.",
+        cause=Cause.UNFINISHED,
+    )
+
+
+def from_answer(status: int, body: bytes, headers: Mapping[str, str], now: float) -> Failure:
+    """Tell what a status other than 2xx means, and whether it may be tried again; `now` is the Unix time."""
+    problem = from_status(status, body, headers)
+    bare = status == 429 and problem.code is None  # noqa: PLR2004 - without a word, HTTP's meaning stands
+    if problem.exit_code is not ExitCode.BUSY or not (bare or problem.code in _RATE_CODES):
+        return Failure(problem)
+    asked = retry_after(headers, now)
+    if asked and asked < 1e9:  # noqa: PLR2004 - beyond it, a number of seconds tells nobody anything
+        problem = replace(problem, advice=f"Try again in {asked:.0f} s.")
+    return Failure(problem, Retry.LATER, asked)
+
+
+def cannot_open(error: Exception) -> Problem | None:
+    """Tell why no client could be made of the environment's settings; None for what is not about them."""
+    if isinstance(error, ImportError):
+        return _no_socks()
+    if isinstance(error, OSError):
+        what = "The certificates for TLS cannot be loaded."
+        return _unreachable(what, "Check SSL_CERT_FILE and SSL_CERT_DIR.")
+    if isinstance(error, ValueError) or type(error).__name__ == "InvalidURL":
+        what = "A proxy in the environment is no usable address."
+        return _unreachable(what, f"Check {_PROXIES}.")
+    return None
+
+
+def reach(error: BaseException) -> Reach | None:
+    """Look an exception up by the names of its classes, the most specific first."""
+    names = (parent.__name__ for parent in type(error).__mro__)
+    return next((REACHES[name] for name in names if name in REACHES), None)
+
+
+def _chain(error: BaseException) -> Iterator[Exception]:
+    """Follow an exception to what caused it."""
+    link: BaseException | None = error
+    for _ in range(_MANY_CAUSES):
+        if isinstance(link, Exception):
+            yield link
+        link = (link.__cause__ or link.__context__) if link else None
+
+
+def _unsent(error: Exception, peer: ServerName) -> Failure:
+    if isinstance(error, ImportError):
+        return Failure(_no_socks())
+    if type(error).__name__ == "ProxyError":
+        return Failure(_refused_by_proxy(quoted(str(error)), peer), Retry.CONNECT)
+    causes = list(_chain(error))
+    certificate = next((link for link in causes if isinstance(link, ssl.SSLCertVerificationError)), None)
+    if certificate is not None:
+        what = f"{peer.place} cannot prove who it is: {quoted(certificate.verify_message)}."
+        return Failure(_unreachable(what, "Check the address, the clock, and SSL_CERT_FILE."))
+    if peer.proxy and not peer.is_connected:
+        what = f"Cannot connect to the proxy {quoted(peer.proxy)}: {_reason(causes)}."
+        return Failure(_unreachable(what, f"Start it, or see which proxy is set: {_PROXIES}."), Retry.CONNECT)
+    what = f"Cannot connect to {peer.place}: {_reason(causes)}."
+    return Failure(
+        _unreachable(what, "Check the connection, the address (--base-url) and the proxy."), Retry.CONNECT
+    )
+
+
+def _refused_by_proxy(answer: str, peer: ServerName) -> Problem:
+    """Tell what a proxy answered that was asked to connect; from 500 on it tried."""
+    proxy = f"The proxy {quoted(peer.proxy)}" if peer.proxy else "The proxy"
+    if answer.startswith("5"):
+        advice = f"Try again; if that does not help, check --base-url (OPENAI_BASE_URL), and {_PROXIES}."
+        return _unreachable(f"{proxy} did not reach {peer.place}: {answer}.", advice)
+    return _unreachable(f"{proxy} does not let us through to {peer.place}: {answer}.", f"Check {_PROXIES}.")
+
+
+def _reason(causes: list[Exception]) -> str:
+    """Say in a few words why connecting failed."""
+    for cause in causes:
+        match cause:
+            case socket.gaierror():
+                return "the name is unknown (DNS)"
+            case ssl.SSLError():
+                return f"TLS failed ({quoted(cause.reason or 'no reason given')})"
+            case OSError(strerror=str(text)) if text:
+                return quoted(text).lower()
+            case _:
+                pass
+    timed_out = any("Timeout" in type(cause).__name__ for cause in causes)
+    return "it took too long" if timed_out else "it failed"
+
+
+def unfit() -> Problem:
+    """Say so without the value: it may be a key."""
+    what = "The request cannot be written as HTTP: a header or the address holds a forbidden character."
+    advice = "Check OPENAI_CUSTOM_HEADERS, OPENAI_ORG_ID, OPENAI_PROJECT_ID and --base-url."
+    return Problem(ExitCode.USAGE, what, Charged.NO, advice)
+
+
+def _no_socks() -> Problem:
+    what = "The environment names a SOCKS proxy, for which a package is missing."
+    return _unreachable(what, "pip install socksio")
+
+
+def _unreachable(what: str, advice: str) -> Problem:
+    return Problem(ExitCode.UNREACHABLE, what, Charged.NO, advice)

@@ -1,0 +1,254 @@
+"""What the server says against a request, told as one of our problems."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from imgcli.api.errors.table import (
+    BUSY,
+    BUSY_STATUSES,
+    FAILED,
+    FORGOTTEN,
+    GATEWAY,
+    GATEWAY_STATUSES,
+    NO_ENDPOINT,
+    OPTIONS,
+    REFUSAL_TYPES,
+    REJECTED,
+    RESPONSE_FORMAT,
+    RULES,
+    SERVER_FAULT,
+    STATUSES,
+    STOPPED,
+    UNREACHED,
+    ErrorRule,
+    Progress,
+    charged,
+)
+from imgcli.core.json_fields import as_code, as_list, as_object, as_text, parse_object
+from imgcli.core.problem import CHECK_USAGE, Charged, ExitCode, Problem
+from imgcli.core.secrets import redact
+from imgcli.core.text import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+_NOT_FOUND = 404
+_OPENAIS_OWN = frozenset({"openai-processing-ms", "openai-version", "x-request-id"})
+"""Headers of an answer that the API itself gave."""
+_LONGEST_QUOTE = 300
+_LONGEST_LINK = 4000
+_HEAD = 4096
+_PAGE = re.compile(
+    r"[\ufeff\s]*+(?:<\?xml[^>]*+>\s*+)?(?:<!--(?:(?!-->).)*+-->\s*+)?"  # may stand before XML too
+    r"<(?:!doctype(?:\s+html|(?=>))|html|head|body|title|meta|h[1-6]|p|div|center|pre)(?=[\s>/]|\Z)",
+    re.IGNORECASE | re.DOTALL,
+)
+_TITLE = re.compile(r"<title[^>]{0,200}>([^<]{1,500})", re.IGNORECASE)
+
+
+def quoted(text: str) -> str:
+    """Make a server's words fit to stand in a sentence of ours: redacted, clean, one line, not long."""
+    return shorten(redact(text[: 20 * _LONGEST_QUOTE]), _LONGEST_QUOTE)
+
+
+def link(url: str) -> str:
+    """Make a server's link fit to be copied from a message: safe, and whole, for a cut one is of no use."""
+    return shorten(redact(url[: 20 * _LONGEST_LINK]), _LONGEST_LINK)
+
+
+def page_title(text: str) -> str | None:
+    """Find what an HTML page calls itself, "" when it does not say; None when this is no HTML."""
+    if not _PAGE.match(text[:_HEAD]):
+        return None
+    title = _TITLE.search(text)
+    return quoted(title[1]) if title else ""
+
+
+@dataclass(frozen=True)
+class ServerError:
+    """An error as the server tells it, in whichever of the known shapes."""
+
+    message: str = ""
+    code: str | None = None
+    type: str | None = None
+    param: str | None = None
+    moderated: str | None = None
+    """Where the safety check refused: "input", "output" or "unknown"; None when the server does not say."""
+
+    @classmethod
+    def of(cls, body: object) -> ServerError:
+        """Read `{"error": {...}}`, a flat error, FastAPI's `{"detail": ...}`, a page or plain text."""
+        if isinstance(body, str):
+            title = page_title(body)
+            return cls(quoted(body) if title is None else title)
+        fields = as_object(body)
+        error = fields["error"] if fields.get("error") else fields
+        if isinstance(error, str):
+            return cls(quoted(error))
+        return cls._of_fields(as_object(error))
+
+    @classmethod
+    def _of_fields(cls, error: dict[str, Any]) -> ServerError:
+        message = as_text(error.get("message")) or _detail(error.get("detail"))
+        details = as_object(error.get("moderation_details"))
+        return cls(
+            quoted(" ".join([message, *_categories(details)])),
+            _word(error.get("code")),
+            _type(error),
+            _word(error.get("param")),
+            as_text(details.get("moderation_stage")),
+        )
+
+    @property
+    def drew(self) -> bool:
+        """Whether there may have been a picture, which the safety check then refused."""
+        return self.moderated not in (None, "input")
+
+    @property
+    def codes(self) -> frozenset[str]:
+        """What to look up in the rules: some servers put the code into `type`."""
+        return frozenset(word for word in (self.code, self.type) if word)
+
+
+def _word(value: object) -> str | None:
+    """Take a code or a parameter's name, which is a short word."""
+    word = as_code(value)
+    return quoted(word) if word else None
+
+
+def _type(error: dict[str, Any]) -> str | None:
+    """Take an error's type, unless the error is flat and this is its event's."""
+    kind = _word(error.get("type"))
+    return None if kind is None or kind == "error" or "." in kind else kind
+
+
+def _detail(detail: object) -> str:
+    """Read FastAPI's `detail`: a sentence, or a list of objects with `loc` and `msg`."""
+    if isinstance(detail, str):
+        return detail
+    entries = [as_object(entry) for entry in as_list(detail)[:5]]
+    return "; ".join(filter(None, (as_text(entry.get("msg")) for entry in entries)))
+
+
+def _categories(details: dict[str, Any]) -> list[str]:
+    """Name the categories of a moderation, when the server tells them."""
+    names = [name for name in as_list(details.get("categories"))[:10] if as_text(name)]
+    return [f"({', '.join(names)})"] if names else []
+
+
+def from_status(status: int, body: object, headers: Mapping[str, str]) -> Problem:
+    """Tell what an HTTP status other than 2xx means.
+
+    `body` is what came with it: bytes, text or JSON; it may be cut, empty or no JSON. `headers` has
+    lower-case names. Sources: OpenAI's guide to error codes, and wordings seen in public, in `rules`.
+    """
+    if 300 <= status < 400:  # noqa: PLR2004 - HTTP's own classes
+        return _redirect(status, headers.get("location", ""))
+    parsed = _parsed(body)
+    error = ServerError.of(parsed)
+    rule = _status_rule(status, error)
+    if isinstance(parsed, dict):
+        rule = NO_ENDPOINT if rule is STATUSES[_NOT_FOUND] else rule
+    elif rule is FAILED and not _OPENAIS_OWN & headers.keys():
+        rule = _gateway_rule(status, f"{parsed or ''}\n{headers.get('x-squid-error', '')}")
+    request = quoted(headers.get("x-request-id", "")) if rule.exit_code is ExitCode.UNKNOWN else ""
+    lead = f"{rule.what} (HTTP {status}{f', request {request}' if request else ''})"
+    drew = error.drew or (status >= SERVER_FAULT and rule not in (BUSY, UNREACHED))
+    progress = Progress.DRAWING if drew else Progress.REFUSING
+    return _problem(rule, error, _sentence(lead, error.message), progress)
+
+
+def _parsed(body: object) -> object:
+    """Read a body as JSON if it is, else as text."""
+    text = body.decode(errors="replace") if isinstance(body, bytes) else body
+    return (parse_object(text) or text) if isinstance(text, str) else text
+
+
+def _status_rule(status: int, error: ServerError) -> ErrorRule:
+    """Find the rule by what the body says, else by the status.
+
+    A server that failed is not taken at its word: its prose speaks of whatever broke behind it.
+    """
+    failed = status >= SERVER_FAULT
+    rule = _rule_of_code(error) if failed else _rule(error)
+    if rule is None or (rule is BUSY and status not in BUSY_STATUSES):
+        return STATUSES.get(status) or (FAILED if failed else REJECTED)
+    return rule
+
+
+def _gateway_rule(status: int, text: str) -> ErrorRule:
+    """Find the rule for a server's failure that is not told in JSON: it is a proxy that speaks.
+
+    A server that quotes one tells of what is behind it, where the request may have begun.
+    """
+    if UNREACHED.fits(frozenset(), text.lower()):
+        return UNREACHED
+    return GATEWAY if status in GATEWAY_STATUSES and text.strip() else FAILED
+
+
+def _redirect(status: int, location: str) -> Problem:
+    """Refuse to be sent elsewhere: the prompt and the key are meant for one server."""
+    try:
+        parts = urlsplit(location)
+        target = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else "another path"
+    except ValueError:
+        target = "another place"
+    what = f"The server redirects to {quoted(target)} (HTTP {status}), where imgcli does not follow."
+    return Problem(ExitCode.REFUSED, what, Charged.NO, "Check --base-url (OPENAI_BASE_URL).")
+
+
+def from_code(body: object, progress: Progress) -> Problem:
+    """Tell what an error means that came inside an answer: a JSON object, nested or flat, or None."""
+    error = ServerError.of(body)
+    rule = _rule(error) or (REJECTED if error.type in REFUSAL_TYPES else STOPPED)
+    if rule.exit_code is ExitCode.BUSY and progress is Progress.DRAWING:
+        rule = replace(rule, exit_code=ExitCode.UNKNOWN, advice=CHECK_USAGE)
+    return _problem(rule, error, _sentence(rule.what, error.message or error.code or ""), progress)
+
+
+def _rule(error: ServerError) -> ErrorRule | None:
+    """Find the rule for an error by its code, type or words, or by the parameter that it is about."""
+    if error.param == "previous_response_id":
+        return FORGOTTEN
+    if error.param == "response_format":
+        return RESPONSE_FORMAT
+    message = error.message.lower()
+    return next((rule for rule in RULES if rule.fits(error.codes, message)), None)
+
+
+def _rule_of_code(error: ServerError) -> ErrorRule | None:
+    """Find the rule for an error by its code or type alone."""
+    return next((rule for rule in RULES if rule.fits(error.codes)), None)
+
+
+def _sentence(lead: str, message: str) -> str:
+    """Put the server's words behind ours, and end with one full stop."""
+    return f"{lead}: {message}" if message else f"{lead}."
+
+
+def _problem(rule: ErrorRule, error: ServerError, what: str, progress: Progress) -> Problem:
+    advice = _option_advice(error.param) if rule is REJECTED else ""
+    code = error.code or error.type
+    return Problem(
+        rule.exit_code,
+        what,
+        charged(rule.exit_code, progress),
+        advice or rule.advice,
+        code,
+        error.param,
+        cause=rule.cause,
+    )
+
+
+def _option_advice(param: str | None) -> str:
+    """Name our option behind the server's parameter, for instance `tools[0].size`."""
+    path = [name.partition("[")[0] for name in (param or "").split(".")]
+    if path[-1] == "model":
+        return f"Choose another {'--model' if len(path) == 1 else '--image-model'}."
+    option = next((OPTIONS[name] for name in path if name in OPTIONS), None)
+    return f"Choose another {option}." if option else ""

@@ -1,0 +1,93 @@
+"""Which models a server has for a key: `GET /v1/models`, which costs nothing."""
+
+from __future__ import annotations
+
+from contextlib import closing, suppress
+from dataclasses import replace
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from imgcli.api.client import DEFAULT_CLOCK, Clock, ask_models
+from imgcli.api.errors.table import STATUSES
+from imgcli.core.catalog import ServerModel
+from imgcli.core.errors import ImgcliError
+from imgcli.core.json_fields import as_list, as_object, as_text, parse_object
+from imgcli.core.problem import Charged, ExitCode, Problem
+from imgcli.core.secrets import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from imgcli.api.auth import Credentials
+    from imgcli.api.transport import Timeouts
+
+
+_LARGEST = 16_000_000  # bytes; OpenAI's list has some 20,000
+_MOST = 20_000
+_LONGEST_NAME = 200
+_FORBIDDEN = 403
+_AGAIN = "Asking costs nothing: run it again."
+_ADDRESS = "Check --base-url (OPENAI_BASE_URL); some servers do not list their models."
+_PERMISSION = 'A restricted key needs the permission "List models: Read" for this.'
+
+
+def ask(account: Credentials, limits: Timeouts, clock: Clock = DEFAULT_CLOCK) -> tuple[ServerModel, ...]:
+    """Ask a server once. Raises `ImgcliError`, which always says that nothing was charged."""
+    try:
+        with closing(ask_models(account, limits, clock)) as answer:
+            body = _whole(answer.chunks)
+    except ImgcliError as error:
+        problem = _free(error.problem)
+    else:
+        return read(body, *account.secrets)
+    raise ImgcliError(problem)
+
+
+def read(body: bytes, *secrets: str) -> tuple[ServerModel, ...]:
+    """Read a list of models; entries that are none are left out. Raises `ImgcliError` for no list at all.
+
+    `shutdown_date`, "2027-01-14" or null, is OpenAI's (deprecations page, November 2026).
+    """
+    with suppress(UnicodeDecodeError):
+        answer = parse_object(body.decode("utf-8-sig"))
+        if answer is not None and isinstance(answer.get("data"), list):
+            models = (_listed(as_object(entry), *secrets) for entry in as_list(answer["data"])[:_MOST])
+            return tuple(model for model in models if model)
+    what = "The server answered with something that is no list of models."
+    raise ImgcliError(Problem(ExitCode.REFUSED, what, Charged.NO, _ADDRESS))
+
+
+def _listed(entry: dict[str, Any], *secrets: str) -> ServerModel | None:
+    name = as_text(entry.get("id"))
+    if name is None or len(name) > _LONGEST_NAME:
+        return None
+    told = as_text(entry.get("shutdown_date")) or ""
+    with suppress(ValueError):
+        return ServerModel(redact(name, *secrets), date.fromisoformat(told))
+    return ServerModel(redact(name, *secrets))
+
+
+def _whole(chunks: Iterator[bytes]) -> bytes:
+    """Gather an answer; raises `ImgcliError` for one without an end."""
+    body = bytearray()
+    for chunk in chunks:
+        body += chunk
+        if len(body) > _LARGEST:
+            what = f"The server's list of models is longer than {_LARGEST // 1_000_000} MB."
+            raise ImgcliError(Problem(ExitCode.REFUSED, what, advice=_ADDRESS))
+    return bytes(body)
+
+
+def _free(problem: Problem) -> Problem:
+    """Say what a failure means here, where no picture and no money is at stake."""
+    advice = problem.advice
+    match problem.exit_code:
+        case ExitCode.UNKNOWN:
+            advice = _AGAIN
+        case ExitCode.REFUSED:
+            advice = _ADDRESS
+        case ExitCode.AUTH if advice == STATUSES[_FORBIDDEN].advice:
+            advice = _PERMISSION
+        case _:
+            pass
+    return replace(problem, charged=Charged.NO, advice=advice)

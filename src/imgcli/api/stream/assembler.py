@@ -1,0 +1,352 @@
+"""The pictures of one answer: which is which, which came twice, and which never came."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from imgcli.api.errors.server import link
+from imgcli.api.errors.table import Progress
+from imgcli.core.events import Completed, Event, FinalImage, Notice, PartialImage
+from imgcli.core.image import EncodedImage
+from imgcli.core.json_fields import as_index, as_list, as_object, as_text
+from imgcli.core.messages import RAW_RUN_KEPT
+from imgcli.core.problem import CHECK_USAGE, Cause, Charged, ExitCode, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+_DATA_URI = re.compile(r"\s*data:[^,]{0,100},")
+_URL_SAFE = str.maketrans("-_", "+/")
+
+
+def decode(text: str) -> bytes | None:
+    """Decode base64 to bytes; None when that cannot be done without guessing.
+
+    Strictly first (RFC 4648 section 4). Then once leniently: a data URI's head, white space, the URL-safe
+    letters and missing padding are forgiven. Python's own lenient decoder drops what it does not know: it is
+    never used.
+    """
+    data = _strict(text)
+    return data if data is not None else _strict(_repaired(text))
+
+
+def decode_beginning(text: bytes) -> bytes:
+    """Decode base64 without padding that may be cut anywhere, as far as its last whole byte."""
+    body = text[:-1] if len(text) % 4 == 1 else text
+    padded = body + b"=" * (-len(body) % 4) if len(body) % 4 else body
+    data = _strict(padded)
+    return data if data is not None else decode(padded.decode("ascii", "replace")) or b""
+
+
+def _strict(text: str | bytes) -> bytes | None:
+    try:
+        return binascii.a2b_base64(text, strict_mode=True) or None
+    except ValueError:
+        return None
+
+
+def _repaired(text: str) -> str:
+    """Undo what is known to be done to base64 on its way."""
+    body = "".join(_DATA_URI.sub("", text, count=1).split()).translate(_URL_SAFE).rstrip("=")
+    return body + "=" * (-len(body) % 4)
+
+
+_FIELDS = ("id", "model", "tools", "usage", "tool_usage", "service_tier")
+
+
+@dataclass
+class ResponseMetadata:
+    """Gathers what several events tell, for whichever end the run takes."""
+
+    job: str
+    _known: dict[str, Any] = field(default_factory=dict)
+
+    def note(self, response: Mapping[str, Any]) -> None:
+        """Keep what this says of the response; a later event may say less, and takes nothing away."""
+        self._known |= {name: response[name] for name in _FIELDS if response.get(name)}
+
+    @property
+    def response_id(self) -> str | None:
+        """The answer's name, as far as the server has told it."""
+        return as_text(self._known.get("id"))
+
+    @property
+    def has_usage(self) -> bool:
+        """Whether the server counted anything: then somebody worked, and it was not for nothing."""
+        return _counts(self._known.get("usage")) or self.has_image_tokens
+
+    @property
+    def has_image_tokens(self) -> bool:
+        """Whether the server counted tokens for a picture on the Responses API."""
+        return _counts(as_object(self._known.get("tool_usage")).get("image_gen"))
+
+    def completed(self) -> Completed:
+        """Format it as the end of a run."""
+        return Completed(
+            self.job,
+            model=as_text(self._known.get("model")),
+            usage=as_object(self._known.get("usage")) or None,
+            tool_usage=as_object(self._known.get("tool_usage")) or None,
+            response_id=self.response_id,
+            image_model=self._image_model(),
+            service_tier=as_text(self._known.get("service_tier")),
+        )
+
+    def ended(self) -> Completed | None:
+        """Format it for a run that did not end well; None when the server told nothing."""
+        completed = self.completed()
+        return None if completed == Completed(self.job, model=None) else completed
+
+    def _image_model(self) -> str | None:
+        """Find the tool's model in the server's echo of the request: the calls themselves do not name it."""
+        tools = map(as_object, as_list(self._known.get("tools")))
+        mine = (tool for tool in tools if tool.get("type") == "image_generation")
+        return next((model for tool in mine if (model := as_text(tool.get("model")))), None)
+
+
+def _counts(usage: object) -> bool:
+    """Return whether any count is there that is not zero."""
+    return any(count and not isinstance(count, dict) for count in as_object(usage).values())
+
+
+_INDEX_LIMIT = 1000
+_DAMAGED = "The picture arrived damaged: its base64 cannot be decoded."
+_UNREAD = Problem(
+    ExitCode.UNKNOWN,
+    "An image came torn, or in a form that imgcli cannot read.",
+    Charged.YES,
+    CHECK_USAGE,
+    cause=Cause.UNREAD,
+)
+_CUT = Problem(
+    ExitCode.UNKNOWN, "Another image had begun and did not come.", Charged.MAYBE, CHECK_USAGE, cause=Cause.CUT
+)
+
+
+@dataclass
+class _Given:
+    """A final picture that was given, with its base64: comparing is cheaper than decoding again."""
+
+    text: str
+    picture: EncodedImage
+
+    def is_same(self, text: str, picture: EncodedImage) -> bool:
+        return text == self.text or picture.data == self.picture.data
+
+
+@dataclass
+class ImageAssembler:
+    """Numbers pictures in the order of their first appearance, and gives each final one once.
+
+    `receipt` is what the server tells besides; `has_begun` is set when it says that it works on a picture,
+    `has_ended` when it says that all is done, `trouble` is what it says against it. `taken` lists the base64
+    that was understood, `completions` counts what the Images API called completed. `inputs`
+    are the SHA-256 of the images that were sent.
+    """
+
+    job: str
+    inputs: frozenset[str] = frozenset()
+    receipt: ResponseMetadata = field(init=False)
+    has_begun: bool = False
+    has_ended: bool = False
+    trouble: Problem | None = None
+    taken: list[object] = field(default_factory=list)
+    completions: int = 0
+    partials: int = 0
+    _count: int = 0
+    _by_id: dict[str, int] = field(default_factory=dict)
+    _named: set[int] = field(default_factory=set)
+    _by_position: dict[int | None, int] = field(default_factory=dict)
+    _previews: dict[int, int] = field(default_factory=dict)
+    _given: dict[int, list[_Given]] = field(default_factory=dict)
+    _failed: dict[int, Problem] = field(default_factory=dict)
+    _vacant: list[int] = field(default_factory=list)
+    _retried: list[tuple[int, Problem]] = field(default_factory=list)
+    _places: dict[int, int | None] = field(default_factory=dict)
+    _begun: set[tuple[str | None, int | None]] = field(default_factory=set)
+    _unread: list[tuple[int, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.receipt = ResponseMetadata(self.job)
+
+    @property
+    def finals(self) -> int:
+        """How many final images came."""
+        return sum(map(len, self._given.values()))
+
+    @property
+    def progress(self) -> Progress:
+        """How far the server visibly got."""
+        works = self.has_begun or self.partials or self._given or self.receipt.has_usage
+        return Progress.DRAWING if works else Progress.ANSWERING
+
+    def number(self, item: object, position: object = None) -> int:
+        """Find the number of the picture that the server calls `item`, or puts at `position`."""
+        name, place = as_text(item), as_index(position, _INDEX_LIMIT)
+        known = self._by_position.get(place) if name is None else self._known(name, place)
+        number = self._next() if known is None else known
+        if name is not None:
+            self._by_id[name] = number
+            self._named.add(number)
+        self._by_position.setdefault(place, number)
+        self._places.setdefault(number, place)
+        self.begin(name, place)
+        return number
+
+    def begin(self, item: object, position: object) -> None:
+        """Hear of a picture of which nothing else may come; what has neither name nor place may be any."""
+        name, place = as_text(item), as_index(position, _INDEX_LIMIT)
+        if name is not None or place is not None:
+            self._begun.add((name, place))
+
+    def knows(self, position: int) -> bool:
+        """Whether anything came of the picture at this position."""
+        return position in self._by_position
+
+    def has(self, content: object) -> bool:
+        """Whether this base64 is a picture that was given."""
+        return any(given.text == content for several in self._given.values() for given in several)
+
+    def end(self, problem: Problem | None = None) -> None:
+        """Hear that the server is done, and what it says against this run; the first word counts."""
+        self.has_ended = True
+        self.trouble = self.trouble or problem
+
+    def _known(self, name: str, place: int | None) -> int | None:
+        """Find a picture by its name, or by its place when it had no name until now."""
+        at_place = self._by_position.get(place)
+        return self._by_id.get(name, None if at_place in self._named else at_place)
+
+    def _next(self) -> int:
+        """Number a call that was not known: the server's second try for a picture takes over its number."""
+        while self._vacant:
+            number = self._vacant.pop(0)
+            if number not in self._given:
+                self._retried.append((number, self._failed.pop(number)))
+                return number
+        return self._new()
+
+    def _new(self) -> int:
+        self._count += 1
+        return self._count - 1
+
+    def partial(self, image: int, index: object, text: object) -> Iterator[Event]:
+        """Return a preview; one that comes after its final picture is late and left out."""
+        self.taken.append(text)
+        if image in self._given:
+            return
+        self.partials += 1
+        expected = self._previews.get(image, 0)
+        self._previews[image] = expected + 1
+        data = decode(text) if isinstance(text, str) else None
+        if data is None:
+            yield Notice(self.job, "a preview could not be decoded and is left out")
+            return
+        known = as_index(index, _INDEX_LIMIT)
+        yield PartialImage(self.job, image, expected if known is None else known, EncodedImage.of(data))
+
+    def final(self, image: int, content: object, revised_prompt: object) -> Iterator[Event]:
+        """Return a finished picture, unless it was given; content that is no picture is kept as a failure."""
+        self.taken.append(content)
+        if any(given.text == content for given in self._given.get(image, ())):
+            return
+        if (problem := _not_base64(content)) is not None:
+            self.lose(image, problem)
+            return
+        text = str(content)
+        data = decode(text)
+        if data is None:
+            self.lose(image, _damaged())
+            return
+        yield from self._give(image, _Given(text, EncodedImage.of(data)), as_text(revised_prompt))
+
+    def _give(self, image: int, new: _Given, revised_prompt: str | None) -> Iterator[Event]:
+        """Return a decoded picture. Other bytes under a name that was given already are another picture."""
+        earlier = self._given.setdefault(image, [])
+        if any(given.is_same(new.text, new.picture) for given in earlier):
+            return
+        number = self._new() if earlier else image
+        if earlier:
+            yield Notice(self.job, "the server sent one picture twice, with different bytes: both are kept")
+        earlier.append(new)
+        yield FinalImage(self.job, number, new.picture, revised_prompt, self.receipt.response_id)
+
+    def lose(self, image: int, problem: Problem) -> None:
+        """Remember why a picture did not come; it still may."""
+        self._failed.setdefault(image, problem)
+
+    def fail(self, image: int, problem: Problem) -> None:
+        """Remember why a call for a picture failed. The next call may be the server's second try."""
+        if image not in self._failed:
+            self._failed[image] = problem
+            self._vacant.append(image)
+
+    def leave_unread(self, data: bytes) -> None:
+        """Remember bytes of an image that nobody understood; the same image may still come."""
+        digest = sha256(data).hexdigest()
+        if digest not in self.inputs:
+            self._unread.append((len(data), digest))
+
+    def lose_unread(self, problem: Problem) -> None:
+        """Remember that what could not be read may have held an image."""
+        self.lose(self._new(), replace(problem, cause=Cause.UNREAD))
+
+    def verdict(self) -> Problem | None:
+        """Say what is missing: None when every picture that failed came after all."""
+        failures = dict(self._retried) | self._failed
+        missing = [problem for image, problem in failures.items() if image not in self._given]
+        unread = {piece for piece in self._unread if not self._is_part(*piece)}
+        missing += [_UNREAD] * len(unread)
+        if not self._given:
+            return min(missing, key=lambda problem: problem.cause is None, default=None)
+        missing += [_CUT] * (0 if unread else self._count_cut(failures))
+        if not missing:
+            return None
+        first = min(missing, key=lambda problem: problem.cause is not None)
+        what = f"{self.finals} of {self.finals + len(missing)} pictures came. {first.what}"
+        cause = Cause.UNREAD if any(problem.cause is Cause.UNREAD for problem in missing) else first.cause
+        return replace(first, exit_code=ExitCode.PARTIAL, what=what, charged=Charged.YES, cause=cause)
+
+    def _is_part(self, length: int, digest: str) -> bool:
+        """Whether bytes that nobody understood are, or begin, a picture that was given."""
+        pictures = (given.picture.data for several in self._given.values() for given in several)
+        return any(len(data) >= length and sha256(data[:length]).hexdigest() == digest for data in pictures)
+
+    def _count_cut(self, failures: Mapping[int, Problem]) -> int:
+        """Count the pictures of which something came, but neither the end nor a reason.
+
+        A picture at the place of one that was given is the same under another name.
+        """
+        done = {*self._given, *failures}
+        places = {self._places.get(image) for image in done} - {None}
+        names = {name for name, image in self._by_id.items() if image in done}
+        return len({name or place for name, place in self._begun if not {name, place} & (names | places)})
+
+    def retold(self) -> Iterator[Event]:
+        """Tell of the tries that failed before their picture came."""
+        for image, failure in self._retried:
+            if image in self._given:
+                yield Notice(self.job, f"before the picture came, another try failed: {failure.what}")
+
+
+def _not_base64(content: object) -> Problem | None:
+    """Recognise what some servers send in a picture's place."""
+    if not isinstance(content, str):
+        return _damaged()
+    if content[:8].lower().startswith(("http://", "https://")):
+        what = f"The server answered with a link instead of the picture: {link(content)}"
+        advice = (
+            "Download it soon, for it may expire: curl -o picture.png '(the link)'. "
+            "imgcli needs a server that answers with b64_json."
+        )
+        return Problem(ExitCode.UNKNOWN, what, Charged.YES, advice, cause=Cause.UNREAD)
+    return None
+
+
+def _damaged() -> Problem:
+    return Problem(ExitCode.DAMAGED, _DAMAGED, Charged.YES, RAW_RUN_KEPT, cause=Cause.UNREAD)

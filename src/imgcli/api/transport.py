@@ -1,0 +1,271 @@
+"""The HTTP connection under the SDK: how long, how far, with which certificates and headers."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from imgcli.api.auth import LOCAL_KEY, PORTS
+from imgcli.api.retry import CONNECT_SECONDS
+from imgcli.core.problem import CHECK_USAGE, Charged, ExitCode, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import httpx2
+
+    from imgcli.api.auth import Credentials
+
+
+_LONGEST_REFUSAL = 1_000_000  # bytes
+
+
+def http_client_for(
+    account: Credentials, limits: Timeouts, patience: Watchdog, content_type: str
+) -> httpx2.Client:
+    """Make the client for one request, whose body is of this type. Raises what httpx2 does for settings.
+
+    No connection outlives its attempt: `patience` learns of a connection only while it is opened, and a
+    server may close one that is kept alive just when the next attempt goes out.
+    """
+    import httpx2
+
+    def watch(request: httpx2.Request) -> None:
+        """Ask for news of the connection: no other way to it leaves the environment's proxies alone.
+
+        Only here is it known how the HTTP library spells the server's address, so that it can tell a proxy's.
+
+        Name the body's type, for the SDK takes no form that it did not write itself. The SDK insists on a
+        key; where a header of the profile is the login, its stand-in is taken out here.
+        """
+        if not account.key and request.headers.get("authorization") == f"Bearer {LOCAL_KEY}":
+            del request.headers["authorization"]
+        port = request.url.port or PORTS.get(request.url.scheme, 0)
+        patience.target = request.url.raw_host.decode("ascii"), port
+        request.extensions = {**request.extensions, "trace": patience.trace}
+        request.headers["Content-Type"] = content_type
+
+    return httpx2.Client(
+        timeout=httpx2.Timeout(limits.timeout, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
+        limits=httpx2.Limits(max_keepalive_connections=0),
+        follow_redirects=False,
+        trust_env=not account.is_local,
+        verify=_tls(account),
+        event_hooks={"request": [watch], "response": [_judge]},
+    )
+
+
+def _tls(account: Credentials) -> ssl.SSLContext:
+    """Load the system's certificates, which takes 70 ms, only for a way that is encrypted.
+
+    The bare context trusts nobody: should TLS be spoken after all, it fails.
+    """
+    import httpx2
+
+    return (
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if account.is_local and account.is_plain
+        else httpx2.create_ssl_context()
+    )
+
+
+class RefusedError(Exception):
+    """An HTTP status other than 2xx, with as much of its body as is worth reading."""
+
+    def __init__(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        super().__init__(status)
+        self.status = status
+        self.body = body
+        self.headers = headers
+
+
+def _judge(response: httpx2.Response) -> None:
+    """Look at the status before the SDK does, which would read a refusal's body to its end, however long."""
+    if not response.is_success:
+        raise RefusedError(response.status_code, _beginning(response), dict(response.headers))
+
+
+def _beginning(response: httpx2.Response) -> bytes:
+    """Read what comes of a refusal's body: the status stands, even when the connection breaks here."""
+    import httpx2
+
+    body = bytearray()
+    with suppress(httpx2.HTTPError):
+        for chunk in response.iter_bytes():
+            body += chunk
+            if len(body) >= _LONGEST_REFUSAL:
+                break
+    return bytes(body)
+
+
+Address: TypeAlias = tuple[str, int]
+"""A host and a port."""
+
+_MANY_BYTES = 65_536
+"""So many bytes are progress too: over a slow line, one event with a picture in it takes minutes."""
+_MOMENT, _MOMENTS = 2.0, 30
+"""Seconds in which something must come after the server's own end, and how often that may go on."""
+_TICKS = 20  # within the shorter limit
+_KEEP_ALIVE = (("TCP_KEEPIDLE", 30), ("TCP_KEEPALIVE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
+"""Seconds of silence, seconds between probes, lost probes: a dead peer is noticed within about a minute."""
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """How long to be patient, in seconds.
+
+    `timeout` with silence, `budget` with a busy server in all, `progress` with an answer that brings no new
+    event, `total` with an answer in all.
+    """
+
+    timeout: float = 120.0
+    budget: float = 60.0
+    progress: float = 300.0
+    total: float = 1200.0
+
+    @classmethod
+    def scaled(cls, timeout: float) -> Timeouts:
+        """Take the other limits on an answer from the one on silence: 2.5 and 10 times as long."""
+        return cls(timeout, progress=2.5 * timeout, total=10 * timeout)
+
+
+class Watchdog:
+    """Watches one attempt from a thread of its own, and hangs up when it leads nowhere.
+
+    A server that drips bytes or comments is never silent, so that no read ever times out. Time in which this
+    process was stopped (Ctrl-Z) does not count.
+    """
+
+    def __init__(self, limits: Timeouts, monotonic: Callable[[], float]) -> None:
+        self._limits = limits
+        self._monotonic = monotonic
+        self._period = min(limits.progress, limits.total) / _TICKS
+        self._ended = threading.Event()
+        self._ended.set()
+        self.target: Address | None = None
+        """The server's own address, which is not dialed where a proxy is on the way."""
+        self._line: socket.socket | None = None
+        self._is_lingering = False
+        self._recent = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._idle = self._age = 0.0
+        self._bytes = 0
+        self._reason: str | None = None
+        self._seen = self._monotonic()
+        self._dialed: Address | None = None
+        self.is_connected = False
+
+    @property
+    def proxy(self) -> str | None:
+        """The host and port that were dialed in the server's place; None for the server's own."""
+        if self._dialed in (None, self.target):
+            return None
+        host, port = self._dialed
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def start(self) -> None:
+        """Begin to watch an attempt."""
+        self._begin()
+        self._ended = threading.Event()
+        threading.Thread(target=self._watch, args=(self._ended,), name="patience", daemon=True).start()
+
+    def stop(self) -> None:
+        """Watch no more; may be called again."""
+        self._ended.set()
+        line, self._line = self._line, None
+        if line:
+            line.close()
+
+    def trace(self, event: str, info: dict[str, Any]) -> None:
+        """Note who is dialed, and take hold of the connection, as the HTTP library tells of it."""
+        if event.endswith(".connect_tcp.started"):
+            self._dialed = info["host"], info["port"]
+        if event != "connection.connect_tcp.complete":
+            return
+        self.is_connected = True
+        with suppress(OSError):
+            connection: socket.socket = info["return_value"].get_extra_info("socket")
+            _keep_alive(connection)
+            self._line = connection.dup()  # TLS will take the other one over
+
+    def note(self) -> None:
+        """A whole event came."""
+        self._idle = 0.0
+
+    def feed(self, size: int) -> None:
+        """So many bytes came."""
+        self._bytes += size
+        self._recent += size
+        if self._bytes >= _MANY_BYTES:
+            self._bytes = 0
+            self.note()
+
+    def linger(self, is_over: bool) -> None:  # noqa: FBT001 - a callback
+        """Hang up soon, for the end came: what still follows it comes now or never. False takes that back."""
+        if is_over and not self._is_lingering:
+            threading.Thread(target=self._linger, args=(self._ended,), name="linger", daemon=True).start()
+        self._is_lingering = is_over
+
+    def upload(self, size: int) -> None:
+        """So many bytes were taken: the time for an answer begins when all of the request has gone out."""
+        self.feed(size)
+        self._age = 0.0
+
+    def tick(self) -> bool:
+        """Let the time since the last tick pass; True when there was too much of it."""
+        now = self._monotonic()
+        step = min(now - self._seen, 2 * self._period)
+        self._seen = now
+        self._idle += step
+        self._age += step
+        if self._reason is not None:
+            return True
+        if self._idle > self._limits.progress:
+            self._reason = f"sent nothing new for {self._limits.progress:g} s"
+        elif self._age > self._limits.total:
+            self._reason = f"was not done after {self._limits.total:g} s"
+        return self._reason is not None
+
+    def problem(self, place: str) -> Problem | None:
+        """Say why we hung up on the server at `place`, None if we did not."""
+        if self._reason is None:
+            return None
+        what = f"{place} {self._reason}; imgcli hung up."
+        advice = f"{CHECK_USAGE} A larger --timeout waits longer."
+        return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, advice)
+
+    def _watch(self, ended: threading.Event) -> None:
+        """Hang up as often as it takes: the connection may not have been open the first time."""
+        while not ended.wait(self._period):
+            if self.tick():
+                self._hang_up()
+
+    def _linger(self, ended: threading.Event) -> None:
+        for _ in range(_MOMENTS):
+            self._recent = 0
+            if ended.wait(_MOMENT) or not self._is_lingering:
+                return
+            if self._recent < _MANY_BYTES:
+                break
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Wake whoever waits for the connection, in whichever layer."""
+        line = self._line
+        if line:
+            with suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
+
+
+def _keep_alive(connection: socket.socket) -> None:
+    """Let the kernel notice a peer that has gone without a word (a NAT that forgot us)."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEP_ALIVE:
+        if hasattr(socket, name):
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

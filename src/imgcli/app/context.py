@@ -1,0 +1,177 @@
+"""The world a command runs in, as one value: streams, environment, clocks, terminal size."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TextIO
+
+from imgcli.api.auth import KEY, secrets_of
+from imgcli.core.errors import ImgcliError
+from imgcli.core.messages import notice_line
+from imgcli.output.text import SafeWriter
+from imgcli.store.config_file import read_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+
+_NAMED = re.compile(
+    r"""(?:([\w-]+)["']?\s*=\s*["'])?env:([A-Z_][A-Z0-9_]*)|key-env["']?\s*=\s*["']([A-Z_][A-Z0-9_]*)"""
+)
+
+
+def all_secrets(env: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what any run in this environment may have had to hide, though the file be broken."""
+    return secrets_of(env, _named(env))
+
+
+def _named(env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Name the variables that the file takes keys and headers from, each with what it is for."""
+    try:
+        text = read_text(env) or ""
+    except ImgcliError:
+        return
+    for header, variable, key in _NAMED.findall(text):
+        yield header or KEY, variable or key
+
+
+_LARGEST = 1_000
+"""Columns or rows; no terminal has more, and COLUMNS can hold any number."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything outside the process that a command may read or write."""
+
+    env: Mapping[str, str]
+    stdin: TextIO
+    stdout: TextIO
+    stderr: TextIO
+    monotonic: Callable[[], float]
+    sleep: Callable[[float], None]
+    now: Callable[[], datetime]
+    size: Callable[[], os.terminal_size]
+    token: Callable[[], str]
+    """A short random word that tells runs apart."""
+    history_wait: float = 1.0
+    """Seconds for which a run waits for a locked history."""
+    reservation_wait: float = 10.0
+    """Seconds for which a run under a daily cap does, which is not sent without it."""
+    closed: frozenset[int] = frozenset()
+    """The standard descriptors (0, 1, 2) that were closed at the start; what is written there is lost."""
+    can_send: bool = False
+    """Whether the command is one that sends requests, which may cost money."""
+
+    @classmethod
+    def of_this_process(cls, closed: frozenset[int], *, can_send: bool = False) -> Context:
+        """Take the real streams, clock and environment."""
+        return cls(
+            env=os.environ,
+            stdin=sys.stdin,
+            stdout=sys.stdout,
+            stderr=sys.stderr,
+            monotonic=time.monotonic,
+            sleep=time.sleep,
+            now=lambda: datetime.now(UTC).astimezone(),
+            size=lambda: size_of(sys.stderr),
+            token=lambda: os.urandom(4).hex(),
+            closed=closed,
+            can_send=can_send,
+        )
+
+
+def size_of(stream: TextIO) -> os.terminal_size:
+    """Ask the terminal behind a stream for its columns and rows; COLUMNS and LINES fill in for none."""
+    with suppress(OSError, ValueError):
+        size = os.get_terminal_size(stream.fileno())
+        if size.columns and size.lines:
+            return size
+    told = shutil.get_terminal_size()
+    return os.terminal_size((min(told.columns, _LARGEST), min(told.lines, _LARGEST)))
+
+
+def within(seconds: float, action: Callable[[], None]) -> None:
+    """Do what may never end, such as writing to a stalled terminal, and wait only so long for it."""
+    import threading
+
+    thread = threading.Thread(target=action, daemon=True)
+    thread.start()
+    thread.join(seconds)
+
+
+def forget_blank_variables() -> None:
+    """Take a variable of ours, or of OpenAI's, that holds nothing but spaces for one that is not set.
+
+    In the process's own environment, because Typer and the SDK read it without asking us.
+    """
+    for name, value in list(os.environ.items()):
+        if name.startswith(("IMGCLI_", "OPENAI_")) and not value.strip():
+            del os.environ[name]
+
+
+def forbid_core_dumps() -> None:
+    """Keep the key out of core files, which hold a process's whole memory."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def abandon(stream: TextIO) -> None:
+    """Point a stream that takes nothing at /dev/null, so that what is left in its buffer harms nobody."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
+
+
+def open_standard_descriptors() -> frozenset[int]:
+    """Open /dev/null on any of descriptors 0 to 2 that was closed at the start, and tell which were.
+
+    Otherwise the next file we open, perhaps the picture itself, would become "standard output" and receive
+    whatever is printed.
+    """
+    closed: set[int] = set()
+    for descriptor, flags in ((0, os.O_RDONLY), (1, os.O_WRONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            closed.add(os.open(os.devnull, flags))  # the lowest free number is this one
+    sys.stdin = sys.stdin or os.fdopen(0, "r", closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+    return frozenset(closed)
+
+
+_PATIENCE = 1.0  # seconds that a terminal which takes nothing may cost
+
+
+def warn(world: Context, sentences: Iterable[str]) -> None:
+    """Write sentences, each marked as a note."""
+    write(world, map(notice_line, sentences))
+
+
+def confirm(world: Context, question: str) -> bool | None:
+    """Ask on the terminal, where no answer is a no; None where nobody is there to be asked."""
+    if not (world.stdin.isatty() and world.stderr.isatty()):
+        return None
+    SafeWriter(world.stderr).write(f"{question} [y/N] ")
+    return world.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def write(world: Context, lines: Iterable[str]) -> None:
+    """Write lines as they are; a stream that takes nothing is let be."""
+    told = list(lines)
+
+    def write_all() -> None:
+        with suppress(OSError, ValueError):
+            SafeWriter(world.stderr).lines(told)
+
+    if told:
+        within(_PATIENCE, write_all)

@@ -1,0 +1,315 @@
+"""What somebody means by FILE or ID: a file by its content, a run by its id or `last`, else a file alone."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imgcli.app import context
+from imgcli.core.errors import ImgcliError, usage_error
+from imgcli.core.history import FileStatus, MatchKind
+from imgcli.core.text import shorten
+from imgcli.store.files import inspect, whereabouts
+from imgcli.store.paths import data_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from imgcli.app.context import Context
+    from imgcli.core.history import FileFacts, HistoryEntry, SavedImageStatus
+    from imgcli.core.problem import Problem
+    from imgcli.store.history.repository import History
+
+
+_PATIENCE = 10.0  # seconds
+
+
+@contextmanager
+def books(world: Context, patience: float) -> Iterator[History]:
+    """Open the history, waiting so many seconds for a lock. Raises `OSError`."""
+    from imgcli.store.history.repository import History  # SQLite, which a run's first row does without
+
+    with History.open(data_folder(world.env), patience) as history:
+        try:
+            yield history
+        finally:
+            context.warn(world, history.notices)
+
+
+@contextmanager
+def open_history(world: Context, patience: float = _PATIENCE) -> Iterator[History]:
+    """Open the history for a command. Raises `ImgcliError` (usage) where it cannot be read or written."""
+    from imgcli.store.history.repository import HistoryError
+
+    try:
+        data_folder(world.env)
+    except OSError as error:
+        raise usage_error(f"There is no folder for the history: {error.strerror}.") from None
+    try:
+        add_pending(world)
+        with books(world, patience) as history:
+            yield history
+    except HistoryError as error:
+        raise unusable(world, error) from None
+
+
+def add_pending(world: Context) -> None:
+    """Add the rows that the history could not take when their runs ended, as far as it takes them now."""
+    from imgcli.store.history.pending_rows import PendingRows
+
+    pending = PendingRows(world.env)
+    if pending.paths:
+        with suppress(OSError), books(world, world.history_wait) as history:
+            pending.deliver(history)
+
+
+def unusable(world: Context, error: OSError) -> ImgcliError:
+    """Say why the history cannot be read or written."""
+    return usage_error(f"The history in {data_folder(world.env)} cannot be used: {error}.")
+
+
+_SHOWN = 200
+_LONGEST_ID = 100
+_LAST = re.compile(r"last(?:~([0-9]{1,9})?)?", re.ASCII)
+"""`last`, and `last~N` for N runs before it; `last~` is one before, as git reads it."""
+_FATES = {
+    FileStatus.UNSAVED: "was not saved",
+    FileStatus.GONE: "is gone from {path}",
+    FileStatus.CHANGED: "is not in {path} any more, which has other bytes",
+    FileStatus.UNREADABLE: "cannot be read from {path}",
+}
+
+
+@dataclass(frozen=True)
+class Match:
+    """What was meant: a file, a run, or both: a file with a run's picture. `notes` are sentences about it.
+
+    `sha256` names the picture that was meant, None for whatever the run brought.
+    """
+
+    by: MatchKind
+    file: FileFacts | None
+    entry: HistoryEntry | None
+    notes: tuple[str, ...] = ()
+    sha256: str | None = None
+
+    @property
+    def origin(self) -> HistoryEntry | FileFacts:
+        """The run where one is known, else the file: there is one of them."""
+        known = self.entry or self.file
+        if known is None:
+            raise ValueError(self)
+        return known
+
+
+@dataclass(frozen=True)
+class Located:
+    """The files that were meant: the one that was named, or those of a run. `notes` are about that."""
+
+    paths: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+class Lookup:
+    """Finds files and runs. Where the history cannot be read it finds files alone, and a note says so."""
+
+    def __init__(self, world: Context, history: History | None, trouble: Problem | None = None) -> None:
+        self._world = world
+        self._history = history
+        self._trouble = trouble
+
+    @classmethod
+    def opened(cls, world: Context, stack: ExitStack) -> Lookup:
+        """Open the history as long as the stack is, where that can be."""
+        try:
+            return cls(world, stack.enter_context(open_history(world)))
+        except ImgcliError as error:
+            return cls(world, None, error.problem)
+
+    @property
+    def history(self) -> History | None:
+        """The history, None where it cannot be read."""
+        return self._history
+
+    def find(self, name: str) -> Match:
+        """Find what is meant; an existing file goes before an id, and may hold whatever it holds.
+
+        `last` is a run in any case. Raises `ImgcliError` (usage).
+        """
+        if not name:
+            raise usage_error("The name of a file is empty.")
+        if last := self._last(name):
+            return last
+        if _is_there(name) and not os.path.isdir(name):  # noqa: PTH112 - Path.is_dir raises where this is False
+            return self._by_content(name)
+        if entry := self._by_id(name):
+            return Match(MatchKind.ID, None, entry)
+        if entry := self._by_path(name):
+            note = f"{_shown(name)} is gone; run {entry.number} saved a picture under this name"
+            paths = _spellings(name)
+            meant = next((picture.sha256 for picture in entry.pictures if picture.path in paths), None)
+            return Match(MatchKind.NAME, None, entry, (note,), meant)
+        if _is_there(name):
+            inspect(name)  # which says what is wrong with it
+        raise self._nothing(name)
+
+    def find_told(self, name: str) -> Match:
+        """Find what something can be told of: no file that is no picture, and that no run brought."""
+        found = self.find(name)
+        if found.file and found.file.format is None and found.entry is None:
+            raise usage_error(
+                f"{_shown(name)} is no picture of a kind that imgcli makes (png, jpeg, webp, gif, svg), and "
+                "the history does not know it."
+            )
+        return found
+
+    def locate(self, name: str) -> Located:
+        """Find the files of a run, or take the name for a file's. Raises `ImgcliError` (usage)."""
+        last = self._last(name)
+        entry = last.entry if last else self._by_id(name)
+        if entry is None:
+            return Located((name,))
+        fates = [whereabouts(picture) for picture in entry.pictures]
+        paths = tuple(str(one.picture.path) for one in fates if one.state is FileStatus.THERE)
+        missing = [_fate(entry, one) for one in fates if one.state is not FileStatus.THERE]
+        if not paths:
+            told = "; ".join(missing) or f"run {entry.number} brought no image ({entry.outcome})"
+            raise usage_error(f"{told[0].upper()}{told[1:]}.", "See what there is with: imgcli history")
+        return Located(paths, (*(last.notes if last else ()), *missing))
+
+    def bringer(self, sha256: str) -> HistoryEntry | None:
+        """Find the run that brought these bytes."""
+        return self._ask(lambda history: history.find_sha256(sha256))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What keeps the history from being asked."""
+        if self._trouble is None:
+            return ()
+        return (f"{self._trouble.what.rstrip('.')}; only the file itself can be asked",)
+
+    def _ask(self, question: Callable[[History], HistoryEntry | None]) -> HistoryEntry | None:
+        """Ask the history; from the first time that it fails on it is in nobody's way."""
+        if self._history is None:
+            return None
+        try:
+            return question(self._history)
+        except OSError as error:
+            self._history, self._trouble = None, unusable(self._world, error).problem
+            return None
+
+    def _by_content(self, name: str) -> Match:
+        file = inspect(name)
+        entry = self._by_path(name, file.sha256) or self.bringer(file.sha256)
+        doubts = tuple(self._doubts(name, entry))
+        return Match(MatchKind.CONTENT, file, entry, (*self.notes, *doubts), file.sha256)
+
+    def _doubts(self, name: str, entry: HistoryEntry | None) -> Iterator[str]:
+        """Say what else could have been meant, and what this file is not."""
+        namesake = self._by_id(name)
+        if namesake and namesake != entry:
+            yield (
+                f"{_shown(name)} is the file {_shown(f'./{name}')} here; for the run of that id "
+                f"say {namesake.job}"
+            )
+        earlier = None if entry else self._by_path(name)
+        if earlier:
+            yield (
+                f"run {earlier.number} saved a picture as {_shown(name)}, and this file has other bytes: it "
+                "was changed or replaced since"
+            )
+
+    def _last(self, name: str) -> Match | None:
+        """Find one of the newest runs that brought an image, None for any other name."""
+        asked = _LAST.fullmatch(name)
+        if asked is None:
+            return None
+        back = int(asked[1] or 1) if "~" in name else 0
+        entry = self._ask(lambda history: history.latest(back=back))
+        if entry is None:
+            raise self._nothing_last(name)
+        file = next((picture.path.name for picture in entry.pictures if picture.path), "not saved")
+        notes = [f"{name} is run {entry.number} ({_shown(file)})"]
+        if _is_there(name):
+            notes.append(f"the file of that name is ./{name}")
+        return Match(MatchKind.ID, None, entry, tuple(notes))
+
+    def _nothing_last(self, name: str) -> ImgcliError:
+        if self._trouble:
+            return ImgcliError(self._trouble)
+        file = f"The file of that name is ./{name}" if _is_there(name) else ""
+        return usage_error(f"There is no {name}: the history has no image that far back.", file)
+
+    def _by_id(self, name: str) -> HistoryEntry | None:
+        return self._ask(lambda history: history.find_id(name)) if _may_be_id(name) else None
+
+    def _by_path(self, name: str, sha256: str | None = None) -> HistoryEntry | None:
+        """Find a run by the name under which it saved its picture, with these bytes where they are given."""
+        spellings = _spellings(name)
+        return self._ask(
+            lambda history: next(filter(None, (history.find_path(path, sha256) for path in spellings)), None)
+        )
+
+    def _nothing(self, name: str) -> ImgcliError:
+        if self._trouble and _may_be_id(name):
+            return ImgcliError(self._trouble)
+        return usage_error(
+            f"{_shown(name)} is neither a file, nor the id of a run, nor the name of a picture in the "
+            "history.",
+            "See what there is with: imgcli history",
+        )
+
+
+def locate(world: Context, name: str) -> Located:
+    """Find the files that FILE or ID names: every image of a run that is still there.
+
+    Whatever else it names is left to whoever opens it. Raises `ImgcliError` (usage).
+    """
+    if not _LAST.fullmatch(name) and (not _may_be_id(name) or not name or _is_there(name)):
+        return Located((name,))
+    with ExitStack() as stack:
+        return Lookup.opened(world, stack).locate(name)
+
+
+def locate_one(world: Context, name: str) -> Located:
+    """Find the one file that FILE or ID names: of a run with several images the first, and a note says so."""
+    located = locate(world, name)
+    first, *others = located.paths
+    if not others:
+        return located
+    note = f"{name} has {len(located.paths)} images; {_shown(os.path.basename(first))} is taken"  # noqa: PTH119
+    return Located((first,), (*located.notes, note))
+
+
+def _fate(entry: HistoryEntry, one: SavedImageStatus) -> str:
+    """Say what has become of an image that is not where it was saved."""
+    which = "the image" if len(entry.pictures) == 1 else f"image {one.picture.image + 1}"
+    return f"{which} of run {entry.number} {_FATES[one.state].format(path=_shown(str(one.picture.path)))}"
+
+
+def _spellings(name: str) -> tuple[Path, ...]:
+    """List the ways in which a path may have been written down."""
+    try:
+        path = Path(name).absolute()
+        return Path(os.path.abspath(name)), path, path.parent.resolve() / path.name  # noqa: PTH100 - links stay
+    except (OSError, ValueError):
+        return ()
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return os.path.lexists(name)
+    except ValueError:
+        return False
+
+
+def _may_be_id(name: str) -> bool:
+    return "/" not in name and os.sep not in name and len(name) <= _LONGEST_ID
+
+
+def _shown(name: str) -> str:
+    return shorten(name, _SHOWN)

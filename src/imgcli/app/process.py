@@ -1,0 +1,231 @@
+"""Ctrl-C, TERM and HUP: stop at once, tidy up, and die by the signal itself; Ctrl-Z and `fg`: pause."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, runtime_checkable
+
+from imgcli.output.terminal.writer import TerminalWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+    from typing_extensions import Buffer
+
+
+_ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+_FOR_MAIN = (
+    *_ENDING,
+    *(getattr(signal, name) for name in ("SIGTSTP", "SIGCONT", "SIGWINCH") if hasattr(signal, name)),
+)
+"""The signals that have a handler of ours."""
+
+_MOMENT = 0.01  # seconds, until what drops exceptions is over
+
+
+@runtime_checkable
+class Pausable(Protocol):
+    """What has to leave the terminal before this process stops."""
+
+    def suspend(self) -> None:
+        """Leave it; never raises."""
+
+    def resume(self) -> None:
+        """Come back; called without `suspend` after a SIGSTOP."""
+
+
+class Interrupted(BaseException):
+    """A signal asked us to end. Not an `Exception`: nothing but the top may swallow it."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum
+
+    @property
+    def name(self) -> str:
+        """The signal's name, as `kill -l` spells it."""
+        return signal.Signals(self.signum).name
+
+
+class _Shield:
+    """How many spans are open in which signals wait, one within the other, and the signal that does."""
+
+    depth = 0
+    waiting: int | None = None
+
+
+_shield = _Shield()
+
+
+def install() -> None:
+    """Turn the ending signals into `Interrupted`; one that was ignored at the start (nohup) stays ignored."""
+    sys.unraisablehook = _send_again
+    threading.setprofile(_leave_signals_to_main)
+    for signum in _ENDING:
+        if signal.getsignal(signum) is not signal.SIG_IGN:
+            signal.signal(signum, _interrupt)
+
+
+def _leave_signals_to_main(*_: object) -> None:
+    """Block in a new thread what the main thread acts on; runs once, before the thread's own code.
+
+    The kernel may give a signal to any thread that takes it. Python then only notes it for the main thread,
+    which goes on waiting in a read of the network, perhaps for ever.
+    """
+    sys.setprofile(None)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_MAIN)
+
+
+def _send_again(lost: sys.UnraisableHookArgs) -> None:
+    """Send a signal again whose exception Python dropped, as it does in destructors and callbacks.
+
+    One of them frees a module's lock after every import: without this, a Ctrl-C that falls there would print
+    a traceback, and the run would go on with all signals ignored.
+    """
+    interrupted = lost.exc_value
+    if not isinstance(interrupted, Interrupted):
+        sys.__unraisablehook__(lost)
+        return
+    signal.signal(interrupted.signum, _interrupt)
+    again = threading.Timer(_MOMENT, os.kill, (os.getpid(), interrupted.signum))
+    again.daemon = True
+    again.start()
+
+
+def _interrupt(signum: int, _frame: FrameType | None) -> None:
+    ignore()
+    if _shield.depth:
+        _shield.waiting = signum
+    else:
+        raise Interrupted(signum)
+
+
+def ignore() -> None:
+    """From the first signal on we are ending anyway: a second one must not break the tidying up."""
+    for signum in _ENDING:
+        signal.signal(signum, signal.SIG_IGN)
+
+
+@contextmanager
+def shielded() -> Iterator[None]:
+    """Let signals wait while a picture is being published; they arrive when it is safe.
+
+    For the main thread, in which every handler runs. The signals are not masked: the kernel would hand them
+    to another thread, and nobody would wake this one.
+    """
+    _shield.depth += 1
+    try:
+        yield
+    finally:
+        _shield.depth -= 1
+        if not _shield.depth and _shield.waiting is not None:
+            waiting, _shield.waiting = _shield.waiting, None
+            raise Interrupted(waiting)
+
+
+@contextmanager
+def stoppable(show: object) -> Iterator[None]:
+    """Let Ctrl-Z find the terminal as a shell wants it, and bring the show back in the foreground.
+
+    Changes nothing for what is not `Pausable`, nor where somebody wants us not to stop.
+    """
+    is_ours = hasattr(signal, "SIGTSTP") and signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL
+    if not is_ours or not isinstance(show, Pausable):
+        yield
+        return
+    with _handling_stops(show):
+        yield
+
+
+@contextmanager
+def _handling_stops(show: Pausable) -> Iterator[None]:
+    def stop(signum: int, _frame: FrameType | None) -> None:
+        show.suspend()
+        signal.signal(signum, signal.SIG_DFL)
+        signal.raise_signal(signum)  # here we stop; what follows comes after SIGCONT
+        signal.signal(signum, stop)
+        go_on(signum, None)
+
+    def go_on(_signum: int, _frame: FrameType | None) -> None:
+        if _is_in_foreground():
+            show.resume()
+
+    earlier = signal.signal(signal.SIGCONT, go_on)
+    signal.signal(signal.SIGTSTP, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        signal.signal(signal.SIGCONT, earlier)
+
+
+def _is_in_foreground() -> bool:
+    """Whether the terminal is ours again: `bg` wakes us too. Without a terminal it is nobody else's."""
+    try:
+        return os.tcgetpgrp(2) == os.getpgrp()
+    except OSError:
+        return True
+
+
+def die_by(signum: int) -> NoReturn:
+    """End the process by a signal, so that a shell's loop stops too, as it would for any program.
+
+    A plain `exit(130)` does not stop `for p in ...; do imgcli gen "$p"; done`: bash goes on, and pays.
+    """
+    signal.signal(signum, signal.SIG_DFL)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signum])
+    os.kill(os.getpid(), signum)
+    os._exit(128 + signum)
+
+
+class UnwritableOutputError(OSError):
+    """Standard output does not take what is written to it: its disk is full, say."""
+
+
+class _Bytes(io.BufferedWriter):
+    """Where all text goes through, whoever writes it and however it is buffered."""
+
+    def write(self, data: Buffer, /) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            raise _told(error) from None
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError as error:
+            raise _told(error) from None
+
+
+def _told(error: OSError) -> OSError:
+    """A reader that has left is no trouble of the stream."""
+    return error if isinstance(error, BrokenPipeError) else UnwritableOutputError(error.errno, error.strerror)
+
+
+def replace() -> None:
+    """Let `sys.stdout` raise `UnwritableOutputError`, and both streams be patient with a terminal.
+
+    They stay as they were in all else.
+    """
+    sys.stdout = _over(sys.stdout, _Bytes)  # type: ignore[arg-type]  # a real text stream
+    sys.__stdout__ = sys.stdout  # type: ignore[misc]  # `shutil.get_terminal_size` asks it
+    if sys.stderr.isatty():
+        sys.stderr = _over(sys.stderr, io.BufferedWriter)  # type: ignore[arg-type]
+
+
+def _over(text: io.TextIOWrapper, buffer: type[io.BufferedWriter]) -> io.TextIOWrapper:
+    """Put a stream together anew."""
+    told = text.encoding, text.errors, None, text.line_buffering, text.write_through
+    below = text.detach()
+    raw: Any = below.detach() if isinstance(below, io.BufferedWriter) else below  # PYTHONUNBUFFERED
+    return io.TextIOWrapper(buffer((raw.isatty() and TerminalWriter.over(raw.fileno())) or raw), *told)

@@ -1,0 +1,171 @@
+"""Finishing runs that did not end well: a recorded run is a source like any other."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from imgcli.api.stream.reader import read_events
+from imgcli.api.stream.salvage import salvaged
+from imgcli.app import artifacts, context, history_log, lookup, process, unfinished_run
+from imgcli.app.context import all_secrets
+from imgcli.app.generate import exit_status
+from imgcli.app.reporting import pricing, refuse
+from imgcli.app.unfinished_run import offer
+from imgcli.core import catalog, pipeline
+from imgcli.core.events import Failed, Started
+from imgcli.core.messages import recovering_line
+from imgcli.core.pipeline import mark_uncharged
+from imgcli.core.problem import Cause, Charged, ExitCode, most_severe
+from imgcli.core.secrets import redacted_events
+from imgcli.output.sinks.lines import LinesSink, PathsSink
+from imgcli.output.sinks.queued import QueuedSink
+from imgcli.store.paths import FallbackFolders, state_folder
+from imgcli.store.publish.existing import ExistingPublisher
+from imgcli.store.publish.stage import SavingStage
+from imgcli.store.runlog.reader import leftovers, sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from imgcli.api.stream.salvage import RecordContent as Content
+    from imgcli.app.context import Context
+    from imgcli.app.unfinished_run import UnfinishedRun
+    from imgcli.core.events import Event
+
+
+def recover_runs(world: Context, records: Sequence[UnfinishedRun]) -> ExitCode:
+    """Finish these unfinished runs, and end with the gravest exit code."""
+    lookup.add_pending(world)
+    folders: list[Path] = []
+    codes = [_finish_one(world, record, folders) for record in records]
+    if not records:
+        context.warn(world, ["there is nothing to recover"])
+    unexplained = "is a temporary file that no run explains; look at it before you delete it"
+    context.warn(world, [f"{path} {unexplained}" for path in leftovers(folders)])
+    offer(world, records)
+    return most_severe(codes)
+
+
+def _finish_one(world: Context, record: UnfinishedRun, folders: list[Path]) -> ExitCode:
+    """Finish one run, unless another process has it; a fault of ours must not cost the runs after it."""
+    from imgcli.app.crash import report_crash
+
+    with record.run.claim() as is_ours:
+        if not is_ours:
+            return ExitCode.OK
+        try:
+            recovery = _Recovery(world, record)
+            folders.extend(recovery.folders)
+            return recovery.finish()
+        except Exception as error:  # noqa: BLE001 - as in `main`: one sentence, never a traceback
+            return refuse(world, report_crash(error, world, Charged.MAYBE))
+
+
+@dataclass
+class _Recovery:
+    """One run that is being finished. `is_kept` is set when its record may be worth another look."""
+
+    world: Context
+    record: UnfinishedRun
+    is_kept: bool = False
+
+    def __post_init__(self) -> None:
+        state = state_folder(self.world.env)
+        rescue = FallbackFolders(state, self.world.env, self._keep)
+        self._publisher = ExistingPublisher(self.record.target(state), rescue)
+        self._saving = SavingStage(self._publisher, process.shielded)
+
+    @property
+    def folders(self) -> list[Path]:
+        """The folders in which this run may have left something."""
+        return self._publisher.folders
+
+    def finish(self) -> ExitCode:
+        """Publish what the record holds, and remove it when nothing more can come of it."""
+        if not self.record.has_begun:
+            unfinished_run.give_up(self.world, self.record.job)
+            self._discard()
+            return ExitCode.OK
+        outcome = self._run()
+        self._saving.keep_last_partial()  # of a second picture that never came
+        self.is_kept |= _may_hold_more(outcome)
+        self._settle()
+        return exit_status(self.world, outcome, self.record.job, is_free=self._is_free)
+
+    def _run(self) -> pipeline.Outcome:
+        with self.record.mapped() as content:
+            return self._run_with(content)
+
+    def _run_with(self, content: Content) -> pipeline.Outcome:
+        job = self.record.job
+        found = salvaged(read_events(self.record.chunks(), job, inputs=content.inputs), content, job)
+        source = chain(self._started(), redacted_events(found, *all_secrets(self.world.env)))
+        embedded = artifacts.stage(artifacts.of_record(self.record.run.header))
+        events = self._saving(self._explained(embedded(pipeline.checked(job, source))))
+        events = mark_uncharged(events) if self._is_free else events
+        models = catalog.load()
+        clock = self.world.monotonic
+        price = pricing(models, unfinished_run.recorded_place(self.record))
+        lines = LinesSink(self.world.stderr, price, clock, lambda _: self._opening)
+        remembered = history_log.record_recovered(self.world, self.record, models)
+        with (
+            remembered as history,
+            closing(QueuedSink(lines)) as show,
+            closing(PathsSink(self.world.stdout)) as paths,
+        ):
+            return pipeline.run(events, [show, paths, *history])
+
+    @property
+    def _is_free(self) -> bool:
+        return unfinished_run.is_free(self.record)
+
+    @property
+    def _opening(self) -> str:
+        return recovering_line(self.record.when, self.record.prompt)
+
+    def _started(self) -> Iterator[Event]:
+        if self.record.run.header:
+            yield Started(self.record.job, self.record.run.header.request)
+
+    def _explained(self, events: Iterator[Event]) -> Iterator[Event]:
+        """Name the request in a bad end, so that its owner, and OpenAI, can find it."""
+        for event in events:
+            if isinstance(event, Failed):
+                what = f"{event.problem.what} {self.record.name}"
+                yield replace(event, problem=replace(event.problem, what=what))
+            else:
+                yield event
+
+    def _keep(self) -> Path:
+        self.is_kept = True
+        return self.record.run.path
+
+    def _settle(self) -> None:
+        """Tidy up after dead processes first: without the record nobody would know where."""
+        sweep(self.folders, self._publisher.places)
+        self._publisher.tidy()
+        if self.is_kept:
+            run = self.record.run
+            stays = f"the raw run stays as {run.path}; `imgcli recover --discard {run.id}` removes it"
+            context.warn(self.world, [stays])
+        else:
+            self._discard()
+
+    def _discard(self) -> None:
+        try:
+            self.record.run.discard()
+        except OSError as error:
+            context.warn(self.world, [f"{self.record.run.path} could not be removed ({error.strerror})"])
+
+
+def _may_hold_more(outcome: pipeline.Outcome) -> bool:
+    """Return whether somebody may find more in a record: data that we cannot read, paid for all the same."""
+    if any(problem.cause is Cause.UNREAD for problem in outcome.problems):
+        return True
+    problems = [problem for problem in outcome.problems if problem.charged is Charged.YES]
+    codes = {problem.exit_code for problem in problems}
+    return ExitCode.DAMAGED in codes or (ExitCode.UNKNOWN in codes and not outcome.saved)

@@ -1,0 +1,291 @@
+"""One record of an unfinished run, as far as it can be believed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+from imgcli.api.stream.reader import read_events
+from imgcli.api.stream.salvage import salvaged
+from imgcli.app import context
+from imgcli.core.errors import ImgcliError, usage_error
+from imgcli.core.events import FinalImage, PartialImage
+from imgcli.core.json_fields import moment
+from imgcli.core.messages import age, found_words
+from imgcli.core.params import DEMO
+from imgcli.core.problem import CHECK_USAGE, Charged, ExitCode, Problem
+from imgcli.core.text import clean, file_size, shorten
+from imgcli.output.text import SafeWriter
+from imgcli.store.paths import state_folders
+from imgcli.store.publish.atomic import reason
+from imgcli.store.publish.naming import STDOUT, NameFields, OutputTarget, current_folder, device
+from imgcli.store.runlog.reader import RUNS, recorded, unfinished
+from imgcli.store.runlog.writer import TITLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from imgcli.api.stream.salvage import RecordContent as Content
+    from imgcli.app.context import Context
+    from imgcli.store.runlog.reader import RunLogFile
+
+
+BILLED = "billed"
+"""Under this name a record tells that nobody is charged for its run."""
+
+_NAMELESS = "recovered image"
+_PROMPT_LENGTH = 60
+
+
+@dataclass(frozen=True)
+class UnfinishedRun:
+    """A run with the gaps in its header filled; `now` stands in for a time that cannot be read."""
+
+    run: RunLogFile
+    now: datetime
+
+    @property
+    def job(self) -> str:
+        """The run's name, which went out as X-Client-Request-Id."""
+        return (self.run.header.job if self.run.header else "") or self.run.path.stem
+
+    @property
+    def prompt(self) -> str:
+        """The prompt's beginning, empty when it is not known."""
+        return shorten(self.run.header.request.prompt, _PROMPT_LENGTH) if self.run.header else ""
+
+    @property
+    def time(self) -> datetime:
+        """When the run began."""
+        return (moment(self.run.header.time) if self.run.header else None) or self.now
+
+    @property
+    def age(self) -> timedelta:
+        """How long ago the run began; where nothing says that, how long ago its record was written."""
+        began = self.time
+        if began is self.now:
+            with suppress(OSError):
+                began = datetime.fromtimestamp(self.run.path.stat().st_mtime, tz=UTC)
+        return self.now.astimezone() - began.astimezone()
+
+    @property
+    def size(self) -> int:
+        """How many bytes the record has; 0 where that cannot be told."""
+        with suppress(OSError):
+            return self.run.path.stat().st_size
+        return 0
+
+    @property
+    def when(self) -> str:
+        """When the run began, for people; the record's own name where nothing says it."""
+        return f"{self.time:%Y-%m-%d %H:%M}" if self.run.header else self.run.path.stem
+
+    @property
+    def name(self) -> str:
+        """A sentence by which the request can be found again."""
+        if not self.run.header:
+            return f"It is recorded in {self.run.path}."
+        return f"It was asked for on {self.when}: “{self.prompt}” (X-Client-Request-Id {self.job})."
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything was sent; true when nobody can tell."""
+        try:
+            return self.run.has_begun
+        except OSError:
+            return True
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        """What whoever sent the request left for us; a file can hold anything in its place."""
+        told = self.run.header.extra if self.run.header else {}
+        return told if isinstance(told, dict) else {}
+
+    def chunks(self) -> Iterator[bytes]:
+        """Return what the server sent; raises `ImgcliError` where the disk does not, or nothing came."""
+        size = 0
+        try:
+            for chunk in self.run.chunks():
+                size += len(chunk)
+                yield chunk
+        except OSError as error:
+            what = f"The record {self.run.path} cannot be read ({reason(error)})."
+            raise ImgcliError(Problem(ExitCode.UNKNOWN, what, Charged.YES, "Try again.")) from None
+        if not size:
+            what = "The run was broken off before an answer came."
+            raise ImgcliError(Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE))
+
+    @contextmanager
+    def mapped(self) -> Iterator[Content]:
+        """Return the record's bytes, to look for images in what cannot be read."""
+        from imgcli.api.stream.salvage import RecordContent as Content
+
+        inputs = self.run.header.request.inputs if self.run.header else frozenset()
+        with self.run.mapped() as (buffer, start):
+            yield Content(buffer, start, inputs)
+
+    def target(self, fallback: Path) -> OutputTarget:
+        """Find where the pictures were meant to go; a default name for what was a stream."""
+        base = self._base(fallback)
+        output = self.run.header.output if self.run.header else None
+        try:
+            is_stream = output == STDOUT or device(output, base) is not None
+            return OutputTarget.of(None if is_stream else output, self._subject, base)
+        except ImgcliError:
+            return OutputTarget.of(None, self._subject, base)
+
+    def _base(self, fallback: Path) -> Path:
+        if self.run.header and self.run.header.folder:
+            return Path(self.run.header.folder)
+        try:
+            return current_folder()
+        except ImgcliError:
+            return fallback
+
+    @property
+    def _subject(self) -> NameFields:
+        header = self.run.header
+        if not header:
+            return NameFields(_NAMELESS, _NAMELESS, self.job, self.time)
+        title = self.extra.get(TITLE)
+        named = title if isinstance(title, str) and PurePath(title).name == title else None
+        return NameFields(header.request.prompt, header.request.model, header.job, self.time, named)
+
+
+_ENDPOINT = "endpoint"
+_HISTORY = "history"
+_PARENTS = "parents"
+
+
+def is_free(record: UnfinishedRun) -> bool:
+    """Return whether nobody is charged for the run in a record."""
+    return recorded_place(record) == DEMO or record.extra.get(BILLED) is False
+
+
+def charged_since(world: Context, moment: datetime) -> list[UnfinishedRun]:
+    """List the records of runs begun since a moment that may cost something and that are to be remembered.
+
+    Also of runs that are going on, and of those that the history knows.
+    """
+    from imgcli.store.runlog.reader import RUNS
+
+    folders = state_folders(world.env)
+    records = [UnfinishedRun(run, world.now()) for folder in folders for run in recorded(folder / RUNS)]
+    return [one for one in records if one.time.astimezone() >= moment and _may_cost(one)]
+
+
+def _may_cost(record: UnfinishedRun) -> bool:
+    return record.has_begun and record.extra.get(_HISTORY) is not False and not is_free(record)
+
+
+def give_up(world: Context, job: str) -> None:
+    """Let a run whose record is thrown away count no more in the day's sum than is known; never raises."""
+    from imgcli.app import lookup
+
+    with suppress(OSError), lookup.books(world, world.history_wait) as history:
+        history.release(job)
+
+
+def recorded_place(record: UnfinishedRun) -> str | None:
+    """Read out of a run's record which server it had asked, as `place_of` names it."""
+    endpoint = record.extra.get(_ENDPOINT)
+    return endpoint if isinstance(endpoint, str) else None
+
+
+_OLD = timedelta(days=90)
+_MANY = 5
+_HOW = "`imgcli recover ID` saves one of these, `imgcli recover --discard ID` throws one away"
+_NOTHING = "there is nothing to recover"
+
+
+def choose(world: Context, ids: Sequence[str], older: timedelta | None) -> list[UnfinishedRun]:
+    """List the records that no live run is writing, of these names and at least that old.
+
+    Raises `ImgcliError` (usage) for a name that no record has, and for the beginning of several ids.
+    """
+    runs = [run for folder in state_folders(world.env) for run in unfinished(folder / RUNS)]
+    named = [run for name in ids for run in _called(name, runs)]
+    chosen = [run for run in runs if not ids or run in named]
+    records = [UnfinishedRun(run, world.now()) for run in chosen]
+    return [record for record in records if older is None or record.age >= older]
+
+
+def _called(name: str, runs: Sequence[RunLogFile]) -> list[RunLogFile]:
+    """Find the run of a name, or of its beginning where that is enough: it may be thrown away."""
+    found = [run for run in runs if name and name in _names(run)]
+    found = found or [run for run in runs if name and any(one.startswith(name) for one in _names(run))]
+    if not found:
+        raise usage_error(f"No unfinished run is called {name}.", "`imgcli recover --list` shows them.")
+    if len(found) > 1 and name not in _names(found[0]):
+        ids = ", ".join(run.id for run in found[:_MANY])
+        raise usage_error(f"{name} may mean {len(found)} runs: {ids}.", "Write more of one.")
+    return found
+
+
+def _names(run: RunLogFile) -> tuple[str, ...]:
+    return run.id, run.path.stem, run.header.job if run.header else ""
+
+
+def show(world: Context, records: Iterable[UnfinishedRun]) -> ExitCode:
+    """List records, a line each, and change nothing."""
+    told = list(records)
+    lines = [_line(record) for record in told]
+    SafeWriter(world.stdout).lines(lines)
+    context.warn(world, [_HOW if lines else _NOTHING])
+    offer(world, told)
+    return ExitCode.OK
+
+
+def offer(world: Context, records: Iterable[UnfinishedRun]) -> None:
+    """Say how to be rid of what is old; it is never removed unasked."""
+    old = sum(record.age >= _OLD for record in records if record.run.path.exists())
+    days = _OLD.days
+    if old:
+        told = (
+            f"1 record is older than {days} days" if old == 1 else f"{old} records are older than {days} days"
+        )
+        context.warn(world, [f"{told}: `imgcli recover --discard --older {days}d` removes what is that old"])
+
+
+def discard(world: Context, records: Iterable[UnfinishedRun]) -> ExitCode:
+    """Remove records, whatever they hold, and say what that was."""
+    code, told = ExitCode.OK, list(records)
+    context.warn(world, [] if told else ["there is nothing to discard"])
+    for record in told:
+        with record.run.claim() as is_ours:
+            if not is_ours:
+                continue
+            held = _line(record)
+            try:
+                record.run.discard()
+            except OSError as error:
+                code = ExitCode.UNWRITABLE
+                context.warn(world, [f"{record.run.path} could not be removed ({reason(error)})"])
+            else:
+                give_up(world, record.job)
+                context.warn(world, [f"discarded {held}"])
+    return code
+
+
+def _line(record: UnfinishedRun) -> str:
+    """Describe one record: its name, when, how old, how large, what is in it, for which prompt, where."""
+    kinds: Counter[str] = Counter()
+    with suppress(ImgcliError), record.mapped() as content:
+        events = read_events(record.chunks(), record.job, inputs=content.inputs)
+        for event in salvaged(events, content, record.job):
+            match event:
+                case FinalImage(is_salvaged=True):
+                    kinds["salvaged"] += 1
+                case FinalImage():
+                    kinds["final"] += 1
+                case PartialImage():
+                    kinds["partial"] += 1
+                case _:
+                    pass
+    found = found_words(kinds["final"], kinds["partial"], kinds["salvaged"])
+    facts = (record.run.id, record.when, age(record.age.total_seconds()), file_size(record.size), found)
+    return "  ".join(map(clean, (*facts, record.prompt or "-", str(record.run.path))))

@@ -1,0 +1,140 @@
+"""What there is to view, told by its content: pictures, event streams, JSON lines; a file or a pipe."""
+
+from __future__ import annotations
+
+import re
+import stat
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from imgcli.core.errors import usage_error
+from imgcli.core.image import sniff
+from imgcli.core.text import shorten
+from imgcli.store.runlog.writer import MAGIC, RunLogHeader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+STDIN = "-"
+"""The file name that means standard input."""
+STDIN_NAME = "standard input"
+
+_CHUNK = 65_536
+_ENOUGH = 512
+"""Bytes by which everything can be told."""
+_LONGEST_HEADER = 4_000_000
+LARGEST_PICTURE = 256_000_000
+"""Bytes of a picture's file; what is larger is something else, perhaps /dev/zero."""
+
+# What Pillow decodes and the API does not send: BMP, TIFF, PNM, AVIF and its like, icons.
+_OTHER_PICTURE = re.compile(
+    rb"BM....\0\0\0\0|II\*\0|MM\0\*|P[1-7][ \t\r\n]|....ftyp(?:avif|avis|mif1)", re.DOTALL
+)
+_LINES = re.compile(rb'\s*\{\s*"(?:output_index|partial_image_b64s|error"\s*:\s*true)')
+_STREAM = re.compile(rb"\s*(?::|event:|data:|id:|retry:|\{|\[)")
+_SPACE = b" \t\r\n\xef\xbb\xbf"
+
+
+class ViewInputKind(Enum):
+    """What it is: an encoded picture, an answer of the API as it came, JSON lines."""
+
+    PICTURE = "picture"
+    ANSWER = "answer"
+    LINES = "lines"
+
+
+@dataclass(frozen=True)
+class ViewInput:
+    """One thing to view. `is_live` means that somebody may still be writing it."""
+
+    name: str
+    kind: ViewInputKind
+    chunks: Iterator[bytes]
+    header: RunLogHeader | None = None
+    is_live: bool = False
+
+    @property
+    def title(self) -> str:
+        """What pictures out of it are called where nothing else is known."""
+        return "image" if self.name == STDIN_NAME else Path(self.name).stem
+
+
+@contextmanager
+def open_input(name: str, stdin: BinaryIO) -> Iterator[ViewInput]:
+    """Open a file, or standard input, and find out what it is. Raises `ImgcliError` (usage)."""
+    if name == STDIN:
+        yield _material(STDIN_NAME, stdin)
+        return
+    try:
+        file = Path(name).open("rb")  # noqa: SIM115 - closed below; only the opening may fail like this
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "the name holds a NUL"
+        raise usage_error(f"{shorten(name, 200)} cannot be read: {why}.") from None
+    with file:
+        yield _material(name, file)
+
+
+def _material(name: str, file: BinaryIO) -> ViewInput:
+    chunks = _chunks(name, file)
+    head = _head(chunks)
+    kind = _kind(name, head)
+    header = RunLogHeader.parse(head.split(b"\n", 1)[0]) if head.startswith(MAGIC) else None
+    is_live = not stat.S_ISREG(_mode(file))
+    return ViewInput(name, kind, chain([head], chunks), header, is_live)
+
+
+def _chunks(name: str, file: BinaryIO) -> Iterator[bytes]:
+    """Read what is there as soon as it is there."""
+    read = getattr(file, "read1", file.read)
+    while True:
+        try:
+            chunk: bytes = read(_CHUNK)
+        except OSError as error:
+            raise usage_error(f"{shorten(name, 200)} cannot be read: {error.strerror}.") from None
+        if not chunk:
+            return
+        yield chunk
+
+
+def _head(chunks: Iterator[bytes]) -> bytes:
+    """Read as much as tells what it is, and no more: what is live may pause for long."""
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        is_enough = b"\n" in head or len(head) > _LONGEST_HEADER if head.startswith(MAGIC) else _is_told(head)
+        if is_enough:
+            break
+    return head
+
+
+def _is_told(head: bytes) -> bool:
+    """Whether these first bytes are enough."""
+    known = sniff(head) or _LINES.match(head) or _OTHER_PICTURE.match(head)
+    return bool(known) or len(head) >= _ENOUGH or b"\n" in head.lstrip(_SPACE)
+
+
+def _kind(name: str, head: bytes) -> ViewInputKind:
+    """Tell by the first bytes; what is piped and unknown is left to the reader of answers, to explain it."""
+    bare = head.lstrip(_SPACE)
+    if sniff(head) or _OTHER_PICTURE.match(head):
+        return ViewInputKind.PICTURE
+    if _LINES.match(bare):
+        return ViewInputKind.LINES
+    if _STREAM.match(bare) or (name == STDIN_NAME and bare):
+        return ViewInputKind.ANSWER
+    if not bare:
+        raise usage_error(f"{shorten(name, 200)} is empty.")
+    raise usage_error(
+        f"{shorten(name, 200)} is neither a picture nor a recorded run.", "See imgcli view --help."
+    )
+
+
+def _mode(file: BinaryIO) -> int:
+    import os
+
+    return os.fstat(file.fileno()).st_mode

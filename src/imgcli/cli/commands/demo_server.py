@@ -1,0 +1,55 @@
+"""`imgcli demo-server`: the offline stand-in as a server of its own."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgcli.core.errors import check_between, usage_error
+
+if TYPE_CHECKING:
+    from imgcli.app.context import Context
+
+
+_LAST_PORT = 65_535
+
+
+def demo_server(
+    ctx: typer.Context,
+    port: Annotated[
+        int, typer.Option("--port", metavar="PORT", help="The port to listen on; 0 takes any free one.")
+    ] = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed",
+            metavar="N",
+            help="Give the same image for the same request.  [default: another one each time]",
+        ),
+    ] = None,
+) -> None:
+    """Serve test images as OpenAI would, for free.
+
+    The stand-in of --demo as a server of its own: it listens on 127.0.0.1 only, until Ctrl-C, and prints the
+    two lines that point any OpenAI client at it.
+
+    \b
+    Examples:
+      imgcli demo-server --port 8765
+      OPENAI_BASE_URL=http://127.0.0.1:8765/v1 imgcli gen "a cat"
+    """  # noqa: D301 - \b tells Typer to leave the lines alone
+    from imgcli.demo.server import DemoServer
+
+    world: Context = ctx.obj
+    check_between("--port", port, 0, _LAST_PORT)
+    try:
+        server = DemoServer(port=port, seed=seed)
+    except OSError as error:
+        why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be opened: {error.strerror}"
+        raise usage_error(f"Port {port} {why}.", "Choose another --port, or 0 for any free one.") from None
+    with server:
+        world.stdout.write(f"export OPENAI_BASE_URL={server.base_url}\nexport OPENAI_API_KEY=demo\n")
+        world.stdout.flush()
+        server.wait()

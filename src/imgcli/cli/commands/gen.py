@@ -1,0 +1,82 @@
+"""`imgcli gen`: a picture from words, and from pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer  # noqa: TC002 - Typer reads the annotations at run time
+
+from imgcli.cli.commands._generation import generate_command
+from imgcli.cli.params import generation  # noqa: TC001 - see above
+from imgcli.cli.typer_ext import taking_options_of
+
+if TYPE_CHECKING:
+    from imgcli.app.options import ServerOptions
+    from imgcli.app.plan import RequestPlan
+
+
+EPILOG = """\
+Exit codes:
+   0  every image is saved, verified, flushed
+   1  a bug in imgcli                       7  no credit, quota or spend limit
+   2  wrong option or prompt; nothing sent  8  the request did not get there
+   3  several images: some saved, some not  9  sent, and no complete image came
+   4  key missing or refused               10  complete, but saved elsewhere
+   5  refused, moderated, wrong endpoint   11  the data is no valid image; kept
+   6  rate limit before any work           12  cannot write there; nothing sent
+  A signal (Ctrl-C, TERM, HUP) ends imgcli by that signal.
+
+What you pay: text model tokens and image tokens; each partial costs 100 image tokens.
+A request is sent once; again only where the server cannot have begun (no connection, a clean 429
+or 503, a 400 about response_format). Every error says whether money may have been spent.
+"""
+
+
+@taking_options_of(generate_command)
+def gen(
+    ctx: typer.Context,
+    words: generation.Words = None,
+    *,
+    prompt_file: generation.PromptFile = None,
+    images: generation.Images = None,
+    mask: generation.Mask = None,
+    going_on: generation.Continue = False,
+    **chosen: Any,  # noqa: ANN401 - what `deliver` declares
+) -> None:
+    """Generate an image, watch it arrive, find it saved.
+
+    \b
+    Examples:
+      imgcli gen "a cat" --demo                     no key, no money, no network
+      imgcli gen "a cat" --size 16:9 --quality low  wide, and cheaper
+      imgcli gen -c "now at night"                  continue from the last image
+      imgcli gen "a cat" -m gpt-6-luna              choose a text model
+      imgcli gen "a cat" -m gpt-image-2 -o cat.webp an image model, saved as WebP
+      imgcli gen "the cat in this style" -i cat.png -i style.jpg
+      echo "a cat" | imgcli gen -o images/          prompt piped, file in a folder
+      f=$(imgcli gen "a cat")                       shown here, its path in $f
+      imgcli gen "a cat" -o - > cat.png             the bytes, for another program
+      imgcli gen "a cat" --jsonl | jq -r .status    one JSON object per event
+    """  # noqa: D301 - \b tells Typer to leave the lines alone
+
+    def theme(endpoint: ServerOptions) -> RequestPlan:
+        # Imported here, so that help and completions do without them.
+        from imgcli.app.inputs import find_files, prompt_source, read_beside, read_input_images, read_prompt
+        from imgcli.app.options import place_of
+        from imgcli.app.plan import RequestPlan
+        from imgcli.app.source_image import last_source
+
+        world = ctx.obj
+        read = read_beside if going_on else read_input_images
+        files, hole, notices = find_files(world, images, mask)
+        pictures = read(files, hole, prompt_source(words, prompt_file), world.stdin.buffer)
+        prompt = read_prompt(words, prompt_file, world.stdin)
+        if not going_on:
+            return RequestPlan(prompt, pictures, notices=notices)
+        place = place_of(world, endpoint)
+        origin = last_source(world, place)
+        return RequestPlan(
+            prompt, pictures, origin, place, origin.earlier, notices=(*origin.notices, *notices)
+        )
+
+    generate_command(ctx, theme, **chosen)

@@ -1,0 +1,52 @@
+"""`imgcli view`: pictures and runs, from files or from another program."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from imgcli.cli.params import display, generation  # noqa: TC001 - Typer reads the annotations at run time
+
+if TYPE_CHECKING:
+    from imgcli.app.context import Context
+
+
+EPILOG = """\
+Exit codes: the gravest of all files. 0 everything was shown; 2 a file cannot be read, or is
+nothing that can be shown; 9 a stream ended without a picture; 11 a picture is broken.
+"""
+
+
+def view(  # noqa: PLR0913 - a command's signature declares its options
+    ctx: typer.Context,
+    files: generation.Files = None,
+    *,
+    preview: display.Preview = None,
+    width: display.Width = None,
+    plain: display.Plain = False,
+    speed: display.Speed = 1.0,
+    fast: display.Fast = False,
+    save: generation.Save = None,
+) -> None:
+    """Show images, and replay runs as they happened.
+
+    Takes image files, runs that `imgcli gen --record` or `--jsonl` kept, OpenAI's raw event streams, and '-'
+    for whatever another program is still writing. What it is, is told by its content.
+
+    \b
+    Examples:
+      imgcli view cat.png dog.webp            pictures, one under another
+      imgcli view last 12                     the newest image, and run 12
+      imgcli view run.sse --speed 4           a recorded run, four times as fast
+      curl -N ... | imgcli view -             OpenAI's own stream, live
+      imgcli gen "a cat" --jsonl | tee run.jsonl | imgcli view -
+      imgcli view run.jsonl --fast --save .   get the pictures out again
+    """  # noqa: D301 - \b tells Typer to leave the lines alone
+    world: Context = ctx.obj
+    from imgcli.app import options
+    from imgcli.app import view as view_
+
+    sight = options.preview_options(preview, width, world.env, plain=plain)
+    asked = view_.viewing(files or (), sight, None if fast else speed, save, world)
+    raise typer.Exit(view_.Viewer(world, asked).view_all())

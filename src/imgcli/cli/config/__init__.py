@@ -1,0 +1,1 @@
+"""Defaults from files, profiles and the environment."""

@@ -1,0 +1,163 @@
+"""A command whose options have defaults in a file: flag, environment, profile, file, built-in.
+
+Without a file it costs one look into the file system; help and completions do without that.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from imgcli.cli.registry import build_app
+from imgcli.cli.typer_ext import GroupedCommand
+from imgcli.core.errors import ImgcliError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from imgcli.app.context import Context
+    from imgcli.cli.config.settings import Settings
+    from imgcli.core.config import Schema, Setting
+    from imgcli.core.problem import Problem
+
+
+HABITS = {"preview": "IMGCLI_PREVIEW"}
+"""Options whose default is a habit, no order: it stands in for an environment variable that is not set."""
+
+_PROFILE = "profile"
+_COMMAND_LINE, _ENVIRONMENT, _IN_PROFILE, _IN_TABLE, _IN_FILE = range(5)
+_WEIGHTS = {"COMMANDLINE": _COMMAND_LINE, "ENVIRONMENT": _ENVIRONMENT, "DEFAULT_MAP": _IN_FILE}
+
+
+def configured_commands() -> dict[str, ConfiguredCommand]:
+    """Load every command that can be configured."""
+    import typer
+
+    group: Any = typer.main.get_group(build_app())
+    return {name: one for name, one in group.commands.items() if isinstance(one, ConfiguredCommand)}
+
+
+def schema(known: Mapping[str, ConfiguredCommand]) -> Schema:
+    """Describe commands to whoever reads the configuration."""
+    from imgcli.cli.config.settings import shapes
+
+    return {name: shapes(one) for name, one in known.items()}
+
+
+class ConfiguredCommand(GroupedCommand):
+    """A command that takes defaults from the configuration, and `--no-X` for every switch `--X`.
+
+    One that has `--profile` obeys the file or is refused; any other goes on without a file that is broken.
+    """
+
+    def make_parser(self, ctx: Any) -> Any:  # noqa: ANN401 - see above
+        """Let every switch be turned off, because a file can turn it on."""
+        parser = super().make_parser(ctx)
+        for parameter in self.params:
+            opposite = _opposite(parameter)
+            if opposite and opposite not in parser._long_opt:  # noqa: SLF001 - Typer tells it nowhere else
+                switch: Any = parameter
+                parser.add_option(switch, [opposite], parameter.name, action="store_const", const=False)
+        return parser
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - see above
+        """Read the arguments over the defaults of the configuration."""
+        settings = None if ctx.resilient_parsing else self._settings(ctx, args)
+        if settings is None:
+            return super().parse_args(ctx, args)
+        from imgcli.cli.config.settings import keep
+
+        chosen = self._chosen(ctx, settings)
+        ctx.default_map = {name: value for name, (_, value) in chosen.items() if name not in HABITS}
+        rest = super().parse_args(ctx, args)
+        places = {setting.name: settings.place(setting) for setting in self._settle(ctx, chosen)}
+        keep(ctx, settings, places)
+        return rest
+
+    def _settings(self, ctx: Any, args: list[str]) -> Settings | None:  # noqa: ANN401 - see above
+        """Find the settings, None where there are none to find or the command does without them."""
+        told = self.make_parser(ctx).parse_args(args=list(args))[0]
+        world: Context = ctx.obj
+        if told.get("help") or told.get("brief") or not _is_configured(world, told.get(_PROFILE)):
+            return None
+        from imgcli.cli.config.settings import read_settings
+
+        try:
+            return read_settings(world.env, schema(configured_commands()), told.get(_PROFILE))
+        except ImgcliError as error:
+            if any(parameter.name == _PROFILE for parameter in self.params):
+                _refuse(world, error.problem, told)
+            _remark(world, f"{error.problem.what} {ctx.command_path} goes on without it.")
+            return None
+
+    def _chosen(self, ctx: Any, settings: Settings) -> dict[str, tuple[Setting, object]]:  # noqa: ANN401 - see above
+        """Choose the default of each parameter, by Typer's name for it."""
+        from imgcli.cli.config.settings import typer_values
+
+        return dict(typer_values(self, settings.config.chosen(ctx.info_name, settings.profile)))
+
+    def _settle(self, ctx: Any, chosen: Mapping[str, tuple[Setting, object]]) -> list[Setting]:  # noqa: ANN401 - see above
+        """Leave out the defaults that give way, pass the habits on, and give what is in force."""
+        from imgcli.cli.config.precedence import yielding
+
+        weights = {name: weight for name in ctx.params if (weight := _weight(ctx, name, chosen)) is not None}
+        for name in set(yielding(ctx.params, weights)):
+            ctx.params[name] = next(one.default for one in self.params if one.name == name)
+            del weights[name]
+        habits = {name: str(chosen[name][1]) for name in chosen.keys() & HABITS if _lacks(ctx, name)}
+        ctx.obj = replace(
+            ctx.obj, env={**ctx.obj.env, **{HABITS[name]: value for name, value in habits.items()}}
+        )
+        return [chosen[name][0] for name in chosen if name in habits or weights.get(name, 0) > _ENVIRONMENT]
+
+
+def _is_configured(world: Context, named: str | None) -> bool:
+    """Whether there is anything to read, found out by one look."""
+    from imgcli.store.config_file import VARIABLE, config_path
+
+    path: Path | None = config_path(world.env)
+    asked = named or world.env.get("IMGCLI_PROFILE", "").strip() or world.env.get(VARIABLE, "").strip()
+    return bool(asked) or (path is not None and os.path.lexists(path))
+
+
+def _opposite(parameter: Any) -> str | None:  # noqa: ANN401 - see above
+    """Format the option that turns a switch off: `--no-force` for `--force`, `--save` for `--no-save`."""
+    if not getattr(parameter, "is_bool_flag", False) or parameter.secondary_opts:
+        return None
+    name = next((one[2:] for one in parameter.opts if one.startswith("--")), "")
+    return f"--{name[3:]}" if name.startswith("no-") else f"--no-{name}"
+
+
+def _weight(ctx: Any, name: str, chosen: Mapping[str, tuple[Setting, object]]) -> int | None:  # noqa: ANN401 - see above
+    """Tell how near to the user a parameter's value was said, 0 for the command line; None for built-in."""
+    source = ctx.get_parameter_source(name)
+    weight = _WEIGHTS.get(source.name) if source else None
+    if weight != _IN_FILE:
+        return weight
+    table = chosen[name][0].table
+    return _IN_PROFILE if table.startswith(f"{_PROFILE}.") else _IN_TABLE if table else _IN_FILE
+
+
+def _lacks(ctx: Any, name: str) -> bool:  # noqa: ANN401 - see above
+    """Whether neither the command line nor the environment says anything of a habit."""
+    return ctx.params.get(name) is None and not ctx.obj.env.get(HABITS[name], "").strip()
+
+
+def _refuse(world: Context, problem: Problem, told: Mapping[str, Any]) -> NoReturn:
+    """Report a broken configuration as the command's reader expects it, as far as the line told."""
+    import typer
+
+    from imgcli.app.options import OutputFormat
+    from imgcli.app.reporting import refuse
+
+    raise typer.Exit(
+        refuse(world, problem, OutputFormat.JSON_LINES if told.get("jsonl") else OutputFormat.PEOPLE)
+    )
+
+
+def _remark(world: Context, text: str) -> None:
+    from imgcli.app import context
+
+    context.warn(world, [text])

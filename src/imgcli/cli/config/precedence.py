@@ -1,0 +1,103 @@
+"""Defaults that give way: what is said on the command line is not refused because of what a file says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    Params = Mapping[str, Any]
+
+
+_COMPRESSED = ("jpeg", "webp")
+_MOVING = ("gif", "svg")
+
+
+@dataclass(frozen=True)
+class PrecedenceRule:
+    """A default that gives way when it `clashes` and one of its `rivals` was said with more weight.
+
+    Without rivals it is a default for where it fits, and gives way wherever it does not.
+    """
+
+    name: str
+    clashes: Callable[[Params], bool]
+    rivals: tuple[str, ...] = ()
+
+
+def yielding(params: Params, weights: Mapping[str, int]) -> Iterator[str]:
+    """Name the parameters whose defaults are to be left out.
+
+    `weights` has every parameter that somebody set: 0 for the command line, 1 for the environment, more for
+    what stands in the file.
+    """
+    for rule in _RULES:
+        weight = weights.get(rule.name, 0)
+        is_default = weight > 1 and params.get(rule.name) not in (None, False)
+        loses = not rule.rivals or any(weights.get(rival, weight) < weight for rival in rule.rivals)
+        if is_default and loses and rule.clashes(params):
+            yield rule.name
+
+
+def _any(*names: str) -> Callable[[Params], bool]:
+    return lambda params: any(params.get(name) not in (None, False) for name in names)
+
+
+def _names_another_format(params: Params) -> bool:
+    named = _named_format(params)
+    return named is not None and named != params.get("image_format")
+
+
+def _named_format(params: Params) -> str | None:
+    from imgcli.store.publish.naming import format_of_name
+
+    return format_of_name(params.get("output"))
+
+
+def _is_not_compressed(params: Params) -> bool:
+    return (_named_format(params) or params.get("image_format")) not in _COMPRESSED
+
+
+def _has_no_partials(params: Params) -> bool:
+    return (_named_format(params) or params.get("image_format")) in _MOVING
+
+
+def _asks_an_image_model(params: Params) -> bool:
+    from imgcli.core.catalog import load
+
+    model = params.get("model")
+    return params.get("api") == "images" or bool(model and load().is_image_model(model))
+
+
+def _pours(params: Params) -> bool:
+    return params.get("output") == "-" and bool(params.get("jsonl"))
+
+
+def _keeps_no_file(params: Params) -> bool:
+    return params.get("output") == "-" or bool(params.get("no_save"))
+
+
+def _shows(params: Params) -> bool:
+    return params.get("preview") not in (None, "off")
+
+
+_RULES = (
+    PrecedenceRule("quiet", _any("jsonl"), ("jsonl",)),
+    PrecedenceRule("jsonl", _any("quiet"), ("quiet",)),
+    PrecedenceRule("plain", _shows, ("preview",)),
+    PrecedenceRule("no_save", _any("output", "force", "keep_partials"), ("output", "force", "keep_partials")),
+    PrecedenceRule("output", _any("no_save"), ("no_save",)),
+    PrecedenceRule("opens", _keeps_no_file),
+    PrecedenceRule("copies", _keeps_no_file),
+    PrecedenceRule("output", _pours, ("jsonl",)),
+    PrecedenceRule("jsonl", _pours, ("output",)),
+    PrecedenceRule("force", _any("no_save"), ("no_save",)),
+    PrecedenceRule("keep_partials", _any("no_save"), ("no_save",)),
+    PrecedenceRule("image_model", _asks_an_image_model, ("model", "api")),
+    PrecedenceRule("image_format", _names_another_format, ("output",)),
+    PrecedenceRule("compression", _is_not_compressed),
+    PrecedenceRule("partials", _has_no_partials),
+    PrecedenceRule("partials", lambda params: params.get("stream") is False, ("stream",)),
+)

@@ -1,0 +1,213 @@
+"""The configuration as one command sees it: which profile, which defaults, and where each came from."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imgcli.core.config import BASE_URL, Config, Profile, Schema, ServerSettings, Setting, Shape, Takes
+from imgcli.core.errors import usage_error
+from imgcli.core.text import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from imgcli.core.problem import Problem
+
+
+_KEPT = "imgcli.configured"
+_PARAMETER = "base_url"
+_VARIABLE = "OPENAI_BASE_URL"
+
+
+@dataclass(frozen=True)
+class AppliedProfile:
+    """What the configuration did to one command: the server it speaks for, and what its user should know.
+
+    `places` says for each option's long name where its value stands, if that is in the file.
+    """
+
+    server: ServerSettings = field(default_factory=ServerSettings)
+    notices: tuple[str, ...] = ()
+    places: Mapping[str, str] = field(default_factory=dict)
+
+    def below(self, taken: Iterable[str]) -> AppliedProfile:
+        """Let the recipe of an earlier picture go before the file, for the options that it filled."""
+        recipe = dict.fromkeys(taken, "the earlier picture's recipe")
+        return replace(self, places={**self.places, **recipe})
+
+    def explained(self, problem: Problem) -> Problem:
+        """Add to a refusal where the values come from that it complains of."""
+        named = dict.fromkeys(re.findall(r"--([a-z][a-z-]*)", problem.what))
+        told = [f"{name} stands in {self.places[name]}." for name in named if name in self.places]
+        return replace(problem, advice=" ".join([*filter(None, [problem.advice]), *told]))
+
+
+def applied_profile(ctx: Any) -> AppliedProfile:  # noqa: ANN401 - Typer keeps these types private
+    """Return what the configuration did to the command that runs now."""
+    found: AppliedProfile = ctx.meta.get(_KEPT) or AppliedProfile()
+    return found
+
+
+def keep(ctx: Any, settings: Settings, places: Mapping[str, str]) -> None:  # noqa: ANN401 - see above
+    """Keep what the configuration did for the command, which runs later."""
+    server, notices = _speaking_for(ctx, settings)
+    ctx.meta[_KEPT] = AppliedProfile(server, notices, places)
+
+
+def _speaking_for(ctx: Any, settings: Settings) -> tuple[ServerSettings, tuple[str, ...]]:  # noqa: ANN401 - see above
+    """Find out what of the profile goes to the server that is asked, and say what does not.
+
+    The environment goes before the profile, as everywhere; that it did is said, because who names a profile
+    may not remember the variable.
+    """
+    server = settings.config.server(ctx.info_name, settings.profile)
+    if settings.profile is None or _PARAMETER not in ctx.params or ctx.params.get("demo"):
+        return ServerSettings(), ()
+    from imgcli.api.auth import is_at, is_on_this_machine
+
+    asked = ctx.params[_PARAMETER] or ""
+    if server.base_url is None:
+        is_for_it = not is_on_this_machine(asked)
+        return (server, ()) if is_for_it else (ServerSettings(), _nameless(server))
+    is_for_it = is_at(asked, server.base_url)
+    return (server if is_for_it else ServerSettings()), _overridden(
+        ctx, settings, server, is_for_it=is_for_it
+    )
+
+
+def _nameless(server: ServerSettings) -> tuple[str, ...]:
+    if not server.has_secrets:
+        return ()
+    what = f"profile {server.profile} has no base-url"
+    return (f"{what}, so its key and headers are not for a server on this machine",)
+
+
+def _overridden(ctx: Any, settings: Settings, server: ServerSettings, *, is_for_it: bool) -> tuple[str, ...]:  # noqa: ANN401 - see above
+    """Say that another address goes before the profile's, and what that means."""
+    source = ctx.get_parameter_source(_PARAMETER)
+    by = _VARIABLE if source and source.name == "ENVIRONMENT" else f"--{BASE_URL}"
+    kept = server.has_secrets and not is_for_it
+    is_same = ctx.params[_PARAMETER].rstrip("/") == (server.base_url or "").rstrip("/")
+    if is_same or (by != _VARIABLE and not kept):
+        return ()
+    told = settings.config.chosen(ctx.info_name, settings.profile)[BASE_URL]
+    what = f"{by} goes before the base-url of profile {server.profile} ({settings.place(told)})"
+    return (what + ("; its key and headers are not sent to that other server" if kept else ""),)
+
+
+PROFILE_VARIABLE = "IMGCLI_PROFILE"
+"""The environment variable that names the profile."""
+OPTION = "--profile"
+
+_NAME_LENGTH = 60
+_ALWAYS_OURS = frozenset({"help", "profile", "trust", "version"})
+_KINDS = {bool: Takes.SWITCH, int: Takes.WHOLE, float: Takes.NUMBER, Path: Takes.PATH}
+_METAVARS = {"USD": Takes.DOLLARS, "WHERE": Takes.PATH}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A configuration that was read, with the profile that holds now.
+
+    `named_by` is what named the profile: the option, the environment variable, or the file's key.
+    """
+
+    file: str
+    config: Config
+    profile: Profile | None = None
+    named_by: str = ""
+
+    def place(self, setting: Setting) -> str:
+        """Say where a default stands."""
+        return f"line {setting.line} of {self.file}"
+
+
+def read_settings(env: Mapping[str, str], schema: Schema, named: str | None) -> Settings:
+    """Read the configuration, and choose the profile; `named` is the option's word.
+
+    Raises `ImgcliError` (usage). An empty name means no profile.
+    """
+    from imgcli.store.config_file import config_path, read_text
+
+    text = read_text(env)
+    path = config_path(env)
+    file = shorten(str(path.absolute()), 200) if path else "config.toml"
+    config = _read(text, schema, file) if text is not None else Config()
+    name, named_by = _profile_name(env, config, named)
+    if not name:
+        return Settings(file, config)
+    if name in config.profiles:
+        return Settings(file, config, config.profiles[name], named_by)
+    raise usage_error(_no_profile(name, named_by, file), _advice(name, config, is_there=text is not None))
+
+
+def _read(text: str, schema: Schema, file: str) -> Config:
+    from imgcli.core.config_reader import read_config
+
+    return read_config(text, schema, file)
+
+
+def _profile_name(env: Mapping[str, str], config: Config, named: str | None) -> tuple[str, str]:
+    if named is not None:
+        return named, OPTION
+    if told := env.get(PROFILE_VARIABLE, "").strip():
+        return told, PROFILE_VARIABLE
+    return config.default_profile or "", "default-profile"
+
+
+def _no_profile(name: str, named_by: str, file: str) -> str:
+    return f"{named_by} names {shorten(name, _NAME_LENGTH)}, and {file} has no such profile."
+
+
+def _advice(name: str, config: Config, *, is_there: bool) -> str:
+    from imgcli.core.text import did_you_mean, near
+
+    if not is_there:
+        return "There is no such file yet; `imgcli config init` writes one to begin with."
+    if meant := near(name, config.profiles):
+        return did_you_mean(shorten(one, _NAME_LENGTH) for one in meant[:1])
+    known = ", ".join(shorten(one, _NAME_LENGTH) for one in config.profiles)
+    return f"It has {known}." if known else "Add a table [profile.NAME] to it."
+
+
+def long_name(parameter: Any) -> str | None:  # noqa: ANN401 - Typer keeps these types private
+    """Return an option's long name without dashes; None for arguments and for what no file may set."""
+    names = [name[2:] for name in parameter.opts if name.startswith("--")]
+    return names[0] if names and names[0] not in _ALWAYS_OURS else None
+
+
+def shapes(command: Any) -> dict[str, Shape]:  # noqa: ANN401 - see above
+    """Describe what each option of a command takes."""
+    return {name: _shape(parameter) for parameter in command.params if (name := long_name(parameter))}
+
+
+def _shape(parameter: Any) -> Shape:  # noqa: ANN401 - see above
+    if parameter.multiple:
+        return Shape(Takes.LIST)
+    descriptor = parameter.type_descriptor
+    if descriptor.choices is not None:
+        return Shape(Takes.TEXT, tuple(str(choice) for choice in descriptor.choices))
+    return Shape(_METAVARS.get(parameter.metavar) or _KINDS.get(descriptor.annotation, Takes.TEXT))
+
+
+def typer_values(
+    command: Any,  # noqa: ANN401 - see above
+    chosen: Mapping[str, Setting],
+) -> Iterator[tuple[str, tuple[Setting, object]]]:
+    """Return each default that a command has an option for, by Typer's name: the setting, the value."""
+    for parameter in command.params:
+        setting = chosen.get(long_name(parameter) or "")
+        if setting is not None:
+            value = setting.value
+            if _shape(parameter).takes is Takes.PATH and isinstance(value, str):
+                value = at_home(value)
+            yield parameter.name, (setting, value)
+
+
+def at_home(path: str) -> str:
+    """Read `~` as shells do, which never see the text of a file, nor what follows an option's `=`."""
+    return os.path.expanduser(path)  # noqa: PTH111 - a path's spelling (a slash at its end) counts

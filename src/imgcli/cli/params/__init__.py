@@ -1,0 +1,1 @@
+"""Declarations of options that several commands share."""

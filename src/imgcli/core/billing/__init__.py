@@ -1,0 +1,1 @@
+"""What a run costs: prices, bills, limits, sums."""

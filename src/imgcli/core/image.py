@@ -1,0 +1,164 @@
+"""A picture's width and height, read from its header without decoding anything."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from imgcli.core.formats import jpeg, png, webp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class ImageFormat(StrEnum):
+    """The encodings that the API can answer in, spelled as its `output_format`."""
+
+    PNG = "png"
+    JPEG = "jpeg"
+    WEBP = "webp"
+    GIF = "gif"
+    SVG = "svg"
+
+    @property
+    def suffix(self) -> str:
+        """The file name's ending, with its dot."""
+        return ".jpg" if self is ImageFormat.JPEG else f".{self.value}"
+
+
+@dataclass(frozen=True)
+class EncodedImage:
+    """An encoded image: the bytes exactly as received; `format` is sniffed from them, None if unknown."""
+
+    data: bytes
+    format: ImageFormat | None
+
+    @classmethod
+    def of(cls, data: bytes) -> EncodedImage:
+        """Wrap received bytes, finding out what they are."""
+        return cls(data, sniff(data))
+
+    @cached_property
+    def sha256(self) -> str:
+        """The bytes' SHA-256 in lower-case hex, by which a picture is known anywhere."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+def sniff(data: bytes) -> ImageFormat | None:
+    """Tell an encoding from its first bytes, None for anything that the API does not send."""
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return ImageFormat.PNG
+    if data.startswith(b"\xff\xd8\xff"):
+        return ImageFormat.JPEG
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return ImageFormat.WEBP
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return ImageFormat.GIF
+    head = data[:1024].removeprefix(b"\xef\xbb\xbf").lstrip()
+    if head.startswith((b"<svg", b"<?xml", b"<!--", b"<!DOCTYPE svg")) and b"<svg" in head:
+        return ImageFormat.SVG
+    return None
+
+
+_LABEL_AREA = 64  # bytes; the first box names itself in the beginning of its segment
+
+
+class ContentCredentials(StrEnum):
+    """UNKNOWN stands for formats in which we do not look."""
+
+    PRESENT = "present"
+    ABSENT = "absent"
+    UNKNOWN = "unknown"
+
+
+def content_credentials(data: bytes) -> ContentCredentials:
+    """Look for content credentials in a file's bytes. Never raises, whatever they are."""
+    match sniff(data):
+        case ImageFormat.PNG:
+            found = any(chunk.kind == b"caBX" for chunk in png.chunks(data))
+        case ImageFormat.JPEG:
+            found = any(_holds_credentials(segment) for segment in _app11_segments(data))
+        case ImageFormat.WEBP:
+            found = any(chunk.kind == b"C2PA" for chunk in webp.chunks(data))
+        case _:
+            return ContentCredentials.UNKNOWN
+    return ContentCredentials.PRESENT if found else ContentCredentials.ABSENT
+
+
+def _app11_segments(data: bytes) -> Iterator[bytes]:
+    """Yield the beginnings of a JPEG's APP11 segments, up to where its coded data begin."""
+    for segment in jpeg.segments(data):
+        if segment.marker == jpeg.START_OF_SCAN:
+            return
+        if segment.marker == jpeg.APP11:
+            yield segment.content(data)[:_LABEL_AREA]
+
+
+def _holds_credentials(segment: bytes) -> bool:
+    """Return whether a segment is a JUMBF superbox (ISO/IEC 19566-5) of the label or type `c2pa`."""
+    return segment.startswith(b"JP") and segment[12:16] == b"jumb" and b"c2pa" in segment[16:]
+
+
+Size: TypeAlias = tuple[int, int]
+"""Width and height in pixels."""
+
+
+def header_size(picture: EncodedImage) -> Size | None:
+    """Read width and height of a PNG, JPEG, WebP or GIF; None for others, and where the header does not tell.
+
+    As stored: an orientation in EXIF is not applied.
+    """
+    match picture.format:
+        case ImageFormat.PNG:
+            size = _png(picture.data)
+        case ImageFormat.JPEG:
+            size = _jpeg(picture.data)
+        case ImageFormat.WEBP:
+            size = _webp(picture.data)
+        case ImageFormat.GIF:
+            size = _two(picture.data[6:10], 2, "little")
+        case _:
+            size = None
+    return size if size and all(size) else None
+
+
+def _png(data: bytes) -> Size | None:
+    """Read the first two fields of IHDR, which is always the first chunk."""
+    return _two(data[16:24], 4, "big") if data[12:16] == b"IHDR" else None
+
+
+def _jpeg(data: bytes) -> Size | None:
+    """Read the frame's header, which has height before width, after the precision."""
+    for segment in jpeg.segments(data):
+        if segment.marker in jpeg.STARTS_OF_FRAME:
+            size = _two(segment.content(data)[1:5], 2, "big")
+            return (size[1], size[0]) if size else None
+        if segment.marker == jpeg.START_OF_SCAN:
+            return None
+    return None
+
+
+def _webp(data: bytes) -> Size | None:
+    """Read the first chunk (RFC 9649): lossy, lossless or extended."""
+    match data[12:16]:
+        case b"VP8 " if data[23:26] == b"\x9d\x01\x2a":
+            size = _two(data[26:30], 2, "little")
+            return (size[0] & 0x3FFF, size[1] & 0x3FFF) if size else None
+        case b"VP8L" if data[20:21] == b"\x2f" and len(data) >= 25:  # noqa: PLR2004 - its header's end
+            bits = int.from_bytes(data[21:25], "little")
+            return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+        case b"VP8X":
+            size = _two(data[24:30], 3, "little")
+            return (size[0] + 1, size[1] + 1) if size else None
+        case _:
+            return None
+
+
+def _two(field: bytes, width: int, order: Literal["big", "little"]) -> Size | None:
+    """Read two unsigned numbers of `width` bytes each."""
+    if len(field) != 2 * width:
+        return None
+    return int.from_bytes(field[:width], order), int.from_bytes(field[width:], order)

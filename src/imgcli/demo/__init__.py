@@ -1,0 +1,1 @@
+"""An offline look-alike of OpenAI, on loopback; it imports nothing of the rest of imgcli."""

@@ -1,0 +1,124 @@
+"""The shape of an exchange: requests, answers, and server-sent events with their pauses."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import uuid
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from imgcli.demo.errors import invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request that passed the door, and the seed from which its images are painted."""
+
+    content_type: str
+    body: bytes
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEvent:
+    """One server-sent event, and the seconds that a real server takes before it."""
+
+    event: Mapping[str, object]
+    pause: float = 0.0
+
+    def encode(self) -> bytes:
+        """The event as it crosses the wire, with its `event:` and `data:` lines."""
+        data = json.dumps(self.event, separators=(",", ":"))
+        return f"event: {self.event['type']}\ndata: {data}\n\n".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class JsonAnswer:
+    """A plain JSON body, and the seconds that a real server takes before it."""
+
+    body: Mapping[str, object]
+    pause: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An event stream; it is made while it is read."""
+
+    frames: Iterator[ServerEvent]
+
+
+def new_id(prefix: str) -> str:
+    """A fresh identifier such as "resp_6f1c..."."""
+    return f"{prefix}_{uuid.uuid4().hex}{uuid.uuid4().hex[:18]}"
+
+
+def in_base64(data: bytes) -> str:
+    """Bytes as JSON carries them."""
+    return base64.b64encode(data).decode("ascii")
+
+
+def beat(partials: int) -> float:
+    """Seconds before each picture of a run: a whole run takes about three seconds."""
+    return 1.6 / (partials + 1)
+
+
+REMEMBERED = 256
+"""Answers that are kept; the one that was not used for longest is forgotten first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """An earlier answer: its turn, from 1; its conversation's first prompt and seed; whether it painted."""
+
+    turn: int
+    motif: str
+    motif_seed: int
+    painted: bool
+
+
+class Sessions:
+    """Earlier answers by the id of their response or of their picture; threads may share it."""
+
+    def __init__(self, limit: int = REMEMBERED) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._past: OrderedDict[str, Past] = OrderedDict()
+
+    def keep(self, key: str, past: Past) -> None:
+        """Remember an answer under an id."""
+        with self._lock:
+            self._past[key] = past
+            self._past.move_to_end(key)
+            while len(self._past) > self._limit:
+                self._past.popitem(last=False)
+
+    def response(self, key: str) -> Past:
+        """The answer that `previous_response_id` names."""
+        past = self._find(key)
+        if past is None:
+            message = f"Previous response with id '{key}' not found."
+            raise invalid("previous_response_not_found", message, "previous_response_id")
+        return past
+
+    def item(self, key: str) -> Past:
+        """The answer that held the item of this id."""
+        past = self._find(key)
+        if past is None:
+            message = (
+                f"Item with id '{key}' not found. Items are not persisted when `store` is set to false. "
+                "Try again with `store` set to true, or remove this item from your input."
+            )
+            raise invalid(None, message, "input", 404)
+        return past
+
+    def _find(self, key: str) -> Past | None:
+        with self._lock:
+            if key in self._past:
+                self._past.move_to_end(key)
+            return self._past.get(key)

@@ -1,0 +1,227 @@
+"""Request bodies: JSON objects, and forms whose values are turned into what JSON would have carried."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import json
+import re
+from dataclasses import dataclass
+from email.message import Message
+from typing import TYPE_CHECKING, Never
+
+from imgcli.demo.errors import invalid, unsupported_here
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from imgcli.demo.exchange import Request
+
+
+LARGEST_FILE = 50 * 1024 * 1024
+"""Bytes of one picture, by OpenAI's guide."""
+
+_LARGEST_AREA = 50_000_000  # pixels
+_MIME = ("image/jpeg", "image/png", "image/webp")
+_DATA_URL = re.compile(r"data:(image/[a-z0-9.+-]+);base64,(.*)", re.DOTALL | re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class FormPart:
+    """One field of a multipart form; a file has a `filename`."""
+
+    name: str
+    filename: str | None
+    mime: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedImage:
+    """A readable picture: its bytes, its size in pixels, and whether it has an alpha channel."""
+
+    data: bytes
+    width: int
+    height: int
+    alpha: bool
+
+
+def parts(content_type: str, body: bytes) -> list[FormPart]:
+    """The fields of a multipart/form-data body, in order."""
+    boundary = _header(content_type).get_boundary()
+    if not boundary:
+        raise _bad_form("the boundary is missing")
+    line = b"--" + boundary.encode("latin-1", "replace")
+    pieces = (b"\r\n" + body).split(b"\r\n" + line)
+    if not pieces[-1].startswith(b"--"):
+        raise _bad_form("the closing boundary is missing")
+    return [_part(piece) for piece in pieces[1:-1]]
+
+
+def _part(piece: bytes) -> FormPart:
+    head, gap, data = piece.removeprefix(b"\r\n").partition(b"\r\n\r\n")
+    if not gap:
+        raise _bad_form("a part has no headers")
+    headers = dict(_header_lines(head))
+    disposition = Message()
+    disposition["content-disposition"] = headers.get("content-disposition", "")
+    name = disposition.get_param("name", header="content-disposition")
+    if not isinstance(name, str):
+        raise _bad_form("a part has no name")
+    return FormPart(name, disposition.get_filename(), headers.get("content-type", "text/plain"), data)
+
+
+def _header_lines(head: bytes) -> Iterator[tuple[str, str]]:
+    for line in head.decode("utf-8", "replace").split("\r\n"):
+        name, _, value = line.partition(":")
+        yield name.strip().lower(), value.strip()
+
+
+def _header(content_type: str) -> Message:
+    message = Message()
+    message["content-type"] = content_type
+    return message
+
+
+def _bad_form(why: str) -> Exception:
+    return invalid(None, f"Could not parse multipart form: {why}.", None)
+
+
+def uploaded(part: FormPart) -> UploadedImage:
+    """The picture of a file field; OpenAI looks at the declared type first."""
+    mime = part.mime.partition(";")[0].strip().lower()
+    if mime not in _MIME:
+        formats = "Supported file formats are 'image/jpeg', 'image/png', and 'image/webp'."
+        message = f"Invalid file '{part.name}': unsupported mimetype ('{mime}'). {formats}"
+        raise invalid("unsupported_file_mimetype", message, part.name.removesuffix("[]"))
+    return picture(part.data, part.name.removesuffix("[]"))
+
+
+def linked(source: object, param: str) -> UploadedImage:
+    """The picture of an `image_url`, as a string or inside its object; only data URLs can be read offline."""
+    if not isinstance(source, str):
+        raise invalid("invalid_type", f"Invalid type for '{param}': expected an image URL.", param)
+    if source.startswith(("http://", "https://")):
+        message = "Error while downloading the image: the offline stand-in reads data URLs only."
+        raise invalid("failed_to_download_image", message, param)
+    match = _DATA_URL.fullmatch(source)
+    if match is None:
+        message = (
+            f"Invalid '{param}'. Expected a base64-encoded data URL with an image MIME type "
+            "(e.g. 'data:image/png;base64,aW1nIGJ5dGVzIGhlcmU=')."
+        )
+        raise invalid("invalid_value", message, param)
+    return picture(decoded(match[2], param), param)
+
+
+def pointed(holder: Mapping[str, object], param: str) -> UploadedImage:
+    """The picture that an object with `image_url` or `file_id` points to."""
+    if holder.get("file_id") is not None:
+        raise unsupported_here(f"{param}.file_id", "uploaded files")
+    return linked(holder.get("image_url"), f"{param}.image_url")
+
+
+def decoded(text: str, param: str) -> bytes:
+    """Bytes of a base64 string."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise invalid("invalid_base64_image", f"Invalid base64 image data in '{param}'.", param) from None
+
+
+def picture(data: bytes, param: str) -> UploadedImage:
+    """The picture in these bytes, decoded once to be sure of it."""
+    from PIL import Image
+
+    if not data:
+        raise invalid("empty_image_file", "The image file is empty.", param)
+    if len(data) > LARGEST_FILE:
+        raise invalid("image_file_too_large", f"The image file is larger than {LARGEST_FILE} bytes.", param)
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP", "GIF")) as image:
+            width, height = image.size
+            if width * height <= _LARGEST_AREA:
+                image.load()
+            alpha = "A" in image.getbands()
+    except Exception:  # noqa: BLE001 - a decoder may raise anything over broken data
+        message = "Invalid image file or mode for image 1, please check your image file."
+        raise invalid("invalid_image_file", message, param) from None
+    if width * height > _LARGEST_AREA:
+        raise invalid("image_too_large", f"The image has more than {_LARGEST_AREA} pixels.", param)
+    return UploadedImage(data, width, height, alpha)
+
+
+def check_mask(mask: UploadedImage, first: UploadedImage, param: str) -> None:
+    """A mask has the size of the first picture and says by its alpha channel where to paint."""
+    if (mask.width, mask.height) != (first.width, first.height):
+        message = "Invalid mask image format - mask size does not match image size."
+        raise invalid("invalid_mask_image_format", message, param)
+    if not mask.alpha:
+        message = "Invalid mask image format - mask image missing alpha channel."
+        raise invalid("invalid_mask_image_format", message, param)
+
+
+_NUMBERS = frozenset(["n", "partial_images", "output_compression", "frame_count", "frame_duration_ms"])
+_MOST_VALUES = 500_000  # letters that may begin one; each takes up to 200 bytes
+_FILES = frozenset({"image", "image[]", "mask", "markup"})
+
+
+@dataclass(frozen=True, slots=True)
+class MultipartForm:
+    """A multipart form: plain fields by name, and files by name in the order they came."""
+
+    values: Mapping[str, object]
+    files: Mapping[str, list[FormPart]]
+
+
+def read_json(request: Request) -> dict[str, object]:
+    """The JSON object in the body."""
+    kind = request.content_type.partition(";")[0].strip().lower()
+    if kind and kind != "application/json":
+        message = (
+            f"Unsupported content type: '{kind}'. This API method only accepts 'application/json' requests."
+        )
+        raise invalid("unsupported_content_type", message, None)
+    if sum(map(request.body.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        raise _not_json()
+    try:
+        value = json.loads(request.body, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        raise _not_json() from None
+    if not isinstance(value, dict):
+        raise _not_json()
+    return value
+
+
+def read_form(request: Request) -> MultipartForm:
+    """The fields and files of a multipart body."""
+    values: dict[str, object] = {}
+    files: dict[str, list[FormPart]] = {}
+    for part in parts(request.content_type, request.body):
+        if part.filename is not None or part.name in _FILES:
+            files.setdefault(part.name, []).append(part)
+        else:
+            values[part.name] = _typed(part.name, part.data.decode("utf-8", "replace"))
+    return MultipartForm(values, files)
+
+
+def _typed(name: str, text: str) -> object:
+    if name in _NUMBERS and text.removeprefix("-").isascii() and text.removeprefix("-").isdigit():
+        return int(text[:20])
+    if name == "stream" and text in {"true", "false"}:
+        return text == "true"
+    return text
+
+
+def _refuse(constant: str) -> Never:
+    raise ValueError(constant)
+
+
+def _not_json() -> Exception:
+    hint = (
+        "We could not parse the JSON body of your request. (HINT: This likely means you aren't using "
+        "your HTTP library correctly. The OpenAI API expects a JSON payload, "
+        "but what was sent was not valid JSON.)"
+    )
+    return invalid(None, hint, None)

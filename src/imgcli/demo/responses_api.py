@@ -1,0 +1,234 @@
+"""The Responses API: requests are read here; the events of an answer are made in `run`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgcli.demo.errors import invalid, invalid_type, invalid_value, missing, unsupported_here
+from imgcli.demo.exchange import JsonAnswer, Request, Stream
+from imgcli.demo.forms import UploadedImage, check_mask, pointed, read_json
+from imgcli.demo.models import DEFAULT_IMAGE_MODEL, text_model
+from imgcli.demo.responses_stream import (
+    ConversationInput,
+    Drawing,
+    ResponseRequest,
+    ResponseRun,
+    read_conversation,
+)
+from imgcli.demo.validation import IMAGE_PARAMETERS, Fields, read_options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from imgcli.demo.exchange import Sessions
+
+
+IMAGE_TOOL = "image_generation"
+
+_ALLOWED_TOOL_FIELDS = IMAGE_PARAMETERS | {
+    "type",
+    "action",
+    "input_fidelity",
+    "input_image_mask",
+    "moderation",
+}
+_OTHERS = [
+    "function",
+    "custom",
+    "mcp",
+    "web_search",
+    "web_search_preview",
+    "file_search",
+    "code_interpreter",
+    "computer",
+    "computer_use_preview",
+    "shell",
+    "local_shell",
+    "apply_patch",
+    "namespace",
+    "tool_search",
+]
+_CHOICES = ("none", "auto", "required")
+_DEFAULTS: dict[str, object] = {
+    "background": "auto",
+    "moderation": "auto",
+    "n": 1,
+    "output_compression": 100,
+    "output_format": "png",
+    "quality": "auto",
+    "size": "auto",
+}
+
+
+def read_tools(fields: Fields) -> list[Mapping[str, object]]:
+    """The list of tools, each with a known type."""
+    value = fields.values.get("tools")
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise invalid_type("an array", value, "tools")
+    for number, tool in enumerate(value):
+        _check_tool(tool, f"tools[{number}]")
+    return value
+
+
+def _check_tool(tool: object, param: str) -> None:
+    if not isinstance(tool, dict):
+        raise invalid_type("an object", tool, param)
+    if tool.get("type") is None:
+        raise missing(f"{param}.type")
+    if tool["type"] != IMAGE_TOOL and tool["type"] not in _OTHERS:
+        raise invalid_value(tool["type"], [*_OTHERS, IMAGE_TOOL], f"{param}.type")
+
+
+def image_tool(tools: list[Mapping[str, object]]) -> Fields | None:
+    """The settings of the image tool, its names checked; None when it was not offered."""
+    for number, tool in enumerate(tools):
+        if tool["type"] == IMAGE_TOOL:
+            fields = Fields(tool, f"tools[{number}].")
+            fields.only(_ALLOWED_TOOL_FIELDS)
+            return fields
+    return None
+
+
+def may_paint(fields: Fields, tool: Fields | None) -> bool:
+    """Whether `tool_choice` lets the image tool run; a forced tool must have been offered.
+
+    A real model decides for itself when it is not forced; this one paints whenever it may.
+    """
+    choice = fields.values.get("tool_choice", "auto")
+    if choice is None or isinstance(choice, str):
+        if choice is not None and choice not in _CHOICES:
+            raise invalid_value(choice, _CHOICES, "tool_choice")
+        return tool is not None and choice != "none"
+    if not isinstance(choice, dict):
+        raise invalid_type("a string or an object", choice, "tool_choice")
+    names = _names(choice)
+    if IMAGE_TOOL in names and tool is None:
+        raise invalid(None, f"Tool choice '{IMAGE_TOOL}' not found in 'tools' parameter.", "tool_choice")
+    return IMAGE_TOOL in names
+
+
+def _names(choice: dict[str, object]) -> list[object]:
+    """Types of the tools that the choice allows."""
+    if choice.get("type") is None:
+        raise missing("tool_choice.type")
+    tools = choice.get("tools")
+    if choice["type"] == "allowed_tools" and isinstance(tools, list):
+        return [tool.get("type") for tool in tools if isinstance(tool, dict)]
+    return [choice["type"]]
+
+
+def echo(tools: list[Mapping[str, object]], model: str) -> list[dict[str, object]]:
+    """The tools as the response repeats them: with the server's defaults, and an `n` that nobody sent."""
+    defaults = {**_DEFAULTS, "model": model}
+    return [
+        {"type": IMAGE_TOOL, **defaults, **_without_pictures(tool)}
+        if tool["type"] == IMAGE_TOOL
+        else dict(tool)
+        for tool in tools
+    ]
+
+
+def _without_pictures(tool: Mapping[str, object]) -> dict[str, object]:
+    return {key: value for key, value in tool.items() if key not in {"type", "input_image_mask"}}
+
+
+_ALLOWED = frozenset(
+    [
+        "background",
+        "context_management",
+        "conversation",
+        "include",
+        "input",
+        "instructions",
+        "max_output_tokens",
+        "max_tool_calls",
+        "metadata",
+        "model",
+        "moderation",
+        "parallel_tool_calls",
+        "previous_response_id",
+        "prompt",
+        "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "reasoning",
+        "safety_identifier",
+        "service_tier",
+        "store",
+        "stream",
+        "stream_options",
+        "temperature",
+        "text",
+        "tool_choice",
+        "tools",
+        "top_logprobs",
+        "top_p",
+        "truncation",
+        "user",
+    ]
+)
+_MISSING_HERE = {
+    "background": "background mode",
+    "conversation": "stored conversations",
+    "prompt": "stored prompts",
+}
+
+
+def create(request: Request, memory: Sessions) -> JsonAnswer | Stream:
+    """`POST /v1/responses`."""
+    fields = Fields(read_json(request))
+    fields.only(_ALLOWED)
+    stream = fields.flag("stream", default=False)
+    run = ResponseRun(_read_order(fields, memory, request.seed, stream=stream), memory)
+    return Stream(run.frames()) if stream else _collect(run)
+
+
+def _collect(run: ResponseRun) -> JsonAnswer:
+    """The answer without streaming: what the last event would have carried."""
+    frames = list(run.frames())
+    response = frames[-1].event["response"]
+    if not isinstance(response, dict):
+        raise TypeError("the last event of a run carries no response")
+    return JsonAnswer(response, sum(frame.pause for frame in frames))
+
+
+def _read_order(fields: Fields, memory: Sessions, seed: int, *, stream: bool) -> ResponseRequest:
+    for name, what in _MISSING_HERE.items():
+        if fields.values.get(name):
+            raise unsupported_here(name, what)
+    model = text_model(fields.values.get("model"))
+    tools = read_tools(fields)
+    tool = image_tool(tools)
+    painting = may_paint(fields, tool)
+    said = read_conversation(fields, memory)
+    drawing = _read_drawing(tool, said, stream=stream) if tool else None
+    painter = drawing.options.model.name if drawing else DEFAULT_IMAGE_MODEL
+    request = {**fields.values, "tools": echo(tools, painter)}
+    store = fields.flag("store", default=True)
+    return ResponseRequest(model, request, said, drawing if painting else None, seed, store=store)
+
+
+def _read_drawing(tool: Fields, said: ConversationInput, *, stream: bool) -> Drawing:
+    options = read_options(tool, stream=stream, images=False)
+    action = tool.choice("action", ("auto", "generate", "edit"), "auto")
+    if action == "edit" and not said.editing:
+        message = "The action 'edit' needs an image in the conversation."
+        raise invalid("invalid_value", message, tool.name("action"))
+    if action == "auto":
+        action = "edit" if said.editing else "generate"
+    return Drawing(options, action, _read_mask(tool, said))
+
+
+def _read_mask(tool: Fields, said: ConversationInput) -> UploadedImage | None:
+    holder, param = tool.values.get("input_image_mask"), tool.name("input_image_mask")
+    if holder is None:
+        return None
+    if not isinstance(holder, dict):
+        raise invalid_type("an object", holder, param)
+    mask = pointed(holder, param)
+    if not said.pictures:
+        raise invalid("invalid_value", "A mask needs an input image.", param)
+    check_mask(mask, said.pictures[0], param)
+    return mask

@@ -1,0 +1,270 @@
+"""Checks the parameters of an image as OpenAI does, and says no in the same words."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from imgcli.demo.errors import (
+    ApiError,
+    invalid,
+    invalid_type,
+    invalid_value,
+    missing,
+    unknown_parameter,
+    unsupported_here,
+)
+from imgcli.demo.models import DEFAULT_IMAGE_MODEL, ImageModel, image_model
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+
+LONGEST_PROMPT = 32_000
+"""Characters in a prompt of the Images API."""
+
+SIZES = ("1024x1024", "1024x1536", "1536x1024", "auto")
+FORMATS = ("png", "webp", "jpeg", "gif", "svg")
+IMAGE_PARAMETERS = frozenset(
+    [
+        "background",
+        "complexity",
+        "frame_count",
+        "frame_duration_ms",
+        "model",
+        "output_compression",
+        "output_format",
+        "partial_images",
+        "quality",
+        "size",
+        "svg",
+    ]
+)
+"""What both APIs accept for an image."""
+
+_QUALITIES = ("low", "medium", "high", "xhigh", "max", "auto")
+_SIZE = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})")
+_LONGEST_EDGE, _FEWEST, _MOST = 3840, 655_360, 8_294_400
+_LOSSY = frozenset({"jpeg", "webp"})
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How a picture is written: png, jpeg, webp or gif, and for jpeg and webp the quality from 0 to 100."""
+
+    format: str = "png"
+    compression: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The parameters of an image, valid together, with OpenAI's `auto` resolved."""
+
+    model: ImageModel
+    width: int
+    height: int
+    quality: str
+    transparent: bool
+    output_format: str
+    output_compression: int
+    partial_images: int
+    n: int = 1
+
+    @property
+    def encoding(self) -> Encoding:
+        """How the painter is to write it."""
+        return Encoding(self.output_format, self.output_compression)
+
+    @property
+    def echo(self) -> dict[str, object]:
+        """The four fields that OpenAI repeats in events and answers."""
+        return {
+            "background": "transparent" if self.transparent else "opaque",
+            "output_format": self.output_format,
+            "quality": self.quality,
+            "size": f"{self.width}x{self.height}",
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Parameters of a request, read one by one; `prefix` says in errors where they stand, as "tools[0]."."""
+
+    values: Mapping[str, object]
+    prefix: str = ""
+
+    def name(self, key: str) -> str:
+        """The parameter as errors call it."""
+        return self.prefix + key
+
+    def only(self, allowed: Collection[str]) -> None:
+        """Refuse any parameter that is not allowed."""
+        for key in self.values:
+            if key not in allowed:
+                raise unknown_parameter(self.name(key))
+
+    def sent(self, key: str) -> bool:
+        """Whether the parameter was sent and is not null."""
+        return self.values.get(key) is not None
+
+    def choice(self, key: str, choices: Sequence[str], default: str) -> str:
+        """One of the choices."""
+        value = self.text(key, default)
+        if value not in choices:
+            raise invalid_value(value, choices, self.name(key))
+        return value
+
+    def text(self, key: str, default: str) -> str:
+        """A string."""
+        value = self.values.get(key)
+        if value is None:
+            return default
+        if not isinstance(value, str):
+            raise invalid_type("a string", value, self.name(key))
+        return value
+
+    def flag(self, key: str, *, default: bool) -> bool:
+        """True or false."""
+        value = self.values.get(key)
+        if value is None:
+            return default
+        if not isinstance(value, bool):
+            raise invalid_type("a boolean", value, self.name(key))
+        return value
+
+    def integer(self, key: str, low: int, high: int, default: int) -> int:
+        """A whole number from `low` to `high`."""
+        value = self.values.get(key)
+        if value is None:
+            return default
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise invalid_type("an integer", value, self.name(key))
+        if low <= value <= high:
+            return value
+        above = value > high
+        side, sign, bound = ("above maximum", "<=", high) if above else ("below minimum", ">=", low)
+        expected = f"Expected a value {sign} {bound}, but got {value} instead."
+        message = f"Invalid '{self.name(key)}': integer {side} value. {expected}"
+        raise invalid(f"integer_{'above_max' if above else 'below_min'}_value", message, self.name(key))
+
+
+def read_prompt(fields: Fields) -> str:
+    """The prompt of the Images API: present, not empty, not too long."""
+    if not fields.sent("prompt"):
+        raise missing("prompt")
+    prompt = fields.text("prompt", "")
+    if not prompt.strip():
+        expected = "Expected a string with minimum length 1, but got an empty string instead."
+        message = f"Invalid 'prompt': empty string. {expected}"
+        raise invalid("string_below_min_length", message, "prompt")
+    if len(prompt) > LONGEST_PROMPT:
+        message = (
+            f"Invalid 'prompt': string too long. Expected a string with maximum length {LONGEST_PROMPT}, "
+            f"but got a string with length {len(prompt)} instead."
+        )
+        raise invalid("string_above_max_length", message, "prompt")
+    return prompt
+
+
+def read_options(fields: Fields, *, stream: bool, images: bool) -> Options:
+    """The image parameters of a request to the Images API (`images`) or of the Responses API's tool."""
+    model = image_model(fields.text("model", DEFAULT_IMAGE_MODEL), fields.name("model"), images=images)
+    width, height = _read_size(fields, model)
+    options = Options(
+        model,
+        width,
+        height,
+        _read_quality(fields, model),
+        fields.choice("background", ("transparent", "opaque", "auto"), "auto") == "transparent",
+        fields.choice("output_format", FORMATS, "png"),
+        fields.integer("output_compression", 0, 100, 100),
+        fields.integer("partial_images", 0, 3, 0),
+        fields.integer("n", 1, 10, 1) if images else 1,
+    )
+    fields.choice("complexity", ("low", "medium", "high"), "high")
+    fields.choice("moderation", ("auto", "low"), "auto")
+    _check_fidelity(fields, model)
+    _check_format(fields, options)
+    _check_animation(fields, options, stream=stream and images)
+    if options.partial_images and not stream:
+        message = "'partial_images' is only supported when 'stream' is true."
+        raise invalid("invalid_value", message, fields.name("partial_images"))
+    return options
+
+
+def _read_quality(fields: Fields, model: ImageModel) -> str:
+    allowed = _QUALITIES if model.modern else [name for name in _QUALITIES if name not in {"xhigh", "max"}]
+    quality = fields.choice("quality", allowed, "auto")
+    return "medium" if quality == "auto" else quality
+
+
+def _read_size(fields: Fields, model: ImageModel) -> tuple[int, int]:
+    size = fields.text("size", "auto")
+    if size == "auto":
+        return 1024, 1024
+    match = _SIZE.fullmatch(size)
+    if match is None or (not model.any_size and size not in SIZES):
+        raise invalid_value(size, SIZES, fields.name("size"))
+    width, height = int(match[1]), int(match[2])
+    fault = size_fault(width, height)
+    if fault:
+        raise invalid("invalid_value", f"Invalid size '{size}'. {fault}", fields.name("size"))
+    return width, height
+
+
+def size_fault(width: int, height: int) -> str | None:
+    """What is wrong with a size in pixels by OpenAI's guide to GPT Image 2 and later, or None."""
+    if width % 16 or height % 16:
+        return "Width and height must both be divisible by 16."
+    if max(width, height) > _LONGEST_EDGE:
+        return f"The longest edge must be less than or equal to {_LONGEST_EDGE} pixels."
+    if max(width, height) > 3 * min(width, height):
+        return "The aspect ratio must be between 1:3 and 3:1."
+    if not _FEWEST <= width * height <= _MOST:
+        return f"The total number of pixels must be between {_FEWEST} and {_MOST}."
+    return None
+
+
+def _check_fidelity(fields: Fields, model: ImageModel) -> None:
+    """GPT Image 2 takes no input_fidelity; 1-mini knows only low."""
+    fidelity = fields.choice("input_fidelity", ("low", "high"), "low")
+    refused = model.generation == 2 or (model.generation == 1 and fidelity == "high")  # noqa: PLR2004
+    if fields.sent("input_fidelity") and refused:
+        message = (
+            f"The model '{model.name}' does not support the '{fields.name('input_fidelity')}' parameter."
+        )
+        code = "invalid_input_fidelity_model"
+        raise ApiError(400, "image_generation_user_error", code, message, "input_fidelity")
+
+
+def _check_format(fields: Fields, options: Options) -> None:
+    chosen = options.output_format
+    if chosen == "svg":
+        raise invalid(
+            "invalid_value", "SVG output is not enabled for this project.", fields.name("output_format")
+        )
+    if chosen == "gif" and not options.model.modern:
+        message = f"GIF output is not supported by the model '{options.model.name}'."
+        raise invalid("invalid_value", message, fields.name("output_format"))
+    if options.transparent and chosen == "jpeg":
+        message = "Transparent background is not supported for JPEG output format."
+        raise invalid("invalid_value", message, fields.name("background"))
+    if fields.sent("output_compression") and chosen not in _LOSSY:
+        message = f"Compression is not supported for {chosen.upper()} output format."
+        raise invalid("invalid_value", message, fields.name("output_compression"))
+    if fields.sent("svg"):
+        raise unsupported_here(fields.name("svg"), "SVG output")
+
+
+def _check_animation(fields: Fields, options: Options, *, stream: bool) -> None:
+    fields.integer("frame_count", 2, 16, 9)
+    fields.integer("frame_duration_ms", 1, 655_350, 200)
+    animated = options.output_format == "gif"
+    for key in ("frame_count", "frame_duration_ms"):
+        if fields.sent(key) and not animated:
+            message = f"'{fields.name(key)}' is only supported when 'output_format' is 'gif'."
+            raise invalid("invalid_value", message, fields.name(key))
+    if animated and (options.partial_images or stream):
+        param = fields.name("partial_images") if options.partial_images else "stream"
+        raise invalid("invalid_value", "GIF output cannot be streamed or have partial images.", param)

@@ -1,0 +1,1 @@
+"""What people and programs see: images in the terminal, tables, JSON lines."""

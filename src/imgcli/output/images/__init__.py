@@ -1,0 +1,1 @@
+"""Images as terminal rows: one module per renderer."""

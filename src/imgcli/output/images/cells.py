@@ -1,0 +1,248 @@
+"""Knows how to draw a picture in cells: for each the glyph and the two colours with the least squared error.
+
+For a fixed split of a cell the best two colours are the means of its parts, and what it wins over one colour
+follows from one part's sum of differences from the cell's mean. So every split of every cell is tried: Pillow
+computes these sums for all cells at once, and the largest win decides. "Planes" are an image of mode F with a
+column for each cell and three rows: red, green and blue.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from itertools import starmap
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image, ImageMath
+
+from imgcli.output.images.glyphs import Grid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from PIL.Image import Image as Picture
+
+    from imgcli.output.images.glyphs import Glyph
+
+
+_STEPS = 128  # wins are compared in steps of 1/128: with a split's number beside it that still fits 31 bits
+_LAST = 255  # splits are numbered from 1; 0 is a cell of one colour
+
+EVEN = (1.0, 1.0, 1.0)
+"""How much an error in red, green and blue counts in the choice of a split: all alike."""
+BRIGHTNESS = (0.6, 2.1, 0.3)
+"""Likewise, green before all: where errors are small anyway, brightness is what the eye, and SSIM, see."""
+
+# Means have less contrast than what they stand for. A little more of it costs next to no squared error and
+# brings back structure that the eye (and SSIM) misses; where two colours show all there is they stay exact.
+_CONTRAST, _NEARLY = 0.04, 0.1
+
+# Colours are rounded down more often than up: one too bright shows in the dark, one too dark shows nowhere.
+_ROUNDING = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class BlockImage:
+    """A picture in cells: their characters row by row, and two images of their colours with a pixel a cell.
+
+    The images are RGB; or L with numbers of the terminal's colours; or None, where its own two serve.
+    """
+
+    columns: int
+    text: str
+    foreground: Picture | None
+    background: Picture | None
+
+
+def mosaic(
+    picture: Picture,
+    cells: tuple[int, int],
+    choices: Sequence[Glyph],
+    emphasis: tuple[float, float, float] = EVEN,
+) -> BlockImage:
+    """Draws an RGB picture into (columns, rows) cells with these splits, in true colour.
+
+    `emphasis` says how much each colour counts in the choice of a split; their mean is 1.
+    """
+    samples = _samples(picture, cells, list({glyph.grid: None for glyph in choices}))
+    families = _families(samples, choices)
+    winner, saved = _winner(families, emphasis)
+    three = winner.resize((winner.width, 3), Image.Resampling.NEAREST)
+    mean, lit = families[0].mean, _total(family.lit(three) for family in families)
+    lit = _calc(lambda c, k: c * k, lit, _contrast(samples, mean, saved, emphasis))
+    shares = _valued(three, [glyph.mask.bit_count() for glyph in choices])
+    rests = _valued(three, [glyph.grid.parts - glyph.mask.bit_count() for glyph in choices])
+    characters = dict(enumerate([" ", *(glyph.char for glyph in choices)]))
+    return BlockImage(
+        cells[0],
+        winner.tobytes().decode("latin-1").translate(characters),
+        _colours(_calc(lambda m, c, n: m + c / n, mean, lit, shares), cells),
+        _colours(_calc(lambda m, c, n: m - c / n, mean, lit, rests), cells),
+    )
+
+
+def sample(picture: Picture, cells: tuple[int, int], grid: Grid) -> Picture:
+    """The picture with one pixel for each part of each cell: exact averages, or nearly, where it shrinks."""
+    size = cells[0] * grid.columns, cells[1] * grid.rows
+    if picture.size == size:
+        return picture
+    is_even = picture.width % size[0] == picture.height % size[1] == 0
+    shrinks = picture.width >= size[0] and picture.height >= size[1]
+    smooth = Image.Resampling.HAMMING if shrinks else Image.Resampling.BICUBIC
+    return picture.resize(size, Image.Resampling.BOX if is_even else smooth, reducing_gap=2.0)
+
+
+def part(fine: Picture, grid: Grid, index: int) -> Picture:
+    """Of a picture of one pixel a part the image of this part in all cells."""
+    y, x = divmod(index, grid.columns)
+    stride = (grid.columns, 0, x + (1 - grid.columns) / 2, 0, grid.rows, y + (1 - grid.rows) / 2)
+    size = fine.width // grid.columns, fine.height // grid.rows
+    return fine.transform(size, Image.Transform.AFFINE, stride, Image.Resampling.NEAREST)
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """The splits of one grid, as (number, mask), and planes: its parts' mean and differences from it."""
+
+    grid: Grid
+    splits: Sequence[tuple[int, int]]
+    mean: Picture
+    differences: Sequence[Picture]
+
+    def sums(self, emphasis: Sequence[float]) -> list[Picture]:
+        """For each split the sum over the parts it lights; its square counts each colour by it."""
+        known = {1 << i: _scaled(planes, emphasis, 0.5) for i, planes in enumerate(self.differences)}
+        return [self._sum(mask, known) for _, mask in self.splits]
+
+    def _sum(self, mask: int, known: dict[int, Picture]) -> Picture:
+        """The sum of the parts in `mask`, by one addition where the sum of one part less is known."""
+        if mask not in known:
+            low, high = mask & -mask, 1 << mask.bit_length() - 1
+            last = low if mask ^ low in known else high
+            known[mask] = _calc(lambda a, b: a + b, self._sum(mask ^ last, known), known[last])
+        return known[mask]
+
+    def weights(self) -> list[float]:
+        """What makes a sum's mean square over the planes the squared error that its split saves, in steps."""
+        shares = [mask.bit_count() for _, mask in self.splits]
+        return [3 * _STEPS / (share * (self.grid.parts - share)) for share in shares]
+
+    def lit(self, winner: Picture) -> Picture:
+        """The sum over the parts that each cell's winner lights; nothing where it is of another family."""
+        return _total(starmap(functools.partial(self._lit, winner), enumerate(self.differences)))
+
+    def _lit(self, winner: Picture, index: int, planes: Picture) -> Picture:
+        lit = {number for number, mask in self.splits if mask >> index & 1}
+        member = winner.point([number in lit for number in range(_LAST + 1)])
+        return _calc(lambda a, b: a * b, planes, member.convert("F"))
+
+
+def _samples(picture: Picture, cells: tuple[int, int], grids: Sequence[Grid]) -> dict[Grid, Picture]:
+    """The picture's bands on each grid, the raster that all of them divide first."""
+    raster = Grid(math.lcm(*(grid.columns for grid in grids)), math.lcm(*(grid.rows for grid in grids)))
+    fine = _bands(sample(picture, cells, raster))
+    steps = {grid: (raster.columns // grid.columns, raster.rows // grid.rows) for grid in grids}
+    return {raster: fine} | {grid: fine.reduce(step) for grid, step in steps.items()}
+
+
+def _families(samples: Mapping[Grid, Picture], choices: Sequence[Glyph]) -> list[_Family]:
+    members: dict[Grid, list[tuple[int, int]]] = {}
+    for number, glyph in enumerate(choices, 1):
+        members.setdefault(glyph.grid, []).append((number, glyph.mask))
+    return [_family(samples[grid], grid, members[grid]) for grid in members]
+
+
+def _family(fine: Picture, grid: Grid, members: list[tuple[int, int]]) -> _Family:
+    parts = [_planes(part(fine, grid, index)) for index in range(grid.parts)]
+    mean = _calc(lambda total: total * (1 / grid.parts), _total(parts))
+    return _Family(grid, members, mean, [_calc(lambda a, b: a - b, values, mean) for values in parts])
+
+
+def _winner(families: Sequence[_Family], emphasis: Sequence[float]) -> tuple[Picture, Picture]:
+    """For each cell the number of the split that saves most squared error, in mode L, and what it saves."""
+    stack = _stack([planes for family in families for planes in family.sums(emphasis)])
+    squares = _calc(lambda a: a * a, stack).reduce((1, 3))
+    weights = _rows("F", stack.width, [weight for family in families for weight in family.weights()])
+    numbers = [number for family in families for number, _ in family.splits]
+    names = _rows("I", stack.width, [_LAST - number for number in numbers])
+    saved = _calc(lambda a, b: a * b, squares, weights).convert("I")
+    best = _greatest(_calc(lambda a, b: a * (_LAST + 1) + b, saved, names))
+    number = _calc(lambda key: _LAST - (ImageMath.imagemath_max(key, _LAST) & _LAST), best).convert("L")
+    return number, _calc(lambda key: key / float((_LAST + 1) * _STEPS), best.convert("F"))
+
+
+def _contrast(
+    samples: Mapping[Grid, Picture], mean: Picture, saved: Picture, emphasis: Sequence[float]
+) -> Picture:
+    """By how much to stretch each cell's differences, as planes: by what its two colours do not show."""
+    raster, fine = next(iter(samples.items()))
+    squares = _calc(lambda a: a * a, fine).reduce((raster.columns, raster.rows))
+    variance = _calc(lambda a, m: a - m * m, _planes(squares), mean)
+    error = _scaled(variance, emphasis, 1).reduce((1, 3))
+    missed = _calc(lambda a, b: 1 - (b + 1) / (a * 3 + 1), error, saved)
+    share = _calc(lambda a: ImageMath.imagemath_max(ImageMath.imagemath_min(a / _NEARLY, 1.0), 0.0), missed)
+    return _calc(lambda a: a * _CONTRAST + 1, share).resize(mean.size, Image.Resampling.NEAREST)
+
+
+def _scaled(planes: Picture, emphasis: Sequence[float], power: float) -> Picture:
+    """Planes, each colour times this power of its emphasis."""
+    return _calc(lambda a, b: a * b, planes, _rows("F", planes.width, [share**power for share in emphasis]))
+
+
+def _greatest(rows: Picture) -> Picture:
+    """The greatest value of each column."""
+    while rows.height > 1:
+        half = (rows.height + 1) // 2
+        halves = [rows.crop((0, top, rows.width, top + half)) for top in (0, rows.height - half)]
+        rows = _calc(ImageMath.imagemath_max, *halves)
+    return rows
+
+
+def _calc(rule: Callable[..., Any], *images: Picture) -> Picture:
+    """The image whose pixels are the rule's results for the pixels of the given ones."""
+    named = {f"image{i}": image for i, image in enumerate(images)}
+    found: Picture = ImageMath.lambda_eval(lambda known: rule(*(known[name] for name in named)), **named)
+    return found
+
+
+def _total(images: Iterable[Picture]) -> Picture:
+    return functools.reduce(functools.partial(_calc, lambda a, b: a + b), images)
+
+
+def _stack(images: Sequence[Picture]) -> Picture:
+    """Images of one size, one under another."""
+    width, height = images[0].size
+    found = Image.new(images[0].mode, (width, height * len(images)))
+    for i, image in enumerate(images):
+        found.paste(image, (0, i * height))
+    return found
+
+
+def _rows(mode: str, width: int, values: Sequence[float]) -> Picture:
+    """An image of constant rows."""
+    column = Image.new(mode, (1, len(values)))
+    column.putdata(values)
+    return column.resize((width, len(values)), Image.Resampling.NEAREST)
+
+
+def _valued(winner: Picture, values: Sequence[int]) -> Picture:
+    """Each winner's value; 1 where there is none."""
+    return winner.point([1, *values] + [1] * (_LAST - len(values))).convert("F")
+
+
+def _bands(picture: Picture) -> Picture:
+    """The red, the green and the blue of an RGB picture, one under another, in mode F."""
+    return _stack([band.convert("F") for band in picture.split()])
+
+
+def _planes(bands: Picture) -> Picture:
+    """Bands of one pixel a cell as planes."""
+    return Image.frombytes("F", (bands.width * bands.height // 3, 3), bands.tobytes())
+
+
+def _colours(planes: Picture, cells: tuple[int, int]) -> Picture:
+    """Planes as an RGB image, rounded."""
+    rounded = _calc(lambda a: a + _ROUNDING, planes).convert("L")
+    rows = [rounded.crop((0, y, rounded.width, y + 1)).tobytes() for y in range(3)]
+    return Image.merge("RGB", [Image.frombytes("L", cells, row) for row in rows])

@@ -1,0 +1,230 @@
+"""Knows how foreign bytes become a picture that fits a box: checked, decoded, made opaque, measured."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import struct
+import warnings
+import zlib
+from contextlib import suppress
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from imgcli.core.image import header_size
+from imgcli.core.messages import picture_facts
+from imgcli.core.problem import machine_trouble
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+    from imgcli.core.image import EncodedImage
+
+
+def pixels(picture: EncodedImage) -> tuple[int, int] | None:
+    """Read width and height in pixels, None where nothing tells; Pillow is asked about rare formats only."""
+    return header_size(picture) if picture.format else _size_by_pillow(picture.data)
+
+
+def facts(picture: EncodedImage) -> list[str]:
+    """Describe a picture: `1024x1024`, `1.7 MB`."""
+    return picture_facts(pixels(picture), len(picture.data))
+
+
+def _size_by_pillow(data: bytes) -> tuple[int, int] | None:
+    with suppress(Exception):  # Pillow raises whatever it likes on hostile files
+        from PIL import Image
+
+        with Image.open(BytesIO(data)) as image:
+            return image.size if all(image.size) else None
+    return None
+
+
+RGB = tuple[int, int, int]
+
+_MEGAPIXELS = 32  # four times the largest picture that is sold
+_HEAVY_MEGAPIXELS = 17  # of what takes more than 4 bytes a pixel while it is decoded; a WebP takes 16
+_LIGHT_FORMATS = ("PNG", "JPEG")
+_LIGHT_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
+_REDUCIBLE = ("L", "LA", "RGB", "RGBA")
+_SPACIOUS = 8_300_000  # pixels; a larger picture is made smaller before anything else is done with it
+# Formats that Pillow decodes itself; the second row costs the import of all its plugins.
+_COMMON = ("PNG", "JPEG", "GIF", "BMP", "PPM")
+_RARER = ("WEBP", "AVIF", "TIFF")
+_SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"P6", b"II*\0", b"MM\0*")
+_LIGHT, _SHADE = 0xCC, 0x99  # the checkerboard's greys
+_SQUARES = 24  # of the checkerboard, along the longer side
+
+
+class Undecodable(ValueError):  # noqa: N818
+    """These bytes are no picture that can be shown; `reason` completes the sentence "the picture is ..."."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def decode(data: bytes, enough: tuple[int, int] | None = None) -> Picture:
+    """The first frame of an encoded picture, upright, as a Pillow image of mode RGB or RGBA.
+
+    Above twice `enough`, a width and height in pixels, detail is of no use: a JPEG is then decoded smaller
+    and faster, a very large picture made smaller at once. Raises Undecodable for anything that is not one
+    whole image of at most 32 megapixels, 17 where decoding takes more memory (WebP, CMYK, 16-bit greys).
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata would end up inside the picture
+        try:
+            return _decoded(data, enough)
+        except Undecodable:
+            raise
+        except Exception as error:  # decoders raise what they like on damaged bytes
+            trouble = machine_trouble(error)
+            raise Undecodable(
+                f"not decoded here: {trouble}" if trouble else "damaged or cut short"
+            ) from error
+
+
+def flatten(picture: Picture, background: RGB | None = None) -> Picture:
+    """The picture in RGB, transparent parts over this colour, or over a grey checkerboard when it is None."""
+    from PIL import Image
+
+    if picture.mode == "RGB" and not picture.has_transparency_data:
+        return picture
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    clear = picture.convert("RGBA")
+    if clear.getchannel("A").getextrema() == (255, 255):
+        return clear.convert("RGB")
+    under = _checkerboard(clear.size) if background is None else Image.new("RGB", clear.size, background)
+    under.paste(clear, mask=clear)
+    return under
+
+
+def fit(
+    size: tuple[int, int], columns: int, rows: int, cell: tuple[float, float] = (1, 2)
+) -> tuple[int, int]:
+    """How many (columns, rows) of a box a picture of this size in pixels fills, its aspect kept.
+
+    `cell` is a cell's width and height, in any unit. Never more than the box has, never less than 1 of each.
+    """
+    width, height = size[0] / cell[0], size[1] / cell[1]
+    scale = min(columns / width, rows / height)
+    return max(1, min(columns, round(width * scale))), max(1, min(rows, round(height * scale)))
+
+
+def _decoded(data: bytes, enough: tuple[int, int] | None) -> Picture:
+    from PIL import ImageOps
+
+    image = _opened(data)
+    _check_size(image)
+    if enough:
+        image.draft(None, enough)
+    image.load()
+    image = _reduced(image, enough)
+    with contextlib.suppress(Exception):  # a picture whose metadata is broken is still a picture
+        ImageOps.exif_transpose(image, in_place=True)
+    return _eight_bits(image)
+
+
+def _check_size(image: Picture) -> None:
+    """Refuse to decode what would not fit into a modest machine's memory beside everything else."""
+    is_light = image.format in _LIGHT_FORMATS and image.mode in _LIGHT_MODES
+    most = _MEGAPIXELS if is_light else _HEAVY_MEGAPIXELS
+    width, height = image.size
+    if width * height > most * 1_000_000:
+        raise Undecodable(f"larger than {most} megapixels ({width}x{height})")
+
+
+def _reduced(image: Picture, enough: tuple[int, int] | None) -> Picture:
+    """A very large picture with as much detail as there is use for: every copy of it counts."""
+    if not enough or image.width * image.height <= _SPACIOUS or image.mode not in _REDUCIBLE:
+        return image
+    factor = min(image.width // (2 * enough[0]), image.height // (2 * enough[1]))
+    return image.reduce(factor) if factor > 1 else image
+
+
+def _opened(data: bytes) -> Picture:
+    """The picture, its header read and nothing decoded."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with contextlib.suppress(UnidentifiedImageError):
+            return Image.open(io.BytesIO(data), formats=_COMMON)
+        Image.init()
+        return Image.open(io.BytesIO(data), formats=[name for name in _RARER if name in Image.OPEN])
+    except UnidentifiedImageError as error:
+        known = data.startswith(_SIGNATURES)
+        raise Undecodable("damaged or cut short" if known else "of no format that we know") from error
+    except Image.DecompressionBombError as error:
+        raise Undecodable(f"larger than {_MEGAPIXELS} megapixels") from error
+
+
+def _eight_bits(image: Picture) -> Picture:
+    """Any mode as RGB, or as RGBA where something may be transparent."""
+    if image.mode == "F" or image.mode.startswith("I"):
+        image = _scaled(image)
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _scaled(image: Picture) -> Picture:
+    """Greys of more than 8 bits as mode L: 16 bits by their whole range, others by the values that occur."""
+    deep = image if image.mode == "F" else image.convert("I").convert("F")
+    low, high = (float(value) for value in deep.getextrema() if not isinstance(value, tuple))
+    if not math.isfinite(high - low):
+        raise Undecodable("made of numbers that are no brightness")
+    is_deep = image.mode != "F" and low >= 0 and high < 1 << 16
+    low, high = (0.0, 65535.0) if is_deep else (low, max(high, low + 1e-6))
+    scale = 255 / (high - low)
+    return deep.point(lambda value: value * scale - low * scale).convert("L")
+
+
+def _checkerboard(size: tuple[int, int]) -> Picture:
+    from PIL import Image
+
+    side = max(1, math.ceil(max(size) / _SQUARES))
+    columns, rows = math.ceil(size[0] / side), math.ceil(size[1] / side)
+    greys = bytes(_LIGHT if (x + y) % 2 else _SHADE for y in range(rows) for x in range(columns))
+    board = Image.frombytes("L", (columns, rows), greys)
+    return (
+        board.resize((columns * side, rows * side), Image.Resampling.NEAREST)
+        .crop((0, 0, *size))
+        .convert("RGB")
+    )
+
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_OVERHEAD = 12  # bytes of a chunk: length, type, checksum
+_PNG_MEGAPIXELS = 32  # as many as `shrink` decodes of a PNG
+
+
+def measure(data: bytes) -> tuple[int, int]:
+    """Width and height in pixels, once every chunk is there and its checksum is right.
+
+    A terminal that is handed the bytes themselves tells nobody when it cannot show them. Raises Undecodable
+    where it could not. Chunks are as in the PNG specification, third edition, section 5.3.
+    """
+    if not data.startswith(_SIGNATURE) or data[12:16] != b"IHDR":
+        raise Undecodable("damaged or cut short")
+    _check_chunks(data)
+    width, height = struct.unpack_from(">II", data, 16)
+    if not (width and height):
+        raise Undecodable("without a single pixel")
+    if width * height > _PNG_MEGAPIXELS * 1_000_000:
+        raise Undecodable(f"larger than {_PNG_MEGAPIXELS} megapixels ({width}x{height})")
+    return width, height
+
+
+def _check_chunks(data: bytes) -> None:
+    """Walk from chunk to chunk up to the last, IEND."""
+    at, view = len(_SIGNATURE), memoryview(data)
+    while at + _OVERHEAD <= len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        body, end = view[at + 4 : at + 8 + length], at + _OVERHEAD + length
+        if end > len(data) or zlib.crc32(body).to_bytes(4) != data[end - 4 : end]:
+            break
+        if bytes(body[:4]) == b"IEND":
+            return
+        at = end
+    raise Undecodable("damaged or cut short")

@@ -1,0 +1,181 @@
+"""Encodes pictures in kitty's graphics protocol: https://sw.kovidgoyal.net/kitty/graphics-protocol/."""
+
+from __future__ import annotations
+
+import io
+import secrets
+from binascii import b2a_base64
+from enum import Enum
+from functools import cache
+from typing import TYPE_CHECKING
+
+from imgcli.core.image import ImageFormat
+from imgcli.output.images.decode import decode, fit, measure
+from imgcli.output.images.protocol import Box, Frame, lay_over
+from imgcli.output.terminal.answers import wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from imgcli.core.image import EncodedImage
+
+
+_PLACEHOLDER = "\U0010eeee"
+# rowcolumn-diacritics.txt of the protocol: the nth of these code points stands for the number n.
+_DIACRITICS = (
+    "305 30D-30E 310 312 33D-33F 346 34A-34C 350-352 357 35B 363-36F 483-487 592-595 597-599 59C-5A1 5A8-5A9 "
+    "5AB-5AC 5AF 5C4 610-617 657-65B 65D-65E 6D6-6DC 6DF-6E2 6E4 6E7-6E8 6EB-6EC 730 732-733 735-736 73A 73D "
+    "73F-741 743 745 747 749-74A 7EB-7F1 7F3 816-819 81B-823 825-827 829-82D 951 953-954 F82-F83 F86-F87 "
+    "135D-135F 17DD 193A 1A17 1A75-1A7C 1B6B 1B6D-1B73 1CD0-1CD2 1CDA-1CDB 1CE0 1DC0-1DC1 1DC3-1DC9 "
+    "1DCB-1DCC 1DD1-1DE6 1DFE 20D0-20D1 20D4-20D7 20DB-20DC 20E1 20E7 20E9 20F0 2CEF-2CF1 2DE0-2DFF A66F "
+    "A67C-A67D A6F0-A6F1 A8E0-A8F1 AAB0 AAB2-AAB3 AAB7-AAB8 AABE-AABF AAC1 FE20-FE26 10A0F 10A38 1D185-1D189 "
+    "1D1AA-1D1AD 1D242-1D244"
+)
+LIMIT = 297
+"""As many rows, or columns, as there are diacritics to number them."""
+
+
+@cache
+def diacritics() -> str:
+    """The characters that say 0, 1, 2 and so on."""
+    return "".join(map(_expand, _DIACRITICS.split()))
+
+
+def placeholders(image_id: int, box: Box, before: str, after: str) -> Frame:
+    """Rows of text that show a virtually placed image in a box of at most LIMIT cells a side.
+
+    Each cell says all there is to know of itself, so that it can be redrawn alone. `before` and `after` are
+    written around them.
+    """
+    number = diacritics()
+    high = number[image_id >> 24]
+    colour = f"\x1b[38;5;{image_id & 0xFF}m"
+    tails = [number[column] + high for column in range(box.columns)]
+    lines = [
+        colour + "".join(_PLACEHOLDER + number[row] + tail for tail in tails) + "\x1b[39m"
+        for row in range(box.rows)
+    ]
+    lines[0], lines[-1] = before + lines[0], lines[-1] + after
+    return Frame(tuple(lines), box.columns)
+
+
+def _expand(span: str) -> str:
+    first, _, last = span.partition("-")
+    return "".join(map(chr, range(int(first, 16), int(last or first, 16) + 1)))
+
+
+_CHUNK = 4096  # bytes of base64, the protocol's limit
+_ENOUGH = (16, 32)  # pixels of a cell, where nobody knows better
+# An id's lowest byte travels through tmux as one of 256 colours, of which the first 16 may be translated.
+_FIRST_LOW, _LAST_LOW = 16, 255
+_HIGHEST = 127  # of an id's highest byte: Konsole shows nothing for an id from 2^31 on
+_TRANSMIT = "a=T,t=d,f=100,q=2"  # a PNG, sent here and shown at once; no answers, for nobody would read them
+
+_LAST_CHUNK = "\x1b_Gq=2,m=0;\x1b\\"
+
+
+class Route(Enum):
+    """The way to the terminal: straight, or through tmux as text that stands for the picture."""
+
+    STRAIGHT = "straight"
+    TMUX = "tmux"
+
+
+def fresh_id() -> int:
+    """An image id that no other program on this terminal is likely to use: ids are common to all of them.
+
+    Only its highest and lowest bytes are set, which is as much as placeholders in 256 colours can say.
+    """
+    low = _FIRST_LOW + secrets.randbelow(_LAST_LOW - _FIRST_LOW)
+    return (1 + secrets.randbelow(_HIGHEST)) << 24 | low
+
+
+def id_after(image_id: int) -> int:
+    """The next id of the same kind."""
+    low = image_id & _LAST_LOW
+    return image_id - low + (low + 1 if low < _LAST_LOW else _FIRST_LOW)
+
+
+def place(png: bytes, image_id: int, box: Box) -> str:
+    """Show a PNG over a box whose top left cell has the cursor, which stays there."""
+    return "".join(_chunks(png, f"{_TRANSMIT},i={image_id},c={box.columns},r={box.rows},C=1"))
+
+
+def place_virtually(png: bytes, image_id: int, box: Box) -> str:
+    """Hand a PNG through tmux, to be seen where its placeholders are."""
+    control = f"{_TRANSMIT},i={image_id},c={box.columns},r={box.rows},U=1"
+    return "".join(map(wrap, _chunks(png, control)))
+
+
+def delete(image_id: int) -> str:
+    """Take an image off the screen and out of the terminal's memory."""
+    return f"\x1b_Ga=d,d=I,i={image_id},q=2\x1b\\"
+
+
+def as_png(picture: EncodedImage, enough: tuple[int, int]) -> tuple[bytes, tuple[int, int]]:
+    """A picture's bytes as PNG, and its width and height in pixels; what is PNG already is not touched.
+
+    Others are shrunk to `enough` pixels. Raises Undecodable for what is no picture.
+    """
+    if picture.format is ImageFormat.PNG:
+        return picture.data, measure(picture.data)
+    image = decode(picture.data, enough)
+    size = image.size
+    image.thumbnail(enough, reducing_gap=2.0)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue(), size
+
+
+class KittyRenderer:
+    """Paints on kitty and its like, at most two images in the terminal's memory at any time.
+
+    `cell` is a cell's width and height in pixels, or in any unit where only their ratio is known.
+    """
+
+    def __init__(self, cell: tuple[float, float], route: Route = Route.STRAIGHT) -> None:
+        self._cell = cell
+        self._route = route
+        self._shown: int | None = None
+        self._next = fresh_id()
+
+    def paint(self, picture: EncodedImage, box: Box) -> Frame:
+        """Show a picture, and only then take the one before away; raises `shrink.Undecodable`."""
+        png, size = as_png(picture, (box.columns * _ENOUGH[0], box.rows * _ENOUGH[1]))
+        limit = LIMIT if self._route is Route.TMUX else max(box.columns, box.rows)
+        cells = Box(*fit(size, min(box.columns, limit), min(box.rows, limit), self._cell))
+        image_id, before = self._next, self._shown
+        self._shown, self._next = image_id, before or id_after(image_id)
+        if self._route is Route.TMUX:
+            gone = wrap(delete(before)) if before else ""
+            return placeholders(image_id, cells, place_virtually(png, image_id, cells), gone)
+        gone = delete(before) if before else ""
+        return lay_over(cells, place(png, image_id, cells) + gone)
+
+    def keep(self) -> None:
+        """Let what was painted last stay for good: what comes next is another image."""
+        if self._shown:
+            self._next, self._shown = fresh_id(), None
+
+    def clear(self) -> str:
+        """Text that takes the last picture off the screen and out of memory; empty when there is none."""
+        if not self._shown:
+            return ""
+        gone, self._shown = delete(self._shown), None
+        return self._routed(gone)
+
+    def abort(self) -> str:
+        """Return the end of a transmission: otherwise the next picture, of any program, would be its rest."""
+        return self._routed(_LAST_CHUNK)
+
+    def _routed(self, escape: str) -> str:
+        return wrap(escape) if self._route is Route.TMUX else escape
+
+
+def _chunks(png: bytes, control: str) -> Iterator[str]:
+    """Cut a transmission into escape sequences; all but the first repeat nothing but `q`."""
+    payload = b2a_base64(png, newline=False).decode()
+    for start in range(0, len(payload), _CHUNK):
+        more = int(start + _CHUNK < len(payload))
+        keys = "q=2" if start else control
+        yield f"\x1b_G{keys},m={more};{payload[start : start + _CHUNK]}\x1b\\"

@@ -1,0 +1,162 @@
+"""Which painter a terminal gets: the rung that was asked for, or the best that it is known to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from imgcli.output.images.blocks import BlockRenderer
+from imgcli.output.terminal.capabilities import ColorDepth
+from imgcli.output.terminal.database import ALWAYS, Ability, PreviewProtocol, choose_protocol, identify
+from imgcli.output.terminal.probe import EchoOff, is_ours
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import TextIO
+
+    from imgcli.output.images.protocol import Renderer
+    from imgcli.output.terminal.answers import Answers, Size, Tmux
+    from imgcli.output.terminal.capabilities import Terminal
+
+
+_USUAL_REGISTERS = 256
+_TRUECOLOR = {
+    "alacritty": ALWAYS,
+    "contour": ALWAYS,
+    "foot": ALWAYS,
+    "ghostty": ALWAYS,
+    "iterm2": ALWAYS,
+    "kitty": ALWAYS,
+    "konsole": ALWAYS,
+    "mintty": ALWAYS,
+    "mlterm": ALWAYS,
+    "rio": ALWAYS,
+    "vte": ALWAYS,
+    "warpterminal": ALWAYS,
+    "wezterm": ALWAYS,
+    "windowsterminal": ALWAYS,
+    "xterm": (331,),
+    "xterm.js": ALWAYS,
+}
+"""Terminals that show every colour, and since when; TERM and COLORTERM say less, after ssh for instance."""
+_NARROW_CELL = 8  # pixels; a picture that comes out too small is better than one that does not fit
+
+
+@dataclass(frozen=True)
+class _Findings:
+    """What the terminal and the tmux around us had to say."""
+
+    answers: Answers
+    tmux: Tmux | None
+
+
+@dataclass
+class RendererSelector:
+    """The easel of a real terminal: `stream` leads to it, `wish` is what the user asked for.
+
+    `widest` is the user's limit in columns.
+    """
+
+    env: Mapping[str, str]
+    stream: TextIO
+    terminal: Terminal
+    wish: PreviewProtocol = PreviewProtocol.AUTO
+    widest: int | None = None
+    _hush: EchoOff | None = field(default=None, init=False)
+    _painter: Renderer | None = field(default=None, init=False)
+
+    def painter(self) -> Renderer:
+        """Ask what must be asked, within the query's budget, and choose; once."""
+        if self._painter is None:
+            found = self._ask()
+            rung = choose_protocol(self.wish, self.env, found.answers, found.tmux)
+            self._painter = self._build(rung, found)
+        return self._painter
+
+    def close(self) -> None:
+        """Take away answers that came too late, so that no shell takes them for keys."""
+        if self._hush:
+            self._hush.close()
+            self._hush = None
+
+    def _ask(self) -> _Findings:
+        """Ask whatever renderer is wanted: its name tells neither colours, background nor a cell's shape."""
+        from imgcli.output.terminal.answers import SILENCE, ask_tmux
+        from imgcli.output.terminal.probe import query, questions_for
+
+        tmux = ask_tmux(self.env)
+        if not is_ours(self.stream) or not questions_for(self.env):
+            return _Findings(SILENCE, tmux)
+        self._hush = EchoOff.over(self.stream, self.env)  # before the question: a signal may come after it
+        if self._hush:
+            self._hush.begin()
+        answers = query(self.env)
+        if answers.is_complete and self._hush:
+            self._hush.end()
+            self._hush = None
+        return _Findings(answers, tmux)
+
+    def _build(self, rung: PreviewProtocol, found: _Findings) -> Renderer:
+        terminal = _with_answers(self.terminal, found)
+        match rung:
+            case PreviewProtocol.KITTY:
+                return self._kitty(terminal, found)
+            case PreviewProtocol.ITERM2:
+                return self._iterm2(terminal, found)
+            case PreviewProtocol.SIXEL:
+                return _sixel(terminal, found.answers)
+            case _ if not terminal.unicode:
+                return BlockRenderer(terminal, PreviewProtocol.ASCII)
+            case _:
+                return BlockRenderer(terminal, rung)
+
+    def _kitty(self, terminal: Terminal, found: _Findings) -> Renderer:
+        from imgcli.output.images.kitty import KittyRenderer, Route
+
+        return KittyRenderer((1, terminal.aspect), Route.TMUX if self._is_tmux(found) else Route.STRAIGHT)
+
+    def _iterm2(self, terminal: Terminal, found: _Findings) -> Renderer:
+        from imgcli.output.images.iterm2 import ITerm2Renderer, Transfer
+
+        known, version = identify(self.env, found.answers.name)
+        transfer = Transfer.PARTS if known.can(Ability.PARTS, version) else Transfer.WHOLE
+        return ITerm2Renderer((1, terminal.aspect), Transfer.TMUX if self._is_tmux(found) else transfer)
+
+    def _is_tmux(self, found: _Findings) -> bool:
+        return found.tmux is not None and identify(self.env, found.answers.name)[0].name == "tmux"
+
+
+def _sixel(terminal: Terminal, answers: Answers) -> Renderer:
+    from imgcli.output.images.sixel import SixelRenderer
+
+    cell = answers.cell or (_NARROW_CELL, round(_NARROW_CELL * terminal.aspect))
+    registers = answers.registers or _USUAL_REGISTERS
+    return SixelRenderer(cell, registers, terminal.background, answers.largest)
+
+
+def _with_answers(terminal: Terminal, found: _Findings) -> Terminal:
+    """The terminal as it describes itself, where it does."""
+    answers = found.answers
+    return replace(
+        terminal,
+        depth=_depth(terminal.depth, found),
+        background=answers.background or terminal.background,
+        aspect=_aspect(answers.cell) or terminal.aspect,
+    )
+
+
+def _depth(told: ColorDepth, found: _Findings) -> ColorDepth:
+    """Return the colours that a terminal of this name has; monochrome is somebody's wish."""
+    if told is ColorDepth.MONO:
+        return told
+    known, version = identify({}, found.answers.name)
+    if known.name == "tmux" and found.tmux and found.tmux.has_truecolor:
+        return ColorDepth.TRUECOLOR
+    if known.name == "tmux" and told is ColorDepth.ANSI_16:  # it has 256 wherever it is, and TERM=screen
+        return ColorDepth.ANSI_256
+    since = _TRUECOLOR.get(known.name)
+    return ColorDepth.TRUECOLOR if since is not None and version >= since else told
+
+
+def _aspect(cell: Size | None) -> float | None:
+    return cell[1] / cell[0] if cell else None

@@ -1,0 +1,181 @@
+"""Encodes pictures as sixels: VT330/VT340 Programmer Reference Manual, volume 2, chapter 14."""
+
+from __future__ import annotations
+
+import re
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+from imgcli.output.images.decode import decode, fit, flatten
+from imgcli.output.images.protocol import Box, lay_over
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from PIL.Image import Image
+
+    from imgcli.core.image import EncodedImage
+    from imgcli.output.images.protocol import Frame
+
+
+RGB = tuple[int, int, int]
+Size = tuple[int, int]
+
+_BOUNDLESS = (1 << 16, 1 << 16)
+
+_BAND = 6  # rows of pixels that a row of sixels has
+_MOST = 255  # colours; one number less than a byte has, for:
+_CLEAR = 255  # a pixel that is not drawn
+_SAMPLES = 4096  # pixels are enough to choose a palette from: median cut is slow
+_OPAQUE_FROM = 128
+_SMOOTH = 128  # from so many colours on, a texture does for dithering
+_MIDDLE = 128
+# Bayer's 4x4 matrix, from three levels darker to three brighter.
+_TEXTURE = tuple(
+    bytes(_MIDDLE + round((step - 7.5) * 0.4) for step in row)
+    for row in ((0, 8, 2, 10), (12, 4, 14, 6), (3, 11, 1, 9), (15, 7, 13, 5))
+)
+# From four on, a repeat such as `!4~` is no longer than the run. Only blank and full sixels have many; and
+# two patterns that begin with a literal are faster than one that begins with a choice.
+_BLANKS, _FULL = re.compile(rb"(\?{4,})"), re.compile(rb"(~{4,})")
+
+
+class SixelRenderer:
+    """Paints with up to `registers` colours in cells of `cell` pixels, width and height.
+
+    Transparent parts show `background`, or a checkerboard: the picture before must not show through. Pictures
+    are at most `largest` pixels wide and high, where the terminal has such a limit: xterm's is 1000 by 1000.
+    """
+
+    def __init__(
+        self, cell: Size, registers: int = 256, background: RGB | None = None, largest: Size | None = None
+    ) -> None:
+        self._cell = cell
+        self._registers = registers
+        self._background = background
+        self._largest = largest or _BOUNDLESS
+
+    def paint(self, picture: EncodedImage, box: Box) -> Frame:
+        """Show a picture over the one before; raises `shrink.Undecodable`."""
+        room = pixels_in(box, self._cell, self._largest)
+        image = flatten(decode(picture.data, room), self._background)
+        shown = image.resize(_whole_bands(image.size, room), reducing_gap=2.0)
+        width, height = self._cell
+        cells = Box(-(-shown.width // width), -(-shown.height // height))
+        return lay_over(cells, encode(shown, self._registers))
+
+
+def _whole_bands(size: Size, room: Size) -> Size:
+    """Fit a picture into a room, a little smaller where its last band would not be full.
+
+    Konsole paints the rest of such a band white.
+    """
+    width, height = fit(size, *room, (1, 1))
+    return fit(size, width, max(height - height % _BAND, 1), (1, 1))
+
+
+def pixels_in(box: Box, cell: Size, largest: Size) -> Size:
+    """The width and height in pixels that sixels may have in a box: whole bands, so that nothing scrolls."""
+    width, height = min(box.columns * cell[0], largest[0]), min(box.rows * cell[1], largest[1])
+    return width, max(height - height % _BAND, 1)
+
+
+def encode(image: Image, registers: int = 256) -> str:
+    """Turn an image of mode RGB, or RGBA whose clear parts are left out, into one escape sequence.
+
+    The cursor's cell is its top left corner. Colours are Pillow's median cut; at most 255, at least 2.
+    """
+    indexed = _indexed(image.convert("RGB"), max(2, min(registers, _MOST)))
+    if image.mode == "RGBA":
+        clear = image.getchannel("A").point(lambda alpha: 0 if alpha >= _OPAQUE_FROM else 255)
+        indexed.paste(_CLEAR, mask=clear)
+    used = sorted(set(indexed.tobytes()) - {_CLEAR})
+    bands = b"-".join(_bands(indexed.tobytes(), indexed.width))
+    body = _shortened(_FULL, _shortened(_BLANKS, bands)).decode()
+    # P2=1: pixels that are not drawn keep their colour; 1;1: pixels are square, whatever P1 says.
+    return f'\x1bP0;1q"1;1;{image.width};{image.height}{_palette(indexed, used)}{body}\x1b\\'
+
+
+def _indexed(image: Image, colors: int) -> Image:
+    """The image in its best few colours."""
+    from PIL import Image as Pillow
+
+    shrink = max(1, (image.width * image.height / _SAMPLES) ** 0.5)
+    few = (max(1, int(image.width / shrink)), max(1, int(image.height / shrink)))
+    sample = image.resize(few, Pillow.Resampling.NEAREST)
+    if colors < _SMOOTH:  # few enough for the most frequent colours to leave none for a small bright moon
+        palette = sample.quantize(colors, Pillow.Quantize.MAXCOVERAGE)
+        return image.quantize(palette=palette, dither=Pillow.Dither.FLOYDSTEINBERG)
+    palette = sample.quantize(colors, Pillow.Quantize.MEDIANCUT)
+    return _textured(image).quantize(palette=palette, dither=Pillow.Dither.NONE)
+
+
+def _textured(image: Image) -> Image:
+    """The image with a texture too fine to see, which breaks up the bands that a smooth sky would get.
+
+    It costs a millisecond and no visible grain, as dithering would.
+    """
+    from PIL import Image as Pillow
+    from PIL import ImageChops
+
+    rows = [(line * (image.width // len(line) + 1))[: image.width] for line in _TEXTURE]
+    data = b"".join(rows * (image.height // len(rows) + 1))[: image.width * image.height]
+    texture = Pillow.frombytes("L", image.size, data)
+    return ImageChops.add(image, Pillow.merge("RGB", (texture,) * 3), 1, -_MIDDLE)
+
+
+def _palette(indexed: Image, used: list[int]) -> str:
+    """Define the colours that occur, in per cent, as the VT340 wants them."""
+    levels = [round(value / 2.55) for value in indexed.getpalette() or []]
+    colors = list(zip(levels[0::3], levels[1::3], levels[2::3], strict=True))
+    return "".join("#{};2;{};{};{}".format(number, *colors[number]) for number in used)
+
+
+def _bands(data: bytes, width: int) -> Iterator[bytes]:
+    """The image's rows of sixels, six rows of pixels each, without repeats."""
+    size = _BAND * width
+    for start in range(0, len(data), size):
+        band = data[start : start + size].ljust(size, bytes([_CLEAR]))
+        yield b"$".join(_layers(band, width))
+
+
+def _layers(band: bytes, width: int) -> list[bytes]:
+    """For each colour of a band its sixels, from left to right; blanks at the end are left out."""
+    blank, used = bytearray(b"?" * width), set(band)
+    layers = [blank[:] if color in used else blank for color in range(_CLEAR + 1)]
+    targets = itemgetter(*band)(layers)  # for each pixel the layer of its colour
+    rows = (targets[at : at + width] for at in range(0, len(targets), width))
+    x = 0
+    for a, b, c, d, e, f in zip(*rows, strict=True):  # the inner loop: every detour here costs milliseconds
+        a[x] += 1
+        b[x] += 2
+        c[x] += 4
+        d[x] += 8
+        e[x] += 16
+        f[x] += 32
+        x += 1  # noqa: SIM113 - enumerate is slower
+    return [_layer(color, layers[color]) for color in used - {_CLEAR}]
+
+
+def _layer(color: int, sixels: bytearray) -> bytes:
+    """One colour's sixels, without the blanks at both ends."""
+    drawn = sixels.lstrip(b"?")
+    blanks = len(sixels) - len(drawn)
+    if blanks:
+        return b"#%d!%d?" % (color, blanks) + drawn.rstrip(b"?")
+    return b"#%d" % color + drawn.rstrip(b"?")
+
+
+class _Repeats(dict[bytes, bytes]):
+    """Runs of one sixel as the repeats that say the same."""
+
+    def __missing__(self, run: bytes) -> bytes:
+        self[run] = shorter = b"!%d%b" % (len(run), run[:1])
+        return shorter
+
+
+def _shortened(runs: re.Pattern[bytes], sixels: bytes) -> bytes:
+    """Put repeats for runs. Splitting leaves the loop over them to C, unlike a function called for each."""
+    pieces = runs.split(sixels)
+    pieces[1::2] = map(_Repeats().__getitem__, pieces[1::2])
+    return b"".join(pieces)

@@ -1,0 +1,181 @@
+"""JSON lines: the contract with other programs, first the web client that reads their five leading keys."""
+
+from __future__ import annotations
+
+import json
+import math
+from base64 import b64encode
+from collections.abc import Mapping
+from enum import Enum
+from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
+
+from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started, Waiting
+from imgcli.core.problem import ExitCode
+from imgcli.output.images.decode import pixels
+from imgcli.output.sinks.summary import RunSummary
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from imgcli.core.billing.rates import Price
+    from imgcli.core.events import Event
+    from imgcli.core.image import EncodedImage
+    from imgcli.core.problem import Problem
+    from imgcli.output.sinks.summary import Clock
+
+
+Line: TypeAlias = dict[str, Any]
+
+
+class InlineImages(Enum):
+    """Whether lines carry the pictures themselves."""
+
+    INLINE = "inline"
+    NONE = "none"
+
+
+class JsonLinesSink:
+    """Writes one line per event as it happens; a picture's own line waits for the usage, which comes last."""
+
+    def __init__(self, stdout: TextIO, images: InlineImages, price: Price, clock: Clock) -> None:
+        self._stdout = stdout
+        self._images = images
+        self._price = price
+        self._tally = RunSummary(clock)
+        self._waiting: dict[int, FinalImage] = {}
+        self.next_index = 0
+        """The number after the last partial, of whichever image."""
+
+    def handle(self, event: Event) -> None:
+        """Write the lines that this event completes; raises `OSError` when nobody reads them."""
+        self._tally.note(event)
+        match event:
+            case PartialImage():
+                self.next_index = event.index + 1
+                self._write(self._image_line(event, event.index, "partial"))
+            case FinalImage(image=image):
+                self._waiting[image] = event
+            case Saved(problem=problem):
+                self._write_problem(event, problem)
+            case Completed():
+                self._write_pictures(event)
+            case Failed(job=job, problem=problem, ended=ended):
+                told = None if self._waiting else ended  # an image's line has the usage, which stands once
+                self._write_pictures(ended or Completed(job, model=None))
+                self._write(error_line(problem, job, self.next_index, told))
+            case Started() | Waiting() | Notice():
+                pass
+            case _:
+                assert_never(event)
+
+    def close(self) -> None:
+        """Tell of pictures that came before an interruption, though their bill never did."""
+        for final in self._take():
+            self._write(self._final_line(final, Completed(final.job, model=None)))
+
+    def _write_problem(self, saved: Saved, problem: Problem | None) -> None:
+        """Report a picture that is elsewhere or damaged; a damaged one is no picture."""
+        if problem is None:
+            return
+        self._write(error_line(problem, saved.job, self._tally.next_index(saved.image)))
+        if problem.exit_code is ExitCode.DAMAGED:
+            self._waiting.pop(saved.image, None)
+
+    def _write_pictures(self, completed: Completed) -> None:
+        """Write every picture that waited; the last one's line carries the usage of all."""
+        finals = self._take()
+        for final in finals:
+            costs = self._costs(completed) if final is finals[-1] else {}
+            self._write(self._final_line(final, completed) | costs)
+
+    def _take(self) -> list[FinalImage]:
+        """Take the pictures that waited, so that none is written twice."""
+        finals, self._waiting = list(self._waiting.values()), {}
+        return finals
+
+    def _image_line(self, event: PartialImage | FinalImage, output_index: int, status: str) -> Line:
+        """The keys of every image line, the web client's five first."""
+        picture = event.picture
+        return {
+            "output_index": output_index,
+            "partial_image_b64s": self._inline(picture),
+            "usage": None,
+            "status": status,
+            "final_model": None,
+            "job": event.job,
+            "image": event.image,
+            "format": picture.format,
+            "bytes": len(picture.data),
+            "sha256": picture.sha256,
+            "elapsed_s": round(self._tally.elapsed, 3),
+        }
+
+    def _final_line(self, final: FinalImage, completed: Completed) -> Line:
+        """The same keys in the same places, and those that only the end knows."""
+        saved = self._tally.saved.get(final.image)
+        width, height = pixels(final.picture) or (None, None)
+        return self._image_line(final, self._tally.next_index(final.image), "completed") | {
+            "final_model": completed.model,
+            "path": str(saved.path.absolute()) if saved else None,
+            "width": width,
+            "height": height,
+            "revised_prompt": final.revised_prompt,
+            "response_id": completed.response_id,
+            "tool_usage": None,
+            "cost_usd": None,
+        }
+
+    def _inline(self, picture: EncodedImage) -> list[str]:
+        if self._images is InlineImages.NONE:
+            return []
+        return [b64encode(picture.data).decode("ascii")]
+
+    def _costs(self, completed: Completed) -> Line:
+        from imgcli.core.billing.bill import cost_usd
+
+        bill = self._tally.bill(completed, self._price)
+        cost = cost_usd(bill) if bill else None
+        return {"usage": completed.usage, "tool_usage": completed.tool_usage, "cost_usd": cost}
+
+    def _write(self, line: Line) -> None:
+        self._stdout.write(to_json(line) + "\n")
+        self._stdout.flush()
+
+
+def error_line(problem: Problem, job: str | None, index: int = 0, ended: Completed | None = None) -> Line:
+    """Describe a problem to a program, the web client's five keys first, as in every line.
+
+    `job` is None when there was none yet; `index` is the number after the last partial; `ended` is what the
+    server had told of the run.
+    """
+    return {
+        "output_index": index,
+        "partial_image_b64s": [],
+        "usage": ended.usage if ended else None,
+        "status": "error",
+        "final_model": ended.model if ended else None,
+        "error": True,
+        "message": problem.what,
+        "code": problem.code or problem.kind,
+        "param": problem.param,
+        "job": job,
+        "kind": problem.kind,
+        "exit_code": problem.status,
+        "charged": problem.charged,
+        "advice": problem.advice,
+    }
+
+
+def to_json(line: Line) -> str:
+    """Write one line, in ASCII; what JSON cannot say (NaN, Infinity) is null."""
+    return json.dumps(_finite(line), ensure_ascii=True, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401 - JSON is any of its types
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return value

@@ -1,0 +1,255 @@
+"""Plain lines without a single escape code: for files, pipes, dumb terminals and logs."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Self, assert_never
+
+from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started, Waiting
+from imgcli.core.messages import (
+    notice_line,
+    partial_words,
+    problem_lines,
+    saved_line,
+    started_line,
+    still_waiting_line,
+    unsaved_line,
+    waiting_line,
+)
+from imgcli.core.problem import ExitCode
+from imgcli.core.text import clean, duration, shorten
+from imgcli.output.images.decode import facts
+from imgcli.output.sinks.queued import Ticker
+from imgcli.output.sinks.status import GENERATING
+from imgcli.output.sinks.summary import RunSummary
+from imgcli.output.text import SafeWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+    from typing import TextIO
+
+    from imgcli.core.billing.bill import Bill
+    from imgcli.core.billing.rates import Price
+    from imgcli.core.events import Event
+    from imgcli.core.image import EncodedImage
+    from imgcli.core.request import ImageRequest
+    from imgcli.output.sinks.status import Words
+    from imgcli.output.sinks.summary import Clock
+
+
+_NAME_LENGTH = 1500
+
+
+def described(name: str, picture: EncodedImage, separator: str) -> str:
+    """Describe a picture: `cat.png · png · 1024x1024 · 1.7 MB`."""
+    kind = [picture.format.value] if picture.format else []
+    return separator.join([shorten(name, _NAME_LENGTH), *kind, *facts(picture)])
+
+
+class DescriptionSink:
+    """Writes one line per finished picture of a run."""
+
+    def __init__(self, stdout: TextIO, name: str) -> None:
+        self._out = SafeWriter(stdout)
+        self._name = name
+
+    def handle(self, event: Event) -> None:
+        """Write a picture's line; raises `OSError` when nobody reads."""
+        if isinstance(event, FinalImage):
+            name = f"{self._name}, picture {event.image + 1}" if event.image else self._name
+            self._out.lines([described(name, event.picture, ", ")])
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def printed_path(saved: Saved) -> Path | None:
+    """Return what a script gets of a file: its absolute path, None for what is no image."""
+    damaged = saved.problem and saved.problem.exit_code is ExitCode.DAMAGED
+    return None if damaged else saved.path.absolute()
+
+
+class PathsSink:
+    """Prints absolute paths when the job has ended: a live picture may be on the same terminal until then."""
+
+    def __init__(self, stdout: TextIO) -> None:
+        self._stdout = stdout
+        self._waiting: list[Path] = []
+
+    def handle(self, event: Event) -> None:
+        """Collect, then print; raises `OSError` when nobody reads."""
+        match event:
+            case Saved():
+                if path := printed_path(event):
+                    self._waiting.append(path)
+            case Completed() | Failed():
+                self._print()
+            case _:
+                pass
+
+    def close(self) -> None:
+        """Print what was saved before an interruption."""
+        self._print()
+
+    def _print(self) -> None:
+        paths, self._waiting = self._waiting, []
+        if paths:
+            write_paths(self._stdout, paths)
+
+
+def write_paths(stdout: TextIO, paths: Iterable[Path]) -> None:
+    """Write absolute names, a line each, as the bytes they are: a name need not be valid in any encoding.
+
+    On a terminal they are cleaned, for a name may hold what it would obey.
+    """
+    if stdout.isatty():
+        stdout.write("".join(f"{clean(str(path.absolute()))}\n" for path in paths))
+        stdout.flush()
+        return
+    data = b"".join(os.fsencode(path.absolute()) + b"\n" for path in paths)
+    stdout.flush()
+    binary = getattr(stdout, "buffer", None)
+    if binary is None:  # a text stream in memory
+        stdout.write(os.fsdecode(data))
+    else:
+        binary.write(data)
+    stdout.flush()
+
+
+HEARTBEAT = 15.0
+"""Seconds without a line after which a person wonders whether anything still happens."""
+_LOOKS = 15  # how often in that time the clock is read
+_PATIENCE = 1.0  # seconds that a reader who takes nothing may hold up the end
+
+
+class LinesSink:
+    """Writes one line per change, then the bill.
+
+    `opening` words the first line, `words` others, `write_bill` the bill.
+    """
+
+    def __init__(
+        self,
+        stderr: TextIO,
+        price: Price,
+        clock: Clock,
+        opening: Callable[[ImageRequest], str] = started_line,
+        words: Words = GENERATING,
+        write_bill: Callable[[Bill], list[str]] | None = None,
+    ) -> None:
+        self._opening = opening
+        self._words = words
+        self._out = SafeWriter(stderr)
+        self._price = price
+        self._write_bill = write_bill
+        self._tally = RunSummary(clock)
+        self._clock = clock
+        self._heartbeat: float | None = None
+        self._spoke = 0.0
+        self._ticker: Ticker | None = None
+        self._lock = threading.Lock()
+
+    def open(self, heartbeat: float) -> Self:
+        """Also say that it still waits, where nothing else was said for so many seconds."""
+        self._heartbeat = heartbeat
+        return self
+
+    def handle(self, event: Event) -> None:
+        """Write what this event has to say; raises `OSError` when nobody reads."""
+        if isinstance(event, Completed | Failed):
+            self.close()
+        with self._lock:
+            self._tally.note(event)
+            self._speak(self._lines(event))
+        if isinstance(event, Started) and self._heartbeat and not self._ticker:
+            self._ticker = Ticker(self._beat, self._heartbeat / _LOOKS)
+            self._ticker.start()
+
+    def close(self) -> None:
+        """Stop saying that it waits."""
+        if self._ticker:
+            self._ticker.stop(_PATIENCE)
+
+    def _beat(self) -> None:
+        with self._lock:
+            due = self._spoke + (self._heartbeat or 0)
+            if self._clock() >= due:
+                self._speak([still_waiting_line(self._tally.elapsed, has_image=bool(self._tally.finals))])
+                self._spoke = due  # so that the lines come at 15, 30 and 45 s, however late this one is
+
+    def _speak(self, lines: list[str]) -> None:
+        self._out.lines(lines)
+        if lines:
+            self._spoke = self._clock()
+
+    def _lines(self, event: Event) -> list[str]:
+        match event:
+            case Started(request=request):
+                lines = [self._opening(request)]
+            case Waiting(seconds=seconds, reason=reason):
+                lines = [waiting_line(seconds, reason)]
+            case PartialImage(image=image):
+                lines = [self._partial_line(image)]
+            case Saved():
+                lines = self._saved_lines(event)
+            case Notice(text=text):
+                lines = [notice_line(text)]
+            case Completed():
+                lines = self._last_lines(event)
+            case Failed(problem=problem, ended=ended):
+                lines = self._bill_lines(ended) + problem_lines(problem)
+            case FinalImage():
+                lines = []
+            case _:
+                assert_never(event)
+        return lines
+
+    def _partial_line(self, image: int) -> str:
+        asked = self._tally.request.partials if self._tally.request else 0
+        return f"{partial_words(self._tally.partials_of(image), asked)} after {duration(self._tally.elapsed)}"
+
+    def _saved_lines(self, saved: Saved) -> list[str]:
+        final = self._tally.finals.get(saved.image)
+        known = facts(final.picture) if final else []
+        line = saved_line(str(saved.path), [*known, duration(self._tally.elapsed)], ", ")
+        return [line, *(problem_lines(saved.problem) if saved.problem else [])]
+
+    def _last_lines(self, completed: Completed) -> list[str]:
+        unsaved = [
+            unsaved_line(facts(final.picture), ", ", self._words.unsaved) for final in self._tally.unsaved
+        ]
+        return unsaved + self._bill_lines(completed)
+
+    def _bill_lines(self, ended: Completed | None) -> list[str]:
+        from imgcli.output.tables.bill import compact_lines
+
+        bill = self._tally.bill(ended, self._price)
+        return (self._write_bill or compact_lines)(bill) if bill else []
+
+
+class ErrorsSink:
+    """Writes errors and nothing else: for `--jsonl`, and for `--quiet`, which `tells_names` too.
+
+    That is where a file has another name than its user gave, which JSON lines say by themselves.
+    """
+
+    def __init__(self, stderr: TextIO, *, tells_names: bool = False) -> None:
+        self._out = SafeWriter(stderr)
+        self._tells_names = tells_names
+
+    def handle(self, event: Event) -> None:
+        """Write what a script must know; raises `OSError` when nobody reads."""
+        match event:
+            case Failed(problem=problem):
+                self._out.lines(problem_lines(problem))
+            case Saved(problem=problem) if problem:
+                self._out.lines(problem_lines(problem))
+            case Notice(text=text, is_about_name=True) if self._tells_names:
+                self._out.lines([notice_line(text)])
+            case _:
+                pass
+
+    def close(self) -> None:
+        """Nothing is open."""

@@ -1,0 +1,82 @@
+"""What a sink must remember of a job: the request, the time, how many partials, which pictures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started
+from imgcli.core.request import ImageRequest
+
+if TYPE_CHECKING:
+    from imgcli.core.billing.bill import Bill
+    from imgcli.core.billing.rates import Price
+    from imgcli.core.events import Event
+
+
+Clock: TypeAlias = Callable[[], float]
+"""A monotonic clock, in seconds."""
+
+
+class RunSummary:
+    """Counts as the events of one job go by."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._began = clock()
+        self.request: ImageRequest | None = None
+        self.finals: dict[int, FinalImage] = {}
+        self.saved: dict[int, Saved] = {}
+        self._partials: Counter[int] = Counter()
+        self._next_index: dict[int, int] = {}
+        self._has_failed = False
+
+    def note(self, event: Event) -> None:
+        """Count one event."""
+        match event:
+            case Started(request=request):
+                self.request, self._began = request, self._clock()
+            case Notice(instead=ImageRequest() as request):
+                self.request = request
+            case PartialImage(image=image, index=index):
+                self._partials[image] += 1
+                self._next_index[image] = index + 1
+            case FinalImage(image=image):
+                self.finals[image] = event
+            case Saved(image=image):
+                self.saved[image] = event
+            case Failed():
+                self._has_failed = True
+            case _:
+                pass
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the job started."""
+        return self._clock() - self._began
+
+    @property
+    def partials(self) -> int:
+        """How many partials came, of all pictures."""
+        return self._partials.total()
+
+    def partials_of(self, image: int) -> int:
+        """Count the partials of one picture."""
+        return self._partials[image]
+
+    @property
+    def unsaved(self) -> list[FinalImage]:
+        """The pictures that arrived and were not saved, nor kept elsewhere."""
+        return [final for image, final in self.finals.items() if image not in self.saved]
+
+    def next_index(self, image: int) -> int:
+        """Return the number after a picture's last partial, 0 when none came."""
+        return self._next_index.get(image, 0)
+
+    def bill(self, completed: Completed | None, price: Price) -> Bill | None:
+        """Work out what it cost; None for a job that never started, or failed before the server counted."""
+        if self.request is None or completed is None:
+            return None
+        counted = completed.usage or completed.tool_usage or not self._has_failed
+        return price(self.request, completed, self.partials, len(self.finals)) if counted else None

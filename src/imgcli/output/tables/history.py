@@ -1,0 +1,296 @@
+"""Remembered runs: a line each for people, an object each for programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from imgcli.core.billing.bill import dollars
+from imgcli.core.history import OK
+from imgcli.core.problem import ExitCode
+from imgcli.core.text import clean, shorten
+from imgcli.output.text import GAP, cut_end, cut_start, left, right, widths
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from decimal import Decimal
+    from pathlib import Path
+
+    from imgcli.core.billing.bill import Row
+    from imgcli.core.history import Branch, Family, HistoryEntry, Key, SavedImage
+
+
+_LONGEST = 1500
+"""Characters of a prompt or a path where no terminal's width says how much is readable."""
+_NARROWEST = 12
+"""Columns below which a path tells nothing."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """From where paths are looked at: the current folder and the home, None where there is none."""
+
+    here: Path | None
+    home: Path | None
+
+    def brief(self, path: Path) -> str:
+        """Format a path as somebody in the current folder would."""
+        if self.here and path.is_relative_to(self.here):
+            return str(path.relative_to(self.here))
+        if self.home and path.is_relative_to(self.home):
+            return f"~/{path.relative_to(self.home)}"
+        return str(path)
+
+
+def history_lines(entries: Sequence[HistoryEntry], places: Places, columns: int | None) -> list[str]:
+    """Write a line a run: id, when, what it cost, how it ended where not well, prompt, path.
+
+    They fit into so many columns; None is for a reader that is no terminal, and cuts next to nothing.
+    """
+    if not entries:
+        return []
+    told = [_told(entry) for entry in entries]
+    wide = widths(told)
+    kept = [index for index, width in enumerate(wide) if width]
+    heads = [
+        GAP.join((right if index != _OUTCOME else left)(row[index], wide[index]) for index in kept)
+        for row in told
+    ]
+    rest = None if columns is None else max(columns - 1 - len(heads[0]) - len(GAP), 0)
+    prompts = [shorten(entry.prompt, _LONGEST) or "-" for entry in entries]
+    paths = [_path(entry, places) for entry in entries]
+    return [
+        f"{head}{GAP}{tail}".rstrip() for head, tail in zip(heads, _tails(prompts, paths, rest), strict=True)
+    ]
+
+
+_OUTCOME = 3
+"""Which of the leading columns holds words."""
+
+
+def _told(entry: HistoryEntry) -> tuple[str, str, str, str]:
+    when = f"{entry.started.astimezone():%Y-%m-%d %H:%M}"
+    return str(entry.number), when, cost_words(entry), outcome_words(entry)
+
+
+def outcome_words(entry: HistoryEntry) -> str:
+    """Name what went wrong; beside a cost that is unknown the kind `unknown` would say nothing."""
+    if entry.outcome == OK:
+        return ""
+    is_unknown = entry.outcome == ExitCode.UNKNOWN.kind
+    return "no picture" if is_unknown and not entry.pictures else shorten(entry.outcome, _NARROWEST)
+
+
+def cost_words(entry: HistoryEntry) -> str:
+    """Say what a run cost, with a plus where it was at least that."""
+    if entry.is_demo:
+        return "demo"
+    if not entry.billed:
+        return "free"
+    return f"{dollars(entry.known)}+" if entry.cost is None and entry.known else dollars(entry.cost)
+
+
+def _path(entry: HistoryEntry, places: Places) -> str:
+    paths = [clean(places.brief(picture.path)) for picture in entry.pictures if picture.path]
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return shorten(paths[0], _LONGEST) + more if paths else ""
+
+
+def _tails(prompts: Sequence[str], paths: Sequence[str], room: int | None) -> list[str]:
+    """Let prompt and path share the rest of the line; a path takes half of it at most."""
+    if room is None:
+        return [f"{prompt}{GAP}{path}" for prompt, path in zip(prompts, paths, strict=True)]
+    half = room // 2
+    (longest,) = widths([[path] for path in paths])
+    beside = min(longest, half) if half >= _NARROWEST else 0
+    (widest,) = widths([[prompt] for prompt in prompts])
+    wide = min(widest, room - beside - len(GAP) if beside else room)
+    return [
+        f"{left(cut_end(prompt, wide), wide)}{GAP}{cut_start(path, beside)}"
+        if beside
+        else cut_end(prompt, wide)
+        for prompt, path in zip(prompts, paths, strict=True)
+    ]
+
+
+def entry_json(entry: HistoryEntry) -> dict[str, Any]:
+    """Write a run for programs, everything that is known of it; times are in UTC."""
+    return {
+        "id": entry.number,
+        "job": entry.job,
+        "started": entry.started.isoformat(),
+        "ended": entry.ended.isoformat(),
+        "outcome": entry.outcome,
+        "message": entry.message,
+        "charged": entry.charged,
+        "cost_usd": _usd(entry.cost),
+        "prompt": entry.prompt,
+        "model": entry.model,
+        "image_model": entry.image_model,
+        "endpoint": entry.endpoint,
+        "response_id": entry.response_id,
+        "pictures": list(map(_picture_json, entry.pictures)),
+        "parents": [{"sha256": parent.sha256, "role": parent.role} for parent in entry.parents],
+        "charges": list(map(_charge_json, entry.charges)),
+        "prices_date": entry.prices_date.isoformat() if entry.prices_date else None,
+        "usage": entry.usage,
+        "tool_usage": entry.tool_usage,
+        "request": entry.request.to_json() if entry.request else None,
+        "billed": not entry.is_free,
+    }
+
+
+def _picture_json(picture: SavedImage) -> dict[str, Any]:
+    width, height = picture.size or (None, None)
+    return {
+        "image": picture.image,
+        "path": str(picture.path) if picture.path else None,
+        "sha256": picture.sha256,
+        "format": picture.format,
+        "bytes": picture.length,
+        "width": width,
+        "height": height,
+        "revised_prompt": picture.revised_prompt,
+    }
+
+
+def _charge_json(row: Row) -> dict[str, Any]:
+    return {
+        "part": row.part,
+        "model": row.model,
+        "tokens_in": row.tokens_in,
+        "cached": row.cached,
+        "tokens_out": row.tokens_out,
+        "partials": row.partials,
+        "cost_usd": _usd(row.cost),
+    }
+
+
+def _usd(amount: Decimal | None) -> float | None:
+    return None if amount is None else float(amount)
+
+
+_USUAL_GENERATIONS = 30
+"""How deep the guides go where no terminal's width says how much of a line is readable."""
+_PROMPT_LENGTH = 60
+_NAME_LENGTH = 100
+_SHORT_HASH = 12
+_BY_NOBODY = "(by no run in the history)"
+
+
+@dataclass(frozen=True)
+class Guides:
+    """The lines that lead from parents to children, all three columns wide."""
+
+    child: str
+    last: str
+    passing: str
+    cut: str
+    nothing: str = "   "
+
+    def lead_to(self, branch: Branch) -> str:
+        """Draw what stands in front of a member, without the generations that there is no room for."""
+        if not branch.lasts:
+            return ""
+        *above, is_last = branch.lasts
+        cut = self.cut if branch.depth > len(branch.lasts) else ""
+        passing = [self.nothing if is_done else self.passing for is_done in above]
+        return cut + "".join(passing) + (self.last if is_last else self.child)
+
+
+DRAWN = Guides("├─ ", "└─ ", "│  ", "…  ")
+TYPED = Guides("|- ", "`- ", "|  ", ".. ")
+
+
+def tree_lines(family: Family, columns: int | None, guides: Guides) -> Iterator[str]:
+    """Draw the family from its roots down, a line a member, cut to so many columns; None for no terminal."""
+    room = None if columns is None else columns - 1
+    generations = _USUAL_GENERATIONS if room is None else max(room // 2 // len(guides.nothing) - 1, 1)
+    names = dict(_names(family))
+    for branch in family.branches(generations):
+        line = guides.lead_to(branch) + GAP.join(_relation(family, branch, names))
+        yield line if room is None else cut_end(line, room)
+
+
+def _relation(family: Family, branch: Branch, names: Mapping[str, str]) -> list[str]:
+    """Say who a member is: its id or hash first, since the end of a line may be cut."""
+    key, entry = branch.key, family.members[branch.key]
+    if branch.is_repeated:
+        return [f"{_label(key)} (see above)"]
+    label = _label(key) + (" (this one)" if key == family.asked else "")
+    told = _run(entry) if entry else [*(_file(family, key) or [names.get(str(key), "")]), _BY_NOBODY]
+    strangers = ", ".join(map(_label, family.strangers(key)))
+    return [label, *filter(None, told), *([f"also from {strangers}"] if strangers else [])]
+
+
+def _run(entry: HistoryEntry) -> list[str]:
+    names = [shorten(picture.path.name, _NAME_LENGTH) for picture in entry.saved if picture.path]
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    first = [f"{name}{more}" for name in names[:1]]
+    return [cost_words(entry), outcome_words(entry), *first, _prompt(entry.prompt)]
+
+
+def _prompt(prompt: str) -> str:
+    return f'"{shorten(prompt, _PROMPT_LENGTH)}"' if prompt else ""
+
+
+def _label(key: Key) -> str:
+    return str(key) if isinstance(key, int) else clean(key[:_SHORT_HASH])
+
+
+def _file(family: Family, key: Key) -> list[str]:
+    """Say what the file that was asked for tells of itself."""
+    if family.file is None or key != family.asked:
+        return []
+    recipe = family.file.recipe
+    return [shorten(family.file.path.name, _NAME_LENGTH), *([_prompt(recipe.prompt)] if recipe else [])]
+
+
+def _names(family: Family) -> Iterator[tuple[str, str]]:
+    """Find out what pictures were called when they were sent."""
+    for entry in family.members.values():
+        for reference in entry.request.references if entry and entry.request else ():
+            if reference.sha256:
+                yield reference.sha256, shorten(reference.name, _NAME_LENGTH)
+
+
+def family_json(family: Family) -> Iterator[dict[str, Any]]:
+    """Write every member once, in the order in which it is drawn; what is not known is null."""
+    for branch in family.branches(1):
+        if not branch.is_repeated:
+            yield _json(family, branch.key)
+
+
+def _json(family: Family, key: Key) -> dict[str, Any]:
+    entry = family.members[key]
+    return {
+        "asked": key == family.asked,
+        "id": _id(key),
+        "started": entry.started.isoformat() if entry else None,
+        "endpoint": entry.endpoint if entry else None,
+        "outcome": entry.outcome if entry else None,
+        "cost_usd": None if entry is None or entry.cost is None else float(entry.cost),
+        **(_brought(entry) if entry else _unbrought(family, key)),
+        "parents": [
+            {"sha256": sha256, "id": _id(origin)} for sha256, origin in family.origins.get(key, {}).items()
+        ],
+        "children": list(family.children(key)),
+    }
+
+
+def _brought(entry: HistoryEntry) -> dict[str, Any]:
+    pictures = [
+        {"sha256": picture.sha256, "path": str(picture.path) if picture.path else None}
+        for picture in entry.pictures
+    ]
+    return {"prompt": entry.prompt, "pictures": pictures}
+
+
+def _unbrought(family: Family, key: Key) -> dict[str, Any]:
+    file = family.file if key == family.asked else None
+    prompt = file.recipe.prompt if file and file.recipe else None
+    return {"prompt": prompt, "pictures": [{"sha256": key, "path": str(file.path) if file else None}]}
+
+
+def _id(key: Key) -> int | None:
+    return key if isinstance(key, int) else None

@@ -1,0 +1,239 @@
+"""Everything that is known of a picture or a run, as lines for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from imgcli.core.billing.bill import Bill
+from imgcli.core.history import OK, FileStatus, KnowledgeSource
+from imgcli.core.image import ContentCredentials
+from imgcli.core.messages import picture_facts
+from imgcli.core.text import clean, duration, shorten
+from imgcli.output.tables.bill import plain_lines
+from imgcli.output.tables.history import cost_words, outcome_words
+from imgcli.output.text import GAP, left, widths, wrapped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from imgcli.core.history import Ancestor, FileFacts, HistoryEntry, Provenance, SavedImageStatus
+    from imgcli.core.recipe import Recipe
+    from imgcli.core.request import ImageRequest
+
+
+Row: TypeAlias = tuple[str, str]
+"""What it is, and what it says; the name is empty where the row before has the same."""
+
+_NARROWEST = 20  # columns that a value needs beside its name
+_HINT = 60
+_MOST_CHILDREN = 20
+_SHORT_HASH = 12
+
+_SOURCES = {
+    KnowledgeSource.HISTORY: "the history, by its {by}",
+    KnowledgeSource.RECIPE: "the recipe in the file; the history of this machine has no such picture",
+    KnowledgeSource.FILE: "the file alone: it holds no recipe, and the history has no such picture",
+}
+_STATES = {
+    FileStatus.THERE: "",
+    FileStatus.GONE: "gone",
+    FileStatus.CHANGED: "other bytes by now",
+    FileStatus.UNREADABLE: "cannot be read",
+    FileStatus.UNSAVED: "",
+}
+_CREDENTIALS = {
+    ContentCredentials.PRESENT: "present; imgcli does not verify them",
+    ContentCredentials.ABSENT: "none",
+    ContentCredentials.UNKNOWN: "unknown: imgcli does not look for them in this format",
+}
+
+
+def info_lines(known: Provenance, columns: int | None) -> list[str]:
+    """Write a heading, a line a fact, and the bill; wrapped to so many columns, None for no terminal."""
+    return [_heading(known), *_facts(_rows(known), columns), *_bill(known.entry)]
+
+
+def recipe_lines(recipe: Recipe, columns: int | None) -> list[str]:
+    """Write what stands in a recipe, a line a fact, as `provenance_lines` does."""
+    return list(_facts(_recipe(recipe), columns))
+
+
+def _facts(rows: Iterable[Row], columns: int | None) -> Iterator[str]:
+    known = [row for row in rows if row[1]]
+    (wide, _) = widths(known)
+    room = None if columns is None else columns - 1 - wide - 2 * len(GAP)
+    for name, text in known:
+        first, *more = wrapped(text, room) if room and room >= _NARROWEST else [text]
+        yield f"{GAP}{left(name, wide)}{GAP}{first}"
+        yield from (" " * (wide + 2 * len(GAP)) + line for line in more)
+
+
+def _heading(known: Provenance) -> str:
+    return clean(known.asked) if known.file or not known.entry else f"run {known.entry.number}"
+
+
+def _rows(known: Provenance) -> Iterator[Row]:
+    if known.file:
+        yield from _file(known.file)
+    yield "known from", _SOURCES[known.source].format(by=known.by)
+    if known.entry:
+        yield from _run(known.entry)
+        yield from _pictures(known)
+    elif known.recipe:
+        yield from _recipe(known.recipe)
+    yield from _relatives(known)
+
+
+def _file(file: FileFacts) -> Iterator[Row]:
+    kind = [file.format.value] if file.format else []
+    yield "picture", ", ".join([*kind, *picture_facts(file.size, file.length)])
+    yield "bytes", f"{file.length:,}"
+    yield "path", clean(str(file.path))
+    yield "sha256", file.sha256
+    yield "credentials", _CREDENTIALS[file.credentials]
+
+
+def _run(entry: HistoryEntry) -> Iterator[Row]:
+    yield "run", f"{entry.number} ({_line(entry.job)})"
+    took = duration((entry.ended - entry.started).total_seconds())
+    yield "when", f"{entry.started.astimezone():%Y-%m-%d %H:%M:%S}, took {took}"
+    yield "outcome", entry.outcome if entry.outcome == OK else _failure(entry)
+    yield "prompt", _line(entry.prompt)
+    for revised in dict.fromkeys(picture.revised_prompt for picture in entry.pictures):
+        yield "revised", _line(revised)
+    yield "model", _line(entry.model or "unknown")
+    yield "image model", _line(entry.image_model)
+    if entry.request:
+        yield "options", _options(entry.request)
+        yield from _references(entry.request)
+        yield "continues", _line(entry.request.previous_response_id)
+    yield "server", _line(entry.endpoint or "unknown")
+    yield "response", _line(entry.response_id)
+    yield "cost", _cost(entry)
+
+
+def _failure(entry: HistoryEntry) -> str:
+    told = f": {_line(entry.message)}" if entry.message else ""
+    return f"{_line(entry.outcome)}{told} (charged: {entry.charged})"
+
+
+def _cost(entry: HistoryEntry) -> str:
+    return "nothing, it was a demo" if entry.is_demo else cost_words(entry)
+
+
+def _options(request: ImageRequest) -> str:
+    told = {
+        "size": request.size,
+        "quality": request.quality,
+        "format": request.format,
+        "compression": request.compression,
+        "background": request.background,
+        "moderation": request.moderation,
+        "input fidelity": request.fidelity,
+        "partials": request.partials or None,
+        "api": request.api,
+    }
+    return _listed(told)
+
+
+def _references(request: ImageRequest) -> Iterator[Row]:
+    for index, reference in enumerate(request.references):
+        place = reference.url or reference.path or reference.name
+        yield "" if index else "references", _line(place)
+    if request.mask:
+        yield "mask", _line(request.mask.path or request.mask.name)
+
+
+def _pictures(known: Provenance) -> Iterator[Row]:
+    """Tell of the run's pictures; of one that was named, only where else it was saved."""
+    for each in known.pictures:
+        is_named = known.file is not None and each.picture.sha256 == known.file.sha256
+        if is_named and len(known.pictures) > 1:
+            yield "picture", f"number {each.picture.image + 1} of {len(known.pictures)}"
+        yield from _saved(known.file, each) if is_named else _described(each)
+
+
+def _saved(file: FileFacts | None, each: SavedImageStatus) -> Iterator[Row]:
+    if file and each.picture.path != file.path:
+        yield "saved as", _place(each)
+
+
+def _described(each: SavedImageStatus) -> Iterator[Row]:
+    picture = each.picture
+    kind = [picture.format.value] if picture.format else []
+    yield f"picture {picture.image + 1}", ", ".join([*kind, *picture_facts(picture.size, picture.length)])
+    yield "saved as", _place(each)
+    yield "sha256", _line(picture.sha256)
+    if each.facts:
+        yield "credentials", _CREDENTIALS[each.facts.credentials]
+
+
+def _place(each: SavedImageStatus) -> str:
+    if each.picture.path is None:
+        return "no file"
+    became = _STATES[each.state]
+    return clean(str(each.picture.path)) + (f" ({became})" if became else "")
+
+
+def _recipe(recipe: Recipe) -> Iterator[Row]:
+    yield "when", _line(recipe.time)
+    yield "prompt", _line(recipe.prompt)
+    yield "revised", _line(recipe.revised_prompt)
+    yield "model", _line(recipe.model or "unknown")
+    yield "image model", _line(recipe.image_model)
+    told = {
+        "size": recipe.size,
+        "quality": recipe.quality,
+        "format": recipe.format,
+        "compression": recipe.compression,
+        "background": recipe.background,
+        "moderation": recipe.moderation,
+        "input fidelity": recipe.fidelity,
+        "api": recipe.api,
+    }
+    yield "options", _listed(told)
+    yield "server", _line(recipe.place or "unknown")
+    yield "response", _line(recipe.response_id)
+    yield "made by", f"imgcli {_line(recipe.version)}" if recipe.version else ""
+
+
+def _relatives(known: Provenance) -> Iterator[Row]:
+    for index, parent in enumerate(known.parents):
+        yield "" if index else "made from", _ancestor(parent)
+    for index, child in enumerate(known.children[:_MOST_CHILDREN]):
+        yield "" if index else "became", run_words(child)
+    more = len(known.children) - _MOST_CHILDREN
+    if more > 0:
+        yield "", f"and {more:,} more: imgcli tree shows them all"
+
+
+def _ancestor(parent: Ancestor) -> str:
+    role = f" ({parent.role})" if parent.role else ""
+    if parent.entry:
+        return run_words(parent.entry) + role
+    name = f"{shorten(parent.name, _HINT)}, " if parent.name else ""
+    return f"{name}sha256 {shorten(parent.sha256, _SHORT_HASH + 1)}, by no run in the history{role}"
+
+
+def run_words(entry: HistoryEntry) -> str:
+    """Name a run by its id, its first file's name where there is one, and its prompt's beginning."""
+    names = [clean(picture.path.name) for picture in entry.saved if picture.path]
+    told = [str(entry.number), *names[:1], outcome_words(entry), f'"{shorten(entry.prompt, _HINT)}"']
+    return ", ".join(filter(None, told))
+
+
+def _bill(entry: HistoryEntry | None) -> list[str]:
+    """Write the rows of the bill, as the run itself had done."""
+    if entry is None or not entry.charges:
+        return []
+    bill = Bill(entry.charges, entry.prices_date, is_demo=entry.is_demo)
+    return ["", *(f"{GAP}{line}" for line in plain_lines(bill))]
+
+
+def _listed(told: dict[str, str | int | None]) -> str:
+    return _line(", ".join(f"{name} {value}" for name, value in told.items() if value is not None))
+
+
+def _line(text: str | None) -> str:
+    """Make a text one safe line, whatever its length: who asks for everything gets it."""
+    return " ".join(clean(text or "").split())

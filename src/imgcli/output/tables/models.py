@@ -1,0 +1,287 @@
+"""The models as tables of 80 columns: drawn by rich on a terminal, padded with spaces anywhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import chain
+from string import ascii_lowercase
+from typing import TYPE_CHECKING
+
+from imgcli.core.catalog import FixedSizes, ModelKind
+from imgcli.core.text import shorten
+from imgcli.output.tables.bill import render_plain
+from imgcli.output.text import cell_width
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from decimal import Decimal
+
+    from rich.console import RenderableType
+
+    from imgcli.core.catalog import Lineup, ListedModel, Model, Prices, ServerModel, SizeRule
+    from imgcli.core.params import Quality
+    from imgcli.output.terminal.capabilities import Terminal
+
+
+_MORE = "long inputs and writing to the prompt cache cost more."
+_ANY, _FIXED = "any", "std"
+_NAMES_LENGTH = 300
+_LEGEND_NAME_LENGTH = 60
+
+
+class Sources:
+    """The sources of the prices, each with a letter, in the order in which they were first asked for."""
+
+    def __init__(self) -> None:
+        self._letters: dict[tuple[str, str], str] = {}
+
+    def letter(self, prices: Prices) -> str:
+        """Return the letter that stands for where these prices are from."""
+        caveat = f"; {prices.caveat}" if prices.caveat else ""
+        source = (prices.date.isoformat(), f"{prices.source}{caveat}")
+        return self._letters.setdefault(source, ascii_lowercase[len(self._letters) % len(ascii_lowercase)])
+
+    def lines(self) -> list[str]:
+        """Say what the letters stand for, and from which day the prices are."""
+        return [f"{letter}  {day}  {what}" for (day, what), letter in self._letters.items()]
+
+
+def size_label(rule: SizeRule) -> str:
+    """Name a rule for sizes as shortly as a column wants it."""
+    return _FIXED if isinstance(rule, FixedSizes) else _ANY
+
+
+def legend(lineup: Lineup, sources: Sources) -> list[str]:
+    """Explain every sign in the tables that needs it."""
+    known = [entry.model.accepts for entry in lineup.of(ModelKind.IMAGE) if entry.model.accepts]
+    return [
+        *dict.fromkeys(f"{size_label(accepts.sizes)}: {_sizes(accepts.sizes)}" for accepts in known),
+        *dict.fromkeys(f"to {accepts.qualities[-1]}: {_qualities(accepts.qualities)}" for accepts in known),
+        *_advice(lineup.of(ModelKind.IMAGE)),
+        "*  the default model",
+        *(["!  a date that imgcli's own table does not have"] if _has_news(lineup) else []),
+        *sources.lines(),
+        f"Prices are of the Standard tier, gathered on {lineup.prices_date}; {_MORE}",
+    ]
+
+
+def strangers(lineup: Lineup) -> Iterator[str]:
+    """Tell what a server has that the catalog does not know."""
+    if lineup.strangers:
+        yield f"Image models that imgcli does not know: {_listed(lineup.strangers)}"
+    if lineup.others:
+        yield f"Besides, the server lists {len(lineup.others)}: {_listed(lineup.others)}"
+
+
+def _sizes(rule: SizeRule) -> str:
+    if isinstance(rule, FixedSizes):
+        return ", ".join(rule.sizes)
+    return (
+        f"edges that are multiples of {rule.multiple}, up to {rule.longest} and {rule.widest}:1, "
+        f"{rule.min_pixels:,} to {rule.max_pixels:,} pixels"
+    )
+
+
+def _qualities(qualities: Sequence[Quality]) -> str:
+    return ", ".join(qualities)
+
+
+def _advice(entries: Iterable[ListedModel]) -> Iterator[str]:
+    """Say what to use in the place of models that are going; text models have a column for it."""
+    going: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.shutdown and entry.model.replacement:
+            going.setdefault(entry.model.replacement, []).append(entry.model.name)
+    for replacement, names in going.items():
+        yield f"instead of {', '.join(names)}: {replacement}"
+
+
+def _has_news(lineup: Lineup) -> bool:
+    return any(entry.is_news for entry in lineup.entries)
+
+
+def _listed(models: Iterable[ServerModel]) -> str:
+    return shorten(", ".join(map(_dated, models)), _NAMES_LENGTH)
+
+
+def _dated(model: ServerModel) -> str:
+    """Name a foreign model, and its end where that is known."""
+    return shorten(model.name, _LEGEND_NAME_LENGTH) + (f" (until {model.shutdown})" if model.shutdown else "")
+
+
+_NAME_LENGTH = 60
+_UNKNOWN = "unknown"
+_WORDS = frozenset({"", "size", "quality", "shutdown", "shut down", "instead", "key"})
+"""The headings of columns that hold words, which begin at the left; numbers end at the right."""
+_OPTIONAL = ("instead", "quality", "shutdown", "size")
+"""The headings of columns that a narrow window goes without, in this order."""
+_GAP = 2  # blanks between two columns
+_NARROWEST = 20  # columns; rich has nothing sensible to draw below
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Cells of text under a title; the rows' styles are rich's, empty for the usual one."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    styles: tuple[str, ...]
+
+
+def plain_lines(lineup: Lineup) -> list[str]:
+    """Write the models as lines of plain text, without any escape code."""
+    sources = Sources()
+    tables = list(_tables(lineup, sources))
+    padded = (["", table.title, *_padded(table)] for table in tables)
+    return [*list(chain.from_iterable(padded))[1:], "", *legend(lineup, sources), *strangers(lineup)]
+
+
+def rich_lines(lineup: Lineup, terminal: Terminal, columns: int) -> list[str]:
+    """Draw the models with rich for a terminal of so many columns, as lines of text and colour codes."""
+    if columns < _NARROWEST or not terminal.unicode:
+        return plain_lines(lineup)
+    from rich.text import Text
+
+    sources = Sources()
+    parts: list[RenderableType] = []
+    omitted: dict[str, None] = {}
+    for table in _tables(lineup, sources):
+        narrowed = _narrowed(table, columns)
+        omitted |= dict.fromkeys(heading for heading in table.headings if heading not in narrowed.headings)
+        parts += [Text(table.title, style="bold"), _drawing(narrowed), Text("")]
+    note = [f"This window has no room for: {', '.join(omitted)}"] if omitted else []
+    parts += [Text(line, style="dim") for line in [*note, *legend(lineup, sources)]]
+    parts += [Text(line) for line in strangers(lineup)]
+    return render_plain(parts, terminal.depth, columns)
+
+
+def _tables(lineup: Lineup, sources: Sources) -> Iterator[_Table]:
+    is_live = any(entry.is_usable is not None for entry in lineup.entries)
+    key = ("key",) if is_live else ()
+    images, texts, gone = lineup.of(ModelKind.IMAGE), lineup.of(ModelKind.TEXT), lineup.gone
+    yield _table(
+        "Image models (dollars per million tokens: text in, image in, image out)",
+        ("", "size", "quality", "text", "image", "out", "shutdown", *key),
+        images,
+        [(*_image_cells(entry, sources), *_key(entry)) for entry in images],
+    )
+    yield _table(
+        "Text models (dollars per million tokens: in, cached in, out)",
+        ("", "in", "cached", "out", "shutdown", "instead", *key),
+        texts,
+        [(*_text_cells(entry, sources), *_key(entry)) for entry in texts],
+    )
+    if gone:
+        rows = [(_name(entry), _date(entry), entry.model.replacement or "") for entry in gone]
+        yield _table("Gone", ("", "shut down", "instead"), gone, rows)
+
+
+def _table(
+    title: str, headings: tuple[str, ...], entries: Sequence[ListedModel], rows: Sequence[tuple[str, ...]]
+) -> _Table:
+    return _Table(title, headings, tuple(rows), tuple(map(_style, entries)))
+
+
+def _style(entry: ListedModel) -> str:
+    """Mark what cannot be used, and what will soon be gone."""
+    if entry.is_gone or entry.is_usable is False:
+        return "dim"
+    return "yellow" if entry.shutdown else ""
+
+
+def _image_cells(entry: ListedModel, sources: Sources) -> tuple[str, ...]:
+    model, prices = entry.model, entry.model.prices
+    text, image, out = (prices.text_in, prices.image_in, prices.image_out) if prices else (None, None, None)
+    size = size_label(model.accepts.sizes) if model.accepts else _UNKNOWN
+    qualities = f"to {model.accepts.qualities[-1]}" if model.accepts else _UNKNOWN
+    return (
+        _name(entry),
+        size,
+        qualities,
+        _price(text),
+        _price(image),
+        _last(out, model, sources),
+        _date(entry),
+    )
+
+
+def _text_cells(entry: ListedModel, sources: Sources) -> tuple[str, ...]:
+    model, prices = entry.model, entry.model.prices
+    costs = (prices.text_in, prices.text_cached, prices.text_out) if prices else (None, None, None)
+    first, cached, out = costs
+    replacement = model.replacement or ""
+    return (
+        _name(entry),
+        _price(first),
+        _price(cached),
+        _last(out, model, sources),
+        _date(entry),
+        replacement,
+    )
+
+
+def _name(entry: ListedModel) -> str:
+    return shorten(entry.model.name, _NAME_LENGTH) + (" *" if entry.is_default else "")
+
+
+def _price(price: Decimal | None) -> str:
+    return _UNKNOWN if price is None else f"{price:f}"
+
+
+def _last(price: Decimal | None, model: Model, sources: Sources) -> str:
+    """Write a row's last price, and behind it the letter that says where they are all from."""
+    return f"{_price(price)} {sources.letter(model.prices) if model.prices else ' '}"
+
+
+def _date(entry: ListedModel) -> str:
+    return f"{entry.shutdown or ''}{'!' if entry.is_news else ''}"
+
+
+def _key(entry: ListedModel) -> tuple[str, ...]:
+    return () if entry.is_usable is None else ("yes" if entry.is_usable else "no",)
+
+
+def _narrowed(table: _Table, columns: int) -> _Table:
+    """Return a table without as many optional columns as it takes to keep its rows whole."""
+    for heading in _OPTIONAL:
+        if sum(_widths(table)) + _GAP * (len(table.headings) - 1) <= columns:
+            break
+        if heading in table.headings:
+            at = table.headings.index(heading)
+            headings, *rows = ((*line[:at], *line[at + 1 :]) for line in (table.headings, *table.rows))
+            table = replace(table, headings=headings, rows=tuple(rows))
+    return table
+
+
+def _widths(table: _Table) -> list[int]:
+    columns = zip(table.headings, *table.rows, strict=True)
+    return [max(map(cell_width, column)) for column in columns]
+
+
+def _padded(table: _Table) -> list[str]:
+    """Align words to the left and numbers to the right."""
+    lines, widths = [table.headings, *table.rows], _widths(table)
+    return [(" " * _GAP).join(_aligned(line, table.headings, widths)).rstrip() for line in lines]
+
+
+def _aligned(line: Sequence[str], headings: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+    for text, heading, width in zip(line, headings, widths, strict=True):
+        gap = " " * (width - cell_width(text))
+        yield text + gap if heading in _WORDS else gap + text
+
+
+def _drawing(table: _Table) -> RenderableType:
+    """Lay a table out; cells are `Text`, in which nothing is markup."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    drawing = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for heading in table.headings:
+        drawing.add_column(
+            Text(heading), justify="left" if heading in _WORDS else "right", overflow="fold", no_wrap=False
+        )
+    for row, style in zip(table.rows, table.styles, strict=True):
+        drawing.add_row(*map(Text, row), style=style)
+    return drawing

@@ -1,0 +1,268 @@
+"""The picture on a real terminal: fitted to the window, kept in place, never the cause of a failure."""
+
+from __future__ import annotations
+
+import os
+from math import inf
+from typing import TYPE_CHECKING
+
+from imgcli.core.text import shorten
+from imgcli.output.images.protocol import NOTHING, Box, StoredRenderer
+from imgcli.output.terminal.layout import NO_FOOTER, expected_rows, image_rows, rows_below
+from imgcli.output.terminal.screen import Screen
+from imgcli.output.text import BrokenPipeWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TextIO
+
+    from imgcli.core.image import EncodedImage
+    from imgcli.output.images.protocol import Frame, Renderer, RendererProvider
+    from imgcli.output.terminal.capabilities import Terminal
+
+
+_FAINT, _RESET = "\x1b[2m", "\x1b[0m"
+_CAPTION_ROWS = 2  # the line about it, and the shell's prompt
+_SAVE_CURSOR, _RESTORE_CURSOR = "\x1b7", "\x1b8"
+_CLEAR_LINE = "\x1b[K"
+
+
+class StillViewer:
+    """Shows pictures on a terminal that does not change meanwhile."""
+
+    def __init__(self, stream: TextIO, terminal: Terminal, easel: RendererProvider) -> None:
+        self._out = BrokenPipeWriter(stream)
+        self._terminal = terminal
+        self._easel = easel
+        self._memory: StoredRenderer | None = None
+
+    def show(self, picture: EncodedImage, caption: str) -> None:
+        """Paint one under what is there; raises what the painter raises, and then nothing is shown."""
+        screen = Screen()
+        try:
+            self._show(picture, caption, screen)
+        except Exception:
+            raise
+        except BaseException:
+            self._break_off(screen)
+            raise
+
+    def _show(self, picture: EncodedImage, caption: str, screen: Screen) -> None:
+        columns, rows = self._terminal.size()
+        self._out.write(_SAVE_CURSOR)
+        painter = self._easel.painter()
+        self._memory = painter if isinstance(painter, StoredRenderer) else None
+        self._out.write(f"{_RESTORE_CURSOR}{_CLEAR_LINE}")
+        box = Box(max(min(self._easel.widest or columns, columns), 1), max(rows - _CAPTION_ROWS, 1))
+        painting = painter.paint(picture, box) if rows > 1 else NOTHING
+        self._out.write(screen.draw(painting, "", columns))
+        self._out.write(screen.leave())
+        if self._memory:
+            self._memory.keep()
+        unicode = self._terminal.unicode
+        line = caption if unicode else caption.replace(" · ", ", ")
+        self._out.write(f"{_FAINT}{shorten(line, max(columns - 1, 1))}{_RESET}\r\n")
+
+    def _break_off(self, screen: Screen) -> None:
+        """Return the terminal back in the middle of anything: a signal has come."""
+        aborted = self._memory.abort() if self._memory else ""
+        self._out.recover(aborted + screen.break_off())
+
+
+_SAVE_CURSOR, _RESTORE_CURSOR = "\x1b7", "\x1b8"
+_FAINT, _RESET = "\x1b[2m", "\x1b[0m"
+_REASON_LENGTH = 200
+_MENDING = 0.3  # seconds that painting over a `^C` may take at the end
+
+
+class Canvas:
+    """Paints for one thread at a time. A terminal that has gone away costs nothing but the show.
+
+    Lines given to it are safe to print already; they may hold colour codes.
+    """
+
+    def __init__(self, stream: TextIO, terminal: Terminal, easel: RendererProvider | None) -> None:
+        self._out = BrokenPipeWriter(stream)
+        self._terminal = terminal
+        self._easel = easel
+        self.footer = NO_FOOTER
+        self._lines_below: list[str] = []
+        self._painter: Renderer | None = None
+        self._screen = Screen()
+        self._size = os.terminal_size((0, 0))
+        self._picture: EncodedImage | None = None
+        self._painting = NOTHING
+        self._complaints: list[str] = []
+        self._is_set_up = False
+        self._is_away = False
+        self._is_stale = False
+
+    def set_up(self, status: str) -> None:
+        """Choose the painter, once: that may print questions, over which the status row is written anew."""
+        if self._is_set_up or not self._easel or self._is_away:
+            return
+        self._is_set_up = True
+        self._out.write(_SAVE_CURSOR)
+        try:
+            self._painter = self._easel.painter()
+        except Exception as error:  # noqa: BLE001 - see `_paint`
+            self._complaints.append(f"no preview: {_why(error)}")
+        self._out.write(_RESTORE_CURSOR)
+        self._repaint(status)
+        if self._complaints:
+            self._complain(status)
+
+    def tick(self, status: str) -> None:
+        """Bring the status row up to date; everything, when the window has changed."""
+        if self._is_away:
+            return
+        if self._is_resized():
+            self._repaint(status)
+        else:
+            self._out.write(self._screen.tick(status, self._size.columns))
+
+    def show(self, picture: EncodedImage, status: str) -> None:
+        """Put a picture in the place of the one before; one that cannot be shown leaves that where it is."""
+        if self._is_resized():
+            self._repaint(status)
+        if self._picture and self._picture.data == picture.data:
+            return
+        painting = self._paint(picture)
+        if painting is None:
+            self._complain(status)
+        else:
+            self._picture, self._painting = picture, painting
+            self._out.write(self._screen.draw(painting, status, self._size.columns))
+
+    def print_above(self, lines: Sequence[str], status: str) -> None:
+        """Let lines scroll by above the picture."""
+        self.tick(status)
+        if lines and self._is_away:
+            self._out.write("".join(f"{line}\r\n" for line in lines))
+        elif lines:
+            self._out.write(self._screen.print_above(lines, self._size.columns))
+
+    def leave(self, lines: Sequence[str], after: Sequence[str] = ()) -> None:
+        """Let the picture stay for good, with these lines under it in the place of the status row.
+
+        It gives way to them, to the lines that others print `after` them, and to the shell's prompt.
+        """
+        self._lines_below = [*lines, *after]
+        if self._picture and not self._is_away and self._painting.rows > self._most_rows():
+            self._repaint("")
+        self._let_go()
+        self._out.write("".join(f"{line}\r\n" for line in lines))
+        self._picture, self._painting, self._lines_below = None, NOTHING, []
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether something was not written to its end."""
+        return self._out.is_cut
+
+    @property
+    def never_waits(self) -> bool:
+        """Whether a terminal that takes nothing cannot hold us up."""
+        return self._out.never_waits
+
+    def drop(self) -> None:
+        """Drop what is being written, and all that follows, until `mend`, `break_off` or `suspend`."""
+        self._out.limit(0)
+
+    def mend(self, status: str) -> None:
+        """Paint over what others may have written into the picture, a `^C` for instance.
+
+        A slow terminal gets a part of it, over the same picture; one that was cut already gets nothing.
+        """
+        if self._is_away or self._out.is_cut:
+            return
+        self._out.recover()
+        self._out.limit(_MENDING)
+        if self._is_resized() or not self._picture:
+            self._repaint(status)
+        elif painting := self._paint(self._picture):
+            self._painting = painting
+            self._out.write(self._screen.draw(painting, status, self._size.columns))
+
+    def break_off(self) -> None:
+        """Return the terminal back in the middle of anything, and go on writing below the picture."""
+        aborted = ""
+        if isinstance(self._painter, StoredRenderer):
+            aborted = self._painter.abort()
+            self._painter.keep()
+        self._out.recover(aborted + (self._screen.break_off() if self._out.is_cut else self._screen.leave()))
+
+    def suspend(self) -> None:
+        """Leave the picture, and the terminal to somebody else: nothing is painted until `resume`."""
+        self.break_off()
+        self._is_away = True
+        if self._easel:
+            self._easel.close()
+
+    def resume(self) -> None:
+        """Paint everything anew at the next tick, wherever the cursor is by then."""
+        self._out.limit(inf)
+        self._is_stale, self._is_away = True, False
+
+    def close(self) -> None:
+        """Return the terminal back as it was, and write nothing more."""
+        self._out.close()
+        if self._easel:
+            self._easel.close()
+
+    @property
+    def is_away(self) -> bool:
+        """Whether somebody else has the terminal."""
+        return self._is_away
+
+    def _is_resized(self) -> bool:
+        """Look at the window; it counts as resized before anything has been painted, and after a pause."""
+        columns, lines = self._terminal.size()
+        before, self._size = self._size, os.terminal_size((max(columns, 1), max(lines, 1)))
+        was_stale, self._is_stale = self._is_stale, False
+        return was_stale or self._size != before
+
+    def _repaint(self, status: str) -> None:
+        """Clear what is ours and paint it as it fits now."""
+        if self._picture:
+            self._painting = self._paint(self._picture) or NOTHING
+        self._out.write(self._forgotten() + self._screen.redraw(self._painting, status, self._size.columns))
+
+    def _forgotten(self) -> str:
+        """Take a picture for which there is no room any more out of the terminal's memory."""
+        if self._painting is NOTHING and isinstance(self._painter, StoredRenderer):
+            return self._painter.clear()
+        return ""
+
+    def _let_go(self) -> None:
+        """Let what is on the screen stay there, and go on below it."""
+        if isinstance(self._painter, StoredRenderer):
+            self._painter.keep()
+        self._out.write(self._screen.leave())
+
+    def _paint(self, picture: EncodedImage) -> Frame | None:
+        """Paint for the window as it is, less what is to stand below; None when that is not possible."""
+        if not self._painter or self._size.lines <= 1:
+            return NOTHING
+        widest = (self._easel.widest if self._easel else None) or self._size.columns
+        try:
+            return self._painter.paint(picture, Box(min(widest, self._size.columns), self._most_rows()))
+        except Exception as error:  # noqa: BLE001 - a preview that fails costs the preview
+            self._complaints.append(f"no preview: {_why(error)}")
+            return None
+
+    def _most_rows(self) -> int:
+        """Count the rows that an image may take."""
+        columns, rows = self._size.columns, self._size.lines
+        below = max(expected_rows(self.footer, columns, rows), rows_below(self._lines_below, columns))
+        return image_rows(rows, below)
+
+    def _complain(self, status: str) -> None:
+        """Say once, in grey, why there is no picture."""
+        if len(self._complaints) == 1:
+            self.print_above([f"{_FAINT}{self._complaints[0]}{_RESET}"], status)
+
+
+def _why(error: Exception) -> str:
+    """An error as a clause; what cannot be decoded says what "the picture is"."""
+    subject = "the picture is " if hasattr(error, "reason") else ""
+    return subject + shorten(str(error) or type(error).__name__, _REASON_LENGTH)

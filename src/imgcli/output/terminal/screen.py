@@ -1,0 +1,136 @@
+"""Painting in place on an ANSI terminal: a box of rows and one status row under it.
+
+Between writes the cursor rests at the box's top left corner, not on the status row: whatever a terminal does
+to its rows when the window changes (cut, push, wrap them anew), that cell is still our first, and what
+is above it is not ours to touch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgcli.output.images.protocol import NOTHING
+from imgcli.output.text import cell_width, clip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from imgcli.output.images.protocol import Frame
+
+
+_HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
+_BEGIN_UPDATE, _END_UPDATE = "\x1b[?2026h", "\x1b[?2026l"
+_WRAP_OFF, _WRAP_ON = "\x1b[?7l", "\x1b[?7h"
+_CLEAR_LINE, _CLEAR_BELOW = "\x1b[K", "\x1b[J"
+_SAVE_CURSOR, _RESTORE_CURSOR = "\x1b7", "\x1b8"
+_DOWN_ONE = "\x1b[B"
+_RESET = "\x1b[0m"
+_NEXT = "\r\n"
+_RESTORED = f"{_END_UPDATE}{_WRAP_ON}{_RESET}{_SHOW_CURSOR}"
+
+
+class Screen:
+    """Builds the strings that paint, and knows what they have put on the terminal.
+
+    Every method returns text to be written at once and in order. `columns` is the terminal's width at that
+    moment; a painting is at most that wide, and at least one row lower than the terminal is high.
+    """
+
+    def __init__(self) -> None:
+        self._painting = NOTHING
+        self._status = ""
+        self._is_open = False
+
+    def draw(self, painting: Frame, status: str, columns: int) -> str:
+        """Paint the box and the status row, over what was there before."""
+        return "".join([_BEGIN_UPDATE, *self._drawn(painting, status, columns), _END_UPDATE])
+
+    def redraw(self, painting: Frame, status: str, columns: int) -> str:
+        """Take everything of ours away and paint it, after a resize for instance."""
+        erased = self.erase(columns)
+        return "".join([_BEGIN_UPDATE, erased, *self._drawn(painting, status, columns), _END_UPDATE])
+
+    def _drawn(self, painting: Frame, status: str, columns: int) -> Iterator[str]:
+        """Return the pieces of a frame: one of them may have megabytes, and every copy of it costs time."""
+        yield "" if self._is_open else _HIDE_CURSOR
+        surplus = max(self._painting.rows - painting.rows, 0)
+        wiped = self._without_status() if painting.rows > self._painting.rows else ""
+        self._painting, self._status, self._is_open = painting, clip(status, columns - 1), True
+        yield f"{_WRAP_OFF}\r{_SAVE_CURSOR}{wiped}"
+        clear = _CLEAR_LINE if painting.columns < columns else ""  # a full row would lose its last cell
+        for line in painting.lines:
+            yield line
+            yield clear + _NEXT
+        yield f"{self._status}{_CLEAR_LINE}\r{_clear_under(surplus)}{_up(painting.rows)}{_WRAP_ON}"
+
+    def _without_status(self) -> str:
+        """Clear the status row: pixels that come to lie over it may be transparent."""
+        below = self._painting.rows
+        return f"{_down(below)}{_CLEAR_LINE}{_up(below)}" if self._status else ""
+
+    def tick(self, status: str, columns: int) -> str:
+        """Rewrite the status row as far as it has changed; nothing at all when it has not."""
+        before, self._status = self._status, clip(status, columns - 1)
+        changed = _changed_part(before, self._status)
+        if not changed:
+            return ""
+        return f"{_SAVE_CURSOR}{_down(self._painting.rows)}{changed}{_RESTORE_CURSOR}"
+
+    def erase(self, columns: int) -> str:
+        """Take everything of ours away, also after a resize to another number of columns."""
+        if not self._is_open:
+            return ""
+        owned, self._painting = self._painting, NOTHING
+        before, self._status = self._status, ""
+        if max(owned.columns, cell_width(before)) > columns:  # wrapped anew, perhaps: rows cannot be counted
+            return f"\r{_CLEAR_BELOW}"
+        return f"\r{_SAVE_CURSOR}{_CLEAR_LINE}{(_DOWN_ONE + _CLEAR_LINE) * owned.rows}{_RESTORE_CURSOR}"
+
+    def print_above(self, lines: Sequence[str], columns: int) -> str:
+        """Let lines scroll by above the box, which moves down."""
+        painting, status = self._painting, self._status
+        above = [self.erase(columns), *(line + _NEXT for line in lines)]
+        return "".join([_BEGIN_UPDATE, *above, *self._drawn(painting, status, columns), _END_UPDATE])
+
+    def leave(self) -> str:
+        """Let the picture stay, and go on writing in the place of the status row with the cursor shown.
+
+        Safe at any time, also halfway through something else.
+        """
+        if not self._is_open:
+            return ""
+        rows = self._painting.rows
+        self._painting, self._status, self._is_open = NOTHING, "", False
+        return f"{_RESTORED}\r{_down(rows)}{_CLEAR_LINE}"
+
+    def break_off(self) -> str:
+        """Leave after something was cut, with the cursor anywhere in the box or on the status row.
+
+        The cursor that was saved last is the box's first cell, or was that before the screen scrolled; then
+        the box ends at the bottom, where the way down ends too.
+        """
+        if not self._is_open:  # it was cut in what came after the picture
+            return f"{_RESTORED}{_NEXT}"
+        return f"{_RESTORE_CURSOR}{self.leave()}{_CLEAR_BELOW}"
+
+
+def _changed_part(before: str, after: str) -> str:
+    """From the row's start to the last difference: while only the clock moves, that is the clock."""
+    keep = 0
+    while keep < min(len(before), len(after)) and before[-1 - keep] == after[-1 - keep]:
+        keep += 1
+    old, new = before[: len(before) - keep], after[: len(after) - keep]
+    return new if cell_width(old) == cell_width(new) else after + _CLEAR_LINE
+
+
+def _up(rows: int) -> str:
+    return f"\x1b[{rows}A" if rows else ""
+
+
+def _down(rows: int) -> str:
+    return f"\x1b[{rows}B" if rows else ""
+
+
+def _clear_under(rows: int) -> str:
+    """Clear rows under the cursor and come back; they are ours, so the terminal has them."""
+    return f"{(_DOWN_ONE + _CLEAR_LINE) * rows}{_up(rows)}"

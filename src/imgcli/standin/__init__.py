@@ -1,1 +1,0 @@
-"""An offline look-alike of OpenAI's image endpoints."""

@@ -1,0 +1,123 @@
+"""The configuration file: where it is, reading it, writing the first one, and replacing it."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imgcli.core.errors import usage_error
+from imgcli.core.text import shorten
+from imgcli.store.paths import make_folders
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+VARIABLE = "IMGCLI_CONFIG"
+"""The environment variable that names another file."""
+
+_LARGEST = 1_000_000  # bytes
+_NAME_LENGTH = 200
+
+
+def config_path(environ: Mapping[str, str]) -> Path | None:
+    """Find the configuration file's place, whether or not it exists; None on a machine without a home."""
+    told = environ.get(VARIABLE, "")
+    if told.strip():
+        return Path(told)
+    folder = _absolute(environ, "XDG_CONFIG_HOME") or _usual(environ)
+    return folder / "imgcli" / "config.toml" if folder else None
+
+
+def read_text(environ: Mapping[str, str]) -> str | None:
+    """Read the configuration, None where there is none; raises `ImgcliError` (usage) when it cannot be read.
+
+    Only a file that was named must exist.
+    """
+    path = config_path(environ)
+    if path is None:
+        return None
+    try:
+        return _read(path)
+    except FileNotFoundError:
+        if not environ.get(VARIABLE, "").strip():
+            return None
+        raise usage_error(
+            f"{VARIABLE} names {_shown(path)}, which does not exist.", "Unset it, or write the file."
+        ) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise usage_error(f"Line {line} of {_shown(path)} is not UTF-8 text.") from None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise usage_error(f"{_shown(path)} cannot be read: {why}.") from None
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a file that was not there, readable by its owner alone; raises `OSError`."""
+    make_folders(path.parent)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError:
+        path.unlink(missing_ok=True)  # half an example helps nobody, and would be in the next one's way
+        raise
+
+
+def replace(path: Path, text: str) -> None:
+    """Return an existing file new text in one step; raises `OSError`.
+
+    Its mode, its line ends and its byte order mark stay; a symbolic link keeps pointing at it.
+    """
+    from imgcli.store.publish.atomic import PRIVATE, OnExists, TempFile
+
+    real = path.resolve()
+    old, mode = real.read_bytes(), stat.S_IMODE(real.stat().st_mode)
+    line_end = "\r\n" if old.count(b"\r\n") * 2 > old.count(b"\n") else "\n"
+    encoding = "utf-8-sig" if old.startswith(codecs.BOM_UTF8) else "utf-8"
+    draft = TempFile.write(real.parent, text.replace("\n", line_end).encode(encoding), PRIVATE)
+    try:
+        draft.path.chmod(mode)
+        draft.flush()
+        draft.publish([real.name], OnExists.REPLACE)
+    finally:
+        draft.discard()
+
+
+def _read(path: Path) -> str:
+    """Read a file of sane size; /dev/null is an empty one, and no pipe is waited for."""
+    mode = path.stat().st_mode
+    if os.fspath(path) == os.devnull:
+        return ""
+    if not stat.S_ISREG(mode):
+        raise ValueError("it is a folder" if stat.S_ISDIR(mode) else "it is no regular file")
+    with path.open("rb") as file:
+        data = file.read(_LARGEST + 1)
+    if len(data) > _LARGEST:
+        raise ValueError("it is larger than 1 MB")
+    return data.decode("utf-8-sig").replace("\r\n", "\n")
+
+
+def _usual(environ: Mapping[str, str]) -> Path | None:
+    """Find the system's folder for settings."""
+    if sys.platform.startswith("linux"):  # by hand, as in store/state.py
+        home = _absolute(environ, "HOME")
+        return home / ".config" if home else None
+    from platformdirs import user_config_path
+
+    return user_config_path()
+
+
+def _absolute(environ: Mapping[str, str], name: str) -> Path | None:
+    """Read a folder from the environment; a relative one means nothing."""
+    value = environ.get(name, "")
+    return Path(value) if os.path.isabs(value) else None  # noqa: PTH117 - an empty string is no path
+
+
+def _shown(path: Path) -> str:
+    return shorten(str(path), _NAME_LENGTH)

@@ -1,0 +1,252 @@
+"""A sink that gathers a run's events and writes one row of history when it has ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started
+from imgcli.core.history import OK, HistoryEntry, SavedImage
+from imgcli.core.image import header_size
+from imgcli.core.params import DEMO
+from imgcli.core.problem import CHECK_USAGE, Charged, ExitCode, Problem, most_severe
+from imgcli.core.request import ImageRequest
+from imgcli.store.history.repository import History, HistoryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from imgcli.core.billing.bill import Bill
+    from imgcli.core.billing.rates import Price
+    from imgcli.core.events import Event
+    from imgcli.core.history import Parent
+    from imgcli.store.history.pending_rows import PendingRows
+
+
+_HURRY = 0.1
+"""Seconds for which a locked history is waited for when somebody wants us to end."""
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What the events of a run do not tell: whom it asks, what it starts from, and when it began.
+
+    `began` is None for a run that begins with its first event. `is_free` tells at the end whether anybody
+    bills it. `pending` takes the row where the history does not within `patience` seconds.
+    """
+
+    job: str
+    endpoint: str | None
+    parents: tuple[Parent, ...] = ()
+    began: datetime | None = None
+    is_free: Callable[[], bool] = lambda: False
+    pending: PendingRows | None = None
+    patience: float = 1.0
+
+
+@dataclass
+class _Gathered:
+    """What is known of a run by now."""
+
+    began: datetime | None
+    request: ImageRequest | None = None
+    partials: int = 0
+    finals: dict[int, SavedImage] = field(default_factory=dict)
+    paths: dict[int, Path] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    end: Completed | Failed | None = None
+
+
+class HistorySink:
+    """Remembers one run in the history of `folder()`. Never raises: what fails is `trouble`, a sentence.
+
+    A run that a signal breaks off is told by a `Failed` with that signal; `close` remembers one that nobody
+    ended. Of two ends the first counts.
+    """
+
+    def __init__(
+        self,
+        folder: Callable[[], Path],
+        about: RunContext,
+        price: Price,
+        now: Callable[[], datetime],
+    ) -> None:
+        self.trouble: list[str] = []
+        self._folder = folder
+        self._about = about
+        self._price = price
+        self._now = now
+        self._run = _Gathered(about.began)
+        self._is_done = False
+        self._is_hurried = False
+
+    def handle(self, event: Event) -> None:
+        """Gather what an event tells; the last one writes the row."""
+        if self._is_done:
+            return
+        try:
+            self._gather(event)
+            if self._run.end:
+                self._write(self._run.end)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the picture is worth more
+            self._give_up(error)
+
+    def close(self) -> None:
+        """Remember a run that was begun and never ended."""
+        if self._run.began:
+            broken = Problem(ExitCode.UNKNOWN, "The run was broken off.", Charged.MAYBE, CHECK_USAGE)
+            self.handle(Failed(self._about.job, broken))
+
+    def forgo(self) -> None:
+        """Remember nothing: the run never asked anybody."""
+        self._is_done = True
+
+    def _gather(self, event: Event) -> None:
+        run = self._run
+        match event:
+            case Started(request=request):
+                run.request, run.began = request, run.began or self._now()
+            case Notice(instead=ImageRequest() as request):
+                run.request = request
+            case PartialImage():
+                run.partials += 1
+            case FinalImage(image=image):
+                run.finals[image] = _kept(event)
+            case Saved(image=image, path=path, problem=problem):
+                run.paths[image] = _from_the_root(path)
+                run.problems += [problem] if problem else []
+            case Completed():
+                run.end = run.end or event
+            case Failed(problem=problem):
+                self._is_hurried |= problem.signal is not None
+                run.problems += [] if run.end else [problem]
+                run.end = run.end or event
+            case _:
+                pass
+
+    def _write(self, end: Completed | Failed) -> None:
+        """Write the row, and those that waited; once, unless a signal comes before it is written."""
+        entry, pending = self._entry(end), self._about.pending
+        patience = _HURRY if self._is_hurried else self._about.patience
+        try:
+            with History.open(self._folder(), patience) as history:
+                history.record(entry)
+                self._is_done = True
+                self.trouble += history.notices
+                if pending:
+                    pending.drop(entry.job)
+                    pending.deliver(history)
+        except HistoryError as error:
+            if not self._is_done:
+                self._postpone(entry, error)
+        self._is_done = True
+
+    def _postpone(self, entry: HistoryEntry, error: HistoryError) -> None:
+        """Keep the row for later; raises `OSError`."""
+        if self._about.pending is None:
+            raise error
+        try:
+            self._about.pending.keep(entry)
+        except OSError:
+            raise error from None
+        later = "`imgcli history` or the next run adds it"
+        self.trouble.append(f"this run is not in the history yet ({error}); {later}")
+
+    def _give_up(self, error: Exception) -> None:
+        why = str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+        self.trouble.append(f"this run is not in the history: {why}")
+        self._is_done = True
+
+    def _entry(self, end: Completed | Failed) -> HistoryEntry:
+        run, ended = self._run, _told(end)
+        bill = self._bill(end)
+        worst = _worst(run.problems)
+        charged = _charged(run.problems)
+        return HistoryEntry(
+            job=self._about.job,
+            started=run.began or self._now(),
+            ended=self._now(),
+            prompt=run.request.prompt if run.request else "",
+            request=run.request,
+            model=ended.model or (run.request.model if run.request else None),
+            image_model=ended.image_model or (run.request.image_model if run.request else None),
+            endpoint=self._about.endpoint,
+            response_id=ended.response_id,
+            usage=ended.usage,
+            tool_usage=ended.tool_usage,
+            cost=_cost(bill, charged),
+            prices_date=bill.prices_date if bill else None,
+            outcome=worst.kind if worst else OK,
+            message=worst.what if worst else None,
+            charged=Charged.NO if self._is_free else charged,
+            pictures=self._pictures(),
+            charges=bill.rows if bill else (),
+            parents=self._about.parents,
+            billed=not self._is_free,
+        )
+
+    @property
+    def _is_free(self) -> bool:
+        return self._about.endpoint == DEMO or self._about.is_free()
+
+    def _bill(self, end: Completed | Failed) -> Bill | None:
+        """Work out the bill; none for a run that failed before the server counted."""
+        ended = _told(end)
+        is_counted = isinstance(end, Completed) or ended.usage or ended.tool_usage
+        if self._run.request is None or not is_counted:
+            return None
+        return self._price(self._run.request, ended, self._run.partials, len(self._run.finals))
+
+    def _pictures(self) -> tuple[SavedImage, ...]:
+        paths = self._run.paths
+        return tuple(replace(picture, path=paths.get(image)) for image, picture in self._run.finals.items())
+
+
+def _from_the_root(path: Path) -> Path:
+    """Format a file's name so that it means the same everywhere, with the links that somebody chose.
+
+    Only where it goes up, links on the way must be followed: /link/.. is not /.
+    """
+    name = path.absolute()
+    return name.parent.resolve() / name.name if ".." in name.parts else name
+
+
+def _kept(final: FinalImage) -> SavedImage:
+    picture = final.picture
+    return SavedImage(
+        image=final.image,
+        sha256=picture.sha256,
+        length=len(picture.data),
+        format=picture.format,
+        size=header_size(picture),
+        revised_prompt=final.revised_prompt,
+    )
+
+
+def _told(end: Completed | Failed) -> Completed:
+    """Return what the server told at the end, an empty answer where it told nothing."""
+    ended = end if isinstance(end, Completed) else end.ended
+    return ended or Completed(end.job, model=None)
+
+
+def _worst(problems: list[Problem]) -> Problem | None:
+    """Choose the problem that names the outcome: the signal, or what gives the exit code."""
+    broken_off = [problem for problem in problems if problem.signal is not None]
+    code = most_severe(problem.exit_code for problem in problems)
+    return next(iter([*broken_off, *(problem for problem in problems if problem.exit_code is code)]), None)
+
+
+def _charged(problems: list[Problem]) -> Charged:
+    """Return whether money was spent: a run without a problem was paid for, and YES goes before MAYBE."""
+    told = {problem.charged for problem in problems} or {Charged.YES}
+    return next(charged for charged in (Charged.YES, Charged.MAYBE, Charged.NO) if charged in told)
+
+
+def _cost(bill: Bill | None, charged: Charged) -> Decimal | None:
+    """Return what it cost, None where unknown; what the server counted goes before what we believe."""
+    if bill and (bill.total is not None or bill.known):
+        return bill.total
+    return Decimal(0) if charged is Charged.NO else None

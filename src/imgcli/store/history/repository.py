@@ -1,0 +1,317 @@
+"""The history of runs: SQLite in the data folder, written and read by many processes at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
+
+from imgcli.store.history import rows
+from imgcli.store.history.costs import expenses, read_expenses
+from imgcli.store.history.db import Database
+from imgcli.store.history.file import HistoryError
+from imgcli.store.history.reservations import forget as forget_reservations
+from imgcli.store.history.reservations import read_day, release, reserve, settle
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from datetime import datetime
+    from decimal import Decimal
+    from pathlib import Path
+
+    from imgcli.core.history import Expense, Family, FileFacts, HistoryEntry
+    from imgcli.store.history.lineage import Find
+    from imgcli.store.history.reservations import Day
+
+
+def numbers(connection: sqlite3.Connection, limit: int | None, search: str) -> list[int]:
+    """List the numbers of the newest runs, of those alone that have a text somewhere."""
+    query, values = "SELECT id FROM runs", list[Any]()
+    if search:
+        connection.create_function("holds", 1, _holds(search), deterministic=True)
+        query += (
+            " WHERE holds(prompt) OR EXISTS"
+            " (SELECT 1 FROM pictures WHERE run = id AND (holds(revised_prompt) OR holds(path)))"
+        )
+    query += " ORDER BY started DESC, id DESC LIMIT ?"
+    values.append(-1 if limit is None else limit)
+    return [number for (number,) in connection.execute(query, values)]
+
+
+def _holds(search: str) -> Callable[[object], bool]:
+    """Make the comparison: SQLite's own knows no letters but ASCII's, and takes % and _ for more."""
+    wanted = search.casefold()
+
+    def holds(value: object) -> bool:
+        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        return isinstance(text, str) and wanted in text.casefold()
+
+    return holds
+
+
+FindAnswer: TypeAlias = "Callable[[str], HistoryEntry | None]"
+
+T = TypeVar("T")
+
+__all__ = ["History", "HistoryError"]
+
+_PATIENCE = 10.0
+"""Seconds for which a lock is waited for, unless somebody says otherwise."""
+_LONGEST_NUMBER = 18
+"""Digits that fit into SQLite's integers."""
+_LATEST = (
+    "SELECT id FROM runs WHERE EXISTS (SELECT 1 FROM pictures WHERE run = runs.id)"
+    " AND (? IS NULL OR endpoint = ?) ORDER BY started DESC, id DESC LIMIT 1 OFFSET ?"
+)
+_TELLING = 8
+"""Characters that name a job at the least: they are its date, and less is a number that nobody has."""
+_LAST_CHARACTER = "\U0010ffff"
+
+
+class History:
+    """What was asked for, what came of it, what it cost; `open` it, and `close` it or use it with `with`.
+
+    Every method raises `HistoryError`, an `OSError`, where the file cannot be read or written just now. One
+    that is of no use is set aside; `notices` are sentences about that, for people.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    def open(cls, folder: Path, patience: float = _PATIENCE) -> Self:
+        """Open the history in a folder, or none where nothing is recorded yet. Raises `HistoryError`."""
+        return cls(Database(folder, patience))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Return the file back."""
+        self._database.close()
+
+    @property
+    def notices(self) -> list[str]:
+        """What became of a file that could not be used."""
+        return self._database.notices
+
+    @property
+    def aside(self) -> list[Path]:
+        """The files that were ever set aside and are still there."""
+        return self._database.aside
+
+    def aside_since(self, moment: datetime) -> list[Path]:
+        """The files that were set aside since a moment, or written until after it."""
+        return self._database.aside_since(moment.timestamp())
+
+    def discard_aside(self) -> None:
+        """Remove the files that were set aside: what is in them is to be forgotten too."""
+        self._database.discard_aside()
+
+    def record(self, entry: HistoryEntry) -> HistoryEntry:
+        """Remember a run, in place of what was known of the same job; gives the entry with its number."""
+        return self._database.write(lambda connection: _recorded(connection, entry))
+
+    def find_sha256(self, sha256: str) -> HistoryEntry | None:
+        """Find the newest run that brought a picture with these bytes."""
+        where = "id IN (SELECT run FROM pictures WHERE sha256 = ?)"
+        return self._first(where, [sha256.lower()])
+
+    def find_id(self, text: str) -> HistoryEntry | None:
+        """Find a run by its number, its job's name, or a beginning of that which no other has."""
+        if text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER:
+            found = self._first("id = ?", [int(text)])
+            if found:
+                return found
+        text = text.encode("utf-8", "replace").decode()
+        return self._first("job = ?", [text]) or self._only_one_beginning_with(text)
+
+    def find_path(self, path: Path, sha256: str | None = None) -> HistoryEntry | None:
+        """Find the last run that saved a picture under this name, spelt like this, whatever is there now.
+
+        With `sha256` only a run counts that saved these bytes there.
+        """
+        where = "id = (SELECT max(run) FROM pictures WHERE path = ? AND sha256 = coalesce(?, sha256))"
+        return self._first(where, [rows.path_cell(path), sha256])
+
+    def find_response(self, response_id: str) -> HistoryEntry | None:
+        """Find the run that a server answered under this id."""
+        return self._database.read(lambda connection: _answers(connection)(response_id))
+
+    def bringer(self, sha256: str, child: HistoryEntry | None = None) -> HistoryEntry | None:
+        """Find the run that brought what a later one started from; see `kinship.bringer`."""
+        from imgcli.store.history.lineage import bringer
+
+        return self._database.read(lambda connection: bringer(_finding(connection), sha256, child))
+
+    def latest(self, endpoint: str | None = None, back: int = 0) -> HistoryEntry | None:
+        """Find the newest run that brought a picture, saved or not, of one endpoint or of any.
+
+        Or, with `back`, the one so many such runs before it.
+        """
+        return self._first(f"id = ({_LATEST})", [endpoint, endpoint, back])
+
+    def entries(self, limit: int | None = None, search: str = "") -> Iterator[HistoryEntry]:
+        """Return the newest runs first, all of them without a limit.
+
+        `search` is a text that must be in the prompt, a revised prompt or a path; case does not matter.
+        """
+        for number in self.numbers(limit, search):
+            entry = self._first("id = ?", [number])
+            if entry:  # nobody forgot it meanwhile
+                yield entry
+
+    def numbers(self, limit: int | None = None, search: str = "") -> list[int]:
+        """Return the numbers of the runs that `entries` gives."""
+        return self._database.read(lambda connection: numbers(connection, limit, search))
+
+    def children(self, sha256: str, of: HistoryEntry | None = None) -> list[HistoryEntry]:
+        """List the runs that a picture went into, oldest first; see `kinship.children`."""
+        from imgcli.store.history.lineage import children
+
+        return self._database.read(lambda connection: children(_finding(connection), sha256, of))
+
+    def family(self, origin: HistoryEntry | FileFacts) -> Family:
+        """Collect what a run, or a file that no run brought, descends from, and what descends from it."""
+        from imgcli.store.history.lineage import family_of
+
+        return self._database.read(lambda connection: family_of(_finding(connection), origin))
+
+    def charges(self, since: datetime | None = None) -> Iterator[Expense]:
+        """Return what every run since a moment cost, oldest first; free runs are among them."""
+        return expenses(self._database.read(lambda connection: read_expenses(connection, since)))
+
+    def day(self, since: datetime, decide: Callable[[Day, FindAnswer], T]) -> T:
+        """Show `decide` what was spent and reserved since a moment, and reserve nothing."""
+        return self._database.read(
+            lambda connection: decide(read_day(connection, since), _answers(connection))
+        )
+
+    def reserve(
+        self, job: str, days: tuple[datetime, datetime], decide: Callable[[Day, FindAnswer], Decimal]
+    ) -> None:
+        """Reserve what a run may cost, in one transaction with the day's sum; see `reservations.reserve`.
+
+        `decide` also gets what finds the run of a response's id.
+        """
+        self._database.write(
+            lambda connection: reserve(connection, job, days, lambda day: decide(day, _answers(connection)))
+        )
+
+    def release(self, job: str) -> None:
+        """Return back what is reserved for a run that was not sent, or that its owner has given up on."""
+        if self._database.is_there:
+            self._database.write(lambda connection: release(connection, job))
+
+    def forget(self, numbers: Iterable[int]) -> int:
+        """Remove runs so that nothing of them is left in the file; gives how many there were."""
+        if not self._database.is_there:
+            return 0
+        wanted = [(number,) for number in numbers]
+        count = self._database.write(lambda connection: _forgotten(connection, wanted))
+        self._database.wipe()
+        return count
+
+    def _first(self, where: str, values: Sequence[Any]) -> HistoryEntry | None:
+        found = self._database.read(lambda connection: _entries(connection, where, values, limit=1))
+        return found[0] if found else None
+
+    def _only_one_beginning_with(self, text: str) -> HistoryEntry | None:
+        if len(text) < _TELLING:
+            return None
+        where, values = "job >= ? AND job < ?", [text, text + _LAST_CHARACTER]
+        found = self._database.read(lambda connection: _entries(connection, where, values, limit=2))
+        return found[0] if len(found) == 1 else None
+
+
+def _recorded(connection: sqlite3.Connection, entry: HistoryEntry) -> HistoryEntry:
+    """Insert an entry, or bring the earlier one of its job up to date; nothing is written for no news."""
+    earlier = next(iter(_entries(connection, "job = ?", [rows.run_cells(entry)["job"]])), None)
+    if earlier is None:
+        recorded = _inserted(connection, entry)
+    else:
+        recorded = entry.after(earlier)
+        if recorded.says_the_same(earlier):
+            return recorded
+        _updated(connection, recorded)
+    settle(connection, recorded)
+    return recorded
+
+
+def _inserted(connection: sqlite3.Connection, entry: HistoryEntry) -> HistoryEntry:
+    number = _insert(connection, "runs", rows.run_cells(entry))
+    recorded = replace(entry, number=number)
+    _insert_parts(connection, recorded)
+    return recorded
+
+
+def _updated(connection: sqlite3.Connection, entry: HistoryEntry) -> None:
+    cells = rows.run_cells(entry)
+    if entry.request is None:  # nor does one that cannot be read any more become less
+        del cells["request"]
+    names = ", ".join(f"{name} = :{name}" for name in cells)
+    connection.execute(f"UPDATE runs SET {names} WHERE id = :id", cells | {"id": entry.number})  # noqa: S608
+    for table in ("pictures", "parents", "charges"):
+        connection.execute(f"DELETE FROM {table} WHERE run = ?", [entry.number])  # noqa: S608
+    _insert_parts(connection, entry)
+
+
+def _insert_parts(connection: sqlite3.Connection, entry: HistoryEntry) -> None:
+    run = {"run": entry.number}
+    for picture in entry.pictures:
+        _insert(connection, "pictures", run | rows.picture_cells(picture))
+    for position, parent in enumerate(entry.parents):
+        _insert(connection, "parents", run | {"position": position} | rows.parent_cells(parent))
+    for position, charge in enumerate(entry.charges):
+        _insert(connection, "charges", run | {"position": position} | rows.charge_cells(charge))
+
+
+def _insert(connection: sqlite3.Connection, table: str, cells: dict[str, Any]) -> int:
+    """Insert one row; the names in it are ours, only the values come from elsewhere."""
+    names, places = ", ".join(cells), ", ".join(f":{name}" for name in cells)
+    done = connection.execute(f"INSERT INTO {table} ({names}) VALUES ({places})", cells)  # noqa: S608
+    return done.lastrowid or 0
+
+
+def _entries(
+    connection: sqlite3.Connection, where: str, values: Sequence[Any], limit: int = -1
+) -> list[HistoryEntry]:
+    """Read the entries that a condition of ours names, newest first."""
+    query = f"SELECT * FROM runs WHERE {where} ORDER BY started DESC, id DESC LIMIT ?"  # noqa: S608
+    return [_entry(connection, run) for run in _rows(connection, query, [*values, limit])]
+
+
+def _answers(connection: sqlite3.Connection) -> FindAnswer:
+    def find(response_id: str) -> HistoryEntry | None:
+        text = response_id.encode("utf-8", "replace").decode()
+        return next(iter(_entries(connection, "response_id = ?", [text], limit=1)), None)
+
+    return find
+
+
+def _finding(connection: sqlite3.Connection) -> Find:
+    return lambda where, values: _entries(connection, where, values)
+
+
+def _entry(connection: sqlite3.Connection, run: dict[str, Any]) -> HistoryEntry:
+    def parts(table: str, order: str) -> list[dict[str, Any]]:
+        return _rows(connection, f"SELECT * FROM {table} WHERE run = ? ORDER BY {order}", [run["id"]])  # noqa: S608
+
+    return rows.entry_of(
+        run, parts("pictures", "image"), parts("parents", "position"), parts("charges", "position")
+    )
+
+
+def _forgotten(connection: sqlite3.Connection, numbers: list[tuple[int]]) -> int:
+    forget_reservations(connection, numbers)
+    return connection.executemany("DELETE FROM runs WHERE id = ?", numbers).rowcount
+
+
+def _rows(connection: sqlite3.Connection, query: str, values: Sequence[Any]) -> list[dict[str, Any]]:
+    """Run a query, each row by its columns' names."""
+    found = connection.execute(query, values)
+    names = [column[0] for column in found.description]
+    return [dict(zip(names, row, strict=True)) for row in found]

@@ -1,0 +1,207 @@
+"""Pictures that go out with a prompt: read and checked before anything is sent."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import urlsplit
+
+from imgcli.core.errors import usage_error
+from imgcli.core.image import EncodedImage, ImageFormat
+from imgcli.core.request import InputImage
+from imgcli.core.secrets import is_loopback
+from imgcli.core.text import file_size, shorten
+from imgcli.store.publish.atomic import reason
+from imgcli.store.verify import DECODE_LIMIT, examine
+
+if TYPE_CHECKING:
+    from imgcli.core.errors import ImgcliError
+
+
+STDIN = "-"
+"""The file name that means standard input."""
+
+LARGEST = 50 * 1024 * 1024
+"""Bytes of one picture: OpenAI's guide, and images.edit in its specification, say 50 MB."""
+
+_STDIN_NAME = "Standard input"
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_LONGEST_ADDRESS = 8000
+_LONGEST_NAME = 200
+_CONVERT = "Convert it, for instance with: magick FILE picture.png"
+
+_PIXEL_BYTES = {ImageFormat.PNG: 4, ImageFormat.JPEG: 10, ImageFormat.WEBP: 16}
+"""What decoding takes for a pixel; a progressive jpeg's coefficients are in memory beside its pixels."""
+_DECODE_ROOM = 36_000_000
+"""Bytes that decoding may take in any case: the largest png that is sold fits. A larger file may take twice
+its own size, so that with the file itself it is three times."""
+
+_ALPHA_AT = 25
+_WITH_ALPHA = (4, 6)  # grey and colour with alpha; PNG specification, section 11.2.1
+
+
+def read_reference(name: str, stdin: BinaryIO) -> InputImage:
+    """Read a file, or standard input for `-`; take an https address as it stands.
+
+    Raises `ImgcliError` (usage) for what could not be sent.
+    """
+    return _address(name) if _ADDRESS.match(name) else reference_of(name, read_bytes(name, stdin))
+
+
+def read_bytes(name: str, stdin: BinaryIO) -> bytes:
+    """Read a file, or standard input for `-`, whatever it holds. Raises `ImgcliError` (usage)."""
+    return _piped(stdin) if name == STDIN else _read(name)
+
+
+def reference_of(name: str, data: bytes) -> InputImage:
+    """Make sure that what was read can be sent. Raises `ImgcliError` (usage)."""
+    if name == STDIN:
+        return _checked(_STDIN_NAME, data)
+    path = Path(name)
+    return replace(_checked(name, data), name=path.name, path=str(path.absolute()))
+
+
+def read_mask(name: str) -> InputImage:
+    """Read a mask: a png with an alpha channel. Raises `ImgcliError` (usage)."""
+    if name == STDIN or _ADDRESS.match(name):
+        raise usage_error("--mask takes a file.", "Save the mask as a file first.")
+    mask = _file(name)
+    data = mask.data or b""
+    if mask.format is not ImageFormat.PNG:
+        raise usage_error(f"The mask {_shown(name)} is {mask.format}, and must be png.", _CONVERT)
+    if data[_ALPHA_AT] not in _WITH_ALPHA:
+        raise usage_error(
+            f"The mask {_shown(name)} has no alpha channel, which says where to paint.",
+            "Make the places to paint anew transparent, and save it as png with alpha (RGBA).",
+        )
+    return mask
+
+
+def read_again(reference: InputImage) -> InputImage:
+    """Read the file of a recorded reference again. Raises `ImgcliError` (usage) when it is not the same."""
+    if reference.url:
+        return reference
+    if not reference.path:
+        raise usage_error(
+            f"{_shown(reference.name)} was no file, and cannot be read again.",
+            "Send it anew: imgcli gen PROMPT -i FILE",
+        )
+    found = _file(reference.path)
+    if found.sha256 != reference.sha256:
+        raise usage_error(
+            f"{_shown(reference.path)} is not the picture any more that it was.",
+            "Put the right one there.",
+        )
+    return found
+
+
+def _file(name: str) -> InputImage:
+    return reference_of(name, _read(name))
+
+
+def _address(url: str) -> InputImage:
+    """Take an address that the server will fetch; nothing is asked of it here."""
+    if len(url) > _LONGEST_ADDRESS or not url.isprintable() or " " in url:
+        raise _no_address(url, "is no usable address")
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        raise _no_address(url, "is no usable address") from None
+    if parts.username is not None or parts.password is not None:
+        raise usage_error(
+            f"The address of a picture at {shorten(host, _LONGEST_NAME)} holds a login, which the server "
+            "would learn.",
+            "Download the picture and give the file.",
+        )
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
+        raise _no_address(url, "is no https address")
+    if not host:
+        raise _no_address(url, "names no server")
+    name = parts.path.rpartition("/")[2] or host
+    return InputImage(shorten(name, _LONGEST_NAME), url=url)
+
+
+def _no_address(url: str, what: str) -> ImgcliError:
+    return usage_error(f"{_shown(url)} {what}.", "Use https://, or download the picture and give the file.")
+
+
+def _piped(stdin: BinaryIO) -> bytes:
+    """Read standard input, unless it is a terminal, from which no picture will ever come."""
+    if stdin.isatty():
+        raise usage_error(
+            "- reads a picture from standard input, and that is a terminal.", "Pipe the picture in."
+        )
+    try:
+        data = stdin.read(LARGEST + 1)
+    except OSError as error:
+        raise usage_error(f"Standard input cannot be read: {reason(error)}.") from None
+    if len(data) > LARGEST:
+        raise _too_large(_STDIN_NAME, f"more than {file_size(LARGEST)}")
+    return data
+
+
+def _read(name: str) -> bytes:
+    """Read a regular file that is not too large; nothing else is waited for, nor believed to end."""
+    try:
+        with open(name, "rb", buffering=0, opener=_opener) as file:
+            _check_kind(name, os.fstat(file.fileno()))
+            return file.readall() or b""
+    except IsADirectoryError:
+        raise usage_error(f"{_shown(name)} is a folder.", "Name the pictures in it, one by one.") from None
+    except OSError as error:
+        raise usage_error(f"{_shown(name)} cannot be read: {reason(error)}.") from None
+    except ValueError:
+        raise usage_error(f"{_shown(name)} cannot be read: the name holds a NUL.") from None
+
+
+def _opener(name: str, flags: int) -> int:
+    """Open without waiting for whoever may write into a pipe."""
+    return os.open(name, flags | os.O_NONBLOCK | os.O_NOCTTY)
+
+
+def _check_kind(name: str, found: os.stat_result) -> None:
+    """Refuse a file by what the file system says of it."""
+    if stat.S_ISFIFO(found.st_mode):
+        raise usage_error(f"{_shown(name)} is a pipe.", "Pipe the picture in, and name it -.")
+    if not stat.S_ISREG(found.st_mode):
+        raise usage_error(f"{_shown(name)} is a device, no file.", "Pipe the picture in, and name it -.")
+    if found.st_size > LARGEST:
+        raise _too_large(name, file_size(found.st_size))
+
+
+def _too_large(name: str, size: str) -> ImgcliError:
+    return usage_error(
+        f"{_shown(name)} has {size}; a picture must be under {LARGEST // 1024**2} MB.", "Make it smaller."
+    )
+
+
+def _checked(name: str, data: bytes) -> InputImage:
+    """Make sure that these bytes are a whole picture of a format that the API takes."""
+    shown = _shown(name)
+    if not data:
+        raise usage_error(f"{shown} is empty.")
+    picture = EncodedImage.of(data)
+    if picture.format not in _PIXEL_BYTES:
+        what = f"is {picture.format}" if picture.format else "is no png, jpeg or webp picture"
+        raise usage_error(f"{shown} {what}; the API takes png, jpeg and webp.", _CONVERT)
+    finding = examine(picture, _decode_limit(picture))
+    if finding.damage:
+        raise usage_error(f"{shown} is damaged: {shorten(finding.damage, _LONGEST_NAME)}.")
+    digest = hashlib.sha256(data).hexdigest()
+    return InputImage(name, None, None, picture.format, digest, finding.size, len(data), data)
+
+
+def _decode_limit(picture: EncodedImage) -> int:
+    """Choose how many pixels may be decoded to check a picture."""
+    room = max(_DECODE_ROOM, 2 * len(picture.data))
+    return min(DECODE_LIMIT, room // _PIXEL_BYTES[picture.format or ImageFormat.WEBP])
+
+
+def _shown(name: str) -> str:
+    return shorten(name, _LONGEST_NAME)

@@ -1,0 +1,162 @@
+"""Which folders on this machine are imgcli's own, or can hold a picture that has no place."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+
+_APP = "imgcli"
+_OWNER = 0o700
+_OPEN_LINK = "it is a link to a folder that is open to others (chmod 700 closes it)"
+
+
+def state_folder(environ: Mapping[str, str]) -> Path:
+    """Find the folder for records of runs, crash files and rescued pictures, and make it private.
+
+    The usual place first; without one that works, the session's own folder, then the temporary one. When none
+    works the usual place is returned as it is, and whoever writes there meets the error.
+    """
+    candidates = list(_candidates(environ))
+    for folder in candidates:
+        with suppress(OSError):
+            return _usable(private_folder(folder))
+    return candidates[0]
+
+
+def _usable(folder: Path) -> Path:
+    """Make sure that records can be written and found here; raises `OSError`."""
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder)
+    return folder
+
+
+def state_folders(environ: Mapping[str, str]) -> list[Path]:
+    """List every folder of ours that was or is the state folder, the usual one first; makes none."""
+    return [folder for folder in dict.fromkeys(_candidates(environ)) if _is_ours(folder)]
+
+
+def _is_ours(folder: Path) -> bool:
+    """Refuse a folder that somebody else may have planted."""
+    try:
+        infos = (folder.lstat(), folder.stat())
+    except OSError:
+        return False
+    return not hasattr(os, "geteuid") or all(info.st_uid == os.geteuid() for info in infos)
+
+
+def data_folder(environ: Mapping[str, str]) -> Path:
+    """Find the folder for what is worth keeping: the history; makes none. Raises `OSError` without a home."""
+    usual = _absolute(environ, "XDG_DATA_HOME") or _usual_data(environ)
+    if usual is None:
+        raise FileNotFoundError(errno.ENOENT, "HOME is not set")
+    return usual / _APP
+
+
+def private_folder(folder: Path) -> Path:
+    """Make sure that a folder exists, is ours and opens for nobody else; raises `OSError`.
+
+    A folder that others may look into is closed. Not one behind a link: that is somebody's for other things.
+    """
+    make_folders(folder)
+    for info in (folder.lstat(), folder.stat()):
+        if hasattr(os, "geteuid") and info.st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, "it belongs to another user", folder)
+    if stat.S_IMODE(folder.stat().st_mode) & 0o077:
+        if folder.is_symlink():
+            raise PermissionError(errno.EPERM, _OPEN_LINK, folder)
+        folder.chmod(_OWNER)
+    return folder
+
+
+def make_folders(folder: Path) -> None:
+    """Make a folder and what is missing above it, for its owner alone, whatever the umask; raises `OSError`.
+
+    Also above it, as the XDG base directory specification has it.
+    """
+    try:
+        folder.mkdir(mode=_OWNER)
+    except FileNotFoundError:
+        if folder.parent == folder:
+            raise
+        make_folders(folder.parent)
+        make_folders(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
+    else:
+        folder.chmod(_OWNER)
+
+
+@dataclass(frozen=True)
+class FallbackFolders:
+    """The places for a picture that is paid for and cannot go where it was meant to.
+
+    `raw_run` promises to keep the record of the run and tells where it is, None when it does not hold all.
+    """
+
+    state: Path
+    environ: Mapping[str, str]
+    raw_run: Callable[[], Path | None] = lambda: None
+
+    def folders(self) -> Iterator[Path]:
+        """List the folders to try, best first; one that cannot be made ready is left out."""
+        with suppress(OSError):
+            yield private_folder(self.state / "rescued")
+        runtime = _absolute(self.environ, "XDG_RUNTIME_DIR")
+        if runtime:
+            yield runtime
+        yield _temporary(self.environ)
+
+
+def _candidates(environ: Mapping[str, str]) -> Iterator[Path]:
+    """List where the state folder may be, best first; never empty."""
+    usual = _absolute(environ, "XDG_STATE_HOME") or _usual(environ)
+    if usual:
+        yield usual / _APP
+    runtime = _absolute(environ, "XDG_RUNTIME_DIR")
+    if runtime:
+        yield runtime / _APP
+    user = os.getuid() if hasattr(os, "getuid") else environ.get("USERNAME", "user")
+    yield _temporary(environ) / f"{_APP}-{user}"
+
+
+def _usual(environ: Mapping[str, str]) -> Path | None:
+    """Find the system's folder for applications' state."""
+    if sys.platform.startswith("linux"):  # by hand: platformdirs makes a relative folder when HOME is missing
+        home = _absolute(environ, "HOME")
+        return home / ".local" / "state" if home else None
+    from platformdirs import user_state_path
+
+    return user_state_path()
+
+
+def _usual_data(environ: Mapping[str, str]) -> Path | None:
+    """Find the system's folder for applications' data."""
+    if sys.platform.startswith("linux"):
+        home = _absolute(environ, "HOME")
+        return home / ".local" / "share" if home else None
+    from platformdirs import user_data_path
+
+    return user_data_path()
+
+
+def _absolute(environ: Mapping[str, str], name: str) -> Path | None:
+    """Read a folder from the environment; a relative one means nothing."""
+    value = environ.get(name, "")
+    return Path(value) if os.path.isabs(value) else None  # noqa: PTH117 - an empty string is no path
+
+
+def _temporary(environ: Mapping[str, str]) -> Path:
+    from tempfile import gettempdir
+
+    return _absolute(environ, "TMPDIR") or Path(gettempdir())

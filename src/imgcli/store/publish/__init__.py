@@ -1,0 +1,1 @@
+"""How an image gets its name and reaches the disk."""

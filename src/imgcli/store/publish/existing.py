@@ -1,0 +1,135 @@
+"""Pictures that a run has brought to disk already: one that was killed later must not leave a second copy."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from imgcli.store.publish.atomic import OnExists, flush, flush_folder
+from imgcli.store.publish.publisher import FilePublisher, PublishResult, damaged, elsewhere
+from imgcli.store.verify import examine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from imgcli.core.image import EncodedImage
+    from imgcli.core.problem import Problem
+    from imgcli.store.paths import FallbackFolders
+    from imgcli.store.publish.naming import OutputTarget
+    from imgcli.store.publish.publisher import Shield
+
+
+_DAMAGED = ".damaged"
+_GAPS = 1000  # numbered names that may be missing because somebody removed them
+_CHUNK = 1 << 20
+
+
+class ExistingPublisher:
+    """A publisher for recovery: finds a picture that is on disk already, and publishes any other.
+
+    Never replaces a file, whatever the run was told: what has that name by now may be another picture.
+    `places` lists every file that it found or made.
+    """
+
+    def __init__(self, target: OutputTarget, rescue: FallbackFolders) -> None:
+        self._target = target
+        self._rescue = rescue
+        self._fresh = FilePublisher(target, OnExists.NUMBER, rescue)
+        self.places: list[Path] = []
+
+    @property
+    def folders(self) -> list[Path]:
+        """The folders in which pictures of this run may be."""
+        return [self._target.folder, *self._rescue.folders()]
+
+    def publish(self, picture: EncodedImage, image: int, shield: Shield) -> PublishResult:
+        """See `Publisher`."""
+        placed = self._found_whole(picture, image) or self._found_damaged(picture, image)
+        if placed is None:
+            placed = self._fresh.publish(picture, image, shield)
+        self.places.extend([placed.path] if placed.path else [])
+        return placed
+
+    def keep(self, picture: EncodedImage, image: int, mark: str, shield: Shield) -> Path:
+        """See `Publisher`."""
+        path = self._find(picture, image, mark) or self._fresh.keep(picture, image, mark, shield)
+        self.places.append(path)
+        return path
+
+    def tidy(self) -> None:
+        """See `Publisher`."""
+        self._fresh.tidy()
+
+    def _found_whole(self, picture: EncodedImage, image: int) -> PublishResult | None:
+        path = self._find(picture, image, "")
+        if path is None:
+            return None
+        finding = examine(picture)
+        if finding.damage:  # an earlier version of imgcli did not see it
+            return PublishResult(path, None, damaged(finding.damage, path, self._rescue.raw_run()))
+        return PublishResult(path, finding.size, self._astray(path), unchecked=finding.unchecked)
+
+    def _astray(self, path: Path) -> Problem | None:
+        folder = self._target.folder
+        return None if path.parent == folder else elsewhere("it was rescued earlier", path, folder)
+
+    def _found_damaged(self, picture: EncodedImage, image: int) -> PublishResult | None:
+        path = self._find(picture, image, _DAMAGED)
+        if path is None:
+            return None
+        damage = examine(picture).damage or "it was examined earlier"
+        return PublishResult(path, None, damaged(damage, path, self._rescue.raw_run()))
+
+    def _find(self, picture: EncodedImage, image: int, mark: str) -> Path | None:
+        """Look for a file that holds exactly these bytes under one of the names, in one of the folders."""
+        for folder in self.folders:
+            for path in self._candidates(folder, picture, image, mark):
+                if holds(path, picture.data) and _settled(path):
+                    return path
+        return None
+
+    def _candidates(self, folder: Path, picture: EncodedImage, image: int, mark: str) -> Iterator[Path]:
+        try:
+            present = set(os.listdir(folder))  # noqa: PTH208 - names are all that is wanted
+        except OSError:
+            return
+        names = self._target.names(picture.format, image, mark)
+        for name in islice(names, len(present) + _GAPS):
+            if name in present:
+                yield folder / name
+
+
+def holds(path: Path, data: bytes) -> bool:
+    """Return whether a regular file holds exactly these bytes."""
+    with suppress(OSError):
+        info = path.lstat()
+        return stat.S_ISREG(info.st_mode) and info.st_size == len(data) and _begins(path, data)
+    return False
+
+
+def _begins(path: Path, data: bytes) -> bool:
+    view, position = memoryview(data), 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            if view[position : position + len(chunk)] != chunk:
+                return False
+            position += len(chunk)
+    return position == len(data)
+
+
+def _settled(path: Path) -> bool:
+    """Flush a file and its folder: its publisher may have died before it could."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            flush(descriptor)
+        finally:
+            os.close(descriptor)
+        flush_folder(path.parent)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,289 @@
+"""Where a picture goes, and under which names."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+import unicodedata
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+from imgcli.core.errors import ImgcliError, usage_error
+from imgcli.core.image import ImageFormat
+from imgcli.core.problem import ExitCode, Problem
+from imgcli.core.text import slug
+from imgcli.store.publish.atomic import make_folder, probe, reason, remove_folders
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+
+STDOUT = "-"
+"""The output name that means standard output."""
+
+NAME_MAX = 255
+"""The longest file name, in bytes, that file systems in use agree on."""
+
+_DEFAULT = "{slug}"
+_FIELD = re.compile(r"\{([^{}]*)\}")
+_FIELDS = ("slug", "n", "model", "date", "time", "id")
+_UNCLOSED = re.compile(r"\{(?:slug|n|model|date|time|id)(?![^{]*\})")
+_FOREIGN = frozenset(
+    {".avif", ".bmp", ".heic", ".heif", ".ico", ".jxl", ".pdf", ".psd", ".tga", ".tif", ".tiff"}
+)
+_ENDINGS = {
+    ".png": ImageFormat.PNG,
+    ".jpg": ImageFormat.JPEG,
+    ".jpeg": ImageFormat.JPEG,
+    ".webp": ImageFormat.WEBP,
+    ".gif": ImageFormat.GIF,
+    ".svg": ImageFormat.SVG,
+}
+
+
+@dataclass(frozen=True)
+class NameFields:
+    """What names are made of. `now` is the local time at which the run began.
+
+    `title` goes in the prompt's place; it is a file's name already.
+    """
+
+    prompt: str
+    model: str
+    job: str
+    now: datetime
+    title: str | None = None
+
+    def fields(self) -> dict[str, str]:
+        """Fill the table of a template's fields, all but `{n}`; every value is safe inside a name."""
+        return {
+            "slug": self.title or slug(self.prompt),
+            "model": slug(self.model),
+            "date": f"{self.now:%Y-%m-%d}",
+            "time": f"{self.now:%H%M%S}",
+            "id": slug(self.job),
+        }
+
+
+@dataclass(frozen=True)
+class OutputTarget:
+    """A folder, and the names that pictures of one run may take in it, best first."""
+
+    folder: Path
+    pattern: str
+    """A name without its ending; `{n}` stands for the picture's number in the job, from 1."""
+    ending: str = ""
+    """The ending as the user spelt it, empty when none was asked for."""
+    is_named: bool = False
+    """Whether the user gave the name, not the folder alone."""
+
+    @classmethod
+    def of(cls, output: str | None, subject: NameFields, base: Path) -> OutputTarget:
+        """Read the user's `-o`, from the folder `base`. Raises a usage error for what cannot be a name.
+
+        None is the default name in `base`; `DIR/` and an existing folder take the default name too. Anything
+        else is a file, in which the known fields in braces are filled.
+        """
+        table = subject.fields()
+        folder, name = _split(_filled(_checked(output), table), base)
+        if "{n}" in folder:
+            raise usage_error("{n} in -o can stand in the file's name only, not in a folder's.")
+        _check_ending(PurePath(name).suffix)
+        is_named = bool(name)
+        name = name or _filled(_DEFAULT, table)
+        ending = PurePath(name).suffix
+        if ending.lower() not in _ENDINGS:
+            ending = ""
+        return cls(base / folder, name.removesuffix(ending), ending, is_named)
+
+    @property
+    def asked(self) -> ImageFormat | None:
+        """The format that the user's ending stands for."""
+        return _ENDINGS.get(self.ending.lower())
+
+    def wanted(self, encoding: ImageFormat | None, image: int = 0) -> str:
+        """Return the name that picture number `image` (from 0) takes when nothing is in its way."""
+        number = 1 if "{n}" in self.pattern else image + 1
+        return self._stem(image) + _tail(number) + self._ending(encoding)
+
+    def names(self, encoding: ImageFormat | None, image: int = 0, mark: str = "") -> Iterator[str]:
+        """List the names for picture number `image` (from 0) endlessly, best first, each within `NAME_MAX`.
+
+        `mark` goes before the ending, for what is not the picture itself: `.partial`, `.damaged`.
+        """
+        first = 1 if "{n}" in self.pattern else image + 1
+        for number in count(first):
+            rest = _tail(number) + mark + self._ending(encoding)
+            yield _cut(self._stem(image), NAME_MAX - len(os.fsencode(rest))) + rest
+
+    def _stem(self, image: int) -> str:
+        return self.pattern.replace("{n}", str(image + 1))
+
+    def _ending(self, encoding: ImageFormat | None) -> str:
+        """Say what the bytes are, in the user's own spelling when it says the same."""
+        if encoding is None:
+            return ".bin"
+        return self.ending if self.asked is encoding else encoding.suffix
+
+
+def format_of_name(output: str | None) -> ImageFormat | None:
+    """Tell which format the user's `-o` asks for by its ending; None when it asks for none."""
+    if output is None or names_folder(output):
+        return None
+    return _ENDINGS.get(PurePath(output).suffix.lower())
+
+
+def _check_ending(ending: str) -> None:
+    """Refuse what is spelt like another format, or by a slip of the finger; the rest is part of a name."""
+    if ending.lower() in _ENDINGS:
+        return
+    ours = ", ".join(known for known in _ENDINGS if known != ".jpg")
+    if ending.lower() in _FOREIGN:
+        raise usage_error(f"No model gives {ending[1:]} files.", f"The endings are {ours}.")
+    for known in _ENDINGS:
+        if sorted(known) == sorted(ending.lower()) or known[1:] + known[-1] == ending.lower()[1:]:
+            raise usage_error(
+                f"-o ends with {ending}, which is no format; {known} is meant?", f"The endings are {ours}."
+            )
+
+
+def _checked(output: str | None) -> str:
+    """Refuse what would break a line of output or cannot be a name at all."""
+    if output is None:
+        return ""
+    if not output:
+        raise usage_error("-o is empty.", "Give it a file or a folder, or leave it out.")
+    if any(unicodedata.category(character) == "Cc" for character in output):
+        raise usage_error("-o holds a control character, which would break lists of file names.")
+    if output.startswith("-"):
+        raise usage_error(f"-o {output} looks like an option.", f"A file of that name is -o ./{output}")
+    if _UNCLOSED.search(output):
+        raise usage_error("-o opens a field with { and does not close it.", "Write {slug}, for example.")
+    try:
+        os.fsencode(output)
+    except UnicodeEncodeError:
+        raise usage_error("-o holds a character that no file name can hold.") from None
+    return output
+
+
+def _filled(template: str, table: Mapping[str, str]) -> str:
+    """Fill the fields that the table has; `{n}` waits for its picture. Raises a usage error."""
+
+    def value(found: re.Match[str]) -> str:
+        name = found[1]
+        if name not in _FIELDS:
+            known = " ".join(f"{{{field}}}" for field in _FIELDS)
+            raise usage_error(f"-o has no field {found[0]}.", f"The fields are {known}.")
+        return table.get(name, found[0])
+
+    return _FIELD.sub(value, template)
+
+
+def _split(path: str, base: Path) -> tuple[str, str]:
+    """Tell folder and name apart; the name is empty where only a folder was given."""
+    folder, name = os.path.split(path)
+    if name in {".", ".."} or is_folder(base / path):
+        return path, ""
+    return folder, name
+
+
+def names_folder(output: str) -> bool:
+    """Whether a user's word for a place means a folder: there is one, or it ends with a slash."""
+    return not os.path.basename(output) or is_folder(output)  # noqa: PTH119 - Path drops the slash
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether there is a folder under a user's word, which may be anything, also too long for a name."""
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises where this is False
+
+
+def _tail(number: int) -> str:
+    return "" if number == 1 else f"-{number}"
+
+
+def _cut(stem: str, room: int) -> str:
+    """Shorten to `room` bytes at a character."""
+    stem = stem[:room]
+    while len(os.fsencode(stem)) > room:
+        stem = stem[:-1]
+    return stem
+
+
+_STANDARD_STREAMS = ("/dev/fd/", "/dev/std", "/proc/")
+
+
+def current_folder() -> Path:
+    """Find the folder that relative names start from; raises UNWRITABLE when it has been deleted."""
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise _unwritable(
+            f"The current folder cannot be used ({reason(error)})", "Change to another one."
+        ) from None
+
+
+def check(target: OutputTarget) -> list[Path]:
+    """Make sure that a picture can be saved, and make its folder; raises UNWRITABLE, and nothing was sent.
+
+    Returns the folders that were made, as `make_folder` does.
+    """
+    made = _made(target.folder)
+    try:
+        _try_out(target.folder, target)
+    except ImgcliError:
+        remove_folders(made)
+        raise
+    return made
+
+
+def _made(folder: Path) -> list[Path]:
+    try:
+        if not stat.S_ISDIR(folder.stat().st_mode):
+            raise _unwritable(f"{folder} is a file, not a folder")
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise _unwritable(f"{folder} cannot be reached ({reason(error)})") from None
+    try:
+        return make_folder(folder)
+    except OSError as error:
+        raise _unwritable(f"The folder {folder} cannot be made ({reason(error)})") from None
+
+
+def _try_out(folder: Path, target: OutputTarget) -> None:
+    try:
+        probe(folder, len(os.fsencode(target.wanted(target.asked))))
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise _unwritable(f"The name is too long for {folder}", "Choose a shorter one with -o.") from None
+        raise _unwritable(f"{folder} cannot be written to ({reason(error)})") from None
+
+
+def device(output: str | None, base: Path) -> tuple[Path, os.stat_result] | None:
+    """Return whether `-o` names a device or a pipe, which is written to as a stream; None for anything else.
+
+    Gives also what it is now, by which it is known again. Raises a usage error for what would overwrite a
+    disk or a redirected file.
+    """
+    if output is None:
+        return None
+    path = base / output
+    try:
+        info = path.stat()
+    except (OSError, ValueError):
+        return None
+    mode = info.st_mode
+    if stat.S_ISBLK(mode) or stat.S_ISSOCK(mode):
+        raise usage_error(f"{path} is no place for a picture.", "Give -o a file or a folder.")
+    if stat.S_ISREG(mode) and str(path).startswith(_STANDARD_STREAMS):
+        raise usage_error(f"{path} leads to a file that is already open.", "Use `-o -` for standard output.")
+    return (path, info) if stat.S_ISCHR(mode) or stat.S_ISFIFO(mode) else None
+
+
+def _unwritable(what: str, advice: str = "Choose another place with -o.") -> ImgcliError:
+    return ImgcliError(Problem(ExitCode.UNWRITABLE, f"{what}.", advice=advice))

@@ -1,0 +1,297 @@
+"""Where finished pictures are brought: into a file or down a stream, and elsewhere when that fails."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias
+
+from imgcli.core.errors import ImgcliError
+from imgcli.core.problem import Charged, ExitCode, Problem
+from imgcli.store.publish.atomic import (
+    PRIVATE,
+    SHARED,
+    OnExists,
+    TempFile,
+    make_folder,
+    reason,
+    remove_folders,
+    write_device,
+    write_stream,
+)
+from imgcli.store.publish.naming import NameFields, OutputTarget, check, device
+from imgcli.store.verify import Finding, examine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from imgcli.core.image import EncodedImage, ImageFormat
+    from imgcli.store.paths import FallbackFolders
+
+
+def damaged(damage: str, path: Path, raw_run: Path | None) -> Problem:
+    """Describe bytes that are no whole picture, kept all the same."""
+    what = f"The picture came damaged ({damage}); its bytes are kept as {path}."
+    return Problem(ExitCode.DAMAGED, what, Charged.YES, _kept(raw_run) or "A viewer may still open them.")
+
+
+def torn(damage: str, path: Path) -> Problem:
+    """Describe the bytes of an image that did not all come, kept as they are."""
+    what = f"Only a part of the image came ({damage}); its bytes are kept as {path}."
+    return Problem(ExitCode.DAMAGED, what, Charged.YES, "A viewer may show what is there.")
+
+
+def elsewhere(refused: str, path: Path, folder: Path) -> Problem:
+    """Describe a picture that is safe, though not where it was asked for."""
+    what = f"The picture could not be saved where you asked ({refused}); it is safe in {path}."
+    into = os.path.join(folder, "")  # noqa: PTH118 - with its slash: what became a file is not overwritten
+    move = f"mv -n {shlex.quote(str(path))} {shlex.quote(into)}"
+    return Problem(ExitCode.ELSEWHERE, what, Charged.YES, f"Do not run it again; move it with: {move}")
+
+
+def unflushed(refused: str, path: Path, raw_run: Path | None) -> Problem:
+    """Describe a picture that is written, on a disk that does not say so."""
+    what = f"The picture is in {path}, but no disk confirmed that it holds it ({refused})."
+    advice = f"Copy it to a disk that works before you switch off. {_kept(raw_run)}"
+    return Problem(ExitCode.ELSEWHERE, what, Charged.YES, advice.strip())
+
+
+def lost(refused: str, raw_run: Path | None) -> Problem:
+    """Describe a picture that no folder took: only the record of the run may still hold it."""
+    what = f"The picture was paid for, and no folder could take it ({refused})."
+    if raw_run:
+        return Problem(ExitCode.ELSEWHERE, what, Charged.YES, f"Make room first. {_kept(raw_run)}")
+    return Problem(ExitCode.UNKNOWN, what, Charged.YES, "Make room on the disk before you run it again.")
+
+
+def _kept(raw_run: Path | None) -> str:
+    return f"The raw run is kept as {raw_run}; `imgcli recover` reads it again." if raw_run else ""
+
+
+Shield: TypeAlias = "Callable[[], AbstractContextManager[None]]"
+"""Makes the span in which a signal waits until a picture is safe."""
+
+
+@dataclass(frozen=True)
+class PublishResult:
+    """Where a picture went. `path` is None when it left as a stream; `size` is in pixels, None if unknown.
+
+    `wanted` is the name it would have with nothing in its way, `is_named` whether the user gave that name,
+    `asked` the format of the user's ending, `unchecked` what was not verified, None if everything was.
+    """
+
+    path: Path | None
+    size: tuple[int, int] | None
+    problem: Problem | None = None
+    wanted: str | None = None
+    asked: ImageFormat | None = None
+    unchecked: str | None = None
+    is_named: bool = False
+
+
+class Publisher(Protocol):
+    """Brings pictures to where the user asked for them, or to the next best place."""
+
+    def publish(self, picture: EncodedImage, image: int, shield: Shield) -> PublishResult:
+        """Bring the final picture number `image` (from 0) there; raises `ImgcliError` if no place took it."""
+
+    def keep(self, picture: EncodedImage, image: int, mark: str, shield: Shield) -> Path:
+        """Keep another picture beside it, `mark` in its name; raises `ImgcliError` if no place took it."""
+
+    def tidy(self) -> None:
+        """Remove the folders that were made for pictures which never came."""
+
+
+@dataclass(frozen=True)
+class _ImageIndex:
+    """One picture on its way to disk."""
+
+    picture: EncodedImage
+    image: int
+    mark: str = ""
+
+    @cached_property
+    def finding(self) -> Finding:
+        """What an examination says: made once, when the bytes are safe. Previews are kept unseen."""
+        return Finding(None) if self.mark else examine(self.picture)
+
+    @property
+    def marked(self) -> str:
+        return ".damaged" if self.finding.damage else self.mark
+
+
+@dataclass(frozen=True)
+class _Filed:
+    """Where a picture became a file, and why the first place was refused, empty if it was not."""
+
+    path: Path
+    refused: str
+    is_flushed: bool = True
+
+
+class FilePublisher:
+    """Saves pictures as files: in the target's folder, else in one of the rescue's.
+
+    The target's folder is made where it has gone meanwhile; `made` are folders that were made already.
+    """
+
+    def __init__(
+        self, target: OutputTarget, clash: OnExists, rescue: FallbackFolders, made: Iterable[Path] = ()
+    ) -> None:
+        self._target = target
+        self._made = list(made)
+        self._clash = clash
+        self._rescue = rescue
+        self._folders: tuple[Path, ...] = (target.folder,)
+
+    @classmethod
+    def aside(cls, target: OutputTarget, rescue: FallbackFolders) -> FilePublisher:
+        """Make the publisher for what a stream did not take: it has the rescue's folders alone."""
+        publisher = cls(target, OnExists.NUMBER, rescue)
+        publisher._folders = ()
+        return publisher
+
+    def publish(self, picture: EncodedImage, image: int, shield: Shield, refused: str = "") -> PublishResult:
+        """See `Publisher`. `refused` tells in words why another place did not take the picture."""
+        shot = _ImageIndex(picture, image)
+        with shield():
+            filed = self._file(shot, refused)
+        return PublishResult(
+            filed.path,
+            shot.finding.size,
+            self._problem(shot, filed),
+            self._target.wanted(picture.format, image),
+            self._target.asked,
+            shot.finding.unchecked,
+            self._target.is_named,
+        )
+
+    def keep(self, picture: EncodedImage, image: int, mark: str, shield: Shield) -> Path:
+        """See `Publisher`."""
+        with shield():
+            return self._file(_ImageIndex(picture, image, mark), "").path
+
+    def tidy(self) -> None:
+        """See `Publisher`."""
+        remove_folders(self._made)
+
+    def _file(self, shot: _ImageIndex, refused: str) -> _Filed:
+        """Try one folder after the other, the rescue's last."""
+        drafts: list[TempFile] = []
+        for folder in (*self._folders, *self._rescue.folders()):
+            try:
+                drafts.append(self._draft(shot, folder))
+                path = self._named(shot, drafts[-1])
+            except OSError as error:
+                refused = refused or f"{folder}: {reason(error)}"
+            else:
+                drafts.pop().discard()
+                for draft in drafts:
+                    draft.withdraw()
+                return _Filed(path, refused)
+        if drafts:
+            return _Filed(self._unflushed(shot, drafts), refused, is_flushed=False)
+        raise ImgcliError(lost(refused, self._rescue.raw_run()))
+
+    def _unflushed(self, shot: _ImageIndex, drafts: list[TempFile]) -> Path:
+        """Keep the best of the copies that no disk has confirmed, under a name that people find."""
+        best, *others = drafts
+        try:
+            best.name(self._names(shot), self._clash_for(shot, best))
+        except OSError:
+            return best.place  # a temporary name is a name
+        best.discard()
+        for draft in others:
+            draft.withdraw()
+        return best.place
+
+    def _draft(self, shot: _ImageIndex, folder: Path) -> TempFile:
+        if folder not in self._folders:
+            return TempFile.write(folder, shot.picture.data, PRIVATE)
+        self._made += make_folder(folder)
+        return TempFile.write(folder, shot.picture.data, SHARED)
+
+    def _named(self, shot: _ImageIndex, draft: TempFile) -> Path:
+        """Flush first, then look, then name: a decoder that dies on the bytes cannot take them along."""
+        draft.flush()
+        return draft.publish(self._names(shot), self._clash_for(shot, draft))
+
+    def _names(self, shot: _ImageIndex) -> Iterator[str]:
+        return self._target.names(shot.picture.format, shot.image, shot.marked)
+
+    def _clash_for(self, shot: _ImageIndex, draft: TempFile) -> OnExists:
+        """Replace nothing but what was asked to be replaced."""
+        as_asked = draft.path.parent in self._folders and not shot.marked
+        return self._clash if as_asked else OnExists.NUMBER
+
+    def _problem(self, shot: _ImageIndex, filed: _Filed) -> Problem | None:
+        """Say what is not as it was asked for; damage is graver than the place."""
+        if shot.finding.damage:
+            return damaged(shot.finding.damage, filed.path, self._rescue.raw_run())
+        if not filed.is_flushed:
+            return unflushed(filed.refused, filed.path, self._rescue.raw_run())
+        return elsewhere(filed.refused, filed.path, self._target.folder) if filed.refused else None
+
+
+class StreamPublisher:
+    """Sends pictures down a stream: standard output, a pipe, a device. When it breaks they become files."""
+
+    def __init__(self, write: Callable[[bytes], None], path: Path | None, aside: FilePublisher) -> None:
+        self._write = write
+        self._path = path
+        self._aside = aside
+
+    def publish(self, picture: EncodedImage, image: int, shield: Shield) -> PublishResult:
+        """See `Publisher`. The writing is not shielded: a reader that sleeps must not hold off Ctrl-C.
+
+        A damaged picture is written like any other, and kept as a file too.
+        """
+        try:
+            self._write(picture.data)
+        except OSError as error:
+            refused = f"{self._path or 'standard output'}: {reason(error)}"
+            return self._aside.publish(picture, image, shield, refused)
+        finding = examine(picture)
+        if finding.damage:
+            return self._aside.publish(picture, image, shield)
+        return PublishResult(self._path, finding.size, unchecked=finding.unchecked)
+
+    def keep(self, picture: EncodedImage, image: int, mark: str, shield: Shield) -> Path:
+        """See `Publisher`: a file, since the stream is for the picture alone."""
+        return self._aside.keep(picture, image, mark, shield)
+
+    def tidy(self) -> None:
+        """See `Publisher`: a stream has no folder."""
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where the user wants the pictures of a run.
+
+    `output` is `-o` as it was given, `base` the folder that relative names start from.
+    """
+
+    output: str | None
+    base: Path
+    clash: OnExists = OnExists.NUMBER
+
+
+def open_publisher(
+    destination: Destination, subject: NameFields, rescue: FallbackFolders, stdout: BinaryIO
+) -> Publisher:
+    """Choose the publisher for a destination, make its folder, and make sure that it will work.
+
+    `stdout` is for `-o -`. Raises `ImgcliError`, usage or UNWRITABLE: call it before anything is sent.
+    """
+    output, base = destination.output, destination.base
+    aside = FilePublisher.aside(OutputTarget.of(None, subject, base), rescue)
+    if output == "-":
+        return StreamPublisher(partial(write_stream, stdout), None, aside)
+    if found := device(output, base):
+        return StreamPublisher(partial(write_device, *found), found[0], aside)
+    target = OutputTarget.of(output, subject, base)
+    return FilePublisher(target, destination.clash, rescue, check(target))

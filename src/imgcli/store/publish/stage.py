@@ -1,0 +1,156 @@
+"""The stage that saves: no picture is shown before it is safe."""
+
+from __future__ import annotations
+
+import re
+from contextlib import nullcontext, suppress
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from imgcli.core.errors import ImgcliError
+from imgcli.core.events import Completed, Event, Failed, FinalImage, Notice, PartialImage, Saved, Started
+from imgcli.store.publish.publisher import torn
+from imgcli.store.verify import examine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from imgcli.core.image import EncodedImage
+    from imgcli.core.problem import Problem
+    from imgcli.core.request import ImageRequest
+    from imgcli.store.publish.publisher import Publisher, PublishResult, Shield
+
+
+_PIXELS = re.compile(r"([0-9]+)x([0-9]+)")
+
+
+class KeepPartials(Enum):
+    """Which previews stay on disk. The last one of a run that brought no picture stays in any case."""
+
+    NONE = auto()
+    ALL = auto()
+
+
+class SavingStage:
+    """A stage: publishes pictures as they come, and adds what it did to the events of one job.
+
+    Publishing runs under `shield`, so that a signal waits until the picture is safe. Never raises for a disk
+    that fails: that becomes `Saved.problem`, or `Failed` where no place took the picture.
+    """
+
+    def __init__(
+        self, publisher: Publisher, shield: Shield = nullcontext, keep: KeepPartials = KeepPartials.NONE
+    ) -> None:
+        self._publisher = publisher
+        self._shield = shield
+        self._keep = keep
+        self._request: ImageRequest | None = None
+        self._last: PartialImage | None = None
+        self._kept: Path | None = None
+        self._lost: Problem | None = None
+
+    def __call__(self, events: Iterable[Event]) -> Iterator[Event]:
+        """Pass events on, and with each final picture what became of it."""
+        for event in events:
+            match event:
+                case PartialImage():
+                    yield from self._preview(event)
+                case FinalImage():
+                    yield from self._final(event)
+                case Completed() | Failed():
+                    yield from self._end(event)
+                case Started(request=request):
+                    self._request = request
+                    yield event
+                case _:
+                    yield event
+
+    def keep_last_partial(self) -> Path | None:
+        """Keep the last preview of a picture that never came, and tell where; None if there is none.
+
+        For the end of a run that failed or was interrupted. Calling it again does nothing new. Never raises
+        for a disk that fails.
+        """
+        last = self._last
+        if last and not self._kept:
+            with suppress(ImgcliError):
+                self._kept = self._publisher.keep(last.picture, last.image, ".partial", self._shield)
+        return self._kept
+
+    def _preview(self, event: PartialImage) -> Iterator[Event]:
+        self._last, self._kept = event, None
+        yield event
+        if self._keep is KeepPartials.ALL:
+            mark = f".partial-{event.index}"
+            try:
+                self._kept = self._publisher.keep(event.picture, event.image, mark, self._shield)
+            except ImgcliError as error:
+                yield Notice(event.job, f"The preview could not be kept: {error}")
+
+    def _final(self, event: FinalImage) -> Iterator[Event]:
+        """Publish first; only then is the picture shown."""
+        if event.is_salvaged:
+            yield from self._salvaged(event)
+            return
+        try:
+            placed = self._publisher.publish(event.picture, event.image, self._shield)
+        except ImgcliError as error:
+            self._lost = self._lost or error.problem
+            yield event
+            return
+        if self._last and self._last.image == event.image:
+            self._last = self._kept = None
+        yield event
+        if placed.path:
+            yield Saved(event.job, event.image, placed.path, placed.problem)
+        for text in _about_name(self._request, event.picture, placed):
+            yield Notice(event.job, text, is_about_name=placed.is_named)
+        for text in remarks(self._request, placed):
+            yield Notice(event.job, text)
+
+    def _salvaged(self, event: FinalImage) -> Iterator[Event]:
+        """Keep an image that nothing vouches for under a name that says so, whole or torn."""
+        damage = examine(event.picture).damage
+        mark = ".torn" if damage else ".recovered"
+        try:
+            path = self._publisher.keep(event.picture, event.image, mark, self._shield)
+        except ImgcliError as error:
+            self._lost = self._lost or error.problem
+            yield event
+            return
+        if self._last and self._last.image == event.image and not damage:
+            self._last = self._kept = None
+        yield event
+        yield Saved(event.job, event.image, path, torn(damage, path) if damage else None)
+
+    def _end(self, event: Completed | Failed) -> Iterator[Event]:
+        """End as the source did, unless a picture that was paid for is lost."""
+        if self._lost:
+            ended = event if isinstance(event, Completed) else event.ended
+            event = Failed(event.job, self._lost, ended)
+        if isinstance(event, Failed):
+            kept = self.keep_last_partial()
+            if kept:
+                yield Notice(event.job, f"The last preview, a rougher picture, is kept as {kept}.")
+        yield event
+
+
+def remarks(request: ImageRequest | None, placed: PublishResult) -> Iterator[str]:
+    """Say in sentences how a picture differs from what was asked for."""
+    if placed.unchecked:
+        yield f"Verified in part: {placed.unchecked}."
+    pixels = _PIXELS.fullmatch((request.size if request else None) or "")
+    if pixels and placed.size and placed.size != (int(pixels[1]), int(pixels[2])):
+        width, height = placed.size
+        yield f"The picture is {width}x{height} pixels; {pixels[0]} was asked for."
+
+
+def _about_name(request: ImageRequest | None, picture: EncodedImage, placed: PublishResult) -> Iterator[str]:
+    """Say in sentences why the file has another name than was asked for."""
+    is_taken = placed.path and placed.wanted and placed.path.name != placed.wanted
+    if placed.problem is None and placed.path and is_taken:
+        yield f"{placed.wanted} is there already; the new picture is {placed.path.name}."
+    asked = (request.format if request else None) or placed.asked
+    if asked and picture.format and picture.format is not asked:
+        yield f"The server sent {picture.format} where {asked} was asked for; the name says what it is."

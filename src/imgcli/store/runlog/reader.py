@@ -1,0 +1,283 @@
+"""Reading back the records of runs that did not end well."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import stat
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+from imgcli.core.errors import usage_error
+from imgcli.store.publish.atomic import (
+    DRAFT_END,
+    DRAFT_START,
+    has_locks,
+    is_locked,
+    reason,
+    try_lock,
+)
+from imgcli.store.runlog.liveness import may_live
+from imgcli.store.runlog.writer import MAGIC, SUFFIX, RunLogHeader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+
+_LEFTOVER_READ = (
+    os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+)
+_LEFTOVER_CHUNK = 1 << 20
+
+
+def sweep(folders: Iterable[Path], safe: Sequence[Path]) -> None:
+    """Remove leftovers that are the beginning, or all, of a picture that is safe under a name of its own.
+
+    `safe` lists such pictures. A file of a live process is locked; any other may be the only copy there is,
+    and stays.
+    """
+    for path in leftovers(folders):
+        with suppress(OSError), _leftover_opened(path) as file:
+            if _is_abandoned(file) and try_lock(file.fileno()) and _is_known(file, safe):
+                path.unlink()
+
+
+def leftovers(folders: Iterable[Path]) -> Iterator[Path]:
+    """List the temporary files in these folders that belong to no live process."""
+    for folder in dict.fromkeys(folders):
+        for path in _drafts(folder):
+            with suppress(OSError), _leftover_opened(path) as file:
+                is_left = _is_abandoned(file)
+                if is_left:
+                    yield path
+
+
+def _is_abandoned(file: BinaryIO) -> bool:
+    if has_locks(file.fileno()):
+        return not is_locked(file.fileno())
+    return not may_live(None, os.fstat(file.fileno()))
+
+
+def _drafts(folder: Path) -> list[Path]:
+    with suppress(OSError):
+        return [folder / name for name in sorted(os.listdir(folder)) if _is_draft(name)]  # noqa: PTH208
+    return []
+
+
+def _is_draft(name: str) -> bool:
+    return name.startswith(DRAFT_START) and name.rstrip("_").endswith(DRAFT_END)
+
+
+def _leftover_opened(path: Path) -> BinaryIO:
+    """Open a regular file that is ours; raises `OSError`."""
+    descriptor = os.open(path, _LEFTOVER_READ)
+    info = os.fstat(descriptor)
+    is_ours = not hasattr(os, "geteuid") or info.st_uid == os.geteuid()
+    if not (stat.S_ISREG(info.st_mode) and is_ours):
+        os.close(descriptor)
+        raise FileNotFoundError(path)
+    return os.fdopen(descriptor, "rb")
+
+
+def _is_known(file: BinaryIO, safe: Sequence[Path]) -> bool:
+    """Return whether every byte of a file stands at the beginning of a safe one."""
+    return not os.fstat(file.fileno()).st_size or any(_is_beginning(file, path) for path in safe)
+
+
+def _is_beginning(file: BinaryIO, path: Path) -> bool:
+    file.seek(0)
+    with suppress(OSError), path.open("rb") as whole:
+        while chunk := file.read(_LEFTOVER_CHUNK):
+            if whole.read(len(chunk)) != chunk:
+                return False
+        return True
+    return False
+
+
+PROCESS = "process"
+"""Under this name a record tells which process writes it."""
+
+_CHUNK = 65_536
+_BEGINNING = 4 * _CHUNK
+"""Bytes of a record that are read at every start; in more than that, an image has begun."""
+_LONGEST_HEADER = 64_000_000
+"""Bytes of a header that is read; a longer one is passed over, not the answer after it."""
+_TRIES, _PAUSE = 3, 0.02  # seconds: whoever only counts the records holds each for a moment
+# A planted link is not followed, a planted pipe not waited for.
+_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+class Beginning(NamedTuple):
+    """The first bytes of an answer, and whether they are all that came."""
+
+    answer: bytes
+    is_whole: bool
+
+
+@dataclass(frozen=True)
+class RunLogFile:
+    """One record. `header` is None when it cannot be read; the bytes may hold a picture all the same."""
+
+    path: Path
+    header: RunLogHeader | None
+
+    @classmethod
+    def read(cls, path: Path) -> RunLogFile:
+        """Read a record's header; raises `OSError`."""
+        with _opened(path) as file:
+            line = file.readline(_LONGEST_HEADER)
+        return cls(path, RunLogHeader.parse(line) if line.startswith(MAGIC) else None)
+
+    @property
+    def id(self) -> str:
+        """The short name by which a person picks this record."""
+        return self.path.stem.rpartition("-")[2]
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the request can have gone out: before that the header is on disk. Raises `OSError`."""
+        with _opened(self.path) as file:
+            start = file.read(len(MAGIC))
+            file.seek(0)
+            return not MAGIC.startswith(start) if start != MAGIC else _passed_header(file)
+
+    @contextmanager
+    def mapped(self) -> Iterator[tuple[bytes | mmap.mmap, int]]:
+        """Return all bytes, not read into memory, and where the answer begins; none on an error."""
+        try:
+            with _opened(self.path) as file:
+                _passed_header(file)
+                start = file.tell()
+                content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError):  # ValueError: it is empty
+            yield b"", 0
+            return
+        with content:
+            yield content, start
+
+    def chunks(self) -> Iterator[bytes]:
+        """Return the bytes as the server sent them, without the header; raises `OSError`."""
+        with _opened(self.path) as file:
+            _passed_header(file)
+            while chunk := file.read(_CHUNK):
+                yield chunk
+
+    @contextmanager
+    def claim(self) -> Iterator[bool]:
+        """Hold the record against other processes; False when one has it, or has finished it already."""
+        try:
+            file = _opened(self.path)
+        except OSError:
+            yield False
+            return
+        with file:
+            is_free = _locked(file.fileno()) if has_locks(file.fileno()) else not self.may_be_written(file)
+            yield is_free and os.fstat(file.fileno()).st_nlink > 0
+
+    def may_be_written(self, file: BinaryIO) -> bool:
+        """Return whether a process may still write the record, where no lock says so."""
+        told = self.header.extra if self.header else {}
+        return may_live(told.get(PROCESS) if isinstance(told, dict) else None, os.fstat(file.fileno()))
+
+    def discard(self) -> None:
+        """Remove the record, once its pictures are safe; raises `OSError`."""
+        self.path.unlink(missing_ok=True)
+
+
+def unfinished(folder: Path) -> list[RunLogFile]:
+    """List the records in a folder that no live process is writing, oldest first.
+
+    Raises `ImgcliError` for a folder that cannot be read: it may hold the only copy of an image.
+    """
+    runs: list[RunLogFile] = []
+    try:
+        records = sorted(_records(folder))
+    except OSError as error:
+        what = f"{folder} may hold records of runs, and cannot be read ({reason(error)})."
+        raise usage_error(what, "Make it yours again, with chown and chmod 700.") from None
+    for path in records:
+        with suppress(OSError):
+            run = RunLogFile.read(path)
+            with run.claim() as ours:
+                runs.extend([run] if ours else [])
+    return runs
+
+
+def recorded(folder: Path) -> list[RunLogFile]:
+    """List every record in a folder, also those of runs that are going on."""
+    runs: list[RunLogFile] = []
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        with suppress(OSError):
+            runs.append(RunLogFile.read(path))
+    return runs
+
+
+def beginnings(folder: Path) -> Iterator[Beginning]:
+    """Return the beginnings of the answers in records that no live process is writing."""
+    with suppress(OSError):
+        for path in filter(_is_left, _records(folder)):
+            with suppress(OSError), _opened(path) as file:
+                yield _beginning(file.read(_BEGINNING + 1))
+
+
+def _beginning(content: bytes) -> Beginning:
+    """Leave the header out, which ends with an empty line."""
+    is_whole, answer = len(content) <= _BEGINNING, content[:_BEGINNING]
+    if answer.startswith(MAGIC):
+        answer = answer.partition(b"\n\n")[2]
+    return Beginning(answer, is_whole=is_whole)
+
+
+def _records(folder: Path) -> list[Path]:
+    """List the files that may be records; raises `OSError` for a folder that cannot be read."""
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - `glob` finds nothing where it may not look
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [folder / name for name in names if name.endswith(SUFFIX)]
+
+
+def _is_left(path: Path) -> bool:
+    try:
+        with _opened(path) as file:
+            if has_locks(file.fileno()):
+                return not is_locked(file.fileno())
+            return not RunLogFile.read(path).may_be_written(file)
+    except OSError:
+        return False
+
+
+def _passed_header(file: BinaryIO) -> bool:
+    """Go to where the answer begins; false for a header without its end."""
+    if file.read(len(MAGIC)) != MAGIC:
+        file.seek(0)
+        return True
+    while (part := file.readline(_CHUNK)) and not part.endswith(b"\n"):
+        pass
+    return part.endswith(b"\n") and file.readline() == b"\n"
+
+
+def _locked(descriptor: int) -> bool:
+    """Lock a record, trying more than once."""
+    for attempt in range(_TRIES):
+        if try_lock(descriptor):
+            return True
+        if attempt + 1 < _TRIES:
+            time.sleep(_PAUSE)
+    return False
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Open a regular file for reading; raises `OSError`."""
+    descriptor = os.open(path, _READ)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FileNotFoundError(path)
+    return os.fdopen(descriptor, "rb")
+
+
+RUNS = "runs"
+"""The folder of records, inside the state folder."""
