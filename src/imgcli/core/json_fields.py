@@ -154,13 +154,8 @@ def moment(value: object) -> datetime | None:
 
 
 def json_object(value: object) -> dict[str, Any] | None:
-    """Return the JSON object that a text holds, None for anything else; a number that JSON lacks is null."""
-    with suppress(TypeError, ValueError, RecursionError):
-        found = json.loads(value, parse_constant=lambda _: None, parse_float=_finite_or_none)  # type: ignore[arg-type]
-        return found if isinstance(found, dict) else None
+    """Return the JSON object that a text or its UTF-8 bytes hold, None for anything else."""
+    with suppress(UnicodeDecodeError):
+        told = value.decode() if isinstance(value, bytes) else value
+        return parse_object(told) if isinstance(told, str) else None
     return None
-
-
-def _finite_or_none(digits: str) -> float | None:
-    number = float(digits)
-    return number if math.isfinite(number) else None

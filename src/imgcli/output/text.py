@@ -102,7 +102,7 @@ def _pieces(word: str, columns: int) -> list[str]:
 
 
 ENVELOPE = "\x1bPtmux;"
-"""What begins a control string that holds another one, with every ESC in it doubled: see `tmux.wrap`."""
+"""What begins a control string that holds another one, with every ESC in it doubled: see `answers.wrap`."""
 
 _CLOSE = "\x1b\\"
 """String terminator, ST: ends any control string; does nothing where none is open."""

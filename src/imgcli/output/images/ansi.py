@@ -31,7 +31,7 @@ _BASE = 8  # colours that have a code of their own; as many more have a bright o
 def draw(
     picture: Picture, cells: tuple[int, int], symbols: Symbols, depth: Depth, *, dark: bool = True
 ) -> BlockImage:
-    """Draws a picture of any mode so that it fills (columns, rows) cells; see `shrink.fit` for its aspect.
+    """Draws a picture of any mode so that it fills (columns, rows) cells; see `decode.fit` for its aspect.
 
     Transparent parts show a checkerboard. `dark` says what the terminal's background is, which matters where
     it stays visible: in ASCII and without colours.

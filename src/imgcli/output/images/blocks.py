@@ -26,7 +26,7 @@ class BlockRenderer:
         self._rung = rung
 
     def paint(self, picture: EncodedImage, box: Box) -> Frame:
-        """Decode, shrink and draw; raises `shrink.Undecodable` for what is no picture."""
+        """Decode, shrink and draw; raises `decode.Undecodable` for what is no picture."""
         from imgcli.output.images.ansi import Symbols, ansi_lines, draw
         from imgcli.output.images.decode import decode, fit, flatten
 

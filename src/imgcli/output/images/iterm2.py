@@ -60,7 +60,7 @@ class ITerm2Renderer:
         self._transfer = transfer
 
     def paint(self, picture: EncodedImage, box: Box) -> Frame:
-        """Show a picture over the one before; raises `shrink.Undecodable`."""
+        """Show a picture over the one before; raises `decode.Undecodable`."""
         enough = (box.columns * _ENOUGH[0], box.rows * _ENOUGH[1])
         data, size = _shown_as(picture, enough)
         cells = Box(*fit(size, box.columns, box.rows, self._cell))

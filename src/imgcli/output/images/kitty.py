@@ -140,7 +140,7 @@ class KittyRenderer:
         self._next = fresh_id()
 
     def paint(self, picture: EncodedImage, box: Box) -> Frame:
-        """Show a picture, and only then take the one before away; raises `shrink.Undecodable`."""
+        """Show a picture, and only then take the one before away; raises `decode.Undecodable`."""
         png, size = as_png(picture, (box.columns * _ENOUGH[0], box.rows * _ENOUGH[1]))
         limit = LIMIT if self._route is Route.TMUX else max(box.columns, box.rows)
         cells = Box(*fit(size, min(box.columns, limit), min(box.rows, limit), self._cell))

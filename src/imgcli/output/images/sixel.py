@@ -56,7 +56,7 @@ class SixelRenderer:
         self._largest = largest or _BOUNDLESS
 
     def paint(self, picture: EncodedImage, box: Box) -> Frame:
-        """Show a picture over the one before; raises `shrink.Undecodable`."""
+        """Show a picture over the one before; raises `decode.Undecodable`."""
         room = pixels_in(box, self._cell, self._largest)
         image = flatten(decode(picture.data, room), self._background)
         shown = image.resize(_whole_bands(image.size, room), reducing_gap=2.0)
