@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
-from bench.pictures import portrait  # noqa: E402
+from bench.images import portrait  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich_pixels import Pixels  # noqa: E402
 
@@ -30,16 +30,16 @@ ROUNDS = 15
 
 def lines(data: bytes, symbols: Symbols) -> str:
     """Bytes to text by our own writer of colour codes."""
-    picture = decode(data)
-    return "\n".join(ansi_lines(draw(picture, fit(picture.size, COLUMNS, ROWS), symbols, Depth.TRUECOLOR)))
+    image = decode(data)
+    return "\n".join(ansi_lines(draw(image, fit(image.size, COLUMNS, ROWS), symbols, Depth.TRUECOLOR)))
 
 
 def by_rich(data: bytes) -> str:
     """Bytes to text by way of rich's console."""
-    picture = decode(data)
+    image = decode(data)
     screen = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=COLUMNS + 1)
     with screen.capture() as captured:
-        screen.print(Pixels.from_image(picture, fit(picture.size, COLUMNS, ROWS), PixelsRenderer()))
+        screen.print(Pixels.from_image(image, fit(image.size, COLUMNS, ROWS), PixelsRenderer()))
     return captured.get()
 
 

@@ -1,6 +1,6 @@
-"""Prints how close our block glyphs and chafa's come to nine pictures: PSNR and SSIM, side by side.
+"""Prints how close our block glyphs and chafa's come to nine images: PSNR and SSIM, side by side.
 
-Both outputs are replayed and painted by the same painter, 8x16 pixels a cell, and compared with the picture
+Both outputs are replayed and painted by the same painter, 8x16 pixels a cell, and compared with the image
 scaled to that size. SSIM is the mean over every 7x7 window of the luma, as in the literature.
 """
 
@@ -21,7 +21,7 @@ from PIL import Image, ImageChops, ImageMath, ImageStat
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "src"), str(ROOT / "tests")]
 
-from bench.pictures import PICTURES  # noqa: E402
+from bench.images import IMAGES  # noqa: E402
 
 from glyphpaint import paint, replay  # noqa: E402
 from imgcli.output.images.ansi import Depth, Symbols, ansi_lines, draw  # noqa: E402
@@ -96,9 +96,9 @@ def _calc(rule: Callable[..., Any], *images: Image.Image) -> Image.Image:
     return found
 
 
-def ours(picture: Image.Image, symbols: Symbols, depth: Depth = Depth.TRUECOLOR) -> list[str]:
+def ours(shown: Image.Image, symbols: Symbols, depth: Depth = Depth.TRUECOLOR) -> list[str]:
     """The rows that imgcli would write."""
-    return ansi_lines(draw(picture, fit(picture.size, COLUMNS, ROWS), symbols, depth))
+    return ansi_lines(draw(shown, fit(shown.size, COLUMNS, ROWS), symbols, depth))
 
 
 def chafas(path: Path, symbols: str, *options: str) -> list[str]:
@@ -108,24 +108,24 @@ def chafas(path: Path, symbols: str, *options: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def scored(lines: list[str], picture: Image.Image, kept: Path | None = None) -> Score:
-    """The rows, painted, against the picture at the same size; `kept` is where to keep the painting."""
+def scored(lines: list[str], shown: Image.Image, kept: Path | None = None) -> Score:
+    """The rows, painted, against the image at the same size; `kept` is where to keep the painting."""
     painted = paint(replay(lines))
     if kept:
         painted.save(kept)
-    target = picture.resize(painted.size, Image.Resampling.LANCZOS)
+    target = shown.resize(painted.size, Image.Resampling.LANCZOS)
     return Score(psnr(painted, target), ssim(painted, target))
 
 
 def compared(name: str, folder: Path, *, has_chafa: bool) -> dict[str, Score]:
-    """Every contestant's score for one picture. All get it without transparency, which is best for chafa."""
-    picture = flatten(PICTURES[name](), BLACK)
+    """Every contestant's score for one image. All get it without transparency, which is best for chafa."""
+    shown = flatten(IMAGES[name](), BLACK)
     path = folder / f"{name}.png"
-    picture.save(path)
-    lines = {symbols.value: ours(picture, symbols) for symbols in OURS}
+    shown.save(path)
+    lines = {symbols.value: ours(shown, symbols) for symbols in OURS}
     if has_chafa:
         lines |= {title: chafas(path, *options) for title, options in CHAFAS.items()}
-    return {title: scored(rows, picture, folder / f"{name}-{title}.png") for title, rows in lines.items()}
+    return {title: scored(rows, shown, folder / f"{name}-{title}.png") for title, rows in lines.items()}
 
 
 def verdict(scores: dict[str, Score]) -> str:
@@ -156,7 +156,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = kept or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        for name in PICTURES:
+        for name in IMAGES:
             scores = compared(name, folder, has_chafa=has_chafa)
             cells = (f"{score.psnr:6.2f} {score.ssim:.4f}" for score in scores.values())
             print(f"{name:10}", *cells, " " + verdict(scores) if has_chafa else "", flush=True)

@@ -72,7 +72,7 @@ def entry(number: int) -> HistoryEntry:
         tool_usage={"image_gen": usage | {"total_tokens": 3190}},
         cost=Decimal("0.06220535"),
         prices_date=BEGAN.date(),
-        pictures=(
+        images=(
             SavedImage(0, "0" * 64, 1_700_000, Path("/home/me/a-cat.png"), ImageFormat.PNG, (1, 1), prompt),
         ),
         charges=(
@@ -105,17 +105,17 @@ def fill(folder: Path, runs: int) -> None:
             )
 
 
-def keep_picture(folder: Path, number: int) -> Path:
-    """Write a picture that one of the runs brought."""
+def keep_image(folder: Path, number: int) -> Path:
+    """Write an image that one of the runs brought."""
     path = folder / "renamed.png"
-    path.write_bytes(picture())
+    path.write_bytes(image())
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     with closing(sqlite3.connect(folder / "history.sqlite3")) as raw, raw:
         raw.execute("UPDATE pictures SET sha256 = ? WHERE run = ?", [digest, number])
     return path
 
 
-def picture() -> bytes:
+def image() -> bytes:
     """Make a PNG of 1.7 MB, of noise."""
     rows = b"".join(b"\0" + os.urandom(3 * 752) for _ in range(752))
     header = struct.pack(">IIBBBBB", 752, 752, 8, 2, 0, 0, 0)
@@ -189,9 +189,9 @@ def main() -> None:
         fill(folder, runs)
         size = (folder / "history.sqlite3").stat().st_size
         print(f"{runs:,} runs, {size / 1e6:.0f} MB, {rounds} rounds\n")
-        file = keep_picture(folder, NUMBER)
+        file = keep_image(folder, NUMBER)
         stranger = folder / "stranger.png"
-        stranger.write_bytes(picture())
+        stranger.write_bytes(image())
         env = {"PATH": os.environ["PATH"], "HOME": name, "XDG_DATA_HOME": name, "LANG": "C.UTF-8"}
         seconds: dict[str, list[float]] = {}
         for number in range(rounds + 1):

@@ -1,4 +1,4 @@
-"""Prints what a picture costs on its way to the screen, beside the targets: python bench/preview.py.
+"""Prints what an image costs on its way to the screen, beside the targets: python bench/preview.py.
 
 Times are CPU time of our own process, up to the bytes that are written; the terminal's come on top. The rest
 of the table, beside chafa and timg, is in `bench/fidelity.py` and `bench/blocks_speed.py`.
@@ -17,7 +17,7 @@ from PIL import Image
 
 sys.path.append(str(Path(__file__).parent.parent))  # Python itself adds the script's own folder
 
-from bench.pictures import portrait
+from bench.images import portrait
 
 from imgcli.core.events import FinalImage, PartialImage, Started
 from imgcli.core.image import EncodedImage
@@ -50,7 +50,7 @@ TICK = 64  # bytes
 REQUEST = ImageRequest("a cat", "gpt-4o-mini", Api.RESPONSES, partials=3)
 
 
-def picture() -> EncodedImage:
+def sample() -> EncodedImage:
     """A 1024x1024 PNG of about the size that the API sends."""
     image, buffer, strength = portrait(), io.BytesIO(), 0
     while buffer.tell() < WHOLE_SIZE:
@@ -124,13 +124,13 @@ class _Ready:
         """Nothing was asked."""
 
 
-def no_bill(_request: ImageRequest, _completed: Completed, _partials: int, _pictures: int) -> Bill:
+def no_bill(_request: ImageRequest, _completed: Completed, _partials: int, _images: int) -> Bill:
     """Nobody pays for this."""
     raise NotImplementedError
 
 
 def bytes_per_tick(painter: Renderer, shown: EncodedImage) -> tuple[int, float]:
-    """The most and the mean of what a tick writes in half a minute, a picture on the screen."""
+    """The most and the mean of what a tick writes in half a minute, an image on the screen."""
     now, out = [1000.0], _Counter()
     sink = LiveSink(out, terminal(), no_bill, lambda: now[0], _Ready(painter), None).open()
     for event in (Started("j", REQUEST), PartialImage("j", 0, 0, shown), FinalImage("j", 0, shown)):
@@ -146,7 +146,7 @@ def bytes_per_tick(painter: Renderer, shown: EncodedImage) -> tuple[int, float]:
 
 def main() -> None:
     """Prints a row for each rung."""
-    shown = picture()
+    shown = sample()
     print(f"a 1024x1024 PNG of {len(shown.data):,} bytes into {COLUMNS}x{ROWS} cells")
     print(f"{'':16}{'best ms':>9}{'median':>9}{'target':>9}{'bytes':>12}{'tick, most':>12}{'mean':>7}")
     for name, (painter, target) in painters().items():

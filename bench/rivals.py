@@ -1,6 +1,6 @@
 """Prints the table of the preview's targets beside chafa and timg, all in one run: python bench/rivals.py.
 
-Details are in `bench/fidelity.py` (each picture), `bench/blocks_speed.py` and `bench/preview.py` (each rung).
+Details are in `bench/fidelity.py` (each image), `bench/blocks_speed.py` and `bench/preview.py` (each rung).
 Times are medians of runs taken in turn, so that all share the machine's noise.
 """
 
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 sys.path.append(str(Path(__file__).parent.parent))  # Python itself adds the script's own folder
 
 from bench import blocks_speed, fidelity, preview
-from bench.pictures import PICTURES, portrait
+from bench.images import IMAGES, portrait
 
 from imgcli.output.images.ansi import Symbols
 from imgcli.output.images.decode import flatten
@@ -53,19 +53,19 @@ def timgs(path: Path) -> list[str]:
 
 
 def fidelities() -> list[Row]:
-    """The two rows on how close the glyphs come, each told by its worst picture."""
+    """The two rows on how close the glyphs come, each told by its worst image."""
     blocks, octants, timg = [], [], []
     with tempfile.TemporaryDirectory() as folder:
-        for name in PICTURES:
+        for name in IMAGES:
             scores = fidelity.compared(name, Path(folder), has_chafa=True)
-            picture = flatten(PICTURES[name](), fidelity.BLACK)
-            quarter = fidelity.scored(timgs(Path(folder) / f"{name}.png"), picture)
+            image = flatten(IMAGES[name](), fidelity.BLACK)
+            quarter = fidelity.scored(timgs(Path(folder) / f"{name}.png"), image)
             blocks.append((scores[Symbols.BLOCKS.value], [scores["chafa block"]]))
             octants.append((scores[Symbols.OCTANTS.value], [scores[title] for title in fidelity.CHAFAS]))
             timg.append((scores[Symbols.BLOCKS.value], [quarter]))
     return [
-        _fidelity("blocks, over each rival's, worst picture", blocks, timg, ">= chafa block"),
-        _fidelity("octants, over each rival's best, worst picture", octants, timg, "> chafa's best"),
+        _fidelity("blocks, over each rival's, worst image", blocks, timg, ">= chafa block"),
+        _fidelity("octants, over each rival's best, worst image", octants, timg, "> chafa's best"),
     ]
 
 
@@ -95,7 +95,7 @@ def _lead(pairs: Sequence[tuple[Score, list[Score]]]) -> tuple[float, float]:
 
 
 def speed() -> Row:
-    """The row on how long one picture takes, decoding included."""
+    """The row on how long one image takes, decoding included."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "portrait.png"
         portrait().save(path)
@@ -123,7 +123,7 @@ def _in_turn(*runs: Callable[[], object]) -> list[float]:
 
 def handing_on() -> list[Row]:
     """The rows on what the protocols cost us, and on what a tick of the clock writes."""
-    shown = preview.picture()
+    shown = preview.sample()
     painters = preview.painters()
     rows = []
     for name in ("kitty", "iterm2"):
@@ -146,7 +146,7 @@ def main() -> int:
         print(f"to be compared with: apt-get install {' '.join(missing)}")
         return 2
     rows = [*fidelities(), speed(), *handing_on()]
-    print(f"{fidelity.COLUMNS}x{fidelity.ROWS} cells, truecolor, {len(PICTURES)} pictures\n")
+    print(f"{fidelity.COLUMNS}x{fidelity.ROWS} cells, truecolor, {len(IMAGES)} images\n")
     print("| | ours | chafa | timg | target | reached |\n|---|---|---|---|---|---|")
     for row in rows:
         answer = "yes" if row.reached else "NO"

@@ -59,7 +59,7 @@ class Case:
 
 
 def natural_png(seed: int) -> bytes:
-    """Paint a picture that compresses as badly as a photo does: about 1.7 MB."""
+    """Paint an image that compresses as badly as a photo does: about 1.7 MB."""
     import io
     import random
 
@@ -209,7 +209,7 @@ def main() -> None:
     server = Process(target=serve, args=(its,), daemon=True)
     server.start()
     url, stream, final = ours.recv()
-    print(f"stream {stream / 1e6:.1f} MB, final picture {final / 1e6:.2f} MB, {rounds} rounds\n")
+    print(f"stream {stream / 1e6:.1f} MB, final image {final / 1e6:.2f} MB, {rounds} rounds\n")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         env = {"PATH": os.environ["PATH"], "HOME": name, "LANG": "C.UTF-8"}

@@ -1,6 +1,6 @@
-"""How much memory it takes to send a picture along, beside a plain run: python bench/upload.py.
+"""How much memory it takes to send an image along, beside a plain run: python bench/upload.py.
 
-Prints a table: peak memory of the process above that of a run without a picture, in times the file's size.
+Prints a table: peak memory of the process above that of a run without an image, in times the file's size.
 The target is at most 3 for a file of 20 MB. Traffic goes to loopback, to a server in another process.
 """
 
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import streams
+from images import noise, smooth
 from memory import peak
-from pictures import noise, smooth
 from wire import Reply, ScriptedServer
 
 if TYPE_CHECKING:
@@ -47,16 +47,16 @@ def median_peak(folder: Path, base_url: str, *args: str) -> int:
 
 
 def main() -> None:
-    """Measure every wire with pictures that compress well and badly."""
+    """Measure every wire with images that compress well and badly."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        pictures = {"20 MB png, noise": noise(2580), "20 MB png, smooth": smooth(2580, 4000)}
+        images = {"20 MB png, noise": noise(2580), "20 MB png, smooth": smooth(2580, 4000)}
         ours, theirs = Pipe()
         server = Process(target=serve, args=(theirs,), daemon=True)
         server.start()
         base_url: str = ours.recv()
         print(f"{'picture':<20} {'wire':<18} {'size':>9} {'above a plain run':>18} {'ratio':>6}  target")
-        for title, data in pictures.items():
+        for title, data in images.items():
             (folder / "a.png").write_bytes(data)
             for wire, args in WIRES.items():
                 plain = median_peak(folder, base_url, *args[:2])

@@ -1,4 +1,4 @@
-"""Take the README's pictures: python docs/screenshots.py [live kitty sixel blocks].
+"""Take the README's images: python docs/screenshots.py [live kitty sixel blocks].
 
 Real commands in real terminals on a virtual screen, against the stand-in. Needs Debian's xvfb, kitty, xterm,
 imagemagick and fonts-dejavu-core.
@@ -28,13 +28,13 @@ NAME = "lighthouse.png"
 FONT, BACKGROUND = "DejaVu Sans Mono", "#16161e"
 PATIENCE = 90  # seconds for a run
 A_LOT = 1.2  # mean difference of grey levels
-PICTURE_COLOURS = 500  # text alone has fewer
+IMAGE_COLOURS = 500  # text alone has fewer
 COMMAND = "printf '\\033[1;32m$\\033[0m imgcli {0}\\n'; {1} {2} 2>&1; touch done; sleep {3}"
 
 
 @dataclass(frozen=True)
 class Shot:
-    """A picture for the README: which terminal, how large in pixels, and what runs in it."""
+    """An image for the README: which terminal, how large in pixels, and what runs in it."""
 
     terminal: tuple[str, ...]
     size: tuple[int, int]
@@ -98,7 +98,7 @@ def environment(display: str, folder: Path) -> dict[str, str]:
 
 
 def photograph(display: str, folder: Path) -> Image.Image:
-    """Take a picture of the virtual screen."""
+    """Take an image of the virtual screen."""
     file = folder / "shot"
     subprocess.run(["import", "-display", display, "-window", "root", f"png:{file}"], check=True)
     with Image.open(file) as image:
@@ -124,12 +124,12 @@ def moments(shot: Shot, folder: Path) -> list[Image.Image]:
 
 
 def _changes(display: str, folder: Path, done: Path) -> Iterator[Image.Image]:
-    """Give every new picture on the screen until the command has ended."""
+    """Give every new image on the screen until the command has ended."""
     before, deadline = b"", time.monotonic() + PATIENCE
     while not done.exists() and time.monotonic() < deadline:
         seen = photograph(display, folder)
         small = seen.resize((64, 64)).convert("L").tobytes()
-        if _difference(small, before) > A_LOT and _is_picture(seen):
+        if _difference(small, before) > A_LOT and _is_image(seen):
             yield seen
         before = small
         time.sleep(0.2)
@@ -148,31 +148,31 @@ def _difference(one: bytes, other: bytes) -> float:
     return sum(abs(a - b) for a, b in zip(one, other, strict=True)) / len(one) if other else 0.0
 
 
-def _is_picture(seen: Image.Image) -> bool:
-    return len(seen.resize((128, 128)).getcolors(128 * 128) or ()) > PICTURE_COLOURS
+def _is_image(seen: Image.Image) -> bool:
+    return len(seen.resize((128, 128)).getcolors(128 * 128) or ()) > IMAGE_COLOURS
 
 
-def beside(pictures: list[Image.Image]) -> Image.Image:
+def beside(images: list[Image.Image]) -> Image.Image:
     """Put moments side by side."""
     gap = 10
-    width = sum(picture.width for picture in pictures) + gap * (len(pictures) - 1)
-    strip = Image.new("RGB", (width, max(picture.height for picture in pictures)), "white")
+    width = sum(shown.width for shown in images) + gap * (len(images) - 1)
+    strip = Image.new("RGB", (width, max(shown.height for shown in images)), "white")
     left = 0
-    for picture in pictures:
-        strip.paste(picture, (left, 0))
-        left += picture.width + gap
+    for shown in images:
+        strip.paste(shown, (left, 0))
+        left += shown.width + gap
     return strip
 
 
 def save(name: str, seen: list[Image.Image]) -> None:
-    """Write one of the README's pictures: three moments of a run, or how it ends."""
+    """Write one of the README's images: three moments of a run, or how it ends."""
     *rough, final = seen
     chosen = [rough[0], rough[len(rough) // 2], final] if name == "live" else [final]
     beside(chosen).quantize(256, dither=Image.Dither.NONE).save(DOCS / f"{name}.png", optimize=True)
 
 
 def main(names: list[str]) -> None:
-    """Take the pictures that were asked for, or all of them."""
+    """Take the images that were asked for, or all of them."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         command = [

@@ -45,7 +45,7 @@ STORY = (
     "imgcli again a-cat-on-a-roof.png --quality high --estimate -q",
     "imgcli cost --by model",
 )
-"""A picture, changed twice, made once more, and what all of it cost."""
+"""An image, changed twice, made once more, and what all of it cost."""
 _SHOWN_HOME = "/home/you"
 
 

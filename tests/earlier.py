@@ -34,10 +34,10 @@ def history(world: Mapping[str, str]) -> History:
     return History.open(folder)
 
 
-def remember(world: Mapping[str, str], *pictures: tuple[bytes, Path | None], **fields: Any) -> HistoryEntry:
-    """Record a run that brought pictures, each with its file, None for one that was never saved."""
-    kept = tuple(SavedImage(n, sha(data), len(data), path) for n, (data, path) in enumerate(pictures))
-    for data, path in pictures:
+def remember(world: Mapping[str, str], *images: tuple[bytes, Path | None], **fields: Any) -> HistoryEntry:
+    """Record a run that brought images, each with its file, None for one that was never saved."""
+    kept = tuple(SavedImage(n, sha(data), len(data), path) for n, (data, path) in enumerate(images))
+    for data, path in images:
         if path:
             path.write_bytes(data)
     with history(world) as book:
@@ -50,7 +50,7 @@ def remember(world: Mapping[str, str], *pictures: tuple[bytes, Path | None], **f
             "response_id": f"resp_{count + 1}",
         }
         told |= {"job": f"job-{count}", "started": began, "ended": began, **fields}
-        return book.record(HistoryEntry(pictures=kept, **told))
+        return book.record(HistoryEntry(images=kept, **told))
 
 
 def runs(world: Mapping[str, str]) -> list[HistoryEntry]:

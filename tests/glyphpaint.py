@@ -1,4 +1,4 @@
-"""Knows how a terminal paints: text with colours in it becomes a picture, glyph by glyph.
+"""Knows how a terminal paints: text with colours in it becomes an image, glyph by glyph.
 
 The shapes come from the names that Unicode gives its characters, not from the tables under test.
 """
@@ -87,7 +87,7 @@ def _extended(codes: list[int]) -> RGB | int:
 
 
 def paint(cells: list[list[Cell]], ink: RGB = (255, 255, 255), paper: RGB = (0, 0, 0)) -> Image.Image:
-    """The screen as an RGB picture of 8x16 pixels a cell; where no colour was set, `ink` on `paper`."""
+    """The screen as an RGB image of 8x16 pixels a cell; where no colour was set, `ink` on `paper`."""
     size = len(cells[0]), len(cells)
     foreground, background = Image.new("RGB", size), Image.new("RGB", size)
     mask = Image.new("L", (size[0] * WIDTH, size[1] * HEIGHT))
@@ -119,7 +119,7 @@ def palette() -> list[RGB]:
 
 @cache
 def bitmap(char: str, width: int = WIDTH, height: int = HEIGHT) -> Image.Image:
-    """A glyph as a picture of mode L: 255 where the foreground shows; hard edges, rounded to whole pixels."""
+    """A glyph as an image of mode L: 255 where the foreground shows; hard edges, rounded to whole pixels."""
     found = Image.new("L", (width, height))
     pen = ImageDraw.Draw(found)
     name = unicodedata.name(char, "")

@@ -50,7 +50,7 @@ ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|[78])")
 
 
 def png(width: int, height: int, shade: int) -> EncodedImage:
-    """Make a grey picture without Pillow; another shade makes other bytes."""
+    """Make a grey image without Pillow; another shade makes other bytes."""
     rows = (b"\0" + bytes([shade]) * width) * height
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     chunks = (("IHDR", header), ("IDAT", zlib.compress(rows)), ("IEND", b""))
@@ -71,14 +71,14 @@ def started(request: ImageRequest = REQUEST) -> Started:
     return Started(JOB, request)
 
 
-def partial(index: int = 0, picture: EncodedImage = ROUGH, image: int = 0) -> PartialImage:
-    """Send a rough picture."""
-    return PartialImage(JOB, image, index, picture)
+def partial(index: int = 0, shown: EncodedImage = ROUGH, image: int = 0) -> PartialImage:
+    """Send a rough image."""
+    return PartialImage(JOB, image, index, shown)
 
 
-def final(picture: EncodedImage = FINE, image: int = 0, prompt: str | None = "A cat, sitting") -> FinalImage:
-    """Send the picture."""
-    return FinalImage(JOB, image, picture, prompt)
+def final(shown: EncodedImage = FINE, image: int = 0, prompt: str | None = "A cat, sitting") -> FinalImage:
+    """Send the image."""
+    return FinalImage(JOB, image, shown, prompt)
 
 
 def saved(name: str = "a-cat.png", image: int = 0, problem: Problem | None = None) -> Saved:
@@ -132,7 +132,7 @@ BILL = Bill(
 )
 
 
-def price(_request: ImageRequest, _completed: Completed, _partials: int, _pictures: int) -> Bill:
+def price(_request: ImageRequest, _completed: Completed, _partials: int, _images: int) -> Bill:
     """Charge the same for everything."""
     return BILL
 
@@ -171,20 +171,20 @@ class Ready:
 
 
 class Letters:
-    """A painter that fills its whole box with a letter: `A` for the first picture, then `B`, then `C`."""
+    """A painter that fills its whole box with a letter: `A` for the first image, then `B`, then `C`."""
 
-    def paint(self, picture: EncodedImage, box: Box) -> Frame:
+    def paint(self, shown: EncodedImage, box: Box) -> Frame:
         """Cover every cell, so that any row too many or too wide would be seen."""
-        letter = {ROUGH.data: "A", BETTER.data: "B", FINE.data: "C"}[picture.data]
+        letter = {ROUGH.data: "A", BETTER.data: "B", FINE.data: "C"}[shown.data]
         return Frame((f"\x1b[31m{letter * box.columns}\x1b[0m",) * box.rows, box.columns)
 
 
 class SmallLetters(Letters):
-    """A painter that leaves room beside and under its picture, where remains of an earlier one show."""
+    """A painter that leaves room beside and under its image, where remains of an earlier one show."""
 
-    def paint(self, picture: EncodedImage, box: Box) -> Frame:
+    def paint(self, shown: EncodedImage, box: Box) -> Frame:
         """Cover a part of the box."""
-        return super().paint(picture, Box(max(box.columns * 3 // 4, 1), max(box.rows // 2, 1)))
+        return super().paint(shown, Box(max(box.columns * 3 // 4, 1), max(box.rows // 2, 1)))
 
 
 class XtermScreen(pyte.HistoryScreen):

@@ -28,7 +28,7 @@ TOOL_USAGE = {
 
 
 def png(red: int = 200, green: int = 40, blue: int = 40, *, width: int = 48, height: int = 32) -> bytes:
-    """Make a small, valid picture of one colour, without Pillow."""
+    """Make a small, valid image of one colour, without Pillow."""
     rows = (b"\x00" + bytes((red, green, blue)) * width) * height
     chunks = (
         (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),

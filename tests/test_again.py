@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from earlier import REQUEST, remember, runs, sha
+from images import encoded
 from imgcli.core.history import Parent, Role
 from imgcli.core.params import Action, Api
 from imgcli.core.recipe import Recipe, embed, read
 from imgcli.store.input_images import read_reference
-from pictures import encoded
 from streams import BLUE, GREEN, RED, images_run, whole_run
 from terminal import PtyRun
-from test_edit import at, sent_pictures
+from test_edit import at, sent_images
 from wire import Reply, error_reply
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def edited(*references: InputImage, **fields: Any) -> dict[str, Any]:
-    """Describe a run that changed pictures: its request and its parents."""
+    """Describe a run that changed images: its request and its parents."""
     parents = tuple(Parent(one.sha256 or "", Role.REFERENCE) for one in references[1:])
     first = (Parent(references[0].sha256 or ""),) if references else ()
     request = replace(REQUEST, prompt="at night", references=references, action=Action.EDIT)
@@ -43,7 +43,7 @@ def edited(*references: InputImage, **fields: Any) -> dict[str, Any]:
 
 
 def saved(path: Path, data: bytes) -> InputImage:
-    """Put a picture somewhere, as a run reads it."""
+    """Put an image somewhere, as a run reads it."""
     path.write_bytes(data)
     return read_reference(str(path), None)  # type: ignore[arg-type]  # standard input is not asked
 
@@ -84,7 +84,7 @@ class TestRecipe:
         first, second = (request.json for request in wire.requests)
         assert first == second
 
-    def test_pictures_that_the_api_does_not_take(
+    def test_images_that_the_api_does_not_take(
         self, asked: Asked, world: dict[str, str], folder: Path
     ) -> None:
         """A gif cannot be sent, and has a recipe all the same."""
@@ -104,7 +104,7 @@ class TestRecipe:
         assert "note: the recipe in the file is taken (gpt-6-luna, 1024x1536, low)\n" in request["told"]
         (folder / "b.png").write_bytes(embed(RED, replace(recipe, parents=(sha(BLUE),))))
         told = refused("again", "b.png", "--trust")
-        assert "The picture was made from others, and its recipe holds only their fingerprints." in told
+        assert "The image was made from others, and its recipe holds only their fingerprints." in told
         (folder / "c.png").write_bytes(GREEN)
         assert "Nobody knows how c.png was made: it is not in the history, and holds no recipe." in refused(
             "again", "c.png"
@@ -192,7 +192,7 @@ class TestUnknownOrigin:
         assert (1 if ended == 0 else 0) == len(wire.requests)
 
     def test_what_the_history_knows(self, server: Server, imgcli: Cli, folder: Path) -> None:
-        """A picture saved with --embed is known by its bytes, under any name: nothing is asked."""
+        """An image saved with --embed is known by its bytes, under any name: nothing is asked."""
         wire = server(Reply(whole_run()))
         done = imgcli("gen", "a cat", "--embed", "-m", "gpt-5.4", "-o", "a.png", env=at(wire))
         assert 0 == done.exit_code, done.stderr
@@ -208,7 +208,7 @@ class TestUnknownOrigin:
         )
 
 
-class TestPictures:
+class TestImages:
     """What was sent along is sent along again."""
 
     def test_files(self, asked: Asked, refused: Refused, world: dict[str, str], folder: Path) -> None:
@@ -216,10 +216,10 @@ class TestPictures:
         references = saved(folder / "cat.png", RED), saved(folder / "style.png", BLUE)
         remember(world, (GREEN, folder / "out.png"), **edited(*references))
         request = asked("again", "out.png")
-        assert ["cat.png", "style.png"] == [url.split("<")[1].split(",")[0] for url in sent_pictures(request)]
+        assert ["cat.png", "style.png"] == [url.split("<")[1].split(",")[0] for url in sent_images(request)]
         assert "edit" == request["tools"][0]["action"]
         (folder / "style.png").write_bytes(GREEN)
-        assert "style.png is not the picture any more that it was." in refused("again", "1")
+        assert "style.png is not the image any more that it was." in refused("again", "1")
 
     def test_name_and_parents(self, server: Server, imgcli: Cli, world: dict[str, str], folder: Path) -> None:
         """An edit that is made again is an edit, by name and by parents."""
@@ -242,20 +242,20 @@ class TestPictures:
     def test_a_conversation(
         self, asked: Asked, refused: Refused, world: dict[str, str], folder: Path
     ) -> None:
-        """It goes on from where the run had, though nobody knows the picture any more; not elsewhere."""
+        """It goes on from where the run had, though nobody knows the image any more; not elsewhere."""
         run = edited(previous_response_id="resp_9") | {"parents": (Parent(sha(RED)),)}
         remember(world, (GREEN, folder / "out.png"), **run)
         request = asked("again", "out.png")
         assert ("at night", "resp_9") == (request["input"], request["previous_response_id"])
         told = refused("again", "out.png", "--base-url", "http://127.0.0.1:8/v1")
-        assert "Run 1 went on from a picture that the history does not know" in told
+        assert "Run 1 went on from an image that the history does not know" in told
 
 
 class TestCompare:
-    """`--compare` on a terminal, and without a picture."""
+    """`--compare` on a terminal, and without an image."""
 
     def test_side_by_side(self, server: Server, world: dict[str, str], folder: Path) -> None:
-        """On a terminal both pictures are painted, and the share of what changed stands under them."""
+        """On a terminal both images are painted, and the share of what changed stands under them."""
         wire = server(Reply(whole_run(BLUE)))
         remember(world, (RED, folder / "a.png"), endpoint=f"127.0.0.1:{wire.port}")
         env = world | at(wire) | {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
@@ -266,8 +266,8 @@ class TestCompare:
             assert colour in run.raw
 
     def test_nothing_to_compare_with(self, refused: Refused) -> None:
-        """Without an earlier picture it is refused."""
-        assert "--compare needs an earlier picture on this machine" in refused("gen", "a cat", "--compare")
+        """Without an earlier image it is refused."""
+        assert "--compare needs an earlier image on this machine" in refused("gen", "a cat", "--compare")
 
 
 def test_help_tells_whose_default(imgcli: Cli) -> None:

@@ -57,7 +57,7 @@ def _images(usage: Foreign, model: str = SUNBURST, api: Api = Api.IMAGES) -> Bil
 
 
 def _edit(usage: Foreign) -> Bill:
-    """Bill a run that was sent a picture."""
+    """Bill a run that was sent an image."""
     request = ImageRequest("a cat", SUNBURST, Api.IMAGES, references=(InputImage("a.png"),))
     return bill(request, Completed("job", SUNBURST, usage), 0, CATALOG)
 
@@ -100,7 +100,7 @@ def test_dated_snapshot() -> None:
 
 
 def test_references_cost_image_tokens() -> None:
-    """Pictures that were sent along are billed at the price of image input, cached ones at theirs."""
+    """Images that were sent along are billed at the price of image input, cached ones at theirs."""
     usage = {
         "input_tokens": 1100,
         "input_tokens_details": {"image_tokens": 1000, "text_tokens": 100},
@@ -198,19 +198,19 @@ def test_usage_missing(usage: Foreign) -> None:
 def test_answer_in_words(tools: dict[str, Foreign]) -> None:
     """A text-only answer costs the text model's tokens and has no row for an image that nobody made."""
     request = ImageRequest("a cat", "gpt-4o-mini", Api.RESPONSES, format=ImageFormat.SVG)
-    made = bill(request, Completed("job", "gpt-4o-mini", TEXT_USAGE, tools), 0, CATALOG, pictures=0)
+    made = bill(request, Completed("job", "gpt-4o-mini", TEXT_USAGE, tools), 0, CATALOG, images=0)
     assert ([Part.TEXT], TEXT_COST) == ([row.part for row in made.rows], made.total)
 
 
 def test_answer_without_a_count_of_images() -> None:
     """Where nobody says what became of the image tool, its share stays unknown."""
     request = ImageRequest("a cat", "gpt-4o-mini", Api.RESPONSES)
-    made = bill(request, Completed("job", "gpt-4o-mini", TEXT_USAGE), 0, CATALOG, pictures=0)
+    made = bill(request, Completed("job", "gpt-4o-mini", TEXT_USAGE), 0, CATALOG, images=0)
     assert ([Part.TEXT, Part.IMAGE], None) == ([row.part for row in made.rows], made.total)
 
 
 def test_unused_tool() -> None:
-    """Zeros for a picture that did come are a lost record, not a free picture."""
+    """Zeros for an image that did come are a lost record, not a free image."""
     zeros = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
     assert _responses(TEXT_USAGE, zeros).total is None
 
@@ -443,11 +443,11 @@ def test_sums_up(tokens_in: int, cached: int, tokens_out: int) -> None:
     assert (expected if cached <= tokens_in else None) == made.total
 
 
-@pytest.mark.parametrize(("pictures", "partials", "cost"), [(0, 0, TEXT_COST), (1, 0, None), (0, 1, None)])
-def test_a_tool_that_counts_nothing(pictures: int, partials: int, cost: Decimal | None) -> None:
+@pytest.mark.parametrize(("images", "partials", "cost"), [(0, 0, TEXT_COST), (1, 0, None), (0, 1, None)])
+def test_a_tool_that_counts_nothing(images: int, partials: int, cost: Decimal | None) -> None:
     """Zeros are the truth where nothing was painted, and no count where something was."""
     completed = Completed(
         "job", "gpt-4o-mini", TEXT_USAGE, {"image_gen": {"input_tokens": 0, "output_tokens": 0}}
     )
     request = ImageRequest("a cat", "gpt-4o-mini", Api.RESPONSES)
-    assert cost == bill(request, completed, partials, CATALOG, pictures).total
+    assert cost == bill(request, completed, partials, CATALOG, images).total

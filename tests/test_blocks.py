@@ -28,20 +28,20 @@ SHAPES = {(glyph.grid, glyph.mask): glyph for symbols in DRAWN for glyph in glyp
 def scene(size: tuple[int, int] = (320, 320)) -> Image.Image:
     """Smooth colours, edges at all angles and thin lines."""
     grain = Image.frombytes("RGB", (5, 5), random.Random(9).randbytes(75))
-    picture = grain.resize((640, 640), Image.Resampling.BICUBIC)
-    pen = ImageDraw.Draw(picture)
+    image = grain.resize((640, 640), Image.Resampling.BICUBIC)
+    pen = ImageDraw.Draw(image)
     pen.ellipse((90, 60, 400, 380), "#f0c040", "#202020", 9)
     pen.polygon([(300, 600), (620, 560), (480, 250)], "#2050a0")
     for x in range(20, 640, 60):
         pen.line((x, 640, x + 50, 420), "#f8f8f8", 5)
-    return picture.resize(size, Image.Resampling.LANCZOS)
+    return image.resize(size, Image.Resampling.LANCZOS)
 
 
 def painted(
-    picture: Image.Image, cells: tuple[int, int], symbols: Symbols, depth: Depth = Depth.TRUECOLOR
+    image: Image.Image, cells: tuple[int, int], symbols: Symbols, depth: Depth = Depth.TRUECOLOR
 ) -> Image.Image:
-    """A picture as a terminal shows it."""
-    return paint(replay(ansi_lines(draw(picture, cells, symbols, depth))))
+    """An image as a terminal shows it."""
+    return paint(replay(ansi_lines(draw(image, cells, symbols, depth))))
 
 
 def error(one: Image.Image, other: Image.Image) -> float:
@@ -50,13 +50,13 @@ def error(one: Image.Image, other: Image.Image) -> float:
 
 
 def cut(glyph: Glyph, lit: RGB, rest: RGB) -> Image.Image:
-    """A picture of one cell that is exactly this glyph."""
+    """An image of one cell that is exactly this glyph."""
     grid = glyph.grid
-    picture = Image.new("RGB", (grid.columns, grid.rows), rest)
+    image = Image.new("RGB", (grid.columns, grid.rows), rest)
     for index in range(grid.parts):
         if glyph.mask >> index & 1:
-            picture.putpixel((index % grid.columns, index // grid.columns), lit)
-    return picture.resize((8, 24), Image.Resampling.NEAREST)
+            image.putpixel((index % grid.columns, index // grid.columns), lit)
+    return image.resize((8, 24), Image.Resampling.NEAREST)
 
 
 @pytest.mark.parametrize("glyph", SHAPES.values(), ids=lambda glyph: f"U+{ord(glyph.char):04X}")
@@ -110,16 +110,16 @@ def test_a_glyph_shows_itself(glyph: Glyph) -> None:
 
 @pytest.mark.parametrize("symbols", DRAWN)
 def test_two_halves(symbols: Symbols) -> None:
-    """A picture of two flat halves is two flat halves, to the last bit, in every set."""
-    picture = Image.new("RGB", (192, 192), ORANGE)
-    picture.paste(TEAL, (0, 120, 192, 192))
-    expected = picture.resize((8 * WIDTH, 4 * HEIGHT), Image.Resampling.NEAREST)
-    assert expected.tobytes() == painted(picture, (8, 4), symbols).tobytes()
+    """An image of two flat halves is two flat halves, to the last bit, in every set."""
+    image = Image.new("RGB", (192, 192), ORANGE)
+    image.paste(TEAL, (0, 120, 192, 192))
+    expected = image.resize((8 * WIDTH, 4 * HEIGHT), Image.Resampling.NEAREST)
+    assert expected.tobytes() == painted(image, (8, 4), symbols).tobytes()
 
 
 @pytest.mark.parametrize("symbols", DRAWN)
 def test_one_colour_is_written_once(symbols: Symbols) -> None:
-    """A flat picture costs one colour code a row, and spaces."""
+    """A flat image costs one colour code a row, and spaces."""
     lines = ansi_lines(draw(Image.new("RGB", (99, 98), ORANGE), (7, 3), symbols, Depth.TRUECOLOR))
     assert ["\x1b[48;2;250;140;20m       \x1b[0m"] * 3 == lines
 
@@ -145,7 +145,7 @@ def best_error(cell: Image.Image, glyph: Glyph) -> float:
 
 
 def test_each_set_is_sharper_than_the_one_before() -> None:
-    """Blocks come closer to a picture than half blocks, sextants closer than blocks, octants closest."""
+    """Blocks come closer to an image than half blocks, sextants closer than blocks, octants closest."""
     target = scene((40 * WIDTH, 20 * HEIGHT))
     errors = [error(painted(scene(), (40, 20), symbols), target) for symbols in DRAWN]
     assert sorted(errors, reverse=True) == errors
@@ -156,7 +156,7 @@ def test_each_set_is_sharper_than_the_one_before() -> None:
 @pytest.mark.parametrize("depth", Depth)
 @pytest.mark.parametrize("symbols", Symbols)
 def test_never_wider_or_higher(symbols: Symbols, depth: Depth) -> None:
-    """A picture takes exactly the cells it was given, from one to a whole screen, whatever its size."""
+    """An image takes exactly the cells it was given, from one to a whole screen, whatever its size."""
     for columns, rows in [(1, 1), (2, 1), (1, 3), (7, 5), (80, 24), (200, 60)]:
         for size in [(1, 1), (3, 500), (160, 120)]:
             lines = ansi_lines(draw(scene(size), (columns, rows), symbols, depth))
@@ -171,12 +171,12 @@ def test_never_wider_or_higher(symbols: Symbols, depth: Depth) -> None:
     depth=st.sampled_from(Depth),
     seed=st.integers(0, 99),
 )
-def test_any_picture_can_be_drawn(
+def test_any_image_can_be_drawn(
     size: tuple[int, int], cells: tuple[int, int], symbols: Symbols, depth: Depth, seed: int
 ) -> None:
     """Any pixels in any size make rows of one width whose characters are all of the set."""
-    picture = Image.frombytes("RGB", size, random.Random(seed).randbytes(3 * size[0] * size[1]))
-    rows = replay(ansi_lines(draw(picture, cells, symbols, depth)))
+    image = Image.frombytes("RGB", size, random.Random(seed).randbytes(3 * size[0] * size[1]))
+    rows = replay(ansi_lines(draw(image, cells, symbols, depth)))
     allowed = {glyph.char for glyph in glyphs(symbols)} if symbols in DRAWN else set(map(chr, range(32, 127)))
     assert [cells[0]] * cells[1] == [len(row) for row in rows]
     assert {cell.char for row in rows for cell in row} <= allowed
@@ -220,7 +220,7 @@ def test_dithering_keeps_the_shade(depth: Depth) -> None:
 
 @pytest.mark.parametrize("depth", [Depth.COLORS_256, Depth.COLORS_16])
 def test_dithering_beats_nearest_colours(depth: Depth) -> None:
-    """Seen from afar a mixed picture is closer than one of nearest colours."""
+    """Seen from afar a mixed image is closer than one of nearest colours."""
     small = (40, 20)
     far = scene(small)
     first = 16 if depth is Depth.COLORS_256 else 0
@@ -262,7 +262,7 @@ def test_transparency_is_a_checkerboard() -> None:
 @pytest.mark.parametrize("depth", Depth)
 @pytest.mark.parametrize("symbols", Symbols)
 def test_rich_prints_the_same_cells(symbols: Symbols, depth: Depth) -> None:
-    """Printed by rich, as a rich-pixels renderable, a picture has the very cells that we write ourselves."""
+    """Printed by rich, as a rich-pixels renderable, an image has the very cells that we write ourselves."""
     console = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=80)
     with console.capture() as captured:
         console.print(Pixels.from_image(scene(), (30, 10), PixelsRenderer(symbols, depth)), end="")
@@ -276,13 +276,13 @@ def visible(rows: list[list[Cell]]) -> list[list[Cell]]:
 
 
 def test_half_blocks_are_those_of_rich_pixels() -> None:
-    """Drawn with half blocks a picture looks as rich-pixels itself draws it."""
-    picture = scene((20, 20))
+    """Drawn with half blocks an image looks as rich-pixels itself draws it."""
+    image = scene((20, 20))
     console = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=80)
     with console.capture() as captured:
-        console.print(Pixels.from_image(picture, renderer=HalfcellRenderer()), end="")
+        console.print(Pixels.from_image(image, renderer=HalfcellRenderer()), end="")
     theirs = paint(replay(captured.get().splitlines()))
-    assert theirs.tobytes() == painted(picture, (20, 10), Symbols.HALF).tobytes()
+    assert theirs.tobytes() == painted(image, (20, 10), Symbols.HALF).tobytes()
     with console.capture() as captured:
-        console.print(Pixels.from_image(picture, renderer=PixelsRenderer(Symbols.HALF)), end="")
+        console.print(Pixels.from_image(image, renderer=PixelsRenderer(Symbols.HALF)), end="")
     assert theirs.tobytes() == paint(replay(captured.get().splitlines())).tobytes()

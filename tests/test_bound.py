@@ -191,7 +191,7 @@ def test_what_the_history_knows(usage: dict[str, object] | None, tokens: int) ->
         first,
         prompt="at night",
         request=replace(DEFAULT, previous_response_id="resp_1"),
-        pictures=(SavedImage(0, "0" * 64, 9),),
+        images=(SavedImage(0, "0" * 64, 9),),
         usage=usage,
     )
     known = {"resp_1": first, "resp_2": second}

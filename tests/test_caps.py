@@ -143,7 +143,7 @@ class TestAConversation:
         return wire
 
     @pytest.mark.parametrize("limit", ["--max-cost=0.9", "--max-cost=off", "--daily-cap=0.9"])
-    def test_the_picture_is_within_the_limit(self, limit: str, wire: ScriptedServer, imgcli: Cli) -> None:
+    def test_the_image_is_within_the_limit(self, limit: str, wire: ScriptedServer, imgcli: Cli) -> None:
         """Then it is sent instead."""
         done = imgcli(*AT_NIGHT, limit, env={"OPENAI_BASE_URL": wire.base_url})
         assert (0, 2) == (done.exit_code, wire.posts), done.stderr
@@ -155,15 +155,15 @@ class TestAConversation:
             ("--daily-cap=0.1", "Today cost $0.00 so far, and this may cost up to $0.1289"),
         ],
     )
-    def test_the_picture_is_beyond_the_limit(
+    def test_the_image_is_beyond_the_limit(
         self, limit: str, told: str, wire: ScriptedServer, imgcli: Cli, world: dict[str, str]
     ) -> None:
         """Then nothing is sent instead, nor charged, and that is said."""
-        self.remember(world, wire, request=CONTINUED, response_id="resp_1")  # the newest: it has no picture
+        self.remember(world, wire, request=CONTINUED, response_id="resp_1")  # the newest: it has no image
         done = imgcli(*AT_NIGHT, limit, env={"OPENAI_BASE_URL": wire.base_url})
         (line,) = map(json.loads, done.lines)
         assert (5, "no", 1) == (done.exit_code, line["charged"], wire.posts), done.stderr
-        assert "The picture itself was not sent instead, because of a limit." in line["message"]
+        assert "The image itself was not sent instead, because of a limit." in line["message"]
         assert told in line["message"]
 
     def test_its_length_counts(self, wire: ScriptedServer, imgcli: Cli, world: dict[str, str]) -> None:
@@ -179,7 +179,7 @@ class TestAConversation:
 
     @staticmethod
     def remember(
-        world: dict[str, str], wire: ScriptedServer, *pictures: tuple[bytes, Path | None], **fields: Any
+        world: dict[str, str], wire: ScriptedServer, *images: tuple[bytes, Path | None], **fields: Any
     ) -> None:
         """Remember a run of some days ago at this server."""
-        remember(world, *pictures, endpoint=place(wire), started=DAYS_AGO, ended=DAYS_AGO, **fields)
+        remember(world, *images, endpoint=place(wire), started=DAYS_AGO, ended=DAYS_AGO, **fields)

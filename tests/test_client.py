@@ -178,20 +178,20 @@ class TestAnOrdinaryRequest:
             assert server.hung_up.wait(PATIENCE)
 
     def test_gives_each_part_as_it_comes(self) -> None:
-        """A preview is there before the picture."""
+        """A preview is there before the image."""
         body = streams.whole_run()
         with serving(Reply(body, pauses=((200, 0.2),))) as server:
             _, answer = ask(server, limits=Timeouts(5))
             assert len(next(answer.chunks)) <= 200
             answer.close()
 
-    def test_has_its_picture_read(self) -> None:
+    def test_has_its_image_read(self) -> None:
         """Sending and reading fit together."""
         with serving(RUN) as server:
             _, answer = ask(server)
             events = list(read_events(answer.chunks, JOB))
             answer.close()
-        assert [streams.RED] == [event.picture.data for event in events if isinstance(event, FinalImage)]
+        assert [streams.RED] == [event.image.data for event in events if isinstance(event, FinalImage)]
 
 
 class TestOnce:
@@ -271,7 +271,7 @@ class TestAgain:
         ],
     )
     def test_when_the_server_says_that_it_is_busy(self, reply: Reply) -> None:
-        """A busy server is asked again, each wait is told, and the picture comes."""
+        """A busy server is asked again, each wait is told, and the image comes."""
         with serving(reply, reply, RUN) as server:
             times = FakeTime()
             waits, answer = ask(server, times=times)

@@ -28,26 +28,26 @@ WHITE = (255, 255, 255)
 
 
 def image(color: Any = WHITE, size: tuple[int, int] = (40, 20), mode: str = "RGB") -> Image.Image:
-    """Make a picture of one colour."""
+    """Make an image of one colour."""
     return Image.new(mode, size, color)
 
 
 def compared(before: Image.Image, after: Image.Image) -> Compared:
-    """Compare two pictures."""
+    """Compare two images."""
     return Comparison(encoded(before)).after(EncodedImage.of(encoded(after)))
 
 
 def shown(found: Compared) -> Image.Image:
     """Decode what is to be shown."""
-    assert found.picture is not None
-    return decode(found.picture.data)
+    assert found.encoded is not None
+    return decode(found.encoded.data)
 
 
 def spotted(spot: Any, size: tuple[int, int] = (40, 20)) -> Image.Image:
-    """Make a white picture, an eighth of which has another colour."""
-    picture = image(size=size)
-    picture.paste(spot, (0, 0, size[0] // 4, size[1] // 2))
-    return picture
+    """Make a white image, an eighth of which has another colour."""
+    shown = image(size=size)
+    shown.paste(spot, (0, 0, size[0] // 4, size[1] // 2))
+    return shown
 
 
 class TestTheShare:
@@ -55,9 +55,9 @@ class TestTheShare:
 
     @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "1", "LA", "CMYK"])
     def test_nothing(self, mode: str) -> None:
-        """A picture beside itself has not changed, whatever kind it is."""
-        picture = spotted("red").convert(mode)
-        data = encoded(picture, "TIFF")
+        """An image beside itself has not changed, whatever kind it is."""
+        shown = spotted("red").convert(mode)
+        data = encoded(shown, "TIFF")
         found = Comparison(data).after(EncodedImage.of(data))
         assert (0, "no pixel changed") == (found.share, found.text)
 
@@ -80,7 +80,7 @@ class TestTheShare:
         assert (share == 1) == (compared(image((100,) * 3), image((100 - by,) * 3)).share == 1)
 
     def test_other_sizes(self) -> None:
-        """The picture before is brought to the new one's size; only what differs then counts."""
+        """The image before is brought to the new one's size; only what differs then counts."""
         before, after = spotted("red", (400, 200)), spotted("red", (40, 20))
         assert (0, 0) == (compared(image(size=(7, 900)), image()).share, compared(before, after).share)
         assert 0 == compared(after, before).share
@@ -88,7 +88,7 @@ class TestTheShare:
         assert seam is not None
         assert seam < 0.05  # where one old pixel lies over two new ones
 
-    def test_very_large_pictures(self) -> None:
+    def test_very_large_images(self) -> None:
         """What is larger than the API sells is compared with less detail, and the share is the same."""
         before, after = (image("white", (4500, 4500)) for _ in range(2))
         after.paste((0, 0, 0), (0, 0, 4500, 1125))
@@ -118,11 +118,11 @@ class TestTheShare:
         assert words.isascii()
 
 
-class TestThePicture:
+class TestTheImage:
     """What is shown."""
 
     def test_side_by_side(self) -> None:
-        """Before on the left, after on the right, a grey gap between, in the new picture's height."""
+        """Before on the left, after on the right, a grey gap between, in the new image's height."""
         both = shown(compared(image("red", (80, 40)), image("blue", (30, 60))))
         assert (120 + 1 + 30, 60) == both.size
         colours = [both.getpixel((x, 30)) for x in (0, 119, 120, 121, 150)]
@@ -135,7 +135,7 @@ class TestThePicture:
 
     @pytest.mark.parametrize("size", [(1, 4000), (4000, 1), (2000, 3000), (1, 1)])
     def test_odd_shapes(self, size: tuple[int, int]) -> None:
-        """However long or large the pictures are, what is shown stays small, and both are in it."""
+        """However long or large the images are, what is shown stays small, and both are in it."""
         for before, after in ((image("red", size), image("blue")), (image("blue"), image("red", size))):
             both = shown(compared(before, after))
             assert both.width <= 2 * 4096 + 16
@@ -145,13 +145,13 @@ class TestThePicture:
 
     @pytest.mark.parametrize("name", ["cut", "huge", "text", "empty"])
     def test_what_cannot_be_compared(self, name: str) -> None:
-        """A broken picture on either side costs the comparison, and a sentence says which one it was."""
+        """A broken image on either side costs the comparison, and a sentence says which one it was."""
         bad = {"text": b"a cat", "empty": b""}.get(name) or BAD.get(name, b"")
         before = Comparison(bad).after(EncodedImage.of(RED))
         after = Comparison(RED).after(EncodedImage.of(bad))
-        assert (None, None, None, None) == (before.picture, before.share, after.picture, after.share)
-        assert before.text.startswith("no comparison: the picture before is ")
-        assert after.text.startswith("no comparison: the new picture is ")
+        assert (None, None, None, None) == (before.encoded, before.share, after.encoded, after.share)
+        assert before.text.startswith("no comparison: the image before is ")
+        assert after.text.startswith("no comparison: the new image is ")
 
     @given(st.binary(max_size=100), st.binary(max_size=100))
     def test_hostile_bytes(self, before: bytes, after: bytes) -> None:
@@ -163,21 +163,21 @@ class TestWired:
     """On the terminal, where `gen` shows it."""
 
     def test_the_stage(self) -> None:
-        """Once a final picture is saved a note says how much changed; everything else passes as it is."""
+        """Once a final image is saved a note says how much changed; everything else passes as it is."""
         events: list[Event] = [started(), partial(), final(EncodedImage.of(BLUE)), saved(), completed()]
         told = list(Comparison(RED).remarks(events))
         assert [*events[:4], notice("100% of the pixels changed"), events[4]] == told
 
     def test_the_easel(self) -> None:
-        """Every picture is painted beside the one before; one that cannot be compared, alone."""
+        """Every image is painted beside the one before; one that cannot be compared, alone."""
         painted: list[bytes] = []
 
         class Taking:
             """A painter that takes note."""
 
-            def paint(self, picture: EncodedImage, box: Box) -> Frame:
+            def paint(self, shown: EncodedImage, box: Box) -> Frame:
                 """Keep what is to be painted."""
-                painted.append(picture.data)
+                painted.append(shown.data)
                 return Frame(("x",), box.columns)
 
         inner = Ready(Taking(), widest=33)
@@ -185,7 +185,7 @@ class TestWired:
         painter = easel.painter()
         for data in (BLUE, BLUE, b"a cat"):
             painter.paint(EncodedImage.of(data), Box(10, 10))
-        both = Comparison(RED).after(EncodedImage.of(BLUE)).picture
+        both = Comparison(RED).after(EncodedImage.of(BLUE)).encoded
         assert both is not None
         assert [both.data, both.data, b"a cat"] == painted
         easel.close()
@@ -193,15 +193,15 @@ class TestWired:
         assert not isinstance(painter, StoredRenderer)
 
     def test_a_terminal_that_remembers(self) -> None:
-        """On kitty the picture in the terminal's memory is still kept and cleared."""
+        """On kitty the image in the terminal's memory is still kept and cleared."""
         told: list[str] = []
 
         class Remembering:
             """A painter with a memory."""
 
-            def paint(self, picture: EncodedImage, box: Box) -> Frame:
+            def paint(self, shown: EncodedImage, box: Box) -> Frame:
                 """Paint nothing."""
-                return Frame(("x",), min(len(picture.data), box.columns))
+                return Frame(("x",), min(len(shown.data), box.columns))
 
             def keep(self) -> None:
                 """Take note."""
@@ -221,7 +221,7 @@ class TestWired:
         assert (["keep"], "clear", "abort") == (told, painter.clear(), painter.abort())
 
     def test_on_the_screen(self) -> None:
-        """The live picture has both halves, and the share under it."""
+        """The live image has both halves, and the share under it."""
         window = Window(40, 30)
         terminal = window.terminal(ColorDepth.TRUECOLOR)
         comparison = Comparison(encoded(image("red", (64, 64))))

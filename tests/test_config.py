@@ -326,7 +326,7 @@ def test_a_broken_file_sends_nothing(imgcli: Cli, server: Server, config: Callab
         (["gen", "--help"], 0),
         (["gen", "--profile", "x", "--help"], 0),
         (["recover"], 0),
-        (["view", "{picture}", "--preview", "off"], 0),
+        (["view", "{image}", "--preview", "off"], 0),
         (["config", "path"], 0),
         (["config", "show"], 2),
     ],
@@ -338,7 +338,7 @@ def test_what_a_broken_file_does_not_stop(
     """Help, recover and view work whatever stands in the file; `config show` tells what is wrong."""
     config(BROKEN)
     (folder / "red.png").write_bytes(RED)
-    result = imgcli(*(arg.format(picture="red.png") for arg in args))
+    result = imgcli(*(arg.format(image="red.png") for arg in args))
     assert exit_code == result.exit_code, result.stderr
     assert ("qualty" in result.stderr) is (args[0] == "view" or exit_code == 2)
 

@@ -145,7 +145,7 @@ def test_a_run_that_failed(charged: Charged, cost: Decimal | None, tmp_path: Pat
 
 
 @pytest.mark.parametrize(("tokens", "cost"), [(0, Decimal("0.00059055")), (None, None)])
-def test_words_instead_of_a_picture(tokens: int | None, cost: Decimal | None, tmp_path: Path) -> None:
+def test_words_instead_of_a_image(tokens: int | None, cost: Decimal | None, tmp_path: Path) -> None:
     """A tool that was not used is counted as zeros: such a run costs what the words cost, and is known."""
     unused = {"input_tokens": tokens, "output_tokens": tokens, "total_tokens": tokens}
     words = {"type": "message", "content": [{"type": "output_text", "text": "I would rather not."}]}

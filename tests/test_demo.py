@@ -48,7 +48,7 @@ def test_every_problem_is_free() -> None:
 
 
 def test_a_standard_output_that_is_full(imgcli: Cli, folder: Path) -> None:
-    """Where the path cannot be told, the picture is there, and it cost nothing."""
+    """Where the path cannot be told, the image is there, and it cost nothing."""
     with Path("/dev/full").open("wb") as full:
         done = imgcli("gen", "a cat", "--demo", "-q", stdout=full)
     assert (10, True) == (done.exit_code, (folder / "a-cat.png").exists())

@@ -1,4 +1,4 @@
-"""Width and height out of a header, as Pillow reads them out of the whole picture."""
+"""Width and height out of a header, as Pillow reads them out of the whole image."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 
 def encoded(kind: str, size: tuple[int, int]) -> bytes:
-    """Make a picture of a kind."""
+    """Make an image of a kind."""
     name, mode, options = KINDS[kind]
     out = io.BytesIO()
     Image.new(mode, size).save(out, name, **options)
@@ -35,7 +35,7 @@ def encoded(kind: str, size: tuple[int, int]) -> bytes:
 @pytest.mark.parametrize("kind", KINDS)
 @given(size=SIZES)
 def test_as_pillow_reads_it(kind: str, size: tuple[int, int]) -> None:
-    """Every kind of picture that the API sends tells its size in its header."""
+    """Every kind of image that the API sends tells its size in its header."""
     assert size == header_size(EncodedImage.of(encoded(kind, size)))
 
 

@@ -12,6 +12,7 @@ import pytest
 from beside import PATIENCE, running, wait_for
 from earlier import PLACE, remember, runs, sha
 from flatpaint import painted_flat
+from images import JPEG, MASK, encoded, form_fields
 from imgcli.app.inputs import PromptSource, check_original
 from imgcli.core.errors import ImgcliError
 from imgcli.core.history import Parent, Role
@@ -20,7 +21,6 @@ from imgcli.core.recipe import read
 from imgcli.core.request import ImageRequest
 from imgcli.demo.server import DemoServer
 from imgcli.store.runlog.writer import RunLogHeader
-from pictures import JPEG, MASK, encoded, form_fields
 from streams import BLUE, GREEN, RED, created, image_item, images_run, item_done, partial, stream, whole_run
 from test_references import data_url
 from wire import End, Reply, error_reply
@@ -44,18 +44,18 @@ def at(server: ScriptedServer) -> dict[str, str]:
     return {"OPENAI_BASE_URL": server.base_url}
 
 
-def sent_pictures(request: dict[str, Any]) -> list[str]:
-    """List the pictures in a request of the Responses API that is shown to people."""
+def sent_images(request: dict[str, Any]) -> list[str]:
+    """List the images in a request of the Responses API that is shown to people."""
     if isinstance(request["input"], str):
         return []
     return [part["image_url"] for part in request["input"][0]["content"] if part["type"] == "input_image"]
 
 
 class TestStory:
-    """Days of work with one picture."""
+    """Days of work with one image."""
 
     def test_generate_edit_edit_again_cost(self, imgcli: Cli, world: dict[str, str], folder: Path) -> None:
-        """A picture is drafted, changed twice from its file alone, drawn anew; all of it is in the bill."""
+        """An image is drafted, changed twice from its file alone, drawn anew; all of it is in the bill."""
         with painted_flat(), DemoServer(pace=0, marked=False) as server:
             env = {"OPENAI_BASE_URL": server.base_url}
             first = imgcli("gen", "a cat", "--quality", "low", "--size", "816x816", env=env)
@@ -69,7 +69,7 @@ class TestStory:
         saved, remark = (fourth.stderr.index(text) for text in ("saved ", "% of the pixels changed"))
         assert saved < remark
         rows = runs(world)[::-1]
-        cat, night = (Parent(row.pictures[0].sha256) for row in rows[:2])
+        cat, night = (Parent(row.images[0].sha256) for row in rows[:2])
         assert [(), (cat,), (night,), (cat,)] == [row.parents for row in rows]
         requests = [row.request for row in rows if row.request]
         assert ["low", "low", "low", "high"] == [request.quality for request in requests]
@@ -81,7 +81,7 @@ class TestStory:
 
 
 class TestConversation:
-    """Where a server knows the picture's conversation, that goes on."""
+    """Where a server knows the image's conversation, that goes on."""
 
     def test_on_the_wire(self, server: Server, imgcli: Cli, world: dict[str, str], folder: Path) -> None:
         """However the file is called by now, only words and -i are sent, and the result is named after it."""
@@ -95,7 +95,7 @@ class TestConversation:
         assert [str(folder / "a-cat-edit-gpt-6-luna.png")] == done.lines, done.stderr
         (request,) = wire.requests
         assert "resp_1" == request.json["previous_response_id"]
-        assert [data_url(BLUE)] == sent_pictures(request.json)
+        assert [data_url(BLUE)] == sent_images(request.json)
         assert "edit" == request.json["tools"][0]["action"]
         assert (Parent(sha(RED)), Parent(sha(BLUE), Role.REFERENCE)) == runs(world)[0].parents
 
@@ -107,12 +107,10 @@ class TestConversation:
         remember(world, (RED, folder / "a.png"), endpoint=f"127.0.0.1:{wire.port}")
         done = imgcli("edit", "a.png", "at night", env=at(wire))
         assert (0, GREEN) == (done.exit_code, (folder / "a-edit.png").read_bytes()), done.stderr
-        assert (
-            "the server cannot continue the conversation; the picture itself is sent instead" in done.stderr
-        )
+        assert "the server cannot continue the conversation; the image itself is sent instead" in done.stderr
         first, second = (request.json for request in wire.requests)
-        assert ("resp_1", []) == (first["previous_response_id"], sent_pictures(first))
-        assert (None, [data_url(RED)]) == (second.get("previous_response_id"), sent_pictures(second))
+        assert ("resp_1", []) == (first["previous_response_id"], sent_images(first))
+        assert (None, [data_url(RED)]) == (second.get("previous_response_id"), sent_images(second))
         assert (Parent(sha(RED)),) == runs(world)[0].parents
         self.check_sent_anew(runs(world)[0].request)
         again = asked("again", "a-edit.png")
@@ -139,7 +137,7 @@ class TestConversation:
 
     @staticmethod
     def check_sent_anew(request: ImageRequest | None) -> None:
-        """Expect the request that sends the picture itself."""
+        """Expect the request that sends the image itself."""
         assert request is not None
         assert (None, [sha(RED)]) == (
             request.previous_response_id,
@@ -169,7 +167,7 @@ class TestConversation:
         assert "resp_1" == wire.requests[0].json["previous_response_id"]
 
     def test_who_is_asked_without_it(self, asked: Asked, world: dict[str, str], folder: Path) -> None:
-        """Another server, the demo's picture and one of several of a response are sent as files."""
+        """Another server, the demo's image and one of several of a response are sent as files."""
         remember(world, (RED, folder / "other.png"), endpoint="api.example")
         remember(world, (GREEN, folder / "demo.png"), endpoint=DEMO)
         remember(world, (BLUE, folder / "one.png"), (encoded("PNG", "L"), folder / "two.png"))
@@ -177,9 +175,9 @@ class TestConversation:
         for named, name in (("other.png", "other.png"), ("demo.png", "demo.png"), ("3", "one.png")):
             request = asked("edit", named, "x")
             assert "previous_response_id" not in request
-            assert name in sent_pictures(request)[0]
+            assert name in sent_images(request)[0]
             assert ("gpt-6-luna", "1536x1024") == (request["model"], request["tools"][0]["size"])
-        assert "note: run 3 brought 2 pictures; one.png is taken\n" == request["told"]
+        assert "note: run 3 brought 2 images; one.png is taken\n" == request["told"]
 
     def test_a_mask_and_a_moderation(self, asked: Asked, world: dict[str, str], folder: Path) -> None:
         """A mask belongs to a file, so that this is sent, before -i; what was filtered little stays so."""
@@ -189,7 +187,7 @@ class TestConversation:
         (folder / "b.jpg").write_bytes(JPEG)
         for start in (("edit", "a.png"), ("gen", "-c")):
             sent = asked(*start, "x", "-i", "b.jpg", "--mask", "m.png")
-            assert ["a.png", "b.jpg"] == [url.split("<")[1].split(",")[0] for url in sent_pictures(sent)]
+            assert ["a.png", "b.jpg"] == [url.split("<")[1].split(",")[0] for url in sent_images(sent)]
             assert "m.png" in sent["tools"][0]["input_image_mask"]["image_url"]
             assert "low" == sent["tools"][0]["moderation"]
 
@@ -230,14 +228,14 @@ class TestFile:
         wire = server(Reply(whole_run(GREEN)))
         done = imgcli("edit", "-", "at night", "--no-history", env=at(wire), input=RED)
         assert (0, [str(folder / "at-night.png")]) == (done.exit_code, done.lines), done.stderr
-        assert [data_url(RED)] == sent_pictures(wire.requests[0].json)
+        assert [data_url(RED)] == sent_images(wire.requests[0].json)
         assert [] == runs(world)
 
     def test_a_history_that_cannot_be_read(self, asked: Asked, refused: Refused, folder: Path) -> None:
         """It is a note for who names a file, and an error for who names an id."""
         (folder / "a.png").write_bytes(RED)
         request = asked("edit", "a.png", "x", XDG_DATA_HOME="/dev/null")
-        assert 1 == len(sent_pictures(request))
+        assert 1 == len(sent_images(request))
         why = "The history in /dev/null/imgcli cannot be used: Not a directory"
         assert f"note: {why}; only the file itself can be asked\n" == request["told"]
         assert f"imgcli: {why}.\n" in refused("edit", "1", "x", XDG_DATA_HOME="/dev/null")
@@ -247,7 +245,7 @@ class TestFile:
         remember(world, (RED, folder / "a.png"))
         (folder.parent / "home/data/imgcli/history.sqlite3").write_bytes(b"no database at all" * 99)
         request = asked("edit", "a.png", "x")
-        assert 1 == len(sent_pictures(request))
+        assert 1 == len(sent_images(request))
         assert "a new one is begun" in request["told"]
 
     def test_a_file_that_is_not_there_any_more(
@@ -258,7 +256,7 @@ class TestFile:
         (folder / "a.png").write_bytes(BLUE)
         assert "resp_1" == asked("edit", "1", "x")["previous_response_id"]
         told = refused("edit", "1", "x", "-m", "gpt-image-2")
-        assert "a.png is not the picture any more that run 1 brought." in told
+        assert "a.png is not the image any more that run 1 brought." in told
         assert "Name the file where it is now." in told
 
     @pytest.mark.parametrize(
@@ -266,14 +264,14 @@ class TestFile:
         [
             (
                 ("nope.png",),
-                "nope.png is neither a file, nor the id of a run, nor the name of a picture in the history.",
+                "nope.png is neither a file, nor the id of a run, nor the name of an image in the history.",
             ),
             (("a.png", "--mask", "m.png"), "The mask is 8x8 pixels, and a.png is 48x32."),
         ],
         ids=str,
     )
     def test_what_is_refused(self, args: tuple[str, ...], told: str, refused: Refused, folder: Path) -> None:
-        """Whatever is no picture that could be changed is told in a sentence, before anything is sent."""
+        """Whatever is no image that could be changed is told in a sentence, before anything is sent."""
         (folder / "a.png").write_bytes(RED)
         (folder / "m.png").write_bytes(encoded("PNG", "RGBA", (8, 8)))
         assert refused("edit", args[0], "x", *args[1:]).startswith(f"imgcli: {told}\nNothing was sent")
@@ -290,27 +288,27 @@ class TestMeaning:
         """Who writes the words before the file is told so; nothing was sent."""
         (folder / "cat.png").write_bytes(RED)
         told = refused(command, prompt, "cat.png")
-        assert " is neither a file, nor the id of a run, nor the name of a picture" in told
+        assert " is neither a file, nor the id of a run, nor the name of an image" in told
         assert "The file comes first, and the words after it: cat.png PROMPT" in told
 
     @pytest.mark.parametrize("command", ["edit", "again"])
-    def test_a_picture_that_was_deleted(
+    def test_a_image_that_was_deleted(
         self, command: str, asked: Asked, world: dict[str, str], folder: Path
     ) -> None:
-        """The name of a deleted picture leads to its run, which is told."""
+        """The name of a deleted image leads to its run, which is told."""
         remember(world, (RED, folder / "a.png"))
         (folder / "a.png").unlink()
         request = asked(command, "a.png", "x")
         assert ("x", "gpt-6-luna") == (request["input"], request["model"])
-        assert "note: a.png is gone; run 1 saved a picture under this name\n" == request["told"]
+        assert "note: a.png is gone; run 1 saved an image under this name\n" == request["told"]
 
     def test_one_of_several_that_was_deleted(
         self, imgcli: Cli, server: Server, world: dict[str, str], folder: Path
     ) -> None:
-        """The name of a run's second picture means that one, and not the first."""
+        """The name of a run's second image means that one, and not the first."""
         wire = server(Reply(whole_run(GREEN)))
-        pictures = (RED, folder / "a.png"), (BLUE, folder / "a-2.png")
-        remember(world, *pictures, endpoint=f"127.0.0.1:{wire.port}")
+        images = (RED, folder / "a.png"), (BLUE, folder / "a-2.png")
+        remember(world, *images, endpoint=f"127.0.0.1:{wire.port}")
         (folder / "a-2.png").unlink()
         done = imgcli("edit", "a-2.png", "x", env=at(wire))
         assert (2, 0) == (done.exit_code, wire.posts)
@@ -326,13 +324,11 @@ class TestMeaning:
         request = asked(command, "1", "x")
         assert "note: 1 is the file ./1 here; for the run of that id say job-0\n" == request["told"]
 
-    def test_a_run_that_brought_no_picture(
-        self, asked: Asked, refused: Refused, world: dict[str, str]
-    ) -> None:
+    def test_a_run_that_brought_no_image(self, asked: Asked, refused: Refused, world: dict[str, str]) -> None:
         """It can be asked for again, and there is nothing to edit."""
         remember(world, outcome="busy", response_id=None)
         assert "a cat" == asked("again", "1")["input"]
-        assert "Run 1 brought no picture (busy)." in refused("edit", "1", "x")
+        assert "Run 1 brought no image (busy)." in refused("edit", "1", "x")
 
     def test_a_link_whose_target_has_an_impossible_name(self, refused: Refused, folder: Path) -> None:
         """Whatever stands under the name, it is a sentence and no crash."""
@@ -344,8 +340,8 @@ class TestMeaning:
     ("original", "images", "prompt", "told"),
     [
         ("", [], PromptSource.HERE, "FILE is empty."),
-        ("-", ["-"], PromptSource.HERE, "Standard input holds one picture, and - stands there twice."),
-        ("-", [], PromptSource.STDIN, "Standard input cannot be both the picture and the prompt."),
+        ("-", ["-"], PromptSource.HERE, "Standard input holds one image, and - stands there twice."),
+        ("-", [], PromptSource.STDIN, "Standard input cannot be both the image and the prompt."),
     ],
 )
 def test_what_cannot_work(original: str, images: list[str], prompt: PromptSource, told: str) -> None:
@@ -377,11 +373,11 @@ class TestOptions:
         assert ("gpt-6-astra", "1024x1536") == (other["model"], other["tools"][0]["size"])
 
     def test_a_model_that_is_gone(self, asked: Asked, world: dict[str, str], folder: Path) -> None:
-        """A picture of a model that OpenAI has shut down is changed by the default one, and that is told."""
+        """An image of a model that OpenAI has shut down is changed by the default one, and that is told."""
         request = ImageRequest("a cat", "gpt-image-1", Api.IMAGES, size="1536x1024")
         remember(world, (RED, folder / "a.png"), request=request, response_id=None)
         sent = asked("edit", "a.png", "x")
-        assert ("1536x1024", 1) == (sent["tools"][0]["size"], len(sent_pictures(sent)))
+        assert ("1536x1024", 1) == (sent["tools"][0]["size"], len(sent_images(sent)))
         assert sent["told"].startswith("note: OpenAI shut gpt-image-1 down on ")
 
     def test_a_refused_option_is_traced_to_the_recipe(
@@ -392,14 +388,14 @@ class TestOptions:
         remember(world, (RED, folder / "a.png"), request=request)
         told = refused("edit", "a.png", "x", "-m", "gpt-image-1-mini")
         assert "gpt-image-1-mini does not have --quality max." in told
-        assert "quality stands in the earlier picture's recipe." in told
+        assert "quality stands in the earlier image's recipe." in told
 
 
 class TestContinue:
-    """`gen -c` goes on from the last picture."""
+    """`gen -c` goes on from the last image."""
 
     def test_the_last_one_of_this_server(self, asked: Asked, world: dict[str, str], folder: Path) -> None:
-        """The newest picture of this server counts, also one that was not saved; which one it is, is told."""
+        """The newest image of this server counts, also one that was not saved; which one it is, is told."""
         remember(world, (RED, folder / "a.png"))
         remember(world, (GREEN, folder / "b.png"), endpoint="api.example")
         request = asked("gen", "-c", "at night")
@@ -409,13 +405,13 @@ class TestContinue:
         remember(world, (BLUE, None))
         request = asked("gen", "-c", "at night")
         assert "resp_3" == request["previous_response_id"]
-        assert "note: this goes on from a picture that was not saved (run 3)\n" == request["told"]
+        assert "note: this goes on from an image that was not saved (run 3)\n" == request["told"]
 
     def test_nothing_to_go_on_from(self, refused: Refused, world: dict[str, str]) -> None:
-        """Without an earlier picture, or with one that is nowhere, that is told and nothing is sent."""
-        assert f"The history has no earlier picture of {PLACE} to continue." in refused("gen", "-c", "x")
+        """Without an earlier image, or with one that is nowhere, that is told and nothing is sent."""
+        assert f"The history has no earlier image of {PLACE} to continue." in refused("gen", "-c", "x")
         remember(world, (RED, None), response_id=None)
-        assert "The picture of run 1 was not saved" in refused("gen", "-c", "x")
+        assert "The image of run 1 was not saved" in refused("gen", "-c", "x")
 
 
 class TestBrokenOff:

@@ -1,4 +1,4 @@
-"""Which pictures go with which options: errors are refused, doubts are told, the rest goes through."""
+"""Which images go with which options: errors are refused, doubts are told, the rest goes through."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from images import JPEG, MASK, reference
 from imgcli.core.catalog import load
 from imgcli.core.errors import ImgcliError
 from imgcli.core.image import ImageFormat
@@ -16,34 +17,33 @@ from imgcli.core.params import Action, Api, Fidelity, Moderation
 from imgcli.core.problem import Charged, ExitCode
 from imgcli.core.request import DraftRequest, ImageRequest, InputImage, abbreviated
 from imgcli.core.validate import ValidRequest, validate
-from pictures import JPEG, MASK, reference
 from streams import BLUE
 
 CATALOG = load()
 TODAY = date(2026, 11, 22)
-PICTURE, STENCIL = reference(BLUE), reference(MASK, "m.png")
+IMAGE, STENCIL = reference(BLUE), reference(MASK, "m.png")
 PHOTO = reference(JPEG, "b.jpg", ImageFormat.JPEG)
-IMAGE = {"model": "gpt-image-2"}
+ON_IMAGES = {"model": "gpt-image-2"}
 
 
 def decided(**wish: Any) -> ValidRequest:
-    """Decide on a wish with a picture in it, unless it says otherwise."""
-    return validate(DraftRequest("a cat", **{"references": (PICTURE,), **wish}), CATALOG, TODAY)
+    """Decide on a wish with an image in it, unless it says otherwise."""
+    return validate(DraftRequest("a cat", **{"references": (IMAGE,), **wish}), CATALOG, TODAY)
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"references": (PICTURE,) * 17}, "17 pictures are more than the 16"),
-    ({"references": (), "mask": STENCIL}, "--mask needs the picture"),
+    ({"references": (IMAGE,) * 17}, "17 images are more than the 16"),
+    ({"references": (), "mask": STENCIL}, "--mask needs the image"),
     ({"mask": replace(STENCIL, size=(16, 16))}, "The mask is 16x16 pixels, and a.png is 48x32."),
     ({"mask": STENCIL, "format": ImageFormat.GIF}, "gif cannot be painted through a mask."),
-    ({**IMAGE, "fidelity": Fidelity.LOW}, "gpt-image-2 does not have --input-fidelity low."),
+    ({**ON_IMAGES, "fidelity": Fidelity.LOW}, "gpt-image-2 does not have --input-fidelity low."),
     ({"model": "gpt-image-2-2026-04-21", "fidelity": Fidelity.HIGH}, "gpt-image-2 does not have"),
     ({"image_model": "gpt-image-2", "fidelity": Fidelity.HIGH}, "gpt-image-2 does not have"),
     ({"model": "gpt-image-1-mini", "fidelity": Fidelity.HIGH}, "gpt-image-1-mini does not have"),
-    ({"references": (), "fidelity": Fidelity.HIGH}, "--input-fidelity is about pictures"),
-    ({**IMAGE, "moderation": Moderation.LOW}, "The Images API takes no --moderation"),
-    ({**IMAGE, "previous_response_id": "resp_1"}, "The Images API has no conversations"),
-    ({"references": (), "action": Action.EDIT}, "There is no picture to edit."),
+    ({"references": (), "fidelity": Fidelity.HIGH}, "--input-fidelity is about images"),
+    ({**ON_IMAGES, "moderation": Moderation.LOW}, "The Images API takes no --moderation"),
+    ({**ON_IMAGES, "previous_response_id": "resp_1"}, "The Images API has no conversations"),
+    ({"references": (), "action": Action.EDIT}, "There is no image to edit."),
 ]
 
 
@@ -60,7 +60,7 @@ def test_what_is_refused(wish: dict[str, Any], told: str) -> None:
 @pytest.mark.parametrize(
     "wish",
     [
-        {"references": (PICTURE,) * 16},
+        {"references": (IMAGE,) * 16},
         {"mask": STENCIL},
         {"references": (InputImage("a.png", url="https://a.example/a.png"),), "mask": STENCIL},
         {"model": "gpt-image-1-mini", "fidelity": Fidelity.LOW},
@@ -69,10 +69,10 @@ def test_what_is_refused(wish: dict[str, Any], told: str) -> None:
         {"image_model": "gpt-image-9", "fidelity": Fidelity.HIGH},
         {"moderation": Moderation.LOW},
         {"model": "sd-cpp-local", "api": Api.IMAGES, "moderation": Moderation.LOW},
-        {**IMAGE, "moderation": Moderation.AUTO},
+        {**ON_IMAGES, "moderation": Moderation.AUTO},
         {"references": (), "previous_response_id": "resp_1", "fidelity": Fidelity.HIGH},
         {"references": (), "previous_response_id": "resp_1", "action": Action.EDIT},
-        {"references": (PICTURE,), "previous_response_id": "resp_1"},
+        {"references": (IMAGE,), "previous_response_id": "resp_1"},
     ],
 )
 def test_what_goes_through(wish: dict[str, Any]) -> None:
@@ -85,7 +85,7 @@ def test_what_goes_through(wish: dict[str, Any]) -> None:
 
 def test_edits_take_no_moderation() -> None:
     """`--moderation auto` is the default, and not sent where there is no such parameter."""
-    assert "moderation" not in decided(**IMAGE, moderation=Moderation.AUTO).request.wire()
+    assert "moderation" not in decided(**ON_IMAGES, moderation=Moderation.AUTO).request.wire()
     assert "auto" == decided(moderation=Moderation.AUTO).request.wire()["tools"][0]["moderation"]
 
 
@@ -94,7 +94,7 @@ def test_edits_take_no_moderation() -> None:
     [
         ({"fidelity": Fidelity.HIGH}, "OpenAI does not say whether gpt-image-2.6-sunburst takes"),
         ({"mask": replace(STENCIL, length=4_000_001)}, "the mask has 4.0 MB"),
-        ({"mask": STENCIL, "references": (PHOTO,)}, "OpenAI wants mask and picture in one format"),
+        ({"mask": STENCIL, "references": (PHOTO,)}, "OpenAI wants mask and image in one format"),
     ],
 )
 def test_what_is_told(wish: dict[str, Any], told: str) -> None:
@@ -103,16 +103,16 @@ def test_what_is_told(wish: dict[str, Any], told: str) -> None:
 
 
 def test_nothing_is_told_without_need() -> None:
-    """A good picture with a good mask has no notice of its own."""
+    """A good image with a good mask has no notice of its own."""
     assert validate(DraftRequest("a cat"), CATALOG, TODAY).notices == decided(mask=STENCIL).notices
 
 
 def test_the_other_request_is_decided_with_the_first() -> None:
     """The wish for a forgotten conversation is checked beforehand, and asks for the same partials."""
-    other = DraftRequest("a cat", references=(PICTURE,))
+    other = DraftRequest("a cat", references=(IMAGE,))
     made = decided(references=(), previous_response_id="resp_1", watched_partials=3, otherwise=other)
     assert made.otherwise is not None
-    assert (3, (PICTURE,), None) == (
+    assert (3, (IMAGE,), None) == (
         made.otherwise.partials,
         made.otherwise.references,
         made.otherwise.previous_response_id,
@@ -128,29 +128,29 @@ def test_the_tool_is_told_to_edit() -> None:
 
 
 def test_the_endpoints() -> None:
-    """Pictures on the Images API are edits; generations would silently ignore them."""
+    """Images on the Images API are edits; generations would silently ignore them."""
     plain = ImageRequest("a cat", "gpt-image-2", Api.IMAGES)
-    pictured = replace(plain, references=(PICTURE,))
+    imaged = replace(plain, references=(IMAGE,))
     assert ("/images/generations", False) == (plain.endpoint, plain.is_form)
-    assert ("/images/edits", True) == (pictured.endpoint, pictured.is_form)
+    assert ("/images/edits", True) == (imaged.endpoint, imaged.is_form)
     assert ("/responses", False) == (
-        replace(pictured, api=Api.RESPONSES).endpoint,
-        replace(pictured, api=Api.RESPONSES).is_form,
+        replace(imaged, api=Api.RESPONSES).endpoint,
+        replace(imaged, api=Api.RESPONSES).is_form,
     )
 
 
 def test_what_people_read() -> None:
-    """The first line says that pictures go along."""
-    made = decided(references=(PICTURE, PHOTO), mask=STENCIL).request
-    assert started_line(made).endswith("from 2 pictures and a mask")
-    assert started_line(decided().request).endswith("from 1 picture")
+    """The first line says that images go along."""
+    made = decided(references=(IMAGE, PHOTO), mask=STENCIL).request
+    assert started_line(made).endswith("from 2 images and a mask")
+    assert started_line(decided().request).endswith("from 1 image")
     continued = decided(references=(), previous_response_id="resp_1").request
     assert started_line(continued).endswith("continuing")
 
 
-def test_shown_requests_hold_no_picture() -> None:
-    """Whatever is shown of a request, the pictures in it are labels."""
-    shown = abbreviated(decided(references=(PICTURE, PHOTO), mask=STENCIL).request.wire())
+def test_shown_requests_hold_no_image() -> None:
+    """Whatever is shown of a request, the images in it are labels."""
+    shown = abbreviated(decided(references=(IMAGE, PHOTO), mask=STENCIL).request.wire())
     images = [part["image_url"] for part in shown["input"][0]["content"][1:]]
     expected = [
         f"data:image/png;base64,<a.png, {len(BLUE)} bytes>",
@@ -162,7 +162,7 @@ def test_shown_requests_hold_no_picture() -> None:
 def test_what_others_may_see() -> None:
     """A request without names has no path, and an address without its signature."""
     linked = InputImage("b.png", url="https://a.example/b.png?signature=x")
-    seen = decided(references=(PICTURE, linked), mask=STENCIL).request.nameless()
+    seen = decided(references=(IMAGE, linked), mask=STENCIL).request.nameless()
     assert [None, None] == [one.path for one in seen.references]
     assert "https://a.example/b.png" == seen.references[1].url
     assert seen.mask is not None

@@ -1,4 +1,4 @@
-"""`imgcli gen --embed` and `imgcli strip`: the recipe travels with the picture, and leaves it again."""
+"""`imgcli gen --embed` and `imgcli strip`: the recipe travels with the image, and leaves it again."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def recipe_of(data: bytes) -> Recipe:
 
 
 class TestEmbedding:
-    """What `--embed` does to the picture, and to what is told of it."""
+    """What `--embed` does to the image, and to what is told of it."""
 
     def test_the_file_says_how_it_was_made(self, server: Server, gen: Gen, folder: Path) -> None:
         """The saved PNG holds prompt, options, server and response id; less the recipe it is what came."""
@@ -90,7 +90,7 @@ class TestEmbedding:
         assert ("images", None) == (recipe_of(done.stdout).api, recipe_of(done.stdout).response_id)
 
     def test_the_record_of_the_run_stays_as_it_came(self, server: Server, gen: Gen, folder: Path) -> None:
-        """What `--record` keeps are the server's bytes; the recipe is in the picture alone."""
+        """What `--record` keeps are the server's bytes; the recipe is in the image alone."""
         gen(server(Reply(whole_run())), "a cat", "--embed", "--record", "run.sse", "-o", "x.png")
         assert b"imgcli recipe" not in (folder / "run.sse").read_bytes()
         assert RED != (folder / "x.png").read_bytes()
@@ -103,7 +103,7 @@ class TestEmbedding:
     @pytest.mark.parametrize(
         ("data", "saved", "told"),
         [
-            (WEBP, (0, "a-cat.webp"), "the picture is no PNG"),
+            (WEBP, (0, "a-cat.webp"), "the image is no PNG"),
             (RED[:-9], (11, "a-cat.damaged.png"), "the PNG is damaged"),
         ],
         ids=["webp", "damaged"],
@@ -111,10 +111,10 @@ class TestEmbedding:
     def test_what_takes_no_recipe_is_saved_as_it_came(
         self, data: bytes, saved: tuple[int, str], told: str, server: Server, gen: Gen, folder: Path
     ) -> None:
-        """A picture in another format than asked for, or a damaged one, is kept, and a note says why."""
+        """An image in another format than asked for, or a damaged one, is kept, and a note says why."""
         done = gen(server(Reply(whole_run(data))), "a cat", "--embed")
         assert (*saved, data) == (done.exit_code, *files(folder).keys(), *files(folder).values())
-        assert f"note: the recipe is not embedded: {told}; the picture is kept as it came\n" in done.stderr
+        assert f"note: the recipe is not embedded: {told}; the image is kept as it came\n" in done.stderr
 
     @pytest.mark.parametrize("args", [["-o", "x.webp"], ["--format", "jpeg"], ["-o", "x.svg", "--dry-run"]])
     def test_other_formats_are_refused_beforehand(
@@ -134,7 +134,7 @@ class TestEmbedding:
     def test_killed_after_publishing(
         self, server: Server, world: dict[str, str], folder: Path, imgcli: Cli
     ) -> None:
-        """A run that was killed with its picture on disk is recovered as that very file."""
+        """A run that was killed with its image on disk is recovered as that very file."""
         wire = server(Reply(stream(created(), item_done(image_item())), end=End.STALL))
         with running(wire, world, folder, "--embed") as process:
             wait_for((folder / "a-cat.png").exists)
@@ -153,7 +153,7 @@ class TestEmbedding:
     def test_killed_before_publishing(
         self, extra: dict[str, Any], saved: bytes, world: dict[str, str], folder: Path, imgcli: Cli
     ) -> None:
-        """A recovered picture has the recipe that was ordered with it, and none where none was."""
+        """A recovered image has the recipe that was ordered with it, and none where none was."""
         runs = Path(world["XDG_STATE_HOME"]) / "imgcli" / "runs"
         header = RunLogHeader("j", "2026-11-22T15:00:00+00:00", REQUEST, str(folder), extra=extra)
         spool = RunLog.begin(runs, header)
@@ -205,7 +205,7 @@ class TestStripping:
         assert (0, RED, "") == (done.exit_code, done.stdout, done.stderr)
 
     def test_never_over_a_terminal(self, world: dict[str, str], folder: Path) -> None:
-        """Bytes of a picture are not written to a terminal."""
+        """Bytes of an image are not written to a terminal."""
         (folder / "a.png").write_bytes(EMBEDDED)
         with PtyRun(["strip", "a.png", "-o", "-"], world, folder) as run:
             assert 2 == run.finish()

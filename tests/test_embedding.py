@@ -90,7 +90,7 @@ def test_what_goes_in_comes_out(data: bytes, recipe: Recipe) -> None:
 
 
 @given(pngs, recipes, recipes)
-def test_a_picture_has_one_recipe(data: bytes, first: Recipe, second: Recipe) -> None:
+def test_a_image_has_one_recipe(data: bytes, first: Recipe, second: Recipe) -> None:
     """A second recipe takes the place of the first."""
     embedded = embed(embed(data, first), second)
     assert embed(data, second) == embedded
@@ -109,7 +109,7 @@ def test_one_chunk_stands_before_the_end() -> None:
 
 
 def test_other_programs_can_read_it() -> None:
-    """It is a text chunk like any other: UTF-8, uncompressed, valid JSON, the picture's pixels unharmed."""
+    """It is a text chunk like any other: UTF-8, uncompressed, valid JSON, the image's pixels unharmed."""
     recipe = replace(RECIPE, prompt="ein Käfer \U0001f41e\n\0")
     with Image.open(BytesIO(embed(BLUE, recipe))) as image, Image.open(BytesIO(BLUE)) as before:
         image.load()
@@ -212,7 +212,7 @@ def test_hostile_bytes(tail: bytes, at: int, value: int) -> None:
 
 
 def final(data: bytes = RED, **fields: Any) -> FinalImage:
-    """Make a final picture."""
+    """Make a final image."""
     return FinalImage(JOB, 0, EncodedImage.of(data), "A cat, sitting", "resp_1", **fields)
 
 
@@ -222,7 +222,7 @@ def staged(*events: Event, recipe: Recipe = RECIPE) -> list[Event]:
 
 
 def test_the_stage() -> None:
-    """Final pictures get the run's recipe with what is their own; everything else passes as it is."""
+    """Final images get the run's recipe with what is their own; everything else passes as it is."""
     partial, end = PartialImage(JOB, 0, 0, EncodedImage.of(BLUE)), Completed(JOB, "m")
     told = {
         "revised_prompt": "A cat, sitting",
@@ -230,16 +230,16 @@ def test_the_stage() -> None:
         "sha256": EncodedImage.of(RED).sha256,
     }
     recipe = replace(RECIPE, **told)  # type: ignore[arg-type]  # all of them are texts
-    picture = EncodedImage(embed(RED, recipe), ImageFormat.PNG)
-    assert [partial, replace(final(), picture=picture), end] == staged(partial, final(), end)
+    image = EncodedImage(embed(RED, recipe), ImageFormat.PNG)
+    assert [partial, replace(final(), image=image), end] == staged(partial, final(), end)
 
 
 @pytest.mark.parametrize(
     ("data", "reason"),
-    [(b"RIFF\0\0\0\0WEBP", "the picture is no PNG"), (RED[:-9], "the PNG is damaged"), (b"", "no PNG")],
+    [(b"RIFF\0\0\0\0WEBP", "the image is no PNG"), (RED[:-9], "the PNG is damaged"), (b"", "no PNG")],
 )
 def test_the_stage_leaves_alone_what_it_cannot_embed_in(data: bytes, reason: str) -> None:
-    """A picture in another format, or damaged, passes as it came, and a notice says so."""
+    """An image in another format, or damaged, passes as it came, and a notice says so."""
     event, notice = staged(final(data))
     assert final(data) == event
     assert isinstance(notice, Notice)
@@ -247,7 +247,7 @@ def test_the_stage_leaves_alone_what_it_cannot_embed_in(data: bytes, reason: str
     assert "as it came" in notice.text
 
 
-def test_a_fault_of_ours_never_costs_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_ours_never_costs_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
     """Should embedding itself break, the bytes that were received go on."""
 
     def broken(*_: object) -> bytes:

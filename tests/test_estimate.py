@@ -134,7 +134,7 @@ def test_without_a_price_for_partials_they_must_be_as_many() -> None:
 
 
 def test_earlier_runs_with_references_are_another_matter() -> None:
-    """Reference pictures cost something that is unknown, until a run with as many was paid for."""
+    """Reference images cost something that is unknown, until a run with as many was paid for."""
     past = [PastRun(Decimal(1), references=0), PastRun(Decimal(3), references=2)]
     assert 3 == estimate(NEW, CATALOG, past, references=2).high
     assert estimate(NEW, CATALOG, past, references=1).high is None

@@ -382,7 +382,7 @@ def test_10_elsewhere(server: Server, folder: Path, tmp_path: Path) -> None:
     ids=["end", "cut", "html"],
 )
 def test_11_damaged(data: bytes, name: str, server: Server, gen: Gen, folder: Path) -> None:
-    """11: the final data is no valid image; its bytes are kept, and nothing pretends to be a picture."""
+    """11: the final data is no valid image; its bytes are kept, and nothing pretends to be an image."""
     item = image_item(data)
     result = gen(server(Reply(stream(created(), item_done(item), completed(item)))), "a cat")
     assert (11, []) == (result.exit_code, result.lines), result.stderr

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from earlier import remember, sha
+from images import MASK
 from imgcli.core.recipe import Recipe, embed
-from pictures import MASK
 from streams import BLUE, GREEN, RED
 
 if TYPE_CHECKING:

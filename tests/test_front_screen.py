@@ -1,4 +1,4 @@
-"""The live picture as a person sees it: the real command on a real pty."""
+"""The live image as a person sees it: the real command on a real pty."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ TRUECOLOR = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
 
 
 def run_with_pauses(pause: float) -> Reply:
-    """Serve a run that stays on its partial, and on its final picture, for a moment."""
+    """Serve a run that stays on its partial, and on its final image, for a moment."""
     opening = stream(created())
     rough = opening + stream(partial(0, PARTIAL))
     item = image_item(FINAL)
@@ -59,7 +59,7 @@ def run_with_pauses(pause: float) -> Reply:
 
 
 def staying_on_its_partial(seconds: float) -> Reply:
-    """Serve a run whose final picture takes its time."""
+    """Serve a run whose final image takes its time."""
     whole = run_with_pauses(seconds)
     return replace(whole, pauses=whole.pauses[1:2])
 
@@ -71,7 +71,7 @@ def colours(run: PtyRun) -> set[str]:
 
 
 def test_a_partial_is_shown_before_the_final(server: Server, world: dict[str, str], folder: Path) -> None:
-    """The rough picture is on the screen first, the final one takes its very place, the path comes last."""
+    """The rough image is on the screen first, the final one takes its very place, the path comes last."""
     env = world | TRUECOLOR | {"OPENAI_BASE_URL": server(run_with_pauses(0.5)).base_url}
     with PtyRun(["gen", "a cat"], env, folder, before=b"$ imgcli gen\r\n") as run:
         run.wait_for(lambda seen: "0000fa" in colours(seen))
@@ -83,16 +83,16 @@ def test_a_partial_is_shown_before_the_final(server: Server, world: dict[str, st
     assert run.cursor_visible
 
 
-def test_the_bill_is_under_the_picture(server: Server, world: dict[str, str], folder: Path) -> None:
-    """After the end the picture stays, with the bill under it."""
+def test_the_bill_is_under_the_image(server: Server, world: dict[str, str], folder: Path) -> None:
+    """After the end the image stays, with the bill under it."""
     env = world | TRUECOLOR | {"OPENAI_BASE_URL": server(run_with_pauses(0.1)).base_url}
     with PtyRun(["gen", "a cat", "--width", "20"], env, folder, rows=40) as run:
         assert 0 == run.finish()
-    picture = max(
+    image = max(
         row for row, line in run.screen.buffer.items() if any("fa0000" in (c.fg, c.bg) for c in line.values())
     )
     bill = next(row for row, line in enumerate(run.lines) if "gpt-image-2.6-sunburst" in line)
-    assert picture < bill
+    assert image < bill
 
 
 GEN, COMPARE = ("gen", "a cat"), ("edit", "a-cat.png", "red", "--compare")
@@ -184,7 +184,7 @@ def test_ctrl_c_is_a_key(server: Server, world: dict[str, str], folder: Path) ->
 
 
 def test_the_window_changes_while_it_runs(server: Server, world: dict[str, str], folder: Path) -> None:
-    """Dragging the window's corner mid-stream refits the picture; nothing of the old one is left."""
+    """Dragging the window's corner mid-stream refits the image; nothing of the old one is left."""
     env = world | TRUECOLOR | {"OPENAI_BASE_URL": server(run_with_pauses(1.2)).base_url}
     with PtyRun(["gen", "a cat"], env, folder, columns=80, rows=24) as run:
         run.wait_for(lambda seen: "0000fa" in colours(seen))
@@ -199,7 +199,7 @@ def test_the_window_changes_while_it_runs(server: Server, world: dict[str, str],
     [{"TERM": "dumb"}, {"NO_COLOR": "1"}, {"CI": "true"}, {"TERM": ""}],
     ids=lambda env: next(iter(env)),
 )
-def test_plain_where_a_picture_would_be_noise(
+def test_plain_where_a_image_would_be_noise(
     env: dict[str, str], server: Server, world: dict[str, str], folder: Path
 ) -> None:
     """NO_COLOR, a dumb terminal and CI get plain lines without any escape code."""
@@ -211,7 +211,7 @@ def test_plain_where_a_picture_would_be_noise(
 
 
 def test_preview_off_still_ticks(server: Server, world: dict[str, str], folder: Path) -> None:
-    """--preview off on a terminal shows the status row and no picture."""
+    """--preview off on a terminal shows the status row and no image."""
     env = world | TRUECOLOR | {"OPENAI_BASE_URL": server(run_with_pauses(0.4)).base_url}
     with PtyRun(["gen", "a cat", "--preview", "off"], env, folder) as run:
         assert 0 == run.finish()
@@ -239,7 +239,7 @@ class Shell:
 def test_ctrl_z_leaves_a_usable_shell_and_fg_comes_back(
     server: Server, world: dict[str, str], folder: Path
 ) -> None:
-    """Ctrl-Z gives the shell its cursor and colours, under the picture; `fg` shows it again till the end."""
+    """Ctrl-Z gives the shell its cursor and colours, under the image; `fg` shows it again till the end."""
     env = world | TRUECOLOR | {"OPENAI_BASE_URL": server(staying_on_its_partial(4)).base_url, "PS1": "$ "}
     with PtyRun([], env | {"OPENAI_API_KEY": "sk-x"}, folder, program=SHELL, rows=40) as run:
         shell = Shell(run)
@@ -249,7 +249,7 @@ def test_ctrl_z_leaves_a_usable_shell_and_fg_comes_back(
         shell.see("Stopped")
         shell.type("echo still here")
         shell.see("still here", times=2)
-        stopped = picture_rows(run, "0000fa")
+        stopped = image_rows(run, "0000fa")
         assert run.cursor_visible
         assert max(stopped) < line_of(run, "Stopped")
         assert "default" == run.screen.cursor.attrs.bg
@@ -257,13 +257,11 @@ def test_ctrl_z_leaves_a_usable_shell_and_fg_comes_back(
         run.read(0.5)
         assert before == len(run.raw)
         shell.type("fg")
-        run.wait_for(
-            lambda seen: len(picture_rows(seen, "0000fa")) > len(stopped) and not seen.cursor_visible
-        )
+        run.wait_for(lambda seen: len(image_rows(seen, "0000fa")) > len(stopped) and not seen.cursor_visible)
         shell.see("total")
         run.wait_for(lambda seen: seen.cursor_visible)
-        assert min(picture_rows(run, "fa0000")) > line_of(run, "Stopped")
-        assert stopped == picture_rows(run, "0000fa")
+        assert min(image_rows(run, "fa0000")) > line_of(run, "Stopped")
+        assert stopped == image_rows(run, "0000fa")
         shell.type("exit")
         run.finish()
 
@@ -288,7 +286,7 @@ def test_a_run_that_is_sent_to_the_background_paints_nothing_there(
         run.finish()
 
 
-def picture_rows(run: PtyRun, colour: str) -> list[int]:
+def image_rows(run: PtyRun, colour: str) -> list[int]:
     """List the screen's rows that show a colour."""
     rows = run.screen.buffer.items()
     return sorted(y for y, row in rows if any(colour in (cell.fg, cell.bg) for cell in row.values()))
@@ -320,7 +318,7 @@ WINDOWS = [(1, 1), (33, 40), (7, 3), (200, 60), (2, 2), (20, 5), (80, 24)]
     ],
 )
 def test_every_rung_in_every_window(rung: PreviewProtocol, depth: ColorDepth) -> None:
-    """Dragged through every size, the picture stays in place: what is above stays, nothing is left below."""
+    """Dragged through every size, the image stays in place: what is above stays, nothing is left below."""
     window = Window(80, 24)
     window.write("$ imgcli gen\r\n")
     terminal = window.terminal(depth)

@@ -78,7 +78,7 @@ def test_sends_the_tool_forced(server: Server, gen: Gen) -> None:
 
 
 def test_image_models_go_to_the_images_api(server: Server, gen: Gen, folder: Path) -> None:
-    """An image model is asked directly, and its picture saved."""
+    """An image model is asked directly, and its image saved."""
     wire = server(Reply(images_run()))
     result = gen(wire, "a cat", "-m", "gpt-image-2", "--partials", "2")
     assert (0, "/v1/images/generations") == (result.exit_code, wire.requests[0].path)
@@ -137,7 +137,7 @@ def test_a_streaming_gateway_that_answers_with_a_plain_response_works(
 def test_whatever_else_the_stream_says_the_image_is_saved(
     body: bytes, server: Server, gen: Gen, folder: Path
 ) -> None:
-    """A picture that arrived is saved, wherever in the stream it stood and whatever stood around it."""
+    """An image that arrived is saved, wherever in the stream it stood and whatever stood around it."""
     result = gen(server(Reply(body, chunk=997)), "a cat")
     assert (0, RED) == (result.exit_code, (folder / "a-cat.png").read_bytes()), result.stderr
 
@@ -153,7 +153,7 @@ def test_a_bad_goodbye_after_the_image_costs_nothing(
 
 
 def test_several_images_of_one_response_are_all_saved(server: Server, gen: Gen, folder: Path) -> None:
-    """When the model makes two pictures, both are saved and both paths printed."""
+    """When the model makes two images, both are saved and both paths printed."""
     items = [image_item(RED, item="ig_1"), image_item(BLUE, item="ig_2")]
     body = stream(created(), *(item_done(item) for item in items), completed(*items))
     result = gen(server(Reply(body)), "a cat")
@@ -171,7 +171,7 @@ def test_nothing_is_overwritten(server: Server, gen: Gen, folder: Path) -> None:
 
 
 def test_force_replaces(server: Server, gen: Gen, folder: Path) -> None:
-    """--force puts the new picture in the old one's place."""
+    """--force puts the new image in the old one's place."""
     (folder / "x.png").write_bytes(b"old")
     result = gen(server(Reply(whole_run())), "a cat", "-o", "x.png", "--force")
     assert ([str(folder / "x.png")], RED) == (result.lines, (folder / "x.png").read_bytes())
@@ -203,7 +203,7 @@ def test_quiet_says_the_path_only(server: Server, gen: Gen, folder: Path) -> Non
 @pytest.mark.parametrize(
     ("args", "file", "told"),
     [
-        (["-o", "x.png"], "x-2.png", "note: x.png is there already; the new picture is x-2.png.\n"),
+        (["-o", "x.png"], "x-2.png", "note: x.png is there already; the new image is x-2.png.\n"),
         (["-o", "{slug}.webp"], "a-cat.png", "note: The server sent png where webp was asked for; the name"),
         ([], "a-cat-2.png", ""),
         (["-o", "./"], "a-cat-2.png", ""),
@@ -224,7 +224,7 @@ def test_quiet_names_the_file_that_is_not_the_one_asked_for(
 
 
 def test_keep_partials(server: Server, gen: Gen, folder: Path) -> None:
-    """--keep-partials saves each picture on the way beside the final one."""
+    """--keep-partials saves each image on the way beside the final one."""
     gen(server(Reply(whole_run())), "a cat", "--keep-partials", "--partials", "3")
     kept = {name: (folder / name).read_bytes() for name in names(folder)}
     assert {"a-cat.png": RED} | {f"a-cat.partial-{index}.png": BLUE for index in range(3)} == kept
@@ -257,7 +257,7 @@ def test_jsonl_asks_for_partials_because_somebody_watches(server: Server, gen: G
     assert 3 == wire.requests[0].json["tools"][0]["partial_images"]
 
 
-def test_jsonl_without_pictures(server: Server, gen: Gen) -> None:
+def test_jsonl_without_images(server: Server, gen: Gen) -> None:
     """`--jsonl-images none` leaves the lists empty and everything else in place."""
     lines = jsonl(gen(server(Reply(whole_run())), "a cat", "--jsonl", "--jsonl-images", "none"))
     assert [[]] * 4 == [line["partial_image_b64s"] for line in lines]

@@ -87,7 +87,7 @@ def test_a_run_is_remembered(server: Server, gen: Gen, look: Look, folder: Path)
         "tool_usage": TOOL_USAGE,
     }
     assert expected == {key: run[key] for key in expected}
-    (picture,) = run["pictures"]
+    (image,) = run["pictures"]
     assert {
         "image": 0,
         "path": str(folder / "a-cat.png"),
@@ -97,7 +97,7 @@ def test_a_run_is_remembered(server: Server, gen: Gen, look: Look, folder: Path)
         "width": 48,
         "height": 32,
         "revised_prompt": "A red rectangle",
-    } == picture
+    } == image
     assert ("a cat", "1024x1024") == (run["request"]["prompt"], run["request"]["size"])
     assert run["started"] < run["ended"]
 
@@ -216,7 +216,7 @@ def test_trouble_is_a_note(
     imgcli: Cli,
     file: Path,
 ) -> None:
-    """Whatever is wrong with the history, the picture is saved, the exit code 0, and one line says it."""
+    """Whatever is wrong with the history, the image is saved, the exit code 0, and one line says it."""
     file.parent.mkdir(parents=True)
     trouble(file)
     result = gen_once()
@@ -310,7 +310,7 @@ def test_a_history_that_cannot_be_written(
 
 
 def test_full_and_read_only(server: Server, world: dict[str, str], folder: Path, tmp_path: Path) -> None:
-    """On a full disk the picture comes first; a history on a disk that cannot be written is still read."""
+    """On a full disk the image comes first; a history on a disk that cannot be written is still read."""
     wire = server(Reply(whole_run()))
     data = tmp_path / "disk"
     data.mkdir()
@@ -375,7 +375,7 @@ def test_on_a_terminal(server: Server, gen: Gen, world: dict[str, str], folder: 
 
 
 def test_forget_asks(server: Server, gen: Gen, world: dict[str, str], folder: Path, file: Path) -> None:
-    """--forget asks on a terminal; yes means that nothing is left but the pictures."""
+    """--forget asks on a terminal; yes means that nothing is left but the images."""
     gen(server(Reply(whole_run())), "a wall", "-o", "x.png")
     for key, is_left in ((b"n\n", True), (b"y\n", False)):
         with PtyRun(["history", "--forget"], world, folder) as run:
@@ -404,12 +404,12 @@ def test_forget_some(server: Server, gen: Gen, imgcli: Cli, look: Look) -> None:
 def test_forget_what_did_not_end_well(
     which: tuple[str, ...], server: Server, gen: Gen, imgcli: Cli, world: dict[str, str], look: Look
 ) -> None:
-    """What may hold a paid picture is not destroyed: you are told where it is, and what to do."""
+    """What may hold a paid image is not destroyed: you are told where it is, and what to do."""
     damaged = stream(created(), item_done(image_item(RED[:-20])), completed(image_item(RED[:-20])))
     assert 11 == gen(server(Reply(damaged)), "a dog").exit_code
     gen(server(Reply(whole_run())), "a cat")
     (record,) = (Path(world["XDG_STATE_HOME"]) / "imgcli" / "runs").iterdir()
-    told = f"note: {record} still holds a run's prompt, and perhaps a picture that is paid for: finish it"
+    told = f"note: {record} still holds a run's prompt, and perhaps an image that is paid for: finish it"
     for _ in range(2):  # the second time no run of the history is left to be named
         done = imgcli("history", "--forget", *which, "--yes")
         assert (0, True) == (done.exit_code, told in done.stderr), done.stderr
@@ -424,7 +424,7 @@ def test_forget_leaves_other_records_unsaid(server: Server, gen: Gen, imgcli: Cl
     gen(server(Reply(damaged)), "a dog")
     gen(server(Reply(whole_run())), "a cat")
     done = imgcli("history", "--forget", "--limit", "1", "--yes")
-    assert "note: 1 run forgotten; the pictures are where they were\n" == done.stderr
+    assert "note: 1 run forgotten; the images are where they were\n" == done.stderr
 
 
 @pytest.mark.parametrize(

@@ -60,8 +60,8 @@ def entry(number: int = 1, **fields: Any) -> HistoryEntry:
     return HistoryEntry(**told | fields)
 
 
-def picture(sha256: str = SHA, **fields: Any) -> SavedImage:
-    """Build a picture."""
+def image(sha256: str = SHA, **fields: Any) -> SavedImage:
+    """Build an image."""
     told: dict[str, Any] = {"path": Path("/here/a-cat.png"), "format": ImageFormat.PNG, "size": (48, 32)}
     return SavedImage(0, sha256, 1234, **told | fields)
 
@@ -92,7 +92,7 @@ def test_everything_comes_back(history: History) -> None:
         prices_date=NOON.date(),
         outcome="elsewhere",
         message="It is safe in \N{SNOWMAN}.",
-        pictures=(picture(), replace(picture(OTHER, path=None, size=None, format=None), image=1)),
+        images=(image(), replace(image(OTHER, path=None, size=None, format=None), image_index=1)),
         charges=ROWS,
         parents=(Parent(OTHER), Parent(SHA, Role.MASK)),
     )
@@ -104,8 +104,8 @@ def test_everything_comes_back(history: History) -> None:
 )
 def test_any_path(path: Path, history: History) -> None:
     """A file's name comes back as it was, also one that is no text."""
-    history.record(entry(pictures=(picture(path=path),)))
-    (kept,) = next(history.entries()).pictures
+    history.record(entry(images=(image(path=path),)))
+    (kept,) = next(history.entries()).images
     assert path == kept.path
 
 
@@ -135,7 +135,7 @@ def test_a_request_of_another_version(history: History, file: Path) -> None:
 
 def test_nonsense_in_the_cells(history: History, file: Path) -> None:
     """Cells that hold nonsense are unknown; the rest of the row is read."""
-    history.record(entry(cost=Decimal(1), charges=ROWS, pictures=(picture(),)))
+    history.record(entry(cost=Decimal(1), charges=ROWS, images=(image(),)))
     with closing(sqlite3.connect(file)) as raw, raw:
         raw.execute(
             "UPDATE runs SET started = x'ff', ended = 'soon', cost = 'NaN', prices_date = 7, usage = '[1]',"
@@ -151,8 +151,8 @@ def test_nonsense_in_the_cells(history: History, file: Path) -> None:
         found.request,
         found.charged,
     )
-    assert ("\ufffdA", "a cat", 1) == (found.model, found.prompt, len(found.pictures))
-    assert (None, None, None) == (found.pictures[0].path, found.pictures[0].size, found.charges[0].tokens_in)
+    assert ("\ufffdA", "a cat", 1) == (found.model, found.prompt, len(found.images))
+    assert (None, None, None) == (found.images[0].path, found.images[0].size, found.charges[0].tokens_in)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_absurd_times(started: object, history: History, file: Path) -> None:
 )
 def test_a_missing_column(table: str, column: str, tmp_path: Path) -> None:
     """A column that somebody took away is unknown; the rest is read, and the next runs are recorded whole."""
-    whole = entry(pictures=(picture(),), charges=ROWS, parents=(Parent(OTHER),))
+    whole = entry(images=(image(),), charges=ROWS, parents=(Parent(OTHER),))
     with History.open(tmp_path / "data") as history:
         history.record(whole)
     with closing(sqlite3.connect(tmp_path / "data" / "history.sqlite3")) as raw, raw:
@@ -218,16 +218,16 @@ def test_a_missing_column(table: str, column: str, tmp_path: Path) -> None:
         raw.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
     with History.open(tmp_path / "data") as history:
         (found,) = history.entries()
-        assert (whole.job, 1, 2, 1) == (found.job, *map(len, (found.pictures, found.charges, found.parents)))
+        assert (whole.job, 1, 2, 1) == (found.job, *map(len, (found.images, found.charges, found.parents)))
         newer = history.record(replace(whole, job="20261122-999999-abcd"))
         assert ([], newer) == (history.notices, history.find_id("20261122-999999-abcd"))
         assert [1, 2] == sorted(expense.number for expense in history.charges())
 
 
 def test_by_hash(history: History) -> None:
-    """A picture is known by its bytes, whoever spells the hash; the newest run with it is given."""
+    """An image is known by its bytes, whoever spells the hash; the newest run with it is given."""
     for number in (1, 3, 2):
-        history.record(entry(number, pictures=(picture(),)))
+        history.record(entry(number, images=(image(),)))
     found = history.find_sha256(SHA.upper())
     assert found is not None
     assert NOON + timedelta(minutes=3) == found.started
@@ -257,18 +257,18 @@ def test_by_id(history: History) -> None:
 
 
 def test_the_latest(history: History) -> None:
-    """The latest run is the newest that brought a picture, kept or not, of any endpoint or of one."""
+    """The latest run is the newest that brought an image, kept or not, of any endpoint or of one."""
     assert history.latest() is None
-    history.record(entry(1, pictures=(picture(),), endpoint="api.openai.com"))
-    history.record(entry(2, pictures=(picture(),), endpoint=DEMO))
-    history.record(entry(3, pictures=(picture(path=None),), endpoint=DEMO))
+    history.record(entry(1, images=(image(),), endpoint="api.openai.com"))
+    history.record(entry(2, images=(image(),), endpoint=DEMO))
+    history.record(entry(3, images=(image(path=None),), endpoint=DEMO))
     history.record(entry(4, outcome="refused", endpoint="api.openai.com"))
     asked = [None, DEMO, "api.openai.com", "localhost"]
     assert [3, 3, 1, None] == [one and one.number for one in map(history.latest, asked)]
 
 
 def test_children(history: History) -> None:
-    """The runs that a picture went into are listed, the oldest first."""
+    """The runs that an image went into are listed, the oldest first."""
     history.record(entry(1, parents=(Parent(OTHER),)))
     history.record(entry(2, parents=(Parent(OTHER, Role.REFERENCE), Parent(SHA))))
     history.record(entry(3))
@@ -301,8 +301,8 @@ def test_search(search: str, found: list[int], tmp_path: Path) -> None:
     with History.open(tmp_path) as history:
         for number, prompt in enumerate(prompts, 1):
             history.record(entry(number, prompt=prompt))
-        shown = picture(revised_prompt="Revised", path=Path("/here/x.png"))
-        history.record(replace(entry(1, prompt="a"), pictures=(shown,)))
+        shown = image(revised_prompt="Revised", path=Path("/here/x.png"))
+        history.record(replace(entry(1, prompt="a"), images=(shown,)))
         assert found == [one.number for one in history.entries(search=search)]
 
 
@@ -318,7 +318,7 @@ def test_a_job_has_one_row(history: History) -> None:
     """A run that is recorded again keeps its number, its beginning, and what only the first record knew."""
     first = entry(endpoint=DEMO, parents=(Parent(OTHER),), outcome="interrupted", cost=None)
     history.record(first)
-    later = entry(request=None, prompt="", pictures=(picture(),), cost=Decimal("0.5"), charges=ROWS)
+    later = entry(request=None, prompt="", images=(image(),), cost=Decimal("0.5"), charges=ROWS)
     history.record(replace(later, started=NOON, ended=NOON))
     (found,) = history.entries()
     assert ("a cat", REQUEST, DEMO, (Parent(OTHER),), first.started) == (
@@ -331,7 +331,7 @@ def test_a_job_has_one_row(history: History) -> None:
     assert ("ok", Decimal("0.5"), 1, 2, 1) == (
         found.outcome,
         found.cost,
-        len(found.pictures),
+        len(found.images),
         len(found.charges),
         found.number,
     )
@@ -339,11 +339,11 @@ def test_a_job_has_one_row(history: History) -> None:
 
 def test_nothing_new_changes_nothing(history: History, file: Path) -> None:
     """Recording the same again, as a second recovery does, leaves the file as it was."""
-    history.record(entry(pictures=(picture(),), charges=ROWS))
+    history.record(entry(images=(image(),), charges=ROWS))
     history.close()
     before = file.read_bytes()
     with History.open(file.parent) as again:
-        again.record(replace(entry(pictures=(picture(),), charges=ROWS), ended=NOON + timedelta(days=1)))
+        again.record(replace(entry(images=(image(),), charges=ROWS), ended=NOON + timedelta(days=1)))
     assert before == file.read_bytes()
 
 
@@ -371,7 +371,7 @@ def test_forgotten_is_gone(history: History, file: Path) -> None:
     for number in range(1, 30):
         secret = f"the secret {number}" * 200
         history.record(entry(number, prompt=secret, request=replace(REQUEST, prompt=secret)))
-    history.record(entry(30, prompt="a dog", pictures=(picture(revised_prompt="the secret dog"),)))
+    history.record(entry(30, prompt="a dog", images=(image(revised_prompt="the secret dog"),)))
     assert 30 == history.forget([*range(1, 31), 77])
     assert [] == [path for path in file.parent.iterdir() if b"secret" in path.read_bytes()]
     assert 31 == history.record(entry(31)).number
@@ -412,7 +412,7 @@ WRITERS = textwrap.dedent(
     from pathlib import Path
     from imgcli.store.history.repository import History
     sys.path.insert(0, sys.argv[1])
-    from test_history_store import entry, picture
+    from test_history_store import entry, image
     begin, start = os.pipe()
     children = []
     for number in range(200):
@@ -421,7 +421,7 @@ WRITERS = textwrap.dedent(
             os.close(start)
             os.read(begin, 1)
             with History.open(Path(sys.argv[2]), patience=float(sys.argv[3])) as history:
-                history.record(entry(number, pictures=(picture(),)))
+                history.record(entry(number, images=(image(),)))
             os._exit(0)
         children.append(child)
     os.close(start)
@@ -476,7 +476,7 @@ def test_set_aside(how: str, word: str, tmp_path: Path) -> None:
     for attempt in (1, 2):
         with History.open(tmp_path) as history:
             for number in range(9):
-                history.record(entry(number, charges=ROWS, pictures=(picture(),)))
+                history.record(entry(number, charges=ROWS, images=(image(),)))
         spoil(file, how)
         before = file.read_bytes()
         with History.open(tmp_path) as history:
@@ -501,7 +501,7 @@ def check_the_earlier(history: History) -> None:
     broken, demo, whole = history.entries()
     assert [True, False, True] == [one.billed for one in (broken, demo, whole)]
     assert (ROWS, (Parent(OTHER),)) == (whole.charges, whole.parents)
-    assert [picture(revised_prompt="A cat.")] == list(whole.pictures)
+    assert [image(revised_prompt="A cat.")] == list(whole.images)
     assert [False, True, False] == [one.is_free for one in history.charges()]
     day: Day = history.day(NOON, lambda day, _: day)
     assert (Decimal("0.06215175"), [None]) == (day.known, [one.reserved for one in day.open])

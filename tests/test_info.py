@@ -1,4 +1,4 @@
-"""`imgcli info`: a picture is known by its content, its recipe, or at least its bytes."""
+"""`imgcli info`: an image is known by its content, its recipe, or at least its bytes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from streams import BLUE, GREEN, RED, whole_run
 from terminal import PtyRun
 from test_credentials import FILES
 from test_embedding import RECIPE
-from test_history_store import REQUEST, ROWS, entry, picture
+from test_history_store import REQUEST, ROWS, entry, image
 from wire import Reply, error_reply
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class TestFiles:
 
     @pytest.mark.parametrize("kind", ["png with", "jpeg without", "webp with", "gif"])
     def test_neither(self, kind: str, look: Look, imgcli: Cli, folder: Path) -> None:
-        """Of a picture that nobody knows, the bytes are told: format, size, hash, content credentials."""
+        """Of an image that nobody knows, the bytes are told: format, size, hash, content credentials."""
         data, credentials = FILES[kind]
         (folder / "x").write_bytes(data)
         told = look("x")
@@ -161,34 +161,34 @@ class TestFiles:
         assert (48, 32, "png") == (told["width"], told["height"], told["format"])
 
     def test_a_file_that_was_changed(self, remember: Remember, imgcli: Cli, folder: Path) -> None:
-        """A file of other bytes under the name of a remembered picture is told apart from it."""
+        """A file of other bytes under the name of a remembered image is told apart from it."""
         path = folder / "a.png"
-        remember(entry(pictures=(picture(sha(RED), path=path),)))
+        remember(entry(images=(image(sha(RED), path=path),)))
         path.write_bytes(BLUE)
         shown = imgcli("info", "a.png")
         assert (0, "the file alone") == (shown.exit_code, facts(shown.lines)["known from"][:14])
-        assert "note: run 1 saved a picture as a.png" in shown.stderr
+        assert "note: run 1 saved an image as a.png" in shown.stderr
         assert f"{path} (other bytes by now)" == facts(imgcli("info", "1").lines)["saved as"]
 
     @pytest.mark.parametrize("asked", ["a.png", "link/../a.png", "/a.png"])
     def test_a_name_that_goes_up(
         self, asked: str, server: Server, gen: Gen, imgcli: Cli, folder: Path, tmp_path: Path
     ) -> None:
-        """A picture saved as ../a.png, or through a link, is remembered under the name that it has."""
+        """An image saved as ../a.png, or through a link, is remembered under the name that it has."""
         (folder / "deep").mkdir()
         (tmp_path / "link").symlink_to(folder / "deep")
         done = gen(server(Reply(whole_run())), "a cat", "-o", "../link/../a.png")
         assert 0 == done.exit_code, done.stderr
         (run,) = (json.loads(line) for line in imgcli("history", "--json").lines)
-        assert [str(folder / "a.png")] == [picture["path"] for picture in run["pictures"]]
+        assert [str(folder / "a.png")] == [image["path"] for image in run["pictures"]]
         (folder / "a.png").unlink()
         name = f"{folder}{asked}" if asked.startswith("/") else asked
         (folder / "link").symlink_to("deep")
-        assert f"{name} is gone; run 1 saved a picture" in imgcli("info", name).stderr
+        assert f"{name} is gone; run 1 saved an image" in imgcli("info", name).stderr
 
     def test_a_file_that_is_gone(self, remember: Remember, imgcli: Cli, folder: Path) -> None:
-        """The name of a picture that was deleted leads to its run."""
-        remember(entry(pictures=(picture(path=folder / "a.png"),)))
+        """The name of an image that was deleted leads to its run."""
+        remember(entry(images=(image(path=folder / "a.png"),)))
         shown = imgcli("info", "./a.png")
         lines = facts(shown.lines)
         assert (0, "the history, by its name") == (shown.exit_code, lines["known from"])
@@ -217,18 +217,18 @@ class TestFiles:
 class TestIds:
     """A run is asked for."""
 
-    def test_all_its_pictures(self, remember: Remember, look: Look, imgcli: Cli, folder: Path) -> None:
-        """Every picture of a run is told of: there, gone, changed, or never saved."""
+    def test_all_its_images(self, remember: Remember, look: Look, imgcli: Cli, folder: Path) -> None:
+        """Every image of a run is told of: there, gone, changed, or never saved."""
         there, changed = folder / "there.png", folder / "changed.png"
         there.write_bytes(FILES["png with"][0])
         changed.mkdir()
-        pictures = (
-            picture(sha(FILES["png with"][0]), path=there),
-            replace(picture(path=folder / "gone.png"), image=1),
-            replace(picture(path=changed), image=2),
-            replace(picture(path=None), image=3),
+        images = (
+            image(sha(FILES["png with"][0]), path=there),
+            replace(image(path=folder / "gone.png"), image_index=1),
+            replace(image(path=changed), image_index=2),
+            replace(image(path=None), image_index=3),
         )
-        remember(entry(pictures=pictures))
+        remember(entry(images=images))
         told = look("1")
         assert ["there", "gone", "changed", "unsaved"] == [one["state"] for one in told["saved"]]
         assert ["present", None, None, None] == [one["content_credentials"] for one in told["saved"]]
@@ -251,11 +251,11 @@ class TestIds:
         """Parents are told by role, run and name, children by their ids."""
         sent = InputImage("sea.png", "/here/sea.png", None, ImageFormat.PNG, sha(GREEN), (1, 1), 1)
         remember(
-            entry(1, pictures=(picture(sha(RED)),)),
+            entry(1, images=(image(sha(RED)),)),
             entry(
                 2,
                 request=replace(REQUEST, references=(sent,), previous_response_id="resp_0"),
-                pictures=(picture(sha(BLUE)),),
+                images=(image(sha(BLUE)),),
                 parents=(Parent(sha(RED)), Parent(sha(GREEN), Role.REFERENCE)),
             ),
             entry(3, parents=(Parent(sha(BLUE), Role.MASK),), prompt="a dog"),
@@ -277,7 +277,7 @@ class TestIds:
     def test_many_children(self, remember: Remember, imgcli: Cli) -> None:
         """Of a hundred children the first are named, and the others counted."""
         remember(
-            entry(1, pictures=(picture(sha(RED)),)),
+            entry(1, images=(image(sha(RED)),)),
             *(entry(number, parents=(Parent(sha(RED)),)) for number in range(2, 102)),
         )
         assert "and 80 more" in imgcli("info", "1").stdout.decode()
@@ -306,7 +306,7 @@ class TestIds:
 
     def test_damaged_cells(self, remember: Remember, look: Look, world: dict[str, str]) -> None:
         """Damaged cells cost what was in them, and nothing else."""
-        remember(entry(pictures=(picture(),), parents=(Parent(sha(RED)),)))
+        remember(entry(images=(image(),), parents=(Parent(sha(RED)),)))
         file = Path(world["XDG_DATA_HOME"]) / "imgcli" / "history.sqlite3"
         with closing(sqlite3.connect(file)) as raw, raw:
             raw.execute("UPDATE runs SET request = '{', started = x'ff', prompt = x'00'")
@@ -318,7 +318,7 @@ class TestBadInput:
     """What cannot be shown is a sentence, and exit code 2."""
 
     def test_each_is_a_sentence(self, imgcli: Cli, folder: Path) -> None:
-        """Nothing, a folder, a pipe, a device, what is empty, huge, looped, or no picture; nobody waits."""
+        """Nothing, a folder, a pipe, a device, what is empty, huge, looped, or no image; nobody waits."""
         (folder / "d").mkdir()
         os.mkfifo(folder / "f")
         (folder / "empty").touch()
@@ -333,7 +333,7 @@ class TestBadInput:
             "f is a pipe",
             "/dev/null is a device",
             "empty is empty",
-            "notes.txt is no picture",
+            "notes.txt is no image",
             "loop cannot be read: Too many levels",
             "huge is larger than 256 MB",
             "99 is neither",
@@ -393,14 +393,14 @@ def test_wrapping(text: str, columns: int) -> None:
 
 
 def test_completions(remember: Remember, world: dict[str, str], folder: Path) -> None:
-    """A Tab offers pictures, `last` and ids, and leaves to the shell what only that can quote or open."""
+    """A Tab offers images, `last` and ids, and leaves to the shell what only that can quote or open."""
     remember(entry(), entry(2))
     for name in ("a.png", "a b.png", "c.JPG", "notes.txt"):
         (folder / name).touch()
     (folder / "d").mkdir()
     code = (
-        "import json, sys\nfrom imgcli.cli.completion import pictures_and_ids\n"
-        "print(json.dumps([[one for one, _ in pictures_and_ids(begun)] for begun in sys.argv[1:]]))\n"
+        "import json, sys\nfrom imgcli.cli.completion import images_and_ids\n"
+        "print(json.dumps([[one for one, _ in images_and_ids(begun)] for begun in sys.argv[1:]]))\n"
         "print(*sys.modules, file=sys.stderr)"
     )
     begun = ["", "c", "a", "d", "n", "2", "la", "d/", "[", "~/"]

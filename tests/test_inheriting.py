@@ -1,4 +1,4 @@
-"""What a new picture takes over from an earlier one's recipe: the line goes before it, the rest after."""
+"""What a new image takes over from an earlier one's recipe: the line goes before it, the rest after."""
 
 from __future__ import annotations
 
@@ -124,9 +124,7 @@ def test_a_model_that_is_gone() -> None:
     """A model that OpenAI has shut down is not asked again, and that is told; named, it is used."""
     request = replace(PAINTED, model="gpt-image-1")
     found = inherited(request)
-    told = (
-        "OpenAI shut gpt-image-1 down on 2026-10-23, which made the earlier picture; another model is asked"
-    )
+    told = "OpenAI shut gpt-image-1 down on 2026-10-23, which made the earlier image; another model is asked"
     assert ((None, None, None), (told,)) == (models(found.wish), found.notices)
     assert "gpt-image-1" == inherited(request, today=date(2026, 10, 22)).wish.model
     named = inherited(request, DraftRequest("", model="gpt-image-1"), typed("model"))
@@ -181,7 +179,7 @@ def test_format_and_compression(
     assert expected == (found.format, found.compression)
 
 
-def test_a_picture_of_unknown_making() -> None:
+def test_a_image_of_unknown_making() -> None:
     """It keeps its shape, unless somebody said a size, be it in the configuration."""
     here = RequestTime(PLACE, CATALOG, TODAY)
     sizes = [

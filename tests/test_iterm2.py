@@ -19,7 +19,7 @@ _SEQUENCE = re.compile(r"\x1b\]1337;([A-Za-z]+)(?:=([^\x07\x1b]*))?\x07")
 
 
 def encoded(size: tuple[int, int] = (300, 200), kind: str = "PNG") -> bytes:
-    """A picture that does not compress."""
+    """An image that does not compress."""
     buffer = io.BytesIO()
     Image.effect_noise(size, 80).convert("RGB").save(buffer, kind)
     return buffer.getvalue()
@@ -59,8 +59,8 @@ def test_the_terminal_gets_the_very_bytes(kind: str, transfer: Transfer) -> None
     assert data == received(unwrapped(painting))[0]
 
 
-def test_the_picture_is_inline_in_its_own_shape_and_the_cursor_stays() -> None:
-    """The picture takes the cells it was given, in its own shape, and is not offered as a download."""
+def test_the_image_is_inline_in_its_own_shape_and_the_cursor_stays() -> None:
+    """The image takes the cells it was given, in its own shape, and is not offered as a download."""
     data = encoded((300, 300))
     painting = ITerm2Renderer(CELL).paint(EncodedImage.of(data), BOX)
     expected = {
@@ -75,8 +75,8 @@ def test_the_picture_is_inline_in_its_own_shape_and_the_cursor_stays() -> None:
     assert (24, 12) == (painting.columns, painting.rows)
 
 
-def test_a_large_picture_travels_in_parts() -> None:
-    """A picture above iTerm2's limit of a mebibyte for one sequence is shown all the same."""
+def test_a_large_image_travels_in_parts() -> None:
+    """An image above iTerm2's limit of a mebibyte for one sequence is shown all the same."""
     data = encoded((1200, 1100))
     assert len(data) > LIMIT
     painting = ITerm2Renderer(CELL, Transfer.PARTS).paint(EncodedImage.of(data), BOX)
@@ -84,14 +84,14 @@ def test_a_large_picture_travels_in_parts() -> None:
 
 
 def test_webp_becomes_what_every_such_terminal_reads() -> None:
-    """A WebP picture is seen also where the terminal does not know the format."""
+    """A WebP image is seen also where the terminal does not know the format."""
     data, _ = received(ITerm2Renderer(CELL).paint(EncodedImage.of(encoded(kind="WEBP")), BOX))
     assert "PNG" == Image.open(io.BytesIO(data)).format
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
-def test_half_a_picture_is_not_shown(kind: str) -> None:
-    """Bytes that are no whole picture are refused here; the terminal would draw a broken one."""
+def test_half_a_image_is_not_shown(kind: str) -> None:
+    """Bytes that are no whole image are refused here; the terminal would draw a broken one."""
     data = encoded(kind=kind)
     with pytest.raises(Undecodable):
         ITerm2Renderer(CELL).paint(EncodedImage.of(data[: len(data) // 2]), BOX)

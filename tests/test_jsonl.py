@@ -59,9 +59,9 @@ ERROR_KEYS = [
 ]
 
 
-def b64(picture: EncodedImage) -> str:
-    """Spell a picture as the API does."""
-    return base64.b64encode(picture.data).decode()
+def b64(image: EncodedImage) -> str:
+    """Spell an image as the API does."""
+    return base64.b64encode(image.data).decode()
 
 
 def text_of(
@@ -195,7 +195,7 @@ def test_without_images() -> None:
 
 
 def test_no_partials() -> None:
-    """Without partials the final picture is number 0."""
+    """Without partials the final image is number 0."""
     assert 0 == lines_of((started(), final(), saved(), completed()))[0]["output_index"]
 
 
@@ -204,8 +204,8 @@ def test_not_saved() -> None:
     assert lines_of((started(), final(), completed()))[0]["path"] is None
 
 
-def test_several_pictures() -> None:
-    """Every picture has its own line and its own count; the last one's carries the usage of all."""
+def test_several_images() -> None:
+    """Every image has its own line and its own count; the last one's carries the usage of all."""
     one = (started(), partial(0, ROUGH, 0), final(BETTER, 0), saved("a.png", 0))
     two = (partial(0, ROUGH, 1), partial(1, ROUGH, 1), final(FINE, 1), saved("b.png", 1), completed())
     first, second = lines_of((*one, *two))[-2:]
@@ -218,21 +218,21 @@ def test_several_pictures() -> None:
 
 
 def test_elsewhere_has_both() -> None:
-    """A picture that is complete but elsewhere has an error line and its own."""
+    """An image that is complete but elsewhere has an error line and its own."""
     problem = Problem(ExitCode.ELSEWHERE, "The disk is full.", Charged.YES)
     lines = lines_of((started(), final(), saved(problem=problem), completed()))
     assert [("elsewhere", "error"), (None, "completed")] == [(x.get("kind"), x.get("status")) for x in lines]
 
 
 def test_damaged_has_only_the_error() -> None:
-    """A damaged picture is never reported as completed."""
+    """A damaged image is never reported as completed."""
     problem = Problem(ExitCode.DAMAGED, "The data is no image.", Charged.YES)
     lines = lines_of((started(), final(), saved(problem=problem), completed()))
     assert ["damaged"] == [line.get("kind") for line in lines]
 
 
 def test_saved_then_failed() -> None:
-    """Pictures that came before a failure are told of, saved or not: a line may hold the only copy."""
+    """Images that came before a failure are told of, saved or not: a line may hold the only copy."""
     events = (started(), final(BETTER, 0), saved("a.png", 0), final(FINE, 1), failed())
     lines = lines_of(events)
     assert ["completed", "completed", "error"] == [line.get("status") for line in lines]
@@ -241,7 +241,7 @@ def test_saved_then_failed() -> None:
 
 
 def test_saved_then_interrupted() -> None:
-    """A picture that was saved before Ctrl-C is told of."""
+    """An image that was saved before Ctrl-C is told of."""
     lines = lines_of((started(), final(), saved()))
     assert ["completed"] == [line["status"] for line in lines]
 
@@ -295,7 +295,7 @@ def test_any_text_survives(text: str) -> None:
 
 
 def test_unknown_header() -> None:
-    """A picture whose header tells nothing has no width and no height, and still a line."""
+    """An image whose header tells nothing has no width and no height, and still a line."""
     line = lines_of((started(), final(EncodedImage.of(b"<svg/>")), completed()))[0]
     assert ("svg", None, None) == (line["format"], line["width"], line["height"])
 

@@ -27,7 +27,7 @@ _COMMAND = re.compile(r"\x1b_G([^;\x1b]*)(?:;([^\x1b]*))?\x1b\\")
 
 
 def encoded(size: tuple[int, int] = (300, 200), kind: str = "PNG") -> bytes:
-    """A picture with something to see in it, another one every time."""
+    """An image with something to see in it, another one every time."""
     image = Image.effect_noise(size, 60).convert("RGB")
     ImageDraw.Draw(image).ellipse((10, 10, size[0] // 2, size[1] - 10), fill=(200, 90, 40))
     buffer = io.BytesIO()
@@ -37,7 +37,7 @@ def encoded(size: tuple[int, int] = (300, 200), kind: str = "PNG") -> bytes:
 
 @dataclass
 class Kitty:
-    """A terminal as the published protocol describes it, as far as it concerns pictures.
+    """A terminal as the published protocol describes it, as far as it concerns images.
 
     `images` is its memory, `shown` the boxes on the screen, `most` the most images that it ever held.
     """
@@ -104,8 +104,8 @@ def test_a_png_reaches_the_terminal_as_the_very_bytes_that_were_saved() -> None:
     assert [data] == list(kitty.images.values())
 
 
-def test_the_picture_fills_its_box_in_its_own_shape() -> None:
-    """A picture keeps its aspect, whatever the shape of the terminal's cells."""
+def test_the_image_fills_its_box_in_its_own_shape() -> None:
+    """An image keeps its aspect, whatever the shape of the terminal's cells."""
     kitty = Kitty()
     painting = KittyRenderer(CELL).paint(EncodedImage.of(encoded((300, 300))), Box(40, 12))
     kitty.feed(written(painting))
@@ -114,7 +114,7 @@ def test_the_picture_fills_its_box_in_its_own_shape() -> None:
 
 
 def test_a_new_partial_swaps_without_flicker_and_without_hoarding() -> None:
-    """While a picture gets better there is always one on the screen, and never more than two in memory."""
+    """While an image gets better there is always one on the screen, and never more than two in memory."""
     kitty, painter = Kitty(), KittyRenderer(CELL)
     for _ in range(5):
         partial = encoded()
@@ -125,7 +125,7 @@ def test_a_new_partial_swaps_without_flicker_and_without_hoarding() -> None:
 
 
 def test_the_same_painting_can_be_drawn_again() -> None:
-    """When lines are printed above a picture it is drawn anew, and is still there once."""
+    """When lines are printed above an image it is drawn anew, and is still there once."""
     kitty, painter = Kitty(), KittyRenderer(CELL)
     painter.paint(EncodedImage.of(encoded()), BOX)
     painting = painter.paint(EncodedImage.of(encoded()), BOX)
@@ -134,8 +134,8 @@ def test_the_same_painting_can_be_drawn_again() -> None:
     assert 1 == len(kitty.images) == len(kitty.shown)
 
 
-def test_a_finished_picture_stays_when_the_next_one_begins() -> None:
-    """Of several pictures each stays in the scrollback once it is finished."""
+def test_a_finished_image_stays_when_the_next_one_begins() -> None:
+    """Of several images each stays in the scrollback once it is finished."""
     kitty, painter = Kitty(), KittyRenderer(CELL)
     for _ in range(3):
         kitty.feed(written(painter.paint(EncodedImage.of(encoded()), BOX)))
@@ -145,7 +145,7 @@ def test_a_finished_picture_stays_when_the_next_one_begins() -> None:
 
 
 @pytest.mark.parametrize("route", Route)
-def test_a_picture_that_is_to_go_leaves_nothing_behind(route: Route) -> None:
+def test_a_image_that_is_to_go_leaves_nothing_behind(route: Route) -> None:
     """A preview that is taken away is gone from the screen and from the terminal's memory."""
     kitty, painter = Kitty(), KittyRenderer(CELL, route)
     assert painter.clear() == ""
@@ -190,14 +190,14 @@ BAD = {
     "header only": encoded()[:20],
     "zero-sized": _sized(0, 10),
     "huge": _sized(40_000, 1_000),
-    "no picture": b"<html>busy</html>",
+    "no image": b"<html>busy</html>",
     "empty": b"",
     "cut JPEG": encoded(kind="JPEG")[:3000],
 }
 
 
 @pytest.mark.parametrize("data", BAD.values(), ids=BAD)
-def test_bytes_that_are_no_picture_leave_the_one_before_on_the_screen(data: bytes) -> None:
+def test_bytes_that_are_no_image_leave_the_one_before_on_the_screen(data: bytes) -> None:
     """A damaged partial never blanks the screen: the terminal would not tell that it cannot show it."""
     kitty, painter = Kitty(), KittyRenderer(CELL)
     kitty.feed(written(painter.paint(EncodedImage.of(encoded()), BOX)))
@@ -208,8 +208,8 @@ def test_bytes_that_are_no_picture_leave_the_one_before_on_the_screen(data: byte
 
 
 @pytest.mark.parametrize("lines", [0, 5, 30])
-def test_nothing_above_or_below_the_picture_is_touched(lines: int) -> None:
-    """The picture scrolls into view without harm to what was on the screen, also from its last row."""
+def test_nothing_above_or_below_the_image_is_touched(lines: int) -> None:
+    """The image scrolls into view without harm to what was on the screen, also from its last row."""
     screen, kitty = pyte.Screen(80, 24), Kitty()
     stream = pyte.Stream(screen)
     stream.feed("".join(f"before {n}\r\n" for n in range(lines)))
@@ -244,8 +244,8 @@ def cells(text: str) -> list[list[tuple[int, int, int]]]:
     return found
 
 
-def test_tmux_moves_the_picture_about_as_text() -> None:
-    """In tmux a picture is text that stands for it: every cell says which part of which image it is."""
+def test_tmux_moves_the_image_about_as_text() -> None:
+    """In tmux an image is text that stands for it: every cell says which part of which image it is."""
     data, kitty = encoded(), Kitty()
     painting = KittyRenderer(CELL, Route.TMUX).paint(EncodedImage.of(data), BOX)
     text = kitty.feed(unwrapped(written(painting)))
@@ -256,7 +256,7 @@ def test_tmux_moves_the_picture_about_as_text() -> None:
     assert expected == cells(text)
 
 
-def test_tmux_forgets_the_picture_before() -> None:
+def test_tmux_forgets_the_image_before() -> None:
     """In tmux, too, a new partial replaces the one before, once it is there."""
     kitty, painter = Kitty(), KittyRenderer(CELL, Route.TMUX)
     for _ in range(4):
@@ -265,7 +265,7 @@ def test_tmux_forgets_the_picture_before() -> None:
 
 
 def test_a_window_may_be_larger_than_placeholders_can_count() -> None:
-    """On a wall-sized tmux the picture stops growing instead of failing."""
+    """On a wall-sized tmux the image stops growing instead of failing."""
     painting = KittyRenderer((1, 1), Route.TMUX).paint(EncodedImage.of(encoded((400, 300))), Box(900, 600))
     assert (LIMIT, 223) == (painting.columns, painting.rows)
 
@@ -279,7 +279,7 @@ def test_numbers_are_spelled_as_the_protocol_publishes_them() -> None:
 
 
 def test_ids_can_be_said_in_256_colours() -> None:
-    """Two runs do not take each other's pictures, tmux translates no id, and Konsole shows every one."""
+    """Two runs do not take each other's images, tmux translates no id, and Konsole shows every one."""
     image, seen = fresh_id(), set[int]()
     for _ in range(1000):
         assert 16 <= image & 0xFF <= 255

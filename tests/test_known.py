@@ -103,10 +103,10 @@ CHOICES: list[tuple[str, Mapping[str, str], Answers, PreviewProtocol]] = [
 @pytest.mark.parametrize(
     ("env", "answers", "expected"), [choice[1:] for choice in CHOICES], ids=[choice[0] for choice in CHOICES]
 )
-def test_each_terminal_gets_its_best_picture(
+def test_each_terminal_gets_its_best_image(
     env: Mapping[str, str], answers: Answers, expected: PreviewProtocol
 ) -> None:
-    """Without an option the picture is the best that this terminal can show, and never boxes instead."""
+    """Without an option the image is the best that this terminal can show, and never boxes instead."""
     assert expected == choose_protocol(PreviewProtocol.AUTO, env, answers)
 
 
@@ -164,7 +164,7 @@ INSIDE: list[tuple[str, Answers, Tmux, PreviewProtocol]] = [
     ("answers", "inside", "expected"), [case[1:] for case in INSIDE], ids=[case[0] for case in INSIDE]
 )
 def test_tmux_decides_what_goes_through(answers: Answers, inside: Tmux, expected: PreviewProtocol) -> None:
-    """In tmux there are real pictures where it lets them through or draws them, and blocks elsewhere."""
+    """In tmux there are real images where it lets them through or draws them, and blocks elsewhere."""
     assert expected == choose_protocol(
         PreviewProtocol.AUTO, IN_TMUX | KITTY | {"TERM": "tmux-256color"}, answers, inside
     )
@@ -248,7 +248,7 @@ def test_tmux_is_told_no_key(tmp_path: Path) -> None:
 def test_a_tmux_that_does_not_answer_lets_nothing_through(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    """A tmux that hangs or is gone costs a moment, and the picture is made of blocks."""
+    """A tmux that hangs or is gone costs a moment, and the image is made of blocks."""
 
     def fail(*_: object, **__: object) -> None:
         raise error

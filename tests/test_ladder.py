@@ -1,4 +1,4 @@
-"""The ladder: every terminal gets the best picture that it can show, and is asked politely."""
+"""The ladder: every terminal gets the best image that it can show, and is asked politely."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ CELL = (10, 20)
 
 
 def slow_run(pause: float = 0.4) -> Reply:
-    """Serve two partials and a final picture, with a moment between them."""
+    """Serve two partials and a final image, with a moment between them."""
     item = image_item(RED)
     pieces = [
         stream(created(), partial(0, BLUE)),
@@ -78,10 +78,10 @@ def after_asking(run: PtyRun) -> str:
 class TestLive:
     """A run, as it arrives, in pixels."""
 
-    def test_kitty_swaps_one_picture_for_the_next(
+    def test_kitty_swaps_one_image_for_the_next(
         self, server: Server, world: dict[str, str], folder: Path
     ) -> None:
-        """On kitty every partial is shown, the one before is forgotten, and the final picture stays."""
+        """On kitty every partial is shown, the one before is forgotten, and the final image stays."""
         run = generate(server, world, folder, KITTY_0_26)
         kitty = Kitty()
         kitty.feed(after_asking(run))
@@ -92,7 +92,7 @@ class TestLive:
         assert "partial 2 of" not in run.text
 
     def test_sixels_are_drawn_in_one_place(self, server: Server, world: dict[str, str], folder: Path) -> None:
-        """On a sixel terminal each picture is drawn over the one before, and the text goes on below it."""
+        """On a sixel terminal each image is drawn over the one before, and the text goes on below it."""
         run = generate(server, world, folder, XTERM_VT340)
         drawn = [draw(found) for found in SIXEL.findall(run.raw.decode())]
         assert 3 == len(drawn)
@@ -108,8 +108,8 @@ class TestLive:
         parts = [value for name, value in ITERM2.findall(run.raw.decode()) if name == "FilePart"]
         assert [BLUE, GREEN, RED] == [base64.b64decode(part) for part in parts]
 
-    def test_a_resize_leaves_one_picture(self, server: Server, world: dict[str, str], folder: Path) -> None:
-        """After the window was dragged there is one picture, in its new size, and none of the old."""
+    def test_a_resize_leaves_one_image(self, server: Server, world: dict[str, str], folder: Path) -> None:
+        """After the window was dragged there is one image, in its new size, and none of the old."""
         env = (
             world | TRUECOLOR | {"OPENAI_BASE_URL": server(slow_run(1.0)).base_url, "OPENAI_API_KEY": "sk-x"}
         )
@@ -195,7 +195,7 @@ class TestByName:
         assert "IMGCLI_PREVIEW is none of auto, kitty, iterm2" in wrong.text
 
     def test_no_color_is_kept_to(self, world: dict[str, str], folder: Path) -> None:
-        """With NO_COLOR there is no picture, unless it is asked for by name: then it has no colours."""
+        """With NO_COLOR there is no image, unless it is asked for by name: then it has no colours."""
         assert b"\x1b" not in show(world, folder, XTERM, NO_COLOR="1").raw
         run = show(world, folder, XTERM, "--preview", "blocks", NO_COLOR="1")
         assert {"default"} == {cell.fg for line in run.screen.buffer.values() for cell in line.values()}
@@ -203,7 +203,7 @@ class TestByName:
 
 
 class TestAsking:
-    """The terminal is asked late, briefly, and only where a picture is wanted."""
+    """The terminal is asked late, briefly, and only where an image is wanted."""
 
     def test_the_status_row_comes_first(self, server: Server, world: dict[str, str], folder: Path) -> None:
         """There is something to see before the terminal is asked."""
@@ -211,10 +211,10 @@ class TestAsking:
         assert 0 < run.raw.index(b"connecting") < run.raw.index(QUESTION)
 
     @pytest.mark.parametrize("args", [("--preview", "off"), ("--jsonl",)])
-    def test_no_picture_no_question(
+    def test_no_image_no_question(
         self, args: tuple[str, ...], server: Server, world: dict[str, str], folder: Path
     ) -> None:
-        """Where no picture is shown, nothing is asked."""
+        """Where no image is shown, nothing is asked."""
         assert QUESTION not in generate(server, world, folder, KITTY_0_26, *args).raw
 
     def test_silence_costs_the_budget_and_no_more(self, world: dict[str, str], folder: Path) -> None:
@@ -229,7 +229,7 @@ class TestAsking:
 
     @pytest.mark.parametrize("answer", [XTERM[:30], b"garbage\r\xff\x1b[?62;"])
     def test_garbage_is_no_answer(self, answer: bytes, world: dict[str, str], folder: Path) -> None:
-        """Half an answer and noise get a picture that is safe everywhere, and are not seen."""
+        """Half an answer and noise get an image that is safe everywhere, and are not seen."""
         run = show(world, folder, answer, "--width", "10")
         assert "c82828" == run.screen.buffer[0][0].bg
         assert "garbage" not in run.text
@@ -276,7 +276,7 @@ class TestAsking:
     def test_what_is_typed_ahead_is_not_eaten_by_a_terminal_that_answers(
         self, server: Server, world: dict[str, str], folder: Path
     ) -> None:
-        """Keys that are pressed while the picture arrives are there for the next program."""
+        """Keys that are pressed while the image arrives are there for the next program."""
         env = (
             world | TRUECOLOR | {"OPENAI_BASE_URL": server(slow_run(0.6)).base_url, "OPENAI_API_KEY": "sk-x"}
         )
@@ -304,7 +304,7 @@ class TestWithoutATerminal:
     """Choosing, without a process."""
 
     def test_a_stream_that_is_no_terminal_is_never_asked(self) -> None:
-        """A picture on anything but our own terminal is made without asking ours."""
+        """An image on anything but our own terminal is made without asking ours."""
         window = Window()
         ladder = RendererSelector(TRUECOLOR, window, look(TRUECOLOR, window, window.size))
         painter = ladder.painter()

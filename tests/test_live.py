@@ -1,4 +1,4 @@
-"""The live picture as a sink: what is said when, what may break, and that nothing of it costs the run."""
+"""The live image as a sink: what is said when, what may break, and that nothing of it costs the run."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def live(
     clock: FakeClock | None = None,
     period: float | None = None,
 ) -> LiveSink:
-    """Open a live picture in a window; without a period nothing moves by itself."""
+    """Open a live image in a window; without a period nothing moves by itself."""
     easel = Ready(painter) if painter else None
     return LiveSink(window, window.terminal(), price, clock or FakeClock(), easel, period).open()
 
@@ -73,7 +73,7 @@ class TestStatusRow:
         assert "⠋   0.0 s · connecting" == window.lines[0]
 
     def test_it_follows_the_run(self) -> None:
-        """It says that the server works, which partial is shown, that the picture is being saved."""
+        """It says that the server works, which partial is shown, that the image is being saved."""
         window = Window()
         sink = live(window)
         said = []
@@ -108,7 +108,7 @@ class TestStatusRow:
         time.sleep(0.05)
         assert 2 < written
         assert written == len(window.writes)
-        assert "live picture" not in {thread.name for thread in threading.enumerate()}
+        assert "live image" not in {thread.name for thread in threading.enumerate()}
 
     def test_ascii_terminal_gets_ascii(self) -> None:
         """Where only ASCII can be written, spinner and separators are ASCII."""
@@ -121,8 +121,8 @@ class TestStatusRow:
 class TestEnd:
     """What stays on the screen."""
 
-    def test_picture_caption_and_bill(self) -> None:
-        """The final picture stays, under it one line about the file, then the bill."""
+    def test_image_caption_and_bill(self) -> None:
+        """The final image stays, under it one line about the file, then the bill."""
         window, clock = Window(80, 20), FakeClock()
         sink = live(window, Letters(), clock)
         for event in WHOLE_RUN:
@@ -141,7 +141,7 @@ class TestEnd:
         feed(live(window, Letters()), WHOLE_RUN)
         assert "saved a-cat.png · 64x64" == window.lines[window.lines.index("C" * 30) + 17]
 
-    def test_unsaved_picture_says_so(self) -> None:
+    def test_unsaved_image_says_so(self) -> None:
         """With --no-save the line says that there is no file."""
         window = Window()
         feed(live(window), (started(), final(), completed()))
@@ -160,7 +160,7 @@ class TestEnd:
         ] == window.history
 
     def test_elsewhere_names_the_whole_path(self) -> None:
-        """A picture that could not go where it was asked is found by the path in the line."""
+        """An image that could not go where it was asked is found by the path in the line."""
         window = Window()
         problem = Problem(ExitCode.ELSEWHERE, "The disk is full; saved elsewhere.", Charged.YES)
         feed(live(window), (started(), final(), saved("x.png", problem=problem), completed()))
@@ -183,26 +183,26 @@ class TestEnd:
 class _Broken:
     """A painter that can paint nothing."""
 
-    def paint(self, _picture: EncodedImage, _box: Box) -> Frame:
+    def paint(self, _image: EncodedImage, _box: Box) -> Frame:
         """Fail as Pillow would."""
         raise ValueError(f"damaged {HOSTILE}")
 
 
 class _Picky(Letters):
-    """A painter that cannot paint what is no picture."""
+    """A painter that cannot paint what is no image."""
 
-    def paint(self, picture: EncodedImage, box: Box) -> Frame:
+    def paint(self, image: EncodedImage, box: Box) -> Frame:
         """Refuse junk."""
-        if picture.format is None:
+        if image.format is None:
             raise ValueError("of no format that we know")
-        return super().paint(picture, box)
+        return super().paint(image, box)
 
 
 class TestFaults:
     """Nothing that a display meets costs more than the display."""
 
     def test_unpaintable_costs_one_line(self) -> None:
-        """Pictures that cannot be shown cost one grey line in all; everything else goes on."""
+        """Images that cannot be shown cost one grey line in all; everything else goes on."""
         window = Window()
         feed(live(window, _Broken()), WHOLE_RUN)
         text = "\n".join(window.history)
@@ -210,7 +210,7 @@ class TestFaults:
         assert "saved a-cat.png" in text
 
     def test_a_bad_partial_leaves_the_one_before(self) -> None:
-        """A partial that is no picture leaves the last good one where it is."""
+        """A partial that is no image leaves the last good one where it is."""
         window = Window(40, 10)
         sink = live(window, _Picky())
         sink.handle(started())
@@ -295,18 +295,18 @@ class TestFaults:
 
 
 class TestPace:
-    """What happens when pictures come faster than they can be painted."""
+    """What happens when images come faster than they can be painted."""
 
     def test_the_newest_wins(self) -> None:
-        """A slow terminal is shown the first and the latest picture, not every one between them."""
+        """A slow terminal is shown the first and the latest image, not every one between them."""
         window, seen = Window(), list[bytes]()
         gate = threading.Event()
 
         class Slow(Letters):
-            def paint(self, picture: EncodedImage, box: Box) -> Frame:
-                seen.append(picture.data)
+            def paint(self, image: EncodedImage, box: Box) -> Frame:
+                seen.append(image.data)
                 gate.wait(5)
-                return super().paint(picture, box)
+                return super().paint(image, box)
 
         sink = LiveSink(window, window.terminal(), price, time.monotonic, Ready(Slow()), 0.01).open()
         sink.handle(started())
@@ -322,8 +322,8 @@ class TestPace:
         assert 3 >= len(seen)
         assert (ROUGH.data, FINE.data) == (seen[0], seen[-1])
 
-    def test_same_picture_is_painted_once(self) -> None:
-        """A final picture that equals the last partial costs nothing."""
+    def test_same_image_is_painted_once(self) -> None:
+        """A final image that equals the last partial costs nothing."""
         window = Window()
         sink = live(window, Letters())
         sink.handle(started())
@@ -335,25 +335,25 @@ class TestPace:
 
 @pytest.mark.parametrize("depth", [d for d in ColorDepth if d is not ColorDepth.NONE])
 def test_blocks(depth: ColorDepth) -> None:
-    """The block painter fits a picture into the box in every depth of colour."""
+    """The block painter fits an image into the box in every depth of colour."""
     window = Window()
     painting = BlockRenderer(window.terminal(depth)).paint(FINE, Box(20, 23))
     assert (20, 10) == (painting.columns, painting.rows)
     assert {20} == {len(ESCAPES.sub("", line)) for line in painting.lines}
 
 
-def test_no_picture_is_no_painting() -> None:
+def test_no_image_is_no_painting() -> None:
     """What cannot be decoded is refused with a reason that a person can read."""
     with pytest.raises(ValueError, match="of no format that we know"):
         BlockRenderer(Window().terminal()).paint(EncodedImage.of(b"junk"), Box(80, 23))
 
 
 def test_the_price_is_asked_with_everything() -> None:
-    """The bill is worked out from the request, the end, and how many partials and pictures came."""
+    """The bill is worked out from the request, the end, and how many partials and images came."""
     asked = []
 
-    def remember(request: ImageRequest, end: Completed, partials: int, pictures: int) -> Bill:
-        asked.append((request, end, partials, pictures))
+    def remember(request: ImageRequest, end: Completed, partials: int, images: int) -> Bill:
+        asked.append((request, end, partials, images))
         return Bill((), None)
 
     window = Window()

@@ -29,13 +29,13 @@ def names(
 
 
 def first(output: str | None, encoding: ImageFormat | None = PNG) -> Path:
-    """Give the best path for a picture."""
+    """Give the best path for an image."""
     target = OutputTarget.of(output, CAT, BASE)
     return target.folder / next(target.names(encoding))
 
 
 def test_default_name() -> None:
-    """Without -o the picture is in the current folder, named after the prompt."""
+    """Without -o the image is in the current folder, named after the prompt."""
     assert BASE / "a-cat-on-a-roof.png" == first(None)
 
 
@@ -137,7 +137,7 @@ def test_a_dot_in_a_name(output: str) -> None:
 
 @pytest.mark.parametrize("title", ["photo.tiff", "cat.pgn"])
 def test_a_title_is_no_wish(title: str) -> None:
-    """What a viewed run or an edited picture happens to be called is refused nowhere."""
+    """What a viewed run or an edited image happens to be called is refused nowhere."""
     subject = NameFields("a cat", "m", "j", NOW, title)
     assert f"{title}.png" == OutputTarget.of(None, subject, BASE).wanted(PNG)
     assert f"{title}.png" == OutputTarget.of("./", subject, BASE).wanted(PNG)
@@ -156,7 +156,7 @@ def test_several_images_of_a_job() -> None:
 
 
 def test_marks() -> None:
-    """Previews and damaged bytes carry a mark before the ending, lest somebody take them for the picture."""
+    """Previews and damaged bytes carry a mark before the ending, lest somebody take them for the image."""
     target = OutputTarget.of("x.png", CAT, BASE)
     assert "x.partial-0.png" == names(target, mark=".partial-0")[0]
     assert ["x.damaged.bin", "x-2.damaged.bin"] == names(target, None, mark=".damaged")[:2]
@@ -172,7 +172,7 @@ def test_format_follows_the_name(output: str | None, expected: ImageFormat | Non
 
 
 def test_format_does_not_follow_a_folder(tmp_path: Path) -> None:
-    """A folder that is named like a picture asks for no format."""
+    """A folder that is named like an image asks for no format."""
     folder = tmp_path / "x.webp"
     folder.mkdir()
     assert [None, None] == [format_of_name(str(folder)), format_of_name(f"{folder}/")]

@@ -26,21 +26,21 @@ SCENES = [
 
 
 def opened(data: bytes) -> Image.Image:
-    """The picture, wholly decoded."""
-    picture = Image.open(io.BytesIO(data))
-    picture.load()
-    return picture
+    """The image, wholly decoded."""
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    return image
 
 
 def reference(colour: tuple[int, ...] = (255, 0, 0), size: tuple[int, int] = (60, 40)) -> bytes:
-    """A picture of one colour, encoded."""
+    """An image of one colour, encoded."""
     buffer = io.BytesIO()
     Image.new("RGBA" if len(colour) == 4 else "RGB", size, colour).save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def distance(first: Image.Image, second: Image.Image) -> float:
-    """Mean difference of two pictures' pixels, 0 to 255."""
+    """Mean difference of two images' pixels, 0 to 255."""
     means = ImageStat.Stat(ImageChops.difference(first.convert("RGB"), second.convert("RGB"))).mean
     return sum(means) / 3
 
@@ -65,18 +65,18 @@ def test_same_commission_same_bytes() -> None:
         PaintJob("a fox", SMALL, references=(reference(),)),
     ],
 )
-def test_another_commission_another_picture(other: PaintJob) -> None:
-    """Whatever changes in the commission shows in the picture."""
+def test_another_commission_another_image(other: PaintJob) -> None:
+    """Whatever changes in the commission shows in the image."""
     assert PaintedImage(PaintJob("a fox", SMALL)).final(PNG) != PaintedImage(other).final(PNG)
 
 
 def test_partials_come_closer_to_the_final() -> None:
-    """Each partial is a complete picture of full size, nearer to the final than the one before."""
+    """Each partial is a complete image of full size, nearer to the final than the one before."""
     painting = PaintedImage(PaintJob("a lighthouse in a storm"))
     final = opened(painting.final(PNG))
     partials = [opened(painting.partial(index, 3, PNG)) for index in range(3)]
-    assert [final.size] * 3 == [picture.size for picture in partials]
-    distances = [distance(picture, final) for picture in partials]
+    assert [final.size] * 3 == [image.size for image in partials]
+    distances = [distance(image, final) for image in partials]
     assert sorted(distances, reverse=True) == distances
     assert distances[0] > 2 * distances[2] > 1
 
@@ -88,9 +88,9 @@ def test_every_scene_fills_every_size(scene: object, size: tuple[int, int]) -> N
     assert callable(scene)
     for detail in (0, 5):
         rng = random.Random(7)
-        picture = scene(rng, size, drawing.choose(rng), detail)
-        assert (size, "RGB") == (picture.size, picture.mode)
-        assert max(ImageStat.Stat(picture).stddev) > 8
+        image = scene(rng, size, drawing.choose(rng), detail)
+        assert (size, "RGB") == (image.size, image.mode)
+        assert max(ImageStat.Stat(image).stddev) > 8
 
 
 @pytest.mark.parametrize(
@@ -118,8 +118,8 @@ def test_compression_makes_smaller_files() -> None:
 
 
 @pytest.mark.parametrize("kind", ["png", "webp"])
-def test_transparent_pictures(kind: str) -> None:
-    """A transparent picture has nothing at its corners and is opaque inside, in partials too."""
+def test_transparent_images(kind: str) -> None:
+    """A transparent image has nothing at its corners and is opaque inside, in partials too."""
     painting = PaintedImage(PaintJob("a fox", SMALL, transparent=True))
     for data in (painting.final(Encoding(kind)), painting.partial(0, 2, Encoding(kind))):
         alpha = opened(data).getchannel("A")
@@ -133,13 +133,13 @@ def test_natural_weight() -> None:
 
 
 def test_references_are_seen() -> None:
-    """A reference takes up a good part of the picture, and more of them show more."""
+    """A reference takes up a good part of the image, and more of them show more."""
     one, two = (
         opened(PaintedImage(PaintJob("hat", SMALL, references=refs)).final(PNG))
         for refs in ((reference(),), (reference(), reference((0, 0, 255))))
     )
-    for picture, colours in ((one, {(255, 0, 0)}), (two, {(255, 0, 0), (0, 0, 255)})):
-        counts = {colour: count for count, colour in picture.getcolors(1 << 20) or []}
+    for image, colours in ((one, {(255, 0, 0)}), (two, {(255, 0, 0), (0, 0, 255)})):
+        counts = {colour: count for count, colour in image.getcolors(1 << 20) or []}
         near = {c: sum(n for other, n in counts.items() if _near(other, c)) for c in colours}
         assert min(near.values()) > 500
 
@@ -152,15 +152,15 @@ def _near(first: object, second: tuple[int, ...]) -> bool:
 def test_mask_keeps_what_is_opaque() -> None:
     """Where the mask is opaque the reference stays; where it is transparent it does not."""
     masks = [reference((0, 0, 0, alpha)) for alpha in (255, 0)]
-    pictures = [
+    images = [
         opened(PaintedImage(PaintJob("sky", SMALL, references=(reference(),), mask=mask)).final(PNG))
         for mask in masks
     ]
-    kept, painted = (picture.getpixel((160, 40)) for picture in pictures)
+    kept, painted = (image.getpixel((160, 40)) for image in images)
     assert (True, False) == (_near(kept, (255, 0, 0)), _near(painted, (255, 0, 0)))
 
 
-def test_demo_is_written_sharp_on_every_picture() -> None:
+def test_demo_is_written_sharp_on_every_image() -> None:
     """The badge is on the final and on the roughest partial alike, so neither passes for a model's work."""
     painting = PaintedImage(PaintJob("a fox"))
     stamped = Image.new("RGB", (1024, 1024))
@@ -240,8 +240,8 @@ def test_wrapped_lines_fit(text: str, width: int, lines: int) -> None:
         assert len(line) <= max(1, width)
 
 
-def test_labels_fit_small_pictures() -> None:
-    """A long prompt on a tiny picture is shortened, not drawn over the edge."""
+def test_labels_fit_small_images() -> None:
+    """A long prompt on a tiny image is shortened, not drawn over the edge."""
     font = ImageFont.load_default(9)
     lines = wrap("word " * 50, 100, 2, font.getlength)
     assert max(font.getlength(line) for line in lines) <= 100

@@ -25,7 +25,7 @@ def written(stream: io.TextIOWrapper) -> bytes:
 
 
 def test_nothing_before_the_end() -> None:
-    """While the picture may still be on the same terminal, nothing is printed; then the path, flushed."""
+    """While the image may still be on the same terminal, nothing is printed; then the path, flushed."""
     stream = stdout()
     sink = PathsSink(stream)
     for event in WHOLE_RUN[:-1]:
@@ -38,7 +38,7 @@ def test_nothing_before_the_end() -> None:
 
 
 def test_one_a_line() -> None:
-    """Several pictures have a line each, in the order in which they were saved."""
+    """Several images have a line each, in the order in which they were saved."""
     stream = stdout()
     sink = PathsSink(stream)
     for event in (started(), final(), saved("b.png"), saved("a.png", 1), failed()):
@@ -47,7 +47,7 @@ def test_one_a_line() -> None:
 
 
 def test_interrupted() -> None:
-    """A picture that was saved before Ctrl-C is still told of."""
+    """An image that was saved before Ctrl-C is still told of."""
     stream = stdout()
     sink = PathsSink(stream)
     sink.handle(saved())

@@ -95,7 +95,7 @@ def test_stdout_closed(shell: Shell, folder: Path) -> None:
 
 
 def test_stdout_closed_for_bytes(shell: Shell, folder: Path) -> None:
-    """`-o -` with stdout closed is refused before anything is paid: the picture would be lost."""
+    """`-o -` with stdout closed is refused before anything is paid: the image would be lost."""
     done = shell('imgcli gen "a cat" -o - >&-; echo $?')
     assert ("12\n", []) == (done.stdout, list(folder.iterdir()))
 
@@ -134,7 +134,7 @@ def test_a_full_stdout_for_bytes(shell: Shell) -> None:
     [
         "strip x.png",
         "gen x --dry-run --estimate",
-        "view --save pictures bare.png",
+        "view --save images bare.png",
         "recover",
         "history",
     ],

@@ -86,8 +86,8 @@ def test_failure() -> None:
     ] == lines
 
 
-def test_partials_are_counted_for_each_picture() -> None:
-    """The second picture of a job begins again at its first partial."""
+def test_partials_are_counted_for_each_image() -> None:
+    """The second image of a job begins again at its first partial."""
     lines = plain(started(), partial(0, ROUGH, 0), final(), partial(0, BETTER, 1))
     assert ["partial 1 of 3 after 0.1 s", "partial 1 of 3 after 0.3 s"] == lines[1:]
 

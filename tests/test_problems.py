@@ -146,7 +146,7 @@ def test_the_servers_words_are_quoted_safely(answer: bytes, words: str) -> None:
     ],
 )
 def test_a_refused_output_may_have_been_charged(stage: object, charged: Charged) -> None:
-    """A picture that was drawn before the safety check refused it is not said to be free."""
+    """An image that was drawn before the safety check refused it is not said to be free."""
     answer = body("No.", "moderation_blocked", moderation_details={"moderation_stage": stage})
     problem = from_status(400, answer, {})
     assert (ExitCode.REFUSED, charged) == (problem.exit_code, problem.charged)

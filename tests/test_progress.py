@@ -62,12 +62,12 @@ def test_never_done(server: Server, gen: Gen, folder: Path) -> None:
     assert ["a-cat.partial.png"] == [path.name for path in folder.iterdir()]
 
 
-def test_the_picture_had_come(server: Server, gen: Gen, folder: Path) -> None:
-    """When the picture had arrived, an end that never comes costs the bill and not the picture."""
+def test_the_image_had_come(server: Server, gen: Gen, folder: Path) -> None:
+    """When the image had arrived, an end that never comes costs the bill and not the image."""
     wire = server(dripped(stream(created(), item_done(image_item())), PING, 80, 0.1))
     result = gen(wire, "a cat", "--timeout", "0.6")
     assert (0, False, RED) == (result.exit_code, wire.sent.is_set(), (folder / "a-cat.png").read_bytes())
-    assert "after the picture had arrived" in result.stderr
+    assert "after the image had arrived" in result.stderr
 
 
 def test_keep_alive_comments(server: Server, gen: Gen) -> None:
@@ -124,7 +124,7 @@ def test_default_limits() -> None:
 
 
 def test_a_slow_line_is_no_dripping() -> None:
-    """A picture that takes ten minutes to come over a slow line is progress all the time."""
+    """An image that takes ten minutes to come over a slow line is progress all the time."""
     now = [0.0]
     watch = patience(now)
     for _ in range(60):

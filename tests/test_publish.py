@@ -53,7 +53,7 @@ def file_limit(size: int) -> Iterator[None]:
 
 
 def test_publishing(tmp_path: Path) -> None:
-    """The folder holds the picture and nothing else."""
+    """The folder holds the image and nothing else."""
     assert tmp_path / "x.png" == publish(tmp_path)
     assert {"x.png": b"new"} == files(tmp_path)
 
@@ -86,7 +86,7 @@ def test_force_replaces(tmp_path: Path) -> None:
 
 
 def test_force_replaces_at_once(tmp_path: Path) -> None:
-    """Whoever opened the old file still reads the old picture, whole, after --force."""
+    """Whoever opened the old file still reads the old image, whole, after --force."""
     (tmp_path / "x.png").write_bytes(b"old")
     with (tmp_path / "x.png").open("rb") as reader:
         publish(tmp_path, clash=OnExists.REPLACE)
@@ -110,7 +110,7 @@ def test_symbolic_links_are_not_followed(tmp_path: Path, clash: OnExists, precio
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
 def test_modes(tmp_path: Path, umask: int, mode: int) -> None:
-    """A picture is readable to whom my umask says."""
+    """An image is readable to whom my umask says."""
     before = os.umask(umask)
     try:
         final = publish(tmp_path)
@@ -196,7 +196,7 @@ def test_device_and_stream() -> None:
 
 
 def target(output: str | None, base: Path) -> OutputTarget:
-    """Name a cat's picture."""
+    """Name a cat's image."""
     now = datetime(2027, 1, 14)  # noqa: DTZ001 - names carry local time
     return OutputTarget.of(output, NameFields("a cat", "m", "j", now), base)
 
@@ -337,7 +337,7 @@ def test_planted_state_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_rescue_folders(tmp_path: Path) -> None:
-    """A picture without a place goes to the state folder, then the session's, then the temporary one."""
+    """An image without a place goes to the state folder, then the session's, then the temporary one."""
     rescue = FallbackFolders(tmp_path / "state", {"XDG_RUNTIME_DIR": "/run/user/1", "TMPDIR": "/var/tmp"})  # noqa: S108
     expected = [tmp_path / "state/rescued", Path("/run/user/1"), Path("/var/tmp")]  # noqa: S108
     assert expected == list(rescue.folders())

@@ -82,7 +82,7 @@ def test_what_real_terminals_answer_is_understood(raw: bytes, expected: Answers)
     ],
 )
 def test_a_background_is_read_in_every_spelling(raw: bytes, expected: tuple[int, int, int] | None) -> None:
-    """Transparent pictures get the terminal's own background, or a checkerboard, never a wrong colour."""
+    """Transparent images get the terminal's own background, or a checkerboard, never a wrong colour."""
     assert expected == parse(raw).background
 
 
@@ -102,7 +102,7 @@ def test_a_background_is_read_in_every_spelling(raw: bytes, expected: tuple[int,
     ],
 )
 def test_half_answers_and_nonsense_promise_nothing(raw: bytes) -> None:
-    """A terminal that answers garbage gets the picture that is safe everywhere."""
+    """A terminal that answers garbage gets the image that is safe everywhere."""
     assert parse(raw) == SILENCE
 
 
@@ -224,7 +224,7 @@ def test_answers_may_trickle_in() -> None:
 
 
 def test_a_terminal_that_never_answers_costs_the_budget() -> None:
-    """A terminal that says nothing delays the picture by the budget, and that is all."""
+    """A terminal that says nothing delays the image by the budget, and that is all."""
     with FakeTerminal([]) as terminal:
         began = time.monotonic()
         assert b"" == probe.ask(terminal.fd, ALL, 0.1)
@@ -251,7 +251,7 @@ def test_half_an_answer_is_not_waited_for_longer() -> None:
 
 
 def test_a_flood_does_not_hold_us_up() -> None:
-    """A book being pasted, or noise on the line, does not keep the picture waiting for its end."""
+    """A book being pasted, or noise on the line, does not keep the image waiting for its end."""
     with FakeTerminal([(0, b"\x1b[5~" * 700)] * 30) as terminal:
         began = time.monotonic()
         probe.ask(terminal.fd, ALL, 0.3)
@@ -269,7 +269,7 @@ def test_keys_that_were_typed_meanwhile_are_given_back() -> None:
 
 
 def test_a_terminal_that_is_stopped_is_not_waited_for() -> None:
-    """After Ctrl-S nothing can be asked; the picture goes on without."""
+    """After Ctrl-S nothing can be asked; the image goes on without."""
     with FakeTerminal([(0, XTERM)]) as terminal:
         termios.tcflow(terminal.fd, termios.TCOOFF)
         began = time.monotonic()
@@ -383,7 +383,7 @@ def asked(master: int, results: int, raw: bytes) -> tuple[bytes, Any]:
 
 
 def test_a_program_that_reads_a_pipe_can_still_ask() -> None:
-    """`curl ... | imgcli view -` gets the best picture: only the terminal is asked, the data stays whole."""
+    """`curl ... | imgcli view -` gets the best image: only the terminal is asked, the data stays whole."""
     with started() as (master, results):
         seen, report = asked(master, results, XTERM)
     assert ALL in seen

@@ -54,13 +54,13 @@ def problem_of(*chunks: bytes) -> Problem:
 
 
 def finals(events: list[Event]) -> list[tuple[int, bytes]]:
-    """Keep the finished pictures, by number."""
-    return [(event.image, event.picture.data) for event in events if isinstance(event, FinalImage)]
+    """Keep the finished images, by number."""
+    return [(event.image_index, event.image.data) for event in events if isinstance(event, FinalImage)]
 
 
 def previews(events: list[Event]) -> list[tuple[int, int]]:
     """Keep the numbers of the previews."""
-    return [(event.image, event.index) for event in events if isinstance(event, PartialImage)]
+    return [(event.image_index, event.index) for event in events if isinstance(event, PartialImage)]
 
 
 def notices(events: list[Event]) -> list[str]:
@@ -78,12 +78,12 @@ class TestAnOrdinaryRun:
     """The runs that OpenAI sends."""
 
     def test_of_the_responses_api(self) -> None:
-        """Previews, the picture once although it comes twice, and all that the bill needs."""
-        picture = EncodedImage(BLUE, ImageFormat.PNG)
+        """Previews, the image once although it comes twice, and all that the bill needs."""
+        image = EncodedImage(BLUE, ImageFormat.PNG)
         assert read(streams.whole_run()) == [
-            PartialImage(JOB, 0, 0, picture),
-            PartialImage(JOB, 0, 1, picture),
-            PartialImage(JOB, 0, 2, picture),
+            PartialImage(JOB, 0, 0, image),
+            PartialImage(JOB, 0, 1, image),
+            PartialImage(JOB, 0, 2, image),
             FinalImage(JOB, 0, EncodedImage(RED, ImageFormat.PNG), "A red rectangle", "resp_1"),
             Completed(
                 JOB,
@@ -97,7 +97,7 @@ class TestAnOrdinaryRun:
 
     @pytest.mark.parametrize("prefix", ["image_generation", "image_edit"])
     def test_of_the_images_api(self, prefix: str) -> None:
-        """Its one last event holds the picture and the usage."""
+        """Its one last event holds the image and the usage."""
         body = streams.images_run(partials=1).replace(b"image_generation.", f"{prefix}.".encode())
         usage = {"input_tokens": 40, "output_tokens": 2060, "total_tokens": 2100}
         assert read(body) == [
@@ -107,7 +107,7 @@ class TestAnOrdinaryRun:
         ]
 
     def test_of_a_server_that_does_not_stream_images(self) -> None:
-        """Compatible servers that answer with plain JSON work, with several pictures too."""
+        """Compatible servers that answer with plain JSON work, with several images too."""
         body = json.dumps({"created": 1, "data": [{"b64_json": b64(RED)}, {"b64_json": b64(BLUE)}]}).encode()
         assert read(body) == [
             FinalImage(JOB, 0, EncodedImage(RED, ImageFormat.PNG)),
@@ -143,12 +143,12 @@ def test_any_chunking_gives_the_same_events(cuts: list[int]) -> None:
     assert read(body) == read(*chunks)
 
 
-class TestTheFinalPicture:
-    """Nothing but the picture decides whether there is a picture."""
+class TestTheFinalImage:
+    """Nothing but the image decides whether there is an image."""
 
     @pytest.mark.parametrize("status", ["generating", "failed", "in_progress", None, 7])
     def test_is_taken_whatever_its_status(self, status: object) -> None:
-        """A picture counts even when the server still calls it unfinished."""
+        """An image counts even when the server still calls it unfinished."""
         assert [(0, RED)] == finals(read(stream(item_done(image_item(status=status)), completed())))
 
     def test_may_come_in_the_finished_item_only(self) -> None:
@@ -161,22 +161,22 @@ class TestTheFinalPicture:
         assert [(0, RED)] == finals(read(body))
 
     def test_comes_as_soon_as_it_is_there(self) -> None:
-        """The picture is given, and can be saved, before the stream ends."""
+        """The image is given, and can be saved, before the stream ends."""
 
         def chunks() -> Iterator[bytes]:
             yield stream(item_done(image_item()))
-            pytest.fail("the picture was complete")
+            pytest.fail("the image was complete")
 
         assert isinstance(next(read_events(chunks(), JOB)), FinalImage)
 
     def test_is_kept_twice_when_it_came_with_two_contents(self) -> None:
-        """Two different pictures under one name are both kept, and that is said."""
+        """Two different images under one name are both kept, and that is said."""
         events = read(stream(item_done(image_item(RED)), completed(image_item(BLUE))))
         assert [(0, RED), (1, BLUE)] == finals(events)
-        assert ["the server sent one picture twice, with different bytes: both are kept"] == notices(events)
+        assert ["the server sent one image twice, with different bytes: both are kept"] == notices(events)
 
     def test_is_kept_once_when_only_its_spelling_differs(self) -> None:
-        """The same bytes in another base64 are the same picture."""
+        """The same bytes in another base64 are the same image."""
         again = image_item(result="data:image/png;base64," + b64(RED))
         assert [(0, RED)] == finals(read(stream(item_done(image_item()), completed(again))))
 
@@ -186,7 +186,7 @@ class TestTheFinalPicture:
         assert [(0, RED)] == finals(read(body))
 
     def test_needs_no_end_of_the_stream(self) -> None:
-        """A stream cut behind the picture still gives it, and says that the end is missing."""
+        """A stream cut behind the image still gives it, and says that the end is missing."""
         events, problem = attempt(stream(item_done(image_item())))
         assert [(0, RED)] == finals(events)
         assert problem is not None
@@ -200,7 +200,7 @@ class TestTheFinalPicture:
         assert [(0, RED)] == finals(read(streams.images_run().rstrip()))
 
     def test_before_a_broken_connection_counts(self) -> None:
-        """The connection breaks behind the last byte of the picture: it is given first."""
+        """The connection breaks behind the last byte of the image: it is given first."""
         fault = ImgcliError(Problem(ExitCode.UNKNOWN, "cut"))
 
         def chunks() -> Iterator[bytes]:
@@ -254,21 +254,21 @@ def test_base64_is_forgiven_what_servers_do_to_it(text: str) -> None:
 @pytest.mark.parametrize(
     "result", ["%%%", "QQ==QQ==", "A", "\ud800", "=", " ", b64(RED)[:-3] + "!!!", 7, ["x"], {"a": 1}, True]
 )
-def test_a_final_picture_that_cannot_be_decoded_is_damage(result: object) -> None:
-    """A paid picture that is no base64 is reported as damaged and charged, never guessed at."""
+def test_a_final_image_that_cannot_be_decoded_is_damage(result: object) -> None:
+    """A paid image that is no base64 is reported as damaged and charged, never guessed at."""
     problem = problem_of(stream(completed(image_item(result=result))))
     assert (ExitCode.DAMAGED, Charged.YES) == (problem.exit_code, problem.charged)
     assert "The raw run is kept; `imgcli recover --list` shows it." == problem.advice
 
 
 @pytest.mark.parametrize("result", [None, "", [], {}, 0, False])
-def test_an_empty_result_is_no_picture(result: object) -> None:
-    """Nothing in a picture's place is nothing, and never success."""
+def test_an_empty_result_is_no_image(result: object) -> None:
+    """Nothing in an image's place is nothing, and never success."""
     assert ExitCode.UNKNOWN is problem_of(stream(completed(image_item(result=result)))).exit_code
 
 
-class TestSeveralPictures:
-    """Which picture an event belongs to."""
+class TestSeveralImages:
+    """Which image an event belongs to."""
 
     def test_are_numbered_as_they_appear(self) -> None:
         """Interleaved previews are told apart by their item."""
@@ -285,7 +285,7 @@ class TestSeveralPictures:
         assert [(1, GREEN), (0, RED)] == finals(events)
 
     def test_of_equal_content_are_two(self) -> None:
-        """Two items are two pictures, also when they look the same."""
+        """Two items are two images, also when they look the same."""
         body = stream(completed(image_item(item="a"), image_item(item="b")))
         assert [(0, RED), (1, RED)] == finals(read(body))
 
@@ -312,11 +312,11 @@ class TestSeveralPictures:
         ):
             events = read(body)
             assert [(0, RED)] == finals(events)
-            told = ["before the picture came, another try failed: The safety check refused this: Blocked."]
+            told = ["before the image came, another try failed: The safety check refused this: Blocked."]
             assert told == notices(events)
 
     def test_that_took_three_tries_are_one(self) -> None:
-        """However often the server tries again, the picture keeps its number, and each failure is said."""
+        """However often the server tries again, the image keeps its number, and each failure is said."""
         other = {"code": "server_error", "message": "Oops."}
         tries = [failed_call("a"), {**failed_call("b"), "error": other}, image_item(item="c")]
         steps = (
@@ -345,12 +345,12 @@ class TestSeveralPictures:
         assert (ExitCode.PARTIAL, Charged.YES) == (problem.exit_code, problem.charged)
 
     def test_of_which_one_came_damaged_are_partial(self) -> None:
-        """A picture that was paid for and cannot be read is not made up for by another one."""
+        """An image that was paid for and cannot be read is not made up for by another one."""
         problem = problem_of(stream(completed(image_item(item="a", result="%%%"), image_item(item="b"))))
         assert ExitCode.PARTIAL is problem.exit_code
 
     def test_of_a_plain_answer_make_up_for_none(self) -> None:
-        """Several pictures of one plain answer were all asked for."""
+        """Several images of one plain answer were all asked for."""
         entries = [{"error": {"code": "moderation_blocked"}}, {"b64_json": b64(RED)}]
         assert ExitCode.PARTIAL is problem_of(json.dumps({"data": entries}).encode()).exit_code
 
@@ -362,7 +362,7 @@ class TestSeveralPictures:
         assert [(0, RED)] == finals(events)
         assert problem is not None
         assert (ExitCode.PARTIAL, "moderation_blocked") == (problem.exit_code, problem.code)
-        assert problem.what == "1 of 2 pictures came. The safety check refused this: Blocked."
+        assert problem.what == "1 of 2 images came. The safety check refused this: Blocked."
 
 
 class TestPreviews:
@@ -380,7 +380,7 @@ class TestPreviews:
 
     @pytest.mark.parametrize("text", [None, 7, "", "%%%", ["x"], {"a": 1}, "\udcff", True])
     def test_that_do_not_decode_cost_a_notice(self, text: object) -> None:
-        """A damaged preview is left out, said once, and the picture comes."""
+        """A damaged preview is left out, said once, and the image comes."""
         body = stream({**partial(0), "partial_image_b64": text}, {**partial(1), "partial_image_b64": text})
         events = read(body, stream(completed(image_item())))
         assert ["a preview could not be decoded and is left out"] == notices(events)
@@ -392,8 +392,8 @@ class TestPreviews:
         body = stream(*[{**partial(0), "partial_image_index": index}] * 2, completed(image_item()))
         assert [(0, 0), (0, 1)] == previews(read(body))
 
-    def test_that_come_behind_their_picture_are_left_out(self) -> None:
-        """A late preview never replaces the finished picture."""
+    def test_that_come_behind_their_image_are_left_out(self) -> None:
+        """A late preview never replaces the finished image."""
         assert [] == previews(read(stream(item_done(image_item()), partial(2), completed(image_item()))))
 
 
@@ -425,7 +425,7 @@ def test_unknown_events_are_ignored(noise: bytes) -> None:
 
 @pytest.mark.parametrize("noise", BAD_JSON)
 def test_bad_json_costs_one_notice(noise: bytes) -> None:
-    """An event that is no JSON object is left out, said once, and the picture comes."""
+    """An event that is no JSON object is left out, said once, and the image comes."""
     events = read(noise * 3 + streams.whole_run())
     assert ["an event of the stream was no JSON object and is left out"] == notices(events)
     assert [(0, RED)] == finals(events)
@@ -461,7 +461,7 @@ def failed(**error: object) -> bytes:
 
 
 def failed_item(**error: object) -> bytes:
-    """Put an error into the picture's item."""
+    """Put an error into the image's item."""
     return stream(created(), completed(image_item(result=None, status="failed", error=error)))
 
 
@@ -543,7 +543,7 @@ SHAPES = [nested, flat, named, failed, plain]
 def test_a_refused_output_inside_an_answer_may_have_been_charged(
     shape: Callable[..., bytes], stage: str
 ) -> None:
-    """A picture that was drawn and then refused is not said to be free."""
+    """An image that was drawn and then refused is not said to be free."""
     details = {"moderation_stage": stage, "categories": ["violence"]}
     problem = problem_of(shape(code="moderation_blocked", message="No.", moderation_details=details))
     assert (ExitCode.REFUSED, Charged.MAYBE) == (problem.exit_code, problem.charged)
@@ -601,12 +601,12 @@ def test_an_incomplete_response_says_why(reason: str | None, exit_code: ExitCode
 
 
 @pytest.mark.parametrize("kind", ["response.incomplete", "response.failed"])
-def test_a_picture_in_a_bad_end_is_kept_with_its_bill(kind: str) -> None:
-    """A picture that came counts, and its usage is not lost with the bad news."""
+def test_a_image_in_a_bad_end_is_kept_with_its_bill(kind: str) -> None:
+    """An image that came counts, and its usage is not lost with the bad news."""
     end = streams.response(status="failed", output=[image_item()], error={"code": "server_error"})
     events = read(stream({"type": kind, "response": end}))
     assert [(0, RED)] == finals(events)
-    assert ["after the picture had arrived: The server failed: server_error"] == notices(events)
+    assert ["after the image had arrived: The server failed: server_error"] == notices(events)
     assert isinstance(events[-1], Completed)
     assert streams.USAGE == events[-1].usage
 
@@ -655,7 +655,7 @@ def test_a_bad_end_keeps_its_bill(end: dict[str, Any]) -> None:
 
 
 def test_a_bad_end_of_the_images_api_keeps_its_bill() -> None:
-    """Its usage stands beside the picture, and counts when the picture is none."""
+    """Its usage stands beside the image, and counts when the image is none."""
     usage = {"input_tokens": 40, "output_tokens": 2060}
     expected = Completed(JOB, model=None, usage=usage)
     for name in ("completed", "failed"):
@@ -685,7 +685,7 @@ def test_an_answer_that_told_nothing_has_no_end() -> None:
     assert ended(plain(code="server_error")) is None
 
 
-def test_words_instead_of_a_picture_were_charged_when_tokens_were_counted() -> None:
+def test_words_instead_of_a_image_were_charged_when_tokens_were_counted() -> None:
     """A model that only talks is paid for as a text model, and nobody is told of an image."""
     problem = problem_of(stream(completed(WORDS)))
     assert "The text model's tokens were charged." == money_sentence(problem)
@@ -696,17 +696,17 @@ def test_words_instead_of_a_picture_were_charged_when_tokens_were_counted() -> N
 @pytest.mark.parametrize(
     ("tool_usage", "charged"), [(None, Charged.MAYBE), (streams.TOOL_USAGE, Charged.YES)]
 )
-def test_no_picture_was_charged_when_image_tokens_were_counted(tool_usage: object, charged: Charged) -> None:
-    """An answer without a picture is said to be paid for as one only when the server counted it."""
+def test_no_image_was_charged_when_image_tokens_were_counted(tool_usage: object, charged: Charged) -> None:
+    """An answer without an image is said to be paid for as one only when the server counted it."""
     assert charged is problem_of(stream(completed(tool_usage=tool_usage))).charged
 
 
-def test_words_instead_of_a_picture_are_quoted() -> None:
+def test_words_instead_of_a_image_are_quoted() -> None:
     """A model that answers in words is quoted, and the advice names another one."""
     item = message(type="output_text", text="I cannot \x1b[31mdraw.")
     problem = problem_of(stream(item_done(item), completed(item)))
     assert problem.exit_code is ExitCode.REFUSED
-    assert problem.what == "The model answered in words instead of a picture: I cannot \ufffd[31mdraw."
+    assert problem.what == "The model answered in words instead of an image: I cannot \ufffd[31mdraw."
     assert "--model gpt-6-luna" in problem.advice
 
 
@@ -716,7 +716,7 @@ def test_a_refusal_is_quoted() -> None:
     assert (ExitCode.REFUSED, "The model declined: No.") == (problem.exit_code, problem.what)
 
 
-def test_words_beside_a_picture_do_not_matter() -> None:
+def test_words_beside_a_image_do_not_matter() -> None:
     """A model may talk as long as it draws."""
     words = message(type="output_text", text="Here it is.")
     assert [(0, RED)] == finals(read(stream(item_done(words), completed(image_item(), words))))
@@ -726,14 +726,14 @@ def test_words_beside_a_picture_do_not_matter() -> None:
     "output", [None, 7, "x", {}, [None], [7], ["x"], [[]], [{"type": 7}], [{"type": None}]]
 )
 def test_an_output_of_any_content_is_read(output: object) -> None:
-    """Senseless items are passed over; a response without a picture is no success."""
+    """Senseless items are passed over; a response without an image is no success."""
     end = {"type": "response.completed", "response": streams.response(output=output)}
     assert ExitCode.UNKNOWN is problem_of(stream(end)).exit_code
 
 
 @pytest.mark.parametrize("field", ["usage", "tool_usage", "model", "id", "tools"])
 @pytest.mark.parametrize("value", [None, 7, "", [], [None], {}, True])
-def test_a_bill_of_any_content_costs_no_picture(field: str, value: object) -> None:
+def test_a_bill_of_any_content_costs_no_image(field: str, value: object) -> None:
     """What the server leaves out of the bill, or garbles, is unknown: None."""
     events = read(stream(completed(image_item(), **{field: value})))
     assert [(0, RED)] == finals(events)
@@ -746,7 +746,7 @@ def test_a_bill_of_any_content_costs_no_picture(field: str, value: object) -> No
 @pytest.mark.parametrize("base", [partial(0), item_done(image_item()), completed(image_item()), created()])
 @pytest.mark.parametrize("value", [None, 7, "x", [], {}, [None], True, 10**30, "x" * 100_000])
 def test_no_field_of_any_type_breaks_the_reading(base: dict[str, Any], value: object) -> None:
-    """Whatever is in whichever field, the run ends with a picture or with a problem."""
+    """Whatever is in whichever field, the run ends with an image or with a problem."""
     for field in base:
         attempt(stream({**base, field: value}, completed(image_item())))
         for inner in ("item", "response"):
@@ -758,7 +758,7 @@ def test_no_field_of_any_type_breaks_the_reading(base: dict[str, Any], value: ob
 @pytest.mark.parametrize(
     "answer", [{"data": []}, {"data": [None]}, {"data": [{}]}, {"data": [{"b64_json": None}]}, {"output": []}]
 )
-def test_an_answer_without_a_picture_is_no_success(answer: dict[str, Any]) -> None:
+def test_an_answer_without_a_image_is_no_success(answer: dict[str, Any]) -> None:
     """Well-formed and empty is a failure."""
     assert ExitCode.UNKNOWN is problem_of(json.dumps(answer).encode()).exit_code
 
@@ -779,7 +779,7 @@ def url_result(url: str) -> bytes:
 
 
 @pytest.mark.parametrize("link", ["https://example.org/a.png", "http://127.0.0.1/a.png\x1b]0;x\x07"])
-def test_a_link_instead_of_a_picture_is_shown(link: str) -> None:
+def test_a_link_instead_of_a_image_is_shown(link: str) -> None:
     """A server that answers with a link is told apart, and the link is shown, safely."""
     problem = problem_of(json.dumps({"data": [{"url": link}]}).encode())
     assert (ExitCode.UNKNOWN, Charged.YES) == (problem.exit_code, problem.charged)
@@ -818,7 +818,7 @@ def test_a_signed_link_is_told_whole(shape: Callable[[str], bytes]) -> None:
         (b"Bad Gateway", ExitCode.UNKNOWN, "Bad Gateway"),
         (b"\x89PNG\r\n\x1a\n\x00\x1b[31m", ExitCode.UNKNOWN, "no event stream"),
         (b'{"data": [{"b64_json": "iVBO', ExitCode.UNKNOWN, "no complete JSON"),
-        (b'{"ok": true}', ExitCode.UNKNOWN, 'no picture: {"ok": true}'),
+        (b'{"ok": true}', ExitCode.UNKNOWN, 'no image: {"ok": true}'),
         (b'{"detail": "Not here"}', ExitCode.UNKNOWN, "Not here"),
     ],
 )
@@ -845,16 +845,16 @@ def test_a_json_body_that_is_complete_survives_its_connection() -> None:
     assert replace(fault, cause=Cause.UNREAD) == caught.value.problem
 
 
-def test_a_stream_of_previews_only_gives_no_picture() -> None:
-    """A preview is never taken for the picture."""
+def test_a_stream_of_previews_only_gives_no_image() -> None:
+    """A preview is never taken for the image."""
     events, problem = attempt(stream(created(), partial(0)))
     assert ([], None) == (finals(events), problem)
     assert not any(isinstance(event, Completed) for event in events)
 
 
 @pytest.mark.parametrize("end", range(0, len(streams.whole_run()), 97))
-def test_a_cut_run_is_never_a_success_without_its_picture(end: int) -> None:
-    """Cut anywhere, a run gives its picture or no good end."""
+def test_a_cut_run_is_never_a_success_without_its_image(end: int) -> None:
+    """Cut anywhere, a run gives its image or no good end."""
     events, _ = attempt(streams.whole_run()[:end])
     assert finals(events) in ([], [(0, RED)])
     assert bool(finals(events)) or not any(isinstance(event, Completed) for event in events)

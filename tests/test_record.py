@@ -92,8 +92,8 @@ def test_a_run_that_never_began_leaves_no_recording(server: Server, gen: Gen, fo
     assert [] == list(folder.iterdir())
 
 
-def test_a_picture_that_is_only_recorded_is_kept_enough(server: Server, gen: Gen, folder: Path) -> None:
-    """With --no-save the recording alone is worth the money, and the picture can be got out of it."""
+def test_a_image_that_is_only_recorded_is_kept_enough(server: Server, gen: Gen, folder: Path) -> None:
+    """With --no-save the recording alone is worth the money, and the image can be got out of it."""
     done = gen(server(Reply(whole_run())), "a cat", "--no-save", "--record", "run.sse")
     assert 0 == done.exit_code
     assert ["run.sse"] == [path.name for path in folder.iterdir()]
@@ -183,7 +183,7 @@ def test_a_folder_without_room_is_refused_with_its_own_code() -> None:
 def test_replay_through_the_front_door(
     server: Server, gen: Gen, imgcli: Callable[..., Result], folder: Path
 ) -> None:
-    """What was recorded is shown again, with its bill, and the picture can be saved from it."""
+    """What was recorded is shown again, with its bill, and the image can be saved from it."""
     gen(server(Reply(whole_run(RED))), "a cat", "--record", "run.sse", "--no-save")
     done = imgcli("view", "run.sse", "--fast", "--save", ".")
     assert (0, [str(folder / "a-cat.png")]) == (done.exit_code, done.lines)

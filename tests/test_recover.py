@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from beside import PATIENCE, running, wait_for
+from images import noise
 from imgcli.core.params import Api
 from imgcli.core.request import ImageRequest
 from imgcli.core.text import file_size
@@ -24,7 +25,6 @@ from imgcli.store.publish.atomic import OnExists
 from imgcli.store.runlog.liveness import mark, may_live
 from imgcli.store.runlog.reader import beginnings
 from imgcli.store.runlog.writer import MAGIC, RunLog, RunLogHeader
-from pictures import noise
 from streams import (
     BLUE,
     GREEN,
@@ -97,10 +97,10 @@ def hold(runs: Path, body: bytes) -> bool:
 
 
 @pytest.mark.parametrize("body", [FINAL, whole_run()], ids=["final", "completed"])
-def test_killed_with_the_picture_on_disk(
+def test_killed_with_the_image_on_disk(
     body: bytes, server: Server, world: dict[str, str], folder: Path, runs: Path, imgcli: Cli
 ) -> None:
-    """Kill -9 once the picture's last byte came: recover brings one copy, however often it is called."""
+    """Kill -9 once the image's last byte came: recover brings one copy, however often it is called."""
     wire = server(Reply(body, end=End.STALL))
     with running(wire, world, folder, "-q") as process:
         wait_for(lambda: hold(runs, body) or (folder / "a-cat.png").exists())
@@ -113,7 +113,7 @@ def test_killed_with_the_picture_on_disk(
 def test_killed_after_publishing(
     server: Server, world: dict[str, str], folder: Path, runs: Path, imgcli: Cli
 ) -> None:
-    """Kill -9 between the picture's name and the record's removal: no second copy, and the path is told."""
+    """Kill -9 between the image's name and the record's removal: no second copy, and the path is told."""
     (folder / "a-cat.png").write_bytes(BLUE)
     wire = server(Reply(FINAL, end=End.STALL))
     with running(wire, world, folder, "-q") as process:
@@ -128,7 +128,7 @@ def test_killed_after_publishing(
 def test_only_partials_came(
     signum: signal.Signals, server: Server, world: dict[str, str], folder: Path, runs: Path, imgcli: Cli
 ) -> None:
-    """Without a final picture the last partial is kept once, the request is named, and 9: perhaps paid."""
+    """Without a final image the last partial is kept once, the request is named, and 9: perhaps paid."""
     # SIGTERM may come when the second of two is recorded, but not yet read.
     sent = PARTIALS if signum is signal.SIGKILL else stream(created(), partial(0, BLUE))
     wire = server(Reply(sent, end=End.STALL))
@@ -184,7 +184,7 @@ def test_the_bill(record: Record, imgcli: Cli) -> None:
 
 
 def test_a_file_in_the_folders_place(record: Record, runs: Path, folder: Path, imgcli: Cli) -> None:
-    """A picture whose folder is a file by now is saved elsewhere, the code and the path say so; once."""
+    """An image whose folder is a file by now is saved elsewhere, the code and the path say so; once."""
     (folder / "gone").touch()
     record(whole_run(), output="gone/")
     first, second = imgcli("recover"), imgcli("recover")
@@ -195,7 +195,7 @@ def test_a_file_in_the_folders_place(record: Record, runs: Path, folder: Path, i
 
 
 def test_rescued_already(record: Record, world: dict[str, str], folder: Path, imgcli: Cli) -> None:
-    """A picture that was rescued before the kill is found where it was rescued to."""
+    """An image that was rescued before the kill is found where it was rescued to."""
     rescued = Path(world["XDG_STATE_HOME"]) / "imgcli" / "rescued"
     rescued.mkdir(parents=True)
     (rescued / "a-cat.png").write_bytes(RED)
@@ -217,7 +217,7 @@ def test_damaged(record: Record, runs: Path, folder: Path, imgcli: Cli) -> None:
     "first_line", [b"", b": imgcli {garbage\n\n", b': imgcli {"version": 1, "job": 7}\n\n', b": hello\n"]
 )
 def test_unreadable_header(first_line: bytes, runs: Path, folder: Path, imgcli: Cli) -> None:
-    """A record that lost its header still gives its picture, into the current folder."""
+    """A record that lost its header still gives its image, into the current folder."""
     runs.mkdir(parents=True)
     (runs / "x.sse").write_bytes(first_line + whole_run())
     assert 0 == imgcli("recover").exit_code
@@ -238,7 +238,7 @@ def test_unreadable_header(first_line: bytes, runs: Path, folder: Path, imgcli: 
 def test_an_odd_field_of_the_header(
     odd: dict[str, object], record: Record, runs: Path, folder: Path, imgcli: Cli
 ) -> None:
-    """One odd field of a record costs neither the picture nor its place, and listing and history go on."""
+    """One odd field of a record costs neither the image nor its place, and listing and history go on."""
     path = record(whole_run(), output="sub.png")
     first, _, rest = path.read_bytes().partition(b"\n")
     told = json.loads(first.removeprefix(MAGIC)) | odd
@@ -276,7 +276,7 @@ def test_list(record: Record, runs: Path, folder: Path, imgcli: Cli) -> None:
     assert 0 == result.exit_code
     assert b"\x1b" not in result.stdout
     told = {cells[6]: cells for line in result.lines if (cells := line.split("  "))}
-    expected = ["final picture", "2 partial images", "nothing"]
+    expected = ["final image", "2 partial images", "nothing"]
     assert dict(zip(map(str, paths), expected, strict=True)) == {path: told[path][4] for path in told}
     assert {path.stem[-6:] for path in paths} == {cells[0] for cells in told.values()}
     for path in paths:
@@ -300,7 +300,7 @@ def test_several_runs(record: Record, runs: Path, folder: Path, imgcli: Cli) -> 
 
 
 def test_never_over_another_file(record: Record, folder: Path, imgcli: Cli) -> None:
-    """What was asked for with --force replaces nothing later: that file may be another picture by now."""
+    """What was asked for with --force replaces nothing later: that file may be another image by now."""
     (folder / "x.png").write_bytes(BLUE)
     record(whole_run(), output="x.png", clash=OnExists.REPLACE)
     assert 0 == imgcli("recover").exit_code
@@ -376,7 +376,7 @@ def test_nobody_reads_the_paths(record: Record, runs: Path, folder: Path, world:
     assert str(folder / "a-cat.png") in done.stderr
 
 
-def test_a_link_in_place_of_the_picture(record: Record, runs: Path, imgcli: Cli) -> None:
+def test_a_link_in_place_of_the_image(record: Record, runs: Path, imgcli: Cli) -> None:
     """An answer that was paid for and that we cannot turn into a file is not thrown away."""
     item = image_item(result="https://example.com/" + "x" * 500)
     path = record(stream(created(), item_done(item), completed(item)))
@@ -385,7 +385,7 @@ def test_a_link_in_place_of_the_picture(record: Record, runs: Path, imgcli: Cli)
 
 
 def test_a_record_that_cannot_be_removed(record: Record, runs: Path, folder: Path, mortal: Cli) -> None:
-    """When the record cannot be removed, the picture is not copied again by every call."""
+    """When the record cannot be removed, the image is not copied again by every call."""
     record(whole_run())
     runs.chmod(0o500)
     first, second = mortal("recover"), mortal("recover")

@@ -84,7 +84,7 @@ def test_hiding_nothing_changes_nothing() -> None:
 KEY = "Azure0123456789abcdef"
 ECHO = f"your key {KEY} is odd"
 HIDDEN = "your key [hidden] is odd"
-PICTURE = EncodedImage.of(RED)
+IMAGE = EncodedImage.of(RED)
 
 
 @pytest.mark.parametrize(
@@ -92,8 +92,8 @@ PICTURE = EncodedImage.of(RED)
     [
         (Notice("j", ECHO), Notice("j", HIDDEN)),
         (Waiting("j", 1.0, ECHO), Waiting("j", 1.0, HIDDEN)),
-        (FinalImage("j", 0, PICTURE, ECHO, ECHO), FinalImage("j", 0, PICTURE, HIDDEN, HIDDEN)),
-        (FinalImage("j", 0, PICTURE), FinalImage("j", 0, PICTURE)),
+        (FinalImage("j", 0, IMAGE, ECHO, ECHO), FinalImage("j", 0, IMAGE, HIDDEN, HIDDEN)),
+        (FinalImage("j", 0, IMAGE), FinalImage("j", 0, IMAGE)),
         (
             Failed("j", Problem(ExitCode.REFUSED, ECHO, code=KEY), Completed("j", KEY, response_id=KEY)),
             Failed(
@@ -112,10 +112,10 @@ def test_a_key_in_a_stream_is_hidden(event: Event, expected: Event) -> None:
 
 
 def test_what_is_ours_is_left_alone() -> None:
-    """Requests, pictures and the names of files pass as they are."""
+    """Requests, images and the names of files pass as they are."""
     events: list[Event] = [
         Started("j", ImageRequest(ECHO, "gpt-4o", Api.RESPONSES)),
-        PartialImage("j", 0, 0, PICTURE),
+        PartialImage("j", 0, 0, IMAGE),
         Saved("j", 0, Path(f"/{KEY}.png")),
     ]
     assert all(ours is seen for ours, seen in zip(events, redacted_events(events, KEY), strict=True))
@@ -187,10 +187,10 @@ def test_a_key_in_an_unread_answer_is_hidden() -> None:
 
 
 def test_what_is_no_key_is_not_looked_for() -> None:
-    """A word that a picture's bytes may hold by chance is left in them."""
+    """A word that an image's bytes may hold by chance is left in them."""
     assert [b"local", b""] == list(masked([b"local", b""], "local"))
 
 
 def test_a_placeholder_is_not_looked_for() -> None:
-    """A "key" of one letter stands in many a picture, which it must not cost."""
+    """A "key" of one letter stands in many an image, which it must not cost."""
     assert [b"AAAAAAAAAAAAAAAAAAAAAAAA"] == [*masked([b"AAAAAAAAAAAAAAAAAAAAAAAA"], "A" * 16)]

@@ -1,4 +1,4 @@
-"""Pictures that go out with a prompt, through the front door: what is refused, what is sent, what is kept."""
+"""Images that go out with a prompt, through the front door: what is refused, what is sent, what is kept."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flatpaint import painted_flat
+from images import JPEG, MASK, WEBP, Field, encoded, form_fields, noise
 from imgcli.app.inputs import PromptSource, read_input_images
 from imgcli.core.errors import ImgcliError
 from imgcli.core.problem import Charged, ExitCode
@@ -20,7 +21,6 @@ from imgcli.core.request import InputImage
 from imgcli.demo.server import DemoServer
 from imgcli.store.input_images import read_again, read_reference
 from memory import peak
-from pictures import JPEG, MASK, WEBP, Field, encoded, form_fields, noise
 from streams import BLUE, GREEN, RED, images_run, whole_run
 from wire import Framing, Reply
 
@@ -41,7 +41,7 @@ def edited() -> bytes:
 
 
 def data_url(data: bytes, form: str = "png") -> str:
-    """Spell a picture as JSON carries it."""
+    """Spell an image as JSON carries it."""
     return f"data:image/{form};base64,{base64.b64encode(data).decode()}"
 
 
@@ -52,7 +52,7 @@ def text(name: str, value: str) -> Field:
 
 @pytest.fixture
 def files(folder: Path) -> Path:
-    """Put pictures into the folder in which commands run."""
+    """Put images into the folder in which commands run."""
     for name, data in (("a.png", BLUE), ("b.jpg", JPEG), ("c.webp", WEBP), ("m.png", MASK)):
         (folder / name).write_bytes(data)
     return folder
@@ -63,7 +63,7 @@ class TestOnTheWire:
     """What the server gets, byte for byte."""
 
     def test_responses(self, server: Server, gen: Gen) -> None:
-        """A text model gets prompt and pictures as one message, the mask in the tool."""
+        """A text model gets prompt and images as one message, the mask in the tool."""
         wire = server(Reply(whole_run()))
         args = ("-i", "a.png", "--image", "b.jpg", "-i", "c.webp", "--mask", "m.png")
         assert 0 == gen(wire, "a cat", *args).exit_code
@@ -103,8 +103,8 @@ class TestOnTheWire:
         assert [(f.name, f.mime, f.data) for f in expected] == [(f.name, f.mime, f.data) for f in got]
         assert all(field.filename is None or "a.png" not in field.filename for field in got)
 
-    def test_one_picture_and_its_mask(self, server: Server, gen: Gen) -> None:
-        """One picture is the field `image`, the mask is a file, and fidelity an option."""
+    def test_one_image_and_its_mask(self, server: Server, gen: Gen) -> None:
+        """One image is the field `image`, the mask is a file, and fidelity an option."""
         wire = server(Reply(edited()))
         gen(wire, "x", "-m", "gpt-image-1.5", "-i", "a.png", "--mask", "m.png", "--input-fidelity", "high")
         got = form_fields(wire.requests[0].headers["content-type"], wire.requests[0].body)
@@ -144,7 +144,7 @@ class TestOnTheWire:
 
 
 class TestKept:
-    """What is written down of pictures: enough to find them, none of their bytes."""
+    """What is written down of images: enough to find them, none of their bytes."""
 
     def test_the_record_of_a_run(self, server: Server, gen: Gen, files: Path) -> None:
         """The record names the file, and holds neither its bytes nor its base64."""
@@ -178,7 +178,7 @@ class TestShown:
 
     @pytest.mark.usefixtures("files")
     def test_dry_run(self, imgcli: Cli) -> None:
-        """--dry-run abbreviates pictures, and stays valid JSON."""
+        """--dry-run abbreviates images, and stays valid JSON."""
         result = imgcli("gen", "a cat", "-i", "a.png", "--mask", "m.png", "--dry-run")
         body = json.loads(result.stdout)
         shown = f"data:image/png;base64,<a.png, {len(BLUE)} bytes>"
@@ -203,18 +203,18 @@ class TestShown:
 
     @pytest.mark.usefixtures("files")
     def test_a_mask_of_another_format(self, imgcli: Cli) -> None:
-        """OpenAI wants mask and picture in one format: said, not forbidden."""
+        """OpenAI wants mask and image in one format: said, not forbidden."""
         result = imgcli("gen", "a cat", "-i", "b.jpg", "--mask", "m.png", "--dry-run")
         assert (0, True) == (result.exit_code, "one format" in result.stderr)
 
 
 def bad_files(folder: Path) -> None:
-    """Make everything that is no picture to send."""
+    """Make everything that is no image to send."""
     (folder / "a.png").write_bytes(BLUE)
     (folder / "folder").mkdir()
     os.mkfifo(folder / "pipe")
     (folder / "empty.png").touch()
-    (folder / "text.png").write_text("not a picture")
+    (folder / "text.png").write_text("not an image")
     (folder / "a.gif").write_bytes(encoded("GIF"))
     (folder / "cut.png").write_bytes(BLUE[:-20])
     (folder / "bad.webp").write_bytes(WEBP[:20] + bytes(len(WEBP) - 20))
@@ -234,22 +234,22 @@ REFUSED = [
     (["-i", "pipe"], "pipe is a pipe."),
     (["-i", "/dev/zero"], "/dev/zero is a device, no file."),
     (["-i", "empty.png"], "empty.png is empty."),
-    (["-i", "text.png"], "text.png is no png, jpeg or webp picture; the API takes png, jpeg and webp."),
+    (["-i", "text.png"], "text.png is no png, jpeg or webp image; the API takes png, jpeg and webp."),
     (["-i", "a.gif"], "a.gif is gif; the API takes png, jpeg and webp."),
     (["-i", "cut.png"], "cut.png is damaged: the png data is cut short or altered."),
     (["-i", "bad.webp"], "bad.webp is damaged: "),
-    (["-i", "huge.png"], "huge.png has 52.4 MB; a picture must be under 50 MB."),
+    (["-i", "huge.png"], "huge.png has 52.4 MB; an image must be under 50 MB."),
     (["-i", ""], "--image names no file."),
-    (["-i", "a.png"] * 17, "17 pictures are more than the 16 that can be sent."),
-    (["-i", "-", "-i", "-"], "Standard input holds one picture, and --image - stands there twice."),
+    (["-i", "a.png"] * 17, "17 images are more than the 16 that can be sent."),
+    (["-i", "-", "-i", "-"], "Standard input holds one image, and --image - stands there twice."),
     (["-i", "-"], "Standard input is empty."),
     (["-i", "http://example.org/a.png"], "http://example.org/a.png is no https address."),
     (["-i", "file:///etc/passwd"], "file:///etc/passwd is no https address."),
-    (["-i", "https://me:secret@example.org/a.png"], "The address of a picture at example.org holds a login"),
+    (["-i", "https://me:secret@example.org/a.png"], "The address of an image at example.org holds a login"),
     (["-i", "https://"], "https:// names no server."),
     (["-i", "https://[::1"], "https://[::1 is no usable address."),
     (["-i", "https://a b/"], "https://a b/ is no usable address."),
-    (["--mask", "small.png"], "--mask needs the picture that it belongs to."),
+    (["--mask", "small.png"], "--mask needs the image that it belongs to."),
     (["-i", "a.png", "--mask", "opaque.png"], "The mask opaque.png has no alpha channel"),
     (["-i", "a.png", "--mask", "mask.jpg"], "The mask mask.jpg is jpeg, and must be png."),
     (["-i", "a.png", "--mask", "-"], "--mask takes a file."),
@@ -259,7 +259,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("args", "told"), REFUSED, ids=lambda value: " ".join(value)[:30])
 def test_what_is_refused(args: list[str], told: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every bad picture or mask is told as what it is, without its secrets, as a wrong use."""
+    """Every bad image or mask is told as what it is, without its secrets, as a wrong use."""
     bad_files(folder)
     monkeypatch.chdir(folder)
     names = [value for option, value in zip(args[::2], args[1::2], strict=True) if option == "-i"]
@@ -274,7 +274,7 @@ def test_what_is_refused(args: list[str], told: str, folder: Path, monkeypatch: 
 
 @pytest.mark.parametrize("model", ["gpt-4o-mini", "gpt-image-2"])
 def test_refused_before_anything_is_sent(model: str, server: Server, gen: Gen, folder: Path) -> None:
-    """A bad picture or mask ends as exit code 2, at once, and the server hears nothing."""
+    """A bad image or mask ends as exit code 2, at once, and the server hears nothing."""
     bad_files(folder)
     wire = server(Reply(whole_run()))
     cases = [["-i", "pipe"], ["-i", "cut.png"], ["-i", "a.png", "--mask", "small.png"]]
@@ -285,21 +285,21 @@ def test_refused_before_anything_is_sent(model: str, server: Server, gen: Gen, f
 
 
 def test_the_prompt_cannot_come_from_the_same_pipe(imgcli: Cli) -> None:
-    """Standard input is either the picture or the prompt."""
+    """Standard input is either the image or the prompt."""
     for args in (["-i", "-"], ["-", "-i", "-"]):
         result = imgcli("gen", *args, input=BLUE)
-        assert (2, True) == (result.exit_code, "both the picture" in result.stderr), result.stderr
+        assert (2, True) == (result.exit_code, "both the image" in result.stderr), result.stderr
 
 
-def test_a_picture_and_a_prompt_file(server: Server, gen: Gen, folder: Path) -> None:
-    """A picture from the pipe and a prompt from a file go together."""
+def test_a_image_and_a_prompt_file(server: Server, gen: Gen, folder: Path) -> None:
+    """An image from the pipe and a prompt from a file go together."""
     (folder / "prompt.txt").write_text("a horse\n")
     wire = server(Reply(whole_run()))
     assert 0 == gen(wire, "--prompt-file", "prompt.txt", "-i", "-", input=BLUE).exit_code
     assert "a horse" == wire.requests[0].json["input"][0]["content"][0]["text"]
 
 
-def test_a_terminal_is_no_picture(imgcli: Cli) -> None:
+def test_a_terminal_is_no_image(imgcli: Cli) -> None:
     """`-i -` on a terminal is told, instead of waiting for ever."""
     ours, theirs = pty.openpty()
     try:
@@ -310,7 +310,7 @@ def test_a_terminal_is_no_picture(imgcli: Cli) -> None:
     assert (2, True) == (result.exit_code, "that is a terminal" in result.stderr)
 
 
-def test_a_socket_is_no_picture(imgcli: Cli, folder: Path) -> None:
+def test_a_socket_is_no_image(imgcli: Cli, folder: Path) -> None:
     """A socket is told as what cannot be read."""
     with socket.socket(socket.AF_UNIX) as one:
         here = os.open(".", os.O_RDONLY)
@@ -326,7 +326,7 @@ def test_a_socket_is_no_picture(imgcli: Cli, folder: Path) -> None:
 
 @pytest.mark.usefixtures("files")
 class TestTheServerRefuses:
-    """What a server says against pictures, with what to do next."""
+    """What a server says against images, with what to do next."""
 
     @pytest.mark.parametrize(
         ("code", "param", "told"),
@@ -352,7 +352,7 @@ class TestTheServerRefuses:
 
 
 @pytest.mark.parametrize("model", ["gpt-4o-mini", "gpt-image-2"])
-def test_a_large_picture_needs_little_memory(
+def test_a_large_image_needs_little_memory(
     model: str, server: Server, world: dict[str, str], folder: Path
 ) -> None:
     """Sending 20 MB along takes no more than three times as much above a plain run."""
@@ -376,7 +376,7 @@ def standin() -> Iterator[str]:
 @pytest.mark.parametrize("model", ["gpt-4o-mini", "gpt-image-2", "gpt-image-1.5"])
 @pytest.mark.usefixtures("files")
 def test_the_stand_in_takes_them(model: str, standin: str, imgcli: Cli, folder: Path) -> None:
-    """The offline server, which checks as OpenAI does, takes pictures and mask, and the bill prices them."""
+    """The offline server, which checks as OpenAI does, takes images and mask, and the bill prices them."""
     args = [
         "-i",
         "a.png",
@@ -398,13 +398,13 @@ def test_the_stand_in_takes_them(model: str, standin: str, imgcli: Cli, folder: 
 
 
 def test_the_demo_takes_them(imgcli: Cli, files: Path) -> None:
-    """`--demo` works with a picture too, from standard input even."""
+    """`--demo` works with an image too, from standard input even."""
     result = imgcli("gen", "a cat", "-i", "-", "--demo", "--quality", "low", "-q", input=JPEG)
     assert (0, [str(files / "a-cat.png")]) == (result.exit_code, result.lines)
 
 
 class TestReadAgain:
-    """A recorded picture is sent again only as what it was."""
+    """A recorded image is sent again only as what it was."""
 
     def test_the_same(self, files: Path) -> None:
         """The file is read again, with its bytes."""
@@ -421,7 +421,7 @@ class TestReadAgain:
         ("change", "told"),
         [
             (lambda path: path.unlink(), "cannot be read"),
-            (lambda path: path.write_bytes(RED), "is not the picture any more"),
+            (lambda path: path.write_bytes(RED), "is not the image any more"),
             (lambda path: path.write_bytes(b""), "is empty"),
         ],
     )

@@ -51,7 +51,7 @@ def here(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def rescue(tmp_path: Path) -> FallbackFolders:
-    """Make places for pictures that have none."""
+    """Make places for images that have none."""
     return FallbackFolders(tmp_path / "state", {"TMPDIR": str(tmp_path / "missing")})
 
 
@@ -89,7 +89,7 @@ def problem(events: list[Event]) -> Problem:
 
 
 def test_shown_after_it_is_saved(opened: Callable[..., Publisher], here: Path) -> None:
-    """By the time a picture is shown it is on disk, byte for byte, and its path follows."""
+    """By the time an image is shown it is on disk, byte for byte, and its path follows."""
     for event in SavingStage(opened())([STARTED, PARTIAL, FINAL]):
         if event is FINAL:
             assert {"a-cat.png": RED} == files(here)
@@ -102,11 +102,11 @@ def test_nothing_is_overwritten(opened: Callable[..., Publisher], here: Path) ->
     (here / "x.png").write_bytes(b"precious")
     events = list(SavingStage(opened("x.png"))([FINAL, END]))
     assert {"x.png": b"precious", "x-2.png": RED} == files(here)
-    assert ["x.png is there already; the new picture is x-2.png."] == notices(events)
+    assert ["x.png is there already; the new image is x-2.png."] == notices(events)
 
 
 def test_force(opened: Callable[..., Publisher], here: Path) -> None:
-    """--force replaces the picture of that name, and there is nothing to say about it."""
+    """--force replaces the image of that name, and there is nothing to say about it."""
     (here / "x.png").write_bytes(b"old")
     events = list(SavingStage(opened("x.png", clash=OnExists.REPLACE))([FINAL, END]))
     assert ({"x.png": RED}, []) == (files(here), notices(events))
@@ -120,7 +120,7 @@ def test_several_images(opened: Callable[..., Publisher], here: Path) -> None:
 
 
 def test_another_format_than_asked(opened: Callable[..., Publisher], here: Path) -> None:
-    """A picture in another format than asked has an honest name, and a sentence says so once."""
+    """An image in another format than asked has an honest name, and a sentence says so once."""
     wanted = Started(JOB, ImageRequest("a cat", "m", Api.IMAGES, format=ImageFormat.WEBP))
     events = list(SavingStage(opened("x.webp"))([wanted, FINAL, END]))
     told = "The server sent png where webp was asked for; the name says what it is."
@@ -128,9 +128,9 @@ def test_another_format_than_asked(opened: Callable[..., Publisher], here: Path)
 
 
 def test_another_size_than_asked(opened: Callable[..., Publisher]) -> None:
-    """A picture of another size than asked is saved, and a sentence says so; `auto` asks for none."""
+    """An image of another size than asked is saved, and a sentence says so; `auto` asks for none."""
     for size, told in {
-        "1024x1024": ["The picture is 48x32 pixels; 1024x1024 was asked for."],
+        "1024x1024": ["The image is 48x32 pixels; 1024x1024 was asked for."],
         "48x32": [],
         "auto": [],
     }.items():
@@ -143,7 +143,7 @@ def test_another_size_than_asked(opened: Callable[..., Publisher]) -> None:
     [(RED[:-12], "x.damaged.png"), (b"<html>502</html>", "x.damaged.bin"), (b"", "x.damaged.bin")],
 )
 def test_damaged(opened: Callable[..., Publisher], here: Path, data: bytes, name: str) -> None:
-    """Damaged bytes are kept beside, exit 11, and --force does not sacrifice a good picture to them."""
+    """Damaged bytes are kept beside, exit 11, and --force does not sacrifice a good image to them."""
     (here / "x.png").write_bytes(b"good")
     events = list(
         SavingStage(opened("x.png", clash=OnExists.REPLACE))([FinalImage(JOB, 0, EncodedImage.of(data)), END])
@@ -153,23 +153,23 @@ def test_damaged(opened: Callable[..., Publisher], here: Path, data: bytes, name
     assert f"kept as {here / name}." in problem(events).what
 
 
-def test_force_is_for_pictures_alone(
+def test_force_is_for_images_alone(
     opened: Callable[..., Publisher], here: Path, rescue: FallbackFolders
 ) -> None:
-    """--force replaces neither damaged bytes nor rescued pictures: they may be all there is."""
+    """--force replaces neither damaged bytes nor rescued images: they may be all there is."""
     (here / "x.damaged.bin").write_bytes(b"earlier")
     publisher = opened("x.png", clash=OnExists.REPLACE)
     list(SavingStage(publisher)([FinalImage(JOB, 0, EncodedImage.of(b"later"))]))
     assert {"x.damaged.bin": b"earlier", "x-2.damaged.bin": b"later"} == files(here)
     here.rename(here.with_name("moved"))
     here.touch()
-    for picture in (FINAL, FinalImage(JOB, 0, EncodedImage.of(GREEN))):
-        list(SavingStage(publisher)([picture]))
+    for image in (FINAL, FinalImage(JOB, 0, EncodedImage.of(GREEN))):
+        list(SavingStage(publisher)([image]))
     assert {"x.png": RED, "x-2.png": GREEN} == files(rescue.state / "rescued")
 
 
-def test_the_raw_run_of_a_damaged_picture_is_kept(here: Path, tmp_path: Path) -> None:
-    """When a picture came damaged, the record of the run stays and I am told where it is."""
+def test_the_raw_run_of_a_damaged_image_is_kept(here: Path, tmp_path: Path) -> None:
+    """When an image came damaged, the record of the run stays and I am told where it is."""
     rescue = FallbackFolders(tmp_path, {}, lambda: tmp_path / "run.sse")
     publisher = open_publisher(Destination("x.png", here), SUBJECT, rescue, BytesIO())
     events = list(SavingStage(publisher)([FinalImage(JOB, 0, EncodedImage.of(b"")), END]))
@@ -191,7 +191,7 @@ def file_limit(size: int) -> Iterator[None]:
 
 
 def test_rescue(opened: Callable[..., Publisher], here: Path, tmp_path: Path) -> None:
-    """A folder that became a file costs the place, not the picture: exit 10 with its path, mine alone.
+    """A folder that became a file costs the place, not the image: exit 10 with its path, mine alone.
 
     The command that brings it home overwrites nothing.
     """
@@ -222,7 +222,7 @@ def test_rescue(opened: Callable[..., Publisher], here: Path, tmp_path: Path) ->
 
 
 def test_a_folder_that_has_gone(opened: Callable[..., Publisher], here: Path) -> None:
-    """A folder that somebody removed meanwhile is made again: the picture is where it was meant to be."""
+    """A folder that somebody removed meanwhile is made again: the image is where it was meant to be."""
     publisher = opened("new/x.png")
     (here / "new").rmdir()
     here.rmdir()
@@ -233,7 +233,7 @@ def test_a_folder_that_has_gone(opened: Callable[..., Publisher], here: Path) ->
 
 
 def test_rescue_chain(here: Path, tmp_path: Path) -> None:
-    """When the state folder cannot take a picture either, the session's folder does."""
+    """When the state folder cannot take an image either, the session's folder does."""
     (tmp_path / "state").touch()
     runtime = tmp_path / "run"
     runtime.mkdir()
@@ -279,7 +279,7 @@ def test_failed_flush(opened: Callable[..., Publisher], here: Path, monkeypatch:
 def test_the_only_copy_stays(
     opened: Callable[..., Publisher], here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When no file can be given its name anywhere, the picture keeps its temporary one, and I am told it."""
+    """When no file can be given its name anywhere, the image keeps its temporary one, and I am told it."""
 
     def refuse(*_: object, **__: object) -> None:
         raise OSError(5, "Input/output error")
@@ -314,7 +314,7 @@ TINY = """
 
 
 def test_full_file_system(here: Path, tmp_path: Path) -> None:
-    """A picture that does not fit on its file system is saved whole on another; the full one stays clean."""
+    """An image that does not fit on its file system is saved whole on another; the full one stays clean."""
     mounted = ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=64k none "$0" && exec "$@"', str(here)]
     if subprocess.run([*mounted, "true"], check=False, capture_output=True).returncode:
         pytest.skip("no unprivileged mounts here")
@@ -337,14 +337,14 @@ class Broken(BytesIO):
 
 
 def test_standard_output(opened: Callable[..., Publisher], here: Path, rescue: FallbackFolders) -> None:
-    """`-o -` writes the picture's bytes and nothing else, anywhere."""
+    """`-o -` writes the image's bytes and nothing else, anywhere."""
     out = BytesIO()
     assert [PARTIAL, FINAL, END] == list(SavingStage(opened("-", out))([PARTIAL, FINAL, END]))
     assert (RED, {}, {}) == (out.getvalue(), files(here), files(rescue.state / "rescued"))
 
 
 def test_broken_standard_output(opened: Callable[..., Publisher], rescue: FallbackFolders) -> None:
-    """A reader that goes away costs the stream, not the picture: exit 10 with its path."""
+    """A reader that goes away costs the stream, not the image: exit 10 with its path."""
     events = list(SavingStage(opened("-", Broken()))([FINAL, END]))
     assert ({"a-cat.png": RED}, ExitCode.ELSEWHERE) == (
         files(rescue.state / "rescued"),
@@ -363,7 +363,7 @@ def test_damaged_on_standard_output(opened: Callable[..., Publisher], rescue: Fa
 
 @pytest.mark.parametrize(("output", "code"), [("/dev/null", None), ("/dev/full", ExitCode.ELSEWHERE)])
 def test_devices(opened: Callable[..., Publisher], output: str, code: ExitCode | None) -> None:
-    """A device is written to, never replaced by a file; one that is full costs the place, not the picture."""
+    """A device is written to, never replaced by a file; one that is full costs the place, not the image."""
     saved = only_saved(list(SavingStage(opened(output))([FINAL, END])))
     assert code == (saved.problem.exit_code if saved.problem else None)
     assert stat.S_ISCHR(os.stat(output).st_mode)  # noqa: PTH116 - a device, not a path of ours
@@ -386,7 +386,7 @@ def test_last_preview_of_a_failed_run(opened: Callable[..., Publisher], here: Pa
     """A run that fails leaves its last preview, and says so before the failure."""
     events = list(SavingStage(opened())([STARTED, PARTIAL, SECOND, FAULT]))
     assert {"a-cat.partial.png": GREEN} == files(here)
-    told = Notice(JOB, f"The last preview, a rougher picture, is kept as {here}/a-cat.partial.png.")
+    told = Notice(JOB, f"The last preview, a rougher image, is kept as {here}/a-cat.partial.png.")
     assert [told, FAULT] == events[-2:]
 
 
@@ -400,7 +400,7 @@ def test_last_preview_of_an_interrupted_run(opened: Callable[..., Publisher], he
 
 
 def test_no_preview_of_a_good_run(opened: Callable[..., Publisher], here: Path) -> None:
-    """Once the picture is there, no preview of it is kept."""
+    """Once the image is there, no preview of it is kept."""
     saving = SavingStage(opened())
     list(saving([PARTIAL, FINAL, FAULT]))
     assert (None, {"a-cat.png": RED}) == (saving.keep_last_partial(), files(here))
@@ -410,7 +410,7 @@ def test_every_preview(opened: Callable[..., Publisher], here: Path) -> None:
     """--keep-partials keeps each of them, numbered, and a failure adds none."""
     events = list(SavingStage(opened(), keep=KeepPartials.ALL)([PARTIAL, SECOND, FAULT]))
     assert {"a-cat.partial-0.png": BLUE, "a-cat.partial-1.png": GREEN} == files(here)
-    assert ["The last preview, a rougher picture, is kept as " + f"{here}/a-cat.partial-1.png."] == notices(
+    assert ["The last preview, a rougher image, is kept as " + f"{here}/a-cat.partial-1.png."] == notices(
         events
     )
 
@@ -439,7 +439,7 @@ def test_preview_beside_standard_output(opened: Callable[..., Publisher], rescue
 
 
 def test_shield(opened: Callable[..., Publisher], here: Path) -> None:
-    """A signal that comes while a picture is being saved waits until it is safe."""
+    """A signal that comes while an image is being saved waits until it is safe."""
     seen: list[list[str]] = []
 
     @contextmanager

@@ -43,8 +43,8 @@ def live(window: Window, clock: FakeClock | None = None, painter: Renderer | Non
     return LiveSink(window, window.terminal(), price, clock, Ready(painter), period=None).open()
 
 
-def picture(columns: int, rows: int, letter: str) -> list[str]:
-    """Give what a window shows while a picture fills its room."""
+def image(columns: int, rows: int, letter: str) -> list[str]:
+    """Give what a window shows while an image fills its room."""
     return [letter * columns] * room(rows)
 
 
@@ -52,13 +52,13 @@ def picture(columns: int, rows: int, letter: str) -> list[str]:
 class TestEveryWindow:
     """From one cell to two hundred by sixty."""
 
-    def test_picture_fills_its_room(self, columns: int, rows: int) -> None:
-        """The picture takes every row that the end of the run leaves it, and no row wraps."""
+    def test_image_fills_its_room(self, columns: int, rows: int) -> None:
+        """The image takes every row that the end of the run leaves it, and no row wraps."""
         window = Window(columns, rows)
         sink = live(window)
         sink.handle(started())
         sink.handle(partial())
-        assert picture(columns, rows, "A") == window.lines[: room(rows)]
+        assert image(columns, rows, "A") == window.lines[: room(rows)]
         assert columns - 1 >= len(window.lines[room(rows)])
 
     def test_next_partial_takes_the_same_place(self, columns: int, rows: int) -> None:
@@ -69,11 +69,11 @@ class TestEveryWindow:
         sink.handle(partial(0, ROUGH))
         scrolled = len(window.history)
         sink.handle(partial(1, BETTER))
-        assert picture(columns, rows, "B") == window.lines[: room(rows)]
+        assert image(columns, rows, "B") == window.lines[: room(rows)]
         assert scrolled == len(window.history)
 
     def test_what_was_above_stays(self, columns: int, rows: int) -> None:
-        """What the shell had printed is still there afterwards, in order, and one picture under it."""
+        """What the shell had printed is still there afterwards, in order, and one image under it."""
         window = Window(columns, rows)
         earlier = [str(number % 10) for number in range(rows + 3)]
         window.write("".join(f"{line}\r\n" for line in earlier))
@@ -83,7 +83,7 @@ class TestEveryWindow:
         sink.close()
         assert earlier == window.history[: len(earlier)]
         shown = window.history[len(earlier) : len(earlier) + room(rows)]
-        assert picture(columns, rows, "C") == shown
+        assert image(columns, rows, "C") == shown
         assert "A" * columns not in window.history[len(earlier) :] or columns == 1
 
     def test_cursor_is_shown_at_the_end(self, columns: int, rows: int) -> None:
@@ -106,18 +106,18 @@ class TestEveryWindow:
         sink.close()
         assert window.is_cursor_shown
         assert 0 == window.screen.cursor.x
-        assert picture(columns, rows, "A") == window.lines[: room(rows)]
+        assert image(columns, rows, "A") == window.lines[: room(rows)]
 
 
 def test_what_was_typed_into_it_is_painted_over() -> None:
-    """A `^C` that the terminal echoed into the picture is gone when the picture is left."""
+    """A `^C` that the terminal echoed into the image is gone when the image is left."""
     window = Window(20, 6)
     sink = live(window)
     sink.handle(started())
     sink.handle(partial())
     window.write("^C")
     sink.close()
-    assert picture(20, 6, "A") == window.lines[:-1]
+    assert image(20, 6, "A") == window.lines[:-1]
     assert (0, 5) == (window.screen.cursor.x, window.screen.cursor.y)
 
 
@@ -126,7 +126,7 @@ class TestPlaces:
 
     @pytest.mark.parametrize("row", [0, 1, 12, 22, 23])
     def test_starts_on_any_row(self, row: int) -> None:
-        """Begun anywhere, also on the last row, the picture is whole and right under what was there."""
+        """Begun anywhere, also on the last row, the image is whole and right under what was there."""
         window = Window(80, 24)
         window.write("".join(f"line {number}\r\n" for number in range(row)))
         sink = live(window)
@@ -147,27 +147,27 @@ class TestPlaces:
         assert ["ddd", "status 3", "", "", "", "", "", "", "below", "", "", ""] == window.lines
 
     def test_notices_scroll_by_above(self) -> None:
-        """A notice becomes a line above the picture, which stays whole."""
+        """A notice becomes a line above the image, which stays whole."""
         window = Window(30, 10)
         sink = live(window)
         sink.handle(started())
         sink.handle(partial())
         sink.handle(notice("a partial was damaged"))
         assert "note: a partial was damaged" == window.history[0]
-        assert picture(30, 10, "A") == window.lines[:-1]
+        assert image(30, 10, "A") == window.lines[:-1]
 
     def test_a_long_notice_wraps_and_harms_nothing(self) -> None:
-        """A notice longer than the window is wide takes several rows; the picture moves down by as many."""
+        """A notice longer than the window is wide takes several rows; the image moves down by as many."""
         window = Window(20, 6)
         sink = live(window)
         sink.handle(started())
         sink.handle(partial())
         sink.handle(notice("x" * 50))
         assert ["note: " + "x" * 14, "x" * 20, "x" * 16] == window.history[:3]
-        assert picture(20, 6, "A") == window.lines[:-1]
+        assert image(20, 6, "A") == window.lines[:-1]
 
-    def test_two_pictures_stand_one_under_the_other(self) -> None:
-        """When a job makes a second picture, the first stays where it is, its file's name under it."""
+    def test_two_images_stand_one_under_the_other(self) -> None:
+        """When a job makes a second image, the first stays where it is, its file's name under it."""
         window = Window(20, 5)
         sink = live(window)
         sink.handle(started())
@@ -185,7 +185,7 @@ class TestPlaces:
 
 @pytest.mark.parametrize("kind", [XtermScreen, WrappingScreen])
 class TestResize:
-    """The window changes while the picture arrives, in terminals that wrap rows and in those that cut."""
+    """The window changes while the image arrives, in terminals that wrap rows and in those that cut."""
 
     @pytest.mark.parametrize(
         "sizes",
@@ -200,7 +200,7 @@ class TestResize:
         ],
     )
     def test_refits_without_ghosts(self, kind: type[XtermScreen], sizes: list[tuple[int, int]]) -> None:
-        """After every change the window shows the picture, the status row and nothing else of ours."""
+        """After every change the window shows the image, the status row and nothing else of ours."""
         window = Window(80, 24, kind)
         clock = FakeClock()
         sink = live(window, clock)
@@ -210,12 +210,12 @@ class TestResize:
             window.resize(columns, rows)
             clock.now += 0.125
             sink.refresh()
-            assert picture(columns, rows, "A") == window.lines[: room(rows)]
+            assert image(columns, rows, "A") == window.lines[: room(rows)]
             assert "A" not in window.lines[room(rows)]
 
     @pytest.mark.parametrize("sizes", [[(40, 24)], [(80, 12)], [(20, 10), (80, 24)], [(79, 23), (78, 22)]])
     def test_leaves_no_remains(self, kind: type[XtermScreen], sizes: list[tuple[int, int]]) -> None:
-        """A picture that has become smaller leaves nothing of its larger self beside or under it."""
+        """An image that has become smaller leaves nothing of its larger self beside or under it."""
         window = Window(80, 24, kind)
         sink = live(window, painter=SmallLetters())
         sink.handle(started())
@@ -229,7 +229,7 @@ class TestResize:
         assert [""] * (rows - height - 1) == window.lines[height + 1 :]
 
     def test_what_is_above_survives(self, kind: type[XtermScreen]) -> None:
-        """Making the window lower or narrower and larger again never costs a line above the picture."""
+        """Making the window lower or narrower and larger again never costs a line above the image."""
         window = Window(40, 20, kind)
         window.write("one\r\ntwo\r\nthree\r\n")
         sink = live(window)
@@ -240,24 +240,24 @@ class TestResize:
         window.resize(40, 20)
         sink.handle(partial(1, BETTER))
         assert ["one", "two", "three"] == window.history[:3]
-        assert picture(40, 20, "B") == window.history[3:16]
+        assert image(40, 20, "B") == window.history[3:16]
 
-    def test_change_is_seen_by_the_next_picture_too(self, kind: type[XtermScreen]) -> None:
-        """A picture that comes before the next tick already fits the new window."""
+    def test_change_is_seen_by_the_next_image_too(self, kind: type[XtermScreen]) -> None:
+        """An image that comes before the next tick already fits the new window."""
         window = Window(40, 10, kind)
         sink = live(window)
         sink.handle(started())
         sink.handle(partial())
         window.resize(20, 8)
         sink.handle(partial(1, BETTER))
-        assert picture(20, 8, "B") == window.lines[:-1]
+        assert image(20, 8, "B") == window.lines[:-1]
 
 
 class TestBytes:
     """How little is written."""
 
     def test_a_tick_is_small(self) -> None:
-        """While only the clock moves, a tick writes fewer than 64 bytes and leaves the picture alone."""
+        """While only the clock moves, a tick writes fewer than 64 bytes and leaves the image alone."""
         window, clock = Window(200, 60), FakeClock()
         sink = live(window, clock)
         sink.handle(started())
@@ -268,7 +268,7 @@ class TestBytes:
             sink.refresh()
             assert 64 > len("".join(window.writes[before:]).encode())
         assert "12.5 s" in window.lines[53]
-        assert picture(200, 60, "A") == window.lines[:53]
+        assert image(200, 60, "A") == window.lines[:53]
 
     def test_nothing_new_writes_nothing(self) -> None:
         """When even the clock stands still, nothing is written."""
@@ -280,7 +280,7 @@ class TestBytes:
         assert before == len(window.writes)
 
     def test_a_repaint_is_one_update(self) -> None:
-        """A picture is written at once and marked as one update, so that it does not flicker."""
+        """An image is written at once and marked as one update, so that it does not flicker."""
         text = Screen().draw(Frame(("aa", "bb"), 2), "status", 80)
         assert text.startswith("\x1b[?2026h\x1b[?25l")
         assert text.endswith("\x1b[?2026l")

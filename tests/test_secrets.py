@@ -1,4 +1,4 @@
-"""What is a secret and what is none: the one is hidden everywhere, the other costs nobody a picture."""
+"""What is a secret and what is none: the one is hidden everywhere, the other costs nobody an image."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def told(result: Result) -> dict[str, object]:
     "value", ["image_generation", "gpt-image-2.6-sunburst", "response.completed", "eastus-2"]
 )
 def test_a_plain_header_hides_nothing(value: str, server: Server, gen: Gen, folder: Path) -> None:
-    """A deployment's name is no secret: wherever an answer holds it, picture and bill are as ever."""
+    """A deployment's name is no secret: wherever an answer holds it, image and bill are as ever."""
     env = {"OPENAI_CUSTOM_HEADERS": f"{DEPLOYMENT}: {value}"}
     result = gen(server(Reply(whole_run())), "a cat", "--jsonl", env=env)
     assert (0, RED) == (result.exit_code, (folder / "a-cat.png").read_bytes()), result.stderr
@@ -53,7 +53,7 @@ def test_a_plain_header_hides_nothing(value: str, server: Server, gen: Gen, fold
 
 @pytest.mark.parametrize("value", ["image_generation", "partial_image_b64", "response.output_item.done"])
 def test_a_key_spelled_like_the_protocol(value: str, server: Server, gen: Gen, folder: Path) -> None:
-    """Even a real key costs no picture when the answer cannot be read without its letters."""
+    """Even a real key costs no image when the answer cannot be read without its letters."""
     result = gen(server(Reply(whole_run())), "a cat", env={"OPENAI_CUSTOM_HEADERS": f"x-api-key: {value}"})
     assert (0, RED) == (result.exit_code, (folder / "a-cat.png").read_bytes()), result.stderr
 
@@ -74,10 +74,10 @@ def test_a_plain_header_of_a_profile(imgcli: Cli, server: Server, world: dict[st
 
 @pytest.mark.parametrize("answer", [whole_run(), images_run()], ids=["responses", "images"])
 def test_no_word_of_the_protocol_is_masked(answer: bytes) -> None:
-    """Whichever word of an answer a key equals, the picture is read."""
+    """Whichever word of an answer a key equals, the image is read."""
     for word in set(re.findall(r'"([a-z0-9_.]{16,80})"', answer.decode())):
         events = read_events(masked([answer], *maskable(word)), "j")
-        assert [RED] == [event.picture.data for event in events if isinstance(event, FinalImage)], word
+        assert [RED] == [event.image.data for event in events if isinstance(event, FinalImage)], word
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,10 @@ from streams import RED
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PICTURE = EncodedImage.of(RED)
+IMAGE = EncodedImage.of(RED)
 STARTED = Started("j", ImageRequest("a cat", "gpt-4o-mini", Api.RESPONSES))
-PARTIAL = PartialImage("j", 0, 0, PICTURE)
-FINAL = FinalImage("j", 0, PICTURE)
+PARTIAL = PartialImage("j", 0, 0, IMAGE)
+FINAL = FinalImage("j", 0, IMAGE)
 SAVED = Saved("j", 0, Path("/a.png"))
 COMPLETED = Completed("j", "gpt-4o-mini")
 REFUSED = Problem(ExitCode.REFUSED, "No.", Charged.NO)
@@ -66,7 +66,7 @@ def test_a_good_run_passes_unchanged() -> None:
 
 @pytest.mark.parametrize("events", [[], [STARTED], [STARTED, PARTIAL], [STARTED, COMPLETED]])
 def test_no_image_is_never_success(events: list[Event]) -> None:
-    """A stream that ends without a picture is a failure, even one that says it is complete."""
+    """A stream that ends without an image is a failure, even one that says it is complete."""
     last = list(checked("j", events))[-1]
     assert isinstance(last, Failed)
     assert (ExitCode.UNKNOWN, Charged.MAYBE) == (last.problem.exit_code, last.problem.charged)
@@ -77,8 +77,8 @@ def test_a_problem_becomes_an_event() -> None:
     assert [STARTED, Failed("j", REFUSED)] == list(checked("j", raising(STARTED)))
 
 
-def test_a_fault_after_the_picture_is_a_notice() -> None:
-    """When the picture has arrived, a later fault costs the bill alone."""
+def test_a_fault_after_the_image_is_a_notice() -> None:
+    """When the image has arrived, a later fault costs the bill alone."""
     *_, notice, end = checked("j", raising(STARTED, FINAL))
     assert isinstance(notice, Notice)
     assert Completed("j", None) == end
@@ -87,8 +87,8 @@ def test_a_fault_after_the_picture_is_a_notice() -> None:
 ENDED = Completed("j", "gpt-4o-mini", {"total_tokens": 7}, None, "resp_1", "gpt-image-2")
 
 
-def test_a_fault_after_the_picture_keeps_what_the_server_told() -> None:
-    """The response's name and the models are not forgotten when the connection breaks behind the picture."""
+def test_a_fault_after_the_image_keeps_what_the_server_told() -> None:
+    """The response's name and the models are not forgotten when the connection breaks behind the image."""
     assert ENDED == list(checked("j", raising(STARTED, FINAL, ended=ENDED)))[-1]
 
 
@@ -100,7 +100,7 @@ def test_a_bad_end_keeps_its_usage() -> None:
     assert Failed("j", partial, ENDED) == end
 
 
-def test_a_good_end_without_a_picture_keeps_its_usage() -> None:
+def test_a_good_end_without_a_image_keeps_its_usage() -> None:
     """A run that is turned into a failure by the grammar keeps its bill, too."""
     end = list(checked("j", [STARTED, ENDED]))[-1]
     assert isinstance(end, Failed)
@@ -108,7 +108,7 @@ def test_a_good_end_without_a_picture_keeps_its_usage() -> None:
 
 
 def test_one_of_several_missing_is_partial() -> None:
-    """When one of several pictures was refused the run fails as partial, though others are there."""
+    """When one of several images was refused the run fails as partial, though others are there."""
     problem = Problem(ExitCode.PARTIAL, "One of two.", Charged.MAYBE)
     assert Failed("j", problem) == list(checked("j", raising(STARTED, FINAL, problem=problem)))[-1]
 
@@ -144,7 +144,7 @@ def test_a_broken_sink_harms_nobody() -> None:
 
 
 def test_the_outcome_remembers_problems() -> None:
-    """A picture that is elsewhere decides the exit code of a run that ended well."""
+    """An image that is elsewhere decides the exit code of a run that ended well."""
     problem = Problem(ExitCode.ELSEWHERE, "It is there.", Charged.YES)
     outcome = run([FINAL, Saved("j", 0, Path("/b.png"), problem), COMPLETED], [])
     assert (ExitCode.ELSEWHERE, 1) == (outcome.exit_code, len(outcome.saved))

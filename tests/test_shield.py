@@ -1,4 +1,4 @@
-"""Signals at odd moments: while a picture is being published, in destructors, while modules are loaded."""
+"""Signals at odd moments: while an image is being published, in destructors, while modules are loaded."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def played(folder: Path, script: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_a_signal_waits_for_the_picture(name: str, tmp_path: Path) -> None:
-    """A signal that comes while a picture is published waits, whichever thread the system gives it to."""
+def test_a_signal_waits_for_the_image(name: str, tmp_path: Path) -> None:
+    """A signal that comes while an image is published waits, whichever thread the system gives it to."""
     script = f"""
         def publish():
             os.kill(os.getpid(), signal.{name})
@@ -54,7 +54,7 @@ def test_a_signal_waits_for_the_picture(name: str, tmp_path: Path) -> None:
 
 
 def test_a_second_signal_does_not_disturb_the_tidying_up(tmp_path: Path) -> None:
-    """However often Ctrl-C is pressed while a picture is published, it ends once, and tidies up in peace."""
+    """However often Ctrl-C is pressed while an image is published, it ends once, and tidies up in peace."""
     script = """
         try:
             with signals.shielded():
@@ -70,7 +70,7 @@ def test_a_second_signal_does_not_disturb_the_tidying_up(tmp_path: Path) -> None
 
 
 def test_a_signal_ends_waiting_at_once(tmp_path: Path) -> None:
-    """Outside of publishing Ctrl-C breaks into whatever is waited for, also after a picture was published."""
+    """Outside of publishing Ctrl-C breaks into whatever is waited for, also after an image was published."""
     script = """
         with signals.shielded():
             pass

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
 
-def encoded(picture: Image.Image, form: str = "PNG", **options: object) -> bytes:
-    """A picture's file."""
+def encoded(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
+    """An image's file."""
     out = io.BytesIO()
-    picture.save(out, form, **options)
+    image.save(out, form, **options)
     return out.getvalue()
 
 
@@ -61,21 +61,21 @@ def ramp(mode: str) -> Image.Image:
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM"])
 def test_every_common_format_is_shown(form: str) -> None:
-    """A picture in any format that people have is decoded to its size."""
+    """An image in any format that people have is decoded to its size."""
     assert ("RGB", (64, 48)) == (decode(encoded(photo(), form)).mode, decode(encoded(photo(), form)).size)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I", "F"])
 def test_every_mode_becomes_red_green_blue(mode: str) -> None:
-    """Whatever its pixels are made of, a picture is decoded and can be made opaque."""
+    """Whatever its pixels are made of, an image is decoded and can be made opaque."""
     form = "PNG" if mode in {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"} else "TIFF"
-    picture = ramp(mode) if mode in {"I;16", "I", "F"} else photo().convert(mode)
-    assert ("RGB", picture.size) == (flatten(decode(encoded(picture, form))).mode, picture.size)
+    image = ramp(mode) if mode in {"I;16", "I", "F"} else photo().convert(mode)
+    assert ("RGB", image.size) == (flatten(decode(encoded(image, form))).mode, image.size)
 
 
 @pytest.mark.parametrize("mode", ["I;16", "I", "F"])
 def test_deep_greys_keep_their_range(mode: str) -> None:
-    """A picture of 16 bits or of floats is as dark and as bright as it is, and not cut off at 255."""
+    """An image of 16 bits or of floats is as dark and as bright as it is, and not cut off at 255."""
     shown = decode(encoded(ramp(mode), "TIFF")).convert("L")
     left, middle, right = (shown.getpixel((x, 1)) for x in (0, 8, 15))
     assert (0, 255) == (left, right)
@@ -83,7 +83,7 @@ def test_deep_greys_keep_their_range(mode: str) -> None:
 
 
 def test_cmyk_jpeg_has_its_colours() -> None:
-    """A picture made for print is not shown as its negative."""
+    """An image made for print is not shown as its negative."""
     shown = decode(encoded(Image.new("RGB", (16, 16), RED).convert("CMYK"), "JPEG"))
     assert RED == pytest.approx(shown.getpixel((8, 8)), abs=12)
 
@@ -97,23 +97,23 @@ def test_animation_shows_its_first_frame() -> None:
 
 def test_palette_with_transparency_keeps_both() -> None:
     """Colours of a palette stay, and its transparent one is transparent."""
-    picture = Image.new("P", (2, 1))
-    picture.putpalette([*RED, *BLUE])
-    picture.putpixel((1, 0), 1)
-    shown = decode(encoded(picture, transparency=1))
+    image = Image.new("P", (2, 1))
+    image.putpalette([*RED, *BLUE])
+    image.putpixel((1, 0), 1)
+    shown = decode(encoded(image, transparency=1))
     assert [(*RED, 255), (*BLUE, 0)] == [shown.getpixel((x, 0)) for x in (0, 1)]
 
 
 def test_a_photo_is_upright() -> None:
     """A camera's note on which side is up is followed."""
-    picture = Image.new("RGB", (30, 10), RED)
+    image = Image.new("RGB", (30, 10), RED)
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by a quarter
-    assert (10, 30) == decode(encoded(picture, "JPEG", exif=exif)).size
+    assert (10, 30) == decode(encoded(image, "JPEG", exif=exif)).size
 
 
 def test_broken_metadata_costs_nothing() -> None:
-    """A picture whose metadata is nonsense is still shown, and without a word from Pillow."""
+    """An image whose metadata is nonsense is still shown, and without a word from Pillow."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert (64, 48) == decode(encoded(photo(), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff")).size
@@ -126,8 +126,8 @@ def test_big_jpeg_is_decoded_small() -> None:
     assert 100 <= height < 300
 
 
-def test_very_large_picture_is_made_small_at_once() -> None:
-    """Where few pixels are wanted, a picture of many megapixels does not stay in memory as a whole."""
+def test_very_large_image_is_made_small_at_once() -> None:
+    """Where few pixels are wanted, an image of many megapixels does not stay in memory as a whole."""
     large = Image.new("RGB", (4000, 3000), "navy")
     assert (160, 120) == decode(encoded(large), enough=(80, 60)).size
     assert (4000, 3000) == decode(encoded(large)).size
@@ -154,17 +154,17 @@ def test_very_large_picture_is_made_small_at_once() -> None:
     ids=str,
 )
 def test_what_cannot_be_shown_says_why(data: bytes, reason: str) -> None:
-    """Bytes that are no picture, or not one to be shown, give one kind of error with its reason."""
+    """Bytes that are no image, or not one to be shown, give one kind of error with its reason."""
     with pytest.raises(Undecodable) as caught:
         decode(data)
     assert reason == caught.value.reason
 
 
 def test_floats_that_are_no_numbers() -> None:
-    """A picture that holds infinities is refused in words."""
-    picture = Image.new("F", (4, 4), float("inf"))
+    """An image that holds infinities is refused in words."""
+    image = Image.new("F", (4, 4), float("inf"))
     with pytest.raises(Undecodable):
-        decode(encoded(picture, "TIFF"))
+        decode(encoded(image, "TIFF"))
 
 
 SAMPLES: dict[str, Callable[[], bytes]] = {
@@ -184,7 +184,7 @@ ENCODED = {name: make() for name, make in SAMPLES.items()}
 @settings(max_examples=400, deadline=None)
 @given(name=st.sampled_from(sorted(ENCODED)), data=st.data())
 def test_damage_never_surprises(name: str, data: st.DataObject) -> None:
-    """However a picture was cut or its bits were turned, it is shown or refused, and nothing else happens."""
+    """However an image was cut or its bits were turned, it is shown or refused, and nothing else happens."""
     damaged = bytearray(ENCODED[name])
     for place in data.draw(st.lists(st.integers(0, len(damaged) * 8 - 1), max_size=6)):
         damaged[place // 8] ^= 1 << place % 8
@@ -197,19 +197,19 @@ def test_damage_never_surprises(name: str, data: st.DataObject) -> None:
 
 def test_transparency_shows_the_background() -> None:
     """Over a known background transparent parts have its colour, half transparent ones half of it."""
-    picture = Image.new("RGBA", (3, 1), (*RED, 255))
-    picture.putpixel((1, 0), (*RED, 0))
-    picture.putpixel((2, 0), (*RED, 128))
-    shown = flatten(picture, BLUE)
+    image = Image.new("RGBA", (3, 1), (*RED, 255))
+    image.putpixel((1, 0), (*RED, 0))
+    image.putpixel((2, 0), (*RED, 128))
+    shown = flatten(image, BLUE)
     assert [RED, BLUE] == [shown.getpixel((x, 0)) for x in (0, 1)]
     assert (128, 0, 127) == pytest.approx(shown.getpixel((2, 0)), abs=1)
 
 
 def test_transparency_on_a_checkerboard() -> None:
     """Where the background is unknown, transparent parts show a grey checkerboard, opaque ones do not."""
-    picture = Image.new("RGBA", (240, 120))
-    picture.paste((*RED, 255), (0, 60, 240, 120))
-    shown = flatten(picture)
+    image = Image.new("RGBA", (240, 120))
+    image.paste((*RED, 255), (0, 60, 240, 120))
+    shown = flatten(image)
     assert {(0x99,) * 3, (0xCC,) * 3} == {shown.getpixel((x, y)) for x in range(240) for y in range(60)}
     assert shown.getpixel((0, 0)) != shown.getpixel((10, 0)) == shown.getpixel((0, 10))
     assert {RED} == {shown.getpixel((x, y)) for x in range(240) for y in range(60, 120)}
@@ -225,7 +225,7 @@ def test_transparency_on_a_checkerboard() -> None:
 def test_never_larger_than_the_box(
     width: int, height: int, columns: int, rows: int, cell: tuple[int, int]
 ) -> None:
-    """A picture never has more cells than there is room for, has at least one, and touches the box."""
+    """An image never has more cells than there is room for, has at least one, and touches the box."""
     wide, high = fit((width, height), columns, rows, cell)
     assert 1 <= wide <= columns
     assert 1 <= high <= rows
@@ -247,5 +247,5 @@ def test_never_larger_than_the_box(
 def test_aspect_is_kept(
     size: tuple[int, int], box: tuple[int, int], cell: tuple[int, int], expected: tuple[int, int]
 ) -> None:
-    """A picture keeps its shape, whatever the shape of the terminal's cells."""
+    """An image keeps its shape, whatever the shape of the terminal's cells."""
     assert expected == fit(size, *box, cell)

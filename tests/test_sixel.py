@@ -91,8 +91,8 @@ def error(image: Image.Image, other: Image.Image) -> float:
     return max(ImageStat.Stat(ImageChops.difference(image.convert("RGB"), other.convert("RGB"))).mean)
 
 
-def test_the_picture_can_be_recognised() -> None:
-    """What a sixel terminal draws resembles the picture closely, every pixel of it."""
+def test_the_image_can_be_recognised() -> None:
+    """What a sixel terminal draws resembles the image closely, every pixel of it."""
     image = drawing()
     drawn = draw(encode(image))
     assert image.size == drawn.size
@@ -102,7 +102,7 @@ def test_the_picture_can_be_recognised() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 6), (7, 5), (300, 1), (13, 127)])
 def test_any_size_is_drawn_whole(size: tuple[int, int]) -> None:
-    """Also a picture of a single pixel, or one whose height is no multiple of six."""
+    """Also an image of a single pixel, or one whose height is no multiple of six."""
     image = drawing((400, 400)).resize(size)
     drawn = draw(encode(image))
     assert {(x, y) for x in range(size[0]) for y in range(size[1])} == set(drawn.pixels)
@@ -111,7 +111,7 @@ def test_any_size_is_drawn_whole(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("registers", [2, 4, 16, 64, 256, 1024])
 def test_a_terminal_with_few_colours_gets_no_more(registers: int) -> None:
-    """A VT340 with sixteen colours shows the picture in sixteen colours."""
+    """A VT340 with sixteen colours shows the image in sixteen colours."""
     noisy = Image.merge("RGB", [Image.effect_noise((120, 90), 80) for _ in range(3)])
     drawn = draw(encode(noisy, registers))
     assert 1 < len(drawn.colors) <= min(registers, 255)
@@ -119,7 +119,7 @@ def test_a_terminal_with_few_colours_gets_no_more(registers: int) -> None:
 
 
 def test_clear_parts_are_left_out() -> None:
-    """Where a picture is transparent the terminal's own background stays."""
+    """Where an image is transparent the terminal's own background stays."""
     image = drawing().convert("RGBA")
     image.paste((0, 0, 0, 0), (10, 10, 30, 30))
     drawn = draw(encode(image))
@@ -129,13 +129,13 @@ def test_clear_parts_are_left_out() -> None:
 
 
 def test_flat_parts_cost_next_to_nothing() -> None:
-    """A plain picture is a few bytes a row, so that it shows at once also through ssh."""
+    """A plain image is a few bytes a row, so that it shows at once also through ssh."""
     assert len(encode(Image.new("RGB", (480, 318), (255, 255, 255)))) < 3000
 
 
 @pytest.mark.parametrize("cell", [(8, 16), (9, 19), (10, 20), (7, 13), (5, 5)])
 @pytest.mark.parametrize("box", [Box(1, 1), Box(3, 2), Box(25, 11), Box(70, 4)])
-def test_the_picture_never_leaves_its_box(cell: tuple[int, int], box: Box) -> None:
+def test_the_image_never_leaves_its_box(cell: tuple[int, int], box: Box) -> None:
     """Sixels are drawn in bands of six rows; the last one, too, ends inside the box, so nothing scrolls."""
     painting = SixelRenderer(cell).paint(EncodedImage.of(encoded(drawing((64, 64)))), box)
     (text,) = re.findall(r"\x1bP.*\x1b\\", painting.lines[-1], re.DOTALL)
@@ -147,8 +147,8 @@ def test_the_picture_never_leaves_its_box(cell: tuple[int, int], box: Box) -> No
     assert -(-height // 6) * 6 <= max(box.rows * cell[1], 6)
 
 
-def test_a_terminal_may_limit_its_pictures() -> None:
-    """Xterm cuts off what is larger than a thousand pixels, so the picture is made to fit."""
+def test_a_terminal_may_limit_its_images() -> None:
+    """Xterm cuts off what is larger than a thousand pixels, so the image is made to fit."""
     assert (1000, 996) == pixels_in(Box(300, 100), (10, 20), (1000, 1000))
     painter = SixelRenderer((10, 20), largest=(100, 60))
     assert (6, 3) == _box_of(painter, drawing((300, 300)))
@@ -157,7 +157,7 @@ def test_a_terminal_may_limit_its_pictures() -> None:
 @pytest.mark.parametrize("size", [(64, 64), (90, 60), (60, 90), (640, 31), (31, 640), (70, 30)])
 @pytest.mark.parametrize("columns", [1, 3, 8, 13, 34])
 def test_the_last_band_is_full(size: tuple[int, int], columns: int) -> None:
-    """The rows below a picture are no part of it: Konsole would paint them white."""
+    """The rows below an image are no part of it: Konsole would paint them white."""
     painting = SixelRenderer((8, 17)).paint(EncodedImage.of(encoded(drawing(size))), Box(columns, 40))
     (text,) = re.findall(r"\x1bP.*\x1b\\", painting.lines[-1], re.DOTALL)
     width, height = draw(text).size
@@ -171,8 +171,8 @@ def _box_of(painter: SixelRenderer, image: Image.Image) -> tuple[int, int]:
     return painting.columns, painting.rows
 
 
-def test_transparent_parts_do_not_show_the_picture_before() -> None:
-    """A transparent picture is painted over the terminal's background, not over the last partial."""
+def test_transparent_parts_do_not_show_the_image_before() -> None:
+    """A transparent image is painted over the terminal's background, not over the last partial."""
     image = Image.new("RGBA", (60, 60), (0, 0, 0, 0))
     painting = SixelRenderer((10, 20), background=(0, 0, 255)).paint(
         EncodedImage.of(encoded(image)), Box(6, 3)
@@ -183,7 +183,7 @@ def test_transparent_parts_do_not_show_the_picture_before() -> None:
     assert 60 * 60 == len(drawn.pixels)
 
 
-def test_bytes_that_are_no_picture_are_refused() -> None:
+def test_bytes_that_are_no_image_are_refused() -> None:
     """A damaged partial is said to be one, and draws nothing."""
     with pytest.raises(Undecodable):
         SixelRenderer((10, 20)).paint(EncodedImage.of(encoded(drawing())[:300]), Box(10, 10))
@@ -204,7 +204,7 @@ def sixel2png() -> str:
 def test_libsixel_reads_what_we_write(
     tmp_path: Path, size: tuple[int, int], registers: int, bound: float
 ) -> None:
-    """An independent decoder sees the same picture."""
+    """An independent decoder sees the same image."""
     tool, image, png = sixel2png(), drawing(size), tmp_path / "out.png"
     text = encode(image, registers)
     subprocess.run([tool, "-o", str(png)], input=text.encode(), check=True, timeout=PATIENCE)

@@ -222,7 +222,7 @@ def test_every_ratio_is_legal(width: int, height: int) -> None:
 
 @settings(deadline=None)
 @given(st.integers(1, 9999), st.integers(1, 9999))
-def test_ratio_turns_with_the_picture(width: int, height: int) -> None:
+def test_ratio_turns_with_the_image(width: int, height: int) -> None:
     """A ratio turned on its side gives the size turned on its side."""
     if Fraction(1, 3) <= Fraction(width, height) <= 3:
         upright = _edges(resolve_size(f"{height}:{width}", FLEXIBLE).size)

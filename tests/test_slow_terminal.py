@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pyte
 import pytest
 
-from pictures import noise
+from images import noise
 from streams import created, partial, stream
 from terminal import SlowRun, outside_strings, through_tmux
 from wire import End, Reply

@@ -202,9 +202,7 @@ def test_no_folder_for_records(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     spool = spooled(tmp_path / "file")
     end = Completed("j", None)
-    told = (
-        "This run leaves no whole record for `imgcli recover` (File exists); the picture is saved as usual."
-    )
+    told = "This run leaves no whole record for `imgcli recover` (File exists); the image is saved as usual."
     assert [Notice("j", told), end, end] == list(spool.reporting("j", [end, end]))
     spool.sync()
     spool.close()
@@ -212,7 +210,7 @@ def test_no_folder_for_records(tmp_path: Path) -> None:
 
 
 def test_full_disk(tmp_path: Path) -> None:
-    """A disk that fills up costs the record, not the stream; what is left of it is the picture's."""
+    """A disk that fills up costs the record, not the stream; what is left of it is the image's."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     spool = RunLog.begin(tmp_path, HEADER)
     (path,) = tmp_path.iterdir()

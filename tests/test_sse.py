@@ -116,7 +116,7 @@ def test_an_events_name_is_forgotten_with_its_record() -> None:
 
 @pytest.mark.parametrize("tail", [b"", b"\n", b"\r"])
 def test_a_last_record_without_its_blank_line_is_given(tail: bytes) -> None:
-    """A picture in the last event is not lost because a server forgot two line breaks."""
+    """An image in the last event is not lost because a server forgot two line breaks."""
     assert read(b"data: 1" + tail) == [SseRecord("", "1", whole=False)]
 
 
@@ -154,7 +154,7 @@ def test_records_come_as_soon_as_they_are_whole() -> None:
 
 
 def test_what_came_before_a_broken_connection_is_given_first() -> None:
-    """A connection that breaks behind the last byte of a picture does not take it along."""
+    """A connection that breaks behind the last byte of an image does not take it along."""
     fault = ImgcliError(Problem(ExitCode.UNKNOWN, "cut"))
 
     def chunks() -> Iterator[bytes]:

@@ -56,7 +56,7 @@ def read(master: int) -> bytes:
 
 @pytest.mark.parametrize("preview", ["off", "blocks"])
 def test_a_stopped_terminal(preview: str, server: Server, world: dict[str, str], folder: Path) -> None:
-    """After Ctrl-S the picture is saved all the same; after Ctrl-Q everything is shown."""
+    """After Ctrl-S the image is saved all the same; after Ctrl-Q everything is shown."""
     head = stream(created(), partial(0))
     wire = server(Reply(head + whole_run(), pauses=((len(head), 1.0),)))
     master, slave = pty.openpty()

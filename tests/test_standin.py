@@ -112,7 +112,7 @@ def raw(server: DemoServer, request: bytes) -> bytes:
 
 
 def respond(server: DemoServer, **fields: object) -> Reply:
-    """A request to the Responses API that forces a small picture, changed by the given fields."""
+    """A request to the Responses API that forces a small image, changed by the given fields."""
     usual = {"model": "gpt-4o-mini", "input": "a fox", "tools": [TOOL], "tool_choice": FORCED}
     return ask(
         server, "POST", "responses", {key: value for key, value in (usual | fields).items() if value != "-"}
@@ -120,7 +120,7 @@ def respond(server: DemoServer, **fields: object) -> Reply:
 
 
 def generate(server: DemoServer, **fields: object) -> Reply:
-    """A request to the Images API for a small picture, changed by the given fields."""
+    """A request to the Images API for a small image, changed by the given fields."""
     body = {"prompt": "a fox", **SMALL, **fields}
     return ask(
         server, "POST", "images/generations", {key: value for key, value in body.items() if value != "-"}
@@ -128,14 +128,14 @@ def generate(server: DemoServer, **fields: object) -> Reply:
 
 
 def opened(text: str) -> Image.Image:
-    """The picture in a base64 string, wholly decoded."""
-    picture = Image.open(io.BytesIO(base64.b64decode(text, validate=True)))
-    picture.load()
-    return picture
+    """The image in a base64 string, wholly decoded."""
+    image = Image.open(io.BytesIO(base64.b64decode(text, validate=True)))
+    image.load()
+    return image
 
 
 def png(size: tuple[int, int] = (64, 64), colour: tuple[int, ...] = (255, 0, 0)) -> bytes:
-    """A picture of one colour."""
+    """An image of one colour."""
     buffer = io.BytesIO()
     Image.new("RGBA" if len(colour) == 4 else "RGB", size, colour).save(buffer, "PNG")
     return buffer.getvalue()
@@ -146,9 +146,9 @@ def data_url(data: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(data).decode()
 
 
-def reds(picture: Image.Image) -> int:
+def reds(image: Image.Image) -> int:
     """Number of pixels that are red, but for the film grain."""
-    red, green, blue = picture.convert("RGB").split()
+    red, green, blue = image.convert("RGB").split()
     bright = red.point([255 * (level > 245) for level in range(256)])
     coloured = ImageChops.lighter(green, blue).point([255 * (level < 10) for level in range(256)])
     return ImageChops.darker(bright, coloured).histogram()[255]
@@ -182,7 +182,7 @@ def test_responses_stream_has_the_order_of_a_recorded_one(standin: DemoServer) -
 
 
 def test_responses_stream_events_carry_their_fields(standin: DemoServer) -> None:
-    """Partials say their index and format, and the final picture comes with the finished item, not before."""
+    """Partials say their index and format, and the final image comes with the finished item, not before."""
     events = respond(standin, stream=True, tools=[{**TOOL, "partial_images": 1}]).events
     by_type = {event["type"]: event for event in events}
     partial = by_type["response.image_generation_call.partial_image"]
@@ -204,7 +204,7 @@ def test_responses_stream_events_carry_their_fields(standin: DemoServer) -> None
 
 
 def test_responses_completed_repeats_the_output(standin: DemoServer) -> None:
-    """The last event repeats the whole output, with the picture and both kinds of usage."""
+    """The last event repeats the whole output, with the image and both kinds of usage."""
     events = respond(standin, stream=True, tools=[{**TOOL, "partial_images": 3}]).events
     first, last = events[0]["response"], events[-1]["response"]
     assert ("in_progress", [], None) == (first["status"], first["output"], first["usage"])
@@ -229,13 +229,13 @@ def test_tools_are_echoed_with_defaults(standin: DemoServer) -> None:
 
 
 def test_reasoning_models_reason_first(standin: DemoServer) -> None:
-    """With a reasoning model the picture is the second item, so clients cannot count on index 0."""
+    """With a reasoning model the image is the second item, so clients cannot count on index 0."""
     output = respond(standin, model="gpt-6-luna").json["output"]
     assert ["reasoning", "image_generation_call", "message"] == [item["type"] for item in output]
 
 
 def test_responses_without_streaming(standin: DemoServer) -> None:
-    """Without streaming the answer is one JSON body with the picture in it."""
+    """Without streaming the answer is one JSON body with the image in it."""
     reply = respond(standin)
     assert (200, "application/json") == (reply.status, reply.headers["content-type"])
     assert "response" == reply.json["object"]
@@ -263,7 +263,7 @@ def test_forcing_a_tool_that_is_not_there(standin: DemoServer) -> None:
 
 @pytest.mark.usefixtures("real_painter")
 def test_input_images_make_an_edit(standin: DemoServer) -> None:
-    """A picture in the input is edited: it shows in the result and is counted as input."""
+    """An image in the input is edited: it shows in the result and is counted as input."""
     parts = [
         {"type": "input_text", "text": "put a hat on it"},
         {"type": "input_image", "image_url": data_url(png((256, 256)))},
@@ -285,14 +285,14 @@ def test_input_image_mask(standin: DemoServer) -> None:
     content = [{"type": "input_image", "image_url": data_url(png())}]
     tool = {**TOOL, "input_image_mask": {"image_url": data_url(buffer.getvalue())}}
     said: list[dict[str, object]] = [{"role": "user", "content": content}, {"role": "user", "content": "sky"}]
-    picture = opened(respond(standin, input=said, tools=[tool]).json["output"][0]["result"]).convert("RGB")
-    kept, painted = picture.crop((600, 100, 700, 200)), picture.crop((100, 100, 200, 200))
+    image = opened(respond(standin, input=said, tools=[tool]).json["output"][0]["result"]).convert("RGB")
+    kept, painted = image.crop((600, 100, 700, 200)), image.crop((100, 100, 200, 200))
     assert 10_000 == reds(kept)
     assert 0 == reds(painted)
 
 
 def test_a_conversation_goes_on(standin: DemoServer) -> None:
-    """`previous_response_id` continues a conversation: the next answer is an edit, and another picture."""
+    """`previous_response_id` continues a conversation: the next answer is an edit, and another image."""
     first = respond(standin).json
     second = respond(standin, input="now at night", previous_response_id=first["id"]).json
     assert (first["id"], "edit") == (second["previous_response_id"], second["output"][0]["action"])
@@ -312,8 +312,8 @@ def test_a_conversation_keeps_its_scene(standin: DemoServer) -> None:
     assert max(away) < 35  # of other scenes it is 50
 
 
-def test_a_picture_can_be_named_by_its_id(standin: DemoServer) -> None:
-    """An earlier picture can be put into the input by its id alone."""
+def test_a_image_can_be_named_by_its_id(standin: DemoServer) -> None:
+    """An earlier image can be put into the input by its id alone."""
     first = respond(standin).json["output"][0]["id"]
     said = [{"role": "user", "content": "bluer"}, {"type": "image_generation_call", "id": first}]
     assert "edit" == respond(standin, input=said).json["output"][0]["action"]
@@ -403,12 +403,12 @@ def test_responses_refuses(
         ("data:image/png;base64,", "empty_image_file"),
         ("data:text/plain;base64,QUJD", "invalid_value"),
         ("file.png", "invalid_value"),
-        (data_url(b"no picture"), "invalid_image_file"),
+        (data_url(b"no image"), "invalid_image_file"),
         (data_url(png()[:-40]), "invalid_image_file"),
         (None, "invalid_type"),
     ],
 )
-def test_responses_refuses_pictures(standin: DemoServer, url: str | None, code: str) -> None:
+def test_responses_refuses_images(standin: DemoServer, url: str | None, code: str) -> None:
     """An input image that cannot be read is refused, and never fetched from the network."""
     part = {"type": "input_image", "image_url": url}
     reply = respond(standin, input=[{"role": "user", "content": [part]}])
@@ -419,7 +419,7 @@ def test_responses_refuses_pictures(standin: DemoServer, url: str | None, code: 
 
 
 def test_images_stream(standin: DemoServer) -> None:
-    """A streamed generation sends its partials, then the final picture and the usage in one event."""
+    """A streamed generation sends its partials, then the final image and the usage in one event."""
     events = generate(standin, stream=True, partial_images=3).events
     assert ["image_generation.partial_image"] * 3 + ["image_generation.completed"] == [
         e["type"] for e in events
@@ -433,7 +433,7 @@ def test_images_stream(standin: DemoServer) -> None:
 
 
 def test_images_without_streaming(standin: DemoServer) -> None:
-    """Without streaming all n pictures, each another one, come in one JSON body with their usage."""
+    """Without streaming all n images, each another one, come in one JSON body with their usage."""
     body = generate(standin, n=2).json
     assert ("816x816", "low", "opaque", "png") == tuple(
         body[key] for key in ("size", "quality", "background", "output_format")
@@ -455,13 +455,13 @@ def test_formats(standin: DemoServer, chosen: str, found: str) -> None:
 def test_transparency(standin: DemoServer) -> None:
     """A transparent background is really transparent at the corners, and opaque in the middle."""
     body = generate(standin, background="transparent").json
-    picture = opened(body["data"][0]["b64_json"])
-    assert ("transparent", "RGBA") == (body["background"], picture.mode)
-    assert ((0, 0, 0, 0), 255) == (picture.getpixel((0, 0)), picture.getchannel("A").getpixel((408, 408)))
+    image = opened(body["data"][0]["b64_json"])
+    assert ("transparent", "RGBA") == (body["background"], image.mode)
+    assert ((0, 0, 0, 0), 255) == (image.getpixel((0, 0)), image.getchannel("A").getpixel((408, 408)))
 
 
 def test_auto_is_a_square(standin: DemoServer) -> None:
-    """Size auto is 1024x1024 and quality auto is resolved, in the picture and in what is said about it."""
+    """Size auto is 1024x1024 and quality auto is resolved, in the image and in what is said about it."""
     body = generate(standin, size="auto", quality="auto").json
     assert ("1024x1024", "medium") == (body["size"], body["quality"])
     assert (1024, 1024) == opened(body["data"][0]["b64_json"]).size
@@ -564,7 +564,7 @@ def test_sizes(width: int, height: int, fault: str | None) -> None:
 
 @pytest.mark.usefixtures("real_painter")
 def test_edit_through_the_sdk(client: openai.OpenAI) -> None:
-    """The SDK's edit of one file works, and the picture shows in the result."""
+    """The SDK's edit of one file works, and the image shows in the result."""
     result = client.images.edit(
         image=("cat.png", png((256, 256)), "image/png"),
         prompt="add a hat",
@@ -608,7 +608,7 @@ def test_edit_as_json(standin: DemoServer) -> None:
     [
         (("x", png()), None, "unsupported_file_mimetype"),
         (("x.png", b"", "image/png"), None, "empty_image_file"),
-        (("x.png", b"no picture", "image/png"), None, "invalid_image_file"),
+        (("x.png", b"no image", "image/png"), None, "invalid_image_file"),
         ([("x.png", png(), "image/png")] * 17, None, "array_above_max_length"),
         (("x.png", png(), "image/png"), png((32, 32), (0, 0, 0, 0)), "invalid_mask_image_format"),
         (("x.png", png(), "image/png"), png(), "invalid_mask_image_format"),
@@ -617,7 +617,7 @@ def test_edit_as_json(standin: DemoServer) -> None:
 def test_edit_refuses(
     client: openai.OpenAI, image: FileTypes | list[FileTypes], mask: bytes | None, code: str
 ) -> None:
-    """Files that are no pictures, too many of them, and masks that do not fit are refused."""
+    """Files that are no images, too many of them, and masks that do not fit are refused."""
     told = openai.omit if mask is None else ("m.png", mask, "image/png")
     with pytest.raises(openai.BadRequestError) as caught:
         client.images.edit(image=image, mask=told, prompt="add a hat", model="gpt-image-2")
@@ -647,7 +647,7 @@ def test_edit_refuses_bodies(standin: DemoServer, kind: str, body: bytes) -> Non
 
 
 def test_sdk_reads_a_response_stream(client: openai.OpenAI) -> None:
-    """OpenAI's own client reads the stream to its end and finds the picture in it."""
+    """OpenAI's own client reads the stream to its end and finds the image in it."""
     tool: Any = TOOL | {"partial_images": 2}
     with client.responses.create(
         model="gpt-6-luna", input="a fox", tools=[tool], tool_choice={"type": "image_generation"}, stream=True
@@ -972,7 +972,7 @@ def test_pace_lets_people_watch() -> None:
 
 
 def test_many_at_once(standin: DemoServer) -> None:
-    """Requests are served side by side, each with its own picture."""
+    """Requests are served side by side, each with its own image."""
     answers: dict[str, Reply] = {}
 
     def work(prompt: str) -> None:

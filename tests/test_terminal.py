@@ -85,7 +85,7 @@ def test_vetoes_win(wish: PreviewProtocol, env: dict[str, str]) -> None:
     "wish", [rung for rung in PreviewProtocol if rung not in (PreviewProtocol.AUTO, PreviewProtocol.OFF)]
 )
 def test_an_order_is_an_order(wish: PreviewProtocol) -> None:
-    """Whoever names a rung gets a picture in CI too, with NO_COLOR a grey one, on a dumb terminal none."""
+    """Whoever names a rung gets an image in CI too, with NO_COLOR a grey one, on a dumb terminal none."""
     assert ColorDepth.MONO is seen(TRUECOLOR | {"NO_COLOR": "1"}, wish).depth
     assert ColorDepth.TRUECOLOR is seen(TRUECOLOR | {"CI": "1"}, wish).depth
     assert Display.LINES is choose_display(wish, seen({"TERM": "dumb"}, wish))
@@ -93,13 +93,13 @@ def test_an_order_is_an_order(wish: PreviewProtocol) -> None:
 
 @pytest.mark.parametrize("wish", list(PreviewProtocol))
 def test_preview(wish: PreviewProtocol) -> None:
-    """On a terminal there is a picture, or with --preview off a status row."""
-    expected = Display.STATUS if wish is PreviewProtocol.OFF else Display.PICTURE
+    """On a terminal there is an image, or with --preview off a status row."""
+    expected = Display.STATUS if wish is PreviewProtocol.OFF else Display.IMAGE
     assert expected is choose_display(wish, seen(TRUECOLOR, wish))
 
 
 def test_ascii_terminal_gets_letters() -> None:
-    """A terminal whose encoding lacks the block glyphs gets a picture of letters, no question marks."""
+    """A terminal whose encoding lacks the block glyphs gets an image of letters, no question marks."""
 
     class Ascii(Window):
         @property
@@ -109,7 +109,7 @@ def test_ascii_terminal_gets_letters() -> None:
     window = Ascii()
     terminal = look(TRUECOLOR, window, window.size)
     assert not terminal.unicode
-    assert Display.PICTURE is choose_display(PreviewProtocol.AUTO, terminal)
+    assert Display.IMAGE is choose_display(PreviewProtocol.AUTO, terminal)
     painting = RendererSelector({"TERM": "linux"}, window, terminal).painter().paint(ROUGH, Box(20, 10))
     assert "".join(painting.lines).isascii()
 

@@ -1,4 +1,4 @@
-"""`imgcli tree`: what a picture came from, and what came of it."""
+"""`imgcli tree`: what an image came from, and what came of it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from imgcli.store.history.repository import History
 from streams import BLUE, RED, whole_run
 from terminal import PtyRun
 from test_embedding import RECIPE
-from test_history_store import REQUEST, entry, picture
+from test_history_store import REQUEST, entry, image
 from wire import Reply
 
 if TYPE_CHECKING:
@@ -51,17 +51,17 @@ KEYS = [
 
 
 def sha(number: int) -> str:
-    """Name the picture of a run."""
+    """Name the image of a run."""
     return f"{number:064x}"
 
 
 def run(number: int, *parents: int, **fields: Any) -> HistoryEntry:
-    """Build a run that brought its picture from those of others; its file bears its number."""
+    """Build a run that brought its image from those of others; its file bears its number."""
     made_of = (Parent(sha(parent)) for parent in parents)
     told: dict[str, Any] = {
         "prompt": f"step {number}",
         "cost": Decimal("0.05"),
-        "pictures": (picture(sha(number), path=Path(f"/here/{number}.png")),),
+        "images": (image(sha(number), path=Path(f"/here/{number}.png")),),
         "parents": tuple(made_of),
     }
     return entry(number, **told | fields)
@@ -95,7 +95,7 @@ def test_ancestors_and_descendants(remember: Remember, imgcli: Cli) -> None:
 
 
 def test_two_parents(remember: Remember, imgcli: Cli) -> None:
-    """A picture of two parents is drawn with its children under the one that was changed, and once more."""
+    """An image of two parents is drawn with its children under the one that was changed, and once more."""
     parents = (Parent(sha(2), Role.REFERENCE), Parent(sha(3)), Parent(sha(9), Role.MASK))
     remember(run(1), run(2, 1), run(3, 1), run(4, parents=parents), run(5, 4))
     assert [
@@ -107,7 +107,7 @@ def test_two_parents(remember: Remember, imgcli: Cli) -> None:
 
 
 def test_two_roots(remember: Remember, imgcli: Cli) -> None:
-    """The line of the picture that was changed comes first, then the other one's."""
+    """The line of the image that was changed comes first, then the other one's."""
     remember(run(1), run(2), run(3, parents=(Parent(sha(1), Role.REFERENCE), Parent(sha(2)))))
     assert [*drawn("2", "└─ 3*"), *drawn("1"), "└─ 3 (see above)"] == imgcli("tree", "3").lines
 
@@ -119,7 +119,7 @@ def test_what_else_went_into_a_child(remember: Remember, imgcli: Cli) -> None:
 
 
 def test_known_by_hash(remember: Remember, imgcli: Cli) -> None:
-    """A picture that no run brought is told by its hash, and by the name under which it was sent."""
+    """An image that no run brought is told by its hash, and by the name under which it was sent."""
     sent = InputImage("sea\x1b.png", "/x/sea.png", None, ImageFormat.PNG, sha(99), (1, 1), 1)
     remember(run(1, 99, 98, request=replace(REQUEST, references=(sent,))))
     assert [
@@ -150,7 +150,7 @@ def test_a_photo_of_your_own(server: Server, gen: Gen, imgcli: Cli, remember: Re
 
 
 def test_nobody(imgcli: Cli, folder: Path) -> None:
-    """A picture without relatives is drawn alone, and you are told; a history is not begun for it."""
+    """An image without relatives is drawn alone, and you are told; a history is not begun for it."""
     (folder / "a.png").write_bytes(RED)
     done = imgcli("tree", "a.png")
     assert (0, 1) == (done.exit_code, len(done.lines))
@@ -159,7 +159,7 @@ def test_nobody(imgcli: Cli, folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["12", "gone.png", ".", "notes.txt", ""])
 def test_bad_input(name: str, imgcli: Cli, folder: Path) -> None:
-    """An unknown id, no file, a folder or no picture is a sentence, and exit code 2."""
+    """An unknown id, no file, a folder or no image is a sentence, and exit code 2."""
     (folder / "notes.txt").write_text("hello")
     done = imgcli("tree", name)
     assert (2, b"") == (done.exit_code, done.stdout)
@@ -170,7 +170,7 @@ def test_failures_and_doubts(remember: Remember, imgcli: Cli) -> None:
     """A run that failed says so; a cost is unknown, at least something, or a demo's."""
     remember(
         run(1, endpoint=DEMO, prompt=""),
-        run(2, 1, outcome="refused", cost=Decimal(0), pictures=(), prompt="\x1b[31mno"),
+        run(2, 1, outcome="refused", cost=Decimal(0), images=(), prompt="\x1b[31mno"),
         run(3, 1, cost=None),
     )
     assert [
@@ -226,9 +226,9 @@ def test_circles(remember: Remember, imgcli: Cli) -> None:
 
 
 def test_twins(remember: Remember, imgcli: Cli) -> None:
-    """Of two runs that brought the very same picture, a child's parent is the last one before it."""
-    twin = (picture(sha(1), path=Path("/here/1.png")),)
-    remember(run(1), run(2, 1), run(3, pictures=twin), run(4, 1), run(5, pictures=twin))
+    """Of two runs that brought the very same image, a child's parent is the last one before it."""
+    twin = (image(sha(1), path=Path("/here/1.png")),)
+    remember(run(1), run(2, 1), run(3, images=twin), run(4, 1), run(5, images=twin))
     assert ["3  ", "└─ "] == [line[:3] for line in imgcli("tree", "4").lines]
     assert ["1  ", "└─ "] == [line[:3] for line in imgcli("tree", "2").lines]
     assert ["1 (", "├─ ", "└─ "] == [line[:3] for line in imgcli("tree", "1").lines]
@@ -236,7 +236,7 @@ def test_twins(remember: Remember, imgcli: Cli) -> None:
 
 @st.composite
 def families(draw: st.DrawFn) -> Family:
-    """Any tangle of runs and of pictures without one, with what lies outside of it."""
+    """Any tangle of runs and of images without one, with what lies outside of it."""
     keys = [*list[Key](range(1, draw(st.integers(2, 9)))), "a" * 64, "b" * 64]
     members = {key: entry(key) if isinstance(key, int) else None for key in keys}
     outside = [*keys, 77, "c" * 64]

@@ -1,4 +1,4 @@
-"""A request with pictures on its way out: in pieces, once, and whole again when it must be."""
+"""A request with images on its way out: in pieces, once, and whole again when it must be."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import streams
+from images import JPEG, MASK, form_fields, reference
 from imgcli.api.auth import Credentials, credentials
 from imgcli.api.client import FORGOTTEN, Answer, Clock, send, send_decided
 from imgcli.api.stream.reader import read_events
@@ -27,7 +28,6 @@ from imgcli.core.params import Api
 from imgcli.core.problem import Cause, Charged, ExitCode, Problem
 from imgcli.core.request import ImageRequest, InputImage
 from imgcli.core.validate import ValidRequest
-from pictures import JPEG, MASK, form_fields, reference
 from wire import End, Framing, Reply, ScriptedServer, error_reply
 
 if TYPE_CHECKING:
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
 CANARY = "sk-canary-0123456789abcdef"
 JOB = "20261122-120000-abcd"
-PICTURE, OTHER, STENCIL = reference(streams.BLUE), reference(JPEG, "b.jpg"), reference(MASK, "m.png")
-RESPONSES = ImageRequest("a cat", "gpt-4o-mini", Api.RESPONSES, references=(PICTURE, OTHER), mask=STENCIL)
+IMAGE, OTHER, STENCIL = reference(streams.BLUE), reference(JPEG, "b.jpg"), reference(MASK, "m.png")
+RESPONSES = ImageRequest("a cat", "gpt-4o-mini", Api.RESPONSES, references=(IMAGE, OTHER), mask=STENCIL)
 FORM = replace(RESPONSES, model="gpt-image-2", api=Api.IMAGES)
-JSON = replace(FORM, references=(PICTURE, replace(PICTURE, url="https://a.example/a.png", data=None)))
+JSON = replace(FORM, references=(IMAGE, replace(IMAGE, url="https://a.example/a.png", data=None)))
 ALL = [RESPONSES, FORM, JSON]
 RUN = Reply(streams.whole_run())
 QUICK = Timeouts(timeout=0.5)
@@ -88,20 +88,20 @@ class TestTheBody:
     @given(
         st.text(st.characters(codec="utf-8")), st.lists(st.binary(min_size=1, max_size=200_000), max_size=3)
     )
-    def test_is_the_json_that_was_meant(self, prompt: str, pictures: list[bytes]) -> None:
-        """Pieced together, the body is the JSON of the request with every picture in its place."""
-        request = replace(RESPONSES, prompt=prompt, references=tuple(map(reference, pictures)), mask=None)
+    def test_is_the_json_that_was_meant(self, prompt: str, images: list[bytes]) -> None:
+        """Pieced together, the body is the JSON of the request with every image in its place."""
+        request = replace(RESPONSES, prompt=prompt, references=tuple(map(reference, images)), mask=None)
         upload, sizes = Upload(request), list[int]()
         body = b"".join(upload.pieces(sizes.append))
         assert (upload.length, True) == (len(body), upload.is_whole)
         assert len(body) == sum(sizes)
         told = json.loads(body)["input"]
-        if not pictures:
+        if not images:
             assert prompt == told
             return
-        text, *images = told[0]["content"]
+        text, *sent = told[0]["content"]
         assert prompt == text["text"]
-        assert pictures == [base64.b64decode(image["image_url"].partition(",")[2]) for image in images]
+        assert images == [base64.b64decode(image["image_url"].partition(",")[2]) for image in sent]
 
     def test_is_not_out_before_it_is_asked_for_again(self) -> None:
         """An attempt that breaks before its first byte is no whole request because an earlier one was."""
@@ -111,15 +111,15 @@ class TestTheBody:
         assert not upload.is_whole
 
     @given(st.text(st.characters(codec="utf-8")), st.lists(st.binary(min_size=1), min_size=1, max_size=3))
-    def test_is_the_form_that_was_meant(self, prompt: str, pictures: list[bytes]) -> None:
+    def test_is_the_form_that_was_meant(self, prompt: str, images: list[bytes]) -> None:
         """Pieced together, the body is a form with the files as they are, whatever is in them."""
-        request = replace(FORM, prompt=prompt, references=tuple(map(reference, pictures)))
+        request = replace(FORM, prompt=prompt, references=tuple(map(reference, images)))
         upload = Upload(request)
         body = b"".join(upload.pieces(lambda _: None))
         assert upload.length == len(body)
         fields = form_fields(upload.content_type, body)
         assert prompt.encode() == next(field.data for field in fields if field.name == "prompt")
-        assert pictures == [field.data for field in fields if field.name in {"image", "image[]"}]
+        assert images == [field.data for field in fields if field.name in {"image", "image[]"}]
 
     @pytest.mark.parametrize("request_", ALL, ids=["responses", "form", "json"])
     def test_comes_in_small_pieces(self, request_: ImageRequest) -> None:
@@ -138,7 +138,7 @@ class TestTheBody:
 
 @pytest.mark.parametrize("request_", ALL, ids=["responses", "form", "json"])
 class TestOnTheWay:
-    """What holds for a plain request holds for one with pictures."""
+    """What holds for a plain request holds for one with images."""
 
     def test_the_head_is_right(self, request_: ImageRequest) -> None:
         """Length, type, id and no compression, and the key's place is taken."""
@@ -170,7 +170,7 @@ class TestOnTheWay:
         "reply", [error_reply(500), error_reply(400), Reply(end=End.CLOSE), Reply(end=End.SILENT)]
     )
     def test_it_is_sent_once(self, reply: Reply, request_: ImageRequest) -> None:
-        """No other answer sends the pictures a second time; what went out whole may have been paid."""
+        """No other answer sends the images a second time; what went out whole may have been paid."""
         with ScriptedServer([reply]) as server:
             problem = refusal(server.base_url, request_)
         assert (1, None) == (server.posts, problem.cause)
@@ -179,7 +179,7 @@ class TestOnTheWay:
 
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
     def test_redirects_are_not_followed(self, status: int, request_: ImageRequest) -> None:
-        """The pictures go to one server only."""
+        """The images go to one server only."""
         with ScriptedServer([RUN]) as other:
             away = (("location", other.base_url + request_.endpoint),)
             with ScriptedServer([Reply(status=status, headers=away, framing=Framing.LENGTH)]) as server:
@@ -204,7 +204,7 @@ def test_the_events_of_an_edit_are_read() -> None:
     body = streams.images_run().replace(b"image_generation.", b"image_edit.")
     with ScriptedServer([Reply(body)]) as server:
         events = list(read_events([ask(server, FORM)], JOB))
-    assert [streams.RED] == [event.picture.data for event in events if isinstance(event, FinalImage)]
+    assert [streams.RED] == [event.image.data for event in events if isinstance(event, FinalImage)]
 
 
 @contextmanager
@@ -307,7 +307,7 @@ class TestHalfWay:
         with reluctant(serve) as base_url:
             problem = refusal(base_url, request_)
         assert (ExitCode.REFUSED, Charged.NO) == (problem.exit_code, problem.charged)
-        assert "Send fewer or smaller pictures" in problem.advice
+        assert "Send fewer or smaller images" in problem.advice
 
 
 FORGETTING = [
@@ -322,14 +322,14 @@ FORGETTING = [
     ),
 ]
 CONTINUED = ImageRequest("now blue", "gpt-4o-mini", Api.RESPONSES, previous_response_id="resp_1")
-ANEW = replace(CONTINUED, previous_response_id=None, references=(PICTURE,))
+ANEW = replace(CONTINUED, previous_response_id=None, references=(IMAGE,))
 
 
 class TestAConversation:
     """Going on with what the server remembers, or may not."""
 
     def test_that_is_remembered(self) -> None:
-        """The id of the last response is sent, and no picture."""
+        """The id of the last response is sent, and no image."""
         with ScriptedServer([RUN]) as server:
             told, _ = finished(self.sending(server, ANEW))
         assert ([], 1) == (told, server.posts)
@@ -338,7 +338,7 @@ class TestAConversation:
 
     @pytest.mark.parametrize("reply", FORGETTING)
     def test_that_is_forgotten(self, reply: Reply) -> None:
-        """The picture itself is sent in its place, once, and that is said."""
+        """The image itself is sent in its place, once, and that is said."""
         with ScriptedServer([reply, RUN]) as server:
             told, body = finished(self.sending(server, ANEW))
         assert ([Notice(JOB, FORGOTTEN, ANEW)], RUN.body, 2) == (told, body, server.posts)
@@ -349,7 +349,7 @@ class TestAConversation:
         )
 
     @pytest.mark.parametrize("reply", FORGETTING)
-    def test_that_is_forgotten_without_a_picture(self, reply: Reply) -> None:
+    def test_that_is_forgotten_without_a_image(self, reply: Reply) -> None:
         """Where there is no other request, the refusal is told as what it is."""
         with ScriptedServer([reply]) as server, pytest.raises(ImgcliError) as caught:
             finished(self.sending(server, None))
@@ -402,7 +402,7 @@ def test_records_hold_no_bytes() -> None:
 
 
 def test_a_plain_record_is_what_it_always_was() -> None:
-    """An older imgcli can read the record of a run without pictures."""
+    """An older imgcli can read the record of a run without images."""
     new = {"references", "mask", "fidelity", "previous_response_id", "action"}
     assert set() == new & ImageRequest("a cat", "gpt-4o-mini", Api.RESPONSES).to_json().keys()
 
@@ -420,20 +420,20 @@ def test_a_plain_record_is_what_it_always_was() -> None:
         ({"partials": -1, "compression": 1e400}, {"partials": 0, "compression": None}),
         ({"model": None, "api": {}}, {"model": "", "api": Api.RESPONSES}),
         ({"hologram": True}, {}),
-        ({"references": [PICTURE.to_json() | {"size": [1]}]}, {"references": (replace(PICTURE, size=None),)}),
+        ({"references": [IMAGE.to_json() | {"size": [1]}]}, {"references": (replace(IMAGE, size=None),)}),
         (
-            {"references": [PICTURE.to_json() | {"size": "ab"}]},
-            {"references": (replace(PICTURE, size=None),)},
+            {"references": [IMAGE.to_json() | {"size": "ab"}]},
+            {"references": (replace(IMAGE, size=None),)},
         ),
-        ({"references": [PICTURE.to_json() | {"path": 7}]}, {"references": (replace(PICTURE, path=None),)}),
+        ({"references": [IMAGE.to_json() | {"path": 7}]}, {"references": (replace(IMAGE, path=None),)}),
         (
-            {"references": [PICTURE.to_json() | {"length": -1}]},
-            {"references": (replace(PICTURE, length=None),)},
+            {"references": [IMAGE.to_json() | {"length": -1}]},
+            {"references": (replace(IMAGE, length=None),)},
         ),
     ],
 )
 def test_an_odd_field_of_a_record(odd: dict[str, object], expected: dict[str, Any]) -> None:
-    """One odd field costs that field, not the request, nor the picture that it is about."""
+    """One odd field costs that field, not the request, nor the image that it is about."""
     assert replace(RESPONSES, **expected) == ImageRequest.from_json({**RESPONSES.to_json(), **odd})
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def encoded(encoding: str, mode: str = "RGB") -> bytes:
-    """Make a small noisy picture."""
+    """Make a small noisy image."""
     out = BytesIO()
     noise = Image.effect_noise((64, 48), 60)
     noise.convert(mode).save(out, encoding)
@@ -46,8 +46,8 @@ def png(width: int, height: int, packed: bytes, interlace: int = 0) -> bytes:
 
 
 @pytest.mark.parametrize("encoding", WHOLE)
-def test_whole_pictures(encoding: str) -> None:
-    """A whole picture of every format that the API sends is in order, and its size is known."""
+def test_whole_images(encoding: str) -> None:
+    """A whole image of every format that the API sends is in order, and its size is known."""
     assert (None, (64, 48)) == (damage(WHOLE[encoding]), examine(EncodedImage.of(WHOLE[encoding])).size)
 
 
@@ -58,8 +58,8 @@ def test_whole_png_of_every_mode(mode: str) -> None:
 
 
 @pytest.mark.parametrize("encoding", WHOLE)
-def test_cut_pictures(encoding: str) -> None:
-    """A picture cut anywhere is found out, down to its last byte."""
+def test_cut_images(encoding: str) -> None:
+    """An image cut anywhere is found out, down to its last byte."""
     whole = WHOLE[encoding]
     cuts = [*range(0, len(whole), 97), len(whole) - 12, len(whole) - 1]
     assert [] == [cut for cut in cuts if damage(whole[:cut]) is None]
@@ -87,13 +87,13 @@ def test_consistent_checksum_over_broken_pixels() -> None:
 @pytest.mark.parametrize(
     "junk", [b"", b"<html><body>502 Bad Gateway</body></html>", b"{}", b"\x89PNG\r\n\x1a\n"]
 )
-def test_no_pictures(junk: bytes) -> None:
-    """An error page, nothing, or a bare signature is no picture."""
+def test_no_images(junk: bytes) -> None:
+    """An error page, nothing, or a bare signature is no image."""
     assert None is not damage(junk)
 
 
 def test_junk_after_the_end() -> None:
-    """Bytes after the end do not make a picture damaged: it opens everywhere, and is saved as it came."""
+    """Bytes after the end do not make an image damaged: it opens everywhere, and is saved as it came."""
     assert None is damage(RED + b"PK\x03\x04 polyglot")
 
 
@@ -255,14 +255,14 @@ def test_jpeg_of_a_pillow_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
     assert None is damage(WHOLE["jpeg"])
 
 
-def test_huge_picture_is_not_decoded() -> None:
+def test_huge_image_is_not_decoded() -> None:
     """A PNG that claims two thousand million pixels is not decoded, but missed are those that it lacks."""
     huge = png(2**31 - 1, 2**31 - 1, zlib.compress(bytes(1000)))
     assert "1,000 of 13,835,058,044,544,745,474 bytes" in (damage(huge) or "")
 
 
 @pytest.mark.parametrize("encoding", WHOLE)
-def test_large_pictures(encoding: str) -> None:
+def test_large_images(encoding: str) -> None:
     """Of an image past the limit the structure is checked, and the finding says that the pixels were not."""
     whole = WHOLE[encoding]
     finding = examine(EncodedImage.of(whole), 100)
@@ -326,7 +326,7 @@ def test_trouble_of_the_machine_is_no_damage(error: Exception, monkeypatch: pyte
 
 
 def test_no_memory_is_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine short of memory does not make a whole picture a damaged one."""
+    """A machine short of memory does not make a whole image a damaged one."""
 
     def exhausted(_: Image.Image) -> None:
         raise MemoryError
@@ -338,7 +338,7 @@ def test_no_memory_is_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
 @settings(deadline=None, max_examples=200)
 @given(st.sampled_from([*WHOLE.values(), SVG]), st.data())
 def test_noise_never_raises(whole: bytes, data: st.DataObject) -> None:
-    """However a picture is cut and altered, the answer is a sentence or nothing."""
+    """However an image is cut and altered, the answer is a sentence or nothing."""
     broken = bytearray(whole[: data.draw(st.integers(0, len(whole)))])
     for offset in data.draw(st.lists(st.integers(0, max(len(broken) - 1, 0)), max_size=4)):
         broken[offset : offset + 1] = data.draw(st.binary(max_size=6))

@@ -1,4 +1,4 @@
-"""`imgcli view`: pictures, recorded runs, and streams that another program is still writing."""
+"""`imgcli view`: images, recorded runs, and streams that another program is still writing."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def json_lines(*events: Event) -> bytes:
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
-    """A picture as a file's content."""
+    """An image as a file's content."""
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
@@ -54,7 +54,7 @@ def plain_answer(data: bytes) -> bytes:
     return json.dumps({"created": 1, "data": [{"b64_json": b64(data)}]}, indent=2).encode()
 
 
-class TestPictures:
+class TestImages:
     """Image files, where nobody looks: a line about each."""
 
     def test_each_is_described(self, imgcli: Cli, folder: Path) -> None:
@@ -68,7 +68,7 @@ class TestPictures:
         assert f"b.jpg, jpeg, 30x20, {len(jpeg)} bytes" == done.lines[1]
 
     def test_content_counts_and_not_the_name(self, imgcli: Cli, folder: Path) -> None:
-        """A picture is a picture and a run is a run, whatever their names say."""
+        """An image is an image and a run is a run, whatever their names say."""
         (folder / "notes.txt").write_bytes(RED)
         (folder / "cat.png").write_bytes(whole_run(GREEN))
         done = imgcli("view", "notes.txt", "cat.png", "--fast")
@@ -77,7 +77,7 @@ class TestPictures:
             line.rpartition(",")[0] for line in done.lines
         ]
 
-    def test_odd_pictures_are_pictures(self, imgcli: Cli, folder: Path) -> None:
+    def test_odd_images_are_images(self, imgcli: Cli, folder: Path) -> None:
         """CMYK, 16 bits, a palette with transparency, an animation, BMP, TIFF: all of them are shown."""
         palette = Image.new("P", (10, 10))
         palette.putpalette([255, 0, 0] * 256)
@@ -97,20 +97,20 @@ class TestPictures:
         assert (0, "") == (done.exit_code, done.stderr)
         assert ["10x10"] * len(odd) == [line.split(", ")[-2] for line in done.lines]
 
-    def test_a_broken_picture_is_said_to_be_broken(self, imgcli: Cli, folder: Path) -> None:
-        """A cut or damaged picture gets exit code 11 and a sentence; the others are still shown."""
+    def test_a_broken_image_is_said_to_be_broken(self, imgcli: Cli, folder: Path) -> None:
+        """A cut or damaged image gets exit code 11 and a sentence; the others are still shown."""
         (folder / "cut.png").write_bytes(BAD["cut"])
         (folder / "good.png").write_bytes(RED)
         done = imgcli("view", "cut.png", "good.png")
         assert (11, 1) == (done.exit_code, len(done.lines))
-        assert "cut.png cannot be shown: the picture is damaged or cut short." in done.stderr
+        assert "cut.png cannot be shown: the image is damaged or cut short." in done.stderr
 
     def test_what_cannot_be_shown_is_explained(self, imgcli: Cli, folder: Path) -> None:
-        """Nothing that is no picture for a terminal ends in a traceback or in silence."""
+        """Nothing that is no image for a terminal ends in a traceback or in silence."""
         told = {
             b"": "is empty",
             b"  \n": "is empty",
-            b"root:x:0:0": "is neither a picture nor a recorded run",
+            b"root:x:0:0": "is neither an image nor a recorded run",
             BAD["huge"]: "megapixels (40000x1000)",
             b'<svg xmlns="http://www.w3.org/2000/svg"></svg>': "is an SVG drawing",
         }
@@ -133,8 +133,8 @@ class TestPictures:
         assert "Is a directory" in done.stderr
         assert "\x1b" not in done.stderr
 
-    def test_a_picture_may_be_piped(self, imgcli: Cli) -> None:
-        """`curl ... | imgcli view` shows a picture; no file name is needed."""
+    def test_a_image_may_be_piped(self, imgcli: Cli) -> None:
+        """`curl ... | imgcli view` shows an image; no file name is needed."""
         done = imgcli("view", input=RED)
         assert [f"standard input, png, 48x32, {len(RED)} bytes"] == done.lines
 
@@ -168,7 +168,7 @@ class TestRuns:
         assert all(", png, " in line for line in done.lines)
 
     def test_finals_are_kept_and_nothing_else(self, imgcli: Cli, folder: Path) -> None:
-        """--save keeps the finished picture, its bytes untouched, over nothing, and prints its path."""
+        """--save keeps the finished image, its bytes untouched, over nothing, and prints its path."""
         (folder / "run.sse").write_bytes(whole_run(GREEN))
         (folder / "kept").mkdir()
         (folder / "kept" / "run.png").write_bytes(b"mine")
@@ -178,8 +178,8 @@ class TestRuns:
         assert b"mine" == (folder / "kept" / "run.png").read_bytes()
         assert ["run-2.png", "run.png"] == sorted(path.name for path in (folder / "kept").iterdir())
 
-    def test_a_picture_that_passes_by_is_kept(self, imgcli: Cli, folder: Path) -> None:
-        """--save keeps a piped picture too."""
+    def test_a_image_that_passes_by_is_kept(self, imgcli: Cli, folder: Path) -> None:
+        """--save keeps a piped image too."""
         done = imgcli("view", "-", "--save", ".", input=RED)
         assert (0, [str(folder / "image.png")]) == (done.exit_code, done.lines)
         assert RED == (folder / "image.png").read_bytes()
@@ -191,7 +191,7 @@ class TestRuns:
         assert (12, b"") == (done.exit_code, done.stdout)
 
     def test_a_folder_that_is_not_there_is_made(self, imgcli: Cli, folder: Path) -> None:
-        """--save makes its folder, and leaves none behind where no picture came."""
+        """--save makes its folder, and leaves none behind where no image came."""
         (folder / "run.sse").write_bytes(whole_run(GREEN))
         done = imgcli("view", "run.sse", "--fast", "--save", "deep/kept/")
         kept = folder / "deep/kept/run.png"
@@ -199,7 +199,7 @@ class TestRuns:
         imgcli("view", "-", "--save", "none", input=stream(created(), partial(0)))
         assert ["deep", "run.sse"] == sorted(path.name for path in folder.iterdir())
 
-    def test_a_stream_without_a_picture(self, imgcli: Cli, folder: Path) -> None:
+    def test_a_stream_without_a_image(self, imgcli: Cli, folder: Path) -> None:
         """A stream that ends after a partial is no success, and its partial is not kept."""
         done = imgcli("view", "-", "--save", ".", input=stream(created(), partial(0)))
         assert (9, []) == (done.exit_code, list(folder.iterdir()))
@@ -274,7 +274,7 @@ def test_no_run_lasts_for_ever(elapsed: str, imgcli: Cli, folder: Path) -> None:
 class TestOnATerminal:
     """What a person sees."""
 
-    def test_pictures_one_under_another(self, world: dict[str, str], folder: Path) -> None:
+    def test_images_one_under_another(self, world: dict[str, str], folder: Path) -> None:
         """Every file is shown with its name under it; the cursor is back at the end."""
         (folder / "a.png").write_bytes(RED)
         (folder / "b.png").write_bytes(BLUE)
@@ -289,7 +289,7 @@ class TestOnATerminal:
         assert (0, 11) == (run.screen.cursor.x, run.screen.cursor.y)
 
     def test_a_replay_is_live(self, world: dict[str, str], folder: Path) -> None:
-        """A recorded run is painted in place, first rough, then final, and its picture stays."""
+        """A recorded run is painted in place, first rough, then final, and its image stays."""
         run = (
             b": imgcli {}\n\n"
             + stream(created(), partial(0))
@@ -303,8 +303,8 @@ class TestOnATerminal:
         assert "c82828" == seen.screen.buffer[0][0].bg
         assert seen.cursor_visible
 
-    def test_the_picture_goes_where_the_terminal_is(self, world: dict[str, str], folder: Path) -> None:
-        """With standard output in a pipe the picture is on standard error, and the pipe stays clean."""
+    def test_the_image_goes_where_the_terminal_is(self, world: dict[str, str], folder: Path) -> None:
+        """With standard output in a pipe the image is on standard error, and the pipe stays clean."""
         (folder / "a.png").write_bytes(RED)
         script = f"{sys.executable} -m imgcli view a.png --width 9 > out; echo $?"
         shell = ("bash", "--norc", "-c")
@@ -314,7 +314,7 @@ class TestOnATerminal:
         assert b"" == (folder / "out").read_bytes()
 
     def test_plain_is_plain(self, world: dict[str, str], folder: Path) -> None:
-        """--plain describes pictures in words, also on a terminal; nothing moves."""
+        """--plain describes images in words, also on a terminal; nothing moves."""
         (folder / "a.png").write_bytes(RED)
         with PtyRun(["view", "a.png", "--plain"], world | TRUECOLOR, folder) as run:
             assert 0 == run.finish()
@@ -325,7 +325,7 @@ class TestOnATerminal:
     def test_every_window_takes_it(
         self, columns: int, rows: int, world: dict[str, str], folder: Path
     ) -> None:
-        """In a window of any size the picture is shown, or left out, and the cursor is back."""
+        """In a window of any size the image is shown, or left out, and the cursor is back."""
         (folder / "a.png").write_bytes(RED)
         with PtyRun(["view", "a.png"], world | TRUECOLOR, folder, columns=columns, rows=rows) as run:
             assert 0 == run.finish()
@@ -341,10 +341,10 @@ class TestReadingLines:
 
     @pytest.mark.parametrize("size", [1, 100, 1 << 20])
     def test_what_gen_writes_comes_back(self, size: int) -> None:
-        """The pictures of a run are read back from its lines, the very bytes, in pieces of any size."""
+        """The images of a run are read back from its lines, the very bytes, in pieces of any size."""
         events = list(self.read(json_lines(*WHOLE_RUN), size))
-        pictures = [event.picture for event in events if isinstance(event, PartialImage | FinalImage)]
-        assert [ROUGH, BETTER, FINE] == pictures
+        images = [event.image for event in events if isinstance(event, PartialImage | FinalImage)]
+        assert [ROUGH, BETTER, FINE] == images
         end = events[-1]
         assert isinstance(end, Completed)
         assert ("gpt-4o-mini-2024-07-18", {"input_tokens": 9}, "resp_1") == (
@@ -353,17 +353,17 @@ class TestReadingLines:
             end.response_id,
         )
 
-    def test_a_picture_elsewhere_is_still_a_picture(self) -> None:
-        """An error line after which the picture came all the same is a note."""
+    def test_a_image_elsewhere_is_still_a_image(self) -> None:
+        """An error line after which the image came all the same is a note."""
         problem = Problem(ExitCode.ELSEWHERE, "The disk is full; it is elsewhere.", Charged.YES)
         events = (*WHOLE_RUN[:-2], saved(problem=problem), WHOLE_RUN[-1])
         kinds = [type(event) for event in self.read(json_lines(*events))]
         assert [PartialImage, PartialImage, Notice, FinalImage, Completed] == kinds
 
     def test_several_jobs_in_one_stream(self) -> None:
-        """Pictures of several runs, one after the other in one file, are all shown."""
+        """Images of several runs, one after the other in one file, are all shown."""
         events = list(self.read(json_lines(*WHOLE_RUN) + json_lines(*WHOLE_RUN).replace(b'"j1"', b'"j2"')))
-        assert [0, 1] == [event.image for event in events if isinstance(event, FinalImage)]
+        assert [0, 1] == [event.image_index for event in events if isinstance(event, FinalImage)]
 
     def test_the_web_clients_lines_are_enough(self) -> None:
         """Lines with the five keys of the web client's contract, and no more, are a run."""
@@ -385,13 +385,13 @@ class TestReadingLines:
         ],
     )
     def test_bad_lines_cost_a_note(self, line: bytes) -> None:
-        """A line that holds no picture is told once, and the rest is read."""
+        """A line that holds no image is told once, and the rest is read."""
         events = list(self.read(line + b"\n" + line + b"\n" + json_lines(*WHOLE_RUN)))
         assert 1 == sum(isinstance(event, Notice) for event in events)
         assert 1 == sum(isinstance(event, FinalImage) for event in events)
 
-    def test_a_damaged_final_picture_is_an_error(self) -> None:
-        """A final picture that cannot be decoded is no success."""
+    def test_a_damaged_final_image_is_an_error(self) -> None:
+        """A final image that cannot be decoded is no success."""
         with pytest.raises(ImgcliError) as caught:
             list(self.read(b'{"status": "completed", "partial_image_b64s": ["%%%"]}'))
         assert ExitCode.DAMAGED is caught.value.problem.exit_code
@@ -403,7 +403,7 @@ class TestReadingLines:
 
 
 def test_viewing_is_light(world: dict[str, str], folder: Path) -> None:
-    """A picture is shown without loading OpenAI's library, which takes longer than all the rest."""
+    """An image is shown without loading OpenAI's library, which takes longer than all the rest."""
     (folder / "a.png").write_bytes(RED)
     code = (
         "import sys, os\n"

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from images import reference
 from imgcli.core import catalog
 from imgcli.core.catalog import ServerModel, lineup
 from imgcli.core.errors import ImgcliError
@@ -17,7 +18,6 @@ from imgcli.core.params import Api, Background, Moderation, Quality
 from imgcli.core.problem import ExitCode
 from imgcli.core.request import DraftRequest, ImageRequest
 from imgcli.core.validate import ValidRequest, validate
-from pictures import reference
 from streams import BLUE
 
 CATALOG = catalog.load()
@@ -158,7 +158,7 @@ def test_advice_names_a_model_that_is_alive(wish: dict[str, Any], today: date, m
     assert f"(-m {model})" in refused(today, model="gpt-image-2", **wish)
 
 
-def test_a_moving_picture_has_no_partials() -> None:
+def test_a_moving_image_has_no_partials() -> None:
     """A format that has no partials asks for none, even where somebody watches, and is not streamed."""
     request = decided(api=Api.IMAGES, format=ImageFormat.GIF, watched_partials=3).request
     assert (0, False) == (request.partials, request.stream)

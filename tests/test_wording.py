@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgcli.core.messages import (
+    image_facts,
     notice_line,
     partial_words,
-    picture_facts,
     problem_lines,
     saved_line,
     started_line,
@@ -106,7 +106,7 @@ def test_a_long_answer_is_cut() -> None:
 
 
 def test_a_long_link_is_not_cut() -> None:
-    """A signed link is told whole: it is the only way to the picture."""
+    """A signed link is told whole: it is the only way to the image."""
     what = f"The server answered with a link: https://example.org/{'x' * 4000}"
     assert f"imgcli: {what}" == problem_lines(Problem(ExitCode.UNKNOWN, what))[0]
 
@@ -161,11 +161,11 @@ def test_file_sizes(count: int, text: str) -> None:
     assert text == file_size(count)
 
 
-def test_pictures() -> None:
+def test_images() -> None:
     """A file's line has its name, its pixels where they are known, its size."""
-    known = picture_facts((1024, 768), 1_740_000)
+    known = image_facts((1024, 768), 1_740_000)
     assert "saved a-cat.png · 1024x768 · 1.7 MB" == saved_line("a-cat.png", known, " · ")
-    assert "not saved, 31 kB" == unsaved_line(picture_facts(None, 31_000), ", ", "not saved")
+    assert "not saved, 31 kB" == unsaved_line(image_facts(None, 31_000), ", ", "not saved")
 
 
 def test_more_partials_than_asked_for() -> None:

@@ -1,4 +1,4 @@
-"""What a scenario's server says: named events, raw bytes, cuts, and which pictures they hold in full."""
+"""What a scenario's server says: named events, raw bytes, cuts, and which images they hold in full."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from faults.pictures import picture
+from faults.images import image
 from streams import completed, created, image_item, item_done, partial, response
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Part: TypeAlias = "str | dict[str, Any]"
 """A named event, `{raw = ...}` or `{hex = ...}` for bytes, `{type = ...}` is an event; `times` repeats, and
-`holds` names the picture that the bytes hold in full."""
+`holds` names the image that the bytes hold in full."""
 
 ORDINARY: tuple[Part, ...] = ("created", "partial:0", "done", "completed")
 _BASE64 = re.compile(r"\{b64:([^}]+)\}")
@@ -45,7 +45,7 @@ class Endless:
 
 @dataclass(frozen=True)
 class Script:
-    """One answer's bytes; `marks` says where each named event ends, `images` where each picture is whole."""
+    """One answer's bytes; `marks` says where each named event ends, `images` where each image is whole."""
 
     body: bytes | Endless
     marks: dict[str, int]
@@ -53,7 +53,7 @@ class Script:
     partials: tuple[bytes, ...]
 
     def sent(self, progress: int) -> list[bytes]:
-        """List the pictures that were sent in full, each once, when the body went out up to `progress`."""
+        """List the images that were sent in full, each once, when the body went out up to `progress`."""
         return list(dict.fromkeys(data for end, data in self.images if end <= min(progress, len(self.body))))
 
     def offset(self, place: str) -> int:
@@ -66,7 +66,7 @@ class Script:
 
 
 def script(parts: Sequence[Part], final: str, rough: str, newline: str = "\n") -> Script:
-    """Write the parts one after the other. `final` and `rough` name the pictures of the named events."""
+    """Write the parts one after the other. `final` and `rough` name the images of the named events."""
     body = bytearray()
     marks: dict[str, int] = {}
     images: list[tuple[int, bytes]] = []
@@ -116,7 +116,7 @@ def _written(part: Part, final: str, rough: str, newline: str) -> Iterator[tuple
         return
     if isinstance(part, dict) and "raw" in part:
         yield (
-            item_done(image_item(picture(part["holds"]))) if "holds" in part else {},
+            item_done(image_item(image(part["holds"]))) if "holds" in part else {},
             _fill(part["raw"]).encode() * part.get("times", 1),
         )
         return
@@ -127,12 +127,12 @@ def _written(part: Part, final: str, rough: str, newline: str) -> Iterator[tuple
 
 
 def _named(name: str, final: str, rough: str) -> dict[str, Any]:
-    """Build an event by its name; `done:BLUE` chooses its picture, `done:BLUE:ig_2` its item too."""
+    """Build an event by its name; `done:BLUE` chooses its image, `done:BLUE:ig_2` its item too."""
     kind, _, rest = name.partition(":")
     if kind == "partial":
-        return partial(int(rest), picture(rough))
+        return partial(int(rest), image(rough))
     chosen, _, item_id = rest.partition(":")
-    item = image_item(picture(chosen or final), item=item_id or "ig_1")
+    item = image_item(image(chosen or final), item=item_id or "ig_1")
     match kind:
         case "created":
             return created()
@@ -162,11 +162,11 @@ def _filled(value: Any) -> Any:
 
 
 def _fill(text: str) -> str:
-    return _BASE64.sub(lambda found: base64.b64encode(picture(found[1])).decode(), text)
+    return _BASE64.sub(lambda found: base64.b64encode(image(found[1])).decode(), text)
 
 
 def finals(payload: dict[str, Any]) -> Iterator[bytes]:
-    """List the finished pictures in one event, found without any code of the product."""
+    """List the finished images in one event, found without any code of the product."""
     kind = str(payload.get("type", ""))
     if kind.endswith("output_item.done"):
         yield from _of_item(payload.get("item"))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from faults import disks
+from faults.images import image
 from faults.invariants import Evidence, data_is_in, violations
-from faults.pictures import picture
 from faults.runner import FROM_SCRATCH, IMGCLI, Ended, Launch, SignalAt, injecting, present, wrapped
 from faults.stage import staged
 from terminal import PtyRun
@@ -56,12 +56,12 @@ def play(row: Row, root: Path, program: Sequence[str] = IMGCLI) -> Evidence:
 
 
 def _sent(row: Row, told: Script, progress: int) -> list[bytes]:
-    """List the pictures that the client was sent in full."""
-    return [picture(spec) for spec in row.sent] if row.sent is not None else told.sent(progress)
+    """List the images that the client was sent in full."""
+    return [image(spec) for spec in row.sent] if row.sent is not None else told.sent(progress)
 
 
 def held(sent: list[bytes], tree: Tree) -> list[bytes]:
-    """List the pictures that had arrived: those that the disk holds, as files or in a run's record."""
+    """List the images that had arrived: those that the disk holds, as files or in a run's record."""
     entries = list(tree.values())
     return [data for data in sent if any(e.data == data or data_is_in(data, e.data) for e in entries)]
 
@@ -187,7 +187,7 @@ def _files(seen: Evidence) -> Iterator[str]:
         for name, entry in seen.after.items()
         if name.startswith("here/") and (name not in seen.before or seen.before[name] != entry)
     }
-    wanted = {name: picture(spec) for name, spec in expected.items()}
+    wanted = {name: image(spec) for name, spec in expected.items()}
     if found != wanted:
         sizes = {name: len(data) for name, data in found.items()}
         yield f"new files {sizes}, expected {expected}"

@@ -40,7 +40,7 @@ class Point:
 
     @property
     def flushes_folder(self) -> bool:
-        """Whether it is about the target's folder itself, after the picture got its name."""
+        """Whether it is about the target's folder itself, after the image got its name."""
         return self.about == "folder"
 
     def fault(self, how: str, *, lasting: bool = False) -> str:
@@ -59,7 +59,7 @@ def trace(root: Path, row: Row = ROW) -> list[str]:
 
 
 def points(lines: list[str], room: str) -> list[Point]:
-    """List the calls that touch a room's files after the picture began to arrive."""
+    """List the calls that touch a room's files after the image began to arrive."""
     return list(_relevant(lines, room))
 
 
@@ -67,7 +67,7 @@ def _relevant(lines: list[str], room: str) -> Iterator[Point]:
     """Number the calls by thread, and choose those of the thread that writes the record, from then on."""
     calls = [found for line in lines if (found := _LINE.match(line))]
     records = [at for at, found in enumerate(calls) if found["call"] == "write" and ".sse>" in found["rest"]]
-    assert len(records) > 2, "an ordinary run is not recorded"  # the header, the preview, then the picture
+    assert len(records) > 2, "an ordinary run is not recorded"  # the header, the preview, then the image
     main, start = calls[records[0]]["pid"], records[2]
     seen: Counter[tuple[str, str]] = Counter()
     for at, found in enumerate(calls):
@@ -96,7 +96,7 @@ def injected(point: Point, how: str, *, lasting: bool = False) -> Row:
 
 
 def recovery_dies(naming: Point, call: str, number: int) -> Row:
-    """Kill a run at the moment of naming its picture, then its recovery in one of its calls."""
+    """Kill a run at the moment of naming its image, then its recovery in one of its calls."""
     steps = 60 if call == "openat" else 1  # most of them are imports
     dying = Point(call, number * steps).fault("signal=SIGKILL")
     return replace(ROW, strace=naming.fault("signal=SIGKILL"), recover_faults=(dying,))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from faults.room import CANARY_KEY, CANARY_PASSWORD, Tree, is_picture, is_rough, is_temporary
+from faults.room import CANARY_KEY, CANARY_PASSWORD, Tree, is_image, is_rough, is_temporary
 from imgcli.core.problem import ExitCode
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Evidence:
     """Everything that one scenario left behind.
 
     `after` is what lay there when the client had ended, `settled` and `again` after one and two recoveries;
-    all three are the same where nothing was left to recover. `must_exist` are the pictures that the promise
+    all three are the same where nothing was left to recover. `must_exist` are the images that the promise
     covers, `sent` those that the server sent in full, `rough` the previews.
     """
 
@@ -68,7 +68,7 @@ def violations(evidence: Evidence) -> list[str]:
     return [f"{check.__name__}: {said}" for check in INVARIANTS for said in check(evidence)]
 
 
-def pictures_are_whole(seen: Evidence) -> Iterator[str]:
+def images_are_whole(seen: Evidence) -> Iterator[str]:
     """No file under a final name that is not byte-identical to an image the server sent in full."""
     for tree in (seen.after, seen.settled):
         for name, entry in tree.items():
@@ -76,7 +76,7 @@ def pictures_are_whole(seen: Evidence) -> Iterator[str]:
                 continue
             if is_rough(name) and entry.data not in seen.rough:
                 yield f"{name} is none of the previews"
-            if is_picture(name) and entry.data not in seen.sent:
+            if is_image(name) and entry.data not in seen.sent:
                 yield f"{name} is none of the images that were sent in full"
 
 
@@ -90,7 +90,7 @@ def nothing_is_lost(seen: Evidence) -> Iterator[str]:
 
 
 def data_is_in(data: bytes, record: bytes) -> bool:
-    """Tell whether a record of a run holds a picture in full."""
+    """Tell whether a record of a run holds an image in full."""
     import base64
 
     return base64.b64encode(data) in record
@@ -233,7 +233,7 @@ def within_bounds(seen: Evidence) -> Iterator[str]:
 
 
 INVARIANTS: tuple[Callable[[Evidence], Iterator[str]], ...] = (
-    pictures_are_whole,
+    images_are_whole,
     nothing_is_lost,
     sent_once,
     files_are_kept,

@@ -49,14 +49,14 @@ def refuted(whole: Script, body: bytes, chunk: int) -> Iterator[str]:
     came, ends = read(body, chunk)
     due = any(end <= len(body) for end, _ in whole.images)
     if came != ([whole.images[0][1]] if due else []):
-        yield f"cut at {len(body)}, in chunks of {chunk}: {len(came)} pictures came"
+        yield f"cut at {len(body)}, in chunks of {chunk}: {len(came)} images came"
     if ends != [Completed if due else Failed]:
         yield f"cut at {len(body)}, in chunks of {chunk}: it ended with {ends}"
 
 
 def read(body: bytes, chunk: int) -> tuple[list[bytes], list[type]]:
-    """Read an answer in chunks: the pictures and the ends that came of it."""
+    """Read an answer in chunks: the images and the ends that came of it."""
     chunks = (body[start : start + chunk] for start in range(0, len(body), chunk))
     events = list(checked("job", read_events(chunks, "job")))
-    came = [event.picture.data for event in events if isinstance(event, FinalImage)]
+    came = [event.image.data for event in events if isinstance(event, FinalImage)]
     return came, [type(event) for event in events if isinstance(event, Completed | Failed)]

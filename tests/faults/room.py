@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from faults.pictures import picture
+from faults.images import image
 
 CANARY_KEY = "sk-canary-0123456789abcdef"
 CANARY_PASSWORD = "canary-password-42"
-PICTURES = {".png", ".jpg", ".webp", ".gif", ".svg"}
+IMAGES = {".png", ".jpg", ".webp", ".gif", ".svg"}
 _MOST = 20_000_000
 
 Tree: TypeAlias = "dict[str, Entry]"
@@ -49,7 +49,7 @@ class Room:
         return room
 
     def put(self, name: str, content: str) -> None:
-        """Make `folder/`, `-> link`, `mode 500` for a folder, or a file that holds a picture or a text."""
+        """Make `folder/`, `-> link`, `mode 500` for a folder, or a file that holds an image or a text."""
         path = self.root / "here" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if name.endswith("/"):
@@ -61,7 +61,7 @@ class Room:
         elif content == "fifo":
             os.mkfifo(path)
         else:
-            path.write_bytes(picture(content) if content.isupper() else content.encode())
+            path.write_bytes(image(content) if content.isupper() else content.encode())
 
     @property
     def env(self) -> dict[str, str]:
@@ -105,11 +105,11 @@ def _entry(path: Path) -> Entry:
         return Entry(file.read(_MOST), mode=path.stat().st_mode & 0o777)
 
 
-def is_picture(name: str) -> bool:
-    """Tell whether a file claims to be somebody's finished picture."""
+def is_image(name: str) -> bool:
+    """Tell whether a file claims to be somebody's finished image."""
     path = Path(name)
     return (
-        path.suffix in PICTURES
+        path.suffix in IMAGES
         and not {".partial", ".damaged", ".torn"} & set(path.suffixes)
         and not is_rough(name)
     )

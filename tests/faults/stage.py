@@ -36,10 +36,10 @@ class Stage:
     other: FaultServer | None = None
     read_at: float | None = None
     has_arrived: bool = False
-    """Whether the client had the picture long enough before it died to have written it down."""
+    """Whether the client had the image long enough before it died to have written it down."""
 
     def note(self) -> None:
-        """Look whether the client has read the whole picture, and for how long it has had it."""
+        """Look whether the client has read the whole image, and for how long it has had it."""
         images = self.scripts[0].images
         if self.read_at is None and images and self.server.has_read(images[0][0]):
             self.read_at = time.monotonic()

@@ -73,14 +73,14 @@ def test_whole_sweep(call: str, how: str, swept: list[Point], tmp_path: Path) ->
 
 
 def test_a_folder_that_cannot_be_flushed(swept: list[Point], tmp_path: Path) -> None:
-    """A folder that cannot be flushed leaves one copy of the picture, not two."""
+    """A folder that cannot be flushed leaves one copy of the image, not two."""
     [flush] = [point for point in swept if point.call == "fsync" and point.flushes_folder]
     row = replace(injected(flush, "error=EIO"), most_copies=0)
     assert [] == violations(play(row, tmp_path / "room"))
 
 
 def test_order(traced: tuple[list[str], str]) -> None:
-    """The answer is recorded before it is read; the picture is flushed, named, its folder flushed, told."""
+    """The answer is recorded before it is read; the image is flushed, named, its folder flushed, told."""
     steps = {
         "record": r"write\(\d+<[^>]*\.sse>, .*",
         "draft": r"openat\(.*\.part\", .*O_EXCL",

@@ -11,7 +11,7 @@ import pytest
 
 import zygote
 from beside import PATIENCE, wait_for
-from faults.pictures import picture
+from faults.images import image
 from faults.room import Room
 from faults.runner import IMGCLI, kill_quietly
 from streams import created, image_item, item_done, partial, stream, whole_run
@@ -37,7 +37,7 @@ def room(tmp_path: Path) -> Room:
 
 def test_a_reader_that_sleeps(server: Server, room: Room) -> None:
     """A program that does not read its lines holds up the lines, not the saving."""
-    wire = server(Reply(whole_run(picture("NOISE"))))
+    wire = server(Reply(whole_run(image("NOISE"))))
     running = zygote.start(
         [*IMGCLI, "gen", "a cat", "--jsonl"],
         env=room.env | {"OPENAI_BASE_URL": wire.base_url},
@@ -53,15 +53,15 @@ def test_a_reader_that_sleeps(server: Server, room: Room) -> None:
         stdout, stderr = running.communicate(timeout=PATIENCE)
         assert (0, b"") == (running.returncode, stderr)
         assert stdout.endswith(b"}\n")
-        assert picture("NOISE") == saved.read_bytes()
+        assert image("NOISE") == saved.read_bytes()
     finally:
         kill_quietly(running)
 
 
 def test_ctrl_z(server: Server, room: Room) -> None:
-    """Ctrl-Z leaves a usable terminal in the shell's hands; fg goes on, and the picture is saved."""
-    opening = stream(created(), partial(0, picture("BLUE")))
-    item = image_item(picture("NOISE"))
+    """Ctrl-Z leaves a usable terminal in the shell's hands; fg goes on, and the image is saved."""
+    opening = stream(created(), partial(0, image("BLUE")))
+    item = image_item(image("NOISE"))
     wire = server(Reply(opening + stream(item_done(item)), pauses=((len(opening), 2.0),)))
     env = room.env | TERMINAL | {"OPENAI_BASE_URL": wire.base_url}
     script = (
@@ -76,7 +76,7 @@ def test_ctrl_z(server: Server, room: Room) -> None:
         assert "ended with 0" in run.text, run.text
         run.finish()
         assert run.cursor_visible
-    assert picture("NOISE") == (room.root / "here/a-cat.png").read_bytes()
+    assert image("NOISE") == (room.root / "here/a-cat.png").read_bytes()
     assert (True, "default") == stopped
 
 
@@ -89,16 +89,16 @@ def test_a_job_in_the_background(server: Server, room: Room) -> None:
         run.wait_for(lambda seen: "ended with" in seen.text, 30)
         assert "ended with 0" in run.text, run.text
         run.finish()
-    assert picture("RED") == (room.root / "here/a-cat.png").read_bytes()
+    assert image("RED") == (room.root / "here/a-cat.png").read_bytes()
 
 
 def test_a_terminal_that_goes_away(server: Server, room: Room) -> None:
     """A terminal that is closed under it ends it by SIGHUP, and the preview is kept."""
-    wire = server(Reply(stream(created(), partial(0, picture("BLUE"))), end=End.STALL))
+    wire = server(Reply(stream(created(), partial(0, image("BLUE"))), end=End.STALL))
     env = room.env | TERMINAL | {"OPENAI_BASE_URL": wire.base_url}
     run = PtyRun(["gen", "a cat"], env, room.root / "here").__enter__()
     run.wait_for(lambda seen: "partial" in seen.text)
     os.close(run._fd)  # noqa: SLF001 - the terminal's other end
     _, status = os.waitpid(run.pid, 0)
     assert -signal.SIGHUP == os.waitstatus_to_exitcode(status)
-    assert picture("BLUE") == (room.root / "here/a-cat.partial.png").read_bytes()
+    assert image("BLUE") == (room.root / "here/a-cat.partial.png").read_bytes()

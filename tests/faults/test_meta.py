@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 OTHER_IDS = {
     "F10": "test_injection.py: test_order",
     "K8": "invariants.py: secrets_stay_secret looks at the modes of what a run leaves",
-    "P15": "invariants.py: pictures_are_whole",
+    "P15": "invariants.py: images_are_whole",
     "T10": "test_jobs.py: test_a_job_in_the_background",
     "X7": "test_jobs.py: test_ctrl_z",
     "X8": "test_kills.py and test_injection.py",
@@ -25,7 +25,7 @@ OTHER_IDS = {
 }
 BITES = {
     "N4": "N4-never-answers",
-    "N9": "N9-close-delimited-in-the-picture",
+    "N9": "N9-close-delimited-in-the-image",
     "S3": "S3-keep-alives-that-break-others",
     "F11": "F11-dangling-link",
     "X11": "X11-nobody-reads-stderr",

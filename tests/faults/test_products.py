@@ -13,7 +13,7 @@ pytestmark = pytest.mark.timeout(600)
 @pytest.mark.parametrize("chunk", CHUNKS)
 @pytest.mark.parametrize("newline", NEWLINES, ids=["LF", "CR", "CRLF"])
 def test_every_cut(newline: str, chunk: int) -> None:
-    """An answer that was cut anywhere brings its picture when it had come, and is no success otherwise."""
+    """An answer that was cut anywhere brings its image when it had come, and is no success otherwise."""
     assert [] == [said for whole, body in cuts(newline) for said in refuted(whole, body, chunk)]
 
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 
 STREAM_LIMIT = 512_000_000
-"""Bytes of one answer: more than any number of pictures that a request can bring."""
+"""Bytes of one answer: more than any number of images that a request can bring."""
 
 
 @dataclass(frozen=True)
@@ -306,7 +306,7 @@ def _too_long() -> Problem:
     return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE)
 
 
-FORGOTTEN = "the server cannot continue the conversation; the picture itself is sent instead"
+FORGOTTEN = "the server cannot continue the conversation; the image itself is sent instead"
 FORMATLESS = "the server does not take response_format; the request is sent again without it"
 
 
@@ -348,5 +348,5 @@ def _other(decision: ValidRequest, problem: Problem) -> tuple[str, ImageRequest]
 
 def _barred(forgotten: Problem, why: Problem) -> Problem:
     """Say that there was another way, and why it was not gone."""
-    what = f"{forgotten.what} The picture itself was not sent instead, because of a limit. {why.what}"
+    what = f"{forgotten.what} The image itself was not sent instead, because of a limit. {why.what}"
     return replace(forgotten, what=what, advice=why.advice)

@@ -79,7 +79,7 @@ def _whole(chunks: Iterator[bytes]) -> bytes:
 
 
 def _free(problem: Problem) -> Problem:
-    """Say what a failure means here, where no picture and no money is at stake."""
+    """Say what a failure means here, where no image and no money is at stake."""
     advice = problem.advice
     match problem.exit_code:
         case ExitCode.UNKNOWN:

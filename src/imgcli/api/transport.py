@@ -106,7 +106,7 @@ Address: TypeAlias = tuple[str, int]
 """A host and a port."""
 
 _MANY_BYTES = 65_536
-"""So many bytes are progress too: over a slow line, one event with a picture in it takes minutes."""
+"""So many bytes are progress too: over a slow line, one event with an image in it takes minutes."""
 _MOMENT, _MOMENTS = 2.0, 30
 """Seconds in which something must come after the server's own end, and how often that may go on."""
 _TICKS = 20  # within the shorter limit

@@ -1,4 +1,4 @@
-"""A request's body, made piece by piece while it goes out: base64 of a picture is never whole in memory."""
+"""A request's body, made piece by piece while it goes out: base64 of an image is never whole in memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 _PIECE = 49_152
-"""Bytes of a picture at a time, a multiple of three, so that base64 has no padding but at the end."""
+"""Bytes of an image at a time, a multiple of three, so that base64 has no padding but at the end."""
 
 
 @dataclass(frozen=True)
@@ -98,21 +98,21 @@ class Upload:
 
 
 def _json(body: Mapping[str, Any]) -> list[_Part]:
-    """Write the body with a mark in every picture's place, and cut it there."""
+    """Write the body with a mark in every image's place, and cut it there."""
     mark = secrets.token_hex(16)  # nothing else in it is this
-    pictures: list[_Part] = []
+    images: list[_Part] = []
 
     def stand_in(link: DataUrl) -> str:
-        pictures.append(_Base64(_data(link.reference)))
+        images.append(_Base64(_data(link.reference)))
         return link.head + mark
 
     text = json.dumps(body, default=stand_in, ensure_ascii=False, separators=(",", ":"))
-    return _alternating([_Raw(piece) for piece in text.encode().split(mark.encode())], pictures)
+    return _alternating([_Raw(piece) for piece in text.encode().split(mark.encode())], images)
 
 
-def _alternating(texts: list[_Part], pictures: list[_Part]) -> list[_Part]:
-    """Put a picture between each text and the next."""
-    pairs = zip(texts, pictures, strict=False)
+def _alternating(texts: list[_Part], images: list[_Part]) -> list[_Part]:
+    """Put an image between each text and the next."""
+    pairs = zip(texts, images, strict=False)
     return [*(part for pair in pairs for part in pair), texts[-1]]
 
 

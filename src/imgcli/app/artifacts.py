@@ -70,7 +70,7 @@ class RunArtifacts:
     def furnish(
         self, world: Context, output: OutputOptions, request: ImageRequest, extra: Mapping[str, Any]
     ) -> None:
-        """Find the place for the picture, then begin the record: nothing is recorded of a run that cannot be.
+        """Find the place for the image, then begin the record: nothing is recorded of a run that cannot be.
 
         Raises `ImgcliError`.
         """
@@ -119,7 +119,7 @@ class RunArtifacts:
         return self.recording.reporting(self.job, events) if self.recording else events
 
     def saving(self, events: Iterable[Event]) -> Iterable[Event]:
-        """Save pictures as they come, with their recipe where that is wanted, and remember where."""
+        """Save images as they come, with their recipe where that is wanted, and remember where."""
         events = self.embedding(self._noted(events))
         for event in self._saving(events) if self._saving else events:
             if isinstance(event, Saved):
@@ -132,8 +132,8 @@ class RunArtifacts:
         """Remember which images came, as they came; a server that makes us wait has not begun."""
         for event in events:
             match event:
-                case FinalImage(picture=picture):
-                    self._given.add(picture.sha256)
+                case FinalImage(image=image):
+                    self._given.add(image.sha256)
                 case Waiting():
                     self.has_sent = False
                 case _:
@@ -153,7 +153,7 @@ class RunArtifacts:
             self._spool.note(**{BILLED: False})
 
     def keep_last_partial(self) -> Path | None:
-        """Keep the last partial of a picture that never came, and tell where."""
+        """Keep the last partial of an image that never came, and tell where."""
         return self._saving.keep_last_partial() if self._saving else None
 
     def settle(self, outcome: Outcome) -> list[str]:
@@ -246,14 +246,14 @@ def _place(output: str | None, folder: Path) -> str | None:
 
 
 def _check_standard_output(world: Context, output: OutputOptions) -> None:
-    """Refuse to pour a picture's bytes over somebody's terminal, or into nothing."""
+    """Refuse to pour an image's bytes over somebody's terminal, or into nothing."""
     if output.name == STDOUT and 1 in world.closed:
         raise ImgcliError(
-            Problem(ExitCode.UNWRITABLE, "Standard output is closed, and -o - would lose the picture there.")
+            Problem(ExitCode.UNWRITABLE, "Standard output is closed, and -o - would lose the image there.")
         )
     if output.name == STDOUT and output.clash is OnExists.NUMBER and world.stdout.isatty():
         raise usage_error(
-            "-o - would write the picture's bytes to this terminal.",
+            "-o - would write the image's bytes to this terminal.",
             "Redirect standard output (> cat.png), or add --force.",
         )
 
@@ -272,7 +272,7 @@ def check(output: OutputOptions, request: ImageRequest) -> None:
 
 
 def recipe(world: Context, order: GenerateOptions, request: ImageRequest) -> Recipe | None:
-    """Begin the recipe that goes into a run's pictures, None where none does."""
+    """Begin the recipe that goes into a run's images, None where none does."""
     if order.output.recipes is Recipes.APART:
         return None
     begun = Recipe.of(
@@ -293,5 +293,5 @@ def of_record(header: RunLogHeader | None) -> Recipe | None:
 
 
 def stage(recipe: Recipe | None) -> Stage:
-    """Return the stage that embeds a recipe, or lets pictures pass as they came."""
+    """Return the stage that embeds a recipe, or lets images pass as they came."""
     return Embedding(recipe) if recipe else iter

@@ -58,8 +58,8 @@ def past_runs(world: Context, request: ImageRequest, asked: str | None) -> list[
 
 
 def _counts(entry: HistoryEntry, asked: str | None) -> bool:
-    """Whether a run says what others will cost: it brought its picture, and this server was paid for it."""
-    return bool(entry.pictures) and not entry.is_demo and entry.endpoint == asked
+    """Whether a run says what others will cost: it brought its image, and this server was paid for it."""
+    return bool(entry.images) and not entry.is_demo and entry.endpoint == asked
 
 
 def _kind(request: ImageRequest) -> tuple[object, ...]:

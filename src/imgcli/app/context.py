@@ -134,7 +134,7 @@ def abandon(stream: TextIO) -> None:
 def open_standard_descriptors() -> frozenset[int]:
     """Open /dev/null on any of descriptors 0 to 2 that was closed at the start, and tell which were.
 
-    Otherwise the next file we open, perhaps the picture itself, would become "standard output" and receive
+    Otherwise the next file we open, perhaps the image itself, would become "standard output" and receive
     whatever is printed.
     """
     closed: set[int] = set()

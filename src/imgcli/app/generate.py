@@ -74,14 +74,14 @@ def _unwritable(error: Exception, outcome: pipeline.Outcome) -> Problem:
     if not isinstance(error, OSError):
         return Problem(ExitCode.INTERNAL, f"{lost}.", Charged.MAYBE)
     if not outcome.saved:
-        return Problem(ExitCode.UNKNOWN, f"{lost}, and the picture was not to be saved.", Charged.MAYBE)
+        return Problem(ExitCode.UNKNOWN, f"{lost}, and the image was not to be saved.", Charged.MAYBE)
     places = ", ".join(str(saved.path.absolute()) for saved in outcome.saved)
-    return Problem(ExitCode.ELSEWHERE, f"{lost}; the picture is saved as {places}.", Charged.YES)
+    return Problem(ExitCode.ELSEWHERE, f"{lost}; the image is saved as {places}.", Charged.YES)
 
 
 _WATCHED_PARTIALS = 3
 _DEMO_NOTICE = "a free demo; the bill is what it would cost"
-_FORM_NOTICE = "this goes out as a form (multipart/form-data), its pictures as they are"
+_FORM_NOTICE = "this goes out as a form (multipart/form-data), its images as they are"
 
 
 def same(problem: Problem) -> Problem:
@@ -168,7 +168,7 @@ def _decide(
 
 
 def _check_that_something_stays(order: GenerateOptions, reporter: Reporter) -> None:
-    """Refuse to buy a picture that nobody keeps and nobody sees."""
+    """Refuse to buy an image that nobody keeps and nobody sees."""
     if order.output.keeping is Keeping.SAVE or order.output.record or reporter.is_shown or reporter.is_inline:
         return
     is_json = order.report.style is OutputFormat.JSON_LINES
@@ -273,7 +273,7 @@ def _interruption(interrupted: process.Interrupted, kept: Path | None, desk: Run
     by = f"Interrupted by {interrupted.name}"
     if desk.saved:
         places = ", ".join(str(path.absolute()) for path in desk.saved)
-        told = Problem(ExitCode.UNKNOWN, f"{by}; the picture is saved as {places}.", Charged.YES)
+        told = Problem(ExitCode.UNKNOWN, f"{by}; the image is saved as {places}.", Charged.YES)
     elif desk.has_sent or kept:
         where = f" The last partial image is kept as {kept}." if kept else ""
         told = Problem(ExitCode.UNKNOWN, f"{by}.{where}", Charged.MAYBE, CHECK_USAGE)

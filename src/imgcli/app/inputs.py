@@ -131,28 +131,28 @@ def read_input_images(
     names = names or []
     _check_names(names, prompt)
     if mask is not None and not names:
-        raise usage_error("--mask needs the picture that it belongs to.", "Name that with --image.")
+        raise usage_error("--mask needs the image that it belongs to.", "Name that with --image.")
     references = tuple(read_reference(name, stdin) for name in names)
     return InputImages(references, None if mask is None else read_mask(mask))
 
 
 def check_original(original: str, names: list[str] | None, prompt: PromptSource) -> None:
-    """Find out whether a picture cannot be edited before it is read. Raises `ImgcliError` (usage)."""
+    """Find out whether an image cannot be edited before it is read. Raises `ImgcliError` (usage)."""
     if not original:
         raise usage_error("FILE is empty.", "Is a shell variable empty?")
     if original == STDIN and prompt is PromptSource.STDIN:
         raise usage_error(
-            "Standard input cannot be both the picture and the prompt.",
+            "Standard input cannot be both the image and the prompt.",
             'Give the prompt as words: imgcli edit - "make it night"',
         )
     if original == STDIN and STDIN in (names or []):
-        raise usage_error("Standard input holds one picture, and - stands there twice.")
+        raise usage_error("Standard input holds one image, and - stands there twice.")
 
 
 def read_beside(
     names: list[str] | None, mask: str | None, prompt: PromptSource, stdin: BinaryIO
 ) -> InputImages:
-    """Read what goes out beside a picture that is changed; a mask is that picture's."""
+    """Read what goes out beside an image that is changed; a mask is that image's."""
     names = names or []
     _check_names(names, prompt)
     references = tuple(read_reference(name, stdin) for name in names)
@@ -163,15 +163,15 @@ def _check_names(names: list[str], prompt: PromptSource) -> None:
     """Find out what cannot work before anything large is read."""
     if len(names) > MOST_REFERENCES:
         raise usage_error(
-            f"{len(names)} pictures are more than the {MOST_REFERENCES} that can be sent.",
+            f"{len(names)} images are more than the {MOST_REFERENCES} that can be sent.",
             "Leave some --image out.",
         )
     if "" in names:
         raise usage_error("--image names no file.", "Is a shell variable empty?")
     if names.count(STDIN) > 1:
-        raise usage_error("Standard input holds one picture, and --image - stands there twice.")
+        raise usage_error("Standard input holds one image, and --image - stands there twice.")
     if STDIN in names and prompt is PromptSource.STDIN:
         raise usage_error(
-            "Standard input cannot be both the picture (--image -) and the prompt.",
+            "Standard input cannot be both the image (--image -) and the prompt.",
             'Give the prompt as words: imgcli gen "a cat" --image -',
         )

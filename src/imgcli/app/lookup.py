@@ -86,9 +86,9 @@ _FATES = {
 
 @dataclass(frozen=True)
 class Match:
-    """What was meant: a file, a run, or both: a file with a run's picture. `notes` are sentences about it.
+    """What was meant: a file, a run, or both: a file with a run's image. `notes` are sentences about it.
 
-    `sha256` names the picture that was meant, None for whatever the run brought.
+    `sha256` names the image that was meant, None for whatever the run brought.
     """
 
     by: MatchKind
@@ -149,20 +149,20 @@ class Lookup:
         if entry := self._by_id(name):
             return Match(MatchKind.ID, None, entry)
         if entry := self._by_path(name):
-            note = f"{_shown(name)} is gone; run {entry.number} saved a picture under this name"
+            note = f"{_shown(name)} is gone; run {entry.number} saved an image under this name"
             paths = _spellings(name)
-            meant = next((picture.sha256 for picture in entry.pictures if picture.path in paths), None)
+            meant = next((image.sha256 for image in entry.images if image.path in paths), None)
             return Match(MatchKind.NAME, None, entry, (note,), meant)
         if _is_there(name):
             inspect(name)  # which says what is wrong with it
         raise self._nothing(name)
 
     def find_told(self, name: str) -> Match:
-        """Find what something can be told of: no file that is no picture, and that no run brought."""
+        """Find what something can be told of: no file that is no image, and that no run brought."""
         found = self.find(name)
         if found.file and found.file.format is None and found.entry is None:
             raise usage_error(
-                f"{_shown(name)} is no picture of a kind that imgcli makes (png, jpeg, webp, gif, svg), and "
+                f"{_shown(name)} is no image of a kind that imgcli makes (png, jpeg, webp, gif, svg), and "
                 "the history does not know it."
             )
         return found
@@ -173,8 +173,8 @@ class Lookup:
         entry = last.entry if last else self._by_id(name)
         if entry is None:
             return Located((name,))
-        fates = [whereabouts(picture) for picture in entry.pictures]
-        paths = tuple(str(one.picture.path) for one in fates if one.state is FileStatus.THERE)
+        fates = [whereabouts(image) for image in entry.images]
+        paths = tuple(str(one.image.path) for one in fates if one.state is FileStatus.THERE)
         missing = [_fate(entry, one) for one in fates if one.state is not FileStatus.THERE]
         if not paths:
             told = "; ".join(missing) or f"run {entry.number} brought no image ({entry.outcome})"
@@ -219,7 +219,7 @@ class Lookup:
         earlier = None if entry else self._by_path(name)
         if earlier:
             yield (
-                f"run {earlier.number} saved a picture as {_shown(name)}, and this file has other bytes: it "
+                f"run {earlier.number} saved an image as {_shown(name)}, and this file has other bytes: it "
                 "was changed or replaced since"
             )
 
@@ -232,7 +232,7 @@ class Lookup:
         entry = self._ask(lambda history: history.latest(back=back))
         if entry is None:
             raise self._nothing_last(name)
-        file = next((picture.path.name for picture in entry.pictures if picture.path), "not saved")
+        file = next((image.path.name for image in entry.images if image.path), "not saved")
         notes = [f"{name} is run {entry.number} ({_shown(file)})"]
         if _is_there(name):
             notes.append(f"the file of that name is ./{name}")
@@ -248,7 +248,7 @@ class Lookup:
         return self._ask(lambda history: history.find_id(name)) if _may_be_id(name) else None
 
     def _by_path(self, name: str, sha256: str | None = None) -> HistoryEntry | None:
-        """Find a run by the name under which it saved its picture, with these bytes where they are given."""
+        """Find a run by the name under which it saved its image, with these bytes where they are given."""
         spellings = _spellings(name)
         return self._ask(
             lambda history: next(filter(None, (history.find_path(path, sha256) for path in spellings)), None)
@@ -258,7 +258,7 @@ class Lookup:
         if self._trouble and _may_be_id(name):
             return ImgcliError(self._trouble)
         return usage_error(
-            f"{_shown(name)} is neither a file, nor the id of a run, nor the name of a picture in the "
+            f"{_shown(name)} is neither a file, nor the id of a run, nor the name of an image in the "
             "history.",
             "See what there is with: imgcli history",
         )
@@ -287,8 +287,8 @@ def locate_one(world: Context, name: str) -> Located:
 
 def _fate(entry: HistoryEntry, one: SavedImageStatus) -> str:
     """Say what has become of an image that is not where it was saved."""
-    which = "the image" if len(entry.pictures) == 1 else f"image {one.picture.image + 1}"
-    return f"{which} of run {entry.number} {_FATES[one.state].format(path=_shown(str(one.picture.path)))}"
+    which = "the image" if len(entry.images) == 1 else f"image {one.image.image_index + 1}"
+    return f"{which} of run {entry.number} {_FATES[one.state].format(path=_shown(str(one.image.path)))}"
 
 
 def _spellings(name: str) -> tuple[Path, ...]:

@@ -43,14 +43,14 @@ class OutputFormat(Enum):
 
 
 class Keeping(Enum):
-    """Whether pictures are kept at all: with --no-save they are shown or streamed, and gone."""
+    """Whether images are kept at all: with --no-save they are shown or streamed, and gone."""
 
     SAVE = "save"
     NOTHING = "nothing"
 
 
 class Recipes(Enum):
-    """Where a picture's recipe is written: nowhere near the picture, or into its own file (--embed)."""
+    """Where an image's recipe is written: nowhere near the image, or into its own file (--embed)."""
 
     APART = "apart"
     EMBEDDED = "embedded"
@@ -71,7 +71,7 @@ class Desktop(Enum):
 
 
 class PreviewMode(Enum):
-    """How much somebody wants to see a picture: ORDERED on the command line, or as USUAL, or PLAIN words."""
+    """How much somebody wants to see an image: ORDERED on the command line, or as USUAL, or PLAIN words."""
 
     ORDERED = "ordered"
     USUAL = "usual"
@@ -80,7 +80,7 @@ class PreviewMode(Enum):
 
 @dataclass(frozen=True)
 class PreviewOptions:
-    """How pictures are shown; `width` is in columns, None for as many as there are."""
+    """How images are shown; `width` is in columns, None for as many as there are."""
 
     rung: PreviewProtocol = PreviewProtocol.AUTO
     wanted: PreviewMode = PreviewMode.USUAL
@@ -164,10 +164,10 @@ def output_format(*, jsonl: bool, quiet: bool) -> OutputFormat:
 def preview_options(
     preview: PreviewProtocol | None, width: int | None, env: Mapping[str, str], *, plain: bool
 ) -> PreviewOptions:
-    """Check how pictures are to be shown; the environment has the habit. Raises `ImgcliError` (usage)."""
+    """Check how images are to be shown; the environment has the habit. Raises `ImgcliError` (usage)."""
     check_between("--width", width, 1, _WIDEST)
     if plain and preview not in {None, PreviewProtocol.OFF}:
-        raise usage_error(f"--plain shows no picture, and --preview {preview} asks for one.")
+        raise usage_error(f"--plain shows no image, and --preview {preview} asks for one.")
     if plain:
         return PreviewOptions(PreviewProtocol.OFF, PreviewMode.PLAIN)
     return PreviewOptions(
@@ -187,7 +187,7 @@ def _habit(env: Mapping[str, str]) -> PreviewProtocol:
 def output_options(
     name: str | None, style_: OutputFormat, *, save: bool, force: bool, keep_partials: bool
 ) -> OutputOptions:
-    """Check where the picture is to go. Raises `ImgcliError` (usage)."""
+    """Check where the image is to go. Raises `ImgcliError` (usage)."""
     if name == STDOUT and style_ is OutputFormat.JSON_LINES:
         raise usage_error("-o - and --jsonl both want standard output.", "Choose a file with -o.")
     if not save and (name is not None or force or keep_partials):
@@ -211,12 +211,12 @@ def desktop(output_: OutputOptions, *, opens: bool, copies: bool) -> tuple[Deskt
 
 
 def compared_image(theme: RequestPlan, *, compare: bool) -> bytes | None:
-    """Choose what the new picture is compared with. Raises `ImgcliError` (usage)."""
+    """Choose what the new image is compared with. Raises `ImgcliError` (usage)."""
     if not compare:
         return None
     if theme.before is None:
         raise usage_error(
-            "--compare needs an earlier picture on this machine, and there is none.",
+            "--compare needs an earlier image on this machine, and there is none.",
             "Leave it out, or start from a file.",
         )
     return theme.before

@@ -1,4 +1,4 @@
-"""What a command asks for beside the options it shares with others: prompt, pictures, what went before."""
+"""What a command asks for beside the options it shares with others: prompt, images, what went before."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 class RequestPlan:
     """What one command asks for.
 
-    `pictures` are sent along. `origin` is the picture that a new one is made of, `place` the server that may
-    remember it. `earlier` is how a picture was made whose options are taken over. `name` is what the file is
+    `images` are sent along. `origin` is the image that a new one is made of, `place` the server that may
+    remember it. `earlier` is how an image was made whose options are taken over. `name` is what the file is
     named after, None for the prompt. `action` is what the image tool is told to do, None for its own choice.
-    `rival` is what the new picture is compared with, None for what it is made of. `notices` are for people.
+    `rival` is what the new image is compared with, None for what it is made of. `notices` are for people.
     """
 
     prompt: str
-    pictures: InputImages = field(default_factory=InputImages)
+    images: InputImages = field(default_factory=InputImages)
     origin: SourceImage | None = None
     place: str | None = None
     earlier: PreviousOptions | None = None
@@ -51,32 +51,32 @@ class RequestPlan:
 
     @property
     def before(self) -> bytes | None:
-        """The picture to compare the new one with: what is edited, else the first that is sent along."""
-        sources = [self.origin.reference if self.origin else None, *self.pictures.references]
+        """The image to compare the new one with: what is edited, else the first that is sent along."""
+        sources = [self.origin.reference if self.origin else None, *self.images.references]
         return self.rival or next((source.data for source in sources if source and source.data), None)
 
     @property
     def parents(self) -> tuple[Parent, ...]:
-        """What goes into the picture, by their bytes."""
+        """What goes into the image, by their bytes."""
         return tuple(self._parents())
 
     def _parents(self) -> Iterator[Parent]:
         if self.origin and self.origin.sha256:
             yield Parent(self.origin.sha256, Role.ORIGINAL)
-        for reference in self.pictures.references:
+        for reference in self.images.references:
             if reference.sha256:
                 yield Parent(reference.sha256, Role.REFERENCE)
-        if self.pictures.mask and self.pictures.mask.sha256:
-            yield Parent(self.pictures.mask.sha256, Role.MASK)
+        if self.images.mask and self.images.mask.sha256:
+            yield Parent(self.images.mask.sha256, Role.MASK)
 
     def wish(self, options: DraftRequest, said: OptionSources, today: date) -> Inherited:
         """Make the whole wish of the `options` that were given, and of what is taken over.
 
-        Raises `ImgcliError` (usage) where the picture to start from can neither be sent nor be talked about.
+        Raises `ImgcliError` (usage) where the image to start from can neither be sent nor be talked about.
         """
         here = RequestTime(self.place, load(), today)
         found = inherit(options, said, self.earlier, here) if self.earlier else Inherited(options)
-        asked = replace(found.wish, prompt=self.prompt, mask=self.pictures.mask)
+        asked = replace(found.wish, prompt=self.prompt, mask=self.images.mask)
         return replace(found, wish=self._started(self._permitted(asked, said)))
 
     def _permitted(self, wish: DraftRequest, said: OptionSources) -> DraftRequest:
@@ -93,7 +93,7 @@ class RequestPlan:
             self._check_file()
             return sent
         asked = replace(
-            wish, references=self.pictures.references, previous_response_id=talks, action=self.action
+            wish, references=self.images.references, previous_response_id=talks, action=self.action
         )
         return replace(asked, otherwise=sent if own else None)
 
@@ -103,15 +103,15 @@ class RequestPlan:
             raise self.origin.unsendable
 
     def _sent(self, own: InputImage | None) -> tuple[InputImage, ...]:
-        return ((own,) if own else ()) + self.pictures.references
+        return ((own,) if own else ()) + self.images.references
 
     def _action(self, wish: DraftRequest) -> Action | None:
         """Tell the image tool what to do; an image model has no tool."""
         return None if self.action is None or _is_painter(wish) else self.action
 
     def _conversation(self, wish: DraftRequest) -> str | None:
-        """Choose the response to go on from; a mask belongs to a picture that is sent."""
-        if self.origin is None or self.pictures.mask or _is_painter(wish):
+        """Choose the response to go on from; a mask belongs to an image that is sent."""
+        if self.origin is None or self.images.mask or _is_painter(wish):
             return None
         return self.origin.conversation(self.place)
 
@@ -122,13 +122,13 @@ def _is_painter(wish: DraftRequest) -> bool:
 
 
 _SHOWN = 60
-_ELSE = "Say it yourself with imgcli gen, or start from the picture: imgcli edit FILE PROMPT."
+_ELSE = "Say it yourself with imgcli gen, or start from the image: imgcli edit FILE PROMPT."
 
 
 def plan_of(
     world: Context, name: str, words: list[str] | None, place: str | None, *, is_trusted: bool = False
 ) -> RequestPlan:
-    """Read how a picture was made, by its file or id. Raises `ImgcliError` (usage) where nobody knows.
+    """Read how an image was made, by its file or id. Raises `ImgcliError` (usage) where nobody knows.
 
     What stands in a file that the history does not know counts where it `is_trusted`, or its user says so.
     """
@@ -195,7 +195,7 @@ def _of_request(world: Context, entry: HistoryEntry, request: ImageRequest) -> R
 def _start(
     world: Context, entry: HistoryEntry, request: ImageRequest, references: tuple[InputImage, ...]
 ) -> SourceImage | None:
-    """Find the picture that the run had changed: its conversation's, or the first that was sent."""
+    """Find the image that the run had changed: its conversation's, or the first that was sent."""
     if request.previous_response_id:
         return _continued(world, entry)
     first = next(iter(references), None)
@@ -205,15 +205,15 @@ def _start(
 
 
 def _continued(world: Context, entry: HistoryEntry) -> SourceImage:
-    """Find the picture whose conversation the run went on with; without it there is the conversation."""
+    """Find the image whose conversation the run went on with; without it there is the conversation."""
     with open_history(world) as history:
         before = history.bringer(entry.parent, entry) if entry.parent else None
     if before:
         return source_of(world, before, entry.parent)
     unsendable = usage_error(
-        f"Run {entry.number} went on from a picture that the history does not know, and it is another "
+        f"Run {entry.number} went on from an image that the history does not know, and it is another "
         "server's conversation.",
-        "Start from a picture: imgcli edit FILE PROMPT.",
+        "Start from an image: imgcli edit FILE PROMPT.",
     )
     return SourceImage(None, entry.parent, continued=entry, unsendable=unsendable)
 
@@ -221,7 +221,7 @@ def _continued(world: Context, entry: HistoryEntry) -> SourceImage:
 def _of_recipe(recipe: Recipe) -> RequestPlan:
     if recipe.parents:
         raise usage_error(
-            "The picture was made from others, and its recipe holds only their fingerprints.",
+            "The image was made from others, and its recipe holds only their fingerprints.",
             "Start from it instead: imgcli edit FILE PROMPT.",
         )
     return RequestPlan(recipe.prompt)

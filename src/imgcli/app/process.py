@@ -116,7 +116,7 @@ def ignore() -> None:
 
 @contextmanager
 def shielded() -> Iterator[None]:
-    """Let signals wait while a picture is being published; they arrive when it is safe.
+    """Let signals wait while an image is being published; they arrive when it is safe.
 
     For the main thread, in which every handler runs. The signals are not masked: the kernel would hand them
     to another thread, and nobody would wake this one.

@@ -91,7 +91,7 @@ class _Recovery:
             self._discard()
             return ExitCode.OK
         outcome = self._run()
-        self._saving.keep_last_partial()  # of a second picture that never came
+        self._saving.keep_last_partial()  # of a second image that never came
         self.is_kept |= _may_hold_more(outcome)
         self._settle()
         return exit_status(self.world, outcome, self.record.job, is_free=self._is_free)

@@ -61,7 +61,7 @@ class Reporter:
     def is_watched(self) -> bool:
         """Whether somebody sees partial images: on a terminal, or inside JSON lines."""
         reads = self._report.style is OutputFormat.JSON_LINES and self._report.inline is not InlineImages.NONE
-        return reads or self._display is Display.PICTURE
+        return reads or self._display is Display.IMAGE
 
     @property
     def is_inline(self) -> bool:
@@ -73,11 +73,11 @@ class Reporter:
 
     @property
     def is_shown(self) -> bool:
-        """Whether the picture itself is shown on a terminal."""
-        return self._display is Display.PICTURE
+        """Whether the image itself is shown on a terminal."""
+        return self._display is Display.IMAGE
 
     def compared(self, events: Iterable[Event]) -> Iterable[Event]:
-        """Say after each final picture how much it differs from the one before, where that is wanted."""
+        """Say after each final image how much it differs from the one before, where that is wanted."""
         return self._comparison.remarks(events) if self._comparison else events
 
     @contextmanager
@@ -107,7 +107,7 @@ class Reporter:
         return choose_display(PreviewProtocol.OFF if is_quiet else sight.rung, self._terminal)
 
     def _result(self) -> list[Sink]:
-        """Choose what speaks on standard output; nothing does when the picture's bytes go there."""
+        """Choose what speaks on standard output; nothing does when the image's bytes go there."""
         if self._pours:
             return []
         if self._report.style is OutputFormat.JSON_LINES:
@@ -124,7 +124,7 @@ class Reporter:
         """Choose what speaks on standard error."""
         from imgcli.output.sinks.lines import HEARTBEAT, ErrorsSink, LinesSink
 
-        if self._report.style is not OutputFormat.PEOPLE and self._display is not Display.PICTURE:
+        if self._report.style is not OutputFormat.PEOPLE and self._display is not Display.IMAGE:
             return ErrorsSink(self._world.stderr, tells_names=self._report.style is OutputFormat.PATHS)
         if self._display is Display.LINES:
             world = self._world
@@ -157,7 +157,7 @@ class Reporter:
             from imgcli.output.images.compare import ComparingProvider
 
             easel = ComparingProvider(easel, self._comparison)
-        shown = easel if self._display is Display.PICTURE else None
+        shown = easel if self._display is Display.IMAGE else None
         sink = LiveSink(world.stderr, self._terminal, self._price, world.monotonic, shown)
         return sink.open(self._words, footer=self._footer())
 

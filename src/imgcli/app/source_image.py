@@ -1,4 +1,4 @@
-"""The picture that a new one starts from: its file, and everything that is known of how it was made."""
+"""The image that a new one starts from: its file, and everything that is known of how it was made."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ _WHERE = "Name the file where it is now."
 
 @dataclass(frozen=True)
 class SourceImage:
-    """A picture of before: its file, and what the history knows of it by its bytes.
+    """An image of before: its file, and what the history knows of it by its bytes.
 
-    `reference` is None where the file cannot be sent, and `unsendable` says why. `sha256` is the picture's,
-    None where there is no picture to name; `path` is where it is or was. `recipe` is what the file adds to a
+    `reference` is None where the file cannot be sent, and `unsendable` says why. `sha256` is the image's,
+    None where there is no image to name; `path` is where it is or was. `recipe` is what the file adds to a
     run whose request cannot be read, `foreign_recipe` what stands in a file that the history does not know:
     anybody may have written that, so that nothing is taken from it unasked. `continued` is a run that went on
-    from the picture, where the run that brought it is not known. `notices` are for people.
+    from the image, where the run that brought it is not known. `notices` are for people.
     """
 
     reference: InputImage | None
@@ -60,12 +60,12 @@ class SourceImage:
         """Return the id of the response that brought it, where the server at `place` may still know it.
 
         Only the history tells it. None for what the stand-in painted, which forgets everything when it ends,
-        and where a response brought several pictures: nobody could say which of them is meant.
+        and where a response brought several images: nobody could say which of them is meant.
         """
         if place is None or place == DEMO:
             return None
         if self.entry:
-            is_single = len(self.entry.pictures) == 1
+            is_single = len(self.entry.images) == 1
             return self.entry.response_id if is_single and self.entry.endpoint == place else None
         if self.continued and self.continued.request and self.continued.endpoint == place:
             return self.continued.request.previous_response_id
@@ -73,7 +73,7 @@ class SourceImage:
 
     @property
     def earlier(self) -> PreviousOptions:
-        """How it was made; nothing is known of most pictures."""
+        """How it was made; nothing is known of most images."""
         if self.entry and self.entry.request:
             return PreviousOptions.of_request(self.entry.request, self.entry.endpoint)
         return PreviousOptions.of_recipe(self.recipe) if self.recipe else PreviousOptions()
@@ -88,7 +88,7 @@ class SourceImage:
 
 
 def find_source(world: Context, name: str, words: Sequence[str] = ()) -> SourceImage:
-    """Find a picture, or a run, by its file, its id or its former name. Raises `ImgcliError` (usage).
+    """Find an image, or a run, by its file, its id or its former name. Raises `ImgcliError` (usage).
 
     A file is enough: a history that cannot be read is a notice then. `words` are what was typed after it.
     """
@@ -130,50 +130,50 @@ def _piped(world: Context) -> SourceImage:
 
 
 def last_source(world: Context, place: str | None) -> SourceImage:
-    """Find the last picture that this user was sent from a server. Raises `ImgcliError` (usage)."""
+    """Find the last image that this user was sent from a server. Raises `ImgcliError` (usage)."""
     with open_history(world) as history:
         entry = history.latest(place)
     if entry is None:
         raise usage_error(
-            f"The history has no earlier picture of {place or 'this server'} to continue.",
-            "Name a picture instead: imgcli edit FILE PROMPT",
+            f"The history has no earlier image of {place or 'this server'} to continue.",
+            "Name an image instead: imgcli edit FILE PROMPT",
         )
     origin = source_of(world, entry)
-    name = shorten(Path(origin.path).name, _SHOWN) if origin.path else "a picture that was not saved"
+    name = shorten(Path(origin.path).name, _SHOWN) if origin.path else "an image that was not saved"
     return _noted((f"this goes on from {name} (run {entry.number})",), origin)
 
 
 def source_of(world: Context, entry: HistoryEntry, sha256: str | None = None) -> SourceImage:
-    """Take a run's picture with these bytes, or its first, with its file where that still holds it."""
-    chosen = [one for one in entry.pictures if one.sha256 == sha256]
-    picture = next(iter([*chosen, *entry.saved, *entry.pictures]), None)
-    if picture is None:
-        what = f"Run {entry.number} brought no picture ({entry.outcome})."
+    """Take a run's image with these bytes, or its first, with its file where that still holds it."""
+    chosen = [one for one in entry.images if one.sha256 == sha256]
+    image = next(iter([*chosen, *entry.saved, *entry.images]), None)
+    if image is None:
+        what = f"Run {entry.number} brought no image ({entry.outcome})."
         return SourceImage(None, None, entry, unsendable=usage_error(what, "Choose another: imgcli history"))
-    path = str(picture.path) if picture.path else None
-    origin = SourceImage(None, picture.sha256, entry, path=path)
-    if path and not chosen and len(entry.pictures) > 1:
-        told = f"run {entry.number} brought {len(entry.pictures)} pictures; {Path(path).name} is taken"
+    path = str(image.path) if image.path else None
+    origin = SourceImage(None, image.sha256, entry, path=path)
+    if path and not chosen and len(entry.images) > 1:
+        told = f"run {entry.number} brought {len(entry.images)} images; {Path(path).name} is taken"
         origin = replace(origin, notices=(told,))
     try:
-        return replace(origin, reference=_read(world, entry, picture))
+        return replace(origin, reference=_read(world, entry, image))
     except ImgcliError as error:  # the conversation may do without it
         return replace(origin, unsendable=error)
 
 
-def _read(world: Context, entry: HistoryEntry, picture: SavedImage) -> InputImage:
-    """Read a run's picture again. Raises `ImgcliError` (usage) where it is not there any more."""
-    if picture.path is None:
+def _read(world: Context, entry: HistoryEntry, image: SavedImage) -> InputImage:
+    """Read a run's image again. Raises `ImgcliError` (usage) where it is not there any more."""
+    if image.path is None:
         raise usage_error(
-            f"The picture of run {entry.number} was not saved, and there is no conversation to go on from."
+            f"The image of run {entry.number} was not saved, and there is no conversation to go on from."
         )
     try:
-        found = read_reference(str(picture.path), world.stdin.buffer)
+        found = read_reference(str(image.path), world.stdin.buffer)
     except ImgcliError as error:
         raise usage_error(error.problem.what, error.problem.advice or _WHERE) from None
-    if found.sha256 != picture.sha256:
-        shown = shorten(str(picture.path), _SHOWN * 3)
-        raise usage_error(f"{shown} is not the picture any more that run {entry.number} brought.", _WHERE)
+    if found.sha256 != image.sha256:
+        shown = shorten(str(image.path), _SHOWN * 3)
+        raise usage_error(f"{shown} is not the image any more that run {entry.number} brought.", _WHERE)
     return found
 
 
@@ -182,7 +182,7 @@ def _noted(notes: tuple[str, ...], origin: SourceImage) -> SourceImage:
 
 
 def _of_bytes(name: str, data: bytes, origin: SourceImage) -> SourceImage:
-    """Add what these bytes are: a picture to be sent, and, where the history has no request, a recipe."""
+    """Add what these bytes are: an image to be sent, and, where the history has no request, a recipe."""
     if origin.entry is None:
         origin = replace(origin, foreign_recipe=read_recipe(data))
     elif origin.entry.request is None:
@@ -195,7 +195,7 @@ def _of_bytes(name: str, data: bytes, origin: SourceImage) -> SourceImage:
 
 
 def with_recipe(origin: SourceImage, recipe: Recipe | None) -> SourceImage:
-    """Take a recipe for how the picture was made, and say so: it chooses what will be paid for."""
+    """Take a recipe for how the image was made, and say so: it chooses what will be paid for."""
     if recipe is None:
         return origin
     told = filter(None, (recipe.model, recipe.image_model, recipe.size, recipe.quality))

@@ -129,7 +129,7 @@ class UnfinishedRun:
             yield Content(buffer, start, inputs)
 
     def target(self, fallback: Path) -> OutputTarget:
-        """Find where the pictures were meant to go; a default name for what was a stream."""
+        """Find where the images were meant to go; a default name for what was a stream."""
         base = self._base(fallback)
         output = self.run.header.output if self.run.header else None
         try:

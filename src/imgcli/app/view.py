@@ -1,4 +1,4 @@
-"""Viewing: pictures, recorded runs and live streams, shown as `gen` would show them."""
+"""Viewing: images, recorded runs and live streams, shown as `gen` would show them."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class ImageKeeper:
         return cls(world, job, publisher, SavingStage(publisher, process.shielded))
 
     def finals(self, events: Iterable[Event]) -> Iterator[Event]:
-        """Pass events on, and save the finished pictures among them."""
+        """Pass events on, and save the finished images among them."""
         try:
             for event in events:
                 if isinstance(event, PartialImage):
@@ -80,14 +80,12 @@ class ImageKeeper:
         finally:
             self.publisher.tidy()
 
-    def keep(self, picture: EncodedImage) -> ExitCode:
-        """Save one picture and tell where, its path on standard output."""
+    def keep(self, image: EncodedImage) -> ExitCode:
+        """Save one image and tell where, its path on standard output."""
         from imgcli.output.sinks.lines import PathsSink
 
         code, paths = ExitCode.OK, PathsSink(self.world.stdout)
-        for event in mark_uncharged(
-            self.saving([FinalImage(self.job, 0, picture), Completed(self.job, None)])
-        ):
+        for event in mark_uncharged(self.saving([FinalImage(self.job, 0, image), Completed(self.job, None)])):
             match event:
                 case Notice(text=text):
                     context.warn(self.world, [text])
@@ -108,12 +106,12 @@ _LONGEST_RUN = 1_000_000.0
 """Seconds, as many as a recording can tell; a system cannot sleep for whatever number a file holds."""
 _SPEEDS = 0.001, 1_000_000
 _DAMAGES = ("damaged", "without")
-"""How the reasons begin by which a picture is broken, and not merely more than we show."""
+"""How the reasons begin by which an image is broken, and not merely more than we show."""
 
 
 @dataclass(frozen=True)
 class Viewing:
-    """What to view and how. `speed` is None for as fast as it goes; `save`, the folder for its pictures."""
+    """What to view and how. `speed` is None for as fast as it goes; `save`, the folder for its images."""
 
     names: tuple[str, ...]
     sight: PreviewOptions
@@ -158,38 +156,36 @@ class Viewer:
     def _view_file(self, name: str) -> ExitCode:
         try:
             with materials.open_input(name, self.world.stdin.buffer) as material:
-                if material.kind is ViewInputKind.PICTURE:
-                    return self._view_picture(material)
+                if material.kind is ViewInputKind.IMAGE:
+                    return self._view_image(material)
                 return self._view_run(material)
         except ImgcliError as error:
             return refuse(self.world, error.problem)
 
-    def _view_picture(self, material: ViewInput) -> ExitCode:
-        picture = EncodedImage.of(_whole(material))
+    def _view_image(self, material: ViewInput) -> ExitCode:
+        image = EncodedImage.of(_whole(material))
         try:
-            self._show(material.name, picture)
+            self._show(material.name, image)
         except ValueError as error:  # Undecodable, which only show imports: it loads Pillow
-            raise ImgcliError(_unshowable(material.name, picture, str(error))) from None
-        return self._keep_picture(material, picture)
+            raise ImgcliError(_unshowable(material.name, image, str(error))) from None
+        return self._keep_image(material, image)
 
-    def _show(self, name: str, picture: EncodedImage) -> None:
-        if self.display is Display.PICTURE:
+    def _show(self, name: str, image: EncodedImage) -> None:
+        if self.display is Display.IMAGE:
             from imgcli.output.terminal.canvas import StillViewer
 
-            StillViewer(self.stream, self._terminal, self.easel).show(
-                picture, described(name, picture, " · ")
-            )
+            StillViewer(self.stream, self._terminal, self.easel).show(image, described(name, image, " · "))
             return
         from imgcli.output.images.decode import decode
 
-        decode(picture.data)
-        SafeWriter(self.world.stdout).lines([described(name, picture, ", ")] if not self.order.save else [])
+        decode(image.data)
+        SafeWriter(self.world.stdout).lines([described(name, image, ", ")] if not self.order.save else [])
 
-    def _keep_picture(self, material: ViewInput, picture: EncodedImage) -> ExitCode:
+    def _keep_image(self, material: ViewInput, image: EncodedImage) -> ExitCode:
         if not self.order.save:
             return ExitCode.OK
         keeper = ImageKeeper.of(self.world, self.order.save, material)
-        return keeper.keep(picture)
+        return keeper.keep(image)
 
     def _view_run(self, material: ViewInput) -> ExitCode:
         if len(self.order.names) > 1:
@@ -234,7 +230,7 @@ class Viewer:
             return LinesSink(self.world.stderr, price, clock, _viewing_line, VIEWING)
         from imgcli.output.sinks.live import LiveSink
 
-        easel = self.easel if self.display is Display.PICTURE else None
+        easel = self.easel if self.display is Display.IMAGE else None
         return LiveSink(self.stream, self._terminal, price, clock, easel).open(VIEWING)
 
     def _results(self, material: ViewInput) -> list[Sink]:
@@ -304,21 +300,21 @@ def _viewing_line(request: ImageRequest) -> str:
 
 
 def _whole(material: ViewInput) -> bytes:
-    """Read a picture's file; raises `ImgcliError` for one that never ends."""
+    """Read an image's file; raises `ImgcliError` for one that never ends."""
     parts, size = [], 0
     for chunk in material.chunks:
         size += len(chunk)
-        if size > materials.LARGEST_PICTURE:
-            limit = materials.LARGEST_PICTURE // 1_000_000
+        if size > materials.LARGEST_IMAGE:
+            limit = materials.LARGEST_IMAGE // 1_000_000
             raise usage_error(f"{shorten(material.name, _NAME_LENGTH)} is larger than {limit} MB.")
         parts.append(chunk)
     return b"".join(parts)
 
 
-def _unshowable(name: str, picture: EncodedImage, reason: str) -> Problem:
-    """Tell a broken picture from one that is merely not for terminals."""
+def _unshowable(name: str, image: EncodedImage, reason: str) -> Problem:
+    """Tell a broken image from one that is merely not for terminals."""
     shown = shorten(name, _NAME_LENGTH)
-    if picture.format is ImageFormat.SVG:
+    if image.format is ImageFormat.SVG:
         return Problem(ExitCode.USAGE, f"{shown} is an SVG drawing, which no terminal shows.")
-    what = f"{shown} cannot be shown: the picture is {reason}."
+    what = f"{shown} cannot be shown: the image is {reason}."
     return Problem(ExitCode.DAMAGED if reason.startswith(_DAMAGES) else ExitCode.USAGE, what)

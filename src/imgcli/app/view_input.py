@@ -1,4 +1,4 @@
-"""What there is to view, told by its content: pictures, event streams, JSON lines; a file or a pipe."""
+"""What there is to view, told by its content: images, event streams, JSON lines; a file or a pipe."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _CHUNK = 65_536
 _ENOUGH = 512
 """Bytes by which everything can be told."""
 _LONGEST_HEADER = 4_000_000
-LARGEST_PICTURE = 256_000_000
-"""Bytes of a picture's file; what is larger is something else, perhaps /dev/zero."""
+LARGEST_IMAGE = 256_000_000
+"""Bytes of an image's file; what is larger is something else, perhaps /dev/zero."""
 
 # What Pillow decodes and the API does not send: BMP, TIFF, PNM, AVIF and its like, icons.
-_OTHER_PICTURE = re.compile(
+_OTHER_IMAGE = re.compile(
     rb"BM....\0\0\0\0|II\*\0|MM\0\*|P[1-7][ \t\r\n]|....ftyp(?:avif|avis|mif1)", re.DOTALL
 )
 _LINES = re.compile(rb'\s*\{\s*"(?:output_index|partial_image_b64s|error"\s*:\s*true)')
@@ -41,9 +41,9 @@ _SPACE = b" \t\r\n\xef\xbb\xbf"
 
 
 class ViewInputKind(Enum):
-    """What it is: an encoded picture, an answer of the API as it came, JSON lines."""
+    """What it is: an encoded image, an answer of the API as it came, JSON lines."""
 
-    PICTURE = "picture"
+    IMAGE = "picture"
     ANSWER = "answer"
     LINES = "lines"
 
@@ -60,7 +60,7 @@ class ViewInput:
 
     @property
     def title(self) -> str:
-        """What pictures out of it are called where nothing else is known."""
+        """What images out of it are called where nothing else is known."""
         return "image" if self.name == STDIN_NAME else Path(self.name).stem
 
 
@@ -114,15 +114,15 @@ def _head(chunks: Iterator[bytes]) -> bytes:
 
 def _is_told(head: bytes) -> bool:
     """Whether these first bytes are enough."""
-    known = sniff(head) or _LINES.match(head) or _OTHER_PICTURE.match(head)
+    known = sniff(head) or _LINES.match(head) or _OTHER_IMAGE.match(head)
     return bool(known) or len(head) >= _ENOUGH or b"\n" in head.lstrip(_SPACE)
 
 
 def _kind(name: str, head: bytes) -> ViewInputKind:
     """Tell by the first bytes; what is piped and unknown is left to the reader of answers, to explain it."""
     bare = head.lstrip(_SPACE)
-    if sniff(head) or _OTHER_PICTURE.match(head):
-        return ViewInputKind.PICTURE
+    if sniff(head) or _OTHER_IMAGE.match(head):
+        return ViewInputKind.IMAGE
     if _LINES.match(bare):
         return ViewInputKind.LINES
     if _STREAM.match(bare) or (name == STDIN_NAME and bare):
@@ -130,7 +130,7 @@ def _kind(name: str, head: bytes) -> ViewInputKind:
     if not bare:
         raise usage_error(f"{shorten(name, 200)} is empty.")
     raise usage_error(
-        f"{shorten(name, 200)} is neither a picture nor a recorded run.", "See imgcli view --help."
+        f"{shorten(name, 200)} is neither an image nor a recorded run.", "See imgcli view --help."
     )
 
 

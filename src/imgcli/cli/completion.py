@@ -64,18 +64,18 @@ def history_ids(incomplete: str) -> list[tuple[str, str]]:
     return []
 
 
-def pictures_and_ids(incomplete: str) -> list[tuple[str, str]]:
-    """Offer pictures in this folder, or the one that is begun, then `last` and the ids of remembered runs.
+def images_and_ids(incomplete: str) -> list[tuple[str, str]]:
+    """Offer images in this folder, or the one that is begun, then `last` and the ids of remembered runs.
 
     Nothing where only a shell can do it well, which then offers files by itself: names that must be quoted,
     and folders to go into.
     """
-    return _files_and_ids(incomplete, _PICTURES)
+    return _files_and_ids(incomplete, _IMAGES)
 
 
 def runs_and_ids(incomplete: str) -> list[tuple[str, str]]:
-    """Offer recorded runs too, beside what `pictures_and_ids` offers."""
-    return _files_and_ids(incomplete, (*_PICTURES, ".sse", ".jsonl"))
+    """Offer recorded runs too, beside what `images_and_ids` offers."""
+    return _files_and_ids(incomplete, (*_IMAGES, ".sse", ".jsonl"))
 
 
 def _files_and_ids(incomplete: str, suffixes: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -86,9 +86,9 @@ def _files_and_ids(incomplete: str, suffixes: tuple[str, ...]) -> list[tuple[str
     if "last".startswith(incomplete) and (ids or history_ids("")):
         ids.insert(0, ("last", "the newest image"))
     found = sorted(glob(f"{escape(incomplete)}*"))  # noqa: PTH207 - as it was typed
-    pictures = [name for name in found if name.lower().endswith(suffixes)]
-    plain = _offered((name, "") for name in pictures)
-    if not ids and (len(plain) < len(pictures) or any(map(isdir, found))):
+    images = [name for name in found if name.lower().endswith(suffixes)]
+    plain = _offered((name, "") for name in images)
+    if not ids and (len(plain) < len(images) or any(map(isdir, found))):
         return []
     return [*plain[:_MOST_IDS], *ids]
 
@@ -97,7 +97,7 @@ _PLAIN = re.compile(r"[\w./][\w.+=@/-]*(?::[\w.+=@/-]+)*")
 """What every shell takes as it stands, and imgcli for no option."""
 _PUNCTUATION = frozenset(".,-…")
 """What no shell obeys, not even where it evaluates the text."""
-_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".svg")
+_IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".svg")
 _MOST_IDS = 50
 _HINT_LENGTH = 60
 _SIZES = (

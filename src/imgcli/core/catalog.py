@@ -102,7 +102,7 @@ class Prices:
 class Model:
     """One model; `accepts` is None for text models and where nothing is known.
 
-    `most` is what `core.bound` knows of the cost of one image, empty where that is nothing; `picture` is how
+    `most` is what `core.bound` knows of the cost of one image, empty where that is nothing; `image` is how
     many tokens an image takes that is sent to a text model, None where it is as many as for the others.
     """
 
@@ -115,7 +115,7 @@ class Model:
     aliases: tuple[str, ...] = ()
     tokens: Mapping[str, Mapping[str, int]] = field(default_factory=dict, hash=False)
     most: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    picture: int | None = None
+    image: int | None = None
 
     @property
     def qualities(self) -> tuple[Quality, ...]:
@@ -217,7 +217,7 @@ def _model(kind: ModelKind, name: str, entry: dict[str, Any], table: dict[str, A
         aliases=tuple(entry.get("aliases", ())),
         tokens=table["tokens"][entry["tokens"]] if "tokens" in entry else {},
         most=_most(table["most"][entry["most"]], table) if "most" in entry else {},
-        picture=entry.get("picture"),
+        image=entry.get("picture"),
     )
 
 

@@ -41,30 +41,30 @@ class Waiting:
 
 @dataclass(frozen=True)
 class PartialImage:
-    """A complete, rougher picture on the way to the final one.
+    """A complete, rougher image on the way to the final one.
 
-    `image` numbers the pictures of a job from 0; `index` numbers the partials of a picture, as the server
+    `image` numbers the images of a job from 0; `index` numbers the partials of an image, as the server
     counts them.
     """
 
     job: str
-    image: int
+    image_index: int
     index: int
-    picture: EncodedImage
+    image: EncodedImage
 
 
 @dataclass(frozen=True)
 class FinalImage:
-    """The picture that was paid for.
+    """The image that was paid for.
 
     `revised_prompt` is the text model's rewording, where it told; `response_id` names the answer that the
-    picture is part of, where the server had named it by then. `is_salvaged` is set where it was found in a
+    image is part of, where the server had named it by then. `is_salvaged` is set where it was found in a
     record that could not be read otherwise: it may be torn.
     """
 
     job: str
-    image: int
-    picture: EncodedImage
+    image_index: int
+    image: EncodedImage
     revised_prompt: str | None = None
     response_id: str | None = None
     is_salvaged: bool = False
@@ -72,14 +72,14 @@ class FinalImage:
 
 @dataclass(frozen=True)
 class Saved:
-    """The picture is on disk under this name, verified and flushed.
+    """The image is on disk under this name, verified and flushed.
 
     `problem` is set when that is not quite what was asked for: another folder, or bytes that are no valid
     image and were kept beside.
     """
 
     job: str
-    image: int
+    image_index: int
     path: Path
     problem: Problem | None = None
 

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 OK = ExitCode.OK.kind
-"""The outcome of a run in which every picture was saved as asked."""
+"""The outcome of a run in which every image was saved as asked."""
 
 _NOTHING = Decimal(0)
 
 
 class Role(StrEnum):
-    """What an earlier picture was to a run: the one that was changed, one to look at, or the mask."""
+    """What an earlier image was to a run: the one that was changed, one to look at, or the mask."""
 
     ORIGINAL = "original"
     REFERENCE = "reference"
@@ -39,7 +39,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class Parent:
-    """A picture that went into a run, known by its bytes' SHA-256 in lower-case hex."""
+    """An image that went into a run, known by its bytes' SHA-256 in lower-case hex."""
 
     sha256: str
     role: Role = Role.ORIGINAL
@@ -47,13 +47,13 @@ class Parent:
 
 @dataclass(frozen=True)
 class SavedImage:
-    """A picture that a run brought. `image` numbers a run's pictures from 0; `size` is width and height.
+    """An image that a run brought. `image` numbers a run's images from 0; `size` is width and height.
 
     `path` is where it was saved, absolute, None for one that went to a stream or was only shown. `length` is
     in bytes.
     """
 
-    image: int
+    image_index: int
     sha256: str
     length: int
     path: Path | None = None
@@ -89,7 +89,7 @@ class HistoryEntry:
     outcome: str = OK
     message: str | None = None
     charged: Charged = Charged.YES
-    pictures: tuple[SavedImage, ...] = ()
+    images: tuple[SavedImage, ...] = ()
     charges: tuple[Row, ...] = ()
     parents: tuple[Parent, ...] = ()
     number: int | None = None
@@ -112,15 +112,15 @@ class HistoryEntry:
 
     @property
     def parent(self) -> str | None:
-        """The SHA-256 of the picture that was changed, else of the first reference; None without any."""
+        """The SHA-256 of the image that was changed, else of the first reference; None without any."""
         sources = [parent for parent in self.parents if parent.role is not Role.MASK]
         originals = [parent for parent in sources if parent.role is Role.ORIGINAL]
         return next((parent.sha256 for parent in [*originals, *sources]), None)
 
     @property
     def saved(self) -> tuple[SavedImage, ...]:
-        """The pictures that have a file."""
-        return tuple(picture for picture in self.pictures if picture.path)
+        """The images that have a file."""
+        return tuple(image for image in self.images if image.path)
 
     def after(self, earlier: HistoryEntry) -> HistoryEntry:
         """Tell of the same run as `earlier`, which was recorded before more of it was known.
@@ -186,7 +186,7 @@ class Expense:
 
 
 Key: TypeAlias = int | str
-"""A run's number, or the SHA-256 of a picture that no run is known to have brought."""
+"""A run's number, or the SHA-256 of an image that no run is known to have brought."""
 
 
 @dataclass(frozen=True)
@@ -208,8 +208,8 @@ class Branch:
 class Family:
     """Ancestors and descendants of one member, which is `asked`.
 
-    `members` are runs, None for a picture that is only known by its hash. `origins` say of every member which
-    pictures it was made from, by their SHA-256, the one that was changed first, and where each of them came
+    `members` are runs, None for an image that is only known by its hash. `origins` say of every member which
+    images it was made from, by their SHA-256, the one that was changed first, and where each of them came
     from; that need not be a member. `file` is what was asked for where no run brought it.
     """
 
@@ -282,7 +282,7 @@ class Family:
 
 
 def _age(key: Key) -> tuple[int, str]:
-    """Put runs in the order in which they were recorded, and a picture without a run after them."""
+    """Put runs in the order in which they were recorded, and an image without a run after them."""
     return (key, "") if isinstance(key, int) else (1 << 63, key)
 
 
@@ -303,7 +303,7 @@ class MatchKind(StrEnum):
 
 
 class FileStatus(StrEnum):
-    """What has become of a picture's file. CHANGED stands for a file of other bytes under the same name."""
+    """What has become of an image's file. CHANGED stands for a file of other bytes under the same name."""
 
     THERE = "there"
     GONE = "gone"
@@ -314,7 +314,7 @@ class FileStatus(StrEnum):
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What a file's bytes say of themselves. `path` is absolute; `format` is None for no picture of ours.
+    """What a file's bytes say of themselves. `path` is absolute; `format` is None for no image of ours.
 
     `size` is width and height in pixels, None where the header does not tell; `length` is in bytes.
     """
@@ -330,16 +330,16 @@ class FileFacts:
 
 @dataclass(frozen=True)
 class SavedImageStatus:
-    """One picture of a remembered run, and what has become of its file; no `facts` unless it is there."""
+    """One image of a remembered run, and what has become of its file; no `facts` unless it is there."""
 
-    picture: SavedImage
+    image: SavedImage
     state: FileStatus
     facts: FileFacts | None = None
 
 
 @dataclass(frozen=True)
 class Ancestor:
-    """A picture that went into another one. `entry` is the run that brought it, None where none is known.
+    """An image that went into another one. `entry` is the run that brought it, None where none is known.
 
     `role` is None where nobody wrote it down; `name` is what its user called it.
     """
@@ -355,8 +355,8 @@ class Provenance:
     """Everything that is known of what somebody asked for.
 
     `file` is the file that was named, None for a run that was named, or a file that is gone. `image` says
-    which of the run's pictures it holds. `pictures` are all of the run's, `children` the runs that a file, or
-    any of a run's pictures, went into.
+    which of the run's images it holds. `images` are all of the run's, `children` the runs that a file, or
+    any of a run's images, went into.
     """
 
     asked: str
@@ -364,8 +364,8 @@ class Provenance:
     source: KnowledgeSource
     file: FileFacts | None = None
     entry: HistoryEntry | None = None
-    image: int | None = None
-    pictures: tuple[SavedImageStatus, ...] = ()
+    image_index: int | None = None
+    images: tuple[SavedImageStatus, ...] = ()
     parents: tuple[Ancestor, ...] = ()
     children: tuple[HistoryEntry, ...] = ()
 

@@ -1,4 +1,4 @@
-"""A picture's width and height, read from its header without decoding anything."""
+"""An image's width and height, read from its header without decoding anything."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class EncodedImage:
 
     @cached_property
     def sha256(self) -> str:
-        """The bytes' SHA-256 in lower-case hex, by which a picture is known anywhere."""
+        """The bytes' SHA-256 in lower-case hex, by which an image is known anywhere."""
         return hashlib.sha256(self.data).hexdigest()
 
 
@@ -106,20 +106,20 @@ Size: TypeAlias = tuple[int, int]
 """Width and height in pixels."""
 
 
-def header_size(picture: EncodedImage) -> Size | None:
+def header_size(image: EncodedImage) -> Size | None:
     """Read width and height of a PNG, JPEG, WebP or GIF; None for others, and where the header does not tell.
 
     As stored: an orientation in EXIF is not applied.
     """
-    match picture.format:
+    match image.format:
         case ImageFormat.PNG:
-            size = _png(picture.data)
+            size = _png(image.data)
         case ImageFormat.JPEG:
-            size = _jpeg(picture.data)
+            size = _jpeg(image.data)
         case ImageFormat.WEBP:
-            size = _webp(picture.data)
+            size = _webp(image.data)
         case ImageFormat.GIF:
-            size = _two(picture.data[6:10], 2, "little")
+            size = _two(image.data[6:10], 2, "little")
         case _:
             size = None
     return size if size and all(size) else None

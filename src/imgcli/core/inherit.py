@@ -1,4 +1,4 @@
-"""What a new picture takes over from the recipe of an earlier one.
+"""What a new image takes over from the recipe of an earlier one.
 
 What was typed goes first, then the recipe, then environment and configuration, then what is built in.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound=StrEnum)
 
 FREE_SIZE = "auto"
-"""The size of a picture made from another of unknown making: the model keeps to that one's shape."""
+"""The size of an image made from another of unknown making: the model keeps to that one's shape."""
 
 _MODELS = ("model", "image_model", "api")
 _OTHERS = ("size", "quality", "background", "moderation", "fidelity")
@@ -92,7 +92,7 @@ class Inherited:
 def inherit(
     wish: DraftRequest, said: OptionSources, earlier: PreviousOptions, here: RequestTime
 ) -> Inherited:
-    """Fill in from an earlier picture's recipe whatever was not typed, nor contradicts what was."""
+    """Fill in from an earlier image's recipe whatever was not typed, nor contradicts what was."""
     options = earlier.options
     if not options:
         is_free = "size" not in said.typed | said.configured
@@ -155,7 +155,7 @@ def _lost(said: OptionSources, options: Mapping[str, Any], here: RequestTime) ->
         model = here.models.find(options[name]) if options[name] else None
         if model and model.is_gone(here.today) and said.typed.isdisjoint(_MODELS):
             what = f"OpenAI shut {options[name]} down on {model.shutdown}"
-            yield f"{what}, which made the earlier picture; another model is asked"
+            yield f"{what}, which made the earlier image; another model is asked"
 
 
 def _choice(kind: type[C], word: str | None) -> C | None:

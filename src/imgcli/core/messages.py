@@ -25,7 +25,7 @@ _SENT_IN_VAIN = frozenset({Cause.UNFINISHED, Cause.UNREACHED})
 
 def started_line(request: ImageRequest) -> str:
     """Say what is being asked for: model, size, quality."""
-    known = [_name(request.model), *_tool_model(request), *_choices(request), *_pictures(request)]
+    known = [_name(request.model), *_tool_model(request), *_choices(request), *_images(request)]
     return f"asking {', '.join(known)}"
 
 
@@ -38,11 +38,11 @@ def _choices(request: ImageRequest) -> list[str]:
     return size + ([f"{_name(request.quality)} quality"] if request.quality else [])
 
 
-def _pictures(request: ImageRequest) -> list[str]:
+def _images(request: ImageRequest) -> list[str]:
     """Say what goes out beside the prompt."""
     count = len(request.references)
-    pictures = [f"from {count} picture{'s' * (count != 1)}{' and a mask' * bool(request.mask)}"]
-    return (pictures if count else []) + ["continuing"] * bool(request.previous_response_id)
+    images = [f"from {count} image{'s' * (count != 1)}{' and a mask' * bool(request.mask)}"]
+    return (images if count else []) + ["continuing"] * bool(request.previous_response_id)
 
 
 def recovering_line(when: str, prompt: str) -> str:
@@ -54,7 +54,7 @@ def found_words(finals: int, partials: int, salvaged: int = 0) -> str:
     """Say what the record of a run holds; `salvaged` images stand in events that cannot be read."""
     unread = "an unread image" if salvaged == 1 else f"{salvaged} unread images"
     if finals:
-        final = "final picture" if finals == 1 else f"{finals} final pictures"
+        final = "final image" if finals == 1 else f"{finals} final images"
         return f"{final} and {unread}" if salvaged else final
     if salvaged:
         return unread
@@ -82,17 +82,17 @@ def notice_line(text: str) -> str:
 
 
 def saved_line(name: str, facts: Iterable[str], separator: str) -> str:
-    """Say under which name a picture is kept: `saved a-cat.png · 1024x1024 · 1.7 MB`."""
+    """Say under which name an image is kept: `saved a-cat.png · 1024x1024 · 1.7 MB`."""
     return separator.join([f"saved {shorten(name, _LONGEST)}", *facts])
 
 
 def unsaved_line(facts: Iterable[str], separator: str, remark: str) -> str:
-    """Describe a picture that nobody wanted on disk."""
+    """Describe an image that nobody wanted on disk."""
     return separator.join([*filter(None, [remark]), *facts])
 
 
-def picture_facts(pixels: tuple[int, int] | None, size: int) -> list[str]:
-    """Describe a picture: its pixels where they are known, its bytes."""
+def image_facts(pixels: tuple[int, int] | None, size: int) -> list[str]:
+    """Describe an image: its pixels where they are known, its bytes."""
     return ([f"{pixels[0]}x{pixels[1]}"] if pixels else []) + [file_size(size)]
 
 

@@ -42,14 +42,14 @@ class Moderation(StrEnum):
 
 
 class Fidelity(StrEnum):
-    """How closely the picture keeps to those that were sent, faces above all."""
+    """How closely the image keeps to those that were sent, faces above all."""
 
     LOW = "low"
     HIGH = "high"
 
 
 class Action(StrEnum):
-    """What the image tool of the Responses API does; `edit` needs a picture in the conversation."""
+    """What the image tool of the Responses API does; `edit` needs an image in the conversation."""
 
     AUTO = "auto"
     GENERATE = "generate"

@@ -34,7 +34,7 @@ def mark_uncharged(events: Iterable[Event], is_free: Callable[[], bool] = lambda
 
 
 class Sink(Protocol):
-    """Consumes the events of a run: a picture on the terminal, lines, a history."""
+    """Consumes the events of a run: an image on the terminal, lines, a history."""
 
     def handle(self, event: Event) -> None:
         """Take one event, in order. Whatever it raises retires this sink and harms nobody else."""
@@ -45,7 +45,7 @@ class Sink(Protocol):
 
 @dataclass
 class Outcome:
-    """What came of a run: the pictures, the files, the problems, and the sinks that broke on the way."""
+    """What came of a run: the images, the files, the problems, and the sinks that broke on the way."""
 
     images: int = 0
     saved: list[Saved] = field(default_factory=list)
@@ -98,10 +98,10 @@ def _deliver(event: Event, working: list[Sink], outcome: Outcome) -> None:
 
 
 def checked(job: str, events: Iterable[Event]) -> Iterator[Event]:
-    """Hold a source to the grammar: exactly one end, and never a good one without a picture.
+    """Hold a source to the grammar: exactly one end, and never a good one without an image.
 
     Here, and only here, a problem that travelled as `ImgcliError` becomes the value `Failed`. When the
-    picture had already arrived, a later fault costs the bill, not the picture: it becomes a notice.
+    image had already arrived, a later fault costs the bill, not the image: it becomes a notice.
     """
     images = partials = 0
     try:
@@ -129,13 +129,13 @@ def checked(job: str, events: Iterable[Event]) -> Iterator[Event]:
 def _ending(job: str, error: ImgcliError, images: int) -> Iterator[Event]:
     """End a run that did not end by itself, with whatever the server had told of it."""
     if images and error.problem.exit_code is not ExitCode.PARTIAL:
-        yield Notice(job, f"after the picture had arrived: {error.problem.what}")
+        yield Notice(job, f"after the image had arrived: {error.problem.what}")
         yield error.ended or Completed(job, model=None)
     else:
         yield Failed(job, error.problem, error.ended)
 
 
 def _no_image(partials: int) -> Problem:
-    """Describe a stream that ended without a final picture."""
+    """Describe a stream that ended without a final image."""
     seen = f"{partials} partial image{'s' * (partials != 1)} and no final one" if partials else "no image"
     return Problem(ExitCode.UNKNOWN, f"The stream ended with {seen}.", Charged.MAYBE, CHECK_USAGE)

@@ -1,4 +1,4 @@
-"""How a picture was made, as a value that can travel inside its file."""
+"""How an image was made, as a value that can travel inside its file."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _DEMO_ONCE = "imgcli's demo"
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that is needed to tell how a picture came to be, and to ask for it again. Never holds a key.
+    """Everything that is needed to tell how an image came to be, and to ask for it again. Never holds a key.
 
     The options are spelled as the API spells them, None where none was sent: a newer imgcli, or another
     server, may know others than we do. `place` is the server's host and port, or `DEMO`; `time` (ISO 8601)
-    is when the run began, `parents` are the SHA-256 of the pictures that it was made from, `version` is
+    is when the run began, `parents` are the SHA-256 of the images that it was made from, `version` is
     imgcli's. Read from a file, all of it is foreign text.
     """
 
@@ -52,11 +52,11 @@ class Recipe:
     parents: tuple[str, ...] = ()
     version: str | None = None
     sha256: str | None = None
-    """Of the file without the recipe: what was changed since is another picture, whatever its texts say."""
+    """Of the file without the recipe: what was changed since is another image, whatever its texts say."""
 
     @classmethod
     def of(cls, request: ImageRequest, place: str | None, time: str, version: str) -> Self:
-        """Begin the recipe of a run; each of its pictures adds what is its own."""
+        """Begin the recipe of a run; each of its images adds what is its own."""
         return cls(
             prompt=request.prompt,
             model=request.model,
@@ -126,12 +126,12 @@ def _is_count(value: object) -> bool:
 
 
 KEYWORD = "imgcli recipe"
-"""The keyword of our text chunk. Other programs list it with the picture's other texts."""
+"""The keyword of our text chunk. Other programs list it with the image's other texts."""
 _LARGEST = 4_000_000
 """Bytes of a recipe: beyond them it is none, or no reader that is careful would take it."""
 
 
-class NotEmbeddable(ValueError):  # noqa: N818 - it is the picture that cannot take it
+class NotEmbeddable(ValueError):  # noqa: N818 - it is the image that cannot take it
     """These bytes take no recipe; the message completes "the recipe is not embedded: ..."."""
 
 
@@ -143,7 +143,7 @@ def embed(data: bytes, recipe: Recipe) -> bytes:
     `NotEmbeddable` for what is no whole PNG.
     """
     if not data.startswith(png.SIGNATURE):
-        raise NotEmbeddable("the picture is no PNG")
+        raise NotEmbeddable("the image is no PNG")
     bare = strip(data)
     end = png.last(bare)
     if end is None:
@@ -173,16 +173,16 @@ def strip(data: bytes) -> bytes:
 
 
 class Embedding:
-    """A stage: the final pictures of one run get its recipe, completed by what each of them has of its own.
+    """A stage: the final images of one run get its recipe, completed by what each of them has of its own.
 
-    Never costs a picture: one that takes no recipe passes as it came, and a notice says why.
+    Never costs an image: one that takes no recipe passes as it came, and a notice says why.
     """
 
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
 
     def __call__(self, events: Iterable[Event]) -> Iterator[Event]:
-        """Pass events on, final pictures with their recipe."""
+        """Pass events on, final images with their recipe."""
         for event in events:
             if isinstance(event, FinalImage) and not event.is_salvaged:
                 yield from self._final(event)
@@ -191,15 +191,15 @@ class Embedding:
 
     def _final(self, event: FinalImage) -> tuple[Event, ...]:
         try:
-            data = embed(event.picture.data, self._completed(event))
+            data = embed(event.image.data, self._completed(event))
         except NotEmbeddable as reason:
             return event, Notice(event.job, _apology(str(reason)))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the picture is worth more
+        except Exception as error:  # noqa: BLE001 - whatever it is, the image is worth more
             return event, Notice(event.job, _apology(f"a fault of imgcli ({type(error).__name__})"))
-        return (replace(event, picture=EncodedImage(data, ImageFormat.PNG)),)
+        return (replace(event, image=EncodedImage(data, ImageFormat.PNG)),)
 
     def _completed(self, event: FinalImage) -> Recipe:
-        bare = EncodedImage(strip(event.picture.data), event.picture.format)
+        bare = EncodedImage(strip(event.image.data), event.image.format)
         return replace(
             self._recipe,
             revised_prompt=event.revised_prompt,
@@ -209,7 +209,7 @@ class Embedding:
 
 
 def _apology(reason: str) -> str:
-    return f"the recipe is not embedded: {reason}; the picture is kept as it came"
+    return f"the recipe is not embedded: {reason}; the image is kept as it came"
 
 
 def _ours(data: bytes) -> Iterator[png.Chunk]:

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class InputImage:
-    """A checked picture, or an address from which the server fetches one.
+    """A checked image, or an address from which the server fetches one.
 
     `name` is what people call it. `path` is where it was read from, absolute; None for standard input and for
     an address. `size` is in pixels, `length` in bytes; what is not known of an address is None. `data` is
-    there when the picture can be sent, and not in what was read back from a record.
+    there when the image can be sent, and not in what was read back from a record.
     """
 
     name: str
@@ -80,7 +80,7 @@ class InputImage:
 
 @dataclass(frozen=True)
 class DataUrl:
-    """A picture's place in JSON, where its bytes will stand as base64."""
+    """An image's place in JSON, where its bytes will stand as base64."""
 
     reference: InputImage
 
@@ -96,7 +96,7 @@ class DataUrl:
 
 
 def abbreviated(body: Any) -> Any:  # noqa: ANN401 - JSON
-    """Put a label in every picture's place, so that a request can be shown."""
+    """Put a label in every image's place, so that a request can be shown."""
     match body:
         case InputImage() | DataUrl():
             return body.label
@@ -114,7 +114,7 @@ class ImageRequest:
 
     `model` is the model named on the wire: a text model that runs the image tool (Responses API) or an image
     model (Images API). `image_model` is the tool's own model, None for the server's default. A field that is
-    None is not sent, so that the server decides. `partials` is 0 to 3. `references` are the pictures to start
+    None is not sent, so that the server decides. `partials` is 0 to 3. `references` are the images to start
     from, `mask` says by its alpha channel where the first of them is painted anew; `previous_response_id`
     continues a conversation (Responses API).
     """
@@ -141,7 +141,7 @@ class ImageRequest:
 
     @property
     def is_plain(self) -> bool:
-        """Whether nothing but a prompt is sent, so that the model sees no picture."""
+        """Whether nothing but a prompt is sent, so that the model sees no image."""
         return not (self.references or self.mask or self.previous_response_id)
 
     @property
@@ -163,29 +163,29 @@ class ImageRequest:
         return "/images/edits" if self._is_edit else "/images/generations"
 
     def wire(self) -> dict[str, Any]:
-        """Build the body for this request's API, with a `DataUrl` (JSON) or `InputImage` (form) a picture."""
+        """Build the body for this request's API, with a `DataUrl` (JSON) or `InputImage` (form) an image."""
         return self._responses_body() if self.api is Api.RESPONSES else self._images_body()
 
     def nameless(self) -> ImageRequest:
-        """Leave out where its pictures came from, for a record that others may see."""
+        """Leave out where its images came from, for a record that others may see."""
         references = tuple(reference.nameless() for reference in self.references)
         return replace(self, references=references, mask=self.mask and self.mask.nameless())
 
     def to_json(self) -> dict[str, Any]:
-        """Write the request down, for a record of the run; of its pictures all but the bytes."""
+        """Write the request down, for a record of the run; of its images all but the bytes."""
         known = {one.name: getattr(self, one.name) for one in fields(self)}
-        pictures = {
+        images = {
             "references": [reference.to_json() for reference in self.references],
             "mask": self.mask and self.mask.to_json(),
         }
-        # Without pictures a record stays as it always was, so that an older imgcli can read it.
-        return {key: value for key, value in (known | pictures).items() if value or key not in _LATER}
+        # Without images a record stays as it always was, so that an older imgcli can read it.
+        return {key: value for key, value in (known | images).items() if value or key not in _LATER}
 
     @classmethod
     def from_json(cls, told: object) -> ImageRequest | None:
         """Read a request from a record, field by field: one that is odd is as if nobody had named it.
 
-        A picture that cannot be read stays one, which cannot be sent again. None for what is no request: it
+        An image that cannot be read stays one, which cannot be sent again. None for what is no request: it
         must have a prompt.
         """
         if not isinstance(told, dict) or not isinstance(told.get("prompt"), str):
@@ -213,7 +213,7 @@ class ImageRequest:
 
     @property
     def _is_edit(self) -> bool:
-        """Whether the Images API starts from pictures."""
+        """Whether the Images API starts from images."""
         return self.api is Api.IMAGES and bool(self.references)
 
     def _responses_body(self) -> dict[str, Any]:
@@ -237,26 +237,26 @@ class ImageRequest:
         return _without_none(body)
 
     def _input(self) -> list[dict[str, Any]]:
-        """Say it as one message: the prompt, then the pictures."""
+        """Say it as one message: the prompt, then the images."""
         images = [{"type": "input_image", "image_url": reference.linked} for reference in self.references]
         return [{"role": "user", "content": [{"type": "input_text", "text": self.prompt}, *images]}]
 
     def _images_body(self) -> dict[str, Any]:
-        pictures = self._form_pictures() if self.is_form else self._json_pictures()
-        body = {"model": self.model, "prompt": self.prompt, "n": 1, **pictures, **self._options()}
+        images = self._form_images() if self.is_form else self._json_images()
+        body = {"model": self.model, "prompt": self.prompt, "n": 1, **images, **self._options()}
         if self.stream:
             body |= {"stream": True, "partial_images": self.partials}
         if self.inline:
             body["response_format"] = "b64_json"
         return _without_none(body)
 
-    def _form_pictures(self) -> dict[str, Any]:
+    def _form_images(self) -> dict[str, Any]:
         """Name files as OpenAI's own client does: `image` for one, `image[]` for each of several."""
         only = self.references[0] if len(self.references) == 1 else None
         images = {"image": only} if only else {"image[]": self.references}
         return {**images, "mask": self.mask}
 
-    def _json_pictures(self) -> dict[str, Any]:
+    def _json_images(self) -> dict[str, Any]:
         """Format the form of /images/edits that takes addresses (OpenAI's specification, August 2026)."""
         if not self.references:
             return {}

@@ -98,7 +98,7 @@ LOOKS = (
 )
 """How keys look wherever they stand; the first group is what may be shown of it."""
 _LOOKS_IN_A_SETTING = (
-    # A setting is no hash, no id and no link to a picture; a server speaks of them, and people need them.
+    # A setting is no hash, no id and no link to an image; a server speaks of them, and people need them.
     re.compile(r"\b" + _LETTERS_AND_DIGITS),  # Azure's keys have no mark
     re.compile(r"(?i)[?&][\w.-]*(?:key|token|secret|password|sig)=[^&\s]"),
 )
@@ -183,7 +183,7 @@ def masked(chunks: Iterable[bytes], *secrets: str) -> Iterator[bytes]:
 
     Also where JSON's escapes spell them.
     What may be the beginning of one waits for the next chunk. A secret that is too short to be a key, or
-    nearly all of one letter, is let be: it would be found in a picture by chance.
+    nearly all of one letter, is let be: it would be found in an image by chance.
     """
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= _SHORTEST_SECRET and len(set(secret)) >= _FEWEST_LETTERS:
@@ -264,7 +264,7 @@ def redacted(problem: Problem, *secrets: str) -> Problem:
 def redacted_events(events: Iterable[Event], *secrets: str) -> Iterator[Event]:
     """Pass events on without `secrets`, should the server have put one into words of its own.
 
-    An `ImgcliError` on its way up is raised again without it. Pictures, paths and counts stay as they are.
+    An `ImgcliError` on its way up is raised again without it. Images, paths and counts stay as they are.
     """
     try:
         for event in events:

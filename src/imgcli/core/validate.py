@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 MOST_REFERENCES = 16
-"""Pictures that one edit may start from: images.edit in OpenAI's specification."""
+"""Images that one edit may start from: images.edit in OpenAI's specification."""
 
 _SMALL_MASK = 4_000_000
 _NAME_LENGTH = 60
@@ -47,7 +47,7 @@ def check_editing(wish: DraftRequest, setting: EditSettings) -> None:
     """Reject what the API documents as an error. Raises `ImgcliError` (usage)."""
     if len(wish.references) > MOST_REFERENCES:
         raise usage_error(
-            f"{len(wish.references)} pictures are more than the {MOST_REFERENCES} that can be sent.",
+            f"{len(wish.references)} images are more than the {MOST_REFERENCES} that can be sent.",
             "Leave some --image out.",
         )
     _check_conversation(wish, setting)
@@ -57,7 +57,7 @@ def check_editing(wish: DraftRequest, setting: EditSettings) -> None:
         _check_fidelity(wish, setting)
     if wish.moderation is Moderation.LOW and moderation(wish, setting) is None:
         raise usage_error(
-            "The Images API takes no --moderation for pictures that are sent along.",
+            "The Images API takes no --moderation for images that are sent along.",
             f"Leave it out, or use a text model (-m {setting.text_model}).",
         )
 
@@ -72,17 +72,17 @@ def _check_conversation(wish: DraftRequest, setting: EditSettings) -> None:
     if wish.previous_response_id and setting.api is Api.IMAGES:
         raise usage_error(
             "The Images API has no conversations that could be continued.",
-            f"Use a text model (-m {setting.text_model}), or send the picture itself with --image.",
+            f"Use a text model (-m {setting.text_model}), or send the image itself with --image.",
         )
-    has_picture = wish.references or wish.previous_response_id
-    if wish.action is Action.EDIT and not has_picture:
-        raise usage_error("There is no picture to edit.", "Send one with --image.")
+    has_image = wish.references or wish.previous_response_id
+    if wish.action is Action.EDIT and not has_image:
+        raise usage_error("There is no image to edit.", "Send one with --image.")
 
 
 def _check_mask(mask: InputImage, wish: DraftRequest, setting: EditSettings) -> None:
-    """Hold a mask against the first picture, as far as that is known."""
+    """Hold a mask against the first image, as far as that is known."""
     if not wish.references:
-        raise usage_error("--mask needs the picture that it belongs to.", "Send that with --image.")
+        raise usage_error("--mask needs the image that it belongs to.", "Send that with --image.")
     if setting.output is ImageFormat.GIF:
         raise usage_error("gif cannot be painted through a mask.", "Use --format png.")
     first = wish.references[0]
@@ -97,7 +97,7 @@ def _check_fidelity(wish: DraftRequest, setting: EditSettings) -> None:
     """Keep to what the catalog knows; an unknown model may take anything."""
     if not (wish.references or wish.previous_response_id):
         raise usage_error(
-            "--input-fidelity is about pictures that are sent along, and there is none.",
+            "--input-fidelity is about images that are sent along, and there is none.",
             "Send one with --image.",
         )
     painter = setting.painter
@@ -119,15 +119,15 @@ def editing_notices(wish: DraftRequest, setting: EditSettings) -> Iterator[str]:
         yield f"the mask has {size}; one page of OpenAI's says that it must be under 4 MB, another 50 MB"
     first = wish.references[0]
     if first.format not in {None, ImageFormat.PNG}:
-        yield f"OpenAI wants mask and picture in one format: the mask is png, {_name(first)} {first.format}"
+        yield f"OpenAI wants mask and image in one format: the mask is png, {_name(first)} {first.format}"
 
 
-def _pixels(picture: InputImage) -> str:
-    return "x".join(map(str, picture.size or ()))
+def _pixels(image: InputImage) -> str:
+    return "x".join(map(str, image.size or ()))
 
 
-def _name(picture: InputImage) -> str:
-    return shorten(picture.name, _NAME_LENGTH)
+def _name(image: InputImage) -> str:
+    return shorten(image.name, _NAME_LENGTH)
 
 
 _LONGEST_IMAGES_PROMPT = 32_000  # characters; images.generate in OpenAI's specification

@@ -64,7 +64,7 @@ def in_base64(data: bytes) -> str:
 
 
 def beat(partials: int) -> float:
-    """Seconds before each picture of a run: a whole run takes about three seconds."""
+    """Seconds before each image of a run: a whole run takes about three seconds."""
     return 1.6 / (partials + 1)
 
 
@@ -83,7 +83,7 @@ class Past:
 
 
 class Sessions:
-    """Earlier answers by the id of their response or of their picture; threads may share it."""
+    """Earlier answers by the id of their response or of their image; threads may share it."""
 
     def __init__(self, limit: int = REMEMBERED) -> None:
         self._limit = limit

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 LARGEST_FILE = 50 * 1024 * 1024
-"""Bytes of one picture, by OpenAI's guide."""
+"""Bytes of one image, by OpenAI's guide."""
 
 _LARGEST_AREA = 50_000_000  # pixels
 _MIME = ("image/jpeg", "image/png", "image/webp")
@@ -39,7 +39,7 @@ class FormPart:
 
 @dataclass(frozen=True, slots=True)
 class UploadedImage:
-    """A readable picture: its bytes, its size in pixels, and whether it has an alpha channel."""
+    """A readable image: its bytes, its size in pixels, and whether it has an alpha channel."""
 
     data: bytes
     width: int
@@ -89,17 +89,17 @@ def _bad_form(why: str) -> Exception:
 
 
 def uploaded(part: FormPart) -> UploadedImage:
-    """The picture of a file field; OpenAI looks at the declared type first."""
+    """The image of a file field; OpenAI looks at the declared type first."""
     mime = part.mime.partition(";")[0].strip().lower()
     if mime not in _MIME:
         formats = "Supported file formats are 'image/jpeg', 'image/png', and 'image/webp'."
         message = f"Invalid file '{part.name}': unsupported mimetype ('{mime}'). {formats}"
         raise invalid("unsupported_file_mimetype", message, part.name.removesuffix("[]"))
-    return picture(part.data, part.name.removesuffix("[]"))
+    return uploaded_image(part.data, part.name.removesuffix("[]"))
 
 
 def linked(source: object, param: str) -> UploadedImage:
-    """The picture of an `image_url`, as a string or inside its object; only data URLs can be read offline."""
+    """The image of an `image_url`, as a string or inside its object; only data URLs can be read offline."""
     if not isinstance(source, str):
         raise invalid("invalid_type", f"Invalid type for '{param}': expected an image URL.", param)
     if source.startswith(("http://", "https://")):
@@ -112,11 +112,11 @@ def linked(source: object, param: str) -> UploadedImage:
             "(e.g. 'data:image/png;base64,aW1nIGJ5dGVzIGhlcmU=')."
         )
         raise invalid("invalid_value", message, param)
-    return picture(decoded(match[2], param), param)
+    return uploaded_image(decoded(match[2], param), param)
 
 
 def pointed(holder: Mapping[str, object], param: str) -> UploadedImage:
-    """The picture that an object with `image_url` or `file_id` points to."""
+    """The image that an object with `image_url` or `file_id` points to."""
     if holder.get("file_id") is not None:
         raise unsupported_here(f"{param}.file_id", "uploaded files")
     return linked(holder.get("image_url"), f"{param}.image_url")
@@ -130,8 +130,8 @@ def decoded(text: str, param: str) -> bytes:
         raise invalid("invalid_base64_image", f"Invalid base64 image data in '{param}'.", param) from None
 
 
-def picture(data: bytes, param: str) -> UploadedImage:
-    """The picture in these bytes, decoded once to be sure of it."""
+def uploaded_image(data: bytes, param: str) -> UploadedImage:
+    """The image in these bytes, decoded once to be sure of it."""
     from PIL import Image
 
     if not data:
@@ -153,7 +153,7 @@ def picture(data: bytes, param: str) -> UploadedImage:
 
 
 def check_mask(mask: UploadedImage, first: UploadedImage, param: str) -> None:
-    """A mask has the size of the first picture and says by its alpha channel where to paint."""
+    """A mask has the size of the first image and says by its alpha channel where to paint."""
     if (mask.width, mask.height) != (first.width, first.height):
         message = "Invalid mask image format - mask size does not match image size."
         raise invalid("invalid_mask_image_format", message, param)

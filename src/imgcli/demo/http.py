@@ -29,7 +29,7 @@ LARGEST_HEAD = 64 * 1024
 """Bytes of request line and headers."""
 
 LARGEST_BODY = 96 * 1024 * 1024
-"""Bytes of a request body: the largest picture fits, also as base64."""
+"""Bytes of a request body: the largest image fits, also as base64."""
 
 MOST_HELD = LARGEST_BODY
 """Bytes of large bodies that are held at once, until they are answered."""

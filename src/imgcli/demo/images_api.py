@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 MOST_REFERENCES = 16
-"""Pictures that one edit may start from, by OpenAI's reference."""
+"""Images that one edit may start from, by OpenAI's reference."""
 
 _BOTH = IMAGE_PARAMETERS | {"prompt", "n", "stream", "user", "safety_identifier"}
 _GENERATE = _BOTH | {"moderation"}
@@ -48,7 +48,7 @@ class _ImagesRequest:
                 (options.width, options.height),
                 options.quality,
                 transparent=options.transparent,
-                references=tuple(picture.data for picture in self.references),
+                references=tuple(image.data for image in self.references),
                 mask=self.mask.data if self.mask else None,
                 number=number,
                 seed=self.seed,
@@ -57,7 +57,7 @@ class _ImagesRequest:
 
     @property
     def tokens(self) -> usage.Tokens:
-        area = sum(picture.width * picture.height for picture in self.references)
+        area = sum(image.width * image.height for image in self.references)
         return usage.count(self.options, self.prompt, area)
 
 

@@ -123,14 +123,14 @@ def echo(tools: list[Mapping[str, object]], model: str) -> list[dict[str, object
     """The tools as the response repeats them: with the server's defaults, and an `n` that nobody sent."""
     defaults = {**_DEFAULTS, "model": model}
     return [
-        {"type": IMAGE_TOOL, **defaults, **_without_pictures(tool)}
+        {"type": IMAGE_TOOL, **defaults, **_without_images(tool)}
         if tool["type"] == IMAGE_TOOL
         else dict(tool)
         for tool in tools
     ]
 
 
-def _without_pictures(tool: Mapping[str, object]) -> dict[str, object]:
+def _without_images(tool: Mapping[str, object]) -> dict[str, object]:
     return {key: value for key, value in tool.items() if key not in {"type", "input_image_mask"}}
 
 
@@ -228,7 +228,7 @@ def _read_mask(tool: Fields, said: ConversationInput) -> UploadedImage | None:
     if not isinstance(holder, dict):
         raise invalid_type("an object", holder, param)
     mask = pointed(holder, param)
-    if not said.pictures:
+    if not said.images:
         raise invalid("invalid_value", "A mask needs an input image.", param)
-    check_mask(mask, said.pictures[0], param)
+    check_mask(mask, said.images[0], param)
     return mask

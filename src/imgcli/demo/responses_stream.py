@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from imgcli.demo import usage
 from imgcli.demo.errors import invalid, invalid_type, invalid_value, missing, unsupported_here
 from imgcli.demo.exchange import Past, ServerEvent, Sessions, beat, in_base64, new_id
-from imgcli.demo.forms import UploadedImage, decoded, picture, pointed
+from imgcli.demo.forms import UploadedImage, decoded, pointed, uploaded_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,22 +27,22 @@ _PARTS = ("input_text", "output_text", "input_image")
 
 @dataclass(frozen=True, slots=True)
 class ConversationInput:
-    """Everything that was said: the last words of the user, all pictures, and what went before."""
+    """Everything that was said: the last words of the user, all images, and what went before."""
 
     prompt: str = ""
     motif: str = ""
     """The first words of the user, in this request or an earlier one."""
     motif_seed: int | None = None
     """The seed of the first request, None where this is the first."""
-    pictures: tuple[UploadedImage, ...] = ()
+    images: tuple[UploadedImage, ...] = ()
     turn: int = 1
     painted: bool = False
-    """Whether an earlier picture can be edited."""
+    """Whether an earlier image can be edited."""
 
     @property
     def editing(self) -> bool:
-        """Whether there is a picture to start from."""
-        return bool(self.pictures) or self.painted
+        """Whether there is an image to start from."""
+        return bool(self.images) or self.painted
 
     def heard(self, role: str, text: str) -> ConversationInput:
         """With one more message in it."""
@@ -50,9 +50,9 @@ class ConversationInput:
             return self
         return replace(self, prompt=text, motif=self.motif or text)
 
-    def seen(self, *pictures: UploadedImage) -> ConversationInput:
-        """With more pictures in it."""
-        return replace(self, pictures=self.pictures + pictures)
+    def seen(self, *images: UploadedImage) -> ConversationInput:
+        """With more images in it."""
+        return replace(self, images=self.images + images)
 
 
 def read_conversation(fields: Fields, memory: Sessions) -> ConversationInput:
@@ -72,7 +72,7 @@ def read_conversation(fields: Fields, memory: Sessions) -> ConversationInput:
             said = _read_item(said, item, f"input[{number}]", memory)
     else:
         raise invalid_type("a string or an array", value, "input")
-    if not said.prompt and not said.pictures:
+    if not said.prompt and not said.images:
         message = "Invalid 'input': empty. Expected text or an image from the user."
         raise invalid("string_below_min_length", message, "input")
     return said
@@ -94,10 +94,10 @@ def _read_item(said: ConversationInput, item: object, param: str, memory: Sessio
 def _read_earlier(
     said: ConversationInput, item: dict[str, object], param: str, memory: Sessions
 ) -> ConversationInput:
-    """A picture of an earlier answer: sent again whole, or named by its id."""
+    """An image of an earlier answer: sent again whole, or named by its id."""
     result = item.get("result")
     if isinstance(result, str) and result:
-        return said.seen(picture(decoded(result, f"{param}.result"), f"{param}.result"))
+        return said.seen(uploaded_image(decoded(result, f"{param}.result"), f"{param}.result"))
     if not isinstance(item.get("id"), str):
         raise missing(f"{param}.id")
     past = memory.item(str(item["id"]))
@@ -146,9 +146,7 @@ def _read_part(part: object, param: str) -> UploadedImage | str:
     return text
 
 
-_WORDS = (
-    "The offline stand-in has no picture for this request, because it was not free to use its image tool."
-)
+_WORDS = "The offline stand-in has no image for this request, because it was not free to use its image tool."
 _OVERHEAD = 2300  # tokens that the image tool's own instructions add to the text model's input
 _REASONING = 64
 
@@ -268,7 +266,7 @@ class ResponseRun:
                 (options.width, options.height),
                 options.quality,
                 transparent=options.transparent,
-                references=tuple(picture.data for picture in said.pictures),
+                references=tuple(image.data for image in said.images),
                 mask=drawing.mask.data if drawing.mask else None,
                 turn=said.turn,
                 motif=said.motif,
@@ -331,8 +329,8 @@ class ResponseRun:
     def _tool_usage(self) -> dict[str, object]:
         said, drawing, tokens = self._order.said, self._order.drawing, usage.NOTHING
         if drawing:
-            area = sum(picture.width * picture.height for picture in said.pictures)
-            if said.painted:  # the earlier picture is looked at again, and costs as one that is sent
+            area = sum(image.width * image.height for image in said.images)
+            if said.painted:  # the earlier image is looked at again, and costs as one that is sent
                 area += drawing.options.width * drawing.options.height
             tokens = usage.count(drawing.options, said.prompt, area)
         return {"image_gen": tokens.report(details=True), "web_search": {"num_requests": 0}}

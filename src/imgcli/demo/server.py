@@ -1,4 +1,4 @@
-"""An HTTP server on the loopback interface that answers as api.openai.com does for pictures."""
+"""An HTTP server on the loopback interface that answers as api.openai.com does for images."""
 
 from __future__ import annotations
 

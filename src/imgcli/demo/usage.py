@@ -22,7 +22,7 @@ _TABLE = {
 _SECOND = {"low": 196, "medium": 1760, "high": 7024}
 _MODERN = {"low": 515, "medium": 1760, "high": 7024, "xhigh": 10_536, "max": 14_048}
 _SQUARE = 1024 * 1024
-_PATCH = 32 * 32  # pixels of a reference picture for one input token
+_PATCH = 32 * 32  # pixels of a reference image for one input token
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ _LOSSY = frozenset({"jpeg", "webp"})
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How a picture is written: png, jpeg, webp or gif, and for jpeg and webp the quality from 0 to 100."""
+    """How an image is written: png, jpeg, webp or gif, and for jpeg and webp the quality from 0 to 100."""
 
     format: str = "png"
     compression: int = 100

@@ -32,7 +32,7 @@ _KNOWN_STARTS = ("LC_", "XDG_", "WAYLAND_", "GNOME_", "KDE_", "GTK_", "QT_", "WS
 
 _APPLE_TYPES = {
     ImageFormat.PNG: "«class PNGf»",
-    ImageFormat.JPEG: "JPEG picture",
+    ImageFormat.JPEG: "JPEG image",
     ImageFormat.GIF: "«class GIFf»",
 }
 _BITMAPS = frozenset({ImageFormat.PNG, ImageFormat.JPEG, ImageFormat.GIF})

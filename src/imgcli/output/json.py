@@ -1,4 +1,4 @@
-"""Everything that is known of a picture or a run, as an object for programs. Its keys are a contract."""
+"""Everything that is known of an image or a run, as an object for programs. Its keys are a contract."""
 
 from __future__ import annotations
 
@@ -85,9 +85,9 @@ def info_json(known: Provenance) -> dict[str, Any]:
         "asked": known.asked,
         "source": known.source,
         "file": _file(known.file) if known.file else None,
-        "image": known.image,
+        "image": known.image_index,
         "run": entry_json(known.entry) if known.entry else None,
-        "saved": list(map(_saved, known.pictures)),
+        "saved": list(map(_saved, known.images)),
         "recipe": known.recipe.to_json() if known.recipe else None,
         "parents": list(map(_parent, known.parents)),
         "children": [child.number for child in known.children],
@@ -109,8 +109,8 @@ def _file(file: FileFacts) -> dict[str, Any]:
 
 def _saved(each: SavedImageStatus) -> dict[str, Any]:
     return {
-        "image": each.picture.image,
-        "path": str(each.picture.path) if each.picture.path else None,
+        "image": each.image.image_index,
+        "path": str(each.image.path) if each.image.path else None,
         "state": each.state,
         "content_credentials": each.facts.credentials if each.facts else None,
     }

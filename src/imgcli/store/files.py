@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 LARGEST = 256_000_000
-"""Bytes: what is larger is no picture of ours."""
+"""Bytes: what is larger is no image of ours."""
 _NAME_LENGTH = 200
 # A pipe is not waited for, a terminal does not become ours.
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 
 
 class _UnfitError(Exception):
-    """This is nothing that holds a picture; the message completes "cat.png ..."."""
+    """This is nothing that holds an image; the message completes "cat.png ..."."""
 
 
 def inspect(name: str) -> FileFacts:
@@ -42,34 +42,34 @@ def inspect(name: str) -> FileFacts:
         raise usage_error(f"{shown} cannot be read: this cannot be a file's name.") from None
 
 
-def whereabouts(picture: SavedImage) -> SavedImageStatus:
-    """Find out what has become of the file of a remembered picture. Never raises."""
-    if picture.path is None:
-        return SavedImageStatus(picture, FileStatus.UNSAVED)
+def whereabouts(image: SavedImage) -> SavedImageStatus:
+    """Find out what has become of the file of a remembered image. Never raises."""
+    if image.path is None:
+        return SavedImageStatus(image, FileStatus.UNSAVED)
     try:
-        facts = _facts(picture.path)
+        facts = _facts(image.path)
     except (FileNotFoundError, NotADirectoryError):
-        return SavedImageStatus(picture, FileStatus.GONE)
+        return SavedImageStatus(image, FileStatus.GONE)
     except _UnfitError:
-        return SavedImageStatus(picture, FileStatus.CHANGED)
+        return SavedImageStatus(image, FileStatus.CHANGED)
     except (OSError, ValueError):
-        return SavedImageStatus(picture, FileStatus.UNREADABLE)
-    if facts.sha256 != picture.sha256:
-        return SavedImageStatus(picture, FileStatus.CHANGED)
-    return SavedImageStatus(picture, FileStatus.THERE, facts)
+        return SavedImageStatus(image, FileStatus.UNREADABLE)
+    if facts.sha256 != image.sha256:
+        return SavedImageStatus(image, FileStatus.CHANGED)
+    return SavedImageStatus(image, FileStatus.THERE, facts)
 
 
 def _facts(path: Path) -> FileFacts:
     """Read a regular file; raises `_UnfitError`, `OSError`, `ValueError` (no possible name)."""
-    picture = EncodedImage.of(_content(path))
+    image = EncodedImage.of(_content(path))
     return FileFacts(
         path=path.absolute(),
-        format=picture.format,
-        size=header_size(picture),
-        length=len(picture.data),
-        sha256=picture.sha256,
-        credentials=content_credentials(picture.data),
-        recipe=read_recipe(picture.data),
+        format=image.format,
+        size=header_size(image),
+        length=len(image.data),
+        sha256=image.sha256,
+        credentials=content_credentials(image.data),
+        recipe=read_recipe(image.data),
     )
 
 
@@ -91,8 +91,8 @@ def _check(info: os.stat_result) -> None:
     if stat.S_ISDIR(info.st_mode):
         raise _UnfitError("is a folder; name the files in it")
     if stat.S_ISFIFO(info.st_mode):
-        raise _UnfitError("is a pipe; save the picture as a file first")
+        raise _UnfitError("is a pipe; save the image as a file first")
     if not stat.S_ISREG(info.st_mode):
         raise _UnfitError("is a device, no file")
     if info.st_size > LARGEST:
-        raise _UnfitError(f"is larger than {LARGEST // 1_000_000} MB, and no picture of imgcli's")
+        raise _UnfitError(f"is larger than {LARGEST // 1_000_000} MB, and no image of imgcli's")

@@ -1,4 +1,4 @@
-"""Pictures that go out with a prompt: read and checked before anything is sent."""
+"""Images that go out with a prompt: read and checked before anything is sent."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ STDIN = "-"
 """The file name that means standard input."""
 
 LARGEST = 50 * 1024 * 1024
-"""Bytes of one picture: OpenAI's guide, and images.edit in its specification, say 50 MB."""
+"""Bytes of one image: OpenAI's guide, and images.edit in its specification, say 50 MB."""
 
 _STDIN_NAME = "Standard input"
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _LONGEST_ADDRESS = 8000
 _LONGEST_NAME = 200
-_CONVERT = "Convert it, for instance with: magick FILE picture.png"
+_CONVERT = "Convert it, for instance with: magick FILE image.png"
 
 _PIXEL_BYTES = {ImageFormat.PNG: 4, ImageFormat.JPEG: 10, ImageFormat.WEBP: 16}
 """What decoding takes for a pixel; a progressive jpeg's coefficients are in memory beside its pixels."""
@@ -94,7 +94,7 @@ def read_again(reference: InputImage) -> InputImage:
     found = _file(reference.path)
     if found.sha256 != reference.sha256:
         raise usage_error(
-            f"{_shown(reference.path)} is not the picture any more that it was.",
+            f"{_shown(reference.path)} is not the image any more that it was.",
             "Put the right one there.",
         )
     return found
@@ -115,9 +115,9 @@ def _address(url: str) -> InputImage:
         raise _no_address(url, "is no usable address") from None
     if parts.username is not None or parts.password is not None:
         raise usage_error(
-            f"The address of a picture at {shorten(host, _LONGEST_NAME)} holds a login, which the server "
+            f"The address of an image at {shorten(host, _LONGEST_NAME)} holds a login, which the server "
             "would learn.",
-            "Download the picture and give the file.",
+            "Download the image and give the file.",
         )
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         raise _no_address(url, "is no https address")
@@ -128,14 +128,14 @@ def _address(url: str) -> InputImage:
 
 
 def _no_address(url: str, what: str) -> ImgcliError:
-    return usage_error(f"{_shown(url)} {what}.", "Use https://, or download the picture and give the file.")
+    return usage_error(f"{_shown(url)} {what}.", "Use https://, or download the image and give the file.")
 
 
 def _piped(stdin: BinaryIO) -> bytes:
-    """Read standard input, unless it is a terminal, from which no picture will ever come."""
+    """Read standard input, unless it is a terminal, from which no image will ever come."""
     if stdin.isatty():
         raise usage_error(
-            "- reads a picture from standard input, and that is a terminal.", "Pipe the picture in."
+            "- reads an image from standard input, and that is a terminal.", "Pipe the image in."
         )
     try:
         data = stdin.read(LARGEST + 1)
@@ -153,7 +153,7 @@ def _read(name: str) -> bytes:
             _check_kind(name, os.fstat(file.fileno()))
             return file.readall() or b""
     except IsADirectoryError:
-        raise usage_error(f"{_shown(name)} is a folder.", "Name the pictures in it, one by one.") from None
+        raise usage_error(f"{_shown(name)} is a folder.", "Name the images in it, one by one.") from None
     except OSError as error:
         raise usage_error(f"{_shown(name)} cannot be read: {reason(error)}.") from None
     except ValueError:
@@ -168,39 +168,39 @@ def _opener(name: str, flags: int) -> int:
 def _check_kind(name: str, found: os.stat_result) -> None:
     """Refuse a file by what the file system says of it."""
     if stat.S_ISFIFO(found.st_mode):
-        raise usage_error(f"{_shown(name)} is a pipe.", "Pipe the picture in, and name it -.")
+        raise usage_error(f"{_shown(name)} is a pipe.", "Pipe the image in, and name it -.")
     if not stat.S_ISREG(found.st_mode):
-        raise usage_error(f"{_shown(name)} is a device, no file.", "Pipe the picture in, and name it -.")
+        raise usage_error(f"{_shown(name)} is a device, no file.", "Pipe the image in, and name it -.")
     if found.st_size > LARGEST:
         raise _too_large(name, file_size(found.st_size))
 
 
 def _too_large(name: str, size: str) -> ImgcliError:
     return usage_error(
-        f"{_shown(name)} has {size}; a picture must be under {LARGEST // 1024**2} MB.", "Make it smaller."
+        f"{_shown(name)} has {size}; an image must be under {LARGEST // 1024**2} MB.", "Make it smaller."
     )
 
 
 def _checked(name: str, data: bytes) -> InputImage:
-    """Make sure that these bytes are a whole picture of a format that the API takes."""
+    """Make sure that these bytes are a whole image of a format that the API takes."""
     shown = _shown(name)
     if not data:
         raise usage_error(f"{shown} is empty.")
-    picture = EncodedImage.of(data)
-    if picture.format not in _PIXEL_BYTES:
-        what = f"is {picture.format}" if picture.format else "is no png, jpeg or webp picture"
+    image = EncodedImage.of(data)
+    if image.format not in _PIXEL_BYTES:
+        what = f"is {image.format}" if image.format else "is no png, jpeg or webp image"
         raise usage_error(f"{shown} {what}; the API takes png, jpeg and webp.", _CONVERT)
-    finding = examine(picture, _decode_limit(picture))
+    finding = examine(image, _decode_limit(image))
     if finding.damage:
         raise usage_error(f"{shown} is damaged: {shorten(finding.damage, _LONGEST_NAME)}.")
     digest = hashlib.sha256(data).hexdigest()
-    return InputImage(name, None, None, picture.format, digest, finding.size, len(data), data)
+    return InputImage(name, None, None, image.format, digest, finding.size, len(data), data)
 
 
-def _decode_limit(picture: EncodedImage) -> int:
-    """Choose how many pixels may be decoded to check a picture."""
-    room = max(_DECODE_ROOM, 2 * len(picture.data))
-    return min(DECODE_LIMIT, room // _PIXEL_BYTES[picture.format or ImageFormat.WEBP])
+def _decode_limit(image: EncodedImage) -> int:
+    """Choose how many pixels may be decoded to check an image."""
+    room = max(_DECODE_ROOM, 2 * len(image.data))
+    return min(DECODE_LIMIT, room // _PIXEL_BYTES[image.format or ImageFormat.WEBP])
 
 
 def _shown(name: str) -> str:

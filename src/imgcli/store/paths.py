@@ -1,4 +1,4 @@
-"""Which folders on this machine are imgcli's own, or can hold a picture that has no place."""
+"""Which folders on this machine are imgcli's own, or can hold an image that has no place."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OPEN_LINK = "it is a link to a folder that is open to others (chmod 700 closes 
 
 
 def state_folder(environ: Mapping[str, str]) -> Path:
-    """Find the folder for records of runs, crash files and rescued pictures, and make it private.
+    """Find the folder for records of runs, crash files and rescued images, and make it private.
 
     The usual place first; without one that works, the session's own folder, then the temporary one. When none
     works the usual place is returned as it is, and whoever writes there meets the error.
@@ -99,7 +99,7 @@ def make_folders(folder: Path) -> None:
 
 @dataclass(frozen=True)
 class FallbackFolders:
-    """The places for a picture that is paid for and cannot go where it was meant to.
+    """The places for an image that is paid for and cannot go where it was meant to.
 
     `raw_run` promises to keep the record of the run and tells where it is, None when it does not hold all.
     """

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 LARGEST = 256_000_000
-"""Bytes: what is larger is no picture of ours."""
+"""Bytes: what is larger is no image of ours."""
 _NAME_LENGTH = 200
 # A pipe is not waited for, a terminal does not become ours.
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)

@@ -38,7 +38,7 @@ class _EntityError(Exception):
     """An SVG declares entities, which are not expanded."""
 
 
-def examine(picture: EncodedImage, limit: int = DECODE_LIMIT) -> Finding:
+def examine(image: EncodedImage, limit: int = DECODE_LIMIT) -> Finding:
     """Check an image to its last byte, and decode its frames, unless one has more than `limit` pixels.
 
     Never raises, whatever the bytes are.
@@ -46,18 +46,18 @@ def examine(picture: EncodedImage, limit: int = DECODE_LIMIT) -> Finding:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
         try:
-            size = header_size(picture)
-            return _checked(picture, size, limit)
+            size = header_size(image)
+            return _checked(image, size, limit)
         except DefectError as reason:
             return Finding(str(reason))
         except Exception as error:  # noqa: BLE001 - decoders raise anything on hostile bytes; all of it is damage
             return Finding(f"{type(error).__name__}: {error}")
 
 
-def _checked(picture: EncodedImage, size: tuple[int, int] | None, limit: int) -> Finding:
+def _checked(image: EncodedImage, size: tuple[int, int] | None, limit: int) -> Finding:
     """Return what was checked; raises for any damage, but not for what fails for want of this machine."""
     try:
-        _check(picture, limit)
+        _check(image, limit)
     except _EntityError:
         return Finding(
             None, size, "end checked, content not: it declares entities, which imgcli does not expand"
@@ -74,9 +74,9 @@ def _checked(picture: EncodedImage, size: tuple[int, int] | None, limit: int) ->
     return Finding(None, size, f"structure checked, pixels not ({why})")
 
 
-def _check(picture: EncodedImage, limit: int) -> None:
-    data = picture.data
-    match picture.format:
+def _check(image: EncodedImage, limit: int) -> None:
+    data = image.data
+    match image.format:
         case ImageFormat.PNG:
             _check_structure(png.defect(data))
             pixels.decode_png(data, limit)

@@ -104,7 +104,7 @@ def unfinished(problem: Problem) -> Problem:
         exit_code=ExitCode.UNREACHABLE,
         what=f"{problem.what} The request had not gone out whole.",
         charged=Charged.NO,
-        advice="Try again; a server that takes no more may take a smaller picture.",
+        advice="Try again; a server that takes no more may take a smaller image.",
         cause=Cause.UNFINISHED,
     )
 

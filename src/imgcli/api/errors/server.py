@@ -106,7 +106,7 @@ class ServerError:
 
     @property
     def drew(self) -> bool:
-        """Whether there may have been a picture, which the safety check then refused."""
+        """Whether there may have been an image, which the safety check then refused."""
         return self.moderated not in (None, "input")
 
     @property

@@ -122,7 +122,7 @@ NO_PREVIEW = ErrorRule(
 FORGOTTEN = ErrorRule(
     ExitCode.REFUSED,
     "The server cannot continue the conversation",
-    "Send the picture itself: imgcli gen --image FILE ...",
+    "Send the image itself: imgcli gen --image FILE ...",
     frozenset({"previous_response_not_found"}),
     ("items are not persisted", "previous response with id", "previous response cannot be used"),
     Cause.FORGOTTEN,
@@ -137,9 +137,9 @@ RESPONSE_FORMAT = ErrorRule(
     cause=Cause.RESPONSE_FORMAT,
 )
 
-PICTURE = ErrorRule(
+IMAGE = ErrorRule(
     ExitCode.REFUSED,
-    "The server refused a picture that came with the prompt",
+    "The server refused an image that came with the prompt",
     "Try another --image, or save it anew as png.",
     frozenset(
         {
@@ -195,7 +195,7 @@ RULES = (
     NO_PREVIEW,
     FORGOTTEN,
     RESPONSE_FORMAT,
-    PICTURE,
+    IMAGE,
     MASK,
     BUSY,
     FAILED,
@@ -245,7 +245,7 @@ STATUSES: dict[int, ErrorRule] = {
     413: ErrorRule(
         ExitCode.REFUSED,
         "The request is too large for the server",
-        "Send fewer or smaller pictures, or a shorter prompt.",
+        "Send fewer or smaller images, or a shorter prompt.",
     ),
     429: BUSY,
 }

@@ -1,4 +1,4 @@
-"""The pictures of one answer: which is which, which came twice, and which never came."""
+"""The images of one answer: which is which, which came twice, and which never came."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class ResponseMetadata:
 
     @property
     def has_image_tokens(self) -> bool:
-        """Whether the server counted tokens for a picture on the Responses API."""
+        """Whether the server counted tokens for an image on the Responses API."""
         return _counts(as_object(self._known.get("tool_usage")).get("image_gen"))
 
     def completed(self) -> Completed:
@@ -115,7 +115,7 @@ def _counts(usage: object) -> bool:
 
 
 _INDEX_LIMIT = 1000
-_DAMAGED = "The picture arrived damaged: its base64 cannot be decoded."
+_DAMAGED = "The image arrived damaged: its base64 cannot be decoded."
 _UNREAD = Problem(
     ExitCode.UNKNOWN,
     "An image came torn, or in a form that imgcli cannot read.",
@@ -130,20 +130,20 @@ _CUT = Problem(
 
 @dataclass
 class _Given:
-    """A final picture that was given, with its base64: comparing is cheaper than decoding again."""
+    """A final image that was given, with its base64: comparing is cheaper than decoding again."""
 
     text: str
-    picture: EncodedImage
+    image: EncodedImage
 
-    def is_same(self, text: str, picture: EncodedImage) -> bool:
-        return text == self.text or picture.data == self.picture.data
+    def is_same(self, text: str, image: EncodedImage) -> bool:
+        return text == self.text or image.data == self.image.data
 
 
 @dataclass
 class ImageAssembler:
-    """Numbers pictures in the order of their first appearance, and gives each final one once.
+    """Numbers images in the order of their first appearance, and gives each final one once.
 
-    `receipt` is what the server tells besides; `has_begun` is set when it says that it works on a picture,
+    `receipt` is what the server tells besides; `has_begun` is set when it says that it works on an image,
     `has_ended` when it says that all is done, `trouble` is what it says against it. `taken` lists the base64
     that was understood, `completions` counts what the Images API called completed. `inputs`
     are the SHA-256 of the images that were sent.
@@ -186,7 +186,7 @@ class ImageAssembler:
         return Progress.DRAWING if works else Progress.ANSWERING
 
     def number(self, item: object, position: object = None) -> int:
-        """Find the number of the picture that the server calls `item`, or puts at `position`."""
+        """Find the number of the image that the server calls `item`, or puts at `position`."""
         name, place = as_text(item), as_index(position, _INDEX_LIMIT)
         known = self._by_position.get(place) if name is None else self._known(name, place)
         number = self._next() if known is None else known
@@ -199,17 +199,17 @@ class ImageAssembler:
         return number
 
     def begin(self, item: object, position: object) -> None:
-        """Hear of a picture of which nothing else may come; what has neither name nor place may be any."""
+        """Hear of an image of which nothing else may come; what has neither name nor place may be any."""
         name, place = as_text(item), as_index(position, _INDEX_LIMIT)
         if name is not None or place is not None:
             self._begun.add((name, place))
 
     def knows(self, position: int) -> bool:
-        """Whether anything came of the picture at this position."""
+        """Whether anything came of the image at this position."""
         return position in self._by_position
 
     def has(self, content: object) -> bool:
-        """Whether this base64 is a picture that was given."""
+        """Whether this base64 is an image that was given."""
         return any(given.text == content for several in self._given.values() for given in several)
 
     def end(self, problem: Problem | None = None) -> None:
@@ -218,12 +218,12 @@ class ImageAssembler:
         self.trouble = self.trouble or problem
 
     def _known(self, name: str, place: int | None) -> int | None:
-        """Find a picture by its name, or by its place when it had no name until now."""
+        """Find an image by its name, or by its place when it had no name until now."""
         at_place = self._by_position.get(place)
         return self._by_id.get(name, None if at_place in self._named else at_place)
 
     def _next(self) -> int:
-        """Number a call that was not known: the server's second try for a picture takes over its number."""
+        """Number a call that was not known: the server's second try for an image takes over its number."""
         while self._vacant:
             number = self._vacant.pop(0)
             if number not in self._given:
@@ -235,56 +235,56 @@ class ImageAssembler:
         self._count += 1
         return self._count - 1
 
-    def partial(self, image: int, index: object, text: object) -> Iterator[Event]:
-        """Return a preview; one that comes after its final picture is late and left out."""
+    def partial(self, image_index: int, index: object, text: object) -> Iterator[Event]:
+        """Return a preview; one that comes after its final image is late and left out."""
         self.taken.append(text)
-        if image in self._given:
+        if image_index in self._given:
             return
         self.partials += 1
-        expected = self._previews.get(image, 0)
-        self._previews[image] = expected + 1
+        expected = self._previews.get(image_index, 0)
+        self._previews[image_index] = expected + 1
         data = decode(text) if isinstance(text, str) else None
         if data is None:
             yield Notice(self.job, "a preview could not be decoded and is left out")
             return
         known = as_index(index, _INDEX_LIMIT)
-        yield PartialImage(self.job, image, expected if known is None else known, EncodedImage.of(data))
+        yield PartialImage(self.job, image_index, expected if known is None else known, EncodedImage.of(data))
 
-    def final(self, image: int, content: object, revised_prompt: object) -> Iterator[Event]:
-        """Return a finished picture, unless it was given; content that is no picture is kept as a failure."""
+    def final(self, image_index: int, content: object, revised_prompt: object) -> Iterator[Event]:
+        """Return a finished image, unless it was given; content that is no image is kept as a failure."""
         self.taken.append(content)
-        if any(given.text == content for given in self._given.get(image, ())):
+        if any(given.text == content for given in self._given.get(image_index, ())):
             return
         if (problem := _not_base64(content)) is not None:
-            self.lose(image, problem)
+            self.lose(image_index, problem)
             return
         text = str(content)
         data = decode(text)
         if data is None:
-            self.lose(image, _damaged())
+            self.lose(image_index, _damaged())
             return
-        yield from self._give(image, _Given(text, EncodedImage.of(data)), as_text(revised_prompt))
+        yield from self._give(image_index, _Given(text, EncodedImage.of(data)), as_text(revised_prompt))
 
-    def _give(self, image: int, new: _Given, revised_prompt: str | None) -> Iterator[Event]:
-        """Return a decoded picture. Other bytes under a name that was given already are another picture."""
-        earlier = self._given.setdefault(image, [])
-        if any(given.is_same(new.text, new.picture) for given in earlier):
+    def _give(self, image_index: int, new: _Given, revised_prompt: str | None) -> Iterator[Event]:
+        """Return a decoded image. Other bytes under a name that was given already are another image."""
+        earlier = self._given.setdefault(image_index, [])
+        if any(given.is_same(new.text, new.image) for given in earlier):
             return
-        number = self._new() if earlier else image
+        number = self._new() if earlier else image_index
         if earlier:
-            yield Notice(self.job, "the server sent one picture twice, with different bytes: both are kept")
+            yield Notice(self.job, "the server sent one image twice, with different bytes: both are kept")
         earlier.append(new)
-        yield FinalImage(self.job, number, new.picture, revised_prompt, self.receipt.response_id)
+        yield FinalImage(self.job, number, new.image, revised_prompt, self.receipt.response_id)
 
-    def lose(self, image: int, problem: Problem) -> None:
-        """Remember why a picture did not come; it still may."""
-        self._failed.setdefault(image, problem)
+    def lose(self, image_index: int, problem: Problem) -> None:
+        """Remember why an image did not come; it still may."""
+        self._failed.setdefault(image_index, problem)
 
-    def fail(self, image: int, problem: Problem) -> None:
-        """Remember why a call for a picture failed. The next call may be the server's second try."""
-        if image not in self._failed:
-            self._failed[image] = problem
-            self._vacant.append(image)
+    def fail(self, image_index: int, problem: Problem) -> None:
+        """Remember why a call for an image failed. The next call may be the server's second try."""
+        if image_index not in self._failed:
+            self._failed[image_index] = problem
+            self._vacant.append(image_index)
 
     def leave_unread(self, data: bytes) -> None:
         """Remember bytes of an image that nobody understood; the same image may still come."""
@@ -297,9 +297,9 @@ class ImageAssembler:
         self.lose(self._new(), replace(problem, cause=Cause.UNREAD))
 
     def verdict(self) -> Problem | None:
-        """Say what is missing: None when every picture that failed came after all."""
+        """Say what is missing: None when every image that failed came after all."""
         failures = dict(self._retried) | self._failed
-        missing = [problem for image, problem in failures.items() if image not in self._given]
+        missing = [problem for image_index, problem in failures.items() if image_index not in self._given]
         unread = {piece for piece in self._unread if not self._is_part(*piece)}
         missing += [_UNREAD] * len(unread)
         if not self._given:
@@ -308,40 +308,40 @@ class ImageAssembler:
         if not missing:
             return None
         first = min(missing, key=lambda problem: problem.cause is not None)
-        what = f"{self.finals} of {self.finals + len(missing)} pictures came. {first.what}"
+        what = f"{self.finals} of {self.finals + len(missing)} images came. {first.what}"
         cause = Cause.UNREAD if any(problem.cause is Cause.UNREAD for problem in missing) else first.cause
         return replace(first, exit_code=ExitCode.PARTIAL, what=what, charged=Charged.YES, cause=cause)
 
     def _is_part(self, length: int, digest: str) -> bool:
-        """Whether bytes that nobody understood are, or begin, a picture that was given."""
-        pictures = (given.picture.data for several in self._given.values() for given in several)
-        return any(len(data) >= length and sha256(data[:length]).hexdigest() == digest for data in pictures)
+        """Whether bytes that nobody understood are, or begin, an image that was given."""
+        images = (given.image.data for several in self._given.values() for given in several)
+        return any(len(data) >= length and sha256(data[:length]).hexdigest() == digest for data in images)
 
     def _count_cut(self, failures: Mapping[int, Problem]) -> int:
-        """Count the pictures of which something came, but neither the end nor a reason.
+        """Count the images of which something came, but neither the end nor a reason.
 
-        A picture at the place of one that was given is the same under another name.
+        An image at the place of one that was given is the same under another name.
         """
         done = {*self._given, *failures}
-        places = {self._places.get(image) for image in done} - {None}
-        names = {name for name, image in self._by_id.items() if image in done}
+        places = {self._places.get(image_index) for image_index in done} - {None}
+        names = {name for name, image_index in self._by_id.items() if image_index in done}
         return len({name or place for name, place in self._begun if not {name, place} & (names | places)})
 
     def retold(self) -> Iterator[Event]:
-        """Tell of the tries that failed before their picture came."""
-        for image, failure in self._retried:
-            if image in self._given:
-                yield Notice(self.job, f"before the picture came, another try failed: {failure.what}")
+        """Tell of the tries that failed before their image came."""
+        for image_index, failure in self._retried:
+            if image_index in self._given:
+                yield Notice(self.job, f"before the image came, another try failed: {failure.what}")
 
 
 def _not_base64(content: object) -> Problem | None:
-    """Recognise what some servers send in a picture's place."""
+    """Recognise what some servers send in an image's place."""
     if not isinstance(content, str):
         return _damaged()
     if content[:8].lower().startswith(("http://", "https://")):
-        what = f"The server answered with a link instead of the picture: {link(content)}"
+        what = f"The server answered with a link instead of the image: {link(content)}"
         advice = (
-            "Download it soon, for it may expire: curl -o picture.png '(the link)'. "
+            "Download it soon, for it may expire: curl -o image.png '(the link)'. "
             "imgcli needs a server that answers with b64_json."
         )
         return Problem(ExitCode.UNKNOWN, what, Charged.YES, advice, cause=Cause.UNREAD)

@@ -27,7 +27,7 @@ def read_json_lines(
     """Read lines in chunks of any size, each as soon as it is whole; jobs in one stream are told apart.
 
     Gives everything but `Started`, and `Completed` at the end; raises `ImgcliError` for an error line that
-    no picture followed. `wait` is called with the seconds after which a line was written, where it says so.
+    no image followed. `wait` is called with the seconds after which a line was written, where it says so.
     """
     reader, noticed = _LineReader(job), set[str]()
     for line in _lines(chunks):
@@ -100,10 +100,10 @@ class _LineReader:
         if data:
             yield FinalImage(self.job, number, EncodedImage.of(data), as_text(fields.get("revised_prompt")))
         elif data is None:
-            self.trouble = _problem({"kind": "damaged", "message": "The picture's base64 cannot be decoded."})
+            self.trouble = _problem({"kind": "damaged", "message": "The image's base64 cannot be decoded."})
         else:
             where = as_text(fields.get("path")) or "a place that the line does not tell"
-            yield Notice(self.job, f"the line does not hold the picture itself, which was saved as {where}")
+            yield Notice(self.job, f"the line does not hold the image itself, which was saved as {where}")
 
     def _number(self, fields: dict[str, Any]) -> int:
         key = (as_text(fields.get("job")), as_index(fields.get("image"), _INDEX_LIMIT))
@@ -111,7 +111,7 @@ class _LineReader:
 
 
 def _data(fields: dict[str, Any]) -> bytes | None:
-    """The line's picture; empty where it holds none, None where it cannot be decoded."""
+    """The line's image; empty where it holds none, None where it cannot be decoded."""
     texts = fields.get("partial_image_b64s")
     if not isinstance(texts, list) or not texts:
         return b""

@@ -218,7 +218,7 @@ class _AnswerReader:
             what = f"{verdict.what} {fault.problem.what}" if fault and verdict.code is None else verdict.what
             raise ImgcliError(replace(verdict, what=what))
         if album.trouble:
-            yield Notice(self.job, f"after the picture had arrived: {album.trouble.what}")
+            yield Notice(self.job, f"after the image had arrived: {album.trouble.what}")
         if album.has_ended:
             yield album.receipt.completed()
             return
@@ -237,7 +237,7 @@ class _AnswerReader:
         if not self.has_records:
             raise ImgcliError(_unreadable(head))
         if head.startswith((b"{", b"[")) and not self.album.partials:
-            what = f"The server's answer holds no picture: {quoted(head.decode(errors='replace'))}"
+            what = f"The server's answer holds no image: {quoted(head.decode(errors='replace'))}"
             raise ImgcliError(Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE))
 
 
@@ -324,9 +324,9 @@ _WORDS = (
     "cached_text_tokens",
     "cache_write_tokens_details",
 )
-"""Only what is long enough to be masked; a masked code of an error costs a hint, and no picture."""
+"""Only what is long enough to be masked; a masked code of an error costs a hint, and no image."""
 
 
 def maskable(*secrets: str) -> tuple[str, ...]:
-    """Leave out the secrets without whose text the answer, and the picture in it, could not be read."""
+    """Leave out the secrets without whose text the answer, and the image in it, could not be read."""
     return tuple(secret for secret in secrets if not any(secret in word for word in _WORDS))

@@ -148,11 +148,11 @@ def salvaged(events: Iterable[Event], record: RecordContent, job: str) -> Iterat
                 case Completed():
                     end = event
                     break
-                case FinalImage(image=image, picture=picture):
-                    images = max(images, image + 1)
-                    given.add(picture.sha256)
-                case PartialImage(picture=picture):
-                    given.add(picture.sha256)
+                case FinalImage(image_index=number, image=image):
+                    images = max(images, number + 1)
+                    given.add(image.sha256)
+                case PartialImage(image=image):
+                    given.add(image.sha256)
                 case _:
                     pass
             yield event

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 RECORD_LIMIT = 80_000_000
-"""Bytes that one record may hold: a 4K picture in base64 is half of it, and reading one takes four times its
+"""Bytes that one record may hold: a 4K image in base64 is half of it, and reading one takes four times its
 size in memory."""
 
 BOM = b"\xef\xbb\xbf"
@@ -113,7 +113,7 @@ class _SseDraft:
 def check_size(size: int, limit: int) -> None:
     """Refuse to hold more than `limit` bytes in memory: raises `ImgcliError`."""
     if size > limit:
-        what = f"The server sent more than {limit // 1_000_000} MB in one piece, which no picture needs."
+        what = f"The server sent more than {limit // 1_000_000} MB in one piece, which no image needs."
         raise ImgcliError(Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE, cause=Cause.UNREAD))
 
 

@@ -42,7 +42,7 @@ def read_event(kind: str, event: dict[str, Any], album: ImageAssembler) -> Itera
 
 
 def read_plain(answer: dict[str, Any], album: ImageAssembler) -> Iterator[Event]:
-    """Return the pictures of an unstreamed answer."""
+    """Return the images of an unstreamed answer."""
     album.receipt.note(answer)
     for position, entry in enumerate(as_list(answer.get("data"))):
         yield from _final(as_object(entry), album.number(None, position), album)
@@ -50,7 +50,7 @@ def read_plain(answer: dict[str, Any], album: ImageAssembler) -> Iterator[Event]
 
 
 def _final(entry: dict[str, Any], number: int, album: ImageAssembler) -> Iterator[Event]:
-    """Take one finished picture: base64, or a link, which counts as a failure."""
+    """Take one finished image: base64, or a link, which counts as a failure."""
     content = entry.get("b64_json") or entry.get("url")
     if content:
         yield from album.final(number, content, entry.get("revised_prompt"))

@@ -22,7 +22,7 @@ _MANY_WORDS = 2000
 
 @dataclass
 class ResponsesReader:
-    """Reads one response. The final picture comes twice as a rule; whichever comes first is taken."""
+    """Reads one response. The final image comes twice as a rule; whichever comes first is taken."""
 
     album: ImageAssembler
     _words: list[str] = field(default_factory=list)
@@ -67,7 +67,7 @@ class ResponsesReader:
             self._listen(item)
 
     def _call(self, item: dict[str, Any], name: object, position: object) -> Iterator[Event]:
-        """Take a call's picture, whatever its status says: only the picture counts."""
+        """Take a call's image, whatever its status says: only the image counts."""
         result = item.get("result") or item.get("b64_json")
         error = as_object(item.get("error"))
         if result:
@@ -87,7 +87,7 @@ class ResponsesReader:
                 self._words.append(words[:_MANY_WORDS])
 
     def finish(self, response: dict[str, Any]) -> Iterator[Event]:
-        """Take the response object of an end: its pictures, its bill, and what it says against the run."""
+        """Take the response object of an end: its images, its bill, and what it says against the run."""
         self.album.receipt.note(response)
         for position, item in enumerate(as_list(response.get("output"))):
             yield from self._item(item, position)
@@ -108,30 +108,30 @@ class ResponsesReader:
     def reason(self) -> Problem | None:
         """Explain why no image came; None where neither the images nor the server's words say it."""
         told = _reason(self.album.verdict(), self.album.trouble)
-        return told or (self._no_picture() if self.album.has_ended or self._words else None)
+        return told or (self._no_image() if self.album.has_ended or self._words else None)
 
-    def _no_picture(self) -> Problem:
-        """Explain a good end without a picture: the model may have answered in words."""
+    def _no_image(self) -> Problem:
+        """Explain a good end without an image: the model may have answered in words."""
         receipt = self.album.receipt
         if not self._words:
-            what = "The response was completed without a picture."
+            what = "The response was completed without an image."
             charged = Charged.YES if receipt.has_image_tokens else Charged.MAYBE
             return Problem(ExitCode.UNKNOWN, what, charged, f"{CHECK_USAGE} Another --model may do better.")
-        lead = "The model declined" if self._refused else "The model answered in words instead of a picture"
+        lead = "The model declined" if self._refused else "The model answered in words instead of an image"
         what = f"{lead}: {quoted(' '.join(self._words))}"
         advice = f"Say it differently, or choose another model: imgcli gen ... --model {TEXT_MODEL}"
         return Problem(ExitCode.REFUSED, what, Charged.YES if receipt.has_usage else Charged.MAYBE, advice)
 
 
-def _reason(picture: Problem | None, response: Problem | None) -> Problem | None:
-    """Choose the one that says more: what a picture says of its failing, or what the response says."""
+def _reason(image: Problem | None, response: Problem | None) -> Problem | None:
+    """Choose the one that says more: what an image says of its failing, or what the response says."""
     says_nothing = (
-        picture is not None
-        and picture.exit_code is ExitCode.UNKNOWN
-        and picture.code is None
-        and picture.cause is None
+        image is not None
+        and image.exit_code is ExitCode.UNKNOWN
+        and image.code is None
+        and image.cause is None
     )
-    return response or picture if says_nothing else picture or response
+    return response or image if says_nothing else image or response
 
 
 def _incomplete(reason: str, reader: ResponsesReader) -> Problem:

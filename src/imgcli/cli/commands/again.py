@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from imgcli.cli.commands._generation import generate_command
-from imgcli.cli.completion import pictures_and_ids
+from imgcli.cli.completion import images_and_ids
 from imgcli.cli.typer_ext import taking_options_of
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ The recipe comes from the history, by the file's content or the run's id, and go
 configuration and the environment; options on the line go before it. Where the history does not know the
 file, the recipe in it (--embed) is shown, and used if you say so or with --trust; its server and its
 conversation never are.
-Pictures that were sent along are read again, and must be the same. The models take no seed: the same
-recipe gives another picture, which --compare shows beside FILE. Exit codes are those of imgcli gen.
+Images that were sent along are read again, and must be the same. The models take no seed: the same
+recipe gives another image, which --compare shows beside FILE. Exit codes are those of imgcli gen.
 """
 
 Earlier = Annotated[
@@ -29,9 +29,9 @@ Earlier = Annotated[
     typer.Argument(
         metavar="FILE|ID",
         rich_help_panel="The prompt",
-        help="A picture that imgcli made, an id of imgcli history, or last, last~1.",
+        help="An image that imgcli made, an id of imgcli history, or last, last~1.",
         show_default=False,
-        autocompletion=pictures_and_ids,
+        autocompletion=images_and_ids,
     ),
 ]
 NewWords = Annotated[

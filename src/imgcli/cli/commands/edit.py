@@ -1,4 +1,4 @@
-"""`imgcli edit`: a picture, changed as its words say."""
+"""`imgcli edit`: an image, changed as its words say."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from imgcli.cli.commands._generation import generate_command
-from imgcli.cli.completion import pictures_and_ids
+from imgcli.cli.completion import images_and_ids
 from imgcli.cli.params import generation  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.cli.typer_ext import taking_options_of
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 EPILOG = """\
-What is sent: where the picture came from a text model and the server still knows that response, its
+What is sent: where the image came from a text model and the server still knows that response, its
 conversation goes on (previous_response_id) and nothing is uploaded. Else, and with --mask or an image
 model, the file itself is sent. You are told when a server has forgotten.
 
-Models, size, quality, format and the like are those of the picture's own recipe, where the history knows
+Models, size, quality, format and the like are those of the image's own recipe, where the history knows
 the file: it goes before the configuration and the environment, and options on the line before it. A file
 that the history does not know is sent as it is, and nothing that stands in it (--embed) is taken over. A
 model that OpenAI has shut down is not taken over, nor another server's where yours is configured. A mask
@@ -37,10 +37,10 @@ Original = Annotated[
     typer.Argument(
         metavar="FILE",
         rich_help_panel="The prompt",
-        help="The picture: a png, jpeg or webp file, '-' for standard input, an id of imgcli history, or "
+        help="The image: a png, jpeg or webp file, '-' for standard input, an id of imgcli history, or "
         "last, last~1.",
         show_default=False,
-        autocompletion=pictures_and_ids,
+        autocompletion=images_and_ids,
     ),
 ]
 Change = Annotated[
@@ -95,10 +95,10 @@ def edit(
         source = prompt_source(words, prompt_file)
         check_original(original, images, source)
         files, hole, notices = find_files(world, images, mask)
-        pictures = read_beside(files, hole, source, world.stdin.buffer)
+        input_images = read_beside(files, hole, source, world.stdin.buffer)
         origin = find_source(world, original, words or ())
         prompt = read_prompt(words, prompt_file, world.stdin)
-        theme = RequestPlan(prompt, pictures, origin, place_of(world, endpoint), origin.earlier)
+        theme = RequestPlan(prompt, input_images, origin, place_of(world, endpoint), origin.earlier)
         unused = (_UNUSED,) if origin.foreign_recipe else ()
         told = (*origin.notices, *notices, *unused)
         return replace(theme, name=origin.edited_name, action=Action.EDIT, notices=told)

@@ -1,4 +1,4 @@
-"""`imgcli gen`: a picture from words, and from pictures."""
+"""`imgcli gen`: an image from words, and from images."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ def gen(
         world = ctx.obj
         read = read_beside if going_on else read_input_images
         files, hole, notices = find_files(world, images, mask)
-        pictures = read(files, hole, prompt_source(words, prompt_file), world.stdin.buffer)
+        input_images = read(files, hole, prompt_source(words, prompt_file), world.stdin.buffer)
         prompt = read_prompt(words, prompt_file, world.stdin)
         if not going_on:
-            return RequestPlan(prompt, pictures, notices=notices)
+            return RequestPlan(prompt, input_images, notices=notices)
         place = place_of(world, endpoint)
         origin = last_source(world, place)
         return RequestPlan(
-            prompt, pictures, origin, place, origin.earlier, notices=(*origin.notices, *notices)
+            prompt, input_images, origin, place, origin.earlier, notices=(*origin.notices, *notices)
         )
 
     generate_command(ctx, theme, **chosen)

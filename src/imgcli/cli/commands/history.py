@@ -66,7 +66,7 @@ Forget = Annotated[
     bool,
     typer.Option(
         "--forget",
-        help="Forget the runs that --search and --limit name, all of them without; their pictures stay.",
+        help="Forget the runs that --search and --limit name, all of them without; their images stay.",
         rich_help_panel=_FORGET,
     ),
 ]
@@ -101,7 +101,7 @@ def history(  # noqa: PLR0913 - a command's signature declares its options
     """List past runs, newest first.
 
     A line a run: its id, when it was, what it cost ("+": at least that), how it ended where not well, the
-    prompt, and where the picture was saved.
+    prompt, and where the image was saved.
 
     \b
     Examples:
@@ -215,7 +215,7 @@ def forget_runs(world: Context, asked: Selection, consent: Consent) -> ExitCode:
 def _left(world: Context, history: History, asked: Selection, numbers: frozenset[int]) -> Iterator[Path]:
     """Find the records of runs that did not end well, as far as these are to be forgotten.
 
-    They stay: a record may hold the only copy of a picture that is paid for.
+    They stay: a record may hold the only copy of an image that is paid for.
     """
     from imgcli.store.paths import state_folders
     from imgcli.store.runlog.reader import RUNS, unfinished
@@ -230,14 +230,14 @@ def _left(world: Context, history: History, asked: Selection, numbers: frozenset
 
 def _of_record(path: Path) -> str:
     return (
-        f"{path} still holds a run's prompt, and perhaps a picture that is paid for: finish it with "
+        f"{path} still holds a run's prompt, and perhaps an image that is paid for: finish it with "
         "`imgcli recover` and forget it again, or delete it"
     )
 
 
 def _forget(world: Context, history: History, asked: Selection, numbers: list[int]) -> None:
     count = history.forget(numbers)
-    sentences = [f"{_many(count)} forgotten; the pictures are where they were"]
+    sentences = [f"{_many(count)} forgotten; the images are where they were"]
     if asked.is_everything:
         history.discard_aside()
     else:
@@ -247,7 +247,7 @@ def _forget(world: Context, history: History, asked: Selection, numbers: list[in
 
 def _is_agreed(world: Context, what: str) -> bool:
     """Ask. Raises `ImgcliError` (usage) where nobody can be asked."""
-    is_agreed = context.confirm(world, f"Forget {what} for good, prompts and costs? The pictures stay.")
+    is_agreed = context.confirm(world, f"Forget {what} for good, prompts and costs? The images stay.")
     if is_agreed is None:
         raise usage_error(
             f"--forget would remove {what} for good, and nobody is here to be asked.", "Add --yes."
@@ -278,7 +278,7 @@ def places_of(world: Context) -> Places:
 
 @dataclass(frozen=True)
 class _Thumbnails:
-    """Small pictures on the terminal, each with its run's line under it."""
+    """Small images on the terminal, each with its run's line under it."""
 
     world: Context
     gallery: StillViewer
@@ -291,7 +291,7 @@ class _Thumbnails:
         from imgcli.output.terminal.capabilities import Display, choose_display, look
 
         terminal = look(world.env, world.stdout, lambda: size_of(world.stdout), preview)
-        if choose_display(preview, terminal) is not Display.PICTURE:
+        if choose_display(preview, terminal) is not Display.IMAGE:
             return None
         from imgcli.output.images.select import RendererSelector
         from imgcli.output.terminal.canvas import StillViewer
@@ -301,10 +301,10 @@ class _Thumbnails:
 
     def show(self, entries: Sequence[HistoryEntry], lines: Sequence[str]) -> None:
         for entry, line in zip(entries, lines, strict=True):
-            picture = next(filter(None, map(_unchanged, entry.saved)), None)
+            image = next(filter(None, map(_unchanged, entry.saved)), None)
             try:
-                if picture:
-                    self.gallery.show(picture, line)
+                if image:
+                    self.gallery.show(image, line)
                     continue
             except ValueError:  # it does not decode
                 pass
@@ -312,12 +312,12 @@ class _Thumbnails:
 
 
 def _unchanged(kept: SavedImage) -> EncodedImage | None:
-    """Read a picture back, None where its file has gone or is another picture by now."""
+    """Read an image back, None where its file has gone or is another image by now."""
     from imgcli.core.image import EncodedImage
 
     with suppress(OSError, ValueError):
         info = kept.path.stat() if kept.path else None
         if kept.path and info and stat.S_ISREG(info.st_mode) and info.st_size == kept.length:
-            picture = EncodedImage.of(kept.path.read_bytes())
-            return picture if picture.sha256 == kept.sha256 else None
+            image = EncodedImage.of(kept.path.read_bytes())
+            return image if image.sha256 == kept.sha256 else None
     return None

@@ -1,4 +1,4 @@
-"""`imgcli info`: how a picture was made."""
+"""`imgcli info`: how an image was made."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from imgcli.app import context
 from imgcli.app.context import size_of
 from imgcli.app.lookup import Lookup
 from imgcli.cli.commands import history as options  # noqa: TC001 - Typer reads the annotations at run time
-from imgcli.cli.completion import pictures_and_ids
+from imgcli.cli.completion import images_and_ids
 from imgcli.core.errors import ImgcliError
 from imgcli.core.history import Ancestor, FileStatus, KnowledgeSource, Provenance, SavedImageStatus
 from imgcli.core.problem import ExitCode, most_severe
@@ -35,21 +35,21 @@ are always runs. What the history does not know may stand in the file itself (--
 
 Keys of --json: asked; source (history, recipe, file); file (path, format, bytes, width, height,
 sha256, content_credentials: present, absent or unknown), null for an id; image, which of the run's
-pictures the file is; run, as in imgcli history --json; saved (image, path, state: there, gone,
+images the file is; run, as in imgcli history --json; saved (image, path, state: there, gone,
 changed, unreadable, unsaved; content_credentials); recipe; parents (sha256, role, id, name);
 children (ids). What is not known is null.
 
-Exit codes: the gravest of all. 0 shown; 2 no such file or id, or a file that is no picture.
+Exit codes: the gravest of all. 0 shown; 2 no such file or id, or a file that is no image.
 """
 
 Things = Annotated[
     list[str],
     typer.Argument(
         metavar="FILE|ID",
-        help="Pictures, ids of imgcli history, or last, last~1.",
+        help="Images, ids of imgcli history, or last, last~1.",
         show_default=False,
-        rich_help_panel="Which pictures",
-        autocompletion=pictures_and_ids,
+        rich_help_panel="Which images",
+        autocompletion=images_and_ids,
     ),
 ]
 
@@ -127,15 +127,15 @@ class _Teller:
 def provenance(name: str, found: Match, history: History | None) -> Provenance:
     """Put together what the history, the recipe and the file say."""
     file, entry = found.file, found.entry
-    pictures = tuple(_whereabouts(picture, file) for picture in entry.pictures) if entry else ()
+    images = tuple(_whereabouts(image, file) for image in entry.images) if entry else ()
     return Provenance(
         asked=name,
         by=found.by,
         source=_source(found),
         file=file,
         entry=entry,
-        image=_image(file, entry),
-        pictures=pictures,
+        image_index=_image(file, entry),
+        images=images,
         parents=tuple(_parents(found, history)),
         children=tuple(_children(found, history)),
     )
@@ -147,19 +147,19 @@ def _source(found: Match) -> KnowledgeSource:
     return KnowledgeSource.RECIPE if found.file and found.file.recipe else KnowledgeSource.FILE
 
 
-def _whereabouts(picture: SavedImage, file: FileFacts | None) -> SavedImageStatus:
-    """Find out what has become of a picture, without reading again what was read already."""
-    if file and picture.path == file.path and picture.sha256 == file.sha256:
-        return SavedImageStatus(picture, FileStatus.THERE, file)
-    return whereabouts(picture)
+def _whereabouts(image: SavedImage, file: FileFacts | None) -> SavedImageStatus:
+    """Find out what has become of an image, without reading again what was read already."""
+    if file and image.path == file.path and image.sha256 == file.sha256:
+        return SavedImageStatus(image, FileStatus.THERE, file)
+    return whereabouts(image)
 
 
 def _image(file: FileFacts | None, entry: HistoryEntry | None) -> int | None:
     if not (file and entry):
         return None
-    same = [picture for picture in entry.pictures if picture.sha256 == file.sha256]
-    same.sort(key=lambda picture: picture.path != file.path)  # a path that matches goes first
-    return same[0].image if same else None
+    same = [image for image in entry.images if image.sha256 == file.sha256]
+    same.sort(key=lambda image: image.path != file.path)  # a path that matches goes first
+    return same[0].image_index if same else None
 
 
 def _parents(found: Match, history: History | None) -> Iterator[Ancestor]:
@@ -176,8 +176,8 @@ def _parents(found: Match, history: History | None) -> Iterator[Ancestor]:
 
 
 def _children(found: Match, history: History | None) -> list[HistoryEntry]:
-    """List the runs that a file, or any picture of a run, went into, each once."""
-    brought = found.entry.pictures if found.entry else ()
-    sha256s = [found.file.sha256] if found.file else [picture.sha256 for picture in brought]
+    """List the runs that a file, or any image of a run, went into, each once."""
+    brought = found.entry.images if found.entry else ()
+    sha256s = [found.file.sha256] if found.file else [image.sha256 for image in brought]
     runs = [run for sha256 in sha256s for run in history.children(sha256, found.entry)] if history else []
     return list({run.number: run for run in runs}.values())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcli.cli.completion import pictures_and_ids
+from imgcli.cli.completion import images_and_ids
 
 if TYPE_CHECKING:
     from imgcli.app.context import Context
@@ -25,7 +25,7 @@ Thing = Annotated[
         metavar="FILE|ID",
         help="An image, an id of imgcli history, or last, last~1 and so on.",
         show_default=False,
-        autocompletion=pictures_and_ids,
+        autocompletion=images_and_ids,
     ),
 ]
 Copy = Annotated[bool, typer.Option("--copy", help="Put it onto the clipboard instead.")]

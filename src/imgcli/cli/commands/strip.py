@@ -1,4 +1,4 @@
-"""`imgcli strip`: the recipe out of a picture's file."""
+"""`imgcli strip`: the recipe out of an image's file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from imgcli.app import context, process
 from imgcli.app.lookup import locate
 from imgcli.app.reporting import refuse
-from imgcli.cli.completion import pictures_and_ids
+from imgcli.cli.completion import images_and_ids
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.events import Saved
 from imgcli.core.problem import ExitCode, most_severe
@@ -31,13 +31,13 @@ is no PNG; 12 a file cannot be written, and is as it was.
 """
 
 
-Pictures = Annotated[
+Images = Annotated[
     list[str],
     typer.Argument(
         metavar="FILE|ID",
         help="PNG files, ids of imgcli history, or last, last~1.",
         show_default=False,
-        autocompletion=pictures_and_ids,
+        autocompletion=images_and_ids,
     ),
 ]
 CleanCopy = Annotated[
@@ -52,7 +52,7 @@ CleanCopy = Annotated[
 ]
 
 
-def strip(ctx: typer.Context, files: Pictures, *, output: CleanCopy = None) -> None:
+def strip(ctx: typer.Context, files: Images, *, output: CleanCopy = None) -> None:
     """Remove embedded parameters from PNG files (see gen --embed).
 
     Nothing else in the file changes, and nothing is encoded again: it has the very bytes that the server
@@ -60,7 +60,7 @@ def strip(ctx: typer.Context, files: Pictures, *, output: CleanCopy = None) -> N
 
     \b
     Examples:
-      imgcli strip cat.png                 before you give the picture away
+      imgcli strip cat.png                 before you give the image away
       imgcli strip *.png                   many at once
       imgcli strip cat.png -o clean.png    a clean copy; cat.png keeps its recipe
       imgcli strip cat.png -o - | upload   the clean bytes, for another program
@@ -81,9 +81,7 @@ def _check(world: Context, names: Sequence[str], output: str | None) -> None:
     if output is not None and not output:
         raise usage_error("-o is empty.", "Give it a file or a folder, or leave it out.")
     if output == STDOUT and world.stdout.isatty():
-        raise usage_error(
-            "-o - would write the picture's bytes to this terminal.", "Redirect it (> cat.png)."
-        )
+        raise usage_error("-o - would write the image's bytes to this terminal.", "Redirect it (> cat.png).")
     if output is not None and len(names) > 1 and not names_folder(output):
         raise usage_error(
             f"{len(names)} files do not fit into one.", "Give -o a folder, with a slash at its end."

@@ -1,4 +1,4 @@
-"""`imgcli tree`: what a picture came from, and what came of it."""
+"""`imgcli tree`: what an image came from, and what came of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from imgcli.app import context, lookup
 from imgcli.app.context import size_of
 from imgcli.app.lookup import Lookup
 from imgcli.cli.commands import history as options  # noqa: TC001 - Typer reads the annotations at run time
-from imgcli.cli.completion import pictures_and_ids
+from imgcli.cli.completion import images_and_ids
 from imgcli.core.problem import ExitCode
 from imgcli.output.tables.history import DRAWN, TYPED, family_json, tree_lines
 from imgcli.output.terminal.capabilities import speaks_unicode
@@ -59,25 +59,25 @@ def _family(world: Context, name: str) -> Family:
 
 
 EPILOG = """\
-A line a run: its id, what it cost, how it ended where not well, the file, the prompt. A picture that
+A line a run: its id, what it cost, how it ended where not well, the file, the prompt. An image that
 no run in the history brought is told by its hash. Whatever stands in two places is drawn once, and
 named "above" the second time. Masks are no ancestors; imgcli info names them.
 
-Keys of --json, an object a run or picture: asked (true for one of them); id, null without a run;
-started; endpoint; outcome; cost_usd; prompt; pictures (sha256, path); parents (sha256, id); children
+Keys of --json, an object a run or image: asked (true for one of them); id, null without a run;
+started; endpoint; outcome; cost_usd; prompt; images (sha256, path); parents (sha256, id); children
 (ids, or a hash without a run).
 
-Exit codes: 0 drawn; 2 no such file or id, or a file that is no picture.
+Exit codes: 0 drawn; 2 no such file or id, or a file that is no image.
 """
 
 Thing = Annotated[
     str,
     typer.Argument(
         metavar="FILE|ID",
-        help="A picture, an id of imgcli history, or last, last~1.",
+        help="An image, an id of imgcli history, or last, last~1.",
         show_default=False,
-        rich_help_panel="Which picture",
-        autocompletion=pictures_and_ids,
+        rich_help_panel="Which image",
+        autocompletion=images_and_ids,
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""`imgcli view`: pictures and runs, from files or from another program."""
+"""`imgcli view`: images and runs, from files or from another program."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 Exit codes: the gravest of all files. 0 everything was shown; 2 a file cannot be read, or is
-nothing that can be shown; 9 a stream ended without a picture; 11 a picture is broken.
+nothing that can be shown; 9 a stream ended without an image; 11 an image is broken.
 """
 
 
@@ -36,12 +36,12 @@ def view(  # noqa: PLR0913 - a command's signature declares its options
 
     \b
     Examples:
-      imgcli view cat.png dog.webp            pictures, one under another
+      imgcli view cat.png dog.webp            images, one under another
       imgcli view last 12                     the newest image, and run 12
       imgcli view run.sse --speed 4           a recorded run, four times as fast
       curl -N ... | imgcli view -             OpenAI's own stream, live
       imgcli gen "a cat" --jsonl | tee run.jsonl | imgcli view -
-      imgcli view run.jsonl --fast --save .   get the pictures out again
+      imgcli view run.jsonl --fast --save .   get the images out again
     """  # noqa: D301 - \b tells Typer to leave the lines alone
     world: Context = ctx.obj
     from imgcli.app import options

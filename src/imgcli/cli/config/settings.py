@@ -35,8 +35,8 @@ class AppliedProfile:
     places: Mapping[str, str] = field(default_factory=dict)
 
     def below(self, taken: Iterable[str]) -> AppliedProfile:
-        """Let the recipe of an earlier picture go before the file, for the options that it filled."""
-        recipe = dict.fromkeys(taken, "the earlier picture's recipe")
+        """Let the recipe of an earlier image go before the file, for the options that it filled."""
+        recipe = dict.fromkeys(taken, "the earlier image's recipe")
         return replace(self, places={**self.places, **recipe})
 
     def explained(self, problem: Problem) -> Problem:

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from imgcli.cli.completion import formats, image_models, models, pictures_and_ids, runs_and_ids, sizes
+from imgcli.cli.completion import formats, image_models, images_and_ids, models, runs_and_ids, sizes
 from imgcli.core.image import ImageFormat
 from imgcli.core.params import Api, Background, Fidelity, Moderation, Quality
 
 _PROMPT = "The prompt"
-_PICTURE = "The picture"
+_IMAGE = "The image"
 _FILE = "The file"
 _WIRE = "The server"
 
@@ -62,7 +62,7 @@ Images = Annotated[
         "history or last, or an https address. Up to 16 times.",
         rich_help_panel=_PROMPT,
         show_default=False,
-        autocompletion=pictures_and_ids,
+        autocompletion=images_and_ids,
     ),
 ]
 Mask = Annotated[
@@ -73,7 +73,7 @@ Mask = Annotated[
         help="PNG mask, as large as the image that is changed (the first --image): its transparent areas are "
         "regenerated.",
         rich_help_panel=_PROMPT,
-        autocompletion=pictures_and_ids,
+        autocompletion=images_and_ids,
     ),
 ]
 Continue = Annotated[
@@ -104,7 +104,7 @@ Model = Annotated[
         envvar="IMGCLI_MODEL",
         help="A text or image model: a text model runs the image tool (Responses API); an image model is "
         "one such as gpt-image-2 (Images API).  [default: gpt-4o-mini; from 2027-01-14 gpt-6-luna]",
-        rich_help_panel=_PICTURE,
+        rich_help_panel=_IMAGE,
         autocompletion=models,
     ),
 ]
@@ -114,7 +114,7 @@ ImageModel = Annotated[
         "--image-model",
         metavar="NAME",
         help="The image model that the text model's tool uses.  [default: the server's]",
-        rich_help_panel=_PICTURE,
+        rich_help_panel=_IMAGE,
         autocompletion=image_models,
     ),
 ]
@@ -125,7 +125,7 @@ Size = Annotated[
         "-s",
         metavar="SIZE",
         help="WIDTHxHEIGHT, auto, square, portrait, landscape, or a ratio such as 16:9.",
-        rich_help_panel=_PICTURE,
+        rich_help_panel=_IMAGE,
         autocompletion=sizes,
     ),
 ]
@@ -135,7 +135,7 @@ QualityOption = Annotated[
         "--quality",
         metavar="LEVEL",
         help="auto, low, medium, high, xhigh or max.  [default: medium]",
-        rich_help_panel=_PICTURE,
+        rich_help_panel=_IMAGE,
     ),
 ]
 Format = Annotated[
@@ -144,7 +144,7 @@ Format = Annotated[
         "--format",
         metavar="FORMAT",
         help="png, jpeg (or jpg), webp, gif or svg.  [default: what -o's name asks for, else png]",
-        rich_help_panel=_PICTURE,
+        rich_help_panel=_IMAGE,
         parser=_image_format,
         autocompletion=formats,
     ),
@@ -152,18 +152,16 @@ Format = Annotated[
 Compression = Annotated[
     int | None,
     typer.Option(
-        "--compression", metavar="0-100", help="For jpeg and webp: 100 is the best.", rich_help_panel=_PICTURE
+        "--compression", metavar="0-100", help="For jpeg and webp: 100 is the best.", rich_help_panel=_IMAGE
     ),
 ]
 BackgroundOption = Annotated[
     Background | None,
-    typer.Option(
-        "--background", metavar="KIND", help="auto, opaque or transparent.", rich_help_panel=_PICTURE
-    ),
+    typer.Option("--background", metavar="KIND", help="auto, opaque or transparent.", rich_help_panel=_IMAGE),
 ]
 ModerationOption = Annotated[
     Moderation | None,
-    typer.Option("--moderation", metavar="KIND", help="auto or low.", rich_help_panel=_PICTURE),
+    typer.Option("--moderation", metavar="KIND", help="auto or low.", rich_help_panel=_IMAGE),
 ]
 Partials = Annotated[
     int | None,
@@ -172,7 +170,7 @@ Partials = Annotated[
         metavar="0-3",
         help="How many partial images to ask for; each costs 100 image tokens.  "
         "[default: 3 in a terminal or with --jsonl, else 0]",
-        rich_help_panel=_PICTURE,
+        rich_help_panel=_IMAGE,
     ),
 ]
 Output = Annotated[

@@ -62,7 +62,7 @@ def count(counts: Json, key: str) -> int | None:
 
 
 def told(counts: Json, key: str) -> int:
-    """Read a count that must be there and not zero: there was a prompt, and there is a picture."""
+    """Read a count that must be there and not zero: there was a prompt, and there is an image."""
     return at_least(1, count(counts, key) or 0)
 
 
@@ -151,15 +151,15 @@ class Bill:
 
 
 def bill(
-    request: ImageRequest, completed: Completed, partials: int, catalog: Catalog, pictures: int = 1
+    request: ImageRequest, completed: Completed, partials: int, catalog: Catalog, images: int = 1
 ) -> Bill:
-    """Work out what a run cost at OpenAI's Standard rates; `partials` and `pictures` are how many arrived.
+    """Work out what a run cost at OpenAI's Standard rates; `partials` and `images` are how many arrived.
 
     The text model's tokens are in `usage`, the images' in `tool_usage["image_gen"]`; on the Images API
     `usage` counts the images. Never raises: a count that is missing or absurd makes its row unknown.
     """
     rows = tuple(_rows(request, completed, partials, catalog))
-    if request.api is Api.RESPONSES and not partials and not pictures and _is_unused(completed):
+    if request.api is Api.RESPONSES and not partials and not images and _is_unused(completed):
         rows = tuple(row for row in rows if row.part is Part.TEXT)
     priced = [row for row in rows if row.known]
     dates = [prices_of(row.model, catalog).date for row in priced]
@@ -209,7 +209,7 @@ def _rows(request: ImageRequest, completed: Completed, partials: int, catalog: C
 
 
 def _image_model(request: ImageRequest, completed: Completed) -> str | None:
-    """Name the model that made the picture: the server's word goes before ours."""
+    """Name the model that made the image: the server's word goes before ours."""
     if request.api is Api.RESPONSES:
         return completed.image_model or request.image_model
     return completed.image_model or completed.model or request.model

@@ -111,7 +111,7 @@ def conversation_before(
         tokens=max(_billed_tokens(entry) for entry in turns),
         prompt_bytes=sum(len(entry.prompt.encode()) for entry in turns),
         turns=len(turns),
-        images=sum(len(entry.pictures) + _sent_images(entry.request) for entry in turns),
+        images=sum(len(entry.images) + _sent_images(entry.request) for entry in turns),
     )
 
 
@@ -134,7 +134,7 @@ class _Load:
         frames = self.limits["frames"] if self.request.format is ImageFormat.GIF else 1
         rate = (prices.image_out or _NOTHING) / _MILLION
         cost = text * ((prices.text_in or _NOTHING) + (prices.text_out or _NOTHING)) / _MILLION
-        cost += images * self.limits["image_picture"] * (prices.image_in or _NOTHING) / _MILLION
+        cost += images * self.limits["image_image"] * (prices.image_in or _NOTHING) / _MILLION
         cost += frames * _image(model.most, rate, self.request, self.limits[_AUTO])
         cost += self.request.partials * self.limits["partial"] * rate
         return Decimal(cost) * prices.most
@@ -146,8 +146,8 @@ class _Load:
             return _NOTHING
         turn_in, turn_out = self.limits["text_in"], self.limits["text_out"]
         before = self.before.turns * (turn_in + turn_out) + self.before.prompt_bytes
-        pictures = self.images * (model.picture or self.limits["text_picture"])
-        tokens_in = turn_in + self.prompt_bytes + max(before, self.before.tokens) + pictures
+        seen = self.images * (model.image or self.limits["text_image"])
+        tokens_in = turn_in + self.prompt_bytes + max(before, self.before.tokens) + seen
         cost_in = tokens_in * prices.text_in * max(1, prices.cache_write or 1) / _MILLION
         cost_out = (turn_out + self.prompt_bytes) * prices.text_out / _MILLION
         terms = prices.long_context

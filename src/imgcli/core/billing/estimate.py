@@ -29,7 +29,7 @@ class PastRun:
     """One earlier run of this user, alike in server, API, models, size, quality and format.
 
     `cost` is its bill's total, None where any of it was unknown; `partials` is how many were asked for,
-    `arrived` how many came, which may be more; `references` how many pictures were sent along.
+    `arrived` how many came, which may be more; `references` how many images were sent along.
     """
 
     cost: Decimal | None
@@ -59,7 +59,7 @@ def estimate(
 
     OpenAI's table of tokens goes first where it tells the whole price; else the user's own runs tell the
     range; else what the table knows is the least that it costs, and the most is unknown. `references` is how
-    many pictures are sent along. The most is never below what such a run has cost before.
+    many images are sent along. The most is never below what such a run has cost before.
     """
     table = _from_table(request, catalog)
     known = _from_history(request, catalog, past, references)
@@ -99,8 +99,8 @@ def _published(request: ImageRequest, catalog: Catalog) -> list[int]:
 def _most_for_words(request: ImageRequest, prices: Prices) -> Decimal | None:
     """Price the prompt at its longest, which is a token for each byte; None where more than it is paid for.
 
-    That is what a text model says and reads, reference pictures, and words of a model that charges for them
-    apart from its pictures: nobody publishes how many those are.
+    That is what a text model says and reads, reference images, and words of a model that charges for them
+    apart from its images: nobody publishes how many those are.
     """
     writes = prices.text_out is not None and not request.stream
     if request.api is Api.RESPONSES or not request.is_plain or writes or prices.text_in is None:
@@ -111,7 +111,7 @@ def _most_for_words(request: ImageRequest, prices: Prices) -> Decimal | None:
 def _what_is_unknown(request: ImageRequest, name: str) -> str:
     if request.api is Api.RESPONSES:
         return f"what {request.model} adds to it is unknown"
-    return f"what {name} charges for {'words' if request.is_plain else 'the reference pictures'} is unknown"
+    return f"what {name} charges for {'words' if request.is_plain else 'the reference images'} is unknown"
 
 
 def _from_history(

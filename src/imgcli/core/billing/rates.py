@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 Price: TypeAlias = "Callable[[ImageRequest, Completed, int, int], Bill]"
-"""Works out the bill of a job from its request, its end, and the numbers of its partials and pictures."""
+"""Works out the bill of a job from its request, its end, and the numbers of its partials and images."""
 _STANDARD = frozenset(["", "auto", "default", "standard"])
 _TIERS = {"fast": Decimal(2), "flex": Decimal("0.5"), "batch": Decimal("0.5")}
 """Times the text models' standard rates (OpenAI's pricing page, August 2026); it names no image model."""

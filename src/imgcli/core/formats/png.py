@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _AROUND = 12  # bytes of a chunk besides its content: length, type, checksum
 _MOST_CHUNKS = 200_000
-"""Far more than any picture has; a file made of nothing but empty chunks must not keep us busy."""
+"""Far more than any image has; a file made of nothing but empty chunks must not keep us busy."""
 
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}

@@ -23,26 +23,24 @@ def nebula(rng: random.Random, size: tx.Size, palette: Palette, detail: int) -> 
     core = (soft[0] * rng.uniform(0.3, 0.7), soft[1] * rng.uniform(0.35, 0.65))
     heart = tx.warp(rng, tx.glow(soft, core, max(soft) * 0.75), 0.5)
     gas = Image.blend(tx.warp(rng, tx.clouds(rng, soft, 2, 7), 0.2, 2), heart, 0.5)
-    picture = tx.tint(gas, palette, (0.0, 0.02, 0.16, 0.4, 0.68, 0.9, 1.0))
+    image = tx.tint(gas, palette, (0.0, 0.02, 0.16, 0.4, 0.68, 0.9, 1.0))
     wisps = tx.warp(rng, tx.clouds(rng, soft, 2.5, 7), 0.25, 2)
     wisps = ImageChops.multiply(wisps.point([max(0, 3 * (level - 150)) for level in range(256)]), heart)
-    picture = tx.light(picture, wisps, palette.accent, 0.9)
+    image = tx.light(image, wisps, palette.accent, 0.9)
     dust = tx.warp(rng, tx.clouds(rng, soft, 2.2, 7), 0.22, 2)
-    picture = tx.shade(
-        picture, dust.point([min(255, max(0, 3 * (level - 140))) for level in range(256)]), 0.8
-    )
-    picture = tx.enlarge(picture, size)
-    picture = tx.light(picture, stars(rng, size, 420 + 160 * detail), palette.at(1.0), 0.95)
+    image = tx.shade(image, dust.point([min(255, max(0, 3 * (level - 140))) for level in range(256)]), 0.8)
+    image = tx.enlarge(image, size)
+    image = tx.light(image, stars(rng, size, 420 + 160 * detail), palette.at(1.0), 0.95)
     for _ in range(6):
-        picture = _glint(rng, picture, palette.at(1.0))
+        image = _glint(rng, image, palette.at(1.0))
     place = (width * rng.choice((0.2, 0.78)), height * rng.uniform(0.22, 0.5))
-    return _planet(rng, picture, palette, place, min(size) * rng.uniform(0.07, 0.13))
+    return _planet(rng, image, palette, place, min(size) * rng.uniform(0.07, 0.13))
 
 
-def _glint(rng: random.Random, picture: Image.Image, colour: Colour) -> Image.Image:
+def _glint(rng: random.Random, image: Image.Image, colour: Colour) -> Image.Image:
     """One bright star with a halo and rays."""
-    unit = min(picture.size) * rng.uniform(0.012, 0.03)
-    place = (rng.randrange(picture.width), rng.randrange(picture.height))
+    unit = min(image.size) * rng.uniform(0.012, 0.03)
+    place = (rng.randrange(image.width), rng.randrange(image.height))
     box = [round(value) for value in (place[0] - 4 * unit, place[1] - 4 * unit)]
     side = max(8, round(8 * unit))
     halo = tx.glow((side, side), (side / 2, side / 2), side * 0.3)
@@ -61,13 +59,13 @@ def _glint(rng: random.Random, picture: Image.Image, colour: Colour) -> Image.Im
     star = ImageChops.screen(
         halo.point([level * level // 255 for level in range(256)]), tx.shape((side, side), rays)
     )
-    patch = picture.crop((box[0], box[1], box[0] + side, box[1] + side))
-    picture.paste(tx.light(patch, star, colour), (box[0], box[1]))
-    return picture
+    patch = image.crop((box[0], box[1], box[0] + side, box[1] + side))
+    image.paste(tx.light(patch, star, colour), (box[0], box[1]))
+    return image
 
 
 def _planet(
-    rng: random.Random, picture: Image.Image, palette: Palette, place: tx.Point, radius: float
+    rng: random.Random, image: Image.Image, palette: Palette, place: tx.Point, radius: float
 ) -> Image.Image:
     side = max(8, round(radius * 2))
     bands = tx.warp(rng, tx.noise(rng, (side, side), 9, 12), 0.06)
@@ -75,8 +73,8 @@ def _planet(
     lit = tx.glow((side, side), (side * 0.3, side * 0.28), side * 0.95)
     ball = ImageChops.multiply(ball, Image.merge("RGB", (lit, lit, lit)))
     corner = (round(place[0] - side / 2), round(place[1] - side / 2))
-    picture.paste(ball, corner, tx.disc((side, side), (side / 2, side / 2), side / 2 - 1))
-    return picture
+    image.paste(ball, corner, tx.disc((side, side), (side / 2, side / 2), side / 2 - 1))
+    return image
 
 
 def papercut(rng: random.Random, size: tx.Size, palette: Palette, detail: int) -> Image.Image:
@@ -84,18 +82,18 @@ def papercut(rng: random.Random, size: tx.Size, palette: Palette, detail: int) -
     width, height = size
     centre = (width * rng.uniform(0.4, 0.6), height * rng.uniform(0.38, 0.55))
     sheets = 6 + detail // 2
-    picture = tx.gradient(size, [palette.at(1.0), palette.at(0.9)])
-    picture = tx.light(picture, tx.glow(size, centre, max(size) * 0.4), (255, 255, 255), 0.5)
-    tx.cover(picture, tx.disc(size, centre, min(size) * 0.075), palette.accent)
+    image = tx.gradient(size, [palette.at(1.0), palette.at(0.9)])
+    image = tx.light(image, tx.glow(size, centre, max(size) * 0.4), (255, 255, 255), 0.5)
+    tx.cover(image, tx.disc(size, centre, min(size) * 0.075), palette.accent)
     lobes = [(rng.randint(2, 7), rng.uniform(0, 2 * math.pi)) for _ in range(5)]
     for number in range(sheets):
         near = (number + 1) / sheets
         colour = palette.at(0.93 * (1 - near))
         hole = _blob(rng, centre, (width * (0.12 + 0.47 * near), height * (0.12 + 0.45 * near)), lobes)
         sheet = tx.polygon(size, hole).point([255 - level for level in range(256)])
-        picture = tx.shade(picture, _shadow(sheet, min(size) * 0.02), 0.42)
-        tx.cover(picture, sheet, colour)
-    return tx.light(picture, tx.glow(size, (width * 0.2, 0), max(size)), palette.at(1.0), 0.16)
+        image = tx.shade(image, _shadow(sheet, min(size) * 0.02), 0.42)
+        tx.cover(image, sheet, colour)
+    return tx.light(image, tx.glow(size, (width * 0.2, 0), max(size)), palette.at(1.0), 0.16)
 
 
 def _blob(
@@ -134,12 +132,12 @@ def mosaic(rng: random.Random, size: tx.Size, palette: Palette, detail: int) -> 
         for column in range(columns):
             box = (column * unit * 2, row * unit * 2, (column + 1) * unit * 2, (row + 1) * unit * 2)
             _tile(rng, pen, box, rng.sample(colours, 3))
-    picture = large.reduce(2)
+    image = large.reduce(2)
     worn = tx.enlarge(tx.clouds(rng, tx.soft_size(size), 5, 5), size)
-    picture = tx.shade(picture, worn.point([max(0, level - 150) for level in range(256)]), 0.45)
+    image = tx.shade(image, worn.point([max(0, level - 150) for level in range(256)]), 0.45)
     sun = (size[0] * rng.uniform(0.1, 0.4), size[1] * 0.1)
-    picture = tx.light(picture, tx.glow(size, sun, max(size)), palette.at(1.0), 0.22)
-    return tx.shade(picture, tx.glow(size, (size[0] - sun[0], size[1] * 1.05), max(size)), 0.35)
+    image = tx.light(image, tx.glow(size, sun, max(size)), palette.at(1.0), 0.22)
+    return tx.shade(image, tx.glow(size, (size[0] - sun[0], size[1] * 1.05), max(size)), 0.35)
 
 
 def _tile(

@@ -101,7 +101,7 @@ def clouds(
 
 
 def soft_size(size: Size) -> Size:
-    """The size at which a soft texture for a picture of `size` is made."""
+    """The size at which a soft texture for an image of `size` is made."""
     shrink = min(1.0, _SOFT / max(size))
     return max(1, round(size[0] * shrink)), max(1, round(size[1] * shrink))
 

@@ -33,7 +33,7 @@ _SPELLED = ("HANGUL SYLLABLE ", "HIRAGANA LETTER ", "KATAKANA LETTER ")
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """What is written on a picture: the word in the badge, a small line beside it, the prompt under both."""
+    """What is written on an image: the word in the badge, a small line beside it, the prompt under both."""
 
     badge: str
     facts: str
@@ -117,18 +117,18 @@ class Label:
         self._indent = self._badge_size[0] + self._unit * 0.5
         self._facts = "".join(wrap(caption.facts, width - self._indent, 1, self._fonts[_SMALL].getlength))
 
-    def write(self, picture: Image.Image, *, opaque: bool = False) -> None:
+    def write(self, image: Image.Image, *, opaque: bool = False) -> None:
         """Write facts and prompt on darkened ground; `opaque` hides what may be written there already."""
-        ground = (0, max(0, round(self._top - self._unit * 4)), picture.width, picture.height)
-        _darken(picture, ground, opaque=opaque)
-        pen, start = ImageDraw.Draw(picture), (self._left + self._indent, self._top - self._unit * 1.22)
+        ground = (0, max(0, round(self._top - self._unit * 4)), image.width, image.height)
+        _darken(image, ground, opaque=opaque)
+        pen, start = ImageDraw.Draw(image), (self._left + self._indent, self._top - self._unit * 1.22)
         pen.text(start, self._facts, fill=(235, 235, 235), font=self._fonts[_SMALL])
         for number, line in enumerate(self._prompt):
             place = (self._left, self._top + self._unit * (0.2 + 1.5 * number))
             pen.text(place, line, fill=(255, 255, 255), font=self._fonts[_LARGE])
 
-    def stamp(self, picture: Image.Image, colour: Colour) -> None:
-        """Draw the badge: sharp even on a rough picture, so that nobody takes it for a model's work."""
+    def stamp(self, image: Image.Image, colour: Colour) -> None:
+        """Draw the badge: sharp even on a rough image, so that nobody takes it for a model's work."""
         wide, high = self._badge_size
         badge = Image.new("RGB", (wide, high), colour)
         ink = (16, 16, 20) if sum(colour) > _BRIGHT else (255, 255, 255)
@@ -137,17 +137,17 @@ class Label:
         edge = tx.shape(
             (wide, high), lambda pen, k: pen.rounded_rectangle((0, 0, wide * k, high * k), high, fill=255)
         )
-        picture.paste(badge, (round(self._left), round(self._top - self._unit * 1.5)), edge)
+        image.paste(badge, (round(self._left), round(self._top - self._unit * 1.5)), edge)
 
 
-def _darken(picture: Image.Image, box: Box, *, opaque: bool) -> None:
+def _darken(image: Image.Image, box: Box, *, opaque: bool) -> None:
     ramp = Image.linear_gradient("L").point([min(255, level * (6 if opaque else 1)) for level in range(256)])
     ramp = ramp.resize((box[2] - box[0], box[3] - box[1]), Image.Resampling.BILINEAR)
-    picture.paste(tx.shade(picture.crop(box), ramp, 0.97 if opaque else 0.72), box[:2])
+    image.paste(tx.shade(image.crop(box), ramp, 0.97 if opaque else 0.72), box[:2])
 
 
 def _drawable(font: Font) -> Callable[[str], bool]:
-    """A test whether the font has a picture of its own for a character."""
+    """A test whether the font has an image of its own for a character."""
     missing = bytes(font.getmask(_UNASSIGNED))
 
     def drawable(character: str) -> bool:
@@ -172,9 +172,9 @@ def arrange(scene: Image.Image, references: Sequence[bytes], mask: bytes | None)
 
 def _inpaint(scene: Image.Image, reference: bytes, mask: bytes) -> Image.Image:
     kept = ImageOps.fit(_open(mask).getchannel("A"), scene.size, Image.Resampling.BILINEAR)
-    picture = scene.copy()
-    picture.paste(ImageOps.fit(_flat(reference), scene.size), mask=kept)
-    return picture
+    image = scene.copy()
+    image.paste(ImageOps.fit(_flat(reference), scene.size), mask=kept)
+    return image
 
 
 def _open(data: bytes) -> Image.Image:
@@ -182,18 +182,18 @@ def _open(data: bytes) -> Image.Image:
 
 
 def _flat(data: bytes) -> Image.Image:
-    """The picture without transparency, on paper white."""
-    picture = _open(data)
-    ground = Image.new("RGB", picture.size, _PAPER)
-    ground.paste(picture, mask=picture.getchannel("A"))
+    """The image without transparency, on paper white."""
+    image = _open(data)
+    ground = Image.new("RGB", image.size, _PAPER)
+    ground.paste(image, mask=image.getchannel("A"))
     return ground
 
 
 def _print(reference: bytes, size: tx.Size) -> Image.Image:
     """The reference as a print with a white border, fit for a scene of `size`."""
     room = (round(size[0] * 0.6), round(size[1] * 0.6))
-    picture = ImageOps.contain(_flat(reference), room)
-    return ImageOps.expand(picture, round(min(size) * 0.018), _PAPER)
+    image = ImageOps.contain(_flat(reference), room)
+    return ImageOps.expand(image, round(min(size) * 0.018), _PAPER)
 
 
 def _lay(scene: Image.Image, sheet: Image.Image, tilt: float, number: int) -> Image.Image:

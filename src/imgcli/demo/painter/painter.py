@@ -33,46 +33,46 @@ _BORDER = (250, 250, 248)
 
 @dataclass(frozen=True, slots=True)
 class PaintJob:
-    """What to paint. Same commission, same picture."""
+    """What to paint. Same commission, same image."""
 
     prompt: str
     size: tx.Size = (1024, 1024)
     quality: str = "medium"
     transparent: bool = False
     references: tuple[bytes, ...] = ()
-    """Encoded pictures to work from; the first is the one that is edited."""
+    """Encoded images to work from; the first is the one that is edited."""
     mask: bytes | None = None
-    """Encoded picture whose transparent places are to be painted anew."""
+    """Encoded image whose transparent places are to be painted anew."""
     turn: int = 1
-    """Number of this picture in its conversation, from 1."""
+    """Number of this image in its conversation, from 1."""
     motif: str = ""
     """The conversation's first prompt: it keeps the scene while later prompts change the colours."""
     number: int = 0
-    """Which of several pictures of one request, from 0."""
+    """Which of several images of one request, from 0."""
     seed: int = 0
     motif_seed: int | None = None
     """The seed of the conversation's first image, which keeps the scene; None where this is the first."""
 
 
 class PaintedImage:
-    """One commissioned picture, painted when made; ask it for its partials and its final."""
+    """One commissioned image, painted when made; ask it for its partials and its final."""
 
     def __init__(self, commission: PaintJob) -> None:
         self.commission = commission
         self._palette = drawing.choose(_rng(commission, "palette", commission.prompt))
         caption = Caption("demo", _facts(commission), commission.prompt)
         self._label = Label(caption, _inside(commission, 0.085 if commission.transparent else 0))
-        self._picture = self._paint()
+        self._image = self._paint()
 
     def final(self, encoding: Encoding) -> bytes:
-        """The finished picture, encoded."""
-        return self._encode(self._picture.copy(), encoding)
+        """The finished image, encoded."""
+        return self._encode(self._image.copy(), encoding)
 
     def partial(self, index: int, count: int, encoding: Encoding) -> bytes:
         """A complete but rougher version, encoded: number `index`, from 0, of `count`."""
         done = (index + 1) / (count + 1)
         rng = _rng(self.commission, "partial", f"{index}/{count}")
-        return self._encode(_roughen(rng, self._picture, done), encoding)
+        return self._encode(_roughen(rng, self._image, done), encoding)
 
     def _paint(self) -> Image.Image:
         order = self.commission
@@ -85,29 +85,29 @@ class PaintedImage:
         self._label.write(scene, opaque=order.mask is not None)
         return scene
 
-    def _encode(self, picture: Image.Image, encoding: Encoding) -> bytes:
-        self._label.stamp(picture, self._palette.accent)
+    def _encode(self, image: Image.Image, encoding: Encoding) -> bytes:
+        self._label.stamp(image, self._palette.accent)
         if self.commission.transparent:
-            picture = _cut_out(picture, _inside(self.commission, 0.05))
-        return encode(picture, encoding)
+            image = _cut_out(image, _inside(self.commission, 0.05))
+        return encode(image, encoding)
 
 
-def encode(picture: Image.Image, encoding: Encoding) -> bytes:
-    """The picture's bytes in the given encoding."""
+def encode(image: Image.Image, encoding: Encoding) -> bytes:
+    """The image's bytes in the given encoding."""
     buffer = io.BytesIO()
     if encoding.format == "png":
-        picture.save(buffer, "PNG", compress_level=1)
+        image.save(buffer, "PNG", compress_level=1)
     elif encoding.format == "jpeg":
-        picture.save(buffer, "JPEG", quality=max(1, min(95, encoding.compression)))
+        image.save(buffer, "JPEG", quality=max(1, min(95, encoding.compression)))
     elif encoding.format == "webp":
-        picture.save(buffer, "WEBP", quality=max(1, min(95, encoding.compression)), method=1)
+        image.save(buffer, "WEBP", quality=max(1, min(95, encoding.compression)), method=1)
     else:
-        picture.save(buffer, "GIF")
+        image.save(buffer, "GIF")
     return buffer.getvalue()
 
 
 def _rng(commission: PaintJob, purpose: str, text: str) -> random.Random:
-    """A generator of its own for each purpose: changing one part of a picture leaves the others alone."""
+    """A generator of its own for each purpose: changing one part of an image leaves the others alone."""
     seed = "\0".join((purpose, str(commission.seed), str(commission.number), text))
     return random.Random(hashlib.sha256(seed.encode("utf-8", "surrogatepass")).digest())
 
@@ -125,33 +125,33 @@ def _facts(commission: PaintJob) -> str:
 
 
 def _inside(commission: PaintJob, part: float) -> Box:
-    """The picture without a margin of `part` of its shorter edge."""
+    """The image without a margin of `part` of its shorter edge."""
     width, height = commission.size
     margin = round(min(width, height) * part)
     return margin, margin, width - margin, height - margin
 
 
-def _roughen(rng: random.Random, picture: Image.Image, done: float) -> Image.Image:
-    """The picture as it is `done` (0 to 1) of the way out of the noise."""
-    width, height = picture.size
+def _roughen(rng: random.Random, image: Image.Image, done: float) -> Image.Image:
+    """The image as it is `done` (0 to 1) of the way out of the noise."""
+    width, height = image.size
     shrink = 8 * 48**done / min(width, height)
     tiny = (max(2, round(width * shrink)), max(2, round(height * shrink)))
-    soft = picture.resize(tiny, Image.Resampling.BOX, reducing_gap=1.0)
+    soft = image.resize(tiny, Image.Resampling.BOX, reducing_gap=1.0)
     specks = (max(2, width // 12), max(2, height // 12))
     haze = Image.frombytes("RGB", specks, rng.randbytes(specks[0] * specks[1] * 3))
     small = soft.resize(specks, Image.Resampling.BICUBIC) if tiny < specks else soft.resize(specks)
     noisy = Image.blend(small, haze, 0.5 * (1 - done) ** 1.6)
     if tiny < specks:
-        return noisy.resize(picture.size, Image.Resampling.BICUBIC)
-    return Image.blend(soft.resize(picture.size, Image.Resampling.BICUBIC), noisy.resize(picture.size), 0.4)
+        return noisy.resize(image.size, Image.Resampling.BICUBIC)
+    return Image.blend(soft.resize(image.size, Image.Resampling.BICUBIC), noisy.resize(image.size), 0.4)
 
 
-def _cut_out(picture: Image.Image, area: Box) -> Image.Image:
-    """The picture as a sticker: white border, rounded corners, nothing around it."""
-    unit = min(picture.size)
-    outer, inner = (_rounded(picture.size, area, unit * wide, unit * 0.1) for wide in (0.0, 0.018))
-    sticker = Image.new("RGB", picture.size, _BORDER)
-    sticker.paste(picture, mask=inner)
+def _cut_out(image: Image.Image, area: Box) -> Image.Image:
+    """The image as a sticker: white border, rounded corners, nothing around it."""
+    unit = min(image.size)
+    outer, inner = (_rounded(image.size, area, unit * wide, unit * 0.1) for wide in (0.0, 0.018))
+    sticker = Image.new("RGB", image.size, _BORDER)
+    sticker.paste(image, mask=inner)
     bare = ImageChops.multiply(sticker, Image.merge("RGB", (outer.point(_solid()),) * 3))
     bare.putalpha(outer)
     return bare

@@ -20,7 +20,7 @@ def hills(rng: random.Random, size: tx.Size, palette: Palette, detail: int) -> I
     """Ridge behind ridge under a sun or moon, each nearer one darker, mist between them, firs in front."""
     width, height = size
     night = rng.random() < 0.4  # noqa: PLR2004
-    picture = _sky(rng, size, palette, night=night)
+    image = _sky(rng, size, palette, night=night)
     ridges = 6 + detail // 2
     for number in range(ridges):
         near = (number + 1) / ridges
@@ -32,8 +32,8 @@ def hills(rng: random.Random, size: tx.Size, palette: Palette, detail: int) -> I
         if number == ridges - 1:
             mask = ImageChops.lighter(mask, _firs(rng, size, crest))
         top = min(y for _, y in crest)
-        picture.paste(_slope(size, top, colour, mist), mask=mask)
-    return picture
+        image.paste(_slope(size, top, colour, mist), mask=mask)
+    return image
 
 
 def sea(rng: random.Random, size: tx.Size, palette: Palette, detail: int) -> Image.Image:
@@ -47,10 +47,10 @@ def sea(rng: random.Random, size: tx.Size, palette: Palette, detail: int) -> Ima
         shore = [(x, max(y, horizon - height * 0.12)) for x, y in _taper(rng, crest, width, horizon)]
         island = tx.polygon(above.size, [(0, horizon), *shore, (width, horizon)])
         tx.cover(above, island, palette.at(0.3 - 0.16 * number))
-    picture = Image.new("RGB", size)
-    picture.paste(above, (0, 0))
-    picture.paste(_water(rng, above, (width, height - horizon), palette, (sun[0], detail)), (0, horizon))
-    return picture
+    image = Image.new("RGB", size)
+    image.paste(above, (0, 0))
+    image.paste(_water(rng, above, (width, height - horizon), palette, (sun[0], detail)), (0, horizon))
+    return image
 
 
 def _sky(rng: random.Random, size: tx.Size, palette: Palette, *, night: bool) -> Image.Image:
@@ -87,7 +87,7 @@ def _sunset(rng: random.Random, size: tx.Size, palette: Palette, sun: tx.Point) 
 def _shine(
     sky: Image.Image, size: tx.Size, lamp: tuple[tx.Point, float, float], palette: Palette
 ) -> Image.Image:
-    """The small `sky` of a picture of `size`, with a wide and a narrow halo around a place."""
+    """The small `sky` of an image of `size`, with a wide and a narrow halo around a place."""
     place, wide, narrow = lamp
     shrink = sky.width / size[0]
     centre = (place[0] * shrink, place[1] * shrink)

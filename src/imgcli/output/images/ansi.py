@@ -19,7 +19,7 @@ from imgcli.output.images.glyphs import Symbols, splits
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from PIL.Image import Image as Picture
+    from PIL.Image import Image as PILImage
 
 __all__ = ["BlockImage", "Depth", "PixelsRenderer", "Symbols", "ansi_lines", "draw"]
 
@@ -29,14 +29,14 @@ _BASE = 8  # colours that have a code of their own; as many more have a bright o
 
 
 def draw(
-    picture: Picture, cells: tuple[int, int], symbols: Symbols, depth: Depth, *, dark: bool = True
+    blocks: PILImage, cells: tuple[int, int], symbols: Symbols, depth: Depth, *, dark: bool = True
 ) -> BlockImage:
-    """Draws a picture of any mode so that it fills (columns, rows) cells; see `decode.fit` for its aspect.
+    """Draws an image of any mode so that it fills (columns, rows) cells; see `decode.fit` for its aspect.
 
     Transparent parts show a checkerboard. `dark` says what the terminal's background is, which matters where
     it stays visible: in ASCII and without colours.
     """
-    opaque = flatten(picture)
+    opaque = flatten(blocks)
     if symbols is Symbols.ASCII:
         return letters(opaque, cells, depth, dark=dark)
     if depth is Depth.MONO:
@@ -47,13 +47,13 @@ def draw(
     return dithered(opaque, cells, symbols, depth)
 
 
-def ansi_lines(picture: BlockImage) -> list[str]:
+def ansi_lines(blocks: BlockImage) -> list[str]:
     """A mosaic's rows for a terminal: a colour is set where it changes, and at a row's end none is left.
 
     Rich takes an order of magnitude longer for the same cells: nearly all of their styles are new to it.
     """
-    inks, papers = _codes(picture, picture.foreground, _INK), _codes(picture, picture.background, _PAPER)
-    return [_line(picture.text[row], inks[row], papers[row]) for row in _rows(picture)]
+    inks, papers = _codes(blocks, blocks.foreground, _INK), _codes(blocks, blocks.background, _PAPER)
+    return [_line(blocks.text[row], inks[row], papers[row]) for row in _rows(blocks)]
 
 
 class PixelsRenderer(Renderer):
@@ -67,20 +67,20 @@ class PixelsRenderer(Renderer):
         self.symbols = symbols
         self.depth = depth
 
-    def render(self, image: Picture, resize: tuple[int, int] | None) -> list[Segment]:
-        """The picture as segments of equal style, a newline after every row."""
+    def render(self, image: PILImage, resize: tuple[int, int] | None) -> list[Segment]:
+        """The image as segments of equal style, a newline after every row."""
         cells = resize or (image.width, (image.height + 1) // 2)
         return list(_segments(draw(image, cells, self.symbols, self.depth)))
 
 
-def _rows(picture: BlockImage) -> list[slice]:
-    return [slice(start, start + picture.columns) for start in range(0, len(picture.text), picture.columns)]
+def _rows(blocks: BlockImage) -> list[slice]:
+    return [slice(start, start + blocks.columns) for start in range(0, len(blocks.text), blocks.columns)]
 
 
-def _codes(picture: BlockImage, colours: Picture | None, base: int) -> list[str]:
+def _codes(blocks: BlockImage, colours: PILImage | None, base: int) -> list[str]:
     """For each cell the SGR parameters that set its colour; nothing where the terminal's own stays."""
     if colours is None:
-        return [""] * len(picture.text)
+        return [""] * len(blocks.text)
     data = colours.tobytes()
     if colours.mode == "RGB":
         true = f"{base + 8};2;"
@@ -109,10 +109,10 @@ def _line(text: str, inks: Sequence[str], papers: Sequence[str]) -> str:
     return "".join(found) + (_RESET if last_ink or last_paper else "")
 
 
-def _segments(picture: BlockImage) -> Iterator[Segment]:
-    inks, papers = _colours(picture, picture.foreground), _colours(picture, picture.background)
-    for row in _rows(picture):
-        for colours, cells in groupby(zip(inks[row], papers[row], picture.text[row], strict=True), _visible):
+def _segments(blocks: BlockImage) -> Iterator[Segment]:
+    inks, papers = _colours(blocks, blocks.foreground), _colours(blocks, blocks.background)
+    for row in _rows(blocks):
+        for colours, cells in groupby(zip(inks[row], papers[row], blocks.text[row], strict=True), _visible):
             yield Segment("".join(char for _, _, char in cells), Style.from_color(*colours))
         yield Segment.line()
 
@@ -123,9 +123,9 @@ def _visible(cell: tuple[Color | None, Color | None, str]) -> tuple[Color | None
     return None if char == " " else ink, paper
 
 
-def _colours(picture: BlockImage, colours: Picture | None) -> Sequence[Color | None]:
+def _colours(blocks: BlockImage, colours: PILImage | None) -> Sequence[Color | None]:
     if colours is None:
-        return [None] * len(picture.text)
+        return [None] * len(blocks.text)
     data = colours.tobytes()
     if colours.mode == "RGB":
         return [Color.from_rgb(*rgb) for rgb in zip(data[0::3], data[1::3], data[2::3], strict=True)]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from imgcli.output.images.protocol import Box
     from imgcli.output.terminal.capabilities import Terminal
 
-_CELL_WIDTH, _CELL_HEIGHT = 16, 32  # pixels of a picture of which a cell can make use, and some to spare
+_CELL_WIDTH, _CELL_HEIGHT = 16, 32  # pixels of an image of which a cell can make use, and some to spare
 _DARK_BELOW = 128
 
 
@@ -25,12 +25,12 @@ class BlockRenderer:
         self._terminal = terminal
         self._rung = rung
 
-    def paint(self, picture: EncodedImage, box: Box) -> Frame:
-        """Decode, shrink and draw; raises `decode.Undecodable` for what is no picture."""
+    def paint(self, encoded: EncodedImage, box: Box) -> Frame:
+        """Decode, shrink and draw; raises `decode.Undecodable` for what is no image."""
         from imgcli.output.images.ansi import Symbols, ansi_lines, draw
         from imgcli.output.images.decode import decode, fit, flatten
 
-        image = decode(picture.data, (box.columns * _CELL_WIDTH, box.rows * _CELL_HEIGHT))
+        image = decode(encoded.data, (box.columns * _CELL_WIDTH, box.rows * _CELL_HEIGHT))
         cells = fit(image.size, box.columns, box.rows, (1, self._terminal.aspect))
         opaque = flatten(image, self._terminal.background)
         symbols = Symbols(self._rung.value)

@@ -1,4 +1,4 @@
-"""Knows how to draw a picture in cells: for each the glyph and the two colours with the least squared error.
+"""Knows how to draw an image in cells: for each the glyph and the two colours with the least squared error.
 
 For a fixed split of a cell the best two colours are the means of its parts, and what it wins over one colour
 follows from one part's sum of differences from the cell's mean. So every split of every cell is tried: Pillow
@@ -21,7 +21,7 @@ from imgcli.output.images.glyphs import Grid
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from PIL.Image import Image as Picture
+    from PIL.Image import Image as PILImage
 
     from imgcli.output.images.glyphs import Glyph
 
@@ -44,28 +44,28 @@ _ROUNDING = 0.2
 
 @dataclass(frozen=True, slots=True)
 class BlockImage:
-    """A picture in cells: their characters row by row, and two images of their colours with a pixel a cell.
+    """An image in cells: their characters row by row, and two images of their colours with a pixel a cell.
 
     The images are RGB; or L with numbers of the terminal's colours; or None, where its own two serve.
     """
 
     columns: int
     text: str
-    foreground: Picture | None
-    background: Picture | None
+    foreground: PILImage | None
+    background: PILImage | None
 
 
 def mosaic(
-    picture: Picture,
+    image: PILImage,
     cells: tuple[int, int],
     choices: Sequence[Glyph],
     emphasis: tuple[float, float, float] = EVEN,
 ) -> BlockImage:
-    """Draws an RGB picture into (columns, rows) cells with these splits, in true colour.
+    """Draws an RGB image into (columns, rows) cells with these splits, in true colour.
 
     `emphasis` says how much each colour counts in the choice of a split; their mean is 1.
     """
-    samples = _samples(picture, cells, list({glyph.grid: None for glyph in choices}))
+    samples = _samples(image, cells, list({glyph.grid: None for glyph in choices}))
     families = _families(samples, choices)
     winner, saved = _winner(families, emphasis)
     three = winner.resize((winner.width, 3), Image.Resampling.NEAREST)
@@ -82,19 +82,19 @@ def mosaic(
     )
 
 
-def sample(picture: Picture, cells: tuple[int, int], grid: Grid) -> Picture:
-    """The picture with one pixel for each part of each cell: exact averages, or nearly, where it shrinks."""
+def sample(image: PILImage, cells: tuple[int, int], grid: Grid) -> PILImage:
+    """The image with one pixel for each part of each cell: exact averages, or nearly, where it shrinks."""
     size = cells[0] * grid.columns, cells[1] * grid.rows
-    if picture.size == size:
-        return picture
-    is_even = picture.width % size[0] == picture.height % size[1] == 0
-    shrinks = picture.width >= size[0] and picture.height >= size[1]
+    if image.size == size:
+        return image
+    is_even = image.width % size[0] == image.height % size[1] == 0
+    shrinks = image.width >= size[0] and image.height >= size[1]
     smooth = Image.Resampling.HAMMING if shrinks else Image.Resampling.BICUBIC
-    return picture.resize(size, Image.Resampling.BOX if is_even else smooth, reducing_gap=2.0)
+    return image.resize(size, Image.Resampling.BOX if is_even else smooth, reducing_gap=2.0)
 
 
-def part(fine: Picture, grid: Grid, index: int) -> Picture:
-    """Of a picture of one pixel a part the image of this part in all cells."""
+def part(fine: PILImage, grid: Grid, index: int) -> PILImage:
+    """Of an image of one pixel a part the image of this part in all cells."""
     y, x = divmod(index, grid.columns)
     stride = (grid.columns, 0, x + (1 - grid.columns) / 2, 0, grid.rows, y + (1 - grid.rows) / 2)
     size = fine.width // grid.columns, fine.height // grid.rows
@@ -107,15 +107,15 @@ class _Family:
 
     grid: Grid
     splits: Sequence[tuple[int, int]]
-    mean: Picture
-    differences: Sequence[Picture]
+    mean: PILImage
+    differences: Sequence[PILImage]
 
-    def sums(self, emphasis: Sequence[float]) -> list[Picture]:
+    def sums(self, emphasis: Sequence[float]) -> list[PILImage]:
         """For each split the sum over the parts it lights; its square counts each colour by it."""
         known = {1 << i: _scaled(planes, emphasis, 0.5) for i, planes in enumerate(self.differences)}
         return [self._sum(mask, known) for _, mask in self.splits]
 
-    def _sum(self, mask: int, known: dict[int, Picture]) -> Picture:
+    def _sum(self, mask: int, known: dict[int, PILImage]) -> PILImage:
         """The sum of the parts in `mask`, by one addition where the sum of one part less is known."""
         if mask not in known:
             low, high = mask & -mask, 1 << mask.bit_length() - 1
@@ -128,38 +128,38 @@ class _Family:
         shares = [mask.bit_count() for _, mask in self.splits]
         return [3 * _STEPS / (share * (self.grid.parts - share)) for share in shares]
 
-    def lit(self, winner: Picture) -> Picture:
+    def lit(self, winner: PILImage) -> PILImage:
         """The sum over the parts that each cell's winner lights; nothing where it is of another family."""
         return _total(starmap(functools.partial(self._lit, winner), enumerate(self.differences)))
 
-    def _lit(self, winner: Picture, index: int, planes: Picture) -> Picture:
+    def _lit(self, winner: PILImage, index: int, planes: PILImage) -> PILImage:
         lit = {number for number, mask in self.splits if mask >> index & 1}
         member = winner.point([number in lit for number in range(_LAST + 1)])
         return _calc(lambda a, b: a * b, planes, member.convert("F"))
 
 
-def _samples(picture: Picture, cells: tuple[int, int], grids: Sequence[Grid]) -> dict[Grid, Picture]:
-    """The picture's bands on each grid, the raster that all of them divide first."""
+def _samples(image: PILImage, cells: tuple[int, int], grids: Sequence[Grid]) -> dict[Grid, PILImage]:
+    """The image's bands on each grid, the raster that all of them divide first."""
     raster = Grid(math.lcm(*(grid.columns for grid in grids)), math.lcm(*(grid.rows for grid in grids)))
-    fine = _bands(sample(picture, cells, raster))
+    fine = _bands(sample(image, cells, raster))
     steps = {grid: (raster.columns // grid.columns, raster.rows // grid.rows) for grid in grids}
     return {raster: fine} | {grid: fine.reduce(step) for grid, step in steps.items()}
 
 
-def _families(samples: Mapping[Grid, Picture], choices: Sequence[Glyph]) -> list[_Family]:
+def _families(samples: Mapping[Grid, PILImage], choices: Sequence[Glyph]) -> list[_Family]:
     members: dict[Grid, list[tuple[int, int]]] = {}
     for number, glyph in enumerate(choices, 1):
         members.setdefault(glyph.grid, []).append((number, glyph.mask))
     return [_family(samples[grid], grid, members[grid]) for grid in members]
 
 
-def _family(fine: Picture, grid: Grid, members: list[tuple[int, int]]) -> _Family:
+def _family(fine: PILImage, grid: Grid, members: list[tuple[int, int]]) -> _Family:
     parts = [_planes(part(fine, grid, index)) for index in range(grid.parts)]
     mean = _calc(lambda total: total * (1 / grid.parts), _total(parts))
     return _Family(grid, members, mean, [_calc(lambda a, b: a - b, values, mean) for values in parts])
 
 
-def _winner(families: Sequence[_Family], emphasis: Sequence[float]) -> tuple[Picture, Picture]:
+def _winner(families: Sequence[_Family], emphasis: Sequence[float]) -> tuple[PILImage, PILImage]:
     """For each cell the number of the split that saves most squared error, in mode L, and what it saves."""
     stack = _stack([planes for family in families for planes in family.sums(emphasis)])
     squares = _calc(lambda a: a * a, stack).reduce((1, 3))
@@ -173,8 +173,8 @@ def _winner(families: Sequence[_Family], emphasis: Sequence[float]) -> tuple[Pic
 
 
 def _contrast(
-    samples: Mapping[Grid, Picture], mean: Picture, saved: Picture, emphasis: Sequence[float]
-) -> Picture:
+    samples: Mapping[Grid, PILImage], mean: PILImage, saved: PILImage, emphasis: Sequence[float]
+) -> PILImage:
     """By how much to stretch each cell's differences, as planes: by what its two colours do not show."""
     raster, fine = next(iter(samples.items()))
     squares = _calc(lambda a: a * a, fine).reduce((raster.columns, raster.rows))
@@ -185,12 +185,12 @@ def _contrast(
     return _calc(lambda a: a * _CONTRAST + 1, share).resize(mean.size, Image.Resampling.NEAREST)
 
 
-def _scaled(planes: Picture, emphasis: Sequence[float], power: float) -> Picture:
+def _scaled(planes: PILImage, emphasis: Sequence[float], power: float) -> PILImage:
     """Planes, each colour times this power of its emphasis."""
     return _calc(lambda a, b: a * b, planes, _rows("F", planes.width, [share**power for share in emphasis]))
 
 
-def _greatest(rows: Picture) -> Picture:
+def _greatest(rows: PILImage) -> PILImage:
     """The greatest value of each column."""
     while rows.height > 1:
         half = (rows.height + 1) // 2
@@ -199,18 +199,18 @@ def _greatest(rows: Picture) -> Picture:
     return rows
 
 
-def _calc(rule: Callable[..., Any], *images: Picture) -> Picture:
+def _calc(rule: Callable[..., Any], *images: PILImage) -> PILImage:
     """The image whose pixels are the rule's results for the pixels of the given ones."""
     named = {f"image{i}": image for i, image in enumerate(images)}
-    found: Picture = ImageMath.lambda_eval(lambda known: rule(*(known[name] for name in named)), **named)
+    found: PILImage = ImageMath.lambda_eval(lambda known: rule(*(known[name] for name in named)), **named)
     return found
 
 
-def _total(images: Iterable[Picture]) -> Picture:
+def _total(images: Iterable[PILImage]) -> PILImage:
     return functools.reduce(functools.partial(_calc, lambda a, b: a + b), images)
 
 
-def _stack(images: Sequence[Picture]) -> Picture:
+def _stack(images: Sequence[PILImage]) -> PILImage:
     """Images of one size, one under another."""
     width, height = images[0].size
     found = Image.new(images[0].mode, (width, height * len(images)))
@@ -219,29 +219,29 @@ def _stack(images: Sequence[Picture]) -> Picture:
     return found
 
 
-def _rows(mode: str, width: int, values: Sequence[float]) -> Picture:
+def _rows(mode: str, width: int, values: Sequence[float]) -> PILImage:
     """An image of constant rows."""
     column = Image.new(mode, (1, len(values)))
     column.putdata(values)
     return column.resize((width, len(values)), Image.Resampling.NEAREST)
 
 
-def _valued(winner: Picture, values: Sequence[int]) -> Picture:
+def _valued(winner: PILImage, values: Sequence[int]) -> PILImage:
     """Each winner's value; 1 where there is none."""
     return winner.point([1, *values] + [1] * (_LAST - len(values))).convert("F")
 
 
-def _bands(picture: Picture) -> Picture:
-    """The red, the green and the blue of an RGB picture, one under another, in mode F."""
-    return _stack([band.convert("F") for band in picture.split()])
+def _bands(image: PILImage) -> PILImage:
+    """The red, the green and the blue of an RGB image, one under another, in mode F."""
+    return _stack([band.convert("F") for band in image.split()])
 
 
-def _planes(bands: Picture) -> Picture:
+def _planes(bands: PILImage) -> PILImage:
     """Bands of one pixel a cell as planes."""
     return Image.frombytes("F", (bands.width * bands.height // 3, 3), bands.tobytes())
 
 
-def _colours(planes: Picture, cells: tuple[int, int]) -> Picture:
+def _colours(planes: PILImage, cells: tuple[int, int]) -> PILImage:
     """Planes as an RGB image, rounded."""
     rounded = _calc(lambda a: a + _ROUNDING, planes).convert("L")
     rows = [rounded.crop((0, y, rounded.width, y + 1)).tobytes() for y in range(3)]

@@ -1,4 +1,4 @@
-"""Before and after: side by side as one picture, and how much of it has changed."""
+"""Before and after: side by side as one image, and how much of it has changed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class ComparingProvider:
-    """Lends another easel's painter, which then paints comparisons: partial pictures are compared too."""
+    """Lends another easel's painter, which then paints comparisons: partial images are compared too."""
 
     easel: RendererProvider
     comparison: Comparison
@@ -51,19 +51,19 @@ class ComparingProvider:
 
 @dataclass(frozen=True)
 class _ComparingRenderer:
-    """Paints before and after in a picture's place; the picture alone where the two cannot be compared."""
+    """Paints before and after in an image's place; the image alone where the two cannot be compared."""
 
     inner: Renderer
     comparison: Comparison
 
-    def paint(self, picture: EncodedImage, box: Box) -> Frame:
+    def paint(self, encoded: EncodedImage, box: Box) -> Frame:
         """See `Renderer`."""
-        return self.inner.paint(self.comparison.after(picture).picture or picture, box)
+        return self.inner.paint(self.comparison.after(encoded).encoded or encoded, box)
 
 
 @dataclass(frozen=True)
 class _StoredComparingRenderer(_ComparingRenderer):
-    """The same for a painter whose pictures live in the terminal's memory."""
+    """The same for a painter whose images live in the terminal's memory."""
 
     memory: StoredRenderer
 
@@ -81,12 +81,12 @@ class _StoredComparingRenderer(_ComparingRenderer):
 
 
 THRESHOLD = 16
-"""By how much of 255 a channel must differ for its pixel to count as changed: a model that paints a picture
+"""By how much of 255 a channel must differ for its pixel to count as changed: a model that paints an image
 again leaves no pixel quite as it was, and nobody sees less than that."""
 
 _TALLEST, _WIDEST = 1024, 4096  # pixels of one side of the comparison: more than any terminal shows
 _GAPS = 64  # the gap's part of the height
-_LARGE = 8_300_000  # pixels: more than the API sells, so that only a picture from elsewhere is larger
+_LARGE = 8_300_000  # pixels: more than the API sells, so that only an image from elsewhere is larger
 _ENOUGH, _ENOUGH_OF_JPEG = (1024, 1024), (2048, 2048)  # `decode` keeps twice as much, of a JPEG just this
 """The detail that is left of those: two at 32 megapixels would fill a modest machine."""
 _GREY = (128, 128, 128)
@@ -95,40 +95,40 @@ _PER_CENT = 100
 
 @dataclass(frozen=True)
 class Compared:
-    """`picture` shows both side by side; `share` is the part of the pixels that changed, from 0 to 1.
+    """`image` shows both side by side; `share` is the part of the pixels that changed, from 0 to 1.
 
     Where one of the two cannot be decoded both are None. `text` says in a clause what came of it.
     """
 
-    picture: EncodedImage | None
+    encoded: EncodedImage | None
     share: float | None
     text: str
 
 
 class Comparison:
-    """Compares pictures with one that was before them. Decodes nothing until it has to."""
+    """Compares images with one that was before them. Decodes nothing until it has to."""
 
     def __init__(self, before: bytes) -> None:
         self._data = before
         self._last: tuple[bytes, Compared] | None = None
 
-    def after(self, picture: EncodedImage) -> Compared:
-        """Compare one picture with the one before. Never raises, whatever the bytes are.
+    def after(self, encoded: EncodedImage) -> Compared:
+        """Compare one image with the one before. Never raises, whatever the bytes are.
 
-        A pixel counts as changed when any of its channels differs by more than `THRESHOLD`, after the picture
+        A pixel counts as changed when any of its channels differs by more than `THRESHOLD`, after the image
         before was brought to this one's size. Channels are taken times their opacity, which counts as one:
         what is hidden under a transparent pixel is no change.
         """
-        if self._last and self._last[0] is picture.data:
+        if self._last and self._last[0] is encoded.data:
             return self._last[1]
-        compared = self._compared(picture.data)
-        self._last = picture.data, compared
+        compared = self._compared(encoded.data)
+        self._last = encoded.data, compared
         return compared
 
     def remarks(self, events: Iterable[Event]) -> Iterator[Event]:
-        """Be a stage: pass events on, and say after each final picture how much it differs.
+        """Be a stage: pass events on, and say after each final image how much it differs.
 
-        That is worked out once the picture is told to be saved: who interrupts it still knows where it is.
+        That is worked out once the image is told to be saved: who interrupts it still knows where it is.
         """
         new: FinalImage | None = None
         for event in events:
@@ -141,19 +141,19 @@ class Comparison:
             new = event if isinstance(event, FinalImage) else None
 
     def _remark(self, final: FinalImage) -> Notice:
-        return Notice(final.job, self.after(final.picture).text)
+        return Notice(final.job, self.after(final.image).text)
 
     def _compared(self, data: bytes) -> Compared:
         try:
             before = self._before
         except Exception as error:  # noqa: BLE001 - decoders raise anything, and a comparison is only a show
-            return _failed("the picture before", error)
+            return _failed("the image before", error)
         try:
             after = _decoded(data)
             share = _changed(before, after)
             return Compared(_side_by_side(before, after), share, share_words(share))
         except Exception as error:  # noqa: BLE001 - see above
-            return _failed("the new picture", error)
+            return _failed("the new image", error)
 
     @cached_property
     def _before(self) -> Image:
@@ -161,10 +161,10 @@ class Comparison:
 
 
 def _decoded(data: bytes) -> Image:
-    """Decode a picture; a very large one as small as it does no harm to the comparison."""
-    picture = EncodedImage.of(data)
-    width, height = header_size(picture) or (0, 0)
-    enough = _ENOUGH_OF_JPEG if picture.format is ImageFormat.JPEG else _ENOUGH
+    """Decode an image; a very large one as small as it does no harm to the comparison."""
+    encoded = EncodedImage.of(data)
+    width, height = header_size(encoded) or (0, 0)
+    enough = _ENOUGH_OF_JPEG if encoded.format is ImageFormat.JPEG else _ENOUGH
     return decode(data, enough if width * height > _LARGE else None)
 
 
@@ -202,14 +202,14 @@ def _changed(before: Image, after: Image) -> float:
 
 
 def _in_mode(image: Image, mode: str) -> Image:
-    """Return a picture in RGB, or with its channels times their opacity."""
+    """Return an image in RGB, or with its channels times their opacity."""
     if mode == "RGBa" and image.mode == "RGB":
         image = image.convert("RGBA")
     return image if image.mode == mode else image.convert(mode)
 
 
 def _side_by_side(before: Image, after: Image) -> EncodedImage:
-    """Put two pictures next to each other, equally tall, in a file that every painter takes."""
+    """Put two images next to each other, equally tall, in a file that every painter takes."""
     from PIL import Image
 
     height = min(after.height, _TALLEST)
@@ -224,7 +224,7 @@ def _side_by_side(before: Image, after: Image) -> EncodedImage:
 
 
 def _fitted(image: Image, height: int) -> Image:
-    """Bring a picture to a height, or less where it would become too wide."""
+    """Bring an image to a height, or less where it would become too wide."""
     scale = min(height / image.height, _WIDEST / image.width)
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     opaque = flatten(image)

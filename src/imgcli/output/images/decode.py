@@ -1,4 +1,4 @@
-"""Knows how foreign bytes become a picture that fits a box: checked, decoded, made opaque, measured."""
+"""Knows how foreign bytes become an image that fits a box: checked, decoded, made opaque, measured."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from imgcli.core.image import header_size
-from imgcli.core.messages import picture_facts
+from imgcli.core.messages import image_facts
 from imgcli.core.problem import machine_trouble
 
 if TYPE_CHECKING:
-    from PIL.Image import Image as Picture
+    from PIL.Image import Image as PILImage
 
     from imgcli.core.image import EncodedImage
 
 
-def pixels(picture: EncodedImage) -> tuple[int, int] | None:
+def pixels(encoded: EncodedImage) -> tuple[int, int] | None:
     """Read width and height in pixels, None where nothing tells; Pillow is asked about rare formats only."""
-    return header_size(picture) if picture.format else _size_by_pillow(picture.data)
+    return header_size(encoded) if encoded.format else _size_by_pillow(encoded.data)
 
 
-def facts(picture: EncodedImage) -> list[str]:
-    """Describe a picture: `1024x1024`, `1.7 MB`."""
-    return picture_facts(pixels(picture), len(picture.data))
+def facts(encoded: EncodedImage) -> list[str]:
+    """Describe an image: `1024x1024`, `1.7 MB`."""
+    return image_facts(pixels(encoded), len(encoded.data))
 
 
 def _size_by_pillow(data: bytes) -> tuple[int, int] | None:
@@ -43,12 +43,12 @@ def _size_by_pillow(data: bytes) -> tuple[int, int] | None:
 
 RGB = tuple[int, int, int]
 
-_MEGAPIXELS = 32  # four times the largest picture that is sold
+_MEGAPIXELS = 32  # four times the largest image that is sold
 _HEAVY_MEGAPIXELS = 17  # of what takes more than 4 bytes a pixel while it is decoded; a WebP takes 16
 _LIGHT_FORMATS = ("PNG", "JPEG")
 _LIGHT_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
 _REDUCIBLE = ("L", "LA", "RGB", "RGBA")
-_SPACIOUS = 8_300_000  # pixels; a larger picture is made smaller before anything else is done with it
+_SPACIOUS = 8_300_000  # pixels; a larger image is made smaller before anything else is done with it
 # Formats that Pillow decodes itself; the second row costs the import of all its plugins.
 _COMMON = ("PNG", "JPEG", "GIF", "BMP", "PPM")
 _RARER = ("WEBP", "AVIF", "TIFF")
@@ -58,22 +58,22 @@ _SQUARES = 24  # of the checkerboard, along the longer side
 
 
 class Undecodable(ValueError):  # noqa: N818
-    """These bytes are no picture that can be shown; `reason` completes the sentence "the picture is ..."."""
+    """These bytes are no image that can be shown; `reason` completes the sentence "the image is ..."."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
 
 
-def decode(data: bytes, enough: tuple[int, int] | None = None) -> Picture:
-    """The first frame of an encoded picture, upright, as a Pillow image of mode RGB or RGBA.
+def decode(data: bytes, enough: tuple[int, int] | None = None) -> PILImage:
+    """The first frame of an encoded image, upright, as a Pillow image of mode RGB or RGBA.
 
     Above twice `enough`, a width and height in pixels, detail is of no use: a JPEG is then decoded smaller
-    and faster, a very large picture made smaller at once. Raises Undecodable for anything that is not one
+    and faster, a very large image made smaller at once. Raises Undecodable for anything that is not one
     whole image of at most 32 megapixels, 17 where decoding takes more memory (WebP, CMYK, 16-bit greys).
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata would end up inside the picture
+        warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata would end up inside the image
         try:
             return _decoded(data, enough)
         except Undecodable:
@@ -85,15 +85,15 @@ def decode(data: bytes, enough: tuple[int, int] | None = None) -> Picture:
             ) from error
 
 
-def flatten(picture: Picture, background: RGB | None = None) -> Picture:
-    """The picture in RGB, transparent parts over this colour, or over a grey checkerboard when it is None."""
+def flatten(encoded: PILImage, background: RGB | None = None) -> PILImage:
+    """The image in RGB, transparent parts over this colour, or over a grey checkerboard when it is None."""
     from PIL import Image
 
-    if picture.mode == "RGB" and not picture.has_transparency_data:
-        return picture
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    clear = picture.convert("RGBA")
+    if encoded.mode == "RGB" and not encoded.has_transparency_data:
+        return encoded
+    if not encoded.has_transparency_data:
+        return encoded.convert("RGB")
+    clear = encoded.convert("RGBA")
     if clear.getchannel("A").getextrema() == (255, 255):
         return clear.convert("RGB")
     under = _checkerboard(clear.size) if background is None else Image.new("RGB", clear.size, background)
@@ -104,7 +104,7 @@ def flatten(picture: Picture, background: RGB | None = None) -> Picture:
 def fit(
     size: tuple[int, int], columns: int, rows: int, cell: tuple[float, float] = (1, 2)
 ) -> tuple[int, int]:
-    """How many (columns, rows) of a box a picture of this size in pixels fills, its aspect kept.
+    """How many (columns, rows) of a box an image of this size in pixels fills, its aspect kept.
 
     `cell` is a cell's width and height, in any unit. Never more than the box has, never less than 1 of each.
     """
@@ -113,7 +113,7 @@ def fit(
     return max(1, min(columns, round(width * scale))), max(1, min(rows, round(height * scale)))
 
 
-def _decoded(data: bytes, enough: tuple[int, int] | None) -> Picture:
+def _decoded(data: bytes, enough: tuple[int, int] | None) -> PILImage:
     from PIL import ImageOps
 
     image = _opened(data)
@@ -122,12 +122,12 @@ def _decoded(data: bytes, enough: tuple[int, int] | None) -> Picture:
         image.draft(None, enough)
     image.load()
     image = _reduced(image, enough)
-    with contextlib.suppress(Exception):  # a picture whose metadata is broken is still a picture
+    with contextlib.suppress(Exception):  # an image whose metadata is broken is still an image
         ImageOps.exif_transpose(image, in_place=True)
     return _eight_bits(image)
 
 
-def _check_size(image: Picture) -> None:
+def _check_size(image: PILImage) -> None:
     """Refuse to decode what would not fit into a modest machine's memory beside everything else."""
     is_light = image.format in _LIGHT_FORMATS and image.mode in _LIGHT_MODES
     most = _MEGAPIXELS if is_light else _HEAVY_MEGAPIXELS
@@ -136,16 +136,16 @@ def _check_size(image: Picture) -> None:
         raise Undecodable(f"larger than {most} megapixels ({width}x{height})")
 
 
-def _reduced(image: Picture, enough: tuple[int, int] | None) -> Picture:
-    """A very large picture with as much detail as there is use for: every copy of it counts."""
+def _reduced(image: PILImage, enough: tuple[int, int] | None) -> PILImage:
+    """A very large image with as much detail as there is use for: every copy of it counts."""
     if not enough or image.width * image.height <= _SPACIOUS or image.mode not in _REDUCIBLE:
         return image
     factor = min(image.width // (2 * enough[0]), image.height // (2 * enough[1]))
     return image.reduce(factor) if factor > 1 else image
 
 
-def _opened(data: bytes) -> Picture:
-    """The picture, its header read and nothing decoded."""
+def _opened(data: bytes) -> PILImage:
+    """The image, its header read and nothing decoded."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -160,7 +160,7 @@ def _opened(data: bytes) -> Picture:
         raise Undecodable(f"larger than {_MEGAPIXELS} megapixels") from error
 
 
-def _eight_bits(image: Picture) -> Picture:
+def _eight_bits(image: PILImage) -> PILImage:
     """Any mode as RGB, or as RGBA where something may be transparent."""
     if image.mode == "F" or image.mode.startswith("I"):
         image = _scaled(image)
@@ -168,7 +168,7 @@ def _eight_bits(image: Picture) -> Picture:
     return image if image.mode == mode else image.convert(mode)
 
 
-def _scaled(image: Picture) -> Picture:
+def _scaled(image: PILImage) -> PILImage:
     """Greys of more than 8 bits as mode L: 16 bits by their whole range, others by the values that occur."""
     deep = image if image.mode == "F" else image.convert("I").convert("F")
     low, high = (float(value) for value in deep.getextrema() if not isinstance(value, tuple))
@@ -180,7 +180,7 @@ def _scaled(image: Picture) -> Picture:
     return deep.point(lambda value: value * scale - low * scale).convert("L")
 
 
-def _checkerboard(size: tuple[int, int]) -> Picture:
+def _checkerboard(size: tuple[int, int]) -> PILImage:
     from PIL import Image
 
     side = max(1, math.ceil(max(size) / _SQUARES))

@@ -1,4 +1,4 @@
-"""Knows how to draw a picture in cells when a terminal has few colours or none: by error diffusion."""
+"""Knows how to draw an image in cells when a terminal has few colours or none: by error diffusion."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from imgcli.output.images.cells import BlockImage, mosaic, part, sample
 from imgcli.output.images.glyphs import HALVES, OCTANTS, QUADRANTS, SEXTANTS, Grid, Symbols, by_mask, splits
 
 if TYPE_CHECKING:
-    from PIL.Image import Image as Picture
+    from PIL.Image import Image as PILImage
 
     from imgcli.output.images.glyphs import Glyph
 
@@ -38,32 +38,32 @@ class Depth(Enum):
     MONO = "mono"
 
 
-def dithered(picture: Picture, cells: tuple[int, int], symbols: Symbols, depth: Depth) -> BlockImage:
-    """Draws an RGB picture into (columns, rows) cells in 256 or 16 colours, mixed where none fits.
+def dithered(image: PILImage, cells: tuple[int, int], symbols: Symbols, depth: Depth) -> BlockImage:
+    """Draws an RGB image into (columns, rows) cells in 256 or 16 colours, mixed where none fits.
 
     A cell's two colours are diffused as if they were its upper and its lower half, and most are nearly that.
     """
-    exact = mosaic(picture, cells, [glyph for glyph in splits(symbols) if _is_balanced(glyph)])
+    exact = mosaic(image, cells, [glyph for glyph in splits(symbols) if _is_balanced(glyph)])
     if exact.foreground is None or exact.background is None:
         return exact
     pair = _mixed(_interleaved(exact.foreground, exact.background), depth)
     return BlockImage(cells[0], exact.text.replace(" ", "▀"), part(pair, HALVES, 0), part(pair, HALVES, 1))
 
 
-def monochrome(picture: Picture, cells: tuple[int, int], symbols: Symbols) -> BlockImage:
-    """Draws a picture into (columns, rows) cells with the finest dots of a set; light dots are lit."""
+def monochrome(image: PILImage, cells: tuple[int, int], symbols: Symbols) -> BlockImage:
+    """Draws an image into (columns, rows) cells with the finest dots of a set; light dots are lit."""
     grid = _FINEST[symbols]
-    dots = sample(picture.convert("L"), cells, grid).convert("1").convert("L")
+    dots = sample(image.convert("L"), cells, grid).convert("1").convert("L")
     bits = [part(dots, grid, i).point([0, *[1 << i] * 255]) for i in range(grid.parts)]
     return BlockImage(cells[0], _spelled(reduce(ImageChops.add, bits), by_mask(grid)), None, None)
 
 
-def letters(picture: Picture, cells: tuple[int, int], depth: Depth, *, dark: bool) -> BlockImage:
-    """Draws an RGB picture into (columns, rows) letters of ASCII, the denser the farther from the background.
+def letters(image: PILImage, cells: tuple[int, int], depth: Depth, *, dark: bool) -> BlockImage:
+    """Draws an RGB image into (columns, rows) letters of ASCII, the denser the farther from the background.
 
     Each has its place's colour at full strength: letter and colour together come to the brightness.
     """
-    small = sample(picture, cells, _WHOLE)
+    small = sample(image, cells, _WHOLE)
     shown = small if dark else ImageChops.invert(small)
     if depth is Depth.MONO:
         return BlockImage(cells[0], _ramp(shown.convert("L")), None, None)
@@ -88,28 +88,28 @@ def palette(depth: Depth) -> tuple[RGB, ...]:
     return tuple(colours)
 
 
-def _ramp(brightness: Picture) -> str:
+def _ramp(brightness: PILImage) -> str:
     """A letter for each pixel of mode L."""
     steps = range(len(_RAMP))
     greys = tuple((255 * step // steps[-1],) * 3 for step in steps)
     return _spelled(_diffused(brightness.convert("RGB"), greys), _RAMP)
 
 
-def _mixed(picture: Picture, depth: Depth) -> Picture:
-    """The numbers of the terminal's colours that give this RGB picture when seen from afar; mode L."""
+def _mixed(image: PILImage, depth: Depth) -> PILImage:
+    """The numbers of the terminal's colours that give this RGB image when seen from afar; mode L."""
     first = _FIXED if depth is Depth.COLORS_256 else 0
-    return _diffused(picture, palette(depth)[first:]).point([min(n + first, 255) for n in range(256)])
+    return _diffused(image, palette(depth)[first:]).point([min(n + first, 255) for n in range(256)])
 
 
-def _diffused(picture: Picture, colours: tuple[RGB, ...]) -> Picture:
-    """An RGB picture in these colours, by Floyd and Steinberg; mode L, with places in the tuple."""
+def _diffused(image: PILImage, colours: tuple[RGB, ...]) -> PILImage:
+    """An RGB image in these colours, by Floyd and Steinberg; mode L, with places in the tuple."""
     table = Image.new("P", (1, 1))
     table.putpalette(bytes(chain.from_iterable(colours)))
-    found = picture.quantize(palette=table, dither=Image.Dither.FLOYDSTEINBERG)
+    found = image.quantize(palette=table, dither=Image.Dither.FLOYDSTEINBERG)
     return Image.frombytes("L", found.size, found.tobytes())
 
 
-def _interleaved(upper: Picture, lower: Picture) -> Picture:
+def _interleaved(upper: PILImage, lower: PILImage) -> PILImage:
     """Two RGB images as one of twice the height, row by row in turn."""
     stride = 3 * upper.width
     pair = [image.tobytes() for image in (upper, lower)]
@@ -117,7 +117,7 @@ def _interleaved(upper: Picture, lower: Picture) -> Picture:
     return Image.frombytes("RGB", (upper.width, 2 * upper.height), b"".join(rows))
 
 
-def _spelled(numbers: Picture, alphabet: str) -> str:
+def _spelled(numbers: PILImage, alphabet: str) -> str:
     return numbers.tobytes().decode("latin-1").translate(dict(enumerate(alphabet)))
 
 

@@ -1,4 +1,4 @@
-"""Encodes pictures as iTerm2's inline images: https://iterm2.com/documentation-images.html."""
+"""Encodes images as iTerm2's inline images: https://iterm2.com/documentation-images.html."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Transfer(Enum):
 
 
 def whole(data: bytes, box: Box) -> str:
-    """Show an encoded picture over a box, from the cursor on, in a single sequence."""
+    """Show an encoded image over a box, from the cursor on, in a single sequence."""
     return f"\x1b]1337;File={_arguments(data, box)}:{_base64(data)}\x07"
 
 
@@ -59,10 +59,10 @@ class ITerm2Renderer:
         self._cell = cell
         self._transfer = transfer
 
-    def paint(self, picture: EncodedImage, box: Box) -> Frame:
-        """Show a picture over the one before; raises `decode.Undecodable`."""
+    def paint(self, encoded: EncodedImage, box: Box) -> Frame:
+        """Show an image over the one before; raises `decode.Undecodable`."""
         enough = (box.columns * _ENOUGH[0], box.rows * _ENOUGH[1])
-        data, size = _shown_as(picture, enough)
+        data, size = _shown_as(encoded, enough)
         cells = Box(*fit(size, box.columns, box.rows, self._cell))
         return lay_over(cells, self._encoded(data, cells))
 
@@ -76,11 +76,11 @@ class ITerm2Renderer:
                 return "".join(map(wrap, parts(data, box)))
 
 
-def _shown_as(picture: EncodedImage, enough: tuple[int, int]) -> tuple[bytes, tuple[int, int]]:
+def _shown_as(encoded: EncodedImage, enough: tuple[int, int]) -> tuple[bytes, tuple[int, int]]:
     """PNG and JPEG as they are, for every such terminal reads them; anything else as PNG."""
-    if picture.format is not ImageFormat.JPEG:
-        return as_png(picture, enough)
-    return picture.data, decode(picture.data, _ROUGH).size
+    if encoded.format is not ImageFormat.JPEG:
+        return as_png(encoded, enough)
+    return encoded.data, decode(encoded.data, _ROUGH).size
 
 
 def _arguments(data: bytes, box: Box) -> str:

@@ -1,4 +1,4 @@
-"""Encodes pictures in kitty's graphics protocol: https://sw.kovidgoyal.net/kitty/graphics-protocol/."""
+"""Encodes images in kitty's graphics protocol: https://sw.kovidgoyal.net/kitty/graphics-protocol/."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ _LAST_CHUNK = "\x1b_Gq=2,m=0;\x1b\\"
 
 
 class Route(Enum):
-    """The way to the terminal: straight, or through tmux as text that stands for the picture."""
+    """The way to the terminal: straight, or through tmux as text that stands for the image."""
 
     STRAIGHT = "straight"
     TMUX = "tmux"
@@ -112,14 +112,14 @@ def delete(image_id: int) -> str:
     return f"\x1b_Ga=d,d=I,i={image_id},q=2\x1b\\"
 
 
-def as_png(picture: EncodedImage, enough: tuple[int, int]) -> tuple[bytes, tuple[int, int]]:
-    """A picture's bytes as PNG, and its width and height in pixels; what is PNG already is not touched.
+def as_png(encoded: EncodedImage, enough: tuple[int, int]) -> tuple[bytes, tuple[int, int]]:
+    """An image's bytes as PNG, and its width and height in pixels; what is PNG already is not touched.
 
-    Others are shrunk to `enough` pixels. Raises Undecodable for what is no picture.
+    Others are shrunk to `enough` pixels. Raises Undecodable for what is no image.
     """
-    if picture.format is ImageFormat.PNG:
-        return picture.data, measure(picture.data)
-    image = decode(picture.data, enough)
+    if encoded.format is ImageFormat.PNG:
+        return encoded.data, measure(encoded.data)
+    image = decode(encoded.data, enough)
     size = image.size
     image.thumbnail(enough, reducing_gap=2.0)
     buffer = io.BytesIO()
@@ -139,9 +139,9 @@ class KittyRenderer:
         self._shown: int | None = None
         self._next = fresh_id()
 
-    def paint(self, picture: EncodedImage, box: Box) -> Frame:
-        """Show a picture, and only then take the one before away; raises `decode.Undecodable`."""
-        png, size = as_png(picture, (box.columns * _ENOUGH[0], box.rows * _ENOUGH[1]))
+    def paint(self, encoded: EncodedImage, box: Box) -> Frame:
+        """Show an image, and only then take the one before away; raises `decode.Undecodable`."""
+        png, size = as_png(encoded, (box.columns * _ENOUGH[0], box.rows * _ENOUGH[1]))
         limit = LIMIT if self._route is Route.TMUX else max(box.columns, box.rows)
         cells = Box(*fit(size, min(box.columns, limit), min(box.rows, limit), self._cell))
         image_id, before = self._next, self._shown
@@ -158,14 +158,14 @@ class KittyRenderer:
             self._next, self._shown = fresh_id(), None
 
     def clear(self) -> str:
-        """Text that takes the last picture off the screen and out of memory; empty when there is none."""
+        """Text that takes the last image off the screen and out of memory; empty when there is none."""
         if not self._shown:
             return ""
         gone, self._shown = delete(self._shown), None
         return self._routed(gone)
 
     def abort(self) -> str:
-        """Return the end of a transmission: otherwise the next picture, of any program, would be its rest."""
+        """Return the end of a transmission: otherwise the next image, of any program, would be its rest."""
         return self._routed(_LAST_CHUNK)
 
     def _routed(self, escape: str) -> str:

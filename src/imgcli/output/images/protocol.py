@@ -1,4 +1,4 @@
-"""The seam between a picture and the rows of a terminal: room to paint in, what was painted, who paints."""
+"""The seam between an image and the rows of a terminal: room to paint in, what was painted, who paints."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Box:
-    """Room for a picture, in cells; at least 1 by 1."""
+    """Room for an image, in cells; at least 1 by 1."""
 
     columns: int
     rows: int
@@ -19,7 +19,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Frame:
-    """A picture as rows of text with colour codes, which end with the row; `columns` is their width.
+    """An image as rows of text with colour codes, which end with the row; `columns` is their width.
 
     Where it is made of pixels, the rows leave room, and the last one brings the pixels: see `graphics`.
     """
@@ -37,15 +37,15 @@ NOTHING = Frame((), 0)
 
 
 class Renderer(Protocol):
-    """Turns pictures into rows for one kind of terminal."""
+    """Turns images into rows for one kind of terminal."""
 
-    def paint(self, picture: EncodedImage, box: Box) -> Frame:
-        """Fit a picture into a box and never exceed it; raises any `Exception` when it cannot be shown."""
+    def paint(self, image: EncodedImage, box: Box) -> Frame:
+        """Fit an image into a box and never exceed it; raises any `Exception` when it cannot be shown."""
 
 
 @runtime_checkable
 class StoredRenderer(Protocol):
-    """A painter whose pictures live in the terminal's memory, apart from the rows that show them."""
+    """A painter whose images live in the terminal's memory, apart from the rows that show them."""
 
     def keep(self) -> None:
         """Let what was painted last stay for good."""
@@ -54,7 +54,7 @@ class StoredRenderer(Protocol):
         """Return the text that takes what was painted last out of the terminal's memory."""
 
     def abort(self) -> str:
-        """Return the text after which the terminal no longer waits for the rest of a picture."""
+        """Return the text after which the terminal no longer waits for the rest of an image."""
 
 
 class RendererProvider(Protocol):
@@ -62,7 +62,7 @@ class RendererProvider(Protocol):
 
     @property
     def widest(self) -> int | None:
-        """How many columns a picture may take, None for all that there are."""
+        """How many columns an image may take, None for all that there are."""
 
     def painter(self) -> Renderer:
         """Choose the painter, the same every time; called when there is something on the screen already."""
@@ -72,7 +72,7 @@ class RendererProvider(Protocol):
 
 
 _SAVE_CURSOR, _RESTORE_CURSOR = "\x1b7", "\x1b8"
-_MAKE_ROOM = "\n\x1b[A"  # some terminals scroll at the end of a picture unless there is a row under it
+_MAKE_ROOM = "\n\x1b[A"  # some terminals scroll at the end of an image unless there is a row under it
 
 
 def lay_over(box: Box, graphic: str) -> Frame:

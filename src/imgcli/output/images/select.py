@@ -39,7 +39,7 @@ _TRUECOLOR = {
     "xterm.js": ALWAYS,
 }
 """Terminals that show every colour, and since when; TERM and COLORTERM say less, after ssh for instance."""
-_NARROW_CELL = 8  # pixels; a picture that comes out too small is better than one that does not fit
+_NARROW_CELL = 8  # pixels; an image that comes out too small is better than one that does not fit
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Encodes pictures as sixels: VT330/VT340 Programmer Reference Manual, volume 2, chapter 14."""
+"""Encodes images as sixels: VT330/VT340 Programmer Reference Manual, volume 2, chapter 14."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _BLANKS, _FULL = re.compile(rb"(\?{4,})"), re.compile(rb"(~{4,})")
 class SixelRenderer:
     """Paints with up to `registers` colours in cells of `cell` pixels, width and height.
 
-    Transparent parts show `background`, or a checkerboard: the picture before must not show through. Pictures
+    Transparent parts show `background`, or a checkerboard: the image before must not show through. Images
     are at most `largest` pixels wide and high, where the terminal has such a limit: xterm's is 1000 by 1000.
     """
 
@@ -55,10 +55,10 @@ class SixelRenderer:
         self._background = background
         self._largest = largest or _BOUNDLESS
 
-    def paint(self, picture: EncodedImage, box: Box) -> Frame:
-        """Show a picture over the one before; raises `decode.Undecodable`."""
+    def paint(self, encoded: EncodedImage, box: Box) -> Frame:
+        """Show an image over the one before; raises `decode.Undecodable`."""
         room = pixels_in(box, self._cell, self._largest)
-        image = flatten(decode(picture.data, room), self._background)
+        image = flatten(decode(encoded.data, room), self._background)
         shown = image.resize(_whole_bands(image.size, room), reducing_gap=2.0)
         width, height = self._cell
         cells = Box(-(-shown.width // width), -(-shown.height // height))
@@ -66,7 +66,7 @@ class SixelRenderer:
 
 
 def _whole_bands(size: Size, room: Size) -> Size:
-    """Fit a picture into a room, a little smaller where its last band would not be full.
+    """Fit an image into a room, a little smaller where its last band would not be full.
 
     Konsole paints the rest of such a band white.
     """

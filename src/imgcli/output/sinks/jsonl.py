@@ -28,14 +28,14 @@ Line: TypeAlias = dict[str, Any]
 
 
 class InlineImages(Enum):
-    """Whether lines carry the pictures themselves."""
+    """Whether lines carry the images themselves."""
 
     INLINE = "inline"
     NONE = "none"
 
 
 class JsonLinesSink:
-    """Writes one line per event as it happens; a picture's own line waits for the usage, which comes last."""
+    """Writes one line per event as it happens; an image's own line waits for the usage, which comes last."""
 
     def __init__(self, stdout: TextIO, images: InlineImages, price: Price, clock: Clock) -> None:
         self._stdout = stdout
@@ -53,15 +53,15 @@ class JsonLinesSink:
             case PartialImage():
                 self.next_index = event.index + 1
                 self._write(self._image_line(event, event.index, "partial"))
-            case FinalImage(image=image):
-                self._waiting[image] = event
+            case FinalImage(image_index=image_index):
+                self._waiting[image_index] = event
             case Saved(problem=problem):
                 self._write_problem(event, problem)
             case Completed():
-                self._write_pictures(event)
+                self._write_images(event)
             case Failed(job=job, problem=problem, ended=ended):
                 told = None if self._waiting else ended  # an image's line has the usage, which stands once
-                self._write_pictures(ended or Completed(job, model=None))
+                self._write_images(ended or Completed(job, model=None))
                 self._write(error_line(problem, job, self.next_index, told))
             case Started() | Waiting() | Notice():
                 pass
@@ -69,52 +69,52 @@ class JsonLinesSink:
                 assert_never(event)
 
     def close(self) -> None:
-        """Tell of pictures that came before an interruption, though their bill never did."""
+        """Tell of images that came before an interruption, though their bill never did."""
         for final in self._take():
             self._write(self._final_line(final, Completed(final.job, model=None)))
 
     def _write_problem(self, saved: Saved, problem: Problem | None) -> None:
-        """Report a picture that is elsewhere or damaged; a damaged one is no picture."""
+        """Report an image that is elsewhere or damaged; a damaged one is no image."""
         if problem is None:
             return
-        self._write(error_line(problem, saved.job, self._tally.next_index(saved.image)))
+        self._write(error_line(problem, saved.job, self._tally.next_index(saved.image_index)))
         if problem.exit_code is ExitCode.DAMAGED:
-            self._waiting.pop(saved.image, None)
+            self._waiting.pop(saved.image_index, None)
 
-    def _write_pictures(self, completed: Completed) -> None:
-        """Write every picture that waited; the last one's line carries the usage of all."""
+    def _write_images(self, completed: Completed) -> None:
+        """Write every image that waited; the last one's line carries the usage of all."""
         finals = self._take()
         for final in finals:
             costs = self._costs(completed) if final is finals[-1] else {}
             self._write(self._final_line(final, completed) | costs)
 
     def _take(self) -> list[FinalImage]:
-        """Take the pictures that waited, so that none is written twice."""
+        """Take the images that waited, so that none is written twice."""
         finals, self._waiting = list(self._waiting.values()), {}
         return finals
 
     def _image_line(self, event: PartialImage | FinalImage, output_index: int, status: str) -> Line:
         """The keys of every image line, the web client's five first."""
-        picture = event.picture
+        image = event.image
         return {
             "output_index": output_index,
-            "partial_image_b64s": self._inline(picture),
+            "partial_image_b64s": self._inline(image),
             "usage": None,
             "status": status,
             "final_model": None,
             "job": event.job,
-            "image": event.image,
-            "format": picture.format,
-            "bytes": len(picture.data),
-            "sha256": picture.sha256,
+            "image": event.image_index,
+            "format": image.format,
+            "bytes": len(image.data),
+            "sha256": image.sha256,
             "elapsed_s": round(self._tally.elapsed, 3),
         }
 
     def _final_line(self, final: FinalImage, completed: Completed) -> Line:
         """The same keys in the same places, and those that only the end knows."""
-        saved = self._tally.saved.get(final.image)
-        width, height = pixels(final.picture) or (None, None)
-        return self._image_line(final, self._tally.next_index(final.image), "completed") | {
+        saved = self._tally.saved.get(final.image_index)
+        width, height = pixels(final.image) or (None, None)
+        return self._image_line(final, self._tally.next_index(final.image_index), "completed") | {
             "final_model": completed.model,
             "path": str(saved.path.absolute()) if saved else None,
             "width": width,
@@ -125,10 +125,10 @@ class JsonLinesSink:
             "cost_usd": None,
         }
 
-    def _inline(self, picture: EncodedImage) -> list[str]:
+    def _inline(self, image: EncodedImage) -> list[str]:
         if self._images is InlineImages.NONE:
             return []
-        return [b64encode(picture.data).decode("ascii")]
+        return [b64encode(image.data).decode("ascii")]
 
     def _costs(self, completed: Completed) -> Line:
         from imgcli.core.billing.bill import cost_usd

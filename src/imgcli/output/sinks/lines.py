@@ -42,24 +42,24 @@ if TYPE_CHECKING:
 _NAME_LENGTH = 1500
 
 
-def described(name: str, picture: EncodedImage, separator: str) -> str:
-    """Describe a picture: `cat.png · png · 1024x1024 · 1.7 MB`."""
-    kind = [picture.format.value] if picture.format else []
-    return separator.join([shorten(name, _NAME_LENGTH), *kind, *facts(picture)])
+def described(name: str, image: EncodedImage, separator: str) -> str:
+    """Describe an image: `cat.png · png · 1024x1024 · 1.7 MB`."""
+    kind = [image.format.value] if image.format else []
+    return separator.join([shorten(name, _NAME_LENGTH), *kind, *facts(image)])
 
 
 class DescriptionSink:
-    """Writes one line per finished picture of a run."""
+    """Writes one line per finished image of a run."""
 
     def __init__(self, stdout: TextIO, name: str) -> None:
         self._out = SafeWriter(stdout)
         self._name = name
 
     def handle(self, event: Event) -> None:
-        """Write a picture's line; raises `OSError` when nobody reads."""
+        """Write an image's line; raises `OSError` when nobody reads."""
         if isinstance(event, FinalImage):
-            name = f"{self._name}, picture {event.image + 1}" if event.image else self._name
-            self._out.lines([described(name, event.picture, ", ")])
+            name = f"{self._name}, image {event.image_index + 1}" if event.image_index else self._name
+            self._out.lines([described(name, event.image, ", ")])
 
     def close(self) -> None:
         """Nothing is open."""
@@ -72,7 +72,7 @@ def printed_path(saved: Saved) -> Path | None:
 
 
 class PathsSink:
-    """Prints absolute paths when the job has ended: a live picture may be on the same terminal until then."""
+    """Prints absolute paths when the job has ended: a live image may be on the same terminal until then."""
 
     def __init__(self, stdout: TextIO) -> None:
         self._stdout = stdout
@@ -190,8 +190,8 @@ class LinesSink:
                 lines = [self._opening(request)]
             case Waiting(seconds=seconds, reason=reason):
                 lines = [waiting_line(seconds, reason)]
-            case PartialImage(image=image):
-                lines = [self._partial_line(image)]
+            case PartialImage(image_index=image_index):
+                lines = [self._partial_line(image_index)]
             case Saved():
                 lines = self._saved_lines(event)
             case Notice(text=text):
@@ -206,19 +206,20 @@ class LinesSink:
                 assert_never(event)
         return lines
 
-    def _partial_line(self, image: int) -> str:
+    def _partial_line(self, image_index: int) -> str:
         asked = self._tally.request.partials if self._tally.request else 0
-        return f"{partial_words(self._tally.partials_of(image), asked)} after {duration(self._tally.elapsed)}"
+        words = partial_words(self._tally.partials_of(image_index), asked)
+        return f"{words} after {duration(self._tally.elapsed)}"
 
     def _saved_lines(self, saved: Saved) -> list[str]:
-        final = self._tally.finals.get(saved.image)
-        known = facts(final.picture) if final else []
+        final = self._tally.finals.get(saved.image_index)
+        known = facts(final.image) if final else []
         line = saved_line(str(saved.path), [*known, duration(self._tally.elapsed)], ", ")
         return [line, *(problem_lines(saved.problem) if saved.problem else [])]
 
     def _last_lines(self, completed: Completed) -> list[str]:
         unsaved = [
-            unsaved_line(facts(final.picture), ", ", self._words.unsaved) for final in self._tally.unsaved
+            unsaved_line(facts(final.image), ", ", self._words.unsaved) for final in self._tally.unsaved
         ]
         return unsaved + self._bill_lines(completed)
 

@@ -1,4 +1,4 @@
-"""The live picture: events in, a picture repainted in place, with a status row that ticks."""
+"""The live image: events in, an image repainted in place, with a status row that ticks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 PERIOD = 1 / 8  # seconds between two ticks of the status row
 _PATIENCE = 0.5  # seconds that a terminal which takes no more may cost at the end, twice
-_WAITING_PICTURES = 2
+_WAITING_IMAGES = 2
 _REASON_LENGTH = 200
 _RED, _RESET = "\x1b[1;31m", "\x1b[0m"
 
@@ -46,24 +46,24 @@ class _Scene:
     news: list[str] = field(default_factory=list)
     captions: dict[int, list[str]] = field(default_factory=dict)
     standing: int | None = None
-    """The picture that is finished and shown last: what is said from then on goes under it."""
+    """The image that is finished and shown last: what is said from then on goes under it."""
 
     def say(self, line: str) -> None:
-        """Have a line printed: above a picture that still changes, under one that is finished."""
+        """Have a line printed: above an image that still changes, under one that is finished."""
         if self.standing is None:
             self.news.append(line)
         else:
             self.caption(self.standing, [line])
 
-    def caption(self, image: int, lines: list[str]) -> None:
-        """Have lines printed under a picture."""
-        self.captions.setdefault(image, []).extend(lines)
+    def caption(self, image_index: int, lines: list[str]) -> None:
+        """Have lines printed under an image."""
+        self.captions.setdefault(image_index, []).extend(lines)
 
     def add(self, arrival: PartialImage | FinalImage) -> None:
-        """Queue a picture; while painting is slower than the stream, it replaces one that was not shown."""
-        self.standing = arrival.image if isinstance(arrival, FinalImage) else None
-        newest = self.arrivals[-1] if len(self.arrivals) >= _WAITING_PICTURES else None
-        if newest and newest.image == arrival.image:
+        """Queue an image; while painting is slower than the stream, it replaces one that was not shown."""
+        self.standing = arrival.image_index if isinstance(arrival, FinalImage) else None
+        newest = self.arrivals[-1] if len(self.arrivals) >= _WAITING_IMAGES else None
+        if newest and newest.image_index == arrival.image_index:
             self.arrivals.pop()
         self.arrivals.append(arrival)
 
@@ -134,7 +134,7 @@ class LiveSink:
                 self.refresh()
 
     def close(self) -> None:
-        """Return the terminal back, also in the middle of a run: the picture stays, the cursor shows."""
+        """Return the terminal back, also in the middle of a run: the image stays, the cursor shows."""
         is_broken_off = not self._has_ended or self._stage.is_cut
         if is_broken_off:
             self._stage.drop()
@@ -158,7 +158,7 @@ class LiveSink:
             self._end([])
 
     def suspend(self) -> None:
-        """Leave the terminal to the shell, the cursor below the picture, until `resume`."""
+        """Leave the terminal to the shell, the cursor below the image, until `resume`."""
         self._stage.drop()
         if self._painting.acquire(timeout=_PATIENCE):
             try:
@@ -174,13 +174,13 @@ class LiveSink:
                 self._ticker.wake()
 
     def refresh(self) -> None:
-        """Show what has changed: lines, pictures, or the status row alone."""
+        """Show what has changed: lines, images, or the status row alone."""
         with self._painting:
             self._stage.set_up(self._row())
             self._stage.print_above(self._take_news(), self._row())
             while not self._stage.is_away and (arrival := self._take_arrival()):
                 self._settle_before(arrival)
-                self._stage.show(arrival.picture, self._row())
+                self._stage.show(arrival.image, self._row())
                 self._shown = arrival
 
     def _note(self, event: Event) -> None:
@@ -189,8 +189,8 @@ class LiveSink:
         match event:
             case Started() | PartialImage() | FinalImage() | Waiting():
                 self._note_progress(event)
-            case Saved(image=image, problem=problem):
-                scene.caption(image, self._caption(event) + (_loud_lines(problem) if problem else []))
+            case Saved(image_index=image_index, problem=problem):
+                scene.caption(image_index, self._caption(event) + (_loud_lines(problem) if problem else []))
                 scene.status = replace(scene.status, doing="finishing", until=None)
             case Notice(text=text):
                 scene.say(notice_line(text))
@@ -206,9 +206,9 @@ class LiveSink:
                 doing = generating(request, 0)
             case Waiting(seconds=seconds, reason=reason):
                 doing, until = shorten(reason, _REASON_LENGTH), self._clock() + seconds
-            case PartialImage(image=image):
+            case PartialImage(image_index=image_index):
                 scene.add(event)
-                doing = self._progress(image)
+                doing = self._progress(image_index)
             case FinalImage():
                 scene.add(event)
                 doing = "saving"
@@ -216,18 +216,18 @@ class LiveSink:
                 assert_never(event)
         scene.status = replace(scene.status, doing=doing, until=until)
 
-    def _progress(self, image: int) -> str:
-        request, seen = self._tally.request, self._tally.partials_of(image)
+    def _progress(self, image_index: int) -> str:
+        request, seen = self._tally.request, self._tally.partials_of(image_index)
         return generating(request, seen) if request else f"partial {seen}"
 
     def _settle_before(self, arrival: PartialImage | FinalImage) -> None:
-        """Leave a finished picture where it is when the next one begins."""
+        """Leave a finished image where it is when the next one begins."""
         shown = self._shown
-        if isinstance(shown, FinalImage) and shown.image != arrival.image:
-            self._stage.leave(self._scene.captions.pop(shown.image, []))
+        if isinstance(shown, FinalImage) and shown.image_index != arrival.image_index:
+            self._stage.leave(self._scene.captions.pop(shown.image_index, []))
 
     def _finish(self, lines: list[str]) -> None:
-        """Show the last of it, and go on below the picture."""
+        """Show the last of it, and go on below the image."""
         if self._ticker:
             self._ticker.stop()
         self.refresh()
@@ -246,8 +246,8 @@ class LiveSink:
 
     def _caption(self, saved: Saved) -> list[str]:
         """Describe a file in one row: its name, or its path where that is not as expected, and what fits."""
-        final = self._tally.finals.get(saved.image)
-        known = facts(final.picture) if final else []
+        final = self._tally.finals.get(saved.image_index)
+        known = facts(final.image) if final else []
         took = duration(self._clock() - self._scene.status.began)
         name = str(saved.path) if saved.problem else saved.path.name
         told, columns = [*known, took], self._terminal.size().columns
@@ -257,7 +257,7 @@ class LiveSink:
 
     def _unsaved_lines(self) -> list[str]:
         return [
-            unsaved_line(facts(final.picture), self._separator, self._words.unsaved)
+            unsaved_line(facts(final.image), self._separator, self._words.unsaved)
             for final in self._tally.unsaved
         ]
 

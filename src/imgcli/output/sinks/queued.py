@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 _ROOM = 64_000_000
-"""Bytes of pictures that may wait for a slow reader; previews that would be more are left out."""
+"""Bytes of images that may wait for a slow reader; previews that would be more are left out."""
 _PATIENCE = 1.0  # seconds that a reader who takes nothing may cost when the run is broken off
 
 
@@ -88,7 +88,7 @@ class QueuedSink:
 
 def _weight(event: Event) -> int:
     """Count the bytes that an event holds on to."""
-    return len(event.picture.data) if isinstance(event, PartialImage | FinalImage) else 0
+    return len(event.image.data) if isinstance(event, PartialImage | FinalImage) else 0
 
 
 class Ticker:
@@ -99,7 +99,7 @@ class Ticker:
         self._period = period
         self._woken = threading.Event()
         self._is_stopping = False
-        self._thread = threading.Thread(target=self._run, name="live picture", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="live image", daemon=True)
 
     def start(self) -> None:
         """Begin to tick; the first beat comes after one period."""

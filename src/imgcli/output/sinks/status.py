@@ -21,7 +21,7 @@ _MODEL_LENGTH = 40
 
 @dataclass(frozen=True)
 class Words:
-    """How a run is spoken of: before anything has come, and of a picture that is not kept."""
+    """How a run is spoken of: before anything has come, and of an image that is not kept."""
 
     opening: str
     unsaved: str

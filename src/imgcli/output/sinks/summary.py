@@ -1,4 +1,4 @@
-"""What a sink must remember of a job: the request, the time, how many partials, which pictures."""
+"""What a sink must remember of a job: the request, the time, how many partials, which images."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class RunSummary:
                 self.request, self._began = request, self._clock()
             case Notice(instead=ImageRequest() as request):
                 self.request = request
-            case PartialImage(image=image, index=index):
-                self._partials[image] += 1
-                self._next_index[image] = index + 1
-            case FinalImage(image=image):
-                self.finals[image] = event
-            case Saved(image=image):
-                self.saved[image] = event
+            case PartialImage(image_index=image_index, index=index):
+                self._partials[image_index] += 1
+                self._next_index[image_index] = index + 1
+            case FinalImage(image_index=image_index):
+                self.finals[image_index] = event
+            case Saved(image_index=image_index):
+                self.saved[image_index] = event
             case Failed():
                 self._has_failed = True
             case _:
@@ -58,21 +58,21 @@ class RunSummary:
 
     @property
     def partials(self) -> int:
-        """How many partials came, of all pictures."""
+        """How many partials came, of all images."""
         return self._partials.total()
 
-    def partials_of(self, image: int) -> int:
-        """Count the partials of one picture."""
-        return self._partials[image]
+    def partials_of(self, image_index: int) -> int:
+        """Count the partials of one image."""
+        return self._partials[image_index]
 
     @property
     def unsaved(self) -> list[FinalImage]:
-        """The pictures that arrived and were not saved, nor kept elsewhere."""
-        return [final for image, final in self.finals.items() if image not in self.saved]
+        """The images that arrived and were not saved, nor kept elsewhere."""
+        return [final for image_index, final in self.finals.items() if image_index not in self.saved]
 
-    def next_index(self, image: int) -> int:
-        """Return the number after a picture's last partial, 0 when none came."""
-        return self._next_index.get(image, 0)
+    def next_index(self, image_index: int) -> int:
+        """Return the number after an image's last partial, 0 when none came."""
+        return self._next_index.get(image_index, 0)
 
     def bill(self, completed: Completed | None, price: Price) -> Bill | None:
         """Work out what it cost; None for a job that never started, or failed before the server counted."""

@@ -78,7 +78,7 @@ def outcome_words(entry: HistoryEntry) -> str:
     if entry.outcome == OK:
         return ""
     is_unknown = entry.outcome == ExitCode.UNKNOWN.kind
-    return "no picture" if is_unknown and not entry.pictures else shorten(entry.outcome, _NARROWEST)
+    return "no image" if is_unknown and not entry.images else shorten(entry.outcome, _NARROWEST)
 
 
 def cost_words(entry: HistoryEntry) -> str:
@@ -91,7 +91,7 @@ def cost_words(entry: HistoryEntry) -> str:
 
 
 def _path(entry: HistoryEntry, places: Places) -> str:
-    paths = [clean(places.brief(picture.path)) for picture in entry.pictures if picture.path]
+    paths = [clean(places.brief(image.path)) for image in entry.images if image.path]
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
     return shorten(paths[0], _LONGEST) + more if paths else ""
 
@@ -129,7 +129,7 @@ def entry_json(entry: HistoryEntry) -> dict[str, Any]:
         "image_model": entry.image_model,
         "endpoint": entry.endpoint,
         "response_id": entry.response_id,
-        "pictures": list(map(_picture_json, entry.pictures)),
+        "pictures": list(map(_image_json, entry.images)),
         "parents": [{"sha256": parent.sha256, "role": parent.role} for parent in entry.parents],
         "charges": list(map(_charge_json, entry.charges)),
         "prices_date": entry.prices_date.isoformat() if entry.prices_date else None,
@@ -140,17 +140,17 @@ def entry_json(entry: HistoryEntry) -> dict[str, Any]:
     }
 
 
-def _picture_json(picture: SavedImage) -> dict[str, Any]:
-    width, height = picture.size or (None, None)
+def _image_json(image: SavedImage) -> dict[str, Any]:
+    width, height = image.size or (None, None)
     return {
-        "image": picture.image,
-        "path": str(picture.path) if picture.path else None,
-        "sha256": picture.sha256,
-        "format": picture.format,
-        "bytes": picture.length,
+        "image": image.image_index,
+        "path": str(image.path) if image.path else None,
+        "sha256": image.sha256,
+        "format": image.format,
+        "bytes": image.length,
         "width": width,
         "height": height,
-        "revised_prompt": picture.revised_prompt,
+        "revised_prompt": image.revised_prompt,
     }
 
 
@@ -224,7 +224,7 @@ def _relation(family: Family, branch: Branch, names: Mapping[str, str]) -> list[
 
 
 def _run(entry: HistoryEntry) -> list[str]:
-    names = [shorten(picture.path.name, _NAME_LENGTH) for picture in entry.saved if picture.path]
+    names = [shorten(image.path.name, _NAME_LENGTH) for image in entry.saved if image.path]
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
     first = [f"{name}{more}" for name in names[:1]]
     return [cost_words(entry), outcome_words(entry), *first, _prompt(entry.prompt)]
@@ -247,7 +247,7 @@ def _file(family: Family, key: Key) -> list[str]:
 
 
 def _names(family: Family) -> Iterator[tuple[str, str]]:
-    """Find out what pictures were called when they were sent."""
+    """Find out what images were called when they were sent."""
     for entry in family.members.values():
         for reference in entry.request.references if entry and entry.request else ():
             if reference.sha256:
@@ -279,11 +279,10 @@ def _json(family: Family, key: Key) -> dict[str, Any]:
 
 
 def _brought(entry: HistoryEntry) -> dict[str, Any]:
-    pictures = [
-        {"sha256": picture.sha256, "path": str(picture.path) if picture.path else None}
-        for picture in entry.pictures
+    images = [
+        {"sha256": image.sha256, "path": str(image.path) if image.path else None} for image in entry.images
     ]
-    return {"prompt": entry.prompt, "pictures": pictures}
+    return {"prompt": entry.prompt, "pictures": images}
 
 
 def _unbrought(family: Family, key: Key) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Everything that is known of a picture or a run, as lines for people."""
+"""Everything that is known of an image or a run, as lines for people."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from imgcli.core.billing.bill import Bill
 from imgcli.core.history import OK, FileStatus, KnowledgeSource
 from imgcli.core.image import ContentCredentials
-from imgcli.core.messages import picture_facts
+from imgcli.core.messages import image_facts
 from imgcli.core.text import clean, duration, shorten
 from imgcli.output.tables.bill import plain_lines
 from imgcli.output.tables.history import cost_words, outcome_words
@@ -31,8 +31,8 @@ _SHORT_HASH = 12
 
 _SOURCES = {
     KnowledgeSource.HISTORY: "the history, by its {by}",
-    KnowledgeSource.RECIPE: "the recipe in the file; the history of this machine has no such picture",
-    KnowledgeSource.FILE: "the file alone: it holds no recipe, and the history has no such picture",
+    KnowledgeSource.RECIPE: "the recipe in the file; the history of this machine has no such image",
+    KnowledgeSource.FILE: "the file alone: it holds no recipe, and the history has no such image",
 }
 _STATES = {
     FileStatus.THERE: "",
@@ -78,7 +78,7 @@ def _rows(known: Provenance) -> Iterator[Row]:
     yield "known from", _SOURCES[known.source].format(by=known.by)
     if known.entry:
         yield from _run(known.entry)
-        yield from _pictures(known)
+        yield from _images(known)
     elif known.recipe:
         yield from _recipe(known.recipe)
     yield from _relatives(known)
@@ -86,7 +86,7 @@ def _rows(known: Provenance) -> Iterator[Row]:
 
 def _file(file: FileFacts) -> Iterator[Row]:
     kind = [file.format.value] if file.format else []
-    yield "picture", ", ".join([*kind, *picture_facts(file.size, file.length)])
+    yield "picture", ", ".join([*kind, *image_facts(file.size, file.length)])
     yield "bytes", f"{file.length:,}"
     yield "path", clean(str(file.path))
     yield "sha256", file.sha256
@@ -99,7 +99,7 @@ def _run(entry: HistoryEntry) -> Iterator[Row]:
     yield "when", f"{entry.started.astimezone():%Y-%m-%d %H:%M:%S}, took {took}"
     yield "outcome", entry.outcome if entry.outcome == OK else _failure(entry)
     yield "prompt", _line(entry.prompt)
-    for revised in dict.fromkeys(picture.revised_prompt for picture in entry.pictures):
+    for revised in dict.fromkeys(image.revised_prompt for image in entry.images):
         yield "revised", _line(revised)
     yield "model", _line(entry.model or "unknown")
     yield "image model", _line(entry.image_model)
@@ -144,35 +144,35 @@ def _references(request: ImageRequest) -> Iterator[Row]:
         yield "mask", _line(request.mask.path or request.mask.name)
 
 
-def _pictures(known: Provenance) -> Iterator[Row]:
-    """Tell of the run's pictures; of one that was named, only where else it was saved."""
-    for each in known.pictures:
-        is_named = known.file is not None and each.picture.sha256 == known.file.sha256
-        if is_named and len(known.pictures) > 1:
-            yield "picture", f"number {each.picture.image + 1} of {len(known.pictures)}"
+def _images(known: Provenance) -> Iterator[Row]:
+    """Tell of the run's images; of one that was named, only where else it was saved."""
+    for each in known.images:
+        is_named = known.file is not None and each.image.sha256 == known.file.sha256
+        if is_named and len(known.images) > 1:
+            yield "picture", f"number {each.image.image_index + 1} of {len(known.images)}"
         yield from _saved(known.file, each) if is_named else _described(each)
 
 
 def _saved(file: FileFacts | None, each: SavedImageStatus) -> Iterator[Row]:
-    if file and each.picture.path != file.path:
+    if file and each.image.path != file.path:
         yield "saved as", _place(each)
 
 
 def _described(each: SavedImageStatus) -> Iterator[Row]:
-    picture = each.picture
-    kind = [picture.format.value] if picture.format else []
-    yield f"picture {picture.image + 1}", ", ".join([*kind, *picture_facts(picture.size, picture.length)])
+    image = each.image
+    kind = [image.format.value] if image.format else []
+    yield f"image {image.image_index + 1}", ", ".join([*kind, *image_facts(image.size, image.length)])
     yield "saved as", _place(each)
-    yield "sha256", _line(picture.sha256)
+    yield "sha256", _line(image.sha256)
     if each.facts:
         yield "credentials", _CREDENTIALS[each.facts.credentials]
 
 
 def _place(each: SavedImageStatus) -> str:
-    if each.picture.path is None:
+    if each.image.path is None:
         return "no file"
     became = _STATES[each.state]
-    return clean(str(each.picture.path)) + (f" ({became})" if became else "")
+    return clean(str(each.image.path)) + (f" ({became})" if became else "")
 
 
 def _recipe(recipe: Recipe) -> Iterator[Row]:
@@ -217,7 +217,7 @@ def _ancestor(parent: Ancestor) -> str:
 
 def run_words(entry: HistoryEntry) -> str:
     """Name a run by its id, its first file's name where there is one, and its prompt's beginning."""
-    names = [clean(picture.path.name) for picture in entry.saved if picture.path]
+    names = [clean(image.path.name) for image in entry.saved if image.path]
     told = [str(entry.number), *names[:1], outcome_words(entry), f'"{shorten(entry.prompt, _HINT)}"']
     return ", ".join(filter(None, told))
 

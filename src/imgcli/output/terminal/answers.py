@@ -53,7 +53,7 @@ class Answers:
     """What a terminal says of itself; what it did not say is False, empty or None.
 
     `is_complete` means that the last answer came, so that silence elsewhere means no. `name` is its own, as
-    in `kitty(0.40.0)`; `cell`, `window` and `largest`, the largest sixel picture, are width and height in
+    in `kitty(0.40.0)`; `cell`, `window` and `largest`, the largest sixel image, are width and height in
     pixels; `registers` counts sixel colours.
     """
 

@@ -1,4 +1,4 @@
-"""The picture on a real terminal: fitted to the window, kept in place, never the cause of a failure."""
+"""The image on a real terminal: fitted to the window, kept in place, never the cause of a failure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CLEAR_LINE = "\x1b[K"
 
 
 class StillViewer:
-    """Shows pictures on a terminal that does not change meanwhile."""
+    """Shows images on a terminal that does not change meanwhile."""
 
     def __init__(self, stream: TextIO, terminal: Terminal, easel: RendererProvider) -> None:
         self._out = BrokenPipeWriter(stream)
@@ -36,25 +36,25 @@ class StillViewer:
         self._easel = easel
         self._memory: StoredRenderer | None = None
 
-    def show(self, picture: EncodedImage, caption: str) -> None:
+    def show(self, image: EncodedImage, caption: str) -> None:
         """Paint one under what is there; raises what the painter raises, and then nothing is shown."""
         screen = Screen()
         try:
-            self._show(picture, caption, screen)
+            self._show(image, caption, screen)
         except Exception:
             raise
         except BaseException:
             self._break_off(screen)
             raise
 
-    def _show(self, picture: EncodedImage, caption: str, screen: Screen) -> None:
+    def _show(self, image: EncodedImage, caption: str, screen: Screen) -> None:
         columns, rows = self._terminal.size()
         self._out.write(_SAVE_CURSOR)
         painter = self._easel.painter()
         self._memory = painter if isinstance(painter, StoredRenderer) else None
         self._out.write(f"{_RESTORE_CURSOR}{_CLEAR_LINE}")
         box = Box(max(min(self._easel.widest or columns, columns), 1), max(rows - _CAPTION_ROWS, 1))
-        painting = painter.paint(picture, box) if rows > 1 else NOTHING
+        painting = painter.paint(image, box) if rows > 1 else NOTHING
         self._out.write(screen.draw(painting, "", columns))
         self._out.write(screen.leave())
         if self._memory:
@@ -90,7 +90,7 @@ class Canvas:
         self._painter: Renderer | None = None
         self._screen = Screen()
         self._size = os.terminal_size((0, 0))
-        self._picture: EncodedImage | None = None
+        self._image: EncodedImage | None = None
         self._painting = NOTHING
         self._complaints: list[str] = []
         self._is_set_up = False
@@ -121,21 +121,21 @@ class Canvas:
         else:
             self._out.write(self._screen.tick(status, self._size.columns))
 
-    def show(self, picture: EncodedImage, status: str) -> None:
-        """Put a picture in the place of the one before; one that cannot be shown leaves that where it is."""
+    def show(self, image: EncodedImage, status: str) -> None:
+        """Put an image in the place of the one before; one that cannot be shown leaves that where it is."""
         if self._is_resized():
             self._repaint(status)
-        if self._picture and self._picture.data == picture.data:
+        if self._image and self._image.data == image.data:
             return
-        painting = self._paint(picture)
+        painting = self._paint(image)
         if painting is None:
             self._complain(status)
         else:
-            self._picture, self._painting = picture, painting
+            self._image, self._painting = image, painting
             self._out.write(self._screen.draw(painting, status, self._size.columns))
 
     def print_above(self, lines: Sequence[str], status: str) -> None:
-        """Let lines scroll by above the picture."""
+        """Let lines scroll by above the image."""
         self.tick(status)
         if lines and self._is_away:
             self._out.write("".join(f"{line}\r\n" for line in lines))
@@ -143,16 +143,16 @@ class Canvas:
             self._out.write(self._screen.print_above(lines, self._size.columns))
 
     def leave(self, lines: Sequence[str], after: Sequence[str] = ()) -> None:
-        """Let the picture stay for good, with these lines under it in the place of the status row.
+        """Let the image stay for good, with these lines under it in the place of the status row.
 
         It gives way to them, to the lines that others print `after` them, and to the shell's prompt.
         """
         self._lines_below = [*lines, *after]
-        if self._picture and not self._is_away and self._painting.rows > self._most_rows():
+        if self._image and not self._is_away and self._painting.rows > self._most_rows():
             self._repaint("")
         self._let_go()
         self._out.write("".join(f"{line}\r\n" for line in lines))
-        self._picture, self._painting, self._lines_below = None, NOTHING, []
+        self._image, self._painting, self._lines_below = None, NOTHING, []
 
     @property
     def is_cut(self) -> bool:
@@ -169,22 +169,22 @@ class Canvas:
         self._out.limit(0)
 
     def mend(self, status: str) -> None:
-        """Paint over what others may have written into the picture, a `^C` for instance.
+        """Paint over what others may have written into the image, a `^C` for instance.
 
-        A slow terminal gets a part of it, over the same picture; one that was cut already gets nothing.
+        A slow terminal gets a part of it, over the same image; one that was cut already gets nothing.
         """
         if self._is_away or self._out.is_cut:
             return
         self._out.recover()
         self._out.limit(_MENDING)
-        if self._is_resized() or not self._picture:
+        if self._is_resized() or not self._image:
             self._repaint(status)
-        elif painting := self._paint(self._picture):
+        elif painting := self._paint(self._image):
             self._painting = painting
             self._out.write(self._screen.draw(painting, status, self._size.columns))
 
     def break_off(self) -> None:
-        """Return the terminal back in the middle of anything, and go on writing below the picture."""
+        """Return the terminal back in the middle of anything, and go on writing below the image."""
         aborted = ""
         if isinstance(self._painter, StoredRenderer):
             aborted = self._painter.abort()
@@ -192,7 +192,7 @@ class Canvas:
         self._out.recover(aborted + (self._screen.break_off() if self._out.is_cut else self._screen.leave()))
 
     def suspend(self) -> None:
-        """Leave the picture, and the terminal to somebody else: nothing is painted until `resume`."""
+        """Leave the image, and the terminal to somebody else: nothing is painted until `resume`."""
         self.break_off()
         self._is_away = True
         if self._easel:
@@ -223,12 +223,12 @@ class Canvas:
 
     def _repaint(self, status: str) -> None:
         """Clear what is ours and paint it as it fits now."""
-        if self._picture:
-            self._painting = self._paint(self._picture) or NOTHING
+        if self._image:
+            self._painting = self._paint(self._image) or NOTHING
         self._out.write(self._forgotten() + self._screen.redraw(self._painting, status, self._size.columns))
 
     def _forgotten(self) -> str:
-        """Take a picture for which there is no room any more out of the terminal's memory."""
+        """Take an image for which there is no room any more out of the terminal's memory."""
         if self._painting is NOTHING and isinstance(self._painter, StoredRenderer):
             return self._painter.clear()
         return ""
@@ -239,13 +239,13 @@ class Canvas:
             self._painter.keep()
         self._out.write(self._screen.leave())
 
-    def _paint(self, picture: EncodedImage) -> Frame | None:
+    def _paint(self, image: EncodedImage) -> Frame | None:
         """Paint for the window as it is, less what is to stand below; None when that is not possible."""
         if not self._painter or self._size.lines <= 1:
             return NOTHING
         widest = (self._easel.widest if self._easel else None) or self._size.columns
         try:
-            return self._painter.paint(picture, Box(min(widest, self._size.columns), self._most_rows()))
+            return self._painter.paint(image, Box(min(widest, self._size.columns), self._most_rows()))
         except Exception as error:  # noqa: BLE001 - a preview that fails costs the preview
             self._complaints.append(f"no preview: {_why(error)}")
             return None
@@ -257,12 +257,12 @@ class Canvas:
         return image_rows(rows, below)
 
     def _complain(self, status: str) -> None:
-        """Say once, in grey, why there is no picture."""
+        """Say once, in grey, why there is no image."""
         if len(self._complaints) == 1:
             self.print_above([f"{_FAINT}{self._complaints[0]}{_RESET}"], status)
 
 
 def _why(error: Exception) -> str:
-    """An error as a clause; what cannot be decoded says what "the picture is"."""
-    subject = "the picture is " if hasattr(error, "reason") else ""
+    """An error as a clause; what cannot be decoded says what "the image is"."""
+    subject = "the image is " if hasattr(error, "reason") else ""
     return subject + shorten(str(error) or type(error).__name__, _REASON_LENGTH)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 SizeOf: TypeAlias = Callable[[], os.terminal_size]
-"""Tells the terminal's columns and lines as they are now: windows change while a picture arrives."""
+"""Tells the terminal's columns and lines as they are now: windows change while an image arrives."""
 
 Rgb: TypeAlias = tuple[int, int, int]
 
@@ -38,11 +38,11 @@ class ColorDepth(IntEnum):
 
 
 class Display(Enum):
-    """What the user gets: plain lines, a status row that ticks, or a picture above it."""
+    """What the user gets: plain lines, a status row that ticks, or an image above it."""
 
     LINES = "lines"
     STATUS = "status"
-    PICTURE = "picture"
+    IMAGE = "picture"
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def choose_display(wish: PreviewProtocol, terminal: Terminal) -> Display:
     """Turn the wish into what this terminal can do."""
     if terminal.depth is ColorDepth.NONE:
         return Display.LINES
-    return Display.STATUS if wish is PreviewProtocol.OFF else Display.PICTURE
+    return Display.STATUS if wish is PreviewProtocol.OFF else Display.IMAGE
 
 
 def is_one_terminal(one: TextIO, other: TextIO) -> bool:

@@ -24,7 +24,7 @@ ALWAYS: Version = ()
 
 
 class PreviewProtocol(StrEnum):
-    """The ladder of ways to show a picture, the best first; `--preview` takes these names."""
+    """The ladder of ways to show an image, the best first; `--preview` takes these names."""
 
     AUTO = "auto"
     KITTY = "kitty"

@@ -110,7 +110,7 @@ _ENOUGH = 1 << 16  # bytes; somebody is pasting a book
 def query(env: Mapping[str, str], budget: float = BUDGET) -> Answers:
     """Ask the terminal that we were started on; SILENCE where it is not ours to ask or does not answer.
 
-    Call it once, when a picture is wanted, and while nobody reads from the terminal: answers come as input.
+    Call it once, when an image is wanted, and while nobody reads from the terminal: answers come as input.
     Standard input itself is never read, so it may be a pipe. Keys pressed meanwhile are given back where the
     kernel lets us; where not (Linux since 6.2, unless root or dev.tty.legacy_tiocsti), they are lost.
     """

@@ -93,7 +93,7 @@ class Screen:
         return "".join([_BEGIN_UPDATE, *above, *self._drawn(painting, status, columns), _END_UPDATE])
 
     def leave(self) -> str:
-        """Let the picture stay, and go on writing in the place of the status row with the cursor shown.
+        """Let the image stay, and go on writing in the place of the status row with the cursor shown.
 
         Safe at any time, also halfway through something else.
         """
@@ -109,7 +109,7 @@ class Screen:
         The cursor that was saved last is the box's first cell, or was that before the screen scrolled; then
         the box ends at the bottom, where the way down ends too.
         """
-        if not self._is_open:  # it was cut in what came after the picture
+        if not self._is_open:  # it was cut in what came after the image
             return f"{_RESTORED}{_NEXT}"
         return f"{_RESTORE_CURSOR}{self.leave()}{_CLEAR_BELOW}"
 

@@ -29,7 +29,7 @@ _ANY = 1 << 62
 
 
 def bringer(find: Find, sha256: str, child: HistoryEntry | None = None) -> HistoryEntry | None:
-    """Find the run that brought a picture which went into `child`.
+    """Find the run that brought an image which went into `child`.
 
     Several runs can bring the same bytes. The one that the child names wins, then the newest before the
     child, then the newest of all.
@@ -40,7 +40,7 @@ def bringer(find: Find, sha256: str, child: HistoryEntry | None = None) -> Histo
 
 
 def children(find: Find, sha256: str, of: HistoryEntry | None = None) -> list[HistoryEntry]:
-    """List the runs that a picture went into, oldest first, without those that name another run than `of`."""
+    """List the runs that an image went into, oldest first, without those that name another run than `of`."""
     takers = find(_TAKERS, [sha256.lower()])[::-1]
     return [child for child in takers if of is None or _may_descend(find, child, sha256, of.number)]
 
@@ -109,7 +109,7 @@ class _Kin:
                     waiting += [(parent, _sources(run))] if run else []
 
     def descend(self, key: Key, sha256s: Iterable[str]) -> None:
-        """Collect what was made from a member's pictures, down to the leaves."""
+        """Collect what was made from a member's images, down to the leaves."""
         waiting, seen = [(key, sha256s)], {key}
         while waiting:
             key, sha256s = waiting.pop()
@@ -140,10 +140,10 @@ def _number(run: HistoryEntry) -> int:
 
 
 def _sources(run: HistoryEntry) -> list[str]:
-    """List what a run started from, the picture that was changed first; a mask is no ancestor."""
+    """List what a run started from, the image that was changed first; a mask is no ancestor."""
     ranked = sorted(run.parents, key=lambda parent: parent.role is not Role.ORIGINAL)
     return [parent.sha256 for parent in ranked if parent.role is not Role.MASK]
 
 
 def _brought(run: HistoryEntry) -> list[str]:
-    return [picture.sha256 for picture in run.pictures]
+    return [image.sha256 for image in run.images]

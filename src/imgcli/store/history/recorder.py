@@ -91,7 +91,7 @@ class HistorySink:
             self._gather(event)
             if self._run.end:
                 self._write(self._run.end)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the picture is worth more
+        except Exception as error:  # noqa: BLE001 - whatever it is, the image is worth more
             self._give_up(error)
 
     def close(self) -> None:
@@ -113,10 +113,10 @@ class HistorySink:
                 run.request = request
             case PartialImage():
                 run.partials += 1
-            case FinalImage(image=image):
-                run.finals[image] = _kept(event)
-            case Saved(image=image, path=path, problem=problem):
-                run.paths[image] = _from_the_root(path)
+            case FinalImage(image_index=image_index):
+                run.finals[image_index] = _kept(event)
+            case Saved(image_index=image_index, path=path, problem=problem):
+                run.paths[image_index] = _from_the_root(path)
                 run.problems += [problem] if problem else []
             case Completed():
                 run.end = run.end or event
@@ -182,7 +182,7 @@ class HistorySink:
             outcome=worst.kind if worst else OK,
             message=worst.what if worst else None,
             charged=Charged.NO if self._is_free else charged,
-            pictures=self._pictures(),
+            images=self._images(),
             charges=bill.rows if bill else (),
             parents=self._about.parents,
             billed=not self._is_free,
@@ -200,9 +200,11 @@ class HistorySink:
             return None
         return self._price(self._run.request, ended, self._run.partials, len(self._run.finals))
 
-    def _pictures(self) -> tuple[SavedImage, ...]:
+    def _images(self) -> tuple[SavedImage, ...]:
         paths = self._run.paths
-        return tuple(replace(picture, path=paths.get(image)) for image, picture in self._run.finals.items())
+        return tuple(
+            replace(image, path=paths.get(image_index)) for image_index, image in self._run.finals.items()
+        )
 
 
 def _from_the_root(path: Path) -> Path:
@@ -215,13 +217,13 @@ def _from_the_root(path: Path) -> Path:
 
 
 def _kept(final: FinalImage) -> SavedImage:
-    picture = final.picture
+    image = final.image
     return SavedImage(
-        image=final.image,
-        sha256=picture.sha256,
-        length=len(picture.data),
-        format=picture.format,
-        size=header_size(picture),
+        image_index=final.image_index,
+        sha256=image.sha256,
+        length=len(image.data),
+        format=image.format,
+        size=header_size(image),
         revised_prompt=final.revised_prompt,
     )
 

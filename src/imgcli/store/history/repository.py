@@ -116,7 +116,7 @@ class History:
         return self._database.write(lambda connection: _recorded(connection, entry))
 
     def find_sha256(self, sha256: str) -> HistoryEntry | None:
-        """Find the newest run that brought a picture with these bytes."""
+        """Find the newest run that brought an image with these bytes."""
         where = "id IN (SELECT run FROM pictures WHERE sha256 = ?)"
         return self._first(where, [sha256.lower()])
 
@@ -130,7 +130,7 @@ class History:
         return self._first("job = ?", [text]) or self._only_one_beginning_with(text)
 
     def find_path(self, path: Path, sha256: str | None = None) -> HistoryEntry | None:
-        """Find the last run that saved a picture under this name, spelt like this, whatever is there now.
+        """Find the last run that saved an image under this name, spelt like this, whatever is there now.
 
         With `sha256` only a run counts that saved these bytes there.
         """
@@ -148,7 +148,7 @@ class History:
         return self._database.read(lambda connection: bringer(_finding(connection), sha256, child))
 
     def latest(self, endpoint: str | None = None, back: int = 0) -> HistoryEntry | None:
-        """Find the newest run that brought a picture, saved or not, of one endpoint or of any.
+        """Find the newest run that brought an image, saved or not, of one endpoint or of any.
 
         Or, with `back`, the one so many such runs before it.
         """
@@ -169,7 +169,7 @@ class History:
         return self._database.read(lambda connection: numbers(connection, limit, search))
 
     def children(self, sha256: str, of: HistoryEntry | None = None) -> list[HistoryEntry]:
-        """List the runs that a picture went into, oldest first; see `kinship.children`."""
+        """List the runs that an image went into, oldest first; see `kinship.children`."""
         from imgcli.store.history.lineage import children
 
         return self._database.read(lambda connection: children(_finding(connection), sha256, of))
@@ -261,8 +261,8 @@ def _updated(connection: sqlite3.Connection, entry: HistoryEntry) -> None:
 
 def _insert_parts(connection: sqlite3.Connection, entry: HistoryEntry) -> None:
     run = {"run": entry.number}
-    for picture in entry.pictures:
-        _insert(connection, "pictures", run | rows.picture_cells(picture))
+    for image in entry.images:
+        _insert(connection, "pictures", run | rows.image_cells(image))
     for position, parent in enumerate(entry.parents):
         _insert(connection, "parents", run | {"position": position} | rows.parent_cells(parent))
     for position, charge in enumerate(entry.charges):

@@ -57,18 +57,18 @@ def run_cells(entry: HistoryEntry) -> dict[str, Any]:
     }
 
 
-def picture_cells(picture: SavedImage) -> dict[str, Any]:
-    """Format a picture as a row of `pictures`."""
-    width, height = picture.size or (None, None)
+def image_cells(image: SavedImage) -> dict[str, Any]:
+    """Format an image as a row of `images`."""
+    width, height = image.size or (None, None)
     return {
-        "image": picture.image,
-        "sha256": picture.sha256,
-        "bytes": picture.length,
-        "path": path_cell(picture.path) if picture.path else None,
-        "format": picture.format,
+        "image": image.image_index,
+        "sha256": image.sha256,
+        "bytes": image.length,
+        "path": path_cell(image.path) if image.path else None,
+        "format": image.format,
         "width": width,
         "height": height,
-        "revised_prompt": _storable(picture.revised_prompt),
+        "revised_prompt": _storable(image.revised_prompt),
     }
 
 
@@ -93,19 +93,19 @@ def charge_cells(row: Row) -> dict[str, Any]:
 
 def stored_cells(entry: HistoryEntry) -> dict[str, Any]:
     """Format an entry as rows that JSON can hold, for `entry_of`."""
-    pictures = list(map(picture_cells, entry.pictures))
-    for cells, picture in zip(pictures, entry.pictures, strict=True):
-        cells["path"] = str(picture.path) if picture.path else None
+    images = list(map(image_cells, entry.images))
+    for cells, image in zip(images, entry.images, strict=True):
+        cells["path"] = str(image.path) if image.path else None
     return {
         "run": {"id": None, **run_cells(entry)},
-        "pictures": pictures,
+        "pictures": images,
         "parents": list(map(parent_cells, entry.parents)),
         "charges": list(map(charge_cells, entry.charges)),
     }
 
 
 def entry_of(
-    run: Cells, pictures: Sequence[Cells], parents: Sequence[Cells], charges: Sequence[Cells]
+    run: Cells, images: Sequence[Cells], parents: Sequence[Cells], charges: Sequence[Cells]
 ) -> HistoryEntry:
     """Read an entry; what cannot be read is unknown."""
     return HistoryEntry(
@@ -127,7 +127,7 @@ def entry_of(
         request=request_of(run.get("request")),
         usage=json_object(run.get("usage")),
         tool_usage=json_object(run.get("tool_usage")),
-        pictures=tuple(map(_picture, pictures)),
+        images=tuple(map(_image, images)),
         parents=tuple(map(_parent, parents)),
         charges=tuple(map(charge_of, charges)),
     )
@@ -147,10 +147,10 @@ def charge_of(cells: Cells) -> Row:
     )
 
 
-def _picture(cells: Cells) -> SavedImage:
+def _image(cells: Cells) -> SavedImage:
     width, height = count(cells.get("width")), count(cells.get("height"))
     return SavedImage(
-        image=count(cells.get("image")) or 0,
+        image_index=count(cells.get("image")) or 0,
         sha256=text(cells.get("sha256")) or "",
         length=count(cells.get("bytes")) or 0,
         path=path_of(cells.get("path")),

@@ -193,11 +193,11 @@ class TempFile:
         except OSError:
             self._take_without_links(final)
         else:
-            with suppress(OSError):  # the picture has its name; a second one is only untidy
+            with suppress(OSError):  # the image has its name; a second one is only untidy
                 self.path.unlink()
 
     def _take_without_links(self, final: Path) -> None:
-        """Reserve the name with an empty file, then rename over it: never half a picture under that name."""
+        """Reserve the name with an empty file, then rename over it: never half an image under that name."""
         os.close(create(final, SHARED))
         try:
             self.path.replace(final)

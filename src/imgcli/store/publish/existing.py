@@ -1,4 +1,4 @@
-"""Pictures that a run has brought to disk already: one that was killed later must not leave a second copy."""
+"""Images that a run has brought to disk already: one that was killed later must not leave a second copy."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _CHUNK = 1 << 20
 
 
 class ExistingPublisher:
-    """A publisher for recovery: finds a picture that is on disk already, and publishes any other.
+    """A publisher for recovery: finds an image that is on disk already, and publishes any other.
 
-    Never replaces a file, whatever the run was told: what has that name by now may be another picture.
+    Never replaces a file, whatever the run was told: what has that name by now may be another image.
     `places` lists every file that it found or made.
     """
 
@@ -43,20 +43,20 @@ class ExistingPublisher:
 
     @property
     def folders(self) -> list[Path]:
-        """The folders in which pictures of this run may be."""
+        """The folders in which images of this run may be."""
         return [self._target.folder, *self._rescue.folders()]
 
-    def publish(self, picture: EncodedImage, image: int, shield: Shield) -> PublishResult:
+    def publish(self, image: EncodedImage, image_index: int, shield: Shield) -> PublishResult:
         """See `Publisher`."""
-        placed = self._found_whole(picture, image) or self._found_damaged(picture, image)
+        placed = self._found_whole(image, image_index) or self._found_damaged(image, image_index)
         if placed is None:
-            placed = self._fresh.publish(picture, image, shield)
+            placed = self._fresh.publish(image, image_index, shield)
         self.places.extend([placed.path] if placed.path else [])
         return placed
 
-    def keep(self, picture: EncodedImage, image: int, mark: str, shield: Shield) -> Path:
+    def keep(self, image: EncodedImage, image_index: int, mark: str, shield: Shield) -> Path:
         """See `Publisher`."""
-        path = self._find(picture, image, mark) or self._fresh.keep(picture, image, mark, shield)
+        path = self._find(image, image_index, mark) or self._fresh.keep(image, image_index, mark, shield)
         self.places.append(path)
         return path
 
@@ -64,11 +64,11 @@ class ExistingPublisher:
         """See `Publisher`."""
         self._fresh.tidy()
 
-    def _found_whole(self, picture: EncodedImage, image: int) -> PublishResult | None:
-        path = self._find(picture, image, "")
+    def _found_whole(self, image: EncodedImage, image_index: int) -> PublishResult | None:
+        path = self._find(image, image_index, "")
         if path is None:
             return None
-        finding = examine(picture)
+        finding = examine(image)
         if finding.damage:  # an earlier version of imgcli did not see it
             return PublishResult(path, None, damaged(finding.damage, path, self._rescue.raw_run()))
         return PublishResult(path, finding.size, self._astray(path), unchecked=finding.unchecked)
@@ -77,27 +77,27 @@ class ExistingPublisher:
         folder = self._target.folder
         return None if path.parent == folder else elsewhere("it was rescued earlier", path, folder)
 
-    def _found_damaged(self, picture: EncodedImage, image: int) -> PublishResult | None:
-        path = self._find(picture, image, _DAMAGED)
+    def _found_damaged(self, image: EncodedImage, image_index: int) -> PublishResult | None:
+        path = self._find(image, image_index, _DAMAGED)
         if path is None:
             return None
-        damage = examine(picture).damage or "it was examined earlier"
+        damage = examine(image).damage or "it was examined earlier"
         return PublishResult(path, None, damaged(damage, path, self._rescue.raw_run()))
 
-    def _find(self, picture: EncodedImage, image: int, mark: str) -> Path | None:
+    def _find(self, image: EncodedImage, image_index: int, mark: str) -> Path | None:
         """Look for a file that holds exactly these bytes under one of the names, in one of the folders."""
         for folder in self.folders:
-            for path in self._candidates(folder, picture, image, mark):
-                if holds(path, picture.data) and _settled(path):
+            for path in self._candidates(folder, image, image_index, mark):
+                if holds(path, image.data) and _settled(path):
                     return path
         return None
 
-    def _candidates(self, folder: Path, picture: EncodedImage, image: int, mark: str) -> Iterator[Path]:
+    def _candidates(self, folder: Path, image: EncodedImage, image_index: int, mark: str) -> Iterator[Path]:
         try:
             present = set(os.listdir(folder))  # noqa: PTH208 - names are all that is wanted
         except OSError:
             return
-        names = self._target.names(picture.format, image, mark)
+        names = self._target.names(image.format, image_index, mark)
         for name in islice(names, len(present) + _GAPS):
             if name in present:
                 yield folder / name

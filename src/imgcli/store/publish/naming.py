@@ -1,4 +1,4 @@
-"""Where a picture goes, and under which names."""
+"""Where an image goes, and under which names."""
 
 from __future__ import annotations
 
@@ -72,11 +72,11 @@ class NameFields:
 
 @dataclass(frozen=True)
 class OutputTarget:
-    """A folder, and the names that pictures of one run may take in it, best first."""
+    """A folder, and the names that images of one run may take in it, best first."""
 
     folder: Path
     pattern: str
-    """A name without its ending; `{n}` stands for the picture's number in the job, from 1."""
+    """A name without its ending; `{n}` stands for the image's number in the job, from 1."""
     ending: str = ""
     """The ending as the user spelt it, empty when none was asked for."""
     is_named: bool = False
@@ -106,23 +106,23 @@ class OutputTarget:
         """The format that the user's ending stands for."""
         return _ENDINGS.get(self.ending.lower())
 
-    def wanted(self, encoding: ImageFormat | None, image: int = 0) -> str:
-        """Return the name that picture number `image` (from 0) takes when nothing is in its way."""
-        number = 1 if "{n}" in self.pattern else image + 1
-        return self._stem(image) + _tail(number) + self._ending(encoding)
+    def wanted(self, encoding: ImageFormat | None, image_index: int = 0) -> str:
+        """Return the name that image number `image` (from 0) takes when nothing is in its way."""
+        number = 1 if "{n}" in self.pattern else image_index + 1
+        return self._stem(image_index) + _tail(number) + self._ending(encoding)
 
-    def names(self, encoding: ImageFormat | None, image: int = 0, mark: str = "") -> Iterator[str]:
-        """List the names for picture number `image` (from 0) endlessly, best first, each within `NAME_MAX`.
+    def names(self, encoding: ImageFormat | None, image_index: int = 0, mark: str = "") -> Iterator[str]:
+        """List the names for image number `image` (from 0) endlessly, best first, each within `NAME_MAX`.
 
-        `mark` goes before the ending, for what is not the picture itself: `.partial`, `.damaged`.
+        `mark` goes before the ending, for what is not the image itself: `.partial`, `.damaged`.
         """
-        first = 1 if "{n}" in self.pattern else image + 1
+        first = 1 if "{n}" in self.pattern else image_index + 1
         for number in count(first):
             rest = _tail(number) + mark + self._ending(encoding)
-            yield _cut(self._stem(image), NAME_MAX - len(os.fsencode(rest))) + rest
+            yield _cut(self._stem(image_index), NAME_MAX - len(os.fsencode(rest))) + rest
 
-    def _stem(self, image: int) -> str:
-        return self.pattern.replace("{n}", str(image + 1))
+    def _stem(self, image_index: int) -> str:
+        return self.pattern.replace("{n}", str(image_index + 1))
 
     def _ending(self, encoding: ImageFormat | None) -> str:
         """Say what the bytes are, in the user's own spelling when it says the same."""
@@ -172,7 +172,7 @@ def _checked(output: str | None) -> str:
 
 
 def _filled(template: str, table: Mapping[str, str]) -> str:
-    """Fill the fields that the table has; `{n}` waits for its picture. Raises a usage error."""
+    """Fill the fields that the table has; `{n}` waits for its image. Raises a usage error."""
 
     def value(found: re.Match[str]) -> str:
         name = found[1]
@@ -228,7 +228,7 @@ def current_folder() -> Path:
 
 
 def check(target: OutputTarget) -> list[Path]:
-    """Make sure that a picture can be saved, and make its folder; raises UNWRITABLE, and nothing was sent.
+    """Make sure that an image can be saved, and make its folder; raises UNWRITABLE, and nothing was sent.
 
     Returns the folders that were made, as `make_folder` does.
     """
@@ -279,7 +279,7 @@ def device(output: str | None, base: Path) -> tuple[Path, os.stat_result] | None
         return None
     mode = info.st_mode
     if stat.S_ISBLK(mode) or stat.S_ISSOCK(mode):
-        raise usage_error(f"{path} is no place for a picture.", "Give -o a file or a folder.")
+        raise usage_error(f"{path} is no place for an image.", "Give -o a file or a folder.")
     if stat.S_ISREG(mode) and str(path).startswith(_STANDARD_STREAMS):
         raise usage_error(f"{path} leads to a file that is already open.", "Use `-o -` for standard output.")
     return (path, info) if stat.S_ISCHR(mode) or stat.S_ISFIFO(mode) else None

@@ -1,4 +1,4 @@
-"""Where finished pictures are brought: into a file or down a stream, and elsewhere when that fails."""
+"""Where finished images are brought: into a file or down a stream, and elsewhere when that fails."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 
 def damaged(damage: str, path: Path, raw_run: Path | None) -> Problem:
-    """Describe bytes that are no whole picture, kept all the same."""
-    what = f"The picture came damaged ({damage}); its bytes are kept as {path}."
+    """Describe bytes that are no whole image, kept all the same."""
+    what = f"The image came damaged ({damage}); its bytes are kept as {path}."
     return Problem(ExitCode.DAMAGED, what, Charged.YES, _kept(raw_run) or "A viewer may still open them.")
 
 
@@ -46,23 +46,23 @@ def torn(damage: str, path: Path) -> Problem:
 
 
 def elsewhere(refused: str, path: Path, folder: Path) -> Problem:
-    """Describe a picture that is safe, though not where it was asked for."""
-    what = f"The picture could not be saved where you asked ({refused}); it is safe in {path}."
+    """Describe an image that is safe, though not where it was asked for."""
+    what = f"The image could not be saved where you asked ({refused}); it is safe in {path}."
     into = os.path.join(folder, "")  # noqa: PTH118 - with its slash: what became a file is not overwritten
     move = f"mv -n {shlex.quote(str(path))} {shlex.quote(into)}"
     return Problem(ExitCode.ELSEWHERE, what, Charged.YES, f"Do not run it again; move it with: {move}")
 
 
 def unflushed(refused: str, path: Path, raw_run: Path | None) -> Problem:
-    """Describe a picture that is written, on a disk that does not say so."""
-    what = f"The picture is in {path}, but no disk confirmed that it holds it ({refused})."
+    """Describe an image that is written, on a disk that does not say so."""
+    what = f"The image is in {path}, but no disk confirmed that it holds it ({refused})."
     advice = f"Copy it to a disk that works before you switch off. {_kept(raw_run)}"
     return Problem(ExitCode.ELSEWHERE, what, Charged.YES, advice.strip())
 
 
 def lost(refused: str, raw_run: Path | None) -> Problem:
-    """Describe a picture that no folder took: only the record of the run may still hold it."""
-    what = f"The picture was paid for, and no folder could take it ({refused})."
+    """Describe an image that no folder took: only the record of the run may still hold it."""
+    what = f"The image was paid for, and no folder could take it ({refused})."
     if raw_run:
         return Problem(ExitCode.ELSEWHERE, what, Charged.YES, f"Make room first. {_kept(raw_run)}")
     return Problem(ExitCode.UNKNOWN, what, Charged.YES, "Make room on the disk before you run it again.")
@@ -73,12 +73,12 @@ def _kept(raw_run: Path | None) -> str:
 
 
 Shield: TypeAlias = "Callable[[], AbstractContextManager[None]]"
-"""Makes the span in which a signal waits until a picture is safe."""
+"""Makes the span in which a signal waits until an image is safe."""
 
 
 @dataclass(frozen=True)
 class PublishResult:
-    """Where a picture went. `path` is None when it left as a stream; `size` is in pixels, None if unknown.
+    """Where an image went. `path` is None when it left as a stream; `size` is in pixels, None if unknown.
 
     `wanted` is the name it would have with nothing in its way, `is_named` whether the user gave that name,
     `asked` the format of the user's ending, `unchecked` what was not verified, None if everything was.
@@ -94,30 +94,30 @@ class PublishResult:
 
 
 class Publisher(Protocol):
-    """Brings pictures to where the user asked for them, or to the next best place."""
+    """Brings images to where the user asked for them, or to the next best place."""
 
-    def publish(self, picture: EncodedImage, image: int, shield: Shield) -> PublishResult:
-        """Bring the final picture number `image` (from 0) there; raises `ImgcliError` if no place took it."""
+    def publish(self, image: EncodedImage, image_index: int, shield: Shield) -> PublishResult:
+        """Bring the final image number `image` (from 0) there; raises `ImgcliError` if no place took it."""
 
-    def keep(self, picture: EncodedImage, image: int, mark: str, shield: Shield) -> Path:
-        """Keep another picture beside it, `mark` in its name; raises `ImgcliError` if no place took it."""
+    def keep(self, image: EncodedImage, image_index: int, mark: str, shield: Shield) -> Path:
+        """Keep another image beside it, `mark` in its name; raises `ImgcliError` if no place took it."""
 
     def tidy(self) -> None:
-        """Remove the folders that were made for pictures which never came."""
+        """Remove the folders that were made for images which never came."""
 
 
 @dataclass(frozen=True)
 class _ImageIndex:
-    """One picture on its way to disk."""
+    """One image on its way to disk."""
 
-    picture: EncodedImage
-    image: int
+    image: EncodedImage
+    image_index: int
     mark: str = ""
 
     @cached_property
     def finding(self) -> Finding:
         """What an examination says: made once, when the bytes are safe. Previews are kept unseen."""
-        return Finding(None) if self.mark else examine(self.picture)
+        return Finding(None) if self.mark else examine(self.image)
 
     @property
     def marked(self) -> str:
@@ -126,7 +126,7 @@ class _ImageIndex:
 
 @dataclass(frozen=True)
 class _Filed:
-    """Where a picture became a file, and why the first place was refused, empty if it was not."""
+    """Where an image became a file, and why the first place was refused, empty if it was not."""
 
     path: Path
     refused: str
@@ -134,7 +134,7 @@ class _Filed:
 
 
 class FilePublisher:
-    """Saves pictures as files: in the target's folder, else in one of the rescue's.
+    """Saves images as files: in the target's folder, else in one of the rescue's.
 
     The target's folder is made where it has gone meanwhile; `made` are folders that were made already.
     """
@@ -155,25 +155,27 @@ class FilePublisher:
         publisher._folders = ()
         return publisher
 
-    def publish(self, picture: EncodedImage, image: int, shield: Shield, refused: str = "") -> PublishResult:
-        """See `Publisher`. `refused` tells in words why another place did not take the picture."""
-        shot = _ImageIndex(picture, image)
+    def publish(
+        self, image: EncodedImage, image_index: int, shield: Shield, refused: str = ""
+    ) -> PublishResult:
+        """See `Publisher`. `refused` tells in words why another place did not take the image."""
+        shot = _ImageIndex(image, image_index)
         with shield():
             filed = self._file(shot, refused)
         return PublishResult(
             filed.path,
             shot.finding.size,
             self._problem(shot, filed),
-            self._target.wanted(picture.format, image),
+            self._target.wanted(image.format, image_index),
             self._target.asked,
             shot.finding.unchecked,
             self._target.is_named,
         )
 
-    def keep(self, picture: EncodedImage, image: int, mark: str, shield: Shield) -> Path:
+    def keep(self, image: EncodedImage, image_index: int, mark: str, shield: Shield) -> Path:
         """See `Publisher`."""
         with shield():
-            return self._file(_ImageIndex(picture, image, mark), "").path
+            return self._file(_ImageIndex(image, image_index, mark), "").path
 
     def tidy(self) -> None:
         """See `Publisher`."""
@@ -211,9 +213,9 @@ class FilePublisher:
 
     def _draft(self, shot: _ImageIndex, folder: Path) -> TempFile:
         if folder not in self._folders:
-            return TempFile.write(folder, shot.picture.data, PRIVATE)
+            return TempFile.write(folder, shot.image.data, PRIVATE)
         self._made += make_folder(folder)
-        return TempFile.write(folder, shot.picture.data, SHARED)
+        return TempFile.write(folder, shot.image.data, SHARED)
 
     def _named(self, shot: _ImageIndex, draft: TempFile) -> Path:
         """Flush first, then look, then name: a decoder that dies on the bytes cannot take them along."""
@@ -221,7 +223,7 @@ class FilePublisher:
         return draft.publish(self._names(shot), self._clash_for(shot, draft))
 
     def _names(self, shot: _ImageIndex) -> Iterator[str]:
-        return self._target.names(shot.picture.format, shot.image, shot.marked)
+        return self._target.names(shot.image.format, shot.image_index, shot.marked)
 
     def _clash_for(self, shot: _ImageIndex, draft: TempFile) -> OnExists:
         """Replace nothing but what was asked to be replaced."""
@@ -238,31 +240,31 @@ class FilePublisher:
 
 
 class StreamPublisher:
-    """Sends pictures down a stream: standard output, a pipe, a device. When it breaks they become files."""
+    """Sends images down a stream: standard output, a pipe, a device. When it breaks they become files."""
 
     def __init__(self, write: Callable[[bytes], None], path: Path | None, aside: FilePublisher) -> None:
         self._write = write
         self._path = path
         self._aside = aside
 
-    def publish(self, picture: EncodedImage, image: int, shield: Shield) -> PublishResult:
+    def publish(self, image: EncodedImage, image_index: int, shield: Shield) -> PublishResult:
         """See `Publisher`. The writing is not shielded: a reader that sleeps must not hold off Ctrl-C.
 
-        A damaged picture is written like any other, and kept as a file too.
+        A damaged image is written like any other, and kept as a file too.
         """
         try:
-            self._write(picture.data)
+            self._write(image.data)
         except OSError as error:
             refused = f"{self._path or 'standard output'}: {reason(error)}"
-            return self._aside.publish(picture, image, shield, refused)
-        finding = examine(picture)
+            return self._aside.publish(image, image_index, shield, refused)
+        finding = examine(image)
         if finding.damage:
-            return self._aside.publish(picture, image, shield)
+            return self._aside.publish(image, image_index, shield)
         return PublishResult(self._path, finding.size, unchecked=finding.unchecked)
 
-    def keep(self, picture: EncodedImage, image: int, mark: str, shield: Shield) -> Path:
-        """See `Publisher`: a file, since the stream is for the picture alone."""
-        return self._aside.keep(picture, image, mark, shield)
+    def keep(self, image: EncodedImage, image_index: int, mark: str, shield: Shield) -> Path:
+        """See `Publisher`: a file, since the stream is for the image alone."""
+        return self._aside.keep(image, image_index, mark, shield)
 
     def tidy(self) -> None:
         """See `Publisher`: a stream has no folder."""
@@ -270,7 +272,7 @@ class StreamPublisher:
 
 @dataclass(frozen=True)
 class Destination:
-    """Where the user wants the pictures of a run.
+    """Where the user wants the images of a run.
 
     `output` is `-o` as it was given, `base` the folder that relative names start from.
     """

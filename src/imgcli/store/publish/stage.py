@@ -1,4 +1,4 @@
-"""The stage that saves: no picture is shown before it is safe."""
+"""The stage that saves: no image is shown before it is safe."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _PIXELS = re.compile(r"([0-9]+)x([0-9]+)")
 
 
 class KeepPartials(Enum):
-    """Which previews stay on disk. The last one of a run that brought no picture stays in any case."""
+    """Which previews stay on disk. The last one of a run that brought no image stays in any case."""
 
     NONE = auto()
     ALL = auto()
 
 
 class SavingStage:
-    """A stage: publishes pictures as they come, and adds what it did to the events of one job.
+    """A stage: publishes images as they come, and adds what it did to the events of one job.
 
-    Publishing runs under `shield`, so that a signal waits until the picture is safe. Never raises for a disk
-    that fails: that becomes `Saved.problem`, or `Failed` where no place took the picture.
+    Publishing runs under `shield`, so that a signal waits until the image is safe. Never raises for a disk
+    that fails: that becomes `Saved.problem`, or `Failed` where no place took the image.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class SavingStage:
         self._lost: Problem | None = None
 
     def __call__(self, events: Iterable[Event]) -> Iterator[Event]:
-        """Pass events on, and with each final picture what became of it."""
+        """Pass events on, and with each final image what became of it."""
         for event in events:
             match event:
                 case PartialImage():
@@ -67,7 +67,7 @@ class SavingStage:
                     yield event
 
     def keep_last_partial(self) -> Path | None:
-        """Keep the last preview of a picture that never came, and tell where; None if there is none.
+        """Keep the last preview of an image that never came, and tell where; None if there is none.
 
         For the end of a run that failed or was interrupted. Calling it again does nothing new. Never raises
         for a disk that fails.
@@ -75,7 +75,7 @@ class SavingStage:
         last = self._last
         if last and not self._kept:
             with suppress(ImgcliError):
-                self._kept = self._publisher.keep(last.picture, last.image, ".partial", self._shield)
+                self._kept = self._publisher.keep(last.image, last.image_index, ".partial", self._shield)
         return self._kept
 
     def _preview(self, event: PartialImage) -> Iterator[Event]:
@@ -84,73 +84,73 @@ class SavingStage:
         if self._keep is KeepPartials.ALL:
             mark = f".partial-{event.index}"
             try:
-                self._kept = self._publisher.keep(event.picture, event.image, mark, self._shield)
+                self._kept = self._publisher.keep(event.image, event.image_index, mark, self._shield)
             except ImgcliError as error:
                 yield Notice(event.job, f"The preview could not be kept: {error}")
 
     def _final(self, event: FinalImage) -> Iterator[Event]:
-        """Publish first; only then is the picture shown."""
+        """Publish first; only then is the image shown."""
         if event.is_salvaged:
             yield from self._salvaged(event)
             return
         try:
-            placed = self._publisher.publish(event.picture, event.image, self._shield)
+            placed = self._publisher.publish(event.image, event.image_index, self._shield)
         except ImgcliError as error:
             self._lost = self._lost or error.problem
             yield event
             return
-        if self._last and self._last.image == event.image:
+        if self._last and self._last.image_index == event.image_index:
             self._last = self._kept = None
         yield event
         if placed.path:
-            yield Saved(event.job, event.image, placed.path, placed.problem)
-        for text in _about_name(self._request, event.picture, placed):
+            yield Saved(event.job, event.image_index, placed.path, placed.problem)
+        for text in _about_name(self._request, event.image, placed):
             yield Notice(event.job, text, is_about_name=placed.is_named)
         for text in remarks(self._request, placed):
             yield Notice(event.job, text)
 
     def _salvaged(self, event: FinalImage) -> Iterator[Event]:
         """Keep an image that nothing vouches for under a name that says so, whole or torn."""
-        damage = examine(event.picture).damage
+        damage = examine(event.image).damage
         mark = ".torn" if damage else ".recovered"
         try:
-            path = self._publisher.keep(event.picture, event.image, mark, self._shield)
+            path = self._publisher.keep(event.image, event.image_index, mark, self._shield)
         except ImgcliError as error:
             self._lost = self._lost or error.problem
             yield event
             return
-        if self._last and self._last.image == event.image and not damage:
+        if self._last and self._last.image_index == event.image_index and not damage:
             self._last = self._kept = None
         yield event
-        yield Saved(event.job, event.image, path, torn(damage, path) if damage else None)
+        yield Saved(event.job, event.image_index, path, torn(damage, path) if damage else None)
 
     def _end(self, event: Completed | Failed) -> Iterator[Event]:
-        """End as the source did, unless a picture that was paid for is lost."""
+        """End as the source did, unless an image that was paid for is lost."""
         if self._lost:
             ended = event if isinstance(event, Completed) else event.ended
             event = Failed(event.job, self._lost, ended)
         if isinstance(event, Failed):
             kept = self.keep_last_partial()
             if kept:
-                yield Notice(event.job, f"The last preview, a rougher picture, is kept as {kept}.")
+                yield Notice(event.job, f"The last preview, a rougher image, is kept as {kept}.")
         yield event
 
 
 def remarks(request: ImageRequest | None, placed: PublishResult) -> Iterator[str]:
-    """Say in sentences how a picture differs from what was asked for."""
+    """Say in sentences how an image differs from what was asked for."""
     if placed.unchecked:
         yield f"Verified in part: {placed.unchecked}."
     pixels = _PIXELS.fullmatch((request.size if request else None) or "")
     if pixels and placed.size and placed.size != (int(pixels[1]), int(pixels[2])):
         width, height = placed.size
-        yield f"The picture is {width}x{height} pixels; {pixels[0]} was asked for."
+        yield f"The image is {width}x{height} pixels; {pixels[0]} was asked for."
 
 
-def _about_name(request: ImageRequest | None, picture: EncodedImage, placed: PublishResult) -> Iterator[str]:
+def _about_name(request: ImageRequest | None, image: EncodedImage, placed: PublishResult) -> Iterator[str]:
     """Say in sentences why the file has another name than was asked for."""
     is_taken = placed.path and placed.wanted and placed.path.name != placed.wanted
     if placed.problem is None and placed.path and is_taken:
-        yield f"{placed.wanted} is there already; the new picture is {placed.path.name}."
+        yield f"{placed.wanted} is there already; the new image is {placed.path.name}."
     asked = (request.format if request else None) or placed.asked
-    if asked and picture.format and picture.format is not asked:
-        yield f"The server sent {picture.format} where {asked} was asked for; the name says what it is."
+    if asked and image.format and image.format is not asked:
+        yield f"The server sent {image.format} where {asked} was asked for; the name says what it is."

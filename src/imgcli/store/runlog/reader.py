@@ -34,9 +34,9 @@ _LEFTOVER_CHUNK = 1 << 20
 
 
 def sweep(folders: Iterable[Path], safe: Sequence[Path]) -> None:
-    """Remove leftovers that are the beginning, or all, of a picture that is safe under a name of its own.
+    """Remove leftovers that are the beginning, or all, of an image that is safe under a name of its own.
 
-    `safe` lists such pictures. A file of a live process is locked; any other may be the only copy there is,
+    `safe` lists such images. A file of a live process is locked; any other may be the only copy there is,
     and stays.
     """
     for path in leftovers(folders):
@@ -119,7 +119,7 @@ class Beginning(NamedTuple):
 
 @dataclass(frozen=True)
 class RunLogFile:
-    """One record. `header` is None when it cannot be read; the bytes may hold a picture all the same."""
+    """One record. `header` is None when it cannot be read; the bytes may hold an image all the same."""
 
     path: Path
     header: RunLogHeader | None
@@ -183,7 +183,7 @@ class RunLogFile:
         return may_live(told.get(PROCESS) if isinstance(told, dict) else None, os.fstat(file.fileno()))
 
     def discard(self) -> None:
-        """Remove the record, once its pictures are safe; raises `OSError`."""
+        """Remove the record, once its images are safe; raises `OSError`."""
         self.path.unlink(missing_ok=True)
 
 

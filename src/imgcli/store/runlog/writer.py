@@ -97,7 +97,7 @@ class Recording:
                 self._restate(event.instead)
             if self.trouble and not is_told:
                 is_told = True
-                text = f"the recording {self.path} ends early ({self.trouble}); the picture is saved as usual"
+                text = f"the recording {self.path} ends early ({self.trouble}); the image is saved as usual"
                 yield Notice(job, text)
             yield event
 
@@ -380,10 +380,10 @@ class RunLog:
             self._give_up(error)
 
     def _give_up(self, error: OSError) -> None:
-        """Leave the disk's last room to the picture: a torn record is worth less."""
+        """Leave the disk's last room to the image: a torn record is worth less."""
         self.trouble = (
             f"This run leaves no whole record for `imgcli recover` ({reason(error)}); "
-            "the picture is saved as usual."
+            "the image is saved as usual."
         )
         if self._descriptor >= 0 and error.errno in _NO_ROOM and not self._promised:
             with suppress(OSError):

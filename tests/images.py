@@ -1,4 +1,4 @@
-"""Pictures to send along: files in every format, masks, and large ones."""
+"""Images to send along: files in every format, masks, and large ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from imgcli.core.request import InputImage
 
 
 def encoded(form: str, mode: str = "RGB", size: tuple[int, int] = (48, 32)) -> bytes:
-    """Make a small picture, for instance of a mask's mode RGBA."""
+    """Make a small image, for instance of a mask's mode RGBA."""
     out = io.BytesIO()
     Image.new(mode, size).save(out, form)
     return out.getvalue()
@@ -28,9 +28,9 @@ MASK = encoded("PNG", "RGBA")
 
 def noise(side: int) -> bytes:
     """Make a png that does not compress: three bytes a pixel."""
-    picture = Image.frombytes("RGB", (side, side), random.Random(side).randbytes(3 * side * side))
+    image = Image.frombytes("RGB", (side, side), random.Random(side).randbytes(3 * side * side))
     out = io.BytesIO()
-    picture.save(out, "PNG", compress_level=0)
+    image.save(out, "PNG", compress_level=0)
     return out.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""Knows nine varied test pictures and paints them the same on every machine, with Pillow alone."""
+"""Knows nine varied test images and paints them the same on every machine, with Pillow alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 SIDE = 1024
 _FAINTEST = 0.01  # octave of noise
 _TEXT = (
-    "A picture streams into the terminal while it is being made. Every cell has one glyph and two colours; "
+    "An image streams into the terminal while it is being made. Every cell has one glyph and two colours; "
     "the glyph and the colours with the least error win. Small letters are the hardest part of it. "
 )
 
@@ -41,13 +41,13 @@ def landscape() -> Image.Image:
     size = SIDE * 3 // 2, SIDE * 9 // 8
     sky = ImageOps.colorize(Image.linear_gradient("L").resize(size), "#3b6ea8", "#f6d9a8")
     haze = ImageOps.colorize(clouds(size, 1), "#8fb0d0", "#ffffff")
-    picture = Image.blend(sky, haze, 0.35)
-    ImageDraw.Draw(picture).ellipse((1000, 330, 1130, 460), "#fff3c8")
-    picture = picture.filter(ImageFilter.GaussianBlur(6))
+    image = Image.blend(sky, haze, 0.35)
+    ImageDraw.Draw(image).ellipse((1000, 330, 1130, 460), "#fff3c8")
+    image = image.filter(ImageFilter.GaussianBlur(6))
     for layer, colour in enumerate(["#8c9bb0", "#6d8577", "#4a6b45", "#2c4426"]):
         texture = ImageOps.colorize(clouds(size, 20 + layer, 0.8, 16), "#101408", colour, mid=colour)
-        picture.paste(texture, mask=_ridge(size, layer))
-    return picture
+        image.paste(texture, mask=_ridge(size, layer))
+    return image
 
 
 def _ridge(size: tuple[int, int], layer: int) -> Image.Image:
@@ -64,8 +64,8 @@ def _ridge(size: tuple[int, int], layer: int) -> Image.Image:
 def portrait() -> Image.Image:
     """Like a photograph too: a soft face with skin and hair before a blurred room."""
     size = SIDE, SIDE
-    picture = ImageOps.colorize(clouds(size, 5, 0.45, 3), "#20302e", "#b9a27c")
-    pen = ImageDraw.Draw(picture)
+    image = ImageOps.colorize(clouds(size, 5, 0.45, 3), "#20302e", "#b9a27c")
+    pen = ImageDraw.Draw(image)
     pen.ellipse((240, 120, 790, 860), "#3a2216")
     pen.rectangle((420, 760, 610, 1024), "#b98062")
     pen.ellipse((160, 880, 870, 1300), "#31507a")
@@ -77,13 +77,13 @@ def portrait() -> Image.Image:
     pen.line((515, 500, 490, 625, 540, 630), "#b27f60", 10)
     pen.chord((435, 670, 595, 750), 0, 180, "#a3463f")
     skin = ImageOps.colorize(clouds(size, 6, 0.75, 24), "#000000", "#ffffff")
-    return Image.blend(picture.filter(ImageFilter.GaussianBlur(5)), ImageChops.soft_light(picture, skin), 0.5)
+    return Image.blend(image.filter(ImageFilter.GaussianBlur(5)), ImageChops.soft_light(image, skin), 0.5)
 
 
 def drawing() -> Image.Image:
     """A children's book drawing: flat colours within dark outlines."""
-    picture = Image.new("RGB", (SIDE, SIDE), "#9fd8ef")
-    pen = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (SIDE, SIDE), "#9fd8ef")
+    pen = ImageDraw.Draw(image)
     ink = "#222233"
     pen.rectangle((0, 720, 1024, 1024), "#7cc25a", ink, 8)
     pen.rectangle((170, 430, 560, 830), "#f2e2b6", ink, 10)
@@ -95,13 +95,13 @@ def drawing() -> Image.Image:
     pen.rectangle((760, 600, 810, 830), "#7a4b2a", ink, 8)
     pen.ellipse((660, 380, 910, 640), "#3f9a4d", ink, 10)
     pen.ellipse((640, 830, 900, 930), "#5aa7d6", ink, 8)
-    return picture
+    return image
 
 
 def text() -> Image.Image:
     """A page of dark letters in three sizes."""
-    picture = Image.new("RGB", (SIDE, SIDE), "#fbfaf5")
-    pen = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (SIDE, SIDE), "#fbfaf5")
+    pen = ImageDraw.Draw(image)
     y = 30
     for size, lines in ((110, 2), (56, 5), (30, 12)):
         font = ImageFont.load_default(size)
@@ -110,7 +110,7 @@ def text() -> Image.Image:
             start = line * letters % len(_TEXT)
             pen.text((30, y), (_TEXT * 3)[start : start + letters], "#1c1c28", font)
             y += int(size * 1.22)
-    return picture
+    return image
 
 
 def gradients() -> Image.Image:
@@ -129,20 +129,20 @@ def noise() -> Image.Image:
 
 def sticker() -> Image.Image:
     """A cut-out with soft edges and half-transparent glass, on nothing."""
-    picture = Image.new("RGBA", (SIDE, SIDE))
+    image = Image.new("RGBA", (SIDE, SIDE))
     body = Image.new("L", (SIDE, SIDE))
     ImageDraw.Draw(body).regular_polygon((512, 512, 460), 7, 10, 255)
-    picture.paste(gradients(), mask=body.filter(ImageFilter.GaussianBlur(8)))
-    pen = ImageDraw.Draw(picture)
+    image.paste(gradients(), mask=body.filter(ImageFilter.GaussianBlur(8)))
+    pen = ImageDraw.Draw(image)
     pen.ellipse((330, 330, 700, 700), (255, 255, 255, 90), (20, 20, 60, 255), 14)
     pen.line((250, 760, 780, 260), (240, 60, 60, 255), 40)
-    return picture
+    return image
 
 
 def lines() -> Image.Image:
     """High contrast line art: thin black curves, rays and hatching on white."""
-    picture = Image.new("L", (SIDE * 2, SIDE * 2), 255)
-    pen = ImageDraw.Draw(picture)
+    image = Image.new("L", (SIDE * 2, SIDE * 2), 255)
+    pen = ImageDraw.Draw(image)
     for turn in range(0, 360, 9):
         angle = math.radians(turn)
         pen.line((1400, 600, 1400 + 560 * math.cos(angle), 600 + 560 * math.sin(angle)), 0, 7)
@@ -151,15 +151,15 @@ def lines() -> Image.Image:
     for offset in range(0, 900, 45):
         pen.line((1250 + offset, 1250, 1250, 1250 + offset), 0, 6)
     pen.line([(x, 300 + 180 * math.sin(x / 90)) for x in range(60, 900, 6)], 0, 12)
-    return picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS).convert("RGB")
+    return image.resize((SIDE, SIDE), Image.Resampling.LANCZOS).convert("RGB")
 
 
 def night() -> Image.Image:
     """A dark scene: a street with few lights and their glow."""
     size = SIDE, SIDE
-    picture = ImageOps.colorize(clouds(size, 11, 0.7), "#05060c", "#1c2233")
+    image = ImageOps.colorize(clouds(size, 11, 0.7), "#05060c", "#1c2233")
     grain = random.Random(12)
-    pen = ImageDraw.Draw(picture)
+    pen = ImageDraw.Draw(image)
     for left in range(0, SIDE, 128):
         top = grain.randrange(260, 640)
         pen.rectangle((left, top, left + 118, SIDE), "#0a0c14")
@@ -170,10 +170,10 @@ def night() -> Image.Image:
     for x in range(90, SIDE, 210):
         ImageDraw.Draw(light).ellipse((x - 26, 690, x + 26, 742), "#ffd9a0")
     glow = light.filter(ImageFilter.GaussianBlur(48))
-    return ImageChops.screen(ImageChops.screen(picture, light), ImageChops.add(glow, glow))
+    return ImageChops.screen(ImageChops.screen(image, light), ImageChops.add(glow, glow))
 
 
-PICTURES: dict[str, Callable[[], Image.Image]] = {
+IMAGES: dict[str, Callable[[], Image.Image]] = {
     "landscape": landscape,
     "portrait": portrait,
     "drawing": drawing,

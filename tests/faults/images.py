@@ -1,4 +1,4 @@
-"""The pictures that scenarios name: whole ones of every kind, hostile ones, and cuts of them."""
+"""The images that scenarios name: whole ones of every kind, hostile ones, and cuts of them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _flat(width: int, height: int, colour: int, bytes_per_pixel: int) -> bytes:
 
 
 def _text_bomb() -> bytes:
-    """Paint a small picture with a comment that unpacks to 200 MB."""
+    """Paint a small image with a comment that unpacks to 200 MB."""
     packer, megabyte = zlib.compressobj(9), bytes(1_000_000)
     text = b"".join(packer.compress(megabyte) for _ in range(200)) + packer.flush()
     return RED[:33] + chunk(b"zTXt", b"Comment\0\0" + text) + RED[33:]
@@ -100,16 +100,16 @@ _MAKERS: dict[str, Callable[[], bytes]] = {
     "GIF": lambda: _pillow("GIF"),
     "APNG": _animation,
     "SVG": lambda: b'<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"></svg>',
-    "HTML": lambda: b"<html><body>not a picture</body></html>",
+    "HTML": lambda: b"<html><body>not an image</body></html>",
     "OLD": lambda: b"precious bytes of the user's",
 }
 
 
 @cache
-def picture(spec: str) -> bytes:
-    """Make the picture that a spec names: `RED`, `RED:60` (a cut), `RED~50` (a bit flipped), `RED+junk`."""
+def image(spec: str) -> bytes:
+    """Make the image that a spec names: `RED`, `RED:60` (a cut), `RED~50` (a bit flipped), `RED+junk`."""
     found = _SPEC.fullmatch(spec)
-    assert found, f"no picture is called {spec}"
+    assert found, f"no image is called {spec}"
     data = _MAKERS[found["name"]]()
     if found["flip"]:
         place = int(found["flip"][1:])
