@@ -24,7 +24,7 @@ MAY_IMPORT = {
 ONLY_IN = {
     "openai": {"api/client.py", "api/sdk.py"},
     "httpx2": {"api/client.py", "api/transport.py"},
-    "typer": {"cli/", "app/"},
+    "typer": {"cli/"},
     "rich": {"output/"},
     "rich_pixels": {"output/"},
     "PIL": {"output/", "store/", "demo/"},
@@ -147,7 +147,7 @@ def test_no_room_outgrows_itself() -> None:
         for function in nodes(module, ast.FunctionDef)
         if isinstance(function, ast.FunctionDef)
         if (function.end_lineno or 0) - function.lineno + 1 > LONGEST_FUNCTION
-        and function.name != "generate_command"  # its signature declares the options
+        and function.name != "shared_options"  # its signature declares the options
     ]
     assert ([], [], []) == (crowded, long_files, long_functions)
 

@@ -19,12 +19,11 @@ import pytest
 from beside import PATIENCE, running, wait_for
 from earlier import REQUEST, history, remember, runs
 from flatpaint import painted_flat
-from imgcli.app import generate as generation
 from imgcli.app.context import Context
+from imgcli.app.generate import generate
 from imgcli.app.options import (
     DisplayOptions,
     GenerateOptions,
-    Keeping,
     OutputFormat,
     OutputOptions,
     PreviewOptions,
@@ -237,15 +236,15 @@ def test_a_locked_history(locked: Path, world: dict[str, str], server: Server, f
     wire = server(Reply(WHOLE))
     here = Context.of_this_process(frozenset())
     assert 10 == here.reservation_wait
-    order = GenerateOptions(
+    options = GenerateOptions(
         DraftRequest("a cat"),
-        OutputOptions(Keeping.SAVE, str(folder / "x.png")),
+        OutputOptions(str(folder / "x.png")),
         DisplayOptions(OutputFormat.PATHS, InlineImages.NONE, PreviewOptions()),
         ServerOptions(wire.base_url, 9),
         Budget(day=Cap("--daily-cap", Decimal(9))),
     )
     with pytest.raises(ImgcliError, match="another program keeps it locked") as caught:
-        generation.generate(replace(here, env=world, reservation_wait=0.3), order)
+        generate(replace(here, env=world, reservation_wait=0.3), options)
     assert (ExitCode.UNWRITABLE, 0, []) == (
         caught.value.problem.exit_code,
         wire.posts,

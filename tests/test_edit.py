@@ -177,7 +177,7 @@ class TestConversation:
             assert "previous_response_id" not in request
             assert name in sent_images(request)[0]
             assert ("gpt-6-luna", "1536x1024") == (request["model"], request["tools"][0]["size"])
-        assert "note: run 3 brought 2 images; one.png is taken\n" == request["told"]
+        assert "note: run 3 brought 2 images; using one.png\n" == request["told"]
 
     def test_a_mask_and_a_moderation(self, asked: Asked, world: dict[str, str], folder: Path) -> None:
         """A mask belongs to a file, so that this is sent, before -i; what was filtered little stays so."""
@@ -340,7 +340,7 @@ class TestMeaning:
     ("original", "images", "prompt", "told"),
     [
         ("", [], PromptSource.HERE, "FILE is empty."),
-        ("-", ["-"], PromptSource.HERE, "Standard input holds one image, and - stands there twice."),
+        ("-", ["-"], PromptSource.HERE, "Standard input holds one image, and - is given twice."),
         ("-", [], PromptSource.STDIN, "Standard input cannot be both the image and the prompt."),
     ],
 )
@@ -400,12 +400,12 @@ class TestContinue:
         remember(world, (GREEN, folder / "b.png"), endpoint="api.example")
         request = asked("gen", "-c", "at night")
         assert "resp_1" == request["previous_response_id"]
-        assert "note: this goes on from a.png (run 1)\n" == request["told"]
+        assert "note: continuing from a.png (run 1)\n" == request["told"]
         assert "action" not in request["tools"][0]
         remember(world, (BLUE, None))
         request = asked("gen", "-c", "at night")
         assert "resp_3" == request["previous_response_id"]
-        assert "note: this goes on from an image that was not saved (run 3)\n" == request["told"]
+        assert "note: continuing from an image that was not saved (run 3)\n" == request["told"]
 
     def test_nothing_to_go_on_from(self, refused: Refused, world: dict[str, str]) -> None:
         """Without an earlier image, or with one that is nowhere, that is told and nothing is sent."""

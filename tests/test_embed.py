@@ -294,7 +294,7 @@ def test_a_recipe_of_unknown_origin(imgcli: Cli, folder: Path) -> None:
     bare, done = (imgcli("edit", name, "x", "--dry-run") for name in ("bare.png", "stranger.png"))
     assert re.sub(rb"<bare.*?>", b"", bare.stdout) == re.sub(rb"<stranger.*?>", b"", done.stdout)
     assert b"<stranger.png, " in done.stdout
-    assert "note: the history does not know this file; the recipe in it is not used\n" in done.stderr
+    assert "note: the history does not know this file; the parameters in it are not used\n" in done.stderr
     piped = imgcli("edit", "-", "x", "--dry-run", input=embed(RED, recipe))
     assert "previous_response_id" not in json.loads(piped.stdout)
     assert "gpt-6-astra" not in piped.stdout.decode()

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgcli.app import context
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.history import FileStatus, MatchKind
 from imgcli.core.text import shorten
@@ -29,47 +28,47 @@ _PATIENCE = 10.0  # seconds
 
 
 @contextmanager
-def books(world: Context, patience: float) -> Iterator[History]:
+def connect_history(context: Context, patience: float) -> Iterator[History]:
     """Open the history, waiting so many seconds for a lock. Raises `OSError`."""
     from imgcli.store.history.repository import History  # SQLite, which a run's first row does without
 
-    with History.open(data_folder(world.env), patience) as history:
+    with History.open(data_folder(context.env), patience) as history:
         try:
             yield history
         finally:
-            context.warn(world, history.notices)
+            context.warn(history.notices)
 
 
 @contextmanager
-def open_history(world: Context, patience: float = _PATIENCE) -> Iterator[History]:
+def open_history(context: Context, patience: float = _PATIENCE) -> Iterator[History]:
     """Open the history for a command. Raises `ImgcliError` (usage) where it cannot be read or written."""
     from imgcli.store.history.repository import HistoryError
 
     try:
-        data_folder(world.env)
+        data_folder(context.env)
     except OSError as error:
         raise usage_error(f"There is no folder for the history: {error.strerror}.") from None
     try:
-        add_pending(world)
-        with books(world, patience) as history:
+        add_pending(context)
+        with connect_history(context, patience) as history:
             yield history
     except HistoryError as error:
-        raise unusable(world, error) from None
+        raise unusable(context, error) from None
 
 
-def add_pending(world: Context) -> None:
+def add_pending(context: Context) -> None:
     """Add the rows that the history could not take when their runs ended, as far as it takes them now."""
     from imgcli.store.history.pending_rows import PendingRows
 
-    pending = PendingRows(world.env)
+    pending = PendingRows(context.env)
     if pending.paths:
-        with suppress(OSError), books(world, world.history_wait) as history:
+        with suppress(OSError), connect_history(context, context.history_wait) as history:
             pending.deliver(history)
 
 
-def unusable(world: Context, error: OSError) -> ImgcliError:
+def unusable(context: Context, error: OSError) -> ImgcliError:
     """Say why the history cannot be read or written."""
-    return usage_error(f"The history in {data_folder(world.env)} cannot be used: {error}.")
+    return usage_error(f"The history in {data_folder(context.env)} cannot be used: {error}.")
 
 
 _SHOWN = 200
@@ -117,18 +116,18 @@ class Located:
 class Lookup:
     """Finds files and runs. Where the history cannot be read it finds files alone, and a note says so."""
 
-    def __init__(self, world: Context, history: History | None, trouble: Problem | None = None) -> None:
-        self._world = world
+    def __init__(self, context: Context, history: History | None, trouble: Problem | None = None) -> None:
+        self._context = context
         self._history = history
         self._trouble = trouble
 
     @classmethod
-    def opened(cls, world: Context, stack: ExitStack) -> Lookup:
+    def opened(cls, context: Context, stack: ExitStack) -> Lookup:
         """Open the history as long as the stack is, where that can be."""
         try:
-            return cls(world, stack.enter_context(open_history(world)))
+            return cls(context, stack.enter_context(open_history(context)))
         except ImgcliError as error:
-            return cls(world, None, error.problem)
+            return cls(context, None, error.problem)
 
     @property
     def history(self) -> History | None:
@@ -199,7 +198,7 @@ class Lookup:
         try:
             return question(self._history)
         except OSError as error:
-            self._history, self._trouble = None, unusable(self._world, error).problem
+            self._history, self._trouble = None, unusable(self._context, error).problem
             return None
 
     def _by_content(self, name: str) -> Match:
@@ -264,7 +263,7 @@ class Lookup:
         )
 
 
-def locate(world: Context, name: str) -> Located:
+def locate(context: Context, name: str) -> Located:
     """Find the files that FILE or ID names: every image of a run that is still there.
 
     Whatever else it names is left to whoever opens it. Raises `ImgcliError` (usage).
@@ -272,12 +271,12 @@ def locate(world: Context, name: str) -> Located:
     if not _LAST.fullmatch(name) and (not _may_be_id(name) or not name or _is_there(name)):
         return Located((name,))
     with ExitStack() as stack:
-        return Lookup.opened(world, stack).locate(name)
+        return Lookup.opened(context, stack).locate(name)
 
 
-def locate_one(world: Context, name: str) -> Located:
+def locate_one(context: Context, name: str) -> Located:
     """Find the one file that FILE or ID names: of a run with several images the first, and a note says so."""
-    located = locate(world, name)
+    located = locate(context, name)
     first, *others = located.paths
     if not others:
         return located

@@ -68,7 +68,7 @@ class ViewInput:
 def open_input(name: str, stdin: BinaryIO) -> Iterator[ViewInput]:
     """Open a file, or standard input, and find out what it is. Raises `ImgcliError` (usage)."""
     if name == STDIN:
-        yield _material(STDIN_NAME, stdin)
+        yield _view_input(STDIN_NAME, stdin)
         return
     try:
         file = Path(name).open("rb")  # noqa: SIM115 - closed below; only the opening may fail like this
@@ -76,10 +76,10 @@ def open_input(name: str, stdin: BinaryIO) -> Iterator[ViewInput]:
         why = error.strerror if isinstance(error, OSError) else "the name holds a NUL"
         raise usage_error(f"{shorten(name, 200)} cannot be read: {why}.") from None
     with file:
-        yield _material(name, file)
+        yield _view_input(name, file)
 
 
-def _material(name: str, file: BinaryIO) -> ViewInput:
+def _view_input(name: str, file: BinaryIO) -> ViewInput:
     chunks = _chunks(name, file)
     head = _head(chunks)
     kind = _kind(name, head)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from imgcli.app import context, process
+from imgcli.app import process
 from imgcli.app.context import (
     Context,
     forbid_core_dumps,
@@ -108,7 +108,7 @@ def _unwritable_stdout(world: Context, error: UnwritableOutputError) -> ExitCode
         advice="Make room, or send it elsewhere.",
         is_local=not world.can_send,
     )
-    context.write(world, problem_lines(problem))
+    world.write_lines(problem_lines(problem))
     return problem.exit_code
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from imgcli.app import context, lookup
+from imgcli.app import lookup
 from imgcli.cli.commands import history as options  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.core.billing.spending import Period, spending
 from imgcli.core.errors import usage_error
@@ -84,7 +84,7 @@ def print_costs(world: Context, days: Period, by: GroupBy | None, form: CostForm
         return ExitCode.OK
     SafeWriter(world.stdout).lines(cost_lines(spent))
     if not (spent.total.runs or spent.demo.runs):
-        context.warn(world, [_nothing(days)])
+        world.warn([_nothing(days)])
     return ExitCode.OK
 
 

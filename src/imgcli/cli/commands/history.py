@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcli.app import context, lookup
+from imgcli.app import lookup
 from imgcli.app.context import size_of
 from imgcli.core.billing.spending import GroupBy
 from imgcli.core.errors import ImgcliError, check_between, usage_error
@@ -208,7 +208,7 @@ def forget_runs(world: Context, asked: Selection, consent: Consent) -> ExitCode:
             _forget(world, history, asked, numbers)
         else:
             return ExitCode.OK
-    context.warn(world, map(_of_record, left))
+    world.warn(map(_of_record, left))
     return ExitCode.OK
 
 
@@ -242,12 +242,12 @@ def _forget(world: Context, history: History, asked: Selection, numbers: list[in
         history.discard_aside()
     else:
         sentences += [f"{path} was set aside earlier and is not searched" for path in history.aside]
-    context.warn(world, sentences)
+    world.warn(sentences)
 
 
 def _is_agreed(world: Context, what: str) -> bool:
     """Ask. Raises `ImgcliError` (usage) where nobody can be asked."""
-    is_agreed = context.confirm(world, f"Forget {what} for good, prompts and costs? The images stay.")
+    is_agreed = world.confirm(f"Forget {what} for good, prompts and costs? The images stay.")
     if is_agreed is None:
         raise usage_error(
             f"--forget would remove {what} for good, and nobody is here to be asked.", "Add --yes."
@@ -261,9 +261,9 @@ def _many(count: int) -> str:
 
 def _tell_of_none(world: Context, asked: Selection) -> None:
     if asked.search:
-        context.warn(world, [f"no run has “{asked.search}” in its prompt or path"])
+        world.warn([f"no run has “{asked.search}” in its prompt or path"])
     else:
-        context.warn(world, ['nothing is remembered yet; `imgcli gen "a cat" --demo` makes a beginning'])
+        world.warn(['nothing is remembered yet; `imgcli gen "a cat" --demo` makes a beginning'])
 
 
 def places_of(world: Context) -> Places:

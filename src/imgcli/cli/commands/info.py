@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcli.app import context
 from imgcli.app.context import size_of
 from imgcli.app.lookup import Lookup
 from imgcli.cli.commands import history as options  # noqa: TC001 - Typer reads the annotations at run time
@@ -90,7 +89,7 @@ def _told(world: Context, seeker: Lookup, teller: _Teller, name: str) -> ExitCod
         from imgcli.app.reporting import refuse
 
         return refuse(world, error.problem)
-    context.warn(world, teller.unsaid(found.notes))
+    world.warn(teller.unsaid(found.notes))
     teller.tell(provenance(name, found, seeker.history))
     return ExitCode.OK
 

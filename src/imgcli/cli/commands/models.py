@@ -38,7 +38,7 @@ def print_models(world: Context, span: Span, form: ModelsFormat, endpoint: Serve
 def _listing(world: Context, endpoint: ServerOptions) -> tuple[ServerModel, ...]:
     from imgcli.api.auth import credentials
 
-    peer = credentials(world.env, endpoint.base_url, endpoint.server)
+    peer = credentials(world.env, endpoint.base_url, endpoint.settings)
     from imgcli.api.client import Clock
     from imgcli.api.models import ask
     from imgcli.api.transport import Timeouts
@@ -104,11 +104,11 @@ def models(  # noqa: PLR0913 - see `gen`
       imgcli models --json | jq -r '.models[] | select(.kind == "image") | .name'
     """  # noqa: D301 - \b tells Typer to leave the lines alone
     world: Context = ctx.obj
-    from imgcli.app import options
     from imgcli.cli.config.settings import applied_profile
+    from imgcli.cli.flags import server_options
     from imgcli.core.catalog import Span
 
-    server = applied_profile(ctx).server
-    endpoint = options.server_options(base_url, timeout, server, demo=False) if live else None
+    flags = {"base_url": base_url, "timeout": timeout}
+    endpoint = server_options(flags, applied_profile(ctx).server) if live else None
     form = ModelsFormat.JSON if as_json else ModelsFormat.TABLE
     print_models(world, Span.ALL if everything else Span.ALIVE, form, endpoint)

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcli.app.options import OutputFormat
-
 if TYPE_CHECKING:
     from imgcli.app.context import Context
 
@@ -18,7 +16,7 @@ def _duration(text: str) -> timedelta:
     """Read an age such as 90d, 12h or 2w."""
     found = re.fullmatch(r"([0-9]{1,5})([hdw])", text)
     if not found:
-        raise typer.BadParameter(f"{text!r} is no age: write 90d, 12h or 2w.")
+        raise typer.BadParameter(f"{text!r} is not an age; examples: 90d, 12h, 2w.")
     return (
         int(found[1]) * {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}[found[2]]
     )
@@ -46,7 +44,7 @@ Older = Annotated[
 Listing = Annotated[bool, typer.Option("--list", help="Show what there is to recover, and change nothing.")]
 
 EPILOG = """\
-Exit codes: the gravest of all runs. 0 everything that came is saved; 3 some images of a run
+Exit codes: the most severe of all runs. 0 everything that came is saved; 3 some images of a run
 never came; 9 a run holds no whole image; 10 saved, but not where you asked; 11 the data is no
 whole image.
 """
@@ -74,14 +72,10 @@ def recover(
       imgcli recover --discard 3fa92c        give up one run
       imgcli recover --discard --older 90d   give up what is old
     """  # noqa: D301 - \b tells Typer to leave the lines alone
-    world: Context = ctx.obj
-    from imgcli.app import generate, unfinished_run
-    from imgcli.app import recover as recover_
+    context: Context = ctx.obj
+    from imgcli.app import unfinished_run
+    from imgcli.app.recover import recover_runs
 
-    with generate.refusals(world, OutputFormat.PATHS):
-        chosen = unfinished_run.choose(world, ids or (), older)
-    if listing:
-        raise typer.Exit(unfinished_run.show(world, chosen))
-    if discard:
-        raise typer.Exit(unfinished_run.discard(world, chosen))
-    raise typer.Exit(recover_.recover_runs(world, chosen))
+    chosen = unfinished_run.choose(context, ids or (), older)
+    action = unfinished_run.show if listing else unfinished_run.discard if discard else recover_runs
+    raise typer.Exit(action(context, chosen))

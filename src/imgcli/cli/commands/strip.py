@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcli.app import context, process
+from imgcli.app import process
 from imgcli.app.lookup import locate
 from imgcli.app.reporting import refuse
 from imgcli.cli.completion import images_and_ids
@@ -94,7 +94,7 @@ def _stripped(world: Context, name: str, output: str | None) -> ExitCode:
         located = locate(world, name)
     except ImgcliError as error:
         return refuse(world, error.problem)
-    context.warn(world, located.notes)
+    world.warn(located.notes)
     return most_severe([_stripped_file(world, path, output) for path in located.paths])
 
 
@@ -117,11 +117,11 @@ def _in_place(world: Context, original: Original) -> None:
     bare = original.bare
     taken = len(original.data) - len(bare)
     if not taken:
-        context.warn(world, [f"{original.shown} holds no recipe; it is left as it is"])
+        world.warn([f"{original.shown} holds no recipe; it is left as it is"])
         return
     with process.shielded():
         original.replace(bare)
-    context.warn(world, [f"{original.shown}: the recipe is taken out, {taken} bytes"])
+    world.warn([f"{original.shown}: the recipe is taken out, {taken} bytes"])
 
 
 def _elsewhere(world: Context, original: Original, place: Path) -> None:
@@ -129,7 +129,7 @@ def _elsewhere(world: Context, original: Original, place: Path) -> None:
     with process.shielded():
         copy = original.copy(original.bare, place)
     if copy.name != place.name:
-        context.warn(world, [f"{place.name} is there already; the copy is {copy.name}"])
+        world.warn([f"{place.name} is there already; the copy is {copy.name}"])
     paths = PathsSink(world.stdout)
     paths.handle(Saved("", 0, copy))
     paths.close()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcli.app import context, lookup
+from imgcli.app import lookup
 from imgcli.app.context import size_of
 from imgcli.app.lookup import Lookup
 from imgcli.cli.commands import history as options  # noqa: TC001 - Typer reads the annotations at run time
@@ -37,7 +37,7 @@ def print_tree(world: Context, name: str) -> ExitCode:
             waiting.clear()
     out.lines(waiting)
     if len(family.members) == 1:
-        context.warn(world, ["the history knows of nothing that it was made from, or that was made from it"])
+        world.warn(["the history knows of nothing that it was made from, or that was made from it"])
     return ExitCode.OK
 
 
@@ -54,7 +54,7 @@ def print_tree_json(world: Context, name: str) -> ExitCode:
 def _family(world: Context, name: str) -> Family:
     with lookup.open_history(world) as history:
         found = Lookup(world, history).find_told(name)
-        context.warn(world, found.notes)
+        world.warn(found.notes)
         return history.family(found.origin)
 
 

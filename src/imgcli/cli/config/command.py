@@ -158,6 +158,5 @@ def _refuse(world: Context, problem: Problem, told: Mapping[str, Any]) -> NoRetu
 
 
 def _remark(world: Context, text: str) -> None:
-    from imgcli.app import context
 
-    context.warn(world, [text])
+    world.warn([text])

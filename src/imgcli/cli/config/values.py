@@ -9,7 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from imgcli.app.options import OutputFormat
-from imgcli.app.reporting import tell
+from imgcli.app.reporting import report
 from imgcli.cli.config.command import HABITS, ConfiguredCommand, configured_commands, schema
 from imgcli.cli.config.settings import Settings, long_name, read_settings
 from imgcli.core.config import BILLED, Config, Setting
@@ -75,7 +75,7 @@ def show_values(world: Context, named: str | None, which: Rows = Rows.ALL, *, as
     if problem is None:
         return ExitCode.OK
     world.stdout.flush()
-    tell(world, OutputFormat.PEOPLE, problem)
+    report(world, OutputFormat.PEOPLE, problem)
     return problem.exit_code
 
 
