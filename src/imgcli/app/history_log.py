@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from imgcli.app.options import GenerateOptions
     from imgcli.app.unfinished_run import UnfinishedRun
     from imgcli.core.catalog import Catalog
-    from imgcli.store.history.recorder import HistorySink, RunContext
+    from imgcli.store.history import recorder
+    from imgcli.store.history.recorder import HistorySink
 
 
 def for_recovery(context: Context, options: GenerateOptions) -> dict[str, Any]:
@@ -40,6 +41,7 @@ def open_recorder(
     if not options.record_history:
         yield []
         return
+    from imgcli.store.history.recorder import RunContext
 
     server = options.server.name(context.env)
     run = RunContext(artifacts.job, server, options.parents, is_free=lambda: artifacts.is_free)
@@ -70,7 +72,7 @@ def record_recovered(context: Context, record: UnfinishedRun, models: Catalog) -
         context.warn(sink.trouble)
 
 
-def _sink(context: Context, models: Catalog, run: RunContext) -> HistorySink:
+def _sink(context: Context, models: Catalog, run: recorder.RunContext) -> HistorySink:
     from imgcli.store.history.pending_rows import PendingRows
     from imgcli.store.history.recorder import HistorySink
 
