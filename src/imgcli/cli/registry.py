@@ -83,6 +83,7 @@ COMMANDS = (
     CommandEntry("recover", "Save the images of runs that were interrupted."),
     CommandEntry("info", "Show how images were made, and what was made from them."),
     CommandEntry("tree", "Draw where an image came from, and what was made from it."),
+    CommandEntry("sheet", "Put many images on one contact sheet."),
     CommandEntry("strip", "Remove embedded parameters from PNG files (see gen --embed)."),
     CommandEntry("demo-server", "Serve test images as OpenAI would, for free.", is_configured=True),
     CommandEntry("help", "Show the help of a command.", place="help_command"),

@@ -16,6 +16,7 @@ from imgcli.core.events import Saved
 from imgcli.core.problem import ExitCode, most_severe
 from imgcli.output.sinks.lines import PathsSink
 from imgcli.store.publish.atomic import write_stream
+from imgcli.store.publish.file import write_file
 from imgcli.store.publish.naming import STDOUT, names_folder
 from imgcli.store.strip import Original
 
@@ -127,7 +128,7 @@ def _in_place(world: Context, original: Original) -> None:
 def _elsewhere(world: Context, original: Original, place: Path) -> None:
     """Write a copy, whether there was a recipe or not: a clean one is what was asked for."""
     with process.shielded():
-        copy = original.copy(original.bare, place)
+        copy = write_file(place, original.bare)
     if copy.name != place.name:
         context.warn(world, [f"{place.name} is there already; the copy is {copy.name}"])
     paths = PathsSink(world.stdout)
