@@ -52,7 +52,8 @@ def test_captions_name_the_files(imgcli: Cli, images: list[str], folder: Path) -
     (folder / images[0]).rename(long)
     assert 0 == imgcli("sheet", long.name, "--tile", "64").exit_code
     with Image.open(folder / "sheet.png") as sheet:
-        left, top, right, bottom = sheet.convert("L").point(lambda value: 255 * (value < 250)).getbbox() or (0, 0, 0, 0)
+        ink = sheet.convert("L").point(lambda value: 255 * (value < 250))
+        left, top, right, bottom = ink.getbbox() or (0, 0, 0, 0)
         assert 16 + 64 < bottom
         assert 16 <= left < right <= 16 + 64
         assert 16 == top
