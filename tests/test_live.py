@@ -153,7 +153,7 @@ class TestEnd:
         feed(live(window, Letters()), (started(), partial(), failed()))
         assert [
             *["A" * 60] * 7,
-            "imgcli: The stream ended with no image.",
+            "error: The stream ended with no image.",
             "You may have been charged.",
             "Look at your usage page.",
             "",
@@ -166,7 +166,7 @@ class TestEnd:
         feed(live(window), (started(), final(), saved("x.png", problem=problem), completed()))
         text = "\n".join(window.lines)
         assert "saved /pictures/x.png" in text
-        assert "imgcli: The disk is full; saved elsewhere.\nYou were charged for this image." in text
+        assert "error: The disk is full; saved elsewhere.\nYou were charged for this image." in text
 
     def test_notice_after_the_end(self) -> None:
         """Another display that breaks at the very end is still told of, below everything."""

@@ -163,7 +163,7 @@ def test_bad_input(name: str, imgcli: Cli, folder: Path) -> None:
     (folder / "notes.txt").write_text("hello")
     done = imgcli("tree", name)
     assert (2, b"") == (done.exit_code, done.stdout)
-    assert done.stderr.startswith("imgcli: ")
+    assert done.stderr.startswith("error: ")
 
 
 def test_failures_and_doubts(remember: Remember, imgcli: Cli) -> None:

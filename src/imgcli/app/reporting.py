@@ -16,7 +16,7 @@ from imgcli.output.images.compare import Comparison
 from imgcli.output.sinks.jsonl import InlineImages
 from imgcli.output.sinks.queued import QueuedSink
 from imgcli.output.sinks.status import GENERATING, POURING
-from imgcli.output.terminal.capabilities import Display, choose_display, is_one_terminal, look
+from imgcli.output.terminal.capabilities import Display, choose_display, has_color, is_one_terminal, look
 from imgcli.output.terminal.database import PreviewProtocol
 from imgcli.store.publish.naming import STDOUT
 
@@ -122,19 +122,19 @@ class Reporter:
 
     def _show(self) -> Sink:
         """Choose what speaks on standard error."""
-        from imgcli.output.sinks.lines import HEARTBEAT, ErrorsSink, LinesSink
+        from imgcli.output.sinks.lines import HEARTBEAT, ErrorsSink, LinesSink, LinesStyle
 
         if self._report.style is not OutputFormat.PEOPLE and self._display is not Display.IMAGE:
-            return ErrorsSink(self._world.stderr, tells_names=self._report.style is OutputFormat.PATHS)
+            return ErrorsSink(
+                self._world.stderr,
+                tells_names=self._report.style is OutputFormat.PATHS,
+                in_color=has_color(self._world.env, self._world.stderr),
+            )
         if self._display is Display.LINES:
             world = self._world
-            lines = LinesSink(
-                world.stderr,
-                self._price,
-                world.monotonic,
-                words=self._words,
-                write_bill=self._plain_bill,
-            )
+            in_color = has_color(world.env, world.stderr)
+            style = LinesStyle(words=self._words, write_bill=self._plain_bill, in_color=in_color)
+            lines = LinesSink(world.stderr, self._price, world.monotonic, style)
             return QueuedSink(lines.open(HEARTBEAT))
         return self._live()
 
@@ -205,7 +205,8 @@ def tell(
 
     problem = replace(problem, is_local=problem.charged is Charged.NO and not world.can_send)
     with suppress(OSError, ValueError):
-        ErrorsSink(world.stderr).handle(Failed(job or "", problem))
+        in_color = has_color(world.env, world.stderr)
+        ErrorsSink(world.stderr, in_color=in_color).handle(Failed(job or "", problem))
     if style is OutputFormat.JSON_LINES:
         with suppress(OSError, ValueError):
             world.stdout.write(to_json(error_line(problem, job, index)) + "\n")

@@ -25,7 +25,7 @@ from imgcli.core.text import shorten
 from imgcli.output.images.select import RendererSelector
 from imgcli.output.sinks.lines import DescriptionSink, described
 from imgcli.output.sinks.status import VIEWING
-from imgcli.output.terminal.capabilities import Display, choose_display, look
+from imgcli.output.terminal.capabilities import Display, choose_display, has_color, look
 from imgcli.output.text import SafeWriter
 from imgcli.store.paths import FallbackFolders, state_folder
 from imgcli.store.publish.naming import NameFields, current_folder
@@ -225,9 +225,11 @@ class Viewer:
     def _show_of_run(self) -> Sink:
         price, clock = pricing(catalog.load()), self.world.monotonic
         if self.display is Display.LINES:
-            from imgcli.output.sinks.lines import LinesSink
+            from imgcli.output.sinks.lines import LinesSink, LinesStyle
 
-            return LinesSink(self.world.stderr, price, clock, _viewing_line, VIEWING)
+            in_color = has_color(self.world.env, self.world.stderr)
+            style = LinesStyle(_viewing_line, VIEWING, in_color=in_color)
+            return LinesSink(self.world.stderr, price, clock, style)
         from imgcli.output.sinks.live import LiveSink
 
         easel = self.easel if self.display is Display.IMAGE else None

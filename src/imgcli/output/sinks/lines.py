@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING, Self, assert_never
+from typing import TYPE_CHECKING, NamedTuple, Self, assert_never
 
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started, Waiting
 from imgcli.core.messages import (
@@ -124,26 +124,25 @@ _LOOKS = 15  # how often in that time the clock is read
 _PATIENCE = 1.0  # seconds that a reader who takes nothing may hold up the end
 
 
+class LinesStyle(NamedTuple):
+    """How a `LinesSink` words things: its first line, an image that is not saved, the bill, problems."""
+
+    opening: Callable[[ImageRequest], str] = started_line
+    words: Words = GENERATING
+    write_bill: Callable[[Bill], list[str]] | None = None
+    in_color: bool = False
+
+
+_USUAL = LinesStyle()
+
+
 class LinesSink:
-    """Writes one line per change, then the bill.
+    """Writes one line per change, then the bill."""
 
-    `opening` words the first line, `words` others, `write_bill` the bill.
-    """
-
-    def __init__(
-        self,
-        stderr: TextIO,
-        price: Price,
-        clock: Clock,
-        opening: Callable[[ImageRequest], str] = started_line,
-        words: Words = GENERATING,
-        write_bill: Callable[[Bill], list[str]] | None = None,
-    ) -> None:
-        self._opening = opening
-        self._words = words
+    def __init__(self, stderr: TextIO, price: Price, clock: Clock, style: LinesStyle = _USUAL) -> None:
         self._out = SafeWriter(stderr)
         self._price = price
-        self._write_bill = write_bill
+        self._style = style
         self._tally = RunSummary(clock)
         self._clock = clock
         self._heartbeat: float | None = None
@@ -187,7 +186,7 @@ class LinesSink:
     def _lines(self, event: Event) -> list[str]:
         match event:
             case Started(request=request):
-                lines = [self._opening(request)]
+                lines = [self._style.opening(request)]
             case Waiting(seconds=seconds, reason=reason):
                 lines = [waiting_line(seconds, reason)]
             case PartialImage(image_index=image_index):
@@ -199,7 +198,7 @@ class LinesSink:
             case Completed():
                 lines = self._last_lines(event)
             case Failed(problem=problem, ended=ended):
-                lines = self._bill_lines(ended) + problem_lines(problem)
+                lines = self._bill_lines(ended) + problem_lines(problem, in_color=self._style.in_color)
             case FinalImage():
                 lines = []
             case _:
@@ -215,11 +214,12 @@ class LinesSink:
         final = self._tally.finals.get(saved.image_index)
         known = facts(final.image) if final else []
         line = saved_line(str(saved.path), [*known, duration(self._tally.elapsed)], ", ")
-        return [line, *(problem_lines(saved.problem) if saved.problem else [])]
+        problem = problem_lines(saved.problem, in_color=self._style.in_color) if saved.problem else []
+        return [line, *problem]
 
     def _last_lines(self, completed: Completed) -> list[str]:
         unsaved = [
-            unsaved_line(facts(final.image), ", ", self._words.unsaved) for final in self._tally.unsaved
+            unsaved_line(facts(final.image), ", ", self._style.words.unsaved) for final in self._tally.unsaved
         ]
         return unsaved + self._bill_lines(completed)
 
@@ -227,7 +227,7 @@ class LinesSink:
         from imgcli.output.tables.bill import compact_lines
 
         bill = self._tally.bill(ended, self._price)
-        return (self._write_bill or compact_lines)(bill) if bill else []
+        return (self._style.write_bill or compact_lines)(bill) if bill else []
 
 
 class ErrorsSink:
@@ -236,17 +236,18 @@ class ErrorsSink:
     That is where a file has another name than its user gave, which JSON lines say by themselves.
     """
 
-    def __init__(self, stderr: TextIO, *, tells_names: bool = False) -> None:
+    def __init__(self, stderr: TextIO, *, tells_names: bool = False, in_color: bool = False) -> None:
         self._out = SafeWriter(stderr)
+        self._in_color = in_color
         self._tells_names = tells_names
 
     def handle(self, event: Event) -> None:
         """Write what a script must know; raises `OSError` when nobody reads."""
         match event:
             case Failed(problem=problem):
-                self._out.lines(problem_lines(problem))
+                self._out.lines(problem_lines(problem, in_color=self._in_color))
             case Saved(problem=problem) if problem:
-                self._out.lines(problem_lines(problem))
+                self._out.lines(problem_lines(problem, in_color=self._in_color))
             case Notice(text=text, is_about_name=True) if self._tells_names:
                 self._out.lines([notice_line(text)])
             case _:

@@ -16,6 +16,7 @@ from imgcli.output.sinks.queued import Ticker
 from imgcli.output.sinks.status import GENERATING, Status, Words, generating
 from imgcli.output.sinks.summary import RunSummary
 from imgcli.output.terminal.canvas import Canvas
+from imgcli.output.terminal.capabilities import ColorDepth
 from imgcli.output.terminal.layout import NO_FOOTER, Footer
 from imgcli.output.text import cell_width
 
@@ -34,7 +35,6 @@ PERIOD = 1 / 8  # seconds between two ticks of the status row
 _PATIENCE = 0.5  # seconds that a terminal which takes no more may cost at the end, twice
 _WAITING_IMAGES = 2
 _REASON_LENGTH = 200
-_RED, _RESET = "\x1b[1;31m", "\x1b[0m"
 
 
 @dataclass
@@ -125,7 +125,7 @@ class LiveSink:
             case Completed():
                 self._finish(self._unsaved_lines() + self._bill_lines(event))
             case Failed(problem=problem, ended=ended):
-                self._finish(self._bill_lines(ended) + _loud_lines(problem))
+                self._finish(self._bill_lines(ended) + self._problem_lines(problem))
             case _ if self._has_ended:
                 self._stage.leave(self._scene.take_news())
             case _ if self._ticker:
@@ -190,7 +190,9 @@ class LiveSink:
             case Started() | PartialImage() | FinalImage() | Waiting():
                 self._note_progress(event)
             case Saved(image_index=image_index, problem=problem):
-                scene.caption(image_index, self._caption(event) + (_loud_lines(problem) if problem else []))
+                scene.caption(
+                    image_index, self._caption(event) + (self._problem_lines(problem) if problem else [])
+                )
                 scene.status = replace(scene.status, doing="finishing", until=None)
             case Notice(text=text):
                 scene.say(notice_line(text))
@@ -255,6 +257,9 @@ class LiveSink:
             told.pop()
         return [saved_line(name, told, self._separator)]
 
+    def _problem_lines(self, problem: Problem) -> list[str]:
+        return problem_lines(problem, in_color=self._terminal.depth > ColorDepth.MONO)
+
     def _unsaved_lines(self) -> list[str]:
         return [
             unsaved_line(facts(final.image), self._separator, self._words.unsaved)
@@ -281,9 +286,3 @@ class LiveSink:
     def _take_arrival(self) -> PartialImage | FinalImage | None:
         with self._noting:
             return self._scene.arrivals.popleft() if self._scene.arrivals else None
-
-
-def _loud_lines(problem: Problem) -> list[str]:
-    """A problem's lines, its first one in red."""
-    first, *others = problem_lines(problem)
-    return [f"{_RED}{first}{_RESET}", *others]

@@ -78,6 +78,12 @@ def look(
     )
 
 
+def has_color(env: Mapping[str, str], stream: TextIO) -> bool:
+    """Return whether lines may be coloured: on a terminal with colours, without NO_COLOR or CI."""
+    has_escape_codes = _is_terminal(stream) and not _is_dumb(env) and not _wants_peace(env)
+    return has_escape_codes and _depth(env) > ColorDepth.MONO
+
+
 def choose_display(wish: PreviewProtocol, terminal: Terminal) -> Display:
     """Turn the wish into what this terminal can do."""
     if terminal.depth is ColorDepth.NONE:
@@ -95,8 +101,11 @@ def is_one_terminal(one: TextIO, other: TextIO) -> bool:
 
 def _can_repaint(env: Mapping[str, str], stream: TextIO) -> bool:
     """Whether somebody looks at a terminal that can repaint, and that is not another job's."""
-    dumb = env.get("TERM", "") in {"", "dumb", "unknown"} and "WT_SESSION" not in env
-    return not dumb and _is_terminal(stream) and not is_in_background(stream)
+    return not _is_dumb(env) and _is_terminal(stream) and not is_in_background(stream)
+
+
+def _is_dumb(env: Mapping[str, str]) -> bool:
+    return env.get("TERM", "") in {"", "dumb", "unknown"} and "WT_SESSION" not in env
 
 
 def _wants_peace(env: Mapping[str, str]) -> bool:
