@@ -14,7 +14,7 @@ from imgcli.output.images.decode import fit
 from imgcli.output.sinks.live import LiveSink
 from imgcli.output.terminal.capabilities import ColorDepth
 from imgcli.output.terminal.database import PreviewProtocol
-from imgcli.output.terminal.layout import Footer
+from imgcli.output.terminal.screen import Footer
 from showing import (
     BETTER,
     FINE,

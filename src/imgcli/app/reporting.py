@@ -14,8 +14,8 @@ from imgcli.core.events import Failed
 from imgcli.core.problem import Charged
 from imgcli.output.images.compare import Comparison
 from imgcli.output.sinks.jsonl import InlineImages
+from imgcli.output.sinks.lines import GENERATING, POURING
 from imgcli.output.sinks.queued import QueuedSink
-from imgcli.output.sinks.status import GENERATING, POURING
 from imgcli.output.terminal.capabilities import Display, choose_display, has_color, is_one_terminal, look
 from imgcli.output.terminal.database import PreviewProtocol
 from imgcli.store.publish.naming import STDOUT
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from imgcli.core.request import ImageRequest
     from imgcli.output.images.protocol import RendererProvider
     from imgcli.output.sinks.jsonl import JsonLinesSink
-    from imgcli.output.sinks.status import Words
-    from imgcli.output.terminal.layout import Footer
+    from imgcli.output.sinks.lines import Words
+    from imgcli.output.terminal.screen import Footer
 
 
 _PATIENCE = 1.0  # seconds
@@ -162,7 +162,7 @@ class Reporter:
         return sink.open(self._words, footer=self._footer())
 
     def _footer(self) -> Footer:
-        from imgcli.output.terminal.layout import Footer
+        from imgcli.output.terminal.screen import Footer
 
         columns = 0
         if not self._pours and is_one_terminal(self._world.stdout, self._world.stderr):
@@ -200,7 +200,8 @@ def tell(
 
     Where the command sends nothing, money is spoken of only when an earlier run may have cost some.
     """
-    from imgcli.output.sinks.jsonl import error_line, to_json
+    from imgcli.output.json import to_json
+    from imgcli.output.sinks.jsonl import error_line
     from imgcli.output.sinks.lines import ErrorsSink
 
     problem = replace(problem, is_local=problem.charged is Charged.NO and not world.can_send)

@@ -23,10 +23,9 @@ from imgcli.core.pipeline import mark_uncharged
 from imgcli.core.problem import ExitCode, Problem, most_severe
 from imgcli.core.text import shorten
 from imgcli.output.images.select import RendererSelector
-from imgcli.output.sinks.lines import DescriptionSink, described
-from imgcli.output.sinks.status import VIEWING
+from imgcli.output.sinks.lines import VIEWING, DescriptionSink, described
 from imgcli.output.terminal.capabilities import Display, choose_display, has_color, look
-from imgcli.output.text import SafeWriter
+from imgcli.output.terminal.writer import SafeWriter
 from imgcli.store.paths import FallbackFolders, state_folder
 from imgcli.store.publish.naming import NameFields, current_folder
 from imgcli.store.publish.publisher import Destination, open_publisher

@@ -13,8 +13,8 @@ from imgcli.cli.commands import history as options  # noqa: TC001 - Typer reads 
 from imgcli.core.billing.spending import Period, spending
 from imgcli.core.errors import usage_error
 from imgcli.core.problem import ExitCode
-from imgcli.output.tables.bill import cost_json, cost_lines
-from imgcli.output.text import SafeWriter
+from imgcli.output.tables.bill import cost_lines
+from imgcli.output.terminal.writer import SafeWriter
 
 if TYPE_CHECKING:
     from datetime import date
@@ -78,7 +78,7 @@ def print_costs(world: Context, days: Period, by: GroupBy | None, form: CostForm
     with lookup.open_history(world) as history:
         spent = spending(history.charges(_midnight(since)), by, _day)
     if form is CostFormat.JSON:
-        from imgcli.output.sinks.jsonl import to_json
+        from imgcli.output.json import cost_json, to_json
 
         SafeWriter(world.stdout).lines([to_json(cost_json(spent, since))])
         return ExitCode.OK

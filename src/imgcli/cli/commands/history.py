@@ -16,9 +16,9 @@ from imgcli.app.context import size_of
 from imgcli.core.billing.spending import GroupBy
 from imgcli.core.errors import ImgcliError, check_between, usage_error
 from imgcli.core.problem import ExitCode
-from imgcli.output.tables.history import Places, entry_json, history_lines
+from imgcli.output.tables.history import Places, history_lines
 from imgcli.output.terminal.database import PreviewProtocol
-from imgcli.output.text import SafeWriter
+from imgcli.output.terminal.writer import SafeWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -186,7 +186,7 @@ def print_history(world: Context, asked: Selection, preview: PreviewProtocol | N
 
 def print_history_json(world: Context, asked: Selection, preview: PreviewProtocol | None) -> ExitCode:
     """Write the runs for a program, each as soon as it is read."""
-    from imgcli.output.sinks.jsonl import to_json
+    from imgcli.output.json import entry_json, to_json
 
     if preview is not None:
         raise usage_error("--json and --preview contradict each other: both speak on standard output.")

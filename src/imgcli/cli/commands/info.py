@@ -16,7 +16,7 @@ from imgcli.cli.completion import images_and_ids
 from imgcli.core.errors import ImgcliError
 from imgcli.core.history import Ancestor, FileStatus, KnowledgeSource, Provenance, SavedImageStatus
 from imgcli.core.problem import ExitCode, most_severe
-from imgcli.output.text import SafeWriter
+from imgcli.output.terminal.writer import SafeWriter
 from imgcli.store.files import whereabouts
 
 if TYPE_CHECKING:
@@ -113,8 +113,7 @@ class _Teller:
 
     def tell(self, known: Provenance) -> None:
         if self._form is InfoFormat.JSON:
-            from imgcli.output.json import info_json
-            from imgcli.output.sinks.jsonl import to_json
+            from imgcli.output.json import info_json, to_json
 
             self._out.lines([to_json(info_json(known))])
             return

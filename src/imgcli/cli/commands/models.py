@@ -13,7 +13,7 @@ from imgcli.cli.params import server as server_options  # noqa: TC001 - Typer re
 from imgcli.core import catalog
 from imgcli.core.catalog import Span, lineup
 from imgcli.output.terminal.capabilities import ColorDepth, look
-from imgcli.output.text import SafeWriter
+from imgcli.output.terminal.writer import SafeWriter
 
 if TYPE_CHECKING:
     from imgcli.app.context import Context

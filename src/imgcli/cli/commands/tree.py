@@ -12,9 +12,9 @@ from imgcli.app.lookup import Lookup
 from imgcli.cli.commands import history as options  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.cli.completion import images_and_ids
 from imgcli.core.problem import ExitCode
-from imgcli.output.tables.history import DRAWN, TYPED, family_json, tree_lines
+from imgcli.output.tables.history import DRAWN, TYPED, tree_lines
 from imgcli.output.terminal.capabilities import speaks_unicode
-from imgcli.output.text import SafeWriter
+from imgcli.output.terminal.writer import SafeWriter
 
 if TYPE_CHECKING:
     from imgcli.app.context import Context
@@ -43,7 +43,7 @@ def print_tree(world: Context, name: str) -> ExitCode:
 
 def print_tree_json(world: Context, name: str) -> ExitCode:
     """Write the family for a program, a line a member. Raises `ImgcliError` (usage)."""
-    from imgcli.output.sinks.jsonl import to_json
+    from imgcli.output.json import family_json, to_json
 
     out = SafeWriter(world.stdout)
     for told in family_json(_family(world, name)):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import math
 from base64 import b64encode
-from collections.abc import Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
 
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started, Waiting
 from imgcli.core.problem import ExitCode
 from imgcli.output.images.decode import pixels
+from imgcli.output.json import to_json
 from imgcli.output.sinks.summary import RunSummary
 
 if TYPE_CHECKING:
@@ -164,18 +162,3 @@ def error_line(problem: Problem, job: str | None, index: int = 0, ended: Complet
         "charged": problem.charged,
         "advice": problem.advice,
     }
-
-
-def to_json(line: Line) -> str:
-    """Write one line, in ASCII; what JSON cannot say (NaN, Infinity) is null."""
-    return json.dumps(_finite(line), ensure_ascii=True, allow_nan=False)
-
-
-def _finite(value: Any) -> Any:  # noqa: ANN401 - JSON is any of its types
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return value

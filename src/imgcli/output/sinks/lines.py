@@ -21,9 +21,8 @@ from imgcli.core.problem import ExitCode
 from imgcli.core.text import clean, duration, shorten
 from imgcli.output.images.decode import facts
 from imgcli.output.sinks.queued import Ticker
-from imgcli.output.sinks.status import GENERATING
 from imgcli.output.sinks.summary import RunSummary
-from imgcli.output.text import SafeWriter
+from imgcli.output.terminal.writer import SafeWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,11 +34,22 @@ if TYPE_CHECKING:
     from imgcli.core.events import Event
     from imgcli.core.image import EncodedImage
     from imgcli.core.request import ImageRequest
-    from imgcli.output.sinks.status import Words
     from imgcli.output.sinks.summary import Clock
 
 
 _NAME_LENGTH = 1500
+
+
+class Words(NamedTuple):
+    """What is printed before anything has come, and of an image that is not saved."""
+
+    opening: str
+    unsaved: str
+
+
+GENERATING = Words("connecting", "not saved")
+POURING = Words("connecting", "written to standard output")
+VIEWING = Words("reading", "")
 
 
 def described(name: str, image: EncodedImage, separator: str) -> str:

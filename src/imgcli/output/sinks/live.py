@@ -5,19 +5,19 @@ from __future__ import annotations
 import threading
 from collections import deque
 from dataclasses import dataclass, field, replace
+from math import ceil
 from typing import TYPE_CHECKING, Self, assert_never
 
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started, Waiting
-from imgcli.core.messages import notice_line, problem_lines, saved_line, unsaved_line
+from imgcli.core.messages import notice_line, partial_words, problem_lines, saved_line, unsaved_line
 from imgcli.core.text import duration, shorten
 from imgcli.output.images.decode import facts
-from imgcli.output.sinks.lines import printed_path
+from imgcli.output.sinks.lines import GENERATING, printed_path
 from imgcli.output.sinks.queued import Ticker
-from imgcli.output.sinks.status import GENERATING, Status, Words, generating
 from imgcli.output.sinks.summary import RunSummary
 from imgcli.output.terminal.canvas import Canvas
 from imgcli.output.terminal.capabilities import ColorDepth
-from imgcli.output.terminal.layout import NO_FOOTER, Footer
+from imgcli.output.terminal.screen import NO_FOOTER, Footer
 from imgcli.output.text import cell_width
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from imgcli.core.billing.rates import Price
     from imgcli.core.events import Event
     from imgcli.core.problem import Problem
+    from imgcli.core.request import ImageRequest
     from imgcli.output.images.protocol import RendererProvider
+    from imgcli.output.sinks.lines import Words
     from imgcli.output.sinks.summary import Clock
     from imgcli.output.terminal.capabilities import Terminal
 
@@ -35,6 +37,38 @@ PERIOD = 1 / 8  # seconds between two ticks of the status row
 _PATIENCE = 0.5  # seconds that a terminal which takes no more may cost at the end, twice
 _WAITING_IMAGES = 2
 _REASON_LENGTH = 200
+_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+_ASCII_SPINNER = "|/-\\"
+_TURNS_A_SECOND = 8
+_MODEL_LENGTH = 40
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is happening, since when (a reading of the clock), and when it goes on (None: when it does)."""
+
+    began: float
+    doing: str = "connecting"
+    until: float | None = None
+
+    def row(self, now: float, separator: str) -> str:
+        """Write the row as it is at this moment; its beginning alone changes while only the clock moves."""
+        spinner = _ASCII_SPINNER if separator.isascii() else _SPINNER
+        elapsed = max(now - self.began, 0)
+        turn = spinner[int(elapsed * _TURNS_A_SECOND) % len(spinner)]
+        return f"{turn} {elapsed:5.1f} s{separator}{self._doing(now)}"
+
+    def _doing(self, now: float) -> str:
+        if self.until is None:
+            return self.doing
+        left = ceil(self.until - now)
+        return f"waiting {left} s: {self.doing}" if left > 0 else "asking again"
+
+
+def generating(request: ImageRequest, partials: int) -> str:
+    """Say that the server works, and how far it is."""
+    model = shorten(request.model, _MODEL_LENGTH)
+    return f"{partial_words(partials, request.partials)}, {model}" if partials else f"generating, {model}"
 
 
 @dataclass

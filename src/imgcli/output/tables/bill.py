@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from io import StringIO
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from imgcli.core.billing.bill import dollars
 from imgcli.core.text import shorten
 from imgcli.output.terminal.capabilities import ColorDepth
-from imgcli.output.terminal.layout import MOST_BILL_LINES, has_room_for_table
+from imgcli.output.terminal.screen import MOST_BILL_LINES, has_room_for_table
 from imgcli.output.text import GAP, cell_width, cut_end, numbers_lined_up, widths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import date
 
     from rich.console import Console, RenderableType
     from rich.table import Table
@@ -255,26 +254,6 @@ def _about_demo(demo: Sum) -> list[str]:
         return []
     runs = "1 free run" if demo.runs == 1 else f"{demo.runs:,} free runs"
     return [f"{runs} not charged; the price would have been {_dollars(demo)}"]
-
-
-def cost_json(spent: Spending, since: date | None) -> dict[str, Any]:
-    """Write the sums for programs; `cost_usd` is null where any of it is unknown, `known_usd` never."""
-    return {
-        "since": since.isoformat() if since else None,
-        **_json(spent.total),
-        "prices_date": spent.prices_date.isoformat() if spent.prices_date else None,
-        "groups": [{"name": group.name, **_json(group)} for group in spent.groups],
-        "demo": _json(spent.demo),
-    }
-
-
-def _json(group: Sum) -> dict[str, Any]:
-    return {
-        "runs": group.runs,
-        "cost_usd": None if group.cost is None else float(group.cost),
-        "known_usd": float(group.known),
-        "unknown_runs": group.unknown,
-    }
 
 
 _ColorSystem: TypeAlias = Literal["standard", "256", "truecolor"]

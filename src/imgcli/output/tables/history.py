@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from imgcli.core.billing.bill import dollars
 from imgcli.core.history import OK
@@ -13,11 +13,9 @@ from imgcli.output.text import GAP, cut_end, cut_start, left, right, widths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from decimal import Decimal
     from pathlib import Path
 
-    from imgcli.core.billing.bill import Row
-    from imgcli.core.history import Branch, Family, HistoryEntry, Key, SavedImage
+    from imgcli.core.history import Branch, Family, HistoryEntry, Key
 
 
 _LONGEST = 1500
@@ -113,63 +111,6 @@ def _tails(prompts: Sequence[str], paths: Sequence[str], room: int | None) -> li
     ]
 
 
-def entry_json(entry: HistoryEntry) -> dict[str, Any]:
-    """Write a run for programs, everything that is known of it; times are in UTC."""
-    return {
-        "id": entry.number,
-        "job": entry.job,
-        "started": entry.started.isoformat(),
-        "ended": entry.ended.isoformat(),
-        "outcome": entry.outcome,
-        "message": entry.message,
-        "charged": entry.charged,
-        "cost_usd": _usd(entry.cost),
-        "prompt": entry.prompt,
-        "model": entry.model,
-        "image_model": entry.image_model,
-        "endpoint": entry.endpoint,
-        "response_id": entry.response_id,
-        "pictures": list(map(_image_json, entry.images)),
-        "parents": [{"sha256": parent.sha256, "role": parent.role} for parent in entry.parents],
-        "charges": list(map(_charge_json, entry.charges)),
-        "prices_date": entry.prices_date.isoformat() if entry.prices_date else None,
-        "usage": entry.usage,
-        "tool_usage": entry.tool_usage,
-        "request": entry.request.to_json() if entry.request else None,
-        "billed": not entry.is_free,
-    }
-
-
-def _image_json(image: SavedImage) -> dict[str, Any]:
-    width, height = image.size or (None, None)
-    return {
-        "image": image.image_index,
-        "path": str(image.path) if image.path else None,
-        "sha256": image.sha256,
-        "format": image.format,
-        "bytes": image.length,
-        "width": width,
-        "height": height,
-        "revised_prompt": image.revised_prompt,
-    }
-
-
-def _charge_json(row: Row) -> dict[str, Any]:
-    return {
-        "part": row.part,
-        "model": row.model,
-        "tokens_in": row.tokens_in,
-        "cached": row.cached,
-        "tokens_out": row.tokens_out,
-        "partials": row.partials,
-        "cost_usd": _usd(row.cost),
-    }
-
-
-def _usd(amount: Decimal | None) -> float | None:
-    return None if amount is None else float(amount)
-
-
 _USUAL_GENERATIONS = 30
 """How deep the guides go where no terminal's width says how much of a line is readable."""
 _PROMPT_LENGTH = 60
@@ -252,44 +193,3 @@ def _names(family: Family) -> Iterator[tuple[str, str]]:
         for reference in entry.request.references if entry and entry.request else ():
             if reference.sha256:
                 yield reference.sha256, shorten(reference.name, _NAME_LENGTH)
-
-
-def family_json(family: Family) -> Iterator[dict[str, Any]]:
-    """Write every member once, in the order in which it is drawn; what is not known is null."""
-    for branch in family.branches(1):
-        if not branch.is_repeated:
-            yield _json(family, branch.key)
-
-
-def _json(family: Family, key: Key) -> dict[str, Any]:
-    entry = family.members[key]
-    return {
-        "asked": key == family.asked,
-        "id": _id(key),
-        "started": entry.started.isoformat() if entry else None,
-        "endpoint": entry.endpoint if entry else None,
-        "outcome": entry.outcome if entry else None,
-        "cost_usd": None if entry is None or entry.cost is None else float(entry.cost),
-        **(_brought(entry) if entry else _unbrought(family, key)),
-        "parents": [
-            {"sha256": sha256, "id": _id(origin)} for sha256, origin in family.origins.get(key, {}).items()
-        ],
-        "children": list(family.children(key)),
-    }
-
-
-def _brought(entry: HistoryEntry) -> dict[str, Any]:
-    images = [
-        {"sha256": image.sha256, "path": str(image.path) if image.path else None} for image in entry.images
-    ]
-    return {"prompt": entry.prompt, "pictures": images}
-
-
-def _unbrought(family: Family, key: Key) -> dict[str, Any]:
-    file = family.file if key == family.asked else None
-    prompt = file.recipe.prompt if file and file.recipe else None
-    return {"prompt": prompt, "pictures": [{"sha256": key, "path": str(file.path) if file else None}]}
-
-
-def _id(key: Key) -> int | None:
-    return key if isinstance(key, int) else None

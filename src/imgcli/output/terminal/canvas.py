@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from imgcli.core.text import shorten
 from imgcli.output.images.protocol import NOTHING, Box, StoredRenderer
-from imgcli.output.terminal.layout import NO_FOOTER, expected_rows, image_rows, rows_below
-from imgcli.output.terminal.screen import Screen
-from imgcli.output.text import BrokenPipeWriter
+from imgcli.output.terminal.screen import NO_FOOTER, Screen, expected_rows, image_rows, rows_below
+from imgcli.output.terminal.writer import BrokenPipeWriter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
