@@ -81,7 +81,7 @@ def painters() -> dict[str, tuple[Renderer, float | None]]:
     return {
         "kitty": (KittyRenderer(CELL), PASS_THROUGH),
         "kitty in tmux": (KittyRenderer(CELL, Route.TMUX), None),
-        "iterm2": (ITerm2Renderer(CELL, Transfer.PARTS), PASS_THROUGH),
+        "iterm2": (ITerm2Renderer(CELL, Transfer.MULTIPART), PASS_THROUGH),
         "sixel": (SixelRenderer(CELL), None),
         **{name: (painter, None) for name, painter in blocks.items()},
     }

@@ -79,7 +79,7 @@ def test_a_large_image_travels_in_parts() -> None:
     """An image above iTerm2's limit of a mebibyte for one sequence is shown all the same."""
     data = encoded((1200, 1100))
     assert len(data) > LIMIT
-    painting = ITerm2Renderer(CELL, Transfer.PARTS).paint(EncodedImage.of(data), BOX)
+    painting = ITerm2Renderer(CELL, Transfer.MULTIPART).paint(EncodedImage.of(data), BOX)
     assert data == received(painting)[0]
 
 

@@ -29,7 +29,7 @@ class Transfer(Enum):
     """
 
     WHOLE = "whole"
-    PARTS = "parts"
+    MULTIPART = "multipart"
     TMUX = "tmux"
 
 
@@ -70,7 +70,7 @@ class ITerm2Renderer:
         match self._transfer:
             case Transfer.WHOLE:
                 return whole(data, box)
-            case Transfer.PARTS:
+            case Transfer.MULTIPART:
                 return "".join(parts(data, box))
             case Transfer.TMUX:
                 return "".join(map(wrap, parts(data, box)))

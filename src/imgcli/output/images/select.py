@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.output.images.blocks import BlockRenderer
 from imgcli.output.terminal.capabilities import ColorDepth
-from imgcli.output.terminal.database import ALWAYS, Ability, PreviewProtocol, choose_protocol, identify
+from imgcli.output.terminal.database import Ability, PreviewProtocol, choose_protocol, identify
 from imgcli.output.terminal.probe import EchoOff, is_ours
 
 if TYPE_CHECKING:
@@ -20,25 +20,6 @@ if TYPE_CHECKING:
 
 
 _USUAL_REGISTERS = 256
-_TRUECOLOR = {
-    "alacritty": ALWAYS,
-    "contour": ALWAYS,
-    "foot": ALWAYS,
-    "ghostty": ALWAYS,
-    "iterm2": ALWAYS,
-    "kitty": ALWAYS,
-    "konsole": ALWAYS,
-    "mintty": ALWAYS,
-    "mlterm": ALWAYS,
-    "rio": ALWAYS,
-    "vte": ALWAYS,
-    "warpterminal": ALWAYS,
-    "wezterm": ALWAYS,
-    "windowsterminal": ALWAYS,
-    "xterm": (331,),
-    "xterm.js": ALWAYS,
-}
-"""Terminals that show every colour, and since when; TERM and COLORTERM say less, after ssh for instance."""
 _NARROW_CELL = 8  # pixels; an image that comes out too small is better than one that does not fit
 
 
@@ -119,7 +100,7 @@ class RendererSelector:
         from imgcli.output.images.iterm2 import ITerm2Renderer, Transfer
 
         known, version = identify(self.env, found.answers.name)
-        transfer = Transfer.PARTS if known.can(Ability.PARTS, version) else Transfer.WHOLE
+        transfer = Transfer.MULTIPART if known.can(Ability.MULTIPART, version) else Transfer.WHOLE
         return ITerm2Renderer((1, terminal.aspect), Transfer.TMUX if self._is_tmux(found) else transfer)
 
     def _is_tmux(self, found: _Findings) -> bool:
@@ -145,17 +126,16 @@ def _with_answers(terminal: Terminal, found: _Findings) -> Terminal:
     )
 
 
-def _depth(told: ColorDepth, found: _Findings) -> ColorDepth:
+def _depth(depth: ColorDepth, found: _Findings) -> ColorDepth:
     """Return the colours that a terminal of this name has; monochrome is somebody's wish."""
-    if told is ColorDepth.MONO:
-        return told
+    if depth is ColorDepth.MONO:
+        return depth
     known, version = identify({}, found.answers.name)
     if known.name == "tmux" and found.tmux and found.tmux.has_truecolor:
         return ColorDepth.TRUECOLOR
-    if known.name == "tmux" and told is ColorDepth.ANSI_16:  # it has 256 wherever it is, and TERM=screen
+    if known.name == "tmux" and depth is ColorDepth.ANSI_16:  # it has 256 wherever it is, and TERM=screen
         return ColorDepth.ANSI_256
-    since = _TRUECOLOR.get(known.name)
-    return ColorDepth.TRUECOLOR if since is not None and version >= since else told
+    return ColorDepth.TRUECOLOR if known.can(Ability.TRUECOLOR, version) else depth
 
 
 def _aspect(cell: Size | None) -> float | None:

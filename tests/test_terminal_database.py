@@ -16,7 +16,7 @@ from imgcli.output.terminal.database import (
     can,
     choose_protocol,
     identify,
-    manners,
+    query_policy,
 )
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def _named(env: Mapping[str, str], name: str) -> tuple[str, tuple[int, ...]]:
 def test_an_ability_may_need_a_version() -> None:
     """What came with a later version is not used on an earlier one, nor where the version is unknown."""
     names = ("iTerm2 3.5.0", "iTerm2 3.4.16", "iTerm2", "novelty 9")
-    assert [True, False, False, False] == [can(Ability.PARTS, name) for name in names]
+    assert [True, False, False, False] == [can(Ability.MULTIPART, name) for name in names]
 
 
 def test_an_absurd_version() -> None:
@@ -209,7 +209,7 @@ def test_the_table_is_in_order() -> None:
     hidden = [(a, b) for n, a in enumerate(names) for b in names[n + 1 :] if b.startswith(a)]
     assert (len(set(names)), []) == (len(names), hidden)
     assert all(name == name.lower() and name for name in names)
-    assert manners({}) is QueryPolicy.NEVER
+    assert query_policy({}) is QueryPolicy.NEVER
 
 
 @pytest.mark.parametrize(
