@@ -132,7 +132,7 @@ def handing_on() -> list[Row]:
         painter = painters[name][0]
         _, median, _ = preview.timed(
             lambda painter=painter: Screen().draw(
-                painter.paint(shown, preview.BOX), "status", preview.COLUMNS
+                painter.render(shown, preview.BOX), "status", preview.COLUMNS
             )  # type: ignore[misc]
         )
         what = f"{name}, a PNG of {len(shown.data) / 1e6:.1f} MB, our CPU"

@@ -110,10 +110,12 @@ def test_each_terminal_gets_its_best_image(
     assert expected == choose_protocol(PreviewProtocol.AUTO, env, answers)
 
 
-@pytest.mark.parametrize("wish", [rung for rung in PreviewProtocol if rung is not PreviewProtocol.AUTO])
-def test_a_wish_is_an_order(wish: PreviewProtocol) -> None:
+@pytest.mark.parametrize(
+    "requested", [protocol for protocol in PreviewProtocol if protocol is not PreviewProtocol.AUTO]
+)
+def test_a_request_is_an_order(requested: PreviewProtocol) -> None:
     """`--preview octants` shows octants, whatever we think of this terminal."""
-    assert wish == choose_protocol(wish, {"TERM": "dumb"}, SILENCE)
+    assert requested == choose_protocol(requested, {"TERM": "dumb"}, SILENCE)
 
 
 IN_KITTY = Tmux(passthrough=True, outside="kitty(0.40.0)")
@@ -170,7 +172,7 @@ def test_tmux_decides_what_goes_through(answers: Answers, inside: Tmux, expected
     )
 
 
-def test_every_rung_has_the_name_that_people_type() -> None:
+def test_every_protocol_has_the_name_that_people_type() -> None:
     """`--preview` takes the names that the manual lists."""
     expected = "auto kitty iterm2 sixel octants sextants blocks half ascii off"
     assert expected == " ".join(PreviewProtocol)

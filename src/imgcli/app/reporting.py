@@ -16,7 +16,13 @@ from imgcli.output.images.compare import Comparison
 from imgcli.output.sinks.jsonl import InlineImages
 from imgcli.output.sinks.lines import GENERATING, POURING
 from imgcli.output.sinks.queued import QueuedSink
-from imgcli.output.terminal.capabilities import Display, choose_display, has_color, is_one_terminal, look
+from imgcli.output.terminal.capabilities import (
+    Display,
+    choose_display,
+    detect_terminal,
+    has_color,
+    is_one_terminal,
+)
 from imgcli.output.terminal.database import PreviewProtocol
 from imgcli.store.publish.naming import STDOUT
 
@@ -52,7 +58,7 @@ class Reporter:
         self._pours = self._name == STDOUT
         self._catalog = catalog
         self._endpoint = order.endpoint
-        self._terminal = look(world.env, world.stderr, world.size, order.report.sight.rung)
+        self._terminal = detect_terminal(world.env, world.stderr, world.size, order.report.sight.rung)
         self._display = self._choose_display()
         self._comparison = Comparison(order.report.before) if order.report.before else None
         self._lines: JsonLinesSink | None = None
@@ -78,7 +84,7 @@ class Reporter:
 
     def compared(self, events: Iterable[Event]) -> Iterable[Event]:
         """Say after each final image how much it differs from the one before, where that is wanted."""
-        return self._comparison.remarks(events) if self._comparison else events
+        return self._comparison.notices(events) if self._comparison else events
 
     @contextmanager
     def sinks(self) -> Iterator[list[Sink]]:
@@ -150,14 +156,14 @@ class Reporter:
         from imgcli.output.sinks.live import LiveSink
 
         world, sight = self._world, self._report.sight
-        easel: RendererProvider = RendererSelector(
+        provider: RendererProvider = RendererSelector(
             world.env, world.stderr, self._terminal, sight.rung, sight.width
         )
         if self._comparison:
             from imgcli.output.images.compare import ComparingProvider
 
-            easel = ComparingProvider(easel, self._comparison)
-        shown = easel if self._display is Display.IMAGE else None
+            provider = ComparingProvider(provider, self._comparison)
+        shown = provider if self._display is Display.IMAGE else None
         sink = LiveSink(world.stderr, self._terminal, self._price, world.monotonic, shown)
         return sink.open(self._words, footer=self._footer())
 

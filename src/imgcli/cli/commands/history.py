@@ -288,16 +288,16 @@ class _Thumbnails:
         """Find out what this terminal shows; None where nobody wants thumbnails, or sees them."""
         if preview is None:
             return None
-        from imgcli.output.terminal.capabilities import Display, choose_display, look
+        from imgcli.output.terminal.capabilities import Display, choose_display, detect_terminal
 
-        terminal = look(world.env, world.stdout, lambda: size_of(world.stdout), preview)
+        terminal = detect_terminal(world.env, world.stdout, lambda: size_of(world.stdout), preview)
         if choose_display(preview, terminal) is not Display.IMAGE:
             return None
         from imgcli.output.images.select import RendererSelector
         from imgcli.output.terminal.canvas import StillViewer
 
-        easel = RendererSelector(world.env, world.stdout, terminal, preview, _THUMBNAIL)
-        return cls(world, StillViewer(world.stdout, terminal, easel))
+        provider = RendererSelector(world.env, world.stdout, terminal, preview, _THUMBNAIL)
+        return cls(world, StillViewer(world.stdout, terminal, provider))
 
     def show(self, entries: Sequence[HistoryEntry], lines: Sequence[str]) -> None:
         for entry, line in zip(entries, lines, strict=True):

@@ -12,7 +12,7 @@ from imgcli.cli.params import generation  # noqa: TC001 - Typer reads the annota
 from imgcli.cli.params import server as server_options  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.core import catalog
 from imgcli.core.catalog import Span, lineup
-from imgcli.output.terminal.capabilities import ColorDepth, look
+from imgcli.output.terminal.capabilities import ColorDepth, detect_terminal
 from imgcli.output.terminal.writer import SafeWriter
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _lines(world: Context, found: Lineup, form: ModelsFormat) -> list[str]:
         return [models_json(found)]
     from imgcli.output.tables.models import plain_lines, rich_lines
 
-    terminal = look(world.env, world.stdout, lambda: size_of(world.stdout))
+    terminal = detect_terminal(world.env, world.stdout, lambda: size_of(world.stdout))
     if terminal.depth is ColorDepth.NONE:
         return plain_lines(found)
     return rich_lines(found, terminal, terminal.size().columns)

@@ -33,7 +33,7 @@ class BlockRenderer:
         self._terminal = terminal
         self._glyphs = glyphs
 
-    def paint(self, encoded: EncodedImage, box: Box) -> Frame:
+    def render(self, encoded: EncodedImage, box: Box) -> Frame:
         """Decode, shrink and draw; raises `decode.Undecodable` for what is no image."""
         image = decode(encoded.data, (box.columns * _CELL_WIDTH, box.rows * _CELL_HEIGHT))
         cells = fit(image.size, box.columns, box.rows, (1, self._terminal.aspect))

@@ -1,4 +1,4 @@
-"""Which painter a terminal gets: the rung that was asked for, or the best that it is known to do."""
+"""Which renderer a terminal gets: the protocol that was asked for, or the best that it is known to do."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Findings:
 
 @dataclass
 class RendererSelector:
-    """The easel of a real terminal: `stream` leads to it, `wish` is what the user asked for.
+    """The provider of a real terminal: `stream` leads to it, `requested` is what the user asked for.
 
     `widest` is the user's limit in columns.
     """
@@ -41,24 +41,24 @@ class RendererSelector:
     env: Mapping[str, str]
     stream: TextIO
     terminal: Terminal
-    wish: PreviewProtocol = PreviewProtocol.AUTO
+    requested: PreviewProtocol = PreviewProtocol.AUTO
     widest: int | None = None
-    _hush: EchoOff | None = field(default=None, init=False)
-    _painter: Renderer | None = field(default=None, init=False)
+    _echo_off: EchoOff | None = field(default=None, init=False)
+    _renderer: Renderer | None = field(default=None, init=False)
 
-    def painter(self) -> Renderer:
+    def renderer(self) -> Renderer:
         """Ask what must be asked, within the query's budget, and choose; once."""
-        if self._painter is None:
+        if self._renderer is None:
             found = self._ask()
-            rung = choose_protocol(self.wish, self.env, found.answers, found.tmux)
-            self._painter = self._build(rung, found)
-        return self._painter
+            protocol = choose_protocol(self.requested, self.env, found.answers, found.tmux)
+            self._renderer = self._build(protocol, found)
+        return self._renderer
 
     def close(self) -> None:
         """Take away answers that came too late, so that no shell takes them for keys."""
-        if self._hush:
-            self._hush.close()
-            self._hush = None
+        if self._echo_off:
+            self._echo_off.close()
+            self._echo_off = None
 
     def _ask(self) -> _Findings:
         """Ask whatever renderer is wanted: its name tells neither colours, background nor a cell's shape."""
@@ -68,18 +68,20 @@ class RendererSelector:
         tmux = ask_tmux(self.env)
         if not is_ours(self.stream) or not questions_for(self.env):
             return _Findings(SILENCE, tmux)
-        self._hush = EchoOff.over(self.stream, self.env)  # before the question: a signal may come after it
-        if self._hush:
-            self._hush.begin()
+        self._echo_off = EchoOff.over(
+            self.stream, self.env
+        )  # before the question: a signal may come after it
+        if self._echo_off:
+            self._echo_off.begin()
         answers = query(self.env)
-        if answers.is_complete and self._hush:
-            self._hush.end()
-            self._hush = None
+        if answers.is_complete and self._echo_off:
+            self._echo_off.end()
+            self._echo_off = None
         return _Findings(answers, tmux)
 
-    def _build(self, rung: PreviewProtocol, found: _Findings) -> Renderer:
+    def _build(self, protocol: PreviewProtocol, found: _Findings) -> Renderer:
         terminal = _with_answers(self.terminal, found)
-        match rung:
+        match protocol:
             case PreviewProtocol.KITTY:
                 return self._kitty(terminal, found)
             case PreviewProtocol.ITERM2:
@@ -89,7 +91,7 @@ class RendererSelector:
             case _ if not terminal.unicode:
                 return BlockRenderer(terminal, PreviewProtocol.ASCII)
             case _:
-                return BlockRenderer(terminal, rung)
+                return BlockRenderer(terminal, protocol)
 
     def _kitty(self, terminal: Terminal, found: _Findings) -> Renderer:
         from imgcli.output.images.kitty import KittyRenderer, Route
@@ -127,7 +129,7 @@ def _with_answers(terminal: Terminal, found: _Findings) -> Terminal:
 
 
 def _depth(depth: ColorDepth, found: _Findings) -> ColorDepth:
-    """Return the colours that a terminal of this name has; monochrome is somebody's wish."""
+    """Return the colours that a terminal of this name has; monochrome is somebody's requested."""
     if depth is ColorDepth.MONO:
         return depth
     known, version = identify({}, found.answers.name)

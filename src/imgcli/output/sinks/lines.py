@@ -153,7 +153,7 @@ class LinesSink:
         self._out = SafeWriter(stderr)
         self._price = price
         self._style = style
-        self._tally = RunSummary(clock)
+        self._summary = RunSummary(clock)
         self._clock = clock
         self._heartbeat: float | None = None
         self._spoke = 0.0
@@ -170,7 +170,7 @@ class LinesSink:
         if isinstance(event, Completed | Failed):
             self.close()
         with self._lock:
-            self._tally.note(event)
+            self._summary.note(event)
             self._speak(self._lines(event))
         if isinstance(event, Started) and self._heartbeat and not self._ticker:
             self._ticker = Ticker(self._beat, self._heartbeat / _LOOKS)
@@ -185,7 +185,7 @@ class LinesSink:
         with self._lock:
             due = self._spoke + (self._heartbeat or 0)
             if self._clock() >= due:
-                self._speak([still_waiting_line(self._tally.elapsed, has_image=bool(self._tally.finals))])
+                self._speak([still_waiting_line(self._summary.elapsed, has_image=bool(self._summary.finals))])
                 self._spoke = due  # so that the lines come at 15, 30 and 45 s, however late this one is
 
     def _speak(self, lines: list[str]) -> None:
@@ -216,27 +216,28 @@ class LinesSink:
         return lines
 
     def _partial_line(self, image_index: int) -> str:
-        asked = self._tally.request.partials if self._tally.request else 0
-        words = partial_words(self._tally.partials_of(image_index), asked)
-        return f"{words} after {duration(self._tally.elapsed)}"
+        asked = self._summary.request.partials if self._summary.request else 0
+        words = partial_words(self._summary.partials_of(image_index), asked)
+        return f"{words} after {duration(self._summary.elapsed)}"
 
     def _saved_lines(self, saved: Saved) -> list[str]:
-        final = self._tally.finals.get(saved.image_index)
+        final = self._summary.finals.get(saved.image_index)
         known = facts(final.image) if final else []
-        line = saved_line(str(saved.path), [*known, duration(self._tally.elapsed)], ", ")
+        line = saved_line(str(saved.path), [*known, duration(self._summary.elapsed)], ", ")
         problem = problem_lines(saved.problem, in_color=self._style.in_color) if saved.problem else []
         return [line, *problem]
 
     def _last_lines(self, completed: Completed) -> list[str]:
         unsaved = [
-            unsaved_line(facts(final.image), ", ", self._style.words.unsaved) for final in self._tally.unsaved
+            unsaved_line(facts(final.image), ", ", self._style.words.unsaved)
+            for final in self._summary.unsaved
         ]
         return unsaved + self._bill_lines(completed)
 
     def _bill_lines(self, ended: Completed | None) -> list[str]:
         from imgcli.output.tables.bill import compact_lines
 
-        bill = self._tally.bill(ended, self._price)
+        bill = self._summary.bill(ended, self._price)
         return (self._style.write_bill or compact_lines)(bill) if bill else []
 
 

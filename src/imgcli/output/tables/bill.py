@@ -1,4 +1,4 @@
-"""The bill: in at most five lines after a run; in full, with every remark, where somebody asks for it."""
+"""The bill: in at most five lines after a run; in full, with every note, where somebody asks for it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def compact_lines(bill: Bill, columns: int | None = None) -> list[str]:
     """Write the bill in at most five lines, none wider than so many columns: None for a file."""
     room = columns or _UNLIMITED
     lines = _compact_table(bill, room)
-    return lines + _one_remark(bill, room) if len(lines) < MOST_BILL_LINES else lines
+    return lines + _first_note(bill, room) if len(lines) < MOST_BILL_LINES else lines
 
 
 def screen_lines(bill: Bill, columns: int, rows: int) -> list[str]:
@@ -53,8 +53,8 @@ def screen_lines(bill: Bill, columns: int, rows: int) -> list[str]:
     if not has_room_for_table(rows):
         return [one_line(bill, columns)]
     *table, total = _compact_table(bill, columns)
-    remark = compact_lines(bill, columns)[len(table) + 1 :]
-    return [*table, f"{_BOLD}{total}{_RESET}", *(f"{_FAINT}{line}{_RESET}" for line in remark)]
+    note = compact_lines(bill, columns)[len(table) + 1 :]
+    return [*table, f"{_BOLD}{total}{_RESET}", *(f"{_FAINT}{line}{_RESET}" for line in note)]
 
 
 def one_line(bill: Bill, columns: int) -> str:
@@ -72,7 +72,7 @@ def one_line(bill: Bill, columns: int) -> str:
 def plain_lines(bill: Bill) -> list[str]:
     """Write the whole bill as lines of plain text, without any escape code."""
     rows = [_headings(bill), *map(_cells, bill.rows), _total(bill)]
-    return [*numbers_lined_up(rows), *_remarks(bill)]
+    return [*numbers_lined_up(rows), *_notes(bill)]
 
 
 def rich_lines(bill: Bill, terminal: Terminal, columns: int) -> list[str]:
@@ -81,8 +81,8 @@ def rich_lines(bill: Bill, terminal: Terminal, columns: int) -> list[str]:
         return plain_lines(bill)
     from rich.text import Text
 
-    remarks = [Text(remark, style="dim") for remark in _remarks(bill)]
-    return render_plain([_table(bill, columns), *remarks], terminal.depth, columns)
+    notes = [Text(note, style="dim") for note in _notes(bill)]
+    return render_plain([_table(bill, columns), *notes], terminal.depth, columns)
 
 
 def _table(bill: Bill, columns: int) -> Table:
@@ -154,7 +154,7 @@ def _total_label(bill: Bill, room: int) -> str:
     return next((label for label in labels if len(label) <= room), "total")
 
 
-def _one_remark(bill: Bill, columns: int) -> list[str]:
+def _first_note(bill: Bill, columns: int) -> list[str]:
     """Return the first note, without its source where that has no room, and how many more there are."""
     if not bill.notes:
         return []
@@ -211,7 +211,7 @@ def _count(count: int | None) -> str:
     return _UNKNOWN if count is None else f"{count:,}"
 
 
-def _remarks(bill: Bill) -> list[str]:
+def _notes(bill: Bill) -> list[str]:
     dated = [f"prices as of {bill.prices_date.isoformat()}"] if bill.prices_date else []
     return dated + [shorten(note, _NOTE_LENGTH) for note in bill.notes]
 
@@ -223,7 +223,7 @@ def cost_lines(spent: Spending) -> list[str]:
     """Write the sums as lines: the groups, the total, and what is to be known about it."""
     rows = [("", "runs", "dollars"), *map(_cost_cells, spent.groups), _cost_cells(spent.total)]
     table = numbers_lined_up(rows) if spent.total.runs else []
-    return [*table, *_cost_remarks(spent)]
+    return [*table, *_cost_notes(spent)]
 
 
 def _cost_cells(group: Sum) -> tuple[str, str, str]:
@@ -237,7 +237,7 @@ def _dollars(group: Sum) -> str:
     return dollars(group.cost)
 
 
-def _cost_remarks(spent: Spending) -> list[str]:
+def _cost_notes(spent: Spending) -> list[str]:
     dated = [f"the oldest prices are of {spent.prices_date.isoformat()}"] if spent.prices_date else []
     return [*_about_unknown(spent.total.unknown), *dated, *_about_demo(spent.demo)]
 

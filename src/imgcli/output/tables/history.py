@@ -47,12 +47,12 @@ def history_lines(entries: Sequence[HistoryEntry], places: Places, columns: int 
     """
     if not entries:
         return []
-    told = [_told(entry) for entry in entries]
-    wide = widths(told)
+    cells = [_leading_cells(entry) for entry in entries]
+    wide = widths(cells)
     kept = [index for index, width in enumerate(wide) if width]
     heads = [
         GAP.join((right if index != _OUTCOME else left)(row[index], wide[index]) for index in kept)
-        for row in told
+        for row in cells
     ]
     rest = None if columns is None else max(columns - 1 - len(heads[0]) - len(GAP), 0)
     prompts = [shorten(entry.prompt, _LONGEST) or "-" for entry in entries]
@@ -66,7 +66,7 @@ _OUTCOME = 3
 """Which of the leading columns holds words."""
 
 
-def _told(entry: HistoryEntry) -> tuple[str, str, str, str]:
+def _leading_cells(entry: HistoryEntry) -> tuple[str, str, str, str]:
     when = f"{entry.started.astimezone():%Y-%m-%d %H:%M}"
     return str(entry.number), when, cost_words(entry), outcome_words(entry)
 
@@ -159,9 +159,9 @@ def _relation(family: Family, branch: Branch, names: Mapping[str, str]) -> list[
     if branch.is_repeated:
         return [f"{_label(key)} (see above)"]
     label = _label(key) + (" (this one)" if key == family.asked else "")
-    told = _run(entry) if entry else [*(_file(family, key) or [names.get(str(key), "")]), _BY_NOBODY]
+    cells = _run(entry) if entry else [*(_file(family, key) or [names.get(str(key), "")]), _BY_NOBODY]
     strangers = ", ".join(map(_label, family.strangers(key)))
-    return [label, *filter(None, told), *([f"also from {strangers}"] if strangers else [])]
+    return [label, *filter(None, cells), *([f"also from {strangers}"] if strangers else [])]
 
 
 def _run(entry: HistoryEntry) -> list[str]:

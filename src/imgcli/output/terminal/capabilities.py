@@ -60,14 +60,14 @@ class Terminal:
     background: Rgb | None = None
 
 
-def look(
-    env: Mapping[str, str], stream: TextIO, size: SizeOf, wish: PreviewProtocol = PreviewProtocol.AUTO
+def detect_terminal(
+    env: Mapping[str, str], stream: TextIO, size: SizeOf, requested: PreviewProtocol = PreviewProtocol.AUTO
 ) -> Terminal:
-    """Find out what can be shown on a stream; `size` is kept, and asked again at every painting.
+    """Find out what can be shown on a stream; `size` is kept, and asked again at every frame.
 
-    Whoever names a rung gets it, in black and white where NO_COLOR says so.
+    Whoever names a protocol gets it, in black and white where NO_COLOR says so.
     """
-    is_order = wish not in {PreviewProtocol.AUTO, PreviewProtocol.OFF}
+    is_order = requested not in {PreviewProtocol.AUTO, PreviewProtocol.OFF}
     is_live = _can_repaint(env, stream) and (is_order or not _wants_peace(env))
     return Terminal(
         size=size,
@@ -84,11 +84,11 @@ def has_color(env: Mapping[str, str], stream: TextIO) -> bool:
     return has_escape_codes and _depth(env) > ColorDepth.MONO
 
 
-def choose_display(wish: PreviewProtocol, terminal: Terminal) -> Display:
-    """Turn the wish into what this terminal can do."""
+def choose_display(requested: PreviewProtocol, terminal: Terminal) -> Display:
+    """Turn the requested into what this terminal can do."""
     if terminal.depth is ColorDepth.NONE:
         return Display.LINES
-    return Display.STATUS if wish is PreviewProtocol.OFF else Display.IMAGE
+    return Display.STATUS if requested is PreviewProtocol.OFF else Display.IMAGE
 
 
 def is_one_terminal(one: TextIO, other: TextIO) -> bool:

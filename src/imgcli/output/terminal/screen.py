@@ -34,39 +34,39 @@ class Screen:
     """Builds the strings that paint, and knows what they have put on the terminal.
 
     Every method returns text to be written at once and in order. `columns` is the terminal's width at that
-    moment; a painting is at most that wide, and at least one row lower than the terminal is high.
+    moment; a frame is at most that wide, and at least one row lower than the terminal is high.
     """
 
     def __init__(self) -> None:
-        self._painting = NOTHING
+        self._frame = NOTHING
         self._status = ""
         self._is_open = False
 
-    def draw(self, painting: Frame, status: str, columns: int) -> str:
+    def draw(self, frame: Frame, status: str, columns: int) -> str:
         """Paint the box and the status row, over what was there before."""
-        return "".join([_BEGIN_UPDATE, *self._drawn(painting, status, columns), _END_UPDATE])
+        return "".join([_BEGIN_UPDATE, *self._drawn(frame, status, columns), _END_UPDATE])
 
-    def redraw(self, painting: Frame, status: str, columns: int) -> str:
+    def redraw(self, frame: Frame, status: str, columns: int) -> str:
         """Take everything of ours away and paint it, after a resize for instance."""
         erased = self.erase(columns)
-        return "".join([_BEGIN_UPDATE, erased, *self._drawn(painting, status, columns), _END_UPDATE])
+        return "".join([_BEGIN_UPDATE, erased, *self._drawn(frame, status, columns), _END_UPDATE])
 
-    def _drawn(self, painting: Frame, status: str, columns: int) -> Iterator[str]:
+    def _drawn(self, frame: Frame, status: str, columns: int) -> Iterator[str]:
         """Return the pieces of a frame: one of them may have megabytes, and every copy of it costs time."""
         yield "" if self._is_open else _HIDE_CURSOR
-        surplus = max(self._painting.rows - painting.rows, 0)
-        wiped = self._without_status() if painting.rows > self._painting.rows else ""
-        self._painting, self._status, self._is_open = painting, clip(status, columns - 1), True
+        surplus = max(self._frame.rows - frame.rows, 0)
+        wiped = self._without_status() if frame.rows > self._frame.rows else ""
+        self._frame, self._status, self._is_open = frame, clip(status, columns - 1), True
         yield f"{_WRAP_OFF}\r{_SAVE_CURSOR}{wiped}"
-        clear = _CLEAR_LINE if painting.columns < columns else ""  # a full row would lose its last cell
-        for line in painting.lines:
+        clear = _CLEAR_LINE if frame.columns < columns else ""  # a full row would lose its last cell
+        for line in frame.lines:
             yield line
             yield clear + _NEXT
-        yield f"{self._status}{_CLEAR_LINE}\r{_clear_under(surplus)}{_up(painting.rows)}{_WRAP_ON}"
+        yield f"{self._status}{_CLEAR_LINE}\r{_clear_under(surplus)}{_up(frame.rows)}{_WRAP_ON}"
 
     def _without_status(self) -> str:
         """Clear the status row: pixels that come to lie over it may be transparent."""
-        below = self._painting.rows
+        below = self._frame.rows
         return f"{_down(below)}{_CLEAR_LINE}{_up(below)}" if self._status else ""
 
     def tick(self, status: str, columns: int) -> str:
@@ -75,13 +75,13 @@ class Screen:
         changed = _changed_part(before, self._status)
         if not changed:
             return ""
-        return f"{_SAVE_CURSOR}{_down(self._painting.rows)}{changed}{_RESTORE_CURSOR}"
+        return f"{_SAVE_CURSOR}{_down(self._frame.rows)}{changed}{_RESTORE_CURSOR}"
 
     def erase(self, columns: int) -> str:
         """Take everything of ours away, also after a resize to another number of columns."""
         if not self._is_open:
             return ""
-        owned, self._painting = self._painting, NOTHING
+        owned, self._frame = self._frame, NOTHING
         before, self._status = self._status, ""
         if max(owned.columns, cell_width(before)) > columns:  # wrapped anew, perhaps: rows cannot be counted
             return f"\r{_CLEAR_BELOW}"
@@ -89,9 +89,9 @@ class Screen:
 
     def print_above(self, lines: Sequence[str], columns: int) -> str:
         """Let lines scroll by above the box, which moves down."""
-        painting, status = self._painting, self._status
+        frame, status = self._frame, self._status
         above = [self.erase(columns), *(line + _NEXT for line in lines)]
-        return "".join([_BEGIN_UPDATE, *above, *self._drawn(painting, status, columns), _END_UPDATE])
+        return "".join([_BEGIN_UPDATE, *above, *self._drawn(frame, status, columns), _END_UPDATE])
 
     def leave(self) -> str:
         """Let the image stay, and go on writing in the place of the status row with the cursor shown.
@@ -100,8 +100,8 @@ class Screen:
         """
         if not self._is_open:
             return ""
-        rows = self._painting.rows
-        self._painting, self._status, self._is_open = NOTHING, "", False
+        rows = self._frame.rows
+        self._frame, self._status, self._is_open = NOTHING, "", False
         return f"{_RESTORED}\r{_down(rows)}{_CLEAR_LINE}"
 
     def break_off(self) -> str:
