@@ -73,8 +73,7 @@ def record_recovered(context: Context, record: UnfinishedRun, models: Catalog) -
 
 
 def _sink(context: Context, models: Catalog, run: recorder.RunContext) -> HistorySink:
-    from imgcli.store.history.pending_rows import PendingRows
-    from imgcli.store.history.recorder import HistorySink
+    from imgcli.store.history.recorder import HistorySink, PendingRows
 
     run = replace(run, pending=PendingRows(context.env), patience=context.history_wait)
     return HistorySink(lambda: data_folder(context.env), run, pricing(models, run.endpoint), context.now)

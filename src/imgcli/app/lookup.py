@@ -58,7 +58,7 @@ def open_history(context: Context, patience: float = _PATIENCE) -> Iterator[Hist
 
 def add_pending(context: Context) -> None:
     """Add the rows that the history could not take when their runs ended, as far as it takes them now."""
-    from imgcli.store.history.pending_rows import PendingRows
+    from imgcli.store.history.recorder import PendingRows
 
     pending = PendingRows(context.env)
     if pending.paths:

@@ -121,7 +121,7 @@ def plan_generation(
     )
 
 
-_UNUSED = "the history does not know this file; the parameters in it are not used"
+_UNUSED = "this file is not in the history; its embedded parameters are not used"
 
 
 def plan_edit(context: Context, server: str | None, name: str, names: InputNames) -> RequestPlan:

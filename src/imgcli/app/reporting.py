@@ -15,11 +15,25 @@ from imgcli.core.events import Failed
 from imgcli.core.pipeline import uncharged
 from imgcli.core.problem import Charged, ExitCode, Problem, most_severe
 from imgcli.output.images.compare import Comparison
-from imgcli.output.sinks.jsonl import InlineImages, JsonLinesSink, error_line, to_json
-from imgcli.output.sinks.lines import HEARTBEAT, ErrorsSink, LinesSink, PathsSink
+from imgcli.output.json import to_json
+from imgcli.output.sinks.jsonl import InlineImages, JsonLinesSink, error_line
+from imgcli.output.sinks.lines import (
+    GENERATING,
+    HEARTBEAT,
+    POURING,
+    ErrorsSink,
+    LinesSink,
+    LinesStyle,
+    PathsSink,
+)
 from imgcli.output.sinks.queued import QueuedSink
-from imgcli.output.sinks.status import GENERATING, POURING
-from imgcli.output.terminal.capabilities import Display, choose_display, is_one_terminal, look
+from imgcli.output.terminal.capabilities import (
+    Display,
+    choose_display,
+    detect_terminal,
+    has_color,
+    is_one_terminal,
+)
 from imgcli.output.terminal.database import PreviewProtocol
 from imgcli.store.publish.naming import STDOUT
 
@@ -35,7 +49,7 @@ if TYPE_CHECKING:
     from imgcli.core.pipeline import Outcome, Sink
     from imgcli.core.request import ImageRequest
     from imgcli.output.images.protocol import RendererProvider
-    from imgcli.output.terminal.layout import Footer
+    from imgcli.output.terminal.screen import Footer
 
 
 _PATIENCE = 1.0  # seconds
@@ -52,7 +66,9 @@ class Reporter:
         self._name = options.output.name
         self._streams_image = self._name == STDOUT
         self._price = pricing(catalog, None if server.demo else server.host(context.env), is_demo=server.demo)
-        self._terminal = look(context.env, context.stderr, context.size, self._options.preview.protocol)
+        self._terminal = detect_terminal(
+            context.env, context.stderr, context.size, self._options.preview.protocol
+        )
         self._display = self._choose_display()
         self._comparison = Comparison(self._options.before) if self._options.before else None
         self._lines: JsonLinesSink | None = None
@@ -79,7 +95,7 @@ class Reporter:
 
     def compare(self, events: Iterable[Event]) -> Iterator[Event]:
         """Add to each final image how much it differs from the one before, where that is wanted."""
-        return iter(self._comparison.remarks(events) if self._comparison else events)
+        return iter(self._comparison.notices(events) if self._comparison else events)
 
     @contextmanager
     def sinks(self) -> Iterator[list[Sink]]:
@@ -120,11 +136,14 @@ class Reporter:
     def _display_sink(self) -> Sink:
         """Choose what writes to standard error."""
         stderr, clock = self._context.stderr, self._context.monotonic
+        in_color = has_color(self._context.env, stderr)
         words = POURING if self._streams_image else GENERATING
         if self._options.format is not OutputFormat.PEOPLE and self._display is not Display.IMAGE:
-            return ErrorsSink(stderr, tells_names=self._options.format is OutputFormat.PATHS)
+            is_for_script = self._options.format is OutputFormat.PATHS
+            return ErrorsSink(stderr, tells_names=is_for_script, in_color=in_color)
         if self._display is Display.LINES:
-            lines = LinesSink(stderr, self._price, clock, words=words, write_bill=self._plain_bill)
+            style = LinesStyle(words=words, write_bill=self._plain_bill, in_color=in_color)
+            lines = LinesSink(stderr, self._price, clock, style)
             return QueuedSink(lines.open(HEARTBEAT))
         from imgcli.output.sinks.live import LiveSink
 
@@ -153,7 +172,7 @@ class Reporter:
         return ComparingProvider(renderers, self._comparison)
 
     def _footer(self) -> Footer:
-        from imgcli.output.terminal.layout import Footer
+        from imgcli.output.terminal.screen import Footer
 
         columns = 0
         if not self._streams_image and is_one_terminal(self._context.stdout, self._context.stderr):
@@ -182,7 +201,8 @@ def report(
     """
     problem = replace(problem, is_local=problem.charged is Charged.NO and not context.can_send)
     with suppress(OSError, ValueError):
-        ErrorsSink(context.stderr).handle(Failed(job or "", problem))
+        in_color = has_color(context.env, context.stderr)
+        ErrorsSink(context.stderr, in_color=in_color).handle(Failed(job or "", problem))
     if output_format is OutputFormat.JSON_LINES:
         with suppress(OSError, ValueError):
             context.stdout.write(to_json(error_line(problem, job, index)) + "\n")

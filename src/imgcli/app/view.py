@@ -21,10 +21,9 @@ from imgcli.core.pipeline import mark_uncharged
 from imgcli.core.problem import ExitCode, Problem, most_severe
 from imgcli.core.text import shorten
 from imgcli.output.images.select import RendererSelector
-from imgcli.output.sinks.lines import DescriptionSink, described
-from imgcli.output.sinks.status import VIEWING
-from imgcli.output.terminal.capabilities import Display, choose_display, look
-from imgcli.output.text import SafeWriter
+from imgcli.output.sinks.lines import VIEWING, DescriptionSink, described
+from imgcli.output.terminal.capabilities import Display, choose_display, detect_terminal, has_color
+from imgcli.output.terminal.writer import SafeWriter
 from imgcli.store.paths import FallbackFolders, state_folder
 from imgcli.store.publish.naming import NameFields, current_folder
 from imgcli.store.publish.publisher import Destination, open_publisher
@@ -125,15 +124,17 @@ class Viewer:
     options: ViewOptions
     stream: TextIO = field(init=False)
     display: Display = field(init=False)
-    renderers: RendererSelector = field(init=False)
+    provider: RendererSelector = field(init=False)
 
     def __post_init__(self) -> None:
         context, preview = self.context, self.options.preview
         self.stream = context.stdout if context.stdout.isatty() else context.stderr
-        self._terminal = look(context.env, self.stream, lambda: size_of(self.stream), preview.protocol)
+        self._terminal = detect_terminal(
+            context.env, self.stream, lambda: size_of(self.stream), preview.protocol
+        )
         plain = preview.mode is PreviewMode.PLAIN
         self.display = Display.LINES if plain else choose_display(preview.protocol, self._terminal)
-        self.renderers = RendererSelector(
+        self.provider = RendererSelector(
             context.env, self.stream, self._terminal, preview.protocol, preview.width
         )
 
@@ -142,7 +143,7 @@ class Viewer:
         try:
             return most_severe([self._view(name) for name in self.options.names])
         finally:
-            self.renderers.close()
+            self.provider.close()
 
     def _view(self, name: str) -> ExitCode:
         """View a file, or all that a run brought."""
@@ -174,9 +175,7 @@ class Viewer:
         if self.display is Display.IMAGE:
             from imgcli.output.terminal.canvas import StillViewer
 
-            StillViewer(self.stream, self._terminal, self.renderers).show(
-                image, described(name, image, " · ")
-            )
+            StillViewer(self.stream, self._terminal, self.provider).show(image, described(name, image, " · "))
             return
         from imgcli.output.images.decode import decode
 
@@ -227,13 +226,15 @@ class Viewer:
     def _show_of_run(self) -> Sink:
         price, clock = pricing(catalog.load()), self.context.monotonic
         if self.display is Display.LINES:
-            from imgcli.output.sinks.lines import LinesSink
+            from imgcli.output.sinks.lines import LinesSink, LinesStyle
 
-            return LinesSink(self.context.stderr, price, clock, _viewing_line, VIEWING)
+            in_color = has_color(self.context.env, self.context.stderr)
+            style = LinesStyle(_viewing_line, VIEWING, in_color=in_color)
+            return LinesSink(self.context.stderr, price, clock, style)
         from imgcli.output.sinks.live import LiveSink
 
-        renderers = self.renderers if self.display is Display.IMAGE else None
-        return LiveSink(self.stream, self._terminal, price, clock, renderers).open(VIEWING)
+        provider = self.provider if self.display is Display.IMAGE else None
+        return LiveSink(self.stream, self._terminal, price, clock, provider).open(VIEWING)
 
     def _results(self, source: ViewInput) -> list[Sink]:
         if self.options.save:
