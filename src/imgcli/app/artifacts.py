@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 _WORTH_KEEPING = frozenset({ExitCode.UNKNOWN, ExitCode.DAMAGED, ExitCode.INTERNAL})
-"""Ends after which a record may hold more than what was saved."""
+"""Ends after which a run log may hold more than what was saved."""
 _CAUSES_TO_KEEP = frozenset({Cause.UNREAD, Cause.CUT})
 """Causes likewise, whatever the end."""
 _RECOVER = "`imgcli recover` saves what came of it"
@@ -226,7 +226,7 @@ def open_artifacts(
 
 
 def _count_salvageable(folder: Path) -> int:
-    """Count the records in a folder from which an image can be saved, by their beginnings."""
+    """Count the run logs in a folder from which an image can be saved, by their beginnings."""
     count = 0
     for answer, is_whole in beginnings(folder):
         from imgcli.api.stream.salvage import may_hold_image

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from imgcli.app import lookup
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from imgcli.app.options import GenerateOptions
     from imgcli.core.billing.bound import Bound
     from imgcli.core.catalog import Catalog
-    from imgcli.core.history import HistoryEntry
     from imgcli.core.request import ImageRequest
     from imgcli.core.validate import ValidRequest
 
@@ -25,41 +25,35 @@ _LOOKED_AT = 200
 """Runs back, among which those alike are looked for: what was long ago was priced otherwise."""
 
 
+_alike = attrgetter("api", "model", "image_model", "size", "quality", "format", "fidelity")
+"""What a request has in common with others that cost about the same."""
+
+
 def past_runs(context: Context, request: ImageRequest, host: str | None) -> list[PastRun]:
-    """Return this user's newest runs alike: same server, API, models, size, quality and format.
+    """Return this user's newest runs alike that brought an image and were paid for at this server.
 
     Raises `ImgcliError` (usage) where the history cannot be read.
     """
     with lookup.open_history(context, context.history_wait) as history:
-        return [
-            PastRun(entry.cost, entry.request.partials, _arrived(entry), len(entry.request.references))
+        entries = [
+            (entry, entry.request)
             for entry in history.entries(_LOOKED_AT)
-            if entry.request and _counts(entry, host) and _kind(entry.request) == _kind(request)
+            if entry.request and entry.images and not entry.is_demo and entry.endpoint == host
         ]
-
-
-def _counts(entry: HistoryEntry, host: str | None) -> bool:
-    """Return whether others will cost what a run did: it brought its image, and this server was paid."""
-    return bool(entry.images) and not entry.is_demo and entry.endpoint == host
+    return [
+        PastRun(
+            entry.cost,
+            past.partials,
+            sum(charge.partials or 0 for charge in entry.charges),
+            len(past.references),
+        )
+        for entry, past in entries
+        if _kind(past) == _kind(request)
+    ]
 
 
 def _kind(request: ImageRequest) -> tuple[object, ...]:
-    return (
-        request.previous_response_id is None,
-        request.api,
-        request.model,
-        request.image_model,
-        request.size,
-        request.quality,
-        request.format,
-        request.fidelity,
-        request.mask is None,
-    )
-
-
-def _arrived(entry: HistoryEntry) -> int:
-    """Count the partials that a run was billed for."""
-    return sum(row.partials or 0 for row in entry.charges)
+    return request.previous_response_id is None, request.mask is None, *_alike(request)
 
 
 def check_limit(

@@ -73,7 +73,7 @@ class Context:
 
     @classmethod
     def of_this_process(cls, closed: frozenset[int], *, can_send: bool = False) -> Context:
-        """Take the real streams, clock and environment."""
+        """Return the real streams, clock and environment."""
         return cls(
             env=os.environ,
             stdin=sys.stdin,
@@ -131,9 +131,9 @@ def within(seconds: float, action: Callable[[], None]) -> None:
 
 
 def forget_blank_variables() -> None:
-    """Take a variable of ours, or of OpenAI's, that holds nothing but spaces for one that is not set.
+    """Remove variables of ours, and of OpenAI's, that hold nothing but spaces.
 
-    In the process's own environment, because Typer and the SDK read it without asking us.
+    From the process's own environment, because Typer and the SDK read it without asking us.
     """
     for name, value in list(os.environ.items()):
         if name.startswith(("IMGCLI_", "OPENAI_")) and not value.strip():

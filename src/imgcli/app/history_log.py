@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from imgcli.app.reporting import pricing
-from imgcli.app.unfinished_run import _ENDPOINT, _HISTORY, _PARENTS, BILLED, is_free, recorded_server
+from imgcli.app.unfinished_run import BILLED, ENDPOINT, HISTORY, PARENTS, is_free, recorded_server
 from imgcli.core.history import Parent, Role
 from imgcli.core.json_fields import choice, text
 from imgcli.store.paths import data_folder
@@ -28,9 +28,9 @@ def for_recovery(context: Context, options: GenerateOptions) -> dict[str, Any]:
     """Return what a run log must hold for `recover` to record the run as this process would."""
     free = {BILLED: False} if options.server.is_free else {}
     if not options.record_history:
-        return {_HISTORY: False, **free}
+        return {HISTORY: False, **free}
     parents = [{"sha256": parent.sha256, "role": parent.role} for parent in options.parents]
-    return {_ENDPOINT: options.server.name(context.env), **({_PARENTS: parents} if parents else {}), **free}
+    return {ENDPOINT: options.server.name(context.env), **({PARENTS: parents} if parents else {}), **free}
 
 
 @contextmanager
@@ -58,12 +58,12 @@ def open_recorder(
 @contextmanager
 def record_recovered(context: Context, record: UnfinishedRun, models: Catalog) -> Iterator[list[HistorySink]]:
     """Return the sink that records how an unfinished run ended, or none for a run with --no-history."""
-    if record.extra.get(_HISTORY) is False:
+    if record.extra.get(HISTORY) is False:
         yield []
         return
     from imgcli.store.history.recorder import RunContext
 
-    parents, began = _parents(record.extra.get(_PARENTS)), record.time.astimezone()
+    parents, began = _parents(record.extra.get(PARENTS)), record.time.astimezone()
     run = RunContext(record.job, recorded_server(record), parents, began, is_free=lambda: is_free(record))
     sink = _sink(context, models, run)
     try:

@@ -88,7 +88,7 @@ class _Recovery:
     def finish(self) -> ExitCode:
         """Publish what the record holds, and remove it when nothing more can come of it."""
         if not self.record.has_begun:
-            unfinished_run.give_up(self.context, self.record.job)
+            unfinished_run.release_reservation(self.context, self.record.job)
             self._discard()
             return ExitCode.OK
         outcome = self._run()

@@ -36,7 +36,7 @@ _HURRY = 0.1
 
 
 def check(context: Context, options: GenerateOptions, valid: ValidRequest, models: Catalog) -> ValidRequest:
-    """Bar or refuse what would bring today above the daily cap; raises `ImgcliError`. Reserves nothing."""
+    """Block or refuse what would bring today above the daily cap; raises `ImgcliError`. Reserves nothing."""
     claim = _Claim.of(context, options, valid, models)
     if claim:
         with _refusing(claim), lookup.connect_history(context, context.reservation_wait) as history:
@@ -70,19 +70,19 @@ def held(
 
 @contextmanager
 def _refusing(claim: _Claim) -> Iterator[None]:
-    """Refuse a run that cannot be reserved, while it is free."""
+    """Raise `ImgcliError` for a history that cannot be used, while that costs nothing."""
     try:
         yield
     except OSError as error:
         why = error if isinstance(error, HistoryError) else f"there is no folder for it ({error.strerror})"
         what = f"{claim.cap.option} needs the history, which cannot be used: {why}."
-        advice = f"Mend that, or lift the limit for one run: {claim.cap.option} {OFF}."
+        advice = f"Fix that, or lift the limit for one run: {claim.cap.option} {OFF}."
         raise ImgcliError(Problem(ExitCode.UNWRITABLE, what, Charged.NO, advice)) from None
 
 
 @dataclass
 class _Claim:
-    """One run's claim on the day. `is_granted` is set when the day has room for it."""
+    """What one run may cost of the day's cap. `is_granted` is set when the day has room for it."""
 
     context: Context
     cap: Cap
@@ -101,14 +101,14 @@ class _Claim:
         models: Catalog,
         job: str | None = None,
     ) -> _Claim | None:
-        """Make the claim; None where no daily cap holds."""
+        """Return the claim; None where no daily cap holds."""
         cap = None if options.server.is_free else options.budget.day
         if cap is None:
             return None
         return cls(context, cap, options.server.host(context.env), models, valid, job)
 
     def on(self, history: History) -> Callable[[Day, FindAnswer], Decimal]:
-        """Make what looks at a day and says how much of it the run needs; it raises `ImgcliError`."""
+        """Return what computes the amount that the run needs of a day; it raises `ImgcliError`."""
 
         def amount(day: Day, find: FindAnswer) -> Decimal:
             aside = next(iter(history.aside_since(_midnight(self.context))), None)
@@ -125,9 +125,9 @@ class _Claim:
         return amount
 
     def _checked(self, request: ImageRequest, spent: Spent, find: FindAnswer) -> Decimal:
-        found = self._bound(request, self.host, find)
-        check_day(found, spent, self.cap)
-        return found.dollars
+        bound = self._bound(request, self.host, find)
+        check_day(bound, spent, self.cap)
+        return bound.dollars
 
     def _bound(self, request: ImageRequest, host: str | None, find: FindAnswer) -> Bound:
         before: Conversation | None = conversation_before(request, find)
@@ -135,11 +135,11 @@ class _Claim:
 
     def _spent(self, day: Day, find: FindAnswer) -> Spent:
         """Add up the day; a run whose cost is not known counts at its bound."""
-        amounts = [self._most(run, find) for run in (*day.open, *self._unremembered(day))]
+        amounts = [self._most(run, find) for run in (*day.open, *self._unrecorded(day))]
         known = [amount for amount in amounts if amount is not None]
         return Spent(day.known, sum(known, Decimal(0)), len(known), len(amounts) - len(known))
 
-    def _unremembered(self, day: Day) -> Iterator[OpenRun]:
+    def _unrecorded(self, day: Day) -> Iterator[OpenRun]:
         """Return today's runs that reserved nothing and that the history does not know."""
         from imgcli.app.unfinished_run import charged_since, recorded_server
 
@@ -149,7 +149,7 @@ class _Claim:
                 yield OpenRun(record.job, Decimal(0), None, request, recorded_server(record))
 
     def _most(self, run: OpenRun, find: FindAnswer) -> Decimal | None:
-        """Say what a run costs at most: what it reserved, else its request's bound; None for unknown."""
+        """Return the most that a run costs: what it reserved, else its request's bound; None for unknown."""
         if run.reserved is not None:
             return max(run.known, run.reserved)
         with suppress(ImgcliError):

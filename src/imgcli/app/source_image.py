@@ -107,7 +107,7 @@ def find_source(context: Context, name: str, words: Sequence[str] = ()) -> Sourc
 
 
 def _hint_order(error: ImgcliError, name: str, words: Sequence[str]) -> ImgcliError:
-    """Say what comes first to who wrote the prompt before the file."""
+    """Add what comes first, for who wrote the prompt before the file."""
     last = words[-1] if words else ""
     if os.path.lexists(name) or not os.path.isfile(last):  # noqa: PTH113 - Path.is_file raises where this is False
         return error
@@ -139,7 +139,7 @@ def last_source(context: Context, server: str | None) -> SourceImage:
 
 
 def source_of(context: Context, entry: HistoryEntry, sha256: str | None = None) -> SourceImage:
-    """Take a run's image with these bytes, or its first, with its file where that still holds it."""
+    """Return a run's image with these bytes, or its first, with its file where that still holds it."""
     chosen = [one for one in entry.images if one.sha256 == sha256]
     image = next(iter([*chosen, *entry.saved, *entry.images]), None)
     if image is None:
@@ -160,16 +160,16 @@ def _read(context: Context, entry: HistoryEntry, image: SavedImage) -> InputImag
     """Read a run's image again. Raises `ImgcliError` (usage) where it is not there any more."""
     if image.path is None:
         raise usage_error(
-            f"The image of run {entry.number} was not saved, and there is no conversation to go on from."
+            f"The image of run {entry.number} was not saved, and there is no conversation to continue."
         )
     try:
-        match = read_reference(str(image.path), context.stdin.buffer)
+        reference = read_reference(str(image.path), context.stdin.buffer)
     except ImgcliError as error:
         raise usage_error(error.problem.what, error.problem.advice or _WHERE) from None
-    if match.sha256 != image.sha256:
+    if reference.sha256 != image.sha256:
         shown = shorten(str(image.path), _SHOWN * 3)
-        raise usage_error(f"{shown} is not the image any more that run {entry.number} brought.", _WHERE)
-    return match
+        raise usage_error(f"{shown} is no longer the image of run {entry.number}.", _WHERE)
+    return reference
 
 
 def _with_notices(notes: tuple[str, ...], source: SourceImage) -> SourceImage:
@@ -177,7 +177,7 @@ def _with_notices(notes: tuple[str, ...], source: SourceImage) -> SourceImage:
 
 
 def _of_bytes(name: str, data: bytes, source: SourceImage) -> SourceImage:
-    """Add what these bytes are: an image to be sent, and, where the history has no request, a recipe."""
+    """Add what these bytes are: an image to be sent, and, where the history has no request, parameters."""
     if source.entry is None:
         source = replace(source, foreign_parameters=read_recipe(data))
     elif source.entry.request is None:
@@ -190,7 +190,7 @@ def _of_bytes(name: str, data: bytes, source: SourceImage) -> SourceImage:
 
 
 def with_parameters(source: SourceImage, parameters: Recipe | None) -> SourceImage:
-    """Take over embedded parameters, with a notice: they choose what will be paid for."""
+    """Use embedded parameters, with a notice: they decide what will be paid for."""
     if parameters is None:
         return source
     words = (parameters.model, parameters.image_model, parameters.size, parameters.quality)

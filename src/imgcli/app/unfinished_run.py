@@ -155,9 +155,9 @@ class UnfinishedRun:
         return NameFields(header.request.prompt, header.request.model, header.job, self.time, named)
 
 
-_ENDPOINT = "endpoint"
-_HISTORY = "history"
-_PARENTS = "parents"
+ENDPOINT = "endpoint"
+HISTORY = "history"
+PARENTS = "parents"
 
 
 def is_free(record: UnfinishedRun) -> bool:
@@ -166,7 +166,7 @@ def is_free(record: UnfinishedRun) -> bool:
 
 
 def charged_since(context: Context, moment: datetime) -> list[UnfinishedRun]:
-    """List the records of runs begun since a moment that may cost something and that are to be recorders.
+    """List the records of runs begun since a moment that may cost something and that belong in the history.
 
     Also of runs that are going on, and of those that the history knows.
     """
@@ -178,11 +178,11 @@ def charged_since(context: Context, moment: datetime) -> list[UnfinishedRun]:
 
 
 def _may_cost(record: UnfinishedRun) -> bool:
-    return record.has_begun and record.extra.get(_HISTORY) is not False and not is_free(record)
+    return record.has_begun and record.extra.get(HISTORY) is not False and not is_free(record)
 
 
-def give_up(context: Context, job: str) -> None:
-    """Let a run whose record is thrown away count no more in the day's sum than is known; never raises."""
+def release_reservation(context: Context, job: str) -> None:
+    """Release what a discarded run had reserved of the day's cap; never raises."""
     from imgcli.app import lookup
 
     with suppress(OSError), lookup.connect_history(context, context.history_wait) as history:
@@ -190,8 +190,8 @@ def give_up(context: Context, job: str) -> None:
 
 
 def recorded_server(record: UnfinishedRun) -> str | None:
-    """Read out of a run's record which server it had asked, as `server_name` names it."""
-    endpoint = record.extra.get(_ENDPOINT)
+    """Read out of a run's record which server it had asked, as `ServerOptions.name` names it."""
+    endpoint = record.extra.get(ENDPOINT)
     return endpoint if isinstance(endpoint, str) else None
 
 
@@ -207,13 +207,13 @@ def choose(context: Context, ids: Sequence[str], older: timedelta | None) -> lis
     Raises `ImgcliError` (usage) for a name that no record has, and for the beginning of several ids.
     """
     runs = [run for folder in state_folders(context.env) for run in unfinished(folder / RUNS)]
-    named = [run for name in ids for run in _called(name, runs)]
+    named = [run for name in ids for run in _find_named(name, runs)]
     chosen = [run for run in runs if not ids or run in named]
     records = [UnfinishedRun(run, context.now()) for run in chosen]
     return [record for record in records if older is None or record.age >= older]
 
 
-def _called(name: str, runs: Sequence[RunLogFile]) -> list[RunLogFile]:
+def _find_named(name: str, runs: Sequence[RunLogFile]) -> list[RunLogFile]:
     """Find the run of a name, or of its beginning where that is enough: it may be thrown away."""
     found = [run for run in runs if name and name in _names(run)]
     found = found or [run for run in runs if name and any(one.startswith(name) for one in _names(run))]
@@ -231,16 +231,16 @@ def _names(run: RunLogFile) -> tuple[str, ...]:
 
 def show(context: Context, records: Iterable[UnfinishedRun]) -> ExitCode:
     """List records, a line each, and change nothing."""
-    told = list(records)
-    lines = [_line(record) for record in told]
+    listed = list(records)
+    lines = [_describe(record) for record in listed]
     SafeWriter(context.stdout).lines(lines)
     context.warn([_HOW if lines else _NOTHING])
-    offer(context, told)
+    offer(context, listed)
     return ExitCode.OK
 
 
 def offer(context: Context, records: Iterable[UnfinishedRun]) -> None:
-    """Say how to be rid of what is old; it is never removed unasked."""
+    """Print how to remove what is old; it is never removed unasked."""
     old = sum(record.age >= _OLD for record in records if record.run.path.exists())
     days = _OLD.days
     if old:
@@ -258,19 +258,19 @@ def discard(context: Context, records: Iterable[UnfinishedRun]) -> ExitCode:
         with record.run.claim() as is_ours:
             if not is_ours:
                 continue
-            held = _line(record)
+            held = _describe(record)
             try:
                 record.run.discard()
             except OSError as error:
                 code = ExitCode.UNWRITABLE
                 context.warn([f"{record.run.path} could not be removed ({reason(error)})"])
             else:
-                give_up(context, record.job)
+                release_reservation(context, record.job)
                 context.warn([f"discarded {held}"])
     return code
 
 
-def _line(record: UnfinishedRun) -> str:
+def _describe(record: UnfinishedRun) -> str:
     """Describe one record: its name, when, how old, how large, what is in it, for which prompt, where."""
     kinds: Counter[str] = Counter()
     with suppress(ImgcliError), record.mapped() as content:

@@ -315,7 +315,7 @@ def _whole(source: ViewInput) -> bytes:
 
 
 def _unshowable(name: str, image: EncodedImage, reason: str) -> Problem:
-    """Tell a broken image from one that is merely not for terminals."""
+    """Describe an image that cannot be shown: a broken one, or one that is not for terminals."""
     shown = shorten(name, _NAME_LENGTH)
     if image.format is ImageFormat.SVG:
         return Problem(ExitCode.USAGE, f"{shown} is an SVG drawing, which no terminal shows.")

@@ -106,20 +106,21 @@ def _head(chunks: Iterator[bytes]) -> bytes:
     head = b""
     for chunk in chunks:
         head += chunk
-        is_enough = b"\n" in head or len(head) > _LONGEST_HEADER if head.startswith(MAGIC) else _is_told(head)
-        if is_enough:
+        if _is_enough(head):
             break
     return head
 
 
-def _is_told(head: bytes) -> bool:
-    """Whether these first bytes are enough."""
+def _is_enough(head: bytes) -> bool:
+    """Return whether these first bytes tell what it is; of a run log they are the whole header."""
+    if head.startswith(MAGIC):
+        return b"\n" in head or len(head) > _LONGEST_HEADER
     known = sniff(head) or _LINES.match(head) or _OTHER_IMAGE.match(head)
     return bool(known) or len(head) >= _ENOUGH or b"\n" in head.lstrip(_SPACE)
 
 
 def _kind(name: str, head: bytes) -> ViewInputKind:
-    """Tell by the first bytes; what is piped and unknown is left to the reader of answers, to explain it."""
+    """Return the kind by the first bytes; what is piped and unknown is left to the reader of answers."""
     bare = head.lstrip(_SPACE)
     if sniff(head) or _OTHER_IMAGE.match(head):
         return ViewInputKind.IMAGE

@@ -1,4 +1,4 @@
-"""`imgcli again`: the same recipe once more, with other options."""
+"""`imgcli again`: the same parameters once more, with other options."""
 
 from __future__ import annotations
 
