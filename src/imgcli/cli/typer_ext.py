@@ -136,9 +136,8 @@ class _Paged:
             if block:
                 is_table = "\n " in block
                 formatter.write_paragraph()
-                formatter.write(
-                    f"{block if is_table else textwrap.fill(block, formatter.width, break_on_hyphens=False)}\n"
-                )
+                text = block if is_table else textwrap.fill(block, formatter.width, break_on_hyphens=False)
+                formatter.write(f"{text}\n")
 
     def write_brief(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - see above
         """Write the page of one screen: description, examples, essential options."""
