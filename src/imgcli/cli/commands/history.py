@@ -16,7 +16,7 @@ from imgcli.app.context import size_of
 from imgcli.core.billing.spending import GroupBy
 from imgcli.core.errors import ImgcliError, check_between, usage_error
 from imgcli.core.problem import ExitCode
-from imgcli.output.tables.history import Places, history_lines
+from imgcli.output.tables.history import PathFormatter, history_lines
 from imgcli.output.terminal.database import PreviewProtocol
 from imgcli.output.terminal.writer import SafeWriter
 
@@ -173,7 +173,7 @@ def print_history(world: Context, asked: Selection, preview: PreviewProtocol | N
     with lookup.open_history(world) as history:
         entries = list(history.entries(asked.limit or _USUAL_LIMIT, asked.search))
     columns = size_of(world.stdout).columns if world.stdout.isatty() else None
-    lines = history_lines(entries, places_of(world), columns)
+    lines = history_lines(entries, path_formatter(world), columns)
     gallery = _Thumbnails.opened(world, preview)
     if gallery:
         gallery.show(entries, lines)
@@ -266,14 +266,14 @@ def _tell_of_none(world: Context, asked: Selection) -> None:
         context.warn(world, ['nothing is remembered yet; `imgcli gen "a cat" --demo` makes a beginning'])
 
 
-def places_of(world: Context) -> Places:
+def path_formatter(world: Context) -> PathFormatter:
     """Find out from where this user looks at paths."""
     from imgcli.store.publish.naming import current_folder
 
     home = world.env.get("HOME", "")
     with suppress(ImgcliError):
-        return Places(current_folder(), Path(home) if home.startswith("/") else None)
-    return Places(None, None)
+        return PathFormatter(current_folder(), Path(home) if home.startswith("/") else None)
+    return PathFormatter(None, None)
 
 
 @dataclass(frozen=True)

@@ -52,12 +52,12 @@ def _lines(world: Context, found: Lineup, form: ModelsFormat) -> list[str]:
         from imgcli.output.json import models_json
 
         return [models_json(found)]
-    from imgcli.output.tables.models import plain_lines, rich_lines
+    from imgcli.output.tables.models import models_lines, rich_models_lines
 
     terminal = detect_terminal(world.env, world.stdout, lambda: size_of(world.stdout))
     if terminal.depth is ColorDepth.NONE:
-        return plain_lines(found)
-    return rich_lines(found, terminal, terminal.size().columns)
+        return models_lines(found)
+    return rich_models_lines(found, terminal, terminal.size().columns)
 
 
 EPILOG = """\
