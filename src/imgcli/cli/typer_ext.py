@@ -135,8 +135,9 @@ class _Paged:
         for block in (getattr(self, "epilog", None) or "").strip("\n").split("\n\n"):
             if block:
                 is_table = "\n " in block
+                filled = textwrap.fill(block, formatter.width, break_on_hyphens=False)
                 formatter.write_paragraph()
-                formatter.write(f"{block if is_table else textwrap.fill(block, formatter.width, break_on_hyphens=False)}\n")
+                formatter.write(f"{block if is_table else filled}\n")
 
     def write_brief(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - see above
         """Write the page of one screen: description, examples, essential options."""
