@@ -15,13 +15,11 @@ from imgcli.app.context import (
     forget_blank_variables,
     open_standard_descriptors,
     within,
-    write,
 )
 from imgcli.app.process import UnwritableOutputError
 from imgcli.cli import registry
 from imgcli.cli.registry import build_app
 from imgcli.core.errors import ImgcliError
-from imgcli.core.messages import problem_lines
 from imgcli.core.problem import ExitCode, Problem
 
 if TYPE_CHECKING:
@@ -96,14 +94,11 @@ def _refuse(context: Context, problem: Problem) -> ExitCode:
 
 def _unwritable_stdout(context: Context, error: UnwritableOutputError) -> ExitCode:
     """Report that standard output could not be written, and return the exit code."""
-    problem = Problem(
-        ExitCode.UNWRITABLE,
-        f"Standard output could not be written: {error.strerror}.",
-        advice="Free some space, or redirect it elsewhere.",
-        is_local=not context.can_send,
-    )
-    write(context, problem_lines(problem))
-    return problem.exit_code
+    from imgcli.app.reporting import refuse
+
+    what = f"Standard output could not be written: {error.strerror}."
+    advice = "Free some space, or redirect it elsewhere."
+    return refuse(context, Problem(ExitCode.UNWRITABLE, what, advice=advice))
 
 
 def _leave(code: int) -> NoReturn:

@@ -12,8 +12,9 @@ from imgcli.app.lookup import open_history
 from imgcli.cli.params import lookup  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.core.billing.spending import GroupBy, Period, spending
 from imgcli.core.errors import usage_error
-from imgcli.output.tables.bill import cost_json, cost_lines
-from imgcli.output.text import SafeWriter
+from imgcli.output.json import cost_json
+from imgcli.output.tables.bill import cost_lines
+from imgcli.output.terminal.writer import SafeWriter
 
 if TYPE_CHECKING:
     from imgcli.app.context import Context
@@ -62,7 +63,7 @@ def cost(
     with open_history(context) as history:
         spent = spending(history.charges(midnight), by, lambda moment: moment.astimezone().date())
     if as_json:
-        from imgcli.output.sinks.jsonl import to_json
+        from imgcli.output.json import to_json
 
         SafeWriter(context.stdout).lines([to_json(cost_json(spent, since))])
         return

@@ -13,9 +13,9 @@ from imgcli.app.context import confirm, size_of, warn
 from imgcli.app.lookup import open_history
 from imgcli.cli.params import lookup  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.core.errors import ImgcliError, check_between, usage_error
-from imgcli.output.tables.history import Places, entry_json, history_lines
+from imgcli.output.tables.history import Places, history_lines
 from imgcli.output.terminal.database import PreviewProtocol
-from imgcli.output.text import SafeWriter
+from imgcli.output.terminal.writer import SafeWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,7 +151,7 @@ def print_history(context: Context, selection: Selection, preview: PreviewProtoc
 
 def print_history_json(context: Context, selection: Selection) -> None:
     """Print a JSON object for each run, as soon as it is read."""
-    from imgcli.output.sinks.jsonl import to_json
+    from imgcli.output.json import entry_json, to_json
 
     out = SafeWriter(context.stdout)
     with open_history(context) as history:
@@ -243,9 +243,9 @@ def _thumbnail_viewer(context: Context, preview: PreviewProtocol | None) -> Stil
     """Return a viewer for thumbnails; None if they are not wanted or cannot be shown."""
     if preview is None:
         return None
-    from imgcli.output.terminal.capabilities import Display, choose_display, look
+    from imgcli.output.terminal.capabilities import Display, choose_display, detect_terminal
 
-    terminal = look(context.env, context.stdout, lambda: size_of(context.stdout), preview)
+    terminal = detect_terminal(context.env, context.stdout, lambda: size_of(context.stdout), preview)
     if choose_display(preview, terminal) is not Display.IMAGE:
         return None
     from imgcli.output.images.select import RendererSelector

@@ -13,7 +13,7 @@ from imgcli.cli.params import lookup  # noqa: TC001 - Typer reads the annotation
 from imgcli.core.errors import ImgcliError
 from imgcli.core.history import Ancestor, FileStatus, KnowledgeSource, Provenance, SavedImageStatus
 from imgcli.core.problem import ExitCode, most_severe
-from imgcli.output.text import SafeWriter
+from imgcli.output.terminal.writer import SafeWriter
 from imgcli.store.files import whereabouts
 
 if TYPE_CHECKING:
@@ -83,8 +83,7 @@ class _Printer:
 
     def _write(self, image: Provenance) -> None:
         if self._as_json:
-            from imgcli.output.json import info_json
-            from imgcli.output.sinks.jsonl import to_json
+            from imgcli.output.json import info_json, to_json
 
             self._out.lines([to_json(info_json(image))])
             return

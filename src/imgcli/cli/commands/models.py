@@ -9,8 +9,8 @@ import typer
 from imgcli.app.context import size_of
 from imgcli.cli.params import generation, lookup, server  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.core.catalog import Span, lineup, load
-from imgcli.output.terminal.capabilities import ColorDepth, look
-from imgcli.output.text import SafeWriter
+from imgcli.output.terminal.capabilities import ColorDepth, detect_terminal
+from imgcli.output.terminal.writer import SafeWriter
 
 if TYPE_CHECKING:
     from imgcli.app.context import Context
@@ -91,7 +91,7 @@ def _lines(context: Context, table: Lineup, *, as_json: bool) -> list[str]:
         return [models_json(table)]
     from imgcli.output.tables.models import plain_lines, rich_lines
 
-    terminal = look(context.env, context.stdout, lambda: size_of(context.stdout))
+    terminal = detect_terminal(context.env, context.stdout, lambda: size_of(context.stdout))
     if terminal.depth is ColorDepth.NONE:
         return plain_lines(table)
     return rich_lines(table, terminal, terminal.size().columns)

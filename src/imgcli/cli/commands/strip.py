@@ -17,6 +17,7 @@ from imgcli.core.events import Saved
 from imgcli.core.problem import ExitCode, most_severe
 from imgcli.output.sinks.lines import PathsSink
 from imgcli.store.publish.atomic import write_stream
+from imgcli.store.publish.file import write_file
 from imgcli.store.publish.naming import STDOUT, names_folder
 from imgcli.store.strip import Original
 
@@ -103,7 +104,7 @@ def _strip_file(context: Context, original: Original, output: str | None) -> Non
 def _write_copy(context: Context, original: Original, path: Path) -> None:
     """Write a copy even if there was nothing to remove: a clean file is what was asked for."""
     with process.shielded():
-        copy = original.copy(original.bare, path)
+        copy = write_file(path, original.bare)
     if copy.name != path.name:
         warn(context, [f"{path.name} already exists; the copy is {copy.name}"])
     paths = PathsSink(context.stdout)

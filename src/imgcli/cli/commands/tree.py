@@ -10,9 +10,10 @@ import typer  # noqa: TC002 - Typer reads the annotations at run time
 from imgcli.app.context import size_of, warn
 from imgcli.app.lookup import Lookup, open_history
 from imgcli.cli.params import lookup  # noqa: TC001 - see above
-from imgcli.output.tables.history import DRAWN, TYPED, family_json, tree_lines
+from imgcli.output.json import family_json
+from imgcli.output.tables.history import DRAWN, TYPED, tree_lines
 from imgcli.output.terminal.capabilities import speaks_unicode
-from imgcli.output.text import SafeWriter
+from imgcli.output.terminal.writer import SafeWriter
 
 if TYPE_CHECKING:
     from imgcli.app.context import Context
@@ -50,7 +51,7 @@ def tree(ctx: typer.Context, image: lookup.Image, *, as_json: lookup.JsonLines =
         warn(context, match.notes)
         family = history.family(match.origin)
     if as_json:
-        from imgcli.output.sinks.jsonl import to_json
+        from imgcli.output.json import to_json
 
         for member in family_json(family):
             out.lines([to_json(member)])
