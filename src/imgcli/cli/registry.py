@@ -74,6 +74,7 @@ COMMANDS = (
     CommandEntry("recover", "Recover images from interrupted runs."),
     CommandEntry("info", "Show how images were made and what was made from them."),
     CommandEntry("tree", "Show an image's family tree: its sources and its edits."),
+    CommandEntry("sheet", "Put many images on one contact sheet."),
     CommandEntry("strip", "Remove embedded parameters from PNG files (see gen --embed)."),
     CommandEntry("demo-server", "Run a local demo server with OpenAI's API.", is_configured=True),
     CommandEntry("help", "Show help for a command.", alias="help_command"),

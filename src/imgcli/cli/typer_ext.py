@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", bound="Callable[..., Any]")
 
-ARGUMENTS = "Arguments"
+_ARGUMENTS = "Arguments"
 OTHER = "Other options"
 _DEFAULT = "  [default: "
 _SCREEN = 22  # rows of a terminal of 24, between the command line and the next prompt
@@ -188,9 +188,8 @@ class GroupedCommand(_Paged, TyperCommand):
         sections: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             if record := parameter.get_help_record(ctx):
-                usual = ARGUMENTS if parameter.param_type_name == "argument" else OTHER
-                heading = getattr(parameter, "rich_help_panel", None) or usual
-                sections.setdefault(heading, []).append((_TYPE.sub("", record[0]), record[1]))
+                row = (_TYPE.sub("", record[0]), record[1])
+                sections.setdefault(heading_of(parameter), []).append(row)
         for heading, rows in sorted(sections.items(), key=lambda section: section[0] == OTHER):
             with formatter.section(heading):
                 formatter.write_dl(rows, col_max=26)
@@ -274,6 +273,12 @@ def _examples(text: str, width: int) -> list[str]:
     lines = [line.strip() for line in lines if line]
     fit = all(len(line) + 2 <= width for line in lines)
     return [f"  {line if fit else line.partition('  ')[0]}" for line in lines]
+
+
+def heading_of(parameter: Any) -> str:  # noqa: ANN401 - see above
+    """Return the heading that a parameter is listed under."""
+    usual = _ARGUMENTS if parameter.param_type_name == "argument" else OTHER
+    return getattr(parameter, "rich_help_panel", None) or usual
 
 
 def _rank(parameter: Any) -> int:  # noqa: ANN401 - see above
