@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+from itertools import product
 from typing import TYPE_CHECKING
 
 import pyte
@@ -62,9 +63,21 @@ def check_usable(run: SlowRun) -> None:
     assert run.raw.rfind(b"\x1b[?2026h") <= run.raw.rfind(b"\x1b[?2026l")
 
 
-@pytest.mark.parametrize("signum", SIGNALS, ids=lambda signum: signum.name)
-@pytest.mark.parametrize("rung", RUNGS)
-@pytest.mark.parametrize("command", ["gen", "view"])
+EVERYDAY = {
+    *(("gen", rung, signal.SIGTERM) for rung in RUNGS),
+    ("gen", "blocks", signal.SIGINT),
+    ("gen", "kitty", signal.SIGHUP),
+    ("view", "kitty", signal.SIGTERM),
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "rung", "signum"),
+    [
+        pytest.param(*one, marks=[] if one in EVERYDAY else [pytest.mark.slow])
+        for one in product(["gen", "view"], RUNGS, SIGNALS)
+    ],
+)
 def test_a_signal_in_the_middle_of_an_image(
     command: str, rung: str, signum: signal.Signals, painting: Callable[..., SlowRun]
 ) -> None:
@@ -79,7 +92,14 @@ def test_a_signal_in_the_middle_of_an_image(
     assert took < SOON
 
 
-@pytest.mark.parametrize(("command", "rung"), [*(("gen", rung) for rung in RUNGS), ("view", "iterm2")])
+@pytest.mark.parametrize(
+    ("command", "rung"),
+    [
+        ("gen", "iterm2"),
+        *(pytest.param("gen", rung, marks=pytest.mark.slow) for rung in RUNGS if rung != "iterm2"),
+        pytest.param("view", "iterm2", marks=pytest.mark.slow),
+    ],
+)
 def test_a_terminal_that_does_not_block(command: str, rung: str, painting: Callable[..., SlowRun]) -> None:
     """With O_NONBLOCK on the terminal, images are painted all the same, and a signal leaves it as usable."""
     with painting(command, rung, blocks=False) as run:
@@ -90,7 +110,9 @@ def test_a_terminal_that_does_not_block(command: str, rung: str, painting: Calla
     assert took < SOON
 
 
-@pytest.mark.parametrize("rung", RUNGS)
+@pytest.mark.parametrize(
+    "rung", ["kitty", *(pytest.param(rung, marks=pytest.mark.slow) for rung in RUNGS if rung != "kitty")]
+)
 def test_the_key_ctrl_c(rung: str, painting: Callable[..., SlowRun]) -> None:
     """Typed at the terminal, which then forgets what it was sent last, Ctrl-C leaves it as usable."""
     with painting("gen", rung) as run:
