@@ -21,6 +21,7 @@ import pytest
 import zygote
 from beside import PATIENCE
 from earlier import remember
+from warm_shell import warm_programs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,9 +45,9 @@ def env(world: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]]:
     programs = tmp_path / "bin"
     programs.mkdir()
     command = programs / "imgcli"
-    command.write_text(f'#!/bin/sh\nexec "{tmp_path}/forked" "$@"\n')
-    command.chmod(0o755)
-    with zygote.program(tmp_path / "forked"):
+    with warm_programs(world) as warm:
+        command.write_text(f'#!/bin/sh\nexec "{warm}/imgcli" "$@"\n')
+        command.chmod(0o755)
         yield world | {"PATH": f"{programs}:{world['PATH']}", "TERM": "xterm"}
 
 

@@ -34,7 +34,7 @@ from imgcli.store.history.schema import VERSION
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from imgcli.store.history.reservations import Day
+    from imgcli.store.history.costs import Day
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 REQUEST = ImageRequest(

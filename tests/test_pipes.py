@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import zygote
 from beside import PATIENCE, running
 from imgcli.core.recipe import Recipe, embed
 from streams import BLUE, RED, whole_run
+from warm_shell import warm_programs
 from wire import Reply
 
 if TYPE_CHECKING:
@@ -27,18 +27,15 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def shell(server: Server, world: dict[str, str], folder: Path, tmp_path: Path) -> Iterator[Shell]:
+def shell(server: Server, world: dict[str, str], folder: Path) -> Iterator[Shell]:
     """Run a bash script in which `imgcli` is the real command and the server answers well."""
     wire = server(Reply(whole_run()))
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    env = world | {"OPENAI_BASE_URL": wire.base_url, "PATH": f"{programs}:{world['PATH']}"}
 
     def run(script: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["bash", "-c", script],
             cwd=folder,
-            env=env,
+            env=world | {"OPENAI_BASE_URL": wire.base_url, "PATH": f"{programs}:{world['PATH']}"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -46,7 +43,7 @@ def shell(server: Server, world: dict[str, str], folder: Path, tmp_path: Path) -
             check=False,
         )
 
-    with zygote.program(programs / "imgcli"):
+    with warm_programs(world) as programs:
         yield run
 
 
