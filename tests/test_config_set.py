@@ -90,7 +90,7 @@ def test_line_ends_of_windows(imgcli: Cli, config: Config) -> None:
     """A file whose lines end as on Windows keeps those ends, in the new line too."""
     path = config("# mine\r\n")
     assert 0 == imgcli("config", "set", "quality", "low").exit_code
-    assert b'# mine\r\nquality = "low"\r\n' == path.read_bytes()
+    assert b'quality = "low"\r\n# mine\r\n' == path.read_bytes()
 
 
 def test_the_first_value(imgcli: Cli, world: dict[str, str]) -> None:
