@@ -66,7 +66,9 @@ def config(world: dict[str, str]) -> Config:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )  # fmt: skip
-@pytest.mark.parametrize("ends", ["\n", "\r\n"], ids=["unix", "windows"])
+@pytest.mark.parametrize(
+    "ends", ["\n", pytest.param("\r\n", marks=pytest.mark.slow)], ids=["unix", "windows"]
+)
 def test_one_value_and_nothing_else(
     ends: str, args: list[str], old: str, new: str, imgcli: Cli, config: Config
 ) -> None:
@@ -82,6 +84,13 @@ def test_one_value_and_nothing_else(
         [one.name for one in path.parent.iterdir()],
     )
     assert 0 == imgcli("config", "show").exit_code
+
+
+def test_line_ends_of_windows(imgcli: Cli, config: Config) -> None:
+    """A file whose lines end as on Windows keeps those ends, in the new line too."""
+    path = config("# mine\r\n")
+    assert 0 == imgcli("config", "set", "quality", "low").exit_code
+    assert b'quality = "low"\r\n# mine\r\n' == path.read_bytes()
 
 
 def test_the_first_value(imgcli: Cli, world: dict[str, str]) -> None:
@@ -135,7 +144,7 @@ def test_several_lines_stay_one_value(imgcli: Cli, config: Config) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )  # fmt: skip
-@pytest.mark.parametrize("text", [FILE, None], ids=["a file", "none"])
+@pytest.mark.parametrize("text", [FILE, pytest.param(None, marks=pytest.mark.slow)], ids=["a file", "none"])
 def test_what_would_not_read_is_not_written(
     text: str | None, args: list[str], told: str, imgcli: Cli, config: Config
 ) -> None:

@@ -92,7 +92,7 @@ def test_ctrl_c_before_anything_is_sent(world: dict[str, str], folder: Path) -> 
     assert [] == list(Path(world["HOME"]).rglob("*.sse"))
 
 
-@pytest.mark.parametrize("place", ["imgcli", "imgcli/runs"])
+@pytest.mark.parametrize("place", ["imgcli", pytest.param("imgcli/runs", marks=pytest.mark.slow)])
 def test_a_state_folder_that_cannot_be_read(
     place: str, mortal: Cli, world: dict[str, str], folder: Path
 ) -> None:

@@ -351,6 +351,7 @@ class TestTheServerRefuses:
         assert "Nothing was charged." in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["gpt-4o-mini", "gpt-image-2"])
 def test_a_large_image_needs_little_memory(
     model: str, server: Server, world: dict[str, str], folder: Path
