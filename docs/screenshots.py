@@ -1,6 +1,6 @@
 """Take the README's images: python docs/screenshots.py [live kitty sixel blocks].
 
-Real commands in real terminals on a virtual screen, against the stand-in. Needs Debian's xvfb, kitty, xterm,
+Real commands in real terminals on a virtual screen, against the demo. Needs Debian's xvfb, kitty, xterm,
 imagemagick and fonts-dejavu-core.
 """
 

@@ -31,20 +31,20 @@ COMMANDS = [line for block in BLOCKS for line in block.splitlines()]
 
 
 @pytest.fixture(scope="module")
-def standin() -> Iterator[DemoServer]:
+def demo() -> Iterator[DemoServer]:
     """An OpenAI that answers at once."""
     with painted_flat(), DemoServer(pace=0) as server:
         yield server
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.splitlines()[0][:40])
-def test_every_command_works(block: str, standin: DemoServer, world: dict[str, str], folder: Path) -> None:
+def test_every_command_works(block: str, demo: DemoServer, world: dict[str, str], folder: Path) -> None:
     """Each command of the README does what it says, one after the other, in an empty folder."""
     (folder / "prompt.txt").write_text("a cat, from a file\n")
     (folder / "run").write_text(
         f'imgcli() {{ "{sys.executable}" -m imgcli "$@"; }}\nset -e -o pipefail\n{block}'
     )
-    env = world | {"OPENAI_BASE_URL": standin.base_url}
+    env = world | {"OPENAI_BASE_URL": demo.base_url}
     done = subprocess.run(
         ["bash", "run"],
         cwd=folder,
@@ -95,9 +95,9 @@ def test_the_table_of_exit_codes() -> None:
     assert [(str(int(code)), code.kind) for code in ExitCode] == rows
 
 
-def test_the_table_of_json_lines(standin: DemoServer, world: dict[str, str], folder: Path) -> None:
+def test_the_table_of_json_lines(demo: DemoServer, world: dict[str, str], folder: Path) -> None:
     """The README names the keys of each kind of line, in their order."""
-    env = world | {"OPENAI_BASE_URL": standin.base_url}
+    env = world | {"OPENAI_BASE_URL": demo.base_url}
     command = [sys.executable, "-m", "imgcli", "gen", "a cat", "--jsonl"]
     good = subprocess.run(
         command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True

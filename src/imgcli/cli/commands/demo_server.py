@@ -1,4 +1,4 @@
-"""`imgcli demo-server`: the offline stand-in as a server of its own."""
+"""`imgcli demo-server`: the offline demo as a server of its own."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def demo_server(
 ) -> None:
     """Serve test images as OpenAI would, for free.
 
-    The stand-in of --demo as a server of its own: it listens on 127.0.0.1 only, until Ctrl-C, and prints the
+    The server of --demo as a process of its own: it listens on 127.0.0.1 only, until Ctrl-C, and prints the
     two lines that point any OpenAI client at it.
 
     \b

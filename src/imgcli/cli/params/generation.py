@@ -288,7 +288,7 @@ Demo = Annotated[
     bool,
     typer.Option(
         "--demo",
-        help="Use the built-in stand-in: no key, no money, no network.",
+        help="Use the built-in demo server: no key, no money, no network.",
         rich_help_panel=_WIRE,
     ),
 ]
