@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageDraw, ImageStat
 from rich.console import Console
@@ -163,7 +163,6 @@ def test_never_wider_or_higher(symbols: Symbols, depth: Depth) -> None:
             assert [columns] * rows == [len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in lines]
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
     cells=st.tuples(st.integers(1, 12), st.integers(1, 6)),

@@ -121,7 +121,7 @@ def test_a_long_wait_is_told(events: list[Event], told: str | None) -> None:
     assert bool(told) == ("\nwaiting for " in stream.getvalue())
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("args", "lines"), [([], ["waiting for the image (15 s)"]), (["--quiet"], []), (["--jsonl"], [])]
 )

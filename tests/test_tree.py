@@ -154,7 +154,7 @@ def test_nobody(imgcli: Cli, folder: Path) -> None:
     (folder / "a.png").write_bytes(RED)
     done = imgcli("tree", "a.png")
     assert (0, 1) == (done.exit_code, len(done.lines))
-    assert done.stderr.startswith("note: the history knows of nothing")
+    assert done.stderr.startswith("note: the history has no images that it was made from")
 
 
 @pytest.mark.parametrize("name", ["12", "gone.png", ".", "notes.txt", ""])
