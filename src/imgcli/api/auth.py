@@ -96,7 +96,7 @@ class Credentials:
         return urlsplit(self.base_url).path.strip("/")
 
     @property
-    def place(self) -> str:
+    def host(self) -> str:
         """The server's host and port for messages, without a login that the URL may hold."""
         return urlsplit(self.base_url).netloc.rpartition("@")[2]
 
