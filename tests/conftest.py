@@ -31,8 +31,8 @@ CANARY_KEY = "sk-canary-0123456789abcdef"
 def pytest_configure() -> None:
     """Hear Ctrl-C again where a script started the suite with `&`: every command inherits what we ignore.
 
-            Where `nohup` has us ignore hang-ups, a handler that does nothing takes over: children do not inherit it.
-        """
+    Where `nohup` has us ignore hang-ups, a handler that does nothing takes over: children do not inherit it.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGQUIT, signal.SIG_DFL)
