@@ -275,4 +275,4 @@ def test_help_tells_whose_default(imgcli: Cli) -> None:
     """Its help says that the recipe's options hold, not those of gen."""
     page = " ".join(imgcli("again", "--help").stdout.decode().split())
     assert "1024x1024" not in page
-    assert "such as 16:9. [default: the recipe's]" in page
+    assert "such as 16:9. [default: as before]" in page

@@ -256,7 +256,7 @@ class TestFile:
         (folder / "a.png").write_bytes(BLUE)
         assert "resp_1" == asked("edit", "1", "x")["previous_response_id"]
         told = refused("edit", "1", "x", "-m", "gpt-image-2")
-        assert "a.png is not the image any more that run 1 brought." in told
+        assert "a.png is no longer the image of run 1." in told
         assert "Name the file where it is now." in told
 
     @pytest.mark.parametrize(
@@ -388,7 +388,7 @@ class TestOptions:
         remember(world, (RED, folder / "a.png"), request=request)
         told = refused("edit", "a.png", "x", "-m", "gpt-image-1-mini")
         assert "gpt-image-1-mini does not have --quality max." in told
-        assert "quality stands in the earlier image's recipe." in told
+        assert "quality comes from the earlier image's parameters." in told
 
 
 class TestContinue:

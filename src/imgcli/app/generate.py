@@ -128,7 +128,10 @@ def _print_request(job: Job) -> ExitCode:
         reservation.check(job.context, job.options, job.valid, job.models)
     if job.valid.request.is_form:
         job.context.warn([_FORM_NOTICE])
-    job.context.stdout.write(_readable_json(abbreviated(job.valid.request.wire())) + "\n")
+    from imgcli.api.wires import WIRES
+
+    body = WIRES[job.valid.request.api].body(job.valid.request)
+    job.context.stdout.write(_readable_json(abbreviated(body)) + "\n")
     return ExitCode.OK
 
 
@@ -189,7 +192,7 @@ def stream(job: Job) -> Iterator[Event]:
     yield Started(job.id, job.valid.request)
     for text in (*artifacts.notices, *job.valid.notices, *([_DEMO_NOTICE] if server.demo else [])):
         yield Notice(job.id, text)
-    from imgcli.api.client import Clock, send_decided
+    from imgcli.api.client import Clock, send_with_fallback
     from imgcli.api.stream.reader import maskable, read_events
     from imgcli.api.transport import Timeouts
     from imgcli.core.secrets import redacted_events
@@ -198,7 +201,9 @@ def stream(job: Job) -> Iterator[Event]:
     timeouts = Timeouts.scaled(server.timeout)
     artifacts.has_asked = not server.demo
     with _reachable(job) as credentials:
-        answer = yield from send_decided(job.valid, job.id, credentials, timeouts, clock, artifacts.sent)
+        answer = yield from send_with_fallback(
+            job.valid, job.id, credentials, timeouts, clock, artifacts.sent
+        )
         artifacts.sent()  # a server may answer before the whole request has gone out
         with closing(answer):
             if answer.is_demo:

@@ -152,10 +152,10 @@ class Reporter:
         return sink.open(words, footer=self._footer())
 
     def _plain_bill(self, bill: Bill) -> list[str]:
-        from imgcli.output.tables.bill import compact_lines, plain_lines
+        from imgcli.output.tables.bill import bill_lines, compact_lines
 
         if self._options.has_long_bill:
-            return plain_lines(bill)
+            return bill_lines(bill)
         return compact_lines(bill, self._terminal.size().columns if self._context.stderr.isatty() else None)
 
     def _renderers(self) -> RendererProvider:

@@ -58,7 +58,7 @@ class SourceImage:
     def conversation(self, server: str | None) -> str | None:
         """Return the id of the response that brought it, where the server at `server` may still know it.
 
-        Only the history tells it. None for what the stand-in painted, which forgets everything when it ends,
+        Only the history tells it. None for what the demo painted, which forgets everything when it ends,
         and where a response brought several images: nobody could say which of them is meant.
         """
         if server is None or server == DEMO:
