@@ -15,7 +15,7 @@ import typer
 
 from imgcli import __version__
 from imgcli.cli.registry import COMMANDS, build_app
-from imgcli.cli.typer_ext import ARGUMENTS, OTHER
+from imgcli.cli.typer_ext import OTHER, heading_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -89,12 +89,12 @@ def _sections(command: Any, ctx: Any) -> dict[str, list[tuple[str, str]]]:  # no
         record = parameter.get_help_record(ctx)
         if record:
             label, text = record
-            usual = ARGUMENTS if parameter.param_type_name == "argument" else OTHER
-            heading = getattr(parameter, "rich_help_panel", None) or usual
-            found.setdefault(heading, []).append((_TYPE.sub("", label), text.replace("  [", " [")))
-    ordered = sorted(found.items(), key=lambda section: section[0] == OTHER)
-    other = OTHER if found.keys() - {ARGUMENTS, OTHER} else "Options"
-    return {other if heading == OTHER else heading: rows for heading, rows in ordered}
+            found.setdefault(heading_of(parameter), []).append(
+                (_TYPE.sub("", label), text.replace("  [", " ["))
+            )
+    if found.keys() == {OTHER}:
+        return {"Options": found[OTHER]}
+    return dict(sorted(found.items(), key=lambda section: section[0] == OTHER))
 
 
 def _blocks(text: str | None) -> Iterator[Block]:
