@@ -409,7 +409,7 @@ def test_forget_what_did_not_end_well(
     assert 11 == gen(server(Reply(damaged)), "a dog").exit_code
     gen(server(Reply(whole_run())), "a cat")
     (record,) = (Path(world["XDG_STATE_HOME"]) / "imgcli" / "runs").iterdir()
-    told = f"note: {record} still has the prompt of an unfinished run, and possibly its image: run `imgcli recover`"
+    told = f"note: {record} still has the prompt of an unfinished run, and possibly its image"
     for _ in range(2):  # the second time no run of the history is left to be named
         done = imgcli("history", "--forget", *which, "--yes")
         assert (0, True) == (done.exit_code, told in done.stderr), done.stderr
