@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 settings.register_profile("everyday", max_examples=25, deadline=None)  # a busy machine is no defect
 settings.register_profile("gate", max_examples=100, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate" if os.environ.get("CI") else "everyday"))
+
+sys.dont_write_bytecode = False  # rewriting the assertions of all test files anew takes a tenth of a run
 
 CANARY_KEY = "sk-canary-0123456789abcdef"
 
