@@ -30,11 +30,10 @@ from imgcli.api.retry import Retry
 from imgcli.api.stream.reader import read_events
 from imgcli.api.transport import Timeouts
 from imgcli.core.config import HttpHeader, ServerSettings
-from imgcli.core.errors import ImgcliError
+from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import FinalImage, Waiting
 from imgcli.core.image import ImageFormat
 from imgcli.core.params import Api
-from imgcli.core.problem import Charged, ExitCode, Problem
 from imgcli.core.request import ImageRequest
 from wire import End, Framing, Reply, ScriptedServer, error_reply
 
@@ -149,7 +148,7 @@ class TestAnOrdinaryRequest:
             _, answer = ask(server, request_)
             answer.close()
         assert [("POST", path)] == [(got.method, got.path) for got in server.requests]
-        assert json.loads(json.dumps(request_.wire())) == server.requests[0].json
+        assert json.loads(json.dumps(request_.body())) == server.requests[0].json
 
     def test_sends_the_headers_that_matter(self) -> None:
         """No compression that could hide a bomb, and an id by which OpenAI finds a lost request."""

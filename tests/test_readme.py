@@ -18,7 +18,7 @@ import typer
 from flatpaint import painted_flat
 from imgcli.cli.registry import build_app
 from imgcli.core import catalog
-from imgcli.core.problem import ExitCode
+from imgcli.core.errors import ExitCode
 from imgcli.demo.server import DemoServer
 
 if TYPE_CHECKING:

@@ -26,12 +26,11 @@ from imgcli.api.retry import Failure, plan_wait
 from imgcli.api.sdk import import_client
 from imgcli.api.transport import RefusedError, Timeouts, Watchdog, http_client_for
 from imgcli.api.upload import Upload, ignore
-from imgcli.core.errors import ImgcliError
+from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Notice, Waiting
 from imgcli.core.params import Api
 from imgcli.core.pipeline import uncharged
-from imgcli.core.problem import CHECK_USAGE, Cause, Charged, ExitCode, Problem
-from imgcli.core.secrets import is_gateway, redacted
+from imgcli.core.secrets import is_gateway, redact_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -179,7 +178,7 @@ def _advised(problem: Problem, request: ImageRequest, account: Credentials) -> P
         advice = WRONG_PATH
     elif advice == NO_ENDPOINT.advice and not (request.api is Api.RESPONSES and is_gateway(account.place)):
         advice = WRONG_ADDRESS
-    elif problem.cause is Cause.NO_MODEL:
+    elif problem.cause is Cause.MODEL_NOT_FOUND:
         name, option = request.model, "--model"
         if request.image_model and request.image_model in problem.what:
             name, option = request.image_model, "--image-model"
@@ -193,7 +192,7 @@ def _presentable(problem: Problem, account: Credentials) -> Problem:
     """Leave the key out, and say why a server on this machine did not get it."""
     if account.key == LOCAL_KEY and problem.advice == KEY.advice:
         problem = replace(problem, advice=_LOCAL_LOGIN)
-    return redacted(problem, *account.secrets)
+    return redact_problem(problem, *account.secrets)
 
 
 def _open(account: Credentials, limits: Timeouts, patience: Watchdog, content_type: str) -> OpenAI:
@@ -328,8 +327,8 @@ def send_decided(
         other = _other(decision, error.problem)
         if other is None:
             raise
-        if decision.barred and error.problem.cause is Cause.FORGOTTEN:
-            raise ImgcliError(_barred(error.problem, decision.barred)) from None
+        if decision.fallback_blocked and error.problem.cause is Cause.PREVIOUS_RESPONSE_NOT_FOUND:
+            raise ImgcliError(_fallback_blocked(error.problem, decision.fallback_blocked)) from None
     text, request = other
     yield Notice(job, text, request)
     return (yield from send(request, job, account, limits, clock, sent))
@@ -339,14 +338,14 @@ def _other(decision: ValidRequest, problem: Problem) -> tuple[str, ImageRequest]
     """Choose what to send after a refusal that certainly cost nothing, and say why; None for nothing."""
     if problem.charged is not Charged.NO:
         return None
-    if problem.cause is Cause.FORGOTTEN and decision.otherwise:
-        return FORGOTTEN, decision.otherwise
+    if problem.cause is Cause.PREVIOUS_RESPONSE_NOT_FOUND and decision.fallback:
+        return FORGOTTEN, decision.fallback
     if problem.cause is Cause.RESPONSE_FORMAT and decision.request.inline:
         return FORMATLESS, replace(decision.request, inline=False)
     return None
 
 
-def _barred(forgotten: Problem, why: Problem) -> Problem:
+def _fallback_blocked(forgotten: Problem, why: Problem) -> Problem:
     """Say that there was another way, and why it was not gone."""
     what = f"{forgotten.what} The image itself was not sent instead, because of a limit. {why.what}"
     return replace(forgotten, what=what, advice=why.advice)

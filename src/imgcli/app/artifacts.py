@@ -11,12 +11,11 @@ from imgcli import __version__
 from imgcli.app import process
 from imgcli.app.options import Keeping, Recipes, place_of
 from imgcli.app.unfinished_run import BILLED
-from imgcli.core.errors import ImgcliError, usage_error
+from imgcli.core.embedded import EmbeddedParameters, EmbeddingStage
+from imgcli.core.errors import AFTER_SENDING, CHECK_USAGE, Cause, ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.events import Failed, FinalImage, Saved, Waiting
 from imgcli.core.image import ImageFormat
 from imgcli.core.messages import RAW_RUN_KEPT
-from imgcli.core.problem import AFTER_SENDING, CHECK_USAGE, Cause, ExitCode, Problem
-from imgcli.core.recipe import Embedding, Recipe
 from imgcli.store.paths import FallbackFolders, state_folder
 from imgcli.store.publish.atomic import OnExists
 from imgcli.store.publish.naming import STDOUT, NameFields, current_folder, is_folder
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 
 _WORTH_KEEPING = frozenset({ExitCode.UNKNOWN, ExitCode.DAMAGED, ExitCode.INTERNAL})
 """Ends after which a record may hold more than what was saved."""
-_CAUSES_TO_KEEP = frozenset({Cause.UNREAD, Cause.CUT})
+_CAUSES_TO_KEEP = frozenset({Cause.UNREADABLE_IMAGE, Cause.TRUNCATED_IMAGE})
 """Causes likewise, whatever the end."""
 _RECOVER = "`imgcli recover` saves what came of it"
 
@@ -165,7 +164,7 @@ class RunArtifacts:
         if not self._spool or outcome.exit_code in _WORTH_KEEPING or causes & _CAUSES_TO_KEEP:
             return []
         if outcome.exit_code is not ExitCode.OK and self._holds_more():
-            return [f"the raw run is kept; {_RECOVER}"]
+            return [f"the run log is kept; {_RECOVER}"]
         self._spool.discard()
         return []
 
@@ -229,14 +228,14 @@ def _count_salvageable(folder: Path) -> int:
 def _advice(problem: Problem) -> str:
     """Add to what is worth doing that the record holds more; nobody needs the usage page for that."""
     own = "" if problem.advice in (CHECK_USAGE, RAW_RUN_KEPT) else f"{problem.advice} "
-    return f"{own}The raw run is kept; {_RECOVER}."
+    return f"{own}The run log is kept; {_RECOVER}."
 
 
 def _recording(world: Context, output: OutputOptions, request: ImageRequest, job: str) -> Recording | None:
     """Begin what the user wants to keep of the run; it may be shown to others, so it names no folder."""
     if not output.record:
         return None
-    header = RunLogHeader(job, world.now().isoformat(), request.nameless(), "")
+    header = RunLogHeader(job, world.now().isoformat(), request.anonymized(), "")
     return Recording.begin(output.record, header, world.monotonic)
 
 
@@ -271,27 +270,27 @@ def check(output: OutputOptions, request: ImageRequest) -> None:
         )
 
 
-def recipe(world: Context, order: GenerateOptions, request: ImageRequest) -> Recipe | None:
+def recipe(world: Context, order: GenerateOptions, request: ImageRequest) -> EmbeddedParameters | None:
     """Begin the recipe that goes into a run's images, None where none does."""
     if order.output.recipes is Recipes.APART:
         return None
-    begun = Recipe.of(
+    begun = EmbeddedParameters.of(
         request, place_of(world, order.endpoint), world.now().isoformat(timespec="seconds"), __version__
     )
     return replace(begun, parents=tuple(parent.sha256 for parent in order.parents))
 
 
-def for_record(recipe: Recipe | None) -> dict[str, Any]:
+def for_record(recipe: EmbeddedParameters | None) -> dict[str, Any]:
     """Format it for the run's record: whoever finishes the run has to make the very same file."""
     return {_RECIPE: recipe.to_json()} if recipe else {}
 
 
-def of_record(header: RunLogHeader | None) -> Recipe | None:
+def of_record(header: RunLogHeader | None) -> EmbeddedParameters | None:
     """Read it out of a run's record, None where none was to be embedded."""
     fields = header.extra if header and isinstance(header.extra, dict) else {}
-    return Recipe.from_json(fields.get(_RECIPE))
+    return EmbeddedParameters.from_json(fields.get(_RECIPE))
 
 
-def stage(recipe: Recipe | None) -> Stage:
+def stage(recipe: EmbeddedParameters | None) -> Stage:
     """Return the stage that embeds a recipe, or lets images pass as they came."""
-    return Embedding(recipe) if recipe else iter
+    return EmbeddingStage(recipe) if recipe else iter

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.api.auth import server_host
 from imgcli.app import context, lookup
-from imgcli.core.billing.budget import OFF, Budget, check_run, read_cap
-from imgcli.core.billing.estimate import PastRun, estimate, estimate_line
+from imgcli.core.billing.budget import OFF, Budget, PastRun, check_run, estimate, estimate_line, parse_cap
 from imgcli.core.errors import ImgcliError, usage_error
 
 if TYPE_CHECKING:
@@ -33,13 +32,13 @@ def budget(max_cost: str | None, daily_cap: str | None, *, estimate: bool, is_su
 
     Raises `ImgcliError` (usage).
     """
-    day = read_cap(DAILY_CAP, daily_cap)
+    day = parse_cap(DAILY_CAP, daily_cap)
     if day and not is_summed:
         raise usage_error(
             f"{DAILY_CAP} adds up the history, and --no-history would leave this run out of the sum.",
-            f"Leave --no-history out, or lift the limit: {DAILY_CAP} {OFF}.",
+            f"Leave --no-history out, or remove the limit: {DAILY_CAP} {OFF}.",
         )
-    return Budget(estimate, read_cap(MAX_COST, max_cost), day)
+    return Budget(estimate, parse_cap(MAX_COST, max_cost), day)
 
 
 def past_runs(world: Context, request: ImageRequest, asked: str | None) -> list[PastRun]:
@@ -96,10 +95,10 @@ def watched(world: Context, order: GenerateOptions, decision: ValidRequest, mode
         return decision
     check_run(_bound(world, decision.request, models, asked), limit)
     try:
-        if decision.otherwise:
-            check_run(_bound(world, decision.otherwise, models, asked), limit)
+        if decision.fallback:
+            check_run(_bound(world, decision.fallback, models, asked), limit)
     except ImgcliError as beyond:
-        return replace(decision, barred=beyond.problem)
+        return replace(decision, fallback_blocked=beyond.problem)
     return decision
 
 

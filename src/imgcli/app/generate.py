@@ -15,12 +15,20 @@ from imgcli.app.context import abandon
 from imgcli.app.options import Keeping, OutputFormat
 from imgcli.app.reporting import Reporter, refuse, tell
 from imgcli.core import catalog, pipeline
-from imgcli.core.errors import ImgcliError, usage_error
+from imgcli.core.errors import (
+    CHECK_USAGE,
+    Cause,
+    Charged,
+    ExitCode,
+    ImgcliError,
+    Problem,
+    most_severe,
+    usage_error,
+)
 from imgcli.core.events import Event, Failed, Notice, Started
 from imgcli.core.pipeline import mark_uncharged, uncharged
-from imgcli.core.problem import CHECK_USAGE, Cause, Charged, ExitCode, Problem, most_severe
-from imgcli.core.request import abbreviated
-from imgcli.core.secrets import masked
+from imgcli.core.request import abbreviate
+from imgcli.core.secrets import mask_secrets
 from imgcli.core.validate import ValidRequest, validate
 from imgcli.output.sinks.jsonl import JsonLinesSink
 from imgcli.output.sinks.lines import PathsSink
@@ -109,7 +117,7 @@ def dry_run(world: Context, order: GenerateOptions) -> ExitCode:
     _check_day(world, order, decision, models)
     if decision.request.is_form:
         context.warn(world, [_FORM_NOTICE])
-    world.stdout.write(_readable_json(abbreviated(decision.request.wire())) + "\n")
+    world.stdout.write(_readable_json(abbreviate(decision.request.body())) + "\n")
     return ExitCode.OK
 
 
@@ -161,8 +169,8 @@ def _decide(
 ) -> ValidRequest:
     """Fill in how many partials are worth their price, and check what only the whole order can tell."""
     watched = reporter.is_watched or order.output.partials is KeepPartials.ALL
-    wish = replace(order.wish, watched_partials=_WATCHED_PARTIALS if watched else 0)
-    decision = validate(wish, models, world.now().date())
+    draft = replace(order.draft, watched_partials=_WATCHED_PARTIALS if watched else 0)
+    decision = validate(draft, models, world.now().date())
     artifacts.check(order.output, decision.request)
     return replace(decision, notices=(*order.notices, *decision.notices))
 
@@ -212,7 +220,7 @@ def _source(
     from imgcli.api.client import Clock, send_decided
     from imgcli.api.stream.reader import maskable, read_events
     from imgcli.api.transport import Timeouts
-    from imgcli.core.secrets import redacted_events
+    from imgcli.core.secrets import redact_events
 
     clock = Clock(monotonic=world.monotonic, sleep=world.sleep)
     desk.has_asked = not endpoint.demo
@@ -223,9 +231,9 @@ def _source(
         with closing(answer):
             if answer.is_demo:
                 desk.note_demo()
-            chunks = desk.recorded(masked(answer.chunks, *maskable(*peer.secrets)))
+            chunks = desk.recorded(mask_secrets(answer.chunks, *maskable(*peer.secrets)))
             events = read_events(chunks, desk.job, answer.note, answer.linger, decision.request.inputs)
-            yield from redacted_events(events, *peer.secrets)
+            yield from redact_events(events, *peer.secrets)
 
 
 def _run_pipeline(
@@ -236,7 +244,7 @@ def _run_pipeline(
     remembered: Sequence[Sink],
 ) -> ExitCode:
     """Let the events run from the source through the stages into the sinks."""
-    saved = desk.saving(_dated(world, pipeline.checked(desk.job, desk.reporting(source))))
+    saved = desk.saving(_dated(world, pipeline.enforce_grammar(desk.job, desk.reporting(source))))
     events = reporter.compared(mark_uncharged(saved, lambda: desk.is_free))
     try:
         with reporter.sinks() as sinks:
@@ -261,7 +269,7 @@ def _dated(world: Context, events: Iterator[Event]) -> Iterator[Event]:
             case Started(request=request):
                 asked = request.model, request.image_model
                 yield event
-            case Failed(problem=problem) if problem.cause is Cause.NO_MODEL:
+            case Failed(problem=problem) if problem.cause is Cause.MODEL_NOT_FOUND:
                 gone = catalog.load().shutdown_of(asked, world.now().date())
                 yield replace(event, problem=replace(problem, what=gone, advice="") if gone else problem)
             case _:

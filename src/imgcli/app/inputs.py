@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.core.errors import usage_error
 from imgcli.core.text import shorten
-from imgcli.core.validate import MOST_REFERENCES
+from imgcli.core.validate import MAX_REFERENCES
 from imgcli.store.input_images import STDIN, read_mask, read_reference
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def read_input_images(
     names = names or []
     _check_names(names, prompt)
     if mask is not None and not names:
-        raise usage_error("--mask needs the image that it belongs to.", "Name that with --image.")
+        raise usage_error("--mask needs an image.", "Add the image with --image.")
     references = tuple(read_reference(name, stdin) for name in names)
     return InputImages(references, None if mask is None else read_mask(mask))
 
@@ -161,9 +161,9 @@ def read_beside(
 
 def _check_names(names: list[str], prompt: PromptSource) -> None:
     """Find out what cannot work before anything large is read."""
-    if len(names) > MOST_REFERENCES:
+    if len(names) > MAX_REFERENCES:
         raise usage_error(
-            f"{len(names)} images are more than the {MOST_REFERENCES} that can be sent.",
+            f"{len(names)} images are more than the {MAX_REFERENCES} that can be sent.",
             "Leave some --image out.",
         )
     if "" in names:

@@ -144,7 +144,7 @@ class ServerOptions:
 class GenerateOptions:
     """Everything that one `imgcli gen` was told; `notices` are what the configuration has to say to it."""
 
-    wish: DraftRequest
+    draft: DraftRequest
     output: OutputOptions
     report: DisplayOptions
     endpoint: ServerOptions

@@ -13,7 +13,7 @@ from imgcli.app.source_image import SourceImage, find_source, source_of, with_re
 from imgcli.core.catalog import load
 from imgcli.core.errors import usage_error
 from imgcli.core.history import Parent, Role
-from imgcli.core.inherit import Inherited, RequestTime, inherit
+from imgcli.core.inherit import Inherited, RequestContext, inherit
 from imgcli.core.params import Action, Api
 from imgcli.core.text import shorten
 from imgcli.store.input_images import read_again
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from datetime import date
 
     from imgcli.app.context import Context
+    from imgcli.core.embedded import EmbeddedParameters
     from imgcli.core.history import HistoryEntry
     from imgcli.core.inherit import OptionSources, PreviousOptions
-    from imgcli.core.recipe import Recipe
     from imgcli.core.request import DraftRequest, ImageRequest, InputImage
 
 
@@ -69,33 +69,33 @@ class RequestPlan:
         if self.images.mask and self.images.mask.sha256:
             yield Parent(self.images.mask.sha256, Role.MASK)
 
-    def wish(self, options: DraftRequest, said: OptionSources, today: date) -> Inherited:
-        """Make the whole wish of the `options` that were given, and of what is taken over.
+    def draft(self, options: DraftRequest, said: OptionSources, today: date) -> Inherited:
+        """Make the whole draft of the `options` that were given, and of what is taken over.
 
         Raises `ImgcliError` (usage) where the image to start from can neither be sent nor be talked about.
         """
-        here = RequestTime(self.place, load(), today)
+        here = RequestContext(self.place, load(), today)
         found = inherit(options, said, self.earlier, here) if self.earlier else Inherited(options)
-        asked = replace(found.wish, prompt=self.prompt, mask=self.images.mask)
-        return replace(found, wish=self._started(self._permitted(asked, said)))
+        asked = replace(found.draft, prompt=self.prompt, mask=self.images.mask)
+        return replace(found, draft=self._started(self._permitted(asked, said)))
 
-    def _permitted(self, wish: DraftRequest, said: OptionSources) -> DraftRequest:
+    def _permitted(self, draft: DraftRequest, said: OptionSources) -> DraftRequest:
         """Leave out a moderation that nobody typed where OpenAI's edits take none."""
-        is_edit = self.origin and wish.model and load().is_image_model(wish.model)
-        return replace(wish, moderation=None) if is_edit and "moderation" not in said.typed else wish
+        is_edit = self.origin and draft.model and load().is_image_model(draft.model)
+        return replace(draft, moderation=None) if is_edit and "moderation" not in said.typed else draft
 
-    def _started(self, wish: DraftRequest) -> DraftRequest:
+    def _started(self, draft: DraftRequest) -> DraftRequest:
         """Say what it starts from: the conversation, with the file in its place, or the file alone."""
         own = self.origin.reference if self.origin else None
-        sent = replace(wish, references=self._sent(own), action=self._action(wish))
-        talks = self._conversation(wish)
+        sent = replace(draft, references=self._sent(own), action=self._action(draft))
+        talks = self._conversation(draft)
         if talks is None:
             self._check_file()
             return sent
         asked = replace(
-            wish, references=self.images.references, previous_response_id=talks, action=self.action
+            draft, references=self.images.references, previous_response_id=talks, action=self.action
         )
-        return replace(asked, otherwise=sent if own else None)
+        return replace(asked, fallback=sent if own else None)
 
     def _check_file(self) -> None:
         """Refuse to edit what cannot be sent."""
@@ -105,20 +105,20 @@ class RequestPlan:
     def _sent(self, own: InputImage | None) -> tuple[InputImage, ...]:
         return ((own,) if own else ()) + self.images.references
 
-    def _action(self, wish: DraftRequest) -> Action | None:
+    def _action(self, draft: DraftRequest) -> Action | None:
         """Tell the image tool what to do; an image model has no tool."""
-        return None if self.action is None or _is_painter(wish) else self.action
+        return None if self.action is None or _is_painter(draft) else self.action
 
-    def _conversation(self, wish: DraftRequest) -> str | None:
+    def _conversation(self, draft: DraftRequest) -> str | None:
         """Choose the response to go on from; a mask belongs to an image that is sent."""
-        if self.origin is None or self.images.mask or _is_painter(wish):
+        if self.origin is None or self.images.mask or _is_painter(draft):
             return None
         return self.origin.conversation(self.place)
 
 
-def _is_painter(wish: DraftRequest) -> bool:
-    """Whether the wish goes to an image model itself, which has no conversations."""
-    return wish.api is Api.IMAGES or (wish.model is not None and load().is_image_model(wish.model))
+def _is_painter(draft: DraftRequest) -> bool:
+    """Whether the draft goes to an image model itself, which has no conversations."""
+    return draft.api is Api.IMAGES or (draft.model is not None and load().is_image_model(draft.model))
 
 
 _SHOWN = 60
@@ -148,7 +148,7 @@ def plan_of(
     )
 
 
-def _confirm(world: Context, name: str, recipe: Recipe) -> None:
+def _confirm(world: Context, name: str, recipe: EmbeddedParameters) -> None:
     """Show a recipe of unknown origin and ask whether to pay for it. Raises `ImgcliError` (usage)."""
     from imgcli.output.tables.info import recipe_lines
 
@@ -218,7 +218,7 @@ def _continued(world: Context, entry: HistoryEntry) -> SourceImage:
     return SourceImage(None, entry.parent, continued=entry, unsendable=unsendable)
 
 
-def _of_recipe(recipe: Recipe) -> RequestPlan:
+def _of_recipe(recipe: EmbeddedParameters) -> RequestPlan:
     if recipe.parents:
         raise usage_error(
             "The image was made from others, and its recipe holds only their fingerprints.",

@@ -15,11 +15,11 @@ from imgcli.app.generate import exit_status
 from imgcli.app.reporting import pricing, refuse
 from imgcli.app.unfinished_run import offer
 from imgcli.core import catalog, pipeline
+from imgcli.core.errors import Cause, Charged, ExitCode, most_severe
 from imgcli.core.events import Failed, Started
 from imgcli.core.messages import recovering_line
 from imgcli.core.pipeline import mark_uncharged
-from imgcli.core.problem import Cause, Charged, ExitCode, most_severe
-from imgcli.core.secrets import redacted_events
+from imgcli.core.secrets import redact_events
 from imgcli.output.sinks.lines import LinesSink, PathsSink
 from imgcli.output.sinks.queued import QueuedSink
 from imgcli.store.paths import FallbackFolders, state_folder
@@ -103,9 +103,9 @@ class _Recovery:
     def _run_with(self, content: Content) -> pipeline.Outcome:
         job = self.record.job
         found = salvaged(read_events(self.record.chunks(), job, inputs=content.inputs), content, job)
-        source = chain(self._started(), redacted_events(found, *all_secrets(self.world.env)))
+        source = chain(self._started(), redact_events(found, *all_secrets(self.world.env)))
         embedded = artifacts.stage(artifacts.of_record(self.record.run.header))
-        events = self._saving(self._explained(embedded(pipeline.checked(job, source))))
+        events = self._saving(self._explained(embedded(pipeline.enforce_grammar(job, source))))
         events = mark_uncharged(events) if self._is_free else events
         models = catalog.load()
         clock = self.world.monotonic
@@ -150,7 +150,7 @@ class _Recovery:
         self._publisher.tidy()
         if self.is_kept:
             run = self.record.run
-            stays = f"the raw run stays as {run.path}; `imgcli recover --discard {run.id}` removes it"
+            stays = f"the run log stays as {run.path}; `imgcli recover --discard {run.id}` removes it"
             context.warn(self.world, [stays])
         else:
             self._discard()
@@ -164,7 +164,7 @@ class _Recovery:
 
 def _may_hold_more(outcome: pipeline.Outcome) -> bool:
     """Return whether somebody may find more in a record: data that we cannot read, paid for all the same."""
-    if any(problem.cause is Cause.UNREAD for problem in outcome.problems):
+    if any(problem.cause is Cause.UNREADABLE_IMAGE for problem in outcome.problems):
         return True
     problems = [problem for problem in outcome.problems if problem.charged is Charged.YES]
     codes = {problem.exit_code for problem in problems}

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from imgcli.app import process
 from imgcli.app.context import within
 from imgcli.app.options import OutputFormat, PreviewMode
+from imgcli.core.errors import Charged
 from imgcli.core.events import Failed
-from imgcli.core.problem import Charged
 from imgcli.output.images.compare import Comparison
 from imgcli.output.sinks.jsonl import InlineImages
 from imgcli.output.sinks.queued import QueuedSink
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from imgcli.core.billing.bill import Bill
     from imgcli.core.billing.rates import Price
     from imgcli.core.catalog import Catalog
+    from imgcli.core.errors import ExitCode, Problem
     from imgcli.core.events import Completed, Event
     from imgcli.core.pipeline import Sink
-    from imgcli.core.problem import ExitCode, Problem
     from imgcli.core.request import ImageRequest
     from imgcli.output.images.protocol import RendererProvider
     from imgcli.output.sinks.jsonl import JsonLinesSink
@@ -184,11 +184,11 @@ class Reporter:
 def pricing(models: Catalog, place: str | None = None, *, is_demo: bool = False) -> Price:
     """Make what works out a job's bill; `place` is the server's host and port, as far as it is known."""
     from imgcli.core.billing.bill import bill
-    from imgcli.core.billing.rates import at_rates
+    from imgcli.core.billing.rates import apply_rates
 
     def price(request: ImageRequest, completed: Completed, partials: int, images: int) -> Bill:
         made = bill(request, completed, partials, models, images)
-        return replace(at_rates(made, completed.service_tier, place), is_demo=is_demo)
+        return replace(apply_rates(made, completed.service_tier, place), is_demo=is_demo)
 
     return price
 

@@ -12,8 +12,7 @@ from imgcli.api.auth import server_host
 from imgcli.app import lookup
 from imgcli.core.billing.bound import Conversation, conversation_before, upper_bound
 from imgcli.core.billing.budget import OFF, Cap, Spent, check_day
-from imgcli.core.errors import ImgcliError
-from imgcli.core.problem import Charged, ExitCode, Problem
+from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.store.history.pending_rows import PendingRows
 from imgcli.store.history.repository import HistoryError
 from imgcli.store.history.reservations import OpenRun
@@ -77,7 +76,7 @@ def _refusing(claim: _Claim) -> Iterator[None]:
     except OSError as error:
         why = error if isinstance(error, HistoryError) else f"there is no folder for it ({error.strerror})"
         what = f"{claim.cap.option} needs the history, which cannot be used: {why}."
-        advice = f"Mend that, or lift the limit for one run: {claim.cap.option} {OFF}."
+        advice = f"Mend that, or remove the limit for one run: {claim.cap.option} {OFF}."
         raise ImgcliError(Problem(ExitCode.UNWRITABLE, what, Charged.NO, advice)) from None
 
 
@@ -115,11 +114,11 @@ class _Claim:
             aside = next(iter(history.aside_since(_midnight(self.world))), None)
             spent = replace(self._spent(day, find), aside=aside)
             needed = self._checked(self.decision.request, spent, find)
-            if self.decision.otherwise and not self.decision.barred:
+            if self.decision.fallback and not self.decision.fallback_blocked:
                 try:
-                    needed = max(needed, self._checked(self.decision.otherwise, spent, find))
+                    needed = max(needed, self._checked(self.decision.fallback, spent, find))
                 except ImgcliError as beyond:
-                    self.decision = replace(self.decision, barred=beyond.problem)
+                    self.decision = replace(self.decision, fallback_blocked=beyond.problem)
             self.is_granted = True
             return needed
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcli.app.lookup import Lookup, open_history
+from imgcli.core.embedded import read as read_recipe
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.inherit import PreviousOptions
 from imgcli.core.params import DEMO
-from imgcli.core.recipe import read as read_recipe
 from imgcli.core.text import clean, shorten
 from imgcli.store.input_images import STDIN, read_bytes, read_reference, reference_of
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from imgcli.app.context import Context
     from imgcli.app.lookup import Match
+    from imgcli.core.embedded import EmbeddedParameters
     from imgcli.core.history import HistoryEntry, SavedImage
-    from imgcli.core.recipe import Recipe
     from imgcli.core.request import InputImage
 
 
@@ -49,8 +49,8 @@ class SourceImage:
     reference: InputImage | None
     sha256: str | None
     entry: HistoryEntry | None = None
-    recipe: Recipe | None = None
-    foreign_recipe: Recipe | None = None
+    recipe: EmbeddedParameters | None = None
+    foreign_recipe: EmbeddedParameters | None = None
     continued: HistoryEntry | None = None
     path: str | None = None
     unsendable: ImgcliError | None = None
@@ -76,7 +76,7 @@ class SourceImage:
         """How it was made; nothing is known of most images."""
         if self.entry and self.entry.request:
             return PreviousOptions.of_request(self.entry.request, self.entry.endpoint)
-        return PreviousOptions.of_recipe(self.recipe) if self.recipe else PreviousOptions()
+        return PreviousOptions.of_embedded(self.recipe) if self.recipe else PreviousOptions()
 
     @property
     def edited_name(self) -> str | None:
@@ -194,7 +194,7 @@ def _of_bytes(name: str, data: bytes, origin: SourceImage) -> SourceImage:
     return replace(origin, reference=reference, path=reference.path)
 
 
-def with_recipe(origin: SourceImage, recipe: Recipe | None) -> SourceImage:
+def with_recipe(origin: SourceImage, recipe: EmbeddedParameters | None) -> SourceImage:
     """Take a recipe for how the image was made, and say so: it chooses what will be paid for."""
     if recipe is None:
         return origin

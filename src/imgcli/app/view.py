@@ -16,11 +16,10 @@ from imgcli.app.options import PreviewMode
 from imgcli.app.reporting import pricing, refuse
 from imgcli.app.view_input import ViewInput, ViewInputKind
 from imgcli.core import catalog, pipeline
-from imgcli.core.errors import ImgcliError, check_between, usage_error
+from imgcli.core.errors import ExitCode, ImgcliError, Problem, check_between, most_severe, usage_error
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started
 from imgcli.core.image import EncodedImage, ImageFormat
 from imgcli.core.pipeline import mark_uncharged
-from imgcli.core.problem import ExitCode, Problem, most_severe
 from imgcli.core.text import shorten
 from imgcli.output.images.select import RendererSelector
 from imgcli.output.sinks.lines import DescriptionSink, described
@@ -190,7 +189,7 @@ class Viewer:
     def _view_run(self, material: ViewInput) -> ExitCode:
         if len(self.order.names) > 1:
             context.write(self.world, [shorten(material.name, _NAME_LENGTH)])
-        events = pipeline.checked(_job(material), self._source(material))
+        events = pipeline.enforce_grammar(_job(material), self._source(material))
         if self.order.save:
             events = ImageKeeper.of(self.world, self.order.save, material).finals(events)
         with self._sinks(material) as sinks:

@@ -10,10 +10,9 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgcli.core.errors import ImgcliError, usage_error
+from imgcli.core.embedded import strip
+from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.formats import png
-from imgcli.core.problem import ExitCode, Problem
-from imgcli.core.recipe import strip
 from imgcli.core.text import shorten
 from imgcli.store.publish.atomic import OnExists, TempFile, make_folder, reason
 from imgcli.store.publish.naming import NAME_MAX

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.api.errors.server import from_code, quoted
 from imgcli.api.errors.table import TEXT_MODEL
+from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, Problem
 from imgcli.core.json_fields import as_list, as_object, as_text, first_text
-from imgcli.core.problem import CHECK_USAGE, Charged, ExitCode, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,10 +22,10 @@ PlanMaker: TypeAlias = Callable[["ServerOptions"], "RequestPlan"]
 """Finds out what is asked for, once it is known which server is asked."""
 
 _FIELDS = {"image_format": "format"}
-"""Parameters that are named otherwise than the field of a wish that they fill."""
+"""Parameters that are named otherwise than the field of a draft that they fill."""
 
 _OPTIONS = {"fidelity": "input-fidelity"}
-"""Fields of a wish that are named otherwise than the option that fills them."""
+"""Fields of a draft that are named otherwise than the option that fills them."""
 
 
 def generate_command(  # noqa: PLR0913 - a command's signature declares its options
@@ -104,12 +104,12 @@ def generate_command(  # noqa: PLR0913 - a command's signature declares its opti
         )
         budget = budget_.budget(max_cost, daily_cap, estimate=estimate, is_summed=demo or not no_history)
         theme = theme_at(endpoint)
-        asked = theme.wish(given, _said(ctx), world.now().date())
+        asked = theme.draft(given, _said(ctx), world.now().date())
         kept = options.output_options(
             output and at_home(output), reports_to, save=not no_save, force=force, keep_partials=keep_partials
         )
         ordered = options.GenerateOptions(
-            asked.wish,
+            asked.draft,
             replace(
                 kept,
                 record=record,
@@ -130,14 +130,16 @@ def generate_command(  # noqa: PLR0913 - a command's signature declares its opti
             options.Remembering.NOTHING if no_history else options.Remembering.HISTORY,
             theme.parents,
         )
-        with generate.refusals(world, reports_to, configured.below(map(_long_name, asked.taken)).explained):
+        with generate.refusals(
+            world, reports_to, configured.below(map(_long_name, asked.inherited)).explained
+        ):
             raise typer.Exit(
                 generate.dry_run(world, ordered) if dry_run else generate.generate(world, ordered)
             )
 
 
 def _said(ctx: typer.Context) -> OptionSources:
-    """List the fields of a wish that somebody set, on the command line or elsewhere."""
+    """List the fields of a draft that somebody set, on the command line or elsewhere."""
     from imgcli.core.inherit import OptionSources
 
     sources = {_FIELDS.get(name, name): ctx.get_parameter_source(name) for name in ctx.params}
@@ -149,5 +151,5 @@ def _said(ctx: typer.Context) -> OptionSources:
 
 
 def _long_name(name: str) -> str:
-    """Format a field of a wish as its option."""
+    """Format a field of a draft as its option."""
     return _OPTIONS.get(name, name.replace("_", "-"))

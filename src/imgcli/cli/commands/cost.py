@@ -11,8 +11,7 @@ import typer
 from imgcli.app import context, lookup
 from imgcli.cli.commands import history as options  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.core.billing.spending import Period, spending
-from imgcli.core.errors import usage_error
-from imgcli.core.problem import ExitCode
+from imgcli.core.errors import ExitCode, usage_error
 from imgcli.output.tables.bill import cost_json, cost_lines
 from imgcli.output.text import SafeWriter
 

@@ -14,8 +14,7 @@ import typer
 from imgcli.app import context, lookup
 from imgcli.app.context import size_of
 from imgcli.core.billing.spending import GroupBy
-from imgcli.core.errors import ImgcliError, check_between, usage_error
-from imgcli.core.problem import ExitCode
+from imgcli.core.errors import ExitCode, ImgcliError, check_between, usage_error
 from imgcli.output.tables.history import Places, entry_json, history_lines
 from imgcli.output.terminal.database import PreviewProtocol
 from imgcli.output.text import SafeWriter

@@ -13,9 +13,8 @@ from imgcli.app.context import size_of
 from imgcli.app.lookup import Lookup
 from imgcli.cli.commands import history as options  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.cli.completion import images_and_ids
-from imgcli.core.errors import ImgcliError
+from imgcli.core.errors import ExitCode, ImgcliError, most_severe
 from imgcli.core.history import Ancestor, FileStatus, KnowledgeSource, Provenance, SavedImageStatus
-from imgcli.core.problem import ExitCode, most_severe
 from imgcli.output.text import SafeWriter
 from imgcli.store.files import whereabouts
 
@@ -144,7 +143,7 @@ def provenance(name: str, found: Match, history: History | None) -> Provenance:
 def _source(found: Match) -> KnowledgeSource:
     if found.entry:
         return KnowledgeSource.HISTORY
-    return KnowledgeSource.RECIPE if found.file and found.file.recipe else KnowledgeSource.FILE
+    return KnowledgeSource.EMBEDDED if found.file and found.file.parameters else KnowledgeSource.FILE
 
 
 def _whereabouts(image: SavedImage, file: FileFacts | None) -> SavedImageStatus:
@@ -170,8 +169,8 @@ def _parents(found: Match, history: History | None) -> Iterator[Ancestor]:
         for parent in found.entry.parents:
             run = history.bringer(parent.sha256, found.entry) if history else None
             yield Ancestor(parent.sha256, parent.role, run, names.get(parent.sha256))
-    elif found.file and found.file.recipe:
-        for sha256 in found.file.recipe.parents:
+    elif found.file and found.file.parameters:
+        for sha256 in found.file.parameters.parents:
             yield Ancestor(sha256, None, history.bringer(sha256) if history else None)
 
 

@@ -11,14 +11,14 @@ from imgcli.app.context import size_of
 from imgcli.cli.params import generation  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.cli.params import server as server_options  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.core import catalog
-from imgcli.core.catalog import Span, lineup
+from imgcli.core.catalog import ModelScope, list_models
 from imgcli.output.terminal.capabilities import ColorDepth, look
 from imgcli.output.text import SafeWriter
 
 if TYPE_CHECKING:
     from imgcli.app.context import Context
     from imgcli.app.options import ServerOptions
-    from imgcli.core.catalog import Lineup, ServerModel
+    from imgcli.core.catalog import ModelList, ServerModel
 
 
 class ModelsFormat(Enum):
@@ -28,10 +28,12 @@ class ModelsFormat(Enum):
     JSON = "json"
 
 
-def print_models(world: Context, span: Span, form: ModelsFormat, endpoint: ServerOptions | None) -> None:
+def print_models(
+    world: Context, span: ModelScope, form: ModelsFormat, endpoint: ServerOptions | None
+) -> None:
     """Write the models on standard output; a server is asked where there is one. Raises `ImgcliError`."""
     listing = _listing(world, endpoint) if endpoint else None
-    found = lineup(catalog.load(), world.now().date(), span, listing)
+    found = list_models(catalog.load(), world.now().date(), span, listing)
     SafeWriter(world.stdout).lines(_lines(world, found, form))
 
 
@@ -47,7 +49,7 @@ def _listing(world: Context, endpoint: ServerOptions) -> tuple[ServerModel, ...]
     return ask(peer, Timeouts.scaled(endpoint.timeout), clock)
 
 
-def _lines(world: Context, found: Lineup, form: ModelsFormat) -> list[str]:
+def _lines(world: Context, found: ModelList, form: ModelsFormat) -> list[str]:
     if form is ModelsFormat.JSON:
         from imgcli.output.json import models_json
 
@@ -106,9 +108,9 @@ def models(  # noqa: PLR0913 - see `gen`
     world: Context = ctx.obj
     from imgcli.app import options
     from imgcli.cli.config.settings import applied_profile
-    from imgcli.core.catalog import Span
+    from imgcli.core.catalog import ModelScope
 
     server = applied_profile(ctx).server
     endpoint = options.server_options(base_url, timeout, server, demo=False) if live else None
     form = ModelsFormat.JSON if as_json else ModelsFormat.TABLE
-    print_models(world, Span.ALL if everything else Span.ALIVE, form, endpoint)
+    print_models(world, ModelScope.ALL if everything else ModelScope.ALIVE, form, endpoint)

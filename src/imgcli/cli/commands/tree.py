@@ -11,7 +11,7 @@ from imgcli.app.context import size_of
 from imgcli.app.lookup import Lookup
 from imgcli.cli.commands import history as options  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.cli.completion import images_and_ids
-from imgcli.core.problem import ExitCode
+from imgcli.core.errors import ExitCode
 from imgcli.output.tables.history import DRAWN, TYPED, family_json, tree_lines
 from imgcli.output.terminal.capabilities import speaks_unicode
 from imgcli.output.text import SafeWriter

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.cli.config.command import configured_commands, schema
 from imgcli.cli.config.file import config_place, example, unwritable
-from imgcli.core.config import HEADERS, PROFILE, Takes
+from imgcli.core.config import HEADERS, PROFILE, ValueType
 from imgcli.core.config_reader import read_config
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.secrets import is_key_name, looks_like_key
-from imgcli.core.text import did_you_mean, near, shorten
+from imgcli.core.text import did_you_mean, shorten, similar_names
 from imgcli.store.config_file import read_text, replace, write_new
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from imgcli.app.context import Context
-    from imgcli.core.config import Schema, Shape
+    from imgcli.core.config import OptionType, Schema
 
 
 _LONGEST = 60
@@ -80,7 +80,7 @@ def _refuse_secrets(told: Assignment) -> None:
         )
 
 
-def _shape(told: Assignment, known: Schema) -> Shape | None:
+def _shape(told: Assignment, known: Schema) -> OptionType | None:
     """Find what the option takes, None for what reading alone knows of. Raises `ImgcliError` (usage)."""
     if told.profile is not None and not told.profile.strip():
         raise usage_error("--profile needs a name.")
@@ -88,7 +88,7 @@ def _shape(told: Assignment, known: Schema) -> Shape | None:
         raise usage_error("--command and --profile contradict each other.", "Choose one.")
     if told.command is not None and told.command not in known:
         shown = shorten(told.command, _LONGEST)
-        advice = did_you_mean(near(told.command, known)) or f"It is one of {', '.join(known)}."
+        advice = did_you_mean(similar_names(told.command, known)) or f"It is one of {', '.join(known)}."
         raise usage_error(f"{shown} is not a command with defaults.", advice)
     if told.name == HEADERS:
         raise usage_error("headers is a table; nothing was written.", "Set it with imgcli config edit.")
@@ -96,9 +96,9 @@ def _shape(told: Assignment, known: Schema) -> Shape | None:
     return options.get(told.name)
 
 
-def _value(told: Assignment, shape: Shape | None) -> object:
+def _value(told: Assignment, shape: OptionType | None) -> object:
     """Turn words into the value that the option takes; what does not fit stays text, and reading objects."""
-    if shape and shape.takes is Takes.LIST:
+    if shape and shape.type is ValueType.LIST:
         return list(told.values)
     if len(told.values) > 1:
         raise usage_error(
@@ -106,10 +106,10 @@ def _value(told: Assignment, shape: Shape | None) -> object:
             "Put quotes around a value with spaces.",
         )
     (word,) = told.values
-    match shape.takes if shape else Takes.TEXT:
-        case Takes.SWITCH:
+    match shape.type if shape else ValueType.TEXT:
+        case ValueType.BOOLEAN:
             return _SWITCH.get(word.lower(), word)
-        case Takes.WHOLE | Takes.NUMBER | Takes.DOLLARS:
+        case ValueType.INTEGER | ValueType.NUMBER | ValueType.DOLLARS:
             return _number(word)
         case _:
             return word

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from imgcli.core.errors import ImgcliError, usage_error
-from imgcli.core.problem import ExitCode, Problem
+from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.text import shorten
 from imgcli.store.config_file import VARIABLE, config_path, write_new
 

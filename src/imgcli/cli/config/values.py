@@ -13,8 +13,7 @@ from imgcli.app.reporting import tell
 from imgcli.cli.config.command import HABITS, ConfiguredCommand, configured_commands, schema
 from imgcli.cli.config.settings import Settings, long_name, read_settings
 from imgcli.core.config import BILLED, Config, Setting
-from imgcli.core.errors import ImgcliError
-from imgcli.core.problem import ExitCode, Problem
+from imgcli.core.errors import ExitCode, ImgcliError, Problem
 from imgcli.core.secrets import redact
 from imgcli.core.text import shorten
 
@@ -96,7 +95,7 @@ def _rows(
     """Return the rows of each command, without what an earlier one has alike."""
     seen: set[tuple[str, ...]] = set()
     for command in known.values():
-        chosen = settings.config.chosen(command.name or "", settings.profile)
+        chosen = settings.config.defaults(command.name or "", settings.profile)
         for parameter in command.params:
             if not (option := long_name(parameter)):
                 continue

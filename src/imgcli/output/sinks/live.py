@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from imgcli.core.billing.rates import Price
+    from imgcli.core.errors import Problem
     from imgcli.core.events import Event
-    from imgcli.core.problem import Problem
     from imgcli.output.images.protocol import RendererProvider
     from imgcli.output.sinks.summary import Clock
     from imgcli.output.terminal.capabilities import Terminal

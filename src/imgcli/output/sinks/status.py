@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
 
-from imgcli.core.messages import partial_words
+from imgcli.core.messages import partial_label
 from imgcli.core.text import shorten
 
 if TYPE_CHECKING:
@@ -57,4 +57,4 @@ class Status:
 def generating(request: ImageRequest, partials: int) -> str:
     """Say that the server works, and how far it is."""
     model = shorten(request.model, _MODEL_LENGTH)
-    return f"{partial_words(partials, request.partials)}, {model}" if partials else f"generating, {model}"
+    return f"{partial_label(partials, request.partials)}, {model}" if partials else f"generating, {model}"

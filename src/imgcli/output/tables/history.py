@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from imgcli.core.billing.bill import dollars
+from imgcli.core.errors import ExitCode
 from imgcli.core.history import OK
-from imgcli.core.problem import ExitCode
 from imgcli.core.text import clean, shorten
 from imgcli.output.text import GAP, cut_end, cut_start, left, right, widths
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imgcli.core.billing.bill import Row
-    from imgcli.core.history import Branch, Family, HistoryEntry, Key, SavedImage
+    from imgcli.core.history import Family, HistoryEntry, Key, SavedImage, TreeLine
 
 
 _LONGEST = 1500
@@ -188,7 +188,7 @@ class Guides:
     cut: str
     nothing: str = "   "
 
-    def lead_to(self, branch: Branch) -> str:
+    def lead_to(self, branch: TreeLine) -> str:
         """Draw what stands in front of a member, without the generations that there is no room for."""
         if not branch.lasts:
             return ""
@@ -212,14 +212,14 @@ def tree_lines(family: Family, columns: int | None, guides: Guides) -> Iterator[
         yield line if room is None else cut_end(line, room)
 
 
-def _relation(family: Family, branch: Branch, names: Mapping[str, str]) -> list[str]:
+def _relation(family: Family, branch: TreeLine, names: Mapping[str, str]) -> list[str]:
     """Say who a member is: its id or hash first, since the end of a line may be cut."""
     key, entry = branch.key, family.members[branch.key]
     if branch.is_repeated:
         return [f"{_label(key)} (see above)"]
     label = _label(key) + (" (this one)" if key == family.asked else "")
     told = _run(entry) if entry else [*(_file(family, key) or [names.get(str(key), "")]), _BY_NOBODY]
-    strangers = ", ".join(map(_label, family.strangers(key)))
+    strangers = ", ".join(map(_label, family.outside_parents(key)))
     return [label, *filter(None, told), *([f"also from {strangers}"] if strangers else [])]
 
 
@@ -242,7 +242,7 @@ def _file(family: Family, key: Key) -> list[str]:
     """Say what the file that was asked for tells of itself."""
     if family.file is None or key != family.asked:
         return []
-    recipe = family.file.recipe
+    recipe = family.file.parameters
     return [shorten(family.file.path.name, _NAME_LENGTH), *([_prompt(recipe.prompt)] if recipe else [])]
 
 
@@ -287,7 +287,7 @@ def _brought(entry: HistoryEntry) -> dict[str, Any]:
 
 def _unbrought(family: Family, key: Key) -> dict[str, Any]:
     file = family.file if key == family.asked else None
-    prompt = file.recipe.prompt if file and file.recipe else None
+    prompt = file.parameters.prompt if file and file.parameters else None
     return {"prompt": prompt, "pictures": [{"sha256": key, "path": str(file.path) if file else None}]}
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from imgcli.core.catalog import Lineup, ListedModel, Model, Prices, ServerModel, SizeRule
+    from imgcli.core.catalog import ListedModel, Model, ModelList, Prices, ServerModel, SizeRule
     from imgcli.core.params import Quality
     from imgcli.output.terminal.capabilities import Terminal
 
@@ -51,7 +51,7 @@ def size_label(rule: SizeRule) -> str:
     return _FIXED if isinstance(rule, FixedSizes) else _ANY
 
 
-def legend(lineup: Lineup, sources: Sources) -> list[str]:
+def legend(lineup: ModelList, sources: Sources) -> list[str]:
     """Explain every sign in the tables that needs it."""
     known = [entry.model.accepts for entry in lineup.of(ModelKind.IMAGE) if entry.model.accepts]
     return [
@@ -65,10 +65,10 @@ def legend(lineup: Lineup, sources: Sources) -> list[str]:
     ]
 
 
-def strangers(lineup: Lineup) -> Iterator[str]:
+def strangers(lineup: ModelList) -> Iterator[str]:
     """Tell what a server has that the catalog does not know."""
-    if lineup.strangers:
-        yield f"Image models that imgcli does not know: {_listed(lineup.strangers)}"
+    if lineup.unknown_image_models:
+        yield f"Image models that imgcli does not know: {_listed(lineup.unknown_image_models)}"
     if lineup.others:
         yield f"Besides, the server lists {len(lineup.others)}: {_listed(lineup.others)}"
 
@@ -96,8 +96,8 @@ def _advice(entries: Iterable[ListedModel]) -> Iterator[str]:
         yield f"instead of {', '.join(names)}: {replacement}"
 
 
-def _has_news(lineup: Lineup) -> bool:
-    return any(entry.is_news for entry in lineup.entries)
+def _has_news(lineup: ModelList) -> bool:
+    return any(entry.has_new_shutdown for entry in lineup.entries)
 
 
 def _listed(models: Iterable[ServerModel]) -> str:
@@ -129,7 +129,7 @@ class _Table:
     styles: tuple[str, ...]
 
 
-def plain_lines(lineup: Lineup) -> list[str]:
+def plain_lines(lineup: ModelList) -> list[str]:
     """Write the models as lines of plain text, without any escape code."""
     sources = Sources()
     tables = list(_tables(lineup, sources))
@@ -137,7 +137,7 @@ def plain_lines(lineup: Lineup) -> list[str]:
     return [*list(chain.from_iterable(padded))[1:], "", *legend(lineup, sources), *strangers(lineup)]
 
 
-def rich_lines(lineup: Lineup, terminal: Terminal, columns: int) -> list[str]:
+def rich_lines(lineup: ModelList, terminal: Terminal, columns: int) -> list[str]:
     """Draw the models with rich for a terminal of so many columns, as lines of text and colour codes."""
     if columns < _NARROWEST or not terminal.unicode:
         return plain_lines(lineup)
@@ -156,7 +156,7 @@ def rich_lines(lineup: Lineup, terminal: Terminal, columns: int) -> list[str]:
     return render_plain(parts, terminal.depth, columns)
 
 
-def _tables(lineup: Lineup, sources: Sources) -> Iterator[_Table]:
+def _tables(lineup: ModelList, sources: Sources) -> Iterator[_Table]:
     is_live = any(entry.is_usable is not None for entry in lineup.entries)
     key = ("key",) if is_live else ()
     images, texts, gone = lineup.of(ModelKind.IMAGE), lineup.of(ModelKind.TEXT), lineup.gone
@@ -235,7 +235,7 @@ def _last(price: Decimal | None, model: Model, sources: Sources) -> str:
 
 
 def _date(entry: ListedModel) -> str:
-    return f"{entry.shutdown or ''}{'!' if entry.is_news else ''}"
+    return f"{entry.shutdown or ''}{'!' if entry.has_new_shutdown else ''}"
 
 
 def _key(entry: ListedModel) -> tuple[str, ...]:
