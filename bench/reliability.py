@@ -1,7 +1,8 @@
 """What the promise is worth, in figures: the fault harness in its long form.
 
-Usage: python bench/reliability.py [KILLS] [--workers N]. Prints the table for the README, and whatever did
-not hold; ends with 1 when anything was lost, sent twice, or not as promised. Traffic goes to loopback only.
+Usage: python bench/reliability.py [KILLS] [--workers N]. Prints the table of docs/reliability.md, and
+whatever did not hold; ends with 1 when anything was lost, sent twice, or not as promised. Traffic goes to
+loopback only.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def sweep() -> Iterator[Task]:
     with tempfile.TemporaryDirectory() as folder:
         room = Path(folder) / "room"
         points = injection.points(injection.trace(room), str(room))
-    for point, how in product(points, (*injection.FAULTS, *injection.LONG_FAULTS)):
+    for point, how in product(points, (*injection.FAULTS, *injection.RARE_FAULTS)):
         yield Task("injections survived", injection.injected(point, how), strict=False)
     [naming] = [point for point in points if point.call == "link"]
     for call, number in product(injection.CALLS, range(1, 9)):

@@ -56,7 +56,7 @@ def test_a_short_page_fits_a_screen(imgcli: Cli) -> None:
         assert [] == [line for line in lines if len(line) > 80]
         assert "\n\n\n" not in "\n".join(lines)
         headings = [at for at, line in enumerate(lines) if line in {"Examples:", "Options:", "Commands:"}]
-        assert {""} == {lines[at - 1] for at in headings}
+        assert {lines[at - 1] for at in headings} <= {""}
 
 
 def test_a_long_page_fits_the_width(imgcli: Cli) -> None:
@@ -119,16 +119,16 @@ def test_help_is_a_command(asked: list[str], same: list[str], imgcli: Cli) -> No
 @pytest.mark.parametrize(
     ("args", "said", "advice"),
     [
-        (["a cat"], 'There is no command "a cat".', 'To generate an image: imgcli gen "a cat"'),
-        (["a", "cat", "--demo"], 'There is no command "a".', 'To generate an image: imgcli gen "a cat"'),
+        (["a cat"], 'No such command: "a cat".', 'To generate an image: imgcli gen "a cat"'),
+        (["a", "cat", "--demo"], 'No such command: "a".', 'To generate an image: imgcli gen "a cat"'),
         (['a "$5" cat'], None, "To generate an image: imgcli gen 'a \"$5\" cat'"),
         (["cat " * 40], None, 'To generate an image: imgcli gen "..."'),
-        (["cats"], 'There is no command "cats".', 'imgcli gen "cats"; for the commands: imgcli help'),
-        (["histroy"], 'There is no command "histroy".', "Did you mean imgcli history?"),
-        (["hist"], 'There is no command "hist".', "Did you mean imgcli history?"),
-        (["generate", "a cat"], 'There is no command "generate".', "Did you mean imgcli gen?"),
-        (["help", "histroy"], 'There is no command "histroy".', "Did you mean imgcli history?"),
-        (["config", "shwo"], 'There is no command "shwo".', "Did you mean imgcli config show?"),
+        (["cats"], 'No such command: "cats".', 'imgcli gen "cats"; for a list of commands: imgcli help'),
+        (["histroy"], 'No such command: "histroy".', "Did you mean imgcli history?"),
+        (["hist"], 'No such command: "hist".', "Did you mean imgcli history?"),
+        (["generate", "a cat"], 'No such command: "generate".', "Did you mean imgcli gen?"),
+        (["help", "histroy"], 'No such command: "histroy".', "Did you mean imgcli history?"),
+        (["config", "shwo"], 'No such command: "shwo".', "Did you mean imgcli config show?"),
         (["config", "help"], "Did you mean imgcli config --help?", None),
         (["gen", "help"], "Did you mean imgcli gen --help?", "To use the word itself: imgcli gen -- help"),
         (["gen", "--demo", "help"], "Did you mean imgcli gen --help?", "imgcli gen -- help"),
@@ -140,12 +140,12 @@ def test_help_is_a_command(asked: list[str], same: list[str], imgcli: Cli) -> No
         (["gen", "-help"], "No such option: -help.", "Did you mean --help?"),
         (["gen", "a", "-q", "-quality", "low"], "No such option: -quality.", "Did you mean --quality?"),
         (["gen", "a", "-z"], "No such option: -z.", "See imgcli gen --help."),
-        ([""], 'There is no command "".', "For the commands: imgcli help"),
+        ([""], 'No such command: "".', "For a list of commands: imgcli help"),
         (["gen", "a", "--zzz"], "No such option: --zzz.", "See imgcli gen --help."),
         (["gen", "a", "--seed", "3"], "The models take no seed", "Leave it out, or add --demo."),
-        (["--seed", "3", "gen", "a"], "No such option: --seed.", "Options stand after the command"),
+        (["--seed", "3", "gen", "a"], "No such option: --seed.", "Put options after the command"),
         (["gen", "a", "--api-key", "sk-1"], "No such option: --api-key.", "OPENAI_API_KEY"),
-        (["--demo", "gen", "a"], "No such option: --demo.", "Options stand after the command"),
+        (["--demo", "gen", "a"], "No such option: --demo.", "Put options after the command"),
         (["gen", "@p.txt"], "There is a file p.txt; did you mean --prompt-file?", 'it: " @p.txt"'),
         (["edit", "p.txt", "@p.txt"], "p.txt", None),
     ],

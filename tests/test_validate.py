@@ -18,6 +18,7 @@ from imgcli.core.params import Api, Background, Moderation, Quality
 from imgcli.core.request import DraftRequest, ImageRequest
 from imgcli.core.validate import ValidRequest, validate
 from streams import BLUE
+from wire import wire_body
 
 CATALOG = catalog.load()
 TODAY = date(2026, 11, 22)
@@ -98,7 +99,7 @@ def test_image_models_choose_their_wire(model: str) -> None:
 def test_a_gateways_name(name: str, api: Api) -> None:
     """What a gateway puts around a name decides nothing, stays in the request, and the list says the same."""
     request = decided(model=name).request
-    assert (api, name) == (request.api, request.body()["model"])
+    assert (api, name) == (request.api, wire_body(request)["model"])
     listed = list_models(CATALOG, TODAY, listing=[ServerModel(name)])
     assert (api is Api.IMAGES) == bool(listed.unknown_image_models)
     assert (api is Api.RESPONSES) == bool(listed.others)
@@ -106,7 +107,7 @@ def test_a_gateways_name(name: str, api: Api) -> None:
 
 def test_a_foreign_image_model_is_asked_in_plain_words() -> None:
     """A compatible server gets what it knows: no quality it has not heard of, base64 asked for by name."""
-    body = decided(model="sd-cpp-local", api=Api.IMAGES).request.body()
+    body = wire_body(decided(model="sd-cpp-local", api=Api.IMAGES).request)
     expected = {
         "model": "sd-cpp-local",
         "prompt": "a cat",
@@ -185,7 +186,7 @@ def test_a_moving_image_has_no_partials() -> None:
 def test_what_is_streamed(draft: dict[str, Any], *, expected: bool) -> None:
     """A gateway's Images API is streamed for partial images or on the user's word."""
     request = decided(**{"api": Api.IMAGES, **draft}).request
-    assert (expected, expected) == (request.stream, request.body().get("stream", False))
+    assert (expected, expected) == (request.stream, wire_body(request).get("stream", False))
 
 
 @given(st.text(), st.text(), st.integers(), st.integers())
@@ -196,7 +197,7 @@ def test_nothing_typed_can_break_it(size: str, model: str, partials: int, compre
     except ImgcliError as error:
         assert ExitCode.USAGE is error.problem.exit_code  # noqa: PT017 - an error is one of two good ends
     else:
-        assert "a cat" in str(found.request.body())
+        assert "a cat" in str(wire_body(found.request))
 
 
 def test_a_request_survives_its_record() -> None:

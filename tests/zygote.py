@@ -56,6 +56,10 @@ _USED_LATER = (
 )
 
 
+FLAT = "TESTS_PAINT_FLAT"
+"""Variable with which a forked demo paints flat, as `flatpaint` does; the command itself never sees it."""
+
+
 def start(command: Sequence[str], **popen: Any) -> subprocess.Popen[bytes]:
     """Start a command like `subprocess.Popen`, as a fork where that makes no difference."""
     return (_Forked if may_fork(command, popen) else subprocess.Popen)(list(command), **popen)
@@ -86,6 +90,8 @@ def may_fork(command: Sequence[str], popen: dict[str, Any]) -> bool:
 
 ENV = {"LANG": "C.UTF-8", "PYTHONWARNINGS": "default"}
 """What the waiting process was started with."""
+MEASURING = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_PROCESS_")}
+"""What tells a child of `coverage run` to measure itself; nothing in an ordinary suite."""
 
 
 def _at_start(env: dict[str, str]) -> dict[str, str]:
@@ -134,7 +140,7 @@ class _Zygote:
         self._turn = threading.Lock()
         self._process = subprocess.Popen(
             [sys.executable, __file__, str(inside.fileno())],
-            env=ENV | {"PATH": os.environ["PATH"], "HOME": "/nonexistent"},
+            env=ENV | MEASURING | {"PATH": os.environ["PATH"], "HOME": "/nonexistent"},
             stdin=subprocess.DEVNULL,
             pass_fds=[inside.fileno()],
             start_new_session=True,
@@ -206,6 +212,8 @@ def _become(told: dict[str, Any], streams: list[int]) -> None:
     if told["session"] and os.isatty(0):
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     os.chdir(told["cwd"])
+    if told["env"].pop(FLAT, None):
+        _paint_flat()
     os.environ.clear()
     os.environ.update(told["env"])
     time.tzset()
@@ -213,6 +221,13 @@ def _become(told: dict[str, Any], streams: list[int]) -> None:
     sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), "utf-8", "surrogateescape")
     sys.stdout = _text(1, "surrogateescape")
     sys.stderr = _text(2, "backslashreplace")
+
+
+def _paint_flat() -> None:
+    from flatpaint import FlatPainting
+    from imgcli.demo.painter import painter
+
+    painter.PaintedImage = FlatPainting  # type: ignore[assignment,misc]
 
 
 def _text(descriptor: int, errors: str) -> io.TextIOWrapper:
@@ -224,6 +239,7 @@ def _text(descriptor: int, errors: str) -> io.TextIOWrapper:
 
 def _load() -> None:
     """Load all of the program and what it loads later; nothing of it runs."""
+    import flatpaint  # noqa: F401 - for those who ask for it
     import imgcli
 
     for module in pkgutil.walk_packages(imgcli.__path__, "imgcli."):

@@ -41,8 +41,7 @@ def open_recorder(
     if order.remembering is Remembering.NOTHING:
         yield []
         return
-    from imgcli.store.history.pending_rows import PendingRows
-    from imgcli.store.history.recorder import RunContext
+    from imgcli.store.history.recorder import PendingRows, RunContext
 
     about = RunContext(
         desk.job,
@@ -69,8 +68,7 @@ def record_recovered(world: Context, record: UnfinishedRun, models: Catalog) -> 
     if told.get(_HISTORY) is False:
         yield []
         return
-    from imgcli.store.history.pending_rows import PendingRows
-    from imgcli.store.history.recorder import RunContext
+    from imgcli.store.history.recorder import PendingRows, RunContext
 
     about = RunContext(
         record.job,

@@ -59,7 +59,7 @@ def open_history(world: Context, patience: float = _PATIENCE) -> Iterator[Histor
 
 def add_pending(world: Context) -> None:
     """Add the rows that the history could not take when their runs ended, as far as it takes them now."""
-    from imgcli.store.history.pending_rows import PendingRows
+    from imgcli.store.history.recorder import PendingRows
 
     pending = PendingRows(world.env)
     if pending.paths:

@@ -13,9 +13,9 @@ from imgcli.app import lookup
 from imgcli.core.billing.bound import Conversation, conversation_before, upper_bound
 from imgcli.core.billing.budget import OFF, Cap, Spent, check_day
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
-from imgcli.store.history.pending_rows import PendingRows
+from imgcli.store.history.costs import OpenRun
+from imgcli.store.history.recorder import PendingRows
 from imgcli.store.history.repository import HistoryError
-from imgcli.store.history.reservations import OpenRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from imgcli.core.catalog import Catalog
     from imgcli.core.request import ImageRequest
     from imgcli.core.validate import ValidRequest
+    from imgcli.store.history.costs import Day
     from imgcli.store.history.repository import FindAnswer, History
-    from imgcli.store.history.reservations import Day
 
 
 _HURRY = 0.1

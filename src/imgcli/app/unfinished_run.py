@@ -18,7 +18,7 @@ from imgcli.core.json_fields import moment
 from imgcli.core.messages import age, describe_contents
 from imgcli.core.params import DEMO
 from imgcli.core.text import clean, file_size, shorten
-from imgcli.output.text import SafeWriter
+from imgcli.output.terminal.writer import SafeWriter
 from imgcli.store.paths import state_folders
 from imgcli.store.publish.atomic import reason
 from imgcli.store.publish.naming import STDOUT, NameFields, OutputTarget, current_folder, device

@@ -1,4 +1,4 @@
-"""A request for an image, and its body in each of the two APIs."""
+"""A request for an image; `api.wires` builds its body."""
 
 from __future__ import annotations
 
@@ -181,18 +181,8 @@ class ImageRequest(RequestParameters):
     @property
     def is_form(self) -> bool:
         """Whether it is sent as multipart/form-data: files for the Images API, and no URL."""
-        return self._is_edit and not any(reference.url for reference in self.references)
-
-    @property
-    def endpoint(self) -> str:
-        """The path below the server's base URL."""
-        if self.api is Api.RESPONSES:
-            return "/responses"
-        return "/images/edits" if self._is_edit else "/images/generations"
-
-    def body(self) -> dict[str, Any]:
-        """Build the body; an image is a `DataUrl` in JSON, an `InputImage` in a form."""
-        return self._responses_body() if self.api is Api.RESPONSES else self._images_body()
+        is_edit = self.api is Api.IMAGES and bool(self.references)
+        return is_edit and not any(reference.url for reference in self.references)
 
     def anonymized(self) -> ImageRequest:
         """Return it without the origin of its images, for a record that others may see."""
@@ -243,63 +233,8 @@ class ImageRequest(RequestParameters):
         """Return whether a record of a request has fields that this imgcli does not know."""
         return not record.keys() <= {one.name for one in fields(cls)}
 
-    @property
-    def _is_edit(self) -> bool:
-        """Whether this is an edit in the Images API."""
-        return self.api is Api.IMAGES and bool(self.references)
-
-    def _responses_body(self) -> dict[str, Any]:
-        """Build the body of the Responses API.
-
-        `tool_choice` forces the image tool: a text model that is merely offered it may answer in words.
-        """
-        tool = {
-            "type": "image_generation",
-            "model": self.image_model,
-            "action": self.action,
-            **self._options(),
-            "partial_images": self.partials,
-            "input_image_mask": {"image_url": self.mask.image_url} if self.mask else None,
-        }
-        body = {
-            "model": self.model,
-            "input": self._input() if self.references else self.prompt,
-            "previous_response_id": self.previous_response_id,
-            "tools": [_without_none(tool)],
-            "tool_choice": {"type": "image_generation"},
-            "stream": self.stream or None,
-        }
-        return _without_none(body)
-
-    def _input(self) -> list[dict[str, Any]]:
-        """Build one message: the prompt, then the images."""
-        images = [{"type": "input_image", "image_url": reference.image_url} for reference in self.references]
-        return [{"role": "user", "content": [{"type": "input_text", "text": self.prompt}, *images]}]
-
-    def _images_body(self) -> dict[str, Any]:
-        images = self._form_images() if self.is_form else self._json_images()
-        body = {"model": self.model, "prompt": self.prompt, "n": 1, **images, **self._options()}
-        if self.stream:
-            body |= {"stream": True, "partial_images": self.partials}
-        if self.inline:
-            body["response_format"] = "b64_json"
-        return _without_none(body)
-
-    def _form_images(self) -> dict[str, Any]:
-        """Build the fields of a form as OpenAI's client does: `image` for one file, `image[]` for several."""
-        only = self.references[0] if len(self.references) == 1 else None
-        images = {"image": only} if only else {"image[]": self.references}
-        return {**images, "mask": self.mask}
-
-    def _json_images(self) -> dict[str, Any]:
-        """Build the fields of the JSON body, which takes URLs (OpenAI's specification, August 2026)."""
-        if not self.references:
-            return {}
-        images = [{"image_url": reference.image_url} for reference in self.references]
-        return {"images": images, "mask": {"image_url": self.mask.image_url} if self.mask else None}
-
-    def _options(self) -> dict[str, Any]:
-        """Build the parameters, which both APIs name alike."""
+    def options(self) -> dict[str, Any]:
+        """Return the parameters that both APIs name alike."""
         return {parameter.api_name: getattr(self, parameter.name) for parameter in PARAMETERS}
 
 
@@ -311,5 +246,6 @@ def _reference(value: object) -> InputImage:
     return InputImage.from_json(value if isinstance(value, dict) else {})
 
 
-def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
+def without_none(fields: dict[str, Any]) -> dict[str, Any]:
+    """Drop the fields that are not sent."""
     return {key: value for key, value in fields.items() if value is not None}

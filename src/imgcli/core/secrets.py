@@ -146,7 +146,7 @@ _MAX_LETTER_LENGTH = _MAX_BACKSLASHES + len("uXXXX")
 
 
 def redact(text: str, *secrets: str) -> str:
-    """Redact what looks like a key or password, and each of `secrets`, also abbreviated to its start or end.
+    """Redact what looks like a key or password, and each of `secrets`, also abbreviate to its start or end.
 
     A secret in JSON escapes is redacted as well; the escapes are then decoded.
     """

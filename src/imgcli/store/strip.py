@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from imgcli.core.embedded import strip
-from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
+from imgcli.core.errors import usage_error
 from imgcli.core.formats import png
 from imgcli.core.text import shorten
-from imgcli.store.publish.atomic import OnExists, TempFile, make_folder, reason
-from imgcli.store.publish.naming import NAME_MAX
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+from imgcli.store.publish.atomic import OnExists, TempFile, reason
+from imgcli.store.publish.file import writing
 
 LARGEST = 256_000_000
 """Bytes: what is larger is no image of ours."""
@@ -75,7 +69,7 @@ class Original:
 
         Until that has happened the old file is whole. A link to it goes on leading to it.
         """
-        with _writing(self.shown):
+        with writing(self.shown):
             if not os.access(self.path, os.W_OK):
                 raise PermissionError(None, "it is read-only")
             draft = TempFile.write(self.path.parent, data, stat.S_IMODE(self.info.st_mode))
@@ -83,21 +77,6 @@ class Original:
                 _adopt(draft.path, self.info)
                 draft.flush()
                 draft.publish([self.path.name], OnExists.REPLACE)
-            finally:
-                draft.discard()
-
-    def copy(self, data: bytes, place: Path) -> Path:
-        """Write bytes to another file, over nothing that is there; make its folder where there is none.
-
-        Gives the new file; raises UNWRITABLE.
-        """
-        folder, name = place.parent, place.name
-        with _writing(shorten(str(place), _NAME_LENGTH)):
-            make_folder(folder)
-            draft = TempFile.write(folder, data)
-            try:
-                draft.flush()
-                return draft.publish(_names(name))
             finally:
                 draft.discard()
 
@@ -124,16 +103,6 @@ def _check_content(shown: str, data: bytes) -> None:
         raise usage_error(f"{shown} is no PNG file.", "Only PNG files hold a recipe.")
 
 
-@contextmanager
-def _writing(shown: str) -> Iterator[None]:
-    """Say in a sentence what the disk does not allow."""
-    try:
-        yield
-    except OSError as error:
-        what = f"{shown} cannot be written ({reason(error)})."
-        raise ImgcliError(Problem(ExitCode.UNWRITABLE, what, advice="The file is as it was.")) from None
-
-
 def _adopt(path: Path, info: os.stat_result) -> None:
     """Return a new file the owner and the permissions of the old one, as far as this user may."""
     if hasattr(os, "chown"):
@@ -141,12 +110,3 @@ def _adopt(path: Path, info: os.stat_result) -> None:
             os.chown(path, info.st_uid, info.st_gid)
     with suppress(OSError):
         path.chmod(stat.S_IMODE(info.st_mode))
-
-
-def _names(name: str) -> Iterator[str]:
-    """List the names for a copy, best first."""
-    stem, ending = os.path.splitext(name)  # noqa: PTH122 - a name, not a path
-    yield name
-    for number in count(2):
-        tail = f"-{number}{ending}"
-        yield os.fsdecode(os.fsencode(stem)[: NAME_MAX - len(os.fsencode(tail))]) + tail

@@ -119,7 +119,7 @@ NO_PREVIEW = ErrorRule(
     words=("non-zero partial images",),
 )
 
-FORGOTTEN = ErrorRule(
+PREVIOUS_RESPONSE_NOT_FOUND = ErrorRule(
     ExitCode.REFUSED,
     "The server cannot continue the conversation",
     "Send the image itself: imgcli gen --image FILE ...",
@@ -193,7 +193,7 @@ RULES = (
     NO_TOOL,
     NO_MODEL,
     NO_PREVIEW,
-    FORGOTTEN,
+    PREVIOUS_RESPONSE_NOT_FOUND,
     RESPONSE_FORMAT,
     IMAGE,
     MASK,
