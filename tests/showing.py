@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pyte
 
 from imgcli.core.billing.bill import Bill, Part, Row
+from imgcli.core.errors import Charged, ExitCode, Problem
 from imgcli.core.events import (
     Completed,
     Event,
@@ -28,7 +29,6 @@ from imgcli.core.events import (
 )
 from imgcli.core.image import EncodedImage
 from imgcli.core.params import Api, Quality
-from imgcli.core.problem import Charged, ExitCode, Problem
 from imgcli.core.request import ImageRequest
 from imgcli.output.images.protocol import Box, Frame
 from imgcli.output.terminal.capabilities import ColorDepth, Terminal

@@ -13,9 +13,9 @@ import pytest
 
 from earlier import REQUEST, remember, runs, sha
 from images import encoded
+from imgcli.core.embedded import EmbeddedParameters, embed, read
 from imgcli.core.history import Parent, Role
 from imgcli.core.params import Action, Api
-from imgcli.core.recipe import Recipe, embed, read
 from imgcli.store.input_images import read_reference
 from streams import BLUE, GREEN, RED, images_run, whole_run
 from terminal import PtyRun
@@ -93,7 +93,7 @@ class TestRecipe:
 
     def test_an_embedded_recipe(self, asked: Asked, refused: Refused, folder: Path) -> None:
         """On another machine a trusted file tells itself; one made from others cannot be told whole."""
-        recipe = Recipe("a cat", "gpt-6-luna", "responses", size="1024x1536", quality="low")
+        recipe = EmbeddedParameters("a cat", "gpt-6-luna", "responses", size="1024x1536", quality="low")
         (folder / "a.png").write_bytes(embed(RED, recipe))
         request = asked("again", "a.png", "--trust")
         assert ("a cat", "1024x1536", "low") == (
@@ -116,7 +116,7 @@ class TestRecipe:
         made = imgcli("gen", "a cat", "--demo", "-m", "gpt-5.4", "--embed", "--partials", "0")
         assert 0 == made.exit_code, made.stderr
         now = (folder / "a-cat.png").read_bytes()
-        once = embed(now, replace(read(now) or Recipe(""), place="imgcli's demo"))
+        once = embed(now, replace(read(now) or EmbeddedParameters(""), host="imgcli's demo"))
         elsewhere = {"IMGCLI_MODEL": "gpt-5.2", "XDG_DATA_HOME": str(folder / "elsewhere")}
         asked = ("again", "renamed.png", "--demo", "--dry-run")
         known = {"IMGCLI_MODEL": "gpt-5.2"}
@@ -133,7 +133,9 @@ class TestRecipe:
     ) -> None:
         """What a newer one wrote is not guessed at: the file's recipe is used, or a sentence says so."""
         remember(world, (RED, folder / "a.png"))
-        remember(world, (embed(BLUE, Recipe("a dog", "gpt-6-luna", "responses")), folder / "b.png"))
+        remember(
+            world, (embed(BLUE, EmbeddedParameters("a dog", "gpt-6-luna", "responses")), folder / "b.png")
+        )
         with (
             closing(sqlite3.connect(Path(world["XDG_DATA_HOME"]) / "imgcli" / "history.sqlite3")) as file,
             file,
@@ -147,14 +149,14 @@ class TestRecipe:
 class TestUnknownOrigin:
     """A file that the history does not know: anybody may have written the recipe in it."""
 
-    RECIPE = Recipe(
+    RECIPE = EmbeddedParameters(
         "a \x1b]0;cat\x07 \x1b[31min oil",
         "gpt-6-astra",
         "responses",
         size="1024x1536",
         quality="high",
         response_id="resp_theirs",
-        place="127.0.0.1:1",
+        host="127.0.0.1:1",
     )
 
     def test_without_a_terminal(self, server: Server, imgcli: Cli, folder: Path) -> None:

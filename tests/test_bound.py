@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from imgcli.core import catalog
 from imgcli.core.billing.bill import dollars
 from imgcli.core.billing.bound import Conversation, conversation_before, upper_bound
-from imgcli.core.billing.budget import check_run, read_cap
+from imgcli.core.billing.budget import check_run, parse_cap
 from imgcli.core.catalog import ModelKind
 from imgcli.core.errors import ImgcliError
 from imgcli.core.history import HistoryEntry, SavedImage
@@ -24,7 +24,13 @@ from imgcli.core.request import ImageRequest, InputImage
 
 CATALOG = catalog.load()
 DEFAULT = ImageRequest(
-    "a cat", "gpt-4o-mini", Api.RESPONSES, None, "1024x1024", Quality.MEDIUM, ImageFormat.PNG, partials=3
+    "a cat",
+    "gpt-4o-mini",
+    Api.RESPONSES,
+    size="1024x1024",
+    quality=Quality.MEDIUM,
+    format=ImageFormat.PNG,
+    partials=3,
 )
 DIRECT = replace(DEFAULT, model="gpt-image-2", api=Api.IMAGES, partials=0)
 IMAGE_MODELS = [model.name for model in CATALOG.models if model.kind is ModelKind.IMAGE]
@@ -140,7 +146,7 @@ def test_a_long_prompt() -> None:
 @given(requests())
 def test_a_limit_of_what_was_told(request_: ImageRequest) -> None:
     """Who allows the amount in the refusal may send the same again."""
-    told = read_cap("--max-cost", dollars(most(request_)).replace(",", ""))
+    told = parse_cap("--max-cost", dollars(most(request_)).replace(",", ""))
     assert told is not None
     check_run(upper_bound(request_, CATALOG), told)
 
@@ -152,19 +158,19 @@ def test_a_model_without_figures() -> None:
         replace(DEFAULT, model=model, image_model=image) for model in TEXT_MODELS for image in IMAGE_MODELS
     ]
     assert max(map(most, named)) == found.dollars
-    assert "the dearest models that imgcli knows, as it has no figures for yours and mine" in found.basis
+    assert "the most expensive models in the catalog, as it has no figures for yours and mine" in found.basis
 
 
 def test_a_region() -> None:
     """A region's address costs a tenth more at most."""
-    assert Decimal("0.1160") == upper_bound(DEFAULT, CATALOG, place="eu.api.openai.com").dollars
+    assert Decimal("0.1160") == upper_bound(DEFAULT, CATALOG, host="eu.api.openai.com").dollars
 
 
 @pytest.mark.parametrize(
     ("request_", "told"),
     [
-        (replace(DEFAULT, format=ImageFormat.SVG), "What an SVG costs at most is unknown"),
-        (replace(DEFAULT, previous_response_id="resp_1"), "does not know the conversation"),
+        (replace(DEFAULT, format=ImageFormat.SVG), "The maximum cost of an SVG is unknown"),
+        (replace(DEFAULT, previous_response_id="resp_1"), "conversation that this continues"),
     ],
 )
 def test_what_nothing_is_known_of(request_: ImageRequest, told: str) -> None:

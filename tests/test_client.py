@@ -30,11 +30,10 @@ from imgcli.api.retry import Retry
 from imgcli.api.stream.reader import read_events
 from imgcli.api.transport import Timeouts
 from imgcli.core.config import HttpHeader, ServerSettings
-from imgcli.core.errors import ImgcliError
+from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import FinalImage, Waiting
 from imgcli.core.image import ImageFormat
 from imgcli.core.params import Api
-from imgcli.core.problem import Charged, ExitCode, Problem
 from imgcli.core.request import ImageRequest
 from wire import End, Framing, Reply, ScriptedServer, error_reply, wire_body
 

@@ -310,7 +310,7 @@ def test_a_broken_file_sends_nothing(imgcli: Cli, server: Server, config: Callab
     path = config(BROKEN)
     result = imgcli("gen", "a cat", "--jsonl", "--base-url", peer.base_url)
     line = json.loads(result.stdout)
-    assert (2, 0, "usage", f"Line 2 of {path}: there is no option qualty.", "Did you mean quality?") == (
+    assert (2, 0, "usage", f"Line 2 of {path}: unknown option qualty.", "Did you mean quality?") == (
         result.exit_code,
         peer.posts,
         line["kind"],

@@ -124,7 +124,7 @@ def test_several_lines_stay_one_value(imgcli: Cli, config: Config) -> None:
 @pytest.mark.parametrize(
     ("args", "told"),
     [
-        (["qualty", "low"], "there is no option qualty."),
+        (["qualty", "low"], "unknown option qualty."),
         (["quality", "hihg"], "Did you mean high?"),
         (["partials", "many"], "partials takes a whole number."),
         (["partials", "1.5"], "partials takes a whole number."),
@@ -204,7 +204,7 @@ def test_edit(variables: list[str], imgcli: Cli, config: Config, folder: Path) -
 @pytest.mark.parametrize(
     ("code", "told"),
     [
-        ("path.write_text('qualty = 1')", "there is no option qualty."),
+        ("path.write_text('qualty = 1')", "unknown option qualty."),
         ("path.write_text('[')", "is not valid TOML"),
         ("sys.exit(3)", "exited with status 3."),
     ],

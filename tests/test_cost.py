@@ -17,10 +17,10 @@ from imgcli.api.stream.reader import read_events
 from imgcli.app.reporting import pricing
 from imgcli.core import catalog, pipeline
 from imgcli.core.billing.spending import UNKNOWN_MODEL, GroupBy, Period, spending
+from imgcli.core.errors import Charged, ExitCode, Problem
 from imgcli.core.events import Failed, Started
-from imgcli.core.history import Expense, Share
+from imgcli.core.history import ModelCost, RunCost
 from imgcli.core.params import DEMO, Api
-from imgcli.core.problem import Charged, ExitCode, Problem
 from imgcli.core.request import ImageRequest
 from imgcli.store.history.recorder import HistorySink, RunContext
 from imgcli.store.history.repository import History
@@ -107,7 +107,7 @@ def remember(
     """Let one run's events go through the sink that writes the history."""
     job = f"job-{number}"
     sink = HistorySink(lambda: folder, RunContext(job, endpoint, began=began), pricing(MODELS), lambda: NOW)
-    events = pipeline.checked(job, read_events([body], job))
+    events = pipeline.enforce_grammar(job, read_events([body], job))
     pipeline.run([Started(job, request), *events], [sink])
     sink.close()
     assert [] == sink.trouble
@@ -186,8 +186,8 @@ AMOUNTS = st.decimals(0, 100, places=9, allow_nan=False)
 def test_parts_add_up(runs: list[tuple[Decimal, Decimal | None, bool, int]]) -> None:
     """The groups' sums are the total, by model and by day; demo runs are in none of them."""
     expenses = [
-        Expense(number, NOW - timedelta(days=days), is_free, None if two is None else one + two, (
-            Share("t", one, one), Share("i", two, two or Decimal(0)),
+        RunCost(number, NOW - timedelta(days=days), is_free, None if two is None else one + two, (
+            ModelCost("t", one, one), ModelCost("i", two, two or Decimal(0)),
         ))
         for number, (one, two, is_free, days) in enumerate(runs)
     ]  # fmt: skip
@@ -201,12 +201,12 @@ def test_parts_add_up(runs: list[tuple[Decimal, Decimal | None, bool, int]]) -> 
 
 def test_groups() -> None:
     """Days come in their order, models the dearest first; a run without a bill has no model."""
-    rows = (Share("cheap", Decimal(1), Decimal(1)), Share("dear", Decimal(2), Decimal(2)))
+    rows = (ModelCost("cheap", Decimal(1), Decimal(1)), ModelCost("dear", Decimal(2), Decimal(2)))
     expenses = [
-        Expense(1, NOW, is_free=False, cost=Decimal(3), shares=rows, prices_date=date(2026, 9, 8)),
-        Expense(2, NOW - timedelta(days=1), is_free=False, cost=None, prices_date=date(2026, 8, 21)),
-        Expense(3, NOW, is_free=True, cost=None, prices_date=date(2020, 1, 1)),
-        Expense(4, NOW, is_free=False, cost=Decimal(0)),
+        RunCost(1, NOW, is_free=False, cost=Decimal(3), shares=rows, prices_date=date(2026, 9, 8)),
+        RunCost(2, NOW - timedelta(days=1), is_free=False, cost=None, prices_date=date(2026, 8, 21)),
+        RunCost(3, NOW, is_free=True, cost=None, prices_date=date(2020, 1, 1)),
+        RunCost(4, NOW, is_free=False, cost=Decimal(0)),
     ]
     by_model, by_day = (spending(expenses, by, datetime.date) for by in (GroupBy.MODEL, GroupBy.DAY))
     assert ["dear", "cheap", UNKNOWN_MODEL] == [group.name for group in by_model.groups]

@@ -29,9 +29,8 @@ from imgcli.app.options import (
     ServerOptions,
 )
 from imgcli.core.billing.budget import Budget, Cap
-from imgcli.core.errors import ImgcliError
+from imgcli.core.errors import ExitCode, ImgcliError
 from imgcli.core.params import DEMO
-from imgcli.core.problem import ExitCode
 from imgcli.core.request import DraftRequest
 from imgcli.demo.server import DemoServer
 from imgcli.output.sinks.jsonl import InlineImages
@@ -134,7 +133,7 @@ def test_a_run_that_broke_off(
     refused.append(gen(wire, "a dog", "-q", ONE))
     assert ([2, 2], 1) == ([one.exit_code for one in refused], wire.posts), refused[1].stderr
     for one in refused:
-        assert "Today cost $0.00 so far, up to $0.0964 more is reserved for 1 run" in one.stderr
+        assert "Today's cost is $0.00 so far, up to $0.0964 more is reserved for 1 run" in one.stderr
     assert 0 == gen(wire, "a dog", "-q", TWO).exit_code
 
 
@@ -193,7 +192,7 @@ def test_whose_runs_count(
     remember(world, (BLUE, folder / "other.png"), **told)
     result = gen(server(Reply(WHOLE)), "a cat", "-q", "--daily-cap", "1")
     assert exit_code == result.exit_code, result.stderr
-    assert bool(exit_code) == ("Today cost $9.00 so far" in result.stderr)
+    assert bool(exit_code) == ("Today's cost is $9.00 so far" in result.stderr)
 
 
 @pytest.mark.parametrize(
@@ -280,14 +279,14 @@ def test_a_history_that_cannot_be_written(
 
 
 def test_a_history_that_was_set_aside(server: Server, gen: Gen, data: Path) -> None:
-    """What today has cost is unknown then, until its owner has looked and moved the file away."""
+    """Today's cost is unknown then, until its owner has looked and moved the file away."""
     wire = server(Reply(WHOLE))
     assert 0 == gen(wire, "a cat", "-q").exit_code
     (data / "history.sqlite3").write_bytes(b"no database" * 1000)
     first, lifted, second = (gen(wire, "a cat", "-q", "--daily-cap", cap) for cap in ("1", "off", "1"))
     assert (12, 0, 12, 2) == (first.exit_code, lifted.exit_code, second.exit_code, wire.posts), second.stderr
     for refused in (first, second):
-        assert "What today has cost is unknown: a history was set aside as" in refused.stderr
+        assert "Today's cost is unknown: a history was set aside as" in refused.stderr
     for path in data.glob("history.damaged-*"):
         path.unlink()
     assert 0 == gen(wire, "a cat", "-q", "--daily-cap", "1").exit_code
@@ -301,7 +300,7 @@ def test_the_mark_of_our_demo(server: Server, gen: Gen, imgcli: Cli, world: dict
     marked, unmarked = server(Reply(WHOLE, headers=(("X-ImgCLI-Demo", "1"),))), server(Reply(WHOLE))
     assert [0, 0] == [gen(wire, "a cat", "-q", ONE).exit_code for wire in (marked, unmarked)]
     assert [True, False, False, False] == [run.billed for run in runs(world)]
-    assert "Today cost $0.0310 so far" in gen(unmarked, "a cat", "-q", "--daily-cap=0.1").stderr
+    assert "Today's cost is $0.0310 so far" in gen(unmarked, "a cat", "-q", "--daily-cap=0.1").stderr
     assert "3 free runs not charged" in imgcli("cost").stdout.decode()
 
 

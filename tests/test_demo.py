@@ -17,9 +17,9 @@ import zygote
 from beside import PATIENCE
 from earlier import runs
 from flatpaint import painted_flat
+from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, Problem
 from imgcli.core.events import Failed, Notice, Saved
 from imgcli.core.pipeline import mark_uncharged
-from imgcli.core.problem import CHECK_USAGE, Charged, ExitCode, Problem
 from imgcli.demo.server import DemoServer
 from streams import whole_run
 from wire import Reply

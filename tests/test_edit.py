@@ -14,10 +14,10 @@ from earlier import PLACE, remember, runs, sha
 from flatpaint import painted_flat
 from images import JPEG, MASK, encoded, form_fields
 from imgcli.app.inputs import PromptSource, check_original
+from imgcli.core.embedded import read
 from imgcli.core.errors import ImgcliError
 from imgcli.core.history import Parent, Role
 from imgcli.core.params import DEMO, Action, Api, Moderation
-from imgcli.core.recipe import read
 from imgcli.core.request import ImageRequest
 from imgcli.demo.server import DemoServer
 from imgcli.store.runlog.writer import RunLogHeader
@@ -266,7 +266,7 @@ class TestFile:
                 ("nope.png",),
                 "nope.png is neither a file, nor the id of a run, nor the name of an image in the history.",
             ),
-            (("a.png", "--mask", "m.png"), "The mask is 8x8 pixels, and a.png is 48x32."),
+            (("a.png", "--mask", "m.png"), "The mask is 8x8 pixels, but a.png is 48x32."),
         ],
         ids=str,
     )
@@ -387,7 +387,7 @@ class TestOptions:
         request = ImageRequest("a cat", "gpt-image-2.6-flare", Api.IMAGES, quality="max")  # type: ignore[arg-type]
         remember(world, (RED, folder / "a.png"), request=request)
         told = refused("edit", "a.png", "x", "-m", "gpt-image-1-mini")
-        assert "gpt-image-1-mini does not have --quality max." in told
+        assert "gpt-image-1-mini does not support --quality max." in told
         assert "quality comes from the earlier image's parameters." in told
 
 

@@ -16,13 +16,13 @@ import pytest
 from PIL import Image
 
 from beside import running, wait_for
+from imgcli.core.embedded import EmbeddedParameters, embed, read, strip
 from imgcli.core.image import EncodedImage
-from imgcli.core.recipe import Recipe, embed, read, strip
 from imgcli.store.runlog.writer import RunLog, RunLogHeader
 from streams import BLUE, RED, created, image_item, images_run, item_done, stream, whole_run
 from terminal import PtyRun
-from test_credentials import FILES
-from test_embedding import RECIPE, REQUEST
+from test_content_credentials import FILES
+from test_embedded import RECIPE, REQUEST
 from test_recover import files
 from test_view import encoded
 from wire import End, Reply
@@ -40,10 +40,10 @@ WEBP = encoded(Image.new("RGB", (48, 32)), "WEBP")
 OWN = replace(
     RECIPE, revised_prompt="A red rectangle", response_id="resp_1", sha256=EncodedImage.of(RED).sha256
 )
-EMBEDDED = embed(RED, Recipe("a cat"))
+EMBEDDED = embed(RED, EmbeddedParameters("a cat"))
 
 
-def recipe_of(data: bytes) -> Recipe:
+def recipe_of(data: bytes) -> EmbeddedParameters:
     """Read a recipe that must be there."""
     recipe = read(data)
     assert recipe is not None
@@ -71,7 +71,7 @@ class TestEmbedding:
             recipe.size,
             recipe.quality,
             recipe.format,
-            recipe.place,
+            recipe.host,
         )
         assert "not embedded" not in done.stderr
 
@@ -103,7 +103,7 @@ class TestEmbedding:
     @pytest.mark.parametrize(
         ("data", "saved", "told"),
         [
-            (WEBP, (0, "a-cat.webp"), "the image is no PNG"),
+            (WEBP, (0, "a-cat.webp"), "the image is not a PNG"),
             (RED[:-9], (11, "a-cat.damaged.png"), "the PNG is damaged"),
         ],
         ids=["webp", "damaged"],
@@ -114,7 +114,7 @@ class TestEmbedding:
         """An image in another format than asked for, or a damaged one, is kept, and a note says why."""
         done = gen(server(Reply(whole_run(data))), "a cat", "--embed")
         assert (*saved, data) == (done.exit_code, *files(folder).keys(), *files(folder).values())
-        assert f"note: the recipe is not embedded: {told}; the image is kept as it came\n" in done.stderr
+        assert f"note: parameters not embedded: {told}; the image is saved unchanged\n" in done.stderr
 
     @pytest.mark.parametrize("args", [["-o", "x.webp"], ["--format", "jpeg"], ["-o", "x.svg", "--dry-run"]])
     def test_other_formats_are_refused_beforehand(
@@ -144,7 +144,7 @@ class TestEmbedding:
         done = imgcli("recover")
         assert (0, [str(folder / "a-cat.png")]) == (done.exit_code, done.lines)
         assert (before, RED) == (files(folder), strip(before["a-cat.png"]))
-        assert f"127.0.0.1:{wire.port}" == recipe_of(before["a-cat.png"]).place
+        assert f"127.0.0.1:{wire.port}" == recipe_of(before["a-cat.png"]).host
 
     @pytest.mark.parametrize(
         ("extra", "saved"),
@@ -275,7 +275,7 @@ class TestStripping:
 
     def test_a_full_disk(self, imgcli: Cli, folder: Path) -> None:
         """When the disk takes no more, the file is whole and as it was, and nothing is left lying about."""
-        (folder / "a.png").write_bytes(embed(RED + bytes(100_000), Recipe("a cat")))
+        (folder / "a.png").write_bytes(embed(RED + bytes(100_000), EmbeddedParameters("a cat")))
         before = files(folder)
 
         def limit() -> None:
@@ -288,7 +288,7 @@ class TestStripping:
 
 def test_a_recipe_of_unknown_origin(imgcli: Cli, folder: Path) -> None:
     """A stranger's file is sent itself, and nothing is taken from it: no conversation, option or server."""
-    recipe = replace(OWN, model="gpt-6-astra", size="1536x1024", quality="high", place="api.openai.com")
+    recipe = replace(OWN, model="gpt-6-astra", size="1536x1024", quality="high", host="api.openai.com")
     (folder / "bare.png").write_bytes(RED)
     (folder / "stranger.png").write_bytes(embed(RED, recipe))
     bare, done = (imgcli("edit", name, "x", "--dry-run") for name in ("bare.png", "stranger.png"))

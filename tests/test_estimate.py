@@ -13,13 +13,21 @@ from hypothesis import strategies as st
 
 from imgcli.core import catalog
 from imgcli.core.billing.bound import Bound
-from imgcli.core.billing.budget import Cap, Spent, check_day, check_run, read_cap
-from imgcli.core.billing.estimate import Estimate, PastRun, estimate, estimate_line
+from imgcli.core.billing.budget import (
+    Cap,
+    Estimate,
+    PastRun,
+    Spent,
+    check_day,
+    check_run,
+    estimate,
+    estimate_line,
+    parse_cap,
+)
 from imgcli.core.catalog import ModelKind
-from imgcli.core.errors import ImgcliError
+from imgcli.core.errors import ExitCode, ImgcliError
 from imgcli.core.image import ImageFormat
 from imgcli.core.params import Api, Quality
-from imgcli.core.problem import ExitCode
 from imgcli.core.request import ImageRequest
 from streams import images_run
 from wire import Reply
@@ -35,11 +43,11 @@ if TYPE_CHECKING:
 
 CATALOG = catalog.load()
 MINI = ImageRequest(
-    "a cat", "gpt-image-1-mini", Api.IMAGES, None, "1024x1024", Quality.MEDIUM, ImageFormat.PNG
+    "a cat", "gpt-image-1-mini", Api.IMAGES, size="1024x1024", quality=Quality.MEDIUM, format=ImageFormat.PNG
 )
 NEW = replace(MINI, model="gpt-image-2.6-sunburst")
 TOOL = replace(MINI, model="gpt-4o-mini", api=Api.RESPONSES, image_model="gpt-image-1-mini")
-TABLE = "from OpenAI's table of tokens, prices of 2026-08-21"
+TABLE = "from OpenAI's token table, prices of 2026-08-21"
 
 
 def dollars(text: str) -> Decimal:
@@ -66,7 +74,7 @@ def test_from_the_published_table(request_: ImageRequest, low: str, high: str) -
 
 def test_a_text_model_adds_what_nobody_publishes() -> None:
     """With a text model the table tells the least; the most is unknown."""
-    basis = f"{TABLE}; what gpt-4o-mini adds to it is unknown"
+    basis = f"{TABLE}; what gpt-4o-mini adds is unknown"
     assert Estimate(dollars("0.008448"), None, basis) == (found := estimate(TOOL, CATALOG, ()))
     assert f"estimate: at least $0.0084, {basis}" == estimate_line(found)
 
@@ -76,8 +84,8 @@ def test_a_text_model_adds_what_nobody_publishes() -> None:
     [
         (NEW, "OpenAI publishes no token counts for gpt-image-2.6-sunburst"),
         (replace(TOOL, image_model=None), "OpenAI publishes no token counts for gpt-image-2.6-sunburst"),
-        (replace(MINI, model="sd-cpp-local"), "imgcli knows no price of sd-cpp-local"),
-        (replace(MINI, model="dall-e-3"), "imgcli knows no price of dall-e-3"),
+        (replace(MINI, model="sd-cpp-local"), "imgcli has no price for sd-cpp-local"),
+        (replace(MINI, model="dall-e-3"), "imgcli has no price for dall-e-3"),
         (replace(MINI, format=ImageFormat.GIF), "OpenAI publishes no token counts for gif"),
         (
             replace(MINI, size="2048x2048"),
@@ -163,9 +171,9 @@ def test_a_range_is_one(past: list[tuple[int, int, int]], partials: int) -> None
     [("0.50", "0.50"), ("$2", "2"), (" .05 ", ".05"), ("0", "0"), ("1.", "1"), ("off", None), ("Off", None)],
 )
 def test_amounts(text: str, amount: str | None) -> None:
-    """A limit is an amount of dollars, or off."""
+    """A limit is an amount in dollars, or off."""
     expected = Cap("--max-cost", Decimal(amount)) if amount else None
-    assert expected == read_cap("--max-cost", text)
+    assert expected == parse_cap("--max-cost", text)
 
 
 @pytest.mark.parametrize(
@@ -192,9 +200,9 @@ def test_amounts(text: str, amount: str | None) -> None:
 def test_amounts_that_are_none(text: str) -> None:
     """What is no amount of dollars is refused, and what fits is told."""
     with pytest.raises(ImgcliError) as caught:
-        read_cap("--max-cost", text)
+        parse_cap("--max-cost", text)
     assert ExitCode.USAGE is caught.value.problem.exit_code
-    assert "--max-cost takes an amount of dollars such as 0.50, or off" in caught.value.problem.what
+    assert "--max-cost takes an amount in dollars such as 0.50, or off" in caught.value.problem.what
 
 
 KNOWN = Bound(dollars("0.06"), "OpenAI's prices per image", date(2026, 9, 8))
@@ -204,11 +212,11 @@ KNOWN = Bound(dollars("0.06"), "OpenAI's prices per image", date(2026, 9, 8))
     ("spent", "amount", "told"),
     [
         (Spent(dollars("0.94")), "1", None),
-        (Spent(dollars("0.95")), "1", "Today cost $0.9500 so far, and this may cost up to $0.0600"),
+        (Spent(dollars("0.95")), "1", "Today's cost is $0.9500 so far, and this may cost up to $0.0600"),
         (Spent(dollars("0.5"), dollars("0.44"), 2), "1", None),
         (Spent(dollars("0.5"), dollars("0.45"), 2), "1", "so far, up to $0.4500 more is reserved for 2 runs"),
-        (Spent(unknown_runs=1), "1", "1 run of today may have cost something that is unknown"),
-        (Spent(unknown_runs=2), "1", "2 runs of today may have cost something that is unknown"),
+        (Spent(unknown_runs=1), "1", "1 run today may have had an unknown cost"),
+        (Spent(unknown_runs=2), "1", "2 runs today may have had an unknown cost"),
     ],
 )
 def test_the_day(spent: Spent, amount: str, told: str | None) -> None:
@@ -237,13 +245,13 @@ ASK = ("a cat", "-m", "gpt-image-1-mini")
     ("args", "env", "told"),
     [
         ((*ASK, "--max-cost", "0.001"), {}, "This may cost up to $0.0086; --max-cost allows $0.0010."),
-        (("a cat", "--max-cost", "0.09"), {}, "from a measurement by laozhang.ai (times two) and a token"),
-        (("a cat", "--max-cost", "0.09"), {}, "as of 2026-08-21; OpenAI's bill is the authority."),
+        (("a cat", "--max-cost", "0.09"), {}, "a measurement by laozhang.ai (times two) and one token"),
+        (("a cat", "--max-cost", "0.09"), {}, "as of 2026-08-21; OpenAI's bill is authoritative."),
         (("x" * 100_000, "--max-cost", "0.40"), {}, "This may cost up to $0.6"),
         (("a cat", "-m", "mine", "--max-cost", "0.10"), {}, "as it has no figures for mine"),
-        (("a cat", "--format", "svg", "--max-cost", "5"), {}, "What an SVG costs at most is unknown"),
+        (("a cat", "--format", "svg", "--max-cost", "5"), {}, "The maximum cost of an SVG is unknown"),
         ((*ASK, "--max-cost", "0"), {}, "--max-cost allows $0.00"),
-        (ASK, {"IMGCLI_DAILY_CAP": "0.001"}, "Today cost $0.00 so far"),
+        (ASK, {"IMGCLI_DAILY_CAP": "0.001"}, "Today's cost is $0.00 so far"),
         (("a cat",), {"IMGCLI_DAILY_CAP": "0.09"}, "and this may cost up to $0.0964; --daily-cap allows"),
         ((*ASK, "--max-cost", "0.001", "--dry-run"), {}, "This may cost"),
         ((*ASK, "--max-cost", "nan"), {}, "--max-cost takes an amount"),

@@ -22,10 +22,10 @@ from beside import PATIENCE
 from faults import disks
 from imgcli.core.billing.bill import Part, Row
 from imgcli.core.billing.spending import GroupBy, spending
+from imgcli.core.errors import Charged
 from imgcli.core.history import HistoryEntry, Parent, Role, SavedImage
 from imgcli.core.image import ImageFormat
 from imgcli.core.params import DEMO, Api, Quality
-from imgcli.core.problem import Charged
 from imgcli.core.request import ImageRequest
 from imgcli.store.history.ids import read_ids
 from imgcli.store.history.repository import History, HistoryError

@@ -15,8 +15,8 @@ import pytest
 import zygote
 from beside import PATIENCE
 from earlier import remember
+from imgcli.core.embedded import EmbeddedParameters, embed
 from imgcli.core.history import Parent, Role
-from imgcli.core.recipe import Recipe, embed
 from streams import BLUE, RED, whole_run
 
 if TYPE_CHECKING:
@@ -53,8 +53,12 @@ def obeyed(text: str) -> set[str]:
 @pytest.fixture
 def hostile(world: dict[str, str], folder: Path) -> Path:
     """A folder with files and a history in which every text is hostile."""
-    texts = {name: EVIL for name in Recipe.__dataclass_fields__ if name not in ("compression", "parents")}
-    recipe = Recipe(**texts, parents=(EVIL,))  # type: ignore[arg-type]
+    texts = {
+        name: EVIL
+        for name in EmbeddedParameters.__dataclass_fields__
+        if name not in ("compression", "parents")
+    }
+    recipe = EmbeddedParameters(**texts, parents=(EVIL,))  # type: ignore[arg-type]
     (folder / "recipe.png").write_bytes(embed(RED, recipe))
     (folder / NAME).write_bytes(RED)
     (folder / "run.sse").write_bytes(whole_run().replace(b"ig_1", b"\\u001b]0;evil"))

@@ -18,17 +18,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imgcli.core.embedded import embed
+from imgcli.core.errors import Charged
 from imgcli.core.history import HistoryEntry, Parent, Role
 from imgcli.core.image import ImageFormat
-from imgcli.core.problem import Charged
-from imgcli.core.recipe import embed
 from imgcli.core.request import InputImage
 from imgcli.output.text import cell_width, wrapped
 from imgcli.store.history.repository import History
 from streams import BLUE, GREEN, RED, whole_run
 from terminal import PtyRun
-from test_credentials import FILES
-from test_embedding import RECIPE
+from test_content_credentials import FILES
+from test_embedded import RECIPE
 from test_history_store import REQUEST, ROWS, entry, image
 from wire import Reply, error_reply
 

@@ -14,8 +14,8 @@ from unittest.mock import Mock
 import pytest
 
 from imgcli.core.billing.bill import Bill
+from imgcli.core.errors import Charged, ExitCode, Problem
 from imgcli.core.image import EncodedImage
-from imgcli.core.problem import Charged, ExitCode, Problem
 from imgcli.output.images.blocks import BlockRenderer
 from imgcli.output.images.protocol import Box, Frame
 from imgcli.output.sinks.live import LiveSink
@@ -174,9 +174,9 @@ class TestEnd:
         sink = live(window)
         for event in WHOLE_RUN:
             sink.handle(event)
-        sink.handle(notice("a display stopped working"))
+        sink.handle(notice("a display failed"))
         sink.close()
-        assert "note: a display stopped working" == [line for line in window.lines if line][-1]
+        assert "note: a display failed" == [line for line in window.lines if line][-1]
         assert window.is_cursor_shown
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from earlier import remember, sha
 from images import MASK
-from imgcli.core.recipe import Recipe, embed
+from imgcli.core.embedded import EmbeddedParameters, embed
 from streams import BLUE, GREEN, RED
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def test_a_mask(asked: Asked, world: dict[str, str], folder: Path) -> None:
 
 def test_strip(imgcli: Cli, world: dict[str, str], folder: Path) -> None:
     """Strip takes the recipe out of every image of a run."""
-    held = [embed(data, Recipe("a cat", "m")) for data in (RED, GREEN)]
+    held = [embed(data, EmbeddedParameters("a cat", "m")) for data in (RED, GREEN)]
     remember(world, (held[0], folder / "x.png"), (held[1], folder / "y.png"))
     done = imgcli("strip", "last")
     assert (0, RED, GREEN) == (

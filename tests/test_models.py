@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from conftest import CANARY_KEY
 from imgcli.api.models import read
 from imgcli.core import catalog
-from imgcli.core.catalog import ModelKind, ServerModel, Span, lineup
-from imgcli.core.errors import ImgcliError
-from imgcli.core.problem import Charged, ExitCode
+from imgcli.core.catalog import ModelKind, ModelScope, ServerModel, list_models
+from imgcli.core.errors import Charged, ExitCode, ImgcliError
 from imgcli.demo.server import DemoServer
 from imgcli.output.tables.models import models_lines, rich_models_lines
 from imgcli.output.terminal.capabilities import ColorDepth
@@ -114,8 +113,8 @@ class TestTheTable:
 
     def test_gone_models(self) -> None:
         """Models that have gone are left out, and named in a table of their own when asked for."""
-        usual = models_lines(lineup(CATALOG, TODAY))
-        everything = models_lines(lineup(CATALOG, TODAY, Span.ALL))
+        usual = models_lines(list_models(CATALOG, TODAY))
+        everything = models_lines(list_models(CATALOG, TODAY, ModelScope.ALL))
         assert [] == [line for line in usual if "dall-e" in line or line == "Shut down"]
         assert "dall-e-3             2026-05-12  gpt-image-2.6-sunburst" in everything
         assert everything.index("Shut down") > everything.index(
@@ -124,18 +123,22 @@ class TestTheTable:
 
     def test_deprecated_models(self) -> None:
         """A model that is going has its date, and what to use instead; on that day it has gone."""
-        lines = models_lines(lineup(CATALOG, TODAY))
+        lines = models_lines(list_models(CATALOG, TODAY))
         assert "2026-12-01" in row(lines, "gpt-image-1.5")
         assert ["2027-01-14", "gpt-6-luna"] == row(lines, "gpt-4o")[-2:]
         names = "gpt-image-1.5, chatgpt-image-latest, gpt-image-1-mini"
         assert f"replacement for {names}: gpt-image-2.6-sunburst" in lines
-        after = models_lines(lineup(CATALOG, date(2026, 12, 1)))
+        after = models_lines(list_models(CATALOG, date(2026, 12, 1)))
         assert [] == [line for line in after if line.startswith("gpt-image-1.5")]
 
     def test_defaults(self) -> None:
         """The models that are taken when nobody names one are marked, also after the change in January."""
         marked = [
-            [line.split()[0] for line in models_lines(lineup(CATALOG, day)) if line.split()[1:2] == ["*"]]
+            [
+                line.split()[0]
+                for line in models_lines(list_models(CATALOG, day))
+                if line.split()[1:2] == ["*"]
+            ]
             for day in (TODAY, date(2027, 1, 14))
         ]
         image = CATALOG.default_image_model
@@ -145,7 +148,7 @@ class TestTheTable:
     def test_any_width(self, columns: int) -> None:
         """However narrow the window, every line fits, or it is plain text."""
         lines = rich_models_lines(
-            lineup(CATALOG, TODAY, Span.ALL), Window().terminal(ColorDepth.TRUECOLOR), columns
+            list_models(CATALOG, TODAY, ModelScope.ALL), Window().terminal(ColorDepth.TRUECOLOR), columns
         )
         widths = [len(ESCAPES.sub("", line)) for line in lines]
         assert columns < 20 or max(widths) <= columns
@@ -279,7 +282,7 @@ class TestReading:
 
     def test_an_empty_list(self) -> None:
         """A key that may use nothing is an answer too."""
-        found = lineup(CATALOG, TODAY, listing=read(b'{"data": []}'))
+        found = list_models(CATALOG, TODAY, listing=read(b'{"data": []}'))
         assert {False} == {entry.is_usable for entry in found.entries}
 
     @given(
@@ -288,16 +291,16 @@ class TestReading:
     def test_anything(self, entry: Any, fields: dict[str, str]) -> None:
         """No list makes it raise, or the table."""
         models = read(json.dumps({"data": [entry, fields, {"id": "gpt-image-9"}]}).encode())
-        lines = models_lines(lineup(CATALOG, TODAY, listing=models))
+        lines = models_lines(list_models(CATALOG, TODAY, listing=models))
         assert any("gpt-image-9" in line for line in lines)
 
 
 @given(st.sets(st.sampled_from([model.name for model in CATALOG.models])), st.dates(date(2026, 1, 1)))
 def test_what_the_server_has_is_there(names: set[str], today: date) -> None:
     """A model that the server lists is never left out, whatever the catalog says of its end."""
-    found = lineup(CATALOG, today, listing=[ServerModel(name) for name in names])
+    found = list_models(CATALOG, today, listing=[ServerModel(name) for name in names])
     usable = {entry.model.name for entry in found.entries if entry.is_usable}
     assert names == usable
-    assert ((), ()) == (found.strangers, found.others)
+    assert ((), ()) == (found.unknown_image_models, found.others)
     shown = (*found.of(ModelKind.IMAGE), *found.of(ModelKind.TEXT))
     assert usable <= {entry.model.name for entry in shown}

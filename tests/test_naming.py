@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcli.core.errors import ImgcliError
+from imgcli.core.errors import ExitCode, ImgcliError
 from imgcli.core.image import ImageFormat
-from imgcli.core.problem import ExitCode
 from imgcli.store.publish.naming import NAME_MAX, NameFields, OutputTarget, format_of_name
 
 BASE = Path("/pictures")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from beside import PATIENCE, running
-from imgcli.core.recipe import Recipe, embed
+from imgcli.core.embedded import EmbeddedParameters, embed
 from streams import BLUE, RED, whole_run
 from warm_shell import warm_programs
 from wire import Reply
@@ -141,7 +141,7 @@ def test_a_full_stdout_for_bytes(shell: Shell) -> None:
 def test_notes_that_nobody_can_read(args: str, shell: Shell, folder: Path) -> None:
     """A note that cannot be written is no reason to fail."""
     (folder / "bare.png").write_bytes(RED)
-    (folder / "x.png").write_bytes(embed(RED, Recipe("a cat")))
+    (folder / "x.png").write_bytes(embed(RED, EmbeddedParameters("a cat")))
     (folder / "pictures").mkdir()
     (folder / "pictures" / "bare.png").write_bytes(BLUE)
     done = shell(f"imgcli {args} 2>/dev/full; echo $?")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from beside import wait_for
-from imgcli.core.problem import Charged, ExitCode, Problem
+from imgcli.core.errors import Charged, ExitCode, Problem
 from imgcli.output.sinks.lines import ErrorsSink, LinesSink
 from showing import (
     BETTER,

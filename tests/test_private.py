@@ -12,10 +12,9 @@ import pytest
 
 import zygote
 from beside import PATIENCE, running
-from imgcli.core.errors import ImgcliError
+from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Event, Notice
-from imgcli.core.problem import Charged, ExitCode, Problem
-from imgcli.core.secrets import redacted_events
+from imgcli.core.secrets import redact_events
 from streams import created, stream, whole_run
 from wire import End, Reply
 
@@ -67,7 +66,7 @@ def test_a_server_that_echoes_the_key() -> None:
 
     told: list[Event] = []
     with pytest.raises(ImgcliError) as error:
-        told.extend(redacted_events(events(), key))
+        told.extend(redact_events(events(), key))
     assert "canary" not in repr(told) + repr(error.value.problem)
     assert error.value.__cause__ is None
 

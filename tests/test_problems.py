@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from imgcli.api.errors.server import from_code, from_status, page_title, quoted
 from imgcli.api.errors.table import Progress
+from imgcli.core.errors import Charged, ExitCode
 from imgcli.core.messages import money_sentence
-from imgcli.core.problem import Charged, ExitCode
 
 CANARY = "sk-canary-0123456789abcdef"
 VERIFY = "Your organization must be verified to use the model `gpt-image-2`. Please go to: https://platform.openai.com"

@@ -67,7 +67,7 @@ def test_the_image_had_come(server: Server, gen: Gen, folder: Path) -> None:
     wire = server(dripped(stream(created(), item_done(image_item())), PING, 80, 0.1))
     result = gen(wire, "a cat", "--timeout", "0.6")
     assert (0, False, RED) == (result.exit_code, wire.sent.is_set(), (folder / "a-cat.png").read_bytes())
-    assert "after the image had arrived" in result.stderr
+    assert "after the image arrived" in result.stderr
 
 
 def test_keep_alive_comments(server: Server, gen: Gen) -> None:

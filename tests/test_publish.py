@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from beside import PATIENCE
-from imgcli.core.errors import ImgcliError
-from imgcli.core.problem import ExitCode
+from imgcli.core.errors import ExitCode, ImgcliError
 from imgcli.store.paths import FallbackFolders, private_folder, state_folder
 from imgcli.store.publish.atomic import OnExists, TempFile, write_device, write_stream
 from imgcli.store.publish.naming import NameFields, OutputTarget, check, current_folder, device

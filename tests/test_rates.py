@@ -10,7 +10,7 @@ import pytest
 
 from earlier import runs
 from imgcli.core.billing.bill import Bill, Part, Row
-from imgcli.core.billing.rates import at_rates
+from imgcli.core.billing.rates import apply_rates
 from streams import completed, created, image_item, item_done, stream
 from wire import Reply
 
@@ -37,7 +37,7 @@ def costs(
         Row(Part.TEXT, text, cost_in=one, cost_out=none),
         Row(Part.IMAGE, image, cost_in=none, cost_out=one),
     )
-    return [row.cost for row in at_rates(Bill(rows, None), tier, place).rows]
+    return [row.cost for row in apply_rates(Bill(rows, None), tier, place).rows]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_model_of_unknown_age_in_a_region() -> None:
 def test_nothing_costs_nothing_at_any_rate() -> None:
     """Zero is known whatever it is multiplied by."""
     row = Row(Part.IMAGE, SUNBURST, cost_in=Decimal(0), cost_out=Decimal(0))
-    assert Decimal(0) == at_rates(Bill((row,), None), "priority", EU).total
+    assert Decimal(0) == apply_rates(Bill((row,), None), "priority", EU).total
 
 
 @pytest.mark.parametrize(("tier", "is_known"), [("priority", False), ("flex", False), ("default", True)])

@@ -15,11 +15,10 @@ from hypothesis import strategies as st
 import streams
 from imgcli.api.stream.reader import read_events
 from imgcli.api.stream.sse import BOM
-from imgcli.core.errors import ImgcliError
+from imgcli.core.errors import Cause, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Completed, Event, FinalImage, Notice, PartialImage
 from imgcli.core.image import EncodedImage, ImageFormat
 from imgcli.core.messages import money_sentence, problem_lines
-from imgcli.core.problem import Cause, Charged, ExitCode, Problem
 from streams import BLUE, GREEN, RED, b64, completed, created, image_item, item_done, partial, record, stream
 
 if TYPE_CHECKING:
@@ -257,7 +256,7 @@ def test_a_final_image_that_cannot_be_decoded_is_damage(result: object) -> None:
     """A paid image that is no base64 is reported as damaged and charged, never guessed at."""
     problem = problem_of(stream(completed(image_item(result=result))))
     assert (ExitCode.DAMAGED, Charged.YES) == (problem.exit_code, problem.charged)
-    assert "The raw run is kept; `imgcli recover --list` shows it." == problem.advice
+    assert "The run log is kept; `imgcli recover --list` shows it." == problem.advice
 
 
 @pytest.mark.parametrize("result", [None, "", [], {}, 0, False])
@@ -605,7 +604,7 @@ def test_a_image_in_a_bad_end_is_kept_with_its_bill(kind: str) -> None:
     end = streams.response(status="failed", output=[image_item()], error={"code": "server_error"})
     events = read(stream({"type": kind, "response": end}))
     assert [(0, RED)] == finals(events)
-    assert ["after the image had arrived: The server failed: server_error"] == notices(events)
+    assert ["after the image arrived: The server failed: server_error"] == notices(events)
     assert isinstance(events[-1], Completed)
     assert streams.USAGE == events[-1].usage
 
@@ -619,7 +618,8 @@ def ended(*chunks: bytes) -> Completed | None:
     """Read an answer that ends badly: what the server told of the run."""
     with pytest.raises(ImgcliError) as caught:
         list(read_events(chunks, JOB))
-    return caught.value.ended
+    found: Completed | None = caught.value.ended
+    return found
 
 
 FULL_END = Completed(
@@ -841,7 +841,7 @@ def test_a_json_body_that_is_complete_survives_its_connection() -> None:
     assert [(0, RED)] == finals(list(read_events(cut(body), JOB)))
     with pytest.raises(ImgcliError) as caught:
         list(read_events(cut(body[:-5]), JOB))
-    assert replace(fault, cause=Cause.UNREAD) == caught.value.problem
+    assert replace(fault, cause=Cause.UNREADABLE_IMAGE) == caught.value.problem
 
 
 def test_a_stream_of_previews_only_gives_no_image() -> None:

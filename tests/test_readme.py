@@ -20,7 +20,7 @@ import zygote
 from flatpaint import painted_flat
 from imgcli.cli.registry import COMMANDS, build_app
 from imgcli.core import catalog
-from imgcli.core.problem import ExitCode
+from imgcli.core.errors import ExitCode
 from imgcli.demo.server import DemoServer
 from warm_shell import run_script
 

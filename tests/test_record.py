@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcli.core.errors import ImgcliError
+from imgcli.core.errors import ExitCode, ImgcliError
 from imgcli.core.events import Notice
-from imgcli.core.problem import ExitCode
 from imgcli.store.runlog.writer import Recording, RunLogHeader, replayed
 from showing import REQUEST, completed
 from streams import BLUE, RED, b64, whole_run

@@ -205,7 +205,7 @@ def test_rescued_already(record: Record, world: dict[str, str], folder: Path, im
 
 
 def test_damaged(record: Record, runs: Path, folder: Path, imgcli: Cli) -> None:
-    """Damaged data is kept beside, once; the raw run stays, for it was paid for."""
+    """Damaged data is kept beside, once; the run log stays, for it was paid for."""
     path = record(whole_run(RED[:60]))
     first, second = imgcli("recover"), imgcli("recover")
     assert (11, 11, [], []) == (first.exit_code, second.exit_code, first.lines, second.lines)

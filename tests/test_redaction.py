@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcli.core.errors import ImgcliError
+from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import (
     Completed,
     Event,
@@ -23,9 +23,8 @@ from imgcli.core.events import (
 )
 from imgcli.core.image import EncodedImage
 from imgcli.core.params import Api
-from imgcli.core.problem import Charged, ExitCode, Problem
 from imgcli.core.request import ImageRequest
-from imgcli.core.secrets import masked, redact, redacted, redacted_events
+from imgcli.core.secrets import mask_secrets, redact, redact_events, redact_problem
 from streams import RED
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ def test_what_looks_like_a_key_is_hidden(text: str, expected: str) -> None:
 def test_a_known_key_of_any_form_is_hidden(echo: str) -> None:
     """A key without the usual prefix is hidden too, whole or in part."""
     secret = "azure0123456789abcdef"
-    shown = redacted(Problem(ExitCode.AUTH, f"bad {echo}", code=echo, param=echo), secret)
+    shown = redact_problem(Problem(ExitCode.AUTH, f"bad {echo}", code=echo, param=echo), secret)
     for text in (shown.what, shown.code or "", shown.param or ""):
         assert "azure012" not in text
         assert "89abcdef" not in text
@@ -108,7 +107,7 @@ IMAGE = EncodedImage.of(RED)
 )
 def test_a_key_in_a_stream_is_hidden(event: Event, expected: Event) -> None:
     """A server that echoes a key of any form inside an answer does not get it shown."""
-    assert [expected] == list(redacted_events([event], KEY))
+    assert [expected] == list(redact_events([event], KEY))
 
 
 def test_what_is_ours_is_left_alone() -> None:
@@ -118,7 +117,7 @@ def test_what_is_ours_is_left_alone() -> None:
         PartialImage("j", 0, 0, IMAGE),
         Saved("j", 0, Path(f"/{KEY}.png")),
     ]
-    assert all(ours is seen for ours, seen in zip(events, redacted_events(events, KEY), strict=True))
+    assert all(ours is seen for ours, seen in zip(events, redact_events(events, KEY), strict=True))
 
 
 def test_a_key_in_an_error_on_its_way_is_hidden() -> None:
@@ -128,7 +127,7 @@ def test_a_key_in_an_error_on_its_way_is_hidden() -> None:
         yield Notice("j", "odd")
         raise ImgcliError(Problem(ExitCode.UNKNOWN, ECHO, Charged.MAYBE), Completed("j", KEY, {"a": 1}))
 
-    events = redacted_events(source(), KEY)
+    events = redact_events(source(), KEY)
     assert Notice("j", "odd") == next(events)
     with pytest.raises(ImgcliError) as caught:
         next(events)
@@ -138,7 +137,7 @@ def test_a_key_in_an_error_on_its_way_is_hidden() -> None:
 
 def test_without_a_key_what_looks_like_one_is_hidden() -> None:
     """A server on this machine gets no key; a stream that holds somebody's is still not shown."""
-    assert [Notice("j", "[hidden]")] == list(redacted_events([Notice("j", CANARY)], ""))
+    assert [Notice("j", "[hidden]")] == list(redact_events([Notice("j", CANARY)], ""))
 
 
 @given(st.lists(st.binary(max_size=40)), st.integers(0, 60), st.integers(0, 3))
@@ -146,7 +145,7 @@ def test_an_echoed_key_is_in_no_stream(pieces: list[bytes], cut: int, times: int
     """However a stream is cut, a key in it is masked, and every other byte stays where it was."""
     whole = (CANARY.encode() * times).join(pieces) if pieces else CANARY.encode() * times
     chunks = [whole[:cut], whole[cut : cut + 7], whole[cut + 7 :]]
-    passed = b"".join(masked(chunks, CANARY))
+    passed = b"".join(mask_secrets(chunks, CANARY))
     assert (whole.replace(CANARY.encode(), b"*" * len(CANARY)), len(whole)) == (passed, len(passed))
 
 
@@ -169,14 +168,14 @@ def test_an_escaped_key_is_in_no_stream(key: str, styles: list[int], cuts: list[
     for cut in cuts:
         chunks.append(rest[:cut])
         rest = rest[cut:]
-    passed = b"".join(masked([*chunks, rest], key))
+    passed = b"".join(mask_secrets([*chunks, rest], key))
     assert whole.replace(spelled, b"*" * len(spelled)) == passed
 
 
 def test_an_event_with_escapes_is_not_held_back() -> None:
     """What has escapes in it and is no key goes on at once, to its last byte."""
     chunk = rb'data: {"a": "\u0073k, \/ and \"}'
-    assert [chunk, b"x"] == list(masked([chunk, b"x"], CANARY))
+    assert [chunk, b"x"] == list(mask_secrets([chunk, b"x"], CANARY))
 
 
 def test_a_key_in_an_unread_answer_is_hidden() -> None:
@@ -188,9 +187,9 @@ def test_a_key_in_an_unread_answer_is_hidden() -> None:
 
 def test_what_is_no_key_is_not_looked_for() -> None:
     """A word that an image's bytes may hold by chance is left in them."""
-    assert [b"local", b""] == list(masked([b"local", b""], "local"))
+    assert [b"local", b""] == list(mask_secrets([b"local", b""], "local"))
 
 
 def test_a_placeholder_is_not_looked_for() -> None:
     """A "key" of one letter stands in many an image, which it must not cost."""
-    assert [b"AAAAAAAAAAAAAAAAAAAAAAAA"] == [*masked([b"AAAAAAAAAAAAAAAAAAAAAAAA"], "A" * 16)]
+    assert [b"AAAAAAAAAAAAAAAAAAAAAAAA"] == [*mask_secrets([b"AAAAAAAAAAAAAAAAAAAAAAAA"], "A" * 16)]

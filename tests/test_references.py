@@ -15,8 +15,7 @@ import pytest
 from flatpaint import painted_flat
 from images import JPEG, MASK, WEBP, Field, encoded, form_fields, noise
 from imgcli.app.inputs import PromptSource, read_input_images
-from imgcli.core.errors import ImgcliError
-from imgcli.core.problem import Charged, ExitCode
+from imgcli.core.errors import Charged, ExitCode, ImgcliError
 from imgcli.core.request import InputImage
 from imgcli.demo.server import DemoServer
 from imgcli.store.input_images import read_again, read_reference
@@ -203,9 +202,9 @@ class TestShown:
 
     @pytest.mark.usefixtures("files")
     def test_a_mask_of_another_format(self, imgcli: Cli) -> None:
-        """OpenAI wants mask and image in one format: said, not forbidden."""
+        """OpenAI wants mask and image in the same format: said, not forbidden."""
         result = imgcli("gen", "a cat", "-i", "b.jpg", "--mask", "m.png", "--dry-run")
-        assert (0, True) == (result.exit_code, "one format" in result.stderr)
+        assert (0, True) == (result.exit_code, "same format" in result.stderr)
 
 
 def bad_files(folder: Path) -> None:
@@ -249,7 +248,7 @@ REFUSED = [
     (["-i", "https://"], "https:// names no server."),
     (["-i", "https://[::1"], "https://[::1 is no usable address."),
     (["-i", "https://a b/"], "https://a b/ is no usable address."),
-    (["--mask", "small.png"], "--mask needs the image that it belongs to."),
+    (["--mask", "small.png"], "--mask needs an image."),
     (["-i", "a.png", "--mask", "opaque.png"], "The mask opaque.png has no alpha channel"),
     (["-i", "a.png", "--mask", "mask.jpg"], "The mask mask.jpg is jpeg, and must be png."),
     (["-i", "a.png", "--mask", "-"], "--mask takes a file."),

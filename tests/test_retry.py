@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgcli.api.retry import Failure, Retry, plan_wait, retry_after
-from imgcli.core.problem import ExitCode, Problem
+from imgcli.core.errors import ExitCode, Problem
 
 PROBLEM = Problem(ExitCode.BUSY, "busy")
 NOW = 1_795_000_000.0

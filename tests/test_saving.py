@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from imgcli.core.errors import ImgcliError
+from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Completed, Event, Failed, FinalImage, Notice, PartialImage, Saved, Started
 from imgcli.core.image import EncodedImage, ImageFormat
 from imgcli.core.params import Api
-from imgcli.core.problem import Charged, ExitCode, Problem
 from imgcli.core.request import ImageRequest
 from imgcli.store.paths import FallbackFolders
 from imgcli.store.publish.atomic import OnExists
@@ -173,7 +172,7 @@ def test_the_raw_run_of_a_damaged_image_is_kept(here: Path, tmp_path: Path) -> N
     rescue = FallbackFolders(tmp_path, {}, lambda: tmp_path / "run.sse")
     publisher = open_publisher(Destination("x.png", here), SUBJECT, rescue, BytesIO())
     events = list(SavingStage(publisher)([FinalImage(JOB, 0, EncodedImage.of(b"")), END]))
-    assert problem(events).advice.startswith(f"The raw run is kept as {tmp_path}/run.sse;")
+    assert problem(events).advice.startswith(f"The run log is kept as {tmp_path}/run.sse;")
 
 
 # When a disk fails after the money is spent

@@ -11,7 +11,7 @@ import pytest
 
 from imgcli.api.stream.reader import maskable, read_events
 from imgcli.core.events import FinalImage
-from imgcli.core.secrets import masked
+from imgcli.core.secrets import mask_secrets
 from streams import RED, completed, created, image_item, images_run, item_done, stream, whole_run
 from wire import End, Reply
 
@@ -76,7 +76,7 @@ def test_a_plain_header_of_a_profile(imgcli: Cli, server: Server, world: dict[st
 def test_no_word_of_the_protocol_is_masked(answer: bytes) -> None:
     """Whichever word of an answer a key equals, the image is read."""
     for word in set(re.findall(r'"([a-z0-9_.]{16,80})"', answer.decode())):
-        events = read_events(masked([answer], *maskable(word)), "j")
+        events = read_events(mask_secrets([answer], *maskable(word)), "j")
         assert [RED] == [event.image.data for event in events if isinstance(event, FinalImage)], word
 
 

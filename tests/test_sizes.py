@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgcli.core.catalog import Model, ModelKind, load
-from imgcli.core.errors import ImgcliError
-from imgcli.core.problem import ExitCode
+from imgcli.core.errors import ExitCode, ImgcliError
 from imgcli.core.sizes import SizeChoice, resolve_size
 
 CATALOG = load()
@@ -98,7 +97,7 @@ def test_ratio_on_flexible_model(ratio: str, size: str) -> None:
 
 def test_ratio_without_exact_size() -> None:
     """A ratio that no legal size has becomes the nearest one, and says so."""
-    notice = "No size that the model takes is exactly 2.39:1; using 1568x656."
+    notice = "The model supports no size of exactly 2.39:1; using 1568x656."
     assert SizeChoice("1568x656", notice) == resolve_size("2.39:1", FLEXIBLE)
 
 
@@ -107,7 +106,7 @@ def test_ratio_without_exact_size() -> None:
 )
 def test_ratio_on_fixed_model(ratio: str, size: str) -> None:
     """On a model with three sizes a ratio becomes the nearest of them, and says so."""
-    notice = f"No size that the model takes is exactly {ratio}; using {size}."
+    notice = f"The model supports no size of exactly {ratio}; using {size}."
     assert SizeChoice(size, notice) == resolve_size(ratio, FIXED)
 
 

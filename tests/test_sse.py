@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgcli.api.stream.sse import SseRecord, records
-from imgcli.core.errors import ImgcliError
-from imgcli.core.problem import Charged, ExitCode, Problem
+from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

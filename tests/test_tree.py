@@ -13,17 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imgcli.core.embedded import embed
 from imgcli.core.history import Family, HistoryEntry, Key, Parent, Role
 from imgcli.core.image import ImageFormat
 from imgcli.core.params import DEMO
-from imgcli.core.recipe import embed
 from imgcli.core.request import InputImage
 from imgcli.output.json import family_json
 from imgcli.output.tables.history import DRAWN, TYPED, tree_lines
 from imgcli.store.history.repository import History
 from streams import BLUE, RED, whole_run
 from terminal import PtyRun
-from test_embedding import RECIPE
+from test_embedded import RECIPE
 from test_history_store import REQUEST, entry, image
 from wire import Reply
 

@@ -22,10 +22,9 @@ from imgcli.api.client import PREVIOUS_RESPONSE_LOST, Answer, Clock, send, send_
 from imgcli.api.stream.reader import read_events
 from imgcli.api.transport import Timeouts
 from imgcli.api.upload import Upload
-from imgcli.core.errors import ImgcliError
+from imgcli.core.errors import Cause, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import FinalImage, Notice, Waiting
 from imgcli.core.params import Api
-from imgcli.core.problem import Cause, Charged, ExitCode, Problem
 from imgcli.core.request import ImageRequest, InputImage
 from imgcli.core.validate import ValidRequest
 from wire import End, Framing, Reply, ScriptedServer, error_reply, wire_path
@@ -272,7 +271,7 @@ class TestHalfWay:
 
         with reluctant(serve) as base_url:
             problem = refusal(base_url, request_)
-        assert (ExitCode.UNREACHABLE, Charged.NO, Cause.UNFINISHED) == (
+        assert (ExitCode.UNREACHABLE, Charged.NO, Cause.INCOMPLETE_REQUEST) == (
             problem.exit_code,
             problem.charged,
             problem.cause,
@@ -386,10 +385,10 @@ class TestAConversation:
 
     @staticmethod
     def sending(
-        server: ScriptedServer, otherwise: ImageRequest | None
+        server: ScriptedServer, fallback: ImageRequest | None
     ) -> Generator[Waiting | Notice, None, Answer]:
         """Send the one that goes on, and perhaps the other."""
-        decision = ValidRequest(CONTINUED, otherwise=otherwise)
+        decision = ValidRequest(CONTINUED, fallback=fallback)
         return send_with_fallback(decision, JOB, credentials({}, server.base_url), QUICK, instant())
 
 

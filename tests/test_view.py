@@ -14,10 +14,9 @@ from PIL import Image
 
 import zygote
 from imgcli.api.stream.jsonl import read_json_lines
-from imgcli.core.errors import ImgcliError
+from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Completed, FinalImage, Notice, PartialImage
 from imgcli.core.json_fields import parse_object
-from imgcli.core.problem import Charged, ExitCode, Problem
 from imgcli.output.sinks.jsonl import InlineImages, JsonLinesSink
 from memory import peak
 from showing import BETTER, FINE, HOSTILE, ROUGH, WHOLE_RUN, FakeClock, failed, feed, price, saved

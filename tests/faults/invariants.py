@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faults.room import CANARY_KEY, CANARY_PASSWORD, Tree, is_image, is_rough, is_temporary
-from imgcli.core.problem import ExitCode
+from imgcli.core.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

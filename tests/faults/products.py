@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from faults.bodies import ORDINARY, Script, script
 from imgcli.api.stream.reader import read_events
 from imgcli.core.events import Completed, Failed, FinalImage
-from imgcli.core.pipeline import checked
+from imgcli.core.pipeline import enforce_grammar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +57,6 @@ def refuted(whole: Script, body: bytes, chunk: int) -> Iterator[str]:
 def read(body: bytes, chunk: int) -> tuple[list[bytes], list[type]]:
     """Read an answer in chunks: the images and the ends that came of it."""
     chunks = (body[start : start + chunk] for start in range(0, len(body), chunk))
-    events = list(checked("job", read_events(chunks, "job")))
+    events = list(enforce_grammar("job", read_events(chunks, "job")))
     came = [event.image.data for event in events if isinstance(event, FinalImage)]
     return came, [type(event) for event in events if isinstance(event, Completed | Failed)]

@@ -9,7 +9,7 @@ import pytest
 
 from faults.harness import judge
 from faults.rows import HERE, ROWS
-from imgcli.core.problem import ExitCode
+from imgcli.core.errors import ExitCode
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from imgcli.core.config import HttpHeader, ServerSettings
-from imgcli.core.errors import ImgcliError, usage_error
+from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.params import DEMO
-from imgcli.core.problem import ExitCode, Problem
 from imgcli.core.secrets import is_loopback, is_secret
 
 if TYPE_CHECKING:

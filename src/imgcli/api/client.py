@@ -27,12 +27,11 @@ from imgcli.api.sdk import import_client
 from imgcli.api.transport import RefusedError, Timeouts, Watchdog, http_client_for
 from imgcli.api.upload import Upload, ignore
 from imgcli.api.wires import WIRES
-from imgcli.core.errors import ImgcliError
+from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Notice, Waiting
 from imgcli.core.params import Api
 from imgcli.core.pipeline import uncharged
-from imgcli.core.problem import CHECK_USAGE, Cause, Charged, ExitCode, Problem
-from imgcli.core.secrets import is_gateway, redacted
+from imgcli.core.secrets import is_gateway, redact_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -180,7 +179,7 @@ def _with_fitting_advice(problem: Problem, request: ImageRequest, credentials: C
         advice = WRONG_PATH
     elif advice == NO_ENDPOINT.advice and not (request.api is Api.RESPONSES and is_gateway(credentials.host)):
         advice = WRONG_ADDRESS
-    elif problem.cause is Cause.NO_MODEL:
+    elif problem.cause is Cause.MODEL_NOT_FOUND:
         name, option = request.model, "--model"
         if request.image_model and request.image_model in problem.what:
             name, option = request.image_model, "--image-model"
@@ -194,7 +193,7 @@ def _redacted(problem: Problem, credentials: Credentials) -> Problem:
     """Leave the key out, and say why a server on this machine did not get it."""
     if credentials.key == LOCAL_KEY and problem.advice == KEY.advice:
         problem = replace(problem, advice=_LOCAL_LOGIN)
-    return redacted(problem, *credentials.secrets)
+    return redact_problem(problem, *credentials.secrets)
 
 
 def _open(credentials: Credentials, timeouts: Timeouts, watchdog: Watchdog, content_type: str) -> OpenAI:
@@ -329,8 +328,8 @@ def send_with_fallback(
         other = _find_fallback(valid, error.problem)
         if other is None:
             raise
-        if valid.barred and error.problem.cause is Cause.PREVIOUS_RESPONSE_NOT_FOUND:
-            raise ImgcliError(_blocked_fallback(error.problem, valid.barred)) from None
+        if valid.fallback_blocked and error.problem.cause is Cause.PREVIOUS_RESPONSE_NOT_FOUND:
+            raise ImgcliError(_blocked_fallback(error.problem, valid.fallback_blocked)) from None
     text, request = other
     yield Notice(job, text, request)
     return (yield from send(request, job, credentials, timeouts, clock, sent))
@@ -340,8 +339,8 @@ def _find_fallback(valid: ValidRequest, problem: Problem) -> tuple[str, ImageReq
     """Choose what to send after a refusal that certainly cost nothing, and say why; None for nothing."""
     if problem.charged is not Charged.NO:
         return None
-    if problem.cause is Cause.PREVIOUS_RESPONSE_NOT_FOUND and valid.otherwise:
-        return PREVIOUS_RESPONSE_LOST, valid.otherwise
+    if problem.cause is Cause.PREVIOUS_RESPONSE_NOT_FOUND and valid.fallback:
+        return PREVIOUS_RESPONSE_LOST, valid.fallback
     if problem.cause is Cause.RESPONSE_FORMAT and valid.request.inline:
         return WITHOUT_RESPONSE_FORMAT, replace(valid.request, inline=False)
     return None

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from imgcli.api.client import DEFAULT_CLOCK, Clock, ask_models
 from imgcli.api.errors.table import STATUSES
 from imgcli.core.catalog import ServerModel
-from imgcli.core.errors import ImgcliError
+from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.json_fields import as_list, as_object, as_text, parse_object
-from imgcli.core.problem import Charged, ExitCode, Problem
 from imgcli.core.secrets import redact
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from imgcli.core.problem import Problem
+    from imgcli.core.errors import Problem
 
 
 CONNECT_SECONDS = 10.0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from imgcli.api.auth import LOCAL_KEY, PORTS
 from imgcli.api.retry import CONNECT_SECONDS
-from imgcli.core.problem import CHECK_USAGE, Charged, ExitCode, Problem
+from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -104,8 +104,8 @@ def _json(body: Mapping[str, Any]) -> list[_Part]:
     images: list[_Part] = []
 
     def stand_in(link: DataUrl) -> str:
-        images.append(_Base64(_data(link.reference)))
-        return link.head + mark
+        images.append(_Base64(_data(link.image)))
+        return link.prefix + mark
 
     text = json.dumps(body, default=stand_in, ensure_ascii=False, separators=(",", ":"))
     return _alternating([_Raw(piece) for piece in text.encode().split(mark.encode())], images)

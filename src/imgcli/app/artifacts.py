@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 from imgcli import __version__
 from imgcli.app import process
 from imgcli.app.unfinished_run import BILLED
-from imgcli.core.errors import ImgcliError, usage_error
+from imgcli.core.embedded import EmbeddedParameters, EmbeddingStage
+from imgcli.core.errors import AFTER_SENDING, CHECK_USAGE, Cause, ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.events import Failed, FinalImage, Saved, Waiting
 from imgcli.core.image import ImageFormat
 from imgcli.core.messages import RAW_RUN_KEPT
-from imgcli.core.problem import AFTER_SENDING, CHECK_USAGE, Cause, ExitCode, Problem
-from imgcli.core.recipe import Embedding, Recipe
 from imgcli.store.paths import FallbackFolders, state_folder
 from imgcli.store.publish.atomic import OnExists
 from imgcli.store.publish.naming import STDOUT, NameFields, current_folder, is_folder
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 
 _WORTH_KEEPING = frozenset({ExitCode.UNKNOWN, ExitCode.DAMAGED, ExitCode.INTERNAL})
 """Ends after which a run log may hold more than what was saved."""
-_CAUSES_TO_KEEP = frozenset({Cause.UNREAD, Cause.CUT})
+_CAUSES_TO_KEEP = frozenset({Cause.UNREADABLE_IMAGE, Cause.TRUNCATED_IMAGE})
 """Causes likewise, whatever the end."""
 _RECOVER = "`imgcli recover` saves what came of it"
 
@@ -94,7 +93,7 @@ class RunArtifacts:
 
     def record(self, context: Context, file: Path, request: ImageRequest) -> None:
         """Begin the recording that the user wants; others may see it, so it names no folder."""
-        header = RunLogHeader(self.job, context.now().isoformat(), request.nameless(), "")
+        header = RunLogHeader(self.job, context.now().isoformat(), request.anonymized(), "")
         with process.shielded():
             self._recording = Recording.begin(file, header, context.monotonic)
 
@@ -261,26 +260,28 @@ def check_embedding(output: OutputOptions, request: ImageRequest) -> None:
         )
 
 
-def _parameters(context: Context, options: GenerateOptions, request: ImageRequest) -> Recipe | None:
+def _parameters(
+    context: Context, options: GenerateOptions, request: ImageRequest
+) -> EmbeddedParameters | None:
     """Return the parameters to embed in a run's images, None where none are."""
     if not options.output.embed:
         return None
     started = context.now().isoformat(timespec="seconds")
-    parameters = Recipe.of(request, options.server.name(context.env), started, __version__)
+    parameters = EmbeddedParameters.of(request, options.server.name(context.env), started, __version__)
     return replace(parameters, parents=tuple(parent.sha256 for parent in options.parents))
 
 
-def _for_run_log(parameters: Recipe | None) -> dict[str, Any]:
+def _for_run_log(parameters: EmbeddedParameters | None) -> dict[str, Any]:
     """Return the entry for the run log: whoever finishes the run has to make the very same file."""
     return {_PARAMETERS: parameters.to_json()} if parameters else {}
 
 
-def logged_parameters(header: RunLogHeader | None) -> Recipe | None:
+def logged_parameters(header: RunLogHeader | None) -> EmbeddedParameters | None:
     """Read the parameters to embed out of a run log, None where none were to be embedded."""
     fields = header.extra if header and isinstance(header.extra, dict) else {}
-    return Recipe.from_json(fields.get(_PARAMETERS))
+    return EmbeddedParameters.from_json(fields.get(_PARAMETERS))
 
 
-def embedding(parameters: Recipe | None) -> Stage:
+def embedding(parameters: EmbeddedParameters | None) -> Stage:
     """Return the stage that embeds parameters, or passes images on as they came."""
-    return Embedding(parameters) if parameters else iter
+    return EmbeddingStage(parameters) if parameters else iter

@@ -8,8 +8,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from imgcli.app import lookup
-from imgcli.core.billing.budget import check_run
-from imgcli.core.billing.estimate import PastRun, estimate, estimate_line
+from imgcli.core.billing.budget import PastRun, check_run, estimate, estimate_line
 from imgcli.core.errors import ImgcliError
 
 if TYPE_CHECKING:
@@ -72,10 +71,10 @@ def check_limit(
         return valid
     check_run(_bound(context, valid.request, models, host), limit)
     try:
-        if valid.otherwise:
-            check_run(_bound(context, valid.otherwise, models, host), limit)
+        if valid.fallback:
+            check_run(_bound(context, valid.fallback, models, host), limit)
     except ImgcliError as error:
-        return replace(valid, barred=error.problem)
+        return replace(valid, fallback_blocked=error.problem)
     return valid
 
 

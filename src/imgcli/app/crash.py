@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from imgcli.app.context import all_secrets
-from imgcli.core.problem import AFTER_SENDING, Charged, ExitCode, Problem
+from imgcli.core.errors import AFTER_SENDING, Charged, ExitCode, Problem
 from imgcli.core.secrets import redact
 from imgcli.core.text import shorten
 

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcli.app.options import Desktop
-from imgcli.core.errors import usage_error
+from imgcli.core.errors import ExitCode, usage_error
 from imgcli.core.image import sniff
-from imgcli.core.problem import ExitCode
 from imgcli.store.publish.naming import STDOUT
 
 if TYPE_CHECKING:

@@ -13,12 +13,11 @@ from imgcli.app.artifacts import RunArtifacts, check_embedding, open_artifacts
 from imgcli.app.options import OutputFormat
 from imgcli.app.reporting import Reporter, exit_status
 from imgcli.core import catalog, pipeline
-from imgcli.core.errors import usage_error
+from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, Problem, usage_error
 from imgcli.core.events import Event, Failed, Notice, Started
 from imgcli.core.pipeline import mark_uncharged, uncharged
-from imgcli.core.problem import CHECK_USAGE, Cause, Charged, ExitCode, Problem
-from imgcli.core.request import abbreviated
-from imgcli.core.secrets import masked
+from imgcli.core.request import abbreviate
+from imgcli.core.secrets import mask_secrets
 from imgcli.core.validate import ValidRequest, validate
 from imgcli.store.publish.stage import KeepPartials
 
@@ -131,7 +130,7 @@ def _print_request(job: Job) -> ExitCode:
     from imgcli.api.wires import WIRES
 
     body = WIRES[job.valid.request.api].body(job.valid.request)
-    job.context.stdout.write(_readable_json(abbreviated(body)) + "\n")
+    job.context.stdout.write(_readable_json(abbreviate(body)) + "\n")
     return ExitCode.OK
 
 
@@ -159,7 +158,7 @@ def run(job: Job, recorders: Sequence[Sink]) -> ExitCode:
     artifacts, context = job.artifacts, job.context
     stages: tuple[Stage, ...] = (  # in the order in which an event passes them
         artifacts.report_lost_log,
-        partial(pipeline.checked, job.id),  # from here on a run ends exactly once, and raises nothing
+        partial(pipeline.enforce_grammar, job.id),  # from here on a run ends exactly once, and raises nothing
         partial(_explain_shutdown, context),
         artifacts.note_received,  # the hashes of images as they came: embedding changes them
         artifacts.embed,
@@ -195,7 +194,7 @@ def stream(job: Job) -> Iterator[Event]:
     from imgcli.api.client import Clock, send_with_fallback
     from imgcli.api.stream.reader import maskable, read_events
     from imgcli.api.transport import Timeouts
-    from imgcli.core.secrets import redacted_events
+    from imgcli.core.secrets import redact_events
 
     clock = Clock(monotonic=job.context.monotonic, sleep=job.context.sleep)
     timeouts = Timeouts.scaled(server.timeout)
@@ -209,10 +208,10 @@ def stream(job: Job) -> Iterator[Event]:
             if answer.is_demo:
                 artifacts.note_demo()
             # Every byte is in the run log before anybody interprets it.
-            chunks = artifacts.recorded(masked(answer.chunks, *maskable(*credentials.secrets)))
+            chunks = artifacts.recorded(mask_secrets(answer.chunks, *maskable(*credentials.secrets)))
             inputs = job.valid.request.inputs
             events = read_events(chunks, job.id, answer.note, answer.linger, inputs)
-            yield from redacted_events(events, *credentials.secrets)
+            yield from redact_events(events, *credentials.secrets)
 
 
 @contextmanager
@@ -236,7 +235,7 @@ def _explain_shutdown(context: Context, events: Iterable[Event]) -> Iterator[Eve
             case Started(request=request):
                 names = request.model, request.image_model
                 yield event
-            case Failed(problem=problem) if problem.cause is Cause.NO_MODEL:
+            case Failed(problem=problem) if problem.cause is Cause.MODEL_NOT_FOUND:
                 gone = catalog.load().shutdown_of(names, context.now().date())
                 yield replace(event, problem=replace(problem, what=gone, advice="") if gone else problem)
             case _:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.core.errors import usage_error
 from imgcli.core.text import shorten
-from imgcli.core.validate import MOST_REFERENCES
+from imgcli.core.validate import MAX_REFERENCES
 from imgcli.store.input_images import STDIN, read_mask, read_reference
 
 if TYPE_CHECKING:
@@ -175,9 +175,9 @@ def check_original(original: str, names: list[str] | None, prompt: PromptSource)
 
 def _check_names(names: list[str], prompt: PromptSource) -> None:
     """Find out what cannot work before anything large is read."""
-    if len(names) > MOST_REFERENCES:
+    if len(names) > MAX_REFERENCES:
         raise usage_error(
-            f"{len(names)} images are more than the {MOST_REFERENCES} that can be sent.",
+            f"{len(names)} images are more than the {MAX_REFERENCES} that can be sent.",
             "Leave some --image out.",
         )
     if "" in names:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from imgcli.app.context import Context
+    from imgcli.core.errors import Problem
     from imgcli.core.history import FileFacts, HistoryEntry, SavedImageStatus
-    from imgcli.core.problem import Problem
     from imgcli.store.history.repository import History
 
 

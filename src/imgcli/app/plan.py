@@ -12,7 +12,7 @@ from imgcli.app.source_image import SourceImage, find_source, last_source, sourc
 from imgcli.core.catalog import load
 from imgcli.core.errors import usage_error
 from imgcli.core.history import Parent, Role
-from imgcli.core.inherit import Inherited, RequestTime, inherit
+from imgcli.core.inherit import Inherited, RequestContext, inherit
 from imgcli.core.params import Action, Api
 from imgcli.core.text import shorten
 from imgcli.store.input_images import read_again
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from imgcli.app.context import Context
     from imgcli.app.inputs import InputNames
+    from imgcli.core.embedded import EmbeddedParameters
     from imgcli.core.history import HistoryEntry
     from imgcli.core.inherit import OptionSources, PreviousOptions
-    from imgcli.core.recipe import Recipe
     from imgcli.core.request import DraftRequest, ImageRequest, InputImage
 
 
@@ -57,10 +57,10 @@ class RequestPlan:
     @property
     def parents(self) -> tuple[Parent, ...]:
         """What goes into the image, by their bytes."""
-        sourceals = [self.source.sha256] if self.source else []
+        originals = [self.source.sha256] if self.source else []
         masks = [self.images.mask.sha256] if self.images.mask else []
         pairs = (
-            *((sha256, Role.ORIGINAL) for sha256 in sourceals),
+            *((sha256, Role.ORIGINAL) for sha256 in originals),
             *((reference.sha256, Role.REFERENCE) for reference in self.images.references),
             *((sha256, Role.MASK) for sha256 in masks),
         )
@@ -71,21 +71,21 @@ class RequestPlan:
 
         Raises `ImgcliError` (usage) where the image to start from can neither be sent nor be continued.
         """
-        now = RequestTime(self.server, load(), today)
+        now = RequestContext(self.server, load(), today)
         inherited = inherit(given, sources, self.previous, now) if self.previous else Inherited(given)
-        draft = replace(inherited.wish, prompt=self.prompt, mask=self.images.mask)
+        draft = replace(inherited.draft, prompt=self.prompt, mask=self.images.mask)
         is_edit = self.source and draft.model and load().is_image_model(draft.model)
         if is_edit and "moderation" not in sources.typed:  # OpenAI's edits take none; a default is left out
             draft = replace(draft, moderation=None)
-        return replace(inherited, wish=self._with_source(draft))
+        return replace(inherited, draft=self._with_source(draft))
 
     def _with_source(self, draft: DraftRequest) -> DraftRequest:
         """Start from the conversation, with the file as its fallback, or from the file alone."""
-        sourceal = self.source.reference if self.source else None
+        original = self.source.reference if self.source else None
         references = self.images.references
         upload = replace(
             draft,
-            references=(sourceal, *references) if sourceal else references,
+            references=(original, *references) if original else references,
             action=None if _is_image_model(draft) else self.action,  # which has no tool to tell
         )
         response_id = self._conversation(draft)
@@ -94,7 +94,7 @@ class RequestPlan:
                 raise self.source.unsendable
             return upload
         talk = replace(draft, references=references, previous_response_id=response_id, action=self.action)
-        return replace(talk, otherwise=upload if sourceal else None)
+        return replace(talk, fallback=upload if original else None)
 
     def _conversation(self, draft: DraftRequest) -> str | None:
         """Return the response to continue from; a mask belongs to an image that is sent."""
@@ -168,7 +168,7 @@ def plan_again(
     )
 
 
-def _confirm(context: Context, name: str, parameters: Recipe) -> None:
+def _confirm(context: Context, name: str, parameters: EmbeddedParameters) -> None:
     """Show parameters of unknown source and ask whether to pay for them. Raises `ImgcliError` (usage)."""
     from imgcli.output.tables.info import recipe_lines
 

@@ -15,11 +15,11 @@ from imgcli.app.context import all_secrets
 from imgcli.app.reporting import exit_status, pricing, refuse
 from imgcli.app.unfinished_run import offer
 from imgcli.core import catalog, pipeline
+from imgcli.core.errors import Cause, Charged, ExitCode, most_severe
 from imgcli.core.events import Failed, Started
 from imgcli.core.messages import recovering_line
 from imgcli.core.pipeline import mark_uncharged
-from imgcli.core.problem import Cause, Charged, ExitCode, most_severe
-from imgcli.core.secrets import redacted_events
+from imgcli.core.secrets import redact_events
 from imgcli.output.sinks.lines import LinesSink, LinesStyle, PathsSink
 from imgcli.output.sinks.queued import QueuedSink
 from imgcli.output.terminal.capabilities import has_color
@@ -104,9 +104,9 @@ class _Recovery:
     def _run_with(self, content: Content) -> pipeline.Outcome:
         job = self.record.job
         found = salvaged(read_events(self.record.chunks(), job, inputs=content.inputs), content, job)
-        source = chain(self._started(), redacted_events(found, *all_secrets(self.context.env)))
+        source = chain(self._started(), redact_events(found, *all_secrets(self.context.env)))
         embedded = embedding(logged_parameters(self.record.run.header))
-        events = self._saving(self._explained(embedded(pipeline.checked(job, source))))
+        events = self._saving(self._explained(embedded(pipeline.enforce_grammar(job, source))))
         events = mark_uncharged(events) if self._is_free else events
         models = catalog.load()
         clock = self.context.monotonic
@@ -167,7 +167,7 @@ class _Recovery:
 
 def _may_hold_more(outcome: pipeline.Outcome) -> bool:
     """Return whether somebody may find more in a record: data that we cannot read, paid for all the same."""
-    if any(problem.cause is Cause.UNREAD for problem in outcome.problems):
+    if any(problem.cause is Cause.UNREADABLE_IMAGE for problem in outcome.problems):
         return True
     problems = [problem for problem in outcome.problems if problem.charged is Charged.YES]
     codes = {problem.exit_code for problem in problems}

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from imgcli.app import process
 from imgcli.app.context import abandon, within
 from imgcli.app.options import OutputFormat, PreviewMode
+from imgcli.core.errors import Charged, ExitCode, Problem, most_severe
 from imgcli.core.events import Failed
 from imgcli.core.pipeline import uncharged
-from imgcli.core.problem import Charged, ExitCode, Problem, most_severe
 from imgcli.output.images.compare import Comparison
 from imgcli.output.json import to_json
 from imgcli.output.sinks.jsonl import InlineImages, JsonLinesSink, error_line
@@ -183,11 +183,11 @@ class Reporter:
 def pricing(models: Catalog, host: str | None = None, *, is_demo: bool = False) -> Price:
     """Return what works out a run's bill; `host` is the server's, with its port, None for unknown."""
     from imgcli.core.billing.bill import bill
-    from imgcli.core.billing.rates import at_rates
+    from imgcli.core.billing.rates import apply_rates
 
     def price(request: ImageRequest, completed: Completed, partials: int, images: int) -> Bill:
         made = bill(request, completed, partials, models, images)
-        return replace(at_rates(made, completed.service_tier, host), is_demo=is_demo)
+        return replace(apply_rates(made, completed.service_tier, host), is_demo=is_demo)
 
     return price
 

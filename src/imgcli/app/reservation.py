@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from imgcli.app import lookup
 from imgcli.core.billing.bound import Conversation, conversation_before, upper_bound
 from imgcli.core.billing.budget import OFF, Cap, Spent, check_day
-from imgcli.core.errors import ImgcliError
-from imgcli.core.problem import Charged, ExitCode, Problem
+from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.store.history.costs import OpenRun
 from imgcli.store.history.recorder import PendingRows
 from imgcli.store.history.repository import HistoryError
@@ -114,11 +113,11 @@ class _Claim:
             aside = next(iter(history.aside_since(_midnight(self.context))), None)
             spent = replace(self._spent(day, find), aside=aside)
             needed = self._checked(self.valid.request, spent, find)
-            if self.valid.otherwise and not self.valid.barred:
+            if self.valid.fallback and not self.valid.fallback_blocked:
                 try:
-                    needed = max(needed, self._checked(self.valid.otherwise, spent, find))
+                    needed = max(needed, self._checked(self.valid.fallback, spent, find))
                 except ImgcliError as beyond:
-                    self.valid = replace(self.valid, barred=beyond.problem)
+                    self.valid = replace(self.valid, fallback_blocked=beyond.problem)
             self.is_granted = True
             return needed
 

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 from imgcli.app import process
 from imgcli.app.lookup import Lookup
 from imgcli.app.reporting import refuse
-from imgcli.core.errors import ImgcliError, check_between, usage_error
+from imgcli.core.errors import ExitCode, ImgcliError, check_between, most_severe, usage_error
 from imgcli.core.image import ImageFormat
-from imgcli.core.problem import ExitCode, most_severe
 from imgcli.core.text import shorten
 from imgcli.output.images.sheet import Layout, Tile, compose, encode
 from imgcli.output.sinks.lines import write_paths

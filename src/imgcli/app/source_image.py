@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcli.app.lookup import Lookup, open_history
+from imgcli.core.embedded import read as read_recipe
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.inherit import PreviousOptions
 from imgcli.core.params import DEMO
-from imgcli.core.recipe import read as read_recipe
 from imgcli.core.text import clean, shorten
 from imgcli.store.input_images import STDIN, read_bytes, read_reference, reference_of
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from imgcli.app.context import Context
+    from imgcli.core.embedded import EmbeddedParameters
     from imgcli.core.history import HistoryEntry, SavedImage
-    from imgcli.core.recipe import Recipe
     from imgcli.core.request import InputImage
 
 
@@ -48,8 +48,8 @@ class SourceImage:
     reference: InputImage | None
     sha256: str | None
     entry: HistoryEntry | None = None
-    parameters: Recipe | None = None
-    foreign_parameters: Recipe | None = None
+    parameters: EmbeddedParameters | None = None
+    foreign_parameters: EmbeddedParameters | None = None
     continued: HistoryEntry | None = None
     path: str | None = None
     unsendable: ImgcliError | None = None
@@ -75,7 +75,7 @@ class SourceImage:
         """How it was made; nothing is known of most images."""
         if self.entry and self.entry.request:
             return PreviousOptions.of_request(self.entry.request, self.entry.endpoint)
-        return PreviousOptions.of_recipe(self.parameters) if self.parameters else PreviousOptions()
+        return PreviousOptions.of_embedded(self.parameters) if self.parameters else PreviousOptions()
 
     @property
     def edited_name(self) -> str | None:
@@ -189,7 +189,7 @@ def _of_bytes(name: str, data: bytes, source: SourceImage) -> SourceImage:
     return replace(source, reference=reference, path=reference.path)
 
 
-def with_parameters(source: SourceImage, parameters: Recipe | None) -> SourceImage:
+def with_parameters(source: SourceImage, parameters: EmbeddedParameters | None) -> SourceImage:
     """Use embedded parameters, with a notice: they decide what will be paid for."""
     if parameters is None:
         return source

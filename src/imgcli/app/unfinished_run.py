@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.api.stream.reader import read_events
 from imgcli.api.stream.salvage import salvaged
-from imgcli.core.errors import ImgcliError, usage_error
+from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.events import FinalImage, PartialImage
 from imgcli.core.json_fields import moment
-from imgcli.core.messages import age, found_words
+from imgcli.core.messages import age, describe_contents
 from imgcli.core.params import DEMO
-from imgcli.core.problem import CHECK_USAGE, Charged, ExitCode, Problem
 from imgcli.core.text import clean, file_size, shorten
 from imgcli.output.terminal.writer import SafeWriter
 from imgcli.store.paths import state_folders
@@ -285,6 +284,6 @@ def _describe(record: UnfinishedRun) -> str:
                     kinds["partial"] += 1
                 case _:
                     pass
-    found = found_words(kinds["final"], kinds["partial"], kinds["salvaged"])
+    found = describe_contents(kinds["final"], kinds["partial"], kinds["salvaged"])
     facts = (record.run.id, record.when, age(record.age.total_seconds()), file_size(record.size), found)
     return "  ".join(map(clean, (*facts, record.prompt or "-", str(record.run.path))))

@@ -14,11 +14,10 @@ from imgcli.app.options import PreviewMode
 from imgcli.app.reporting import exit_status, pricing, refuse
 from imgcli.app.view_input import ViewInput, ViewInputKind
 from imgcli.core import catalog, pipeline
-from imgcli.core.errors import ImgcliError, check_between, usage_error
+from imgcli.core.errors import ExitCode, ImgcliError, Problem, check_between, most_severe, usage_error
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started
 from imgcli.core.image import EncodedImage, ImageFormat
 from imgcli.core.pipeline import mark_uncharged
-from imgcli.core.problem import ExitCode, Problem, most_severe
 from imgcli.core.text import shorten
 from imgcli.output.images.select import RendererSelector
 from imgcli.output.sinks.lines import VIEWING, DescriptionSink, described
@@ -191,7 +190,7 @@ class Viewer:
     def _view_run(self, source: ViewInput) -> ExitCode:
         if len(self.options.names) > 1:
             self.context.write_lines([shorten(source.name, _NAME_LENGTH)])
-        events = pipeline.checked(_job(source), self._source(source))
+        events = pipeline.enforce_grammar(_job(source), self._source(source))
         if self.options.save:
             events = ImageKeeper.of(self.context, self.options.save, source).finals(events)
         with self._sinks(source) as sinks:

@@ -19,8 +19,7 @@ from imgcli.app.context import (
 from imgcli.app.process import UnwritableOutputError
 from imgcli.cli import registry
 from imgcli.cli.registry import build_app
-from imgcli.core.errors import ImgcliError
-from imgcli.core.problem import ExitCode, Problem
+from imgcli.core.errors import ExitCode, ImgcliError, Problem
 
 if TYPE_CHECKING:
     from typing import TextIO

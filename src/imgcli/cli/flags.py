@@ -19,7 +19,7 @@ from imgcli.app.options import (
     ServerOptions,
 )
 from imgcli.cli.config.settings import at_home
-from imgcli.core.billing.budget import OFF, Budget, read_cap
+from imgcli.core.billing.budget import OFF, Budget, parse_cap
 from imgcli.core.errors import check_between, usage_error
 from imgcli.core.inherit import OptionSources
 from imgcli.core.request import DraftRequest
@@ -78,13 +78,13 @@ def server_options(flags: Flags, settings: ServerSettings) -> ServerOptions:
 
 def _budget(flags: Flags) -> Budget:
     """Read the limits. Raises `ImgcliError` (usage), also where the day's sum would miss this run."""
-    day = read_cap("--daily-cap", flags["daily_cap"])
+    day = parse_cap("--daily-cap", flags["daily_cap"])
     if day and flags["no_history"] and not flags["demo"]:
         raise usage_error(
             "--daily-cap adds up the history, and --no-history would leave this run out of the sum.",
             f"Leave --no-history out, or lift the limit: --daily-cap {OFF}.",
         )
-    return Budget(flags["estimate"], read_cap("--max-cost", flags["max_cost"]), day)
+    return Budget(flags["estimate"], parse_cap("--max-cost", flags["max_cost"]), day)
 
 
 def _draft_request(flags: Flags, server_name: str | None) -> DraftRequest:
@@ -141,7 +141,7 @@ def with_plan(
         )
     return replace(
         options,
-        draft=inherited.wish,
+        draft=inherited.draft,
         output=replace(options.output, title=plan.title),
         display=replace(options.display, before=plan.before if compare else None),
         notices=(*options.notices, *plan.notices, *inherited.notices),

@@ -9,9 +9,8 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from imgcli.core.errors import ImgcliError, usage_error
-from imgcli.core.problem import ExitCode, Problem
-from imgcli.core.text import clean, did_you_mean, near, shorten
+from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
+from imgcli.core.text import clean, did_you_mean, shorten, similar_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -80,7 +79,7 @@ def no_command(args: Sequence[str], group: Any, path: str) -> ImgcliError:  # no
     if not name.strip():
         return usage_error('No such command: "".', f"For a list of commands: {path} help")
     elsewhere = _ours(name, _COMMANDS_ELSEWHERE) if is_top else []
-    meant = [] if " " in name.strip() else elsewhere or near(name, known)
+    meant = [] if " " in name.strip() else elsewhere or similar_names(name, known)
     words = list(_before_options(args))
     advice = [did_you_mean(f"{path} {one}" for one in meant)]
     if is_top and (not meant or (len(words) > 1 and not elsewhere)):
@@ -107,7 +106,7 @@ def _as_typed(name: str, args: Sequence[str]) -> str:
 def _no_option(name: str, context: Any, page: str) -> Problem:  # noqa: ANN401 - Typer's own type
     own = {option[2:] for one in context.command.get_params(context) for option in one.opts if option[2:]}
     word = name.lstrip("-").lower()
-    meant = [one for one in _ours(word, _OPTIONS_ELSEWHERE) if one in own] or near(word, own)
+    meant = [one for one in _ours(word, _OPTIONS_ELSEWHERE) if one in own] or similar_names(word, own)
     advice = did_you_mean(f"--{one}" for one in meant if len(word) > 1)
     if word in _NO_SUCH_THING and (context.parent is None or "model" in own):
         advice = _NO_SUCH_THING[word]

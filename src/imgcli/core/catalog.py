@@ -1,4 +1,4 @@
-"""The models: what each accepts and costs, and when OpenAI shuts it down."""
+"""The model catalog: what each model accepts and costs, and when OpenAI shuts it down."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SNAPSHOT = re.compile(r"(?P<name>.+)-20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-
 
 
 class ModelKind(StrEnum):
-    """What a model makes, and so which of OpenAI's two wires it is named on."""
+    """What a model generates, which determines the API that it is named in."""
 
     TEXT = "text"
     IMAGE = "image"
@@ -31,17 +31,17 @@ class ModelKind(StrEnum):
 
 @dataclass(frozen=True)
 class FixedSizes:
-    """A model that takes these sizes and `auto`, spelled `1024x1024`."""
+    """The sizes of a model besides `auto`, spelled `1024x1024`."""
 
     sizes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class FlexibleSizes:
-    """A model that takes any size within limits, in pixels, and `auto`.
+    """The limits of a model that takes any size, in pixels.
 
-    Both edges are multiples of `multiple`, the longer one at most `longest` and at most `widest` times the
-    shorter. OpenAI calls sizes above `experimental_pixels` experimental.
+    Both edges are multiples of `multiple`; the long one is at most `longest` and at most `widest` times the
+    short one. OpenAI calls sizes above `experimental_pixels` experimental.
     """
 
     multiple: int
@@ -57,7 +57,7 @@ SizeRule: TypeAlias = FixedSizes | FlexibleSizes
 
 @dataclass(frozen=True)
 class Accepts:
-    """The values an image model takes, as the API spells them; `fidelities` is None where nobody says."""
+    """The values that an image model accepts; `fidelities` is None where they are not documented."""
 
     sizes: SizeRule
     qualities: tuple[Quality, ...]
@@ -68,7 +68,7 @@ class Accepts:
 
 @dataclass(frozen=True)
 class LongContext:
-    """Above `after` input tokens, all input costs `input` times as much, all output `output` times."""
+    """The surcharge above `after` input tokens: factors for all input and for all output."""
 
     after: int
     input: Decimal
@@ -79,9 +79,9 @@ class LongContext:
 class Prices:
     """US dollars per million tokens, Standard tier; None where no price is published.
 
-    `date` is the day we know the prices from, `source` the place, `caveat` a reason to doubt them.
-    Writing to the prompt cache costs `cache_write` times `text_in`, once where it is None. A limit takes all
-    prices `most` times, for a promotion ends.
+    `date` and `source` are where the prices are from, `caveat` is a reason to doubt them. Writing to the
+    prompt cache costs `cache_write` times `text_in`, once where it is None. Upper bounds multiply all prices
+    by `most`, because a promotion may end.
     """
 
     date: date
@@ -100,10 +100,10 @@ class Prices:
 
 @dataclass(frozen=True)
 class Model:
-    """One model; `accepts` is None for text models and where nothing is known.
+    """A model; `accepts` is None for text models and where nothing is known.
 
-    `most` is what `core.bound` knows of the cost of one image, empty where that is nothing; `image` is how
-    many tokens an image takes that is sent to a text model, None where it is as many as for the others.
+    `most` holds the figures from which `billing.bound` computes the maximum cost of an image; `image` is the
+    number of tokens of an image sent to a text model, None for the usual one.
     """
 
     name: str
@@ -119,16 +119,16 @@ class Model:
 
     @property
     def qualities(self) -> tuple[Quality, ...]:
-        """The qualities it takes; all of them where nothing is known."""
+        """The qualities that it supports; all where nothing is known."""
         return self.accepts.qualities if self.accepts else tuple(Quality)
 
     def is_gone(self, today: date) -> bool:
-        """Return whether OpenAI has shut the model down; on the announced day it has."""
+        """Return whether OpenAI has shut the model down; the announced day counts."""
         return self.shutdown is not None and self.shutdown <= today
 
 
 def shutdown_notice(model: Model, today: date) -> str | None:
-    """Say in one line that a model is gone or has 60 days or less to live; None otherwise."""
+    """Format that a model is shut down, or will be within 60 days; None otherwise."""
     if model.shutdown is None or (model.shutdown - today).days > _NOTICE_DAYS:
         return None
     verb = "shut" if model.is_gone(today) else "shuts"
@@ -138,9 +138,9 @@ def shutdown_notice(model: Model, today: date) -> str | None:
 
 @dataclass(frozen=True)
 class Catalog:
-    """All models we know. `prices_date` is the day on which the whole table was gathered.
+    """All known models. `prices_date` is the day on which the table was last checked.
 
-    `limits` is what `core.bound` reckons with for every model.
+    `limits` are the figures of `billing.bound` that hold for every model.
     """
 
     models: tuple[Model, ...]
@@ -150,14 +150,14 @@ class Catalog:
     limits: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def find(self, name: str) -> Model | None:
-        """Find a model by its exact name, an alias or a dated snapshot (`gpt-4o-2024-11-20`)."""
+        """Find a model by its name, an alias or a dated snapshot (`gpt-4o-2024-11-20`)."""
         snapshot = _SNAPSHOT.fullmatch(name)
         return self._named(name) or (self._named(snapshot["name"]) if snapshot else None)
 
     def is_image_model(self, name: str) -> bool:
-        """Tell by its name whether a model makes images, also one that we do not know.
+        """Return whether a model makes images; for one that is unknown, by its name.
 
-        Gateways put names of their own around it, as in `openai/gpt-image-2`: each part counts.
+        Gateways prefix names, as in `openai/gpt-image-2`: each part is checked.
         """
         known = self.find(name)
         if known:
@@ -165,28 +165,28 @@ class Catalog:
         return any(part.startswith(_IMAGE_FAMILIES) for part in name.lower().split("/"))
 
     def _named(self, name: str) -> Model | None:
-        found = (model for model in self.models if name == model.name or name in model.aliases)
-        return next(found, None)
+        matches = (model for model in self.models if name == model.name or name in model.aliases)
+        return next(matches, None)
 
     def default_model(self, today: date) -> str:
-        """Choose the text model for people who name none: the first that is alive, else the last."""
+        """Return the default text model: the first one that is alive, else the last."""
         alive = self.names(ModelKind.TEXT, today)
         return next((name for name in self.default_models if name in alive), self.default_models[-1])
 
     def shutdown_of(self, names: Iterable[str | None], today: date) -> str | None:
-        """Say of the first of these models that OpenAI has shut down that it is gone; None for none."""
+        """Format that the first of these models that is shut down is; None if there is none."""
         known = (self.find(name) for name in names if name)
         return next((shutdown_notice(one, today) for one in known if one and one.is_gone(today)), None)
 
     def names(self, kind: ModelKind, today: date) -> tuple[str, ...]:
-        """List the models of a kind that are alive, in the table's order."""
+        """Return the names of the live models of a kind, in the table's order."""
         return tuple(model.name for model in self.models if model.kind is kind and not model.is_gone(today))
 
 
 @cache
 def load() -> Catalog:
-    """Read the table that comes with imgcli, once in a process."""
-    # importlib.resources would cost a shell completion several times the reading itself.
+    """Load the table that comes with imgcli, once per process."""
+    # Not importlib.resources: importing it would take a shell completion several times as long as reading.
     import pkgutil
     import tomllib
     from decimal import Decimal
@@ -222,7 +222,7 @@ def _model(kind: ModelKind, name: str, entry: dict[str, Any], table: dict[str, A
 
 
 def _most(entry: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:
-    """Put the day of the source in, and the table of tokens in the place of its name."""
+    """Add the date of the source, and replace the name of a token table by the table."""
     tokens = entry.get("tokens")
     named = {"tokens": table["tokens"][tokens]} if isinstance(tokens, str) else {}
     return entry | named | {"date": table["sources"][entry["source"]]["date"]}
@@ -260,8 +260,8 @@ def _accepts(entry: dict[str, Any], table: dict[str, Any]) -> Accepts:
     )
 
 
-class Span(Enum):
-    """Which models are of interest: those that are alive, or those that have gone as well."""
+class ModelScope(Enum):
+    """Which models to list: live ones only, or shut down ones as well."""
 
     ALIVE = "alive"
     ALL = "all"
@@ -269,7 +269,7 @@ class Span(Enum):
 
 @dataclass(frozen=True)
 class ServerModel:
-    """A model that a server lists for a key; `shutdown` is None where it tells no date. A foreign name."""
+    """A model in a server's list; its name is foreign text. `shutdown` is None without a date."""
 
     name: str
     shutdown: date | None = None
@@ -277,9 +277,10 @@ class ServerModel:
 
 @dataclass(frozen=True)
 class ListedModel:
-    """One model that we know. `shutdown` is the server's date where it told one, else the catalog's.
+    """A model in the catalog. `shutdown` is the server's date if there is one, else the catalog's.
 
-    `is_news` says that the two differ, `is_usable` whether the key may use it: None when nobody was asked.
+    `has_new_shutdown` means that the two differ; `is_usable` is whether the key may use it, None without a
+    list.
     """
 
     model: Model
@@ -287,47 +288,50 @@ class ListedModel:
     is_gone: bool
     is_default: bool
     is_usable: bool | None = None
-    is_news: bool = False
+    has_new_shutdown: bool = False
 
 
 @dataclass(frozen=True)
-class Lineup:
-    """All models of interest, image models first.
+class ModelList:
+    """A list of models, image models first.
 
-    `strangers` are image models that the server has and the catalog does not know, `others` whatever else it
-    has; both are empty when nobody was asked. `prices_date` is the day on which the catalog was gathered.
+    `unknown_image_models` and `others` are models of the server that are not in the catalog. `prices_date` is
+    the day on which the catalog was last checked.
     """
 
     entries: tuple[ListedModel, ...]
     prices_date: date
-    strangers: tuple[ServerModel, ...] = ()
+    unknown_image_models: tuple[ServerModel, ...] = ()
     others: tuple[ServerModel, ...] = ()
 
     def of(self, kind: ModelKind) -> tuple[ListedModel, ...]:
-        """List the models of a kind that are alive."""
+        """Return the live models of a kind."""
         return tuple(entry for entry in self.entries if entry.model.kind is kind and not entry.is_gone)
 
     @property
     def gone(self) -> tuple[ListedModel, ...]:
-        """List the models that have been shut down."""
+        """The models that are shut down."""
         return tuple(entry for entry in self.entries if entry.is_gone)
 
 
-def lineup(
-    catalog: Catalog, today: date, span: Span = Span.ALIVE, listing: Iterable[ServerModel] | None = None
-) -> Lineup:
-    """Put together what is known; `listing` is a server's answer, None when none was asked.
+def list_models(
+    catalog: Catalog,
+    today: date,
+    scope: ModelScope = ModelScope.ALIVE,
+    listing: Iterable[ServerModel] | None = None,
+) -> ModelList:
+    """Build the list; `listing` is a server's own list, None if no server was asked.
 
-    What the server lists is there, whatever the catalog says of its end.
+    A model that the server lists is alive, whatever date the catalog has.
     """
     listed = None if listing is None else {model.name: model for model in reversed(list(listing))}
     ordered = sorted(catalog.models, key=lambda model: model.kind is not ModelKind.IMAGE)
     entries = [_entry(model, catalog, today, listed) for model in ordered]
     unknown = [model for name, model in sorted((listed or {}).items()) if catalog.find(name) is None]
-    return Lineup(
-        tuple(entry for entry in entries if span is Span.ALL or not entry.is_gone),
+    return ModelList(
+        tuple(entry for entry in entries if scope is ModelScope.ALL or not entry.is_gone),
         catalog.prices_date,
-        strangers=tuple(model for model in unknown if catalog.is_image_model(model.name)),
+        unknown_image_models=tuple(model for model in unknown if catalog.is_image_model(model.name)),
         others=tuple(model for model in unknown if not catalog.is_image_model(model.name)),
     )
 
@@ -335,19 +339,15 @@ def lineup(
 def _entry(
     model: Model, catalog: Catalog, today: date, listed: Mapping[str, ServerModel] | None
 ) -> ListedModel:
-    found = _found(model, listed or {})
-    told = found.shutdown if found else None
-    shutdown = told or model.shutdown
+    server = listed or {}
+    found = next((server[name] for name in (model.name, *model.aliases) if name in server), None)
+    announced = found.shutdown if found else None
+    shutdown = announced or model.shutdown
     return ListedModel(
         model,
         shutdown,
         is_gone=shutdown is not None and shutdown <= today and found is None,
         is_default=model.name in {catalog.default_model(today), catalog.default_image_model},
         is_usable=None if listed is None else found is not None,
-        is_news=told is not None and told != model.shutdown,
+        has_new_shutdown=announced is not None and announced != model.shutdown,
     )
-
-
-def _found(model: Model, listed: Mapping[str, ServerModel]) -> ServerModel | None:
-    """Find a model in the server's list by its name or another name of it."""
-    return next((listed[name] for name in (model.name, *model.aliases) if name in listed), None)

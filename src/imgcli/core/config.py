@@ -1,4 +1,4 @@
-"""The configuration as values: defaults for options, profiles of servers, and in which line each stands."""
+"""The configuration as values: defaults for options, server profiles, and their line numbers."""
 
 from __future__ import annotations
 
@@ -11,45 +11,45 @@ if TYPE_CHECKING:
 
 
 PROFILE = "profile"
-"""The table that holds the profiles."""
+"""The table of profiles."""
 DEFAULT_PROFILE = "default-profile"
-"""The key that names the profile for who names none: TOML takes no `profile` beside `[profile.NAME]`."""
+"""The key of the default profile: TOML does not allow a key `profile` next to `[profile.NAME]`."""
 BASE_URL = "base-url"
 KEY_ENV = "key-env"
 HEADERS = "headers"
 BILLED = "billed"
-"""Whether a server takes money; false voids the limits there."""
+"""Whether a server charges money; with false, limits do not apply to it."""
 FROM_ENVIRONMENT = "env:"
-"""How a header's value begins that names an environment variable."""
+"""The prefix of a header's value that names an environment variable."""
 
 
-class Takes(Enum):
-    """What an option takes; the value is how a message calls it."""
+class ValueType(Enum):
+    """The type of an option's value; the member's value is its name in messages."""
 
-    SWITCH = "true or false"
-    WHOLE = "a whole number"
+    BOOLEAN = "true or false"
+    INTEGER = "a whole number"
     NUMBER = "a number"
-    DOLLARS = "an amount of dollars"
+    DOLLARS = "an amount in dollars"
     TEXT = 'text in quotes, such as "this"'
     PATH = "a path in quotes"
     LIST = 'a list such as ["this", "that"]'
 
 
 @dataclass(frozen=True)
-class Shape:
-    """What may stand behind an option's name; `choices` is empty where everything may."""
+class OptionType:
+    """What an option accepts; `choices` is empty where every value of the type is valid."""
 
-    takes: Takes
+    type: ValueType
     choices: tuple[str, ...] = ()
 
 
-Schema: TypeAlias = "Mapping[str, Mapping[str, Shape]]"
-"""Every command that can be configured, its options by their long names without dashes."""
+Schema: TypeAlias = "Mapping[str, Mapping[str, OptionType]]"
+"""Commands that can be configured; their options by long name, without dashes."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One default: `value` is as Typer takes it, `line` where it stands, `table` under which heading."""
+    """A default: `value` as Typer takes it, and the `line` and the `table` that it is from."""
 
     name: str
     value: object
@@ -59,7 +59,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class HttpHeader:
-    """One HTTP header of a profile: its `value`, or the environment `variable` that holds it."""
+    """An HTTP header of a profile: its `value`, or the environment `variable` that holds it."""
 
     name: str
     value: str
@@ -68,7 +68,7 @@ class HttpHeader:
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """What a profile says of its server: address, the variable with its key, headers, whether it bills."""
+    """A profile's server: URL, environment variable of its key, headers, whether it charges money."""
 
     profile: str = ""
     base_url: str | None = None
@@ -78,7 +78,7 @@ class ServerSettings:
 
     @property
     def has_secrets(self) -> bool:
-        """Whether there is anything that is for this server alone."""
+        """Whether there is a key or a header that must not go to another server."""
         return bool(self.key_env or self.headers)
 
 
@@ -96,25 +96,22 @@ class Profile:
 
 @dataclass(frozen=True)
 class Config:
-    """A whole file: defaults for every command, for single commands, and profiles."""
+    """A configuration file: defaults for all commands, for single commands, and profiles."""
 
     settings: Mapping[str, Setting] = field(default_factory=dict)
     commands: Mapping[str, Mapping[str, Setting]] = field(default_factory=dict)
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     default_profile: str | None = None
 
-    def chosen(self, command: str, profile: Profile | None) -> dict[str, Setting]:
-        """Choose each default of a command: the profile's, else the command's table's, else the file's."""
-        return {
-            **self.settings,
-            **self.commands.get(command, {}),
-            **(profile.settings if profile else {}),
-        }
+    def defaults(self, command: str, profile: Profile | None) -> dict[str, Setting]:
+        """Return a command's defaults: the profile's, else the command's table's, else the file's."""
+        of_profile = profile.settings if profile else {}
+        return {**self.settings, **self.commands.get(command, {}), **of_profile}
 
     def server(self, command: str, profile: Profile | None) -> ServerSettings:
-        """Say which server a profile is for; the file's own base-url counts where it has none."""
+        """Return a profile's server; the file's own base-url applies where the profile has none."""
         if profile is None:
             return ServerSettings()
-        told = self.chosen(command, profile).get(BASE_URL)
-        url = str(told.value) if told else None
+        setting = self.defaults(command, profile).get(BASE_URL)
+        url = str(setting.value) if setting else None
         return ServerSettings(profile.name, url, profile.key_env, profile.headers, profile.billed)

@@ -1,7 +1,7 @@
-"""The closed vocabulary of a run: everything that happens is one of these values.
+"""The events of a run.
 
 Grammar of a job: `Started (Waiting | PartialImage | FinalImage | Saved | Notice)* (Completed | Failed)`,
-and `Completed` needs at least one `FinalImage`. `session` enforces it.
+and `Completed` needs at least one `FinalImage`. `pipeline` enforces it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from imgcli.core.errors import Problem
     from imgcli.core.image import EncodedImage
-    from imgcli.core.problem import Problem
     from imgcli.core.request import ImageRequest
 
 
@@ -24,7 +24,7 @@ Json: TypeAlias = "Mapping[str, Any]"
 
 @dataclass(frozen=True)
 class Started:
-    """We asked for this."""
+    """The request goes out."""
 
     job: str
     request: ImageRequest
@@ -32,7 +32,7 @@ class Started:
 
 @dataclass(frozen=True)
 class Waiting:
-    """The server could not begin; the same request goes out again after `seconds`."""
+    """The server could not start; the same request is sent again after `seconds`."""
 
     job: str
     seconds: float
@@ -41,10 +41,9 @@ class Waiting:
 
 @dataclass(frozen=True)
 class PartialImage:
-    """A complete, rougher image on the way to the final one.
+    """A complete, rougher version of an image on its way.
 
-    `image` numbers the images of a job from 0; `index` numbers the partials of an image, as the server
-    counts them.
+    `image_index` numbers the images of a job from 0; `index` numbers an image's partials as the server does.
     """
 
     job: str
@@ -55,11 +54,11 @@ class PartialImage:
 
 @dataclass(frozen=True)
 class FinalImage:
-    """The image that was paid for.
+    """A final image.
 
-    `revised_prompt` is the text model's rewording, where it told; `response_id` names the answer that the
-    image is part of, where the server had named it by then. `is_salvaged` is set where it was found in a
-    record that could not be read otherwise: it may be torn.
+    `revised_prompt` is the text model's rewording, if any; `response_id` is the id of the response, where it
+    was known by then. `is_salvaged` means that it was found in a record that is otherwise unreadable: it may
+    be cut.
     """
 
     job: str
@@ -72,10 +71,9 @@ class FinalImage:
 
 @dataclass(frozen=True)
 class Saved:
-    """The image is on disk under this name, verified and flushed.
+    """The image is on disk at this path, verified and flushed.
 
-    `problem` is set when that is not quite what was asked for: another folder, or bytes that are no valid
-    image and were kept beside.
+    `problem` is set when that is not what was requested: another folder, or bytes that are not a valid image.
     """
 
     job: str
@@ -86,10 +84,10 @@ class Saved:
 
 @dataclass(frozen=True)
 class Notice:
-    """Odd, not fatal: one sentence for people.
+    """A warning: one sentence for people.
 
-    `instead` is the request that is sent from now on, where the one that began the run was refused.
-    `is_about_name` says that a file has another name than its user gave, which scripts must hear of too.
+    `instead` is the request sent from now on, where the first one was refused. `is_about_name` means that a
+    file has another name than requested, which is reported in quiet mode too.
     """
 
     job: str
@@ -100,11 +98,11 @@ class Notice:
 
 @dataclass(frozen=True)
 class Completed:
-    """The good end.
+    """The successful end.
 
-    `usage` and `tool_usage` are the API's own objects, untouched: on the Responses API `usage` counts the
+    `usage` and `tool_usage` are the API's objects, unchanged: on the Responses API `usage` counts the
     text model alone and `tool_usage["image_gen"]` the images; on the Images API `usage` counts the images.
-    `image_model` is the tool's model as the server echoed it, `service_tier` what decides on the prices.
+    `image_model` is the tool's model as reported by the server; `service_tier` determines the prices.
     """
 
     job: str
@@ -118,7 +116,7 @@ class Completed:
 
 @dataclass(frozen=True)
 class Failed:
-    """The bad end. `ended` is what the server told of the run all the same: its usage, the response's id."""
+    """The failed end. `ended` is what the server still reported: usage, the response's id."""
 
     job: str
     problem: Problem

@@ -1,4 +1,4 @@
-"""One remembered run, as a value: what was asked for, what came of it, what it cost."""
+"""Runs in the history, the relations between images, and what is known of a file."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
+from imgcli.core.errors import Charged, ExitCode
 from imgcli.core.params import DEMO
-from imgcli.core.problem import Charged, ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imgcli.core.billing.bill import Row
+    from imgcli.core.embedded import EmbeddedParameters
     from imgcli.core.events import Json
     from imgcli.core.image import ContentCredentials, ImageFormat, Size
-    from imgcli.core.recipe import Recipe
     from imgcli.core.request import ImageRequest
 
 
 OK = ExitCode.OK.kind
-"""The outcome of a run in which every image was saved as asked."""
+"""The outcome of a run in which every image was saved as requested."""
 
 _NOTHING = Decimal(0)
 
 
 class Role(StrEnum):
-    """What an earlier image was to a run: the one that was changed, one to look at, or the mask."""
+    """The role of an input image: the one that was edited, a reference, or the mask."""
 
     ORIGINAL = "original"
     REFERENCE = "reference"
@@ -39,7 +39,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class Parent:
-    """An image that went into a run, known by its bytes' SHA-256 in lower-case hex."""
+    """An input image of a run, identified by the SHA-256 of its bytes in lowercase hex."""
 
     sha256: str
     role: Role = Role.ORIGINAL
@@ -47,10 +47,9 @@ class Parent:
 
 @dataclass(frozen=True)
 class SavedImage:
-    """An image that a run brought. `image` numbers a run's images from 0; `size` is width and height.
+    """An image of a run. `image_index` numbers the images from 0; `length` is in bytes, `size` in pixels.
 
-    `path` is where it was saved, absolute, None for one that went to a stream or was only shown. `length` is
-    in bytes.
+    `path` is absolute, None for an image that went to a stream or was only displayed.
     """
 
     image_index: int
@@ -64,13 +63,13 @@ class SavedImage:
 
 @dataclass(frozen=True)
 class HistoryEntry:
-    """One run in the history. `number` is the id that people type, None before the entry is recorded.
+    """A run in the history. `number` is the id that people type, None before the entry is recorded.
 
-    `job` is the run's name, unique. `request` is None where nobody can read it any more. `endpoint` is the
-    server's host, `DEMO`, or None where it is not known. `outcome` is the kind of the gravest problem, or
-    `OK`; `message` is that problem's sentence. `cost` is in US dollars, exact, None when it is unknown; the
-    bill's rows are `charges`, the oldest price in it is of `prices_date`. `billed` is false where nobody is
-    charged for what the server counted.
+    `job` is unique. `request` is None where it is unreadable. `endpoint` is the server's host, `DEMO`, or
+    None where it is unknown. `outcome` is the kind of the most severe problem, or `OK`; `message` is that
+    problem's sentence. `cost` is exact, in US dollars, None where it is unknown; `charges` are the rows of
+    the bill, `prices_date` is the date of its oldest price. `billed` is false for a server that does not
+    charge.
     """
 
     job: str
@@ -97,22 +96,22 @@ class HistoryEntry:
 
     @property
     def is_demo(self) -> bool:
-        """Whether the demo painted it, so that its cost was never charged."""
+        """Whether the offline demo made it, so that its cost was never charged."""
         return self.endpoint == DEMO
 
     @property
     def is_free(self) -> bool:
-        """Whether its cost was never charged: of a demo, or of a server that does not bill."""
+        """Whether its cost was never charged: by the demo, or by a server that does not bill."""
         return self.is_demo or not self.billed
 
     @property
     def known(self) -> Decimal:
-        """The dollars that are known: where `cost` is None, it was at least this."""
+        """The known part of the cost, which is a minimum where `cost` is None."""
         return sum((row.known for row in self.charges), _NOTHING) if self.cost is None else self.cost
 
     @property
     def parent(self) -> str | None:
-        """The SHA-256 of the image that was changed, else of the first reference; None without any."""
+        """The SHA-256 of the edited image, else of the first reference; None without any."""
         sources = [parent for parent in self.parents if parent.role is not Role.MASK]
         originals = [parent for parent in sources if parent.role is Role.ORIGINAL]
         return next((parent.sha256 for parent in [*originals, *sources]), None)
@@ -122,10 +121,10 @@ class HistoryEntry:
         """The images that have a file."""
         return tuple(image for image in self.images if image.path)
 
-    def after(self, earlier: HistoryEntry) -> HistoryEntry:
-        """Tell of the same run as `earlier`, which was recorded before more of it was known.
+    def merged_with(self, earlier: HistoryEntry) -> HistoryEntry:
+        """Return this entry completed from an earlier one of the same run.
 
-        What only the earlier entry knows stays: a recovered run no longer knows whom it had asked.
+        What only the earlier entry holds is kept: a recovered run no longer knows its server.
         """
         merged = replace(
             self,
@@ -137,27 +136,25 @@ class HistoryEntry:
             parents=self.parents or earlier.parents,
             billed=self.billed and earlier.billed,
         )
-        return merged if self.charges or not earlier.charges else _billed_as(merged, earlier)
+        if self.charges or not earlier.charges:
+            return merged
+        return replace(
+            merged,
+            usage=earlier.usage,
+            tool_usage=earlier.tool_usage,
+            cost=earlier.cost,
+            charges=earlier.charges,
+            prices_date=earlier.prices_date,
+        )
 
-    def says_the_same(self, other: HistoryEntry) -> bool:
-        """Compare everything but the number and the time of the end."""
+    def is_same_as(self, other: HistoryEntry) -> bool:
+        """Return whether all but the number and the time of the end is equal."""
         return replace(self, number=None, ended=other.ended) == replace(other, number=None)
 
 
-def _billed_as(entry: HistoryEntry, earlier: HistoryEntry) -> HistoryEntry:
-    return replace(
-        entry,
-        usage=earlier.usage,
-        tool_usage=earlier.tool_usage,
-        cost=earlier.cost,
-        charges=earlier.charges,
-        prices_date=earlier.prices_date,
-    )
-
-
 @dataclass(frozen=True)
-class Share:
-    """One model's part of what a run cost, in US dollars; `cost` is None where any of it is unknown."""
+class ModelCost:
+    """One model's part of a run's cost in US dollars; `cost` is None where any of it is unknown."""
 
     model: str | None
     cost: Decimal | None
@@ -165,37 +162,34 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Expense:
-    """What one run cost: an `Entry`, reduced to the money. A failed run may have no `shares`.
-
-    `endpoint` and `is_free` are as in `Entry`.
-    """
+class RunCost:
+    """The cost of a run, fields as in `HistoryEntry`. A failed run may have no `shares`."""
 
     number: int
     started: datetime
     is_free: bool
     cost: Decimal | None
-    shares: tuple[Share, ...] = ()
+    shares: tuple[ModelCost, ...] = ()
     prices_date: date | None = None
     endpoint: str | None = None
 
     @property
     def known(self) -> Decimal:
-        """The dollars that are known: where `cost` is None, it was at least this."""
+        """The known part of the cost, which is a minimum where `cost` is None."""
         return sum((share.known for share in self.shares), _NOTHING) if self.cost is None else self.cost
 
 
 Key: TypeAlias = int | str
-"""A run's number, or the SHA-256 of an image that no run is known to have brought."""
+"""A run's number, or the SHA-256 of an image whose run is unknown."""
 
 
 @dataclass(frozen=True)
-class Branch:
-    """One line of the tree.
+class TreeLine:
+    """A line of the tree.
 
-    `lasts` tells whether those above this member, and it itself, are the last of their parents' children; the
-    root is left out, and the farthest generations may be. `depth` counts them all. A member that was drawn
-    before `is_repeated`, and its children are not drawn again.
+    `lasts` holds whether each ancestor, and the member itself, is its parent's last child, without the root
+    and perhaps without the most distant generations, all of which `depth` counts. A member that was drawn
+    before `is_repeated`; its children are not drawn again.
     """
 
     key: Key
@@ -206,11 +200,11 @@ class Branch:
 
 @dataclass(frozen=True)
 class Family:
-    """Ancestors and descendants of one member, which is `asked`.
+    """Ancestors and descendants of the member `asked`.
 
-    `members` are runs, None for an image that is only known by its hash. `origins` say of every member which
-    images it was made from, by their SHA-256, the one that was changed first, and where each of them came
-    from; that need not be a member. `file` is what was asked for where no run brought it.
+    `members` are runs, None for an image that is known only by its hash. `origins` maps every member to the
+    SHA-256 of the images that it was made from, the edited one first, and each of these to its run, which
+    need not be a member. `file` is the file that was named, where its run is unknown.
     """
 
     asked: Key
@@ -218,55 +212,52 @@ class Family:
     origins: Mapping[Key, Mapping[str, Key]]
     file: FileFacts | None = None
 
-    def branches(self, generations: int) -> Iterator[Branch]:
-        """Return the lines of the tree from the roots down; every member's children once, so that it ends.
+    def branches(self, generations: int) -> Iterator[TreeLine]:
+        """Yield the lines of the tree from the roots down; each member's children once, so that it ends.
 
-        `lasts` holds at most so many generations: a branch a thousand generations deep has no room for more.
+        `generations` limits the length of `lasts`: a deep tree would not fit on a line.
         """
         drawn = set[Key]()
-        for root in self._beginnings():
+        for root in self._roots():
             if root not in drawn:
-                yield from self._grown(root, drawn, generations)
+                yield from self._subtree(root, drawn, generations)
 
     def children(self, key: Key) -> tuple[Key, ...]:
-        """List what was made from a member, oldest first."""
+        """Return the members made from a member, oldest first."""
         return tuple(self._children.get(key, ()))
 
-    def strangers(self, key: Key) -> tuple[Key, ...]:
-        """List what a member was made from besides the other members."""
+    def outside_parents(self, key: Key) -> tuple[Key, ...]:
+        """Return the parents of a member that are not members."""
         return tuple(parent for parent in self._parents(key) if parent not in self.members)
 
-    def _grown(self, root: Key, drawn: set[Key], generations: int) -> Iterator[Branch]:
-        waiting = [Branch(root, 0, ())]
+    def _subtree(self, root: Key, drawn: set[Key], generations: int) -> Iterator[TreeLine]:
+        waiting = [TreeLine(root, 0, ())]
         while waiting:
             branch = waiting.pop()
             if branch.key in drawn:
-                yield Branch(branch.key, branch.depth, branch.lasts, is_repeated=True)
+                yield TreeLine(branch.key, branch.depth, branch.lasts, is_repeated=True)
                 continue
             drawn.add(branch.key)
             yield branch
             children = self.children(branch.key)
             for child in reversed(children):
                 lasts = (*branch.lasts, child == children[-1])[-generations:]
-                waiting.append(Branch(child, branch.depth + 1, lasts))
+                waiting.append(TreeLine(child, branch.depth + 1, lasts))
 
-    def _beginnings(self) -> Iterator[Key]:
-        """Return the root of the asked member's main line, then the other roots.
-
-        A circle has none, and begins anywhere.
-        """
+    def _roots(self) -> Iterator[Key]:
+        """Yield the root of the main line of `asked`, then the other roots, then every member for cycles."""
         yield self._main_root()
-        yield from (key for key in self.members if not self._kin(key))
+        yield from (key for key in self.members if not self._member_parents(key))
         yield from self.members
 
     def _main_root(self) -> Key:
         key, seen = self.asked, set[Key]()
-        while key not in seen and (above := self._kin(key)):
+        while key not in seen and (above := self._member_parents(key)):
             seen.add(key)
             key = above[0]
         return key
 
-    def _kin(self, key: Key) -> tuple[Key, ...]:
+    def _member_parents(self, key: Key) -> tuple[Key, ...]:
         return tuple(parent for parent in self._parents(key) if parent in self.members)
 
     def _parents(self, key: Key) -> tuple[Key, ...]:
@@ -276,26 +267,26 @@ class Family:
     def _children(self) -> Mapping[Key, list[Key]]:
         found: dict[Key, dict[Key, None]] = {}
         for key in sorted(self.members, key=_age):
-            for parent in self._kin(key):
+            for parent in self._member_parents(key):
                 found.setdefault(parent, {})[key] = None
         return {parent: list(children) for parent, children in found.items()}
 
 
 def _age(key: Key) -> tuple[int, str]:
-    """Put runs in the order in which they were recorded, and an image without a run after them."""
+    """Return a sort key: runs as they were recorded, then images without a run."""
     return (key, "") if isinstance(key, int) else (1 << 63, key)
 
 
 class KnowledgeSource(StrEnum):
-    """Where the knowledge comes from, the best first."""
+    """Where information about an image comes from, the best source first."""
 
     HISTORY = "history"
-    RECIPE = "recipe"
+    EMBEDDED = "recipe"
     FILE = "file"
 
 
 class MatchKind(StrEnum):
-    """By what somebody's word was understood."""
+    """How an argument was resolved."""
 
     CONTENT = "content"
     ID = "id"
@@ -303,7 +294,7 @@ class MatchKind(StrEnum):
 
 
 class FileStatus(StrEnum):
-    """What has become of an image's file. CHANGED stands for a file of other bytes under the same name."""
+    """The state of an image's file. CHANGED means that a file of this name has other bytes."""
 
     THERE = "there"
     GONE = "gone"
@@ -314,9 +305,9 @@ class FileStatus(StrEnum):
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What a file's bytes say of themselves. `path` is absolute; `format` is None for no image of ours.
+    """What a file's bytes contain. `path` is absolute; `format` is None for a file that is not an image.
 
-    `size` is width and height in pixels, None where the header does not tell; `length` is in bytes.
+    `size` is in pixels, None where the header is broken; `length` is in bytes.
     """
 
     path: Path
@@ -325,12 +316,12 @@ class FileFacts:
     length: int
     sha256: str
     credentials: ContentCredentials
-    recipe: Recipe | None = None
+    parameters: EmbeddedParameters | None = None
 
 
 @dataclass(frozen=True)
 class SavedImageStatus:
-    """One image of a remembered run, and what has become of its file; no `facts` unless it is there."""
+    """An image of a run and the state of its file; `facts` is None unless the file is there."""
 
     image: SavedImage
     state: FileStatus
@@ -339,9 +330,9 @@ class SavedImageStatus:
 
 @dataclass(frozen=True)
 class Ancestor:
-    """An image that went into another one. `entry` is the run that brought it, None where none is known.
+    """An input image of another image. `entry` is the run that made it, None where it is unknown.
 
-    `role` is None where nobody wrote it down; `name` is what its user called it.
+    `role` is None where it was not recorded; `name` is the name that its user gave.
     """
 
     sha256: str
@@ -352,11 +343,11 @@ class Ancestor:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Everything that is known of what somebody asked for.
+    """Everything known about an image or a run.
 
-    `file` is the file that was named, None for a run that was named, or a file that is gone. `image` says
-    which of the run's images it holds. `images` are all of the run's, `children` the runs that a file, or
-    any of a run's images, went into.
+    `file` is the named file, None for a named run or a file that is gone; `image_index` is the run's image in
+    it. `images` are all images of the run, `children` are the runs that the file, or any of the run's images,
+    was an input of.
     """
 
     asked: str
@@ -370,6 +361,6 @@ class Provenance:
     children: tuple[HistoryEntry, ...] = ()
 
     @property
-    def recipe(self) -> Recipe | None:
-        """The recipe inside the file that was named."""
-        return self.file.recipe if self.file else None
+    def parameters(self) -> EmbeddedParameters | None:
+        """The parameters embedded in the named file."""
+        return self.file.parameters if self.file else None

@@ -1,4 +1,4 @@
-"""An image's width and height, read from its header without decoding anything."""
+"""An encoded image: its format, size and content credentials, read from its bytes without decoding them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ImageFormat(StrEnum):
-    """The encodings that the API can answer in, spelled as its `output_format`."""
+    """The formats of the API, spelled as in its `output_format`."""
 
     PNG = "png"
     JPEG = "jpeg"
@@ -25,8 +25,12 @@ class ImageFormat(StrEnum):
 
     @property
     def suffix(self) -> str:
-        """The file name's ending, with its dot."""
+        """The extension of a file name, with its dot."""
         return ".jpg" if self is ImageFormat.JPEG else f".{self.value}"
+
+
+MOVING_FORMATS = (ImageFormat.GIF, ImageFormat.SVG)
+"""Formats without partial images and without published token counts."""
 
 
 @dataclass(frozen=True)
@@ -38,17 +42,17 @@ class EncodedImage:
 
     @classmethod
     def of(cls, data: bytes) -> EncodedImage:
-        """Wrap received bytes, finding out what they are."""
+        """Wrap bytes, and detect their format."""
         return cls(data, sniff(data))
 
     @cached_property
     def sha256(self) -> str:
-        """The bytes' SHA-256 in lower-case hex, by which an image is known anywhere."""
+        """The bytes' SHA-256 in lowercase hex, which identifies an image everywhere."""
         return hashlib.sha256(self.data).hexdigest()
 
 
 def sniff(data: bytes) -> ImageFormat | None:
-    """Tell an encoding from its first bytes, None for anything that the API does not send."""
+    """Detect the format from the first bytes; None for anything that the API does not send."""
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return ImageFormat.PNG
     if data.startswith(b"\xff\xd8\xff"):
@@ -63,11 +67,11 @@ def sniff(data: bytes) -> ImageFormat | None:
     return None
 
 
-_LABEL_AREA = 64  # bytes; the first box names itself in the beginning of its segment
+_LABEL_AREA = 64  # bytes; the first box has its label at the start of its segment
 
 
 class ContentCredentials(StrEnum):
-    """UNKNOWN stands for formats in which we do not look."""
+    """Whether a file has content credentials; UNKNOWN for formats that are not examined."""
 
     PRESENT = "present"
     ABSENT = "absent"
@@ -75,7 +79,7 @@ class ContentCredentials(StrEnum):
 
 
 def content_credentials(data: bytes) -> ContentCredentials:
-    """Look for content credentials in a file's bytes. Never raises, whatever they are."""
+    """Check a file's bytes for content credentials. Never raises, whatever they are."""
     match sniff(data):
         case ImageFormat.PNG:
             found = any(chunk.kind == b"caBX" for chunk in png.chunks(data))
@@ -89,7 +93,7 @@ def content_credentials(data: bytes) -> ContentCredentials:
 
 
 def _app11_segments(data: bytes) -> Iterator[bytes]:
-    """Yield the beginnings of a JPEG's APP11 segments, up to where its coded data begin."""
+    """Yield the start of each APP11 segment before a JPEG's coded data."""
     for segment in jpeg.segments(data):
         if segment.marker == jpeg.START_OF_SCAN:
             return
@@ -98,7 +102,7 @@ def _app11_segments(data: bytes) -> Iterator[bytes]:
 
 
 def _holds_credentials(segment: bytes) -> bool:
-    """Return whether a segment is a JUMBF superbox (ISO/IEC 19566-5) of the label or type `c2pa`."""
+    """Return whether a segment is a JUMBF superbox (ISO/IEC 19566-5) with the label or type `c2pa`."""
     return segment.startswith(b"JP") and segment[12:16] == b"jumb" and b"c2pa" in segment[16:]
 
 
@@ -107,7 +111,7 @@ Size: TypeAlias = tuple[int, int]
 
 
 def header_size(image: EncodedImage) -> Size | None:
-    """Read width and height of a PNG, JPEG, WebP or GIF; None for others, and where the header does not tell.
+    """Read width and height from a header; None for SVG, for unknown formats, and for a broken header.
 
     As stored: an orientation in EXIF is not applied.
     """
@@ -131,7 +135,7 @@ def _png(data: bytes) -> Size | None:
 
 
 def _jpeg(data: bytes) -> Size | None:
-    """Read the frame's header, which has height before width, after the precision."""
+    """Read the frame header, which holds precision, height, width."""
     for segment in jpeg.segments(data):
         if segment.marker in jpeg.STARTS_OF_FRAME:
             size = _two(segment.content(data)[1:5], 2, "big")

@@ -1,40 +1,37 @@
-"""What a new image takes over from the recipe of an earlier one.
+"""Parameters that a new image inherits from an earlier one.
 
-What was typed goes first, then the recipe, then environment and configuration, then what is built in.
+The command line takes precedence, then the earlier image, then environment and configuration, then the
+defaults.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 from imgcli.core.catalog import Catalog, ModelKind
-from imgcli.core.image import ImageFormat
-from imgcli.core.params import Api, Background, Fidelity, Moderation, Quality
+from imgcli.core.params import MODEL_FIELDS, PARAMETERS, RECORDED, Api
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import date
 
-    from imgcli.core.recipe import Recipe
+    from imgcli.core.embedded import EmbeddedParameters
     from imgcli.core.request import DraftRequest, ImageRequest
 
 
-C = TypeVar("C", bound=StrEnum)
-
 FREE_SIZE = "auto"
-"""The size of an image made from another of unknown making: the model keeps to that one's shape."""
+"""The size of an image made from another one of unknown size: the model keeps that one's shape."""
 
-_MODELS = ("model", "image_model", "api")
-_OTHERS = ("size", "quality", "background", "moderation", "fidelity")
-_LESS = ((), ("api",), ("image_model",), ("api", "image_model"), ("model", "api"), _MODELS)
-"""What of the models is left to what was typed, the least first."""
+_FORMAT = ("format", "compression")
+_OMITTED = ((), ("api",), ("image_model",), ("api", "image_model"), ("model", "api"), MODEL_FIELDS)
+"""What of the models is not inherited, the least first."""
 
 
 @dataclass(frozen=True)
 class OptionSources:
-    """Which fields of a wish somebody set: `typed` on the command line, `configured` anywhere else."""
+    """Which fields of a draft are set: `typed` on the command line, `configured` anywhere else."""
 
     typed: frozenset[str] = frozenset()
     configured: frozenset[str] = frozenset()
@@ -42,121 +39,115 @@ class OptionSources:
 
 @dataclass(frozen=True)
 class PreviousOptions:
-    """How an earlier image was made: fields of a `DraftRequest`, none where nobody knows, and the server."""
+    """How an earlier image was made: fields of a `DraftRequest`, if known, and the server."""
 
     options: Mapping[str, Any] = field(default_factory=dict)
-    place: str | None = None
+    host: str | None = None
 
     @classmethod
-    def of_request(cls, request: ImageRequest, place: str | None) -> Self:
+    def of_request(cls, request: ImageRequest, host: str | None) -> Self:
         """Read the options of a request that was sent."""
-        options = {name: getattr(request, name) for name in (*_MODELS, *_OTHERS, "format", "compression")}
-        return cls(options | {"size": request.size or FREE_SIZE}, place)
+        options = {name: getattr(request, name) for name in RECORDED}
+        return cls(options | {"size": request.size or FREE_SIZE}, host)
 
     @classmethod
-    def of_recipe(cls, recipe: Recipe) -> Self:
-        """Read the options of an embedded recipe; a word that this imgcli does not know is left out."""
-        options = {
-            "model": recipe.model,
-            "image_model": recipe.image_model,
-            "api": _choice(Api, recipe.api),
-            "size": recipe.size or FREE_SIZE,
-            "quality": _choice(Quality, recipe.quality),
-            "background": _choice(Background, recipe.background),
-            "moderation": _choice(Moderation, recipe.moderation),
-            "fidelity": _choice(Fidelity, recipe.fidelity),
-            "format": _choice(ImageFormat, recipe.format),
-            "compression": recipe.compression,
-        }
-        return cls(options, recipe.place)
+    def of_embedded(cls, parameters: EmbeddedParameters) -> Self:
+        """Read embedded parameters; omit a value that this imgcli does not know."""
+        types = {"api": Api} | {parameter.name: parameter.type for parameter in PARAMETERS}
+        options: dict[str, Any] = dict.fromkeys(RECORDED)
+        for name in RECORDED:
+            value = getattr(parameters, name)
+            with suppress(ValueError):
+                options[name] = types.get(name, str)(value) if value is not None else None
+        return cls(options | {"size": parameters.size or FREE_SIZE}, parameters.host)
 
 
 @dataclass(frozen=True)
-class RequestTime:
-    """Who is asked now, and when: a server's host and port, our table of models, today's date."""
+class RequestContext:
+    """What the new request is for: the server's host and port, the catalog, today's date."""
 
-    place: str | None
+    host: str | None
     models: Catalog
     today: date
 
 
 @dataclass(frozen=True)
 class Inherited:
-    """A wish with what it took over; `taken` names those of its fields that the recipe filled."""
+    """A draft with what it inherited; `inherited` names the fields that the earlier image filled."""
 
-    wish: DraftRequest
-    taken: frozenset[str] = frozenset()
+    draft: DraftRequest
+    inherited: frozenset[str] = frozenset()
     notices: tuple[str, ...] = ()
 
 
 def inherit(
-    wish: DraftRequest, said: OptionSources, earlier: PreviousOptions, here: RequestTime
+    draft: DraftRequest, sources: OptionSources, previous: PreviousOptions, context: RequestContext
 ) -> Inherited:
-    """Fill in from an earlier image's recipe whatever was not typed, nor contradicts what was."""
-    options = earlier.options
+    """Fill in from an earlier image what was not typed and does not contradict what was."""
+    options = previous.options
     if not options:
-        is_free = "size" not in said.typed | said.configured
-        return Inherited(replace(wish, size=FREE_SIZE) if is_free else wish)
-    others = {name: options[name] for name in _OTHERS}
-    found = others | _formats(wish, said, options) | _models(wish, said, earlier, here)
-    kept = {name: value for name, value in found.items() if name not in said.typed}
-    taken = frozenset(name for name, value in kept.items() if value is not None)
-    return Inherited(replace(wish, **kept), taken, tuple(_lost(said, options, here)))
-
-
-def _formats(wish: DraftRequest, said: OptionSources, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Take format and compression together: neither where another format is asked for."""
-    asked = (wish.format if "format" in said.typed else None) or wish.name_format
-    is_other = asked not in {None, options["format"]}
-    return {} if is_other else {name: options[name] for name in ("format", "compression")}
+        is_free = "size" not in sources.typed | sources.configured
+        return Inherited(replace(draft, size=FREE_SIZE) if is_free else draft)
+    candidates = {name: options[name] for name in RECORDED if name not in (*MODEL_FIELDS, *_FORMAT)}
+    # Format and compression go together: neither is inherited where another format is wanted.
+    wanted = (draft.format if "format" in sources.typed else None) or draft.name_format
+    if wanted in {None, options["format"]}:
+        candidates |= {name: options[name] for name in _FORMAT}
+    candidates |= _models(draft, sources, previous, context)
+    kept = {name: value for name, value in candidates.items() if name not in sources.typed}
+    inherited = frozenset(name for name, value in kept.items() if value is not None)
+    return Inherited(replace(draft, **kept), inherited, tuple(_shutdown_notices(sources, options, context)))
 
 
 def _models(
-    wish: DraftRequest, said: OptionSources, earlier: PreviousOptions, here: RequestTime
+    draft: DraftRequest, sources: OptionSources, previous: PreviousOptions, context: RequestContext
 ) -> dict[str, Any]:
-    """Take as many of the models as go together with what was typed."""
-    found = {name: earlier.options[name] for name in _MODELS if name not in said.typed}
-    if _is_strange(said, earlier, here) or _is_gone(found.get("model"), here):
+    """Return as many of the models as are compatible with what was typed."""
+    found = {name: previous.options[name] for name in MODEL_FIELDS if name not in sources.typed}
+    if _is_foreign(sources, previous, context) or _is_gone(found.get("model"), context):
         return {}
-    if _is_gone(found.get("image_model"), here):
+    if _is_gone(found.get("image_model"), context):
         found["image_model"] = None
-    if found.get("model") == here.models.default_model(here.today) and found.get("api") is Api.RESPONSES:
-        found["model"] = None  # nobody chose it: it rolls over by itself
-    tries = ({name: found[name] for name in found if name not in less} for less in _LESS)
-    return next(kept for kept in tries if not kept or _go_together(replace(wish, **kept), here.models))
+    if (
+        found.get("model") == context.models.default_model(context.today)
+        and found.get("api") is Api.RESPONSES
+    ):
+        found["model"] = None  # nobody chose it: the default changes over time
+    attempts = ({name: found[name] for name in found if name not in omitted} for omitted in _OMITTED)
+    return next(
+        kept for kept in attempts if not kept or _are_compatible(replace(draft, **kept), context.models)
+    )
 
 
-def _is_strange(said: OptionSources, earlier: PreviousOptions, here: RequestTime) -> bool:
-    """Whether the models are another server's, and so nothing that this one must have."""
-    name = earlier.options["model"]
-    if name is None or earlier.place == here.place:
+def _is_foreign(sources: OptionSources, previous: PreviousOptions, context: RequestContext) -> bool:
+    """Return whether the models are another server's, which this one need not have."""
+    name = previous.options["model"]
+    if name is None or previous.host == context.host:
         return name is None
-    return "model" in said.configured or here.models.find(name) is None
+    return "model" in sources.configured or context.models.find(name) is None
 
 
-def _is_gone(name: str | None, here: RequestTime) -> bool:
-    model = here.models.find(name) if name else None
-    return model is not None and model.is_gone(here.today)
+def _is_gone(name: str | None, context: RequestContext) -> bool:
+    model = context.models.find(name) if name else None
+    return model is not None and model.is_gone(context.today)
 
 
-def _go_together(wish: DraftRequest, models: Catalog) -> bool:
-    """Whether models and wire contradict each other as little as `decide` demands."""
-    known = models.find(wish.model) if wish.model else None
-    paints = bool(wish.model) and models.is_image_model(wish.model or "")
+def _are_compatible(draft: DraftRequest, models: Catalog) -> bool:
+    """Return whether `validate` would accept these models and this API together."""
+    known = models.find(draft.model) if draft.model else None
+    is_image = bool(draft.model) and models.is_image_model(draft.model or "")
     is_text = known is not None and known.kind is ModelKind.TEXT
-    if wish.image_model and (paints or wish.api is Api.IMAGES):
+    if draft.image_model and (is_image or draft.api is Api.IMAGES):
         return False
-    return not (paints and wish.api is Api.RESPONSES) and not (is_text and wish.api is Api.IMAGES)
+    return not (is_image and draft.api is Api.RESPONSES) and not (is_text and draft.api is Api.IMAGES)
 
 
-def _lost(said: OptionSources, options: Mapping[str, Any], here: RequestTime) -> Iterator[str]:
-    """Say which models were not taken because they are no more."""
+def _shutdown_notices(
+    sources: OptionSources, options: Mapping[str, Any], context: RequestContext
+) -> Iterator[str]:
+    """Yield a notice for each model that was not inherited because it no longer exists."""
     for name in ("model", "image_model"):
-        model = here.models.find(options[name]) if options[name] else None
-        if model and model.is_gone(here.today) and said.typed.isdisjoint(_MODELS):
+        model = context.models.find(options[name]) if options[name] else None
+        if model and model.is_gone(context.today) and sources.typed.isdisjoint(MODEL_FIELDS):
             what = f"OpenAI shut {options[name]} down on {model.shutdown}"
-            yield f"{what}, which made the earlier image; another model is asked"
-
-
-def _choice(kind: type[C], word: str | None) -> C | None:
-    return kind(word) if word in set(kind) else None
+            yield f"{what}, which made the earlier image; another model is used"

@@ -1,4 +1,4 @@
-"""JSON from strangers: no field is believed to be there, or to be of its type."""
+"""Untrusted JSON: any field may be missing or of another type."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 
 _MOST_VALUES = 500_000
-"""A hundred times what any answer has; in memory, each takes up to 200 bytes."""
+"""A hundred times as many as in any real answer; each takes up to 200 bytes of memory."""
 _SEPARATORS = ",[{"
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 
 
 _MOST_DIGITS = 300
-"""An integer of more digits is beyond a double, and Python refuses to read thousands of them."""
+"""A longer integer exceeds a double, and Python refuses to parse thousands of digits."""
 
 
 def parse_json(text: str) -> Any:  # noqa: ANN401 - JSON
-    """Parse JSON as servers really write it; None for what cannot be read.
+    """Parse JSON as servers really write it; None for what cannot be parsed.
 
-    Control characters in strings are let be. What JSON does not have, or nobody can count with (NaN,
-    Infinity, numbers beyond a double), is None in its place: it costs itself, not the image beside it. None
-    also for what would harm us: nesting beyond the stack, values without number.
+    Control characters in strings are allowed. NaN, Infinity and numbers beyond a double become None, so that
+    one of them does not cost the image next to it. Return None also for what would exhaust the stack or
+    memory.
     """
     if _is_crowded(text):
         return None
@@ -46,9 +46,9 @@ def parse_object(text: str) -> dict[str, Any] | None:
 
 
 def _is_crowded(text: str) -> bool:
-    """Return whether a text holds so many values that reading it would take many times its size in memory.
+    """Return whether a text has so many values that parsing it would take many times its size in memory.
 
-    What stands inside a string is no value; it is looked at only in a text that has enough of such letters.
+    Strings, which may contain separators, are skipped only in a text with too many separators in all.
     """
     if sum(map(text.count, _SEPARATORS)) <= _MOST_VALUES:
         return False
@@ -62,7 +62,7 @@ def _is_crowded(text: str) -> bool:
 
 
 def _nothing(_: str) -> None:
-    """Return None for a constant that JSON does not have."""
+    """Return None for a constant that is not JSON."""
 
 
 def _finite(digits: str) -> float | None:
@@ -75,33 +75,32 @@ def _whole(digits: str) -> int | None:
 
 
 def as_object(value: object) -> dict[str, Any]:
-    """Take a JSON object, an empty one for anything else."""
+    """Return a JSON object, an empty one for anything else."""
     return value if isinstance(value, dict) else {}
 
 
 def as_list(value: object) -> list[Any]:
-    """Take a JSON list, an empty one for anything else."""
+    """Return a JSON list, an empty one for anything else."""
     return value if isinstance(value, list) else []
 
 
 def as_text(value: object) -> str | None:
-    """Take a string that is not empty."""
+    """Return a string that is not empty, None for anything else."""
     return value if isinstance(value, str) and value else None
 
 
 def as_code(value: object) -> str | None:
-    """Take a word of the server's, which some servers send as a number."""
+    """Return a code, which some servers send as a number, as text; None for anything else."""
     return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) and value else None
 
 
 def as_index(value: object, limit: int) -> int | None:
-    """Take a whole number from 0 up to, not including, `limit`."""
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return value if whole and 0 <= value < limit else None  # type: ignore[operator,return-value]
+    """Return a whole number from 0 up to, not including, `limit`, None for anything else."""
+    return count(value, limit - 1)
 
 
 def first_text(fields: Mapping[str, Any], *names: str) -> str | None:
-    """Take the first of these fields that holds a string."""
+    """Return the first of these fields that holds a string, None if none does."""
     return next((text for name in names if (text := as_text(fields.get(name)))), None)
 
 
@@ -109,7 +108,7 @@ C = TypeVar("C", bound=StrEnum)
 
 _LARGEST_COUNT = (1 << 63) - 1
 _FIRST_YEAR, _YEAR_TOO_MANY = 1970, 9999
-"""Times beyond these cannot be told in every time zone."""
+"""Times beyond these cannot be converted to every time zone."""
 
 
 def text(value: object) -> str | None:
@@ -118,7 +117,7 @@ def text(value: object) -> str | None:
 
 
 def name(value: object) -> str | None:
-    """Return a text that can name a file, None for anything else."""
+    """Return a text that can be a file name, None for anything else."""
     return value if isinstance(value, str) and "\0" not in value else None
 
 
@@ -138,7 +137,7 @@ def size(value: object) -> tuple[int, int] | None:
 
 
 def choice(kind: type[C], value: object) -> C | None:
-    """Return the member of an enum that a word names, None for anything else."""
+    """Return the member of an enum with this value, None for anything else."""
     with suppress(ValueError):
         return kind(value) if isinstance(value, str) else None
     return None
@@ -147,15 +146,15 @@ def choice(kind: type[C], value: object) -> C | None:
 def moment(value: object) -> datetime | None:
     """Return a time (ISO 8601; UTC where it names no zone), None for anything else."""
     with suppress(TypeError, ValueError):
-        told = datetime.fromisoformat(value)  # type: ignore[arg-type]  # a TypeError says so
-        if _FIRST_YEAR <= told.year < _YEAR_TOO_MANY:
-            return told if told.tzinfo else told.replace(tzinfo=UTC)
+        time = datetime.fromisoformat(value)  # type: ignore[arg-type]  # raises TypeError
+        if _FIRST_YEAR <= time.year < _YEAR_TOO_MANY:
+            return time if time.tzinfo else time.replace(tzinfo=UTC)
     return None
 
 
 def json_object(value: object) -> dict[str, Any] | None:
-    """Return the JSON object that a text or its UTF-8 bytes hold, None for anything else."""
+    """Parse a JSON object from text or UTF-8 bytes; None for anything else."""
     with suppress(UnicodeDecodeError):
-        told = value.decode() if isinstance(value, bytes) else value
-        return parse_object(told) if isinstance(told, str) else None
+        decoded = value.decode() if isinstance(value, bytes) else value
+        return parse_object(decoded) if isinstance(decoded, str) else None
     return None

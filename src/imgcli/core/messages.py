@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imgcli.core.problem import Cause, Charged, ExitCode
+from imgcli.core.errors import Cause, Charged, ExitCode
 from imgcli.core.text import _MINUTE, duration, file_size, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from imgcli.core.problem import Problem
+    from imgcli.core.errors import Problem
     from imgcli.core.request import ImageRequest
 
 
-RAW_RUN_KEPT = "The raw run is kept; `imgcli recover --list` shows it."
+RAW_RUN_KEPT = "The run log is kept; `imgcli recover --list` shows it."
 
-_LONGEST = 1500  # characters of foreign text in one line: a server's error page is no reading matter
-_LONGEST_PROBLEM = 4500  # a signed link is of no use when it is cut; what else servers say is cut before
+_LONGEST = 1500  # characters of foreign text in one line: a server may answer with a whole page
+_LONGEST_PROBLEM = 4500  # a truncated signed link is useless; other foreign text is truncated earlier
 _NAME_LENGTH = 80
 _BOLD_RED, _RESET = "\x1b[1;31m", "\x1b[0m"
 _NOTHING_SENT = frozenset({ExitCode.USAGE, ExitCode.UNREACHABLE, ExitCode.UNWRITABLE})
-_SENT_IN_VAIN = frozenset({Cause.UNFINISHED, Cause.UNREACHED})
+_SENT_UNREAD = frozenset({Cause.INCOMPLETE_REQUEST, Cause.PROXY_FAILED})
 
 
 def started_line(request: ImageRequest) -> str:
-    """Say what is being asked for: model, size, quality."""
+    """Format what is requested: model, size, quality."""
     known = [_name(request.model), *_tool_model(request), *_choices(request), *_images(request)]
     return f"asking {', '.join(known)}"
 
@@ -40,19 +40,19 @@ def _choices(request: ImageRequest) -> list[str]:
 
 
 def _images(request: ImageRequest) -> list[str]:
-    """Say what goes out beside the prompt."""
+    """List what is sent with the prompt."""
     count = len(request.references)
     images = [f"from {count} image{'s' * (count != 1)}{' and a mask' * bool(request.mask)}"]
     return (images if count else []) + ["continuing"] * bool(request.previous_response_id)
 
 
 def recovering_line(when: str, prompt: str) -> str:
-    """Say which earlier run is being finished."""
+    """Format which earlier run is being recovered."""
     return f"recovering the run of {when}: {shorten(prompt, _LONGEST)}"
 
 
-def found_words(finals: int, partials: int, salvaged: int = 0) -> str:
-    """Say what the record of a run holds; `salvaged` images stand in events that cannot be read."""
+def describe_contents(finals: int, partials: int, salvaged: int = 0) -> str:
+    """Describe the contents of a run log; `salvaged` images are in events that cannot be parsed."""
     unread = "an unread image" if salvaged == 1 else f"{salvaged} unread images"
     if finals:
         final = "final image" if finals == 1 else f"{finals} final images"
@@ -62,43 +62,43 @@ def found_words(finals: int, partials: int, salvaged: int = 0) -> str:
     return f"{partials} partial image{'s' * (partials != 1)}" if partials else "nothing"
 
 
-def partial_words(seen: int, asked: int) -> str:
-    """Number a partial: `partial 2 of 3`; servers have been seen to send more than was asked for."""
-    return f"partial {seen} of {asked}" if seen <= asked else f"partial {seen}"
+def partial_label(number: int, requested: int) -> str:
+    """Format a partial's number, `partial 2 of 3`; some servers send more than requested."""
+    return f"partial {number} of {requested}" if number <= requested else f"partial {number}"
 
 
 def waiting_line(seconds: float, reason: str) -> str:
-    """Say that the server could not begin, and when it is asked again."""
+    """Format why and when the request is sent again."""
     return f"waiting {duration(seconds)} before asking again: {shorten(reason, _LONGEST)}"
 
 
 def still_waiting_line(seconds: float, *, has_image: bool) -> str:
-    """Say that the run goes on, for a log in which nothing else happens."""
+    """Format a sign of life, for a log in which nothing else happens."""
     return f"waiting for {'the end of the answer' if has_image else 'the image'} ({int(seconds)} s)"
 
 
 def notice_line(text: str) -> str:
-    """Mark a sentence as something to know, not an error."""
+    """Format a notice."""
     return f"note: {shorten(text, _LONGEST)}"
 
 
 def saved_line(name: str, facts: Iterable[str], separator: str) -> str:
-    """Say under which name an image is kept: `saved a-cat.png · 1024x1024 · 1.7 MB`."""
+    """Format where an image was saved: `saved a-cat.png · 1024x1024 · 1.7 MB`."""
     return separator.join([f"saved {shorten(name, _LONGEST)}", *facts])
 
 
 def unsaved_line(facts: Iterable[str], separator: str, remark: str) -> str:
-    """Describe an image that nobody wanted on disk."""
+    """Format the facts of an image that is not saved."""
     return separator.join([*filter(None, [remark]), *facts])
 
 
 def image_facts(pixels: tuple[int, int] | None, size: int) -> list[str]:
-    """Describe an image: its pixels where they are known, its bytes."""
+    """List an image's size in pixels, where known, and in bytes."""
     return ([f"{pixels[0]}x{pixels[1]}"] if pixels else []) + [file_size(size)]
 
 
 def problem_lines(problem: Problem, *, in_color: bool = False) -> list[str]:
-    """Format what happened, what it means for the money, and what to do next; a line each, safe to print."""
+    """Format a problem: what happened, whether it cost money, what to do next; safe to print."""
     money = [] if problem.is_local else [money_sentence(problem)]
     advice = [shorten(problem.advice, _LONGEST)] if problem.advice else []
     prefix = f"{_BOLD_RED}error:{_RESET}" if in_color else "error:"
@@ -106,7 +106,7 @@ def problem_lines(problem: Problem, *, in_color: bool = False) -> list[str]:
 
 
 def money_sentence(problem: Problem) -> str:
-    """Say whether money was spent."""
+    """Return whether money was spent, as a sentence."""
     match problem.charged:
         case Charged.YES if problem.exit_code is ExitCode.REFUSED:
             return "The text model's tokens were charged."
@@ -114,14 +114,14 @@ def money_sentence(problem: Problem) -> str:
             return "You were charged for this image."
         case Charged.MAYBE:
             return "You may have been charged."
-        case Charged.NO if problem.exit_code in _NOTHING_SENT and problem.cause not in _SENT_IN_VAIN:
+        case Charged.NO if problem.exit_code in _NOTHING_SENT and problem.cause not in _SENT_UNREAD:
             return "Nothing was sent; nothing was charged."
         case Charged.NO:
             return "Nothing was charged."
 
 
 def age(seconds: float) -> str:
-    """Format how long ago something was, roughly: `3 min`, `5 h`, `97 d`."""
+    """Format roughly how long ago something was: `3 min`, `5 h`, `97 d`."""
     minutes = max(int(seconds), 0) // _MINUTE
     hours = minutes // _MINUTE
     days = hours // 24

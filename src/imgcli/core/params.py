@@ -1,15 +1,18 @@
-"""One remembered run, as a value: what was asked for, what came of it, what it cost."""
+"""The parameters of image generation: their values, and their names here and in the API."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import NamedTuple
+
+from imgcli.core.image import ImageFormat
 
 DEMO = "demo"
-"""The endpoint of runs that nobody was paid for."""
+"""The endpoint of demo runs, which nobody pays for."""
 
 
 class Api(StrEnum):
-    """The two wires of OpenAI that make images."""
+    """The two APIs of OpenAI that make images."""
 
     RESPONSES = "responses"
     IMAGES = "images"
@@ -27,7 +30,7 @@ class Quality(StrEnum):
 
 
 class Background(StrEnum):
-    """What is behind the subject; transparent needs png or webp."""
+    """The background of the image; transparent needs png or webp."""
 
     AUTO = "auto"
     OPAQUE = "opaque"
@@ -42,7 +45,7 @@ class Moderation(StrEnum):
 
 
 class Fidelity(StrEnum):
-    """How closely the image keeps to those that were sent, faces above all."""
+    """How closely the result follows the input images, faces above all."""
 
     LOW = "low"
     HIGH = "high"
@@ -54,3 +57,25 @@ class Action(StrEnum):
     AUTO = "auto"
     GENERATE = "generate"
     EDIT = "edit"
+
+
+class Parameter(NamedTuple):
+    """A generation parameter: its field name, which is also its JSON key, its type, its name in both APIs."""
+
+    name: str
+    type: type[StrEnum | str | int]
+    api_name: str
+
+
+PARAMETERS = (
+    Parameter("size", str, "size"),
+    Parameter("quality", Quality, "quality"),
+    Parameter("format", ImageFormat, "output_format"),
+    Parameter("compression", int, "output_compression"),
+    Parameter("background", Background, "background"),
+    Parameter("moderation", Moderation, "moderation"),
+    Parameter("fidelity", Fidelity, "input_fidelity"),
+)
+MODEL_FIELDS = ("model", "image_model", "api")
+RECORDED = (*MODEL_FIELDS, *(parameter.name for parameter in PARAMETERS))
+"""What is embedded in an image, and what a later request inherits."""

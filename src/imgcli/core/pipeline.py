@@ -1,30 +1,29 @@
-"""The grammar of a run, the loop over its sinks, and what came of it."""
+"""The pipeline: the grammar of a run's events, the loop over its sinks, and the outcome."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from imgcli.core.errors import ImgcliError
+from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem, most_severe
 from imgcli.core.events import Completed, Event, Failed, FinalImage, Notice, PartialImage, Saved
-from imgcli.core.problem import CHECK_USAGE, Charged, ExitCode, Problem, most_severe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 
 Stage: TypeAlias = "Callable[[Iterable[Event]], Iterator[Event]]"
-"""Takes the events of a run, and gives events."""
+"""A step of the pipeline: events in, events out."""
 
 
 def uncharged(problem: Problem) -> Problem:
-    """Take the money out of a problem, and the advice to look for it."""
+    """Return a problem as one that cost nothing, without the advice to check the usage page."""
     advice = "" if problem.advice == CHECK_USAGE else problem.advice
     return replace(problem, charged=Charged.NO, advice=advice)
 
 
 def mark_uncharged(events: Iterable[Event], is_free: Callable[[], bool] = lambda: True) -> Iterator[Event]:
-    """Pass events on; where the run is free, those that tell of a problem say that it cost nothing."""
+    """Pass events on; where the run is free, mark their problems as not charged."""
     for event in events:
         match event:
             case Failed(problem=problem) | Saved(problem=problem) if problem and is_free():
@@ -34,18 +33,18 @@ def mark_uncharged(events: Iterable[Event], is_free: Callable[[], bool] = lambda
 
 
 class Sink(Protocol):
-    """Consumes the events of a run: an image on the terminal, lines, a history."""
+    """A consumer of a run's events: the live image, lines, the history."""
 
     def handle(self, event: Event) -> None:
-        """Take one event, in order. Whatever it raises retires this sink and harms nobody else."""
+        """Handle one event. An exception disables this sink and affects no other."""
 
     def close(self) -> None:
-        """Put everything back; called once, on every path."""
+        """Restore everything; called once, on every path."""
 
 
 @dataclass
 class Outcome:
-    """What came of a run: the images, the files, the problems, and the sinks that broke on the way."""
+    """The outcome of a run: its images, files and problems, and the sinks that failed."""
 
     images: int = 0
     saved: list[Saved] = field(default_factory=list)
@@ -54,11 +53,11 @@ class Outcome:
 
     @property
     def exit_code(self) -> ExitCode:
-        """The gravest of what happened."""
+        """The most severe of what happened."""
         return most_severe(problem.exit_code for problem in self.problems)
 
-    def note(self, event: Event) -> None:
-        """Remember what this event means for the end."""
+    def record(self, event: Event) -> None:
+        """Record what this event means for the outcome."""
         match event:
             case FinalImage():
                 self.images += 1
@@ -72,36 +71,36 @@ class Outcome:
 
 
 def run(events: Iterable[Event], sinks: Sequence[Sink]) -> Outcome:
-    """Hand every event to every sink until the source is drained.
+    """Pass every event to every sink, to the end of the source.
 
-    A sink that raises is retired, and the others are told; the source is read to its end all the same,
-    because the saving happens on the way.
+    A sink that raises is dropped, with a notice to the others. The source is still read to its end, because
+    its stages save the images.
     """
     outcome = Outcome()
     working = list(sinks)
     for event in events:
-        outcome.note(event)
+        outcome.record(event)
         _deliver(event, working, outcome)
     return outcome
 
 
 def _deliver(event: Event, working: list[Sink], outcome: Outcome) -> None:
-    """Return one event to the sinks that still work."""
+    """Pass an event to the sinks that still work."""
     for sink in list(working):
         try:
             sink.handle(event)
         except Exception as error:  # noqa: BLE001 - whatever breaks in a display must not reach the saving
             working.remove(sink)
             outcome.broken.append((sink, error))
-            told = Notice(event.job, f"a display stopped working ({type(error).__name__}); saving goes on")
-            _deliver(told, working, outcome)
+            notice = Notice(event.job, f"a display failed ({type(error).__name__}); saving continues")
+            _deliver(notice, working, outcome)
 
 
-def checked(job: str, events: Iterable[Event]) -> Iterator[Event]:
-    """Hold a source to the grammar: exactly one end, and never a good one without an image.
+def enforce_grammar(job: str, events: Iterable[Event]) -> Iterator[Event]:
+    """Enforce the grammar: exactly one end, and never a successful one without an image.
 
-    Here, and only here, a problem that travelled as `ImgcliError` becomes the value `Failed`. When the
-    image had already arrived, a later fault costs the bill, not the image: it becomes a notice.
+    Here, and only here, an `ImgcliError` becomes a `Failed` event. After the image has arrived, a later error
+    costs the bill, not the image: it becomes a notice.
     """
     images = partials = 0
     try:
@@ -127,15 +126,15 @@ def checked(job: str, events: Iterable[Event]) -> Iterator[Event]:
 
 
 def _ending(job: str, error: ImgcliError, images: int) -> Iterator[Event]:
-    """End a run that did not end by itself, with whatever the server had told of it."""
+    """Yield the end of a run that broke off, with what the server had reported."""
     if images and error.problem.exit_code is not ExitCode.PARTIAL:
-        yield Notice(job, f"after the image had arrived: {error.problem.what}")
+        yield Notice(job, f"after the image arrived: {error.problem.what}")
         yield error.ended or Completed(job, model=None)
     else:
         yield Failed(job, error.problem, error.ended)
 
 
 def _no_image(partials: int) -> Problem:
-    """Describe a stream that ended without a final image."""
+    """Build the problem of a stream that ended without a final image."""
     seen = f"{partials} partial image{'s' * (partials != 1)} and no final one" if partials else "no image"
     return Problem(ExitCode.UNKNOWN, f"The stream ended with {seen}.", Charged.MAYBE, CHECK_USAGE)

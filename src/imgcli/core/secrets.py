@@ -1,11 +1,11 @@
-"""Keys and passwords kept out of whatever people read."""
+"""Secrets: what looks like a key or password, and its redaction; which servers are trusted with a key."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from imgcli.core.errors import ImgcliError
@@ -14,11 +14,11 @@ from imgcli.core.events import Completed, Event, Failed, FinalImage, Notice, Wai
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from imgcli.core.problem import Problem
+    from imgcli.core.errors import Problem
 
 
-_HOST_NAMES = frozenset(["localhost", "localhost."])
-_DIRECT = (
+_LOOPBACK_NAMES = frozenset(["localhost", "localhost."])
+_OWN_DOMAINS = (
     "api.openai.com",
     "openai.azure.com",
     "openai.azure.us",
@@ -26,7 +26,7 @@ _DIRECT = (
     "cognitiveservices.azure.com",
     "services.ai.azure.com",
 )
-"""Where OpenAI's and Azure's own servers are. Azure's virtual machines have other names."""
+"""Domains of OpenAI's and Azure's own servers. Azure's virtual machines have other names."""
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]{1,8}|0[0-7]{0,11}|[1-9][0-9]{0,9}")
 _PARTS, _BYTE = 4, 256
 
@@ -35,9 +35,9 @@ def is_loopback(host: str) -> bool:
     """Return whether a host is this machine, without asking DNS.
 
     Connecting to `0.0.0.0` or `::` reaches this machine too, and so do `127.1` and `::ffff:127.0.0.1`: the
-    system reads addresses in more spellings than the standard one.
+    system accepts more notations than the standard one.
     """
-    if host.lower() in _HOST_NAMES:
+    if host.lower() in _LOOPBACK_NAMES:
         return True
     address = _address(host)
     return address is not None and (address.is_loopback or address.is_unspecified)
@@ -47,20 +47,20 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        return _in_old_spelling(host)
+        return _legacy_address(host)
     return (isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped) or address
 
 
-def _in_old_spelling(host: str) -> ipaddress.IPv4Address | None:
-    """Read what inet_aton reads: up to four numbers, also octal and hexadecimal; the last fills the rest."""
+def _legacy_address(host: str) -> ipaddress.IPv4Address | None:
+    """Parse what inet_aton does: up to four decimal, octal or hex numbers; the last fills the rest."""
     parts = host.split(".")
     if len(parts) > _PARTS or not all(map(_NUMBER.fullmatch, parts)):
         return None
     *first, last = (_number(part) for part in parts)
-    room = _BYTE ** (_PARTS - len(first))
-    if any(number >= _BYTE for number in first) or last >= room:
+    limit = _BYTE ** (_PARTS - len(first))
+    if any(number >= _BYTE for number in first) or last >= limit:
         return None
-    return ipaddress.IPv4Address(sum(number << 24 - 8 * place for place, number in enumerate(first)) + last)
+    return ipaddress.IPv4Address(sum(number << 24 - 8 * index for index, number in enumerate(first)) + last)
 
 
 def _number(text: str) -> int:
@@ -68,13 +68,13 @@ def _number(text: str) -> int:
     return int(text, 8 if is_octal else 0)
 
 
-def is_gateway(place: str) -> bool:
-    """Return whether a server, named by its host and perhaps a port, is neither OpenAI's nor Azure's own."""
+def is_gateway(server: str) -> bool:
+    """Return whether a server, given as host or host:port, is neither OpenAI's nor Azure's own."""
     try:
-        host = (urlsplit(f"//{place}").hostname or "").removesuffix(".")
+        host = (urlsplit(f"//{server}").hostname or "").removesuffix(".")
     except ValueError:
         return True
-    return not any(host == name or host.endswith(f".{name}") for name in _DIRECT)
+    return not any(host == name or host.endswith(f".{name}") for name in _OWN_DOMAINS)
 
 
 _NAMES = frozenset(
@@ -84,7 +84,7 @@ _ENDING = re.compile(
     r"[-_.](?:key|apikey|token|secret|password|passwd|authorization|auth|bearer|cookie|login|jwt|credentials?)$"
 )
 _LETTERS_AND_DIGITS = r"(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[A-Za-z0-9]{32,}\b"
-LOOKS = (
+_KEY_PATTERNS = (
     re.compile(r"(?<![A-Za-z0-9])()sk-(?:[\w*…-]|\.(?=[\w.*]))+"),
     re.compile(r"(?<![A-Za-z0-9])()(?:gsk_|hf_|ghp_|xai-|AIza)[\w-]{16,}"),
     re.compile(r"((?i:\bbearer\s+))[^\s\"',]+"),
@@ -96,39 +96,39 @@ LOOKS = (
         + _LETTERS_AND_DIGITS
     ),
 )
-"""How keys look wherever they stand; the first group is what may be shown of it."""
-_LOOKS_IN_A_SETTING = (
-    # A setting is no hash, no id and no link to an image; a server speaks of them, and people need them.
-    re.compile(r"\b" + _LETTERS_AND_DIGITS),  # Azure's keys have no mark
+"""Keys anywhere in a text; the first group may be shown."""
+_SETTING_PATTERNS = (
+    # Only for settings: in a server's messages they would match hashes, ids and image links.
+    re.compile(r"\b" + _LETTERS_AND_DIGITS),  # Azure's keys have no prefix
     re.compile(r"(?i)[?&][\w.-]*(?:key|token|secret|password|sig)=[^&\s]"),
 )
-_IN_PROSE = re.compile(r"(?<![A-Za-z0-9])sk-[\w-]{16}")
+_KEY_IN_PROSE = re.compile(r"(?<![A-Za-z0-9])sk-[\w-]{16}")
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 
 
 def is_key_name(name: str) -> bool:
-    """Return whether something of this name holds a key: `api-key`, `Authorization`, `my_token`."""
+    """Return whether a name is that of a secret: `api-key`, `Authorization`, `my_token`."""
     plain = name.strip().lower()
     return plain in _NAMES or bool(_ENDING.search(plain))
 
 
 def looks_like_key(value: str) -> bool:
-    """Return whether a setting's value is, or has in it, a key, a password or a login."""
-    return any(pattern.search(value) for pattern in (*LOOKS, *_LOOKS_IN_A_SETTING))
+    """Return whether a setting's value contains a key, a password or a login."""
+    return any(pattern.search(value) for pattern in (*_KEY_PATTERNS, *_SETTING_PATTERNS))
 
 
 def is_secret(name: str, value: str) -> bool:
-    """Return whether a header is a secret: by its name, or by its value's looks."""
+    """Return whether a header is a secret, by its name or by its value."""
     return is_key_name(name) or looks_like_key(value)
 
 
 def has_key_in_prose(line: str) -> bool:
-    """Return whether a line of any text, a comment for instance, has an OpenAI key in it."""
-    return bool(_IN_PROSE.search(line))
+    """Return whether a line of any text, such as a comment, contains an OpenAI key."""
+    return bool(_KEY_IN_PROSE.search(line))
 
 
-def is_variable(name: str) -> bool:
-    """Return whether this names an environment variable; in capitals only, as a key never is."""
+def is_variable_name(name: str) -> bool:
+    """Return whether this is a name of an environment variable, in capitals only: no key looks like that."""
     return bool(_VARIABLE.fullmatch(name))
 
 
@@ -140,15 +140,15 @@ _ECHO = re.compile(r"(?<![\w-])[\w-]*\*{3,}[\w*-]*")
 """OpenAI echoes a key as sk-abcd****wxyz."""
 _ESCAPE = re.compile(r"\\{1,8}(?:u00([2-7][0-9a-fA-F])|([\"/]))")
 _TORN_ESCAPE = re.compile(rb"\\{1,8}(?:u[0-9a-fA-F]{0,3})?")
-_MOST_SLASHES = 8
-"""As many as JSON has before a letter that it quotes three times."""
-_LONGEST_LETTER = _MOST_SLASHES + len("uXXXX")
+_MAX_BACKSLASHES = 8
+"""The backslashes before a character that is quoted in JSON three times over."""
+_MAX_LETTER_LENGTH = _MAX_BACKSLASHES + len("uXXXX")
 
 
 def redact(text: str, *secrets: str) -> str:
-    """Hide what looks like a key or a password, and each of `secrets` or the first or last letters of it.
+    """Redact what looks like a key or password, and each of `secrets`, also abbreviate to its start or end.
 
-    Also where JSON's escapes spell it, which are then undone.
+    A secret in JSON escapes is redacted as well; the escapes are then decoded.
     """
     plain = _ESCAPE.sub(_unescaped, text) if "\\" in text else text
     shown = _redact(plain, *secrets)
@@ -162,13 +162,13 @@ def _unescaped(escape: re.Match[str]) -> str:
 def _redact(text: str, *secrets: str) -> str:
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = _without(text, secret)
-    for pattern in LOOKS:
+    for pattern in _KEY_PATTERNS:
         text = pattern.sub(rf"\1{_HIDDEN}", text)
     return _ECHO.sub(_HIDDEN, text)
 
 
 def _without(text: str, secret: str) -> str:
-    """Hide one secret; a short one only where it stands alone, or nothing else would be readable."""
+    """Redact one secret; a short one only as a whole word, or the rest would be unreadable."""
     if len(secret) < _SHORT:
         return re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", _HIDDEN, text)
     text = text.replace(secret, _HIDDEN)
@@ -178,22 +178,22 @@ def _without(text: str, secret: str) -> str:
     return re.sub(rf"{head}[\w*.…-]*|(?<![\w*.…-])[\w*.…-]*{tail}", _HIDDEN, text)
 
 
-def masked(chunks: Iterable[bytes], *secrets: str) -> Iterator[bytes]:
-    """Pass a stream on with the secrets, should the server echo them, under as many asterisks.
+def mask_secrets(chunks: Iterable[bytes], *secrets: str) -> Iterator[bytes]:
+    """Pass a stream on, with asterisks for every character of a secret that the server echoes.
 
-    Also where JSON's escapes spell them.
-    What may be the beginning of one waits for the next chunk. A secret that is too short to be a key, or
-    nearly all of one letter, is let be: it would be found in an image by chance.
+    Secrets in JSON escapes are masked as well. What may be the start of a secret is held back until the next
+    chunk. A secret that is too short for a key, or has too few different letters, is not masked: it would
+    occur in image data by chance.
     """
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= _SHORTEST_SECRET and len(set(secret)) >= _FEWEST_LETTERS:
-            chunks = _masked(chunks, _Spelling.of(secret))
+            chunks = _masked(chunks, _SecretPattern.of(secret))
     yield from chunks
 
 
 @dataclass(frozen=True)
-class _Spelling:
-    """A secret as JSON may spell it: each letter as it is or escaped, also inside JSON that JSON quotes."""
+class _SecretPattern:
+    """A secret in JSON: each letter as it is or escaped, also in JSON quoted inside JSON."""
 
     secret: bytes
     letters: tuple[re.Pattern[bytes], ...]
@@ -201,28 +201,28 @@ class _Spelling:
     first: re.Pattern[bytes]
 
     @classmethod
-    def of(cls, secret: str) -> _Spelling:
+    def of(cls, secret: str) -> _SecretPattern:
         letters = [_letter(letter) for letter in secret]
         whole = re.compile(b"".join(letters))
         first = rb"%b(?=\\|\Z|%b)|%b\Z" % (letters[0], re.escape(secret[1].encode()), _TORN_ESCAPE.pattern)
         return cls(secret.encode(), tuple(map(re.compile, letters)), whole, re.compile(first))
 
-    def masked(self, data: bytes) -> bytes:
-        """Put asterisks in the secret's place; without an escape in sight that takes no time."""
+    def mask(self, data: bytes) -> bytes:
+        """Replace the secret by asterisks; fast where there are no escapes."""
         if b"\\" not in data:
             return data.replace(self.secret, b"*" * len(self.secret))
         return self.whole.sub(lambda found: b"*" * len(found[0]), data)
 
-    def beginning(self, data: bytes) -> bytes:
-        """Find the longest end of some data with which the secret may begin."""
-        start = max(len(data) - len(self.letters) * _LONGEST_LETTER, data.rfind(b"\n") + 1, 0)
+    def partial_match(self, data: bytes) -> bytes:
+        """Return the longest end of the data that may be the start of the secret."""
+        start = max(len(data) - len(self.letters) * _MAX_LETTER_LENGTH, data.rfind(b"\n") + 1, 0)
         if data.find(b"\\", start) < 0:
             lengths = range(min(len(self.secret) - 1, len(data) - start), 0, -1)
             return next((self.secret[:n] for n in lengths if data.endswith(self.secret[:n])), b"")
         starts = (found.start() for found in self.first.finditer(data, start))
-        return next((data[at:] for at in starts if self._is_beginning(data, at)), b"")
+        return next((data[at:] for at in starts if self._is_partial(data, at)), b"")
 
-    def _is_beginning(self, data: bytes, position: int) -> bool:
+    def _is_partial(self, data: bytes, position: int) -> bool:
         for letter in self.letters:
             found = letter.match(data, position)
             if not found:
@@ -234,74 +234,60 @@ class _Spelling:
 
 
 def _letter(letter: str) -> bytes:
-    """Match one letter of a secret however JSON spells it."""
+    """Build a pattern for a letter in all its JSON spellings."""
     plain = re.escape(letter.encode())
     plain = rb"\\{0,8}" + plain if letter in '/"\\' else plain
     return rb"(?:%b|\\\\{0,7}u(?i:%04x))" % (plain, ord(letter))
 
 
-def _masked(chunks: Iterable[bytes], spelling: _Spelling) -> Iterator[bytes]:
+def _masked(chunks: Iterable[bytes], pattern: _SecretPattern) -> Iterator[bytes]:
     held = b""
     for chunk in chunks:
-        data = spelling.masked(held + chunk)
-        held = spelling.beginning(data)
+        data = pattern.mask(held + chunk)
+        held = pattern.partial_match(data)
         if passed := data.removesuffix(held):
             yield passed
     if held:
         yield held
 
 
-def redacted(problem: Problem, *secrets: str) -> Problem:
-    """Hide known secrets in everything that a problem quotes."""
-    return replace(
-        problem,
-        what=redact(problem.what, *secrets),
-        code=_maybe(problem.code, *secrets),
-        param=_maybe(problem.param, *secrets),
-    )
+def redact_problem(problem: Problem, *secrets: str) -> Problem:
+    """Redact secrets in everything that a problem quotes."""
+    clean: Problem = _redact_fields(problem, ("what", "code", "param"), *secrets)
+    return clean
 
 
-def redacted_events(events: Iterable[Event], *secrets: str) -> Iterator[Event]:
-    """Pass events on without `secrets`, should the server have put one into words of its own.
+def redact_events(events: Iterable[Event], *secrets: str) -> Iterator[Event]:
+    """Pass events on with `secrets` redacted in the server's texts; images, paths and counts are unchanged.
 
-    An `ImgcliError` on its way up is raised again without it. Images, paths and counts stay as they are.
+    An `ImgcliError` is raised again with its texts redacted.
     """
     try:
         for event in events:
-            yield _redacted_event(event, *secrets)
+            yield _redact_event(event, *secrets)
     except ImgcliError as error:
-        ended = error.ended and _redacted_end(error.ended, *secrets)
-        raise ImgcliError(redacted(error.problem, *secrets), ended) from None
+        ended = error.ended and _redact_event(error.ended, *secrets)
+        raise ImgcliError(redact_problem(error.problem, *secrets), ended) from None
 
 
-def _redacted_event(event: Event, *secrets: str) -> Event:
-    """Hide the secrets wherever this event quotes the server."""
-    match event:
-        case Notice(text=text):
-            return replace(event, text=redact(text, *secrets))
-        case Waiting(reason=reason):
-            return replace(event, reason=redact(reason, *secrets))
-        case FinalImage(revised_prompt=prompt, response_id=name):
-            return replace(event, revised_prompt=_maybe(prompt, *secrets), response_id=_maybe(name, *secrets))
-        case Failed(problem=problem, ended=ended):
-            clean_end = ended and _redacted_end(ended, *secrets)
-            return replace(event, problem=redacted(problem, *secrets), ended=clean_end)
-        case Completed():
-            return _redacted_end(event, *secrets)
-        case _:
-            return event
+_FOREIGN_TEXTS: dict[type, tuple[str, ...]] = {
+    Notice: ("text",),
+    Waiting: ("reason",),
+    FinalImage: ("revised_prompt", "response_id"),
+    Completed: ("model", "response_id", "image_model", "service_tier"),
+}
 
 
-def _redacted_end(end: Completed, *secrets: str) -> Completed:
-    """Hide the secrets in the names that an end quotes."""
-    return replace(
-        end,
-        model=_maybe(end.model, *secrets),
-        response_id=_maybe(end.response_id, *secrets),
-        image_model=_maybe(end.image_model, *secrets),
-        service_tier=_maybe(end.service_tier, *secrets),
-    )
+def _redact_event(event: Event, *secrets: str) -> Event:
+    if isinstance(event, Failed):
+        ended = event.ended and _redact_fields(event.ended, _FOREIGN_TEXTS[Completed], *secrets)
+        return replace(event, problem=redact_problem(event.problem, *secrets), ended=ended)
+    names = _FOREIGN_TEXTS.get(type(event))
+    clean: Event = _redact_fields(event, names, *secrets) if names else event
+    return clean
 
 
-def _maybe(text: str | None, *secrets: str) -> str | None:
-    return text and redact(text, *secrets)
+def _redact_fields(value: Any, names: tuple[str, ...], *secrets: str) -> Any:  # noqa: ANN401 - any dataclass
+    """Return a dataclass with secrets redacted in these fields."""
+    texts = {name: text for name in names if (text := getattr(value, name))}
+    return replace(value, **{name: redact(text, *secrets) for name, text in texts.items()})

@@ -1,4 +1,4 @@
-"""Sizes: what a person writes after `--size`, turned into a size that the model takes."""
+"""Sizes: from the value of `--size` to a size that the model supports."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TINY_EDGE = 100
 _USUAL_STRETCH = 3
 _RATIO_PIXELS = 1536 * 1024
 
-# For models that the catalog does not know: the server decides, we only do the sum.
+# For models that are not in the catalog: the server decides, this only turns a ratio into pixels.
 _UNKNOWN = FlexibleSizes(
     multiple=16,
     longest=8192,
@@ -41,7 +41,7 @@ _UNKNOWN = FlexibleSizes(
 
 @dataclass(frozen=True)
 class SizeChoice:
-    """A size as the API spells it, and a line for the person where it is not exactly what was asked."""
+    """A size as the API spells it, with a notice where it is not exactly what was requested."""
 
     size: str
     notice: str | None = None
@@ -67,12 +67,12 @@ class _Size:
 
     @property
     def shape(self) -> Fraction:
-        """Width to height."""
+        """Width divided by height."""
         return Fraction(self.width, self.height)
 
     @property
     def stretch(self) -> Fraction:
-        """The longer edge to the shorter."""
+        """The long edge divided by the short one."""
         return max(self.shape, 1 / self.shape)
 
     def distance(self, other: _Size) -> int:
@@ -80,19 +80,19 @@ class _Size:
 
 
 def resolve_size(text: str, model: Model | None) -> SizeChoice:
-    """Turn `1024x1024`, `auto`, `square`, `portrait`, `landscape` or a ratio (`16:9`) into a legal size.
+    """Resolve `1024x1024`, `auto`, `square`, `portrait`, `landscape` or a ratio (`16:9`) to a valid size.
 
-    `model` is the image model; for one that is unknown (None) only the syntax is checked. Raises a usage
-    error that names a size that works. The limits are the catalog's.
+    `model` is the image model; for an unknown one (None) only the syntax is checked. Raises a usage error
+    that suggests a valid size.
     """
-    asked = _normal(text)
-    if asked in _WORDS:
-        return SizeChoice(_WORDS[asked])
-    if pixels := _PIXELS.fullmatch(asked):
+    size_text = _normalized(text)
+    if size_text in _WORDS:
+        return SizeChoice(_WORDS[size_text])
+    if pixels := _PIXELS.fullmatch(size_text):
         size = _Size(int(pixels[1]), int(pixels[2]))
         if size.width and size.height:
             return _from_pixels(size, model)
-    if (ratio := _RATIO.fullmatch(asked)) and float(ratio[1]) and float(ratio[2]):
+    if (ratio := _RATIO.fullmatch(size_text)) and float(ratio[1]) and float(ratio[2]):
         return _from_ratio(f"{ratio[1]}:{ratio[2]}", Fraction(ratio[1]) / Fraction(ratio[2]), model)
     raise usage_error(
         f"--size takes WIDTHxHEIGHT, a ratio such as 16:9, auto, square, portrait or landscape, "
@@ -100,8 +100,8 @@ def resolve_size(text: str, model: Model | None) -> SizeChoice:
     )
 
 
-def _normal(text: str) -> str:
-    """Format full-width digits, multiplication signs and capitals the plain way; "" if far too long."""
+def _normalized(text: str) -> str:
+    """Normalize full-width digits, multiplication signs and capitals; "" for an overlong text."""
     if len(text) > _SYNTAX_LENGTH:
         return ""
     plain = unicodedata.normalize("NFKC", text).casefold()
@@ -109,7 +109,7 @@ def _normal(text: str) -> str:
 
 
 def _from_pixels(size: _Size, model: Model | None) -> SizeChoice:
-    """Take a size as it is, where the model does."""
+    """Return a size if the model supports it."""
     if model is None or model.accepts is None:
         return SizeChoice(str(size))
     rule = model.accepts.sizes
@@ -121,37 +121,37 @@ def _from_pixels(size: _Size, model: Model | None) -> SizeChoice:
         )
     if fault:
         best = _nearest(size, rule)
-        raise usage_error(f"--size {size} does not suit {model.name}: {fault}; try --size {best}.")
+        raise usage_error(f"--size {size} is not supported by {model.name}: {fault}; try --size {best}.")
     return SizeChoice(str(size), _experimental(size, rule))
 
 
 def _faults(size: _Size, rule: SizeRule) -> Iterator[str]:
-    """Say what is wrong with a size; nothing if it is legal."""
+    """Yield what is wrong with a size; nothing if it is valid."""
     if isinstance(rule, FixedSizes):
         if str(size) not in rule.sizes:
-            yield f"it makes only {', '.join(rule.sizes)}"
+            yield f"it supports only {', '.join(rule.sizes)}"
         return
     if size.width % rule.multiple or size.height % rule.multiple:
         yield f"both edges must be multiples of {rule.multiple}"
     if size.longest > rule.longest:
-        yield f"an edge may have {rule.longest} pixels at most"
+        yield f"an edge must be at most {rule.longest} pixels"
     if size.stretch > rule.widest:
-        yield f"one edge may be {rule.widest} times the other at most"
+        yield f"the long edge must be at most {rule.widest} times the short one"
     if size.pixels < rule.min_pixels:
-        yield f"it needs {rule.min_pixels:,} pixels at least"
+        yield f"it must have at least {rule.min_pixels:,} pixels"
     if size.pixels > rule.max_pixels:
-        yield f"it may have {rule.max_pixels:,} pixels at most"
+        yield f"it must have at most {rule.max_pixels:,} pixels"
 
 
 def _experimental(size: _Size, rule: SizeRule) -> str | None:
-    """Warn of sizes that OpenAI calls experimental."""
+    """Format a notice about a size that OpenAI calls experimental."""
     if isinstance(rule, FixedSizes) or size.pixels <= rule.experimental_pixels:
         return None
     return f"OpenAI calls sizes as large as {size} experimental."
 
 
 def _nearest(size: _Size, rule: SizeRule) -> str:
-    """Find the legal size nearest to an illegal one."""
+    """Find the valid size closest to an invalid one."""
     if isinstance(rule, FixedSizes):
         return _nearest_shape(size.shape, rule)
     shape = min(max(size.shape, Fraction(1, rule.widest)), Fraction(rule.widest))
@@ -159,7 +159,7 @@ def _nearest(size: _Size, rule: SizeRule) -> str:
 
 
 def _nearest_shape(shape: Fraction, rule: FixedSizes) -> str:
-    """Choose the size whose sides are nearest in proportion."""
+    """Choose the size with the closest aspect ratio."""
 
     def difference(size: str) -> float:
         width, height = map(int, size.split("x"))
@@ -169,7 +169,7 @@ def _nearest_shape(shape: Fraction, rule: FixedSizes) -> str:
 
 
 def _from_ratio(asked: str, shape: Fraction, model: Model | None) -> SizeChoice:
-    """Find a size of that shape, or the nearest to it."""
+    """Find a size of an aspect ratio, or the closest one."""
     if shape in _STANDARD_SHAPES:
         return SizeChoice(_STANDARD_SHAPES[shape])
     rule = model.accepts.sizes if model and model.accepts else _UNKNOWN
@@ -177,21 +177,21 @@ def _from_ratio(asked: str, shape: Fraction, model: Model | None) -> SizeChoice:
     width, height = map(int, best.split("x"))
     is_exact = Fraction(width, height) == shape
     return SizeChoice(
-        best, None if is_exact else f"No size that the model takes is exactly {asked}; using {best}."
+        best, None if is_exact else f"The model supports no size of exactly {asked}; using {best}."
     )
 
 
 def _of_shape(asked: str, shape: Fraction, rule: FlexibleSizes) -> str:
-    """Find the size nearest to a shape, the largest one that has no more pixels than `landscape`."""
+    """Find the closest size, of several the largest, with no more pixels than `landscape`."""
     if max(shape, 1 / shape) > rule.widest:
         limit = f"{rule.widest}:1" if shape > 1 else f"1:{rule.widest}"
-        raise usage_error(f"--size {asked} is beyond {limit}, the most that can be made; try --size {limit}.")
+        raise usage_error(f"--size {asked} exceeds the limit of {limit}; try --size {limit}.")
     sizes = [size for size in _candidates(shape, rule) if size.pixels <= _RATIO_PIXELS]
     return str(min(sizes, key=lambda size: (abs(size.shape - shape), -size.pixels)))
 
 
 def _candidates(shape: Fraction, rule: FlexibleSizes) -> Iterator[_Size]:
-    """Walk along a shape: for every short edge the nearest two long ones, where they are legal."""
+    """Yield valid sizes near an aspect ratio: for every short edge, the two closest long ones."""
     upright = shape < 1
     ratio = 1 / shape if upright else shape
     for short in range(rule.multiple, rule.longest + 1, rule.multiple):

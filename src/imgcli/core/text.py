@@ -1,4 +1,4 @@
-"""Foreign text made safe: for a terminal, for one line, for a file's name."""
+"""Text: foreign text made safe for a terminal, a line or a file name; sizes and durations for people."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-_ALIKE = 0.7  # a quarter of the letters wrong at most: "seed" is not "embed"
+_SIMILARITY = 0.7  # a quarter of the letters wrong at most: "seed" is not "embed"
 _SHORTEST_START = 3
 _MOST = 2
 
 
-def near(name: str, known: Iterable[str]) -> list[str]:
-    """Return at most two known names that begin with this one or are spelt nearly like it, best first."""
+def similar_names(name: str, known: Iterable[str]) -> list[str]:
+    """Return at most two known names that start with this one or are spelled almost like it, best first."""
     from difflib import get_close_matches
 
     asked, names = name.lower().replace("_", "-"), sorted(known)
-    begun = [one for one in names if len(asked) >= _SHORTEST_START and one.startswith(asked)]
-    return (begun or get_close_matches(asked, names, _MOST, _ALIKE))[:_MOST]
+    matching = [one for one in names if len(asked) >= _SHORTEST_START and one.startswith(asked)]
+    return (matching or get_close_matches(asked, names, _MOST, _SIMILARITY))[:_MOST]
 
 
 def did_you_mean(names: Iterable[str]) -> str:
-    """Ask whether one of these names was meant; empty without any."""
+    """Format a "Did you mean" question; empty without names."""
     joined = " or ".join(names)
     return f"Did you mean {joined}?" if joined else ""
 
@@ -33,6 +33,11 @@ def did_you_mean(names: Iterable[str]) -> str:
 # Zero-width joiners hold emoji and Persian words together, and cannot reorder or hide anything.
 _JOINERS = frozenset([0x200C, 0x200D])
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+def is_encodable(text: str) -> bool:
+    """Return whether text is valid UTF-8; half a surrogate pair, as of a wrongly decoded argument, is not."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def clean(text: str) -> str:
@@ -47,7 +52,7 @@ def clean(text: str) -> str:
 
 
 def _clean_character(character: str) -> str:
-    """Replace one character where a terminal would obey it instead of showing it."""
+    """Replace a character that a terminal would act on instead of showing it."""
     if character.isprintable() or ord(character) in _JOINERS:
         return character
     if character in "\t\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029" or unicodedata.category(character) == "Zs":
@@ -56,7 +61,7 @@ def _clean_character(character: str) -> str:
 
 
 def shorten(text: str, length: int) -> str:
-    """Clean text and cut it to `length` characters, the last one an ellipsis where something was cut."""
+    """Clean text and truncate it to `length` characters; an ellipsis marks the cut."""
     line = " ".join(clean(text).split())
     return line if len(line) <= length else line[: max(length - 1, 0)].rstrip() + "…"
 
@@ -66,17 +71,17 @@ _FALLBACK_SLUG = "image"
 
 
 def slug(prompt: str, limit: int = 60) -> str:
-    """Turn a prompt's first words into a file name's stem.
+    """Build a file name's stem from a prompt's first words.
 
-    Letters and digits of any script, joined by hyphens, in lower case, at most `limit` bytes of UTF-8, never
-    empty, never a name that Windows keeps for itself.
+    Lowercase letters and digits of any script, joined by hyphens, at most `limit` bytes of UTF-8; never
+    empty, never a name reserved by Windows.
     """
     stem = _fit(_letters(prompt).lower().split(), limit) or _FALLBACK_SLUG
     return f"{stem}-{_FALLBACK_SLUG}" if _RESERVED.match(stem) else stem
 
 
 def _letters(prompt: str) -> str:
-    """Normalise; all but letters, digits and their combining marks (Devanagari, Thai) become spaces."""
+    """Replace all but letters, digits and their combining marks (Devanagari, Thai) by spaces."""
     normal = unicodedata.normalize("NFKC", prompt[:4000])
     return "".join(_letter(character) for character in normal)
 
@@ -87,7 +92,7 @@ def _letter(character: str) -> str:
 
 
 def _fit(words: list[str], limit: int) -> str:
-    """Join as many words as fit; a first word that is too long is cut at a character."""
+    """Join as many words as fit; truncate a first word that is too long at a character."""
     stem = ""
     for word in words:
         longer = f"{stem}-{word}" if stem else word
@@ -102,7 +107,7 @@ _MINUTE = 60
 
 
 def duration(seconds: float) -> str:
-    """Write a duration as people say it: `4.2 s`, `2 min 05 s`."""
+    """Format a duration for people: `4.2 s`, `2 min 05 s`."""
     if round(seconds, 1) < _MINUTE:
         return f"{max(seconds, 0):.1f} s"
     minutes, rest = divmod(round(seconds), _MINUTE)
@@ -110,7 +115,7 @@ def duration(seconds: float) -> str:
 
 
 def file_size(count: int) -> str:
-    """Write a number of bytes in decimal units: `812 bytes`, `31 kB`, `1.7 MB`."""
+    """Format a number of bytes in decimal units: `812 bytes`, `31 kB`, `1.7 MB`."""
     if count < _KILO:
         return f"{count} byte{'s' * (count != 1)}"
     if round(count / _KILO) < _KILO:

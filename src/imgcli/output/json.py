@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from imgcli.core.billing.bill import Row
     from imgcli.core.billing.spending import Spending, Sum
-    from imgcli.core.catalog import Accepts, Lineup, ListedModel, Prices, ServerModel
+    from imgcli.core.catalog import Accepts, ListedModel, ModelList, Prices, ServerModel
     from imgcli.core.history import (
         Ancestor,
         Family,
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 _PRICES = ("text_in", "text_cached", "text_out", "image_in", "image_cached", "image_out")
 
 
-def models_json(lineup: Lineup) -> str:
+def models_json(lineup: ModelList) -> str:
     """Write everything that is known, in ASCII; what is not known is null."""
     found = {
         "prices_date": lineup.prices_date.isoformat(),
         "models": [_entry(entry) for entry in lineup.entries],
-        "unknown_image_models": [_listed(model) for model in lineup.strangers],
+        "unknown_image_models": [_listed(model) for model in lineup.unknown_image_models],
         "other_models": [_listed(model) for model in lineup.others],
     }
     return json.dumps(found, indent=2)
@@ -55,7 +55,7 @@ def _entry(entry: ListedModel) -> dict[str, Any]:
         "usable": entry.is_usable,
         "gone": entry.is_gone,
         "shutdown": _day(entry.shutdown),
-        "shutdown_is_news": entry.is_news,
+        "shutdown_is_news": entry.has_new_shutdown,
         "replacement": model.replacement,
         **_accepts(model.accepts),
         "prices": _prices(model.prices) if model.prices else None,
@@ -102,7 +102,7 @@ def info_json(known: Provenance) -> dict[str, Any]:
         "image": known.image_index,
         "run": entry_json(known.entry) if known.entry else None,
         "saved": list(map(_saved, known.images)),
-        "recipe": known.recipe.to_json() if known.recipe else None,
+        "recipe": known.parameters.to_json() if known.parameters else None,
         "parents": list(map(_parent, known.parents)),
         "children": [child.number for child in known.children],
     }
@@ -229,7 +229,7 @@ def _brought(entry: HistoryEntry) -> dict[str, Any]:
 
 def _unbrought(family: Family, key: Key) -> dict[str, Any]:
     file = family.file if key == family.asked else None
-    prompt = file.recipe.prompt if file and file.recipe else None
+    prompt = file.parameters.prompt if file and file.parameters else None
     return {"prompt": prompt, "pictures": [{"sha256": key, "path": str(file.path) if file else None}]}
 
 

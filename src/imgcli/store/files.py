@@ -7,10 +7,10 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imgcli.core.embedded import read as read_recipe
 from imgcli.core.errors import usage_error
 from imgcli.core.history import FileFacts, FileStatus, SavedImageStatus
 from imgcli.core.image import EncodedImage, content_credentials, header_size
-from imgcli.core.recipe import read as read_recipe
 from imgcli.core.text import shorten
 from imgcli.store.publish.atomic import reason
 
@@ -69,7 +69,7 @@ def _facts(path: Path) -> FileFacts:
         length=len(image.data),
         sha256=image.sha256,
         credentials=content_credentials(image.data),
-        recipe=read_recipe(image.data),
+        parameters=read_recipe(image.data),
     )
 
 

@@ -8,9 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from imgcli.core.embedded import strip
 from imgcli.core.errors import usage_error
 from imgcli.core.formats import png
-from imgcli.core.recipe import strip
 from imgcli.core.text import shorten
 from imgcli.store.publish.atomic import OnExists, TempFile, reason
 from imgcli.store.publish.file import writing

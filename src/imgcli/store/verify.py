@@ -8,9 +8,9 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 
+from imgcli.core.errors import system_error
 from imgcli.core.formats import gif, jpeg, png, webp
 from imgcli.core.image import EncodedImage, ImageFormat, header_size
-from imgcli.core.problem import machine_trouble
 from imgcli.store import pixels
 from imgcli.store.pixels import DefectError, TooManyPixelsError
 
@@ -65,7 +65,7 @@ def _checked(image: EncodedImage, size: tuple[int, int] | None, limit: int) -> F
     except TooManyPixelsError:
         why = "more than imgcli decodes"
     except Exception as error:
-        trouble = machine_trouble(error)
+        trouble = system_error(error)
         if trouble is None:
             raise
         why = trouble

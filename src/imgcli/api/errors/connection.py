@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.api.errors.server import from_status, quoted
 from imgcli.api.retry import Failure, Retry, retry_after
-from imgcli.core.problem import CHECK_USAGE, Cause, Charged, ExitCode, Problem
+from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -105,7 +105,7 @@ def unfinished(problem: Problem) -> Problem:
         what=f"{problem.what} The request had not gone out whole.",
         charged=Charged.NO,
         advice="Try again; a server that takes no more may take a smaller image.",
-        cause=Cause.UNFINISHED,
+        cause=Cause.INCOMPLETE_REQUEST,
     )
 
 

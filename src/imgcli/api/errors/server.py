@@ -28,8 +28,8 @@ from imgcli.api.errors.table import (
     Progress,
     charged,
 )
+from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, Problem
 from imgcli.core.json_fields import as_code, as_list, as_object, as_text, parse_object
-from imgcli.core.problem import CHECK_USAGE, Charged, ExitCode, Problem
 from imgcli.core.secrets import redact
 from imgcli.core.text import shorten
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from imgcli.core.problem import CHECK_USAGE, Cause, Charged, ExitCode
+from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode
 
 TEXT_MODEL = "gpt-6-luna"
 """A text model that runs the image tool and has no shutdown date (facts of November 2026)."""
@@ -109,7 +109,7 @@ NO_MODEL = ErrorRule(
     "The server does not have this model",
     f"Choose another model: imgcli gen ... --model {TEXT_MODEL}",
     frozenset({"model_not_found"}),
-    cause=Cause.NO_MODEL,
+    cause=Cause.MODEL_NOT_FOUND,
 )
 
 NO_PREVIEW = ErrorRule(
@@ -238,7 +238,7 @@ STATUSES: dict[int, ErrorRule] = {
         ExitCode.UNREACHABLE,
         "The proxy wants a login",
         "Put it into HTTPS_PROXY as http://user:password@host:port.",
-        cause=Cause.UNREACHED,
+        cause=Cause.PROXY_FAILED,
     ),
     408: ErrorRule(ExitCode.UNKNOWN, "The server gave up waiting", CHECK_USAGE),
     409: ErrorRule(ExitCode.UNKNOWN, "The server says that the request conflicts with another", CHECK_USAGE),
@@ -281,7 +281,7 @@ UNREACHED = ErrorRule(
         "connect failed (privoxy",
         "was unable to connect to the remote web server",  # tinyproxy
     ),
-    cause=Cause.UNREACHED,
+    cause=Cause.PROXY_FAILED,
 )
 """What proxies write that could not connect: then nobody can have begun with the request."""
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.api.errors.server import link
 from imgcli.api.errors.table import Progress
+from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, Problem
 from imgcli.core.events import Completed, Event, FinalImage, Notice, PartialImage
 from imgcli.core.image import EncodedImage
 from imgcli.core.json_fields import as_index, as_list, as_object, as_text
 from imgcli.core.messages import RAW_RUN_KEPT
-from imgcli.core.problem import CHECK_USAGE, Cause, Charged, ExitCode, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -123,10 +123,14 @@ _UNREAD = Problem(
     "An image came torn, or in a form that imgcli cannot read.",
     Charged.YES,
     CHECK_USAGE,
-    cause=Cause.UNREAD,
+    cause=Cause.UNREADABLE_IMAGE,
 )
 _CUT = Problem(
-    ExitCode.UNKNOWN, "Another image had begun and did not come.", Charged.MAYBE, CHECK_USAGE, cause=Cause.CUT
+    ExitCode.UNKNOWN,
+    "Another image had begun and did not come.",
+    Charged.MAYBE,
+    CHECK_USAGE,
+    cause=Cause.TRUNCATED_IMAGE,
 )
 
 
@@ -305,7 +309,7 @@ class ImageAssembler:
 
     def lose_unread(self, problem: Problem) -> None:
         """Remember that what could not be read may have held an image."""
-        self.lose(self._new(), replace(problem, cause=Cause.UNREAD))
+        self.lose(self._new(), replace(problem, cause=Cause.UNREADABLE_IMAGE))
 
     def verdict(self) -> Problem | None:
         """Say what is missing: None when every image that failed came after all."""
@@ -320,7 +324,11 @@ class ImageAssembler:
             return None
         first = min(missing, key=lambda problem: problem.cause is not None)
         what = f"{self.finals} of {self.finals + len(missing)} images came. {first.what}"
-        cause = Cause.UNREAD if any(problem.cause is Cause.UNREAD for problem in missing) else first.cause
+        cause = (
+            Cause.UNREADABLE_IMAGE
+            if any(problem.cause is Cause.UNREADABLE_IMAGE for problem in missing)
+            else first.cause
+        )
         return replace(first, exit_code=ExitCode.PARTIAL, what=what, charged=Charged.YES, cause=cause)
 
     def _is_part(self, length: int, digest: str) -> bool:
@@ -357,9 +365,9 @@ def _not_base64(content: object) -> Problem | None:
             "Download it soon, for it may expire: curl -o image.png '(the link)'. "
             "imgcli needs a server that answers with b64_json."
         )
-        return Problem(ExitCode.UNKNOWN, what, Charged.YES, advice, cause=Cause.UNREAD)
+        return Problem(ExitCode.UNKNOWN, what, Charged.YES, advice, cause=Cause.UNREADABLE_IMAGE)
     return None
 
 
 def _damaged() -> Problem:
-    return Problem(ExitCode.DAMAGED, _DAMAGED, Charged.YES, RAW_RUN_KEPT, cause=Cause.UNREAD)
+    return Problem(ExitCode.DAMAGED, _DAMAGED, Charged.YES, RAW_RUN_KEPT, cause=Cause.UNREADABLE_IMAGE)

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.api.stream.assembler import decode_base64
 from imgcli.api.stream.sse import RECORD_LIMIT, check_size
-from imgcli.core.errors import ImgcliError
+from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Completed, Event, FinalImage, Notice, PartialImage
 from imgcli.core.image import EncodedImage
 from imgcli.core.json_fields import as_index, as_text, parse_object
-from imgcli.core.problem import Charged, ExitCode, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

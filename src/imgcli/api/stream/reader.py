@@ -13,11 +13,10 @@ from imgcli.api.stream.assembler import ImageAssembler, decode_base64
 from imgcli.api.stream.salvage import decode, find_images, image_texts, may_hold_image
 from imgcli.api.stream.sse import BOM, RECORD_LIMIT, UntilFault, check_size, lines, records
 from imgcli.api.wires import WIRES
-from imgcli.core.errors import ImgcliError
+from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Event, Notice
 from imgcli.core.image import sniff
 from imgcli.core.json_fields import as_list, as_object, as_text, parse_json
-from imgcli.core.problem import CHECK_USAGE, Cause, Charged, ExitCode, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -200,7 +199,7 @@ class _AnswerReader:
         """End with `Completed`, or say why not."""
         assembler = self.assembler
         fault = fault or (ImgcliError(_TORN) if self.is_torn else None)
-        if fault and fault.problem.cause is Cause.UNREAD:
+        if fault and fault.problem.cause is Cause.UNREADABLE_IMAGE:
             assembler.lose_unread(fault.problem)
         if not assembler.finals:
             self._explain(fault, head)
@@ -210,7 +209,7 @@ class _AnswerReader:
             what = f"{verdict.what} {fault.problem.what}" if fault and verdict.code is None else verdict.what
             raise ImgcliError(replace(verdict, what=what))
         if assembler.server_problem:
-            yield Notice(self.job, f"after the image had arrived: {assembler.server_problem.what}")
+            yield Notice(self.job, f"after the image arrived: {assembler.server_problem.what}")
         if assembler.has_ended:
             yield assembler.metadata.completed()
             return
@@ -237,8 +236,8 @@ class _AnswerReader:
     def _explain(self, fault: ImgcliError | None, head: bytes) -> None:
         """Raise why there is no image; a stream of previews that just ends is explained elsewhere."""
         problem = self._find_reason()
-        if fault and problem and problem.cause is Cause.UNREAD:
-            problem = replace(fault.problem, cause=Cause.UNREAD)
+        if fault and problem and problem.cause is Cause.UNREADABLE_IMAGE:
+            problem = replace(fault.problem, cause=Cause.UNREADABLE_IMAGE)
         if problem:
             raise ImgcliError(problem)
         if fault:
@@ -313,7 +312,7 @@ def _unreadable(answer: bytes) -> Problem:
         return Problem(ExitCode.UNKNOWN, "The server's answer was empty.", Charged.MAYBE, CHECK_USAGE)
     if may_hold_image(answer, is_whole=True):
         what = "The server's answer is no event stream, and holds an image all the same."
-        return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE, cause=Cause.UNREAD)
+        return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE, cause=Cause.UNREADABLE_IMAGE)
     what = f"The server's answer is no event stream: {quoted(head)}"
     return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE)
 

@@ -9,10 +9,9 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from imgcli.api.stream.assembler import decode_beginning
-from imgcli.core.errors import ImgcliError
+from imgcli.core.errors import Cause, ExitCode, ImgcliError
 from imgcli.core.events import Completed, FinalImage, PartialImage
 from imgcli.core.image import EncodedImage, sniff
-from imgcli.core.problem import Cause, ExitCode
 
 if TYPE_CHECKING:
     import mmap
@@ -171,7 +170,7 @@ def salvaged(events: Iterable[Event], record: RecordContent, job: str) -> Iterat
 def _eased(error: ImgcliError) -> ImgcliError:
     """Leave of a problem what the salvaged images do not make good."""
     problem = error.problem
-    if problem.cause is Cause.UNREAD and problem.code is None:
+    if problem.cause is Cause.UNREADABLE_IMAGE and problem.code is None:
         problem = replace(problem, exit_code=ExitCode.UNKNOWN, cause=None)
     return ImgcliError(problem, error.ended)
 

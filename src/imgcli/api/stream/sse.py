@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from imgcli.core.errors import ImgcliError
-from imgcli.core.problem import CHECK_USAGE, Cause, Charged, ExitCode, Problem
+from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, ImgcliError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -114,7 +113,9 @@ def check_size(size: int, limit: int) -> None:
     """Refuse to hold more than `limit` bytes in memory: raises `ImgcliError`."""
     if size > limit:
         what = f"The server sent more than {limit // 1_000_000} MB in one piece, which no image needs."
-        raise ImgcliError(Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE, cause=Cause.UNREAD))
+        raise ImgcliError(
+            Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE, cause=Cause.UNREADABLE_IMAGE)
+        )
 
 
 def lines(chunks: Iterable[bytes], limit: int = RECORD_LIMIT) -> Iterator[bytes]:

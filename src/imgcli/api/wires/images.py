@@ -33,8 +33,8 @@ def body(request: ImageRequest) -> dict[str, Any]:
         images["mask"] = request.mask
     elif request.references:  # the JSON that takes addresses (OpenAI's specification, August 2026)
         images = {
-            "images": [{"image_url": reference.linked} for reference in request.references],
-            "mask": {"image_url": request.mask.linked} if request.mask else None,
+            "images": [{"image_url": reference.image_url} for reference in request.references],
+            "mask": {"image_url": request.mask.image_url} if request.mask else None,
         }
     fields = {"model": request.model, "prompt": request.prompt, "n": 1, **images, **request.options()}
     if request.stream:

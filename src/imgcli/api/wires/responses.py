@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from imgcli.api.errors.server import from_code, quoted
+from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, Problem
 from imgcli.core.json_fields import as_list, as_object, as_text, first_text
-from imgcli.core.problem import CHECK_USAGE, Charged, ExitCode, Problem
 from imgcli.core.request import without_none
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ def body(request: ImageRequest) -> dict[str, Any]:
         "action": request.action,
         **request.options(),
         "partial_images": request.partials,
-        "input_image_mask": {"image_url": request.mask.linked} if request.mask else None,
+        "input_image_mask": {"image_url": request.mask.image_url} if request.mask else None,
     }
-    images = [{"type": "input_image", "image_url": reference.linked} for reference in request.references]
+    images = [{"type": "input_image", "image_url": reference.image_url} for reference in request.references]
     message = {"role": "user", "content": [{"type": "input_text", "text": request.prompt}, *images]}
     fields = {
         "model": request.model,

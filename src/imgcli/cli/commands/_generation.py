@@ -83,7 +83,7 @@ def generate_command(ctx: typer.Context, flags: Mapping[str, Any], make_plan: Pl
         plan = make_plan(options.server)
         inherited = plan.inherit(options.draft, option_sources(ctx), context.now().date())
         # What an earlier image brought comes before the file: from here on no line of the file is to blame.
-        profile = profile.below(_OPTIONS.get(name, name.replace("_", "-")) for name in inherited.taken)
+        profile = profile.below(_OPTIONS.get(name, name.replace("_", "-")) for name in inherited.inherited)
         code = generate(context, with_plan(options, plan, inherited, compare=flags["compare"]))
     except ImgcliError as error:
         code = refuse(context, profile.explained(error.problem), written_for)

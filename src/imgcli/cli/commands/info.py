@@ -10,9 +10,8 @@ import typer
 from imgcli.app.context import size_of
 from imgcli.app.lookup import Lookup
 from imgcli.cli.params import lookup  # noqa: TC001 - Typer reads the annotations at run time
-from imgcli.core.errors import ImgcliError
+from imgcli.core.errors import ExitCode, ImgcliError, most_severe
 from imgcli.core.history import Ancestor, FileStatus, KnowledgeSource, Provenance, SavedImageStatus
-from imgcli.core.problem import ExitCode, most_severe
 from imgcli.output.terminal.writer import SafeWriter
 from imgcli.store.files import whereabouts
 
@@ -99,7 +98,7 @@ def provenance(name: str, match: Match, history: History | None) -> Provenance:
     if entry:
         source = KnowledgeSource.HISTORY
     else:
-        source = KnowledgeSource.RECIPE if file and file.recipe else KnowledgeSource.FILE
+        source = KnowledgeSource.EMBEDDED if file and file.parameters else KnowledgeSource.FILE
     return Provenance(
         asked=name,
         by=match.by,
@@ -136,8 +135,8 @@ def _parents(match: Match, history: History | None) -> Iterator[Ancestor]:
         for parent in match.entry.parents:
             run = history.bringer(parent.sha256, match.entry) if history else None
             yield Ancestor(parent.sha256, parent.role, run, names.get(parent.sha256))
-    elif match.file and match.file.recipe:
-        for sha256 in match.file.recipe.parents:
+    elif match.file and match.file.parameters:
+        for sha256 in match.file.parameters.parents:
             yield Ancestor(sha256, None, history.bringer(sha256) if history else None)
 
 

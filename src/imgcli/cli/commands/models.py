@@ -8,14 +8,14 @@ import typer
 
 from imgcli.app.context import size_of
 from imgcli.cli.params import generation, lookup, server  # noqa: TC001 - Typer reads the annotations at run time
-from imgcli.core.catalog import Span, lineup, load
+from imgcli.core.catalog import ModelScope, list_models, load
 from imgcli.output.terminal.capabilities import ColorDepth, detect_terminal
 from imgcli.output.terminal.writer import SafeWriter
 
 if TYPE_CHECKING:
     from imgcli.app.context import Context
     from imgcli.app.options import ServerOptions
-    from imgcli.core.catalog import Lineup, ServerModel
+    from imgcli.core.catalog import ModelList, ServerModel
 
 
 EPILOG = """\
@@ -66,8 +66,8 @@ def models(  # noqa: PLR0913 - see `gen`
     context: Context = ctx.obj
     options = server_options({"base_url": base_url, "timeout": timeout}, applied_profile(ctx).server)
     available = _ask_server(context, options) if live else None
-    span = Span.ALL if everything else Span.ALIVE
-    table = lineup(load(), context.now().date(), span, available)
+    span = ModelScope.ALL if everything else ModelScope.ALIVE
+    table = list_models(load(), context.now().date(), span, available)
     SafeWriter(context.stdout).lines(_lines(context, table, as_json=as_json))
 
 
@@ -84,7 +84,7 @@ def _ask_server(context: Context, options: ServerOptions) -> tuple[ServerModel, 
     return ask(authorization, Timeouts.scaled(options.timeout), clock)
 
 
-def _lines(context: Context, table: Lineup, *, as_json: bool) -> list[str]:
+def _lines(context: Context, table: ModelList, *, as_json: bool) -> list[str]:
     if as_json:
         from imgcli.output.json import models_json
 

@@ -11,9 +11,8 @@ from imgcli.app import process
 from imgcli.app.lookup import locate
 from imgcli.app.reporting import refuse
 from imgcli.cli.params import lookup  # noqa: TC001 - Typer reads the annotations at run time
-from imgcli.core.errors import ImgcliError, usage_error
+from imgcli.core.errors import ExitCode, ImgcliError, most_severe, usage_error
 from imgcli.core.events import Saved
-from imgcli.core.problem import ExitCode, most_severe
 from imgcli.output.sinks.lines import PathsSink
 from imgcli.store.publish.atomic import write_stream
 from imgcli.store.publish.file import write_file

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from imgcli.app.context import Context
     from imgcli.cli.config.settings import Settings
     from imgcli.core.config import Schema, Setting
-    from imgcli.core.problem import Problem
+    from imgcli.core.errors import Problem
 
 
 HABITS = {"preview": "IMGCLI_PREVIEW"}
@@ -97,7 +97,7 @@ class ConfiguredCommand(GroupedCommand):
         """Return the default of each parameter, by Typer's name for it."""
         from imgcli.cli.config.settings import typer_values
 
-        return dict(typer_values(self, settings.config.chosen(ctx.info_name, settings.profile)))
+        return dict(typer_values(self, settings.config.defaults(ctx.info_name, settings.profile)))
 
     def _settle(self, ctx: Any, chosen: Mapping[str, tuple[Setting, object]]) -> list[Setting]:  # noqa: ANN401 - see above
         """Drop the defaults that give way, pass the habits on, and return the settings in force."""

@@ -10,12 +10,11 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imgcli.cli.config.command import configured_commands, schema
-from imgcli.core.config import HEADERS, PROFILE, Takes
+from imgcli.core.config import HEADERS, PROFILE, ValueType
 from imgcli.core.config_reader import read_config
-from imgcli.core.errors import ImgcliError, usage_error
-from imgcli.core.problem import ExitCode, Problem
+from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.secrets import is_key_name, looks_like_key
-from imgcli.core.text import did_you_mean, near, shorten
+from imgcli.core.text import did_you_mean, shorten, similar_names
 from imgcli.store.config_file import VARIABLE, config_path, read_text, replace, write_new
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imgcli.app.context import Context
-    from imgcli.core.config import Schema, Shape
+    from imgcli.core.config import OptionType, Schema
 
 
 _LONGEST = 60
@@ -117,7 +116,7 @@ def set_default(context: Context, assignment: Assignment) -> None:
         raise _unwritable(path, error) from None
 
 
-def _shape(assignment: Assignment, commands: Schema) -> Shape | None:
+def _shape(assignment: Assignment, commands: Schema) -> OptionType | None:
     """Return what the option takes, None for what is not an option. Raises `ImgcliError` (usage)."""
     command, profile = assignment.command, assignment.profile
     if profile is not None and not profile.strip():
@@ -125,7 +124,7 @@ def _shape(assignment: Assignment, commands: Schema) -> Shape | None:
     if command is not None and profile is not None:
         raise usage_error("--command and --profile cannot be combined.", "Choose one.")
     if command is not None and command not in commands:
-        advice = did_you_mean(near(command, commands)) or f"Choose one of {', '.join(commands)}."
+        advice = did_you_mean(similar_names(command, commands)) or f"Choose one of {', '.join(commands)}."
         raise usage_error(f"{shorten(command, _LONGEST)} is not a command with defaults.", advice)
     if assignment.name == HEADERS:
         raise usage_error("headers is a table; nothing was written.", "Set it with imgcli config edit.")
@@ -133,9 +132,9 @@ def _shape(assignment: Assignment, commands: Schema) -> Shape | None:
     return options.get(assignment.name)
 
 
-def _parse(assignment: Assignment, shape: Shape | None) -> object:
+def _parse(assignment: Assignment, shape: OptionType | None) -> object:
     """Return the value as the option takes it; one that does not fit stays text, and reading rejects it."""
-    if shape and shape.takes is Takes.LIST:
+    if shape and shape.type is ValueType.LIST:
         return list(assignment.values)
     if len(assignment.values) > 1:
         raise usage_error(
@@ -143,10 +142,10 @@ def _parse(assignment: Assignment, shape: Shape | None) -> object:
             "Put quotes around a value with spaces.",
         )
     (word,) = assignment.values
-    match shape.takes if shape else Takes.TEXT:
-        case Takes.SWITCH:
+    match shape.type if shape else ValueType.TEXT:
+        case ValueType.BOOLEAN:
             return _SWITCH.get(word.lower(), word)
-        case Takes.WHOLE | Takes.NUMBER | Takes.DOLLARS:
+        case ValueType.INTEGER | ValueType.NUMBER | ValueType.DOLLARS:
             return _parse_number(word)
         case _:
             return word

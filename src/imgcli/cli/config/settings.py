@@ -8,14 +8,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imgcli.core.config import BASE_URL, Config, Profile, Schema, ServerSettings, Setting, Shape, Takes
+from imgcli.core.config import (
+    BASE_URL,
+    Config,
+    OptionType,
+    Profile,
+    Schema,
+    ServerSettings,
+    Setting,
+    ValueType,
+)
 from imgcli.core.errors import usage_error
 from imgcli.core.text import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from imgcli.core.problem import Problem
+    from imgcli.core.errors import Problem
 
 
 _KEPT = "imgcli.configured"
@@ -94,7 +103,7 @@ def _overridden(ctx: Any, settings: Settings, server: ServerSettings, *, is_for_
     is_same = ctx.params[_PARAMETER].rstrip("/") == (server.base_url or "").rstrip("/")
     if is_same or (by != _VARIABLE and not kept):
         return ()
-    setting = settings.config.chosen(ctx.info_name, settings.profile)[BASE_URL]
+    setting = settings.config.defaults(ctx.info_name, settings.profile)[BASE_URL]
     what = f"{by} overrides the base-url of profile {server.profile} ({settings.place(setting)})"
     return (what + ("; its key and headers are not sent to the other server" if kept else ""),)
 
@@ -105,8 +114,8 @@ OPTION = "--profile"
 
 _NAME_LENGTH = 60
 _ALWAYS_OURS = frozenset({"help", "profile", "trust", "version"})
-_KINDS = {bool: Takes.SWITCH, int: Takes.WHOLE, float: Takes.NUMBER, Path: Takes.PATH}
-_METAVARS = {"USD": Takes.DOLLARS, "WHERE": Takes.PATH}
+_KINDS = {bool: ValueType.BOOLEAN, int: ValueType.INTEGER, float: ValueType.NUMBER, Path: ValueType.PATH}
+_METAVARS = {"USD": ValueType.DOLLARS, "WHERE": ValueType.PATH}
 
 
 @dataclass(frozen=True)
@@ -159,11 +168,11 @@ def _profile_name(env: Mapping[str, str], config: Config, named: str | None) -> 
 
 
 def _advice(name: str, config: Config, *, exists: bool) -> str:
-    from imgcli.core.text import did_you_mean, near
+    from imgcli.core.text import did_you_mean, similar_names
 
     if not exists:
         return "The file does not exist yet; create it with `imgcli config init`."
-    if meant := near(name, config.profiles):
+    if meant := similar_names(name, config.profiles):
         return did_you_mean(shorten(one, _NAME_LENGTH) for one in meant[:1])
     names = ", ".join(shorten(one, _NAME_LENGTH) for one in config.profiles)
     return f"Its profiles are {names}." if names else "Add a table [profile.NAME] to it."
@@ -175,18 +184,18 @@ def long_name(parameter: Any) -> str | None:  # noqa: ANN401 - Typer keeps these
     return names[0] if names and names[0] not in _ALWAYS_OURS else None
 
 
-def shapes(command: Any) -> dict[str, Shape]:  # noqa: ANN401 - see above
+def shapes(command: Any) -> dict[str, OptionType]:  # noqa: ANN401 - see above
     """Return what each option of a command takes."""
     return {name: _shape(parameter) for parameter in command.params if (name := long_name(parameter))}
 
 
-def _shape(parameter: Any) -> Shape:  # noqa: ANN401 - see above
+def _shape(parameter: Any) -> OptionType:  # noqa: ANN401 - see above
     if parameter.multiple:
-        return Shape(Takes.LIST)
+        return OptionType(ValueType.LIST)
     descriptor = parameter.type_descriptor
     if descriptor.choices is not None:
-        return Shape(Takes.TEXT, tuple(str(choice) for choice in descriptor.choices))
-    return Shape(_METAVARS.get(parameter.metavar) or _KINDS.get(descriptor.annotation, Takes.TEXT))
+        return OptionType(ValueType.TEXT, tuple(str(choice) for choice in descriptor.choices))
+    return OptionType(_METAVARS.get(parameter.metavar) or _KINDS.get(descriptor.annotation, ValueType.TEXT))
 
 
 def typer_values(
@@ -198,7 +207,7 @@ def typer_values(
         setting = chosen.get(long_name(parameter) or "")
         if setting is not None:
             value = setting.value
-            if _shape(parameter).takes is Takes.PATH and isinstance(value, str):
+            if _shape(parameter).type is ValueType.PATH and isinstance(value, str):
                 value = at_home(value)
             yield parameter.name, (setting, value)
 

@@ -12,8 +12,7 @@ from imgcli.app.reporting import report
 from imgcli.cli.config.command import HABITS, ConfiguredCommand, configured_commands, schema
 from imgcli.cli.config.settings import Settings, long_name, read_settings
 from imgcli.core.config import BILLED, Config, Setting
-from imgcli.core.errors import ImgcliError
-from imgcli.core.problem import ExitCode
+from imgcli.core.errors import ExitCode, ImgcliError
 from imgcli.core.secrets import redact
 from imgcli.core.text import shorten
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     from imgcli.app.context import Context
     from imgcli.core.config import HttpHeader
-    from imgcli.core.problem import Problem
+    from imgcli.core.errors import Problem
 
 
 _DEFAULT = re.compile(r"\[default: (.*)\]$")
@@ -86,7 +85,7 @@ def _rows(
     """Yield the rows of each command, without those that an earlier command has in common."""
     seen: set[tuple[str, ...]] = set()
     for command in commands.values():
-        chosen = settings.config.chosen(command.name or "", settings.profile)
+        chosen = settings.config.defaults(command.name or "", settings.profile)
         for parameter in command.params:
             if not (option := long_name(parameter)):
                 continue

@@ -1,4 +1,4 @@
-"""The bill: the API's own token counts times the catalog's prices, or "unknown"."""
+"""The bill: the API's token counts times the catalog's prices, or "unknown"."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
 from imgcli.core.image import ImageFormat
+from imgcli.core.json_fields import as_object
 from imgcli.core.params import Api
 
 if TYPE_CHECKING:
@@ -22,29 +23,24 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# No response comes near it; a larger number is a fault, and its bill would be one too.
-_MOST_TOKENS = 1_000_000_000
+# Far more than any response has; a larger number is an error, and so would be its bill.
+_MAX_TOKENS = 1_000_000_000
 
 
 class UnknownError(Exception):
-    """An amount that nobody told us, on its way to becoming None."""
+    """An unknown amount; `or_none` turns it into None."""
 
 
 def or_none(amount: Callable[[], T]) -> T | None:
-    """Return an amount, None where working it out met something unknown."""
+    """Return an amount, None where part of it is unknown."""
     try:
         return amount()
     except UnknownError:
         return None
 
 
-def as_object(value: object) -> Json:
-    """Take anything that is no JSON object for an empty one."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def section(parent: Json, key: str) -> Json:
-    """Read an object inside an object, empty where it is missing; raises `UnknownError` for anything else."""
+def _section(parent: Json, key: str) -> Json:
+    """Return a nested object, an empty one where it is missing; raises `UnknownError` for anything else."""
     value = parent.get(key)
     if value is not None and not isinstance(value, Mapping):
         raise UnknownError
@@ -52,29 +48,29 @@ def section(parent: Json, key: str) -> Json:
 
 
 def count(counts: Json, key: str) -> int | None:
-    """Read a token count, None where it is missing; raises `UnknownError` for what can be no count."""
+    """Return a token count, None where it is missing; raises `UnknownError` for an invalid one."""
     value = counts.get(key)
     if value is None:
         return None
-    if type(value) is not int or not 0 <= value <= _MOST_TOKENS:
+    if type(value) is not int or not 0 <= value <= _MAX_TOKENS:
         raise UnknownError
     return value
 
 
-def told(counts: Json, key: str) -> int:
-    """Read a count that must be there and not zero: there was a prompt, and there is an image."""
-    return at_least(1, count(counts, key) or 0)
+def _positive(counts: Json, key: str) -> int:
+    """Return a count that cannot be missing or zero: there was a prompt, and there is an image."""
+    return _at_least(1, count(counts, key) or 0)
 
 
-def at_least(least: int, tokens: int) -> int:
-    """Let a number through that is no smaller than possible; raises `UnknownError` for others."""
+def _at_least(least: int, tokens: int) -> int:
+    """Return a number; raises `UnknownError` where it is too small."""
     if tokens < least:
         raise UnknownError
     return tokens
 
 
-def split(total: int, text: int | None, image: int | None) -> tuple[int, int]:
-    """Fill in the missing side of a total; raises `UnknownError` where both are, or they do not add up."""
+def _split(total: int, text: int | None, image: int | None) -> tuple[int, int]:
+    """Complete text and image tokens from their total; raises `UnknownError` where that is impossible."""
     if text is None and image is None:
         raise UnknownError
     text = total - (image or 0) if text is None else text
@@ -91,7 +87,7 @@ _SMALL = Decimal("0.0001")
 
 
 class Part(StrEnum):
-    """What a row of the bill is for."""
+    """What a row of the bill is for; the values are displayed."""
 
     TEXT = "text model"
     IMAGE = "image model"
@@ -100,9 +96,9 @@ class Part(StrEnum):
 
 @dataclass(frozen=True)
 class Row:
-    """One model's share. Counts are tokens, costs US dollars; None is what nobody told us.
+    """One model's part of a bill. Counts are tokens, costs US dollars; None is unknown.
 
-    `partials` are inside `tokens_out` already: OpenAI bills each as 100 image output tokens (guide, September
+    `partials` are included in `tokens_out`: OpenAI bills each as 100 image output tokens (guide, September
     2026; the API's counts are understood to include them).
     """
 
@@ -117,12 +113,12 @@ class Row:
 
     @property
     def cost(self) -> Decimal | None:
-        """The row's dollars, None if any of it is unknown."""
+        """The row's cost, None if any of it is unknown."""
         return _sum([self.cost_in, self.cost_out])
 
     @property
     def known(self) -> Decimal:
-        """The row's dollars as far as they are known."""
+        """The known part of the row's cost."""
         return (self.cost_in or _NOTHING) + (self.cost_out or _NOTHING)
 
 
@@ -130,8 +126,8 @@ class Row:
 class Bill:
     """What a run cost.
 
-    `prices_date` is the day of the oldest price that went into it, None when none did. `notes` are sentences
-    for people: what was assumed and which prices are in doubt. `is_demo` means that nobody pays it.
+    `prices_date` is the date of the oldest price in it, None without any. `notes` are sentences on
+    assumptions and uncertain prices. `is_demo` means that nobody pays it.
     """
 
     rows: tuple[Row, ...]
@@ -141,19 +137,19 @@ class Bill:
 
     @property
     def total(self) -> Decimal | None:
-        """All dollars, None if any of them is unknown."""
+        """The total, None if any of it is unknown."""
         return _sum(row.cost for row in self.rows)
 
     @property
     def known(self) -> Decimal:
-        """The dollars that are known: where `total` is None, it was at least this."""
+        """The known part of the cost, which is a minimum where `total` is None."""
         return sum((row.known for row in self.rows), _NOTHING)
 
 
 def bill(
     request: ImageRequest, completed: Completed, partials: int, catalog: Catalog, images: int = 1
 ) -> Bill:
-    """Work out what a run cost at OpenAI's Standard rates; `partials` and `images` are how many arrived.
+    """Compute what a run cost at OpenAI's Standard rates; `partials` and `images` arrived.
 
     The text model's tokens are in `usage`, the images' in `tool_usage["image_gen"]`; on the Images API
     `usage` counts the images. Never raises: a count that is missing or absurd makes its row unknown.
@@ -173,7 +169,7 @@ def cost_usd(made: Bill) -> float | None:
 
 
 def dollars(amount: Decimal | None) -> str:
-    """Write an amount for people: `$12.34`, `$0.0123`, `$0.0000042`, "unknown"; never $0.00 for something."""
+    """Format an amount: `$12.34`, `$0.0123`, `$0.0000042`, "unknown"; never $0.00 for a larger amount."""
     if amount is None or not amount.is_finite():
         return "unknown"
     sign, size = ("-" if amount < 0 else ""), abs(amount)
@@ -184,7 +180,7 @@ def dollars(amount: Decimal | None) -> str:
 
 
 def _sum(amounts: Iterable[Decimal | None]) -> Decimal | None:
-    """Add up, None if anything is unknown."""
+    """Return the sum, None if any part is unknown."""
     total = _NOTHING
     for amount in amounts:
         if amount is None:
@@ -194,7 +190,7 @@ def _sum(amounts: Iterable[Decimal | None]) -> Decimal | None:
 
 
 def _rows(request: ImageRequest, completed: Completed, partials: int, catalog: Catalog) -> Iterator[Row]:
-    """Make a row for every model that took part."""
+    """Yield a row for every model that took part."""
     usage = as_object(completed.usage)
     if request.api is Api.RESPONSES:
         model = completed.model or request.model
@@ -204,31 +200,27 @@ def _rows(request: ImageRequest, completed: Completed, partials: int, catalog: C
     row = _image_row(request, usage, prices_of(model, catalog))
     yield replace(row, model=model, partials=partials)
     if request.format is ImageFormat.SVG:
-        # Its tokens come as `svg_usage`, which stands outside `usage` and `tool_usage`.
+        # Its tokens are in `svg_usage`, outside `usage` and `tool_usage`.
         yield Row(Part.SVG, None)
 
 
 def _image_model(request: ImageRequest, completed: Completed) -> str | None:
-    """Name the model that made the image: the server's word goes before ours."""
+    """Return the model that made the image, as the server reports it, else as requested."""
     if request.api is Api.RESPONSES:
         return completed.image_model or request.image_model
     return completed.image_model or completed.model or request.model
 
 
 def prices_of(model: str | None, catalog: Catalog) -> Prices:
-    """Look up what a model costs; a table without any price for one that is unknown."""
+    """Return a model's prices; without any price for an unknown model."""
+    from imgcli.core.catalog import Prices  # only here: the history needs rows of bills, but no prices
+
     found = catalog.find(model) if model else None
-    return (found and found.prices) or _unpriced()
-
-
-def _unpriced() -> Prices:
-    from imgcli.core.catalog import Prices  # only here: the history needs rows of bills, and no prices
-
-    return Prices(date=date.min, source="")
+    return (found and found.prices) or Prices(date=date.min, source="")
 
 
 def _notes(row: Row, completed: Completed, request: ImageRequest, catalog: Catalog) -> Iterator[str]:
-    """Say what a row takes for granted."""
+    """Yield the assumptions of a row."""
     prices = prices_of(row.model, catalog)
     if row.part is Part.IMAGE and not _image_model(request, completed):
         yield f"The server did not name its image model; these are the prices of the default, {row.model}."
@@ -243,7 +235,7 @@ def _text_row(model: str, usage: Json, prices: Prices) -> Row:
         Part.TEXT,
         model,
         tokens_in=or_none(lambda: count(usage, "input_tokens")),
-        cached=or_none(lambda: count(section(usage, "input_tokens_details"), "cached_tokens")),
+        cached=or_none(lambda: count(_section(usage, "input_tokens_details"), "cached_tokens")),
         tokens_out=or_none(lambda: count(usage, "output_tokens")),
         cost_in=or_none(lambda: _text_in(usage, prices)),
         cost_out=or_none(lambda: _text_out(usage, prices)),
@@ -251,13 +243,13 @@ def _text_row(model: str, usage: Json, prices: Prices) -> Row:
 
 
 def _text_in(usage: Json, prices: Prices) -> Decimal:
-    """Price fresh, cached and cache-written input, each at its rate."""
-    details = section(usage, "input_tokens_details")
+    """Return the cost of fresh, cached and cache-written input, each at its rate."""
+    details = _section(usage, "input_tokens_details")
     cached = count(details, "cached_tokens") or 0
     written = count(details, "cache_write_tokens") or 0
-    if prices.cache_write and count(section(details, "cache_write_tokens_details"), "ttl_12h_tokens"):
+    if prices.cache_write and count(_section(details, "cache_write_tokens_details"), "ttl_12h_tokens"):
         raise UnknownError
-    fresh = at_least(0, told(usage, "input_tokens") - cached - written)
+    fresh = _at_least(0, _positive(usage, "input_tokens") - cached - written)
     cost = _price(fresh, prices.text_in) + _price(cached, prices.text_cached)
     cost += _price(written, prices.text_in) * (prices.cache_write or 1)
     long_context = _long_context(usage, prices)
@@ -265,7 +257,7 @@ def _text_in(usage: Json, prices: Prices) -> Decimal:
 
 
 def _text_out(usage: Json, prices: Prices) -> Decimal:
-    """Price the output; a text model may say nothing, so zero is a count."""
+    """Return the cost of the output; a text model may write nothing, so zero is valid."""
     tokens = count(usage, "output_tokens")
     if tokens is None:
         raise UnknownError
@@ -275,9 +267,9 @@ def _text_out(usage: Json, prices: Prices) -> Decimal:
 
 
 def _long_context(usage: Json, prices: Prices) -> LongContext | None:
-    """Find the surcharge of a very long request, None where it has none."""
+    """Return the surcharge of a very long request, None without one."""
     terms = prices.long_context
-    return terms if terms and told(usage, "input_tokens") > terms.after else None
+    return terms if terms and _positive(usage, "input_tokens") > terms.after else None
 
 
 def _image_row(request: ImageRequest, usage: Json, prices: Prices) -> Row:
@@ -293,36 +285,36 @@ def _image_row(request: ImageRequest, usage: Json, prices: Prices) -> Row:
 
 
 def _is_unused(completed: Completed) -> bool:
-    """Whether the API left the image tool out of its counts, or has zeros for it."""
+    """Return whether the API omits the image tool from its counts, or has zeros for it."""
     tools = as_object(completed.tool_usage)
     usage = as_object(tools.get("image_gen"))
     return bool(tools) and all(usage.get(key, 0) == 0 for key in ("input_tokens", "output_tokens"))
 
 
 def _image_in(usage: Json, prices: Prices, request: ImageRequest) -> Decimal:
-    """Price text and image input, fresh and cached, each at its rate; no cache count means full price."""
+    """Return the cost of text and image input, fresh and cached; without a cache count, at the full price."""
     text, image = _input(usage, request)
     cached_text, cached_image = _cached(usage, text, image) or (0, 0)
     return (
-        _price(at_least(0, text - cached_text), prices.text_in)
+        _price(_at_least(0, text - cached_text), prices.text_in)
         + _price(cached_text, prices.text_cached)
-        + _price(at_least(0, image - cached_image), prices.image_in)
+        + _price(_at_least(0, image - cached_image), prices.image_in)
         + _price(cached_image, prices.image_cached)
     )
 
 
 def _input(usage: Json, request: ImageRequest) -> tuple[int, int]:
-    """Count text and image tokens of the input; unless the API splits them, a plain prompt is all text."""
-    total, details = told(usage, "input_tokens"), section(usage, "input_tokens_details")
+    """Return text and image tokens of the input; without a split, a plain prompt is all text."""
+    total, details = _positive(usage, "input_tokens"), _section(usage, "input_tokens_details")
     text, image = count(details, "text_tokens"), count(details, "image_tokens")
     if text is None and image is None and request.is_plain:
         text = total
-    return split(total, text, image)
+    return _split(total, text, image)
 
 
 def _cached(usage: Json, text: int, image: int) -> tuple[int, int] | None:
-    """Count the cached text and image tokens among the input's; None where the API gives no cache count."""
-    total, details = count(usage, "cached_tokens"), section(usage, "cached_tokens_details")
+    """Return cached text and image tokens of the input; None where the API gives no count."""
+    total, details = count(usage, "cached_tokens"), _section(usage, "cached_tokens_details")
     if total is None and not details:
         return None
     cached_text, cached_image = count(details, "cached_text_tokens"), count(details, "cached_image_tokens")
@@ -335,7 +327,7 @@ def _cached(usage: Json, text: int, image: int) -> tuple[int, int] | None:
         cached_text, cached_image = (
             (None, 0) if image == 0 or total == 0 else (0 if text == 0 else None, None)
         )
-    return split(total, cached_text, cached_image)
+    return _split(total, cached_text, cached_image)
 
 
 def _cached_in(usage: Json, request: ImageRequest) -> int | None:
@@ -344,22 +336,22 @@ def _cached_in(usage: Json, request: ImageRequest) -> int | None:
 
 
 def _image_out(usage: Json, prices: Prices, request: ImageRequest) -> Decimal:
-    """Price the output, which is all image where the API does not split it.
+    """Return the cost of the output, which is all image where the API does not split it.
 
-    Except on a model that also writes text at a price of its own; there only the Images API's stream, which
-    documents its count as the image's, can go without a split (SDK 3.54.0).
+    On a model that also charges for text output, only the Images API's stream, which documents its count as
+    the image's, is valid without a split (SDK 3.54.0).
     """
-    total, details = told(usage, "output_tokens"), section(usage, "output_tokens_details")
+    total, details = _positive(usage, "output_tokens"), _section(usage, "output_tokens_details")
     text, image = count(details, "text_tokens"), count(details, "image_tokens")
     is_all_image = prices.text_out is None or (request.api is Api.IMAGES and request.stream)
     if text is None and image is None and is_all_image:
         image = total
-    text, image = split(total, text, image)
+    text, image = _split(total, text, image)
     return _price(text, prices.text_out) + _price(image, prices.image_out)
 
 
 def _price(tokens: int, rate: Decimal | None) -> Decimal:
-    """Price tokens in dollars, at dollars per million; none of them cost nothing at any rate."""
+    """Return the cost of tokens at dollars per million; no tokens cost nothing at any rate."""
     if tokens and rate is None:
         raise UnknownError
     return tokens * (rate or _NOTHING) / _MILLION

@@ -1,4 +1,4 @@
-"""The most that a run costs, as far as anybody knows on a day: what limits compare with."""
+"""The upper bound on what a run costs, with which limits are compared."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from decimal import ROUND_UP, Decimal
 from typing import TYPE_CHECKING
 
-from imgcli.core.billing.bill import as_object, count, or_none
+from imgcli.core.billing.bill import count, or_none
 from imgcli.core.billing.rates import highest_surcharge
 from imgcli.core.catalog import ModelKind
 from imgcli.core.errors import usage_error
 from imgcli.core.image import ImageFormat
+from imgcli.core.json_fields import as_object
 from imgcli.core.params import Api, Quality
 from imgcli.core.text import shorten
 
@@ -24,22 +25,22 @@ if TYPE_CHECKING:
     from imgcli.core.request import ImageRequest
 
 
-def painter(request: ImageRequest, catalog: Catalog) -> str:
-    """Name the image model that will paint, as far as we can know."""
+def image_model_name(request: ImageRequest, catalog: Catalog) -> str:
+    """Return the image model of a request, the default one where none is named."""
     return request.model if request.api is Api.IMAGES else request.image_model or catalog.default_image_model
 
 
 _MILLION = 1_000_000
 _NOTHING = Decimal(0)
-_CENT, _TOLD = Decimal("0.01"), Decimal("0.0001")
+_CENT, _SMALL = Decimal("0.01"), Decimal("0.0001")
 _AUTO = "auto"
 _QUALITIES = (Quality.LOW, Quality.MEDIUM, Quality.HIGH, Quality.XHIGH, Quality.MAX)
-_LONGEST_NAME = 60
+_NAME_LENGTH = 60
 
 
 @dataclass(frozen=True)
 class Bound:
-    """The most a run costs in US dollars, what that is from, and the day of its oldest price or table."""
+    """An upper bound in US dollars, its basis, and the date of its oldest price or table."""
 
     dollars: Decimal
     basis: str
@@ -50,8 +51,8 @@ class Bound:
 class Conversation:
     """What is known of the conversation that a request continues.
 
-    `tokens` are the text model's as it was billed, `prompt_bytes` those of all `turns`; `images` were sent or
-    made in it.
+    `tokens` is the largest billed count of the text model, `prompt_bytes` is the sum over all `turns`;
+    `images` counts those that were sent or generated.
     """
 
     tokens: int = 0
@@ -64,29 +65,29 @@ def upper_bound(
     request: ImageRequest,
     models: Catalog,
     conversation: Conversation | None = None,
-    place: str | None = None,
+    host: str | None = None,
 ) -> Bound:
-    """Return the most that a request costs: one image of one model, at the server at `place`.
+    """Return the upper bound on the cost of a request at a server.
 
-    It is monotone: a lower quality, fewer pixels, fewer partials, fewer references or a shorter prompt never
-    raise it. A model without figures counts as the dearest that has some. Raises `ImgcliError` (usage) where
-    nothing is known: an SVG, whose author nobody names, and a conversation that the history does not know.
+    It is monotonic: a lower quality, fewer pixels, fewer partials, fewer references or a shorter prompt never
+    raise it. A model without prices counts as the most expensive one. Raises `ImgcliError` (usage) where
+    nothing is known: for an SVG, whose model is not published, and a conversation that is not in the history.
     """
     if request.format is ImageFormat.SVG:
         raise usage_error(
-            "What an SVG costs at most is unknown: OpenAI does not publish which model writes it.",
-            "Choose another --format, or lift the limit.",
+            "The maximum cost of an SVG is unknown: OpenAI does not publish which model writes it.",
+            "Choose another --format, or remove the limit.",
         )
     if request.previous_response_id and conversation is None:
         raise usage_error(
-            "What this costs at most is unknown: the history does not know the conversation it continues.",
-            "Send the image itself with --image, or lift the limit.",
+            "The maximum cost is unknown: the conversation that this continues is not in the history.",
+            "Send the image itself with --image, or remove the limit.",
         )
     load = _Load(request, models.limits, conversation or Conversation())
-    shares = [_dearest(_painters(request, models), load.image_dollars)]
+    shares = [_most_expensive(_image_models(request, models), load.image_dollars)]
     if request.api is Api.RESPONSES:
-        shares.append(_dearest(_writers(request, models), load.text_dollars))
-    total = sum((share for _, share in shares), _NOTHING) * highest_surcharge(place)
+        shares.append(_most_expensive(_text_models(request, models), load.text_dollars))
+    total = sum((share for _, share in shares), _NOTHING) * highest_surcharge(host)
     basis = _basis(request, models, shares[0][0])
     return Bound(_rounded_up(total), basis, min(_dates(model for model, _ in shares)))
 
@@ -94,17 +95,17 @@ def upper_bound(
 def conversation_before(
     request: ImageRequest, find: Callable[[str], HistoryEntry | None]
 ) -> Conversation | None:
-    """Return what the history knows of a request's conversation; None where it knows nothing.
+    """Return what the history knows of a request's conversation, None for nothing.
 
-    `find` finds the run of a response's id.
+    `find` returns the run with a response id.
     """
     turns: list[HistoryEntry] = []
     seen: set[str] = set()
-    wanted = request.previous_response_id
-    while wanted and wanted not in seen and (entry := find(wanted)):
-        seen.add(wanted)
+    response_id = request.previous_response_id
+    while response_id and response_id not in seen and (entry := find(response_id)):
+        seen.add(response_id)
         turns.append(entry)
-        wanted = entry.request.previous_response_id if entry.request else None
+        response_id = entry.request.previous_response_id if entry.request else None
     if not turns:
         return None
     return Conversation(
@@ -117,20 +118,20 @@ def conversation_before(
 
 @dataclass(frozen=True)
 class _Load:
-    """What a request asks of its models, in tokens."""
+    """The tokens that a request costs at most, and their price."""
 
     request: ImageRequest
     limits: Mapping[str, Any]
     before: Conversation
 
     def image_dollars(self, model: Model) -> Decimal:
-        """Price what the image model reads and makes."""
+        """Return the cost of the image model's input and output."""
         prices = model.prices
         if prices is None:
             return _NOTHING
         text, images = self.prompt_bytes + self.limits["image_text"], self.images
         if self.request.api is Api.RESPONSES:
-            text += self.limits["text_out"]  # the text model says in its own words what to paint
+            text += self.limits["text_out"]  # the text model rewords the prompt
         frames = self.limits["frames"] if self.request.format is ImageFormat.GIF else 1
         rate = (prices.image_out or _NOTHING) / _MILLION
         cost = text * ((prices.text_in or _NOTHING) + (prices.text_out or _NOTHING)) / _MILLION
@@ -140,7 +141,7 @@ class _Load:
         return Decimal(cost) * prices.most
 
     def text_dollars(self, model: Model) -> Decimal:
-        """Price what the text model reads and writes."""
+        """Return the cost of the text model's input and output."""
         prices = model.prices
         if prices is None or prices.text_in is None or prices.text_out is None:
             return _NOTHING
@@ -157,17 +158,17 @@ class _Load:
 
     @property
     def prompt_bytes(self) -> int:
-        """Count the bytes of all prompts: the most tokens that they can be."""
+        """The bytes of all prompts, which is the maximum number of their tokens."""
         return len(self.request.prompt.encode()) + self.before.prompt_bytes
 
     @property
     def images(self) -> int:
-        """Count the images that the models look at."""
+        """The number of input images."""
         return _sent_images(self.request) + self.before.images
 
 
 def _image(most: Mapping[str, Any], rate: Decimal, request: ImageRequest, auto: str) -> Decimal:
-    """Price one image: the dearest of the qualities up to the one that is asked for."""
+    """Return the cost of one image: the highest among the qualities up to the requested one."""
     pixels = _pixels(auto if request.size in (None, _AUTO) else request.size or auto)
     figures = most.get("dollars") or most["tokens"]
     unit = Decimal(1) if "dollars" in most else rate * most.get("times", 1)
@@ -180,42 +181,46 @@ def _image(most: Mapping[str, Any], rate: Decimal, request: ImageRequest, auto: 
 
 
 def _scaled(figures: Mapping[str, Decimal | int], pixels: int, rounding: Decimal | int) -> Decimal:
-    """Return the most of the smaller sizes, each grown with the pixels; the smallest counts in any case."""
+    """Return the maximum over the smaller sizes, each scaled by pixels; the smallest size always counts."""
     sizes = sorted((_pixels(size), figure) for size, figure in figures.items())
     smaller = [(known, figure) for known, figure in sizes if known <= pixels] or sizes[:1]
     return max(Decimal(figure + rounding) * max(pixels, known) / known for known, figure in smaller)
 
 
-def _painters(request: ImageRequest, models: Catalog) -> list[Model]:
-    """List the image models that count: the one that is named, or all where that has no figures."""
-    found = models.find(painter(request, models))
+def _image_models(request: ImageRequest, models: Catalog) -> list[Model]:
+    """Return the image models to consider: the named one, or all where that has no figures."""
+    found = models.find(image_model_name(request, models))
     priced = [model for model in models.models if model.most]
     return [found] if found in priced else priced
 
 
-def _writers(request: ImageRequest, models: Catalog) -> list[Model]:
-    """List the text models likewise."""
+def _text_models(request: ImageRequest, models: Catalog) -> list[Model]:
+    """Return the text models to consider, likewise."""
     found = models.find(request.model)
     priced = [model for model in models.models if model.kind is ModelKind.TEXT and model.prices]
     return [found] if found in priced else priced
 
 
-def _dearest(candidates: Iterable[Model], dollars: Callable[[Model], Decimal]) -> tuple[Model, Decimal]:
+def _most_expensive(
+    candidates: Iterable[Model], dollars: Callable[[Model], Decimal]
+) -> tuple[Model, Decimal]:
     return max(((model, dollars(model)) for model in candidates), key=lambda share: share[1])
 
 
-def _basis(request: ImageRequest, models: Catalog, dearest: Model) -> str:
-    names = [painter(request, models), *([request.model] if request.api is Api.RESPONSES else [])]
-    unknown = [shorten(name, _LONGEST_NAME) for name in names if not _has_figures(name, models)]
-    basis = f"{dearest.most['what']} and a token for each byte of text"
+def _basis(request: ImageRequest, models: Catalog, expensive: Model) -> str:
+    names = [image_model_name(request, models), *([request.model] if request.api is Api.RESPONSES else [])]
+    unknown = [shorten(name, _NAME_LENGTH) for name in names if not _has_figures(name, models)]
+    basis = f"{expensive.most['what']} and one token per byte of text"
     if not unknown:
         return basis
-    return f"the dearest models that imgcli knows, as it has no figures for {' and '.join(unknown)}: {basis}"
+    return (
+        f"the most expensive models in the catalog, as it has no figures for {' and '.join(unknown)}: {basis}"
+    )
 
 
 def _rounded_up(amount: Decimal) -> Decimal:
-    """Round as far as people are told, so that a limit of what they are told is enough."""
-    return amount.quantize(_CENT if amount > 1 else _TOLD, ROUND_UP)
+    """Round up to the displayed precision, so that a limit of the displayed amount is sufficient."""
+    return amount.quantize(_CENT if amount > 1 else _SMALL, ROUND_UP)
 
 
 def _has_figures(name: str, models: Catalog) -> bool:
@@ -241,8 +246,8 @@ def _sent_images(request: ImageRequest | None) -> int:
 
 
 def _billed_tokens(entry: HistoryEntry) -> int:
-    """Count what the text model read and wrote in a run, as far as the API told it."""
+    """Return the text model's input and output tokens of a run, as far as the API reported them."""
     usage = as_object(entry.usage)
-    read = or_none(lambda: count(usage, "input_tokens"))
-    written = or_none(lambda: count(usage, "output_tokens"))
-    return (read or 0) + (written or 0)
+    tokens_in = or_none(lambda: count(usage, "input_tokens"))
+    tokens_out = or_none(lambda: count(usage, "output_tokens"))
+    return (tokens_in or 0) + (tokens_out or 0)

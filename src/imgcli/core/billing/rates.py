@@ -1,4 +1,4 @@
-"""What other rates than the standard ones do to a bill: service tiers, and OpenAI's regional addresses."""
+"""Rates other than the standard ones: service tiers, and OpenAI's regional servers."""
 
 from __future__ import annotations
 
@@ -18,58 +18,58 @@ if TYPE_CHECKING:
 
 
 Price: TypeAlias = "Callable[[ImageRequest, Completed, int, int], Bill]"
-"""Works out the bill of a job from its request, its end, and the numbers of its partials and images."""
+"""Computes the bill of a job from its request, its end, and the numbers of its partials and images."""
 _STANDARD = frozenset(["", "auto", "default", "standard"])
 _TIERS = {"fast": Decimal(2), "flex": Decimal("0.5"), "batch": Decimal("0.5")}
-"""Times the text models' standard rates (OpenAI's pricing page, August 2026); it names no image model."""
+"""Factors on the text models' standard rates (OpenAI's pricing page, August 2026; none for image models)."""
 _REGIONAL = re.compile(r"[a-z0-9-]+\.api\.openai\.com(?::443)?")
 _SURCHARGE, _SINCE = Decimal("1.1"), "2026-03-05"
-"""What a region's address costs with models that were released since that day (the same page)."""
+"""The factor of a regional server for models released since that day (the same page)."""
 _NEWER = re.compile(r"gpt-image-2\.[56]-.+")  # of September and November 2026
 _SNAPSHOT = re.compile(r".+-(20[0-9]{2}-[0-9]{2}-[0-9]{2})")
 _LONGEST_NAME = 40
 
 
-def at_rates(made: Bill, tier: str | None, place: str | None) -> Bill:
-    """Return a bill of standard rates as it is in a service tier, at the server at `place`.
+def apply_rates(made: Bill, tier: str | None, host: str | None) -> Bill:
+    """Return a bill at standard rates converted to a service tier and a server.
 
-    Costs whose rate is not published for certain become unknown, and a note says why.
+    Costs whose rate is not published become unknown, and a note says why.
     """
-    if is_standard(tier, place):
+    if is_standard(tier, host):
         return made
-    rows = tuple(_scaled(row, _factor(row, tier, place)) for row in made.rows)
-    return replace(made, rows=rows, notes=(*made.notes, *_notes(tier, place)))
+    rows = tuple(_scaled(row, _factor(row, tier, host)) for row in made.rows)
+    return replace(made, rows=rows, notes=(*made.notes, *_notes(tier, host)))
 
 
-def is_standard(tier: str | None, place: str | None) -> bool:
-    """Return whether the standard rates hold."""
-    return (tier or "") in _STANDARD and not _is_regional(place)
+def is_standard(tier: str | None, host: str | None) -> bool:
+    """Return whether the standard rates apply."""
+    return (tier or "") in _STANDARD and not _is_regional(host)
 
 
-def highest_surcharge(place: str | None) -> Decimal:
-    """Return what a server's address makes of the standard rates at most."""
-    return _SURCHARGE if _is_regional(place) else Decimal(1)
+def highest_surcharge(host: str | None) -> Decimal:
+    """Return the largest factor of a server on the standard rates."""
+    return _SURCHARGE if _is_regional(host) else Decimal(1)
 
 
-def _is_regional(place: str | None) -> bool:
-    return bool(place and _REGIONAL.fullmatch(place.lower()))
+def _is_regional(host: str | None) -> bool:
+    return bool(host and _REGIONAL.fullmatch(host.lower()))
 
 
-def _factor(row: Row, tier: str | None, place: str | None) -> Decimal | None:
-    """Find what a row costs in standard rates; None where that is not known."""
+def _factor(row: Row, tier: str | None, host: str | None) -> Decimal | None:
+    """Return the factor for a row; None where it is unknown."""
     times = Decimal(1)
     if (tier or "") not in _STANDARD:
         if row.part is not Part.TEXT or tier not in _TIERS:
             return None
         times = _TIERS[tier]
-    if not _is_regional(place):
+    if not _is_regional(host):
         return times
     surcharge = _surcharge(row.model or "")
     return surcharge and times * surcharge
 
 
 def _surcharge(model: str) -> Decimal | None:
-    """Find the region's surcharge, as far as a model's name tells when it was released."""
+    """Return the regional factor; None where a model's name does not show when it was released."""
     if _NEWER.fullmatch(model):
         return _SURCHARGE
     dated = _SNAPSHOT.fullmatch(model)
@@ -81,15 +81,15 @@ def _scaled(row: Row, factor: Decimal | None) -> Row:
 
 
 def _times(cost: Decimal | None, factor: Decimal | None) -> Decimal | None:
-    """Nothing costs nothing at any rate."""
+    """Multiply a cost; zero and unknown stay as they are, whatever the factor."""
     if not cost or factor is None:
         return cost if not cost else None
     return cost * factor
 
 
-def _notes(tier: str | None, place: str | None) -> Iterator[str]:
+def _notes(tier: str | None, host: str | None) -> Iterator[str]:
     if tier and tier not in _STANDARD:
-        known = "only the text model's price there is" if tier in _TIERS else "no price there is"
-        yield f"The server worked in its service tier {tier[:_LONGEST_NAME]}; {known} published."
-    if _is_regional(place):
-        yield f"At {place} models released since {_SINCE} cost 10% more; of some that day is not known."
+        known = "only the text model's price is" if tier in _TIERS else "no price is"
+        yield f"The server used its service tier {tier[:_LONGEST_NAME]}, for which {known} published."
+    if _is_regional(host):
+        yield f"At {host}, models released since {_SINCE} cost 10% more; some release dates are unknown."

@@ -1,4 +1,4 @@
-"""What many runs cost together: exact sums, with what is unknown said apart."""
+"""Sums over the costs of many runs: exact, with unknown costs counted separately."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import date, datetime
 
-    from imgcli.core.history import Expense
+    from imgcli.core.history import RunCost
 
 
 _NOTHING = Decimal(0)
@@ -20,7 +20,7 @@ UNKNOWN_MODEL = "unknown model"
 
 
 class Period(StrEnum):
-    """The days that are summed; calendar weeks begin on Monday."""
+    """A period to sum up; weeks start on Monday."""
 
     TODAY = "today"
     WEEK = "week"
@@ -28,7 +28,7 @@ class Period(StrEnum):
     ALL = "all"
 
     def begin(self, today: date) -> date | None:
-        """Return the first day, None for the very first."""
+        """Return the first day, None without a limit."""
         match self:
             case Period.TODAY:
                 return today
@@ -49,7 +49,7 @@ class GroupBy(StrEnum):
 
 @dataclass
 class Sum:
-    """The dollars of some runs: those that are `known`, and how many runs' cost is not, or not wholly."""
+    """The cost of several runs: the `known` dollars, and the number of runs with an `unknown` part."""
 
     name: str
     runs: int = 0
@@ -57,22 +57,22 @@ class Sum:
     known: Decimal = _NOTHING
 
     def add(self, cost: Decimal | None, known: Decimal) -> None:
-        """Count one run."""
+        """Add a run."""
         self.runs += 1
         self.unknown += cost is None
         self.known += known
 
     @property
     def cost(self) -> Decimal | None:
-        """All dollars, None if any of them is unknown."""
+        """The total, None if any part of it is unknown."""
         return None if self.unknown else self.known
 
 
 @dataclass
 class Spending:
-    """What was spent: in all, by group, and what free runs, such as a demo's, would have cost.
+    """Spending: the total, by group, and what free runs, such as demo runs, would have cost.
 
-    `prices_date` is the day of the oldest price that went into the total, None when none did.
+    `prices_date` is the date of the oldest price in the total, None without any.
     """
 
     total: Sum = field(default_factory=lambda: Sum("total"))
@@ -81,10 +81,10 @@ class Spending:
     prices_date: date | None = None
 
 
-def spending(expenses: Iterable[Expense], by: GroupBy | None, day_of: Callable[[datetime], date]) -> Spending:
-    """Add up. `day_of` tells on which day of the user's calendar a moment lies.
+def spending(expenses: Iterable[RunCost], by: GroupBy | None, day_of: Callable[[datetime], date]) -> Spending:
+    """Sum up. `day_of` converts a time to a day in the user's time zone.
 
-    Groups by day come in their order, by model the dearest first.
+    Days are sorted by date, models by cost, the most expensive first.
     """
     spent = Spending()
     groups: dict[str, Sum] = {}
@@ -96,23 +96,16 @@ def spending(expenses: Iterable[Expense], by: GroupBy | None, day_of: Callable[[
         spent.prices_date = min(filter(None, (spent.prices_date, expense.prices_date)), default=None)
         for name, cost, known in _shares(expense, by, day_of):
             groups.setdefault(name, Sum(name)).add(cost, known)
-    is_by_model = by is GroupBy.MODEL
-    spent.groups = sorted(groups.values(), key=_dearest if is_by_model else _first)
+    spent.groups = sorted(groups.values(), key=lambda group: group.name)
+    if by is GroupBy.MODEL:
+        spent.groups.sort(key=lambda group: -group.known)
     return spent
 
 
-def _dearest(group: Sum) -> tuple[Decimal, str]:
-    return -group.known, group.name
-
-
-def _first(group: Sum) -> tuple[Decimal, str]:
-    return _NOTHING, group.name
-
-
 def _shares(
-    expense: Expense, by: GroupBy | None, day_of: Callable[[datetime], date]
+    expense: RunCost, by: GroupBy | None, day_of: Callable[[datetime], date]
 ) -> Iterator[tuple[str, Decimal | None, Decimal]]:
-    """Split a run among the groups that it belongs to: each model's share is a row of its bill."""
+    """Yield a run's part in each group; a model's part is a row of the bill."""
     match by:
         case GroupBy.DAY:
             yield day_of(expense.started).isoformat(), expense.cost, expense.known

@@ -1,1 +1,1 @@
-"""Encoded images: how each format is laid out, chunk by chunk; nothing is decoded here."""
+"""The structure of image files, format by format; nothing is decoded context."""

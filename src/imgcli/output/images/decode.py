@@ -12,9 +12,9 @@ from contextlib import suppress
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from imgcli.core.errors import system_error
 from imgcli.core.image import header_size
 from imgcli.core.messages import image_facts
-from imgcli.core.problem import machine_trouble
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -79,7 +79,7 @@ def decode(data: bytes, enough: tuple[int, int] | None = None) -> PILImage:
         except Undecodable:
             raise
         except Exception as error:  # decoders raise what they like on damaged bytes
-            trouble = machine_trouble(error)
+            trouble = system_error(error)
             raise Undecodable(
                 f"not decoded here: {trouble}" if trouble else "damaged or cut short"
             ) from error

@@ -6,8 +6,8 @@ from base64 import b64encode
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
 
+from imgcli.core.errors import ExitCode
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started, Waiting
-from imgcli.core.problem import ExitCode
 from imgcli.output.images.decode import pixels
 from imgcli.output.json import to_json
 from imgcli.output.sinks.summary import RunSummary
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from imgcli.core.billing.rates import Price
+    from imgcli.core.errors import Problem
     from imgcli.core.events import Event
     from imgcli.core.image import EncodedImage
-    from imgcli.core.problem import Problem
     from imgcli.output.sinks.summary import Clock
 
 

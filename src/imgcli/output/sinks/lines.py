@@ -6,10 +6,11 @@ import os
 import threading
 from typing import TYPE_CHECKING, NamedTuple, Self, assert_never
 
+from imgcli.core.errors import ExitCode
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started, Waiting
 from imgcli.core.messages import (
     notice_line,
-    partial_words,
+    partial_label,
     problem_lines,
     saved_line,
     started_line,
@@ -17,7 +18,6 @@ from imgcli.core.messages import (
     unsaved_line,
     waiting_line,
 )
-from imgcli.core.problem import ExitCode
 from imgcli.core.text import clean, duration, shorten
 from imgcli.output.images.decode import facts
 from imgcli.output.sinks.queued import Ticker
@@ -217,7 +217,7 @@ class LinesSink:
 
     def _partial_line(self, image_index: int) -> str:
         asked = self._summary.request.partials if self._summary.request else 0
-        words = partial_words(self._summary.partials_of(image_index), asked)
+        words = partial_label(self._summary.partials_of(image_index), asked)
         return f"{words} after {duration(self._summary.elapsed)}"
 
     def _saved_lines(self, saved: Saved) -> list[str]:

@@ -9,7 +9,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Self, assert_never
 
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started, Waiting
-from imgcli.core.messages import notice_line, partial_words, problem_lines, saved_line, unsaved_line
+from imgcli.core.messages import notice_line, partial_label, problem_lines, saved_line, unsaved_line
 from imgcli.core.text import duration, shorten
 from imgcli.output.images.decode import facts
 from imgcli.output.sinks.lines import GENERATING, printed_path
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from imgcli.core.billing.rates import Price
+    from imgcli.core.errors import Problem
     from imgcli.core.events import Event
-    from imgcli.core.problem import Problem
     from imgcli.core.request import ImageRequest
     from imgcli.output.images.protocol import RendererProvider
     from imgcli.output.sinks.lines import Words
@@ -68,7 +68,7 @@ class Status:
 def generating(request: ImageRequest, partials: int) -> str:
     """Format how far the server is."""
     model = shorten(request.model, _MODEL_LENGTH)
-    return f"{partial_words(partials, request.partials)}, {model}" if partials else f"generating, {model}"
+    return f"{partial_label(partials, request.partials)}, {model}" if partials else f"generating, {model}"
 
 
 @dataclass

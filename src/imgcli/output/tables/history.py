@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgcli.core.billing.bill import dollars
+from imgcli.core.errors import ExitCode
 from imgcli.core.history import OK
-from imgcli.core.problem import ExitCode
 from imgcli.core.text import clean, shorten
 from imgcli.output.text import GAP, cut_end, cut_start, left, line_up, widths
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from imgcli.core.history import Branch, Family, HistoryEntry, Key
+    from imgcli.core.history import Family, HistoryEntry, Key, TreeLine
 
 
 _LONGEST = 1500
@@ -123,7 +123,7 @@ class Guides:
     cut: str
     nothing: str = "   "
 
-    def lead_to(self, branch: Branch) -> str:
+    def lead_to(self, branch: TreeLine) -> str:
         """Return what stands in front of a member, without the generations that there is no room for."""
         if not branch.lasts:
             return ""
@@ -147,14 +147,14 @@ def tree_lines(family: Family, columns: int | None, guides: Guides) -> Iterator[
         yield line if room is None else cut_end(line, room)
 
 
-def _relation(family: Family, branch: Branch, names: Mapping[str, str]) -> list[str]:
+def _relation(family: Family, branch: TreeLine, names: Mapping[str, str]) -> list[str]:
     """Describe a member: its id or hash first, since the end of a line may be cut."""
     key, entry = branch.key, family.members[branch.key]
     if branch.is_repeated:
         return [f"{_label(key)} (see above)"]
     label = _label(key) + (" (this one)" if key == family.asked else "")
     cells = _run(entry) if entry else [*(_file(family, key) or [names.get(str(key), "")]), _NO_RUN]
-    strangers = ", ".join(map(_label, family.strangers(key)))
+    strangers = ", ".join(map(_label, family.outside_parents(key)))
     return [label, *filter(None, cells), *([f"also from {strangers}"] if strangers else [])]
 
 
@@ -177,7 +177,7 @@ def _file(family: Family, key: Key) -> list[str]:
     """Return what is known of the file that was asked for."""
     if family.file is None or key != family.asked:
         return []
-    recipe = family.file.recipe
+    recipe = family.file.parameters
     return [shorten(family.file.path.name, _NAME_LENGTH), *([_prompt(recipe.prompt)] if recipe else [])]
 
 

@@ -16,8 +16,8 @@ from imgcli.output.text import GAP, left, widths, wrapped
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from imgcli.core.embedded import EmbeddedParameters
     from imgcli.core.history import Ancestor, FileFacts, HistoryEntry, Provenance, SavedImageStatus
-    from imgcli.core.recipe import Recipe
     from imgcli.core.request import ImageRequest
 
 
@@ -31,7 +31,7 @@ _SHORT_HASH = 12
 
 _SOURCES = {
     KnowledgeSource.HISTORY: "the history, found by its {by}",
-    KnowledgeSource.RECIPE: "parameters embedded in the file; not in the history of this machine",
+    KnowledgeSource.EMBEDDED: "parameters embedded in the file; not in the history of this machine",
     KnowledgeSource.FILE: "the file only; no embedded parameters, and not in the history",
 }
 _STATES = {
@@ -53,7 +53,7 @@ def info_lines(known: Provenance, columns: int | None) -> list[str]:
     return [_heading(known), *_facts(_rows(known), columns), *_bill(known.entry)]
 
 
-def recipe_lines(recipe: Recipe, columns: int | None) -> list[str]:
+def recipe_lines(recipe: EmbeddedParameters, columns: int | None) -> list[str]:
     """Format embedded parameters, a line a fact, as `info_lines` does."""
     return list(_facts(_recipe(recipe), columns))
 
@@ -79,8 +79,8 @@ def _rows(known: Provenance) -> Iterator[Row]:
     if known.entry:
         yield from _run(known.entry)
         yield from _images(known)
-    elif known.recipe:
-        yield from _recipe(known.recipe)
+    elif known.parameters:
+        yield from _recipe(known.parameters)
     yield from _relatives(known)
 
 
@@ -175,7 +175,7 @@ def _place(each: SavedImageStatus) -> str:
     return clean(str(each.image.path)) + (f" ({became})" if became else "")
 
 
-def _recipe(recipe: Recipe) -> Iterator[Row]:
+def _recipe(recipe: EmbeddedParameters) -> Iterator[Row]:
     yield "when", _line(recipe.time)
     yield "prompt", _line(recipe.prompt)
     yield "revised", _line(recipe.revised_prompt)
@@ -192,7 +192,7 @@ def _recipe(recipe: Recipe) -> Iterator[Row]:
         "api": recipe.api,
     }
     yield "options", _listed(told)
-    yield "server", _line(recipe.place or "unknown")
+    yield "server", _line(recipe.host or "unknown")
     yield "response", _line(recipe.response_id)
     yield "made by", f"imgcli {_line(recipe.version)}" if recipe.version else ""
 

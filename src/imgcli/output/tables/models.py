@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from imgcli.core.catalog import Lineup, ListedModel, Model, Prices, ServerModel, SizeRule
+    from imgcli.core.catalog import ListedModel, Model, ModelList, Prices, ServerModel, SizeRule
     from imgcli.core.params import Quality
     from imgcli.output.terminal.capabilities import Terminal
 
@@ -48,7 +48,7 @@ def size_label(rule: SizeRule) -> str:
     return _FIXED if isinstance(rule, FixedSizes) else _ANY
 
 
-def legend(lineup: Lineup, sources: Sources) -> list[str]:
+def legend(lineup: ModelList, sources: Sources) -> list[str]:
     """Explain every sign in the tables that needs it."""
     known = [entry.model.accepts for entry in lineup.of(ModelKind.IMAGE) if entry.model.accepts]
     return [
@@ -62,10 +62,10 @@ def legend(lineup: Lineup, sources: Sources) -> list[str]:
     ]
 
 
-def unknown_models(lineup: Lineup) -> Iterator[str]:
+def unknown_models(lineup: ModelList) -> Iterator[str]:
     """Yield lines about what a server has that the catalog does not know."""
-    if lineup.strangers:
-        yield f"Image models unknown to imgcli: {_listed(lineup.strangers)}"
+    if lineup.unknown_image_models:
+        yield f"Image models unknown to imgcli: {_listed(lineup.unknown_image_models)}"
     if lineup.others:
         yield f"Other models on the server ({len(lineup.others)}): {_listed(lineup.others)}"
 
@@ -93,8 +93,8 @@ def _advice(entries: Iterable[ListedModel]) -> Iterator[str]:
         yield f"replacement for {', '.join(names)}: {replacement}"
 
 
-def _has_news(lineup: Lineup) -> bool:
-    return any(entry.is_news for entry in lineup.entries)
+def _has_news(lineup: ModelList) -> bool:
+    return any(entry.has_new_shutdown for entry in lineup.entries)
 
 
 def _listed(models: Iterable[ServerModel]) -> str:
@@ -114,14 +114,14 @@ _OPTIONAL = ("replacement", "quality", "shutdown", "size")
 """The headings of columns that a narrow window goes without, in this order."""
 
 
-def models_lines(lineup: Lineup) -> list[str]:
+def models_lines(lineup: ModelList) -> list[str]:
     """Format the models as lines of plain text, without any escape code."""
     sources = Sources()
     tables = [line for table in _tables(lineup, sources) for line in (table.title, *table.lines, "")]
     return [*tables, *legend(lineup, sources), *unknown_models(lineup)]
 
 
-def rich_models_lines(lineup: Lineup, terminal: Terminal, columns: int) -> list[str]:
+def rich_models_lines(lineup: ModelList, terminal: Terminal, columns: int) -> list[str]:
     """Draw the models for a terminal of so many columns, as lines of text and colour codes."""
     if not can_draw(terminal, columns):
         return models_lines(lineup)
@@ -140,7 +140,7 @@ def rich_models_lines(lineup: Lineup, terminal: Terminal, columns: int) -> list[
     return rendered_lines(parts, terminal.depth, columns)
 
 
-def _tables(lineup: Lineup, sources: Sources) -> Iterator[Table]:
+def _tables(lineup: ModelList, sources: Sources) -> Iterator[Table]:
     is_live = any(entry.is_usable is not None for entry in lineup.entries)
     key = ("key",) if is_live else ()
     images, texts, gone = lineup.of(ModelKind.IMAGE), lineup.of(ModelKind.TEXT), lineup.gone
@@ -219,7 +219,7 @@ def _last(price: Decimal | None, model: Model, sources: Sources) -> str:
 
 
 def _date(entry: ListedModel) -> str:
-    return f"{entry.shutdown or ''}{'!' if entry.is_news else ''}"
+    return f"{entry.shutdown or ''}{'!' if entry.has_new_shutdown else ''}"
 
 
 def _key(entry: ListedModel) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from imgcli.core.history import Expense, Share
+from imgcli.core.history import ModelCost, RunCost
 from imgcli.core.params import DEMO
 from imgcli.store.history.rows import date_of, dollars_of, request_of, time_of, utc_text
 
@@ -36,19 +36,19 @@ def read_expenses(connection: sqlite3.Connection, since: datetime | None) -> lis
     return connection.execute(_QUERY, [utc_text(since) if since else ""]).fetchall()
 
 
-def expenses(rows: Iterable[Cells]) -> Iterator[Expense]:
+def expenses(rows: Iterable[Cells]) -> Iterator[RunCost]:
     """Make a value of every run's rows."""
     dollars, day = lru_cache(4096)(dollars_of), lru_cache(64)(date_of)  # amounts repeat themselves
 
-    def share(model: object, cost_in: object, cost_out: object) -> Share:
+    def share(model: object, cost_in: object, cost_out: object) -> ModelCost:
         parts = dollars(cost_in), dollars(cost_out)
         known = sum((part for part in parts if part is not None), _NOTHING)
-        return Share(model if isinstance(model, str) else None, None if None in parts else known, known)
+        return ModelCost(model if isinstance(model, str) else None, None if None in parts else known, known)
 
     for (number, started, endpoint, cost, priced, billed), bill in groupby(rows, key=itemgetter(*range(6))):
         shares = tuple(share(*cells[7:]) for cells in bill if cells[6] is not None)
         is_free, priced_on = endpoint == DEMO or billed == 0, day(priced)
-        yield Expense(number, time_of(started), is_free, dollars(cost), shares, priced_on, endpoint)
+        yield RunCost(number, time_of(started), is_free, dollars(cost), shares, priced_on, endpoint)
 
 
 class OpenRun(NamedTuple):

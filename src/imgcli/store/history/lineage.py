@@ -70,7 +70,7 @@ def family_of(find: Find, origin: HistoryEntry | FileFacts) -> Family:
     """
     if isinstance(origin, HistoryEntry):
         return _family(find, _number(origin), origin, _sources(origin), _brought(origin))
-    parents = list(origin.recipe.parents) if origin.recipe else []
+    parents = list(origin.parameters.parents) if origin.parameters else []
     family = _family(find, origin.sha256, None, parents, [origin.sha256])
     return replace(family, file=origin)
 

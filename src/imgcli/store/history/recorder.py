@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, Problem, most_severe
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started
 from imgcli.core.history import OK, HistoryEntry, SavedImage
 from imgcli.core.image import header_size
 from imgcli.core.params import DEMO
-from imgcli.core.problem import CHECK_USAGE, Charged, ExitCode, Problem, most_severe
 from imgcli.core.request import ImageRequest
 from imgcli.core.text import slug
 from imgcli.store.history.repository import History, HistoryError

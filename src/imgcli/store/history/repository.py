@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from pathlib import Path
 
-    from imgcli.core.history import Expense, Family, FileFacts, HistoryEntry
+    from imgcli.core.history import Family, FileFacts, HistoryEntry, RunCost
     from imgcli.store.history.costs import Day
     from imgcli.store.history.lineage import Find
 
@@ -176,7 +176,7 @@ class History:
 
         return self._database.read(lambda connection: family_of(_finding(connection), origin))
 
-    def charges(self, since: datetime | None = None) -> Iterator[Expense]:
+    def charges(self, since: datetime | None = None) -> Iterator[RunCost]:
         """Return what every run since a moment cost, oldest first; free runs are among them."""
         return costs.expenses(self._database.read(lambda connection: costs.read_expenses(connection, since)))
 
@@ -231,8 +231,8 @@ def _recorded(connection: sqlite3.Connection, entry: HistoryEntry) -> HistoryEnt
     if earlier is None:
         recorded = _inserted(connection, entry)
     else:
-        recorded = entry.after(earlier)
-        if recorded.says_the_same(earlier):
+        recorded = entry.merged_with(earlier)
+        if recorded.is_same_as(earlier):
             return recorded
         _updated(connection, recorded)
     costs.settle(connection, recorded)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from imgcli.core.billing.bill import Part, Row
+from imgcli.core.errors import Charged
 from imgcli.core.history import HistoryEntry, Parent, Role, SavedImage
 from imgcli.core.image import ImageFormat
 from imgcli.core.json_fields import choice, count, json_object, moment, text
-from imgcli.core.problem import Charged
 from imgcli.core.request import ImageRequest
 
 if TYPE_CHECKING:

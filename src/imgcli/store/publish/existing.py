@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from imgcli.core.errors import Problem
     from imgcli.core.image import EncodedImage
-    from imgcli.core.problem import Problem
     from imgcli.store.paths import FallbackFolders
     from imgcli.store.publish.naming import OutputTarget
     from imgcli.store.publish.publisher import Shield

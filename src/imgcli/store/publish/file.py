@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING
 
-from imgcli.core.errors import ImgcliError
-from imgcli.core.problem import ExitCode, Problem
+from imgcli.core.errors import ExitCode, ImgcliError, Problem
 from imgcli.core.text import shorten
 from imgcli.store.publish.atomic import OnExists, TempFile, make_folder, reason
 from imgcli.store.publish.naming import NAME_MAX

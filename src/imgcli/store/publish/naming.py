@@ -12,9 +12,8 @@ from itertools import count
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from imgcli.core.errors import ImgcliError, usage_error
+from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.image import ImageFormat
-from imgcli.core.problem import ExitCode, Problem
 from imgcli.core.text import slug
 from imgcli.store.publish.atomic import make_folder, probe, reason, remove_folders
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias
 
-from imgcli.core.errors import ImgcliError
-from imgcli.core.problem import Charged, ExitCode, Problem
+from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.store.publish.atomic import (
     PRIVATE,
     SHARED,
@@ -69,7 +68,7 @@ def lost(refused: str, raw_run: Path | None) -> Problem:
 
 
 def _kept(raw_run: Path | None) -> str:
-    return f"The raw run is kept as {raw_run}; `imgcli recover` reads it again." if raw_run else ""
+    return f"The run log is kept as {raw_run}; `imgcli recover` reads it again." if raw_run else ""
 
 
 Shield: TypeAlias = "Callable[[], AbstractContextManager[None]]"

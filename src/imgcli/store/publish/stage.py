@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from imgcli.core.errors import Problem
     from imgcli.core.image import EncodedImage
-    from imgcli.core.problem import Problem
     from imgcli.core.request import ImageRequest
     from imgcli.store.publish.publisher import Publisher, PublishResult, Shield
 

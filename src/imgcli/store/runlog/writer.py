@@ -12,10 +12,9 @@ from dataclasses import dataclass, field, fields, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 
-from imgcli.core.errors import ImgcliError, usage_error
+from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.events import Event, Notice
 from imgcli.core.json_fields import choice, json_object, name, text
-from imgcli.core.problem import ExitCode, Problem
 from imgcli.core.request import ImageRequest
 from imgcli.core.text import slug
 from imgcli.store.paths import private_folder
@@ -120,7 +119,7 @@ class Recording:
             os.lseek(self._descriptor, 0, os.SEEK_SET)
         except OSError as error:
             self.trouble = reason(error)
-        self._write(replace(self._header, request=request.nameless()).line())
+        self._write(replace(self._header, request=request.anonymized()).line())
 
     def _append(self, chunk: bytes) -> None:
         """Write a chunk with the time at every end of an event; an answer that is no stream has none."""

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imgcli.core.embedded import EmbeddedParameters, embed
 from imgcli.core.image import ContentCredentials, content_credentials
-from imgcli.core.recipe import Recipe, embed
 from streams import RED
-from test_embedding import chunk, file_of
+from test_embedded import chunk, file_of
 
 MANIFEST = b"\0\0\0\x40jumb\0\0\0\x25jumdc2pa\0\x11\0\x10\x80\0\0\xaa\0\x38\x9b\x71\x03c2pa\0"
 OTHER_BOX = MANIFEST.replace(b"c2pa", b"vend")
@@ -65,7 +65,9 @@ def test_by_format(data: bytes, found: ContentCredentials) -> None:
 
 def test_a_recipe_does_not_hide_them() -> None:
     """They are still there in a file with a recipe, though they no longer verify."""
-    assert ContentCredentials.PRESENT is content_credentials(embed(FILES["png with"][0], Recipe("a cat")))
+    assert ContentCredentials.PRESENT is content_credentials(
+        embed(FILES["png with"][0], EmbeddedParameters("a cat"))
+    )
 
 
 @given(st.sampled_from([b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF\0\0\0\0WEBP"]), st.binary(max_size=200))

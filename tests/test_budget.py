@@ -151,8 +151,11 @@ class TestAConversation:
     @pytest.mark.parametrize(
         ("limit", "told"),
         [
-            ("--max-cost=0.1", "This may cost up to $0.1289; --max-cost allows $0.1000. The bound is from"),
-            ("--daily-cap=0.1", "Today cost $0.00 so far, and this may cost up to $0.1289"),
+            (
+                "--max-cost=0.1",
+                "This may cost up to $0.1289; --max-cost allows $0.1000. The upper bound is based on",
+            ),
+            ("--daily-cap=0.1", "Today's cost is $0.00 so far, and this may cost up to $0.1289"),
         ],
     )
     def test_the_image_is_beyond_the_limit(

@@ -1,4 +1,4 @@
-"""From a wish to a request, or one sentence on why not."""
+"""From a draft to a request, or one sentence on why not."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 
 from images import reference
 from imgcli.core import catalog
-from imgcli.core.catalog import ServerModel, lineup
-from imgcli.core.errors import ImgcliError
+from imgcli.core.catalog import ServerModel, list_models
+from imgcli.core.errors import ExitCode, ImgcliError
 from imgcli.core.image import ImageFormat
 from imgcli.core.params import Api, Background, Moderation, Quality
-from imgcli.core.problem import ExitCode
 from imgcli.core.request import DraftRequest, ImageRequest
 from imgcli.core.validate import ValidRequest, validate
 from streams import BLUE
@@ -25,15 +24,15 @@ CATALOG = catalog.load()
 TODAY = date(2026, 11, 22)
 
 
-def decided(today: date = TODAY, **wish: Any) -> ValidRequest:
-    """Decide a wish for a cat."""
-    return validate(DraftRequest(**{"prompt": "a cat", **wish}), CATALOG, today)
+def decided(today: date = TODAY, **draft: Any) -> ValidRequest:
+    """Decide a draft for a cat."""
+    return validate(DraftRequest(**{"prompt": "a cat", **draft}), CATALOG, today)
 
 
-def refused(today: date = TODAY, **wish: Any) -> str:
-    """Decide a wish that must be refused, and give the sentence."""
+def refused(today: date = TODAY, **draft: Any) -> str:
+    """Decide a draft that must be refused, and give the sentence."""
     with pytest.raises(ImgcliError) as caught:
-        decided(today, **wish)
+        decided(today, **draft)
     assert ExitCode.USAGE == caught.value.problem.exit_code
     return f"{caught.value.problem.what} {caught.value.problem.advice}"
 
@@ -41,7 +40,12 @@ def refused(today: date = TODAY, **wish: Any) -> str:
 def test_what_nobody_said() -> None:
     """Without options: the default text model, a medium square PNG, no partials."""
     expected = ImageRequest(
-        "a cat", "gpt-4o-mini", Api.RESPONSES, None, "1024x1024", Quality.MEDIUM, ImageFormat.PNG
+        "a cat",
+        "gpt-4o-mini",
+        Api.RESPONSES,
+        size="1024x1024",
+        quality=Quality.MEDIUM,
+        format=ImageFormat.PNG,
     )
     assert ValidRequest(expected) == decided()
 
@@ -96,8 +100,8 @@ def test_a_gateways_name(name: str, api: Api) -> None:
     """What a gateway puts around a name decides nothing, stays in the request, and the list says the same."""
     request = decided(model=name).request
     assert (api, name) == (request.api, wire_body(request)["model"])
-    listed = lineup(CATALOG, TODAY, listing=[ServerModel(name)])
-    assert (api is Api.IMAGES) == bool(listed.strangers)
+    listed = list_models(CATALOG, TODAY, listing=[ServerModel(name)])
+    assert (api is Api.IMAGES) == bool(listed.unknown_image_models)
     assert (api is Api.RESPONSES) == bool(listed.others)
 
 
@@ -115,7 +119,7 @@ def test_a_foreign_image_model_is_asked_in_plain_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "told"),
+    ("draft", "told"),
     [
         ({"prompt": " \n"}, "empty"),
         ({"prompt": "caf\udce9"}, "UTF-8"),
@@ -137,13 +141,13 @@ def test_a_foreign_image_model_is_asked_in_plain_words() -> None:
     ],
     ids=str,
 )
-def test_what_is_certainly_wrong(wish: dict[str, Any], told: str) -> None:
+def test_what_is_certainly_wrong(draft: dict[str, Any], told: str) -> None:
     """What the API is certain to refuse is refused here, in one sentence that helps."""
-    assert told in refused(**wish)
+    assert told in refused(**draft)
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "draft",
     [
         {"prompt": "x" * 32_001},
         {"previous_response_id": "resp_1"},
@@ -154,9 +158,9 @@ def test_what_is_certainly_wrong(wish: dict[str, Any], told: str) -> None:
 @pytest.mark.parametrize(
     ("today", "model"), [(date(2027, 1, 13), "gpt-4o-mini"), (date(2027, 1, 14), "gpt-6-luna")]
 )
-def test_advice_names_a_model_that_is_alive(wish: dict[str, Any], today: date, model: str) -> None:
+def test_advice_names_a_model_that_is_alive(draft: dict[str, Any], today: date, model: str) -> None:
     """Who is advised to take a text model is told the default of the day."""
-    assert f"(-m {model})" in refused(today, model="gpt-image-2", **wish)
+    assert f"(-m {model})" in refused(today, model="gpt-image-2", **draft)
 
 
 def test_a_moving_image_has_no_partials() -> None:
@@ -166,7 +170,7 @@ def test_a_moving_image_has_no_partials() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "expected"),
+    ("draft", "expected"),
     [
         ({}, True),
         ({"is_gateway": True}, False),
@@ -179,9 +183,9 @@ def test_a_moving_image_has_no_partials() -> None:
         ({"api": Api.RESPONSES, "stream": False}, False),
     ],
 )
-def test_what_is_streamed(wish: dict[str, Any], *, expected: bool) -> None:
+def test_what_is_streamed(draft: dict[str, Any], *, expected: bool) -> None:
     """A gateway's Images API is streamed for partial images or on the user's word."""
-    request = decided(**{"api": Api.IMAGES, **wish}).request
+    request = decided(**{"api": Api.IMAGES, **draft}).request
     assert (expected, expected) == (request.stream, wire_body(request).get("stream", False))
 
 

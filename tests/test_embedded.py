@@ -14,11 +14,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from imgcli.core.embedded import (
+    KEYWORD,
+    EmbeddedParameters,
+    EmbeddingStage,
+    NotEmbeddable,
+    embed,
+    read,
+    strip,
+)
 from imgcli.core.events import Completed, Event, FinalImage, Notice, PartialImage
 from imgcli.core.formats import png
 from imgcli.core.image import EncodedImage, ImageFormat
 from imgcli.core.params import Api, Quality
-from imgcli.core.recipe import KEYWORD, Embedding, NotEmbeddable, Recipe, embed, read, strip
 from imgcli.core.request import ImageRequest
 from streams import BLUE, RED
 
@@ -29,7 +37,7 @@ JOB = "j"
 REQUEST = ImageRequest(
     "a cat", "gpt-4o-mini", Api.RESPONSES, size="1024x1024", quality=Quality.LOW, partials=3
 )
-RECIPE = Recipe.of(REQUEST, "api.openai.com", "2026-11-22T12:00:00+00:00", "0.1.0")
+RECIPE = EmbeddedParameters.of(REQUEST, "api.openai.com", "2026-11-22T12:00:00+00:00", "0.1.0")
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
@@ -54,7 +62,7 @@ def file_of(*chunks: bytes, after: bytes = b"") -> bytes:
 texts = st.text(max_size=50)
 maybe = st.none() | texts
 recipes = st.builds(
-    Recipe,
+    EmbeddedParameters,
     prompt=texts,
     model=maybe,
     api=maybe,
@@ -67,7 +75,7 @@ recipes = st.builds(
     background=maybe,
     moderation=maybe,
     response_id=maybe,
-    place=maybe,
+    host=maybe,
     time=maybe,
     parents=st.lists(texts, max_size=3).map(tuple),
     version=maybe,
@@ -81,7 +89,7 @@ pngs = st.builds(
 
 
 @given(pngs, recipes)
-def test_what_goes_in_comes_out(data: bytes, recipe: Recipe) -> None:
+def test_what_goes_in_comes_out(data: bytes, recipe: EmbeddedParameters) -> None:
     """Any PNG, with credentials, other texts, bytes after its end: the recipe is read and taken out."""
     embedded = embed(data, recipe)
     assert recipe == read(embedded)
@@ -90,7 +98,7 @@ def test_what_goes_in_comes_out(data: bytes, recipe: Recipe) -> None:
 
 
 @given(pngs, recipes, recipes)
-def test_a_image_has_one_recipe(data: bytes, first: Recipe, second: Recipe) -> None:
+def test_a_image_has_one_recipe(data: bytes, first: EmbeddedParameters, second: EmbeddedParameters) -> None:
     """A second recipe takes the place of the first."""
     embedded = embed(embed(data, first), second)
     assert embed(data, second) == embedded
@@ -159,7 +167,7 @@ def test_a_prompt_that_nobody_could_read_is_not_embedded() -> None:
     assert embed(RED, replace(RECIPE, prompt="a" * 1_000_000)) != RED
 
 
-FORMS: dict[str, tuple[bytes, Recipe | None]] = {
+FORMS: dict[str, tuple[bytes, EmbeddedParameters | None]] = {
     "no JSON": (b"{", None),
     "no object": (b"[1]", None),
     "no text": (b"\xff", None),
@@ -169,21 +177,21 @@ FORMS: dict[str, tuple[bytes, Recipe | None]] = {
     "no form": (b'{"prompt": "a"}', None),
     "no prompt": (b'{"recipe": 1, "model": "m"}', None),
     "a prompt that is none": (b'{"recipe": 1, "prompt": 7}', None),
-    "a newer one": (b'{"recipe": 9, "prompt": "a", "seed": 7, "cat": {"tail": 1}}', Recipe("a")),
+    "a newer one": (b'{"recipe": 9, "prompt": "a", "seed": 7, "cat": {"tail": 1}}', EmbeddedParameters("a")),
     "other types": (
         b'{"recipe": 1, "prompt": "a", "model": 3, "size": null, "compression": true, "parents": 1}',
-        Recipe("a"),
+        EmbeddedParameters("a"),
     ),
     "mixed parents": (
         b'{"recipe": 1, "prompt": "a", "parents": ["p", 1, null]}',
-        Recipe("a", parents=("p",)),
+        EmbeddedParameters("a", parents=("p",)),
     ),
-    "no number": (b'{"recipe": 1, "prompt": "a", "compression": NaN}', Recipe("a")),
+    "no number": (b'{"recipe": 1, "prompt": "a", "compression": NaN}', EmbeddedParameters("a")),
 }
 
 
 @pytest.mark.parametrize(("text", "recipe"), FORMS.values(), ids=FORMS)
-def test_foreign_recipes(text: bytes, recipe: Recipe | None) -> None:
+def test_foreign_recipes(text: bytes, recipe: EmbeddedParameters | None) -> None:
     """Whatever a file says is believed as far as it makes sense, and never breaks anything."""
     data = file_of(ours(text))
     assert (recipe, file_of()) == (read(data), strip(data))
@@ -197,7 +205,7 @@ def test_of_several_the_first_that_is_sound_counts() -> None:
     other = ours(b'{"recipe": 1, "prompt": "other"}', keyword=b"imgcli recipes")
     second = ours(b'{"recipe": 1, "prompt": "second"}')
     data = file_of(broken, other, packed, ours(good), second)
-    assert Recipe("good") == read(data)
+    assert EmbeddedParameters("good") == read(data)
     assert file_of(other) == strip(data)
 
 
@@ -216,9 +224,9 @@ def final(data: bytes = RED, **fields: Any) -> FinalImage:
     return FinalImage(JOB, 0, EncodedImage.of(data), "A cat, sitting", "resp_1", **fields)
 
 
-def staged(*events: Event, recipe: Recipe = RECIPE) -> list[Event]:
+def staged(*events: Event, recipe: EmbeddedParameters = RECIPE) -> list[Event]:
     """Send events through the stage."""
-    return list(Embedding(recipe)(events))
+    return list(EmbeddingStage(recipe)(events))
 
 
 def test_the_stage() -> None:
@@ -236,7 +244,7 @@ def test_the_stage() -> None:
 
 @pytest.mark.parametrize(
     ("data", "reason"),
-    [(b"RIFF\0\0\0\0WEBP", "the image is no PNG"), (RED[:-9], "the PNG is damaged"), (b"", "no PNG")],
+    [(b"RIFF\0\0\0\0WEBP", "the image is not a PNG"), (RED[:-9], "the PNG is damaged"), (b"", "not a PNG")],
 )
 def test_the_stage_leaves_alone_what_it_cannot_embed_in(data: bytes, reason: str) -> None:
     """An image in another format, or damaged, passes as it came, and a notice says so."""
@@ -244,7 +252,7 @@ def test_the_stage_leaves_alone_what_it_cannot_embed_in(data: bytes, reason: str
     assert final(data) == event
     assert isinstance(notice, Notice)
     assert reason in notice.text
-    assert "as it came" in notice.text
+    assert "saved unchanged" in notice.text
 
 
 def test_a_fault_of_ours_never_costs_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,7 +283,7 @@ def test_a_recipe_says_what_was_asked_for() -> None:
 
 
 @given(recipes)
-def test_the_json_form_is_whole(recipe: Recipe) -> None:
+def test_the_json_form_is_whole(recipe: EmbeddedParameters) -> None:
     """Written down and read again, nothing is lost."""
     forms: list[Callable[[Any], Any]] = [lambda form: form, lambda form: json.loads(json.dumps(form))]
-    assert [recipe, recipe] == [Recipe.from_json(form(recipe.to_json())) for form in forms]
+    assert [recipe, recipe] == [EmbeddedParameters.from_json(form(recipe.to_json())) for form in forms]

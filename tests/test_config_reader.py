@@ -9,25 +9,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcli.core.config import Config, HttpHeader, Profile, Setting, Shape, Takes
+from imgcli.core.config import Config, HttpHeader, OptionType, Profile, Setting, ValueType
 from imgcli.core.config_reader import key_lines, read_config
-from imgcli.core.errors import ImgcliError
-from imgcli.core.problem import ExitCode
-from imgcli.core.secrets import is_key_name, is_variable, looks_like_key
+from imgcli.core.errors import ExitCode, ImgcliError
+from imgcli.core.secrets import is_key_name, is_variable_name, looks_like_key
 
 SCHEMA = {
     "gen": {
-        "model": Shape(Takes.TEXT),
-        "quality": Shape(Takes.TEXT, ("low", "medium", "high")),
-        "partials": Shape(Takes.WHOLE),
-        "timeout": Shape(Takes.NUMBER),
-        "keep-partials": Shape(Takes.SWITCH),
-        "base-url": Shape(Takes.TEXT),
-        "output": Shape(Takes.PATH),
-        "max-cost": Shape(Takes.DOLLARS),
-        "reference": Shape(Takes.LIST),
+        "model": OptionType(ValueType.TEXT),
+        "quality": OptionType(ValueType.TEXT, ("low", "medium", "high")),
+        "partials": OptionType(ValueType.INTEGER),
+        "timeout": OptionType(ValueType.NUMBER),
+        "keep-partials": OptionType(ValueType.BOOLEAN),
+        "base-url": OptionType(ValueType.TEXT),
+        "output": OptionType(ValueType.PATH),
+        "max-cost": OptionType(ValueType.DOLLARS),
+        "reference": OptionType(ValueType.LIST),
     },
-    "view": {"width": Shape(Takes.WHOLE)},
+    "view": {"width": OptionType(ValueType.INTEGER)},
 }
 AZURE = """\
 model = "gpt-image-2"   # for every command
@@ -105,17 +104,17 @@ def test_values_of_every_kind(line: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('\nqualty = "low"', "Line 2 of F: there is no option qualty. Did you mean quality?"),
+        ('\nqualty = "low"', "Line 2 of F: unknown option qualty. Did you mean quality?"),
         (
             "keep_partials = true",
-            "Line 1 of F: there is no option keep_partials. Did you mean keep-partials?",
+            "Line 1 of F: unknown option keep_partials. Did you mean keep-partials?",
         ),
         ("[view]\nmodel = 'x'", "Line 2 of F: view has no option model."),
-        ("[veiw]\nwidth = 3", "Line 1 of F: there is no option veiw. Did you mean view?"),
-        ("[profiles.azure]\nmodel = 'x'", "Line 1 of F: there is no option profiles. Did you mean profile?"),
-        ("[profile.a]\nmodle = 'x'", "Line 2 of F: there is no option modle. Did you mean model?"),
-        ("[profile.a]\nkey_env = 'X'", "Line 2 of F: there is no option key_env. Did you mean key-env?"),
-        ('quality = "hihg"', "Line 1 of F: quality takes low, medium, high; not hihg. Did you mean high?"),
+        ("[veiw]\nwidth = 3", "Line 1 of F: unknown option veiw. Did you mean view?"),
+        ("[profiles.azure]\nmodel = 'x'", "Line 1 of F: unknown option profiles. Did you mean profile?"),
+        ("[profile.a]\nmodle = 'x'", "Line 2 of F: unknown option modle. Did you mean model?"),
+        ("[profile.a]\nkey_env = 'X'", "Line 2 of F: unknown option key_env. Did you mean key-env?"),
+        ('quality = "hihg"', "Line 1 of F: quality takes low, medium, high, not hihg. Did you mean high?"),
         ("quality = 3", 'Line 1 of F: quality takes text in quotes, such as "this".'),
         ("partials = true", "Line 1 of F: partials takes a whole number."),
         ("partials = 1.5", "Line 1 of F: partials takes a whole number."),
@@ -125,27 +124,30 @@ def test_values_of_every_kind(line: str, value: object) -> None:
         ("keep-partials = 1", "Line 1 of F: keep-partials takes true or false."),
         ("output = ['a']", "Line 1 of F: output takes a path in quotes."),
         ("reference = 'a.png'", 'Line 1 of F: reference takes a list such as ["this", "that"].'),
-        ("max-cost = false", "Line 1 of F: max-cost takes an amount of dollars."),
+        ("max-cost = false", "Line 1 of F: max-cost takes an amount in dollars."),
         ("model.name = 'x'", 'Line 1 of F: model takes text in quotes, such as "this".'),
-        ('profile = "azure"', 'Name the usual profile as default-profile = "NAME".'),
-        ('a = 1\nprofile = "x"\n[profile.x]', "Line 2 of F: TOML has no room for `profile`"),
+        ('profile = "azure"', 'Name the default profile as default-profile = "NAME".'),
+        ('a = 1\nprofile = "x"\n[profile.x]', "Line 2 of F: TOML does not allow a key `profile`"),
         ('default-profile = "azur"\n[profile.azure]', "there is no [profile.azur]. Did you mean azure?"),
         ("default-profile = 3", "Line 1 of F: default-profile takes text in quotes"),
         ("[profile]\nazure = 'x'", "Line 2 of F: azure is a table. Write [profile.azure]."),
-        ("key-env = 'X'", "Line 1 of F: key-env is for one server. Put it under a [profile.NAME]."),
-        ("[headers]\nx = 'y'", "Line 1 of F: headers is for one server."),
+        ("key-env = 'X'", "Line 1 of F: key-env belongs to one server. Put it under a [profile.NAME]."),
+        ("[headers]\nx = 'y'", "Line 1 of F: headers belongs to one server."),
         ("[profile.a]\nkey-env = 'my-key'", "Line 2 of F: key-env takes the name of an environment variable"),
-        ("billed = false", "Line 1 of F: billed is for one server. Put it under a [profile.NAME]."),
+        ("billed = false", "Line 1 of F: billed belongs to one server. Put it under a [profile.NAME]."),
         ("[profile.a]\nbilled = 'no'", "Line 2 of F: billed takes true or false"),
         ("[profile.a]\nbilled = 0", "Line 2 of F: billed takes true or false"),
-        ("[profile.a]\nbilled = false", "Line 2 of F: billed = false is about one server"),
+        ("[profile.a]\nbilled = false", "Line 2 of F: billed = false applies to one server"),
         ("[profile.a]\nkey-env = 3", "Line 2 of F: key-env takes the name of an environment variable"),
         ("[profile.a]\nheaders = 'x'", "Line 2 of F: headers is a table. Write [profile.a.headers]."),
         ("[profile.a.headers]\nx = 3", "Line 2 of F: the header x takes a line of ASCII text in quotes."),
         ('[profile.a.headers]\nx = "a\\nb"', "Line 2 of F: the header x takes a line of ASCII text"),
-        ('[profile.a.headers]\n"a b" = "x"', "Line 2 of F: a b is no header that can be set."),
-        ('[profile.a.headers]\nHost = "x"', "Line 2 of F: Host is no header that can be set."),
-        ('[profile.a.headers]\nx = "env:a b"', "Line 2 of F: the header x names no environment variable."),
+        ('[profile.a.headers]\n"a b" = "x"', "Line 2 of F: a b is not a header that can be set."),
+        ('[profile.a.headers]\nHost = "x"', "Line 2 of F: Host is not a header that can be set."),
+        (
+            '[profile.a.headers]\nx = "env:a b"',
+            "Line 2 of F: the header x does not name an environment variable.",
+        ),
         ("model = gpt", "F is not valid TOML: Invalid value (at line 1, column 9)."),
         ("model = 'a'\nmodel = 'b'", "F is not valid TOML: Cannot overwrite a value (at line 2"),
         ("[profile.a", "F is not valid TOML"),
@@ -205,7 +207,7 @@ def test_ordinary_values_are_no_keys(value: str) -> None:
 def test_names_of_keys_and_variables() -> None:
     """A name that holds a key is known by its ending; a variable by its capitals."""
     assert [True, True, False, False] == [is_key_name(n) for n in ("Key", "my_token", "key-env", "monkey")]
-    assert [True, False, False, False] == [is_variable(n) for n in ("MY_KEY", "my_key", "", "3X")]
+    assert [True, False, False, False] == [is_variable_name(n) for n in ("MY_KEY", "my_key", "", "3X")]
 
 
 LINES = [

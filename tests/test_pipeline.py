@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcli.core.errors import ImgcliError
+from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, most_severe
 from imgcli.core.events import Completed, Event, Failed, FinalImage, Notice, PartialImage, Saved, Started
 from imgcli.core.image import EncodedImage
 from imgcli.core.params import Api
-from imgcli.core.pipeline import checked, run
-from imgcli.core.problem import Charged, ExitCode, Problem, most_severe
+from imgcli.core.pipeline import enforce_grammar, run
 from imgcli.core.request import ImageRequest
 from streams import RED
 
@@ -61,25 +60,25 @@ def raising(*events: Event, problem: Problem = REFUSED, ended: Completed | None 
 def test_a_good_run_passes_unchanged() -> None:
     """A run that keeps to the grammar is left alone."""
     events: list[Event] = [STARTED, PARTIAL, FINAL, SAVED, COMPLETED]
-    assert events == list(checked("j", events))
+    assert events == list(enforce_grammar("j", events))
 
 
 @pytest.mark.parametrize("events", [[], [STARTED], [STARTED, PARTIAL], [STARTED, COMPLETED]])
 def test_no_image_is_never_success(events: list[Event]) -> None:
     """A stream that ends without an image is a failure, even one that says it is complete."""
-    last = list(checked("j", events))[-1]
+    last = list(enforce_grammar("j", events))[-1]
     assert isinstance(last, Failed)
     assert (ExitCode.UNKNOWN, Charged.MAYBE) == (last.problem.exit_code, last.problem.charged)
 
 
 def test_a_problem_becomes_an_event() -> None:
     """What a source raises is told as the bad end."""
-    assert [STARTED, Failed("j", REFUSED)] == list(checked("j", raising(STARTED)))
+    assert [STARTED, Failed("j", REFUSED)] == list(enforce_grammar("j", raising(STARTED)))
 
 
 def test_a_fault_after_the_image_is_a_notice() -> None:
     """When the image has arrived, a later fault costs the bill alone."""
-    *_, notice, end = checked("j", raising(STARTED, FINAL))
+    *_, notice, end = enforce_grammar("j", raising(STARTED, FINAL))
     assert isinstance(notice, Notice)
     assert Completed("j", None) == end
 
@@ -89,20 +88,20 @@ ENDED = Completed("j", "gpt-4o-mini", {"total_tokens": 7}, None, "resp_1", "gpt-
 
 def test_a_fault_after_the_image_keeps_what_the_server_told() -> None:
     """The response's name and the models are not forgotten when the connection breaks behind the image."""
-    assert ENDED == list(checked("j", raising(STARTED, FINAL, ended=ENDED)))[-1]
+    assert ENDED == list(enforce_grammar("j", raising(STARTED, FINAL, ended=ENDED)))[-1]
 
 
 def test_a_bad_end_keeps_its_usage() -> None:
     """What the server counted reaches the bill of a run that failed."""
-    assert [STARTED, Failed("j", REFUSED, ENDED)] == list(checked("j", raising(STARTED, ended=ENDED)))
+    assert [STARTED, Failed("j", REFUSED, ENDED)] == list(enforce_grammar("j", raising(STARTED, ended=ENDED)))
     partial = Problem(ExitCode.PARTIAL, "One of two.", Charged.YES)
-    end = list(checked("j", raising(STARTED, FINAL, problem=partial, ended=ENDED)))[-1]
+    end = list(enforce_grammar("j", raising(STARTED, FINAL, problem=partial, ended=ENDED)))[-1]
     assert Failed("j", partial, ENDED) == end
 
 
 def test_a_good_end_without_a_image_keeps_its_usage() -> None:
     """A run that is turned into a failure by the grammar keeps its bill, too."""
-    end = list(checked("j", [STARTED, ENDED]))[-1]
+    end = list(enforce_grammar("j", [STARTED, ENDED]))[-1]
     assert isinstance(end, Failed)
     assert ENDED == end.ended
 
@@ -110,12 +109,12 @@ def test_a_good_end_without_a_image_keeps_its_usage() -> None:
 def test_one_of_several_missing_is_partial() -> None:
     """When one of several images was refused the run fails as partial, though others are there."""
     problem = Problem(ExitCode.PARTIAL, "One of two.", Charged.MAYBE)
-    assert Failed("j", problem) == list(checked("j", raising(STARTED, FINAL, problem=problem)))[-1]
+    assert Failed("j", problem) == list(enforce_grammar("j", raising(STARTED, FINAL, problem=problem)))[-1]
 
 
 def test_nothing_follows_the_end() -> None:
     """What a stream says after its end is not listened to."""
-    assert [FINAL, COMPLETED] == list(checked("j", [FINAL, COMPLETED, PARTIAL, Failed("j", REFUSED)]))
+    assert [FINAL, COMPLETED] == list(enforce_grammar("j", [FINAL, COMPLETED, PARTIAL, Failed("j", REFUSED)]))
 
 
 MIDDLE = st.lists(
@@ -127,7 +126,7 @@ MIDDLE = st.lists(
 def test_every_run_has_one_end(middle: list[Event], breaks: bool) -> None:  # noqa: FBT001 - hypothesis
     """Whatever a source does, a run has exactly one end, and it is the last event."""
     source = raising(STARTED, *middle) if breaks else iter([STARTED, *middle])
-    seen = list(checked("j", source))
+    seen = list(enforce_grammar("j", source))
     ends = [isinstance(event, Completed | Failed) for event in seen]
     assert [False] * (len(ends) - 1) + [True] == ends
     if isinstance(seen[-1], Completed):

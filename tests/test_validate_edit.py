@@ -10,12 +10,11 @@ import pytest
 
 from images import JPEG, MASK, reference
 from imgcli.core.catalog import load
-from imgcli.core.errors import ImgcliError
+from imgcli.core.errors import Charged, ExitCode, ImgcliError
 from imgcli.core.image import ImageFormat
 from imgcli.core.messages import started_line
 from imgcli.core.params import Action, Api, Fidelity, Moderation
-from imgcli.core.problem import Charged, ExitCode
-from imgcli.core.request import DraftRequest, ImageRequest, InputImage, abbreviated
+from imgcli.core.request import DraftRequest, ImageRequest, InputImage, abbreviate
 from imgcli.core.validate import ValidRequest, validate
 from streams import BLUE
 from wire import wire_body, wire_path
@@ -27,39 +26,39 @@ PHOTO = reference(JPEG, "b.jpg", ImageFormat.JPEG)
 ON_IMAGES = {"model": "gpt-image-2"}
 
 
-def decided(**wish: Any) -> ValidRequest:
-    """Decide on a wish with an image in it, unless it says otherwise."""
-    return validate(DraftRequest("a cat", **{"references": (IMAGE,), **wish}), CATALOG, TODAY)
+def decided(**draft: Any) -> ValidRequest:
+    """Decide on a draft with an image in it, unless it says otherwise."""
+    return validate(DraftRequest("a cat", **{"references": (IMAGE,), **draft}), CATALOG, TODAY)
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"references": (IMAGE,) * 17}, "17 images are more than the 16"),
-    ({"references": (), "mask": STENCIL}, "--mask needs the image"),
-    ({"mask": replace(STENCIL, size=(16, 16))}, "The mask is 16x16 pixels, and a.png is 48x32."),
-    ({"mask": STENCIL, "format": ImageFormat.GIF}, "gif cannot be painted through a mask."),
-    ({**ON_IMAGES, "fidelity": Fidelity.LOW}, "gpt-image-2 does not have --input-fidelity low."),
-    ({"model": "gpt-image-2-2026-04-21", "fidelity": Fidelity.HIGH}, "gpt-image-2 does not have"),
-    ({"image_model": "gpt-image-2", "fidelity": Fidelity.HIGH}, "gpt-image-2 does not have"),
-    ({"model": "gpt-image-1-mini", "fidelity": Fidelity.HIGH}, "gpt-image-1-mini does not have"),
-    ({"references": (), "fidelity": Fidelity.HIGH}, "--input-fidelity is about images"),
-    ({**ON_IMAGES, "moderation": Moderation.LOW}, "The Images API takes no --moderation"),
+    ({"references": (), "mask": STENCIL}, "--mask needs an image"),
+    ({"mask": replace(STENCIL, size=(16, 16))}, "The mask is 16x16 pixels, but a.png is 48x32."),
+    ({"mask": STENCIL, "format": ImageFormat.GIF}, "gif does not support masks."),
+    ({**ON_IMAGES, "fidelity": Fidelity.LOW}, "gpt-image-2 does not support --input-fidelity low."),
+    ({"model": "gpt-image-2-2026-04-21", "fidelity": Fidelity.HIGH}, "gpt-image-2 does not support"),
+    ({"image_model": "gpt-image-2", "fidelity": Fidelity.HIGH}, "gpt-image-2 does not support"),
+    ({"model": "gpt-image-1-mini", "fidelity": Fidelity.HIGH}, "gpt-image-1-mini does not support"),
+    ({"references": (), "fidelity": Fidelity.HIGH}, "--input-fidelity needs an input image"),
+    ({**ON_IMAGES, "moderation": Moderation.LOW}, "The Images API does not take --moderation"),
     ({**ON_IMAGES, "previous_response_id": "resp_1"}, "The Images API has no conversations"),
     ({"references": (), "action": Action.EDIT}, "There is no image to edit."),
 ]
 
 
-@pytest.mark.parametrize(("wish", "told"), REFUSED, ids=[told for _, told in REFUSED])
-def test_what_is_refused(wish: dict[str, Any], told: str) -> None:
+@pytest.mark.parametrize(("draft", "told"), REFUSED, ids=[told for _, told in REFUSED])
+def test_what_is_refused(draft: dict[str, Any], told: str) -> None:
     """What the API documents as an error is told before anything is sent."""
     with pytest.raises(ImgcliError) as caught:
-        decided(**wish)
+        decided(**draft)
     problem = caught.value.problem
     assert (ExitCode.USAGE, Charged.NO) == (problem.exit_code, problem.charged)
     assert problem.what.startswith(told)
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "draft",
     [
         {"references": (IMAGE,) * 16},
         {"mask": STENCIL},
@@ -76,12 +75,12 @@ def test_what_is_refused(wish: dict[str, Any], told: str) -> None:
         {"references": (IMAGE,), "previous_response_id": "resp_1"},
     ],
 )
-def test_what_goes_through(wish: dict[str, Any]) -> None:
+def test_what_goes_through(draft: dict[str, Any]) -> None:
     """Nothing else is refused: the catalog ages, and compatible servers have models of their own."""
-    made = decided(**wish).request
+    made = decided(**draft).request
     for name in ("references", "mask", "fidelity", "previous_response_id", "action"):
-        if name in wish:
-            assert wish[name] == getattr(made, name)
+        if name in draft:
+            assert draft[name] == getattr(made, name)
 
 
 def test_edits_take_no_moderation() -> None:
@@ -91,16 +90,16 @@ def test_edits_take_no_moderation() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "told"),
+    ("draft", "told"),
     [
-        ({"fidelity": Fidelity.HIGH}, "OpenAI does not say whether gpt-image-2.6-sunburst takes"),
+        ({"fidelity": Fidelity.HIGH}, "OpenAI does not say whether gpt-image-2.6-sunburst supports"),
         ({"mask": replace(STENCIL, length=4_000_001)}, "the mask has 4.0 MB"),
-        ({"mask": STENCIL, "references": (PHOTO,)}, "OpenAI wants mask and image in one format"),
+        ({"mask": STENCIL, "references": (PHOTO,)}, "OpenAI wants mask and image in the same format"),
     ],
 )
-def test_what_is_told(wish: dict[str, Any], told: str) -> None:
+def test_what_is_told(draft: dict[str, Any], told: str) -> None:
     """A doubt is a notice, and the request goes out."""
-    assert any(notice.startswith(told) for notice in decided(**wish).notices)
+    assert any(notice.startswith(told) for notice in decided(**draft).notices)
 
 
 def test_nothing_is_told_without_need() -> None:
@@ -109,17 +108,17 @@ def test_nothing_is_told_without_need() -> None:
 
 
 def test_the_other_request_is_decided_with_the_first() -> None:
-    """The wish for a forgotten conversation is checked beforehand, and asks for the same partials."""
+    """The draft for a forgotten conversation is checked beforehand, and asks for the same partials."""
     other = DraftRequest("a cat", references=(IMAGE,))
-    made = decided(references=(), previous_response_id="resp_1", watched_partials=3, otherwise=other)
-    assert made.otherwise is not None
+    made = decided(references=(), previous_response_id="resp_1", watched_partials=3, fallback=other)
+    assert made.fallback is not None
     assert (3, (IMAGE,), None) == (
-        made.otherwise.partials,
-        made.otherwise.references,
-        made.otherwise.previous_response_id,
+        made.fallback.partials,
+        made.fallback.references,
+        made.fallback.previous_response_id,
     )
     with pytest.raises(ImgcliError):
-        decided(previous_response_id="resp_1", otherwise=replace(other, references=(), mask=STENCIL))
+        decided(previous_response_id="resp_1", fallback=replace(other, references=(), mask=STENCIL))
 
 
 def test_the_tool_is_told_to_edit() -> None:
@@ -151,7 +150,7 @@ def test_what_people_read() -> None:
 
 def test_shown_requests_hold_no_image() -> None:
     """Whatever is shown of a request, the images in it are labels."""
-    shown = abbreviated(wire_body(decided(references=(IMAGE, PHOTO), mask=STENCIL).request))
+    shown = abbreviate(wire_body(decided(references=(IMAGE, PHOTO), mask=STENCIL).request))
     images = [part["image_url"] for part in shown["input"][0]["content"][1:]]
     expected = [
         f"data:image/png;base64,<a.png, {len(BLUE)} bytes>",
@@ -163,7 +162,7 @@ def test_shown_requests_hold_no_image() -> None:
 def test_what_others_may_see() -> None:
     """A request without names has no path, and an address without its signature."""
     linked = InputImage("b.png", url="https://a.example/b.png?signature=x")
-    seen = decided(references=(IMAGE, linked), mask=STENCIL).request.nameless()
+    seen = decided(references=(IMAGE, linked), mask=STENCIL).request.anonymized()
     assert [None, None] == [one.path for one in seen.references]
     assert "https://a.example/b.png" == seen.references[1].url
     assert seen.mask is not None

@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imgcli.core.errors import Charged, ExitCode, Problem
 from imgcli.core.messages import (
     image_facts,
     notice_line,
-    partial_words,
+    partial_label,
     problem_lines,
     saved_line,
     started_line,
     unsaved_line,
     waiting_line,
 )
-from imgcli.core.problem import Charged, ExitCode, Problem
 from imgcli.core.text import duration, file_size
 from showing import HOSTILE, REQUEST
 from streams import created, stream
@@ -171,7 +171,7 @@ def test_images() -> None:
 
 def test_more_partials_than_asked_for() -> None:
     """A server that sends more partials than it was asked for is not said to send 4 of 3."""
-    assert ["partial 3 of 3", "partial 4"] == [partial_words(3, 3), partial_words(4, 3)]
+    assert ["partial 3 of 3", "partial 4"] == [partial_label(3, 3), partial_label(4, 3)]
 
 
 @pytest.mark.parametrize("env", [{}, {"NO_COLOR": "1"}, {"CI": "1"}, {"TERM": "dumb"}], ids=str)
