@@ -22,9 +22,8 @@ from imgcli.store.publish.atomic import OnExists
 from imgcli.store.publish.naming import STDOUT, NameFields, current_folder, is_folder
 from imgcli.store.publish.publisher import Destination, open_publisher
 from imgcli.store.publish.stage import SavingStage
-from imgcli.store.runlog.liveness import mark
-from imgcli.store.runlog.reader import PROCESS, RUNS, RunLogFile, beginnings
-from imgcli.store.runlog.writer import TITLE, Recording, RunLog, RunLogHeader
+from imgcli.store.runlog.reader import PROCESS, RUNS, RunLogFile, beginnings, mark
+from imgcli.store.runlog.writer import TITLE, RunLog, RunLogHeader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -64,7 +63,7 @@ class RunArtifacts:
         self._spool: RunLog | None = None
         self._publisher: Publisher | None = None
         self._saving: SavingStage | None = None
-        self.recording: Recording | None = None
+        self.recording: RunLog | None = None
         self.embedding: Stage = iter
 
     def furnish(
@@ -183,7 +182,7 @@ class RunArtifacts:
         if self._publisher:
             self._publisher.tidy()
         if self.recording:
-            self.recording.close()
+            self.recording.discard()
         if self._spool and self.has_sent:
             self._spool.close()
         elif self._spool:
@@ -232,12 +231,12 @@ def _advice(problem: Problem) -> str:
     return f"{own}The raw run is kept; {_RECOVER}."
 
 
-def _recording(world: Context, output: OutputOptions, request: ImageRequest, job: str) -> Recording | None:
+def _recording(world: Context, output: OutputOptions, request: ImageRequest, job: str) -> RunLog | None:
     """Begin what the user wants to keep of the run; it may be shown to others, so it names no folder."""
     if not output.record:
         return None
     header = RunLogHeader(job, world.now().isoformat(), request.nameless(), "")
-    return Recording.begin(output.record, header, world.monotonic)
+    return RunLog.record(output.record, header, world.monotonic)
 
 
 def _place(output: str | None, folder: Path) -> str | None:

@@ -17,7 +17,7 @@ from imgcli.core.errors import ImgcliError
 from imgcli.core.history import Ancestor, FileStatus, KnowledgeSource, Provenance, SavedImageStatus
 from imgcli.core.problem import ExitCode, most_severe
 from imgcli.output.text import SafeWriter
-from imgcli.store.files import whereabouts
+from imgcli.store.image_facts import saved_image_status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -151,7 +151,7 @@ def _whereabouts(image: SavedImage, file: FileFacts | None) -> SavedImageStatus:
     """Find out what has become of an image, without reading again what was read already."""
     if file and image.path == file.path and image.sha256 == file.sha256:
         return SavedImageStatus(image, FileStatus.THERE, file)
-    return whereabouts(image)
+    return saved_image_status(image)
 
 
 def _image(file: FileFacts | None, entry: HistoryEntry | None) -> int | None:
