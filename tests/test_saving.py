@@ -108,7 +108,7 @@ def test_nothing_is_overwritten(opened: Callable[..., Publisher], here: Path) ->
 def test_force(opened: Callable[..., Publisher], here: Path) -> None:
     """--force replaces the image of that name, and there is nothing to say about it."""
     (here / "x.png").write_bytes(b"old")
-    events = list(SavingStage(opened("x.png", clash=OnExists.REPLACE))([FINAL, END]))
+    events = list(SavingStage(opened("x.png", on_exists=OnExists.REPLACE))([FINAL, END]))
     assert ({"x.png": RED}, []) == (files(here), notices(events))
 
 
@@ -146,7 +146,7 @@ def test_damaged(opened: Callable[..., Publisher], here: Path, data: bytes, name
     """Damaged bytes are kept beside, exit 11, and --force does not sacrifice a good image to them."""
     (here / "x.png").write_bytes(b"good")
     events = list(
-        SavingStage(opened("x.png", clash=OnExists.REPLACE))([FinalImage(JOB, 0, EncodedImage.of(data)), END])
+        SavingStage(opened("x.png", on_exists=OnExists.REPLACE))([FinalImage(JOB, 0, EncodedImage.of(data)), END])
     )
     assert {"x.png": b"good", name: data} == files(here)
     assert (ExitCode.DAMAGED, Charged.YES) == (problem(events).exit_code, problem(events).charged)
@@ -158,7 +158,7 @@ def test_force_is_for_images_alone(
 ) -> None:
     """--force replaces neither damaged bytes nor rescued images: they may be all there is."""
     (here / "x.damaged.bin").write_bytes(b"earlier")
-    publisher = opened("x.png", clash=OnExists.REPLACE)
+    publisher = opened("x.png", on_exists=OnExists.REPLACE)
     list(SavingStage(publisher)([FinalImage(JOB, 0, EncodedImage.of(b"later"))]))
     assert {"x.damaged.bin": b"earlier", "x-2.damaged.bin": b"later"} == files(here)
     here.rename(here.with_name("moved"))

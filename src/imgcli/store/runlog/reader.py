@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 from imgcli.core.errors import usage_error
 from imgcli.core.json_fields import as_object
 from imgcli.store.files import open_regular
-from imgcli.store.publish.atomic import DRAFT_END, DRAFT_START, has_locks, is_locked, reason, try_lock
+from imgcli.store.publish.atomic import TEMP_END, TEMP_START, has_locks, is_locked, reason, try_lock
 from imgcli.store.runlog.writer import MAGIC, SUFFIX, RunLogHeader
 
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ def sweep(folders: Iterable[Path], safe: Sequence[Path]) -> None:
 def leftovers(folders: Iterable[Path]) -> Iterator[Path]:
     """List the temporary files in these folders that belong to no live process."""
     for folder in dict.fromkeys(folders):
-        for path in _drafts(folder):
+        for path in _temporary_files(folder):
             with suppress(OSError), _open_own(path) as file:
                 is_left = _is_abandoned(file)
                 if is_left:
@@ -262,14 +262,14 @@ def _is_abandoned(file: BinaryIO) -> bool:
     return not may_live(None, os.fstat(file.fileno()))
 
 
-def _drafts(folder: Path) -> list[Path]:
+def _temporary_files(folder: Path) -> list[Path]:
     with suppress(OSError):
-        return [folder / name for name in sorted(os.listdir(folder)) if _is_draft(name)]  # noqa: PTH208
+        return [folder / name for name in sorted(os.listdir(folder)) if _is_temporary(name)]  # noqa: PTH208
     return []
 
 
-def _is_draft(name: str) -> bool:
-    return name.startswith(DRAFT_START) and name.rstrip("_").endswith(DRAFT_END)
+def _is_temporary(name: str) -> bool:
+    return name.startswith(TEMP_START) and name.rstrip("_").endswith(TEMP_END)
 
 
 def _open_own(path: Path) -> BinaryIO:
