@@ -1,7 +1,8 @@
 """What the promise is worth, in figures: the fault harness in its long form.
 
-Usage: python bench/reliability.py [KILLS] [--workers N]. Prints the table for the README, and whatever did
-not hold; ends with 1 when anything was lost, sent twice, or not as promised. Traffic goes to loopback only.
+Usage: python bench/reliability.py [KILLS] [--workers N]. Prints the table of docs/reliability.md, and
+whatever did not hold; ends with 1 when anything was lost, sent twice, or not as promised. Traffic goes to
+loopback only.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Write the generated parts of the README and of the architecture page anew: python docs/update.py.
+"""Write everything generated in the documentation anew: python docs/update.py.
 
-Between `<!-- NAME -->` and `<!-- /NAME -->` stands what the real command prints (its help, the bill of a run
-against the demo, a story of several runs), and the map of the source files.
+That is docs/options.md, the manual page docs/imgcli.1, and in other pages what is between `<!-- NAME -->` and
+`<!-- /NAME -->`: what the real command prints (the bill of a run against the demo server, a story of
+several runs), and the map of the source files.
 """
 
 from __future__ import annotations
@@ -22,12 +23,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = (ROOT / "README.md", ROOT / "docs" / "architecture.md")
+sys.path.insert(0, str(ROOT / "docs"))  # also when a test loads this file
+
+from reference import manual, markdown  # noqa: E402
+
+DOCS = ROOT / "docs"
+
+
+def pages() -> dict[Path, str]:
+    """Return every page that is generated, or has generated parts, with the text that it should have."""
+    parts = [ROOT / "README.md", DOCS / "cost.md", DOCS / "architecture.md"]
+    filled = {page: generated(page.read_text(encoding="utf-8")) for page in parts}
+    return {DOCS / "options.md": markdown(), DOCS / "imgcli.1": manual(), **filled}
 
 
 def generated(text: str) -> str:
     """Fill a page's generated parts."""
-    for name, made in (("bill", bill), ("story", story), ("options", options), ("map", house)):
+    for name, made in (("bill", bill), ("story", story), ("map", house)):
         if f"<!-- {name} -->" not in text:
             continue
         part = f"<!-- {name} -->\n\n```text\n{made()}\n```\n\n<!-- /{name} -->"
@@ -47,6 +59,9 @@ STORY = (
 )
 """An image, changed twice, made once more, and what all of it cost."""
 _SHOWN_HOME = "/home/you"
+_PATIENCE = 300  # seconds
+run = subprocess.run
+"""What runs a command; tests put a faster way in its place."""
 
 
 def story() -> str:
@@ -59,24 +74,18 @@ def story() -> str:
 def scene(line: str, home: str, env: dict[str, str]) -> str:
     """Run one command as a shell would, and show it with what it printed."""
     command = [sys.executable, "-m", *shlex.split(line)]
-    done = subprocess.run(
+    done = run(
         command,
         cwd=home,
         env=env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
-        check=True,
+        timeout=_PATIENCE,
     )
-    printed = done.stdout.replace(os.path.realpath(home), _SHOWN_HOME).replace(home, _SHOWN_HOME)
+    done.check_returncode()
+    printed = done.stdout.decode().replace(os.path.realpath(home), _SHOWN_HOME).replace(home, _SHOWN_HOME)
     return f"$ {line}\n{printed}".rstrip()
-
-
-def options() -> str:
-    """Print the help, without the examples, which the README has as tasks."""
-    page = run("gen", "--help").stdout
-    return page[page.index("The prompt:") : page.index("Exit codes:")].rstrip()
 
 
 def bill() -> str:
@@ -107,26 +116,11 @@ def _first_line(module: Path) -> str:
     return (ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or "").partition("\n")[0]
 
 
-def run(*args: str) -> subprocess.CompletedProcess[str]:
-    """Run the real command in an empty folder, with nothing of this machine's environment."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "imgcli", *args]
-        return subprocess.run(
-            command,
-            cwd=folder,
-            env=surroundings(folder),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-
-
 def surroundings(home: str) -> dict[str, str]:
-    """Give an environment in which nothing of this machine's is left."""
+    """Return an environment in which nothing of this machine's is left."""
     return {"HOME": home, "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "COLUMNS": "100"}
 
 
 if __name__ == "__main__":
-    for page in PAGES:
-        page.write_text(generated(page.read_text(encoding="utf-8")), encoding="utf-8")
+    for page, text in pages().items():
+        page.write_text(text, encoding="utf-8")

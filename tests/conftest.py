@@ -21,17 +21,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-settings.register_profile("patient", deadline=None)  # a busy machine is no defect
-settings.load_profile("patient")
+settings.register_profile("everyday", max_examples=25, deadline=None)  # a busy machine is no defect
+settings.register_profile("gate", max_examples=100, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate" if os.environ.get("CI") else "everyday"))
 
 CANARY_KEY = "sk-canary-0123456789abcdef"
 
 
 def pytest_configure() -> None:
-    """Hear Ctrl-C again where a script started the suite with `&`: every command inherits what we ignore."""
+    """Hear Ctrl-C again where a script started the suite with `&`: every command inherits what we ignore.
+
+    Where `nohup` has us ignore hang-ups, a handler that does nothing takes over; programs do not inherit it.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ def world(tmp_path: Path) -> dict[str, str]:
     home = tmp_path / "home"
     home.mkdir()
     return {
+        **zygote.MEASURING,
         "HOME": str(home),
         "XDG_STATE_HOME": str(home / "state"),
         "XDG_DATA_HOME": str(home / "data"),

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imgcli.core.billing.bill import Bill, Part, bill, cost_usd, dollars
@@ -416,7 +416,6 @@ JSON = st.recursive(
 MODEL = st.sampled_from([model.name for model in CATALOG.models]) | st.text(max_size=9) | st.none()
 
 
-@settings(deadline=None)
 @given(st.sampled_from(Api), JSON, JSON, MODEL, MODEL)
 def test_never_raises(
     api: Api, usage: Foreign, tool_usage: Foreign, model: str | None, image_model: str | None
@@ -429,7 +428,6 @@ def test_never_raises(
     assert dollars(made.total) in ("unknown", dollars(made.known))
 
 
-@settings(deadline=None)
 @given(st.integers(1, 10**9), st.integers(0, 10**9), st.integers(1, 10**9))
 def test_sums_up(tokens_in: int, cached: int, tokens_out: int) -> None:
     """A total is there exactly when the counts are possible, and it is the sum of its rows."""

@@ -165,7 +165,7 @@ class TestWired:
     def test_the_stage(self) -> None:
         """Once a final image is saved a note says how much changed; everything else passes as it is."""
         events: list[Event] = [started(), partial(), final(EncodedImage.of(BLUE)), saved(), completed()]
-        told = list(Comparison(RED).remarks(events))
+        told = list(Comparison(RED).notices(events))
         assert [*events[:4], notice("100% of the pixels changed"), events[4]] == told
 
     def test_the_easel(self) -> None:
@@ -173,33 +173,33 @@ class TestWired:
         painted: list[bytes] = []
 
         class Taking:
-            """A painter that takes note."""
+            """A renderer that takes note."""
 
-            def paint(self, shown: EncodedImage, box: Box) -> Frame:
+            def render(self, shown: EncodedImage, box: Box) -> Frame:
                 """Keep what is to be painted."""
                 painted.append(shown.data)
                 return Frame(("x",), box.columns)
 
         inner = Ready(Taking(), widest=33)
-        easel = ComparingProvider(inner, Comparison(RED))
-        painter = easel.painter()
+        provider = ComparingProvider(inner, Comparison(RED))
+        renderer = provider.renderer()
         for data in (BLUE, BLUE, b"a cat"):
-            painter.paint(EncodedImage.of(data), Box(10, 10))
+            renderer.render(EncodedImage.of(data), Box(10, 10))
         both = Comparison(RED).after(EncodedImage.of(BLUE)).encoded
         assert both is not None
         assert [both.data, both.data, b"a cat"] == painted
-        easel.close()
-        assert (33, 1, painter) == (easel.widest, inner.closed, easel.painter())
-        assert not isinstance(painter, StoredRenderer)
+        provider.close()
+        assert (33, 1, renderer) == (provider.widest, inner.closed, provider.renderer())
+        assert not isinstance(renderer, StoredRenderer)
 
     def test_a_terminal_that_remembers(self) -> None:
         """On kitty the image in the terminal's memory is still kept and cleared."""
         told: list[str] = []
 
         class Remembering:
-            """A painter with a memory."""
+            """A renderer with a memory."""
 
-            def paint(self, shown: EncodedImage, box: Box) -> Frame:
+            def render(self, shown: EncodedImage, box: Box) -> Frame:
                 """Paint nothing."""
                 return Frame(("x",), min(len(shown.data), box.columns))
 
@@ -215,25 +215,25 @@ class TestWired:
                 """Take note."""
                 return "abort"
 
-        painter = ComparingProvider(Ready(Remembering()), Comparison(RED)).painter()
-        assert isinstance(painter, StoredRenderer)
-        painter.keep()
-        assert (["keep"], "clear", "abort") == (told, painter.clear(), painter.abort())
+        renderer = ComparingProvider(Ready(Remembering()), Comparison(RED)).renderer()
+        assert isinstance(renderer, StoredRenderer)
+        renderer.keep()
+        assert (["keep"], "clear", "abort") == (told, renderer.clear(), renderer.abort())
 
     def test_on_the_screen(self) -> None:
         """The live image has both halves, and the share under it."""
         window = Window(40, 30)
         terminal = window.terminal(ColorDepth.TRUECOLOR)
         comparison = Comparison(encoded(image("red", (64, 64))))
-        easel = ComparingProvider(Ready(BlockRenderer(terminal)), comparison)
-        sink = LiveSink(window, terminal, price, FakeClock(), easel, period=None).open()
+        provider = ComparingProvider(Ready(BlockRenderer(terminal)), comparison)
+        sink = LiveSink(window, terminal, price, FakeClock(), provider, period=None).open()
         run: list[Event] = [
             started(),
             final(EncodedImage.of(encoded(image("blue", (64, 64))))),
             saved(),
             completed(),
         ]
-        feed(sink, comparison.remarks(run))
+        feed(sink, comparison.notices(run))
         rows = [window.screen.buffer[y] for y in range(30)]
         seen = {color for row in rows for x in range(40) for color in (row[x].fg, row[x].bg)}
         assert {"ff0000", "0000ff"} <= seen

@@ -238,7 +238,7 @@ class TestFile:
         assert 1 == len(sent_images(request))
         why = "The history in /dev/null/imgcli cannot be used: Not a directory"
         assert f"note: {why}; only the file itself can be asked\n" == request["told"]
-        assert f"imgcli: {why}.\n" in refused("edit", "1", "x", XDG_DATA_HOME="/dev/null")
+        assert f"error: {why}.\n" in refused("edit", "1", "x", XDG_DATA_HOME="/dev/null")
 
     def test_a_damaged_history(self, asked: Asked, world: dict[str, str], folder: Path) -> None:
         """It is set aside, which is told, and the file is sent."""
@@ -274,7 +274,7 @@ class TestFile:
         """Whatever is no image that could be changed is told in a sentence, before anything is sent."""
         (folder / "a.png").write_bytes(RED)
         (folder / "m.png").write_bytes(encoded("PNG", "RGBA", (8, 8)))
-        assert refused("edit", args[0], "x", *args[1:]).startswith(f"imgcli: {told}\nNothing was sent")
+        assert refused("edit", args[0], "x", *args[1:]).startswith(f"error: {told}\nNothing was sent")
 
 
 class TestMeaning:

@@ -56,7 +56,7 @@ def test_a_short_page_fits_a_screen(imgcli: Cli) -> None:
         assert [] == [line for line in lines if len(line) > 80]
         assert "\n\n\n" not in "\n".join(lines)
         headings = [at for at, line in enumerate(lines) if line in {"Examples:", "Options:", "Commands:"}]
-        assert {""} == {lines[at - 1] for at in headings}
+        assert {lines[at - 1] for at in headings} <= {""}
 
 
 def test_a_long_page_fits_the_width(imgcli: Cli) -> None:

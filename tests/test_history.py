@@ -409,13 +409,13 @@ def test_forget_what_did_not_end_well(
     assert 11 == gen(server(Reply(damaged)), "a dog").exit_code
     gen(server(Reply(whole_run())), "a cat")
     (record,) = (Path(world["XDG_STATE_HOME"]) / "imgcli" / "runs").iterdir()
-    told = f"note: {record} still holds a run's prompt, and perhaps an image that is paid for: finish it"
+    told = f"note: {record} still has the prompt of an unfinished run, and possibly its image"
     for _ in range(2):  # the second time no run of the history is left to be named
         done = imgcli("history", "--forget", *which, "--yes")
         assert (0, True) == (done.exit_code, told in done.stderr), done.stderr
     assert (len(which) // 2, True) == (len(look()), record.exists())
     record.unlink()
-    assert "still holds" not in imgcli("history", "--forget", *which, "--yes").stderr
+    assert "unfinished run" not in imgcli("history", "--forget", *which, "--yes").stderr
 
 
 def test_forget_leaves_other_records_unsaid(server: Server, gen: Gen, imgcli: Cli) -> None:
@@ -424,7 +424,7 @@ def test_forget_leaves_other_records_unsaid(server: Server, gen: Gen, imgcli: Cl
     gen(server(Reply(damaged)), "a dog")
     gen(server(Reply(whole_run())), "a cat")
     done = imgcli("history", "--forget", "--limit", "1", "--yes")
-    assert "note: 1 run forgotten; the images are where they were\n" == done.stderr
+    assert "note: 1 run removed from the history; image files are kept\n" == done.stderr
 
 
 @pytest.mark.parametrize(

@@ -342,7 +342,7 @@ class TestBadInput:
         ]
         done = imgcli("info", *names)
         assert (2, b"") == (done.exit_code, done.stdout)
-        told = [line.removeprefix("imgcli: ") for line in done.stderr.splitlines() if "imgcli: " in line]
+        told = [line.removeprefix("error: ") for line in done.stderr.splitlines() if "error: " in line]
         assert words == [line[: len(word)] for line, word in zip(told, words, strict=True) if line]
 
     def test_unreadable(self, mortal: Cli, folder: Path) -> None:

@@ -203,8 +203,7 @@ def test_own_names_fit(output: str) -> None:
     """However long my own name is, every name made of it fits the file system, and the numbers survive."""
     try:
         target = OutputTarget.of(f"./{output * 9}", CAT, BASE)
-    except ImgcliError as error:  # such as for `.HEIF`
-        assert error.problem.advice.startswith("Supported: ")
+    except ImgcliError:  # an ending such as `.HEIF`
         reject()
     made = names(target, PNG, 0, ".partial-0")
     assert [3, True] == [len(set(made)), all(len(os.fsencode(name)) <= NAME_MAX for name in made)]

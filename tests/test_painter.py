@@ -223,7 +223,7 @@ def test_wrapping(text: str, lines: int, expected: list[str]) -> None:
     assert expected == wrap(text, 8, lines, len)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(st.characters(exclude_categories=()), max_size=60))
 def test_no_prompt_breaks_the_painter(prompt: str) -> None:
     """Any text at all, lone surrogates and control characters included, can be a prompt."""
@@ -232,7 +232,6 @@ def test_no_prompt_breaks_the_painter(prompt: str) -> None:
     assert (64, 48) == opened(PaintedImage(PaintJob(prompt, (64, 48), "low")).final(PNG)).size
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.text(max_size=80), st.integers(1, 30), st.integers(1, 4))
 def test_wrapped_lines_fit(text: str, width: int, lines: int) -> None:
     """No line is wider than allowed, unless it is a single character."""

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imgcli.api.errors.server import from_code, from_status, page_title, quoted
@@ -217,7 +217,6 @@ def test_no_field_of_any_type_breaks_the_message(field: str, value: object) -> N
         from_code(answer, Progress.DRAWING)
 
 
-@settings(deadline=None)
 @given(st.integers(300, 599), st.binary(max_size=200))
 def test_any_body_makes_a_message(status: int, answer: bytes) -> None:
     """No body is too odd to be told about in one printable line."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import streams
@@ -133,7 +133,6 @@ class TestAnOrdinaryRun:
         assert read(body) == read(*(bytes([byte]) for byte in head + body))
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 6000), max_size=30))
 def test_any_chunking_gives_the_same_events(cuts: list[int]) -> None:
     """How the network cuts an answer changes nothing."""
@@ -869,7 +868,6 @@ TOKENS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(deadline=None)
 @given(st.lists(st.one_of(TOKENS, st.binary(max_size=8)), max_size=30))
 def test_arbitrary_bytes_end_in_events_or_a_problem(pieces: list[bytes]) -> None:
     """Nothing but our own error comes out of reading, whatever goes in."""
@@ -896,7 +894,6 @@ TYPES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(TYPES, st.dictionaries(FIELDS, JSON, max_size=5)), max_size=4))
 def test_arbitrary_fields_end_in_events_or_a_problem(events: list[tuple[str, dict[str, Any]]]) -> None:
     """Known events with any content in any field never break the reading."""

@@ -6,7 +6,7 @@ import math
 from email.utils import formatdate
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imgcli.api.retry import Failure, Retry, plan_wait, retry_after
@@ -23,7 +23,6 @@ def plan(retry: Retry, attempt: int = 1, elapsed: float = 0.0, after: float | No
     return plan_wait(Failure(PROBLEM, retry, after), attempt, elapsed, BUDGET, 0.0)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 100), st.floats(0, 1e6), CHANCES)
 def test_what_may_have_begun_is_never_sent_again(attempt: int, elapsed: float, chance: float) -> None:
     """No number of attempts, no time left and no luck sends a request twice that may cost twice."""
@@ -35,7 +34,6 @@ def test_connecting_is_tried_three_times() -> None:
     assert [0.5, 1.0, None] == [plan(Retry.CONNECT, attempt) for attempt in (1, 2, 3)]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 10), CHANCES), min_size=5, max_size=5))
 def test_connecting_takes_at_most_fifteen_seconds(tries: list[tuple[float, float]]) -> None:
     """However long each try takes, up to its ten seconds, the end comes within fifteen."""
@@ -71,7 +69,6 @@ def test_waits_grow_and_end() -> None:
     assert [1, 2, 4, 8, 8, 8, 8, 8, 8] == waits
 
 
-@settings(deadline=None)
 @given(st.integers(1, 10_000), st.floats(0, 100), st.floats(0, 1e10) | st.none(), CHANCES)
 def test_waiting_keeps_to_what_was_asked_and_to_the_budget(
     attempt: int, elapsed: float, after: float | None, chance: float
@@ -115,7 +112,6 @@ def test_retry_after_is_read_in_every_form(headers: dict[str, str], seconds: flo
     assert seconds == retry_after(headers, NOW)
 
 
-@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_any_retry_after_is_a_wait_or_none(value: str) -> None:
     """No header makes a negative wait or an error."""

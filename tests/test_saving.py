@@ -145,9 +145,8 @@ def test_another_size_than_asked(opened: Callable[..., Publisher]) -> None:
 def test_damaged(opened: Callable[..., Publisher], here: Path, data: bytes, name: str) -> None:
     """Damaged bytes are kept beside, exit 11, and --force does not sacrifice a good image to them."""
     (here / "x.png").write_bytes(b"good")
-    events = list(
-        SavingStage(opened("x.png", on_exists=OnExists.REPLACE))([FinalImage(JOB, 0, EncodedImage.of(data)), END])
-    )
+    publisher = opened("x.png", on_exists=OnExists.REPLACE)
+    events = list(SavingStage(publisher)([FinalImage(JOB, 0, EncodedImage.of(data)), END]))
     assert {"x.png": b"good", name: data} == files(here)
     assert (ExitCode.DAMAGED, Charged.YES) == (problem(events).exit_code, problem(events).charged)
     assert f"kept as {here / name}." in problem(events).what

@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imgcli.core.catalog import Model, ModelKind, load
@@ -205,7 +205,6 @@ def test_experimental_size() -> None:
     assert SizeChoice("3840x2160", notice) == resolve_size("3840x2160", FLEXIBLE)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 9999), st.integers(1, 9999))
 def test_every_ratio_is_legal(width: int, height: int) -> None:
     """Any ratio from 1:3 to 3:1 gives a legal size near to it, with no more pixels than landscape."""
@@ -220,7 +219,6 @@ def test_every_ratio_is_legal(width: int, height: int) -> None:
     assert wide * high <= 1536 * 1024
 
 
-@settings(deadline=None)
 @given(st.integers(1, 9999), st.integers(1, 9999))
 def test_ratio_turns_with_the_image(width: int, height: int) -> None:
     """A ratio turned on its side gives the size turned on its side."""
@@ -229,7 +227,6 @@ def test_ratio_turns_with_the_image(width: int, height: int) -> None:
         assert upright[::-1] == _edges(resolve_size(f"{width}:{height}", FLEXIBLE).size)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 99_999), st.integers(1, 99_999))
 def test_every_size_is_legal_or_refused(width: int, height: int) -> None:
     """Any size is either sent as it is, and legal, or refused with a proposal that works."""
@@ -241,7 +238,6 @@ def test_every_size_is_legal_or_refused(width: int, height: int) -> None:
         assert _is_legal(resolve_size(proposal, FLEXIBLE).size)
 
 
-@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_is_answered(text: str) -> None:
     """Whatever is written after --size is a size or a usage error."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Server = Callable[..., ScriptedServer]
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-RUNGS = ["kitty", "iterm2", "sixel", "blocks"]
+PROTOCOLS = ["kitty", "iterm2", "sixel", "blocks"]
 IMAGE = noise(600)
 """A megabyte, which takes four seconds."""
 INSIDE = 40_000
@@ -44,9 +44,9 @@ def painting(server: Server, world: dict[str, str], folder: Path) -> Callable[..
     (folder / "noise.png").write_bytes(IMAGE)
     named = {"gen": ["gen", "a cat"], "view": ["view", "noise.png"]}
 
-    def run(command: str, rung: str, **terminal: object) -> SlowRun:
+    def run(command: str, protocol: str, **terminal: object) -> SlowRun:
         told = env | terminal.pop("env", {})  # type: ignore[operator]
-        args = [] if "program" in terminal else [*named[command], "--preview", rung]
+        args = [] if "program" in terminal else [*named[command], "--preview", protocol]
         return SlowRun(args, told, folder, columns=120, rows=40, **terminal)  # type: ignore[arg-type]
 
     return run
@@ -63,26 +63,32 @@ def check_usable(run: SlowRun) -> None:
 
 
 @pytest.mark.parametrize("signum", SIGNALS, ids=lambda signum: signum.name)
-@pytest.mark.parametrize("rung", RUNGS)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("command", ["gen", "view"])
 def test_a_signal_in_the_middle_of_an_image(
-    command: str, rung: str, signum: signal.Signals, painting: Callable[..., SlowRun]
+    command: str, protocol: str, signum: signal.Signals, painting: Callable[..., SlowRun]
 ) -> None:
     """The string is closed, cursor, wrap and echo are back, the sentence is there: within two seconds."""
-    with painting(command, rung) as run:
+    with painting(command, protocol) as run:
         took = run.break_off(lambda seen: seen.kill(signum), INSIDE)
         assert -signum == run.exit_code
         check_usable(run)
     assert len(IMAGE) > len(run.raw)
-    assert rung != "kitty" or b"0" == re.findall(rb",m=([01]);", run.raw)[-1]  # it waits for no more chunks
+    assert (
+        protocol != "kitty" or b"0" == re.findall(rb",m=([01]);", run.raw)[-1]
+    )  # it waits for no more chunks
     assert (command == "gen") == (MONEY in run.text)
     assert took < SOON
 
 
-@pytest.mark.parametrize(("command", "rung"), [*(("gen", rung) for rung in RUNGS), ("view", "iterm2")])
-def test_a_terminal_that_does_not_block(command: str, rung: str, painting: Callable[..., SlowRun]) -> None:
+@pytest.mark.parametrize(
+    ("command", "protocol"), [*(("gen", protocol) for protocol in PROTOCOLS), ("view", "iterm2")]
+)
+def test_a_terminal_that_does_not_block(
+    command: str, protocol: str, painting: Callable[..., SlowRun]
+) -> None:
     """With O_NONBLOCK on the terminal, images are painted all the same, and a signal leaves it as usable."""
-    with painting(command, rung, blocks=False) as run:
+    with painting(command, protocol, blocks=False) as run:
         took = run.break_off(lambda seen: seen.kill(signal.SIGTERM), INSIDE)
         assert -signal.SIGTERM == run.exit_code
         check_usable(run)
@@ -90,10 +96,10 @@ def test_a_terminal_that_does_not_block(command: str, rung: str, painting: Calla
     assert took < SOON
 
 
-@pytest.mark.parametrize("rung", RUNGS)
-def test_the_key_ctrl_c(rung: str, painting: Callable[..., SlowRun]) -> None:
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_key_ctrl_c(protocol: str, painting: Callable[..., SlowRun]) -> None:
     """Typed at the terminal, which then forgets what it was sent last, Ctrl-C leaves it as usable."""
-    with painting("gen", rung) as run:
+    with painting("gen", protocol) as run:
         took = run.break_off(lambda seen: seen.type(b"\x03"), INSIDE)
         assert -signal.SIGINT == run.exit_code
         check_usable(run)

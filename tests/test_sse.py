@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imgcli.api.stream.sse import SseRecord, records
@@ -50,7 +50,6 @@ ANY_LINE = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(ANY_LINE, st.sampled_from([b"\n", b"\r", b"\r\n"])), max_size=20),
     st.lists(st.integers(0, 200), max_size=20),

@@ -18,7 +18,7 @@ import openai
 import pytest
 from PIL import Image, ImageChops, ImageOps, ImageStat
 
-from beside import PATIENCE
+from beside import PATIENCE, wait_for
 from flatpaint import painted_flat
 from imgcli.demo.exchange import Past, Sessions
 from imgcli.demo.server import MOST_CONNECTIONS, DemoServer
@@ -960,7 +960,9 @@ def test_log_has_one_clean_line_for_each_request() -> None:
             b"GET /\x1b[31m\xff HTTP/1.0\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer x\r\n\r\n"
             % server.port,
         )
-    assert ["GET /v1/models 200", "GET /\\x1b[31m\\xff 404"] == [line.rsplit(" ", 2)[0] for line in lines]
+        wait_for(lambda: len(lines) == 2)  # a line is written after its answer, by a thread of its own
+    said = sorted(line.rsplit(" ", 2)[0] for line in lines)
+    assert ["GET /\\x1b[31m\\xff 404", "GET /v1/models 200"] == said
 
 
 def test_pace_lets_people_watch() -> None:

@@ -18,7 +18,8 @@ from imgcli.core.image import ImageFormat
 from imgcli.core.params import DEMO
 from imgcli.core.recipe import embed
 from imgcli.core.request import InputImage
-from imgcli.output.tables.history import DRAWN, TYPED, family_json, tree_lines
+from imgcli.output.json import family_json
+from imgcli.output.tables.history import DRAWN, TYPED, tree_lines
 from imgcli.store.history.repository import History
 from streams import BLUE, RED, whole_run
 from terminal import PtyRun
@@ -154,7 +155,7 @@ def test_nobody(imgcli: Cli, folder: Path) -> None:
     (folder / "a.png").write_bytes(RED)
     done = imgcli("tree", "a.png")
     assert (0, 1) == (done.exit_code, len(done.lines))
-    assert done.stderr.startswith("note: the history knows of nothing")
+    assert done.stderr.startswith("note: the history has no images that it was made from")
 
 
 @pytest.mark.parametrize("name", ["12", "gone.png", ".", "notes.txt", ""])
@@ -163,7 +164,7 @@ def test_bad_input(name: str, imgcli: Cli, folder: Path) -> None:
     (folder / "notes.txt").write_text("hello")
     done = imgcli("tree", name)
     assert (2, b"") == (done.exit_code, done.stdout)
-    assert done.stderr.startswith("imgcli: ")
+    assert done.stderr.startswith("error: ")
 
 
 def test_failures_and_doubts(remember: Remember, imgcli: Cli) -> None:

@@ -7,7 +7,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
@@ -335,7 +335,6 @@ def test_no_memory_is_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [None, True] == [damage(RED), "memory" in (examine(EncodedImage.of(RED)).unchecked or "")]
 
 
-@settings(deadline=None, max_examples=200)
 @given(st.sampled_from([*WHOLE.values(), SVG]), st.data())
 def test_noise_never_raises(whole: bytes, data: st.DataObject) -> None:
     """However an image is cut and altered, the answer is a sentence or nothing."""

@@ -118,7 +118,7 @@ class TestImages:
             (folder / f"x{number}").write_bytes(data)
         done = imgcli("view", *(f"x{number}" for number in range(len(told))))
         assert (2, b"") == (done.exit_code, done.stdout)
-        sentences = [line for line in done.stderr.splitlines() if line.startswith("imgcli: ")]
+        sentences = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
         assert len(told) == len(sentences)
         for number, (meant, said) in enumerate(zip(told.values(), sentences, strict=True)):
             assert (f"x{number}", True) == (said.split()[1], meant in said)
@@ -210,7 +210,7 @@ class TestRuns:
         problem = Problem(ExitCode.REFUSED, f"Refused. {HOSTILE}", Charged.NO, "Change it.")
         done = imgcli("view", "-", input=json_lines(type(failed())("j", problem)))
         assert 5 == done.exit_code
-        assert "imgcli: Refused." in done.stderr
+        assert "error: Refused." in done.stderr
         assert "Change it." in done.stderr
         assert "\x1b" not in done.stderr
 

@@ -86,6 +86,8 @@ def may_fork(command: Sequence[str], popen: dict[str, Any]) -> bool:
 
 ENV = {"LANG": "C.UTF-8", "PYTHONWARNINGS": "default"}
 """What the waiting process was started with."""
+MEASURING = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_PROCESS_")}
+"""What tells a child of `coverage run` to measure itself; nothing in an ordinary suite."""
 
 
 def _at_start(env: dict[str, str]) -> dict[str, str]:
@@ -134,7 +136,7 @@ class _Zygote:
         self._turn = threading.Lock()
         self._process = subprocess.Popen(
             [sys.executable, __file__, str(inside.fileno())],
-            env=ENV | {"PATH": os.environ["PATH"], "HOME": "/nonexistent"},
+            env=ENV | MEASURING | {"PATH": os.environ["PATH"], "HOME": "/nonexistent"},
             stdin=subprocess.DEVNULL,
             pass_fds=[inside.fileno()],
             start_new_session=True,

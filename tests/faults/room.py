@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from faults.images import image
+from zygote import MEASURING
 
 CANARY_KEY = "sk-canary-0123456789abcdef"
 CANARY_PASSWORD = "canary-password-42"
@@ -72,6 +73,7 @@ class Room:
         proxy = f"http://canary:{CANARY_PASSWORD}@127.0.0.1:9"
         home = self.inside / "home"
         return {
+            **MEASURING,
             "HOME": str(home),
             "XDG_STATE_HOME": str(home / "state"),
             "XDG_DATA_HOME": str(home / "data"),

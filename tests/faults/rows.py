@@ -125,7 +125,7 @@ class Row:
     sent: tuple[str, ...] | None = None
     seconds: float = PATIENCE
     # when it runs
-    long: bool = False
+    slow: bool = False
     xfail: str = ""
 
     @property

@@ -64,7 +64,7 @@ def test_sweep(call: str, how: str, swept: list[Point], tmp_path: Path) -> None:
     assert [] == list(_trouble(call, how, some, tmp_path))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("how", FAULTS)
 @pytest.mark.parametrize("call", CALLS)
 def test_whole_sweep(call: str, how: str, swept: list[Point], tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_order(traced: tuple[list[str], str]) -> None:
     assert found["record"][1] < found["draft"][-1]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("how", LONG_FAULTS)
 @pytest.mark.parametrize("call", CALLS)
 def test_other_errors(call: str, how: str, swept: list[Point], tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_other_errors(call: str, how: str, swept: list[Point], tmp_path: Path) -
     assert [] == list(_trouble(call, how, swept, tmp_path))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("call", CALLS)
 def test_recovery_that_dies(call: str, swept: list[Point], tmp_path: Path) -> None:
     """A recovery that is killed in any of its calls is finished by the next one."""

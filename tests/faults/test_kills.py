@@ -22,7 +22,7 @@ def test_killed_at_random(seed: int, tmp_path: Path) -> None:
     assert [] == violations(play(killed(seed), tmp_path / "room"))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(EVERYDAY, 225))
 def test_killed_at_random_again(seed: int, tmp_path: Path) -> None:
     """Killing -9, two hundred times more, loses nothing either."""

@@ -9,7 +9,7 @@ from faults.products import CHUNKS, NEWLINES, cuts, mutations, read, refuted
 pytestmark = pytest.mark.timeout(600)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", CHUNKS)
 @pytest.mark.parametrize("newline", NEWLINES, ids=["LF", "CR", "CRLF"])
 def test_every_cut(newline: str, chunk: int) -> None:
@@ -17,7 +17,7 @@ def test_every_cut(newline: str, chunk: int) -> None:
     assert [] == [said for whole, body in cuts(newline) for said in refuted(whole, body, chunk)]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_mutations(seed: int) -> None:
     """An answer with damage of any kind ends once, in one way."""

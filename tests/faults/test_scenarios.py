@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def _parameter(row: Row) -> object:
-    marks = [pytest.mark.long] if row.long else []
+    marks = [pytest.mark.slow] if row.slow else []
     if row.xfail:
         marks.append(pytest.mark.xfail(reason=row.xfail, strict=True))
     return pytest.param(row, id=row.name, marks=marks)

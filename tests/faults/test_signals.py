@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(
-    "moment", [pytest.param(m, marks=[pytest.mark.long] * (m in EXTRA)) for m in MOMENTS]
+    "moment", [pytest.param(m, marks=[pytest.mark.slow] * (m in EXTRA)) for m in MOMENTS]
 )
 @pytest.mark.parametrize("signum", SIGNALS)
 def test_the_terminal_is_put_back(signum: str, moment: str, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 from imgcli.api.auth import KEY, secrets_of
 from imgcli.core.errors import ImgcliError
 from imgcli.core.messages import notice_line
-from imgcli.output.text import SafeWriter
+from imgcli.output.terminal.writer import SafeWriter
 from imgcli.store.config_file import read_text
 
 if TYPE_CHECKING:

@@ -20,8 +20,9 @@ from imgcli.core.messages import recovering_line
 from imgcli.core.pipeline import mark_uncharged
 from imgcli.core.problem import Cause, Charged, ExitCode, most_severe
 from imgcli.core.secrets import redacted_events
-from imgcli.output.sinks.lines import LinesSink, PathsSink
+from imgcli.output.sinks.lines import LinesSink, LinesStyle, PathsSink
 from imgcli.output.sinks.queued import QueuedSink
+from imgcli.output.terminal.capabilities import has_color
 from imgcli.store.paths import FallbackFolders, state_folder
 from imgcli.store.publish.existing import ExistingPublisher
 from imgcli.store.publish.stage import SavingStage
@@ -110,7 +111,9 @@ class _Recovery:
         models = catalog.load()
         clock = self.world.monotonic
         price = pricing(models, unfinished_run.recorded_place(self.record))
-        lines = LinesSink(self.world.stderr, price, clock, lambda _: self._opening)
+        in_color = has_color(self.world.env, self.world.stderr)
+        style = LinesStyle(lambda _: self._opening, in_color=in_color)
+        lines = LinesSink(self.world.stderr, price, clock, style)
         remembered = history_log.record_recovered(self.world, self.record, models)
         with (
             remembered as history,

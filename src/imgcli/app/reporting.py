@@ -14,9 +14,15 @@ from imgcli.core.events import Failed
 from imgcli.core.problem import Charged
 from imgcli.output.images.compare import Comparison
 from imgcli.output.sinks.jsonl import InlineImages
+from imgcli.output.sinks.lines import GENERATING, POURING
 from imgcli.output.sinks.queued import QueuedSink
-from imgcli.output.sinks.status import GENERATING, POURING
-from imgcli.output.terminal.capabilities import Display, choose_display, is_one_terminal, look
+from imgcli.output.terminal.capabilities import (
+    Display,
+    choose_display,
+    detect_terminal,
+    has_color,
+    is_one_terminal,
+)
 from imgcli.output.terminal.database import PreviewProtocol
 from imgcli.store.publish.naming import STDOUT
 
@@ -34,8 +40,8 @@ if TYPE_CHECKING:
     from imgcli.core.request import ImageRequest
     from imgcli.output.images.protocol import RendererProvider
     from imgcli.output.sinks.jsonl import JsonLinesSink
-    from imgcli.output.sinks.status import Words
-    from imgcli.output.terminal.layout import Footer
+    from imgcli.output.sinks.lines import Words
+    from imgcli.output.terminal.screen import Footer
 
 
 _PATIENCE = 1.0  # seconds
@@ -52,7 +58,7 @@ class Reporter:
         self._pours = self._name == STDOUT
         self._catalog = catalog
         self._endpoint = order.endpoint
-        self._terminal = look(world.env, world.stderr, world.size, order.report.sight.rung)
+        self._terminal = detect_terminal(world.env, world.stderr, world.size, order.report.sight.rung)
         self._display = self._choose_display()
         self._comparison = Comparison(order.report.before) if order.report.before else None
         self._lines: JsonLinesSink | None = None
@@ -78,7 +84,7 @@ class Reporter:
 
     def compared(self, events: Iterable[Event]) -> Iterable[Event]:
         """Say after each final image how much it differs from the one before, where that is wanted."""
-        return self._comparison.remarks(events) if self._comparison else events
+        return self._comparison.notices(events) if self._comparison else events
 
     @contextmanager
     def sinks(self) -> Iterator[list[Sink]]:
@@ -122,19 +128,19 @@ class Reporter:
 
     def _show(self) -> Sink:
         """Choose what speaks on standard error."""
-        from imgcli.output.sinks.lines import HEARTBEAT, ErrorsSink, LinesSink
+        from imgcli.output.sinks.lines import HEARTBEAT, ErrorsSink, LinesSink, LinesStyle
 
         if self._report.style is not OutputFormat.PEOPLE and self._display is not Display.IMAGE:
-            return ErrorsSink(self._world.stderr, tells_names=self._report.style is OutputFormat.PATHS)
+            return ErrorsSink(
+                self._world.stderr,
+                tells_names=self._report.style is OutputFormat.PATHS,
+                in_color=has_color(self._world.env, self._world.stderr),
+            )
         if self._display is Display.LINES:
             world = self._world
-            lines = LinesSink(
-                world.stderr,
-                self._price,
-                world.monotonic,
-                words=self._words,
-                write_bill=self._plain_bill,
-            )
+            in_color = has_color(world.env, world.stderr)
+            style = LinesStyle(words=self._words, write_bill=self._plain_bill, in_color=in_color)
+            lines = LinesSink(world.stderr, self._price, world.monotonic, style)
             return QueuedSink(lines.open(HEARTBEAT))
         return self._live()
 
@@ -150,19 +156,19 @@ class Reporter:
         from imgcli.output.sinks.live import LiveSink
 
         world, sight = self._world, self._report.sight
-        easel: RendererProvider = RendererSelector(
+        provider: RendererProvider = RendererSelector(
             world.env, world.stderr, self._terminal, sight.rung, sight.width
         )
         if self._comparison:
             from imgcli.output.images.compare import ComparingProvider
 
-            easel = ComparingProvider(easel, self._comparison)
-        shown = easel if self._display is Display.IMAGE else None
+            provider = ComparingProvider(provider, self._comparison)
+        shown = provider if self._display is Display.IMAGE else None
         sink = LiveSink(world.stderr, self._terminal, self._price, world.monotonic, shown)
         return sink.open(self._words, footer=self._footer())
 
     def _footer(self) -> Footer:
-        from imgcli.output.terminal.layout import Footer
+        from imgcli.output.terminal.screen import Footer
 
         columns = 0
         if not self._pours and is_one_terminal(self._world.stdout, self._world.stderr):
@@ -200,12 +206,14 @@ def tell(
 
     Where the command sends nothing, money is spoken of only when an earlier run may have cost some.
     """
-    from imgcli.output.sinks.jsonl import error_line, to_json
+    from imgcli.output.json import to_json
+    from imgcli.output.sinks.jsonl import error_line
     from imgcli.output.sinks.lines import ErrorsSink
 
     problem = replace(problem, is_local=problem.charged is Charged.NO and not world.can_send)
     with suppress(OSError, ValueError):
-        ErrorsSink(world.stderr).handle(Failed(job or "", problem))
+        in_color = has_color(world.env, world.stderr)
+        ErrorsSink(world.stderr, in_color=in_color).handle(Failed(job or "", problem))
     if style is OutputFormat.JSON_LINES:
         with suppress(OSError, ValueError):
             world.stdout.write(to_json(error_line(problem, job, index)) + "\n")

@@ -19,7 +19,7 @@ from imgcli.core.messages import age, found_words
 from imgcli.core.params import DEMO
 from imgcli.core.problem import CHECK_USAGE, Charged, ExitCode, Problem
 from imgcli.core.text import clean, file_size, shorten
-from imgcli.output.text import SafeWriter
+from imgcli.output.terminal.writer import SafeWriter
 from imgcli.store.paths import state_folders
 from imgcli.store.publish.atomic import reason
 from imgcli.store.publish.naming import STDOUT, NameFields, OutputTarget, current_folder, find_device

@@ -23,10 +23,9 @@ from imgcli.core.pipeline import mark_uncharged
 from imgcli.core.problem import ExitCode, Problem, most_severe
 from imgcli.core.text import shorten
 from imgcli.output.images.select import RendererSelector
-from imgcli.output.sinks.lines import DescriptionSink, described
-from imgcli.output.sinks.status import VIEWING
-from imgcli.output.terminal.capabilities import Display, choose_display, look
-from imgcli.output.text import SafeWriter
+from imgcli.output.sinks.lines import VIEWING, DescriptionSink, described
+from imgcli.output.terminal.capabilities import Display, choose_display, detect_terminal, has_color
+from imgcli.output.terminal.writer import SafeWriter
 from imgcli.store.paths import FallbackFolders, state_folder
 from imgcli.store.publish.naming import NameFields, current_folder
 from imgcli.store.publish.publisher import Destination, open_publisher
@@ -127,22 +126,22 @@ class Viewer:
     order: Viewing
     stream: TextIO = field(init=False)
     display: Display = field(init=False)
-    easel: RendererSelector = field(init=False)
+    provider: RendererSelector = field(init=False)
 
     def __post_init__(self) -> None:
         world, sight = self.world, self.order.sight
         self.stream = world.stdout if world.stdout.isatty() else world.stderr
-        self._terminal = look(world.env, self.stream, lambda: size_of(self.stream), sight.rung)
+        self._terminal = detect_terminal(world.env, self.stream, lambda: size_of(self.stream), sight.rung)
         plain = sight.wanted is PreviewMode.PLAIN
         self.display = Display.LINES if plain else choose_display(sight.rung, self._terminal)
-        self.easel = RendererSelector(world.env, self.stream, self._terminal, sight.rung, sight.width)
+        self.provider = RendererSelector(world.env, self.stream, self._terminal, sight.rung, sight.width)
 
     def view_all(self) -> ExitCode:
         """View everything; what cannot be viewed is told, and does not keep the rest from being seen."""
         try:
             return most_severe([self._view(name) for name in self.order.names])
         finally:
-            self.easel.close()
+            self.provider.close()
 
     def _view(self, name: str) -> ExitCode:
         """View a file, or all that a run brought."""
@@ -174,7 +173,7 @@ class Viewer:
         if self.display is Display.IMAGE:
             from imgcli.output.terminal.canvas import StillViewer
 
-            StillViewer(self.stream, self._terminal, self.easel).show(image, described(name, image, " · "))
+            StillViewer(self.stream, self._terminal, self.provider).show(image, described(name, image, " · "))
             return
         from imgcli.output.images.decode import decode
 
@@ -225,13 +224,15 @@ class Viewer:
     def _show_of_run(self) -> Sink:
         price, clock = pricing(catalog.load()), self.world.monotonic
         if self.display is Display.LINES:
-            from imgcli.output.sinks.lines import LinesSink
+            from imgcli.output.sinks.lines import LinesSink, LinesStyle
 
-            return LinesSink(self.world.stderr, price, clock, _viewing_line, VIEWING)
+            in_color = has_color(self.world.env, self.world.stderr)
+            style = LinesStyle(_viewing_line, VIEWING, in_color=in_color)
+            return LinesSink(self.world.stderr, price, clock, style)
         from imgcli.output.sinks.live import LiveSink
 
-        easel = self.easel if self.display is Display.IMAGE else None
-        return LiveSink(self.stream, self._terminal, price, clock, easel).open(VIEWING)
+        provider = self.provider if self.display is Display.IMAGE else None
+        return LiveSink(self.stream, self._terminal, price, clock, provider).open(VIEWING)
 
     def _results(self, material: ViewInput) -> list[Sink]:
         if self.order.save:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from imgcli.app import context, process
+from imgcli.app import process
 from imgcli.app.context import (
     Context,
     forbid_core_dumps,
@@ -20,7 +20,6 @@ from imgcli.app.process import UnwritableOutputError
 from imgcli.cli import registry
 from imgcli.cli.registry import build_app
 from imgcli.core.errors import ImgcliError
-from imgcli.core.messages import problem_lines
 from imgcli.core.problem import ExitCode, Problem
 
 if TYPE_CHECKING:
@@ -102,14 +101,10 @@ def _refuse(world: Context, problem: Problem) -> ExitCode:
 
 def _unwritable_stdout(world: Context, error: UnwritableOutputError) -> ExitCode:
     """Say that standard output did not take what was written to it."""
-    problem = Problem(
-        ExitCode.UNWRITABLE,
-        f"Standard output could not be written: {error.strerror}.",
-        advice="Make room, or send it elsewhere.",
-        is_local=not world.can_send,
-    )
-    context.write(world, problem_lines(problem))
-    return problem.exit_code
+    from imgcli.app.reporting import refuse
+
+    what = f"Standard output could not be written: {error.strerror}."
+    return refuse(world, Problem(ExitCode.UNWRITABLE, what, advice="Make room, or send it elsewhere."))
 
 
 def _leave(code: int) -> NoReturn:

@@ -66,26 +66,25 @@ class CommandEntry:
 
 COMMANDS = (
     CommandEntry(
-        "gen", "Generate an image, watch it arrive, find it saved.", is_configured=True, can_send=True
+        "gen", "Generate an image, watch it arrive, and save it.", is_configured=True, can_send=True
     ),
+    CommandEntry("edit", "Edit an image with a prompt.", is_configured=True, can_send=True),
     CommandEntry(
-        "edit", "Change an image, in its conversation or from its file.", is_configured=True, can_send=True
+        "again", "Generate an image again with the same parameters.", is_configured=True, can_send=True
     ),
-    CommandEntry(
-        "again", "Make an image again, with the same parameters.", is_configured=True, can_send=True
-    ),
-    CommandEntry("view", "Show images, and replay runs as they happened.", is_configured=True),
-    CommandEntry("open", "Open an image in the desktop's own viewer."),
+    CommandEntry("view", "Show images and replay recorded runs.", is_configured=True),
+    CommandEntry("open", "Open an image in the default viewer."),
     CommandEntry("history", "List past runs, newest first."),
-    CommandEntry("cost", "Sum up what your runs cost."),
-    CommandEntry("models", "Show the models: sizes, prices, shutdown dates.", is_configured=True),
-    CommandEntry("config", "Set defaults for options, and profiles of servers."),
-    CommandEntry("recover", "Save the images of runs that were interrupted."),
-    CommandEntry("info", "Show how images were made, and what was made from them."),
-    CommandEntry("tree", "Draw where an image came from, and what was made from it."),
+    CommandEntry("cost", "Show what your runs cost."),
+    CommandEntry("models", "List models with sizes, prices and shutdown dates.", is_configured=True),
+    CommandEntry("config", "Manage default options and server profiles."),
+    CommandEntry("recover", "Recover images from interrupted runs."),
+    CommandEntry("info", "Show how images were made and what was made from them."),
+    CommandEntry("tree", "Show an image's family tree: its sources and its edits."),
+    CommandEntry("sheet", "Put many images on one contact sheet."),
     CommandEntry("strip", "Remove embedded parameters from PNG files (see gen --embed)."),
-    CommandEntry("demo-server", "Serve test images as OpenAI would, for free.", is_configured=True),
-    CommandEntry("help", "Show the help of a command.", place="help_command"),
+    CommandEntry("demo-server", "Run a local demo server with OpenAI's API.", is_configured=True),
+    CommandEntry("help", "Show help for a command.", place="help_command"),
 )
 """In the order of the list; a short list leaves the last ones out."""
 NAMES = frozenset(command.name for command in COMMANDS)
@@ -117,13 +116,13 @@ Generate images from a terminal and watch them arrive.
 
 \b
 Examples:
-  imgcli gen "a cat" --demo              try it: no key, no money, no network
+  imgcli gen "a cat" --demo              try it: no key, no cost, no network
   imgcli gen "a cat"                     the real thing (needs OPENAI_API_KEY)
-  imgcli edit a-cat.png "make it night"  change an image
+  imgcli edit a-cat.png "make it night"  edit an image
   imgcli gen "a cat" -o cat.webp         choose the file and its format
-  f=$(imgcli gen "a cat")                image on the terminal, path in $f
+  f=$(imgcli gen "a cat")                image in the terminal, path in $f
   imgcli gen "a cat" --jsonl             one JSON object per event
-  imgcli history                         what was made, and what it cost
+  imgcli history                         list past runs and their costs
 """
 
 _EPILOG = "Learn more: imgcli help COMMAND"

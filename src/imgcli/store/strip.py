@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from imgcli.core.errors import ImgcliError, usage_error
+from imgcli.core.errors import usage_error
 from imgcli.core.formats import png
-from imgcli.core.problem import ExitCode, Problem
 from imgcli.core.recipe import strip
 from imgcli.core.text import shorten
 from imgcli.store.files import LARGEST_IMAGE, read_named
-from imgcli.store.publish.atomic import OnExists, TempFile, make_folder, reason
-from imgcli.store.publish.naming import NAME_MAX
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+from imgcli.store.publish.atomic import OnExists, TempFile
+from imgcli.store.publish.file import writing
 
 _NAME_LENGTH = 200
 
@@ -63,7 +56,7 @@ class Original:
 
         Until that has happened the old file is whole. A link to it goes on leading to it.
         """
-        with _writing(self.shown):
+        with writing(self.shown):
             if not os.access(self.path, os.W_OK):
                 raise PermissionError(None, "it is read-only")
             draft = TempFile.write(self.path.parent, data, stat.S_IMODE(self.info.st_mode))
@@ -74,31 +67,6 @@ class Original:
             finally:
                 draft.discard()
 
-    def copy(self, data: bytes, place: Path) -> Path:
-        """Write bytes to another file, over nothing that is there; make its folder where there is none.
-
-        Returns the new file; raises UNWRITABLE.
-        """
-        folder, name = place.parent, place.name
-        with _writing(shorten(str(place), _NAME_LENGTH)):
-            make_folder(folder)
-            draft = TempFile.write(folder, data)
-            try:
-                draft.flush()
-                return draft.publish(_names(name))
-            finally:
-                draft.discard()
-
-
-@contextmanager
-def _writing(shown: str) -> Iterator[None]:
-    """Raise an UNWRITABLE problem for what the disk does not allow."""
-    try:
-        yield
-    except OSError as error:
-        what = f"{shown} cannot be written ({reason(error)})."
-        raise ImgcliError(Problem(ExitCode.UNWRITABLE, what, advice="The file is as it was.")) from None
-
 
 def _adopt(path: Path, info: os.stat_result) -> None:
     """Set a new file's owner and permissions to those of the old one, as far as this user may."""
@@ -107,12 +75,3 @@ def _adopt(path: Path, info: os.stat_result) -> None:
             os.chown(path, info.st_uid, info.st_gid)
     with suppress(OSError):
         path.chmod(stat.S_IMODE(info.st_mode))
-
-
-def _names(name: str) -> Iterator[str]:
-    """Yield the names for a copy, best first."""
-    stem, ending = os.path.splitext(name)  # noqa: PTH122 - a name, not a path
-    yield name
-    for number in count(2):
-        tail = f"-{number}{ending}"
-        yield os.fsdecode(os.fsencode(stem)[: NAME_MAX - len(os.fsencode(tail))]) + tail

@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 EPILOG = """\
-The recipe comes from the history, by the file's content or the run's id, and goes before the
-configuration and the environment; options on the line go before it. Where the history does not know the
-file, the recipe in it (--embed) is shown, and used if you say so or with --trust; its server and its
-conversation never are.
-Images that were sent along are read again, and must be the same. The models take no seed: the same
-recipe gives another image, which --compare shows beside FILE. Exit codes are those of imgcli gen.
+The parameters come from the history, found by the file's content or the run's id. They override the
+configuration and the environment; options on the command line override them. If the file is not in the
+history, its embedded parameters (--embed) are shown, and used if you confirm or with --trust; its server
+and its conversation never are.
+Input images are read again and must not have changed. The models take no seed: the same parameters give
+a different image, which --compare shows beside FILE. The exit codes are those of imgcli gen.
 """
 
 Earlier = Annotated[
     str,
     typer.Argument(
         metavar="FILE|ID",
-        rich_help_panel="The prompt",
-        help="An image that imgcli made, an id of imgcli history, or last, last~1.",
+        rich_help_panel="Input",
+        help="An image made by imgcli, a history id, or last, last~1.",
         show_default=False,
         autocompletion=images_and_ids,
     ),
@@ -38,8 +38,8 @@ NewWords = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="PROMPT",
-        help="Other words; the recipe's own without any.",
-        rich_help_panel="The prompt",
+        help="A new prompt.  [default: the same prompt]",
+        rich_help_panel="Input",
         show_default=False,
     ),
 ]
@@ -48,19 +48,19 @@ Trust = Annotated[
     bool,
     typer.Option(
         "--trust",
-        help="Use the recipe in a file that the history does not know, without asking.",
-        rich_help_panel="The prompt",
+        help="Use the parameters embedded in a file that is not in the history, without asking.",
+        rich_help_panel="Input",
     ),
 ]
 
 
 @taking_options_of(
     generate_command,
-    model="the recipe's",
-    image_model="the recipe's",
-    size="the recipe's",
-    quality="the recipe's",
-    image_format="what -o's name asks for, else the recipe's",
+    model="as before",
+    image_model="as before",
+    size="as before",
+    quality="as before",
+    image_format="from the file name in -o, else as before",
 )
 def again(
     ctx: typer.Context,
@@ -70,13 +70,13 @@ def again(
     trust: Trust = False,
     **chosen: Any,  # noqa: ANN401 - what `deliver` declares
 ) -> None:
-    """Make an image again, with the same parameters.
+    """Generate an image again with the same parameters.
 
     \b
     Examples:
       imgcli again a-cat.png --quality high     a better version of a draft
       imgcli again 12 --size 16:9 -m gpt-image-2
-      imgcli again 12 "a dog"                   other words, everything else alike
+      imgcli again 12 "a dog"                   with a new prompt
     """  # noqa: D301 - \b tells Typer to leave the lines alone
 
     def theme(endpoint: ServerOptions) -> RequestPlan:

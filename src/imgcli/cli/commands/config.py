@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 _HELP = """\
-Set defaults for options, and profiles of servers.
+Manage default options and server profiles.
 
 \b
 Examples:

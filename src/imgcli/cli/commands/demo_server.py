@@ -1,4 +1,4 @@
-"""`imgcli demo-server`: the offline stand-in as a server of its own."""
+"""`imgcli demo-server`: the offline demo as a server of its own."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _LAST_PORT = 65_535
 def demo_server(
     ctx: typer.Context,
     port: Annotated[
-        int, typer.Option("--port", metavar="PORT", help="The port to listen on; 0 takes any free one.")
+        int, typer.Option("--port", metavar="PORT", help="Port to listen on; 0 picks a free one.")
     ] = 0,
     seed: Annotated[
         int | None,
         typer.Option(
             "--seed",
             metavar="N",
-            help="Give the same image for the same request.  [default: another one each time]",
+            help="Return the same image for the same request.  [default: random]",
         ),
     ] = None,
 ) -> None:
-    """Serve test images as OpenAI would, for free.
+    """Run a local demo server with OpenAI's API.
 
-    The stand-in of --demo as a server of its own: it listens on 127.0.0.1 only, until Ctrl-C, and prints the
-    two lines that point any OpenAI client at it.
+    The offline demo of --demo, for any OpenAI client: listens on 127.0.0.1 only until Ctrl-C, and prints the
+    two environment variables to set.
 
     \b
     Examples:
@@ -42,14 +42,14 @@ def demo_server(
     """  # noqa: D301 - \b tells Typer to leave the lines alone
     from imgcli.demo.server import DemoServer
 
-    world: Context = ctx.obj
+    context: Context = ctx.obj
     check_between("--port", port, 0, _LAST_PORT)
     try:
         server = DemoServer(port=port, seed=seed)
     except OSError as error:
-        why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be opened: {error.strerror}"
-        raise usage_error(f"Port {port} {why}.", "Choose another --port, or 0 for any free one.") from None
+        why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be opened: {error.strerror}"
+        raise usage_error(f"Port {port} {why}.", "Choose another --port, or 0 for a free one.") from None
     with server:
-        world.stdout.write(f"export OPENAI_BASE_URL={server.base_url}\nexport OPENAI_API_KEY=demo\n")
-        world.stdout.flush()
+        context.stdout.write(f"export OPENAI_BASE_URL={server.base_url}\nexport OPENAI_API_KEY=demo\n")
+        context.stdout.flush()
         server.wait()

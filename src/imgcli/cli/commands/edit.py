@@ -18,27 +18,27 @@ if TYPE_CHECKING:
 
 
 EPILOG = """\
-What is sent: where the image came from a text model and the server still knows that response, its
-conversation goes on (previous_response_id) and nothing is uploaded. Else, and with --mask or an image
-model, the file itself is sent. You are told when a server has forgotten.
+What is sent: if a text model made the image and the server still has the response, its conversation
+continues (previous_response_id) and nothing is uploaded. Otherwise, and with --mask or an image model,
+the file itself is sent. A note says so if the server no longer has the response.
 
-Models, size, quality, format and the like are those of the image's own recipe, where the history knows
-the file: it goes before the configuration and the environment, and options on the line before it. A file
-that the history does not know is sent as it is, and nothing that stands in it (--embed) is taken over. A
-model that OpenAI has shut down is not taken over, nor another server's where yours is configured. A mask
-belongs to FILE. The result is named after it, in the current folder: a-cat.png becomes a-cat-edit.png.
-Exit codes are those of imgcli gen.
+If the image is in the history, its parameters (models, size, quality, format) are used again. They
+override the configuration and the environment; options on the command line override them. A file that
+is not in the history is sent as it is, without its embedded parameters (--embed). A model that OpenAI
+has shut down is not used again, nor another server's model if you have configured your own. A mask
+applies to FILE. The result is named after FILE, in the current folder: a-cat.png becomes
+a-cat-edit.png. The exit codes are those of imgcli gen.
 """
 
-_UNUSED = "the history does not know this file; the recipe in it is not used"
+_UNUSED = "this file is not in the history; its embedded parameters are not used"
 
 Original = Annotated[
     str,
     typer.Argument(
         metavar="FILE",
-        rich_help_panel="The prompt",
-        help="The image: a png, jpeg or webp file, '-' for standard input, an id of imgcli history, or "
-        "last, last~1.",
+        rich_help_panel="Input",
+        help="Image to edit: a PNG, JPEG or WebP file, '-' for standard input, a history id, or last, "
+        "last~1.",
         show_default=False,
         autocompletion=images_and_ids,
     ),
@@ -47,8 +47,8 @@ Change = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="PROMPT",
-        rich_help_panel="The prompt",
-        help="What to change. '-' or a piped standard input: read from there.",
+        rich_help_panel="Input",
+        help="What to change, in words. Read from standard input if it is '-' or if input is piped.",
         show_default=False,
     ),
 ]
@@ -56,12 +56,12 @@ Change = Annotated[
 
 @taking_options_of(
     generate_command,
-    model="the one that made FILE; else as in imgcli gen",
+    model="the one that made FILE, else as in imgcli gen",
     image_model="FILE's, else the server's",
     size="FILE's, else auto",
     quality="FILE's, else medium",
-    image_format="what -o's name asks for, else FILE's, else png",
-    output="FILE's name and -edit, in this folder",
+    image_format="from the file name in -o, else FILE's, else png",
+    output="FILE's name with -edit, in the current folder",
 )
 def edit(
     ctx: typer.Context,
@@ -73,14 +73,14 @@ def edit(
     mask: generation.Mask = None,
     **chosen: Any,  # noqa: ANN401 - what `deliver` declares
 ) -> None:
-    """Change an image, in its conversation or from its file.
+    """Edit an image with a prompt.
 
     \b
     Examples:
       imgcli edit a-cat.png "make it night"              writes a-cat-edit.png
       imgcli edit a-cat-edit.png "add a moon" --compare  before and after
-      imgcli edit photo.jpg "a boat" --mask hole.png     only in the mask's hole
-      imgcli edit 12 "in oil" -i style.jpg               by id, beside style.jpg
+      imgcli edit photo.jpg "a boat" --mask mask.png     only in the mask's area
+      imgcli edit 12 "in oil" -i style.jpg               by id, with style.jpg
     """  # noqa: D301 - \b tells Typer to leave the lines alone
 
     def theme(endpoint: ServerOptions) -> RequestPlan:

@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 Exit codes:
-   0  every image is saved, verified, flushed
-   1  a bug in imgcli                       7  no credit, quota or spend limit
-   2  wrong option or prompt; nothing sent  8  the request did not get there
-   3  several images: some saved, some not  9  sent, and no complete image came
-   4  key missing or refused               10  complete, but saved elsewhere
-   5  refused, moderated, wrong endpoint   11  the data is no valid image; kept
-   6  rate limit before any work           12  cannot write there; nothing sent
-  A signal (Ctrl-C, TERM, HUP) ends imgcli by that signal.
+   0  every image saved and verified
+   1  bug in imgcli                         7  no credit, quota or spend limit
+   2  wrong option or prompt; nothing sent  8  request did not reach the server
+   3  several images: only some were saved  9  sent, but no complete image came
+   4  key missing or rejected              10  complete, but saved elsewhere
+   5  rejected, moderated, wrong endpoint  11  data is not a valid image; kept
+   6  rate limited before any work         12  cannot write there; nothing sent
+  A signal (Ctrl-C, TERM, HUP) ends imgcli with that signal.
 
-What you pay: text model tokens and image tokens; each partial costs 100 image tokens.
-A request is sent once; again only where the server cannot have begun (no connection, a clean 429
+You pay for text model tokens and image tokens; each partial image costs 100 image tokens.
+A request is only sent again if the server cannot have started on it (no connection, a clean 429
 or 503, a 400 about response_format). Every error says whether money may have been spent.
 """
 
@@ -43,19 +43,19 @@ def gen(
     going_on: generation.Continue = False,
     **chosen: Any,  # noqa: ANN401 - what `deliver` declares
 ) -> None:
-    """Generate an image, watch it arrive, find it saved.
+    """Generate an image, watch it arrive, and save it.
 
     \b
     Examples:
-      imgcli gen "a cat" --demo                     no key, no money, no network
-      imgcli gen "a cat" --size 16:9 --quality low  wide, and cheaper
+      imgcli gen "a cat" --demo                     no key, no cost, no network
+      imgcli gen "a cat" --size 16:9 --quality low  wide and cheaper
       imgcli gen -c "now at night"                  continue from the last image
       imgcli gen "a cat" -m gpt-6-luna              choose a text model
       imgcli gen "a cat" -m gpt-image-2 -o cat.webp an image model, saved as WebP
       imgcli gen "the cat in this style" -i cat.png -i style.jpg
-      echo "a cat" | imgcli gen -o images/          prompt piped, file in a folder
-      f=$(imgcli gen "a cat")                       shown here, its path in $f
-      imgcli gen "a cat" -o - > cat.png             the bytes, for another program
+      echo "a cat" | imgcli gen -o images/          prompt from a pipe
+      f=$(imgcli gen "a cat")                       shown here, path in $f
+      imgcli gen "a cat" -o - > cat.png             image data to standard output
       imgcli gen "a cat" --jsonl | jq -r .status    one JSON object per event
     """  # noqa: D301 - \b tells Typer to leave the lines alone
 

@@ -7,13 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-_NAME = "help"
-
 
 def commands(ctx: typer.Context, incomplete: str) -> Iterator[str]:
-    """Offer the commands' names."""
+    """Yield the commands' names for completion."""
     root: Any = ctx.find_root().command
-    yield from (name for name in root.commands if name.startswith(incomplete) and name != _NAME)
+    yield from (name for name in root.commands if name.startswith(incomplete) and name != "help")
 
 
 Commands = Annotated[
@@ -23,19 +21,19 @@ Commands = Annotated[
 
 
 def help_command(ctx: typer.Context, words: Commands = None) -> None:
-    """Show the help of a command.
+    """Show help for a command.
 
     \b
     Examples:
-      imgcli help               what imgcli can do
+      imgcli help               help for imgcli itself
       imgcli help gen           the same as imgcli gen --help
       imgcli help config set    the same as imgcli config set --help
     """  # noqa: D301 - \b tells Typer to leave the lines alone
     root: Any = ctx.find_root()
-    asked = [word for word in words or () if word != _NAME]
-    if not asked:
+    path = [word for word in words or () if word != "help"]
+    if not path:
         typer.echo(root.get_help())
         return
-    name, command, rest = root.command.resolve_command(root, [*asked, "--help"])
+    name, command, rest = root.command.resolve_command(root, [*path, "--help"])
     with command.make_context(name, rest, parent=root) as inner:
         command.invoke(inner)

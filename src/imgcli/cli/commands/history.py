@@ -1,27 +1,24 @@
-"""`imgcli history`: what was asked for, what came of it, what it cost."""
+"""`imgcli history`: past runs with their results and costs."""
 
 from __future__ import annotations
 
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from imgcli.app import context, lookup
-from imgcli.app.context import size_of
-from imgcli.core.billing.spending import GroupBy
+from imgcli.app.context import confirm, size_of, warn
+from imgcli.app.lookup import open_history
+from imgcli.cli.params import lookup  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.core.errors import ImgcliError, check_between, usage_error
-from imgcli.core.problem import ExitCode
-from imgcli.output.tables.history import Places, entry_json, history_lines
+from imgcli.output.tables.history import Places, history_lines
 from imgcli.output.terminal.database import PreviewProtocol
-from imgcli.output.text import SafeWriter
+from imgcli.output.terminal.writer import SafeWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from imgcli.app.context import Context
     from imgcli.core.history import HistoryEntry, SavedImage
@@ -30,23 +27,29 @@ if TYPE_CHECKING:
     from imgcli.store.history.repository import History
 
 
-_WHICH = "Which runs"
-_SHOW = "What you see"
-_FORGET = "Forgetting"
+_FILTER = "Filter"
+_FORGET = "Forget"
+_USUAL_LIMIT = 20
+_MOST = 1_000_000_000
+_THUMBNAIL = 28  # columns
 
 Search = Annotated[
     str | None,
     typer.Option(
         "--search",
         metavar="TEXT",
-        help="Runs with TEXT in the prompt, in the revised prompt or in the path.",
-        rich_help_panel=_WHICH,
+        help="Only runs with TEXT in the prompt, the revised prompt or the path.",
+        rich_help_panel=_FILTER,
     ),
 ]
 Limit = Annotated[
     int | None,
     typer.Option(
-        "--limit", "-n", metavar="N", help="At most N, the newest.  [default: 20]", rich_help_panel=_WHICH
+        "--limit",
+        "-n",
+        metavar="N",
+        help="Only the newest N runs.  [default: 20; all with --forget]",
+        rich_help_panel=_FILTER,
     ),
 ]
 Thumbnails = Annotated[
@@ -54,37 +57,26 @@ Thumbnails = Annotated[
     typer.Option(
         "--preview",
         metavar="HOW",
-        help="Thumbnails: auto (the best that this terminal can), kitty, iterm2, sixel, octants, sextants, "
-        "blocks, half, ascii or off.",
-        rich_help_panel=_SHOW,
+        help="Show thumbnails: auto (the best this terminal supports), kitty, iterm2, sixel, octants, "
+        "sextants, blocks, half, ascii or off.",
+        rich_help_panel="Display",
     ),
-]
-JsonObjects = Annotated[
-    bool, typer.Option("--json", help="Write one JSON object a line, in ASCII.", rich_help_panel=_SHOW)
 ]
 Forget = Annotated[
     bool,
     typer.Option(
         "--forget",
-        help="Forget the runs that --search and --limit name, all of them without; their images stay.",
+        help="Remove all runs from the history, or those selected by --search and --limit. Image files are "
+        "kept.",
         rich_help_panel=_FORGET,
     ),
 ]
 Yes = Annotated[
-    bool, typer.Option("--yes", "-y", help="Forget them without asking.", rich_help_panel=_FORGET)
+    bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.", rich_help_panel=_FORGET)
 ]
-Today = Annotated[bool, typer.Option("--today", help="Since midnight.", rich_help_panel=_WHICH)]
-Week = Annotated[bool, typer.Option("--week", help="Since Monday.", rich_help_panel=_WHICH)]
-Month = Annotated[bool, typer.Option("--month", help="Since the first of the month.", rich_help_panel=_WHICH)]
-ByOption = Annotated[
-    GroupBy | None,
-    typer.Option("--by", metavar="WHAT", help="Break it down by model or day.", rich_help_panel=_SHOW),
-]
-JsonObject = Annotated[bool, typer.Option("--json", help="Write one JSON object.", rich_help_panel=_SHOW)]
 
 EPILOG = """\
-Exit codes: 0 done, also where nothing was found; 2 a wrong option, or a history that cannot be
-read just now.
+Exit codes: 0 done, even if nothing was found; 2 wrong option, or the history cannot be read.
 """
 
 
@@ -93,54 +85,47 @@ def history(  # noqa: PLR0913 - a command's signature declares its options
     *,
     search: Search = None,
     limit: Limit = None,
-    json_lines: JsonObjects = False,
+    json_lines: lookup.JsonLines = False,
     preview: Thumbnails = None,
     forget: Forget = False,
     yes: Yes = False,
 ) -> None:
     """List past runs, newest first.
 
-    A line a run: its id, when it was, what it cost ("+": at least that), how it ended where not well, the
-    prompt, and where the image was saved.
+    One line per run: id, time, cost ("+" means at least), outcome if it failed, prompt, image path.
 
     \b
     Examples:
-      imgcli history                           the last 20
+      imgcli history                           the last 20 runs
       imgcli history --search cat --limit 5    the last five about cats
       imgcli history --preview auto            with thumbnails
       imgcli history --json | jq -r .prompt    one JSON object per line
-      imgcli history --forget --search secret  as if it had never been; asks first
+      imgcli history --forget --search secret  remove them for good; asks first
     """  # noqa: D301 - \b tells Typer to leave the lines alone
-    world: Context = ctx.obj
-
-    asked = selection(search, limit)
+    if search is not None and not search.strip():
+        raise usage_error("--search needs a text that is not empty.")
+    check_between("--limit", limit, 1, _MOST)
+    if forget and (json_lines or preview is not None):
+        raise usage_error("--forget cannot be combined with --json or --preview.")
+    if yes and not forget:
+        raise usage_error("--yes needs --forget.")
+    if json_lines and preview is not None:
+        raise usage_error("--json and --preview cannot be combined: both write to standard output.")
+    context: Context = ctx.obj
+    selection = Selection(search or "", limit)
     if forget:
-        refuse_beside_forget(shows=json_lines or preview is not None)
-        raise typer.Exit(forget_runs(world, asked, Consent.GIVEN if yes else Consent.ASK))
-    refuse_yes_alone(yes=yes)
-    if json_lines:
-        raise typer.Exit(print_history_json(world, asked, preview))
-    raise typer.Exit(print_history(world, asked, preview))
+        forget_runs(context, selection, yes=yes)
+    elif json_lines:
+        print_history_json(context, selection)
+    else:
+        print_history(context, selection, preview)
 
 
-_USUAL_LIMIT = 20
-_MOST = 1_000_000_000
-_THUMBNAIL = 28  # columns
+class Selection(NamedTuple):
+    """The runs that are meant; `limit` is None if it was not given."""
 
-
-class Consent(Enum):
-    """Whether somebody has agreed already."""
-
-    GIVEN = "given"
-    ASK = "ask"
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Which runs are meant; `limit` is None where nobody named one."""
-
-    search: str = ""
-    limit: int | None = None
+    search: str
+    limit: int | None
 
     @property
     def is_everything(self) -> bool:
@@ -148,176 +133,144 @@ class Selection:
         return not self.search and self.limit is None
 
 
-def selection(search: str | None, limit: int | None) -> Selection:
-    """Check what was asked for. Raises `ImgcliError` (usage)."""
-    if search is not None and not search.strip():
-        raise usage_error("--search takes a text, and this one is empty.")
-    check_between("--limit", limit, 1, _MOST)
-    return Selection(search or "", limit)
-
-
-def refuse_beside_forget(*, shows: bool) -> None:
-    """Keep what only shows apart from what removes. Raises `ImgcliError` (usage)."""
-    if shows:
-        raise usage_error("--forget shows nothing, and --json or --preview ask for it.")
-
-
-def refuse_yes_alone(*, yes: bool) -> None:
-    """Raise `ImgcliError` (usage) for a --yes that nothing was asked for."""
-    if yes:
-        raise usage_error("--yes belongs to --forget.")
-
-
-def print_history(world: Context, asked: Selection, preview: PreviewProtocol | None) -> ExitCode:
-    """List the runs, with thumbnails where somebody wants them and sees them."""
-    with lookup.open_history(world) as history:
-        entries = list(history.entries(asked.limit or _USUAL_LIMIT, asked.search))
-    columns = size_of(world.stdout).columns if world.stdout.isatty() else None
-    lines = history_lines(entries, places_of(world), columns)
-    gallery = _Thumbnails.opened(world, preview)
-    if gallery:
-        gallery.show(entries, lines)
+def print_history(context: Context, selection: Selection, preview: PreviewProtocol | None) -> None:
+    """Print a line for each run, and above it a thumbnail if they are wanted and can be shown."""
+    with open_history(context) as history:
+        entries = list(history.entries(selection.limit or _USUAL_LIMIT, selection.search))
+    columns = size_of(context.stdout).columns if context.stdout.isatty() else None
+    lines = history_lines(entries, _places(context), columns)
+    viewer = _thumbnail_viewer(context, preview)
+    if viewer:
+        for entry, line in zip(entries, lines, strict=True):
+            _print_with_thumbnail(context, viewer, entry, line)
     else:
-        SafeWriter(world.stdout).lines(lines)
+        SafeWriter(context.stdout).lines(lines)
     if not entries:
-        _tell_of_none(world, asked)
-    return ExitCode.OK
+        _warn_of_none(context, selection)
 
 
-def print_history_json(world: Context, asked: Selection, preview: PreviewProtocol | None) -> ExitCode:
-    """Write the runs for a program, each as soon as it is read."""
-    from imgcli.output.sinks.jsonl import to_json
+def print_history_json(context: Context, selection: Selection) -> None:
+    """Print a JSON object for each run, as soon as it is read."""
+    from imgcli.output.json import entry_json, to_json
 
-    if preview is not None:
-        raise usage_error("--json and --preview contradict each other: both speak on standard output.")
-    out = SafeWriter(world.stdout)
-    with lookup.open_history(world) as history:
-        for entry in history.entries(asked.limit or _USUAL_LIMIT, asked.search):
+    out = SafeWriter(context.stdout)
+    with open_history(context) as history:
+        for entry in history.entries(selection.limit or _USUAL_LIMIT, selection.search):
             out.lines([to_json(entry_json(entry))])
-    return ExitCode.OK
 
 
-def forget_runs(world: Context, asked: Selection, consent: Consent) -> ExitCode:
-    """Remove runs for good, once somebody has agreed."""
-    with lookup.open_history(world) as history:
-        numbers = history.numbers(asked.limit, asked.search)
-        left = list(_left(world, history, asked, frozenset(numbers)))
+def forget_runs(context: Context, selection: Selection, *, yes: bool) -> None:
+    """Remove runs from the history, after confirmation. Raises `ImgcliError` where nobody can give it."""
+    with open_history(context) as history:
+        numbers = history.numbers(selection.limit, selection.search)
+        logs = list(_unfinished_logs(context, history, selection, frozenset(numbers)))
         if not numbers and not history.aside:
-            _tell_of_none(world, asked)
-        elif consent is Consent.GIVEN or _is_agreed(world, _many(len(numbers))):
-            _forget(world, history, asked, numbers)
+            _warn_of_none(context, selection)
+        elif yes or _is_confirmed(context, _runs(len(numbers))):
+            _forget(context, history, selection, numbers)
         else:
-            return ExitCode.OK
-    context.warn(world, map(_of_record, left))
-    return ExitCode.OK
+            return
+    warn(
+        context,
+        (
+            f"{path} still has the prompt of an unfinished run, and possibly its image: run `imgcli recover` "
+            "and forget it again, or delete the file"
+            for path in logs
+        ),
+    )
 
 
-def _left(world: Context, history: History, asked: Selection, numbers: frozenset[int]) -> Iterator[Path]:
-    """Find the records of runs that did not end well, as far as these are to be forgotten.
+def _unfinished_logs(
+    context: Context, history: History, selection: Selection, numbers: frozenset[int]
+) -> Iterator[Path]:
+    """Yield the logs of unfinished runs that match the selection.
 
-    They stay: a record may hold the only copy of an image that is paid for.
+    They are kept: a log may be the only copy of an image that was paid for.
     """
     from imgcli.store.paths import state_folders
     from imgcli.store.runlog.reader import RUNS, unfinished
 
-    for run in (run for folder in state_folders(world.env) for run in unfinished(folder / RUNS)):
+    for run in (run for folder in state_folders(context.env) for run in unfinished(folder / RUNS)):
         entry = history.find_id(run.header.job) if run.header else None
         prompt = run.header.request.prompt if run.header else ""
-        is_found = bool(asked.search) and asked.search.casefold() in prompt.casefold()
-        if asked.is_everything or is_found or (entry and entry.number in numbers):
+        is_match = bool(selection.search) and selection.search.casefold() in prompt.casefold()
+        if selection.is_everything or is_match or (entry and entry.number in numbers):
             yield run.path
 
 
-def _of_record(path: Path) -> str:
-    return (
-        f"{path} still holds a run's prompt, and perhaps an image that is paid for: finish it with "
-        "`imgcli recover` and forget it again, or delete it"
-    )
-
-
-def _forget(world: Context, history: History, asked: Selection, numbers: list[int]) -> None:
-    count = history.forget(numbers)
-    sentences = [f"{_many(count)} forgotten; the images are where they were"]
-    if asked.is_everything:
+def _forget(context: Context, history: History, selection: Selection, numbers: list[int]) -> None:
+    sentences = [f"{_runs(history.forget(numbers))} removed from the history; image files are kept"]
+    if selection.is_everything:
         history.discard_aside()
     else:
         sentences += [f"{path} was set aside earlier and is not searched" for path in history.aside]
-    context.warn(world, sentences)
+    warn(context, sentences)
 
 
-def _is_agreed(world: Context, what: str) -> bool:
-    """Ask. Raises `ImgcliError` (usage) where nobody can be asked."""
-    is_agreed = context.confirm(world, f"Forget {what} for good, prompts and costs? The images stay.")
-    if is_agreed is None:
+def _is_confirmed(context: Context, runs: str) -> bool:
+    is_confirmed = confirm(
+        context, f"Remove {runs} from the history for good, with prompts and costs? Image files are kept."
+    )
+    if is_confirmed is None:
         raise usage_error(
-            f"--forget would remove {what} for good, and nobody is here to be asked.", "Add --yes."
+            f"--forget would remove {runs} for good, and there is no terminal to confirm it.", "Add --yes."
         )
-    return is_agreed
+    return is_confirmed
 
 
-def _many(count: int) -> str:
+def _runs(count: int) -> str:
     return f"{count:,} run{'s' * (count != 1)}"
 
 
-def _tell_of_none(world: Context, asked: Selection) -> None:
-    if asked.search:
-        context.warn(world, [f"no run has “{asked.search}” in its prompt or path"])
+def _warn_of_none(context: Context, selection: Selection) -> None:
+    if selection.search:
+        warn(context, [f"no run has “{selection.search}” in its prompt or path"])
     else:
-        context.warn(world, ['nothing is remembered yet; `imgcli gen "a cat" --demo` makes a beginning'])
+        warn(context, ['no history yet; try `imgcli gen "a cat" --demo`'])
 
 
-def places_of(world: Context) -> Places:
-    """Find out from where this user looks at paths."""
+def _places(context: Context) -> Places:
+    """Return the folders that paths are shortened against."""
     from imgcli.store.publish.naming import current_folder
 
-    home = world.env.get("HOME", "")
+    home = context.env.get("HOME", "")
     with suppress(ImgcliError):
         return Places(current_folder(), Path(home) if home.startswith("/") else None)
     return Places(None, None)
 
 
-@dataclass(frozen=True)
-class _Thumbnails:
-    """Small images on the terminal, each with its run's line under it."""
+def _thumbnail_viewer(context: Context, preview: PreviewProtocol | None) -> StillViewer | None:
+    """Return a viewer for thumbnails; None if they are not wanted or cannot be shown."""
+    if preview is None:
+        return None
+    from imgcli.output.terminal.capabilities import Display, choose_display, detect_terminal
 
-    world: Context
-    gallery: StillViewer
+    terminal = detect_terminal(context.env, context.stdout, lambda: size_of(context.stdout), preview)
+    if choose_display(preview, terminal) is not Display.IMAGE:
+        return None
+    from imgcli.output.images.select import RendererSelector
+    from imgcli.output.terminal.canvas import StillViewer
 
-    @classmethod
-    def opened(cls, world: Context, preview: PreviewProtocol | None) -> _Thumbnails | None:
-        """Find out what this terminal shows; None where nobody wants thumbnails, or sees them."""
-        if preview is None:
-            return None
-        from imgcli.output.terminal.capabilities import Display, choose_display, look
-
-        terminal = look(world.env, world.stdout, lambda: size_of(world.stdout), preview)
-        if choose_display(preview, terminal) is not Display.IMAGE:
-            return None
-        from imgcli.output.images.select import RendererSelector
-        from imgcli.output.terminal.canvas import StillViewer
-
-        easel = RendererSelector(world.env, world.stdout, terminal, preview, _THUMBNAIL)
-        return cls(world, StillViewer(world.stdout, terminal, easel))
-
-    def show(self, entries: Sequence[HistoryEntry], lines: Sequence[str]) -> None:
-        for entry, line in zip(entries, lines, strict=True):
-            image = next(filter(None, map(_unchanged, entry.saved)), None)
-            try:
-                if image:
-                    self.gallery.show(image, line)
-                    continue
-            except ValueError:  # it does not decode
-                pass
-            SafeWriter(self.world.stdout).lines([line])
+    renderers = RendererSelector(context.env, context.stdout, terminal, preview, _THUMBNAIL)
+    return StillViewer(context.stdout, terminal, renderers)
 
 
-def _unchanged(kept: SavedImage) -> EncodedImage | None:
-    """Read an image back, None where its file has gone or is another image by now."""
+def _print_with_thumbnail(context: Context, viewer: StillViewer, entry: HistoryEntry, line: str) -> None:
+    image = next(filter(None, map(_unchanged, entry.saved)), None)
+    if image:
+        with suppress(ValueError):  # it cannot be decoded
+            viewer.show(image, line)
+            return
+    SafeWriter(context.stdout).lines([line])
+
+
+def _unchanged(saved: SavedImage) -> EncodedImage | None:
+    """Read an image back; None if its file is gone or is no longer that image."""
     from imgcli.core.image import EncodedImage
 
     with suppress(OSError, ValueError):
-        info = kept.path.stat() if kept.path else None
-        if kept.path and info and stat.S_ISREG(info.st_mode) and info.st_size == kept.length:
-            image = EncodedImage.of(kept.path.read_bytes())
-            return image if image.sha256 == kept.sha256 else None
+        info = saved.path.stat() if saved.path else None
+        if saved.path and info and stat.S_ISREG(info.st_mode) and info.st_size == saved.length:
+            image = EncodedImage.of(saved.path.read_bytes())
+            return image if image.sha256 == saved.sha256 else None
     return None

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from enum import Enum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from imgcli.app import context
-from imgcli.app.context import size_of
+from imgcli.app.context import size_of, warn
 from imgcli.app.lookup import Lookup
-from imgcli.cli.commands import history as options  # noqa: TC001 - Typer reads the annotations at run time
-from imgcli.cli.completion import images_and_ids
+from imgcli.cli.params import lookup  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.core.errors import ImgcliError
 from imgcli.core.history import Ancestor, FileStatus, KnowledgeSource, Provenance, SavedImageStatus
 from imgcli.core.problem import ExitCode, most_severe
-from imgcli.output.text import SafeWriter
+from imgcli.output.terminal.writer import SafeWriter
 from imgcli.store.image_facts import saved_image_status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from imgcli.app.context import Context
     from imgcli.app.lookup import Match
@@ -29,132 +26,101 @@ if TYPE_CHECKING:
 
 
 EPILOG = """\
-A file is known by its content, under any name; of runs with equal images the one that saved this
-very file is meant. An existing file goes before an id (./12 is always a file), and last, last~1 and so on
-are always runs. What the history does not know may stand in the file itself (--embed).
+A file is recognized by its content, whatever its name; if several runs made identical images, the
+run that saved this file is shown. An existing file takes precedence over an id (./12 is always a
+file); last, last~1 and so on always mean runs. For a file that is not in the history, its embedded
+parameters (--embed) are shown.
 
 Keys of --json: asked; source (history, recipe, file); file (path, format, bytes, width, height,
-sha256, content_credentials: present, absent or unknown), null for an id; image, which of the run's
-images the file is; run, as in imgcli history --json; saved (image, path, state: there, gone,
-changed, unreadable, unsaved; content_credentials); recipe; parents (sha256, role, id, name);
-children (ids). What is not known is null.
+sha256, content_credentials: present, absent or unknown), null for an id; image, the index of the
+file among the run's images; run, as in imgcli history --json; saved (image, path, state: there,
+gone, changed, unreadable, unsaved; content_credentials); recipe, the embedded parameters; parents
+(sha256, role, id, name); children (ids). Unknown values are null.
 
-Exit codes: the gravest of all. 0 shown; 2 no such file or id, or a file that is no image.
+Exit codes (the most severe of all): 0 shown; 2 no such file or id, or not an image file.
 """
 
-Things = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="FILE|ID",
-        help="Images, ids of imgcli history, or last, last~1.",
-        show_default=False,
-        rich_help_panel="Which images",
-        autocompletion=images_and_ids,
-    ),
-]
 
-
-def info(ctx: typer.Context, things: Things, *, as_json: options.JsonObjects = False) -> None:
-    """Show how images were made, and what was made from them.
+def info(ctx: typer.Context, names: lookup.Images, *, as_json: lookup.JsonLines = False) -> None:
+    """Show how images were made and what was made from them.
 
     \b
     Examples:
-      imgcli info a-cat.png                   also after it was renamed or moved
-      imgcli info 12                          a run of imgcli history, by its id
-      imgcli info *.png --json | jq .source   an object a line
+      imgcli info a-cat.png                   works after renaming or moving, too
+      imgcli info 12                          a run, by its id in imgcli history
+      imgcli info *.png --json | jq .source   one JSON object per line
     """  # noqa: D301 - \b tells Typer to leave the lines alone
-    world: Context = ctx.obj
-
-    raise typer.Exit(print_info(world, things, InfoFormat.JSON if as_json else InfoFormat.PEOPLE))
-
-
-class InfoFormat(Enum):
-    """For whom it is written."""
-
-    PEOPLE = "people"
-    JSON = "json"
-
-
-def print_info(world: Context, names: Sequence[str], form: InfoFormat) -> ExitCode:
-    """Tell of file after file; one that cannot be told of does not keep the others from it."""
+    context: Context = ctx.obj
     with ExitStack() as stack:
-        seeker = Lookup.opened(world, stack)
-        teller = _Teller(world, form)
-        return most_severe([_told(world, seeker, teller, name) for name in names])
+        printer = _Printer(context, Lookup.opened(context, stack), as_json=as_json)
+        raise typer.Exit(most_severe([printer.print(name) for name in names]))
 
 
-def _told(world: Context, seeker: Lookup, teller: _Teller, name: str) -> ExitCode:
-    try:
-        found = seeker.find_told(name)
-    except ImgcliError as error:
-        from imgcli.app.reporting import refuse
+class _Printer:
+    """Prints one image after another, for people with an empty line in between."""
 
-        return refuse(world, error.problem)
-    context.warn(world, teller.unsaid(found.notes))
-    teller.tell(provenance(name, found, seeker.history))
-    return ExitCode.OK
-
-
-class _Teller:
-    """Writes one after the other, for people with an empty line in between."""
-
-    def __init__(self, world: Context, form: InfoFormat) -> None:
-        self._out = SafeWriter(world.stdout)
-        self._columns = size_of(world.stdout).columns if world.stdout.isatty() else None
-        self._form = form
+    def __init__(self, context: Context, images: Lookup, *, as_json: bool) -> None:
+        self._context = context
+        self._images = images
+        self._out = SafeWriter(context.stdout)
+        self._columns = size_of(context.stdout).columns if context.stdout.isatty() else None
+        self._as_json = as_json
         self._has_begun = False
-        self._said = set[str]()
+        self._notes = set[str]()
 
-    def unsaid(self, notes: Sequence[str]) -> list[str]:
-        """Leave out the notes that were told already of another file."""
-        fresh = [note for note in notes if note not in self._said]
-        self._said.update(fresh)
-        return fresh
+    def print(self, name: str) -> ExitCode:
+        """Print what is known of an image; one that cannot be found does not keep the others from it."""
+        try:
+            match = self._images.find_told(name)
+        except ImgcliError as error:
+            from imgcli.app.reporting import refuse
 
-    def tell(self, known: Provenance) -> None:
-        if self._form is InfoFormat.JSON:
-            from imgcli.output.json import info_json
-            from imgcli.output.sinks.jsonl import to_json
+            return refuse(self._context, error.problem)
+        warn(self._context, [note for note in match.notes if note not in self._notes])
+        self._notes.update(match.notes)
+        self._write(provenance(name, match, self._images.history))
+        return ExitCode.OK
 
-            self._out.lines([to_json(info_json(known))])
+    def _write(self, image: Provenance) -> None:
+        if self._as_json:
+            from imgcli.output.json import info_json, to_json
+
+            self._out.lines([to_json(info_json(image))])
             return
         from imgcli.output.tables.info import info_lines
 
-        self._out.lines([*([""] if self._has_begun else []), *info_lines(known, self._columns)])
+        self._out.lines([*([""] if self._has_begun else []), *info_lines(image, self._columns)])
         self._has_begun = True
 
 
-def provenance(name: str, found: Match, history: History | None) -> Provenance:
-    """Put together what the history, the recipe and the file say."""
-    file, entry = found.file, found.entry
-    images = tuple(_whereabouts(image, file) for image in entry.images) if entry else ()
+def provenance(name: str, match: Match, history: History | None) -> Provenance:
+    """Combine what the history, the embedded parameters and the file say of an image."""
+    file, entry = match.file, match.entry
+    if entry:
+        source = KnowledgeSource.HISTORY
+    else:
+        source = KnowledgeSource.RECIPE if file and file.recipe else KnowledgeSource.FILE
     return Provenance(
         asked=name,
-        by=found.by,
-        source=_source(found),
+        by=match.by,
+        source=source,
         file=file,
         entry=entry,
-        image_index=_image(file, entry),
-        images=images,
-        parents=tuple(_parents(found, history)),
-        children=tuple(_children(found, history)),
+        image_index=_image_index(file, entry),
+        images=tuple(_status(image, file) for image in entry.images) if entry else (),
+        parents=tuple(_parents(match, history)),
+        children=tuple(_children(match, history)),
     )
 
 
-def _source(found: Match) -> KnowledgeSource:
-    if found.entry:
-        return KnowledgeSource.HISTORY
-    return KnowledgeSource.RECIPE if found.file and found.file.recipe else KnowledgeSource.FILE
-
-
-def _whereabouts(image: SavedImage, file: FileFacts | None) -> SavedImageStatus:
-    """Find out what has become of an image, without reading again what was read already."""
+def _status(image: SavedImage, file: FileFacts | None) -> SavedImageStatus:
+    """Return what has become of a saved image, without reading the given file again."""
     if file and image.path == file.path and image.sha256 == file.sha256:
         return SavedImageStatus(image, FileStatus.THERE, file)
     return saved_image_status(image)
 
 
-def _image(file: FileFacts | None, entry: HistoryEntry | None) -> int | None:
+def _image_index(file: FileFacts | None, entry: HistoryEntry | None) -> int | None:
     if not (file and entry):
         return None
     same = [image for image in entry.images if image.sha256 == file.sha256]
@@ -162,22 +128,22 @@ def _image(file: FileFacts | None, entry: HistoryEntry | None) -> int | None:
     return same[0].image_index if same else None
 
 
-def _parents(found: Match, history: History | None) -> Iterator[Ancestor]:
-    if found.entry:
-        request = found.entry.request
+def _parents(match: Match, history: History | None) -> Iterator[Ancestor]:
+    if match.entry:
+        request = match.entry.request
         sent = [*request.references, *([request.mask] if request.mask else [])] if request else []
         names = {reference.sha256: reference.name for reference in sent}
-        for parent in found.entry.parents:
-            run = history.bringer(parent.sha256, found.entry) if history else None
+        for parent in match.entry.parents:
+            run = history.bringer(parent.sha256, match.entry) if history else None
             yield Ancestor(parent.sha256, parent.role, run, names.get(parent.sha256))
-    elif found.file and found.file.recipe:
-        for sha256 in found.file.recipe.parents:
+    elif match.file and match.file.recipe:
+        for sha256 in match.file.recipe.parents:
             yield Ancestor(sha256, None, history.bringer(sha256) if history else None)
 
 
-def _children(found: Match, history: History | None) -> list[HistoryEntry]:
-    """List the runs that a file, or any image of a run, went into, each once."""
-    brought = found.entry.images if found.entry else ()
-    sha256s = [found.file.sha256] if found.file else [image.sha256 for image in brought]
-    runs = [run for sha256 in sha256s for run in history.children(sha256, found.entry)] if history else []
+def _children(match: Match, history: History | None) -> list[HistoryEntry]:
+    """List the runs that used a file, or any image of a run, each once."""
+    images = match.entry.images if match.entry else ()
+    sha256s = [match.file.sha256] if match.file else [image.sha256 for image in images]
+    runs = [run for sha256 in sha256s for run in history.children(sha256, match.entry)] if history else []
     return list({run.number: run for run in runs}.values())

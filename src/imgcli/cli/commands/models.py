@@ -1,19 +1,16 @@
-"""`imgcli models`: what there is, what it costs, and how long it will be there."""
+"""`imgcli models`: the models with their sizes, prices and shutdown dates."""
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imgcli.app.context import size_of
-from imgcli.cli.params import generation  # noqa: TC001 - Typer reads the annotations at run time
-from imgcli.cli.params import server as server_options  # noqa: TC001 - Typer reads the annotations at run time
-from imgcli.core import catalog
-from imgcli.core.catalog import Span, lineup
-from imgcli.output.terminal.capabilities import ColorDepth, look
-from imgcli.output.text import SafeWriter
+from imgcli.cli.params import generation, lookup, server  # noqa: TC001 - Typer reads the annotations at run time
+from imgcli.core.catalog import Span, lineup, load
+from imgcli.output.terminal.capabilities import ColorDepth, detect_terminal
+from imgcli.output.terminal.writer import SafeWriter
 
 if TYPE_CHECKING:
     from imgcli.app.context import Context
@@ -21,65 +18,25 @@ if TYPE_CHECKING:
     from imgcli.core.catalog import Lineup, ServerModel
 
 
-class ModelsFormat(Enum):
-    """Who reads it: people, or a program."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
-def print_models(world: Context, span: Span, form: ModelsFormat, endpoint: ServerOptions | None) -> None:
-    """Write the models on standard output; a server is asked where there is one. Raises `ImgcliError`."""
-    listing = _listing(world, endpoint) if endpoint else None
-    found = lineup(catalog.load(), world.now().date(), span, listing)
-    SafeWriter(world.stdout).lines(_lines(world, found, form))
-
-
-def _listing(world: Context, endpoint: ServerOptions) -> tuple[ServerModel, ...]:
-    from imgcli.api.auth import credentials
-
-    peer = credentials(world.env, endpoint.base_url, endpoint.server)
-    from imgcli.api.client import Clock
-    from imgcli.api.models import ask
-    from imgcli.api.transport import Timeouts
-
-    clock = Clock(monotonic=world.monotonic, sleep=world.sleep)
-    return ask(peer, Timeouts.scaled(endpoint.timeout), clock)
-
-
-def _lines(world: Context, found: Lineup, form: ModelsFormat) -> list[str]:
-    if form is ModelsFormat.JSON:
-        from imgcli.output.json import models_json
-
-        return [models_json(found)]
-    from imgcli.output.tables.models import plain_lines, rich_lines
-
-    terminal = look(world.env, world.stdout, lambda: size_of(world.stdout))
-    if terminal.depth is ColorDepth.NONE:
-        return plain_lines(found)
-    return rich_lines(found, terminal, terminal.size().columns)
-
-
 EPILOG = """\
-Exit codes: 0, and with --live those of imgcli gen: 4 key missing or refused, 5 no list of models
-there, 6 busy, 8 not reached, 9 no whole answer. Asking costs nothing.
+Exit codes: 0; with --live also those of imgcli gen: 4 key missing or rejected, 5 the server has no
+list of models, 6 rate limited, 8 not reachable, 9 no complete response.
 """
-_WIRE = "The server"
+_SERVER = "Server"
 
 Live = Annotated[
     bool,
     typer.Option(
-        "--live", help="Ask the server what your key can use; costs nothing.", rich_help_panel=_WIRE
+        "--live", help="Ask the server which models your key can use (free).", rich_help_panel=_SERVER
     ),
 ]
 ShortTimeout = Annotated[
     float,
-    typer.Option(
-        "--timeout", metavar="SECONDS", help="How long the server may be silent.", rich_help_panel=_WIRE
-    ),
+    typer.Option("--timeout", metavar="SECONDS", help="Idle timeout.", rich_help_panel=_SERVER),
 ]
-Everything = Annotated[bool, typer.Option("--all", help="Show models that are gone as well.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Write one JSON document instead of tables.")]
+Everything = Annotated[
+    bool, typer.Option("--all", help="Include models that were shut down.", rich_help_panel="Display")
+]
 
 
 def models(  # noqa: PLR0913 - see `gen`
@@ -87,28 +44,54 @@ def models(  # noqa: PLR0913 - see `gen`
     *,
     live: Live = False,
     everything: Everything = False,
-    as_json: AsJson = False,
+    as_json: lookup.JsonObject = False,
     base_url: generation.BaseUrl = None,
-    profile: server_options.Profile = None,  # noqa: ARG001 - ConfiguredCommand has read it already
+    profile: server.Profile = None,  # noqa: ARG001 - ConfiguredCommand has read it already
     timeout: ShortTimeout = 30.0,
 ) -> None:
-    """Show the models: sizes, prices, shutdown dates.
+    """List models with sizes, prices and shutdown dates.
 
-    The table comes with imgcli, and asks nobody. With --live the server is asked which models your key
-    can use; that costs nothing.
+    The table is built into imgcli and needs no network. With --live, imgcli asks the server which models
+    your key can use; this is free.
 
     \b
     Examples:
-      imgcli models                    the table
-      imgcli models --live             what your key can use, and new dates
+      imgcli models                    the built-in table
+      imgcli models --live             the models your key can use, current dates
       imgcli models --json | jq -r '.models[] | select(.kind == "image") | .name'
     """  # noqa: D301 - \b tells Typer to leave the lines alone
-    world: Context = ctx.obj
-    from imgcli.app import options
+    from imgcli.app.options import server_options
     from imgcli.cli.config.settings import applied_profile
-    from imgcli.core.catalog import Span
 
-    server = applied_profile(ctx).server
-    endpoint = options.server_options(base_url, timeout, server, demo=False) if live else None
-    form = ModelsFormat.JSON if as_json else ModelsFormat.TABLE
-    print_models(world, Span.ALL if everything else Span.ALIVE, form, endpoint)
+    context: Context = ctx.obj
+    options = server_options(base_url, timeout, applied_profile(ctx).server, demo=False)
+    available = _ask_server(context, options) if live else None
+    span = Span.ALL if everything else Span.ALIVE
+    table = lineup(load(), context.now().date(), span, available)
+    SafeWriter(context.stdout).lines(_lines(context, table, as_json=as_json))
+
+
+def _ask_server(context: Context, options: ServerOptions) -> tuple[ServerModel, ...]:
+    from imgcli.api.auth import credentials
+
+    authorization = credentials(context.env, options.base_url, options.server)
+    # A missing key is reported before the HTTP library is loaded.
+    from imgcli.api.client import Clock
+    from imgcli.api.models import ask
+    from imgcli.api.transport import Timeouts
+
+    clock = Clock(monotonic=context.monotonic, sleep=context.sleep)
+    return ask(authorization, Timeouts.scaled(options.timeout), clock)
+
+
+def _lines(context: Context, table: Lineup, *, as_json: bool) -> list[str]:
+    if as_json:
+        from imgcli.output.json import models_json
+
+        return [models_json(table)]
+    from imgcli.output.tables.models import plain_lines, rich_lines
+
+    terminal = detect_terminal(context.env, context.stdout, lambda: size_of(context.stdout))
+    if terminal.depth is ColorDepth.NONE:
+        return plain_lines(table)
+    return rich_lines(table, terminal, terminal.size().columns)

@@ -18,7 +18,7 @@ def _duration(text: str) -> timedelta:
     """Read an age such as 90d, 12h or 2w."""
     found = re.fullmatch(r"([0-9]{1,5})([hdw])", text)
     if not found:
-        raise typer.BadParameter(f"{text!r} is no age: write 90d, 12h or 2w.")
+        raise typer.BadParameter(f"{text!r} is not an age such as 12h, 90d or 2w.")
     return (
         int(found[1]) * {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}[found[2]]
     )
@@ -28,27 +28,29 @@ Ids = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="ID",
-        help="The runs to recover, by the first word of their lines in --list, or its beginning.  "
-        "[default: all]",
+        help="The runs to recover: ids as shown by --list, or their first characters.  [default: all]",
         show_default=False,
     ),
 ]
 Discard = Annotated[
     bool,
-    typer.Option("--discard", help="Save nothing: throw the records away, whatever they hold."),
+    typer.Option("--discard", help="Delete the run logs and whatever they contain, without saving anything."),
 ]
 Older = Annotated[
     timedelta | None,
     typer.Option(
-        "--older", metavar="AGE", help="Only what is at least that old: 90d, 12h, 2w.", parser=_duration
+        "--older",
+        metavar="AGE",
+        help="Only runs at least this old, such as 12h, 90d or 2w.",
+        parser=_duration,
     ),
 ]
-Listing = Annotated[bool, typer.Option("--list", help="Show what there is to recover, and change nothing.")]
+Listing = Annotated[bool, typer.Option("--list", help="List what can be recovered; change nothing.")]
 
 EPILOG = """\
-Exit codes: the gravest of all runs. 0 everything that came is saved; 3 some images of a run
-never came; 9 a run holds no whole image; 10 saved, but not where you asked; 11 the data is no
-whole image.
+Exit codes (the most severe of all runs): 0 everything received is saved; 3 some images of a run
+never arrived; 9 a run contains no complete image; 10 saved, but elsewhere; 11 the data is not a
+complete image.
 """
 
 
@@ -60,19 +62,19 @@ def recover(
     discard: Discard = False,
     older: Older = None,
 ) -> None:
-    """Save the images of runs that were interrupted.
+    """Recover images from interrupted runs.
 
-    Reads what those runs left on this disk; asks no server, needs no key, costs nothing. Running it again
-    changes nothing more. An image in an answer that cannot be read is saved as NAME.recovered.png; one of
-    which only a part came as NAME.torn.png, and its record stays until you discard it.
+    Reads the run logs on this disk; contacts no server. It is safe to run again. An image found in an
+    unreadable response is saved as NAME.recovered.png, an incomplete one as NAME.torn.png; the log of an
+    incomplete image stays until you discard it.
 
     \b
     Examples:
-      imgcli recover --list   see what there is
-      imgcli recover          save it, and print the paths
-      imgcli recover 3fa92c   save what one run left
-      imgcli recover --discard 3fa92c        give up one run
-      imgcli recover --discard --older 90d   give up what is old
+      imgcli recover --list                  list unfinished runs
+      imgcli recover                         save all images, print their paths
+      imgcli recover 3fa92c                  save the images of one run
+      imgcli recover --discard 3fa92c        discard one run
+      imgcli recover --discard --older 90d   discard old runs
     """  # noqa: D301 - \b tells Typer to leave the lines alone
     world: Context = ctx.obj
     from imgcli.app import generate, unfinished_run

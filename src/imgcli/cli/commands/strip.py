@@ -1,4 +1,4 @@
-"""`imgcli strip`: the recipe out of an image's file."""
+"""`imgcli strip`: remove embedded parameters from PNG files."""
 
 from __future__ import annotations
 
@@ -7,129 +7,106 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcli.app import context, process
+from imgcli.app import process
+from imgcli.app.context import warn
 from imgcli.app.lookup import locate
 from imgcli.app.reporting import refuse
-from imgcli.cli.completion import images_and_ids
+from imgcli.cli.params import lookup  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.events import Saved
 from imgcli.core.problem import ExitCode, most_severe
 from imgcli.output.sinks.lines import PathsSink
 from imgcli.store.publish.atomic import write_stream
+from imgcli.store.publish.file import write_file
 from imgcli.store.publish.naming import STDOUT, names_folder
 from imgcli.store.strip import Original
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
 
     from imgcli.app.context import Context
 
 
 EPILOG = """\
-Exit codes: the gravest of all files. 0 no file holds a recipe any more; 2 a file cannot be read, or
-is no PNG; 12 a file cannot be written, and is as it was.
+Exit codes (the most severe of all files): 0 no file has embedded parameters any more; 2 a file
+cannot be read or is not a PNG file; 12 a file cannot be written and is unchanged.
 """
 
-
-Images = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="FILE|ID",
-        help="PNG files, ids of imgcli history, or last, last~1.",
-        show_default=False,
-        autocompletion=images_and_ids,
-    ),
-]
 CleanCopy = Annotated[
     str | None,
     typer.Option(
         "--output",
         "-o",
         metavar="WHERE",
-        help="Write a clean copy there, over nothing that is there: a file, a folder, or '-' for standard "
-        "output.  [default: in the file's own place]",
+        help="Write a copy instead: to a file, a folder, or '-' for standard output. Existing files are "
+        "kept.  [default: change the file itself]",
     ),
 ]
 
 
-def strip(ctx: typer.Context, files: Images, *, output: CleanCopy = None) -> None:
+def strip(ctx: typer.Context, files: lookup.Images, *, output: CleanCopy = None) -> None:
     """Remove embedded parameters from PNG files (see gen --embed).
 
-    Nothing else in the file changes, and nothing is encoded again: it has the very bytes that the server
-    sent, so that content credentials verify again. A file without a recipe is left untouched.
+    Nothing else in the file changes: the result is byte for byte what the server sent, so its content
+    credentials verify again. A file without embedded parameters is left unchanged.
 
     \b
     Examples:
-      imgcli strip cat.png                 before you give the image away
-      imgcli strip *.png                   many at once
-      imgcli strip cat.png -o clean.png    a clean copy; cat.png keeps its recipe
-      imgcli strip cat.png -o - | upload   the clean bytes, for another program
+      imgcli strip cat.png                 before you share the image
+      imgcli strip *.png                   many files
+      imgcli strip cat.png -o clean.png    a clean copy; cat.png is unchanged
+      imgcli strip cat.png -o - | upload   clean image data to standard output
     """  # noqa: D301 - \b tells Typer to leave the lines alone
-    world: Context = ctx.obj
-
-    raise typer.Exit(strip_files(world, files, output))
-
-
-def strip_files(world: Context, names: Sequence[str], output: str | None) -> ExitCode:
-    """Strip file after file; one that cannot be stripped is told, and does not keep the others from it."""
-    _check(world, names, output)
-    return most_severe([_stripped(world, name, output) for name in names])
-
-
-def _check(world: Context, names: Sequence[str], output: str | None) -> None:
-    """Refuse what would mix files up. Raises `ImgcliError` (usage)."""
+    context: Context = ctx.obj
     if output is not None and not output:
-        raise usage_error("-o is empty.", "Give it a file or a folder, or leave it out.")
-    if output == STDOUT and world.stdout.isatty():
-        raise usage_error("-o - would write the image's bytes to this terminal.", "Redirect it (> cat.png).")
-    if output is not None and len(names) > 1 and not names_folder(output):
+        raise usage_error("-o is empty.", "Name a file or a folder, or leave it out.")
+    if output == STDOUT and context.stdout.isatty():
+        raise usage_error("-o - would write image data to the terminal.", "Redirect it (> cat.png).")
+    if output is not None and len(files) > 1 and not names_folder(output):
         raise usage_error(
-            f"{len(names)} files do not fit into one.", "Give -o a folder, with a slash at its end."
+            f"{len(files)} files cannot be written to one.", "Name a folder with -o, ending in a slash."
         )
+    raise typer.Exit(most_severe(code for name in files for code in _strip(context, name, output)))
 
 
-def _stripped(world: Context, name: str, output: str | None) -> ExitCode:
-    """Strip a file, or every image of a run."""
+def _strip(context: Context, name: str, output: str | None) -> Iterator[ExitCode]:
+    """Strip a file, or every image of a run; one that cannot be stripped does not keep the others from it."""
     try:
-        located = locate(world, name)
+        located = locate(context, name)
+        warn(context, located.notes)
     except ImgcliError as error:
-        return refuse(world, error.problem)
-    context.warn(world, located.notes)
-    return most_severe([_stripped_file(world, path, output) for path in located.paths])
-
-
-def _stripped_file(world: Context, name: str, output: str | None) -> ExitCode:
-    try:
-        original = Original.read(name)
-        if output is None:
-            _in_place(world, original)
-        elif output == STDOUT:
-            write_stream(world.stdout.buffer, original.bare)
-        else:
-            place = Path(output)
-            _elsewhere(world, original, place / original.path.name if names_folder(output) else place)
-    except ImgcliError as error:
-        return refuse(world, error.problem)
-    return ExitCode.OK
-
-
-def _in_place(world: Context, original: Original) -> None:
-    bare = original.bare
-    taken = len(original.data) - len(bare)
-    if not taken:
-        context.warn(world, [f"{original.shown} holds no recipe; it is left as it is"])
+        yield refuse(context, error.problem)
         return
-    with process.shielded():
-        original.replace(bare)
-    context.warn(world, [f"{original.shown}: the recipe is taken out, {taken} bytes"])
+    for path in located.paths:
+        try:
+            _strip_file(context, Original.read(path), output)
+            yield ExitCode.OK
+        except ImgcliError as error:
+            yield refuse(context, error.problem)
 
 
-def _elsewhere(world: Context, original: Original, place: Path) -> None:
-    """Write a copy, whether there was a recipe or not: a clean one is what was asked for."""
+def _strip_file(context: Context, original: Original, output: str | None) -> None:
+    bare = original.bare
+    removed = len(original.data) - len(bare)
+    if output == STDOUT:
+        write_stream(context.stdout.buffer, bare)
+    elif output is not None:
+        path = Path(output)
+        _write_copy(context, original, path / original.path.name if names_folder(output) else path)
+    elif removed:
+        with process.shielded():
+            original.replace(bare)
+        warn(context, [f"{original.shown}: parameters removed ({removed} bytes)"])
+    else:
+        warn(context, [f"{original.shown} has no embedded parameters; it is unchanged"])
+
+
+def _write_copy(context: Context, original: Original, path: Path) -> None:
+    """Write a copy even if there was nothing to remove: a clean file is what was asked for."""
     with process.shielded():
-        copy = original.copy(original.bare, place)
-    if copy.name != place.name:
-        context.warn(world, [f"{place.name} is there already; the copy is {copy.name}"])
-    paths = PathsSink(world.stdout)
+        copy = write_file(path, original.bare)
+    if copy.name != path.name:
+        warn(context, [f"{path.name} already exists; the copy is {copy.name}"])
+    paths = PathsSink(context.stdout)
     paths.handle(Saved("", 0, copy))
     paths.close()

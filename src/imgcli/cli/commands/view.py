@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 EPILOG = """\
-Exit codes: the gravest of all files. 0 everything was shown; 2 a file cannot be read, or is
-nothing that can be shown; 9 a stream ended without an image; 11 an image is broken.
+Exit codes (the most severe of all files): 0 everything was shown; 2 a file cannot be read or
+displayed; 9 a stream ended without an image; 11 an image is corrupt.
 """
 
 
@@ -29,19 +29,19 @@ def view(  # noqa: PLR0913 - a command's signature declares its options
     fast: display.Fast = False,
     save: generation.Save = None,
 ) -> None:
-    """Show images, and replay runs as they happened.
+    """Show images and replay recorded runs.
 
-    Takes image files, runs that `imgcli gen --record` or `--jsonl` kept, OpenAI's raw event streams, and '-'
-    for whatever another program is still writing. What it is, is told by its content.
+    Takes image files, runs saved with imgcli gen --record or --jsonl, OpenAI's raw event streams, and '-' for
+    the output of a program that is still running. Files are recognized by their content.
 
     \b
     Examples:
-      imgcli view cat.png dog.webp            images, one under another
+      imgcli view cat.png dog.webp            one below the other
       imgcli view last 12                     the newest image, and run 12
       imgcli view run.sse --speed 4           a recorded run, four times as fast
       curl -N ... | imgcli view -             OpenAI's own stream, live
       imgcli gen "a cat" --jsonl | tee run.jsonl | imgcli view -
-      imgcli view run.jsonl --fast --save .   get the images out again
+      imgcli view run.jsonl --fast --save .   extract the images
     """  # noqa: D301 - \b tells Typer to leave the lines alone
     world: Context = ctx.obj
     from imgcli.app import options

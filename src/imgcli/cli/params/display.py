@@ -1,4 +1,4 @@
-"""The options about what is seen, each declared once."""
+"""Options that choose what is displayed."""
 
 from __future__ import annotations
 
@@ -9,69 +9,73 @@ import typer
 from imgcli.output.sinks.jsonl import InlineImages
 from imgcli.output.terminal.database import PreviewProtocol
 
-_SHOW = "What you see"
+_SHOW = "Display"
 
 Speed = Annotated[
     float,
-    typer.Option("--speed", metavar="X", help="Replay X times as fast.", rich_help_panel=_SHOW),
+    typer.Option("--speed", metavar="X", help="Replay at X times the original speed.", rich_help_panel=_SHOW),
 ]
-Fast = Annotated[bool, typer.Option("--fast", help="Replay without any waiting.", rich_help_panel=_SHOW)]
+Fast = Annotated[bool, typer.Option("--fast", help="Replay without delays.", rich_help_panel=_SHOW)]
 JsonLines = Annotated[
     bool,
-    typer.Option("--jsonl", help="Write one JSON object per line to standard output.", rich_help_panel=_SHOW),
+    typer.Option(
+        "--jsonl", help="Write events to standard output as JSON, one object per line.", rich_help_panel=_SHOW
+    ),
 ]
 JsonLinesImages = Annotated[
     InlineImages | None,
     typer.Option(
         "--jsonl-images",
         metavar="HOW",
-        help="inline: base64 in every image line; none: paths only.  "
-        "[default: inline, without the base64 on a terminal]",
+        help="Images in --jsonl: inline (as base64) or none (paths only).  "
+        "[default: inline, but none in a terminal]",
         rich_help_panel=_SHOW,
     ),
 ]
 Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Print the saved path and errors only.", rich_help_panel=_SHOW)
+    bool, typer.Option("--quiet", "-q", help="Print only the saved path and errors.", rich_help_panel=_SHOW)
 ]
 Preview = Annotated[
     PreviewProtocol | None,
     typer.Option(
         "--preview",
         metavar="HOW",
-        help="The live preview: auto (the best this terminal can show), kitty, iterm2, sixel, octants, "
-        "sextants, blocks, half, ascii or off.  [default: IMGCLI_PREVIEW, else auto]",
+        help="How to draw the preview: auto (the best this terminal supports), kitty, iterm2, sixel, "
+        "octants, sextants, blocks, half, ascii or off.  [default: IMGCLI_PREVIEW, else auto]",
         rich_help_panel=_SHOW,
     ),
 ]
 Plain = Annotated[
     bool,
-    typer.Option("--plain", help="One line per change, for screen readers and logs.", rich_help_panel=_SHOW),
+    typer.Option(
+        "--plain", help="Print one line per change, for screen readers and logs.", rich_help_panel=_SHOW
+    ),
 ]
 Width = Annotated[
     int | None,
-    typer.Option("--width", metavar="COLS", help="The preview's width, in columns.", rich_help_panel=_SHOW),
+    typer.Option("--width", metavar="COLS", help="Preview width in columns.", rich_help_panel=_SHOW),
 ]
 LongBill = Annotated[
     bool,
     typer.Option(
         "--bill",
-        help="The bill in full: all its remarks, in as many lines as it takes.",
+        help="Print the bill in full, with all its notes.",
         rich_help_panel=_SHOW,
     ),
 ]
 Open = Annotated[
     bool,
-    typer.Option("--open", help="Open the saved image in the desktop's viewer.", rich_help_panel=_SHOW),
+    typer.Option("--open", help="Open the saved image in the default viewer.", rich_help_panel=_SHOW),
 ]
 Copy = Annotated[
     bool,
-    typer.Option("--copy", help="Put the saved image onto the clipboard.", rich_help_panel=_SHOW),
+    typer.Option("--copy", help="Copy the saved image to the clipboard.", rich_help_panel=_SHOW),
 ]
 Compare = Annotated[
     bool,
     typer.Option(
         "--compare",
-        help="Show before and after side by side, and the share of pixels that changed.",
+        help="Show before and after side by side, with the percentage of pixels that changed.",
         rich_help_panel=_SHOW,
     ),
 ]

@@ -1,4 +1,4 @@
-"""Every option, declared once: name, help, environment variable, completion."""
+"""Options of a generated image, each declared once: name, help, environment variable, completion."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from imgcli.cli.completion import formats, image_models, images_and_ids, models,
 from imgcli.core.image import ImageFormat
 from imgcli.core.params import Api, Background, Fidelity, Moderation, Quality
 
-_PROMPT = "The prompt"
-_IMAGE = "The image"
-_FILE = "The file"
-_WIRE = "The server"
+_PROMPT = "Input"
+_IMAGE = "Image"
+_FILE = "Output"
+_SERVER = "Server"
 
 
 class ApiChoice(StrEnum):
-    """Which wire; AUTO follows the model's name."""
+    """An API by its name; AUTO follows the model's name."""
 
     AUTO = "auto"
     RESPONSES = "responses"
@@ -27,12 +27,12 @@ class ApiChoice(StrEnum):
 
     @property
     def wire(self) -> Api | None:
-        """The wire that was named, None for AUTO."""
+        """The API that was named, None for AUTO."""
         return None if self is ApiChoice.AUTO else Api(self.value)
 
 
 def _image_format(text: str) -> ImageFormat:
-    """Read a format by its name, or by the ending that files of it have."""
+    """Parse a format: its name, or the extension of its files."""
     by_name = {name: choice for choice in ImageFormat for name in (choice.value, choice.suffix[1:])}
     if text.lower() in by_name:
         return by_name[text.lower()]
@@ -43,7 +43,7 @@ Words = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="PROMPT",
-        help="What to generate, in words. Read from standard input if it is '-' or piped.",
+        help="What to generate, in words. Read from standard input if it is '-' or if input is piped.",
         rich_help_panel=_PROMPT,
         show_default=False,
     ),
@@ -58,8 +58,8 @@ Images = Annotated[
         "--image",
         "-i",
         metavar="FILE",
-        help="An image to start from: a PNG, JPEG or WebP file, '-' for standard input, an id of imgcli "
-        "history or last, or an https address. Up to 16 times.",
+        help="Input image: a PNG, JPEG or WebP file, '-' for standard input, a history id, last, or an "
+        "https URL. Can be given up to 16 times.",
         rich_help_panel=_PROMPT,
         show_default=False,
         autocompletion=images_and_ids,
@@ -70,7 +70,7 @@ Mask = Annotated[
     typer.Option(
         "--mask",
         metavar="FILE",
-        help="PNG mask, as large as the image that is changed (the first --image): its transparent areas are "
+        help="PNG mask of the same size as the image to edit (the first --image): its transparent areas are "
         "regenerated.",
         rich_help_panel=_PROMPT,
         autocompletion=images_and_ids,
@@ -81,8 +81,8 @@ Continue = Annotated[
     typer.Option(
         "--continue",
         "-c",
-        help="Continue from your last image, with its options: in its conversation while the server "
-        "remembers it, else from its file.",
+        help="Continue from your last image, with its options: in its conversation if the server still has "
+        "it, otherwise from its file.",
         rich_help_panel=_PROMPT,
     ),
 ]
@@ -91,7 +91,7 @@ FidelityOption = Annotated[
     typer.Option(
         "--input-fidelity",
         metavar="LEVEL",
-        help="How closely to follow --image: low or high.  [default: the model's]",
+        help="How closely to match the input images: low or high.  [default: the model's]",
         rich_help_panel=_PROMPT,
     ),
 ]
@@ -102,8 +102,9 @@ Model = Annotated[
         "-m",
         metavar="NAME",
         envvar="IMGCLI_MODEL",
-        help="A text or image model: a text model runs the image tool (Responses API); an image model is "
-        "one such as gpt-image-2 (Images API).  [default: gpt-4o-mini; from 2027-01-14 gpt-6-luna]",
+        help="Text or image model: a text model calls the image tool (Responses API); an image model, such "
+        "as gpt-image-2, is called directly (Images API).  [default: gpt-4o-mini; from 2027-01-14 "
+        "gpt-6-luna]",
         rich_help_panel=_IMAGE,
         autocompletion=models,
     ),
@@ -113,7 +114,7 @@ ImageModel = Annotated[
     typer.Option(
         "--image-model",
         metavar="NAME",
-        help="The image model that the text model's tool uses.  [default: the server's]",
+        help="Image model for a text model's image tool.  [default: the server's]",
         rich_help_panel=_IMAGE,
         autocompletion=image_models,
     ),
@@ -143,7 +144,7 @@ Format = Annotated[
     typer.Option(
         "--format",
         metavar="FORMAT",
-        help="png, jpeg (or jpg), webp, gif or svg.  [default: what -o's name asks for, else png]",
+        help="png, jpeg (or jpg), webp, gif or svg.  [default: from the file name in -o, else png]",
         rich_help_panel=_IMAGE,
         parser=_image_format,
         autocompletion=formats,
@@ -152,7 +153,10 @@ Format = Annotated[
 Compression = Annotated[
     int | None,
     typer.Option(
-        "--compression", metavar="0-100", help="For jpeg and webp: 100 is the best.", rich_help_panel=_IMAGE
+        "--compression",
+        metavar="0-100",
+        help="For jpeg and webp; 100 is the best quality.",
+        rich_help_panel=_IMAGE,
     ),
 ]
 BackgroundOption = Annotated[
@@ -168,7 +172,7 @@ Partials = Annotated[
     typer.Option(
         "--partials",
         metavar="0-3",
-        help="How many partial images to ask for; each costs 100 image tokens.  "
+        help="Number of partial images; each costs 100 image tokens.  "
         "[default: 3 in a terminal or with --jsonl, else 0]",
         rich_help_panel=_IMAGE,
     ),
@@ -179,32 +183,36 @@ Output = Annotated[
         "--output",
         "-o",
         metavar="WHERE",
-        help="Where to save it: a file, a folder, '-' for standard output, or a template of {slug} {n} "
-        "{model} {date} {time} {id}; folders are made.  [default: the prompt's first words, in this folder]",
+        help="Where to save: a file, a folder, '-' for standard output, or a template with {slug} {n} "
+        "{model} {date} {time} {id}; missing folders are created.  [default: named after the prompt, "
+        "in the current folder]",
         rich_help_panel=_FILE,
     ),
 ]
 Force = Annotated[
     bool,
     typer.Option(
-        "--force", help="Replace an existing file instead of numbering the new one.", rich_help_panel=_FILE
+        "--force",
+        help="Overwrite an existing file instead of adding a number to the name.",
+        rich_help_panel=_FILE,
     ),
 ]
 NoSave = Annotated[
-    bool, typer.Option("--no-save", help="Save no file (with --jsonl or a preview).", rich_help_panel=_FILE)
+    bool,
+    typer.Option("--no-save", help="Do not save a file (with --jsonl or a preview).", rich_help_panel=_FILE),
 ]
 NoHistory = Annotated[
-    bool, typer.Option("--no-history", help="Leave this run out of the history.", rich_help_panel=_FILE)
+    bool, typer.Option("--no-history", help="Do not record this run in the history.", rich_help_panel=_FILE)
 ]
 KeepPartials = Annotated[
-    bool, typer.Option("--keep-partials", help="Save the partial images too.", rich_help_panel=_FILE)
+    bool, typer.Option("--keep-partials", help="Save the partial images as well.", rich_help_panel=_FILE)
 ]
 Embed = Annotated[
     bool,
     typer.Option(
         "--embed",
-        help="Write the parameters (prompt, options, server, response id) into the PNG file. This changes "
-        "the file, so its content credentials no longer verify; imgcli strip removes them again.",
+        help="Embed the parameters (prompt, options, server, response id) in the PNG file. Its content "
+        "credentials no longer verify until imgcli strip removes the parameters.",
         rich_help_panel=_FILE,
     ),
 ]
@@ -213,7 +221,7 @@ Record = Annotated[
     typer.Option(
         "--record",
         metavar="FILE",
-        help="Record the run in FILE, for imgcli view to replay.",
+        help="Record the run in FILE, for replay with imgcli view.",
         rich_help_panel=_FILE,
     ),
 ]
@@ -221,8 +229,8 @@ Files = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="FILE|ID",
-        help="Images or recorded runs, ids of imgcli history, last, last~1. A stream on standard input if it "
-        "is '-' or piped.",
+        help="Images, recorded runs, history ids, or last, last~1. A stream is read from standard input if "
+        "it is '-' or if input is piped.",
         show_default=False,
         autocompletion=runs_and_ids,
     ),
@@ -232,7 +240,7 @@ Save = Annotated[
     typer.Option(
         "--save",
         metavar="DIR",
-        help="Save the finished images in DIR, which is made; existing files stay.",
+        help="Save the final images in DIR, which is created if missing; existing files are kept.",
         rich_help_panel=_FILE,
     ),
 ]
@@ -240,9 +248,9 @@ ApiOption = Annotated[
     ApiChoice,
     typer.Option(
         "--api",
-        metavar="WIRE",
-        help="auto (the model's name decides), responses or images.",
-        rich_help_panel=_WIRE,
+        metavar="API",
+        help="auto (by model name), responses or images.",
+        rich_help_panel=_SERVER,
     ),
 ]
 BaseUrl = Annotated[
@@ -251,17 +259,17 @@ BaseUrl = Annotated[
         "--base-url",
         metavar="URL",
         envvar="OPENAI_BASE_URL",
-        help="Another server with OpenAI's API.",
-        rich_help_panel=_WIRE,
+        help="Base URL of an OpenAI-compatible server.",
+        rich_help_panel=_SERVER,
     ),
 ]
 Stream = Annotated[
     bool | None,
     typer.Option(
         "--stream/--no-stream",
-        help="Whether the answer is streamed; partial images need it.  [default: on; off for the Images API "
-        "without partial images, unless the server is OpenAI's or Azure's]",
-        rich_help_panel=_WIRE,
+        help="Whether to stream the response; partial images need it.  [default: on; off for the Images API "
+        "without partial images, except on OpenAI and Azure]",
+        rich_help_panel=_SERVER,
     ),
 ]
 Timeout = Annotated[
@@ -269,26 +277,23 @@ Timeout = Annotated[
     typer.Option(
         "--timeout",
         metavar="SECONDS",
-        help="Idle timeout. Also gives up after 2.5 times as long without progress of the image, or 10 times "
-        "as long in total.",
-        rich_help_panel=_WIRE,
+        help="Idle timeout. Also gives up after 2.5x this without image progress, or 10x in total.",
+        rich_help_panel=_SERVER,
     ),
 ]
-
-
 DryRun = Annotated[
     bool,
     typer.Option(
         "--dry-run",
-        help="Print the request as JSON and send nothing; needs no key.",
-        rich_help_panel=_WIRE,
+        help="Print the request as JSON without sending it; needs no key.",
+        rich_help_panel=_SERVER,
     ),
 ]
 Demo = Annotated[
     bool,
     typer.Option(
         "--demo",
-        help="Use the built-in stand-in: no key, no money, no network.",
-        rich_help_panel=_WIRE,
+        help="Use the built-in offline demo: no key, no cost, no network.",
+        rich_help_panel=_SERVER,
     ),
 ]

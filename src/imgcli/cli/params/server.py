@@ -1,4 +1,4 @@
-"""The options that say whose server it is, the built-in one's seed, and what may be spent there."""
+"""Options about the server and what may be spent there."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import typer
 
 from imgcli.cli.completion import profiles
 
-_WIRE = "The server"
-_MONEY = "The money"
+_SERVER = "Server"
+_COST = "Cost"
 
 Profile = Annotated[
     str | None,
@@ -17,9 +17,9 @@ Profile = Annotated[
         "--profile",
         metavar="NAME",
         envvar="IMGCLI_PROFILE",
-        help="Use the server and the defaults of [profile.NAME] in the configuration file (imgcli config "
-        "path).",
-        rich_help_panel=_WIRE,
+        help="Use the server and the defaults of [profile.NAME] in the configuration file (see "
+        "imgcli config).",
+        rich_help_panel=_SERVER,
         autocompletion=profiles,
     ),
 ]
@@ -28,16 +28,16 @@ Seed = Annotated[
     typer.Option(
         "--seed",
         metavar="N",
-        help="Repeat an image of --demo; its seed is written on it.  [default: random]",
-        rich_help_panel=_WIRE,
+        help="Repeat an image of --demo; its seed is printed on it.  [default: random]",
+        rich_help_panel=_SERVER,
     ),
 ]
 Estimate = Annotated[
     bool,
     typer.Option(
         "--estimate",
-        help="Show what it may cost before sending it, or with --dry-run.",
-        rich_help_panel=_MONEY,
+        help="Show the estimated cost before sending the request; also with --dry-run.",
+        rich_help_panel=_COST,
     ),
 ]
 MaxCost = Annotated[
@@ -45,8 +45,8 @@ MaxCost = Annotated[
     typer.Option(
         "--max-cost",
         metavar="USD",
-        help="Send nothing that may cost more, by a dated upper bound; off for no limit.",
-        rich_help_panel=_MONEY,
+        help="Send nothing that may cost more than this; off for no limit.",
+        rich_help_panel=_COST,
     ),
 ]
 DailyCap = Annotated[
@@ -55,7 +55,8 @@ DailyCap = Annotated[
         "--daily-cap",
         metavar="USD",
         envvar="IMGCLI_DAILY_CAP",
-        help="The same for all that is spent today; each run reserves its share before it is sent.",
-        rich_help_panel=_MONEY,
+        help="Send nothing that may bring today's spending above this; off for no limit. Runs in progress "
+        "are counted too.",
+        rich_help_panel=_COST,
     ),
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from functools import cache, reduce
 from itertools import chain, product
 from typing import TYPE_CHECKING
@@ -10,7 +9,9 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageChops
 
 from imgcli.output.images.cells import BlockImage, mosaic, part, sample
-from imgcli.output.images.glyphs import HALVES, OCTANTS, QUADRANTS, SEXTANTS, Grid, Symbols, by_mask, splits
+from imgcli.output.images.glyphs import HALVES, OCTANTS, QUADRANTS, SEXTANTS, Grid, by_mask, splits
+from imgcli.output.terminal.capabilities import ColorDepth
+from imgcli.output.terminal.database import PreviewProtocol
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -22,23 +23,16 @@ _RAMP = " .:-=+*#%@"  # by how much of a cell a letter lights
 _FIXED = 16  # the first of the 256 colours that no theme redefines
 _WHOLE = Grid(1, 1)
 _FINEST = {
-    Symbols.HALF: HALVES,
-    Symbols.BLOCKS: QUADRANTS,
-    Symbols.SEXTANTS: SEXTANTS,
-    Symbols.OCTANTS: OCTANTS,
+    PreviewProtocol.HALF: HALVES,
+    PreviewProtocol.BLOCKS: QUADRANTS,
+    PreviewProtocol.SEXTANTS: SEXTANTS,
+    PreviewProtocol.OCTANTS: OCTANTS,
 }
 
 
-class Depth(Enum):
-    """How many colours a terminal shows."""
-
-    TRUECOLOR = "truecolor"
-    COLORS_256 = "256"
-    COLORS_16 = "16"
-    MONO = "mono"
-
-
-def dithered(image: PILImage, cells: tuple[int, int], symbols: Symbols, depth: Depth) -> BlockImage:
+def dithered(
+    image: PILImage, cells: tuple[int, int], symbols: PreviewProtocol, depth: ColorDepth
+) -> BlockImage:
     """Draws an RGB image into (columns, rows) cells in 256 or 16 colours, mixed where none fits.
 
     A cell's two colours are diffused as if they were its upper and its lower half, and most are nearly that.
@@ -50,7 +44,7 @@ def dithered(image: PILImage, cells: tuple[int, int], symbols: Symbols, depth: D
     return BlockImage(cells[0], exact.text.replace(" ", "▀"), part(pair, HALVES, 0), part(pair, HALVES, 1))
 
 
-def monochrome(image: PILImage, cells: tuple[int, int], symbols: Symbols) -> BlockImage:
+def monochrome(image: PILImage, cells: tuple[int, int], symbols: PreviewProtocol) -> BlockImage:
     """Draws an image into (columns, rows) cells with the finest dots of a set; light dots are lit."""
     grid = _FINEST[symbols]
     dots = sample(image.convert("L"), cells, grid).convert("1").convert("L")
@@ -58,31 +52,33 @@ def monochrome(image: PILImage, cells: tuple[int, int], symbols: Symbols) -> Blo
     return BlockImage(cells[0], _spelled(reduce(ImageChops.add, bits), by_mask(grid)), None, None)
 
 
-def letters(image: PILImage, cells: tuple[int, int], depth: Depth, *, dark: bool) -> BlockImage:
+def letters(image: PILImage, cells: tuple[int, int], depth: ColorDepth, *, dark: bool) -> BlockImage:
     """Draws an RGB image into (columns, rows) letters of ASCII, the denser the farther from the background.
 
     Each has its place's colour at full strength: letter and colour together come to the brightness.
     """
     small = sample(image, cells, _WHOLE)
     shown = small if dark else ImageChops.invert(small)
-    if depth is Depth.MONO:
+    if depth <= ColorDepth.MONO:
         return BlockImage(cells[0], _ramp(shown.convert("L")), None, None)
     hue, saturation, value = shown.convert("HSV").split()
     full = Image.merge("HSV", (hue, saturation, value.point([255] * 256))).convert("RGB")
     ink = full if dark else ImageChops.invert(full)
-    return BlockImage(cells[0], _ramp(value), ink if depth is Depth.TRUECOLOR else _mixed(ink, depth), None)
+    return BlockImage(
+        cells[0], _ramp(value), ink if depth is ColorDepth.TRUECOLOR else _mixed(ink, depth), None
+    )
 
 
 RGB = tuple[int, int, int]
 
 
 @cache
-def palette(depth: Depth) -> tuple[RGB, ...]:
+def palette(depth: ColorDepth) -> tuple[RGB, ...]:
     """The colours of a terminal that has 256, or VGA's 16, as (red, green, blue) by number."""
     colours = [(170 * (n & 1), 170 * (n >> 1 & 1), 170 * (n >> 2)) for n in range(8)]
     colours[3] = (170, 85, 0)  # brown, not dark yellow
     colours += [(85 + 170 * (n & 1), 85 + 170 * (n >> 1 & 1), 85 + 170 * (n >> 2)) for n in range(8)]
-    if depth is Depth.COLORS_256:
+    if depth is ColorDepth.ANSI_256:
         steps = (0, 95, 135, 175, 215, 255)
         colours += [*product(steps, steps, steps), *((n, n, n) for n in range(8, 248, 10))]
     return tuple(colours)
@@ -95,9 +91,9 @@ def _ramp(brightness: PILImage) -> str:
     return _spelled(_diffused(brightness.convert("RGB"), greys), _RAMP)
 
 
-def _mixed(image: PILImage, depth: Depth) -> PILImage:
+def _mixed(image: PILImage, depth: ColorDepth) -> PILImage:
     """The numbers of the terminal's colours that give this RGB image when seen from afar; mode L."""
-    first = _FIXED if depth is Depth.COLORS_256 else 0
+    first = _FIXED if depth is ColorDepth.ANSI_256 else 0
     return _diffused(image, palette(depth)[first:]).point([min(n + first, 255) for n in range(256)])
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from functools import cache
 
+from imgcli.output.terminal.database import PreviewProtocol
 
-class Symbols(Enum):
-    """A set of glyphs, in the order of how much a terminal must know to draw them."""
-
-    ASCII = "ascii"
-    HALF = "half"
-    BLOCKS = "blocks"
-    SEXTANTS = "sextants"
-    OCTANTS = "octants"
+GLYPH_SETS = (
+    PreviewProtocol.ASCII,
+    PreviewProtocol.HALF,
+    PreviewProtocol.BLOCKS,
+    PreviewProtocol.SEXTANTS,
+    PreviewProtocol.OCTANTS,
+)
+"""The protocols that show an image as text, in the order of how much a terminal must know to draw them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,20 +124,20 @@ def _patterns(grid: Grid) -> list[Glyph]:
 
 
 @cache
-def glyphs(symbols: Symbols) -> tuple[Glyph, ...]:
+def glyphs(symbols: PreviewProtocol) -> tuple[Glyph, ...]:
     """Every glyph of a set on every grid that can express it, those that more fonts have first."""
     found = _patterns(HALVES)
-    if symbols in {Symbols.BLOCKS, Symbols.SEXTANTS, Symbols.OCTANTS}:
+    if symbols in {PreviewProtocol.BLOCKS, PreviewProtocol.SEXTANTS, PreviewProtocol.OCTANTS}:
         found += _patterns(QUADRANTS) + _eighths()
-    if symbols in {Symbols.SEXTANTS, Symbols.OCTANTS}:
+    if symbols in {PreviewProtocol.SEXTANTS, PreviewProtocol.OCTANTS}:
         found += _patterns(SEXTANTS)
-    if symbols is Symbols.OCTANTS:
+    if symbols is PreviewProtocol.OCTANTS:
         found += _patterns(OCTANTS) + _single_eighths()
     return tuple(found)
 
 
 @cache
-def splits(symbols: Symbols) -> tuple[Glyph, ...]:
+def splits(symbols: PreviewProtocol) -> tuple[Glyph, ...]:
     """One glyph for every way in which a set can cut a cell in two (its complement swaps the colours)."""
     known = {(glyph.grid, glyph.mask): glyph.char for glyph in glyphs(symbols)}
     seen = {" ", "█"}

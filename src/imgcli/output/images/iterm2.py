@@ -29,7 +29,7 @@ class Transfer(Enum):
     """
 
     WHOLE = "whole"
-    PARTS = "parts"
+    MULTIPART = "multipart"
     TMUX = "tmux"
 
 
@@ -59,7 +59,7 @@ class ITerm2Renderer:
         self._cell = cell
         self._transfer = transfer
 
-    def paint(self, encoded: EncodedImage, box: Box) -> Frame:
+    def render(self, encoded: EncodedImage, box: Box) -> Frame:
         """Show an image over the one before; raises `decode.Undecodable`."""
         enough = (box.columns * _ENOUGH[0], box.rows * _ENOUGH[1])
         data, size = _shown_as(encoded, enough)
@@ -70,7 +70,7 @@ class ITerm2Renderer:
         match self._transfer:
             case Transfer.WHOLE:
                 return whole(data, box)
-            case Transfer.PARTS:
+            case Transfer.MULTIPART:
                 return "".join(parts(data, box))
             case Transfer.TMUX:
                 return "".join(map(wrap, parts(data, box)))

@@ -139,7 +139,7 @@ class KittyRenderer:
         self._shown: int | None = None
         self._next = fresh_id()
 
-    def paint(self, encoded: EncodedImage, box: Box) -> Frame:
+    def render(self, encoded: EncodedImage, box: Box) -> Frame:
         """Show an image, and only then take the one before away; raises `decode.Undecodable`."""
         png, size = as_png(encoded, (box.columns * _ENOUGH[0], box.rows * _ENOUGH[1]))
         limit = LIMIT if self._route is Route.TMUX else max(box.columns, box.rows)

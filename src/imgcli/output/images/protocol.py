@@ -39,13 +39,13 @@ NOTHING = Frame((), 0)
 class Renderer(Protocol):
     """Turns images into rows for one kind of terminal."""
 
-    def paint(self, image: EncodedImage, box: Box) -> Frame:
+    def render(self, image: EncodedImage, box: Box) -> Frame:
         """Fit an image into a box and never exceed it; raises any `Exception` when it cannot be shown."""
 
 
 @runtime_checkable
 class StoredRenderer(Protocol):
-    """A painter whose images live in the terminal's memory, apart from the rows that show them."""
+    """A renderer whose images live in the terminal's memory, apart from the rows that show them."""
 
     def keep(self) -> None:
         """Let what was painted last stay for good."""
@@ -58,14 +58,14 @@ class StoredRenderer(Protocol):
 
 
 class RendererProvider(Protocol):
-    """Has the painter for a terminal, which may have to be asked first."""
+    """Has the renderer for a terminal, which may have to be asked first."""
 
     @property
     def widest(self) -> int | None:
         """How many columns an image may take, None for all that there are."""
 
-    def painter(self) -> Renderer:
-        """Choose the painter, the same every time; called when there is something on the screen already."""
+    def renderer(self) -> Renderer:
+        """Choose the renderer, the same every time; called when there is something on the screen already."""
 
     def close(self) -> None:
         """Return the terminal back as it was; called more than once."""

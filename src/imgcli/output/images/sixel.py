@@ -55,7 +55,7 @@ class SixelRenderer:
         self._background = background
         self._largest = largest or _BOUNDLESS
 
-    def paint(self, encoded: EncodedImage, box: Box) -> Frame:
+    def render(self, encoded: EncodedImage, box: Box) -> Frame:
         """Show an image over the one before; raises `decode.Undecodable`."""
         room = pixels_in(box, self._cell, self._largest)
         image = flatten(decode(encoded.data, room), self._background)

@@ -1,20 +1,19 @@
-"""The bill: in at most five lines after a run; in full, with every remark, where somebody asks for it."""
+"""The bill: in at most five lines after a run; in full, with every note, where somebody asks for it."""
 
 from __future__ import annotations
 
 import re
 from io import StringIO
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from imgcli.core.billing.bill import dollars
 from imgcli.core.text import shorten
 from imgcli.output.terminal.capabilities import ColorDepth
-from imgcli.output.terminal.layout import MOST_BILL_LINES, has_room_for_table
+from imgcli.output.terminal.screen import MOST_BILL_LINES, has_room_for_table
 from imgcli.output.text import GAP, cell_width, cut_end, numbers_lined_up, widths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import date
 
     from rich.console import Console, RenderableType
     from rich.table import Table
@@ -46,7 +45,7 @@ def compact_lines(bill: Bill, columns: int | None = None) -> list[str]:
     """Write the bill in at most five lines, none wider than so many columns: None for a file."""
     room = columns or _UNLIMITED
     lines = _compact_table(bill, room)
-    return lines + _one_remark(bill, room) if len(lines) < MOST_BILL_LINES else lines
+    return lines + _first_note(bill, room) if len(lines) < MOST_BILL_LINES else lines
 
 
 def screen_lines(bill: Bill, columns: int, rows: int) -> list[str]:
@@ -54,8 +53,8 @@ def screen_lines(bill: Bill, columns: int, rows: int) -> list[str]:
     if not has_room_for_table(rows):
         return [one_line(bill, columns)]
     *table, total = _compact_table(bill, columns)
-    remark = compact_lines(bill, columns)[len(table) + 1 :]
-    return [*table, f"{_BOLD}{total}{_RESET}", *(f"{_FAINT}{line}{_RESET}" for line in remark)]
+    note = compact_lines(bill, columns)[len(table) + 1 :]
+    return [*table, f"{_BOLD}{total}{_RESET}", *(f"{_FAINT}{line}{_RESET}" for line in note)]
 
 
 def one_line(bill: Bill, columns: int) -> str:
@@ -73,7 +72,7 @@ def one_line(bill: Bill, columns: int) -> str:
 def plain_lines(bill: Bill) -> list[str]:
     """Write the whole bill as lines of plain text, without any escape code."""
     rows = [_headings(bill), *map(_cells, bill.rows), _total(bill)]
-    return [*numbers_lined_up(rows), *_remarks(bill)]
+    return [*numbers_lined_up(rows), *_notes(bill)]
 
 
 def rich_lines(bill: Bill, terminal: Terminal, columns: int) -> list[str]:
@@ -82,8 +81,8 @@ def rich_lines(bill: Bill, terminal: Terminal, columns: int) -> list[str]:
         return plain_lines(bill)
     from rich.text import Text
 
-    remarks = [Text(remark, style="dim") for remark in _remarks(bill)]
-    return render_plain([_table(bill, columns), *remarks], terminal.depth, columns)
+    notes = [Text(note, style="dim") for note in _notes(bill)]
+    return render_plain([_table(bill, columns), *notes], terminal.depth, columns)
 
 
 def _table(bill: Bill, columns: int) -> Table:
@@ -155,7 +154,7 @@ def _total_label(bill: Bill, room: int) -> str:
     return next((label for label in labels if len(label) <= room), "total")
 
 
-def _one_remark(bill: Bill, columns: int) -> list[str]:
+def _first_note(bill: Bill, columns: int) -> list[str]:
     """Return the first note, without its source where that has no room, and how many more there are."""
     if not bill.notes:
         return []
@@ -212,7 +211,7 @@ def _count(count: int | None) -> str:
     return _UNKNOWN if count is None else f"{count:,}"
 
 
-def _remarks(bill: Bill) -> list[str]:
+def _notes(bill: Bill) -> list[str]:
     dated = [f"prices as of {bill.prices_date.isoformat()}"] if bill.prices_date else []
     return dated + [shorten(note, _NOTE_LENGTH) for note in bill.notes]
 
@@ -224,7 +223,7 @@ def cost_lines(spent: Spending) -> list[str]:
     """Write the sums as lines: the groups, the total, and what is to be known about it."""
     rows = [("", "runs", "dollars"), *map(_cost_cells, spent.groups), _cost_cells(spent.total)]
     table = numbers_lined_up(rows) if spent.total.runs else []
-    return [*table, *_cost_remarks(spent)]
+    return [*table, *_cost_notes(spent)]
 
 
 def _cost_cells(group: Sum) -> tuple[str, str, str]:
@@ -238,7 +237,7 @@ def _dollars(group: Sum) -> str:
     return dollars(group.cost)
 
 
-def _cost_remarks(spent: Spending) -> list[str]:
+def _cost_notes(spent: Spending) -> list[str]:
     dated = [f"the oldest prices are of {spent.prices_date.isoformat()}"] if spent.prices_date else []
     return [*_about_unknown(spent.total.unknown), *dated, *_about_demo(spent.demo)]
 
@@ -255,26 +254,6 @@ def _about_demo(demo: Sum) -> list[str]:
         return []
     runs = "1 free run" if demo.runs == 1 else f"{demo.runs:,} free runs"
     return [f"{runs} not charged; the price would have been {_dollars(demo)}"]
-
-
-def cost_json(spent: Spending, since: date | None) -> dict[str, Any]:
-    """Write the sums for programs; `cost_usd` is null where any of it is unknown, `known_usd` never."""
-    return {
-        "since": since.isoformat() if since else None,
-        **_json(spent.total),
-        "prices_date": spent.prices_date.isoformat() if spent.prices_date else None,
-        "groups": [{"name": group.name, **_json(group)} for group in spent.groups],
-        "demo": _json(spent.demo),
-    }
-
-
-def _json(group: Sum) -> dict[str, Any]:
-    return {
-        "runs": group.runs,
-        "cost_usd": None if group.cost is None else float(group.cost),
-        "known_usd": float(group.known),
-        "unknown_runs": group.unknown,
-    }
 
 
 _ColorSystem: TypeAlias = Literal["standard", "256", "truecolor"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from imgcli.core.billing.bill import dollars
 from imgcli.core.history import OK
@@ -13,11 +13,9 @@ from imgcli.output.text import GAP, cut_end, cut_start, left, right, widths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from decimal import Decimal
     from pathlib import Path
 
-    from imgcli.core.billing.bill import Row
-    from imgcli.core.history import Branch, Family, HistoryEntry, Key, SavedImage
+    from imgcli.core.history import Branch, Family, HistoryEntry, Key
 
 
 _LONGEST = 1500
@@ -49,12 +47,12 @@ def history_lines(entries: Sequence[HistoryEntry], places: Places, columns: int 
     """
     if not entries:
         return []
-    told = [_told(entry) for entry in entries]
-    wide = widths(told)
+    cells = [_leading_cells(entry) for entry in entries]
+    wide = widths(cells)
     kept = [index for index, width in enumerate(wide) if width]
     heads = [
         GAP.join((right if index != _OUTCOME else left)(row[index], wide[index]) for index in kept)
-        for row in told
+        for row in cells
     ]
     rest = None if columns is None else max(columns - 1 - len(heads[0]) - len(GAP), 0)
     prompts = [shorten(entry.prompt, _LONGEST) or "-" for entry in entries]
@@ -68,7 +66,7 @@ _OUTCOME = 3
 """Which of the leading columns holds words."""
 
 
-def _told(entry: HistoryEntry) -> tuple[str, str, str, str]:
+def _leading_cells(entry: HistoryEntry) -> tuple[str, str, str, str]:
     when = f"{entry.started.astimezone():%Y-%m-%d %H:%M}"
     return str(entry.number), when, cost_words(entry), outcome_words(entry)
 
@@ -111,63 +109,6 @@ def _tails(prompts: Sequence[str], paths: Sequence[str], room: int | None) -> li
         else cut_end(prompt, wide)
         for prompt, path in zip(prompts, paths, strict=True)
     ]
-
-
-def entry_json(entry: HistoryEntry) -> dict[str, Any]:
-    """Write a run for programs, everything that is known of it; times are in UTC."""
-    return {
-        "id": entry.number,
-        "job": entry.job,
-        "started": entry.started.isoformat(),
-        "ended": entry.ended.isoformat(),
-        "outcome": entry.outcome,
-        "message": entry.message,
-        "charged": entry.charged,
-        "cost_usd": _usd(entry.cost),
-        "prompt": entry.prompt,
-        "model": entry.model,
-        "image_model": entry.image_model,
-        "endpoint": entry.endpoint,
-        "response_id": entry.response_id,
-        "pictures": list(map(_image_json, entry.images)),
-        "parents": [{"sha256": parent.sha256, "role": parent.role} for parent in entry.parents],
-        "charges": list(map(_charge_json, entry.charges)),
-        "prices_date": entry.prices_date.isoformat() if entry.prices_date else None,
-        "usage": entry.usage,
-        "tool_usage": entry.tool_usage,
-        "request": entry.request.to_json() if entry.request else None,
-        "billed": not entry.is_free,
-    }
-
-
-def _image_json(image: SavedImage) -> dict[str, Any]:
-    width, height = image.size or (None, None)
-    return {
-        "image": image.image_index,
-        "path": str(image.path) if image.path else None,
-        "sha256": image.sha256,
-        "format": image.format,
-        "bytes": image.length,
-        "width": width,
-        "height": height,
-        "revised_prompt": image.revised_prompt,
-    }
-
-
-def _charge_json(row: Row) -> dict[str, Any]:
-    return {
-        "part": row.part,
-        "model": row.model,
-        "tokens_in": row.tokens_in,
-        "cached": row.cached,
-        "tokens_out": row.tokens_out,
-        "partials": row.partials,
-        "cost_usd": _usd(row.cost),
-    }
-
-
-def _usd(amount: Decimal | None) -> float | None:
-    return None if amount is None else float(amount)
 
 
 _USUAL_GENERATIONS = 30
@@ -218,9 +159,9 @@ def _relation(family: Family, branch: Branch, names: Mapping[str, str]) -> list[
     if branch.is_repeated:
         return [f"{_label(key)} (see above)"]
     label = _label(key) + (" (this one)" if key == family.asked else "")
-    told = _run(entry) if entry else [*(_file(family, key) or [names.get(str(key), "")]), _BY_NOBODY]
+    cells = _run(entry) if entry else [*(_file(family, key) or [names.get(str(key), "")]), _BY_NOBODY]
     strangers = ", ".join(map(_label, family.strangers(key)))
-    return [label, *filter(None, told), *([f"also from {strangers}"] if strangers else [])]
+    return [label, *filter(None, cells), *([f"also from {strangers}"] if strangers else [])]
 
 
 def _run(entry: HistoryEntry) -> list[str]:
@@ -252,44 +193,3 @@ def _names(family: Family) -> Iterator[tuple[str, str]]:
         for reference in entry.request.references if entry and entry.request else ():
             if reference.sha256:
                 yield reference.sha256, shorten(reference.name, _NAME_LENGTH)
-
-
-def family_json(family: Family) -> Iterator[dict[str, Any]]:
-    """Write every member once, in the order in which it is drawn; what is not known is null."""
-    for branch in family.branches(1):
-        if not branch.is_repeated:
-            yield _json(family, branch.key)
-
-
-def _json(family: Family, key: Key) -> dict[str, Any]:
-    entry = family.members[key]
-    return {
-        "asked": key == family.asked,
-        "id": _id(key),
-        "started": entry.started.isoformat() if entry else None,
-        "endpoint": entry.endpoint if entry else None,
-        "outcome": entry.outcome if entry else None,
-        "cost_usd": None if entry is None or entry.cost is None else float(entry.cost),
-        **(_brought(entry) if entry else _unbrought(family, key)),
-        "parents": [
-            {"sha256": sha256, "id": _id(origin)} for sha256, origin in family.origins.get(key, {}).items()
-        ],
-        "children": list(family.children(key)),
-    }
-
-
-def _brought(entry: HistoryEntry) -> dict[str, Any]:
-    images = [
-        {"sha256": image.sha256, "path": str(image.path) if image.path else None} for image in entry.images
-    ]
-    return {"prompt": entry.prompt, "pictures": images}
-
-
-def _unbrought(family: Family, key: Key) -> dict[str, Any]:
-    file = family.file if key == family.asked else None
-    prompt = file.recipe.prompt if file and file.recipe else None
-    return {"prompt": prompt, "pictures": [{"sha256": key, "path": str(file.path) if file else None}]}
-
-
-def _id(key: Key) -> int | None:
-    return key if isinstance(key, int) else None

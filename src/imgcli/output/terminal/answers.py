@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imgcli.core.text import shorten
-from imgcli.output.text import ENVELOPE
+from imgcli.output.terminal.writer import ENVELOPE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

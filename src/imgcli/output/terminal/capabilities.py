@@ -60,14 +60,14 @@ class Terminal:
     background: Rgb | None = None
 
 
-def look(
-    env: Mapping[str, str], stream: TextIO, size: SizeOf, wish: PreviewProtocol = PreviewProtocol.AUTO
+def detect_terminal(
+    env: Mapping[str, str], stream: TextIO, size: SizeOf, requested: PreviewProtocol = PreviewProtocol.AUTO
 ) -> Terminal:
-    """Find out what can be shown on a stream; `size` is kept, and asked again at every painting.
+    """Find out what can be shown on a stream; `size` is kept, and asked again at every frame.
 
-    Whoever names a rung gets it, in black and white where NO_COLOR says so.
+    Whoever names a protocol gets it, in black and white where NO_COLOR says so.
     """
-    is_order = wish not in {PreviewProtocol.AUTO, PreviewProtocol.OFF}
+    is_order = requested not in {PreviewProtocol.AUTO, PreviewProtocol.OFF}
     is_live = _can_repaint(env, stream) and (is_order or not _wants_peace(env))
     return Terminal(
         size=size,
@@ -78,11 +78,17 @@ def look(
     )
 
 
-def choose_display(wish: PreviewProtocol, terminal: Terminal) -> Display:
-    """Turn the wish into what this terminal can do."""
+def has_color(env: Mapping[str, str], stream: TextIO) -> bool:
+    """Return whether lines may be coloured: on a terminal with colours, without NO_COLOR or CI."""
+    has_escape_codes = _is_terminal(stream) and not _is_dumb(env) and not _wants_peace(env)
+    return has_escape_codes and _depth(env) > ColorDepth.MONO
+
+
+def choose_display(requested: PreviewProtocol, terminal: Terminal) -> Display:
+    """Turn the requested into what this terminal can do."""
     if terminal.depth is ColorDepth.NONE:
         return Display.LINES
-    return Display.STATUS if wish is PreviewProtocol.OFF else Display.IMAGE
+    return Display.STATUS if requested is PreviewProtocol.OFF else Display.IMAGE
 
 
 def is_one_terminal(one: TextIO, other: TextIO) -> bool:
@@ -95,8 +101,11 @@ def is_one_terminal(one: TextIO, other: TextIO) -> bool:
 
 def _can_repaint(env: Mapping[str, str], stream: TextIO) -> bool:
     """Whether somebody looks at a terminal that can repaint, and that is not another job's."""
-    dumb = env.get("TERM", "") in {"", "dumb", "unknown"} and "WT_SESSION" not in env
-    return not dumb and _is_terminal(stream) and not is_in_background(stream)
+    return not _is_dumb(env) and _is_terminal(stream) and not is_in_background(stream)
+
+
+def _is_dumb(env: Mapping[str, str]) -> bool:
+    return env.get("TERM", "") in {"", "dumb", "unknown"} and "WT_SESSION" not in env
 
 
 def _wants_peace(env: Mapping[str, str]) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from imgcli.output.terminal.answers import KITTY, QUESTIONS, SILENCE, is_complete, parse, typed
-from imgcli.output.terminal.database import QueryPolicy, manners
+from imgcli.output.terminal.database import QueryPolicy, query_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -135,7 +135,7 @@ def swallow(env: Mapping[str, str], budget: float = 0) -> None:
 def questions_for(env: Mapping[str, str]) -> bytes:
     """What this terminal may be asked; nothing, where that would only litter its screen."""
     return {QueryPolicy.ASK: KITTY + QUESTIONS, QueryPolicy.NO_APC: QUESTIONS, QueryPolicy.NEVER: b""}[
-        manners(env)
+        query_policy(env)
     ]
 
 
