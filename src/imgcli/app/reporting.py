@@ -145,10 +145,10 @@ class Reporter:
         return self._live()
 
     def _plain_bill(self, bill: Bill) -> list[str]:
-        from imgcli.output.tables.bill import compact_lines, plain_lines
+        from imgcli.output.tables.bill import bill_lines, compact_lines
 
         if self._report.has_long_bill:
-            return plain_lines(bill)
+            return bill_lines(bill)
         return compact_lines(bill, self._terminal.size().columns if self._world.stderr.isatty() else None)
 
     def _live(self) -> Sink:

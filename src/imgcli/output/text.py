@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 from unicodedata import category, east_asian_width
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 
 def cell_width(text: str) -> int:
-    """Count the cells of a text that `core.text.clean` has made safe."""
+    """Return how many cells a text takes that `core.text.clean` has made safe."""
     return len(text) if text.isascii() else sum(map(_width, text))
 
 
@@ -36,24 +36,28 @@ GAP = "  "
 
 
 def widths(rows: Iterable[Sequence[str]]) -> list[int]:
-    """Measure the widest cell of each column."""
+    """Return the width of each column's widest cell."""
     return [max(map(cell_width, column)) for column in zip(*rows, strict=True)]
 
 
 def left(text: str, width: int) -> str:
-    """Fill up on the right."""
+    """Pad a text on the right."""
     return text + " " * (width - cell_width(text))
 
 
 def right(text: str, width: int) -> str:
-    """Fill up on the left, as numbers want it."""
+    """Pad a text on the left, as numbers need it."""
     return " " * (width - cell_width(text)) + text
 
 
-def numbers_lined_up(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Align the first column left and the others, numbers, right."""
-    wide = widths(rows)
-    return [GAP.join([left(row[0], wide[0]), *map(right, row[1:], wide[1:])]).rstrip() for row in rows]
+def line_up(rows: Sequence[Sequence[str]], words: Collection[int] = (0,)) -> list[str]:
+    """Format rows as lines of equal width: the columns of `words` aligned left, others, numbers, right."""
+    aligned = [left if index in words else right for index in range(len(rows[0]) if rows else 0)]
+    column_widths = widths(rows)
+    return [
+        GAP.join(align(cell, width) for align, cell, width in zip(aligned, row, column_widths, strict=True))
+        for row in rows
+    ]
 
 
 def cut_end(text: str, columns: int) -> str:
@@ -64,7 +68,7 @@ def cut_end(text: str, columns: int) -> str:
 
 
 def cut_start(text: str, columns: int) -> str:
-    """Cut to at most so many cells, keeping the end, which of a path tells most."""
+    """Cut to at most so many cells, keeping the end, which says most about a path."""
     if cell_width(text) <= columns:
         return text
     kept = text

@@ -13,7 +13,7 @@ from imgcli.app.context import confirm, size_of, warn
 from imgcli.app.lookup import open_history
 from imgcli.cli.params import lookup  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.core.errors import ImgcliError, check_between, usage_error
-from imgcli.output.tables.history import Places, history_lines
+from imgcli.output.tables.history import PathFormatter, history_lines
 from imgcli.output.terminal.database import PreviewProtocol
 from imgcli.output.terminal.writer import SafeWriter
 
@@ -138,7 +138,7 @@ def print_history(context: Context, selection: Selection, preview: PreviewProtoc
     with open_history(context) as history:
         entries = list(history.entries(selection.limit or _USUAL_LIMIT, selection.search))
     columns = size_of(context.stdout).columns if context.stdout.isatty() else None
-    lines = history_lines(entries, _places(context), columns)
+    lines = history_lines(entries, _path_formatter(context), columns)
     viewer = _thumbnail_viewer(context, preview)
     if viewer:
         for entry, line in zip(entries, lines, strict=True):
@@ -229,14 +229,14 @@ def _warn_of_none(context: Context, selection: Selection) -> None:
         warn(context, ['no history yet; try `imgcli gen "a cat" --demo`'])
 
 
-def _places(context: Context) -> Places:
+def _path_formatter(context: Context) -> PathFormatter:
     """Return the folders that paths are shortened against."""
     from imgcli.store.publish.naming import current_folder
 
     home = context.env.get("HOME", "")
     with suppress(ImgcliError):
-        return Places(current_folder(), Path(home) if home.startswith("/") else None)
-    return Places(None, None)
+        return PathFormatter(current_folder(), Path(home) if home.startswith("/") else None)
+    return PathFormatter(None, None)
 
 
 def _thumbnail_viewer(context: Context, preview: PreviewProtocol | None) -> StillViewer | None:

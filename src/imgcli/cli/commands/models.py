@@ -89,9 +89,9 @@ def _lines(context: Context, table: Lineup, *, as_json: bool) -> list[str]:
         from imgcli.output.json import models_json
 
         return [models_json(table)]
-    from imgcli.output.tables.models import plain_lines, rich_lines
+    from imgcli.output.tables.models import models_lines, rich_models_lines
 
     terminal = detect_terminal(context.env, context.stdout, lambda: size_of(context.stdout))
     if terminal.depth is ColorDepth.NONE:
-        return plain_lines(table)
-    return rich_lines(table, terminal, terminal.size().columns)
+        return models_lines(table)
+    return rich_models_lines(table, terminal, terminal.size().columns)

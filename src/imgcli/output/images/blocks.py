@@ -54,7 +54,7 @@ def draw(
     *,
     dark: bool = True,
 ) -> BlockImage:
-    """Draws an image of any mode so that it fills (columns, rows) cells; see `decode.fit` for its aspect.
+    """Draw an image of any mode so that it fills (columns, rows) cells; see `decode.fit` for its aspect.
 
     Transparent parts show a checkerboard. `dark` says what the terminal's background is, which matters where
     it stays visible: in ASCII and without colours.
@@ -77,7 +77,7 @@ def draw(
 
 
 def ansi_lines(blocks: BlockImage) -> list[str]:
-    """A mosaic's rows for a terminal: a colour is set where it changes, and at a row's end none is left.
+    """Return the rows for a terminal: a colour is set where it changes, and at a row's end none is left.
 
     Rich takes an order of magnitude longer for the same cells: nearly all of their styles are new to it.
     """
@@ -91,7 +91,7 @@ def cell_rows(blocks: BlockImage) -> list[slice]:
 
 
 def _codes(blocks: BlockImage, colours: PILImage | None, base: int) -> list[str]:
-    """For each cell the SGR parameters that set its colour; nothing where the terminal's own stays."""
+    """Return for each cell the SGR parameters that set its colour; nothing where the terminal's own stays."""
     if colours is None:
         return [""] * len(blocks.text)
     data = colours.tobytes()
@@ -109,7 +109,7 @@ def _code(number: int, base: int) -> str:
 
 
 def _line(text: str, inks: Sequence[str], papers: Sequence[str]) -> str:
-    """A row with the codes that change its colours."""
+    """Return a row with the codes that change its colours."""
     found, last_ink, last_paper = [], "", ""
     for char, cell_ink, paper in zip(text, inks, papers, strict=True):
         ink = last_ink if char == " " else cell_ink

@@ -126,7 +126,7 @@ class Comparison:
         return compared
 
     def notices(self, events: Iterable[Event]) -> Iterator[Event]:
-        """Be a stage: pass events on, and say after each final image how much it differs.
+        """Yield events, and after each final image a notice of how much it differs: a pipeline stage.
 
         That is worked out once the image is told to be saved: who interrupts it still knows where it is.
         """
@@ -169,7 +169,7 @@ def _decoded(data: bytes) -> Image:
 
 
 def share_words(share: float) -> str:
-    """Say what part of the pixels changed: `12% of the pixels changed`; never nothing for a little."""
+    """Format which part of the pixels changed: `12% of the pixels changed`; a little is not none."""
     if share <= 0:
         return "no pixel changed"
     per_cent = _PER_CENT * share
@@ -190,7 +190,7 @@ def _failed(which: str, error: Exception) -> Compared:
 
 
 def _changed(before: Image, after: Image) -> float:
-    """Work out the part of the pixels that differ by more than the threshold."""
+    """Return the part of the pixels that differ by more than the threshold."""
     from PIL import Image, ImageChops
 
     mode = "RGB" if before.mode == after.mode == "RGB" else "RGBa"
@@ -224,7 +224,7 @@ def _side_by_side(before: Image, after: Image) -> EncodedImage:
 
 
 def _fitted(image: Image, height: int) -> Image:
-    """Bring an image to a height, or less where it would become too wide."""
+    """Scale an image to a height, or less where it would become too wide."""
     scale = min(height / image.height, _WIDEST / image.width)
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     opaque = flatten(image)

@@ -1,4 +1,4 @@
-"""Knows how to draw an image in cells when a terminal has few colours or none: by error diffusion."""
+"""An image in cells for a terminal with few colours or none: by error diffusion."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _FINEST = {
 def dithered(
     image: PILImage, cells: tuple[int, int], symbols: PreviewProtocol, depth: ColorDepth
 ) -> BlockImage:
-    """Draws an RGB image into (columns, rows) cells in 256 or 16 colours, mixed where none fits.
+    """Draw an RGB image into (columns, rows) cells in 256 or 16 colours, mixed where none fits.
 
     A cell's two colours are diffused as if they were its upper and its lower half, and most are nearly that.
     """
@@ -45,7 +45,7 @@ def dithered(
 
 
 def monochrome(image: PILImage, cells: tuple[int, int], symbols: PreviewProtocol) -> BlockImage:
-    """Draws an image into (columns, rows) cells with the finest dots of a set; light dots are lit."""
+    """Draw an image into (columns, rows) cells with the finest dots of a set; light dots are lit."""
     grid = _FINEST[symbols]
     dots = sample(image.convert("L"), cells, grid).convert("1").convert("L")
     bits = [part(dots, grid, i).point([0, *[1 << i] * 255]) for i in range(grid.parts)]
@@ -53,7 +53,7 @@ def monochrome(image: PILImage, cells: tuple[int, int], symbols: PreviewProtocol
 
 
 def letters(image: PILImage, cells: tuple[int, int], depth: ColorDepth, *, dark: bool) -> BlockImage:
-    """Draws an RGB image into (columns, rows) letters of ASCII, the denser the farther from the background.
+    """Draw an RGB image into (columns, rows) letters of ASCII, the denser the farther from the background.
 
     Each has its place's colour at full strength: letter and colour together come to the brightness.
     """
@@ -74,7 +74,7 @@ RGB = tuple[int, int, int]
 
 @cache
 def palette(depth: ColorDepth) -> tuple[RGB, ...]:
-    """The colours of a terminal that has 256, or VGA's 16, as (red, green, blue) by number."""
+    """Return the colours of a terminal that has 256, or VGA's 16, as (red, green, blue) by number."""
     colours = [(170 * (n & 1), 170 * (n >> 1 & 1), 170 * (n >> 2)) for n in range(8)]
     colours[3] = (170, 85, 0)  # brown, not dark yellow
     colours += [(85 + 170 * (n & 1), 85 + 170 * (n >> 1 & 1), 85 + 170 * (n >> 2)) for n in range(8)]
@@ -85,20 +85,20 @@ def palette(depth: ColorDepth) -> tuple[RGB, ...]:
 
 
 def _ramp(brightness: PILImage) -> str:
-    """A letter for each pixel of mode L."""
+    """Return a letter for each pixel of mode L."""
     steps = range(len(_RAMP))
     greys = tuple((255 * step // steps[-1],) * 3 for step in steps)
     return _spelled(_diffused(brightness.convert("RGB"), greys), _RAMP)
 
 
 def _mixed(image: PILImage, depth: ColorDepth) -> PILImage:
-    """The numbers of the terminal's colours that give this RGB image when seen from afar; mode L."""
+    """Return the numbers of the terminal's colours that give this RGB image when seen from afar; mode L."""
     first = _FIXED if depth is ColorDepth.ANSI_256 else 0
     return _diffused(image, palette(depth)[first:]).point([min(n + first, 255) for n in range(256)])
 
 
 def _diffused(image: PILImage, colours: tuple[RGB, ...]) -> PILImage:
-    """An RGB image in these colours, by Floyd and Steinberg; mode L, with places in the tuple."""
+    """Return an RGB image in these colours, by Floyd and Steinberg; mode L, with places in the tuple."""
     table = Image.new("P", (1, 1))
     table.putpalette(bytes(chain.from_iterable(colours)))
     found = image.quantize(palette=table, dither=Image.Dither.FLOYDSTEINBERG)
@@ -106,7 +106,7 @@ def _diffused(image: PILImage, colours: tuple[RGB, ...]) -> PILImage:
 
 
 def _interleaved(upper: PILImage, lower: PILImage) -> PILImage:
-    """Two RGB images as one of twice the height, row by row in turn."""
+    """Return two RGB images as one of twice the height, row by row in turn."""
     stride = 3 * upper.width
     pair = [image.tobytes() for image in (upper, lower)]
     rows = [data[y : y + stride] for y in range(0, len(pair[0]), stride) for data in pair]
@@ -118,5 +118,5 @@ def _spelled(numbers: PILImage, alphabet: str) -> str:
 
 
 def _is_balanced(glyph: Glyph) -> bool:
-    """Whether neither part is so small that its error, spread as that of half a cell, would show."""
+    """Return whether neither part is so small that its error, spread as that of half a cell, would show."""
     return 1 / 4 <= glyph.mask.bit_count() / glyph.grid.parts <= 3 / 4

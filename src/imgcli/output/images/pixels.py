@@ -36,7 +36,7 @@ class PixelsRenderer(Renderer):
         self.depth = depth
 
     def render(self, image: PILImage, resize: tuple[int, int] | None) -> list[Segment]:
-        """The image as segments of equal style, a newline after every row."""
+        """Return the image as segments of equal style, a newline after every row."""
         cells = resize or (image.width, (image.height + 1) // 2)
         return list(_segments(draw(image, cells, self.symbols, self.depth)))
 
@@ -50,7 +50,7 @@ def _segments(blocks: BlockImage) -> Iterator[Segment]:
 
 
 def _visible(cell: tuple[Color | None, Color | None, str]) -> tuple[Color | None, Color | None]:
-    """The colours that matter to a cell: a space has no ink."""
+    """Return the colours that matter to a cell: a space has no ink."""
     ink, paper, char = cell
     return None if char == " " else ink, paper
 

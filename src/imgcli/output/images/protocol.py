@@ -1,4 +1,4 @@
-"""The seam between an image and the rows of a terminal: room to paint in, what was painted, who paints."""
+"""Between an image and the rows of a terminal: the box, the frame, the renderer."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class StoredRenderer(Protocol):
     """A renderer whose images live in the terminal's memory, apart from the rows that show them."""
 
     def keep(self) -> None:
-        """Let what was painted last stay for good."""
+        """Keep what was painted last for good."""
 
     def clear(self) -> str:
         """Return the text that takes what was painted last out of the terminal's memory."""
@@ -76,7 +76,7 @@ _MAKE_ROOM = "\n\x1b[A"  # some terminals scroll at the end of an image unless t
 
 
 def lay_over(box: Box, graphic: str) -> Frame:
-    """Rows that leave what is on the screen alone, the last of them drawing a graphic over the whole box.
+    """Return rows that leave the screen as it is, the last of them drawing a graphic over the whole box.
 
     Drawn last, when all of its rows exist and one more under them, it never scrolls the screen; where the
     graphic before it is not erased, it does not flicker. It may leave the cursor anywhere: terminals

@@ -118,7 +118,7 @@ def _sixel(terminal: Terminal, answers: Answers) -> Renderer:
 
 
 def _with_answers(terminal: Terminal, found: _Findings) -> Terminal:
-    """The terminal as it describes itself, where it does."""
+    """Return the terminal as it describes itself, where it does."""
     answers = found.answers
     return replace(
         terminal,

@@ -1,4 +1,4 @@
-"""JSON lines: the contract with other programs, first the web client that reads their five leading keys."""
+"""JSON lines: the contract with other programs, such as the web client that reads their five leading keys."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ class JsonLinesSink:
                 assert_never(event)
 
     def close(self) -> None:
-        """Tell of images that came before an interruption, though their bill never did."""
+        """Write the images that came before an interruption, though their usage never did."""
         for final in self._take():
             self._write(self._final_line(final, Completed(final.job, model=None)))
 
     def _write_problem(self, saved: Saved, problem: Problem | None) -> None:
-        """Report an image that is elsewhere or damaged; a damaged one is no image."""
+        """Write a line about an image that is elsewhere or damaged; a damaged one is no image."""
         if problem is None:
             return
         self._write(error_line(problem, saved.job, self._summary.next_index(saved.image_index)))
@@ -92,7 +92,7 @@ class JsonLinesSink:
         return finals
 
     def _image_line(self, event: PartialImage | FinalImage, output_index: int, status: str) -> Line:
-        """The keys of every image line, the web client's five first."""
+        """Return the keys of every image line, the web client's five first."""
         image = event.image
         return {
             "output_index": output_index,
@@ -109,7 +109,7 @@ class JsonLinesSink:
         }
 
     def _final_line(self, final: FinalImage, completed: Completed) -> Line:
-        """The same keys in the same places, and those that only the end knows."""
+        """Return the same keys in the same places, and those that only the end knows."""
         saved = self._summary.saved.get(final.image_index)
         width, height = pixels(final.image) or (None, None)
         return self._image_line(final, self._summary.next_index(final.image_index), "completed") | {

@@ -72,7 +72,7 @@ class DescriptionSink:
             self._out.lines([described(name, event.image, ", ")])
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""
 
 
 def printed_path(saved: Saved) -> Path | None:
@@ -89,7 +89,7 @@ class PathsSink:
         self._waiting: list[Path] = []
 
     def handle(self, event: Event) -> None:
-        """Collect, then print; raises `OSError` when nobody reads."""
+        """Collect paths, then print them; raises `OSError` when nobody reads."""
         match event:
             case Saved():
                 if path := printed_path(event):
@@ -161,7 +161,7 @@ class LinesSink:
         self._lock = threading.Lock()
 
     def open(self, heartbeat: float) -> Self:
-        """Also say that it still waits, where nothing else was said for so many seconds."""
+        """Write a line as well when nothing was written for so many seconds."""
         self._heartbeat = heartbeat
         return self
 
@@ -265,4 +265,4 @@ class ErrorsSink:
                 pass
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""

@@ -66,7 +66,7 @@ class Status:
 
 
 def generating(request: ImageRequest, partials: int) -> str:
-    """Say that the server works, and how far it is."""
+    """Format how far the server is."""
     model = shorten(request.model, _MODEL_LENGTH)
     return f"{partial_words(partials, request.partials)}, {model}" if partials else f"generating, {model}"
 
@@ -83,14 +83,14 @@ class _Scene:
     """The image that is finished and shown last: what is said from then on goes under it."""
 
     def say(self, line: str) -> None:
-        """Have a line printed: above an image that still changes, under one that is finished."""
+        """Print a line: above an image that still changes, under one that is finished."""
         if self.standing is None:
             self.news.append(line)
         else:
             self.caption(self.standing, [line])
 
     def caption(self, image_index: int, lines: list[str]) -> None:
-        """Have lines printed under an image."""
+        """Print lines under an image."""
         self.captions.setdefault(image_index, []).extend(lines)
 
     def add(self, arrival: PartialImage | FinalImage) -> None:
@@ -201,7 +201,7 @@ class LiveSink:
                 self._paint_lock.release()
 
     def resume(self) -> None:
-        """Come back, below whatever the shell has written; may be called without `suspend`."""
+        """Continue below whatever the shell has written; may be called without `suspend`."""
         if not self._has_ended:
             self._canvas.resume()
             if self._ticker:
@@ -276,7 +276,7 @@ class LiveSink:
         self._canvas.leave([*captions, *self._scene.take_news(), *lines], self._paths())
 
     def _paths(self) -> list[str]:
-        """List what is printed on standard output once we have ended, where that is this terminal."""
+        """Return what is printed on standard output once we have ended, where that is this terminal."""
         printed = map(printed_path, self._summary.saved.values()) if self._footer.path_columns else ()
         return [str(path) for path in printed if path]
 
@@ -301,13 +301,13 @@ class LiveSink:
         ]
 
     def _bill_lines(self, completed: Completed | None) -> list[str]:
-        from imgcli.output.tables.bill import rich_lines, screen_lines
+        from imgcli.output.tables.bill import rich_bill_lines, screen_lines
 
         bill, size = self._summary.bill(completed, self._price), self._terminal.size()
         if not bill:
             return []
         if self._footer.has_long_bill:
-            return rich_lines(bill, self._terminal, size.columns)
+            return rich_bill_lines(bill, self._terminal, size.columns)
         return screen_lines(bill, size.columns, size.lines)
 
     def _row(self) -> str:

@@ -1,4 +1,4 @@
-"""The image on a real terminal: fitted to the window, kept in place, never the cause of a failure."""
+"""An image held on a real terminal: fitted to the window, kept in place, never the cause of a failure."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class StillViewer:
         self._memory: StoredRenderer | None = None
 
     def show(self, image: EncodedImage, caption: str) -> None:
-        """Paint one under what is there; raises what the renderer raises, and then nothing is shown."""
+        """Show an image under what is there; raises what the renderer raises, and then nothing is shown."""
         screen = Screen()
         try:
             self._show(image, caption, screen)
@@ -63,7 +63,7 @@ class StillViewer:
         self._out.write(f"{_FAINT}{shorten(line, max(columns - 1, 1))}{_RESET}\r\n")
 
     def _break_off(self, screen: Screen) -> None:
-        """Return the terminal back in the middle of anything: a signal has come."""
+        """Restore the terminal in the middle of anything: a signal has come."""
         aborted = self._memory.abort() if self._memory else ""
         self._out.recover(aborted + screen.break_off())
 
@@ -112,7 +112,7 @@ class Canvas:
             self._complain(status)
 
     def tick(self, status: str) -> None:
-        """Bring the status row up to date; everything, when the window has changed."""
+        """Update the status row; everything, when the window has changed."""
         if self._is_away:
             return
         if self._is_resized():
@@ -134,7 +134,7 @@ class Canvas:
             self._out.write(self._screen.draw(frame, status, self._size.columns))
 
     def print_above(self, lines: Sequence[str], status: str) -> None:
-        """Let lines scroll by above the image."""
+        """Print lines above the image, which moves down."""
         self.tick(status)
         if lines and self._is_away:
             self._out.write("".join(f"{line}\r\n" for line in lines))
@@ -142,7 +142,7 @@ class Canvas:
             self._out.write(self._screen.print_above(lines, self._size.columns))
 
     def leave(self, lines: Sequence[str], after: Sequence[str] = ()) -> None:
-        """Let the image stay for good, with these lines under it in the place of the status row.
+        """Keep the image for good, with these lines under it in the place of the status row.
 
         It gives way to them, to the lines that others print `after` them, and to the shell's prompt.
         """
@@ -183,7 +183,7 @@ class Canvas:
             self._out.write(self._screen.draw(frame, status, self._size.columns))
 
     def break_off(self) -> None:
-        """Return the terminal back in the middle of anything, and go on writing below the image."""
+        """Restore the terminal in the middle of anything, and go on writing below the image."""
         aborted = ""
         if isinstance(self._renderer, StoredRenderer):
             aborted = self._renderer.abort()
@@ -198,12 +198,12 @@ class Canvas:
             self._provider.close()
 
     def resume(self) -> None:
-        """Paint everything anew at the next tick, wherever the cursor is by then."""
+        """Repaint everything at the next tick, wherever the cursor is by then."""
         self._out.limit(inf)
         self._is_stale, self._is_away = True, False
 
     def close(self) -> None:
-        """Return the terminal back as it was, and write nothing more."""
+        """Restore the terminal, and write nothing more."""
         self._out.close()
         if self._provider:
             self._provider.close()
@@ -214,7 +214,7 @@ class Canvas:
         return self._is_away
 
     def _is_resized(self) -> bool:
-        """Look at the window; it counts as resized before anything has been painted, and after a pause."""
+        """Check the window; it counts as resized before anything has been painted, and after a pause."""
         columns, lines = self._terminal.size()
         before, self._size = self._size, os.terminal_size((max(columns, 1), max(lines, 1)))
         was_stale, self._is_stale = self._is_stale, False
@@ -233,7 +233,7 @@ class Canvas:
         return ""
 
     def _let_go(self) -> None:
-        """Let what is on the screen stay there, and go on below it."""
+        """Keep what is on the screen, and continue below it."""
         if isinstance(self._renderer, StoredRenderer):
             self._renderer.keep()
         self._out.write(self._screen.leave())
@@ -256,12 +256,12 @@ class Canvas:
         return image_rows(rows, below)
 
     def _complain(self, status: str) -> None:
-        """Say once, in grey, why there is no image."""
+        """Print once, in grey, why there is no image."""
         if len(self._complaints) == 1:
             self.print_above([f"{_FAINT}{self._complaints[0]}{_RESET}"], status)
 
 
 def _why(error: Exception) -> str:
-    """An error as a clause; what cannot be decoded says what "the image is"."""
+    """Format an error as a clause; what cannot be decoded says what "the image is"."""
     subject = "the image is " if hasattr(error, "reason") else ""
     return subject + shorten(str(error) or type(error).__name__, _REASON_LENGTH)

@@ -1,4 +1,4 @@
-"""What this terminal can do, as far as its environment tells; it is never asked anything here."""
+"""What this terminal can do, as far as its environment says; it is never asked anything here."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Terminal:
 def detect_terminal(
     env: Mapping[str, str], stream: TextIO, size: SizeOf, requested: PreviewProtocol = PreviewProtocol.AUTO
 ) -> Terminal:
-    """Find out what can be shown on a stream; `size` is kept, and asked again at every frame.
+    """Return what can be shown on a stream; `size` is kept, and asked again at every frame.
 
     Whoever names a protocol gets it, in black and white where NO_COLOR says so.
     """
@@ -85,14 +85,14 @@ def has_color(env: Mapping[str, str], stream: TextIO) -> bool:
 
 
 def choose_display(requested: PreviewProtocol, terminal: Terminal) -> Display:
-    """Turn the requested into what this terminal can do."""
+    """Return what to show for a requested protocol on this terminal."""
     if terminal.depth is ColorDepth.NONE:
         return Display.LINES
     return Display.STATUS if requested is PreviewProtocol.OFF else Display.IMAGE
 
 
 def is_one_terminal(one: TextIO, other: TextIO) -> bool:
-    """Whether two streams lead to the same terminal."""
+    """Return whether two streams lead to the same terminal."""
     try:
         return one.isatty() and other.isatty() and os.ttyname(one.fileno()) == os.ttyname(other.fileno())
     except (OSError, ValueError, AttributeError):  # AttributeError: no terminal has a name here
@@ -100,7 +100,7 @@ def is_one_terminal(one: TextIO, other: TextIO) -> bool:
 
 
 def _can_repaint(env: Mapping[str, str], stream: TextIO) -> bool:
-    """Whether somebody looks at a terminal that can repaint, and that is not another job's."""
+    """Return whether somebody looks at a terminal that can repaint, and that is not another job's."""
     return not _is_dumb(env) and _is_terminal(stream) and not is_in_background(stream)
 
 
@@ -139,7 +139,7 @@ def _depth(env: Mapping[str, str]) -> ColorDepth:
 
 
 def speaks_unicode(stream: TextIO) -> bool:
-    """Whether a stream takes more than ASCII."""
+    """Return whether a stream takes more than ASCII."""
     try:
         return codecs.lookup(stream.encoding or "ascii").name.startswith("utf")
     except LookupError:

@@ -47,7 +47,7 @@ class Screen:
         return "".join([_BEGIN_UPDATE, *self._drawn(frame, status, columns), _END_UPDATE])
 
     def redraw(self, frame: Frame, status: str, columns: int) -> str:
-        """Take everything of ours away and paint it, after a resize for instance."""
+        """Erase everything of ours and paint it, after a resize for instance."""
         erased = self.erase(columns)
         return "".join([_BEGIN_UPDATE, erased, *self._drawn(frame, status, columns), _END_UPDATE])
 
@@ -78,7 +78,7 @@ class Screen:
         return f"{_SAVE_CURSOR}{_down(self._frame.rows)}{changed}{_RESTORE_CURSOR}"
 
     def erase(self, columns: int) -> str:
-        """Take everything of ours away, also after a resize to another number of columns."""
+        """Erase everything of ours, also after a resize to another number of columns."""
         if not self._is_open:
             return ""
         owned, self._frame = self._frame, NOTHING
@@ -88,13 +88,13 @@ class Screen:
         return f"\r{_SAVE_CURSOR}{_CLEAR_LINE}{(_DOWN_ONE + _CLEAR_LINE) * owned.rows}{_RESTORE_CURSOR}"
 
     def print_above(self, lines: Sequence[str], columns: int) -> str:
-        """Let lines scroll by above the box, which moves down."""
+        """Print lines above the box, which moves down."""
         frame, status = self._frame, self._status
         above = [self.erase(columns), *(line + _NEXT for line in lines)]
         return "".join([_BEGIN_UPDATE, *above, *self._drawn(frame, status, columns), _END_UPDATE])
 
     def leave(self) -> str:
-        """Let the image stay, and go on writing in the place of the status row with the cursor shown.
+        """Keep the image, and go on writing in the place of the status row with the cursor shown.
 
         Safe at any time, also halfway through something else.
         """
@@ -116,7 +116,7 @@ class Screen:
 
 
 def _changed_part(before: str, after: str) -> str:
-    """From the row's start to the last difference: while only the clock moves, that is the clock."""
+    """Return the row from its start to the last difference: while only the clock moves, that is the clock."""
     keep = 0
     while keep < min(len(before), len(after)) and before[-1 - keep] == after[-1 - keep]:
         keep += 1
@@ -162,7 +162,7 @@ NO_FOOTER = Footer()
 
 
 def has_room_for_table(rows: int) -> bool:
-    """Whether a terminal has rows enough for a bill in several lines."""
+    """Return whether a terminal has rows enough for a bill in several lines."""
     return rows >= _TABLE_FROM
 
 
@@ -186,7 +186,7 @@ def rows_below(lines: Iterable[str], columns: int) -> int:
 
 
 def image_rows(rows: int, below: int) -> int:
-    """Return an image the rows that are left above so many."""
+    """Return how many rows an image gets above so many others."""
     if rows < _IMAGE_GIVES_WAY_FROM:
         return rows - _STATUS_ROWS
     return max(rows - below, 1)
