@@ -346,11 +346,11 @@ def test_what_a_broken_file_does_not_stop(
 @pytest.mark.parametrize(
     ("kind", "told"),
     [
-        ("folder", "cannot be read: it is a folder"),
-        ("fifo", "cannot be read: it is no regular file"),
+        ("folder", "is a folder"),
+        ("fifo", "is a pipe"),
         ("missing", "which does not exist"),
         ("latin", "Line 2 of"),
-        ("huge", "cannot be read: it is larger than 1 MB"),
+        ("huge", "is larger than 1 MB"),
     ],
 )
 def test_a_file_that_cannot_be_read(kind: str, told: str, imgcli: Cli, folder: Path) -> None:
@@ -364,7 +364,7 @@ def test_a_file_that_cannot_be_read(kind: str, told: str, imgcli: Cli, folder: P
         case "latin":
             path.write_bytes(b"# 1\n# caf\xe9\n")
         case "huge":
-            path.write_bytes(b"#" * 1_000_001)
+            path.write_bytes(b"#" * (1 << 20) + b"#")
     result = imgcli("gen", "a cat", "--dry-run", env={"IMGCLI_CONFIG": str(path)})
     assert (2, b"") == (result.exit_code, result.stdout)
     assert told in result.stderr

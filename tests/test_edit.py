@@ -22,7 +22,7 @@ from imgcli.core.request import ImageRequest
 from imgcli.demo.server import DemoServer
 from imgcli.store.runlog.writer import RunLogHeader
 from streams import BLUE, GREEN, RED, created, image_item, images_run, item_done, partial, stream, whole_run
-from test_references import data_url
+from test_input_images import data_url
 from wire import End, Reply, error_reply
 
 if TYPE_CHECKING:

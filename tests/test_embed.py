@@ -222,13 +222,13 @@ class TestStripping:
         (folder / "good.png").write_bytes(EMBEDDED)
         told = {
             "folder": "folder is a folder.",
-            "pipe": "pipe is no regular file.",
-            "/dev/zero": "/dev/zero is no regular file.",
+            "pipe": "pipe is a pipe.",
+            "/dev/zero": "/dev/zero is a device, not a file.",
             "loop": "loop cannot be read:",
             "missing.png": "missing.png cannot be read: No such file or directory.",
             "empty.png": "empty.png is empty.",
-            "photo.png": "photo.png is no PNG file.",
-            "text\x1b[2J": "text\ufffd[2J is no PNG file.",
+            "photo.png": "photo.png is not a PNG file.",
+            "text\x1b[2J": "text\ufffd[2J is not a PNG file.",
             "": "The name of a file is empty.",
         }
         done = imgcli("strip", *told, "good.png")

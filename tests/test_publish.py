@@ -20,7 +20,7 @@ from beside import PATIENCE
 from imgcli.core.errors import ExitCode, ImgcliError
 from imgcli.store.paths import FallbackFolders, private_folder, state_folder
 from imgcli.store.publish.atomic import OnExists, TempFile, write_device, write_stream
-from imgcli.store.publish.naming import NameFields, OutputTarget, check, current_folder, device
+from imgcli.store.publish.naming import NameFields, OutputTarget, check_writable, current_folder, find_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -203,14 +203,14 @@ def target(output: str | None, base: Path) -> OutputTarget:
 def refusal(output: str | None, base: Path) -> tuple[ExitCode, str, str]:
     """Tell how a target is turned down."""
     with pytest.raises(ImgcliError) as caught:
-        check(target(output, base))
+        check_writable(target(output, base))
     problem = caught.value.problem
     return problem.exit_code, problem.what, problem.advice
 
 
 def test_a_good_target_leaves_no_trace(tmp_path: Path) -> None:
     """Trying a folder out leaves nothing in it."""
-    check(target(None, tmp_path))
+    check_writable(target(None, tmp_path))
     assert {} == files(tmp_path)
 
 
@@ -219,7 +219,7 @@ def test_missing_folder(tmp_path: Path, output: str) -> None:
     """A missing folder is made with its parents, for whom the umask says."""
     before = os.umask(0o027)
     try:
-        made = check(target(output, tmp_path))
+        made = check_writable(target(output, tmp_path))
     finally:
         os.umask(before)
     assert [tmp_path / "new", tmp_path / "new/dir"] == made
@@ -245,14 +245,14 @@ def test_file_for_a_folder(tmp_path: Path) -> None:
 def test_folder_without_room_for_files() -> None:
     """A folder that takes no file is found out before anything is sent, also for root."""
     code, what, _ = refusal("x.png", Path("/proc/self"))
-    assert [ExitCode.UNWRITABLE, True] == [code, what.startswith("/proc/self cannot be written to (")]
+    assert [ExitCode.UNWRITABLE, True] == [code, what.startswith("Cannot write to /proc/self (")]
 
 
 def test_name_too_long(tmp_path: Path) -> None:
     """A name that the file system cannot hold is found out before anything is sent."""
     code, what, _ = refusal("x" * 253 + ".png", tmp_path)
     assert (ExitCode.UNWRITABLE, True) == (code, "The name is too long" in what)
-    check(target("x" * 251 + ".png", tmp_path))
+    check_writable(target("x" * 251 + ".png", tmp_path))
 
 
 def test_deleted_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,14 +272,14 @@ def test_devices(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     outputs = ["/dev/null", "pipe", "file", ".", "new.png", "a\0b", None]
     expected = [Path("/dev/null"), tmp_path / "pipe", None, None, None, None, None]
-    found = [device(output, tmp_path) for output in outputs]
+    found = [find_device(output, tmp_path) for output in outputs]
     assert expected == [one and one[0] for one in found]
 
 
 def test_open_files_of_this_process(tmp_path: Path) -> None:
     """-o /dev/stdout would overwrite a redirected file from its start, so that it is turned down."""
     with (tmp_path / "log").open("wb") as log, pytest.raises(ImgcliError) as caught:
-        device(f"/dev/fd/{log.fileno()}", tmp_path)
+        find_device(f"/dev/fd/{log.fileno()}", tmp_path)
     assert "Use `-o -` for standard output." == caught.value.problem.advice
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from imgcli.core.errors import ExitCode, ImgcliError
 from imgcli.core.events import Notice
-from imgcli.store.runlog.writer import Recording, RunLogHeader, replayed
+from imgcli.store.runlog.writer import RunLog, RunLogHeader, replayed
 from showing import REQUEST, completed
 from streams import BLUE, RED, b64, whole_run
 from wire import Reply, error_reply
@@ -55,7 +56,7 @@ def test_nothing_is_overwritten(server: Server, gen: Gen, folder: Path) -> None:
     """A name that is taken is numbered, and that is said."""
     (folder / "run.sse").write_text("mine")
     done = gen(server(Reply(whole_run())), "a cat", "--record", "run.sse")
-    assert "run.sse is there already; this run is recorded as run-2.sse" in done.stderr
+    assert "run.sse already exists; this run is recorded as run-2.sse" in done.stderr
     assert "mine" == (folder / "run.sse").read_text()
     assert whole_run() == body_of(folder / "run-2.sse")
 
@@ -78,7 +79,7 @@ def test_a_recording_is_a_file(name: str, server: Server, gen: Gen, folder: Path
     wire = server(Reply(whole_run()))
     result = gen(wire, "a cat", "--record", name)
     assert (2, 0, ["pipe"]) == (result.exit_code, wire.posts, [path.name for path in folder.iterdir()])
-    assert f"--record takes a file, and {name} is none." in result.stderr
+    assert f"--record takes a file, and {name} is not one." in result.stderr
     assert not Path("/dev/null-2").exists()
 
 
@@ -101,9 +102,9 @@ def test_a_image_that_is_only_recorded_is_kept_enough(server: Server, gen: Gen, 
 def recorded(path: Path, chunks: list[bytes]) -> tuple[bytes, bytes]:
     """Record chunks that come a second apart; gives what was passed on, and what is in the file."""
     seconds = iter(range(10_000))
-    recording = Recording.begin(path, HEADER, lambda: next(seconds))
+    recording = RunLog.record(path, HEADER, lambda: next(seconds))
     passed = b"".join(recording.tee(chunks))
-    recording.close()
+    recording.discard()
     kept = path.read_bytes()
     path.unlink()
     return passed, kept.removeprefix(HEADER.line())
@@ -151,14 +152,19 @@ def test_a_replay_gives_every_event_at_its_time() -> None:
         assert [1.5, 2.0] == waits
 
 
-def test_a_full_disk_costs_the_recording_only() -> None:
+def test_a_full_disk_costs_the_recording_only(tmp_path: Path) -> None:
     """When the disk fills up the run goes on, and it is said once that the recording is not whole."""
-    recording = Recording(Path("run.sse"), os.open("/dev/full", os.O_WRONLY), lambda: 0.0)
-    assert b"data: a\n\n" == b"".join(recording.tee([b"data: a\n\n"]))
+    recording = RunLog.record(tmp_path / "run.sse", HEADER, lambda: 0.0)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, limits[1]))
+    try:
+        assert [b"data: a\n\n" * 100] == list(recording.tee([b"data: a\n\n" * 100]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     told = list(recording.reporting("j1", [completed(), completed()]))
-    recording.close()
+    recording.discard()
     assert [Notice, type(completed()), type(completed())] == [type(event) for event in told]
-    assert "No space left on device" in str(told[0])
+    assert "ends early (File too large)" in str(told[0])
 
 
 def test_a_taken_name_is_never_followed(tmp_path: Path) -> None:
@@ -166,8 +172,8 @@ def test_a_taken_name_is_never_followed(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("mine")
     (tmp_path / "run.sse").symlink_to(victim)
-    recording = Recording.begin(tmp_path / "run.sse", HEADER, lambda: 0.0)
-    recording.close()
+    recording = RunLog.record(tmp_path / "run.sse", HEADER, lambda: 0.0)
+    recording.discard()
     assert "mine" == victim.read_text()
     assert tmp_path / "run-2.sse" == recording.path
 
@@ -175,7 +181,7 @@ def test_a_taken_name_is_never_followed(tmp_path: Path) -> None:
 def test_a_folder_without_room_is_refused_with_its_own_code() -> None:
     """A folder that cannot be written gets the exit code that says so."""
     with pytest.raises(ImgcliError) as caught:
-        Recording.begin(Path("/proc/self/none/run.sse"), HEADER, lambda: 0.0)
+        RunLog.record(Path("/proc/self/none/run.sse"), HEADER, lambda: 0.0)
     assert ExitCode.UNWRITABLE is caught.value.problem.exit_code
 
 

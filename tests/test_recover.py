@@ -22,8 +22,7 @@ from imgcli.core.params import Api
 from imgcli.core.request import ImageRequest
 from imgcli.core.text import file_size
 from imgcli.store.publish.atomic import OnExists
-from imgcli.store.runlog.liveness import mark, may_live
-from imgcli.store.runlog.reader import beginnings
+from imgcli.store.runlog.reader import beginnings, mark, may_live
 from imgcli.store.runlog.writer import MAGIC, RunLog, RunLogHeader
 from streams import (
     BLUE,

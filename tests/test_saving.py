@@ -107,7 +107,7 @@ def test_nothing_is_overwritten(opened: Callable[..., Publisher], here: Path) ->
 def test_force(opened: Callable[..., Publisher], here: Path) -> None:
     """--force replaces the image of that name, and there is nothing to say about it."""
     (here / "x.png").write_bytes(b"old")
-    events = list(SavingStage(opened("x.png", clash=OnExists.REPLACE))([FINAL, END]))
+    events = list(SavingStage(opened("x.png", on_exists=OnExists.REPLACE))([FINAL, END]))
     assert ({"x.png": RED}, []) == (files(here), notices(events))
 
 
@@ -144,9 +144,8 @@ def test_another_size_than_asked(opened: Callable[..., Publisher]) -> None:
 def test_damaged(opened: Callable[..., Publisher], here: Path, data: bytes, name: str) -> None:
     """Damaged bytes are kept beside, exit 11, and --force does not sacrifice a good image to them."""
     (here / "x.png").write_bytes(b"good")
-    events = list(
-        SavingStage(opened("x.png", clash=OnExists.REPLACE))([FinalImage(JOB, 0, EncodedImage.of(data)), END])
-    )
+    publisher = opened("x.png", on_exists=OnExists.REPLACE)
+    events = list(SavingStage(publisher)([FinalImage(JOB, 0, EncodedImage.of(data)), END]))
     assert {"x.png": b"good", name: data} == files(here)
     assert (ExitCode.DAMAGED, Charged.YES) == (problem(events).exit_code, problem(events).charged)
     assert f"kept as {here / name}." in problem(events).what
@@ -157,7 +156,7 @@ def test_force_is_for_images_alone(
 ) -> None:
     """--force replaces neither damaged bytes nor rescued images: they may be all there is."""
     (here / "x.damaged.bin").write_bytes(b"earlier")
-    publisher = opened("x.png", clash=OnExists.REPLACE)
+    publisher = opened("x.png", on_exists=OnExists.REPLACE)
     list(SavingStage(publisher)([FinalImage(JOB, 0, EncodedImage.of(b"later"))]))
     assert {"x.damaged.bin": b"earlier", "x-2.damaged.bin": b"later"} == files(here)
     here.rename(here.with_name("moved"))

@@ -20,9 +20,8 @@ from imgcli.store.publish.atomic import OnExists
 from imgcli.store.publish.naming import STDOUT, NameFields, current_folder, is_folder
 from imgcli.store.publish.publisher import Destination, open_publisher
 from imgcli.store.publish.stage import SavingStage
-from imgcli.store.runlog.liveness import mark
-from imgcli.store.runlog.reader import PROCESS, RUNS, RunLogFile, beginnings
-from imgcli.store.runlog.writer import TITLE, Recording, RunLog, RunLogHeader
+from imgcli.store.runlog.reader import PROCESS, RUNS, RunLogFile, beginnings, mark
+from imgcli.store.runlog.writer import TITLE, RunLog, RunLogHeader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -61,7 +60,7 @@ class RunArtifacts:
         self._received: set[str] = set()
         self._inputs: frozenset[str] = frozenset()
         self._run_log: RunLog | None = None
-        self._recording: Recording | None = None
+        self._recording: RunLog | None = None
         self._publisher: Publisher | None = None
         self._saving: SavingStage | None = None
 
@@ -95,7 +94,7 @@ class RunArtifacts:
         """Begin the recording that the user wants; others may see it, so it names no folder."""
         header = RunLogHeader(self.job, context.now().isoformat(), request.anonymized(), "")
         with process.shielded():
-            self._recording = Recording.begin(file, header, context.monotonic)
+            self._recording = RunLog.record(file, header, context.monotonic)
 
     @property
     def notices(self) -> Iterator[str]:
@@ -189,7 +188,7 @@ class RunArtifacts:
         if self._publisher:
             self._publisher.tidy()
         if self._recording:
-            self._recording.close()
+            self._recording.discard()
         if self._run_log and self.has_sent:
             self._run_log.close()
         elif self._run_log:

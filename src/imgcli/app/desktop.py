@@ -24,7 +24,7 @@ def perform(context: Context, name: str, asked: Desktop) -> ExitCode:
     """Open or copy one image. Raises `ImgcliError` (usage) where there is none, or no tool for it."""
     from imgcli.app.lookup import locate_one
     from imgcli.output.desktop import DesktopError
-    from imgcli.store.files import inspect
+    from imgcli.store.image_facts import inspect
 
     if name == STDOUT:
         raise usage_error("open takes a file, and - is none.", "Save the image as a file first.")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.history import FileStatus, MatchKind
 from imgcli.core.text import shorten
-from imgcli.store.files import inspect, whereabouts
+from imgcli.store.image_facts import inspect, saved_image_status
 from imgcli.store.paths import data_folder
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class Lookup:
         entry = last.entry if last else self._by_id(name)
         if entry is None:
             return Located((name,))
-        fates = [whereabouts(image) for image in entry.images]
+        fates = [saved_image_status(image) for image in entry.images]
         paths = tuple(str(one.image.path) for one in fates if one.state is FileStatus.THERE)
         missing = [_fate(entry, one) for one in fates if one.state is not FileStatus.THERE]
         if not paths:

@@ -149,7 +149,7 @@ class _Recovery:
 
     def _settle(self) -> None:
         """Tidy up after dead processes first: without the record nobody would know where."""
-        sweep(self.folders, self._publisher.places)
+        sweep(self.folders, self._publisher.paths)
         self._publisher.tidy()
         if self.is_kept:
             run = self.record.run

@@ -20,7 +20,7 @@ from imgcli.core.text import clean, file_size, shorten
 from imgcli.output.terminal.writer import SafeWriter
 from imgcli.store.paths import state_folders
 from imgcli.store.publish.atomic import reason
-from imgcli.store.publish.naming import STDOUT, NameFields, OutputTarget, current_folder, device
+from imgcli.store.publish.naming import STDOUT, NameFields, OutputTarget, current_folder, find_device
 from imgcli.store.runlog.reader import RUNS, recorded, unfinished
 from imgcli.store.runlog.writer import TITLE
 
@@ -131,7 +131,7 @@ class UnfinishedRun:
         base = self._base(fallback)
         output = self.run.header.output if self.run.header else None
         try:
-            is_stream = output == STDOUT or device(output, base) is not None
+            is_stream = output == STDOUT or find_device(output, base) is not None
             return OutputTarget.of(None if is_stream else output, self._subject, base)
         except ImgcliError:
             return OutputTarget.of(None, self._subject, base)

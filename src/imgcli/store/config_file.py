@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.core.errors import usage_error
 from imgcli.core.text import shorten
+from imgcli.store.files import UnfitFileError, read_regular
 from imgcli.store.paths import make_folders
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 VARIABLE = "IMGCLI_CONFIG"
 """The environment variable that names another file."""
 
-_LARGEST = 1_000_000  # bytes
+_LARGEST = 1 << 20  # bytes
 _NAME_LENGTH = 200
 
 
@@ -52,6 +53,8 @@ def read_text(environ: Mapping[str, str]) -> str | None:
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise usage_error(f"Line {line} of {_shown(path)} is not UTF-8 text.") from None
+    except UnfitFileError as unfit:
+        raise usage_error(f"{_shown(path)} {unfit}.") from None
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise usage_error(f"{_shown(path)} cannot be read: {why}.") from None
@@ -90,16 +93,10 @@ def replace(path: Path, text: str) -> None:
 
 
 def _read(path: Path) -> str:
-    """Read a file of sane size; /dev/null is an empty one, and no pipe is waited for."""
-    mode = path.stat().st_mode
+    """Read a file of sane size; /dev/null counts as an empty one."""
     if os.fspath(path) == os.devnull:
         return ""
-    if not stat.S_ISREG(mode):
-        raise ValueError("it is a folder" if stat.S_ISDIR(mode) else "it is no regular file")
-    with path.open("rb") as file:
-        data = file.read(_LARGEST + 1)
-    if len(data) > _LARGEST:
-        raise ValueError("it is larger than 1 MB")
+    data, _ = read_regular(path, _LARGEST, may_be_empty=True)
     return data.decode("utf-8-sig").replace("\r\n", "\n")
 
 

@@ -1,98 +1,70 @@
-"""What a file's bytes say: read as they are, whatever they are, and nothing decoded."""
+"""Regular files, read within a limit: no pipe is waited for, no device is believed to end."""
 
 from __future__ import annotations
 
 import os
 import stat
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from imgcli.core.embedded import read as read_recipe
-from imgcli.core.errors import usage_error
-from imgcli.core.history import FileFacts, FileStatus, SavedImageStatus
-from imgcli.core.image import EncodedImage, content_credentials, header_size
-from imgcli.core.text import shorten
-from imgcli.store.publish.atomic import reason
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
-    from imgcli.core.history import SavedImage
+    from pathlib import Path
 
 
-LARGEST = 256_000_000
-"""Bytes: what is larger is no image of ours."""
-_NAME_LENGTH = 200
+LARGEST_IMAGE = 256 << 20
+"""Bytes: what is larger is not an image of ours."""
+
+_LONGEST_NAME = 200
 # A pipe is not waited for, a terminal does not become ours.
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 
 
-class _UnfitError(Exception):
-    """This is nothing that holds an image; the message completes "cat.png ..."."""
+class UnfitFileError(Exception):
+    """A file that is not read; the message completes "cat.png ..."."""
 
 
-def inspect(name: str) -> FileFacts:
-    """Read a file to its end; raises `ImgcliError` (usage) where there is none, or none to be read."""
-    shown = shorten(name, _NAME_LENGTH)
+def open_regular(path: str | Path, *, follow: bool = True) -> BinaryIO:
+    """Open a regular file for reading, through a symbolic link only if `follow`.
+
+    Raises `OSError`, also for anything else than a file: that is a `FileNotFoundError` without `follow`,
+    else an `UnfitFileError`. A name that holds a NUL is a `ValueError`.
+    """
+    descriptor = os.open(path, _READ if follow else _READ | getattr(os, "O_NOFOLLOW", 0))
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    if not follow:
+        raise FileNotFoundError(path)
+    kinds = {stat.S_IFDIR: "is a folder", stat.S_IFIFO: "is a pipe"}
+    raise UnfitFileError(kinds.get(stat.S_IFMT(mode), "is a device, not a file"))
+
+
+def read_regular(path: str | Path, limit: int, *, may_be_empty: bool = False) -> tuple[bytes, os.stat_result]:
+    """Read a regular file of at most `limit` bytes; raises as `open_regular` does."""
+    with open_regular(path) as file:
+        info = os.fstat(file.fileno())
+        if info.st_size > limit:
+            raise UnfitFileError(f"is larger than {limit >> 20} MB")
+        data = file.read(info.st_size)
+    if not (data or may_be_empty):
+        raise UnfitFileError("is empty")
+    return data, info
+
+
+def read_named(name: str, limit: int, advice: str, path: str | None = None) -> tuple[bytes, os.stat_result]:
+    """Read a file that a person named, from `path` if that is where the name leads.
+
+    Raises `ImgcliError` (usage), with this advice where the file is not one that could be read.
+    """
+    from imgcli.core.errors import usage_error
+    from imgcli.core.text import shorten
+
+    shown = shorten(name, _LONGEST_NAME)
     try:
-        return _facts(Path(name))
-    except _UnfitError as unfit:
-        raise usage_error(f"{shown} {unfit}.") from None
+        return read_regular(path or name, limit)
+    except UnfitFileError as unfit:
+        raise usage_error(f"{shown} {unfit}.", advice) from None
     except OSError as error:
-        raise usage_error(f"{shown} cannot be read: {reason(error)}.") from None
+        raise usage_error(f"{shown} cannot be read: {error.strerror or type(error).__name__}.") from None
     except ValueError:
-        raise usage_error(f"{shown} cannot be read: this cannot be a file's name.") from None
-
-
-def whereabouts(image: SavedImage) -> SavedImageStatus:
-    """Find out what has become of the file of a remembered image. Never raises."""
-    if image.path is None:
-        return SavedImageStatus(image, FileStatus.UNSAVED)
-    try:
-        facts = _facts(image.path)
-    except (FileNotFoundError, NotADirectoryError):
-        return SavedImageStatus(image, FileStatus.GONE)
-    except _UnfitError:
-        return SavedImageStatus(image, FileStatus.CHANGED)
-    except (OSError, ValueError):
-        return SavedImageStatus(image, FileStatus.UNREADABLE)
-    if facts.sha256 != image.sha256:
-        return SavedImageStatus(image, FileStatus.CHANGED)
-    return SavedImageStatus(image, FileStatus.THERE, facts)
-
-
-def _facts(path: Path) -> FileFacts:
-    """Read a regular file; raises `_UnfitError`, `OSError`, `ValueError` (no possible name)."""
-    image = EncodedImage.of(_content(path))
-    return FileFacts(
-        path=path.absolute(),
-        format=image.format,
-        size=header_size(image),
-        length=len(image.data),
-        sha256=image.sha256,
-        credentials=content_credentials(image.data),
-        parameters=read_recipe(image.data),
-    )
-
-
-def _content(path: Path) -> bytes:
-    descriptor = os.open(path, _READ)
-    try:
-        info = os.fstat(descriptor)
-        _check(info)
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            data = file.read(info.st_size)
-    finally:
-        os.close(descriptor)
-    if not data:
-        raise _UnfitError("is empty")
-    return data
-
-
-def _check(info: os.stat_result) -> None:
-    if stat.S_ISDIR(info.st_mode):
-        raise _UnfitError("is a folder; name the files in it")
-    if stat.S_ISFIFO(info.st_mode):
-        raise _UnfitError("is a pipe; save the image as a file first")
-    if not stat.S_ISREG(info.st_mode):
-        raise _UnfitError("is a device, no file")
-    if info.st_size > LARGEST:
-        raise _UnfitError(f"is larger than {LARGEST // 1_000_000} MB, and no image of imgcli's")
+        raise usage_error(f"{shown} cannot be read: the name holds a NUL.") from None

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import stat
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -15,7 +13,8 @@ from imgcli.core.errors import usage_error
 from imgcli.core.image import EncodedImage, ImageFormat
 from imgcli.core.request import InputImage
 from imgcli.core.secrets import is_loopback
-from imgcli.core.text import file_size, shorten
+from imgcli.core.text import shorten
+from imgcli.store.files import read_named
 from imgcli.store.publish.atomic import reason
 from imgcli.store.verify import DECODE_LIMIT, examine
 
@@ -26,13 +25,14 @@ if TYPE_CHECKING:
 STDIN = "-"
 """The file name that means standard input."""
 
-LARGEST = 50 * 1024 * 1024
+LARGEST = 50 << 20
 """Bytes of one image: OpenAI's guide, and images.edit in its specification, say 50 MB."""
 
 _STDIN_NAME = "Standard input"
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _LONGEST_ADDRESS = 8000
 _LONGEST_NAME = 200
+_NAME_A_FILE = "Name an image file of at most 50 MB, or pipe it in and name it -."
 _CONVERT = "Convert it, for instance with: magick FILE image.png"
 
 _PIXEL_BYTES = {ImageFormat.PNG: 4, ImageFormat.JPEG: 10, ImageFormat.WEBP: 16}
@@ -55,7 +55,7 @@ def read_reference(name: str, stdin: BinaryIO) -> InputImage:
 
 def read_bytes(name: str, stdin: BinaryIO) -> bytes:
     """Read a file, or standard input for `-`, whatever it holds. Raises `ImgcliError` (usage)."""
-    return _piped(stdin) if name == STDIN else _read(name)
+    return _read_stdin(stdin) if name == STDIN else read_named(name, LARGEST, _NAME_A_FILE)[0]
 
 
 def reference_of(name: str, data: bytes) -> InputImage:
@@ -101,7 +101,7 @@ def read_again(reference: InputImage) -> InputImage:
 
 
 def _file(name: str) -> InputImage:
-    return reference_of(name, _read(name))
+    return reference_of(name, read_named(name, LARGEST, _NAME_A_FILE)[0])
 
 
 def _address(url: str) -> InputImage:
@@ -131,7 +131,7 @@ def _no_address(url: str, what: str) -> ImgcliError:
     return usage_error(f"{_shown(url)} {what}.", "Use https://, or download the image and give the file.")
 
 
-def _piped(stdin: BinaryIO) -> bytes:
+def _read_stdin(stdin: BinaryIO) -> bytes:
     """Read standard input, unless it is a terminal, from which no image will ever come."""
     if stdin.isatty():
         raise usage_error(
@@ -142,43 +142,8 @@ def _piped(stdin: BinaryIO) -> bytes:
     except OSError as error:
         raise usage_error(f"Standard input cannot be read: {reason(error)}.") from None
     if len(data) > LARGEST:
-        raise _too_large(_STDIN_NAME, f"more than {file_size(LARGEST)}")
+        raise usage_error(f"{_STDIN_NAME} is larger than {LARGEST >> 20} MB.", "Make the image smaller.")
     return data
-
-
-def _read(name: str) -> bytes:
-    """Read a regular file that is not too large; nothing else is waited for, nor believed to end."""
-    try:
-        with open(name, "rb", buffering=0, opener=_opener) as file:
-            _check_kind(name, os.fstat(file.fileno()))
-            return file.readall() or b""
-    except IsADirectoryError:
-        raise usage_error(f"{_shown(name)} is a folder.", "Name the images in it, one by one.") from None
-    except OSError as error:
-        raise usage_error(f"{_shown(name)} cannot be read: {reason(error)}.") from None
-    except ValueError:
-        raise usage_error(f"{_shown(name)} cannot be read: the name holds a NUL.") from None
-
-
-def _opener(name: str, flags: int) -> int:
-    """Open without waiting for whoever may write into a pipe."""
-    return os.open(name, flags | os.O_NONBLOCK | os.O_NOCTTY)
-
-
-def _check_kind(name: str, found: os.stat_result) -> None:
-    """Refuse a file by what the file system says of it."""
-    if stat.S_ISFIFO(found.st_mode):
-        raise usage_error(f"{_shown(name)} is a pipe.", "Pipe the image in, and name it -.")
-    if not stat.S_ISREG(found.st_mode):
-        raise usage_error(f"{_shown(name)} is a device, no file.", "Pipe the image in, and name it -.")
-    if found.st_size > LARGEST:
-        raise _too_large(name, file_size(found.st_size))
-
-
-def _too_large(name: str, size: str) -> ImgcliError:
-    return usage_error(
-        f"{_shown(name)} has {size}; an image must be under {LARGEST // 1024**2} MB.", "Make it smaller."
-    )
 
 
 def _checked(name: str, data: bytes) -> InputImage:
@@ -188,7 +153,7 @@ def _checked(name: str, data: bytes) -> InputImage:
         raise usage_error(f"{shown} is empty.")
     image = EncodedImage.of(data)
     if image.format not in _PIXEL_BYTES:
-        what = f"is {image.format}" if image.format else "is no png, jpeg or webp image"
+        what = f"is {image.format}" if image.format else "is not a PNG, JPEG or WebP image"
         raise usage_error(f"{shown} {what}; the API takes png, jpeg and webp.", _CONVERT)
     finding = examine(image, _decode_limit(image))
     if finding.damage:

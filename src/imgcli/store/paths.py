@@ -21,10 +21,10 @@ _OPEN_LINK = "it is a link to a folder that is open to others (chmod 700 closes 
 
 
 def state_folder(environ: Mapping[str, str]) -> Path:
-    """Find the folder for records of runs, crash files and rescued images, and make it private.
+    """Return the folder for run logs, crash files and rescued images, and make it private.
 
-    The usual place first; without one that works, the session's own folder, then the temporary one. When none
-    works the usual place is returned as it is, and whoever writes there meets the error.
+    The default place first; without one that works, the session's own folder, then the temporary one. When
+    none works the default place is returned as it is, and whoever writes there meets the error.
     """
     candidates = list(_candidates(environ))
     for folder in candidates:
@@ -34,19 +34,19 @@ def state_folder(environ: Mapping[str, str]) -> Path:
 
 
 def _usable(folder: Path) -> Path:
-    """Make sure that records can be written and found here; raises `OSError`."""
+    """Check that run logs can be written and found here; raises `OSError`."""
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder)
     return folder
 
 
 def state_folders(environ: Mapping[str, str]) -> list[Path]:
-    """List every folder of ours that was or is the state folder, the usual one first; makes none."""
+    """List every folder of ours that was or is the state folder, the default one first; makes none."""
     return [folder for folder in dict.fromkeys(_candidates(environ)) if _is_ours(folder)]
 
 
 def _is_ours(folder: Path) -> bool:
-    """Refuse a folder that somebody else may have planted."""
+    """Return whether a folder is ours: somebody else may have planted it."""
     try:
         infos = (folder.lstat(), folder.stat())
     except OSError:
@@ -55,11 +55,11 @@ def _is_ours(folder: Path) -> bool:
 
 
 def data_folder(environ: Mapping[str, str]) -> Path:
-    """Find the folder for what is worth keeping: the history; makes none. Raises `OSError` without a home."""
-    usual = _absolute(environ, "XDG_DATA_HOME") or _usual_data(environ)
-    if usual is None:
+    """Return the folder for the history; makes none. Raises `OSError` without a home."""
+    default = _absolute(environ, "XDG_DATA_HOME") or _default_data(environ)
+    if default is None:
         raise FileNotFoundError(errno.ENOENT, "HOME is not set")
-    return usual / _APP
+    return default / _APP
 
 
 def private_folder(folder: Path) -> Path:
@@ -101,7 +101,7 @@ def make_folders(folder: Path) -> None:
 class FallbackFolders:
     """The places for an image that is paid for and cannot go where it was meant to.
 
-    `raw_run` promises to keep the record of the run and tells where it is, None when it does not hold all.
+    `raw_run` promises to keep the run log and returns its path, None when it does not hold all.
     """
 
     state: Path
@@ -109,7 +109,7 @@ class FallbackFolders:
     raw_run: Callable[[], Path | None] = lambda: None
 
     def folders(self) -> Iterator[Path]:
-        """List the folders to try, best first; one that cannot be made ready is left out."""
+        """Yield the folders to try, best first; one that cannot be made ready is left out."""
         with suppress(OSError):
             yield private_folder(self.state / "rescued")
         runtime = _absolute(self.environ, "XDG_RUNTIME_DIR")
@@ -119,10 +119,10 @@ class FallbackFolders:
 
 
 def _candidates(environ: Mapping[str, str]) -> Iterator[Path]:
-    """List where the state folder may be, best first; never empty."""
-    usual = _absolute(environ, "XDG_STATE_HOME") or _usual(environ)
-    if usual:
-        yield usual / _APP
+    """Yield where the state folder may be, best first; never empty."""
+    default = _absolute(environ, "XDG_STATE_HOME") or _default_state(environ)
+    if default:
+        yield default / _APP
     runtime = _absolute(environ, "XDG_RUNTIME_DIR")
     if runtime:
         yield runtime / _APP
@@ -130,8 +130,8 @@ def _candidates(environ: Mapping[str, str]) -> Iterator[Path]:
     yield _temporary(environ) / f"{_APP}-{user}"
 
 
-def _usual(environ: Mapping[str, str]) -> Path | None:
-    """Find the system's folder for applications' state."""
+def _default_state(environ: Mapping[str, str]) -> Path | None:
+    """Return the system's folder for applications' state."""
     if sys.platform.startswith("linux"):  # by hand: platformdirs makes a relative folder when HOME is missing
         home = _absolute(environ, "HOME")
         return home / ".local" / "state" if home else None
@@ -140,8 +140,8 @@ def _usual(environ: Mapping[str, str]) -> Path | None:
     return user_state_path()
 
 
-def _usual_data(environ: Mapping[str, str]) -> Path | None:
-    """Find the system's folder for applications' data."""
+def _default_data(environ: Mapping[str, str]) -> Path | None:
+    """Return the system's folder for applications' data."""
     if sys.platform.startswith("linux"):
         home = _absolute(environ, "HOME")
         return home / ".local" / "share" if home else None

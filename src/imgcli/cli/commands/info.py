@@ -13,7 +13,7 @@ from imgcli.cli.params import lookup  # noqa: TC001 - Typer reads the annotation
 from imgcli.core.errors import ExitCode, ImgcliError, most_severe
 from imgcli.core.history import Ancestor, FileStatus, KnowledgeSource, Provenance, SavedImageStatus
 from imgcli.output.terminal.writer import SafeWriter
-from imgcli.store.files import whereabouts
+from imgcli.store.image_facts import saved_image_status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,7 +116,7 @@ def _status(image: SavedImage, file: FileFacts | None) -> SavedImageStatus:
     """Return what has become of a saved image, without reading the given file again."""
     if file and image.path == file.path and image.sha256 == file.sha256:
         return SavedImageStatus(image, FileStatus.THERE, file)
-    return whereabouts(image)
+    return saved_image_status(image)
 
 
 def _image_index(file: FileFacts | None, entry: HistoryEntry | None) -> int | None:

@@ -15,74 +15,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def is_locked(descriptor: int) -> bool:
-    """Return whether somebody has locked an open file; False where there are no locks."""
-    with suppress(ImportError, OSError):
-        import fcntl
-
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
-    return False
-
-
-def has_locks(descriptor: int) -> bool:
-    """Return whether a lock on this file would say anything; false on some network file systems.
-
-    For a descriptor that holds no lock itself: it would lose it.
-    """
-    with suppress(ImportError, OSError):
-        import fcntl
-
-        with suppress(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-        return True
-    return False
-
-
-def try_lock(descriptor: int) -> bool:
-    """Lock an open file until it is closed or the process dies; False when somebody else has it.
-
-    True where the file system or the system has no locks: then nobody can tell.
-    """
-    with suppress(ImportError, OSError):
-        import fcntl
-
-        return _has_locked(descriptor, fcntl.LOCK_EX)
-    return True
-
-
-def try_share(descriptor: int) -> bool:
-    """Lock an open file against `try_lock`, but not against others who share it; True likewise."""
-    with suppress(ImportError, OSError):
-        import fcntl
-
-        return _has_locked(descriptor, fcntl.LOCK_SH)
-    return True
-
-
-def _has_locked(descriptor: int, kind: int) -> bool:
-    import fcntl
-
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-if sys.platform == "darwin":
+if sys.platform != "win32":
     import fcntl
 
 PRIVATE = 0o600
 SHARED = 0o666
 """Modes of new files, less the process's umask."""
 
-DRAFT_START, DRAFT_END = ".imgcli-", ".part"
-"""How the name of a file begins and ends that has not yet got its own."""
+TEMP_START, TEMP_END = ".imgcli-", ".part"
+"""How a temporary name begins and ends."""
 
 _TRIES = 3
 _CREATE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -91,7 +32,7 @@ _NO_FOLDER_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF, 
 
 
 class OnExists(StrEnum):
-    """What to do about a name that is taken."""
+    """What to do when a file of that name exists."""
 
     NUMBER = "number"
     REPLACE = "replace"
@@ -119,36 +60,36 @@ class TempFile:
     @classmethod
     def write(cls, folder: Path, data: bytes, mode: int = SHARED) -> TempFile:
         """Write bytes to a new file; raises `OSError` and then leaves nothing behind."""
-        draft = cls(*_begun(folder, mode))
+        temp = cls(*_create_temp(folder, mode))
         try:
-            write_all(draft._descriptor, data)
+            write_all(temp._descriptor, data)
         except BaseException:
-            draft.discard()
+            temp.discard()
             raise
-        return draft
+        return temp
 
     def flush(self) -> None:
-        """Bring the bytes to the disk; after an `OSError` from here they belong into another file."""
+        """Flush the bytes to the disk; after an `OSError` from here they belong into another file."""
         flush(self._descriptor)
         if sys.platform == "win32":  # where an open file cannot be renamed
             self._close()
 
-    def publish(self, names: Iterable[str], clash: OnExists = OnExists.NUMBER) -> Path:
-        """Return the file the first of these names that is free, and flush the folder.
+    def publish(self, names: Iterable[str], on_exists: OnExists = OnExists.NUMBER) -> Path:
+        """Rename the file to the first of these names that is free, and flush the folder.
 
-        With `Clash.REPLACE` it takes the first name, whatever had it; a symbolic link is replaced, never
+        With `OnExists.REPLACE` it takes the first name, whatever had it; a symbolic link is replaced, never
         followed. Raises `OSError`.
         """
-        final = self.name(names, clash)
+        final = self.name(names, on_exists)
         flush_folder(final.parent)
         self._close()
         return final
 
-    def name(self, names: Iterable[str], clash: OnExists = OnExists.NUMBER) -> Path:
-        """Return the file its name as `publish` does, on a disk that flushes nothing; raises `OSError`."""
+    def name(self, names: Iterable[str], on_exists: OnExists = OnExists.NUMBER) -> Path:
+        """Rename the file as `publish` does, on a disk that flushes nothing; raises `OSError`."""
         if self._final is None:
-            self._final = self._named(names, clash)
-            self._is_new = clash is OnExists.NUMBER
+            self._final = self._rename(names, on_exists)
+            self._is_new = on_exists is OnExists.NUMBER
         return self._final
 
     def discard(self) -> None:
@@ -174,29 +115,29 @@ class TempFile:
             if descriptor >= 0:
                 os.close(descriptor)
 
-    def _named(self, names: Iterable[str], clash: OnExists) -> Path:
+    def _rename(self, names: Iterable[str], on_exists: OnExists) -> Path:
         for name in names:
             final = self.path.with_name(name)
-            if clash is OnExists.REPLACE:
+            if on_exists is OnExists.REPLACE:
                 return self.path.replace(final)
             with suppress(FileExistsError):
-                self._take(final)
+                self._link(final)
                 return final
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self.path.parent)
 
-    def _take(self, final: Path) -> None:
-        """Take a name that nobody has."""
+    def _link(self, final: Path) -> None:
+        """Take a name; raises `FileExistsError` where another file has it."""
         try:
             final.hardlink_to(self.path)
         except FileExistsError:
             raise
         except OSError:
-            self._take_without_links(final)
+            self._rename_without_links(final)
         else:
             with suppress(OSError):  # the image has its name; a second one is only untidy
                 self.path.unlink()
 
-    def _take_without_links(self, final: Path) -> None:
+    def _rename_without_links(self, final: Path) -> None:
         """Reserve the name with an empty file, then rename over it: never half an image under that name."""
         os.close(create(final, SHARED))
         try:
@@ -207,10 +148,10 @@ class TempFile:
             raise
 
 
-def _begun(folder: Path, mode: int) -> tuple[Path, int]:
-    """Make and lock a file with a temporary name; another one if somebody swept it away in between."""
+def _create_temp(folder: Path, mode: int) -> tuple[Path, int]:
+    """Create and lock a file with a temporary name; another one if somebody removed it in between."""
     for _ in range(_TRIES):
-        path = folder / _temporary()
+        path = folder / _temporary_name()
         descriptor = create(path, mode)
         if try_lock(descriptor) and path.exists():
             return path, descriptor
@@ -231,16 +172,16 @@ def write_all(descriptor: int, data: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def write_device(path: Path, known: os.stat_result, data: bytes) -> None:
+def write_device(path: Path, expected: os.stat_result, data: bytes) -> None:
     """Write every byte to a device or a pipe, waiting for its reader; raises `OSError`.
 
-    Also where the name leads to another file than the `known` one by now, which is then left alone.
+    Also where the name leads to another file than the `expected` one by now, which is then left alone.
     """
     descriptor = os.open(path, os.O_WRONLY | getattr(os, "O_NOCTTY", 0))
     try:
-        found = os.fstat(descriptor)
-        is_same = os.path.samestat(found, known) and stat.S_IFMT(found.st_mode) == stat.S_IFMT(known.st_mode)
-        if not is_same:  # the number of a file that has gone is soon another file's
+        actual = os.fstat(descriptor)
+        has_same_kind = stat.S_IFMT(actual.st_mode) == stat.S_IFMT(expected.st_mode)
+        if not (os.path.samestat(actual, expected) and has_same_kind):  # inode numbers are soon reused
             raise FileExistsError(errno.EEXIST, "another file has taken its place")
         write_all(descriptor, data)
     finally:
@@ -256,7 +197,7 @@ def write_stream(stream: BinaryIO, data: bytes) -> None:
 
 
 def flush(descriptor: int) -> None:
-    """Bring a file's bytes to the disk; raises `OSError`."""
+    """Flush a file's bytes to the disk; raises `OSError`."""
     if sys.platform == "darwin":  # where fsync stops at the drive's own cache
         with suppress(OSError):  # network file systems have only the plain kind
             fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
@@ -265,7 +206,7 @@ def flush(descriptor: int) -> None:
 
 
 def flush_folder(folder: Path) -> None:
-    """Bring a folder's entries to the disk, where the system can; raises `OSError`."""
+    """Flush a folder's entries to the disk, where the system can; raises `OSError`."""
     if os.name == "nt":
         return
     try:
@@ -280,7 +221,7 @@ def flush_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> list[Path]:
-    """Make a folder and its parents, flushed, where there are none; raises `OSError` and then leaves none.
+    """Create a folder and its parents, flushed, where there are none; raises `OSError` and then leaves none.
 
     Returns those that were made, the outermost first.
     """
@@ -304,9 +245,57 @@ def remove_folders(made: Iterable[Path]) -> None:
             folder.rmdir()
 
 
+def try_lock(descriptor: int) -> bool:
+    """Lock an open file until it is closed or the process dies; False when somebody else has it.
+
+    True where the file system or the system has no locks: then nobody can tell.
+    """
+    return _flock(descriptor, is_exclusive=True) is not False
+
+
+def try_share(descriptor: int) -> bool:
+    """Lock an open file against `try_lock`, but not against others who share it; True likewise."""
+    return _flock(descriptor) is not False
+
+
+def has_locks(descriptor: int) -> bool:
+    """Return whether a lock on this file would mean anything; false on some network file systems.
+
+    For a descriptor that holds no lock itself: it would lose it.
+    """
+    return _probe_lock(descriptor) is not None
+
+
+def is_locked(descriptor: int) -> bool:
+    """Return whether somebody has locked an open file; False where there are no locks. As `has_locks`."""
+    return _probe_lock(descriptor) is False
+
+
+def _probe_lock(descriptor: int) -> bool | None:
+    """Share a lock for a moment; None where there are no locks."""
+    taken = _flock(descriptor)
+    if taken:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return taken
+
+
+def _flock(descriptor: int, *, is_exclusive: bool = False) -> bool | None:
+    """Return whether a lock was free and is taken now; None where there are no locks."""
+    if sys.platform == "win32":
+        return None
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_EX if is_exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
 def probe(folder: Path, length: int) -> None:
-    """Prove that a file with a name of `length` bytes can be made in a folder; raises `OSError`."""
-    name = _temporary()
+    """Check that a file with a name of `length` bytes can be created in a folder; raises `OSError`."""
+    name = _temporary_name()
     path = folder / name.ljust(length, "_")
     os.close(create(path, PRIVATE))
     path.unlink(missing_ok=True)
@@ -317,5 +306,5 @@ def reason(error: OSError) -> str:
     return error.strerror or type(error).__name__
 
 
-def _temporary() -> str:
-    return f"{DRAFT_START}{os.urandom(8).hex()}{DRAFT_END}"
+def _temporary_name() -> str:
+    return f"{TEMP_START}{os.urandom(8).hex()}{TEMP_END}"

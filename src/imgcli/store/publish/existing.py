@@ -31,64 +31,64 @@ _CHUNK = 1 << 20
 class ExistingPublisher:
     """A publisher for recovery: finds an image that is on disk already, and publishes any other.
 
-    Never replaces a file, whatever the run was told: what has that name by now may be another image.
-    `places` lists every file that it found or made.
+    Never repaths a file, whatever the run was told: what has that name by now may be another image.
+    `paths` lists every file that it found or made.
     """
 
-    def __init__(self, target: OutputTarget, rescue: FallbackFolders) -> None:
+    def __init__(self, target: OutputTarget, fallback: FallbackFolders) -> None:
         self._target = target
-        self._rescue = rescue
-        self._fresh = FilePublisher(target, OnExists.NUMBER, rescue)
-        self.places: list[Path] = []
+        self._fallback = fallback
+        self._publisher = FilePublisher(target, OnExists.NUMBER, fallback)
+        self.paths: list[Path] = []
 
     @property
     def folders(self) -> list[Path]:
         """The folders in which images of this run may be."""
-        return [self._target.folder, *self._rescue.folders()]
+        return [self._target.folder, *self._fallback.folders()]
 
     def publish(self, image: EncodedImage, image_index: int, shield: Shield) -> PublishResult:
         """See `Publisher`."""
-        placed = self._found_whole(image, image_index) or self._found_damaged(image, image_index)
-        if placed is None:
-            placed = self._fresh.publish(image, image_index, shield)
-        self.places.extend([placed.path] if placed.path else [])
-        return placed
+        result = self._find_whole(image, image_index) or self._find_damaged(image, image_index)
+        if result is None:
+            result = self._publisher.publish(image, image_index, shield)
+        self.paths.extend([result.path] if result.path else [])
+        return result
 
     def keep(self, image: EncodedImage, image_index: int, mark: str, shield: Shield) -> Path:
         """See `Publisher`."""
-        path = self._find(image, image_index, mark) or self._fresh.keep(image, image_index, mark, shield)
-        self.places.append(path)
+        path = self._find(image, image_index, mark) or self._publisher.keep(image, image_index, mark, shield)
+        self.paths.append(path)
         return path
 
     def tidy(self) -> None:
         """See `Publisher`."""
-        self._fresh.tidy()
+        self._publisher.tidy()
 
-    def _found_whole(self, image: EncodedImage, image_index: int) -> PublishResult | None:
+    def _find_whole(self, image: EncodedImage, image_index: int) -> PublishResult | None:
         path = self._find(image, image_index, "")
         if path is None:
             return None
         finding = examine(image)
         if finding.damage:  # an earlier version of imgcli did not see it
-            return PublishResult(path, None, damaged(finding.damage, path, self._rescue.raw_run()))
-        return PublishResult(path, finding.size, self._astray(path), unchecked=finding.unchecked)
+            return PublishResult(path, None, damaged(finding.damage, path, self._fallback.raw_run()))
+        return PublishResult(path, finding.size, self._misplaced(path), unchecked=finding.unchecked)
 
-    def _astray(self, path: Path) -> Problem | None:
+    def _misplaced(self, path: Path) -> Problem | None:
         folder = self._target.folder
         return None if path.parent == folder else elsewhere("it was rescued earlier", path, folder)
 
-    def _found_damaged(self, image: EncodedImage, image_index: int) -> PublishResult | None:
+    def _find_damaged(self, image: EncodedImage, image_index: int) -> PublishResult | None:
         path = self._find(image, image_index, _DAMAGED)
         if path is None:
             return None
         damage = examine(image).damage or "it was examined earlier"
-        return PublishResult(path, None, damaged(damage, path, self._rescue.raw_run()))
+        return PublishResult(path, None, damaged(damage, path, self._fallback.raw_run()))
 
     def _find(self, image: EncodedImage, image_index: int, mark: str) -> Path | None:
-        """Look for a file that holds exactly these bytes under one of the names, in one of the folders."""
+        """Return a file that has exactly these bytes under one of the names, in one of the folders."""
         for folder in self.folders:
             for path in self._candidates(folder, image, image_index, mark):
-                if holds(path, image.data) and _settled(path):
+                if _has_content(path, image.data) and _flush_existing(path):
                     return path
         return None
 
@@ -103,25 +103,23 @@ class ExistingPublisher:
                 yield folder / name
 
 
-def holds(path: Path, data: bytes) -> bool:
-    """Return whether a regular file holds exactly these bytes."""
+def _has_content(path: Path, data: bytes) -> bool:
+    """Return whether a regular file has exactly these bytes."""
+    view, position = memoryview(data), 0
     with suppress(OSError):
         info = path.lstat()
-        return stat.S_ISREG(info.st_mode) and info.st_size == len(data) and _begins(path, data)
+        if not stat.S_ISREG(info.st_mode) or info.st_size != len(data):
+            return False
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                if view[position : position + len(chunk)] != chunk:
+                    return False
+                position += len(chunk)
+        return position == len(data)
     return False
 
 
-def _begins(path: Path, data: bytes) -> bool:
-    view, position = memoryview(data), 0
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            if view[position : position + len(chunk)] != chunk:
-                return False
-            position += len(chunk)
-    return position == len(data)
-
-
-def _settled(path: Path) -> bool:
+def _flush_existing(path: Path) -> bool:
     """Flush a file and its folder: its publisher may have died before it could."""
     try:
         descriptor = os.open(path, os.O_RDONLY)

@@ -47,7 +47,7 @@ _ENDINGS = {
 
 @dataclass(frozen=True)
 class NameFields:
-    """What names are made of. `now` is the local time at which the run began.
+    """The values that names are made of. `now` is the local time at which the run began.
 
     `title` goes in the prompt's place; it is a file's name already.
     """
@@ -58,8 +58,8 @@ class NameFields:
     now: datetime
     title: str | None = None
 
-    def fields(self) -> dict[str, str]:
-        """Fill the table of a template's fields, all but `{n}`; every value is safe inside a name."""
+    def values(self) -> dict[str, str]:
+        """Return a template's fields, all but `{n}`; every value is safe inside a name."""
         return {
             "slug": self.title or slug(self.prompt),
             "model": slug(self.model),
@@ -82,13 +82,13 @@ class OutputTarget:
     """Whether the user gave the name, not the folder alone."""
 
     @classmethod
-    def of(cls, output: str | None, subject: NameFields, base: Path) -> OutputTarget:
-        """Read the user's `-o`, from the folder `base`. Raises a usage error for what cannot be a name.
+    def of(cls, output: str | None, fields: NameFields, base: Path) -> OutputTarget:
+        """Parse the user's `-o`, from the folder `base`. Raises a usage error for what cannot be a name.
 
         None is the default name in `base`; `DIR/` and an existing folder take the default name too. Anything
         else is a file, in which the known fields in braces are filled.
         """
-        table = subject.fields()
+        table = fields.values()
         folder, name = _split(_filled(_checked(output), table), base)
         if "{n}" in folder:
             raise usage_error("{n} in -o can stand in the file's name only, not in a folder's.")
@@ -101,17 +101,17 @@ class OutputTarget:
         return cls(base / folder, name.removesuffix(ending), ending, is_named)
 
     @property
-    def asked(self) -> ImageFormat | None:
+    def requested_format(self) -> ImageFormat | None:
         """The format that the user's ending stands for."""
         return _ENDINGS.get(self.ending.lower())
 
-    def wanted(self, encoding: ImageFormat | None, image_index: int = 0) -> str:
-        """Return the name that image number `image` (from 0) takes when nothing is in its way."""
+    def preferred_name(self, encoding: ImageFormat | None, image_index: int = 0) -> str:
+        """Return the name that image number `image_index` (from 0) takes when nothing is in its way."""
         number = 1 if "{n}" in self.pattern else image_index + 1
         return self._stem(image_index) + _tail(number) + self._ending(encoding)
 
     def names(self, encoding: ImageFormat | None, image_index: int = 0, mark: str = "") -> Iterator[str]:
-        """List the names for image number `image` (from 0) endlessly, best first, each within `NAME_MAX`.
+        """Yield the names for image number `image_index` (from 0) endlessly, best first, within `NAME_MAX`.
 
         `mark` goes before the ending, for what is not the image itself: `.partial`, `.damaged`.
         """
@@ -124,41 +124,42 @@ class OutputTarget:
         return self.pattern.replace("{n}", str(image_index + 1))
 
     def _ending(self, encoding: ImageFormat | None) -> str:
-        """Say what the bytes are, in the user's own spelling when it says the same."""
+        """Return the ending for the bytes, in the user's own spelling when it means the same."""
         if encoding is None:
             return ".bin"
-        return self.ending if self.asked is encoding else encoding.suffix
+        return self.ending if self.requested_format is encoding else encoding.suffix
 
 
 def format_of_name(output: str | None) -> ImageFormat | None:
-    """Tell which format the user's `-o` asks for by its ending; None when it asks for none."""
+    """Return the format that the user's `-o` asks for by its ending; None when it asks for none."""
     if output is None or names_folder(output):
         return None
     return _ENDINGS.get(PurePath(output).suffix.lower())
 
 
 def _check_ending(ending: str) -> None:
-    """Refuse what is spelt like another format, or by a slip of the finger; the rest is part of a name."""
+    """Raise a usage error for an ending of another format or with a typo; any other is part of the name."""
     if ending.lower() in _ENDINGS:
         return
     ours = ", ".join(known for known in _ENDINGS if known != ".jpg")
     if ending.lower() in _FOREIGN:
-        raise usage_error(f"No model gives {ending[1:]} files.", f"The endings are {ours}.")
+        raise usage_error(f"No model makes {ending[1:]} files.", f"Supported: {ours}.")
     for known in _ENDINGS:
         if sorted(known) == sorted(ending.lower()) or known[1:] + known[-1] == ending.lower()[1:]:
             raise usage_error(
-                f"-o ends with {ending}, which is no format; {known} is meant?", f"The endings are {ours}."
+                f"-o ends with {ending}, which is not an image format; did you mean {known}?",
+                f"Supported: {ours}.",
             )
 
 
 def _checked(output: str | None) -> str:
-    """Refuse what would break a line of output or cannot be a name at all."""
+    """Raise a usage error for what would break a line of output or cannot be a name at all."""
     if output is None:
         return ""
     if not output:
-        raise usage_error("-o is empty.", "Give it a file or a folder, or leave it out.")
+        raise usage_error("-o is empty.", "Name a file or a folder, or leave it out.")
     if any(unicodedata.category(character) == "Cc" for character in output):
-        raise usage_error("-o holds a control character, which would break lists of file names.")
+        raise usage_error("-o contains a control character, which would break lists of file names.")
     if output.startswith("-"):
         raise usage_error(f"-o {output} looks like an option.", f"A file of that name is -o ./{output}")
     if _UNCLOSED.search(output):
@@ -166,7 +167,7 @@ def _checked(output: str | None) -> str:
     try:
         os.fsencode(output)
     except UnicodeEncodeError:
-        raise usage_error("-o holds a character that no file name can hold.") from None
+        raise usage_error("-o contains a character that no file name can contain.") from None
     return output
 
 
@@ -177,14 +178,14 @@ def _filled(template: str, table: Mapping[str, str]) -> str:
         name = found[1]
         if name not in _FIELDS:
             known = " ".join(f"{{{field}}}" for field in _FIELDS)
-            raise usage_error(f"-o has no field {found[0]}.", f"The fields are {known}.")
+            raise usage_error(f"-o has an unknown field {found[0]}.", f"Fields: {known}.")
         return table.get(name, found[0])
 
     return _FIELD.sub(value, template)
 
 
 def _split(path: str, base: Path) -> tuple[str, str]:
-    """Tell folder and name apart; the name is empty where only a folder was given."""
+    """Split into folder and name; the name is empty where only a folder was given."""
     folder, name = os.path.split(path)
     if name in {".", ".."} or is_folder(base / path):
         return path, ""
@@ -192,12 +193,12 @@ def _split(path: str, base: Path) -> tuple[str, str]:
 
 
 def names_folder(output: str) -> bool:
-    """Whether a user's word for a place means a folder: there is one, or it ends with a slash."""
+    """Return whether a user's path means a folder: there is one, or it ends with a slash."""
     return not os.path.basename(output) or is_folder(output)  # noqa: PTH119 - Path drops the slash
 
 
 def is_folder(path: str | Path) -> bool:
-    """Whether there is a folder under a user's word, which may be anything, also too long for a name."""
+    """Return whether there is a folder under a user's path, which may be anything, even too long."""
     return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises where this is False
 
 
@@ -217,7 +218,7 @@ _STANDARD_STREAMS = ("/dev/fd/", "/dev/std", "/proc/")
 
 
 def current_folder() -> Path:
-    """Find the folder that relative names start from; raises UNWRITABLE when it has been deleted."""
+    """Return the folder that relative names start from; raises UNWRITABLE when it has been deleted."""
     try:
         return Path.cwd()
     except OSError as error:
@@ -226,47 +227,40 @@ def current_folder() -> Path:
         ) from None
 
 
-def check(target: OutputTarget) -> list[Path]:
-    """Make sure that an image can be saved, and make its folder; raises UNWRITABLE, and nothing was sent.
+def check_writable(target: OutputTarget) -> list[Path]:
+    """Check that an image can be saved, and make its folder; raises UNWRITABLE, and nothing was sent.
 
     Returns the folders that were made, as `make_folder` does.
     """
-    made = _made(target.folder)
+    folder, made = target.folder, _make_target_folder(target.folder)
     try:
-        _try_out(target.folder, target)
-    except ImgcliError:
+        probe(folder, len(os.fsencode(target.preferred_name(target.requested_format))))
+    except OSError as error:
         remove_folders(made)
-        raise
+        if error.errno == errno.ENAMETOOLONG:
+            raise _unwritable(f"The name is too long for {folder}", "Choose a shorter one with -o.") from None
+        raise _unwritable(f"Cannot write to {folder} ({reason(error)})") from None
     return made
 
 
-def _made(folder: Path) -> list[Path]:
+def _make_target_folder(folder: Path) -> list[Path]:
     try:
         if not stat.S_ISDIR(folder.stat().st_mode):
             raise _unwritable(f"{folder} is a file, not a folder")
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise _unwritable(f"{folder} cannot be reached ({reason(error)})") from None
+        raise _unwritable(f"Cannot reach {folder} ({reason(error)})") from None
     try:
         return make_folder(folder)
     except OSError as error:
-        raise _unwritable(f"The folder {folder} cannot be made ({reason(error)})") from None
+        raise _unwritable(f"Cannot create the folder {folder} ({reason(error)})") from None
 
 
-def _try_out(folder: Path, target: OutputTarget) -> None:
-    try:
-        probe(folder, len(os.fsencode(target.wanted(target.asked))))
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            raise _unwritable(f"The name is too long for {folder}", "Choose a shorter one with -o.") from None
-        raise _unwritable(f"{folder} cannot be written to ({reason(error)})") from None
+def find_device(output: str | None, base: Path) -> tuple[Path, os.stat_result] | None:
+    """Return the device or pipe that `-o` names, which is written to as a stream; None for anything else.
 
-
-def device(output: str | None, base: Path) -> tuple[Path, os.stat_result] | None:
-    """Return whether `-o` names a device or a pipe, which is written to as a stream; None for anything else.
-
-    Gives also what it is now, by which it is known again. Raises a usage error for what would overwrite a
+    With what it is now, by which it is recognized later. Raises a usage error for what would overwrite a
     disk or a redirected file.
     """
     if output is None:
@@ -278,7 +272,7 @@ def device(output: str | None, base: Path) -> tuple[Path, os.stat_result] | None
         return None
     mode = info.st_mode
     if stat.S_ISBLK(mode) or stat.S_ISSOCK(mode):
-        raise usage_error(f"{path} is no place for an image.", "Give -o a file or a folder.")
+        raise usage_error(f"An image cannot be written to {path}.", "Name a file or a folder with -o.")
     if stat.S_ISREG(mode) and str(path).startswith(_STANDARD_STREAMS):
         raise usage_error(f"{path} leads to a file that is already open.", "Use `-o -` for standard output.")
     return (path, info) if stat.S_ISCHR(mode) or stat.S_ISFIFO(mode) else None

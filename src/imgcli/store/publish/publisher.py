@@ -20,7 +20,7 @@ from imgcli.store.publish.atomic import (
     write_device,
     write_stream,
 )
-from imgcli.store.publish.naming import NameFields, OutputTarget, check, device
+from imgcli.store.publish.naming import NameFields, OutputTarget, check_writable, find_device
 from imgcli.store.verify import Finding, examine
 
 if TYPE_CHECKING:
@@ -33,19 +33,19 @@ if TYPE_CHECKING:
 
 
 def damaged(damage: str, path: Path, raw_run: Path | None) -> Problem:
-    """Describe bytes that are no whole image, kept all the same."""
+    """Return the problem of bytes that are not a whole image, kept all the same."""
     what = f"The image came damaged ({damage}); its bytes are kept as {path}."
     return Problem(ExitCode.DAMAGED, what, Charged.YES, _kept(raw_run) or "A viewer may still open them.")
 
 
 def torn(damage: str, path: Path) -> Problem:
-    """Describe the bytes of an image that did not all come, kept as they are."""
+    """Return the problem of an image that came only in part, kept as it is."""
     what = f"Only a part of the image came ({damage}); its bytes are kept as {path}."
     return Problem(ExitCode.DAMAGED, what, Charged.YES, "A viewer may show what is there.")
 
 
 def elsewhere(refused: str, path: Path, folder: Path) -> Problem:
-    """Describe an image that is safe, though not where it was asked for."""
+    """Return the problem of an image that is safe, though not where it was asked for."""
     what = f"The image could not be saved where you asked ({refused}); it is safe in {path}."
     into = os.path.join(folder, "")  # noqa: PTH118 - with its slash: what became a file is not overwritten
     move = f"mv -n {shlex.quote(str(path))} {shlex.quote(into)}"
@@ -53,14 +53,14 @@ def elsewhere(refused: str, path: Path, folder: Path) -> Problem:
 
 
 def unflushed(refused: str, path: Path, raw_run: Path | None) -> Problem:
-    """Describe an image that is written, on a disk that does not say so."""
+    """Return the problem of an image that is written, but not confirmed by the disk."""
     what = f"The image is in {path}, but no disk confirmed that it holds it ({refused})."
     advice = f"Copy it to a disk that works before you switch off. {_kept(raw_run)}"
     return Problem(ExitCode.ELSEWHERE, what, Charged.YES, advice.strip())
 
 
 def lost(refused: str, raw_run: Path | None) -> Problem:
-    """Describe an image that no folder took: only the record of the run may still hold it."""
+    """Return the problem of an image that no folder took: only the run log may still hold it."""
     what = f"The image was paid for, and no folder could take it ({refused})."
     if raw_run:
         return Problem(ExitCode.ELSEWHERE, what, Charged.YES, f"Make room first. {_kept(raw_run)}")
@@ -72,22 +72,22 @@ def _kept(raw_run: Path | None) -> str:
 
 
 Shield: TypeAlias = "Callable[[], AbstractContextManager[None]]"
-"""Makes the span in which a signal waits until an image is safe."""
+"""Makes a context in which a signal waits until an image is safe."""
 
 
 @dataclass(frozen=True)
 class PublishResult:
     """Where an image went. `path` is None when it left as a stream; `size` is in pixels, None if unknown.
 
-    `wanted` is the name it would have with nothing in its way, `is_named` whether the user gave that name,
-    `asked` the format of the user's ending, `unchecked` what was not verified, None if everything was.
+    `preferred_name` is the one it has with nothing in its way, `is_named` whether the user gave that name,
+    `requested_format` that of the user's ending, `unchecked` what was not verified, None if everything was.
     """
 
     path: Path | None
     size: tuple[int, int] | None
     problem: Problem | None = None
-    wanted: str | None = None
-    asked: ImageFormat | None = None
+    preferred_name: str | None = None
+    requested_format: ImageFormat | None = None
     unchecked: str | None = None
     is_named: bool = False
 
@@ -96,7 +96,7 @@ class Publisher(Protocol):
     """Brings images to where the user asked for them, or to the next best place."""
 
     def publish(self, image: EncodedImage, image_index: int, shield: Shield) -> PublishResult:
-        """Bring the final image number `image` (from 0) there; raises `ImgcliError` if no place took it."""
+        """Save final image number `image_index` (from 0); raises `ImgcliError` if no place took it."""
 
     def keep(self, image: EncodedImage, image_index: int, mark: str, shield: Shield) -> Path:
         """Keep another image beside it, `mark` in its name; raises `ImgcliError` if no place took it."""
@@ -106,7 +106,7 @@ class Publisher(Protocol):
 
 
 @dataclass(frozen=True)
-class _ImageIndex:
+class _OutgoingImage:
     """One image on its way to disk."""
 
     image: EncodedImage
@@ -115,7 +115,7 @@ class _ImageIndex:
 
     @cached_property
     def finding(self) -> Finding:
-        """What an examination says: made once, when the bytes are safe. Previews are kept unseen."""
+        """What verifying it found: done once, when the bytes are safe. Previews are kept unseen."""
         return Finding(None) if self.mark else examine(self.image)
 
     @property
@@ -124,7 +124,7 @@ class _ImageIndex:
 
 
 @dataclass(frozen=True)
-class _Filed:
+class _SavedFile:
     """Where an image became a file, and why the first place was refused, empty if it was not."""
 
     path: Path
@@ -133,109 +133,109 @@ class _Filed:
 
 
 class FilePublisher:
-    """Saves images as files: in the target's folder, else in one of the rescue's.
+    """Saves images as files: in the target's folder, else in a fallback folder.
 
     The target's folder is made where it has gone meanwhile; `made` are folders that were made already.
     """
 
     def __init__(
-        self, target: OutputTarget, clash: OnExists, rescue: FallbackFolders, made: Iterable[Path] = ()
+        self, target: OutputTarget, on_exists: OnExists, fallback: FallbackFolders, made: Iterable[Path] = ()
     ) -> None:
         self._target = target
         self._made = list(made)
-        self._clash = clash
-        self._rescue = rescue
+        self._on_exists = on_exists
+        self._fallback = fallback
         self._folders: tuple[Path, ...] = (target.folder,)
 
     @classmethod
-    def aside(cls, target: OutputTarget, rescue: FallbackFolders) -> FilePublisher:
-        """Make the publisher for what a stream did not take: it has the rescue's folders alone."""
-        publisher = cls(target, OnExists.NUMBER, rescue)
+    def for_fallback(cls, target: OutputTarget, fallback: FallbackFolders) -> FilePublisher:
+        """Make the publisher for what a stream did not take: it uses the fallback folders alone."""
+        publisher = cls(target, OnExists.NUMBER, fallback)
         publisher._folders = ()
         return publisher
 
     def publish(
         self, image: EncodedImage, image_index: int, shield: Shield, refused: str = ""
     ) -> PublishResult:
-        """See `Publisher`. `refused` tells in words why another place did not take the image."""
-        shot = _ImageIndex(image, image_index)
+        """See `Publisher`. `refused` says why another place did not take the image."""
+        outgoing = _OutgoingImage(image, image_index)
         with shield():
-            filed = self._file(shot, refused)
+            saved = self._file(outgoing, refused)
         return PublishResult(
-            filed.path,
-            shot.finding.size,
-            self._problem(shot, filed),
-            self._target.wanted(image.format, image_index),
-            self._target.asked,
-            shot.finding.unchecked,
+            saved.path,
+            outgoing.finding.size,
+            self._problem(outgoing, saved),
+            self._target.preferred_name(image.format, image_index),
+            self._target.requested_format,
+            outgoing.finding.unchecked,
             self._target.is_named,
         )
 
     def keep(self, image: EncodedImage, image_index: int, mark: str, shield: Shield) -> Path:
         """See `Publisher`."""
         with shield():
-            return self._file(_ImageIndex(image, image_index, mark), "").path
+            return self._file(_OutgoingImage(image, image_index, mark), "").path
 
     def tidy(self) -> None:
         """See `Publisher`."""
         remove_folders(self._made)
 
-    def _file(self, shot: _ImageIndex, refused: str) -> _Filed:
-        """Try one folder after the other, the rescue's last."""
-        drafts: list[TempFile] = []
-        for folder in (*self._folders, *self._rescue.folders()):
+    def _file(self, outgoing: _OutgoingImage, refused: str) -> _SavedFile:
+        """Try one folder after the other, the fallback folders last."""
+        temps: list[TempFile] = []
+        for folder in (*self._folders, *self._fallback.folders()):
             try:
-                drafts.append(self._draft(shot, folder))
-                path = self._named(shot, drafts[-1])
+                temps.append(self._temp(outgoing, folder))
+                path = self._named(outgoing, temps[-1])
             except OSError as error:
                 refused = refused or f"{folder}: {reason(error)}"
             else:
-                drafts.pop().discard()
-                for draft in drafts:
-                    draft.withdraw()
-                return _Filed(path, refused)
-        if drafts:
-            return _Filed(self._unflushed(shot, drafts), refused, is_flushed=False)
-        raise ImgcliError(lost(refused, self._rescue.raw_run()))
+                temps.pop().discard()
+                for temp in temps:
+                    temp.withdraw()
+                return _SavedFile(path, refused)
+        if temps:
+            return _SavedFile(self._unflushed(outgoing, temps), refused, is_flushed=False)
+        raise ImgcliError(lost(refused, self._fallback.raw_run()))
 
-    def _unflushed(self, shot: _ImageIndex, drafts: list[TempFile]) -> Path:
+    def _unflushed(self, outgoing: _OutgoingImage, temps: list[TempFile]) -> Path:
         """Keep the best of the copies that no disk has confirmed, under a name that people find."""
-        best, *others = drafts
+        best, *others = temps
         try:
-            best.name(self._names(shot), self._clash_for(shot, best))
+            best.name(self._names(outgoing), self._policy_for(outgoing, best))
         except OSError:
             return best.place  # a temporary name is a name
         best.discard()
-        for draft in others:
-            draft.withdraw()
+        for temp in others:
+            temp.withdraw()
         return best.place
 
-    def _draft(self, shot: _ImageIndex, folder: Path) -> TempFile:
+    def _temp(self, outgoing: _OutgoingImage, folder: Path) -> TempFile:
         if folder not in self._folders:
-            return TempFile.write(folder, shot.image.data, PRIVATE)
+            return TempFile.write(folder, outgoing.image.data, PRIVATE)
         self._made += make_folder(folder)
-        return TempFile.write(folder, shot.image.data, SHARED)
+        return TempFile.write(folder, outgoing.image.data, SHARED)
 
-    def _named(self, shot: _ImageIndex, draft: TempFile) -> Path:
+    def _named(self, outgoing: _OutgoingImage, temp: TempFile) -> Path:
         """Flush first, then look, then name: a decoder that dies on the bytes cannot take them along."""
-        draft.flush()
-        return draft.publish(self._names(shot), self._clash_for(shot, draft))
+        temp.flush()
+        return temp.publish(self._names(outgoing), self._policy_for(outgoing, temp))
 
-    def _names(self, shot: _ImageIndex) -> Iterator[str]:
-        return self._target.names(shot.image.format, shot.image_index, shot.marked)
+    def _names(self, outgoing: _OutgoingImage) -> Iterator[str]:
+        return self._target.names(outgoing.image.format, outgoing.image_index, outgoing.marked)
 
-    def _clash_for(self, shot: _ImageIndex, draft: TempFile) -> OnExists:
+    def _policy_for(self, outgoing: _OutgoingImage, temp: TempFile) -> OnExists:
         """Replace nothing but what was asked to be replaced."""
-        as_asked = draft.path.parent in self._folders and not shot.marked
-        return self._clash if as_asked else OnExists.NUMBER
+        as_asked = temp.path.parent in self._folders and not outgoing.marked
+        return self._on_exists if as_asked else OnExists.NUMBER
 
-    def _problem(self, shot: _ImageIndex, filed: _Filed) -> Problem | None:
-        """Say what is not as it was asked for; damage is graver than the place."""
-        if shot.finding.damage:
-            return damaged(shot.finding.damage, filed.path, self._rescue.raw_run())
-        if not filed.is_flushed:
-            return unflushed(filed.refused, filed.path, self._rescue.raw_run())
-        return elsewhere(filed.refused, filed.path, self._target.folder) if filed.refused else None
+    def _problem(self, outgoing: _OutgoingImage, saved: _SavedFile) -> Problem | None:
+        """Return what is not as it was asked for; damage is more severe than the place."""
+        if outgoing.finding.damage:
+            return damaged(outgoing.finding.damage, saved.path, self._fallback.raw_run())
+        if not saved.is_flushed:
+            return unflushed(saved.refused, saved.path, self._fallback.raw_run())
+        return elsewhere(saved.refused, saved.path, self._target.folder) if saved.refused else None
 
 
 class StreamPublisher:
@@ -278,21 +278,21 @@ class Destination:
 
     output: str | None
     base: Path
-    clash: OnExists = OnExists.NUMBER
+    on_exists: OnExists = OnExists.NUMBER
 
 
 def open_publisher(
-    destination: Destination, subject: NameFields, rescue: FallbackFolders, stdout: BinaryIO
+    destination: Destination, fields: NameFields, fallback: FallbackFolders, stdout: BinaryIO
 ) -> Publisher:
-    """Choose the publisher for a destination, make its folder, and make sure that it will work.
+    """Return the publisher for a destination, once its folder is made and it is known to work.
 
     `stdout` is for `-o -`. Raises `ImgcliError`, usage or UNWRITABLE: call it before anything is sent.
     """
     output, base = destination.output, destination.base
-    aside = FilePublisher.aside(OutputTarget.of(None, subject, base), rescue)
+    aside = FilePublisher.for_fallback(OutputTarget.of(None, fields, base), fallback)
     if output == "-":
         return StreamPublisher(partial(write_stream, stdout), None, aside)
-    if found := device(output, base):
-        return StreamPublisher(partial(write_device, *found), found[0], aside)
-    target = OutputTarget.of(output, subject, base)
-    return FilePublisher(target, destination.clash, rescue, check(target))
+    if device := find_device(output, base):
+        return StreamPublisher(partial(write_device, *device), device[0], aside)
+    target = OutputTarget.of(output, fields, base)
+    return FilePublisher(target, destination.on_exists, fallback, check_writable(target))

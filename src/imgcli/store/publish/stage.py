@@ -67,7 +67,7 @@ class SavingStage:
                     yield event
 
     def keep_last_partial(self) -> Path | None:
-        """Keep the last preview of an image that never came, and tell where; None if there is none.
+        """Keep the last preview of an image that never came, and return its path; None if there is none.
 
         For the end of a run that failed or was interrupted. Calling it again does nothing new. Never raises
         for a disk that fails.
@@ -94,7 +94,7 @@ class SavingStage:
             yield from self._salvaged(event)
             return
         try:
-            placed = self._publisher.publish(event.image, event.image_index, self._shield)
+            result = self._publisher.publish(event.image, event.image_index, self._shield)
         except ImgcliError as error:
             self._lost = self._lost or error.problem
             yield event
@@ -102,15 +102,15 @@ class SavingStage:
         if self._last and self._last.image_index == event.image_index:
             self._last = self._kept = None
         yield event
-        if placed.path:
-            yield Saved(event.job, event.image_index, placed.path, placed.problem)
-        for text in _about_name(self._request, event.image, placed):
-            yield Notice(event.job, text, is_about_name=placed.is_named)
-        for text in remarks(self._request, placed):
+        if result.path:
+            yield Saved(event.job, event.image_index, result.path, result.problem)
+        for text in _about_name(self._request, event.image, result):
+            yield Notice(event.job, text, is_about_name=result.is_named)
+        for text in remarks(self._request, result):
             yield Notice(event.job, text)
 
     def _salvaged(self, event: FinalImage) -> Iterator[Event]:
-        """Keep an image that nothing vouches for under a name that says so, whole or torn."""
+        """Keep an image that nothing vouches for under a name that says so, whole or not."""
         damage = examine(event.image).damage
         mark = ".torn" if damage else ".recovered"
         try:
@@ -136,21 +136,21 @@ class SavingStage:
         yield event
 
 
-def remarks(request: ImageRequest | None, placed: PublishResult) -> Iterator[str]:
-    """Say in sentences how an image differs from what was asked for."""
-    if placed.unchecked:
-        yield f"Verified in part: {placed.unchecked}."
+def remarks(request: ImageRequest | None, result: PublishResult) -> Iterator[str]:
+    """Yield messages about how an image differs from what was requested."""
+    if result.unchecked:
+        yield f"Verified in part: {result.unchecked}."
     pixels = _PIXELS.fullmatch((request.size if request else None) or "")
-    if pixels and placed.size and placed.size != (int(pixels[1]), int(pixels[2])):
-        width, height = placed.size
+    if pixels and result.size and result.size != (int(pixels[1]), int(pixels[2])):
+        width, height = result.size
         yield f"The image is {width}x{height} pixels; {pixels[0]} was asked for."
 
 
-def _about_name(request: ImageRequest | None, image: EncodedImage, placed: PublishResult) -> Iterator[str]:
-    """Say in sentences why the file has another name than was asked for."""
-    is_taken = placed.path and placed.wanted and placed.path.name != placed.wanted
-    if placed.problem is None and placed.path and is_taken:
-        yield f"{placed.wanted} is there already; the new image is {placed.path.name}."
-    asked = (request.format if request else None) or placed.asked
-    if asked and image.format and image.format is not asked:
-        yield f"The server sent {image.format} where {asked} was asked for; the name says what it is."
+def _about_name(request: ImageRequest | None, image: EncodedImage, result: PublishResult) -> Iterator[str]:
+    """Yield messages about why the file has another name than was requested."""
+    is_taken = result.path and result.preferred_name and result.path.name != result.preferred_name
+    if result.problem is None and result.path and is_taken:
+        yield f"{result.preferred_name} is there already; the new image is {result.path.name}."
+    requested = (request.format if request else None) or result.requested_format
+    if requested and image.format and image.format is not requested:
+        yield f"The server sent {image.format} where {requested} was asked for; the name says what it is."

@@ -1,102 +1,27 @@
-"""Reading back the records of runs that did not end well."""
+"""Run logs of runs that did not end well, and whether a process still writes one."""
 
 from __future__ import annotations
 
 import mmap
 import os
-import stat
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from imgcli.core.errors import usage_error
-from imgcli.store.publish.atomic import (
-    DRAFT_END,
-    DRAFT_START,
-    has_locks,
-    is_locked,
-    reason,
-    try_lock,
-)
-from imgcli.store.runlog.liveness import may_live
+from imgcli.core.json_fields import as_object
+from imgcli.store.files import open_regular
+from imgcli.store.publish.atomic import TEMP_END, TEMP_START, has_locks, is_locked, reason, try_lock
 from imgcli.store.runlog.writer import MAGIC, SUFFIX, RunLogHeader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
 
-_LEFTOVER_READ = (
-    os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-)
-_LEFTOVER_CHUNK = 1 << 20
-
-
-def sweep(folders: Iterable[Path], safe: Sequence[Path]) -> None:
-    """Remove leftovers that are the beginning, or all, of an image that is safe under a name of its own.
-
-    `safe` lists such images. A file of a live process is locked; any other may be the only copy there is,
-    and stays.
-    """
-    for path in leftovers(folders):
-        with suppress(OSError), _leftover_opened(path) as file:
-            if _is_abandoned(file) and try_lock(file.fileno()) and _is_known(file, safe):
-                path.unlink()
-
-
-def leftovers(folders: Iterable[Path]) -> Iterator[Path]:
-    """List the temporary files in these folders that belong to no live process."""
-    for folder in dict.fromkeys(folders):
-        for path in _drafts(folder):
-            with suppress(OSError), _leftover_opened(path) as file:
-                is_left = _is_abandoned(file)
-                if is_left:
-                    yield path
-
-
-def _is_abandoned(file: BinaryIO) -> bool:
-    if has_locks(file.fileno()):
-        return not is_locked(file.fileno())
-    return not may_live(None, os.fstat(file.fileno()))
-
-
-def _drafts(folder: Path) -> list[Path]:
-    with suppress(OSError):
-        return [folder / name for name in sorted(os.listdir(folder)) if _is_draft(name)]  # noqa: PTH208
-    return []
-
-
-def _is_draft(name: str) -> bool:
-    return name.startswith(DRAFT_START) and name.rstrip("_").endswith(DRAFT_END)
-
-
-def _leftover_opened(path: Path) -> BinaryIO:
-    """Open a regular file that is ours; raises `OSError`."""
-    descriptor = os.open(path, _LEFTOVER_READ)
-    info = os.fstat(descriptor)
-    is_ours = not hasattr(os, "geteuid") or info.st_uid == os.geteuid()
-    if not (stat.S_ISREG(info.st_mode) and is_ours):
-        os.close(descriptor)
-        raise FileNotFoundError(path)
-    return os.fdopen(descriptor, "rb")
-
-
-def _is_known(file: BinaryIO, safe: Sequence[Path]) -> bool:
-    """Return whether every byte of a file stands at the beginning of a safe one."""
-    return not os.fstat(file.fileno()).st_size or any(_is_beginning(file, path) for path in safe)
-
-
-def _is_beginning(file: BinaryIO, path: Path) -> bool:
-    file.seek(0)
-    with suppress(OSError), path.open("rb") as whole:
-        while chunk := file.read(_LEFTOVER_CHUNK):
-            if whole.read(len(chunk)) != chunk:
-                return False
-        return True
-    return False
-
-
+RUNS = "runs"
+"""The folder of run logs, inside the state folder."""
 PROCESS = "process"
 """Under this name a record tells which process writes it."""
 
@@ -106,8 +31,10 @@ _BEGINNING = 4 * _CHUNK
 _LONGEST_HEADER = 64_000_000
 """Bytes of a header that is read; a longer one is passed over, not the answer after it."""
 _TRIES, _PAUSE = 3, 0.02  # seconds: whoever only counts the records holds each for a moment
-# A planted link is not followed, a planted pipe not waited for.
-_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_PROC = Path("/proc")
+_LONGEST_SILENCE = 86_400.0
+"""Seconds without a write after which a process that we cannot see is taken for dead."""
+_DEAD = ("Z", "X")
 
 
 class Beginning(NamedTuple):
@@ -127,7 +54,7 @@ class RunLogFile:
     @classmethod
     def read(cls, path: Path) -> RunLogFile:
         """Read a record's header; raises `OSError`."""
-        with _opened(path) as file:
+        with open_regular(path, follow=False) as file:
             line = file.readline(_LONGEST_HEADER)
         return cls(path, RunLogHeader.parse(line) if line.startswith(MAGIC) else None)
 
@@ -139,7 +66,7 @@ class RunLogFile:
     @property
     def has_begun(self) -> bool:
         """Whether the request can have gone out: before that the header is on disk. Raises `OSError`."""
-        with _opened(self.path) as file:
+        with open_regular(self.path, follow=False) as file:
             start = file.read(len(MAGIC))
             file.seek(0)
             return not MAGIC.startswith(start) if start != MAGIC else _passed_header(file)
@@ -148,7 +75,7 @@ class RunLogFile:
     def mapped(self) -> Iterator[tuple[bytes | mmap.mmap, int]]:
         """Return all bytes, not read into memory, and where the answer begins; none on an error."""
         try:
-            with _opened(self.path) as file:
+            with open_regular(self.path, follow=False) as file:
                 _passed_header(file)
                 start = file.tell()
                 content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -160,7 +87,7 @@ class RunLogFile:
 
     def chunks(self) -> Iterator[bytes]:
         """Return the bytes as the server sent them, without the header; raises `OSError`."""
-        with _opened(self.path) as file:
+        with open_regular(self.path, follow=False) as file:
             _passed_header(file)
             while chunk := file.read(_CHUNK):
                 yield chunk
@@ -169,7 +96,7 @@ class RunLogFile:
     def claim(self) -> Iterator[bool]:
         """Hold the record against other processes; False when one has it, or has finished it already."""
         try:
-            file = _opened(self.path)
+            file = open_regular(self.path, follow=False)
         except OSError:
             yield False
             return
@@ -219,7 +146,7 @@ def beginnings(folder: Path) -> Iterator[Beginning]:
     """Return the beginnings of the answers in records that no live process is writing."""
     with suppress(OSError):
         for path in filter(_is_left, _records(folder)):
-            with suppress(OSError), _opened(path) as file:
+            with suppress(OSError), open_regular(path, follow=False) as file:
                 yield _beginning(file.read(_BEGINNING + 1))
 
 
@@ -242,7 +169,7 @@ def _records(folder: Path) -> list[Path]:
 
 def _is_left(path: Path) -> bool:
     try:
-        with _opened(path) as file:
+        with open_regular(path, follow=False) as file:
             if has_locks(file.fileno()):
                 return not is_locked(file.fileno())
             return not RunLogFile.read(path).may_be_written(file)
@@ -270,14 +197,100 @@ def _locked(descriptor: int) -> bool:
     return False
 
 
-def _opened(path: Path) -> BinaryIO:
-    """Open a regular file for reading; raises `OSError`."""
-    descriptor = os.open(path, _READ)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
+def mark() -> dict[str, Any]:
+    """Return a description of this process, by which others can find out later whether it lives."""
+    pid = os.getpid()
+    return {"pid": pid, "began": _start_time(pid), "place": _namespace()}
+
+
+def may_live(description: object, info: os.stat_result) -> bool:
+    """Return whether the process that described itself with `mark` may still write the file of this `info`.
+
+    A number that another process got meanwhile is known by when that one began. Of a process on another
+    machine, in another container or before the last start of this machine, only the file's age tells.
+    """
+    fields = as_object(description)
+    namespace, pid = _namespace(), fields.get("pid")
+    if namespace is None or fields.get("place") != namespace or not isinstance(pid, int):
+        return time.time() - info.st_mtime < _LONGEST_SILENCE
+    return _start_time(pid) == fields.get("began") is not None
+
+
+def _start_time(pid: int) -> str | None:
+    """Return when a process began, in the kernel's own measure; None where there is none."""
+    with suppress(OSError, IndexError):
+        fields = (_PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
+        return None if fields[0] in _DEAD else fields[19]  # starttime: proc_pid_stat(5)
+    return None
+
+
+def _namespace() -> str | None:
+    """Return a name of the surroundings in which a process's number and start time mean one process."""
+    try:
+        boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+        spaces = [os.readlink(_PROC / "self/ns" / kind) for kind in ("pid", "time")]  # noqa: PTH115 - no path
+    except OSError:
+        return None
+    return " ".join([boot, *spaces])
+
+
+def sweep(folders: Iterable[Path], safe: Sequence[Path]) -> None:
+    """Remove leftovers that are the beginning, or all, of an image that is safe under a name of its own.
+
+    `safe` lists such images. A file of a live process is locked; any other may be the only copy there is,
+    and stays.
+    """
+    for path in leftovers(folders):
+        with suppress(OSError), _open_own(path) as file:
+            if _is_abandoned(file) and try_lock(file.fileno()) and _is_known(file, safe):
+                path.unlink()
+
+
+def leftovers(folders: Iterable[Path]) -> Iterator[Path]:
+    """List the temporary files in these folders that belong to no live process."""
+    for folder in dict.fromkeys(folders):
+        for path in _temporary_files(folder):
+            with suppress(OSError), _open_own(path) as file:
+                is_left = _is_abandoned(file)
+                if is_left:
+                    yield path
+
+
+def _is_abandoned(file: BinaryIO) -> bool:
+    if has_locks(file.fileno()):
+        return not is_locked(file.fileno())
+    return not may_live(None, os.fstat(file.fileno()))
+
+
+def _temporary_files(folder: Path) -> list[Path]:
+    with suppress(OSError):
+        return [folder / name for name in sorted(os.listdir(folder)) if _is_temporary(name)]  # noqa: PTH208
+    return []
+
+
+def _is_temporary(name: str) -> bool:
+    return name.startswith(TEMP_START) and name.rstrip("_").endswith(TEMP_END)
+
+
+def _open_own(path: Path) -> BinaryIO:
+    """Open a regular file that belongs to this user; raises `OSError`."""
+    file = open_regular(path, follow=False)
+    if hasattr(os, "geteuid") and os.fstat(file.fileno()).st_uid != os.geteuid():
+        file.close()
         raise FileNotFoundError(path)
-    return os.fdopen(descriptor, "rb")
+    return file
 
 
-RUNS = "runs"
-"""The folder of records, inside the state folder."""
+def _is_known(file: BinaryIO, safe: Sequence[Path]) -> bool:
+    """Return whether every byte of a file stands at the beginning of a safe one."""
+    return not os.fstat(file.fileno()).st_size or any(_is_beginning(file, path) for path in safe)
+
+
+def _is_beginning(file: BinaryIO, path: Path) -> bool:
+    file.seek(0)
+    with suppress(OSError), path.open("rb") as whole:
+        while chunk := file.read(_CHUNK):
+            if whole.read(len(chunk)) != chunk:
+                return False
+        return True
+    return False

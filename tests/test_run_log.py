@@ -34,34 +34,34 @@ HEADER = RunLogHeader(
 CHUNKS = [b": a comment\r\n\r\n", b"data: {}\n", b"", b"\n\xff\x00", bytes(100_000)]
 
 
-def spooled(folder: Path, chunks: list[bytes] | None = None) -> RunLog:
+def logged(folder: Path, chunks: list[bytes] | None = None) -> RunLog:
     """Record a run that is still going on."""
-    spool = RunLog.begin(folder, HEADER)
-    assert (chunks or CHUNKS) == list(spool.tee(chunks or CHUNKS))
-    return spool
+    log = RunLog.begin(folder, HEADER)
+    assert (chunks or CHUNKS) == list(log.tee(chunks or CHUNKS))
+    return log
 
 
 def test_round_trip(tmp_path: Path) -> None:
     """A record gives back the request and every byte as it came."""
-    spooled(tmp_path).close()
+    logged(tmp_path).close()
     (run,) = unfinished(tmp_path)
     assert (HEADER, b"".join(CHUNKS)) == (run.header, b"".join(run.chunks()))
 
 
 def test_written_before_it_is_interpreted(tmp_path: Path) -> None:
     """A byte is in the record before anybody else sees it."""
-    spool = RunLog.begin(tmp_path, HEADER)
+    log = RunLog.begin(tmp_path, HEADER)
     (path,) = tmp_path.iterdir()
     seen = b""
-    for chunk in spool.tee(CHUNKS):
+    for chunk in log.tee(CHUNKS):
         seen += chunk
         assert path.read_bytes().endswith(b"\n\n" + seen)
-    spool.discard()
+    log.discard()
 
 
 def test_a_record_is_an_event_stream(tmp_path: Path) -> None:
     """A record is itself an event stream: a comment line in ASCII, a blank line, then the stream."""
-    spooled(tmp_path, [whole_run()]).close()
+    logged(tmp_path, [whole_run()]).close()
     (path,) = tmp_path.iterdir()
     first, blank, rest = path.read_bytes().split(b"\n", 2)
     assert (True, b"", whole_run()) == (first.startswith(b": imgcli {") and first.isascii(), blank, rest)
@@ -77,17 +77,17 @@ def test_private(tmp_path: Path) -> None:
 
 def test_a_good_end_leaves_nothing(tmp_path: Path) -> None:
     """The record of a run that ended well is removed."""
-    spool = spooled(tmp_path)
-    spool.discard()
-    spool.discard()
+    log = logged(tmp_path)
+    log.discard()
+    log.discard()
     assert [] == list(tmp_path.iterdir())
 
 
 def test_a_promised_record_stays(tmp_path: Path) -> None:
     """A record that somebody was told about stays, whatever the end."""
-    spool = spooled(tmp_path)
-    promised = spool.keep()
-    spool.discard()
+    log = logged(tmp_path)
+    promised = log.keep()
+    log.discard()
     assert [promised] == list(tmp_path.iterdir())
 
 
@@ -97,8 +97,8 @@ DYING = """
     from imgcli.core.request import Api, ImageRequest
     from imgcli.store.runlog.writer import RunLog, RunLogHeader
     request = ImageRequest("a cat", "m", Api.RESPONSES)
-    spool = RunLog.begin(Path(sys.argv[1]), RunLogHeader("j", "2027", request, "/"))
-    for _ in spool.tee([b"data: 1"]):
+    log = RunLog.begin(Path(sys.argv[1]), RunLogHeader("j", "2027", request, "/"))
+    for _ in log.tee([b"data: 1"]):
         print("written", flush=True)
         sys.stdin.read()
 """
@@ -122,7 +122,7 @@ def test_live_and_dead_runs(tmp_path: Path) -> None:
 
 def test_one_recovery_at_a_time(tmp_path: Path) -> None:
     """Two recoveries do not work on one run, and one that is done is not done again."""
-    spooled(tmp_path).close()
+    logged(tmp_path).close()
     (run,) = unfinished(tmp_path)
     with run.claim() as first, run.claim() as second:
         assert (True, False) == (first, second)
@@ -200,28 +200,28 @@ def test_planted_files(tmp_path: Path) -> None:
 def test_no_folder_for_records(tmp_path: Path) -> None:
     """When no record can be begun the stream passes through, and one sentence says what that means."""
     (tmp_path / "file").touch()
-    spool = spooled(tmp_path / "file")
+    log = logged(tmp_path / "file")
     end = Completed("j", None)
-    told = "This run leaves no whole record for `imgcli recover` (File exists); the image is saved as usual."
-    assert [Notice("j", told), end, end] == list(spool.reporting("j", [end, end]))
-    spool.sync()
-    spool.close()
-    assert None is spool.keep()
+    told = "no complete run log for `imgcli recover` (File exists); the image is saved as usual"
+    assert [Notice("j", told), end, end] == list(log.reporting("j", [end, end]))
+    log.sync()
+    log.close()
+    assert None is log.keep()
 
 
 def test_full_disk(tmp_path: Path) -> None:
     """A disk that fills up costs the record, not the stream; what is left of it is the image's."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    spool = RunLog.begin(tmp_path, HEADER)
+    log = RunLog.begin(tmp_path, HEADER)
     (path,) = tmp_path.iterdir()
     begun = path.stat().st_size
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
     try:
-        assert CHUNKS == list(spool.tee(CHUNKS))
+        assert CHUNKS == list(log.tee(CHUNKS))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert (True, None, begun) == (bool(spool.trouble), spool.keep(), path.stat().st_size)
-    spool.discard()
+    assert (True, None, begun) == (bool(log.trouble), log.keep(), path.stat().st_size)
+    log.discard()
 
 
 def test_broken_off_at_the_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,28 +238,28 @@ def test_broken_off_at_the_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_failed_flush(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that cannot flush the record of a failed run does not take its bytes away."""
-    spool = spooled(tmp_path)
+    log = logged(tmp_path)
 
     def refuse(_: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(os, "fsync", refuse)
-    spool.close()
+    log.close()
     (run,) = unfinished(tmp_path)
     assert b"".join(CHUNKS) == b"".join(run.chunks())
 
 
 def test_full_disk_after_a_promise(tmp_path: Path) -> None:
     """What a promised record holds is not given up for anything."""
-    spool = RunLog.begin(tmp_path, HEADER)
-    promised = spool.keep()
+    log = RunLog.begin(tmp_path, HEADER)
+    promised = log.keep()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
     try:
-        assert CHUNKS == list(spool.tee(CHUNKS))
+        assert CHUNKS == list(log.tee(CHUNKS))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    spool.discard()
+    log.discard()
     assert promised
     assert b"".join(CHUNKS[:-1]) in promised.read_bytes()
 
@@ -269,7 +269,7 @@ def test_disk_full_from_the_start(tmp_path: Path) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
     try:
-        spool = RunLog.begin(tmp_path, HEADER)
+        log = RunLog.begin(tmp_path, HEADER)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert (True, []) == (bool(spool.trouble), list(tmp_path.iterdir()))
+    assert (True, []) == (bool(log.trouble), list(tmp_path.iterdir()))

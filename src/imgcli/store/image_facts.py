@@ -1,0 +1,50 @@
+"""Facts of an image file: read as it is, whatever it is, and nothing decoded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imgcli.core.embedded import read as read_recipe
+from imgcli.core.history import FileFacts, FileStatus, SavedImageStatus
+from imgcli.core.image import EncodedImage, content_credentials, header_size
+from imgcli.store.files import LARGEST_IMAGE, UnfitFileError, read_named, read_regular
+
+if TYPE_CHECKING:
+    from imgcli.core.history import SavedImage
+
+
+def inspect(name: str) -> FileFacts:
+    """Return the facts of a file; raises `ImgcliError` (usage) where it cannot be read."""
+    data, _ = read_named(name, LARGEST_IMAGE, "Name an image file.")
+    return _facts(Path(name), data)
+
+
+def saved_image_status(image: SavedImage) -> SavedImageStatus:
+    """Return what has become of the file of an image in the history. Never raises."""
+    if image.path is None:
+        return SavedImageStatus(image, FileStatus.UNSAVED)
+    try:
+        facts = _facts(image.path, read_regular(image.path, LARGEST_IMAGE)[0])
+    except (FileNotFoundError, NotADirectoryError):
+        return SavedImageStatus(image, FileStatus.GONE)
+    except UnfitFileError:
+        return SavedImageStatus(image, FileStatus.CHANGED)
+    except (OSError, ValueError):
+        return SavedImageStatus(image, FileStatus.UNREADABLE)
+    if facts.sha256 != image.sha256:
+        return SavedImageStatus(image, FileStatus.CHANGED)
+    return SavedImageStatus(image, FileStatus.THERE, facts)
+
+
+def _facts(path: Path, data: bytes) -> FileFacts:
+    image = EncodedImage.of(data)
+    return FileFacts(
+        path=path.absolute(),
+        format=image.format,
+        size=header_size(image),
+        length=len(image.data),
+        sha256=image.sha256,
+        credentials=content_credentials(image.data),
+        parameters=read_recipe(image.data),
+    )
