@@ -14,7 +14,7 @@ from imgcli.core.config import HEADERS, PROFILE, ValueType
 from imgcli.core.config_reader import read_config
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.secrets import is_key_name, looks_like_key
-from imgcli.core.text import did_you_mean, shorten
+from imgcli.core.text import did_you_mean, shorten, similar_names
 from imgcli.store.config_file import VARIABLE, config_path, read_text, replace, write_new
 
 if TYPE_CHECKING:
