@@ -81,7 +81,7 @@ def test_a_daily_cap_counts_what_was_spent(server: Server, gen: Gen, folder: Pat
     assert 0 == gen(wire, "a cat", "-q").exit_code
     refused = gen(wire, "a cat", "-q", env={"IMGCLI_DAILY_CAP": "0.05"})
     assert (2, 1) == (refused.exit_code, wire.posts)
-    assert f"Today cost {COST} so far" in refused.stderr
+    assert f"Today's cost is {COST} so far" in refused.stderr
     lifted = gen(wire, "a cat", "-q", "--daily-cap", "off", env={"IMGCLI_DAILY_CAP": "0.05"})
     assert (0, 2) == (lifted.exit_code, wire.posts)
     assert ["a-cat-2.png", "a-cat.png"] == sorted(path.name for path in folder.iterdir())
