@@ -218,7 +218,7 @@ class TestLive:
             (Reply(b"<html>Sign in</html>", content_type="text/html"), 5, "no list of models"),
             (error_reply(429, "Slow down", "rate_limit_exceeded"), 6, "Slow down"),
             (error_reply(429, "No quota", "insufficient_quota", "insufficient_quota"), 7, "No quota"),
-            (error_reply(500, "Oops"), 9, "Asking costs nothing: run it again."),
+            (error_reply(500, "Oops"), 9, "Listing models is free: run it again."),
             (replace(listing({"id": "a"}), framing=Framing.CHUNKED, end=End.FIN), 9, "Asking costs nothing"),
             (Reply(end=End.SILENT), 9, "was silent for 0.5 s"),
         ],
