@@ -816,7 +816,7 @@ def test_a_signed_link_is_told_whole(shape: Callable[[str], bytes]) -> None:
         (b"<Error><Code>Denied</Code></Error>", ExitCode.UNKNOWN, "not an event stream: <Error>"),
         (b"Bad Gateway", ExitCode.UNKNOWN, "Bad Gateway"),
         (b"\x89PNG\r\n\x1a\n\x00\x1b[31m", ExitCode.UNKNOWN, "not an event stream"),
-        (b'{"data": [{"b64_json": "iVBO', ExitCode.UNKNOWN, "no complete JSON"),
+        (b'{"data": [{"b64_json": "iVBO', ExitCode.UNKNOWN, "incomplete JSON"),
         (b'{"ok": true}', ExitCode.UNKNOWN, 'no image: {"ok": true}'),
         (b'{"detail": "Not here"}', ExitCode.UNKNOWN, "Not here"),
     ],
