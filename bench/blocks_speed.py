@@ -18,8 +18,11 @@ from bench.images import portrait  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich_pixels import Pixels  # noqa: E402
 
-from imgcli.output.images.ansi import Depth, PixelsRenderer, Symbols, ansi_lines, draw  # noqa: E402
+from imgcli.output.images.blocks import ansi_lines, draw  # noqa: E402
 from imgcli.output.images.decode import decode, fit  # noqa: E402
+from imgcli.output.images.pixels import PixelsRenderer  # noqa: E402
+from imgcli.output.terminal.capabilities import ColorDepth  # noqa: E402
+from imgcli.output.terminal.database import PreviewProtocol  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,10 +31,10 @@ COLUMNS, ROWS = 80, 40
 ROUNDS = 15
 
 
-def lines(data: bytes, symbols: Symbols) -> str:
+def lines(data: bytes, symbols: PreviewProtocol) -> str:
     """Bytes to text by our own writer of colour codes."""
     image = decode(data)
-    return "\n".join(ansi_lines(draw(image, fit(image.size, COLUMNS, ROWS), symbols, Depth.TRUECOLOR)))
+    return "\n".join(ansi_lines(draw(image, fit(image.size, COLUMNS, ROWS), symbols, ColorDepth.TRUECOLOR)))
 
 
 def by_rich(data: bytes) -> str:
@@ -47,7 +50,12 @@ def contestants(path: Path) -> dict[str, Callable[[], object]]:
     """What is timed, by name."""
     data = path.read_bytes()
     found: dict[str, Callable[[], object]] = {"decoding alone": lambda: decode(data)}
-    for symbols in (Symbols.HALF, Symbols.BLOCKS, Symbols.SEXTANTS, Symbols.OCTANTS):
+    for symbols in (
+        PreviewProtocol.HALF,
+        PreviewProtocol.BLOCKS,
+        PreviewProtocol.SEXTANTS,
+        PreviewProtocol.OCTANTS,
+    ):
         found[f"imgcli {symbols.value}"] = lambda symbols=symbols: lines(data, symbols)  # type: ignore[misc]
     found["imgcli blocks, by rich"] = lambda: by_rich(data)
     if shutil.which("chafa"):

@@ -24,8 +24,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src"), str(ROOT / "tests")]
 from bench.images import IMAGES  # noqa: E402
 
 from glyphpaint import paint, replay  # noqa: E402
-from imgcli.output.images.ansi import Depth, Symbols, ansi_lines, draw  # noqa: E402
+from imgcli.output.images.blocks import ansi_lines, draw  # noqa: E402
 from imgcli.output.images.decode import fit, flatten  # noqa: E402
+from imgcli.output.terminal.capabilities import ColorDepth  # noqa: E402
+from imgcli.output.terminal.database import PreviewProtocol  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 COLUMNS, ROWS = 80, 40
 WINDOW = 7
 BLACK = (0, 0, 0)
-OURS = (Symbols.HALF, Symbols.BLOCKS, Symbols.SEXTANTS, Symbols.OCTANTS)
+OURS = (PreviewProtocol.HALF, PreviewProtocol.BLOCKS, PreviewProtocol.SEXTANTS, PreviewProtocol.OCTANTS)
 CHAFAS = {  # its defaults, then the most work it can be asked to do
     "chafa block": ("block",),
     "block w9": ("block", "--work", "9"),
@@ -96,7 +98,7 @@ def _calc(rule: Callable[..., Any], *images: Image.Image) -> Image.Image:
     return found
 
 
-def ours(shown: Image.Image, symbols: Symbols, depth: Depth = Depth.TRUECOLOR) -> list[str]:
+def ours(shown: Image.Image, symbols: PreviewProtocol, depth: ColorDepth = ColorDepth.TRUECOLOR) -> list[str]:
     """The rows that imgcli would write."""
     return ansi_lines(draw(shown, fit(shown.size, COLUMNS, ROWS), symbols, depth))
 

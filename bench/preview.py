@@ -81,7 +81,7 @@ def painters() -> dict[str, tuple[Renderer, float | None]]:
     return {
         "kitty": (KittyRenderer(CELL), PASS_THROUGH),
         "kitty in tmux": (KittyRenderer(CELL, Route.TMUX), None),
-        "iterm2": (ITerm2Renderer(CELL, Transfer.PARTS), PASS_THROUGH),
+        "iterm2": (ITerm2Renderer(CELL, Transfer.MULTIPART), PASS_THROUGH),
         "sixel": (SixelRenderer(CELL), None),
         **{name: (painter, None) for name, painter in blocks.items()},
     }
@@ -110,14 +110,14 @@ class _Counter(io.StringIO):
 
 
 class _Ready:
-    """An easel whose painter needs no asking."""
+    """An provider whose painter needs no asking."""
 
     widest = None
 
     def __init__(self, painter: Renderer) -> None:
         self._chosen = painter
 
-    def painter(self) -> Renderer:
+    def renderer(self) -> Renderer:
         return self._chosen
 
     def close(self) -> None:
@@ -151,7 +151,7 @@ def main() -> None:
     print(f"{'':16}{'best ms':>9}{'median':>9}{'target':>9}{'bytes':>12}{'tick, most':>12}{'mean':>7}")
     for name, (painter, target) in painters().items():
         best, median, size = timed(
-            lambda painter=painter: Screen().draw(painter.paint(shown, BOX), "status", COLUMNS)  # type: ignore[misc]
+            lambda painter=painter: Screen().draw(painter.render(shown, BOX), "status", COLUMNS)  # type: ignore[misc]
         )
         most, mean = bytes_per_tick(painter, shown)
         aim = f"< {target:.0f}" if target else ""

@@ -20,8 +20,8 @@ sys.path.append(str(Path(__file__).parent.parent))  # Python itself adds the scr
 from bench import blocks_speed, fidelity, preview
 from bench.images import IMAGES, portrait
 
-from imgcli.output.images.ansi import Symbols
 from imgcli.output.images.decode import flatten
+from imgcli.output.terminal.database import PreviewProtocol
 from imgcli.output.terminal.screen import Screen
 
 if TYPE_CHECKING:
@@ -60,9 +60,11 @@ def fidelities() -> list[Row]:
             scores = fidelity.compared(name, Path(folder), has_chafa=True)
             image = flatten(IMAGES[name](), fidelity.BLACK)
             quarter = fidelity.scored(timgs(Path(folder) / f"{name}.png"), image)
-            blocks.append((scores[Symbols.BLOCKS.value], [scores["chafa block"]]))
-            octants.append((scores[Symbols.OCTANTS.value], [scores[title] for title in fidelity.CHAFAS]))
-            timg.append((scores[Symbols.BLOCKS.value], [quarter]))
+            blocks.append((scores[PreviewProtocol.BLOCKS.value], [scores["chafa block"]]))
+            octants.append(
+                (scores[PreviewProtocol.OCTANTS.value], [scores[title] for title in fidelity.CHAFAS])
+            )
+            timg.append((scores[PreviewProtocol.BLOCKS.value], [quarter]))
     return [
         _fidelity("blocks, over each rival's, worst image", blocks, timg, ">= chafa block"),
         _fidelity("octants, over each rival's best, worst image", octants, timg, "> chafa's best"),
@@ -101,7 +103,7 @@ def speed() -> Row:
         portrait().save(path)
         data = path.read_bytes()
         ours, chafa, timg = _in_turn(
-            lambda: blocks_speed.lines(data, Symbols.BLOCKS),
+            lambda: blocks_speed.lines(data, PreviewProtocol.BLOCKS),
             lambda: subprocess.run(
                 [*CHAFA, "--symbols", "block", str(path)], capture_output=True, check=True
             ),
@@ -130,7 +132,7 @@ def handing_on() -> list[Row]:
         painter = painters[name][0]
         _, median, _ = preview.timed(
             lambda painter=painter: Screen().draw(
-                painter.paint(shown, preview.BOX), "status", preview.COLUMNS
+                painter.render(shown, preview.BOX), "status", preview.COLUMNS
             )  # type: ignore[misc]
         )
         what = f"{name}, a PNG of {len(shown.data) / 1e6:.1f} MB, our CPU"

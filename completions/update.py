@@ -13,7 +13,7 @@ FILES = {"bash": "imgcli.bash", "zsh": "_imgcli", "fish": "imgcli.fish", "powers
 
 
 def scripts() -> dict[str, str]:
-    """Give each file's name and text."""
+    """Return each file's name and text."""
     return {
         name: get_completion_script(prog_name="imgcli", complete_var="_IMGCLI_COMPLETE", shell=shell).strip()
         + "\n"

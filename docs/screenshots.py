@@ -1,12 +1,13 @@
 """Take the README's images: python docs/screenshots.py [live kitty sixel blocks].
 
-Real commands in real terminals on a virtual screen, against the demo. Needs Debian's xvfb, kitty, xterm,
-imagemagick and fonts-dejavu-core.
+Real commands in real terminals on a virtual screen, against the demo server. Needs Debian's xvfb, kitty,
+xterm, imagemagick and fonts-dejavu-core.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DOCS = Path(__file__).resolve().parent
-PROMPT = "a lighthouse at dusk, long exposure"
-NAME = "lighthouse.png"
+PROMPT = "moonrise over the sea"
+NAME = "moonrise.png"
+SHOWN = Path(tempfile.gettempdir()) / "images"  # a folder whose name looks well in an image
 FONT, BACKGROUND = "DejaVu Sans Mono", "#16161e"
 PATIENCE = 90  # seconds for a run
 A_LOT = 1.2  # mean difference of grey levels
@@ -64,12 +66,11 @@ def xterm(*options: str) -> tuple[str, ...]:
     return ("xterm", *look, "-geometry", "100x50+0+0", *options, "-e")
 
 
-GENERATE = f'gen "{PROMPT}" --demo'
-SEED = "--seed 7"
+GENERATE = f'gen "{PROMPT}" --demo --seed 34'
 VIEW = f"view {NAME}"
 SMALL = (400, 440)
 SHOTS = {
-    "live": Shot(kitty((720, 600)), (720, 600), GENERATE, f"{GENERATE} {SEED} --width 52"),
+    "live": Shot(kitty((720, 600)), (720, 600), GENERATE, f"{GENERATE} --width 52"),
     "kitty": Shot(kitty(SMALL), SMALL, VIEW, f"{VIEW} --width 44"),
     "sixel": Shot(xterm("-ti", "vt340"), SMALL, VIEW, f"{VIEW} --width 44"),
     "blocks": Shot(xterm(), SMALL, VIEW, f"{VIEW} --width 44"),
@@ -78,7 +79,7 @@ SHOTS = {
 
 @contextmanager
 def screen(size: tuple[int, int]) -> Iterator[str]:
-    """Start a virtual screen and give its name."""
+    """Start a virtual screen and yield its name."""
     name = f":{90 + os.getpid() % 9}"
     command = ["Xvfb", name, "-screen", "0", f"{size[0]}x{size[1]}x24"]
     server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
@@ -91,7 +92,7 @@ def screen(size: tuple[int, int]) -> Iterator[str]:
 
 
 def environment(display: str, folder: Path) -> dict[str, str]:
-    """Give a terminal a home of its own, and nothing that would change what is shown."""
+    """Return an environment with a home of its own, and nothing that would change what is shown."""
     told = {"DISPLAY": display, "LIBGL_ALWAYS_SOFTWARE": "1", "HOME": str(folder), "LANG": "C.UTF-8"}
     unwanted = ("NO_COLOR", "CI", "OPENAI_BASE_URL", "IMGCLI_PREVIEW", "TMUX", "COLORTERM")
     return {name: value for name, value in os.environ.items() if name not in unwanted} | told
@@ -106,7 +107,7 @@ def photograph(display: str, folder: Path) -> Image.Image:
 
 
 def moments(shot: Shot, folder: Path) -> list[Image.Image]:
-    """Run a command in its terminal; give the screen whenever it had changed a lot, and at the end."""
+    """Run a command in its terminal; return the screen each time it had changed a lot, and at the end."""
     imgcli = f'"{sys.executable}" -m imgcli'
     script = COMMAND.format(shot.typed, imgcli, shot.run, PATIENCE)
     done = folder / "done"
@@ -124,7 +125,7 @@ def moments(shot: Shot, folder: Path) -> list[Image.Image]:
 
 
 def _changes(display: str, folder: Path, done: Path) -> Iterator[Image.Image]:
-    """Give every new image on the screen until the command has ended."""
+    """Yield every new image on the screen until the command has ended."""
     before, deadline = b"", time.monotonic() + PATIENCE
     while not done.exists() and time.monotonic() < deadline:
         seen = photograph(display, folder)
@@ -136,7 +137,7 @@ def _changes(display: str, folder: Path, done: Path) -> Iterator[Image.Image]:
 
 
 def _settled(display: str, folder: Path) -> Image.Image:
-    """Give the screen when nothing moves any more."""
+    """Return the screen once nothing moves any more."""
     before, seen = None, photograph(display, folder)
     while before is None or before.tobytes() != seen.tobytes():
         time.sleep(1.5)
@@ -173,26 +174,14 @@ def save(name: str, seen: list[Image.Image]) -> None:
 
 def main(names: list[str]) -> None:
     """Take the images that were asked for, or all of them."""
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        command = [
-            sys.executable,
-            "-m",
-            "imgcli",
-            "gen",
-            PROMPT,
-            "--demo",
-            *SEED.split(),
-            "--quiet",
-            "-o",
-            NAME,
-        ]
-        subprocess.run(command, cwd=home, stdout=subprocess.DEVNULL, check=True)
+    SHOWN.mkdir()
+    try:
+        command = [sys.executable, "-m", "imgcli", *shlex.split(GENERATE), "--quiet", "-o", NAME]
+        subprocess.run(command, cwd=SHOWN, stdout=subprocess.DEVNULL, check=True)
         for name in names or list(SHOTS):
-            room = home / name
-            room.mkdir()
-            shutil.copy(home / NAME, room / NAME)
-            save(name, moments(SHOTS[name], room))
+            save(name, moments(SHOTS[name], SHOWN))
+    finally:
+        shutil.rmtree(SHOWN)
 
 
 if __name__ == "__main__":

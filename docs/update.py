@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -33,20 +32,18 @@ DOCS = ROOT / "docs"
 def pages() -> dict[Path, str]:
     """Return every page that is generated, or has generated parts, with the text that it should have."""
     parts = [ROOT / "README.md", DOCS / "cost.md", DOCS / "architecture.md"]
-    filled = {page: generated(page.read_text(encoding="utf-8")) for page in parts}
+    filled = {page: fill(page.read_text(encoding="utf-8")) for page in parts}
     return {DOCS / "options.md": markdown(), DOCS / "imgcli.1": manual(), **filled}
 
 
-def generated(text: str) -> str:
+def fill(page: str) -> str:
     """Fill a page's generated parts."""
-    for name, made in (("bill", bill), ("story", story), ("map", house)):
-        if f"<!-- {name} -->" not in text:
-            continue
-        part = f"<!-- {name} -->\n\n```text\n{made()}\n```\n\n<!-- /{name} -->"
-        text = re.sub(
-            rf"<!-- {name} -->(.*?<!-- /{name} -->)?", lambda _, part=part: part, text, flags=re.DOTALL
-        )
-    return text
+    for name, generate in {"bill": bill, "story": story, "map": source_map}.items():
+        start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+        if start in page:
+            before, after = page[: page.index(start)], page[page.index(end) + len(end) :]
+            page = f"{before}{start}\n\n```text\n{generate()}\n```\n\n{end}{after}"
+    return page
 
 
 STORY = (
@@ -57,7 +54,7 @@ STORY = (
     "imgcli again a-cat-on-a-roof.png --quality high --estimate -q",
     "imgcli cost --by model",
 )
-"""An image, changed twice, made once more, and what all of it cost."""
+"""An image, edited twice, generated once more, and what all of it cost."""
 _SHOWN_HOME = "/home/you"
 _PATIENCE = 300  # seconds
 run = subprocess.run
@@ -65,14 +62,14 @@ run = subprocess.run
 
 
 def story() -> str:
-    """Tell the story against the demo: each command and what it printed, on both streams."""
+    """Run the story against the demo server; return each command and what it printed, on both streams."""
     with tempfile.TemporaryDirectory() as home, DemoServer(pace=0, marked=False) as server:
-        env = surroundings(home) | {"OPENAI_BASE_URL": server.base_url}
-        return "\n".join(scene(line, home, env) for line in STORY)
+        env = clean_environment(home) | {"OPENAI_BASE_URL": server.base_url}
+        return "\n".join(transcript(line, home, env) for line in STORY)
 
 
-def scene(line: str, home: str, env: dict[str, str]) -> str:
-    """Run one command as a shell would, and show it with what it printed."""
+def transcript(line: str, home: str, env: dict[str, str]) -> str:
+    """Run one command as a shell would; return it with what it printed."""
     command = [sys.executable, "-m", *shlex.split(line)]
     done = run(
         command,
@@ -89,16 +86,16 @@ def scene(line: str, home: str, env: dict[str, str]) -> str:
 
 
 def bill() -> str:
-    """Print the bill of one run with three partials."""
+    """Return the bill of one run with three partial images."""
     with tempfile.TemporaryDirectory() as home, DemoServer(pace=0) as server:
-        env = surroundings(home) | {"OPENAI_BASE_URL": server.base_url}
-        lines = scene('imgcli gen "a cat" -m gpt-6-luna --partials 3', home, env).splitlines()
+        env = clean_environment(home) | {"OPENAI_BASE_URL": server.base_url}
+        lines = transcript('imgcli gen "a cat" -m gpt-6-luna --partials 3', home, env).splitlines()
     start = next(number for number, line in enumerate(lines) if line.lstrip().startswith("tokens in"))
     return "\n".join(line.rstrip() for line in lines[start:-1])
 
 
-def house() -> str:
-    """List the source files, folder by folder, each with the first line of its docstring."""
+def source_map() -> str:
+    """Return the source files, folder by folder, each with the first line of its docstring."""
     source = ROOT / "src" / "imgcli"
     folders = [source, *sorted(path for path in source.rglob("*") if (path / "__init__.py").exists())]
     return "\n\n".join("\n".join(_folder(folder, source)) for folder in folders)
@@ -116,7 +113,7 @@ def _first_line(module: Path) -> str:
     return (ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or "").partition("\n")[0]
 
 
-def surroundings(home: str) -> dict[str, str]:
+def clean_environment(home: str) -> dict[str, str]:
     """Return an environment in which nothing of this machine's is left."""
     return {"HOME": home, "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "COLUMNS": "100"}
 

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,13 +26,15 @@ settings.register_profile("everyday", max_examples=25, deadline=None)  # a busy 
 settings.register_profile("gate", max_examples=100, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate" if os.environ.get("CI") else "everyday"))
 
+sys.dont_write_bytecode = False  # rewriting the assertions of all test files anew takes a tenth of a run
+
 CANARY_KEY = "sk-canary-0123456789abcdef"
 
 
 def pytest_configure() -> None:
     """Hear Ctrl-C again where a script started the suite with `&`: every command inherits what we ignore.
 
-    Where `nohup` has us ignore hang-ups, a handler that does nothing takes over: new programs do not inherit it.
+    Where `nohup` has us ignore hang-ups, a handler that does nothing takes over: children do not inherit it.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -69,6 +72,7 @@ def world(tmp_path: Path) -> dict[str, str]:
     home.mkdir()
     return {
         **zygote.MEASURING,
+        zygote.FLAT: "1",
         "HOME": str(home),
         "XDG_STATE_HOME": str(home / "state"),
         "XDG_DATA_HOME": str(home / "data"),

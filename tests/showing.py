@@ -155,13 +155,13 @@ class FakeClock:
 
 @dataclass
 class Ready:
-    """An easel whose painter needs no asking."""
+    """A provider whose renderer needs no asking."""
 
     chosen: Renderer
     widest: int | None = None
     closed: int = 0
 
-    def painter(self) -> Renderer:
+    def renderer(self) -> Renderer:
         """Give it."""
         return self.chosen
 
@@ -171,20 +171,20 @@ class Ready:
 
 
 class Letters:
-    """A painter that fills its whole box with a letter: `A` for the first image, then `B`, then `C`."""
+    """A renderer that fills its whole box with a letter: `A` for the first image, then `B`, then `C`."""
 
-    def paint(self, shown: EncodedImage, box: Box) -> Frame:
+    def render(self, shown: EncodedImage, box: Box) -> Frame:
         """Cover every cell, so that any row too many or too wide would be seen."""
         letter = {ROUGH.data: "A", BETTER.data: "B", FINE.data: "C"}[shown.data]
         return Frame((f"\x1b[31m{letter * box.columns}\x1b[0m",) * box.rows, box.columns)
 
 
 class SmallLetters(Letters):
-    """A painter that leaves room beside and under its image, where remains of an earlier one show."""
+    """A renderer that leaves room beside and under its image, where remains of an earlier one show."""
 
-    def paint(self, shown: EncodedImage, box: Box) -> Frame:
+    def render(self, shown: EncodedImage, box: Box) -> Frame:
         """Cover a part of the box."""
-        return super().paint(shown, Box(max(box.columns * 3 // 4, 1), max(box.rows // 2, 1)))
+        return super().render(shown, Box(max(box.columns * 3 // 4, 1), max(box.rows // 2, 1)))
 
 
 class XtermScreen(pyte.HistoryScreen):

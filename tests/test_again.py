@@ -101,13 +101,14 @@ class TestRecipe:
             request["tools"][0]["size"],
             request["tools"][0]["quality"],
         )
-        assert "note: the recipe in the file is taken (gpt-6-luna, 1024x1536, low)\n" in request["told"]
+        assert "note: using the parameters in the file (gpt-6-luna, 1024x1536, low)\n" in request["told"]
         (folder / "b.png").write_bytes(embed(RED, replace(recipe, parents=(sha(BLUE),))))
         told = refused("again", "b.png", "--trust")
-        assert "The image was made from others, and its recipe holds only their fingerprints." in told
+        assert "The image was made from others, and its parameters hold only their fingerprints." in told
         (folder / "c.png").write_bytes(GREEN)
-        assert "Nobody knows how c.png was made: it is not in the history, and holds no recipe." in refused(
-            "again", "c.png"
+        assert (
+            "It is unknown how c.png was made: it is not in the history, and holds no parameters."
+            in refused("again", "c.png")
         )
 
     def test_a_recipe_of_the_demo(self, imgcli: Cli, folder: Path) -> None:
@@ -139,7 +140,7 @@ class TestRecipe:
         ):
             file.execute("""UPDATE runs SET request = '{"prompt": "a cat", "from_the_future": 1}'""")
         told = refused("again", "a.png")
-        assert "Run 1 was recorded by another imgcli, whose request this one cannot read." in told
+        assert "Run 1 was recorded by another version of imgcli, whose request this one cannot read." in told
         assert "a dog" == asked("again", "b.png")["input"]
 
 
@@ -163,7 +164,7 @@ class TestUnknownOrigin:
         for args in (["again", "a.png"], ["again", "a.png", "-q"], ["again", "a.png", "a dog", "--dry-run"]):
             done = imgcli(*args, env=at(wire))
             assert (2, b"") == (done.exit_code, done.stdout)
-            assert "The history does not know a.png, so anybody may have written" in done.stderr
+            assert "The history does not know a.png; anybody may have written" in done.stderr
             assert "add --trust" in done.stderr
         (folder / "c.toml").write_text("[again]\ntrust = true\n")
         assert 2 == imgcli("again", "a.png", env=at(wire) | {"IMGCLI_CONFIG": "c.toml"}).exit_code
@@ -248,7 +249,7 @@ class TestImages:
         request = asked("again", "out.png")
         assert ("at night", "resp_9") == (request["input"], request["previous_response_id"])
         told = refused("again", "out.png", "--base-url", "http://127.0.0.1:8/v1")
-        assert "Run 1 went on from an image that the history does not know" in told
+        assert "Run 1 continued from an image that the history does not know" in told
 
 
 class TestCompare:
@@ -274,4 +275,4 @@ def test_help_tells_whose_default(imgcli: Cli) -> None:
     """Its help says that the recipe's options hold, not those of gen."""
     page = " ".join(imgcli("again", "--help").stdout.decode().split())
     assert "1024x1024" not in page
-    assert "such as 16:9. [default: the recipe's]" in page
+    assert "such as 16:9. [default: as before]" in page

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from imgcli.core.billing.bill import Bill, Part, Row
-from imgcli.output.tables.bill import compact_lines, one_line, plain_lines, rich_lines, screen_lines
+from imgcli.output.tables.bill import bill_lines, compact_lines, one_line, rich_bill_lines, screen_lines
 from imgcli.output.terminal.capabilities import ColorDepth, Terminal
 from imgcli.output.text import cell_width
 from showing import BILL, ESCAPES, HOSTILE, Window
@@ -31,7 +31,7 @@ USUAL = replace(
 
 def drawn(bill: Bill, columns: int = 100, depth: ColorDepth = ColorDepth.TRUECOLOR) -> list[str]:
     """Draw a bill for a terminal, and take the colours away again."""
-    lines = rich_lines(bill, Window().terminal(depth), columns)
+    lines = rich_bill_lines(bill, Window().terminal(depth), columns)
     return [ESCAPES.sub("", line).rstrip() for line in lines]
 
 
@@ -44,13 +44,13 @@ def test_plain() -> None:
         "total                                    2,981  unknown  2,309  $0.0625",
         "prices as of 2026-11-20",
         "The cached price is a guess.",
-    ] == plain_lines(DATED)
+    ] == bill_lines(DATED)
 
 
 def test_rich_says_the_same() -> None:
     """On a terminal the table has the same cells, in the same order."""
     words = [line.split() for line in drawn(DATED) if line.strip(" ─━")]
-    assert [line.split() for line in plain_lines(DATED)] == words
+    assert [line.split() for line in bill_lines(DATED)] == words
 
 
 def test_unknown() -> None:
@@ -61,20 +61,20 @@ def test_unknown() -> None:
         "text model gpt-4o-mini      2,941        0      249           $0.0005",
         "image model unknown       unknown  unknown  unknown           unknown",
         "total                     unknown  unknown  unknown  at least $0.0005",
-    ] == plain_lines(silent)
+    ] == bill_lines(silent)
 
 
 def test_nothing_known() -> None:
     """A bill without any number is unknown, never zero."""
-    lines = plain_lines(Bill((Row(Part.IMAGE, "m"),), None))
+    lines = bill_lines(Bill((Row(Part.IMAGE, "m"),), None))
     assert ["total", "unknown", "unknown", "unknown", "unknown"] == lines[-1].split()
 
 
 def test_one_partial() -> None:
     """One partial is one partial; none is not mentioned."""
     row = BILL.rows[1]
-    assert "gpt-image-2, 1 partial  " in plain_lines(Bill((replace(row, partials=1),), None))[1]
-    assert "partial" not in plain_lines(Bill((replace(row, partials=0),), None))[1]
+    assert "gpt-image-2, 1 partial  " in bill_lines(Bill((replace(row, partials=1),), None))[1]
+    assert "partial" not in bill_lines(Bill((replace(row, partials=0),), None))[1]
 
 
 @pytest.mark.parametrize("depth", [ColorDepth.MONO, ColorDepth.ANSI_16, ColorDepth.ANSI_256])
@@ -83,14 +83,14 @@ def test_every_depth(depth: ColorDepth) -> None:
     assert drawn(DATED) == drawn(DATED, depth=depth)
 
 
-@pytest.mark.parametrize("columns", [1, 5, 19, 20, 30, 50, 57, 58, 80, 200])
+@pytest.mark.parametrize("columns", [1, 5, 19, 20, 30, 50, 53, 54, 80, 200])
 def test_every_width(columns: int) -> None:
     """A narrow window folds names and leaves numbers out, but breaks none; a very narrow one has text."""
     lines = drawn(DATED, columns)
     assert columns < 20 or max(map(cell_width, lines)) <= columns
     words = " ".join(lines).split()
     assert [word for word in words if word.startswith("$")] == ["$0.0005", "$0.0620", "$0.0625"]
-    assert [word for word in words if word == "2,060"] == ["2,060"] * (columns < 20 or columns >= 58)
+    assert [word for word in words if word == "2,060"] == ["2,060"] * (columns < 20 or columns >= 54)
 
 
 def test_the_least_that_is_known_fits_a_narrow_window() -> None:
@@ -102,13 +102,13 @@ def test_the_least_that_is_known_fits_a_narrow_window() -> None:
 def test_ascii_terminal() -> None:
     """A terminal without box-drawing characters gets the plain table."""
     terminal = Terminal(Window().size, ColorDepth.ANSI_16, unicode=False)
-    assert plain_lines(DATED) == rich_lines(DATED, terminal, 100)
+    assert bill_lines(DATED) == rich_bill_lines(DATED, terminal, 100)
 
 
 def test_foreign_text_is_text() -> None:
     """A model's name and a note are never obeyed, neither as escape codes nor as markup."""
     hostile = Bill((Row(Part.TEXT, HOSTILE, 1, 1, 1, None, Decimal(1), Decimal(1)),), None, (HOSTILE,))
-    for line in (*plain_lines(hostile), *drawn(hostile, 200)):
+    for line in (*bill_lines(hostile), *drawn(hostile, 200)):
         assert line.isprintable()
     assert "[/x][bold]" in "".join(drawn(hostile, 200))
 
@@ -116,7 +116,7 @@ def test_foreign_text_is_text() -> None:
 def test_wide_names_are_aligned() -> None:
     """Names in wide characters keep the columns straight."""
     row = replace(BILL.rows[0], model="모델")
-    lines = plain_lines(Bill((row,), None))
+    lines = bill_lines(Bill((row,), None))
     assert 1 == len(set(map(cell_width, lines)))
 
 
@@ -174,7 +174,7 @@ class TestCompact:
         """A demo's bill, which nobody pays, cannot be taken for another, in any of its forms."""
         demo = replace(USUAL, is_demo=True)
         assert compact_lines(demo)[0].startswith("demo: nothing charged  ")
-        assert plain_lines(demo)[0].startswith("demo: nothing charged  ")
+        assert bill_lines(demo)[0].startswith("demo: nothing charged  ")
         assert drawn(demo)[0].startswith("demo: nothing charged  ")
         assert one_line(demo, 80).startswith("demo $0.0622  image")
 

@@ -15,13 +15,17 @@ from rich.console import Console
 from rich_pixels import HalfcellRenderer, Pixels
 
 from glyphpaint import HEIGHT, WIDTH, Cell, bitmap, octant, paint, palette, replay
-from imgcli.output.images.ansi import Depth, PixelsRenderer, Symbols, ansi_lines, draw
-from imgcli.output.images.glyphs import Glyph, glyphs, splits
+from imgcli.output.images.blocks import ansi_lines, draw
+from imgcli.output.images.glyphs import GLYPH_SETS, Glyph, glyphs, splits
+from imgcli.output.images.pixels import PixelsRenderer
+from imgcli.output.terminal.capabilities import ColorDepth
+from imgcli.output.terminal.database import PreviewProtocol
 
 RGB = tuple[int, int, int]
 
 ORANGE, TEAL = (250, 140, 20), (10, 120, 110)
-DRAWN = [Symbols.HALF, Symbols.BLOCKS, Symbols.SEXTANTS, Symbols.OCTANTS]
+DEPTHS = [depth for depth in ColorDepth if depth is not ColorDepth.NONE]
+DRAWN = [PreviewProtocol.HALF, PreviewProtocol.BLOCKS, PreviewProtocol.SEXTANTS, PreviewProtocol.OCTANTS]
 SHAPES = {(glyph.grid, glyph.mask): glyph for symbols in DRAWN for glyph in glyphs(symbols)}
 
 
@@ -38,7 +42,10 @@ def scene(size: tuple[int, int] = (320, 320)) -> Image.Image:
 
 
 def painted(
-    image: Image.Image, cells: tuple[int, int], symbols: Symbols, depth: Depth = Depth.TRUECOLOR
+    image: Image.Image,
+    cells: tuple[int, int],
+    symbols: PreviewProtocol,
+    depth: ColorDepth = ColorDepth.TRUECOLOR,
 ) -> Image.Image:
     """An image as a terminal shows it."""
     return paint(replay(ansi_lines(draw(image, cells, symbols, depth))))
@@ -59,11 +66,11 @@ def cut(glyph: Glyph, lit: RGB, rest: RGB) -> Image.Image:
     return image.resize((8, 24), Image.Resampling.NEAREST)
 
 
-@pytest.mark.parametrize("glyph", SHAPES.values(), ids=lambda glyph: f"U+{ord(glyph.char):04X}")
-def test_every_glyph_is_what_its_name_says(glyph: Glyph) -> None:
+def test_every_glyph_is_what_its_name_says() -> None:
     """The shape that we expect of a character is the one that Unicode's name for it describes."""
-    drawn = bitmap(glyph.char, 8, 24)
-    assert cut(glyph, (255,) * 3, (0,) * 3).convert("L").tobytes() == drawn.tobytes()
+    for glyph in SHAPES.values():
+        drawn = cut(glyph, (255,) * 3, (0,) * 3).convert("L")
+        assert drawn.tobytes() == bitmap(glyph.char, 8, 24).tobytes(), f"U+{ord(glyph.char):04X}"
 
 
 @pytest.mark.parametrize(
@@ -88,9 +95,14 @@ def test_octants_stand_where_unicode_put_them(char: str, digits: str) -> None:
 
 @pytest.mark.parametrize(
     ("symbols", "count"),
-    [(Symbols.HALF, 1), (Symbols.BLOCKS, 19), (Symbols.SEXTANTS, 49), (Symbols.OCTANTS, 179)],
+    [
+        (PreviewProtocol.HALF, 1),
+        (PreviewProtocol.BLOCKS, 19),
+        (PreviewProtocol.SEXTANTS, 49),
+        (PreviewProtocol.OCTANTS, 179),
+    ],
 )
-def test_every_split_is_tried_once(symbols: Symbols, count: int) -> None:
+def test_every_split_is_tried_once(symbols: PreviewProtocol, count: int) -> None:
     """No two glyphs of a set that cut a cell alike are both tried, and none that cuts it anew is left out."""
     flat = {bytes(192), b"\xff" * 192}
     shapes = {bitmap(glyph.char, 8, 24).tobytes() for glyph in glyphs(symbols)} - flat
@@ -101,15 +113,16 @@ def test_every_split_is_tried_once(symbols: Symbols, count: int) -> None:
     assert not tried & twins
 
 
-@pytest.mark.parametrize("glyph", splits(Symbols.OCTANTS), ids=lambda glyph: f"U+{ord(glyph.char):04X}")
-def test_a_glyph_shows_itself(glyph: Glyph) -> None:
+def test_a_glyph_shows_itself() -> None:
     """A cell of exactly two flat parts gets the glyph that cuts it so, and exactly its two colours."""
-    (cell,) = replay(ansi_lines(draw(cut(glyph, ORANGE, TEAL), (1, 1), Symbols.OCTANTS, Depth.TRUECOLOR)))[0]
-    assert (glyph.char, ORANGE, TEAL) == (cell.char, cell.foreground, cell.background)
+    for glyph in splits(PreviewProtocol.OCTANTS):
+        drawn = draw(cut(glyph, ORANGE, TEAL), (1, 1), PreviewProtocol.OCTANTS, ColorDepth.TRUECOLOR)
+        (cell,) = replay(ansi_lines(drawn))[0]
+        assert (glyph.char, ORANGE, TEAL) == (cell.char, cell.foreground, cell.background)
 
 
 @pytest.mark.parametrize("symbols", DRAWN)
-def test_two_halves(symbols: Symbols) -> None:
+def test_two_halves(symbols: PreviewProtocol) -> None:
     """An image of two flat halves is two flat halves, to the last bit, in every set."""
     image = Image.new("RGB", (192, 192), ORANGE)
     image.paste(TEAL, (0, 120, 192, 192))
@@ -118,9 +131,9 @@ def test_two_halves(symbols: Symbols) -> None:
 
 
 @pytest.mark.parametrize("symbols", DRAWN)
-def test_one_colour_is_written_once(symbols: Symbols) -> None:
+def test_one_colour_is_written_once(symbols: PreviewProtocol) -> None:
     """A flat image costs one colour code a row, and spaces."""
-    lines = ansi_lines(draw(Image.new("RGB", (99, 98), ORANGE), (7, 3), symbols, Depth.TRUECOLOR))
+    lines = ansi_lines(draw(Image.new("RGB", (99, 98), ORANGE), (7, 3), symbols, ColorDepth.TRUECOLOR))
     assert ["\x1b[48;2;250;140;20m       \x1b[0m"] * 3 == lines
 
 
@@ -130,9 +143,10 @@ def test_the_best_split_wins() -> None:
     for _ in range(20):
         coarse = Image.frombytes("RGB", (8, 8), grain.randbytes(192))
         cell = coarse.resize((8, 24), Image.Resampling.NEAREST)
-        ours = painted(cell, (1, 1), Symbols.BLOCKS).resize((8, 24), Image.Resampling.NEAREST)
+        ours = painted(cell, (1, 1), PreviewProtocol.BLOCKS).resize((8, 24), Image.Resampling.NEAREST)
         assert (
-            error(ours, cell) <= 1.01 * min(best_error(cell, glyph) for glyph in splits(Symbols.BLOCKS)) + 1
+            error(ours, cell)
+            <= 1.01 * min(best_error(cell, glyph) for glyph in splits(PreviewProtocol.BLOCKS)) + 1
         )
 
 
@@ -153,11 +167,24 @@ def test_each_set_is_sharper_than_the_one_before() -> None:
     assert errors[3] < 0.65 * errors[0]
 
 
-@pytest.mark.parametrize("depth", Depth)
-@pytest.mark.parametrize("symbols", Symbols)
-def test_never_wider_or_higher(symbols: Symbols, depth: Depth) -> None:
-    """An image takes exactly the cells it was given, from one to a whole screen, whatever its size."""
-    for columns, rows in [(1, 1), (2, 1), (1, 3), (7, 5), (80, 24), (200, 60)]:
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("symbols", GLYPH_SETS)
+def test_never_wider_or_higher(symbols: PreviewProtocol, depth: ColorDepth) -> None:
+    """An image takes exactly the cells it was given, whatever its size."""
+    assert_taken([(1, 1), (2, 1), (1, 3), (7, 5)], symbols, depth)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("symbols", GLYPH_SETS)
+def test_a_whole_screen(symbols: PreviewProtocol, depth: ColorDepth) -> None:
+    """Also on a whole screen."""
+    assert_taken([(80, 24), (200, 60)], symbols, depth)
+
+
+def assert_taken(boxes: list[tuple[int, int]], symbols: PreviewProtocol, depth: ColorDepth) -> None:
+    """Draw images of several sizes into boxes of so many columns and rows, and count their cells."""
+    for columns, rows in boxes:
         for size in [(1, 1), (3, 500), (160, 120)]:
             lines = ansi_lines(draw(scene(size), (columns, rows), symbols, depth))
             assert [columns] * rows == [len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in lines]
@@ -166,12 +193,12 @@ def test_never_wider_or_higher(symbols: Symbols, depth: Depth) -> None:
 @given(
     size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
     cells=st.tuples(st.integers(1, 12), st.integers(1, 6)),
-    symbols=st.sampled_from(Symbols),
-    depth=st.sampled_from(Depth),
+    symbols=st.sampled_from(GLYPH_SETS),
+    depth=st.sampled_from(DEPTHS),
     seed=st.integers(0, 99),
 )
 def test_any_image_can_be_drawn(
-    size: tuple[int, int], cells: tuple[int, int], symbols: Symbols, depth: Depth, seed: int
+    size: tuple[int, int], cells: tuple[int, int], symbols: PreviewProtocol, depth: ColorDepth, seed: int
 ) -> None:
     """Any pixels in any size make rows of one width whose characters are all of the set."""
     image = Image.frombytes("RGB", size, random.Random(seed).randbytes(3 * size[0] * size[1]))
@@ -181,10 +208,10 @@ def test_any_image_can_be_drawn(
     assert {cell.char for row in rows for cell in row} <= allowed
 
 
-@pytest.mark.parametrize("symbols", Symbols)
-def test_sixteen_colours_are_the_sixteen(symbols: Symbols) -> None:
+@pytest.mark.parametrize("symbols", GLYPH_SETS)
+def test_sixteen_colours_are_the_sixteen(symbols: PreviewProtocol) -> None:
     """Where a terminal has 16 colours only their own codes are written, and several of them are mixed."""
-    lines = ansi_lines(draw(scene(), (40, 20), symbols, Depth.COLORS_16))
+    lines = ansi_lines(draw(scene(), (40, 20), symbols, ColorDepth.ANSI_16))
     codes = {
         code for line in lines for run in re.findall(r"\x1b\[([0-9;]*)m", line) for code in run.split(";")
     }
@@ -193,53 +220,53 @@ def test_sixteen_colours_are_the_sixteen(symbols: Symbols) -> None:
     assert len(codes) > 6
 
 
-@pytest.mark.parametrize("symbols", Symbols)
-def test_of_256_colours_no_theme_changes_ours(symbols: Symbols) -> None:
+@pytest.mark.parametrize("symbols", GLYPH_SETS)
+def test_of_256_colours_no_theme_changes_ours(symbols: PreviewProtocol) -> None:
     """Where a terminal has 256 colours, the sixteen that themes redefine are avoided."""
-    rows = replay(ansi_lines(draw(scene(), (40, 20), symbols, Depth.COLORS_256)))
+    rows = replay(ansi_lines(draw(scene(), (40, 20), symbols, ColorDepth.ANSI_256)))
     used = {colour for row in rows for cell in row for colour in (cell.foreground, cell.background)} - {None}
     assert all(isinstance(colour, int) and 16 <= colour <= 255 for colour in used)
 
 
-@pytest.mark.parametrize("symbols", Symbols)
-def test_mono_writes_no_codes(symbols: Symbols) -> None:
+@pytest.mark.parametrize("symbols", GLYPH_SETS)
+def test_mono_writes_no_codes(symbols: PreviewProtocol) -> None:
     """Without colours the rows are plain text."""
-    lines = ansi_lines(draw(scene(), (40, 20), symbols, Depth.MONO))
+    lines = ansi_lines(draw(scene(), (40, 20), symbols, ColorDepth.MONO))
     assert "\x1b" not in "".join(lines)
     assert len(set("".join(lines))) > 2
 
 
-@pytest.mark.parametrize("depth", [Depth.COLORS_256, Depth.COLORS_16, Depth.MONO])
-def test_dithering_keeps_the_shade(depth: Depth) -> None:
+@pytest.mark.parametrize("depth", [ColorDepth.ANSI_256, ColorDepth.ANSI_16, ColorDepth.MONO])
+def test_dithering_keeps_the_shade(depth: ColorDepth) -> None:
     """A shade that a terminal does not have is mixed of those that it has: from afar it is the same."""
     for grey in (60, 100, 128, 190):
-        mixed = painted(Image.new("RGB", (64, 64), (grey,) * 3), (32, 16), Symbols.BLOCKS, depth)
+        mixed = painted(Image.new("RGB", (64, 64), (grey,) * 3), (32, 16), PreviewProtocol.BLOCKS, depth)
         assert [grey] * 3 == pytest.approx(ImageStat.Stat(mixed).mean, abs=12)
 
 
-@pytest.mark.parametrize("depth", [Depth.COLORS_256, Depth.COLORS_16])
-def test_dithering_beats_nearest_colours(depth: Depth) -> None:
+@pytest.mark.parametrize("depth", [ColorDepth.ANSI_256, ColorDepth.ANSI_16])
+def test_dithering_beats_nearest_colours(depth: ColorDepth) -> None:
     """Seen from afar a mixed image is closer than one of nearest colours."""
     small = (40, 20)
     far = scene(small)
-    first = 16 if depth is Depth.COLORS_256 else 0
+    first = 16 if depth is ColorDepth.ANSI_256 else 0
     table = Image.new("P", (1, 1))
     table.putpalette([part for colour in palette()[first : 256 if first else 16] for part in colour])
     nearest = scene((40, 40)).quantize(palette=table, dither=Image.Dither.NONE).convert("RGB")
-    ours = painted(scene(), small, Symbols.BLOCKS, depth).resize(small, Image.Resampling.BOX)
+    ours = painted(scene(), small, PreviewProtocol.BLOCKS, depth).resize(small, Image.Resampling.BOX)
     blurred = (10, 5)
     assert error(
         ours.resize(blurred, Image.Resampling.BOX), far.resize(blurred, Image.Resampling.BOX)
     ) < error(nearest.resize(blurred, Image.Resampling.BOX), far.resize(blurred, Image.Resampling.BOX))
 
 
-@pytest.mark.parametrize("depth", [Depth.MONO, Depth.TRUECOLOR])
-def test_letters_are_denser_where_it_is_lighter(depth: Depth) -> None:
+@pytest.mark.parametrize("depth", [ColorDepth.MONO, ColorDepth.TRUECOLOR])
+def test_letters_are_denser_where_it_is_lighter(depth: ColorDepth) -> None:
     """In ASCII a dark background shows through dark parts; a light background through light ones."""
     steps = Image.new("L", (3, 1))
     steps.putdata([0, 128, 255])
-    dark = draw(steps, (3, 1), Symbols.ASCII, depth).text
-    light = draw(steps, (3, 1), Symbols.ASCII, depth, dark=False).text
+    dark = draw(steps, (3, 1), PreviewProtocol.ASCII, depth).text
+    light = draw(steps, (3, 1), PreviewProtocol.ASCII, depth, dark=False).text
     assert (" ", "@") == (dark[0], dark[-1])
     assert ("@", " ") == (light[0], light[-1])
     assert dark[1] not in " @"
@@ -248,19 +275,19 @@ def test_letters_are_denser_where_it_is_lighter(depth: Depth) -> None:
 def test_mono_on_a_light_background() -> None:
     """Without colours light parts are lit on a dark background, and left empty on a light one."""
     white = Image.new("L", (8, 8), 255)
-    assert "█" == draw(white, (1, 1), Symbols.BLOCKS, Depth.MONO).text
-    assert " " == draw(white, (1, 1), Symbols.BLOCKS, Depth.MONO, dark=False).text
+    assert "█" == draw(white, (1, 1), PreviewProtocol.BLOCKS, ColorDepth.MONO).text
+    assert " " == draw(white, (1, 1), PreviewProtocol.BLOCKS, ColorDepth.MONO, dark=False).text
 
 
 def test_transparency_is_a_checkerboard() -> None:
     """What is transparent shows the two greys that mean it, when nobody gave a background."""
-    shown = painted(Image.new("RGBA", (768, 768)), (48, 24), Symbols.BLOCKS)
+    shown = painted(Image.new("RGBA", (768, 768)), (48, 24), PreviewProtocol.BLOCKS)
     assert {(0x99,) * 3, (0xCC,) * 3} == {shown.getpixel((x, 8)) for x in range(4, shown.width, 8)}
 
 
-@pytest.mark.parametrize("depth", Depth)
-@pytest.mark.parametrize("symbols", Symbols)
-def test_rich_prints_the_same_cells(symbols: Symbols, depth: Depth) -> None:
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("symbols", GLYPH_SETS)
+def test_rich_prints_the_same_cells(symbols: PreviewProtocol, depth: ColorDepth) -> None:
     """Printed by rich, as a rich-pixels renderable, an image has the very cells that we write ourselves."""
     console = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=80)
     with console.capture() as captured:
@@ -281,7 +308,7 @@ def test_half_blocks_are_those_of_rich_pixels() -> None:
     with console.capture() as captured:
         console.print(Pixels.from_image(image, renderer=HalfcellRenderer()), end="")
     theirs = paint(replay(captured.get().splitlines()))
-    assert theirs.tobytes() == painted(image, (20, 10), Symbols.HALF).tobytes()
+    assert theirs.tobytes() == painted(image, (20, 10), PreviewProtocol.HALF).tobytes()
     with console.capture() as captured:
-        console.print(Pixels.from_image(image, renderer=PixelsRenderer(Symbols.HALF)), end="")
+        console.print(Pixels.from_image(image, renderer=PixelsRenderer(PreviewProtocol.HALF)), end="")
     assert theirs.tobytes() == paint(replay(captured.get().splitlines())).tobytes()

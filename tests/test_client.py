@@ -677,8 +677,8 @@ def test_importing_the_client_does_not_import_openai() -> None:
     ("packages", "most"),
     [
         ("imgcli.api.sdk._PACKAGES", 60),
-        ("(*imgcli.api.sdk._PACKAGES, 'openai.elsewhere')", 10_000),
-        ("()", 10_000),
+        pytest.param("(*imgcli.api.sdk._PACKAGES, 'openai.elsewhere')", 10_000, marks=pytest.mark.slow),
+        pytest.param("()", 10_000, marks=pytest.mark.slow),
     ],
     ids=["light", "a package that is not there", "a layout that is not known"],
 )

@@ -88,6 +88,7 @@ class TestTheShare:
         assert seam is not None
         assert seam < 0.05  # where one old pixel lies over two new ones
 
+    @pytest.mark.slow
     def test_very_large_images(self) -> None:
         """What is larger than the API sells is compared with less detail, and the share is the same."""
         before, after = (image("white", (4500, 4500)) for _ in range(2))
@@ -133,7 +134,9 @@ class TestTheImage:
         both = shown(compared(image((0, 0, 0, 0), mode="RGBA"), image("blue")))
         assert {(0xCC,) * 3, (0x99,) * 3} == {both.getpixel((x, y)) for x in range(40) for y in range(20)}
 
-    @pytest.mark.parametrize("size", [(1, 4000), (4000, 1), (2000, 3000), (1, 1)])
+    @pytest.mark.parametrize(
+        "size", [(1, 4000), (4000, 1), pytest.param((2000, 3000), marks=pytest.mark.slow), (1, 1)]
+    )
     def test_odd_shapes(self, size: tuple[int, int]) -> None:
         """However long or large the images are, what is shown stays small, and both are in it."""
         for before, after in ((image("red", size), image("blue")), (image("blue"), image("red", size))):
@@ -165,7 +168,7 @@ class TestWired:
     def test_the_stage(self) -> None:
         """Once a final image is saved a note says how much changed; everything else passes as it is."""
         events: list[Event] = [started(), partial(), final(EncodedImage.of(BLUE)), saved(), completed()]
-        told = list(Comparison(RED).remarks(events))
+        told = list(Comparison(RED).notices(events))
         assert [*events[:4], notice("100% of the pixels changed"), events[4]] == told
 
     def test_the_easel(self) -> None:
@@ -173,33 +176,33 @@ class TestWired:
         painted: list[bytes] = []
 
         class Taking:
-            """A painter that takes note."""
+            """A renderer that takes note."""
 
-            def paint(self, shown: EncodedImage, box: Box) -> Frame:
+            def render(self, shown: EncodedImage, box: Box) -> Frame:
                 """Keep what is to be painted."""
                 painted.append(shown.data)
                 return Frame(("x",), box.columns)
 
         inner = Ready(Taking(), widest=33)
-        easel = ComparingProvider(inner, Comparison(RED))
-        painter = easel.painter()
+        provider = ComparingProvider(inner, Comparison(RED))
+        renderer = provider.renderer()
         for data in (BLUE, BLUE, b"a cat"):
-            painter.paint(EncodedImage.of(data), Box(10, 10))
+            renderer.render(EncodedImage.of(data), Box(10, 10))
         both = Comparison(RED).after(EncodedImage.of(BLUE)).encoded
         assert both is not None
         assert [both.data, both.data, b"a cat"] == painted
-        easel.close()
-        assert (33, 1, painter) == (easel.widest, inner.closed, easel.painter())
-        assert not isinstance(painter, StoredRenderer)
+        provider.close()
+        assert (33, 1, renderer) == (provider.widest, inner.closed, provider.renderer())
+        assert not isinstance(renderer, StoredRenderer)
 
     def test_a_terminal_that_remembers(self) -> None:
         """On kitty the image in the terminal's memory is still kept and cleared."""
         told: list[str] = []
 
         class Remembering:
-            """A painter with a memory."""
+            """A renderer with a memory."""
 
-            def paint(self, shown: EncodedImage, box: Box) -> Frame:
+            def render(self, shown: EncodedImage, box: Box) -> Frame:
                 """Paint nothing."""
                 return Frame(("x",), min(len(shown.data), box.columns))
 
@@ -215,25 +218,25 @@ class TestWired:
                 """Take note."""
                 return "abort"
 
-        painter = ComparingProvider(Ready(Remembering()), Comparison(RED)).painter()
-        assert isinstance(painter, StoredRenderer)
-        painter.keep()
-        assert (["keep"], "clear", "abort") == (told, painter.clear(), painter.abort())
+        renderer = ComparingProvider(Ready(Remembering()), Comparison(RED)).renderer()
+        assert isinstance(renderer, StoredRenderer)
+        renderer.keep()
+        assert (["keep"], "clear", "abort") == (told, renderer.clear(), renderer.abort())
 
     def test_on_the_screen(self) -> None:
         """The live image has both halves, and the share under it."""
         window = Window(40, 30)
         terminal = window.terminal(ColorDepth.TRUECOLOR)
         comparison = Comparison(encoded(image("red", (64, 64))))
-        easel = ComparingProvider(Ready(BlockRenderer(terminal)), comparison)
-        sink = LiveSink(window, terminal, price, FakeClock(), easel, period=None).open()
+        provider = ComparingProvider(Ready(BlockRenderer(terminal)), comparison)
+        sink = LiveSink(window, terminal, price, FakeClock(), provider, period=None).open()
         run: list[Event] = [
             started(),
             final(EncodedImage.of(encoded(image("blue", (64, 64))))),
             saved(),
             completed(),
         ]
-        feed(sink, comparison.remarks(run))
+        feed(sink, comparison.notices(run))
         rows = [window.screen.buffer[y] for y in range(30)]
         seen = {color for row in rows for x in range(40) for color in (row[x].fg, row[x].bg)}
         assert {"ff0000", "0000ff"} <= seen

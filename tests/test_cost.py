@@ -249,9 +249,9 @@ def test_through_the_front_door(server: Server, gen: Gen, imgcli: Cli, world: di
     )
     assert "gpt-image-2" in {group["name"] for group in told["groups"]}
     shown = imgcli("cost", "--by", "day").stdout.decode()
-    assert ["at least", "1 run's cost is not known", "1 free run not charged"] == [
+    assert ["at least", "the cost of 1 run is unknown", "1 free run, not charged"] == [
         words
-        for words in ("at least", "1 run's cost is not known", "1 free run not charged")
+        for words in ("at least", "the cost of 1 run is unknown", "1 free run, not charged")
         if words in shown
     ]
 

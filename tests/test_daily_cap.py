@@ -6,7 +6,6 @@ import signal
 import sqlite3
 import subprocess
 import threading
-import time
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -19,12 +18,11 @@ import pytest
 from beside import PATIENCE, running, wait_for
 from earlier import REQUEST, history, remember, runs
 from flatpaint import painted_flat
-from imgcli.app import generate as generation
 from imgcli.app.context import Context
+from imgcli.app.generate import generate
 from imgcli.app.options import (
     DisplayOptions,
     GenerateOptions,
-    Keeping,
     OutputFormat,
     OutputOptions,
     PreviewOptions,
@@ -237,15 +235,15 @@ def test_a_locked_history(locked: Path, world: dict[str, str], server: Server, f
     wire = server(Reply(WHOLE))
     here = Context.of_this_process(frozenset())
     assert 10 == here.reservation_wait
-    order = GenerateOptions(
+    options = GenerateOptions(
         DraftRequest("a cat"),
-        OutputOptions(Keeping.SAVE, str(folder / "x.png")),
+        OutputOptions(str(folder / "x.png")),
         DisplayOptions(OutputFormat.PATHS, InlineImages.NONE, PreviewOptions()),
         ServerOptions(wire.base_url, 9),
         Budget(day=Cap("--daily-cap", Decimal(9))),
     )
     with pytest.raises(ImgcliError, match="another program keeps it locked") as caught:
-        generation.generate(replace(here, env=world, reservation_wait=0.3), order)
+        generate(replace(here, env=world, reservation_wait=0.3), options)
     assert (ExitCode.UNWRITABLE, 0, []) == (
         caught.value.problem.exit_code,
         wire.posts,
@@ -257,10 +255,9 @@ def test_a_locked_history(locked: Path, world: dict[str, str], server: Server, f
 def test_ctrl_c_while_it_waits(locked: Path, world: dict[str, str], server: Server, folder: Path) -> None:
     """Nobody has to wait for a lock to be able to leave."""
     wire = server(Reply(WHOLE))
-    with running(wire, world, folder, ONE) as process, pytest.raises(subprocess.TimeoutExpired):
-        process.wait(4)
     with running(wire, world, folder, ONE) as process:
-        time.sleep(2)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(2)
         process.send_signal(signal.SIGINT)
         assert -signal.SIGINT == process.wait(4)
     assert (0, True) == (wire.posts, locked.exists())

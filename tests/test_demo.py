@@ -127,7 +127,7 @@ def test_a_seed_for_a_model(words: tuple[str, ...], gen: Gen, server: Server, im
     told = {"OPENAI_BASE_URL": wire.base_url, "OPENAI_API_KEY": "sk-test"}
     done = imgcli(*words, "--seed", "7", env=told)
     assert (2, b"", 1) == (done.exit_code, done.stdout, len(wire.requests))
-    assert done.stderr.startswith("imgcli: The models take no seed;")
+    assert done.stderr.startswith("error: The models take no seed;")
     assert "add --demo" in done.stderr
 
 

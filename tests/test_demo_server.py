@@ -993,6 +993,7 @@ def test_importing_the_server_is_light() -> None:
     assert "[]\n" == done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="tells its peak in /proc")
 @pytest.mark.parametrize(
     ("head", "piece", "end"),

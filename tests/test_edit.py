@@ -177,7 +177,7 @@ class TestConversation:
             assert "previous_response_id" not in request
             assert name in sent_images(request)[0]
             assert ("gpt-6-luna", "1536x1024") == (request["model"], request["tools"][0]["size"])
-        assert "note: run 3 brought 2 images; one.png is taken\n" == request["told"]
+        assert "note: run 3 brought 2 images; using one.png\n" == request["told"]
 
     def test_a_mask_and_a_moderation(self, asked: Asked, world: dict[str, str], folder: Path) -> None:
         """A mask belongs to a file, so that this is sent, before -i; what was filtered little stays so."""
@@ -238,7 +238,7 @@ class TestFile:
         assert 1 == len(sent_images(request))
         why = "The history in /dev/null/imgcli cannot be used: Not a directory"
         assert f"note: {why}; only the file itself can be asked\n" == request["told"]
-        assert f"imgcli: {why}.\n" in refused("edit", "1", "x", XDG_DATA_HOME="/dev/null")
+        assert f"error: {why}.\n" in refused("edit", "1", "x", XDG_DATA_HOME="/dev/null")
 
     def test_a_damaged_history(self, asked: Asked, world: dict[str, str], folder: Path) -> None:
         """It is set aside, which is told, and the file is sent."""
@@ -256,7 +256,7 @@ class TestFile:
         (folder / "a.png").write_bytes(BLUE)
         assert "resp_1" == asked("edit", "1", "x")["previous_response_id"]
         told = refused("edit", "1", "x", "-m", "gpt-image-2")
-        assert "a.png is not the image any more that run 1 brought." in told
+        assert "a.png is no longer the image of run 1." in told
         assert "Name the file where it is now." in told
 
     @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ class TestFile:
         """Whatever is no image that could be changed is told in a sentence, before anything is sent."""
         (folder / "a.png").write_bytes(RED)
         (folder / "m.png").write_bytes(encoded("PNG", "RGBA", (8, 8)))
-        assert refused("edit", args[0], "x", *args[1:]).startswith(f"imgcli: {told}\nNothing was sent")
+        assert refused("edit", args[0], "x", *args[1:]).startswith(f"error: {told}\nNothing was sent")
 
 
 class TestMeaning:
@@ -340,7 +340,7 @@ class TestMeaning:
     ("original", "images", "prompt", "told"),
     [
         ("", [], PromptSource.HERE, "FILE is empty."),
-        ("-", ["-"], PromptSource.HERE, "Standard input holds one image, and - stands there twice."),
+        ("-", ["-"], PromptSource.HERE, "Standard input holds one image, and - is given twice."),
         ("-", [], PromptSource.STDIN, "Standard input cannot be both the image and the prompt."),
     ],
 )
@@ -388,7 +388,7 @@ class TestOptions:
         remember(world, (RED, folder / "a.png"), request=request)
         told = refused("edit", "a.png", "x", "-m", "gpt-image-1-mini")
         assert "gpt-image-1-mini does not have --quality max." in told
-        assert "quality stands in the earlier image's recipe." in told
+        assert "quality comes from the earlier image's parameters." in told
 
 
 class TestContinue:
@@ -400,12 +400,12 @@ class TestContinue:
         remember(world, (GREEN, folder / "b.png"), endpoint="api.example")
         request = asked("gen", "-c", "at night")
         assert "resp_1" == request["previous_response_id"]
-        assert "note: this goes on from a.png (run 1)\n" == request["told"]
+        assert "note: continuing from a.png (run 1)\n" == request["told"]
         assert "action" not in request["tools"][0]
         remember(world, (BLUE, None))
         request = asked("gen", "-c", "at night")
         assert "resp_3" == request["previous_response_id"]
-        assert "note: this goes on from an image that was not saved (run 3)\n" == request["told"]
+        assert "note: continuing from an image that was not saved (run 3)\n" == request["told"]
 
     def test_nothing_to_go_on_from(self, refused: Refused, world: dict[str, str]) -> None:
         """Without an earlier image, or with one that is nowhere, that is told and nothing is sent."""

@@ -233,10 +233,10 @@ class TestStripping:
         }
         done = imgcli("strip", *told, "good.png")
         assert (2, RED) == (done.exit_code, (folder / "good.png").read_bytes())
-        sentences = [line for line in done.stderr.splitlines() if line.startswith("imgcli: ")]
+        sentences = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
         assert len(told) == len(sentences)
         for meant, said in zip(told.values(), sentences, strict=True):
-            assert said.startswith(f"imgcli: {meant}")
+            assert said.startswith(f"error: {meant}")
 
     def test_wrong_orders(self, imgcli: Cli, folder: Path) -> None:
         """No file, two files for one name, an empty name: refused, and nothing is changed."""

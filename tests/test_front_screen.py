@@ -14,7 +14,7 @@ from imgcli.output.images.decode import fit
 from imgcli.output.sinks.live import LiveSink
 from imgcli.output.terminal.capabilities import ColorDepth
 from imgcli.output.terminal.database import PreviewProtocol
-from imgcli.output.terminal.layout import Footer
+from imgcli.output.terminal.screen import Footer
 from showing import (
     BETTER,
     FINE,
@@ -297,7 +297,7 @@ def line_of(run: PtyRun, text: str) -> int:
     return next(row for row, line in enumerate(run.lines) if text in line)
 
 
-RUNGS = [
+PROTOCOLS = [
     PreviewProtocol.OCTANTS,
     PreviewProtocol.SEXTANTS,
     PreviewProtocol.BLOCKS,
@@ -309,21 +309,21 @@ WINDOWS = [(1, 1), (33, 40), (7, 3), (200, 60), (2, 2), (20, 5), (80, 24)]
 
 
 @pytest.mark.parametrize(
-    ("rung", "depth"),
+    ("protocol", "depth"),
     [
-        *((rung, TRUE) for rung in RUNGS),
+        *((protocol, TRUE) for protocol in PROTOCOLS),
         (PreviewProtocol.BLOCKS, ColorDepth.ANSI_256),
         (PreviewProtocol.BLOCKS, ColorDepth.ANSI_16),
         (PreviewProtocol.OCTANTS, ColorDepth.MONO),
     ],
 )
-def test_every_rung_in_every_window(rung: PreviewProtocol, depth: ColorDepth) -> None:
+def test_every_protocol_in_every_window(protocol: PreviewProtocol, depth: ColorDepth) -> None:
     """Dragged through every size, the image stays in place: what is above stays, nothing is left below."""
     window = Window(80, 24)
     window.write("$ imgcli gen\r\n")
     terminal = window.terminal(depth)
-    easel = Ready(BlockRenderer(terminal, rung))
-    sink = LiveSink(window, terminal, price, FakeClock(), easel, None).open()
+    provider = Ready(BlockRenderer(terminal, protocol))
+    sink = LiveSink(window, terminal, price, FakeClock(), provider, None).open()
     sink.handle(started())
     for number, (columns, rows) in enumerate(WINDOWS):
         window.resize(columns, rows)

@@ -401,7 +401,7 @@ def test_the_day_after(status: int, server: Server, gen: Gen, on: Callable[[int]
     result = gen(wire, "a cat", "--model", "gpt-4o-mini", "-q", env=on(14))
     assert (5, b"") == (result.exit_code, result.stdout)
     assert (
-        "imgcli: OpenAI shut gpt-4o-mini down on 2027-01-14; use gpt-6-luna instead.\nNothing was charged.\n"
+        "error: OpenAI shut gpt-4o-mini down on 2027-01-14; use gpt-6-luna instead.\nNothing was charged.\n"
         == result.stderr
     )
     assert 0 == gen(wire, "a cat", env=on(14)).exit_code

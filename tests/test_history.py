@@ -203,8 +203,8 @@ def age(file: Path) -> None:
     [
         (damage, "history.damaged-1.sqlite3"),
         (age, "history.newer-1.sqlite3"),
-        (Path.mkdir, "no regular file"),
-        (lambda file: file.symlink_to("/dev/full"), "no regular file"),
+        (Path.mkdir, "not a regular file"),
+        (lambda file: file.symlink_to("/dev/full"), "not a regular file"),
         (lambda file: (file.parent.rmdir(), file.parent.write_text("")), "Not a directory"),
     ],
     ids=["damaged", "newer", "folder", "device", "no folder"],
@@ -335,7 +335,7 @@ def test_full_and_read_only(server: Server, world: dict[str, str], folder: Path,
     assert ["1", "one"] == [listed.split("  ")[index] for index in (0, 3)]
     notes = [line for line in done.stderr.splitlines() if "not in the history" in line]
     assert ["the disk is full", "it cannot be written"] == [
-        line.partition("(")[2].partition(")")[0].removesuffix(" or fails") for line in notes
+        line.partition("(")[2].partition(")")[0].removesuffix(" or failing") for line in notes
     ]
 
 
@@ -409,7 +409,7 @@ def test_forget_what_did_not_end_well(
     assert 11 == gen(server(Reply(damaged)), "a dog").exit_code
     gen(server(Reply(whole_run())), "a cat")
     (record,) = (Path(world["XDG_STATE_HOME"]) / "imgcli" / "runs").iterdir()
-    told = f"note: {record} still has the prompt of an unfinished run, and possibly its image: run `imgcli recover`"
+    told = f"note: {record} still has the prompt of an unfinished run, and possibly its image"
     for _ in range(2):  # the second time no run of the history is left to be named
         done = imgcli("history", "--forget", *which, "--yes")
         assert (0, True) == (done.exit_code, told in done.stderr), done.stderr

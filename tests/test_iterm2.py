@@ -25,9 +25,9 @@ def encoded(size: tuple[int, int] = (300, 200), kind: str = "PNG") -> bytes:
     return buffer.getvalue()
 
 
-def received(painting: Frame) -> tuple[bytes, dict[str, str]]:
+def received(frame: Frame) -> tuple[bytes, dict[str, str]]:
     """The file that iTerm2 gets, and its arguments, as its documentation reads either form of transfer."""
-    text = "".join(painting.lines)
+    text = "".join(frame.lines)
     assert "\x1b]" not in _SEQUENCE.sub("", text), "a sequence without its end"
     commands = _SEQUENCE.findall(text)
     arguments, _, payload = commands[0][1].partition(":")
@@ -41,13 +41,11 @@ def received(painting: Frame) -> tuple[bytes, dict[str, str]]:
     return base64.b64decode(payload, validate=True), dict(one.split("=") for one in arguments.split(";"))
 
 
-def unwrapped(painting: Frame) -> Frame:
+def unwrapped(frame: Frame) -> Frame:
     """What tmux sends on."""
     envelope = re.compile(r"\x1bPtmux;([^\x1b]*(?:\x1b\x1b[^\x1b]*)*)\x1b\\")
-    lines = (
-        envelope.sub(lambda found: found[1].replace("\x1b\x1b", "\x1b"), line) for line in painting.lines
-    )
-    return Frame(tuple(lines), painting.columns)
+    lines = (envelope.sub(lambda found: found[1].replace("\x1b\x1b", "\x1b"), line) for line in frame.lines)
+    return Frame(tuple(lines), frame.columns)
 
 
 @pytest.mark.parametrize("transfer", Transfer)
@@ -55,14 +53,14 @@ def unwrapped(painting: Frame) -> Frame:
 def test_the_terminal_gets_the_very_bytes(kind: str, transfer: Transfer) -> None:
     """PNG and JPEG reach iTerm2 as they were received, in whatever pieces."""
     data = encoded((400, 300), kind)
-    painting = ITerm2Renderer(CELL, transfer).paint(EncodedImage.of(data), BOX)
-    assert data == received(unwrapped(painting))[0]
+    frame = ITerm2Renderer(CELL, transfer).render(EncodedImage.of(data), BOX)
+    assert data == received(unwrapped(frame))[0]
 
 
 def test_the_image_is_inline_in_its_own_shape_and_the_cursor_stays() -> None:
     """The image takes the cells it was given, in its own shape, and is not offered as a download."""
     data = encoded((300, 300))
-    painting = ITerm2Renderer(CELL).paint(EncodedImage.of(data), BOX)
+    frame = ITerm2Renderer(CELL).render(EncodedImage.of(data), BOX)
     expected = {
         "inline": "1",
         "size": str(len(data)),
@@ -71,21 +69,21 @@ def test_the_image_is_inline_in_its_own_shape_and_the_cursor_stays() -> None:
         "preserveAspectRatio": "1",
         "doNotMoveCursor": "1",
     }
-    assert expected == received(painting)[1]
-    assert (24, 12) == (painting.columns, painting.rows)
+    assert expected == received(frame)[1]
+    assert (24, 12) == (frame.columns, frame.rows)
 
 
 def test_a_large_image_travels_in_parts() -> None:
     """An image above iTerm2's limit of a mebibyte for one sequence is shown all the same."""
     data = encoded((1200, 1100))
     assert len(data) > LIMIT
-    painting = ITerm2Renderer(CELL, Transfer.PARTS).paint(EncodedImage.of(data), BOX)
-    assert data == received(painting)[0]
+    frame = ITerm2Renderer(CELL, Transfer.MULTIPART).render(EncodedImage.of(data), BOX)
+    assert data == received(frame)[0]
 
 
 def test_webp_becomes_what_every_such_terminal_reads() -> None:
     """A WebP image is seen also where the terminal does not know the format."""
-    data, _ = received(ITerm2Renderer(CELL).paint(EncodedImage.of(encoded(kind="WEBP")), BOX))
+    data, _ = received(ITerm2Renderer(CELL).render(EncodedImage.of(encoded(kind="WEBP")), BOX))
     assert "PNG" == Image.open(io.BytesIO(data)).format
 
 
@@ -94,4 +92,4 @@ def test_half_a_image_is_not_shown(kind: str) -> None:
     """Bytes that are no whole image are refused here; the terminal would draw a broken one."""
     data = encoded(kind=kind)
     with pytest.raises(Undecodable):
-        ITerm2Renderer(CELL).paint(EncodedImage.of(data[: len(data) // 2]), BOX)
+        ITerm2Renderer(CELL).render(EncodedImage.of(data[: len(data) // 2]), BOX)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from imgcli.core.billing.bill import Bill
 from imgcli.core.image import EncodedImage
 from imgcli.core.problem import Charged, ExitCode, Problem
-from imgcli.output.sinks.jsonl import InlineImages, JsonLinesSink, error_line, to_json
+from imgcli.output.json import to_json
+from imgcli.output.sinks.jsonl import InlineImages, JsonLinesSink, error_line
 from showing import (
     BETTER,
     BILL,

@@ -92,33 +92,33 @@ class Kitty:
             self.shown[image] = box
 
 
-def written(painting: Frame) -> str:
-    """A painting's text, its rows one under another."""
-    return "\r\n".join(painting.lines)
+def written(frame: Frame) -> str:
+    """A frame's text, its rows one under another."""
+    return "\r\n".join(frame.lines)
 
 
 def test_a_png_reaches_the_terminal_as_the_very_bytes_that_were_saved() -> None:
     """A PNG is neither decoded nor changed on its way to the screen."""
     data, kitty = encoded((1024, 700)), Kitty()
-    kitty.feed(written(KittyRenderer(CELL).paint(EncodedImage.of(data), BOX)))
+    kitty.feed(written(KittyRenderer(CELL).render(EncodedImage.of(data), BOX)))
     assert [data] == list(kitty.images.values())
 
 
 def test_the_image_fills_its_box_in_its_own_shape() -> None:
     """An image keeps its aspect, whatever the shape of the terminal's cells."""
     kitty = Kitty()
-    painting = KittyRenderer(CELL).paint(EncodedImage.of(encoded((300, 300))), Box(40, 12))
-    kitty.feed(written(painting))
+    frame = KittyRenderer(CELL).render(EncodedImage.of(encoded((300, 300))), Box(40, 12))
+    kitty.feed(written(frame))
     assert [(24, 12)] == list(kitty.shown.values())
-    assert (24, 12) == (painting.columns, painting.rows)
+    assert (24, 12) == (frame.columns, frame.rows)
 
 
 def test_a_new_partial_swaps_without_flicker_and_without_hoarding() -> None:
     """While an image gets better there is always one on the screen, and never more than two in memory."""
-    kitty, painter = Kitty(), KittyRenderer(CELL)
+    kitty, renderer = Kitty(), KittyRenderer(CELL)
     for _ in range(5):
         partial = encoded()
-        kitty.feed(written(painter.paint(EncodedImage.of(partial), BOX)))
+        kitty.feed(written(renderer.render(EncodedImage.of(partial), BOX)))
         assert [partial] == list(kitty.images.values())
         assert 1 == len(kitty.shown)
     assert (2, True) == (kitty.most, kitty.seen_at_any_time)
@@ -126,41 +126,41 @@ def test_a_new_partial_swaps_without_flicker_and_without_hoarding() -> None:
 
 def test_the_same_painting_can_be_drawn_again() -> None:
     """When lines are printed above an image it is drawn anew, and is still there once."""
-    kitty, painter = Kitty(), KittyRenderer(CELL)
-    painter.paint(EncodedImage.of(encoded()), BOX)
-    painting = painter.paint(EncodedImage.of(encoded()), BOX)
+    kitty, renderer = Kitty(), KittyRenderer(CELL)
+    renderer.render(EncodedImage.of(encoded()), BOX)
+    frame = renderer.render(EncodedImage.of(encoded()), BOX)
     for _ in range(3):
-        kitty.feed(written(painting))
+        kitty.feed(written(frame))
     assert 1 == len(kitty.images) == len(kitty.shown)
 
 
 def test_a_finished_image_stays_when_the_next_one_begins() -> None:
     """Of several images each stays in the scrollback once it is finished."""
-    kitty, painter = Kitty(), KittyRenderer(CELL)
+    kitty, renderer = Kitty(), KittyRenderer(CELL)
     for _ in range(3):
-        kitty.feed(written(painter.paint(EncodedImage.of(encoded()), BOX)))
-        kitty.feed(written(painter.paint(EncodedImage.of(encoded()), BOX)))
-        painter.keep()
+        kitty.feed(written(renderer.render(EncodedImage.of(encoded()), BOX)))
+        kitty.feed(written(renderer.render(EncodedImage.of(encoded()), BOX)))
+        renderer.keep()
     assert 3 == len(kitty.shown)
 
 
 @pytest.mark.parametrize("route", Route)
 def test_a_image_that_is_to_go_leaves_nothing_behind(route: Route) -> None:
     """A preview that is taken away is gone from the screen and from the terminal's memory."""
-    kitty, painter = Kitty(), KittyRenderer(CELL, route)
-    assert painter.clear() == ""
+    kitty, renderer = Kitty(), KittyRenderer(CELL, route)
+    assert renderer.clear() == ""
     reach = unwrapped if route is Route.TMUX else str
-    kitty.feed(reach(written(painter.paint(EncodedImage.of(encoded()), BOX))))
-    kitty.feed(reach(painter.clear()))
+    kitty.feed(reach(written(renderer.render(EncodedImage.of(encoded()), BOX))))
+    kitty.feed(reach(renderer.clear()))
     assert ({}, {}, {}) == (kitty.images, kitty.shown, kitty.virtual)
-    assert painter.clear() == ""
+    assert renderer.clear() == ""
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP", "GIF"])
 def test_other_formats_are_shown_as_png(kind: str) -> None:
     """JPEG and WebP are seen on a terminal that knows PNG only."""
     data, kitty = encoded((300, 200), kind), Kitty()
-    kitty.feed(written(KittyRenderer(CELL).paint(EncodedImage.of(data), BOX)))
+    kitty.feed(written(KittyRenderer(CELL).render(EncodedImage.of(data), BOX)))
     (png,) = kitty.images.values()
     assert png.startswith(b"\x89PNG")
     shown, meant = Image.open(io.BytesIO(png)).convert("RGB"), Image.open(io.BytesIO(data)).convert("RGB")
@@ -199,11 +199,11 @@ BAD = {
 @pytest.mark.parametrize("data", BAD.values(), ids=BAD)
 def test_bytes_that_are_no_image_leave_the_one_before_on_the_screen(data: bytes) -> None:
     """A damaged partial never blanks the screen: the terminal would not tell that it cannot show it."""
-    kitty, painter = Kitty(), KittyRenderer(CELL)
-    kitty.feed(written(painter.paint(EncodedImage.of(encoded()), BOX)))
+    kitty, renderer = Kitty(), KittyRenderer(CELL)
+    kitty.feed(written(renderer.render(EncodedImage.of(encoded()), BOX)))
     with pytest.raises(Undecodable):
-        painter.paint(EncodedImage.of(data), BOX)
-    kitty.feed(written(painter.paint(EncodedImage.of(encoded()), BOX)))
+        renderer.render(EncodedImage.of(data), BOX)
+    kitty.feed(written(renderer.render(EncodedImage.of(encoded()), BOX)))
     assert (1, True) == (len(kitty.shown), kitty.seen_at_any_time)
 
 
@@ -213,14 +213,14 @@ def test_nothing_above_or_below_the_image_is_touched(lines: int) -> None:
     screen, kitty = pyte.Screen(80, 24), Kitty()
     stream = pyte.Stream(screen)
     stream.feed("".join(f"before {n}\r\n" for n in range(lines)))
-    box, painter = Screen(), KittyRenderer(CELL)
-    painting = painter.paint(EncodedImage.of(encoded()), BOX)
-    stream.feed(kitty.feed(box.draw(painting, "status", 80)))
-    stream.feed(kitty.feed(box.draw(painter.paint(EncodedImage.of(encoded()), BOX), "status", 80)))
-    top = min(lines, 24 - painting.rows - 1)
+    box, renderer = Screen(), KittyRenderer(CELL)
+    frame = renderer.render(EncodedImage.of(encoded()), BOX)
+    stream.feed(kitty.feed(box.draw(frame, "status", 80)))
+    stream.feed(kitty.feed(box.draw(renderer.render(EncodedImage.of(encoded()), BOX), "status", 80)))
+    top = min(lines, 24 - frame.rows - 1)
     shown = [line.rstrip() for line in screen.display]
     before = [f"before {n}" for n in range(lines)][lines - top :]
-    assert [*before, *[""] * painting.rows, "status"] == shown[: top + painting.rows + 1]
+    assert [*before, *[""] * frame.rows, "status"] == shown[: top + frame.rows + 1]
     assert (0, top) == (screen.cursor.x, screen.cursor.y)
 
 
@@ -247,27 +247,27 @@ def cells(text: str) -> list[list[tuple[int, int, int]]]:
 def test_tmux_moves_the_image_about_as_text() -> None:
     """In tmux an image is text that stands for it: every cell says which part of which image it is."""
     data, kitty = encoded(), Kitty()
-    painting = KittyRenderer(CELL, Route.TMUX).paint(EncodedImage.of(data), BOX)
-    text = kitty.feed(unwrapped(written(painting)))
+    frame = KittyRenderer(CELL, Route.TMUX).render(EncodedImage.of(data), BOX)
+    text = kitty.feed(unwrapped(written(frame)))
     ((image, box),) = kitty.virtual.items()
     assert ({image: data}, {}) == (kitty.images, kitty.shown)
-    assert (painting.columns, painting.rows) == box
+    assert (frame.columns, frame.rows) == box
     expected = [[(row, column, image) for column in range(box[0])] for row in range(box[1])]
     assert expected == cells(text)
 
 
 def test_tmux_forgets_the_image_before() -> None:
     """In tmux, too, a new partial replaces the one before, once it is there."""
-    kitty, painter = Kitty(), KittyRenderer(CELL, Route.TMUX)
+    kitty, renderer = Kitty(), KittyRenderer(CELL, Route.TMUX)
     for _ in range(4):
-        kitty.feed(unwrapped(written(painter.paint(EncodedImage.of(encoded()), BOX))))
+        kitty.feed(unwrapped(written(renderer.render(EncodedImage.of(encoded()), BOX))))
     assert (1, 2, True) == (len(kitty.virtual), kitty.most, kitty.seen_at_any_time)
 
 
 def test_a_window_may_be_larger_than_placeholders_can_count() -> None:
     """On a wall-sized tmux the image stops growing instead of failing."""
-    painting = KittyRenderer((1, 1), Route.TMUX).paint(EncodedImage.of(encoded((400, 300))), Box(900, 600))
-    assert (LIMIT, 223) == (painting.columns, painting.rows)
+    frame = KittyRenderer((1, 1), Route.TMUX).render(EncodedImage.of(encoded((400, 300))), Box(900, 600))
+    assert (LIMIT, 223) == (frame.columns, frame.rows)
 
 
 def test_numbers_are_spelled_as_the_protocol_publishes_them() -> None:

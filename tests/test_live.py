@@ -54,13 +54,13 @@ if TYPE_CHECKING:
 
 def live(
     window: Window,
-    painter: Renderer | None = None,
+    renderer: Renderer | None = None,
     clock: FakeClock | None = None,
     period: float | None = None,
 ) -> LiveSink:
     """Open a live image in a window; without a period nothing moves by itself."""
-    easel = Ready(painter) if painter else None
-    return LiveSink(window, window.terminal(), price, clock or FakeClock(), easel, period).open()
+    provider = Ready(renderer) if renderer else None
+    return LiveSink(window, window.terminal(), price, clock or FakeClock(), provider, period).open()
 
 
 class TestStatusRow:
@@ -153,7 +153,7 @@ class TestEnd:
         feed(live(window, Letters()), (started(), partial(), failed()))
         assert [
             *["A" * 60] * 7,
-            "imgcli: The stream ended with no image.",
+            "error: The stream ended with no image.",
             "You may have been charged.",
             "Look at your usage page.",
             "",
@@ -166,7 +166,7 @@ class TestEnd:
         feed(live(window), (started(), final(), saved("x.png", problem=problem), completed()))
         text = "\n".join(window.lines)
         assert "saved /pictures/x.png" in text
-        assert "imgcli: The disk is full; saved elsewhere.\nYou were charged for this image." in text
+        assert "error: The disk is full; saved elsewhere.\nYou were charged for this image." in text
 
     def test_notice_after_the_end(self) -> None:
         """Another display that breaks at the very end is still told of, below everything."""
@@ -181,21 +181,21 @@ class TestEnd:
 
 
 class _Broken:
-    """A painter that can paint nothing."""
+    """A renderer that can show nothing."""
 
-    def paint(self, _image: EncodedImage, _box: Box) -> Frame:
+    def render(self, _image: EncodedImage, _box: Box) -> Frame:
         """Fail as Pillow would."""
         raise ValueError(f"damaged {HOSTILE}")
 
 
 class _Picky(Letters):
-    """A painter that cannot paint what is no image."""
+    """A renderer that cannot paint what is no image."""
 
-    def paint(self, image: EncodedImage, box: Box) -> Frame:
+    def render(self, image: EncodedImage, box: Box) -> Frame:
         """Refuse junk."""
         if image.format is None:
             raise ValueError("of no format that we know")
-        return super().paint(image, box)
+        return super().render(image, box)
 
 
 class TestFaults:
@@ -303,10 +303,10 @@ class TestPace:
         gate = threading.Event()
 
         class Slow(Letters):
-            def paint(self, image: EncodedImage, box: Box) -> Frame:
+            def render(self, image: EncodedImage, box: Box) -> Frame:
                 seen.append(image.data)
                 gate.wait(5)
-                return super().paint(image, box)
+                return super().render(image, box)
 
         sink = LiveSink(window, window.terminal(), price, time.monotonic, Ready(Slow()), 0.01).open()
         sink.handle(started())
@@ -335,17 +335,17 @@ class TestPace:
 
 @pytest.mark.parametrize("depth", [d for d in ColorDepth if d is not ColorDepth.NONE])
 def test_blocks(depth: ColorDepth) -> None:
-    """The block painter fits an image into the box in every depth of colour."""
+    """The block renderer fits an image into the box in every depth of colour."""
     window = Window()
-    painting = BlockRenderer(window.terminal(depth)).paint(FINE, Box(20, 23))
-    assert (20, 10) == (painting.columns, painting.rows)
-    assert {20} == {len(ESCAPES.sub("", line)) for line in painting.lines}
+    frame = BlockRenderer(window.terminal(depth)).render(FINE, Box(20, 23))
+    assert (20, 10) == (frame.columns, frame.rows)
+    assert {20} == {len(ESCAPES.sub("", line)) for line in frame.lines}
 
 
 def test_no_image_is_no_painting() -> None:
     """What cannot be decoded is refused with a reason that a person can read."""
     with pytest.raises(ValueError, match="of no format that we know"):
-        BlockRenderer(Window().terminal()).paint(EncodedImage.of(b"junk"), Box(80, 23))
+        BlockRenderer(Window().terminal()).render(EncodedImage.of(b"junk"), Box(80, 23))
 
 
 def test_the_price_is_asked_with_everything() -> None:

@@ -18,7 +18,7 @@ from imgcli.core.catalog import ModelKind, ServerModel, Span, lineup
 from imgcli.core.errors import ImgcliError
 from imgcli.core.problem import Charged, ExitCode
 from imgcli.demo.server import DemoServer
-from imgcli.output.tables.models import plain_lines, rich_lines
+from imgcli.output.tables.models import models_lines, rich_models_lines
 from imgcli.output.terminal.capabilities import ColorDepth
 from showing import ESCAPES, HOSTILE, Window
 from terminal import PtyRun
@@ -93,7 +93,7 @@ class TestTheTable:
         )
         assert ["gpt-5.4-mini", "0.75", "0.075", "4.50", "d"] == row(run.lines, "gpt-5.4-mini")
         words = " ".join(run.lines)
-        assert "This window has no room for: size, quality, shutdown, instead" in words
+        assert "Hidden in this narrow window: size, quality, shutdown, replacement" in words
 
     def test_as_json(self, imgcli: Cli) -> None:
         """Programs get everything, exact, in one document; the key's part is null when nobody was asked."""
@@ -114,28 +114,28 @@ class TestTheTable:
 
     def test_gone_models(self) -> None:
         """Models that have gone are left out, and named in a table of their own when asked for."""
-        usual = plain_lines(lineup(CATALOG, TODAY))
-        everything = plain_lines(lineup(CATALOG, TODAY, Span.ALL))
-        assert [] == [line for line in usual if "dall-e" in line or line == "Gone"]
+        usual = models_lines(lineup(CATALOG, TODAY))
+        everything = models_lines(lineup(CATALOG, TODAY, Span.ALL))
+        assert [] == [line for line in usual if "dall-e" in line or line == "Shut down"]
         assert "dall-e-3             2026-05-12  gpt-image-2.6-sunburst" in everything
-        assert everything.index("Gone") > everything.index(
+        assert everything.index("Shut down") > everything.index(
             next(line for line in everything if "o3-pro" in line)
         )
 
     def test_deprecated_models(self) -> None:
         """A model that is going has its date, and what to use instead; on that day it has gone."""
-        lines = plain_lines(lineup(CATALOG, TODAY))
+        lines = models_lines(lineup(CATALOG, TODAY))
         assert "2026-12-01" in row(lines, "gpt-image-1.5")
         assert ["2027-01-14", "gpt-6-luna"] == row(lines, "gpt-4o")[-2:]
         names = "gpt-image-1.5, chatgpt-image-latest, gpt-image-1-mini"
-        assert f"instead of {names}: gpt-image-2.6-sunburst" in lines
-        after = plain_lines(lineup(CATALOG, date(2026, 12, 1)))
+        assert f"replacement for {names}: gpt-image-2.6-sunburst" in lines
+        after = models_lines(lineup(CATALOG, date(2026, 12, 1)))
         assert [] == [line for line in after if line.startswith("gpt-image-1.5")]
 
     def test_defaults(self) -> None:
         """The models that are taken when nobody names one are marked, also after the change in January."""
         marked = [
-            [line.split()[0] for line in plain_lines(lineup(CATALOG, day)) if line.split()[1:2] == ["*"]]
+            [line.split()[0] for line in models_lines(lineup(CATALOG, day)) if line.split()[1:2] == ["*"]]
             for day in (TODAY, date(2027, 1, 14))
         ]
         image = CATALOG.default_image_model
@@ -144,7 +144,9 @@ class TestTheTable:
     @pytest.mark.parametrize("columns", [10, 30, 79, 80, 200])
     def test_any_width(self, columns: int) -> None:
         """However narrow the window, every line fits, or it is plain text."""
-        lines = rich_lines(lineup(CATALOG, TODAY, Span.ALL), Window().terminal(ColorDepth.TRUECOLOR), columns)
+        lines = rich_models_lines(
+            lineup(CATALOG, TODAY, Span.ALL), Window().terminal(ColorDepth.TRUECOLOR), columns
+        )
         widths = [len(ESCAPES.sub("", line)) for line in lines]
         assert columns < 20 or max(widths) <= columns
 
@@ -175,16 +177,16 @@ class TestLive:
         assert [("GET", "/v1/models")] == [(request.method, request.path) for request in wire.requests]
         assert "Bearer " + CANARY_KEY != wire.requests[0].headers["authorization"]
         assert ["2027-08-01!", "yes"] == row(done.lines, "gpt-image-2")[-2:]
-        assert "!  a date that imgcli's own table does not have" in done.lines
+        assert "!  shutdown date from the server, not in imgcli's own table" in done.lines
         assert ["2999-01-14!", "yes"] == row(done.lines, "gpt-6-luna")[-2:]
         assert ["no"] == row(done.lines, "gpt-5.2")[-1:]
         assert ["yes"] == row(done.lines, "gpt-5.6-sol")[-1:]  # its other name is listed
         assert ["yes"] == row(done.lines, "gpt-image-1")[-1:]  # gone by the catalog, there by the server
-        (stranger,) = (line for line in done.lines if line.startswith("Image models that imgcli does not"))
+        (stranger,) = (line for line in done.lines if line.startswith("Image models unknown to imgcli"))
         assert "gpt-image-3 " in stranger
         assert "(until 2028-01-01)" in stranger
         assert stranger.isprintable()
-        assert "Besides, the server lists 2: tts-1, whisper-1" in done.lines
+        assert "Other models on the server (2): tts-1, whisper-1" in done.lines
 
     def test_the_stand_in(self, imgcli: Cli) -> None:
         """The demo server has every model, with OpenAI's own dates."""
@@ -205,7 +207,7 @@ class TestLive:
         """A compatible server's own models are named, whatever they are called."""
         done = live(imgcli, server(listing({"id": "sd-cpp-local"})))
         assert 0 == done.exit_code
-        assert "Besides, the server lists 1: sd-cpp-local" in done.lines
+        assert "Other models on the server (1): sd-cpp-local" in done.lines
         assert ["no"] == row(done.lines, "gpt-image-2")[-1:]
 
     @pytest.mark.parametrize(
@@ -286,7 +288,7 @@ class TestReading:
     def test_anything(self, entry: Any, fields: dict[str, str]) -> None:
         """No list makes it raise, or the table."""
         models = read(json.dumps({"data": [entry, fields, {"id": "gpt-image-9"}]}).encode())
-        lines = plain_lines(lineup(CATALOG, TODAY, listing=models))
+        lines = models_lines(lineup(CATALOG, TODAY, listing=models))
         assert any("gpt-image-9" in line for line in lines)
 
 

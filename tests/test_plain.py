@@ -80,7 +80,7 @@ def test_failure() -> None:
     """A failure says what happened, what it means for the money, what to do."""
     lines = plain(started(), failed())[1:]
     assert [
-        "imgcli: The stream ended with no image.",
+        "error: The stream ended with no image.",
         "You may have been charged.",
         "Look at your usage page.",
     ] == lines
@@ -159,7 +159,7 @@ def test_narrow_minded_stream(encoding: str) -> None:
         LinesSink(stream, price, FakeClock()),
         (started(replace(REQUEST, model="모델")), failed("고양이 failed")),
     )
-    assert b"imgcli: ??? failed" in data.getvalue()
+    assert b"error: ??? failed" in data.getvalue()
 
 
 def test_only_errors() -> None:
@@ -169,8 +169,8 @@ def test_only_errors() -> None:
     sink = ErrorsSink(stream)
     feed(sink, (*WHOLE_RUN, notice("odd"), saved(problem=problem), failed(advice="")))
     assert [
-        "imgcli: Saved elsewhere.",
+        "error: Saved elsewhere.",
         "You were charged for this image.",
-        "imgcli: The stream ended with no image.",
+        "error: The stream ended with no image.",
         "You may have been charged.",
     ] == stream.getvalue().splitlines()

@@ -241,7 +241,7 @@ REFUSED = [
     (["-i", "huge.png"], "huge.png has 52.4 MB; an image must be under 50 MB."),
     (["-i", ""], "--image names no file."),
     (["-i", "a.png"] * 17, "17 images are more than the 16 that can be sent."),
-    (["-i", "-", "-i", "-"], "Standard input holds one image, and --image - stands there twice."),
+    (["-i", "-", "-i", "-"], "Standard input holds one image, and --image - is given twice."),
     (["-i", "-"], "Standard input is empty."),
     (["-i", "http://example.org/a.png"], "http://example.org/a.png is no https address."),
     (["-i", "file:///etc/passwd"], "file:///etc/passwd is no https address."),
@@ -351,6 +351,7 @@ class TestTheServerRefuses:
         assert "Nothing was charged." in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["gpt-4o-mini", "gpt-image-2"])
 def test_a_large_image_needs_little_memory(
     model: str, server: Server, world: dict[str, str], folder: Path

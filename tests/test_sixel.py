@@ -137,47 +137,45 @@ def test_flat_parts_cost_next_to_nothing() -> None:
 @pytest.mark.parametrize("box", [Box(1, 1), Box(3, 2), Box(25, 11), Box(70, 4)])
 def test_the_image_never_leaves_its_box(cell: tuple[int, int], box: Box) -> None:
     """Sixels are drawn in bands of six rows; the last one, too, ends inside the box, so nothing scrolls."""
-    painting = SixelRenderer(cell).paint(EncodedImage.of(encoded(drawing((64, 64)))), box)
-    (text,) = re.findall(r"\x1bP.*\x1b\\", painting.lines[-1], re.DOTALL)
+    frame = SixelRenderer(cell).render(EncodedImage.of(encoded(drawing((64, 64)))), box)
+    (text,) = re.findall(r"\x1bP.*\x1b\\", frame.lines[-1], re.DOTALL)
     width, height = draw(text).size
-    assert painting.columns <= box.columns
-    assert painting.rows <= box.rows
-    assert (painting.columns - 1) * cell[0] < width <= painting.columns * cell[0]
-    assert height <= painting.rows * cell[1]
+    assert frame.columns <= box.columns
+    assert frame.rows <= box.rows
+    assert (frame.columns - 1) * cell[0] < width <= frame.columns * cell[0]
+    assert height <= frame.rows * cell[1]
     assert -(-height // 6) * 6 <= max(box.rows * cell[1], 6)
 
 
 def test_a_terminal_may_limit_its_images() -> None:
     """Xterm cuts off what is larger than a thousand pixels, so the image is made to fit."""
     assert (1000, 996) == pixels_in(Box(300, 100), (10, 20), (1000, 1000))
-    painter = SixelRenderer((10, 20), largest=(100, 60))
-    assert (6, 3) == _box_of(painter, drawing((300, 300)))
+    renderer = SixelRenderer((10, 20), largest=(100, 60))
+    assert (6, 3) == _box_of(renderer, drawing((300, 300)))
 
 
 @pytest.mark.parametrize("size", [(64, 64), (90, 60), (60, 90), (640, 31), (31, 640), (70, 30)])
 @pytest.mark.parametrize("columns", [1, 3, 8, 13, 34])
 def test_the_last_band_is_full(size: tuple[int, int], columns: int) -> None:
     """The rows below an image are no part of it: Konsole would paint them white."""
-    painting = SixelRenderer((8, 17)).paint(EncodedImage.of(encoded(drawing(size))), Box(columns, 40))
-    (text,) = re.findall(r"\x1bP.*\x1b\\", painting.lines[-1], re.DOTALL)
+    frame = SixelRenderer((8, 17)).render(EncodedImage.of(encoded(drawing(size))), Box(columns, 40))
+    (text,) = re.findall(r"\x1bP.*\x1b\\", frame.lines[-1], re.DOTALL)
     width, height = draw(text).size
     assert height % 6 == 0 or height < 6
     assert width <= columns * 8
     assert abs(width - height * size[0] / size[1]) <= 1 + size[0] / size[1]
 
 
-def _box_of(painter: SixelRenderer, image: Image.Image) -> tuple[int, int]:
-    painting = painter.paint(EncodedImage.of(encoded(image)), Box(80, 24))
-    return painting.columns, painting.rows
+def _box_of(renderer: SixelRenderer, image: Image.Image) -> tuple[int, int]:
+    frame = renderer.render(EncodedImage.of(encoded(image)), Box(80, 24))
+    return frame.columns, frame.rows
 
 
 def test_transparent_parts_do_not_show_the_image_before() -> None:
     """A transparent image is painted over the terminal's background, not over the last partial."""
     image = Image.new("RGBA", (60, 60), (0, 0, 0, 0))
-    painting = SixelRenderer((10, 20), background=(0, 0, 255)).paint(
-        EncodedImage.of(encoded(image)), Box(6, 3)
-    )
-    (text,) = re.findall(r"\x1bP.*\x1b\\", painting.lines[-1], re.DOTALL)
+    frame = SixelRenderer((10, 20), background=(0, 0, 255)).render(EncodedImage.of(encoded(image)), Box(6, 3))
+    (text,) = re.findall(r"\x1bP.*\x1b\\", frame.lines[-1], re.DOTALL)
     drawn = draw(text)
     assert {(0, 0, 255)} == set(drawn.pixels.values())
     assert 60 * 60 == len(drawn.pixels)
@@ -186,7 +184,7 @@ def test_transparent_parts_do_not_show_the_image_before() -> None:
 def test_bytes_that_are_no_image_are_refused() -> None:
     """A damaged partial is said to be one, and draws nothing."""
     with pytest.raises(Undecodable):
-        SixelRenderer((10, 20)).paint(EncodedImage.of(encoded(drawing())[:300]), Box(10, 10))
+        SixelRenderer((10, 20)).render(EncodedImage.of(encoded(drawing())[:300]), Box(10, 10))
 
 
 def sixel2png() -> str:

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+from itertools import product
 from typing import TYPE_CHECKING
 
 import pyte
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     Server = Callable[..., ScriptedServer]
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-RUNGS = ["kitty", "iterm2", "sixel", "blocks"]
+PROTOCOLS = ["kitty", "iterm2", "sixel", "blocks"]
 IMAGE = noise(600)
 """A megabyte, which takes four seconds."""
 INSIDE = 40_000
@@ -44,9 +45,9 @@ def painting(server: Server, world: dict[str, str], folder: Path) -> Callable[..
     (folder / "noise.png").write_bytes(IMAGE)
     named = {"gen": ["gen", "a cat"], "view": ["view", "noise.png"]}
 
-    def run(command: str, rung: str, **terminal: object) -> SlowRun:
+    def run(command: str, protocol: str, **terminal: object) -> SlowRun:
         told = env | terminal.pop("env", {})  # type: ignore[operator]
-        args = [] if "program" in terminal else [*named[command], "--preview", rung]
+        args = [] if "program" in terminal else [*named[command], "--preview", protocol]
         return SlowRun(args, told, folder, columns=120, rows=40, **terminal)  # type: ignore[arg-type]
 
     return run
@@ -62,27 +63,54 @@ def check_usable(run: SlowRun) -> None:
     assert run.raw.rfind(b"\x1b[?2026h") <= run.raw.rfind(b"\x1b[?2026l")
 
 
-@pytest.mark.parametrize("signum", SIGNALS, ids=lambda signum: signum.name)
-@pytest.mark.parametrize("rung", RUNGS)
-@pytest.mark.parametrize("command", ["gen", "view"])
+EVERYDAY = {
+    *(("gen", protocol, signal.SIGTERM) for protocol in PROTOCOLS),
+    ("gen", "blocks", signal.SIGINT),
+    ("gen", "kitty", signal.SIGHUP),
+    ("view", "kitty", signal.SIGTERM),
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "protocol", "signum"),
+    [
+        pytest.param(*one, marks=[] if one in EVERYDAY else [pytest.mark.slow])
+        for one in product(["gen", "view"], PROTOCOLS, SIGNALS)
+    ],
+)
 def test_a_signal_in_the_middle_of_an_image(
-    command: str, rung: str, signum: signal.Signals, painting: Callable[..., SlowRun]
+    command: str, protocol: str, signum: signal.Signals, painting: Callable[..., SlowRun]
 ) -> None:
     """The string is closed, cursor, wrap and echo are back, the sentence is there: within two seconds."""
-    with painting(command, rung) as run:
+    with painting(command, protocol) as run:
         took = run.break_off(lambda seen: seen.kill(signum), INSIDE)
         assert -signum == run.exit_code
         check_usable(run)
     assert len(IMAGE) > len(run.raw)
-    assert rung != "kitty" or b"0" == re.findall(rb",m=([01]);", run.raw)[-1]  # it waits for no more chunks
+    assert (
+        protocol != "kitty" or b"0" == re.findall(rb",m=([01]);", run.raw)[-1]
+    )  # it waits for no more chunks
     assert (command == "gen") == (MONEY in run.text)
     assert took < SOON
 
 
-@pytest.mark.parametrize(("command", "rung"), [*(("gen", rung) for rung in RUNGS), ("view", "iterm2")])
-def test_a_terminal_that_does_not_block(command: str, rung: str, painting: Callable[..., SlowRun]) -> None:
+@pytest.mark.parametrize(
+    ("command", "protocol"),
+    [
+        ("gen", "iterm2"),
+        *(
+            pytest.param("gen", protocol, marks=pytest.mark.slow)
+            for protocol in PROTOCOLS
+            if protocol != "iterm2"
+        ),
+        pytest.param("view", "iterm2", marks=pytest.mark.slow),
+    ],
+)
+def test_a_terminal_that_does_not_block(
+    command: str, protocol: str, painting: Callable[..., SlowRun]
+) -> None:
     """With O_NONBLOCK on the terminal, images are painted all the same, and a signal leaves it as usable."""
-    with painting(command, rung, blocks=False) as run:
+    with painting(command, protocol, blocks=False) as run:
         took = run.break_off(lambda seen: seen.kill(signal.SIGTERM), INSIDE)
         assert -signal.SIGTERM == run.exit_code
         check_usable(run)
@@ -90,10 +118,16 @@ def test_a_terminal_that_does_not_block(command: str, rung: str, painting: Calla
     assert took < SOON
 
 
-@pytest.mark.parametrize("rung", RUNGS)
-def test_the_key_ctrl_c(rung: str, painting: Callable[..., SlowRun]) -> None:
+@pytest.mark.parametrize(
+    "protocol",
+    [
+        "kitty",
+        *(pytest.param(protocol, marks=pytest.mark.slow) for protocol in PROTOCOLS if protocol != "kitty"),
+    ],
+)
+def test_the_key_ctrl_c(protocol: str, painting: Callable[..., SlowRun]) -> None:
     """Typed at the terminal, which then forgets what it was sent last, Ctrl-C leaves it as usable."""
-    with painting("gen", rung) as run:
+    with painting("gen", protocol) as run:
         took = run.break_off(lambda seen: seen.type(b"\x03"), INSIDE)
         assert -signal.SIGINT == run.exit_code
         check_usable(run)

@@ -14,7 +14,7 @@ import pytest
 from imgcli.app.context import size_of
 from imgcli.output.images.protocol import Box
 from imgcli.output.images.select import RendererSelector
-from imgcli.output.terminal.capabilities import ColorDepth, Display, Terminal, choose_display, look
+from imgcli.output.terminal.capabilities import ColorDepth, Display, Terminal, choose_display, detect_terminal
 from imgcli.output.terminal.database import PreviewProtocol
 from imgcli.output.text import cell_width, clip
 from showing import ROUGH, Window
@@ -22,10 +22,10 @@ from showing import ROUGH, Window
 TRUECOLOR = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
 
 
-def seen(env: dict[str, str], wish: PreviewProtocol = PreviewProtocol.AUTO) -> Terminal:
+def seen(env: dict[str, str], requested: PreviewProtocol = PreviewProtocol.AUTO) -> Terminal:
     """Look at a terminal with this environment."""
     window = Window()
-    return look(env, window, window.size, wish)
+    return detect_terminal(env, window, window.size, requested)
 
 
 @pytest.mark.parametrize(
@@ -60,42 +60,45 @@ def test_colours(env: dict[str, str], depth: ColorDepth) -> None:
     assert depth is seen(env).depth
 
 
-@pytest.mark.parametrize("wish", list(PreviewProtocol))
-def test_a_pipe_gets_lines(wish: PreviewProtocol) -> None:
+@pytest.mark.parametrize("requested", list(PreviewProtocol))
+def test_a_pipe_gets_lines(requested: PreviewProtocol) -> None:
     """Where stderr is no terminal there are plain lines, whatever was asked for."""
     window = Window()
-    assert Display.LINES is choose_display(wish, look(TRUECOLOR, io.StringIO(), window.size, wish))
+    assert Display.LINES is choose_display(
+        requested, detect_terminal(TRUECOLOR, io.StringIO(), window.size, requested)
+    )
 
 
 def test_a_closed_stream_is_no_terminal() -> None:
     """A stream that somebody closed is not asked twice."""
     stream = io.StringIO()
     stream.close()
-    assert ColorDepth.NONE is look(TRUECOLOR, stream, Window().size).depth
+    assert ColorDepth.NONE is detect_terminal(TRUECOLOR, stream, Window().size).depth
 
 
 @pytest.mark.parametrize("env", [{"TERM": "dumb"}, TRUECOLOR | {"NO_COLOR": "1"}, TRUECOLOR | {"CI": "1"}])
-@pytest.mark.parametrize("wish", [PreviewProtocol.AUTO, PreviewProtocol.OFF])
-def test_vetoes_win(wish: PreviewProtocol, env: dict[str, str]) -> None:
-    """NO_COLOR, a dumb terminal and CI get plain lines, unless a rung is asked for by its name."""
-    assert Display.LINES is choose_display(wish, seen(env, wish))
+@pytest.mark.parametrize("requested", [PreviewProtocol.AUTO, PreviewProtocol.OFF])
+def test_vetoes_win(requested: PreviewProtocol, env: dict[str, str]) -> None:
+    """NO_COLOR, a dumb terminal and CI get plain lines, unless a protocol is asked for by its name."""
+    assert Display.LINES is choose_display(requested, seen(env, requested))
 
 
 @pytest.mark.parametrize(
-    "wish", [rung for rung in PreviewProtocol if rung not in (PreviewProtocol.AUTO, PreviewProtocol.OFF)]
+    "requested",
+    [protocol for protocol in PreviewProtocol if protocol not in (PreviewProtocol.AUTO, PreviewProtocol.OFF)],
 )
-def test_an_order_is_an_order(wish: PreviewProtocol) -> None:
-    """Whoever names a rung gets an image in CI too, with NO_COLOR a grey one, on a dumb terminal none."""
-    assert ColorDepth.MONO is seen(TRUECOLOR | {"NO_COLOR": "1"}, wish).depth
-    assert ColorDepth.TRUECOLOR is seen(TRUECOLOR | {"CI": "1"}, wish).depth
-    assert Display.LINES is choose_display(wish, seen({"TERM": "dumb"}, wish))
+def test_an_order_is_an_order(requested: PreviewProtocol) -> None:
+    """Whoever names a protocol gets an image in CI too, with NO_COLOR a grey one, on a dumb terminal none."""
+    assert ColorDepth.MONO is seen(TRUECOLOR | {"NO_COLOR": "1"}, requested).depth
+    assert ColorDepth.TRUECOLOR is seen(TRUECOLOR | {"CI": "1"}, requested).depth
+    assert Display.LINES is choose_display(requested, seen({"TERM": "dumb"}, requested))
 
 
-@pytest.mark.parametrize("wish", list(PreviewProtocol))
-def test_preview(wish: PreviewProtocol) -> None:
+@pytest.mark.parametrize("requested", list(PreviewProtocol))
+def test_preview(requested: PreviewProtocol) -> None:
     """On a terminal there is an image, or with --preview off a status row."""
-    expected = Display.STATUS if wish is PreviewProtocol.OFF else Display.IMAGE
-    assert expected is choose_display(wish, seen(TRUECOLOR, wish))
+    expected = Display.STATUS if requested is PreviewProtocol.OFF else Display.IMAGE
+    assert expected is choose_display(requested, seen(TRUECOLOR, requested))
 
 
 def test_ascii_terminal_gets_letters() -> None:
@@ -107,11 +110,11 @@ def test_ascii_terminal_gets_letters() -> None:
             return "ANSI_X3.4-1968"
 
     window = Ascii()
-    terminal = look(TRUECOLOR, window, window.size)
+    terminal = detect_terminal(TRUECOLOR, window, window.size)
     assert not terminal.unicode
     assert Display.IMAGE is choose_display(PreviewProtocol.AUTO, terminal)
-    painting = RendererSelector({"TERM": "linux"}, window, terminal).painter().paint(ROUGH, Box(20, 10))
-    assert "".join(painting.lines).isascii()
+    frame = RendererSelector({"TERM": "linux"}, window, terminal).renderer().render(ROUGH, Box(20, 10))
+    assert "".join(frame.lines).isascii()
 
 
 @pytest.mark.parametrize(
@@ -138,7 +141,7 @@ def test_shape_of_a_cell(pixels: tuple[int, int], aspect: float) -> None:
     try:
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, *pixels))
         with os.fdopen(os.dup(terminal), "w") as stream:
-            assert aspect == look(TRUECOLOR, stream, Window().size).aspect
+            assert aspect == detect_terminal(TRUECOLOR, stream, Window().size).aspect
     finally:
         os.close(controller)
         os.close(terminal)

@@ -18,7 +18,8 @@ from imgcli.core.image import ImageFormat
 from imgcli.core.params import DEMO
 from imgcli.core.recipe import embed
 from imgcli.core.request import InputImage
-from imgcli.output.tables.history import DRAWN, TYPED, family_json, tree_lines
+from imgcli.output.json import family_json
+from imgcli.output.tables.history import DRAWN, TYPED, tree_lines
 from imgcli.store.history.repository import History
 from streams import BLUE, RED, whole_run
 from terminal import PtyRun
@@ -123,9 +124,9 @@ def test_known_by_hash(remember: Remember, imgcli: Cli) -> None:
     sent = InputImage("sea\x1b.png", "/x/sea.png", None, ImageFormat.PNG, sha(99), (1, 1), 1)
     remember(run(1, 99, 98, request=replace(REQUEST, references=(sent,))))
     assert [
-        f"{sha(99)[:12]}  sea\ufffd.png  (by no run in the history)",
+        f"{sha(99)[:12]}  sea\ufffd.png  (not from any run in the history)",
         *drawn("└─ 1*"),
-        f"{sha(98)[:12]}  (by no run in the history)",
+        f"{sha(98)[:12]}  (not from any run in the history)",
         "└─ 1 (see above)",
     ] == imgcli("tree", "1").lines
 
@@ -138,7 +139,7 @@ def test_a_photo_of_your_own(server: Server, gen: Gen, imgcli: Cli, remember: Re
     request = replace(REQUEST, references=(sent,))
     remember(run(1, parents=(Parent(mother),), request=request))
     (folder / "photo.png").rename(folder / "b.png")
-    assert [f"{mother[:12]} (this one)  b.png  (by no run in the history)", *drawn("└─ 1")] == (
+    assert [f"{mother[:12]} (this one)  b.png  (not from any run in the history)", *drawn("└─ 1")] == (
         imgcli("tree", "b.png").lines
     )
     gen(server(Reply(whole_run())), "a cat", "-o", "c.png")  # the same bytes
@@ -146,7 +147,7 @@ def test_a_photo_of_your_own(server: Server, gen: Gen, imgcli: Cli, remember: Re
     (folder / "d.png").write_bytes(embed(BLUE, replace(RECIPE, parents=(mother,))))
     lines = imgcli("tree", "d.png").lines
     assert lines[0].startswith("2  ")
-    assert lines[1].endswith(' (this one)  d.png  "a cat"  (by no run in the history)')
+    assert lines[1].endswith(' (this one)  d.png  "a cat"  (not from any run in the history)')
 
 
 def test_nobody(imgcli: Cli, folder: Path) -> None:
@@ -163,7 +164,7 @@ def test_bad_input(name: str, imgcli: Cli, folder: Path) -> None:
     (folder / "notes.txt").write_text("hello")
     done = imgcli("tree", name)
     assert (2, b"") == (done.exit_code, done.stdout)
-    assert done.stderr.startswith("imgcli: ")
+    assert done.stderr.startswith("error: ")
 
 
 def test_failures_and_doubts(remember: Remember, imgcli: Cli) -> None:

@@ -118,7 +118,7 @@ class TestImages:
             (folder / f"x{number}").write_bytes(data)
         done = imgcli("view", *(f"x{number}" for number in range(len(told))))
         assert (2, b"") == (done.exit_code, done.stdout)
-        sentences = [line for line in done.stderr.splitlines() if line.startswith("imgcli: ")]
+        sentences = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
         assert len(told) == len(sentences)
         for number, (meant, said) in enumerate(zip(told.values(), sentences, strict=True)):
             assert (f"x{number}", True) == (said.split()[1], meant in said)
@@ -210,7 +210,7 @@ class TestRuns:
         problem = Problem(ExitCode.REFUSED, f"Refused. {HOSTILE}", Charged.NO, "Change it.")
         done = imgcli("view", "-", input=json_lines(type(failed())("j", problem)))
         assert 5 == done.exit_code
-        assert "imgcli: Refused." in done.stderr
+        assert "error: Refused." in done.stderr
         assert "Change it." in done.stderr
         assert "\x1b" not in done.stderr
 
@@ -418,6 +418,7 @@ def test_viewing_is_light(world: dict[str, str], folder: Path) -> None:
     assert set() == {"openai", "httpx2", "rich"} & set(done.stderr.decode().split())
 
 
+@pytest.mark.slow
 def test_a_large_run_is_never_whole_in_memory(folder: Path, world: dict[str, str]) -> None:
     """A stream that another program kept is replayed as it is read, however long it is."""
     event = record({"type": "response.in_progress", "x": "x" * 1_000_000})
@@ -428,6 +429,7 @@ def test_a_large_run_is_never_whole_in_memory(folder: Path, world: dict[str, str
     assert peaks[1] - peaks[0] < 20_000_000, peaks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ["[]", "{}", '"a"', "0.1", '{"a":[{}]}'])
 def test_an_event_of_countless_values(value: str, folder: Path, world: dict[str, str]) -> None:
     """An event with values without number is left out; it does not fill the memory many times over."""

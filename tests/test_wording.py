@@ -24,6 +24,7 @@ from imgcli.core.problem import Charged, ExitCode, Problem
 from imgcli.core.text import duration, file_size
 from showing import HOSTILE, REQUEST
 from streams import created, stream
+from terminal import PtyRun
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +54,7 @@ def test_what_is_asked_for() -> None:
 )
 def test_money(code: ExitCode, charged: Charged, sentence: str) -> None:
     """After every end that is not success people learn whether money may have been spent."""
-    assert ["imgcli: It broke.", sentence] == problem_lines(Problem(code, "It broke.", charged))
+    assert ["error: It broke.", sentence] == problem_lines(Problem(code, "It broke.", charged))
 
 
 LOCAL = [
@@ -80,7 +81,7 @@ def test_a_command_that_sends_nothing_is_silent_about_money(
     (folder / "cut.sse").write_bytes(stream(created()))
     result = imgcli(*args)
     assert 0 != result.exit_code
-    assert result.stderr.startswith("imgcli: ")
+    assert result.stderr.startswith("error: ")
     assert not re.search(r"sent|charged|usage page", result.stderr), result.stderr
 
 
@@ -95,7 +96,7 @@ def test_a_command_that_sends_says_what_became_of_the_money(command: str, imgcli
 def test_every_problem(code: ExitCode, charged: Charged) -> None:
     """Every problem is told in what happened, what it cost, what to do."""
     lines = problem_lines(Problem(code, "It broke.", charged, "Try again."))
-    assert ("imgcli: It broke.", "Try again.", 3) == (lines[0], lines[-1], len(lines))
+    assert ("error: It broke.", "Try again.", 3) == (lines[0], lines[-1], len(lines))
 
 
 def test_a_long_answer_is_cut() -> None:
@@ -108,7 +109,7 @@ def test_a_long_answer_is_cut() -> None:
 def test_a_long_link_is_not_cut() -> None:
     """A signed link is told whole: it is the only way to the image."""
     what = f"The server answered with a link: https://example.org/{'x' * 4000}"
-    assert f"imgcli: {what}" == problem_lines(Problem(ExitCode.UNKNOWN, what))[0]
+    assert f"error: {what}" == problem_lines(Problem(ExitCode.UNKNOWN, what))[0]
 
 
 @given(st.text())
@@ -171,3 +172,11 @@ def test_images() -> None:
 def test_more_partials_than_asked_for() -> None:
     """A server that sends more partials than it was asked for is not said to send 4 of 3."""
     assert ["partial 3 of 3", "partial 4"] == [partial_words(3, 3), partial_words(4, 3)]
+
+
+@pytest.mark.parametrize("env", [{}, {"NO_COLOR": "1"}, {"CI": "1"}, {"TERM": "dumb"}], ids=str)
+def test_an_error_on_a_terminal(env: dict[str, str], world: dict[str, str], folder: Path) -> None:
+    """On a terminal with colours an error begins with `error:` in red, anywhere else in plain text."""
+    with PtyRun(["info", "missing.png"], world | {"TERM": "xterm-256color"} | env, folder) as run:
+        assert 2 == run.finish()
+    assert run.raw.startswith(b"error: " if env else b"\x1b[1;31merror:\x1b[0m "), run.raw

@@ -1,4 +1,4 @@
-"""What a run does on disk, put together: the record, the publisher, the saving stage."""
+"""What a run leaves on disk: the run log, the recording, the images, and the parameters inside them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli import __version__
 from imgcli.app import process
-from imgcli.app.options import Keeping, Recipes, place_of
 from imgcli.app.unfinished_run import BILLED
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.events import Failed, FinalImage, Saved, Waiting
@@ -38,14 +37,14 @@ if TYPE_CHECKING:
 
 
 _WORTH_KEEPING = frozenset({ExitCode.UNKNOWN, ExitCode.DAMAGED, ExitCode.INTERNAL})
-"""Ends after which a record may hold more than what was saved."""
+"""Ends after which a run log may hold more than what was saved."""
 _CAUSES_TO_KEEP = frozenset({Cause.UNREAD, Cause.CUT})
 """Causes likewise, whatever the end."""
 _RECOVER = "`imgcli recover` saves what came of it"
 
 
 class RunArtifacts:
-    """One run's files, or none for a run that keeps nothing.
+    """One run's files, or none for a run that saves nothing.
 
     `has_asked` is set when a server that costs money is asked, and `has_sent` when a whole request may have
     reached it; `saved` lists the images that are on disk, `whole` those of them that are not damaged.
@@ -55,169 +54,179 @@ class RunArtifacts:
     def __init__(self, job: str, *, is_free: bool = False) -> None:
         self.job = job
         self.is_free = is_free
-        self._earlier = 0
         self.has_asked = self.has_sent = False
         self.saved: list[Path] = []
         self.whole: list[Path] = []
-        self._given: set[str] = set()
+        self.embed: Stage = iter
+        self._unfinished = 0
+        self._received: set[str] = set()
         self._inputs: frozenset[str] = frozenset()
-        self._spool: RunLog | None = None
+        self._run_log: RunLog | None = None
+        self._recording: Recording | None = None
         self._publisher: Publisher | None = None
         self._saving: SavingStage | None = None
-        self.recording: Recording | None = None
-        self.embedding: Stage = iter
 
-    def furnish(
-        self, world: Context, output: OutputOptions, request: ImageRequest, extra: Mapping[str, Any]
+    def prepare(
+        self, context: Context, output: OutputOptions, request: ImageRequest, extra: Mapping[str, Any]
     ) -> None:
-        """Find the place for the image, then begin the record: nothing is recorded of a run that cannot be.
+        """Find the place for the image, then begin the run log: there is none of a run that cannot be.
 
         Raises `ImgcliError`.
         """
-        _check_standard_output(world, output)
+        _check_standard_output(context, output)
         self._inputs = request.inputs
-        now, folder, state = world.now(), current_folder(), state_folder(world.env)
-        rescue = FallbackFolders(state, world.env, lambda: self._spool.keep() if self._spool else None)
-        destination = Destination(output.name, folder, output.clash)
-        subject = NameFields(request.prompt, request.model, self.job, now, output.title)
-        self._publisher = open_publisher(destination, subject, rescue, world.stdout.buffer)
+        now, folder, state = context.now(), current_folder(), state_folder(context.env)
+        fallback = FallbackFolders(
+            state, context.env, lambda: self._run_log.keep() if self._run_log else None
+        )
+        destination = Destination(output.name, folder, output.on_exists)
+        fields = NameFields(request.prompt, request.model, self.job, now, output.title)
+        self._publisher = open_publisher(destination, fields, fallback, context.stdout.buffer)
         self._saving = SavingStage(self._publisher, process.shielded, output.partials)
-        self._earlier = _count_salvageable(state / RUNS)
-        place = _place(output.name, folder)
-        told = {**extra, PROCESS: mark(), **({TITLE: output.title} if output.title else {})}
-        header = RunLogHeader(self.job, now.isoformat(), request, str(folder), place, output.clash, told)
-        with process.shielded():  # a record that is not known here would stay, and speak of money
-            self._spool = RunLog.begin(state / RUNS, header)
+        self._unfinished = _count_salvageable(state / RUNS)
+        name = output.name
+        if name and is_folder(folder / name):  # once it has gone, nothing else says that it was no file
+            name = str(Path(name) / "_")[:-1]
+        extra = {**extra, PROCESS: mark(), **({TITLE: output.title} if output.title else {})}
+        header = RunLogHeader(self.job, now.isoformat(), request, str(folder), name, output.on_exists, extra)
+        with process.shielded():  # a run log that is not known here would stay, and speak of money
+            self._run_log = RunLog.begin(state / RUNS, header)
+
+    def record(self, context: Context, file: Path, request: ImageRequest) -> None:
+        """Begin the recording that the user wants; others may see it, so it names no folder."""
+        header = RunLogHeader(self.job, context.now().isoformat(), request.nameless(), "")
+        with process.shielded():
+            self._recording = Recording.begin(file, header, context.monotonic)
 
     @property
-    def notices(self) -> list[str]:
+    def notices(self) -> Iterator[str]:
         """What is to be known before a run begins."""
-        return [*self._about_recording(), *self._about_earlier()]
-
-    def _about_recording(self) -> list[str]:
-        return [self.recording.remark] if self.recording and self.recording.remark else []
-
-    def _about_earlier(self) -> list[str]:
-        if not self._earlier:
-            return []
-        is_one = self._earlier == 1
-        runs, them = ("1 unfinished run", "it") if is_one else (f"{self._earlier} unfinished runs", "them")
-        return [f"{runs}; run `imgcli recover` to salvage {them}"]
+        if self._recording and self._recording.remark:
+            yield self._recording.remark
+        if self._unfinished == 1:
+            yield "1 unfinished run; run `imgcli recover` to salvage it"
+        elif self._unfinished:
+            yield f"{self._unfinished} unfinished runs; run `imgcli recover` to salvage them"
 
     def sent(self) -> None:
         """Note that the server may have begun, unless it is the demo's, which costs nothing."""
         self.has_sent = self.has_asked
 
     def recorded(self, chunks: Iterable[bytes]) -> Iterable[bytes]:
-        """Write every chunk to the record before anybody reads it."""
-        chunks = self._spool.tee(chunks) if self._spool else chunks
-        return self.recording.tee(chunks) if self.recording else chunks
+        """Write every chunk to the run log before anybody reads it."""
+        chunks = self._run_log.tee(chunks) if self._run_log else chunks
+        return self._recording.tee(chunks) if self._recording else chunks
 
-    def reporting(self, events: Iterable[Event]) -> Iterable[Event]:
-        """Tell once when there is no record."""
-        events = self._spool.reporting(self.job, events) if self._spool else events
-        return self.recording.reporting(self.job, events) if self.recording else events
+    def report_lost_log(self, events: Iterable[Event]) -> Iterator[Event]:
+        """Add a notice, once, when the run log or the recording can no longer be written."""
+        events = self._run_log.reporting(self.job, events) if self._run_log else events
+        return iter(self._recording.reporting(self.job, events) if self._recording else events)
 
-    def saving(self, events: Iterable[Event]) -> Iterable[Event]:
-        """Save images as they come, with their recipe where that is wanted, and remember where."""
-        events = self.embedding(self._noted(events))
-        for event in self._saving(events) if self._saving else events:
-            if isinstance(event, Saved):
-                self.saved.append(event.path)
-                is_damaged = event.problem and event.problem.exit_code is ExitCode.DAMAGED
-                self.whole.extend([] if is_damaged else [event.path])
-            yield self._advised(event) if isinstance(event, Failed) else event
-
-    def _noted(self, events: Iterable[Event]) -> Iterator[Event]:
-        """Remember which images came, as they came; a server that makes us wait has not begun."""
+    def note_received(self, events: Iterable[Event]) -> Iterator[Event]:
+        """Note which images came, as they came; a server that makes us wait has not begun."""
         for event in events:
             match event:
                 case FinalImage(image=image):
-                    self._given.add(image.sha256)
+                    self._received.add(image.sha256)
                 case Waiting():
                     self.has_sent = False
                 case _:
                     pass
             yield event
 
-    def _advised(self, event: Failed) -> Failed:
-        """Name the way to what came of an image that is not saved."""
-        if self._spool and self.has_asked and event.problem.cause in _CAUSES_TO_KEEP and self._spool.keep():
-            return replace(event, problem=replace(event.problem, advice=_advice(event.problem)))
-        return event
+    def save(self, events: Iterable[Event]) -> Iterator[Event]:
+        """Save images as they come, and note where."""
+        for event in self._saving(events) if self._saving else events:
+            if isinstance(event, Saved):
+                self.saved.append(event.path)
+                is_damaged = event.problem and event.problem.exit_code is ExitCode.DAMAGED
+                self.whole.extend([] if is_damaged else [event.path])
+            yield self._with_advice(event) if isinstance(event, Failed) else event
+
+    def _with_advice(self, event: Failed) -> Failed:
+        """Add the way to what came of an image that is not saved; nobody needs the usage page for that."""
+        problem = event.problem
+        if not (
+            self._run_log and self.has_asked and problem.cause in _CAUSES_TO_KEEP and self._run_log.keep()
+        ):
+            return event
+        own = "" if problem.advice in (CHECK_USAGE, RAW_RUN_KEPT) else f"{problem.advice} "
+        return replace(event, problem=replace(problem, advice=f"{own}The raw run is kept; {_RECOVER}."))
 
     def note_demo(self) -> None:
         """Note that our own demo answers, before anything of its answer is recorded."""
         self.is_free = True
-        if self._spool:
-            self._spool.note(**{BILLED: False})
+        if self._run_log:
+            self._run_log.note(**{BILLED: False})
 
     def keep_last_partial(self) -> Path | None:
-        """Keep the last partial of an image that never came, and tell where."""
+        """Keep the last partial of an image that never came, and return where."""
         return self._saving.keep_last_partial() if self._saving else None
 
     def settle(self, outcome: Outcome) -> list[str]:
-        """Remove the record of a run that needs no recovery; otherwise it stays when the desk is closed.
+        """Remove the run log of a run that needs no recovery; otherwise it stays when this is closed.
 
-        Returns what is to be said of a record that nobody would expect.
+        Returns what is to be said of a run log that nobody would expect.
         """
         causes = {problem.cause for problem in outcome.problems}
-        if not self._spool or outcome.exit_code in _WORTH_KEEPING or causes & _CAUSES_TO_KEEP:
+        if not self._run_log or outcome.exit_code in _WORTH_KEEPING or causes & _CAUSES_TO_KEEP:
             return []
         if outcome.exit_code is not ExitCode.OK and self._holds_more():
             return [f"the raw run is kept; {_RECOVER}"]
-        self._spool.discard()
+        self._run_log.discard()
         return []
 
     def _holds_more(self) -> bool:
-        """Look for images in the record of a run that ended badly: what was not read as one may be one."""
-        if not (self._spool and self._spool.path and self.has_asked):
+        """Look for images in the log of a run that ended badly: what was not read as one may be one."""
+        if not (self._run_log and self._run_log.path and self.has_asked):
             return False
-        with RunLogFile(self._spool.path, None).mapped() as content:
+        with RunLogFile(self._run_log.path, None).mapped() as content:
             from imgcli.api.stream.salvage import RecordContent, holds_more
 
-            return holds_more(RecordContent(*content, self._inputs), self._given)
+            return holds_more(RecordContent(*content, self._inputs), self._received)
 
     def close(self) -> None:
         """Leave what is not settled to `imgcli recover`; a request that was never sent leaves nothing."""
         if self._publisher:
             self._publisher.tidy()
-        if self.recording:
-            self.recording.close()
-        if self._spool and self.has_sent:
-            self._spool.close()
-        elif self._spool:
-            self._spool.discard()
+        if self._recording:
+            self._recording.close()
+        if self._run_log and self.has_sent:
+            self._run_log.close()
+        elif self._run_log:
+            self._run_log.discard()
 
 
 @contextmanager
-def prepare_artifacts(
-    world: Context,
-    output: OutputOptions,
+def open_artifacts(
+    context: Context,
+    options: GenerateOptions,
     request: ImageRequest,
-    desk: RunArtifacts,
-    extra: Mapping[str, Any] | None = None,
-) -> Iterator[RunArtifacts]:
-    """Make sure that saving will work, and begin the record. Raises `ImgcliError` when it will not work.
+    artifacts: RunArtifacts,
+    extra: Mapping[str, Any],
+) -> Iterator[None]:
+    """Make sure that saving will work, and begin the run log. Raises `ImgcliError` when it will not work.
 
-    `extra` goes into the record, for whoever finishes the run.
+    `extra` goes into the run log, for whoever finishes the run.
     """
+    output, parameters = options.output, _parameters(context, options, request)
     try:
-        if output.keeping is not Keeping.NOTHING:
-            desk.furnish(world, output, request, extra or {})
-        with process.shielded():
-            desk.recording = _recording(world, output, request, desk.job)
-        yield desk
+        if output.save:
+            artifacts.prepare(context, output, request, {**extra, **_for_run_log(parameters)})
+        if output.record:
+            artifacts.record(context, output.record, request)
+        artifacts.embed = embedding(parameters)
+        yield
     except Exception as error:
-        if desk.has_sent:
+        if artifacts.has_sent:
             error.add_note(AFTER_SENDING)
         raise
     finally:
-        desk.close()
+        artifacts.close()
 
 
 def _count_salvageable(folder: Path) -> int:
-    """Count the records in a folder from which an image can be saved, by their beginnings."""
+    """Count the run logs in a folder from which an image can be saved, by their beginnings."""
     count = 0
     for answer, is_whole in beginnings(folder):
         from imgcli.api.stream.salvage import may_hold_image
@@ -226,72 +235,52 @@ def _count_salvageable(folder: Path) -> int:
     return count
 
 
-def _advice(problem: Problem) -> str:
-    """Add to what is worth doing that the record holds more; nobody needs the usage page for that."""
-    own = "" if problem.advice in (CHECK_USAGE, RAW_RUN_KEPT) else f"{problem.advice} "
-    return f"{own}The raw run is kept; {_RECOVER}."
-
-
-def _recording(world: Context, output: OutputOptions, request: ImageRequest, job: str) -> Recording | None:
-    """Begin what the user wants to keep of the run; it may be shown to others, so it names no folder."""
-    if not output.record:
-        return None
-    header = RunLogHeader(job, world.now().isoformat(), request.nameless(), "")
-    return Recording.begin(output.record, header, world.monotonic)
-
-
-def _place(output: str | None, folder: Path) -> str | None:
-    """Format a folder as one: when it has gone, nothing else says that it was no file."""
-    return str(Path(output) / "_")[:-1] if output and is_folder(folder / output) else output
-
-
-def _check_standard_output(world: Context, output: OutputOptions) -> None:
-    """Refuse to pour an image's bytes over somebody's terminal, or into nothing."""
-    if output.name == STDOUT and 1 in world.closed:
+def _check_standard_output(context: Context, output: OutputOptions) -> None:
+    """Raise `ImgcliError` where an image's bytes would go to a terminal, or nowhere."""
+    if output.name == STDOUT and 1 in context.closed:
         raise ImgcliError(
             Problem(ExitCode.UNWRITABLE, "Standard output is closed, and -o - would lose the image there.")
         )
-    if output.name == STDOUT and output.clash is OnExists.NUMBER and world.stdout.isatty():
+    if output.name == STDOUT and output.on_exists is OnExists.NUMBER and context.stdout.isatty():
         raise usage_error(
             "-o - would write the image's bytes to this terminal.",
             "Redirect standard output (> cat.png), or add --force.",
         )
 
 
-_RECIPE = "recipe"
+_PARAMETERS = "recipe"
+"""The key in a run log; it has this name for ever."""
 
 
-def check(output: OutputOptions, request: ImageRequest) -> None:
-    """Refuse to embed where no PNG is asked for. Raises `ImgcliError` (usage)."""
-    asked = request.format
-    if output.recipes is Recipes.EMBEDDED and asked not in {None, ImageFormat.PNG}:
+def check_embedding(output: OutputOptions, request: ImageRequest) -> None:
+    """Raise `ImgcliError` (usage) where parameters cannot be embedded because no PNG is asked for."""
+    if output.embed and request.format not in {None, ImageFormat.PNG}:
         raise usage_error(
-            f"--embed writes into PNG files, and {asked} is asked for.",
+            f"--embed writes into PNG files, and {request.format} is asked for.",
             "Leave --embed out, or ask for png (--format, or the ending of -o's name).",
         )
 
 
-def recipe(world: Context, order: GenerateOptions, request: ImageRequest) -> Recipe | None:
-    """Begin the recipe that goes into a run's images, None where none does."""
-    if order.output.recipes is Recipes.APART:
+def _parameters(context: Context, options: GenerateOptions, request: ImageRequest) -> Recipe | None:
+    """Return the parameters to embed in a run's images, None where none are."""
+    if not options.output.embed:
         return None
-    begun = Recipe.of(
-        request, place_of(world, order.endpoint), world.now().isoformat(timespec="seconds"), __version__
-    )
-    return replace(begun, parents=tuple(parent.sha256 for parent in order.parents))
+    started = context.now().isoformat(timespec="seconds")
+    parameters = Recipe.of(request, options.server.name(context.env), started, __version__)
+    return replace(parameters, parents=tuple(parent.sha256 for parent in options.parents))
 
 
-def for_record(recipe: Recipe | None) -> dict[str, Any]:
-    """Format it for the run's record: whoever finishes the run has to make the very same file."""
-    return {_RECIPE: recipe.to_json()} if recipe else {}
+def _for_run_log(parameters: Recipe | None) -> dict[str, Any]:
+    """Return the entry for the run log: whoever finishes the run has to make the very same file."""
+    return {_PARAMETERS: parameters.to_json()} if parameters else {}
 
 
-def of_record(header: RunLogHeader | None) -> Recipe | None:
-    """Read it out of a run's record, None where none was to be embedded."""
+def logged_parameters(header: RunLogHeader | None) -> Recipe | None:
+    """Read the parameters to embed out of a run log, None where none were to be embedded."""
     fields = header.extra if header and isinstance(header.extra, dict) else {}
-    return Recipe.from_json(fields.get(_RECIPE))
+    return Recipe.from_json(fields.get(_PARAMETERS))
 
 
-def stage(recipe: Recipe | None) -> Stage:
-    """Return the stage that embeds a recipe, or lets images pass as they came."""
-    return Embedding(recipe) if recipe else iter
+def embedding(parameters: Recipe | None) -> Stage:
+    """Return the stage that embeds parameters, or passes images on as they came."""
+    return Embedding(parameters) if parameters else iter

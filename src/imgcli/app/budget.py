@@ -1,109 +1,85 @@
-"""The user's money before a run: the estimate that is told, and the limits that are kept to."""
+"""The money before a run: the estimate, and the limit for one run."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from imgcli.api.auth import server_host
-from imgcli.app import context, lookup
-from imgcli.core.billing.budget import OFF, Budget, check_run, read_cap
+from imgcli.app import lookup
+from imgcli.core.billing.budget import check_run
 from imgcli.core.billing.estimate import PastRun, estimate, estimate_line
-from imgcli.core.errors import ImgcliError, usage_error
+from imgcli.core.errors import ImgcliError
 
 if TYPE_CHECKING:
     from imgcli.app.context import Context
     from imgcli.app.options import GenerateOptions
     from imgcli.core.billing.bound import Bound
     from imgcli.core.catalog import Catalog
-    from imgcli.core.history import HistoryEntry
     from imgcli.core.request import ImageRequest
     from imgcli.core.validate import ValidRequest
 
 
-MAX_COST = "--max-cost"
-DAILY_CAP = "--daily-cap"
 _LOOKED_AT = 200
 """Runs back, among which those alike are looked for: what was long ago was priced otherwise."""
 
 
-def budget(max_cost: str | None, daily_cap: str | None, *, estimate: bool, is_summed: bool) -> Budget:
-    """Read the limits; `is_summed` tells that no cost of this run will be missing in the day's sum.
-
-    Raises `ImgcliError` (usage).
-    """
-    day = read_cap(DAILY_CAP, daily_cap)
-    if day and not is_summed:
-        raise usage_error(
-            f"{DAILY_CAP} adds up the history, and --no-history would leave this run out of the sum.",
-            f"Leave --no-history out, or lift the limit: {DAILY_CAP} {OFF}.",
-        )
-    return Budget(estimate, read_cap(MAX_COST, max_cost), day)
+_alike = attrgetter("api", "model", "image_model", "size", "quality", "format", "fidelity")
+"""What a request has in common with others that cost about the same."""
 
 
-def past_runs(world: Context, request: ImageRequest, asked: str | None) -> list[PastRun]:
-    """Return this user's newest runs alike: same server, API, models, size, quality and format.
-
-    `asked` is the server's place, as the history names it.
+def past_runs(context: Context, request: ImageRequest, host: str | None) -> list[PastRun]:
+    """Return this user's newest runs alike that brought an image and were paid for at this server.
 
     Raises `ImgcliError` (usage) where the history cannot be read.
     """
-    with lookup.open_history(world, world.history_wait) as history:
-        return [
-            PastRun(entry.cost, entry.request.partials, _arrived(entry), len(entry.request.references))
+    with lookup.open_history(context, context.history_wait) as history:
+        entries = [
+            (entry, entry.request)
             for entry in history.entries(_LOOKED_AT)
-            if entry.request and _counts(entry, asked) and _kind(entry.request) == _kind(request)
+            if entry.request and entry.images and not entry.is_demo and entry.endpoint == host
         ]
-
-
-def _counts(entry: HistoryEntry, asked: str | None) -> bool:
-    """Whether a run says what others will cost: it brought its image, and this server was paid for it."""
-    return bool(entry.images) and not entry.is_demo and entry.endpoint == asked
+    return [
+        PastRun(
+            entry.cost,
+            past.partials,
+            sum(charge.partials or 0 for charge in entry.charges),
+            len(past.references),
+        )
+        for entry, past in entries
+        if _kind(past) == _kind(request)
+    ]
 
 
 def _kind(request: ImageRequest) -> tuple[object, ...]:
-    return (
-        request.previous_response_id is None,
-        request.api,
-        request.model,
-        request.image_model,
-        request.size,
-        request.quality,
-        request.format,
-        request.fidelity,
-        request.mask is None,
-    )
+    return request.previous_response_id is None, request.mask is None, *_alike(request)
 
 
-def _arrived(entry: HistoryEntry) -> int:
-    """Count the partials that a run was billed for."""
-    return sum(row.partials or 0 for row in entry.charges)
+def check_limit(
+    context: Context, options: GenerateOptions, valid: ValidRequest, models: Catalog
+) -> ValidRequest:
+    """Print the estimate where it is wanted; raise `ImgcliError` (usage) for what may cost too much.
 
-
-def watched(world: Context, order: GenerateOptions, decision: ValidRequest, models: Catalog) -> ValidRequest:
-    """Tell the estimate where it is wanted, and refuse what is beyond a limit: raises `ImgcliError` (usage).
-
-    What would be sent to a server that has forgotten the conversation is barred where that is beyond a limit:
-    the conversation itself may go on. What is free is not limited.
+    Where only the fallback may cost too much, it is blocked: the conversation itself may go on. What is free
+    has no limit.
     """
-    wanted, asked = order.budget, server_host(world.env, order.endpoint.base_url)
-    limit = None if order.endpoint.is_free else wanted.run
-    if wanted.estimate:
-        remark = "; a demo is free" if order.endpoint.demo else ""
-        context.write(world, [f"{_estimated(world, decision.request, models, asked)}{remark}"])
-    if limit is None:
-        return decision
-    check_run(_bound(world, decision.request, models, asked), limit)
+    limit, host = options.budget.run, options.server.host(context.env)
+    if options.budget.estimate:
+        remark = "; a demo is free" if options.server.demo else ""
+        context.write_lines([f"{_estimate_line(context, valid.request, models, host)}{remark}"])
+    if limit is None or options.server.is_free:
+        return valid
+    check_run(_bound(context, valid.request, models, host), limit)
     try:
-        if decision.otherwise:
-            check_run(_bound(world, decision.otherwise, models, asked), limit)
-    except ImgcliError as beyond:
-        return replace(decision, barred=beyond.problem)
-    return decision
+        if valid.otherwise:
+            check_run(_bound(context, valid.otherwise, models, host), limit)
+    except ImgcliError as error:
+        return replace(valid, barred=error.problem)
+    return valid
 
 
-def _bound(world: Context, request: ImageRequest, models: Catalog, asked: str | None) -> Bound:
+def _bound(context: Context, request: ImageRequest, models: Catalog, host: str | None) -> Bound:
     """Find the most that a request costs; raises `ImgcliError` (usage) where that is unknown."""
     from imgcli.core.billing.bound import (  # which a run without a limit does without
         conversation_before,
@@ -112,16 +88,16 @@ def _bound(world: Context, request: ImageRequest, models: Catalog, asked: str | 
 
     before = None
     if request.previous_response_id:
-        with lookup.open_history(world, world.history_wait) as history:
+        with lookup.open_history(context, context.history_wait) as history:
             before = conversation_before(request, history.find_response)
-    return upper_bound(request, models, before, asked)
+    return upper_bound(request, models, before, host)
 
 
-def _estimated(world: Context, request: ImageRequest, models: Catalog, asked: str | None) -> str:
-    """Write the estimate; a history that cannot be read is not in its way, as it is in a limit's."""
+def _estimate_line(context: Context, request: ImageRequest, models: Catalog, host: str | None) -> str:
+    """Format the estimate; it does without a history that cannot be read, as a limit does not."""
     past, bound = [], None
     with suppress(ImgcliError):
-        past = past_runs(world, request, asked)
+        past = past_runs(context, request, host)
     with suppress(ImgcliError):
-        bound = _bound(world, request, models, asked)
+        bound = _bound(context, request, models, host)
     return estimate_line(estimate(request, models, past, len(request.references)), bound)

@@ -1,4 +1,4 @@
-"""The world a command runs in, as one value: streams, environment, clocks, terminal size."""
+"""What a command runs in, as one value: streams, environment, clocks, terminal size."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 from imgcli.api.auth import KEY, secrets_of
 from imgcli.core.errors import ImgcliError
 from imgcli.core.messages import notice_line
-from imgcli.output.text import SafeWriter
+from imgcli.output.terminal.writer import SafeWriter
 from imgcli.store.config_file import read_text
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ def _named(env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 _LARGEST = 1_000
 """Columns or rows; no terminal has more, and COLUMNS can hold any number."""
+_PATIENCE = 1.0
+"""Seconds that a terminal which takes nothing may cost."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Context:
 
     @classmethod
     def of_this_process(cls, closed: frozenset[int], *, can_send: bool = False) -> Context:
-        """Take the real streams, clock and environment."""
+        """Return the real streams, clock and environment."""
         return cls(
             env=os.environ,
             stdin=sys.stdin,
@@ -85,6 +87,28 @@ class Context:
             closed=closed,
             can_send=can_send,
         )
+
+    def warn(self, sentences: Iterable[str]) -> None:
+        """Print sentences on standard error, each marked as a note."""
+        self.write_lines(map(notice_line, sentences))
+
+    def write_lines(self, lines: Iterable[str]) -> None:
+        """Print lines on standard error as they are; a stream that takes nothing is left alone."""
+        safe = list(lines)
+
+        def write_all() -> None:
+            with suppress(OSError, ValueError):
+                SafeWriter(self.stderr).lines(safe)
+
+        if safe:
+            within(_PATIENCE, write_all)
+
+    def confirm(self, question: str) -> bool | None:
+        """Ask on the terminal, where no answer means no; None where nobody is there to be asked."""
+        if not (self.stdin.isatty() and self.stderr.isatty()):
+            return None
+        SafeWriter(self.stderr).write(f"{question} [y/N] ")
+        return self.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def size_of(stream: TextIO) -> os.terminal_size:
@@ -107,9 +131,9 @@ def within(seconds: float, action: Callable[[], None]) -> None:
 
 
 def forget_blank_variables() -> None:
-    """Take a variable of ours, or of OpenAI's, that holds nothing but spaces for one that is not set.
+    """Remove variables of ours, and of OpenAI's, that hold nothing but spaces.
 
-    In the process's own environment, because Typer and the SDK read it without asking us.
+    From the process's own environment, because Typer and the SDK read it without asking us.
     """
     for name, value in list(os.environ.items()):
         if name.startswith(("IMGCLI_", "OPENAI_")) and not value.strip():
@@ -147,31 +171,3 @@ def open_standard_descriptors() -> frozenset[int]:
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
     return frozenset(closed)
-
-
-_PATIENCE = 1.0  # seconds that a terminal which takes nothing may cost
-
-
-def warn(world: Context, sentences: Iterable[str]) -> None:
-    """Write sentences, each marked as a note."""
-    write(world, map(notice_line, sentences))
-
-
-def confirm(world: Context, question: str) -> bool | None:
-    """Ask on the terminal, where no answer is a no; None where nobody is there to be asked."""
-    if not (world.stdin.isatty() and world.stderr.isatty()):
-        return None
-    SafeWriter(world.stderr).write(f"{question} [y/N] ")
-    return world.stdin.readline().strip().lower() in {"y", "yes"}
-
-
-def write(world: Context, lines: Iterable[str]) -> None:
-    """Write lines as they are; a stream that takes nothing is let be."""
-    told = list(lines)
-
-    def write_all() -> None:
-        with suppress(OSError, ValueError):
-            SafeWriter(world.stderr).lines(told)
-
-    if told:
-        within(_PATIENCE, write_all)

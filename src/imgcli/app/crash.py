@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 _SHORTEST = 4  # letters; hiding a shorter "password" would make the text unreadable and hide nothing
 
 
-def report_crash(error: Exception, world: Context, charged: Charged = Charged.NO) -> Problem:
+def report_crash(error: Exception, context: Context, charged: Charged = Charged.NO) -> Problem:
     """Describe an unexpected exception, and keep its redacted traceback in the state folder.
 
     One that is marked with `AFTER_SENDING` may have cost something, whatever `charged` says.
     """
-    told = f"imgcli itself failed: {type(error).__name__}: {shorten(_redact(str(error), world), 200)}."
-    path = _write(error, world)
+    told = f"imgcli itself failed: {type(error).__name__}: {shorten(_redact(str(error), context), 200)}."
+    path = _write(error, context)
     where = f" The details are in {path}; they hold no key." if path else ""
     return Problem(
         ExitCode.INTERNAL,
@@ -40,9 +40,9 @@ def report_crash(error: Exception, world: Context, charged: Charged = Charged.NO
     )
 
 
-def _redact(text: str, world: Context) -> str:
+def _redact(text: str, context: Context) -> str:
     """Remove the keys, passwords, and whatever looks like one, from a text."""
-    return redact(text, *all_secrets(world.env), *_logins(world.env))
+    return redact(text, *all_secrets(context.env), *_logins(context.env))
 
 
 def _logins(env: Mapping[str, str]) -> set[str]:
@@ -55,16 +55,18 @@ def _logins(env: Mapping[str, str]) -> set[str]:
     return {spelling for login in found for spelling in (login, unquote(login)) if len(login) >= _SHORTEST}
 
 
-def _write(error: Exception, world: Context) -> Path | None:
+def _write(error: Exception, context: Context) -> Path | None:
     """Write frames only: never locals, never a chained cause, which may quote a request's headers."""
     from imgcli.store.paths import state_folder
 
     with suppress(Exception):
-        folder = state_folder(world.env)
-        path = folder / f"crash-{world.now():%Y%m%d-%H%M%S}-{world.token()}.txt"
+        folder = state_folder(context.env)
+        path = folder / f"crash-{context.now():%Y%m%d-%H%M%S}-{context.token()}.txt"
         frames = "".join(traceback.format_tb(error.__traceback__))
         head = f"imgcli on Python {platform.python_version()}, {sys.platform}\n"
-        path.write_text(head + _redact(f"{frames}{type(error).__name__}: {error}\n", world), encoding="utf-8")
+        path.write_text(
+            head + _redact(f"{frames}{type(error).__name__}: {error}\n", context), encoding="utf-8"
+        )
         path.chmod(0o600)
         return path
     return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgcli.app import context
 from imgcli.app.options import Desktop
 from imgcli.core.errors import usage_error
 from imgcli.core.image import sniff
@@ -22,7 +21,7 @@ _ENOUGH = 1024
 """Bytes by which an image's format can be told."""
 
 
-def perform(world: Context, name: str, asked: Desktop) -> ExitCode:
+def perform(context: Context, name: str, asked: Desktop) -> ExitCode:
     """Open or copy one image. Raises `ImgcliError` (usage) where there is none, or no tool for it."""
     from imgcli.app.lookup import locate_one
     from imgcli.output.desktop import DesktopError
@@ -30,19 +29,19 @@ def perform(world: Context, name: str, asked: Desktop) -> ExitCode:
 
     if name == STDOUT:
         raise usage_error("open takes a file, and - is none.", "Save the image as a file first.")
-    located = locate_one(world, name)
-    context.warn(world, located.notes)
+    located = locate_one(context, name)
+    context.warn(located.notes)
     (path,) = located.paths
     if inspect(path).format is None:
         raise usage_error(f"{path} is no image of a kind that imgcli makes (png, jpeg, webp, gif, svg).")
     try:
-        _hand_over(world, Path(path), asked)
+        _hand_over(context, Path(path), asked)
     except DesktopError as error:
         raise usage_error(str(error)) from None
     return ExitCode.OK
 
 
-def hand_over(world: Context, paths: Sequence[Path], asked: Iterable[Desktop]) -> None:
+def hand_over(context: Context, paths: Sequence[Path], asked: Iterable[Desktop]) -> None:
     """Open what was saved, and copy the first of it; what goes wrong is a note, and nothing else."""
     from imgcli.output.desktop import DesktopError
 
@@ -51,20 +50,20 @@ def hand_over(world: Context, paths: Sequence[Path], asked: Iterable[Desktop]) -
     troubles = list[str]()
     for one, path in wanted:
         try:
-            _hand_over(world, path, one)
+            _hand_over(context, path, one)
         except (DesktopError, OSError) as error:
             troubles.append(str(error))
-    context.warn(world, dict.fromkeys(troubles))
+    context.warn(dict.fromkeys(troubles))
 
 
-def _hand_over(world: Context, path: Path, asked: Desktop) -> None:
+def _hand_over(context: Context, path: Path, asked: Desktop) -> None:
     from imgcli.output.desktop import DesktopError, copy_image, open_image
 
     if asked is Desktop.OPEN:
-        open_image(path, world.env)
+        open_image(path, context.env)
         return
     with path.open("rb") as file:
         kind = sniff(file.read(_ENOUGH))
     if kind is None:
         raise DesktopError(f"{path} is no image, and was not copied.")
-    copy_image(path, kind, world.env)
+    copy_image(path, kind, context.env)

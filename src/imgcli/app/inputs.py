@@ -1,4 +1,4 @@
-"""Where a prompt comes from: words, a file, or standard input."""
+"""Reading the prompt and the input images, from words, files and standard input."""
 
 from __future__ import annotations
 
@@ -29,11 +29,6 @@ class PromptSource(Enum):
 
     HERE = "here"  # in the words or in a file
     STDIN = "standard input"
-
-
-def prompt_source(words: list[str] | None, file: Path | None) -> PromptSource:
-    """Return whether the prompt comes from standard input."""
-    return PromptSource.STDIN if file is None and words in (None, [], ["-"]) else PromptSource.HERE
 
 
 def read_prompt(words: list[str] | None, file: Path | None, stdin: TextIO) -> str:
@@ -107,37 +102,66 @@ class InputImages:
     mask: InputImage | None = None
 
 
-def find_files(
-    world: Context, names: list[str] | None, mask: str | None
-) -> tuple[list[str], str | None, tuple[str, ...]]:
-    """Return the files that --image and --mask name, and notes about them: a run stands for an image of its.
+@dataclass(frozen=True)
+class InputNames:
+    """What a command line names: the prompt, as words or as a file, and images."""
 
-    Raises `ImgcliError` (usage).
+    words: list[str] | None
+    prompt_file: Path | None = None
+    images: list[str] | None = None
+    mask: str | None = None
+
+    @property
+    def prompt_source(self) -> PromptSource:
+        """Where the prompt comes from: without any words, from standard input."""
+        is_stdin = self.prompt_file is None and self.words in (None, [], ["-"])
+        return PromptSource.STDIN if is_stdin else PromptSource.HERE
+
+
+def read_inputs(
+    context: Context, names: InputNames, *, is_edit: bool = False
+) -> tuple[str, InputImages, tuple[str, ...]]:
+    """Return the prompt, the images that go out beside it, and notes about them.
+
+    In an edit the mask is that of the image that is edited. Raises `ImgcliError` (usage).
     """
-    if not names and mask is None:
+    images, mask, notes = _find_files(context, names)
+    source = names.prompt_source
+    input_images = read_input_images(images, mask, source, context.stdin.buffer, is_edit=is_edit)
+    return read_prompt(names.words, names.prompt_file, context.stdin), input_images, notes
+
+
+def _find_files(context: Context, names: InputNames) -> tuple[list[str], str | None, tuple[str, ...]]:
+    """Return the files that --image and --mask name, a run standing for its image, and notes about them."""
+    if not names.images and names.mask is None:
         return [], None, ()
     from imgcli.app.lookup import Located, locate_one  # the history, which most runs do without
 
-    found = [Located((name,)) if name == STDIN else locate_one(world, name) for name in names or ()]
-    masks = [] if mask is None else [locate_one(world, mask)]
-    notes = tuple(note for one in [*found, *masks] for note in one.notes)
-    return [one.paths[0] for one in found], masks[0].paths[0] if masks else None, notes
+    images = [Located((name,)) if name == STDIN else locate_one(context, name) for name in names.images or ()]
+    masks = [] if names.mask is None else [locate_one(context, names.mask)]
+    notes = tuple(note for located in [*images, *masks] for note in located.notes)
+    return [located.paths[0] for located in images], masks[0].paths[0] if masks else None, notes
 
 
 def read_input_images(
-    names: list[str] | None, mask: str | None, prompt: PromptSource, stdin: BinaryIO
+    names: list[str] | None,
+    mask: str | None,
+    prompt: PromptSource,
+    stdin: BinaryIO,
+    *,
+    is_edit: bool = False,
 ) -> InputImages:
     """Read what --image and --mask name. Raises `ImgcliError` (usage), before anything is sent."""
     names = names or []
     _check_names(names, prompt)
-    if mask is not None and not names:
+    if mask is not None and not names and not is_edit:
         raise usage_error("--mask needs the image that it belongs to.", "Name that with --image.")
     references = tuple(read_reference(name, stdin) for name in names)
     return InputImages(references, None if mask is None else read_mask(mask))
 
 
 def check_original(original: str, names: list[str] | None, prompt: PromptSource) -> None:
-    """Find out whether an image cannot be edited before it is read. Raises `ImgcliError` (usage)."""
+    """Raise `ImgcliError` (usage) for an image that cannot be edited, before it is read."""
     if not original:
         raise usage_error("FILE is empty.", "Is a shell variable empty?")
     if original == STDIN and prompt is PromptSource.STDIN:
@@ -146,17 +170,7 @@ def check_original(original: str, names: list[str] | None, prompt: PromptSource)
             'Give the prompt as words: imgcli edit - "make it night"',
         )
     if original == STDIN and STDIN in (names or []):
-        raise usage_error("Standard input holds one image, and - stands there twice.")
-
-
-def read_beside(
-    names: list[str] | None, mask: str | None, prompt: PromptSource, stdin: BinaryIO
-) -> InputImages:
-    """Read what goes out beside an image that is changed; a mask is that image's."""
-    names = names or []
-    _check_names(names, prompt)
-    references = tuple(read_reference(name, stdin) for name in names)
-    return InputImages(references, None if mask is None else read_mask(mask))
+        raise usage_error("Standard input holds one image, and - is given twice.")
 
 
 def _check_names(names: list[str], prompt: PromptSource) -> None:
@@ -169,7 +183,7 @@ def _check_names(names: list[str], prompt: PromptSource) -> None:
     if "" in names:
         raise usage_error("--image names no file.", "Is a shell variable empty?")
     if names.count(STDIN) > 1:
-        raise usage_error("Standard input holds one image, and --image - stands there twice.")
+        raise usage_error("Standard input holds one image, and --image - is given twice.")
     if STDIN in names and prompt is PromptSource.STDIN:
         raise usage_error(
             "Standard input cannot be both the image (--image -) and the prompt.",

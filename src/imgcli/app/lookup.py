@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgcli.app import context
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.history import FileStatus, MatchKind
 from imgcli.core.text import shorten
@@ -29,47 +28,47 @@ _PATIENCE = 10.0  # seconds
 
 
 @contextmanager
-def books(world: Context, patience: float) -> Iterator[History]:
+def connect_history(context: Context, patience: float) -> Iterator[History]:
     """Open the history, waiting so many seconds for a lock. Raises `OSError`."""
     from imgcli.store.history.repository import History  # SQLite, which a run's first row does without
 
-    with History.open(data_folder(world.env), patience) as history:
+    with History.open(data_folder(context.env), patience) as history:
         try:
             yield history
         finally:
-            context.warn(world, history.notices)
+            context.warn(history.notices)
 
 
 @contextmanager
-def open_history(world: Context, patience: float = _PATIENCE) -> Iterator[History]:
+def open_history(context: Context, patience: float = _PATIENCE) -> Iterator[History]:
     """Open the history for a command. Raises `ImgcliError` (usage) where it cannot be read or written."""
     from imgcli.store.history.repository import HistoryError
 
     try:
-        data_folder(world.env)
+        data_folder(context.env)
     except OSError as error:
         raise usage_error(f"There is no folder for the history: {error.strerror}.") from None
     try:
-        add_pending(world)
-        with books(world, patience) as history:
+        add_pending(context)
+        with connect_history(context, patience) as history:
             yield history
     except HistoryError as error:
-        raise unusable(world, error) from None
+        raise unusable(context, error) from None
 
 
-def add_pending(world: Context) -> None:
+def add_pending(context: Context) -> None:
     """Add the rows that the history could not take when their runs ended, as far as it takes them now."""
-    from imgcli.store.history.pending_rows import PendingRows
+    from imgcli.store.history.recorder import PendingRows
 
-    pending = PendingRows(world.env)
+    pending = PendingRows(context.env)
     if pending.paths:
-        with suppress(OSError), books(world, world.history_wait) as history:
+        with suppress(OSError), connect_history(context, context.history_wait) as history:
             pending.deliver(history)
 
 
-def unusable(world: Context, error: OSError) -> ImgcliError:
-    """Say why the history cannot be read or written."""
-    return usage_error(f"The history in {data_folder(world.env)} cannot be used: {error}.")
+def unusable(context: Context, error: OSError) -> ImgcliError:
+    """Return the error for a history that cannot be read or written."""
+    return usage_error(f"The history in {data_folder(context.env)} cannot be used: {error}.")
 
 
 _SHOWN = 200
@@ -117,18 +116,18 @@ class Located:
 class Lookup:
     """Finds files and runs. Where the history cannot be read it finds files alone, and a note says so."""
 
-    def __init__(self, world: Context, history: History | None, trouble: Problem | None = None) -> None:
-        self._world = world
+    def __init__(self, context: Context, history: History | None, trouble: Problem | None = None) -> None:
+        self._context = context
         self._history = history
         self._trouble = trouble
 
     @classmethod
-    def opened(cls, world: Context, stack: ExitStack) -> Lookup:
+    def opened(cls, context: Context, stack: ExitStack) -> Lookup:
         """Open the history as long as the stack is, where that can be."""
         try:
-            return cls(world, stack.enter_context(open_history(world)))
+            return cls(context, stack.enter_context(open_history(context)))
         except ImgcliError as error:
-            return cls(world, None, error.problem)
+            return cls(context, None, error.problem)
 
     @property
     def history(self) -> History | None:
@@ -155,7 +154,7 @@ class Lookup:
             return Match(MatchKind.NAME, None, entry, (note,), meant)
         if _is_there(name):
             inspect(name)  # which says what is wrong with it
-        raise self._nothing(name)
+        raise self._not_found(name)
 
     def find_told(self, name: str) -> Match:
         """Find what something can be told of: no file that is no image, and that no run brought."""
@@ -199,17 +198,17 @@ class Lookup:
         try:
             return question(self._history)
         except OSError as error:
-            self._history, self._trouble = None, unusable(self._world, error).problem
+            self._history, self._trouble = None, unusable(self._context, error).problem
             return None
 
     def _by_content(self, name: str) -> Match:
         file = inspect(name)
         entry = self._by_path(name, file.sha256) or self.bringer(file.sha256)
-        doubts = tuple(self._doubts(name, entry))
-        return Match(MatchKind.CONTENT, file, entry, (*self.notes, *doubts), file.sha256)
+        alternatives = tuple(self._alternatives(name, entry))
+        return Match(MatchKind.CONTENT, file, entry, (*self.notes, *alternatives), file.sha256)
 
-    def _doubts(self, name: str, entry: HistoryEntry | None) -> Iterator[str]:
-        """Say what else could have been meant, and what this file is not."""
+    def _alternatives(self, name: str, entry: HistoryEntry | None) -> Iterator[str]:
+        """Yield notes on what else could have been meant, and on what this file is not."""
         namesake = self._by_id(name)
         if namesake and namesake != entry:
             yield (
@@ -231,21 +230,21 @@ class Lookup:
         back = int(asked[1] or 1) if "~" in name else 0
         entry = self._ask(lambda history: history.latest(back=back))
         if entry is None:
-            raise self._nothing_last(name)
+            raise self._no_last(name)
         file = next((image.path.name for image in entry.images if image.path), "not saved")
         notes = [f"{name} is run {entry.number} ({_shown(file)})"]
         if _is_there(name):
             notes.append(f"the file of that name is ./{name}")
         return Match(MatchKind.ID, None, entry, tuple(notes))
 
-    def _nothing_last(self, name: str) -> ImgcliError:
+    def _no_last(self, name: str) -> ImgcliError:
         if self._trouble:
             return ImgcliError(self._trouble)
         file = f"The file of that name is ./{name}" if _is_there(name) else ""
         return usage_error(f"There is no {name}: the history has no image that far back.", file)
 
     def _by_id(self, name: str) -> HistoryEntry | None:
-        return self._ask(lambda history: history.find_id(name)) if _may_be_id(name) else None
+        return self._ask(lambda history: history.find_id(name)) if _is_possible_id(name) else None
 
     def _by_path(self, name: str, sha256: str | None = None) -> HistoryEntry | None:
         """Find a run by the name under which it saved its image, with these bytes where they are given."""
@@ -254,8 +253,8 @@ class Lookup:
             lambda history: next(filter(None, (history.find_path(path, sha256) for path in spellings)), None)
         )
 
-    def _nothing(self, name: str) -> ImgcliError:
-        if self._trouble and _may_be_id(name):
+    def _not_found(self, name: str) -> ImgcliError:
+        if self._trouble and _is_possible_id(name):
             return ImgcliError(self._trouble)
         return usage_error(
             f"{_shown(name)} is neither a file, nor the id of a run, nor the name of an image in the "
@@ -264,29 +263,29 @@ class Lookup:
         )
 
 
-def locate(world: Context, name: str) -> Located:
+def locate(context: Context, name: str) -> Located:
     """Find the files that FILE or ID names: every image of a run that is still there.
 
     Whatever else it names is left to whoever opens it. Raises `ImgcliError` (usage).
     """
-    if not _LAST.fullmatch(name) and (not _may_be_id(name) or not name or _is_there(name)):
+    if not _LAST.fullmatch(name) and (not _is_possible_id(name) or not name or _is_there(name)):
         return Located((name,))
     with ExitStack() as stack:
-        return Lookup.opened(world, stack).locate(name)
+        return Lookup.opened(context, stack).locate(name)
 
 
-def locate_one(world: Context, name: str) -> Located:
+def locate_one(context: Context, name: str) -> Located:
     """Find the one file that FILE or ID names: of a run with several images the first, and a note says so."""
-    located = locate(world, name)
+    located = locate(context, name)
     first, *others = located.paths
     if not others:
         return located
-    note = f"{name} has {len(located.paths)} images; {_shown(os.path.basename(first))} is taken"  # noqa: PTH119
+    note = f"{name} has {len(located.paths)} images; using {_shown(os.path.basename(first))}"  # noqa: PTH119
     return Located((first,), (*located.notes, note))
 
 
 def _fate(entry: HistoryEntry, one: SavedImageStatus) -> str:
-    """Say what has become of an image that is not where it was saved."""
+    """Describe what has become of an image that is not where it was saved."""
     which = "the image" if len(entry.images) == 1 else f"image {one.image.image_index + 1}"
     return f"{which} of run {entry.number} {_FATES[one.state].format(path=_shown(str(one.image.path)))}"
 
@@ -307,7 +306,7 @@ def _is_there(name: str) -> bool:
         return False
 
 
-def _may_be_id(name: str) -> bool:
+def _is_possible_id(name: str) -> bool:
     return "/" not in name and os.sep not in name and len(name) <= _LONGEST_ID
 
 

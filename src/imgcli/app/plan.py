@@ -1,15 +1,14 @@
-"""What a command asks for beside the options it shares with others: prompt, images, what went before."""
+"""What `gen`, `edit` and `again` ask for beside their options: prompt, images, what went before."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from imgcli.app import context
 from imgcli.app.context import size_of
-from imgcli.app.inputs import InputImages, read_prompt
+from imgcli.app.inputs import InputImages, check_original, read_inputs, read_prompt
 from imgcli.app.lookup import open_history
-from imgcli.app.source_image import SourceImage, find_source, source_of, with_recipe
+from imgcli.app.source_image import SourceImage, find_source, last_source, source_of, with_parameters
 from imgcli.core.catalog import load
 from imgcli.core.errors import usage_error
 from imgcli.core.history import Parent, Role
@@ -19,10 +18,10 @@ from imgcli.core.text import shorten
 from imgcli.store.input_images import read_again
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import date
 
     from imgcli.app.context import Context
+    from imgcli.app.inputs import InputNames
     from imgcli.core.history import HistoryEntry
     from imgcli.core.inherit import OptionSources, PreviousOptions
     from imgcli.core.recipe import Recipe
@@ -33,195 +32,214 @@ if TYPE_CHECKING:
 class RequestPlan:
     """What one command asks for.
 
-    `images` are sent along. `origin` is the image that a new one is made of, `place` the server that may
-    remember it. `earlier` is how an image was made whose options are taken over. `name` is what the file is
-    named after, None for the prompt. `action` is what the image tool is told to do, None for its own choice.
-    `rival` is what the new image is compared with, None for what it is made of. `notices` are for people.
+    `images` are sent along. `source` is the image that a new one is made of, `server` the name of the server
+    that may remember it. `previous` is how an image was made whose options are taken over. `title` is what
+    the file is named after, None for the prompt. `action` is what the image tool is told to do, None for its
+    own choice. `compare_with` is what the new image is compared with, None for what it is made of.
     """
 
     prompt: str
     images: InputImages = field(default_factory=InputImages)
-    origin: SourceImage | None = None
-    place: str | None = None
-    earlier: PreviousOptions | None = None
-    name: str | None = None
+    source: SourceImage | None = None
+    server: str | None = None
+    previous: PreviousOptions | None = None
+    title: str | None = None
     action: Action | None = None
-    rival: bytes | None = None
+    compare_with: bytes | None = None
     notices: tuple[str, ...] = ()
 
     @property
     def before(self) -> bytes | None:
         """The image to compare the new one with: what is edited, else the first that is sent along."""
-        sources = [self.origin.reference if self.origin else None, *self.images.references]
-        return self.rival or next((source.data for source in sources if source and source.data), None)
+        images = [self.source.reference if self.source else None, *self.images.references]
+        return self.compare_with or next((image.data for image in images if image and image.data), None)
 
     @property
     def parents(self) -> tuple[Parent, ...]:
         """What goes into the image, by their bytes."""
-        return tuple(self._parents())
-
-    def _parents(self) -> Iterator[Parent]:
-        if self.origin and self.origin.sha256:
-            yield Parent(self.origin.sha256, Role.ORIGINAL)
-        for reference in self.images.references:
-            if reference.sha256:
-                yield Parent(reference.sha256, Role.REFERENCE)
-        if self.images.mask and self.images.mask.sha256:
-            yield Parent(self.images.mask.sha256, Role.MASK)
-
-    def wish(self, options: DraftRequest, said: OptionSources, today: date) -> Inherited:
-        """Make the whole wish of the `options` that were given, and of what is taken over.
-
-        Raises `ImgcliError` (usage) where the image to start from can neither be sent nor be talked about.
-        """
-        here = RequestTime(self.place, load(), today)
-        found = inherit(options, said, self.earlier, here) if self.earlier else Inherited(options)
-        asked = replace(found.wish, prompt=self.prompt, mask=self.images.mask)
-        return replace(found, wish=self._started(self._permitted(asked, said)))
-
-    def _permitted(self, wish: DraftRequest, said: OptionSources) -> DraftRequest:
-        """Leave out a moderation that nobody typed where OpenAI's edits take none."""
-        is_edit = self.origin and wish.model and load().is_image_model(wish.model)
-        return replace(wish, moderation=None) if is_edit and "moderation" not in said.typed else wish
-
-    def _started(self, wish: DraftRequest) -> DraftRequest:
-        """Say what it starts from: the conversation, with the file in its place, or the file alone."""
-        own = self.origin.reference if self.origin else None
-        sent = replace(wish, references=self._sent(own), action=self._action(wish))
-        talks = self._conversation(wish)
-        if talks is None:
-            self._check_file()
-            return sent
-        asked = replace(
-            wish, references=self.images.references, previous_response_id=talks, action=self.action
+        sourceals = [self.source.sha256] if self.source else []
+        masks = [self.images.mask.sha256] if self.images.mask else []
+        pairs = (
+            *((sha256, Role.ORIGINAL) for sha256 in sourceals),
+            *((reference.sha256, Role.REFERENCE) for reference in self.images.references),
+            *((sha256, Role.MASK) for sha256 in masks),
         )
-        return replace(asked, otherwise=sent if own else None)
+        return tuple(Parent(sha256, role) for sha256, role in pairs if sha256)
 
-    def _check_file(self) -> None:
-        """Refuse to edit what cannot be sent."""
-        if self.origin and self.origin.unsendable:
-            raise self.origin.unsendable
+    def inherit(self, given: DraftRequest, sources: OptionSources, today: date) -> Inherited:
+        """Return the whole draft: the options that were `given`, what is taken over, prompt and images.
 
-    def _sent(self, own: InputImage | None) -> tuple[InputImage, ...]:
-        return ((own,) if own else ()) + self.images.references
+        Raises `ImgcliError` (usage) where the image to start from can neither be sent nor be continued.
+        """
+        now = RequestTime(self.server, load(), today)
+        inherited = inherit(given, sources, self.previous, now) if self.previous else Inherited(given)
+        draft = replace(inherited.wish, prompt=self.prompt, mask=self.images.mask)
+        is_edit = self.source and draft.model and load().is_image_model(draft.model)
+        if is_edit and "moderation" not in sources.typed:  # OpenAI's edits take none; a default is left out
+            draft = replace(draft, moderation=None)
+        return replace(inherited, wish=self._with_source(draft))
 
-    def _action(self, wish: DraftRequest) -> Action | None:
-        """Tell the image tool what to do; an image model has no tool."""
-        return None if self.action is None or _is_painter(wish) else self.action
+    def _with_source(self, draft: DraftRequest) -> DraftRequest:
+        """Start from the conversation, with the file as its fallback, or from the file alone."""
+        sourceal = self.source.reference if self.source else None
+        references = self.images.references
+        upload = replace(
+            draft,
+            references=(sourceal, *references) if sourceal else references,
+            action=None if _is_image_model(draft) else self.action,  # which has no tool to tell
+        )
+        response_id = self._conversation(draft)
+        if response_id is None:
+            if self.source and self.source.unsendable:
+                raise self.source.unsendable
+            return upload
+        talk = replace(draft, references=references, previous_response_id=response_id, action=self.action)
+        return replace(talk, otherwise=upload if sourceal else None)
 
-    def _conversation(self, wish: DraftRequest) -> str | None:
-        """Choose the response to go on from; a mask belongs to an image that is sent."""
-        if self.origin is None or self.images.mask or _is_painter(wish):
+    def _conversation(self, draft: DraftRequest) -> str | None:
+        """Return the response to continue from; a mask belongs to an image that is sent."""
+        if self.source is None or self.images.mask or _is_image_model(draft):
             return None
-        return self.origin.conversation(self.place)
+        return self.source.conversation(self.server)
 
 
-def _is_painter(wish: DraftRequest) -> bool:
-    """Whether the wish goes to an image model itself, which has no conversations."""
-    return wish.api is Api.IMAGES or (wish.model is not None and load().is_image_model(wish.model))
+def _is_image_model(draft: DraftRequest) -> bool:
+    """Return whether the request goes to an image model itself, which has no conversations."""
+    return draft.api is Api.IMAGES or (draft.model is not None and load().is_image_model(draft.model))
+
+
+def plan_generation(
+    context: Context, server: str | None, names: InputNames, *, continue_: bool = False
+) -> RequestPlan:
+    """Read what `gen` names; with `continue_` go on from the last image. Raises `ImgcliError` (usage)."""
+    prompt, images, notices = read_inputs(context, names, is_edit=continue_)
+    if not continue_:
+        return RequestPlan(prompt, images, notices=notices)
+    source = last_source(context, server)
+    return RequestPlan(
+        prompt, images, source, server, source.previous_options, notices=(*source.notices, *notices)
+    )
+
+
+_UNUSED = "this file is not in the history; its embedded parameters are not used"
+
+
+def plan_edit(context: Context, server: str | None, name: str, names: InputNames) -> RequestPlan:
+    """Read what `edit` names: the image to change, and what goes with it. Raises `ImgcliError` (usage)."""
+    check_original(name, names.images, names.prompt_source)
+    source = find_source(context, name, names.words or ())
+    prompt, images, notices = read_inputs(context, names, is_edit=True)
+    return RequestPlan(
+        prompt,
+        images,
+        source,
+        server,
+        source.previous_options,
+        title=source.edited_name,
+        action=Action.EDIT,
+        notices=(*source.notices, *notices, *([_UNUSED] if source.foreign_parameters else [])),
+    )
 
 
 _SHOWN = 60
-_ELSE = "Say it yourself with imgcli gen, or start from the image: imgcli edit FILE PROMPT."
+_ELSE = "Describe it yourself with imgcli gen, or start from the image: imgcli edit FILE PROMPT."
 
 
-def plan_of(
-    world: Context, name: str, words: list[str] | None, place: str | None, *, is_trusted: bool = False
+def plan_again(
+    context: Context, server: str | None, name: str, words: list[str] | None, *, is_trusted: bool = False
 ) -> RequestPlan:
     """Read how an image was made, by its file or id. Raises `ImgcliError` (usage) where nobody knows.
 
     What stands in a file that the history does not know counts where it `is_trusted`, or its user says so.
     """
-    known = find_source(world, name, words or ())
-    foreign = known.foreign_recipe
-    known = with_recipe(known, foreign)
-    theme = _theme(world, name, known)
+    source = find_source(context, name, words or ())
+    foreign = source.foreign_parameters
+    source = with_parameters(source, foreign)
+    plan = _earlier_plan(context, name, source)
     if foreign and not is_trusted:
-        _confirm(world, name, foreign)
+        _confirm(context, name, foreign)
     return replace(
-        theme,
-        prompt=read_prompt(words, None, world.stdin) if words else theme.prompt,
-        place=place,
-        earlier=known.earlier,
-        rival=known.reference.data if known.reference else None,
-        notices=known.notices,
+        plan,
+        prompt=read_prompt(words, None, context.stdin) if words else plan.prompt,
+        server=server,
+        previous=source.previous_options,
+        compare_with=source.reference.data if source.reference else None,
+        notices=source.notices,
     )
 
 
-def _confirm(world: Context, name: str, recipe: Recipe) -> None:
-    """Show a recipe of unknown origin and ask whether to pay for it. Raises `ImgcliError` (usage)."""
+def _confirm(context: Context, name: str, parameters: Recipe) -> None:
+    """Show parameters of unknown source and ask whether to pay for them. Raises `ImgcliError` (usage)."""
     from imgcli.output.tables.info import recipe_lines
 
-    shown = shorten(name, _SHOWN)
-    unknown = f"The history does not know {shown}, so anybody may have written the recipe in it"
-    question = "Make an image from it? Its server and its conversation are not used."
-    lines = recipe_lines(recipe, size_of(world.stderr).columns)
-    is_agreed = context.confirm(world, "\n".join([f"{unknown}:", *lines, question]))
+    unknown = (
+        f"The history does not know {shorten(name, _SHOWN)}; anybody may have written the parameters in it"
+    )
+    question = "Make an image from them? Their server and conversation are not used."
+    lines = recipe_lines(parameters, size_of(context.stderr).columns)
+    is_agreed = context.confirm("\n".join([f"{unknown}:", *lines, question]))
     if is_agreed is None:
-        raise usage_error(f"{unknown}.", "Read it with imgcli info FILE, and add --trust to use it.")
+        raise usage_error(f"{unknown}.", "Read them with imgcli info FILE, and add --trust to use them.")
     if not is_agreed:
-        raise usage_error("The recipe in the file is not used; nothing was sent.")
+        raise usage_error("The parameters in the file are not used; nothing was sent.")
 
 
-def _theme(world: Context, name: str, known: SourceImage) -> RequestPlan:
-    """Say what was asked for, but for the options."""
-    if known.entry and known.entry.request:
-        return _of_request(world, known.entry, known.entry.request)
-    if known.recipe:
-        return _of_recipe(known.recipe)
-    if known.entry:
-        what = f"Run {known.entry.number} was recorded by another imgcli, whose request this one cannot read."
+def _earlier_plan(context: Context, name: str, source: SourceImage) -> RequestPlan:
+    """Return what was asked for then, apart from the options."""
+    if source.entry and source.entry.request:
+        return _plan_of_request(context, source.entry, source.entry.request)
+    if source.parameters:
+        if source.parameters.parents:
+            raise usage_error(
+                "The image was made from others, and its parameters hold only their fingerprints.",
+                "Start from it instead: imgcli edit FILE PROMPT.",
+            )
+        return RequestPlan(source.parameters.prompt)
+    if source.entry:
+        number = source.entry.number
+        what = f"Run {number} was recorded by another version of imgcli, whose request this one cannot read."
         raise usage_error(what, _ELSE)
-    why = "; ".join(known.notices or ("it is not in the history, and holds no recipe",))
-    raise usage_error(f"Nobody knows how {shorten(name, _SHOWN)} was made: {why}.", _ELSE)
+    why = "; ".join(source.notices or ("it is not in the history, and holds no parameters",))
+    raise usage_error(f"It is unknown how {shorten(name, _SHOWN)} was made: {why}.", _ELSE)
 
 
-def _of_request(world: Context, entry: HistoryEntry, request: ImageRequest) -> RequestPlan:
+def _plan_of_request(context: Context, entry: HistoryEntry, request: ImageRequest) -> RequestPlan:
     mask = request.mask and read_again(request.mask)
     references = tuple(read_again(reference) for reference in request.references)
-    origin = _start(world, entry, request, references)
-    if origin and not request.previous_response_id:
+    source = _find_original(context, entry, request, references)
+    if source and not request.previous_response_id:
         references = references[1:]
-    is_edit = origin and (request.action is Action.EDIT or request.api is Api.IMAGES)
+    is_edit = source and (request.action is Action.EDIT or request.api is Api.IMAGES)
     return RequestPlan(
         request.prompt,
         InputImages(references, mask),
-        origin,
-        name=origin.edited_name if origin and is_edit else None,
+        source,
+        title=source.edited_name if source and is_edit else None,
         action=Action.EDIT if is_edit else request.action,
     )
 
 
-def _start(
-    world: Context, entry: HistoryEntry, request: ImageRequest, references: tuple[InputImage, ...]
+def _find_original(
+    context: Context, entry: HistoryEntry, request: ImageRequest, references: tuple[InputImage, ...]
 ) -> SourceImage | None:
     """Find the image that the run had changed: its conversation's, or the first that was sent."""
     if request.previous_response_id:
-        return _continued(world, entry)
+        return _continued(context, entry)
     first = next(iter(references), None)
     if first and first.sha256 and Parent(first.sha256, Role.ORIGINAL) in entry.parents:
         return SourceImage(first, first.sha256, path=first.path)
     return None
 
 
-def _continued(world: Context, entry: HistoryEntry) -> SourceImage:
-    """Find the image whose conversation the run went on with; without it there is the conversation."""
-    with open_history(world) as history:
+def _continued(context: Context, entry: HistoryEntry) -> SourceImage:
+    """Find the image whose conversation the run continued; where it is lost, the conversation remains."""
+    with open_history(context) as history:
         before = history.bringer(entry.parent, entry) if entry.parent else None
     if before:
-        return source_of(world, before, entry.parent)
+        return source_of(context, before, entry.parent)
     unsendable = usage_error(
-        f"Run {entry.number} went on from an image that the history does not know, and it is another "
+        f"Run {entry.number} continued from an image that the history does not know, and it is another "
         "server's conversation.",
         "Start from an image: imgcli edit FILE PROMPT.",
     )
     return SourceImage(None, entry.parent, continued=entry, unsendable=unsendable)
-
-
-def _of_recipe(recipe: Recipe) -> RequestPlan:
-    if recipe.parents:
-        raise usage_error(
-            "The image was made from others, and its recipe holds only their fingerprints.",
-            "Start from it instead: imgcli edit FILE PROMPT.",
-        )
-    return RequestPlan(recipe.prompt)

@@ -116,7 +116,7 @@ def ignore() -> None:
 
 @contextmanager
 def shielded() -> Iterator[None]:
-    """Let signals wait while an image is being published; they arrive when it is safe.
+    """Hold signals back while an image is being published; they arrive when it is safe.
 
     For the main thread, in which every handler runs. The signals are not masked: the kernel would hand them
     to another thread, and nobody would wake this one.
@@ -132,33 +132,33 @@ def shielded() -> Iterator[None]:
 
 
 @contextmanager
-def stoppable(show: object) -> Iterator[None]:
-    """Let Ctrl-Z find the terminal as a shell wants it, and bring the show back in the foreground.
+def stoppable(display: object) -> Iterator[None]:
+    """Leave the terminal to the shell on Ctrl-Z, and bring the display back in the foreground.
 
-    Changes nothing for what is not `Pausable`, nor where somebody wants us not to stop.
+    Changes nothing for what is not `Pausable`, nor where SIGTSTP is ignored.
     """
     is_ours = hasattr(signal, "SIGTSTP") and signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL
-    if not is_ours or not isinstance(show, Pausable):
+    if not is_ours or not isinstance(display, Pausable):
         yield
         return
-    with _handling_stops(show):
+    with _handling_stops(display):
         yield
 
 
 @contextmanager
-def _handling_stops(show: Pausable) -> Iterator[None]:
+def _handling_stops(display: Pausable) -> Iterator[None]:
     def stop(signum: int, _frame: FrameType | None) -> None:
-        show.suspend()
+        display.suspend()
         signal.signal(signum, signal.SIG_DFL)
         signal.raise_signal(signum)  # here we stop; what follows comes after SIGCONT
         signal.signal(signum, stop)
-        go_on(signum, None)
+        resume(signum, None)
 
-    def go_on(_signum: int, _frame: FrameType | None) -> None:
+    def resume(_signum: int, _frame: FrameType | None) -> None:
         if _is_in_foreground():
-            show.resume()
+            display.resume()
 
-    earlier = signal.signal(signal.SIGCONT, go_on)
+    earlier = signal.signal(signal.SIGCONT, resume)
     signal.signal(signal.SIGTSTP, stop)
     try:
         yield
@@ -168,7 +168,7 @@ def _handling_stops(show: Pausable) -> Iterator[None]:
 
 
 def _is_in_foreground() -> bool:
-    """Whether the terminal is ours again: `bg` wakes us too. Without a terminal it is nobody else's."""
+    """Return whether the terminal is ours again (`bg` wakes us too), or there is none."""
     try:
         return os.tcgetpgrp(2) == os.getpgrp()
     except OSError:
@@ -198,34 +198,34 @@ class _Bytes(io.BufferedWriter):
         try:
             return super().write(data)
         except OSError as error:
-            raise _told(error) from None
+            raise _as_unwritable(error) from None
 
     def flush(self) -> None:
         try:
             super().flush()
         except OSError as error:
-            raise _told(error) from None
+            raise _as_unwritable(error) from None
 
 
-def _told(error: OSError) -> OSError:
-    """A reader that has left is no trouble of the stream."""
+def _as_unwritable(error: OSError) -> OSError:
+    """Return the error to raise; a reader that has left is no fault of the stream."""
     return error if isinstance(error, BrokenPipeError) else UnwritableOutputError(error.errno, error.strerror)
 
 
 def replace() -> None:
-    """Let `sys.stdout` raise `UnwritableOutputError`, and both streams be patient with a terminal.
+    """Make `sys.stdout` raise `UnwritableOutputError`, and both streams be patient with a terminal.
 
     They stay as they were in all else.
     """
-    sys.stdout = _over(sys.stdout, _Bytes)  # type: ignore[arg-type]  # a real text stream
+    sys.stdout = _rebuilt(sys.stdout, _Bytes)  # type: ignore[arg-type]  # a real text stream
     sys.__stdout__ = sys.stdout  # type: ignore[misc]  # `shutil.get_terminal_size` asks it
     if sys.stderr.isatty():
-        sys.stderr = _over(sys.stderr, io.BufferedWriter)  # type: ignore[arg-type]
+        sys.stderr = _rebuilt(sys.stderr, io.BufferedWriter)  # type: ignore[arg-type]
 
 
-def _over(text: io.TextIOWrapper, buffer: type[io.BufferedWriter]) -> io.TextIOWrapper:
-    """Put a stream together anew."""
-    told = text.encoding, text.errors, None, text.line_buffering, text.write_through
+def _rebuilt(text: io.TextIOWrapper, buffer: type[io.BufferedWriter]) -> io.TextIOWrapper:
+    """Return a text stream over another buffer."""
+    settings = text.encoding, text.errors, None, text.line_buffering, text.write_through
     below = text.detach()
     raw: Any = below.detach() if isinstance(below, io.BufferedWriter) else below  # PYTHONUNBUFFERED
-    return io.TextIOWrapper(buffer((raw.isatty() and TerminalWriter.over(raw.fileno())) or raw), *told)
+    return io.TextIOWrapper(buffer((raw.isatty() and TerminalWriter.over(raw.fileno())) or raw), *settings)

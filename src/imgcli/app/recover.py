@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from imgcli.api.stream.reader import read_events
 from imgcli.api.stream.salvage import salvaged
-from imgcli.app import artifacts, context, history_log, lookup, process, unfinished_run
+from imgcli.app import history_log, lookup, process, unfinished_run
+from imgcli.app.artifacts import embedding, logged_parameters
 from imgcli.app.context import all_secrets
-from imgcli.app.generate import exit_status
-from imgcli.app.reporting import pricing, refuse
+from imgcli.app.reporting import exit_status, pricing, refuse
 from imgcli.app.unfinished_run import offer
 from imgcli.core import catalog, pipeline
 from imgcli.core.events import Failed, Started
@@ -20,8 +20,9 @@ from imgcli.core.messages import recovering_line
 from imgcli.core.pipeline import mark_uncharged
 from imgcli.core.problem import Cause, Charged, ExitCode, most_severe
 from imgcli.core.secrets import redacted_events
-from imgcli.output.sinks.lines import LinesSink, PathsSink
+from imgcli.output.sinks.lines import LinesSink, LinesStyle, PathsSink
 from imgcli.output.sinks.queued import QueuedSink
+from imgcli.output.terminal.capabilities import has_color
 from imgcli.store.paths import FallbackFolders, state_folder
 from imgcli.store.publish.existing import ExistingPublisher
 from imgcli.store.publish.stage import SavingStage
@@ -37,20 +38,20 @@ if TYPE_CHECKING:
     from imgcli.core.events import Event
 
 
-def recover_runs(world: Context, records: Sequence[UnfinishedRun]) -> ExitCode:
-    """Finish these unfinished runs, and end with the gravest exit code."""
-    lookup.add_pending(world)
+def recover_runs(context: Context, records: Sequence[UnfinishedRun]) -> ExitCode:
+    """Finish these unfinished runs, and end with the most severe exit code."""
+    lookup.add_pending(context)
     folders: list[Path] = []
-    codes = [_finish_one(world, record, folders) for record in records]
+    codes = [_finish_one(context, record, folders) for record in records]
     if not records:
-        context.warn(world, ["there is nothing to recover"])
+        context.warn(["there is nothing to recover"])
     unexplained = "is a temporary file that no run explains; look at it before you delete it"
-    context.warn(world, [f"{path} {unexplained}" for path in leftovers(folders)])
-    offer(world, records)
+    context.warn([f"{path} {unexplained}" for path in leftovers(folders)])
+    offer(context, records)
     return most_severe(codes)
 
 
-def _finish_one(world: Context, record: UnfinishedRun, folders: list[Path]) -> ExitCode:
+def _finish_one(context: Context, record: UnfinishedRun, folders: list[Path]) -> ExitCode:
     """Finish one run, unless another process has it; a fault of ours must not cost the runs after it."""
     from imgcli.app.crash import report_crash
 
@@ -58,24 +59,24 @@ def _finish_one(world: Context, record: UnfinishedRun, folders: list[Path]) -> E
         if not is_ours:
             return ExitCode.OK
         try:
-            recovery = _Recovery(world, record)
+            recovery = _Recovery(context, record)
             folders.extend(recovery.folders)
             return recovery.finish()
         except Exception as error:  # noqa: BLE001 - as in `main`: one sentence, never a traceback
-            return refuse(world, report_crash(error, world, Charged.MAYBE))
+            return refuse(context, report_crash(error, context, Charged.MAYBE))
 
 
 @dataclass
 class _Recovery:
     """One run that is being finished. `is_kept` is set when its record may be worth another look."""
 
-    world: Context
+    context: Context
     record: UnfinishedRun
     is_kept: bool = False
 
     def __post_init__(self) -> None:
-        state = state_folder(self.world.env)
-        rescue = FallbackFolders(state, self.world.env, self._keep)
+        state = state_folder(self.context.env)
+        rescue = FallbackFolders(state, self.context.env, self._keep)
         self._publisher = ExistingPublisher(self.record.target(state), rescue)
         self._saving = SavingStage(self._publisher, process.shielded)
 
@@ -87,14 +88,14 @@ class _Recovery:
     def finish(self) -> ExitCode:
         """Publish what the record holds, and remove it when nothing more can come of it."""
         if not self.record.has_begun:
-            unfinished_run.give_up(self.world, self.record.job)
+            unfinished_run.release_reservation(self.context, self.record.job)
             self._discard()
             return ExitCode.OK
         outcome = self._run()
         self._saving.keep_last_partial()  # of a second image that never came
         self.is_kept |= _may_hold_more(outcome)
         self._settle()
-        return exit_status(self.world, outcome, self.record.job, is_free=self._is_free)
+        return exit_status(self.context, outcome, self.record.job, is_free=self._is_free)
 
     def _run(self) -> pipeline.Outcome:
         with self.record.mapped() as content:
@@ -103,19 +104,21 @@ class _Recovery:
     def _run_with(self, content: Content) -> pipeline.Outcome:
         job = self.record.job
         found = salvaged(read_events(self.record.chunks(), job, inputs=content.inputs), content, job)
-        source = chain(self._started(), redacted_events(found, *all_secrets(self.world.env)))
-        embedded = artifacts.stage(artifacts.of_record(self.record.run.header))
+        source = chain(self._started(), redacted_events(found, *all_secrets(self.context.env)))
+        embedded = embedding(logged_parameters(self.record.run.header))
         events = self._saving(self._explained(embedded(pipeline.checked(job, source))))
         events = mark_uncharged(events) if self._is_free else events
         models = catalog.load()
-        clock = self.world.monotonic
-        price = pricing(models, unfinished_run.recorded_place(self.record))
-        lines = LinesSink(self.world.stderr, price, clock, lambda _: self._opening)
-        remembered = history_log.record_recovered(self.world, self.record, models)
+        clock = self.context.monotonic
+        price = pricing(models, unfinished_run.recorded_server(self.record))
+        in_color = has_color(self.context.env, self.context.stderr)
+        style = LinesStyle(lambda _: self._opening, in_color=in_color)
+        lines = LinesSink(self.context.stderr, price, clock, style)
+        recorders = history_log.record_recovered(self.context, self.record, models)
         with (
-            remembered as history,
+            recorders as history,
             closing(QueuedSink(lines)) as show,
-            closing(PathsSink(self.world.stdout)) as paths,
+            closing(PathsSink(self.context.stdout)) as paths,
         ):
             return pipeline.run(events, [show, paths, *history])
 
@@ -151,7 +154,7 @@ class _Recovery:
         if self.is_kept:
             run = self.record.run
             stays = f"the raw run stays as {run.path}; `imgcli recover --discard {run.id}` removes it"
-            context.warn(self.world, [stays])
+            self.context.warn([stays])
         else:
             self._discard()
 
@@ -159,7 +162,7 @@ class _Recovery:
         try:
             self.record.run.discard()
         except OSError as error:
-            context.warn(self.world, [f"{self.record.run.path} could not be removed ({error.strerror})"])
+            self.context.warn([f"{self.record.run.path} could not be removed ({error.strerror})"])
 
 
 def _may_hold_more(outcome: pipeline.Outcome) -> bool:

@@ -1,22 +1,39 @@
-"""Which sinks show a run, chosen once from what was ordered and what is there to show it on."""
+"""Which sinks show a run, how a problem is printed, and which exit code comes of both."""
 
 from __future__ import annotations
 
+import signal
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcli.app import process
-from imgcli.app.context import within
+from imgcli.app.context import abandon, within
 from imgcli.app.options import OutputFormat, PreviewMode
 from imgcli.core.events import Failed
-from imgcli.core.problem import Charged
+from imgcli.core.pipeline import uncharged
+from imgcli.core.problem import Charged, ExitCode, Problem, most_severe
 from imgcli.output.images.compare import Comparison
-from imgcli.output.sinks.jsonl import InlineImages
+from imgcli.output.json import to_json
+from imgcli.output.sinks.jsonl import InlineImages, JsonLinesSink, error_line
+from imgcli.output.sinks.lines import (
+    GENERATING,
+    HEARTBEAT,
+    POURING,
+    ErrorsSink,
+    LinesSink,
+    LinesStyle,
+    PathsSink,
+)
 from imgcli.output.sinks.queued import QueuedSink
-from imgcli.output.sinks.status import GENERATING, POURING
-from imgcli.output.terminal.capabilities import Display, choose_display, is_one_terminal, look
+from imgcli.output.terminal.capabilities import (
+    Display,
+    choose_display,
+    detect_terminal,
+    has_color,
+    is_one_terminal,
+)
 from imgcli.output.terminal.database import PreviewProtocol
 from imgcli.store.publish.naming import STDOUT
 
@@ -29,13 +46,10 @@ if TYPE_CHECKING:
     from imgcli.core.billing.rates import Price
     from imgcli.core.catalog import Catalog
     from imgcli.core.events import Completed, Event
-    from imgcli.core.pipeline import Sink
-    from imgcli.core.problem import ExitCode, Problem
+    from imgcli.core.pipeline import Outcome, Sink
     from imgcli.core.request import ImageRequest
     from imgcli.output.images.protocol import RendererProvider
-    from imgcli.output.sinks.jsonl import JsonLinesSink
-    from imgcli.output.sinks.status import Words
-    from imgcli.output.terminal.layout import Footer
+    from imgcli.output.terminal.screen import Footer
 
 
 _PATIENCE = 1.0  # seconds
@@ -43,50 +57,53 @@ _USUAL_NAME = "a-lighthouse-at-dusk-2.png"
 
 
 class Reporter:
-    """Everything that is written on a run's way: the result on stdout, the show on stderr."""
+    """What is written while a run goes on: the result on standard output, the display on standard error."""
 
-    def __init__(self, world: Context, order: GenerateOptions, catalog: Catalog) -> None:
-        self._world = world
-        self._report = order.report
-        self._name = order.output.name
-        self._pours = self._name == STDOUT
-        self._catalog = catalog
-        self._endpoint = order.endpoint
-        self._terminal = look(world.env, world.stderr, world.size, order.report.sight.rung)
+    def __init__(self, context: Context, options: GenerateOptions, catalog: Catalog) -> None:
+        server = options.server
+        self._context = context
+        self._options = options.display
+        self._name = options.output.name
+        self._streams_image = self._name == STDOUT
+        self._price = pricing(catalog, None if server.demo else server.host(context.env), is_demo=server.demo)
+        self._terminal = detect_terminal(
+            context.env, context.stderr, context.size, self._options.preview.protocol
+        )
         self._display = self._choose_display()
-        self._comparison = Comparison(order.report.before) if order.report.before else None
+        self._comparison = Comparison(self._options.before) if self._options.before else None
         self._lines: JsonLinesSink | None = None
 
     @property
     def is_watched(self) -> bool:
         """Whether somebody sees partial images: on a terminal, or inside JSON lines."""
-        reads = self._report.style is OutputFormat.JSON_LINES and self._report.inline is not InlineImages.NONE
-        return reads or self._display is Display.IMAGE
+        return self._display is Display.IMAGE or (
+            self._options.format is OutputFormat.JSON_LINES and self._options.inline is not InlineImages.NONE
+        )
 
     @property
     def is_inline(self) -> bool:
         """Whether the images themselves go to standard output, inside JSON lines."""
-        inline = self._report.inline
-        if inline is None and not self._world.stdout.isatty():
+        inline = self._options.inline
+        if inline is None and not self._context.stdout.isatty():
             inline = InlineImages.INLINE
-        return self._report.style is OutputFormat.JSON_LINES and inline is InlineImages.INLINE
+        return self._options.format is OutputFormat.JSON_LINES and inline is InlineImages.INLINE
 
     @property
     def is_shown(self) -> bool:
         """Whether the image itself is shown on a terminal."""
         return self._display is Display.IMAGE
 
-    def compared(self, events: Iterable[Event]) -> Iterable[Event]:
-        """Say after each final image how much it differs from the one before, where that is wanted."""
-        return self._comparison.remarks(events) if self._comparison else events
+    def compare(self, events: Iterable[Event]) -> Iterator[Event]:
+        """Add to each final image how much it differs from the one before, where that is wanted."""
+        return iter(self._comparison.notices(events) if self._comparison else events)
 
     @contextmanager
     def sinks(self) -> Iterator[list[Sink]]:
-        """Open the sinks, the show before the result; close them on every path."""
+        """Open the sinks, the display before the result; close them on every path."""
         opened: list[Sink] = []
         try:
-            opened.append(self._show())
-            opened.extend(self._result())
+            opened.append(self._display_sink())
+            opened.extend(self._result_sinks())
             with process.stoppable(opened[0]):
                 yield opened
         finally:
@@ -94,125 +111,135 @@ class Reporter:
                 with suppress(Exception):  # a display that cannot be closed must not hide how the run ended
                     sink.close()
 
-    def tell(self, job: str, problem: Problem) -> None:
+    def report(self, job: str, problem: Problem) -> None:
         """Report a problem after a run was broken off, unless its reader takes nothing any more."""
         index = self._lines.next_index if self._lines else 0
-        within(_PATIENCE, lambda: tell(self._world, self._report.style, problem, job, index))
+        within(_PATIENCE, lambda: report(self._context, self._options.format, problem, job, index))
 
     def _choose_display(self) -> Display:
-        sight = self._report.sight
-        if sight.wanted is PreviewMode.PLAIN:
+        preview, is_for_people = self._options.preview, self._options.format is OutputFormat.PEOPLE
+        if preview.mode is PreviewMode.PLAIN:
             return Display.LINES
-        is_quiet = self._report.style is not OutputFormat.PEOPLE and sight.wanted is not PreviewMode.ORDERED
-        return choose_display(PreviewProtocol.OFF if is_quiet else sight.rung, self._terminal)
+        is_quiet = not is_for_people and preview.mode is not PreviewMode.EXPLICIT
+        return choose_display(PreviewProtocol.OFF if is_quiet else preview.protocol, self._terminal)
 
-    def _result(self) -> list[Sink]:
-        """Choose what speaks on standard output; nothing does when the image's bytes go there."""
-        if self._pours:
+    def _result_sinks(self) -> list[Sink]:
+        """Choose what writes to standard output; nothing does when the image's bytes go there."""
+        if self._streams_image:
             return []
-        if self._report.style is OutputFormat.JSON_LINES:
-            from imgcli.output.sinks.jsonl import JsonLinesSink
-
+        if self._options.format is OutputFormat.JSON_LINES:
             inline = InlineImages.INLINE if self.is_inline else InlineImages.NONE
-            self._lines = JsonLinesSink(self._world.stdout, inline, self._price, self._world.monotonic)
+            self._lines = JsonLinesSink(self._context.stdout, inline, self._price, self._context.monotonic)
             return [QueuedSink(self._lines)]
-        from imgcli.output.sinks.lines import PathsSink
+        return [PathsSink(self._context.stdout)]
 
-        return [PathsSink(self._world.stdout)]
-
-    def _show(self) -> Sink:
-        """Choose what speaks on standard error."""
-        from imgcli.output.sinks.lines import HEARTBEAT, ErrorsSink, LinesSink
-
-        if self._report.style is not OutputFormat.PEOPLE and self._display is not Display.IMAGE:
-            return ErrorsSink(self._world.stderr, tells_names=self._report.style is OutputFormat.PATHS)
+    def _display_sink(self) -> Sink:
+        """Choose what writes to standard error."""
+        stderr, clock = self._context.stderr, self._context.monotonic
+        in_color = has_color(self._context.env, stderr)
+        words = POURING if self._streams_image else GENERATING
+        if self._options.format is not OutputFormat.PEOPLE and self._display is not Display.IMAGE:
+            is_for_script = self._options.format is OutputFormat.PATHS
+            return ErrorsSink(stderr, tells_names=is_for_script, in_color=in_color)
         if self._display is Display.LINES:
-            world = self._world
-            lines = LinesSink(
-                world.stderr,
-                self._price,
-                world.monotonic,
-                words=self._words,
-                write_bill=self._plain_bill,
-            )
+            style = LinesStyle(words=words, write_bill=self._plain_bill, in_color=in_color)
+            lines = LinesSink(stderr, self._price, clock, style)
             return QueuedSink(lines.open(HEARTBEAT))
-        return self._live()
-
-    def _plain_bill(self, bill: Bill) -> list[str]:
-        from imgcli.output.tables.bill import compact_lines, plain_lines
-
-        if self._report.has_long_bill:
-            return plain_lines(bill)
-        return compact_lines(bill, self._terminal.size().columns if self._world.stderr.isatty() else None)
-
-    def _live(self) -> Sink:
-        from imgcli.output.images.select import RendererSelector
         from imgcli.output.sinks.live import LiveSink
 
-        world, sight = self._world, self._report.sight
-        easel: RendererProvider = RendererSelector(
-            world.env, world.stderr, self._terminal, sight.rung, sight.width
-        )
-        if self._comparison:
-            from imgcli.output.images.compare import ComparingProvider
+        renderers = self._renderers() if self._display is Display.IMAGE else None
+        sink = LiveSink(stderr, self._terminal, self._price, clock, renderers)
+        return sink.open(words, footer=self._footer())
 
-            easel = ComparingProvider(easel, self._comparison)
-        shown = easel if self._display is Display.IMAGE else None
-        sink = LiveSink(world.stderr, self._terminal, self._price, world.monotonic, shown)
-        return sink.open(self._words, footer=self._footer())
+    def _plain_bill(self, bill: Bill) -> list[str]:
+        from imgcli.output.tables.bill import bill_lines, compact_lines
+
+        if self._options.has_long_bill:
+            return bill_lines(bill)
+        return compact_lines(bill, self._terminal.size().columns if self._context.stderr.isatty() else None)
+
+    def _renderers(self) -> RendererProvider:
+        from imgcli.output.images.select import RendererSelector
+
+        context, preview = self._context, self._options.preview
+        renderers = RendererSelector(
+            context.env, context.stderr, self._terminal, preview.protocol, preview.width
+        )
+        if self._comparison is None:
+            return renderers
+        from imgcli.output.images.compare import ComparingProvider
+
+        return ComparingProvider(renderers, self._comparison)
 
     def _footer(self) -> Footer:
-        from imgcli.output.terminal.layout import Footer
+        from imgcli.output.terminal.screen import Footer
 
         columns = 0
-        if not self._pours and is_one_terminal(self._world.stdout, self._world.stderr):
+        if not self._streams_image and is_one_terminal(self._context.stdout, self._context.stderr):
             columns = len(str(Path(self._name or _USUAL_NAME).absolute()))
-        return Footer(columns, self._report.has_long_bill, remarks=int(self._comparison is not None))
-
-    @property
-    def _words(self) -> Words:
-        return POURING if self._pours else GENERATING
-
-    @property
-    def _price(self) -> Price:
-        from imgcli.api.auth import server_host
-
-        server = None if self._endpoint.demo else server_host(self._world.env, self._endpoint.base_url)
-        return pricing(self._catalog, server, is_demo=self._endpoint.demo)
+        return Footer(columns, self._options.has_long_bill, remarks=int(self._comparison is not None))
 
 
-def pricing(models: Catalog, place: str | None = None, *, is_demo: bool = False) -> Price:
-    """Make what works out a job's bill; `place` is the server's host and port, as far as it is known."""
+def pricing(models: Catalog, host: str | None = None, *, is_demo: bool = False) -> Price:
+    """Return what works out a run's bill; `host` is the server's, with its port, None for unknown."""
     from imgcli.core.billing.bill import bill
     from imgcli.core.billing.rates import at_rates
 
     def price(request: ImageRequest, completed: Completed, partials: int, images: int) -> Bill:
         made = bill(request, completed, partials, models, images)
-        return replace(at_rates(made, completed.service_tier, place), is_demo=is_demo)
+        return replace(at_rates(made, completed.service_tier, host), is_demo=is_demo)
 
     return price
 
 
-def tell(
-    world: Context, style: OutputFormat, problem: Problem, job: str | None = None, index: int = 0
+def report(
+    context: Context, output_format: OutputFormat, problem: Problem, job: str | None = None, index: int = 0
 ) -> None:
-    """Write a problem as its reader expects it; a stream that takes nothing is let be.
+    """Print a problem as its reader expects it; a stream that takes nothing is left alone.
 
-    Where the command sends nothing, money is spoken of only when an earlier run may have cost some.
+    A command that sends nothing speaks of money only when an earlier run may have cost some.
     """
-    from imgcli.output.sinks.jsonl import error_line, to_json
-    from imgcli.output.sinks.lines import ErrorsSink
-
-    problem = replace(problem, is_local=problem.charged is Charged.NO and not world.can_send)
+    problem = replace(problem, is_local=problem.charged is Charged.NO and not context.can_send)
     with suppress(OSError, ValueError):
-        ErrorsSink(world.stderr).handle(Failed(job or "", problem))
-    if style is OutputFormat.JSON_LINES:
+        in_color = has_color(context.env, context.stderr)
+        ErrorsSink(context.stderr, in_color=in_color).handle(Failed(job or "", problem))
+    if output_format is OutputFormat.JSON_LINES:
         with suppress(OSError, ValueError):
-            world.stdout.write(to_json(error_line(problem, job, index)) + "\n")
-            world.stdout.flush()
+            context.stdout.write(to_json(error_line(problem, job, index)) + "\n")
+            context.stdout.flush()
 
 
-def refuse(world: Context, problem: Problem, style: OutputFormat = OutputFormat.PEOPLE) -> ExitCode:
-    """Write a problem as its reader expects it, and give its exit code."""
-    tell(world, style, problem)
+def refuse(context: Context, problem: Problem, output_format: OutputFormat = OutputFormat.PEOPLE) -> ExitCode:
+    """Print a problem as its reader expects it, and return its exit code."""
+    report(context, output_format, problem)
     return problem.exit_code
+
+
+def exit_status(context: Context, outcome: Outcome, job: str, *, is_free: bool = False) -> ExitCode:
+    """Return the exit code of a run, which is also about the sink that writes to standard output."""
+    for broken, error in outcome.broken:
+        sink = broken.inner if isinstance(broken, QueuedSink) else broken
+        if not isinstance(sink, JsonLinesSink | PathsSink):
+            continue  # a display that broke costs the display
+        if isinstance(error, BrokenPipeError):
+            if isinstance(sink, JsonLinesSink):  # as a filter ends whose reader has left
+                process.die_by(signal.SIGPIPE)
+            continue  # a path that nobody wants to know costs nothing
+        problem = _unwritable(error, outcome)
+        problem = uncharged(problem) if is_free else problem
+        abandon(context.stdout)
+        report(context, OutputFormat.PATHS, problem, job)
+        return most_severe([outcome.exit_code, problem.exit_code])
+    return outcome.exit_code
+
+
+def _unwritable(error: Exception, outcome: Outcome) -> Problem:
+    """Describe a standard output that did not take the result."""
+    reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+    lost = f"Standard output could not be written ({reason})"
+    if not isinstance(error, OSError):
+        return Problem(ExitCode.INTERNAL, f"{lost}.", Charged.MAYBE)
+    if not outcome.saved:
+        return Problem(ExitCode.UNKNOWN, f"{lost}, and the image was not to be saved.", Charged.MAYBE)
+    paths = ", ".join(str(saved.path.absolute()) for saved in outcome.saved)
+    return Problem(ExitCode.ELSEWHERE, f"{lost}; the image is saved as {paths}.", Charged.YES)

@@ -8,15 +8,14 @@ from datetime import datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from imgcli.api.auth import server_host
 from imgcli.app import lookup
 from imgcli.core.billing.bound import Conversation, conversation_before, upper_bound
 from imgcli.core.billing.budget import OFF, Cap, Spent, check_day
 from imgcli.core.errors import ImgcliError
 from imgcli.core.problem import Charged, ExitCode, Problem
-from imgcli.store.history.pending_rows import PendingRows
+from imgcli.store.history.costs import OpenRun
+from imgcli.store.history.recorder import PendingRows
 from imgcli.store.history.repository import HistoryError
-from imgcli.store.history.reservations import OpenRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,129 +27,129 @@ if TYPE_CHECKING:
     from imgcli.core.catalog import Catalog
     from imgcli.core.request import ImageRequest
     from imgcli.core.validate import ValidRequest
+    from imgcli.store.history.costs import Day
     from imgcli.store.history.repository import FindAnswer, History
-    from imgcli.store.history.reservations import Day
 
 
 _HURRY = 0.1
 """Seconds for which giving a reservation back may take: what stays reserved ends with the day."""
 
 
-def check(world: Context, order: GenerateOptions, decision: ValidRequest, models: Catalog) -> ValidRequest:
-    """Bar or refuse what would bring today above the daily cap; raises `ImgcliError`. Reserves nothing."""
-    claim = _Claim.of(world, order, decision, models)
+def check(context: Context, options: GenerateOptions, valid: ValidRequest, models: Catalog) -> ValidRequest:
+    """Block or refuse what would bring today above the daily cap; raises `ImgcliError`. Reserves nothing."""
+    claim = _Claim.of(context, options, valid, models)
     if claim:
-        with _refusing(claim), lookup.books(world, world.reservation_wait) as history:
-            history.day(_midnight(world), claim.on(history))
-    return claim.decision if claim else decision
+        with _refusing(claim), lookup.connect_history(context, context.reservation_wait) as history:
+            history.day(_midnight(context), claim.on(history))
+    return claim.valid if claim else valid
 
 
 @contextmanager
 def held(
-    world: Context, order: GenerateOptions, decision: ValidRequest, desk: RunArtifacts, models: Catalog
+    context: Context, options: GenerateOptions, valid: ValidRequest, artifacts: RunArtifacts, models: Catalog
 ) -> Iterator[ValidRequest]:
     """Reserve what a run may cost, as long as the daily cap has room for it, before anything is sent.
 
     Raises `ImgcliError`: usage where there is no room, unwritable where the history does not take it. What
     was not sent in the end is given back.
     """
-    claim = _Claim.of(world, order, decision, models, desk.job)
+    claim = _Claim.of(context, options, valid, models, artifacts.job)
     if claim is None:
-        yield decision
+        yield valid
         return
     try:
-        with _refusing(claim), lookup.books(world, world.reservation_wait) as history:
-            PendingRows(world.env).deliver(history)
-            history.reserve(desk.job, (_midnight(world), world.now()), claim.on(history))
-        yield claim.decision
+        with _refusing(claim), lookup.connect_history(context, context.reservation_wait) as history:
+            PendingRows(context.env).deliver(history)
+            history.reserve(artifacts.job, (_midnight(context), context.now()), claim.on(history))
+        yield claim.valid
     finally:
-        if claim.is_granted and not desk.has_asked:
-            with suppress(OSError), lookup.books(world, _HURRY) as history:
-                history.release(desk.job)
+        if claim.is_granted and not artifacts.has_asked:
+            with suppress(OSError), lookup.connect_history(context, _HURRY) as history:
+                history.release(artifacts.job)
 
 
 @contextmanager
 def _refusing(claim: _Claim) -> Iterator[None]:
-    """Refuse a run that cannot be reserved, while it is free."""
+    """Raise `ImgcliError` for a history that cannot be used, while that costs nothing."""
     try:
         yield
     except OSError as error:
         why = error if isinstance(error, HistoryError) else f"there is no folder for it ({error.strerror})"
         what = f"{claim.cap.option} needs the history, which cannot be used: {why}."
-        advice = f"Mend that, or lift the limit for one run: {claim.cap.option} {OFF}."
+        advice = f"Fix that, or lift the limit for one run: {claim.cap.option} {OFF}."
         raise ImgcliError(Problem(ExitCode.UNWRITABLE, what, Charged.NO, advice)) from None
 
 
 @dataclass
 class _Claim:
-    """One run's claim on the day. `is_granted` is set when the day has room for it."""
+    """What one run may cost of the day's cap. `is_granted` is set when the day has room for it."""
 
-    world: Context
+    context: Context
     cap: Cap
-    place: str | None
+    host: str | None
     models: Catalog
-    decision: ValidRequest
+    valid: ValidRequest
     job: str | None = None
     is_granted: bool = field(default=False, init=False)
 
     @classmethod
     def of(
         cls,
-        world: Context,
-        order: GenerateOptions,
-        decision: ValidRequest,
+        context: Context,
+        options: GenerateOptions,
+        valid: ValidRequest,
         models: Catalog,
         job: str | None = None,
     ) -> _Claim | None:
-        """Make the claim; None where no daily cap holds."""
-        cap = None if order.endpoint.is_free else order.budget.day
+        """Return the claim; None where no daily cap holds."""
+        cap = None if options.server.is_free else options.budget.day
         if cap is None:
             return None
-        return cls(world, cap, server_host(world.env, order.endpoint.base_url), models, decision, job)
+        return cls(context, cap, options.server.host(context.env), models, valid, job)
 
     def on(self, history: History) -> Callable[[Day, FindAnswer], Decimal]:
-        """Make what looks at a day and says how much of it the run needs; it raises `ImgcliError`."""
+        """Return what computes the amount that the run needs of a day; it raises `ImgcliError`."""
 
         def amount(day: Day, find: FindAnswer) -> Decimal:
-            aside = next(iter(history.aside_since(_midnight(self.world))), None)
+            aside = next(iter(history.aside_since(_midnight(self.context))), None)
             spent = replace(self._spent(day, find), aside=aside)
-            needed = self._checked(self.decision.request, spent, find)
-            if self.decision.otherwise and not self.decision.barred:
+            needed = self._checked(self.valid.request, spent, find)
+            if self.valid.otherwise and not self.valid.barred:
                 try:
-                    needed = max(needed, self._checked(self.decision.otherwise, spent, find))
+                    needed = max(needed, self._checked(self.valid.otherwise, spent, find))
                 except ImgcliError as beyond:
-                    self.decision = replace(self.decision, barred=beyond.problem)
+                    self.valid = replace(self.valid, barred=beyond.problem)
             self.is_granted = True
             return needed
 
         return amount
 
     def _checked(self, request: ImageRequest, spent: Spent, find: FindAnswer) -> Decimal:
-        found = self._bound(request, self.place, find)
-        check_day(found, spent, self.cap)
-        return found.dollars
+        bound = self._bound(request, self.host, find)
+        check_day(bound, spent, self.cap)
+        return bound.dollars
 
-    def _bound(self, request: ImageRequest, asked: str | None, find: FindAnswer) -> Bound:
+    def _bound(self, request: ImageRequest, host: str | None, find: FindAnswer) -> Bound:
         before: Conversation | None = conversation_before(request, find)
-        return upper_bound(request, self.models, before, asked)
+        return upper_bound(request, self.models, before, host)
 
     def _spent(self, day: Day, find: FindAnswer) -> Spent:
         """Add up the day; a run whose cost is not known counts at its bound."""
-        amounts = [self._most(run, find) for run in (*day.open, *self._unremembered(day))]
+        amounts = [self._most(run, find) for run in (*day.open, *self._unrecorded(day))]
         known = [amount for amount in amounts if amount is not None]
         return Spent(day.known, sum(known, Decimal(0)), len(known), len(amounts) - len(known))
 
-    def _unremembered(self, day: Day) -> Iterator[OpenRun]:
+    def _unrecorded(self, day: Day) -> Iterator[OpenRun]:
         """Return today's runs that reserved nothing and that the history does not know."""
-        from imgcli.app.unfinished_run import charged_since, recorded_place
+        from imgcli.app.unfinished_run import charged_since, recorded_server
 
-        for record in charged_since(self.world, _midnight(self.world)):
+        for record in charged_since(self.context, _midnight(self.context)):
             if record.job not in day.jobs and record.job != self.job:
                 request = record.run.header.request if record.run.header else None
-                yield OpenRun(record.job, Decimal(0), None, request, recorded_place(record))
+                yield OpenRun(record.job, Decimal(0), None, request, recorded_server(record))
 
     def _most(self, run: OpenRun, find: FindAnswer) -> Decimal | None:
-        """Say what a run costs at most: what it reserved, else its request's bound; None for unknown."""
+        """Return the most that a run costs: what it reserved, else its request's bound; None for unknown."""
         if run.reserved is not None:
             return max(run.known, run.reserved)
         with suppress(ImgcliError):
@@ -159,5 +158,5 @@ class _Claim:
         return None
 
 
-def _midnight(world: Context) -> datetime:
-    return datetime.combine(world.now().date(), time.min).astimezone()
+def _midnight(context: Context) -> datetime:
+    return datetime.combine(context.now().date(), time.min).astimezone()

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcli.app import process
-from imgcli.app.context import warn
 from imgcli.app.lookup import Lookup
 from imgcli.app.reporting import refuse
 from imgcli.core.errors import ImgcliError, check_between, usage_error
@@ -101,7 +100,7 @@ def _tiles(
     except ImgcliError as error:
         codes.append(refuse(context, error.problem))
         return
-    warn(context, located.notes)
+    context.warn(located.notes)
     for path in located.paths:
         try:
             yield _tile(lookup, path, options)
@@ -141,5 +140,5 @@ def _save(context: Context, options: SheetOptions, data: bytes) -> None:
     with process.shielded():
         path = write_file(place, data, options.on_exists)
     if path.name != place.name:
-        warn(context, [f"{place.name} already exists; the sheet is saved as {path.name}"])
+        context.warn([f"{place.name} already exists; the sheet is saved as {path.name}"])
     write_paths(context.stdout, [path])

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.api.stream.reader import read_events
 from imgcli.api.stream.salvage import salvaged
-from imgcli.app import context
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.events import FinalImage, PartialImage
 from imgcli.core.json_fields import moment
@@ -19,7 +18,7 @@ from imgcli.core.messages import age, found_words
 from imgcli.core.params import DEMO
 from imgcli.core.problem import CHECK_USAGE, Charged, ExitCode, Problem
 from imgcli.core.text import clean, file_size, shorten
-from imgcli.output.text import SafeWriter
+from imgcli.output.terminal.writer import SafeWriter
 from imgcli.store.paths import state_folders
 from imgcli.store.publish.atomic import reason
 from imgcli.store.publish.naming import STDOUT, NameFields, OutputTarget, current_folder, device
@@ -156,43 +155,43 @@ class UnfinishedRun:
         return NameFields(header.request.prompt, header.request.model, header.job, self.time, named)
 
 
-_ENDPOINT = "endpoint"
-_HISTORY = "history"
-_PARENTS = "parents"
+ENDPOINT = "endpoint"
+HISTORY = "history"
+PARENTS = "parents"
 
 
 def is_free(record: UnfinishedRun) -> bool:
     """Return whether nobody is charged for the run in a record."""
-    return recorded_place(record) == DEMO or record.extra.get(BILLED) is False
+    return recorded_server(record) == DEMO or record.extra.get(BILLED) is False
 
 
-def charged_since(world: Context, moment: datetime) -> list[UnfinishedRun]:
-    """List the records of runs begun since a moment that may cost something and that are to be remembered.
+def charged_since(context: Context, moment: datetime) -> list[UnfinishedRun]:
+    """List the records of runs begun since a moment that may cost something and that belong in the history.
 
     Also of runs that are going on, and of those that the history knows.
     """
     from imgcli.store.runlog.reader import RUNS
 
-    folders = state_folders(world.env)
-    records = [UnfinishedRun(run, world.now()) for folder in folders for run in recorded(folder / RUNS)]
+    folders = state_folders(context.env)
+    records = [UnfinishedRun(run, context.now()) for folder in folders for run in recorded(folder / RUNS)]
     return [one for one in records if one.time.astimezone() >= moment and _may_cost(one)]
 
 
 def _may_cost(record: UnfinishedRun) -> bool:
-    return record.has_begun and record.extra.get(_HISTORY) is not False and not is_free(record)
+    return record.has_begun and record.extra.get(HISTORY) is not False and not is_free(record)
 
 
-def give_up(world: Context, job: str) -> None:
-    """Let a run whose record is thrown away count no more in the day's sum than is known; never raises."""
+def release_reservation(context: Context, job: str) -> None:
+    """Release what a discarded run had reserved of the day's cap; never raises."""
     from imgcli.app import lookup
 
-    with suppress(OSError), lookup.books(world, world.history_wait) as history:
+    with suppress(OSError), lookup.connect_history(context, context.history_wait) as history:
         history.release(job)
 
 
-def recorded_place(record: UnfinishedRun) -> str | None:
-    """Read out of a run's record which server it had asked, as `place_of` names it."""
-    endpoint = record.extra.get(_ENDPOINT)
+def recorded_server(record: UnfinishedRun) -> str | None:
+    """Read out of a run's record which server it had asked, as `ServerOptions.name` names it."""
+    endpoint = record.extra.get(ENDPOINT)
     return endpoint if isinstance(endpoint, str) else None
 
 
@@ -202,19 +201,19 @@ _HOW = "`imgcli recover ID` saves one of these, `imgcli recover --discard ID` th
 _NOTHING = "there is nothing to recover"
 
 
-def choose(world: Context, ids: Sequence[str], older: timedelta | None) -> list[UnfinishedRun]:
+def choose(context: Context, ids: Sequence[str], older: timedelta | None) -> list[UnfinishedRun]:
     """List the records that no live run is writing, of these names and at least that old.
 
     Raises `ImgcliError` (usage) for a name that no record has, and for the beginning of several ids.
     """
-    runs = [run for folder in state_folders(world.env) for run in unfinished(folder / RUNS)]
-    named = [run for name in ids for run in _called(name, runs)]
+    runs = [run for folder in state_folders(context.env) for run in unfinished(folder / RUNS)]
+    named = [run for name in ids for run in _find_named(name, runs)]
     chosen = [run for run in runs if not ids or run in named]
-    records = [UnfinishedRun(run, world.now()) for run in chosen]
+    records = [UnfinishedRun(run, context.now()) for run in chosen]
     return [record for record in records if older is None or record.age >= older]
 
 
-def _called(name: str, runs: Sequence[RunLogFile]) -> list[RunLogFile]:
+def _find_named(name: str, runs: Sequence[RunLogFile]) -> list[RunLogFile]:
     """Find the run of a name, or of its beginning where that is enough: it may be thrown away."""
     found = [run for run in runs if name and name in _names(run)]
     found = found or [run for run in runs if name and any(one.startswith(name) for one in _names(run))]
@@ -230,48 +229,48 @@ def _names(run: RunLogFile) -> tuple[str, ...]:
     return run.id, run.path.stem, run.header.job if run.header else ""
 
 
-def show(world: Context, records: Iterable[UnfinishedRun]) -> ExitCode:
+def show(context: Context, records: Iterable[UnfinishedRun]) -> ExitCode:
     """List records, a line each, and change nothing."""
-    told = list(records)
-    lines = [_line(record) for record in told]
-    SafeWriter(world.stdout).lines(lines)
-    context.warn(world, [_HOW if lines else _NOTHING])
-    offer(world, told)
+    listed = list(records)
+    lines = [_describe(record) for record in listed]
+    SafeWriter(context.stdout).lines(lines)
+    context.warn([_HOW if lines else _NOTHING])
+    offer(context, listed)
     return ExitCode.OK
 
 
-def offer(world: Context, records: Iterable[UnfinishedRun]) -> None:
-    """Say how to be rid of what is old; it is never removed unasked."""
+def offer(context: Context, records: Iterable[UnfinishedRun]) -> None:
+    """Print how to remove what is old; it is never removed unasked."""
     old = sum(record.age >= _OLD for record in records if record.run.path.exists())
     days = _OLD.days
     if old:
         told = (
             f"1 record is older than {days} days" if old == 1 else f"{old} records are older than {days} days"
         )
-        context.warn(world, [f"{told}: `imgcli recover --discard --older {days}d` removes what is that old"])
+        context.warn([f"{told}: `imgcli recover --discard --older {days}d` removes what is that old"])
 
 
-def discard(world: Context, records: Iterable[UnfinishedRun]) -> ExitCode:
+def discard(context: Context, records: Iterable[UnfinishedRun]) -> ExitCode:
     """Remove records, whatever they hold, and say what that was."""
     code, told = ExitCode.OK, list(records)
-    context.warn(world, [] if told else ["there is nothing to discard"])
+    context.warn([] if told else ["there is nothing to discard"])
     for record in told:
         with record.run.claim() as is_ours:
             if not is_ours:
                 continue
-            held = _line(record)
+            held = _describe(record)
             try:
                 record.run.discard()
             except OSError as error:
                 code = ExitCode.UNWRITABLE
-                context.warn(world, [f"{record.run.path} could not be removed ({reason(error)})"])
+                context.warn([f"{record.run.path} could not be removed ({reason(error)})"])
             else:
-                give_up(world, record.job)
-                context.warn(world, [f"discarded {held}"])
+                release_reservation(context, record.job)
+                context.warn([f"discarded {held}"])
     return code
 
 
-def _line(record: UnfinishedRun) -> str:
+def _describe(record: UnfinishedRun) -> str:
     """Describe one record: its name, when, how old, how large, what is in it, for which prompt, where."""
     kinds: Counter[str] = Counter()
     with suppress(ImgcliError), record.mapped() as content:

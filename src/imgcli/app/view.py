@@ -7,13 +7,11 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from imgcli.app import context, process
-from imgcli.app import view_input as materials
+from imgcli.app import process, view_input
 from imgcli.app.context import size_of
-from imgcli.app.generate import exit_status
 from imgcli.app.lookup import Located, locate
 from imgcli.app.options import PreviewMode
-from imgcli.app.reporting import pricing, refuse
+from imgcli.app.reporting import exit_status, pricing, refuse
 from imgcli.app.view_input import ViewInput, ViewInputKind
 from imgcli.core import catalog, pipeline
 from imgcli.core.errors import ImgcliError, check_between, usage_error
@@ -23,10 +21,9 @@ from imgcli.core.pipeline import mark_uncharged
 from imgcli.core.problem import ExitCode, Problem, most_severe
 from imgcli.core.text import shorten
 from imgcli.output.images.select import RendererSelector
-from imgcli.output.sinks.lines import DescriptionSink, described
-from imgcli.output.sinks.status import VIEWING
-from imgcli.output.terminal.capabilities import Display, choose_display, look
-from imgcli.output.text import SafeWriter
+from imgcli.output.sinks.lines import VIEWING, DescriptionSink, described
+from imgcli.output.terminal.capabilities import Display, choose_display, detect_terminal, has_color
+from imgcli.output.terminal.writer import SafeWriter
 from imgcli.store.paths import FallbackFolders, state_folder
 from imgcli.store.publish.naming import NameFields, current_folder
 from imgcli.store.publish.publisher import Destination, open_publisher
@@ -52,22 +49,22 @@ _UNKNOWN_MODEL = "unknown"
 class ImageKeeper:
     """Saves what is viewed into one folder, which is made where there is none."""
 
-    world: Context
+    context: Context
     job: str
     publisher: Publisher
     saving: SavingStage
 
     @classmethod
-    def of(cls, world: Context, folder: Path, material: ViewInput) -> ImageKeeper:
+    def of(cls, context: Context, folder: Path, source: ViewInput) -> ImageKeeper:
         """Make sure that saving will work; raises `ImgcliError` when it will not."""
-        header = material.header
+        header = source.header
         prompt, model = (header.request.prompt, header.request.model) if header else (None, None)
-        job, now = header.job if header else world.token(), world.now()
-        subject = NameFields(prompt or material.title, model or _UNKNOWN_MODEL, job, now)
+        job, now = header.job if header else context.token(), context.now()
+        subject = NameFields(prompt or source.title, model or _UNKNOWN_MODEL, job, now)
         destination = Destination(os.path.join(folder, ""), current_folder())  # noqa: PTH118 - with its slash
-        rescue = FallbackFolders(state_folder(world.env), world.env)
-        publisher = open_publisher(destination, subject, rescue, world.stdout.buffer)
-        return cls(world, job, publisher, SavingStage(publisher, process.shielded))
+        rescue = FallbackFolders(state_folder(context.env), context.env)
+        publisher = open_publisher(destination, subject, rescue, context.stdout.buffer)
+        return cls(context, job, publisher, SavingStage(publisher, process.shielded))
 
     def finals(self, events: Iterable[Event]) -> Iterator[Event]:
         """Pass events on, and save the finished images among them."""
@@ -84,15 +81,15 @@ class ImageKeeper:
         """Save one image and tell where, its path on standard output."""
         from imgcli.output.sinks.lines import PathsSink
 
-        code, paths = ExitCode.OK, PathsSink(self.world.stdout)
+        code, paths = ExitCode.OK, PathsSink(self.context.stdout)
         for event in mark_uncharged(self.saving([FinalImage(self.job, 0, image), Completed(self.job, None)])):
             match event:
                 case Notice(text=text):
-                    context.warn(self.world, [text])
+                    self.context.warn([text])
                 case Saved(problem=problem) if problem:
-                    code = refuse(self.world, problem)
+                    code = refuse(self.context, problem)
                 case Failed(problem=problem):
-                    code = refuse(self.world, problem)
+                    code = refuse(self.context, problem)
                 case _:
                     pass
             paths.handle(event)
@@ -110,11 +107,11 @@ _DAMAGES = ("damaged", "without")
 
 
 @dataclass(frozen=True)
-class Viewing:
+class ViewOptions:
     """What to view and how. `speed` is None for as fast as it goes; `save`, the folder for its images."""
 
     names: tuple[str, ...]
-    sight: PreviewOptions
+    preview: PreviewOptions
     speed: float | None = 1.0
     save: Path | None = None
 
@@ -123,140 +120,146 @@ class Viewing:
 class Viewer:
     """Views one thing after the other on the best stream that there is."""
 
-    world: Context
-    order: Viewing
+    context: Context
+    options: ViewOptions
     stream: TextIO = field(init=False)
     display: Display = field(init=False)
-    easel: RendererSelector = field(init=False)
+    provider: RendererSelector = field(init=False)
 
     def __post_init__(self) -> None:
-        world, sight = self.world, self.order.sight
-        self.stream = world.stdout if world.stdout.isatty() else world.stderr
-        self._terminal = look(world.env, self.stream, lambda: size_of(self.stream), sight.rung)
-        plain = sight.wanted is PreviewMode.PLAIN
-        self.display = Display.LINES if plain else choose_display(sight.rung, self._terminal)
-        self.easel = RendererSelector(world.env, self.stream, self._terminal, sight.rung, sight.width)
+        context, preview = self.context, self.options.preview
+        self.stream = context.stdout if context.stdout.isatty() else context.stderr
+        self._terminal = detect_terminal(
+            context.env, self.stream, lambda: size_of(self.stream), preview.protocol
+        )
+        plain = preview.mode is PreviewMode.PLAIN
+        self.display = Display.LINES if plain else choose_display(preview.protocol, self._terminal)
+        self.provider = RendererSelector(
+            context.env, self.stream, self._terminal, preview.protocol, preview.width
+        )
 
     def view_all(self) -> ExitCode:
         """View everything; what cannot be viewed is told, and does not keep the rest from being seen."""
         try:
-            return most_severe([self._view(name) for name in self.order.names])
+            return most_severe([self._view(name) for name in self.options.names])
         finally:
-            self.easel.close()
+            self.provider.close()
 
     def _view(self, name: str) -> ExitCode:
         """View a file, or all that a run brought."""
         try:
-            located = Located((name,)) if name == materials.STDIN else locate(self.world, name)
+            located = Located((name,)) if name == view_input.STDIN else locate(self.context, name)
         except ImgcliError as error:
-            return refuse(self.world, error.problem)
-        context.warn(self.world, located.notes)
+            return refuse(self.context, error.problem)
+        self.context.warn(located.notes)
         return most_severe([self._view_file(path) for path in located.paths])
 
     def _view_file(self, name: str) -> ExitCode:
         try:
-            with materials.open_input(name, self.world.stdin.buffer) as material:
-                if material.kind is ViewInputKind.IMAGE:
-                    return self._view_image(material)
-                return self._view_run(material)
+            with view_input.open_input(name, self.context.stdin.buffer) as source:
+                if source.kind is ViewInputKind.IMAGE:
+                    return self._view_image(source)
+                return self._view_run(source)
         except ImgcliError as error:
-            return refuse(self.world, error.problem)
+            return refuse(self.context, error.problem)
 
-    def _view_image(self, material: ViewInput) -> ExitCode:
-        image = EncodedImage.of(_whole(material))
+    def _view_image(self, source: ViewInput) -> ExitCode:
+        image = EncodedImage.of(_whole(source))
         try:
-            self._show(material.name, image)
+            self._show(source.name, image)
         except ValueError as error:  # Undecodable, which only show imports: it loads Pillow
-            raise ImgcliError(_unshowable(material.name, image, str(error))) from None
-        return self._keep_image(material, image)
+            raise ImgcliError(_unshowable(source.name, image, str(error))) from None
+        return self._keep_image(source, image)
 
     def _show(self, name: str, image: EncodedImage) -> None:
         if self.display is Display.IMAGE:
             from imgcli.output.terminal.canvas import StillViewer
 
-            StillViewer(self.stream, self._terminal, self.easel).show(image, described(name, image, " · "))
+            StillViewer(self.stream, self._terminal, self.provider).show(image, described(name, image, " · "))
             return
         from imgcli.output.images.decode import decode
 
         decode(image.data)
-        SafeWriter(self.world.stdout).lines([described(name, image, ", ")] if not self.order.save else [])
+        SafeWriter(self.context.stdout).lines([described(name, image, ", ")] if not self.options.save else [])
 
-    def _keep_image(self, material: ViewInput, image: EncodedImage) -> ExitCode:
-        if not self.order.save:
+    def _keep_image(self, source: ViewInput, image: EncodedImage) -> ExitCode:
+        if not self.options.save:
             return ExitCode.OK
-        keeper = ImageKeeper.of(self.world, self.order.save, material)
+        keeper = ImageKeeper.of(self.context, self.options.save, source)
         return keeper.keep(image)
 
-    def _view_run(self, material: ViewInput) -> ExitCode:
-        if len(self.order.names) > 1:
-            context.write(self.world, [shorten(material.name, _NAME_LENGTH)])
-        events = pipeline.checked(_job(material), self._source(material))
-        if self.order.save:
-            events = ImageKeeper.of(self.world, self.order.save, material).finals(events)
-        with self._sinks(material) as sinks:
+    def _view_run(self, source: ViewInput) -> ExitCode:
+        if len(self.options.names) > 1:
+            self.context.write_lines([shorten(source.name, _NAME_LENGTH)])
+        events = pipeline.checked(_job(source), self._source(source))
+        if self.options.save:
+            events = ImageKeeper.of(self.context, self.options.save, source).finals(events)
+        with self._sinks(source) as sinks:
             outcome = pipeline.run(_local(events), sinks)
-        return exit_status(self.world, outcome, _job(material), is_free=True)
+        return exit_status(self.context, outcome, _job(source), is_free=True)
 
-    def _source(self, material: ViewInput) -> Iterator[Event]:
-        job = _job(material)
-        if material.header:
-            yield Started(job, material.header.request)
-        pace = _Pace(self.world, None if material.is_live else self.order.speed)
-        if material.kind is ViewInputKind.LINES:
+    def _source(self, source: ViewInput) -> Iterator[Event]:
+        job = _job(source)
+        if source.header:
+            yield Started(job, source.header.request)
+        pace = _Pace(self.context, None if source.is_live else self.options.speed)
+        if source.kind is ViewInputKind.LINES:
             from imgcli.api.stream.jsonl import read_json_lines
 
-            yield from read_json_lines(material.chunks, job, pace.wait)
+            yield from read_json_lines(source.chunks, job, pace.wait)
             return
         from imgcli.api.stream.reader import read_events
         from imgcli.store.runlog.writer import replayed
 
-        chunks = replayed(material.chunks, pace.wait) if pace.speed else material.chunks
-        if material.is_live:  # whose writer may never close it
+        chunks = replayed(source.chunks, pace.wait) if pace.speed else source.chunks
+        if source.is_live:  # whose writer may never close it
             yield from read_events(chunks, job, linger=None)
         else:
             yield from read_events(chunks, job)
 
     @contextmanager
-    def _sinks(self, material: ViewInput) -> Iterator[list[Sink]]:
+    def _sinks(self, source: ViewInput) -> Iterator[list[Sink]]:
         """Open the show, then what speaks on standard output; close them on every path."""
         with closing(self._show_of_run()) as show, process.stoppable(show):
-            yield [show, *self._results(material)]
+            yield [show, *self._results(source)]
 
     def _show_of_run(self) -> Sink:
-        price, clock = pricing(catalog.load()), self.world.monotonic
+        price, clock = pricing(catalog.load()), self.context.monotonic
         if self.display is Display.LINES:
-            from imgcli.output.sinks.lines import LinesSink
+            from imgcli.output.sinks.lines import LinesSink, LinesStyle
 
-            return LinesSink(self.world.stderr, price, clock, _viewing_line, VIEWING)
+            in_color = has_color(self.context.env, self.context.stderr)
+            style = LinesStyle(_viewing_line, VIEWING, in_color=in_color)
+            return LinesSink(self.context.stderr, price, clock, style)
         from imgcli.output.sinks.live import LiveSink
 
-        easel = self.easel if self.display is Display.IMAGE else None
-        return LiveSink(self.stream, self._terminal, price, clock, easel).open(VIEWING)
+        provider = self.provider if self.display is Display.IMAGE else None
+        return LiveSink(self.stream, self._terminal, price, clock, provider).open(VIEWING)
 
-    def _results(self, material: ViewInput) -> list[Sink]:
-        if self.order.save:
+    def _results(self, source: ViewInput) -> list[Sink]:
+        if self.options.save:
             from imgcli.output.sinks.lines import PathsSink
 
-            return [PathsSink(self.world.stdout)]
-        return [DescriptionSink(self.world.stdout, material.name)] if self.display is Display.LINES else []
+            return [PathsSink(self.context.stdout)]
+        return [DescriptionSink(self.context.stdout, source.name)] if self.display is Display.LINES else []
 
 
 @dataclass
 class _Pace:
     """Waits until the time of a replay has come: `speed` times as fast as it was, None for no waiting."""
 
-    world: Context
+    context: Context
     speed: float | None
 
     def __post_init__(self) -> None:
-        self._began = self.world.monotonic()
+        self._began = self.context.monotonic()
 
     def wait(self, seconds: float) -> None:
         """Return when so many seconds of the original run have passed; at once where no run is as long."""
         if self.speed and 0 < seconds < _LONGEST_RUN:
-            left = self._began + seconds / self.speed - self.world.monotonic()
+            left = self._began + seconds / self.speed - self.context.monotonic()
             if left > 0:
-                self.world.sleep(min(left, _LONGEST_RUN))
+                self.context.sleep(min(left, _LONGEST_RUN))
 
 
 def _local(events: Iterable[Event]) -> Iterator[Event]:
@@ -269,50 +272,50 @@ def _local(events: Iterable[Event]) -> Iterator[Event]:
                 yield event
 
 
-def viewing(
-    names: Iterable[str], sight: PreviewOptions, speed: float | None, save: Path | None, world: Context
-) -> Viewing:
+def view_options(
+    files: Iterable[str], preview: PreviewOptions, speed: float | None, save: Path | None, context: Context
+) -> ViewOptions:
     """Check what was asked for. Raises `ImgcliError` (usage)."""
-    told = tuple(names)
-    if not told and not _is_piped(world):
+    names = tuple(files)
+    if not names and not _is_piped(context):
         raise usage_error("There is nothing to view.", "Name a file, or pipe a stream: ... | imgcli view -")
-    if told.count(materials.STDIN) > 1:
+    if names.count(view_input.STDIN) > 1:
         raise usage_error("Standard input can be viewed once.")
-    if materials.STDIN in told and not _is_piped(world):
+    if view_input.STDIN in names and not _is_piped(context):
         raise usage_error("Standard input is this terminal.", "Pipe a stream: curl -N ... | imgcli view -")
     check_between("--speed", speed, *_SPEEDS)
-    return Viewing(told or (materials.STDIN,), sight, speed, save)
+    return ViewOptions(names or (view_input.STDIN,), preview, speed, save)
 
 
-def _is_piped(world: Context) -> bool:
+def _is_piped(context: Context) -> bool:
     try:
-        return not world.stdin.isatty()
+        return not context.stdin.isatty()
     except ValueError:  # closed
         return False
 
 
-def _job(material: ViewInput) -> str:
-    return material.header.job if material.header else _JOB
+def _job(source: ViewInput) -> str:
+    return source.header.job if source.header else _JOB
 
 
 def _viewing_line(request: ImageRequest) -> str:
     return f"a run of {shorten(request.model, _NAME_LENGTH)}"
 
 
-def _whole(material: ViewInput) -> bytes:
+def _whole(source: ViewInput) -> bytes:
     """Read an image's file; raises `ImgcliError` for one that never ends."""
     parts, size = [], 0
-    for chunk in material.chunks:
+    for chunk in source.chunks:
         size += len(chunk)
-        if size > materials.LARGEST_IMAGE:
-            limit = materials.LARGEST_IMAGE // 1_000_000
-            raise usage_error(f"{shorten(material.name, _NAME_LENGTH)} is larger than {limit} MB.")
+        if size > view_input.LARGEST_IMAGE:
+            limit = view_input.LARGEST_IMAGE // 1_000_000
+            raise usage_error(f"{shorten(source.name, _NAME_LENGTH)} is larger than {limit} MB.")
         parts.append(chunk)
     return b"".join(parts)
 
 
 def _unshowable(name: str, image: EncodedImage, reason: str) -> Problem:
-    """Tell a broken image from one that is merely not for terminals."""
+    """Describe an image that cannot be shown: a broken one, or one that is not for terminals."""
     shown = shorten(name, _NAME_LENGTH)
     if image.format is ImageFormat.SVG:
         return Problem(ExitCode.USAGE, f"{shown} is an SVG drawing, which no terminal shows.")

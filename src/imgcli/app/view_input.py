@@ -68,7 +68,7 @@ class ViewInput:
 def open_input(name: str, stdin: BinaryIO) -> Iterator[ViewInput]:
     """Open a file, or standard input, and find out what it is. Raises `ImgcliError` (usage)."""
     if name == STDIN:
-        yield _material(STDIN_NAME, stdin)
+        yield _view_input(STDIN_NAME, stdin)
         return
     try:
         file = Path(name).open("rb")  # noqa: SIM115 - closed below; only the opening may fail like this
@@ -76,10 +76,10 @@ def open_input(name: str, stdin: BinaryIO) -> Iterator[ViewInput]:
         why = error.strerror if isinstance(error, OSError) else "the name holds a NUL"
         raise usage_error(f"{shorten(name, 200)} cannot be read: {why}.") from None
     with file:
-        yield _material(name, file)
+        yield _view_input(name, file)
 
 
-def _material(name: str, file: BinaryIO) -> ViewInput:
+def _view_input(name: str, file: BinaryIO) -> ViewInput:
     chunks = _chunks(name, file)
     head = _head(chunks)
     kind = _kind(name, head)
@@ -106,20 +106,21 @@ def _head(chunks: Iterator[bytes]) -> bytes:
     head = b""
     for chunk in chunks:
         head += chunk
-        is_enough = b"\n" in head or len(head) > _LONGEST_HEADER if head.startswith(MAGIC) else _is_told(head)
-        if is_enough:
+        if _is_enough(head):
             break
     return head
 
 
-def _is_told(head: bytes) -> bool:
-    """Whether these first bytes are enough."""
+def _is_enough(head: bytes) -> bool:
+    """Return whether these first bytes tell what it is; of a run log they are the whole header."""
+    if head.startswith(MAGIC):
+        return b"\n" in head or len(head) > _LONGEST_HEADER
     known = sniff(head) or _LINES.match(head) or _OTHER_IMAGE.match(head)
     return bool(known) or len(head) >= _ENOUGH or b"\n" in head.lstrip(_SPACE)
 
 
 def _kind(name: str, head: bytes) -> ViewInputKind:
-    """Tell by the first bytes; what is piped and unknown is left to the reader of answers, to explain it."""
+    """Return the kind by the first bytes; what is piped and unknown is left to the reader of answers."""
     bare = head.lstrip(_SPACE)
     if sniff(head) or _OTHER_IMAGE.match(head):
         return ViewInputKind.IMAGE

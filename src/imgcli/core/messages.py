@@ -19,6 +19,7 @@ RAW_RUN_KEPT = "The raw run is kept; `imgcli recover --list` shows it."
 _LONGEST = 1500  # characters of foreign text in one line: a server's error page is no reading matter
 _LONGEST_PROBLEM = 4500  # a signed link is of no use when it is cut; what else servers say is cut before
 _NAME_LENGTH = 80
+_BOLD_RED, _RESET = "\x1b[1;31m", "\x1b[0m"
 _NOTHING_SENT = frozenset({ExitCode.USAGE, ExitCode.UNREACHABLE, ExitCode.UNWRITABLE})
 _SENT_IN_VAIN = frozenset({Cause.UNFINISHED, Cause.UNREACHED})
 
@@ -96,11 +97,12 @@ def image_facts(pixels: tuple[int, int] | None, size: int) -> list[str]:
     return ([f"{pixels[0]}x{pixels[1]}"] if pixels else []) + [file_size(size)]
 
 
-def problem_lines(problem: Problem) -> list[str]:
-    """Say what happened, what it means for the money, and what to do next; a line each, safe to print."""
+def problem_lines(problem: Problem, *, in_color: bool = False) -> list[str]:
+    """Format what happened, what it means for the money, and what to do next; a line each, safe to print."""
     money = [] if problem.is_local else [money_sentence(problem)]
     advice = [shorten(problem.advice, _LONGEST)] if problem.advice else []
-    return [f"imgcli: {shorten(problem.what, _LONGEST_PROBLEM)}", *money, *advice]
+    prefix = f"{_BOLD_RED}error:{_RESET}" if in_color else "error:"
+    return [f"{prefix} {shorten(problem.what, _LONGEST_PROBLEM)}", *money, *advice]
 
 
 def money_sentence(problem: Problem) -> str:

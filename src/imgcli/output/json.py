@@ -1,19 +1,33 @@
-"""Everything that is known of an image or a run, as an object for programs. Its keys are a contract."""
+"""What commands print for programs, as JSON: models, runs, families, costs. The keys are a contract."""
 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from imgcli.core.catalog import FixedSizes
-from imgcli.output.tables.history import entry_json
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import date
+    from decimal import Decimal
 
+    from imgcli.core.billing.bill import Row
+    from imgcli.core.billing.spending import Spending, Sum
     from imgcli.core.catalog import Accepts, Lineup, ListedModel, Prices, ServerModel
-    from imgcli.core.history import Ancestor, FileFacts, Provenance, SavedImageStatus
+    from imgcli.core.history import (
+        Ancestor,
+        Family,
+        FileFacts,
+        HistoryEntry,
+        Key,
+        Provenance,
+        SavedImage,
+        SavedImageStatus,
+    )
 
 
 _PRICES = ("text_in", "text_cached", "text_out", "image_in", "image_cached", "image_out")
@@ -123,3 +137,136 @@ def _parent(parent: Ancestor) -> dict[str, Any]:
         "id": parent.entry.number if parent.entry else None,
         "name": parent.name,
     }
+
+
+def entry_json(entry: HistoryEntry) -> dict[str, Any]:
+    """Write a run for programs, everything that is known of it; times are in UTC."""
+    return {
+        "id": entry.number,
+        "job": entry.job,
+        "started": entry.started.isoformat(),
+        "ended": entry.ended.isoformat(),
+        "outcome": entry.outcome,
+        "message": entry.message,
+        "charged": entry.charged,
+        "cost_usd": _usd(entry.cost),
+        "prompt": entry.prompt,
+        "model": entry.model,
+        "image_model": entry.image_model,
+        "endpoint": entry.endpoint,
+        "response_id": entry.response_id,
+        "pictures": list(map(_image_json, entry.images)),
+        "parents": [{"sha256": parent.sha256, "role": parent.role} for parent in entry.parents],
+        "charges": list(map(_charge_json, entry.charges)),
+        "prices_date": entry.prices_date.isoformat() if entry.prices_date else None,
+        "usage": entry.usage,
+        "tool_usage": entry.tool_usage,
+        "request": entry.request.to_json() if entry.request else None,
+        "billed": not entry.is_free,
+    }
+
+
+def _image_json(image: SavedImage) -> dict[str, Any]:
+    width, height = image.size or (None, None)
+    return {
+        "image": image.image_index,
+        "path": str(image.path) if image.path else None,
+        "sha256": image.sha256,
+        "format": image.format,
+        "bytes": image.length,
+        "width": width,
+        "height": height,
+        "revised_prompt": image.revised_prompt,
+    }
+
+
+def _charge_json(row: Row) -> dict[str, Any]:
+    return {
+        "part": row.part,
+        "model": row.model,
+        "tokens_in": row.tokens_in,
+        "cached": row.cached,
+        "tokens_out": row.tokens_out,
+        "partials": row.partials,
+        "cost_usd": _usd(row.cost),
+    }
+
+
+def _usd(amount: Decimal | None) -> float | None:
+    return None if amount is None else float(amount)
+
+
+def family_json(family: Family) -> Iterator[dict[str, Any]]:
+    """Write every member once, in the order in which it is drawn; what is not known is null."""
+    for branch in family.branches(1):
+        if not branch.is_repeated:
+            yield _member_json(family, branch.key)
+
+
+def _member_json(family: Family, key: Key) -> dict[str, Any]:
+    entry = family.members[key]
+    return {
+        "asked": key == family.asked,
+        "id": _id(key),
+        "started": entry.started.isoformat() if entry else None,
+        "endpoint": entry.endpoint if entry else None,
+        "outcome": entry.outcome if entry else None,
+        "cost_usd": None if entry is None or entry.cost is None else float(entry.cost),
+        **(_brought(entry) if entry else _unbrought(family, key)),
+        "parents": [
+            {"sha256": sha256, "id": _id(origin)} for sha256, origin in family.origins.get(key, {}).items()
+        ],
+        "children": list(family.children(key)),
+    }
+
+
+def _brought(entry: HistoryEntry) -> dict[str, Any]:
+    images = [
+        {"sha256": image.sha256, "path": str(image.path) if image.path else None} for image in entry.images
+    ]
+    return {"prompt": entry.prompt, "pictures": images}
+
+
+def _unbrought(family: Family, key: Key) -> dict[str, Any]:
+    file = family.file if key == family.asked else None
+    prompt = file.recipe.prompt if file and file.recipe else None
+    return {"prompt": prompt, "pictures": [{"sha256": key, "path": str(file.path) if file else None}]}
+
+
+def _id(key: Key) -> int | None:
+    return key if isinstance(key, int) else None
+
+
+def cost_json(spent: Spending, since: date | None) -> dict[str, Any]:
+    """Write the sums for programs; `cost_usd` is null where any of it is unknown, `known_usd` never."""
+    return {
+        "since": since.isoformat() if since else None,
+        **_sum_json(spent.total),
+        "prices_date": spent.prices_date.isoformat() if spent.prices_date else None,
+        "groups": [{"name": group.name, **_sum_json(group)} for group in spent.groups],
+        "demo": _sum_json(spent.demo),
+    }
+
+
+def _sum_json(group: Sum) -> dict[str, Any]:
+    return {
+        "runs": group.runs,
+        "cost_usd": None if group.cost is None else float(group.cost),
+        "known_usd": float(group.known),
+        "unknown_runs": group.unknown,
+    }
+
+
+def to_json(line: Mapping[str, Any]) -> str:
+    """Write one line, in ASCII; what JSON cannot say (NaN, Infinity) is null."""
+    return json.dumps(_finite(line), ensure_ascii=True, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401 - JSON is any of its types
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return value

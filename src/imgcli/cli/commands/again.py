@@ -1,4 +1,4 @@
-"""`imgcli again`: the same recipe once more, with other options."""
+"""`imgcli again`: the same parameters once more, with other options."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgcli.cli.commands._generation import generate_command
+from imgcli.cli.commands._generation import generate_command, shared_options
 from imgcli.cli.completion import images_and_ids
 from imgcli.cli.typer_ext import taking_options_of
 
@@ -55,7 +55,7 @@ Trust = Annotated[
 
 
 @taking_options_of(
-    generate_command,
+    shared_options,
     model="as before",
     image_model="as before",
     size="as before",
@@ -68,7 +68,7 @@ def again(
     words: NewWords = None,
     *,
     trust: Trust = False,
-    **chosen: Any,  # noqa: ANN401 - what `deliver` declares
+    **flags: Any,  # noqa: ANN401 - what `shared_options` declares
 ) -> None:
     """Generate an image again with the same parameters.
 
@@ -79,11 +79,9 @@ def again(
       imgcli again 12 "a dog"                   with a new prompt
     """  # noqa: D301 - \b tells Typer to leave the lines alone
 
-    def theme(endpoint: ServerOptions) -> RequestPlan:
-        # Imported here, so that help and completions do without them.
-        from imgcli.app.options import place_of
-        from imgcli.app.plan import plan_of
+    def make_plan(server: ServerOptions) -> RequestPlan:
+        from imgcli.app.plan import plan_again  # here, so that help and completions do without it
 
-        return plan_of(ctx.obj, earlier, words, place_of(ctx.obj, endpoint), is_trusted=trust)
+        return plan_again(ctx.obj, server.name(ctx.obj.env), earlier, words, is_trusted=trust)
 
-    generate_command(ctx, theme, **chosen)
+    generate_command(ctx, flags, make_plan)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcli.app.context import warn
 from imgcli.app.lookup import open_history
 from imgcli.cli.params import lookup  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.core.billing.spending import GroupBy, Period, spending
 from imgcli.core.errors import usage_error
-from imgcli.output.tables.bill import cost_json, cost_lines
-from imgcli.output.text import SafeWriter
+from imgcli.output.json import cost_json
+from imgcli.output.tables.bill import cost_lines
+from imgcli.output.terminal.writer import SafeWriter
 
 if TYPE_CHECKING:
     from imgcli.app.context import Context
@@ -62,14 +62,14 @@ def cost(
     with open_history(context) as history:
         spent = spending(history.charges(midnight), by, lambda moment: moment.astimezone().date())
     if as_json:
-        from imgcli.output.sinks.jsonl import to_json
+        from imgcli.output.json import to_json
 
         SafeWriter(context.stdout).lines([to_json(cost_json(spent, since))])
         return
     SafeWriter(context.stdout).lines(cost_lines(spent))
     if not (spent.total.runs or spent.demo.runs):
         when = {Period.ALL: "yet; try `imgcli gen`", Period.TODAY: "today"}.get(period, f"this {period}")
-        warn(context, [f"no runs {when}"])
+        context.warn([f"no runs {when}"])
 
 
 def read_period(*, today: bool, week: bool, month: bool) -> Period:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgcli.cli.commands._generation import generate_command
+from imgcli.cli.commands._generation import generate_command, shared_options
 from imgcli.cli.completion import images_and_ids
 from imgcli.cli.params import generation  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.cli.typer_ext import taking_options_of
@@ -29,8 +28,6 @@ has shut down is not used again, nor another server's model if you have configur
 applies to FILE. The result is named after FILE, in the current folder: a-cat.png becomes
 a-cat-edit.png. The exit codes are those of imgcli gen.
 """
-
-_UNUSED = "this file is not in the history; its embedded parameters are not used"
 
 Original = Annotated[
     str,
@@ -55,7 +52,7 @@ Change = Annotated[
 
 
 @taking_options_of(
-    generate_command,
+    shared_options,
     model="the one that made FILE, else as in imgcli gen",
     image_model="FILE's, else the server's",
     size="FILE's, else auto",
@@ -71,7 +68,7 @@ def edit(
     prompt_file: generation.PromptFile = None,
     images: generation.Images = None,
     mask: generation.Mask = None,
-    **chosen: Any,  # noqa: ANN401 - what `deliver` declares
+    **flags: Any,  # noqa: ANN401 - what `shared_options` declares
 ) -> None:
     """Edit an image with a prompt.
 
@@ -83,24 +80,12 @@ def edit(
       imgcli edit 12 "in oil" -i style.jpg               by id, with style.jpg
     """  # noqa: D301 - \b tells Typer to leave the lines alone
 
-    def theme(endpoint: ServerOptions) -> RequestPlan:
+    def make_plan(server: ServerOptions) -> RequestPlan:
         # Imported here, so that help and completions do without them.
-        from imgcli.app.inputs import check_original, find_files, prompt_source, read_beside, read_prompt
-        from imgcli.app.options import place_of
-        from imgcli.app.plan import RequestPlan
-        from imgcli.app.source_image import find_source
-        from imgcli.core.params import Action
+        from imgcli.app.inputs import InputNames
+        from imgcli.app.plan import plan_edit
 
-        world = ctx.obj
-        source = prompt_source(words, prompt_file)
-        check_original(original, images, source)
-        files, hole, notices = find_files(world, images, mask)
-        input_images = read_beside(files, hole, source, world.stdin.buffer)
-        origin = find_source(world, original, words or ())
-        prompt = read_prompt(words, prompt_file, world.stdin)
-        theme = RequestPlan(prompt, input_images, origin, place_of(world, endpoint), origin.earlier)
-        unused = (_UNUSED,) if origin.foreign_recipe else ()
-        told = (*origin.notices, *notices, *unused)
-        return replace(theme, name=origin.edited_name, action=Action.EDIT, notices=told)
+        names = InputNames(words, prompt_file, images, mask)
+        return plan_edit(ctx.obj, server.name(ctx.obj.env), original, names)
 
-    generate_command(ctx, theme, **chosen)
+    generate_command(ctx, flags, make_plan)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer  # noqa: TC002 - Typer reads the annotations at run time
 
-from imgcli.cli.commands._generation import generate_command
+from imgcli.cli.commands._generation import generate_command, shared_options
 from imgcli.cli.params import generation  # noqa: TC001 - see above
 from imgcli.cli.typer_ext import taking_options_of
 
@@ -32,7 +32,7 @@ or 503, a 400 about response_format). Every error says whether money may have be
 """
 
 
-@taking_options_of(generate_command)
+@taking_options_of(shared_options)
 def gen(
     ctx: typer.Context,
     words: generation.Words = None,
@@ -40,8 +40,8 @@ def gen(
     prompt_file: generation.PromptFile = None,
     images: generation.Images = None,
     mask: generation.Mask = None,
-    going_on: generation.Continue = False,
-    **chosen: Any,  # noqa: ANN401 - what `deliver` declares
+    continue_: generation.Continue = False,
+    **flags: Any,  # noqa: ANN401 - what `shared_options` declares
 ) -> None:
     """Generate an image, watch it arrive, and save it.
 
@@ -59,24 +59,12 @@ def gen(
       imgcli gen "a cat" --jsonl | jq -r .status    one JSON object per event
     """  # noqa: D301 - \b tells Typer to leave the lines alone
 
-    def theme(endpoint: ServerOptions) -> RequestPlan:
+    def make_plan(server: ServerOptions) -> RequestPlan:
         # Imported here, so that help and completions do without them.
-        from imgcli.app.inputs import find_files, prompt_source, read_beside, read_input_images, read_prompt
-        from imgcli.app.options import place_of
-        from imgcli.app.plan import RequestPlan
-        from imgcli.app.source_image import last_source
+        from imgcli.app.inputs import InputNames
+        from imgcli.app.plan import plan_generation
 
-        world = ctx.obj
-        read = read_beside if going_on else read_input_images
-        files, hole, notices = find_files(world, images, mask)
-        input_images = read(files, hole, prompt_source(words, prompt_file), world.stdin.buffer)
-        prompt = read_prompt(words, prompt_file, world.stdin)
-        if not going_on:
-            return RequestPlan(prompt, input_images, notices=notices)
-        place = place_of(world, endpoint)
-        origin = last_source(world, place)
-        return RequestPlan(
-            prompt, input_images, origin, place, origin.earlier, notices=(*origin.notices, *notices)
-        )
+        names = InputNames(words, prompt_file, images, mask)
+        return plan_generation(ctx.obj, server.name(ctx.obj.env), names, continue_=continue_)
 
-    generate_command(ctx, theme, **chosen)
+    generate_command(ctx, flags, make_plan)

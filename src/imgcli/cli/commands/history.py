@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from imgcli.app.context import confirm, size_of, warn
+from imgcli.app.context import size_of
 from imgcli.app.lookup import open_history
 from imgcli.cli.params import lookup  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.core.errors import ImgcliError, check_between, usage_error
-from imgcli.output.tables.history import Places, entry_json, history_lines
+from imgcli.output.tables.history import PathFormatter, history_lines
 from imgcli.output.terminal.database import PreviewProtocol
-from imgcli.output.text import SafeWriter
+from imgcli.output.terminal.writer import SafeWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,7 +138,7 @@ def print_history(context: Context, selection: Selection, preview: PreviewProtoc
     with open_history(context) as history:
         entries = list(history.entries(selection.limit or _USUAL_LIMIT, selection.search))
     columns = size_of(context.stdout).columns if context.stdout.isatty() else None
-    lines = history_lines(entries, _places(context), columns)
+    lines = history_lines(entries, _path_formatter(context), columns)
     viewer = _thumbnail_viewer(context, preview)
     if viewer:
         for entry, line in zip(entries, lines, strict=True):
@@ -151,7 +151,7 @@ def print_history(context: Context, selection: Selection, preview: PreviewProtoc
 
 def print_history_json(context: Context, selection: Selection) -> None:
     """Print a JSON object for each run, as soon as it is read."""
-    from imgcli.output.sinks.jsonl import to_json
+    from imgcli.output.json import entry_json, to_json
 
     out = SafeWriter(context.stdout)
     with open_history(context) as history:
@@ -170,8 +170,7 @@ def forget_runs(context: Context, selection: Selection, *, yes: bool) -> None:
             _forget(context, history, selection, numbers)
         else:
             return
-    warn(
-        context,
+    context.warn(
         (
             f"{path} still has the prompt of an unfinished run, and possibly its image: run `imgcli recover` "
             "and forget it again, or delete the file"
@@ -204,12 +203,12 @@ def _forget(context: Context, history: History, selection: Selection, numbers: l
         history.discard_aside()
     else:
         sentences += [f"{path} was set aside earlier and is not searched" for path in history.aside]
-    warn(context, sentences)
+    context.warn(sentences)
 
 
 def _is_confirmed(context: Context, runs: str) -> bool:
-    is_confirmed = confirm(
-        context, f"Remove {runs} from the history for good, with prompts and costs? Image files are kept."
+    is_confirmed = context.confirm(
+        f"Remove {runs} from the history for good, with prompts and costs? Image files are kept."
     )
     if is_confirmed is None:
         raise usage_error(
@@ -224,28 +223,28 @@ def _runs(count: int) -> str:
 
 def _warn_of_none(context: Context, selection: Selection) -> None:
     if selection.search:
-        warn(context, [f"no run has “{selection.search}” in its prompt or path"])
+        context.warn([f"no run has “{selection.search}” in its prompt or path"])
     else:
-        warn(context, ['no history yet; try `imgcli gen "a cat" --demo`'])
+        context.warn(['no history yet; try `imgcli gen "a cat" --demo`'])
 
 
-def _places(context: Context) -> Places:
+def _path_formatter(context: Context) -> PathFormatter:
     """Return the folders that paths are shortened against."""
     from imgcli.store.publish.naming import current_folder
 
     home = context.env.get("HOME", "")
     with suppress(ImgcliError):
-        return Places(current_folder(), Path(home) if home.startswith("/") else None)
-    return Places(None, None)
+        return PathFormatter(current_folder(), Path(home) if home.startswith("/") else None)
+    return PathFormatter(None, None)
 
 
 def _thumbnail_viewer(context: Context, preview: PreviewProtocol | None) -> StillViewer | None:
     """Return a viewer for thumbnails; None if they are not wanted or cannot be shown."""
     if preview is None:
         return None
-    from imgcli.output.terminal.capabilities import Display, choose_display, look
+    from imgcli.output.terminal.capabilities import Display, choose_display, detect_terminal
 
-    terminal = look(context.env, context.stdout, lambda: size_of(context.stdout), preview)
+    terminal = detect_terminal(context.env, context.stdout, lambda: size_of(context.stdout), preview)
     if choose_display(preview, terminal) is not Display.IMAGE:
         return None
     from imgcli.output.images.select import RendererSelector

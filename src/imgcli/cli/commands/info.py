@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from imgcli.app.context import size_of, warn
+from imgcli.app.context import size_of
 from imgcli.app.lookup import Lookup
 from imgcli.cli.params import lookup  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.core.errors import ImgcliError
 from imgcli.core.history import Ancestor, FileStatus, KnowledgeSource, Provenance, SavedImageStatus
 from imgcli.core.problem import ExitCode, most_severe
-from imgcli.output.text import SafeWriter
+from imgcli.output.terminal.writer import SafeWriter
 from imgcli.store.files import whereabouts
 
 if TYPE_CHECKING:
@@ -76,15 +76,14 @@ class _Printer:
             from imgcli.app.reporting import refuse
 
             return refuse(self._context, error.problem)
-        warn(self._context, [note for note in match.notes if note not in self._notes])
+        self._context.warn([note for note in match.notes if note not in self._notes])
         self._notes.update(match.notes)
         self._write(provenance(name, match, self._images.history))
         return ExitCode.OK
 
     def _write(self, image: Provenance) -> None:
         if self._as_json:
-            from imgcli.output.json import info_json
-            from imgcli.output.sinks.jsonl import to_json
+            from imgcli.output.json import info_json, to_json
 
             self._out.lines([to_json(info_json(image))])
             return

@@ -9,8 +9,8 @@ import typer
 from imgcli.app.context import size_of
 from imgcli.cli.params import generation, lookup, server  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.core.catalog import Span, lineup, load
-from imgcli.output.terminal.capabilities import ColorDepth, look
-from imgcli.output.text import SafeWriter
+from imgcli.output.terminal.capabilities import ColorDepth, detect_terminal
+from imgcli.output.terminal.writer import SafeWriter
 
 if TYPE_CHECKING:
     from imgcli.app.context import Context
@@ -60,11 +60,11 @@ def models(  # noqa: PLR0913 - see `gen`
       imgcli models --live             the models your key can use, current dates
       imgcli models --json | jq -r '.models[] | select(.kind == "image") | .name'
     """  # noqa: D301 - \b tells Typer to leave the lines alone
-    from imgcli.app.options import server_options
     from imgcli.cli.config.settings import applied_profile
+    from imgcli.cli.flags import server_options
 
     context: Context = ctx.obj
-    options = server_options(base_url, timeout, applied_profile(ctx).server, demo=False)
+    options = server_options({"base_url": base_url, "timeout": timeout}, applied_profile(ctx).server)
     available = _ask_server(context, options) if live else None
     span = Span.ALL if everything else Span.ALIVE
     table = lineup(load(), context.now().date(), span, available)
@@ -74,7 +74,7 @@ def models(  # noqa: PLR0913 - see `gen`
 def _ask_server(context: Context, options: ServerOptions) -> tuple[ServerModel, ...]:
     from imgcli.api.auth import credentials
 
-    authorization = credentials(context.env, options.base_url, options.server)
+    authorization = credentials(context.env, options.base_url, options.settings)
     # A missing key is reported before the HTTP library is loaded.
     from imgcli.api.client import Clock
     from imgcli.api.models import ask
@@ -89,9 +89,9 @@ def _lines(context: Context, table: Lineup, *, as_json: bool) -> list[str]:
         from imgcli.output.json import models_json
 
         return [models_json(table)]
-    from imgcli.output.tables.models import plain_lines, rich_lines
+    from imgcli.output.tables.models import models_lines, rich_models_lines
 
-    terminal = look(context.env, context.stdout, lambda: size_of(context.stdout))
+    terminal = detect_terminal(context.env, context.stdout, lambda: size_of(context.stdout))
     if terminal.depth is ColorDepth.NONE:
-        return plain_lines(table)
-    return rich_lines(table, terminal, terminal.size().columns)
+        return models_lines(table)
+    return rich_models_lines(table, terminal, terminal.size().columns)

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcli.app.options import OutputFormat
-
 if TYPE_CHECKING:
     from imgcli.app.context import Context
 
@@ -76,14 +74,10 @@ def recover(
       imgcli recover --discard 3fa92c        discard one run
       imgcli recover --discard --older 90d   discard old runs
     """  # noqa: D301 - \b tells Typer to leave the lines alone
-    world: Context = ctx.obj
-    from imgcli.app import generate, unfinished_run
-    from imgcli.app import recover as recover_
+    context: Context = ctx.obj
+    from imgcli.app import unfinished_run
+    from imgcli.app.recover import recover_runs
 
-    with generate.refusals(world, OutputFormat.PATHS):
-        chosen = unfinished_run.choose(world, ids or (), older)
-    if listing:
-        raise typer.Exit(unfinished_run.show(world, chosen))
-    if discard:
-        raise typer.Exit(unfinished_run.discard(world, chosen))
-    raise typer.Exit(recover_.recover_runs(world, chosen))
+    chosen = unfinished_run.choose(context, ids or (), older)
+    action = unfinished_run.show if listing else unfinished_run.discard if discard else recover_runs
+    raise typer.Exit(action(context, chosen))

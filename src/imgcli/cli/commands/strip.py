@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcli.app import process
-from imgcli.app.context import warn
 from imgcli.app.lookup import locate
 from imgcli.app.reporting import refuse
 from imgcli.cli.params import lookup  # noqa: TC001 - Typer reads the annotations at run time
@@ -73,7 +72,7 @@ def _strip(context: Context, name: str, output: str | None) -> Iterator[ExitCode
     """Strip a file, or every image of a run; one that cannot be stripped does not keep the others from it."""
     try:
         located = locate(context, name)
-        warn(context, located.notes)
+        context.warn(located.notes)
     except ImgcliError as error:
         yield refuse(context, error.problem)
         return
@@ -96,9 +95,9 @@ def _strip_file(context: Context, original: Original, output: str | None) -> Non
     elif removed:
         with process.shielded():
             original.replace(bare)
-        warn(context, [f"{original.shown}: parameters removed ({removed} bytes)"])
+        context.warn([f"{original.shown}: parameters removed ({removed} bytes)"])
     else:
-        warn(context, [f"{original.shown} has no embedded parameters; it is unchanged"])
+        context.warn([f"{original.shown} has no embedded parameters; it is unchanged"])
 
 
 def _write_copy(context: Context, original: Original, path: Path) -> None:
@@ -106,7 +105,7 @@ def _write_copy(context: Context, original: Original, path: Path) -> None:
     with process.shielded():
         copy = write_file(path, original.bare)
     if copy.name != path.name:
-        warn(context, [f"{path.name} already exists; the copy is {copy.name}"])
+        context.warn([f"{path.name} already exists; the copy is {copy.name}"])
     paths = PathsSink(context.stdout)
     paths.handle(Saved("", 0, copy))
     paths.close()

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import typer  # noqa: TC002 - Typer reads the annotations at run time
 
-from imgcli.app.context import size_of, warn
+from imgcli.app.context import size_of
 from imgcli.app.lookup import Lookup, open_history
 from imgcli.cli.params import lookup  # noqa: TC001 - see above
-from imgcli.output.tables.history import DRAWN, TYPED, family_json, tree_lines
+from imgcli.output.json import family_json
+from imgcli.output.tables.history import DRAWN, TYPED, tree_lines
 from imgcli.output.terminal.capabilities import speaks_unicode
-from imgcli.output.text import SafeWriter
+from imgcli.output.terminal.writer import SafeWriter
 
 if TYPE_CHECKING:
     from imgcli.app.context import Context
@@ -47,10 +48,10 @@ def tree(ctx: typer.Context, image: lookup.Image, *, as_json: lookup.JsonLines =
     out = SafeWriter(context.stdout)
     with open_history(context) as history:
         match = Lookup(context, history).find_told(image)
-        warn(context, match.notes)
+        context.warn(match.notes)
         family = history.family(match.origin)
     if as_json:
-        from imgcli.output.sinks.jsonl import to_json
+        from imgcli.output.json import to_json
 
         for member in family_json(family):
             out.lines([to_json(member)])
@@ -60,4 +61,4 @@ def tree(ctx: typer.Context, image: lookup.Image, *, as_json: lookup.JsonLines =
     while chunk := list(islice(lines, _CHUNK)):
         out.lines(chunk)
     if len(family.members) == 1:
-        warn(context, ["the history has no images that it was made from, or that were made from it"])
+        context.warn(["the history has no images that it was made from, or that were made from it"])

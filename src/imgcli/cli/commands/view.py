@@ -43,10 +43,11 @@ def view(  # noqa: PLR0913 - a command's signature declares its options
       imgcli gen "a cat" --jsonl | tee run.jsonl | imgcli view -
       imgcli view run.jsonl --fast --save .   extract the images
     """  # noqa: D301 - \b tells Typer to leave the lines alone
-    world: Context = ctx.obj
-    from imgcli.app import options
-    from imgcli.app import view as view_
+    context: Context = ctx.obj
+    # Imported here, so that help and completions do without them.
+    from imgcli.app.view import Viewer, view_options
+    from imgcli.cli.flags import preview_options
 
-    sight = options.preview_options(preview, width, world.env, plain=plain)
-    asked = view_.viewing(files or (), sight, None if fast else speed, save, world)
-    raise typer.Exit(view_.Viewer(world, asked).view_all())
+    how = preview_options({"preview": preview, "width": width, "plain": plain}, context.env)
+    options = view_options(files or (), how, None if fast else speed, save, context)
+    raise typer.Exit(Viewer(context, options).view_all())

@@ -4,49 +4,119 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from imgcli.output.images.decode import decode, fit, flatten
 from imgcli.output.images.protocol import Frame
 from imgcli.output.terminal.capabilities import ColorDepth
 from imgcli.output.terminal.database import PreviewProtocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PIL.Image import Image as PILImage
+
     from imgcli.core.image import EncodedImage
-    from imgcli.output.images.dither import Depth
+    from imgcli.output.images.cells import BlockImage
     from imgcli.output.images.protocol import Box
     from imgcli.output.terminal.capabilities import Terminal
 
 _CELL_WIDTH, _CELL_HEIGHT = 16, 32  # pixels of an image of which a cell can make use, and some to spare
 _DARK_BELOW = 128
+_RESET = "\x1b[0m"
+_INK, _PAPER = 30, 40  # where SGR's codes for the foreground and for the background begin
+_BASE = 8  # colours that have a code of their own; as many more have a bright one
 
 
 class BlockRenderer:
-    """Draws with the glyphs of one of the ladder's rungs, in the terminal's own colours."""
+    """Draws with a set of block glyphs, or ASCII, in the terminal's own colours."""
 
-    def __init__(self, terminal: Terminal, rung: PreviewProtocol = PreviewProtocol.BLOCKS) -> None:
+    def __init__(self, terminal: Terminal, glyphs: PreviewProtocol = PreviewProtocol.BLOCKS) -> None:
         self._terminal = terminal
-        self._rung = rung
+        self._glyphs = glyphs
 
-    def paint(self, encoded: EncodedImage, box: Box) -> Frame:
+    def render(self, encoded: EncodedImage, box: Box) -> Frame:
         """Decode, shrink and draw; raises `decode.Undecodable` for what is no image."""
-        from imgcli.output.images.ansi import Symbols, ansi_lines, draw
-        from imgcli.output.images.decode import decode, fit, flatten
-
         image = decode(encoded.data, (box.columns * _CELL_WIDTH, box.rows * _CELL_HEIGHT))
         cells = fit(image.size, box.columns, box.rows, (1, self._terminal.aspect))
         opaque = flatten(image, self._terminal.background)
-        symbols = Symbols(self._rung.value)
-        mosaic = draw(opaque, cells, symbols, _depth(self._terminal.depth), dark=self._is_dark())
-        return Frame(tuple(ansi_lines(mosaic)), cells[0])
+        blocks = draw(opaque, cells, self._glyphs, self._terminal.depth, dark=self._is_dark())
+        return Frame(tuple(ansi_lines(blocks)), cells[0])
 
     def _is_dark(self) -> bool:
         background = self._terminal.background
         return background is None or max(background) < _DARK_BELOW
 
 
-def _depth(depth: ColorDepth) -> Depth:
-    from imgcli.output.images.dither import Depth
+def draw(
+    blocks: PILImage,
+    cells: tuple[int, int],
+    symbols: PreviewProtocol,
+    depth: ColorDepth,
+    *,
+    dark: bool = True,
+) -> BlockImage:
+    """Draw an image of any mode so that it fills (columns, rows) cells; see `decode.fit` for its aspect.
 
-    return {
-        ColorDepth.TRUECOLOR: Depth.TRUECOLOR,
-        ColorDepth.ANSI_256: Depth.COLORS_256,
-        ColorDepth.ANSI_16: Depth.COLORS_16,
-    }.get(depth, Depth.MONO)
+    Transparent parts show a checkerboard. `dark` says what the terminal's background is, which matters where
+    it stays visible: in ASCII and without colours.
+    """
+    from PIL import ImageChops
+
+    from imgcli.output.images.cells import BRIGHTNESS, EVEN, mosaic
+    from imgcli.output.images.dither import dithered, letters, monochrome
+    from imgcli.output.images.glyphs import splits
+
+    opaque = flatten(blocks)
+    if symbols is PreviewProtocol.ASCII:
+        return letters(opaque, cells, depth, dark=dark)
+    if depth <= ColorDepth.MONO:
+        return monochrome(opaque if dark else ImageChops.invert(opaque), cells, symbols)
+    if depth is ColorDepth.TRUECOLOR:
+        emphasis = BRIGHTNESS if symbols is PreviewProtocol.OCTANTS else EVEN
+        return mosaic(opaque, cells, splits(symbols), emphasis)
+    return dithered(opaque, cells, symbols, depth)
+
+
+def ansi_lines(blocks: BlockImage) -> list[str]:
+    """Return the rows for a terminal: a colour is set where it changes, and at a row's end none is left.
+
+    Rich takes an order of magnitude longer for the same cells: nearly all of their styles are new to it.
+    """
+    inks, papers = _codes(blocks, blocks.foreground, _INK), _codes(blocks, blocks.background, _PAPER)
+    return [_line(blocks.text[row], inks[row], papers[row]) for row in cell_rows(blocks)]
+
+
+def cell_rows(blocks: BlockImage) -> list[slice]:
+    """Return where each row's cells are."""
+    return [slice(start, start + blocks.columns) for start in range(0, len(blocks.text), blocks.columns)]
+
+
+def _codes(blocks: BlockImage, colours: PILImage | None, base: int) -> list[str]:
+    """Return for each cell the SGR parameters that set its colour; nothing where the terminal's own stays."""
+    if colours is None:
+        return [""] * len(blocks.text)
+    data = colours.tobytes()
+    if colours.mode == "RGB":
+        true = f"{base + 8};2;"
+        return [f"{true}{r};{g};{b}" for r, g, b in zip(data[0::3], data[1::3], data[2::3], strict=True)]
+    by_number = [_code(number, base) for number in range(256)]
+    return [by_number[number] for number in data]
+
+
+def _code(number: int, base: int) -> str:
+    if number < _BASE:
+        return str(base + number)
+    return str(base + 60 + number - _BASE) if number < 2 * _BASE else f"{base + 8};5;{number}"
+
+
+def _line(text: str, inks: Sequence[str], papers: Sequence[str]) -> str:
+    """Return a row with the codes that change its colours."""
+    found, last_ink, last_paper = [], "", ""
+    for char, cell_ink, paper in zip(text, inks, papers, strict=True):
+        ink = last_ink if char == " " else cell_ink
+        if ink != last_ink:
+            found.append(f"\x1b[{ink};{paper}m" if paper != last_paper else f"\x1b[{ink}m")
+        elif paper != last_paper:
+            found.append(f"\x1b[{paper}m")
+        found.append(char)
+        last_ink, last_paper = ink, paper
+    return "".join(found) + (_RESET if last_ink or last_paper else "")

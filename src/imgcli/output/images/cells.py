@@ -1,4 +1,4 @@
-"""Knows how to draw an image in cells: for each the glyph and the two colours with the least squared error.
+"""An image in cells: for each the glyph and the two colours with the least squared error.
 
 For a fixed split of a cell the best two colours are the means of its parts, and what it wins over one colour
 follows from one part's sum of differences from the cell's mean. So every split of every cell is tried: Pillow
@@ -61,7 +61,7 @@ def mosaic(
     choices: Sequence[Glyph],
     emphasis: tuple[float, float, float] = EVEN,
 ) -> BlockImage:
-    """Draws an RGB image into (columns, rows) cells with these splits, in true colour.
+    """Draw an RGB image into (columns, rows) cells with these splits, in true colour.
 
     `emphasis` says how much each colour counts in the choice of a split; their mean is 1.
     """
@@ -83,7 +83,7 @@ def mosaic(
 
 
 def sample(image: PILImage, cells: tuple[int, int], grid: Grid) -> PILImage:
-    """The image with one pixel for each part of each cell: exact averages, or nearly, where it shrinks."""
+    """Return the image with one pixel for each part of each cell: averages where it shrinks."""
     size = cells[0] * grid.columns, cells[1] * grid.rows
     if image.size == size:
         return image
@@ -94,7 +94,7 @@ def sample(image: PILImage, cells: tuple[int, int], grid: Grid) -> PILImage:
 
 
 def part(fine: PILImage, grid: Grid, index: int) -> PILImage:
-    """Of an image of one pixel a part the image of this part in all cells."""
+    """Return the image of one part of all cells, from an image of one pixel a part."""
     y, x = divmod(index, grid.columns)
     stride = (grid.columns, 0, x + (1 - grid.columns) / 2, 0, grid.rows, y + (1 - grid.rows) / 2)
     size = fine.width // grid.columns, fine.height // grid.rows
@@ -111,12 +111,12 @@ class _Family:
     differences: Sequence[PILImage]
 
     def sums(self, emphasis: Sequence[float]) -> list[PILImage]:
-        """For each split the sum over the parts it lights; its square counts each colour by it."""
+        """Return for each split the sum over the parts it lights; its square counts each colour by it."""
         known = {1 << i: _scaled(planes, emphasis, 0.5) for i, planes in enumerate(self.differences)}
         return [self._sum(mask, known) for _, mask in self.splits]
 
     def _sum(self, mask: int, known: dict[int, PILImage]) -> PILImage:
-        """The sum of the parts in `mask`, by one addition where the sum of one part less is known."""
+        """Return the sum of the parts in `mask`, by one addition where the sum of one part less is known."""
         if mask not in known:
             low, high = mask & -mask, 1 << mask.bit_length() - 1
             last = low if mask ^ low in known else high
@@ -124,12 +124,12 @@ class _Family:
         return known[mask]
 
     def weights(self) -> list[float]:
-        """What makes a sum's mean square over the planes the squared error that its split saves, in steps."""
+        """Return the factors from a sum's mean square to the squared error that its split saves, in steps."""
         shares = [mask.bit_count() for _, mask in self.splits]
         return [3 * _STEPS / (share * (self.grid.parts - share)) for share in shares]
 
     def lit(self, winner: PILImage) -> PILImage:
-        """The sum over the parts that each cell's winner lights; nothing where it is of another family."""
+        """Return the sum over the parts that each cell's winner lights; 0 where it is of another family."""
         return _total(starmap(functools.partial(self._lit, winner), enumerate(self.differences)))
 
     def _lit(self, winner: PILImage, index: int, planes: PILImage) -> PILImage:
@@ -139,7 +139,7 @@ class _Family:
 
 
 def _samples(image: PILImage, cells: tuple[int, int], grids: Sequence[Grid]) -> dict[Grid, PILImage]:
-    """The image's bands on each grid, the raster that all of them divide first."""
+    """Return the image's bands on each grid, the raster that all of them divide first."""
     raster = Grid(math.lcm(*(grid.columns for grid in grids)), math.lcm(*(grid.rows for grid in grids)))
     fine = _bands(sample(image, cells, raster))
     steps = {grid: (raster.columns // grid.columns, raster.rows // grid.rows) for grid in grids}
@@ -160,7 +160,7 @@ def _family(fine: PILImage, grid: Grid, members: list[tuple[int, int]]) -> _Fami
 
 
 def _winner(families: Sequence[_Family], emphasis: Sequence[float]) -> tuple[PILImage, PILImage]:
-    """For each cell the number of the split that saves most squared error, in mode L, and what it saves."""
+    """Return for each cell the number of the split that saves most squared error, and what it saves."""
     stack = _stack([planes for family in families for planes in family.sums(emphasis)])
     squares = _calc(lambda a: a * a, stack).reduce((1, 3))
     weights = _rows("F", stack.width, [weight for family in families for weight in family.weights()])
@@ -175,7 +175,7 @@ def _winner(families: Sequence[_Family], emphasis: Sequence[float]) -> tuple[PIL
 def _contrast(
     samples: Mapping[Grid, PILImage], mean: PILImage, saved: PILImage, emphasis: Sequence[float]
 ) -> PILImage:
-    """By how much to stretch each cell's differences, as planes: by what its two colours do not show."""
+    """Return the stretch of each cell's differences, as planes: by what its two colours do not show."""
     raster, fine = next(iter(samples.items()))
     squares = _calc(lambda a: a * a, fine).reduce((raster.columns, raster.rows))
     variance = _calc(lambda a, m: a - m * m, _planes(squares), mean)
@@ -186,12 +186,12 @@ def _contrast(
 
 
 def _scaled(planes: PILImage, emphasis: Sequence[float], power: float) -> PILImage:
-    """Planes, each colour times this power of its emphasis."""
+    """Return planes, each colour times this power of its emphasis."""
     return _calc(lambda a, b: a * b, planes, _rows("F", planes.width, [share**power for share in emphasis]))
 
 
 def _greatest(rows: PILImage) -> PILImage:
-    """The greatest value of each column."""
+    """Return the greatest value of each column."""
     while rows.height > 1:
         half = (rows.height + 1) // 2
         halves = [rows.crop((0, top, rows.width, top + half)) for top in (0, rows.height - half)]
@@ -200,7 +200,7 @@ def _greatest(rows: PILImage) -> PILImage:
 
 
 def _calc(rule: Callable[..., Any], *images: PILImage) -> PILImage:
-    """The image whose pixels are the rule's results for the pixels of the given ones."""
+    """Return the image whose pixels are the rule's results for the pixels of the given ones."""
     named = {f"image{i}": image for i, image in enumerate(images)}
     found: PILImage = ImageMath.lambda_eval(lambda known: rule(*(known[name] for name in named)), **named)
     return found
@@ -211,7 +211,7 @@ def _total(images: Iterable[PILImage]) -> PILImage:
 
 
 def _stack(images: Sequence[PILImage]) -> PILImage:
-    """Images of one size, one under another."""
+    """Stack images of one size, one under another."""
     width, height = images[0].size
     found = Image.new(images[0].mode, (width, height * len(images)))
     for i, image in enumerate(images):
@@ -220,29 +220,29 @@ def _stack(images: Sequence[PILImage]) -> PILImage:
 
 
 def _rows(mode: str, width: int, values: Sequence[float]) -> PILImage:
-    """An image of constant rows."""
+    """Return an image of constant rows."""
     column = Image.new(mode, (1, len(values)))
     column.putdata(values)
     return column.resize((width, len(values)), Image.Resampling.NEAREST)
 
 
 def _valued(winner: PILImage, values: Sequence[int]) -> PILImage:
-    """Each winner's value; 1 where there is none."""
+    """Return each winner's value; 1 where there is none."""
     return winner.point([1, *values] + [1] * (_LAST - len(values))).convert("F")
 
 
 def _bands(image: PILImage) -> PILImage:
-    """The red, the green and the blue of an RGB image, one under another, in mode F."""
+    """Return the red, the green and the blue of an RGB image, one under another, in mode F."""
     return _stack([band.convert("F") for band in image.split()])
 
 
 def _planes(bands: PILImage) -> PILImage:
-    """Bands of one pixel a cell as planes."""
+    """Return bands of one pixel a cell as planes."""
     return Image.frombytes("F", (bands.width * bands.height // 3, 3), bands.tobytes())
 
 
 def _colours(planes: PILImage, cells: tuple[int, int]) -> PILImage:
-    """Planes as an RGB image, rounded."""
+    """Return planes as an RGB image, rounded."""
     rounded = _calc(lambda a: a + _ROUNDING, planes).convert("L")
     rows = [rounded.crop((0, y, rounded.width, y + 1)).tobytes() for y in range(3)]
     return Image.merge("RGB", [Image.frombytes("L", cells, row) for row in rows])

@@ -23,30 +23,30 @@ if TYPE_CHECKING:
 
 @dataclass
 class ComparingProvider:
-    """Lends another easel's painter, which then paints comparisons: partial images are compared too."""
+    """Lends another provider's renderer, which then paints comparisons: partial images are compared too."""
 
-    easel: RendererProvider
+    provider: RendererProvider
     comparison: Comparison
 
     @property
     def widest(self) -> int | None:
         """See `RendererProvider`."""
-        return self.easel.widest
+        return self.provider.widest
 
-    def painter(self) -> Renderer:
+    def renderer(self) -> Renderer:
         """See `RendererProvider`."""
-        return self._painter
+        return self._renderer
 
     def close(self) -> None:
         """See `RendererProvider`."""
-        self.easel.close()
+        self.provider.close()
 
     @cached_property
-    def _painter(self) -> Renderer:
-        painter = self.easel.painter()
-        if isinstance(painter, StoredRenderer):
-            return _StoredComparingRenderer(painter, self.comparison, painter)
-        return _ComparingRenderer(painter, self.comparison)
+    def _renderer(self) -> Renderer:
+        renderer = self.provider.renderer()
+        if isinstance(renderer, StoredRenderer):
+            return _StoredComparingRenderer(renderer, self.comparison, renderer)
+        return _ComparingRenderer(renderer, self.comparison)
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,14 @@ class _ComparingRenderer:
     inner: Renderer
     comparison: Comparison
 
-    def paint(self, encoded: EncodedImage, box: Box) -> Frame:
+    def render(self, encoded: EncodedImage, box: Box) -> Frame:
         """See `Renderer`."""
-        return self.inner.paint(self.comparison.after(encoded).encoded or encoded, box)
+        return self.inner.render(self.comparison.after(encoded).encoded or encoded, box)
 
 
 @dataclass(frozen=True)
 class _StoredComparingRenderer(_ComparingRenderer):
-    """The same for a painter whose images live in the terminal's memory."""
+    """The same for a renderer whose images live in the terminal's memory."""
 
     memory: StoredRenderer
 
@@ -125,22 +125,22 @@ class Comparison:
         self._last = encoded.data, compared
         return compared
 
-    def remarks(self, events: Iterable[Event]) -> Iterator[Event]:
-        """Be a stage: pass events on, and say after each final image how much it differs.
+    def notices(self, events: Iterable[Event]) -> Iterator[Event]:
+        """Yield events, and after each final image a notice of how much it differs: a pipeline stage.
 
         That is worked out once the image is told to be saved: who interrupts it still knows where it is.
         """
         new: FinalImage | None = None
         for event in events:
             if new and not isinstance(event, Saved):
-                yield self._remark(new)
+                yield self._notice(new)
                 new = None
             yield event
             if new:
-                yield self._remark(new)
+                yield self._notice(new)
             new = event if isinstance(event, FinalImage) else None
 
-    def _remark(self, final: FinalImage) -> Notice:
+    def _notice(self, final: FinalImage) -> Notice:
         return Notice(final.job, self.after(final.image).text)
 
     def _compared(self, data: bytes) -> Compared:
@@ -169,7 +169,7 @@ def _decoded(data: bytes) -> Image:
 
 
 def share_words(share: float) -> str:
-    """Say what part of the pixels changed: `12% of the pixels changed`; never nothing for a little."""
+    """Format which part of the pixels changed: `12% of the pixels changed`; a little is not none."""
     if share <= 0:
         return "no pixel changed"
     per_cent = _PER_CENT * share
@@ -190,7 +190,7 @@ def _failed(which: str, error: Exception) -> Compared:
 
 
 def _changed(before: Image, after: Image) -> float:
-    """Work out the part of the pixels that differ by more than the threshold."""
+    """Return the part of the pixels that differ by more than the threshold."""
     from PIL import Image, ImageChops
 
     mode = "RGB" if before.mode == after.mode == "RGB" else "RGBa"
@@ -209,7 +209,7 @@ def _in_mode(image: Image, mode: str) -> Image:
 
 
 def _side_by_side(before: Image, after: Image) -> EncodedImage:
-    """Put two images next to each other, equally tall, in a file that every painter takes."""
+    """Put two images next to each other, equally tall, in a file that every renderer takes."""
     from PIL import Image
 
     height = min(after.height, _TALLEST)
@@ -224,7 +224,7 @@ def _side_by_side(before: Image, after: Image) -> EncodedImage:
 
 
 def _fitted(image: Image, height: int) -> Image:
-    """Bring an image to a height, or less where it would become too wide."""
+    """Scale an image to a height, or less where it would become too wide."""
     scale = min(height / image.height, _WIDEST / image.width)
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     opaque = flatten(image)

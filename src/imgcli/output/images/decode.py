@@ -1,4 +1,4 @@
-"""Knows how foreign bytes become an image that fits a box: checked, decoded, made opaque, measured."""
+"""From foreign bytes to an image that fits a box: checked, decoded, made opaque, measured."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Undecodable(ValueError):  # noqa: N818
 
 
 def decode(data: bytes, enough: tuple[int, int] | None = None) -> PILImage:
-    """The first frame of an encoded image, upright, as a Pillow image of mode RGB or RGBA.
+    """Return the first frame of an encoded image, upright, as a Pillow image of mode RGB or RGBA.
 
     Above twice `enough`, a width and height in pixels, detail is of no use: a JPEG is then decoded smaller
     and faster, a very large image made smaller at once. Raises Undecodable for anything that is not one
@@ -86,7 +86,7 @@ def decode(data: bytes, enough: tuple[int, int] | None = None) -> PILImage:
 
 
 def flatten(encoded: PILImage, background: RGB | None = None) -> PILImage:
-    """The image in RGB, transparent parts over this colour, or over a grey checkerboard when it is None."""
+    """Return the image in RGB, transparent parts over this colour, or over a grey checkerboard."""
     from PIL import Image
 
     if encoded.mode == "RGB" and not encoded.has_transparency_data:
@@ -104,7 +104,7 @@ def flatten(encoded: PILImage, background: RGB | None = None) -> PILImage:
 def fit(
     size: tuple[int, int], columns: int, rows: int, cell: tuple[float, float] = (1, 2)
 ) -> tuple[int, int]:
-    """How many (columns, rows) of a box an image of this size in pixels fills, its aspect kept.
+    """Return how many (columns, rows) of a box an image of this size in pixels fills, its aspect kept.
 
     `cell` is a cell's width and height, in any unit. Never more than the box has, never less than 1 of each.
     """
@@ -128,7 +128,7 @@ def _decoded(data: bytes, enough: tuple[int, int] | None) -> PILImage:
 
 
 def _check_size(image: PILImage) -> None:
-    """Refuse to decode what would not fit into a modest machine's memory beside everything else."""
+    """Raise `Undecodable` for what would not fit into a modest machine's memory beside everything else."""
     is_light = image.format in _LIGHT_FORMATS and image.mode in _LIGHT_MODES
     most = _MEGAPIXELS if is_light else _HEAVY_MEGAPIXELS
     width, height = image.size
@@ -137,7 +137,7 @@ def _check_size(image: PILImage) -> None:
 
 
 def _reduced(image: PILImage, enough: tuple[int, int] | None) -> PILImage:
-    """A very large image with as much detail as there is use for: every copy of it counts."""
+    """Return a very large image with as much detail as there is use for: every copy of it counts."""
     if not enough or image.width * image.height <= _SPACIOUS or image.mode not in _REDUCIBLE:
         return image
     factor = min(image.width // (2 * enough[0]), image.height // (2 * enough[1]))
@@ -145,7 +145,7 @@ def _reduced(image: PILImage, enough: tuple[int, int] | None) -> PILImage:
 
 
 def _opened(data: bytes) -> PILImage:
-    """The image, its header read and nothing decoded."""
+    """Return the image, its header read and nothing decoded."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -161,7 +161,7 @@ def _opened(data: bytes) -> PILImage:
 
 
 def _eight_bits(image: PILImage) -> PILImage:
-    """Any mode as RGB, or as RGBA where something may be transparent."""
+    """Return any mode as RGB, or as RGBA where something may be transparent."""
     if image.mode == "F" or image.mode.startswith("I"):
         image = _scaled(image)
     mode = "RGBA" if image.has_transparency_data else "RGB"
@@ -169,7 +169,7 @@ def _eight_bits(image: PILImage) -> PILImage:
 
 
 def _scaled(image: PILImage) -> PILImage:
-    """Greys of more than 8 bits as mode L: 16 bits by their whole range, others by the values that occur."""
+    """Return greys of more than 8 bits as mode L: 16 bits by their range, others by the values that occur."""
     deep = image if image.mode == "F" else image.convert("I").convert("F")
     low, high = (float(value) for value in deep.getextrema() if not isinstance(value, tuple))
     if not math.isfinite(high - low):
@@ -200,7 +200,7 @@ _PNG_MEGAPIXELS = 32  # as many as `shrink` decodes of a PNG
 
 
 def measure(data: bytes) -> tuple[int, int]:
-    """Width and height in pixels, once every chunk is there and its checksum is right.
+    """Return width and height in pixels, once every chunk is there and its checksum is right.
 
     A terminal that is handed the bytes themselves tells nobody when it cannot show them. Raises Undecodable
     where it could not. Chunks are as in the PNG specification, third edition, section 5.3.
@@ -217,7 +217,7 @@ def measure(data: bytes) -> tuple[int, int]:
 
 
 def _check_chunks(data: bytes) -> None:
-    """Walk from chunk to chunk up to the last, IEND."""
+    """Check every chunk to chunk up to the last, IEND."""
     at, view = len(_SIGNATURE), memoryview(data)
     while at + _OVERHEAD <= len(data):
         (length,) = struct.unpack_from(">I", data, at)

@@ -1,8 +1,7 @@
-"""Knows how to draw an image in cells when a terminal has few colours or none: by error diffusion."""
+"""An image in cells for a terminal with few colours or none: by error diffusion."""
 
 from __future__ import annotations
 
-from enum import Enum
 from functools import cache, reduce
 from itertools import chain, product
 from typing import TYPE_CHECKING
@@ -10,7 +9,9 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageChops
 
 from imgcli.output.images.cells import BlockImage, mosaic, part, sample
-from imgcli.output.images.glyphs import HALVES, OCTANTS, QUADRANTS, SEXTANTS, Grid, Symbols, by_mask, splits
+from imgcli.output.images.glyphs import HALVES, OCTANTS, QUADRANTS, SEXTANTS, Grid, by_mask, splits
+from imgcli.output.terminal.capabilities import ColorDepth
+from imgcli.output.terminal.database import PreviewProtocol
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -22,24 +23,17 @@ _RAMP = " .:-=+*#%@"  # by how much of a cell a letter lights
 _FIXED = 16  # the first of the 256 colours that no theme redefines
 _WHOLE = Grid(1, 1)
 _FINEST = {
-    Symbols.HALF: HALVES,
-    Symbols.BLOCKS: QUADRANTS,
-    Symbols.SEXTANTS: SEXTANTS,
-    Symbols.OCTANTS: OCTANTS,
+    PreviewProtocol.HALF: HALVES,
+    PreviewProtocol.BLOCKS: QUADRANTS,
+    PreviewProtocol.SEXTANTS: SEXTANTS,
+    PreviewProtocol.OCTANTS: OCTANTS,
 }
 
 
-class Depth(Enum):
-    """How many colours a terminal shows."""
-
-    TRUECOLOR = "truecolor"
-    COLORS_256 = "256"
-    COLORS_16 = "16"
-    MONO = "mono"
-
-
-def dithered(image: PILImage, cells: tuple[int, int], symbols: Symbols, depth: Depth) -> BlockImage:
-    """Draws an RGB image into (columns, rows) cells in 256 or 16 colours, mixed where none fits.
+def dithered(
+    image: PILImage, cells: tuple[int, int], symbols: PreviewProtocol, depth: ColorDepth
+) -> BlockImage:
+    """Draw an RGB image into (columns, rows) cells in 256 or 16 colours, mixed where none fits.
 
     A cell's two colours are diffused as if they were its upper and its lower half, and most are nearly that.
     """
@@ -50,59 +44,61 @@ def dithered(image: PILImage, cells: tuple[int, int], symbols: Symbols, depth: D
     return BlockImage(cells[0], exact.text.replace(" ", "▀"), part(pair, HALVES, 0), part(pair, HALVES, 1))
 
 
-def monochrome(image: PILImage, cells: tuple[int, int], symbols: Symbols) -> BlockImage:
-    """Draws an image into (columns, rows) cells with the finest dots of a set; light dots are lit."""
+def monochrome(image: PILImage, cells: tuple[int, int], symbols: PreviewProtocol) -> BlockImage:
+    """Draw an image into (columns, rows) cells with the finest dots of a set; light dots are lit."""
     grid = _FINEST[symbols]
     dots = sample(image.convert("L"), cells, grid).convert("1").convert("L")
     bits = [part(dots, grid, i).point([0, *[1 << i] * 255]) for i in range(grid.parts)]
     return BlockImage(cells[0], _spelled(reduce(ImageChops.add, bits), by_mask(grid)), None, None)
 
 
-def letters(image: PILImage, cells: tuple[int, int], depth: Depth, *, dark: bool) -> BlockImage:
-    """Draws an RGB image into (columns, rows) letters of ASCII, the denser the farther from the background.
+def letters(image: PILImage, cells: tuple[int, int], depth: ColorDepth, *, dark: bool) -> BlockImage:
+    """Draw an RGB image into (columns, rows) letters of ASCII, the denser the farther from the background.
 
     Each has its place's colour at full strength: letter and colour together come to the brightness.
     """
     small = sample(image, cells, _WHOLE)
     shown = small if dark else ImageChops.invert(small)
-    if depth is Depth.MONO:
+    if depth <= ColorDepth.MONO:
         return BlockImage(cells[0], _ramp(shown.convert("L")), None, None)
     hue, saturation, value = shown.convert("HSV").split()
     full = Image.merge("HSV", (hue, saturation, value.point([255] * 256))).convert("RGB")
     ink = full if dark else ImageChops.invert(full)
-    return BlockImage(cells[0], _ramp(value), ink if depth is Depth.TRUECOLOR else _mixed(ink, depth), None)
+    return BlockImage(
+        cells[0], _ramp(value), ink if depth is ColorDepth.TRUECOLOR else _mixed(ink, depth), None
+    )
 
 
 RGB = tuple[int, int, int]
 
 
 @cache
-def palette(depth: Depth) -> tuple[RGB, ...]:
-    """The colours of a terminal that has 256, or VGA's 16, as (red, green, blue) by number."""
+def palette(depth: ColorDepth) -> tuple[RGB, ...]:
+    """Return the colours of a terminal that has 256, or VGA's 16, as (red, green, blue) by number."""
     colours = [(170 * (n & 1), 170 * (n >> 1 & 1), 170 * (n >> 2)) for n in range(8)]
     colours[3] = (170, 85, 0)  # brown, not dark yellow
     colours += [(85 + 170 * (n & 1), 85 + 170 * (n >> 1 & 1), 85 + 170 * (n >> 2)) for n in range(8)]
-    if depth is Depth.COLORS_256:
+    if depth is ColorDepth.ANSI_256:
         steps = (0, 95, 135, 175, 215, 255)
         colours += [*product(steps, steps, steps), *((n, n, n) for n in range(8, 248, 10))]
     return tuple(colours)
 
 
 def _ramp(brightness: PILImage) -> str:
-    """A letter for each pixel of mode L."""
+    """Return a letter for each pixel of mode L."""
     steps = range(len(_RAMP))
     greys = tuple((255 * step // steps[-1],) * 3 for step in steps)
     return _spelled(_diffused(brightness.convert("RGB"), greys), _RAMP)
 
 
-def _mixed(image: PILImage, depth: Depth) -> PILImage:
-    """The numbers of the terminal's colours that give this RGB image when seen from afar; mode L."""
-    first = _FIXED if depth is Depth.COLORS_256 else 0
+def _mixed(image: PILImage, depth: ColorDepth) -> PILImage:
+    """Return the numbers of the terminal's colours that give this RGB image when seen from afar; mode L."""
+    first = _FIXED if depth is ColorDepth.ANSI_256 else 0
     return _diffused(image, palette(depth)[first:]).point([min(n + first, 255) for n in range(256)])
 
 
 def _diffused(image: PILImage, colours: tuple[RGB, ...]) -> PILImage:
-    """An RGB image in these colours, by Floyd and Steinberg; mode L, with places in the tuple."""
+    """Return an RGB image in these colours, by Floyd and Steinberg; mode L, with places in the tuple."""
     table = Image.new("P", (1, 1))
     table.putpalette(bytes(chain.from_iterable(colours)))
     found = image.quantize(palette=table, dither=Image.Dither.FLOYDSTEINBERG)
@@ -110,7 +106,7 @@ def _diffused(image: PILImage, colours: tuple[RGB, ...]) -> PILImage:
 
 
 def _interleaved(upper: PILImage, lower: PILImage) -> PILImage:
-    """Two RGB images as one of twice the height, row by row in turn."""
+    """Return two RGB images as one of twice the height, row by row in turn."""
     stride = 3 * upper.width
     pair = [image.tobytes() for image in (upper, lower)]
     rows = [data[y : y + stride] for y in range(0, len(pair[0]), stride) for data in pair]
@@ -122,5 +118,5 @@ def _spelled(numbers: PILImage, alphabet: str) -> str:
 
 
 def _is_balanced(glyph: Glyph) -> bool:
-    """Whether neither part is so small that its error, spread as that of half a cell, would show."""
+    """Return whether neither part is so small that its error, spread as that of half a cell, would show."""
     return 1 / 4 <= glyph.mask.bit_count() / glyph.grid.parts <= 3 / 4

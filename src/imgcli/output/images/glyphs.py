@@ -1,20 +1,20 @@
-"""Knows the block glyphs of Unicode: which parts of a cell each of them fills."""
+"""The block glyphs of Unicode, and which parts of a cell each of them fills."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from functools import cache
 
+from imgcli.output.terminal.database import PreviewProtocol
 
-class Symbols(Enum):
-    """A set of glyphs, in the order of how much a terminal must know to draw them."""
-
-    ASCII = "ascii"
-    HALF = "half"
-    BLOCKS = "blocks"
-    SEXTANTS = "sextants"
-    OCTANTS = "octants"
+GLYPH_SETS = (
+    PreviewProtocol.ASCII,
+    PreviewProtocol.HALF,
+    PreviewProtocol.BLOCKS,
+    PreviewProtocol.SEXTANTS,
+    PreviewProtocol.OCTANTS,
+)
+"""The protocols that show an image as text, in the order of how much a terminal must know to draw them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +86,14 @@ _OLDER_OCTANTS = {
 
 
 def _by_mask(patterns: int, first: int, older: dict[int, str]) -> str:
-    """Every pattern's character: new ones are encoded from `first` in ascending order of their masks."""
+    """Return every pattern's character: new ones are encoded from `first` in order of their masks."""
     code = iter(range(first, first + patterns))
     return "".join(older[mask] if mask in older else chr(next(code)) for mask in range(patterns))
 
 
 @cache
 def by_mask(grid: Grid) -> str:
-    """For a grid that has a glyph for every pattern: the characters, indexed by mask."""
+    """Return the characters of a grid that has one for every pattern, indexed by mask."""
     if grid == HALVES:
         return " ▀▄█"
     if grid == QUADRANTS:
@@ -113,7 +113,7 @@ def _eighths() -> list[Glyph]:
 
 
 def _single_eighths() -> list[Glyph]:
-    """Thin lines inside the cell, from the same block as the sextants."""
+    """Return the thin lines inside the cell, from the same block as the sextants."""
     upright = [Glyph(chr(0x1FB70 + n - 1), COLUMNS, 1 << n) for n in range(1, 7)]
     level = [Glyph(chr(0x1FB76 + n - 1), BARS, 1 << n) for n in range(1, 7)]
     return upright + level
@@ -124,21 +124,21 @@ def _patterns(grid: Grid) -> list[Glyph]:
 
 
 @cache
-def glyphs(symbols: Symbols) -> tuple[Glyph, ...]:
-    """Every glyph of a set on every grid that can express it, those that more fonts have first."""
+def glyphs(symbols: PreviewProtocol) -> tuple[Glyph, ...]:
+    """Return every glyph of a set on every grid that can express it, those that more fonts have first."""
     found = _patterns(HALVES)
-    if symbols in {Symbols.BLOCKS, Symbols.SEXTANTS, Symbols.OCTANTS}:
+    if symbols in {PreviewProtocol.BLOCKS, PreviewProtocol.SEXTANTS, PreviewProtocol.OCTANTS}:
         found += _patterns(QUADRANTS) + _eighths()
-    if symbols in {Symbols.SEXTANTS, Symbols.OCTANTS}:
+    if symbols in {PreviewProtocol.SEXTANTS, PreviewProtocol.OCTANTS}:
         found += _patterns(SEXTANTS)
-    if symbols is Symbols.OCTANTS:
+    if symbols is PreviewProtocol.OCTANTS:
         found += _patterns(OCTANTS) + _single_eighths()
     return tuple(found)
 
 
 @cache
-def splits(symbols: Symbols) -> tuple[Glyph, ...]:
-    """One glyph for every way in which a set can cut a cell in two (its complement swaps the colours)."""
+def splits(symbols: PreviewProtocol) -> tuple[Glyph, ...]:
+    """Return a glyph for every way in which a set can cut a cell in two (a complement swaps the colours)."""
     known = {(glyph.grid, glyph.mask): glyph.char for glyph in glyphs(symbols)}
     seen = {" ", "█"}
     found = []

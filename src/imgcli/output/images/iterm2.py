@@ -1,4 +1,4 @@
-"""Encodes images as iTerm2's inline images: https://iterm2.com/documentation-images.html."""
+"""Images encoded as iTerm2's inline images: https://iterm2.com/documentation-images.html."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Transfer(Enum):
     """
 
     WHOLE = "whole"
-    PARTS = "parts"
+    MULTIPART = "multipart"
     TMUX = "tmux"
 
 
@@ -39,7 +39,7 @@ def whole(data: bytes, box: Box) -> str:
 
 
 def parts(data: bytes, box: Box) -> list[str]:
-    """The same as several sequences, none of them longer than iTerm2 and tmux take."""
+    """Return the same as several sequences, none of them longer than iTerm2 and tmux take."""
     payload = _base64(data)
     pieces = (payload[start : start + _PART] for start in range(0, len(payload), _PART))
     return [
@@ -59,7 +59,7 @@ class ITerm2Renderer:
         self._cell = cell
         self._transfer = transfer
 
-    def paint(self, encoded: EncodedImage, box: Box) -> Frame:
+    def render(self, encoded: EncodedImage, box: Box) -> Frame:
         """Show an image over the one before; raises `decode.Undecodable`."""
         enough = (box.columns * _ENOUGH[0], box.rows * _ENOUGH[1])
         data, size = _shown_as(encoded, enough)
@@ -70,21 +70,21 @@ class ITerm2Renderer:
         match self._transfer:
             case Transfer.WHOLE:
                 return whole(data, box)
-            case Transfer.PARTS:
+            case Transfer.MULTIPART:
                 return "".join(parts(data, box))
             case Transfer.TMUX:
                 return "".join(map(wrap, parts(data, box)))
 
 
 def _shown_as(encoded: EncodedImage, enough: tuple[int, int]) -> tuple[bytes, tuple[int, int]]:
-    """PNG and JPEG as they are, for every such terminal reads them; anything else as PNG."""
+    """Return PNG and JPEG as they are, which every such terminal reads; anything else as PNG."""
     if encoded.format is not ImageFormat.JPEG:
         return as_png(encoded, enough)
     return encoded.data, decode(encoded.data, _ROUGH).size
 
 
 def _arguments(data: bytes, box: Box) -> str:
-    """`doNotMoveCursor` is WezTerm's: https://wezterm.org/imgcat.html; others pass over it."""
+    """Format the arguments; only WezTerm knows `doNotMoveCursor`: https://wezterm.org/imgcat.html."""
     return (
         f"inline=1;size={len(data)};width={box.columns};height={box.rows}"
         ";preserveAspectRatio=1;doNotMoveCursor=1"

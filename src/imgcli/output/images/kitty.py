@@ -1,4 +1,4 @@
-"""Encodes images in kitty's graphics protocol: https://sw.kovidgoyal.net/kitty/graphics-protocol/."""
+"""Images encoded in kitty's graphics protocol: https://sw.kovidgoyal.net/kitty/graphics-protocol/."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ LIMIT = 297
 
 @cache
 def diacritics() -> str:
-    """The characters that say 0, 1, 2 and so on."""
+    """Return the characters that stand for 0, 1, 2 and so on."""
     return "".join(map(_expand, _DIACRITICS.split()))
 
 
 def placeholders(image_id: int, box: Box, before: str, after: str) -> Frame:
-    """Rows of text that show a virtually placed image in a box of at most LIMIT cells a side.
+    """Return rows of text that show a virtually placed image in a box of at most LIMIT cells a side.
 
     Each cell says all there is to know of itself, so that it can be redrawn alone. `before` and `after` are
     written around them.
@@ -82,7 +82,7 @@ class Route(Enum):
 
 
 def fresh_id() -> int:
-    """An image id that no other program on this terminal is likely to use: ids are common to all of them.
+    """Return an image id that no other program on this terminal is likely to use: they share all ids.
 
     Only its highest and lowest bytes are set, which is as much as placeholders in 256 colours can say.
     """
@@ -91,7 +91,7 @@ def fresh_id() -> int:
 
 
 def id_after(image_id: int) -> int:
-    """The next id of the same kind."""
+    """Return the next id of the same kind."""
     low = image_id & _LAST_LOW
     return image_id - low + (low + 1 if low < _LAST_LOW else _FIRST_LOW)
 
@@ -102,7 +102,7 @@ def place(png: bytes, image_id: int, box: Box) -> str:
 
 
 def place_virtually(png: bytes, image_id: int, box: Box) -> str:
-    """Hand a PNG through tmux, to be seen where its placeholders are."""
+    """Send a PNG through tmux, to be seen where its placeholders are."""
     control = f"{_TRANSMIT},i={image_id},c={box.columns},r={box.rows},U=1"
     return "".join(map(wrap, _chunks(png, control)))
 
@@ -113,7 +113,7 @@ def delete(image_id: int) -> str:
 
 
 def as_png(encoded: EncodedImage, enough: tuple[int, int]) -> tuple[bytes, tuple[int, int]]:
-    """An image's bytes as PNG, and its width and height in pixels; what is PNG already is not touched.
+    """Return an image's bytes as PNG, and its width and height in pixels; what is PNG already is not touched.
 
     Others are shrunk to `enough` pixels. Raises Undecodable for what is no image.
     """
@@ -139,7 +139,7 @@ class KittyRenderer:
         self._shown: int | None = None
         self._next = fresh_id()
 
-    def paint(self, encoded: EncodedImage, box: Box) -> Frame:
+    def render(self, encoded: EncodedImage, box: Box) -> Frame:
         """Show an image, and only then take the one before away; raises `decode.Undecodable`."""
         png, size = as_png(encoded, (box.columns * _ENOUGH[0], box.rows * _ENOUGH[1]))
         limit = LIMIT if self._route is Route.TMUX else max(box.columns, box.rows)
@@ -153,12 +153,12 @@ class KittyRenderer:
         return lay_over(cells, place(png, image_id, cells) + gone)
 
     def keep(self) -> None:
-        """Let what was painted last stay for good: what comes next is another image."""
+        """Keep what was painted last for good: what comes next is another image."""
         if self._shown:
             self._next, self._shown = fresh_id(), None
 
     def clear(self) -> str:
-        """Text that takes the last image off the screen and out of memory; empty when there is none."""
+        """Return the text that deletes the last image, from memory too; empty when there is none."""
         if not self._shown:
             return ""
         gone, self._shown = delete(self._shown), None

@@ -1,4 +1,4 @@
-"""The seam between an image and the rows of a terminal: room to paint in, what was painted, who paints."""
+"""Between an image and the rows of a terminal: the box, the frame, the renderer."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ NOTHING = Frame((), 0)
 class Renderer(Protocol):
     """Turns images into rows for one kind of terminal."""
 
-    def paint(self, image: EncodedImage, box: Box) -> Frame:
+    def render(self, image: EncodedImage, box: Box) -> Frame:
         """Fit an image into a box and never exceed it; raises any `Exception` when it cannot be shown."""
 
 
 @runtime_checkable
 class StoredRenderer(Protocol):
-    """A painter whose images live in the terminal's memory, apart from the rows that show them."""
+    """A renderer whose images live in the terminal's memory, apart from the rows that show them."""
 
     def keep(self) -> None:
-        """Let what was painted last stay for good."""
+        """Keep what was painted last for good."""
 
     def clear(self) -> str:
         """Return the text that takes what was painted last out of the terminal's memory."""
@@ -58,14 +58,14 @@ class StoredRenderer(Protocol):
 
 
 class RendererProvider(Protocol):
-    """Has the painter for a terminal, which may have to be asked first."""
+    """Has the renderer for a terminal, which may have to be asked first."""
 
     @property
     def widest(self) -> int | None:
         """How many columns an image may take, None for all that there are."""
 
-    def painter(self) -> Renderer:
-        """Choose the painter, the same every time; called when there is something on the screen already."""
+    def renderer(self) -> Renderer:
+        """Choose the renderer, the same every time; called when there is something on the screen already."""
 
     def close(self) -> None:
         """Return the terminal back as it was; called more than once."""
@@ -76,7 +76,7 @@ _MAKE_ROOM = "\n\x1b[A"  # some terminals scroll at the end of an image unless t
 
 
 def lay_over(box: Box, graphic: str) -> Frame:
-    """Rows that leave what is on the screen alone, the last of them drawing a graphic over the whole box.
+    """Return rows that leave the screen as it is, the last of them drawing a graphic over the whole box.
 
     Drawn last, when all of its rows exist and one more under them, it never scrolls the screen; where the
     graphic before it is not erased, it does not flicker. It may leave the cursor anywhere: terminals

@@ -1,4 +1,4 @@
-"""Which painter a terminal gets: the rung that was asked for, or the best that it is known to do."""
+"""Which renderer a terminal gets: the protocol that was asked for, or the best that it is known to do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.output.images.blocks import BlockRenderer
 from imgcli.output.terminal.capabilities import ColorDepth
-from imgcli.output.terminal.database import ALWAYS, Ability, PreviewProtocol, choose_protocol, identify
+from imgcli.output.terminal.database import Ability, PreviewProtocol, choose_protocol, identify
 from imgcli.output.terminal.probe import EchoOff, is_ours
 
 if TYPE_CHECKING:
@@ -20,25 +20,6 @@ if TYPE_CHECKING:
 
 
 _USUAL_REGISTERS = 256
-_TRUECOLOR = {
-    "alacritty": ALWAYS,
-    "contour": ALWAYS,
-    "foot": ALWAYS,
-    "ghostty": ALWAYS,
-    "iterm2": ALWAYS,
-    "kitty": ALWAYS,
-    "konsole": ALWAYS,
-    "mintty": ALWAYS,
-    "mlterm": ALWAYS,
-    "rio": ALWAYS,
-    "vte": ALWAYS,
-    "warpterminal": ALWAYS,
-    "wezterm": ALWAYS,
-    "windowsterminal": ALWAYS,
-    "xterm": (331,),
-    "xterm.js": ALWAYS,
-}
-"""Terminals that show every colour, and since when; TERM and COLORTERM say less, after ssh for instance."""
 _NARROW_CELL = 8  # pixels; an image that comes out too small is better than one that does not fit
 
 
@@ -52,7 +33,7 @@ class _Findings:
 
 @dataclass
 class RendererSelector:
-    """The easel of a real terminal: `stream` leads to it, `wish` is what the user asked for.
+    """The provider of a real terminal: `stream` leads to it, `requested` is what the user asked for.
 
     `widest` is the user's limit in columns.
     """
@@ -60,24 +41,24 @@ class RendererSelector:
     env: Mapping[str, str]
     stream: TextIO
     terminal: Terminal
-    wish: PreviewProtocol = PreviewProtocol.AUTO
+    requested: PreviewProtocol = PreviewProtocol.AUTO
     widest: int | None = None
-    _hush: EchoOff | None = field(default=None, init=False)
-    _painter: Renderer | None = field(default=None, init=False)
+    _echo_off: EchoOff | None = field(default=None, init=False)
+    _renderer: Renderer | None = field(default=None, init=False)
 
-    def painter(self) -> Renderer:
+    def renderer(self) -> Renderer:
         """Ask what must be asked, within the query's budget, and choose; once."""
-        if self._painter is None:
+        if self._renderer is None:
             found = self._ask()
-            rung = choose_protocol(self.wish, self.env, found.answers, found.tmux)
-            self._painter = self._build(rung, found)
-        return self._painter
+            protocol = choose_protocol(self.requested, self.env, found.answers, found.tmux)
+            self._renderer = self._build(protocol, found)
+        return self._renderer
 
     def close(self) -> None:
         """Take away answers that came too late, so that no shell takes them for keys."""
-        if self._hush:
-            self._hush.close()
-            self._hush = None
+        if self._echo_off:
+            self._echo_off.close()
+            self._echo_off = None
 
     def _ask(self) -> _Findings:
         """Ask whatever renderer is wanted: its name tells neither colours, background nor a cell's shape."""
@@ -87,18 +68,20 @@ class RendererSelector:
         tmux = ask_tmux(self.env)
         if not is_ours(self.stream) or not questions_for(self.env):
             return _Findings(SILENCE, tmux)
-        self._hush = EchoOff.over(self.stream, self.env)  # before the question: a signal may come after it
-        if self._hush:
-            self._hush.begin()
+        self._echo_off = EchoOff.over(
+            self.stream, self.env
+        )  # before the question: a signal may come after it
+        if self._echo_off:
+            self._echo_off.begin()
         answers = query(self.env)
-        if answers.is_complete and self._hush:
-            self._hush.end()
-            self._hush = None
+        if answers.is_complete and self._echo_off:
+            self._echo_off.end()
+            self._echo_off = None
         return _Findings(answers, tmux)
 
-    def _build(self, rung: PreviewProtocol, found: _Findings) -> Renderer:
+    def _build(self, protocol: PreviewProtocol, found: _Findings) -> Renderer:
         terminal = _with_answers(self.terminal, found)
-        match rung:
+        match protocol:
             case PreviewProtocol.KITTY:
                 return self._kitty(terminal, found)
             case PreviewProtocol.ITERM2:
@@ -108,7 +91,7 @@ class RendererSelector:
             case _ if not terminal.unicode:
                 return BlockRenderer(terminal, PreviewProtocol.ASCII)
             case _:
-                return BlockRenderer(terminal, rung)
+                return BlockRenderer(terminal, protocol)
 
     def _kitty(self, terminal: Terminal, found: _Findings) -> Renderer:
         from imgcli.output.images.kitty import KittyRenderer, Route
@@ -119,7 +102,7 @@ class RendererSelector:
         from imgcli.output.images.iterm2 import ITerm2Renderer, Transfer
 
         known, version = identify(self.env, found.answers.name)
-        transfer = Transfer.PARTS if known.can(Ability.PARTS, version) else Transfer.WHOLE
+        transfer = Transfer.MULTIPART if known.can(Ability.MULTIPART, version) else Transfer.WHOLE
         return ITerm2Renderer((1, terminal.aspect), Transfer.TMUX if self._is_tmux(found) else transfer)
 
     def _is_tmux(self, found: _Findings) -> bool:
@@ -135,7 +118,7 @@ def _sixel(terminal: Terminal, answers: Answers) -> Renderer:
 
 
 def _with_answers(terminal: Terminal, found: _Findings) -> Terminal:
-    """The terminal as it describes itself, where it does."""
+    """Return the terminal as it describes itself, where it does."""
     answers = found.answers
     return replace(
         terminal,
@@ -145,17 +128,16 @@ def _with_answers(terminal: Terminal, found: _Findings) -> Terminal:
     )
 
 
-def _depth(told: ColorDepth, found: _Findings) -> ColorDepth:
-    """Return the colours that a terminal of this name has; monochrome is somebody's wish."""
-    if told is ColorDepth.MONO:
-        return told
+def _depth(depth: ColorDepth, found: _Findings) -> ColorDepth:
+    """Return the colours that a terminal of this name has; monochrome is somebody's requested."""
+    if depth is ColorDepth.MONO:
+        return depth
     known, version = identify({}, found.answers.name)
     if known.name == "tmux" and found.tmux and found.tmux.has_truecolor:
         return ColorDepth.TRUECOLOR
-    if known.name == "tmux" and told is ColorDepth.ANSI_16:  # it has 256 wherever it is, and TERM=screen
+    if known.name == "tmux" and depth is ColorDepth.ANSI_16:  # it has 256 wherever it is, and TERM=screen
         return ColorDepth.ANSI_256
-    since = _TRUECOLOR.get(known.name)
-    return ColorDepth.TRUECOLOR if since is not None and version >= since else told
+    return ColorDepth.TRUECOLOR if known.can(Ability.TRUECOLOR, version) else depth
 
 
 def _aspect(cell: Size | None) -> float | None:

@@ -1,4 +1,4 @@
-"""Encodes images as sixels: VT330/VT340 Programmer Reference Manual, volume 2, chapter 14."""
+"""Images encoded as sixels: VT330/VT340 Programmer Reference Manual, volume 2, chapter 14."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class SixelRenderer:
         self._background = background
         self._largest = largest or _BOUNDLESS
 
-    def paint(self, encoded: EncodedImage, box: Box) -> Frame:
+    def render(self, encoded: EncodedImage, box: Box) -> Frame:
         """Show an image over the one before; raises `decode.Undecodable`."""
         room = pixels_in(box, self._cell, self._largest)
         image = flatten(decode(encoded.data, room), self._background)
@@ -75,7 +75,7 @@ def _whole_bands(size: Size, room: Size) -> Size:
 
 
 def pixels_in(box: Box, cell: Size, largest: Size) -> Size:
-    """The width and height in pixels that sixels may have in a box: whole bands, so that nothing scrolls."""
+    """Return the pixels, width and height, of a box for sixels: whole bands, so that nothing scrolls."""
     width, height = min(box.columns * cell[0], largest[0]), min(box.rows * cell[1], largest[1])
     return width, max(height - height % _BAND, 1)
 
@@ -97,7 +97,7 @@ def encode(image: Image, registers: int = 256) -> str:
 
 
 def _indexed(image: Image, colors: int) -> Image:
-    """The image in its best few colours."""
+    """Return the image in its best few colours."""
     from PIL import Image as Pillow
 
     shrink = max(1, (image.width * image.height / _SAMPLES) ** 0.5)
@@ -111,7 +111,7 @@ def _indexed(image: Image, colors: int) -> Image:
 
 
 def _textured(image: Image) -> Image:
-    """The image with a texture too fine to see, which breaks up the bands that a smooth sky would get.
+    """Return the image with a texture too fine to see, which breaks up the bands that a smooth sky would get.
 
     It costs a millisecond and no visible grain, as dithering would.
     """
@@ -125,14 +125,14 @@ def _textured(image: Image) -> Image:
 
 
 def _palette(indexed: Image, used: list[int]) -> str:
-    """Define the colours that occur, in per cent, as the VT340 wants them."""
+    """Format the colours that occur, in per cent, as the VT340 expects them."""
     levels = [round(value / 2.55) for value in indexed.getpalette() or []]
     colors = list(zip(levels[0::3], levels[1::3], levels[2::3], strict=True))
     return "".join("#{};2;{};{};{}".format(number, *colors[number]) for number in used)
 
 
 def _bands(data: bytes, width: int) -> Iterator[bytes]:
-    """The image's rows of sixels, six rows of pixels each, without repeats."""
+    """Return the image's rows of sixels, six rows of pixels each, without repeats."""
     size = _BAND * width
     for start in range(0, len(data), size):
         band = data[start : start + size].ljust(size, bytes([_CLEAR]))
@@ -140,7 +140,7 @@ def _bands(data: bytes, width: int) -> Iterator[bytes]:
 
 
 def _layers(band: bytes, width: int) -> list[bytes]:
-    """For each colour of a band its sixels, from left to right; blanks at the end are left out."""
+    """Return for each colour of a band its sixels, from left to right; blanks at the end are left out."""
     blank, used = bytearray(b"?" * width), set(band)
     layers = [blank[:] if color in used else blank for color in range(_CLEAR + 1)]
     targets = itemgetter(*band)(layers)  # for each pixel the layer of its colour
@@ -158,7 +158,7 @@ def _layers(band: bytes, width: int) -> list[bytes]:
 
 
 def _layer(color: int, sixels: bytearray) -> bytes:
-    """One colour's sixels, without the blanks at both ends."""
+    """Return one colour's sixels, without the blanks at both ends."""
     drawn = sixels.lstrip(b"?")
     blanks = len(sixels) - len(drawn)
     if blanks:

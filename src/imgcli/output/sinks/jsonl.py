@@ -1,17 +1,15 @@
-"""JSON lines: the contract with other programs, first the web client that reads their five leading keys."""
+"""JSON lines: the contract with other programs, such as the web client that reads their five leading keys."""
 
 from __future__ import annotations
 
-import json
-import math
 from base64 import b64encode
-from collections.abc import Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
 
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started, Waiting
 from imgcli.core.problem import ExitCode
 from imgcli.output.images.decode import pixels
+from imgcli.output.json import to_json
 from imgcli.output.sinks.summary import RunSummary
 
 if TYPE_CHECKING:
@@ -41,14 +39,14 @@ class JsonLinesSink:
         self._stdout = stdout
         self._images = images
         self._price = price
-        self._tally = RunSummary(clock)
+        self._summary = RunSummary(clock)
         self._waiting: dict[int, FinalImage] = {}
         self.next_index = 0
         """The number after the last partial, of whichever image."""
 
     def handle(self, event: Event) -> None:
         """Write the lines that this event completes; raises `OSError` when nobody reads them."""
-        self._tally.note(event)
+        self._summary.note(event)
         match event:
             case PartialImage():
                 self.next_index = event.index + 1
@@ -69,15 +67,15 @@ class JsonLinesSink:
                 assert_never(event)
 
     def close(self) -> None:
-        """Tell of images that came before an interruption, though their bill never did."""
+        """Write the images that came before an interruption, though their usage never did."""
         for final in self._take():
             self._write(self._final_line(final, Completed(final.job, model=None)))
 
     def _write_problem(self, saved: Saved, problem: Problem | None) -> None:
-        """Report an image that is elsewhere or damaged; a damaged one is no image."""
+        """Write a line about an image that is elsewhere or damaged; a damaged one is no image."""
         if problem is None:
             return
-        self._write(error_line(problem, saved.job, self._tally.next_index(saved.image_index)))
+        self._write(error_line(problem, saved.job, self._summary.next_index(saved.image_index)))
         if problem.exit_code is ExitCode.DAMAGED:
             self._waiting.pop(saved.image_index, None)
 
@@ -94,7 +92,7 @@ class JsonLinesSink:
         return finals
 
     def _image_line(self, event: PartialImage | FinalImage, output_index: int, status: str) -> Line:
-        """The keys of every image line, the web client's five first."""
+        """Return the keys of every image line, the web client's five first."""
         image = event.image
         return {
             "output_index": output_index,
@@ -107,14 +105,14 @@ class JsonLinesSink:
             "format": image.format,
             "bytes": len(image.data),
             "sha256": image.sha256,
-            "elapsed_s": round(self._tally.elapsed, 3),
+            "elapsed_s": round(self._summary.elapsed, 3),
         }
 
     def _final_line(self, final: FinalImage, completed: Completed) -> Line:
-        """The same keys in the same places, and those that only the end knows."""
-        saved = self._tally.saved.get(final.image_index)
+        """Return the same keys in the same places, and those that only the end knows."""
+        saved = self._summary.saved.get(final.image_index)
         width, height = pixels(final.image) or (None, None)
-        return self._image_line(final, self._tally.next_index(final.image_index), "completed") | {
+        return self._image_line(final, self._summary.next_index(final.image_index), "completed") | {
             "final_model": completed.model,
             "path": str(saved.path.absolute()) if saved else None,
             "width": width,
@@ -133,7 +131,7 @@ class JsonLinesSink:
     def _costs(self, completed: Completed) -> Line:
         from imgcli.core.billing.bill import cost_usd
 
-        bill = self._tally.bill(completed, self._price)
+        bill = self._summary.bill(completed, self._price)
         cost = cost_usd(bill) if bill else None
         return {"usage": completed.usage, "tool_usage": completed.tool_usage, "cost_usd": cost}
 
@@ -164,18 +162,3 @@ def error_line(problem: Problem, job: str | None, index: int = 0, ended: Complet
         "charged": problem.charged,
         "advice": problem.advice,
     }
-
-
-def to_json(line: Line) -> str:
-    """Write one line, in ASCII; what JSON cannot say (NaN, Infinity) is null."""
-    return json.dumps(_finite(line), ensure_ascii=True, allow_nan=False)
-
-
-def _finite(value: Any) -> Any:  # noqa: ANN401 - JSON is any of its types
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return value

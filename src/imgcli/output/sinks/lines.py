@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING, Self, assert_never
+from typing import TYPE_CHECKING, NamedTuple, Self, assert_never
 
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started, Waiting
 from imgcli.core.messages import (
@@ -21,9 +21,8 @@ from imgcli.core.problem import ExitCode
 from imgcli.core.text import clean, duration, shorten
 from imgcli.output.images.decode import facts
 from imgcli.output.sinks.queued import Ticker
-from imgcli.output.sinks.status import GENERATING
 from imgcli.output.sinks.summary import RunSummary
-from imgcli.output.text import SafeWriter
+from imgcli.output.terminal.writer import SafeWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,11 +34,22 @@ if TYPE_CHECKING:
     from imgcli.core.events import Event
     from imgcli.core.image import EncodedImage
     from imgcli.core.request import ImageRequest
-    from imgcli.output.sinks.status import Words
     from imgcli.output.sinks.summary import Clock
 
 
 _NAME_LENGTH = 1500
+
+
+class Words(NamedTuple):
+    """What is printed before anything has come, and of an image that is not saved."""
+
+    opening: str
+    unsaved: str
+
+
+GENERATING = Words("connecting", "not saved")
+POURING = Words("connecting", "written to standard output")
+VIEWING = Words("reading", "")
 
 
 def described(name: str, image: EncodedImage, separator: str) -> str:
@@ -62,7 +72,7 @@ class DescriptionSink:
             self._out.lines([described(name, event.image, ", ")])
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""
 
 
 def printed_path(saved: Saved) -> Path | None:
@@ -79,7 +89,7 @@ class PathsSink:
         self._waiting: list[Path] = []
 
     def handle(self, event: Event) -> None:
-        """Collect, then print; raises `OSError` when nobody reads."""
+        """Collect paths, then print them; raises `OSError` when nobody reads."""
         match event:
             case Saved():
                 if path := printed_path(event):
@@ -124,27 +134,26 @@ _LOOKS = 15  # how often in that time the clock is read
 _PATIENCE = 1.0  # seconds that a reader who takes nothing may hold up the end
 
 
+class LinesStyle(NamedTuple):
+    """How a `LinesSink` words things: its first line, an image that is not saved, the bill, problems."""
+
+    opening: Callable[[ImageRequest], str] = started_line
+    words: Words = GENERATING
+    write_bill: Callable[[Bill], list[str]] | None = None
+    in_color: bool = False
+
+
+_USUAL = LinesStyle()
+
+
 class LinesSink:
-    """Writes one line per change, then the bill.
+    """Writes one line per change, then the bill."""
 
-    `opening` words the first line, `words` others, `write_bill` the bill.
-    """
-
-    def __init__(
-        self,
-        stderr: TextIO,
-        price: Price,
-        clock: Clock,
-        opening: Callable[[ImageRequest], str] = started_line,
-        words: Words = GENERATING,
-        write_bill: Callable[[Bill], list[str]] | None = None,
-    ) -> None:
-        self._opening = opening
-        self._words = words
+    def __init__(self, stderr: TextIO, price: Price, clock: Clock, style: LinesStyle = _USUAL) -> None:
         self._out = SafeWriter(stderr)
         self._price = price
-        self._write_bill = write_bill
-        self._tally = RunSummary(clock)
+        self._style = style
+        self._summary = RunSummary(clock)
         self._clock = clock
         self._heartbeat: float | None = None
         self._spoke = 0.0
@@ -152,7 +161,7 @@ class LinesSink:
         self._lock = threading.Lock()
 
     def open(self, heartbeat: float) -> Self:
-        """Also say that it still waits, where nothing else was said for so many seconds."""
+        """Write a line as well when nothing was written for so many seconds."""
         self._heartbeat = heartbeat
         return self
 
@@ -161,7 +170,7 @@ class LinesSink:
         if isinstance(event, Completed | Failed):
             self.close()
         with self._lock:
-            self._tally.note(event)
+            self._summary.note(event)
             self._speak(self._lines(event))
         if isinstance(event, Started) and self._heartbeat and not self._ticker:
             self._ticker = Ticker(self._beat, self._heartbeat / _LOOKS)
@@ -176,7 +185,7 @@ class LinesSink:
         with self._lock:
             due = self._spoke + (self._heartbeat or 0)
             if self._clock() >= due:
-                self._speak([still_waiting_line(self._tally.elapsed, has_image=bool(self._tally.finals))])
+                self._speak([still_waiting_line(self._summary.elapsed, has_image=bool(self._summary.finals))])
                 self._spoke = due  # so that the lines come at 15, 30 and 45 s, however late this one is
 
     def _speak(self, lines: list[str]) -> None:
@@ -187,7 +196,7 @@ class LinesSink:
     def _lines(self, event: Event) -> list[str]:
         match event:
             case Started(request=request):
-                lines = [self._opening(request)]
+                lines = [self._style.opening(request)]
             case Waiting(seconds=seconds, reason=reason):
                 lines = [waiting_line(seconds, reason)]
             case PartialImage(image_index=image_index):
@@ -199,7 +208,7 @@ class LinesSink:
             case Completed():
                 lines = self._last_lines(event)
             case Failed(problem=problem, ended=ended):
-                lines = self._bill_lines(ended) + problem_lines(problem)
+                lines = self._bill_lines(ended) + problem_lines(problem, in_color=self._style.in_color)
             case FinalImage():
                 lines = []
             case _:
@@ -207,27 +216,29 @@ class LinesSink:
         return lines
 
     def _partial_line(self, image_index: int) -> str:
-        asked = self._tally.request.partials if self._tally.request else 0
-        words = partial_words(self._tally.partials_of(image_index), asked)
-        return f"{words} after {duration(self._tally.elapsed)}"
+        asked = self._summary.request.partials if self._summary.request else 0
+        words = partial_words(self._summary.partials_of(image_index), asked)
+        return f"{words} after {duration(self._summary.elapsed)}"
 
     def _saved_lines(self, saved: Saved) -> list[str]:
-        final = self._tally.finals.get(saved.image_index)
+        final = self._summary.finals.get(saved.image_index)
         known = facts(final.image) if final else []
-        line = saved_line(str(saved.path), [*known, duration(self._tally.elapsed)], ", ")
-        return [line, *(problem_lines(saved.problem) if saved.problem else [])]
+        line = saved_line(str(saved.path), [*known, duration(self._summary.elapsed)], ", ")
+        problem = problem_lines(saved.problem, in_color=self._style.in_color) if saved.problem else []
+        return [line, *problem]
 
     def _last_lines(self, completed: Completed) -> list[str]:
         unsaved = [
-            unsaved_line(facts(final.image), ", ", self._words.unsaved) for final in self._tally.unsaved
+            unsaved_line(facts(final.image), ", ", self._style.words.unsaved)
+            for final in self._summary.unsaved
         ]
         return unsaved + self._bill_lines(completed)
 
     def _bill_lines(self, ended: Completed | None) -> list[str]:
         from imgcli.output.tables.bill import compact_lines
 
-        bill = self._tally.bill(ended, self._price)
-        return (self._write_bill or compact_lines)(bill) if bill else []
+        bill = self._summary.bill(ended, self._price)
+        return (self._style.write_bill or compact_lines)(bill) if bill else []
 
 
 class ErrorsSink:
@@ -236,21 +247,22 @@ class ErrorsSink:
     That is where a file has another name than its user gave, which JSON lines say by themselves.
     """
 
-    def __init__(self, stderr: TextIO, *, tells_names: bool = False) -> None:
+    def __init__(self, stderr: TextIO, *, tells_names: bool = False, in_color: bool = False) -> None:
         self._out = SafeWriter(stderr)
+        self._in_color = in_color
         self._tells_names = tells_names
 
     def handle(self, event: Event) -> None:
         """Write what a script must know; raises `OSError` when nobody reads."""
         match event:
             case Failed(problem=problem):
-                self._out.lines(problem_lines(problem))
+                self._out.lines(problem_lines(problem, in_color=self._in_color))
             case Saved(problem=problem) if problem:
-                self._out.lines(problem_lines(problem))
+                self._out.lines(problem_lines(problem, in_color=self._in_color))
             case Notice(text=text, is_about_name=True) if self._tells_names:
                 self._out.lines([notice_line(text)])
             case _:
                 pass
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""

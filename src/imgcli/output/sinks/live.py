@@ -5,18 +5,19 @@ from __future__ import annotations
 import threading
 from collections import deque
 from dataclasses import dataclass, field, replace
+from math import ceil
 from typing import TYPE_CHECKING, Self, assert_never
 
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started, Waiting
-from imgcli.core.messages import notice_line, problem_lines, saved_line, unsaved_line
+from imgcli.core.messages import notice_line, partial_words, problem_lines, saved_line, unsaved_line
 from imgcli.core.text import duration, shorten
 from imgcli.output.images.decode import facts
-from imgcli.output.sinks.lines import printed_path
+from imgcli.output.sinks.lines import GENERATING, printed_path
 from imgcli.output.sinks.queued import Ticker
-from imgcli.output.sinks.status import GENERATING, Status, Words, generating
 from imgcli.output.sinks.summary import RunSummary
 from imgcli.output.terminal.canvas import Canvas
-from imgcli.output.terminal.layout import NO_FOOTER, Footer
+from imgcli.output.terminal.capabilities import ColorDepth
+from imgcli.output.terminal.screen import NO_FOOTER, Footer
 from imgcli.output.text import cell_width
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from imgcli.core.billing.rates import Price
     from imgcli.core.events import Event
     from imgcli.core.problem import Problem
+    from imgcli.core.request import ImageRequest
     from imgcli.output.images.protocol import RendererProvider
+    from imgcli.output.sinks.lines import Words
     from imgcli.output.sinks.summary import Clock
     from imgcli.output.terminal.capabilities import Terminal
 
@@ -34,7 +37,38 @@ PERIOD = 1 / 8  # seconds between two ticks of the status row
 _PATIENCE = 0.5  # seconds that a terminal which takes no more may cost at the end, twice
 _WAITING_IMAGES = 2
 _REASON_LENGTH = 200
-_RED, _RESET = "\x1b[1;31m", "\x1b[0m"
+_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+_ASCII_SPINNER = "|/-\\"
+_TURNS_A_SECOND = 8
+_MODEL_LENGTH = 40
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is happening, since when (a reading of the clock), and when it goes on (None: when it does)."""
+
+    began: float
+    doing: str = "connecting"
+    until: float | None = None
+
+    def row(self, now: float, separator: str) -> str:
+        """Write the row as it is at this moment; its beginning alone changes while only the clock moves."""
+        spinner = _ASCII_SPINNER if separator.isascii() else _SPINNER
+        elapsed = max(now - self.began, 0)
+        turn = spinner[int(elapsed * _TURNS_A_SECOND) % len(spinner)]
+        return f"{turn} {elapsed:5.1f} s{separator}{self._doing(now)}"
+
+    def _doing(self, now: float) -> str:
+        if self.until is None:
+            return self.doing
+        left = ceil(self.until - now)
+        return f"waiting {left} s: {self.doing}" if left > 0 else "asking again"
+
+
+def generating(request: ImageRequest, partials: int) -> str:
+    """Format how far the server is."""
+    model = shorten(request.model, _MODEL_LENGTH)
+    return f"{partial_words(partials, request.partials)}, {model}" if partials else f"generating, {model}"
 
 
 @dataclass
@@ -49,18 +83,18 @@ class _Scene:
     """The image that is finished and shown last: what is said from then on goes under it."""
 
     def say(self, line: str) -> None:
-        """Have a line printed: above an image that still changes, under one that is finished."""
+        """Print a line: above an image that still changes, under one that is finished."""
         if self.standing is None:
             self.news.append(line)
         else:
             self.caption(self.standing, [line])
 
     def caption(self, image_index: int, lines: list[str]) -> None:
-        """Have lines printed under an image."""
+        """Print lines under an image."""
         self.captions.setdefault(image_index, []).extend(lines)
 
     def add(self, arrival: PartialImage | FinalImage) -> None:
-        """Queue an image; while painting is slower than the stream, it replaces one that was not shown."""
+        """Queue an image; while frame is slower than the stream, it replaces one that was not shown."""
         self.standing = arrival.image_index if isinstance(arrival, FinalImage) else None
         newest = self.arrivals[-1] if len(self.arrivals) >= _WAITING_IMAGES else None
         if newest and newest.image_index == arrival.image_index:
@@ -77,7 +111,7 @@ class LiveSink:
     """Shows a run on a terminal; `handle` only takes note, so that a slow terminal never slows the stream.
 
     A thread of its own paints, every `period` seconds or when something has come; with None `handle` does.
-    Without an `easel` there is the status row alone.
+    Without an `provider` there is the status row alone.
     """
 
     def __init__(
@@ -86,29 +120,29 @@ class LiveSink:
         terminal: Terminal,
         price: Price,
         clock: Clock,
-        easel: RendererProvider | None = None,
+        provider: RendererProvider | None = None,
         period: float | None = PERIOD,
     ) -> None:
-        self._stage = Canvas(stream, terminal, easel)
+        self._canvas = Canvas(stream, terminal, provider)
         self._footer = NO_FOOTER
         self._terminal = terminal
         self._separator = " · " if terminal.unicode else ", "
         self._price = price
         self._clock = clock
-        self._tally = RunSummary(clock)
+        self._summary = RunSummary(clock)
         self._scene = _Scene(Status(clock()))
         self._shown: PartialImage | FinalImage | None = None
-        self._noting = threading.Lock()
-        self._painting = threading.Lock()
+        self._note_lock = threading.Lock()
+        self._paint_lock = threading.Lock()
         self._words = GENERATING
         self._has_ended = False
         self._ticker = Ticker(self.refresh, period) if period else None
 
     def open(self, words: Words = GENERATING, footer: Footer = NO_FOOTER) -> Self:
         """Put the first status row on the screen, then start to tick; only then is the terminal asked."""
-        self._words, self._footer, self._stage.footer = words, footer, footer
+        self._words, self._footer, self._canvas.footer = words, footer, footer
         self._scene.status = replace(self._scene.status, doing=words.opening)
-        self._stage.tick(self._row())
+        self._canvas.tick(self._row())
         if self._ticker:
             self._ticker.start()
             self._ticker.wake()
@@ -118,16 +152,16 @@ class LiveSink:
 
     def handle(self, event: Event) -> None:
         """Take note of one event; the last one is shown before this returns."""
-        with self._noting:
-            self._tally.note(event)
+        with self._note_lock:
+            self._summary.note(event)
             self._note(event)
         match event:
             case Completed():
                 self._finish(self._unsaved_lines() + self._bill_lines(event))
             case Failed(problem=problem, ended=ended):
-                self._finish(self._bill_lines(ended) + _loud_lines(problem))
+                self._finish(self._bill_lines(ended) + self._problem_lines(problem))
             case _ if self._has_ended:
-                self._stage.leave(self._scene.take_news())
+                self._canvas.leave(self._scene.take_news())
             case _ if self._ticker:
                 self._ticker.wake()
             case _:
@@ -135,52 +169,52 @@ class LiveSink:
 
     def close(self) -> None:
         """Return the terminal back, also in the middle of a run: the image stays, the cursor shows."""
-        is_broken_off = not self._has_ended or self._stage.is_cut
+        is_broken_off = not self._has_ended or self._canvas.is_cut
         if is_broken_off:
-            self._stage.drop()
+            self._canvas.drop()
         if self._ticker:
             self._ticker.stop(_PATIENCE)
-        is_still = self._painting.acquire(timeout=_PATIENCE)
+        is_still = self._paint_lock.acquire(timeout=_PATIENCE)
         try:
-            if is_broken_off and (is_still or self._stage.never_waits):
+            if is_broken_off and (is_still or self._canvas.never_waits):
                 self._break_off(is_still=is_still)
         finally:
             if is_still:
-                self._painting.release()
-            self._stage.close()
+                self._paint_lock.release()
+            self._canvas.close()
 
     def _break_off(self, *, is_still: bool) -> None:
         """End in the middle of anything; while the painting thread is still busy, nothing is painted."""
         if is_still:
-            self._stage.mend(self._row())
-        self._stage.break_off()
+            self._canvas.mend(self._row())
+        self._canvas.break_off()
         if not self._has_ended:
             self._end([])
 
     def suspend(self) -> None:
         """Leave the terminal to the shell, the cursor below the image, until `resume`."""
-        self._stage.drop()
-        if self._painting.acquire(timeout=_PATIENCE):
+        self._canvas.drop()
+        if self._paint_lock.acquire(timeout=_PATIENCE):
             try:
-                self._stage.suspend()
+                self._canvas.suspend()
             finally:
-                self._painting.release()
+                self._paint_lock.release()
 
     def resume(self) -> None:
-        """Come back, below whatever the shell has written; may be called without `suspend`."""
+        """Continue below whatever the shell has written; may be called without `suspend`."""
         if not self._has_ended:
-            self._stage.resume()
+            self._canvas.resume()
             if self._ticker:
                 self._ticker.wake()
 
     def refresh(self) -> None:
         """Show what has changed: lines, images, or the status row alone."""
-        with self._painting:
-            self._stage.set_up(self._row())
-            self._stage.print_above(self._take_news(), self._row())
-            while not self._stage.is_away and (arrival := self._take_arrival()):
+        with self._paint_lock:
+            self._canvas.set_up(self._row())
+            self._canvas.print_above(self._take_news(), self._row())
+            while not self._canvas.is_away and (arrival := self._take_arrival()):
                 self._settle_before(arrival)
-                self._stage.show(arrival.image, self._row())
+                self._canvas.show(arrival.image, self._row())
                 self._shown = arrival
 
     def _note(self, event: Event) -> None:
@@ -190,7 +224,9 @@ class LiveSink:
             case Started() | PartialImage() | FinalImage() | Waiting():
                 self._note_progress(event)
             case Saved(image_index=image_index, problem=problem):
-                scene.caption(image_index, self._caption(event) + (_loud_lines(problem) if problem else []))
+                scene.caption(
+                    image_index, self._caption(event) + (self._problem_lines(problem) if problem else [])
+                )
                 scene.status = replace(scene.status, doing="finishing", until=None)
             case Notice(text=text):
                 scene.say(notice_line(text))
@@ -217,36 +253,36 @@ class LiveSink:
         scene.status = replace(scene.status, doing=doing, until=until)
 
     def _progress(self, image_index: int) -> str:
-        request, seen = self._tally.request, self._tally.partials_of(image_index)
+        request, seen = self._summary.request, self._summary.partials_of(image_index)
         return generating(request, seen) if request else f"partial {seen}"
 
     def _settle_before(self, arrival: PartialImage | FinalImage) -> None:
         """Leave a finished image where it is when the next one begins."""
         shown = self._shown
         if isinstance(shown, FinalImage) and shown.image_index != arrival.image_index:
-            self._stage.leave(self._scene.captions.pop(shown.image_index, []))
+            self._canvas.leave(self._scene.captions.pop(shown.image_index, []))
 
     def _finish(self, lines: list[str]) -> None:
         """Show the last of it, and go on below the image."""
         if self._ticker:
             self._ticker.stop()
         self.refresh()
-        with self._painting:
+        with self._paint_lock:
             self._end(lines)
 
     def _end(self, lines: list[str]) -> None:
         captions = [line for caption in self._scene.captions.values() for line in caption]
         self._has_ended, self._scene.standing = True, None
-        self._stage.leave([*captions, *self._scene.take_news(), *lines], self._paths())
+        self._canvas.leave([*captions, *self._scene.take_news(), *lines], self._paths())
 
     def _paths(self) -> list[str]:
-        """List what is printed on standard output once we have ended, where that is this terminal."""
-        printed = map(printed_path, self._tally.saved.values()) if self._footer.path_columns else ()
+        """Return what is printed on standard output once we have ended, where that is this terminal."""
+        printed = map(printed_path, self._summary.saved.values()) if self._footer.path_columns else ()
         return [str(path) for path in printed if path]
 
     def _caption(self, saved: Saved) -> list[str]:
         """Describe a file in one row: its name, or its path where that is not as expected, and what fits."""
-        final = self._tally.finals.get(saved.image_index)
+        final = self._summary.finals.get(saved.image_index)
         known = facts(final.image) if final else []
         took = duration(self._clock() - self._scene.status.began)
         name = str(saved.path) if saved.problem else saved.path.name
@@ -255,35 +291,32 @@ class LiveSink:
             told.pop()
         return [saved_line(name, told, self._separator)]
 
+    def _problem_lines(self, problem: Problem) -> list[str]:
+        return problem_lines(problem, in_color=self._terminal.depth > ColorDepth.MONO)
+
     def _unsaved_lines(self) -> list[str]:
         return [
             unsaved_line(facts(final.image), self._separator, self._words.unsaved)
-            for final in self._tally.unsaved
+            for final in self._summary.unsaved
         ]
 
     def _bill_lines(self, completed: Completed | None) -> list[str]:
-        from imgcli.output.tables.bill import rich_lines, screen_lines
+        from imgcli.output.tables.bill import rich_bill_lines, screen_lines
 
-        bill, size = self._tally.bill(completed, self._price), self._terminal.size()
+        bill, size = self._summary.bill(completed, self._price), self._terminal.size()
         if not bill:
             return []
         if self._footer.has_long_bill:
-            return rich_lines(bill, self._terminal, size.columns)
+            return rich_bill_lines(bill, self._terminal, size.columns)
         return screen_lines(bill, size.columns, size.lines)
 
     def _row(self) -> str:
         return self._scene.status.row(self._clock(), self._separator)
 
     def _take_news(self) -> list[str]:
-        with self._noting:
+        with self._note_lock:
             return self._scene.take_news()
 
     def _take_arrival(self) -> PartialImage | FinalImage | None:
-        with self._noting:
+        with self._note_lock:
             return self._scene.arrivals.popleft() if self._scene.arrivals else None
-
-
-def _loud_lines(problem: Problem) -> list[str]:
-    """A problem's lines, its first one in red."""
-    first, *others = problem_lines(problem)
-    return [f"{_RED}{first}{_RESET}", *others]

@@ -102,11 +102,11 @@ class Ticker:
         self._thread = threading.Thread(target=self._run, name="live image", daemon=True)
 
     def start(self) -> None:
-        """Begin to tick; the first beat comes after one period."""
+        """Start to tick; the first beat comes after one period."""
         self._thread.start()
 
     def wake(self) -> None:
-        """Let the next beat come now."""
+        """Call `beat` now."""
         self._woken.set()
 
     def stop(self, patience: float | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What a sink must remember of a job: the request, the time, how many partials, which images."""
+"""What was seen of a run: the request, the time, how many partials, which images."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class RunSummary:
         return self._next_index.get(image_index, 0)
 
     def bill(self, completed: Completed | None, price: Price) -> Bill | None:
-        """Work out what it cost; None for a job that never started, or failed before the server counted."""
+        """Return what it cost; None for a job that never started, or failed before the server counted."""
         if self.request is None or completed is None:
             return None
         counted = completed.usage or completed.tool_usage or not self._has_failed

@@ -1,23 +1,19 @@
-"""The bill: in at most five lines after a run; in full, with every remark, where somebody asks for it."""
+"""The bill: in at most five lines after a run; in full, with every note, where that is asked for."""
 
 from __future__ import annotations
 
 import re
-from io import StringIO
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from imgcli.core.billing.bill import dollars
 from imgcli.core.text import shorten
-from imgcli.output.terminal.capabilities import ColorDepth
-from imgcli.output.terminal.layout import MOST_BILL_LINES, has_room_for_table
-from imgcli.output.text import GAP, cell_width, cut_end, numbers_lined_up, widths
+from imgcli.output.tables.table import Table, can_draw, rendered_lines
+from imgcli.output.terminal.screen import MOST_BILL_LINES, has_room_for_table
+from imgcli.output.text import GAP, cell_width, cut_end, line_up, widths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from datetime import date
-
-    from rich.console import Console, RenderableType
-    from rich.table import Table
+    from collections.abc import Iterator, Sequence
+    from decimal import Decimal
 
     from imgcli.core.billing.bill import Bill, Row
     from imgcli.core.billing.spending import Spending, Sum
@@ -36,93 +32,78 @@ _SHORT_NAME = 28
 _SHORTEST_NAME = 8
 _UNLIMITED = 10_000  # columns, of a file for instance
 _BOLD, _FAINT, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
-_PADDING = 3
 _SOURCE = re.compile(r" \([^()]*\)(?=\.$)")
 """What a note says in brackets before its end: where a price is from."""
-_NARROWEST = 20  # columns; rich has nothing sensible to draw below
 
 
 def compact_lines(bill: Bill, columns: int | None = None) -> list[str]:
-    """Write the bill in at most five lines, none wider than so many columns: None for a file."""
+    """Format the bill in at most five lines, none wider than so many columns: None for a file."""
     room = columns or _UNLIMITED
     lines = _compact_table(bill, room)
-    return lines + _one_remark(bill, room) if len(lines) < MOST_BILL_LINES else lines
+    return lines + _first_note(bill, room) if len(lines) < MOST_BILL_LINES else lines
 
 
 def screen_lines(bill: Bill, columns: int, rows: int) -> list[str]:
-    """Write the bill under an image: as a table, or in one line where a terminal has few rows."""
+    """Format the bill under an image: as a table, or in one line where a terminal has few rows."""
     if not has_room_for_table(rows):
         return [one_line(bill, columns)]
     *table, total = _compact_table(bill, columns)
-    remark = compact_lines(bill, columns)[len(table) + 1 :]
-    return [*table, f"{_BOLD}{total}{_RESET}", *(f"{_FAINT}{line}{_RESET}" for line in remark)]
+    note = compact_lines(bill, columns)[len(table) + 1 :]
+    return [*table, f"{_BOLD}{total}{_RESET}", *(f"{_FAINT}{line}{_RESET}" for line in note)]
 
 
 def one_line(bill: Bill, columns: int) -> str:
-    """Write the total, and of its details as many as fit into so many columns."""
+    """Format the total, and of its details as many as fit into so many columns."""
     shares = [" + ".join(f"{_kind(row)} {dollars(row.cost)}" for row in reversed(bill.rows))]
     shares = shares if len(bill.rows) > 1 else []
     partials = [_partials(row) for row in bill.rows if row.partials]
     dated = [f"prices as of {bill.prices_date.isoformat()}"] if bill.prices_date else []
-    total = f"demo {_total_dollars(bill)}" if bill.is_demo else _total_dollars(bill)
+    total = _dollars(bill.total, bill.known)
+    total = f"demo {total}" if bill.is_demo else total
     choices = ([*shares, *partials, *dated], [*shares, *dated], shares, dated)
     lines = (GAP.join([total, ", ".join(details)]).rstrip() for details in choices)
     return next((line for line in lines if cell_width(line) <= columns), total)
 
 
-def plain_lines(bill: Bill) -> list[str]:
-    """Write the whole bill as lines of plain text, without any escape code."""
-    rows = [_headings(bill), *map(_cells, bill.rows), _total(bill)]
-    return [*numbers_lined_up(rows), *_remarks(bill)]
+def bill_lines(bill: Bill) -> list[str]:
+    """Format the whole bill as lines of plain text, without any escape code."""
+    return [*_table(bill).lines, *_notes(bill)]
 
 
-def rich_lines(bill: Bill, terminal: Terminal, columns: int) -> list[str]:
-    """Draw the whole bill with rich for a terminal of so many columns, as lines of text and colour codes."""
-    if columns < _NARROWEST or not terminal.unicode:
-        return plain_lines(bill)
-    from rich.text import Text
+def rich_bill_lines(bill: Bill, terminal: Terminal, columns: int) -> list[str]:
+    """Draw the whole bill for a terminal of so many columns, as lines of text and colour codes.
 
-    remarks = [Text(remark, style="dim") for remark in _remarks(bill)]
-    return render_plain([_table(bill, columns), *remarks], terminal.depth, columns)
-
-
-def _table(bill: Bill, columns: int) -> Table:
-    """Lay the bill out; cells are `Text`, in which nothing is markup.
-
-    A number is never broken: where there is no room for all of them, the dollars alone are told.
+    A number is never broken: where there is no room for all of them, only the dollars are there.
     """
-    from rich import box
-    from rich.table import Table
+    if not can_draw(terminal, columns):
+        return bill_lines(bill)
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE, show_footer=True, show_edge=False, pad_edge=False)
-    rows = [_headings(bill), *map(_cells, bill.rows), _total(bill)]
-    name, *numbers = widths(rows)
-    needed = min(name, _NAME) + sum(_PADDING + width for width in numbers)
-    kept = range(len(rows[0])) if needed <= columns else (0, len(rows[0]) - 1)
-    for number in kept:
-        table.add_column(
-            Text(rows[0][number]),
-            footer=Text(rows[-1][number]),
-            justify="right" if number else "left",
-            overflow="fold",
-            no_wrap=number > 0,
-            footer_style="bold",
-        )
-    for row in rows[1:-1]:
-        table.add_row(*(Text(row[number]) for number in kept))
-    return table
+    table = _table(bill)
+    name, *numbers = table.widths
+    if min(name, _NAME) + sum(len(GAP) + width for width in numbers) > columns:
+        for heading in _HEADINGS[:-1]:
+            table = table.without(heading)
+    notes = [Text(note, style="dim") for note in _notes(bill)]
+    return rendered_lines([table.drawing(), *notes], terminal.depth, columns)
+
+
+def _table(bill: Bill) -> Table:
+    headings = (_DEMO if bill.is_demo else "", *_HEADINGS)
+    return Table(headings, tuple(map(_cells, bill.rows)), _total(bill))
 
 
 def _compact_table(bill: Bill, columns: int) -> list[str]:
-    """Line up names and numbers; the dollars alone are told where a name would become unreadable."""
-    rows = [_headings(bill), *map(_cells, bill.rows), _total(bill)]
-    numbers = [row[1:] for row in rows]
+    """Format names and numbers; only the dollars are there where a name would become unreadable."""
+    table = _table(bill)
+    numbers = [row[1:] for row in (table.headings, *table.rows, _total(bill))]
     if columns - _width(numbers) < _SHORT_NAME:
         numbers = [row[-1:] for row in numbers]
     room = columns - _width(numbers)
-    names = [cut_end(rows[0][0], room), *_labels(bill.rows, room), _total_label(bill, room)]
-    return numbers_lined_up([(name, *row) for name, row in zip(names, numbers, strict=True)])
+    names = [cut_end(table.headings[0], room), *_labels(bill.rows, room), _total_label(bill, room)]
+    return [
+        line.rstrip() for line in line_up([(name, *row) for name, row in zip(names, numbers, strict=True)])
+    ]
 
 
 def _width(numbers: Sequence[Sequence[str]]) -> int:
@@ -155,7 +136,7 @@ def _total_label(bill: Bill, room: int) -> str:
     return next((label for label in labels if len(label) <= room), "total")
 
 
-def _one_remark(bill: Bill, columns: int) -> list[str]:
+def _first_note(bill: Bill, columns: int) -> list[str]:
     """Return the first note, without its source where that has no room, and how many more there are."""
     if not bill.notes:
         return []
@@ -164,10 +145,6 @@ def _one_remark(bill: Bill, columns: int) -> list[str]:
     if cell_width(note) > room:
         note = _SOURCE.sub("", note)
     return [cut_end(note, room) + more]
-
-
-def _headings(bill: Bill) -> tuple[str, ...]:
-    return (_DEMO if bill.is_demo else "", *_HEADINGS)
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -186,21 +163,19 @@ def _partials(row: Row) -> str:
 
 
 def _kind(row: Row) -> str:
-    """Say in one word what a row is for."""
+    """Return in one word what a row is for."""
     return row.part.partition(" ")[0]
 
 
 def _total(bill: Bill) -> tuple[str, ...]:
     columns = zip(*((row.tokens_in, row.cached, row.tokens_out) for row in bill.rows), strict=True)
     counts = [_count(_sum(column)) for column in columns] or [_UNKNOWN] * 3
-    return ("total", *counts, _total_dollars(bill))
+    return ("total", *counts, _dollars(bill.total, bill.known))
 
 
-def _total_dollars(bill: Bill) -> str:
-    """Say at least what is known."""
-    if bill.total is None and bill.known:
-        return f"at least {dollars(bill.known)}"
-    return dollars(bill.total)
+def _dollars(amount: Decimal | None, known: Decimal) -> str:
+    """Format an amount, or the least that it is."""
+    return f"at least {dollars(known)}" if amount is None and known else dollars(amount)
 
 
 def _sum(counts: Sequence[int | None]) -> int | None:
@@ -212,96 +187,27 @@ def _count(count: int | None) -> str:
     return _UNKNOWN if count is None else f"{count:,}"
 
 
-def _remarks(bill: Bill) -> list[str]:
+def _notes(bill: Bill) -> list[str]:
     dated = [f"prices as of {bill.prices_date.isoformat()}"] if bill.prices_date else []
     return dated + [shorten(note, _NOTE_LENGTH) for note in bill.notes]
 
 
-_NAME_LENGTH = 60
-
-
 def cost_lines(spent: Spending) -> list[str]:
-    """Write the sums as lines: the groups, the total, and what is to be known about it."""
-    rows = [("", "runs", "dollars"), *map(_cost_cells, spent.groups), _cost_cells(spent.total)]
-    table = numbers_lined_up(rows) if spent.total.runs else []
-    return [*table, *_cost_remarks(spent)]
+    """Format the sums as lines: the groups, the total, and what there is to know about it."""
+    table = Table(("", "runs", "dollars"), tuple(map(_cost_cells, spent.groups)), _cost_cells(spent.total))
+    return [*(table.lines if spent.total.runs else []), *_cost_notes(spent)]
 
 
 def _cost_cells(group: Sum) -> tuple[str, str, str]:
-    return shorten(group.name, _NAME_LENGTH), f"{group.runs:,}", _dollars(group)
+    return shorten(group.name, _MODEL_LENGTH), f"{group.runs:,}", _dollars(group.cost, group.known)
 
 
-def _dollars(group: Sum) -> str:
-    """Say at least what is known."""
-    if group.cost is None and group.known:
-        return f"at least {dollars(group.known)}"
-    return dollars(group.cost)
-
-
-def _cost_remarks(spent: Spending) -> list[str]:
-    dated = [f"the oldest prices are of {spent.prices_date.isoformat()}"] if spent.prices_date else []
-    return [*_about_unknown(spent.total.unknown), *dated, *_about_demo(spent.demo)]
-
-
-def _about_unknown(count: int) -> list[str]:
-    if not count:
-        return []
-    whose = "1 run's cost is" if count == 1 else f"{count:,} runs' costs are"
-    return [f"{whose} not known, or not wholly; your usage page has the rest"]
-
-
-def _about_demo(demo: Sum) -> list[str]:
-    if not demo.runs:
-        return []
-    runs = "1 free run" if demo.runs == 1 else f"{demo.runs:,} free runs"
-    return [f"{runs} not charged; the price would have been {_dollars(demo)}"]
-
-
-def cost_json(spent: Spending, since: date | None) -> dict[str, Any]:
-    """Write the sums for programs; `cost_usd` is null where any of it is unknown, `known_usd` never."""
-    return {
-        "since": since.isoformat() if since else None,
-        **_json(spent.total),
-        "prices_date": spent.prices_date.isoformat() if spent.prices_date else None,
-        "groups": [{"name": group.name, **_json(group)} for group in spent.groups],
-        "demo": _json(spent.demo),
-    }
-
-
-def _json(group: Sum) -> dict[str, Any]:
-    return {
-        "runs": group.runs,
-        "cost_usd": None if group.cost is None else float(group.cost),
-        "known_usd": float(group.known),
-        "unknown_runs": group.unknown,
-    }
-
-
-_ColorSystem: TypeAlias = Literal["standard", "256", "truecolor"]
-
-
-def render_plain(parts: Iterable[RenderableType], depth: ColorDepth, columns: int) -> list[str]:
-    """Draw one thing under another for a terminal of so many columns, as lines of text and colour codes."""
-    console = _console(depth, columns)
-    for part in parts:
-        console.print(part, highlight=False)
-    text = console.file.getvalue() if isinstance(console.file, StringIO) else ""
-    return [line.rstrip() for line in text.splitlines()]
-
-
-def _console(depth: ColorDepth, columns: int) -> Console:
-    """Make a console that writes to memory: on a broken pipe rich would redirect the process's own stdout."""
-    from rich.console import Console
-
-    systems: dict[ColorDepth, _ColorSystem] = {
-        ColorDepth.TRUECOLOR: "truecolor",
-        ColorDepth.ANSI_256: "256",
-    }
-    return Console(
-        file=StringIO(),
-        width=columns,
-        force_terminal=True,
-        color_system=systems.get(depth, "standard"),
-        no_color=False,
-        legacy_windows=False,
-    )
+def _cost_notes(spent: Spending) -> Iterator[str]:
+    if unknown := spent.total.unknown:
+        runs = "1 run" if unknown == 1 else f"{unknown:,} runs"
+        yield f"the cost of {runs} is unknown or incomplete; see your usage page"
+    if spent.prices_date:
+        yield f"oldest prices as of {spent.prices_date.isoformat()}"
+    if spent.demo.runs:
+        runs = "1 free run" if spent.demo.runs == 1 else f"{spent.demo.runs:,} free runs"
+        yield f"{runs}, not charged; the price would have been {_dollars(spent.demo.cost, spent.demo.known)}"

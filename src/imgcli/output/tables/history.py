@@ -1,23 +1,21 @@
-"""Remembered runs: a line each for people, an object each for programs."""
+"""The history as lines, and a family of images as a tree."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from imgcli.core.billing.bill import dollars
 from imgcli.core.history import OK
 from imgcli.core.problem import ExitCode
 from imgcli.core.text import clean, shorten
-from imgcli.output.text import GAP, cut_end, cut_start, left, right, widths
+from imgcli.output.text import GAP, cut_end, cut_start, left, line_up, widths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from decimal import Decimal
     from pathlib import Path
 
-    from imgcli.core.billing.bill import Row
-    from imgcli.core.history import Branch, Family, HistoryEntry, Key, SavedImage
+    from imgcli.core.history import Branch, Family, HistoryEntry, Key
 
 
 _LONGEST = 1500
@@ -26,41 +24,35 @@ _NARROWEST = 12
 """Columns below which a path tells nothing."""
 
 
-@dataclass(frozen=True)
-class Places:
-    """From where paths are looked at: the current folder and the home, None where there is none."""
+class PathFormatter(NamedTuple):
+    """Formats paths for a reader in the current folder, with this home; None where there is none."""
 
-    here: Path | None
+    folder: Path | None
     home: Path | None
 
-    def brief(self, path: Path) -> str:
-        """Format a path as somebody in the current folder would."""
-        if self.here and path.is_relative_to(self.here):
-            return str(path.relative_to(self.here))
+    def format(self, path: Path) -> str:
+        """Format a path relative to the current folder, or to the home."""
+        if self.folder and path.is_relative_to(self.folder):
+            return str(path.relative_to(self.folder))
         if self.home and path.is_relative_to(self.home):
             return f"~/{path.relative_to(self.home)}"
         return str(path)
 
 
-def history_lines(entries: Sequence[HistoryEntry], places: Places, columns: int | None) -> list[str]:
-    """Write a line a run: id, when, what it cost, how it ended where not well, prompt, path.
+def history_lines(entries: Sequence[HistoryEntry], paths: PathFormatter, columns: int | None) -> list[str]:
+    """Format a line for each run: id, time, cost, outcome unless it is ok, prompt, path.
 
-    They fit into so many columns; None is for a reader that is no terminal, and cuts next to nothing.
+    They fit into so many columns; with None, for a pipe or a file, hardly anything is cut.
     """
     if not entries:
         return []
-    told = [_told(entry) for entry in entries]
-    wide = widths(told)
-    kept = [index for index, width in enumerate(wide) if width]
-    heads = [
-        GAP.join((right if index != _OUTCOME else left)(row[index], wide[index]) for index in kept)
-        for row in told
-    ]
+    columns_of_cells = [cells for cells in zip(*map(_leading_cells, entries), strict=True) if any(cells)]
+    heads = line_up(list(zip(*columns_of_cells, strict=True)), {_OUTCOME})
     rest = None if columns is None else max(columns - 1 - len(heads[0]) - len(GAP), 0)
     prompts = [shorten(entry.prompt, _LONGEST) or "-" for entry in entries]
-    paths = [_path(entry, places) for entry in entries]
+    names = [_path(entry, paths) for entry in entries]
     return [
-        f"{head}{GAP}{tail}".rstrip() for head, tail in zip(heads, _tails(prompts, paths, rest), strict=True)
+        f"{head}{GAP}{tail}".rstrip() for head, tail in zip(heads, _tails(prompts, names, rest), strict=True)
     ]
 
 
@@ -68,13 +60,13 @@ _OUTCOME = 3
 """Which of the leading columns holds words."""
 
 
-def _told(entry: HistoryEntry) -> tuple[str, str, str, str]:
+def _leading_cells(entry: HistoryEntry) -> tuple[str, str, str, str]:
     when = f"{entry.started.astimezone():%Y-%m-%d %H:%M}"
     return str(entry.number), when, cost_words(entry), outcome_words(entry)
 
 
 def outcome_words(entry: HistoryEntry) -> str:
-    """Name what went wrong; beside a cost that is unknown the kind `unknown` would say nothing."""
+    """Name what went wrong; beside an unknown cost, the kind `unknown` would say nothing."""
     if entry.outcome == OK:
         return ""
     is_unknown = entry.outcome == ExitCode.UNKNOWN.kind
@@ -82,7 +74,7 @@ def outcome_words(entry: HistoryEntry) -> str:
 
 
 def cost_words(entry: HistoryEntry) -> str:
-    """Say what a run cost, with a plus where it was at least that."""
+    """Format what a run cost, with a plus where it was at least that."""
     if entry.is_demo:
         return "demo"
     if not entry.billed:
@@ -90,14 +82,14 @@ def cost_words(entry: HistoryEntry) -> str:
     return f"{dollars(entry.known)}+" if entry.cost is None and entry.known else dollars(entry.cost)
 
 
-def _path(entry: HistoryEntry, places: Places) -> str:
-    paths = [clean(places.brief(image.path)) for image in entry.images if image.path]
-    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-    return shorten(paths[0], _LONGEST) + more if paths else ""
+def _path(entry: HistoryEntry, paths: PathFormatter) -> str:
+    names = [clean(paths.format(image.path)) for image in entry.images if image.path]
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return shorten(names[0], _LONGEST) + more if names else ""
 
 
 def _tails(prompts: Sequence[str], paths: Sequence[str], room: int | None) -> list[str]:
-    """Let prompt and path share the rest of the line; a path takes half of it at most."""
+    """Format prompts and paths for the rest of the lines, of which a path takes half at most."""
     if room is None:
         return [f"{prompt}{GAP}{path}" for prompt, path in zip(prompts, paths, strict=True)]
     half = room // 2
@@ -113,69 +105,12 @@ def _tails(prompts: Sequence[str], paths: Sequence[str], room: int | None) -> li
     ]
 
 
-def entry_json(entry: HistoryEntry) -> dict[str, Any]:
-    """Write a run for programs, everything that is known of it; times are in UTC."""
-    return {
-        "id": entry.number,
-        "job": entry.job,
-        "started": entry.started.isoformat(),
-        "ended": entry.ended.isoformat(),
-        "outcome": entry.outcome,
-        "message": entry.message,
-        "charged": entry.charged,
-        "cost_usd": _usd(entry.cost),
-        "prompt": entry.prompt,
-        "model": entry.model,
-        "image_model": entry.image_model,
-        "endpoint": entry.endpoint,
-        "response_id": entry.response_id,
-        "pictures": list(map(_image_json, entry.images)),
-        "parents": [{"sha256": parent.sha256, "role": parent.role} for parent in entry.parents],
-        "charges": list(map(_charge_json, entry.charges)),
-        "prices_date": entry.prices_date.isoformat() if entry.prices_date else None,
-        "usage": entry.usage,
-        "tool_usage": entry.tool_usage,
-        "request": entry.request.to_json() if entry.request else None,
-        "billed": not entry.is_free,
-    }
-
-
-def _image_json(image: SavedImage) -> dict[str, Any]:
-    width, height = image.size or (None, None)
-    return {
-        "image": image.image_index,
-        "path": str(image.path) if image.path else None,
-        "sha256": image.sha256,
-        "format": image.format,
-        "bytes": image.length,
-        "width": width,
-        "height": height,
-        "revised_prompt": image.revised_prompt,
-    }
-
-
-def _charge_json(row: Row) -> dict[str, Any]:
-    return {
-        "part": row.part,
-        "model": row.model,
-        "tokens_in": row.tokens_in,
-        "cached": row.cached,
-        "tokens_out": row.tokens_out,
-        "partials": row.partials,
-        "cost_usd": _usd(row.cost),
-    }
-
-
-def _usd(amount: Decimal | None) -> float | None:
-    return None if amount is None else float(amount)
-
-
 _USUAL_GENERATIONS = 30
 """How deep the guides go where no terminal's width says how much of a line is readable."""
 _PROMPT_LENGTH = 60
 _NAME_LENGTH = 100
 _SHORT_HASH = 12
-_BY_NOBODY = "(by no run in the history)"
+_NO_RUN = "(not from any run in the history)"
 
 
 @dataclass(frozen=True)
@@ -189,7 +124,7 @@ class Guides:
     nothing: str = "   "
 
     def lead_to(self, branch: Branch) -> str:
-        """Draw what stands in front of a member, without the generations that there is no room for."""
+        """Return what stands in front of a member, without the generations that there is no room for."""
         if not branch.lasts:
             return ""
         *above, is_last = branch.lasts
@@ -203,7 +138,7 @@ TYPED = Guides("|- ", "`- ", "|  ", ".. ")
 
 
 def tree_lines(family: Family, columns: int | None, guides: Guides) -> Iterator[str]:
-    """Draw the family from its roots down, a line a member, cut to so many columns; None for no terminal."""
+    """Yield the family from its roots down, a line a member, cut to so many columns; None for no terminal."""
     room = None if columns is None else columns - 1
     generations = _USUAL_GENERATIONS if room is None else max(room // 2 // len(guides.nothing) - 1, 1)
     names = dict(_names(family))
@@ -213,14 +148,14 @@ def tree_lines(family: Family, columns: int | None, guides: Guides) -> Iterator[
 
 
 def _relation(family: Family, branch: Branch, names: Mapping[str, str]) -> list[str]:
-    """Say who a member is: its id or hash first, since the end of a line may be cut."""
+    """Describe a member: its id or hash first, since the end of a line may be cut."""
     key, entry = branch.key, family.members[branch.key]
     if branch.is_repeated:
         return [f"{_label(key)} (see above)"]
     label = _label(key) + (" (this one)" if key == family.asked else "")
-    told = _run(entry) if entry else [*(_file(family, key) or [names.get(str(key), "")]), _BY_NOBODY]
+    cells = _run(entry) if entry else [*(_file(family, key) or [names.get(str(key), "")]), _NO_RUN]
     strangers = ", ".join(map(_label, family.strangers(key)))
-    return [label, *filter(None, told), *([f"also from {strangers}"] if strangers else [])]
+    return [label, *filter(None, cells), *([f"also from {strangers}"] if strangers else [])]
 
 
 def _run(entry: HistoryEntry) -> list[str]:
@@ -239,7 +174,7 @@ def _label(key: Key) -> str:
 
 
 def _file(family: Family, key: Key) -> list[str]:
-    """Say what the file that was asked for tells of itself."""
+    """Return what is known of the file that was asked for."""
     if family.file is None or key != family.asked:
         return []
     recipe = family.file.recipe
@@ -247,49 +182,8 @@ def _file(family: Family, key: Key) -> list[str]:
 
 
 def _names(family: Family) -> Iterator[tuple[str, str]]:
-    """Find out what images were called when they were sent."""
+    """Yield the names that images had when they were sent, by their hashes."""
     for entry in family.members.values():
         for reference in entry.request.references if entry and entry.request else ():
             if reference.sha256:
                 yield reference.sha256, shorten(reference.name, _NAME_LENGTH)
-
-
-def family_json(family: Family) -> Iterator[dict[str, Any]]:
-    """Write every member once, in the order in which it is drawn; what is not known is null."""
-    for branch in family.branches(1):
-        if not branch.is_repeated:
-            yield _json(family, branch.key)
-
-
-def _json(family: Family, key: Key) -> dict[str, Any]:
-    entry = family.members[key]
-    return {
-        "asked": key == family.asked,
-        "id": _id(key),
-        "started": entry.started.isoformat() if entry else None,
-        "endpoint": entry.endpoint if entry else None,
-        "outcome": entry.outcome if entry else None,
-        "cost_usd": None if entry is None or entry.cost is None else float(entry.cost),
-        **(_brought(entry) if entry else _unbrought(family, key)),
-        "parents": [
-            {"sha256": sha256, "id": _id(origin)} for sha256, origin in family.origins.get(key, {}).items()
-        ],
-        "children": list(family.children(key)),
-    }
-
-
-def _brought(entry: HistoryEntry) -> dict[str, Any]:
-    images = [
-        {"sha256": image.sha256, "path": str(image.path) if image.path else None} for image in entry.images
-    ]
-    return {"prompt": entry.prompt, "pictures": images}
-
-
-def _unbrought(family: Family, key: Key) -> dict[str, Any]:
-    file = family.file if key == family.asked else None
-    prompt = file.recipe.prompt if file and file.recipe else None
-    return {"prompt": prompt, "pictures": [{"sha256": key, "path": str(file.path) if file else None}]}
-
-
-def _id(key: Key) -> int | None:
-    return key if isinstance(key, int) else None

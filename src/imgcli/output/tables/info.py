@@ -1,4 +1,4 @@
-"""Everything that is known of an image or a run, as lines for people."""
+"""Everything that is known about an image or a run, as lines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from imgcli.core.history import OK, FileStatus, KnowledgeSource
 from imgcli.core.image import ContentCredentials
 from imgcli.core.messages import image_facts
 from imgcli.core.text import clean, duration, shorten
-from imgcli.output.tables.bill import plain_lines
+from imgcli.output.tables.bill import bill_lines
 from imgcli.output.tables.history import cost_words, outcome_words
 from imgcli.output.text import GAP, left, widths, wrapped
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 Row: TypeAlias = tuple[str, str]
-"""What it is, and what it says; the name is empty where the row before has the same."""
+"""A name and a value; the name is empty where the row before has the same."""
 
 _NARROWEST = 20  # columns that a value needs beside its name
 _HINT = 60
@@ -30,31 +30,31 @@ _MOST_CHILDREN = 20
 _SHORT_HASH = 12
 
 _SOURCES = {
-    KnowledgeSource.HISTORY: "the history, by its {by}",
-    KnowledgeSource.RECIPE: "the recipe in the file; the history of this machine has no such image",
-    KnowledgeSource.FILE: "the file alone: it holds no recipe, and the history has no such image",
+    KnowledgeSource.HISTORY: "the history, found by its {by}",
+    KnowledgeSource.RECIPE: "parameters embedded in the file; not in the history of this machine",
+    KnowledgeSource.FILE: "the file only; no embedded parameters, and not in the history",
 }
 _STATES = {
     FileStatus.THERE: "",
     FileStatus.GONE: "gone",
-    FileStatus.CHANGED: "other bytes by now",
+    FileStatus.CHANGED: "changed since",
     FileStatus.UNREADABLE: "cannot be read",
     FileStatus.UNSAVED: "",
 }
 _CREDENTIALS = {
-    ContentCredentials.PRESENT: "present; imgcli does not verify them",
+    ContentCredentials.PRESENT: "present (not verified)",
     ContentCredentials.ABSENT: "none",
-    ContentCredentials.UNKNOWN: "unknown: imgcli does not look for them in this format",
+    ContentCredentials.UNKNOWN: "unknown (not checked in this format)",
 }
 
 
 def info_lines(known: Provenance, columns: int | None) -> list[str]:
-    """Write a heading, a line a fact, and the bill; wrapped to so many columns, None for no terminal."""
+    """Format a heading, a line a fact, and the bill; wrapped to so many columns, None for no terminal."""
     return [_heading(known), *_facts(_rows(known), columns), *_bill(known.entry)]
 
 
 def recipe_lines(recipe: Recipe, columns: int | None) -> list[str]:
-    """Write what stands in a recipe, a line a fact, as `provenance_lines` does."""
+    """Format embedded parameters, a line a fact, as `info_lines` does."""
     return list(_facts(_recipe(recipe), columns))
 
 
@@ -75,7 +75,7 @@ def _heading(known: Provenance) -> str:
 def _rows(known: Provenance) -> Iterator[Row]:
     if known.file:
         yield from _file(known.file)
-    yield "known from", _SOURCES[known.source].format(by=known.by)
+    yield "source", _SOURCES[known.source].format(by=known.by)
     if known.entry:
         yield from _run(known.entry)
         yield from _images(known)
@@ -86,7 +86,7 @@ def _rows(known: Provenance) -> Iterator[Row]:
 
 def _file(file: FileFacts) -> Iterator[Row]:
     kind = [file.format.value] if file.format else []
-    yield "picture", ", ".join([*kind, *image_facts(file.size, file.length)])
+    yield "image", ", ".join([*kind, *image_facts(file.size, file.length)])
     yield "bytes", f"{file.length:,}"
     yield "path", clean(str(file.path))
     yield "sha256", file.sha256
@@ -118,7 +118,7 @@ def _failure(entry: HistoryEntry) -> str:
 
 
 def _cost(entry: HistoryEntry) -> str:
-    return "nothing, it was a demo" if entry.is_demo else cost_words(entry)
+    return "free (demo)" if entry.is_demo else cost_words(entry)
 
 
 def _options(request: ImageRequest) -> str:
@@ -145,11 +145,11 @@ def _references(request: ImageRequest) -> Iterator[Row]:
 
 
 def _images(known: Provenance) -> Iterator[Row]:
-    """Tell of the run's images; of one that was named, only where else it was saved."""
+    """Yield the run's images; of one that was named, only where else it was saved."""
     for each in known.images:
         is_named = known.file is not None and each.image.sha256 == known.file.sha256
         if is_named and len(known.images) > 1:
-            yield "picture", f"number {each.image.image_index + 1} of {len(known.images)}"
+            yield "image", f"number {each.image.image_index + 1} of {len(known.images)}"
         yield from _saved(known.file, each) if is_named else _described(each)
 
 
@@ -201,10 +201,10 @@ def _relatives(known: Provenance) -> Iterator[Row]:
     for index, parent in enumerate(known.parents):
         yield "" if index else "made from", _ancestor(parent)
     for index, child in enumerate(known.children[:_MOST_CHILDREN]):
-        yield "" if index else "became", run_words(child)
+        yield "" if index else "used in", run_words(child)
     more = len(known.children) - _MOST_CHILDREN
     if more > 0:
-        yield "", f"and {more:,} more: imgcli tree shows them all"
+        yield "", f"and {more:,} more; imgcli tree shows them all"
 
 
 def _ancestor(parent: Ancestor) -> str:
@@ -212,22 +212,22 @@ def _ancestor(parent: Ancestor) -> str:
     if parent.entry:
         return run_words(parent.entry) + role
     name = f"{shorten(parent.name, _HINT)}, " if parent.name else ""
-    return f"{name}sha256 {shorten(parent.sha256, _SHORT_HASH + 1)}, by no run in the history{role}"
+    return f"{name}sha256 {shorten(parent.sha256, _SHORT_HASH + 1)}, not from any run in the history{role}"
 
 
 def run_words(entry: HistoryEntry) -> str:
-    """Name a run by its id, its first file's name where there is one, and its prompt's beginning."""
+    """Describe a run by its id, its first file's name where there is one, and its prompt's beginning."""
     names = [clean(image.path.name) for image in entry.saved if image.path]
     told = [str(entry.number), *names[:1], outcome_words(entry), f'"{shorten(entry.prompt, _HINT)}"']
     return ", ".join(filter(None, told))
 
 
 def _bill(entry: HistoryEntry | None) -> list[str]:
-    """Write the rows of the bill, as the run itself had done."""
+    """Format the bill, as the run itself did."""
     if entry is None or not entry.charges:
         return []
     bill = Bill(entry.charges, entry.prices_date, is_demo=entry.is_demo)
-    return ["", *(f"{GAP}{line}" for line in plain_lines(bill))]
+    return ["", *(f"{GAP}{line}" for line in bill_lines(bill))]
 
 
 def _listed(told: dict[str, str | int | None]) -> str:
@@ -235,5 +235,5 @@ def _listed(told: dict[str, str | int | None]) -> str:
 
 
 def _line(text: str | None) -> str:
-    """Make a text one safe line, whatever its length: who asks for everything gets it."""
+    """Return a text as one safe line, whatever its length."""
     return " ".join(clean(text or "").split())

@@ -1,16 +1,13 @@
-"""The models as tables of 80 columns: drawn by rich on a terminal, padded with spaces anywhere else."""
+"""The models as tables of 80 columns, and a legend."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from itertools import chain
 from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 from imgcli.core.catalog import FixedSizes, ModelKind
 from imgcli.core.text import shorten
-from imgcli.output.tables.bill import render_plain
-from imgcli.output.text import cell_width
+from imgcli.output.tables.table import Table, can_draw, rendered_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +20,7 @@ if TYPE_CHECKING:
     from imgcli.output.terminal.capabilities import Terminal
 
 
-_MORE = "long inputs and writing to the prompt cache cost more."
+_MORE = "long inputs and prompt cache writes cost more."
 _ANY, _FIXED = "any", "std"
 _NAMES_LENGTH = 300
 _LEGEND_NAME_LENGTH = 60
@@ -36,18 +33,18 @@ class Sources:
         self._letters: dict[tuple[str, str], str] = {}
 
     def letter(self, prices: Prices) -> str:
-        """Return the letter that stands for where these prices are from."""
+        """Return the letter that stands for these prices' source."""
         caveat = f"; {prices.caveat}" if prices.caveat else ""
         source = (prices.date.isoformat(), f"{prices.source}{caveat}")
         return self._letters.setdefault(source, ascii_lowercase[len(self._letters) % len(ascii_lowercase)])
 
     def lines(self) -> list[str]:
-        """Say what the letters stand for, and from which day the prices are."""
+        """Return what the letters stand for, and the dates of the prices."""
         return [f"{letter}  {day}  {what}" for (day, what), letter in self._letters.items()]
 
 
 def size_label(rule: SizeRule) -> str:
-    """Name a rule for sizes as shortly as a column wants it."""
+    """Return a short name for a rule for sizes."""
     return _FIXED if isinstance(rule, FixedSizes) else _ANY
 
 
@@ -58,19 +55,19 @@ def legend(lineup: Lineup, sources: Sources) -> list[str]:
         *dict.fromkeys(f"{size_label(accepts.sizes)}: {_sizes(accepts.sizes)}" for accepts in known),
         *dict.fromkeys(f"to {accepts.qualities[-1]}: {_qualities(accepts.qualities)}" for accepts in known),
         *_advice(lineup.of(ModelKind.IMAGE)),
-        "*  the default model",
-        *(["!  a date that imgcli's own table does not have"] if _has_news(lineup) else []),
+        "*  default",
+        *(["!  shutdown date from the server, not in imgcli's own table"] if _has_news(lineup) else []),
         *sources.lines(),
-        f"Prices are of the Standard tier, gathered on {lineup.prices_date}; {_MORE}",
+        f"Standard tier prices as of {lineup.prices_date}; {_MORE}",
     ]
 
 
-def strangers(lineup: Lineup) -> Iterator[str]:
-    """Tell what a server has that the catalog does not know."""
+def unknown_models(lineup: Lineup) -> Iterator[str]:
+    """Yield lines about what a server has that the catalog does not know."""
     if lineup.strangers:
-        yield f"Image models that imgcli does not know: {_listed(lineup.strangers)}"
+        yield f"Image models unknown to imgcli: {_listed(lineup.strangers)}"
     if lineup.others:
-        yield f"Besides, the server lists {len(lineup.others)}: {_listed(lineup.others)}"
+        yield f"Other models on the server ({len(lineup.others)}): {_listed(lineup.others)}"
 
 
 def _sizes(rule: SizeRule) -> str:
@@ -87,13 +84,13 @@ def _qualities(qualities: Sequence[Quality]) -> str:
 
 
 def _advice(entries: Iterable[ListedModel]) -> Iterator[str]:
-    """Say what to use in the place of models that are going; text models have a column for it."""
+    """Name the replacements of image models that will be shut down; text models have a column for it."""
     going: dict[str, list[str]] = {}
     for entry in entries:
         if entry.shutdown and entry.model.replacement:
             going.setdefault(entry.model.replacement, []).append(entry.model.name)
     for replacement, names in going.items():
-        yield f"instead of {', '.join(names)}: {replacement}"
+        yield f"replacement for {', '.join(names)}: {replacement}"
 
 
 def _has_news(lineup: Lineup) -> bool:
@@ -111,52 +108,39 @@ def _dated(model: ServerModel) -> str:
 
 _NAME_LENGTH = 60
 _UNKNOWN = "unknown"
-_WORDS = frozenset({"", "size", "quality", "shutdown", "shut down", "instead", "key"})
-"""The headings of columns that hold words, which begin at the left; numbers end at the right."""
-_OPTIONAL = ("instead", "quality", "shutdown", "size")
+_WORDS = frozenset({"size", "quality", "shutdown", "shut down", "replacement", "key"})
+"""The headings of columns that hold words, beside the first."""
+_OPTIONAL = ("replacement", "quality", "shutdown", "size")
 """The headings of columns that a narrow window goes without, in this order."""
-_GAP = 2  # blanks between two columns
-_NARROWEST = 20  # columns; rich has nothing sensible to draw below
 
 
-@dataclass(frozen=True)
-class _Table:
-    """Cells of text under a title; the rows' styles are rich's, empty for the usual one."""
-
-    title: str
-    headings: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    styles: tuple[str, ...]
-
-
-def plain_lines(lineup: Lineup) -> list[str]:
-    """Write the models as lines of plain text, without any escape code."""
+def models_lines(lineup: Lineup) -> list[str]:
+    """Format the models as lines of plain text, without any escape code."""
     sources = Sources()
-    tables = list(_tables(lineup, sources))
-    padded = (["", table.title, *_padded(table)] for table in tables)
-    return [*list(chain.from_iterable(padded))[1:], "", *legend(lineup, sources), *strangers(lineup)]
+    tables = [line for table in _tables(lineup, sources) for line in (table.title, *table.lines, "")]
+    return [*tables, *legend(lineup, sources), *unknown_models(lineup)]
 
 
-def rich_lines(lineup: Lineup, terminal: Terminal, columns: int) -> list[str]:
-    """Draw the models with rich for a terminal of so many columns, as lines of text and colour codes."""
-    if columns < _NARROWEST or not terminal.unicode:
-        return plain_lines(lineup)
+def rich_models_lines(lineup: Lineup, terminal: Terminal, columns: int) -> list[str]:
+    """Draw the models for a terminal of so many columns, as lines of text and colour codes."""
+    if not can_draw(terminal, columns):
+        return models_lines(lineup)
     from rich.text import Text
 
     sources = Sources()
     parts: list[RenderableType] = []
-    omitted: dict[str, None] = {}
+    hidden: dict[str, None] = {}
     for table in _tables(lineup, sources):
         narrowed = _narrowed(table, columns)
-        omitted |= dict.fromkeys(heading for heading in table.headings if heading not in narrowed.headings)
-        parts += [Text(table.title, style="bold"), _drawing(narrowed), Text("")]
-    note = [f"This window has no room for: {', '.join(omitted)}"] if omitted else []
+        hidden |= dict.fromkeys(heading for heading in table.headings if heading not in narrowed.headings)
+        parts += [Text(table.title, style="bold"), narrowed.drawing(), Text("")]
+    note = [f"Hidden in this narrow window: {', '.join(hidden)}"] if hidden else []
     parts += [Text(line, style="dim") for line in [*note, *legend(lineup, sources)]]
-    parts += [Text(line) for line in strangers(lineup)]
-    return render_plain(parts, terminal.depth, columns)
+    parts += [Text(line) for line in unknown_models(lineup)]
+    return rendered_lines(parts, terminal.depth, columns)
 
 
-def _tables(lineup: Lineup, sources: Sources) -> Iterator[_Table]:
+def _tables(lineup: Lineup, sources: Sources) -> Iterator[Table]:
     is_live = any(entry.is_usable is not None for entry in lineup.entries)
     key = ("key",) if is_live else ()
     images, texts, gone = lineup.of(ModelKind.IMAGE), lineup.of(ModelKind.TEXT), lineup.gone
@@ -168,19 +152,19 @@ def _tables(lineup: Lineup, sources: Sources) -> Iterator[_Table]:
     )
     yield _table(
         "Text models (dollars per million tokens: in, cached in, out)",
-        ("", "in", "cached", "out", "shutdown", "instead", *key),
+        ("", "in", "cached", "out", "shutdown", "replacement", *key),
         texts,
         [(*_text_cells(entry, sources), *_key(entry)) for entry in texts],
     )
     if gone:
         rows = [(_name(entry), _date(entry), entry.model.replacement or "") for entry in gone]
-        yield _table("Gone", ("", "shut down", "instead"), gone, rows)
+        yield _table("Shut down", ("", "shut down", "replacement"), gone, rows)
 
 
 def _table(
     title: str, headings: tuple[str, ...], entries: Sequence[ListedModel], rows: Sequence[tuple[str, ...]]
-) -> _Table:
-    return _Table(title, headings, tuple(rows), tuple(map(_style, entries)))
+) -> Table:
+    return Table(headings, tuple(rows), title=title, words=_WORDS, styles=tuple(map(_style, entries)))
 
 
 def _style(entry: ListedModel) -> str:
@@ -230,7 +214,7 @@ def _price(price: Decimal | None) -> str:
 
 
 def _last(price: Decimal | None, model: Model, sources: Sources) -> str:
-    """Write a row's last price, and behind it the letter that says where they are all from."""
+    """Format a row's last price, followed by the letter of their source."""
     return f"{_price(price)} {sources.letter(model.prices) if model.prices else ' '}"
 
 
@@ -242,46 +226,9 @@ def _key(entry: ListedModel) -> tuple[str, ...]:
     return () if entry.is_usable is None else ("yes" if entry.is_usable else "no",)
 
 
-def _narrowed(table: _Table, columns: int) -> _Table:
+def _narrowed(table: Table, columns: int) -> Table:
     """Return a table without as many optional columns as it takes to keep its rows whole."""
     for heading in _OPTIONAL:
-        if sum(_widths(table)) + _GAP * (len(table.headings) - 1) <= columns:
-            break
-        if heading in table.headings:
-            at = table.headings.index(heading)
-            headings, *rows = ((*line[:at], *line[at + 1 :]) for line in (table.headings, *table.rows))
-            table = replace(table, headings=headings, rows=tuple(rows))
+        if table.width > columns:
+            table = table.without(heading) if heading in table.headings else table
     return table
-
-
-def _widths(table: _Table) -> list[int]:
-    columns = zip(table.headings, *table.rows, strict=True)
-    return [max(map(cell_width, column)) for column in columns]
-
-
-def _padded(table: _Table) -> list[str]:
-    """Align words to the left and numbers to the right."""
-    lines, widths = [table.headings, *table.rows], _widths(table)
-    return [(" " * _GAP).join(_aligned(line, table.headings, widths)).rstrip() for line in lines]
-
-
-def _aligned(line: Sequence[str], headings: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
-    for text, heading, width in zip(line, headings, widths, strict=True):
-        gap = " " * (width - cell_width(text))
-        yield text + gap if heading in _WORDS else gap + text
-
-
-def _drawing(table: _Table) -> RenderableType:
-    """Lay a table out; cells are `Text`, in which nothing is markup."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    drawing = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for heading in table.headings:
-        drawing.add_column(
-            Text(heading), justify="left" if heading in _WORDS else "right", overflow="fold", no_wrap=False
-        )
-    for row, style in zip(table.rows, table.styles, strict=True):
-        drawing.add_row(*map(Text, row), style=style)
-    return drawing

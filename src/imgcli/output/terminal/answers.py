@@ -1,4 +1,4 @@
-"""Knows what a terminal can be asked, and reads what it answers; bytes in, values out."""
+"""The questions to a terminal and to tmux, and their answers: bytes in, values out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imgcli.core.text import shorten
-from imgcli.output.text import ENVELOPE
+from imgcli.output.terminal.writer import ENVELOPE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,7 +72,7 @@ SILENCE = Answers()
 
 
 def is_complete(raw: bytes) -> bool:
-    """Whether DA1 has been answered: nothing more will come."""
+    """Return whether DA1 has been answered: nothing more will come."""
     return _DEVICE.search(raw) is not None
 
 
@@ -94,12 +94,12 @@ def parse(raw: bytes) -> Answers:
 
 
 def typed(raw: bytes) -> bytes:
-    """The keys in a terminal's input: all but escape sequences: answers, whole or cut, and arrows."""
+    """Return the keys in a terminal's input: all but escape sequences: answers, whole or cut, and arrows."""
     return _SEQUENCE.sub(b"", raw)
 
 
 def _size(found: re.Match[bytes] | None, width: int = 2, height: int = 1) -> Size | None:
-    """Width and height, from groups of these numbers: most reports tell height first."""
+    """Return width and height, from groups of these numbers: most reports tell height first."""
     if not found:
         return None
     pixels = int(found[width]), int(found[height])
@@ -111,7 +111,7 @@ def _color(found: re.Match[bytes] | None) -> Rgb | None:
 
 
 def _level(digits: bytes) -> int:
-    """One to four hexadecimal digits, whatever their number, as 0 to 255: XParseColor(3)."""
+    """Parse one to four hexadecimal digits, whatever their number, as 0 to 255: XParseColor(3)."""
     most: int = 16 ** len(digits) - 1
     return (int(digits, 16) * 255 + most // 2) // most
 

@@ -1,4 +1,4 @@
-"""The image on a real terminal: fitted to the window, kept in place, never the cause of a failure."""
+"""An image held on a real terminal: fitted to the window, kept in place, never the cause of a failure."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from imgcli.core.text import shorten
 from imgcli.output.images.protocol import NOTHING, Box, StoredRenderer
-from imgcli.output.terminal.layout import NO_FOOTER, expected_rows, image_rows, rows_below
-from imgcli.output.terminal.screen import Screen
-from imgcli.output.text import BrokenPipeWriter
+from imgcli.output.terminal.screen import NO_FOOTER, Screen, expected_rows, image_rows, rows_below
+from imgcli.output.terminal.writer import BrokenPipeWriter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,14 +29,14 @@ _CLEAR_LINE = "\x1b[K"
 class StillViewer:
     """Shows images on a terminal that does not change meanwhile."""
 
-    def __init__(self, stream: TextIO, terminal: Terminal, easel: RendererProvider) -> None:
+    def __init__(self, stream: TextIO, terminal: Terminal, provider: RendererProvider) -> None:
         self._out = BrokenPipeWriter(stream)
         self._terminal = terminal
-        self._easel = easel
+        self._provider = provider
         self._memory: StoredRenderer | None = None
 
     def show(self, image: EncodedImage, caption: str) -> None:
-        """Paint one under what is there; raises what the painter raises, and then nothing is shown."""
+        """Show an image under what is there; raises what the renderer raises, and then nothing is shown."""
         screen = Screen()
         try:
             self._show(image, caption, screen)
@@ -50,12 +49,12 @@ class StillViewer:
     def _show(self, image: EncodedImage, caption: str, screen: Screen) -> None:
         columns, rows = self._terminal.size()
         self._out.write(_SAVE_CURSOR)
-        painter = self._easel.painter()
-        self._memory = painter if isinstance(painter, StoredRenderer) else None
+        renderer = self._provider.renderer()
+        self._memory = renderer if isinstance(renderer, StoredRenderer) else None
         self._out.write(f"{_RESTORE_CURSOR}{_CLEAR_LINE}")
-        box = Box(max(min(self._easel.widest or columns, columns), 1), max(rows - _CAPTION_ROWS, 1))
-        painting = painter.paint(image, box) if rows > 1 else NOTHING
-        self._out.write(screen.draw(painting, "", columns))
+        box = Box(max(min(self._provider.widest or columns, columns), 1), max(rows - _CAPTION_ROWS, 1))
+        frame = renderer.render(image, box) if rows > 1 else NOTHING
+        self._out.write(screen.draw(frame, "", columns))
         self._out.write(screen.leave())
         if self._memory:
             self._memory.keep()
@@ -64,7 +63,7 @@ class StillViewer:
         self._out.write(f"{_FAINT}{shorten(line, max(columns - 1, 1))}{_RESET}\r\n")
 
     def _break_off(self, screen: Screen) -> None:
-        """Return the terminal back in the middle of anything: a signal has come."""
+        """Restore the terminal in the middle of anything: a signal has come."""
         aborted = self._memory.abort() if self._memory else ""
         self._out.recover(aborted + screen.break_off())
 
@@ -72,7 +71,7 @@ class StillViewer:
 _SAVE_CURSOR, _RESTORE_CURSOR = "\x1b7", "\x1b8"
 _FAINT, _RESET = "\x1b[2m", "\x1b[0m"
 _REASON_LENGTH = 200
-_MENDING = 0.3  # seconds that painting over a `^C` may take at the end
+_REPAIR_SECONDS = 0.3  # seconds that painting over a `^C` may take at the end
 
 
 class Canvas:
@@ -81,30 +80,30 @@ class Canvas:
     Lines given to it are safe to print already; they may hold colour codes.
     """
 
-    def __init__(self, stream: TextIO, terminal: Terminal, easel: RendererProvider | None) -> None:
+    def __init__(self, stream: TextIO, terminal: Terminal, provider: RendererProvider | None) -> None:
         self._out = BrokenPipeWriter(stream)
         self._terminal = terminal
-        self._easel = easel
+        self._provider = provider
         self.footer = NO_FOOTER
         self._lines_below: list[str] = []
-        self._painter: Renderer | None = None
+        self._renderer: Renderer | None = None
         self._screen = Screen()
         self._size = os.terminal_size((0, 0))
         self._image: EncodedImage | None = None
-        self._painting = NOTHING
+        self._frame = NOTHING
         self._complaints: list[str] = []
         self._is_set_up = False
         self._is_away = False
         self._is_stale = False
 
     def set_up(self, status: str) -> None:
-        """Choose the painter, once: that may print questions, over which the status row is written anew."""
-        if self._is_set_up or not self._easel or self._is_away:
+        """Choose the renderer, once: that may print questions, over which the status row is written anew."""
+        if self._is_set_up or not self._provider or self._is_away:
             return
         self._is_set_up = True
         self._out.write(_SAVE_CURSOR)
         try:
-            self._painter = self._easel.painter()
+            self._renderer = self._provider.renderer()
         except Exception as error:  # noqa: BLE001 - see `_paint`
             self._complaints.append(f"no preview: {_why(error)}")
         self._out.write(_RESTORE_CURSOR)
@@ -113,7 +112,7 @@ class Canvas:
             self._complain(status)
 
     def tick(self, status: str) -> None:
-        """Bring the status row up to date; everything, when the window has changed."""
+        """Update the status row; everything, when the window has changed."""
         if self._is_away:
             return
         if self._is_resized():
@@ -127,15 +126,15 @@ class Canvas:
             self._repaint(status)
         if self._image and self._image.data == image.data:
             return
-        painting = self._paint(image)
-        if painting is None:
+        frame = self._paint(image)
+        if frame is None:
             self._complain(status)
         else:
-            self._image, self._painting = image, painting
-            self._out.write(self._screen.draw(painting, status, self._size.columns))
+            self._image, self._frame = image, frame
+            self._out.write(self._screen.draw(frame, status, self._size.columns))
 
     def print_above(self, lines: Sequence[str], status: str) -> None:
-        """Let lines scroll by above the image."""
+        """Print lines above the image, which moves down."""
         self.tick(status)
         if lines and self._is_away:
             self._out.write("".join(f"{line}\r\n" for line in lines))
@@ -143,16 +142,16 @@ class Canvas:
             self._out.write(self._screen.print_above(lines, self._size.columns))
 
     def leave(self, lines: Sequence[str], after: Sequence[str] = ()) -> None:
-        """Let the image stay for good, with these lines under it in the place of the status row.
+        """Keep the image for good, with these lines under it in the place of the status row.
 
         It gives way to them, to the lines that others print `after` them, and to the shell's prompt.
         """
         self._lines_below = [*lines, *after]
-        if self._image and not self._is_away and self._painting.rows > self._most_rows():
+        if self._image and not self._is_away and self._frame.rows > self._most_rows():
             self._repaint("")
         self._let_go()
         self._out.write("".join(f"{line}\r\n" for line in lines))
-        self._image, self._painting, self._lines_below = None, NOTHING, []
+        self._image, self._frame, self._lines_below = None, NOTHING, []
 
     @property
     def is_cut(self) -> bool:
@@ -176,38 +175,38 @@ class Canvas:
         if self._is_away or self._out.is_cut:
             return
         self._out.recover()
-        self._out.limit(_MENDING)
+        self._out.limit(_REPAIR_SECONDS)
         if self._is_resized() or not self._image:
             self._repaint(status)
-        elif painting := self._paint(self._image):
-            self._painting = painting
-            self._out.write(self._screen.draw(painting, status, self._size.columns))
+        elif frame := self._paint(self._image):
+            self._frame = frame
+            self._out.write(self._screen.draw(frame, status, self._size.columns))
 
     def break_off(self) -> None:
-        """Return the terminal back in the middle of anything, and go on writing below the image."""
+        """Restore the terminal in the middle of anything, and go on writing below the image."""
         aborted = ""
-        if isinstance(self._painter, StoredRenderer):
-            aborted = self._painter.abort()
-            self._painter.keep()
+        if isinstance(self._renderer, StoredRenderer):
+            aborted = self._renderer.abort()
+            self._renderer.keep()
         self._out.recover(aborted + (self._screen.break_off() if self._out.is_cut else self._screen.leave()))
 
     def suspend(self) -> None:
         """Leave the image, and the terminal to somebody else: nothing is painted until `resume`."""
         self.break_off()
         self._is_away = True
-        if self._easel:
-            self._easel.close()
+        if self._provider:
+            self._provider.close()
 
     def resume(self) -> None:
-        """Paint everything anew at the next tick, wherever the cursor is by then."""
+        """Repaint everything at the next tick, wherever the cursor is by then."""
         self._out.limit(inf)
         self._is_stale, self._is_away = True, False
 
     def close(self) -> None:
-        """Return the terminal back as it was, and write nothing more."""
+        """Restore the terminal, and write nothing more."""
         self._out.close()
-        if self._easel:
-            self._easel.close()
+        if self._provider:
+            self._provider.close()
 
     @property
     def is_away(self) -> bool:
@@ -215,7 +214,7 @@ class Canvas:
         return self._is_away
 
     def _is_resized(self) -> bool:
-        """Look at the window; it counts as resized before anything has been painted, and after a pause."""
+        """Check the window; it counts as resized before anything has been painted, and after a pause."""
         columns, lines = self._terminal.size()
         before, self._size = self._size, os.terminal_size((max(columns, 1), max(lines, 1)))
         was_stale, self._is_stale = self._is_stale, False
@@ -224,28 +223,28 @@ class Canvas:
     def _repaint(self, status: str) -> None:
         """Clear what is ours and paint it as it fits now."""
         if self._image:
-            self._painting = self._paint(self._image) or NOTHING
-        self._out.write(self._forgotten() + self._screen.redraw(self._painting, status, self._size.columns))
+            self._frame = self._paint(self._image) or NOTHING
+        self._out.write(self._forgotten() + self._screen.redraw(self._frame, status, self._size.columns))
 
     def _forgotten(self) -> str:
         """Take an image for which there is no room any more out of the terminal's memory."""
-        if self._painting is NOTHING and isinstance(self._painter, StoredRenderer):
-            return self._painter.clear()
+        if self._frame is NOTHING and isinstance(self._renderer, StoredRenderer):
+            return self._renderer.clear()
         return ""
 
     def _let_go(self) -> None:
-        """Let what is on the screen stay there, and go on below it."""
-        if isinstance(self._painter, StoredRenderer):
-            self._painter.keep()
+        """Keep what is on the screen, and continue below it."""
+        if isinstance(self._renderer, StoredRenderer):
+            self._renderer.keep()
         self._out.write(self._screen.leave())
 
     def _paint(self, image: EncodedImage) -> Frame | None:
         """Paint for the window as it is, less what is to stand below; None when that is not possible."""
-        if not self._painter or self._size.lines <= 1:
+        if not self._renderer or self._size.lines <= 1:
             return NOTHING
-        widest = (self._easel.widest if self._easel else None) or self._size.columns
+        widest = (self._provider.widest if self._provider else None) or self._size.columns
         try:
-            return self._painter.paint(image, Box(min(widest, self._size.columns), self._most_rows()))
+            return self._renderer.render(image, Box(min(widest, self._size.columns), self._most_rows()))
         except Exception as error:  # noqa: BLE001 - a preview that fails costs the preview
             self._complaints.append(f"no preview: {_why(error)}")
             return None
@@ -257,12 +256,12 @@ class Canvas:
         return image_rows(rows, below)
 
     def _complain(self, status: str) -> None:
-        """Say once, in grey, why there is no image."""
+        """Print once, in grey, why there is no image."""
         if len(self._complaints) == 1:
             self.print_above([f"{_FAINT}{self._complaints[0]}{_RESET}"], status)
 
 
 def _why(error: Exception) -> str:
-    """An error as a clause; what cannot be decoded says what "the image is"."""
+    """Format an error as a clause; what cannot be decoded says what "the image is"."""
     subject = "the image is " if hasattr(error, "reason") else ""
     return subject + shorten(str(error) or type(error).__name__, _REASON_LENGTH)

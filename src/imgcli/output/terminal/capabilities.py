@@ -1,4 +1,4 @@
-"""What this terminal can do, as far as its environment tells; it is never asked anything here."""
+"""What this terminal can do, as far as its environment says; it is never asked anything here."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ class Terminal:
     background: Rgb | None = None
 
 
-def look(
-    env: Mapping[str, str], stream: TextIO, size: SizeOf, wish: PreviewProtocol = PreviewProtocol.AUTO
+def detect_terminal(
+    env: Mapping[str, str], stream: TextIO, size: SizeOf, requested: PreviewProtocol = PreviewProtocol.AUTO
 ) -> Terminal:
-    """Find out what can be shown on a stream; `size` is kept, and asked again at every painting.
+    """Return what can be shown on a stream; `size` is kept, and asked again at every frame.
 
-    Whoever names a rung gets it, in black and white where NO_COLOR says so.
+    Whoever names a protocol gets it, in black and white where NO_COLOR says so.
     """
-    is_order = wish not in {PreviewProtocol.AUTO, PreviewProtocol.OFF}
+    is_order = requested not in {PreviewProtocol.AUTO, PreviewProtocol.OFF}
     is_live = _can_repaint(env, stream) and (is_order or not _wants_peace(env))
     return Terminal(
         size=size,
@@ -78,15 +78,21 @@ def look(
     )
 
 
-def choose_display(wish: PreviewProtocol, terminal: Terminal) -> Display:
-    """Turn the wish into what this terminal can do."""
+def has_color(env: Mapping[str, str], stream: TextIO) -> bool:
+    """Return whether lines may be coloured: on a terminal with colours, without NO_COLOR or CI."""
+    has_escape_codes = _is_terminal(stream) and not _is_dumb(env) and not _wants_peace(env)
+    return has_escape_codes and _depth(env) > ColorDepth.MONO
+
+
+def choose_display(requested: PreviewProtocol, terminal: Terminal) -> Display:
+    """Return what to show for a requested protocol on this terminal."""
     if terminal.depth is ColorDepth.NONE:
         return Display.LINES
-    return Display.STATUS if wish is PreviewProtocol.OFF else Display.IMAGE
+    return Display.STATUS if requested is PreviewProtocol.OFF else Display.IMAGE
 
 
 def is_one_terminal(one: TextIO, other: TextIO) -> bool:
-    """Whether two streams lead to the same terminal."""
+    """Return whether two streams lead to the same terminal."""
     try:
         return one.isatty() and other.isatty() and os.ttyname(one.fileno()) == os.ttyname(other.fileno())
     except (OSError, ValueError, AttributeError):  # AttributeError: no terminal has a name here
@@ -94,9 +100,12 @@ def is_one_terminal(one: TextIO, other: TextIO) -> bool:
 
 
 def _can_repaint(env: Mapping[str, str], stream: TextIO) -> bool:
-    """Whether somebody looks at a terminal that can repaint, and that is not another job's."""
-    dumb = env.get("TERM", "") in {"", "dumb", "unknown"} and "WT_SESSION" not in env
-    return not dumb and _is_terminal(stream) and not is_in_background(stream)
+    """Return whether somebody looks at a terminal that can repaint, and that is not another job's."""
+    return not _is_dumb(env) and _is_terminal(stream) and not is_in_background(stream)
+
+
+def _is_dumb(env: Mapping[str, str]) -> bool:
+    return env.get("TERM", "") in {"", "dumb", "unknown"} and "WT_SESSION" not in env
 
 
 def _wants_peace(env: Mapping[str, str]) -> bool:
@@ -130,7 +139,7 @@ def _depth(env: Mapping[str, str]) -> ColorDepth:
 
 
 def speaks_unicode(stream: TextIO) -> bool:
-    """Whether a stream takes more than ASCII."""
+    """Return whether a stream takes more than ASCII."""
     try:
         return codecs.lookup(stream.encoding or "ascii").name.startswith("utf")
     except LookupError:

@@ -1,4 +1,4 @@
-"""Knows terminals by name: what each can show, since when, what it gets wrong; and chooses a way to show.
+"""Terminals by name: what each can show, since when, and what it gets wrong; the choice of a protocol.
 
 Kitty, xterm and tmux were tried; the others are as their change logs, users and other viewers describe them.
 In doubt a terminal is not asked, and gets blocks.
@@ -24,7 +24,7 @@ ALWAYS: Version = ()
 
 
 class PreviewProtocol(StrEnum):
-    """The ladder of ways to show an image, the best first; `--preview` takes these names."""
+    """A way to show an image, the best first; `--preview` takes these names."""
 
     AUTO = "auto"
     KITTY = "kitty"
@@ -39,15 +39,11 @@ class PreviewProtocol(StrEnum):
 
 
 class Ability(Enum):
-    """What a terminal may be able to do; listed as the ladder has them, then what some of them need."""
+    """What a terminal may be able to do beside showing images."""
 
-    KITTY = "kitty"
-    ITERM2 = "iterm2"
-    SIXEL = "sixel"
-    OCTANTS = "octants"
-    SEXTANTS = "sextants"
-    PLACEHOLDERS = "placeholders"
-    PARTS = "parts"
+    TRUECOLOR = "truecolor"
+    PLACEHOLDERS = "placeholders"  # kitty's, which travel through tmux as text
+    MULTIPART = "multipart"  # iTerm2's images in several sequences
 
 
 class QueryPolicy(Enum):
@@ -69,162 +65,152 @@ class Quirk(Enum):
 class TerminalInfo:
     """A terminal. `name` begins its answer to XTVERSION, in lower case.
 
-    `signs` are environment variables, `NAME` or `NAME=pattern`, any of which gives it away; its version is in
-    `version_in`. Abilities come with the version that brought them, which an unknown version never reaches.
+    `signs` are environment variables, `NAME` or `NAME=pattern`, any of which identifies it; its version is in
+    `version_in`. Abilities come with their first version, which an unknown version never reaches.
     """
 
     name: str
     signs: tuple[str, ...]
-    abilities: Mapping[Ability, Version] = field(default_factory=dict)
+    abilities: Mapping[PreviewProtocol | Ability, Version] = field(default_factory=dict)
     version_in: str = ""
-    manners: QueryPolicy = QueryPolicy.ASK
+    queries: QueryPolicy = QueryPolicy.ASK
     quirks: frozenset[Quirk] = frozenset()
 
-    def can(self, ability: Ability, version: Version) -> bool:
-        """Whether it has an ability in a version, ALWAYS standing for one that is unknown."""
+    def can(self, ability: PreviewProtocol | Ability, version: Version) -> bool:
+        """Return whether it has an ability in a version; ALWAYS stands for an unknown version."""
         return ability in self.abilities and version >= self.abilities[ability]
 
 
 UNKNOWN = TerminalInfo("", ())
 
+KITTY, ITERM2, SIXEL = PreviewProtocol.KITTY, PreviewProtocol.ITERM2, PreviewProtocol.SIXEL
+OCTANTS, SEXTANTS = PreviewProtocol.OCTANTS, PreviewProtocol.SEXTANTS
+TRUECOLOR, PLACEHOLDERS, MULTIPART = Ability
+
 # Who is inside comes before who is outside: a terminal leaves its variables to everything started in it.
 TERMINALS = (
     # To tmux an APC sequence is the window's title.
-    TerminalInfo("tmux", ("TMUX", "TERM=tmux*"), {Ability.SIXEL: ALWAYS}, manners=QueryPolicy.NO_APC),
-    TerminalInfo("screen", ("STY", "TERM=screen*"), manners=QueryPolicy.NEVER),
-    TerminalInfo("jediterm", ("TERMINAL_EMULATOR=JetBrains*",), manners=QueryPolicy.NEVER),
-    TerminalInfo("emacs", ("INSIDE_EMACS", "TERM=eterm*", "TERM=eat*"), manners=QueryPolicy.NEVER),
-    TerminalInfo("neovim", ("NVIM",), manners=QueryPolicy.NEVER),
-    TerminalInfo("linux", ("TERM=linux",), manners=QueryPolicy.NEVER, quirks=frozenset({Quirk.HALVES_ONLY})),
-    TerminalInfo("dumb", ("TERM=dumb", "TERM=unknown", "TERM="), manners=QueryPolicy.NEVER),
-    TerminalInfo("apple", ("TERM_PROGRAM=Apple_Terminal",), manners=QueryPolicy.NEVER),
+    TerminalInfo("tmux", ("TMUX", "TERM=tmux*"), {SIXEL: ALWAYS}, queries=QueryPolicy.NO_APC),
+    TerminalInfo("screen", ("STY", "TERM=screen*"), queries=QueryPolicy.NEVER),
+    TerminalInfo("jediterm", ("TERMINAL_EMULATOR=JetBrains*",), queries=QueryPolicy.NEVER),
+    TerminalInfo("emacs", ("INSIDE_EMACS", "TERM=eterm*", "TERM=eat*"), queries=QueryPolicy.NEVER),
+    TerminalInfo("neovim", ("NVIM",), queries=QueryPolicy.NEVER),
+    TerminalInfo("linux", ("TERM=linux",), queries=QueryPolicy.NEVER, quirks=frozenset({Quirk.HALVES_ONLY})),
+    TerminalInfo("dumb", ("TERM=dumb", "TERM=unknown", "TERM="), queries=QueryPolicy.NEVER),
+    TerminalInfo("apple", ("TERM_PROGRAM=Apple_Terminal",), queries=QueryPolicy.NEVER),
     TerminalInfo(
         "xterm.js",
         ("TERM_PROGRAM=vscode",),
-        {Ability.ITERM2: ALWAYS, Ability.SIXEL: ALWAYS},
+        {ITERM2: ALWAYS, SIXEL: ALWAYS, TRUECOLOR: ALWAYS},
         quirks=frozenset({Quirk.IMAGES_OPTIONAL}),
     ),
     TerminalInfo(
         "iterm2",
         ("TERM_PROGRAM=iTerm.app", "LC_TERMINAL=iTerm2"),
-        {Ability.ITERM2: ALWAYS, Ability.PARTS: (3, 5)},
+        {ITERM2: ALWAYS, MULTIPART: (3, 5), TRUECOLOR: ALWAYS},
         "TERM_PROGRAM_VERSION",
     ),
     # It does kitty's protocol too, without placeholders: https://github.com/wez/wezterm/issues/4531
-    TerminalInfo("wezterm", ("TERM_PROGRAM=WezTerm",), {Ability.ITERM2: ALWAYS}),
+    TerminalInfo("wezterm", ("TERM_PROGRAM=WezTerm",), {ITERM2: ALWAYS, TRUECOLOR: ALWAYS}),
     TerminalInfo(
         "ghostty",
         ("TERM_PROGRAM=ghostty", "TERM=xterm-ghostty"),
-        {
-            Ability.KITTY: ALWAYS,
-            Ability.PLACEHOLDERS: ALWAYS,
-            Ability.OCTANTS: (1, 2),
-            Ability.SEXTANTS: (1, 0),
-        },
+        {KITTY: ALWAYS, PLACEHOLDERS: ALWAYS, OCTANTS: (1, 2), SEXTANTS: (1, 0), TRUECOLOR: ALWAYS},
         "TERM_PROGRAM_VERSION",
     ),
-    TerminalInfo("warpterminal", ("TERM_PROGRAM=WarpTerminal",), {Ability.KITTY: ALWAYS}),
+    TerminalInfo("warpterminal", ("TERM_PROGRAM=WarpTerminal",), {KITTY: ALWAYS, TRUECOLOR: ALWAYS}),
     TerminalInfo(
-        "mintty", ("TERM_PROGRAM=mintty", "TERM=mintty*"), {Ability.ITERM2: ALWAYS, Ability.SIXEL: ALWAYS}
+        "mintty", ("TERM_PROGRAM=mintty", "TERM=mintty*"), {ITERM2: ALWAYS, SIXEL: ALWAYS, TRUECOLOR: ALWAYS}
     ),
-    TerminalInfo("rio", ("TERM_PROGRAM=rio", "TERM=rio"), {Ability.ITERM2: ALWAYS, Ability.SIXEL: ALWAYS}),
+    TerminalInfo("rio", ("TERM_PROGRAM=rio", "TERM=rio"), {ITERM2: ALWAYS, SIXEL: ALWAYS, TRUECOLOR: ALWAYS}),
     TerminalInfo(
         "kitty",
         ("TERM=xterm-kitty", "KITTY_WINDOW_ID"),
-        {
-            Ability.KITTY: ALWAYS,
-            Ability.PLACEHOLDERS: (0, 28),
-            Ability.OCTANTS: (0, 40),
-            Ability.SEXTANTS: (0, 20),
-        },
+        {KITTY: ALWAYS, PLACEHOLDERS: (0, 28), OCTANTS: (0, 40), SEXTANTS: (0, 20), TRUECOLOR: ALWAYS},
     ),
-    TerminalInfo("foot", ("TERM=foot*",), {Ability.SIXEL: ALWAYS, Ability.OCTANTS: (1, 20)}),
-    TerminalInfo("contour", ("TERMINAL_NAME=contour", "TERM=contour*"), {Ability.SIXEL: ALWAYS}),
-    TerminalInfo("mlterm", ("MLTERM", "TERM=mlterm*"), {Ability.SIXEL: ALWAYS}),
-    TerminalInfo("konsole", ("KONSOLE_VERSION",), {Ability.KITTY: (22, 4), Ability.SIXEL: ALWAYS}),
-    TerminalInfo("alacritty", ("TERM=alacritty*", "ALACRITTY_WINDOW_ID"), {Ability.SEXTANTS: (0, 14)}),
+    TerminalInfo("foot", ("TERM=foot*",), {SIXEL: ALWAYS, OCTANTS: (1, 20), TRUECOLOR: ALWAYS}),
+    TerminalInfo("contour", ("TERMINAL_NAME=contour", "TERM=contour*"), {SIXEL: ALWAYS, TRUECOLOR: ALWAYS}),
+    TerminalInfo("mlterm", ("MLTERM", "TERM=mlterm*"), {SIXEL: ALWAYS, TRUECOLOR: ALWAYS}),
+    TerminalInfo("konsole", ("KONSOLE_VERSION",), {KITTY: (22, 4), SIXEL: ALWAYS, TRUECOLOR: ALWAYS}),
+    TerminalInfo(
+        "alacritty", ("TERM=alacritty*", "ALACRITTY_WINDOW_ID"), {SEXTANTS: (0, 14), TRUECOLOR: ALWAYS}
+    ),
     TerminalInfo(
         "vte",
         ("VTE_VERSION",),
-        {Ability.SIXEL: ALWAYS, Ability.OCTANTS: (7800,), Ability.SEXTANTS: (6200,)},
+        {SIXEL: ALWAYS, OCTANTS: (7800,), SEXTANTS: (6200,), TRUECOLOR: ALWAYS},
         "VTE_VERSION",
     ),
-    TerminalInfo("windowsterminal", ("WT_SESSION",), {Ability.SIXEL: ALWAYS}),
-    TerminalInfo("xterm", ("XTERM_VERSION",), {Ability.SIXEL: ALWAYS}, "XTERM_VERSION"),
+    TerminalInfo("windowsterminal", ("WT_SESSION",), {SIXEL: ALWAYS, TRUECOLOR: ALWAYS}),
+    TerminalInfo("xterm", ("XTERM_VERSION",), {SIXEL: ALWAYS, TRUECOLOR: (331,)}, "XTERM_VERSION"),
 )
-
-_LADDER = {
-    Ability.KITTY: PreviewProtocol.KITTY,
-    Ability.ITERM2: PreviewProtocol.ITERM2,
-    Ability.SIXEL: PreviewProtocol.SIXEL,
-    Ability.OCTANTS: PreviewProtocol.OCTANTS,
-    Ability.SEXTANTS: PreviewProtocol.SEXTANTS,
-}
 
 
 def choose_protocol(
-    wish: PreviewProtocol, env: Mapping[str, str], answers: Answers, tmux: Tmux | None = None
+    requested: PreviewProtocol, env: Mapping[str, str], answers: Answers, tmux: Tmux | None = None
 ) -> PreviewProtocol:
-    """Turn `auto` into the best that this terminal is known to do, or says it does; others are orders."""
-    if wish is not PreviewProtocol.AUTO:
-        return wish
+    """Return for `auto` the best protocol that this terminal is known, or claims, to have; else the same."""
+    if requested is not PreviewProtocol.AUTO:
+        return requested
     terminal, version = identify(env, answers.name)
     is_inside = terminal.name == "tmux"  # its variables are still there in a terminal that was started in it
-    if is_inside and tmux and tmux.passthrough and can(Ability.PLACEHOLDERS, tmux.outside):
+    if is_inside and tmux and tmux.passthrough and can(PLACEHOLDERS, tmux.outside):
         return PreviewProtocol.KITTY
-    for ability, rung in _LADDER.items():
-        if _is_there(ability, terminal, version, answers):
-            return rung
+    for protocol in (KITTY, ITERM2, SIXEL, OCTANTS, SEXTANTS):
+        if _is_reliable(protocol, terminal, version, answers):
+            return protocol
     return PreviewProtocol.HALF if Quirk.HALVES_ONLY in terminal.quirks else PreviewProtocol.BLOCKS
 
 
 def identify(env: Mapping[str, str], name: str = "") -> tuple[TerminalInfo, Version]:
-    """Which terminal this is, UNKNOWN or known, and its version, ALWAYS where nobody tells.
+    """Return which terminal this is, or UNKNOWN, and its version, ALWAYS where that is unknown.
 
     `name`, its answer to XTVERSION, says more than the environment, which programs inherit from far away.
     """
     if name:
-        return _called(name), _version(name)
-    found = next((one for one in TERMINALS if _shows(one, env)), UNKNOWN)
+        return _by_name(name), _version(name)
+    found = next((one for one in TERMINALS if _matches(one, env)), UNKNOWN)
     return found, _version(env.get(found.version_in, ""))
 
 
-def can(ability: Ability, name: str) -> bool:
-    """Whether the terminal of this name and version, in XTVERSION's manner, has an ability."""
-    return _called(name).can(ability, _version(name))
+def can(ability: PreviewProtocol | Ability, name: str) -> bool:
+    """Return whether the terminal that calls itself so, as XTVERSION answers do, has an ability."""
+    return _by_name(name).can(ability, _version(name))
 
 
-def manners(env: Mapping[str, str]) -> QueryPolicy:
-    """How to ask this terminal; without a TERM not at all."""
-    return identify({"TERM": "", **env})[0].manners
+def query_policy(env: Mapping[str, str]) -> QueryPolicy:
+    """Return how to ask this terminal; without a TERM not at all."""
+    return identify({"TERM": "", **env})[0].queries
 
 
-def _is_there(ability: Ability, terminal: TerminalInfo, version: Version, answers: Answers) -> bool:
-    """Whether an ability can be relied on.
+def _is_reliable(
+    protocol: PreviewProtocol, terminal: TerminalInfo, version: Version, answers: Answers
+) -> bool:
+    """Return whether a protocol can be relied on.
 
-    Where the terminal has answered at all, it must have said so itself, if that is something it can say.
+    A terminal that has answered at all must have said so itself, if that is something it can say.
     Where it is unknown, what it says is all there is.
     """
-    if terminal is not UNKNOWN and not terminal.can(ability, version):
+    if terminal is not UNKNOWN and not terminal.can(protocol, version):
         return False
-    match ability:
-        case Ability.KITTY:
+    match protocol:
+        case PreviewProtocol.KITTY:
             return answers.kitty or (terminal is not UNKNOWN and not answers.is_complete)
-        case Ability.SIXEL:
+        case PreviewProtocol.SIXEL:
             return answers.sixel and answers.cell is not None
-        case Ability.ITERM2 if Quirk.IMAGES_OPTIONAL in terminal.quirks:
+        case PreviewProtocol.ITERM2 if Quirk.IMAGES_OPTIONAL in terminal.quirks:
             return answers.sixel
         case _:
             return terminal is not UNKNOWN
 
 
-def _called(name: str) -> TerminalInfo:
+def _by_name(name: str) -> TerminalInfo:
     lowered = name.lower()
     return next((one for one in TERMINALS if lowered.startswith(one.name)), UNKNOWN)
 
 
-def _shows(terminal: TerminalInfo, env: Mapping[str, str]) -> bool:
-    """Whether one of a terminal's signs is in the environment."""
+def _matches(terminal: TerminalInfo, env: Mapping[str, str]) -> bool:
+    """Return whether one of a terminal's signs is in the environment."""
     for sign in terminal.signs:
         name, is_valued, pattern = sign.partition("=")
         value = env.get(name)
@@ -234,6 +220,6 @@ def _shows(terminal: TerminalInfo, env: Mapping[str, str]) -> bool:
 
 
 def _version(text: str) -> Version:
-    """The first run of numbers with dots: 0.40.0 of `kitty(0.40.0)`, 379 of `XTerm(379)`."""
+    """Parse the first run of numbers with dots: 0.40.0 of `kitty(0.40.0)`, 379 of `XTerm(379)`."""
     found = re.search(r"(?<![a-zA-Z])[0-9]{1,9}(?:\.[0-9]{1,9})*", text)
     return tuple(map(int, found[0].split("."))) if found else ALWAYS

@@ -1,4 +1,4 @@
-"""Asks the terminal what it can do: late, briefly, and leaving it as it was."""
+"""Asking the terminal what it can do: late, briefly, and leaving it as it was."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from imgcli.output.terminal.answers import KITTY, QUESTIONS, SILENCE, is_complete, parse, typed
-from imgcli.output.terminal.database import QueryPolicy, manners
+from imgcli.output.terminal.database import QueryPolicy, query_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,7 +25,7 @@ _LATE = 1.0
 
 
 def is_ours(stream: TextIO) -> bool:
-    """Whether a stream leads to the terminal that we were started on, and nobody else uses that now.
+    """Return whether a stream leads to the terminal that we were started on, and nobody else uses that now.
 
     It is somebody else's while we are in the background, and when it is in another mode than a shell leaves
     it in: a pager, or whatever else reads key by key.
@@ -42,7 +42,7 @@ def is_ours(stream: TextIO) -> bool:
 
 
 def is_in_background(stream: TextIO) -> bool:
-    """Whether a stream leads to our own terminal while another job has it."""
+    """Return whether a stream leads to our own terminal while another job has it."""
     try:
         return os.tcgetpgrp(stream.fileno()) != os.getpgrp()
     except (AttributeError, OSError, ValueError):  # no such terminal, no such call, no such stream
@@ -63,7 +63,7 @@ class EchoOff:
 
     @classmethod
     def over(cls, stream: TextIO, env: Mapping[str, str]) -> Self | None:
-        """Look how the terminal is set; None where it is none."""
+        """Read how the terminal is set; return None where it is none."""
         import termios
 
         with suppress(OSError, ValueError, termios.error):
@@ -81,7 +81,7 @@ class EchoOff:
             termios.tcsetattr(self.fd, termios.TCSANOW, quiet)
 
     def close(self) -> None:
-        """Swallow answers that are not in, keys excepted, and echo again.
+        """Drop answers that are late, but no keys, and turn the echo on again.
 
         Waits for them while they may still come: a shell that is given the terminal takes them for keys.
         """
@@ -91,7 +91,7 @@ class EchoOff:
         self.end()
 
     def end(self) -> None:
-        """Echo again; in the background the terminal is left alone, for touching it would stop us."""
+        """Turn the echo on again; not in the background, where touching the terminal would stop us."""
         import termios
 
         with suppress(OSError, ValueError, termios.error):
@@ -123,7 +123,7 @@ def query(env: Mapping[str, str], budget: float = BUDGET) -> Answers:
 
 
 def swallow(env: Mapping[str, str], budget: float = 0) -> None:
-    """Take away answers that come too late, before a shell gets to see them; keys are given back.
+    """Read answers that come too late, before a shell gets to see them; keys are put back.
 
     Waits at most `budget` seconds for the last one.
     """
@@ -133,9 +133,9 @@ def swallow(env: Mapping[str, str], budget: float = 0) -> None:
 
 
 def questions_for(env: Mapping[str, str]) -> bytes:
-    """What this terminal may be asked; nothing, where that would only litter its screen."""
+    """Return what this terminal may be asked; nothing where that would only litter its screen."""
     return {QueryPolicy.ASK: KITTY + QUESTIONS, QueryPolicy.NO_APC: QUESTIONS, QueryPolicy.NEVER: b""}[
-        manners(env)
+        query_policy(env)
     ]
 
 
@@ -171,7 +171,7 @@ def _terminal() -> Iterator[int]:
 
 @contextmanager
 def _unechoed(fd: int) -> Iterator[None]:
-    """Have input key by key and unseen for a while. Ctrl-C keeps its meaning."""
+    """Turn off echo and line editing for a while; Ctrl-C keeps its meaning."""
     import termios
 
     try:

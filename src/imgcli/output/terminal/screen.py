@@ -1,4 +1,4 @@
-"""Painting in place on an ANSI terminal: a box of rows and one status row under it.
+"""Repainting in place on an ANSI terminal: a box of rows, one status row under it, and room for what follows.
 
 Between writes the cursor rests at the box's top left corner, not on the status row: whatever a terminal does
 to its rows when the window changes (cut, push, wrap them anew), that cell is still our first, and what
@@ -7,13 +7,14 @@ is above it is not ours to touch.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, NamedTuple
 
 from imgcli.output.images.protocol import NOTHING
 from imgcli.output.text import cell_width, clip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from imgcli.output.images.protocol import Frame
 
@@ -33,39 +34,39 @@ class Screen:
     """Builds the strings that paint, and knows what they have put on the terminal.
 
     Every method returns text to be written at once and in order. `columns` is the terminal's width at that
-    moment; a painting is at most that wide, and at least one row lower than the terminal is high.
+    moment; a frame is at most that wide, and at least one row lower than the terminal is high.
     """
 
     def __init__(self) -> None:
-        self._painting = NOTHING
+        self._frame = NOTHING
         self._status = ""
         self._is_open = False
 
-    def draw(self, painting: Frame, status: str, columns: int) -> str:
+    def draw(self, frame: Frame, status: str, columns: int) -> str:
         """Paint the box and the status row, over what was there before."""
-        return "".join([_BEGIN_UPDATE, *self._drawn(painting, status, columns), _END_UPDATE])
+        return "".join([_BEGIN_UPDATE, *self._drawn(frame, status, columns), _END_UPDATE])
 
-    def redraw(self, painting: Frame, status: str, columns: int) -> str:
-        """Take everything of ours away and paint it, after a resize for instance."""
+    def redraw(self, frame: Frame, status: str, columns: int) -> str:
+        """Erase everything of ours and paint it, after a resize for instance."""
         erased = self.erase(columns)
-        return "".join([_BEGIN_UPDATE, erased, *self._drawn(painting, status, columns), _END_UPDATE])
+        return "".join([_BEGIN_UPDATE, erased, *self._drawn(frame, status, columns), _END_UPDATE])
 
-    def _drawn(self, painting: Frame, status: str, columns: int) -> Iterator[str]:
+    def _drawn(self, frame: Frame, status: str, columns: int) -> Iterator[str]:
         """Return the pieces of a frame: one of them may have megabytes, and every copy of it costs time."""
         yield "" if self._is_open else _HIDE_CURSOR
-        surplus = max(self._painting.rows - painting.rows, 0)
-        wiped = self._without_status() if painting.rows > self._painting.rows else ""
-        self._painting, self._status, self._is_open = painting, clip(status, columns - 1), True
+        surplus = max(self._frame.rows - frame.rows, 0)
+        wiped = self._without_status() if frame.rows > self._frame.rows else ""
+        self._frame, self._status, self._is_open = frame, clip(status, columns - 1), True
         yield f"{_WRAP_OFF}\r{_SAVE_CURSOR}{wiped}"
-        clear = _CLEAR_LINE if painting.columns < columns else ""  # a full row would lose its last cell
-        for line in painting.lines:
+        clear = _CLEAR_LINE if frame.columns < columns else ""  # a full row would lose its last cell
+        for line in frame.lines:
             yield line
             yield clear + _NEXT
-        yield f"{self._status}{_CLEAR_LINE}\r{_clear_under(surplus)}{_up(painting.rows)}{_WRAP_ON}"
+        yield f"{self._status}{_CLEAR_LINE}\r{_clear_under(surplus)}{_up(frame.rows)}{_WRAP_ON}"
 
     def _without_status(self) -> str:
         """Clear the status row: pixels that come to lie over it may be transparent."""
-        below = self._painting.rows
+        below = self._frame.rows
         return f"{_down(below)}{_CLEAR_LINE}{_up(below)}" if self._status else ""
 
     def tick(self, status: str, columns: int) -> str:
@@ -74,33 +75,33 @@ class Screen:
         changed = _changed_part(before, self._status)
         if not changed:
             return ""
-        return f"{_SAVE_CURSOR}{_down(self._painting.rows)}{changed}{_RESTORE_CURSOR}"
+        return f"{_SAVE_CURSOR}{_down(self._frame.rows)}{changed}{_RESTORE_CURSOR}"
 
     def erase(self, columns: int) -> str:
-        """Take everything of ours away, also after a resize to another number of columns."""
+        """Erase everything of ours, also after a resize to another number of columns."""
         if not self._is_open:
             return ""
-        owned, self._painting = self._painting, NOTHING
+        owned, self._frame = self._frame, NOTHING
         before, self._status = self._status, ""
         if max(owned.columns, cell_width(before)) > columns:  # wrapped anew, perhaps: rows cannot be counted
             return f"\r{_CLEAR_BELOW}"
         return f"\r{_SAVE_CURSOR}{_CLEAR_LINE}{(_DOWN_ONE + _CLEAR_LINE) * owned.rows}{_RESTORE_CURSOR}"
 
     def print_above(self, lines: Sequence[str], columns: int) -> str:
-        """Let lines scroll by above the box, which moves down."""
-        painting, status = self._painting, self._status
+        """Print lines above the box, which moves down."""
+        frame, status = self._frame, self._status
         above = [self.erase(columns), *(line + _NEXT for line in lines)]
-        return "".join([_BEGIN_UPDATE, *above, *self._drawn(painting, status, columns), _END_UPDATE])
+        return "".join([_BEGIN_UPDATE, *above, *self._drawn(frame, status, columns), _END_UPDATE])
 
     def leave(self) -> str:
-        """Let the image stay, and go on writing in the place of the status row with the cursor shown.
+        """Keep the image, and go on writing in the place of the status row with the cursor shown.
 
         Safe at any time, also halfway through something else.
         """
         if not self._is_open:
             return ""
-        rows = self._painting.rows
-        self._painting, self._status, self._is_open = NOTHING, "", False
+        rows = self._frame.rows
+        self._frame, self._status, self._is_open = NOTHING, "", False
         return f"{_RESTORED}\r{_down(rows)}{_CLEAR_LINE}"
 
     def break_off(self) -> str:
@@ -115,7 +116,7 @@ class Screen:
 
 
 def _changed_part(before: str, after: str) -> str:
-    """From the row's start to the last difference: while only the clock moves, that is the clock."""
+    """Return the row from its start to the last difference: while only the clock moves, that is the clock."""
     keep = 0
     while keep < min(len(before), len(after)) and before[-1 - keep] == after[-1 - keep]:
         keep += 1
@@ -134,3 +135,58 @@ def _down(rows: int) -> str:
 def _clear_under(rows: int) -> str:
     """Clear rows under the cursor and come back; they are ours, so the terminal has them."""
     return f"{(_DOWN_ONE + _CLEAR_LINE) * rows}{_up(rows)}"
+
+
+# How a terminal's rows are shared: what is printed under an image has its room first, the image the rest.
+
+MOST_BILL_LINES = 5
+_TABLE_FROM = 20  # rows of a terminal; with fewer the bill has one line
+_IMAGE_GIVES_WAY_FROM = 12  # rows; in a lower window there is not much of an image to make smaller
+_PROMPT_ROWS = 1
+_STATUS_ROWS = 1  # which the line about the file takes over
+_LONG_BILL_LINES = 9
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class Footer(NamedTuple):
+    """What the end of a run prints under the image, beside the line about its file and the bill."""
+
+    path_columns: int = 0
+    """About how long a saved path is, where it is printed on the same terminal; else 0."""
+    has_long_bill: bool = False
+    remarks: int = 0
+    """Lines that are known to come, such as a comparison's."""
+
+
+NO_FOOTER = Footer()
+
+
+def has_room_for_table(rows: int) -> bool:
+    """Return whether a terminal has rows enough for a bill in several lines."""
+    return rows >= _TABLE_FROM
+
+
+def rows_of(lines: Iterable[str], columns: int) -> int:
+    """Count the rows that lines take, colour codes apart, where a terminal wraps them."""
+    return sum(max(-(-cell_width(_STYLE.sub("", line)) // columns), 1) for line in lines)
+
+
+def expected_rows(footer: Footer, columns: int, rows: int) -> int:
+    """Estimate the rows under an image when the run has ended, before it has."""
+    bill = 1
+    if has_room_for_table(rows):
+        bill = _LONG_BILL_LINES if footer.has_long_bill else MOST_BILL_LINES
+    path = -(-footer.path_columns // columns)
+    return _STATUS_ROWS + footer.remarks + bill + path + _PROMPT_ROWS
+
+
+def rows_below(lines: Iterable[str], columns: int) -> int:
+    """Count the rows under an image that has these lines under it, the shell's prompt included."""
+    return rows_of(lines, columns) + _PROMPT_ROWS
+
+
+def image_rows(rows: int, below: int) -> int:
+    """Return how many rows an image gets above so many others."""
+    if rows < _IMAGE_GIVES_WAY_FROM:
+        return rows - _STATUS_ROWS
+    return max(rows - below, 1)

@@ -1,4 +1,4 @@
-"""What runs cost, read out of the history by the hundred thousand."""
+"""What runs cost, read by the hundred thousand, and what is reserved of a day until a cost is known."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ from decimal import Decimal
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from imgcli.core.history import Expense, Share
 from imgcli.core.params import DEMO
-from imgcli.store.history.rows import date_of, dollars_of, time_of, utc_text
+from imgcli.store.history.rows import date_of, dollars_of, request_of, time_of, utc_text
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
+
+    from imgcli.core.history import HistoryEntry
+    from imgcli.core.request import ImageRequest
 
 
 Cells: TypeAlias = tuple[Any, ...]
@@ -46,3 +49,85 @@ def expenses(rows: Iterable[Cells]) -> Iterator[Expense]:
         shares = tuple(share(*cells[7:]) for cells in bill if cells[6] is not None)
         is_free, priced_on = endpoint == DEMO or billed == 0, day(priced)
         yield Expense(number, time_of(started), is_free, dollars(cost), shares, priced_on, endpoint)
+
+
+class OpenRun(NamedTuple):
+    """A run whose cost nobody has told: it is going on, it broke off, or the server did not count.
+
+    `known` is what it cost at least; `reserved` is None for a run that began without a daily cap.
+    """
+
+    job: str
+    known: Decimal
+    reserved: Decimal | None = None
+    request: ImageRequest | None = None
+    endpoint: str | None = None
+
+
+class Day(NamedTuple):
+    """What the history knows of a day: the dollars spent, the open runs, and the name of every run."""
+
+    known: Decimal
+    open: tuple[OpenRun, ...]
+    jobs: frozenset[str]
+
+
+def read_day(connection: sqlite3.Connection, since: datetime) -> Day:
+    """Read what was spent and reserved since a moment; runs that nobody bills are left out."""
+    begun = [utc_text(since)]
+    amounts = connection.execute("SELECT job, amount FROM reservations WHERE started >= ?", begun)
+    reserved = {job: dollars_of(amount) for job, amount in amounts}
+    told = connection.execute("SELECT id, job, request FROM runs WHERE started >= ?", begun)
+    runs = {number: (job, request) for number, job, request in told}
+    known, open_runs = _NOTHING, []
+    for expense in expenses(read_expenses(connection, since)):
+        job, request = runs[expense.number]
+        if expense.is_free:
+            continue
+        if expense.cost is not None:
+            known += expense.cost
+        else:
+            open_runs.append(
+                OpenRun(job, expense.known, reserved.get(job), request_of(request), expense.endpoint)
+            )
+    jobs = frozenset(job for job, _ in runs.values())
+    open_runs += [OpenRun(job, _NOTHING, amount) for job, amount in reserved.items() if job not in jobs]
+    return Day(known, tuple(open_runs), jobs | reserved.keys())
+
+
+def reserve(
+    connection: sqlite3.Connection,
+    job: str,
+    days: tuple[datetime, datetime],
+    decide: Callable[[Day], Decimal],
+) -> None:
+    """Reserve what `decide` says once it has seen the day; whatever it raises reserves nothing.
+
+    `days` are the moment at which the day began and the one at which the run does. What was reserved on
+    earlier days is forgotten.
+    """
+    since, now = days
+    amount = decide(read_day(connection, since))
+    connection.execute("DELETE FROM reservations WHERE started < ?", [utc_text(since)])
+    connection.execute("INSERT INTO reservations VALUES (?, ?, ?)", [job, utc_text(now), format(amount, "f")])
+
+
+def settle(connection: sqlite3.Connection, entry: HistoryEntry) -> None:
+    """Let a run's true cost count in place of what is reserved, which stays where that cost is unknown."""
+    if entry.cost is not None or entry.is_free:
+        connection.execute("DELETE FROM reservations WHERE job = ?", [entry.job])
+
+
+def release(connection: sqlite3.Connection, job: str) -> None:
+    """Return back what is reserved for a run that was not sent, or that its owner has given up on."""
+    connection.execute("DELETE FROM reservations WHERE job = ?", [job])
+    connection.execute(
+        "INSERT INTO reservations SELECT job, started, '0' FROM runs WHERE job = ? AND cost IS NULL", [job]
+    )
+
+
+def forget_reservations(connection: sqlite3.Connection, numbers: list[tuple[int]]) -> None:
+    """Remove what is reserved for runs, by their numbers."""
+    connection.executemany(
+        "DELETE FROM reservations WHERE job = (SELECT job FROM runs WHERE id = ?)", numbers
+    )

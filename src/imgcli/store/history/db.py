@@ -1,15 +1,24 @@
-"""Reading and writing the history's database, whatever becomes of its file meanwhile."""
+"""The history's SQLite file: opened by many processes at once, migrated, and set aside when it is of no use.
+
+SQLite minds its own locks, but not that a file is renamed while somebody has it open: that process would take
+the new file's write-ahead log for its own. So whoever has the history open holds a shared lock on a second,
+empty file, and whoever renames the history holds that lock alone.
+"""
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import stat
+import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
+from itertools import count
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from imgcli.store.history import connection, file
-from imgcli.store.history.file import HistoryError, HistoryFile, Unfit, UnfitError
+from imgcli.store.history import schema
 from imgcli.store.history.ids import NAME
-from imgcli.store.publish.atomic import reason
+from imgcli.store.paths import private_folder
+from imgcli.store.publish.atomic import PRIVATE, create, reason, try_lock, try_share
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,14 +27,56 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+Identity: TypeAlias = tuple[int, int]
+"""What distinguishes files that have had the same name: device and inode."""
+
+_LOCK = "history.lock"
+_COMPANIONS = ("-wal", "-shm")
+"""What SQLite keeps beside a database that is in use."""
 _TRIES = 5
-"""How often an unfit file is put right: other processes may be about it too."""
+"""How often an unusable file is replaced: other processes may be doing the same."""
+_PAUSE = 0.02  # seconds
+_STEP = 0.1
+"""Seconds for which SQLite itself waits for a lock: inside C, where no signal reaches us."""
+_PRIMARY = 0xFF
+"""The part of SQLite's extended error codes that names the kind."""
+_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_LOCKED = "another program keeps it locked"
+_MESSAGES = {
+    sqlite3.SQLITE_BUSY: _LOCKED,
+    sqlite3.SQLITE_LOCKED: _LOCKED,
+    sqlite3.SQLITE_READONLY: "it cannot be written",
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_IOERR: "the disk is full or failing",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened",
+    sqlite3.SQLITE_PERM: "permission denied",
+}
+_UNUSABLE = {
+    "damaged": "the history is damaged",
+    "newer": "the history is from a newer imgcli",
+    "foreign": "the history's file is another program's database",
+}
+"""Why a file is set aside; its new name contains the word."""
+
+
+class HistoryError(OSError):
+    """The history cannot be read or written; the message is half a sentence that says why."""
+
+
+class _UnusableError(Exception):
+    """A file that is to be set aside; `word` is a key of `_UNUSABLE`."""
+
+    def __init__(self, word: str, identity: Identity) -> None:
+        super().__init__(_UNUSABLE[word])
+        self.word = word
+        self.identity = identity
 
 
 class Database:
     """One connection to the history in a folder; `patience` is how many seconds a lock is waited for.
 
-    Where there is no file, reading finds nothing, and the first writing makes it. A file that is damaged or
+    Where there is no file, reading finds nothing, and the first write creates it. A file that is damaged or
     newer than we are is renamed, and a new one takes its place; `notices` says so.
     """
 
@@ -33,38 +84,40 @@ class Database:
         self.path = folder / NAME
         self.notices: list[str] = []
         self._patience = patience
-        self._file: HistoryFile | None = None
-        self._stand_in: sqlite3.Connection | None = None
-        self._connect()
+        self._connection = _empty()
+        self._identity: Identity | None = None
+        self._lock: int | None = None
+        self._open()
 
     @property
-    def is_there(self) -> bool:
+    def exists(self) -> bool:
         """Whether anything is recorded at all."""
-        return self._file is not None
+        return self._identity is not None
 
     def close(self) -> None:
-        """Return the file back."""
-        if self._file:
-            self._file.close()
-        if self._stand_in:
-            self._stand_in.close()
-        self._file = self._stand_in = None
+        """Close the file, and release the lock only then."""
+        with suppress(sqlite3.Error):
+            self._connection.close()
+        _release(self._lock)
+        self._connection, self._identity, self._lock = _empty(), None, None
 
     def read(self, action: Callable[[sqlite3.Connection], T]) -> T:
-        """Look at one state of the database. Raises `HistoryError`."""
-        return self._attempted(lambda opened: _within(opened, "BEGIN", action))
+        """Read one state of the database. Raises `HistoryError`."""
+        return self._run(lambda connection: _transaction(connection, "BEGIN", action))
 
     def write(self, action: Callable[[sqlite3.Connection], T]) -> T:
         """Change the database, all or nothing. Raises `HistoryError`."""
-        return self._attempted(lambda opened: _within(opened, "BEGIN IMMEDIATE", action), self._begin)
+        return self._run(
+            lambda connection: _transaction(connection, "BEGIN IMMEDIATE", action), is_writing=True
+        )
 
     def wipe(self) -> None:
-        """Let no deleted text survive in pages that are free, or in the write-ahead log.
+        """Remove deleted text from free pages and from the write-ahead log.
 
         Raises `HistoryError`, also when somebody who reads keeps the log from being emptied.
         """
-        if self._file:
-            self._attempted(_wiped)
+        if self.exists:
+            self._run(_vacuum)
 
     @property
     def aside(self) -> list[Path]:
@@ -83,77 +136,247 @@ class Database:
             except OSError as error:
                 raise HistoryError(f"{path} cannot be removed: {reason(error)}") from error
 
-    def _attempted(
-        self, action: Callable[[sqlite3.Connection], T], prepare: Callable[[], None] = lambda: None
-    ) -> T:
-        """Do something; when the database turns out to be of no use, do it with a new one."""
+    def _run(self, action: Callable[[sqlite3.Connection], T], *, is_writing: bool = False) -> T:
+        """Run an action; when the database turns out to be of no use, run it with a new one."""
         for _ in range(_TRIES):
-            prepare()
+            if is_writing and not self.exists:
+                self.close()
+                self._open(create=True)
             try:
-                return connection.patiently(lambda: action(self._connection), self._patience)
+                return _patiently(lambda: action(self._connection), self._patience)
             except sqlite3.Error as error:
-                if not self._file or not connection.is_damage(error):
-                    raise HistoryError(connection.words(error)) from error
-                unfit = UnfitError(Unfit.DAMAGED, self._file.identity)
+                if self._identity is None or not _is_damage(error):
+                    raise HistoryError(_message(error)) from error
+                unusable = _UnusableError("damaged", self._identity)
             self.close()
-            self._put_right(unfit)
-            self._connect()
+            self._set_aside(unusable)
+            self._open()
         raise HistoryError("it is damaged again and again")
 
-    @property
-    def _connection(self) -> sqlite3.Connection:
-        """What there is to ask: the file, or an empty stand-in."""
-        if self._file:
-            return self._file.connection
-        self._stand_in = self._stand_in or connection.empty()
-        return self._stand_in
-
-    def _begin(self) -> None:
-        """Make the file, unless it is there. Raises `HistoryError`."""
-        for _ in range(_TRIES):
-            if self._file:
-                return
-            file.begin(self.path, self._patience)
-            self._connect()
-        raise HistoryError("somebody removes it again and again")
-
-    def _connect(self) -> None:
-        """Open the file where there is one, once it is fit for use. Raises `HistoryError`."""
+    def _open(self, *, create: bool = False) -> None:
+        """Open the file where there is one, or create it; raises `HistoryError`."""
         for _ in range(_TRIES):
             try:
-                self._file = HistoryFile.open(self.path, self._patience)
-            except UnfitError as unfit:
-                self._put_right(unfit)
+                self._try_open(create=create)
+            except _UnusableError as unusable:
+                self._set_aside(unusable)
             else:
-                return
+                if self.exists or not create:
+                    return
         raise HistoryError("it is damaged again and again")
 
-    def _put_right(self, unfit: UnfitError) -> None:
-        """Finish an empty file, and set any other aside."""
-        if unfit.why is Unfit.EMPTY:
-            file.begin(self.path, self._patience)
+    def _try_open(self, *, create: bool) -> None:
+        if create:
+            _make_file(self.path)
+        if _identity_of(self.path) is None:
             return
-        aside = file.set_aside(self.path, unfit, self._patience)
-        if aside:
-            self.notices.append(f"{unfit.why.sentence}; it is kept as {aside}, and a new one is begun")
+        lock = _lock_file(self.path, try_share, self._patience)
+        try:
+            identity = _identity_of(self.path)
+            if identity is not None:  # else another process has set it aside meanwhile
+                self._connection = _connect(self.path, identity, self._patience)
+                self._identity, self._lock, lock = identity, lock, None
+        finally:
+            _release(lock)
+
+    def _set_aside(self, unusable: _UnusableError) -> None:
+        """Rename the file, log and all, unless another process was first. Raises `HistoryError`."""
+
+        def has_gone() -> bool:
+            return _identity_of(self.path) != unusable.identity
+
+        path = self.path
+        lock = _lock_file(path, try_lock, self._patience, has_gone)
+        try:
+            if has_gone():
+                return
+            names = (path.with_name(f"{path.stem}.{unusable.word}-{n}{path.suffix}") for n in count(1))
+            aside = next(name for name in names if not name.exists())
+            for companion in _COMPANIONS:  # first: a new file must never find them
+                with suppress(FileNotFoundError):
+                    path.with_name(path.name + companion).rename(f"{aside}{companion}")
+            path.rename(aside)
+        except HistoryError:
+            raise
+        except OSError as error:
+            raise HistoryError(f"{unusable} and cannot be set aside: {reason(error)}") from error
+        finally:
+            _release(lock)
+        self.notices.append(f"{unusable}; it is kept as {aside}, and a new one is begun")
+
+
+def _empty() -> sqlite3.Connection:
+    """Return what there is to read where there is no file."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    schema.create(connection)
+    return connection
+
+
+def _identity_of(path: Path) -> Identity | None:
+    """Return which file has this name, None where none has. Raises `HistoryError`."""
+    try:
+        info = path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise HistoryError(reason(error)) from error
+    if not stat.S_ISREG(info.st_mode):
+        raise HistoryError("it is not a regular file")
+    return info.st_dev, info.st_ino
+
+
+def _make_file(path: Path) -> None:
+    """Create an empty file that only its owner can read, unless it exists. Raises `HistoryError`."""
+    try:
+        private_folder(path.parent)
+        with suppress(FileExistsError):
+            os.close(create(path, PRIVATE))
+    except OSError as error:
+        raise HistoryError(reason(error)) from error
+
+
+def _lock_file(
+    path: Path,
+    take: Callable[[int], bool],
+    patience: float,
+    is_needless: Callable[[], bool] = lambda: False,
+) -> int | None:
+    """Lock the second file; None where it cannot be made, or once the lock is needless.
+
+    A crowd that waits to be alone one by one, while others work, may wait for ever: hence `is_needless`.
+    Raises `HistoryError`.
+    """
+    lock, flags = path.with_name(_LOCK), getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        descriptor = os.open(lock, os.O_CREAT | os.O_RDWR | flags, PRIVATE)
+    except OSError:
+        try:
+            descriptor = os.open(lock, os.O_RDONLY | flags)
+        except OSError:
+            return None
+    deadline = time.monotonic() + patience
+    while not take(descriptor):
+        if is_needless():
+            os.close(descriptor)
+            return None
+        if time.monotonic() > deadline:
+            os.close(descriptor)
+            raise HistoryError(_LOCKED)
+        time.sleep(_PAUSE)
+    return descriptor
+
+
+def _release(lock: int | None) -> None:
+    if lock is not None:
+        os.close(lock)
+
+
+def _connect(path: Path, identity: Identity, patience: float) -> sqlite3.Connection:
+    """Connect to the history in a file. Raises `HistoryError` and `_UnusableError`."""
+    try:
+        try:
+            return _patiently(lambda: _prepare(path, "mode=rw"), patience)
+        except sqlite3.OperationalError:
+            if os.access(path.parent, os.W_OK) and os.access(path, os.W_OK):
+                raise
+        # SQLite's log has no place in a folder that cannot be written; nor can anybody change the file.
+        return _prepare(path, "mode=ro&immutable=1")
+    except schema.NewerError:
+        raise _UnusableError("newer", identity) from None
+    except schema.ForeignError:
+        raise _UnusableError("foreign", identity) from None
+    except sqlite3.Error as error:
+        if _is_damage(error):
+            raise _UnusableError("damaged", identity) from error
+        raise HistoryError(_message(error)) from error
+
+
+def _prepare(path: Path, mode: str) -> sqlite3.Connection:
+    """Connect, migrate an older file, and make the tables in an empty one.
+
+    Raises `sqlite3.Error` and the schema's errors.
+    """
+    connection = sqlite3.connect(f"{path.as_uri()}?{mode}", uri=True, timeout=_STEP, isolation_level=None)
+    connection.text_factory = _decode
+    try:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA secure_delete = ON")
+        if schema.is_outdated(connection):
+            connection = _migrate(connection)
+        if not schema.is_ready(connection):
+            connection.execute("PRAGMA journal_mode = WAL")
+            schema.create(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """Migrate the file; return a copy in memory, to be read only, of one that cannot be written."""
+    try:
+        schema.migrate(connection)
+    except sqlite3.OperationalError as error:
+        if _kind(error) != sqlite3.SQLITE_READONLY:
+            raise
+    else:
+        return connection
+    copy = sqlite3.connect(":memory:", isolation_level=None)
+    copy.text_factory = _decode
+    connection.backup(copy)
+    connection.close()
+    schema.migrate(copy)
+    copy.execute("PRAGMA query_only = ON")
+    return copy
+
+
+def _patiently(action: Callable[[], T], patience: float) -> T:
+    """Repeat an action that a lock may hinder, for so many seconds; raises the last `sqlite3.Error`."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return action()
+        except sqlite3.OperationalError as error:
+            if _kind(error) not in _BUSY or time.monotonic() >= deadline:
+                raise
+        time.sleep(_PAUSE)
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    """Return whether a file is of no use, rather than unavailable just now."""
+    code = _kind(error)
+    return code in _DAMAGE or (code == sqlite3.SQLITE_ERROR and "no such" in str(error))
+
+
+def _message(error: sqlite3.Error) -> str:
+    return _MESSAGES.get(_kind(error), str(error))
+
+
+def _kind(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & _PRIMARY
+
+
+def _decode(data: bytes) -> str:
+    """Decode text as far as possible: a damaged cell must not hide the others."""
+    return data.decode("utf-8", "replace")
 
 
 def _last_change(path: Path) -> float:
-    """Return the time of a file's last writing or renaming, in seconds; none for one that has gone."""
+    """Return the time of a file's last writing or renaming, in seconds; 0 for one that has gone."""
     with suppress(OSError):
         info = path.stat()
         return max(info.st_mtime, info.st_ctime)
     return 0.0
 
 
-def _within(connection: sqlite3.Connection, begin: str, action: Callable[[sqlite3.Connection], T]) -> T:
-    """Run one transaction."""
+def _transaction(connection: sqlite3.Connection, begin: str, action: Callable[[sqlite3.Connection], T]) -> T:
     connection.execute(begin)
     with connection:
         return action(connection)
 
 
-def _wiped(connection: sqlite3.Connection) -> None:
+def _vacuum(connection: sqlite3.Connection) -> None:
     connection.execute("VACUUM")
     (is_busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     if is_busy:

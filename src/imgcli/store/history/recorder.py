@@ -1,7 +1,13 @@
-"""A sink that gathers a run's events and writes one row of history when it has ended."""
+"""The history's sink: gathers a run's events, and writes one row when it has ended.
+
+A row that the history cannot take waits in a file of its own until it can.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -12,10 +18,14 @@ from imgcli.core.image import header_size
 from imgcli.core.params import DEMO
 from imgcli.core.problem import CHECK_USAGE, Charged, ExitCode, Problem, most_severe
 from imgcli.core.request import ImageRequest
+from imgcli.core.text import slug
 from imgcli.store.history.repository import History, HistoryError
+from imgcli.store.history.rows import entry_of, stored_cells
+from imgcli.store.paths import private_folder, state_folder, state_folders
+from imgcli.store.publish.atomic import PRIVATE, create, flush, write_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -23,11 +33,72 @@ if TYPE_CHECKING:
     from imgcli.core.billing.rates import Price
     from imgcli.core.events import Event
     from imgcli.core.history import Parent
-    from imgcli.store.history.pending_rows import PendingRows
 
 
 _HURRY = 0.1
 """Seconds for which a locked history is waited for when somebody wants us to end."""
+_FOLDER, _SUFFIX = "rows", ".json"
+"""Where rows wait, inside the state folder."""
+
+
+@dataclass(frozen=True)
+class PendingRows:
+    """The rows that wait in this user's state folders."""
+
+    environ: Mapping[str, str]
+
+    @property
+    def paths(self) -> list[Path]:
+        """List the files, the oldest first; makes no folder, and passes over one that cannot be read."""
+        folders = [state / _FOLDER for state in state_folders(self.environ)]
+        return [path for folder in folders for path in _listed(folder)]
+
+    def keep(self, entry: HistoryEntry) -> None:
+        """Keep a row, in place of an earlier one of the same run; raises `OSError`."""
+        path = private_folder(state_folder(self.environ) / _FOLDER) / _file_name(entry.job)
+        draft = path.with_suffix(f".{os.urandom(3).hex()}")
+        descriptor = create(draft, PRIVATE)
+        try:
+            write_all(descriptor, json.dumps(stored_cells(entry)).encode("ascii"))
+            flush(descriptor)
+        finally:
+            os.close(descriptor)
+        draft.replace(path)
+
+    def drop(self, job: str) -> None:
+        """Remove what is kept of a run that the history knows by now."""
+        for path in self.paths:
+            if path.name == _file_name(job):
+                _remove(path)
+
+    def deliver(self, history: History) -> None:
+        """Write every row to the history; one that cannot be read stays. Raises `HistoryError`."""
+        for path in self.paths:
+            if entry := _read_entry(path):
+                history.record(entry)
+                _remove(path)
+
+
+def _listed(folder: Path) -> list[Path]:
+    with suppress(OSError):
+        return sorted(path for path in folder.iterdir() if path.suffix == _SUFFIX)
+    return []
+
+
+def _file_name(job: str) -> str:
+    return f"{slug(job)}{_SUFFIX}"
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+def _read_entry(path: Path) -> HistoryEntry | None:
+    with suppress(OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        told = json.loads(path.read_bytes())
+        return entry_of(told["run"], told["pictures"], told["parents"], told["charges"])
+    return None
 
 
 @dataclass(frozen=True)

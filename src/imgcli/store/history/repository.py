@@ -5,12 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
-from imgcli.store.history import rows
-from imgcli.store.history.costs import expenses, read_expenses
-from imgcli.store.history.db import Database
-from imgcli.store.history.file import HistoryError
-from imgcli.store.history.reservations import forget as forget_reservations
-from imgcli.store.history.reservations import read_day, release, reserve, settle
+from imgcli.store.history import costs, rows
+from imgcli.store.history.db import Database, HistoryError
 
 if TYPE_CHECKING:
     import sqlite3
@@ -20,8 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imgcli.core.history import Expense, Family, FileFacts, HistoryEntry
+    from imgcli.store.history.costs import Day
     from imgcli.store.history.lineage import Find
-    from imgcli.store.history.reservations import Day
 
 
 def numbers(connection: sqlite3.Connection, limit: int | None, search: str) -> list[int]:
@@ -182,33 +178,35 @@ class History:
 
     def charges(self, since: datetime | None = None) -> Iterator[Expense]:
         """Return what every run since a moment cost, oldest first; free runs are among them."""
-        return expenses(self._database.read(lambda connection: read_expenses(connection, since)))
+        return costs.expenses(self._database.read(lambda connection: costs.read_expenses(connection, since)))
 
     def day(self, since: datetime, decide: Callable[[Day, FindAnswer], T]) -> T:
         """Show `decide` what was spent and reserved since a moment, and reserve nothing."""
         return self._database.read(
-            lambda connection: decide(read_day(connection, since), _answers(connection))
+            lambda connection: decide(costs.read_day(connection, since), _answers(connection))
         )
 
     def reserve(
         self, job: str, days: tuple[datetime, datetime], decide: Callable[[Day, FindAnswer], Decimal]
     ) -> None:
-        """Reserve what a run may cost, in one transaction with the day's sum; see `reservations.reserve`.
+        """Reserve what a run may cost, in one transaction with the day's sum; see `costs.reserve`.
 
         `decide` also gets what finds the run of a response's id.
         """
         self._database.write(
-            lambda connection: reserve(connection, job, days, lambda day: decide(day, _answers(connection)))
+            lambda connection: costs.reserve(
+                connection, job, days, lambda day: decide(day, _answers(connection))
+            )
         )
 
     def release(self, job: str) -> None:
         """Return back what is reserved for a run that was not sent, or that its owner has given up on."""
-        if self._database.is_there:
-            self._database.write(lambda connection: release(connection, job))
+        if self._database.exists:
+            self._database.write(lambda connection: costs.release(connection, job))
 
     def forget(self, numbers: Iterable[int]) -> int:
         """Remove runs so that nothing of them is left in the file; gives how many there were."""
-        if not self._database.is_there:
+        if not self._database.exists:
             return 0
         wanted = [(number,) for number in numbers]
         count = self._database.write(lambda connection: _forgotten(connection, wanted))
@@ -237,7 +235,7 @@ def _recorded(connection: sqlite3.Connection, entry: HistoryEntry) -> HistoryEnt
         if recorded.says_the_same(earlier):
             return recorded
         _updated(connection, recorded)
-    settle(connection, recorded)
+    costs.settle(connection, recorded)
     return recorded
 
 
@@ -306,7 +304,7 @@ def _entry(connection: sqlite3.Connection, run: dict[str, Any]) -> HistoryEntry:
 
 
 def _forgotten(connection: sqlite3.Connection, numbers: list[tuple[int]]) -> int:
-    forget_reservations(connection, numbers)
+    costs.forget_reservations(connection, numbers)
     return connection.executemany("DELETE FROM runs WHERE id = ?", numbers).rowcount
 
 

@@ -126,22 +126,24 @@ def is_ready(connection: sqlite3.Connection) -> bool:
 
     Raises `NewerError` or `ForeignError` for one that is to be left alone, `sqlite3.Error` for a broken one.
     """
-    version = _version(connection)
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    version = _version(connection)  # after the tables, which another process may be creating just now
     if version > VERSION:
         raise NewerError
     if version == VERSION:
         _complete(connection)
         return True
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if version or tables:
         raise ForeignError
     return False
 
 
 def create(connection: sqlite3.Connection) -> None:
-    """Make the tables in an empty database, all or none of them; raises `sqlite3.Error`."""
+    """Create the tables in an empty database, all or none of them; raises `sqlite3.Error`."""
     connection.execute("BEGIN IMMEDIATE")
     with connection:
+        if _version(connection):
+            return  # another process was first
         for statement in _TABLES:
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {VERSION:d}")

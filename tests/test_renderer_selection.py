@@ -1,4 +1,4 @@
-"""The ladder: every terminal gets the best image that it can show, and is asked politely."""
+"""The selector: every terminal gets the best image that it can show, and is asked politely."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from imgcli.core.image import EncodedImage
 from imgcli.output.images.blocks import BlockRenderer
 from imgcli.output.images.protocol import Box
 from imgcli.output.images.select import RendererSelector
-from imgcli.output.terminal.capabilities import ColorDepth, look
+from imgcli.output.terminal.capabilities import ColorDepth, detect_terminal
 from imgcli.output.terminal.database import PreviewProtocol
 from showing import FINE, Window
 from streams import BLUE, GREEN, RED, completed, created, image_item, item_done, partial, stream
@@ -123,7 +123,7 @@ class TestLive:
 
 
 class TestByName:
-    """Whoever names a rung gets it."""
+    """Whoever names a protocol gets it."""
 
     def test_kitty(self, world: dict[str, str], folder: Path) -> None:
         """--preview kitty speaks kitty's protocol, also to a terminal that does not claim to know it."""
@@ -144,7 +144,7 @@ class TestByName:
         assert (99, 66) == draw(found).size
 
     @pytest.mark.parametrize(
-        ("rung", "glyphs"),
+        ("protocol", "glyphs"),
         [
             ("octants", r"[\U0001CD00-\U0001CDE5\u2580-\u259f\U0001FB00-\U0001FBFF\U0001CEA0-\U0001CEAF ]"),
             ("sextants", r"[\U0001FB00-\U0001FB3B\u2580-\u259f ]"),
@@ -153,20 +153,22 @@ class TestByName:
             ("ascii", r"[ .:\-=+*#%@]"),
         ],
     )
-    def test_text_in_glyphs_of_that_rung_only(self, rung: str, glyphs: str) -> None:
-        """A rung of text uses the glyphs that it is named for, and no other, in every depth of colour."""
+    def test_text_in_glyphs_of_that_protocol_only(self, protocol: str, glyphs: str) -> None:
+        """A protocol of text uses the glyphs that it is named for, and no other, in every depth of colour."""
         window = Window()
         noise = EncodedImage.of(_noise())
         for depth in (ColorDepth.MONO, ColorDepth.ANSI_16, ColorDepth.ANSI_256, ColorDepth.TRUECOLOR):
-            painting = BlockRenderer(window.terminal(depth), PreviewProtocol(rung)).paint(noise, Box(30, 12))
-            text = re.sub(r"\x1b\[[0-9;]*m", "", "".join(painting.lines))
+            frame = BlockRenderer(window.terminal(depth), PreviewProtocol(protocol)).render(
+                noise, Box(30, 12)
+            )
+            text = re.sub(r"\x1b\[[0-9;]*m", "", "".join(frame.lines))
             assert "" == re.sub(glyphs, "", text)
 
-    @pytest.mark.parametrize("rung", ["half", "blocks"])
-    def test_as_good_as_by_itself(self, rung: str, world: dict[str, str], folder: Path) -> None:
+    @pytest.mark.parametrize("protocol", ["half", "blocks"])
+    def test_as_good_as_by_itself(self, protocol: str, world: dict[str, str], folder: Path) -> None:
         """A renderer asked for by name gets what the terminal says of itself: here, all its colours."""
         env = {"TERM": "xterm", "COLORTERM": ""}
-        run = show(world, folder, XTERM, "--preview", rung, "--width", "10", **env)
+        run = show(world, folder, XTERM, "--preview", protocol, "--width", "10", **env)
         assert "c82828" == run.screen.buffer[0][0].bg
         assert b"\x1b_G" not in after_asking(run).encode()
 
@@ -175,14 +177,14 @@ class TestByName:
         env = {"TERM": "screen", "COLORTERM": "", "TMUX": "/nowhere,1,0"}
         assert b"48;5;" in show(world, folder, TMUX, "--width", "10", **env).raw
 
-    @pytest.mark.parametrize("rung", ["auto", "half"])
-    def test_tmux_tells_of_every_colour(self, rung: str, world: dict[str, str], folder: Path) -> None:
+    @pytest.mark.parametrize("protocol", ["auto", "half"])
+    def test_tmux_tells_of_every_colour(self, protocol: str, world: dict[str, str], folder: Path) -> None:
         """Where tmux knows that the terminal outside has all colours, images are not dithered to 256."""
         tmux = folder / "tmux"
         tmux.write_text("#!/bin/sh\nprintf 'off\\tXTerm(379)\\txterm\\t256,RGB,title\\n'\n")
         tmux.chmod(0o755)
         env = {"TERM": "screen", "COLORTERM": "", "TMUX": "/t,1,0", "PATH": f"{folder}:{os.environ['PATH']}"}
-        run = show(world, folder, TMUX, "--preview", rung, "--width", "10", **env)
+        run = show(world, folder, TMUX, "--preview", protocol, "--width", "10", **env)
         assert "c82828" == run.screen.buffer[0][0].bg
 
     def test_the_environment_has_the_habit(self, world: dict[str, str], folder: Path) -> None:
@@ -306,12 +308,12 @@ class TestWithoutATerminal:
     def test_a_stream_that_is_no_terminal_is_never_asked(self) -> None:
         """An image on anything but our own terminal is made without asking ours."""
         window = Window()
-        ladder = RendererSelector(TRUECOLOR, window, look(TRUECOLOR, window, window.size))
-        painter = ladder.painter()
-        ladder.close()
-        assert isinstance(painter, BlockRenderer)
-        assert painter is ladder.painter()
-        assert 10 == painter.paint(FINE, Box(20, 10)).rows
+        selector = RendererSelector(TRUECOLOR, window, detect_terminal(TRUECOLOR, window, window.size))
+        renderer = selector.renderer()
+        selector.close()
+        assert isinstance(renderer, BlockRenderer)
+        assert renderer is selector.renderer()
+        assert 10 == renderer.render(FINE, Box(20, 10)).rows
 
 
 def _noise() -> bytes:

@@ -79,7 +79,7 @@ def test_a_run_with_several_images(imgcli: Cli, asked: Asked, world: dict[str, s
     remember(world, (GREEN, folder / "x.png"), (RED, folder / "y.png"))
     names = [line.partition(",")[0] for line in imgcli("view", "4").lines]
     assert [str(folder / "x.png"), str(folder / "y.png")] == names
-    assert "note: 4 has 2 images; x.png is taken\n" == asked("gen", "a hat", "-i", "4")["told"]
+    assert "note: 4 has 2 images; using x.png\n" == asked("gen", "a hat", "-i", "4")["told"]
     (folder / "x.png").unlink()
     done = imgcli("view", "4")
     assert (0, f"note: image 1 of run 4 is gone from {folder}/x.png\n") == (done.exit_code, done.stderr)

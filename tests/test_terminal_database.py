@@ -16,7 +16,7 @@ from imgcli.output.terminal.database import (
     can,
     choose_protocol,
     identify,
-    manners,
+    query_policy,
 )
 
 if TYPE_CHECKING:
@@ -110,10 +110,12 @@ def test_each_terminal_gets_its_best_image(
     assert expected == choose_protocol(PreviewProtocol.AUTO, env, answers)
 
 
-@pytest.mark.parametrize("wish", [rung for rung in PreviewProtocol if rung is not PreviewProtocol.AUTO])
-def test_a_wish_is_an_order(wish: PreviewProtocol) -> None:
+@pytest.mark.parametrize(
+    "requested", [protocol for protocol in PreviewProtocol if protocol is not PreviewProtocol.AUTO]
+)
+def test_a_request_is_an_order(requested: PreviewProtocol) -> None:
     """`--preview octants` shows octants, whatever we think of this terminal."""
-    assert wish == choose_protocol(wish, {"TERM": "dumb"}, SILENCE)
+    assert requested == choose_protocol(requested, {"TERM": "dumb"}, SILENCE)
 
 
 IN_KITTY = Tmux(passthrough=True, outside="kitty(0.40.0)")
@@ -170,7 +172,7 @@ def test_tmux_decides_what_goes_through(answers: Answers, inside: Tmux, expected
     )
 
 
-def test_every_rung_has_the_name_that_people_type() -> None:
+def test_every_protocol_has_the_name_that_people_type() -> None:
     """`--preview` takes the names that the manual lists."""
     expected = "auto kitty iterm2 sixel octants sextants blocks half ascii off"
     assert expected == " ".join(PreviewProtocol)
@@ -194,7 +196,7 @@ def _named(env: Mapping[str, str], name: str) -> tuple[str, tuple[int, ...]]:
 def test_an_ability_may_need_a_version() -> None:
     """What came with a later version is not used on an earlier one, nor where the version is unknown."""
     names = ("iTerm2 3.5.0", "iTerm2 3.4.16", "iTerm2", "novelty 9")
-    assert [True, False, False, False] == [can(Ability.PARTS, name) for name in names]
+    assert [True, False, False, False] == [can(Ability.MULTIPART, name) for name in names]
 
 
 def test_an_absurd_version() -> None:
@@ -209,7 +211,7 @@ def test_the_table_is_in_order() -> None:
     hidden = [(a, b) for n, a in enumerate(names) for b in names[n + 1 :] if b.startswith(a)]
     assert (len(set(names)), []) == (len(names), hidden)
     assert all(name == name.lower() and name for name in names)
-    assert manners({}) is QueryPolicy.NEVER
+    assert query_policy({}) is QueryPolicy.NEVER
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,191 @@
+"""From flags to the values that `app` takes, and the refusals of flags that contradict each other.
+
+Loaded once a command runs: help and completions do without it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from imgcli.app.options import (
+    Desktop,
+    DisplayOptions,
+    GenerateOptions,
+    OutputFormat,
+    OutputOptions,
+    PreviewMode,
+    PreviewOptions,
+    ServerOptions,
+)
+from imgcli.cli.config.settings import at_home
+from imgcli.core.billing.budget import OFF, Budget, read_cap
+from imgcli.core.errors import check_between, usage_error
+from imgcli.core.inherit import OptionSources
+from imgcli.core.request import DraftRequest
+from imgcli.core.secrets import is_gateway
+from imgcli.output.terminal.database import PreviewProtocol
+from imgcli.store.publish.atomic import OnExists
+from imgcli.store.publish.naming import STDOUT, format_of_name
+from imgcli.store.publish.stage import KeepPartials
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from imgcli.app.context import Context
+    from imgcli.app.plan import RequestPlan
+    from imgcli.cli.config.settings import AppliedProfile
+    from imgcli.core.config import ServerSettings
+    from imgcli.core.inherit import Inherited
+
+    Flags = Mapping[str, Any]
+    """The values of a command's options, by the names of its parameters."""
+
+
+_WIDEST = 10_000
+"""Columns: more than any terminal has."""
+_SECONDS = 0.1, 86_400
+"""What --timeout may be. Ten times as long, the most that an answer may take, is still a time for clocks."""
+_PREVIEW_VARIABLE = "IMGCLI_PREVIEW"
+_FIELDS = {"image_format": "format"}
+"""Parameters whose field of a `DraftRequest` has another name."""
+_COPIED = (
+    *("size", "quality", "image_format", "compression", "background", "moderation", "partials"),
+    *("stream", "fidelity"),
+)
+"""Parameters that are fields of a `DraftRequest` as they are."""
+
+
+def output_format(flags: Flags) -> OutputFormat:
+    """Choose who we write for. Raises `ImgcliError` (usage)."""
+    if flags["jsonl"] and flags["quiet"]:
+        raise usage_error("--jsonl and --quiet contradict each other: both write to standard output.")
+    if flags["jsonl"]:
+        return OutputFormat.JSON_LINES
+    return OutputFormat.PATHS if flags["quiet"] else OutputFormat.PEOPLE
+
+
+def server_options(flags: Flags, settings: ServerSettings) -> ServerOptions:
+    """Check which server to ask. Raises `ImgcliError` (usage)."""
+    demo, seed, timeout = flags.get("demo", False), flags.get("seed"), flags["timeout"]
+    check_between("--timeout", timeout, *_SECONDS)
+    if seed is not None and not demo:
+        raise usage_error(
+            "The models take no seed; --seed is for the images of --demo.", "Leave it out, or add --demo."
+        )
+    return ServerOptions(None if demo else flags["base_url"], timeout, demo, settings, seed)
+
+
+def _budget(flags: Flags) -> Budget:
+    """Read the limits. Raises `ImgcliError` (usage), also where the day's sum would miss this run."""
+    day = read_cap("--daily-cap", flags["daily_cap"])
+    if day and flags["no_history"] and not flags["demo"]:
+        raise usage_error(
+            "--daily-cap adds up the history, and --no-history would leave this run out of the sum.",
+            f"Leave --no-history out, or lift the limit: --daily-cap {OFF}.",
+        )
+    return Budget(flags["estimate"], read_cap("--max-cost", flags["max_cost"]), day)
+
+
+def _draft_request(flags: Flags, server_name: str | None) -> DraftRequest:
+    """Collect what was asked for; the prompt and the input images are the plan's."""
+    return DraftRequest(
+        prompt="",
+        model=flags["model"] or None,
+        image_model=flags["image_model"] or None,
+        name_format=format_of_name(flags["output"]),
+        is_gateway=not flags["demo"] and is_gateway(server_name or ""),
+        api=flags["api"].wire,
+        **{_FIELDS.get(name, name): flags[name] for name in _COPIED},
+    )
+
+
+def option_sources(ctx: Any) -> OptionSources:  # noqa: ANN401 - Typer keeps these types private
+    """List the fields of a `DraftRequest` that somebody set, on the command line or elsewhere."""
+    sources = {_FIELDS.get(name, name): ctx.get_parameter_source(name) for name in ctx.params}
+    names = {name: source.name for name, source in sources.items() if source}
+    return OptionSources(
+        frozenset(name for name, source in names.items() if source == "COMMANDLINE"),
+        frozenset(name for name, source in names.items() if source in {"ENVIRONMENT", "DEFAULT_MAP"}),
+    )
+
+
+def generate_options(context: Context, flags: Flags, profile: AppliedProfile) -> GenerateOptions:
+    """Check everything that can be checked before a file is read. Raises `ImgcliError` (usage)."""
+    server = server_options(flags, profile.server)
+    return GenerateOptions(
+        _draft_request(flags, server.name(context.env)),
+        _output_options(flags),
+        DisplayOptions(
+            output_format(flags),
+            flags["jsonl_images"],
+            preview_options(flags, context.env),
+            has_long_bill=flags["long_bill"],
+        ),
+        server,
+        _budget(flags),
+        profile.notices,
+        record_history=not flags["no_history"],
+        dry_run=flags["dry_run"],
+    )
+
+
+def with_plan(
+    options: GenerateOptions, plan: RequestPlan, inherited: Inherited, *, compare: bool
+) -> GenerateOptions:
+    """Add what the files and the history have brought. Raises `ImgcliError` (usage)."""
+    if compare and plan.before is None:
+        raise usage_error(
+            "--compare needs an earlier image on this machine, and there is none.",
+            "Leave it out, or start from a file.",
+        )
+    return replace(
+        options,
+        draft=inherited.wish,
+        output=replace(options.output, title=plan.title),
+        display=replace(options.display, before=plan.before if compare else None),
+        notices=(*options.notices, *plan.notices, *inherited.notices),
+        parents=plan.parents,
+    )
+
+
+def preview_options(flags: Flags, env: Mapping[str, str]) -> PreviewOptions:
+    """Check how images are to be shown; the environment has the default. Raises `ImgcliError` (usage)."""
+    preview, width = flags["preview"], flags["width"]
+    check_between("--width", width, 1, _WIDEST)
+    if flags["plain"]:
+        if preview not in {None, PreviewProtocol.OFF}:
+            raise usage_error(f"--plain shows no image, and --preview {preview} asks for one.")
+        return PreviewOptions(PreviewProtocol.OFF, PreviewMode.PLAIN)
+    if preview:
+        return PreviewOptions(preview, PreviewMode.EXPLICIT, width)
+    default = env.get(_PREVIEW_VARIABLE, "").strip().lower() or PreviewProtocol.AUTO
+    try:
+        return PreviewOptions(PreviewProtocol(default), PreviewMode.DEFAULT, width)
+    except ValueError:
+        choices = ", ".join(PreviewProtocol)
+        raise usage_error(f"{_PREVIEW_VARIABLE} is none of {choices}: {default}.") from None
+
+
+def _output_options(flags: Flags) -> OutputOptions:
+    """Check where the image is to go. Raises `ImgcliError` (usage)."""
+    name, force, keep_partials = flags["output"], flags["force"], flags["keep_partials"]
+    if name == STDOUT and flags["jsonl"]:
+        raise usage_error("-o - and --jsonl both want standard output.", "Choose a file with -o.")
+    if flags["no_save"] and (name is not None or force or keep_partials):
+        raise usage_error("--no-save keeps no file, and -o, --force or --keep-partials ask for one.")
+    desktop = tuple(
+        action for action, flag in ((Desktop.OPEN, "opens"), (Desktop.COPY, "copies")) if flags[flag]
+    )
+    if desktop and (flags["no_save"] or name == STDOUT):
+        kept = "-o -" if name == STDOUT else "--no-save"
+        raise usage_error(f"--{desktop[0].value} needs a file, and {kept} keeps none.")
+    return OutputOptions(
+        name and at_home(name),
+        save=not flags["no_save"],
+        on_exists=OnExists.REPLACE if force else OnExists.NUMBER,
+        partials=KeepPartials.ALL if keep_partials else KeepPartials.NONE,
+        record=flags["record"],
+        embed=flags["embed"],
+        desktop=desktop,
+    )

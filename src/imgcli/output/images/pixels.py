@@ -1,0 +1,65 @@
+"""Block glyphs as a rich renderable, for programs that print with rich; a run writes `blocks.ansi_lines`."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from rich.color import Color
+from rich.segment import Segment
+from rich.style import Style
+from rich_pixels import Renderer
+
+from imgcli.output.images.blocks import cell_rows, draw
+from imgcli.output.terminal.capabilities import ColorDepth
+from imgcli.output.terminal.database import PreviewProtocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from PIL.Image import Image as PILImage
+
+    from imgcli.output.images.cells import BlockImage
+
+
+class PixelsRenderer(Renderer):
+    """Makes `rich_pixels.Pixels.from_image(image, resize=(columns, rows), renderer=...)` draw block glyphs.
+
+    `resize` counts cells; without it a cell is one pixel wide and two high.
+    """
+
+    def __init__(
+        self, symbols: PreviewProtocol = PreviewProtocol.BLOCKS, depth: ColorDepth = ColorDepth.TRUECOLOR
+    ) -> None:
+        super().__init__()
+        self.symbols = symbols
+        self.depth = depth
+
+    def render(self, image: PILImage, resize: tuple[int, int] | None) -> list[Segment]:
+        """Return the image as segments of equal style, a newline after every row."""
+        cells = resize or (image.width, (image.height + 1) // 2)
+        return list(_segments(draw(image, cells, self.symbols, self.depth)))
+
+
+def _segments(blocks: BlockImage) -> Iterator[Segment]:
+    inks, papers = _colours(blocks, blocks.foreground), _colours(blocks, blocks.background)
+    for row in cell_rows(blocks):
+        for colours, cells in groupby(zip(inks[row], papers[row], blocks.text[row], strict=True), _visible):
+            yield Segment("".join(char for _, _, char in cells), Style.from_color(*colours))
+        yield Segment.line()
+
+
+def _visible(cell: tuple[Color | None, Color | None, str]) -> tuple[Color | None, Color | None]:
+    """Return the colours that matter to a cell: a space has no ink."""
+    ink, paper, char = cell
+    return None if char == " " else ink, paper
+
+
+def _colours(blocks: BlockImage, colours: PILImage | None) -> Sequence[Color | None]:
+    if colours is None:
+        return [None] * len(blocks.text)
+    data = colours.tobytes()
+    if colours.mode == "RGB":
+        return [Color.from_rgb(*rgb) for rgb in zip(data[0::3], data[1::3], data[2::3], strict=True)]
+    by_number = [Color.from_ansi(number) for number in range(256)]
+    return [by_number[number] for number in data]
