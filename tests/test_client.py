@@ -496,7 +496,10 @@ class TestProxies:
 
     @pytest.mark.parametrize(
         ("status", "words"),
-        [(503, "did not reach remote.example: 503"), (403, "does not let us through to remote.example: 403")],
+        [
+            (503, "could not reach remote.example: 503"),
+            (403, "refused the connection to remote.example: 403"),
+        ],
     )
     def test_that_give_no_way_to_the_server_are_named(
         self, status: int, words: str, monkeypatch: pytest.MonkeyPatch
@@ -623,7 +626,7 @@ def test_a_name_that_nobody_knows_is_told() -> None:
     """Without DNS the message says so, and that nothing was sent."""
     problem = refusal(Credentials(CANARY, "https://nobody.invalid/v1"))
     assert (ExitCode.UNREACHABLE, Charged.NO) == (problem.exit_code, problem.charged)
-    assert "Cannot connect to nobody.invalid: the name is unknown (DNS)." == problem.what
+    assert "Cannot connect to nobody.invalid: the host name cannot be resolved (DNS)." == problem.what
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the TLS library's own socket
@@ -725,7 +728,7 @@ CERTIFICATE.verify_message = "self-signed certificate"
 @pytest.mark.parametrize(
     ("cause", "words", "retry"),
     [
-        (CERTIFICATE, "cannot prove who it is: self-signed certificate", Retry.NEVER),
+        (CERTIFICATE, "has no valid certificate: self-signed certificate", Retry.NEVER),
         (socket.gaierror(-2, "Name or service not known"), "(DNS)", Retry.CONNECT),
         (OSError(errno.ENETUNREACH, "Network is unreachable"), "network is unreachable", Retry.CONNECT),
         (TimeoutError(), "too long", Retry.CONNECT),

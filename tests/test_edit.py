@@ -107,7 +107,7 @@ class TestConversation:
         remember(world, (RED, folder / "a.png"), endpoint=f"127.0.0.1:{wire.port}")
         done = imgcli("edit", "a.png", "at night", env=at(wire))
         assert (0, GREEN) == (done.exit_code, (folder / "a-edit.png").read_bytes()), done.stderr
-        assert "the server cannot continue the conversation; the image itself is sent instead" in done.stderr
+        assert "the server cannot continue the conversation; sending the image itself instead" in done.stderr
         first, second = (request.json for request in wire.requests)
         assert ("resp_1", []) == (first["previous_response_id"], sent_images(first))
         assert (None, [data_url(RED)]) == (second.get("previous_response_id"), sent_images(second))

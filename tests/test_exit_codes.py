@@ -268,7 +268,7 @@ def test_5_refused(reply: Reply, told: str, server: Server, gen: Gen, folder: Pa
 @pytest.mark.parametrize(
     ("path", "args", "reply", "advice"),
     [
-        ("", (), error_reply(404), "Check --base-url (OPENAI_BASE_URL): most servers want /v1 at its end."),
+        ("", (), error_reply(404), "Check --base-url (OPENAI_BASE_URL): most servers need /v1 at the end."),
         ("/v1", (), error_reply(404), "Try --api images: this server seems to have no Responses API."),
         ("/v1", ("--api", "images"), error_reply(404), "Check --base-url (OPENAI_BASE_URL)."),
         (
@@ -281,7 +281,7 @@ def test_5_refused(reply: Reply, told: str, server: Server, gen: Gen, folder: Pa
             "/v1",
             ("--image-model", "gpt-image-2"),
             error_reply(404, "The model `gpt-image-2` does not exist.", "model_not_found"),
-            "Choose another --image-model than gpt-image-2; `imgcli models` shows them.",
+            "Choose another --image-model than gpt-image-2; `imgcli models` lists them.",
         ),
     ],
     ids=["no path", "no Responses API", "Images API", "a web site", "image model"],

@@ -216,15 +216,19 @@ class TestLive:
     @pytest.mark.parametrize(
         ("reply", "code", "told"),
         [
-            (error_reply(401, "Incorrect API key", "invalid_api_key"), 4, "does not give OPENAI_API_KEY"),
+            (error_reply(401, "Incorrect API key", "invalid_api_key"), 4, "does not send OPENAI_API_KEY"),
             (error_reply(403, "Missing scopes: api.model.read"), 4, '"List models: Read"'),
             (error_reply(404, "Not found"), 5, "some servers do not list their models"),
             (error_reply(302, headers=(("location", "https://elsewhere.example/"),)), 5, "redirects"),
-            (Reply(b"<html>Sign in</html>", content_type="text/html"), 5, "no list of models"),
+            (Reply(b"<html>Sign in</html>", content_type="text/html"), 5, "not answer with a list of models"),
             (error_reply(429, "Slow down", "rate_limit_exceeded"), 6, "Slow down"),
             (error_reply(429, "No quota", "insufficient_quota", "insufficient_quota"), 7, "No quota"),
-            (error_reply(500, "Oops"), 9, "Asking costs nothing: run it again."),
-            (replace(listing({"id": "a"}), framing=Framing.CHUNKED, end=End.FIN), 9, "Asking costs nothing"),
+            (error_reply(500, "Oops"), 9, "Listing models is free: run it again."),
+            (
+                replace(listing({"id": "a"}), framing=Framing.CHUNKED, end=End.FIN),
+                9,
+                "Listing models is free",
+            ),
             (Reply(end=End.SILENT), 9, "was silent for 0.5 s"),
         ],
         ids=["key", "scope", "missing", "redirect", "page", "busy", "quota", "broken", "cut", "silent"],

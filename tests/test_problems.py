@@ -171,7 +171,7 @@ def test_a_proxy_that_reached_no_server_is_told_apart(page: str) -> None:
     """Where a proxy says that it could not connect, nobody can have begun: exit 8, and nothing is owed."""
     problem = from_status(503, page.encode(), {})
     assert (ExitCode.UNREACHABLE, Charged.NO) == (problem.exit_code, problem.charged)
-    assert "A proxy on the way did not reach the server (HTTP 503)" in problem.what
+    assert "A proxy could not reach the server (HTTP 503)" in problem.what
     assert "Nothing was charged." == money_sentence(problem)
 
 
@@ -192,7 +192,7 @@ def test_a_request_that_may_have_arrived_is_not_called_free(answer: bytes, heade
 def test_a_gateway_is_not_taken_for_the_server() -> None:
     """A page without OpenAI's error is a gateway's, and no overload of OpenAI's."""
     what = from_status(503, PERHAPS_REACHED[-1].encode(), {}).what
-    told = "A gateway on the way to the server failed (HTTP 503): 503 Service Temporarily Unavailable"
+    told = "A gateway in front of the server failed (HTTP 503): 503 Service Temporarily Unavailable"
     assert told == what
 
 

@@ -58,7 +58,7 @@ def test_never_done(server: Server, gen: Gen, folder: Path) -> None:
     wire = server(dripped(stream(created(), partial(0)), NEWS, 120, 0.1))
     result = gen(wire, "a cat", "--timeout", "0.4")
     assert (9, False) == (result.exit_code, wire.sent.is_set()), result.stderr
-    assert "was not done after 4 s" in result.stderr
+    assert "had not finished after 4 s" in result.stderr
     assert ["a-cat.partial.png"] == [path.name for path in folder.iterdir()]
 
 
@@ -152,7 +152,7 @@ def test_both_clocks() -> None:
     assert 1215 == ended
     problem = watch.problem("example.org")
     assert problem is not None
-    assert "example.org was not done after 1200 s" in problem.what
+    assert "example.org had not finished after 1200 s" in problem.what
 
 
 def test_it_ends_in_time(server: Server, gen: Gen) -> None:

@@ -310,7 +310,7 @@ class TestSeveralImages:
         ):
             events = read(body)
             assert [(0, RED)] == finals(events)
-            told = ["before the image came, another try failed: The safety check refused this: Blocked."]
+            told = ["before the image arrived, another try failed: The safety check refused this: Blocked."]
             assert told == notices(events)
 
     def test_that_took_three_tries_are_one(self) -> None:
@@ -360,7 +360,7 @@ class TestSeveralImages:
         assert [(0, RED)] == finals(events)
         assert problem is not None
         assert (ExitCode.PARTIAL, "moderation_blocked") == (problem.exit_code, problem.code)
-        assert problem.what == "1 of 2 images came. The safety check refused this: Blocked."
+        assert problem.what == "1 of 2 images arrived. The safety check refused this: Blocked."
 
 
 class TestPreviews:
@@ -381,7 +381,7 @@ class TestPreviews:
         """A damaged preview is left out, said once, and the image comes."""
         body = stream({**partial(0), "partial_image_b64": text}, {**partial(1), "partial_image_b64": text})
         events = read(body, stream(completed(image_item())))
-        assert ["a preview could not be decoded and is left out"] == notices(events)
+        assert ["a partial image could not be decoded and was skipped"] == notices(events)
         assert ([], [(0, RED)]) == (previews(events), finals(events))
 
     @pytest.mark.parametrize("index", [None, "x", -1, 10**9, 1.5, [], True])
@@ -425,7 +425,7 @@ def test_unknown_events_are_ignored(noise: bytes) -> None:
 def test_bad_json_costs_one_notice(noise: bytes) -> None:
     """An event that is no JSON object is left out, said once, and the image comes."""
     events = read(noise * 3 + streams.whole_run())
-    assert ["an event of the stream was no JSON object and is left out"] == notices(events)
+    assert ["an event of the stream was not a JSON object and was skipped"] == notices(events)
     assert [(0, RED)] == finals(events)
 
 
@@ -811,12 +811,12 @@ def test_a_signed_link_is_told_whole(shape: Callable[[str], bytes]) -> None:
         (
             b'<?xml version="1.0"?><Error><Code>Denied</Code></Error>',
             ExitCode.UNKNOWN,
-            "no event stream: <?xml",
+            "not an event stream: <?xml",
         ),
-        (b"<Error><Code>Denied</Code></Error>", ExitCode.UNKNOWN, "no event stream: <Error>"),
+        (b"<Error><Code>Denied</Code></Error>", ExitCode.UNKNOWN, "not an event stream: <Error>"),
         (b"Bad Gateway", ExitCode.UNKNOWN, "Bad Gateway"),
-        (b"\x89PNG\r\n\x1a\n\x00\x1b[31m", ExitCode.UNKNOWN, "no event stream"),
-        (b'{"data": [{"b64_json": "iVBO', ExitCode.UNKNOWN, "no complete JSON"),
+        (b"\x89PNG\r\n\x1a\n\x00\x1b[31m", ExitCode.UNKNOWN, "not an event stream"),
+        (b'{"data": [{"b64_json": "iVBO', ExitCode.UNKNOWN, "incomplete JSON"),
         (b'{"ok": true}', ExitCode.UNKNOWN, 'no image: {"ok": true}'),
         (b'{"detail": "Not here"}', ExitCode.UNKNOWN, "Not here"),
     ],

@@ -163,7 +163,7 @@ def test_the_connection_breaks_inside_the_second_image(
     folder, runs = places
     result = gen(server(Reply(before + cut, end=end)), "a cat", "-q")
     assert (3, {"a-cat.png": RED}, 1) == (result.exit_code, files(folder), len(records(runs))), result.stderr
-    assert "1 of 2 images came" in result.stderr
+    assert "1 of 2 images arrived" in result.stderr
     assert "`imgcli recover` saves what came of it" in result.stderr
     first = imgcli("recover")
     kept = (files(folder), records(runs))

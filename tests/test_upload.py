@@ -276,7 +276,7 @@ class TestHalfWay:
             problem.charged,
             problem.cause,
         )
-        assert "had not gone out whole" in problem.what
+        assert "had not been sent completely" in problem.what
 
     @pytest.mark.parametrize(
         "limits", [Timeouts(timeout=0.3), Timeouts(timeout=9, progress=0.3)], ids=["timeout", "progress"]

@@ -61,7 +61,7 @@ _WHERE_KEYS_ARE = (
 
 @dataclass(frozen=True)
 class Credentials:
-    """A key that can be sent, and where to; built by `account`.
+    """A key that can be sent, and where to; built by `credentials`.
 
     `headers` go along; `hidden` is what the environment holds of secrets. An empty key means that a header of
     the profile is the login, and no key is sent.
@@ -103,7 +103,7 @@ class Credentials:
 def credentials(
     environment: Mapping[str, str], base_url: str | None = None, server: ServerSettings = NOBODY
 ) -> Credentials:
-    """Find out key and server from the environment, `base_url` going before OPENAI_BASE_URL.
+    """Find key and server from the environment, `base_url` going before OPENAI_BASE_URL.
 
     `server` is what a profile says of the server at that very address: its key, its headers. Raises
     `ImgcliError`: AUTH when the key is missing or cannot be sent, USAGE for an address that is none or
@@ -123,7 +123,7 @@ def credentials(
 
 
 def server_host(environment: Mapping[str, str], base_url: str | None = None) -> str | None:
-    """Name host and port of the server that `account` finds, without a login; None for no address.
+    """Return host and port of the server that `credentials` finds, without a login; None for no address.
 
     The port is left out where the address leaves it out, unless the host alone would read as our demo.
     """
@@ -178,9 +178,7 @@ def _key(environment: Mapping[str, str], variable: str, advice: str) -> str:
         raise ImgcliError(Problem(ExitCode.AUTH, what, advice=advice))
     if bad := _BAD_KEY_CHARACTER.search(key):
         what = f"{variable} contains an invalid character at position {bad.start() + 1}."
-        raise ImgcliError(
-            Problem(ExitCode.AUTH, what, advice="Copy the key again, and nothing else with it.")
-        )
+        raise ImgcliError(Problem(ExitCode.AUTH, what, advice="Copy the key again, with nothing around it."))
     return key
 
 
@@ -196,15 +194,15 @@ def _filled(environment: Mapping[str, str], server: ServerSettings, header: Http
     if header.variable is None:
         return header.value
     value = environment.get(header.variable, "").strip()
-    fault = "is not set" if not value else "holds a character that cannot be sent"
+    fault = "is not set" if not value else "contains a character that cannot be sent"
     if value and value.isascii() and value.isprintable():
         return value
     what = f"{header.variable} {fault}; the header {header.name} of profile {server.profile} needs it."
-    raise ImgcliError(Problem(ExitCode.AUTH, what, advice="Set it, or leave the profile out."))
+    raise ImgcliError(Problem(ExitCode.AUTH, what, advice="Set it, or run without the profile."))
 
 
 def _variables(server: ServerSettings) -> Iterator[tuple[str, str]]:
-    """Name the variables that a profile takes keys and headers from, each with what it is for."""
+    """Yield the variables that a profile takes keys and headers from, each with what it is for."""
     if server.key_env:
         yield KEY, server.key_env
     yield from ((header.name, header.variable) for header in server.headers if header.variable)
@@ -215,7 +213,7 @@ def _optional(environment: Mapping[str, str], name: str) -> str | None:
 
 
 def _checked(url: str, environment: Mapping[str, str]) -> SplitResult:
-    """Refuse an address that cannot work, or that would show prompt and key to everybody on the way."""
+    """Refuse an address that cannot work, or that would send prompt and key unencrypted."""
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -226,13 +224,13 @@ def _checked(url: str, environment: Mapping[str, str]) -> SplitResult:
     allowed = is_loopback(parts.hostname or "") or environment.get("IMGCLI_INSECURE_HTTP", "").strip() == "1"
     if parts.scheme == "http" and not allowed:
         raise usage_error(
-            f"--base-url would send key and prompt unencrypted to {parts.hostname}.",
-            "Use https://, or set IMGCLI_INSECURE_HTTP=1 when the network is yours.",
+            f"--base-url would send the key and the prompt unencrypted to {parts.hostname}.",
+            "Use https://, or set IMGCLI_INSECURE_HTTP=1 if you trust the network.",
         )
     return parts
 
 
 def _no_address() -> ImgcliError:
     return usage_error(
-        "--base-url (OPENAI_BASE_URL) is no address of a server.", f"Write it like {OPENAI_URL}."
+        "--base-url (OPENAI_BASE_URL) is not a valid URL.", f"It should look like {OPENAI_URL}."
     )

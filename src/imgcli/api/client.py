@@ -91,7 +91,7 @@ def send(
     clock: Clock = DEFAULT_CLOCK,
     sent: Callable[[], None] = ignore,
 ) -> Generator[Waiting, None, Answer]:
-    """Send a request once, and again only where the server cannot have begun, telling each wait.
+    """Send a request once, and again only where the server cannot have begun, yielding each wait.
 
     Raises `ImgcliError` when there is no answer to read. `job` goes out as X-Client-Request-Id, by which
     OpenAI can find a request whose answer was lost. `sent` is called before the last piece of it goes out.
@@ -155,7 +155,7 @@ class _Call:
 
 
 def _after_break(failure: Failure, watchdog: Watchdog, server: ServerName, upload: Upload) -> Failure:
-    """Say that it was us who hung up, where it was, and that half a request costs nothing."""
+    """Return the failure as ours where we hung up, and as free where the request was incomplete."""
     problem = watchdog.problem(server.host)
     told = Failure(problem) if problem else failure
     broke = problem is not None or failure.is_broken
@@ -167,8 +167,8 @@ def _is_marked(headers: Mapping[str, str]) -> bool:
 
 
 _LOCAL_LOGIN = (
-    "imgcli does not give OPENAI_API_KEY to a server on this machine; "
-    "name its own in a profile (key-env), or set OPENAI_CUSTOM_HEADERS='Authorization: Bearer ...' for it."
+    "imgcli does not send OPENAI_API_KEY to a server on this machine; "
+    "name its own key in a profile (key-env), or set OPENAI_CUSTOM_HEADERS='Authorization: Bearer ...'."
 )
 
 
@@ -185,7 +185,7 @@ def _with_fitting_advice(problem: Problem, request: ImageRequest, credentials: C
             name, option = request.image_model, "--image-model"
         elif request.api is Api.RESPONSES:
             return problem
-        advice = f"Choose another {option} than {quoted(name)}; `imgcli models` shows them."
+        advice = f"Choose another {option} than {quoted(name)}; `imgcli models` lists them."
     return replace(problem, advice=advice)
 
 
@@ -213,7 +213,7 @@ def _sdk(credentials: Credentials, http_client: httpx2.Client) -> OpenAI:
     import httpx2
 
     class Client(import_client()):  # type: ignore[misc]  # a base that is imported late
-        """Tells nobody which machine this is: to find out, Python starts `uname`, with the key around it."""
+        """A client that sends no facts of this machine: Python would start `uname` for them, key and all."""
 
         def platform_headers(self) -> dict[str, str]:
             return {}
@@ -306,8 +306,8 @@ def _too_long() -> Problem:
     return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE)
 
 
-PREVIOUS_RESPONSE_LOST = "the server cannot continue the conversation; the image itself is sent instead"
-WITHOUT_RESPONSE_FORMAT = "the server does not take response_format; the request is sent again without it"
+PREVIOUS_RESPONSE_LOST = "the server cannot continue the conversation; sending the image itself instead"
+WITHOUT_RESPONSE_FORMAT = "the server does not support response_format; sending the request again without it"
 
 
 def send_with_fallback(
@@ -347,6 +347,6 @@ def _find_fallback(valid: ValidRequest, problem: Problem) -> tuple[str, ImageReq
 
 
 def _blocked_fallback(forgotten: Problem, why: Problem) -> Problem:
-    """Say that there was another way, and why it was not gone."""
+    """Return the refusal with the limit that rules the fallback out."""
     what = f"{forgotten.what} The image itself was not sent instead, because of a limit. {why.what}"
     return replace(forgotten, what=what, advice=why.advice)

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 _LARGEST = 16_000_000  # bytes; OpenAI's list has some 20,000
-_MOST = 20_000
+_MOST_MODELS = 20_000
 _LONGEST_NAME = 200
 _FORBIDDEN = 403
-_AGAIN = "Asking costs nothing: run it again."
+_RUN_AGAIN = "Listing models is free: run it again."
 _ADDRESS = "Check --base-url (OPENAI_BASE_URL); some servers do not list their models."
 _PERMISSION = 'A restricted key needs the permission "List models: Read" for this.'
 
@@ -52,9 +52,9 @@ def read(body: bytes, *secrets: str) -> tuple[ServerModel, ...]:
     with suppress(UnicodeDecodeError):
         answer = parse_object(body.decode("utf-8-sig"))
         if answer is not None and isinstance(answer.get("data"), list):
-            models = (_listed(as_object(entry), *secrets) for entry in as_list(answer["data"])[:_MOST])
+            models = (_listed(as_object(entry), *secrets) for entry in as_list(answer["data"])[:_MOST_MODELS])
             return tuple(model for model in models if model)
-    what = "The server answered with something that is no list of models."
+    what = "The server did not answer with a list of models."
     raise ImgcliError(Problem(ExitCode.REFUSED, what, Charged.NO, _ADDRESS))
 
 
@@ -69,7 +69,7 @@ def _listed(entry: dict[str, Any], *secrets: str) -> ServerModel | None:
 
 
 def _read_body(chunks: Iterator[bytes]) -> bytes:
-    """Gather an answer; raises `ImgcliError` for one without an end."""
+    """Read a whole answer; raises `ImgcliError` for one without an end."""
     body = bytearray()
     for chunk in chunks:
         body += chunk
@@ -80,11 +80,11 @@ def _read_body(chunks: Iterator[bytes]) -> bytes:
 
 
 def _uncharged(problem: Problem) -> Problem:
-    """Say what a failure means here, where no image and no money is at stake."""
+    """Return the problem as it is here, where no image and no money is at stake."""
     advice = problem.advice
     match problem.exit_code:
         case ExitCode.UNKNOWN:
-            advice = _AGAIN
+            advice = _RUN_AGAIN
         case ExitCode.REFUSED:
             advice = _ADDRESS
         case ExitCode.AUTH if advice == STATUSES[_FORBIDDEN].advice:

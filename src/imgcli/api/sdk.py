@@ -39,7 +39,7 @@ def import_client(packages: Sequence[str] = _PACKAGES) -> type[OpenAI]:
 
 @contextmanager
 def _not_run(packages: Sequence[str]) -> Iterator[None]:
-    """Let submodules of packages be imported without running the packages themselves."""
+    """Allow submodules of packages to be imported without running the packages themselves."""
     try:
         for name in packages:
             spec = importlib.util.find_spec(name)

@@ -29,7 +29,7 @@ def http_client_for(
 ) -> httpx2.Client:
     """Make the client for one request, whose body is of this type. Raises what httpx2 does for settings.
 
-    No connection outlives its attempt: `patience` learns of a connection only while it is opened, and a
+    No connection outlives its attempt: `watchdog` learns of a connection only while it is opened, and a
     server may close one that is kept alive just when the next attempt goes out.
     """
     import httpx2
@@ -40,7 +40,7 @@ def http_client_for(
         Only here is it known how the HTTP library spells the server's address, so that it can tell a proxy's.
 
         Name the body's type, for the SDK takes no form that it did not write itself. The SDK insists on a
-        key; where a header of the profile is the login, its stand-in is taken out here.
+        key; where a header of the profile is the login, its placeholder is taken out here.
         """
         if not credentials.key and request.headers.get("authorization") == f"Bearer {LOCAL_KEY}":
             del request.headers["authorization"]
@@ -111,7 +111,7 @@ _MOMENT, _MOMENTS = 2.0, 30
 """Seconds in which something must come after the server's own end, and how often that may go on."""
 _TICKS = 20  # within the shorter limit
 _KEEP_ALIVE = (("TCP_KEEPIDLE", 30), ("TCP_KEEPALIVE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
-"""Seconds of silence, seconds between probes, lost probes: a dead peer is noticed within about a minute."""
+"""Seconds of silence, seconds between probes, lost probes: a dead server is noticed within about a minute."""
 
 
 @dataclass(frozen=True)
@@ -129,12 +129,12 @@ class Timeouts:
 
     @classmethod
     def scaled(cls, timeout: float) -> Timeouts:
-        """Take the other limits on an answer from the one on silence: 2.5 and 10 times as long."""
+        """Create timeouts from the one on silence; the others are 2.5 and 10 times as long."""
         return cls(timeout, progress=2.5 * timeout, total=10 * timeout)
 
 
 class Watchdog:
-    """Watches one attempt from a thread of its own, and hangs up when it leads nowhere.
+    """A thread that watches one attempt and hangs up when it leads nowhere.
 
     A server that drips bytes or comments is never silent, so that no read ever times out. Time in which this
     process was stopped (Ctrl-Z) does not count.
@@ -173,7 +173,7 @@ class Watchdog:
         """Begin to watch an attempt."""
         self._begin()
         self._ended = threading.Event()
-        threading.Thread(target=self._watch, args=(self._ended,), name="patience", daemon=True).start()
+        threading.Thread(target=self._watch, args=(self._ended,), name="watchdog", daemon=True).start()
 
     def stop(self) -> None:
         """Watch no more; may be called again."""
@@ -195,11 +195,11 @@ class Watchdog:
             self._connection = connection.dup()  # TLS will take the other one over
 
     def note(self) -> None:
-        """A whole event came."""
+        """Note that a whole event came."""
         self._idle = 0.0
 
     def feed(self, size: int) -> None:
-        """So many bytes came."""
+        """Count bytes that came."""
         self._bytes += size
         self._recent += size
         if self._bytes >= _MANY_BYTES:
@@ -207,18 +207,18 @@ class Watchdog:
             self.note()
 
     def linger(self, is_over: bool) -> None:  # noqa: FBT001 - a callback
-        """Hang up soon, for the end came: what still follows it comes now or never. False takes that back."""
+        """Stop soon, for the end came: what still follows it comes now or never. False takes that back."""
         if is_over and not self._is_lingering:
             threading.Thread(target=self._linger, args=(self._ended,), name="linger", daemon=True).start()
         self._is_lingering = is_over
 
     def upload(self, size: int) -> None:
-        """So many bytes were taken: the time for an answer begins when all of the request has gone out."""
+        """Count bytes that were sent: the time for an answer begins after the last one."""
         self.feed(size)
         self._age = 0.0
 
     def tick(self) -> bool:
-        """Let the time since the last tick pass; True when there was too much of it."""
+        """Count the time since the last tick; return True when there was too much of it."""
         now = self._monotonic()
         step = min(now - self._seen, 2 * self._period)
         self._seen = now
@@ -229,19 +229,19 @@ class Watchdog:
         if self._idle > self._timeouts.progress:
             self._reason = f"sent nothing new for {self._timeouts.progress:g} s"
         elif self._age > self._timeouts.total:
-            self._reason = f"was not done after {self._timeouts.total:g} s"
+            self._reason = f"had not finished after {self._timeouts.total:g} s"
         return self._reason is not None
 
     def problem(self, host: str) -> Problem | None:
-        """Say why we hung up on the server at `place`, None if we did not."""
+        """Return why we hung up on the server, None if we did not."""
         if self._reason is None:
             return None
         what = f"{host} {self._reason}; imgcli hung up."
-        advice = f"{CHECK_USAGE} A larger --timeout waits longer."
+        advice = f"{CHECK_USAGE} Increase --timeout to wait longer."
         return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, advice)
 
     def _watch(self, ended: threading.Event) -> None:
-        """Hang up as often as it takes: the connection may not have been open the first time."""
+        """Close the connection as often as it takes: it may not have been open the first time."""
         while not ended.wait(self._period):
             if self.tick():
                 self._hang_up()
@@ -256,7 +256,7 @@ class Watchdog:
         self._hang_up()
 
     def _hang_up(self) -> None:
-        """Wake whoever waits for the connection, in whichever layer."""
+        """Close the connection, which wakes whoever waits for it in whichever layer."""
         connection = self._connection
         if connection:
             with suppress(OSError):
@@ -264,7 +264,7 @@ class Watchdog:
 
 
 def _keep_alive(connection: socket.socket) -> None:
-    """Let the kernel notice a peer that has gone without a word (a NAT that forgot us)."""
+    """Make the kernel notice a server that has gone without a word (a NAT that forgot us)."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in _KEEP_ALIVE:
         if hasattr(socket, name):

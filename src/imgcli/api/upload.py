@@ -54,7 +54,7 @@ _Part: TypeAlias = _Raw | _Base64
 
 
 def ignore() -> None:
-    """Nobody wants to know."""
+    """Do nothing."""
 
 
 class Upload:
@@ -129,7 +129,7 @@ def _form(body: Mapping[str, Any], boundary: bytes) -> list[_Part]:
 
 
 def _head(name: str, value: object, number: int) -> str:
-    """Head one field; a file gets a name of ours, for its own may tell of this machine."""
+    """Format the head of one field; a file gets a name of ours, for its own may tell of this machine."""
     disposition = f'Content-Disposition: form-data; name="{name}"'
     if not isinstance(value, InputImage):
         return disposition

@@ -67,7 +67,7 @@ class ServerName:
 
 
 def from_exception(error: Exception, server: ServerName) -> Failure | None:
-    """Tell what it means that sending a request raised; None for what is no trouble of a connection."""
+    """Return what an exception of sending means; None for one that has nothing to do with the connection."""
     cause = next(
         (link for link in _chain(error) if reach(link) and type(link).__name__ not in _WRAPPERS), error
     )
@@ -83,12 +83,12 @@ def from_exception(error: Exception, server: ServerName) -> Failure | None:
 
 
 def lost(error: Exception, server: ServerName) -> Problem:
-    """Tell that the connection broke after the request had gone: nobody here knows what became of it."""
+    """Return the problem of a connection that broke after the request had been sent."""
     name = type(error).__name__
     if name in ("ReadTimeout", "WriteTimeout"):
-        did = "was silent" if name == "ReadTimeout" else "took nothing more"
+        did = "was silent" if name == "ReadTimeout" else "accepted no more data"
         what = f"{server.host} {did} for {server.timeout:g} s."
-        advice = f"{CHECK_USAGE} A larger --timeout waits longer."
+        advice = f"{CHECK_USAGE} Increase --timeout to wait longer."
     else:
         what, advice = (
             f"The connection to {server.host} broke before the answer was complete ({name}).",
@@ -98,19 +98,19 @@ def lost(error: Exception, server: ServerName) -> Problem:
 
 
 def unfinished(problem: Problem) -> Problem:
-    """Tell that it happened before the request had gone out whole: then nobody can have begun with it."""
+    """Return the problem as free: no server can have begun with an incomplete request."""
     return replace(
         problem,
         exit_code=ExitCode.UNREACHABLE,
-        what=f"{problem.what} The request had not gone out whole.",
+        what=f"{problem.what} The request had not been sent completely.",
         charged=Charged.NO,
-        advice="Try again; a server that takes no more may take a smaller image.",
+        advice="Try again; a smaller image may help.",
         cause=Cause.INCOMPLETE_REQUEST,
     )
 
 
 def from_answer(status: int, body: bytes, headers: Mapping[str, str], now: float) -> Failure:
-    """Tell what a status other than 2xx means, and whether it may be tried again; `now` is the Unix time."""
+    """Return what a status other than 2xx means, and whether to try again; `now` is the Unix time."""
     problem = from_status(status, body, headers)
     bare = status == 429 and problem.code is None  # noqa: PLR2004 - without a word, HTTP's meaning stands
     if problem.exit_code is not ExitCode.BUSY or not (bare or problem.code in _RATE_CODES):
@@ -122,14 +122,14 @@ def from_answer(status: int, body: bytes, headers: Mapping[str, str], now: float
 
 
 def cannot_open(error: Exception) -> Problem | None:
-    """Tell why no client could be made of the environment's settings; None for what is not about them."""
+    """Return why the environment's settings make no client; None for another exception."""
     if isinstance(error, ImportError):
         return _no_socks()
     if isinstance(error, OSError):
-        what = "The certificates for TLS cannot be loaded."
+        what = "Cannot load the TLS certificates."
         return _unreachable(what, "Check SSL_CERT_FILE and SSL_CERT_DIR.")
     if isinstance(error, ValueError) or type(error).__name__ == "InvalidURL":
-        what = "A proxy in the environment is no usable address."
+        what = "A proxy in the environment is not a valid URL."
         return _unreachable(what, f"Check {_PROXIES}.")
     return None
 
@@ -157,11 +157,11 @@ def _unsent(error: Exception, server: ServerName) -> Failure:
     causes = list(_chain(error))
     certificate = next((link for link in causes if isinstance(link, ssl.SSLCertVerificationError)), None)
     if certificate is not None:
-        what = f"{server.host} cannot prove who it is: {quoted(certificate.verify_message)}."
+        what = f"{server.host} has no valid certificate: {quoted(certificate.verify_message)}."
         return Failure(_unreachable(what, "Check the address, the clock, and SSL_CERT_FILE."))
     if server.proxy and not server.is_connected:
         what = f"Cannot connect to the proxy {quoted(server.proxy)}: {_reason(causes)}."
-        return Failure(_unreachable(what, f"Start it, or see which proxy is set: {_PROXIES}."), Retry.CONNECT)
+        return Failure(_unreachable(what, f"Start it, or check {_PROXIES}."), Retry.CONNECT)
     what = f"Cannot connect to {server.host}: {_reason(causes)}."
     return Failure(
         _unreachable(what, "Check the connection, the address (--base-url) and the proxy."), Retry.CONNECT
@@ -169,20 +169,20 @@ def _unsent(error: Exception, server: ServerName) -> Failure:
 
 
 def _refused_by_proxy(answer: str, server: ServerName) -> Problem:
-    """Tell what a proxy answered that was asked to connect; from 500 on it tried."""
+    """Return what a proxy's answer to CONNECT means; from 500 on it tried."""
     proxy = f"The proxy {quoted(server.proxy)}" if server.proxy else "The proxy"
     if answer.startswith("5"):
         advice = f"Try again; if that does not help, check --base-url (OPENAI_BASE_URL), and {_PROXIES}."
-        return _unreachable(f"{proxy} did not reach {server.host}: {answer}.", advice)
-    return _unreachable(f"{proxy} does not let us through to {server.host}: {answer}.", f"Check {_PROXIES}.")
+        return _unreachable(f"{proxy} could not reach {server.host}: {answer}.", advice)
+    return _unreachable(f"{proxy} refused the connection to {server.host}: {answer}.", f"Check {_PROXIES}.")
 
 
 def _reason(causes: list[Exception]) -> str:
-    """Say in a few words why connecting failed."""
+    """Format in a few words why connecting failed."""
     for cause in causes:
         match cause:
             case socket.gaierror():
-                return "the name is unknown (DNS)"
+                return "the host name cannot be resolved (DNS)"
             case ssl.SSLError():
                 return f"TLS failed ({quoted(cause.reason or 'no reason given')})"
             case OSError(strerror=str(text)) if text:
@@ -190,18 +190,18 @@ def _reason(causes: list[Exception]) -> str:
             case _:
                 pass
     timed_out = any("Timeout" in type(cause).__name__ for cause in causes)
-    return "it took too long" if timed_out else "it failed"
+    return "it timed out" if timed_out else "it failed"
 
 
 def unfit() -> Problem:
-    """Say so without the value: it may be a key."""
-    what = "The request cannot be written as HTTP: a header or the address holds a forbidden character."
+    """Return the problem without the value, which may be a key."""
+    what = "The request is not valid HTTP: a header or the URL contains a forbidden character."
     advice = "Check OPENAI_CUSTOM_HEADERS, OPENAI_ORG_ID, OPENAI_PROJECT_ID and --base-url."
     return Problem(ExitCode.USAGE, what, Charged.NO, advice)
 
 
 def _no_socks() -> Problem:
-    what = "The environment names a SOCKS proxy, for which a package is missing."
+    what = "The environment sets a SOCKS proxy, which needs a package that is missing."
     return _unreachable(what, "pip install socksio")
 
 

@@ -1,4 +1,4 @@
-"""What the server says against a request, told as one of our problems."""
+"""An error as a server reports it, as one of our problems."""
 
 from __future__ import annotations
 
@@ -116,13 +116,13 @@ class ServerError:
 
 
 def _word(value: object) -> str | None:
-    """Take a code or a parameter's name, which is a short word."""
+    """Read a code or a parameter's name, which is a short word."""
     word = as_code(value)
     return quoted(word) if word else None
 
 
 def _type(error: dict[str, Any]) -> str | None:
-    """Take an error's type, unless the error is flat and this is its event's."""
+    """Read an error's type, unless the error is flat and this is its event's."""
     kind = _word(error.get("type"))
     return None if kind is None or kind == "error" or "." in kind else kind
 
@@ -136,13 +136,13 @@ def _detail(detail: object) -> str:
 
 
 def _categories(details: dict[str, Any]) -> list[str]:
-    """Name the categories of a moderation, when the server tells them."""
+    """List the categories of a moderation, where the server names them."""
     names = [name for name in as_list(details.get("categories"))[:10] if as_text(name)]
     return [f"({', '.join(names)})"] if names else []
 
 
 def from_status(status: int, body: object, headers: Mapping[str, str]) -> Problem:
-    """Tell what an HTTP status other than 2xx means.
+    """Return what an HTTP status other than 2xx means.
 
     `body` is what came with it: bytes, text or JSON; it may be cut, empty or no JSON. `headers` has
     lower-case names. Sources: OpenAI's guide to error codes, and wordings seen in public, in `rules`.
@@ -198,12 +198,12 @@ def _redirect(status: int, location: str) -> Problem:
         target = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else "another path"
     except ValueError:
         target = "another place"
-    what = f"The server redirects to {quoted(target)} (HTTP {status}), where imgcli does not follow."
+    what = f"The server redirects to {quoted(target)} (HTTP {status}); imgcli does not follow redirects."
     return Problem(ExitCode.REFUSED, what, Charged.NO, "Check --base-url (OPENAI_BASE_URL).")
 
 
 def from_code(body: object, progress: Progress) -> Problem:
-    """Tell what an error means that came inside an answer: a JSON object, nested or flat, or None."""
+    """Return what an error inside an answer means: a JSON object, nested or flat, or None."""
     error = ServerError.of(body)
     rule = _rule(error) or (REJECTED if error.type in REFUSAL_TYPES else STOPPED)
     if rule.exit_code is ExitCode.BUSY and progress is Progress.DRAWING:
@@ -246,7 +246,7 @@ def _problem(rule: ErrorRule, error: ServerError, what: str, progress: Progress)
 
 
 def _option_advice(param: str | None) -> str:
-    """Name our option behind the server's parameter, for instance `tools[0].size`."""
+    """Find our option for the server's parameter, for instance `tools[0].size`."""
     path = [name.partition("[")[0] for name in (param or "").split(".")]
     if path[-1] == "model":
         return f"Choose another {'--model' if len(path) == 1 else '--image-model'}."

@@ -42,7 +42,7 @@ VERIFY = ErrorRule(
     ExitCode.AUTH,
     "The organization must be verified before it may use this model",
     "Verify it at https://platform.openai.com/settings/organization/general (it can take 15 minutes to "
-    "count), or choose another --image-model.",
+    "take effect), or choose another --image-model.",
     words=("must be verified",),
 )
 
@@ -66,8 +66,8 @@ MODERATION = ErrorRule(
 
 BILLING = ErrorRule(
     ExitCode.BILLING,
-    "The account has no credit left, or reached a spending limit",
-    "Look at https://platform.openai.com/settings/organization/billing; running it again does not help.",
+    "The account has no credit left, or has reached a spending limit",
+    "Check https://platform.openai.com/settings/organization/billing; running it again does not help.",
     frozenset(
         {
             "insufficient_quota",
@@ -99,7 +99,7 @@ KEY = ErrorRule(
 
 NO_TOOL = ErrorRule(
     ExitCode.REFUSED,
-    "The text model cannot make images",
+    "The text model cannot generate images",
     f"Choose another text model: imgcli gen ... --model {TEXT_MODEL}",
     words=("hosted tool 'image_generation' is not supported", "tool 'image_generation' is not supported"),
 )
@@ -114,7 +114,7 @@ NO_MODEL = ErrorRule(
 
 NO_PREVIEW = ErrorRule(
     ExitCode.REFUSED,
-    "The server wants at least one preview",
+    "The server requires at least one partial image",
     "Ask for one: imgcli gen ... --partials 1",
     words=("non-zero partial images",),
 )
@@ -131,7 +131,7 @@ PREVIOUS_RESPONSE_NOT_FOUND = ErrorRule(
 
 RESPONSE_FORMAT = ErrorRule(
     ExitCode.REFUSED,
-    "The server does not take the parameter response_format",
+    "The server does not support the parameter response_format",
     "Name a model that imgcli knows (imgcli models), for which it is not sent.",
     words=("response_format",),
     cause=Cause.RESPONSE_FORMAT,
@@ -140,7 +140,7 @@ RESPONSE_FORMAT = ErrorRule(
 IMAGE = ErrorRule(
     ExitCode.REFUSED,
     "The server refused an image that came with the prompt",
-    "Try another --image, or save it anew as png.",
+    "Try another --image, or save it again as PNG.",
     frozenset(
         {
             "invalid_image",
@@ -166,7 +166,7 @@ IMAGE = ErrorRule(
 MASK = ErrorRule(
     ExitCode.REFUSED,
     "The server refused the mask",
-    "It must be a png with transparent places, as large as the first --image.",
+    "It must be a PNG with transparent areas, the same size as the first --image.",
     frozenset({"invalid_mask_image_format"}),
 )
 
@@ -221,7 +221,7 @@ OPTIONS = {
 """The option of ours behind a parameter that the server names."""
 
 WRONG_ADDRESS = "Check --base-url (OPENAI_BASE_URL)."
-WRONG_PATH = "Check --base-url (OPENAI_BASE_URL): most servers want /v1 at its end."
+WRONG_PATH = "Check --base-url (OPENAI_BASE_URL): most servers need /v1 at the end."
 _MEND = "Change the request; imgcli gen --dry-run ... shows what is sent."
 
 STATUSES: dict[int, ErrorRule] = {
@@ -233,14 +233,14 @@ STATUSES: dict[int, ErrorRule] = {
         "Check that OPENAI_API_KEY, its project and your country may use this model.",
     ),
     404: ErrorRule(ExitCode.REFUSED, "The server did not find what was asked for", WRONG_ADDRESS),
-    405: ErrorRule(ExitCode.REFUSED, "The server does not take requests at this address", WRONG_ADDRESS),
+    405: ErrorRule(ExitCode.REFUSED, "The server does not accept requests at this address", WRONG_ADDRESS),
     407: ErrorRule(
         ExitCode.UNREACHABLE,
-        "The proxy wants a login",
-        "Put it into HTTPS_PROXY as http://user:password@host:port.",
+        "The proxy requires a login",
+        "Set it in HTTPS_PROXY as http://user:password@host:port.",
         cause=Cause.PROXY_FAILED,
     ),
-    408: ErrorRule(ExitCode.UNKNOWN, "The server gave up waiting", CHECK_USAGE),
+    408: ErrorRule(ExitCode.UNKNOWN, "The server timed out", CHECK_USAGE),
     409: ErrorRule(ExitCode.UNKNOWN, "The server says that the request conflicts with another", CHECK_USAGE),
     413: ErrorRule(
         ExitCode.REFUSED,
@@ -263,12 +263,12 @@ NO_ENDPOINT = ErrorRule(
 )
 """A 404 in JSON: it is an API that answers, and not a web site."""
 
-GATEWAY = ErrorRule(ExitCode.UNKNOWN, "A gateway on the way to the server failed", CHECK_USAGE)
+GATEWAY = ErrorRule(ExitCode.UNKNOWN, "A gateway in front of the server failed", CHECK_USAGE)
 GATEWAY_STATUSES = frozenset({502, 503, 504})
 
 UNREACHED = ErrorRule(
     ExitCode.UNREACHABLE,
-    "A proxy on the way did not reach the server",
+    "A proxy could not reach the server",
     "Try again; if that does not help, check --base-url (OPENAI_BASE_URL) and the proxy.",
     words=(
         "no server is available to handle this request",  # HAProxy
@@ -290,7 +290,7 @@ STOPPED = ErrorRule(ExitCode.UNKNOWN, "The server stopped", CHECK_USAGE)
 
 
 def charged(exit_code: ExitCode, progress: Progress) -> Charged:
-    """Say what a refusal means for the money: nothing is sure once the server had begun."""
+    """Return what a refusal means for the money: nothing is certain once the server had begun."""
     if exit_code is ExitCode.UNKNOWN or progress is Progress.DRAWING:
         return Charged.MAYBE
     before_work = (ExitCode.BUSY, ExitCode.BILLING, ExitCode.AUTH, ExitCode.UNREACHABLE)

@@ -61,7 +61,7 @@ _FIELDS = ("id", "model", "tools", "service_tier")
 
 @dataclass
 class ResponseMetadata:
-    """Gathers what several events tell, for whichever end the run takes."""
+    """The facts of a response, gathered from several events, for whichever end the run takes."""
 
     job: str
     _fields: dict[str, Any] = field(default_factory=dict)
@@ -120,14 +120,14 @@ _MANY_WORDS = 2000
 _DAMAGED = "The image arrived damaged: its base64 cannot be decoded."
 _UNREAD = Problem(
     ExitCode.UNKNOWN,
-    "An image came torn, or in a form that imgcli cannot read.",
+    "An image arrived incomplete, or in a form that imgcli cannot read.",
     Charged.YES,
     CHECK_USAGE,
     cause=Cause.UNREADABLE_IMAGE,
 )
 _CUT = Problem(
     ExitCode.UNKNOWN,
-    "Another image had begun and did not come.",
+    "Another image was started but did not arrive.",
     Charged.MAYBE,
     CHECK_USAGE,
     cause=Cause.TRUNCATED_IMAGE,
@@ -147,12 +147,12 @@ class _Given:
 
 @dataclass
 class ImageAssembler:
-    """Numbers images in the order of their first appearance, and gives each final one once.
+    """The images of one answer, numbered in the order of their appearance, each final one yielded once.
 
-    `receipt` is what the server tells besides; `has_begun` is set when it says that it works on an image,
-    `has_ended` when it says that all is done, `trouble` is what it says against it. `taken` lists the base64
-    that was understood, `completions` counts what the Images API called completed. `inputs`
-    are the SHA-256 of the images that were sent.
+    `metadata` is what the server tells besides; `has_begun` is set when it says that it works on an image,
+    `has_ended` when it says that all is done, `server_problem` is its own error. `consumed` lists the
+    base64 that was understood, `completions` counts what the Images API called completed, `words` are the
+    model's. `inputs` are the SHA-256 of the images that were sent.
     """
 
     job: str
@@ -207,21 +207,21 @@ class ImageAssembler:
         return number
 
     def begin(self, item: object, position: object) -> None:
-        """Hear of an image of which nothing else may come; what has neither name nor place may be any."""
+        """Note an image that was announced; one with neither name nor position may be any."""
         name, position = as_text(item), as_index(position, _INDEX_LIMIT)
         if name is not None or position is not None:
             self._begun.add((name, position))
 
     def has_position(self, position: int) -> bool:
-        """Whether anything came of the image at this position."""
+        """Return whether anything came of the image at this position."""
         return position in self._by_position
 
     def has(self, content: object) -> bool:
-        """Whether this base64 is an image that was given."""
+        """Return whether this base64 is an image that was yielded."""
         return any(given.text == content for several in self._given.values() for given in several)
 
     def end(self, problem: Problem | None = None) -> None:
-        """Hear that the server is done, and what it says against this run; the first word counts."""
+        """Note that the server is done, and its error; the first one counts."""
         self.has_ended = True
         self.server_problem = self.server_problem or problem
 
@@ -259,7 +259,7 @@ class ImageAssembler:
         self._previews[image_index] = expected + 1
         data = decode_base64(text) if isinstance(text, str) else None
         if data is None:
-            yield Notice(self.job, "a preview could not be decoded and is left out")
+            yield Notice(self.job, "a partial image could not be decoded and was skipped")
             return
         sent = as_index(index, _INDEX_LIMIT)
         index = expected if sent is None else sent
@@ -312,7 +312,7 @@ class ImageAssembler:
         self.lose(self._new(), replace(problem, cause=Cause.UNREADABLE_IMAGE))
 
     def verdict(self) -> Problem | None:
-        """Say what is missing: None when every image that failed came after all."""
+        """Return what is missing; None when every image that failed came after all."""
         failures = dict(self._retried) | self._failed
         missing = [problem for image_index, problem in failures.items() if image_index not in self._given]
         unread = {piece for piece in self._unread if not self._is_part(*piece)}
@@ -323,7 +323,7 @@ class ImageAssembler:
         if not missing:
             return None
         first = min(missing, key=lambda problem: problem.cause is not None)
-        what = f"{self.finals} of {self.finals + len(missing)} images came. {first.what}"
+        what = f"{self.finals} of {self.finals + len(missing)} images arrived. {first.what}"
         cause = (
             Cause.UNREADABLE_IMAGE
             if any(problem.cause is Cause.UNREADABLE_IMAGE for problem in missing)
@@ -332,7 +332,7 @@ class ImageAssembler:
         return replace(first, exit_code=ExitCode.PARTIAL, what=what, charged=Charged.YES, cause=cause)
 
     def _is_part(self, length: int, digest: str) -> bool:
-        """Whether bytes that nobody understood are, or begin, an image that was given."""
+        """Return whether unread bytes are, or begin, an image that was yielded."""
         images = (given.image.data for several in self._given.values() for given in several)
         return any(len(data) >= length and sha256(data[:length]).hexdigest() == digest for data in images)
 
@@ -349,20 +349,20 @@ class ImageAssembler:
         )
 
     def failed_tries(self) -> Iterator[Event]:
-        """Tell of the tries that failed before their image came."""
+        """Yield a notice for each try that failed before its image arrived."""
         for image_index, failure in self._retried:
             if image_index in self._given:
-                yield Notice(self.job, f"before the image came, another try failed: {failure.what}")
+                yield Notice(self.job, f"before the image arrived, another try failed: {failure.what}")
 
 
 def _not_base64(content: object) -> Problem | None:
-    """Recognise what some servers send in an image's place."""
+    """Return the problem with what some servers send instead of an image."""
     if not isinstance(content, str):
         return _damaged()
     if content[:8].lower().startswith(("http://", "https://")):
-        what = f"The server answered with a link instead of the image: {link(content)}"
+        what = f"The server sent a link instead of the image: {link(content)}"
         advice = (
-            "Download it soon, for it may expire: curl -o image.png '(the link)'. "
+            "Download it soon, before it expires: curl -o image.png '(the link)'. "
             "imgcli needs a server that answers with b64_json."
         )
         return Problem(ExitCode.UNKNOWN, what, Charged.YES, advice, cause=Cause.UNREADABLE_IMAGE)

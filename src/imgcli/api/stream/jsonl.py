@@ -25,7 +25,7 @@ def read_json_lines(
 ) -> Iterator[Event]:
     """Read lines in chunks of any size, each as soon as it is whole; jobs in one stream are told apart.
 
-    Gives everything but `Started`, and `Completed` at the end; raises `ImgcliError` for an error line that
+    Yields everything but `Started`, and `Completed` at the end; raises `ImgcliError` for an error line that
     no image followed. `wait` is called with the seconds after which a line was written, where it says so.
     """
     reader, noticed = _LineReader(job), set[str]()
@@ -41,7 +41,7 @@ def read_json_lines(
 
 @dataclass
 class _LineReader:
-    """Reads one stream of lines; `trouble` is an error that has not turned out to be harmless yet."""
+    """Reader of one stream of lines; `problem` is an error that has not turned out to be harmless yet."""
 
     job: str
     numbers: dict[tuple[object, object], int] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class _LineReader:
             return
         fields = parse_object(line.decode(errors="replace"))
         if fields is None:
-            yield Notice(self.job, "a line was no JSON object and is left out")
+            yield Notice(self.job, "a line was not a JSON object and was skipped")
             return
         elapsed = fields.get("elapsed_s")
         if isinstance(elapsed, int | float) and not isinstance(elapsed, bool):
@@ -62,7 +62,7 @@ class _LineReader:
         yield from self._read_object(fields)
 
     def end(self) -> Iterator[Event]:
-        """Say how it ended."""
+        """Raise the last error, or yield the end."""
         if self.problem:
             raise ImgcliError(self.problem)
         if self.last is not None:
@@ -79,7 +79,7 @@ class _LineReader:
             yield from self._final(fields)
 
     def _harmless(self) -> Iterator[Event]:
-        """What came after an error shows that it was not the end."""
+        """Yield an error as a notice: what follows it shows that it was not the end."""
         if self.problem:
             yield Notice(self.job, self.problem.what)
             self.problem = None
@@ -90,7 +90,7 @@ class _LineReader:
             index = as_index(fields.get("output_index"), _INDEX_LIMIT) or 0
             yield PartialImage(self.job, self._number(fields), index, EncodedImage.of(data))
         elif data is None:
-            yield Notice(self.job, "a preview could not be decoded and is left out")
+            yield Notice(self.job, "a partial image could not be decoded and was skipped")
 
     def _final(self, fields: dict[str, Any]) -> Iterator[Event]:
         known = {key: value for key, value in fields.items() if value is not None}
@@ -101,7 +101,7 @@ class _LineReader:
         elif data is None:
             self.problem = _problem({"kind": "damaged", "message": "The image's base64 cannot be decoded."})
         else:
-            where = as_text(fields.get("path")) or "a place that the line does not tell"
+            where = as_text(fields.get("path")) or "an unknown file"
             yield Notice(self.job, f"the line does not hold the image itself, which was saved as {where}")
 
     def _number(self, fields: dict[str, Any]) -> int:
@@ -110,7 +110,7 @@ class _LineReader:
 
 
 def _data(fields: dict[str, Any]) -> bytes | None:
-    """The line's image; empty where it holds none, None where it cannot be decoded."""
+    """Decode the line's image; empty where there is none, None where it cannot be decoded."""
     texts = fields.get("partial_image_b64s")
     if not isinstance(texts, list) or not texts:
         return b""

@@ -1,4 +1,4 @@
-"""Bytes of an answer to events, whichever wire they came from."""
+"""From the bytes of an answer to events, whichever API they came from."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _DONE = "[DONE]"
 _PREAMBLE = re.compile(rb"(?:[ \t\r\n]++|\xef\xbb\xbf|:[^\r\n]*+[\r\n])*+")
 
 
-_UNREADABLE = "an event of the stream was no JSON object and is left out"
+_UNREADABLE = "an event of the stream was not a JSON object and was skipped"
 _TORN = Problem(ExitCode.UNKNOWN, "The answer ended in the middle of an image.", Charged.MAYBE, CHECK_USAGE)
 _KIND = re.compile(r'"type"\s*:\s*"([^"]+)"')
 _CALL = re.compile(
@@ -38,7 +38,7 @@ _CALL = re.compile(
 
 
 def _ignore() -> None:
-    """Nobody wants to know."""
+    """Ignore an event."""
 
 
 def _read_on(_: bool) -> None:  # noqa: FBT001 - a callback
@@ -54,7 +54,7 @@ def read_events(
 ) -> Iterator[Event]:
     """Read an answer of either API, streamed or plain, live or recorded, in chunks of any size.
 
-    Comments before the answer are left out: a recorded run begins with one. Gives everything but `Started`
+    Comments before the answer are left out: a recorded run begins with one. Yields everything but `Started`
     and ends with `Completed`; raises `ImgcliError` for a bad end, and what the chunks raise, after using what
     came before it. A stream that just ends after a preview raises nothing: `core.session` has words for it.
     `note` is called for each event of the server's, whatever it means. Images may follow the server's own
@@ -78,7 +78,7 @@ def read_events(
 
 @dataclass
 class _AnswerReader:
-    """Reads one answer."""
+    """Reader of one answer."""
 
     job: str
     note: Callable[[], None]
@@ -93,7 +93,7 @@ class _AnswerReader:
         self.assembler = ImageAssembler(self.job, self.inputs)
 
     def read(self, body: Iterator[bytes]) -> Iterator[Event]:
-        """Tell JSON from a stream by the first byte, and read it to its end, whatever that is."""
+        """Read JSON or a stream, told apart by the first byte, to its end."""
         first = next(body, b"")
         head = _Head(chain([first], body))
         source = UntilFault(self._documents(head) if first.startswith((b"{", b"[")) else self._records(head))
@@ -101,7 +101,7 @@ class _AnswerReader:
         yield from self._conclude(source.fault, head.start)
 
     def _is_over(self) -> bool:
-        """Say when the end came, and when it was none; whether nothing more is to be read."""
+        """Return whether to stop reading; pass on that the end came, or that it was none."""
         if self.linger and self.assembler.has_ended is not self.is_lingering:
             self.is_lingering = self.assembler.has_ended
             self.linger(self.is_lingering)
@@ -196,7 +196,7 @@ class _AnswerReader:
             self.assembler.end(from_code(event, self.assembler.progress))
 
     def _conclude(self, fault: ImgcliError | None, head: bytes) -> Iterator[Event]:
-        """End with `Completed`, or say why not."""
+        """Yield `Completed`, or raise why not."""
         assembler = self.assembler
         fault = fault or (ImgcliError(_TORN) if self.is_torn else None)
         if fault and fault.problem.cause is Cause.UNREADABLE_IMAGE:
@@ -245,7 +245,7 @@ class _AnswerReader:
         if not self.has_records:
             raise ImgcliError(_unreadable(head))
         if head.startswith((b"{", b"[")) and not self.assembler.partials:
-            what = f"The server's answer holds no image: {quoted(head.decode(errors='replace'))}"
+            what = f"The server's answer contains no image: {quoted(head.decode(errors='replace'))}"
             raise ImgcliError(Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE))
 
 
@@ -261,7 +261,7 @@ def _pick(image: Problem | None, response: Problem | None) -> Problem | None:
 
 
 def _is_entry(value: object) -> bool:
-    """Whether this is an image of a plain answer of the Images API."""
+    """Return whether this is an image of a plain answer of the Images API."""
     return not as_object(value).keys().isdisjoint(("b64_json", "url"))
 
 
@@ -302,18 +302,18 @@ def _unreadable(answer: bytes) -> Problem:
     if title is not None:
         name = f": {title}" if title else "."
         what = f"The server answered with a web page (HTML), not with an event stream{name}"
-        advice = "Check --base-url (OPENAI_BASE_URL), the proxy, and whether this network wants a login."
+        advice = "Check --base-url (OPENAI_BASE_URL), the proxy, and whether this network requires a login."
         return Problem(ExitCode.REFUSED, what, Charged.MAYBE, advice)
     if head.startswith(("{", "[")):
         return Problem(
-            ExitCode.UNKNOWN, "The server's answer is no complete JSON.", Charged.MAYBE, CHECK_USAGE
+            ExitCode.UNKNOWN, "The server's answer is incomplete JSON.", Charged.MAYBE, CHECK_USAGE
         )
     if not head.strip():
         return Problem(ExitCode.UNKNOWN, "The server's answer was empty.", Charged.MAYBE, CHECK_USAGE)
     if may_hold_image(answer, is_whole=True):
-        what = "The server's answer is no event stream, and holds an image all the same."
+        what = "The server's answer is not an event stream, but contains an image."
         return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE, cause=Cause.UNREADABLE_IMAGE)
-    what = f"The server's answer is no event stream: {quoted(head)}"
+    what = f"The server's answer is not an event stream: {quoted(head)}"
     return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE)
 
 

@@ -88,7 +88,7 @@ def _answered_images(buffer: Buffer, position: int) -> Iterator[FoundImage]:
 
 
 def may_hold_image(answer: bytes, *, is_whole: bool) -> bool:
-    """Tell from the beginning of an answer whether an image in it can be salvaged, a preview too.
+    """Return whether the beginning of an answer has an image that can be salvaged, a preview too.
 
     What there is of an image can be; of a preview, all that there is. `is_whole` says that no more came.
     """
@@ -135,7 +135,7 @@ class RecordContent:
 
 
 def salvaged(events: Iterable[Event], record: RecordContent, job: str) -> Iterator[Event]:
-    """Pass the events of a record on; before the end add the images in it that none of them gave.
+    """Yield the events of a record, and before its end the images in it that none of them had.
 
     A problem that is only about images that could not be read is none any more when they are found.
     """
@@ -191,7 +191,7 @@ class _Piece:
         return cls(place, len(data), sha256(data).hexdigest(), data[:_SHORTEST], sniff(data) is not None)
 
     def begins(self, other: _Piece, buffer: Buffer) -> bool:
-        """Whether the other image is this one and more: its first copy, or its second."""
+        """Return whether the other image is this one and more: its first copy, or its second."""
         if self.length >= other.length or not other.head.startswith(self.head):
             return False
         if self.length < _TELLING and self.place.item != other.place.item:
@@ -200,7 +200,7 @@ class _Piece:
 
 
 def holds_more(record: RecordContent, given: Iterable[str]) -> bool:
-    """Whether a record holds an image, or a part of one, whose SHA-256 is not among `given`."""
+    """Return whether a record holds an image, or a part of one, whose SHA-256 is not in `given`."""
     return any(True for _ in _unknown(record, set(given) | record.inputs))
 
 
@@ -220,7 +220,7 @@ def _unknown(record: RecordContent, given: set[str]) -> Iterator[bytes]:
 
 
 def _is_escape(buffer: Buffer, start: int) -> bool:
-    """Whether the letter before is the end of a line break as JSON writes it."""
+    """Return whether the letter before ends a line break as JSON writes it."""
     return bytes(buffer[max(start - 2, 0) : start]) in (b"\\n", b"\\r", b"\\t")
 
 

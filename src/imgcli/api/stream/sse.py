@@ -82,7 +82,7 @@ class _SseDraft:
     size: int = 0
 
     def add(self, line: bytes) -> None:
-        """Take one line that is not blank."""
+        """Add one line that is not blank."""
         if line.startswith(b"data:"):
             start = 6 if line[5:6] == b" " else 5
             self._add_data(memoryview(line)[start:] if len(line) > _LARGE else line[start:])
@@ -177,7 +177,7 @@ class _Held:
 
 
 def _breaks(chunk: bytes, start: int) -> Iterator[tuple[int, int]]:
-    """Tell where each line ends and where the next one begins."""
+    """Yield where each line ends and where the next one begins."""
     lf, cr = chunk.find(b"\n", start), chunk.find(b"\r", start)
     while lf >= 0 or cr >= 0:
         if cr < 0 or 0 <= lf < cr:
