@@ -69,7 +69,7 @@ def partial_words(seen: int, asked: int) -> str:
 
 def waiting_line(seconds: float, reason: str) -> str:
     """Say that the server could not begin, and when it is asked again."""
-    return f"waiting {duration(seconds)} before asking again: {shorten(reason, _LONGEST)}"
+    return f"retrying in {duration(seconds)}: {shorten(reason, _LONGEST)}"
 
 
 def still_waiting_line(seconds: float, *, has_image: bool) -> str:

@@ -62,7 +62,7 @@ class Status:
         if self.until is None:
             return self.doing
         left = ceil(self.until - now)
-        return f"waiting {left} s: {self.doing}" if left > 0 else "asking again"
+        return f"retrying in {left} s: {self.doing}" if left > 0 else "retrying"
 
 
 def generating(request: ImageRequest, partials: int) -> str:
