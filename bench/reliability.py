@@ -92,7 +92,7 @@ def sweep() -> Iterator[Task]:
     with tempfile.TemporaryDirectory() as folder:
         room = Path(folder) / "room"
         points = injection.points(injection.trace(room), str(room))
-    for point, how in product(points, (*injection.FAULTS, *injection.LONG_FAULTS)):
+    for point, how in product(points, (*injection.FAULTS, *injection.RARE_FAULTS)):
         yield Task("injections survived", injection.injected(point, how), strict=False)
     [naming] = [point for point in points if point.call == "link"]
     for call, number in product(injection.CALLS, range(1, 9)):

@@ -15,6 +15,7 @@ import typer
 
 from imgcli import __version__
 from imgcli.cli.registry import COMMANDS, build_app
+from imgcli.cli.typer_ext import OTHER, heading_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 DOCS = Path(__file__).resolve().parent
 _TYPE = re.compile(r" <[a-z\[\]]+>$")
 """Typer's word for an argument's type, which means nothing to people."""
-_OTHER = "Other options"
 _DEFAULT = re.compile(r" \[default: (.*?)\](?= \[|$)")
 _HEADING = re.compile(r"([A-Z][\w ]+:)\n")
 _TABLE_ROW = re.compile(r"^\| (.+) \|$", re.MULTILINE)
@@ -89,11 +89,12 @@ def _sections(command: Any, ctx: Any) -> dict[str, list[tuple[str, str]]]:  # no
         record = parameter.get_help_record(ctx)
         if record:
             label, text = record
-            heading = getattr(parameter, "rich_help_panel", None) or _OTHER
-            found.setdefault(heading, []).append((_TYPE.sub("", label), text.replace("  [", " [")))
-    if found.keys() == {_OTHER}:
-        return {"Options": found[_OTHER]}
-    return dict(sorted(found.items(), key=lambda section: section[0] == _OTHER))
+            found.setdefault(heading_of(parameter), []).append(
+                (_TYPE.sub("", label), text.replace("  [", " ["))
+            )
+    if found.keys() == {OTHER}:
+        return {"Options": found[OTHER]}
+    return dict(sorted(found.items(), key=lambda section: section[0] == OTHER))
 
 
 def _blocks(text: str | None) -> Iterator[Block]:

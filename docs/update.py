@@ -65,7 +65,7 @@ run = subprocess.run
 
 
 def story() -> str:
-    """Tell the story against the stand-in: each command and what it printed, on both streams."""
+    """Tell the story against the demo: each command and what it printed, on both streams."""
     with tempfile.TemporaryDirectory() as home, DemoServer(pace=0, marked=False) as server:
         env = surroundings(home) | {"OPENAI_BASE_URL": server.base_url}
         return "\n".join(scene(line, home, env) for line in STORY)

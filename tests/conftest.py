@@ -31,7 +31,7 @@ CANARY_KEY = "sk-canary-0123456789abcdef"
 def pytest_configure() -> None:
     """Hear Ctrl-C again where a script started the suite with `&`: every command inherits what we ignore.
 
-    Where `nohup` has us ignore hang-ups, a handler that does nothing takes over; programs do not inherit it.
+    Where `nohup` has us ignore hang-ups, a handler that does nothing takes over: children do not inherit it.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -69,6 +69,7 @@ def world(tmp_path: Path) -> dict[str, str]:
     home.mkdir()
     return {
         **zygote.MEASURING,
+        zygote.FLAT: "1",
         "HOME": str(home),
         "XDG_STATE_HOME": str(home / "state"),
         "XDG_DATA_HOME": str(home / "data"),

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class FlatPainting:
     """Takes the place of `painter.PaintedImage`: every image and partial has a colour of its own."""
 
-    def __init__(self, commission: PaintJob) -> None:
-        self._commission = commission
+    def __init__(self, job: PaintJob) -> None:
+        self._job = job
 
     def final(self, encoding: Encoding) -> bytes:
         """Return the image, encoded."""
@@ -33,14 +33,14 @@ class FlatPainting:
         return self._flat(f"{index}/{count}", encoding)
 
     def _flat(self, purpose: str, encoding: Encoding) -> bytes:
-        red, green, blue = random.Random(f"{purpose} {self._commission}").randbytes(3)
-        mode = "RGBA" if self._commission.transparent else "RGB"
-        return painter.encode(Image.new(mode, self._commission.size, (red, green, blue)), encoding)
+        red, green, blue = random.Random(f"{purpose} {self._job}").randbytes(3)
+        mode = "RGBA" if self._job.transparent else "RGB"
+        return painter.encode(Image.new(mode, self._job.size, (red, green, blue)), encoding)
 
 
 @contextmanager
 def painted_flat() -> Iterator[None]:
-    """Let every stand-in in this process paint flat."""
+    """Let every demo server in this process paint flat."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(painter, "PaintedImage", FlatPainting)
         yield

@@ -66,11 +66,11 @@ def cut(glyph: Glyph, lit: RGB, rest: RGB) -> Image.Image:
     return image.resize((8, 24), Image.Resampling.NEAREST)
 
 
-@pytest.mark.parametrize("glyph", SHAPES.values(), ids=lambda glyph: f"U+{ord(glyph.char):04X}")
-def test_every_glyph_is_what_its_name_says(glyph: Glyph) -> None:
+def test_every_glyph_is_what_its_name_says() -> None:
     """The shape that we expect of a character is the one that Unicode's name for it describes."""
-    drawn = bitmap(glyph.char, 8, 24)
-    assert cut(glyph, (255,) * 3, (0,) * 3).convert("L").tobytes() == drawn.tobytes()
+    for glyph in SHAPES.values():
+        drawn = cut(glyph, (255,) * 3, (0,) * 3).convert("L")
+        assert drawn.tobytes() == bitmap(glyph.char, 8, 24).tobytes(), f"U+{ord(glyph.char):04X}"
 
 
 @pytest.mark.parametrize(
@@ -113,15 +113,12 @@ def test_every_split_is_tried_once(symbols: PreviewProtocol, count: int) -> None
     assert not tried & twins
 
 
-@pytest.mark.parametrize(
-    "glyph", splits(PreviewProtocol.OCTANTS), ids=lambda glyph: f"U+{ord(glyph.char):04X}"
-)
-def test_a_glyph_shows_itself(glyph: Glyph) -> None:
+def test_a_glyph_shows_itself() -> None:
     """A cell of exactly two flat parts gets the glyph that cuts it so, and exactly its two colours."""
-    (cell,) = replay(
-        ansi_lines(draw(cut(glyph, ORANGE, TEAL), (1, 1), PreviewProtocol.OCTANTS, ColorDepth.TRUECOLOR))
-    )[0]
-    assert (glyph.char, ORANGE, TEAL) == (cell.char, cell.foreground, cell.background)
+    for glyph in splits(PreviewProtocol.OCTANTS):
+        drawn = draw(cut(glyph, ORANGE, TEAL), (1, 1), PreviewProtocol.OCTANTS, ColorDepth.TRUECOLOR)
+        (cell,) = replay(ansi_lines(drawn))[0]
+        assert (glyph.char, ORANGE, TEAL) == (cell.char, cell.foreground, cell.background)
 
 
 @pytest.mark.parametrize("symbols", DRAWN)
@@ -173,8 +170,21 @@ def test_each_set_is_sharper_than_the_one_before() -> None:
 @pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("symbols", GLYPH_SETS)
 def test_never_wider_or_higher(symbols: PreviewProtocol, depth: ColorDepth) -> None:
-    """An image takes exactly the cells it was given, from one to a whole screen, whatever its size."""
-    for columns, rows in [(1, 1), (2, 1), (1, 3), (7, 5), (80, 24), (200, 60)]:
+    """An image takes exactly the cells it was given, whatever its size."""
+    assert_taken([(1, 1), (2, 1), (1, 3), (7, 5)], symbols, depth)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("symbols", GLYPH_SETS)
+def test_a_whole_screen(symbols: PreviewProtocol, depth: ColorDepth) -> None:
+    """Also on a whole screen."""
+    assert_taken([(80, 24), (200, 60)], symbols, depth)
+
+
+def assert_taken(boxes: list[tuple[int, int]], symbols: PreviewProtocol, depth: ColorDepth) -> None:
+    """Draw images of several sizes into boxes of so many columns and rows, and count their cells."""
+    for columns, rows in boxes:
         for size in [(1, 1), (3, 500), (160, 120)]:
             lines = ansi_lines(draw(scene(size), (columns, rows), symbols, depth))
             assert [columns] * rows == [len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in lines]

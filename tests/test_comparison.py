@@ -88,6 +88,7 @@ class TestTheShare:
         assert seam is not None
         assert seam < 0.05  # where one old pixel lies over two new ones
 
+    @pytest.mark.slow
     def test_very_large_images(self) -> None:
         """What is larger than the API sells is compared with less detail, and the share is the same."""
         before, after = (image("white", (4500, 4500)) for _ in range(2))
@@ -133,7 +134,9 @@ class TestTheImage:
         both = shown(compared(image((0, 0, 0, 0), mode="RGBA"), image("blue")))
         assert {(0xCC,) * 3, (0x99,) * 3} == {both.getpixel((x, y)) for x in range(40) for y in range(20)}
 
-    @pytest.mark.parametrize("size", [(1, 4000), (4000, 1), (2000, 3000), (1, 1)])
+    @pytest.mark.parametrize(
+        "size", [(1, 4000), (4000, 1), pytest.param((2000, 3000), marks=pytest.mark.slow), (1, 1)]
+    )
     def test_odd_shapes(self, size: tuple[int, int]) -> None:
         """However long or large the images are, what is shown stays small, and both are in it."""
         for before, after in ((image("red", size), image("blue")), (image("blue"), image("red", size))):

@@ -11,7 +11,6 @@ import select
 import shlex
 import shutil
 import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +18,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import zygote
 from beside import PATIENCE
 from earlier import remember
+from warm_shell import warm_programs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,14 +40,15 @@ def need(program: str) -> str:
 
 
 @pytest.fixture
-def env(world: dict[str, str], tmp_path: Path) -> dict[str, str]:
+def env(world: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]]:
     """An environment in which `imgcli` is a command on the path."""
     programs = tmp_path / "bin"
     programs.mkdir()
     command = programs / "imgcli"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m imgcli "$@"\n')
-    command.chmod(0o755)
-    return world | {"PATH": f"{programs}:{world['PATH']}", "TERM": "xterm"}
+    with warm_programs(world) as warm:
+        command.write_text(f'#!/bin/sh\nexec "{warm}/imgcli" "$@"\n')
+        command.chmod(0o755)
+        yield world | {"PATH": f"{programs}:{world['PATH']}", "TERM": "xterm"}
 
 
 @pytest.mark.parametrize("name", ["imgcli.bash", "_imgcli", "imgcli.fish", "imgcli.ps1"])
@@ -232,17 +234,11 @@ def test_what_others_wrote_is_reduced(shell: str, hostile: dict[str, str], folde
     for words in ("imgcli info ", "imgcli gen --profile "):
         count = str(words.count(" "))
         line = {"_TYPER_COMPLETE_ARGS": words, "COMP_WORDS": words, "COMP_CWORD": count}
-        done = subprocess.run(
-            [sys.executable, "-m", "imgcli"],
-            env=hostile | told | line,
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=PATIENCE,
-        )
-        assert done.stdout.strip()
-        assert set() == set(re.sub(r"[\w .,\n\t-]", "", done.stdout)) - set(syntax), done.stdout
+        env, streams = hostile | told | line, {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        done = zygote.run(zygote.IMGCLI, PATIENCE, env=env, cwd=folder, **streams)
+        offered = done.stdout.decode()
+        assert (0, True) == (done.returncode, bool(offered.strip())), done.stderr
+        assert set() == set(re.sub(r"[\w .,\n\t-]", "", offered)) - set(syntax), offered
 
 
 def wait_for(terminal: int, text: str, seconds: float = PATIENCE) -> str:

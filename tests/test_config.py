@@ -150,7 +150,7 @@ def test_the_file_to_begin_with(imgcli: Cli, world: dict[str, str]) -> None:
     first, again = imgcli("config", "init"), imgcli("config", "init")
     path = config_of(world)
     assert (0, [str(path)], 2, b"") == (first.exit_code, first.lines, again.exit_code, again.stdout)
-    assert "is there already" in again.stderr
+    assert "already exists" in again.stderr
     assert 0o600 == stat.S_IMODE(path.stat().st_mode)
     assert {"built-in"} == {row[1] for row in options(imgcli("config", "show", "--json")).values()}
     awake = re.sub(r"(?m)^# (?=[a-z\[][\w.-]*(?:\]| = ))", "", path.read_text())
@@ -218,7 +218,7 @@ def test_another_server_gets_nothing_of_a_profile(
     assert "Bearer local" == peer.requests[0].headers["authorization"]
     assert "x-login" not in peer.requests[0].headers
     name = "--base-url" if by == "flag" else "OPENAI_BASE_URL"
-    assert f"note: {name} goes before the base-url of profile azure (line 2 of " in result.stderr
+    assert f"note: {name} overrides the base-url of profile azure (line 2 of " in result.stderr
     assert "its key and headers are not sent" in result.stderr
 
 
@@ -386,7 +386,7 @@ def test_another_file(imgcli: Cli, config: Callable[[str], Path], folder: Path) 
     ("by", "told"),
     [
         (["--profile", "azur"], "Did you mean azure?"),
-        (["--profile", "zzz"], "It has azure, local."),
+        (["--profile", "zzz"], "Its profiles are azure, local."),
     ],
 )
 def test_an_unknown_profile(by: list[str], told: str, imgcli: Cli, config: Callable[[str], Path]) -> None:
@@ -401,23 +401,23 @@ def test_a_profile_without_a_file(imgcli: Cli) -> None:
     """2: who names a profile and has no file is told how to begin one."""
     result = imgcli("gen", "a cat", "--dry-run", env={"IMGCLI_PROFILE": "azure"})
     assert 2 == result.exit_code
-    assert "IMGCLI_PROFILE names azure" in result.stderr
+    assert "IMGCLI_PROFILE is azure" in result.stderr
     assert "imgcli config init" in result.stderr
 
 
 @pytest.mark.parametrize(
     ("text", "args", "told"),
     [
-        ("\npartials = 7", [], "partials stands in line 2 of"),
+        ("\npartials = 7", [], "partials comes from line 2 of"),
         ('base-url = "ftp://x"', [], ""),
-        ("timeout = 0", [], "timeout stands in line 1 of"),
-        ("timeout = nan", [], "timeout stands in line 1 of"),
-        (f"timeout = 1{'0' * 400}", [], "timeout stands in line 1 of"),
-        ("timeout = -1e999999999", [], "timeout stands in line 1 of"),
-        (f"width = {'9' * 400}", [], "width stands in line 1 of"),
-        ("max-cost = 1e999999999", [], "max-cost stands in line 1 of"),
-        ('size = "banana"', [], "size stands in line 1 of"),
-        ('max-cost = "ten"', [], "max-cost stands in line 1 of"),
+        ("timeout = 0", [], "timeout comes from line 1 of"),
+        ("timeout = nan", [], "timeout comes from line 1 of"),
+        (f"timeout = 1{'0' * 400}", [], "timeout comes from line 1 of"),
+        ("timeout = -1e999999999", [], "timeout comes from line 1 of"),
+        (f"width = {'9' * 400}", [], "width comes from line 1 of"),
+        ("max-cost = 1e999999999", [], "max-cost comes from line 1 of"),
+        ('size = "banana"', [], "size comes from line 1 of"),
+        ('max-cost = "ten"', [], "max-cost comes from line 1 of"),
         ("partials = 7", ["--partials", "8"], "--partials must be between 0 and 3."),
     ],
 )
@@ -429,7 +429,7 @@ def test_a_value_that_does_not_do(
     result = imgcli("gen", "a cat", *args)
     assert (2, b"") == (result.exit_code, result.stdout)
     assert told in result.stderr
-    assert ("stands in" in result.stderr) is not bool(args)
+    assert ("comes from" in result.stderr) is not bool(args)
 
 
 @pytest.mark.parametrize(
@@ -504,8 +504,8 @@ def test_profiles_are_completed(imgcli: Cli, config: Callable[[str], Path]) -> N
         ("", ["--stream"], True),
         ("stream = true", [], True),
         ("stream = true", ["--no-stream"], None),
-        ("stream = false\npartials = 2", [], "stream stands in line"),
-        ("stream = false", ["--partials", "2"], "stream stands in line"),
+        ("stream = false\npartials = 2", [], "stream comes from line"),
+        ("stream = false", ["--partials", "2"], "stream comes from line"),
         ("partials = 2", ["--no-stream"], None),
     ],
 )

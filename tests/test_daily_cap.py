@@ -6,7 +6,6 @@ import signal
 import sqlite3
 import subprocess
 import threading
-import time
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -257,10 +256,9 @@ def test_a_locked_history(locked: Path, world: dict[str, str], server: Server, f
 def test_ctrl_c_while_it_waits(locked: Path, world: dict[str, str], server: Server, folder: Path) -> None:
     """Nobody has to wait for a lock to be able to leave."""
     wire = server(Reply(WHOLE))
-    with running(wire, world, folder, ONE) as process, pytest.raises(subprocess.TimeoutExpired):
-        process.wait(4)
     with running(wire, world, folder, ONE) as process:
-        time.sleep(2)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(2)
         process.send_signal(signal.SIGINT)
         assert -signal.SIGINT == process.wait(4)
     assert (0, True) == (wire.posts, locked.exists())

@@ -388,7 +388,7 @@ class TestOptions:
         remember(world, (RED, folder / "a.png"), request=request)
         told = refused("edit", "a.png", "x", "-m", "gpt-image-1-mini")
         assert "gpt-image-1-mini does not have --quality max." in told
-        assert "quality stands in the earlier image's recipe." in told
+        assert "quality comes from the earlier image's parameters." in told
 
 
 class TestContinue:

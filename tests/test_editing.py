@@ -18,6 +18,7 @@ from imgcli.core.problem import Charged, ExitCode
 from imgcli.core.request import DraftRequest, ImageRequest, InputImage, abbreviated
 from imgcli.core.validate import ValidRequest, validate
 from streams import BLUE
+from wire import wire_body, wire_path
 
 CATALOG = load()
 TODAY = date(2026, 11, 22)
@@ -85,8 +86,8 @@ def test_what_goes_through(wish: dict[str, Any]) -> None:
 
 def test_edits_take_no_moderation() -> None:
     """`--moderation auto` is the default, and not sent where there is no such parameter."""
-    assert "moderation" not in decided(**ON_IMAGES, moderation=Moderation.AUTO).request.wire()
-    assert "auto" == decided(moderation=Moderation.AUTO).request.wire()["tools"][0]["moderation"]
+    assert "moderation" not in wire_body(decided(**ON_IMAGES, moderation=Moderation.AUTO).request)
+    assert "auto" == wire_body(decided(moderation=Moderation.AUTO).request)["tools"][0]["moderation"]
 
 
 @pytest.mark.parametrize(
@@ -123,18 +124,18 @@ def test_the_other_request_is_decided_with_the_first() -> None:
 
 def test_the_tool_is_told_to_edit() -> None:
     """The action stands in the tool, and only when it was wished for."""
-    assert "edit" == decided(action=Action.EDIT).request.wire()["tools"][0]["action"]
-    assert "action" not in decided().request.wire()["tools"][0]
+    assert "edit" == wire_body(decided(action=Action.EDIT).request)["tools"][0]["action"]
+    assert "action" not in wire_body(decided().request)["tools"][0]
 
 
 def test_the_endpoints() -> None:
     """Images on the Images API are edits; generations would silently ignore them."""
     plain = ImageRequest("a cat", "gpt-image-2", Api.IMAGES)
     imaged = replace(plain, references=(IMAGE,))
-    assert ("/images/generations", False) == (plain.endpoint, plain.is_form)
-    assert ("/images/edits", True) == (imaged.endpoint, imaged.is_form)
+    assert ("/images/generations", False) == (wire_path(plain), plain.is_form)
+    assert ("/images/edits", True) == (wire_path(imaged), imaged.is_form)
     assert ("/responses", False) == (
-        replace(imaged, api=Api.RESPONSES).endpoint,
+        wire_path(replace(imaged, api=Api.RESPONSES)),
         replace(imaged, api=Api.RESPONSES).is_form,
     )
 
@@ -150,7 +151,7 @@ def test_what_people_read() -> None:
 
 def test_shown_requests_hold_no_image() -> None:
     """Whatever is shown of a request, the images in it are labels."""
-    shown = abbreviated(decided(references=(IMAGE, PHOTO), mask=STENCIL).request.wire())
+    shown = abbreviated(wire_body(decided(references=(IMAGE, PHOTO), mask=STENCIL).request))
     images = [part["image_url"] for part in shown["input"][0]["content"][1:]]
     expected = [
         f"data:image/png;base64,<a.png, {len(BLUE)} bytes>",

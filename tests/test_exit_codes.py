@@ -92,7 +92,7 @@ def test_ctrl_c_before_anything_is_sent(world: dict[str, str], folder: Path) -> 
     assert [] == list(Path(world["HOME"]).rglob("*.sse"))
 
 
-@pytest.mark.parametrize("place", ["imgcli", "imgcli/runs"])
+@pytest.mark.parametrize("place", ["imgcli", pytest.param("imgcli/runs", marks=pytest.mark.slow)])
 def test_a_state_folder_that_cannot_be_read(
     place: str, mortal: Cli, world: dict[str, str], folder: Path
 ) -> None:
@@ -137,8 +137,8 @@ def test_a_state_folder_that_cannot_be_read(
         (["gen", "a cat", "--width", "0"], "--width"),
         (["gen", "a cat", "--no-history", "--daily-cap", "1"], "--no-history"),
         (["gen", "a cat", "-m", "\udcff"], "not valid UTF-8"),
-        (["gen", "a cat", "--partials", "many"], "'--partials': it takes a whole number."),
-        (["gen", "a cat", "--timeout", "soon"], "'--timeout': it takes a number."),
+        (["gen", "a cat", "--partials", "many"], "'--partials': it must be a whole number."),
+        (["gen", "a cat", "--timeout", "soon"], "'--timeout': it must be a number."),
         (["gen", "a cat", "--format", "bmp"], "not one of png, jpeg, jpg, webp, gif, svg."),
         (["gen", "a cat", "--modle", "x"], "--model"),
         (["gen", "a cat", "--no-save", "-o", "x.png"], "--no-save"),

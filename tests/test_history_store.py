@@ -415,7 +415,7 @@ WRITERS = textwrap.dedent(
     from test_history_store import entry, image
     begin, start = os.pipe()
     children = []
-    for number in range(200):
+    for number in range(int(sys.argv[4])):
         child = os.fork()
         if child == 0:
             os.close(start)
@@ -430,17 +430,17 @@ WRITERS = textwrap.dedent(
 )
 
 
+@pytest.mark.parametrize("many", [20, pytest.param(200, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("before", [None, b"no database at all" * 1000], ids=["new", "damaged"])
-def test_two_hundred_at_once(before: bytes | None, tmp_path: Path) -> None:
+def test_many_at_once(before: bytes | None, many: int, tmp_path: Path) -> None:
     """Two hundred processes that end at once leave two hundred rows; over a damaged file as well."""
     if before:
         (tmp_path / "history.sqlite3").write_bytes(before)
-    done = subprocess.run(
-        [sys.executable, "-c", WRITERS, str(Path(__file__).parent), str(tmp_path), str(PATIENCE)], check=False
-    )
+    told = [str(Path(__file__).parent), str(tmp_path), str(PATIENCE), str(many)]
+    done = subprocess.run([sys.executable, "-c", WRITERS, *told], check=False)
     assert 0 == done.returncode
     with History.open(tmp_path) as history:
-        assert 200 == len(history.numbers())
+        assert many == len(history.numbers())
         assert ([tmp_path / "history.damaged-1.sqlite3"] if before else []) == history.aside
 
 

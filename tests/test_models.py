@@ -190,8 +190,8 @@ class TestLive:
 
     def test_the_stand_in(self, imgcli: Cli) -> None:
         """The demo server has every model, with OpenAI's own dates."""
-        with DemoServer(pace=0) as standin:
-            done = imgcli("models", "--live", "--json", "--base-url", standin.base_url)
+        with DemoServer(pace=0) as demo:
+            done = imgcli("models", "--live", "--json", "--base-url", demo.base_url)
         found = json.loads(done.stdout)
         assert (0, {True}, {False}) == (
             done.exit_code,

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,10 +14,11 @@ import pytest
 from beside import PATIENCE, running
 from imgcli.core.recipe import Recipe, embed
 from streams import BLUE, RED, whole_run
+from warm_shell import warm_programs
 from wire import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from wire import ScriptedServer
 
@@ -28,16 +27,15 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def shell(server: Server, world: dict[str, str], folder: Path) -> Shell:
+def shell(server: Server, world: dict[str, str], folder: Path) -> Iterator[Shell]:
     """Run a bash script in which `imgcli` is the real command and the server answers well."""
     wire = server(Reply(whole_run()))
-    command = f'imgcli() {{ {shlex.quote(sys.executable)} -m imgcli "$@"; }}\n'
 
     def run(script: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["bash", "-c", command + script],
+            ["bash", "-c", script],
             cwd=folder,
-            env=world | {"OPENAI_BASE_URL": wire.base_url},
+            env=world | {"OPENAI_BASE_URL": wire.base_url, "PATH": f"{programs}:{world['PATH']}"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -45,7 +43,8 @@ def shell(server: Server, world: dict[str, str], folder: Path) -> Shell:
             check=False,
         )
 
-    return run
+    with warm_programs(world) as programs:
+        yield run
 
 
 def test_capturing_the_path(shell: Shell, folder: Path) -> None:

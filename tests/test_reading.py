@@ -705,7 +705,7 @@ def test_words_instead_of_a_image_are_quoted() -> None:
     item = message(type="output_text", text="I cannot \x1b[31mdraw.")
     problem = problem_of(stream(item_done(item), completed(item)))
     assert problem.exit_code is ExitCode.REFUSED
-    assert problem.what == "The model answered in words instead of an image: I cannot \ufffd[31mdraw."
+    assert problem.what == "The model sent text instead of an image: I cannot \ufffd[31mdraw."
     assert "--model gpt-6-luna" in problem.advice
 
 

@@ -144,7 +144,7 @@ def test_only_partials_came(
 
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
-@pytest.mark.parametrize("flush", ["when=1", "when=2"])
+@pytest.mark.parametrize("flush", ["when=1", pytest.param("when=2", marks=pytest.mark.slow)])
 def test_broken_off_before_anything_was_sent(
     flush: str, server: Server, world: dict[str, str], folder: Path, runs: Path
 ) -> None:

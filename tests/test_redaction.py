@@ -137,7 +137,7 @@ def test_a_key_in_an_error_on_its_way_is_hidden() -> None:
 
 
 def test_without_a_key_what_looks_like_one_is_hidden() -> None:
-    """A stand-in on this machine gets no key; a stream that holds somebody's is still not shown."""
+    """A server on this machine gets no key; a stream that holds somebody's is still not shown."""
     assert [Notice("j", "[hidden]")] == list(redacted_events([Notice("j", CANARY)], ""))
 
 

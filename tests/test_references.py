@@ -351,6 +351,7 @@ class TestTheServerRefuses:
         assert "Nothing was charged." in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["gpt-4o-mini", "gpt-image-2"])
 def test_a_large_image_needs_little_memory(
     model: str, server: Server, world: dict[str, str], folder: Path
@@ -367,15 +368,15 @@ def test_a_large_image_needs_little_memory(
 
 
 @pytest.fixture(scope="module")
-def standin() -> Iterator[str]:
-    """Run the stand-in for this module."""
+def demo() -> Iterator[str]:
+    """Run the demo for this module."""
     with painted_flat(), DemoServer(pace=0) as server:
         yield server.base_url
 
 
 @pytest.mark.parametrize("model", ["gpt-4o-mini", "gpt-image-2", "gpt-image-1.5"])
 @pytest.mark.usefixtures("files")
-def test_the_stand_in_takes_them(model: str, standin: str, imgcli: Cli, folder: Path) -> None:
+def test_the_stand_in_takes_them(model: str, demo: str, imgcli: Cli, folder: Path) -> None:
     """The offline server, which checks as OpenAI does, takes images and mask, and the bill prices them."""
     args = [
         "-i",
@@ -391,7 +392,7 @@ def test_the_stand_in_takes_them(model: str, standin: str, imgcli: Cli, folder: 
         "--quality",
         "low",
     ]
-    result = imgcli("gen", "a cat", "-m", model, *args, env={"OPENAI_BASE_URL": standin})
+    result = imgcli("gen", "a cat", "-m", model, *args, env={"OPENAI_BASE_URL": demo})
     assert 0 == result.exit_code, result.stderr
     assert (folder / "x.png").exists()
     assert "unknown" not in result.stderr.split("total")[1].splitlines()[0].split()[-1]

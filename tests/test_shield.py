@@ -32,7 +32,9 @@ def played(folder: Path, script: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize(
+    "name", ["SIGINT", *(pytest.param(name, marks=pytest.mark.slow) for name in ("SIGTERM", "SIGHUP"))]
+)
 def test_a_signal_waits_for_the_image(name: str, tmp_path: Path) -> None:
     """A signal that comes while an image is published waits, whichever thread the system gives it to."""
     script = f"""
@@ -114,12 +116,12 @@ sys.addaudithook(interrupt)
 @pytest.mark.parametrize(
     "module",
     [
-        "imgcli/__main__.py",
-        "imgcli/cli/app.py",
-        "imgcli/app/process.py",
-        "typer/core.py",
+        pytest.param("imgcli/__main__.py", marks=pytest.mark.slow),
+        pytest.param("imgcli/cli/app.py", marks=pytest.mark.slow),
+        pytest.param("imgcli/app/process.py", marks=pytest.mark.slow),
+        pytest.param("typer/core.py", marks=pytest.mark.slow),
         "imgcli/app/generate.py",
-        "openai/_models.py",
+        pytest.param("openai/_models.py", marks=pytest.mark.slow),
     ],
 )
 def test_a_signal_while_modules_are_loaded(

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+from itertools import product
 from typing import TYPE_CHECKING
 
 import pyte
@@ -62,9 +63,21 @@ def check_usable(run: SlowRun) -> None:
     assert run.raw.rfind(b"\x1b[?2026h") <= run.raw.rfind(b"\x1b[?2026l")
 
 
-@pytest.mark.parametrize("signum", SIGNALS, ids=lambda signum: signum.name)
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-@pytest.mark.parametrize("command", ["gen", "view"])
+EVERYDAY = {
+    *(("gen", protocol, signal.SIGTERM) for protocol in PROTOCOLS),
+    ("gen", "blocks", signal.SIGINT),
+    ("gen", "kitty", signal.SIGHUP),
+    ("view", "kitty", signal.SIGTERM),
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "protocol", "signum"),
+    [
+        pytest.param(*one, marks=[] if one in EVERYDAY else [pytest.mark.slow])
+        for one in product(["gen", "view"], PROTOCOLS, SIGNALS)
+    ],
+)
 def test_a_signal_in_the_middle_of_an_image(
     command: str, protocol: str, signum: signal.Signals, painting: Callable[..., SlowRun]
 ) -> None:
@@ -82,7 +95,16 @@ def test_a_signal_in_the_middle_of_an_image(
 
 
 @pytest.mark.parametrize(
-    ("command", "protocol"), [*(("gen", protocol) for protocol in PROTOCOLS), ("view", "iterm2")]
+    ("command", "protocol"),
+    [
+        ("gen", "iterm2"),
+        *(
+            pytest.param("gen", protocol, marks=pytest.mark.slow)
+            for protocol in PROTOCOLS
+            if protocol != "iterm2"
+        ),
+        pytest.param("view", "iterm2", marks=pytest.mark.slow),
+    ],
 )
 def test_a_terminal_that_does_not_block(
     command: str, protocol: str, painting: Callable[..., SlowRun]
@@ -96,7 +118,13 @@ def test_a_terminal_that_does_not_block(
     assert took < SOON
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize(
+    "protocol",
+    [
+        "kitty",
+        *(pytest.param(protocol, marks=pytest.mark.slow) for protocol in PROTOCOLS if protocol != "kitty"),
+    ],
+)
 def test_the_key_ctrl_c(protocol: str, painting: Callable[..., SlowRun]) -> None:
     """Typed at the terminal, which then forgets what it was sent last, Ctrl-C leaves it as usable."""
     with painting("gen", protocol) as run:

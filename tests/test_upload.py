@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import streams
 from images import JPEG, MASK, form_fields, reference
 from imgcli.api.auth import Credentials, credentials
-from imgcli.api.client import FORGOTTEN, Answer, Clock, send, send_decided
+from imgcli.api.client import PREVIOUS_RESPONSE_LOST, Answer, Clock, send, send_with_fallback
 from imgcli.api.stream.reader import read_events
 from imgcli.api.transport import Timeouts
 from imgcli.api.upload import Upload
@@ -28,7 +28,7 @@ from imgcli.core.params import Api
 from imgcli.core.problem import Cause, Charged, ExitCode, Problem
 from imgcli.core.request import ImageRequest, InputImage
 from imgcli.core.validate import ValidRequest
-from wire import End, Framing, Reply, ScriptedServer, error_reply
+from wire import End, Framing, Reply, ScriptedServer, error_reply, wire_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -155,7 +155,7 @@ class TestOnTheWay:
             headers["accept-encoding"],
             headers["authorization"],
         )
-        assert f"/v1{request_.endpoint}" == got.path
+        assert f"/v1{wire_path(request_)}" == got.path
 
     def test_a_busy_server_gets_the_whole_body_again(self, request_: ImageRequest) -> None:
         """The second attempt has the same body, length, type and id as the first."""
@@ -181,7 +181,7 @@ class TestOnTheWay:
     def test_redirects_are_not_followed(self, status: int, request_: ImageRequest) -> None:
         """The images go to one server only."""
         with ScriptedServer([RUN]) as other:
-            away = (("location", other.base_url + request_.endpoint),)
+            away = (("location", other.base_url + wire_path(request_)),)
             with ScriptedServer([Reply(status=status, headers=away, framing=Framing.LENGTH)]) as server:
                 assert ExitCode.REFUSED is refusal(server.base_url, request_).exit_code
         assert (1, []) == (server.posts, other.requests)
@@ -341,7 +341,7 @@ class TestAConversation:
         """The image itself is sent in its place, once, and that is said."""
         with ScriptedServer([reply, RUN]) as server:
             told, body = finished(self.sending(server, ANEW))
-        assert ([Notice(JOB, FORGOTTEN, ANEW)], RUN.body, 2) == (told, body, server.posts)
+        assert ([Notice(JOB, PREVIOUS_RESPONSE_LOST, ANEW)], RUN.body, 2) == (told, body, server.posts)
         second = server.requests[1].json
         assert "previous_response_id" not in second
         assert ANEW.references[0].data == base64.b64decode(
@@ -354,7 +354,7 @@ class TestAConversation:
         with ScriptedServer([reply]) as server, pytest.raises(ImgcliError) as caught:
             finished(self.sending(server, None))
         problem = caught.value.problem
-        assert (ExitCode.REFUSED, Charged.NO, Cause.FORGOTTEN, 1) == (
+        assert (ExitCode.REFUSED, Charged.NO, Cause.PREVIOUS_RESPONSE_NOT_FOUND, 1) == (
             problem.exit_code,
             problem.charged,
             problem.cause,
@@ -390,7 +390,7 @@ class TestAConversation:
     ) -> Generator[Waiting | Notice, None, Answer]:
         """Send the one that goes on, and perhaps the other."""
         decision = ValidRequest(CONTINUED, otherwise=otherwise)
-        return send_decided(decision, JOB, credentials({}, server.base_url), QUICK, instant())
+        return send_with_fallback(decision, JOB, credentials({}, server.base_url), QUICK, instant())
 
 
 def test_records_hold_no_bytes() -> None:

@@ -418,6 +418,7 @@ def test_viewing_is_light(world: dict[str, str], folder: Path) -> None:
     assert set() == {"openai", "httpx2", "rich"} & set(done.stderr.decode().split())
 
 
+@pytest.mark.slow
 def test_a_large_run_is_never_whole_in_memory(folder: Path, world: dict[str, str]) -> None:
     """A stream that another program kept is replayed as it is read, however long it is."""
     event = record({"type": "response.in_progress", "x": "x" * 1_000_000})
@@ -428,6 +429,7 @@ def test_a_large_run_is_never_whole_in_memory(folder: Path, world: dict[str, str
     assert peaks[1] - peaks[0] < 20_000_000, peaks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ["[]", "{}", '"a"', "0.1", '{"a":[{}]}'])
 def test_an_event_of_countless_values(value: str, folder: Path, world: dict[str, str]) -> None:
     """An event with values without number is left out; it does not fill the memory many times over."""

@@ -19,6 +19,7 @@ from imgcli.core.problem import ExitCode
 from imgcli.core.request import DraftRequest, ImageRequest
 from imgcli.core.validate import ValidRequest, validate
 from streams import BLUE
+from wire import wire_body
 
 CATALOG = catalog.load()
 TODAY = date(2026, 11, 22)
@@ -94,7 +95,7 @@ def test_image_models_choose_their_wire(model: str) -> None:
 def test_a_gateways_name(name: str, api: Api) -> None:
     """What a gateway puts around a name decides nothing, stays in the request, and the list says the same."""
     request = decided(model=name).request
-    assert (api, name) == (request.api, request.wire()["model"])
+    assert (api, name) == (request.api, wire_body(request)["model"])
     listed = lineup(CATALOG, TODAY, listing=[ServerModel(name)])
     assert (api is Api.IMAGES) == bool(listed.strangers)
     assert (api is Api.RESPONSES) == bool(listed.others)
@@ -102,7 +103,7 @@ def test_a_gateways_name(name: str, api: Api) -> None:
 
 def test_a_foreign_image_model_is_asked_in_plain_words() -> None:
     """A compatible server gets what it knows: no quality it has not heard of, base64 asked for by name."""
-    body = decided(model="sd-cpp-local", api=Api.IMAGES).request.wire()
+    body = wire_body(decided(model="sd-cpp-local", api=Api.IMAGES).request)
     expected = {
         "model": "sd-cpp-local",
         "prompt": "a cat",
@@ -181,7 +182,7 @@ def test_a_moving_image_has_no_partials() -> None:
 def test_what_is_streamed(wish: dict[str, Any], *, expected: bool) -> None:
     """A gateway's Images API is streamed for partial images or on the user's word."""
     request = decided(**{"api": Api.IMAGES, **wish}).request
-    assert (expected, expected) == (request.stream, request.wire().get("stream", False))
+    assert (expected, expected) == (request.stream, wire_body(request).get("stream", False))
 
 
 @given(st.text(), st.text(), st.integers(), st.integers())
@@ -192,7 +193,7 @@ def test_nothing_typed_can_break_it(size: str, model: str, partials: int, compre
     except ImgcliError as error:
         assert ExitCode.USAGE is error.problem.exit_code  # noqa: PT017 - an error is one of two good ends
     else:
-        assert "a cat" in str(found.request.wire())
+        assert "a cat" in str(wire_body(found.request))
 
 
 def test_a_request_survives_its_record() -> None:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 _CLIENT = """\
 #!{python} -IS
 import json, os, socket, sys
+try:
+    [os.fstat(one) for one in (0, 1, 2)]
+except OSError:  # a stream that is closed cannot be handed over
+    os.execv(sys.executable, [sys.executable, "-m", "imgcli", *sys.argv[1:]])
 door = socket.socket(socket.AF_UNIX)
 door.connect({address!r})
 body = json.dumps([sys.argv[1:], dict(os.environ), os.getcwd()]).encode()
@@ -62,10 +66,11 @@ class _Door(socketserver.BaseRequestHandler):
         while len(body) < int.from_bytes(head):
             body += self.request.recv(65_536)
         args, env, folder = json.loads(body)
-        pid = zygote.fork(args, env, folder, streams, session=False)
+        given = dict(zip(("stdin", "stdout", "stderr"), streams, strict=True))
+        process = zygote.start([*zygote.IMGCLI, *args], env=env, cwd=folder, **given)
         for descriptor in streams:
             os.close(descriptor)
-        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        code = process.wait()
         self.request.sendall((code if code >= 0 else 128 - code).to_bytes(1))
 
 

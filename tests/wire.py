@@ -15,10 +15,24 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Self
 
+from imgcli.api.wires import WIRES
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from imgcli.core.request import ImageRequest
+
 EVENT_STREAM = "text/event-stream; charset=utf-8"
+
+
+def wire_body(request: ImageRequest) -> dict[str, Any]:
+    """Build the body of a request for its API."""
+    return WIRES[request.api].body(request)
+
+
+def wire_path(request: ImageRequest) -> str:
+    """Return where a request goes."""
+    return WIRES[request.api].path(request)
 
 
 class End(Enum):

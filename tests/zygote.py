@@ -56,6 +56,10 @@ _USED_LATER = (
 )
 
 
+FLAT = "TESTS_PAINT_FLAT"
+"""Variable with which a forked demo paints flat, as `flatpaint` does; the command itself never sees it."""
+
+
 def start(command: Sequence[str], **popen: Any) -> subprocess.Popen[bytes]:
     """Start a command like `subprocess.Popen`, as a fork where that makes no difference."""
     return (_Forked if may_fork(command, popen) else subprocess.Popen)(list(command), **popen)
@@ -208,6 +212,8 @@ def _become(told: dict[str, Any], streams: list[int]) -> None:
     if told["session"] and os.isatty(0):
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     os.chdir(told["cwd"])
+    if told["env"].pop(FLAT, None):
+        _paint_flat()
     os.environ.clear()
     os.environ.update(told["env"])
     time.tzset()
@@ -215,6 +221,13 @@ def _become(told: dict[str, Any], streams: list[int]) -> None:
     sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), "utf-8", "surrogateescape")
     sys.stdout = _text(1, "surrogateescape")
     sys.stderr = _text(2, "backslashreplace")
+
+
+def _paint_flat() -> None:
+    from flatpaint import FlatPainting
+    from imgcli.demo.painter import painter
+
+    painter.PaintedImage = FlatPainting  # type: ignore[assignment,misc]
 
 
 def _text(descriptor: int, errors: str) -> io.TextIOWrapper:
@@ -226,6 +239,7 @@ def _text(descriptor: int, errors: str) -> io.TextIOWrapper:
 
 def _load() -> None:
     """Load all of the program and what it loads later; nothing of it runs."""
+    import flatpaint  # noqa: F401 - for those who ask for it
     import imgcli
 
     for module in pkgutil.walk_packages(imgcli.__path__, "imgcli."):

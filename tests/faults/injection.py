@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CALLS = ("write", "fsync", "link", "unlink", "openat")
 FAULTS = ("signal=SIGKILL", "error=EIO", "error=ENOSPC")
-LONG_FAULTS = ("error=EDQUOT", "error=EPERM", "error=EROFS", "error=EXDEV")
+RARE_FAULTS = ("error=EDQUOT", "error=EPERM", "error=EROFS", "error=EXDEV")
 _FOLDER = re.compile(r"/here\"|^\d+<[^>]*/here>\)")
 _LINE = re.compile(r"(?P<pid>\d+) +(?P<call>\w+)\((?P<rest>.*)")
 ROW = Row(

@@ -12,10 +12,8 @@ MOMENTS = {
     "40%": {"a-cat.partial.png": "BLUE"},
     "after:done": {"a-cat.png": "NOISE"},
 }
-
-
-EXTRA = ("after:created", "40%")
-"""The moments for a longer run."""
+EVERYDAY = (("SIGINT", "after:partial:0"), ("SIGTERM", "after:done"), ("SIGHUP", "after:partial:0"))
+"""What is tried every day; all else in the slow tier."""
 
 
 def stopped(signum: str, moment: str) -> Row:

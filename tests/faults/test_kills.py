@@ -13,7 +13,7 @@ from faults.kills import killed
 if TYPE_CHECKING:
     from pathlib import Path
 
-EVERYDAY = 16
+EVERYDAY = 3
 
 
 @pytest.mark.parametrize("seed", range(EVERYDAY))

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
 
 from faults.harness import judge
-from faults.signals import EXTRA, MOMENTS, SIGNALS, stopped
+from faults.signals import EVERYDAY, MOMENTS, SIGNALS, stopped
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 @pytest.mark.parametrize(
-    "moment", [pytest.param(m, marks=[pytest.mark.slow] * (m in EXTRA)) for m in MOMENTS]
+    ("signum", "moment"),
+    [
+        pytest.param(*one, marks=[] if one in EVERYDAY else [pytest.mark.slow])
+        for one in product(SIGNALS, MOMENTS)
+    ],
 )
-@pytest.mark.parametrize("signum", SIGNALS)
 def test_the_terminal_is_put_back(signum: str, moment: str, tmp_path: Path) -> None:
     """Whenever a signal comes, the terminal is usable, nothing that came is lost, and we die by it."""
     assert "" == "\n".join(judge(stopped(signum, moment), tmp_path / "room"))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 LOCAL_KEY = "local"
-"""What a server on this machine gets in the key's place: a stand-in has no business with a real one."""
+"""What a server on this machine gets in the key's place: a local server has no use for a real one."""
 KEY = "key"
 """What a variable is for that holds a key."""
 
@@ -96,7 +96,7 @@ class Credentials:
         return urlsplit(self.base_url).path.strip("/")
 
     @property
-    def place(self) -> str:
+    def host(self) -> str:
         """The server's host and port for messages, without a login that the URL may hold."""
         return urlsplit(self.base_url).netloc.rpartition("@")[2]
 

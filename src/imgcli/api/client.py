@@ -26,6 +26,7 @@ from imgcli.api.retry import Failure, plan_wait
 from imgcli.api.sdk import import_client
 from imgcli.api.transport import RefusedError, Timeouts, Watchdog, http_client_for
 from imgcli.api.upload import Upload, ignore
+from imgcli.api.wires import WIRES
 from imgcli.core.errors import ImgcliError
 from imgcli.core.events import Notice, Waiting
 from imgcli.core.params import Api
@@ -79,15 +80,15 @@ class Answer:
 _DEMO = "x-imgcli-demo"
 """The header of our own demo's answers, which are free; believed of a server on this machine alone."""
 
-DEFAULT_LIMITS = Timeouts()
+DEFAULT_TIMEOUTS = Timeouts()
 DEFAULT_CLOCK = Clock()
 
 
 def send(
     request: ImageRequest,
     job: str,
-    account: Credentials,
-    limits: Timeouts = DEFAULT_LIMITS,
+    credentials: Credentials,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
     clock: Clock = DEFAULT_CLOCK,
     sent: Callable[[], None] = ignore,
 ) -> Generator[Waiting, None, Answer]:
@@ -96,28 +97,28 @@ def send(
     Raises `ImgcliError` when there is no answer to read. `job` goes out as X-Client-Request-Id, by which
     OpenAI can find a request whose answer was lost. `sent` is called before the last piece of it goes out.
     """
-    peer = ServerName(account.place, limits.timeout)
-    patience = Watchdog(limits, clock.monotonic)
+    server = ServerName(credentials.host, timeouts.timeout)
+    watchdog = Watchdog(timeouts, clock.monotonic)
     upload = Upload(request, sent)
     with ExitStack() as stack:
-        client = _open(account, limits, patience, upload.content_type)
+        client = _open(credentials, timeouts, watchdog, upload.content_type)
         stack.callback(client.close)
-        stack.callback(patience.stop)
+        stack.callback(watchdog.stop)
         started = clock.monotonic()
         for attempt in count(1):
-            patience.start()
-            call = _Call(client, request.endpoint, job, upload, patience)
-            outcome = _attempt(partial(_posted, call), peer, patience, clock)
+            watchdog.start()
+            call = _Call(client, WIRES[request.api].path(request), job, upload, watchdog)
+            outcome = _attempt(partial(_post, call), server, watchdog, clock)
             if not isinstance(outcome, Failure):
                 stack.callback(outcome.close)
-                answer = _answer(outcome, peer, patience, stack.pop_all().close)
-                return replace(answer, is_demo=account.is_local and _is_marked(outcome.headers))
-            patience.stop()
-            outcome = _judged(outcome, patience, peer, upload)
-            problem = _presentable(_advised(outcome.problem, request, account), account)
-            if outcome.is_demo and account.is_local:
+                answer = _answer(outcome, server, watchdog, stack.pop_all().close)
+                return replace(answer, is_demo=credentials.is_local and _is_marked(outcome.headers))
+            watchdog.stop()
+            outcome = _after_break(outcome, watchdog, server, upload)
+            problem = _redacted(_with_fitting_advice(outcome.problem, request, credentials), credentials)
+            if outcome.is_demo and credentials.is_local:
                 problem = uncharged(problem)
-            wait = plan_wait(outcome, attempt, clock.monotonic() - started, limits.budget, clock.chance())
+            wait = plan_wait(outcome, attempt, clock.monotonic() - started, timeouts.budget, clock.chance())
             if wait is None:
                 raise ImgcliError(problem)
             yield Waiting(job, wait, problem.what)
@@ -126,21 +127,21 @@ def send(
 
 
 def ask_models(
-    account: Credentials, limits: Timeouts = DEFAULT_LIMITS, clock: Clock = DEFAULT_CLOCK
+    credentials: Credentials, timeouts: Timeouts = DEFAULT_TIMEOUTS, clock: Clock = DEFAULT_CLOCK
 ) -> Answer:
     """Ask, once, which models there are; that costs nothing. Raises `ImgcliError` without an answer."""
-    peer = ServerName(account.place, limits.timeout)
-    patience = Watchdog(limits, clock.monotonic)
+    server = ServerName(credentials.host, timeouts.timeout)
+    watchdog = Watchdog(timeouts, clock.monotonic)
     with ExitStack() as stack:
-        client = _open(account, limits, patience, "application/json")
+        client = _open(credentials, timeouts, watchdog, "application/json")
         stack.callback(client.close)
-        stack.callback(patience.stop)
-        patience.start()
-        outcome = _attempt(partial(_call_models, client), peer, patience, clock)
+        stack.callback(watchdog.stop)
+        watchdog.start()
+        outcome = _attempt(partial(_get_models, client), server, watchdog, clock)
         if isinstance(outcome, Failure):
-            raise ImgcliError(_presentable(patience.problem(peer.place) or outcome.problem, account))
+            raise ImgcliError(_redacted(watchdog.problem(server.host) or outcome.problem, credentials))
         stack.callback(outcome.close)
-        return _answer(outcome, peer, patience, stack.pop_all().close)
+        return _answer(outcome, server, watchdog, stack.pop_all().close)
 
 
 @dataclass(frozen=True)
@@ -151,12 +152,12 @@ class _Call:
     path: str
     job: str
     upload: Upload
-    patience: Watchdog
+    watchdog: Watchdog
 
 
-def _judged(failure: Failure, patience: Watchdog, peer: ServerName, upload: Upload) -> Failure:
+def _after_break(failure: Failure, watchdog: Watchdog, server: ServerName, upload: Upload) -> Failure:
     """Say that it was us who hung up, where it was, and that half a request costs nothing."""
-    problem = patience.problem(peer.place)
+    problem = watchdog.problem(server.host)
     told = Failure(problem) if problem else failure
     broke = problem is not None or failure.is_broken
     return Failure(unfinished(told.problem)) if broke and not upload.is_whole else told
@@ -172,12 +173,12 @@ _LOCAL_LOGIN = (
 )
 
 
-def _advised(problem: Problem, request: ImageRequest, account: Credentials) -> Problem:
+def _with_fitting_advice(problem: Problem, request: ImageRequest, credentials: Credentials) -> Problem:
     """Choose the one advice about a wrong address or model that fits what was asked, and whom."""
     advice = problem.advice
-    if advice in (WRONG_ADDRESS, NO_ENDPOINT.advice) and not account.path:
+    if advice in (WRONG_ADDRESS, NO_ENDPOINT.advice) and not credentials.path:
         advice = WRONG_PATH
-    elif advice == NO_ENDPOINT.advice and not (request.api is Api.RESPONSES and is_gateway(account.place)):
+    elif advice == NO_ENDPOINT.advice and not (request.api is Api.RESPONSES and is_gateway(credentials.host)):
         advice = WRONG_ADDRESS
     elif problem.cause is Cause.NO_MODEL:
         name, option = request.model, "--model"
@@ -189,27 +190,27 @@ def _advised(problem: Problem, request: ImageRequest, account: Credentials) -> P
     return replace(problem, advice=advice)
 
 
-def _presentable(problem: Problem, account: Credentials) -> Problem:
+def _redacted(problem: Problem, credentials: Credentials) -> Problem:
     """Leave the key out, and say why a server on this machine did not get it."""
-    if account.key == LOCAL_KEY and problem.advice == KEY.advice:
+    if credentials.key == LOCAL_KEY and problem.advice == KEY.advice:
         problem = replace(problem, advice=_LOCAL_LOGIN)
-    return redacted(problem, *account.secrets)
+    return redacted(problem, *credentials.secrets)
 
 
-def _open(account: Credentials, limits: Timeouts, patience: Watchdog, content_type: str) -> OpenAI:
+def _open(credentials: Credentials, timeouts: Timeouts, watchdog: Watchdog, content_type: str) -> OpenAI:
     """Build the SDK's client; raises `ImgcliError` for a proxy or certificates that cannot be used."""
     try:
-        http_client = http_client_for(account, limits, patience, content_type)
+        http_client = http_client_for(credentials, timeouts, watchdog, content_type)
     except Exception as error:
         problem = cannot_open(error)
         if problem is None:
             raise
     else:
-        return _sdk(account, http_client)
+        return _sdk(credentials, http_client)
     raise ImgcliError(problem)  # here, where no exception of others hangs on to it
 
 
-def _sdk(account: Credentials, http_client: httpx2.Client) -> OpenAI:
+def _sdk(credentials: Credentials, http_client: httpx2.Client) -> OpenAI:
     import httpx2
 
     class Client(import_client()):  # type: ignore[misc]  # a base that is imported late
@@ -220,11 +221,11 @@ def _sdk(account: Credentials, http_client: httpx2.Client) -> OpenAI:
 
     with suppress(httpx2.InvalidURL, ValueError):
         return Client(
-            api_key=account.key or LOCAL_KEY,
-            base_url=account.base_url,
-            organization=account.organization,
-            project=account.project,
-            default_headers=dict(account.headers),
+            api_key=credentials.key or LOCAL_KEY,
+            base_url=credentials.base_url,
+            organization=credentials.organization,
+            project=credentials.project,
+            default_headers=dict(credentials.headers),
             max_retries=0,
             http_client=http_client,
         )
@@ -233,7 +234,7 @@ def _sdk(account: Credentials, http_client: httpx2.Client) -> OpenAI:
 
 
 def _attempt(
-    call: Callable[[], APIResponse[Any]], peer: ServerName, patience: Watchdog, clock: Clock
+    call: Callable[[], APIResponse[Any]], server: ServerName, watchdog: Watchdog, clock: Clock
 ) -> APIResponse[Any] | Failure:
     """Send once. Failures are values here: exceptions of others may hold the key, and must not travel on."""
     try:
@@ -242,13 +243,13 @@ def _attempt(
         told = from_answer(refused.status, refused.body, refused.headers, clock.now())
         return replace(told, is_demo=_is_marked(refused.headers))
     except Exception as error:
-        peer = replace(peer, proxy=patience.proxy, is_connected=patience.is_connected)
-        if (failure := from_exception(error, peer)) is None:
+        server = replace(server, proxy=watchdog.proxy, is_connected=watchdog.is_connected)
+        if (failure := from_exception(error, server)) is None:
             raise
         return failure
 
 
-def _posted(call: _Call) -> APIResponse[Any]:
+def _post(call: _Call) -> APIResponse[Any]:
     """Post through the SDK, as its own methods do, but for the body, which would be built whole."""
     headers = {
         "Accept-Encoding": "identity",
@@ -259,13 +260,13 @@ def _posted(call: _Call) -> APIResponse[Any]:
     answer = call.client.post(
         call.path,
         cast_to=object,
-        content=call.upload.pieces(call.patience.upload),
+        content=call.upload.pieces(call.watchdog.upload),
         options={"headers": headers, "security": {"bearer_auth": True}},
     )
     return cast("APIResponse[Any]", answer)
 
 
-def _call_models(client: OpenAI) -> APIResponse[Any]:
+def _get_models(client: OpenAI) -> APIResponse[Any]:
     """Get through the SDK, as `client.models.list` does, but for the types of the answer."""
     headers = {"Accept-Encoding": "identity", "X-Stainless-Raw-Response": "stream"}
     answer = client.get(
@@ -275,28 +276,28 @@ def _call_models(client: OpenAI) -> APIResponse[Any]:
 
 
 def _answer(
-    response: APIResponse[Any], peer: ServerName, patience: Watchdog, close: Callable[[], None]
+    response: APIResponse[Any], server: ServerName, watchdog: Watchdog, close: Callable[[], None]
 ) -> Answer:
     headers = response.headers
     content_type = headers.get("content-type", "")
-    chunks = _chunks(response, peer, patience)
-    return Answer(chunks, content_type, close, patience.note, patience.linger)
+    chunks = _chunks(response, server, watchdog)
+    return Answer(chunks, content_type, close, watchdog.note, watchdog.linger)
 
 
-def _chunks(response: APIResponse[Any], peer: ServerName, patience: Watchdog) -> Iterator[bytes]:
+def _chunks(response: APIResponse[Any], server: ServerName, watchdog: Watchdog) -> Iterator[bytes]:
     """Return the body as it comes; whatever breaks now leaves the outcome unknown."""
     size, problem = 0, None
     try:
         for chunk in response.iter_bytes():
             size += len(chunk)
-            patience.feed(len(chunk))
+            watchdog.feed(len(chunk))
             if size > STREAM_LIMIT:
                 problem = _too_long()
                 break
             yield chunk
     except Exception as error:  # noqa: BLE001 - the answer had begun, whatever this is
-        problem = lost(error, peer)
-    problem = patience.problem(peer.place) or problem
+        problem = lost(error, server)
+    problem = watchdog.problem(server.host) or problem
     if problem:
         raise ImgcliError(problem)
 
@@ -306,15 +307,15 @@ def _too_long() -> Problem:
     return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE)
 
 
-FORGOTTEN = "the server cannot continue the conversation; the image itself is sent instead"
-FORMATLESS = "the server does not take response_format; the request is sent again without it"
+PREVIOUS_RESPONSE_LOST = "the server cannot continue the conversation; the image itself is sent instead"
+WITHOUT_RESPONSE_FORMAT = "the server does not take response_format; the request is sent again without it"
 
 
-def send_decided(
-    decision: ValidRequest,
+def send_with_fallback(
+    valid: ValidRequest,
     job: str,
-    account: Credentials,
-    limits: Timeouts = DEFAULT_LIMITS,
+    credentials: Credentials,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
     clock: Clock = DEFAULT_CLOCK,
     sent: Callable[[], None] = ignore,
 ) -> Generator[Waiting | Notice, None, Answer]:
@@ -323,30 +324,30 @@ def send_decided(
     The first one cost nothing then: it was refused before any work. Raises `ImgcliError` as `send` does.
     """
     try:
-        return (yield from send(decision.request, job, account, limits, clock, sent))
+        return (yield from send(valid.request, job, credentials, timeouts, clock, sent))
     except ImgcliError as error:
-        other = _other(decision, error.problem)
+        other = _find_fallback(valid, error.problem)
         if other is None:
             raise
-        if decision.barred and error.problem.cause is Cause.FORGOTTEN:
-            raise ImgcliError(_barred(error.problem, decision.barred)) from None
+        if valid.barred and error.problem.cause is Cause.PREVIOUS_RESPONSE_NOT_FOUND:
+            raise ImgcliError(_blocked_fallback(error.problem, valid.barred)) from None
     text, request = other
     yield Notice(job, text, request)
-    return (yield from send(request, job, account, limits, clock, sent))
+    return (yield from send(request, job, credentials, timeouts, clock, sent))
 
 
-def _other(decision: ValidRequest, problem: Problem) -> tuple[str, ImageRequest] | None:
+def _find_fallback(valid: ValidRequest, problem: Problem) -> tuple[str, ImageRequest] | None:
     """Choose what to send after a refusal that certainly cost nothing, and say why; None for nothing."""
     if problem.charged is not Charged.NO:
         return None
-    if problem.cause is Cause.FORGOTTEN and decision.otherwise:
-        return FORGOTTEN, decision.otherwise
-    if problem.cause is Cause.RESPONSE_FORMAT and decision.request.inline:
-        return FORMATLESS, replace(decision.request, inline=False)
+    if problem.cause is Cause.PREVIOUS_RESPONSE_NOT_FOUND and valid.otherwise:
+        return PREVIOUS_RESPONSE_LOST, valid.otherwise
+    if problem.cause is Cause.RESPONSE_FORMAT and valid.request.inline:
+        return WITHOUT_RESPONSE_FORMAT, replace(valid.request, inline=False)
     return None
 
 
-def _barred(forgotten: Problem, why: Problem) -> Problem:
+def _blocked_fallback(forgotten: Problem, why: Problem) -> Problem:
     """Say that there was another way, and why it was not gone."""
     what = f"{forgotten.what} The image itself was not sent instead, because of a limit. {why.what}"
     return replace(forgotten, what=what, advice=why.advice)

@@ -31,15 +31,17 @@ _ADDRESS = "Check --base-url (OPENAI_BASE_URL); some servers do not list their m
 _PERMISSION = 'A restricted key needs the permission "List models: Read" for this.'
 
 
-def ask(account: Credentials, limits: Timeouts, clock: Clock = DEFAULT_CLOCK) -> tuple[ServerModel, ...]:
+def ask(
+    credentials: Credentials, timeouts: Timeouts, clock: Clock = DEFAULT_CLOCK
+) -> tuple[ServerModel, ...]:
     """Ask a server once. Raises `ImgcliError`, which always says that nothing was charged."""
     try:
-        with closing(ask_models(account, limits, clock)) as answer:
-            body = _whole(answer.chunks)
+        with closing(ask_models(credentials, timeouts, clock)) as answer:
+            body = _read_body(answer.chunks)
     except ImgcliError as error:
-        problem = _free(error.problem)
+        problem = _uncharged(error.problem)
     else:
-        return read(body, *account.secrets)
+        return read(body, *credentials.secrets)
     raise ImgcliError(problem)
 
 
@@ -67,7 +69,7 @@ def _listed(entry: dict[str, Any], *secrets: str) -> ServerModel | None:
     return ServerModel(redact(name, *secrets))
 
 
-def _whole(chunks: Iterator[bytes]) -> bytes:
+def _read_body(chunks: Iterator[bytes]) -> bytes:
     """Gather an answer; raises `ImgcliError` for one without an end."""
     body = bytearray()
     for chunk in chunks:
@@ -78,7 +80,7 @@ def _whole(chunks: Iterator[bytes]) -> bytes:
     return bytes(body)
 
 
-def _free(problem: Problem) -> Problem:
+def _uncharged(problem: Problem) -> Problem:
     """Say what a failure means here, where no image and no money is at stake."""
     advice = problem.advice
     match problem.exit_code:

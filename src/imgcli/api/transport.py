@@ -25,7 +25,7 @@ _LONGEST_REFUSAL = 1_000_000  # bytes
 
 
 def http_client_for(
-    account: Credentials, limits: Timeouts, patience: Watchdog, content_type: str
+    credentials: Credentials, timeouts: Timeouts, watchdog: Watchdog, content_type: str
 ) -> httpx2.Client:
     """Make the client for one request, whose body is of this type. Raises what httpx2 does for settings.
 
@@ -42,24 +42,24 @@ def http_client_for(
         Name the body's type, for the SDK takes no form that it did not write itself. The SDK insists on a
         key; where a header of the profile is the login, its stand-in is taken out here.
         """
-        if not account.key and request.headers.get("authorization") == f"Bearer {LOCAL_KEY}":
+        if not credentials.key and request.headers.get("authorization") == f"Bearer {LOCAL_KEY}":
             del request.headers["authorization"]
         port = request.url.port or PORTS.get(request.url.scheme, 0)
-        patience.target = request.url.raw_host.decode("ascii"), port
-        request.extensions = {**request.extensions, "trace": patience.trace}
+        watchdog.target = request.url.raw_host.decode("ascii"), port
+        request.extensions = {**request.extensions, "trace": watchdog.trace}
         request.headers["Content-Type"] = content_type
 
     return httpx2.Client(
-        timeout=httpx2.Timeout(limits.timeout, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
+        timeout=httpx2.Timeout(timeouts.timeout, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
         limits=httpx2.Limits(max_keepalive_connections=0),
         follow_redirects=False,
-        trust_env=not account.is_local,
-        verify=_tls(account),
-        event_hooks={"request": [watch], "response": [_judge]},
+        trust_env=not credentials.is_local,
+        verify=_tls(credentials),
+        event_hooks={"request": [watch], "response": [_raise_for_status]},
     )
 
 
-def _tls(account: Credentials) -> ssl.SSLContext:
+def _tls(credentials: Credentials) -> ssl.SSLContext:
     """Load the system's certificates, which takes 70 ms, only for a way that is encrypted.
 
     The bare context trusts nobody: should TLS be spoken after all, it fails.
@@ -68,7 +68,7 @@ def _tls(account: Credentials) -> ssl.SSLContext:
 
     return (
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        if account.is_local and account.is_plain
+        if credentials.is_local and credentials.is_plain
         else httpx2.create_ssl_context()
     )
 
@@ -83,7 +83,7 @@ class RefusedError(Exception):
         self.headers = headers
 
 
-def _judge(response: httpx2.Response) -> None:
+def _raise_for_status(response: httpx2.Response) -> None:
     """Look at the status before the SDK does, which would read a refusal's body to its end, however long."""
     if not response.is_success:
         raise RefusedError(response.status_code, _beginning(response), dict(response.headers))
@@ -140,15 +140,15 @@ class Watchdog:
     process was stopped (Ctrl-Z) does not count.
     """
 
-    def __init__(self, limits: Timeouts, monotonic: Callable[[], float]) -> None:
-        self._limits = limits
+    def __init__(self, timeouts: Timeouts, monotonic: Callable[[], float]) -> None:
+        self._timeouts = timeouts
         self._monotonic = monotonic
-        self._period = min(limits.progress, limits.total) / _TICKS
+        self._period = min(timeouts.progress, timeouts.total) / _TICKS
         self._ended = threading.Event()
         self._ended.set()
         self.target: Address | None = None
         """The server's own address, which is not dialed where a proxy is on the way."""
-        self._line: socket.socket | None = None
+        self._connection: socket.socket | None = None
         self._is_lingering = False
         self._recent = 0
         self._begin()
@@ -178,9 +178,9 @@ class Watchdog:
     def stop(self) -> None:
         """Watch no more; may be called again."""
         self._ended.set()
-        line, self._line = self._line, None
-        if line:
-            line.close()
+        connection, self._connection = self._connection, None
+        if connection:
+            connection.close()
 
     def trace(self, event: str, info: dict[str, Any]) -> None:
         """Note who is dialed, and take hold of the connection, as the HTTP library tells of it."""
@@ -192,7 +192,7 @@ class Watchdog:
         with suppress(OSError):
             connection: socket.socket = info["return_value"].get_extra_info("socket")
             _keep_alive(connection)
-            self._line = connection.dup()  # TLS will take the other one over
+            self._connection = connection.dup()  # TLS will take the other one over
 
     def note(self) -> None:
         """A whole event came."""
@@ -226,17 +226,17 @@ class Watchdog:
         self._age += step
         if self._reason is not None:
             return True
-        if self._idle > self._limits.progress:
-            self._reason = f"sent nothing new for {self._limits.progress:g} s"
-        elif self._age > self._limits.total:
-            self._reason = f"was not done after {self._limits.total:g} s"
+        if self._idle > self._timeouts.progress:
+            self._reason = f"sent nothing new for {self._timeouts.progress:g} s"
+        elif self._age > self._timeouts.total:
+            self._reason = f"was not done after {self._timeouts.total:g} s"
         return self._reason is not None
 
-    def problem(self, place: str) -> Problem | None:
+    def problem(self, host: str) -> Problem | None:
         """Say why we hung up on the server at `place`, None if we did not."""
         if self._reason is None:
             return None
-        what = f"{place} {self._reason}; imgcli hung up."
+        what = f"{host} {self._reason}; imgcli hung up."
         advice = f"{CHECK_USAGE} A larger --timeout waits longer."
         return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, advice)
 
@@ -257,10 +257,10 @@ class Watchdog:
 
     def _hang_up(self) -> None:
         """Wake whoever waits for the connection, in whichever layer."""
-        line = self._line
-        if line:
+        connection = self._connection
+        if connection:
             with suppress(OSError):
-                line.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 def _keep_alive(connection: socket.socket) -> None:

@@ -8,6 +8,7 @@ from binascii import b2a_base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from imgcli.api.wires import WIRES
 from imgcli.core.request import DataUrl, InputImage
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Upload:
     """
 
     def __init__(self, request: ImageRequest, going: Callable[[], None] = ignore) -> None:
-        body = request.wire()
+        body = WIRES[request.api].body(request)
         if request.is_form:
             boundary = secrets.token_hex(16)
             self.content_type = f"multipart/form-data; boundary={boundary}"

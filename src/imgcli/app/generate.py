@@ -109,7 +109,10 @@ def dry_run(world: Context, order: GenerateOptions) -> ExitCode:
     _check_day(world, order, decision, models)
     if decision.request.is_form:
         context.warn(world, [_FORM_NOTICE])
-    world.stdout.write(_readable_json(abbreviated(decision.request.wire())) + "\n")
+    from imgcli.api.wires import WIRES
+
+    body = WIRES[decision.request.api].body(decision.request)
+    world.stdout.write(_readable_json(abbreviated(body)) + "\n")
     return ExitCode.OK
 
 
@@ -209,7 +212,7 @@ def _source(
     yield Started(desk.job, decision.request)
     for text in (*desk.notices, *decision.notices, *([_DEMO_NOTICE] if endpoint.demo else [])):
         yield Notice(desk.job, text)
-    from imgcli.api.client import Clock, send_decided
+    from imgcli.api.client import Clock, send_with_fallback
     from imgcli.api.stream.reader import maskable, read_events
     from imgcli.api.transport import Timeouts
     from imgcli.core.secrets import redacted_events
@@ -218,7 +221,7 @@ def _source(
     desk.has_asked = not endpoint.demo
     with _reachable(account, endpoint.seed) as peer:
         limits = Timeouts.scaled(endpoint.timeout)
-        answer = yield from send_decided(decision, desk.job, peer, limits, clock, desk.sent)
+        answer = yield from send_with_fallback(decision, desk.job, peer, limits, clock, desk.sent)
         desk.sent()  # a server may answer before the whole request has gone out
         with closing(answer):
             if answer.is_demo:

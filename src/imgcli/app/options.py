@@ -122,9 +122,9 @@ class OutputOptions:
 
 @dataclass(frozen=True)
 class ServerOptions:
-    """Who is asked, how long silence is borne (seconds), and whether it is the stand-in (`demo`).
+    """Who is asked, how long silence is borne (seconds), and whether it is the demo (`demo`).
 
-    `seed` is the stand-in's, None for a random one; it is no part of a request.
+    `seed` is the demo's, None for a random one; it is no part of a request.
     `server` is what a profile says of the server at this very address.
     """
 

@@ -59,7 +59,7 @@ class SourceImage:
     def conversation(self, place: str | None) -> str | None:
         """Return the id of the response that brought it, where the server at `place` may still know it.
 
-        Only the history tells it. None for what the stand-in painted, which forgets everything when it ends,
+        Only the history tells it. None for what the demo painted, which forgets everything when it ends,
         and where a response brought several images: nobody could say which of them is meant.
         """
         if place is None or place == DEMO:

@@ -1,4 +1,4 @@
-"""The app, and `main`: signals, exit codes, the one place that prints an error."""
+"""The entry point: `main` with its signals and exit codes, and the one place that reports an error."""
 
 from __future__ import annotations
 
@@ -26,52 +26,57 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 
-_PATIENCE = 1.0  # seconds that a reader who takes nothing may hold up the end by a signal
+_FLUSH_TIMEOUT = 1.0  # seconds that a reader who takes nothing may delay an exit by a signal
 
 
 def main() -> NoReturn:
-    """Run the command line of this process and end it with a documented exit code, or by a signal."""
+    """Run the command line of this process; exit with a documented code, or by a signal."""
     closed = open_standard_descriptors()
     forbid_core_dumps()
     process.replace()
     forget_blank_variables()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # real text streams have it
-    world = Context.of_this_process(closed, can_send=not registry.SENDING.isdisjoint(sys.argv[1:2]))
+    context = Context.of_this_process(closed, can_send=not registry.SENDING.isdisjoint(sys.argv[1:2]))
     code: int = ExitCode.OK
     try:
         process.install()
-        code = _run(world)
+        code = _run(context)
         sys.stdout.flush()
     except process.Interrupted as interrupted:
-        within(_PATIENCE, lambda: _flush_quietly(sys.stdout, sys.stderr))
+        within(_FLUSH_TIMEOUT, lambda: _flush_quietly(sys.stdout, sys.stderr))
         process.die_by(interrupted.signum)
     except BrokenPipeError:
-        pass  # a reader that has seen enough, of help for instance, is no failure of ours
+        pass  # a reader that has seen enough, of help for instance, is not an error
     except UnwritableOutputError as error:
-        code = code or _unwritable_stdout(world, error)
+        code = code or _unwritable_stdout(context, error)
     _leave(code)
 
 
-def _run(world: Context) -> int:
-    """Run one command; every way in which it can go wrong becomes an exit code here."""
+def _run(context: Context) -> int:
+    """Run one command; every error becomes an exit code here."""
     try:
-        return _invoke(world)
+        return _invoke(context)
     except typer.TyperException as error:
-        return _refuse(world, _wrong_usage(error))
+        from imgcli.cli.usage_errors import wrong_usage
+
+        command = [word for word in sys.argv[1:2] if word in registry.NAMES]
+        return _refuse(context, wrong_usage(error, sys.argv[1:], command))
     except (BrokenPipeError, UnwritableOutputError):
         raise
     except ImgcliError as error:
-        return _refuse(world, error.problem)
+        return _refuse(context, error.problem)
     except Exception as error:  # noqa: BLE001 - the last line of defence: one sentence, never a traceback
-        return _crashed(world, error)
+        from imgcli.app.crash import report_crash
+
+        return _refuse(context, report_crash(error, context))
 
 
-def _invoke(world: Context) -> int:
-    """Hand the arguments to Typer, which exits by itself when its reader has gone away."""
+def _invoke(context: Context) -> int:
+    """Run the arguments through Typer, which exits by itself when its reader has gone away."""
     try:
         args = sys.argv[1:] or ["-h"]
-        result = build_app(registry.named())(args, standalone_mode=False, obj=world, prog_name="imgcli")
+        result = build_app(registry.named())(args, standalone_mode=False, obj=context, prog_name="imgcli")
     except SystemExit as exit_:
         if isinstance(exit_.__context__, BrokenPipeError):
             raise exit_.__context__ from None
@@ -79,36 +84,25 @@ def _invoke(world: Context) -> int:
     return result if isinstance(result, int) else ExitCode.OK
 
 
-def _crashed(world: Context, error: Exception) -> ExitCode:
-    from imgcli.app.crash import report_crash
-
-    return _refuse(world, report_crash(error, world))
-
-
-def _wrong_usage(error: typer.TyperException) -> Problem:
-    from imgcli.cli.usage_errors import wrong_usage
-
-    return wrong_usage(error, sys.argv[1:], [word for word in sys.argv[1:2] if word in registry.NAMES])
-
-
-def _refuse(world: Context, problem: Problem) -> ExitCode:
-    """Report a problem as its reader expects it; of wrong options we learn before --jsonl is read."""
+def _refuse(context: Context, problem: Problem) -> ExitCode:
+    """Report a problem as its reader expects it; wrong options are found before --jsonl is parsed."""
     from imgcli.app.options import OutputFormat
     from imgcli.app.reporting import refuse
 
-    return refuse(world, problem, OutputFormat.JSON_LINES if "--jsonl" in sys.argv else OutputFormat.PEOPLE)
+    return refuse(context, problem, OutputFormat.JSON_LINES if "--jsonl" in sys.argv else OutputFormat.PEOPLE)
 
 
-def _unwritable_stdout(world: Context, error: UnwritableOutputError) -> ExitCode:
-    """Say that standard output did not take what was written to it."""
+def _unwritable_stdout(context: Context, error: UnwritableOutputError) -> ExitCode:
+    """Report that standard output could not be written, and return the exit code."""
     from imgcli.app.reporting import refuse
 
     what = f"Standard output could not be written: {error.strerror}."
-    return refuse(world, Problem(ExitCode.UNWRITABLE, what, advice="Make room, or send it elsewhere."))
+    advice = "Free some space, or redirect it elsewhere."
+    return refuse(context, Problem(ExitCode.UNWRITABLE, what, advice=advice))
 
 
 def _leave(code: int) -> NoReturn:
-    """End the process without the interpreter's own flush, which would turn a full disk into exit 120."""
+    """Exit without the interpreter's own flush, which would turn a full disk into exit code 120."""
     _flush_quietly(sys.stdout, sys.stderr)
     import os
 

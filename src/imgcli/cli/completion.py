@@ -1,6 +1,6 @@
-"""What the shell may offer after an option: every value goes through `_offered`, because shells run text.
+"""Shell completion of values: every value goes through `_safe`, because shells run text.
 
-zsh evaluates what it is offered, help included; bash and PowerShell put a value into the line as it stands.
+zsh evaluates completions, help included; bash and PowerShell insert a value as it is.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ if TYPE_CHECKING:
 
 
 def models(incomplete: str) -> list[tuple[str, str]]:
-    """Offer every model that is alive today, text models first."""
+    """Return the models that are available today, text models first."""
     return _starting([*_names("text"), *_names("image")], incomplete)
 
 
 def image_models(incomplete: str) -> list[tuple[str, str]]:
-    """Offer the image models that are alive today."""
+    """Return the image models that are available today."""
     return _starting(_names("image"), incomplete)
 
 
 def sizes(incomplete: str) -> list[tuple[str, str]]:
-    """Offer the words, ratios and sizes that people use most."""
+    """Return the most common names, ratios and sizes."""
     return _starting(_SIZES, incomplete)
 
 
 def formats(incomplete: str) -> list[tuple[str, str]]:
-    """Offer the formats as the API spells them."""
+    """Return the formats by the API's names."""
     from imgcli.core.image import ImageFormat
 
     return _starting(ImageFormat, incomplete)
 
 
 def profiles(incomplete: str) -> list[tuple[str, str]]:
-    """Offer the profiles of the configuration file; nothing from one that cannot be read."""
+    """Return the profiles of the configuration file; none if it cannot be read."""
     import os
     import tomllib
     from contextlib import suppress
@@ -44,13 +44,13 @@ def profiles(incomplete: str) -> list[tuple[str, str]]:
     from imgcli.store.config_file import read_text
 
     with suppress(ImgcliError, ValueError, RecursionError):
-        found = tomllib.loads(read_text(os.environ) or "").get("profile", {})
-        return _starting(found, incomplete) if isinstance(found, dict) else []
+        names = tomllib.loads(read_text(os.environ) or "").get("profile", {})
+        return _starting(names, incomplete) if isinstance(names, dict) else []
     return []
 
 
 def history_ids(incomplete: str) -> list[tuple[str, str]]:
-    """Offer the ids of remembered runs, the newest first, each with its prompt."""
+    """Return the ids of the runs in the history, newest first, each with its prompt."""
     import os
     from contextlib import suppress
 
@@ -58,23 +58,23 @@ def history_ids(incomplete: str) -> list[tuple[str, str]]:
     from imgcli.store.history.ids import NAME, read_ids
     from imgcli.store.paths import data_folder
 
-    with suppress(Exception):  # a Tab that finds nothing offers nothing
-        found = read_ids(data_folder(os.environ) / NAME, incomplete, _MOST_IDS)
-        return _offered((str(number), shorten(prompt, _HINT_LENGTH)) for number, prompt in found)
+    with suppress(Exception):  # an error must not spoil the line that is being typed
+        runs = read_ids(data_folder(os.environ) / NAME, incomplete, _MOST_IDS)
+        return _safe((str(number), shorten(prompt, _HINT_LENGTH)) for number, prompt in runs)
     return []
 
 
 def images_and_ids(incomplete: str) -> list[tuple[str, str]]:
-    """Offer images in this folder, or the one that is begun, then `last` and the ids of remembered runs.
+    """Return images in the current or the typed folder, then `last` and the ids of runs in the history.
 
-    Nothing where only a shell can do it well, which then offers files by itself: names that must be quoted,
-    and folders to go into.
+    Empty where a shell does it better, which then completes files by itself: names that must be quoted, and
+    folders to go into.
     """
     return _files_and_ids(incomplete, _IMAGES)
 
 
 def runs_and_ids(incomplete: str) -> list[tuple[str, str]]:
-    """Offer recorded runs too, beside what `images_and_ids` offers."""
+    """Return recorded runs as well as images and ids."""
     return _files_and_ids(incomplete, (*_IMAGES, ".sse", ".jsonl"))
 
 
@@ -85,39 +85,29 @@ def _files_and_ids(incomplete: str, suffixes: tuple[str, ...]) -> list[tuple[str
     ids = history_ids(incomplete)
     if "last".startswith(incomplete) and (ids or history_ids("")):
         ids.insert(0, ("last", "the newest image"))
-    found = sorted(glob(f"{escape(incomplete)}*"))  # noqa: PTH207 - as it was typed
-    images = [name for name in found if name.lower().endswith(suffixes)]
-    plain = _offered((name, "") for name in images)
-    if not ids and (len(plain) < len(images) or any(map(isdir, found))):
+    names = sorted(glob(f"{escape(incomplete)}*"))  # noqa: PTH207 - as it was typed
+    images = [name for name in names if name.lower().endswith(suffixes)]
+    plain = _safe((name, "") for name in images)
+    if not ids and (len(plain) < len(images) or any(map(isdir, names))):
         return []
     return [*plain[:_MOST_IDS], *ids]
 
 
 _PLAIN = re.compile(r"[\w./][\w.+=@/-]*(?::[\w.+=@/-]+)*")
-"""What every shell takes as it stands, and imgcli for no option."""
+"""Text that every shell takes literally, and that imgcli does not take for an option."""
 _PUNCTUATION = frozenset(".,-…")
-"""What no shell obeys, not even where it evaluates the text."""
+"""Punctuation that no shell interprets, not even where it evaluates the text."""
 _IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".svg")
 _MOST_IDS = 50
 _HINT_LENGTH = 60
 _SIZES = (
-    "auto",
-    "square",
-    "portrait",
-    "landscape",
-    "16:9",
-    "9:16",
-    "4:3",
-    "3:4",
-    "1024x1024",
-    "1536x1024",
-    "1024x1536",
-    "2048x2048",
+    *("auto", "square", "portrait", "landscape", "16:9", "9:16", "4:3", "3:4"),
+    *("1024x1024", "1536x1024", "1024x1536", "2048x2048"),
 )
 
 
 def _names(kind: str) -> tuple[str, ...]:
-    """Read the catalog, at the Tab that needs it and not before."""
+    """Return the models of a kind from the catalog, which is loaded only when needed."""
     from datetime import UTC, datetime
 
     from imgcli.core.catalog import ModelKind, load
@@ -126,17 +116,17 @@ def _names(kind: str) -> tuple[str, ...]:
 
 
 def _starting(values: Iterable[str], incomplete: str) -> list[tuple[str, str]]:
-    return _offered((value, "") for value in values if value.startswith(incomplete))
+    return _safe((value, "") for value in values if value.startswith(incomplete))
 
 
-def _offered(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return values, each with its help, as any shell may have them: leave out values that must be quoted."""
+def _safe(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return values with their help, safe for any shell, without values that must be quoted."""
     return [(value, _harmless(text)) for value, text in pairs if _PLAIN.fullmatch(value)]
 
 
 def _harmless(text: str) -> str:
-    """Return the words of a text: letters and digits of any script, and harmless punctuation."""
+    """Return the words of a text: letters and digits of any script, and safe punctuation."""
     from unicodedata import category
 
-    kept = (one if one in _PUNCTUATION or category(one)[0] in "LMN" else " " for one in text)
-    return " ".join("".join(kept).split())
+    characters = (one if one in _PUNCTUATION or category(one)[0] in "LMN" else " " for one in text)
+    return " ".join("".join(characters).split())

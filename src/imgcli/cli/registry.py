@@ -1,12 +1,11 @@
-"""The commands as a table: each is loaded only when a command line names it, which keeps help fast."""
+"""The table of commands: each is loaded only when a command line names it, which keeps help fast."""
 
 from __future__ import annotations
 
 import importlib
 import os
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -19,49 +18,43 @@ if TYPE_CHECKING:
 
 _CONFIGURED = "imgcli.cli.config.command"
 _COMPLETED_LINES = ("_TYPER_COMPLETE_ARGS", "COMP_WORDS")
-"""Where a shell's completion tells the line, which is not in the arguments then."""
+"""Environment variables with the line that is being completed, which is not in the arguments."""
 
 
-@dataclass(frozen=True)
-class CommandEntry:
-    """One command: its name, its line in the list of commands, and whether configuration has a say in it.
+class CommandEntry(NamedTuple):
+    """One command: its name, its line in the list of commands, and whether the configuration applies to it.
 
-    Its function has the name with underscores, in the module of that name, unless `place` names both.
-    `can_send` tells that it sends requests, which may cost money.
+    Its function has the name with underscores, in the module of that name, unless `alias` names both.
+    `can_send` is for commands that send requests, which may cost money.
     """
 
     name: str
     line: str
     is_configured: bool = False
-    place: str = ""
+    alias: str = ""
     can_send: bool = False
 
     @property
     def module(self) -> str:
-        """Where it is."""
-        return self.place or self.name.replace("-", "_")
+        """The module and its function."""
+        return self.alias or self.name.replace("-", "_")
 
     def register(self, app: typer.Typer) -> None:
-        """Load it and put it into the app."""
+        """Load the command and add it to the app."""
         module = importlib.import_module(f"imgcli.cli.commands.{self.module}")
         if hasattr(module, "group"):
             app.add_typer(module.group(), name=self.name)
             return
-        app.command(self.name, cls=self._kind, epilog=getattr(module, "EPILOG", None))(
-            getattr(module, self.module)
-        )
+        kind: type[GroupedCommand] = GroupedCommand
+        if self.is_configured:
+            # By name, as the commands are: it looks into this table for their options.
+            kind = importlib.import_module(_CONFIGURED).ConfiguredCommand
+        epilog = getattr(module, "EPILOG", None)
+        app.command(self.name, cls=kind, epilog=epilog)(getattr(module, self.module))
 
     def announce(self, app: typer.Typer) -> None:
-        """Put its name and its line into the app, for a list; it cannot be run like that."""
+        """Add only the name and the line to the app, for the list; it cannot be run like that."""
         app.command(self.name, cls=GroupedCommand, help=self.line)(_unloaded)
-
-    @property
-    def _kind(self) -> type[GroupedCommand]:
-        if not self.is_configured:
-            return GroupedCommand
-        # By name, as the commands are: it looks into this table for their options.
-        kind: type[GroupedCommand] = importlib.import_module(_CONFIGURED).ConfiguredCommand
-        return kind
 
 
 COMMANDS = (
@@ -84,31 +77,21 @@ COMMANDS = (
     CommandEntry("sheet", "Put many images on one contact sheet."),
     CommandEntry("strip", "Remove embedded parameters from PNG files (see gen --embed)."),
     CommandEntry("demo-server", "Run a local demo server with OpenAI's API.", is_configured=True),
-    CommandEntry("help", "Show help for a command.", place="help_command"),
+    CommandEntry("help", "Show help for a command.", alias="help_command"),
 )
-"""In the order of the list; a short list leaves the last ones out."""
+"""In the order of the list; a short list leaves out the last ones."""
 NAMES = frozenset(command.name for command in COMMANDS)
 SENDING = frozenset(command.name for command in COMMANDS if command.can_send)
 
 
 def named() -> frozenset[str]:
-    """Find the commands that this process's command line, or the one that is being completed, can mean."""
+    """Return the commands that this process's command line, or the one being completed, may name."""
     completed = [os.environ.get(name, "") for name in _COMPLETED_LINES]
     return NAMES & {*sys.argv[1:], *" ".join(completed).split()}
 
 
-def register(app: typer.Typer, loaded: Iterable[str] = NAMES) -> None:
-    """Put every command into the app, and load those that are named."""
-    wanted = set(loaded)
-    for command in COMMANDS:
-        if command.name in wanted:
-            command.register(app)
-        else:
-            command.announce(app)
-
-
 def _unloaded() -> None:
-    raise AssertionError  # pragma: no cover - a command that runs stands in the line, and so is loaded
+    raise AssertionError  # pragma: no cover - a command that runs is in the command line, and so is loaded
 
 
 _HELP = """\
@@ -129,7 +112,7 @@ _EPILOG = "Learn more: imgcli help COMMAND"
 
 
 def build_app(loaded: Iterable[str] = NAMES) -> typer.Typer:
-    """Assemble the command line; of commands that are not `loaded` it has only the line in the list."""
+    """Build the command line; commands that are not in `loaded` are only listed."""
     app = typer.Typer(
         name="imgcli",
         cls=OrderedGroup,
@@ -140,7 +123,12 @@ def build_app(loaded: Iterable[str] = NAMES) -> typer.Typer:
         context_settings={"max_content_width": 100},
     )
     app.callback()(_version_option)
-    register(app, loaded)
+    names = set(loaded)
+    for command in COMMANDS:
+        if command.name in names:
+            command.register(app)
+        else:
+            command.announce(app)
     return app
 
 
@@ -156,4 +144,4 @@ def _version_option(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Hold the options that come before a command."""
+    """Declare the options that come before a command."""

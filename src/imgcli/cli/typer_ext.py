@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", bound="Callable[..., Any]")
 
-ARGUMENTS = "Arguments"
+_ARGUMENTS = "Arguments"
 OTHER = "Other options"
 _DEFAULT = "  [default: "
 _SCREEN = 22  # rows of a terminal of 24, between the command line and the next prompt
@@ -135,9 +135,9 @@ class _Paged:
         for block in (getattr(self, "epilog", None) or "").strip("\n").split("\n\n"):
             if block:
                 is_table = "\n " in block
+                filled = textwrap.fill(block, formatter.width, break_on_hyphens=False)
                 formatter.write_paragraph()
-                text = block if is_table else textwrap.fill(block, formatter.width, break_on_hyphens=False)
-                formatter.write(f"{text}\n")
+                formatter.write(f"{block if is_table else filled}\n")
 
     def write_brief(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - see above
         """Write the page of one screen: description, examples, essential options."""
@@ -188,9 +188,8 @@ class GroupedCommand(_Paged, TyperCommand):
         sections: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             if record := parameter.get_help_record(ctx):
-                usual = ARGUMENTS if parameter.param_type_name == "argument" else OTHER
-                heading = getattr(parameter, "rich_help_panel", None) or usual
-                sections.setdefault(heading, []).append((_TYPE.sub("", record[0]), record[1]))
+                row = (_TYPE.sub("", record[0]), record[1])
+                sections.setdefault(heading_of(parameter), []).append(row)
         for heading, rows in sorted(sections.items(), key=lambda section: section[0] == OTHER):
             with formatter.section(heading):
                 formatter.write_dl(rows, col_max=26)
@@ -274,6 +273,12 @@ def _examples(text: str, width: int) -> list[str]:
     lines = [line.strip() for line in lines if line]
     fit = all(len(line) + 2 <= width for line in lines)
     return [f"  {line if fit else line.partition('  ')[0]}" for line in lines]
+
+
+def heading_of(parameter: Any) -> str:  # noqa: ANN401 - see above
+    """Return the heading that a parameter is listed under."""
+    usual = _ARGUMENTS if parameter.param_type_name == "argument" else OTHER
+    return getattr(parameter, "rich_help_panel", None) or usual
 
 
 def _rank(parameter: Any) -> int:  # noqa: ANN401 - see above

@@ -1,6 +1,6 @@
-"""Wrong command lines: what Typer objects to, in our words, and what was probably meant.
+"""Wrong command lines: Typer's errors in our words, and what was probably meant.
 
-Loaded only once a command line is wrong.
+Loaded only when a command line is wrong.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 _REWORDED = {
     ": Value error, ": ": ",
-    "Input should be a valid integer, unable to parse string as an integer": "it takes a whole number",
-    "Input should be a valid integer, got a number with a fractional part": "it takes a whole number",
-    "Input should be a valid number, unable to parse string as a number": "it takes a number",
+    "Input should be a valid integer, unable to parse string as an integer": "it must be a whole number",
+    "Input should be a valid integer, got a number with a fractional part": "it must be a whole number",
+    "Input should be a valid number, unable to parse string as a number": "it must be a number",
 }
-"""What Typer's checker says, and how a person would."""
+"""Sentences of Typer's validation, and plain ones for them."""
 
 _COMMANDS_ELSEWHERE = {
     "gen": {"create", "draw", "generate", "image", "make", "new", "paint"},
@@ -37,29 +37,29 @@ _COMMANDS_ELSEWHERE = {
     "recover": {"restore", "resume", "salvage"},
     "--version": {"version"},
 }
-"""What other programs call our commands."""
+"""Our commands, and their names in other programs."""
 
 _OPTIONS_ELSEWHERE = {
     "size": {"aspect", "aspect-ratio", "dimensions", "ratio", "resolution"},
     "image": {"input", "reference"},
     "output": {"file", "out-file", "outfile"},
 }
-_KEYS = 'Put the key in the environment: export OPENAI_API_KEY="sk-..."; other users can read command lines.'
+_KEYS = 'Put the key in the environment: export OPENAI_API_KEY="sk-..."; other users can see command lines.'
 _NO_SUCH_THING = {
-    "negative-prompt": "Say in the prompt what the image must not contain.",
-    "prompt": 'Give the prompt as words, such as imgcli gen "a cat".',
+    "negative-prompt": "Describe in the prompt what the image must not contain.",
+    "prompt": 'Write the prompt as an argument: imgcli gen "a cat"',
     "api-key": _KEYS,
     "key": _KEYS,
     "token": _KEYS,
 }
-"""Options of other image generators that we cannot have, and why."""
+"""Options of other image generators that we do not have, and what to do instead."""
 
 _QUOTED = 60  # characters of a prompt that a suggestion repeats
 _PLAIN = re.compile(r"[^\"$`\\!]+")
 
 
 def wrong_usage(error: typer.TyperException, args: Sequence[str], command: Sequence[str]) -> Problem:
-    """Turn Typer's objection to `args` into a problem; `command` is where it belongs if it cannot tell."""
+    """Return Typer's error about `args` as a problem; `command` is used if the error has no context."""
     context = getattr(error, "ctx", None)
     page = f"See {context.command_path if context else ' '.join(['imgcli', *command])} --help."
     option = getattr(error, "option_name", None)
@@ -73,26 +73,26 @@ def wrong_usage(error: typer.TyperException, args: Sequence[str], command: Seque
 
 
 def no_command(args: Sequence[str], group: Any, path: str) -> ImgcliError:  # noqa: ANN401 - Typer's own type
-    """Say that there is no such command, and whether another or a prompt was probably meant."""
+    """Return the error for an unknown command, with the command or prompt that was probably meant."""
     name, known, is_top = args[0], list(group.commands), " " not in path
     if name == "help":
         return usage_error(f"Did you mean {path} --help?")
     if not name.strip():
-        return usage_error('There is no command "".', f"For the commands: {path} help")
+        return usage_error('No such command: "".', f"For a list of commands: {path} help")
     elsewhere = _ours(name, _COMMANDS_ELSEWHERE) if is_top else []
     meant = [] if " " in name.strip() else elsewhere or near(name, known)
     words = list(_before_options(args))
     advice = [did_you_mean(f"{path} {one}" for one in meant)]
     if is_top and (not meant or (len(words) > 1 and not elsewhere)):
-        commands = "" if len(words) > 1 or " " in name else "; for the commands: imgcli help"
+        commands = "" if len(words) > 1 or " " in name else "; for a list of commands: imgcli help"
         advice.append(f"To generate an image: imgcli gen {_quoted(' '.join(words))}{commands}")
     elif not meant:
-        advice.append(f"It has {', '.join(known)}.")
-    return usage_error(f'There is no command "{shorten(name, _QUOTED)}".', " ".join(filter(None, advice)))
+        advice.append(f"Its commands are {', '.join(known)}.")
+    return usage_error(f'No such command: "{shorten(name, _QUOTED)}".', " ".join(filter(None, advice)))
 
 
 def asks_for_help(path: str) -> ImgcliError:
-    """Say that the word `help` alone is taken for a question, not for a prompt or a file."""
+    """Return the error for the word `help` alone, which is neither a prompt nor a file."""
     return usage_error(f"Did you mean {path} --help?", f"To use the word itself: {path} -- help")
 
 
@@ -112,7 +112,7 @@ def _no_option(name: str, context: Any, page: str) -> Problem:  # noqa: ANN401 -
     if word in _NO_SUCH_THING and (context.parent is None or "model" in own):
         advice = _NO_SUCH_THING[word]
     elif context.parent is None and not advice:
-        advice = f'Options stand after the command, such as imgcli gen "a cat" {name}. {page}'
+        advice = f'Put options after the command, such as imgcli gen "a cat" {name}. {page}'
     return Problem(ExitCode.USAGE, f"No such option: {name}.", advice=advice or page)
 
 
@@ -128,7 +128,7 @@ def _before_options(args: Iterable[str]) -> Iterator[str]:
 
 
 def _quoted(prompt: str) -> str:
-    """Quote a prompt for a shell; one that is long stays out."""
+    """Quote a prompt for a shell; a long one is left out."""
     shown = shorten(prompt, _QUOTED)
     if shown != prompt:
         return '"..."'

@@ -97,7 +97,7 @@ class HistoryEntry:
 
     @property
     def is_demo(self) -> bool:
-        """Whether the stand-in painted it, so that its cost was never charged."""
+        """Whether the demo painted it, so that its cost was never charged."""
         return self.endpoint == DEMO
 
     @property

@@ -54,7 +54,7 @@ class Charged(StrEnum):
 class Cause(Enum):
     """What makes a problem one that can be got around; the rest is told by exit code and code."""
 
-    FORGOTTEN = "forgotten"  # the server cannot continue the conversation; a request of its own may do
+    PREVIOUS_RESPONSE_NOT_FOUND = "forgotten"  # the conversation cannot go on; a request of its own may do
     RESPONSE_FORMAT = "response_format"  # the server does not know this parameter; it may answer without it
     UNFINISHED = "unfinished"  # the request had not gone out whole, so that nobody can have begun with it
     UNREACHED = "unreached"  # a proxy took the request, and did not reach the server

@@ -1,4 +1,4 @@
-"""One image asked for, as a value, and its two wire forms."""
+"""One image asked for, as a value; `api.wires` makes the body of a request from it."""
 
 from __future__ import annotations
 
@@ -153,18 +153,11 @@ class ImageRequest:
     @property
     def is_form(self) -> bool:
         """Whether it goes out as multipart/form-data: files for the Images API, and no address."""
-        return self._is_edit and not any(reference.url for reference in self.references)
-
-    @property
-    def endpoint(self) -> str:
-        """Where it goes, below the server's base URL."""
-        if self.api is Api.RESPONSES:
-            return "/responses"
-        return "/images/edits" if self._is_edit else "/images/generations"
-
-    def wire(self) -> dict[str, Any]:
-        """Build the body for this request's API, with a `DataUrl` (JSON) or `InputImage` (form) an image."""
-        return self._responses_body() if self.api is Api.RESPONSES else self._images_body()
+        return (
+            self.api is Api.IMAGES
+            and bool(self.references)
+            and not any(reference.url for reference in self.references)
+        )
 
     def nameless(self) -> ImageRequest:
         """Leave out where its images came from, for a record that others may see."""
@@ -211,60 +204,8 @@ class ImageRequest:
         """Return whether a record of a request has fields that this imgcli does not know."""
         return not told.keys() <= {one.name for one in fields(cls)}
 
-    @property
-    def _is_edit(self) -> bool:
-        """Whether the Images API starts from images."""
-        return self.api is Api.IMAGES and bool(self.references)
-
-    def _responses_body(self) -> dict[str, Any]:
-        """Force the image tool: a text model that is only offered it may answer in words instead."""
-        tool = {
-            "type": "image_generation",
-            "model": self.image_model,
-            "action": self.action,
-            **self._options(),
-            "partial_images": self.partials,
-            "input_image_mask": {"image_url": self.mask.linked} if self.mask else None,
-        }
-        body = {
-            "model": self.model,
-            "input": self._input() if self.references else self.prompt,
-            "previous_response_id": self.previous_response_id,
-            "tools": [_without_none(tool)],
-            "tool_choice": {"type": "image_generation"},
-            "stream": self.stream or None,
-        }
-        return _without_none(body)
-
-    def _input(self) -> list[dict[str, Any]]:
-        """Say it as one message: the prompt, then the images."""
-        images = [{"type": "input_image", "image_url": reference.linked} for reference in self.references]
-        return [{"role": "user", "content": [{"type": "input_text", "text": self.prompt}, *images]}]
-
-    def _images_body(self) -> dict[str, Any]:
-        images = self._form_images() if self.is_form else self._json_images()
-        body = {"model": self.model, "prompt": self.prompt, "n": 1, **images, **self._options()}
-        if self.stream:
-            body |= {"stream": True, "partial_images": self.partials}
-        if self.inline:
-            body["response_format"] = "b64_json"
-        return _without_none(body)
-
-    def _form_images(self) -> dict[str, Any]:
-        """Name files as OpenAI's own client does: `image` for one, `image[]` for each of several."""
-        only = self.references[0] if len(self.references) == 1 else None
-        images = {"image": only} if only else {"image[]": self.references}
-        return {**images, "mask": self.mask}
-
-    def _json_images(self) -> dict[str, Any]:
-        """Format the form of /images/edits that takes addresses (OpenAI's specification, August 2026)."""
-        if not self.references:
-            return {}
-        images = [{"image_url": reference.linked} for reference in self.references]
-        return {"images": images, "mask": {"image_url": self.mask.linked} if self.mask else None}
-
-    def _options(self) -> dict[str, Any]:
-        """Format the options that both wires name alike."""
+    def options(self) -> dict[str, Any]:
+        """Return the options that both APIs name alike."""
         return {
             "size": self.size,
             "quality": self.quality,
@@ -293,7 +234,8 @@ def _reference(told: object) -> InputImage:
     return InputImage.from_json(told if isinstance(told, dict) else {})
 
 
-def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
+def without_none(fields: dict[str, Any]) -> dict[str, Any]:
+    """Drop the fields that are not sent."""
     return {key: value for key, value in fields.items() if value is not None}
 
 

@@ -20,25 +20,25 @@ class ApiError(Exception):
     param: str | None = None
 
     def body(self) -> dict[str, object]:
-        """The JSON body that goes with the status."""
+        """Format the JSON body that goes with the status."""
         fields = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
         return {"error": fields}
 
 
 def invalid(code: str | None, message: str, param: str | None, status: int = 400) -> ApiError:
-    """A fault in the request itself."""
+    """Create the error for a fault in the request itself."""
     return ApiError(status, "invalid_request_error", code, message, param)
 
 
 def invalid_value(value: object, choices: Sequence[str], param: str) -> ApiError:
-    """A value that is none of the choices."""
+    """Create the error for a value that is none of the choices."""
     quoted = [f"'{choice}'" for choice in choices]
     listed = " and ".join(quoted) if len(quoted) < 3 else ", ".join(quoted[:-1]) + f", and {quoted[-1]}"  # noqa: PLR2004
     return invalid("invalid_value", f"Invalid value: '{value}'. Supported values are: {listed}.", param)
 
 
 def invalid_type(wanted: str, value: object, param: str) -> ApiError:
-    """A value of the wrong JSON type; `wanted` reads like "an integer"."""
+    """Create the error for a value of the wrong JSON type; `wanted` reads like "an integer"."""
     names = {bool: "a boolean", int: "an integer", float: "a decimal", str: "a string", list: "an array"}
     got = "null" if value is None else names.get(type(value), "an object")
     return invalid(
@@ -47,30 +47,15 @@ def invalid_type(wanted: str, value: object, param: str) -> ApiError:
 
 
 def missing(param: str) -> ApiError:
-    """A required parameter that was not sent."""
+    """Create the error for a required parameter that was not sent."""
     return invalid("missing_required_parameter", f"Missing required parameter: '{param}'.", param)
 
 
 def unknown_parameter(param: str) -> ApiError:
-    """A parameter that the endpoint does not have."""
+    """Create the error for a parameter that the endpoint does not have."""
     return invalid("unknown_parameter", f"Unknown parameter: '{param}'.", param)
 
 
 def unsupported_here(param: str, what: str) -> ApiError:
-    """Something that OpenAI has and this stand-in has not."""
-    return invalid("unsupported_parameter", f"The offline stand-in does not offer {what}.", param)
-
-
-def model_not_found(name: str, param: str, *, images: bool) -> ApiError:
-    """A model that does not exist: 404 from the Images API, 400 from the Responses API."""
-    if images:
-        message = f"The model `{name}` does not exist or you do not have access to it."
-        return invalid("model_not_found", message, param, 404)
-    return invalid("model_not_found", f"The requested model '{name}' does not exist.", param)
-
-
-def model_retired(name: str, param: str, *, images: bool) -> ApiError:
-    """A model that was shut down."""
-    page = "https://platform.openai.com/docs/deprecations"
-    message = f"The model `{name}` has been deprecated, learn more here: {page}"
-    return invalid("model_not_found", message, param, 404 if images else 400)
+    """Create the error for something that OpenAI offers and the demo does not."""
+    return invalid("unsupported_parameter", f"The offline demo does not offer {what}.", param)

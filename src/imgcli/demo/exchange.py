@@ -1,4 +1,4 @@
-"""The shape of an exchange: requests, answers, and server-sent events with their pauses."""
+"""What goes in and out, requests, answers, events with their pauses, and what is kept of it in between."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request that passed the door, and the seed from which its images are painted."""
+    """A request that was let in, and the seed from which its images are painted."""
 
     content_type: str
     body: bytes
@@ -33,7 +33,7 @@ class ServerEvent:
     pause: float = 0.0
 
     def encode(self) -> bytes:
-        """The event as it crosses the wire, with its `event:` and `data:` lines."""
+        """Format the event with its `event:` and `data:` lines."""
         data = json.dumps(self.event, separators=(",", ":"))
         return f"event: {self.event['type']}\ndata: {data}\n\n".encode()
 
@@ -50,26 +50,26 @@ class JsonAnswer:
 class Stream:
     """An event stream; it is made while it is read."""
 
-    frames: Iterator[ServerEvent]
+    events: Iterator[ServerEvent]
 
 
 def new_id(prefix: str) -> str:
-    """A fresh identifier such as "resp_6f1c..."."""
+    """Create an identifier such as "resp_6f1c..."."""
     return f"{prefix}_{uuid.uuid4().hex}{uuid.uuid4().hex[:18]}"
 
 
 def in_base64(data: bytes) -> str:
-    """Bytes as JSON carries them."""
+    """Encode bytes as JSON carries them."""
     return base64.b64encode(data).decode("ascii")
 
 
-def beat(partials: int) -> float:
-    """Seconds before each image of a run: a whole run takes about three seconds."""
+def pause_before_image(partials: int) -> float:
+    """Return the seconds before each image of a run: a whole run takes about three."""
     return 1.6 / (partials + 1)
 
 
 REMEMBERED = 256
-"""Answers that are kept; the one that was not used for longest is forgotten first."""
+"""Answers that are kept; the least recently used is dropped first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,8 @@ class Past:
     """An earlier answer: its turn, from 1; its conversation's first prompt and seed; whether it painted."""
 
     turn: int
-    motif: str
-    motif_seed: int
+    scene_prompt: str
+    scene_seed: int
     painted: bool
 
 
@@ -99,7 +99,7 @@ class Sessions:
                 self._past.popitem(last=False)
 
     def response(self, key: str) -> Past:
-        """The answer that `previous_response_id` names."""
+        """Find the answer that `previous_response_id` names."""
         past = self._find(key)
         if past is None:
             message = f"Previous response with id '{key}' not found."
@@ -107,7 +107,7 @@ class Sessions:
         return past
 
     def item(self, key: str) -> Past:
-        """The answer that held the item of this id."""
+        """Find the answer that held the item of this id."""
         past = self._find(key)
         if past is None:
             message = (

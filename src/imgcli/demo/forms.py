@@ -1,4 +1,4 @@
-"""Request bodies: JSON objects, and forms whose values are turned into what JSON would have carried."""
+"""Request bodies: JSON objects, forms with the same values, and the images in both."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from email.message import Message
 from typing import TYPE_CHECKING, Never
 
-from imgcli.demo.errors import invalid, unsupported_here
+from imgcli.demo.errors import invalid, invalid_type, unsupported_here
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from imgcli.demo.exchange import Request
 
@@ -47,9 +47,11 @@ class UploadedImage:
     alpha: bool
 
 
-def parts(content_type: str, body: bytes) -> list[FormPart]:
-    """The fields of a multipart/form-data body, in order."""
-    boundary = _header(content_type).get_boundary()
+def _parts(content_type: str, body: bytes) -> list[FormPart]:
+    """Return the fields of a multipart/form-data body, in order."""
+    header = Message()
+    header["content-type"] = content_type
+    boundary = header.get_boundary()
     if not boundary:
         raise _bad_form("the boundary is missing")
     line = b"--" + boundary.encode("latin-1", "replace")
@@ -63,7 +65,8 @@ def _part(piece: bytes) -> FormPart:
     head, gap, data = piece.removeprefix(b"\r\n").partition(b"\r\n\r\n")
     if not gap:
         raise _bad_form("a part has no headers")
-    headers = dict(_header_lines(head))
+    lines = (line.partition(":") for line in head.decode("utf-8", "replace").split("\r\n"))
+    headers = {name.strip().lower(): value.strip() for name, _, value in lines}
     disposition = Message()
     disposition["content-disposition"] = headers.get("content-disposition", "")
     name = disposition.get_param("name", header="content-disposition")
@@ -72,38 +75,31 @@ def _part(piece: bytes) -> FormPart:
     return FormPart(name, disposition.get_filename(), headers.get("content-type", "text/plain"), data)
 
 
-def _header_lines(head: bytes) -> Iterator[tuple[str, str]]:
-    for line in head.decode("utf-8", "replace").split("\r\n"):
-        name, _, value = line.partition(":")
-        yield name.strip().lower(), value.strip()
-
-
-def _header(content_type: str) -> Message:
-    message = Message()
-    message["content-type"] = content_type
-    return message
-
-
 def _bad_form(why: str) -> Exception:
     return invalid(None, f"Could not parse multipart form: {why}.", None)
 
 
-def uploaded(part: FormPart) -> UploadedImage:
-    """The image of a file field; OpenAI looks at the declared type first."""
+def uploaded_image(part: FormPart) -> UploadedImage:
+    """Read the image of a file field; OpenAI looks at the declared type first."""
     mime = part.mime.partition(";")[0].strip().lower()
     if mime not in _MIME:
         formats = "Supported file formats are 'image/jpeg', 'image/png', and 'image/webp'."
         message = f"Invalid file '{part.name}': unsupported mimetype ('{mime}'). {formats}"
         raise invalid("unsupported_file_mimetype", message, part.name.removesuffix("[]"))
-    return uploaded_image(part.data, part.name.removesuffix("[]"))
+    return decoded_image(part.data, part.name.removesuffix("[]"))
 
 
-def linked(source: object, param: str) -> UploadedImage:
-    """The image of an `image_url`, as a string or inside its object; only data URLs can be read offline."""
+def linked_image(holder: object, param: str) -> UploadedImage:
+    """Read the image that an object with `image_url` refers to; only data URLs can be read offline."""
+    if not isinstance(holder, dict):
+        raise invalid_type("an object", holder, param)
+    if holder.get("file_id") is not None:
+        raise unsupported_here(f"{param}.file_id", "uploaded files")
+    source, param = holder.get("image_url"), f"{param}.image_url"
     if not isinstance(source, str):
         raise invalid("invalid_type", f"Invalid type for '{param}': expected an image URL.", param)
     if source.startswith(("http://", "https://")):
-        message = "Error while downloading the image: the offline stand-in reads data URLs only."
+        message = "Error while downloading the image: the offline demo reads data URLs only."
         raise invalid("failed_to_download_image", message, param)
     match = _DATA_URL.fullmatch(source)
     if match is None:
@@ -112,26 +108,19 @@ def linked(source: object, param: str) -> UploadedImage:
             "(e.g. 'data:image/png;base64,aW1nIGJ5dGVzIGhlcmU=')."
         )
         raise invalid("invalid_value", message, param)
-    return uploaded_image(decoded(match[2], param), param)
+    return decoded_image(decode_base64(match[2], param), param)
 
 
-def pointed(holder: Mapping[str, object], param: str) -> UploadedImage:
-    """The image that an object with `image_url` or `file_id` points to."""
-    if holder.get("file_id") is not None:
-        raise unsupported_here(f"{param}.file_id", "uploaded files")
-    return linked(holder.get("image_url"), f"{param}.image_url")
-
-
-def decoded(text: str, param: str) -> bytes:
-    """Bytes of a base64 string."""
+def decode_base64(text: str, param: str) -> bytes:
+    """Decode a base64 string."""
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise invalid("invalid_base64_image", f"Invalid base64 image data in '{param}'.", param) from None
 
 
-def uploaded_image(data: bytes, param: str) -> UploadedImage:
-    """The image in these bytes, decoded once to be sure of it."""
+def decoded_image(data: bytes, param: str) -> UploadedImage:
+    """Decode an image once, to be sure that it is one."""
     from PIL import Image
 
     if not data:
@@ -153,7 +142,7 @@ def uploaded_image(data: bytes, param: str) -> UploadedImage:
 
 
 def check_mask(mask: UploadedImage, first: UploadedImage, param: str) -> None:
-    """A mask has the size of the first image and says by its alpha channel where to paint."""
+    """Check that a mask has the size of the first image and an alpha channel, which says where to paint."""
     if (mask.width, mask.height) != (first.width, first.height):
         message = "Invalid mask image format - mask size does not match image size."
         raise invalid("invalid_mask_image_format", message, param)
@@ -176,7 +165,7 @@ class MultipartForm:
 
 
 def read_json(request: Request) -> dict[str, object]:
-    """The JSON object in the body."""
+    """Parse the JSON object in the body."""
     kind = request.content_type.partition(";")[0].strip().lower()
     if kind and kind != "application/json":
         message = (
@@ -195,10 +184,10 @@ def read_json(request: Request) -> dict[str, object]:
 
 
 def read_form(request: Request) -> MultipartForm:
-    """The fields and files of a multipart body."""
+    """Parse a multipart body."""
     values: dict[str, object] = {}
     files: dict[str, list[FormPart]] = {}
-    for part in parts(request.content_type, request.body):
+    for part in _parts(request.content_type, request.body):
         if part.filename is not None or part.name in _FILES:
             files.setdefault(part.name, []).append(part)
         else:

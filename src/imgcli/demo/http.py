@@ -1,4 +1,4 @@
-"""One connection: reads requests within limits, finds who answers, writes JSON bodies and event streams."""
+"""One connection: requests within limits, the function that answers each, JSON bodies and event streams."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ _NO_KEY = (
 
 
 class Room:
-    """What bodies may take of the memory all together; small ones always fit."""
+    """What bodies may take of the sessions all together; small ones always fit."""
 
     def __init__(self) -> None:
         self._left = MOST_HELD
         self._changed = threading.Condition()
 
     def take(self, length: int, patience: float) -> int:
-        """Wait for room for a body, `patience` seconds; give what is to be given back."""
+        """Wait for room for a body, `patience` seconds; return what is to be given back."""
         size = length if length > _LARGE else 0
         with self._changed:
             if not self._changed.wait_for(lambda: size <= self._left, patience):
@@ -59,7 +59,7 @@ class Room:
         return size
 
     def give_back(self, size: int) -> None:
-        """Let others have the room."""
+        """Free the room for others."""
         with self._changed:
             self._left += size
             self._changed.notify_all()
@@ -80,7 +80,9 @@ def check_place(headers: Message, port: int) -> None:
 
 
 def _forbidden(header: str) -> ApiError:
-    message = f"The stand-in answers local programs only; the {header} header says otherwise."
+    message = (
+        f"The demo answers local programs only, and this request's {header} header is not one of theirs."
+    )
     return invalid("forbidden", message, None, 403)
 
 
@@ -97,7 +99,7 @@ def check_key(headers: Message, key: str | None) -> None:
 
 
 def body_length(headers: Message) -> int:
-    """Bytes of the body; framing that two parsers could read differently is refused."""
+    """Return the bytes of the body; refuse framing that two parsers could read differently."""
     lengths = headers.get_all("content-length") or []
     if headers.get("transfer-encoding") is not None:
         if lengths:
@@ -128,7 +130,7 @@ class Owner(Protocol):
     patience: float
     api_key: str | None
     marked: bool
-    memory: Sessions
+    sessions: Sessions
     room: Room
     log: Callable[[str], None]
 
@@ -143,13 +145,13 @@ class Handler(BaseHTTPRequestHandler):
     """Serves the requests of one connection, one after the other."""
 
     protocol_version = "HTTP/1.1"
-    server_version = "imgcli-standin"
+    server_version = "imgcli-demo"
     sys_version = ""
     disable_nagle_algorithm = True
     raw_requestline: bytes  # set by the base class
 
     def setup(self) -> None:
-        """Bound every wait on the socket."""
+        """Start with a limit on every wait on the socket."""
         self.owner = cast("Owner", self.server)
         self.timeout = self.owner.patience  # type: ignore[misc]
         self._started = time.monotonic()
@@ -193,9 +195,7 @@ class Handler(BaseHTTPRequestHandler):
             self._log(499)
         except Exception as error:  # noqa: BLE001 - a bug must look like OpenAI's 500
             self.owner.log("".join(traceback.format_exception(error)).rstrip())
-            self._send_error(
-                ApiError(500, "server_error", "server_error", "The stand-in failed; see its log.")
-            )
+            self._send_error(ApiError(500, "server_error", "server_error", "The demo failed; see its log."))
         finally:
             self.owner.room.give_back(held)
 
@@ -213,9 +213,9 @@ class Handler(BaseHTTPRequestHandler):
         return endpoint()
 
     def _find(self, path: str, request: Request) -> tuple[str, Callable[[], JsonAnswer | Stream] | None]:
-        """Method and function of a path."""
+        """Find the method and the function of a path."""
         posts: dict[str, Callable[[], JsonAnswer | Stream]] = {
-            "/v1/responses": lambda: responses_api.create(request, self.owner.memory),
+            "/v1/responses": lambda: responses_api.create(request, self.owner.sessions),
             "/v1/images/generations": lambda: images_api.generate(request),
             "/v1/images/edits": lambda: images_api.edit(request),
         }
@@ -249,7 +249,7 @@ class Handler(BaseHTTPRequestHandler):
             self._send_json(200, answer.body)
 
     def _write_stream(self, stream: Stream) -> None:
-        """Events in chunks; HTTP/1.0 clients get them bare, up to the end of the connection."""
+        """Write events in chunks; HTTP/1.0 clients get them bare, up to the end of the connection."""
         bare = self.request_version == "HTTP/1.0"
         self._send_head(
             200, {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store"}
@@ -258,11 +258,11 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         self.send_header(*(("Connection", "close") if bare else ("Transfer-Encoding", "chunked")))
         self.end_headers()
-        for frame in stream.frames:
-            if self.owner.pause(frame.pause):
+        for event in stream.events:
+            if self.owner.pause(event.pause):
                 self.close_connection = True
                 return
-            data = frame.encode()
+            data = event.encode()
             self.wfile.write(data if bare else b"%x\r\n%s\r\n" % (len(data), data))
         if not bare:
             self.wfile.write(b"0\r\n\r\n")
@@ -300,7 +300,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
 
     def _drain(self) -> None:
-        """Take what a refused client is still sending, within limits: it may read only after it."""
+        """Read what a refused client is still sending, within limits: it may not read before."""
         left = 2 * LARGEST_BODY
         self.connection.settimeout(_LINGER)
         self.connection.shutdown(socket.SHUT_WR)
@@ -311,13 +311,13 @@ class Handler(BaseHTTPRequestHandler):
             left -= len(piece)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Faults that the base class finds while it parses, in OpenAI's form."""
+        """Send faults that the base class finds while it parses, in OpenAI's form."""
         del explain
         self.close_connection = True
         self._send_error(invalid(None, message or "Bad request.", None, code))
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401 - the base class names them
-        """Say nothing on stderr, as the base class would."""
+        """Write nothing to stderr, unlike the base class."""
 
     def _log(self, status: int) -> None:
         target = f"{self.command or '-'} {getattr(self, 'path', '-')}"
@@ -337,7 +337,7 @@ class _RequestHead:
         self._left = left
 
     def readline(self, limit: int = -1) -> bytes:
-        """The next line."""
+        """Return the next line."""
         line = self._source.readline(limit)
         self._left -= len(line)
         if self._left < 0:

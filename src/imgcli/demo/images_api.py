@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from imgcli.demo import usage
 from imgcli.demo.errors import invalid, missing, unsupported_here
-from imgcli.demo.exchange import JsonAnswer, Request, ServerEvent, Stream, beat, in_base64
-from imgcli.demo.forms import UploadedImage, check_mask, pointed, read_form, read_json, uploaded
+from imgcli.demo.exchange import JsonAnswer, Request, ServerEvent, Stream, in_base64, pause_before_image
+from imgcli.demo.forms import UploadedImage, check_mask, linked_image, read_form, read_json, uploaded_image
 from imgcli.demo.validation import IMAGE_PARAMETERS, Fields, Options, read_options, read_prompt
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from imgcli.demo.painter.painter import PaintedImage
 
 
-MOST_REFERENCES = 16
+MOST_INPUTS = 16
 """Images that one edit may start from, by OpenAI's reference."""
 
 _BOTH = IMAGE_PARAMETERS | {"prompt", "n", "stream", "user", "safety_identifier"}
@@ -35,7 +35,7 @@ class _ImagesRequest:
     prompt: str
     options: Options
     seed: int
-    references: tuple[UploadedImage, ...] = ()
+    inputs: tuple[UploadedImage, ...] = ()
     mask: UploadedImage | None = None
 
     def paint(self, number: int) -> PaintedImage:
@@ -48,7 +48,7 @@ class _ImagesRequest:
                 (options.width, options.height),
                 options.quality,
                 transparent=options.transparent,
-                references=tuple(image.data for image in self.references),
+                inputs=tuple(image.data for image in self.inputs),
                 mask=self.mask.data if self.mask else None,
                 number=number,
                 seed=self.seed,
@@ -57,49 +57,63 @@ class _ImagesRequest:
 
     @property
     def tokens(self) -> usage.Tokens:
-        area = sum(image.width * image.height for image in self.references)
+        area = sum(image.width * image.height for image in self.inputs)
         return usage.count(self.options, self.prompt, area)
 
 
 def generate(request: Request) -> JsonAnswer | Stream:
-    """`POST /v1/images/generations`."""
+    """Answer `POST /v1/images/generations`."""
     fields = Fields(read_json(request))
     fields.only(_GENERATE)
-    prompt, stream = read_prompt(fields), fields.flag("stream", default=False)
-    _require_model(fields)
-    options = read_options(fields, stream=stream, images=True)
-    return _deliver(_ImagesRequest("image_generation", prompt, options, request.seed), stream=stream)
+    return _answer(fields, "image_generation", request.seed)
 
 
 def edit(request: Request) -> JsonAnswer | Stream:
-    """`POST /v1/images/edits`, as the form that OpenAI's client sends or as JSON."""
-    if request.content_type.lower().startswith("multipart/form-data"):
-        fields, references, mask = _read_form(request)
-    else:
-        fields, references, mask = _read_edit_json(request)
+    """Answer `POST /v1/images/edits`, as the form that OpenAI's client sends or as JSON."""
+    is_form = request.content_type.lower().startswith("multipart/form-data")
+    fields, inputs, mask = (_read_form if is_form else _read_edit_json)(request)
+    return _answer(fields, "image_edit", request.seed, inputs, mask)
+
+
+def _answer(
+    fields: Fields,
+    action: str,
+    seed: int,
+    inputs: list[UploadedImage] | None = None,
+    mask: UploadedImage | None = None,
+) -> JsonAnswer | Stream:
+    """Check a request and paint; `inputs` are None where the endpoint takes no images."""
     prompt, stream = read_prompt(fields), fields.flag("stream", default=False)
-    _require_model(fields)
+    if not fields.sent("model"):
+        raise missing("model")
     options = read_options(fields, stream=stream, images=True)
-    if not references:
+    if inputs is not None:
+        _check_inputs(inputs, mask, options)
+    job = _ImagesRequest(action, prompt, options, seed, tuple(inputs or ()), mask)
+    return Stream(_events(job)) if stream else JsonAnswer(_body(job), pause_before_image(0))
+
+
+def _check_inputs(inputs: list[UploadedImage], mask: UploadedImage | None, options: Options) -> None:
+    if not inputs:
         raise missing("image")
-    if len(references) > MOST_REFERENCES:
-        message = f"Invalid 'image': array too long. Expected at most {MOST_REFERENCES} images."
+    if len(inputs) > MOST_INPUTS:
+        message = f"Invalid 'image': array too long. Expected at most {MOST_INPUTS} images."
         raise invalid("array_above_max_length", message, "image")
     if mask is not None:
-        _check_masked(mask, references[0], options)
-    order = _ImagesRequest("image_edit", prompt, options, request.seed, tuple(references), mask)
-    return _deliver(order, stream=stream)
+        if options.output_format == "gif":
+            raise invalid("invalid_value", "GIF output does not support a mask.", "mask")
+        check_mask(mask, inputs[0], "mask")
 
 
 def _read_form(request: Request) -> tuple[Fields, list[UploadedImage], UploadedImage | None]:
     form = read_form(request)
     fields = Fields(form.values)
     fields.only(_EDIT)
-    references = [uploaded(part) for name in ("image", "image[]") for part in form.files.get(name, ())]
-    masks = [uploaded(part) for part in form.files.get("mask", ())]
+    inputs = [uploaded_image(part) for name in ("image", "image[]") for part in form.files.get(name, ())]
+    masks = [uploaded_image(part) for part in form.files.get("mask", ())]
     for name in form.files.keys() - {"image", "image[]", "mask"}:
         raise unsupported_here(name, f"the file field '{name}'")
-    return fields, references, masks[0] if masks else None
+    return fields, inputs, masks[0] if masks else None
 
 
 def _read_edit_json(request: Request) -> tuple[Fields, list[UploadedImage], UploadedImage | None]:
@@ -108,57 +122,36 @@ def _read_edit_json(request: Request) -> tuple[Fields, list[UploadedImage], Uplo
     listed = fields.values.get("images")
     if not isinstance(listed, list) or not listed:
         raise missing("images")
-    references = [_pointed(holder, f"images[{number}]") for number, holder in enumerate(listed)]
+    inputs = [linked_image(holder, f"images[{number}]") for number, holder in enumerate(listed)]
     mask = fields.values.get("mask")
-    return fields, references, None if mask is None else _pointed(mask, "mask")
+    return fields, inputs, None if mask is None else linked_image(mask, "mask")
 
 
-def _pointed(holder: object, param: str) -> UploadedImage:
-    if not isinstance(holder, dict):
-        raise invalid("invalid_type", f"Invalid type for '{param}': expected an object.", param)
-    return pointed(holder, param)
+def _body(job: _ImagesRequest) -> Mapping[str, object]:
+    options = job.options
+    images = [job.paint(number).final(options.encoding) for number in range(options.n)]
+    data = [{"b64_json": in_base64(image)} for image in images]
+    tokens = (job.tokens * options.n).report(details=True)
+    return {"created": int(time.time()), **options.echo, "data": data, "usage": tokens}
 
 
-def _check_masked(mask: UploadedImage, first: UploadedImage, options: Options) -> None:
-    if options.output_format == "gif":
-        raise invalid("invalid_value", "GIF output does not support a mask.", "mask")
-    check_mask(mask, first, "mask")
-
-
-def _require_model(fields: Fields) -> None:
-    if not fields.sent("model"):
-        raise missing("model")
-
-
-def _deliver(order: _ImagesRequest, *, stream: bool) -> JsonAnswer | Stream:
-    return Stream(_frames(order)) if stream else JsonAnswer(_body(order), beat(0))
-
-
-def _body(order: _ImagesRequest) -> Mapping[str, object]:
-    options, tokens, data = order.options, usage.NOTHING, []
+def _events(job: _ImagesRequest) -> Iterator[ServerEvent]:
+    """Yield a stream's events, image after image; nothing in them tells which image a partial belongs to."""
+    options = job.options
+    count, pause = options.partial_images, pause_before_image(options.partial_images)
     for number in range(options.n):
-        data.append({"b64_json": in_base64(order.paint(number).final(options.encoding))})
-        tokens += order.tokens
-    return {"created": int(time.time()), **options.echo, "data": data, "usage": tokens.report(details=True)}
-
-
-def _frames(order: _ImagesRequest) -> Iterator[ServerEvent]:
-    """Events of a stream; several images follow one after the other, and nothing tells whose a partial is."""
-    options = order.options
-    for number in range(options.n):
-        painting, count = order.paint(number), options.partial_images
+        image = job.paint(number)
         for index in range(count):
-            drawn = painting.partial(index, count, options.encoding)
-            event = _event(order, "partial_image", drawn) | {"partial_image_index": index}
-            yield ServerEvent(event, beat(count))
-        final = _event(order, "completed", painting.final(options.encoding))
-        yield ServerEvent(final | {"usage": order.tokens.report(details=False)}, beat(count))
+            event = _event(job, "partial_image", image.partial(index, count, options.encoding))
+            yield ServerEvent(event | {"partial_image_index": index}, pause)
+        final = _event(job, "completed", image.final(options.encoding))
+        yield ServerEvent(final | {"usage": job.tokens.report(details=False)}, pause)
 
 
-def _event(order: _ImagesRequest, stage: str, drawn: bytes) -> dict[str, object]:
+def _event(job: _ImagesRequest, stage: str, image: bytes) -> dict[str, object]:
     return {
-        "type": f"{order.action}.{stage}",
-        "b64_json": in_base64(drawn),
+        "type": f"{job.action}.{stage}",
+        "b64_json": in_base64(image),
         "created_at": int(time.time()),
-        **order.options.echo,
+        **job.options.echo,
     }

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from imgcli.demo.errors import invalid, invalid_value, missing, model_not_found, model_retired
+from imgcli.demo.errors import invalid, invalid_value, missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,7 +103,7 @@ _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 
 def image_model(name: str, param: str, *, images: bool) -> ImageModel:
-    """The image model of that name; refused as the Images API (`images`) or the Responses API would."""
+    """Find an image model by its name; refuse another as the Images API (`images`) or the Responses API."""
     for model in IMAGE_MODELS:
         if model.name == name:
             return model
@@ -113,7 +113,7 @@ def image_model(name: str, param: str, *, images: bool) -> ImageModel:
 
 
 def text_model(name: object) -> TextModel:
-    """The model of that name for the Responses API; dated snapshots count as their model."""
+    """Find a model of the Responses API by its name; dated snapshots count as their model."""
     if not isinstance(name, str) or not name:
         raise missing("model")
     found = _text(name)
@@ -125,12 +125,12 @@ def text_model(name: object) -> TextModel:
 
 
 def listing() -> dict[str, object]:
-    """The body of `GET /v1/models`."""
+    """Return the body of `GET /v1/models`."""
     return {"object": "list", "data": list(_cards())}
 
 
 def card(name: str) -> dict[str, object]:
-    """The body of `GET /v1/models/{name}`."""
+    """Return the body of `GET /v1/models/{name}`."""
     for found in _cards():
         if found["id"] == name:
             return found
@@ -155,5 +155,12 @@ def _text(name: str) -> TextModel | None:
 
 
 def _unknown(name: str, param: str, *, images: bool) -> Exception:
-    retired = _SNAPSHOT.sub("", name) in _RETIRED
-    return (model_retired if retired else model_not_found)(name, param, images=images)
+    """Create the error for a model that was shut down or never existed."""
+    if _SNAPSHOT.sub("", name) in _RETIRED:
+        page = "https://platform.openai.com/docs/deprecations"
+        message = f"The model `{name}` has been deprecated, learn more here: {page}"
+    elif images:
+        message = f"The model `{name}` does not exist or you do not have access to it."
+    else:
+        message = f"The requested model '{name}' does not exist."
+    return invalid("model_not_found", message, param, 404 if images else 400)

@@ -1,4 +1,4 @@
-"""The Responses API: requests are read here; the events of an answer are made in `run`."""
+"""The Responses API: its requests; `responses_stream` makes the events of an answer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.demo.errors import invalid, invalid_type, invalid_value, missing, unsupported_here
 from imgcli.demo.exchange import JsonAnswer, Request, Stream
-from imgcli.demo.forms import UploadedImage, check_mask, pointed, read_json
+from imgcli.demo.forms import UploadedImage, check_mask, linked_image, read_json
 from imgcli.demo.models import DEFAULT_IMAGE_MODEL, text_model
 from imgcli.demo.responses_stream import (
     ConversationInput,
@@ -61,7 +61,7 @@ _DEFAULTS: dict[str, object] = {
 
 
 def read_tools(fields: Fields) -> list[Mapping[str, object]]:
-    """The list of tools, each with a known type."""
+    """Read the list of tools, each with a known type."""
     value = fields.values.get("tools")
     if value is None:
         return []
@@ -82,7 +82,7 @@ def _check_tool(tool: object, param: str) -> None:
 
 
 def image_tool(tools: list[Mapping[str, object]]) -> Fields | None:
-    """The settings of the image tool, its names checked; None when it was not offered."""
+    """Return the parameters of the image tool, their names checked; None when it was not offered."""
     for number, tool in enumerate(tools):
         if tool["type"] == IMAGE_TOOL:
             fields = Fields(tool, f"tools[{number}].")
@@ -92,7 +92,7 @@ def image_tool(tools: list[Mapping[str, object]]) -> Fields | None:
 
 
 def may_paint(fields: Fields, tool: Fields | None) -> bool:
-    """Whether `tool_choice` lets the image tool run; a forced tool must have been offered.
+    """Return whether `tool_choice` lets the image tool run; a forced tool must have been offered.
 
     A real model decides for itself when it is not forced; this one paints whenever it may.
     """
@@ -110,7 +110,7 @@ def may_paint(fields: Fields, tool: Fields | None) -> bool:
 
 
 def _names(choice: dict[str, object]) -> list[object]:
-    """Types of the tools that the choice allows."""
+    """Return the types of the tools that the choice allows."""
     if choice.get("type") is None:
         raise missing("tool_choice.type")
     tools = choice.get("tools")
@@ -120,7 +120,7 @@ def _names(choice: dict[str, object]) -> list[object]:
 
 
 def echo(tools: list[Mapping[str, object]], model: str) -> list[dict[str, object]]:
-    """The tools as the response repeats them: with the server's defaults, and an `n` that nobody sent."""
+    """Format the tools as the response repeats them: with the server's defaults, and an `n` nobody sent."""
     defaults = {**_DEFAULTS, "model": model}
     return [
         {"type": IMAGE_TOOL, **defaults, **_without_images(tool)}
@@ -176,25 +176,25 @@ _MISSING_HERE = {
 }
 
 
-def create(request: Request, memory: Sessions) -> JsonAnswer | Stream:
-    """`POST /v1/responses`."""
+def create(request: Request, sessions: Sessions) -> JsonAnswer | Stream:
+    """Answer `POST /v1/responses`."""
     fields = Fields(read_json(request))
     fields.only(_ALLOWED)
     stream = fields.flag("stream", default=False)
-    run = ResponseRun(_read_order(fields, memory, request.seed, stream=stream), memory)
-    return Stream(run.frames()) if stream else _collect(run)
+    run = ResponseRun(_read_request(fields, sessions, request.seed, stream=stream), sessions)
+    return Stream(run.events()) if stream else _collect(run)
 
 
 def _collect(run: ResponseRun) -> JsonAnswer:
-    """The answer without streaming: what the last event would have carried."""
-    frames = list(run.frames())
-    response = frames[-1].event["response"]
+    """Return the answer without streaming: what the last event would have carried."""
+    events = list(run.events())
+    response = events[-1].event["response"]
     if not isinstance(response, dict):
         raise TypeError("the last event of a run carries no response")
-    return JsonAnswer(response, sum(frame.pause for frame in frames))
+    return JsonAnswer(response, sum(event.pause for event in events))
 
 
-def _read_order(fields: Fields, memory: Sessions, seed: int, *, stream: bool) -> ResponseRequest:
+def _read_request(fields: Fields, sessions: Sessions, seed: int, *, stream: bool) -> ResponseRequest:
     for name, what in _MISSING_HERE.items():
         if fields.values.get(name):
             raise unsupported_here(name, what)
@@ -202,33 +202,31 @@ def _read_order(fields: Fields, memory: Sessions, seed: int, *, stream: bool) ->
     tools = read_tools(fields)
     tool = image_tool(tools)
     painting = may_paint(fields, tool)
-    said = read_conversation(fields, memory)
-    drawing = _read_drawing(tool, said, stream=stream) if tool else None
+    chat = read_conversation(fields, sessions)
+    drawing = _read_drawing(tool, chat, stream=stream) if tool else None
     painter = drawing.options.model.name if drawing else DEFAULT_IMAGE_MODEL
     request = {**fields.values, "tools": echo(tools, painter)}
     store = fields.flag("store", default=True)
-    return ResponseRequest(model, request, said, drawing if painting else None, seed, store=store)
+    return ResponseRequest(model, request, chat, drawing if painting else None, seed, store=store)
 
 
-def _read_drawing(tool: Fields, said: ConversationInput, *, stream: bool) -> Drawing:
+def _read_drawing(tool: Fields, chat: ConversationInput, *, stream: bool) -> Drawing:
     options = read_options(tool, stream=stream, images=False)
     action = tool.choice("action", ("auto", "generate", "edit"), "auto")
-    if action == "edit" and not said.editing:
+    if action == "edit" and not chat.editing:
         message = "The action 'edit' needs an image in the conversation."
         raise invalid("invalid_value", message, tool.name("action"))
     if action == "auto":
-        action = "edit" if said.editing else "generate"
-    return Drawing(options, action, _read_mask(tool, said))
+        action = "edit" if chat.editing else "generate"
+    return Drawing(options, action, _read_mask(tool, chat))
 
 
-def _read_mask(tool: Fields, said: ConversationInput) -> UploadedImage | None:
+def _read_mask(tool: Fields, chat: ConversationInput) -> UploadedImage | None:
     holder, param = tool.values.get("input_image_mask"), tool.name("input_image_mask")
     if holder is None:
         return None
-    if not isinstance(holder, dict):
-        raise invalid_type("an object", holder, param)
-    mask = pointed(holder, param)
-    if not said.images:
+    mask = linked_image(holder, param)
+    if not chat.images:
         raise invalid("invalid_value", "A mask needs an input image.", param)
-    check_mask(mask, said.images[0], param)
+    check_mask(mask, chat.images[0], param)
     return mask

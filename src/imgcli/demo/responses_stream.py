@@ -1,4 +1,4 @@
-"""One run of the Responses API: its events in the order of a recorded stream, and the response in them."""
+"""A conversation, read from a request, and the events that answer it in the order of a recorded stream."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from imgcli.demo import usage
 from imgcli.demo.errors import invalid, invalid_type, invalid_value, missing, unsupported_here
-from imgcli.demo.exchange import Past, ServerEvent, Sessions, beat, in_base64, new_id
-from imgcli.demo.forms import UploadedImage, decoded, pointed, uploaded_image
+from imgcli.demo.exchange import Past, ServerEvent, Sessions, in_base64, new_id, pause_before_image
+from imgcli.demo.forms import UploadedImage, decode_base64, decoded_image, linked_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,12 +27,12 @@ _PARTS = ("input_text", "output_text", "input_image")
 
 @dataclass(frozen=True, slots=True)
 class ConversationInput:
-    """Everything that was said: the last words of the user, all images, and what went before."""
+    """What a request says: the last words of the user, all images, and what went before."""
 
     prompt: str = ""
-    motif: str = ""
+    scene_prompt: str = ""
     """The first words of the user, in this request or an earlier one."""
-    motif_seed: int | None = None
+    scene_seed: int | None = None
     """The seed of the first request, None where this is the first."""
     images: tuple[UploadedImage, ...] = ()
     turn: int = 1
@@ -44,90 +44,91 @@ class ConversationInput:
         """Whether there is an image to start from."""
         return bool(self.images) or self.painted
 
-    def heard(self, role: str, text: str) -> ConversationInput:
-        """With one more message in it."""
+    def with_text(self, role: str, text: str) -> ConversationInput:
+        """Add a message."""
         if role != "user" or not text.strip():
             return self
-        return replace(self, prompt=text, motif=self.motif or text)
+        return replace(self, prompt=text, scene_prompt=self.scene_prompt or text)
 
-    def seen(self, *images: UploadedImage) -> ConversationInput:
-        """With more images in it."""
+    def with_images(self, *images: UploadedImage) -> ConversationInput:
+        """Add images."""
         return replace(self, images=self.images + images)
 
 
-def read_conversation(fields: Fields, memory: Sessions) -> ConversationInput:
-    """The conversation of a request: `previous_response_id` and `input`."""
-    said = ConversationInput()
+def read_conversation(fields: Fields, sessions: Sessions) -> ConversationInput:
+    """Read the conversation of a request: `previous_response_id` and `input`."""
+    chat = ConversationInput()
     previous = fields.values.get("previous_response_id")
     if previous is not None:
-        past = memory.response(str(previous))
-        said = ConversationInput("", past.motif, past.motif_seed, turn=past.turn + 1, painted=past.painted)
+        past = sessions.response(str(previous))
+        chat = ConversationInput(
+            "", past.scene_prompt, past.scene_seed, turn=past.turn + 1, painted=past.painted
+        )
     value = fields.values.get("input")
     if value is None:
         raise missing("input")
     if isinstance(value, str):
-        said = said.heard("user", value)
+        chat = chat.with_text("user", value)
     elif isinstance(value, list):
         for number, item in enumerate(value):
-            said = _read_item(said, item, f"input[{number}]", memory)
+            chat = _read_item(chat, item, f"input[{number}]", sessions)
     else:
         raise invalid_type("a string or an array", value, "input")
-    if not said.prompt and not said.images:
+    if not chat.prompt and not chat.images:
         message = "Invalid 'input': empty. Expected text or an image from the user."
         raise invalid("string_below_min_length", message, "input")
-    return said
+    return chat
 
 
-def _read_item(said: ConversationInput, item: object, param: str, memory: Sessions) -> ConversationInput:
+def _read_item(chat: ConversationInput, item: object, param: str, sessions: Sessions) -> ConversationInput:
     if not isinstance(item, dict):
         raise invalid_type("an object", item, param)
     kind = item.get("type", "message")
     if kind not in _ITEMS:
         raise invalid_value(kind, _ITEMS, f"{param}.type")
     if kind == "message":
-        return _read_message(said, item, param)
+        return _read_message(chat, item, param)
     if kind == "reasoning":
-        return said
-    return _read_earlier(said, item, param, memory)
+        return chat
+    return _read_earlier(chat, item, param, sessions)
 
 
 def _read_earlier(
-    said: ConversationInput, item: dict[str, object], param: str, memory: Sessions
+    chat: ConversationInput, item: dict[str, object], param: str, sessions: Sessions
 ) -> ConversationInput:
-    """An image of an earlier answer: sent again whole, or named by its id."""
+    """Read an image of an earlier answer: sent again whole, or named by its id."""
     result = item.get("result")
     if isinstance(result, str) and result:
-        return said.seen(uploaded_image(decoded(result, f"{param}.result"), f"{param}.result"))
+        return chat.with_images(decoded_image(decode_base64(result, f"{param}.result"), f"{param}.result"))
     if not isinstance(item.get("id"), str):
         raise missing(f"{param}.id")
-    past = memory.item(str(item["id"]))
+    past = sessions.item(str(item["id"]))
     return replace(
-        said,
-        motif=said.motif or past.motif,
-        motif_seed=past.motif_seed if said.motif_seed is None else said.motif_seed,
-        turn=max(said.turn, past.turn + 1),
-        painted=said.painted or past.painted,
+        chat,
+        scene_prompt=chat.scene_prompt or past.scene_prompt,
+        scene_seed=past.scene_seed if chat.scene_seed is None else chat.scene_seed,
+        turn=max(chat.turn, past.turn + 1),
+        painted=chat.painted or past.painted,
     )
 
 
-def _read_message(said: ConversationInput, item: dict[str, object], param: str) -> ConversationInput:
+def _read_message(chat: ConversationInput, item: dict[str, object], param: str) -> ConversationInput:
     role = item.get("role")
     if role not in _ROLES:
         raise missing(f"{param}.role") if role is None else invalid_value(role, _ROLES, f"{param}.role")
     content = item.get("content")
     if isinstance(content, str):
-        return said.heard(str(role), content)
+        return chat.with_text(str(role), content)
     if not isinstance(content, list):
         raise missing(f"{param}.content")
     texts = []
     for number, part in enumerate(content):
-        place = f"{param}.content[{number}]"
-        found = _read_part(part, place)
-        if isinstance(found, UploadedImage):
-            said = said.seen(found)
+        content_part = _read_part(part, f"{param}.content[{number}]")
+        if isinstance(content_part, UploadedImage):
+            chat = chat.with_images(content_part)
         else:
-            texts.append(found)
-    return said.heard(str(role), "\n".join(texts))
+            texts.append(content_part)
+    return chat.with_text(str(role), "\n".join(texts))
 
 
 def _read_part(part: object, param: str) -> UploadedImage | str:
@@ -139,14 +140,14 @@ def _read_part(part: object, param: str) -> UploadedImage | str:
     if kind not in _PARTS:
         raise invalid_value(kind, _PARTS, f"{param}.type")
     if kind == "input_image":
-        return pointed(part, param)
+        return linked_image(part, param)
     text = part.get("text")
     if not isinstance(text, str):
         raise invalid_type("a string", text, f"{param}.text")
     return text
 
 
-_WORDS = "The offline stand-in has no image for this request, because it was not free to use its image tool."
+_WORDS = "The offline demo has no image for this request, because it was not allowed to use its image tool."
 _OVERHEAD = 2300  # tokens that the image tool's own instructions add to the text model's input
 _REASONING = 64
 
@@ -187,8 +188,8 @@ class ResponseRequest:
     """A valid request; without a `drawing` it is answered in words."""
 
     model: TextModel
-    request: Mapping[str, object]
-    said: ConversationInput
+    fields: Mapping[str, object]
+    chat: ConversationInput
     drawing: Drawing | None
     seed: int
     store: bool
@@ -197,27 +198,27 @@ class ResponseRequest:
 class ResponseRun:
     """One answer in the making."""
 
-    def __init__(self, order: ResponseRequest, memory: Sessions) -> None:
-        self._order = order
-        self._memory = memory
+    def __init__(self, request: ResponseRequest, sessions: Sessions) -> None:
+        self._request = request
+        self._sessions = sessions
         self._id = new_id("resp")
         self._created = int(time.time())
         self._sequence = 0
         self._output: list[dict[str, object]] = []
 
-    def frames(self) -> Iterator[ServerEvent]:
-        """All events, first to last."""
-        yield self._frame("response.created", {"response": self._response("in_progress")})
-        yield self._frame("response.in_progress", {"response": self._response("in_progress")})
-        if self._order.model.reasons:
+    def events(self) -> Iterator[ServerEvent]:
+        """Yield all events, first to last."""
+        yield self._event("response.created", {"response": self._response("in_progress")})
+        yield self._event("response.in_progress", {"response": self._response("in_progress")})
+        if self._request.model.reasons:
             yield from self._reasoning()
-        if self._order.drawing:
-            yield from self._image(self._order.drawing)
-        yield from self._message("" if self._order.drawing else _WORDS)
-        self._remember()
-        yield self._frame("response.completed", {"response": self._response("completed")})
+        if self._request.drawing:
+            yield from self._image(self._request.drawing)
+        yield from self._message("" if self._request.drawing else _WORDS)
+        self._store_answer()
+        yield self._event("response.completed", {"response": self._response("completed")})
 
-    def _frame(self, kind: str, fields: Mapping[str, object], pause: float = 0.0) -> ServerEvent:
+    def _event(self, kind: str, fields: Mapping[str, object], pause: float = 0.0) -> ServerEvent:
         event = {"type": kind, "sequence_number": self._sequence, **fields}
         self._sequence += 1
         return ServerEvent(event, pause)
@@ -226,12 +227,12 @@ class ResponseRun:
         return {"output_index": len(self._output), "item": item}
 
     def _added(self, item: Mapping[str, object], pause: float = 0.0) -> ServerEvent:
-        return self._frame("response.output_item.added", self._placed(item), pause)
+        return self._event("response.output_item.added", self._placed(item), pause)
 
     def _done(self, item: dict[str, object]) -> ServerEvent:
-        frame = self._frame("response.output_item.done", self._placed(item))
+        event = self._event("response.output_item.done", self._placed(item))
         self._output.append(item)
-        return frame
+        return event
 
     def _reasoning(self) -> Iterator[ServerEvent]:
         item: dict[str, object] = {"id": new_id("rs"), "type": "reasoning", "summary": []}
@@ -240,67 +241,73 @@ class ResponseRun:
 
     def _image(self, drawing: Drawing) -> Iterator[ServerEvent]:
         key, options, count = new_id("ig"), drawing.options, drawing.options.partial_images
-        place = {"output_index": len(self._output), "item_id": key}
+        pause = pause_before_image(count)
+        ids = {"output_index": len(self._output), "item_id": key}
         call = "response.image_generation_call."
         item: dict[str, object] = {"id": key, "type": "image_generation_call", "status": "in_progress"}
         yield self._added(item, 0.3)
-        yield self._frame(call + "in_progress", place)
-        yield self._frame(call + "generating", place, 0.2)
-        painting = self._paint(drawing)
+        yield self._event(call + "in_progress", ids)
+        yield self._event(call + "generating", ids, 0.2)
+        image = self._paint(drawing)
         for index in range(count):
-            partial = in_base64(painting.partial(index, count, options.encoding))
+            partial = in_base64(image.partial(index, count, options.encoding))
             more = {"partial_image_index": index, "partial_image_b64": partial, **options.echo}
-            yield self._frame(call + "partial_image", {**place, **more}, beat(count))
-        final = in_base64(painting.final(options.encoding))
-        yield self._frame(call + "completed", place, beat(count))
-        told = {"action": drawing.action, **options.echo, "revised_prompt": self._order.said.prompt}
+            yield self._event(call + "partial_image", {**ids, **more}, pause)
+        final = in_base64(image.final(options.encoding))
+        yield self._event(call + "completed", ids, pause)
+        told = {"action": drawing.action, **options.echo, "revised_prompt": self._request.chat.prompt}
         yield self._done({**item, "status": "completed", **told, "result": final})
 
     def _paint(self, drawing: Drawing) -> PaintedImage:
         from imgcli.demo.painter.painter import PaintedImage, PaintJob
 
-        said, options = self._order.said, drawing.options
+        chat, options = self._request.chat, drawing.options
         return PaintedImage(
             PaintJob(
-                said.prompt,
+                chat.prompt,
                 (options.width, options.height),
                 options.quality,
                 transparent=options.transparent,
-                references=tuple(image.data for image in said.images),
+                inputs=tuple(image.data for image in chat.images),
                 mask=drawing.mask.data if drawing.mask else None,
-                turn=said.turn,
-                motif=said.motif,
-                seed=self._order.seed,
-                motif_seed=said.motif_seed,
+                turn=chat.turn,
+                scene_prompt=chat.scene_prompt,
+                seed=self._request.seed,
+                scene_seed=chat.scene_seed,
             )
         )
 
     def _message(self, text: str) -> Iterator[ServerEvent]:
         key = new_id("msg")
         item: dict[str, object] = {"id": key, "type": "message", "status": "in_progress", "role": "assistant"}
-        place = {"item_id": key, "output_index": len(self._output), "content_index": 0}
+        ids = {"item_id": key, "output_index": len(self._output), "content_index": 0}
         yield self._added({**item, "content": []})
-        yield self._frame("response.content_part.added", {**place, "part": _part("")})
+        yield self._event("response.content_part.added", {**ids, "part": _part("")})
         for piece in re.findall(r"\S+\s*", text):
-            yield self._frame("response.output_text.delta", {**place, "delta": piece, "logprobs": []}, 0.03)
-        yield self._frame("response.output_text.done", {**place, "text": text, "logprobs": []})
-        yield self._frame("response.content_part.done", {**place, "part": _part(text)})
+            yield self._event("response.output_text.delta", {**ids, "delta": piece, "logprobs": []}, 0.03)
+        yield self._event("response.output_text.done", {**ids, "text": text, "logprobs": []})
+        yield self._event("response.content_part.done", {**ids, "part": _part(text)})
         yield self._done({**item, "status": "completed", "content": [_part(text)]})
 
-    def _remember(self) -> None:
-        if not self._order.store:
+    def _store_answer(self) -> None:
+        if not self._request.store:
             return
-        said = self._order.said
-        seed = self._order.seed if said.motif_seed is None else said.motif_seed
-        past = Past(said.turn, said.motif, seed, said.painted or self._order.drawing is not None)
+        chat = self._request.chat
+        seed = self._request.seed if chat.scene_seed is None else chat.scene_seed
+        past = Past(
+            chat.turn,
+            chat.scene_prompt,
+            seed,
+            chat.painted or self._request.drawing is not None,
+        )
         for item in self._output:
-            self._memory.keep(str(item["id"]), past)
-        self._memory.keep(self._id, past)
+            self._sessions.keep(str(item["id"]), past)
+        self._sessions.keep(self._id, past)
 
     def _response(self, status: str) -> dict[str, object]:
-        request, finished = self._order.request, status == "completed"
+        fields, finished = self._request.fields, status == "completed"
         echoed = {
-            key: default if request.get(key) is None else request[key] for key, default in _ECHOED.items()
+            key: default if fields.get(key) is None else fields[key] for key, default in _ECHOED.items()
         }
         return {
             "id": self._id,
@@ -311,28 +318,28 @@ class ResponseRun:
             "completed_at": int(time.time()) if finished else None,
             "error": None,
             "incomplete_details": None,
-            "model": self._order.model.name,
+            "model": self._request.model.name,
             "output": list(self._output),
             **echoed,
-            "tools": request["tools"],
+            "tools": fields["tools"],
             "usage": self._usage() if finished else None,
             **({"tool_usage": self._tool_usage()} if finished else {}),
         }
 
     def _usage(self) -> dict[str, object]:
-        order = self._order
-        reasoning = _REASONING if order.model.reasons else 0
-        tokens_in = usage.words(order.said.prompt) + (_OVERHEAD if order.drawing else 0)
-        tokens_out = reasoning + usage.words(order.said.prompt if order.drawing else _WORDS)
+        request = self._request
+        reasoning = _REASONING if request.model.reasons else 0
+        tokens_in = usage.words(request.chat.prompt) + (_OVERHEAD if request.drawing else 0)
+        tokens_out = reasoning + usage.words(request.chat.prompt if request.drawing else _WORDS)
         return usage.mainline(tokens_in, tokens_out, reasoning)
 
     def _tool_usage(self) -> dict[str, object]:
-        said, drawing, tokens = self._order.said, self._order.drawing, usage.NOTHING
+        chat, drawing, tokens = self._request.chat, self._request.drawing, usage.NOTHING
         if drawing:
-            area = sum(image.width * image.height for image in said.images)
-            if said.painted:  # the earlier image is looked at again, and costs as one that is sent
+            area = sum(image.width * image.height for image in chat.images)
+            if chat.painted:  # the earlier image is looked at again, and costs as one that is sent
                 area += drawing.options.width * drawing.options.height
-            tokens = usage.count(drawing.options, said.prompt, area)
+            tokens = usage.count(drawing.options, chat.prompt, area)
         return {"image_gen": tokens.report(details=True), "web_search": {"num_requests": 0}}
 
 

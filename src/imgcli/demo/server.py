@@ -45,11 +45,11 @@ class DemoServer:
     `port` 0 takes any free one; a port in use raises `OSError` at once. `pace` multiplies the pauses between
     events: at 1 a run takes about three seconds, at 0 there are no pauses. `log` is called with one line for
     each request, from other threads. Any key is accepted unless `api_key` names the only good one. `patience`
-    is in seconds. Its answers bear a mark by which imgcli knows that they are free; `marked` turns that off.
+    is in seconds. Its answers have a header by which imgcli knows that they are free; `marked` is about that.
     With a `seed` the same request gives the same image each time; without one, every request gets a random
     seed, which is written on its image.
 
-        with StandIn(pace=0) as server:
+        with DemoServer(pace=0) as server:
             client = OpenAI(base_url=server.base_url, api_key="demo")
     """
 
@@ -87,7 +87,7 @@ class DemoServer:
         """Serve in the background."""
         if self._thread is None:
             run = self._server.serve_forever
-            self._thread = threading.Thread(target=run, args=(_POLL,), name="standin", daemon=True)
+            self._thread = threading.Thread(target=run, args=(_POLL,), name="demo", daemon=True)
             self._thread.start()
 
     def close(self) -> None:
@@ -133,7 +133,7 @@ class _HttpServer(ThreadingHTTPServer):
 
     def __init__(self, port: int) -> None:
         self.stopping = threading.Event()
-        self.memory = Sessions()
+        self.sessions = Sessions()
         self.room = Room()
         self._slots = threading.BoundedSemaphore(MOST_CONNECTIONS)
         self._open: set[socket.socket] = set()
@@ -150,13 +150,13 @@ class _HttpServer(ThreadingHTTPServer):
         return secrets.randbelow(_SEEDS) if self.seed is None else self.seed
 
     def pause(self, seconds: float) -> bool:
-        """Wait as long as a real server would; true when the stand-in is being closed."""
+        """Wait as long as a real server would; true when the server is being closed."""
         return self.stopping.wait(seconds * self.pace) if self.pace else self.stopping.is_set()
 
     def process_request(
         self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
     ) -> None:
-        """Return the connection a thread, or turn it away when too many are open."""
+        """Start a thread for the connection, or turn it away when too many are open."""
         connection = _plain(request)
         if not self._slots.acquire(blocking=False):
             with suppress(OSError):
@@ -171,7 +171,7 @@ class _HttpServer(ThreadingHTTPServer):
     def process_request_thread(
         self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
     ) -> None:
-        """Serve one connection and give its place back."""
+        """Serve one connection, then free its slot."""
         try:
             super().process_request_thread(request, client_address)
         finally:
@@ -181,7 +181,7 @@ class _HttpServer(ThreadingHTTPServer):
                 self._changed.notify_all()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Clients may vanish at any time: that is no error, and nothing else reaches this place."""
+        """Ignore clients that vanish, which is no error; nothing else reaches this method."""
 
     def hang_up(self, wait: float) -> None:
         """Cut all connections and wait, at most `wait` seconds, until their threads have noticed."""

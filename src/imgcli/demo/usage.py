@@ -22,7 +22,7 @@ _TABLE = {
 _SECOND = {"low": 196, "medium": 1760, "high": 7024}
 _MODERN = {"low": 515, "medium": 1760, "high": 7024, "xhigh": 10_536, "max": 14_048}
 _SQUARE = 1024 * 1024
-_PATCH = 32 * 32  # pixels of a reference image for one input token
+_PATCH = 32 * 32  # pixels of an input image for one input token
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,11 @@ class Tokens:
     image_in: int
     image_out: int
 
-    def __add__(self, other: Tokens) -> Tokens:
-        return Tokens(
-            self.text_in + other.text_in, self.image_in + other.image_in, self.image_out + other.image_out
-        )
+    def __mul__(self, images: int) -> Tokens:
+        return Tokens(self.text_in * images, self.image_in * images, self.image_out * images)
 
     def report(self, *, details: bool) -> dict[str, object]:
-        """The `usage` object of an image; `details` adds the split of the output, absent from events."""
+        """Format the `usage` object of an image; `details` adds the split of the output, not in events."""
         report: dict[str, object] = {
             "input_tokens": self.text_in + self.image_in,
             "input_tokens_details": {"image_tokens": self.image_in, "text_tokens": self.text_in},
@@ -55,18 +53,18 @@ NOTHING = Tokens(0, 0, 0)
 
 
 def count(options: Options, prompt: str, pixels_in: int) -> Tokens:
-    """Cost of one image with all its partials; `pixels_in` is the area of its references."""
+    """Return the tokens of one image with all its partials; `pixels_in` is the area of its inputs."""
     out = _final(options) + PARTIAL_TOKENS * options.partial_images
     return Tokens(words(prompt), -(-pixels_in // _PATCH), out)
 
 
 def words(text: str) -> int:
-    """Text tokens: about four characters make one."""
+    """Return the text tokens of a text: about four characters make one."""
     return 7 + -(-len(text) // 4)
 
 
 def mainline(tokens_in: int, tokens_out: int, reasoning: int) -> dict[str, object]:
-    """The `usage` object of a response: the text model alone."""
+    """Format the `usage` object of a response: the text model alone."""
     return {
         "input_tokens": tokens_in,
         "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},

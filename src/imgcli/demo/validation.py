@@ -1,10 +1,10 @@
-"""Checks the parameters of an image as OpenAI does, and says no in the same words."""
+"""The parameters of an image, checked as OpenAI does and refused in the same words."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from imgcli.demo.errors import (
     ApiError,
@@ -20,6 +20,8 @@ from imgcli.demo.models import DEFAULT_IMAGE_MODEL, ImageModel, image_model
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+
+T = TypeVar("T")
 
 LONGEST_PROMPT = 32_000
 """Characters in a prompt of the Images API."""
@@ -95,7 +97,7 @@ class Fields:
     prefix: str = ""
 
     def name(self, key: str) -> str:
-        """The parameter as errors call it."""
+        """Return the parameter's name for errors."""
         return self.prefix + key
 
     def only(self, allowed: Collection[str]) -> None:
@@ -105,41 +107,27 @@ class Fields:
                 raise unknown_parameter(self.name(key))
 
     def sent(self, key: str) -> bool:
-        """Whether the parameter was sent and is not null."""
+        """Return whether the parameter was sent and is not null."""
         return self.values.get(key) is not None
 
     def choice(self, key: str, choices: Sequence[str], default: str) -> str:
-        """One of the choices."""
+        """Return one of the choices."""
         value = self.text(key, default)
         if value not in choices:
             raise invalid_value(value, choices, self.name(key))
         return value
 
     def text(self, key: str, default: str) -> str:
-        """A string."""
-        value = self.values.get(key)
-        if value is None:
-            return default
-        if not isinstance(value, str):
-            raise invalid_type("a string", value, self.name(key))
-        return value
+        """Return a string."""
+        return self._typed(key, str, "a string", default)
 
     def flag(self, key: str, *, default: bool) -> bool:
-        """True or false."""
-        value = self.values.get(key)
-        if value is None:
-            return default
-        if not isinstance(value, bool):
-            raise invalid_type("a boolean", value, self.name(key))
-        return value
+        """Return true or false."""
+        return self._typed(key, bool, "a boolean", default)
 
     def integer(self, key: str, low: int, high: int, default: int) -> int:
-        """A whole number from `low` to `high`."""
-        value = self.values.get(key)
-        if value is None:
-            return default
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise invalid_type("an integer", value, self.name(key))
+        """Return a whole number from `low` to `high`."""
+        value = self._typed(key, int, "an integer", default)
         if low <= value <= high:
             return value
         above = value > high
@@ -148,9 +136,17 @@ class Fields:
         message = f"Invalid '{self.name(key)}': integer {side} value. {expected}"
         raise invalid(f"integer_{'above_max' if above else 'below_min'}_value", message, self.name(key))
 
+    def _typed(self, key: str, kind: type[T], wanted: str, default: T) -> T:
+        value = self.values.get(key)
+        if value is None:
+            return default
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise invalid_type(wanted, value, self.name(key))
+        return value
+
 
 def read_prompt(fields: Fields) -> str:
-    """The prompt of the Images API: present, not empty, not too long."""
+    """Read the prompt of the Images API: present, not empty, not too long."""
     if not fields.sent("prompt"):
         raise missing("prompt")
     prompt = fields.text("prompt", "")
@@ -168,7 +164,7 @@ def read_prompt(fields: Fields) -> str:
 
 
 def read_options(fields: Fields, *, stream: bool, images: bool) -> Options:
-    """The image parameters of a request to the Images API (`images`) or of the Responses API's tool."""
+    """Read the image parameters of a request to the Images API (`images`) or of the Responses API's tool."""
     model = image_model(fields.text("model", DEFAULT_IMAGE_MODEL), fields.name("model"), images=images)
     width, height = _read_size(fields, model)
     options = Options(
@@ -214,7 +210,7 @@ def _read_size(fields: Fields, model: ImageModel) -> tuple[int, int]:
 
 
 def size_fault(width: int, height: int) -> str | None:
-    """What is wrong with a size in pixels by OpenAI's guide to GPT Image 2 and later, or None."""
+    """Explain what is wrong with a size by OpenAI's guide to GPT Image 2 and later; None for a good one."""
     if width % 16 or height % 16:
         return "Width and height must both be divisible by 16."
     if max(width, height) > _LONGEST_EDGE:
@@ -227,7 +223,7 @@ def size_fault(width: int, height: int) -> str | None:
 
 
 def _check_fidelity(fields: Fields, model: ImageModel) -> None:
-    """GPT Image 2 takes no input_fidelity; 1-mini knows only low."""
+    """Refuse input_fidelity for GPT Image 2, and high for 1-mini."""
     fidelity = fields.choice("input_fidelity", ("low", "high"), "low")
     refused = model.generation == 2 or (model.generation == 1 and fidelity == "high")  # noqa: PLR2004
     if fields.sent("input_fidelity") and refused:

@@ -60,38 +60,38 @@ class ServerName:
     whether the first of the two took the connection.
     """
 
-    place: str
+    host: str
     timeout: float
     proxy: str | None = None
     is_connected: bool = False
 
 
-def from_exception(error: Exception, peer: ServerName) -> Failure | None:
+def from_exception(error: Exception, server: ServerName) -> Failure | None:
     """Tell what it means that sending a request raised; None for what is no trouble of a connection."""
     cause = next(
         (link for link in _chain(error) if reach(link) and type(link).__name__ not in _WRAPPERS), error
     )
     match reach(cause):
         case Reach.UNSENT:
-            return _unsent(cause, peer)
+            return _unsent(cause, server)
         case Reach.UNFIT:
             return Failure(unfit())
         case Reach.SENT:
-            return Failure(lost(cause, peer), is_broken=True)
+            return Failure(lost(cause, server), is_broken=True)
         case None:
             return None
 
 
-def lost(error: Exception, peer: ServerName) -> Problem:
+def lost(error: Exception, server: ServerName) -> Problem:
     """Tell that the connection broke after the request had gone: nobody here knows what became of it."""
     name = type(error).__name__
     if name in ("ReadTimeout", "WriteTimeout"):
         did = "was silent" if name == "ReadTimeout" else "took nothing more"
-        what = f"{peer.place} {did} for {peer.timeout:g} s."
+        what = f"{server.host} {did} for {server.timeout:g} s."
         advice = f"{CHECK_USAGE} A larger --timeout waits longer."
     else:
         what, advice = (
-            f"The connection to {peer.place} broke before the answer was complete ({name}).",
+            f"The connection to {server.host} broke before the answer was complete ({name}).",
             CHECK_USAGE,
         )
     return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, advice)
@@ -149,32 +149,32 @@ def _chain(error: BaseException) -> Iterator[Exception]:
         link = (link.__cause__ or link.__context__) if link else None
 
 
-def _unsent(error: Exception, peer: ServerName) -> Failure:
+def _unsent(error: Exception, server: ServerName) -> Failure:
     if isinstance(error, ImportError):
         return Failure(_no_socks())
     if type(error).__name__ == "ProxyError":
-        return Failure(_refused_by_proxy(quoted(str(error)), peer), Retry.CONNECT)
+        return Failure(_refused_by_proxy(quoted(str(error)), server), Retry.CONNECT)
     causes = list(_chain(error))
     certificate = next((link for link in causes if isinstance(link, ssl.SSLCertVerificationError)), None)
     if certificate is not None:
-        what = f"{peer.place} cannot prove who it is: {quoted(certificate.verify_message)}."
+        what = f"{server.host} cannot prove who it is: {quoted(certificate.verify_message)}."
         return Failure(_unreachable(what, "Check the address, the clock, and SSL_CERT_FILE."))
-    if peer.proxy and not peer.is_connected:
-        what = f"Cannot connect to the proxy {quoted(peer.proxy)}: {_reason(causes)}."
+    if server.proxy and not server.is_connected:
+        what = f"Cannot connect to the proxy {quoted(server.proxy)}: {_reason(causes)}."
         return Failure(_unreachable(what, f"Start it, or see which proxy is set: {_PROXIES}."), Retry.CONNECT)
-    what = f"Cannot connect to {peer.place}: {_reason(causes)}."
+    what = f"Cannot connect to {server.host}: {_reason(causes)}."
     return Failure(
         _unreachable(what, "Check the connection, the address (--base-url) and the proxy."), Retry.CONNECT
     )
 
 
-def _refused_by_proxy(answer: str, peer: ServerName) -> Problem:
+def _refused_by_proxy(answer: str, server: ServerName) -> Problem:
     """Tell what a proxy answered that was asked to connect; from 500 on it tried."""
-    proxy = f"The proxy {quoted(peer.proxy)}" if peer.proxy else "The proxy"
+    proxy = f"The proxy {quoted(server.proxy)}" if server.proxy else "The proxy"
     if answer.startswith("5"):
         advice = f"Try again; if that does not help, check --base-url (OPENAI_BASE_URL), and {_PROXIES}."
-        return _unreachable(f"{proxy} did not reach {peer.place}: {answer}.", advice)
-    return _unreachable(f"{proxy} does not let us through to {peer.place}: {answer}.", f"Check {_PROXIES}.")
+        return _unreachable(f"{proxy} did not reach {server.host}: {answer}.", advice)
+    return _unreachable(f"{proxy} does not let us through to {server.host}: {answer}.", f"Check {_PROXIES}.")
 
 
 def _reason(causes: list[Exception]) -> str:

@@ -11,11 +11,11 @@ from imgcli.api.errors.table import (
     BUSY,
     BUSY_STATUSES,
     FAILED,
-    FORGOTTEN,
     GATEWAY,
     GATEWAY_STATUSES,
     NO_ENDPOINT,
     OPTIONS,
+    PREVIOUS_RESPONSE_NOT_FOUND,
     REFUSAL_TYPES,
     REJECTED,
     RESPONSE_FORMAT,
@@ -214,7 +214,7 @@ def from_code(body: object, progress: Progress) -> Problem:
 def _rule(error: ServerError) -> ErrorRule | None:
     """Find the rule for an error by its code, type or words, or by the parameter that it is about."""
     if error.param == "previous_response_id":
-        return FORGOTTEN
+        return PREVIOUS_RESPONSE_NOT_FOUND
     if error.param == "response_format":
         return RESPONSE_FORMAT
     message = error.message.lower()

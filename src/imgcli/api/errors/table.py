@@ -119,13 +119,13 @@ NO_PREVIEW = ErrorRule(
     words=("non-zero partial images",),
 )
 
-FORGOTTEN = ErrorRule(
+PREVIOUS_RESPONSE_NOT_FOUND = ErrorRule(
     ExitCode.REFUSED,
     "The server cannot continue the conversation",
     "Send the image itself: imgcli gen --image FILE ...",
     frozenset({"previous_response_not_found"}),
     ("items are not persisted", "previous response with id", "previous response cannot be used"),
-    Cause.FORGOTTEN,
+    Cause.PREVIOUS_RESPONSE_NOT_FOUND,
 )
 """Forgotten (kept 30 days), never kept (`store` false), or not allowed to be kept (zero data retention)."""
 
@@ -193,7 +193,7 @@ RULES = (
     NO_TOOL,
     NO_MODEL,
     NO_PREVIEW,
-    FORGOTTEN,
+    PREVIOUS_RESPONSE_NOT_FOUND,
     RESPONSE_FORMAT,
     IMAGE,
     MASK,

@@ -24,7 +24,7 @@ _DATA_URI = re.compile(r"\s*data:[^,]{0,100},")
 _URL_SAFE = str.maketrans("-_", "+/")
 
 
-def decode(text: str) -> bytes | None:
+def decode_base64(text: str) -> bytes | None:
     """Decode base64 to bytes; None when that cannot be done without guessing.
 
     Strictly first (RFC 4648 section 4). Then once leniently: a data URI's head, white space, the URL-safe
@@ -40,7 +40,7 @@ def decode_beginning(text: bytes) -> bytes:
     body = text[:-1] if len(text) % 4 == 1 else text
     padded = body + b"=" * (-len(body) % 4) if len(body) % 4 else body
     data = _strict(padded)
-    return data if data is not None else decode(padded.decode("ascii", "replace")) or b""
+    return data if data is not None else decode_base64(padded.decode("ascii", "replace")) or b""
 
 
 def _strict(text: str | bytes) -> bytes | None:
@@ -56,7 +56,7 @@ def _repaired(text: str) -> str:
     return body + "=" * (-len(body) % 4)
 
 
-_FIELDS = ("id", "model", "tools", "usage", "tool_usage", "service_tier")
+_FIELDS = ("id", "model", "tools", "service_tier")
 
 
 @dataclass
@@ -64,37 +64,38 @@ class ResponseMetadata:
     """Gathers what several events tell, for whichever end the run takes."""
 
     job: str
-    _known: dict[str, Any] = field(default_factory=dict)
+    _fields: dict[str, Any] = field(default_factory=dict)
 
-    def note(self, response: Mapping[str, Any]) -> None:
+    def note(self, response: Mapping[str, Any], usage: Mapping[str, Any]) -> None:
         """Keep what this says of the response; a later event may say less, and takes nothing away."""
-        self._known |= {name: response[name] for name in _FIELDS if response.get(name)}
+        fields = {name: response.get(name) for name in _FIELDS} | {**usage}
+        self._fields |= {name: value for name, value in fields.items() if value}
 
     @property
     def response_id(self) -> str | None:
         """The answer's name, as far as the server has told it."""
-        return as_text(self._known.get("id"))
+        return as_text(self._fields.get("id"))
 
     @property
     def has_usage(self) -> bool:
         """Whether the server counted anything: then somebody worked, and it was not for nothing."""
-        return _counts(self._known.get("usage")) or self.has_image_tokens
+        return _counts(self._fields.get("usage")) or self.has_image_tokens
 
     @property
     def has_image_tokens(self) -> bool:
         """Whether the server counted tokens for an image on the Responses API."""
-        return _counts(as_object(self._known.get("tool_usage")).get("image_gen"))
+        return _counts(as_object(self._fields.get("tool_usage")).get("image_gen"))
 
     def completed(self) -> Completed:
         """Format it as the end of a run."""
         return Completed(
             self.job,
-            model=as_text(self._known.get("model")),
-            usage=as_object(self._known.get("usage")) or None,
-            tool_usage=as_object(self._known.get("tool_usage")) or None,
+            model=as_text(self._fields.get("model")),
+            usage=as_object(self._fields.get("usage")) or None,
+            tool_usage=as_object(self._fields.get("tool_usage")) or None,
             response_id=self.response_id,
             image_model=self._image_model(),
-            service_tier=as_text(self._known.get("service_tier")),
+            service_tier=as_text(self._fields.get("service_tier")),
         )
 
     def ended(self) -> Completed | None:
@@ -104,7 +105,7 @@ class ResponseMetadata:
 
     def _image_model(self) -> str | None:
         """Find the tool's model in the server's echo of the request: the calls themselves do not name it."""
-        tools = map(as_object, as_list(self._known.get("tools")))
+        tools = map(as_object, as_list(self._fields.get("tools")))
         mine = (tool for tool in tools if tool.get("type") == "image_generation")
         return next((model for tool in mine if (model := as_text(tool.get("model")))), None)
 
@@ -115,6 +116,7 @@ def _counts(usage: object) -> bool:
 
 
 _INDEX_LIMIT = 1000
+_MANY_WORDS = 2000
 _DAMAGED = "The image arrived damaged: its base64 cannot be decoded."
 _UNREAD = Problem(
     ExitCode.UNKNOWN,
@@ -151,12 +153,14 @@ class ImageAssembler:
 
     job: str
     inputs: frozenset[str] = frozenset()
-    receipt: ResponseMetadata = field(init=False)
+    metadata: ResponseMetadata = field(init=False)
     has_begun: bool = False
     has_ended: bool = False
-    trouble: Problem | None = None
-    taken: list[object] = field(default_factory=list)
+    server_problem: Problem | None = None
+    consumed: list[object] = field(default_factory=list)
     completions: int = 0
+    words: list[str] = field(default_factory=list)
+    is_refusal: bool = False
     partials: int = 0
     _count: int = 0
     _by_id: dict[str, int] = field(default_factory=dict)
@@ -167,12 +171,12 @@ class ImageAssembler:
     _failed: dict[int, Problem] = field(default_factory=dict)
     _vacant: list[int] = field(default_factory=list)
     _retried: list[tuple[int, Problem]] = field(default_factory=list)
-    _places: dict[int, int | None] = field(default_factory=dict)
+    _positions: dict[int, int | None] = field(default_factory=dict)
     _begun: set[tuple[str | None, int | None]] = field(default_factory=set)
     _unread: list[tuple[int, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.receipt = ResponseMetadata(self.job)
+        self.metadata = ResponseMetadata(self.job)
 
     @property
     def finals(self) -> int:
@@ -182,29 +186,29 @@ class ImageAssembler:
     @property
     def progress(self) -> Progress:
         """How far the server visibly got."""
-        works = self.has_begun or self.partials or self._given or self.receipt.has_usage
+        works = self.has_begun or self.partials or self._given or self.metadata.has_usage
         return Progress.DRAWING if works else Progress.ANSWERING
 
     def number(self, item: object, position: object = None) -> int:
         """Find the number of the image that the server calls `item`, or puts at `position`."""
-        name, place = as_text(item), as_index(position, _INDEX_LIMIT)
-        known = self._by_position.get(place) if name is None else self._known(name, place)
-        number = self._next() if known is None else known
+        name, position = as_text(item), as_index(position, _INDEX_LIMIT)
+        found = self._by_position.get(position) if name is None else self._find(name, position)
+        number = self._next() if found is None else found
         if name is not None:
             self._by_id[name] = number
             self._named.add(number)
-        self._by_position.setdefault(place, number)
-        self._places.setdefault(number, place)
-        self.begin(name, place)
+        self._by_position.setdefault(position, number)
+        self._positions.setdefault(number, position)
+        self.begin(name, position)
         return number
 
     def begin(self, item: object, position: object) -> None:
         """Hear of an image of which nothing else may come; what has neither name nor place may be any."""
-        name, place = as_text(item), as_index(position, _INDEX_LIMIT)
-        if name is not None or place is not None:
-            self._begun.add((name, place))
+        name, position = as_text(item), as_index(position, _INDEX_LIMIT)
+        if name is not None or position is not None:
+            self._begun.add((name, position))
 
-    def knows(self, position: int) -> bool:
+    def has_position(self, position: int) -> bool:
         """Whether anything came of the image at this position."""
         return position in self._by_position
 
@@ -215,12 +219,18 @@ class ImageAssembler:
     def end(self, problem: Problem | None = None) -> None:
         """Hear that the server is done, and what it says against this run; the first word counts."""
         self.has_ended = True
-        self.trouble = self.trouble or problem
+        self.server_problem = self.server_problem or problem
 
-    def _known(self, name: str, place: int | None) -> int | None:
+    def add_words(self, words: str | None, *, is_refusal: bool) -> None:
+        """Keep what the model said, in case that it is all there is."""
+        self.is_refusal |= is_refusal
+        if words and words not in self.words and len(self.words) < _MANY_WORDS:
+            self.words.append(words[:_MANY_WORDS])
+
+    def _find(self, name: str, position: int | None) -> int | None:
         """Find an image by its name, or by its place when it had no name until now."""
-        at_place = self._by_position.get(place)
-        return self._by_id.get(name, None if at_place in self._named else at_place)
+        at_position = self._by_position.get(position)
+        return self._by_id.get(name, None if at_position in self._named else at_position)
 
     def _next(self) -> int:
         """Number a call that was not known: the server's second try for an image takes over its number."""
@@ -237,29 +247,30 @@ class ImageAssembler:
 
     def partial(self, image_index: int, index: object, text: object) -> Iterator[Event]:
         """Return a preview; one that comes after its final image is late and left out."""
-        self.taken.append(text)
+        self.consumed.append(text)
         if image_index in self._given:
             return
         self.partials += 1
         expected = self._previews.get(image_index, 0)
         self._previews[image_index] = expected + 1
-        data = decode(text) if isinstance(text, str) else None
+        data = decode_base64(text) if isinstance(text, str) else None
         if data is None:
             yield Notice(self.job, "a preview could not be decoded and is left out")
             return
-        known = as_index(index, _INDEX_LIMIT)
-        yield PartialImage(self.job, image_index, expected if known is None else known, EncodedImage.of(data))
+        sent = as_index(index, _INDEX_LIMIT)
+        index = expected if sent is None else sent
+        yield PartialImage(self.job, image_index, index, EncodedImage.of(data))
 
     def final(self, image_index: int, content: object, revised_prompt: object) -> Iterator[Event]:
         """Return a finished image, unless it was given; content that is no image is kept as a failure."""
-        self.taken.append(content)
+        self.consumed.append(content)
         if any(given.text == content for given in self._given.get(image_index, ())):
             return
         if (problem := _not_base64(content)) is not None:
             self.lose(image_index, problem)
             return
         text = str(content)
-        data = decode(text)
+        data = decode_base64(text)
         if data is None:
             self.lose(image_index, _damaged())
             return
@@ -274,7 +285,7 @@ class ImageAssembler:
         if earlier:
             yield Notice(self.job, "the server sent one image twice, with different bytes: both are kept")
         earlier.append(new)
-        yield FinalImage(self.job, number, new.image, revised_prompt, self.receipt.response_id)
+        yield FinalImage(self.job, number, new.image, revised_prompt, self.metadata.response_id)
 
     def lose(self, image_index: int, problem: Problem) -> None:
         """Remember why an image did not come; it still may."""
@@ -323,11 +334,13 @@ class ImageAssembler:
         An image at the place of one that was given is the same under another name.
         """
         done = {*self._given, *failures}
-        places = {self._places.get(image_index) for image_index in done} - {None}
+        positions = {self._positions.get(image_index) for image_index in done} - {None}
         names = {name for name, image_index in self._by_id.items() if image_index in done}
-        return len({name or place for name, place in self._begun if not {name, place} & (names | places)})
+        return len(
+            {name or position for name, position in self._begun if not {name, position} & (names | positions)}
+        )
 
-    def retold(self) -> Iterator[Event]:
+    def failed_tries(self) -> Iterator[Event]:
         """Tell of the tries that failed before their image came."""
         for image_index, failure in self._retried:
             if image_index in self._given:

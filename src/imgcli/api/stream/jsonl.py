@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from imgcli.api.stream import assembler
+from imgcli.api.stream.assembler import decode_base64
 from imgcli.api.stream.sse import RECORD_LIMIT, check_size
 from imgcli.core.errors import ImgcliError
 from imgcli.core.events import Completed, Event, FinalImage, Notice, PartialImage
@@ -46,7 +46,7 @@ class _LineReader:
 
     job: str
     numbers: dict[tuple[object, object], int] = field(default_factory=dict)
-    trouble: Problem | None = None
+    problem: Problem | None = None
     last: dict[str, Any] | None = None
 
     def read(self, line: bytes, wait: Callable[[float], None]) -> Iterator[Event]:
@@ -64,15 +64,15 @@ class _LineReader:
 
     def end(self) -> Iterator[Event]:
         """Say how it ended."""
-        if self.trouble:
-            raise ImgcliError(self.trouble)
+        if self.problem:
+            raise ImgcliError(self.problem)
         if self.last is not None:
             yield _completed(self.job, self.last)
 
     def _read_object(self, fields: dict[str, Any]) -> Iterator[Event]:
         if fields.get("error") or fields.get("status") == "error":
             yield from self._harmless()
-            self.trouble = _problem(fields)
+            self.problem = _problem(fields)
         elif fields.get("status") == "partial":
             yield from self._partial(fields)
         elif fields.get("status") == "completed":
@@ -81,9 +81,9 @@ class _LineReader:
 
     def _harmless(self) -> Iterator[Event]:
         """What came after an error shows that it was not the end."""
-        if self.trouble:
-            yield Notice(self.job, self.trouble.what)
-            self.trouble = None
+        if self.problem:
+            yield Notice(self.job, self.problem.what)
+            self.problem = None
 
     def _partial(self, fields: dict[str, Any]) -> Iterator[Event]:
         data = _data(fields)
@@ -100,7 +100,7 @@ class _LineReader:
         if data:
             yield FinalImage(self.job, number, EncodedImage.of(data), as_text(fields.get("revised_prompt")))
         elif data is None:
-            self.trouble = _problem({"kind": "damaged", "message": "The image's base64 cannot be decoded."})
+            self.problem = _problem({"kind": "damaged", "message": "The image's base64 cannot be decoded."})
         else:
             where = as_text(fields.get("path")) or "a place that the line does not tell"
             yield Notice(self.job, f"the line does not hold the image itself, which was saved as {where}")
@@ -115,7 +115,7 @@ def _data(fields: dict[str, Any]) -> bytes | None:
     texts = fields.get("partial_image_b64s")
     if not isinstance(texts, list) or not texts:
         return b""
-    return assembler.decode(texts[0]) if isinstance(texts[0], str) else None
+    return decode_base64(texts[0]) if isinstance(texts[0], str) else None
 
 
 def _completed(job: str, fields: dict[str, Any]) -> Completed:

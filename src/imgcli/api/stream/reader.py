@@ -8,12 +8,11 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from imgcli.api.errors.server import from_code, page_title, quoted
-from imgcli.api.stream import assembler
-from imgcli.api.stream.assembler import ImageAssembler
+from imgcli.api.errors.table import TEXT_MODEL
+from imgcli.api.stream.assembler import ImageAssembler, decode_base64
 from imgcli.api.stream.salvage import decode, find_images, image_texts, may_hold_image
 from imgcli.api.stream.sse import BOM, RECORD_LIMIT, UntilFault, check_size, lines, records
-from imgcli.api.wires import images
-from imgcli.api.wires.responses import ResponsesReader
+from imgcli.api.wires import WIRES
 from imgcli.core.errors import ImgcliError
 from imgcli.core.events import Event, Notice
 from imgcli.core.image import sniff
@@ -74,7 +73,7 @@ def read_events(
                 noticed.add(event.text)
             yield event
     except ImgcliError as error:
-        error.ended = error.ended or reader.album.receipt.ended()
+        error.ended = error.ended or reader.assembler.metadata.ended()
         raise
 
 
@@ -86,15 +85,13 @@ class _AnswerReader:
     note: Callable[[], None]
     linger: Callable[[bool], None] | None
     inputs: frozenset[str]
-    album: ImageAssembler = field(init=False)
-    responses: ResponsesReader = field(init=False)
+    assembler: ImageAssembler = field(init=False)
     has_records: bool = False
     is_lingering: bool = False
     is_torn: bool = False
 
     def __post_init__(self) -> None:
-        self.album = ImageAssembler(self.job, self.inputs)
-        self.responses = ResponsesReader(self.album)
+        self.assembler = ImageAssembler(self.job, self.inputs)
 
     def read(self, body: Iterator[bytes]) -> Iterator[Event]:
         """Tell JSON from a stream by the first byte, and read it to its end, whatever that is."""
@@ -106,10 +103,10 @@ class _AnswerReader:
 
     def _is_over(self) -> bool:
         """Say when the end came, and when it was none; whether nothing more is to be read."""
-        if self.linger and self.album.has_ended is not self.is_lingering:
-            self.is_lingering = self.album.has_ended
+        if self.linger and self.assembler.has_ended is not self.is_lingering:
+            self.is_lingering = self.assembler.has_ended
             self.linger(self.is_lingering)
-        return self.album.has_ended and self.linger is None
+        return self.assembler.has_ended and self.linger is None
 
     def _records(self, body: Iterable[bytes]) -> Iterator[Event]:
         """Read a stream of events."""
@@ -163,7 +160,7 @@ class _AnswerReader:
             several = [{"data": several}] if isinstance(value, list) else several
         for event in filter(None, map(as_object, several)):
             self.has_records = True
-            self.album.taken.clear()
+            self.assembler.consumed.clear()
             kind = as_text(event.get("type")) or name
             yield from self._read_event(event, kind, name)
             if "partial" not in kind and "preview" not in kind:
@@ -172,62 +169,74 @@ class _AnswerReader:
     def _leave_images(self, event: dict[str, Any]) -> None:
         """Remember the images of an event that nobody understood."""
         for text in image_texts(event):
-            data = assembler.decode(text)
-            if not any(text is taken for taken in self.album.taken) and (data is None or sniff(data)):
-                self.album.leave_unread(data or text.encode())
+            data = decode_base64(text)
+            if not any(text is consumed for consumed in self.assembler.consumed) and (
+                data is None or sniff(data)
+            ):
+                self.assembler.leave_unread(data or text.encode())
 
     def _leave_unread(self, text: str, *, is_whole: bool) -> None:
         """Remember the images in what is no JSON, and the one that it was about."""
         data = text.encode()
         for image in find_images(data):
             if image.is_final:
-                self.album.leave_unread(decode(data, image))
+                self.assembler.leave_unread(decode(data, image))
                 self.is_torn |= not is_whole
         for found in _CALL.finditer(text):
-            self.album.begin(found[1] or found[2], None)
+            self.assembler.begin(found[1] or found[2], None)
         kind = _KIND.search(text)
         if kind and kind[1] in _COMPLETED:
-            self.album.begin(None, self.album.completions)
+            self.assembler.begin(None, self.assembler.completions)
 
     def _read_event(self, event: dict[str, Any], kind: str, name: str) -> Iterator[Event]:
-        """Dispatch on the event's own type; its SSE name stands in for a missing one."""
-        if kind.startswith("response."):
-            yield from self.responses.read(kind, event)
-        elif kind.startswith(("image_generation.", "image_edit.")):
-            yield from images.read_event(kind, event, self.album)
-        elif "error" in (kind, name):
-            self.album.end(from_code(event, self.album.progress))
-        elif event.get("object") == "response" or isinstance(event.get("output"), list):
-            yield from self.responses.finish(event)
-        elif event.get("error") and not kind:
-            self.album.end(from_code(event, self.album.progress))
-        elif isinstance(event.get("data"), list):
-            yield from images.read_plain(event, self.album)
+        """Read an event with the API that has such events; its SSE name is `kind` where it has no type."""
+        wire = next((wire for wire in WIRES.values() if wire.is_event(kind, event)), None)
+        if wire:
+            yield from wire.read(kind, event, self.assembler)
+        elif "error" in (kind, name) or (event.get("error") and not kind):
+            self.assembler.end(from_code(event, self.assembler.progress))
 
     def _conclude(self, fault: ImgcliError | None, head: bytes) -> Iterator[Event]:
         """End with `Completed`, or say why not."""
-        album = self.album
+        assembler = self.assembler
         fault = fault or (ImgcliError(_TORN) if self.is_torn else None)
         if fault and fault.problem.cause is Cause.UNREAD:
-            album.lose_unread(fault.problem)
-        if not album.finals:
+            assembler.lose_unread(fault.problem)
+        if not assembler.finals:
             self._explain(fault, head)
             return
-        yield from album.retold()
-        if (verdict := album.verdict()) is not None:
+        yield from assembler.failed_tries()
+        if (verdict := assembler.verdict()) is not None:
             what = f"{verdict.what} {fault.problem.what}" if fault and verdict.code is None else verdict.what
             raise ImgcliError(replace(verdict, what=what))
-        if album.trouble:
-            yield Notice(self.job, f"after the image had arrived: {album.trouble.what}")
-        if album.has_ended:
-            yield album.receipt.completed()
+        if assembler.server_problem:
+            yield Notice(self.job, f"after the image had arrived: {assembler.server_problem.what}")
+        if assembler.has_ended:
+            yield assembler.metadata.completed()
             return
         what = "The stream ended before the server said that it was done."
         raise fault or ImgcliError(Problem(ExitCode.UNKNOWN, what, Charged.YES))
 
+    def _find_reason(self) -> Problem | None:
+        """Find why no image came; None where neither the images nor the server's words say it."""
+        assembler = self.assembler
+        if problem := _pick(assembler.verdict(), assembler.server_problem):
+            return problem
+        if assembler.words:
+            lead = "The model declined" if assembler.is_refusal else "The model sent text instead of an image"
+            what = f"{lead}: {quoted(' '.join(assembler.words))}"
+            charged = Charged.YES if assembler.metadata.has_usage else Charged.MAYBE
+            advice = f"Rephrase the prompt, or choose another model: imgcli gen ... --model {TEXT_MODEL}"
+            return Problem(ExitCode.REFUSED, what, charged, advice)
+        if assembler.has_ended:
+            what = "The response was completed without an image."
+            charged = Charged.YES if assembler.metadata.has_image_tokens else Charged.MAYBE
+            return Problem(ExitCode.UNKNOWN, what, charged, f"{CHECK_USAGE} Or try another --model.")
+        return None
+
     def _explain(self, fault: ImgcliError | None, head: bytes) -> None:
         """Raise why there is no image; a stream of previews that just ends is explained elsewhere."""
-        problem = self.responses.reason()
+        problem = self._find_reason()
         if fault and problem and problem.cause is Cause.UNREAD:
             problem = replace(fault.problem, cause=Cause.UNREAD)
         if problem:
@@ -236,9 +245,20 @@ class _AnswerReader:
             raise fault
         if not self.has_records:
             raise ImgcliError(_unreadable(head))
-        if head.startswith((b"{", b"[")) and not self.album.partials:
+        if head.startswith((b"{", b"[")) and not self.assembler.partials:
             what = f"The server's answer holds no image: {quoted(head.decode(errors='replace'))}"
             raise ImgcliError(Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE))
+
+
+def _pick(image: Problem | None, response: Problem | None) -> Problem | None:
+    """Choose the problem that says more: an image's own, unless it gives no reason, or the response's."""
+    is_vague = (
+        image is not None
+        and image.exit_code is ExitCode.UNKNOWN
+        and image.code is None
+        and image.cause is None
+    )
+    return response or image if is_vague else image or response
 
 
 def _is_entry(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""The Images API: its stream's events, and its plain JSON answer, as ours."""
+"""The Images API: `/images/generations` and `/images/edits`, streamed or as one JSON answer."""
 
 from __future__ import annotations
 
@@ -6,53 +6,96 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.api.errors.server import from_code
 from imgcli.core.json_fields import as_list, as_object
+from imgcli.core.request import without_none
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from imgcli.api.stream.assembler import ImageAssembler
     from imgcli.core.events import Event
+    from imgcli.core.request import ImageRequest
 
 
-def read_event(kind: str, event: dict[str, Any], album: ImageAssembler) -> Iterator[Event]:
-    """Return what one event of `image_generation.*` or `image_edit.*` means.
+_EVENTS = ("image_generation.", "image_edit.")
 
-    Nothing in it says which image it is about: what comes after a completed one is about the next. A
+
+def path(request: ImageRequest) -> str:
+    """Return the path of an edit where there are images to start from."""
+    return "/images/edits" if request.references else "/images/generations"
+
+
+def body(request: ImageRequest) -> dict[str, Any]:
+    """Build the body; files are named as OpenAI's own client does: `image`, or `image[]` for several."""
+    images: dict[str, Any] = {}
+    if request.is_form:
+        only = request.references[0] if len(request.references) == 1 else None
+        images = {"image": only} if only else {"image[]": request.references}
+        images["mask"] = request.mask
+    elif request.references:  # the JSON that takes addresses (OpenAI's specification, August 2026)
+        images = {
+            "images": [{"image_url": reference.linked} for reference in request.references],
+            "mask": {"image_url": request.mask.linked} if request.mask else None,
+        }
+    fields = {"model": request.model, "prompt": request.prompt, "n": 1, **images, **request.options()}
+    if request.stream:
+        fields |= {"stream": True, "partial_images": request.partials}
+    if request.inline:
+        fields["response_format"] = "b64_json"
+    return without_none(fields)
+
+
+def is_event(kind: str, event: dict[str, Any]) -> bool:
+    """Recognise an event by its type, an unstreamed answer by its `data`."""
+    is_error = kind == "error" or (event.get("error") and not kind)
+    return kind.startswith(_EVENTS) or (isinstance(event.get("data"), list) and not is_error)
+
+
+def usage(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return the token counts, in which nothing but the image counts."""
+    return {"usage": answer.get("usage"), "tool_usage": answer.get("tool_usage")}
+
+
+def read(kind: str, event: dict[str, Any], assembler: ImageAssembler) -> Iterator[Event]:
+    """Yield what one event, or an unstreamed answer, means.
+
+    Nothing in an event says which image it is about: what comes after a completed one is about the next. A
     completed event holds image and usage, and may be the last.
     """
-    position = album.completions
-    match kind.partition(".")[2]:
+    position = assembler.completions
+    match kind.partition(".")[2] if kind.startswith(_EVENTS) else "answer":
+        case "answer":
+            yield from _read_answer(event, assembler)
         case "partial_image":
-            album.has_ended = False
+            assembler.has_ended = False
             text = event.get("b64_json") or event.get("partial_image_b64")
-            yield from album.partial(album.number(None, position), event.get("partial_image_index"), text)
+            number = assembler.number(None, position)
+            yield from assembler.partial(number, event.get("partial_image_index"), text)
         case "completed":
-            album.receipt.note(event)
+            assembler.metadata.note(event, usage(event))
             content = event.get("b64_json") or event.get("url")
-            if album.knows(position) or not album.has(content):
-                album.completions += 1
-                yield from _final(event, album.number(None, position), album)
-            album.taken.append(content)
-            album.end()
+            if assembler.has_position(position) or not assembler.has(content):
+                assembler.completions += 1
+                yield from _read_final(event, assembler.number(None, position), assembler)
+            assembler.consumed.append(content)
+            assembler.end()
         case "failed":
-            album.receipt.note(event)
-            album.end(from_code(event, album.progress))
+            assembler.metadata.note(event, usage(event))
+            assembler.end(from_code(event, assembler.progress))
         case _:
-            album.has_begun = True
+            assembler.has_begun = True
 
 
-def read_plain(answer: dict[str, Any], album: ImageAssembler) -> Iterator[Event]:
-    """Return the images of an unstreamed answer."""
-    album.receipt.note(answer)
+def _read_answer(answer: dict[str, Any], assembler: ImageAssembler) -> Iterator[Event]:
+    assembler.metadata.note(answer, usage(answer))
     for position, entry in enumerate(as_list(answer.get("data"))):
-        yield from _final(as_object(entry), album.number(None, position), album)
-    album.end()
+        yield from _read_final(as_object(entry), assembler.number(None, position), assembler)
+    assembler.end()
 
 
-def _final(entry: dict[str, Any], number: int, album: ImageAssembler) -> Iterator[Event]:
-    """Take one finished image: base64, or a link, which counts as a failure."""
+def _read_final(entry: dict[str, Any], number: int, assembler: ImageAssembler) -> Iterator[Event]:
+    """Read one finished image: base64, or a link, which counts as a failure."""
     content = entry.get("b64_json") or entry.get("url")
     if content:
-        yield from album.final(number, content, entry.get("revised_prompt"))
+        yield from assembler.final(number, content, entry.get("revised_prompt"))
     elif error := entry.get("error"):
-        album.lose(number, from_code(error, album.progress))
+        assembler.lose(number, from_code(error, assembler.progress))

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcli.cli.completion import profiles
+from imgcli.cli.config import file
 from imgcli.cli.config.command import configured_commands, schema
-from imgcli.cli.config.file import ensure
 from imgcli.cli.config.settings import read_settings
-from imgcli.cli.params import server  # noqa: TC001 - Typer reads the annotations at run time
+from imgcli.cli.params import lookup, server  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.cli.typer_ext import GroupedCommand, OrderedGroup, show_brief
 from imgcli.core.errors import usage_error
 from imgcli.core.text import shorten
+from imgcli.output.sinks.lines import write_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,31 +32,35 @@ Manage default options and server profiles.
 
 \b
 Examples:
-  imgcli config show --changed            what you have set, and where
+  imgcli config show --changed            list the values you have set
   imgcli config set quality low           set a default
   imgcli config edit                      open the file in your editor
-  imgcli config show --profile azure      every value, with this profile
-  imgcli gen "a cat" --profile azure      use it
+  imgcli config show --profile azure      list all values of a profile
+  imgcli gen "a cat" --profile azure      use a profile
 
-A value is taken from the command line, else the environment, else the profile, else the file,
-else it is built in. A switch that a file turns on is turned off by --no-NAME (--no-force).
+Values are taken, in this order, from the command line, the environment, the profile, the file, and the
+built-in defaults. Use --no-NAME to turn off a switch that the file turns on (--no-force).
 """
 
-_WHERE = "Where"
-Json = Annotated[bool, typer.Option("--json", help="Write one JSON object.")]
-Changed = Annotated[bool, typer.Option("--changed", help="Show only values that are not built in.")]
+_TARGET = "Target"
+_EDITORS = ("editor", "nano", "vi")
+
+Changed = Annotated[
+    bool,
+    typer.Option("--changed", help="Leave out built-in values.", rich_help_panel="Display"),
+]
 Name = Annotated[
     str,
-    typer.Argument(metavar="NAME", help="An option's long name without dashes, such as quality."),
+    typer.Argument(metavar="NAME", help="Long name of an option without dashes, such as quality."),
 ]
 Values = Annotated[
     list[str],
-    typer.Argument(metavar="VALUE", help="Its default; true or false for a switch, several for a list."),
+    typer.Argument(metavar="VALUE", help="Its default: true or false for a switch, several for a list."),
 ]
 ForCommand = Annotated[
     str | None,
     typer.Option(
-        "--command", metavar="COMMAND", help="Set it for this command only.", rich_help_panel=_WHERE
+        "--command", metavar="COMMAND", help="Set it only for this command.", rich_help_panel=_TARGET
     ),
 ]
 ForProfile = Annotated[
@@ -64,14 +69,14 @@ ForProfile = Annotated[
         "--profile",
         metavar="PROFILE",
         help="Set it in this profile, which is created if missing.",
-        rich_help_panel=_WHERE,
+        rich_help_panel=_TARGET,
         autocompletion=profiles,
     ),
 ]
 
 
 def group() -> typer.Typer:
-    """Assemble the group."""
+    """Build the group."""
     app = typer.Typer(cls=OrderedGroup, help=_HELP, rich_markup_mode=None, invoke_without_command=True)
     app.callback()(_list)
     app.command("show", cls=GroupedCommand)(show)
@@ -83,7 +88,7 @@ def group() -> typer.Typer:
 
 
 def _list(ctx: typer.Context) -> None:
-    """List the commands where none is named."""
+    """List the commands if none is given."""
     if ctx.invoked_subcommand is None:
         show_brief(ctx)
 
@@ -93,26 +98,24 @@ def show(
     *,
     profile: server.Profile = None,
     changed: Changed = False,
-    json: Json = False,
+    as_json: lookup.JsonObject = False,
 ) -> None:
-    """Show every option's value and where it comes from.
+    """Show all options with their values and where these come from.
 
-    For headers and keys from the environment, it only shows whether they are set. If the file is broken, it
-    shows what is wrong, and the values without the file.
+    Headers and keys from the environment are only shown as set or not set. If the file cannot be used, the
+    problem is shown, and the values that apply without it.
 
     \b
     Examples:
-      imgcli config show                    every option
-      imgcli config show --changed          only what is not built in
+      imgcli config show                    all options
+      imgcli config show --changed          without built-in values
       imgcli config show --profile azure    with the profile azure
     """  # noqa: D301 - \b tells Typer to leave the lines alone
-    from imgcli.cli.config import values as values_
+    from imgcli.cli.config.values import show_values
 
-    world: Context = ctx.obj
     source = ctx.get_parameter_source("profile")
-    named = profile if source and source.name == "COMMANDLINE" else None
-    rows = values_.Rows.CHANGED if changed else values_.Rows.ALL
-    raise typer.Exit(values_.show_values(world, named, rows, as_json=json))
+    name = profile if source and source.name == "COMMANDLINE" else None
+    raise typer.Exit(show_values(ctx.obj, name, only_changed=changed, as_json=as_json))
 
 
 def set_value(
@@ -120,8 +123,8 @@ def set_value(
 ) -> None:
     """Set a default in the configuration file.
 
-    The rest of the file stays as it is, with its comments. Nothing is written if the result could not be
-    read. If there is no file yet, it is created as imgcli config init does. Keys and passwords are refused.
+    The rest of the file stays unchanged, including comments. A missing file is created as by imgcli config
+    init. Values that are not valid are rejected, and so are keys and passwords.
 
     \b
     Examples:
@@ -129,89 +132,73 @@ def set_value(
       imgcli config set width 60 --command view
       imgcli config set base-url http://localhost:8080/v1 --profile local
       imgcli config set default-profile local
-      imgcli config set key-env AZURE_KEY --profile azure    its name, no key
+      imgcli config set key-env AZURE_KEY --profile azure    the variable's name
     """  # noqa: D301 - see above
-    from imgcli.cli.config import assignment
-
-    world: Context = ctx.obj
-    assignment.write(world, assignment.Assignment(name, tuple(values), command, profile))
+    file.set_default(ctx.obj, file.Assignment(name, tuple(values), command, profile))
 
 
 def edit(ctx: typer.Context) -> None:
-    """Open the configuration file in your editor, and check it.
+    """Open the configuration file in your editor, then check it.
 
-    The editor is $VISUAL, else $EDITOR. If there is no file yet, it is created as imgcli config init does.
+    The editor is $VISUAL or $EDITOR. A missing file is created as by imgcli config init.
 
     \b
     Examples:
       imgcli config edit
       VISUAL="code --wait" imgcli config edit
     """  # noqa: D301 - see above
-    world: Context = ctx.obj
-    edit_file(world)
+    edit_file(ctx.obj)
 
 
 def path(ctx: typer.Context) -> None:
     """Print the path of the configuration file."""
-    from imgcli.cli.config import file
-    from imgcli.output.sinks.lines import write_paths
-
-    world: Context = ctx.obj
-    write_paths(world.stdout, [file.config_place(world)])
+    write_paths(ctx.obj.stdout, [file.file_path(ctx.obj)])
 
 
 def init(ctx: typer.Context) -> None:
-    """Create the file, with all settings commented out; print its path."""
-    from imgcli.cli.config import file
-    from imgcli.output.sinks.lines import write_paths
-
-    world: Context = ctx.obj
-    write_paths(world.stdout, [file.begin_config(world)])
+    """Create the file with all settings commented out, and print its path."""
+    write_paths(ctx.obj.stdout, [file.create_file(ctx.obj)])
 
 
-_VARIABLES = ("VISUAL", "EDITOR")
-_ADVICE = "Name another one in VISUAL or EDITOR."
-_USUAL = ("editor", "nano", "vi")
-
-
-def edit_file(world: Context) -> None:
+def edit_file(context: Context) -> None:
     """Open the file, wait for the editor, and check what was written. Raises `ImgcliError`."""
-    command = _editor(world)
-    path = ensure(world)
+    command = _editor(context)
+    name = shorten(command[0], 60)
+    path = file.ensure_file(context)
     try:
-        with subprocess.Popen([*command, str(path)]) as editor, _leaving_keys_to_it():
+        with subprocess.Popen([*command, str(path)]) as editor, _signals_ignored():
             status = editor.wait()
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise usage_error(
-            f"The editor {shorten(command[0], 60)} cannot be started: {why}.", _ADVICE
+            f"The editor {name} cannot be started: {why}.", "Set VISUAL or EDITOR to another one."
         ) from None
     if status:
-        raise usage_error(f"The editor {shorten(command[0], 60)} ended with status {status}.")
-    read_settings(world.env, schema(configured_commands()), named="")
+        raise usage_error(f"The editor {name} exited with status {status}.")
+    read_settings(context.env, schema(configured_commands()), named="")
 
 
-def _editor(world: Context) -> list[str]:
-    """Choose the editor's command, with its options; raises `ImgcliError` (usage) without any."""
-    for name in _VARIABLES:
-        if told := world.env.get(name, "").strip():
+def _editor(context: Context) -> list[str]:
+    """Return the editor's command with its options. Raises `ImgcliError` (usage) if there is none."""
+    for name in ("VISUAL", "EDITOR"):
+        if command := context.env.get(name, "").strip():
             try:
-                return shlex.split(told)
+                return shlex.split(command)
             except ValueError as error:
-                raise usage_error(f"{name} cannot be read as a command: {error}.") from None
-    for name in _USUAL:
-        if found := shutil.which(name, path=world.env.get("PATH")):
-            return [found]
-    raise usage_error("There is no editor.", _ADVICE)
+                raise usage_error(f"{name} is not a valid command: {error}.") from None
+    for name in _EDITORS:
+        if program := shutil.which(name, path=context.env.get("PATH")):
+            return [program]
+    raise usage_error("No editor was found.", "Set VISUAL or EDITOR.")
 
 
 @contextmanager
-def _leaving_keys_to_it() -> Iterator[None]:
-    """Let Ctrl-C mean to the editor what it means there; it reaches this process as well."""
-    keys = [getattr(signal, name) for name in ("SIGINT", "SIGQUIT") if hasattr(signal, name)]
-    earlier = [(one, signal.signal(one, signal.SIG_IGN)) for one in keys]
+def _signals_ignored() -> Iterator[None]:
+    """Leave Ctrl-C to the editor; it reaches this process as well."""
+    signals = [getattr(signal, name) for name in ("SIGINT", "SIGQUIT") if hasattr(signal, name)]
+    handlers = [(one, signal.signal(one, signal.SIG_IGN)) for one in signals]
     try:
         yield
     finally:
-        for one, handler in earlier:
+        for one, handler in handlers:
             signal.signal(one, handler)

@@ -6,48 +6,44 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcli.cli.completion import images_and_ids
+from imgcli.cli.params import lookup  # noqa: TC001 - Typer reads the annotations at run time
 
 if TYPE_CHECKING:
     from imgcli.app.context import Context
 
 
 EPILOG = """\
-Under each image stands its file name and, where the history knows the run, its cost. An image that
+Each image is labeled with its file name and, if its run is in the history, its cost. An image that
 cannot be read is reported and left out.
 
-Exit codes: 0 the sheet has every image; 2 an image cannot be read; 12 the sheet cannot be written.
+Exit codes: 0 all images are on the sheet; 2 an image cannot be read; 12 the sheet cannot be written.
 """
 
-Things = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="FILE|ID",
-        help="Images, ids of imgcli history, or last, last~1.",
-        show_default=False,
-        autocompletion=images_and_ids,
-    ),
-]
 Output = Annotated[
     str,
     typer.Option(
-        "--output", "-o", metavar="FILE", help="Where to save it: png, jpg or webp; '-' for standard output."
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Where to save: a png, jpg or webp file, or '-' for standard output.",
     ),
 ]
 Columns = Annotated[
     int | None,
     typer.Option(
-        "--columns", metavar="N", help="Images per row.  [default: about as many as rows]", show_default=False
+        "--columns", metavar="N", help="Images per row.  [default: as many as rows]", show_default=False
     ),
 ]
-Tile = Annotated[int, typer.Option("--tile", metavar="PIXELS", help="Side of an image on the sheet.")]
-Captions = Annotated[bool, typer.Option("--captions/--no-captions", help="Write names and costs.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace an existing file instead of numbering.")]
+Tile = Annotated[int, typer.Option("--tile", metavar="PIXELS", help="Size of each image on the sheet.")]
+Captions = Annotated[bool, typer.Option("--captions/--no-captions", help="Show names and costs.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Overwrite an existing file instead of adding a number to the name.")
+]
 
 
 def sheet(  # noqa: PLR0913 - a command's signature declares its options
     ctx: typer.Context,
-    things: Things,
+    things: lookup.Images,
     *,
     output: Output = "sheet.png",
     columns: Columns = None,
@@ -59,8 +55,8 @@ def sheet(  # noqa: PLR0913 - a command's signature declares its options
 
     \b
     Examples:
-      imgcli sheet *.png                     all images here, as sheet.png
-      imgcli sheet last last~1 last~2        the three newest
+      imgcli sheet *.png                     all images in this folder
+      imgcli sheet last last~1 last~2        the three newest images
       imgcli sheet *.webp -o all.jpg --columns 6
     """  # noqa: D301 - \b tells Typer to leave the lines alone
     context: Context = ctx.obj

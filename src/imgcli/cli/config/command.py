@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 HABITS = {"preview": "IMGCLI_PREVIEW"}
-"""Options whose default is a habit, no order: it stands in for an environment variable that is not set."""
+"""Options whose default in the file only replaces an environment variable that is not set."""
 
 _PROFILE = "profile"
 _COMMAND_LINE, _ENVIRONMENT, _IN_PROFILE, _IN_TABLE, _IN_FILE = range(5)
@@ -32,28 +32,28 @@ _WEIGHTS = {"COMMANDLINE": _COMMAND_LINE, "ENVIRONMENT": _ENVIRONMENT, "DEFAULT_
 
 
 def configured_commands() -> dict[str, ConfiguredCommand]:
-    """Load every command that can be configured."""
+    """Load and return the commands that can be configured."""
     import typer
 
     group: Any = typer.main.get_group(build_app())
     return {name: one for name, one in group.commands.items() if isinstance(one, ConfiguredCommand)}
 
 
-def schema(known: Mapping[str, ConfiguredCommand]) -> Schema:
-    """Describe commands to whoever reads the configuration."""
+def schema(commands: Mapping[str, ConfiguredCommand]) -> Schema:
+    """Return what each option of these commands takes."""
     from imgcli.cli.config.settings import shapes
 
-    return {name: shapes(one) for name, one in known.items()}
+    return {name: shapes(one) for name, one in commands.items()}
 
 
 class ConfiguredCommand(GroupedCommand):
     """A command that takes defaults from the configuration, and `--no-X` for every switch `--X`.
 
-    One that has `--profile` obeys the file or is refused; any other goes on without a file that is broken.
+    A broken file is an error for a command that has `--profile`; any other goes on without it.
     """
 
     def make_parser(self, ctx: Any) -> Any:  # noqa: ANN401 - see above
-        """Let every switch be turned off, because a file can turn it on."""
+        """Add `--no-X` for every switch, because a file can turn it on."""
         parser = super().make_parser(ctx)
         for parameter in self.params:
             opposite = _opposite(parameter)
@@ -63,7 +63,7 @@ class ConfiguredCommand(GroupedCommand):
         return parser
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - see above
-        """Read the arguments over the defaults of the configuration."""
+        """Parse the arguments over the defaults of the configuration."""
         settings = None if ctx.resilient_parsing else self._settings(ctx, args)
         if settings is None:
             return super().parse_args(ctx, args)
@@ -77,33 +77,36 @@ class ConfiguredCommand(GroupedCommand):
         return rest
 
     def _settings(self, ctx: Any, args: list[str]) -> Settings | None:  # noqa: ANN401 - see above
-        """Find the settings, None where there are none to find or the command does without them."""
-        told = self.make_parser(ctx).parse_args(args=list(args))[0]
-        world: Context = ctx.obj
-        if told.get("help") or told.get("brief") or not _is_configured(world, told.get(_PROFILE)):
+        """Return the settings, None where there are none or the command does without them."""
+        values = self.make_parser(ctx).parse_args(args=list(args))[0]
+        context: Context = ctx.obj
+        profile = values.get(_PROFILE)
+        if values.get("help") or values.get("brief") or not _is_configured(context, profile):
             return None
         from imgcli.cli.config.settings import read_settings
 
         try:
-            return read_settings(world.env, schema(configured_commands()), told.get(_PROFILE))
+            return read_settings(context.env, schema(configured_commands()), profile)
         except ImgcliError as error:
             if any(parameter.name == _PROFILE for parameter in self.params):
-                _refuse(world, error.problem, told)
-            _remark(world, f"{error.problem.what} {ctx.command_path} goes on without it.")
+                _refuse(context, error.problem, is_jsonl=bool(values.get("jsonl")))
+            from imgcli.app.context import warn
+
+            warn(context, [f"{error.problem.what} {ctx.command_path} continues without it."])
             return None
 
     def _chosen(self, ctx: Any, settings: Settings) -> dict[str, tuple[Setting, object]]:  # noqa: ANN401 - see above
-        """Choose the default of each parameter, by Typer's name for it."""
+        """Return the default of each parameter, by Typer's name for it."""
         from imgcli.cli.config.settings import typer_values
 
         return dict(typer_values(self, settings.config.chosen(ctx.info_name, settings.profile)))
 
     def _settle(self, ctx: Any, chosen: Mapping[str, tuple[Setting, object]]) -> list[Setting]:  # noqa: ANN401 - see above
-        """Leave out the defaults that give way, pass the habits on, and give what is in force."""
-        from imgcli.cli.config.precedence import yielding
+        """Drop the defaults that give way, pass the habits on, and return the settings in force."""
+        from imgcli.cli.config.precedence import overridden
 
         weights = {name: weight for name in ctx.params if (weight := _weight(ctx, name, chosen)) is not None}
-        for name in set(yielding(ctx.params, weights)):
+        for name in set(overridden(ctx.params, weights)):
             ctx.params[name] = next(one.default for one in self.params if one.name == name)
             del weights[name]
         habits = {name: str(chosen[name][1]) for name in chosen.keys() & HABITS if _lacks(ctx, name)}
@@ -113,17 +116,18 @@ class ConfiguredCommand(GroupedCommand):
         return [chosen[name][0] for name in chosen if name in habits or weights.get(name, 0) > _ENVIRONMENT]
 
 
-def _is_configured(world: Context, named: str | None) -> bool:
-    """Whether there is anything to read, found out by one look."""
+def _is_configured(context: Context, profile: str | None) -> bool:
+    """Return whether there is anything to read, with a single file system call."""
     from imgcli.store.config_file import VARIABLE, config_path
 
-    path: Path | None = config_path(world.env)
-    asked = named or world.env.get("IMGCLI_PROFILE", "").strip() or world.env.get(VARIABLE, "").strip()
-    return bool(asked) or (path is not None and os.path.lexists(path))
+    path: Path | None = config_path(context.env)
+    env = context.env
+    is_named = profile or env.get("IMGCLI_PROFILE", "").strip() or env.get(VARIABLE, "").strip()
+    return bool(is_named) or (path is not None and os.path.lexists(path))
 
 
 def _opposite(parameter: Any) -> str | None:  # noqa: ANN401 - see above
-    """Format the option that turns a switch off: `--no-force` for `--force`, `--save` for `--no-save`."""
+    """Return the option that turns a switch off: `--no-force` for `--force`, `--save` for `--no-save`."""
     if not getattr(parameter, "is_bool_flag", False) or parameter.secondary_opts:
         return None
     name = next((one[2:] for one in parameter.opts if one.startswith("--")), "")
@@ -131,7 +135,7 @@ def _opposite(parameter: Any) -> str | None:  # noqa: ANN401 - see above
 
 
 def _weight(ctx: Any, name: str, chosen: Mapping[str, tuple[Setting, object]]) -> int | None:  # noqa: ANN401 - see above
-    """Tell how near to the user a parameter's value was said, 0 for the command line; None for built-in."""
+    """Return the precedence of a parameter's value, 0 for the command line; None for built-in."""
     source = ctx.get_parameter_source(name)
     weight = _WEIGHTS.get(source.name) if source else None
     if weight != _IN_FILE:
@@ -141,23 +145,15 @@ def _weight(ctx: Any, name: str, chosen: Mapping[str, tuple[Setting, object]]) -
 
 
 def _lacks(ctx: Any, name: str) -> bool:  # noqa: ANN401 - see above
-    """Whether neither the command line nor the environment says anything of a habit."""
+    """Return whether neither the command line nor the environment sets a habit."""
     return ctx.params.get(name) is None and not ctx.obj.env.get(HABITS[name], "").strip()
 
 
-def _refuse(world: Context, problem: Problem, told: Mapping[str, Any]) -> NoReturn:
-    """Report a broken configuration as the command's reader expects it, as far as the line told."""
+def _refuse(context: Context, problem: Problem, *, is_jsonl: bool) -> NoReturn:
+    """Report a broken configuration as the command's reader expects it, and exit."""
     import typer
 
     from imgcli.app.options import OutputFormat
     from imgcli.app.reporting import refuse
 
-    raise typer.Exit(
-        refuse(world, problem, OutputFormat.JSON_LINES if told.get("jsonl") else OutputFormat.PEOPLE)
-    )
-
-
-def _remark(world: Context, text: str) -> None:
-    from imgcli.app import context
-
-    context.warn(world, [text])
+    raise typer.Exit(refuse(context, problem, OutputFormat.JSON_LINES if is_jsonl else OutputFormat.PEOPLE))

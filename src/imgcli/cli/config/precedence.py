@@ -1,9 +1,8 @@
-"""Defaults that give way: what is said on the command line is not refused because of what a file says."""
+"""Defaults that give way: an option on the command line is not refused because of a default in a file."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -15,29 +14,28 @@ _COMPRESSED = ("jpeg", "webp")
 _MOVING = ("gif", "svg")
 
 
-@dataclass(frozen=True)
-class PrecedenceRule:
-    """A default that gives way when it `clashes` and one of its `rivals` was said with more weight.
+class PrecedenceRule(NamedTuple):
+    """A default that gives way in a `conflict` if one of its `rivals` was set with higher precedence.
 
-    Without rivals it is a default for where it fits, and gives way wherever it does not.
+    Without rivals it applies where it fits, and gives way wherever it does not.
     """
 
     name: str
-    clashes: Callable[[Params], bool]
+    conflict: Callable[[Params], bool]
     rivals: tuple[str, ...] = ()
 
 
-def yielding(params: Params, weights: Mapping[str, int]) -> Iterator[str]:
-    """Name the parameters whose defaults are to be left out.
+def overridden(params: Params, weights: Mapping[str, int]) -> Iterator[str]:
+    """Yield the parameters whose defaults are to be dropped.
 
-    `weights` has every parameter that somebody set: 0 for the command line, 1 for the environment, more for
-    what stands in the file.
+    `weights` has every parameter that is set: 0 for the command line, 1 for the environment, more for the
+    file.
     """
     for rule in _RULES:
         weight = weights.get(rule.name, 0)
         is_default = weight > 1 and params.get(rule.name) not in (None, False)
         loses = not rule.rivals or any(weights.get(rival, weight) < weight for rival in rule.rivals)
-        if is_default and loses and rule.clashes(params):
+        if is_default and loses and rule.conflict(params):
             yield rule.name
 
 

@@ -25,9 +25,9 @@ _VARIABLE = "OPENAI_BASE_URL"
 
 @dataclass(frozen=True)
 class AppliedProfile:
-    """What the configuration did to one command: the server it speaks for, and what its user should know.
+    """What the configuration did to one command: the settings of its server, and notes for its user.
 
-    `places` says for each option's long name where its value stands, if that is in the file.
+    `places` has the long names of options that were set in the file, with the line.
     """
 
     server: ServerSettings = field(default_factory=ServerSettings)
@@ -35,21 +35,21 @@ class AppliedProfile:
     places: Mapping[str, str] = field(default_factory=dict)
 
     def below(self, taken: Iterable[str]) -> AppliedProfile:
-        """Let the recipe of an earlier image go before the file, for the options that it filled."""
-        recipe = dict.fromkeys(taken, "the earlier image's recipe")
-        return replace(self, places={**self.places, **recipe})
+        """Return this with the options that were taken from the parameters of an earlier image."""
+        earlier = dict.fromkeys(taken, "the earlier image's parameters")
+        return replace(self, places={**self.places, **earlier})
 
     def explained(self, problem: Problem) -> Problem:
-        """Add to a refusal where the values come from that it complains of."""
+        """Return a problem with a note on where the options that it names were set."""
         named = dict.fromkeys(re.findall(r"--([a-z][a-z-]*)", problem.what))
-        told = [f"{name} stands in {self.places[name]}." for name in named if name in self.places]
-        return replace(problem, advice=" ".join([*filter(None, [problem.advice]), *told]))
+        origins = [f"{name} comes from {self.places[name]}." for name in named if name in self.places]
+        return replace(problem, advice=" ".join([*filter(None, [problem.advice]), *origins]))
 
 
 def applied_profile(ctx: Any) -> AppliedProfile:  # noqa: ANN401 - Typer keeps these types private
     """Return what the configuration did to the command that runs now."""
-    found: AppliedProfile = ctx.meta.get(_KEPT) or AppliedProfile()
-    return found
+    profile: AppliedProfile = ctx.meta.get(_KEPT) or AppliedProfile()
+    return profile
 
 
 def keep(ctx: Any, settings: Settings, places: Mapping[str, str]) -> None:  # noqa: ANN401 - see above
@@ -59,10 +59,10 @@ def keep(ctx: Any, settings: Settings, places: Mapping[str, str]) -> None:  # no
 
 
 def _speaking_for(ctx: Any, settings: Settings) -> tuple[ServerSettings, tuple[str, ...]]:  # noqa: ANN401 - see above
-    """Find out what of the profile goes to the server that is asked, and say what does not.
+    """Return the settings for the server that is asked, and notes on what of the profile is not used.
 
-    The environment goes before the profile, as everywhere; that it did is said, because who names a profile
-    may not remember the variable.
+    The environment overrides the profile, as everywhere; a note says so, because whoever names a profile may
+    not remember the variable.
     """
     server = settings.config.server(ctx.info_name, settings.profile)
     if settings.profile is None or _PARAMETER not in ctx.params or ctx.params.get("demo"):
@@ -83,20 +83,20 @@ def _nameless(server: ServerSettings) -> tuple[str, ...]:
     if not server.has_secrets:
         return ()
     what = f"profile {server.profile} has no base-url"
-    return (f"{what}, so its key and headers are not for a server on this machine",)
+    return (f"{what}, so its key and headers are not sent to a server on this machine",)
 
 
 def _overridden(ctx: Any, settings: Settings, server: ServerSettings, *, is_for_it: bool) -> tuple[str, ...]:  # noqa: ANN401 - see above
-    """Say that another address goes before the profile's, and what that means."""
+    """Return a note if another address overrides the profile's."""
     source = ctx.get_parameter_source(_PARAMETER)
     by = _VARIABLE if source and source.name == "ENVIRONMENT" else f"--{BASE_URL}"
     kept = server.has_secrets and not is_for_it
     is_same = ctx.params[_PARAMETER].rstrip("/") == (server.base_url or "").rstrip("/")
     if is_same or (by != _VARIABLE and not kept):
         return ()
-    told = settings.config.chosen(ctx.info_name, settings.profile)[BASE_URL]
-    what = f"{by} goes before the base-url of profile {server.profile} ({settings.place(told)})"
-    return (what + ("; its key and headers are not sent to that other server" if kept else ""),)
+    setting = settings.config.chosen(ctx.info_name, settings.profile)[BASE_URL]
+    what = f"{by} overrides the base-url of profile {server.profile} ({settings.place(setting)})"
+    return (what + ("; its key and headers are not sent to the other server" if kept else ""),)
 
 
 PROFILE_VARIABLE = "IMGCLI_PROFILE"
@@ -111,9 +111,9 @@ _METAVARS = {"USD": Takes.DOLLARS, "WHERE": Takes.PATH}
 
 @dataclass(frozen=True)
 class Settings:
-    """A configuration that was read, with the profile that holds now.
+    """A configuration that was read, with the profile in use.
 
-    `named_by` is what named the profile: the option, the environment variable, or the file's key.
+    `named_by` is what selected the profile: the option, the environment variable, or the file's key.
     """
 
     file: str
@@ -122,56 +122,51 @@ class Settings:
     named_by: str = ""
 
     def place(self, setting: Setting) -> str:
-        """Say where a default stands."""
+        """Return where a default is set."""
         return f"line {setting.line} of {self.file}"
 
 
 def read_settings(env: Mapping[str, str], schema: Schema, named: str | None) -> Settings:
-    """Read the configuration, and choose the profile; `named` is the option's word.
+    """Read the configuration and choose the profile; `named` is the value of --profile, "" for none.
 
-    Raises `ImgcliError` (usage). An empty name means no profile.
+    Raises `ImgcliError` (usage).
     """
     from imgcli.store.config_file import config_path, read_text
 
     text = read_text(env)
     path = config_path(env)
     file = shorten(str(path.absolute()), 200) if path else "config.toml"
-    config = _read(text, schema, file) if text is not None else Config()
+    config = Config()
+    if text is not None:
+        from imgcli.core.config_reader import read_config
+
+        config = read_config(text, schema, file)
     name, named_by = _profile_name(env, config, named)
     if not name:
         return Settings(file, config)
     if name in config.profiles:
         return Settings(file, config, config.profiles[name], named_by)
-    raise usage_error(_no_profile(name, named_by, file), _advice(name, config, is_there=text is not None))
-
-
-def _read(text: str, schema: Schema, file: str) -> Config:
-    from imgcli.core.config_reader import read_config
-
-    return read_config(text, schema, file)
+    what = f"{named_by} is {shorten(name, _NAME_LENGTH)}, but {file} has no such profile."
+    raise usage_error(what, _advice(name, config, exists=text is not None))
 
 
 def _profile_name(env: Mapping[str, str], config: Config, named: str | None) -> tuple[str, str]:
     if named is not None:
         return named, OPTION
-    if told := env.get(PROFILE_VARIABLE, "").strip():
-        return told, PROFILE_VARIABLE
+    if name := env.get(PROFILE_VARIABLE, "").strip():
+        return name, PROFILE_VARIABLE
     return config.default_profile or "", "default-profile"
 
 
-def _no_profile(name: str, named_by: str, file: str) -> str:
-    return f"{named_by} names {shorten(name, _NAME_LENGTH)}, and {file} has no such profile."
-
-
-def _advice(name: str, config: Config, *, is_there: bool) -> str:
+def _advice(name: str, config: Config, *, exists: bool) -> str:
     from imgcli.core.text import did_you_mean, near
 
-    if not is_there:
-        return "There is no such file yet; `imgcli config init` writes one to begin with."
+    if not exists:
+        return "The file does not exist yet; create it with `imgcli config init`."
     if meant := near(name, config.profiles):
         return did_you_mean(shorten(one, _NAME_LENGTH) for one in meant[:1])
-    known = ", ".join(shorten(one, _NAME_LENGTH) for one in config.profiles)
-    return f"It has {known}." if known else "Add a table [profile.NAME] to it."
+    names = ", ".join(shorten(one, _NAME_LENGTH) for one in config.profiles)
+    return f"Its profiles are {names}." if names else "Add a table [profile.NAME] to it."
 
 
 def long_name(parameter: Any) -> str | None:  # noqa: ANN401 - Typer keeps these types private
@@ -181,7 +176,7 @@ def long_name(parameter: Any) -> str | None:  # noqa: ANN401 - Typer keeps these
 
 
 def shapes(command: Any) -> dict[str, Shape]:  # noqa: ANN401 - see above
-    """Describe what each option of a command takes."""
+    """Return what each option of a command takes."""
     return {name: _shape(parameter) for parameter in command.params if (name := long_name(parameter))}
 
 
@@ -198,7 +193,7 @@ def typer_values(
     command: Any,  # noqa: ANN401 - see above
     chosen: Mapping[str, Setting],
 ) -> Iterator[tuple[str, tuple[Setting, object]]]:
-    """Return each default that a command has an option for, by Typer's name: the setting, the value."""
+    """Yield the defaults that a command has an option for: Typer's name, the setting, the value."""
     for parameter in command.params:
         setting = chosen.get(long_name(parameter) or "")
         if setting is not None:
@@ -209,5 +204,5 @@ def typer_values(
 
 
 def at_home(path: str) -> str:
-    """Read `~` as shells do, which never see the text of a file, nor what follows an option's `=`."""
+    """Expand `~`: a shell does not see the text of a file, nor what follows an option's `=`."""
     return os.path.expanduser(path)  # noqa: PTH111 - a path's spelling (a slash at its end) counts

@@ -1,8 +1,7 @@
-"""Soft random textures for the painter: noise, gradients, warps and smooth shapes, all from one seed."""
+"""Soft random textures for the painter: noise, gradients and smooth shapes, all from one seed."""
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -39,31 +38,20 @@ class Palette:
     accent: Colour
 
     def at(self, tone: float) -> Colour:
-        """Colour of a tone from 0 (darkest) to 1 (lightest)."""
+        """Return the colour of a tone from 0 (darkest) to 1 (lightest)."""
         place = min(max(tone, 0.0), 1.0) * (len(self.stops) - 1)
         low = min(int(place), len(self.stops) - 2)
         return mix(self.stops[low], self.stops[low + 1], place - low)
 
-    def curves(self, tones: Sequence[float]) -> tuple[list[int], list[int], list[int]]:
-        """Three lookup tables of 256 entries: a grey value in this palette, bent through `tones`."""
-        last = len(tones) - 1
-        places = [level / 255 * last for level in range(256)]
-        lows = [min(int(place), last - 1) for place in places]
-        pairs = zip(places, lows, strict=True)
-        colours = [
-            self.at(tones[low] + (tones[low + 1] - tones[low]) * (place - low)) for place, low in pairs
-        ]
-        return [c[0] for c in colours], [c[1] for c in colours], [c[2] for c in colours]
-
 
 def mix(first: Colour, second: Colour, share: float) -> Colour:
-    """Blend of two colours; `share` is the part of the second, 0 to 1."""
+    """Blend two colours; `share` is the part of the second, 0 to 1."""
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
     return red, green, blue
 
 
 def choose(rng: random.Random) -> Palette:
-    """One of the moods."""
+    """Choose one of the moods."""
     *stops, accent = (_colour(code) for code in rng.choice(_MOODS).split())
     return Palette(tuple(stops), accent)
 
@@ -77,11 +65,10 @@ Size = tuple[int, int]
 Point = tuple[float, float]
 
 _SOFT = 512  # soft textures are made this large at most, then enlarged: nobody sees the difference
-_MESH = 24
 
 
 def noise(rng: random.Random, size: Size, cells: float, stretch: float = 1.0) -> Image.Image:
-    """Smooth grey noise: about `cells` blotches along the shorter edge, `stretch` times wider than high."""
+    """Paint smooth grey noise: `cells` blotches along the shorter edge, `stretch` times wider than high."""
     width, height = size
     cell = min(size) / cells
     grid = (max(2, round(width / (cell * stretch)) + 1), max(2, round(height / cell) + 1))
@@ -91,7 +78,7 @@ def noise(rng: random.Random, size: Size, cells: float, stretch: float = 1.0) ->
 def clouds(
     rng: random.Random, size: Size, cells: float, octaves: int = 4, stretch: float = 1.0
 ) -> Image.Image:
-    """Grey fractal noise from 0 to 255: `octaves` layers, each twice as fine as the one before."""
+    """Paint grey fractal noise from 0 to 255: `octaves` layers, each twice as fine as the one before."""
     small = soft_size(size)
     layers = noise(rng, small, cells, stretch)
     for octave in range(1, octaves):
@@ -101,51 +88,18 @@ def clouds(
 
 
 def soft_size(size: Size) -> Size:
-    """The size at which a soft texture for an image of `size` is made."""
+    """Return the size at which a soft texture for an image of `size` is made."""
     shrink = min(1.0, _SOFT / max(size))
     return max(1, round(size[0] * shrink)), max(1, round(size[1] * shrink))
 
 
 def enlarge(image: Image.Image, size: Size) -> Image.Image:
-    """The image at `size`, smoothly."""
+    """Scale an image to `size`, smoothly."""
     return image if image.size == size else image.resize(size, Image.Resampling.BILINEAR)
 
 
-def warp(rng: random.Random, image: Image.Image, strength: float, cells: float = 3.0) -> Image.Image:
-    """The image stirred: every place is taken from up to `strength` (part of the shorter edge) away."""
-    width, height = image.size
-    steps = min(_MESH, width, height)
-    across, down = (noise(rng, (steps + 1, steps + 1), cells).load() for _ in range(2))
-    reach = strength * min(image.size) / 128
-
-    def source(column: int, row: int) -> Point:
-        x = column * width / steps + (_grey(across, column, row) - 128) * reach
-        y = row * height / steps + (_grey(down, column, row) - 128) * reach
-        return min(max(x, 0.0), width - 1.0), min(max(y, 0.0), height - 1.0)
-
-    mesh = []
-    for row, column in itertools.product(range(steps), repeat=2):
-        near = (column * width // steps, row * height // steps)
-        far = ((column + 1) * width // steps, (row + 1) * height // steps)
-        left, right = column, column + 1
-        corners = (source(left, row), source(left, row + 1), source(right, row + 1), source(right, row))
-        mesh.append(((*near, *far), tuple(itertools.chain(*corners))))
-    return image.transform(image.size, Image.Transform.MESH, mesh, Image.Resampling.BILINEAR)
-
-
-def _grey(pixels: object, column: int, row: int) -> int:
-    value = pixels[column, row]  # type: ignore[index]
-    return int(value)
-
-
-def tint(grey: Image.Image, palette: Palette, tones: Sequence[float]) -> Image.Image:
-    """A grey image in the palette's colours: its range 0 to 255 runs through `tones`."""
-    red, green, blue = palette.curves(tones)
-    return Image.merge("RGB", (grey.point(red), grey.point(green), grey.point(blue)))
-
-
 def gradient(size: Size, colours: Sequence[Colour]) -> Image.Image:
-    """Colours blended from top to bottom, evenly spaced."""
+    """Paint colours blended from top to bottom, evenly spaced."""
     strip = Image.new("RGB", (1, len(colours)))
     strip.putdata(list(colours))
     # Only the part between the centres of the first and last colour is stretched, or both ends would be flat.
@@ -153,7 +107,7 @@ def gradient(size: Size, colours: Sequence[Colour]) -> Image.Image:
 
 
 def glow(size: Size, centre: Point, radius: float) -> Image.Image:
-    """Grey light that fades from 255 at `centre` to 0 at `radius` pixels."""
+    """Paint grey light that fades from 255 at `centre` to 0 at `radius` pixels."""
     small = soft_size(size)
     scale = small[0] / size[0]
     side = max(2, round(2 * radius * scale))
@@ -167,52 +121,52 @@ def glow(size: Size, centre: Point, radius: float) -> Image.Image:
 
 
 def shape(size: Size, draw: Callable[[ImageDraw.ImageDraw, float], None]) -> Image.Image:
-    """Mask of what `draw` draws, with smooth edges; it is given the factor for its coordinates."""
+    """Make a smooth-edged mask of what `draw` draws; it gets the factor for its coordinates."""
     large = Image.new("L", (size[0] * 2, size[1] * 2))
     draw(ImageDraw.Draw(large), 2.0)
     return large.reduce(2)
 
 
 def polygon(size: Size, points: Sequence[Point]) -> Image.Image:
-    """Mask of a filled polygon with smooth edges."""
+    """Make a mask of a polygon with smooth edges."""
     return shape(size, lambda pen, k: pen.polygon([(x * k, y * k) for x, y in points], fill=255))
 
 
 def disc(size: Size, centre: Point, radius: float) -> Image.Image:
-    """Mask of a filled circle with smooth edges."""
+    """Make a mask of a circle with smooth edges."""
     x, y = centre
     box = (x - radius, y - radius, x + radius, y + radius)
     return shape(size, lambda pen, k: pen.ellipse([value * k for value in box], fill=255))
 
 
 def cover(image: Image.Image, mask: Image.Image, colour: Colour) -> None:
-    """Lay a flat colour onto the image where the mask is bright."""
+    """Paint a flat colour onto the image where the mask is bright."""
     image.paste(
         Image.new("RGB", image.size, colour), mask=mask
     )  # many times quicker than pasting a bare colour
 
 
 def shift(mask: Image.Image, right: float, down: float) -> Image.Image:
-    """The mask moved by whole pixels; what comes in from outside is empty."""
+    """Move a mask by whole pixels; what comes in from outside is empty."""
     moved = Image.new("L", mask.size)
     moved.paste(mask, (round(right), round(down)))
     return moved
 
 
 def light(image: Image.Image, mask: Image.Image, colour: Colour, strength: float = 1.0) -> Image.Image:
-    """The image with coloured light added where the mask is bright."""
+    """Add coloured light where the mask is bright."""
     bands = [mask.point([round(level * part / 255 * strength) for level in range(256)]) for part in colour]
     return ImageChops.screen(image, Image.merge("RGB", bands))
 
 
 def shade(image: Image.Image, mask: Image.Image, strength: float) -> Image.Image:
-    """The image darkened where the mask is bright; `strength` 1 makes black of full brightness."""
+    """Darken the image where the mask is bright; `strength` 1 makes black of full brightness."""
     dark = mask.point([round(255 - level * strength) for level in range(256)])
     return ImageChops.multiply(image, Image.merge("RGB", (dark, dark, dark)))  # quicker than pasting black
 
 
 def grain(rng: random.Random, image: Image.Image, strength: int) -> Image.Image:
-    """The image with film grain of up to `strength` levels; it also hides the steps of soft gradients."""
+    """Add film grain of up to `strength` levels, which also hides the steps of soft gradients."""
     raw = Image.frombytes("L", image.size, rng.randbytes(image.width * image.height))
     speck = raw.point([128 + round((level - 127.5) / 127.5 * strength) for level in range(256)])
     return ImageChops.add(image, Image.merge("RGB", (speck, speck, speck)), 1, -128)

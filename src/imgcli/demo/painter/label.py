@@ -1,4 +1,4 @@
-"""Words on a painting: a prompt in any script, wrapped, shortened and drawn with Pillow's own font."""
+"""What is laid over a scene: the caption and the badge, and the images that an edit starts from."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 
-from imgcli.demo.painter import drawing as tx
+from imgcli.demo.painter import drawing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,18 +17,12 @@ if TYPE_CHECKING:
     from imgcli.demo.painter.drawing import Colour
 
 
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom in pixels."""
-
-BOX = "\u25a1"
-"""Stands for a character that can neither be drawn nor spelled; the font draws its own empty box for it."""
 
 _LONGEST = 400  # characters of a prompt that are looked at: more never fits
 _SMALL, _BADGE, _LARGE = 0.82, 0.9, 1.12  # heights of letters, in units of the label
 _BRIGHT = 330  # sum of red, green and blue above which dark ink reads better
-_UNASSIGNED = "\U0010ffff"
-_SPELLED = ("HANGUL SYLLABLE ", "HIRAGANA LETTER ", "KATAKANA LETTER ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,41 +34,8 @@ class Caption:
     prompt: str
 
 
-def readable(text: str, drawable: Callable[[str], bool]) -> str:
-    """The text; what is not `drawable` is replaced by its base letter, its name or a box."""
-    written = "".join(_written(character, drawable) for character in text[:_LONGEST])
-    return " ".join(written.split())
-
-
-def _written(character: str, drawable: Callable[[str], bool]) -> str:
-    if character.isspace():
-        return " "
-    category = unicodedata.category(character)
-    if category in {"Mn", "Me", "Cf", "Sk"}:
-        return ""
-    if category[0] == "C":
-        return BOX
-    if drawable(character):
-        return character
-    bare = "".join(
-        part for part in unicodedata.normalize("NFKD", character) if not unicodedata.combining(part)
-    )
-    if category[0] in "LN" and bare.isascii() and bare:
-        return bare
-    return _spelled(character, category)
-
-
-def _spelled(character: str, category: str) -> str:
-    """Syllables by their sound, pictographs by their name, anything else as a box."""
-    name = unicodedata.name(character, "")
-    for prefix in _SPELLED:
-        if name.startswith(prefix):
-            return name.removeprefix(prefix).removeprefix("SMALL ").lower()
-    return f" ({name.lower()}) " if category == "So" and name else BOX
-
-
 def wrap(text: str, width: float, lines: int, measure: Callable[[str], float]) -> list[str]:
-    """At most `lines` lines no wider than `width` by `measure`; an ellipsis marks what was left out."""
+    """Wrap text into at most `lines` lines of `width` by `measure`; an ellipsis marks what was left out."""
     wrapped: list[str] = []
     rest = text
     while rest and len(wrapped) < lines:
@@ -90,12 +51,19 @@ def wrap(text: str, width: float, lines: int, measure: Callable[[str], float]) -
 
 
 def _first_line(text: str, width: float, measure: Callable[[str], float]) -> str:
-    """The longest beginning that fits, cut between words where possible; at least one character."""
+    """Return the longest beginning that fits, cut between words where possible; at least one character."""
     end = len(text)
     while end > 1 and measure(text[:end]) > width:
         space = text.rfind(" ", 1, end)
         end = space if space > 0 else end - 1
     return text[:end]
+
+
+def printable(text: str) -> str:
+    """Reduce text to what Pillow's own font can draw: accents go, and what is not Latin becomes a box."""
+    letters = unicodedata.normalize("NFKD", text[:_LONGEST]).encode("utf-8", "replace").decode()
+    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return "".join(letter for letter in " ".join(plain.split()) if letter.isprintable())
 
 
 class Label:
@@ -107,7 +75,7 @@ class Label:
         self._fonts = {part: ImageFont.load_default(self._unit * part) for part in (_SMALL, _BADGE, _LARGE)}
         self._left, width = left + self._unit, right - left - 2 * self._unit
         large = self._fonts[_LARGE]
-        self._prompt = wrap(readable(caption.prompt, _drawable(large)), width, 2, large.getlength)
+        self._prompt = wrap(printable(caption.prompt), width, 2, large.getlength)
         self._top = bottom - self._unit * (1.1 + 1.5 * len(self._prompt))
         self._badge = caption.badge
         self._badge_size = (
@@ -134,7 +102,7 @@ class Label:
         ink = (16, 16, 20) if sum(colour) > _BRIGHT else (255, 255, 255)
         place = (wide / 2, high * 0.47)
         ImageDraw.Draw(badge).text(place, self._badge, fill=ink, font=self._fonts[_BADGE], anchor="mm")
-        edge = tx.shape(
+        edge = drawing.shape(
             (wide, high), lambda pen, k: pen.rounded_rectangle((0, 0, wide * k, high * k), high, fill=255)
         )
         image.paste(badge, (round(self._left), round(self._top - self._unit * 1.5)), edge)
@@ -143,37 +111,27 @@ class Label:
 def _darken(image: Image.Image, box: Box, *, opaque: bool) -> None:
     ramp = Image.linear_gradient("L").point([min(255, level * (6 if opaque else 1)) for level in range(256)])
     ramp = ramp.resize((box[2] - box[0], box[3] - box[1]), Image.Resampling.BILINEAR)
-    image.paste(tx.shade(image.crop(box), ramp, 0.97 if opaque else 0.72), box[:2])
-
-
-def _drawable(font: Font) -> Callable[[str], bool]:
-    """A test whether the font has an image of its own for a character."""
-    missing = bytes(font.getmask(_UNASSIGNED))
-
-    def drawable(character: str) -> bool:
-        return bytes(font.getmask(character)) != missing
-
-    return drawable
+    image.paste(drawing.shade(image.crop(box), ramp, 0.97 if opaque else 0.72), box[:2])
 
 
 _SHOWN = 3
 _PAPER = (252, 251, 248)
 
 
-def arrange(scene: Image.Image, references: Sequence[bytes], mask: bytes | None) -> Image.Image:
-    """The first reference with its masked places painted anew, or all as prints lying on the scene."""
+def arrange(scene: Image.Image, inputs: Sequence[bytes], mask: bytes | None) -> Image.Image:
+    """Paint the masked area of the first image anew, or lay the images as prints on the scene."""
     if mask is not None:
-        return _inpaint(scene, references[0], mask)
+        return _inpaint(scene, inputs[0], mask)
     tilts = (-3.0, 7.0, -11.0)
-    for number in reversed(range(min(_SHOWN, len(references)))):
-        scene = _lay(scene, _print(references[number], scene.size), tilts[number], number)
+    for number in reversed(range(min(_SHOWN, len(inputs)))):
+        scene = _lay(scene, _print(inputs[number], scene.size), tilts[number], number)
     return scene
 
 
-def _inpaint(scene: Image.Image, reference: bytes, mask: bytes) -> Image.Image:
+def _inpaint(scene: Image.Image, input_image: bytes, mask: bytes) -> Image.Image:
     kept = ImageOps.fit(_open(mask).getchannel("A"), scene.size, Image.Resampling.BILINEAR)
     image = scene.copy()
-    image.paste(ImageOps.fit(_flat(reference), scene.size), mask=kept)
+    image.paste(ImageOps.fit(_flat(input_image), scene.size), mask=kept)
     return image
 
 
@@ -182,22 +140,22 @@ def _open(data: bytes) -> Image.Image:
 
 
 def _flat(data: bytes) -> Image.Image:
-    """The image without transparency, on paper white."""
+    """Put an image on white paper, so that nothing of it is transparent."""
     image = _open(data)
     ground = Image.new("RGB", image.size, _PAPER)
     ground.paste(image, mask=image.getchannel("A"))
     return ground
 
 
-def _print(reference: bytes, size: tx.Size) -> Image.Image:
-    """The reference as a print with a white border, fit for a scene of `size`."""
+def _print(input_image: bytes, size: drawing.Size) -> Image.Image:
+    """Make a print with a white border that fits a scene of `size`."""
     room = (round(size[0] * 0.6), round(size[1] * 0.6))
-    image = ImageOps.contain(_flat(reference), room)
+    image = ImageOps.contain(_flat(input_image), room)
     return ImageOps.expand(image, round(min(size) * 0.018), _PAPER)
 
 
 def _lay(scene: Image.Image, sheet: Image.Image, tilt: float, number: int) -> Image.Image:
-    """The scene with the sheet on it, turned by `tilt` degrees, with a shadow."""
+    """Lay a sheet on the scene, turned by `tilt` degrees, with a shadow."""
     turned = sheet.convert("RGBA").rotate(tilt, Image.Resampling.BICUBIC, expand=True)
     away = (0, -0.13, 0.13)[number]
     corner = (
@@ -208,6 +166,6 @@ def _lay(scene: Image.Image, sheet: Image.Image, tilt: float, number: int) -> Im
     outline.paste(turned.getchannel("A"), corner)
     far = min(scene.size) * 0.012
     soft = outline.reduce(4).filter(ImageFilter.GaussianBlur(far / 2))
-    scene = tx.shade(scene, tx.enlarge(tx.shift(soft, far / 6, far / 3), scene.size), 0.5)
+    scene = drawing.shade(scene, drawing.enlarge(drawing.shift(soft, far / 6, far / 3), scene.size), 0.5)
     scene.paste(turned, corner, turned.getchannel("A"))
     return scene

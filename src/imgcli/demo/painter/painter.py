@@ -1,4 +1,4 @@
-"""Paints an image worth looking at from a prompt and a seed: the same commission gives the same bytes."""
+"""The painter: an image worth looking at from a prompt and a seed; the same job gives the same bytes."""
 
 from __future__ import annotations
 
@@ -10,22 +10,14 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageChops
 
-from imgcli.demo.painter import abstracts, drawing, scenes
-from imgcli.demo.painter import drawing as tx
+from imgcli.demo.painter import drawing, scenes
 from imgcli.demo.painter.label import Box, Caption, Label, arrange
 
 if TYPE_CHECKING:
     from imgcli.demo.validation import Encoding
 
 
-_SCENES = (
-    scenes.hills,
-    scenes.sea,
-    abstracts.nebula,
-    abstracts.papercut,
-    abstracts.mosaic,
-    abstracts.agate,
-)
+_SCENES = (scenes.hills, scenes.papercut, scenes.mosaic)
 _DETAIL = {"low": 0, "medium": 2, "high": 3, "xhigh": 4, "max": 5}
 _GRAIN = {"low": 2, "medium": 3, "high": 4, "xhigh": 5, "max": 6}
 _BORDER = (250, 250, 248)
@@ -33,106 +25,103 @@ _BORDER = (250, 250, 248)
 
 @dataclass(frozen=True, slots=True)
 class PaintJob:
-    """What to paint. Same commission, same image."""
+    """What to paint."""
 
     prompt: str
-    size: tx.Size = (1024, 1024)
+    size: drawing.Size = (1024, 1024)
     quality: str = "medium"
     transparent: bool = False
-    references: tuple[bytes, ...] = ()
+    inputs: tuple[bytes, ...] = ()
     """Encoded images to work from; the first is the one that is edited."""
     mask: bytes | None = None
-    """Encoded image whose transparent places are to be painted anew."""
+    """Encoded image whose transparent areas are to be painted anew."""
     turn: int = 1
     """Number of this image in its conversation, from 1."""
-    motif: str = ""
-    """The conversation's first prompt: it keeps the scene while later prompts change the colours."""
+    scene_prompt: str = ""
+    """The first prompt of the conversation: it keeps the scene while later prompts change the colours."""
     number: int = 0
     """Which of several images of one request, from 0."""
     seed: int = 0
-    motif_seed: int | None = None
+    scene_seed: int | None = None
     """The seed of the conversation's first image, which keeps the scene; None where this is the first."""
 
 
 class PaintedImage:
-    """One commissioned image, painted when made; ask it for its partials and its final."""
+    """One image, painted when made, and its partials."""
 
-    def __init__(self, commission: PaintJob) -> None:
-        self.commission = commission
-        self._palette = drawing.choose(_rng(commission, "palette", commission.prompt))
-        caption = Caption("demo", _facts(commission), commission.prompt)
-        self._label = Label(caption, _inside(commission, 0.085 if commission.transparent else 0))
+    def __init__(self, job: PaintJob) -> None:
+        self.job = job
+        self._palette = drawing.choose(_rng(job, "palette", job.prompt))
+        caption = Caption("demo", _facts(job), job.prompt)
+        self._label = Label(caption, _inside(job, 0.085 if job.transparent else 0))
         self._image = self._paint()
 
     def final(self, encoding: Encoding) -> bytes:
-        """The finished image, encoded."""
+        """Return the finished image, encoded."""
         return self._encode(self._image.copy(), encoding)
 
     def partial(self, index: int, count: int, encoding: Encoding) -> bytes:
-        """A complete but rougher version, encoded: number `index`, from 0, of `count`."""
+        """Return a complete but rougher version, encoded: number `index`, from 0, of `count`."""
         done = (index + 1) / (count + 1)
-        rng = _rng(self.commission, "partial", f"{index}/{count}")
+        rng = _rng(self.job, "partial", f"{index}/{count}")
         return self._encode(_roughen(rng, self._image, done), encoding)
 
     def _paint(self) -> Image.Image:
-        order = self.commission
-        seed = order.seed if order.motif_seed is None else order.motif_seed
-        rng = _rng(replace(order, seed=seed), "scene", order.motif or order.prompt)
-        scene = rng.choice(_SCENES)(rng, order.size, self._palette, _DETAIL[order.quality])
-        if order.references:
-            scene = arrange(scene, order.references, order.mask)
-        scene = tx.grain(_rng(order, "grain", order.prompt), scene, _GRAIN[order.quality])
-        self._label.write(scene, opaque=order.mask is not None)
+        job = self.job
+        seed = job.seed if job.scene_seed is None else job.scene_seed
+        rng = _rng(replace(job, seed=seed), "scene", job.scene_prompt or job.prompt)
+        scene = rng.choice(_SCENES)(rng, job.size, self._palette, _DETAIL[job.quality])
+        if job.inputs:
+            scene = arrange(scene, job.inputs, job.mask)
+        scene = drawing.grain(_rng(job, "grain", job.prompt), scene, _GRAIN[job.quality])
+        self._label.write(scene, opaque=job.mask is not None)
         return scene
 
     def _encode(self, image: Image.Image, encoding: Encoding) -> bytes:
         self._label.stamp(image, self._palette.accent)
-        if self.commission.transparent:
-            image = _cut_out(image, _inside(self.commission, 0.05))
+        if self.job.transparent:
+            image = _cut_out(image, _inside(self.job, 0.05))
         return encode(image, encoding)
 
 
 def encode(image: Image.Image, encoding: Encoding) -> bytes:
-    """The image's bytes in the given encoding."""
+    """Encode an image."""
     buffer = io.BytesIO()
     if encoding.format == "png":
         image.save(buffer, "PNG", compress_level=1)
-    elif encoding.format == "jpeg":
-        image.save(buffer, "JPEG", quality=max(1, min(95, encoding.compression)))
-    elif encoding.format == "webp":
-        image.save(buffer, "WEBP", quality=max(1, min(95, encoding.compression)), method=1)
     else:
-        image.save(buffer, "GIF")
+        quality = max(1, min(95, encoding.compression))
+        image.save(buffer, encoding.format, quality=quality, method=1)
     return buffer.getvalue()
 
 
-def _rng(commission: PaintJob, purpose: str, text: str) -> random.Random:
-    """A generator of its own for each purpose: changing one part of an image leaves the others alone."""
-    seed = "\0".join((purpose, str(commission.seed), str(commission.number), text))
+def _rng(job: PaintJob, purpose: str, text: str) -> random.Random:
+    """Return a generator for one purpose: changing one part of an image leaves the others alone."""
+    seed = "\0".join((purpose, str(job.seed), str(job.number), text))
     return random.Random(hashlib.sha256(seed.encode("utf-8", "surrogatepass")).digest())
 
 
-def _facts(commission: PaintJob) -> str:
-    count = len(commission.references)
+def _facts(job: PaintJob) -> str:
+    count = len(job.inputs)
     facts = [
-        f"turn {commission.turn}" if commission.turn > 1 else "",
-        f"{count} reference{'s' if count > 1 else ''}" if count else "",
-        "mask" if commission.mask else "",
+        f"turn {job.turn}" if job.turn > 1 else "",
+        f"{count} input image{'s' if count > 1 else ''}" if count else "",
+        "mask" if job.mask else "",
         "painted offline, not by a model",
-        f"seed {commission.seed}",
+        f"seed {job.seed}",
     ]
     return " · ".join(fact for fact in facts if fact)
 
 
-def _inside(commission: PaintJob, part: float) -> Box:
-    """The image without a margin of `part` of its shorter edge."""
-    width, height = commission.size
+def _inside(job: PaintJob, part: float) -> Box:
+    """Return the box inside a margin of `part` of the shorter edge."""
+    width, height = job.size
     margin = round(min(width, height) * part)
     return margin, margin, width - margin, height - margin
 
 
 def _roughen(rng: random.Random, image: Image.Image, done: float) -> Image.Image:
-    """The image as it is `done` (0 to 1) of the way out of the noise."""
+    """Return the image as it is `done` (0 to 1) of the way out of the noise."""
     width, height = image.size
     shrink = 8 * 48**done / min(width, height)
     tiny = (max(2, round(width * shrink)), max(2, round(height * shrink)))
@@ -147,7 +136,7 @@ def _roughen(rng: random.Random, image: Image.Image, done: float) -> Image.Image
 
 
 def _cut_out(image: Image.Image, area: Box) -> Image.Image:
-    """The image as a sticker: white border, rounded corners, nothing around it."""
+    """Cut the image out as a sticker: white border, rounded corners, nothing around it."""
     unit = min(image.size)
     outer, inner = (_rounded(image.size, area, unit * wide, unit * 0.1) for wide in (0.0, 0.018))
     sticker = Image.new("RGB", image.size, _BORDER)
@@ -161,10 +150,10 @@ def _solid() -> list[int]:
     return [0] + [255] * 255
 
 
-def _rounded(size: tx.Size, area: Box, inset: float, radius: float) -> Image.Image:
+def _rounded(size: drawing.Size, area: Box, inset: float, radius: float) -> Image.Image:
     left, top, right, bottom = area
     box = (left + inset, top + inset, right - inset, bottom - inset)
-    return tx.shape(
+    return drawing.shape(
         size,
         lambda pen, k: pen.rounded_rectangle([value * k for value in box], (radius - inset) * k, fill=255),
     )

@@ -1,14 +1,13 @@
-"""Scenes with a horizon: hills in mist, and a sea under a low sun."""
+"""The scenes: hills in mist, cut paper, a geometric mosaic."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from imgcli.demo.painter import drawing as tx
-from imgcli.demo.painter.drawing import mix
+from imgcli.demo.painter import drawing
 
 if TYPE_CHECKING:
     import random
@@ -16,8 +15,8 @@ if TYPE_CHECKING:
     from imgcli.demo.painter.drawing import Colour, Palette
 
 
-def hills(rng: random.Random, size: tx.Size, palette: Palette, detail: int) -> Image.Image:
-    """Ridge behind ridge under a sun or moon, each nearer one darker, mist between them, firs in front."""
+def hills(rng: random.Random, size: drawing.Size, palette: Palette, detail: int) -> Image.Image:
+    """Paint ridges under a sun or moon, each nearer one darker, mist between them, firs in front."""
     width, height = size
     night = rng.random() < 0.4  # noqa: PLR2004
     image = _sky(rng, size, palette, night=night)
@@ -27,8 +26,8 @@ def hills(rng: random.Random, size: tx.Size, palette: Palette, detail: int) -> I
         base = height * (0.46 + 0.46 * near**1.25)
         crest = _crest(rng, width, base, height * (0.05 + 0.11 * (1 - near) + 0.03 * near))
         colour = palette.at((0.62 if night else 0.74) * (1 - near) ** 1.15)
-        mist = mix(colour, palette.at(0.55 if night else 0.86), 0.55 * (1 - near) + 0.08)
-        mask = tx.polygon(size, [(0, height), *crest, (width, height)])
+        mist = drawing.mix(colour, palette.at(0.55 if night else 0.86), 0.55 * (1 - near) + 0.08)
+        mask = drawing.polygon(size, [(0, height), *crest, (width, height)])
         if number == ridges - 1:
             mask = ImageChops.lighter(mask, _firs(rng, size, crest))
         top = min(y for _, y in crest)
@@ -36,118 +35,28 @@ def hills(rng: random.Random, size: tx.Size, palette: Palette, detail: int) -> I
     return image
 
 
-def sea(rng: random.Random, size: tx.Size, palette: Palette, detail: int) -> Image.Image:
-    """Open water that carries the path of a low sun, islands on the horizon."""
-    width, height = size
-    horizon = round(height * rng.uniform(0.5, 0.6))
-    sun = (width * rng.uniform(0.3, 0.7), horizon - height * rng.uniform(0.04, 0.16))
-    above = _sunset(rng, (width, horizon), palette, sun)
-    for number in range(2):
-        crest = _crest(rng, width, horizon - height * (0.012 + 0.01 * number), height * 0.07)
-        shore = [(x, max(y, horizon - height * 0.12)) for x, y in _taper(rng, crest, width, horizon)]
-        island = tx.polygon(above.size, [(0, horizon), *shore, (width, horizon)])
-        tx.cover(above, island, palette.at(0.3 - 0.16 * number))
-    image = Image.new("RGB", size)
-    image.paste(above, (0, 0))
-    image.paste(_water(rng, above, (width, height - horizon), palette, (sun[0], detail)), (0, horizon))
-    return image
-
-
-def _sky(rng: random.Random, size: tx.Size, palette: Palette, *, night: bool) -> Image.Image:
+def _sky(rng: random.Random, size: drawing.Size, palette: Palette, *, night: bool) -> Image.Image:
     tones = (0.0, 0.12, 0.3, 0.5) if night else (0.42, 0.62, 0.82, 0.97)
     star = (size[0] * rng.uniform(0.22, 0.78), size[1] * rng.uniform(0.2, 0.36))
     radius = min(size) * rng.uniform(0.055, 0.085)
-    soft = tx.soft_size(size)
-    veil = tx.warp(rng, tx.clouds(rng, soft, 3, 4, 2.4), 0.12)
+    soft = drawing.soft_size(size)
+    veil = drawing.clouds(rng, soft, 3, 4, 2.4)
     veil = veil.point([max(0, level - 110) for level in range(256)])
-    sky = tx.gradient(soft, [palette.at(tone) for tone in (*tones, tones[-1])])
-    sky = tx.light(sky, veil, palette.at(0.62 if night else 0.95), 0.8)
-    sky = tx.enlarge(_shine(sky, size, (star, radius * 8, radius * 3), palette), size)
-    if night:
-        sky = tx.light(sky, stars(rng, size, 160), palette.at(1.0), 0.9)
-    tx.cover(sky, tx.disc(size, star, radius), palette.at(1.0))
-    return sky
-
-
-def _sunset(rng: random.Random, size: tx.Size, palette: Palette, sun: tx.Point) -> Image.Image:
-    soft, radius = tx.soft_size(size), min(size) * 0.1
-    veil = tx.warp(rng, tx.clouds(rng, soft, 2.2, 6, 3.5), 0.16, 2)
-    veil = veil.point([max(0, level - 96) for level in range(256)])
-    sky = tx.gradient(soft, [palette.at(tone) for tone in (0.12, 0.26, 0.46, 0.68, 0.86)])
-    sky = tx.shade(sky, veil, 0.35)
+    sky = drawing.gradient(soft, [palette.at(tone) for tone in (*tones, tones[-1])])
+    sky = drawing.light(sky, veil, palette.at(0.62 if night else 0.95), 0.8)
     shrink = soft[0] / size[0]
-    near = tx.glow(soft, (sun[0] * shrink, sun[1] * shrink), max(soft) * 0.7)
-    lit = ImageChops.multiply(veil, near).point([min(255, level * 2) for level in range(256)])
-    sky = tx.light(sky, lit, palette.at(0.78))
-    sky = tx.enlarge(_shine(sky, size, (sun, radius * 7, radius * 2.4), palette), size)
-    tx.cover(sky, tx.disc(size, sun, radius), palette.at(1.0))
+    centre = (star[0] * shrink, star[1] * shrink)
+    sky = drawing.light(sky, drawing.glow(soft, centre, radius * 8 * shrink), palette.at(0.78), 0.6)
+    sky = drawing.light(sky, drawing.glow(soft, centre, radius * 3 * shrink), palette.at(0.94), 0.65)
+    sky = drawing.enlarge(sky, size)
+    if night:
+        sky = drawing.light(sky, _stars(rng, size, 160), palette.at(1.0), 0.9)
+    drawing.cover(sky, drawing.disc(size, star, radius), palette.at(1.0))
     return sky
 
 
-def _shine(
-    sky: Image.Image, size: tx.Size, lamp: tuple[tx.Point, float, float], palette: Palette
-) -> Image.Image:
-    """The small `sky` of an image of `size`, with a wide and a narrow halo around a place."""
-    place, wide, narrow = lamp
-    shrink = sky.width / size[0]
-    centre = (place[0] * shrink, place[1] * shrink)
-    sky = tx.light(sky, tx.glow(sky.size, centre, wide * shrink), palette.at(0.78), 0.6)
-    return tx.light(sky, tx.glow(sky.size, centre, narrow * shrink), palette.at(0.94), 0.65)
-
-
-def _water(
-    rng: random.Random, above: Image.Image, size: tx.Size, palette: Palette, sun: tuple[float, int]
-) -> Image.Image:
-    """Mirror image of the sky, darkened, rippled in perspective, with the sun's glitter."""
-    width, height = size
-    mirror = ImageOps.flip(above).resize(size, Image.Resampling.BILINEAR)
-    mirror = mirror.filter(ImageFilter.BoxBlur((width * 0.02, height * 0.004)))
-    deep = tx.gradient(size, [palette.at(0.2), palette.at(0.02)])
-    water = Image.blend(mirror, deep, 0.42)
-    ripples = _ripples(rng, size, sun[1])
-    water = tx.shade(water, ripples.point([max(0, 140 - level) for level in range(256)]), 0.75)
-    path = ImageChops.multiply(_path(size, sun[0]), ripples)
-    glitter = path.point([min(255, max(0, (level - 62) * 4)) for level in range(256)])
-    return tx.light(water, glitter, palette.at(0.93), 0.95)
-
-
-def _ripples(rng: random.Random, size: tx.Size, detail: int) -> Image.Image:
-    """Wave noise, finer towards the horizon at the top."""
-    width, height = size
-    flat = tx.noise(rng, (width, height * 2), 34, 5)
-    for cells in (70, 130)[: 1 + detail // 2]:
-        flat = Image.blend(flat, tx.noise(rng, (width, height * 2), cells, 4), 0.45)
-    squeezed = Image.new("L", size)
-    bands = 40
-    for band in range(bands):
-        top, bottom = (height * number // bands for number in (band, band + 1))
-        source = [2 * height * _depth(number / bands) for number in (band, band + 1)]
-        if bottom > top:
-            strip = flat.resize(
-                (width, bottom - top), Image.Resampling.BOX, box=(0, source[0], width, source[1])
-            )
-            squeezed.paste(strip, (0, top))
-    return ImageOps.autocontrast(squeezed, cutoff=1)
-
-
-def _depth(share: float) -> float:
-    """How much of the water lies above a place `share` of the way from the horizon to the viewer."""
-    left = 1.0 - share
-    return 0.3 * share + 0.7 * (1 - math.pow(left, 2.6))
-
-
-def _path(size: tx.Size, sun: float) -> Image.Image:
-    width, height = size
-    near, far = width * 0.16, width * 0.05
-    corners = [(sun - far, 0), (sun + far, 0), (sun + near, height), (sun - near, height)]
-    small = tx.soft_size(size)
-    return tx.enlarge(
-        tx.polygon(size, corners).resize(small).filter(ImageFilter.GaussianBlur(small[0] * 0.03)), size
-    )
-
-
-def _crest(rng: random.Random, width: int, base: float, rise: float) -> list[tx.Point]:
-    """A ridge line around the height `base`, from left to right: a sum of waves, finer ones smaller."""
+def _crest(rng: random.Random, width: int, base: float, rise: float) -> list[drawing.Point]:
+    """Return a ridge line around the height `base`: a sum of waves, finer ones smaller."""
     waves = [
         (rise / 1.9**octave, rng.uniform(0.7, 1.3) * 1.2 * 2**octave, rng.uniform(0, 2 * math.pi))
         for octave in range(7)
@@ -163,28 +72,18 @@ def _crest(rng: random.Random, width: int, base: float, rise: float) -> list[tx.
     ]
 
 
-def _taper(rng: random.Random, crest: list[tx.Point], width: int, horizon: int) -> list[tx.Point]:
-    """The ridge sunk into the sea away from one place, so that it becomes an island."""
-    middle, reach = rng.choice((0.0, 0.12, 0.9, 1.0)), rng.uniform(0.22, 0.4)
-    faded = []
-    for x, y in crest:
-        stand = max(0.0, 1 - abs(x / width - middle) / reach) ** 0.7
-        faded.append((x, horizon + (y - horizon - 12) * stand + 2))
-    return faded
-
-
-def _slope(size: tx.Size, top: float, colour: Colour, mist: Colour) -> Image.Image:
+def _slope(size: drawing.Size, top: float, colour: Colour, mist: Colour) -> Image.Image:
     width, height = size
     above = max(0, min(height - 2, round(top)))
     slope = Image.new("RGB", size, colour)
     reach = min(height - above, round(height * 0.26))
-    slope.paste(tx.gradient((width, reach), [colour, mix(colour, mist, 0.5), mist]), (0, above))
+    slope.paste(drawing.gradient((width, reach), [colour, drawing.mix(colour, mist, 0.5), mist]), (0, above))
     slope.paste(mist, (0, above + reach, width, height))
     return slope
 
 
-def _firs(rng: random.Random, size: tx.Size, crest: list[tx.Point]) -> Image.Image:
-    """Mask of fir trees that stand on the ridge."""
+def _firs(rng: random.Random, size: drawing.Size, crest: list[drawing.Point]) -> Image.Image:
+    """Make a mask of firs along the ridge."""
     unit = min(size)
     clearing = rng.uniform(0.2, 0.8) * size[0]
 
@@ -198,10 +97,10 @@ def _firs(rng: random.Random, size: tx.Size, crest: list[tx.Point]) -> Image.Ima
                     unit * scale * rng.uniform(0.02, 0.035 + 0.07 * away),
                 )
 
-    return tx.shape(size, draw)
+    return drawing.shape(size, draw)
 
 
-def _fir(pen: ImageDraw.ImageDraw, foot: tx.Point, tall: float) -> None:
+def _fir(pen: ImageDraw.ImageDraw, foot: drawing.Point, tall: float) -> None:
     x, y = foot
     for tier in range(4):
         low, high = y - tall * tier * 0.22, y - tall * (0.4 + tier * 0.2)
@@ -209,8 +108,8 @@ def _fir(pen: ImageDraw.ImageDraw, foot: tx.Point, tall: float) -> None:
         pen.polygon([(x - half, low), (x + half, low), (x, high)], fill=255)
 
 
-def stars(rng: random.Random, size: tx.Size, count: int) -> Image.Image:
-    """Grey mask of stars: many faint ones, a few bright."""
+def _stars(rng: random.Random, size: drawing.Size, count: int) -> Image.Image:
+    """Make a mask of stars: many faint ones, a few bright."""
     width, height = size
     sky = Image.new("L", (width * 2, height * 2))
     pen = ImageDraw.Draw(sky)
@@ -220,3 +119,94 @@ def stars(rng: random.Random, size: tx.Size, count: int) -> Image.Image:
         radius = (0.7 + 1.9 * bright) * unit
         pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=round(110 + 145 * bright))
     return sky.reduce(2)
+
+
+def papercut(rng: random.Random, size: drawing.Size, palette: Palette, detail: int) -> Image.Image:
+    """Paint sheets of coloured paper with holes, one above the other, each casting a shadow on the next."""
+    width, height = size
+    centre = (width * rng.uniform(0.4, 0.6), height * rng.uniform(0.38, 0.55))
+    sheets = 6 + detail // 2
+    image = drawing.gradient(size, [palette.at(1.0), palette.at(0.9)])
+    image = drawing.light(image, drawing.glow(size, centre, max(size) * 0.4), (255, 255, 255), 0.5)
+    drawing.cover(image, drawing.disc(size, centre, min(size) * 0.075), palette.accent)
+    lobes = [(rng.randint(2, 7), rng.uniform(0, 2 * math.pi)) for _ in range(5)]
+    for number in range(sheets):
+        near = (number + 1) / sheets
+        colour = palette.at(0.93 * (1 - near))
+        hole = _blob(rng, centre, (width * (0.12 + 0.47 * near), height * (0.12 + 0.45 * near)), lobes)
+        sheet = drawing.polygon(size, hole).point([255 - level for level in range(256)])
+        image = drawing.shade(image, _shadow(sheet, min(size) * 0.02), 0.42)
+        drawing.cover(image, sheet, colour)
+    return drawing.light(image, drawing.glow(size, (width * 0.2, 0), max(size)), palette.at(1.0), 0.16)
+
+
+def _blob(
+    rng: random.Random, centre: drawing.Point, reach: drawing.Point, lobes: list[tuple[int, float]]
+) -> list[drawing.Point]:
+    """Return a wobbly closed line around `centre`; its lobes drift a little from sheet to sheet."""
+    drift = [
+        (often, start + rng.uniform(-0.5, 0.5), rng.uniform(0.03, 0.16) / often**0.4)
+        for often, start in lobes
+    ]
+    points = []
+    for step in range(300):
+        angle = step * 2 * math.pi / 300
+        swell = 1 + sum(high * math.sin(often * angle + start) for often, start, high in drift)
+        points.append(
+            (centre[0] + reach[0] * swell * math.cos(angle), centre[1] + reach[1] * swell * math.sin(angle))
+        )
+    return points
+
+
+def _shadow(mask: Image.Image, reach: float) -> Image.Image:
+    """Return the soft shadow of a mask, to its lower right."""
+    far = reach / 4
+    soft = mask.reduce(4).filter(ImageFilter.BoxBlur(far * 0.7)).filter(ImageFilter.BoxBlur(far * 0.7))
+    return drawing.enlarge(drawing.shift(soft, far * 0.6, far), mask.size)
+
+
+def mosaic(rng: random.Random, size: drawing.Size, palette: Palette, detail: int) -> Image.Image:
+    """Paint a wall of geometric tiles: quarter circles, rings, discs, triangles."""
+    unit = min(size) / (5 + detail // 3)
+    columns, rows = math.ceil(size[0] / unit), math.ceil(size[1] / unit)
+    colours = [palette.at(tone) for tone in (0.04, 0.2, 0.4, 0.6, 0.8, 1.0)] + [palette.accent]
+    large = Image.new("RGB", (size[0] * 2, size[1] * 2))
+    pen = ImageDraw.Draw(large)
+    for row in range(rows):
+        for column in range(columns):
+            box = (column * unit * 2, row * unit * 2, (column + 1) * unit * 2, (row + 1) * unit * 2)
+            _tile(rng, pen, box, rng.sample(colours, 3))
+    image = large.reduce(2)
+    worn = drawing.enlarge(drawing.clouds(rng, drawing.soft_size(size), 5, 5), size)
+    image = drawing.shade(image, worn.point([max(0, level - 150) for level in range(256)]), 0.45)
+    sun = (size[0] * rng.uniform(0.1, 0.4), size[1] * 0.1)
+    image = drawing.light(image, drawing.glow(size, sun, max(size)), palette.at(1.0), 0.22)
+    return drawing.shade(image, drawing.glow(size, (size[0] - sun[0], size[1] * 1.05), max(size)), 0.35)
+
+
+def _tile(
+    rng: random.Random,
+    pen: ImageDraw.ImageDraw,
+    box: tuple[float, float, float, float],
+    colours: list[Colour],
+) -> None:
+    """Draw a quarter circle, quarter rings, a disc of two colours or a triangle; triangles are the rule."""
+    left, top, right, bottom = box
+    side = right - left
+    ground, front, detail = colours
+    pen.rectangle(box, fill=ground)
+    corner, kind = rng.randrange(4), rng.randrange(6)
+    x, y = (left, right)[corner % 2], (top, bottom)[corner // 2]
+    match kind:
+        case 0 | 1:
+            start = (0, 90, 270, 180)[corner]
+            for radius, colour in ((1.0, front), (0.62, detail), (0.3, ground))[: 1 + 2 * kind]:
+                reach = radius * side
+                pen.pieslice((x - reach, y - reach, x + reach, y + reach), start, start + 90, fill=colour)
+        case 2:
+            edge = side * 0.1
+            disc = (left + edge, top + edge, right - edge, bottom - edge)
+            pen.ellipse(disc, fill=front)
+            pen.pieslice(disc, corner * 90, corner * 90 + 180, fill=detail)
+        case _:
+            pen.polygon([(left, y), (right, y), (x, top + bottom - y)], fill=front)

@@ -63,7 +63,7 @@ class Reply(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def standin() -> Iterator[DemoServer]:
+def demo() -> Iterator[DemoServer]:
     """A server without pauses, for all tests that only talk to it."""
     with DemoServer(pace=0) as server:
         yield server
@@ -82,9 +82,9 @@ def painter(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def client(standin: DemoServer) -> Iterator[openai.OpenAI]:
+def client(demo: DemoServer) -> Iterator[openai.OpenAI]:
     """OpenAI's own client, pointed at the server."""
-    with openai.OpenAI(base_url=standin.base_url, api_key="demo", max_retries=0) as sdk:
+    with openai.OpenAI(base_url=demo.base_url, api_key="demo", max_retries=0) as sdk:
         yield sdk
 
 
@@ -157,9 +157,9 @@ def reds(image: Image.Image) -> int:
 # ---- Responses API
 
 
-def test_responses_stream_has_the_order_of_a_recorded_one(standin: DemoServer) -> None:
+def test_responses_stream_has_the_order_of_a_recorded_one(demo: DemoServer) -> None:
     """A streamed response sends OpenAI's events in OpenAI's order, counted from 0."""
-    events = respond(standin, stream=True, tools=[{**TOOL, "partial_images": 2}]).events
+    events = respond(demo, stream=True, tools=[{**TOOL, "partial_images": 2}]).events
     expected = [
         "response.created",
         "response.in_progress",
@@ -181,9 +181,9 @@ def test_responses_stream_has_the_order_of_a_recorded_one(standin: DemoServer) -
     assert list(range(len(events))) == [event["sequence_number"] for event in events]
 
 
-def test_responses_stream_events_carry_their_fields(standin: DemoServer) -> None:
+def test_responses_stream_events_carry_their_fields(demo: DemoServer) -> None:
     """Partials say their index and format, and the final image comes with the finished item, not before."""
-    events = respond(standin, stream=True, tools=[{**TOOL, "partial_images": 1}]).events
+    events = respond(demo, stream=True, tools=[{**TOOL, "partial_images": 1}]).events
     by_type = {event["type"]: event for event in events}
     partial = by_type["response.image_generation_call.partial_image"]
     added, done = events[2]["item"], events[7]["item"]
@@ -203,9 +203,9 @@ def test_responses_stream_events_carry_their_fields(standin: DemoServer) -> None
     assert (816, 816) == opened(partial["partial_image_b64"]).size == opened(done["result"]).size
 
 
-def test_responses_completed_repeats_the_output(standin: DemoServer) -> None:
+def test_responses_completed_repeats_the_output(demo: DemoServer) -> None:
     """The last event repeats the whole output, with the image and both kinds of usage."""
-    events = respond(standin, stream=True, tools=[{**TOOL, "partial_images": 3}]).events
+    events = respond(demo, stream=True, tools=[{**TOOL, "partial_images": 3}]).events
     first, last = events[0]["response"], events[-1]["response"]
     assert ("in_progress", [], None) == (first["status"], first["output"], first["usage"])
     done = [event["item"] for event in events if event["type"] == "response.output_item.done"]
@@ -221,31 +221,31 @@ def test_responses_completed_repeats_the_output(standin: DemoServer) -> None:
     assert ["ig_", "msg"] == [item["id"][:3] for item in last["output"]]
 
 
-def test_tools_are_echoed_with_defaults(standin: DemoServer) -> None:
+def test_tools_are_echoed_with_defaults(demo: DemoServer) -> None:
     """The response repeats the tool with OpenAI's defaults filled in, an n of 1 among them."""
-    tool = respond(standin).json["tools"][0]
+    tool = respond(demo).json["tools"][0]
     expected = {"type": "image_generation", "n": 1, "background": "auto", "output_format": "png"} | SMALL
     assert expected == {key: tool[key] for key in expected}
 
 
-def test_reasoning_models_reason_first(standin: DemoServer) -> None:
+def test_reasoning_models_reason_first(demo: DemoServer) -> None:
     """With a reasoning model the image is the second item, so clients cannot count on index 0."""
-    output = respond(standin, model="gpt-6-luna").json["output"]
+    output = respond(demo, model="gpt-6-luna").json["output"]
     assert ["reasoning", "image_generation_call", "message"] == [item["type"] for item in output]
 
 
-def test_responses_without_streaming(standin: DemoServer) -> None:
+def test_responses_without_streaming(demo: DemoServer) -> None:
     """Without streaming the answer is one JSON body with the image in it."""
-    reply = respond(standin)
+    reply = respond(demo)
     assert (200, "application/json") == (reply.status, reply.headers["content-type"])
     assert "response" == reply.json["object"]
     assert (816, 816) == opened(reply.json["output"][0]["result"]).size
 
 
 @pytest.mark.parametrize("fields", [{"tools": "-", "tool_choice": "-"}, {"tool_choice": "none"}])
-def test_answers_in_words_without_the_tool(standin: DemoServer, fields: dict[str, object]) -> None:
+def test_answers_in_words_without_the_tool(demo: DemoServer, fields: dict[str, object]) -> None:
     """Without the tool, or forbidden to use it, the model answers in words and spends no image tokens."""
-    events = respond(standin, stream=True, **fields).events
+    events = respond(demo, stream=True, **fields).events
     output = events[-1]["response"]["output"]
     assert ["message"] == [item["type"] for item in output]
     deltas = [event["delta"] for event in events if event["type"] == "response.output_text.delta"]
@@ -254,21 +254,21 @@ def test_answers_in_words_without_the_tool(standin: DemoServer, fields: dict[str
     assert 0 == events[-1]["response"]["tool_usage"]["image_gen"]["total_tokens"]
 
 
-def test_forcing_a_tool_that_is_not_there(standin: DemoServer) -> None:
+def test_forcing_a_tool_that_is_not_there(demo: DemoServer) -> None:
     """A forced tool must be among the tools."""
-    reply = respond(standin, tools=[])
+    reply = respond(demo, tools=[])
     assert (400, "tool_choice") == (reply.status, reply.error["param"])
     assert "Tool choice 'image_generation' not found in 'tools' parameter." == reply.error["message"]
 
 
 @pytest.mark.usefixtures("real_painter")
-def test_input_images_make_an_edit(standin: DemoServer) -> None:
+def test_input_images_make_an_edit(demo: DemoServer) -> None:
     """An image in the input is edited: it shows in the result and is counted as input."""
     parts = [
         {"type": "input_text", "text": "put a hat on it"},
         {"type": "input_image", "image_url": data_url(png((256, 256)))},
     ]
-    body = respond(standin, input=[{"role": "user", "content": parts}]).json
+    body = respond(demo, input=[{"role": "user", "content": parts}]).json
     call = body["output"][0]
     assert ("edit", "put a hat on it") == (call["action"], call["revised_prompt"])
     assert 64 == body["tool_usage"]["image_gen"]["input_tokens_details"]["image_tokens"]
@@ -276,7 +276,7 @@ def test_input_images_make_an_edit(standin: DemoServer) -> None:
 
 
 @pytest.mark.usefixtures("real_painter")
-def test_input_image_mask(standin: DemoServer) -> None:
+def test_input_image_mask(demo: DemoServer) -> None:
     """A mask keeps the reference where it is opaque and paints anew where it is transparent."""
     mask = Image.new("RGBA", (64, 64), (0, 0, 0, 255))
     mask.paste((0, 0, 0, 0), (0, 0, 32, 64))
@@ -285,26 +285,26 @@ def test_input_image_mask(standin: DemoServer) -> None:
     content = [{"type": "input_image", "image_url": data_url(png())}]
     tool = {**TOOL, "input_image_mask": {"image_url": data_url(buffer.getvalue())}}
     said: list[dict[str, object]] = [{"role": "user", "content": content}, {"role": "user", "content": "sky"}]
-    image = opened(respond(standin, input=said, tools=[tool]).json["output"][0]["result"]).convert("RGB")
+    image = opened(respond(demo, input=said, tools=[tool]).json["output"][0]["result"]).convert("RGB")
     kept, painted = image.crop((600, 100, 700, 200)), image.crop((100, 100, 200, 200))
     assert 10_000 == reds(kept)
     assert 0 == reds(painted)
 
 
-def test_a_conversation_goes_on(standin: DemoServer) -> None:
+def test_a_conversation_goes_on(demo: DemoServer) -> None:
     """`previous_response_id` continues a conversation: the next answer is an edit, and another image."""
-    first = respond(standin).json
-    second = respond(standin, input="now at night", previous_response_id=first["id"]).json
+    first = respond(demo).json
+    second = respond(demo, input="now at night", previous_response_id=first["id"]).json
     assert (first["id"], "edit") == (second["previous_response_id"], second["output"][0]["action"])
 
 
 @pytest.mark.usefixtures("real_painter")
-def test_a_conversation_keeps_its_scene(standin: DemoServer) -> None:
+def test_a_conversation_keeps_its_scene(demo: DemoServer) -> None:
     """Later turns are other images of the first one's scene, whatever seeds they get."""
-    first = respond(standin).json
-    second = respond(standin, input="now at night", previous_response_id=first["id"]).json
+    first = respond(demo).json
+    second = respond(demo, input="now at night", previous_response_id=first["id"]).json
     named = [{"type": "image_generation_call", "id": second["output"][0]["id"]}]
-    third = respond(standin, input=[*named, {"role": "user", "content": "now at night"}]).json
+    third = respond(demo, input=[*named, {"role": "user", "content": "now at night"}]).json
     images = [body["output"][0]["result"] for body in (first, second, third)]
     assert 3 == len(set(images))
     greys = [ImageOps.equalize(opened(image).convert("L").resize((64, 64))) for image in images]
@@ -312,26 +312,26 @@ def test_a_conversation_keeps_its_scene(standin: DemoServer) -> None:
     assert max(away) < 35  # of other scenes it is 50
 
 
-def test_a_image_can_be_named_by_its_id(standin: DemoServer) -> None:
+def test_a_image_can_be_named_by_its_id(demo: DemoServer) -> None:
     """An earlier image can be put into the input by its id alone."""
-    first = respond(standin).json["output"][0]["id"]
+    first = respond(demo).json["output"][0]["id"]
     said = [{"role": "user", "content": "bluer"}, {"type": "image_generation_call", "id": first}]
-    assert "edit" == respond(standin, input=said).json["output"][0]["action"]
+    assert "edit" == respond(demo, input=said).json["output"][0]["action"]
 
 
-def test_unknown_previous_response(standin: DemoServer) -> None:
+def test_unknown_previous_response(demo: DemoServer) -> None:
     """A response that is not known, or was not stored, cannot be continued."""
-    unstored = respond(standin, store=False).json["id"]
+    unstored = respond(demo, store=False).json["id"]
     for key in ("resp_0", unstored):
-        reply = respond(standin, previous_response_id=key)
+        reply = respond(demo, previous_response_id=key)
         expected = (400, "previous_response_not_found", f"Previous response with id '{key}' not found.")
         assert expected == (reply.status, reply.error["code"], reply.error["message"])
 
 
-def test_unknown_item(standin: DemoServer) -> None:
+def test_unknown_item(demo: DemoServer) -> None:
     """An item that is not known is a 404."""
     said = [{"role": "user", "content": "bluer"}, {"type": "image_generation_call", "id": "ig_0"}]
-    assert 404 == respond(standin, input=said).status
+    assert 404 == respond(demo, input=said).status
 
 
 def test_memory_is_bounded() -> None:
@@ -385,11 +385,9 @@ def test_memory_is_bounded() -> None:
         ({"tools": [TOOL | {"input_image_mask": {"image_url": data_url(png())}}]}, "invalid_value", None),
     ],
 )
-def test_responses_refuses(
-    standin: DemoServer, fields: dict[str, object], code: str, param: str | None
-) -> None:
+def test_responses_refuses(demo: DemoServer, fields: dict[str, object], code: str, param: str | None) -> None:
     """A request that OpenAI would refuse is refused with 400, OpenAI's code, and the parameter at fault."""
-    reply = respond(standin, **fields)
+    reply = respond(demo, **fields)
     assert (400, code) == (reply.status, reply.error["code"])
     assert {"message", "type", "param", "code"} == set(reply.error)
     assert param in {reply.error["param"], None}
@@ -408,19 +406,19 @@ def test_responses_refuses(
         (None, "invalid_type"),
     ],
 )
-def test_responses_refuses_images(standin: DemoServer, url: str | None, code: str) -> None:
+def test_responses_refuses_images(demo: DemoServer, url: str | None, code: str) -> None:
     """An input image that cannot be read is refused, and never fetched from the network."""
     part = {"type": "input_image", "image_url": url}
-    reply = respond(standin, input=[{"role": "user", "content": [part]}])
+    reply = respond(demo, input=[{"role": "user", "content": [part]}])
     assert (400, code) == (reply.status, reply.error["code"])
 
 
 # ---- Images API
 
 
-def test_images_stream(standin: DemoServer) -> None:
+def test_images_stream(demo: DemoServer) -> None:
     """A streamed generation sends its partials, then the final image and the usage in one event."""
-    events = generate(standin, stream=True, partial_images=3).events
+    events = generate(demo, stream=True, partial_images=3).events
     assert ["image_generation.partial_image"] * 3 + ["image_generation.completed"] == [
         e["type"] for e in events
     ]
@@ -432,9 +430,9 @@ def test_images_stream(standin: DemoServer) -> None:
     assert not any("sequence_number" in event for event in events)
 
 
-def test_images_without_streaming(standin: DemoServer) -> None:
+def test_images_without_streaming(demo: DemoServer) -> None:
     """Without streaming all n images, each another one, come in one JSON body with their usage."""
-    body = generate(standin, n=2).json
+    body = generate(demo, n=2).json
     assert ("816x816", "low", "opaque", "png") == tuple(
         body[key] for key in ("size", "quality", "background", "output_format")
     )
@@ -445,33 +443,33 @@ def test_images_without_streaming(standin: DemoServer) -> None:
 @pytest.mark.parametrize(
     ("chosen", "found"), [("png", "PNG"), ("jpeg", "JPEG"), ("webp", "WEBP"), ("gif", "GIF")]
 )
-def test_formats(standin: DemoServer, chosen: str, found: str) -> None:
+def test_formats(demo: DemoServer, chosen: str, found: str) -> None:
     """The bytes are of the format that was asked for."""
-    body = generate(standin, output_format=chosen, model="gpt-image-2.6-flare").json
+    body = generate(demo, output_format=chosen, model="gpt-image-2.6-flare").json
     assert found == opened(body["data"][0]["b64_json"]).format
 
 
 @pytest.mark.usefixtures("real_painter")
-def test_transparency(standin: DemoServer) -> None:
+def test_transparency(demo: DemoServer) -> None:
     """A transparent background is really transparent at the corners, and opaque in the middle."""
-    body = generate(standin, background="transparent").json
+    body = generate(demo, background="transparent").json
     image = opened(body["data"][0]["b64_json"])
     assert ("transparent", "RGBA") == (body["background"], image.mode)
     assert ((0, 0, 0, 0), 255) == (image.getpixel((0, 0)), image.getchannel("A").getpixel((408, 408)))
 
 
-def test_auto_is_a_square(standin: DemoServer) -> None:
+def test_auto_is_a_square(demo: DemoServer) -> None:
     """Size auto is 1024x1024 and quality auto is resolved, in the image and in what is said about it."""
-    body = generate(standin, size="auto", quality="auto").json
+    body = generate(demo, size="auto", quality="auto").json
     assert ("1024x1024", "medium") == (body["size"], body["quality"])
     assert (1024, 1024) == opened(body["data"][0]["b64_json"]).size
 
 
 @pytest.mark.usefixtures("real_painter")
-def test_every_request_is_painted_anew(standin: DemoServer) -> None:
+def test_every_request_is_painted_anew(demo: DemoServer) -> None:
     """The same request gives another image each time, of the Responses API too."""
-    assert 2 == len({generate(standin).json["data"][0]["b64_json"] for _ in range(2)})
-    assert 2 == len({respond(standin).json["output"][0]["result"] for _ in range(2)})
+    assert 2 == len({generate(demo).json["data"][0]["b64_json"] for _ in range(2)})
+    assert 2 == len({respond(demo).json["output"][0]["result"] for _ in range(2)})
 
 
 @pytest.mark.usefixtures("real_painter")
@@ -533,10 +531,10 @@ def painted(seed: int, prompt: str) -> str:
     ],
 )
 def test_images_refuses(
-    standin: DemoServer, fields: dict[str, object], status: int, code: str, param: str
+    demo: DemoServer, fields: dict[str, object], status: int, code: str, param: str
 ) -> None:
     """A request that OpenAI would refuse is refused with its status, its code, and the parameter at fault."""
-    reply = generate(standin, **fields)
+    reply = generate(demo, **fields)
     assert (status, code, param) == (reply.status, reply.error["code"], reply.error["param"])
 
 
@@ -596,10 +594,10 @@ def test_edit_stream_of_several_files_with_a_mask(client: openai.OpenAI) -> None
 
 
 @pytest.mark.usefixtures("real_painter")
-def test_edit_as_json(standin: DemoServer) -> None:
+def test_edit_as_json(demo: DemoServer) -> None:
     """An edit can be sent as JSON with data URLs."""
     body = {"prompt": "add a hat", **SMALL, "images": [{"image_url": data_url(png())}]}
-    reply = ask(standin, "POST", "images/edits", body)
+    reply = ask(demo, "POST", "images/edits", body)
     assert (200, 1) == (reply.status, len(reply.json["data"]))
 
 
@@ -637,9 +635,9 @@ def test_edit_refuses(
         ("application/json", b'{"prompt": "x", "model": "gpt-image-2", "images": [7]}'),
     ],
 )
-def test_edit_refuses_bodies(standin: DemoServer, kind: str, body: bytes) -> None:
+def test_edit_refuses_bodies(demo: DemoServer, kind: str, body: bytes) -> None:
     """A broken form is a 400, never a dead server."""
-    reply = ask(standin, "POST", "images/edits", body, AUTH | {"Content-Type": kind})
+    reply = ask(demo, "POST", "images/edits", body, AUTH | {"Content-Type": kind})
     assert (400, "invalid_request_error") == (reply.status, reply.error["type"])
 
 
@@ -706,9 +704,9 @@ def test_key_can_be_demanded() -> None:
 # ---- HTTP
 
 
-def test_headers_of_a_stream(standin: DemoServer) -> None:
+def test_headers_of_a_stream(demo: DemoServer) -> None:
     """A stream is declared as one, in chunks, with a request id and the time taken."""
-    headers = generate(standin, stream=True).headers
+    headers = generate(demo, stream=True).headers
     assert ("text/event-stream; charset=utf-8", "chunked") == (
         headers["content-type"],
         headers["transfer-encoding"],
@@ -732,26 +730,26 @@ def test_headers_of_a_stream(standin: DemoServer) -> None:
         ("BREW", "responses", 501),
     ],
 )
-def test_wrong_places(standin: DemoServer, method: str, path: str, status: int) -> None:
+def test_wrong_places(demo: DemoServer, method: str, path: str, status: int) -> None:
     """An unknown path is a 404 and a wrong method a 405, in OpenAI's form; nothing invites web pages in."""
-    reply = ask(standin, method, path)
+    reply = ask(demo, method, path)
     assert (status, "invalid_request_error") == (reply.status, reply.error["type"])
     assert not [name for name in reply.headers if name.lower().startswith("access-control")]
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"\xff", b"{} {}", b'{"n": NaN}', b"[" * 100_000])
-def test_bodies_that_are_no_json_object(standin: DemoServer, body: bytes) -> None:
+def test_bodies_that_are_no_json_object(demo: DemoServer, body: bytes) -> None:
     """A body that is no JSON object is a 400 with OpenAI's advice."""
-    reply = ask(standin, "POST", "responses", body)
+    reply = ask(demo, "POST", "responses", body)
     assert 400 == reply.status
     assert "could not parse the JSON body" in reply.error["message"]
 
 
 @pytest.mark.parametrize("value", [None, "Basic ZGVtbzpkZW1v", "Bearer", "Bearer  "])
-def test_key_is_needed(standin: DemoServer, value: str | None) -> None:
+def test_key_is_needed(demo: DemoServer, value: str | None) -> None:
     """A request without a key is a 401."""
     headers = {} if value is None else {"Authorization": value}
-    reply = ask(standin, "GET", "models", headers=headers)
+    reply = ask(demo, "GET", "models", headers=headers)
     assert (401, "invalid_api_key") == (reply.status, reply.error["code"])
 
 
@@ -769,17 +767,17 @@ def test_key_is_needed(standin: DemoServer, value: str | None) -> None:
         {"Sec-Fetch-Site": "same-site"},
     ],
 )
-def test_web_pages_are_refused(standin: DemoServer, headers: dict[str, str]) -> None:
+def test_web_pages_are_refused(demo: DemoServer, headers: dict[str, str]) -> None:
     """Requests that a web page could make, by its own name or by rebinding one, are a 403."""
-    told = {name: value.format(port=standin.port) for name, value in headers.items()}
-    assert 403 == ask(standin, "GET", "models", headers=AUTH | told).status
+    told = {name: value.format(port=demo.port) for name, value in headers.items()}
+    assert 403 == ask(demo, "GET", "models", headers=AUTH | told).status
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST", "[::1]"])
-def test_local_names_are_welcome(standin: DemoServer, host: str) -> None:
+def test_local_names_are_welcome(demo: DemoServer, host: str) -> None:
     """The three names of this machine are accepted, from programs and from its own pages."""
-    headers = AUTH | {"Host": f"{host}:{standin.port}", "Origin": f"http://{host}:{standin.port}"}
-    assert 200 == ask(standin, "GET", "models", headers=headers).status
+    headers = AUTH | {"Host": f"{host}:{demo.port}", "Origin": f"http://{host}:{demo.port}"}
+    assert 200 == ask(demo, "GET", "models", headers=headers).status
 
 
 @pytest.mark.parametrize(
@@ -797,34 +795,34 @@ def test_local_names_are_welcome(standin: DemoServer, host: str) -> None:
         (b"\r\n".join(b"X-%d: x" % number for number in range(200)), 431),
     ],
 )
-def test_framing_and_limits(standin: DemoServer, head: bytes, status: int) -> None:
+def test_framing_and_limits(demo: DemoServer, head: bytes, status: int) -> None:
     """Requests that are too large or could be read in two ways are refused, and the connection is closed."""
-    request = b"POST /v1/responses HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%s\r\n\r\n{}" % (standin.port, head)
-    assert b"HTTP/1.1 %d " % status == raw(standin, request)[:13]
+    request = b"POST /v1/responses HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%s\r\n\r\n{}" % (demo.port, head)
+    assert b"HTTP/1.1 %d " % status == raw(demo, request)[:13]
 
 
 @pytest.mark.parametrize(
     "line", [b"\x16\x03\x01\x02\x00\r\n", b"GET\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x00" * 99 + b"\r\n"]
 )
-def test_garbage_does_no_harm(standin: DemoServer, line: bytes) -> None:
+def test_garbage_does_no_harm(demo: DemoServer, line: bytes) -> None:
     """A client that speaks no HTTP is hung up on, and the next one is served."""
-    raw(standin, line)
-    assert 200 == ask(standin, "GET", "models").status
+    raw(demo, line)
+    assert 200 == ask(demo, "GET", "models").status
 
 
-def test_old_clients_get_a_bare_stream(standin: DemoServer) -> None:
+def test_old_clients_get_a_bare_stream(demo: DemoServer) -> None:
     """An HTTP/1.0 client gets the events without chunks, up to the end of the connection."""
     body = json.dumps({"prompt": "a fox", **SMALL, "stream": True}).encode()
     head = b"POST /v1/images/generations HTTP/1.0\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer x\r\n"
-    answer = raw(standin, head % standin.port + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    answer = raw(demo, head % demo.port + b"Content-Length: %d\r\n\r\n" % len(body) + body)
     headers, _, events = answer.partition(b"\r\n\r\n")
     assert b"chunked" not in headers
     assert events.startswith(b"event: image_generation.completed\ndata: {")
 
 
-def test_connection_is_reused(standin: DemoServer) -> None:
+def test_connection_is_reused(demo: DemoServer) -> None:
     """One connection serves request after request, streams, errors and refusals of the key included."""
-    connection = http.client.HTTPConnection("127.0.0.1", standin.port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", demo.port, timeout=60)
     body = json.dumps({"prompt": "a fox", **SMALL, "stream": True})
     statuses, sockets = [], set()
     for headers, sent in ((AUTH, body), ({}, body), (AUTH, "{"), (AUTH, body)):
@@ -837,9 +835,9 @@ def test_connection_is_reused(standin: DemoServer) -> None:
     assert ([200, 401, 400, 200], 1) == (statuses, len(sockets))
 
 
-def test_large_refused_body_still_gets_its_answer(standin: DemoServer) -> None:
+def test_large_refused_body_still_gets_its_answer(demo: DemoServer) -> None:
     """A client that sends too much is told so after it has sent it, rather than being cut off."""
-    reply = ask(standin, "POST", "responses", b"x" * (96 * 1024 * 1024 + 1))
+    reply = ask(demo, "POST", "responses", b"x" * (96 * 1024 * 1024 + 1))
     assert 413 == reply.status
 
 
@@ -902,18 +900,18 @@ def test_too_many_connections() -> None:
 # ---- life of the server
 
 
-def test_binds_to_loopback_only(standin: DemoServer) -> None:
+def test_binds_to_loopback_only(demo: DemoServer) -> None:
     """The server listens on 127.0.0.1 and says so in its URL."""
-    assert f"http://127.0.0.1:{standin.port}/v1" == standin.base_url
+    assert f"http://127.0.0.1:{demo.port}/v1" == demo.base_url
     with socket.socket() as sock:
         sock.settimeout(1)
-        assert 0 != sock.connect_ex(("127.0.0.2", standin.port))
+        assert 0 != sock.connect_ex(("127.0.0.2", demo.port))
 
 
-def test_port_in_use(standin: DemoServer) -> None:
+def test_port_in_use(demo: DemoServer) -> None:
     """A port that is taken is an OSError at once, before anything is served."""
     with pytest.raises(OSError, match=r"[Aa]ddress"):
-        DemoServer(port=standin.port)
+        DemoServer(port=demo.port)
 
 
 def test_close_frees_the_port_and_ends_streams() -> None:
@@ -973,12 +971,12 @@ def test_pace_lets_people_watch() -> None:
         assert 0.3 < time.monotonic() - begun
 
 
-def test_many_at_once(standin: DemoServer) -> None:
+def test_many_at_once(demo: DemoServer) -> None:
     """Requests are served side by side, each with its own image."""
     answers: dict[str, Reply] = {}
 
     def work(prompt: str) -> None:
-        answers[prompt] = generate(standin, prompt=prompt, stream=True, partial_images=1)
+        answers[prompt] = generate(demo, prompt=prompt, stream=True, partial_images=1)
 
     threads = [threading.Thread(target=work, args=(f"fox {number}",)) for number in range(6)]
     for thread in threads:
@@ -995,6 +993,7 @@ def test_importing_the_server_is_light() -> None:
     assert "[]\n" == done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="tells its peak in /proc")
 @pytest.mark.parametrize(
     ("head", "piece", "end"),
