@@ -59,7 +59,7 @@ class TestTheShare:
         shown = spotted("red").convert(mode)
         data = encoded(shown, "TIFF")
         found = Comparison(data).after(EncodedImage.of(data))
-        assert (0, "no pixel changed") == (found.share, found.text)
+        assert (0, "no pixels changed") == (found.share, found.text)
 
     def test_everything(self) -> None:
         """Black beside white has changed wholly."""
@@ -153,7 +153,7 @@ class TestTheImage:
         before = Comparison(bad).after(EncodedImage.of(RED))
         after = Comparison(RED).after(EncodedImage.of(bad))
         assert (None, None, None, None) == (before.encoded, before.share, after.encoded, after.share)
-        assert before.text.startswith("no comparison: the image before is ")
+        assert before.text.startswith("no comparison: the previous image is ")
         assert after.text.startswith("no comparison: the new image is ")
 
     @given(st.binary(max_size=100), st.binary(max_size=100))

@@ -136,10 +136,10 @@ def test_very_large_image_is_made_small_at_once() -> None:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"", "of no format that we know"),
-        (b"hello", "of no format that we know"),
-        (b'{"error": {}}', "of no format that we know"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "of no format that we know"),
+        (b"", "in an unknown format"),
+        (b"hello", "in an unknown format"),
+        (b'{"error": {}}', "in an unknown format"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "in an unknown format"),
         (b"\x89PNG\r\n\x1a\n", "damaged or cut short"),
         (b"BM" + bytes(52), "damaged or cut short"),
         (b"P6 0 5 255\n", "damaged or cut short"),

@@ -89,13 +89,13 @@ class TestStatusRow:
         sink = live(window, clock=clock)
         sink.handle(started())
         sink.handle(waiting(12, "rate limited"))
-        assert "waiting 12 s: rate limited" in window.lines[0]
+        assert "retrying in 12 s: rate limited" in window.lines[0]
         clock.now += 10.5
         sink.refresh()
-        assert "10.5 s · waiting 2 s: rate limited" in window.lines[0]
+        assert "10.5 s · retrying in 2 s: rate limited" in window.lines[0]
         clock.now += 2
         sink.refresh()
-        assert "asking again" in window.lines[0]
+        assert "retrying" in window.lines[0]
 
     def test_it_ticks_by_itself(self) -> None:
         """The clock moves while nothing arrives, and stops when the sink is closed."""
@@ -194,7 +194,7 @@ class _Picky(Letters):
     def render(self, image: EncodedImage, box: Box) -> Frame:
         """Refuse junk."""
         if image.format is None:
-            raise ValueError("of no format that we know")
+            raise ValueError("in an unknown format")
         return super().render(image, box)
 
 
@@ -216,7 +216,7 @@ class TestFaults:
         sink.handle(started())
         sink.handle(partial())
         sink.handle(partial(1, EncodedImage.of(b"junk")))
-        assert "no preview: of no format that we know" == window.history[0]
+        assert "no preview: in an unknown format" == window.history[0]
         assert ["A" * 40] * 9 == window.lines[:-1]
         sink.handle(final())
         assert ["C" * 40] * 9 == window.lines[:-1]
@@ -344,7 +344,7 @@ def test_blocks(depth: ColorDepth) -> None:
 
 def test_no_image_is_no_painting() -> None:
     """What cannot be decoded is refused with a reason that a person can read."""
-    with pytest.raises(ValueError, match="of no format that we know"):
+    with pytest.raises(ValueError, match="in an unknown format"):
         BlockRenderer(Window().terminal()).render(EncodedImage.of(b"junk"), Box(80, 23))
 
 

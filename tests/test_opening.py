@@ -98,7 +98,7 @@ def test_the_tools_get_no_key(server: Server, gen: Gen, install: Install, log: P
 def test_a_tool_that_is_missing_fails_no_run(server: Server, gen: Gen, install: Install) -> None:
     """A missing tool is one sentence on standard error, and no other exit code."""
     done = gen(server(Reply(whole_run())), "a cat", "--quiet", "--open", env=install())
-    told = "note: xdg-open is not installed, so that the image was not opened.\n"
+    told = "note: xdg-open is not installed, so the image was not opened.\n"
     assert (0, told) == (done.exit_code, done.stderr)
 
 
@@ -188,7 +188,7 @@ class TestOpen:
         (folder / "a.png").write_bytes(RED)
         done = imgcli("open", "a.png", "--copy", env=install() | {"WAYLAND_DISPLAY": "wayland-0"})
         assert 2 == done.exit_code
-        assert "Neither wl-copy nor xclip is installed, so that the image was not copied." in done.stderr
+        assert "Neither wl-copy nor xclip is installed, so the image was not copied." in done.stderr
 
 
 def test_other_systems() -> None:

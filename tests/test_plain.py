@@ -71,7 +71,7 @@ def test_waiting_and_notices() -> None:
     """Waiting and oddities have a line each."""
     assert [
         "asking gpt-4o-mini, 1024x1024, medium quality",
-        "waiting 12.0 s before asking again: rate limited",
+        "retrying in 12.0 s: rate limited",
         "note: a partial was damaged",
     ] == plain(started(), waiting(12, "rate limited"), notice("a partial was damaged"))
 

@@ -68,8 +68,8 @@ def partial_label(number: int, requested: int) -> str:
 
 
 def waiting_line(seconds: float, reason: str) -> str:
-    """Format why and when the request is sent again."""
-    return f"waiting {duration(seconds)} before asking again: {shorten(reason, _LONGEST)}"
+    """Format when and why the request is sent again."""
+    return f"retrying in {duration(seconds)}: {shorten(reason, _LONGEST)}"
 
 
 def still_waiting_line(seconds: float, *, has_image: bool) -> str:

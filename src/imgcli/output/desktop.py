@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 IMAGE = "IMGCLI_IMAGE"
-"""In this variable PowerShell finds the path, which is then no part of a script."""
+"""The variable in which PowerShell finds the path, which is then not part of a script."""
 
 _PATIENCE = 0.3  # seconds; a tool that fails does so at once
 _KNOWN = frozenset(
@@ -44,12 +44,12 @@ _PIXELS = (
 
 
 class DesktopError(Exception):
-    """The desktop did not do it; the message is a sentence."""
+    """A failure of the desktop; the message is a sentence."""
 
 
 @dataclass(frozen=True)
 class Tool:
-    """One program to try; `reads` says that it takes the image on its standard input."""
+    """A program to try; `reads` means that it takes the image on its standard input."""
 
     command: tuple[str, ...]
     reads: bool = False
@@ -107,7 +107,7 @@ def _run(tools: list[Tool], path: Path, env: Mapping[str, str], done: str) -> No
             return
     names = " nor ".join(tool.command[0] for tool in tools)
     is_missing = f"Neither {names} is installed" if len(tools) > 1 else f"{names} is not installed"
-    raise DesktopError(f"{is_missing}, so that the image was not {done}.")
+    raise DesktopError(f"{is_missing}, so the image was not {done}.")
 
 
 def _start_program(tool: Tool, program: str, path: Path, env: Mapping[str, str], done: str) -> None:

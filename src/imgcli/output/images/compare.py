@@ -147,7 +147,7 @@ class Comparison:
         try:
             before = self._before
         except Exception as error:  # noqa: BLE001 - decoders raise anything, and a comparison is only a show
-            return _failed("the image before", error)
+            return _failed("the previous image", error)
         try:
             after = _decoded(data)
             share = _changed(before, after)
@@ -171,7 +171,7 @@ def _decoded(data: bytes) -> Image:
 def share_words(share: float) -> str:
     """Format which part of the pixels changed: `12% of the pixels changed`; a little is not none."""
     if share <= 0:
-        return "no pixel changed"
+        return "no pixels changed"
     per_cent = _PER_CENT * share
     if per_cent < 1:
         return "less than 1% of the pixels changed"
@@ -181,11 +181,7 @@ def share_words(share: float) -> str:
 
 
 def _failed(which: str, error: Exception) -> Compared:
-    why = (
-        error.reason
-        if isinstance(error, Undecodable)
-        else f"more than we can compare ({type(error).__name__})"
-    )
+    why = error.reason if isinstance(error, Undecodable) else f"not comparable ({type(error).__name__})"
     return Compared(None, None, f"no comparison: {which} is {why}")
 
 

@@ -81,7 +81,7 @@ def decode(data: bytes, enough: tuple[int, int] | None = None) -> PILImage:
         except Exception as error:  # decoders raise what they like on damaged bytes
             trouble = system_error(error)
             raise Undecodable(
-                f"not decoded here: {trouble}" if trouble else "damaged or cut short"
+                f"not decodable here: {trouble}" if trouble else "damaged or cut short"
             ) from error
 
 
@@ -155,7 +155,7 @@ def _opened(data: bytes) -> PILImage:
         return Image.open(io.BytesIO(data), formats=[name for name in _RARER if name in Image.OPEN])
     except UnidentifiedImageError as error:
         known = data.startswith(_SIGNATURES)
-        raise Undecodable("damaged or cut short" if known else "of no format that we know") from error
+        raise Undecodable("damaged or cut short" if known else "in an unknown format") from error
     except Image.DecompressionBombError as error:
         raise Undecodable(f"larger than {_MEGAPIXELS} megapixels") from error
 
@@ -173,7 +173,7 @@ def _scaled(image: PILImage) -> PILImage:
     deep = image if image.mode == "F" else image.convert("I").convert("F")
     low, high = (float(value) for value in deep.getextrema() if not isinstance(value, tuple))
     if not math.isfinite(high - low):
-        raise Undecodable("made of numbers that are no brightness")
+        raise Undecodable("damaged: its pixel values are not finite")
     is_deep = image.mode != "F" and low >= 0 and high < 1 << 16
     low, high = (0.0, 65535.0) if is_deep else (low, max(high, low + 1e-6))
     scale = 255 / (high - low)
@@ -210,7 +210,7 @@ def measure(data: bytes) -> tuple[int, int]:
     _check_chunks(data)
     width, height = struct.unpack_from(">II", data, 16)
     if not (width and height):
-        raise Undecodable("without a single pixel")
+        raise Undecodable("empty: it has no pixels")
     if width * height > _PNG_MEGAPIXELS * 1_000_000:
         raise Undecodable(f"larger than {_PNG_MEGAPIXELS} megapixels ({width}x{height})")
     return width, height

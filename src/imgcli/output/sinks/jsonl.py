@@ -58,9 +58,9 @@ class JsonLinesSink:
             case Completed():
                 self._write_images(event)
             case Failed(job=job, problem=problem, ended=ended):
-                told = None if self._waiting else ended  # an image's line has the usage, which stands once
+                usage = None if self._waiting else ended  # an image's line has the usage, which stands once
                 self._write_images(ended or Completed(job, model=None))
-                self._write(error_line(problem, job, self.next_index, told))
+                self._write(error_line(problem, job, self.next_index, usage))
             case Started() | Waiting() | Notice():
                 pass
             case _:

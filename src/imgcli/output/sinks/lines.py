@@ -15,7 +15,6 @@ from imgcli.core.messages import (
     saved_line,
     started_line,
     still_waiting_line,
-    unsaved_line,
     waiting_line,
 )
 from imgcli.core.text import clean, duration, shorten
@@ -228,10 +227,7 @@ class LinesSink:
         return [line, *problem]
 
     def _last_lines(self, completed: Completed) -> list[str]:
-        unsaved = [
-            unsaved_line(facts(final.image), ", ", self._style.words.unsaved)
-            for final in self._summary.unsaved
-        ]
+        unsaved = self._summary.unsaved_lines(", ", self._style.words.unsaved)
         return unsaved + self._bill_lines(completed)
 
     def _bill_lines(self, ended: Completed | None) -> list[str]:

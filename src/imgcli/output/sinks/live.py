@@ -9,7 +9,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Self, assert_never
 
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started, Waiting
-from imgcli.core.messages import notice_line, partial_label, problem_lines, saved_line, unsaved_line
+from imgcli.core.messages import notice_line, partial_label, problem_lines, saved_line
 from imgcli.core.text import duration, shorten
 from imgcli.output.images.decode import facts
 from imgcli.output.sinks.lines import GENERATING, printed_path
@@ -62,7 +62,7 @@ class Status:
         if self.until is None:
             return self.doing
         left = ceil(self.until - now)
-        return f"waiting {left} s: {self.doing}" if left > 0 else "asking again"
+        return f"retrying in {left} s: {self.doing}" if left > 0 else "retrying"
 
 
 def generating(request: ImageRequest, partials: int) -> str:
@@ -157,7 +157,8 @@ class LiveSink:
             self._note(event)
         match event:
             case Completed():
-                self._finish(self._unsaved_lines() + self._bill_lines(event))
+                unsaved = self._summary.unsaved_lines(self._separator, self._words.unsaved)
+                self._finish(unsaved + self._bill_lines(event))
             case Failed(problem=problem, ended=ended):
                 self._finish(self._bill_lines(ended) + self._problem_lines(problem))
             case _ if self._has_ended:
@@ -286,19 +287,13 @@ class LiveSink:
         known = facts(final.image) if final else []
         took = duration(self._clock() - self._scene.status.began)
         name = str(saved.path) if saved.problem else saved.path.name
-        told, columns = [*known, took], self._terminal.size().columns
-        while told and cell_width(saved_line(name, told, self._separator)) > columns:
-            told.pop()
-        return [saved_line(name, told, self._separator)]
+        details, columns = [*known, took], self._terminal.size().columns
+        while details and cell_width(saved_line(name, details, self._separator)) > columns:
+            details.pop()
+        return [saved_line(name, details, self._separator)]
 
     def _problem_lines(self, problem: Problem) -> list[str]:
         return problem_lines(problem, in_color=self._terminal.depth > ColorDepth.MONO)
-
-    def _unsaved_lines(self) -> list[str]:
-        return [
-            unsaved_line(facts(final.image), self._separator, self._words.unsaved)
-            for final in self._summary.unsaved
-        ]
 
     def _bill_lines(self, completed: Completed | None) -> list[str]:
         from imgcli.output.tables.bill import rich_bill_lines, screen_lines

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started
+from imgcli.core.messages import unsaved_line
 from imgcli.core.request import ImageRequest
+from imgcli.output.images.decode import facts
 
 if TYPE_CHECKING:
     from imgcli.core.billing.bill import Bill
@@ -65,10 +67,10 @@ class RunSummary:
         """Count the partials of one image."""
         return self._partials[image_index]
 
-    @property
-    def unsaved(self) -> list[FinalImage]:
-        """The images that arrived and were not saved, nor kept elsewhere."""
-        return [final for image_index, final in self.finals.items() if image_index not in self.saved]
+    def unsaved_lines(self, separator: str, remark: str) -> list[str]:
+        """Describe the images that arrived and were not saved, nor kept elsewhere."""
+        unsaved = [final for image_index, final in self.finals.items() if image_index not in self.saved]
+        return [unsaved_line(facts(final.image), separator, remark) for final in unsaved]
 
     def next_index(self, image_index: int) -> int:
         """Return the number after an image's last partial, 0 when none came."""

@@ -121,19 +121,19 @@ def _cost(entry: HistoryEntry) -> str:
     return "free (demo)" if entry.is_demo else cost_words(entry)
 
 
-def _options(request: ImageRequest) -> str:
-    told = {
-        "size": request.size,
-        "quality": request.quality,
-        "format": request.format,
-        "compression": request.compression,
-        "background": request.background,
-        "moderation": request.moderation,
-        "input fidelity": request.fidelity,
-        "partials": request.partials or None,
-        "api": request.api,
+def _options(source: ImageRequest | EmbeddedParameters) -> str:
+    options = {
+        "size": source.size,
+        "quality": source.quality,
+        "format": source.format,
+        "compression": source.compression,
+        "background": source.background,
+        "moderation": source.moderation,
+        "input fidelity": source.fidelity,
+        "partials": getattr(source, "partials", None) or None,  # which a file does not keep
+        "api": source.api,
     }
-    return _listed(told)
+    return _line(", ".join(f"{name} {value}" for name, value in options.items() if value is not None))
 
 
 def _references(request: ImageRequest) -> Iterator[Row]:
@@ -171,8 +171,8 @@ def _described(each: SavedImageStatus) -> Iterator[Row]:
 def _place(each: SavedImageStatus) -> str:
     if each.image.path is None:
         return "no file"
-    became = _STATES[each.state]
-    return clean(str(each.image.path)) + (f" ({became})" if became else "")
+    state = _STATES[each.state]
+    return clean(str(each.image.path)) + (f" ({state})" if state else "")
 
 
 def _recipe(recipe: EmbeddedParameters) -> Iterator[Row]:
@@ -181,17 +181,7 @@ def _recipe(recipe: EmbeddedParameters) -> Iterator[Row]:
     yield "revised", _line(recipe.revised_prompt)
     yield "model", _line(recipe.model or "unknown")
     yield "image model", _line(recipe.image_model)
-    told = {
-        "size": recipe.size,
-        "quality": recipe.quality,
-        "format": recipe.format,
-        "compression": recipe.compression,
-        "background": recipe.background,
-        "moderation": recipe.moderation,
-        "input fidelity": recipe.fidelity,
-        "api": recipe.api,
-    }
-    yield "options", _listed(told)
+    yield "options", _options(recipe)
     yield "server", _line(recipe.host or "unknown")
     yield "response", _line(recipe.response_id)
     yield "made by", f"imgcli {_line(recipe.version)}" if recipe.version else ""
@@ -228,10 +218,6 @@ def _bill(entry: HistoryEntry | None) -> list[str]:
         return []
     bill = Bill(entry.charges, entry.prices_date, is_demo=entry.is_demo)
     return ["", *(f"{GAP}{line}" for line in bill_lines(bill))]
-
-
-def _listed(told: dict[str, str | int | None]) -> str:
-    return _line(", ".join(f"{name} {value}" for name, value in told.items() if value is not None))
 
 
 def _line(text: str | None) -> str:

@@ -68,8 +68,6 @@ class StillViewer:
         self._out.recover(aborted + screen.break_off())
 
 
-_SAVE_CURSOR, _RESTORE_CURSOR = "\x1b7", "\x1b8"
-_FAINT, _RESET = "\x1b[2m", "\x1b[0m"
 _REASON_LENGTH = 200
 _REPAIR_SECONDS = 0.3  # seconds that painting over a `^C` may take at the end
 

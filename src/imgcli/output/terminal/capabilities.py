@@ -68,7 +68,7 @@ def detect_terminal(
     Whoever names a protocol gets it, in black and white where NO_COLOR says so.
     """
     is_order = requested not in {PreviewProtocol.AUTO, PreviewProtocol.OFF}
-    is_live = _can_repaint(env, stream) and (is_order or not _wants_peace(env))
+    is_live = _can_repaint(env, stream) and (is_order or not _wants_plain_text(env))
     return Terminal(
         size=size,
         depth=_depth(env) if is_live else ColorDepth.NONE,
@@ -80,7 +80,7 @@ def detect_terminal(
 
 def has_color(env: Mapping[str, str], stream: TextIO) -> bool:
     """Return whether lines may be coloured: on a terminal with colours, without NO_COLOR or CI."""
-    has_escape_codes = _is_terminal(stream) and not _is_dumb(env) and not _wants_peace(env)
+    has_escape_codes = _is_terminal(stream) and not _is_dumb(env) and not _wants_plain_text(env)
     return has_escape_codes and _depth(env) > ColorDepth.MONO
 
 
@@ -108,7 +108,7 @@ def _is_dumb(env: Mapping[str, str]) -> bool:
     return env.get("TERM", "") in {"", "dumb", "unknown"} and "WT_SESSION" not in env
 
 
-def _wants_peace(env: Mapping[str, str]) -> bool:
+def _wants_plain_text(env: Mapping[str, str]) -> bool:
     return bool(env.get("NO_COLOR")) or env.get("CI", "").lower() not in {"", "0", "false"}
 
 

@@ -87,7 +87,7 @@ class EchoOff:
         """
         with suppress(OSError, ValueError):
             if os.tcgetpgrp(self.fd) == os.getpgrp():
-                swallow(self.env, max(self._began + _LATE - time.monotonic(), 0))
+                drain(self.env, max(self._began + _LATE - time.monotonic(), 0))
         self.end()
 
     def end(self) -> None:
@@ -122,7 +122,7 @@ def query(env: Mapping[str, str], budget: float = BUDGET) -> Answers:
     return SILENCE
 
 
-def swallow(env: Mapping[str, str], budget: float = 0) -> None:
+def drain(env: Mapping[str, str], budget: float = 0) -> None:
     """Read answers that come too late, before a shell gets to see them; keys are put back.
 
     Waits at most `budget` seconds for the last one.
@@ -145,9 +145,9 @@ def ask(fd: int, questions: bytes, budget: float) -> bytes:
     Waits at most `budget` seconds. Raises OSError when the terminal has gone; otherwise its settings are as
     they were, whatever happens.
     """
-    with _unechoed(fd):
+    with _without_echo(fd):
         raw = _converse(fd, questions, time.monotonic() + budget)
-    _give_back(fd, typed(raw))
+    _put_back(fd, typed(raw))
     return raw
 
 
@@ -170,7 +170,7 @@ def _terminal() -> Iterator[int]:
 
 
 @contextmanager
-def _unechoed(fd: int) -> Iterator[None]:
+def _without_echo(fd: int) -> Iterator[None]:
     """Turn off echo and line editing for a while; Ctrl-C keeps its meaning."""
     import termios
 
@@ -211,7 +211,7 @@ def _put(fd: int, questions: bytes, deadline: float) -> None:
         questions = questions[os.write(fd, questions) :]
 
 
-def _give_back(fd: int, keys: bytes) -> None:
+def _put_back(fd: int, keys: bytes) -> None:
     """Put keys back into the terminal's input, as far as that is permitted."""
     import fcntl
     import termios
