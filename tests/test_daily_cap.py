@@ -301,7 +301,7 @@ def test_the_mark_of_our_demo(server: Server, gen: Gen, imgcli: Cli, world: dict
     assert [0, 0] == [gen(wire, "a cat", "-q", ONE).exit_code for wire in (marked, unmarked)]
     assert [True, False, False, False] == [run.billed for run in runs(world)]
     assert "Today's cost is $0.0310 so far" in gen(unmarked, "a cat", "-q", "--daily-cap=0.1").stderr
-    assert "3 free runs not charged" in imgcli("cost").stdout.decode()
+    assert "3 free runs, not charged" in imgcli("cost").stdout.decode()
 
 
 def test_a_killed_run_of_a_demo_server(server: Server, gen: Gen, world: dict[str, str], folder: Path) -> None:
