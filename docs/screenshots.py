@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DOCS = Path(__file__).resolve().parent
-PROMPT = "moonrise over the sea"
+PROMPT = "moonrise over the hills"
 NAME = "moonrise.png"
 SHOWN = Path(tempfile.gettempdir()) / "images"  # a folder whose name looks well in an image
 FONT, BACKGROUND = "DejaVu Sans Mono", "#16161e"
@@ -66,7 +66,7 @@ def xterm(*options: str) -> tuple[str, ...]:
     return ("xterm", *look, "-geometry", "100x50+0+0", *options, "-e")
 
 
-GENERATE = f'gen "{PROMPT}" --demo --seed 34'
+GENERATE = f'gen "{PROMPT}" --demo --seed 8'
 VIEW = f"view {NAME}"
 SMALL = (400, 440)
 SHOTS = {

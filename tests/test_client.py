@@ -731,7 +731,7 @@ CERTIFICATE.verify_message = "self-signed certificate"
         (CERTIFICATE, "has no valid certificate: self-signed certificate", Retry.NEVER),
         (socket.gaierror(-2, "Name or service not known"), "(DNS)", Retry.CONNECT),
         (OSError(errno.ENETUNREACH, "Network is unreachable"), "network is unreachable", Retry.CONNECT),
-        (TimeoutError(), "too long", Retry.CONNECT),
+        (TimeoutError(), "it timed out", Retry.CONNECT),
         (RuntimeError(CANARY), "it failed", Retry.CONNECT),
     ],
 )

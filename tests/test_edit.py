@@ -246,7 +246,7 @@ class TestFile:
         (folder.parent / "home/data/imgcli/history.sqlite3").write_bytes(b"no database at all" * 99)
         request = asked("edit", "a.png", "x")
         assert 1 == len(sent_images(request))
-        assert "a new one is begun" in request["told"]
+        assert "a new one is started" in request["told"]
 
     def test_a_file_that_is_not_there_any_more(
         self, asked: Asked, refused: Refused, world: dict[str, str], folder: Path

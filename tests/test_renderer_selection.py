@@ -194,7 +194,7 @@ class TestByName:
         assert b"\x1b_G" not in after_asking(run).encode()
         with PtyRun(["view", "a.png"], world | TRUECOLOR | {"IMGCLI_PREVIEW": "best"}, folder) as wrong:
             assert 2 == wrong.finish()
-        assert "IMGCLI_PREVIEW is none of auto, kitty, iterm2" in wrong.text
+        assert "IMGCLI_PREVIEW must be one of auto, kitty, iterm2" in wrong.text
 
     def test_no_color_is_kept_to(self, world: dict[str, str], folder: Path) -> None:
         """With NO_COLOR there is no image, unless it is asked for by name: then it has no colours."""

@@ -27,12 +27,12 @@ def perform(context: Context, name: str, asked: Desktop) -> ExitCode:
     from imgcli.store.image_facts import inspect
 
     if name == STDOUT:
-        raise usage_error("open takes a file, and - is none.", "Save the image as a file first.")
+        raise usage_error("open needs a file, not standard input.", "Save the image as a file first.")
     located = locate_one(context, name)
     context.warn(located.notes)
     (path,) = located.paths
     if inspect(path).format is None:
-        raise usage_error(f"{path} is no image of a kind that imgcli makes (png, jpeg, webp, gif, svg).")
+        raise usage_error(f"{path} is not a PNG, JPEG, WebP, GIF or SVG image.")
     try:
         _hand_over(context, Path(path), asked)
     except DesktopError as error:
@@ -64,5 +64,5 @@ def _hand_over(context: Context, path: Path, asked: Desktop) -> None:
     with path.open("rb") as file:
         kind = sniff(file.read(_ENOUGH))
     if kind is None:
-        raise DesktopError(f"{path} is no image, and was not copied.")
+        raise DesktopError(f"{path} is not an image and was not copied.")
     copy_image(path, kind, context.env)

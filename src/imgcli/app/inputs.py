@@ -155,7 +155,7 @@ def read_input_images(
     names = names or []
     _check_names(names, prompt)
     if mask is not None and not names and not is_edit:
-        raise usage_error("--mask needs the image that it belongs to.", "Name that with --image.")
+        raise usage_error("--mask needs an image.", "Add the image with --image.")
     references = tuple(read_reference(name, stdin) for name in names)
     return InputImages(references, None if mask is None else read_mask(mask))
 

@@ -161,7 +161,7 @@ class Lookup:
         found = self.find(name)
         if found.file and found.file.format is None and found.entry is None:
             raise usage_error(
-                f"{_shown(name)} is no image of a kind that imgcli makes (png, jpeg, webp, gif, svg), and "
+                f"{_shown(name)} is not a PNG, JPEG, WebP, GIF or SVG image, and "
                 "the history does not know it."
             )
         return found

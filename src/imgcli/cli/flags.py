@@ -164,7 +164,7 @@ def preview_options(flags: Flags, env: Mapping[str, str]) -> PreviewOptions:
         return PreviewOptions(PreviewProtocol(default), PreviewMode.DEFAULT, width)
     except ValueError:
         choices = ", ".join(PreviewProtocol)
-        raise usage_error(f"{_PREVIEW_VARIABLE} is none of {choices}: {default}.") from None
+        raise usage_error(f"{_PREVIEW_VARIABLE} must be one of {choices}, not {default}.") from None
 
 
 def _output_options(flags: Flags) -> OutputOptions:

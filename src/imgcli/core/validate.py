@@ -132,7 +132,7 @@ class _Validator:
             what = f"--api images needs an image model, but {name} is a text model."
             raise usage_error(what, f"Try -m {default}, or leave --api out.")
         if self.draft.image_model and self.api is Api.IMAGES:
-            what = "--image-model is for text models, but --model is an image model context."
+            what = "--image-model is for text models, but --model is an image model."
             raise usage_error(what, f"Leave --image-model out, or use -m {drawing}.")
         if self._is_text_model(self.draft.image_model):
             what = f"--image-model needs an image model, but {drawing} is a text model."

@@ -77,7 +77,7 @@ def read_mask(name: str) -> InputImage:
     if data[_ALPHA_AT] not in _WITH_ALPHA:
         raise usage_error(
             f"The mask {_shown(name)} has no alpha channel, which says where to paint.",
-            "Make the places to paint anew transparent, and save it as png with alpha (RGBA).",
+            "Make the areas to regenerate transparent, and save it as a PNG with alpha (RGBA).",
         )
     return mask
 
@@ -89,7 +89,7 @@ def read_again(reference: InputImage) -> InputImage:
     if not reference.path:
         raise usage_error(
             f"{_shown(reference.name)} was no file, and cannot be read again.",
-            "Send it anew: imgcli gen PROMPT -i FILE",
+            "Send it again: imgcli gen PROMPT -i FILE",
         )
     found = _file(reference.path)
     if found.sha256 != reference.sha256:
@@ -107,12 +107,12 @@ def _file(name: str) -> InputImage:
 def _address(url: str) -> InputImage:
     """Take an address that the server will fetch; nothing is asked of it here."""
     if len(url) > _LONGEST_ADDRESS or not url.isprintable() or " " in url:
-        raise _no_address(url, "is no usable address")
+        raise _no_address(url, "is not a valid address")
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
     except ValueError:
-        raise _no_address(url, "is no usable address") from None
+        raise _no_address(url, "is not a valid address") from None
     if parts.username is not None or parts.password is not None:
         raise usage_error(
             f"The address of an image at {shorten(host, _LONGEST_NAME)} holds a login, which the server "
@@ -120,7 +120,7 @@ def _address(url: str) -> InputImage:
             "Download the image and give the file.",
         )
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
-        raise _no_address(url, "is no https address")
+        raise _no_address(url, "is not an https address")
     if not host:
         raise _no_address(url, "names no server")
     name = parts.path.rpartition("/")[2] or host

@@ -109,7 +109,7 @@ def _check_svg(data: bytes) -> None:
     def begin(name: str, _: dict[str, str]) -> None:
         parser.StartElementHandler = None
         if name.rpartition(" ")[2] != "svg":
-            raise DefectError("its root is no svg element")
+            raise DefectError("its root is not an svg element")
 
     def refuse(*_: object) -> None:
         raise _EntityError
@@ -123,4 +123,4 @@ def _check_svg(data: bytes) -> None:
             raise DefectError("the svg is cut short") from None
         raise
     except expat.ExpatError as error:
-        raise DefectError(f"the svg is no XML: {error}") from None
+        raise DefectError(f"the SVG is not XML: {error}") from None

@@ -1,1 +1,1 @@
-"""The structure of image files, format by format; nothing is decoded context."""
+"""The structure of image files, format by format; nothing is decoded."""

@@ -68,7 +68,7 @@ class RendererProvider(Protocol):
         """Choose the renderer, the same every time; called when there is something on the screen already."""
 
     def close(self) -> None:
-        """Return the terminal back as it was; called more than once."""
+        """Hand the terminal back as it was; called more than once."""
 
 
 _SAVE_CURSOR, _RESTORE_CURSOR = "\x1b7", "\x1b8"

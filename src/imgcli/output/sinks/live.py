@@ -169,7 +169,7 @@ class LiveSink:
                 self.refresh()
 
     def close(self) -> None:
-        """Return the terminal back, also in the middle of a run: the image stays, the cursor shows."""
+        """Hand the terminal back, also in the middle of a run: the image stays, the cursor shows."""
         is_broken_off = not self._has_ended or self._canvas.is_cut
         if is_broken_off:
             self._canvas.drop()

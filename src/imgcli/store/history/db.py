@@ -202,7 +202,7 @@ class Database:
             raise HistoryError(f"{unusable} and cannot be set aside: {reason(error)}") from error
         finally:
             _release(lock)
-        self.notices.append(f"{unusable}; it is kept as {aside}, and a new one is begun")
+        self.notices.append(f"{unusable}; it is kept as {aside}, and a new one is started")
 
 
 def _empty() -> sqlite3.Connection:

@@ -86,7 +86,7 @@ class History:
         self.close()
 
     def close(self) -> None:
-        """Return the file back."""
+        """Put the file back."""
         self._database.close()
 
     @property
