@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DOCS = Path(__file__).resolve().parent
-PROMPT = "moonrise over the hills"
+PROMPT = "evening over the hills"
 NAME = "moonrise.png"
 SHOWN = Path(tempfile.gettempdir()) / "images"  # a folder whose name looks well in an image
 FONT, BACKGROUND = "DejaVu Sans Mono", "#16161e"
