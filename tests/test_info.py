@@ -333,7 +333,7 @@ class TestBadInput:
             "f is a pipe",
             "/dev/null is a device",
             "empty is empty",
-            "notes.txt is no image",
+            "notes.txt is not a PN",
             "loop cannot be read: Too many levels",
             "huge is larger than 256 MB",
             "99 is neither",
