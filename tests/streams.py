@@ -25,6 +25,16 @@ TOOL_USAGE = {
     },
     "web_search": {"num_requests": 0},
 }
+ROUND_USAGE = {"input_tokens": 1000, "output_tokens": 500, "total_tokens": 1500}
+ROUND_TOOL_USAGE = {
+    "image_gen": {
+        "input_tokens": 100,
+        "input_tokens_details": {"text_tokens": 100, "image_tokens": 0},
+        "output_tokens": 1000,
+        "total_tokens": 1100,
+    }
+}
+"""Numbers that are easy to bill: $0.0310 with gpt-4o-mini and its default image model."""
 
 
 def png(red: int = 200, green: int = 40, blue: int = 40, *, width: int = 48, height: int = 32) -> bytes:

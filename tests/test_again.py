@@ -222,7 +222,7 @@ class TestImages:
         assert ["cat.png", "style.png"] == [url.split("<")[1].split(",")[0] for url in sent_images(request)]
         assert "edit" == request["tools"][0]["action"]
         (folder / "style.png").write_bytes(GREEN)
-        assert "style.png is not the image any more that it was." in refused("again", "1")
+        assert "style.png is no longer the same image." in refused("again", "1")
 
     def test_name_and_parents(self, server: Server, imgcli: Cli, world: dict[str, str], folder: Path) -> None:
         """An edit that is made again is an edit, by name and by parents."""
@@ -240,7 +240,7 @@ class TestImages:
         piped = replace(saved(folder / "cat.png", RED), path=None, name="Standard input")
         remember(world, (GREEN, folder / "out.png"), **edited(piped))
         told = refused("again", "out.png")
-        assert "Standard input was no file, and cannot be read again." in told
+        assert "Standard input was not a file and cannot be read again." in told
 
     def test_a_conversation(
         self, asked: Asked, refused: Refused, world: dict[str, str], folder: Path

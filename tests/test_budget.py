@@ -13,7 +13,18 @@ import pytest
 from earlier import REQUEST, remember
 from imgcli.core.image import ImageFormat
 from imgcli.core.params import Action
-from streams import BLUE, RED, completed, created, image_item, item_done, partial, stream
+from streams import (
+    BLUE,
+    RED,
+    ROUND_TOOL_USAGE,
+    ROUND_USAGE,
+    completed,
+    created,
+    image_item,
+    item_done,
+    partial,
+    stream,
+)
 from wire import Reply, error_reply
 
 if TYPE_CHECKING:
@@ -26,15 +37,6 @@ if TYPE_CHECKING:
     Server = Callable[..., ScriptedServer]
     Gen = Callable[..., Result]
 
-USAGE = {"input_tokens": 1000, "output_tokens": 500, "total_tokens": 1500}
-IMAGES = {
-    "image_gen": {
-        "input_tokens": 100,
-        "input_tokens_details": {"text_tokens": 100, "image_tokens": 0},
-        "output_tokens": 1000,
-        "total_tokens": 1100,
-    }
-}
 FORGOTTEN = error_reply(400, "Previous response with id 'resp_1' not found.", "previous_response_not_found")
 # 1000 x 0.15 + 500 x 0.60 for the text model, 100 x 5 + 1000 x 30 for the image model, per million.
 COST = "$0.0310"
@@ -48,7 +50,11 @@ def place(server: ScriptedServer) -> str:
 def run() -> Reply:
     """One ordinary run whose cost is known."""
     return Reply(
-        stream(created(), item_done(image_item()), completed(image_item(), usage=USAGE, tool_usage=IMAGES))
+        stream(
+            created(),
+            item_done(image_item()),
+            completed(image_item(), usage=ROUND_USAGE, tool_usage=ROUND_TOOL_USAGE),
+        )
     )
 
 
@@ -68,7 +74,7 @@ def test_what_it_cost_before_is_what_it_may_cost(server: Server, gen: Gen) -> No
 def test_the_same_again_costs_no_more_than_was_told(server: Server, gen: Gen) -> None:
     """Where the server sent partials that nobody wanted, their price is in the next estimate."""
     partials = [partial(index) for index in range(3)]
-    end = completed(image_item(), usage=USAGE, tool_usage=IMAGES)
+    end = completed(image_item(), usage=ROUND_USAGE, tool_usage=ROUND_TOOL_USAGE)
     wire = server(Reply(stream(created(), *partials, item_done(image_item()), end)))
     args = ("a cat", "--partials", "0")
     assert 0 == gen(wire, *args, "-q").exit_code

@@ -35,7 +35,7 @@ from imgcli.core.request import DraftRequest
 from imgcli.demo.server import DemoServer
 from imgcli.output.sinks.jsonl import InlineImages
 from imgcli.store.runlog.writer import RunLog, RunLogHeader
-from streams import BLUE, completed, created, image_item, item_done, stream
+from streams import BLUE, ROUND_TOOL_USAGE, ROUND_USAGE, completed, created, image_item, item_done, stream
 from wire import End, Reply, ScriptedServer
 
 if TYPE_CHECKING:
@@ -47,16 +47,11 @@ if TYPE_CHECKING:
     Server = Callable[..., ScriptedServer]
     Gen = Callable[..., Result]
 
-USAGE = {"input_tokens": 1000, "output_tokens": 500, "total_tokens": 1500}
-IMAGES = {
-    "image_gen": {
-        "input_tokens": 100,
-        "input_tokens_details": {"text_tokens": 100, "image_tokens": 0},
-        "output_tokens": 1000,
-        "total_tokens": 1100,
-    }
-}
-WHOLE = stream(created(), item_done(image_item()), completed(image_item(), usage=USAGE, tool_usage=IMAGES))
+WHOLE = stream(
+    created(),
+    item_done(image_item()),
+    completed(image_item(), usage=ROUND_USAGE, tool_usage=ROUND_TOOL_USAGE),
+)
 """A run that cost $0.0310; before it is sent it may cost $0.0964."""
 PARTED = stream(created(), item_done(image_item()))
 ONE, TWO, THREE = ("--daily-cap=0.15", "--daily-cap=0.20", "--daily-cap=0.30")

@@ -177,7 +177,7 @@ class TestConversation:
             assert "previous_response_id" not in request
             assert name in sent_images(request)[0]
             assert ("gpt-6-luna", "1536x1024") == (request["model"], request["tools"][0]["size"])
-        assert "note: run 3 brought 2 images; using one.png\n" == request["told"]
+        assert "note: run 3 produced 2 images; using one.png\n" == request["told"]
 
     def test_a_mask_and_a_moderation(self, asked: Asked, world: dict[str, str], folder: Path) -> None:
         """A mask belongs to a file, so that this is sent, before -i; what was filtered little stays so."""
@@ -237,7 +237,7 @@ class TestFile:
         request = asked("edit", "a.png", "x", XDG_DATA_HOME="/dev/null")
         assert 1 == len(sent_images(request))
         why = "The history in /dev/null/imgcli cannot be used: Not a directory"
-        assert f"note: {why}; only the file itself can be asked\n" == request["told"]
+        assert f"note: {why}; only the file itself is used\n" == request["told"]
         assert f"error: {why}.\n" in refused("edit", "1", "x", XDG_DATA_HOME="/dev/null")
 
     def test_a_damaged_history(self, asked: Asked, world: dict[str, str], folder: Path) -> None:
@@ -289,7 +289,7 @@ class TestMeaning:
         (folder / "cat.png").write_bytes(RED)
         told = refused(command, prompt, "cat.png")
         assert " is neither a file, nor the id of a run, nor the name of an image" in told
-        assert "The file comes first, and the words after it: cat.png PROMPT" in told
+        assert "The file goes first, then the prompt: cat.png PROMPT" in told
 
     @pytest.mark.parametrize("command", ["edit", "again"])
     def test_a_image_that_was_deleted(
@@ -322,13 +322,13 @@ class TestMeaning:
         remember(world, (GREEN, folder / "a.png"))
         remember(world, (RED, folder / "1"))
         request = asked(command, "1", "x")
-        assert "note: 1 is the file ./1 here; for the run of that id say job-0\n" == request["told"]
+        assert "note: 1 is the file ./1 here; for the run with that id, use job-0\n" == request["told"]
 
     def test_a_run_that_brought_no_image(self, asked: Asked, refused: Refused, world: dict[str, str]) -> None:
         """It can be asked for again, and there is nothing to edit."""
         remember(world, outcome="busy", response_id=None)
         assert "a cat" == asked("again", "1")["input"]
-        assert "Run 1 brought no image (busy)." in refused("edit", "1", "x")
+        assert "Run 1 produced no image (busy)." in refused("edit", "1", "x")
 
     def test_a_link_whose_target_has_an_impossible_name(self, refused: Refused, folder: Path) -> None:
         """Whatever stands under the name, it is a sentence and no crash."""
@@ -340,7 +340,7 @@ class TestMeaning:
     ("original", "images", "prompt", "told"),
     [
         ("", [], PromptSource.HERE, "FILE is empty."),
-        ("-", ["-"], PromptSource.HERE, "Standard input holds one image, and - is given twice."),
+        ("-", ["-"], PromptSource.HERE, "Standard input can hold only one image, but - is given twice."),
         ("-", [], PromptSource.STDIN, "Standard input cannot be both the image and the prompt."),
     ],
 )
@@ -378,7 +378,7 @@ class TestOptions:
         remember(world, (RED, folder / "a.png"), request=request, response_id=None)
         sent = asked("edit", "a.png", "x")
         assert ("1536x1024", 1) == (sent["tools"][0]["size"], len(sent_images(sent)))
-        assert sent["told"].startswith("note: OpenAI shut gpt-image-1 down on ")
+        assert sent["told"].startswith("note: gpt-image-1, which made the earlier image, was shut down on ")
 
     def test_a_refused_option_is_traced_to_the_recipe(
         self, refused: Refused, world: dict[str, str], folder: Path

@@ -124,7 +124,7 @@ class TestEmbedding:
         wire = server(Reply(whole_run()))
         done = gen(wire, "a cat", "--embed", *args)
         assert (2, 0, []) == (done.exit_code, wire.posts, list(folder.iterdir()))
-        assert "--embed writes into PNG files" in done.stderr
+        assert "--embed needs a PNG file, but the format is" in done.stderr
 
     def test_the_help_says_what_it_costs(self, imgcli: Cli) -> None:
         """The help says plainly that content credentials no longer verify."""

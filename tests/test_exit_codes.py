@@ -105,7 +105,9 @@ def test_a_state_folder_that_cannot_be_read(
     shut.chmod(0o700)
     assert (0, "") == (made.exit_code, made.stderr)
     assert 2 == recovered.exit_code
-    assert f"{world['XDG_STATE_HOME']}/imgcli/runs may hold records of runs" in recovered.stderr
+    assert (
+        f"{world['XDG_STATE_HOME']}/imgcli/runs may contain run logs but cannot be read" in recovered.stderr
+    )
     assert "may have been charged" not in recovered.stderr
 
 

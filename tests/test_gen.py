@@ -203,8 +203,8 @@ def test_quiet_says_the_path_only(server: Server, gen: Gen, folder: Path) -> Non
 @pytest.mark.parametrize(
     ("args", "file", "told"),
     [
-        (["-o", "x.png"], "x-2.png", "note: x.png is there already; the new image is x-2.png.\n"),
-        (["-o", "{slug}.webp"], "a-cat.png", "note: The server sent png where webp was asked for; the name"),
+        (["-o", "x.png"], "x-2.png", "note: x.png already exists; the new image is x-2.png.\n"),
+        (["-o", "{slug}.webp"], "a-cat.png", "note: The server sent png instead of webp; the file name"),
         ([], "a-cat-2.png", ""),
         (["-o", "./"], "a-cat-2.png", ""),
     ],

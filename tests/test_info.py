@@ -297,7 +297,7 @@ class TestIds:
         (folder / "1").write_bytes(RED)
         (folder / "2").mkdir()
         shown = imgcli("info", "1")
-        assert (f"note: 1 is the file ./1 here; for the run of that id say {first.job}\n", sha(RED)) == (
+        assert (f"note: 1 is the file ./1 here; for the run with that id, use {first.job}\n", sha(RED)) == (
             shown.stderr,
             facts(shown.lines)["sha256"],
         )

@@ -124,7 +124,7 @@ def test_a_model_that_is_gone() -> None:
     """A model that OpenAI has shut down is not asked again, and that is told; named, it is used."""
     request = replace(PAINTED, model="gpt-image-1")
     found = inherited(request)
-    told = "OpenAI shut gpt-image-1 down on 2026-10-23, which made the earlier image; another model is used"
+    told = "gpt-image-1, which made the earlier image, was shut down on 2026-10-23; using another model"
     assert ((None, None, None), (told,)) == (models(found.draft), found.notices)
     assert "gpt-image-1" == inherited(request, today=date(2026, 10, 22)).draft.model
     named = inherited(request, DraftRequest("", model="gpt-image-1"), typed("model"))

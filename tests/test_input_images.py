@@ -240,17 +240,17 @@ REFUSED = [
     (["-i", "huge.png"], "huge.png is larger than 50 MB."),
     (["-i", ""], "--image names no file."),
     (["-i", "a.png"] * 17, "17 images are more than the 16 that can be sent."),
-    (["-i", "-", "-i", "-"], "Standard input holds one image, and --image - is given twice."),
+    (["-i", "-", "-i", "-"], "Standard input can hold only one image, but --image - is given twice."),
     (["-i", "-"], "Standard input is empty."),
-    (["-i", "http://example.org/a.png"], "http://example.org/a.png is not an https address."),
-    (["-i", "file:///etc/passwd"], "file:///etc/passwd is not an https address."),
-    (["-i", "https://me:secret@example.org/a.png"], "The address of an image at example.org holds a login"),
+    (["-i", "http://example.org/a.png"], "http://example.org/a.png is not an https URL."),
+    (["-i", "file:///etc/passwd"], "file:///etc/passwd is not an https URL."),
+    (["-i", "https://me:secret@example.org/a.png"], "The image URL at example.org contains a login"),
     (["-i", "https://"], "https:// names no server."),
-    (["-i", "https://[::1"], "https://[::1 is not a valid address."),
-    (["-i", "https://a b/"], "https://a b/ is not a valid address."),
+    (["-i", "https://[::1"], "https://[::1 is not a valid URL."),
+    (["-i", "https://a b/"], "https://a b/ is not a valid URL."),
     (["--mask", "small.png"], "--mask needs an image."),
     (["-i", "a.png", "--mask", "opaque.png"], "The mask opaque.png has no alpha channel"),
-    (["-i", "a.png", "--mask", "mask.jpg"], "The mask mask.jpg is jpeg, and must be png."),
+    (["-i", "a.png", "--mask", "mask.jpg"], "The mask mask.jpg is jpeg; it must be png."),
     (["-i", "a.png", "--mask", "-"], "--mask takes a file."),
     (["-i", "a.png", "--mask", "pipe"], "pipe is a pipe."),
 ]
@@ -306,7 +306,7 @@ def test_a_terminal_is_no_image(imgcli: Cli) -> None:
     finally:
         os.close(ours)
         os.close(theirs)
-    assert (2, True) == (result.exit_code, "that is a terminal" in result.stderr)
+    assert (2, True) == (result.exit_code, "standard input, which is a terminal" in result.stderr)
 
 
 def test_a_socket_is_no_image(imgcli: Cli, folder: Path) -> None:
@@ -421,7 +421,7 @@ class TestReadAgain:
         ("change", "told"),
         [
             (lambda path: path.unlink(), "cannot be read"),
-            (lambda path: path.write_bytes(RED), "is not the image any more"),
+            (lambda path: path.write_bytes(RED), "is no longer the same image"),
             (lambda path: path.write_bytes(b""), "is empty"),
         ],
     )
@@ -438,4 +438,4 @@ class TestReadAgain:
         first = read_reference("-", io.BytesIO(BLUE))
         with pytest.raises(ImgcliError) as caught:
             read_again(InputImage.from_json(first.to_json()))
-        assert "was no file" in caught.value.problem.what
+        assert "was not a file and cannot be read again" in caught.value.problem.what

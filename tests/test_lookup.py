@@ -101,7 +101,7 @@ def test_a_file_of_that_name(imgcli: Cli, folder: Path) -> None:
     [
         ("last~2", "There is no last~2: the history has no image that far back."),
         ("last~999999999", "There is no last~999999999"),
-        ("2", "Run 2 brought no image (refused)."),
+        ("2", "Run 2 produced no image (refused)."),
         ("9", "9 cannot be read: No such file or directory."),
         ("lasting", "lasting cannot be read: No such file or directory."),
         ("last~x", "last~x cannot be read: No such file or directory."),
@@ -122,7 +122,7 @@ def test_a_file_that_is_not_the_image_any_more(command: str, imgcli: Cli, folder
     for change, told in (
         (
             lambda: file.write_bytes(GREEN),
-            f"The image of run 3 is not in {file} any more, which has other bytes.",
+            f"The image of run 3 is no longer in {file}, which was changed or replaced.",
         ),
         (file.unlink, f"The image of run 3 is gone from {file}."),
     ):

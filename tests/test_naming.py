@@ -40,7 +40,7 @@ def test_default_name() -> None:
 
 @pytest.mark.parametrize("output", ["{folder}", "{folder}/", "{folder}/.", "{folder}/missing/"])
 def test_folder(tmp_path: Path, output: str) -> None:
-    """A folder as -o takes the default name in it, whether it is there already or only looks like one."""
+    """A folder as -o takes the default name in it, whether it already exists or only looks like one."""
     given_folder = output.replace("{folder}", str(tmp_path))
     assert Path(given_folder) / "a-cat-on-a-roof.png" == first(given_folder)
 

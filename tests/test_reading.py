@@ -188,7 +188,7 @@ class TestTheFinalImage:
         events, problem = attempt(stream(item_done(image_item())))
         assert [(0, RED)] == finals(events)
         assert problem is not None
-        assert ("The stream ended before the server said that it was done.", Charged.YES) == (
+        assert ("The stream ended before the server completed it.", Charged.YES) == (
             problem.what,
             problem.charged,
         )

@@ -142,7 +142,7 @@ def test_an_image_that_cannot_be_read_is_salvaged(
     result = gen(server(Reply(body)), "a cat", "-q")
     code = 5 if b"<html>" in body else 9
     assert (code, {}, 1) == (result.exit_code, files(folder), len(records(runs))), result.stderr
-    assert "`imgcli recover` saves what came of it" in result.stderr
+    assert "`imgcli recover` saves what arrived" in result.stderr
     first, second = imgcli("recover"), imgcli("recover")
     name = "a-cat.recovered.png"
     assert (0, [str(folder / name)], 0, []) == (first.exit_code, first.lines, second.exit_code, second.lines)
@@ -164,7 +164,7 @@ def test_the_connection_breaks_inside_the_second_image(
     result = gen(server(Reply(before + cut, end=end)), "a cat", "-q")
     assert (3, {"a-cat.png": RED}, 1) == (result.exit_code, files(folder), len(records(runs))), result.stderr
     assert "1 of 2 images arrived" in result.stderr
-    assert "`imgcli recover` saves what came of it" in result.stderr
+    assert "`imgcli recover` saves what arrived" in result.stderr
     first = imgcli("recover")
     kept = (files(folder), records(runs))
     imgcli("recover")
@@ -351,7 +351,7 @@ def test_the_list_names_what_is_kept(kept: Path, imgcli: Cli) -> None:
     expected = [(path.stem[-6:], file_size(path.stat().st_size), "an unread image") for path in before]
     assert sorted(expected) == sorted((cell[0], *cell[3:5]) for cell in cells)
     assert {"old": "97 d", "new": "5 h"} == {cell[5]: cell[2] for cell in cells}
-    assert "1 record is older than 90 days: `imgcli recover --discard --older 90d`" in result.stderr
+    assert "1 run log is older than 90 days: `imgcli recover --discard --older 90d`" in result.stderr
     assert before == records(kept)
 
 

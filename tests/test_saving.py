@@ -101,7 +101,7 @@ def test_nothing_is_overwritten(opened: Callable[..., Publisher], here: Path) ->
     (here / "x.png").write_bytes(b"precious")
     events = list(SavingStage(opened("x.png"))([FINAL, END]))
     assert {"x.png": b"precious", "x-2.png": RED} == files(here)
-    assert ["x.png is there already; the new image is x-2.png."] == notices(events)
+    assert ["x.png already exists; the new image is x-2.png."] == notices(events)
 
 
 def test_force(opened: Callable[..., Publisher], here: Path) -> None:
@@ -122,14 +122,14 @@ def test_another_format_than_asked(opened: Callable[..., Publisher], here: Path)
     """An image in another format than asked has an honest name, and a sentence says so once."""
     wanted = Started(JOB, ImageRequest("a cat", "m", Api.IMAGES, format=ImageFormat.WEBP))
     events = list(SavingStage(opened("x.webp"))([wanted, FINAL, END]))
-    told = "The server sent png where webp was asked for; the name says what it is."
+    told = "The server sent png instead of webp; the file name says so."
     assert ({"x.png": RED}, [told]) == (files(here), notices(events))
 
 
 def test_another_size_than_asked(opened: Callable[..., Publisher]) -> None:
     """An image of another size than asked is saved, and a sentence says so; `auto` asks for none."""
     for size, told in {
-        "1024x1024": ["The image is 48x32 pixels; 1024x1024 was asked for."],
+        "1024x1024": ["The image is 48x32 pixels; 1024x1024 was requested."],
         "48x32": [],
         "auto": [],
     }.items():

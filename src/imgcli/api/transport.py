@@ -236,7 +236,7 @@ class Watchdog:
         """Return why we hung up on the server, None if we did not."""
         if self._reason is None:
             return None
-        what = f"{host} {self._reason}; imgcli hung up."
+        what = f"{host} {self._reason}; imgcli closed the connection."
         advice = f"{CHECK_USAGE} Increase --timeout to wait longer."
         return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, advice)
 

@@ -38,7 +38,7 @@ _WORTH_KEEPING = frozenset({ExitCode.UNKNOWN, ExitCode.DAMAGED, ExitCode.INTERNA
 """Ends after which a run log may hold more than what was saved."""
 _CAUSES_TO_KEEP = frozenset({Cause.UNREADABLE_IMAGE, Cause.TRUNCATED_IMAGE})
 """Causes likewise, whatever the end."""
-_RECOVER = "`imgcli recover` saves what came of it"
+_RECOVER = "`imgcli recover` saves what arrived"
 
 
 class RunArtifacts:
@@ -149,7 +149,7 @@ class RunArtifacts:
         ):
             return event
         own = "" if problem.advice in (CHECK_USAGE, RAW_RUN_KEPT) else f"{problem.advice} "
-        return replace(event, problem=replace(problem, advice=f"{own}The raw run is kept; {_RECOVER}."))
+        return replace(event, problem=replace(problem, advice=f"{own}The run log is kept; {_RECOVER}."))
 
     def note_demo(self) -> None:
         """Note that our own demo answers, before anything of its answer is recorded."""
@@ -170,7 +170,7 @@ class RunArtifacts:
         if not self._run_log or outcome.exit_code in _WORTH_KEEPING or causes & _CAUSES_TO_KEEP:
             return []
         if outcome.exit_code is not ExitCode.OK and self._holds_more():
-            return [f"the raw run is kept; {_RECOVER}"]
+            return [f"the run log is kept; {_RECOVER}"]
         self._run_log.discard()
         return []
 
@@ -237,11 +237,11 @@ def _check_standard_output(context: Context, output: OutputOptions) -> None:
     """Raise `ImgcliError` where an image's bytes would go to a terminal, or nowhere."""
     if output.name == STDOUT and 1 in context.closed:
         raise ImgcliError(
-            Problem(ExitCode.UNWRITABLE, "Standard output is closed, and -o - would lose the image there.")
+            Problem(ExitCode.UNWRITABLE, "Standard output is closed, so -o - would lose the image.")
         )
     if output.name == STDOUT and output.on_exists is OnExists.NUMBER and context.stdout.isatty():
         raise usage_error(
-            "-o - would write the image's bytes to this terminal.",
+            "-o - would write image data to the terminal.",
             "Redirect standard output (> cat.png), or add --force.",
         )
 
@@ -254,8 +254,8 @@ def check_embedding(output: OutputOptions, request: ImageRequest) -> None:
     """Raise `ImgcliError` (usage) where parameters cannot be embedded because no PNG is asked for."""
     if output.embed and request.format not in {None, ImageFormat.PNG}:
         raise usage_error(
-            f"--embed writes into PNG files, and {request.format} is asked for.",
-            "Leave --embed out, or ask for png (--format, or the ending of -o's name).",
+            f"--embed needs a PNG file, but the format is {request.format}.",
+            "Leave --embed out, or use --format png.",
         )
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _WATCHED_PARTIALS = 3
 _DEMO_NOTICE = "a free demo; the bill is what it would cost"
-_FORM_NOTICE = "this goes out as a form (multipart/form-data), its images as they are"
+_FORM_NOTICE = "sent as a form (multipart/form-data), with the image files unchanged"
 
 
 @dataclass
@@ -105,7 +105,7 @@ def _check_that_something_stays(options: GenerateOptions, reporter: Reporter) ->
         return
     is_json = options.display.format is OutputFormat.JSON_LINES
     raise usage_error(
-        "--no-save would leave nothing of an image that is paid for.",
+        "With --no-save you would pay for an image and keep nothing of it.",
         "Add --jsonl-images inline." if is_json else "Add --jsonl, or a terminal to show it on.",
     )
 

@@ -79,7 +79,7 @@ def _decoded(data: bytes, name: str) -> str:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise usage_error(
-            f"The prompt in {name} is not UTF-8 text: byte {error.start} is the first odd one.",
+            f"The prompt in {name} is not UTF-8 text: byte {error.start} is the first invalid one.",
             "Save it as UTF-8.",
         ) from None
     if "\0" in text:
@@ -170,7 +170,7 @@ def check_original(original: str, names: list[str] | None, prompt: PromptSource)
             'Give the prompt as words: imgcli edit - "make it night"',
         )
     if original == STDIN and STDIN in (names or []):
-        raise usage_error("Standard input holds one image, and - is given twice.")
+        raise usage_error("Standard input can hold only one image, but - is given twice.")
 
 
 def _check_names(names: list[str], prompt: PromptSource) -> None:
@@ -183,7 +183,7 @@ def _check_names(names: list[str], prompt: PromptSource) -> None:
     if "" in names:
         raise usage_error("--image names no file.", "Is a shell variable empty?")
     if names.count(STDIN) > 1:
-        raise usage_error("Standard input holds one image, and --image - is given twice.")
+        raise usage_error("Standard input can hold only one image, but --image - is given twice.")
     if STDIN in names and prompt is PromptSource.STDIN:
         raise usage_error(
             "Standard input cannot be both the image (--image -) and the prompt.",

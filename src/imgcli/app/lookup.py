@@ -78,7 +78,7 @@ _LAST = re.compile(r"last(?:~([0-9]{1,9})?)?", re.ASCII)
 _FATES = {
     FileStatus.UNSAVED: "was not saved",
     FileStatus.GONE: "is gone from {path}",
-    FileStatus.CHANGED: "is not in {path} any more, which has other bytes",
+    FileStatus.CHANGED: "is no longer in {path}, which was changed or replaced",
     FileStatus.UNREADABLE: "cannot be read from {path}",
 }
 
@@ -176,8 +176,8 @@ class Lookup:
         paths = tuple(str(one.image.path) for one in fates if one.state is FileStatus.THERE)
         missing = [_fate(entry, one) for one in fates if one.state is not FileStatus.THERE]
         if not paths:
-            told = "; ".join(missing) or f"run {entry.number} brought no image ({entry.outcome})"
-            raise usage_error(f"{told[0].upper()}{told[1:]}.", "See what there is with: imgcli history")
+            told = "; ".join(missing) or f"run {entry.number} produced no image ({entry.outcome})"
+            raise usage_error(f"{told[0].upper()}{told[1:]}.", "List your runs with: imgcli history")
         return Located(paths, (*(last.notes if last else ()), *missing))
 
     def bringer(self, sha256: str) -> HistoryEntry | None:
@@ -189,7 +189,7 @@ class Lookup:
         """What keeps the history from being asked."""
         if self._trouble is None:
             return ()
-        return (f"{self._trouble.what.rstrip('.')}; only the file itself can be asked",)
+        return (f"{self._trouble.what.rstrip('.')}; only the file itself is used",)
 
     def _ask(self, question: Callable[[History], HistoryEntry | None]) -> HistoryEntry | None:
         """Ask the history; from the first time that it fails on it is in nobody's way."""
@@ -212,13 +212,13 @@ class Lookup:
         namesake = self._by_id(name)
         if namesake and namesake != entry:
             yield (
-                f"{_shown(name)} is the file {_shown(f'./{name}')} here; for the run of that id "
-                f"say {namesake.job}"
+                f"{_shown(name)} is the file {_shown(f'./{name}')} here; for the run with that id, "
+                f"use {namesake.job}"
             )
         earlier = None if entry else self._by_path(name)
         if earlier:
             yield (
-                f"run {earlier.number} saved an image as {_shown(name)}, and this file has other bytes: it "
+                f"run {earlier.number} saved an image as {_shown(name)}, but the file has since been "
                 "was changed or replaced since"
             )
 
@@ -259,7 +259,7 @@ class Lookup:
         return usage_error(
             f"{_shown(name)} is neither a file, nor the id of a run, nor the name of an image in the "
             "history.",
-            "See what there is with: imgcli history",
+            "List your runs with: imgcli history",
         )
 
 

@@ -170,13 +170,13 @@ def plan_again(
 
 def _confirm(context: Context, name: str, parameters: EmbeddedParameters) -> None:
     """Show parameters of unknown source and ask whether to pay for them. Raises `ImgcliError` (usage)."""
-    from imgcli.output.tables.info import recipe_lines
+    from imgcli.output.tables.info import parameter_lines
 
     unknown = (
         f"The history does not know {shorten(name, _SHOWN)}; anybody may have written the parameters in it"
     )
     question = "Make an image from them? Their server and conversation are not used."
-    lines = recipe_lines(parameters, size_of(context.stderr).columns)
+    lines = parameter_lines(parameters, size_of(context.stderr).columns)
     is_agreed = context.confirm("\n".join([f"{unknown}:", *lines, question]))
     if is_agreed is None:
         raise usage_error(f"{unknown}.", "Read them with imgcli info FILE, and add --trust to use them.")

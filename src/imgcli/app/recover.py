@@ -45,7 +45,7 @@ def recover_runs(context: Context, records: Sequence[UnfinishedRun]) -> ExitCode
     codes = [_finish_one(context, record, folders) for record in records]
     if not records:
         context.warn(["there is nothing to recover"])
-    unexplained = "is a temporary file that no run explains; look at it before you delete it"
+    unexplained = "is a temporary file that belongs to no known run; check it before you delete it"
     context.warn([f"{path} {unexplained}" for path in leftovers(folders)])
     offer(context, records)
     return most_severe(codes)
@@ -153,7 +153,7 @@ class _Recovery:
         self._publisher.tidy()
         if self.is_kept:
             run = self.record.run
-            stays = f"the raw run stays as {run.path}; `imgcli recover --discard {run.id}` removes it"
+            stays = f"the run log stays at {run.path}; `imgcli recover --discard {run.id}` removes it"
             self.context.warn([stays])
         else:
             self._discard()

@@ -240,6 +240,6 @@ def _unwritable(error: Exception, outcome: Outcome) -> Problem:
     if not isinstance(error, OSError):
         return Problem(ExitCode.INTERNAL, f"{lost}.", Charged.MAYBE)
     if not outcome.saved:
-        return Problem(ExitCode.UNKNOWN, f"{lost}, and the image was not to be saved.", Charged.MAYBE)
+        return Problem(ExitCode.UNKNOWN, f"{lost}, and saving was turned off.", Charged.MAYBE)
     paths = ", ".join(str(saved.path.absolute()) for saved in outcome.saved)
     return Problem(ExitCode.ELSEWHERE, f"{lost}; the image is saved as {paths}.", Charged.YES)

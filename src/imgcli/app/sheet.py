@@ -87,7 +87,7 @@ def _check(context: Context, options: SheetOptions) -> None:
     if options.format not in _FORMATS:
         raise usage_error(f"A sheet cannot be saved as {options.format}.", "Choose png, jpg or webp.")
     if options.output == STDOUT and context.stdout.isatty():
-        raise usage_error("-o - would write the sheet to this terminal.", "Redirect it (> sheet.png).")
+        raise usage_error("-o - would write image data to the terminal.", "Redirect it (> sheet.png).")
 
 
 def _tiles(

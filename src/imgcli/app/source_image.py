@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcli.app.lookup import Lookup, open_history
-from imgcli.core.embedded import read as read_recipe
+from imgcli.core.embedded import read as read_parameters
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.inherit import PreviousOptions
 from imgcli.core.params import DEMO
@@ -102,7 +102,7 @@ def find_source(context: Context, name: str, words: Sequence[str] = ()) -> Sourc
         return _with_notices(match.notes, source_of(context, match.entry, match.sha256))
     data = read_bytes(name, context.stdin.buffer)
     if hashlib.sha256(data).hexdigest() != match.sha256:
-        raise usage_error(f"{shorten(name, _SHOWN)} was changed while it was read.", "Run it again.")
+        raise usage_error(f"{shorten(name, _SHOWN)} changed while it was being read.", "Run it again.")
     return _of_bytes(name, data, SourceImage(None, match.sha256, match.entry, notices=match.notes))
 
 
@@ -112,7 +112,7 @@ def _hint_order(error: ImgcliError, name: str, words: Sequence[str]) -> ImgcliEr
     if os.path.lexists(name) or not os.path.isfile(last):  # noqa: PTH113 - Path.is_file raises where this is False
         return error
     shown = shorten(last, _SHOWN)
-    return usage_error(error.problem.what, f"The file comes first, and the words after it: {shown} PROMPT")
+    return usage_error(error.problem.what, f"The file goes first, then the prompt: {shown} PROMPT")
 
 
 def _from_stdin(context: Context) -> SourceImage:
@@ -143,12 +143,12 @@ def source_of(context: Context, entry: HistoryEntry, sha256: str | None = None) 
     chosen = [one for one in entry.images if one.sha256 == sha256]
     image = next(iter([*chosen, *entry.saved, *entry.images]), None)
     if image is None:
-        what = f"Run {entry.number} brought no image ({entry.outcome})."
+        what = f"Run {entry.number} produced no image ({entry.outcome})."
         return SourceImage(None, None, entry, unsendable=usage_error(what, "Choose another: imgcli history"))
     path = str(image.path) if image.path else None
     source = SourceImage(None, image.sha256, entry, path=path)
     if path and not chosen and len(entry.images) > 1:
-        notice = f"run {entry.number} brought {len(entry.images)} images; using {Path(path).name}"
+        notice = f"run {entry.number} produced {len(entry.images)} images; using {Path(path).name}"
         source = replace(source, notices=(notice,))
     try:
         return replace(source, reference=_read(context, entry, image))
@@ -179,9 +179,9 @@ def _with_notices(notes: tuple[str, ...], source: SourceImage) -> SourceImage:
 def _of_bytes(name: str, data: bytes, source: SourceImage) -> SourceImage:
     """Add what these bytes are: an image to be sent, and, where the history has no request, parameters."""
     if source.entry is None:
-        source = replace(source, foreign_parameters=read_recipe(data))
+        source = replace(source, foreign_parameters=read_parameters(data))
     elif source.entry.request is None:
-        source = with_parameters(source, read_recipe(data))
+        source = with_parameters(source, read_parameters(data))
     try:
         reference = reference_of(name, data)
     except ImgcliError as error:

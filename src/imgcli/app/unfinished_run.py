@@ -87,7 +87,7 @@ class UnfinishedRun:
         """A sentence by which the request can be found again."""
         if not self.run.header:
             return f"It is recorded in {self.run.path}."
-        return f"It was asked for on {self.when}: “{self.prompt}” (X-Client-Request-Id {self.job})."
+        return f"It was requested on {self.when}: “{self.prompt}” (X-Client-Request-Id {self.job})."
 
     @property
     def has_begun(self) -> bool:
@@ -111,10 +111,10 @@ class UnfinishedRun:
                 size += len(chunk)
                 yield chunk
         except OSError as error:
-            what = f"The record {self.run.path} cannot be read ({reason(error)})."
+            what = f"The run log {self.run.path} cannot be read ({reason(error)})."
             raise ImgcliError(Problem(ExitCode.UNKNOWN, what, Charged.YES, "Try again.")) from None
         if not size:
-            what = "The run was broken off before an answer came."
+            what = "The run was interrupted before a response arrived."
             raise ImgcliError(Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE))
 
     @contextmanager
@@ -217,10 +217,10 @@ def _find_named(name: str, runs: Sequence[RunLogFile]) -> list[RunLogFile]:
     found = [run for run in runs if name and name in _names(run)]
     found = found or [run for run in runs if name and any(one.startswith(name) for one in _names(run))]
     if not found:
-        raise usage_error(f"No unfinished run is called {name}.", "`imgcli recover --list` shows them.")
+        raise usage_error(f"There is no unfinished run {name}.", "`imgcli recover --list` shows them.")
     if len(found) > 1 and name not in _names(found[0]):
         ids = ", ".join(run.id for run in found[:_MANY])
-        raise usage_error(f"{name} may mean {len(found)} runs: {ids}.", "Write more of one.")
+        raise usage_error(f"{name} may mean {len(found)} runs: {ids}.", "Type more of the id.")
     return found
 
 
@@ -244,9 +244,11 @@ def offer(context: Context, records: Iterable[UnfinishedRun]) -> None:
     days = _OLD.days
     if old:
         told = (
-            f"1 record is older than {days} days" if old == 1 else f"{old} records are older than {days} days"
+            f"1 run log is older than {days} days"
+            if old == 1
+            else f"{old} run logs are older than {days} days"
         )
-        context.warn([f"{told}: `imgcli recover --discard --older {days}d` removes what is that old"])
+        context.warn([f"{told}: `imgcli recover --discard --older {days}d` deletes them"])
 
 
 def discard(context: Context, records: Iterable[UnfinishedRun]) -> ExitCode:

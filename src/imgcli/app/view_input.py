@@ -43,7 +43,7 @@ _SPACE = b" \t\r\n\xef\xbb\xbf"
 class ViewInputKind(Enum):
     """What it is: an encoded image, an answer of the API as it came, JSON lines."""
 
-    IMAGE = "picture"
+    IMAGE = "image"
     ANSWER = "answer"
     LINES = "lines"
 

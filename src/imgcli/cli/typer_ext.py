@@ -40,7 +40,7 @@ _GIST = 56  # characters that fit beside an option in 80 columns
 
 
 def taking_options_of(declares: Callable[..., Any], **defaults: str) -> Callable[[C], C]:
-    """Return a decorator that replaces a command's `**chosen` by the keyword options of `declares`.
+    """Return a decorator that replaces a command's `**flags` by the keyword options of `declares`.
 
     `defaults` describes the defaults that differ in this command, for its help.
     """

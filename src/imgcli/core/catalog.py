@@ -128,7 +128,7 @@ class Model:
 
 
 def shutdown_notice(model: Model, today: date) -> str | None:
-    """Format that a model is shut down, or will be within 60 days; None otherwise."""
+    """Return the sentence on a model that is shut down, or will be within 60 days; None otherwise."""
     if model.shutdown is None or (model.shutdown - today).days > _NOTICE_DAYS:
         return None
     verb = "shut" if model.is_gone(today) else "shuts"
@@ -174,7 +174,7 @@ class Catalog:
         return next((name for name in self.default_models if name in alive), self.default_models[-1])
 
     def shutdown_of(self, names: Iterable[str | None], today: date) -> str | None:
-        """Format that the first of these models that is shut down is; None if there is none."""
+        """Return the sentence on the first of these models that is shut down; None if there is none."""
         known = (self.find(name) for name in names if name)
         return next((shutdown_notice(one, today) for one in known if one and one.is_gone(today)), None)
 

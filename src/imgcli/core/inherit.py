@@ -149,5 +149,5 @@ def _shutdown_notices(
     for name in ("model", "image_model"):
         model = context.models.find(options[name]) if options[name] else None
         if model and model.is_gone(context.today) and sources.typed.isdisjoint(MODEL_FIELDS):
-            what = f"OpenAI shut {options[name]} down on {model.shutdown}"
-            yield f"{what}, which made the earlier image; another model is used"
+            shutdown = f"{options[name]}, which made the earlier image, was shut down on {model.shutdown}"
+            yield f"{shutdown}; using another model"

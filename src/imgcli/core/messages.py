@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgcli.core.errors import Cause, Charged, ExitCode
-from imgcli.core.text import _MINUTE, duration, file_size, shorten
+from imgcli.core.text import MINUTE, duration, file_size, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -122,8 +122,8 @@ def money_sentence(problem: Problem) -> str:
 
 def age(seconds: float) -> str:
     """Format roughly how long ago something was: `3 min`, `5 h`, `97 d`."""
-    minutes = max(int(seconds), 0) // _MINUTE
-    hours = minutes // _MINUTE
+    minutes = max(int(seconds), 0) // MINUTE
+    hours = minutes // MINUTE
     days = hours // 24
     return f"{days} d" if days else f"{hours} h" if hours else f"{minutes} min"
 

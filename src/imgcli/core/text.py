@@ -103,14 +103,14 @@ def _fit(words: list[str], limit: int) -> str:
 
 
 _KILO = 1000
-_MINUTE = 60
+MINUTE = 60
 
 
 def duration(seconds: float) -> str:
     """Format a duration for people: `4.2 s`, `2 min 05 s`."""
-    if round(seconds, 1) < _MINUTE:
+    if round(seconds, 1) < MINUTE:
         return f"{max(seconds, 0):.1f} s"
-    minutes, rest = divmod(round(seconds), _MINUTE)
+    minutes, rest = divmod(round(seconds), MINUTE)
     return f"{minutes} min {rest:02} s"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgcli.core.embedded import read as read_recipe
+from imgcli.core.embedded import read as read_parameters
 from imgcli.core.history import FileFacts, FileStatus, SavedImageStatus
 from imgcli.core.image import EncodedImage, content_credentials, header_size
 from imgcli.store.files import LARGEST_IMAGE, UnfitFileError, read_named, read_regular
@@ -46,5 +46,5 @@ def _facts(path: Path, data: bytes) -> FileFacts:
         length=len(image.data),
         sha256=image.sha256,
         credentials=content_credentials(image.data),
-        parameters=read_recipe(image.data),
+        parameters=read_parameters(image.data),
     )

@@ -73,10 +73,10 @@ def read_mask(name: str) -> InputImage:
     mask = _file(name)
     data = mask.data or b""
     if mask.format is not ImageFormat.PNG:
-        raise usage_error(f"The mask {_shown(name)} is {mask.format}, and must be png.", _CONVERT)
+        raise usage_error(f"The mask {_shown(name)} is {mask.format}; it must be png.", _CONVERT)
     if data[_ALPHA_AT] not in _WITH_ALPHA:
         raise usage_error(
-            f"The mask {_shown(name)} has no alpha channel, which says where to paint.",
+            f"The mask {_shown(name)} has no alpha channel to mark what to edit.",
             "Make the areas to regenerate transparent, and save it as a PNG with alpha (RGBA).",
         )
     return mask
@@ -88,14 +88,14 @@ def read_again(reference: InputImage) -> InputImage:
         return reference
     if not reference.path:
         raise usage_error(
-            f"{_shown(reference.name)} was no file, and cannot be read again.",
+            f"{_shown(reference.name)} was not a file and cannot be read again.",
             "Send it again: imgcli gen PROMPT -i FILE",
         )
     found = _file(reference.path)
     if found.sha256 != reference.sha256:
         raise usage_error(
-            f"{_shown(reference.path)} is not the image any more that it was.",
-            "Put the right one there.",
+            f"{_shown(reference.path)} is no longer the same image.",
+            "Restore the original file.",
         )
     return found
 
@@ -107,20 +107,20 @@ def _file(name: str) -> InputImage:
 def _address(url: str) -> InputImage:
     """Take an address that the server will fetch; nothing is asked of it here."""
     if len(url) > _LONGEST_ADDRESS or not url.isprintable() or " " in url:
-        raise _no_address(url, "is not a valid address")
+        raise _no_address(url, "is not a valid URL")
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
     except ValueError:
-        raise _no_address(url, "is not a valid address") from None
+        raise _no_address(url, "is not a valid URL") from None
     if parts.username is not None or parts.password is not None:
         raise usage_error(
-            f"The address of an image at {shorten(host, _LONGEST_NAME)} holds a login, which the server "
+            f"The image URL at {shorten(host, _LONGEST_NAME)} contains a login, which the server "
             "would learn.",
-            "Download the image and give the file.",
+            "Download the image and use the file.",
         )
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
-        raise _no_address(url, "is not an https address")
+        raise _no_address(url, "is not an https URL")
     if not host:
         raise _no_address(url, "names no server")
     name = parts.path.rpartition("/")[2] or host
@@ -134,9 +134,7 @@ def _no_address(url: str, what: str) -> ImgcliError:
 def _read_stdin(stdin: BinaryIO) -> bytes:
     """Read standard input, unless it is a terminal, from which no image will ever come."""
     if stdin.isatty():
-        raise usage_error(
-            "- reads an image from standard input, and that is a terminal.", "Pipe the image in."
-        )
+        raise usage_error("- reads an image from standard input, which is a terminal.", "Pipe the image in.")
     try:
         data = stdin.read(LARGEST + 1)
     except OSError as error:

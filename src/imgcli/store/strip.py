@@ -1,4 +1,4 @@
-"""A file without its recipe: in its own place, atomically, or as a copy in another."""
+"""A file without embedded parameters: in its own place, atomically, or as a copy in another."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Original:
 
     @property
     def bare(self) -> bytes:
-        """Its bytes without the recipe; the very same ones where there is none."""
+        """Its bytes without embedded parameters; the very same ones where there is none."""
         return strip(self.data)
 
     def replace(self, data: bytes) -> None:

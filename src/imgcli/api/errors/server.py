@@ -145,7 +145,7 @@ def from_status(status: int, body: object, headers: Mapping[str, str]) -> Proble
     """Return what an HTTP status other than 2xx means.
 
     `body` is what came with it: bytes, text or JSON; it may be cut, empty or no JSON. `headers` has
-    lower-case names. Sources: OpenAI's guide to error codes, and wordings seen in public, in `rules`.
+    lower-case names. Sources: OpenAI's guide to error codes, and wordings seen in public, in `table`.
     """
     if 300 <= status < 400:  # noqa: PLR2004 - HTTP's own classes
         return _redirect(status, headers.get("location", ""))

@@ -213,7 +213,7 @@ class _AnswerReader:
         if assembler.has_ended:
             yield assembler.metadata.completed()
             return
-        what = "The stream ended before the server said that it was done."
+        what = "The stream ended before the server completed it."
         raise fault or ImgcliError(Problem(ExitCode.UNKNOWN, what, Charged.YES))
 
     def _find_reason(self) -> Problem | None:

@@ -177,8 +177,9 @@ def _file(family: Family, key: Key) -> list[str]:
     """Return what is known of the file that was asked for."""
     if family.file is None or key != family.asked:
         return []
-    recipe = family.file.parameters
-    return [shorten(family.file.path.name, _NAME_LENGTH), *([_prompt(recipe.prompt)] if recipe else [])]
+    parameters = family.file.parameters
+    prompt = [_prompt(parameters.prompt)] if parameters else []
+    return [shorten(family.file.path.name, _NAME_LENGTH), *prompt]
 
 
 def _names(family: Family) -> Iterator[tuple[str, str]]:

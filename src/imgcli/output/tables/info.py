@@ -53,9 +53,9 @@ def info_lines(known: Provenance, columns: int | None) -> list[str]:
     return [_heading(known), *_facts(_rows(known), columns), *_bill(known.entry)]
 
 
-def recipe_lines(recipe: EmbeddedParameters, columns: int | None) -> list[str]:
+def parameter_lines(parameters: EmbeddedParameters, columns: int | None) -> list[str]:
     """Format embedded parameters, a line a fact, as `info_lines` does."""
-    return list(_facts(_recipe(recipe), columns))
+    return list(_facts(_embedded(parameters), columns))
 
 
 def _facts(rows: Iterable[Row], columns: int | None) -> Iterator[str]:
@@ -80,7 +80,7 @@ def _rows(known: Provenance) -> Iterator[Row]:
         yield from _run(known.entry)
         yield from _images(known)
     elif known.parameters:
-        yield from _recipe(known.parameters)
+        yield from _embedded(known.parameters)
     yield from _relatives(known)
 
 
@@ -175,16 +175,16 @@ def _place(each: SavedImageStatus) -> str:
     return clean(str(each.image.path)) + (f" ({state})" if state else "")
 
 
-def _recipe(recipe: EmbeddedParameters) -> Iterator[Row]:
-    yield "when", _line(recipe.time)
-    yield "prompt", _line(recipe.prompt)
-    yield "revised", _line(recipe.revised_prompt)
-    yield "model", _line(recipe.model or "unknown")
-    yield "image model", _line(recipe.image_model)
-    yield "options", _options(recipe)
-    yield "server", _line(recipe.host or "unknown")
-    yield "response", _line(recipe.response_id)
-    yield "made by", f"imgcli {_line(recipe.version)}" if recipe.version else ""
+def _embedded(parameters: EmbeddedParameters) -> Iterator[Row]:
+    yield "when", _line(parameters.time)
+    yield "prompt", _line(parameters.prompt)
+    yield "revised", _line(parameters.revised_prompt)
+    yield "model", _line(parameters.model or "unknown")
+    yield "image model", _line(parameters.image_model)
+    yield "options", _options(parameters)
+    yield "server", _line(parameters.host or "unknown")
+    yield "response", _line(parameters.response_id)
+    yield "made by", f"imgcli {_line(parameters.version)}" if parameters.version else ""
 
 
 def _relatives(known: Provenance) -> Iterator[Row]:

@@ -42,7 +42,7 @@ class Display(Enum):
 
     LINES = "lines"
     STATUS = "status"
-    IMAGE = "picture"
+    IMAGE = "image"
 
 
 @dataclass(frozen=True)

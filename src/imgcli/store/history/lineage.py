@@ -66,7 +66,7 @@ def _named(find: Find, sha256: str, child: HistoryEntry) -> HistoryEntry | None:
 def family_of(find: Find, origin: HistoryEntry | FileFacts) -> Family:
     """Collect the family of a run, or of a file that no run is known to have brought.
 
-    What such a file was made from, its recipe tells.
+    Its embedded parameters tell what such a file was made from.
     """
     if isinstance(origin, HistoryEntry):
         return _family(find, _number(origin), origin, _sources(origin), _brought(origin))

@@ -168,7 +168,7 @@ class HistorySink:
     def close(self) -> None:
         """Remember a run that was begun and never ended."""
         if self._run.began:
-            broken = Problem(ExitCode.UNKNOWN, "The run was broken off.", Charged.MAYBE, CHECK_USAGE)
+            broken = Problem(ExitCode.UNKNOWN, "The run was interrupted.", Charged.MAYBE, CHECK_USAGE)
             self.handle(Failed(self._about.job, broken))
 
     def forgo(self) -> None:

@@ -91,7 +91,7 @@ class OutputTarget:
         table = fields.values()
         folder, name = _split(_filled(_checked(output), table), base)
         if "{n}" in folder:
-            raise usage_error("{n} in -o can stand in the file's name only, not in a folder's.")
+            raise usage_error("{n} in -o is allowed in the file name only, not in a folder name.")
         _check_ending(PurePath(name).suffix)
         is_named = bool(name)
         name = name or _filled(_DEFAULT, table)
@@ -161,7 +161,7 @@ def _checked(output: str | None) -> str:
     if any(unicodedata.category(character) == "Cc" for character in output):
         raise usage_error("-o contains a control character, which would break lists of file names.")
     if output.startswith("-"):
-        raise usage_error(f"-o {output} looks like an option.", f"A file of that name is -o ./{output}")
+        raise usage_error(f"-o {output} looks like an option.", f"For a file of that name, use -o ./{output}")
     if _UNCLOSED.search(output):
         raise usage_error("-o opens a field with { and does not close it.", "Write {slug}, for example.")
     try:
@@ -223,7 +223,7 @@ def current_folder() -> Path:
         return Path.cwd()
     except OSError as error:
         raise _unwritable(
-            f"The current folder cannot be used ({reason(error)})", "Change to another one."
+            f"The current folder cannot be used ({reason(error)})", "Change to another folder."
         ) from None
 
 

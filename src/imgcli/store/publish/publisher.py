@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 
 def damaged(damage: str, path: Path, raw_run: Path | None) -> Problem:
     """Return the problem of bytes that are not a whole image, kept all the same."""
-    what = f"The image came damaged ({damage}); its bytes are kept as {path}."
-    return Problem(ExitCode.DAMAGED, what, Charged.YES, _kept(raw_run) or "A viewer may still open them.")
+    what = f"The image arrived damaged ({damage}); the data is kept as {path}."
+    return Problem(ExitCode.DAMAGED, what, Charged.YES, _kept(raw_run) or "A viewer may still open it.")
 
 
 def torn(damage: str, path: Path) -> Problem:
     """Return the problem of an image that came only in part, kept as it is."""
-    what = f"Only a part of the image came ({damage}); its bytes are kept as {path}."
-    return Problem(ExitCode.DAMAGED, what, Charged.YES, "A viewer may show what is there.")
+    what = f"Only part of the image arrived ({damage}); the data is kept as {path}."
+    return Problem(ExitCode.DAMAGED, what, Charged.YES, "A viewer may show part of it.")
 
 
 def elsewhere(refused: str, path: Path, folder: Path) -> Problem:
@@ -54,17 +54,17 @@ def elsewhere(refused: str, path: Path, folder: Path) -> Problem:
 
 def unflushed(refused: str, path: Path, raw_run: Path | None) -> Problem:
     """Return the problem of an image that is written, but not confirmed by the disk."""
-    what = f"The image is in {path}, but no disk confirmed that it holds it ({refused})."
-    advice = f"Copy it to a disk that works before you switch off. {_kept(raw_run)}"
+    what = f"The image is in {path}, but the disk did not confirm the write ({refused})."
+    advice = f"Copy it to another disk before you shut down. {_kept(raw_run)}"
     return Problem(ExitCode.ELSEWHERE, what, Charged.YES, advice.strip())
 
 
 def lost(refused: str, raw_run: Path | None) -> Problem:
     """Return the problem of an image that no folder took: only the run log may still hold it."""
-    what = f"The image was paid for, and no folder could take it ({refused})."
+    what = f"The image was paid for, but no folder could store it ({refused})."
     if raw_run:
-        return Problem(ExitCode.ELSEWHERE, what, Charged.YES, f"Make room first. {_kept(raw_run)}")
-    return Problem(ExitCode.UNKNOWN, what, Charged.YES, "Make room on the disk before you run it again.")
+        return Problem(ExitCode.ELSEWHERE, what, Charged.YES, f"Free some space first. {_kept(raw_run)}")
+    return Problem(ExitCode.UNKNOWN, what, Charged.YES, "Free some disk space before you run it again.")
 
 
 def _kept(raw_run: Path | None) -> str:

@@ -26,7 +26,7 @@ _PIXELS = re.compile(r"([0-9]+)x([0-9]+)")
 
 
 class KeepPartials(Enum):
-    """Which previews stay on disk. The last one of a run that brought no image stays in any case."""
+    """Which previews stay on disk. The last one of a run that produced no image stays in any case."""
 
     NONE = auto()
     ALL = auto()
@@ -139,18 +139,18 @@ class SavingStage:
 def remarks(request: ImageRequest | None, result: PublishResult) -> Iterator[str]:
     """Yield messages about how an image differs from what was requested."""
     if result.unchecked:
-        yield f"Verified in part: {result.unchecked}."
+        yield f"Partly verified: {result.unchecked}."
     pixels = _PIXELS.fullmatch((request.size if request else None) or "")
     if pixels and result.size and result.size != (int(pixels[1]), int(pixels[2])):
         width, height = result.size
-        yield f"The image is {width}x{height} pixels; {pixels[0]} was asked for."
+        yield f"The image is {width}x{height} pixels; {pixels[0]} was requested."
 
 
 def _about_name(request: ImageRequest | None, image: EncodedImage, result: PublishResult) -> Iterator[str]:
     """Yield messages about why the file has another name than was requested."""
     is_taken = result.path and result.preferred_name and result.path.name != result.preferred_name
     if result.problem is None and result.path and is_taken:
-        yield f"{result.preferred_name} is there already; the new image is {result.path.name}."
+        yield f"{result.preferred_name} already exists; the new image is {result.path.name}."
     requested = (request.format if request else None) or result.requested_format
     if requested and image.format and image.format is not requested:
-        yield f"The server sent {image.format} where {requested} was asked for; the name says what it is."
+        yield f"The server sent {image.format} instead of {requested}; the file name says so."

@@ -123,7 +123,7 @@ def unfinished(folder: Path) -> list[RunLogFile]:
     try:
         records = sorted(_records(folder))
     except OSError as error:
-        what = f"{folder} may hold records of runs, and cannot be read ({reason(error)})."
+        what = f"{folder} may contain run logs but cannot be read ({reason(error)})."
         raise usage_error(what, "Make it yours again, with chown and chmod 700.") from None
     for path in records:
         with suppress(OSError):
