@@ -85,6 +85,28 @@ def test_a_signal_ends_waiting_at_once(tmp_path: Path) -> None:
     assert (0, "SIGINT\n") == played(tmp_path, script)
 
 
+def test_a_signal_that_wakes_nobody_is_sent_again(tmp_path: Path) -> None:
+    """A signal that comes just before a read of the network begins ends it too, though nothing ever comes.
+
+    The moment cannot be met on purpose. What it leaves can: Python has noted the signal, and the main thread
+    sleeps in the system. So another thread takes the signal here.
+    """
+    script = """
+        def take():
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+            time.sleep(0.2)
+            signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+        silent, _open = os.pipe()
+        threading.Thread(target=take, daemon=True).start()
+        try:
+            os.read(silent, 1)
+        except signals.Interrupted as interrupted:
+            print(interrupted.name)
+    """
+    assert (0, "SIGTERM\n") == played(tmp_path, script)
+
+
 def test_a_signal_in_a_destructor_is_not_lost(tmp_path: Path) -> None:
     """Where Python drops exceptions, Ctrl-C prints no traceback, and comes again a moment later."""
     script = """

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, runtime_checkable
 
@@ -71,6 +72,31 @@ def install() -> None:
     for signum in _ENDING:
         if signal.getsignal(signum) is not signal.SIG_IGN:
             signal.signal(signum, _interrupt)
+    if hasattr(signal, "pthread_kill"):
+        _watch_for_sleepers()
+
+
+def _watch_for_sleepers() -> None:
+    """Send an ending signal to the main thread once more, a moment after it came.
+
+    Python's own handler only notes a signal, and the main thread acts on it between two steps. One that comes
+    just before a step that sleeps in the system, such as a read of the network, wakes nobody: the run would
+    go on until the server says something, or times out. Where the first signal was acted on, the second is
+    ignored by then.
+    """
+    readable, writable = os.pipe()
+    os.set_blocking(writable, False)
+    signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
+
+    def repeat() -> None:
+        while numbers := os.read(readable, 16):
+            time.sleep(_MOMENT)
+            for signum in _ENDING:
+                if signum in numbers:
+                    signal.pthread_kill(main, signum)
+
+    main = threading.get_ident()
+    threading.Thread(target=repeat, name="signals", daemon=True).start()
 
 
 def _leave_signals_to_main(*_: object) -> None:
@@ -101,6 +127,8 @@ def _send_again(lost: sys.UnraisableHookArgs) -> None:
 
 
 def _interrupt(signum: int, _frame: FrameType | None) -> None:
+    if signal.getsignal(signum) is signal.SIG_IGN:
+        return  # we are ending, and this one was under way before it was ignored
     ignore()
     if _shield.depth:
         _shield.waiting = signum
