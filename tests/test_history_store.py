@@ -487,6 +487,19 @@ def test_set_aside(how: str, word: str, tmp_path: Path) -> None:
         assert before == aside.read_bytes()
 
 
+def test_no_file_is_renamed_under_a_reader(tmp_path: Path) -> None:
+    """A file that is of no use stays where it is for as long as another process has it open."""
+    file, newer = tmp_path / "history.sqlite3", f"PRAGMA user_version = {VERSION + 1}"
+    with History.open(tmp_path) as reader:
+        reader.record(entry())
+        spoil(file, newer)
+        with pytest.raises(HistoryError, match="locked"), History.open(tmp_path, patience=0.1):
+            pass
+        assert (1, True) == (len(reader.numbers()), file.exists())
+    with History.open(tmp_path) as history:
+        assert "newer" in " ".join(history.notices)
+
+
 @pytest.fixture
 def earlier(tmp_path: Path) -> Path:
     """A folder with a history as version 1 of the tables left it (imgcli at 22942bd)."""
