@@ -233,9 +233,9 @@ def test_the_day(spent: Spent, amount: str, told: str | None) -> None:
 
 def test_a_limit_itself_is_allowed() -> None:
     """What costs exactly the limit may be sent."""
-    check_run(KNOWN, Cap("--max-cost", dollars("0.06")))
+    check_run([KNOWN], Cap("--max-cost", dollars("0.06")))
     with pytest.raises(ImgcliError):
-        check_run(KNOWN, Cap("--max-cost", dollars("0.0599")))
+        check_run([KNOWN], Cap("--max-cost", dollars("0.0599")))
 
 
 ASK = ("a cat", "-m", "gpt-image-1-mini")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
@@ -55,6 +55,8 @@ class Clock:
     monotonic: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
+    on_stop: Callable[[Callable[[], None]], AbstractContextManager[object]] = nullcontext
+    """Registers what is to be called when another thread wants the request to end."""
     chance: Callable[[], float] = random.random
 
 
@@ -103,6 +105,7 @@ def send(
         client = _open(credentials, timeouts, watchdog, upload.content_type)
         stack.callback(client.close)
         stack.callback(watchdog.stop)
+        stack.enter_context(clock.on_stop(watchdog.abandon))
         started = clock.monotonic()
         for attempt in count(1):
             watchdog.start()

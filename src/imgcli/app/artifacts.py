@@ -80,7 +80,9 @@ class RunArtifacts:
         destination = Destination(output.name, folder, output.on_exists)
         fields = NameFields(request.prompt, request.model, self.job, now, output.title)
         self._publisher = open_publisher(destination, fields, fallback, context.stdout.buffer)
-        self._saving = SavingStage(self._publisher, process.shielded, output.partials)
+        self._saving = SavingStage(
+            self._publisher, process.shielded, output.partials, is_series=output.is_series
+        )
         self._unfinished = _count_salvageable(state / RUNS)
         name = output.name
         if name and is_folder(folder / name):  # once it has gone, nothing else says that it was no file

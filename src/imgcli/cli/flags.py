@@ -46,6 +46,9 @@ _WIDEST = 10_000
 """Columns: more than any terminal has."""
 _SECONDS = 0.1, 86_400
 """What --timeout may be. Ten times as long, the most that an answer may take, is still a time for clocks."""
+_MOST_IMAGES = 100
+"""What one command may ask for by mistake; a batch file has no such limit."""
+_MOST_AT_ONCE = 64
 _PREVIEW_VARIABLE = "IMGCLI_PREVIEW"
 _FIELDS = {"image_format": "format"}
 """Parameters whose field of a `DraftRequest` has another name."""
@@ -167,6 +170,43 @@ def preview_options(flags: Flags, env: Mapping[str, str]) -> PreviewOptions:
         raise usage_error(f"{_PREVIEW_VARIABLE} must be one of {choices}, not {default}.") from None
 
 
+def variants(flags: Flags) -> list[dict[str, Any]]:
+    """Return the flags of each request that was asked for: a number of images, of each of the models.
+
+    `{n}` in the name of the file becomes its number, from 1; a demo's seed goes up with it. Raises
+    `ImgcliError` (usage) for what one request alone can have.
+    """
+    check_between("--count", flags["count"], 1, _MOST_IMAGES)
+    check_between("--concurrency", flags["concurrency"], 1, _MOST_AT_ONCE)
+    models = list(dict.fromkeys(flags["model"] or [None]))
+    each = [{**flags, "model": model} for model in models for _ in range(flags["count"])]
+    if len(each) == 1:
+        return each
+    if len(each) > _MOST_IMAGES:
+        raise usage_error(f"These are {len(each)} images; at most {_MOST_IMAGES} can be asked for at once.")
+    _check_several(flags, len(models), len(each))
+    for number, one in enumerate(each, 1):
+        one["is_series"] = True
+        one["output"] = one["output"] and one["output"].replace("{n}", str(number))
+        one["seed"] = None if one["seed"] is None else one["seed"] + number - 1
+    return each
+
+
+def _check_several(flags: Flags, models: int, images: int) -> None:
+    """Refuse what would keep one of several images alone. Raises `ImgcliError` (usage)."""
+    name = flags["output"] or ""
+    if name == STDOUT:
+        raise usage_error(f"-o - takes one image, and these are {images}.", "Choose a folder with -o.")
+    if flags["record"]:
+        raise usage_error(f"--record takes one run, and these are {images}.")
+    own = ("{n}", "{id}", *(["{model}"] if models == images else []))
+    if flags["force"] and not any(field in name for field in own):
+        raise usage_error(
+            f"With --force the {images} images would replace one another.",
+            "Add {n} to the name in -o, or leave --force out.",
+        )
+
+
 def _output_options(flags: Flags) -> OutputOptions:
     """Check where the image is to go. Raises `ImgcliError` (usage)."""
     name, force, keep_partials = flags["output"], flags["force"], flags["keep_partials"]
@@ -188,4 +228,5 @@ def _output_options(flags: Flags) -> OutputOptions:
         record=flags["record"],
         embed=flags["embed"],
         desktop=desktop,
+        is_series=flags.get("is_series", False),
     )

@@ -181,6 +181,19 @@ def estimate_line(found: Estimate, bound: Bound | None = None) -> str:
     return f"estimate: {_format_range(found)}{most}{separator}{found.basis}"
 
 
+def total_line(found: Sequence[Estimate], bounds: Sequence[Bound | None]) -> str:
+    """Format the estimate of several requests together; `bounds` give the maximum where it is unknown."""
+    lows = [one.low for one in found if one.low is not None]
+    highs = [one.high for one in found if one.high is not None]
+    low = sum(lows, Decimal(0)) if lows else None
+    high = sum(highs, Decimal(0)) if len(highs) == len(found) else None
+    most = [bound.dollars for bound in bounds if bound]
+    limit = ""
+    if high is None and len(most) == len(bounds):
+        limit = f", at most {dollars(sum(most, Decimal(0)))}"
+    return f"estimate for {len(found)} images: {_format_range(Estimate(low, high, ''))}{limit}"
+
+
 @dataclass(frozen=True)
 class Cap:
     """A limit in US dollars, and the option that sets it."""
@@ -216,11 +229,13 @@ def parse_cap(option: str, text: str | None) -> Cap | None:
     )
 
 
-def check_run(bound: Bound, cap: Cap) -> None:
-    """Raise `ImgcliError` (usage) for a run that may cost more than the limit."""
-    if bound.dollars > cap.amount:
-        what = f"This may cost up to {dollars(bound.dollars)}; {cap.option} allows {dollars(cap.amount)}."
-        raise usage_error(f"{what} {_source(bound)}", _ADVICE)
+def check_run(bounds: Sequence[Bound], cap: Cap) -> None:
+    """Raise `ImgcliError` (usage) for requests that together may cost more than the limit."""
+    most = sum((bound.dollars for bound in bounds), Decimal(0))
+    if most > cap.amount:
+        these = "This" if len(bounds) == 1 else f"These {len(bounds)} images"
+        what = f"{these} may cost up to {dollars(most)}; {cap.option} allows {dollars(cap.amount)}."
+        raise usage_error(f"{what} {_source(bounds[0])}", _ADVICE)
 
 
 def check_day(bound: Bound, spent: Spent, cap: Cap) -> None:
