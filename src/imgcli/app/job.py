@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _DEMO_NOTICE = "a free demo; the bill is what it would cost"
 
 
-class Display(Protocol):
+class JobDisplay(Protocol):
     """Where the events of a job are shown: a terminal of its own, or one that it shares with other jobs."""
 
     def compare(self, events: Iterable[Event]) -> Iterator[Event]:
@@ -58,7 +58,7 @@ class Job:
     valid: ValidRequest
     credentials: Credentials | None
     artifacts: RunArtifacts
-    display: Display
+    display: JobDisplay
     stop: process.Stop = field(default_factory=process.Stop)
 
 

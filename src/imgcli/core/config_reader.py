@@ -348,8 +348,8 @@ def _typed(value: object, value_type: ValueType) -> object:
         case ValueType.DOLLARS:
             return str(value) if is_number or isinstance(value, str) else None
         case ValueType.LIST:
-            value = [value] if isinstance(value, str) else value
-            return value if isinstance(value, list) and all(isinstance(one, str) for one in value) else None
+            several = value if isinstance(value, list) else [value]
+            return value if all(isinstance(one, str) for one in several) else None
         case ValueType.TEXT | ValueType.PATH:
             return value if isinstance(value, str) else None
 

@@ -209,7 +209,8 @@ def typer_values(
             value = setting.value
             if _shape(parameter).type is ValueType.PATH and isinstance(value, str):
                 value = at_home(value)
-            yield parameter.name, (setting, value)
+            is_one = parameter.multiple and isinstance(value, str)
+            yield parameter.name, (setting, [value] if is_one else value)
 
 
 def at_home(path: str) -> str:
