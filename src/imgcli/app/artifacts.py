@@ -257,7 +257,7 @@ def check_embedding(output: OutputOptions, request: ImageRequest) -> None:
         raise usage_error(
             f"{option('embed')} needs a PNG file, but the format is {request.format}.",
             f"Leave {option('embed')} out, or use {option('format', 'png')}.",
-            about=("embed",),
+            about=("embed", "format"),
         )
 
 

@@ -127,11 +127,11 @@ class _Validator:
         if self.catalog.is_image_model(self.name) and self.api is Api.RESPONSES:
             what = f"{option('api', self.api)} needs a text model, but {name} is an image model."
             advice = f"Use it as {option('image-model', name)}, or leave {option('api')} out."
-            raise usage_error(what, advice, about=("api",))
+            raise usage_error(what, advice, about=("api", "model"))
         if self.api is Api.IMAGES and self._is_text_model(self.name):
             what = f"{option('api', self.api)} needs an image model, but {name} is a text model."
             advice = f"Try {option('model', default, short=True)}, or leave {option('api')} out."
-            raise usage_error(what, advice, about=("api",))
+            raise usage_error(what, advice, about=("api", "model"))
         if self.draft.image_model and self.api is Api.IMAGES:
             what = f"{option('image-model')} is for text models, but {option('model')} is an image model."
             drawn = option("model", drawing, short=True)
@@ -165,7 +165,7 @@ class _Validator:
         check_between("compression", draft.compression, 0, 100)
         if draft.compression is not None and output not in (ImageFormat.JPEG, ImageFormat.WEBP):
             what = f"{option('compression')} works only with jpeg and webp."
-            raise usage_error(what, f"Add {option('format', 'webp')}.", about=("compression",))
+            raise usage_error(what, f"Add {option('format', 'webp')}.", about=("compression", "format"))
         if draft.background is Background.TRANSPARENT and output is ImageFormat.JPEG:
             what, advice = "jpeg does not support transparency.", f"Use {option('format', 'png')} or webp."
             raise usage_error(what, advice, about=("background", "format"))
