@@ -29,6 +29,7 @@ from imgcli.api.upload import Upload, ignore
 from imgcli.api.wires import WIRES
 from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Notice, Waiting
+from imgcli.core.option import option
 from imgcli.core.params import Api
 from imgcli.core.pipeline import uncharged
 from imgcli.core.secrets import is_gateway, redact_problem
@@ -183,12 +184,13 @@ def _with_fitting_advice(problem: Problem, request: ImageRequest, credentials: C
     elif advice == NO_ENDPOINT.advice and not (request.api is Api.RESPONSES and is_gateway(credentials.host)):
         advice = WRONG_ADDRESS
     elif problem.cause is Cause.MODEL_NOT_FOUND:
-        name, option = request.model, "--model"
+        name, parameter = request.model, "model"
         if request.image_model and request.image_model in problem.what:
-            name, option = request.image_model, "--image-model"
+            name, parameter = request.image_model, "image-model"
         elif request.api is Api.RESPONSES:
             return problem
-        advice = f"Choose another {option} than {quoted(name)}; `imgcli models` lists them."
+        advice = f"Choose another {option(parameter)} than {quoted(name)}; `imgcli models` lists them."
+        problem = replace(problem, parameters=(parameter,))
     return replace(problem, advice=advice)
 
 

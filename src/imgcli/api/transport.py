@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from imgcli.api.auth import LOCAL_KEY, PORTS
 from imgcli.api.retry import CONNECT_SECONDS
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, Problem
+from imgcli.core.option import option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -252,8 +253,8 @@ class Watchdog:
         if self._reason is None:
             return None
         what = f"{host} {self._reason}; imgcli closed the connection."
-        advice = f"{CHECK_USAGE} Increase --timeout to wait longer."
-        return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, advice)
+        advice = f"{CHECK_USAGE} Increase {option('timeout')} to wait longer."
+        return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, advice, parameters=("timeout",))
 
     def _watch(self, ended: threading.Event) -> None:
         """Close the connection as often as it takes: it may not have been open the first time."""

@@ -14,6 +14,7 @@ from imgcli.app.options import OutputFormat
 from imgcli.app.reporting import Reporter, exit_status
 from imgcli.core import catalog
 from imgcli.core.errors import ExitCode, usage_error
+from imgcli.core.option import option
 from imgcli.core.request import abbreviate
 from imgcli.core.validate import ValidRequest, validate
 from imgcli.store.publish.stage import KeepPartials
@@ -92,8 +93,11 @@ def _check_that_something_stays(options: GenerateOptions, reporter: Reporter) ->
         return
     is_json = options.display.format is OutputFormat.JSON_LINES
     raise usage_error(
-        "With --no-save you would pay for an image and keep nothing of it.",
-        "Add --jsonl-images inline." if is_json else "Add --jsonl, or a terminal to show it on.",
+        f"With {option('no-save')} you would pay for an image and keep nothing of it.",
+        f"Add {option('jsonl-images', 'inline')}."
+        if is_json
+        else f"Add {option('jsonl')}, or a terminal to show it on.",
+        about=("no-save",),
     )
 
 

@@ -71,7 +71,7 @@ class DisplayOptions:
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """What is saved, and where; `name` is the user's `-o`, None for the default.
+    """What is saved, and where; `name` is the output option, None for the default.
 
     `record` is the file that the run itself is recorded in; `title` is what the image's file is named after,
     None for the prompt. `embed` writes the parameters into it. In a series several runs share a name, and

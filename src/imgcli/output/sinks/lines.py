@@ -242,7 +242,7 @@ class LinesSink:
 
 
 class ErrorsSink:
-    """Writes errors and nothing else: for `--jsonl`, and for `--quiet`, which `tells_names` too.
+    """Writes errors and nothing else: for JSON lines, and for quiet runs, which `tells_names` too.
 
     That is where a file has another name than its user gave, which JSON lines say by themselves.
     """
