@@ -62,7 +62,7 @@ def parse_rate(text: str | None) -> Rate | None:
     return Rate(seconds / number)
 
 
-class Stop(Protocol):
+class StopFlag(Protocol):
     """What tells waiting threads that nothing more is to be sent; a `threading.Event` is one."""
 
     def is_set(self) -> bool:
@@ -80,7 +80,7 @@ class Pacer:
     wait ends as soon as `stop` is set.
     """
 
-    def __init__(self, clock: Callable[[], float], stop: Stop, rate: Rate | None = None) -> None:
+    def __init__(self, clock: Callable[[], float], stop: StopFlag, rate: Rate | None = None) -> None:
         self._clock = clock
         self._stop = stop
         self._interval = rate.interval if rate else 0.0
