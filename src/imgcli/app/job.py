@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from imgcli.api.auth import Credentials
+    from imgcli.api.rate_limits import RateLimits
     from imgcli.app.artifacts import RunArtifacts
     from imgcli.app.context import Context
     from imgcli.app.options import GenerateOptions
@@ -43,6 +44,19 @@ class JobDisplay(Protocol):
         """Report a problem after the job was broken off, when its sinks are closed."""
 
 
+class JobHooks:
+    """What whoever runs several jobs is asked and told on the way; a single one needs nothing of it."""
+
+    busy_budget = 60.0
+    """Seconds for which a busy server may be asked again."""
+
+    def sending(self) -> None:
+        """Agree that the last piece of the request goes out now. Raises `ImgcliError` where it must not."""
+
+    def answered(self, limits: RateLimits | None) -> None:
+        """Take note of what the server said about further requests."""
+
+
 @dataclass
 class Job:
     """One run that may be sent: a value, so that several can be prepared before the first of them runs.
@@ -60,6 +74,7 @@ class Job:
     artifacts: RunArtifacts
     display: JobDisplay
     stop: process.Stop = field(default_factory=process.Stop)
+    hooks: JobHooks = field(default_factory=JobHooks)
 
 
 def execute(job: Job) -> Outcome:
@@ -134,14 +149,18 @@ def stream(job: Job) -> Iterator[Event]:
     from imgcli.core.secrets import redact_events
 
     clock = Clock(monotonic=job.context.monotonic, sleep=job.context.sleep, on_stop=job.stop.calling)
-    timeouts = Timeouts.scaled(server.timeout)
+    timeouts = replace(Timeouts.scaled(server.timeout), budget=job.hooks.busy_budget)
+
+    def sending() -> None:
+        job.hooks.sending()
+        artifacts.sent()
+
     artifacts.has_asked = not server.demo
     with _reachable(job) as credentials:
-        answer = yield from send_with_fallback(
-            job.valid, job.id, credentials, timeouts, clock, artifacts.sent
-        )
+        answer = yield from send_with_fallback(job.valid, job.id, credentials, timeouts, clock, sending)
         artifacts.sent()  # a server may answer before the whole request has gone out
         with closing(answer):
+            job.hooks.answered(answer.limits)
             if answer.is_demo:
                 artifacts.note_demo()
             # Every byte is in the run log before anybody interprets it.

@@ -102,6 +102,10 @@ class Pacer:
             self._stop.wait(left)
         return False
 
+    def ask_turn(self) -> float:
+        """Take a turn where there is one now, and return 0; else return the seconds until there may be one."""
+        return max(self._take(), 0.0)
+
     def pause(self, seconds: float) -> bool:
         """Hold every request for so many seconds, then wait for a turn as `wait_turn` does."""
         self._hold(seconds)

@@ -106,7 +106,7 @@ class Reporter:
         """
         opened: list[Sink] = []
         try:
-            opened.append(PerJobSink(self._display_sink) if tiles else self._display_sink())
+            opened.append(PerJobSink(lambda _: self._display_sink()) if tiles else self._display_sink())
             opened.extend(self._result_sinks(is_group=bool(tiles)))
             with process.stoppable(opened[0]):
                 yield opened
@@ -135,7 +135,7 @@ class Reporter:
             is_below = is_group and self._display is not Display.LINES and self._is_one_terminal
             return [PathsSink(self._context.stdout, at_end=is_below)]
         if is_group:
-            return [QueuedSink(PerJobSink(self._json_lines))]
+            return [QueuedSink(PerJobSink(lambda _: self._json_lines()))]
         self._lines = self._json_lines()
         return [QueuedSink(self._lines)]
 
