@@ -103,7 +103,7 @@ class Pacer:
         return False
 
     def ask_turn(self) -> float:
-        """Take a turn where there is one now, and return 0; else return the seconds until there may be one."""
+        """Take a turn and return 0; where there is none now, return the seconds until there may be one."""
         return max(self._take(), 0.0)
 
     def pause(self, seconds: float) -> bool:

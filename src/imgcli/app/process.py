@@ -119,7 +119,7 @@ class _Shield:
     waiting: int | None = None
     drain: Callable[[], None] | None = None
     """What the first Ctrl-C does in place of ending everything."""
-    drained = 0.0
+    drained = float("-inf")
     """When that was: the same signal may come a second time, see `_watch_for_sleepers`."""
 
 
