@@ -30,7 +30,8 @@ NAME_MAX = 255
 
 _DEFAULT = "{slug}"
 _FIELD = re.compile(r"\{([^{}]*)\}")
-_FIELDS = ("slug", "n", "model", "date", "time", "id")
+FIELDS = ("slug", "n", "model", "date", "time", "id")
+"""The fields that a template in `-o` may have."""
 _UNCLOSED = re.compile(r"\{(?:slug|n|model|date|time|id)(?![^{]*\})")
 _FOREIGN = frozenset(
     {".avif", ".bmp", ".heic", ".heif", ".ico", ".jxl", ".pdf", ".psd", ".tga", ".tif", ".tiff"}
@@ -176,8 +177,8 @@ def _filled(template: str, table: Mapping[str, str]) -> str:
 
     def value(found: re.Match[str]) -> str:
         name = found[1]
-        if name not in _FIELDS:
-            known = " ".join(f"{{{field}}}" for field in _FIELDS)
+        if name not in FIELDS:
+            known = " ".join(f"{{{field}}}" for field in FIELDS)
             raise usage_error(f"-o has an unknown field {found[0]}.", f"Fields: {known}.")
         return table.get(name, found[0])
 
