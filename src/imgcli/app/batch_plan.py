@@ -44,7 +44,7 @@ class BatchOptions(NamedTuple):
     """How a batch runs: how many requests at once, at most how many a minute, and where the report goes.
 
     `file` is the batch file, None for standard input, beside which the state is kept. `retry_unknown` sends
-    tasks again whose outcome is unknown or that may have been paid for.
+    tasks again whose outcome is unknown or that may have been paid for; `later` submits all to the Batch API.
     """
 
     file: Path | None
@@ -52,6 +52,7 @@ class BatchOptions(NamedTuple):
     rate: float | None = None
     report: Path | None = None
     retry_unknown: bool = False
+    later: bool = False
 
 
 class BatchTask(NamedTuple):

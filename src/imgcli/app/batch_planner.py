@@ -23,7 +23,14 @@ from imgcli.core.text import did_you_mean, is_encodable, shorten, similar_names,
 from imgcli.core.validate import validate
 from imgcli.store.input_images import STDIN
 from imgcli.store.publish.atomic import OnExists
-from imgcli.store.publish.naming import FIELDS, STDOUT, NameFields, OutputTarget, current_folder, format_of_name
+from imgcli.store.publish.naming import (
+    FIELDS,
+    STDOUT,
+    NameFields,
+    OutputTarget,
+    current_folder,
+    format_of_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -168,7 +175,9 @@ class _Planner:
         row_id = self._id(cells.pop(_ID), row.line) if _ID in cells else None
         output = cells.pop(_OUTPUT, self._given.output)
         if prompt is None:
-            raise usage_error("The row has no prompt.", 'Add it, or give all rows one: --prompt "a {column}".')
+            raise usage_error(
+                "The row has no prompt.", 'Add it, or give all rows one: --prompt "a {column}".'
+            )
         for name, value in ((PROMPT, prompt), (_OUTPUT, output)):
             if not isinstance(value, str | None):
                 raise usage_error(f"{name} takes text, not {_shown(value)}.")
@@ -217,7 +226,9 @@ class _Planner:
                 self._used.add(one.name)
         return list(expand(words, name or None, variables, self._picker, self._position, slug))
 
-    def _check_fields(self, output: str | None, variables: Mapping[str, object], reserved: Sequence[str]) -> None:
+    def _check_fields(
+        self, output: str | None, variables: Mapping[str, object], reserved: Sequence[str]
+    ) -> None:
         """Raise `ImgcliError` (usage) for a variable that is a field of the output name as well."""
         for name in reserved:
             if output and name in variables and f"{{{name}}}" in output:
@@ -239,7 +250,12 @@ class _Planner:
         prompt, output = one
         kinds = self.kinds
         kind = kinds.number(cells, output)
-        if len(prompt) > _LONG or not (prompt.isascii() and prompt.isprintable()) or prompt.isspace() or not prompt:
+        if (
+            len(prompt) > _LONG
+            or not (prompt.isascii() and prompt.isprintable())
+            or prompt.isspace()
+            or not prompt
+        ):
             kinds.check_prompt(prompt, kind)
         digest = kinds.digests[kind]
         equal = (digest, prompt)
@@ -252,7 +268,9 @@ def _values(name: str, value: object) -> tuple[str, ...]:
     """Return the values of a row's variable. Raises `ImgcliError` (usage)."""
     values = value if isinstance(value, list) else [value]
     if not values or not all(isinstance(one, str | int | float) for one in values):
-        raise usage_error(f"{shorten(name, _NAME_LENGTH)} takes text or a list of texts, not {_shown(value)}.")
+        raise usage_error(
+            f"{shorten(name, _NAME_LENGTH)} takes text or a list of texts, not {_shown(value)}."
+        )
     return tuple(one.strip() if isinstance(one, str) else json.dumps(one) for one in values)
 
 
@@ -306,7 +324,9 @@ class _Kinds:
             found = os.path.expanduser(output)  # noqa: PTH111 - a slash at the end counts
             try:
                 if output == STDOUT:
-                    raise usage_error("A batch cannot write to standard output.", "Choose a folder: -o images/")
+                    raise usage_error(
+                        "A batch cannot write to standard output.", "Choose a folder: -o images/"
+                    )
                 fields = NameFields("a", "a", "a", self._context.now())
                 OutputTarget.of(found, fields, self._folder)
             except ImgcliError as error:
@@ -337,9 +357,7 @@ class _Kinds:
         valid = validate(draft, self._models, self._today)
         draft = replace(draft, prompt="")
         self._made.append(
-            replace(
-                options, draft=draft, parents=plan.parents, notices=(*options.notices, *plan.notices)
-            )
+            replace(options, draft=draft, parents=plan.parents, notices=(*options.notices, *plan.notices))
         )
         self._requests.append(valid.request)
         server = options.server

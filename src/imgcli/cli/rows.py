@@ -52,7 +52,9 @@ class CommandRowOptions:
         self._flags, self._profile = flags, profile
         params = ctx.command.params
         self._parameters: dict[str, Any] = {name: one for one in params if (name := long_name(one))}
-        self._others = {opt[2:] for one in params for opt in (*one.opts, *one.secondary_opts) if opt[:2] == "--"}
+        self._others = {
+            opt[2:] for one in params for opt in (*one.opts, *one.secondary_opts) if opt[:2] == "--"
+        }
         sources = {name: ctx.get_parameter_source(name) for name in ctx.params}
         weights = {name: _WEIGHTS.get(source.name) for name, source in sources.items() if source}
         self._weights = {name: weight for name, weight in weights.items() if weight is not None}
@@ -71,7 +73,8 @@ class CommandRowOptions:
         if name not in self._others:
             return None
         return usage_error(
-            f"A row cannot set {name}: it holds for the whole batch.", f"Give it on the command line: --{name}"
+            f"A row cannot set {name}: it holds for the whole batch.",
+            f"Give it on the command line: --{name}",
         )
 
     def convert(self, name: str, value: object) -> object:
@@ -119,8 +122,9 @@ class CommandRowOptions:
 
 
 def _texts(name: str, value: object) -> list[str]:
-    texts = value if isinstance(value, list) else [value]
-    if not texts or not all(isinstance(one, str) and one for one in texts):
+    given = value if isinstance(value, list) else [value]
+    texts = [one for one in given if isinstance(one, str) and one]
+    if not texts or len(texts) < len(given):
         raise _wrong(name, "a file name or a list of them", value)
     return texts
 

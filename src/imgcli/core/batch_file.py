@@ -108,15 +108,11 @@ def read_rows(data: bytes, name: str, ending: str, faults: Faults) -> list[Batch
     """
     text = _decoded(data, name)
     row_format = _ENDINGS.get(ending.lower()) or _guessed(text)
-    match row_format:
-        case RowFormat.JSON_LINES:
-            rows = list(_json_rows(text, faults))
-        case RowFormat.CSV:
-            rows = list(_csv_rows(text, faults))
-        case RowFormat.TEXT:
-            rows = list(_text_rows(text, faults))
+    rows = list(_READERS[row_format](text, faults))
     if not rows and not faults.count:
-        what = "has a header and no rows" if row_format is RowFormat.CSV and text.strip() else "has no prompts"
+        what = (
+            "has a header and no rows" if row_format is RowFormat.CSV and text.strip() else "has no prompts"
+        )
         raise usage_error(f"{shorten(name, _NAME_LENGTH)} {what}.", "Write one image a line.")
     return rows
 
@@ -266,3 +262,10 @@ def _header(cells: list[str], line: int, faults: Faults) -> list[str]:
             faults.add(line, f"The header has the column {shorten(name, _NAME_LENGTH)} twice.")
     faults.check()
     return names
+
+
+_READERS = {
+    RowFormat.JSON_LINES: _json_rows,
+    RowFormat.CSV: _csv_rows,
+    RowFormat.TEXT: _text_rows,
+}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from hashlib import sha256
 from itertools import product
 from math import prod
@@ -137,7 +138,8 @@ def parse_variable(text: str, read_lines: Callable[[str], list[str]]) -> Variabl
     if not values or "" in values:
         what = "has no values" if not any(values) else "has an empty value"
         raise usage_error(f"--var {shown} {what}.", r"Write --var animal=cat,dog; a comma in a value is \,")
-    if repeated := next((one for one in values if values.count(one) > 1), None) if len(values) < 1000 else None:
+    if len(set(values)) < len(values):
+        repeated = next(value for value, count in Counter(values).items() if count > 1)
         raise usage_error(f"--var {name} has the value {shorten(repeated, _NAME_LENGTH)} twice.")
     return Variable(name, tuple(values))
 
@@ -178,7 +180,9 @@ def expand(
     names = tuple(dict.fromkeys((*prompt.product_names, *(output.product_names if output else ()))))
     if prod(len(variables[name]) for name in names) > MOST_EXPANSIONS:
         raise usage_error(f"The variables make more than {MOST_EXPANSIONS:,} images of one prompt.")
-    has_choices = any(one.is_choice for one in (*prompt.placeholders, *(output.placeholders if output else ())))
+    has_choices = any(
+        one.is_choice for one in (*prompt.placeholders, *(output.placeholders if output else ()))
+    )
     for combination in product(*(variables[name] for name in names)):
         values = dict(zip(names, combination, strict=True))
         if not has_choices:
