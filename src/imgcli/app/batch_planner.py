@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -49,21 +51,38 @@ _LARGEST_PROMPT = 256 * 1024  # bytes, as of a prompt in a file
 _NAME_LENGTH = 60
 _ID, _OUTPUT, _IMAGE, _MASK = "id", "output", "image", "mask"
 _NO_SOURCES = OptionSources(frozenset(), frozenset())
+_MOST_TEMPLATES = 1_000  # kept parsed; where there are more, each is another one
+_NO_CELLS: dict[str, Any] = {}
+_PLAIN_NAME = re.compile(r"[^{}~-][^{}]*\.(?:png|jpe?g|webp|gif|svg)")
+"""Output names in which nothing can be wrong."""
 _WORD = re.compile(r"\{([^\W\d][\w -]{0,59})\}")
 
 
 def plan_batch(context: Context, given: BatchInput, rows: RowOptions) -> BatchPlan:
     """Read, check and expand a batch file. Raises `ImgcliError` (usage) if anything in it is wrong."""
-    faults = Faults(given.name)
-    parsed = read_rows(given.data, given.name, given.ending, faults)
-    planner = _Planner(context, given, rows, faults)
-    tasks = tuple(planner.tasks(parsed))
-    planner.check_unused()
-    faults.check()
-    made = planner.kinds
-    plan = BatchPlan(given.name, tasks, made.options, made.requests, planner.notices)
-    _check_overwriting(context, plan)
-    return plan
+    with _collector_paused():
+        faults = Faults(given.name)
+        parsed = read_rows(given.data, given.name, given.ending, faults)
+        planner = _Planner(context, given, rows, faults)
+        tasks = tuple(planner.tasks(parsed))
+        planner.check_unused()
+        faults.check()
+        kinds = planner.kinds
+        plan = BatchPlan(given.name, tasks, kinds.options, kinds.requests, planner.notices)
+        _check_overwriting(context, plan)
+        return plan
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Pause the cyclic garbage collector: it would look through hundreds of thousands of rows all the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _check_overwriting(context: Context, plan: BatchPlan) -> None:
@@ -87,8 +106,14 @@ def _check_overwriting(context: Context, plan: BatchPlan) -> None:
 
 
 class _Layout(NamedTuple):
-    """What the columns of a row are: options and variables by their names, each with its column."""
+    """What the columns of a row are: where prompt, id and output are, None without such a column.
 
+    Options and variables by their names, each with its column.
+    """
+
+    prompt: str | None
+    id: str | None
+    output: str | None
     options: tuple[tuple[str, str], ...]
     variables: tuple[tuple[str, str], ...]
 
@@ -110,17 +135,19 @@ class _Planner:
         self._alike = Counter[str]()
         self._picker = Picker(given.seed)
 
-    def tasks(self, rows: Sequence[BatchRow]) -> Iterator[BatchTask]:
-        """Yield the tasks of all rows; what is wrong with one is a fault."""
+    def tasks(self, rows: Sequence[BatchRow]) -> list[BatchTask]:
+        """Return the tasks of all rows; what is wrong with one is a fault."""
         layouts = [self._layout(row) for row in rows]
-        has_ids = any(name == _ID for layout in self._layouts.values() for name, _ in layout.options)
+        has_ids = any(layout.id for layout in self._layouts.values())
         declared = {*self._columns, *(one.name for one in self._given.variables)}
         self._names = frozenset(declared | ({_ID} if has_ids else set()))
+        tasks = list[BatchTask]()
         for row, layout in zip(rows, layouts, strict=True):
             try:
-                yield from self._of_row(row, layout)
+                tasks += self._of_row(row, layout)
             except ImgcliError as error:
                 self._faults.add_error(row.line, error)
+        return tasks
 
     def check_unused(self) -> None:
         """Find columns and variables that nothing uses: they are typos."""
@@ -166,30 +193,34 @@ class _Planner:
             else:
                 variables[name] = column
                 self._columns.setdefault(name, line)
-        return _Layout(tuple(options.items()), tuple(variables.items()))
+        prompt, row_id, output = (options.pop(name, None) for name in (PROMPT, _ID, _OUTPUT))
+        return _Layout(prompt, row_id, output, tuple(options.items()), tuple(variables.items()))
 
-    def _of_row(self, row: BatchRow, layout: _Layout) -> Iterator[BatchTask]:
-        """Yield a row's tasks. Raises `ImgcliError` (usage)."""
-        cells = {option: row.cells[column] for option, column in layout.options}
-        prompt = cells.pop(PROMPT, self._given.prompt)
-        row_id = self._id(cells.pop(_ID), row.line) if _ID in cells else None
-        output = cells.pop(_OUTPUT, self._given.output)
+    def _of_row(self, row: BatchRow, layout: _Layout) -> Sequence[BatchTask]:
+        """Return a row's tasks. Raises `ImgcliError` (usage)."""
+        line, values = row
+        prompt = values[layout.prompt] if layout.prompt else self._given.prompt
+        output = values[layout.output] if layout.output else self._given.output
+        row_id = self._id(values[layout.id], line) if layout.id else None
+        cells = {option: values[column] for option, column in layout.options} if layout.options else _NO_CELLS
         if prompt is None:
             raise usage_error(
                 "The row has no prompt.", 'Add it, or give all rows one: --prompt "a {column}".'
             )
-        for name, value in ((PROMPT, prompt), (_OUTPUT, output)):
-            if not isinstance(value, str | None):
-                raise usage_error(f"{name} takes text, not {_shown(value)}.")
+        if not isinstance(prompt, str) or not isinstance(output, str | None):
+            name, value = (_OUTPUT, output) if isinstance(prompt, str) else (PROMPT, prompt)
+            raise usage_error(f"{name} takes text, not {_shown(value)}.")
         if "{" in prompt:
-            self._note(prompt, row.line)
+            self._note(prompt, line)
+        elif output is None or "{" not in output:
+            return (self._task(line, row_id, prompt, output, cells),)
         if not self._names:
-            yield self._task(row.line, row_id, Expansion(prompt, output), cells)
-            return
+            return (self._task(line, row_id, prompt, output, cells),)
         made = self._expanded(row, layout, row_id, prompt, output)
-        for number, one in enumerate(made, 1):
-            own = f"{row_id}-{number}" if row_id and len(made) > 1 else row_id
-            yield self._task(row.line, own, one, cells)
+        if len(made) == 1:
+            return (self._task(line, row_id, *made[0], cells),)
+        names = [f"{row_id}-{number}" if row_id else None for number in range(1, len(made) + 1)]
+        return [self._task(line, name, *one, cells) for name, one in zip(names, made, strict=True)]
 
     def _id(self, value: object, line: int) -> str:
         """Return a row's id. Raises `ImgcliError` (usage) for one that another row has."""
@@ -220,10 +251,10 @@ class _Planner:
         words, name = self._template(prompt, ()), output and self._template(output, reserved)
         self._check_fields(output, variables, reserved)
         for template, what in ((words, "prompt"), (name or None, "output")):
-            for one in template.placeholders if template else ():
-                if one.name not in variables:
-                    raise usage_error(f"The {what} uses {{{one.name}}}, and the row has no {one.name}.")
-                self._used.add(one.name)
+            for used in (*template.products, *template.choices) if template else ():
+                if used not in variables:
+                    raise usage_error(f"The {what} uses {{{used}}}, and the row has no {used}.")
+                self._used.add(used)
         return list(expand(words, name or None, variables, self._picker, self._position, slug))
 
     def _check_fields(
@@ -238,30 +269,28 @@ class _Planner:
     def _template(self, text: str, reserved: tuple[str, ...]) -> Template:
         known = self._templates.get((text, reserved))
         if known is None:
-            known = self._templates[text, reserved] = Template.parse(text, self._names, reserved)
+            known = Template.parse(text, self._names, reserved)
+            if len(self._templates) < _MOST_TEMPLATES:
+                self._templates[text, reserved] = known
         return known
 
     def _position(self, alike: str) -> int:
         self._alike[alike] += 1
         return self._alike[alike]
 
-    def _task(self, line: int, row_id: str | None, one: Expansion, cells: dict[str, Any]) -> BatchTask:
+    def _task(
+        self, line: int, row_id: str | None, prompt: str, output: str | None, cells: dict[str, Any]
+    ) -> BatchTask:
         """Return a task. Raises `ImgcliError` (usage)."""
-        prompt, output = one
         kinds = self.kinds
         kind = kinds.number(cells, output)
-        if (
-            len(prompt) > _LONG
-            or not (prompt.isascii() and prompt.isprintable())
-            or prompt.isspace()
-            or not prompt
-        ):
+        if len(prompt) > _LONG or not prompt.isprintable() or not prompt or prompt.isspace():
             kinds.check_prompt(prompt, kind)
         digest = kinds.digests[kind]
-        equal = (digest, prompt)
+        equal = digest, prompt
         occurrence = self._equal[equal] = self._equal.get(equal, 0) + 1
         key = sha256(f"{digest}\0{prompt}\0{occurrence}".encode()).hexdigest()[:_KEY_LENGTH]
-        return BatchTask(key, line, row_id, prompt, kinds.path(output), kind)
+        return BatchTask(key, line, row_id, prompt, output and kinds.path(output), kind)
 
 
 def _values(name: str, value: object) -> tuple[str, ...]:
@@ -315,10 +344,10 @@ class _Kinds:
             raise found
         return found
 
-    def path(self, output: str | None) -> str | None:
+    def path(self, output: str) -> str:
         """Return an output name with `~` expanded. Raises `ImgcliError` (usage) for what cannot be a name."""
-        if output is None:
-            return None
+        if _PLAIN_NAME.fullmatch(output) and output.isprintable():
+            return output
         found = self._paths.get(output)
         if found is None:
             found = os.path.expanduser(output)  # noqa: PTH111 - a slash at the end counts

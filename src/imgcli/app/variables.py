@@ -61,8 +61,7 @@ def expand_prompt(
     names = frozenset(one.name for one in variables)
     words = Template.parse(prompt, names)
     name = Template.parse(output, names, FIELDS) if output else None
-    placeholders = (*words.placeholders, *(name.placeholders if name else ()))
-    check_used(variables, {one.name for one in placeholders})
+    check_used(variables, {*words.products, *words.choices, *(name.products + name.choices if name else ())})
     counts = Counter[str]()
 
     def position(alike: str) -> int:

@@ -34,10 +34,15 @@ class Placeholder(NamedTuple):
 
 
 class Template(NamedTuple):
-    """A text in which declared names are filled; `raw` is the text as it was written."""
+    """A text in which declared names are filled; `raw` is the text as it was written.
+
+    Every value of a name in `products` makes an image of its own; of one in `choices` a value is picked.
+    """
 
     raw: str
     parts: tuple[str | Placeholder, ...]
+    products: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, text: str, names: Collection[str], reserved: Collection[str] = ()) -> Template:
@@ -54,32 +59,24 @@ class Template(NamedTuple):
             part = _part(found, names, reserved)
             parts += [text[start : found.start()], part]
             start = found.end()
-        return cls(text, tuple(filter(None, [*parts, text[start:]])))
-
-    @property
-    def placeholders(self) -> tuple[Placeholder, ...]:
-        """The placeholders, each as often as it occurs."""
-        return tuple(part for part in self.parts if isinstance(part, Placeholder))
-
-    @property
-    def product_names(self) -> tuple[str, ...]:
-        """The names whose every value makes an image of its own."""
-        return tuple(dict.fromkeys(one.name for one in self.placeholders if not one.is_choice))
+        found_names = [part for part in parts if isinstance(part, Placeholder)]
+        products = dict.fromkeys(one.name for one in found_names if not one.is_choice)
+        choices = dict.fromkeys(one.name for one in found_names if one.is_choice)
+        parts = [part for part in (*parts, text[start:]) if part]
+        return cls(text, tuple(parts), tuple(products), tuple(choices))
 
     def fill(self, values: Mapping[str, str], pick: Callable[[str, int], str]) -> str:
         """Return the text with its values; `pick` chooses for a name and the number of the place."""
-        if all(isinstance(part, str) for part in self.parts):
-            return "".join(map(str, self.parts))
-        places = enumerate(self.parts)
-        return "".join(_filled(part, values, pick, place) for place, part in places)
-
-
-def _filled(
-    part: str | Placeholder, values: Mapping[str, str], pick: Callable[[str, int], str], place: int
-) -> str:
-    if isinstance(part, str):
-        return part
-    return pick(part.name, place) if part.is_choice else values[part.name]
+        return "".join(
+            [
+                part
+                if isinstance(part, str)
+                else pick(part.name, place)
+                if part.is_choice
+                else values[part.name]
+                for place, part in enumerate(self.parts)
+            ]
+        )
 
 
 def _part(found: re.Match[str], names: Collection[str], reserved: Collection[str]) -> str | Placeholder:
@@ -177,16 +174,16 @@ def expand(
     `position`, which counts the images that are alike but for their choices; so a row that is added before
     it changes nothing. `safe` makes a value fit for a file name. Raises `ImgcliError` (usage) for too many.
     """
-    names = tuple(dict.fromkeys((*prompt.product_names, *(output.product_names if output else ()))))
+    names = prompt.products
+    if output:
+        names = tuple(dict.fromkeys((*names, *output.products)))
     if prod(len(variables[name]) for name in names) > MOST_EXPANSIONS:
         raise usage_error(f"The variables make more than {MOST_EXPANSIONS:,} images of one prompt.")
-    has_choices = any(
-        one.is_choice for one in (*prompt.placeholders, *(output.placeholders if output else ()))
-    )
+    has_choices = prompt.choices or (output and output.choices)
     for combination in product(*(variables[name] for name in names)):
         values = dict(zip(names, combination, strict=True))
         if not has_choices:
-            yield _expansion(prompt, output, values, lambda *_: "", safe)
+            yield _expansion(prompt, output, values, _no_choice, safe)
             continue
         alike = "\0".join((prompt.raw, output.raw if output else "", *combination))
         number = position(alike)
@@ -195,6 +192,10 @@ def expand(
             return picker.pick(variables[name], alike, number, name, place)
 
         yield _expansion(prompt, output, values, pick, safe)
+
+
+def _no_choice(name: str, place: int) -> str:
+    raise AssertionError(name, place)  # pragma: no cover - there are no choices
 
 
 def _expansion(
