@@ -16,7 +16,7 @@ from imgcli.core.pipeline import mark_uncharged, uncharged
 from imgcli.core.secrets import mask_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from imgcli.api.auth import Credentials
     from imgcli.api.rate_limits import RateLimits
@@ -44,17 +44,22 @@ class JobDisplay(Protocol):
         """Report a problem after the job was broken off, when its sinks are closed."""
 
 
+def _ignore(*_: object) -> None:
+    """Do nothing."""
+
+
+@dataclass(frozen=True)
 class JobHooks:
-    """What whoever runs several jobs is asked and told on the way; a single one needs nothing of it."""
+    """What whoever runs many jobs wants to know on the way; both are called in the job's thread.
 
-    busy_budget = 60.0
-    """Seconds for which a busy server may be asked again."""
+    `sending` is called before the last piece of the request goes out, and raises `ImgcliError` where it must
+    not; `answered` gets what the server said about further requests. A busy server may be asked again for
+    `busy_budget` seconds.
+    """
 
-    def sending(self) -> None:
-        """Agree that the last piece of the request goes out now. Raises `ImgcliError` where it must not."""
-
-    def answered(self, limits: RateLimits | None) -> None:
-        """Take note of what the server said about further requests."""
+    sending: Callable[[], None] = _ignore
+    answered: Callable[[RateLimits | None], None] = _ignore
+    busy_budget: float = 60.0
 
 
 @dataclass
