@@ -15,6 +15,7 @@ from imgcli.app.reporting import Reporter, exit_status
 from imgcli.core import catalog, pipeline
 from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, Problem, usage_error
 from imgcli.core.events import Event, Failed, Notice, Started
+from imgcli.core.messages import preset_words
 from imgcli.core.pipeline import mark_uncharged, uncharged
 from imgcli.core.request import abbreviate
 from imgcli.core.secrets import mask_secrets
@@ -90,7 +91,8 @@ def prepare(context: Context, options: GenerateOptions) -> Job:
     check_embedding(options.output, valid.request)
     valid = replace(valid, notices=(*options.notices, *valid.notices))
     if options.dry_run:
-        context.warn(valid.notices)  # which are events of a run
+        presets = valid.request.presets
+        context.warn([*([preset_words(presets)] if presets else []), *valid.notices])  # events of a run
     else:
         _check_that_something_stays(options, reporter)
     valid = budget.check_limit(context, options, valid, models)

@@ -25,6 +25,7 @@ _OPTIONS = {"fidelity": "input-fidelity"}
 
 def shared_options(  # noqa: PLR0913 - a signature declares options
     *,
+    preset: generation.Preset = None,
     fidelity: generation.FidelityOption = None,
     model: generation.Model = None,
     image_model: generation.ImageModel = None,
@@ -80,8 +81,9 @@ def generate_command(ctx: typer.Context, flags: Mapping[str, Any], make_plan: Pl
     profile, written_for = applied_profile(ctx), output_format(flags)
     try:
         options = generate_options(context, flags, profile)
-        plan = make_plan(options.server)
-        inherited = plan.inherit(options.draft, option_sources(ctx), context.now().date())
+        sources = option_sources(ctx)
+        plan = make_plan(options.server).with_presets(profile.presets, are_typed="preset" in sources.typed)
+        inherited = plan.inherit(options.draft, sources, context.now().date())
         # What an earlier image brought comes before the file: from here on no line of the file is to blame.
         profile = profile.below(_OPTIONS.get(name, name.replace("_", "-")) for name in inherited.inherited)
         code = generate(context, with_plan(options, plan, inherited, compare=flags["compare"]))
