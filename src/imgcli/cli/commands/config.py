@@ -37,7 +37,7 @@ Examples:
   imgcli config edit                      open the file in your editor
   imgcli config show --profile azure      list all values of a profile
   imgcli gen "a cat" --profile azure      use a profile
-  imgcli gen "a cat" --preset woodcut     use a preset: a prompt template and options
+  imgcli gen "a cat" --preset woodcut     use a preset
 
 Values are taken, in this order, from the command line, the environment, the preset, the profile, the file,
 and the built-in defaults. Use --no-NAME to turn off a switch that the file turns on (--no-force).
@@ -151,7 +151,7 @@ def set_value(
       imgcli config set base-url http://localhost:8080/v1 --profile local
       imgcli config set default-profile local
       imgcli config set prompt "a woodcut of {prompt}" --preset woodcut
-      imgcli config set preset.woodcut.quality high          the same table, by its name
+      imgcli config set preset.woodcut.quality high
       imgcli config set key-env AZURE_KEY --profile azure    the variable's name
     """  # noqa: D301 - see above
     file.set_default(ctx.obj, file.Assignment(name, tuple(values), command, profile, preset))
