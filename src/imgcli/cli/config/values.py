@@ -211,8 +211,9 @@ def _as_json(
 
 
 def _preset_json(preset: Preset) -> dict[str, object]:
+    prompt = None if preset.template == PLACE else preset.template
     options = {name: setting.value for name, setting in preset.settings.items()}
-    return {"name": preset.name, "line": preset.line, "prompt": preset.template, "options": options}
+    return {"name": preset.name, "line": preset.line, "prompt": prompt, "options": options}
 
 
 def _header_json(env: Mapping[str, str], header: HttpHeader) -> dict[str, object]:
