@@ -162,6 +162,11 @@ class TestApplied:
             body["tools"][0].get("output_compression"),
         )
 
+    def test_a_preset_is_above_a_profile_that_contradicts_it(self, config: Config, asked: Asked) -> None:
+        """A preset that names a folder beats a profile that saves nothing."""
+        config('default-profile = "dry"\n[profile.dry]\nno-save = true\n[preset.kept]\noutput = "kept/"\n')
+        assert "a cat" == asked("gen", "a cat", "--preset", "kept")["input"]
+
 
 class TestRemembered:
     """What is known of it later."""
