@@ -162,10 +162,13 @@ class TestApplied:
             body["tools"][0].get("output_compression"),
         )
 
-    def test_a_preset_is_above_a_profile_that_contradicts_it(self, config: Config, asked: Asked) -> None:
+    def test_a_preset_is_above_a_profile_that_contradicts_it(
+        self, config: Config, server: Server, imgcli: Cli, folder: Path
+    ) -> None:
         """A preset that names a folder beats a profile that saves nothing."""
-        config('default-profile = "dry"\n[profile.dry]\nno-save = true\n[preset.kept]\noutput = "kept/"\n')
-        assert "a cat" == asked("gen", "a cat", "--preset", "kept")["input"]
+        config('default-profile = "p"\n[profile.p]\nno-save = true\n[preset.kept]\noutput = "kept/"\n')
+        done = imgcli("gen", "a cat", "--preset", "kept", env=at(server(Reply(whole_run()))))
+        assert [str(folder / "kept" / "a-cat.png")] == done.lines, done.stderr
 
 
 class TestRemembered:

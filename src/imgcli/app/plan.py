@@ -14,6 +14,7 @@ from imgcli.core.errors import usage_error
 from imgcli.core.history import Parent, Role
 from imgcli.core.inherit import Inherited, RequestContext, inherit
 from imgcli.core.messages import preset_words
+from imgcli.core.option import option
 from imgcli.core.params import Action, Api
 from imgcli.core.text import shorten
 from imgcli.store.input_images import read_again
@@ -139,7 +140,7 @@ class RequestPlan:
 
 
 def _lost_notice(presets: Sequence[str]) -> str:
-    named = " ".join(f"--preset {shorten(name, _SHOWN)}" for name in presets)
+    named = " ".join(option("preset", shorten(name, _SHOWN)) for name in presets)
     return f"the new prompt is sent without {preset_words(presets)}, which the earlier one had; add {named}"
 
 
@@ -221,7 +222,9 @@ def _confirm(context: Context, name: str, parameters: EmbeddedParameters) -> Non
     lines = parameter_lines(parameters, size_of(context.stderr).columns)
     is_agreed = context.confirm("\n".join([f"{unknown}:", *lines, question]))
     if is_agreed is None:
-        raise usage_error(f"{unknown}.", "Read them with imgcli info FILE, and add --trust to use them.")
+        raise usage_error(
+            f"{unknown}.", f"Read them with imgcli info FILE, and add {option('trust')} to use them."
+        )
     if not is_agreed:
         raise usage_error("The parameters in the file are not used; nothing was sent.")
 

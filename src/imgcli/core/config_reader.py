@@ -30,6 +30,7 @@ from imgcli.core.config import (
 )
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.key_lines import key_lines
+from imgcli.core.option import option
 from imgcli.core.secrets import has_key_in_prose, is_key_name, is_variable_name, looks_like_key, redact
 from imgcli.core.text import did_you_mean, shorten, similar_names
 
@@ -58,8 +59,11 @@ _HEADING = re.compile(r"(?m)^[ \t]*\[")
 _PRESET_NAME = re.compile(r"\w[\w-]*")
 _NOT_IN_PRESET = {
     BASE_URL: ("base-url belongs to one server", "Put it under a [profile.NAME]."),
-    PROFILE: ("a preset cannot choose a profile", f"Use --profile, or {DEFAULT_PROFILE}."),
-    PRESET: ("a preset cannot name presets", "Name several: --preset ONE --preset OTHER."),
+    PROFILE: ("a preset cannot choose a profile", f"Use {option(PROFILE)}, or {DEFAULT_PROFILE}."),
+    PRESET: (
+        "a preset cannot name presets",
+        f"Repeat {option(PRESET, 'NAME')} to apply several.",
+    ),
 }
 
 
@@ -171,7 +175,7 @@ class _ConfigReader:
         )
 
     def _default_presets(self, tables: dict[str, Any]) -> dict[str, Setting]:
-        """Return the setting of the option `--preset`, whose key has another name here."""
+        """Return the setting of the option `preset`, whose key has another name here."""
         path = (DEFAULT_PRESET,)
         if DEFAULT_PRESET not in tables:
             return {}
@@ -282,7 +286,7 @@ class _ConfigReader:
             return self._wrong((*path, name), f"{which} has no option {name}")
         shown = shorten(name, _NAME_LENGTH)
         command = path[0] if path and path[0] in self.schema else "gen"
-        advice = _suggestion(name, known) or f"See imgcli {command} --help."
+        advice = _suggestion(name, known) or f"See imgcli {command} {option('help')}."
         return self._wrong((*path, name), f"unknown option {shown}", advice)
 
     def _value(self, name: str, value: object, path: KeyPath, shape: OptionType) -> object:
@@ -342,7 +346,8 @@ def _typed(value: object, value_type: ValueType) -> object:
         case ValueType.DOLLARS:
             return str(value) if is_number or isinstance(value, str) else None
         case ValueType.LIST:
-            return value if isinstance(value, list) and all(isinstance(one, str) for one in value) else None
+            several = value if isinstance(value, list) else [value]
+            return value if all(isinstance(one, str) for one in several) else None
         case ValueType.TEXT | ValueType.PATH:
             return value if isinstance(value, str) else None
 
