@@ -57,8 +57,8 @@ Preset = Annotated[
     typer.Option(
         "--preset",
         metavar="NAME",
-        help="Apply [preset.NAME] of the configuration file: its template to the prompt, and its options. "
-        "Can be given several times.",
+        help="Apply a preset of the configuration file: its template to the prompt, and its options. Can be "
+        "given several times.",
         rich_help_panel=_PROMPT,
         show_default=False,
         autocompletion=presets,
