@@ -23,7 +23,7 @@ from imgcli.output.terminal.writer import SafeWriter
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from imgcli.app.batch_plan import BatchPlan, BatchTask
+    from imgcli.app.batch.batch_plan import BatchPlan, BatchTask
     from imgcli.app.context import Context
     from imgcli.core.batch_result import TaskOutcome
     from imgcli.core.billing.budget import PastRun

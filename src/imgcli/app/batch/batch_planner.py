@@ -12,10 +12,10 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from imgcli.app.batch_plan import BatchPlan, BatchTask
+from imgcli.app.batch.batch_plan import BatchPlan, BatchTask
+from imgcli.app.batch.variables import check_used
 from imgcli.app.inputs import InputNames, read_inputs
 from imgcli.app.plan import RequestPlan
-from imgcli.app.variables import check_used
 from imgcli.core import catalog
 from imgcli.core.batch_file import PROMPT, Faults, read_rows
 from imgcli.core.errors import ImgcliError, usage_error
@@ -37,8 +37,8 @@ from imgcli.store.publish.naming import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from imgcli.app.batch_input import BatchInput
-    from imgcli.app.batch_plan import RowOptions
+    from imgcli.app.batch.batch_input import BatchInput
+    from imgcli.app.batch.batch_plan import RowOptions
     from imgcli.app.context import Context
     from imgcli.app.options import GenerateOptions
     from imgcli.core.batch_file import BatchRow
