@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from imgcli.app.generate import generate
 from imgcli.app.reporting import refuse
 from imgcli.core.errors import ExitCode, ImgcliError, most_severe, usage_error
+from imgcli.core.option import option
 
 if TYPE_CHECKING:
     from imgcli.app.batch_plan import BatchOptions, BatchPlan
@@ -19,7 +20,7 @@ def run_batch(context: Context, plan: BatchPlan, options: BatchOptions) -> ExitC
     Returns OK where all are saved, PARTIAL where some are, else the most severe of their exit codes.
     """
     if options.later or options.report:
-        raise usage_error("--later and --report do not work yet.")
+        raise usage_error(f"{option('later')} and {option('report')} do not work yet.")
     context.warn(plan.notices)
     codes = [_run(context, plan, index) for index in range(len(plan.tasks))]
     if ExitCode.OK in codes and len(set(codes)) > 1:
@@ -31,6 +32,6 @@ def _run(context: Context, plan: BatchPlan, index: int) -> ExitCode:
     options = plan.kinds[0]
     try:
         options = plan.options(plan.tasks[index])
-        return generate(context, options)
+        return generate(context, [options])
     except ImgcliError as error:
         return refuse(context, error.problem, options.display.format)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ROW_OPTIONS = frozenset(
     [
-        *("image", "mask", "input-fidelity", "model", "image-model", "size", "quality", "format"),
+        *("image", "mask", "input-fidelity", "model", "count", "image-model", "size", "quality", "format"),
         *("compression", "background", "moderation", "partials", "embed", "keep-partials", "api", "stream"),
     ]
 )
@@ -116,7 +116,8 @@ class CommandRowOptions:
                 params[name] = next(one.default for one in self._parameters.values() if one.name == name)
         places = {name: place for name, place in self._profile.places.items() if name not in values}
         try:
-            return generate_options(self._context, params, self._profile)
+            model = next(iter(params["model"] or ()), None)
+            return generate_options(self._context, {**params, "model": model}, self._profile)
         except ImgcliError as error:
             raise ImgcliError(replace(self._profile, places=places).explained(error.problem)) from None
 
@@ -125,7 +126,7 @@ def _texts(name: str, value: object) -> list[str]:
     given = value if isinstance(value, list) else [value]
     texts = [one for one in given if isinstance(one, str) and one]
     if not texts or len(texts) < len(given):
-        raise _wrong(name, "a file name or a list of them", value)
+        raise _wrong(name, "text or a list of texts", value)
     return texts
 
 
