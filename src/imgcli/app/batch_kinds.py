@@ -40,6 +40,10 @@ _PLAIN_NAME = re.compile(r"[^{}~-][^{}]*\.(?:png|jpe?g|webp|gif|svg)")
 """Output names in which nothing can be wrong."""
 
 
+class CommonError(ImgcliError):
+    """An error in what the command line says about all rows."""
+
+
 class BatchKinds:
     """The distinct sets of options, each converted, checked and hashed once."""
 
@@ -71,7 +75,7 @@ class BatchKinds:
             try:
                 found = self._make(cells, output)
             except ImgcliError as error:
-                found = error
+                found = self._fault(error, cells, output)
             self._numbers[key] = found
         if isinstance(found, ImgcliError):
             raise found
@@ -93,17 +97,26 @@ class BatchKinds:
                 fields = NameFields("a", "a", "a", self._context.now())
                 OutputTarget.of(found, fields, self._folder)
             except ImgcliError as error:
-                found = error
+                found = self._fault(error, {}, output)
             self._paths[output] = found
         if isinstance(found, ImgcliError):
             raise found
         return found
 
+    def _fault(self, error: ImgcliError, cells: Mapping[str, Any], output: str | None) -> ImgcliError:
+        """Return an error of a row. Raises `CommonError` where no row is to blame, but the command line."""
+        if not cells and output == self._given.output:
+            raise CommonError(error.problem)
+        names = {*cells, *([] if output == self._given.output else ["output"])}
+        return ImgcliError(self._rows.explained(error.problem, names))
+
     def check_prompt(self, prompt: str, kind: int) -> None:
         """Check a prompt that is not plain. Raises `ImgcliError` (usage)."""
         if "\0" in prompt:
             raise usage_error("The prompt holds a NUL character.")
-        if len(prompt) > LONG_PROMPT or not prompt.strip() or not is_encodable(prompt):
+        if not is_encodable(prompt):
+            raise usage_error("The prompt holds half a character (a lone surrogate).", "Write it as UTF-8.")
+        if len(prompt) > LONG_PROMPT or not prompt.strip():
             validate(replace(self._made[kind].draft, prompt=prompt), self._models, self._today)
         if len(prompt.encode()) > _LARGEST_PROMPT:
             raise usage_error(f"The prompt is longer than {_LARGEST_PROMPT // 1024} kB.", "Shorten it.")

@@ -11,7 +11,7 @@ from hashlib import sha256
 from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from imgcli.app.batch_kinds import LONG_PROMPT, BatchKinds
+from imgcli.app.batch_kinds import LONG_PROMPT, BatchKinds, CommonError
 from imgcli.app.batch_plan import BatchPlan, BatchTask
 from imgcli.app.variables import check_used
 from imgcli.core.batch_file import PROMPT, Faults, read_rows
@@ -136,6 +136,8 @@ class _Planner:
         for row, layout in zip(rows, layouts, strict=True):
             try:
                 tasks += self._of_row(row, layout)
+            except CommonError:
+                raise
             except ImgcliError as error:
                 self._faults.add_error(row.line, error)
         return tasks

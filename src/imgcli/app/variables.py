@@ -47,7 +47,7 @@ def _read_lines(name: str) -> list[str]:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         shown = shorten(name, _NAME_LENGTH)
-        raise usage_error(f"Line {line} of {shown}: this is not UTF-8 text.", "Save it as UTF-8.") from None
+        raise usage_error(f"Line {line} of {shown}: This is not UTF-8 text.", "Save it as UTF-8.") from None
 
 
 def check_used(variables: Sequence[Variable], used: set[str]) -> None:
