@@ -222,8 +222,8 @@ class _Planner:
 
         Where they are several, ids and `{n}` in output names get a number. Raises `ImgcliError` (usage).
         """
-        models = self._convert(_MODEL, cells) or self._given.models
-        count = self._convert(_COUNT, cells) or self._given.times
+        models = self._convert(_MODEL, cells, self._given.models)
+        count = self._convert(_COUNT, cells, self._given.times)
         check_between(_COUNT, count, 1, _MOST_VARIANTS)
         own = {name: value for name, value in cells.items() if name not in (_MODEL, _COUNT)}
         each = [{**own, _MODEL: model} for model in models] if models else [own]
@@ -237,8 +237,8 @@ class _Planner:
             tasks.append(self._task(line, name, prompt, place, options))
         return tasks
 
-    def _convert(self, name: str, cells: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an option's type
-        return self._rows.convert(name, cells[name]) if name in cells else None
+    def _convert(self, name: str, cells: Mapping[str, Any], default: Any) -> Any:  # noqa: ANN401 - any option's
+        return self._rows.convert(name, cells[name]) if name in cells else default
 
     def _id(self, value: object, line: int) -> str:
         """Return a row's id. Raises `ImgcliError` (usage) for one that another row has."""
