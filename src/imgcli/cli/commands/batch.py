@@ -9,7 +9,7 @@ import typer
 
 from imgcli.cli.commands._generation import shared_options
 from imgcli.cli.config.parent import ParentCommand
-from imgcli.cli.params import batch as params  # noqa: TC001 - Typer reads the annotations at run time
+from imgcli.cli.params import batch_options as params  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.cli.params import generation  # noqa: TC001 - see above
 from imgcli.cli.typer_ext import taking_options_of
 from imgcli.core.errors import check_between, usage_error
@@ -29,7 +29,7 @@ stream; its value applies instead of the option on the command line. Every other
 {column} in the prompt or in output, and an error if nothing uses it. Only declared names are replaced;
 {{ stands for { if you need the text itself. Files are looked up from the current folder.
 
-  rows.jsonl   {"prompt": "a cat at night", "size": "16:9", "image": ["a.png", "b.png"]}
+  rows.jsonl   {"prompt": "a cat", "size": "16:9", "image": ["a.png"]}
   rows.csv     prompt,animal,output
                "a {animal}, at night",cat,images/{animal}.png
   rows.txt     # one prompt per line
