@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.core.batch_result import RowStatus, TaskStatus
 from imgcli.core.errors import Charged, ExitCode, usage_error
+from imgcli.core.option import option
 from imgcli.core.text import clean, shorten
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ def report_format(name: str) -> ReportFormat:
         return ReportFormat(ending)
     except ValueError:
         shown = shorten(name, 100) or "an empty name"
-        what = f"--report takes a file whose name ends in .csv or .json, not {shown}."
-        raise usage_error(what, "Nothing was sent. Choose one of these endings.") from None
+        what = f"{option('report')} takes a file whose name ends in .csv or .json, not {shown}."
+        raise usage_error(what, "Choose one of these endings.", about=("report",)) from None
 
 
 def report_bytes(rows: Iterable[BatchRowResult], form: ReportFormat) -> bytes:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from imgcli.core.batch_result import RowStatus, TaskStatus
 from imgcli.core.billing.bill import dollars
+from imgcli.core.option import option
 from imgcli.core.text import MINUTE, duration, shorten
 from imgcli.output.tables.table import Table, can_draw, rendered_lines
 from imgcli.output.text import wrapped
@@ -120,7 +121,7 @@ def _notes(rows: Sequence[BatchRowResult], seconds: float) -> Iterator[str]:
     if unclear := counts["unclear"]:
         them = "it" if unclear == 1 else "them"
         charged = "may have been charged without an image"
-        yield f"{_count(unclear, 'request')} {charged}: --retry-unknown repeats {them}."
+        yield f"{_count(unclear, 'request')} {charged}: {option('retry-unknown')} repeats {them}."
 
 
 def _count(number: int, noun: str) -> str:
