@@ -282,6 +282,7 @@ def test_threads_share_a_state(path: Path) -> None:
         def work(task: str) -> None:
             state.sent(task, f"job-{task}", Decimal("0.1"))
             state.saved(task, f"job-{task}", [Path(f"/{task}.png")], Decimal("0.04"))
+            assert state.spent
 
         list(pool.map(work, tasks))
         assert Decimal(4) == state.spent

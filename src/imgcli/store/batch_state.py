@@ -94,13 +94,14 @@ class BatchState:
 
     @property
     def outcomes(self) -> Mapping[str, TaskOutcome]:
-        """What is known of every task that was sent, by its key."""
+        """What is known of every task that was sent, by its key; it grows while other threads write."""
         return self._records.outcomes
 
     @property
     def spent(self) -> Decimal:
         """What all runs of this batch have cost so far; a run of unknown cost counts at its bound."""
-        return self._records.spent
+        with self._lock:
+            return self._records.spent
 
     @property
     def unpriced(self) -> int:
