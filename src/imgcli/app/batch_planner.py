@@ -62,7 +62,7 @@ def plan_batch(context: Context, given: BatchInput, rows: RowOptions) -> BatchPl
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Pause the garbage collector: it would look through hundreds of thousands of rows again and again."""
+    """Pause the cyclic garbage collector, which would look through all rows again and again."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
