@@ -18,7 +18,7 @@ from imgcli.app.generate import new_job_id, prepare_one
 from imgcli.app.job import JobHooks
 from imgcli.app.job_pool import JobPool, JobResult, Task
 from imgcli.app.options import OutputFormat
-from imgcli.app.pacer import Pacer, Rate
+from imgcli.app.pacer import Pacer
 from imgcli.app.reporting import Reporter, exit_status, pricing, refuse
 from imgcli.app.task_bounds import TaskBounds
 from imgcli.core import catalog, pipeline
@@ -136,8 +136,7 @@ class BatchRun:
         self._budget = BatchBudget(None if server.is_free else cap, state.spent)
         self._bounds = TaskBounds(context, plan, self._models)
         self._over = threading.Event()
-        rate = Rate(60 / options.rate) if options.rate else None
-        self._pacer = Pacer(context.monotonic, self._over, rate)
+        self._pacer = Pacer(context.monotonic, self._over, options.rate)
         self._waiting = deque(task for task in plan.tasks if self._is_to_be_sent(task))
         self._running: dict[str, tuple[BatchTask, _TaskSink]] = {}
         self._unreached = 0
