@@ -80,7 +80,7 @@ def batch(
     file: params.File,
     **flags: Any,  # noqa: ANN401 - what `batch_options` and `shared_options` declare
 ) -> None:
-    """Generate an image for every row of a file, and continue where it stopped.
+    """Generate an image for every row of a file.
 
     \b
     Examples:
