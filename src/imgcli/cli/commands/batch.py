@@ -16,7 +16,7 @@ from imgcli.core.errors import check_between, usage_error
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from imgcli.app.batch_plan import BatchOptions, BatchPlan
+    from imgcli.app.batch.batch_plan import BatchOptions, BatchPlan
     from imgcli.app.context import Context
     from imgcli.cli.config.settings import AppliedProfile
 
@@ -121,12 +121,12 @@ def _run(ctx: typer.Context, flags: Mapping[str, Any]) -> NoReturn:
 
 def _planned(ctx: typer.Context, flags: Mapping[str, Any], profile: AppliedProfile) -> int:
     """Plan the batch, then show it or run it, and return the exit code. Raises `ImgcliError`."""
-    from imgcli.app.batch import run_batch
-    from imgcli.app.batch_input import BatchInput, read_batch_file
-    from imgcli.app.batch_plan import BatchOptions
-    from imgcli.app.batch_planner import plan_batch
-    from imgcli.app.pacer import parse_rate
-    from imgcli.app.variables import parse_variables
+    from imgcli.app.batch.batch_input import BatchInput, read_batch_file
+    from imgcli.app.batch.batch_plan import BatchOptions
+    from imgcli.app.batch.batch_planner import plan_batch
+    from imgcli.app.batch.batch_run import run_batch
+    from imgcli.app.batch.pacer import parse_rate
+    from imgcli.app.batch.variables import parse_variables
     from imgcli.cli.rows import CommandRowOptions
     from imgcli.core.errors import ExitCode
 
@@ -166,7 +166,7 @@ def _planned(ctx: typer.Context, flags: Mapping[str, Any], profile: AppliedProfi
 
 def _show(context: Context, plan: BatchPlan, options: BatchOptions, flags: Mapping[str, Any]) -> None:
     """Show what would be sent, and what it may cost."""
-    from imgcli.app.batch_preview import BatchPreview
+    from imgcli.app.batch.batch_preview import BatchPreview
     from imgcli.store.batch_state import read_state, state_path
 
     path = options.file

@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from imgcli.app import budget
+from imgcli.app.batch.task_bounds import TaskBounds
 from imgcli.app.context import size_of
-from imgcli.app.task_bounds import TaskBounds
 from imgcli.core import catalog
 from imgcli.core.batch_result import TaskStatus
 from imgcli.core.billing.bill import dollars
@@ -25,7 +25,7 @@ from imgcli.output.terminal.writer import SafeWriter
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from imgcli.app.batch_plan import BatchPlan, BatchTask
+    from imgcli.app.batch.batch_plan import BatchPlan, BatchTask
     from imgcli.app.context import Context
     from imgcli.core.batch_result import TaskOutcome
     from imgcli.core.billing.budget import PastRun

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
+    from imgcli.app.batch.pacer import Rate
     from imgcli.app.options import GenerateOptions
-    from imgcli.app.pacer import Rate
     from imgcli.core.errors import ImgcliError, Problem
     from imgcli.core.request import ImageRequest
 
