@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from imgcli.app import process
 from imgcli.app.batch.batch_budget import BatchBudget
 from imgcli.app.batch.batch_outcomes import note_outcome, resolve_unknown
-from imgcli.app.batch.pacer import Pacer, Rate
+from imgcli.app.batch.pacer import Pacer
 from imgcli.app.batch.task_bounds import TaskBounds
 from imgcli.app.generate import new_job_id, prepare_one
 from imgcli.app.job import JobHooks
@@ -136,8 +136,7 @@ class BatchRun:
         self._budget = BatchBudget(None if server.is_free else cap, state.spent)
         self._bounds = TaskBounds(context, plan, self._models)
         self._over = threading.Event()
-        rate = Rate(60 / options.rate) if options.rate else None
-        self._pacer = Pacer(context.monotonic, self._over, rate)
+        self._pacer = Pacer(context.monotonic, self._over, options.rate)
         self._waiting = deque(task for task in plan.tasks if self._is_to_be_sent(task))
         self._running: dict[str, tuple[BatchTask, _TaskSink]] = {}
         self._unreached = 0

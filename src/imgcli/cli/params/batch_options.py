@@ -56,7 +56,8 @@ Rate = Annotated[
     typer.Option(
         "--rate",
         metavar="N/min",
-        help="Start at most N requests per minute.  [default: as the server allows]",
+        help="Start at most N requests per minute, such as 30/min (also 2/s, 100/h).  [default: as the "
+        "server allows]",
         rich_help_panel=_RUN,
     ),
 ]
