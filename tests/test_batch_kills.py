@@ -1,4 +1,7 @@
-"""A batch that is killed again and again: every row saved once, nothing paid for twice; the real command."""
+"""A batch that is killed again and again: every row saved once, nothing paid for twice; the real command.
+
+All in the slow tier; `test_batch_run.py` has the everyday kills.
+"""
 
 from __future__ import annotations
 
@@ -66,10 +69,11 @@ class BatchServer(ScriptedServer):
     steps: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def _choose(self, request: Request, turn: int) -> Reply:  # noqa: ARG002
+    def reply_to(self, request: Request, turn: int) -> Reply:  # noqa: ARG002
+        """Choose the answer; a request that broke off is none."""
         found = NAME.search(request.body)
         if not found or len(request.body) < int(request.headers.get("content-length", 0)):
-            raise ConnectionError  # it broke off: nobody can begin with it
+            raise ConnectionError
         name = found[0].decode()
         with self._lock:
             self.steps += 1
@@ -158,12 +162,6 @@ def kill_and_finish(batch: KilledBatch, imgcli: Cli, kills: int, steps: int) -> 
     run_to_the_end(batch, imgcli, "--retry-unknown")
     assert batch.good == batch.settled.keys()
     assert {1} == {batch.wire.paid[name] for name in saved}
-
-
-def test_killed_and_continued(wire: BatchServer, world: dict[str, str], folder: Path, imgcli: Cli) -> None:
-    """Kill -9 costs nothing that is known: no row is paid for twice, and each is saved once."""
-    batch = KilledBatch(wire, world, folder, 10, random.Random(1))
-    kill_and_finish(batch, imgcli, kills=2, steps=20)
 
 
 @pytest.mark.slow

@@ -140,11 +140,11 @@ class ScriptedServer:
             while (request := _read_request(reader)) is not None:
                 turn = len(self.requests)
                 self.requests.append(request)
-                if not self._play(connection, self._choose(request, turn)):
+                if not self._play(connection, self.reply_to(request, turn)):
                     return
 
-    def _choose(self, request: Request, turn: int) -> Reply:  # noqa: ARG002 - for servers that look at it
-        """Choose the reply to a request; raises `OSError` to hang up."""
+    def reply_to(self, request: Request, turn: int) -> Reply:  # noqa: ARG002 - for servers that read it
+        """Choose the answer to request number `turn`, from 0."""
         return self.replies[min(turn, len(self.replies) - 1)]
 
     def _play(self, connection: socket.socket, reply: Reply) -> bool:

@@ -128,10 +128,10 @@ def _decoded(data: bytes, name: str) -> str:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise usage_error(f"Line {line} of {shown}: this is not UTF-8 text.", "Save it as UTF-8.") from None
+        raise usage_error(f"Line {line} of {shown}: This is not UTF-8 text.", "Save it as UTF-8.") from None
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise usage_error(f"Line {line} of {shown}: there is a NUL character; is it a text file?")
+        raise usage_error(f"Line {line} of {shown}: There is a NUL character; is it a text file?")
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
@@ -142,7 +142,8 @@ def _guessed(text: str) -> RowFormat:
         try:
             value = json.loads(first)
         except (ValueError, RecursionError):
-            return RowFormat.JSON_LINES if first.startswith('{"') else RowFormat.TEXT
+            is_json = first == "[" or first.startswith(('{"', '[{"'))
+            return RowFormat.JSON_LINES if is_json else RowFormat.TEXT
         return RowFormat.JSON_LINES if isinstance(value, dict | list) else RowFormat.TEXT
     header = [cell.strip().strip('"').lower() for cell in first.split(_delimiter(first))]
     return RowFormat.CSV if PROMPT in header else RowFormat.TEXT

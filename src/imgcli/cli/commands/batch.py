@@ -9,7 +9,7 @@ import typer
 
 from imgcli.cli.commands._generation import shared_options
 from imgcli.cli.config.parent import ParentCommand
-from imgcli.cli.params import batch as params  # noqa: TC001 - Typer reads the annotations at run time
+from imgcli.cli.params import batch_options as params  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.cli.params import generation  # noqa: TC001 - see above
 from imgcli.cli.typer_ext import taking_options_of
 from imgcli.core.errors import check_between, usage_error
@@ -17,19 +17,19 @@ from imgcli.core.errors import check_between, usage_error
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from imgcli.app.batch_plan import BatchOptions, BatchPlan
+    from imgcli.app.batch.batch_plan import BatchOptions, BatchPlan
     from imgcli.app.context import Context
     from imgcli.cli.config.settings import AppliedProfile
 
 
 EPILOG = """\
 Rows: every row has a prompt. A row can set id, output, image, mask, input-fidelity, model, image-model,
-size, quality, format, compression, background, moderation, partials, embed, keep-partials, api and
+count, size, quality, format, compression, background, moderation, partials, embed, keep-partials, api and
 stream; its value applies instead of the option on the command line. Every other column is a variable,
 {column} in the prompt or in output, and an error if nothing uses it. Only declared names are replaced;
 {{ stands for { if you need the text itself. Files are looked up from the current folder.
 
-  rows.jsonl   {"prompt": "a cat at night", "size": "16:9", "image": ["a.png", "b.png"]}
+  rows.jsonl   {"prompt": "a cat", "size": "16:9", "image": ["a.png"]}
   rows.csv     prompt,animal,output
                "a {animal}, at night",cat,images/{animal}.png
   rows.txt     # one prompt per line
@@ -62,7 +62,6 @@ def batch_options(  # noqa: PLR0913 - a signature declares options
     seed: params.Seed = None,
     images: generation.Images = None,
     mask: generation.Mask = None,
-    concurrency: params.Concurrency = 4,
     rate: params.Rate = None,
     report: params.Report = None,
     retry_unknown: params.RetryUnknown = False,
@@ -124,17 +123,17 @@ def _run(ctx: typer.Context, flags: Mapping[str, Any]) -> NoReturn:
 
 def _planned(ctx: typer.Context, flags: Mapping[str, Any], profile: AppliedProfile) -> int:
     """Plan the batch, then show it or run it, and return the exit code. Raises `ImgcliError`."""
-    from imgcli.app.batch import run_batch
-    from imgcli.app.batch_input import BatchInput, read_batch_file
-    from imgcli.app.batch_plan import BatchOptions
-    from imgcli.app.batch_planner import plan_batch
-    from imgcli.app.variables import parse_variables
+    from imgcli.app.batch.batch_input import BatchInput, read_batch_file
+    from imgcli.app.batch.batch_plan import BatchOptions
+    from imgcli.app.batch.batch_planner import plan_batch
+    from imgcli.app.batch.batch_run import run_batch
+    from imgcli.app.batch.variables import parse_variables
     from imgcli.cli.rows import CommandRowOptions
     from imgcli.core.errors import ExitCode
 
     context: Context = ctx.obj
     _refuse_unfit(ctx)
-    check_between("--concurrency", flags["concurrency"], 1, _MOST_REQUESTS)
+    check_between("concurrency", flags["concurrency"], 1, _MOST_REQUESTS)
     rate, variables = _rate(flags["rate"]), parse_variables(flags["var"] or [])
     found = read_batch_file(context, flags["file"])
     given = BatchInput(
@@ -145,9 +144,17 @@ def _planned(ctx: typer.Context, flags: Mapping[str, Any], profile: AppliedProfi
         flags["output"],
         tuple(flags["images"] or ()),
         flags["mask"],
+        tuple(dict.fromkeys(flags["model"] or ())),
+        flags["count"],
     )
     # What is shown before a batch is about all of it, and its tasks are runs.
-    each = {**flags, "seed": flags["seed"] if flags["demo"] else None, "estimate": False, "dry_run": False}
+    each = {
+        **flags,
+        "seed": flags["seed"] if flags["demo"] else None,
+        "estimate": False,
+        "dry_run": False,
+        "is_series": True,
+    }
     plan = plan_batch(context, given, CommandRowOptions(ctx, each, profile))
     options = BatchOptions(
         found.path, flags["concurrency"], rate, flags["report"], flags["retry_unknown"], flags["later"]
@@ -159,7 +166,7 @@ def _planned(ctx: typer.Context, flags: Mapping[str, Any], profile: AppliedProfi
 
 def _show(context: Context, plan: BatchPlan, options: BatchOptions, flags: Mapping[str, Any]) -> None:
     """Show what would be sent, and what it may cost."""
-    from imgcli.app.batch_preview import BatchPreview
+    from imgcli.app.batch.batch_preview import BatchPreview
     from imgcli.store.batch_state import read_state, state_path
 
     path = options.file

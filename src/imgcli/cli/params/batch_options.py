@@ -16,8 +16,8 @@ File = Annotated[
     str,
     typer.Argument(
         metavar="FILE",
-        help="Rows as JSON Lines (.jsonl), CSV with a header (.csv), or plain text: one prompt per line, # "
-        "for comments. Standard input if it is '-'.",
+        help="A file of JSON Lines, CSV, or one prompt per line. CSV has a header row; in plain text # "
+        "begins a comment. '-' is standard input.",
         rich_help_panel=_INPUT,
         autocompletion=batch_files,
         show_default=False,
