@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import NamedTuple
+from enum import Enum, StrEnum
+from typing import Any, NamedTuple
 
 from imgcli.core.image import ImageFormat
+from imgcli.core.json_fields import choice, text
 
 DEMO = "demo"
 """The endpoint of demo runs, which nobody pays for."""
@@ -59,23 +60,117 @@ class Action(StrEnum):
     EDIT = "edit"
 
 
+class ApiPlace(Enum):
+    """Where a parameter stands in a request's body."""
+
+    IMAGE = "image"
+    """With the image: in the body of the Images API, in the image tool of the Responses API."""
+    TOOL = "tool"
+    """In the image tool, which the Images API does not have."""
+    REQUEST = "request"
+    """In the body of both APIs."""
+    RESPONSE = "response"
+    """In the body of the Responses API alone."""
+
+
 class Parameter(NamedTuple):
-    """A generation parameter: its field name, which is also its JSON key, its type, its name in both APIs."""
+    """A generation parameter: all that is the same wherever it is read, sent, shown or recorded.
+
+    `name` is its field, its JSON key and its column in a batch file. `type` is that of its value: an enum, a
+    text or a number. `api_name` is its path in the body, below `place`. `help`, `metavar` and `panel` are
+    what the help shows; `option` is its option where that has another name. `span` limits a number, `longest`
+    the characters of a text; with `formats` it is for these image formats alone. `changes_image` is false
+    where the same request without it brings the same image; `is_inherited` is false where each request says
+    it anew.
+    """
 
     name: str
     type: type[StrEnum | str | int]
     api_name: str
+    metavar: str
+    help: str
+    option: str = ""
+    panel: str = "Image"
+    place: ApiPlace = ApiPlace.IMAGE
+    span: tuple[int, int] | None = None
+    longest: int | None = None
+    formats: tuple[ImageFormat, ...] = ()
+    default: str | None = None
+    changes_image: bool = True
+    is_inherited: bool = True
+
+    @property
+    def flag(self) -> str:
+        """The long name of its option, without dashes."""
+        return self.option or self.name.replace("_", "-")
+
+    @property
+    def label(self) -> str:
+        """Its name in a list of parameters."""
+        return self.flag.replace("-", " ")
+
+    @property
+    def is_in_both(self) -> bool:
+        """Whether both APIs take it."""
+        return self.place in (ApiPlace.IMAGE, ApiPlace.REQUEST)
+
+    def plain(self, value: object) -> str | int | None:
+        """Read what a record, perhaps of a newer imgcli, has: None for another type of value."""
+        if self.type is int:
+            return value if type(value) is int else None
+        return text(value)
+
+    def read(self, value: object) -> Any:  # noqa: ANN401 - of `type`
+        """Read a recorded value, None for one that this imgcli does not know."""
+        if issubclass(self.type, StrEnum):
+            return choice(self.type, value)
+        if self.span and type(value) is int:
+            return value if self.span[0] <= value <= self.span[1] else None
+        return self.plain(value)
 
 
 PARAMETERS = (
-    Parameter("size", str, "size"),
-    Parameter("quality", Quality, "quality"),
-    Parameter("format", ImageFormat, "output_format"),
-    Parameter("compression", int, "output_compression"),
-    Parameter("background", Background, "background"),
-    Parameter("moderation", Moderation, "moderation"),
-    Parameter("fidelity", Fidelity, "input_fidelity"),
+    Parameter(
+        "size",
+        str,
+        "size",
+        "SIZE",
+        "WIDTHxHEIGHT, auto, square, portrait, landscape, or a ratio such as 16:9.",
+        default="1024x1024",
+    ),
+    Parameter(
+        "quality", Quality, "quality", "LEVEL", "auto, low, medium, high, xhigh or max.  [default: medium]"
+    ),
+    Parameter(
+        "format",
+        ImageFormat,
+        "output_format",
+        "FORMAT",
+        "png, jpeg (or jpg), webp, gif or svg.  [default: from the file name in -o, else png]",
+    ),
+    Parameter(
+        "compression",
+        int,
+        "output_compression",
+        "0-100",
+        "For jpeg and webp; 100 is the best quality.",
+        span=(0, 100),
+        formats=(ImageFormat.JPEG, ImageFormat.WEBP),
+    ),
+    Parameter("background", Background, "background", "KIND", "auto, opaque or transparent."),
+    Parameter("moderation", Moderation, "moderation", "KIND", "auto or low."),
+    Parameter(
+        "fidelity",
+        Fidelity,
+        "input_fidelity",
+        "LEVEL",
+        "How closely to match the input images: low or high.  [default: the model's]",
+        option="input-fidelity",
+        panel="Input",
+    ),
 )
+"""In the order in which the help lists those of a panel. CONTRIBUTING says what else a new one needs."""
+
 MODEL_FIELDS = ("model", "image_model", "api")
-RECORDED = (*MODEL_FIELDS, *(parameter.name for parameter in PARAMETERS))
-"""What is embedded in an image, and what a later request inherits."""
+INHERITED = (*MODEL_FIELDS, *(parameter.name for parameter in PARAMETERS if parameter.is_inherited))
+"""What a later request inherits."""

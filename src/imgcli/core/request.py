@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from imgcli.core.image import ImageFormat
 from imgcli.core.json_fields import choice, count, name, size, text, texts_of
-from imgcli.core.params import PARAMETERS, Action, Api, Background, Fidelity, Moderation, Quality
+from imgcli.core.params import (
+    PARAMETERS,
+    Action,
+    Api,
+    ApiPlace,
+    Background,
+    Fidelity,
+    Moderation,
+    Quality,
+)
 from imgcli.core.text import file_size
 
 if TYPE_CHECKING:
@@ -213,7 +221,7 @@ class ImageRequest(RequestParameters):
         }
         values = {name: getattr(self, name) for name in names} | lists
         # A record without images or presets looks as it always did, so that an older imgcli can read it.
-        return {key: value for key, value in values.items() if value or key not in _LATER}
+        return {key: value for key, value in values.items() if value or key in _ALWAYS}
 
     @classmethod
     def from_json(cls, value: object) -> ImageRequest | None:
@@ -224,17 +232,14 @@ class ImageRequest(RequestParameters):
         """
         if not isinstance(value, dict) or not isinstance(value.get("prompt"), str):
             return None
-        types: dict[str, Any] = {one.name: one.type for one in PARAMETERS} | {"api": Api, "action": Action}
-        choices = {
-            name: choice(kind, value.get(name)) for name, kind in types.items() if issubclass(kind, Enum)
-        }
-        texts = {name: text(value.get(name)) for name in _TEXTS}
-        known: dict[str, Any] = {**choices, **texts, "api": choices["api"] or Api.RESPONSES}
+        known: dict[str, Any] = {one.name: one.read(value.get(one.name)) for one in PARAMETERS}
+        known |= {name: text(value.get(name)) for name in _TEXTS}
         references = value.get("references")
         return cls(
             prompt=value["prompt"],
             model=text(value.get("model")) or "",
-            compression=count(value.get("compression"), 100),
+            api=choice(Api, value.get("api")) or Api.RESPONSES,
+            action=choice(Action, value.get("action")),
             partials=count(value.get("partials"), 3) or 0,
             count=count(value.get("count"), MAX_COUNT),
             stream=value.get("stream") is not False,
@@ -250,23 +255,34 @@ class ImageRequest(RequestParameters):
         """Return whether a record of a request has fields that this imgcli does not know."""
         return not record.keys() <= {one.name for one in fields(cls)}
 
+    @property
     def options(self) -> dict[str, Any]:
-        """Return the parameters that both APIs name alike."""
-        return {parameter.api_name: getattr(self, parameter.name) for parameter in PARAMETERS}
+        """The parameters that are set, by their names."""
+        values = {one.name: getattr(self, one.name) for one in PARAMETERS}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def fields_at(self, *places: ApiPlace) -> dict[str, Any]:
+        """Return the parameters that stand in these places of the body, as the API names them."""
+        found: dict[str, Any] = {}
+        for one in PARAMETERS:
+            value = getattr(self, one.name)
+            if one.place in places and value is not None:
+                *outer, name = one.api_name.split(".")
+                holder = found
+                for key in outer:
+                    holder = holder.setdefault(key, {})
+                holder[name] = value
+        return found
 
 
-_TEXTS = ("image_model", "size", "previous_response_id", "typed_prompt")
-_LATER = (
-    "references",
-    "mask",
-    "fidelity",
-    "previous_response_id",
-    "action",
-    "count",
-    "typed_prompt",
-    "presets",
+_TEXTS = ("image_model", "previous_response_id", "typed_prompt")
+_ALWAYS = frozenset(
+    [
+        *("prompt", "model", "api", "image_model", "size", "quality", "format", "compression", "background"),
+        *("moderation", "partials", "stream", "inline"),
+    ]
 )
-"""Fields that early records do not have; omitted where they are empty."""
+"""Fields of the earliest records; all later ones are omitted where they are empty."""
 
 
 def _reference(value: object) -> InputImage:

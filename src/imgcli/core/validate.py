@@ -9,6 +9,7 @@ from imgcli.core.catalog import ModelKind, shutdown_notice
 from imgcli.core.errors import check_between, usage_error
 from imgcli.core.image import MOVING_FORMATS, ImageFormat
 from imgcli.core.option import option
+from imgcli.core.parameter_checks import check_parameters
 from imgcli.core.params import Action, Api, Background, Moderation, Quality
 from imgcli.core.request import MAX_COUNT, DraftRequest, ImageRequest, RequestParameters
 from imgcli.core.sizes import resolve_size
@@ -165,10 +166,7 @@ class _Validator:
         """Reject combinations that the API documents as errors."""
         draft, output, model = self.draft, self.output, self.image_model
         check_between("partials", draft.partials, 0, 3)  # the API's limit
-        check_between("compression", draft.compression, 0, 100)
-        if draft.compression is not None and output not in (ImageFormat.JPEG, ImageFormat.WEBP):
-            what = f"{option('compression')} works only with jpeg and webp."
-            raise usage_error(what, f"Add {option('format', 'webp')}.", about=("compression", "format"))
+        check_parameters(draft, output, self.api, self.text_model)
         if draft.background is Background.TRANSPARENT and output is ImageFormat.JPEG:
             what, advice = "jpeg does not support transparency.", f"Use {option('format', 'png')} or webp."
             raise usage_error(what, advice, about=("background", "format"))

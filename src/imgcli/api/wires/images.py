@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.api.errors.server import from_code
 from imgcli.core.json_fields import as_list, as_object
+from imgcli.core.params import ApiPlace
 from imgcli.core.request import without_none
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def body(request: ImageRequest) -> dict[str, Any]:
         "prompt": request.prompt,
         "n": request.count or 1,
         **images,
-        **request.options(),
+        **request.fields_at(ApiPlace.IMAGE, ApiPlace.REQUEST),
     }
     if request.stream:
         fields |= {"stream": True, "partial_images": request.partials}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from imgcli.api.errors.server import from_code, quoted
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, Problem
 from imgcli.core.json_fields import as_list, as_object, as_text, first_text
+from imgcli.core.params import ApiPlace
 from imgcli.core.request import without_none
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def body(request: ImageRequest) -> dict[str, Any]:
         "type": "image_generation",
         "model": request.image_model,
         "action": request.action,
-        **request.options(),
+        **request.fields_at(ApiPlace.IMAGE, ApiPlace.TOOL),
         "partial_images": request.partials,
         "input_image_mask": {"image_url": request.mask.image_url} if request.mask else None,
     }
@@ -41,6 +42,7 @@ def body(request: ImageRequest) -> dict[str, Any]:
         "tools": [without_none(tool)],
         "tool_choice": {"type": "image_generation"},
         "stream": request.stream or None,
+        **request.fields_at(ApiPlace.REQUEST, ApiPlace.RESPONSE),
     }
     return without_none(fields)
 

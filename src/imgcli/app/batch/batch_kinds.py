@@ -16,6 +16,7 @@ from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.image import ImageFormat
 from imgcli.core.inherit import OptionSources
 from imgcli.core.option import option
+from imgcli.core.params import MODEL_FIELDS, PARAMETERS
 from imgcli.core.text import is_encodable
 from imgcli.core.validate import validate
 from imgcli.store.input_images import STDIN
@@ -163,8 +164,8 @@ def _hashable(cells: Mapping[str, Any]) -> object:
 
 
 _IDENTIFYING = (
-    *("model", "image_model", "api", "size", "quality", "compression", "background", "moderation"),
-    *("fidelity", "count"),
+    *("count", *MODEL_FIELDS),
+    *(one.name for one in PARAMETERS if one.changes_image and one.name != "format"),
 )
 
 

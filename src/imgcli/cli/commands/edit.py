@@ -57,7 +57,7 @@ Change = Annotated[
     image_model="FILE's, else the server's",
     size="FILE's, else auto",
     quality="FILE's, else medium",
-    image_format="from the file name in -o, else FILE's, else png",
+    format="from the file name in -o, else FILE's, else png",
     output="FILE's name with -edit, in the current folder",
 )
 def edit(

@@ -8,6 +8,7 @@ from imgcli.core.billing.bill import Bill
 from imgcli.core.history import OK, FileStatus, KnowledgeSource
 from imgcli.core.image import ContentCredentials
 from imgcli.core.messages import image_facts
+from imgcli.core.params import PARAMETERS
 from imgcli.core.text import clean, duration, shorten
 from imgcli.output.tables.bill import bill_lines
 from imgcli.output.tables.history import cost_words, outcome_words
@@ -124,13 +125,7 @@ def _cost(entry: HistoryEntry) -> str:
 
 def _options(source: ImageRequest | EmbeddedParameters) -> str:
     options = {
-        "size": source.size,
-        "quality": source.quality,
-        "format": source.format,
-        "compression": source.compression,
-        "background": source.background,
-        "moderation": source.moderation,
-        "input fidelity": source.fidelity,
+        **{one.label: source.options.get(one.name) for one in PARAMETERS},
         "partials": getattr(source, "partials", None) or None,  # which a file does not keep
         "api": source.api,
     }

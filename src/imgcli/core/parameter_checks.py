@@ -1,0 +1,48 @@
+"""A draft against the table of generation parameters: numbers out of range, another format, another API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgcli.core.errors import check_between, usage_error
+from imgcli.core.option import option
+from imgcli.core.params import PARAMETERS, Api, Parameter
+from imgcli.core.text import is_encodable
+
+if TYPE_CHECKING:
+    from imgcli.core.image import ImageFormat
+    from imgcli.core.request import DraftRequest
+
+
+def check_parameters(draft: DraftRequest, output: ImageFormat | None, api: Api, text_model: str) -> None:
+    """Check each parameter that is set by its row; `output` is the format, `text_model` one to recommend.
+
+    Raises `ImgcliError` (usage).
+    """
+    for parameter in PARAMETERS:
+        value = getattr(draft, parameter.name)
+        if value is None:
+            continue
+        if parameter.span:
+            check_between(parameter.flag, value, *parameter.span)
+        if parameter.type is str:
+            _check_text(parameter, value)
+        if parameter.formats and output not in parameter.formats:
+            what = f"{option(parameter.flag)} works only with {' and '.join(parameter.formats)}."
+            advice = f"Add {option('format', parameter.formats[-1])}."
+            raise usage_error(what, advice, about=(parameter.flag, "format"))
+        if api is Api.IMAGES and not parameter.is_in_both:
+            what = f"The Images API does not take {option(parameter.flag)}."
+            advice = f"Leave it out, or use a text model ({option('model', text_model, short=True)})."
+            raise usage_error(what, advice, about=(parameter.flag, "model", "api"))
+
+
+def _check_text(parameter: Parameter, value: str) -> None:
+    flag = option(parameter.flag)
+    if not value.strip():
+        raise usage_error(f"{flag} is empty.", "Leave it out.", about=(parameter.flag,))
+    if not is_encodable(value):
+        raise usage_error(f"{flag} is not valid UTF-8.", "Check your terminal's encoding.")
+    if parameter.longest and len(value) > parameter.longest:
+        what = f"{flag} has {len(value):,} characters; the API takes {parameter.longest:,}."
+        raise usage_error(what, "Shorten it.", about=(parameter.flag,))
