@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from imgcli.core.image import ImageFormat
-from imgcli.core.params import Background, Fidelity, Quality
+from imgcli.core.params import Background, Complexity, Fidelity, Quality
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -57,13 +57,14 @@ SizeRule: TypeAlias = FixedSizes | FlexibleSizes
 
 @dataclass(frozen=True)
 class Accepts:
-    """The values that an image model accepts; `fidelities` is None where they are not documented."""
+    """The values that an image model accepts; the last two are None where they are not documented."""
 
     sizes: SizeRule
     qualities: tuple[Quality, ...]
     backgrounds: tuple[Background, ...]
     formats: tuple[ImageFormat, ...]
     fidelities: tuple[Fidelity, ...] | None = None
+    complexities: tuple[Complexity, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -257,6 +258,7 @@ def _accepts(entry: dict[str, Any], table: dict[str, Any]) -> Accepts:
         backgrounds=tuple(map(Background, entry["backgrounds"])),
         formats=tuple(map(ImageFormat, entry["formats"])),
         fidelities=tuple(map(Fidelity, entry["fidelities"])) if "fidelities" in entry else None,
+        complexities=tuple(map(Complexity, entry["complexities"])) if "complexities" in entry else None,
     )
 
 

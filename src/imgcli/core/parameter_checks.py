@@ -10,6 +10,9 @@ from imgcli.core.params import PARAMETERS, Api, Parameter
 from imgcli.core.text import is_encodable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from imgcli.core.catalog import Model
     from imgcli.core.image import ImageFormat
     from imgcli.core.request import DraftRequest
 
@@ -35,6 +38,19 @@ def check_parameters(draft: DraftRequest, output: ImageFormat | None, api: Api, 
             what = f"The Images API does not take {option(parameter.flag)}."
             advice = f"Leave it out, or use a text model ({option('model', text_model, short=True)})."
             raise usage_error(what, advice, about=(parameter.flag, "model", "api"))
+
+
+def undocumented(draft: DraftRequest, model: Model | None) -> Iterator[str]:
+    """Yield a notice for each parameter of which nobody says whether this image model takes it."""
+    if model is None or model.accepts is None:
+        return
+    accepts = model.accepts
+    for flag, value, known in (
+        ("input-fidelity", draft.fidelity, accepts.fidelities),
+        ("complexity", draft.complexity, accepts.complexities),
+    ):
+        if value and known is None:
+            yield f"OpenAI does not say whether {model.name} supports {option(flag)}; it is sent as is"
 
 
 def _check_text(parameter: Parameter, value: str) -> None:

@@ -52,6 +52,14 @@ class Fidelity(StrEnum):
     HIGH = "high"
 
 
+class Complexity(StrEnum):
+    """How much computation goes into planning the image, whatever its quality."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
 class Action(StrEnum):
     """What the image tool of the Responses API does; `edit` needs an image in the conversation."""
 
@@ -156,6 +164,13 @@ PARAMETERS = (
         "For jpeg and webp; 100 is the best quality.",
         span=(0, 100),
         formats=(ImageFormat.JPEG, ImageFormat.WEBP),
+    ),
+    Parameter(
+        "complexity",
+        Complexity,
+        "complexity",
+        "LEVEL",
+        "How much to plan the image, whatever its quality: low, medium or high.  [default: the model's]",
     ),
     Parameter("background", Background, "background", "KIND", "auto, opaque or transparent."),
     Parameter("moderation", Moderation, "moderation", "KIND", "auto or low."),

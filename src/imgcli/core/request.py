@@ -13,6 +13,7 @@ from imgcli.core.params import (
     Api,
     ApiPlace,
     Background,
+    Complexity,
     Fidelity,
     Moderation,
     Quality,
@@ -135,6 +136,7 @@ class RequestParameters:
     quality: Quality | None = None
     format: ImageFormat | None = None
     compression: int | None = None
+    complexity: Complexity | None = None
     background: Background | None = None
     moderation: Moderation | None = None
     references: tuple[InputImage, ...] = ()

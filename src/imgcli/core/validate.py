@@ -9,7 +9,7 @@ from imgcli.core.catalog import ModelKind, shutdown_notice
 from imgcli.core.errors import check_between, usage_error
 from imgcli.core.image import MOVING_FORMATS, ImageFormat
 from imgcli.core.option import option
-from imgcli.core.parameter_checks import check_parameters
+from imgcli.core.parameter_checks import check_parameters, undocumented
 from imgcli.core.params import Action, Api, Background, Moderation, Quality
 from imgcli.core.request import MAX_COUNT, DraftRequest, ImageRequest, RequestParameters
 from imgcli.core.sizes import resolve_size
@@ -275,10 +275,8 @@ class _Validator:
 
     def _input_notices(self) -> Iterator[str]:
         """Describe what may fail, though no documentation says that it does."""
-        model, mask = self.image_model, self.draft.mask
-        if self.draft.fidelity and model and model.accepts and model.accepts.fidelities is None:
-            taken = f"{model.name} supports {option('input-fidelity')}"
-            yield f"OpenAI does not say whether {taken}; it is sent as is"
+        mask = self.draft.mask
+        yield from undocumented(self.draft, self.image_model)
         if not mask:
             return
         if (mask.length or 0) > _SMALL_MASK:

@@ -1,0 +1,162 @@
+"""Generation parameters: each in the body of both APIs, in files, in rows, inherited, shown; and refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from earlier import REQUEST, remember
+from imgcli.core.embedded import EmbeddedParameters
+from imgcli.core.image import ImageFormat
+from imgcli.core.params import PARAMETERS, Complexity
+from imgcli.core.request import ImageRequest
+from streams import RED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Cli
+
+    Asked = Callable[..., dict[str, Any]]
+    Refused = Callable[..., str]
+
+IMAGE_MODEL = ("-m", "gpt-image-2.6-sunburst")
+SOME_RUN = replace(REQUEST, quality=None, size="1024x1024")
+
+
+class Case(NamedTuple):
+    """A parameter: its field, a value of it, where it stands in both bodies, the format that it is for."""
+
+    field: str
+    value: Any
+    responses: str
+    images: str | None
+    format: str = "png"
+
+    @property
+    def flag(self) -> str:
+        """Its option's name."""
+        return next(one.flag for one in PARAMETERS if one.name == self.field)
+
+    @property
+    def typed(self) -> list[str]:
+        """How it is typed."""
+        values = self.value if isinstance(self.value, tuple) else [self.value]
+        return [word for value in values for word in (f"--{self.flag}", str(value))]
+
+
+CASES = (Case("complexity", Complexity.LOW, "tools.0.complexity", "complexity"),)
+FORMATS = sorted({case.format for case in CASES})
+
+
+def dig(body: Any, path: str) -> Any:
+    """Find the value at a path of keys and positions; None where there is none."""
+    for key in path.split("."):
+        if body is None:
+            return None
+        body = body[int(key)] if isinstance(body, list) else body.get(key)
+    return body
+
+
+def of(image_format: str) -> list[Case]:
+    """List the cases for a format."""
+    return [case for case in CASES if case.format == image_format]
+
+
+@pytest.fixture
+def config(world: dict[str, str]) -> Callable[[str], None]:
+    """Write the configuration."""
+
+    def write(text: str) -> None:
+        path = Path(world["XDG_CONFIG_HOME"]) / "imgcli" / "config.toml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    return write
+
+
+def assert_sent(body: dict[str, Any], image_format: str, *, is_images: bool = False) -> None:
+    """Check that a body has every parameter of this format, and none of another's."""
+    for case in CASES:
+        path = case.images if is_images else case.responses
+        expected = case.value if case.format in ("png", image_format) else None
+        if path:
+            assert expected == dig(body, path), case
+
+
+@pytest.mark.parametrize("image_format", FORMATS)
+def test_parameters_are_sent(asked: Asked, image_format: str) -> None:
+    """Every parameter stands where each API looks for it, typed on the command line."""
+    cases = of("png") if image_format == "png" else [*of("png"), *of(image_format)]
+    typed = [word for case in cases for word in case.typed]
+    assert_sent(asked("gen", "x", "--format", image_format, *typed), image_format)
+    typed = [word for case in cases if case.images for word in case.typed]
+    body = asked("gen", "x", *IMAGE_MODEL, "--format", image_format, *typed)
+    assert_sent(body, image_format, is_images=True)
+
+
+def test_parameters_have_defaults_in_files(asked: Asked, config: Callable[[str], None]) -> None:
+    """The configuration and presets set every parameter; what does not fit a run gives way."""
+    lines = "".join(f"{case.flag} = {json.dumps(case.value)}\n" for case in CASES)
+    config(lines)
+    for image_format in FORMATS:
+        assert_sent(asked("gen", "x", "--format", image_format), image_format)
+    assert_sent(asked("gen", "x", *IMAGE_MODEL), "png", is_images=True)
+    config(f"[preset.all]\n{lines}")
+    assert_sent(asked("gen", "x", "--preset", "all"), "png")
+
+
+def test_rows_have_parameters(imgcli: Cli, folder: Path) -> None:
+    """A row of a batch file sets every parameter; a wrong value names the line and the column."""
+    row = {"prompt": "x", **{case.flag: case.value for case in of("png")}}
+    wrong = {"prompt": "x", "complexity": "extreme"}
+    (folder / "p.jsonl").write_text(json.dumps(row))
+    keys = [json.loads(line).get("task") for line in imgcli("batch", "p.jsonl", "--dry-run", "--jsonl").lines]
+    (folder / "p.jsonl").write_text(json.dumps({"prompt": "x"}))
+    bare = [json.loads(line).get("task") for line in imgcli("batch", "p.jsonl", "--dry-run", "--jsonl").lines]
+    assert keys != bare
+    (folder / "p.jsonl").write_text(f"{json.dumps(row)}\n{json.dumps(wrong)}")
+    done = imgcli("batch", "p.jsonl", "--dry-run")
+    assert (2, True) == (done.exit_code, "Line 2 of p.jsonl: complexity takes" in done.stderr), done.stderr
+
+
+def test_again_repeats_parameters(asked: Asked, world: dict[str, str], folder: Path) -> None:
+    """Every parameter is that of the earlier run, but for what another format or API does not take."""
+    for number, image_format in enumerate(FORMATS, start=1):
+        values = {case.field: case.value for case in CASES if case.format in ("png", image_format)}
+        request = replace(SOME_RUN, format=ImageFormat(image_format), **values)
+        remember(world, (RED + bytes(number), folder / f"{number}.{image_format}"), request=request)
+        assert_sent(asked("again", str(number)), image_format)
+        assert_sent(asked("again", str(number), "--format", "png"), "png")
+        assert_sent(asked("again", str(number), *IMAGE_MODEL), image_format, is_images=True)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.field)
+def test_parameters_are_recorded(case: Case) -> None:
+    """A record of a run and the parameters in a file hold each of them, and read it again."""
+    request = replace(REQUEST, **{case.field: case.value})
+    assert request == ImageRequest.from_json(json.loads(json.dumps(request.to_json())))
+    embedded = EmbeddedParameters.of(request, None, "", "1")
+    again = EmbeddedParameters.from_json(json.loads(json.dumps(embedded.to_json())))
+    assert again == embedded
+    assert case.field not in REQUEST.to_json()
+
+
+REFUSED = ((["--complexity", "extreme"], "Invalid value for '--complexity'"),)
+
+
+@pytest.mark.parametrize(("typed", "said"), REFUSED)
+def test_parameters_are_checked(refused: Refused, typed: list[str], said: str) -> None:
+    """What the API is documented to refuse is refused before anything is sent, and the sentence says why."""
+    assert said in " ".join(refused("gen", "x", *typed).split())
+
+
+def test_unknown_support_is_a_notice(asked: Asked) -> None:
+    """Where nobody says whether a model takes a parameter, it is sent, with a note."""
+    body = asked("gen", "x", "-m", "gpt-image-2", "--complexity", "low")
+    assert "low" == body["complexity"]
+    assert "OpenAI does not say whether gpt-image-2 supports --complexity" in body["told"]
