@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from PIL import Image
 
+import zygote
 from earlier import REQUEST, remember
 from imgcli.core.embedded import EmbeddedParameters
 from imgcli.core.image import ImageFormat
@@ -49,7 +52,11 @@ class Case(NamedTuple):
         return [word for value in values for word in (f"--{self.flag}", str(value))]
 
 
-CASES = (Case("complexity", Complexity.LOW, "tools.0.complexity", "complexity"),)
+CASES = (
+    Case("complexity", Complexity.LOW, "tools.0.complexity", "complexity"),
+    Case("frames", 4, "tools.0.frame_count", "frame_count", "gif"),
+    Case("frame_duration", 80, "tools.0.frame_duration_ms", "frame_duration_ms", "gif"),
+)
 FORMATS = sorted({case.format for case in CASES})
 
 
@@ -146,7 +153,19 @@ def test_parameters_are_recorded(case: Case) -> None:
     assert case.field not in REQUEST.to_json()
 
 
-REFUSED = ((["--complexity", "extreme"], "Invalid value for '--complexity'"),)
+REFUSED = (
+    (["--complexity", "extreme"], "Invalid value for '--complexity'"),
+    (
+        ["--frames", "4"],
+        "--frames works only with gif. Nothing was sent; nothing was charged. Add --format gif.",
+    ),
+    (["--frames", "1", "--format", "gif"], "--frames must be between 2 and 16."),
+    (["--frames", "17", "-o", "x.gif"], "--frames must be between 2 and 16."),
+    (["--frame-duration", "0", "--format", "gif"], "--frame-duration must be between 1 and 655,350."),
+    (["--frame-duration", "655351", "--format", "gif"], "--frame-duration must be between"),
+    (["--frames", "2", "--format", "gif", "--partials", "1"], "gif does not support partial images."),
+    (["--frames", "2", "--format", "gif", "--compression", "5"], "--compression works only with"),
+)
 
 
 @pytest.mark.parametrize(("typed", "said"), REFUSED)
@@ -160,3 +179,21 @@ def test_unknown_support_is_a_notice(asked: Asked) -> None:
     body = asked("gen", "x", "-m", "gpt-image-2", "--complexity", "low")
     assert "low" == body["complexity"]
     assert "OpenAI does not say whether gpt-image-2 supports --complexity" in body["told"]
+
+
+def test_frames_of_a_gif(imgcli: Cli, folder: Path) -> None:
+    """A GIF has as many frames as were asked for, each shown for as long, and is saved whole."""
+    typed = ("-o", "x.gif", "--size", "816x816", "--frames", "3", "--frame-duration", "80")
+    done = imgcli("gen", "x", "--demo", *typed, env={zygote.FLAT: ""})
+    assert 0 == done.exit_code, done.stderr
+    with Image.open(folder / "x.gif") as image:
+        assert (3, 80) == (image.n_frames, image.info["duration"])  # type: ignore[attr-defined]  # of a GIF
+
+
+def test_frames_are_counted_by_limits(imgcli: Cli) -> None:
+    """The most that a GIF can cost grows with its frames."""
+    costs = []
+    for frames in ("2", "16"):
+        done = imgcli("gen", "x", *IMAGE_MODEL, "-o", "x.gif", "--frames", frames, "--max-cost", "0.0001")
+        costs.append(float(re.findall(r"\$(\d+\.\d+)", done.stderr)[0]))
+    assert 5 < costs[1] / costs[0] < 8

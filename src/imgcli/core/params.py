@@ -89,7 +89,7 @@ class Parameter(NamedTuple):
     what the help shows; `option` is its option where that has another name. `span` limits a number, `longest`
     the characters of a text; with `formats` it is for these image formats alone. `changes_image` is false
     where the same request without it brings the same image; `is_inherited` is false where each request says
-    it anew.
+    it anew; `costs` is true where the price of an image depends on it.
     """
 
     name: str
@@ -106,6 +106,7 @@ class Parameter(NamedTuple):
     default: str | None = None
     changes_image: bool = True
     is_inherited: bool = True
+    costs: bool = False
 
     @property
     def flag(self) -> str:
@@ -145,9 +146,15 @@ PARAMETERS = (
         "SIZE",
         "WIDTHxHEIGHT, auto, square, portrait, landscape, or a ratio such as 16:9.",
         default="1024x1024",
+        costs=True,
     ),
     Parameter(
-        "quality", Quality, "quality", "LEVEL", "auto, low, medium, high, xhigh or max.  [default: medium]"
+        "quality",
+        Quality,
+        "quality",
+        "LEVEL",
+        "auto, low, medium, high, xhigh or max.  [default: medium]",
+        costs=True,
     ),
     Parameter(
         "format",
@@ -155,6 +162,7 @@ PARAMETERS = (
         "output_format",
         "FORMAT",
         "png, jpeg (or jpg), webp, gif or svg.  [default: from the file name in -o, else png]",
+        costs=True,
     ),
     Parameter(
         "compression",
@@ -171,6 +179,26 @@ PARAMETERS = (
         "complexity",
         "LEVEL",
         "How much to plan the image, whatever its quality: low, medium or high.  [default: the model's]",
+        costs=True,
+    ),
+    Parameter(
+        "frames",
+        int,
+        "frame_count",
+        "2-16",
+        "For gif: the number of frames.  [default: 9]",
+        span=(2, 16),
+        formats=(ImageFormat.GIF,),
+        costs=True,
+    ),
+    Parameter(
+        "frame_duration",
+        int,
+        "frame_duration_ms",
+        "MS",
+        "For gif: how long each frame is shown, in milliseconds.  [default: 200]",
+        span=(1, 655_350),
+        formats=(ImageFormat.GIF,),
     ),
     Parameter("background", Background, "background", "KIND", "auto, opaque or transparent."),
     Parameter("moderation", Moderation, "moderation", "KIND", "auto or low."),
@@ -182,6 +210,7 @@ PARAMETERS = (
         "How closely to match the input images: low or high.  [default: the model's]",
         option="input-fidelity",
         panel="Input",
+        costs=True,
     ),
 )
 """In the order in which the help lists those of a panel. CONTRIBUTING says what else a new one needs."""

@@ -137,6 +137,8 @@ class RequestParameters:
     format: ImageFormat | None = None
     compression: int | None = None
     complexity: Complexity | None = None
+    frames: int | None = None
+    frame_duration: int | None = None
     background: Background | None = None
     moderation: Moderation | None = None
     references: tuple[InputImage, ...] = ()

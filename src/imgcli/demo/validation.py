@@ -53,10 +53,15 @@ _LOSSY = frozenset({"jpeg", "webp"})
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How an image is written: png, jpeg, webp or gif, and for jpeg and webp the quality from 0 to 100."""
+    """How an image is written: png, jpeg, webp or gif, and for jpeg and webp the quality from 0 to 100.
+
+    A gif of several `frames` shows each for so many milliseconds.
+    """
 
     format: str = "png"
     compression: int = 100
+    frames: int = 1
+    duration: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +77,14 @@ class Options:
     output_compression: int
     partial_images: int
     n: int = 1
+    frame_count: int = 9
+    frame_duration: int = 200
 
     @property
     def encoding(self) -> Encoding:
         """How the painter is to write it."""
-        return Encoding(self.output_format, self.output_compression)
+        frames = self.frame_count if self.output_format == "gif" else 1
+        return Encoding(self.output_format, self.output_compression, frames, self.frame_duration)
 
     @property
     def echo(self) -> dict[str, object]:
@@ -177,6 +185,8 @@ def read_options(fields: Fields, *, stream: bool, images: bool) -> Options:
         fields.integer("output_compression", 0, 100, 100),
         fields.integer("partial_images", 0, 3, 0),
         fields.integer("n", 1, 10, 1) if images else 1,
+        fields.integer("frame_count", 2, 16, 9),
+        fields.integer("frame_duration_ms", 1, 655_350, 200),
     )
     fields.choice("complexity", ("low", "medium", "high"), "high")
     fields.choice("moderation", ("auto", "low"), "auto")
@@ -254,8 +264,6 @@ def _check_format(fields: Fields, options: Options) -> None:
 
 
 def _check_animation(fields: Fields, options: Options, *, stream: bool) -> None:
-    fields.integer("frame_count", 2, 16, 9)
-    fields.integer("frame_duration_ms", 1, 655_350, 200)
     animated = options.output_format == "gif"
     for key in ("frame_count", "frame_duration_ms"):
         if fields.sent(key) and not animated:

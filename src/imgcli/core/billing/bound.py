@@ -70,8 +70,8 @@ def upper_bound(
 ) -> Bound:
     """Return the upper bound on the cost of a request at a server.
 
-    It is monotonic: a lower quality, fewer pixels, fewer partials, fewer references or a shorter prompt never
-    raise it. A model without prices counts as the most expensive one. Raises `ImgcliError` (usage) where
+    It is monotonic: a lower quality, fewer pixels, fewer partials, frames or references, or a shorter prompt
+    never raise it. A model without prices counts as the most expensive one. Raises `ImgcliError` (usage) where
     nothing is known: for an SVG, whose model is not published, and a conversation that is not in the history.
     """
     if request.format is ImageFormat.SVG:
@@ -134,7 +134,9 @@ class _Load:
         text, images = self.prompt_bytes + self.limits["image_text"], self.images
         if self.request.api is Api.RESPONSES:
             text += self.limits["text_out"]  # the text model rewords the prompt
-        frames = self.limits["frames"] if self.request.format is ImageFormat.GIF else 1
+        frames = 1
+        if self.request.format is ImageFormat.GIF:
+            frames = self.request.frames or self.limits["frames"]
         rate = (prices.image_out or _NOTHING) / _MILLION
         cost = text * ((prices.text_in or _NOTHING) + (prices.text_out or _NOTHING)) / _MILLION
         cost += images * self.limits["image_image"] * (prices.image_in or _NOTHING) / _MILLION
