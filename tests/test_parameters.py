@@ -56,6 +56,8 @@ CASES = (
     Case("complexity", Complexity.LOW, "tools.0.complexity", "complexity"),
     Case("frames", 4, "tools.0.frame_count", "frame_count", "gif"),
     Case("frame_duration", 80, "tools.0.frame_duration_ms", "frame_duration_ms", "gif"),
+    Case("svg_model", "gpt-6-luna", "tools.0.svg.model", "svg.model", "svg"),
+    Case("svg_effort", "high", "tools.0.svg.reasoning.effort", "svg.reasoning.effort", "svg"),
 )
 FORMATS = sorted({case.format for case in CASES})
 
@@ -157,13 +159,23 @@ REFUSED = (
     (["--complexity", "extreme"], "Invalid value for '--complexity'"),
     (
         ["--frames", "4"],
-        "--frames works only with gif. Nothing was sent; nothing was charged. Add --format gif.",
+        "--frames works only with gif. Nothing was sent; nothing was charged. Add --format",
     ),
     (["--frames", "1", "--format", "gif"], "--frames must be between 2 and 16."),
     (["--frames", "17", "-o", "x.gif"], "--frames must be between 2 and 16."),
     (["--frame-duration", "0", "--format", "gif"], "--frame-duration must be between 1 and 655,350."),
     (["--frame-duration", "655351", "--format", "gif"], "--frame-duration must be between"),
     (["--frames", "2", "--format", "gif", "--partials", "1"], "gif does not support partial images."),
+    (["--svg-model", "gpt-6-luna"], "--svg-model works only with svg."),
+    (["--svg-effort", "huge", "--format", "svg"], "Invalid value for '--svg-effort'"),
+    (["--svg-model", "", "--format", "svg"], "--svg-model is empty."),
+    (
+        [*IMAGE_MODEL, "--svg-effort", "low", "--format", "svg"],
+        "--svg-effort needs --svg-model on the Images API.",
+    ),
+    (["--format", "svg", "--partials", "1"], "svg does not support partial images."),
+    ([*IMAGE_MODEL, "--format", "svg", "-n", "2", "--single-request"], "cannot be used for svg."),
+    (["--svg-model", "gpt-6-luna", "--format", "svg", "--max-cost", "1"], "how many tokens it takes"),
     (["--frames", "2", "--format", "gif", "--compression", "5"], "--compression works only with"),
 )
 

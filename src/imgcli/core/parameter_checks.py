@@ -39,6 +39,10 @@ def check_parameters(draft: DraftRequest, output: ImageFormat | None, api: Api, 
             advice = f"Leave it out, or use a text model ({option('model', text_model, short=True)})."
             raise usage_error(what, advice, about=(parameter.flag, "model", "api"))
 
+    if draft.svg_effort and not draft.svg_model and api is Api.IMAGES and not draft.references:
+        what = f"{option('svg-effort')} needs {option('svg-model')} on the Images API."
+        raise usage_error(what, "Name the model as well.", about=("svg-effort", "svg-model"))
+
 
 def undocumented(draft: DraftRequest, model: Model | None) -> Iterator[str]:
     """Yield a notice for each parameter of which nobody says whether this image model takes it."""

@@ -60,6 +60,18 @@ class Complexity(StrEnum):
     HIGH = "high"
 
 
+class ReasoningEffort(StrEnum):
+    """How much a text model reasons; not every model supports every value."""
+
+    NONE = "none"
+    MINIMAL = "minimal"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    XHIGH = "xhigh"
+    MAX = "max"
+
+
 class Action(StrEnum):
     """What the image tool of the Responses API does; `edit` needs an image in the conversation."""
 
@@ -199,6 +211,24 @@ PARAMETERS = (
         "For gif: how long each frame is shown, in milliseconds.  [default: 200]",
         span=(1, 655_350),
         formats=(ImageFormat.GIF,),
+    ),
+    Parameter(
+        "svg_model",
+        str,
+        "svg.model",
+        "NAME",
+        "For svg: the model that writes it.  [default: the server's]",
+        formats=(ImageFormat.SVG,),
+        costs=True,
+    ),
+    Parameter(
+        "svg_effort",
+        ReasoningEffort,
+        "svg.reasoning.effort",
+        "LEVEL",
+        "For svg: how much its model reasons: none, minimal, low, medium, high, xhigh or max.",
+        formats=(ImageFormat.SVG,),
+        costs=True,
     ),
     Parameter("background", Background, "background", "KIND", "auto, opaque or transparent."),
     Parameter("moderation", Moderation, "moderation", "KIND", "auto or low."),

@@ -17,6 +17,7 @@ from imgcli.core.params import (
     Fidelity,
     Moderation,
     Quality,
+    ReasoningEffort,
 )
 from imgcli.core.text import file_size
 
@@ -139,6 +140,8 @@ class RequestParameters:
     complexity: Complexity | None = None
     frames: int | None = None
     frame_duration: int | None = None
+    svg_model: str | None = None
+    svg_effort: ReasoningEffort | None = None
     background: Background | None = None
     moderation: Moderation | None = None
     references: tuple[InputImage, ...] = ()

@@ -191,8 +191,19 @@ def read_form(request: Request) -> MultipartForm:
         if part.filename is not None or part.name in _FILES:
             files.setdefault(part.name, []).append(part)
         else:
-            values[part.name] = _typed(part.name, part.data.decode("utf-8", "replace"))
+            _put(values, part.name, _typed(part.name, part.data.decode("utf-8", "replace")))
     return MultipartForm(values, files)
+
+
+def _put(values: dict[str, object], name: str, value: object) -> None:
+    """Put a value in its place: `svg[reasoning][effort]` is a field of an object in an object."""
+    holder, (*outer, last) = values, name.replace("]", "").split("[")
+    for key in outer:
+        inner = holder.setdefault(key, {})
+        if not isinstance(inner, dict):
+            raise _bad_form(f"the field '{key}' is there twice")
+        holder = inner
+    holder[last] = value
 
 
 def _typed(name: str, text: str) -> object:

@@ -86,6 +86,9 @@ def _answer(
     prompt, stream = read_prompt(fields), fields.flag("stream", default=False)
     if not fields.sent("model"):
         raise missing("model")
+    svg = fields.values.get("svg")
+    if inputs is None and isinstance(svg, dict) and svg.get("model") is None:
+        raise missing("svg.model")
     options = read_options(fields, stream=stream, images=True)
     if inputs is not None:
         _check_inputs(inputs, mask, options)

@@ -13,7 +13,6 @@ from imgcli.demo.errors import (
     invalid_value,
     missing,
     unknown_parameter,
-    unsupported_here,
 )
 from imgcli.demo.models import DEFAULT_IMAGE_MODEL, ImageModel, image_model
 
@@ -28,6 +27,9 @@ LONGEST_PROMPT = 32_000
 
 SIZES = ("1024x1024", "1024x1536", "1536x1024", "auto")
 FORMATS = ("png", "webp", "jpeg", "gif", "svg")
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+"""How much a text model may reason."""
+
 IMAGE_PARAMETERS = frozenset(
     [
         "background",
@@ -246,6 +248,7 @@ def _check_fidelity(fields: Fields, model: ImageModel) -> None:
 
 def _check_format(fields: Fields, options: Options) -> None:
     chosen = options.output_format
+    _check_svg(fields, options)
     if chosen == "svg":
         raise invalid(
             "invalid_value", "SVG output is not enabled for this project.", fields.name("output_format")
@@ -259,8 +262,28 @@ def _check_format(fields: Fields, options: Options) -> None:
     if fields.sent("output_compression") and chosen not in _LOSSY:
         message = f"Compression is not supported for {chosen.upper()} output format."
         raise invalid("invalid_value", message, fields.name("output_compression"))
-    if fields.sent("svg"):
-        raise unsupported_here(fields.name("svg"), "SVG output")
+
+
+def _check_svg(fields: Fields, options: Options) -> None:
+    """Check the object `svg`; in a form its fields are `svg[model]` and `svg[reasoning][effort]`."""
+    svg = fields.values.get("svg")
+    if svg is None:
+        return
+    if not isinstance(svg, dict):
+        raise invalid_type("an object", svg, fields.name("svg"))
+    inner = Fields(svg, fields.name("svg."))
+    inner.only(("model", "reasoning"))
+    inner.text("model", "")
+    reasoning = svg.get("reasoning")
+    if reasoning is not None:
+        if not isinstance(reasoning, dict):
+            raise invalid_type("an object", reasoning, inner.name("reasoning"))
+        effort = Fields(reasoning, inner.name("reasoning."))
+        effort.only(("effort",))
+        effort.choice("effort", EFFORTS, "medium")
+    if options.output_format != "svg":
+        message = f"'{fields.name('svg')}' is only supported when 'output_format' is 'svg'."
+        raise invalid("invalid_value", message, fields.name("svg"))
 
 
 def _check_animation(fields: Fields, options: Options, *, stream: bool) -> None:

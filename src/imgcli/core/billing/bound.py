@@ -71,12 +71,13 @@ def upper_bound(
     """Return the upper bound on the cost of a request at a server.
 
     It is monotonic: a lower quality, fewer pixels, fewer partials, frames or references, or a shorter prompt
-    never raise it. A model without prices counts as the most expensive one. Raises `ImgcliError` (usage) where
-    nothing is known: for an SVG, whose model is not published, and a conversation that is not in the history.
+    never raise it. A model without prices counts as the most expensive one. Raises `ImgcliError` (usage)
+    where nothing is known: for an SVG, whose model is not published, and a conversation that is not in the
+    history.
     """
     if request.format is ImageFormat.SVG:
         raise usage_error(
-            "The maximum cost of an SVG is unknown: OpenAI does not publish which model writes it.",
+            f"The maximum cost of an SVG is unknown: OpenAI does not publish {_svg_unknown(request)}.",
             f"Choose another {option('format')}, or remove the limit.",
             about=("format",),
         )
@@ -243,6 +244,10 @@ def _dates(counted: Iterable[Model]) -> Iterator[date]:
 def _pixels(size: str) -> int:
     width, height = size.split("x")
     return int(width) * int(height)
+
+
+def _svg_unknown(request: ImageRequest) -> str:
+    return "how many tokens it takes to write one" if request.svg_model else "which model writes it"
 
 
 def _sent_images(request: ImageRequest | None) -> int:
