@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 import zygote
-from earlier import REQUEST, remember
+from earlier import REQUEST, remember, runs
+from images import encoded
 from imgcli.core.embedded import EmbeddedParameters
 from imgcli.core.image import ImageFormat
 from imgcli.core.params import PARAMETERS, Complexity
@@ -209,3 +210,49 @@ def test_frames_are_counted_by_limits(imgcli: Cli) -> None:
         done = imgcli("gen", "x", *IMAGE_MODEL, "-o", "x.gif", "--frames", frames, "--max-cost", "0.0001")
         costs.append(float(re.findall(r"\$(\d+\.\d+)", done.stderr)[0]))
     assert 5 < costs[1] / costs[0] < 8
+
+
+class TestMarkup:
+    """`edit --markup`: a transparent image over the one that is edited."""
+
+    @pytest.fixture(autouse=True)
+    def images(self, folder: Path) -> None:
+        """Put an image and what is drawn over it into the folder."""
+        (folder / "a.png").write_bytes(RED)
+        (folder / "arrow.png").write_bytes(encoded("PNG", "RGBA"))
+
+    def test_is_uploaded_beside_the_image(self, imgcli: Cli, world: dict[str, str], folder: Path) -> None:
+        """The demo, which checks it as OpenAI does, takes it; `again` sends it again, unless it changed."""
+        done = imgcli("edit", "a.png", "a hat here", "--markup", "arrow.png", *IMAGE_MODEL, "--demo")
+        assert 0 == done.exit_code, done.stderr
+        request = runs(world)[0].request
+        assert request is not None
+        assert request.markup is not None
+        assert str(folder / "arrow.png") == request.markup.path
+        again = json.loads(imgcli("again", "last", "--demo", "--dry-run").stdout)
+        assert again["markup"].startswith("<arrow.png")
+        assert "markup" in imgcli("info", "last").stdout.decode()
+        (folder / "arrow.png").write_bytes(encoded("PNG", "RGBA", (48, 33)))
+        assert "no longer the same image" in imgcli("again", "last", "--demo").stderr
+
+    @pytest.mark.parametrize(
+        ("typed", "said"),
+        [
+            ([], "--markup needs an image model"),
+            ([*IMAGE_MODEL, "--mask", "arrow.png"], "--markup and --mask cannot be combined."),
+            ([*IMAGE_MODEL, "--markup", "a.png"], "The markup a.png has no alpha channel"),
+            ([*IMAGE_MODEL, "--markup", "gone.png"], "gone.png"),
+            ([*IMAGE_MODEL, "--markup", "large.png"], "The markup is 64x64 pixels, but a.png is 48x32."),
+            ([*IMAGE_MODEL, "-i", "https://example.com/b.png"], "--markup needs image files"),
+            ([*IMAGE_MODEL, "--markup", "-"], "--markup takes a file."),
+        ],
+    )
+    def test_is_checked(self, refused: Refused, folder: Path, typed: list[str], said: str) -> None:
+        """What cannot be sent as markup is refused before anything is sent."""
+        (folder / "large.png").write_bytes(encoded("PNG", "RGBA", (64, 64)))
+        assert said in " ".join(refused("edit", "a.png", "x", "--markup", "arrow.png", *typed).split())
+
+    def test_is_new_to_older_models(self, asked: Asked) -> None:
+        """A model that is older than markup gets it, with a note."""
+        told = asked("edit", "a.png", "x", "--markup", "arrow.png", "-m", "gpt-image-2")["told"]
+        assert "OpenAI documents --markup for GPT Image 2.5 and later alone" in told

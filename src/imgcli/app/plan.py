@@ -109,6 +109,7 @@ class RequestPlan:
             typed_prompt=self.typed_prompt,
             presets=self.presets,
             mask=self.images.mask,
+            markup=self.images.markup,
         )
         is_edit = self.source and draft.model and load().is_image_model(draft.model)
         if is_edit and "moderation" not in sources.typed:  # OpenAI's edits take none; a default is left out
@@ -133,8 +134,8 @@ class RequestPlan:
         return replace(talk, fallback=upload if original else None)
 
     def _conversation(self, draft: DraftRequest) -> str | None:
-        """Return the response to continue from; a mask belongs to an image that is sent."""
-        if self.source is None or self.images.mask or _is_image_model(draft):
+        """Return the response to continue from; a mask or a markup belongs to an image that is sent."""
+        if self.source is None or self.images.mask or self.images.markup or _is_image_model(draft):
             return None
         return self.source.conversation(self.server)
 
@@ -250,7 +251,7 @@ def _earlier_plan(context: Context, name: str, source: SourceImage) -> RequestPl
 
 
 def _plan_of_request(context: Context, entry: HistoryEntry, request: ImageRequest) -> RequestPlan:
-    mask = request.mask and read_again(request.mask)
+    mask, markup = (one and read_again(one) for one in (request.mask, request.markup))
     references = tuple(read_again(reference) for reference in request.references)
     source = _find_original(context, entry, request, references)
     if source and not request.previous_response_id:
@@ -258,7 +259,7 @@ def _plan_of_request(context: Context, entry: HistoryEntry, request: ImageReques
     is_edit = source and (request.action is Action.EDIT or request.api is Api.IMAGES)
     return RequestPlan(
         request.prompt,
-        InputImages(references, mask),
+        InputImages(references, mask, markup),
         source,
         title=source.edited_name if source and is_edit else None,
         action=Action.EDIT if is_edit else request.action,

@@ -57,7 +57,7 @@ SizeRule: TypeAlias = FixedSizes | FlexibleSizes
 
 @dataclass(frozen=True)
 class Accepts:
-    """The values that an image model accepts; the last two are None where they are not documented."""
+    """The values that an image model accepts, None where they are not documented; whether it takes markup."""
 
     sizes: SizeRule
     qualities: tuple[Quality, ...]
@@ -65,6 +65,7 @@ class Accepts:
     formats: tuple[ImageFormat, ...]
     fidelities: tuple[Fidelity, ...] | None = None
     complexities: tuple[Complexity, ...] | None = None
+    markup: bool = False
 
 
 @dataclass(frozen=True)
@@ -259,6 +260,7 @@ def _accepts(entry: dict[str, Any], table: dict[str, Any]) -> Accepts:
         formats=tuple(map(ImageFormat, entry["formats"])),
         fidelities=tuple(map(Fidelity, entry["fidelities"])) if "fidelities" in entry else None,
         complexities=tuple(map(Complexity, entry["complexities"])) if "complexities" in entry else None,
+        markup=entry.get("markup", False),
     )
 
 

@@ -126,7 +126,8 @@ class RequestParameters:
     """What drafts and requests have in common; a parameter that is None is not sent.
 
     `image_model` is the model of the image tool (Responses API), None for the server's default. `references`
-    are the input images; the transparent pixels of `mask` are where the first of them is repainted.
+    are the input images; the transparent pixels of `mask` are where the first of them is repainted, `markup`
+    is laid over it to guide an edit.
     `previous_response_id` continues a conversation (Responses API). `count` is the number of images that one
     request brings (Images API), None for one. `presets` are the names of the presets in use, `typed_prompt`
     is what they made the prompt of, None for the prompt itself; neither is sent.
@@ -146,6 +147,7 @@ class RequestParameters:
     moderation: Moderation | None = None
     references: tuple[InputImage, ...] = ()
     mask: InputImage | None = None
+    markup: InputImage | None = None
     fidelity: Fidelity | None = None
     previous_response_id: str | None = None
     action: Action | None = None
@@ -204,7 +206,7 @@ class ImageRequest(RequestParameters):
     @property
     def inputs(self) -> frozenset[str]:
         """The SHA-256 of every image that is sent."""
-        sent = (*self.references, self.mask)
+        sent = (*self.references, self.mask, self.markup)
         return frozenset(one.sha256 for one in sent if one and one.sha256)
 
     @property
@@ -216,7 +218,8 @@ class ImageRequest(RequestParameters):
     def anonymized(self) -> ImageRequest:
         """Return it without the origin of its images, for a record that others may see."""
         references = tuple(reference.anonymized() for reference in self.references)
-        return replace(self, references=references, mask=self.mask and self.mask.anonymized())
+        mask, markup = (one and one.anonymized() for one in (self.mask, self.markup))
+        return replace(self, references=references, mask=mask, markup=markup)
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form for a record of the run, without the bytes of its images."""
@@ -224,6 +227,7 @@ class ImageRequest(RequestParameters):
         lists = {
             "references": [reference.to_json() for reference in self.references],
             "mask": self.mask and self.mask.to_json(),
+            "markup": self.markup and self.markup.to_json(),
             "presets": list(self.presets),
         }
         values = {name: getattr(self, name) for name in names} | lists
@@ -253,6 +257,7 @@ class ImageRequest(RequestParameters):
             inline=value.get("inline") is True,
             references=tuple(map(_reference, references)) if isinstance(references, list) else (),
             mask=_reference(value["mask"]) if value.get("mask") else None,
+            markup=_reference(value["markup"]) if value.get("markup") else None,
             presets=texts_of(value.get("presets")),
             **known,
         )

@@ -212,6 +212,8 @@ class _Validator:
             raise usage_error("There is no image to edit.", f"Add one with {option('image')}.")
         if draft.mask:
             self._check_mask(draft.mask)
+        if draft.markup:
+            self._check_markup(draft.markup)
         if draft.fidelity:
             self._check_fidelity(has_image=bool(has_image))
         if draft.moderation is Moderation.LOW and self._moderation() is None:
@@ -226,11 +228,28 @@ class _Validator:
         if self.output is ImageFormat.GIF:
             advice = f"Use {option('format', 'png')}."
             raise usage_error("gif does not support masks.", advice, about=("mask", "format"))
+        self._check_overlay(mask, "mask")
+
+    def _check_markup(self, markup: InputImage) -> None:
+        """Check what is laid over the first image (SDK 3.57.0: `markup` in images.edit alone)."""
+        if self.draft.mask:
+            what = f"{option('markup')} and {option('mask')} cannot be combined."
+            raise usage_error(what, "Leave one of them out.", about=("markup", "mask"))
+        default = option("model", self.catalog.default_image_model, short=True)
+        if self.api is Api.RESPONSES:
+            what = f"{option('markup')} needs an image model: the image tool of text models takes none."
+            raise usage_error(what, f"Use {default}.", about=("markup", "model"))
+        if any(reference.url for reference in self.draft.references):
+            what = f"{option('markup')} needs image files, and one of the images is a URL."
+            raise usage_error(what, "Download the image and give the file.", about=("markup", "image"))
+        self._check_overlay(markup, "markup")
+
+    def _check_overlay(self, overlay: InputImage, name: str) -> None:
         first = self.draft.references[0]
-        if first.size and mask.size and first.size != mask.size:
-            what = f"The mask is {_pixels(mask.size)} pixels, but {_name(first)} is {_pixels(first.size)}."
-            advice = f"Make the mask the same size as the first {option('image')}."
-            raise usage_error(what, advice, about=("mask",))
+        if first.size and overlay.size and first.size != overlay.size:
+            sizes = f"{_pixels(overlay.size)} pixels, but {_name(first)} is {_pixels(first.size)}"
+            advice = f"Make the {name} the same size as the first {option('image')}."
+            raise usage_error(f"The {name} is {sizes}.", advice, about=(name,))
 
     def _check_fidelity(self, *, has_image: bool) -> None:
         """Check against the catalog; an unknown model may take anything."""
@@ -277,6 +296,9 @@ class _Validator:
         """Describe what may fail, though no documentation says that it does."""
         mask = self.draft.mask
         yield from undocumented(self.draft, self.image_model)
+        accepts = self.image_model.accepts if self.image_model else None
+        if self.draft.markup and accepts and not accepts.markup:
+            yield f"OpenAI documents {option('markup')} for GPT Image 2.5 and later alone; it is sent as is"
         if not mask:
             return
         if (mask.length or 0) > _SMALL_MASK:

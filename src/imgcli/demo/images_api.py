@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 from imgcli.demo import usage
 from imgcli.demo.errors import invalid, missing, unsupported_here
 from imgcli.demo.exchange import JsonAnswer, Request, ServerEvent, Stream, in_base64, pause_before_image
-from imgcli.demo.forms import UploadedImage, check_mask, linked_image, read_form, read_json, uploaded_image
+from imgcli.demo.forms import (
+    UploadedImage,
+    check_markup,
+    check_mask,
+    linked_image,
+    read_form,
+    read_json,
+    uploaded_image,
+)
 from imgcli.demo.validation import IMAGE_PARAMETERS, Fields, Options, read_options, read_prompt
 
 if TYPE_CHECKING:
@@ -114,7 +122,9 @@ def _read_form(request: Request) -> tuple[Fields, list[UploadedImage], UploadedI
     fields.only(_EDIT)
     inputs = [uploaded_image(part) for name in ("image", "image[]") for part in form.files.get(name, ())]
     masks = [uploaded_image(part) for part in form.files.get("mask", ())]
-    for name in form.files.keys() - {"image", "image[]", "mask"}:
+    for part in form.files.get("markup", ()):
+        check_markup(part, inputs, has_mask=bool(masks))
+    for name in form.files.keys() - {"image", "image[]", "mask", "markup"}:
         raise unsupported_here(name, f"the file field '{name}'")
     return fields, inputs, masks[0] if masks else None
 

@@ -252,7 +252,7 @@ def _problem(rule: ErrorRule, error: ServerError, what: str, progress: Progress)
 def _our_option(param: str | None) -> str | None:
     """Find our option for the server's parameter, for instance `tools[0].size`."""
     path = [name.partition("[")[0] for name in (param or "").split(".")]
-    for start in range(len(path)):
+    for start in range(len(path) - 1):  # a parameter in an object, such as `svg.model`
         if (name := ".".join(path[start:])) in OPTIONS:
             return OPTIONS[name]
     if path[-1] == "model":

@@ -209,6 +209,7 @@ OPTIONS = {
     **{one.api_name: one.flag for one in PARAMETERS},
     "partial_images": "partials",
     "mask": "mask",
+    "markup": "markup",
     "input_image_mask": "mask",
     "image": "image",
     "images": "image",

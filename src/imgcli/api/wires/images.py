@@ -31,7 +31,7 @@ def body(request: ImageRequest) -> dict[str, Any]:
     if request.is_form:
         only = request.references[0] if len(request.references) == 1 else None
         images = {"image": only} if only else {"image[]": request.references}
-        images["mask"] = request.mask
+        images |= {"mask": request.mask, "markup": request.markup}
     elif request.references:  # the JSON that takes addresses (OpenAI's specification, August 2026)
         images = {
             "images": [{"image_url": reference.image_url} for reference in request.references],

@@ -131,6 +131,17 @@ Mask = Annotated[
         autocompletion=images_and_ids,
     ),
 ]
+Markup = Annotated[
+    str | None,
+    typer.Option(
+        "--markup",
+        metavar="FILE",
+        help="Transparent PNG of the same size as FILE with marks that guide the edit, such as an arrow; for "
+        "image models, not with --mask.",
+        rich_help_panel=_PROMPT,
+        autocompletion=images_and_ids,
+    ),
+]
 Continue = Annotated[
     bool,
     typer.Option(

@@ -251,7 +251,9 @@ def _svg_unknown(request: ImageRequest) -> str:
 
 
 def _sent_images(request: ImageRequest | None) -> int:
-    return len(request.references) + (request.mask is not None) if request else 0
+    if request is None:
+        return 0
+    return len(request.references) + sum(one is not None for one in (request.mask, request.markup))
 
 
 def _billed_tokens(entry: HistoryEntry) -> int:

@@ -143,6 +143,8 @@ def _references(request: ImageRequest) -> Iterator[Row]:
         yield "" if index else "references", _line(place)
     if request.mask:
         yield "mask", _line(request.mask.path or request.mask.name)
+    if request.markup:
+        yield "markup", _line(request.markup.path or request.markup.name)
 
 
 def _images(known: Provenance) -> Iterator[Row]:
