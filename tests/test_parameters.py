@@ -55,6 +55,11 @@ class Case(NamedTuple):
 
 CASES = (
     Case("complexity", Complexity.LOW, "tools.0.complexity", "complexity"),
+    Case("action", "generate", "tools.0.action", None),
+    Case("service_tier", "flex", "service_tier", None),
+    Case("safety_identifier", "5f2e", "safety_identifier", "safety_identifier"),
+    Case("instructions", "Always in oil.", "instructions", None),
+    Case("reasoning_effort", "low", "reasoning.effort", None),
     Case("frames", 4, "tools.0.frame_count", "frame_count", "gif"),
     Case("frame_duration", 80, "tools.0.frame_duration_ms", "frame_duration_ms", "gif"),
     Case("svg_model", "gpt-6-luna", "tools.0.svg.model", "svg.model", "svg"),
@@ -142,7 +147,9 @@ def test_again_repeats_parameters(asked: Asked, world: dict[str, str], folder: P
         remember(world, (RED + bytes(number), folder / f"{number}.{image_format}"), request=request)
         assert_sent(asked("again", str(number)), image_format)
         assert_sent(asked("again", str(number), "--format", "png"), "png")
-        assert_sent(asked("again", str(number), *IMAGE_MODEL), image_format, is_images=True)
+        direct = asked("again", str(number), *IMAGE_MODEL)
+        assert_sent(direct, image_format, is_images=True)
+        assert set() == direct.keys() & {case.responses for case in CASES if not case.images}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.field)
@@ -153,6 +160,11 @@ def test_parameters_are_recorded(case: Case) -> None:
     embedded = EmbeddedParameters.of(request, None, "", "1")
     again = EmbeddedParameters.from_json(json.loads(json.dumps(embedded.to_json())))
     assert again == embedded
+    is_private = case.field == "safety_identifier"
+    assert (is_private, is_private) == (
+        case.field not in embedded.options,
+        getattr(request.anonymized(), case.field) is None,
+    )
     assert case.field not in REQUEST.to_json()
 
 
@@ -167,6 +179,15 @@ REFUSED = (
     (["--frame-duration", "0", "--format", "gif"], "--frame-duration must be between 1 and 655,350."),
     (["--frame-duration", "655351", "--format", "gif"], "--frame-duration must be between"),
     (["--frames", "2", "--format", "gif", "--partials", "1"], "gif does not support partial images."),
+    (["--action", "edit"], "There is no image to edit."),
+    ([*IMAGE_MODEL, "--action", "generate"], "The Images API does not take --action."),
+    ([*IMAGE_MODEL, "--service-tier", "flex"], "The Images API does not take --service-tier."),
+    ([*IMAGE_MODEL, "--instructions", "x"], "The Images API does not take --instructions."),
+    ([*IMAGE_MODEL, "--reasoning-effort", "low"], "The Images API does not take --reasoning-effort."),
+    (["--safety-identifier", "x" * 129], "--safety-identifier has 129 characters; the API takes 128."),
+    (["--instructions", " "], "--instructions is empty."),
+    (["--reasoning-effort", "high", "--max-cost", "1"], "is unknown with --reasoning-effort high."),
+    (["--service-tier", "fast", "--max-cost", "1"], "The maximum cost is unknown with --service-tier fast."),
     (["--svg-model", "gpt-6-luna"], "--svg-model works only with svg."),
     (["--svg-effort", "huge", "--format", "svg"], "Invalid value for '--svg-effort'"),
     (["--svg-model", "", "--format", "svg"], "--svg-model is empty."),
@@ -187,11 +208,46 @@ def test_parameters_are_checked(refused: Refused, typed: list[str], said: str) -
     assert said in " ".join(refused("gen", "x", *typed).split())
 
 
-def test_unknown_support_is_a_notice(asked: Asked) -> None:
-    """Where nobody says whether a model takes a parameter, it is sent, with a note."""
-    body = asked("gen", "x", "-m", "gpt-image-2", "--complexity", "low")
-    assert "low" == body["complexity"]
-    assert "OpenAI does not say whether gpt-image-2 supports --complexity" in body["told"]
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (
+            ["-m", "gpt-image-2", "--complexity", "low"],
+            "OpenAI does not say whether gpt-image-2 supports --complexity; it is sent as is",
+        ),
+        (["--service-tier", "steam"], "imgcli does not know --service-tier steam; it is sent as is"),
+        (["--reasoning-effort", "low", "-m", "gpt-4.1"], "gpt-4.1 does not reason"),
+    ],
+)
+def test_what_may_fail_is_a_notice(asked: Asked, typed: list[str], said: str) -> None:
+    """Where nobody says that a model or server takes a value, it is sent, with a note."""
+    assert said in asked("gen", "x", *typed)["told"]
+
+
+def test_the_demo_takes_them_all(imgcli: Cli, folder: Path, world: dict[str, str]) -> None:
+    """The demo, which checks parameters as OpenAI does, takes each; `info` shows them, the bill the tier."""
+    typed = [word for case in of("png") for word in case.typed]
+    done = imgcli("gen", "x", "--demo", "-m", "gpt-6-luna", *typed, "--embed", "--bill")
+    assert (0, [str(folder / "x.png")]) == (done.exit_code, done.lines), done.stderr
+    shown = " ".join(imgcli("info", "x.png").stdout.decode().split())
+    for case in of("png"):
+        assert f"{case.flag.replace('-', ' ')} {case.value}" in shown
+    assert "service tier flex" in done.stderr
+    fast = imgcli("gen", "x", "--demo", "-m", "gpt-6-luna", "--service-tier", "fast", "--bill")
+    assert (0, True) == (fast.exit_code, "service tier priority" in fast.stderr), fast.stderr
+    text, image = runs(world)[0].charges
+    assert (True, None) == (text.cost is not None, image.cost)
+
+
+def test_an_edit_has_an_action(asked: Asked, folder: Path, config: Callable[[str], None]) -> None:
+    """An edit asks the tool to edit, whatever the configuration says of images; what is typed counts."""
+    (folder / "a.png").write_bytes(RED)
+    config('action = "generate"\n')
+    acts = [
+        dig(asked("edit", "a.png", "x", *typed), "tools.0.action")
+        for typed in ([], ["--action", "auto"], ["-m", "gpt-image-2"])
+    ]
+    assert ["edit", "auto", None] == acts
 
 
 def test_frames_of_a_gif(imgcli: Cli, folder: Path) -> None:

@@ -114,23 +114,21 @@ class RequestPlan:
         is_edit = self.source and draft.model and load().is_image_model(draft.model)
         if is_edit and "moderation" not in sources.typed:  # OpenAI's edits take none; a default is left out
             draft = replace(draft, moderation=None)
+        if self.action and "action" not in sources.chosen and not _is_image_model(draft):
+            draft = replace(draft, action=self.action)  # an image model has no tool to tell
         return replace(inherited, draft=self._with_source(draft))
 
     def _with_source(self, draft: DraftRequest) -> DraftRequest:
         """Start from the conversation, with the file as its fallback, or from the file alone."""
         original = self.source.reference if self.source else None
         references = self.images.references
-        upload = replace(
-            draft,
-            references=(original, *references) if original else references,
-            action=None if _is_image_model(draft) else self.action,  # which has no tool to tell
-        )
+        upload = replace(draft, references=(original, *references) if original else references)
         response_id = self._conversation(draft)
         if response_id is None:
             if self.source and self.source.unsendable:
                 raise self.source.unsendable
             return upload
-        talk = replace(draft, references=references, previous_response_id=response_id, action=self.action)
+        talk = replace(draft, references=references, previous_response_id=response_id)
         return replace(talk, fallback=upload if original else None)
 
     def _conversation(self, draft: DraftRequest) -> str | None:

@@ -221,7 +221,9 @@ def pricing(models: Catalog, host: str | None = None, *, is_demo: bool = False) 
 
     def price(request: ImageRequest, completed: Completed, partials: int, images: int) -> Bill:
         made = bill(request, completed, partials, models, images)
-        return replace(apply_rates(made, completed.service_tier, host), is_demo=is_demo)
+        return replace(
+            apply_rates(made, completed.service_tier or request.service_tier, host), is_demo=is_demo
+        )
 
     return price
 

@@ -150,6 +150,7 @@ class Catalog:
     default_image_model: str
     prices_date: date
     limits: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    without_reasoning: tuple[str, ...] = ()
 
     def find(self, name: str) -> Model | None:
         """Find a model by its name, an alias or a dated snapshot (`gpt-4o-2024-11-20`)."""
@@ -205,6 +206,7 @@ def _catalog(table: dict[str, Any]) -> Catalog:
         default_image_model=table["default_image_model"],
         prices_date=table["checked"],
         limits=table["limits"],
+        without_reasoning=tuple(table["without_reasoning"]),
     )
 
 

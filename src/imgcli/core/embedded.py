@@ -59,7 +59,7 @@ class EmbeddedParameters:
         """Build what all images of a run share; `EmbeddingStage` adds what each has of its own."""
         values = {name: getattr(request, name) for name in _SHARED}
         words: dict[str, Any] = {name: _spelled(value) for name, value in values.items()}
-        options = {name: _spelled(value) for name, value in request.options.items()}
+        options = {name: _spelled(value) for name, value in request.anonymized().options.items()}
         return cls(
             prompt=request.prompt,
             presets=request.presets,

@@ -101,8 +101,14 @@ def inherit(
         candidates |= {name: options[name] for name in _FORMAT}
     candidates |= _models(draft, sources, previous, context)
     kept = {name: value for name, value in candidates.items() if name not in sources.chosen}
+    made = replace(draft, **kept)
+    if made.api is Api.IMAGES or (made.model and context.models.is_image_model(made.model)):
+        # What the Images API does not take gives way, wherever it is from; what was typed is refused.
+        alone = (one.name for one in PARAMETERS if not one.is_in_both)
+        kept |= {name: None for name in alone if name not in sources.chosen}
+        made = replace(draft, **kept)
     inherited = frozenset(name for name, value in kept.items() if value is not None)
-    return Inherited(replace(draft, **kept), inherited, tuple(_shutdown_notices(sources, options, context)))
+    return Inherited(made, inherited, tuple(_shutdown_notices(sources, options, context)))
 
 
 def _models(

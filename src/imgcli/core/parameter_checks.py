@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from imgcli.core.errors import check_between, usage_error
 from imgcli.core.option import option
-from imgcli.core.params import PARAMETERS, Api, Parameter
-from imgcli.core.text import is_encodable
+from imgcli.core.params import PARAMETERS, SERVICE_TIERS, Api, Parameter
+from imgcli.core.text import is_encodable, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from imgcli.core.catalog import Model
     from imgcli.core.image import ImageFormat
     from imgcli.core.request import DraftRequest
+
+
+_NAME_LENGTH = 60
 
 
 def check_parameters(draft: DraftRequest, output: ImageFormat | None, api: Api, text_model: str) -> None:
@@ -45,7 +48,10 @@ def check_parameters(draft: DraftRequest, output: ImageFormat | None, api: Api, 
 
 
 def undocumented(draft: DraftRequest, model: Model | None) -> Iterator[str]:
-    """Yield a notice for each parameter of which nobody says whether this image model takes it."""
+    """Yield a notice for each parameter of which nobody says that this image model or server takes it."""
+    if draft.service_tier and draft.service_tier not in SERVICE_TIERS:
+        tier = option("service-tier", shorten(draft.service_tier, _NAME_LENGTH))
+        yield f"imgcli does not know {tier}; it is sent as is"
     if model is None or model.accepts is None:
         return
     accepts = model.accepts

@@ -93,6 +93,10 @@ class ApiPlace(Enum):
     """In the body of the Responses API alone."""
 
 
+SERVICE_TIERS = ("auto", "default", "flex", "fast", "priority", "ultrafast", "scale")
+"""What OpenAI's specification names (SDK 3.57.0); gateways may have others."""
+
+
 class Parameter(NamedTuple):
     """A generation parameter: all that is the same wherever it is read, sent, shown or recorded.
 
@@ -101,7 +105,8 @@ class Parameter(NamedTuple):
     what the help shows; `option` is its option where that has another name. `span` limits a number, `longest`
     the characters of a text; with `formats` it is for these image formats alone. `changes_image` is false
     where the same request without it brings the same image; `is_inherited` is false where each request says
-    it anew; `costs` is true where the price of an image depends on it.
+    it anew; `costs` is true where the price of an image depends on it; `is_private` where it
+    may name a person, so that it stays on this machine and with the server.
     """
 
     name: str
@@ -119,6 +124,7 @@ class Parameter(NamedTuple):
     changes_image: bool = True
     is_inherited: bool = True
     costs: bool = False
+    is_private: bool = False
 
     @property
     def flag(self) -> str:
@@ -232,6 +238,58 @@ PARAMETERS = (
     ),
     Parameter("background", Background, "background", "KIND", "auto, opaque or transparent."),
     Parameter("moderation", Moderation, "moderation", "KIND", "auto or low."),
+    Parameter(
+        "action",
+        Action,
+        "action",
+        "KIND",
+        "Whether a text model's image tool makes a new image or edits one: auto, generate or edit.",
+        place=ApiPlace.TOOL,
+        is_inherited=False,
+    ),
+    Parameter(
+        "service_tier",
+        str,
+        "service_tier",
+        "TIER",
+        "How a text model's request is processed, each at its own price: auto, default, flex, fast, "
+        "priority, ultrafast or scale.",
+        panel="Server",
+        place=ApiPlace.RESPONSE,
+        changes_image=False,
+        costs=True,
+    ),
+    Parameter(
+        "safety_identifier",
+        str,
+        "safety_identifier",
+        "TEXT",
+        "A stable name for the person that you make the image for, as a hash; OpenAI uses it to find misuse.",
+        panel="Server",
+        place=ApiPlace.REQUEST,
+        longest=128,
+        changes_image=False,
+        is_private=True,
+    ),
+    Parameter(
+        "instructions",
+        str,
+        "instructions",
+        "TEXT",
+        "What a text model is to keep to, whatever the prompt.",
+        panel="Input",
+        place=ApiPlace.RESPONSE,
+    ),
+    Parameter(
+        "reasoning_effort",
+        ReasoningEffort,
+        "reasoning.effort",
+        "LEVEL",
+        "How much a text model reasons: none, minimal, low, medium, high, xhigh or max.  "
+        "[default: the model's]",
+        place=ApiPlace.RESPONSE,
+        costs=True,
+    ),
     Parameter(
         "fidelity",
         Fidelity,

@@ -151,6 +151,10 @@ class RequestParameters:
     fidelity: Fidelity | None = None
     previous_response_id: str | None = None
     action: Action | None = None
+    service_tier: str | None = None
+    safety_identifier: str | None = None
+    instructions: str | None = None
+    reasoning_effort: ReasoningEffort | None = None
     count: int | None = None
     typed_prompt: str | None = None
     presets: tuple[str, ...] = ()
@@ -216,10 +220,11 @@ class ImageRequest(RequestParameters):
         return is_edit and not any(reference.url for reference in self.references)
 
     def anonymized(self) -> ImageRequest:
-        """Return it without the origin of its images, for a record that others may see."""
+        """Return it without what tells of its user, the origin of its images above all."""
         references = tuple(reference.anonymized() for reference in self.references)
         mask, markup = (one and one.anonymized() for one in (self.mask, self.markup))
-        return replace(self, references=references, mask=mask, markup=markup)
+        private: dict[str, Any] = {one.name: None for one in PARAMETERS if one.is_private}
+        return replace(self, references=references, mask=mask, markup=markup, **private)
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form for a record of the run, without the bytes of its images."""
@@ -250,7 +255,6 @@ class ImageRequest(RequestParameters):
             prompt=value["prompt"],
             model=text(value.get("model")) or "",
             api=choice(Api, value.get("api")) or Api.RESPONSES,
-            action=choice(Action, value.get("action")),
             partials=count(value.get("partials"), 3) or 0,
             count=count(value.get("count"), MAX_COUNT),
             stream=value.get("stream") is not False,

@@ -296,6 +296,9 @@ class _Validator:
         """Describe what may fail, though no documentation says that it does."""
         mask = self.draft.mask
         yield from undocumented(self.draft, self.image_model)
+        text_model = self.catalog.find(self.name)
+        if self.draft.reasoning_effort and text_model and text_model.name in self.catalog.without_reasoning:
+            yield f"{text_model.name} does not reason, so OpenAI may refuse {option('reasoning-effort')}"
         accepts = self.image_model.accepts if self.image_model else None
         if self.draft.markup and accepts and not accepts.markup:
             yield f"OpenAI documents {option('markup')} for GPT Image 2.5 and later alone; it is sent as is"

@@ -18,7 +18,14 @@ from imgcli.demo.forms import (
     read_json,
     uploaded_image,
 )
-from imgcli.demo.validation import IMAGE_PARAMETERS, Fields, Options, read_options, read_prompt
+from imgcli.demo.validation import (
+    IMAGE_PARAMETERS,
+    Fields,
+    Options,
+    check_safety_identifier,
+    read_options,
+    read_prompt,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -94,6 +101,7 @@ def _answer(
     prompt, stream = read_prompt(fields), fields.flag("stream", default=False)
     if not fields.sent("model"):
         raise missing("model")
+    check_safety_identifier(fields)
     svg = fields.values.get("svg")
     if inputs is None and isinstance(svg, dict) and svg.get("model") is None:
         raise missing("svg.model")

@@ -25,6 +25,9 @@ T = TypeVar("T")
 LONGEST_PROMPT = 32_000
 """Characters in a prompt of the Images API."""
 
+LONGEST_IDENTIFIER = 128
+"""Characters in the name of a user."""
+
 SIZES = ("1024x1024", "1024x1536", "1536x1024", "auto")
 FORMATS = ("png", "webp", "jpeg", "gif", "svg")
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
@@ -199,6 +202,17 @@ def read_options(fields: Fields, *, stream: bool, images: bool) -> Options:
         message = "'partial_images' is only supported when 'stream' is true."
         raise invalid("invalid_value", message, fields.name("partial_images"))
     return options
+
+
+def check_safety_identifier(fields: Fields) -> None:
+    """Refuse a name that is too long."""
+    name = fields.text("safety_identifier", "")
+    if len(name) > LONGEST_IDENTIFIER:
+        message = (
+            f"Invalid 'safety_identifier': string too long. Expected a string with maximum length "
+            f"{LONGEST_IDENTIFIER}, but got a string with length {len(name)} instead."
+        )
+        raise invalid("string_above_max_length", message, "safety_identifier")
 
 
 def _read_quality(fields: Fields, model: ImageModel) -> str:

@@ -28,7 +28,6 @@ def body(request: ImageRequest) -> dict[str, Any]:
     tool = {
         "type": "image_generation",
         "model": request.image_model,
-        "action": request.action,
         **request.fields_at(ApiPlace.IMAGE, ApiPlace.TOOL),
         "partial_images": request.partials,
         "input_image_mask": {"image_url": request.mask.image_url} if request.mask else None,

@@ -37,6 +37,10 @@ _CENT, _SMALL = Decimal("0.01"), Decimal("0.0001")
 _AUTO = "auto"
 _QUALITIES = (Quality.LOW, Quality.MEDIUM, Quality.HIGH, Quality.XHIGH, Quality.MAX)
 _NAME_LENGTH = 60
+_BOUNDED_TIERS = frozenset({"auto", "default", "flex"})
+"""Flex is a discount. For the others no price of an image is published."""
+_BOUNDED_EFFORTS = frozenset({"none", "minimal", "low", "medium"})
+"""The tokens that were seen, on which the limits rest, are of a model that reasoned as much as by default."""
 
 
 @dataclass(frozen=True)
@@ -72,15 +76,9 @@ def upper_bound(
 
     It is monotonic: a lower quality, fewer pixels, fewer partials, frames or references, or a shorter prompt
     never raise it. A model without prices counts as the most expensive one. Raises `ImgcliError` (usage)
-    where nothing is known: for an SVG, whose model is not published, and a conversation that is not in the
-    history.
+    where nothing is known: for a conversation that is not in the history, and see `_check_known`.
     """
-    if request.format is ImageFormat.SVG:
-        raise usage_error(
-            f"The maximum cost of an SVG is unknown: OpenAI does not publish {_svg_unknown(request)}.",
-            f"Choose another {option('format')}, or remove the limit.",
-            about=("format",),
-        )
+    _check_known(request)
     if request.previous_response_id and conversation is None:
         raise usage_error(
             "The maximum cost is unknown: the conversation that this continues is not in the history.",
@@ -93,6 +91,27 @@ def upper_bound(
     total = sum((share for _, share in shares), _NOTHING) * highest_surcharge(host) * (request.count or 1)
     basis = _basis(request, models, shares[0][0])
     return Bound(_rounded_up(total), basis, min(_dates(model for model, _ in shares)))
+
+
+def _check_known(request: ImageRequest) -> None:
+    """Raise `ImgcliError` (usage) for parameters with a price or a number of tokens that nobody publishes."""
+    if request.format is ImageFormat.SVG:
+        unknown = "how many tokens it takes to write one" if request.svg_model else "which model writes it"
+        raise usage_error(
+            f"The maximum cost of an SVG is unknown: OpenAI does not publish {unknown}.",
+            f"Choose another {option('format')}, or remove the limit.",
+            about=("format",),
+        )
+    for name, value, are_bounded in (
+        ("service-tier", request.service_tier, _BOUNDED_TIERS),
+        ("reasoning-effort", request.reasoning_effort, _BOUNDED_EFFORTS),
+    ):
+        if value is not None and value not in are_bounded:
+            raise usage_error(
+                f"The maximum cost is unknown with {option(name, shorten(value, _NAME_LENGTH))}.",
+                f"Leave {option(name)} out, or remove the limit.",
+                about=(name,),
+            )
 
 
 def conversation_before(
@@ -163,8 +182,9 @@ class _Load:
 
     @property
     def prompt_bytes(self) -> int:
-        """The bytes of all prompts, which is the maximum number of their tokens."""
-        return len(self.request.prompt.encode()) + self.before.prompt_bytes
+        """The bytes of all prompts and instructions, which is the maximum number of their tokens."""
+        own = self.request.prompt + (self.request.instructions or "")
+        return len(own.encode()) + self.before.prompt_bytes
 
     @property
     def images(self) -> int:
@@ -244,10 +264,6 @@ def _dates(counted: Iterable[Model]) -> Iterator[date]:
 def _pixels(size: str) -> int:
     width, height = size.split("x")
     return int(width) * int(height)
-
-
-def _svg_unknown(request: ImageRequest) -> str:
-    return "how many tokens it takes to write one" if request.svg_model else "which model writes it"
 
 
 def _sent_images(request: ImageRequest | None) -> int:

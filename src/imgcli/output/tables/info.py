@@ -27,6 +27,7 @@ Row: TypeAlias = tuple[str, str]
 
 _NARROWEST = 20  # columns that a value needs beside its name
 _HINT = 60
+_SENTENCES = tuple(one for one in PARAMETERS if one.metavar == "TEXT")
 _MOST_CHILDREN = 20
 _SHORT_HASH = 12
 
@@ -107,6 +108,7 @@ def _run(entry: HistoryEntry) -> Iterator[Row]:
     if entry.request:
         yield from _presets(entry.request)
         yield "options", _options(entry.request)
+        yield from _sentences(entry.request)
         yield from _references(entry.request)
         yield "continues", _line(entry.request.previous_response_id)
     yield "server", _line(entry.endpoint or "unknown")
@@ -125,11 +127,17 @@ def _cost(entry: HistoryEntry) -> str:
 
 def _options(source: ImageRequest | EmbeddedParameters) -> str:
     options = {
-        **{one.label: source.options.get(one.name) for one in PARAMETERS},
+        **{one.label: source.options.get(one.name) for one in PARAMETERS if one not in _SENTENCES},
         "partials": getattr(source, "partials", None) or None,  # which a file does not keep
         "api": source.api,
     }
     return _line(", ".join(f"{name} {value}" for name, value in options.items() if value is not None))
+
+
+def _sentences(source: ImageRequest | EmbeddedParameters) -> Iterator[Row]:
+    """Yield a row for each parameter that is a text of its own."""
+    for one in _SENTENCES:
+        yield one.label, _line(str(source.options.get(one.name, "")))
 
 
 def _presets(source: ImageRequest | EmbeddedParameters) -> Iterator[Row]:
@@ -186,6 +194,7 @@ def _embedded(parameters: EmbeddedParameters) -> Iterator[Row]:
     yield "model", _line(parameters.model or "unknown")
     yield "image model", _line(parameters.image_model)
     yield "options", _options(parameters)
+    yield from _sentences(parameters)
     yield "server", _line(parameters.host or "unknown")
     yield "response", _line(parameters.response_id)
     yield "made by", f"imgcli {_line(parameters.version)}" if parameters.version else ""
