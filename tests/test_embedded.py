@@ -61,6 +61,7 @@ def file_of(*chunks: bytes, after: bytes = b"") -> bytes:
 
 texts = st.text(max_size=50)
 maybe = st.none() | texts
+VALUES = {int: st.integers(0, 100), tuple: st.lists(texts, min_size=1).map(tuple)}
 recipes = st.builds(
     EmbeddedParameters,
     prompt=texts,
@@ -68,9 +69,7 @@ recipes = st.builds(
     api=maybe,
     revised_prompt=maybe,
     image_model=maybe,
-    options=st.fixed_dictionaries(
-        {}, optional={one.name: st.integers(0, 100) if one.type is int else texts for one in PARAMETERS}
-    ),
+    options=st.fixed_dictionaries({}, optional={one.name: VALUES.get(one.type, texts) for one in PARAMETERS}),
     response_id=maybe,
     host=maybe,
     time=maybe,

@@ -13,17 +13,19 @@ from PIL import Image
 
 import zygote
 from earlier import REQUEST, remember, runs
-from images import encoded
+from images import encoded, form_fields
 from imgcli.core.embedded import EmbeddedParameters
 from imgcli.core.image import ImageFormat
 from imgcli.core.params import PARAMETERS, Complexity
 from imgcli.core.request import ImageRequest
-from streams import RED
+from streams import RED, images_run
+from wire import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conftest import Cli
+    from wire import ScriptedServer
 
     Asked = Callable[..., dict[str, Any]]
     Refused = Callable[..., str]
@@ -40,6 +42,7 @@ class Case(NamedTuple):
     responses: str
     images: str | None
     format: str = "png"
+    sent: Any = None
 
     @property
     def flag(self) -> str:
@@ -55,6 +58,7 @@ class Case(NamedTuple):
 
 CASES = (
     Case("complexity", Complexity.LOW, "tools.0.complexity", "complexity"),
+    Case("extra", ("note=[1]", 'more="x"'), "note", "note", sent=[1]),
     Case("action", "generate", "tools.0.action", None),
     Case("service_tier", "flex", "service_tier", None),
     Case("safety_identifier", "5f2e", "safety_identifier", "safety_identifier"),
@@ -98,7 +102,7 @@ def assert_sent(body: dict[str, Any], image_format: str, *, is_images: bool = Fa
     """Check that a body has every parameter of this format, and none of another's."""
     for case in CASES:
         path = case.images if is_images else case.responses
-        expected = case.value if case.format in ("png", image_format) else None
+        expected = (case.sent or case.value) if case.format in ("png", image_format) else None
         if path:
             assert expected == dig(body, path), case
 
@@ -160,10 +164,10 @@ def test_parameters_are_recorded(case: Case) -> None:
     embedded = EmbeddedParameters.of(request, None, "", "1")
     again = EmbeddedParameters.from_json(json.loads(json.dumps(embedded.to_json())))
     assert again == embedded
-    is_private = case.field == "safety_identifier"
+    is_private = case.field in ("safety_identifier", "extra")
     assert (is_private, is_private) == (
         case.field not in embedded.options,
-        getattr(request.anonymized(), case.field) is None,
+        not getattr(request.anonymized(), case.field),
     )
     assert case.field not in REQUEST.to_json()
 
@@ -179,6 +183,20 @@ REFUSED = (
     (["--frame-duration", "0", "--format", "gif"], "--frame-duration must be between 1 and 655,350."),
     (["--frame-duration", "655351", "--format", "gif"], "--frame-duration must be between"),
     (["--frames", "2", "--format", "gif", "--partials", "1"], "gif does not support partial images."),
+    (["--extra", "seed"], "--extra takes KEY=JSON, not seed."),
+    (["--extra", "=1"], "--extra takes KEY=JSON, not =1."),
+    (["--extra", "tool.=1"], "--extra takes KEY=JSON, not tool.=1."),
+    (["--extra", "user=me"], "The value of user in --extra is not JSON."),
+    (["--extra", "user=NaN"], "The value of user in --extra is not JSON."),
+    (["--extra", "user="], "The value of user in --extra is not JSON."),
+    (["--extra", "user=" + "[" * 100_000], "The value of user in --extra is not JSON."),
+    (["--extra", 'user="\\ud800"'], "The value of user in --extra is not valid UTF-8."),
+    (["--extra", "stream=false"], "--extra cannot set stream: imgcli sets it itself."),
+    (["--extra", 'tool.size="1x1"'], "--extra cannot set tool.size: imgcli sets it itself."),
+    (["--extra", "reasoning={}"], "Use --reasoning-effort."),
+    (["--extra", "a=1", "--extra", "a=2"], "--extra sets a twice."),
+    ([*IMAGE_MODEL, "--extra", "tool.a=1"], "The Images API has no tool"),
+    (["--extra", "a=1", "--max-cost", "1"], "The maximum cost is unknown with --extra a=1."),
     (["--action", "edit"], "There is no image to edit."),
     ([*IMAGE_MODEL, "--action", "generate"], "The Images API does not take --action."),
     ([*IMAGE_MODEL, "--service-tier", "flex"], "The Images API does not take --service-tier."),
@@ -226,12 +244,15 @@ def test_what_may_fail_is_a_notice(asked: Asked, typed: list[str], said: str) ->
 
 def test_the_demo_takes_them_all(imgcli: Cli, folder: Path, world: dict[str, str]) -> None:
     """The demo, which checks parameters as OpenAI does, takes each; `info` shows them, the bill the tier."""
-    typed = [word for case in of("png") for word in case.typed]
-    done = imgcli("gen", "x", "--demo", "-m", "gpt-6-luna", *typed, "--embed", "--bill")
+    typed = [word for case in of("png") if case.field != "extra" for word in case.typed]
+    extra = ("--extra", 'metadata={"a": "b"}')
+    done = imgcli("gen", "x", "--demo", "-m", "gpt-6-luna", *typed, *extra, "--embed", "--bill")
     assert (0, [str(folder / "x.png")]) == (done.exit_code, done.lines), done.stderr
     shown = " ".join(imgcli("info", "x.png").stdout.decode().split())
+    assert f"extra {extra[1]}" in shown
     for case in of("png"):
-        assert f"{case.flag.replace('-', ' ')} {case.value}" in shown
+        if case.field != "extra":
+            assert f"{case.flag.replace('-', ' ')} {case.value}" in shown
     assert "service tier flex" in done.stderr
     fast = imgcli("gen", "x", "--demo", "-m", "gpt-6-luna", "--service-tier", "fast", "--bill")
     assert (0, True) == (fast.exit_code, "service tier priority" in fast.stderr), fast.stderr
@@ -312,3 +333,31 @@ class TestMarkup:
         """A model that is older than markup gets it, with a note."""
         told = asked("edit", "a.png", "x", "--markup", "arrow.png", "-m", "gpt-image-2")["told"]
         assert "OpenAI documents --markup for GPT Image 2.5 and later alone" in told
+
+
+class TestExtra:
+    """`--extra`: fields that imgcli does not know."""
+
+    def test_where_they_stand(self, asked: Asked) -> None:
+        """Any JSON goes into the body as it is; what is for the tool goes into the tool."""
+        typed = ("--extra", 'tool.style={"a": [null, 1.5]}', "--extra", "seed=null", "--extra", 'a.b="ä"')
+        body = asked("gen", "x", *typed)
+        assert ({"a": [None, 1.5]}, None, "ä") == (body["tools"][0]["style"], body["seed"], body["a.b"])
+
+    def test_in_a_form(self, server: Callable[..., ScriptedServer], imgcli: Cli, folder: Path) -> None:
+        """A form has objects and lists as OpenAI's own client writes them."""
+        (folder / "a.png").write_bytes(RED)
+        wire = server(Reply(images_run()))
+        typed = ("--extra", 'meta={"on": true, "tags": ["a", "b"]}', "--extra", "none=null")
+        done = imgcli("edit", "a.png", "x", *IMAGE_MODEL, *typed, env={"OPENAI_BASE_URL": wire.base_url})
+        assert 0 == done.exit_code, done.stderr
+        (request,) = wire.requests
+        fields = form_fields(request.headers["content-type"], request.body)
+        sent = [(field.name, field.data) for field in fields if field.name.startswith(("meta", "none"))]
+        assert [("meta[on]", b"true"), ("meta[tags][]", b"a"), ("meta[tags][]", b"b")] == sent
+
+    def test_what_is_inherited(self, asked: Asked, world: dict[str, str], folder: Path) -> None:
+        """What is for the tool is not taken over by an image model, and the rest is."""
+        remember(world, (RED, folder / "a.png"), request=replace(SOME_RUN, extra=("tool.a=1", "b=2")))
+        body = asked("again", "1", *IMAGE_MODEL)
+        assert ("b" in body, "a" in body) == (True, False)

@@ -47,7 +47,8 @@ def costs(
         *((None, place, [1, 1]) for place in ("api.openai.com", "gateway.example", f"{EU}.example")),
         ("flex", None, ["0.5", None]),
         ("fast", None, [2, None]),
-        ("priority", None, [None, None]),
+        ("priority", None, [2, None]),  # how a server reports fast mode
+        ("scale", None, [None, None]),
         ("odd\x1b[31m", None, [None, None]),
         (None, EU, [1, "1.1"]),
         ("default", "EU.api.openai.com:443", [1, "1.1"]),

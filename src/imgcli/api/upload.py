@@ -134,7 +134,9 @@ def _flat(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
         name = f"{prefix}[{key}]" if prefix else key
         if isinstance(value, dict):
             yield from _flat(value, name)
-        else:
+        elif isinstance(value, list):
+            yield from ((f"{name}[]", one) for one in value)
+        elif value is not None:
             yield name, value
 
 

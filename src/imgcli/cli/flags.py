@@ -22,7 +22,7 @@ from imgcli.cli.config.settings import applied_profile, at_home
 from imgcli.core.billing.budget import OFF, Budget, parse_cap
 from imgcli.core.errors import check_between, usage_error
 from imgcli.core.inherit import OptionSources
-from imgcli.core.params import PARAMETERS
+from imgcli.core.params import PARAMETERS, Parameter
 from imgcli.core.request import DraftRequest
 from imgcli.core.secrets import is_gateway
 from imgcli.output.terminal.database import PreviewProtocol
@@ -100,8 +100,12 @@ def _draft_request(flags: Flags, server_name: str | None) -> DraftRequest:
         count=flags["count"] if flags.get("single_request") and flags["count"] > 1 else None,
         partials=flags["partials"],
         stream=flags["stream"],
-        **{one.name: flags[one.name] for one in PARAMETERS},
+        **{one.name: _value(flags[one.name], one) for one in PARAMETERS},
     )
+
+
+def _value(given: Any, parameter: Parameter) -> Any:  # noqa: ANN401 - of any parameter
+    return tuple(given or ()) if parameter.type is tuple else given
 
 
 def option_sources(ctx: Any) -> OptionSources:  # noqa: ANN401 - Typer keeps these types private

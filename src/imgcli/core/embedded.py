@@ -11,7 +11,7 @@ from imgcli.core.events import FinalImage, Notice
 from imgcli.core.formats import png
 from imgcli.core.image import EncodedImage, ImageFormat
 from imgcli.core.json_fields import text, texts_of
-from imgcli.core.params import DEMO, MODEL_FIELDS, PARAMETERS
+from imgcli.core.params import DEMO, MODEL_FIELDS, NOTHING, PARAMETERS
 from imgcli.core.text import is_encodable
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class EmbeddedParameters:
         options = {one.name: one.plain(value.get(one.name)) for one in PARAMETERS}
         return cls(
             **texts,  # type: ignore[arg-type]  # the prompt is there
-            options={name: known for name, known in options.items() if known is not None},
+            options={name: known for name, known in options.items() if known not in NOTHING},
             presets=texts_of(value.get("presets")),
             parents=texts_of(value.get("parents")),
         )

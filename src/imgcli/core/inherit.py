@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from imgcli.core.catalog import Catalog, ModelKind
+from imgcli.core.extra_field import without_tool
 from imgcli.core.json_fields import choice
-from imgcli.core.params import INHERITED, MODEL_FIELDS, PARAMETERS, Api
+from imgcli.core.params import EXTRA, INHERITED, MODEL_FIELDS, NOTHING, PARAMETERS, Api
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -106,8 +107,9 @@ def inherit(
         # What the Images API does not take gives way, wherever it is from; what was typed is refused.
         alone = (one.name for one in PARAMETERS if not one.is_in_both)
         kept |= {name: None for name in alone if name not in sources.chosen}
+        kept[EXTRA] = without_tool(made.extra) if EXTRA not in sources.chosen else made.extra
         made = replace(draft, **kept)
-    inherited = frozenset(name for name, value in kept.items() if value is not None)
+    inherited = frozenset(name for name, value in kept.items() if value not in NOTHING)
     return Inherited(made, inherited, tuple(_shutdown_notices(sources, options, context)))
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgcli.core.errors import check_between, usage_error
+from imgcli.core.extra_field import check_extras
 from imgcli.core.option import option
-from imgcli.core.params import PARAMETERS, SERVICE_TIERS, Api, Parameter
+from imgcli.core.params import NOTHING, PARAMETERS, SERVICE_TIERS, Api, Parameter
 from imgcli.core.text import is_encodable, shorten
 
 if TYPE_CHECKING:
@@ -25,9 +26,10 @@ def check_parameters(draft: DraftRequest, output: ImageFormat | None, api: Api, 
 
     Raises `ImgcliError` (usage).
     """
+    check_extras(draft.extra, has_tool=api is Api.RESPONSES)
     for parameter in PARAMETERS:
         value = getattr(draft, parameter.name)
-        if value is None:
+        if value in NOTHING:
             continue
         if parameter.span:
             check_between(parameter.flag, value, *parameter.span)

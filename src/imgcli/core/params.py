@@ -6,7 +6,7 @@ from enum import Enum, StrEnum
 from typing import Any, NamedTuple
 
 from imgcli.core.image import ImageFormat
-from imgcli.core.json_fields import choice, text
+from imgcli.core.json_fields import choice, text, texts_of
 
 DEMO = "demo"
 """The endpoint of demo runs, which nobody pays for."""
@@ -93,6 +93,8 @@ class ApiPlace(Enum):
     """In the body of the Responses API alone."""
 
 
+EXTRA = "extra"
+"""The parameter for fields that imgcli does not know; `extra_field.py` reads its values."""
 SERVICE_TIERS = ("auto", "default", "flex", "fast", "priority", "ultrafast", "scale")
 """What OpenAI's specification names (SDK 3.57.0); gateways may have others."""
 
@@ -101,16 +103,17 @@ class Parameter(NamedTuple):
     """A generation parameter: all that is the same wherever it is read, sent, shown or recorded.
 
     `name` is its field, its JSON key and its column in a batch file. `type` is that of its value: an enum, a
-    text or a number. `api_name` is its path in the body, below `place`. `help`, `metavar` and `panel` are
-    what the help shows; `option` is its option where that has another name. `span` limits a number, `longest`
-    the characters of a text; with `formats` it is for these image formats alone. `changes_image` is false
-    where the same request without it brings the same image; `is_inherited` is false where each request says
-    it anew; `costs` is true where the price of an image depends on it; `is_private` where it
-    may name a person, so that it stays on this machine and with the server.
+    text, a number or a tuple of texts. `api_name` is its path in the body, below `place`. `help`, `metavar`
+    and `panel` are what the help shows; `option` is its option where that has another name. `span` limits a
+    number, `longest` the characters of a text; with `formats` it is for these image formats alone.
+    `changes_image` is false where the same request without it brings the same image; `is_inherited` is false
+    where each request says it anew; `costs` is true where the price of an image depends on it. What
+    `is_private` may name a person or hold a secret: it goes to the server and into the history, and into no
+    file that others may see.
     """
 
     name: str
-    type: type[StrEnum | str | int]
+    type: type[StrEnum | str | int | tuple[str, ...]]
     api_name: str
     metavar: str
     help: str
@@ -141,8 +144,10 @@ class Parameter(NamedTuple):
         """Whether both APIs take it."""
         return self.place in (ApiPlace.IMAGE, ApiPlace.REQUEST)
 
-    def plain(self, value: object) -> str | int | None:
-        """Read what a record, perhaps of a newer imgcli, has: None for another type of value."""
+    def plain(self, value: object) -> str | int | tuple[str, ...] | None:
+        """Read what a record, perhaps of a newer imgcli, has: nothing for another type of value."""
+        if self.type is tuple:
+            return texts_of(value)
         if self.type is int:
             return value if type(value) is int else None
         return text(value)
@@ -272,6 +277,18 @@ PARAMETERS = (
         is_private=True,
     ),
     Parameter(
+        EXTRA,
+        tuple,
+        "",
+        "KEY=JSON",
+        "Another field of the request, for servers that know more: KEY is in its body, tool.KEY in a text "
+        "model's image tool. Can be given several times.",
+        panel="Server",
+        place=ApiPlace.REQUEST,
+        costs=True,
+        is_private=True,
+    ),
+    Parameter(
         "instructions",
         str,
         "instructions",
@@ -303,6 +320,8 @@ PARAMETERS = (
 )
 """In the order in which the help lists those of a panel. CONTRIBUTING says what else a new one needs."""
 
+NOTHING: tuple[object, ...] = (None, ())
+"""The values of parameters that are not set."""
 MODEL_FIELDS = ("model", "image_model", "api")
 INHERITED = (*MODEL_FIELDS, *(parameter.name for parameter in PARAMETERS if parameter.is_inherited))
 """What a later request inherits."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from imgcli.core.image import ImageFormat
 from imgcli.core.json_fields import choice, count, name, size, text, texts_of
 from imgcli.core.params import (
+    NOTHING,
     PARAMETERS,
     Action,
     Api,
@@ -155,6 +156,7 @@ class RequestParameters:
     safety_identifier: str | None = None
     instructions: str | None = None
     reasoning_effort: ReasoningEffort | None = None
+    extra: tuple[str, ...] = ()
     count: int | None = None
     typed_prompt: str | None = None
     presets: tuple[str, ...] = ()
@@ -223,7 +225,9 @@ class ImageRequest(RequestParameters):
         """Return it without what tells of its user, the origin of its images above all."""
         references = tuple(reference.anonymized() for reference in self.references)
         mask, markup = (one and one.anonymized() for one in (self.mask, self.markup))
-        private: dict[str, Any] = {one.name: None for one in PARAMETERS if one.is_private}
+        private: dict[str, Any] = {
+            one.name: () if one.type is tuple else None for one in PARAMETERS if one.is_private
+        }
         return replace(self, references=references, mask=mask, markup=markup, **private)
 
     def to_json(self) -> dict[str, Any]:
@@ -234,6 +238,7 @@ class ImageRequest(RequestParameters):
             "mask": self.mask and self.mask.to_json(),
             "markup": self.markup and self.markup.to_json(),
             "presets": list(self.presets),
+            "extra": list(self.extra),
         }
         values = {name: getattr(self, name) for name in names} | lists
         # A record without images or presets looks as it always did, so that an older imgcli can read it.
@@ -275,14 +280,17 @@ class ImageRequest(RequestParameters):
     def options(self) -> dict[str, Any]:
         """The parameters that are set, by their names."""
         values = {one.name: getattr(self, one.name) for one in PARAMETERS}
-        return {name: value for name, value in values.items() if value is not None}
+        return {name: value for name, value in values.items() if value not in NOTHING}
 
     def fields_at(self, *places: ApiPlace) -> dict[str, Any]:
-        """Return the parameters that stand in these places of the body, as the API names them."""
+        """Return the parameters that stand in these places of the body, as the API names them.
+
+        `extra` is not among them: `extra_field` reads it.
+        """
         found: dict[str, Any] = {}
         for one in PARAMETERS:
             value = getattr(self, one.name)
-            if one.place in places and value is not None:
+            if one.api_name and one.place in places and value is not None:
                 *outer, name = one.api_name.split(".")
                 holder = found
                 for key in outer:

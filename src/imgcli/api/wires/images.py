@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from imgcli.api.errors.server import from_code
+from imgcli.core.extra_field import extra_fields
 from imgcli.core.json_fields import as_list, as_object
 from imgcli.core.params import ApiPlace
 from imgcli.core.request import without_none
@@ -48,7 +49,7 @@ def body(request: ImageRequest) -> dict[str, Any]:
         fields |= {"stream": True, "partial_images": request.partials}
     if request.inline:
         fields["response_format"] = "b64_json"
-    return without_none(fields)
+    return without_none(fields) | extra_fields(request.extra, in_tool=False)
 
 
 def is_event(kind: str, event: dict[str, Any]) -> bool:

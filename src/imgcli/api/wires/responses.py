@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.api.errors.server import from_code, quoted
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, Problem
+from imgcli.core.extra_field import extra_fields
 from imgcli.core.json_fields import as_list, as_object, as_text, first_text
 from imgcli.core.params import ApiPlace
 from imgcli.core.request import without_none
@@ -34,16 +35,17 @@ def body(request: ImageRequest) -> dict[str, Any]:
     }
     images = [{"type": "input_image", "image_url": reference.image_url} for reference in request.references]
     message = {"role": "user", "content": [{"type": "input_text", "text": request.prompt}, *images]}
+    extra = extra_fields(request.extra, in_tool=True)
     fields = {
         "model": request.model,
         "input": [message] if images else request.prompt,
         "previous_response_id": request.previous_response_id,
-        "tools": [without_none(tool)],
+        "tools": [without_none(tool) | extra],
         "tool_choice": {"type": "image_generation"},
         "stream": request.stream or None,
         **request.fields_at(ApiPlace.REQUEST, ApiPlace.RESPONSE),
     }
-    return without_none(fields)
+    return without_none(fields) | extra_fields(request.extra, in_tool=False)
 
 
 def is_event(kind: str, event: dict[str, Any]) -> bool:

@@ -56,7 +56,7 @@ def parameter_options() -> list[Parameter]:
             Parameter.KEYWORD_ONLY,
             default=one.default,
             annotation=Annotated[
-                one.type if one.default else one.type | None,
+                one.type if one.default else (list[str] if one.type is tuple else one.type) | None,
                 typer.Option(
                     f"--{one.flag}",
                     *_SHORT.get(one.name, ()),

@@ -13,7 +13,7 @@ from imgcli.core.errors import usage_error
 from imgcli.core.image import ImageFormat
 from imgcli.core.json_fields import as_object
 from imgcli.core.option import option
-from imgcli.core.params import Api, Quality
+from imgcli.core.params import EXTRA, Api, Quality
 from imgcli.core.text import shorten
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ def _check_known(request: ImageRequest) -> None:
     for name, value, are_bounded in (
         ("service-tier", request.service_tier, _BOUNDED_TIERS),
         ("reasoning-effort", request.reasoning_effort, _BOUNDED_EFFORTS),
+        (EXTRA, next(iter(request.extra), None), ()),
     ):
         if value is not None and value not in are_bounded:
             raise usage_error(

@@ -27,7 +27,7 @@ Row: TypeAlias = tuple[str, str]
 
 _NARROWEST = 20  # columns that a value needs beside its name
 _HINT = 60
-_SENTENCES = tuple(one for one in PARAMETERS if one.metavar == "TEXT")
+_SENTENCES = tuple(one for one in PARAMETERS if one.metavar in ("TEXT", "KEY=JSON"))
 _MOST_CHILDREN = 20
 _SHORT_HASH = 12
 
@@ -137,7 +137,9 @@ def _options(source: ImageRequest | EmbeddedParameters) -> str:
 def _sentences(source: ImageRequest | EmbeddedParameters) -> Iterator[Row]:
     """Yield a row for each parameter that is a text of its own."""
     for one in _SENTENCES:
-        yield one.label, _line(str(source.options.get(one.name, "")))
+        value = source.options.get(one.name, "")
+        for index, each in enumerate(value if isinstance(value, tuple) else (value,)):
+            yield "" if index else one.label, _line(str(each))
 
 
 def _presets(source: ImageRequest | EmbeddedParameters) -> Iterator[Row]:
