@@ -236,12 +236,9 @@ def test_presets_frame_every_prompt(plan: Plan) -> None:
     made = plan(rows, "--var", f"animal={numbers}", "--var", "tone=red,blue", presets=(ink, wide))
     for task in made.tasks:
         around = re.fullmatch(r'a wide (.*), (?:red|blue) ink \{"a": 1\}', task.prompt)
-        assert around and around[1] == task.typed_prompt
-    options = made.options(made.tasks[1])
-    assert (("ink", "wide"), made.tasks[1].typed_prompt) == (
-        options.draft.presets,
-        options.draft.typed_prompt,
-    )
+        assert task.typed_prompt == (around[1] if around else "")
+        draft = made.options(task).draft
+        assert (("ink", "wide"), task.typed_prompt) == (draft.presets, draft.typed_prompt)
     plain = plan("a cat\n", presets=(wide,)).tasks[0]
     assert ('a wide a cat {"a": 1}', "a cat") == (plain.prompt, plain.typed_prompt)
 
