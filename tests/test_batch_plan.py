@@ -301,6 +301,20 @@ def test_what_looks_like_a_variable(plan: Plan) -> None:
     assert ("{animal} on line 1 is sent as it is: nothing declares it",) == made.notices
 
 
+def test_rows_that_save_elsewhere(plan: Plan) -> None:
+    """Where a row saves outside the current folder is told before anything is sent; -o of the user is not."""
+    rows = [
+        {"prompt": "a", "output": name} for name in ("x/a.png", "../a.png", "~/a.png", "/a.png", "/b.png")
+    ]
+    assert (
+        "line 2 saves outside the current folder: ../a.png",
+        "line 3 saves outside the current folder: ~/a.png",
+        "line 4 saves outside the current folder: /a.png",
+        "and 1 more outside the current folder",
+    ) == plan(rows).notices
+    assert () == plan("a\n", "-o", "../").notices
+
+
 def test_identity(plan: Plan) -> None:
     """A task keeps its identity wherever its row stands, whatever it is called and however it is watched."""
     one = keys(plan("a cat\n"))

@@ -42,6 +42,7 @@ _NAME_LENGTH = 60
 _ID, _OUTPUT, _MODEL, _COUNT = "id", "output", "model", "count"
 _MOST_TEMPLATES = 1_000  # kept parsed; where there are more, each is another one
 _MOST_VARIANTS = 100
+_MOST_NOTES = 3
 _NO_CELLS: dict[str, Any] = {}
 _WORD = re.compile(r"\{([^\W\d][\w -]{0,59})\}")
 
@@ -121,6 +122,7 @@ class _Planner:
         self._names: frozenset[str] = frozenset()
         self._used, self._verbatim = set[str](), dict[str, int]()
         self._templates: dict[tuple[str, tuple[str, ...]], Template] = {}
+        self._outside: dict[str, int] = {}
         self._ids: dict[str, int] = {}
         self._equal: dict[tuple[str, str], int] = {}
         self._alike = Counter[str]()
@@ -159,11 +161,18 @@ class _Planner:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """Notes on what is sent as it stands though it looks like a variable."""
-        return tuple(
+        """Notes on what looks like a variable and is sent as it stands, and on rows that save elsewhere."""
+        verbatim = [
             f"{{{shorten(name, _NAME_LENGTH)}}} on line {line} is sent as it is: nothing declares it"
-            for name, line in list(self._verbatim.items())[:3]
-        )
+            for name, line in list(self._verbatim.items())[:_MOST_NOTES]
+        ]
+        # A batch file may come from somebody else, and the table has no room for the names.
+        outside = [
+            f"line {line} saves outside the current folder: {shorten(output, 2 * _NAME_LENGTH)}"
+            for output, line in list(self._outside.items())[:_MOST_NOTES]
+        ]
+        more = len(self._outside) - len(outside)
+        return (*verbatim, *outside, *([f"and {more:,} more outside the current folder"] if more else []))
 
     def _layout(self, row: BatchRow) -> _Layout:
         columns = tuple(row.cells)
@@ -210,6 +219,8 @@ class _Planner:
             raise usage_error(f"{name} takes text, not {_shown(value)}.")
         if "{" in prompt:
             self._note(prompt, line)
+        if layout.output and output and (output[0] in "/~" or ".." in output):
+            self._outside.setdefault(output, line)
         is_plain = "{" not in prompt and self._is_plain_frame and (output is None or "{" not in output)
         if is_plain and not layout.has_variants and not self._has_variants:
             return (self._task(line, row_id, self._framed(prompt, output), cells),)
