@@ -56,7 +56,7 @@ COMMAND = BatchCommand
 def batch_options(  # noqa: PLR0913 - a signature declares options
     *,
     prompt: params.Prompt = None,
-    var: params.Var = None,
+    var: generation.Var = None,
     seed: params.Seed = None,
     images: generation.Images = None,
     mask: generation.Mask = None,
