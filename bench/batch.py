@@ -15,7 +15,7 @@ from multiprocessing import Pipe, Process
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from speed import IMGCLI, natural_png, timed, timed_on_pty
+from speed import IMGCLI, natural_png, timed, timed_on_pty  # type: ignore[import-not-found]  # beside us
 
 import streams
 from wire import Reply, ScriptedServer
@@ -96,10 +96,10 @@ class Bench:
 
     def ratio(self, *command: str) -> float:
         """Time a command against `import typer`, round after round; gives the median of the ratios."""
-        ratios = []
+        ratios: list[float] = []
         for number in range(ROUNDS + 1):
-            base = timed([sys.executable, "-c", "import typer"], self.env, self.folder).seconds
-            taken = timed([*IMGCLI, *command], self.env, self.folder).seconds
+            base: float = timed([sys.executable, "-c", "import typer"], self.env, self.folder).seconds
+            taken: float = timed([*IMGCLI, *command], self.env, self.folder).seconds
             ratios += [taken / base] if number else []  # the first round warms the caches
         return statistics.median(ratios)
 
