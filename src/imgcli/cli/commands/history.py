@@ -238,7 +238,7 @@ def _path_formatter(context: Context) -> PathFormatter:
     return PathFormatter(None, None)
 
 
-def _thumbnail_viewer(context: Context, preview: PreviewProtocol | None) -> StillViewer | None:
+def _thumbnail_viewer(context: Context, preview: PreviewProtocol | None) -> StillViewer[EncodedImage] | None:
     """Return a viewer for thumbnails; None if they are not wanted or cannot be shown."""
     if preview is None:
         return None
@@ -254,7 +254,9 @@ def _thumbnail_viewer(context: Context, preview: PreviewProtocol | None) -> Stil
     return StillViewer(context.stdout, terminal, renderers)
 
 
-def _print_with_thumbnail(context: Context, viewer: StillViewer, entry: HistoryEntry, line: str) -> None:
+def _print_with_thumbnail(
+    context: Context, viewer: StillViewer[EncodedImage], entry: HistoryEntry, line: str
+) -> None:
     image = next(filter(None, map(_unchanged, entry.saved)), None)
     if image:
         with suppress(ValueError):  # it cannot be decoded
