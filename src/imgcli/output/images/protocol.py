@@ -30,17 +30,23 @@ class Graphic(NamedTuple):
     column: int = 0
     is_first: bool = False
 
+    def moved(self, rows: int, columns: int) -> Graphic:
+        """Return the graphic as part of a larger frame, so far down and to the right."""
+        return Graphic(self.text, self.row + rows, self.column + columns, self.is_first)
+
 
 @dataclass(frozen=True)
 class Frame:
     """An image as rows of text with colour codes, which end with the row; `columns` is their width.
 
-    Where it is made of pixels, the rows leave room for them, and `graphics` brings them.
+    Where it is made of pixels, the rows leave room for them, and `graphics` brings them. A frame that is
+    divided in another way, by its `layout`, has nothing in common with the one before.
     """
 
     lines: tuple[str, ...]
     columns: int
     graphics: tuple[Graphic, ...] = ()
+    layout: tuple[int, ...] = ()
 
     @property
     def rows(self) -> int:

@@ -49,6 +49,8 @@ class Screen:
     def update(self, frame: Frame, status: str, columns: int) -> str:
         """Paint what differs from what is there; everything, where the box has another size."""
         before = self._frame
+        if before.rows and before.layout != frame.layout:
+            return self.redraw(frame, status, columns)
         if not self._is_open or (before.rows, before.columns) != (frame.rows, frame.columns):
             return self.draw(frame, status, columns)
         changed = "".join(self._changed(frame, columns))
