@@ -134,12 +134,16 @@ _PATIENCE = 1.0  # seconds that a reader who takes nothing may hold up the end
 
 
 class LinesStyle(NamedTuple):
-    """How a `LinesSink` words things: its first line, an image that is not saved, the bill, problems."""
+    """How a `LinesSink` words things: its first line, an image that is not saved, the bill, problems.
+
+    Every line begins with `prefix`: `[2/4] ` for one of several jobs.
+    """
 
     opening: Callable[[ImageRequest], str] = started_line
     words: Words = GENERATING
     write_bill: Callable[[Bill], list[str]] | None = None
     in_color: bool = False
+    prefix: str = ""
 
 
 _USUAL = LinesStyle()
@@ -188,7 +192,7 @@ class LinesSink:
                 self._spoke = due  # so that the lines come at 15, 30 and 45 s, however late this one is
 
     def _speak(self, lines: list[str]) -> None:
-        self._out.lines(lines)
+        self._out.lines(f"{self._style.prefix}{line}" for line in lines)
         if lines:
             self._spoke = self._clock()
 
@@ -235,6 +239,46 @@ class LinesSink:
 
         bill = self._summary.bill(ended, self._price)
         return (self._style.write_bill or compact_lines)(bill) if bill else []
+
+
+def no_bill(_bill: Bill) -> list[str]:
+    """Write nothing: for one of several jobs, whose bill comes at the end for all."""
+    return []
+
+
+class TotalBillSink:
+    """Writes one bill for several jobs when it is closed."""
+
+    def __init__(
+        self, stderr: TextIO, price: Price, clock: Clock, write_bill: Callable[[Bill], list[str]]
+    ) -> None:
+        self._out = SafeWriter(stderr)
+        self._price = price
+        self._clock = clock
+        self._write_bill = write_bill
+        self._summaries: dict[str, RunSummary] = {}
+        self._bill: Bill | None = None
+
+    def handle(self, event: Event) -> None:
+        """Count an event; a job that has ended is added to the bill."""
+        summary = self._summaries.setdefault(event.job, RunSummary(self._clock))
+        summary.note(event)
+        match event:
+            case Completed() | Failed():
+                from imgcli.core.billing.bill import sum_bills
+
+                ended = event.ended if isinstance(event, Failed) else event
+                bills = [self._bill, summary.bill(ended, self._price)]
+                self._bill = sum_bills(filter(None, bills))
+                del self._summaries[event.job]
+            case _:
+                pass
+
+    def close(self) -> None:
+        """Write the bill, once; raises `OSError` when nobody reads."""
+        bill, self._bill = self._bill, None
+        if bill:
+            self._out.lines(self._write_bill(bill))
 
 
 class ErrorsSink:

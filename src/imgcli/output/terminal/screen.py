@@ -193,6 +193,7 @@ def _clear_under(rows: int) -> str:
 MOST_BILL_LINES = 5
 _TABLE_FROM = 20  # rows of a terminal; with fewer the bill has one line
 _IMAGE_GIVES_WAY_FROM = 12  # rows; in a lower window there is not much of an image to make smaller
+_LEAST_SHARE = 3  # a third of the rows are the image's, however much is printed under it
 _PROMPT_ROWS = 1
 _STATUS_ROWS = 1  # which the line about the file takes over
 _LONG_BILL_LINES = 9
@@ -240,4 +241,4 @@ def image_rows(rows: int, below: int) -> int:
     """Return how many rows an image gets above so many others."""
     if rows < _IMAGE_GIVES_WAY_FROM:
         return rows - _STATUS_ROWS
-    return max(rows - below, 1)
+    return max(rows - below, rows // _LEAST_SHARE)
