@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imgcli.output.images.blocks import BlockRenderer
 from imgcli.output.images.protocol import Frame, Graphic
-from imgcli.output.images.tiles import FrameTiles, GridLayout
+from imgcli.output.images.tiles import FrameTiles, GridLayout, TileLimits
 from imgcli.output.terminal.capabilities import ColorDepth
 from imgcli.output.text import GAP, cell_width, cut_end, left
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _ONE_ROW, _TWO_ROWS = 34, 12
 """Columns beside its label in which a caption can be read in one row, and in two."""
+_FEW_ROWS = 8
 _FAINT, _RED, _RESET = "\x1b[2m", "\x1b[31m", "\x1b[0m"
 
 
@@ -40,19 +41,24 @@ class GridTile(NamedTuple):
     is_faulty: bool = False
 
 
-class Grid(NamedTuple):
-    """Tiles in their order; `shape` is how many times their images are wider than high."""
+class ImageGrid(NamedTuple):
+    """Tiles in their order; `shape` is how many times their images are wider than high.
+
+    They are as small as if there were `places` of them at least.
+    """
 
     tiles: tuple[GridTile, ...]
     shape: float = 1.0
+    places: int = 0
 
-    def layout(self, box: Box, aspect: float) -> GridLayout | None:
-        """Choose the layout in a box of cells that are `aspect` times as high as wide."""
+    def layout(self, box: Box, aspect: float, widest: int | None) -> GridLayout | None:
+        """Choose the layout in a box of cells that are `aspect` times as high as wide; see `TileLimits`."""
         if not self.tiles:
             return None
-        widest = max(cell_width(tile.label) for tile in self.tiles)
-        caption_rows = partial(_caption_rows, widest, any(tile.details for tile in self.tiles))
-        return GridLayout.of(len(self.tiles), box, caption_rows, self.shape * aspect)
+        label = max(cell_width(tile.label) for tile in self.tiles)
+        caption_rows = partial(_caption_rows, label, any(tile.details for tile in self.tiles))
+        limits = TileLimits(caption_rows, self.shape * aspect, widest)
+        return GridLayout.of(max(len(self.tiles), self.places), box, limits)
 
 
 def _caption_rows(label: int, has_details: bool, width: int) -> int:  # noqa: FBT001 - bound by `partial`
@@ -75,14 +81,15 @@ class GridProvider:
 
     @property
     def widest(self) -> int | None:
-        """See `RendererProvider`."""
-        return self.provider.widest if self.provider else None
+        """Return None: what is limited is each image, and not the grid."""
+        return None
 
     def renderer(self) -> GridRenderer:
         """See `RendererProvider`."""
         if self._renderer is None:
             renderer = self.provider.renderer() if self.provider else None
-            self._renderer = GridRenderer(renderer, self.terminal)
+            widest = self.provider.widest if self.provider else None
+            self._renderer = GridRenderer(renderer, self.terminal, widest)
         return self._renderer
 
     def close(self) -> None:
@@ -94,14 +101,17 @@ class GridProvider:
 class GridRenderer:
     """Renders grids. What is unchanged since the last one is neither decoded nor encoded again."""
 
-    def __init__(self, renderer: Renderer | None, terminal: Terminal) -> None:
+    def __init__(self, renderer: Renderer | None, terminal: Terminal, widest: int | None = None) -> None:
+        self._widest = widest
         self._terminal = terminal
         self._separator = " · " if terminal.unicode else ", "
         self._images = renderer and image_tiles(renderer)
 
-    def render(self, grid: Grid, box: Box) -> Frame:
+    def render(self, grid: ImageGrid, box: Box) -> Frame:
         """Fit a grid into a box; never raises: a tile that cannot be shown says why."""
-        layout = grid.layout(box, self._terminal.aspect) if self._images else None
+        layout = grid.layout(box, self._terminal.aspect, self._widest) if self._images else None
+        if layout and layout.places < len(grid.tiles) <= box.rows < _FEW_ROWS:
+            layout = None  # all of them as text tell more than one or two small images
         if not self._images or not layout:
             gone = self.clear()
             rows = tuple(text_rows(grid.tiles, box, self._separator))
@@ -137,11 +147,15 @@ class GridRenderer:
 
     def _caption(self, tile: GridTile, layout: GridLayout) -> Iterator[str]:
         """Yield the rows of a caption, equally wide; the last of several is faint."""
-        details = self._separator.join(tile.details)
+        details, several = self._separator.join(tile.details), tile.details
+        while len(several) > 1 and cell_width(details) > layout.columns:
+            several = several[1:]  # the last of them, the cost, says most
+            details = self._separator.join(several)
         first = GAP.join(filter(None, [tile.label, tile.words]))
         match layout.caption_rows:
             case 1:
-                rows = [self._separator.join(filter(None, [first, details]))]
+                after = f"{self._separator}{details}" if details else ""
+                rows = [cut_end(first, layout.columns - cell_width(after)) + after]
             case 2:
                 rows = [first, details]
             case _:

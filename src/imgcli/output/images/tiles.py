@@ -22,21 +22,36 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_NARROWEST, _LOWEST = 12, 3  # columns and rows of a tile's image
+_NARROWEST, _LOWEST = 12, 4  # columns and rows of a tile's image
 _LEGIBLE = 34  # columns of a caption, for which a tile may be wider than its image
 _ENOUGH = (16, 32)  # pixels of a cell, where nobody knows better
 _REASON_LENGTH = 200
 _FAINT, _RESET = "\x1b[2m", "\x1b[0m"
 
 
+class TileLimits(NamedTuple):
+    """What tiles look like: the height of a caption of some width, and the shape of an image.
+
+    An image takes `shape` times as many columns as rows, and at most `widest` columns, where that is given.
+    """
+
+    caption_rows: Callable[[int], int]
+    shape: float = 2.0
+    widest: int | None = None
+
+
 class GridLayout(NamedTuple):
-    """How tiles are arranged: so many across and down, each `columns` by `rows` cells over its caption."""
+    """How tiles are arranged: so many across and down, each `columns` by `rows` cells over its caption.
+
+    The image may take `image_columns` of them.
+    """
 
     across: int
     down: int
     columns: int
     rows: int
     caption_rows: int
+    image_columns: int
 
     @property
     def places(self) -> int:
@@ -51,46 +66,48 @@ class GridLayout(NamedTuple):
     @property
     def box(self) -> Box:
         """The room for a tile's image."""
-        return Box(self.columns, self.rows)
+        return Box(self.image_columns, self.rows)
+
+    @staticmethod
+    def across_in(box: Box, columns: int) -> int:
+        """Return how many tiles of so many columns there is room for, side by side; at least one."""
+        return max((box.columns + len(GAP)) // (columns + len(GAP)), 1)
 
     @classmethod
-    def of(
-        cls, count: int, box: Box, caption_rows: Callable[[int], int], shape: float = 2.0
-    ) -> GridLayout | None:
+    def of(cls, count: int, box: Box, limits: TileLimits) -> GridLayout | None:
         """Make so many tiles as large as a box allows; None where there is no room for a single one.
 
-        Where not all of them fit, a row is left for how many more there are. `caption_rows` tells the height
-        of a caption of some width; images take `shape` times as many columns as rows.
+        Where not all of them fit, a row is left for how many more there are.
         """
-        if found := _largest(count, box, caption_rows, shape):
+        if found := _largest(count, box, limits):
             return found
         less = Box(box.columns, max(box.rows - 1, 1))
         most = max(
-            (across * (less.rows // (_LOWEST + caption_rows(width))) for across, width in _widths(box)),
-            default=0,
+            across * (less.rows // (_LOWEST + limits.caption_rows(width))) for across, width in _widths(box)
         )
-        return _largest(most, less, caption_rows, shape) if most else None
+        return _largest(most, less, limits) if most else None
 
 
-def _largest(count: int, box: Box, caption_rows: Callable[[int], int], shape: float) -> GridLayout | None:
+def _largest(count: int, box: Box, limits: TileLimits) -> GridLayout | None:
     """Return the layout in which so many tiles are largest, None where they do not fit."""
     best, largest = None, 0.0
     for across, width in _widths(box):
-        down, below = ceil(count / across), caption_rows(width)
+        down, below = ceil(count / across), limits.caption_rows(width)
         rows = box.rows // down - below
         if across > count or rows < _LOWEST:
             continue
-        side = min(width, rows * shape)
-        if side > largest:
+        most = min(width, limits.widest or width)
+        side = min(most, rows * limits.shape)
+        if best is None or side > largest or (side == largest and down < best.down):
             columns = min(width, max(round(side), _LEGIBLE))
-            rows = min(rows, max(ceil(side / shape), _LOWEST))
-            best, largest = GridLayout(across, down, columns, rows, below), side
+            rows = min(rows, max(round(side / limits.shape), _LOWEST))
+            best, largest = GridLayout(across, down, columns, rows, below, min(columns, most)), side
     return best
 
 
 def _widths(box: Box) -> Iterator[tuple[int, int]]:
     """Yield how many tiles may be side by side, and how wide each of them is."""
-    for across in range(1, (box.columns + len(GAP)) // (_NARROWEST + len(GAP)) + 1):
+    for across in range(1, GridLayout.across_in(box, _NARROWEST) + 1):
         yield across, (box.columns + len(GAP)) // across - len(GAP)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self, assert_never
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started, Waiting
 from imgcli.core.messages import notice_line, partial_label, problem_lines
 from imgcli.core.text import duration, shorten
-from imgcli.output.images.image_grid import Grid, GridProvider, GridTile
+from imgcli.output.images.image_grid import GridProvider, GridTile, ImageGrid
 from imgcli.output.sinks.lines import GENERATING, printed_path
 from imgcli.output.sinks.status import Status
 from imgcli.output.sinks.summary import RunSummary
@@ -38,6 +38,8 @@ _NAME_LENGTH = 200
 _MOST_NAMES = 8
 _MOST_IMAGES = 64
 """Images of ended jobs that are kept for a larger window."""
+_MOST_PATHS = 4
+"""Lines of saved paths for which the grid makes room; it scrolls up for more."""
 _FIRST = 1 << 40
 """The rank of a running job; those of ended ones count upwards from 1."""
 
@@ -116,7 +118,7 @@ class _JobTile:
         return f"{name} and {len(others)} more" if others else name
 
 
-class GridSink(TerminalSink[Grid]):
+class GridSink(TerminalSink[ImageGrid]):
     """Shows several jobs on a terminal at once, each in the tile that `labels` has for its id, in that order.
 
     A job that is not among them gets a tile of its own, with a number. Without a `provider` tiles are rows of
@@ -149,8 +151,8 @@ class GridSink(TerminalSink[Grid]):
 
     def open(self, words: Words = GENERATING, footer: Footer = NO_FOOTER) -> Self:
         """Put the first status row on the screen, then start to tick; only then is the terminal asked."""
-        more = max(len(self._tiles) - 1, 0) if footer.path_columns else 0
-        return super().open(words, footer._replace(remarks=footer.remarks + more))
+        paths = min(len(self._tiles), _MOST_PATHS) if footer.path_columns else 1
+        return super().open(words, footer._replace(remarks=footer.remarks + max(paths - 1, 0)))
 
     def handle(self, event: Event) -> None:
         """Take note of one event; the last one of all jobs is shown before this returns."""
@@ -206,10 +208,10 @@ class GridSink(TerminalSink[Grid]):
             self._canvas.show(self._grid(), self._row())
             self._canvas.tick(self._row())
 
-    def _grid(self) -> Grid:
+    def _grid(self) -> ImageGrid:
         with self._note_lock:
             now = self._clock()
-            return Grid(tuple(tile.tile(now) for tile in self._tiles.values()), self._shape)
+            return ImageGrid(tuple(tile.tile(now) for tile in self._tiles.values()), self._shape)
 
     def _row(self) -> str:
         done = f"{len(self._ended)} of {len(self._tiles)} done"
@@ -242,11 +244,11 @@ class GridSink(TerminalSink[Grid]):
         ]
 
     def _paths(self) -> list[str]:
-        """Return what is printed on standard output once we have ended, where that is this terminal."""
+        """Return the first of what is printed on standard output later, where that is this terminal."""
         if not self._footer.path_columns:
             return []
         saved = (saved for tile in self._tiles.values() for saved in tile.saved)
-        return [str(path) for path in map(printed_path, saved) if path]
+        return [str(path) for path in map(printed_path, saved) if path][:_MOST_PATHS]
 
 
 def _names(labels: Sequence[str]) -> str:
