@@ -122,7 +122,8 @@ class GridSink(TerminalSink[ImageGrid]):
     """Shows several jobs on a terminal at once, each in the tile that `labels` has for its id, in that order.
 
     A job that is not among them gets a tile of its own, with a number. Without a `provider` tiles are rows of
-    text. When all jobs have ended, the grid stays, and under it what there is to say, and one bill for all.
+    text. When all have ended, the grid stays, and under it what there is to say, and one bill for all; where
+    `labels` is empty, `finish` says when that is.
     """
 
     def __init__(  # noqa: PLR0913 - as the live image, and the labels
@@ -144,6 +145,7 @@ class GridSink(TerminalSink[ImageGrid]):
         self._status = Status(clock())
         self._tiles = {job: _JobTile(at, label) for at, (job, label) in enumerate(labels.items())}
         self._running = set(labels)
+        self._are_all_known = bool(labels)
         self._ended: list[_JobTile] = []
         self._bill: Bill | None = None
         self._notices: dict[str, None] = {}
@@ -162,13 +164,13 @@ class GridSink(TerminalSink[ImageGrid]):
             return
         with self._note_lock:
             self._note(event)
-        if isinstance(event, Completed | Failed) and not self._running:
+        if isinstance(event, Completed | Failed) and self._are_all_known and not self._running:
             self.finish()
         else:
             self._wake()
 
     def finish(self) -> None:
-        """Show the last of it; for jobs that will never start."""
+        """Show the last of it: where some jobs will never start, or were not known beforehand."""
         if not self._has_ended:
             self._finish([])
 
