@@ -11,7 +11,8 @@ import pytest
 
 from beside import wait_for
 from imgcli.core.errors import Charged, ExitCode, Problem
-from imgcli.output.sinks.lines import ErrorsSink, LinesSink
+from imgcli.output.sinks.lines import ErrorsSink, LinesSink, LinesStyle, TotalBillSink, no_bill
+from imgcli.output.tables.bill import compact_lines
 from showing import (
     BETTER,
     FINE,
@@ -160,6 +161,23 @@ def test_narrow_minded_stream(encoding: str) -> None:
         (started(replace(REQUEST, model="모델")), failed("고양이 failed")),
     )
     assert b"error: ??? failed" in data.getvalue()
+
+
+def test_one_of_several_jobs() -> None:
+    """Lines of one of several jobs begin with its number; one bill for all comes at the end."""
+    stream = io.StringIO()
+    style = LinesStyle(write_bill=no_bill, prefix="[2/4] ")
+    feed(LinesSink(stream, price, FakeClock(), style), WHOLE_RUN)
+    assert all(line.startswith("[2/4] ") for line in stream.getvalue().splitlines())
+    assert "total" not in stream.getvalue()
+    total = TotalBillSink(stream, price, FakeClock(), compact_lines)
+    for job in ("a", "b", "c"):
+        for event in (*WHOLE_RUN[:-1], failed() if job == "c" else completed()):
+            total.handle(replace(event, job=job))
+    total.close()
+    total.close()
+    (line,) = [line for line in stream.getvalue().splitlines() if line.startswith("total")]
+    assert "$0.1250" == line.split()[-1]
 
 
 def test_only_errors() -> None:

@@ -166,15 +166,16 @@ def bill(
 def sum_bills(bills: Iterable[Bill]) -> Bill | None:
     """Return the bill of several runs, None for none: rows of the same model added up.
 
-    What is unknown in one of them is unknown in the sum. It is the demo's where nobody pays any of it.
+    Rows whose cost is unknown are not added to those whose cost is known, which would hide the least that it
+    is. It is the demo's where nobody pays any of it.
     """
     bills = tuple(bills)
     if not bills:
         return None
-    rows: dict[tuple[Part, str | None], list[Row]] = {}
+    rows: dict[tuple[Part, str | None, bool], list[Row]] = {}
     for one in bills:
         for row in one.rows:
-            rows.setdefault((row.part, row.model), []).append(row)
+            rows.setdefault((row.part, row.model, row.cost is None), []).append(row)
     dates = [one.prices_date for one in bills if one.prices_date]
     notes = dict.fromkeys(note for one in bills for note in one.notes)
     summed = tuple(_sum_rows(alike) for alike in rows.values())
