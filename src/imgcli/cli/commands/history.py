@@ -30,6 +30,7 @@ _FILTER = "Filter"
 _FORGET = "Forget"
 _USUAL_LIMIT = 20
 _MOST = 1_000_000_000
+_THUMBNAIL = 24  # columns
 
 Search = Annotated[
     str | None,
@@ -246,7 +247,7 @@ def _show_thumbnails(
     from imgcli.app.image_pages import ImagePages
     from imgcli.output.images.select import RendererSelector
 
-    provider = RendererSelector(context.env, context.stdout, terminal, preview)
+    provider = RendererSelector(context.env, context.stdout, terminal, preview, _THUMBNAIL)
     pages = ImagePages(context.stdout, terminal, provider, sum(len(entry.saved) for entry in entries))
     try:
         for entry in entries:

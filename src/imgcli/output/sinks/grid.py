@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self, assert_never
 
+from imgcli.core.errors import ExitCode
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started, Waiting
 from imgcli.core.messages import notice_line, partial_label, problem_lines
 from imgcli.core.text import duration, shorten
@@ -91,7 +92,8 @@ class _JobTile:
 
         self.ended_at = self.ended_at or now
         if self.problem:
-            self.result = f"failed: {self.problem.exit_code.kind}"
+            is_lost = self.problem.exit_code is ExitCode.UNKNOWN  # of which the kind would tell nothing
+            self.result = "no image" if is_lost else f"failed: {self.problem.exit_code.kind}"
         elif not self.saved:
             self.result = unsaved
         self.cost = dollars(bill.total) if bill else ""
