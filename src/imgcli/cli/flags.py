@@ -18,7 +18,7 @@ from imgcli.app.options import (
     PreviewOptions,
     ServerOptions,
 )
-from imgcli.cli.config.settings import at_home
+from imgcli.cli.config.settings import applied_profile, at_home
 from imgcli.core.billing.budget import OFF, Budget, parse_cap
 from imgcli.core.errors import check_between, usage_error
 from imgcli.core.inherit import OptionSources
@@ -103,17 +103,19 @@ def _draft_request(flags: Flags, server_name: str | None) -> DraftRequest:
         name_format=format_of_name(flags["output"]),
         is_gateway=not flags["demo"] and is_gateway(server_name or ""),
         api=flags["api"].wire,
+        count=flags["count"] if flags.get("single_request") and flags["count"] > 1 else None,
         **{_FIELDS.get(name, name): flags[name] for name in _COPIED},
     )
 
 
 def option_sources(ctx: Any) -> OptionSources:  # noqa: ANN401 - Typer keeps these types private
-    """List the fields of a `DraftRequest` that somebody set, on the command line or elsewhere."""
+    """List the parameters that somebody set, by the names that a `DraftRequest` has for them."""
     sources = {_FIELDS.get(name, name): ctx.get_parameter_source(name) for name in ctx.params}
     names = {name: source.name for name, source in sources.items() if source}
     return OptionSources(
         frozenset(name for name, source in names.items() if source == "COMMANDLINE"),
         frozenset(name for name, source in names.items() if source in {"ENVIRONMENT", "DEFAULT_MAP"}),
+        frozenset(_FIELDS.get(name, name) for name in applied_profile(ctx).chosen),
     )
 
 
@@ -185,11 +187,15 @@ def variants(flags: Flags) -> list[dict[str, Any]]:
     check_between("count", flags["count"], 1, _MOST_IMAGES)
     check_between("concurrency", flags["concurrency"], 1, _MOST_AT_ONCE)
     models = list(dict.fromkeys(flags["model"] or [None]))
-    each = [{**flags, "model": model} for model in models for _ in range(flags["count"])]
+    requests = 1 if flags["single_request"] else flags["count"]
+    each = [{**flags, "model": model} for model in models for _ in range(requests)]
+    images = len(models) * flags["count"]
+    if images > _MOST_IMAGES:
+        raise usage_error(f"These are {images} images; at most {_MOST_IMAGES} can be asked for at once.")
+    if images > 1 and flags["output"] == STDOUT:
+        raise usage_error(f"-o - takes one image, and these are {images}.", "Choose a folder with -o.")
     if len(each) == 1:
         return each
-    if len(each) > _MOST_IMAGES:
-        raise usage_error(f"These are {len(each)} images; at most {_MOST_IMAGES} can be asked for at once.")
     _check_several(flags, len(models), len(each))
     for number, one in enumerate(each, 1):
         one["is_series"] = True
@@ -201,8 +207,6 @@ def variants(flags: Flags) -> list[dict[str, Any]]:
 def _check_several(flags: Flags, models: int, images: int) -> None:
     """Refuse what would keep one of several images alone. Raises `ImgcliError` (usage)."""
     name = flags["output"] or ""
-    if name == STDOUT:
-        raise usage_error(f"-o - takes one image, and these are {images}.", "Choose a folder with -o.")
     if flags["record"]:
         raise usage_error(f"--record takes one run, and these are {images}.")
     own = ("{n}", "{id}", *(["{model}"] if models == images else []))
