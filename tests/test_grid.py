@@ -226,6 +226,16 @@ class TestTheEnd:
         assert 0 == len(window.screen.history.top)
         assert window.lines[0].startswith("C" * 18)
 
+    def test_nothing_to_show(self) -> None:
+        """Where no job brought an image, the tiles are rows of text, and no room is left blank."""
+        window = Window()
+        sink = grid(window, Letters(), jobs=2)
+        take(sink, of(0, started(), Failed(JOB, REFUSED)) + of(1, started()))
+        assert ["1  failed: refused · 0.0 s", "2  generating · 0.0 s"] == window.lines[:2]
+        take(sink, of(1, Failed(JOB, REFUSED)))
+        sink.close()
+        assert "1, 2: error: The prompt was refused." == window.lines[2]
+
     def test_models_are_labels(self) -> None:
         """Of several models each names its tile; a long name has a row of its own."""
         window = Window(80, 24)

@@ -109,9 +109,7 @@ class GridRenderer:
 
     def render(self, grid: ImageGrid, box: Box) -> Frame:
         """Fit a grid into a box; never raises: a tile that cannot be shown says why."""
-        layout = grid.layout(box, self._terminal.aspect, self._widest) if self._images else None
-        if layout and layout.places < len(grid.tiles) <= box.rows < _FEW_ROWS:
-            layout = None  # all of them as text tell more than one or two small images
+        layout = self._layout(grid, box)
         if not self._images or not layout:
             gone = self.clear()
             rows = tuple(text_rows(grid.tiles, box, self._separator))
@@ -138,6 +136,14 @@ class GridRenderer:
     def abort(self) -> str:
         """See `StoredRenderer`."""
         return self._images.abort() if self._images else ""
+
+    def _layout(self, grid: ImageGrid, box: Box) -> GridLayout | None:
+        """Choose a layout; None where rows of text tell more than one or two small images, or blank tiles."""
+        if not self._images or not any(tile.image for tile in grid.tiles):
+            return None
+        layout = grid.layout(box, self._terminal.aspect, self._widest)
+        are_few = layout and layout.places < len(grid.tiles) <= box.rows < _FEW_ROWS
+        return None if are_few else layout
 
     def _captions(self, tiles: Sequence[GridTile], layout: GridLayout) -> list[str]:
         """Return the captions of a row of tiles, side by side."""

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from imgcli.core.image import EncodedImage, ImageFormat
 from imgcli.core.text import shorten
+from imgcli.output.images.blocks import BlockRenderer
 from imgcli.output.images.decode import decode
 from imgcli.output.images.protocol import NOTHING, Box, DividedRenderer, Frame, Graphic, StoredRenderer
+from imgcli.output.images.sixel import SixelRenderer
 from imgcli.output.text import GAP, cell_width, cut_end
 
 if TYPE_CHECKING:
@@ -224,7 +226,8 @@ class FrameTiles(ImageTiles[Frame]):
     """Tiles on any terminal: the frames of a renderer, side by side."""
 
     def _drawn(self, renderer: Renderer, image: EncodedImage, box: Box) -> Frame:
-        return renderer.render(thumbnail(image, box), box)
+        makes_pixels = isinstance(renderer, BlockRenderer | SixelRenderer)  # the others send files
+        return renderer.render(image if makes_pixels else thumbnail(image, box), box)
 
     def _explained(self, reason: str) -> Frame:
         return Frame((f"{_FAINT}{reason}{_RESET}",), cell_width(reason))
