@@ -366,6 +366,18 @@ class TestTerminals:
         assert "\x1b[40C" in text
         sink.close()
 
+    def test_text_gives_way_to_images(self) -> None:
+        """When the first image comes, nothing stays under it of the text that was there."""
+        window = Window()
+        write = window.write
+        window.write = lambda text: write(_unseen(text))  # type: ignore[method-assign]
+        sink = grid(window, SixelRenderer((10, 20)))
+        take(sink, of(0, started(), waiting(9, "busy " * 30)))
+        assert "busy busy" in window.lines[0][40:]
+        take(sink, of(2, started(), partial()))
+        assert "" == window.lines[0]
+        sink.close()
+
     @pytest.mark.parametrize("depth", [d for d in ColorDepth if d is not ColorDepth.NONE])
     @pytest.mark.parametrize("glyphs", [PreviewProtocol.BLOCKS, PreviewProtocol.ASCII])
     def test_text_in_any_depth(self, depth: ColorDepth, glyphs: PreviewProtocol) -> None:
