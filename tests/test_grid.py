@@ -173,6 +173,22 @@ class TestWhileItRuns:
         assert 1 not in labels
         sink.close()
 
+    def test_a_thousand_jobs(self) -> None:
+        """Of a thousand jobs the newest are shown, all are counted, and old images are let go."""
+        window, renderer = Window(), Counting()
+        sink = grid(window, renderer, jobs=1000)
+        assert "+ 1000 more" == window.lines[0]
+        sink.suspend()
+        take(sink, [event for job in range(500) for event in run_of(job)])
+        sink.resume()
+        sink.refresh()
+        text = "\n".join(window.lines)
+        assert "a-cat-500.png" in text
+        assert "500 of 1000 done · $31.25" in text
+        *_, more = [line for line in window.lines if line.startswith("+ ")]
+        assert 1000 - len(renderer.drawn) == int(more.split()[1])
+        sink.close()
+
     def test_jobs_nobody_announced(self) -> None:
         """A job that was not known beforehand gets the next number, and the end is told by `finish`."""
         window = Window()

@@ -44,12 +44,13 @@ class GridTile(NamedTuple):
 class ImageGrid(NamedTuple):
     """Tiles in their order; `shape` is how many times their images are wider than high.
 
-    They are as small as if there were `places` of them at least.
+    They are as small as if there were `places` of them at least; `more` tiles are counted, and not shown.
     """
 
     tiles: tuple[GridTile, ...]
     shape: float = 1.0
     places: int = 0
+    more: int = 0
 
     def layout(self, box: Box, aspect: float, widest: int | None) -> GridLayout | None:
         """Choose the layout in a box of cells that are `aspect` times as high as wide; see `TileLimits`."""
@@ -58,7 +59,7 @@ class ImageGrid(NamedTuple):
         label = max(cell_width(tile.label) for tile in self.tiles)
         caption_rows = partial(_caption_rows, label, any(tile.details for tile in self.tiles))
         limits = TileLimits(caption_rows, self.shape * aspect, widest)
-        return GridLayout.of(max(len(self.tiles), self.places), box, limits)
+        return GridLayout.of(max(len(self.tiles) + self.more, self.places), box, limits)
 
 
 def _caption_rows(label: int, has_details: bool, width: int) -> int:  # noqa: FBT001 - bound by `partial`
@@ -112,7 +113,7 @@ class GridRenderer:
         layout = self._layout(grid, box)
         if not self._images or not layout:
             gone = self.clear()
-            rows = tuple(text_rows(grid.tiles, box, self._separator))
+            rows = tuple(text_rows(grid, box, self._separator))
             return Frame(rows, box.columns, (Graphic(gone, is_first=True),) if gone else ())
         shown = _chosen(grid.tiles, layout.places)
         image_rows, graphics = self._images.rows([tile.image for tile in shown], layout)
@@ -120,7 +121,7 @@ class GridRenderer:
         for number, image_lines in enumerate(image_rows):
             start = number * layout.across
             lines += image_lines + self._captions(shown[start : start + layout.across], layout)
-        if more := len(grid.tiles) - len(shown):
+        if more := len(grid.tiles) + grid.more - len(shown):
             lines.append(left(cut_end(f"+ {more} more", layout.width), layout.width))
         return Frame(tuple(lines), layout.width, tuple(graphics), layout)
 
@@ -142,7 +143,7 @@ class GridRenderer:
         if not self._images or not any(tile.image for tile in grid.tiles):
             return None
         layout = grid.layout(box, self._terminal.aspect, self._widest)
-        are_few = layout and layout.places < len(grid.tiles) <= box.rows < _FEW_ROWS
+        are_few = layout and layout.places < len(grid.tiles) + grid.more <= box.rows < _FEW_ROWS
         return None if are_few else layout
 
     def _captions(self, tiles: Sequence[GridTile], layout: GridLayout) -> list[str]:
@@ -188,12 +189,13 @@ def _chosen(tiles: Sequence[GridTile], count: int) -> Sequence[GridTile]:
     return [tiles[index] for index in sorted(best)]
 
 
-def text_rows(tiles: Sequence[GridTile], box: Box, separator: str) -> Iterator[str]:
+def text_rows(grid: ImageGrid, box: Box, separator: str) -> Iterator[str]:
     """Yield a row of text for each tile, as many as fit."""
-    shown = _chosen(tiles, box.rows if len(tiles) <= box.rows else box.rows - 1)
+    count = len(grid.tiles) + grid.more
+    shown = _chosen(grid.tiles, box.rows if count <= box.rows else box.rows - 1)
     width = max((cell_width(tile.label) for tile in shown), default=0)
     for tile in shown:
         text = GAP.join([left(tile.label, width), separator.join([tile.words, *tile.details])])
         yield left(cut_end(text, box.columns), box.columns)
-    if more := len(tiles) - len(shown):
+    if more := count - len(shown):
         yield left(cut_end(f"+ {more} more", box.columns), box.columns)

@@ -214,8 +214,11 @@ class GridSink(TerminalSink[ImageGrid]):
 
     def _grid(self) -> ImageGrid:
         with self._note_lock:
-            now = self._clock()
-            return ImageGrid(tuple(tile.tile(now) for tile in self._tiles.values()), self._shape)
+            now, tiles = self._clock(), list(self._tiles.values())
+            if len(tiles) > _MOST_IMAGES:  # those that run, and the newest
+                tiles = [tile for tile in tiles if tile.rank > max(len(self._ended) - _MOST_IMAGES, 0)]
+            more = len(self._tiles) - len(tiles)
+            return ImageGrid(tuple(tile.tile(now) for tile in tiles), self._shape, more=more)
 
     def _row(self) -> str:
         done = f"{len(self._ended)} of {len(self._tiles)} done"
