@@ -70,6 +70,7 @@ def plan(context: Context) -> Plan:
                 flags["mask"],
                 tuple(flags["model"] or ()),
                 flags["count"],
+                flags["single_request"],
             )
             each = {**flags, "seed": None, "estimate": False, "dry_run": False}
             return plan_batch(context, given, CommandRowOptions(ctx, each, AppliedProfile()))
@@ -245,6 +246,15 @@ def test_rows_times_variables_times_models(plan: Plan) -> None:
     assert {"ink cat", "ink dog", "oil cat", "oil dog"} == set(prompts(made))
     assert [f"x-{number}" for number in range(1, 17)] == [task.id for task in made.tasks]
     assert {"gpt-image-2", "gpt-4o-mini"} == {made.options(task).draft.model for task in made.tasks}
+
+
+def test_one_request_for_several_images(plan: Plan) -> None:
+    """With --single-request a row's images are one request, another task than the same one by one."""
+    rows = [{"prompt": "a", "count": 3, "model": "gpt-image-2"}]
+    one, three = plan(rows, "--single-request"), plan(rows)
+    assert (1, 3) == (len(one.tasks), len(three.tasks))
+    assert 3 == one.options(one.tasks[0]).draft.count
+    assert not set(keys(one)) & set(keys(three))
 
 
 def test_ids(plan: Plan) -> None:

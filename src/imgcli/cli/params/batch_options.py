@@ -32,17 +32,6 @@ Prompt = Annotated[
         rich_help_panel=_INPUT,
     ),
 ]
-Var = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--var",
-        metavar="NAME=A,B",
-        help="Values for {NAME} in prompts and in -o; each combination is one image. {NAME|choice} picks one "
-        r"at random. NAME=@FILE reads one value per line. Can be repeated; a comma in a value is \,",
-        rich_help_panel=_INPUT,
-        show_default=False,
-    ),
-]
 Seed = Annotated[
     int | None,
     typer.Option(
@@ -67,7 +56,8 @@ Rate = Annotated[
     typer.Option(
         "--rate",
         metavar="N/min",
-        help="Start at most N requests per minute.  [default: as the server allows]",
+        help="Start at most N requests per minute, such as 30/min (also 2/s, 100/h).  [default: as the "
+        "server allows]",
         rich_help_panel=_RUN,
     ),
 ]
