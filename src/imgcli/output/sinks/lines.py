@@ -245,46 +245,6 @@ class LinesSink:
         return (self._style.write_bill or compact_lines)(bill) if bill else []
 
 
-def no_bill(_bill: Bill) -> list[str]:
-    """Write nothing: for one of several jobs, whose bill comes at the end for all."""
-    return []
-
-
-class TotalBillSink:
-    """Writes one bill for several jobs when it is closed."""
-
-    def __init__(
-        self, stderr: TextIO, price: Price, clock: Clock, write_bill: Callable[[Bill], list[str]]
-    ) -> None:
-        self._out = SafeWriter(stderr)
-        self._price = price
-        self._clock = clock
-        self._write_bill = write_bill
-        self._summaries: dict[str, RunSummary] = {}
-        self._bill: Bill | None = None
-
-    def handle(self, event: Event) -> None:
-        """Count an event; a job that has ended is added to the bill."""
-        summary = self._summaries.setdefault(event.job, RunSummary(self._clock))
-        summary.note(event)
-        match event:
-            case Completed() | Failed():
-                from imgcli.core.billing.bill import sum_bills
-
-                ended = event.ended if isinstance(event, Failed) else event
-                bills = [self._bill, summary.bill(ended, self._price)]
-                self._bill = sum_bills(filter(None, bills))
-                del self._summaries[event.job]
-            case _:
-                pass
-
-    def close(self) -> None:
-        """Write the bill, once; raises `OSError` when nobody reads."""
-        bill, self._bill = self._bill, None
-        if bill:
-            self._out.lines(self._write_bill(bill))
-
-
 class ErrorsSink:
     """Writes errors and nothing else: for JSON lines, and for quiet runs, which `tells_names` too.
 
