@@ -178,7 +178,7 @@ class GridSink(TerminalSink[ImageGrid]):
 
     def _note(self, event: Event) -> None:
         if event.job not in self._tiles:
-            self._tiles[event.job] = _JobTile(len(self._tiles), str(len(self._tiles) + 1))
+            self._tiles[event.job] = _JobTile(len(self._tiles), self._label(event.job))
             self._running.add(event.job)
         tile = self._tiles[event.job]
         tile.note(event, self._clock)
@@ -194,6 +194,10 @@ class GridSink(TerminalSink[ImageGrid]):
                 self._note_end(tile, event.job, ended)
             case _:
                 pass
+
+    def _label(self, job: str) -> str:  # noqa: ARG002 - for grids that know more
+        """Return the label of a job that was not known beforehand: its number."""
+        return str(len(self._tiles) + 1)
 
     def _note_end(self, tile: _JobTile, job: str, completed: Completed | None) -> None:
         from imgcli.core.billing.bill import sum_bills
