@@ -113,17 +113,23 @@ class Reporter:
     @contextmanager
     def batch_sinks(self, name: Callable[[str], str], total: int) -> Iterator[list[Sink]]:
         """Open the sinks of a batch of so many jobs; `name` tells a job's row."""
-        with self._opened(lambda: self._batch_display(name, total), is_group=True) as sinks:
+        is_grid = self._display is not Display.LINES and self._is_one_terminal
+        has_paths = not (is_grid and self._options.format is OutputFormat.PEOPLE)  # which would push it away
+        with self._opened(
+            lambda: self._batch_display(name, total), is_group=True, has_result=has_paths
+        ) as sinks:
             yield sinks
             if isinstance(sinks[0], GridSink):
                 sinks[0].finish()
 
     @contextmanager
-    def _opened(self, display: Callable[[], Sink], *, is_group: bool) -> Iterator[list[Sink]]:
+    def _opened(
+        self, display: Callable[[], Sink], *, is_group: bool, has_result: bool = True
+    ) -> Iterator[list[Sink]]:
         opened: list[Sink] = []
         try:
             opened.append(display())
-            opened.extend(self._result_sinks(is_group=is_group))
+            opened.extend(self._result_sinks(is_group=is_group) if has_result else [])
             with process.stoppable(opened[0]):
                 yield opened
         finally:
@@ -175,7 +181,7 @@ class Reporter:
 
         renderers = self._renderers() if self._display is Display.IMAGE else None
         sink = BatchGridSink(stderr, self._terminal, self._price, clock, name, total, renderers)
-        return sink.open(footer=self._footer())
+        return sink.open()
 
     def _display_sink(self, tiles: Mapping[str, str] | None) -> Sink:
         """Choose what writes to standard error."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from imgcli.output.terminal.capabilities import Terminal
 
 
-_BAR_COLUMNS = 20
+_BAR_COLUMNS = 12
 _MOST_PROBLEMS = 10
 _MINUTE = 60.0
 _SOON = 3
@@ -63,10 +63,15 @@ class BatchGridSink(GridSink):
         if done < _SOON or elapsed <= 0:
             return []
         left = (self._total - done) * elapsed / done
-        return [f"{done * _MINUTE / elapsed:.1f} a minute", f"{duration(left)} left"]
+        return [f"{done * _MINUTE / elapsed:.3g}/min", f"{_rounded(left)} left"]
 
     def _end(self, lines: Sequence[str]) -> None:
         problems = self._problem_lines()
         more = len(problems) - _MOST_PROBLEMS
         hidden = [f"... and {more:,} more lines; {option('report')} lists every row"] if more > 0 else []
         self._canvas.leave([*self._notices, *problems[:_MOST_PROBLEMS], *hidden, *lines], self._paths())
+
+
+def _rounded(seconds: float) -> str:
+    """Format about how long something takes."""
+    return duration(seconds) if seconds >= _MINUTE else f"{seconds:.0f} s"

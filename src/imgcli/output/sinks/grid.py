@@ -156,7 +156,8 @@ class GridSink(TerminalSink[ImageGrid]):
     def open(self, words: Words = GENERATING, footer: Footer = NO_FOOTER) -> Self:
         """Put the first status row on the screen, then start to tick; only then is the terminal asked."""
         paths = min(len(self._tiles), _MOST_PATHS) if footer.path_columns else 1
-        return super().open(words, footer._replace(remarks=footer.remarks + max(paths - 1, 0)))
+        remarks = footer.remarks + max(paths - 1, 0)
+        return super().open(words, footer._replace(remarks=remarks, may_scroll=True))
 
     def handle(self, event: Event) -> None:
         """Take note of one event; the last one of all jobs is shown before this returns."""

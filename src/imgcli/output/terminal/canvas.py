@@ -257,7 +257,7 @@ class Canvas(Generic[T]):
         """Count the rows that an image may take."""
         columns, rows = self._size.columns, self._size.lines
         below = max(expected_rows(self.footer, columns, rows), rows_below(self._lines_below, columns))
-        return image_rows(rows, below)
+        return image_rows(rows, below, self.footer)
 
     def _complain(self, status: str) -> None:
         """Print once, in grey, why there is no image."""

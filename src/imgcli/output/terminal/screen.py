@@ -193,7 +193,7 @@ def _clear_under(rows: int) -> str:
 MOST_BILL_LINES = 5
 _TABLE_FROM = 20  # rows of a terminal; with fewer the bill has one line
 _IMAGE_GIVES_WAY_FROM = 12  # rows; in a lower window there is not much of an image to make smaller
-_LEAST_SHARE = 3  # a third of the rows are the image's, however much is printed under it
+_LEAST_SHARE = 3  # a third of the rows, for images of which some may scroll away
 _PROMPT_ROWS = 1
 _STATUS_ROWS = 1  # which the line about the file takes over
 _LONG_BILL_LINES = 9
@@ -208,6 +208,8 @@ class Footer(NamedTuple):
     has_long_bill: bool = False
     remarks: int = 0
     """Lines that are known to come, such as a comparison's."""
+    may_scroll: bool = False
+    """Whether some of the image may scroll away, rather than be made very small: there are several."""
 
 
 NO_FOOTER = Footer()
@@ -237,8 +239,8 @@ def rows_below(lines: Iterable[str], columns: int) -> int:
     return rows_of(lines, columns) + _PROMPT_ROWS
 
 
-def image_rows(rows: int, below: int) -> int:
+def image_rows(rows: int, below: int, footer: Footer = NO_FOOTER) -> int:
     """Return how many rows an image gets above so many others."""
     if rows < _IMAGE_GIVES_WAY_FROM:
         return rows - _STATUS_ROWS
-    return max(rows - below, rows // _LEAST_SHARE)
+    return max(rows - below, rows // _LEAST_SHARE if footer.may_scroll else 1)
