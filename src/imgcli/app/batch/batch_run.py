@@ -20,7 +20,7 @@ from imgcli.app.generate import new_job_id, prepare_one
 from imgcli.app.job import JobHooks
 from imgcli.app.job_pool import JobPool, JobResult, Task
 from imgcli.app.options import OutputFormat
-from imgcli.app.reporting import Reporter, exit_status, pricing, refuse
+from imgcli.app.reporting import Reporter, output_status, pricing, refuse
 from imgcli.core import catalog, pipeline
 from imgcli.core.batch_result import BatchRowResult, RowStatus, TaskStatus
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, most_severe
@@ -73,10 +73,10 @@ def run_batch(context: Context, plan: BatchPlan, options: BatchOptions) -> ExitC
             if options.report and form:
                 _write_report(context, options.report, report_bytes(rows, form))
     context.warn([state.trouble] if state.trouble else [])
-    exit_status(context, outcome, "")
+    written = output_status(context, outcome, "", is_free=plan.kinds[0].server.is_free)
     if run.is_drained:
         raise process.Interrupted(signal.SIGINT)
-    return _exit_code(rows, run)
+    return most_severe([_exit_code(rows, run), written])
 
 
 @contextmanager
