@@ -16,6 +16,7 @@ from imgcli.core.billing.bill import dollars
 from imgcli.core.billing.bound import Bound, image_model_name
 from imgcli.core.billing.budget import Estimate, estimate, estimate_line
 from imgcli.core.errors import ImgcliError
+from imgcli.core.messages import preset_words
 from imgcli.core.option import option
 from imgcli.core.text import shorten
 from imgcli.output.json import to_json
@@ -40,7 +41,7 @@ _STATUSES = {
     TaskStatus.UNKNOWN: UNKNOWN,
     TaskStatus.SUBMITTED: SUBMITTED,
 }
-_SHOWN = 20
+_SHOWN, _INTRODUCED = 20, 5
 _PIPE = 120  # columns where no terminal says how many it has
 _NAME_LENGTH = 60
 
@@ -72,15 +73,24 @@ class BatchPreview:
 
     def write_table(self) -> None:
         """Print the table with its totals on standard output."""
-        plan, columns = self._plan, self._columns()
-        tasks = plan.tasks if len(plan.tasks) <= _SHOWN else (self._new or plan.tasks)[:_SHOWN]
+        columns = size_of(self._context.stdout).columns if self._context.stdout.isatty() else _PIPE
+        SafeWriter(self._context.stdout).lines(self._table(_SHOWN, columns))
+
+    def introduce(self) -> None:
+        """Print the first rows of the table, and its totals, on standard error: what is sent now."""
+        columns = self._context.size().columns if self._context.stderr.isatty() else _PIPE
+        self._context.write_lines([*self._table(_INTRODUCED, columns), ""])
+
+    def _table(self, most: int, columns: int) -> list[str]:
+        plan = self._plan
+        tasks = plan.tasks if len(plan.tasks) <= most else (self._new or plan.tasks)[:most]
         common, hidden = self._common()
         if not any(task.id for task in tasks):
             hidden |= {"id"}
         lines = plan_lines([self._row(task) for task in tasks], columns, frozenset(hidden))
         rest = len(plan.tasks) - len(tasks)
         more = [f"... and {rest:,} more"] if rest else []
-        SafeWriter(self._context.stdout).lines([*lines, *more, "", *self._totals(common)])
+        return [*lines, *more, "", *self._totals(common)]
 
     def write_json(self) -> None:
         """Print one JSON object a task on standard output."""
@@ -97,10 +107,6 @@ class BatchPreview:
         free = "; a demo is free" if self._plan.kinds[0].server.demo else ""
         self._context.write_lines([f"estimate for {_images(count)}: {line}{free}"])
 
-    def _columns(self) -> int:
-        is_terminal = self._context.stdout.isatty()
-        return size_of(self._context.stdout).columns if is_terminal else _PIPE
-
     def _common(self) -> tuple[list[str], set[str]]:
         """Return what all images have in common in words, and the columns that need not be shown for it."""
         kinds = [self._facts(request) for request in self._plan.requests]
@@ -111,7 +117,8 @@ class BatchPreview:
                 (value,) = values
                 hidden.add(name)
                 words.append(f"{shorten(value, _NAME_LENGTH)}{' quality' * (name == 'quality')}")
-        return words, hidden
+        presets = self._plan.requests[0].presets
+        return [*words, *([preset_words(presets)] if presets else [])], hidden
 
     def _facts(self, request: ImageRequest) -> tuple[str, str, str]:
         return request.model, request.size or "auto", request.quality or "default"
@@ -119,7 +126,9 @@ class BatchPreview:
     def _row(self, task: BatchTask) -> PlannedImage:
         bound, facts = self._bounds.of(task), self._facts(self._plan.requests[task.kind])
         price = dollars(bound.dollars) if bound else "unknown"
-        return PlannedImage(str(task.line), task.id or "", task.prompt, *facts, price, self.status(task))
+        return PlannedImage(
+            str(task.line), task.id or "", task.typed_prompt or task.prompt, *facts, price, self.status(task)
+        )
 
     def _totals(self, common: Sequence[str]) -> Iterator[str]:
         """Yield the sentences below the table."""
@@ -190,6 +199,8 @@ class BatchPreview:
             "task": task.key,
             "status": self.status(task),
             "prompt": task.prompt,
+            "typed_prompt": task.typed_prompt,
+            "presets": request.presets,
             "output": task.output,
             "api": request.api,
             "model": request.model,
