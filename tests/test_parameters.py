@@ -18,8 +18,8 @@ from imgcli.core.embedded import EmbeddedParameters
 from imgcli.core.image import ImageFormat
 from imgcli.core.params import PARAMETERS, Complexity
 from imgcli.core.request import ImageRequest
-from streams import RED, images_run
-from wire import Reply
+from streams import RED, b64, completed, created, image_item, images_run, item_done, stream
+from wire import Framing, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -361,3 +361,51 @@ class TestExtra:
         remember(world, (RED, folder / "a.png"), request=replace(SOME_RUN, extra=("tool.a=1", "b=2")))
         body = asked("again", "1", *IMAGE_MODEL)
         assert ("b" in body, "a" in body) == (True, False)
+
+
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
+SVG_USAGE = {
+    "input_tokens": 1000,
+    "output_tokens": 2000,
+    "reasoning_tokens": 500,
+    "total_tokens": 3000,
+    "model": "gpt-6-luna",
+}
+
+
+class TestSvgUsage:
+    """What the model took that writes an SVG."""
+
+    def test_on_the_responses_api(
+        self, server: Callable[..., ScriptedServer], imgcli: Cli, world: dict[str, str]
+    ) -> None:
+        """An image call comes twice, and its author is on the bill once, with its model and its price."""
+        item = image_item(SVG, output_format="svg", svg_usage=SVG_USAGE)
+        wire = server(Reply(stream(created(), item_done(item), completed(item))))
+        done = imgcli("gen", "x", "--format", "svg", env={"OPENAI_BASE_URL": wire.base_url})
+        assert 0 == done.exit_code, done.stderr
+        author = runs(world)[0].charges[-1]
+        assert ("SVG author", "gpt-6-luna", 1000, 2000) == (
+            author.part,
+            author.model,
+            author.tokens_in,
+            author.tokens_out,
+        )
+        assert "SVG author gpt-6-luna" in done.stderr
+        assert "$0.0011" in done.stderr
+
+    def test_on_the_images_api(
+        self, server: Callable[..., ScriptedServer], imgcli: Cli, world: dict[str, str]
+    ) -> None:
+        """The answer has it beside the usage of the image."""
+        answer = {"created": 1, "data": [{"b64_json": b64(SVG)}], "svg_usage": SVG_USAGE}
+        reply = Reply(json.dumps(answer).encode(), content_type="application/json", framing=Framing.LENGTH)
+        wire = server(reply)
+        typed = ("--format", "svg", "--svg-model", "gpt-6-luna", "--svg-effort", "low")
+        done = imgcli("gen", "x", *IMAGE_MODEL, *typed, env={"OPENAI_BASE_URL": wire.base_url})
+        assert 0 == done.exit_code, done.stderr
+        assert {"model": "gpt-6-luna", "reasoning": {"effort": "low"}} == wire.requests[0].json["svg"]
+        assert ("SVG author", 2000) == (
+            runs(world)[0].charges[-1].part,
+            runs(world)[0].charges[-1].tokens_out,
+        )

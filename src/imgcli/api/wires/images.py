@@ -80,6 +80,7 @@ def read(kind: str, event: dict[str, Any], assembler: ImageAssembler) -> Iterato
             yield from assembler.partial(number, event.get("partial_image_index"), text)
         case "completed":
             assembler.metadata.note(event, usage(event))
+            assembler.metadata.note_svg(event)
             content = event.get("b64_json") or event.get("url")
             if assembler.has_position(position) or not assembler.has(content):
                 assembler.completions += 1
@@ -95,6 +96,7 @@ def read(kind: str, event: dict[str, Any], assembler: ImageAssembler) -> Iterato
 
 def _read_answer(answer: dict[str, Any], assembler: ImageAssembler) -> Iterator[Event]:
     assembler.metadata.note(answer, usage(answer))
+    assembler.metadata.note_svg(answer)
     for position, entry in enumerate(as_list(answer.get("data"))):
         yield from _read_final(as_object(entry), assembler.number(None, position), assembler)
     assembler.end()

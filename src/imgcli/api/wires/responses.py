@@ -106,6 +106,7 @@ def _read_call(
     item: dict[str, Any], name: object, position: object, assembler: ImageAssembler
 ) -> Iterator[Event]:
     """Read a call's image, whatever its status says: only the image counts."""
+    assembler.metadata.note_svg(item)
     result = item.get("result") or item.get("b64_json")
     error = as_object(item.get("error"))
     if result:
