@@ -25,7 +25,7 @@ _FLAGS = {one.name: one.flag for one in PARAMETERS}
 """Fields of a `DraftRequest` by their options; of the others the names differ in dashes alone."""
 
 
-@adding_options(parameter_options(), after={"Input": "var", "Image": "image_model", "Server": "dry_run"})
+@adding_options(parameter_options(), after={"Input": "var", "Image": "image_model", "Server": "concurrency"})
 def shared_options(  # noqa: PLR0913 - a signature declares options
     *,
     preset: generation.Preset = None,

@@ -79,7 +79,7 @@ def edit(  # noqa: PLR0913 - a signature declares options
       imgcli edit a-cat-edit.png "add a moon" --compare  before and after
       imgcli edit photo.jpg "a boat" --mask mask.png     only in the mask's area
       imgcli edit 12 "in oil" -i style.jpg               by id, with style.jpg
-      imgcli edit a-cat.png "a hat here" --markup arrow.png -m gpt-image-2.6-sunburst
+      imgcli edit cat.png "a hat" --markup arrow.png -m gpt-image-2.6-flare
     """  # noqa: D301 - \b tells Typer to leave the lines alone
 
     def make_plan(server: ServerOptions) -> RequestPlan:

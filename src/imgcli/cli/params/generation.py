@@ -9,7 +9,16 @@ from typing import Annotated, Any
 
 import typer
 
-from imgcli.cli.completion import formats, image_models, images_and_ids, models, presets, runs_and_ids, sizes
+from imgcli.cli.completion import (
+    formats,
+    image_models,
+    images_and_ids,
+    models,
+    presets,
+    runs_and_ids,
+    sizes,
+    tiers,
+)
 from imgcli.core.image import ImageFormat
 from imgcli.core.params import PARAMETERS, Api
 
@@ -44,6 +53,8 @@ _SHORT = {"size": ("-s",)}
 _BESIDE: dict[str, dict[str, Any]] = {
     "size": {"autocompletion": sizes},
     "format": {"parser": _image_format, "autocompletion": formats},
+    "svg_model": {"autocompletion": models},
+    "service_tier": {"autocompletion": tiers},
 }
 """What Typer needs to know of a generation parameter beside its row."""
 
