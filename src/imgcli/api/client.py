@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from imgcli.api.auth import LOCAL_KEY
 from imgcli.api.errors.connection import (
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     import httpx2
     from openai import APIResponse, OpenAI
+    from openai._types import RequestOptions
 
     from imgcli.api.auth import Credentials
     from imgcli.core.request import ImageRequest
@@ -76,6 +77,7 @@ class Answer:
     is_demo: bool = False
 
 
+_JSON = "application/json"
 _DEMO = "x-imgcli-demo"
 """The header of our own demo's answers, which are free; believed of a server on this machine alone."""
 
@@ -125,22 +127,56 @@ def send(
     raise AssertionError  # pragma: no cover - the loop has no end
 
 
-def ask_models(
-    credentials: Credentials, timeouts: Timeouts = DEFAULT_TIMEOUTS, clock: Clock = DEFAULT_CLOCK
+class Sendable(Protocol):
+    """A body that is made while it goes out; `is_whole` says whether its last piece was asked for."""
+
+    content_type: str
+    is_whole: bool
+
+    @property
+    def length(self) -> int:
+        """The bytes of the body."""
+        ...
+
+    def pieces(self, sent: Callable[[int], None]) -> Iterator[bytes]:
+        """Return the body from its beginning; `sent` is told of the bytes of each piece that was taken."""
+        ...
+
+
+@dataclass(frozen=True)
+class SideCall:
+    """A request beside the generation of images: a list, a file, a batch. A GET where it has no body.
+
+    `limit` is how many bytes of the answer are read, None for as many as of an image's.
+    """
+
+    path: str
+    body: Sendable | None = None
+    limit: int | None = None
+
+
+def ask(
+    credentials: Credentials,
+    call: SideCall,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
+    clock: Clock = DEFAULT_CLOCK,
 ) -> Answer:
-    """Ask, once, which models there are; that costs nothing. Raises `ImgcliError` without an answer."""
+    """Send such a request once. Raises `ImgcliError` without an answer."""
     server = ServerName(credentials.host, timeouts.timeout)
     watchdog = Watchdog(timeouts, clock.monotonic)
     with ExitStack() as stack:
-        client = _open(credentials, timeouts, watchdog, "application/json")
+        client = _open(credentials, timeouts, watchdog, call.body.content_type if call.body else _JSON)
         stack.callback(client.close)
         stack.callback(watchdog.stop)
         watchdog.start()
-        outcome = _attempt(partial(_get_models, client), server, watchdog, clock)
+        outcome = _attempt(partial(_send_call, client, call, watchdog), server, watchdog, clock)
         if isinstance(outcome, Failure):
+            if call.body:
+                outcome = _after_break(outcome, watchdog, server, call.body)
             raise ImgcliError(_redacted(watchdog.problem(server.host) or outcome.problem, credentials))
         stack.callback(outcome.close)
-        return _answer(outcome, server, watchdog, stack.pop_all().close)
+        answer = _answer(outcome, server, watchdog, stack.pop_all().close, call.limit)
+        return replace(answer, is_demo=credentials.is_local and _is_marked(outcome.headers))
 
 
 @dataclass(frozen=True)
@@ -154,7 +190,7 @@ class _Call:
     watchdog: Watchdog
 
 
-def _after_break(failure: Failure, watchdog: Watchdog, server: ServerName, upload: Upload) -> Failure:
+def _after_break(failure: Failure, watchdog: Watchdog, server: ServerName, upload: Sendable) -> Failure:
     """Return the failure as ours where we hung up, and as free where the request was incomplete."""
     problem = watchdog.problem(server.host)
     told = Failure(problem) if problem else failure
@@ -265,33 +301,42 @@ def _post(call: _Call) -> APIResponse[Any]:
     return cast("APIResponse[Any]", answer)
 
 
-def _get_models(client: OpenAI) -> APIResponse[Any]:
-    """Get through the SDK, as `client.models.list` does, but for the types of the answer."""
+def _send_call(client: OpenAI, call: SideCall, watchdog: Watchdog) -> APIResponse[Any]:
+    """Get or post through the SDK, as its own methods do, but for the types of the answer."""
     headers = {"Accept-Encoding": "identity", "X-Stainless-Raw-Response": "stream"}
-    answer = client.get(
-        "/models", cast_to=object, options={"headers": headers, "security": {"bearer_auth": True}}
-    )
+    options: RequestOptions = {"headers": headers, "security": {"bearer_auth": True}}
+    if call.body is None:
+        return cast("APIResponse[Any]", client.get(call.path, cast_to=object, options=options))
+    headers["Content-Length"] = str(call.body.length)
+    content = call.body.pieces(watchdog.upload)
+    answer = client.post(call.path, cast_to=object, content=content, options=options)
     return cast("APIResponse[Any]", answer)
 
 
 def _answer(
-    response: APIResponse[Any], server: ServerName, watchdog: Watchdog, close: Callable[[], None]
+    response: APIResponse[Any],
+    server: ServerName,
+    watchdog: Watchdog,
+    close: Callable[[], None],
+    limit: int | None = None,
 ) -> Answer:
     headers = response.headers
     content_type = headers.get("content-type", "")
-    chunks = _chunks(response, server, watchdog)
+    chunks = _chunks(response, server, watchdog, limit)
     return Answer(chunks, content_type, close, watchdog.note, watchdog.linger)
 
 
-def _chunks(response: APIResponse[Any], server: ServerName, watchdog: Watchdog) -> Iterator[bytes]:
+def _chunks(
+    response: APIResponse[Any], server: ServerName, watchdog: Watchdog, limit: int | None
+) -> Iterator[bytes]:
     """Return the body as it comes; whatever breaks now leaves the outcome unknown."""
-    size, problem = 0, None
+    size, problem, limit = 0, None, limit or STREAM_LIMIT
     try:
         for chunk in response.iter_bytes():
             size += len(chunk)
             watchdog.feed(len(chunk))
-            if size > STREAM_LIMIT:
-                problem = _too_long()
+            if size > limit:
+                problem = _too_long(limit)
                 break
             yield chunk
     except Exception as error:  # noqa: BLE001 - the answer had begun, whatever this is
@@ -301,8 +346,8 @@ def _chunks(response: APIResponse[Any], server: ServerName, watchdog: Watchdog) 
         raise ImgcliError(problem)
 
 
-def _too_long() -> Problem:
-    what = f"The server sent more than {STREAM_LIMIT // 1_000_000} MB."
+def _too_long(limit: int) -> Problem:
+    what = f"The server sent more than {limit // 1_000_000} MB."
     return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE)
 
 

@@ -66,11 +66,7 @@ def _fault_of(line: bytes, endpoint: str, names: set[str], models: set[str]) -> 
         ("The method must be POST.", "invalid_method", row.get("method") != "POST"),
         (f"The URL does not match the endpoint '{endpoint}'.", "invalid_url", row.get("url") != endpoint),
         ("body", "missing_required_parameter", not isinstance(body, dict)),
-        (
-            "Streaming is not supported.",
-            "invalid_request",
-            isinstance(body, dict) and bool(body.get("stream")),
-        ),
+        ("Streaming is not supported.", "invalid_request", is_streamed),
         ("All requests must name the same model.", "mismatched_model", bool(models - {model})),
     )
     names.add(str(name))
