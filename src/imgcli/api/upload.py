@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 from binascii import b2a_base64
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from imgcli.api.wires import WIRES
 from imgcli.core.request import DataUrl, InputImage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
-
     from imgcli.core.request import ImageRequest
 
 
@@ -117,9 +116,9 @@ class Document:
 
 
 class FileForm:
-    """A form with one file on disk, which is read while it goes out; its name on this machine stays here."""
+    """A form with one open file, which is read while it goes out."""
 
-    def __init__(self, path: Path, fields: Mapping[str, str]) -> None:
+    def __init__(self, file: BinaryIO, fields: Mapping[str, str]) -> None:
         boundary = secrets.token_hex(16).encode()
         self.content_type = f"multipart/form-data; boundary={boundary.decode()}"
         heads = [f"{_head(name, value, 0)}\r\n\r\n{value}" for name, value in fields.items()]
@@ -127,18 +126,18 @@ class FileForm:
         heads.append(f"{line}\r\nContent-Type: application/octet-stream\r\n\r\n")
         self._before = b"\r\n".join(b"--%b\r\n%b" % (boundary, head.encode()) for head in heads)
         self._after = b"\r\n--%b--\r\n" % boundary
-        self._path = path
-        self.length = len(self._before) + path.stat().st_size + len(self._after)
+        self._file = file
+        self.length = len(self._before) + file.seek(0, os.SEEK_END) + len(self._after)
         self.is_whole = False
 
     def pieces(self, sent: Callable[[int], None]) -> Iterator[bytes]:
         """See `Upload`. Raises `OSError`."""
         self.is_whole = False
         yield self._before
-        with self._path.open("rb") as file:
-            while piece := file.read(_PIECE):
-                yield piece
-                sent(len(piece))
+        self._file.seek(0)
+        while piece := self._file.read(_PIECE):
+            yield piece
+            sent(len(piece))
         self.is_whole = True
         yield self._after
 

@@ -69,17 +69,17 @@ def check_limit(
         context.write_lines([f"{_estimate_line(context, valid.request, models, host)}{remark}"])
     if limit is None or options.server.is_free:
         return valid
-    check_run(_bound(context, valid.request, models, host), limit)
+    check_run(bound_of(context, valid.request, models, host), limit)
     try:
         if valid.fallback:
-            check_run(_bound(context, valid.fallback, models, host), limit)
+            check_run(bound_of(context, valid.fallback, models, host), limit)
     except ImgcliError as error:
         return replace(valid, fallback_blocked=error.problem)
     return valid
 
 
-def _bound(context: Context, request: ImageRequest, models: Catalog, host: str | None) -> Bound:
-    """Find the most that a request costs; raises `ImgcliError` (usage) where that is unknown."""
+def bound_of(context: Context, request: ImageRequest, models: Catalog, host: str | None) -> Bound:
+    """Return the most that a request costs; raises `ImgcliError` (usage) where that is unknown."""
     from imgcli.core.billing.bound import (  # which a run without a limit does without
         conversation_before,
         upper_bound,
@@ -98,5 +98,5 @@ def _estimate_line(context: Context, request: ImageRequest, models: Catalog, hos
     with suppress(ImgcliError):
         past = past_runs(context, request, host)
     with suppress(ImgcliError):
-        bound = _bound(context, request, models, host)
+        bound = bound_of(context, request, models, host)
     return estimate_line(estimate(request, models, past, len(request.references)), bound)

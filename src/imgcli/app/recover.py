@@ -13,10 +13,11 @@ from imgcli.app import history_log, lookup, process, unfinished_run
 from imgcli.app.artifacts import embedding, logged_parameters
 from imgcli.app.context import all_secrets
 from imgcli.app.reporting import exit_status, pricing, refuse
-from imgcli.app.unfinished_run import offer
+from imgcli.app.unfinished_run import TIER, offer
 from imgcli.core import catalog, pipeline
 from imgcli.core.errors import Cause, Charged, ExitCode, most_severe
-from imgcli.core.events import Failed, Started
+from imgcli.core.events import Completed, Failed, Started
+from imgcli.core.json_fields import text
 from imgcli.core.messages import recovering_line
 from imgcli.core.pipeline import mark_uncharged
 from imgcli.core.secrets import redact_events
@@ -36,13 +37,14 @@ if TYPE_CHECKING:
     from imgcli.app.context import Context
     from imgcli.app.unfinished_run import UnfinishedRun
     from imgcli.core.events import Event
+    from imgcli.core.pipeline import Sink
 
 
 def recover_runs(context: Context, records: Sequence[UnfinishedRun]) -> ExitCode:
     """Finish these unfinished runs, and end with the most severe exit code."""
     lookup.add_pending(context)
     folders: list[Path] = []
-    codes = [_finish_one(context, record, folders) for record in records]
+    codes = [finish_one(context, record, folders) for record in records]
     if not records:
         context.warn(["there is nothing to recover"])
     unexplained = "is a temporary file that belongs to no known run; check it before you delete it"
@@ -51,15 +53,20 @@ def recover_runs(context: Context, records: Sequence[UnfinishedRun]) -> ExitCode
     return most_severe(codes)
 
 
-def _finish_one(context: Context, record: UnfinishedRun, folders: list[Path]) -> ExitCode:
-    """Finish one run, unless another process has it; a fault of ours must not cost the runs after it."""
+def finish_one(
+    context: Context, record: UnfinishedRun, folders: list[Path], display: Sink | None = None
+) -> ExitCode:
+    """Finish one run, unless another process has it; a fault of ours must not cost the runs after it.
+
+    `display` shows it in place of plain lines.
+    """
     from imgcli.app.crash import report_crash
 
     with record.run.claim() as is_ours:
         if not is_ours:
             return ExitCode.OK
         try:
-            recovery = _Recovery(context, record)
+            recovery = _Recovery(context, record, display)
             folders.extend(recovery.folders)
             return recovery.finish()
         except Exception as error:  # noqa: BLE001 - as in `main`: one sentence, never a traceback
@@ -72,6 +79,7 @@ class _Recovery:
 
     context: Context
     record: UnfinishedRun
+    display: Sink | None = None
     is_kept: bool = False
 
     def __post_init__(self) -> None:
@@ -104,7 +112,9 @@ class _Recovery:
     def _run_with(self, content: Content) -> pipeline.Outcome:
         job = self.record.job
         found = salvaged(read_events(self.record.chunks(), job, inputs=content.inputs), content, job)
-        source = chain(self._started(), redact_events(found, *all_secrets(self.context.env)))
+        source = chain(
+            self._started(), redact_events(_at_tier(self.record, found), *all_secrets(self.context.env))
+        )
         embedded = embedding(logged_parameters(self.record.run.header))
         events = self._saving(self._explained(embedded(pipeline.enforce_grammar(job, source))))
         events = mark_uncharged(events) if self._is_free else events
@@ -117,7 +127,7 @@ class _Recovery:
         recorders = history_log.record_recovered(self.context, self.record, models)
         with (
             recorders as history,
-            closing(QueuedSink(lines)) as show,
+            closing(self.display or QueuedSink(lines)) as show,
             closing(PathsSink(self.context.stdout)) as paths,
         ):
             return pipeline.run(events, [show, paths, *history])
@@ -163,6 +173,13 @@ class _Recovery:
             self.record.run.discard()
         except OSError as error:
             self.context.warn([f"{self.record.run.path} could not be removed ({error.strerror})"])
+
+
+def _at_tier(record: UnfinishedRun, events: Iterator[Event]) -> Iterator[Event]:
+    """Add the service tier that a run was sent at, where the answer does not say it."""
+    tier = text(record.extra.get(TIER))
+    for event in events:
+        yield replace(event, service_tier=tier) if tier and isinstance(event, Completed) else event
 
 
 def _may_hold_more(outcome: pipeline.Outcome) -> bool:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from imgcli.store.runlog.reader import RunLogFile
 
 
+TIER = "tier"
+"""Under this name a record tells the service tier of a run, where the answer does not."""
 BILLED = "billed"
 """Under this name a record tells that nobody is charged for its run."""
 

@@ -1,0 +1,329 @@
+"""`imgcli batch FILE --later`: submit rows through OpenAI's Batch API, which costs half and takes up to a day."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from imgcli.app import budget, history_log, reservation
+from imgcli.app.artifacts import check_embedding, header_for_later
+from imgcli.app.submissions import batch_client, drop, find_created, prune, settle_all
+from imgcli.app.unfinished_run import TIER
+from imgcli.core import catalog
+from imgcli.core.billing.bill import dollars
+from imgcli.core.billing.bound import batch_bound, image_model_name
+from imgcli.core.billing.budget import check_run
+from imgcli.core.billing.rates import BATCH, HALF
+from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, usage_error
+from imgcli.core.text import shorten
+from imgcli.core.validate import validate
+from imgcli.output.terminal.writer import SafeWriter
+from imgcli.store.paths import private_folder, state_folder
+from imgcli.store.publish.atomic import reason
+from imgcli.store.submitted_batch import FOLDER, BatchFacts, BatchRow, SubmittedBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from decimal import Decimal
+
+    from imgcli.api.batches import BatchClient
+    from imgcli.app.context import Context
+    from imgcli.app.options import GenerateOptions
+    from imgcli.core.billing.bound import Bound
+    from imgcli.core.catalog import Catalog
+    from imgcli.core.request import ImageRequest
+
+
+_NAME_LENGTH = 60
+_PAUSES = (1.0, 3.0, 10.0)
+"""Seconds before each look for a batch whose creation was not confirmed."""
+_NO_PARTIALS = "the Batch API makes no partial images; the requests go without them"
+
+
+class LaterTask(Protocol):
+    """One image to make: its identity, and the line and id of its row."""
+
+    @property
+    def key(self) -> str: ...  # noqa: D102
+    @property
+    def line(self) -> int: ...  # noqa: D102
+    @property
+    def id(self) -> str | None: ...  # noqa: D102
+
+
+class LaterPlan(Protocol):
+    """What a batch would send; `name` is the input's."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    def options(self, task: LaterTask) -> GenerateOptions: ...  # noqa: D102
+
+
+class TaskLog(Protocol):
+    """The state file of a batch: `path` is None where there is none."""
+
+    @property
+    def path(self) -> object: ...  # noqa: D102
+    def submitted(self, task: str, batch: str, bound: Decimal | None = None) -> None: ...  # noqa: D102
+    def held(self, task: str, job: str) -> None: ...  # noqa: D102
+
+
+@dataclass
+class _Draft:
+    """One batch that is to be submitted: a file of requests of one model for one endpoint."""
+
+    endpoint: str
+    model: str
+    file: BinaryIO
+    rows: list[BatchRow] = field(default_factory=list)
+    bounds: list[Bound | None] = field(default_factory=list)
+    size: int = 0
+
+    @property
+    def bound(self) -> Bound | None:
+        """The most that it costs, None where any of it is unknown."""
+        known = [bound for bound in self.bounds if bound]
+        return batch_bound(known) if len(known) == len(self.bounds) else None
+
+
+def submit(
+    context: Context, plan: LaterPlan, tasks: Iterable[LaterTask], options: GenerateOptions, log: TaskLog
+) -> ExitCode:
+    """Submit tasks, and print the ids of the batches that they are in.
+
+    Every row is checked and written to disk before anything is sent. `options` are the command line's: the
+    server, and the limits for the whole. Raises `ImgcliError`; `log` then says which tasks were submitted.
+    """
+    if options.server.demo:
+        raise usage_error(
+            "A batch needs a server that goes on when this command has ended, and --demo ends with it.",
+            "Start `imgcli demo-server` in another terminal, and use its address.",
+        )
+    client = batch_client(context, options.server)
+    settle_all(context, client)
+    with ExitStack() as stack:
+        drafts = _Drafts(context, options, stack)
+        for task in tasks:
+            drafts.add(task, plan.options(task))
+        if not drafts.all:
+            context.warn(["there is nothing to submit"])
+            return ExitCode.OK
+        context.warn(drafts.notices())
+        drafts.check_limit()
+        for number, draft in enumerate(drafts.all):
+            try:
+                batch = _Submission(context, options, client, draft, log).run(plan.name)
+            except ImgcliError as error:
+                raise _told(error, number, len(drafts.all)) from None
+            SafeWriter(context.stdout).lines([batch])
+    prune(context)
+    how = "`imgcli batch collect --wait` saves the images when they are ready"
+    context.warn([f"submitted {drafts.summary()}; {how}"])
+    return ExitCode.OK
+
+
+def _told(error: ImgcliError, done: int, total: int) -> ImgcliError:
+    """Add how many batches were submitted before one was not."""
+    if not done:
+        return error
+    what = f"{done} of {total} batches {'was' if done == 1 else 'were'} submitted. {error.problem.what}"
+    return ImgcliError(replace(error.problem, what=what))
+
+
+class _Drafts:
+    """The batches that rows are sorted into: one a model and endpoint, and another where one is full."""
+
+    def __init__(self, context: Context, options: GenerateOptions, stack: ExitStack) -> None:
+        self.all: list[_Draft] = []
+        self._context, self._options, self._stack = context, options, stack
+        self._models: Catalog = catalog.load()
+        self._today = context.now().date()
+        self._begun = f"{context.now():%Y%m%d-%H%M%S}-{context.token()}"
+        self._open: dict[tuple[str, str], _Draft] = {}
+        self._bounds: dict[ImageRequest, Bound | None] = {}
+        self._notices: dict[str, None] = {}
+        self._unconfirmed: dict[str, None] = {}
+        self._count = 0
+
+    def add(self, task: LaterTask, options: GenerateOptions) -> None:
+        """Write a task's request into a file. Raises `ImgcliError`."""
+        from imgcli.api.batches import LARGEST_FILE, MOST_REQUESTS, endpoint_of, request_line
+
+        try:
+            request = self._request(options)
+            job = f"{self._begun}-{self._count + 1}"
+            extra = {**history_log.for_recovery(self._context, options), TIER: BATCH}
+            header = header_for_later(self._context, options, request, job, extra)
+        except ImgcliError as error:
+            what = f"Line {task.line}: {error.problem.what}"
+            raise ImgcliError(replace(error.problem, what=what)) from None
+        line = b"".join(request_line(task.key, request))
+        group = endpoint_of(request), request.model
+        draft = self._open.get(group)
+        if draft is None or draft.size + len(line) > LARGEST_FILE or len(draft.rows) >= MOST_REQUESTS:
+            draft = self._open[group] = _Draft(*group, self._new_file())
+            self.all.append(draft)
+        draft.file.write(line)
+        draft.size += len(line)
+        draft.rows.append(BatchRow(task.key, task.line, task.id, header))
+        draft.bounds.append(self._bound(request))
+        self._count += 1
+
+    def _request(self, options: GenerateOptions) -> ImageRequest:
+        draft = replace(options.draft, stream=False, partials=None, watched_partials=0)
+        valid = validate(draft, self._models, self._today)
+        check_embedding(options.output, valid.request)
+        extra = [_NO_PARTIALS] if options.draft.partials else []
+        self._notices |= dict.fromkeys([*options.notices, *valid.notices, *extra])
+        self._check_served(valid.request)
+        return replace(valid.request, stream=False, partials=0)
+
+    def _check_served(self, request: ImageRequest) -> None:
+        """Raise `ImgcliError` (usage) for a model that is known not to be served; remember one that may be."""
+        name = image_model_name(request, self._models)
+        known = self._models.find(name)
+        if known and known.batch:
+            return
+        if known is None or known.batch is None:
+            self._unconfirmed[shorten(name, _NAME_LENGTH)] = None
+            return
+        raise usage_error(f"The Batch API does not serve {known.name}.", f"Use {self._served()} instead.")
+
+    def _served(self) -> str:
+        *names, last = [model.name for model in self._models.models if model.batch]
+        return f"{', '.join(names)} or {last}"
+
+    def _bound(self, request: ImageRequest) -> Bound | None:
+        """Return the most that a request costs, found once for requests that differ in their words alone."""
+        alike = replace(request, prompt="x" * len(request.prompt.encode()))
+        if alike not in self._bounds:
+            host = self._options.server.host(self._context.env)
+            self._bounds[alike] = None
+            try:
+                self._bounds[alike] = budget.bound_of(self._context, alike, self._models, host)
+            except ImgcliError:
+                if (
+                    self._options.budget.run or self._options.budget.day
+                ) and not self._options.server.is_free:
+                    raise
+        return self._bounds[alike]
+
+    def _new_file(self) -> BinaryIO:
+        """Create a file without a name, which no killed process leaves behind. Raises `ImgcliError`."""
+        try:
+            folder = private_folder(state_folder(self._context.env) / FOLDER)
+            return self._stack.enter_context(TemporaryFile(dir=folder))
+        except OSError as error:
+            raise _unwritable(error) from None
+
+    def notices(self) -> list[str]:
+        """List what is to be known before anything is sent."""
+        names = ", ".join(self._unconfirmed)
+        doubt = f"it is not confirmed that the Batch API serves {names}; it does serve {self._served()}"
+        return [*self._notices, *([doubt] if names else [])]
+
+    def check_limit(self) -> None:
+        """Raise `ImgcliError` (usage) where all of it together may cost more than the limit for the command."""
+        cap = self._options.budget.run
+        if cap and not self._options.server.is_free:
+            check_run(batch_bound(bound for draft in self.all for bound in draft.bounds if bound), cap)
+
+    def summary(self) -> str:
+        """Format what was submitted, and the most that it costs."""
+        rows = f"{self._count} row{'s' * (self._count != 1)}"
+        batches = f"{len(self.all)} batch{'es' * (len(self.all) != 1)}"
+        bounds = [draft.bound for draft in self.all]
+        known = [bound.dollars for bound in bounds if bound]
+        most = f", at most {dollars(sum(known[1:], known[0]))}" if known and len(known) == len(bounds) else ""
+        return f"{rows} in {batches}{most}"
+
+
+@dataclass
+class _Submission:
+    """One draft on its way."""
+
+    context: Context
+    options: GenerateOptions
+    client: BatchClient
+    draft: _Draft
+    log: TaskLog
+
+    def run(self, source: str) -> str:
+        """Record, upload and create one batch, and return its id. Raises `ImgcliError`.
+
+        The record is whole before the server is asked: whatever happens from then on, the batch is found.
+        """
+        record = self._recorded(source)
+        with record.claim():
+            bound = self.draft.bound
+            try:
+                if bound:
+                    reservation.reserve_batch(self.context, self.options, record.facts.key, bound)
+                file = self.client.upload(self.draft.file)
+                self._note_tasks(record)
+                record.note("asked")
+            except OSError as error:
+                drop(self.context, record, self.log)
+                raise _unwritable(error) from None
+            except ImgcliError:
+                drop(self.context, record, self.log)
+                raise
+            return self._created(record, file)
+
+    def _recorded(self, source: str) -> SubmittedBatch:
+        draft, bound = self.draft, self.draft.bound
+        now = self.context.now()
+        facts = BatchFacts(
+            f"{now:%Y%m%d-%H%M%S}-{self.context.token()}",
+            now.isoformat(),
+            self.options.server.host(self.context.env),
+            draft.endpoint,
+            draft.model,
+            len(draft.rows),
+            source,
+            str(self.log.path) if self.log.path else None,
+            str(bound.dollars) if bound else None,
+        )
+        try:
+            return SubmittedBatch.write(state_folder(self.context.env), facts, draft.rows)
+        except OSError as error:
+            raise _unwritable(error) from None
+
+    def _note_tasks(self, record: SubmittedBatch) -> None:
+        """Note in the batch's state file that its tasks are on their way, under our own key."""
+        for row, bound in zip(self.draft.rows, self.draft.bounds, strict=True):
+            self.log.submitted(row.task, record.facts.key, bound.dollars * HALF if bound else None)
+
+    def _created(self, record: SubmittedBatch, file: str) -> str:
+        try:
+            batch, is_demo = self.client.create(file, self.draft.endpoint, record.facts.key)
+        except ImgcliError as error:
+            if error.problem.exit_code is not ExitCode.UNKNOWN:
+                drop(self.context, record, self.log)
+                raise
+            return self._found(record, error.problem)
+        with suppress(OSError):  # it is found by its key
+            record.note(
+                "created", batch=batch.id, expires=batch.expires, **({"billed": False} if is_demo else {})
+            )
+        return batch.id
+
+    def _found(self, record: SubmittedBatch, problem: Problem) -> str:
+        """Look for a batch of which nobody knows whether it was created: it must not be created twice."""
+        for pause in _PAUSES:
+            self.context.sleep(pause)
+            with suppress(ImgcliError):
+                if find_created(self.client, record):
+                    return record.name
+        what = f"{problem.what} It is not known whether batch {record.facts.key} was created."
+        advice = (
+            "Run `imgcli batch status` in some minutes: it finds out. Do not submit the rows again before."
+        )
+        raise ImgcliError(replace(problem, what=what, charged=Charged.MAYBE, advice=advice))
+
+
+def _unwritable(error: OSError) -> ImgcliError:
+    what = f"The batch cannot be recorded on this machine ({reason(error)}), so it was not submitted."
+    return ImgcliError(Problem(ExitCode.UNWRITABLE, what))

@@ -1,0 +1,193 @@
+"""The batches that were submitted: which there are, where they stand, and cancelling one."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from imgcli.app import lookup
+from imgcli.core.errors import ExitCode, ImgcliError, usage_error
+from imgcli.core.messages import age
+from imgcli.core.text import shorten
+from imgcli.store.submitted_batch import SubmittedBatch, submitted_batches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from imgcli.api.batches import BatchClient
+    from imgcli.app.context import Context
+    from imgcli.app.later import TaskLog
+    from imgcli.app.options import ServerOptions
+    from imgcli.core.remote_batch import RemoteBatch
+
+
+_SOON = timedelta(minutes=10)
+"""After so long, a batch that the server does not list was not created."""
+_KEPT = timedelta(days=30)
+"""For so long a batch is kept that was collected, so that nobody collects it twice."""
+_NAME_LENGTH = 80
+_MANY = 5
+
+
+def batch_client(context: Context, server: ServerOptions) -> BatchClient:
+    """Return a client for the server's batches. Raises `ImgcliError` without a key."""
+    from imgcli.api.auth import credentials
+
+    found = credentials(context.env, server.base_url, server.settings)
+    # A missing key is reported before the HTTP library is loaded.
+    from imgcli.api.batches import BatchClient
+    from imgcli.api.client import Clock
+    from imgcli.api.transport import Timeouts
+
+    clock = Clock(monotonic=context.monotonic, sleep=context.sleep)
+    return BatchClient(found, Timeouts.scaled(server.timeout), clock)
+
+
+def choose(context: Context, server: ServerOptions, names: Sequence[str]) -> list[SubmittedBatch]:
+    """List the batches of these names, or all at this server that may still be collected.
+
+    A name is the server's id, our own key, or the beginning of one. Raises `ImgcliError` (usage).
+    """
+    known = submitted_batches(context.env)
+    if names:
+        return list({one.path: one for name in names for one in [_named(name, known)]}.values())
+    found = [one for one in known if one.is_open]
+    host = server.host(context.env)
+    elsewhere = sorted({one.facts.server or "?" for one in found if one.facts.server != host})
+    if elsewhere:
+        told = "other batches are at {}: name the server with --base-url or --profile"
+        context.warn([told.format(", ".join(shorten(one, _NAME_LENGTH) for one in elsewhere))])
+    return [one for one in found if one.facts.server == host]
+
+
+def _named(name: str, known: Sequence[SubmittedBatch]) -> SubmittedBatch:
+    exact = [one for one in known if name in (one.batch, one.facts.key)]
+    found = exact or [one for one in known if name and any(map(_starts(name), (one.batch, one.facts.key)))]
+    if not found:
+        raise usage_error(
+            f"No batch {shorten(name, _NAME_LENGTH)} was submitted from here.",
+            "`imgcli batch status` lists them.",
+        )
+    if len(found) > 1:
+        names = ", ".join(one.name for one in found[:_MANY])
+        raise usage_error(f"{name} may mean {len(found)} batches: {names}.", "Type more of the id.")
+    return found[0]
+
+
+def _starts(name: str):  # noqa: ANN202 - a small predicate
+    return lambda known: bool(known and known.startswith(name))
+
+
+def settle_all(context: Context, client: BatchClient) -> None:
+    """Find out about every batch of this server of which it is not known whether it was created."""
+    for record in submitted_batches(context.env):
+        if record.is_open and not record.batch and record.facts.server == client.credentials.host:
+            settle(context, client, record)
+
+
+def settle(context: Context, client: BatchClient, record: SubmittedBatch) -> None:
+    """Find out whether a batch was created, unless a process is about to; drop one that was not."""
+    with record.claim() as is_ours:
+        if not is_ours or (record.is_asked and find_created(client, record)):
+            return
+        begun = record.time
+        if record.is_asked and begun and context.now().astimezone() - begun.astimezone() < _SOON:
+            return
+        drop(context, record)
+
+
+def find_created(client: BatchClient, record: SubmittedBatch) -> bool:
+    """Look for a batch in the server's list, and note its id. Raises `ImgcliError`."""
+    found = client.find(record.facts.key)
+    if found:
+        with suppress(OSError):
+            record.note("created", batch=found.id, expires=found.expires)
+        record.batch = found.id
+    return found is not None
+
+
+def drop(context: Context, record: SubmittedBatch, log: TaskLog | None = None) -> None:
+    """Note that a batch was not created: its rows were not sent, and nothing is reserved for it."""
+    with suppress(OSError):
+        record.note("dropped")
+    release(context, record)
+    with task_log(record, log) as tasks:
+        for row in record.rows() if tasks else ():
+            tasks.held(row.task, row.run.job)
+
+
+def release(context: Context, record: SubmittedBatch) -> None:
+    """Give back what is reserved of the day for a batch."""
+    with suppress(OSError), lookup.connect_history(context, context.history_wait) as history:
+        history.release(record.facts.key)
+
+
+def prune(context: Context) -> None:
+    """Remove what is known of batches that were dealt with long ago."""
+    for record in submitted_batches(context.env):
+        begun = record.time
+        if not record.is_open and begun and context.now().astimezone() - begun.astimezone() > _KEPT:
+            with suppress(OSError):
+                record.path.unlink()
+
+
+class BatchView(NamedTuple):
+    """A batch for a table: what we know of it, and what the server says; None where it was not asked."""
+
+    record: SubmittedBatch
+    remote: RemoteBatch | None
+    remark: str = ""
+
+
+def views(context: Context, client: BatchClient, records: Iterable[SubmittedBatch]) -> Iterator[BatchView]:
+    """Ask the server about batches. Raises `ImgcliError` where it cannot be asked."""
+    for record in records:
+        if record.is_open and not record.batch:
+            settle(context, client, record)
+        if record.is_dropped:
+            yield BatchView(record, None, "not created")
+        elif record.batch is None:
+            yield BatchView(record, None, "unknown")
+        elif record.is_closed:
+            yield BatchView(record, None, "collected")
+        else:
+            yield _asked(client, record, record.batch)
+
+
+def _asked(client: BatchClient, record: SubmittedBatch, batch: str) -> BatchView:
+    try:
+        return BatchView(record, client.retrieve(batch))
+    except ImgcliError as error:
+        if error.problem.exit_code is not ExitCode.REFUSED:
+            raise
+        return BatchView(record, None, "not found")
+
+
+def cancel(context: Context, server: ServerOptions, name: str) -> ExitCode:
+    """Ask the server to end a batch. Raises `ImgcliError`."""
+    client = batch_client(context, server)
+    (record,) = choose(context, server, [name])
+    if record.is_open and not record.batch:
+        settle(context, client, record)
+    if not record.is_open or record.batch is None:
+        fate = "was collected" if record.is_closed else "was not created"
+        raise usage_error(f"Batch {record.name} {fate}; there is nothing to cancel.")
+    batch = client.cancel(record.batch)
+    done = f"{batch.completed} of {record.facts.total} rows were done by then"
+    context.warn([f"batch {batch.id} is being cancelled; {done}, and `imgcli batch collect` saves them"])
+    return ExitCode.OK
+
+
+def reminders(context: Context) -> list[str]:
+    """List the batches that wait to be collected, a sentence each."""
+    lines: list[str] = []
+    for record in submitted_batches(context.env):
+        if record.is_open:
+            ago = (
+                (context.now().astimezone() - record.time.astimezone()).total_seconds() if record.time else 0
+            )
+            what = f"batch {record.name} ({record.facts.total} rows, submitted {age(ago)} ago)"
+            lines.append(f"{what}: `imgcli batch collect {record.name}`")
+    return lines
