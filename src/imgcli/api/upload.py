@@ -14,6 +14,7 @@ from imgcli.core.request import DataUrl, InputImage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
     from imgcli.core.request import ImageRequest
 
 

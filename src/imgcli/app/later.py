@@ -228,7 +228,7 @@ class _Drafts:
         """Raise `ImgcliError` (usage) where all of it together may cost more than the limit for the command."""
         cap = self._options.budget.run
         if cap and not self._options.server.is_free:
-            check_run(batch_bound(bound for draft in self.all for bound in draft.bounds if bound), cap)
+            check_run([batch_bound(bound for draft in self.all for bound in draft.bounds if bound)], cap)
 
     def summary(self) -> str:
         """Format what was submitted, and the most that it costs."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from imgcli.api.stream.reader import read_events
 from imgcli.api.stream.salvage import salvaged
@@ -19,7 +19,6 @@ from imgcli.core.errors import Cause, Charged, ExitCode, most_severe
 from imgcli.core.events import Completed, Failed, Started
 from imgcli.core.json_fields import text
 from imgcli.core.messages import recovering_line
-from imgcli.core.option import option
 from imgcli.core.pipeline import mark_uncharged
 from imgcli.core.secrets import redact_events
 from imgcli.output.sinks.lines import LinesSink, LinesStyle, PathsSink
@@ -45,7 +44,7 @@ def recover_runs(context: Context, records: Sequence[UnfinishedRun]) -> ExitCode
     """Finish these unfinished runs, and end with the most severe exit code."""
     lookup.add_pending(context)
     folders: list[Path] = []
-    codes = [finish_one(context, record, folders) for record in records]
+    codes = [finish(context, record, folders).exit_code for record in records]
     if not records:
         context.warn(["there is nothing to recover"])
     unexplained = "is a temporary file that belongs to no known run; check it before you delete it"
@@ -54,24 +53,33 @@ def recover_runs(context: Context, records: Sequence[UnfinishedRun]) -> ExitCode
     return most_severe(codes)
 
 
-def finish_one(
+class Recovered(NamedTuple):
+    """How finishing a run ended; `outcome` is None where nothing was sent, or nothing could be done now."""
+
+    exit_code: ExitCode
+    outcome: pipeline.Outcome | None = None
+    has_begun: bool = True
+
+
+def finish(
     context: Context, record: UnfinishedRun, folders: list[Path], display: Sink | None = None
-) -> ExitCode:
+) -> Recovered:
     """Finish one run, unless another process has it; a fault of ours must not cost the runs after it.
 
-    `display` shows it in place of plain lines.
+    Add the folders in which it may have left something to `folders`. `display` shows it in place of plain
+    lines.
     """
     from imgcli.app.crash import report_crash
 
     with record.run.claim() as is_ours:
         if not is_ours:
-            return ExitCode.OK
+            return Recovered(ExitCode.OK)
         try:
             recovery = _Recovery(context, record, display)
             folders.extend(recovery.folders)
             return recovery.finish()
         except Exception as error:  # noqa: BLE001 - as in `main`: one sentence, never a traceback
-            return refuse(context, report_crash(error, context, Charged.MAYBE))
+            return Recovered(refuse(context, report_crash(error, context, Charged.MAYBE)))
 
 
 @dataclass
@@ -94,17 +102,18 @@ class _Recovery:
         """The folders in which this run may have left something."""
         return self._publisher.folders
 
-    def finish(self) -> ExitCode:
+    def finish(self) -> Recovered:
         """Publish what the record holds, and remove it when nothing more can come of it."""
         if not self.record.has_begun:
             unfinished_run.release_reservation(self.context, self.record.job)
             self._discard()
-            return ExitCode.OK
+            return Recovered(ExitCode.OK, has_begun=False)
         outcome = self._run()
         self._saving.keep_last_partial()  # of a second image that never came
         self.is_kept |= _may_hold_more(outcome)
         self._settle()
-        return exit_status(self.context, outcome, self.record.job, is_free=self._is_free)
+        code = exit_status(self.context, outcome, self.record.job, is_free=self._is_free)
+        return Recovered(code, outcome)
 
     def _run(self) -> pipeline.Outcome:
         with self.record.mapped() as content:
@@ -113,9 +122,8 @@ class _Recovery:
     def _run_with(self, content: Content) -> pipeline.Outcome:
         job = self.record.job
         found = salvaged(read_events(self.record.chunks(), job, inputs=content.inputs), content, job)
-        source = chain(
-            self._started(), redact_events(_at_tier(self.record, found), *all_secrets(self.context.env))
-        )
+        redacted = redact_events(found, *all_secrets(self.context.env))
+        source = chain(self._started(), _at_tier(self.record, redacted))
         embedded = embedding(logged_parameters(self.record.run.header))
         events = self._saving(self._explained(embedded(pipeline.enforce_grammar(job, source))))
         events = mark_uncharged(events) if self._is_free else events
@@ -164,9 +172,7 @@ class _Recovery:
         self._publisher.tidy()
         if self.is_kept:
             run = self.record.run
-            stays = (
-                f"the run log stays at {run.path}; `imgcli recover {option('discard', run.id)}` removes it"
-            )
+            stays = f"the run log stays at {run.path}; `imgcli recover --discard {run.id}` removes it"
             self.context.warn([stays])
         else:
             self._discard()
