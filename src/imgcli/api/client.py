@@ -331,14 +331,9 @@ def _answer(
 ) -> Answer:
     headers = response.headers
     content_type = headers.get("content-type", "")
-<<<<<<< HEAD
     chunks = _chunks(response, server, watchdog, limit)
-    return Answer(chunks, content_type, close, watchdog.note, watchdog.linger)
-=======
-    chunks = _chunks(response, server, watchdog)
     limits = rate_limits(headers)
     return Answer(chunks, content_type, close, watchdog.note, watchdog.linger, limits=limits)
->>>>>>> state
 
 
 def _chunks(

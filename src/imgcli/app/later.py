@@ -1,4 +1,4 @@
-"""`imgcli batch FILE --later`: submit rows through OpenAI's Batch API, which costs half and takes up to a day."""
+"""Submitting rows through OpenAI's Batch API, which costs half and takes up to a day."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ class _Drafts:
         return replace(valid.request, stream=False, partials=0)
 
     def _check_served(self, request: ImageRequest) -> None:
-        """Raise `ImgcliError` (usage) for a model that is known not to be served; remember one that may be."""
+        """Raise `ImgcliError` (usage) for a model that is certainly not served; remember doubts."""
         name = image_model_name(request, self._models)
         known = self._models.find(name)
         if known and known.batch:
@@ -225,7 +225,7 @@ class _Drafts:
         return [*self._notices, *([doubt] if names else [])]
 
     def check_limit(self) -> None:
-        """Raise `ImgcliError` (usage) where all of it together may cost more than the limit for the command."""
+        """Raise `ImgcliError` (usage) where all of it may cost more than the limit for the command."""
         cap = self._options.budget.run
         if cap and not self._options.server.is_free:
             check_run([batch_bound(bound for draft in self.all for bound in draft.bounds if bound)], cap)

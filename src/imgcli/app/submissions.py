@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -63,7 +63,7 @@ def choose(context: Context, server: ServerOptions, names: Sequence[str]) -> lis
 
 def _named(name: str, known: Sequence[SubmittedBatch]) -> SubmittedBatch:
     exact = [one for one in known if name in (one.batch, one.facts.key)]
-    found = exact or [one for one in known if name and any(map(_starts(name), (one.batch, one.facts.key)))]
+    found = exact or [one for one in known if name and one.has_beginning(name)]
     if not found:
         raise usage_error(
             f"No batch {shorten(name, _NAME_LENGTH)} was submitted from here.",
@@ -73,10 +73,6 @@ def _named(name: str, known: Sequence[SubmittedBatch]) -> SubmittedBatch:
         names = ", ".join(one.name for one in found[:_MANY])
         raise usage_error(f"{name} may mean {len(found)} batches: {names}.", "Type more of the id.")
     return found[0]
-
-
-def _starts(name: str):  # noqa: ANN202 - a small predicate
-    return lambda known: bool(known and known.startswith(name))
 
 
 def settle_all(context: Context, client: BatchClient) -> None:
@@ -112,9 +108,31 @@ def drop(context: Context, record: SubmittedBatch, log: TaskLog | None = None) -
     with suppress(OSError):
         record.note("dropped")
     release(context, record)
-    with task_log(record, log) as tasks:
+    with task_log(context, record, log) as tasks:
         for row in record.rows() if tasks else ():
             tasks.held(row.task, row.run.job)
+
+
+@contextmanager
+def task_log(
+    context: Context, record: SubmittedBatch, log: TaskLog | None = None
+) -> Iterator[TaskLog | None]:
+    """Open the state file of the batch that a submitted one is part of; None where it is gone or in use."""
+    path = Path(record.facts.state) if record.facts.state else None
+    if log or path is None or not path.is_file():
+        yield log
+        return
+    from imgcli.store.batch_state import BatchState
+
+    try:
+        state = BatchState.open(path, record.facts.source)
+    except ImgcliError as error:
+        context.warn([f"{error.problem.what} It does not say what became of these rows."])
+        yield None
+        return
+    with state:
+        yield state
+        context.warn([state.trouble] if state.trouble else [])
 
 
 def release(context: Context, record: SubmittedBatch) -> None:

@@ -124,6 +124,10 @@ class SubmittedBatch:
         """Whether there may still be something to collect."""
         return not (self.is_closed or self.is_dropped)
 
+    def has_beginning(self, text: str) -> bool:
+        """Return whether its id or its key begins so."""
+        return any(name and name.startswith(text) for name in (self.batch, self.facts.key))
+
     def rows(self) -> Iterator[BatchRow]:
         """Yield the requests; one that cannot be read is left out."""
         for line in self._lines:
