@@ -26,7 +26,6 @@ from imgcli.store.submitted_batch import FOLDER, BatchFacts, BatchRow, Submitted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from decimal import Decimal
 
     from imgcli.api.batches import BatchClient
     from imgcli.app.context import Context
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from imgcli.core.billing.bound import Bound
     from imgcli.core.catalog import Catalog
     from imgcli.core.request import ImageRequest
+    from imgcli.store.batch_state import BatchState
 
 
 _NAME_LENGTH = 60
@@ -61,15 +61,6 @@ class LaterPlan(Protocol):
     def options(self, task: LaterTask) -> GenerateOptions: ...  # noqa: D102
 
 
-class TaskLog(Protocol):
-    """The state file of a batch: `path` is None where there is none."""
-
-    @property
-    def path(self) -> object: ...  # noqa: D102
-    def submitted(self, task: str, batch: str, bound: Decimal | None = None) -> None: ...  # noqa: D102
-    def held(self, task: str, job: str) -> None: ...  # noqa: D102
-
-
 @dataclass
 class _Draft:
     """One batch that is to be submitted: a file of requests of one model for one endpoint."""
@@ -89,7 +80,7 @@ class _Draft:
 
 
 def submit(
-    context: Context, plan: LaterPlan, tasks: Iterable[LaterTask], options: GenerateOptions, log: TaskLog
+    context: Context, plan: LaterPlan, tasks: Iterable[LaterTask], options: GenerateOptions, log: BatchState
 ) -> ExitCode:
     """Submit tasks, and print the ids of the batches that they are in.
 
@@ -248,7 +239,7 @@ class _Submission:
     options: GenerateOptions
     client: BatchClient
     draft: _Draft
-    log: TaskLog
+    log: BatchState
 
     def run(self, source: str) -> str:
         """Record, upload and create one batch, and return its id. Raises `ImgcliError`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgcli.app import lookup
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 
     from imgcli.api.batches import BatchClient
     from imgcli.app.context import Context
-    from imgcli.app.later import TaskLog
     from imgcli.app.options import ServerOptions
     from imgcli.core.remote_batch import RemoteBatch
+    from imgcli.store.batch_state import BatchState
 
 
 _SOON = timedelta(minutes=10)
@@ -103,20 +104,21 @@ def find_created(client: BatchClient, record: SubmittedBatch) -> bool:
     return found is not None
 
 
-def drop(context: Context, record: SubmittedBatch, log: TaskLog | None = None) -> None:
+def drop(context: Context, record: SubmittedBatch, log: BatchState | None = None) -> None:
     """Note that a batch was not created: its rows were not sent, and nothing is reserved for it."""
     with suppress(OSError):
         record.note("dropped")
     release(context, record)
     with task_log(context, record, log) as tasks:
-        for row in record.rows() if tasks else ():
-            tasks.held(row.task, row.run.job)
+        if tasks:
+            for row in record.rows():
+                tasks.held(row.task, row.run.job)
 
 
 @contextmanager
 def task_log(
-    context: Context, record: SubmittedBatch, log: TaskLog | None = None
-) -> Iterator[TaskLog | None]:
+    context: Context, record: SubmittedBatch, log: BatchState | None = None
+) -> Iterator[BatchState | None]:
     """Open the state file of the batch that a submitted one is part of; None where it is gone or in use."""
     path = Path(record.facts.state) if record.facts.state else None
     if log or path is None or not path.is_file():
