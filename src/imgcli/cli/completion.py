@@ -78,6 +78,17 @@ def runs_and_ids(incomplete: str) -> list[tuple[str, str]]:
     return _files_and_ids(incomplete, (*_IMAGES, ".sse", ".jsonl"))
 
 
+def batch_files(incomplete: str) -> list[tuple[str, str]]:
+    """Return the batch files in the current or the typed folder; the shell completes any other."""
+    from glob import escape, glob
+    from os.path import isdir
+
+    names = sorted(glob(f"{escape(incomplete)}*"))  # noqa: PTH207 - as it was typed
+    found = [name for name in names if name.lower().endswith(_BATCHES) and not name.endswith(_STATE)]
+    plain = _safe((name, "") for name in found)
+    return [] if len(plain) < len(found) or any(map(isdir, names)) else plain[:_MOST_IDS]
+
+
 def _files_and_ids(incomplete: str, suffixes: tuple[str, ...]) -> list[tuple[str, str]]:
     from glob import escape, glob
     from os.path import isdir
@@ -98,6 +109,8 @@ _PLAIN = re.compile(r"[\w./][\w.+=@/-]*(?::[\w.+=@/-]+)*")
 _PUNCTUATION = frozenset(".,-…")
 """Punctuation that no shell interprets, not even where it evaluates the text."""
 _IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".svg")
+_BATCHES = (".jsonl", ".ndjson", ".csv", ".tsv", ".txt")
+_STATE = ".imgcli.jsonl"
 _MOST_IDS = 50
 _HINT_LENGTH = 60
 _SIZES = (
