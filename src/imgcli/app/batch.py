@@ -18,8 +18,12 @@ def run_batch(context: Context, plan: BatchPlan, options: BatchOptions) -> ExitC
 
     Returns OK where all are saved, PARTIAL where some are, else the most severe of their exit codes.
     """
-    if options.later or options.report:
-        raise usage_error("--later and --report do not work yet.")
+    if options.later:
+        from imgcli.app.later import submit_batch
+
+        return submit_batch(context, plan, options)
+    if options.report:
+        raise usage_error("--report does not work yet.")
     context.warn(plan.notices)
     codes = [_run(context, plan, index) for index in range(len(plan.tasks))]
     if ExitCode.OK in codes and len(set(codes)) > 1:
@@ -31,6 +35,6 @@ def _run(context: Context, plan: BatchPlan, index: int) -> ExitCode:
     options = plan.kinds[0]
     try:
         options = plan.options(plan.tasks[index])
-        return generate(context, options)
+        return generate(context, [options])
     except ImgcliError as error:
         return refuse(context, error.problem, options.display.format)

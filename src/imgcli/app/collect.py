@@ -20,6 +20,7 @@ from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Prob
 from imgcli.core.events import Completed, Failed, FinalImage, PartialImage, Saved, Started
 from imgcli.core.json_fields import moment
 from imgcli.core.messages import age
+from imgcli.core.option import option
 from imgcli.core.pipeline import Outcome
 from imgcli.core.remote_batch import BatchStatus
 from imgcli.core.secrets import mask_secrets
@@ -80,7 +81,7 @@ def _collect(context: Context, client: BatchClient, record: SubmittedBatch, *, w
     if not remote.has_ended:
         left = _left(context, remote)
         done = f"{remote.completed + remote.failed} of {record.facts.total} rows are done{left}"
-        context.warn([f"batch {record.name} is not ready: {done}; --wait waits for it"])
+        context.warn([f"batch {record.name} is not ready: {done}; {option('wait')} waits for it"])
         return ExitCode.BUSY
     with record.claim() as is_ours:
         if not is_ours:

@@ -2,63 +2,49 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO
 
 from imgcli.app import budget, history_log, reservation
 from imgcli.app.artifacts import check_embedding, header_for_later
+from imgcli.app.batch_outcomes import resolve_unknown
 from imgcli.app.submissions import batch_client, drop, find_created, prune, settle_all
 from imgcli.app.unfinished_run import TIER
 from imgcli.core import catalog
+from imgcli.core.batch_result import TaskStatus
 from imgcli.core.billing.bill import dollars
 from imgcli.core.billing.bound import batch_bound, image_model_name
 from imgcli.core.billing.budget import check_run
 from imgcli.core.billing.rates import BATCH, HALF
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, usage_error
+from imgcli.core.option import option
 from imgcli.core.text import shorten
 from imgcli.core.validate import validate
 from imgcli.output.terminal.writer import SafeWriter
+from imgcli.store.batch_state import BatchState, state_path
 from imgcli.store.paths import private_folder, state_folder
 from imgcli.store.publish.atomic import reason
 from imgcli.store.submitted_batch import FOLDER, BatchFacts, BatchRow, SubmittedBatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from imgcli.api.batches import BatchClient
+    from imgcli.app.batch_plan import BatchOptions, BatchPlan, BatchTask
     from imgcli.app.context import Context
     from imgcli.app.options import GenerateOptions
     from imgcli.core.billing.bound import Bound
     from imgcli.core.catalog import Catalog
     from imgcli.core.request import ImageRequest
-    from imgcli.store.batch_state import BatchState
 
 
 _NAME_LENGTH = 60
 _PAUSES = (1.0, 3.0, 10.0)
 """Seconds before each look for a batch whose creation was not confirmed."""
 _NO_PARTIALS = "the Batch API makes no partial images; the requests go without them"
-
-
-class LaterTask(Protocol):
-    """One image to make: its identity, and the line and id of its row."""
-
-    @property
-    def key(self) -> str: ...  # noqa: D102
-    @property
-    def line(self) -> int: ...  # noqa: D102
-    @property
-    def id(self) -> str | None: ...  # noqa: D102
-
-
-class LaterPlan(Protocol):
-    """What a batch would send; `name` is the input's."""
-
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    def options(self, task: LaterTask) -> GenerateOptions: ...  # noqa: D102
 
 
 @dataclass
@@ -79,38 +65,77 @@ class _Draft:
         return batch_bound(known) if len(known) == len(self.bounds) else None
 
 
+def submit_batch(context: Context, plan: BatchPlan, options: BatchOptions) -> ExitCode:
+    """Submit the tasks of a batch that are not done and not submitted yet. Raises `ImgcliError`."""
+    base = plan.kinds[0] if plan.kinds else None
+    if base is None:
+        return ExitCode.OK
+    if base.server.demo:
+        raise usage_error(
+            "A batch needs a server that goes on when this command has ended, and the demo ends with it.",
+            "Start `imgcli demo-server` in another terminal, and use its address.",
+            about=("later", "demo"),
+        )
+    client = batch_client(context, base.server)
+    settle_all(context, client)
+    file = options.file
+    with BatchState.open(state_path(file), file.name) if file else BatchState.unsaved() as state:
+        resolve_unknown(context, state)
+        again = _FREE | _PERHAPS_PAID if options.retry_unknown else _FREE
+        known = {task: outcome.status for task, outcome in state.outcomes.items()}
+        tasks = [task for task in plan.tasks if known.get(task.key, TaskStatus.FAILED_FREE) in again]
+        context.warn(plan.notices)
+        context.warn(_left_out(plan, tasks, known))
+        return submit(context, plan, tasks, base, client, state) if tasks else ExitCode.OK
+
+
+_FREE = frozenset({TaskStatus.FAILED_FREE})
+_PERHAPS_PAID = frozenset({TaskStatus.FAILED_CHARGED, TaskStatus.UNKNOWN})
+
+
+def _left_out(plan: BatchPlan, tasks: Sequence[BatchTask], known: Mapping[str, TaskStatus]) -> list[str]:
+    """List why tasks are not submitted."""
+    left = {task.key for task in plan.tasks} - {task.key for task in tasks}
+    counts = Counter(known[key] for key in left)
+    unknown = sum(counts[status] for status in _PERHAPS_PAID)
+    return [
+        *([f"{counts[TaskStatus.SAVED]} saved already"] if counts[TaskStatus.SAVED] else []),
+        *([f"{counts[TaskStatus.SUBMITTED]} submitted already"] if counts[TaskStatus.SUBMITTED] else []),
+        *(
+            [f"{unknown} may have been paid for: {option('retry-unknown')} sends them again"]
+            if unknown
+            else []
+        ),
+    ]
+
+
 def submit(
-    context: Context, plan: LaterPlan, tasks: Iterable[LaterTask], options: GenerateOptions, log: BatchState
+    context: Context,
+    plan: BatchPlan,
+    tasks: Iterable[BatchTask],
+    options: GenerateOptions,
+    client: BatchClient,
+    state: BatchState,
 ) -> ExitCode:
     """Submit tasks, and print the ids of the batches that they are in.
 
     Every row is checked and written to disk before anything is sent. `options` are the command line's: the
-    server, and the limits for the whole. Raises `ImgcliError`; `log` then says which tasks were submitted.
+    server, and the limits for the whole. Raises `ImgcliError`; `state` then says which tasks were submitted.
     """
-    if options.server.demo:
-        raise usage_error(
-            "A batch needs a server that goes on when this command has ended, and --demo ends with it.",
-            "Start `imgcli demo-server` in another terminal, and use its address.",
-        )
-    client = batch_client(context, options.server)
-    settle_all(context, client)
     with ExitStack() as stack:
         drafts = _Drafts(context, options, stack)
         for task in tasks:
             drafts.add(task, plan.options(task))
-        if not drafts.all:
-            context.warn(["there is nothing to submit"])
-            return ExitCode.OK
         context.warn(drafts.notices())
         drafts.check_limit()
         for number, draft in enumerate(drafts.all):
             try:
-                batch = _Submission(context, options, client, draft, log).run(plan.name)
+                batch = _Submission(context, options, client, draft, state).run(plan.name)
             except ImgcliError as error:
                 raise _told(error, number, len(drafts.all)) from None
             SafeWriter(context.stdout).lines([batch])
     prune(context)
-    how = "`imgcli batch collect --wait` saves the images when they are ready"
+    how = f"`imgcli batch collect {option('wait')}` saves the images when they are ready"
     context.warn([f"submitted {drafts.summary()}; {how}"])
     return ExitCode.OK
 
@@ -138,7 +163,7 @@ class _Drafts:
         self._unconfirmed: dict[str, None] = {}
         self._count = 0
 
-    def add(self, task: LaterTask, options: GenerateOptions) -> None:
+    def add(self, task: BatchTask, options: GenerateOptions) -> None:
         """Write a task's request into a file. Raises `ImgcliError`."""
         from imgcli.api.batches import LARGEST_FILE, MOST_REQUESTS, endpoint_of, request_line
 
@@ -239,7 +264,7 @@ class _Submission:
     options: GenerateOptions
     client: BatchClient
     draft: _Draft
-    log: BatchState
+    state: BatchState
 
     def run(self, source: str) -> str:
         """Record, upload and create one batch, and return its id. Raises `ImgcliError`.
@@ -256,10 +281,10 @@ class _Submission:
                 self._note_tasks(record)
                 record.note("asked")
             except OSError as error:
-                drop(self.context, record, self.log)
+                drop(self.context, record, self.state)
                 raise _unwritable(error) from None
             except ImgcliError:
-                drop(self.context, record, self.log)
+                drop(self.context, record, self.state)
                 raise
             return self._created(record, file)
 
@@ -274,7 +299,7 @@ class _Submission:
             draft.model,
             len(draft.rows),
             source,
-            str(self.log.path) if self.log.path else None,
+            str(self.state.path) if self.state.path else None,
             str(bound.dollars) if bound else None,
         )
         try:
@@ -285,14 +310,14 @@ class _Submission:
     def _note_tasks(self, record: SubmittedBatch) -> None:
         """Note in the batch's state file that its tasks are on their way, under our own key."""
         for row, bound in zip(self.draft.rows, self.draft.bounds, strict=True):
-            self.log.submitted(row.task, record.facts.key, bound.dollars * HALF if bound else None)
+            self.state.submitted(row.task, record.facts.key, bound.dollars * HALF if bound else None)
 
     def _created(self, record: SubmittedBatch, file: str) -> str:
         try:
             batch, is_demo = self.client.create(file, self.draft.endpoint, record.facts.key)
         except ImgcliError as error:
             if error.problem.exit_code is not ExitCode.UNKNOWN:
-                drop(self.context, record, self.log)
+                drop(self.context, record, self.state)
                 raise
             return self._found(record, error.problem)
         with suppress(OSError):  # it is found by its key

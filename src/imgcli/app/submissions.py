@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from imgcli.app import lookup
 from imgcli.core.errors import ExitCode, ImgcliError, usage_error
 from imgcli.core.messages import age
+from imgcli.core.option import option
 from imgcli.core.text import shorten
+from imgcli.output.tables.batches import BatchFigures
 from imgcli.store.submitted_batch import SubmittedBatch, submitted_batches
 
 if TYPE_CHECKING:
@@ -57,8 +59,9 @@ def choose(context: Context, server: ServerOptions, names: Sequence[str]) -> lis
     host = server.host(context.env)
     elsewhere = sorted({one.facts.server or "?" for one in found if one.facts.server != host})
     if elsewhere:
-        told = "other batches are at {}: name the server with --base-url or --profile"
-        context.warn([told.format(", ".join(shorten(one, _NAME_LENGTH) for one in elsewhere))])
+        hosts = ", ".join(shorten(one, _NAME_LENGTH) for one in elsewhere)
+        how = f"{option('base-url')} or {option('profile')}"
+        context.warn([f"other batches are at {hosts}: name the server with {how}"])
     return [one for one in found if one.facts.server == host]
 
 
@@ -152,36 +155,52 @@ def prune(context: Context) -> None:
                 record.path.unlink()
 
 
-class BatchView(NamedTuple):
-    """A batch for a table: what we know of it, and what the server says; None where it was not asked."""
-
-    record: SubmittedBatch
-    remote: RemoteBatch | None
-    remark: str = ""
-
-
-def views(context: Context, client: BatchClient, records: Iterable[SubmittedBatch]) -> Iterator[BatchView]:
-    """Ask the server about batches. Raises `ImgcliError` where it cannot be asked."""
+def figures(
+    context: Context, client: BatchClient, records: Iterable[SubmittedBatch]
+) -> Iterator[BatchFigures]:
+    """Ask the server where batches stand. Raises `ImgcliError` where it cannot be asked."""
     for record in records:
         if record.is_open and not record.batch:
             settle(context, client, record)
+        remote, remark = None, ""
         if record.is_dropped:
-            yield BatchView(record, None, "not created")
+            remark = "not created"
         elif record.batch is None:
-            yield BatchView(record, None, "unknown")
+            remark = "unknown"
         elif record.is_closed:
-            yield BatchView(record, None, "collected")
+            remark = "collected"
         else:
-            yield _asked(client, record, record.batch)
+            remote, remark = _asked(client, record.batch)
+        yield _figures(record, remote, remark)
 
 
-def _asked(client: BatchClient, record: SubmittedBatch, batch: str) -> BatchView:
+def _asked(client: BatchClient, batch: str) -> tuple[RemoteBatch | None, str]:
     try:
-        return BatchView(record, client.retrieve(batch))
+        return client.retrieve(batch), "in another state"
     except ImgcliError as error:
         if error.problem.exit_code is not ExitCode.REFUSED:
             raise
-        return BatchView(record, None, "not found")
+        return None, "not found"
+
+
+def _figures(record: SubmittedBatch, remote: RemoteBatch | None, remark: str) -> BatchFigures:
+    facts, ends = record.facts, remote.expires if remote and not remote.has_ended else None
+    return BatchFigures(
+        record.name,
+        facts.key,
+        str(remote.status) if remote and remote.status else remark,
+        facts.total,
+        remote.completed if remote else 0,
+        remote.failed if remote else 0,
+        len(record.collected),
+        record.time,
+        datetime.fromtimestamp(ends, UTC) if ends else None,
+        facts.source,
+        facts.server,
+        facts.endpoint,
+        facts.model,
+        facts.bound,
+    )
 
 
 def cancel(context: Context, server: ServerOptions, name: str) -> ExitCode:

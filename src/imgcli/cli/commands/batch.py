@@ -51,6 +51,12 @@ _UNFIT = {
 class BatchCommand(ParentCommand):
     """`imgcli batch FILE`, and the commands below it."""
 
+    def children(self) -> dict[str, Any]:
+        """Return the commands for batches that were submitted."""
+        from imgcli.cli.commands.batch_api import commands
+
+        return commands()
+
 
 COMMAND = BatchCommand
 
