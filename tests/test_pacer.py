@@ -322,7 +322,7 @@ def test_a_request_that_cannot_be_noted_is_not_sent(server: Callable[..., Script
     assert [b""] == [request.body for request in wire.requests] or not wire.requests
 
 
-CAP = Cap("--max-cost", Decimal("1.00"))
+CAP = Cap("max-cost", Decimal("1.00"))
 
 
 def test_a_budget_holds_whatever_comes() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from imgcli.app.generate import generate
 from imgcli.app.reporting import refuse
 from imgcli.core.errors import ExitCode, ImgcliError, most_severe, usage_error
+from imgcli.core.option import option
 
 if TYPE_CHECKING:
     from imgcli.app.batch_plan import BatchOptions, BatchPlan
@@ -23,7 +24,7 @@ def run_batch(context: Context, plan: BatchPlan, options: BatchOptions) -> ExitC
 
         return submit_batch(context, plan, options)
     if options.report:
-        raise usage_error("--report does not work yet.")
+        raise usage_error(f"{option('report')} does not work yet.")
     context.warn(plan.notices)
     codes = [_run(context, plan, index) for index in range(len(plan.tasks))]
     if ExitCode.OK in codes and len(set(codes)) > 1:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from imgcli.core.billing.bill import dollars
+from imgcli.core.option import option
 
 if TYPE_CHECKING:
     from imgcli.core.billing.budget import Cap
@@ -75,7 +76,7 @@ class BatchBudget:
         """Format why a task of this bound is not sent."""
         if self._cap is None:
             return ""
-        limit = f"{self._cap.option} allows {dollars(self._cap.amount)} for the whole batch"
+        limit = f"{option(self._cap.option)} allows {dollars(self._cap.amount)} for the whole batch"
         if bound is None:
             return f"The maximum cost of the next image is unknown; {limit}."
         so_far = f"The batch has cost up to {dollars(self.spent)} so far"

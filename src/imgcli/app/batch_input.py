@@ -26,7 +26,8 @@ class BatchInput(NamedTuple):
     """What the user gave: the file's bytes and names, and what holds for all rows.
 
     `ending` is the file name's, empty for standard input. `prompt` is for rows without one; `images` and
-    `mask` go with every row that names none. `seed` decides what `{name|choice}` picks.
+    `mask` go with every row that names none. `seed` decides what `{name|choice}` picks. Each image is asked
+    for `times` times from each of the `models`.
     """
 
     data: bytes
@@ -38,6 +39,8 @@ class BatchInput(NamedTuple):
     output: str | None = None
     images: tuple[str, ...] = ()
     mask: str | None = None
+    models: tuple[str, ...] = ()
+    times: int = 1
 
 
 class BatchFile(NamedTuple):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imgcli.app.options import GenerateOptions
-    from imgcli.core.errors import ImgcliError
+    from imgcli.core.errors import ImgcliError, Problem
     from imgcli.core.request import ImageRequest
 
 
@@ -37,6 +37,10 @@ class RowOptions(Protocol):
 
         Raises `ImgcliError` (usage).
         """
+        ...
+
+    def explained(self, problem: Problem, names: Collection[str]) -> Problem:
+        """Return a problem of a row that sets the options of these names, in words that fit a file."""
         ...
 
 

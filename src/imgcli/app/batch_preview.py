@@ -1,4 +1,4 @@
-"""What a batch would send and cost: the table of `--dry-run`, its JSON lines, and the estimate."""
+"""What a batch would send and cost: a table, JSON lines, and the estimate."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from imgcli.core.billing.bill import dollars
 from imgcli.core.billing.bound import Bound, image_model_name, upper_bound
 from imgcli.core.billing.budget import Estimate, estimate, estimate_line
 from imgcli.core.errors import ImgcliError
+from imgcli.core.option import option
 from imgcli.core.text import shorten
 from imgcli.output.json import to_json
 from imgcli.output.tables.plan import PlannedImage, plan_lines
@@ -136,7 +137,9 @@ class BatchPreview:
         words += [f"{counts[DONE]:,} done"] if counts[DONE] else []
         words += [f"{counts[SUBMITTED]:,} submitted"] if counts[SUBMITTED] else []
         if counts[UNKNOWN]:
-            words.append(f"{counts[UNKNOWN]:,} of unknown outcome (sent again only with --retry-unknown)")
+            words.append(
+                f"{counts[UNKNOWN]:,} of unknown outcome (sent again only with {option('retry-unknown')})"
+            )
         how = f" ({', '.join(common)})" if common else ""
         yield f"{_images(len(self._plan.tasks))}{how}: {', '.join(words)}."
         bound = self._total_bound()
@@ -150,7 +153,7 @@ class BatchPreview:
             yield f"At most {dollars(bound.dollars)}, by prices and tables as of {bound.as_of}."
             cap = self._plan.kinds[0].budget.run
             if cap and bound.dollars > cap.amount:
-                yield f"{cap.option} allows {dollars(cap.amount)}: the batch may stop before its end."
+                yield f"{option(cap.option)} allows {dollars(cap.amount)}: the batch may stop before its end."
 
     def _total_bound(self) -> Bound | None:
         """Return the sum of what the new tasks cost at most, None where any is unknown."""

@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, usage_error
+from imgcli.core.option import option
 from imgcli.core.text import shorten
 
 if TYPE_CHECKING:
@@ -53,12 +54,15 @@ def parse_rate(text: str | None) -> Rate | None:
     seconds = _UNITS.get(found[2]) if found else None
     if found is None or seconds is None:
         raise usage_error(
-            f"--rate takes a number of requests a second, minute or hour, such as 30/min, not {shown}.",
+            f"{option('rate')} takes a number of requests a second, minute or hour, such as 30/min, "
+            f"not {shown}.",
             "The units are s, min and h.",
+            about=("rate",),
         )
     number = float(found[1])
     if not number or not _FASTEST <= seconds / number <= _SLOWEST:
-        raise usage_error(f"--rate must be between 1 request a day and 1,000 a second, not {shown}.")
+        what = f"{option('rate')} must be between 1 request a day and 1,000 a second, not {shown}."
+        raise usage_error(what, about=("rate",))
     return Rate(seconds / number)
 
 

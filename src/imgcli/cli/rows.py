@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -12,19 +13,21 @@ from imgcli.cli.config.precedence import overridden
 from imgcli.cli.config.settings import long_name
 from imgcli.cli.flags import generate_options
 from imgcli.core.errors import ImgcliError, usage_error
+from imgcli.core.option import option
 from imgcli.core.text import did_you_mean, shorten, similar_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from imgcli.app.context import Context
     from imgcli.app.options import GenerateOptions
     from imgcli.cli.config.settings import AppliedProfile
+    from imgcli.core.errors import Problem
 
 
 ROW_OPTIONS = frozenset(
     [
-        *("image", "mask", "input-fidelity", "model", "image-model", "size", "quality", "format"),
+        *("image", "mask", "input-fidelity", "model", "count", "image-model", "size", "quality", "format"),
         *("compression", "background", "moderation", "partials", "embed", "keep-partials", "api", "stream"),
     ]
 )
@@ -114,18 +117,28 @@ class CommandRowOptions:
         if own or output != self._flags["output"]:
             for name in set(overridden(params, weights)):
                 params[name] = next(one.default for one in self._parameters.values() if one.name == name)
-        places = {name: place for name, place in self._profile.places.items() if name not in values}
-        try:
-            return generate_options(self._context, params, self._profile)
-        except ImgcliError as error:
-            raise ImgcliError(replace(self._profile, places=places).explained(error.problem)) from None
+        model = next(iter(params["model"] or ()), None)
+        return generate_options(self._context, {**params, "model": model}, self._profile)
+
+    def explained(self, problem: Problem, names: Collection[str]) -> Problem:
+        """Return a problem of a row that sets the options of these names, in words that fit a file.
+
+        They have no dashes there; for the others there is a note on where the configuration sets them.
+        """
+        places = {name: place for name, place in self._profile.places.items() if name not in names}
+        problem = replace(self._profile, places=places).explained(problem)
+        what, advice = problem.what, problem.advice
+        for name in names:
+            spelled = re.compile(rf"(?<![\w-]){re.escape(option(name))}(?![\w-])")
+            what, advice = spelled.sub(name, what), spelled.sub(name, advice)
+        return replace(problem, what=what, advice=advice)
 
 
 def _texts(name: str, value: object) -> list[str]:
     given = value if isinstance(value, list) else [value]
     texts = [one for one in given if isinstance(one, str) and one]
     if not texts or len(texts) < len(given):
-        raise _wrong(name, "a file name or a list of them", value)
+        raise _wrong(name, "text or a list of texts", value)
     return texts
 
 

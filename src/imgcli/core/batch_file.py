@@ -128,10 +128,10 @@ def _decoded(data: bytes, name: str) -> str:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise usage_error(f"Line {line} of {shown}: this is not UTF-8 text.", "Save it as UTF-8.") from None
+        raise usage_error(f"Line {line} of {shown}: This is not UTF-8 text.", "Save it as UTF-8.") from None
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise usage_error(f"Line {line} of {shown}: there is a NUL character; is it a text file?")
+        raise usage_error(f"Line {line} of {shown}: There is a NUL character; is it a text file?")
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 

@@ -11,6 +11,7 @@ from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgcli.core.errors import usage_error
+from imgcli.core.option import option
 from imgcli.core.text import shorten, similar_names
 
 if TYPE_CHECKING:
@@ -125,19 +126,24 @@ def parse_variable(text: str, read_lines: Callable[[str], list[str]]) -> Variabl
     name, equals, rest = text.partition("=")
     name, shown = normal_name(name), shorten(text, _NAME_LENGTH)
     if not equals or not name:
-        raise usage_error(f"--var takes name=value,value, not {shown or 'nothing'}.", "Try animal=cat,dog.")
+        raise usage_error(
+            f"{option('var')} takes name=value,value, not {shown or 'nothing'}.", "Try animal=cat,dog."
+        )
     if not _WORD.fullmatch(name):
-        raise usage_error(f"--var {shown} has no valid name: it must be letters, digits, - or _.")
+        raise usage_error(f"{option('var', shown)} has no valid name: it must be letters, digits, - or _.")
     if rest.startswith("@"):
         values = [line for line in map(str.strip, read_lines(rest[1:])) if line]
     else:
         values = [value.replace("\\,", ",").strip() for value in re.split(r"(?<!\\),", rest)]
     if not values or "" in values:
         what = "has no values" if not any(values) else "has an empty value"
-        raise usage_error(f"--var {shown} {what}.", r"Write --var animal=cat,dog; a comma in a value is \,")
+        raise usage_error(
+            f"{option('var', shown)} {what}.",
+            rf"Write {option('var', 'animal=cat,dog')}; a comma in a value is \,",
+        )
     if len(set(values)) < len(values):
         repeated = next(value for value, count in Counter(values).items() if count > 1)
-        raise usage_error(f"--var {name} has the value {shorten(repeated, _NAME_LENGTH)} twice.")
+        raise usage_error(f"{option('var', name)} has the value {shorten(repeated, _NAME_LENGTH)} twice.")
     return Variable(name, tuple(values))
 
 

@@ -52,6 +52,8 @@ class Records:
         before = self.outcomes.get(task)
         if outcome is None:
             self.outcomes.pop(task, None)
+        elif before and outcome.cost is None and outcome.bound is None:
+            self.outcomes[task] = outcome._replace(bound=before.bound)
         else:
             self.outcomes[task] = outcome
         if before and before.batch and before.batch != job:  # what a batch of OpenAI's came to

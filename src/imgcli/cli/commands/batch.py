@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 Rows: every row has a prompt. A row can set id, output, image, mask, input-fidelity, model, image-model,
-size, quality, format, compression, background, moderation, partials, embed, keep-partials, api and
+count, size, quality, format, compression, background, moderation, partials, embed, keep-partials, api and
 stream; its value applies instead of the option on the command line. Every other column is a variable,
 {column} in the prompt or in output, and an error if nothing uses it. Only declared names are replaced;
 {{ stands for { if you need the text itself. Files are looked up from the current folder.
@@ -68,7 +68,6 @@ def batch_options(  # noqa: PLR0913 - a signature declares options
     seed: params.Seed = None,
     images: generation.Images = None,
     mask: generation.Mask = None,
-    concurrency: params.Concurrency = 4,
     rate: params.Rate = None,
     report: params.Report = None,
     retry_unknown: params.RetryUnknown = False,
@@ -140,7 +139,7 @@ def _planned(ctx: typer.Context, flags: Mapping[str, Any], profile: AppliedProfi
 
     context: Context = ctx.obj
     _refuse_unfit(ctx)
-    check_between("--concurrency", flags["concurrency"], 1, _MOST_REQUESTS)
+    check_between("concurrency", flags["concurrency"], 1, _MOST_REQUESTS)
     rate, variables = _rate(flags["rate"]), parse_variables(flags["var"] or [])
     found = read_batch_file(context, flags["file"])
     given = BatchInput(
@@ -151,9 +150,17 @@ def _planned(ctx: typer.Context, flags: Mapping[str, Any], profile: AppliedProfi
         flags["output"],
         tuple(flags["images"] or ()),
         flags["mask"],
+        tuple(dict.fromkeys(flags["model"] or ())),
+        flags["count"],
     )
     # What is shown before a batch is about all of it, and its tasks are runs.
-    each = {**flags, "seed": flags["seed"] if flags["demo"] else None, "estimate": False, "dry_run": False}
+    each = {
+        **flags,
+        "seed": flags["seed"] if flags["demo"] else None,
+        "estimate": False,
+        "dry_run": False,
+        "is_series": True,
+    }
     plan = plan_batch(context, given, CommandRowOptions(ctx, each, profile))
     options = BatchOptions(
         found.path, flags["concurrency"], rate, flags["report"], flags["retry_unknown"], flags["later"]
