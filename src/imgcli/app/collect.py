@@ -126,6 +126,7 @@ class _Totals:
     codes: list[ExitCode] = field(default_factory=list)
     known: Decimal = Decimal(0)
     unknown: int = 0
+    is_free: bool = False
 
     @property
     def exit_code(self) -> ExitCode:
@@ -136,6 +137,8 @@ class _Totals:
     @property
     def cost(self) -> str:
         """What they cost, for people."""
+        if self.is_free:
+            return "free"
         if self.unknown and not self.known:
             return "cost unknown"
         return f"{'at least ' * bool(self.unknown)}{dollars(self.known)}, at half price"
@@ -177,8 +180,10 @@ class _Collector:
             remote,
             log,
         )
-        self._rows = {row.task: row for row in record.rows() if row.task not in record.collected}
-        self._totals = _Totals()
+        free = {BILLED: False} if record.is_free else {}
+        rows = (row._replace(run=replace(row.run, extra={**row.run.extra, **free})) for row in record.rows())
+        self._rows = {row.task: row for row in rows if row.task not in record.collected}
+        self._totals = _Totals(is_free=record.is_free)
         self._is_complete = True
         self._price = pricing(catalog.load(), record.facts.server)
 
@@ -276,7 +281,7 @@ class _Collector:
         """
         from imgcli.api.stream.reader import maskable
 
-        extra = {**row.run.extra, PROCESS: mark(), **({BILLED: False} if self._record.is_free else {})}
+        extra = {**row.run.extra, PROCESS: mark()}
         log = RunLog.begin(state_folder(self._context.env) / RUNS, replace(row.run, extra=extra))
         for _ in log.tee(mask_secrets([body], *maskable(*self._client.credentials.secrets))):
             pass

@@ -30,7 +30,7 @@ from imgcli.store.publish.atomic import reason
 from imgcli.store.submitted_batch import FOLDER, BatchFacts, BatchRow, SubmittedBatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from imgcli.api.batches import BatchClient
     from imgcli.app.batch_plan import BatchOptions, BatchPlan, BatchTask
@@ -93,20 +93,17 @@ _FREE = frozenset({TaskStatus.FAILED_FREE})
 _PERHAPS_PAID = frozenset({TaskStatus.FAILED_CHARGED, TaskStatus.UNKNOWN})
 
 
-def _left_out(plan: BatchPlan, tasks: Sequence[BatchTask], known: Mapping[str, TaskStatus]) -> list[str]:
-    """List why tasks are not submitted."""
+def _left_out(plan: BatchPlan, tasks: Sequence[BatchTask], known: Mapping[str, TaskStatus]) -> Iterator[str]:
+    """Say why tasks are not submitted."""
     left = {task.key for task in plan.tasks} - {task.key for task in tasks}
     counts = Counter(known[key] for key in left)
-    unknown = sum(counts[status] for status in _PERHAPS_PAID)
-    return [
-        *([f"{counts[TaskStatus.SAVED]} saved already"] if counts[TaskStatus.SAVED] else []),
-        *([f"{counts[TaskStatus.SUBMITTED]} submitted already"] if counts[TaskStatus.SUBMITTED] else []),
-        *(
-            [f"{unknown} may have been paid for: {option('retry-unknown')} sends them again"]
-            if unknown
-            else []
-        ),
-    ]
+    again = f"may have been paid for; {option('retry-unknown')} sends them again"
+    told = (
+        (counts[TaskStatus.SAVED], "saved already"),
+        (counts[TaskStatus.SUBMITTED], "submitted already; `imgcli batch status` shows where they stand"),
+        (sum(counts[status] for status in _PERHAPS_PAID), again),
+    )
+    return (f"{count} row{'s' * (count != 1)} {why}" for count, why in told if count)
 
 
 def submit(

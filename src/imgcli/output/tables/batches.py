@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 _LONGEST = 60
-_HEADINGS = ("batch", "state", "done", "failed", "age", "expires", "file")
+_HEADINGS = ("batch", "state", "done", "age", "expires", "file")
 
 
 class BatchFigures(NamedTuple):
@@ -40,17 +40,14 @@ class BatchFigures(NamedTuple):
 def batch_lines(batches: Iterable[BatchFigures], now: datetime) -> list[str]:
     """Format batches as lines of a table; none for no batch."""
     rows = tuple(_cells(one, now) for one in batches)
-    return Table(_HEADINGS, rows, words=frozenset(["state", "file"])).lines if rows else []
+    return Table(_HEADINGS, rows, words=frozenset(["state", "done", "file"])).lines if rows else []
 
 
 def _cells(one: BatchFigures, now: datetime) -> tuple[str, ...]:
     begun = age((now - one.created).total_seconds()) if one.created else "-"
     left = age((one.expires - now).total_seconds()) if one.expires else "-"
-    done = f"{one.completed}/{one.total}"
-    return tuple(
-        shorten(cell, _LONGEST)
-        for cell in (one.id, one.status, done, str(one.failed), begun, left, one.source)
-    )
+    done = f"{one.completed}/{one.total}" + (f", {one.failed} failed" if one.failed else "")
+    return tuple(shorten(cell, _LONGEST) for cell in (one.id, one.status, done, begun, left, one.source))
 
 
 def batches_json(batches: Iterable[BatchFigures]) -> str:
