@@ -37,6 +37,7 @@ _ENDPOINTS = ("/v1/responses", "/v1/images/generations", "/v1/images/edits")
 _ENDED = frozenset(["failed", "completed", "expired", "cancelled"])
 _LARGEST_PAGE = 100
 _MOST_FAULTS = 100
+_LOOK = 0.02  # seconds
 _BLOCKED = (
     "Your request was rejected by the safety system. If you believe this is an error, contact us at "
     "help.openai.com and include the request ID."
@@ -47,12 +48,14 @@ _BLOCKED = (
 class BatchSettings:
     """How batches go: the seconds that one takes, those after which it expires, and what is unsafe.
 
-    A request with the text `unsafe` in it is refused, as OpenAI's safety system does.
+    A request with the text `unsafe` in it is refused, as OpenAI's safety system does. With `most`, a batch
+    answers so many requests, and then waits until it expires or is cancelled.
     """
 
     seconds: float = 2.0
     window: float = WINDOW
     unsafe: str | None = None
+    most: int | None = None
 
 
 @dataclass
@@ -61,6 +64,7 @@ class _Batch:
 
     fields: dict[str, object]
     input: Path
+    deadline: float
     counts: dict[str, int] = field(default_factory=lambda: {"total": 0, "completed": 0, "failed": 0})
     is_cancelled: bool = False
 
@@ -208,7 +212,7 @@ class BatchStore:
             **{f"{name}_at": None for name in names},
             "metadata": metadata,
         }
-        batch = _Batch(told, self._path(source))
+        batch = _Batch(told, self._path(source), time.monotonic() + self.settings.window)
         with self._lock:
             self._batches[str(told["id"])] = batch
         return batch
@@ -268,23 +272,22 @@ class BatchStore:
     def _answer_all(self, batch: _Batch, rows: list[int]) -> None:
         """Answer the requests, the last one first: the order of the answers is not that of the input."""
         answers, faults = new_id("file"), new_id("file")
-        deadline = time.monotonic() + self.settings.window
+        ended = ""
         with (
             batch.input.open("rb") as source,
             self._path(answers).open("wb") as good,
             self._path(faults).open("wb") as bad,
         ):
-            for start in reversed(rows):
+            for number, start in enumerate(reversed(rows)):
                 if self._stopping.wait(self.settings.seconds * 0.8 / len(rows)):
                     return
+                ended = ended or self._end_of(batch, number)
                 source.seek(start)
                 row = json.loads(source.readline())
-                ended = "cancelled" if batch.is_cancelled else "expired" * (time.monotonic() > deadline)
                 line, is_good = _not_answered(row, ended) if ended else self._answer(row)
                 (good if is_good else bad).write(json.dumps(line).encode() + b"\n")
                 batch.counts["completed" if is_good else "failed"] += not ended
         with self._lock:
-            ended = "cancelled" if batch.is_cancelled else "expired" * (time.monotonic() > deadline)
             if not ended:
                 batch.enter("finalizing")
         if self._stopping.wait(self.settings.seconds / 10):
@@ -294,6 +297,17 @@ class BatchStore:
                 self._announce(name, f"{batch.fields['id']}_{key.partition('_')[0]}.jsonl", "batch_output")
                 batch.fields[key] = name
         batch.enter(ended or "completed")
+
+    def _end_of(self, batch: _Batch, number: int) -> str:
+        """Return the state in which a batch ends before request `number`, empty where it goes on."""
+        most = self.settings.most
+        is_held = most is not None and number >= most
+        while is_held and not batch.is_cancelled and time.monotonic() < batch.deadline:
+            if self._stopping.wait(_LOOK):
+                raise OSError("the server was closed")
+        if batch.is_cancelled:
+            return "cancelled"
+        return "expired" if time.monotonic() >= batch.deadline and (is_held or most is None) else ""
 
     def _answer(self, row: dict[str, object]) -> tuple[dict[str, object], bool]:
         """Return the line of one answer, and whether it goes into the output file."""
