@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import os
+import signal
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import openai
 import pytest
 
-from beside import wait_for
+from beside import running, wait_for
+from earlier import runs
 from flatpaint import painted_flat
-from imgcli.demo.batches_api import BatchSettings
+from images import encoded
+from imgcli.demo.batches_api import BatchSettings, BatchStore
+from imgcli.demo.errors import invalid
 from imgcli.demo.server import DemoServer
+from wire import Reply, error_reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from conftest import Cli, Result
+    from wire import ScriptedServer
+
+    Demo = Callable[..., DemoServer]
+    Prepare = Callable[[DemoServer | ScriptedServer], "Batch"]
 
 ENDED = ("completed", "failed", "expired", "cancelled")
 QUICK = BatchSettings(seconds=0.0, unsafe="forbidden")
@@ -26,8 +41,8 @@ def demo() -> Iterator[Callable[..., DemoServer]]:
     """Start demo servers with batches of the given settings; they stop with the test."""
     running: list[DemoServer] = []
 
-    def start(settings: BatchSettings = QUICK) -> DemoServer:
-        running.append(DemoServer(pace=0, seed=7, batches=settings))
+    def start(settings: BatchSettings = QUICK, *, marked: bool = True) -> DemoServer:
+        running.append(DemoServer(pace=0, seed=7, batches=settings, marked=marked))
         running[-1].start()
         return running[-1]
 
@@ -61,7 +76,7 @@ def submitted(client: openai.OpenAI, text: str) -> Any:
     return client.batches.retrieve(batch.id)
 
 
-def test_openais_client_runs_a_batch(demo: Callable[..., DemoServer]) -> None:
+def test_openais_client_runs_a_batch(demo: Demo) -> None:
     """OpenAI's own client can create, list and read a batch at the demo server, failed rows included."""
     client = client_of(demo())
     batch = submitted(client, row("one") + row("two", prompt="a forbidden cat") + row("three"))
@@ -90,8 +105,357 @@ def test_openais_client_runs_a_batch(demo: Callable[..., DemoServer]) -> None:
         (row("one", stream=True), "invalid_request"),
     ],
 )
-def test_a_bad_input_file_fails_the_batch(demo: Callable[..., DemoServer], text: str, code: str) -> None:
+def test_a_bad_input_file_fails_the_batch(demo: Demo, text: str, code: str) -> None:
     """The demo server checks a batch's input as OpenAI does, and runs nothing of a bad one."""
     batch = submitted(client_of(demo()), text)
     assert ("failed", None) == (batch.status, batch.output_file_id)
     assert code in [fault.code for fault in batch.errors.data]
+
+
+CHEAP = ("-m", "gpt-image-2", "--quality", "low", "--size", "816x816")
+ROWS = '{"prompt": "a cat", "id": "cat"}\n{"prompt": "a forbidden dog", "id": "dog"}\n{"prompt": "an owl"}\n'
+
+
+class Batch:
+    """Runs `imgcli batch` at a server, with a file of three rows, the second of which is refused."""
+
+    def __init__(self, imgcli: Cli, folder: Path, server: DemoServer | ScriptedServer) -> None:
+        self.file = folder / "rows.jsonl"
+        self.file.write_text(ROWS)
+        self.env = {"OPENAI_BASE_URL": server.base_url}
+        self._imgcli, self.server = imgcli, cast("Any", server)
+
+    def __call__(self, *args: str, **env: str) -> Result:
+        """Run `imgcli batch ARGS...`."""
+        return self._imgcli("batch", *args, env=self.env | env)
+
+    def submit(self, *args: str) -> Result:
+        """Submit the file."""
+        return self("rows.jsonl", "--later", *(args or CHEAP))
+
+    def submitted(self, *args: str) -> str:
+        """Submit the file and wait until the batch has ended; return its id."""
+        done = self.submit(*args)
+        assert 0 == done.exit_code, done.stderr
+        client, (name,) = client_of(self.server), done.lines
+        wait_for(lambda: client.batches.retrieve(name).status in ENDED)
+        return name
+
+    @property
+    def statuses(self) -> list[str]:
+        """What the state file says of each row, newest last."""
+        lines = self.file.with_name("rows.jsonl.imgcli.jsonl").read_text().splitlines()[1:]
+        return [json.loads(line)["status"] for line in lines]
+
+
+@pytest.fixture
+def batch(imgcli: Cli, folder: Path) -> Callable[[DemoServer | ScriptedServer], Batch]:
+    """Prepare a batch file to be submitted to a server."""
+    return lambda server: Batch(imgcli, folder, server)
+
+
+def images(folder: Path) -> list[str]:
+    """Name the images in a folder."""
+    return sorted(path.name for path in folder.glob("*.png"))
+
+
+class TestTheWay:
+    """Submitted today, collected tomorrow."""
+
+    def test_from_submitting_to_the_bill(
+        self, demo: Demo, batch: Prepare, folder: Path, world: dict[str, str]
+    ) -> None:
+        """Rows are submitted, shown, and collected once: saved, in the history, and billed at half price."""
+        server = demo(marked=False)
+        mine = batch(server)
+        name = mine.submitted()
+        assert ["submitted"] * 3 == mine.statuses
+        (listed,) = json.loads(mine("status", "--json").stdout)["batches"]
+        assert (name, "completed", 2, 1, 3) == tuple(
+            listed[key] for key in ("id", "status", "completed", "failed", "total")
+        )
+        assert name in mine("status").stdout.decode()
+        (remote,) = client_of(server).batches.list()
+        assert {"imgcli_batch": listed["key"]} == remote.metadata
+        done = mine("collect", name[:12])
+        assert 3 == done.exit_code, done.stderr
+        assert {str(folder / "a-cat.png"), str(folder / "an-owl.png")} == set(done.lines)
+        assert "line 2 (dog): The safety check refused this" in done.stderr
+        assert "2 saved, 1 without an image" in done.stderr
+        assert ["failed", "saved", "saved"] == sorted(mine.statuses[3:])
+        known = {run.prompt: run for run in runs(world)}
+        assert {"a cat": "ok", "an owl": "ok", "a forbidden dog": "refused"} == {
+            prompt: run.outcome for prompt, run in known.items()
+        }
+        cat = known["a cat"]
+        (charge,) = cat.charges
+        assert charge.tokens_out
+        assert charge.cost_out == Decimal(charge.tokens_out) * 30 / 1_000_000 / 2
+        again = mine("collect", name)
+        assert (0, []) == (again.exit_code, again.lines)
+        assert "was collected already" in again.stderr
+        assert ["a-cat.png", "an-owl.png"] == images(folder)
+        assert 3 == len(runs(world))
+
+    def test_text_models_and_edits(self, demo: Demo, batch: Prepare, folder: Path) -> None:
+        """A file with text models, image models and edits becomes a batch for each model and endpoint."""
+        server = demo()
+        mine = batch(server)
+        (folder / "in.png").write_bytes(_png())
+        rows: list[dict[str, object]] = [
+            {"prompt": "a cat", "model": "gpt-4o-mini", "image-model": "gpt-image-2"},
+            {"prompt": "a bat", "model": "gpt-image-2"},
+            {"prompt": "a hat", "model": "gpt-image-2", "image": "in.png", "output": "out/hat.png"},
+        ]
+        each = {"size": "816x816", "quality": "low"}
+        mine.file.write_text("".join(json.dumps({**each, **row}) + "\n" for row in rows))
+        done = mine("rows.jsonl", "--later")
+        assert (0, 3) == (done.exit_code, len(done.lines)), done.stderr
+        client = client_of(server)
+        wait_for(lambda: all(one.status in ENDED for one in client.batches.list()))
+        counted = [(one.endpoint, one.request_counts) for one in client.batches.list()]
+        ends = {path: counts.completed for path, counts in counted if counts}
+        assert {f"/v1/{path}": 1 for path in ("responses", "images/generations", "images/edits")} == ends
+        done = mine("collect", "--wait")
+        assert (0, 3) == (done.exit_code, len(done.lines)), done.stderr
+        assert "free" in done.stderr
+        assert ["a-bat.png", "a-cat.png", "in.png"] == images(folder)
+        assert ["hat.png"] == images(folder / "out")
+
+    def test_the_batch_file_is_not_needed(self, demo: Demo, batch: Prepare, folder: Path) -> None:
+        """What is collected on another day needs neither the batch file nor its state nor the folder."""
+        mine = batch(demo())
+        name = mine.submitted(*CHEAP, "-o", "out/")
+        for path in folder.iterdir():
+            path.unlink()
+        assert 3 == mine("collect", name).exit_code
+        assert ["a-cat.png", "an-owl.png"] == images(folder / "out")
+
+    def test_submitted_rows_are_not_submitted_again(self, demo: Demo, batch: Prepare) -> None:
+        """A second `--later` submits nothing; after collecting it submits what failed for free."""
+        mine = batch(demo())
+        mine.submitted()
+        again = mine.submit()
+        assert (0, []) == (again.exit_code, again.lines)
+        assert "3 rows submitted already" in again.stderr
+        assert 3 == mine("collect").exit_code
+        third = mine.submit()
+        assert "2 rows saved already" in third.stderr
+        assert "submitted 1 row in 1 batch" in third.stderr
+
+    def test_recover_points_to_it(self, demo: Demo, batch: Prepare, imgcli: Cli) -> None:
+        """`imgcli recover --list` names the batches that wait to be collected."""
+        mine = batch(demo())
+        name = mine.submitted()
+        assert f"`imgcli batch collect {name}`" in imgcli("recover", "--list").stderr
+
+
+class TestEnds:
+    """A batch that does not end well."""
+
+    def test_expired(self, demo: Demo, batch: Prepare, folder: Path) -> None:
+        """What an expired batch has answered is saved; the other rows cost nothing and can go again."""
+        mine = batch(demo(BatchSettings(seconds=0, most=1, window=0)))
+        mine.submitted()
+        done = mine("collect")
+        assert (3, ["an-owl.png"]) == (done.exit_code, images(folder))
+        assert "line 1 (cat): The batch expired before this request was executed." in done.stderr
+        assert ["failed", "failed", "saved"] == sorted(mine.statuses[3:])
+        assert "submitted 2 rows" in mine.submit().stderr
+
+    def test_cancelled(self, demo: Demo, batch: Prepare, folder: Path) -> None:
+        """A batch can be cancelled; what it has answered by then is saved."""
+        server = demo(BatchSettings(seconds=0, most=1))
+        mine = batch(server)
+        (name,) = mine.submit().lines
+        client = client_of(server)
+        wait_for(lambda: client.batches.retrieve(name).status == "in_progress")
+        early = mine("collect")
+        assert (6, []) == (early.exit_code, early.lines)
+        assert "is not ready" in early.stderr
+        assert 0 == mine("cancel", name).exit_code
+        wait_for(lambda: client.batches.retrieve(name).status == "cancelled")
+        done = mine("collect")
+        assert (3, ["an-owl.png"]) == (done.exit_code, images(folder))
+        assert "The batch was cancelled before this request was executed." in done.stderr
+
+    def test_lost_answers(
+        self, demo: Demo, batch: Prepare, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A batch whose answers the server does not give stays open, and is collected when it does."""
+        server = demo()
+        mine = batch(server)
+        mine.submitted()
+        with monkeypatch.context() as patch:
+            patch.setattr(BatchStore, "content", _no_such_file)
+            lost = mine("collect")
+        assert (9, []) == (lost.exit_code, images(folder)), lost.stderr
+        assert "the server does not have the answers any more" in lost.stderr
+        assert 3 == mine("collect").exit_code
+        assert ["a-cat.png", "an-owl.png"] == images(folder)
+
+    def test_killed_while_collecting(
+        self, demo: Demo, batch: Prepare, folder: Path, world: dict[str, str]
+    ) -> None:
+        """What was saved last before a kill is not saved a second time, with the history or without."""
+        mine = batch(demo())
+        for option in ((), ("--no-history",)):
+            mine.file.write_text(json.dumps({"prompt": " ".join(["a fish", *option])}))
+            mine.submitted(*CHEAP, *option)
+            assert 0 == mine("collect").exit_code
+            before = images(folder)
+            (record,) = [path for path in _records(world) if _forgets(path)]
+            done = mine("collect")
+            assert (0, before) == (done.exit_code, images(folder)), done.stderr
+            assert 1 == len(done.lines)
+            record.unlink()
+
+
+class TestSubmitting:
+    """Until the batch exists, nothing may be lost and nothing paid for twice."""
+
+    def test_refused_upload(self, server: Callable[..., ScriptedServer], batch: Prepare) -> None:
+        """A refused upload submits nothing, and the rows can be submitted again."""
+        mine = batch(server(error_reply(400, "No batches here.")))
+        done = mine.submit()
+        assert (5, []) == (done.exit_code, done.lines), done.stderr
+        assert "No batches here." in done.stderr
+        assert "Nothing was charged" in done.stderr
+        assert [] == mine.statuses
+
+    def test_refused_batch(self, server: Callable[..., ScriptedServer], batch: Prepare) -> None:
+        """A refused batch is none: its rows can be submitted again, and nothing waits to be collected."""
+        uploaded = Reply(b'{"id": "file-1", "object": "file"}', content_type="application/json")
+        mine = batch(server(uploaded, error_reply(400, "Too many batches.")))
+        done = mine.submit()
+        assert (5, []) == (done.exit_code, done.lines), done.stderr
+        assert ["held"] * 3 == mine.statuses[3:]
+        assert "no batch waits" in mine("status").stderr
+
+    def test_lost_confirmation(self, demo: Demo, batch: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where the answer to the creation is lost, the batch is found in the list, not created again."""
+        server = demo()
+        mine = batch(server)
+        monkeypatch.setattr(BatchStore, "create", _then(BatchStore.create, _hang_up))
+        assert 0 == mine.submit().exit_code
+        assert 1 == len(list(client_of(server).batches.list()))
+
+    def test_killed_after_creating(
+        self, demo: Demo, batch: Prepare, folder: Path, world: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A batch that was created while its command was killed is found, and collected like any other."""
+        server = demo()
+        mine = batch(server)
+        _kill_at_creation(monkeypatch, mine, world, folder, after=True)
+        again = mine.submit()
+        assert ([], "3 rows submitted already") == (again.lines, again.stderr[6:30])
+        (name,) = [one.id for one in client_of(server).batches.list()]
+        wait_for(lambda: client_of(server).batches.retrieve(name).status in ENDED)
+        assert name in mine("status").stdout.decode()
+        assert 3 == mine("collect", "--wait").exit_code
+        assert ["a-cat.png", "an-owl.png"] == images(folder)
+
+    def test_killed_before_creating(
+        self, demo: Demo, batch: Prepare, folder: Path, world: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A batch that was not created when its command was killed is given up after a while, not before."""
+        server = demo()
+        mine = batch(server)
+        _kill_at_creation(monkeypatch, mine, world, folder, after=False)
+        assert "unknown" in mine("status").stdout.decode()
+        assert [] == mine.submit().lines
+        (record,) = _records(world)
+        record.write_text(record.read_text().replace(f"{datetime.now(UTC):%Y}-", "2020-"))
+        assert 1 == len(mine.submit().lines)
+        assert 1 == len(list(client_of(server).batches.list()))
+
+    def test_limits_are_halved(self, demo: Demo, batch: Prepare) -> None:
+        """Limits compare with half the price, for all rows together; the day's cap counts them."""
+        server = demo(BatchSettings(seconds=0, most=0), marked=False)
+        mine = batch(server)
+        refused = mine.submit(*CHEAP, "--max-cost", "0.01")
+        assert (2, 0) == (refused.exit_code, len(list(client_of(server).batches.list()))), refused.stderr
+        assert "may cost up to $0.0104" in refused.stderr
+        assert 0 == mine.submit(*CHEAP, "--max-cost", "0.0104", "--daily-cap", "0.02").exit_code
+        mine.file.write_text(ROWS.replace("a cat", "a bat").replace("dog", "hog").replace("owl", "eel"))
+        assert "--daily-cap allows $0.0200 a day" in mine.submit(*CHEAP, "--daily-cap", "0.02").stderr
+
+    def test_models(self, demo: Demo, batch: Prepare) -> None:
+        """A model that the Batch API certainly does not serve is refused; a doubtful one gets a note."""
+        mine = batch(demo())
+        refused = mine.submit("-m", "dall-e-3")
+        assert 2 == refused.exit_code
+        assert "The Batch API does not serve dall-e-3." in refused.stderr
+        assert "or gpt-image-2 instead" in refused.stderr
+        doubtful = mine.submit("-m", "gpt-image-2.6-flare", "--partials", "2")
+        assert 0 == doubtful.exit_code, doubtful.stderr
+        assert 1 == doubtful.stderr.count("it is not confirmed that the Batch API serves gpt-image-2.6-flare")
+        assert 1 == doubtful.stderr.count("makes no partial images")
+
+    def test_a_demo_is_too_short(self, batch: Prepare, demo: Demo) -> None:
+        """The demo of `--demo` ends with the command, so that it takes no batch."""
+        refused = batch(demo()).submit("--demo")
+        assert (2, []) == (refused.exit_code, refused.lines)
+        assert "imgcli demo-server" in refused.stderr
+
+    @pytest.mark.parametrize("args", [("collect", "nope"), ("status", "nope"), ("cancel", "nope")])
+    def test_unknown_ids(self, batch: Prepare, demo: Demo, args: tuple[str, str]) -> None:
+        """A batch that was not submitted from here is an error, and nobody is asked."""
+        done = batch(demo())(*args)
+        assert 2 == done.exit_code
+        assert "No batch nope was submitted from here." in done.stderr
+
+
+def _png() -> bytes:
+    return encoded("PNG", size=(816, 816))
+
+
+def _no_such_file(_store: BatchStore, name: str) -> None:
+    raise invalid(None, f"No such File object: {name}", "id", 404)
+
+
+def _then(method: Callable[..., Any], action: Callable[[], None]) -> Callable[..., Any]:
+    """Let something happen after a method, before its answer goes out."""
+
+    def both(*args: Any) -> Any:
+        answer = method(*args)
+        action()
+        return answer
+
+    return both
+
+
+def _hang_up() -> None:
+    raise ConnectionResetError
+
+
+def _kill_at_creation(
+    monkeypatch: pytest.MonkeyPatch, mine: Batch, world: dict[str, str], folder: Path, *, after: bool
+) -> None:
+    """Submit, and kill the command when it has asked for the batch; create that only with `after`."""
+    create = BatchStore.create
+    command = ("batch", "rows.jsonl", "--later", *CHEAP)
+    with monkeypatch.context() as patch, running(mine.server, world, folder, command=command) as one:
+
+        def killing(store: BatchStore, request: Any) -> Any:
+            answer = create(store, request) if after else None
+            os.kill(one.pid, signal.SIGKILL)
+            one.wait()
+            if answer is None:
+                raise ConnectionResetError
+            return answer
+
+        patch.setattr(BatchStore, "create", killing)
+        one.wait()
+
+
+def _records(world: dict[str, str]) -> list[Path]:
+    """List the records of submitted batches."""
+    return list((Path(world["XDG_STATE_HOME"]) / "imgcli" / "batches").iterdir())
+
+
+def _forgets(record: Path) -> bool:
+    """Take out of a record that anything was collected."""
+    lines = record.read_text().splitlines(keepends=True)
+    record.write_text("".join(line for line in lines if '"collected"' not in line and '"closed"' not in line))
+    return True

@@ -115,7 +115,9 @@ def drop(context: Context, record: SubmittedBatch, log: BatchState | None = None
     with task_log(context, record, log) as tasks:
         if tasks:
             for row in record.rows():
-                tasks.held(row.task, row.run.job)
+                known = tasks.outcomes.get(row.task)
+                if known and known.batch == record.facts.key:  # it may be in another batch by now
+                    tasks.held(row.task, row.run.job)
 
 
 @contextmanager

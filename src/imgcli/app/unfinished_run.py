@@ -238,7 +238,11 @@ def show(context: Context, records: Iterable[UnfinishedRun]) -> ExitCode:
     listed = list(records)
     lines = [_describe(record) for record in listed]
     SafeWriter(context.stdout).lines(lines)
-    context.warn([_HOW if lines else _NOTHING])
+    from imgcli.app.submissions import reminders
+
+    waiting = reminders(context)
+    context.warn([_HOW] if lines else [] if waiting else [_NOTHING])
+    context.warn(waiting)
     offer(context, listed)
     return ExitCode.OK
 
