@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,6 +19,9 @@ from beside import running, wait_for
 from earlier import runs
 from flatpaint import painted_flat
 from images import encoded
+from imgcli.app.collect import collect
+from imgcli.app.context import Context
+from imgcli.app.options import ServerOptions
 from imgcli.demo.batches_api import BatchSettings, BatchStore
 from imgcli.demo.errors import invalid
 from imgcli.demo.server import DemoServer
@@ -294,21 +299,55 @@ class TestEnds:
         assert 3 == mine("collect").exit_code
         assert ["a-cat.png", "an-owl.png"] == images(folder)
 
+    @pytest.mark.parametrize("option", [(), ("--no-history",)])
     def test_killed_while_collecting(
-        self, demo: Demo, batch: Prepare, folder: Path, world: dict[str, str]
+        self, demo: Demo, batch: Prepare, folder: Path, world: dict[str, str], option: tuple[str, ...]
     ) -> None:
         """What was saved last before a kill is not saved a second time, with the history or without."""
         mine = batch(demo())
-        for option in ((), ("--no-history",)):
-            mine.file.write_text(json.dumps({"prompt": " ".join(["a fish", *option])}))
-            mine.submitted(*CHEAP, *option)
-            assert 0 == mine("collect").exit_code
-            before = images(folder)
-            (record,) = [path for path in _records(world) if _forgets(path)]
-            done = mine("collect")
-            assert (0, before) == (done.exit_code, images(folder)), done.stderr
-            assert 1 == len(done.lines)
-            record.unlink()
+        mine.file.write_text('{"prompt": "a fish"}\n')
+        mine.submitted(*CHEAP, *option)
+        (record,) = _records(world)
+        before = record.read_bytes()
+        assert 0 == mine("collect").exit_code
+        assert "a fish" not in record.read_text()
+        if not option:  # the history knows it by the job, wherever it is by now
+            (folder / "a-fish.png").rename(folder / "moved.png")
+        saved = images(folder)
+        record.write_bytes(before)
+        done = mine("collect")
+        assert (0, saved) == (done.exit_code, images(folder)), done.stderr
+        assert [str(folder / "a-fish.png")] == done.lines
+
+    def test_waiting(self, demo: Demo, batch: Prepare, folder: Path, world: dict[str, str]) -> None:
+        """`--wait` looks again after growing pauses, and says only what is new."""
+        server = demo(BatchSettings(seconds=0, most=1, unsafe="forbidden"))
+        mine = batch(server)
+        (name,) = mine.submit().lines
+        pauses: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            pauses.append(seconds)
+            if len(pauses) == 3:
+                client_of(server).batches.cancel(name)
+                wait_for(lambda: client_of(server).batches.retrieve(name).status in ENDED)
+
+        told = StringIO()
+        context = Context(
+            env=world | mine.env,
+            stdin=StringIO(),
+            stdout=StringIO(),
+            stderr=told,
+            monotonic=time.monotonic,
+            sleep=sleep,
+            now=lambda: datetime.now(UTC),
+            size=lambda: os.terminal_size((80, 24)),
+            token=lambda: "word",
+        )
+        code = collect(context, ServerOptions(None, 10.0), [], wait=True)
+        assert (3, [10.0, 15.0, 22.5]) == (code, pauses)
+        assert 1 == told.getvalue().count("waiting for batch")
+        assert ["an-owl.png"] == images(folder)
 
 
 class TestSubmitting:
@@ -452,10 +491,3 @@ def _kill_at_creation(
 def _records(world: dict[str, str]) -> list[Path]:
     """List the records of submitted batches."""
     return list((Path(world["XDG_STATE_HOME"]) / "imgcli" / "batches").iterdir())
-
-
-def _forgets(record: Path) -> bool:
-    """Take out of a record that anything was collected."""
-    lines = record.read_text().splitlines(keepends=True)
-    record.write_text("".join(line for line in lines if '"collected"' not in line and '"closed"' not in line))
-    return True

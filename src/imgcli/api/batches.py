@@ -19,7 +19,7 @@ from imgcli.api.wires import WIRES, images
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.json_fields import as_list, as_object, as_text, parse_object
 from imgcli.core.params import Api
-from imgcli.core.remote_batch import METADATA_KEY, BatchAnswer, RemoteBatch
+from imgcli.core.remote_batch import DEMO_MARK, METADATA_KEY, BatchAnswer, RemoteBatch
 from imgcli.core.secrets import redact_problem
 
 if TYPE_CHECKING:
@@ -70,11 +70,11 @@ class BatchClient:
     def upload(self, requests: BinaryIO) -> str:
         """Upload a file of requests and return its id."""
         call = SideCall("/files", FileForm(requests, {"purpose": "batch"}), _LARGEST_OBJECT)
-        name = as_text(self._object(call, is_long=True)[0].get("id"))
+        name = as_text(self._object(call, is_long=True).get("id"))
         return name or self._raise_odd("a file")
 
-    def create(self, file: str, endpoint: str, key: str) -> tuple[RemoteBatch, bool]:
-        """Create a batch, and return it and whether our own demo did: nobody pays for that one.
+    def create(self, file: str, endpoint: str, key: str) -> RemoteBatch:
+        """Create a batch.
 
         Where the outcome is unknown, the problem's exit code is UNKNOWN: look for `key` in the list first.
         """
@@ -84,9 +84,8 @@ class BatchClient:
             "completion_window": "24h",
             "metadata": {METADATA_KEY: key},
         }
-        told, is_demo = self._object(SideCall("/batches", Document(body), _LARGEST_OBJECT), may_charge=True)
-        batch = RemoteBatch.from_json(told)
-        return batch or self._raise_odd("a batch", ExitCode.UNKNOWN), is_demo
+        told = self._object(SideCall("/batches", Document(body), _LARGEST_OBJECT), may_charge=True)
+        return RemoteBatch.from_json(told) or self._raise_odd("a batch", ExitCode.UNKNOWN)
 
     def retrieve(self, batch: str) -> RemoteBatch:
         """Return a batch as it is now."""
@@ -100,8 +99,9 @@ class BatchClient:
         """Look for the batch that was created with this key of ours; None where there is none."""
         after = ""
         for _ in range(_PAGES):
-            told, _demo = self._object(SideCall(f"/batches?limit={_PAGE}{after}", limit=_LARGEST_OBJECT))
-            found = [RemoteBatch.from_json(as_object(one)) for one in as_list(told.get("data"))]
+            told = self._object(SideCall(f"/batches?limit={_PAGE}{after}", limit=_LARGEST_OBJECT))
+            marked = ({**as_object(one), DEMO_MARK: told[DEMO_MARK]} for one in as_list(told.get("data")))
+            found = [RemoteBatch.from_json(one) for one in marked]
             listed = [one for one in found if one]
             if mine := next((one for one in listed if one.key == key), None):
                 return mine
@@ -127,13 +127,11 @@ class BatchClient:
         return replace(self.timeouts, total=_PATIENCE)
 
     def _batch(self, call: SideCall) -> RemoteBatch:
-        told, _ = self._object(replace(call, limit=_LARGEST_OBJECT))
+        told = self._object(replace(call, limit=_LARGEST_OBJECT))
         return RemoteBatch.from_json(told) or self._raise_odd("a batch")
 
-    def _object(
-        self, call: SideCall, *, is_long: bool = False, may_charge: bool = False
-    ) -> tuple[dict[str, Any], bool]:
-        """Ask once for a JSON object, and return it and whether our demo gave it."""
+    def _object(self, call: SideCall, *, is_long: bool = False, may_charge: bool = False) -> dict[str, Any]:
+        """Ask once for a JSON object; what our own demo says bears its mark."""
         timeouts = self._long if is_long else self.timeouts
         try:
             with closing(client.ask(self.credentials, call, timeouts, self.clock)) as answer:
@@ -143,7 +141,8 @@ class BatchClient:
             unknown = may_charge and error.problem.exit_code is ExitCode.UNKNOWN
             problem = error.problem if unknown else _free(error.problem)
         else:
-            return parse_object(body.decode("utf-8-sig", "replace")) or {}, is_demo
+            told = parse_object(body.decode("utf-8-sig", "replace")) or {}
+            return {**told, DEMO_MARK: is_demo}
         raise ImgcliError(problem)
 
     def _raise_odd(self, what: str, code: ExitCode = ExitCode.REFUSED) -> Any:  # noqa: ANN401 - never returns

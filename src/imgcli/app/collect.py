@@ -70,8 +70,7 @@ def collect(context: Context, server: ServerOptions, names: Sequence[str], *, wa
 
 def _collect(context: Context, client: BatchClient, record: SubmittedBatch, *, wait: bool) -> ExitCode:
     """Collect one batch, unless that is done, or another process does it."""
-    if record.is_open and not record.batch:
-        settle(context, client, record)
+    record = settle(context, client, record)
     if not record.is_open or record.batch is None:
         fate = "was collected already" if record.is_closed else "was not created; its rows were not sent"
         unknown = "may still be created; `imgcli batch status` finds out"
@@ -83,12 +82,12 @@ def _collect(context: Context, client: BatchClient, record: SubmittedBatch, *, w
         done = f"{remote.completed + remote.failed} of {record.facts.total} rows are done{left}"
         context.warn([f"batch {record.name} is not ready: {done}; {option('wait')} waits for it"])
         return ExitCode.BUSY
-    with record.claim() as is_ours:
-        if not is_ours:
+    with record.claim() as mine:
+        if mine is None or not mine.is_open:
             context.warn([f"another process is collecting batch {record.name}"])
             return ExitCode.OK
-        with task_log(context, record) as log:
-            return _Collector(context, client, record, remote, log).run()
+        with task_log(context, mine) as log:
+            return _Collector(context, client, mine, remote, log).run()
 
 
 def _left(context: Context, remote: RemoteBatch) -> str:
@@ -196,7 +195,7 @@ class _Collector:
                 self._read(content)
         if self._is_complete:
             self._end_missing()
-            self._note("closed")
+            self._close()
             release(self._context, self._record)
         self._summarize(earlier)
         return self._totals.exit_code
@@ -308,16 +307,20 @@ class _Collector:
         totals.codes.append(outcome.exit_code)
         totals.known += cost or 0
         totals.unknown += cost is None
-        self._note("collected", task=row.task, status="saved" if is_saved else "failed")
+        self._note(row.task, "saved" if is_saved else "failed")
         if self._log:
             note_outcome(self._log, row.task, row.run.job, outcome, cost)
         for problem in outcome.problems:
             name = f" ({shorten(row.id, _LONGEST)})" if row.id else ""
             self._context.write_lines([f"line {row.line}{name}: {shorten(problem.what, _LONGEST)}"])
 
-    def _note(self, event: str, **facts: object) -> None:
+    def _close(self) -> None:
+        with suppress(OSError):  # then it is found to be collected another time
+            self._record.close()
+
+    def _note(self, task: str, status: str) -> None:
         try:
-            self._record.note(event, **facts)
+            self._record.note("collected", task=task, status=status)
         except OSError as error:
             what = f"{self._record.path} cannot be written ({reason(error)}). What was saved stays."
             raise ImgcliError(Problem(ExitCode.UNWRITABLE, what, Charged.NO, _MAKE_ROOM)) from None

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from imgcli.app import budget, history_log, reservation
 from imgcli.app.artifacts import check_embedding, header_for_later
 from imgcli.app.batch_outcomes import resolve_unknown
-from imgcli.app.submissions import batch_client, drop, find_created, prune, settle_all
+from imgcli.app.options import OutputFormat
+from imgcli.app.submissions import batch_client, drop, find_created, note_created, prune, settle_all
 from imgcli.app.unfinished_run import TIER
 from imgcli.core import catalog
 from imgcli.core.batch_result import TaskStatus
@@ -23,19 +24,22 @@ from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, usage_er
 from imgcli.core.option import option
 from imgcli.core.text import shorten
 from imgcli.core.validate import validate
+from imgcli.output.json import to_json
 from imgcli.output.terminal.writer import SafeWriter
 from imgcli.store.batch_state import BatchState, state_path
 from imgcli.store.paths import private_folder, state_folder
 from imgcli.store.publish.atomic import reason
-from imgcli.store.submitted_batch import FOLDER, BatchFacts, BatchRow, SubmittedBatch
+from imgcli.store.submitted_batch import FOLDER, BatchFacts, BatchRow, SubmittedBatch, submitted_batches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from imgcli.api.batches import BatchClient
     from imgcli.app.batch_plan import BatchOptions, BatchPlan, BatchTask
     from imgcli.app.context import Context
     from imgcli.app.options import GenerateOptions
+    from imgcli.core.batch_result import TaskOutcome
     from imgcli.core.billing.bound import Bound
     from imgcli.core.catalog import Catalog
     from imgcli.core.request import ImageRequest
@@ -77,12 +81,13 @@ def submit_batch(context: Context, plan: BatchPlan, options: BatchOptions) -> Ex
             about=("later", "demo"),
         )
     client = batch_client(context, base.server)
-    settle_all(context, client)
+    settle_all(context, client, base.server)
     file = options.file
     with BatchState.open(state_path(file), file.name) if file else BatchState.unsaved() as state:
         resolve_unknown(context, state)
         again = _FREE | _PERHAPS_PAID if options.retry_unknown else _FREE
-        known = {task: outcome.status for task, outcome in state.outcomes.items()}
+        keys = {record.facts.key for record in submitted_batches(context.env)}
+        known = {task: _status(outcome, keys) for task, outcome in state.outcomes.items()}
         tasks = [task for task in plan.tasks if known.get(task.key, TaskStatus.FAILED_FREE) in again]
         context.warn(plan.notices)
         context.warn(_left_out(plan, tasks, known))
@@ -91,6 +96,12 @@ def submit_batch(context: Context, plan: BatchPlan, options: BatchOptions) -> Ex
 
 _FREE = frozenset({TaskStatus.FAILED_FREE})
 _PERHAPS_PAID = frozenset({TaskStatus.FAILED_CHARGED, TaskStatus.UNKNOWN})
+
+
+def _status(outcome: TaskOutcome, batches: Collection[str]) -> TaskStatus:
+    """Return what is known of a task; of a batch that nobody knows any more, nothing."""
+    is_lost = outcome.status is TaskStatus.SUBMITTED and outcome.batch not in batches
+    return TaskStatus.UNKNOWN if is_lost else outcome.status
 
 
 def _left_out(plan: BatchPlan, tasks: Sequence[BatchTask], known: Mapping[str, TaskStatus]) -> Iterator[str]:
@@ -119,6 +130,7 @@ def submit(
     Every row is checked and written to disk before anything is sent. `options` are the command line's: the
     server, and the limits for the whole. Raises `ImgcliError`; `state` then says which tasks were submitted.
     """
+    is_json = options.display.format is OutputFormat.JSON_LINES
     with ExitStack() as stack:
         drafts = _Drafts(context, options, stack)
         for task in tasks:
@@ -127,10 +139,11 @@ def submit(
         drafts.check_limit()
         for number, draft in enumerate(drafts.all):
             try:
-                batch = _Submission(context, options, client, draft, state).run(plan.name)
+                name = _Submission(context, options, client, draft, state, drafts.begun).run(plan.name)
             except ImgcliError as error:
                 raise _told(error, number, len(drafts.all)) from None
-            SafeWriter(context.stdout).lines([batch])
+            line = to_json({"batch": name, "rows": len(draft.rows)}) if is_json else name
+            SafeWriter(context.stdout).lines([line])
     prune(context)
     how = f"`imgcli batch collect {option('wait')}` saves the images when they are ready"
     context.warn([f"submitted {drafts.summary()}; {how}"])
@@ -153,7 +166,8 @@ class _Drafts:
         self._context, self._options, self._stack = context, options, stack
         self._models: Catalog = catalog.load()
         self._today = context.now().date()
-        self._begun = f"{context.now():%Y%m%d-%H%M%S}-{context.token()}"
+        self.begun = context.now()
+        self._jobs = f"{self.begun:%Y%m%d-%H%M%S}-{context.token()}"
         self._open: dict[tuple[str, str], _Draft] = {}
         self._bounds: dict[ImageRequest, Bound | None] = {}
         self._notices: dict[str, None] = {}
@@ -166,7 +180,7 @@ class _Drafts:
 
         try:
             request = self._request(options)
-            job = f"{self._begun}-{self._count + 1}"
+            job = f"{self._jobs}-{self._count + 1}"
             extra = {**history_log.for_recovery(self._context, options), TIER: BATCH}
             header = header_for_later(self._context, options, request, job, extra)
         except ImgcliError as error:
@@ -262,6 +276,7 @@ class _Submission:
     client: BatchClient
     draft: _Draft
     state: BatchState
+    begun: datetime
 
     def run(self, source: str) -> str:
         """Record, upload and create one batch, and return its id. Raises `ImgcliError`.
@@ -269,7 +284,7 @@ class _Submission:
         The record is whole before the server is asked: whatever happens from then on, the batch is found.
         """
         record = self._recorded(source)
-        with record.claim():
+        with record.lock():
             bound = self.draft.bound
             try:
                 if bound:
@@ -287,10 +302,9 @@ class _Submission:
 
     def _recorded(self, source: str) -> SubmittedBatch:
         draft, bound = self.draft, self.draft.bound
-        now = self.context.now()
         facts = BatchFacts(
-            f"{now:%Y%m%d-%H%M%S}-{self.context.token()}",
-            now.isoformat(),
+            f"{self.begun:%Y%m%d-%H%M%S}-{self.context.token()}",
+            self.begun.isoformat(),
             self.options.server.host(self.context.env),
             draft.endpoint,
             draft.model,
@@ -311,16 +325,13 @@ class _Submission:
 
     def _created(self, record: SubmittedBatch, file: str) -> str:
         try:
-            batch, is_demo = self.client.create(file, self.draft.endpoint, record.facts.key)
+            batch = self.client.create(file, self.draft.endpoint, record.facts.key)
         except ImgcliError as error:
             if error.problem.exit_code is not ExitCode.UNKNOWN:
                 drop(self.context, record, self.state)
                 raise
             return self._found(record, error.problem)
-        with suppress(OSError):  # it is found by its key
-            record.note(
-                "created", batch=batch.id, expires=batch.expires, **({"billed": False} if is_demo else {})
-            )
+        note_created(record, batch)
         return batch.id
 
     def _found(self, record: SubmittedBatch, problem: Problem) -> str:

@@ -52,16 +52,17 @@ def choose(context: Context, server: ServerOptions, names: Sequence[str]) -> lis
 
     A name is the server's id, our own key, or the beginning of one. Raises `ImgcliError` (usage).
     """
-    known = submitted_batches(context.env)
+    known, host = submitted_batches(context.env), server.host(context.env)
     if names:
-        return list({one.path: one for name in names for one in [_named(name, known)]}.values())
+        named = [_named(name, known) for name in dict.fromkeys(names)]
+        for one in named:
+            _check_host(one, host)
+        return named
     found = [one for one in known if one.is_open]
-    host = server.host(context.env)
     elsewhere = sorted({one.facts.server or "?" for one in found if one.facts.server != host})
     if elsewhere:
         hosts = ", ".join(shorten(one, _NAME_LENGTH) for one in elsewhere)
-        how = f"{option('base-url')} or {option('profile')}"
-        context.warn([f"other batches are at {hosts}: name the server with {how}"])
+        context.warn([f"other batches are at {hosts}: {_name_it()}"])
     return [one for one in found if one.facts.server == host]
 
 
@@ -79,32 +80,55 @@ def _named(name: str, known: Sequence[SubmittedBatch]) -> SubmittedBatch:
     return found[0]
 
 
-def settle_all(context: Context, client: BatchClient) -> None:
+def _check_host(record: SubmittedBatch, host: str | None) -> None:
+    """Raise `ImgcliError` (usage) for a batch of another server than the one that would be asked."""
+    theirs = record.facts.server
+    if theirs != host:
+        what = f"Batch {record.name} is at {shorten(theirs or '?', _NAME_LENGTH)}, not at {host}."
+        raise usage_error(what, f"{_name_it().capitalize()}.", about=("base-url", "profile"))
+
+
+def _name_it() -> str:
+    return f"name the server with {option('base-url')} or {option('profile')}"
+
+
+def settle_all(context: Context, client: BatchClient, server: ServerOptions) -> None:
     """Find out about every batch of this server of which it is not known whether it was created."""
     for record in submitted_batches(context.env):
-        if record.is_open and not record.batch and record.facts.server == client.credentials.host:
+        if record.facts.server == server.host(context.env):
             settle(context, client, record)
 
 
-def settle(context: Context, client: BatchClient, record: SubmittedBatch) -> None:
-    """Find out whether a batch was created, unless a process is about to; drop one that was not."""
-    with record.claim() as is_ours:
-        if not is_ours or (record.is_asked and find_created(client, record)):
-            return
-        begun = record.time
-        if record.is_asked and begun and context.now().astimezone() - begun.astimezone() < _SOON:
-            return
-        drop(context, record)
+def settle(context: Context, client: BatchClient, record: SubmittedBatch) -> SubmittedBatch:
+    """Find out whether a batch was created, unless a process is about to; drop one that was not.
+
+    Returns what is known of it now. Raises `ImgcliError`.
+    """
+    if record.batch or not record.is_open:
+        return record
+    with record.claim() as mine:
+        if mine is None or mine.batch or (mine.is_asked and find_created(client, mine)):
+            return mine or record
+        begun = mine.time
+        if not mine.is_asked or not begun or context.now().astimezone() - begun.astimezone() >= _SOON:
+            drop(context, mine)
+            context.warn([f"batch {mine.name} was not created; its rows were not sent"])
+        return mine
 
 
 def find_created(client: BatchClient, record: SubmittedBatch) -> bool:
     """Look for a batch in the server's list, and note its id. Raises `ImgcliError`."""
     found = client.find(record.facts.key)
     if found:
-        with suppress(OSError):
-            record.note("created", batch=found.id, expires=found.expires)
-        record.batch = found.id
+        note_created(record, found)
     return found is not None
+
+
+def note_created(record: SubmittedBatch, batch: RemoteBatch) -> None:
+    """Note the server's id of a batch; where the disk fails it is found again by our key."""
+    with suppress(OSError):
+        record.note("created", batch=batch.id, billed=not batch.is_demo)
+    record.batch = batch.id
 
 
 def drop(context: Context, record: SubmittedBatch, log: BatchState | None = None) -> None:
@@ -161,9 +185,8 @@ def figures(
     context: Context, client: BatchClient, records: Iterable[SubmittedBatch]
 ) -> Iterator[BatchFigures]:
     """Ask the server where batches stand. Raises `ImgcliError` where it cannot be asked."""
-    for record in records:
-        if record.is_open and not record.batch:
-            settle(context, client, record)
+    for one in records:
+        record = settle(context, client, one)
         remote, remark = None, ""
         if record.is_dropped:
             remark = "not created"
@@ -208,9 +231,8 @@ def _figures(record: SubmittedBatch, remote: RemoteBatch | None, remark: str) ->
 def cancel(context: Context, server: ServerOptions, name: str) -> ExitCode:
     """Ask the server to end a batch. Raises `ImgcliError`."""
     client = batch_client(context, server)
-    (record,) = choose(context, server, [name])
-    if record.is_open and not record.batch:
-        settle(context, client, record)
+    (one,) = choose(context, server, [name])
+    record = settle(context, client, one)
     if not record.is_open or record.batch is None:
         fate = "was collected" if record.is_closed else "was not created"
         raise usage_error(f"Batch {record.name} {fate}; there is nothing to cancel.")

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 METADATA_KEY = "imgcli_batch"
 """Under this name a batch's metadata holds our own key, by which it is found when its id was lost."""
+DEMO_MARK = "imgcli demo"
+"""A key of our own in an answer that our demo gave."""
 
 
 class BatchStatus(StrEnum):
@@ -42,6 +44,7 @@ class RemoteBatch(NamedTuple):
     """A batch as the server reports it; times are Unix times. `status` is None for a state that is new to us.
 
     `files` are those with answers, or with why there is none. `faults` say why the input was refused.
+    `is_demo`: our own demo has it, and nobody pays for it.
     """
 
     id: str
@@ -53,6 +56,7 @@ class RemoteBatch(NamedTuple):
     files: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
     key: str | None = None
+    is_demo: bool = False
 
     @property
     def has_ended(self) -> bool:
@@ -78,6 +82,7 @@ class RemoteBatch(NamedTuple):
             tuple(filter(None, files)),
             tuple(map(_fault, as_list(as_object(fields.get("errors")).get("data")))),
             as_text(as_object(fields.get("metadata")).get(METADATA_KEY)),
+            fields.get(DEMO_MARK) is True,
         )
 
 

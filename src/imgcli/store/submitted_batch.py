@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from imgcli.core.json_fields import as_text, json_object, moment
 from imgcli.store.files import open_regular
 from imgcli.store.paths import private_folder, state_folders
-from imgcli.store.publish.atomic import PRIVATE, TempFile, flush, try_lock
+from imgcli.store.publish.atomic import PRIVATE, OnExists, TempFile, flush, try_lock
 from imgcli.store.runlog.writer import RunLogHeader
 
 if TYPE_CHECKING:
@@ -61,7 +61,11 @@ class BatchRow(NamedTuple):
     def to_json(self) -> bytes:
         """Format the row as a line of the file."""
         told = {_TASK: self.task, "line": self.line, "id": self.id, "run": self.run.to_json()}
-        return json.dumps(told).encode("ascii") + b"\n"
+        return _line(told)
+
+
+def _line(fields: Mapping[str, Any]) -> bytes:
+    return json.dumps(fields).encode("ascii") + b"\n"
 
 
 @dataclass
@@ -82,15 +86,10 @@ class SubmittedBatch:
     @classmethod
     def write(cls, state: Path, facts: BatchFacts, rows: Iterable[BatchRow]) -> SubmittedBatch:
         """Write the file, whole and flushed, before anybody is asked for anything. Raises `OSError`."""
-        lines = [row.to_json() for row in rows]
-        head = json.dumps({_MAGIC: _VERSION, **facts._asdict()}).encode("ascii") + b"\n"
-        temp = TempFile.write(private_folder(state / FOLDER), b"".join([head, *lines]), PRIVATE)
-        try:
-            temp.flush()
-            path = temp.publish([f"{facts.key}{SUFFIX}"])
-        finally:
-            temp.discard()
-        return cls(path, facts, _lines=lines)
+        folder = private_folder(state / FOLDER)
+        batch = cls(folder / f"{facts.key}{SUFFIX}", facts, _lines=[row.to_json() for row in rows])
+        batch._write(folder, batch._lines)
+        return batch
 
     @classmethod
     def read(cls, path: Path) -> SubmittedBatch | None:
@@ -143,7 +142,7 @@ class SubmittedBatch:
     def note(self, event: str, **facts: object) -> None:
         """Append what became of the batch, and flush it. Raises `OSError`."""
         told = {_EVENT: event, **facts}
-        line = json.dumps(told).encode("ascii") + b"\n"
+        line = _line(told)
         descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | _NO_LINK)
         try:
             size = os.lseek(descriptor, -1, os.SEEK_END) + 1
@@ -156,6 +155,23 @@ class SubmittedBatch:
         finally:
             os.close(descriptor)
         self._apply(told)
+
+    def close(self) -> None:
+        """Note that all was dealt with, and forget the requests. Raises `OSError`."""
+        self._write(
+            self.path.parent, [_line({_EVENT: "created", "batch": self.batch}), _line({_EVENT: "closed"})]
+        )
+        self.is_closed = True
+
+    def _write(self, folder: Path, lines: list[bytes]) -> None:
+        """Write the file anew, whole and flushed. Raises `OSError`."""
+        head = _line({_MAGIC: _VERSION, **self.facts._asdict()})
+        temp = TempFile.write(folder, b"".join([head, *lines]), PRIVATE)
+        try:
+            temp.flush()
+            temp.publish([self.path.name], OnExists.REPLACE)
+        finally:
+            temp.discard()
 
     def _apply(self, told: Mapping[str, Any]) -> None:
         match told.get(_EVENT):
@@ -174,10 +190,16 @@ class SubmittedBatch:
                 pass
 
     @contextmanager
-    def claim(self) -> Iterator[bool]:
-        """Hold the file against other processes; False where one has it."""
+    def lock(self) -> Iterator[bool]:
+        """Hold the file against other processes; False where one has it. Raises `OSError`."""
         with open_regular(self.path, follow=False) as file:
             yield try_lock(file.fileno())
+
+    @contextmanager
+    def claim(self) -> Iterator[SubmittedBatch | None]:
+        """Hold the file as `lock` does, and return what it holds now; None where another process has it."""
+        with self.lock() as is_ours:
+            yield SubmittedBatch.read(self.path) if is_ours else None
 
 
 _NEEDED = ("key", "created", "endpoint", "model", "source")
