@@ -180,11 +180,9 @@ def test_damage_is_no_success(folder: Path, runs: Path, context: Context) -> Non
     leave(runs, folder, whole_run(RED[:60]))
     outcome = look(folder, context).outcome
     assert outcome
-    assert (TaskStatus.FAILED_CHARGED, "damaged", Charged.YES) == (
-        outcome.status,
-        outcome.kind,
-        outcome.charged,
-    )
+    told = (outcome.status, outcome.kind, outcome.charged)
+    assert (TaskStatus.FAILED_CHARGED, "damaged", Charged.YES) == told
+    assert (str(folder / "a-cat.damaged.png"),) == outcome.paths
 
 
 def test_nothing_is_known(folder: Path, context: Context) -> None:

@@ -49,7 +49,7 @@ def filled(path: Path) -> bytes:
             "a", "job-0", [Path("/home/a cat.png"), Path("/home/\udcff.png")], Decimal("0.0421"), 21.25
         )
         state.failed("b", "job-1", REFUSED, Decimal(0), 1.0)
-        state.failed("c", "job-2", LOST)
+        state.failed("c", "job-2", LOST, paths=[Path("/half.png")])
         state.held("d", "job-3")
         state.submitted("e", "batch_1", Decimal("0.1"))
         state.failed("f", "job-5", REFUSED)
@@ -97,6 +97,7 @@ def test_round_trip(path: Path) -> None:
     assert ("job-0", ("/home/a cat.png", "/home/\udcff.png")) == (saved.job, saved.paths)
     assert (Decimal("0.0421"), 21.25) == (saved.cost, saved.seconds)
     assert ("refused", 5, Charged.NO, REFUSED.what) == failed[6:10]
+    assert ((), ("/half.png",)) == (failed.paths, outcomes["c"].paths)
     assert ("batch_1", Decimal("0.1")) == (outcomes["e"].batch, outcomes["e"].bound)
 
 
@@ -281,6 +282,7 @@ def test_threads_share_a_state(path: Path) -> None:
         def work(task: str) -> None:
             state.sent(task, f"job-{task}", Decimal("0.1"))
             state.saved(task, f"job-{task}", [Path(f"/{task}.png")], Decimal("0.04"))
+            assert state.spent
 
         list(pool.map(work, tasks))
         assert Decimal(4) == state.spent

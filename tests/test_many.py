@@ -161,3 +161,30 @@ def test_ctrl_c_ends_all(server: Server, folder: Path, world: dict[str, str]) ->
         (end["kind"], end["exit_code"], end["charged"]) for end in ends
     }
     assert 3 == len([*folder.glob("*.png")])
+
+
+def test_a_single_request(gen: Gen, server: Server, folder: Path, world: dict[str, str]) -> None:
+    """With --single-request one request brings all images, each saved in a file of its own."""
+    images = [{"b64_json": image_item(png(shade))["result"]} for shade in (10, 60, 110)]
+    wire = server(Reply(json.dumps({"data": images}).encode(), content_type="application/json"))
+    done = gen(wire, "a cat", "-m", "gpt-image-2", "-n", "3", "--single-request")
+    assert (0, 1, 3) == (done.exit_code, wire.posts, wire.requests[0].json["n"])
+    assert {"a-cat.png", "a-cat-2.png", "a-cat-3.png"} == {path.name for path in folder.iterdir()}
+    assert [3] == [len(run.images) for run in runs(world)]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ((), "a text model makes one image per request"),
+        (("-m", "gpt-image-2", "--partials", "2"), "cannot be combined with --partials"),
+        (("-m", "gpt-image-2", "--stream"), "cannot be combined with --stream"),
+        (("-m", "gpt-image-2", "-n", "11"), "--count must be between 1 and 10"),
+        (("-m", "gpt-image-2", "-o", "-"), "-o - takes one image"),
+    ],
+)
+def test_what_a_single_request_cannot_do(
+    refused: Callable[..., str], options: tuple[str, ...], words: str
+) -> None:
+    """What one request cannot bring several images of is refused before anything is sent."""
+    assert words in refused("gen", "a cat", "-n", "3", "--single-request", *options)

@@ -13,6 +13,7 @@ from imgcli.app.inputs import InputNames, read_inputs
 from imgcli.app.plan import RequestPlan
 from imgcli.core import catalog
 from imgcli.core.errors import ImgcliError, usage_error
+from imgcli.core.image import ImageFormat
 from imgcli.core.inherit import OptionSources
 from imgcli.core.option import option
 from imgcli.core.text import is_encodable
@@ -163,7 +164,7 @@ def _hashable(cells: Mapping[str, Any]) -> object:
 
 _IDENTIFYING = (
     *("model", "image_model", "api", "size", "quality", "compression", "background", "moderation"),
-    *("fidelity",),
+    *("fidelity", "count"),
 )
 
 
@@ -176,7 +177,10 @@ def _digest(draft: DraftRequest, server: str | None, seed: int | None) -> str:
     """
     asked: dict[str, object] = {name: getattr(draft, name) for name in _IDENTIFYING}
     images = [one.sha256 or one.url for one in draft.references]
-    asked |= {"format": draft.format or draft.name_format, "server": server, "seed": seed}
+    image_format = draft.format or draft.name_format
+    # An output name that ends in .png asks for what comes anyway.
+    asked |= {"format": None if image_format is ImageFormat.PNG else image_format}
+    asked |= {"server": server, "seed": seed}
     asked |= {"images": images or None, "mask": draft.mask and draft.mask.sha256}
     known = {name: value for name, value in asked.items() if value is not None}
     return sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()

@@ -62,7 +62,7 @@ def plan_batch(context: Context, given: BatchInput, rows: RowOptions) -> BatchPl
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Pause the garbage collector: it would look through hundreds of thousands of rows again and again."""
+    """Pause the cyclic garbage collector, which would look through all rows again and again."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -222,10 +222,12 @@ class _Planner:
 
         Where they are several, ids and `{n}` in output names get a number. Raises `ImgcliError` (usage).
         """
-        models = self._convert(_MODEL, cells) or self._given.models
-        count = self._convert(_COUNT, cells) or self._given.times
+        models = self._convert(_MODEL, cells, self._given.models)
+        count = self._convert(_COUNT, cells, self._given.times)
         check_between(_COUNT, count, 1, _MOST_VARIANTS)
         own = {name: value for name, value in cells.items() if name not in (_MODEL, _COUNT)}
+        if self._given.is_single_request:
+            own[_COUNT], count = count, 1
         each = [{**own, _MODEL: model} for model in models] if models else [own]
         if len(made) * len(each) * count == 1:
             return (self._task(line, row_id, *made[0], each[0]),)
@@ -237,8 +239,8 @@ class _Planner:
             tasks.append(self._task(line, name, prompt, place, options))
         return tasks
 
-    def _convert(self, name: str, cells: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an option's type
-        return self._rows.convert(name, cells[name]) if name in cells else None
+    def _convert(self, name: str, cells: Mapping[str, Any], default: Any) -> Any:  # noqa: ANN401 - any option's
+        return self._rows.convert(name, cells[name]) if name in cells else default
 
     def _id(self, value: object, line: int) -> str:
         """Return a row's id. Raises `ImgcliError` (usage) for one that another row has."""

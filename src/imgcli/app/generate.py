@@ -60,7 +60,18 @@ def prepare(context: Context, options: Sequence[GenerateOptions]) -> list[Job]:
     checked = [_check(context, *pair, models) for pair in zip(options, reporters, strict=True)]
     valid = budget.check_limit(context, options[0], checked, models)
     key = _credentials(context, options[0])
-    return [_job(context, *decided, models, key) for decided in zip(options, reporters, valid, strict=True)]
+    return [
+        _job(new_job_id(context), context, *decided, models, key)
+        for decided in zip(options, reporters, valid, strict=True)
+    ]
+
+
+def prepare_one(context: Context, options: GenerateOptions, job_id: str) -> Job:
+    """Prepare one of many jobs, whose limit is its caller's. Raises `ImgcliError`."""
+    models = catalog.load()
+    reporter = Reporter(context, options, models)
+    valid = _check(context, options, reporter, models)
+    return _job(job_id, context, options, reporter, valid, models, _credentials(context, options))
 
 
 def _check(context: Context, options: GenerateOptions, reporter: Reporter, models: Catalog) -> ValidRequest:
@@ -74,7 +85,13 @@ def _check(context: Context, options: GenerateOptions, reporter: Reporter, model
     return replace(valid, notices=(*options.notices, *valid.notices))
 
 
-def _job(
+def new_job_id(context: Context) -> str:
+    """Return an id that no other job has."""
+    return f"{context.now():%Y%m%d-%H%M%S}-{context.token()}"
+
+
+def _job(  # noqa: PLR0913, PLR0917 - what was decided
+    job_id: str,
     context: Context,
     options: GenerateOptions,
     reporter: Reporter,
@@ -82,7 +99,6 @@ def _job(
     models: Catalog,
     key: Credentials | None,
 ) -> Job:
-    job_id = f"{context.now():%Y%m%d-%H%M%S}-{context.token()}"
     artifacts = RunArtifacts(job_id, is_free=options.server.is_free)
     return Job(job_id, context, options, models, valid, key, artifacts, reporter)
 

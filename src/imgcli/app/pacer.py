@@ -106,6 +106,10 @@ class Pacer:
             self._stop.wait(left)
         return False
 
+    def ask_turn(self) -> float:
+        """Take a turn and return 0; where there is none now, return the seconds until there may be one."""
+        return max(self._take(), 0.0)
+
     def pause(self, seconds: float) -> bool:
         """Hold every request for so many seconds, then wait for a turn as `wait_turn` does."""
         self._hold(seconds)

@@ -103,6 +103,7 @@ def _draft_request(flags: Flags, server_name: str | None) -> DraftRequest:
         name_format=format_of_name(flags["output"]),
         is_gateway=not flags["demo"] and is_gateway(server_name or ""),
         api=flags["api"].wire,
+        count=flags["count"] if flags.get("single_request") and flags["count"] > 1 else None,
         **{_FIELDS.get(name, name): flags[name] for name in _COPIED},
     )
 
@@ -185,11 +186,15 @@ def variants(flags: Flags) -> list[dict[str, Any]]:
     check_between("count", flags["count"], 1, _MOST_IMAGES)
     check_between("concurrency", flags["concurrency"], 1, _MOST_AT_ONCE)
     models = list(dict.fromkeys(flags["model"] or [None]))
-    each = [{**flags, "model": model} for model in models for _ in range(flags["count"])]
+    requests = 1 if flags["single_request"] else flags["count"]
+    each = [{**flags, "model": model} for model in models for _ in range(requests)]
+    images = len(models) * flags["count"]
+    if images > _MOST_IMAGES:
+        raise usage_error(f"These are {images} images; at most {_MOST_IMAGES} can be asked for at once.")
+    if images > 1 and flags["output"] == STDOUT:
+        raise usage_error(f"-o - takes one image, and these are {images}.", "Choose a folder with -o.")
     if len(each) == 1:
         return each
-    if len(each) > _MOST_IMAGES:
-        raise usage_error(f"These are {len(each)} images; at most {_MOST_IMAGES} can be asked for at once.")
     _check_several(flags, len(models), len(each))
     for number, one in enumerate(each, 1):
         one["is_series"] = True
@@ -201,8 +206,6 @@ def variants(flags: Flags) -> list[dict[str, Any]]:
 def _check_several(flags: Flags, models: int, images: int) -> None:
     """Refuse what would keep one of several images alone. Raises `ImgcliError` (usage)."""
     name = flags["output"] or ""
-    if name == STDOUT:
-        raise usage_error(f"-o - takes one image, and these are {images}.", "Choose a folder with -o.")
     if flags["record"]:
         raise usage_error(f"--record takes one run, and these are {images}.")
     own = ("{n}", "{id}", *(["{model}"] if models == images else []))

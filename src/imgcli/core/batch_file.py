@@ -142,7 +142,8 @@ def _guessed(text: str) -> RowFormat:
         try:
             value = json.loads(first)
         except (ValueError, RecursionError):
-            return RowFormat.JSON_LINES if first.startswith('{"') else RowFormat.TEXT
+            is_json = first == "[" or first.startswith(('{"', '[{"'))
+            return RowFormat.JSON_LINES if is_json else RowFormat.TEXT
         return RowFormat.JSON_LINES if isinstance(value, dict | list) else RowFormat.TEXT
     header = [cell.strip().strip('"').lower() for cell in first.split(_delimiter(first))]
     return RowFormat.CSV if PROMPT in header else RowFormat.TEXT

@@ -38,7 +38,8 @@ class TaskStatus(StrEnum):
 class TaskOutcome(NamedTuple):
     """What is known of a task. Money is in US dollars: `cost` is None where it is unknown.
 
-    `job` names the run, `batch` OpenAI's batch. `kind` and `message` are the problem of a failed task.
+    `job` names the run, `batch` OpenAI's batch. `kind` and `message` are the problem of a failed task, which
+    has `paths` too where a part of its images was saved.
     """
 
     status: TaskStatus
@@ -96,11 +97,11 @@ def _outcome(status: str | None, job: str, fields: Mapping[str, Any]) -> TaskOut
             bound = dollars_of(fields.get("bound_usd"))
             return TaskOutcome(TaskStatus.SUBMITTED, bound=bound, batch=job)
         case "saved":
-            paths = fields["paths"]
-            if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+            paths = _paths(fields["paths"])
+            if paths is None:
                 return None
             cost, seconds = dollars_of(fields.get("cost_usd")), _seconds(fields.get("seconds"))
-            return TaskOutcome(TaskStatus.SAVED, job, tuple(paths), cost, seconds)
+            return TaskOutcome(TaskStatus.SAVED, job, paths, cost, seconds)
         case _:
             return _failure(job, fields)
 
@@ -112,6 +113,7 @@ def _failure(job: str, fields: Mapping[str, Any]) -> TaskOutcome | None:
     return TaskOutcome(
         TaskStatus.FAILED_FREE if charged is Charged.NO else TaskStatus.FAILED_CHARGED,
         job,
+        _paths(fields.get("paths")) or (),
         cost=dollars_of(fields.get("cost_usd")),
         seconds=_seconds(fields.get("seconds")),
         kind=text(fields.get("kind")),
@@ -119,6 +121,11 @@ def _failure(job: str, fields: Mapping[str, Any]) -> TaskOutcome | None:
         charged=charged,
         message=text(fields.get("message")),
     )
+
+
+def _paths(value: object) -> tuple[str, ...] | None:
+    is_list = isinstance(value, list) and all(isinstance(path, str) for path in value)
+    return tuple(value) if is_list else None  # type: ignore[arg-type]
 
 
 def dollars_of(value: object) -> Decimal | None:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+MAX_COUNT = 10
+"""Images of one request: `n` of images.generate in OpenAI's specification."""
+
+
 @dataclass(frozen=True)
 class InputImage:
     """An input image: a checked file, or a URL that the server fetches.
@@ -113,7 +117,8 @@ class RequestParameters:
 
     `image_model` is the model of the image tool (Responses API), None for the server's default. `references`
     are the input images; the transparent pixels of `mask` are where the first of them is repainted.
-    `previous_response_id` continues a conversation (Responses API).
+    `previous_response_id` continues a conversation (Responses API). `count` is the number of images that one
+    request brings (Images API), None for one.
     """
 
     image_model: str | None = None
@@ -128,6 +133,7 @@ class RequestParameters:
     fidelity: Fidelity | None = None
     previous_response_id: str | None = None
     action: Action | None = None
+    count: int | None = None
 
 
 @dataclass(frozen=True)
@@ -221,6 +227,7 @@ class ImageRequest(RequestParameters):
             model=text(value.get("model")) or "",
             compression=count(value.get("compression"), 100),
             partials=count(value.get("partials"), 3) or 0,
+            count=count(value.get("count"), MAX_COUNT),
             stream=value.get("stream") is not False,
             inline=value.get("inline") is True,
             references=tuple(map(_reference, references)) if isinstance(references, list) else (),
@@ -238,7 +245,7 @@ class ImageRequest(RequestParameters):
         return {parameter.api_name: getattr(self, parameter.name) for parameter in PARAMETERS}
 
 
-_LATER = ("references", "mask", "fidelity", "previous_response_id", "action")
+_LATER = ("references", "mask", "fidelity", "previous_response_id", "action", "count")
 """Fields that early records do not have; omitted where they are empty."""
 
 

@@ -86,9 +86,9 @@ def read_content(path: Path, descriptor: int) -> bytes:
 
 
 def _may_begin(start: bytes) -> bool:
-    """Return whether a file that begins so may be a state file; one of zeros lost its blocks to a crash."""
-    magic = f'{{"{MAGIC}"'.encode()
-    return start[: len(magic)] == magic[: len(start)] or not start.strip(b"\0")
+    """Return whether a file that begins so may be a state file; a crash can leave zeros at its end."""
+    magic, written = f'{{"{MAGIC}"'.encode(), start.rstrip(b"\0")
+    return written[: len(magic)] == magic[: len(written)]
 
 
 class ParsedState(NamedTuple):

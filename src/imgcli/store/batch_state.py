@@ -94,13 +94,14 @@ class BatchState:
 
     @property
     def outcomes(self) -> Mapping[str, TaskOutcome]:
-        """What is known of every task that was sent, by its key."""
+        """What is known of every task that was sent, by its key; it grows while other threads write."""
         return self._records.outcomes
 
     @property
     def spent(self) -> Decimal:
         """What all runs of this batch have cost so far; a run of unknown cost counts at its bound."""
-        return self._records.spent
+        with self._lock:
+            return self._records.spent
 
     @property
     def unpriced(self) -> int:
@@ -140,8 +141,10 @@ class BatchState:
         problem: Problem,
         cost: Decimal | None = None,
         seconds: float | None = None,
+        paths: Iterable[Path] = (),
     ) -> None:
-        """Write why a task brought no image, and whether that may have cost something; likewise."""
+        """Write why a task's images are not all there, and whether that may have cost something; likewise."""
+        names = {"paths": found} if (found := [str(path) for path in paths]) else {}
         fields = {
             "job": job,
             "kind": problem.kind,
@@ -149,7 +152,7 @@ class BatchState:
             "charged": problem.charged,
             "message": problem.what,
         }
-        self._note(task, "failed", {**fields, **_figures(cost, seconds)})
+        self._note(task, "failed", {**fields, **names, **_figures(cost, seconds)})
 
     def _note(self, task: str, status: str, fields: Mapping[str, Any]) -> None:
         """Write a line about what had been sent: the image is worth more than the line."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.api.errors.server import from_status, quoted
 from imgcli.api.retry import Failure, Retry, retry_after
-from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, ImgcliError, Problem
+from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, Problem
 from imgcli.core.option import option
 
 if TYPE_CHECKING:
@@ -68,13 +68,7 @@ class ServerName:
 
 
 def from_exception(error: Exception, server: ServerName) -> Failure | None:
-    """Return what an exception of sending means; None for one that has nothing to do with the connection.
-
-    An error of our own stopped the request before its last piece.
-    """
-    own = next((link for link in _chain(error) if isinstance(link, ImgcliError)), None)
-    if own:
-        return Failure(own.problem)
+    """Return what an exception of sending means; None for one that has nothing to do with the connection."""
     cause = next(
         (link for link in _chain(error) if reach(link) and type(link).__name__ not in _WRAPPERS), error
     )

@@ -43,7 +43,13 @@ def json_body(request: ImageRequest) -> dict[str, Any]:
 
 
 def _body(request: ImageRequest, images: dict[str, Any]) -> dict[str, Any]:
-    fields = {"model": request.model, "prompt": request.prompt, "n": 1, **images, **request.options()}
+    fields = {
+        "model": request.model,
+        "prompt": request.prompt,
+        "n": request.count or 1,
+        **images,
+        **request.options(),
+    }
     if request.stream:
         fields |= {"stream": True, "partial_images": request.partials}
     if request.inline:

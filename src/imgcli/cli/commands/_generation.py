@@ -28,6 +28,7 @@ def shared_options(  # noqa: PLR0913 - a signature declares options
     fidelity: generation.FidelityOption = None,
     model: generation.Model = None,
     count: generation.Count = 1,
+    single_request: generation.SingleRequest = False,
     image_model: generation.ImageModel = None,
     size: generation.Size = "1024x1024",
     quality: generation.QualityOption = None,

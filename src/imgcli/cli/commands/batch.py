@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
 from imgcli.cli.commands._generation import shared_options
 from imgcli.cli.config.parent import ParentCommand
-from imgcli.cli.params import batch as params  # noqa: TC001 - Typer reads the annotations at run time
+from imgcli.cli.params import batch_options as params  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.cli.params import generation  # noqa: TC001 - see above
 from imgcli.cli.typer_ext import taking_options_of
 from imgcli.core.errors import check_between, usage_error
@@ -29,7 +28,7 @@ stream; its value applies instead of the option on the command line. Every other
 {column} in the prompt or in output, and an error if nothing uses it. Only declared names are replaced;
 {{ stands for { if you need the text itself. Files are looked up from the current folder.
 
-  rows.jsonl   {"prompt": "a cat at night", "size": "16:9", "image": ["a.png", "b.png"]}
+  rows.jsonl   {"prompt": "a cat", "size": "16:9", "image": ["a.png"]}
   rows.csv     prompt,animal,output
                "a {animal}, at night",cat,images/{animal}.png
   rows.txt     # one prompt per line
@@ -38,7 +37,6 @@ stream; its value applies instead of the option on the command line. Every other
 Exit codes: 0 every image is saved; 3 only some are; otherwise as for imgcli gen.
 """
 
-RATE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)(?: ?/ ?(?:min|minute|m))?")
 _MOST_REQUESTS = 64
 _UNFIT = {
     "record": "--record records one run, and a batch has many.",
@@ -133,6 +131,7 @@ def _planned(ctx: typer.Context, flags: Mapping[str, Any], profile: AppliedProfi
     from imgcli.app.batch_input import BatchInput, read_batch_file
     from imgcli.app.batch_plan import BatchOptions
     from imgcli.app.batch_planner import plan_batch
+    from imgcli.app.pacer import parse_rate
     from imgcli.app.variables import parse_variables
     from imgcli.cli.rows import CommandRowOptions
     from imgcli.core.errors import ExitCode
@@ -140,7 +139,7 @@ def _planned(ctx: typer.Context, flags: Mapping[str, Any], profile: AppliedProfi
     context: Context = ctx.obj
     _refuse_unfit(ctx)
     check_between("concurrency", flags["concurrency"], 1, _MOST_REQUESTS)
-    rate, variables = _rate(flags["rate"]), parse_variables(flags["var"] or [])
+    rate, variables = parse_rate(flags["rate"]), parse_variables(flags["var"] or [])
     found = read_batch_file(context, flags["file"])
     given = BatchInput(
         *found[:3],
@@ -152,6 +151,7 @@ def _planned(ctx: typer.Context, flags: Mapping[str, Any], profile: AppliedProfi
         flags["mask"],
         tuple(dict.fromkeys(flags["model"] or ())),
         flags["count"],
+        flags["single_request"],
     )
     # What is shown before a batch is about all of it, and its tasks are runs.
     each = {
@@ -191,13 +191,3 @@ def _refuse_unfit(ctx: typer.Context) -> None:
         source = ctx.get_parameter_source(name)
         if source and source.name == "COMMANDLINE" and ctx.params[name]:
             raise usage_error(why, "Leave it out.")
-
-
-def _rate(text: str | None) -> float | None:
-    """Parse `--rate`, in requests per minute. Raises `ImgcliError` (usage)."""
-    if text is None:
-        return None
-    found = RATE.fullmatch(text.strip())
-    if not found or not float(found[1]):
-        raise usage_error("--rate takes a number of requests per minute, such as 30/min.")
-    return float(found[1])

@@ -119,6 +119,14 @@ Count = Annotated[
         rich_help_panel=_IMAGE,
     ),
 ]
+SingleRequest = Annotated[
+    bool,
+    typer.Option(
+        "--single-request",
+        help="Ask an image model for all --count images in one request, up to 10, without partial images.",
+        rich_help_panel=_IMAGE,
+    ),
+]
 Concurrency = Annotated[
     int,
     typer.Option(

@@ -16,8 +16,8 @@ File = Annotated[
     str,
     typer.Argument(
         metavar="FILE",
-        help="Rows as JSON Lines (.jsonl), CSV with a header (.csv), or plain text: one prompt per line, # "
-        "for comments. Standard input if it is '-'.",
+        help="A file of JSON Lines, CSV, or one prompt per line. CSV has a header row; in plain text # "
+        "begins a comment. '-' is standard input.",
         rich_help_panel=_INPUT,
         autocompletion=batch_files,
         show_default=False,
@@ -67,7 +67,8 @@ Rate = Annotated[
     typer.Option(
         "--rate",
         metavar="N/min",
-        help="Start at most N requests per minute.  [default: as the server allows]",
+        help="Start at most N requests per minute, such as 30/min (also 2/s, 100/h).  [default: as the "
+        "server allows]",
         rich_help_panel=_RUN,
     ),
 ]
