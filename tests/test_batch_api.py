@@ -19,8 +19,8 @@ from beside import running, wait_for
 from earlier import runs
 from flatpaint import painted_flat
 from images import encoded
-from imgcli.app.collect import collect
 from imgcli.app.context import Context
+from imgcli.app.later.collect import collect
 from imgcli.app.options import ServerOptions
 from imgcli.demo.batches_api import BatchSettings, BatchStore
 from imgcli.demo.errors import invalid

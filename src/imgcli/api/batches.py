@@ -18,6 +18,7 @@ from imgcli.api.upload import Document, FileForm, json_parts
 from imgcli.api.wires import WIRES, images
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.json_fields import as_list, as_object, as_text, parse_object
+from imgcli.core.option import option
 from imgcli.core.params import Api
 from imgcli.core.remote_batch import DEMO_MARK, METADATA_KEY, BatchAnswer, RemoteBatch
 from imgcli.core.secrets import redact_problem
@@ -147,7 +148,8 @@ class BatchClient:
 
     def _raise_odd(self, what: str, code: ExitCode = ExitCode.REFUSED) -> Any:  # noqa: ANN401 - never returns
         told = f"{self.credentials.host} did not answer with {what}."
-        raise ImgcliError(Problem(code, told, Charged.NO, "Check --base-url: not every server has batches."))
+        advice = f"Check {option('base-url')}: not every server has batches."
+        raise ImgcliError(Problem(code, told, Charged.NO, advice))
 
 
 def _free(problem: Problem) -> Problem:

@@ -59,7 +59,7 @@ def run_batch(context: Context, plan: BatchPlan, options: BatchOptions) -> ExitC
     whose user pressed Ctrl-C: what ran then was finished.
     """
     if options.later:
-        from imgcli.app.later import submit_batch
+        from imgcli.app.later.submit import submit_batch
 
         return submit_batch(context, plan, options)
     form = report_format(options.report.name) if options.report else None

@@ -238,7 +238,7 @@ def show(context: Context, records: Iterable[UnfinishedRun]) -> ExitCode:
     listed = list(records)
     lines = [_describe(record) for record in listed]
     SafeWriter(context.stdout).lines(lines)
-    from imgcli.app.submissions import reminders
+    from imgcli.app.later.submissions import reminders
 
     waiting = reminders(context)
     context.warn([_HOW] if lines else [] if waiting else [_NOTHING])

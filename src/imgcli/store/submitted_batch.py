@@ -50,7 +50,7 @@ class BatchFacts(NamedTuple):
     bound: str | None = None
 
 
-class BatchRow(NamedTuple):
+class SubmittedRow(NamedTuple):
     """One request of a batch: its row, and the run that its answer becomes."""
 
     task: str
@@ -84,7 +84,7 @@ class SubmittedBatch:
     _lines: list[bytes] = field(default_factory=list)
 
     @classmethod
-    def write(cls, state: Path, facts: BatchFacts, rows: Iterable[BatchRow]) -> SubmittedBatch:
+    def write(cls, state: Path, facts: BatchFacts, rows: Iterable[SubmittedRow]) -> SubmittedBatch:
         """Write the file, whole and flushed, before anybody is asked for anything. Raises `OSError`."""
         folder = private_folder(state / FOLDER)
         batch = cls(folder / f"{facts.key}{SUFFIX}", facts, _lines=[row.to_json() for row in rows])
@@ -127,7 +127,7 @@ class SubmittedBatch:
         """Return whether its id or its key begins so."""
         return any(name and name.startswith(text) for name in (self.batch, self.facts.key))
 
-    def rows(self) -> Iterator[BatchRow]:
+    def rows(self) -> Iterator[SubmittedRow]:
         """Yield the requests; one that cannot be read is left out."""
         for line in self._lines:
             told = json_object(line) or {}
@@ -135,7 +135,7 @@ class SubmittedBatch:
             header = RunLogHeader.from_json(run) if isinstance(run, dict) else None
             number = told.get("line")
             if task and header:
-                yield BatchRow(
+                yield SubmittedRow(
                     task, number if isinstance(number, int) else 0, as_text(told.get("id")), header
                 )
 

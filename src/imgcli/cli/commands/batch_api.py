@@ -49,7 +49,7 @@ def status(
       imgcli batch status
       imgcli batch status --json | jq -r '.batches[] | select(.status == "completed") | .id'
     """  # noqa: D301 - \b tells Typer to leave the lines alone
-    from imgcli.app.submissions import batch_client, choose, figures
+    from imgcli.app.later.submissions import batch_client, choose, figures
     from imgcli.output.tables.batches import batch_lines, batches_json
     from imgcli.output.terminal.writer import SafeWriter
 
@@ -84,7 +84,7 @@ def collect(
       imgcli batch collect --wait         wait for all, up to a day
       imgcli batch collect batch_68f3     one batch
     """  # noqa: D301 - see above
-    from imgcli.app.collect import collect as collect_batches
+    from imgcli.app.later.collect import collect as collect_batches
 
     _run(ctx, base_url, timeout, lambda context, to: collect_batches(context, to, ids or (), wait=wait))
 
@@ -98,7 +98,7 @@ def cancel(
     timeout: ShortTimeout = _TIMEOUT,
 ) -> None:
     """Cancel a submitted batch; what it has done by then is charged, and can be collected."""
-    from imgcli.app.submissions import cancel as cancel_batch
+    from imgcli.app.later.submissions import cancel as cancel_batch
 
     _run(ctx, base_url, timeout, lambda context, options: cancel_batch(context, options, name))
 

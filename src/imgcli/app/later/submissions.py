@@ -167,7 +167,7 @@ def task_log(
 
 
 def release(context: Context, record: SubmittedBatch) -> None:
-    """Give back what is reserved of the day for a batch."""
+    """Release what is reserved of the day for a batch."""
     with suppress(OSError), lookup.connect_history(context, context.history_wait) as history:
         history.release(record.facts.key)
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from imgcli.app import budget, history_log, reservation
 from imgcli.app.artifacts import check_embedding, header_for_later
 from imgcli.app.batch_outcomes import resolve_unknown
+from imgcli.app.later.submissions import batch_client, drop, find_created, note_created, prune, settle_all
 from imgcli.app.options import OutputFormat
-from imgcli.app.submissions import batch_client, drop, find_created, note_created, prune, settle_all
 from imgcli.app.unfinished_run import TIER
 from imgcli.core import catalog
 from imgcli.core.batch_result import TaskStatus
@@ -29,7 +29,7 @@ from imgcli.output.terminal.writer import SafeWriter
 from imgcli.store.batch_state import BatchState, state_path
 from imgcli.store.paths import private_folder, state_folder
 from imgcli.store.publish.atomic import reason
-from imgcli.store.submitted_batch import FOLDER, BatchFacts, BatchRow, SubmittedBatch, submitted_batches
+from imgcli.store.submitted_batch import FOLDER, BatchFacts, SubmittedBatch, SubmittedRow, submitted_batches
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -58,7 +58,7 @@ class _Draft:
     endpoint: str
     model: str
     file: BinaryIO
-    rows: list[BatchRow] = field(default_factory=list)
+    rows: list[SubmittedRow] = field(default_factory=list)
     bounds: list[Bound | None] = field(default_factory=list)
     size: int = 0
 
@@ -194,7 +194,7 @@ class _Drafts:
             self.all.append(draft)
         draft.file.write(line)
         draft.size += len(line)
-        draft.rows.append(BatchRow(task.key, task.line, task.id, header))
+        draft.rows.append(SubmittedRow(task.key, task.line, task.id, header))
         draft.bounds.append(self._bound(request))
         self._count += 1
 

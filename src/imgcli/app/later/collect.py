@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from imgcli.app import history_log, lookup, recover
 from imgcli.app.batch_outcomes import note_outcome
 from imgcli.app.context import all_secrets
+from imgcli.app.later.submissions import batch_client, choose, release, settle, task_log
 from imgcli.app.reporting import pricing
-from imgcli.app.submissions import batch_client, choose, release, settle, task_log
 from imgcli.app.unfinished_run import BILLED, UnfinishedRun, is_free
 from imgcli.core import catalog, pipeline
 from imgcli.core.billing.bill import dollars
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from imgcli.core.events import Event
     from imgcli.core.remote_batch import BatchAnswer, RemoteBatch
     from imgcli.store.batch_state import BatchState
-    from imgcli.store.submitted_batch import BatchRow, SubmittedBatch
+    from imgcli.store.submitted_batch import SubmittedBatch, SubmittedRow
 
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 10.0, 300.0, 1.5
@@ -253,7 +253,7 @@ class _Collector:
             elif row := self._rows.pop(answer.task, None):
                 self._take(row, answer)
 
-    def _take(self, row: BatchRow, answer: BatchAnswer) -> None:
+    def _take(self, row: SubmittedRow, answer: BatchAnswer) -> None:
         from imgcli.api.batches import body_of, problem_of
 
         if answer.status is None or answer.status not in _GOOD:
@@ -269,11 +269,11 @@ class _Collector:
             )
             self._settle(row, outcome, Decimal(0) if is_free(record) else cost)
 
-    def _cost(self, row: BatchRow, seen: _EndSink) -> Decimal | None:
+    def _cost(self, row: SubmittedRow, seen: _EndSink) -> Decimal | None:
         end = seen.end
         return self._price(row.run.request, end, seen.partials, seen.images).total if end else None
 
-    def _logged(self, row: BatchRow, body: bytes) -> UnfinishedRun:
+    def _logged(self, row: SubmittedRow, body: bytes) -> UnfinishedRun:
         """Write an answer into a run log, as if it had just come; from then on `recover` has it too.
 
         Raises `ImgcliError` where that cannot be.
@@ -291,7 +291,7 @@ class _Collector:
         log.close()
         return UnfinishedRun(RunLogFile.read(log.path), self._context.now())
 
-    def _fail(self, row: BatchRow, problem: Problem) -> None:
+    def _fail(self, row: SubmittedRow, problem: Problem) -> None:
         """Note a row without an image, in the history as that of any run."""
         unwritten = RunLogFile(self._record.path, row.run)
         run = UnfinishedRun(unwritten, self._context.now())
@@ -300,7 +300,7 @@ class _Collector:
             outcome = pipeline.run(events, recorders)
         self._settle(row, outcome, Decimal(0) if problem.charged is Charged.NO else None)
 
-    def _settle(self, row: BatchRow, outcome: Outcome, cost: Decimal | None) -> None:
+    def _settle(self, row: SubmittedRow, outcome: Outcome, cost: Decimal | None) -> None:
         """Remember that a row was dealt with, now that its image is safe."""
         totals, is_saved = self._totals, bool(outcome.images) and outcome.exit_code in _AS_ASKED
         totals.saved += is_saved
