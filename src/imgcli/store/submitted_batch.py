@@ -156,12 +156,11 @@ class SubmittedBatch:
             os.close(descriptor)
         self._apply(told)
 
-    def close(self) -> None:
-        """Note that all was dealt with, and forget the requests. Raises `OSError`."""
-        self._write(
-            self.path.parent, [_line({_EVENT: "created", "batch": self.batch}), _line({_EVENT: "closed"})]
-        )
-        self.is_closed = True
+    def end(self, event: str) -> None:
+        """Note that it is `closed` or `dropped`, and forget the requests. Raises `OSError`."""
+        events: tuple[dict[str, object], ...] = ({_EVENT: "created", "batch": self.batch}, {_EVENT: event})
+        self._write(self.path.parent, list(map(_line, events)))
+        self._apply(events[-1])
 
     def _write(self, folder: Path, lines: list[bytes]) -> None:
         """Write the file anew, whole and flushed. Raises `OSError`."""

@@ -60,10 +60,11 @@ def collect(context: Context, server: ServerOptions, names: Sequence[str], *, wa
 
     With `wait`, until each has ended. Raises `ImgcliError`.
     """
-    client = batch_client(context, server)
     records = choose(context, server, names)
     if not records:
         context.warn(["there is no batch to collect"])
+        return ExitCode.OK
+    client = batch_client(context, server)
     lookup.add_pending(context)
     return most_severe([_collect(context, client, record, wait=wait) for record in records])
 
@@ -316,7 +317,7 @@ class _Collector:
 
     def _close(self) -> None:
         with suppress(OSError):  # then it is found to be collected another time
-            self._record.close()
+            self._record.end("closed")
 
     def _note(self, task: str, status: str) -> None:
         try:

@@ -133,15 +133,15 @@ def note_created(record: SubmittedBatch, batch: RemoteBatch) -> None:
 
 def drop(context: Context, record: SubmittedBatch, log: BatchState | None = None) -> None:
     """Note that a batch was not created: its rows were not sent, and nothing is reserved for it."""
-    with suppress(OSError):
-        record.note("dropped")
-    release(context, record)
     with task_log(context, record, log) as tasks:
         if tasks:
             for row in record.rows():
                 known = tasks.outcomes.get(row.task)
                 if known and known.batch == record.facts.key:  # it may be in another batch by now
                     tasks.held(row.task, row.run.job)
+    release(context, record)
+    with suppress(OSError):  # then it is found out another time
+        record.end("dropped")
 
 
 @contextmanager
@@ -230,8 +230,8 @@ def _figures(record: SubmittedBatch, remote: RemoteBatch | None, remark: str) ->
 
 def cancel(context: Context, server: ServerOptions, name: str) -> ExitCode:
     """Ask the server to end a batch. Raises `ImgcliError`."""
-    client = batch_client(context, server)
     (one,) = choose(context, server, [name])
+    client = batch_client(context, server)
     record = settle(context, client, one)
     if not record.is_open or record.batch is None:
         fate = "was collected" if record.is_closed else "was not created"

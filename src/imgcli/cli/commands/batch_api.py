@@ -54,7 +54,8 @@ def status(
     from imgcli.output.terminal.writer import SafeWriter
 
     def show(context: Context, options: ServerOptions) -> int:
-        shown = list(figures(context, batch_client(context, options), choose(context, options, ids or ())))
+        chosen = choose(context, options, ids or ())
+        shown = list(figures(context, batch_client(context, options), chosen)) if chosen else []
         if not (shown or as_json):
             context.warn(["no batch waits to be collected"])
         now = context.now()
