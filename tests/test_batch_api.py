@@ -24,6 +24,7 @@ from imgcli.app.later.collect import collect
 from imgcli.app.options import ServerOptions
 from imgcli.demo.batches_api import BatchSettings, BatchStore
 from imgcli.demo.errors import invalid
+from imgcli.demo.exchange import FileAnswer
 from imgcli.demo.server import DemoServer
 from wire import Reply, error_reply
 
@@ -147,10 +148,15 @@ class Batch:
         return name
 
     @property
+    def state(self) -> list[dict[str, Any]]:
+        """The lines of the state file after the first."""
+        lines = self.file.with_name("rows.jsonl.imgcli.jsonl").read_text().splitlines()[1:]
+        return [json.loads(line) for line in lines]
+
+    @property
     def statuses(self) -> list[str]:
         """What the state file says of each row, newest last."""
-        lines = self.file.with_name("rows.jsonl.imgcli.jsonl").read_text().splitlines()[1:]
-        return [json.loads(line)["status"] for line in lines]
+        return [line["status"] for line in self.state]
 
 
 @pytest.fixture
@@ -348,6 +354,60 @@ class TestEnds:
         assert (3, [10.0, 15.0, 22.5]) == (code, pauses)
         assert 1 == told.getvalue().count("waiting for batch")
         assert ["an-owl.png"] == images(folder)
+
+    @pytest.mark.parametrize(
+        ("lines", "told"),
+        [
+            (["{", "[]", '"x"', "{}"], "a line of the answers cannot be read"),
+            ([{"custom_id": "x"}], "The batch has no answer for it."),
+            ([{"response": {"status_code": 200, "body": {}}}], "incomplete JSON"),
+            ([{"response": {"status_code": 200, "body": []}}], "incomplete JSON"),
+            ([{"response": {"status_code": "200"}}], "The batch ended before this request was executed."),
+            ([{"error": {"code": "odd", "message": "no\x1b[31m \u202eway"}}], "was executed. no"),
+            ([{"response": {"status_code": 500, "body": {"error": {"message": "Oh."}}}}], "Oh."),
+            ([{"response": {"status_code": 200, "body": {"data": [{"b64_json": "QUJD"}]}}}], "damaged"),
+        ],
+    )
+    def test_odd_answers(
+        self,
+        demo: Demo,
+        batch: Prepare,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+        lines: list[Any],
+        told: str,
+    ) -> None:
+        """Whatever a server answers: it is said of the row, in clean text, and nothing breaks."""
+        mine = batch(demo())
+        mine.file.write_text('{"prompt": "a fish"}\n')
+        mine.submitted()
+        key = mine.state[0]["task"]
+        written = [one if isinstance(one, str) else json.dumps({"custom_id": key, **one}) for one in lines]
+        answers = tmp_path / "answers"
+        answers.write_text("\n".join(written))
+        monkeypatch.setattr(BatchStore, "content", lambda _store, _name: FileAnswer(answers))
+        done = mine("collect")
+        assert told in done.stderr
+        assert done.exit_code in {5, 9, 11}, done.stderr
+        assert "\x1b" not in done.stderr
+        assert "\u202e" not in done.stderr
+
+    def test_two_answers_for_a_row(
+        self, demo: Demo, batch: Prepare, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """An answer that comes twice is saved once."""
+        mine = batch(demo())
+        mine.file.write_text('{"prompt": "a fish"}\n')
+        mine.submitted()
+        give = BatchStore.content
+
+        def twice(store: BatchStore, name: str) -> FileAnswer:
+            doubled = tmp_path / "answers"
+            doubled.write_bytes(give(store, name).path.read_bytes() * 2)
+            return FileAnswer(doubled)
+
+        monkeypatch.setattr(BatchStore, "content", twice)
+        assert (0, ["a-fish.png"]) == (mine("collect").exit_code, images(folder))
 
 
 class TestSubmitting:

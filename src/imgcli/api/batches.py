@@ -179,7 +179,7 @@ def problem_of(answer: BatchAnswer, *secrets: str) -> Problem:
         ended = {"batch_expired": "The batch expired", "batch_cancelled": "The batch was cancelled"}
         first = f"{ended.get(answer.code or '', 'The batch ended')} before this request was executed."
         told = "" if answer.code in ended else f" {answer.message or answer.code or ''}".rstrip()
-        return redact_problem(
-            Problem(ExitCode.REFUSED, first + told, Charged.NO, "Run it again.", answer.code), *secrets
-        )
+        code = ExitCode.BUSY if answer.code in ended else ExitCode.REFUSED
+        problem = Problem(code, first + told, Charged.NO, "Run it again.", answer.code)
+        return redact_problem(problem, *secrets)
     return redact_problem(from_status(answer.status, dict(answer.body), {}), *secrets)

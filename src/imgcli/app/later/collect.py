@@ -50,7 +50,7 @@ _PASSING = frozenset({ExitCode.BUSY, ExitCode.UNREACHABLE, ExitCode.UNKNOWN})
 """Problems of one look that may be gone at the next."""
 _AS_ASKED = frozenset({ExitCode.OK, ExitCode.ELSEWHERE})
 """Ends with a whole image that is on disk."""
-_LONGEST = 200
+_LONGEST, _MOST_TOLD = 200, 20
 _MAKE_ROOM = "Make some room, then run it again."
 _GOOD = range(200, 300)
 
@@ -122,6 +122,7 @@ def _ended(context: Context, client: BatchClient, batch: str) -> RemoteBatch:
 class _Totals:
     """What came of the rows that were collected now."""
 
+    rows: int = 0
     saved: int = 0
     codes: list[ExitCode] = field(default_factory=list)
     known: Decimal = Decimal(0)
@@ -185,6 +186,7 @@ class _Collector:
         self._rows = {row.task: row for row in rows if row.task not in record.collected}
         self._totals = _Totals(is_free=record.is_free)
         self._is_complete = True
+        self._told = 0
         self._price = pricing(catalog.load(), record.facts.server)
 
     def run(self) -> ExitCode:
@@ -194,10 +196,12 @@ class _Collector:
         for file in self._remote.files:
             with self._downloaded(file) as content:
                 self._read(content)
-        if self._is_complete:
+        if self._is_complete or not self._rows:
             self._end_missing()
             self._close()
             release(self._context, self._record)
+        else:
+            self._totals.codes.append(ExitCode.UNKNOWN)
         self._summarize(earlier)
         return self._totals.exit_code
 
@@ -241,7 +245,6 @@ class _Collector:
                 raise
             content.truncate(0)
             self._is_complete = False
-            self._totals.codes.append(ExitCode.UNKNOWN)
             self._context.warn([f"the server does not have the answers any more: {error.problem.what}"])
 
     def _read(self, content: BinaryIO) -> None:
@@ -304,6 +307,7 @@ class _Collector:
     def _settle(self, row: SubmittedRow, outcome: Outcome, cost: Decimal | None) -> None:
         """Remember that a row was dealt with, now that its image is safe."""
         totals, is_saved = self._totals, bool(outcome.images) and outcome.exit_code in _AS_ASKED
+        totals.rows += 1
         totals.saved += is_saved
         totals.codes.append(outcome.exit_code)
         totals.known += cost or 0
@@ -311,9 +315,16 @@ class _Collector:
         self._note(row.task, "saved" if is_saved else "failed")
         if self._log:
             note_outcome(self._log, row.task, row.run.job, outcome, cost)
-        for problem in outcome.problems:
-            name = f" ({shorten(row.id, _LONGEST)})" if row.id else ""
-            self._context.write_lines([f"line {row.line}{name}: {shorten(problem.what, _LONGEST)}"])
+        self._tell(row, outcome.problems)
+
+    def _tell(self, row: SubmittedRow, problems: Sequence[Problem]) -> None:
+        """Print what is wrong with a row, for the first rows: the history and the state have them all."""
+        self._told += bool(problems)
+        if self._told > _MOST_TOLD:
+            return
+        name = f" ({shorten(row.id, _LONGEST)})" if row.id else ""
+        lines = [f"line {row.line}{name}: {shorten(problem.what, _LONGEST)}" for problem in problems]
+        self._context.write_lines(lines)
 
     def _close(self) -> None:
         with suppress(OSError):  # then it is found to be collected another time
@@ -338,12 +349,13 @@ class _Collector:
             problem = Problem(
                 code, f"The batch {_FATES[ended]} before it was done.", Charged.NO, "Run it again."
             )
-        for row in list(self._rows.values()):
-            self._fail(row, problem)
+        while self._rows:
+            self._fail(self._rows.pop(next(iter(self._rows))), problem)
 
     def _summarize(self, earlier: int) -> None:
-        totals, record = self._totals, self._record
-        parts = [f"{totals.saved} saved", f"{len(totals.codes) - totals.saved} without an image"]
+        totals, record, more = self._totals, self._record, self._told - _MOST_TOLD
+        self._context.write_lines([f"and {more:,} more rows"] if more > 0 else [])
+        parts = [f"{totals.saved} saved", f"{totals.rows - totals.saved} without an image"]
         parts += [f"{earlier} collected earlier"] if earlier else []
         took = ""
         if begun := moment(record.facts.created):
@@ -351,7 +363,7 @@ class _Collector:
             took = f", {duration(seconds)} after it was submitted"
         counts = ", ".join(parts)
         told = f"batch {record.name} is {self._remote.status or 'over'}{took}: {counts}; {totals.cost}"
-        again = "" if self._is_complete else "; run it again for the rest"
+        again = f"; {len(self._rows)} are left: run it again" if self._rows else ""
         self._context.write_lines([f"{told}{again}"])
 
 
