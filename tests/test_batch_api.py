@@ -19,9 +19,20 @@ from beside import running, wait_for
 from earlier import runs
 from flatpaint import painted_flat
 from images import encoded
+from imgcli.api import batches
+from imgcli.app.batch_plan import BatchOptions, BatchPlan, BatchTask
 from imgcli.app.context import Context
 from imgcli.app.later.collect import collect
-from imgcli.app.options import ServerOptions
+from imgcli.app.later.submit import submit_batch
+from imgcli.app.options import (
+    DisplayOptions,
+    GenerateOptions,
+    OutputFormat,
+    OutputOptions,
+    PreviewOptions,
+    ServerOptions,
+)
+from imgcli.core.request import DraftRequest
 from imgcli.demo.batches_api import BatchSettings, BatchStore
 from imgcli.demo.errors import invalid
 from imgcli.demo.exchange import FileAnswer
@@ -120,6 +131,21 @@ def test_a_bad_input_file_fails_the_batch(demo: Demo, text: str, code: str) -> N
 
 CHEAP = ("-m", "gpt-image-2", "--quality", "low", "--size", "816x816")
 ROWS = '{"prompt": "a cat", "id": "cat"}\n{"prompt": "a forbidden dog", "id": "dog"}\n{"prompt": "an owl"}\n'
+
+
+def context_of(env: dict[str, str], stderr: StringIO, sleep: Callable[[float], None]) -> Context:
+    """What a command would run in, with a clock of our own."""
+    return Context(
+        env=env,
+        stdin=StringIO(),
+        stdout=StringIO(),
+        stderr=stderr,
+        monotonic=time.monotonic,
+        sleep=sleep,
+        now=lambda: datetime.now(UTC),
+        size=lambda: os.terminal_size((80, 24)),
+        token=lambda: os.urandom(4).hex(),
+    )
 
 
 class Batch:
@@ -339,17 +365,7 @@ class TestEnds:
                 wait_for(lambda: client_of(server).batches.retrieve(name).status in ENDED)
 
         told = StringIO()
-        context = Context(
-            env=world | mine.env,
-            stdin=StringIO(),
-            stdout=StringIO(),
-            stderr=told,
-            monotonic=time.monotonic,
-            sleep=sleep,
-            now=lambda: datetime.now(UTC),
-            size=lambda: os.terminal_size((80, 24)),
-            token=lambda: "word",
-        )
+        context = context_of(world | mine.env, told, sleep)
         code = collect(context, ServerOptions(None, 10.0), [], wait=True)
         assert (3, [10.0, 15.0, 22.5]) == (code, pauses)
         assert 1 == told.getvalue().count("waiting for batch")
@@ -490,6 +506,31 @@ class TestSubmitting:
         assert 0 == doubtful.exit_code, doubtful.stderr
         assert 1 == doubtful.stderr.count("it is not confirmed that the Batch API serves gpt-image-2.6-flare")
         assert 1 == doubtful.stderr.count("makes no partial images")
+
+    @pytest.mark.parametrize("limit", ["MOST_REQUESTS", "LARGEST_FILE"])
+    def test_large_batches_are_split(
+        self, demo: Demo, world: dict[str, str], monkeypatch: pytest.MonkeyPatch, limit: str
+    ) -> None:
+        """More rows, or more bytes, than one batch takes become several batches."""
+        server = demo(BatchSettings(seconds=0, most=0))
+        monkeypatch.setattr(batches, limit, {"MOST_REQUESTS": 2, "LARGEST_FILE": 600}[limit])
+        options = GenerateOptions(
+            DraftRequest("a cat", "gpt-image-2"),
+            OutputOptions(),
+            DisplayOptions(OutputFormat.PEOPLE, None, PreviewOptions()),
+            ServerOptions(server.base_url, 30.0),
+        )
+        tasks = tuple(
+            BatchTask(f"{number:032x}", number, None, f"cat {number}", None, 0) for number in range(5)
+        )
+        plan = BatchPlan("rows.txt", tasks, (options,), ())
+        told = StringIO()
+        assert 0 == submit_batch(context_of(world, told, time.sleep), plan, BatchOptions(None, later=True))
+        assert "submitted 5 rows in 3 batches" in told.getvalue()
+        client = client_of(server)
+        wait_for(lambda: all(one.status == "in_progress" for one in client.batches.list()))
+        files = [client.files.content(one.input_file_id).text for one in client.batches.list()]
+        assert [1, 2, 2] == [len(text.splitlines()) for text in files]
 
     def test_a_demo_is_too_short(self, batch: Prepare, demo: Demo) -> None:
         """The demo of `--demo` ends with the command, so that it takes no batch."""
