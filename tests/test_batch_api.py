@@ -20,7 +20,7 @@ from earlier import runs
 from flatpaint import painted_flat
 from images import encoded
 from imgcli.api import batches
-from imgcli.app.batch_plan import BatchOptions, BatchPlan, BatchTask
+from imgcli.app.batch.batch_plan import BatchOptions, BatchPlan, BatchTask
 from imgcli.app.context import Context
 from imgcli.app.later.collect import collect
 from imgcli.app.later.submit import submit_batch

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from beside import running, wait_for
-from imgcli.app.batch_outcomes import Resolved, note_outcome, resolve_unknown
+from imgcli.app.batch.batch_outcomes import Resolved, note_outcome, resolve_unknown
 from imgcli.app.context import Context
 from imgcli.app.unfinished_run import BILLED
 from imgcli.core.batch_result import TaskStatus

@@ -12,10 +12,10 @@ import pytest
 import typer
 
 from images import encoded
-from imgcli.app.batch_input import BatchInput
-from imgcli.app.batch_planner import plan_batch
+from imgcli.app.batch.batch_input import BatchInput
+from imgcli.app.batch.batch_planner import plan_batch
+from imgcli.app.batch.variables import parse_variables
 from imgcli.app.context import Context
-from imgcli.app.variables import parse_variables
 from imgcli.cli.config.settings import AppliedProfile
 from imgcli.cli.registry import build_app
 from imgcli.cli.rows import CommandRowOptions
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from imgcli.app.batch_plan import BatchPlan
+    from imgcli.app.batch.batch_plan import BatchPlan
 
     Plan = Callable[..., BatchPlan]
 

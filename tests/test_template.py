@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcli.app.variables import expand_prompt, parse_variables
+from imgcli.app.batch.variables import expand_prompt, parse_variables
 from imgcli.core.errors import ImgcliError
 from imgcli.core.template import Template, Variable, parse_variable
 from imgcli.store.publish.naming import FIELDS

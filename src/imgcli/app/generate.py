@@ -14,6 +14,7 @@ from imgcli.app.options import OutputFormat
 from imgcli.app.reporting import Reporter, exit_status
 from imgcli.core import catalog
 from imgcli.core.errors import ExitCode, usage_error
+from imgcli.core.messages import preset_words
 from imgcli.core.option import option
 from imgcli.core.request import abbreviate
 from imgcli.core.validate import ValidRequest, validate
@@ -138,7 +139,9 @@ def _print_requests(context: Context, jobs: Sequence[Job]) -> ExitCode:
 
             reservation.check(context, job.options, job.valid, job.models)
         texts[_readable_json(abbreviate(WIRES[request.api].body(request)))] += 1
-    notices = [notice for job in jobs for notice in job.valid.notices]  # which are events of a run
+    presets = jobs[0].valid.request.presets
+    notices = [preset_words(presets)] if presets else []
+    notices += [notice for job in jobs for notice in job.valid.notices]  # which are events of a run
     notices += [_FORM_NOTICE] if any(job.valid.request.is_form for job in jobs) else []
     context.warn(dict.fromkeys(notices))
     for text, times in texts.items():

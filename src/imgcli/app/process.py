@@ -153,7 +153,7 @@ def _watch_for_sleepers() -> None:
         while numbers := os.read(readable, 16):
             time.sleep(_MOMENT)
             for signum in _ENDING:
-                if signum in numbers:
+                if signum in numbers and not _has_drained():  # or it would be sent for ever
                     signal.pthread_kill(main, signum)
 
     main = threading.get_ident()
@@ -205,7 +205,11 @@ def _is_drained() -> bool:
     if drain:
         _shield.drained = time.monotonic()
         drain()
-        return True
+    return _has_drained()
+
+
+def _has_drained() -> bool:
+    """Return whether a first Ctrl-C was acted on just now, so that the next one is still the same."""
     return time.monotonic() - _shield.drained < _SAME
 
 

@@ -36,6 +36,16 @@ def formats(incomplete: str) -> list[tuple[str, str]]:
 
 def profiles(incomplete: str) -> list[tuple[str, str]]:
     """Return the profiles of the configuration file; none if it cannot be read."""
+    return _starting(_configured("profile"), incomplete)
+
+
+def presets(incomplete: str) -> list[tuple[str, str]]:
+    """Return the presets of the configuration file; none if it cannot be read."""
+    return _starting(_configured("preset"), incomplete)
+
+
+def _configured(table: str) -> Iterable[str]:
+    """Return the names of the tables in a table of the configuration file."""
     import os
     import tomllib
     from contextlib import suppress
@@ -44,9 +54,9 @@ def profiles(incomplete: str) -> list[tuple[str, str]]:
     from imgcli.store.config_file import read_text
 
     with suppress(ImgcliError, ValueError, RecursionError):
-        names = tomllib.loads(read_text(os.environ) or "").get("profile", {})
-        return _starting(names, incomplete) if isinstance(names, dict) else []
-    return []
+        names = tomllib.loads(read_text(os.environ) or "").get(table, {})
+        return names if isinstance(names, dict) else ()
+    return ()
 
 
 def history_ids(incomplete: str) -> list[tuple[str, str]]:

@@ -18,7 +18,7 @@ from imgcli.app.options import (
     PreviewOptions,
     ServerOptions,
 )
-from imgcli.cli.config.settings import at_home
+from imgcli.cli.config.settings import applied_profile, at_home
 from imgcli.core.billing.budget import OFF, Budget, parse_cap
 from imgcli.core.errors import check_between, usage_error
 from imgcli.core.inherit import OptionSources
@@ -109,12 +109,13 @@ def _draft_request(flags: Flags, server_name: str | None) -> DraftRequest:
 
 
 def option_sources(ctx: Any) -> OptionSources:  # noqa: ANN401 - Typer keeps these types private
-    """List the fields of a `DraftRequest` that somebody set, on the command line or elsewhere."""
+    """List the parameters that somebody set, by the names that a `DraftRequest` has for them."""
     sources = {_FIELDS.get(name, name): ctx.get_parameter_source(name) for name in ctx.params}
     names = {name: source.name for name, source in sources.items() if source}
     return OptionSources(
         frozenset(name for name, source in names.items() if source == "COMMANDLINE"),
         frozenset(name for name, source in names.items() if source in {"ENVIRONMENT", "DEFAULT_MAP"}),
+        frozenset(_FIELDS.get(name, name) for name in applied_profile(ctx).chosen),
     )
 
 

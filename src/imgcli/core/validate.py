@@ -110,7 +110,7 @@ class _Validator:
 
     def _check_texts(self) -> None:
         draft, encoding = self.draft, "Check your terminal's encoding."
-        if not draft.prompt.strip():
+        if not draft.prompt.strip() or (draft.typed_prompt is not None and not draft.typed_prompt.strip()):
             raise usage_error("The prompt is empty.", 'Describe an image, such as "a cat".')
         if not is_encodable(draft.prompt):
             raise usage_error("The prompt is not valid UTF-8.", encoding)

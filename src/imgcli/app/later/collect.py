@@ -9,7 +9,7 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, BinaryIO
 
 from imgcli.app import history_log, lookup, recover
-from imgcli.app.batch_outcomes import note_outcome
+from imgcli.app.batch.batch_outcomes import note_outcome
 from imgcli.app.context import all_secrets
 from imgcli.app.later.submissions import batch_client, choose, release, settle, task_log
 from imgcli.app.reporting import pricing

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from imgcli.app import budget, history_log, reservation
 from imgcli.app.artifacts import check_embedding, header_for_later
-from imgcli.app.batch_outcomes import resolve_unknown
+from imgcli.app.batch.batch_outcomes import resolve_unknown
 from imgcli.app.later.submissions import batch_client, drop, find_created, note_created, prune, settle_all
 from imgcli.app.options import OutputFormat
 from imgcli.app.unfinished_run import TIER
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from imgcli.api.batches import BatchClient
-    from imgcli.app.batch_plan import BatchOptions, BatchPlan, BatchTask
+    from imgcli.app.batch.batch_plan import BatchOptions, BatchPlan, BatchTask
     from imgcli.app.context import Context
     from imgcli.app.options import GenerateOptions
     from imgcli.core.batch_result import TaskOutcome

@@ -25,6 +25,7 @@ _OPTIONS = {"fidelity": "input-fidelity"}
 
 def shared_options(  # noqa: PLR0913 - a signature declares options
     *,
+    preset: generation.Preset = None,
     fidelity: generation.FidelityOption = None,
     model: generation.Model = None,
     count: generation.Count = 1,
@@ -83,8 +84,8 @@ def generate_command(ctx: typer.Context, flags: Mapping[str, Any], make_plan: Pl
     profile, written_for = applied_profile(ctx), output_format(flags)
     try:
         each = [generate_options(context, one, profile) for one in variants(flags)]
-        plan = make_plan(each[0].server)
         sources, today = option_sources(ctx), context.now().date()
+        plan = make_plan(each[0].server).with_presets(profile.presets, are_typed="preset" in sources.typed)
         inherited = [plan.inherit(options.draft, sources, today) for options in each]
         # What an earlier image brought comes before the file: from here on no line of the file is to blame.
         taken = (name for one in inherited for name in one.inherited)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
@@ -16,7 +17,7 @@ from imgcli.core.errors import check_between, usage_error
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from imgcli.app.batch_plan import BatchOptions, BatchPlan
+    from imgcli.app.batch.batch_plan import BatchOptions, BatchPlan
     from imgcli.app.context import Context
     from imgcli.cli.config.settings import AppliedProfile
 
@@ -37,6 +38,7 @@ stream; its value applies instead of the option on the command line. Every other
 Exit codes: 0 every image is saved; 3 only some are; otherwise as for imgcli gen.
 """
 
+RATE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)(?: ?/ ?(?:min|minute|m))?")
 _MOST_REQUESTS = 64
 _UNFIT = {
     "record": "--record records one run, and a batch has many.",
@@ -127,19 +129,18 @@ def _run(ctx: typer.Context, flags: Mapping[str, Any]) -> NoReturn:
 
 def _planned(ctx: typer.Context, flags: Mapping[str, Any], profile: AppliedProfile) -> int:
     """Plan the batch, then show it or run it, and return the exit code. Raises `ImgcliError`."""
-    from imgcli.app.batch import run_batch
-    from imgcli.app.batch_input import BatchInput, read_batch_file
-    from imgcli.app.batch_plan import BatchOptions
-    from imgcli.app.batch_planner import plan_batch
-    from imgcli.app.pacer import parse_rate
-    from imgcli.app.variables import parse_variables
+    from imgcli.app.batch.batch_input import BatchInput, read_batch_file
+    from imgcli.app.batch.batch_plan import BatchOptions
+    from imgcli.app.batch.batch_planner import plan_batch
+    from imgcli.app.batch.batch_run import run_batch
+    from imgcli.app.batch.variables import parse_variables
     from imgcli.cli.rows import CommandRowOptions
     from imgcli.core.errors import ExitCode
 
     context: Context = ctx.obj
     _refuse_unfit(ctx)
     check_between("concurrency", flags["concurrency"], 1, _MOST_REQUESTS)
-    rate, variables = parse_rate(flags["rate"]), parse_variables(flags["var"] or [])
+    rate, variables = _rate(flags["rate"]), parse_variables(flags["var"] or [])
     found = read_batch_file(context, flags["file"])
     given = BatchInput(
         *found[:3],
@@ -151,7 +152,6 @@ def _planned(ctx: typer.Context, flags: Mapping[str, Any], profile: AppliedProfi
         flags["mask"],
         tuple(dict.fromkeys(flags["model"] or ())),
         flags["count"],
-        flags["single_request"],
     )
     # What is shown before a batch is about all of it, and its tasks are runs.
     each = {
@@ -172,7 +172,7 @@ def _planned(ctx: typer.Context, flags: Mapping[str, Any], profile: AppliedProfi
 
 def _show(context: Context, plan: BatchPlan, options: BatchOptions, flags: Mapping[str, Any]) -> None:
     """Show what would be sent, and what it may cost."""
-    from imgcli.app.batch_preview import BatchPreview
+    from imgcli.app.batch.batch_preview import BatchPreview
     from imgcli.store.batch_state import read_state, state_path
 
     path = options.file
@@ -191,3 +191,13 @@ def _refuse_unfit(ctx: typer.Context) -> None:
         source = ctx.get_parameter_source(name)
         if source and source.name == "COMMANDLINE" and ctx.params[name]:
             raise usage_error(why, "Leave it out.")
+
+
+def _rate(text: str | None) -> float | None:
+    """Parse `--rate`, in requests per minute. Raises `ImgcliError` (usage)."""
+    if text is None:
+        return None
+    found = RATE.fullmatch(text.strip())
+    if not found or not float(found[1]):
+        raise usage_error("--rate takes a number of requests per minute, such as 30/min.")
+    return float(found[1])

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from imgcli.cli.completion import formats, image_models, images_and_ids, models, runs_and_ids, sizes
+from imgcli.cli.completion import formats, image_models, images_and_ids, models, presets, runs_and_ids, sizes
 from imgcli.core.image import ImageFormat
 from imgcli.core.params import Api, Background, Fidelity, Moderation, Quality
 
@@ -51,6 +51,18 @@ Words = Annotated[
 PromptFile = Annotated[
     Path | None,
     typer.Option("--prompt-file", metavar="FILE", help="Read the prompt from FILE.", rich_help_panel=_PROMPT),
+]
+Preset = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--preset",
+        metavar="NAME",
+        help="Apply a preset of the configuration file: its template to the prompt, and its options. Can be "
+        "given several times.",
+        rich_help_panel=_PROMPT,
+        show_default=False,
+        autocompletion=presets,
+    ),
 ]
 Images = Annotated[
     list[str] | None,

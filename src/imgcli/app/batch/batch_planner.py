@@ -11,9 +11,9 @@ from hashlib import sha256
 from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from imgcli.app.batch_kinds import LONG_PROMPT, BatchKinds, CommonError
-from imgcli.app.batch_plan import BatchPlan, BatchTask
-from imgcli.app.variables import check_used
+from imgcli.app.batch.batch_kinds import LONG_PROMPT, BatchKinds, CommonError
+from imgcli.app.batch.batch_plan import BatchPlan, BatchTask
+from imgcli.app.batch.variables import check_used
 from imgcli.core.batch_file import PROMPT, Faults, read_rows
 from imgcli.core.errors import ImgcliError, check_between, usage_error
 from imgcli.core.option import option
@@ -30,8 +30,8 @@ from imgcli.store.publish.naming import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from imgcli.app.batch_input import BatchInput
-    from imgcli.app.batch_plan import RowOptions
+    from imgcli.app.batch.batch_input import BatchInput
+    from imgcli.app.batch.batch_plan import RowOptions
     from imgcli.app.context import Context
     from imgcli.core.batch_file import BatchRow
 
@@ -62,7 +62,7 @@ def plan_batch(context: Context, given: BatchInput, rows: RowOptions) -> BatchPl
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Pause the cyclic garbage collector, which would look through all rows again and again."""
+    """Pause the garbage collector: it would look through hundreds of thousands of rows again and again."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -226,8 +226,6 @@ class _Planner:
         count = self._convert(_COUNT, cells, self._given.times)
         check_between(_COUNT, count, 1, _MOST_VARIANTS)
         own = {name: value for name, value in cells.items() if name not in (_MODEL, _COUNT)}
-        if self._given.is_single_request:
-            own[_COUNT], count = count, 1
         each = [{**own, _MODEL: model} for model in models] if models else [own]
         if len(made) * len(each) * count == 1:
             return (self._task(line, row_id, *made[0], each[0]),)

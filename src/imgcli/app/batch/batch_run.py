@@ -12,15 +12,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from imgcli.app import process
-from imgcli.app.batch_budget import BatchBudget
-from imgcli.app.batch_outcomes import note_outcome, resolve_unknown
+from imgcli.app.batch.batch_budget import BatchBudget
+from imgcli.app.batch.batch_outcomes import note_outcome, resolve_unknown
+from imgcli.app.batch.pacer import Pacer, Rate
+from imgcli.app.batch.task_bounds import TaskBounds
 from imgcli.app.generate import new_job_id, prepare_one
 from imgcli.app.job import JobHooks
 from imgcli.app.job_pool import JobPool, JobResult, Task
 from imgcli.app.options import OutputFormat
-from imgcli.app.pacer import Pacer
 from imgcli.app.reporting import Reporter, exit_status, pricing, refuse
-from imgcli.app.task_bounds import TaskBounds
 from imgcli.core import catalog, pipeline
 from imgcli.core.batch_result import BatchRowResult, RowStatus, TaskStatus
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, most_severe
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from imgcli.app.batch_plan import BatchOptions, BatchPlan, BatchTask
+    from imgcli.app.batch.batch_plan import BatchOptions, BatchPlan, BatchTask
     from imgcli.app.context import Context
     from imgcli.app.job import Job
     from imgcli.core.billing.rates import Price
@@ -95,10 +95,10 @@ def _known_before(context: Context, plan: BatchPlan, state: BatchState) -> froze
     done = (TaskStatus.SAVED, TaskStatus.SUBMITTED)
     known = frozenset(key for key, outcome in state.outcomes.items() if outcome.status in done)
     count = sum(task.key in known for task in plan.tasks)
-    if count:
-        context.warn(
-            [f"{count:,} of {len(plan.tasks):,} images are done; the batch continues with the others"]
-        )
+    if count == len(plan.tasks):
+        context.warn(["everything in this batch is done"])
+    elif count:
+        context.warn([f"{count:,} of {len(plan.tasks):,} images are done; continuing with the others"])
     return known
 
 
@@ -140,7 +140,8 @@ class BatchRun:
         self._budget = BatchBudget(None if server.is_free else cap, state.spent)
         self._bounds = TaskBounds(context, plan, self._models)
         self._over = threading.Event()
-        self._pacer = Pacer(context.monotonic, self._over, options.rate)
+        rate = Rate(60 / options.rate) if options.rate else None
+        self._pacer = Pacer(context.monotonic, self._over, rate)
         self._waiting = deque(task for task in plan.tasks if self._is_to_be_sent(task))
         self._running: dict[str, tuple[BatchTask, _TaskSink]] = {}
         self._unreached = 0
@@ -214,7 +215,8 @@ class BatchRun:
         """Prepare a task's job; runs in its thread."""
         options = self._plan.options(task)
         budget = replace(options.budget, run=None, estimate=False)  # which hold for the whole batch
-        job = prepare_one(self._context, replace(options, budget=budget), job_id)
+        output = replace(options.output, is_series=True)
+        job = prepare_one(self._context, replace(options, budget=budget, output=output), job_id)
         hooks = JobHooks(partial(self._state.sent, task.key, job_id, bound), self._pacer.note, _BUSY)
         return replace(job, hooks=hooks)
 

@@ -9,7 +9,7 @@ from imgcli.core.billing.bound import Bound, upper_bound
 from imgcli.core.errors import ImgcliError
 
 if TYPE_CHECKING:
-    from imgcli.app.batch_plan import BatchPlan, BatchTask
+    from imgcli.app.batch.batch_plan import BatchPlan, BatchTask
     from imgcli.app.context import Context
     from imgcli.core.catalog import Catalog
 

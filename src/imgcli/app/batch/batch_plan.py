@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imgcli.app.options import GenerateOptions
-    from imgcli.app.pacer import Rate
     from imgcli.core.errors import ImgcliError, Problem
     from imgcli.core.request import ImageRequest
 
@@ -46,7 +45,7 @@ class RowOptions(Protocol):
 
 
 class BatchOptions(NamedTuple):
-    """How a batch runs: how many requests at once, how often one goes out, and where the report goes.
+    """How a batch runs: how many requests at once, at most how many a minute, and where the report goes.
 
     `file` is the batch file, None for standard input, beside which the state is kept. `retry_unknown` sends
     tasks again whose outcome is unknown or that may have been paid for; `later` submits all to the Batch API.
@@ -54,7 +53,7 @@ class BatchOptions(NamedTuple):
 
     file: Path | None
     concurrency: int = 4
-    rate: Rate | None = None
+    rate: float | None = None
     report: Path | None = None
     retry_unknown: bool = False
     later: bool = False

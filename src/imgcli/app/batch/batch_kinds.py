@@ -24,8 +24,8 @@ from imgcli.store.publish.naming import STDOUT, NameFields, OutputTarget, curren
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from imgcli.app.batch_input import BatchInput
-    from imgcli.app.batch_plan import RowOptions
+    from imgcli.app.batch.batch_input import BatchInput
+    from imgcli.app.batch.batch_plan import RowOptions
     from imgcli.app.context import Context
     from imgcli.app.options import GenerateOptions
     from imgcli.core.request import DraftRequest, ImageRequest
@@ -164,7 +164,7 @@ def _hashable(cells: Mapping[str, Any]) -> object:
 
 _IDENTIFYING = (
     *("model", "image_model", "api", "size", "quality", "compression", "background", "moderation"),
-    *("fidelity", "count"),
+    *("fidelity",),
 )
 
 
