@@ -47,7 +47,7 @@ def status(
     \b
     Examples:
       imgcli batch status
-      imgcli batch status --json | jq -r '.batches[] | select(.status == "completed") | .id'
+      imgcli batch status --json | jq -r '.batches[].id'
     """  # noqa: D301 - \b tells Typer to leave the lines alone
     from imgcli.app.later.submissions import batch_client, choose, figures
     from imgcli.output.tables.batches import batch_lines, batches_json

@@ -32,17 +32,6 @@ Prompt = Annotated[
         rich_help_panel=_INPUT,
     ),
 ]
-Var = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--var",
-        metavar="NAME=A,B",
-        help="Values for {NAME} in prompts and in -o; each combination is one image. {NAME|choice} picks one "
-        r"at random. NAME=@FILE reads one value per line. Can be repeated; a comma in a value is \,",
-        rich_help_panel=_INPUT,
-        show_default=False,
-    ),
-]
 Seed = Annotated[
     int | None,
     typer.Option(
