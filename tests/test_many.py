@@ -188,3 +188,48 @@ def test_what_a_single_request_cannot_do(
 ) -> None:
     """What one request cannot bring several images of is refused before anything is sent."""
     assert words in refused("gen", "a cat", "-n", "3", "--single-request", *options)
+
+
+def test_variables(gen: Gen, server: Server, folder: Path) -> None:
+    """Each combination of the variables' values is an image, in the prompt and in the file's name."""
+    wire = server(*FOUR)
+    options = (
+        "--var",
+        "animal=cat,dog",
+        "--var",
+        "light=noon,night",
+        "-o",
+        "{animal}-{light}.png",
+        "--force",
+    )
+    done = gen(wire, "a {animal} at {light}", *options)
+    names = {"cat-noon.png", "cat-night.png", "dog-noon.png", "dog-night.png"}
+    assert (0, names) == (done.exit_code, {path.name for path in folder.iterdir()})
+    prompts = {request.json["input"] for request in wire.requests}
+    assert {"a cat at noon", "a cat at night", "a dog at noon", "a dog at night"} == prompts
+
+
+def test_a_choice_for_each_image(gen: Gen, server: Server) -> None:
+    """{NAME|choice} picks a value for each image, and the same ones with the same --seed."""
+    args = ("a {animal|choice}", "--var", "animal=a,b,c,d,e,f,g,h", "-n", "6", "--seed", "7")
+    picked = []
+    for _ in range(2):
+        wire = server(*FOUR)
+        assert 0 == gen(wire, *args).exit_code
+        picked.append(sorted(request.json["input"] for request in wire.requests))
+    assert picked[0] == picked[1]
+    assert 1 < len(set(picked[0]))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "var", "words"),
+    [
+        ("a cat", "animal=cat", "is used by no prompt"),
+        ("a {anmal}", "animal=cat", "Did you mean {animal}?"),
+        ("a {animal}", "animal=", "has no values"),
+        ("a {slug}", "slug=cat", "the name of a field of -o"),
+    ],
+)
+def test_wrong_variables(refused: Callable[..., str], prompt: str, var: str, words: str) -> None:
+    """A variable that fills nothing, and a placeholder that nothing fills, are refused."""
+    assert words in refused("gen", prompt, "--var", var)

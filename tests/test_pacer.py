@@ -216,6 +216,17 @@ def test_a_used_up_limit_is_waited_for() -> None:
     assert 1006 == times.now
 
 
+def test_a_limit_is_no_overload() -> None:
+    """Limits that are used up again and again do not make the requests after them slower and slower."""
+    times = FakeTime()
+    pacer = Pacer(times.clock, times)
+    for _ in range(20):
+        pacer.note(RateLimits(RateLimit(0, 6.0)))
+        assert pacer.wait_turn()
+    assert 1120 == times.now
+    assert [0.0, 0.4] == turns(pacer, times, 2)
+
+
 def test_a_reset_after_days_is_not_waited_for() -> None:
     """A server that speaks of days is asked again after five minutes."""
     times = FakeTime()

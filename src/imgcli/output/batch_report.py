@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -78,6 +79,13 @@ def report_bytes(rows: Iterable[BatchRowResult], form: ReportFormat) -> bytes:
         fields["path"] = "\n".join(fields["paths"])
         writer.writerow([_cell(fields[column]) for column in _COLUMNS])
     return out.getvalue().encode("utf-8-sig", "replace")
+
+
+def is_report(start: bytes) -> bool:
+    """Return whether a file that begins so is a report of ours, which a newer one may replace."""
+    header = codecs.BOM_UTF8 + ",".join(_COLUMNS).encode("ascii")
+    first = json.dumps([{"line": 0}], indent=2).partition("0")[0].encode("ascii")
+    return start.startswith((header, first))
 
 
 def _fields(row: BatchRowResult) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class BatchInput(NamedTuple):
 
     `ending` is the file name's, empty for standard input. `prompt` is for rows without one; `images` and
     `mask` go with every row that names none. `seed` decides what `{name|choice}` picks. Each image is asked
-    for `times` times from each of the `models`.
+    for `times` times from each of the `models`, in one request where `is_single_request`.
     """
 
     data: bytes
@@ -41,6 +41,7 @@ class BatchInput(NamedTuple):
     mask: str | None = None
     models: tuple[str, ...] = ()
     times: int = 1
+    is_single_request: bool = False
 
 
 class BatchFile(NamedTuple):

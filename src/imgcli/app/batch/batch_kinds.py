@@ -164,7 +164,7 @@ def _hashable(cells: Mapping[str, Any]) -> object:
 
 _IDENTIFYING = (
     *("model", "image_model", "api", "size", "quality", "compression", "background", "moderation"),
-    *("fidelity",),
+    *("fidelity", "count"),
 )
 
 

@@ -41,11 +41,11 @@ def note_outcome(
 
     Of a job that a signal ended nothing is known yet: the next run finds out with `resolve_unknown`.
     """
-    code = outcome.exit_code
-    if code in _AS_ASKED and outcome.images:
-        state.saved(task, job, [saved.path.absolute() for saved in outcome.saved], cost, seconds)
+    paths = [saved.path.absolute() for saved in outcome.saved]
+    if outcome.exit_code in _AS_ASKED and outcome.images:
+        state.saved(task, job, paths, cost, seconds)
     elif outcome.problems:
-        state.failed(task, job, _worst(outcome.problems), cost, seconds)
+        state.failed(task, job, _worst(outcome.problems), cost, seconds, paths)
 
 
 def _worst(problems: Collection[Problem]) -> Problem:
@@ -127,13 +127,13 @@ def _note_entry(state: BatchState, task: str, entry: HistoryEntry) -> None:
     code = _CODES.get(entry.outcome, ExitCode.UNKNOWN)
     cost = Decimal(0) if entry.is_free else entry.cost
     seconds = (entry.ended - entry.started).total_seconds()
-    if entry.images and (code in _AS_ASKED or (entry.outcome in _NOBODY_KNOWS and entry.saved)):
-        paths = [image.path for image in entry.saved if image.path]
+    paths = [image.path for image in entry.saved if image.path]
+    if entry.images and (code in _AS_ASKED or (entry.outcome in _NOBODY_KNOWS and paths)):
         state.saved(task, entry.job, paths, cost, seconds)
         return
     charged = Charged.NO if entry.is_free else entry.charged
     problem = Problem(code, entry.message or f"The run ended: {entry.outcome}.", charged)
-    state.failed(task, entry.job, problem, cost, seconds)
+    state.failed(task, entry.job, problem, cost, seconds, paths)
 
 
 def _recover(context: Context, state: BatchState, task: str, record: UnfinishedRun) -> None:

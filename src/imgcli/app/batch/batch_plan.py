@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
+    from imgcli.app.batch.pacer import Rate
     from imgcli.app.options import GenerateOptions
     from imgcli.core.errors import ImgcliError, Problem
     from imgcli.core.request import ImageRequest
@@ -45,7 +46,7 @@ class RowOptions(Protocol):
 
 
 class BatchOptions(NamedTuple):
-    """How a batch runs: how many requests at once, at most how many a minute, and where the report goes.
+    """How a batch runs: how many requests at once, how often one goes out, and where the report goes.
 
     `file` is the batch file, None for standard input, beside which the state is kept. `retry_unknown` sends
     tasks again whose outcome is unknown or that may have been paid for; `later` submits all to the Batch API.
@@ -53,7 +54,7 @@ class BatchOptions(NamedTuple):
 
     file: Path | None
     concurrency: int = 4
-    rate: float | None = None
+    rate: Rate | None = None
     report: Path | None = None
     retry_unknown: bool = False
     later: bool = False

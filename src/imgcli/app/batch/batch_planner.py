@@ -226,6 +226,8 @@ class _Planner:
         count = self._convert(_COUNT, cells, self._given.times)
         check_between(_COUNT, count, 1, _MOST_VARIANTS)
         own = {name: value for name, value in cells.items() if name not in (_MODEL, _COUNT)}
+        if self._given.is_single_request:
+            own[_COUNT], count = count, 1
         each = [{**own, _MODEL: model} for model in models] if models else [own]
         if len(made) * len(each) * count == 1:
             return (self._task(line, row_id, *made[0], each[0]),)

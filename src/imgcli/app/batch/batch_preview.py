@@ -8,11 +8,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from imgcli.app import budget
+from imgcli.app.batch.task_bounds import TaskBounds
 from imgcli.app.context import size_of
 from imgcli.core import catalog
 from imgcli.core.batch_result import TaskStatus
 from imgcli.core.billing.bill import dollars
-from imgcli.core.billing.bound import Bound, image_model_name, upper_bound
+from imgcli.core.billing.bound import Bound, image_model_name
 from imgcli.core.billing.budget import Estimate, estimate, estimate_line
 from imgcli.core.errors import ImgcliError
 from imgcli.core.option import option
@@ -62,7 +63,7 @@ class BatchPreview:
         again = {UNKNOWN: NEW} if retry_unknown else {}
         found = {key: _STATUSES[outcome.status] for key, outcome in outcomes.items()}
         self._statuses = {key: again.get(status, status) for key, status in found.items()}
-        self._bounds: dict[tuple[int, int], Bound | None] = {}
+        self._bounds = TaskBounds(context, plan, self._models)
         self._new = [task for task in plan.tasks if self.status(task) == NEW]
 
     def status(self, task: BatchTask) -> str:
@@ -96,16 +97,6 @@ class BatchPreview:
         free = "; a demo is free" if self._plan.kinds[0].server.demo else ""
         self._context.write_lines([f"estimate for {_images(count)}: {line}{free}"])
 
-    def bound(self, task: BatchTask) -> Bound | None:
-        """Return the most that a task costs, None where that is unknown."""
-        key = task.kind, len(task.prompt.encode())
-        if key not in self._bounds:
-            self._bounds[key] = None
-            with suppress(ImgcliError):
-                host = self._plan.kinds[task.kind].server.host(self._context.env)
-                self._bounds[key] = upper_bound(self._plan.request(task), self._models, None, host)
-        return self._bounds[key]
-
     def _columns(self) -> int:
         is_terminal = self._context.stdout.isatty()
         return size_of(self._context.stdout).columns if is_terminal else _PIPE
@@ -126,7 +117,7 @@ class BatchPreview:
         return request.model, request.size or "auto", request.quality or "default"
 
     def _row(self, task: BatchTask) -> PlannedImage:
-        bound, facts = self.bound(task), self._facts(self._plan.requests[task.kind])
+        bound, facts = self._bounds.of(task), self._facts(self._plan.requests[task.kind])
         price = dollars(bound.dollars) if bound else "unknown"
         return PlannedImage(str(task.line), task.id or "", task.prompt, *facts, price, self.status(task))
 
@@ -157,7 +148,7 @@ class BatchPreview:
 
     def _total_bound(self) -> Bound | None:
         """Return the sum of what the new tasks cost at most, None where any is unknown."""
-        bounds = [self.bound(task) for task in self._new]
+        bounds = [self._bounds.of(task) for task in self._new]
         known = [bound for bound in bounds if bound]
         if not known or len(known) < len(bounds):
             return None
@@ -191,7 +182,7 @@ class BatchPreview:
         return []
 
     def _json(self, task: BatchTask) -> dict[str, Any]:
-        request, bound = self._plan.requests[task.kind], self.bound(task)
+        request, bound = self._plan.requests[task.kind], self._bounds.of(task)
         images = [one.path or one.url for one in request.references]
         return {
             "line": task.line,

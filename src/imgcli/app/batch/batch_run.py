@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections import deque
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from imgcli.app import process
 from imgcli.app.batch.batch_budget import BatchBudget
 from imgcli.app.batch.batch_outcomes import note_outcome, resolve_unknown
-from imgcli.app.batch.pacer import Pacer, Rate
+from imgcli.app.batch.pacer import Pacer
 from imgcli.app.batch.task_bounds import TaskBounds
 from imgcli.app.generate import new_job_id, prepare_one
 from imgcli.app.job import JobHooks
@@ -25,9 +25,10 @@ from imgcli.core import catalog, pipeline
 from imgcli.core.batch_result import BatchRowResult, RowStatus, TaskStatus
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, most_severe
 from imgcli.core.events import Completed, Failed, Waiting
-from imgcli.output.batch_report import report_bytes, report_format
+from imgcli.output.batch_report import is_report, report_bytes, report_format
 from imgcli.output.sinks.summary import RunSummary
 from imgcli.store.batch_state import BatchState, state_path
+from imgcli.store.files import UnfitFileError, open_regular
 from imgcli.store.publish.atomic import OnExists
 from imgcli.store.publish.file import write_file
 
@@ -109,12 +110,22 @@ def _row(task: BatchTask, state: BatchState, earlier: frozenset[str]) -> BatchRo
 
 
 def _write_report(context: Context, file: Path, data: bytes) -> None:
-    """Write the report over an earlier one; what goes wrong is a note: the images are saved."""
+    """Write the report over an earlier one, and over no other file; what goes wrong is a note."""
     try:
         with process.shielded():
-            write_file(file, data, OnExists.REPLACE)
+            on_exists = OnExists.REPLACE if is_report(_beginning(file)) else OnExists.NUMBER
+            written = write_file(file, data, on_exists)
+        if written != file:
+            context.warn([f"{file} exists and is not a report of a batch; the report is {written}"])
     except ImgcliError as error:
         context.warn([f"the report could not be written: {error.problem.what}"])
+
+
+def _beginning(file: Path) -> bytes:
+    """Return a file's first bytes, none where it cannot be read."""
+    with suppress(OSError, ValueError, UnfitFileError), open_regular(file) as opened:
+        return opened.read(1000)
+    return b""
 
 
 def _exit_code(rows: Sequence[BatchRowResult], run: BatchRun) -> ExitCode:
@@ -140,8 +151,7 @@ class BatchRun:
         self._budget = BatchBudget(None if server.is_free else cap, state.spent)
         self._bounds = TaskBounds(context, plan, self._models)
         self._over = threading.Event()
-        rate = Rate(60 / options.rate) if options.rate else None
-        self._pacer = Pacer(context.monotonic, self._over, rate)
+        self._pacer = Pacer(context.monotonic, self._over, options.rate)
         self._waiting = deque(task for task in plan.tasks if self._is_to_be_sent(task))
         self._running: dict[str, tuple[BatchTask, _TaskSink]] = {}
         self._unreached = 0

@@ -112,7 +112,7 @@ class Pacer:
 
     def pause(self, seconds: float) -> bool:
         """Hold every request for so many seconds, then wait for a turn as `wait_turn` does."""
-        self._hold(seconds)
+        self._hold(seconds, is_overload=True)
         return self.wait_turn()
 
     def sleep(self, seconds: float) -> None:
@@ -124,13 +124,15 @@ class Pacer:
     def note(self, limits: RateLimits | None) -> None:
         """Note what the server said about further requests: none goes out before a used-up limit is reset."""
         if limits and (wait := min(limits.wait, _LONGEST_RESET)):
-            self._hold(wait)
+            self._hold(wait, is_overload=False)
 
-    def _hold(self, seconds: float) -> None:
+    def _hold(self, seconds: float, *, is_overload: bool) -> None:
+        """Let nobody send for so many seconds; several that hear of the same overload are one pause."""
         with self._lock:
             now = self._clock()
-            if now >= self._until:  # several that hear of the same overload are one pause
-                self._gap = min(max(self._gap * _WIDER, _FIRST_GAP), _WIDEST_GAP)
+            if is_overload and now >= self._until:
+                self._gap = min(self._gap * _WIDER, _WIDEST_GAP)
+            self._gap = max(self._gap, _FIRST_GAP)
             self._until = max(self._until, now + seconds)
 
     def _take(self) -> float:

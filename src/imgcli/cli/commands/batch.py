@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
@@ -38,7 +37,6 @@ stream; its value applies instead of the option on the command line. Every other
 Exit codes: 0 every image is saved; 3 only some are; otherwise as for imgcli gen.
 """
 
-RATE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)(?: ?/ ?(?:min|minute|m))?")
 _MOST_REQUESTS = 64
 _UNFIT = {
     "record": "--record records one run, and a batch has many.",
@@ -64,7 +62,7 @@ COMMAND = BatchCommand
 def batch_options(  # noqa: PLR0913 - a signature declares options
     *,
     prompt: params.Prompt = None,
-    var: params.Var = None,
+    var: generation.Var = None,
     seed: params.Seed = None,
     images: generation.Images = None,
     mask: generation.Mask = None,
@@ -88,7 +86,7 @@ def batch(
     file: params.File,
     **flags: Any,  # noqa: ANN401 - what `batch_options` and `shared_options` declare
 ) -> None:
-    """Generate an image for every row of a file, and continue where it stopped.
+    """Generate an image for every row of a file.
 
     \b
     Examples:
@@ -133,6 +131,7 @@ def _planned(ctx: typer.Context, flags: Mapping[str, Any], profile: AppliedProfi
     from imgcli.app.batch.batch_plan import BatchOptions
     from imgcli.app.batch.batch_planner import plan_batch
     from imgcli.app.batch.batch_run import run_batch
+    from imgcli.app.batch.pacer import parse_rate
     from imgcli.app.batch.variables import parse_variables
     from imgcli.cli.rows import CommandRowOptions
     from imgcli.core.errors import ExitCode
@@ -140,7 +139,7 @@ def _planned(ctx: typer.Context, flags: Mapping[str, Any], profile: AppliedProfi
     context: Context = ctx.obj
     _refuse_unfit(ctx)
     check_between("concurrency", flags["concurrency"], 1, _MOST_REQUESTS)
-    rate, variables = _rate(flags["rate"]), parse_variables(flags["var"] or [])
+    rate, variables = parse_rate(flags["rate"]), parse_variables(flags["var"] or [])
     found = read_batch_file(context, flags["file"])
     given = BatchInput(
         *found[:3],
@@ -152,6 +151,7 @@ def _planned(ctx: typer.Context, flags: Mapping[str, Any], profile: AppliedProfi
         flags["mask"],
         tuple(dict.fromkeys(flags["model"] or ())),
         flags["count"],
+        flags["single_request"],
     )
     # What is shown before a batch is about all of it, and its tasks are runs.
     each = {
@@ -191,13 +191,3 @@ def _refuse_unfit(ctx: typer.Context) -> None:
         source = ctx.get_parameter_source(name)
         if source and source.name == "COMMANDLINE" and ctx.params[name]:
             raise usage_error(why, "Leave it out.")
-
-
-def _rate(text: str | None) -> float | None:
-    """Parse `--rate`, in requests per minute. Raises `ImgcliError` (usage)."""
-    if text is None:
-        return None
-    found = RATE.fullmatch(text.strip())
-    if not found or not float(found[1]):
-        raise usage_error("--rate takes a number of requests per minute, such as 30/min.")
-    return float(found[1])

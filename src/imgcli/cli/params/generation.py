@@ -64,6 +64,17 @@ Preset = Annotated[
         autocompletion=presets,
     ),
 ]
+Var = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--var",
+        metavar="NAME=A,B",
+        help="Values for {NAME} in the prompt and in -o; each combination is an image. {NAME|choice} picks "
+        r"one at random. NAME=@FILE reads one value per line. Can be repeated; a comma in a value is \,",
+        rich_help_panel=_PROMPT,
+        show_default=False,
+    ),
+]
 Images = Annotated[
     list[str] | None,
     typer.Option(

@@ -109,11 +109,8 @@ def _cost(group: Sequence[BatchRowResult]) -> str:
 
 def _notes(rows: Sequence[BatchRowResult], seconds: float) -> Iterator[str]:
     """Yield how long it took, what this run of several has cost, and how it goes on."""
-    now = [row for row in rows if row.outcome and not row.is_earlier]
-    saved = sum(row.status is RowStatus.SAVED for row in now)
-    pace = f", {saved * MINUTE / seconds:.1f} a minute" if saved > 1 and seconds > 0 else ""
-    cost = f"; this run: {Money.of(now).words}" if len(now) < sum(bool(row.outcome) for row in rows) else ""
-    yield f"{_count(saved, 'image')} saved in {duration(seconds)}{pace}{cost}"
+    if now := [row for row in rows if row.outcome and not row.is_earlier]:
+        yield _this_run(rows, now, seconds)
     counts = Counter(_next_step(row) for row in rows)
     if again := counts["again"]:
         words = "is left and has" if again == 1 else "are left and have"
@@ -122,6 +119,14 @@ def _notes(rows: Sequence[BatchRowResult], seconds: float) -> Iterator[str]:
         them = "it" if unclear == 1 else "them"
         charged = "may have been charged without an image"
         yield f"{_count(unclear, 'request')} {charged}: {option('retry-unknown')} repeats {them}."
+
+
+def _this_run(rows: Sequence[BatchRowResult], now: Sequence[BatchRowResult], seconds: float) -> str:
+    """Format what this run has saved, how fast, and for how much where earlier runs cost something too."""
+    saved = sum(row.status is RowStatus.SAVED for row in now)
+    pace = f", {saved * MINUTE / seconds:.1f} a minute" if saved > 1 and seconds > 0 else ""
+    cost = f"; this run: {Money.of(now).words}" if len(now) < sum(bool(row.outcome) for row in rows) else ""
+    return f"{_count(saved, 'image')} saved in {duration(seconds)}{pace}{cost}"
 
 
 def _count(number: int, noun: str) -> str:
