@@ -251,9 +251,10 @@ def header_for_later(
     fields = NameFields(request.prompt, request.model, job, now, output.title)
     target = OutputTarget.of(output.name, fields, current_folder())
     if output.name == STDOUT or find_device(output.name, target.folder):
-        raise usage_error(
-            "An image of the Batch API is saved later, so it needs a file.", "Name one with -o."
-        )
+        what = "An image of the Batch API is saved later, so it needs a file."
+        raise usage_error(what, f"Name one with {option('output')}.", about=("output",))
+    if not output.save:
+        raise usage_error("The image would be paid for, and nothing of it kept.", about=("no-save", "later"))
     parameters = _for_run_log(_parameters(context, options, request))
     return _header(job, now, request, output, {**extra, **parameters})
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from imgcli.app import budget, history_log, reservation
 from imgcli.app.artifacts import check_embedding, header_for_later
 from imgcli.app.batch.batch_outcomes import resolve_unknown
+from imgcli.app.batch.task_bounds import TaskBounds
 from imgcli.app.later.submissions import batch_client, drop, find_created, note_created, prune, settle_all
 from imgcli.app.options import OutputFormat
 from imgcli.app.unfinished_run import TIER
@@ -22,7 +23,7 @@ from imgcli.core.billing.budget import check_run
 from imgcli.core.billing.rates import BATCH, HALF
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.option import option
-from imgcli.core.text import shorten
+from imgcli.core.text import file_size, shorten
 from imgcli.core.validate import validate
 from imgcli.output.json import to_json
 from imgcli.output.terminal.writer import SafeWriter
@@ -80,6 +81,11 @@ def submit_batch(context: Context, plan: BatchPlan, options: BatchOptions) -> Ex
             "Start `imgcli demo-server` in another terminal, and use its address.",
             about=("later", "demo"),
         )
+    if options.report:
+        what = "A report says what became of the rows, and that is not known yet."
+        raise usage_error(
+            what, "Leave it out; write it when the batch is collected.", about=("report", "later")
+        )
     client = batch_client(context, base.server)
     settle_all(context, client, base.server)
     file = options.file
@@ -132,9 +138,9 @@ def submit(
     """
     is_json = options.display.format is OutputFormat.JSON_LINES
     with ExitStack() as stack:
-        drafts = _Drafts(context, options, stack)
+        drafts = _Drafts(context, plan, options, stack)
         for task in tasks:
-            drafts.add(task, plan.options(task))
+            drafts.add(task)
         context.warn(drafts.notices())
         drafts.check_limit()
         for number, draft in enumerate(drafts.all):
@@ -158,35 +164,43 @@ def _told(error: ImgcliError, done: int, total: int) -> ImgcliError:
     return ImgcliError(replace(error.problem, what=what))
 
 
+def _check_size(length: int, most: int) -> None:
+    if length > most:
+        what = f"The request has {file_size(length)}; a batch takes at most {file_size(most)}."
+        raise usage_error(what, "Send smaller images.")
+
+
 class _Drafts:
     """The batches that rows are sorted into: one a model and endpoint, and another where one is full."""
 
-    def __init__(self, context: Context, options: GenerateOptions, stack: ExitStack) -> None:
+    def __init__(self, context: Context, plan: BatchPlan, options: GenerateOptions, stack: ExitStack) -> None:
         self.all: list[_Draft] = []
-        self._context, self._options, self._stack = context, options, stack
+        self._context, self._plan, self._options, self._stack = context, plan, options, stack
         self._models: Catalog = catalog.load()
         self._today = context.now().date()
         self.begun = context.now()
         self._jobs = f"{self.begun:%Y%m%d-%H%M%S}-{context.token()}"
         self._open: dict[tuple[str, str], _Draft] = {}
-        self._bounds: dict[ImageRequest, Bound | None] = {}
-        self._notices: dict[str, None] = {}
+        self._bounds = TaskBounds(context, plan, self._models)
+        self._has_partials = False
         self._unconfirmed: dict[str, None] = {}
         self._count = 0
 
-    def add(self, task: BatchTask, options: GenerateOptions) -> None:
+    def add(self, task: BatchTask) -> None:
         """Write a task's request into a file. Raises `ImgcliError`."""
         from imgcli.api.batches import LARGEST_FILE, MOST_REQUESTS, endpoint_of, request_line
 
         try:
-            request = self._request(options)
+            options = self._plan.options(task)
+            request, bound = self._request(options), self._bound(task)
             job = f"{self._jobs}-{self._count + 1}"
             extra = {**history_log.for_recovery(self._context, options), TIER: BATCH}
             header = header_for_later(self._context, options, request, job, extra)
+            line = b"".join(request_line(task.key, request))
+            _check_size(len(line), LARGEST_FILE)
         except ImgcliError as error:
             what = f"Line {task.line}: {error.problem.what}"
             raise ImgcliError(replace(error.problem, what=what)) from None
-        line = b"".join(request_line(task.key, request))
         group = endpoint_of(request), request.model
         draft = self._open.get(group)
         if draft is None or draft.size + len(line) > LARGEST_FILE or len(draft.rows) >= MOST_REQUESTS:
@@ -195,17 +209,17 @@ class _Drafts:
         draft.file.write(line)
         draft.size += len(line)
         draft.rows.append(SubmittedRow(task.key, task.line, task.id, header))
-        draft.bounds.append(self._bound(request))
+        draft.bounds.append(bound)
         self._count += 1
 
     def _request(self, options: GenerateOptions) -> ImageRequest:
+        """Return what is sent, whole and without streaming; the plan has shown what there is to notice."""
+        self._has_partials |= bool(options.draft.partials)
         draft = replace(options.draft, stream=False, partials=None, watched_partials=0)
-        valid = validate(draft, self._models, self._today)
-        check_embedding(options.output, valid.request)
-        extra = [_NO_PARTIALS] if options.draft.partials else []
-        self._notices |= dict.fromkeys([*options.notices, *valid.notices, *extra])
-        self._check_served(valid.request)
-        return replace(valid.request, stream=False, partials=0)
+        request = validate(draft, self._models, self._today).request
+        check_embedding(options.output, request)
+        self._check_served(request)
+        return request
 
     def _check_served(self, request: ImageRequest) -> None:
         """Raise `ImgcliError` (usage) for a model that is certainly not served; remember doubts."""
@@ -222,20 +236,13 @@ class _Drafts:
         *names, last = [model.name for model in self._models.models if model.batch]
         return f"{', '.join(names)} or {last}"
 
-    def _bound(self, request: ImageRequest) -> Bound | None:
-        """Return the most that a request costs, found once for requests that differ in their words alone."""
-        alike = replace(request, prompt="x" * len(request.prompt.encode()))
-        if alike not in self._bounds:
-            host = self._options.server.host(self._context.env)
-            self._bounds[alike] = None
-            try:
-                self._bounds[alike] = budget.bound_of(self._context, alike, self._models, host)
-            except ImgcliError:
-                if (
-                    self._options.budget.run or self._options.budget.day
-                ) and not self._options.server.is_free:
-                    raise
-        return self._bounds[alike]
+    def _bound(self, task: BatchTask) -> Bound | None:
+        """Return the most that a task costs; raises `ImgcliError` where that is unknown and a limit holds."""
+        bound, budgets, server = self._bounds.of(task), self._options.budget, self._options.server
+        if bound is None and (budgets.run or budgets.day) and not server.is_free:
+            host = server.host(self._context.env)
+            bound = budget.bound_of(self._context, self._plan.request(task), self._models, host)
+        return bound
 
     def _new_file(self) -> BinaryIO:
         """Create a file without a name, which no killed process leaves behind. Raises `ImgcliError`."""
@@ -249,7 +256,7 @@ class _Drafts:
         """List what is to be known before anything is sent."""
         names = ", ".join(self._unconfirmed)
         doubt = f"it is not confirmed that the Batch API serves {names}; it does serve {self._served()}"
-        return [*self._notices, *([doubt] if names else [])]
+        return [*([_NO_PARTIALS] if self._has_partials else []), *([doubt] if names else [])]
 
     def check_limit(self) -> None:
         """Raise `ImgcliError` (usage) where all of it may cost more than the limit for the command."""

@@ -167,6 +167,7 @@ def _planned(ctx: typer.Context, flags: Mapping[str, Any], profile: AppliedProfi
     )
     if flags["dry_run"] or flags["estimate"]:
         _show(context, plan, options, flags)
+        context.warn(["the Batch API costs half of that"] if options.later else [])
     return ExitCode.OK if flags["dry_run"] else run_batch(context, plan, options)
 
 
