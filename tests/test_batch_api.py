@@ -286,7 +286,9 @@ class TestTheWay:
         """`imgcli recover --list` names the batches that wait to be collected."""
         mine = batch(demo())
         name = mine.submitted()
-        assert f"`imgcli batch collect {name}`" in imgcli("recover", "--list").stderr
+        told = imgcli("recover", "--list").stderr
+        assert f"batch {name} (3 rows" in told
+        assert "`imgcli batch collect` saves its images" in told
 
 
 class TestEnds:
@@ -435,10 +437,11 @@ class TestSubmitting:
 
     def test_refused_upload(self, server: Callable[..., ScriptedServer], batch: Prepare) -> None:
         """A refused upload submits nothing, and the rows can be submitted again."""
-        mine = batch(server(error_reply(400, "No batches here.")))
+        mine = batch(server(error_reply(404, "No batches here.")))
         done = mine.submit()
         assert (5, []) == (done.exit_code, done.lines), done.stderr
         assert "No batches here." in done.stderr
+        assert "not every server has a Batch API" in done.stderr
         assert "Nothing was charged" in done.stderr
         assert [] == mine.statuses
 

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from imgcli.api import client
 from imgcli.api.client import DEFAULT_CLOCK, Clock, SideCall
 from imgcli.api.errors.server import from_status
+from imgcli.api.errors.table import NO_ENDPOINT, WRONG_ADDRESS
 from imgcli.api.upload import Document, FileForm, json_parts
 from imgcli.api.wires import WIRES, images
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
@@ -38,6 +39,7 @@ LARGEST_FILE = 200_000_000
 LONGEST_ANSWER = 80_000_000
 """Bytes of one answer, as of an event of a stream."""
 
+_NO_BATCHES = f"Check {option('base-url')} and {option('profile')}: not every server has a Batch API."
 _LARGEST_OBJECT = 16_000_000
 _PAGES, _PAGE = 50, 100
 _PATIENCE = 86_400.0
@@ -148,13 +150,16 @@ class BatchClient:
 
     def _raise_odd(self, what: str, code: ExitCode = ExitCode.REFUSED) -> Any:  # noqa: ANN401 - never returns
         told = f"{self.credentials.host} did not answer with {what}."
-        advice = f"Check {option('base-url')}: not every server has batches."
-        raise ImgcliError(Problem(code, told, Charged.NO, advice))
+        raise ImgcliError(Problem(code, told, Charged.NO, _NO_BATCHES))
 
 
 def _free(problem: Problem) -> Problem:
     """Return the problem as it is here, where nothing is charged for asking."""
-    advice = "Asking is free: run it again." if problem.exit_code is ExitCode.UNKNOWN else problem.advice
+    advice = problem.advice
+    if problem.exit_code is ExitCode.UNKNOWN:
+        advice = "Asking is free: run it again."
+    elif advice in (NO_ENDPOINT.advice, WRONG_ADDRESS):
+        advice = _NO_BATCHES
     return replace(problem, charged=Charged.NO, advice=advice)
 
 

@@ -37,6 +37,7 @@ _ENDPOINTS = ("/v1/responses", "/v1/images/generations", "/v1/images/edits")
 _ENDED = frozenset(["failed", "completed", "expired", "cancelled"])
 _LARGEST_PAGE = 100
 _MOST_FAULTS = 100
+_ID_LENGTH = 38  # of OpenAI's own
 _LOOK = 0.02  # seconds
 _BLOCKED = (
     "Your request was rejected by the safety system. If you believe this is an error, contact us at "
@@ -198,7 +199,7 @@ class BatchStore:
         now = int(time.time())
         names = ("in_progress", "finalizing", "completed", "failed", "expired", "cancelling", "cancelled")
         told: dict[str, object] = {
-            "id": new_id("batch"),
+            "id": new_id("batch")[:_ID_LENGTH],
             "object": "batch",
             "endpoint": endpoint,
             "errors": None,
@@ -257,8 +258,7 @@ class BatchStore:
         """Take a batch through its states; the server's end, or a file that is gone, ends it."""
         with suppress(OSError):
             rows, faults = check_input(batch.input, str(batch.fields["endpoint"]))
-            if self._stopping.wait(self.settings.seconds / 10):
-                return
+            self._pause(batch, time.monotonic() + self.settings.seconds / 10)
             if faults and not batch.is_cancelled:
                 batch.fields["errors"] = {"object": "list", "data": faults[:_MOST_FAULTS]}
                 batch.enter("failed")
@@ -279,9 +279,9 @@ class BatchStore:
             self._path(faults).open("wb") as bad,
         ):
             for number, start in enumerate(reversed(rows)):
-                if self._stopping.wait(self.settings.seconds * 0.8 / len(rows)):
-                    return
-                ended = ended or self._end_of(batch, number)
+                if not ended:
+                    self._pause(batch, time.monotonic() + self.settings.seconds * 0.8 / len(rows))
+                    ended = self._end_of(batch, number)
                 source.seek(start)
                 row = json.loads(source.readline())
                 line, is_good = _not_answered(row, ended) if ended else self._answer(row)
@@ -290,21 +290,25 @@ class BatchStore:
         with self._lock:
             if not ended:
                 batch.enter("finalizing")
-        if self._stopping.wait(self.settings.seconds / 10):
-            return
+        self._pause(batch, time.monotonic() + self.settings.seconds / 10)
         for name, key in ((answers, "output_file_id"), (faults, "error_file_id")):
             if self._path(name).stat().st_size:
                 self._announce(name, f"{batch.fields['id']}_{key.partition('_')[0]}.jsonl", "batch_output")
                 batch.fields[key] = name
         batch.enter(ended or "completed")
 
+    def _pause(self, batch: _Batch, until: float) -> None:
+        """Wait until a moment, or until the batch is cancelled; raises `OSError` when the server ends."""
+        while not batch.is_cancelled and (left := until - time.monotonic()) > 0:
+            if self._stopping.wait(min(_LOOK, left)):
+                raise OSError("the server was closed")
+
     def _end_of(self, batch: _Batch, number: int) -> str:
         """Return the state in which a batch ends before request `number`, empty where it goes on."""
         most = self.settings.most
         is_held = most is not None and number >= most
-        while is_held and not batch.is_cancelled and time.monotonic() < batch.deadline:
-            if self._stopping.wait(_LOOK):
-                raise OSError("the server was closed")
+        if is_held:
+            self._pause(batch, batch.deadline)
         if batch.is_cancelled:
             return "cancelled"
         return "expired" if time.monotonic() >= batch.deadline and (is_held or most is None) else ""

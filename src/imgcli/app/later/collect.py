@@ -104,9 +104,8 @@ def _ended(context: Context, client: BatchClient, batch: str) -> RemoteBatch:
             remote = client.retrieve(batch)
             if remote.has_ended:
                 return remote
-            now = (
-                f"{remote.status or 'in another state'}, {remote.completed + remote.failed} of {remote.total}"
-            )
+            done = f", {remote.completed + remote.failed} of {remote.total}" if remote.total else ""
+            now = f"{remote.status or 'in another state'}{done}"
         except ImgcliError as error:
             if error.problem.exit_code not in _PASSING:
                 raise

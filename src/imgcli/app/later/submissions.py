@@ -251,5 +251,5 @@ def reminders(context: Context) -> list[str]:
                 (context.now().astimezone() - record.time.astimezone()).total_seconds() if record.time else 0
             )
             what = f"batch {record.name} ({record.facts.total} rows, submitted {age(ago)} ago)"
-            lines.append(f"{what}: `imgcli batch collect {record.name}`")
+            lines.append(f"{what}: `imgcli batch collect` saves its images")
     return lines
