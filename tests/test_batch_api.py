@@ -159,9 +159,9 @@ class Batch:
         self.env = {"OPENAI_BASE_URL": server.base_url}
         self._imgcli, self.server = imgcli, cast("Any", server)
 
-    def __call__(self, *args: str, **env: str) -> Result:
-        """Run `imgcli batch ARGS...`."""
-        return self._imgcli("batch", *args, env=self.env | env)
+    def __call__(self, *args: str, **popen: Any) -> Result:
+        """Run `imgcli batch ARGS...`; keywords go to `subprocess.run`."""
+        return self._imgcli("batch", *args, env=self.env, **popen)
 
     def submit(self, *args: str) -> Result:
         """Submit the file."""
@@ -262,13 +262,45 @@ class TestTheWay:
         assert ["hat.png"] == images(folder / "out")
 
     def test_the_batch_file_is_not_needed(self, demo: Demo, batch: Prepare, folder: Path) -> None:
-        """What is collected on another day needs neither the batch file nor its state nor the folder."""
+        """What is collected on another day needs neither the batch file nor its state nor the same folder."""
         mine = batch(demo())
-        name = mine.submitted(*CHEAP, "-o", "out/")
+        name = mine.submitted(*CHEAP, "-o", "out/{slug}.png", "--embed")
         for path in folder.iterdir():
             path.unlink()
-        assert 3 == mine("collect", name).exit_code
-        assert ["a-cat.png", "an-owl.png"] == images(folder / "out")
+        (folder / "out").mkdir()
+        (folder / "out" / "a-cat.png").touch()
+        done = mine("collect", name, cwd=folder.parent)
+        assert 3 == done.exit_code
+        assert ["a-cat-2.png", "a-cat.png", "an-owl.png"] == images(folder / "out")
+        assert "a-cat-2.png" in done.stderr
+        assert b"an owl" in (folder / "out" / "an-owl.png").read_bytes()
+
+    def test_the_state_is_found_from_elsewhere(self, demo: Demo, batch: Prepare, folder: Path) -> None:
+        """The batch's own state learns what was collected, in whichever folder that happens."""
+        mine = batch(demo())
+        mine.submitted()
+        assert 3 == mine("collect", cwd=folder.parent).exit_code
+        assert ["failed", "saved", "saved"] == sorted(mine.statuses[3:])
+
+    def test_a_record_that_cannot_be_read(self, demo: Demo, batch: Prepare, world: dict[str, str]) -> None:
+        """Records of other versions, empty ones and odd ones are passed over; a torn line costs nothing."""
+        mine = batch(demo())
+        mine.submitted()
+        (record,) = _records(world)
+        head, *rest = record.read_text().splitlines()
+        odd = {"a": "", "b": "{}\n", "c": head.replace(': 1, "key"', ': 9, "key"'), "d": "\0" * 99}
+        for name, text in odd.items():
+            record.with_name(f"{name}.jsonl").write_text(text)
+        facts = json.loads(head) | {
+            "total": "x",
+            "state": 7,
+            "bound": [1],
+            "server": json.loads(head)["server"],
+        }
+        record.write_text("\n".join([json.dumps(facts), '{"task": 1}', *rest, '{"event": "coll']))
+        assert 3 == mine("collect").exit_code
+        assert '"closed"' in record.read_text()
+        assert 0o600 == record.stat().st_mode & 0o777
 
     def test_submitted_rows_are_not_submitted_again(self, demo: Demo, batch: Prepare) -> None:
         """A second `--later` submits nothing; after collecting it submits what failed for free."""

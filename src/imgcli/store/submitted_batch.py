@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from imgcli.core.json_fields import as_text, json_object, moment
+from imgcli.core.json_fields import as_text, count, json_object, moment
 from imgcli.store.files import open_regular
 from imgcli.store.paths import private_folder, state_folders
 from imgcli.store.publish.atomic import PRIVATE, OnExists, TempFile, flush, try_lock
@@ -99,8 +99,8 @@ class SubmittedBatch:
         told = json_object(head) or {}
         if told.get(_MAGIC) != _VERSION or not all(isinstance(told.get(one), str) for one in _NEEDED):
             return None
-        known = {name: told.get(name) for name in BatchFacts._fields}
-        batch = cls(path, BatchFacts(**known))  # type: ignore[arg-type]  # the needed ones are texts
+        texts: dict[str, Any] = {name: as_text(told.get(name)) for name in BatchFacts._fields}
+        batch = cls(path, BatchFacts(**{**texts, "total": count(told.get("total")) or 0}))
         for line in lines:
             if line.startswith(b'{"task"'):
                 batch._lines.append(line)

@@ -17,7 +17,7 @@ from imgcli.app.unfinished_run import BILLED, UnfinishedRun, is_free
 from imgcli.core import catalog, pipeline
 from imgcli.core.billing.bill import dollars
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem, most_severe
-from imgcli.core.events import Completed, Failed, FinalImage, PartialImage, Saved, Started
+from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started
 from imgcli.core.json_fields import moment
 from imgcli.core.messages import age
 from imgcli.core.option import option
@@ -145,16 +145,19 @@ class _Totals:
 
 
 class _EndSink:
-    """Notes the end of a run, and what it takes to know its cost."""
+    """Notes the end of a run, and what it takes to know its cost; says where a file has another name."""
 
-    def __init__(self) -> None:
+    def __init__(self, context: Context) -> None:
         self.end: Completed | None = None
         self.images = self.partials = 0
+        self._context = context
 
     def handle(self, event: Event) -> None:
         """Note what an event tells."""
         self.images += isinstance(event, FinalImage)
         self.partials += isinstance(event, PartialImage)
+        if isinstance(event, Notice) and event.is_about_name:
+            self._context.warn([event.text])
         if isinstance(event, Completed | Failed):
             self.end = event if isinstance(event, Completed) else event.ended
 
@@ -262,7 +265,7 @@ class _Collector:
         if answer.status is None or answer.status not in _GOOD:
             self._fail(row, problem_of(answer, *all_secrets(self._context.env)))
             return
-        record, watch = self._logged(row, body_of(answer)), _EndSink()
+        record, watch = self._logged(row, body_of(answer)), _EndSink(self._context)
         outcome = recover.finish(self._context, record, [], watch).outcome
         if outcome:  # none where another process has taken the run log
             cost = (

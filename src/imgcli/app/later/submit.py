@@ -298,7 +298,7 @@ class _Submission:
                     reservation.reserve_batch(self.context, self.options, record.facts.key, bound)
                 file = self.client.upload(self.draft.file)
                 self._note_tasks(record)
-                record.note("asked")
+                record.note("asked", file=file)
             except OSError as error:
                 drop(self.context, record, self.state)
                 raise _unwritable(error) from None
@@ -317,7 +317,7 @@ class _Submission:
             draft.model,
             len(draft.rows),
             source,
-            str(self.state.path) if self.state.path else None,
+            str(self.state.path.absolute()) if self.state.path else None,
             str(bound.dollars) if bound else None,
         )
         try:
@@ -326,9 +326,14 @@ class _Submission:
             raise _unwritable(error) from None
 
     def _note_tasks(self, record: SubmittedBatch) -> None:
-        """Note in the batch's state file that its tasks are on their way, under our own key."""
+        """Note in the batch's state file that its tasks are on their way, under our own key.
+
+        Raises `ImgcliError` (unwritable): then the next run would not know, and submit them again.
+        """
         for row, bound in zip(self.draft.rows, self.draft.bounds, strict=True):
             self.state.submitted(row.task, record.facts.key, bound.dollars * HALF if bound else None)
+        if self.state.trouble:
+            raise ImgcliError(Problem(ExitCode.UNWRITABLE, f"{self.state.trouble} Nothing was submitted."))
 
     def _created(self, record: SubmittedBatch, file: str) -> str:
         try:
