@@ -387,6 +387,25 @@ class TestEnds:
         assert (0, saved) == (done.exit_code, images(folder)), done.stderr
         assert [str(folder / "a-fish.png")] == done.lines
 
+    def test_two_collect_at_once(
+        self, demo: Demo, batch: Prepare, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """While one process collects a batch, another leaves it alone; what is saved is saved once."""
+        mine = batch(demo())
+        mine.submitted()
+        give = BatchStore.content
+        others: list[Result] = []
+
+        def meanwhile(store: BatchStore, name: str) -> FileAnswer:
+            others.append(mine("collect"))
+            return give(store, name)
+
+        monkeypatch.setattr(BatchStore, "content", meanwhile)
+        assert 3 == mine("collect").exit_code
+        assert [(0, [])] * 2 == [(other.exit_code, other.lines) for other in others]
+        assert "another process is collecting" in others[0].stderr
+        assert ["a-cat.png", "an-owl.png"] == images(folder)
+
     def test_waiting(self, demo: Demo, batch: Prepare, folder: Path, world: dict[str, str]) -> None:
         """`--wait` looks again after growing pauses, and says only what is new."""
         server = demo(BatchSettings(seconds=0, most=1, unsafe="forbidden"))
@@ -413,12 +432,28 @@ class TestEnds:
         ("lines", "told"),
         [
             (["{", "[]", '"x"', "{}"], "a line of the answers cannot be read"),
-            ([{"custom_id": "x"}], "The batch has no answer for it."),
-            ([{"response": {"status_code": 200, "body": {}}}], "incomplete JSON"),
-            ([{"response": {"status_code": 200, "body": []}}], "incomplete JSON"),
-            ([{"response": {"status_code": "200"}}], "The batch ended before this request was executed."),
-            ([{"error": {"code": "odd", "message": "no\x1b[31m \u202eway"}}], "was executed. no"),
-            ([{"response": {"status_code": 500, "body": {"error": {"message": "Oh."}}}}], "Oh."),
+            pytest.param([{"custom_id": "x"}], "The batch has no answer for it.", marks=pytest.mark.slow),
+            pytest.param(
+                [{"response": {"status_code": 200, "body": {}}}], "incomplete JSON", marks=pytest.mark.slow
+            ),
+            pytest.param(
+                [{"response": {"status_code": 200, "body": []}}], "incomplete JSON", marks=pytest.mark.slow
+            ),
+            pytest.param(
+                [{"response": {"status_code": "200"}}],
+                "The batch ended before this request was executed.",
+                marks=pytest.mark.slow,
+            ),
+            pytest.param(
+                [{"error": {"code": "odd", "message": "no\x1b[31m \u202eway"}}],
+                "was executed. no",
+                marks=pytest.mark.slow,
+            ),
+            pytest.param(
+                [{"response": {"status_code": 500, "body": {"error": {"message": "Oh."}}}}],
+                "Oh.",
+                marks=pytest.mark.slow,
+            ),
             ([{"response": {"status_code": 200, "body": {"data": [{"b64_json": "QUJD"}]}}}], "damaged"),
         ],
     )
