@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
+import subprocess
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from io import StringIO
@@ -406,6 +409,38 @@ class TestEnds:
         assert "another process is collecting" in others[0].stderr
         assert ["a-cat.png", "an-owl.png"] == images(folder)
 
+    @pytest.mark.slow
+    def test_killed_anywhere(
+        self, demo: Demo, batch: Prepare, folder: Path, world: dict[str, str], imgcli: Cli
+    ) -> None:
+        """Killed at any point while it submits or collects, a batch is created once and saved once."""
+        server = demo(BatchSettings(seconds=0))
+        mine = batch(server)
+        mine.file.write_text("".join(f'{{"prompt": "cat {number}"}}\n' for number in range(12)))
+        chance = random.Random(7)
+
+        def kill(*args: str, within: float) -> None:
+            with running(mine.server, world, folder, command=("batch", *args)) as process:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(chance.uniform(0, within))
+                process.kill()
+                process.wait()
+
+        for _ in range(8):
+            kill("rows.jsonl", "--later", *CHEAP, within=0.4)
+        _age(world)
+        assert 0 == mine.submit().exit_code
+        client = client_of(server)
+        assert 1 == len(list(client.batches.list()))
+        wait_for(lambda: all(one.status in ENDED for one in client.batches.list()))
+        for _ in range(25):
+            kill("collect", within=0.8)
+        assert 0 == mine("collect").exit_code
+        assert 0 == imgcli("recover").exit_code
+        assert [f"cat-{number}.png" for number in sorted(map(str, range(12)))] == images(folder)
+        assert 12 == len(runs(world))
+        assert {"saved"} == {json.loads(line)["status"] for line in _last_lines(mine)}
+
     def test_waiting(self, demo: Demo, batch: Prepare, folder: Path, world: dict[str, str]) -> None:
         """`--wait` looks again after growing pauses, and says only what is new."""
         server = demo(BatchSettings(seconds=0, most=1, unsafe="forbidden"))
@@ -553,8 +588,7 @@ class TestSubmitting:
         _kill_at_creation(monkeypatch, mine, world, folder, after=False)
         assert "unknown" in mine("status").stdout.decode()
         assert [] == mine.submit().lines
-        (record,) = _records(world)
-        record.write_text(record.read_text().replace(f"{datetime.now(UTC):%Y}-", "2020-"))
+        _age(world)
         assert 1 == len(mine.submit().lines)
         assert 1 == len(list(client_of(server).batches.list()))
 
@@ -628,6 +662,11 @@ class TestSubmitting:
         assert "No batch nope was submitted from here." in done.stderr
 
 
+def _last_lines(mine: Batch) -> list[str]:
+    """Return the last line of each task in the state file."""
+    return list({line["task"]: json.dumps(line) for line in mine.state}.values())
+
+
 def _png() -> bytes:
     return encoded("PNG", size=(816, 816))
 
@@ -669,6 +708,12 @@ def _kill_at_creation(
 
         patch.setattr(BatchStore, "create", killing)
         one.wait()
+
+
+def _age(world: dict[str, str]) -> None:
+    """Let submitted batches be some years old."""
+    for record in _records(world):
+        record.write_text(record.read_text().replace(f"{datetime.now(UTC):%Y}-", "2020-"))
 
 
 def _records(world: dict[str, str]) -> list[Path]:

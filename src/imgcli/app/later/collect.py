@@ -5,10 +5,11 @@ from __future__ import annotations
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from io import StringIO
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, BinaryIO
 
-from imgcli.app import history_log, lookup, recover
+from imgcli.app import history_log, lookup, recover, unfinished_run
 from imgcli.app.batch.batch_outcomes import note_outcome
 from imgcli.app.context import all_secrets
 from imgcli.app.later.submissions import batch_client, choose, release, settle, task_log
@@ -194,6 +195,7 @@ class _Collector:
     def run(self) -> ExitCode:
         """Save every answer that was not saved yet, say what is missing, and return the exit code."""
         earlier = len(self._record.collected)
+        self._finish_killed()
         self._skip_known()
         for file in self._remote.files:
             with self._downloaded(file) as content:
@@ -206,6 +208,17 @@ class _Collector:
             self._totals.codes.append(ExitCode.UNKNOWN)
         self._summarize(earlier)
         return self._totals.exit_code
+
+    def _finish_killed(self) -> None:
+        """Finish what a process that was killed while it collected has left: the history knows it then.
+
+        Raises `ImgcliError` where the run logs cannot be read.
+        """
+        jobs = {row.run.job for row in self._rows.values()}
+        quiet = replace(self._context, stdout=StringIO(), stderr=StringIO())
+        for run in unfinished_run.choose(self._context, (), None):
+            if run.job in jobs:
+                recover.finish(quiet, run, [], _EndSink(quiet))
 
     def _skip_known(self) -> None:
         """Leave out the rows that the history knows: a process that was killed may have saved them last."""
@@ -314,9 +327,9 @@ class _Collector:
         totals.codes.append(outcome.exit_code)
         totals.known += cost or 0
         totals.unknown += cost is None
-        self._note(row.task, "saved" if is_saved else "failed")
-        if self._log:
+        if self._log:  # before our own note: a process that is killed in between comes here again
             note_outcome(self._log, row.task, row.run.job, outcome, cost)
+        self._note(row.task, "saved" if is_saved else "failed")
         self._tell(row, outcome.problems)
 
     def _tell(self, row: SubmittedRow, problems: Sequence[Problem]) -> None:
