@@ -49,6 +49,7 @@ def status(
       imgcli batch status
       imgcli batch status --json | jq -r '.batches[].id'
     """  # noqa: D301 - \b tells Typer to leave the lines alone
+    from imgcli.app.context import size_of
     from imgcli.app.later.submissions import batch_client, choose, figures
     from imgcli.output.tables.batches import batch_lines, batches_json
     from imgcli.output.terminal.writer import SafeWriter
@@ -58,8 +59,9 @@ def status(
         shown = list(figures(context, batch_client(context, options), chosen)) if chosen else []
         if not (shown or as_json):
             context.warn(["no batch waits to be collected"])
-        now = context.now()
-        SafeWriter(context.stdout).lines([batches_json(shown)] if as_json else batch_lines(shown, now))
+        columns = size_of(context.stdout).columns if context.stdout.isatty() else None
+        lines = [batches_json(shown)] if as_json else batch_lines(shown, context.now(), columns)
+        SafeWriter(context.stdout).lines(lines)
         return 0
 
     _run(ctx, base_url, timeout, show)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 _LONGEST = 60
-_HEADINGS = ("batch", "state", "done", "age", "expires", "file")
+_HEADINGS = ("batch", "state", "done", "age", "expires", "failed", "file")
+_FEWEST = 3
 
 
 class BatchFigures(NamedTuple):
@@ -37,17 +38,23 @@ class BatchFigures(NamedTuple):
     bound: str | None
 
 
-def batch_lines(batches: Iterable[BatchFigures], now: datetime) -> list[str]:
-    """Format batches as lines of a table; none for no batch."""
-    rows = tuple(_cells(one, now) for one in batches)
-    return Table(_HEADINGS, rows, words=frozenset(["state", "done", "file"])).lines if rows else []
+def batch_lines(batches: Iterable[BatchFigures], now: datetime, columns: int | None) -> list[str]:
+    """Format batches as lines of a table, as many columns as fit; none for no batch."""
+    rows = [_cells(one, now) for one in batches]
+    for count in range(len(_HEADINGS), 0, -1):
+        shown = tuple(row[:count] for row in rows)
+        table = Table(_HEADINGS[:count], shown, words=frozenset(["state", "file"]))
+        if rows and (columns is None or table.width <= columns or count == _FEWEST):
+            return table.lines
+    return []
 
 
 def _cells(one: BatchFigures, now: datetime) -> tuple[str, ...]:
     begun = age((now - one.created).total_seconds()) if one.created else "-"
     left = age((one.expires - now).total_seconds()) if one.expires else "-"
-    done = f"{one.completed}/{one.total}" + (f", {one.failed} failed" if one.failed else "")
-    return tuple(shorten(cell, _LONGEST) for cell in (one.id, one.status, done, begun, left, one.source))
+    done = f"{one.completed + one.failed}/{one.total}"
+    cells = (one.id, one.status, done, begun, left, str(one.failed), one.source)
+    return tuple(shorten(cell, _LONGEST) for cell in cells)
 
 
 def batches_json(batches: Iterable[BatchFigures]) -> str:
