@@ -601,6 +601,7 @@ class TestSubmitting:
         assert "may cost up to $0.0104" in refused.stderr
         assert 0 == mine.submit(*CHEAP, "--max-cost", "0.0104", "--daily-cap", "0.02").exit_code
         mine.file.write_text(ROWS.replace("a cat", "a bat").replace("dog", "hog").replace("owl", "eel"))
+        assert "may cost up to $0.0208" in mine.submit(*CHEAP, "--max-cost", "0.015").stderr
         assert "--daily-cap allows $0.0200 a day" in mine.submit(*CHEAP, "--daily-cap", "0.02").stderr
 
     def test_models(self, demo: Demo, batch: Prepare) -> None:

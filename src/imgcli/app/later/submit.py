@@ -35,6 +35,7 @@ from imgcli.store.submitted_batch import FOLDER, BatchFacts, SubmittedBatch, Sub
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
+    from decimal import Decimal
 
     from imgcli.api.batches import BatchClient
     from imgcli.app.batch.batch_plan import BatchOptions, BatchPlan, BatchTask
@@ -142,7 +143,7 @@ def submit(
         for task in tasks:
             drafts.add(task)
         context.warn(drafts.notices())
-        drafts.check_limit()
+        drafts.check_limit(state.spent)
         for number, draft in enumerate(drafts.all):
             try:
                 name = _Submission(context, options, client, draft, state, drafts.begun).run(plan.name)
@@ -206,7 +207,10 @@ class _Drafts:
         if draft is None or draft.size + len(line) > LARGEST_FILE or len(draft.rows) >= MOST_REQUESTS:
             draft = self._open[group] = _Draft(*group, self._new_file())
             self.all.append(draft)
-        draft.file.write(line)
+        try:
+            draft.file.write(line)
+        except OSError as error:
+            raise _unwritable(error) from None
         draft.size += len(line)
         draft.rows.append(SubmittedRow(task.key, task.line, task.id, header))
         draft.bounds.append(bound)
@@ -258,11 +262,12 @@ class _Drafts:
         doubt = f"it is not confirmed that the Batch API serves {names}; it does serve {self._served()}"
         return [*([_NO_PARTIALS] if self._has_partials else []), *([doubt] if names else [])]
 
-    def check_limit(self) -> None:
-        """Raise `ImgcliError` (usage) where all of it may cost more than the limit for the command."""
+    def check_limit(self, spent: Decimal) -> None:
+        """Raise `ImgcliError` (usage) where all of it, and what was spent before, may exceed the limit."""
         cap = self._options.budget.run
         if cap and not self._options.server.is_free:
-            check_run([batch_bound(bound for draft in self.all for bound in draft.bounds if bound)], cap)
+            bound = batch_bound(bound for draft in self.all for bound in draft.bounds if bound)
+            check_run([replace(bound, dollars=bound.dollars + spent)], cap)
 
     def summary(self) -> str:
         """Format what was submitted, and the most that it costs."""
