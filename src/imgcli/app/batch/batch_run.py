@@ -61,6 +61,10 @@ def run_batch(context: Context, plan: BatchPlan, options: BatchOptions) -> ExitC
     Raises `ImgcliError` for what is refused before anything is sent, and `Interrupted` at the end of a batch
     whose user pressed Ctrl-C: what ran then was finished.
     """
+    if options.later:
+        from imgcli.app.later.submit import submit_batch
+
+        return submit_batch(context, plan, options)
     form = report_format(options.report.name) if options.report else None
     context.warn(plan.notices)
     with _opened_state(options) as state:
