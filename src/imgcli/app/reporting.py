@@ -271,6 +271,11 @@ def refuse(context: Context, problem: Problem, output_format: OutputFormat = Out
 
 def exit_status(context: Context, outcome: Outcome, job: str, *, is_free: bool = False) -> ExitCode:
     """Return the exit code of a run, which is also about the sink that writes to standard output."""
+    return most_severe([outcome.exit_code, output_status(context, outcome, job, is_free=is_free)])
+
+
+def output_status(context: Context, outcome: Outcome, job: str, *, is_free: bool = False) -> ExitCode:
+    """Report a standard output that did not take what was written, and return the exit code for that."""
     for broken, error in outcome.broken:
         sink: object = broken
         while inner := getattr(sink, "inner", None):
@@ -285,8 +290,8 @@ def exit_status(context: Context, outcome: Outcome, job: str, *, is_free: bool =
         problem = uncharged(problem) if is_free else problem
         abandon(context.stdout)
         report(context, OutputFormat.PATHS, problem, job)
-        return most_severe([outcome.exit_code, problem.exit_code])
-    return outcome.exit_code
+        return problem.exit_code
+    return ExitCode.OK
 
 
 def group_status(outcomes: Sequence[Outcome]) -> ExitCode:
