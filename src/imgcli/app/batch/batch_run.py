@@ -166,7 +166,7 @@ class BatchRun:
             preview.introduce()
         stop = process.Stop()
         reporter = Reporter(self._context, self._plan.kinds[0], self._models)
-        display = reporter.batch_sinks(self._name, len(self._waiting))
+        display = reporter.batch_sinks(self._task, len(self._waiting))
         with process.draining(self._drain), stop.calling(self._over.set), display as sinks:
             pool = JobPool(sinks, self._options.concurrency, stop, self._pacer.sleep)
             pool.run(self._next, self._note)
@@ -243,10 +243,9 @@ class BatchRun:
         if code in _ALIKE or is_capped or self._unreached >= _UNREACHABLE:
             self._halt()
 
-    def _name(self, job_id: str) -> str:
-        """Return what tells a job from the others: its row's id, or its line."""
-        task = self._running[job_id][0]
-        return task.id or f"line {task.line}"
+    def _task(self, job_id: str) -> BatchTask:
+        """Return the task of a job that runs."""
+        return self._running[job_id][0]
 
 
 def _is_uncharged(outcome: Outcome) -> bool:
