@@ -61,6 +61,10 @@ def run_batch(context: Context, plan: BatchPlan, options: BatchOptions) -> ExitC
     Raises `ImgcliError` for what is refused before anything is sent, and `Interrupted` at the end of a batch
     whose user pressed Ctrl-C: what ran then was finished.
     """
+    if options.later:
+        from imgcli.app.later.submit import submit_batch
+
+        return submit_batch(context, plan, options)
     form = report_format(options.report.name) if options.report else None
     context.warn(plan.notices)
     with _opened_state(options) as state:
@@ -149,7 +153,7 @@ class BatchRun:
         self._unreached = 0
         self._began = context.monotonic()
         self.is_drained = False
-        self.refusals: list[ExitCode] = []
+        self._refusals: list[Problem] = []
 
     def run(self) -> Outcome:
         """Run what is to be sent, and return what all of it came to."""
@@ -162,12 +166,19 @@ class BatchRun:
             preview.introduce()
         stop = process.Stop()
         reporter = Reporter(self._context, self._plan.kinds[0], self._models)
-        display = reporter.batch_sinks(self._name, len(self._waiting))
+        display = reporter.batch_sinks(self._task, len(self._waiting))
         with process.draining(self._drain), stop.calling(self._over.set), display as sinks:
             pool = JobPool(sinks, self._options.concurrency, stop, self._pacer.sleep)
             pool.run(self._next, self._note)
         self._context.write_lines(pool.deferred())
+        for problem in self._refusals:
+            refuse(self._context, problem, self._plan.kinds[0].display.format)
         return pool.outcome
+
+    @property
+    def refusals(self) -> list[ExitCode]:
+        """The exit codes of what ended the batch early, apart from its tasks."""
+        return [problem.exit_code for problem in self._refusals]
 
     def write_summary(self, rows: Sequence[BatchRowResult]) -> None:
         """Print the summary for people on standard error."""
@@ -193,11 +204,9 @@ class BatchRun:
         self._over.set()
 
     def _halt(self, problem: Problem | None = None) -> None:
-        """Begin nothing more, for a reason that is reported here where it was not yet."""
+        """Begin nothing more, for a reason that is reported when the display is closed, or was already."""
         self._waiting.clear()
-        if problem:
-            self.refusals.append(problem.exit_code)
-            refuse(self._context, problem, self._plan.kinds[0].display.format)
+        self._refusals.extend([problem] if problem else [])
 
     def _next(self) -> Task | float | None:
         """Return the next task where the limits have room for it and it is its turn."""
@@ -239,10 +248,9 @@ class BatchRun:
         if code in _ALIKE or is_capped or self._unreached >= _UNREACHABLE:
             self._halt()
 
-    def _name(self, job_id: str) -> str:
-        """Return what tells a job from the others: its row's id, or its line."""
-        task = self._running[job_id][0]
-        return task.id or f"line {task.line}"
+    def _task(self, job_id: str) -> BatchTask:
+        """Return the task of a job that runs."""
+        return self._running[job_id][0]
 
 
 def _is_uncharged(outcome: Outcome) -> bool:
