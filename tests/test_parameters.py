@@ -16,6 +16,7 @@ from earlier import REQUEST, remember, runs
 from images import encoded, form_fields
 from imgcli.core.embedded import EmbeddedParameters
 from imgcli.core.image import ImageFormat
+from imgcli.core.inherit import PreviousOptions
 from imgcli.core.params import PARAMETERS, Complexity
 from imgcli.core.request import ImageRequest
 from streams import RED, b64, completed, created, image_item, images_run, item_done, stream
@@ -172,6 +173,25 @@ def test_parameters_are_recorded(case: Case) -> None:
     assert case.field not in REQUEST.to_json()
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"frames": 99, "frame_duration": True, "complexity": "huge", "extra": "seed=1", "svg_effort": 3},
+        {"frames": "4", "complexity": ["low"], "extra": {"a": 1}, "instructions": 5, "service_tier": None},
+        {"frames": 1e9, "extra": None, "safety_identifier": {}, "reasoning_effort": "LOW", "action": 1},
+    ],
+)
+def test_bad_records(value: dict[str, Any]) -> None:
+    """A value that is not of its parameter's type, or out of range, counts as missing."""
+    bare = ImageRequest.from_json({"prompt": "x"})
+    assert bare is not None
+    assert bare == ImageRequest.from_json({"prompt": "x", **value})
+    embedded = EmbeddedParameters.from_json({"recipe": 1, "prompt": "x", **value})
+    assert embedded is not None
+    known = PreviousOptions.of_embedded(embedded).options
+    assert {"complexity": None, "frames": None} == {name: known[name] for name in ("complexity", "frames")}
+
+
 REFUSED = (
     (["--complexity", "extreme"], "Invalid value for '--complexity'"),
     (
@@ -203,6 +223,8 @@ REFUSED = (
     ([*IMAGE_MODEL, "--instructions", "x"], "The Images API does not take --instructions."),
     ([*IMAGE_MODEL, "--reasoning-effort", "low"], "The Images API does not take --reasoning-effort."),
     (["--safety-identifier", "x" * 129], "--safety-identifier has 129 characters; the API takes 128."),
+    (["--service-tier", "batch"], "Try imgcli batch --later."),
+    (["--format", "gif", "-m", "gpt-image-1.5"], "gpt-image-1.5 does not make gif. Nothing was sent;"),
     (["--instructions", " "], "--instructions is empty."),
     (["--reasoning-effort", "high", "--max-cost", "1"], "is unknown with --reasoning-effort high."),
     (["--service-tier", "fast", "--max-cost", "1"], "The maximum cost is unknown with --service-tier fast."),

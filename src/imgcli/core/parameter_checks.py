@@ -44,6 +44,9 @@ def check_parameters(draft: DraftRequest, output: ImageFormat | None, api: Api, 
             advice = f"Leave it out, or use a text model ({option('model', text_model, short=True)})."
             raise usage_error(what, advice, about=(parameter.flag, "model", "api"))
 
+    if draft.service_tier == "batch":
+        what = f"{option('service-tier', 'batch')} is no tier of a single request."
+        raise usage_error(what, f"Try imgcli batch {option('later')}.", about=("service-tier",))
     if draft.svg_effort and not draft.svg_model and api is Api.IMAGES and not draft.references:
         what = f"{option('svg-effort')} needs {option('svg-model')} on the Images API."
         raise usage_error(what, "Name the model as well.", about=("svg-effort", "svg-model"))

@@ -180,6 +180,12 @@ class _Validator:
         if draft.quality and model and draft.quality not in model.qualities:
             what = f"{model.name} does not support {option('quality', draft.quality)}."
             raise usage_error(what, f"It supports {', '.join(model.qualities)}.", about=("quality",))
+        if output and model and model.accepts and output not in model.accepts.formats:
+            what, advice = (
+                f"{model.name} does not make {output}.",
+                f"It makes {', '.join(model.accepts.formats)}.",
+            )
+            raise usage_error(what, advice, about=("format", "image-model", "model"))
 
     def _check_count(self) -> None:
         """Reject several images of one request where the API makes one, or would mix their events up."""
