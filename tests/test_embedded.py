@@ -61,7 +61,9 @@ def file_of(*chunks: bytes, after: bytes = b"") -> bytes:
 
 texts = st.text(max_size=50)
 maybe = st.none() | texts
-VALUES = {int: st.integers(0, 100), tuple: st.lists(texts, min_size=1).map(tuple)}
+OPTIONS: dict[str, st.SearchStrategy[Any]] = {
+    one.name: st.integers(0, 100) if one.type is int else texts for one in PARAMETERS if not one.is_private
+}
 recipes = st.builds(
     EmbeddedParameters,
     prompt=texts,
@@ -69,7 +71,7 @@ recipes = st.builds(
     api=maybe,
     revised_prompt=maybe,
     image_model=maybe,
-    options=st.fixed_dictionaries({}, optional={one.name: VALUES.get(one.type, texts) for one in PARAMETERS}),
+    options=st.fixed_dictionaries({}, optional=OPTIONS),
     response_id=maybe,
     host=maybe,
     time=maybe,

@@ -14,7 +14,7 @@ from PIL import Image
 import zygote
 from earlier import REQUEST, remember, runs
 from images import encoded, form_fields
-from imgcli.core.embedded import EmbeddedParameters
+from imgcli.core.embedded import EmbeddedParameters, embed
 from imgcli.core.image import ImageFormat
 from imgcli.core.inherit import PreviousOptions
 from imgcli.core.params import PARAMETERS, Complexity
@@ -377,6 +377,17 @@ class TestExtra:
         fields = form_fields(request.headers["content-type"], request.body)
         sent = [(field.name, field.data) for field in fields if field.name.startswith(("meta", "none"))]
         assert [("meta[on]", b"true"), ("meta[tags][]", b"a"), ("meta[tags][]", b"b")] == sent
+
+    def test_no_other_server_gets_them(self, imgcli: Cli, world: dict[str, str], folder: Path) -> None:
+        """They may hold a secret: only the earlier run's server gets them again, and no file has them."""
+        request = replace(SOME_RUN, extra=('api_key="k"',), safety_identifier="me")
+        remember(world, (RED, folder / "a.png"), request=request)
+        embedded = EmbeddedParameters("x", "gpt-6-luna", "responses", options={"extra": ("seed=1",)})
+        (folder / "b.png").write_bytes(embed(encoded("PNG"), embedded))
+        for name in ("a.png", "b.png"):
+            done = imgcli("again", name, "--trust", "--base-url", "http://127.0.0.1:8/v1", "--dry-run")
+            assert 0 == done.exit_code, done.stderr
+            assert set() == {"api_key", "safety_identifier", "seed"} & json.loads(done.stdout).keys()
 
     def test_what_is_inherited(self, asked: Asked, world: dict[str, str], folder: Path) -> None:
         """What is for the tool is not taken over by an image model, and the rest is."""

@@ -95,7 +95,8 @@ class EmbeddedParameters:
                 texts[name] = None
         if texts["host"] == _OLD_DEMO:
             texts["host"] = DEMO
-        options = {one.name: one.plain(value.get(one.name)) for one in PARAMETERS}
+        # A private one is never written, and whoever wrote it all the same has no say in a request.
+        options = {one.name: one.plain(value.get(one.name)) for one in PARAMETERS if not one.is_private}
         return cls(
             **texts,  # type: ignore[arg-type]  # the prompt is there
             options={name: known for name, known in options.items() if known not in NOTHING},

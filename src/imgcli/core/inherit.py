@@ -26,6 +26,7 @@ FREE_SIZE = "auto"
 """The size of an image made from another one of unknown size: the model keeps that one's shape."""
 
 _FORMAT = ("format", *(parameter.name for parameter in PARAMETERS if parameter.formats))
+_PRIVATE = frozenset(parameter.name for parameter in PARAMETERS if parameter.is_private)
 _OMITTED = ((), ("api",), ("image_model",), ("api", "image_model"), ("model", "api"), MODEL_FIELDS)
 """What of the models is not inherited, the least first."""
 
@@ -101,6 +102,8 @@ def inherit(
     if wanted in {None, options["format"]}:
         candidates |= {name: options[name] for name in _FORMAT}
     candidates |= _models(draft, sources, previous, context)
+    if previous.host != context.host:  # what one server was told is not another's business
+        candidates = {name: value for name, value in candidates.items() if name not in _PRIVATE}
     kept = {name: value for name, value in candidates.items() if name not in sources.chosen}
     made = replace(draft, **kept)
     if made.api is Api.IMAGES or (made.model and context.models.is_image_model(made.model)):
