@@ -311,6 +311,15 @@ def test_frames_are_counted_by_limits(imgcli: Cli) -> None:
     assert 5 < costs[1] / costs[0] < 8
 
 
+def test_estimates_know_of_tiers(imgcli: Cli) -> None:
+    """OpenAI's tables of tokens have the price of an image at the standard tier alone."""
+    typed = ("-m", "gpt-6-luna", "--image-model", "gpt-image-1-mini", "--estimate", "--dry-run")
+    usual, flex = (imgcli("gen", "x", *typed, *more).stderr for more in ([], ["--service-tier", "flex"]))
+    assert "estimate: at least $0.0084" in usual
+    assert "estimate: unknown, at most" in flex
+    assert "no price of an image is published for --service-tier flex" in flex
+
+
 class TestMarkup:
     """`edit --markup`: a transparent image over the one that is edited."""
 
