@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from imgcli.core.catalog import Catalog, ModelKind
-from imgcli.core.extra_field import without_tool
 from imgcli.core.json_fields import choice
+from imgcli.core.parameters.extra_field import without_tool
 from imgcli.core.params import EXTRA, INHERITED, MODEL_FIELDS, NOTHING, PARAMETERS, Api
 
 if TYPE_CHECKING:

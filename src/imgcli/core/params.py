@@ -94,7 +94,7 @@ class ApiPlace(Enum):
 
 
 EXTRA = "extra"
-"""The parameter for fields that imgcli does not know; `extra_field.py` reads its values."""
+"""The parameter for fields that imgcli does not know; `parameters/extra_field.py` reads its values."""
 SERVICE_TIERS = ("auto", "default", "flex", "fast", "priority", "ultrafast", "scale")
 """What OpenAI's specification names (SDK 3.57.0); gateways may have others."""
 

@@ -9,7 +9,7 @@ from imgcli.core.catalog import ModelKind, shutdown_notice
 from imgcli.core.errors import check_between, usage_error
 from imgcli.core.image import MOVING_FORMATS, ImageFormat
 from imgcli.core.option import option
-from imgcli.core.parameter_checks import check_parameters, undocumented
+from imgcli.core.parameters.parameter_checks import check_parameters, undocumented
 from imgcli.core.params import Action, Api, Background, Moderation, Quality
 from imgcli.core.request import MAX_COUNT, DraftRequest, ImageRequest, RequestParameters
 from imgcli.core.sizes import resolve_size

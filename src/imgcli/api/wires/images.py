@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from imgcli.api.errors.server import from_code
-from imgcli.core.extra_field import extra_fields
 from imgcli.core.json_fields import as_list, as_object
+from imgcli.core.parameters.extra_field import extra_fields
 from imgcli.core.params import ApiPlace
 from imgcli.core.request import without_none
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.api.errors.server import from_code, quoted
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, Problem
-from imgcli.core.extra_field import extra_fields
 from imgcli.core.json_fields import as_list, as_object, as_text, first_text
+from imgcli.core.parameters.extra_field import extra_fields
 from imgcli.core.params import ApiPlace
 from imgcli.core.request import without_none
 

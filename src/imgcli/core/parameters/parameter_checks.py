@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgcli.core.errors import check_between, usage_error
-from imgcli.core.extra_field import check_extras
 from imgcli.core.option import option
+from imgcli.core.parameters.extra_field import check_extras
 from imgcli.core.params import NOTHING, PARAMETERS, SERVICE_TIERS, Api, Parameter
 from imgcli.core.text import is_encodable, shorten
 
