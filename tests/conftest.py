@@ -73,6 +73,7 @@ def world(tmp_path: Path) -> dict[str, str]:
     return {
         **zygote.MEASURING,
         zygote.FLAT: "1",
+        zygote.PACE: "0",
         "HOME": str(home),
         "XDG_STATE_HOME": str(home / "state"),
         "XDG_DATA_HOME": str(home / "data"),

@@ -143,7 +143,7 @@ def painting(world: dict[str, str], folder: Path) -> Iterator[subprocess.Popen[b
     """Start a demo, and go on once its first partial is there."""
     command = [*zygote.IMGCLI, "gen", "a cat", "--demo", "--partials", "3"]
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = zygote.start(command, env=world, cwd=folder, **streams)
+    process = zygote.start(command, env=world | {zygote.PACE: "1"}, cwd=folder, **streams)
     try:
         assert process.stderr
         for line in process.stderr:

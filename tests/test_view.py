@@ -255,7 +255,7 @@ def test_a_recording_takes_its_time(imgcli: Cli, folder: Path) -> None:
     began = time.monotonic()
     assert 0 == imgcli("view", "run.sse", "--fast").exit_code
     at_once = time.monotonic() - began
-    assert 0 == imgcli("view", "run.sse", "--speed", "20").exit_code
+    assert 0 == imgcli("view", "run.sse", "--speed", "20", env={zygote.PACE: "1"}).exit_code
     assert 30 > at_once
     assert 1.5 <= time.monotonic() - began - at_once
     assert 2 == imgcli("view", "run.sse", "--speed", "0").exit_code
@@ -296,7 +296,7 @@ class TestOnATerminal:
             + whole_run(RED)
         )
         (folder / "run.sse").write_bytes(run)
-        with PtyRun(["view", "run.sse"], world | TRUECOLOR, folder) as seen:
+        with PtyRun(["view", "run.sse"], world | TRUECOLOR | {zygote.PACE: "1"}, folder) as seen:
             seen.wait_for(lambda now: "2828c8" == now.screen.buffer[0][0].bg and "partial 1" in now.text)
             assert 0 == seen.finish()
         assert "c82828" == seen.screen.buffer[0][0].bg
