@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 from hypothesis import settings
 
+import substitutes
 import zygote
 from beside import PATIENCE
 from earlier import AT
@@ -72,8 +73,8 @@ def world(tmp_path: Path) -> dict[str, str]:
     home.mkdir()
     return {
         **zygote.MEASURING,
-        zygote.FLAT: "1",
-        zygote.PACE: "0",
+        substitutes.FLAT: "1",
+        substitutes.PACE: "0",
         "HOME": str(home),
         "XDG_STATE_HOME": str(home / "state"),
         "XDG_DATA_HOME": str(home / "data"),
@@ -116,6 +117,8 @@ def imgcli(world: dict[str, str], folder: Path) -> Cli:
 @pytest.fixture
 def mortal(world: dict[str, str], folder: Path) -> Cli:
     """Run it like `imgcli`, as somebody to whom the modes of files apply, which they do not to root."""
+    if zygote.may_fork(zygote.IMGCLI, {"env": world}):
+        return _cli(world | {substitutes.MORTAL: "1"}, folder, [])
     rights = "-dac_override,-dac_read_search,-fowner"
     lowered = ["setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}"]
     return _cli(world, folder, lowered if os.geteuid() == 0 else [])

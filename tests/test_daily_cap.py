@@ -251,7 +251,7 @@ def test_ctrl_c_while_it_waits(locked: Path, world: dict[str, str], server: Serv
     wire = server(Reply(WHOLE))
     with running(wire, world, folder, ONE) as process:
         with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(2)
+            process.wait(1)
         process.send_signal(signal.SIGINT)
         assert -signal.SIGINT == process.wait(4)
     assert (0, True) == (wire.posts, locked.exists())

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from beside import PATIENCE, running
+from beside import PATIENCE, running, wait_for
 from imgcli.core.embedded import EmbeddedParameters, embed
 from streams import BLUE, RED, whole_run
 from warm_shell import warm_programs
@@ -57,12 +56,12 @@ def test_a_pipe_that_became_a_file(server: Server, world: dict[str, str], folder
     """A file that took the place of the pipe that -o named is not written over: the image goes elsewhere."""
     pipe = folder / "out"
     os.mkfifo(pipe)
-    wire = server(Reply(whole_run(), pauses=((200, 1.0),)))
+    wire = server(Reply(whole_run(), holds=(200,)))
     with running(wire, world, folder, "-o", "out") as process:
-        while not wire.requests:
-            time.sleep(0.01)
+        wait_for(lambda: wire.requests)
         pipe.unlink()
         pipe.write_bytes(b"precious, and longer than nothing")
+        wire.go_on()
         stdout, stderr = process.communicate(timeout=PATIENCE)
     assert (10, b"precious, and longer than nothing") == (process.returncode, pipe.read_bytes()), stderr
     assert RED == Path(stdout.decode().strip()).read_bytes()

@@ -251,10 +251,10 @@ class TestHalfWay:
             left = head_length(connection.recv(65_536))
             while left > 0:
                 left -= len(connection.recv(65_536))
-                stop.wait(0.01)
+                stop.wait(0.004)
             connection.sendall(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n" + RUN.body)
 
-        limits = Timeouts(timeout=2, progress=2, total=2)
+        limits = Timeouts(timeout=2, progress=1, total=1)
         with reluctant(serve) as base_url:
             sending = send(request_, JOB, credentials({}, base_url), limits, instant())
             assert RUN.body == finished(sending)[1]

@@ -24,8 +24,7 @@ import sys
 import termios
 import threading
 import time
-from dataclasses import replace
-from functools import cache, partialmethod
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,13 +55,6 @@ _USED_LATER = (
     "sqlite3",
     "truststore",
 )
-
-
-FLAT = "TESTS_PAINT_FLAT"
-"""Variable with which a forked demo paints flat, as `flatpaint` does; the command itself never sees it."""
-PACE = "TESTS_PACE"
-"""Variable that multiplies the pauses of a forked command: a demo's between events, and those before another
-attempt or the next event of a recording. Without it they are real."""
 
 
 def start(command: Sequence[str], **popen: Any) -> subprocess.Popen[bytes]:
@@ -223,10 +215,9 @@ def _become(told: dict[str, Any], streams: list[int]) -> None:
     os.chdir(told["cwd"])
     if told["umask"] >= 0:
         os.umask(told["umask"])
-    if told["env"].pop(FLAT, None):
-        _paint_flat()
-    if pace := told["env"].pop(PACE, None):
-        _set_pace(float(pace))
+    from substitutes import substitute
+
+    substitute(told["env"])
     os.environ.clear()
     os.environ.update(told["env"])
     time.tzset()
@@ -234,27 +225,6 @@ def _become(told: dict[str, Any], streams: list[int]) -> None:
     sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), "utf-8", "surrogateescape")
     sys.stdout = _text(1, "surrogateescape")
     sys.stderr = _text(2, "backslashreplace")
-
-
-def _paint_flat() -> None:
-    from flatpaint import FlatPainting
-    from imgcli.demo.painter import painter
-
-    painter.PaintedImage = FlatPainting  # type: ignore[assignment,misc]
-
-
-def _set_pace(pace: float) -> None:
-    from imgcli.app.context import Context
-    from imgcli.demo.server import DemoServer
-
-    DemoServer.__init__ = partialmethod(DemoServer.__init__, pace=pace)  # type: ignore[assignment]
-    of_this_process = Context.of_this_process
-
-    def with_pace(*args: Any, **told: Any) -> Context:
-        context = of_this_process(*args, **told)
-        return replace(context, sleep=lambda seconds: context.sleep(pace * seconds))
-
-    Context.of_this_process = with_pace  # type: ignore[method-assign]
 
 
 def _text(descriptor: int, errors: str) -> io.TextIOWrapper:
@@ -266,8 +236,8 @@ def _text(descriptor: int, errors: str) -> io.TextIOWrapper:
 
 def _load() -> None:
     """Load all of the program and what it loads later; nothing of it runs."""
-    import flatpaint  # noqa: F401 - for those who ask for it
     import imgcli
+    import substitutes  # noqa: F401 - for `_become`
 
     for module in pkgutil.walk_packages(imgcli.__path__, "imgcli."):
         import_module(module.name)
