@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
-from hypothesis import settings
 
 import substitutes
 import zygote
@@ -22,10 +21,6 @@ from wire import Reply, ScriptedServer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-settings.register_profile("everyday", max_examples=25, deadline=None)  # a busy machine is no defect
-settings.register_profile("gate", max_examples=100, deadline=None)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate" if os.environ.get("CI") else "everyday"))
 
 sys.dont_write_bytecode = False  # rewriting the assertions of all test files anew takes a tenth of a run
 
@@ -42,6 +37,17 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda *_: None)
+    _choose_examples()
+
+
+def _choose_examples() -> None:
+    from hypothesis import settings  # only now may its bytecode be kept: pytest rewrites it too
+
+    settings.register_profile("everyday", max_examples=25, deadline=None)  # a busy machine is no defect
+    settings.register_profile("gate", max_examples=100, deadline=None)
+    settings.load_profile(
+        os.environ.get("HYPOTHESIS_PROFILE", "gate" if os.environ.get("CI") else "everyday")
+    )
 
 
 @dataclass(frozen=True)
