@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -172,6 +173,23 @@ def test_names_are_found_once() -> None:
     gerunds = [m for m in NAMES if m.endswith("ing") and m.rpartition(".")[2] not in NOUNS]
     twice = [found for found in (*files.values(), *classes.values()) if len(found) > 1]
     assert ([], []) == (gerunds, twice)
+
+
+def test_options_are_spelled_in_one_place() -> None:
+    """Below cli only core/option.py knows how an option is typed: sentences and comments have its name."""
+    spelled_out = re.compile(r"--[A-Za-z]")
+    allowed = {
+        "core/option.py",
+        "output/desktop.py",  # runs other programs, with their options
+    }
+    found = [
+        f"{inside}:{number}: {line.strip()}"
+        for module in MODULES
+        if layer(module) in LAYERS - {"cli"} and (inside := str(module.relative_to(SOURCE))) not in allowed
+        for number, line in enumerate(module.read_text(encoding="utf-8").splitlines(), start=1)
+        if spelled_out.search(line)
+    ]
+    assert [] == found
 
 
 def test_docstrings_begin_with_the_usual_verbs() -> None:

@@ -146,9 +146,9 @@ def test_a_long_prompt() -> None:
 @given(requests())
 def test_a_limit_of_what_was_told(request_: ImageRequest) -> None:
     """Who allows the amount in the refusal may send the same again."""
-    told = parse_cap("--max-cost", dollars(most(request_)).replace(",", ""))
+    told = parse_cap("max-cost", dollars(most(request_)).replace(",", ""))
     assert told is not None
-    check_run(upper_bound(request_, CATALOG), told)
+    check_run([upper_bound(request_, CATALOG)], told)
 
 
 def test_a_model_without_figures() -> None:

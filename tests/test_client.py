@@ -67,7 +67,7 @@ class FakeTime:
     def clock(self) -> Clock:
         """Give the clock to whom it is passed."""
         now = 1_795_000_000.0
-        return Clock(lambda: self.seconds, lambda: now + self.seconds, self.sleep, lambda: 0.0)
+        return Clock(lambda: self.seconds, lambda: now + self.seconds, self.sleep, chance=lambda: 0.0)
 
 
 @pytest.fixture(autouse=True)

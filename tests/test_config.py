@@ -6,11 +6,14 @@ import json
 import os
 import re
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from imgcli.cli.config.settings import AppliedProfile
+from imgcli.core.errors import usage_error
 from streams import RED, completed, created, image_item, images_run, item_done, stream, whole_run
 from wire import Reply, error_reply
 
@@ -397,6 +400,20 @@ def test_an_unknown_profile(by: list[str], told: str, imgcli: Cli, config: Calla
     assert told in result.stderr
 
 
+def test_where_an_option_was_set_is_told_by_name() -> None:
+    """Whoever is told what is wrong learns where those options were set that it is about, and no others."""
+    profile = AppliedProfile(places={"size": "line 3 of c.toml", "quality": "line 4 of c.toml"})
+    told = profile.below(["quality"]).explained
+    what = usage_error("--size and --quality are wrong.", "Try --size auto.").problem
+    both = usage_error("Nothing fits.", "Try auto.", about=("size", "format", "quality")).problem
+    assert what == told(what)
+    assert (
+        "Try auto. size comes from line 3 of c.toml. quality comes from the earlier image's parameters."
+        == (told(both).advice)
+    )
+    assert replace(both, advice="") == replace(told(both), advice="")
+
+
 def test_a_profile_without_a_file(imgcli: Cli) -> None:
     """2: who names a profile and has no file is told how to begin one."""
     result = imgcli("gen", "a cat", "--dry-run", env={"IMGCLI_PROFILE": "azure"})
@@ -418,6 +435,9 @@ def test_a_profile_without_a_file(imgcli: Cli) -> None:
         ("max-cost = 1e999999999", [], "max-cost comes from line 1 of"),
         ('size = "banana"', [], "size comes from line 1 of"),
         ('max-cost = "ten"', [], "max-cost comes from line 1 of"),
+        ('format = "jpeg"\nbackground = "transparent"', [], "background comes from line 2 of"),
+        ('format = "jpeg"\nbackground = "transparent"', [], "format comes from line 1 of"),
+        ("embed = true", ["-o", "a.webp"], "embed comes from line 1 of"),
         ("partials = 7", ["--partials", "8"], "--partials must be between 0 and 3."),
     ],
 )
@@ -429,7 +449,7 @@ def test_a_value_that_does_not_do(
     result = imgcli("gen", "a cat", *args)
     assert (2, b"") == (result.exit_code, result.stdout)
     assert told in result.stderr
-    assert ("comes from" in result.stderr) is not bool(args)
+    assert ("comes from" in result.stderr) is ("comes from" in told or not args)
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def test_values_of_every_kind(line: str, value: object) -> None:
         ('keep-partials = "yes"', "Line 1 of F: keep-partials takes true or false."),
         ("keep-partials = 1", "Line 1 of F: keep-partials takes true or false."),
         ("output = ['a']", "Line 1 of F: output takes a path in quotes."),
-        ("reference = 'a.png'", 'Line 1 of F: reference takes a list such as ["this", "that"].'),
+        ("reference = 3", 'Line 1 of F: reference takes a list such as ["this", "that"].'),
         ("max-cost = false", "Line 1 of F: max-cost takes an amount in dollars."),
         ("model.name = 'x'", 'Line 1 of F: model takes text in quotes, such as "this".'),
         ('profile = "azure"', 'Name the default profile as default-profile = "NAME".'),

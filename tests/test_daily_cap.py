@@ -234,10 +234,10 @@ def test_a_locked_history(locked: Path, world: dict[str, str], server: Server, f
         OutputOptions(str(folder / "x.png")),
         DisplayOptions(OutputFormat.PATHS, InlineImages.NONE, PreviewOptions()),
         ServerOptions(wire.base_url, 9),
-        Budget(day=Cap("--daily-cap", Decimal(9))),
+        Budget(day=Cap("daily-cap", Decimal(9))),
     )
     with pytest.raises(ImgcliError, match="another program keeps it locked") as caught:
-        generate(replace(here, env=world, reservation_wait=0.3), options)
+        generate(replace(here, env=world, reservation_wait=0.3), [options])
     assert (ExitCode.UNWRITABLE, 0, []) == (
         caught.value.problem.exit_code,
         wire.posts,

@@ -172,8 +172,8 @@ def test_a_range_is_one(past: list[tuple[int, int, int]], partials: int) -> None
 )
 def test_amounts(text: str, amount: str | None) -> None:
     """A limit is an amount in dollars, or off."""
-    expected = Cap("--max-cost", Decimal(amount)) if amount else None
-    assert expected == parse_cap("--max-cost", text)
+    expected = Cap("max-cost", Decimal(amount)) if amount else None
+    assert expected == parse_cap("max-cost", text)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_amounts(text: str, amount: str | None) -> None:
 def test_amounts_that_are_none(text: str) -> None:
     """What is no amount of dollars is refused, and what fits is told."""
     with pytest.raises(ImgcliError) as caught:
-        parse_cap("--max-cost", text)
+        parse_cap("max-cost", text)
     assert ExitCode.USAGE is caught.value.problem.exit_code
     assert "--max-cost takes an amount in dollars such as 0.50, or off" in caught.value.problem.what
 
@@ -221,7 +221,7 @@ KNOWN = Bound(dollars("0.06"), "OpenAI's prices per image", date(2026, 9, 8))
 )
 def test_the_day(spent: Spent, amount: str, told: str | None) -> None:
     """A day's limit counts what was spent; a run of unknown cost makes the day's sum unknown."""
-    cap = Cap("--daily-cap", dollars(amount))
+    cap = Cap("daily-cap", dollars(amount))
     if told is None:
         check_day(KNOWN, spent, cap)
         return
@@ -233,9 +233,9 @@ def test_the_day(spent: Spent, amount: str, told: str | None) -> None:
 
 def test_a_limit_itself_is_allowed() -> None:
     """What costs exactly the limit may be sent."""
-    check_run(KNOWN, Cap("--max-cost", dollars("0.06")))
+    check_run([KNOWN], Cap("max-cost", dollars("0.06")))
     with pytest.raises(ImgcliError):
-        check_run(KNOWN, Cap("--max-cost", dollars("0.0599")))
+        check_run([KNOWN], Cap("max-cost", dollars("0.0599")))
 
 
 ASK = ("a cat", "-m", "gpt-image-1-mini")

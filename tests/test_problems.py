@@ -240,6 +240,23 @@ def test_codes_and_parameters_are_kept_as_the_server_says_them() -> None:
     assert ("1234", "size") == (problem.code, problem.param)
 
 
+@pytest.mark.parametrize(
+    ("param", "about"),
+    [
+        ("tools[0].size", ("size",)),
+        ("output_format", ("format",)),
+        ("model", ("model",)),
+        ("tools[0].model", ("image-model",)),
+        ("temperature", ()),
+        (None, ()),
+    ],
+)
+def test_a_refused_parameter_is_one_of_our_options(param: object, about: tuple[str, ...]) -> None:
+    """The server's name of a parameter is kept; beside it stands the option of ours that it is about."""
+    problem = from_status(400, body("bad", "invalid_value", param=param), {})
+    assert (param, about) == (problem.param, problem.parameters)
+
+
 def test_an_unknown_outcome_names_the_request() -> None:
     """Where support must be asked, the request's id is at hand."""
     assert "request req_7" in from_status(500, b"", {"x-request-id": "req_7"}).what

@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from imgcli.core.config import HttpHeader, ServerSettings
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
+from imgcli.core.option import option
 from imgcli.core.params import DEMO
 from imgcli.core.secrets import is_loopback, is_secret
 
@@ -55,7 +56,8 @@ NOBODY = ServerSettings()
 PORTS = {"http": 80, "https": 443}
 _BAD_KEY_CHARACTER = re.compile(r"[^!-~]")
 _WHERE_KEYS_ARE = (
-    "Set it (https://platform.openai.com/api-keys), or try `imgcli gen ... --demo`, which needs none."
+    "Set it (https://platform.openai.com/api-keys), "
+    f"or try `imgcli gen ... {option('demo')}`, which needs none."
 )
 
 
@@ -224,13 +226,16 @@ def _checked(url: str, environment: Mapping[str, str]) -> SplitResult:
     allowed = is_loopback(parts.hostname or "") or environment.get("IMGCLI_INSECURE_HTTP", "").strip() == "1"
     if parts.scheme == "http" and not allowed:
         raise usage_error(
-            f"--base-url would send the key and the prompt unencrypted to {parts.hostname}.",
+            f"{option('base-url')} would send the key and the prompt unencrypted to {parts.hostname}.",
             "Use https://, or set IMGCLI_INSECURE_HTTP=1 if you trust the network.",
+            about=("base-url",),
         )
     return parts
 
 
 def _no_address() -> ImgcliError:
     return usage_error(
-        "--base-url (OPENAI_BASE_URL) is not a valid URL.", f"It should look like {OPENAI_URL}."
+        f"{option('base-url')} (OPENAI_BASE_URL) is not a valid URL.",
+        f"It should look like {OPENAI_URL}.",
+        about=("base-url",),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
@@ -29,6 +29,7 @@ from imgcli.api.upload import Upload, ignore
 from imgcli.api.wires import WIRES
 from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Notice, Waiting
+from imgcli.core.option import option
 from imgcli.core.params import Api
 from imgcli.core.pipeline import uncharged
 from imgcli.core.secrets import is_gateway, redact_problem
@@ -55,6 +56,8 @@ class Clock:
     monotonic: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
+    on_stop: Callable[[Callable[[], None]], AbstractContextManager[object]] = nullcontext
+    """Registers what is to be called when another thread wants the request to end."""
     chance: Callable[[], float] = random.random
 
 
@@ -103,6 +106,7 @@ def send(
         client = _open(credentials, timeouts, watchdog, upload.content_type)
         stack.callback(client.close)
         stack.callback(watchdog.stop)
+        stack.enter_context(clock.on_stop(watchdog.abandon))
         started = clock.monotonic()
         for attempt in count(1):
             watchdog.start()
@@ -180,12 +184,13 @@ def _with_fitting_advice(problem: Problem, request: ImageRequest, credentials: C
     elif advice == NO_ENDPOINT.advice and not (request.api is Api.RESPONSES and is_gateway(credentials.host)):
         advice = WRONG_ADDRESS
     elif problem.cause is Cause.MODEL_NOT_FOUND:
-        name, option = request.model, "--model"
+        name, parameter = request.model, "model"
         if request.image_model and request.image_model in problem.what:
-            name, option = request.image_model, "--image-model"
+            name, parameter = request.image_model, "image-model"
         elif request.api is Api.RESPONSES:
             return problem
-        advice = f"Choose another {option} than {quoted(name)}; `imgcli models` lists them."
+        advice = f"Choose another {option(parameter)} than {quoted(name)}; `imgcli models` lists them."
+        problem = replace(problem, parameters=(parameter,))
     return replace(problem, advice=advice)
 
 

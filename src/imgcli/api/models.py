@@ -12,6 +12,7 @@ from imgcli.api.errors.table import STATUSES
 from imgcli.core.catalog import ServerModel
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.json_fields import as_list, as_object, as_text, parse_object
+from imgcli.core.option import option
 from imgcli.core.secrets import redact
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _MOST_MODELS = 20_000
 _LONGEST_NAME = 200
 _FORBIDDEN = 403
 _RUN_AGAIN = "Listing models is free: run it again."
-_ADDRESS = "Check --base-url (OPENAI_BASE_URL); some servers do not list their models."
+_ADDRESS = f"Check {option('base-url')} (OPENAI_BASE_URL); some servers do not list their models."
 _PERMISSION = 'A restricted key needs the permission "List models: Read" for this.'
 
 

@@ -25,7 +25,12 @@ _PACKAGES = ("openai", "openai.lib", "openai.types", "openai.types.shared")
 
 
 def import_client(packages: Sequence[str] = _PACKAGES) -> type[OpenAI]:
-    """Return the SDK's client class; import as little as possible for it."""
+    """Return the SDK's client class; import as little as possible for it.
+
+    The first call is for one thread alone; later ones find what it left.
+    """
+    if client := sys.modules.get("openai._client"):
+        return cast("type[OpenAI]", client.OpenAI)
     if "openai" not in sys.modules:
         try:
             with _not_run(packages):

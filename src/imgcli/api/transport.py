@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from imgcli.api.auth import LOCAL_KEY, PORTS
 from imgcli.api.retry import CONNECT_SECONDS
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, Problem
+from imgcli.core.option import option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,6 +110,7 @@ _MANY_BYTES = 65_536
 """So many bytes are progress too: over a slow line, one event with an image in it takes minutes."""
 _MOMENT, _MOMENTS = 2.0, 30
 """Seconds in which something must come after the server's own end, and how often that may go on."""
+_INSIST = 0.1  # seconds
 _TICKS = 20  # within the shorter limit
 _KEEP_ALIVE = (("TCP_KEEPIDLE", 30), ("TCP_KEEPALIVE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
 """Seconds of silence, seconds between probes, lost probes: a dead server is noticed within about a minute."""
@@ -151,12 +153,13 @@ class Watchdog:
         self._connection: socket.socket | None = None
         self._is_lingering = False
         self._recent = 0
+        self._abandoned: str | None = None
         self._begin()
 
     def _begin(self) -> None:
         self._idle = self._age = 0.0
         self._bytes = 0
-        self._reason: str | None = None
+        self._reason = self._abandoned
         self._seen = self._monotonic()
         self._dialed: Address | None = None
         self.is_connected = False
@@ -174,6 +177,8 @@ class Watchdog:
         self._begin()
         self._ended = threading.Event()
         threading.Thread(target=self._watch, args=(self._ended,), name="watchdog", daemon=True).start()
+        if self._abandoned:
+            self.abandon()
 
     def stop(self) -> None:
         """Watch no more; may be called again."""
@@ -181,6 +186,17 @@ class Watchdog:
         connection, self._connection = self._connection, None
         if connection:
             connection.close()
+
+    def abandon(self) -> None:
+        """Hang up now, because nobody wants the answer any more; callable from any thread."""
+        self._reason = self._abandoned = "was not waited for"
+        threading.Thread(target=self._insist, args=(self._ended,), name="hang up", daemon=True).start()
+
+    def _insist(self, ended: threading.Event) -> None:
+        """Hang up as often as it takes: the connection may not be open yet."""
+        self._hang_up()
+        while not ended.wait(_INSIST):
+            self._hang_up()
 
     def trace(self, event: str, info: dict[str, Any]) -> None:
         """Note who is dialed, and take hold of the connection, as the HTTP library tells of it."""
@@ -237,8 +253,8 @@ class Watchdog:
         if self._reason is None:
             return None
         what = f"{host} {self._reason}; imgcli closed the connection."
-        advice = f"{CHECK_USAGE} Increase --timeout to wait longer."
-        return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, advice)
+        advice = f"{CHECK_USAGE} Increase {option('timeout')} to wait longer."
+        return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, advice, parameters=("timeout",))
 
     def _watch(self, ended: threading.Event) -> None:
         """Close the connection as often as it takes: it may not have been open the first time."""

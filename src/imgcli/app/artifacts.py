@@ -15,6 +15,7 @@ from imgcli.core.errors import AFTER_SENDING, CHECK_USAGE, Cause, ExitCode, Imgc
 from imgcli.core.events import Failed, FinalImage, Saved, Waiting
 from imgcli.core.image import ImageFormat
 from imgcli.core.messages import RAW_RUN_KEPT
+from imgcli.core.option import option
 from imgcli.store.paths import FallbackFolders, state_folder
 from imgcli.store.publish.atomic import OnExists
 from imgcli.store.publish.naming import STDOUT, NameFields, current_folder, is_folder
@@ -80,7 +81,9 @@ class RunArtifacts:
         destination = Destination(output.name, folder, output.on_exists)
         fields = NameFields(request.prompt, request.model, self.job, now, output.title)
         self._publisher = open_publisher(destination, fields, fallback, context.stdout.buffer)
-        self._saving = SavingStage(self._publisher, process.shielded, output.partials)
+        self._saving = SavingStage(
+            self._publisher, process.shielded, output.partials, is_series=output.is_series
+        )
         self._unfinished = _count_salvageable(state / RUNS)
         name = output.name
         if name and is_folder(folder / name):  # once it has gone, nothing else says that it was no file
@@ -236,13 +239,13 @@ def _count_salvageable(folder: Path) -> int:
 def _check_standard_output(context: Context, output: OutputOptions) -> None:
     """Raise `ImgcliError` where an image's bytes would go to a terminal, or nowhere."""
     if output.name == STDOUT and 1 in context.closed:
-        raise ImgcliError(
-            Problem(ExitCode.UNWRITABLE, "Standard output is closed, so -o - would lose the image.")
-        )
+        what = f"Standard output is closed, so {option('output', STDOUT)} would lose the image."
+        raise ImgcliError(Problem(ExitCode.UNWRITABLE, what, parameters=("output",)))
     if output.name == STDOUT and output.on_exists is OnExists.NUMBER and context.stdout.isatty():
         raise usage_error(
-            "-o - would write image data to the terminal.",
-            "Redirect standard output (> cat.png), or add --force.",
+            f"{option('output', STDOUT)} would write image data to the terminal.",
+            f"Redirect standard output (> cat.png), or add {option('force')}.",
+            about=("output",),
         )
 
 
@@ -254,8 +257,9 @@ def check_embedding(output: OutputOptions, request: ImageRequest) -> None:
     """Raise `ImgcliError` (usage) where parameters cannot be embedded because no PNG is asked for."""
     if output.embed and request.format not in {None, ImageFormat.PNG}:
         raise usage_error(
-            f"--embed needs a PNG file, but the format is {request.format}.",
-            "Leave --embed out, or use --format png.",
+            f"{option('embed')} needs a PNG file, but the format is {request.format}.",
+            f"Leave {option('embed')} out, or use {option('format', 'png')}.",
+            about=("embed", "format"),
         )
 
 

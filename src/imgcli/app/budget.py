@@ -8,13 +8,16 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from imgcli.app import lookup
-from imgcli.core.billing.budget import PastRun, check_run, estimate, estimate_line
+from imgcli.core.billing.budget import PastRun, check_run, estimate, estimate_line, total_line
 from imgcli.core.errors import ImgcliError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from imgcli.app.context import Context
     from imgcli.app.options import GenerateOptions
     from imgcli.core.billing.bound import Bound
+    from imgcli.core.billing.budget import Estimate
     from imgcli.core.catalog import Catalog
     from imgcli.core.request import ImageRequest
     from imgcli.core.validate import ValidRequest
@@ -56,26 +59,28 @@ def _kind(request: ImageRequest) -> tuple[object, ...]:
 
 
 def check_limit(
-    context: Context, options: GenerateOptions, valid: ValidRequest, models: Catalog
-) -> ValidRequest:
+    context: Context, options: GenerateOptions, requests: Sequence[ValidRequest], models: Catalog
+) -> list[ValidRequest]:
     """Print the estimate where it is wanted; raise `ImgcliError` (usage) for what may cost too much.
 
-    Where only the fallback may cost too much, it is blocked: the conversation itself may go on. What is free
-    has no limit.
+    The limit is one for all `requests`. Where only the fallbacks may cost too much, they are blocked: the
+    conversations themselves may go on. What is free has no limit.
     """
     limit, host = options.budget.run, options.server.host(context.env)
     if options.budget.estimate:
         remark = "; a demo is free" if options.server.demo else ""
-        context.write_lines([f"{_estimate_line(context, valid.request, models, host)}{remark}"])
+        lines = _estimate_lines(context, [valid.request for valid in requests], models, host)
+        context.write_lines([f"{line}{remark}" for line in lines])
     if limit is None or options.server.is_free:
-        return valid
-    check_run(_bound(context, valid.request, models, host), limit)
+        return list(requests)
+    check_run([_bound(context, valid.request, models, host) for valid in requests], limit)
     try:
-        if valid.fallback:
-            check_run(_bound(context, valid.fallback, models, host), limit)
+        check_run(
+            [_bound(context, valid.fallback or valid.request, models, host) for valid in requests], limit
+        )
     except ImgcliError as error:
-        return replace(valid, fallback_blocked=error.problem)
-    return valid
+        return [replace(valid, fallback_blocked=error.problem) for valid in requests]
+    return list(requests)
 
 
 def _bound(context: Context, request: ImageRequest, models: Catalog, host: str | None) -> Bound:
@@ -92,11 +97,26 @@ def _bound(context: Context, request: ImageRequest, models: Catalog, host: str |
     return upper_bound(request, models, before, host)
 
 
-def _estimate_line(context: Context, request: ImageRequest, models: Catalog, host: str | None) -> str:
-    """Format the estimate; it does without a history that cannot be read, as a limit does not."""
+def _estimate_lines(
+    context: Context, requests: Sequence[ImageRequest], models: Catalog, host: str | None
+) -> list[str]:
+    """Format the estimate of each request, equal ones once, and of all; it does without a broken history."""
+    distinct: list[ImageRequest] = []
+    distinct.extend(request for request in requests if request not in distinct)
+    found = [_estimate(context, request, models, host) for request in distinct]
+    lines = [estimate_line(*one) for one in found]
+    if len(requests) == 1:
+        return lines
+    each = [found[distinct.index(request)] for request in requests]
+    return [*lines, total_line([one for one, _ in each], [bound for _, bound in each])]
+
+
+def _estimate(
+    context: Context, request: ImageRequest, models: Catalog, host: str | None
+) -> tuple[Estimate, Bound | None]:
     past, bound = [], None
     with suppress(ImgcliError):
         past = past_runs(context, request, host)
     with suppress(ImgcliError):
         bound = _bound(context, request, models, host)
-    return estimate_line(estimate(request, models, past, len(request.references)), bound)
+    return estimate(request, models, past, len(request.references)), bound

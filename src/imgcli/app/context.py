@@ -68,6 +68,8 @@ class Context:
     """Seconds for which a run under a daily cap does, which is not sent without it."""
     closed: frozenset[int] = frozenset()
     """The standard descriptors (0, 1, 2) that were closed at the start; what is written there is lost."""
+    defer: Callable[[list[str]], None] | None = None
+    """What takes lines for standard error, while a display that several jobs share is on it."""
     can_send: bool = False
     """Whether the command is one that sends requests, which may cost money."""
 
@@ -95,6 +97,9 @@ class Context:
     def write_lines(self, lines: Iterable[str]) -> None:
         """Print lines on standard error as they are; a stream that takes nothing is left alone."""
         safe = list(lines)
+        if self.defer:
+            self.defer(safe)
+            return
 
         def write_all() -> None:
             with suppress(OSError, ValueError):

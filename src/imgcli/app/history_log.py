@@ -52,12 +52,12 @@ def open_recorder(
         if not (artifacts.has_asked or artifacts.saved):  # a run that never began is none
             sink.forgo()
         sink.close()
-        context.warn(sink.trouble)  # also with --quiet: nobody else would say that the history is set aside
+        context.warn(sink.trouble)  # also when quiet: nobody else would say that the history is set aside
 
 
 @contextmanager
 def record_recovered(context: Context, record: UnfinishedRun, models: Catalog) -> Iterator[list[HistorySink]]:
-    """Return the sink that records how an unfinished run ended, or none for a run with --no-history."""
+    """Return the sink that records how an unfinished run ended, or none for a run that is not recorded."""
     if record.extra.get(HISTORY) is False:
         yield []
         return

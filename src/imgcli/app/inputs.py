@@ -8,6 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from imgcli.core.errors import usage_error
+from imgcli.core.option import option
 from imgcli.core.text import shorten
 from imgcli.core.validate import MAX_REFERENCES
 from imgcli.store.input_images import STDIN, read_mask, read_reference
@@ -37,7 +38,8 @@ def read_prompt(words: list[str] | None, file: Path | None, stdin: TextIO) -> st
     `-` alone, or no words at all while something is piped in, means standard input.
     """
     if file is not None and words:
-        raise usage_error("The prompt is given twice: as words and with --prompt-file.", "Choose one.")
+        what = f"The prompt is given twice: as words and with {option('prompt-file')}."
+        raise usage_error(what, "Choose one.", about=("prompt-file",))
     if file is not None:
         return _from_file(file)
     if words and words != ["-"]:
@@ -53,7 +55,7 @@ def _refuse_file_name(words: list[str]) -> None:
     name = words[0].removeprefix("@")
     if len(words) == 1 and name != words[0] and os.path.isfile(name):  # noqa: PTH113 - any text may come here
         raise usage_error(
-            f"There is a file {shorten(name, _NAME_LENGTH)}; did you mean --prompt-file?",
+            f"There is a file {shorten(name, _NAME_LENGTH)}; did you mean {option('prompt-file')}?",
             f'To send the text itself, put a space before it: " {shorten(words[0], _NAME_LENGTH)}".',
         )
 
@@ -63,7 +65,8 @@ def _from_file(file: Path) -> str:
         with file.open("rb") as stream:
             return _decoded(_read(stream, str(file)), str(file))
     except OSError as error:
-        raise usage_error(f"The prompt file {file} cannot be read: {error.strerror}.") from None
+        what = f"The prompt file {file} cannot be read: {error.strerror}."
+        raise usage_error(what, about=("prompt-file",)) from None
 
 
 def _read(stream: BinaryIO, name: str) -> bytes:
@@ -132,7 +135,7 @@ def read_inputs(
 
 
 def _find_files(context: Context, names: InputNames) -> tuple[list[str], str | None, tuple[str, ...]]:
-    """Return the files that --image and --mask name, a run standing for its image, and notes about them."""
+    """Return the files of the images and the mask, a run standing for its image, and notes about them."""
     if not names.images and names.mask is None:
         return [], None, ()
     from imgcli.app.lookup import Located, locate_one  # the history, which most runs do without
@@ -151,11 +154,12 @@ def read_input_images(
     *,
     is_edit: bool = False,
 ) -> InputImages:
-    """Read what --image and --mask name. Raises `ImgcliError` (usage), before anything is sent."""
+    """Read the images and the mask. Raises `ImgcliError` (usage), before anything is sent."""
     names = names or []
     _check_names(names, prompt)
     if mask is not None and not names and not is_edit:
-        raise usage_error("--mask needs an image.", "Add the image with --image.")
+        advice = f"Add the image with {option('image')}."
+        raise usage_error(f"{option('mask')} needs an image.", advice, about=("mask",))
     references = tuple(read_reference(name, stdin) for name in names)
     return InputImages(references, None if mask is None else read_mask(mask))
 
@@ -178,14 +182,17 @@ def _check_names(names: list[str], prompt: PromptSource) -> None:
     if len(names) > MAX_REFERENCES:
         raise usage_error(
             f"{len(names)} images are more than the {MAX_REFERENCES} that can be sent.",
-            "Leave some --image out.",
+            f"Leave some {option('image')} out.",
+            about=("image",),
         )
     if "" in names:
-        raise usage_error("--image names no file.", "Is a shell variable empty?")
+        raise usage_error(f"{option('image')} names no file.", "Is a shell variable empty?", about=("image",))
     if names.count(STDIN) > 1:
-        raise usage_error("Standard input can hold only one image, but --image - is given twice.")
+        what = f"Standard input can hold only one image, but {option('image', STDIN)} is given twice."
+        raise usage_error(what, about=("image",))
     if STDIN in names and prompt is PromptSource.STDIN:
         raise usage_error(
-            "Standard input cannot be both the image (--image -) and the prompt.",
-            'Give the prompt as words: imgcli gen "a cat" --image -',
+            f"Standard input cannot be both the image ({option('image', STDIN)}) and the prompt.",
+            f'Give the prompt as words: imgcli gen "a cat" {option("image", STDIN)}',
+            about=("image",),
         )

@@ -71,10 +71,11 @@ class DisplayOptions:
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """What is saved, and where; `name` is the user's `-o`, None for the default.
+    """What is saved, and where; `name` is the output option, None for the default.
 
     `record` is the file that the run itself is recorded in; `title` is what the image's file is named after,
-    None for the prompt. `embed` writes the parameters into it.
+    None for the prompt. `embed` writes the parameters into it. In a series several runs share a name, and
+    each file but the first gets a number.
     """
 
     name: str | None = None
@@ -85,6 +86,7 @@ class OutputOptions:
     embed: bool = False
     title: str | None = None
     desktop: tuple[Desktop, ...] = ()
+    is_series: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from imgcli.core.catalog import load
 from imgcli.core.errors import usage_error
 from imgcli.core.history import Parent, Role
 from imgcli.core.inherit import Inherited, RequestContext, inherit
+from imgcli.core.option import option
 from imgcli.core.params import Action, Api
 from imgcli.core.text import shorten
 from imgcli.store.input_images import read_again
@@ -179,7 +180,9 @@ def _confirm(context: Context, name: str, parameters: EmbeddedParameters) -> Non
     lines = parameter_lines(parameters, size_of(context.stderr).columns)
     is_agreed = context.confirm("\n".join([f"{unknown}:", *lines, question]))
     if is_agreed is None:
-        raise usage_error(f"{unknown}.", "Read them with imgcli info FILE, and add --trust to use them.")
+        raise usage_error(
+            f"{unknown}.", f"Read them with imgcli info FILE, and add {option('trust')} to use them."
+        )
     if not is_agreed:
         raise usage_error("The parameters in the file are not used; nothing was sent.")
 

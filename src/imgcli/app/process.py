@@ -9,16 +9,17 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar, runtime_checkable
 
 from imgcli.output.terminal.writer import TerminalWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import FrameType
 
     from typing_extensions import Buffer
 
+_T = TypeVar("_T")
 
 _ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -53,6 +54,61 @@ class Interrupted(BaseException):
     def name(self) -> str:
         """The signal's name, as `kill -l` spells it."""
         return signal.Signals(self.signum).name
+
+
+class Stop:
+    """Ends work in other threads as a signal ends it in the main one: at its next step."""
+
+    def __init__(self) -> None:
+        self._came = threading.Event()
+        self._lock = threading.Lock()
+        self._actions: set[Callable[[], None]] = set()
+        self._signum: int = signal.SIGINT
+
+    def set(self, signum: int) -> None:
+        """End what goes on and what begins from now on, by this signal."""
+        self._signum = signum
+        with self._lock:
+            self._came.set()
+            actions = list(self._actions)
+        for action in actions:
+            action()
+
+    def check(self) -> None:
+        """Raise `Interrupted` once a signal came."""
+        if self._came.is_set():
+            raise Interrupted(self._signum)
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep; raises `Interrupted` as soon as a signal comes."""
+        self._came.wait(seconds)
+        self.check()
+
+    @contextmanager
+    def calling(self, action: Callable[[], None]) -> Iterator[None]:
+        """Call an action when a signal comes, so that a thread which waits in the system wakes up."""
+        with self._lock:
+            self._actions.add(action)
+        if self._came.is_set():
+            action()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._actions.discard(action)
+
+    def ending(self, events: Iterable[_T]) -> Iterator[_T]:
+        """Pass events on until a signal came; what came before it is still handled.
+
+        What the source raises then is its connection, which an action has closed.
+        """
+        try:
+            for event in events:
+                yield event
+                self.check()
+        except Exception:
+            self.check()
+            raise
 
 
 class _Shield:
@@ -146,9 +202,13 @@ def ignore() -> None:
 def shielded() -> Iterator[None]:
     """Hold signals back while an image is being published; they arrive when it is safe.
 
-    For the main thread, in which every handler runs. The signals are not masked: the kernel would hand them
-    to another thread, and nobody would wake this one.
+    For the main thread, in which every handler runs; others end at their next step (`Stop`), which is after
+    this. The signals are not masked: the kernel would hand them to another thread, and nobody would wake
+    this one.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     _shield.depth += 1
     try:
         yield

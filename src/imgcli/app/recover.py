@@ -18,6 +18,7 @@ from imgcli.core import catalog, pipeline
 from imgcli.core.errors import Cause, Charged, ExitCode, most_severe
 from imgcli.core.events import Failed, Started
 from imgcli.core.messages import recovering_line
+from imgcli.core.option import option
 from imgcli.core.pipeline import mark_uncharged
 from imgcli.core.secrets import redact_events
 from imgcli.output.sinks.lines import LinesSink, LinesStyle, PathsSink
@@ -153,7 +154,9 @@ class _Recovery:
         self._publisher.tidy()
         if self.is_kept:
             run = self.record.run
-            stays = f"the run log stays at {run.path}; `imgcli recover --discard {run.id}` removes it"
+            stays = (
+                f"the run log stays at {run.path}; `imgcli recover {option('discard', run.id)}` removes it"
+            )
             self.context.warn([stays])
         else:
             self._discard()

@@ -26,6 +26,7 @@ from imgcli.output.sinks.lines import (
     LinesStyle,
     PathsSink,
 )
+from imgcli.output.sinks.per_job import PerJobSink
 from imgcli.output.sinks.queued import QueuedSink
 from imgcli.output.terminal.capabilities import (
     Display,
@@ -38,7 +39,7 @@ from imgcli.output.terminal.database import PreviewProtocol
 from imgcli.store.publish.naming import STDOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from imgcli.app.context import Context
     from imgcli.app.options import GenerateOptions
@@ -98,12 +99,15 @@ class Reporter:
         return iter(self._comparison.notices(events) if self._comparison else events)
 
     @contextmanager
-    def sinks(self) -> Iterator[list[Sink]]:
-        """Open the sinks, the display before the result; close them on every path."""
+    def sinks(self, tiles: Mapping[str, str] | None = None) -> Iterator[list[Sink]]:
+        """Open the sinks, the display before the result; close them on every path.
+
+        `tiles` names the jobs that share the display, by their ids; None for a single one.
+        """
         opened: list[Sink] = []
         try:
-            opened.append(self._display_sink())
-            opened.extend(self._result_sinks())
+            opened.append(PerJobSink(self._display_sink) if tiles else self._display_sink())
+            opened.extend(self._result_sinks(is_group=bool(tiles)))
             with process.stoppable(opened[0]):
                 yield opened
         finally:
@@ -123,15 +127,25 @@ class Reporter:
         is_quiet = not is_for_people and preview.mode is not PreviewMode.EXPLICIT
         return choose_display(PreviewProtocol.OFF if is_quiet else preview.protocol, self._terminal)
 
-    def _result_sinks(self) -> list[Sink]:
+    def _result_sinks(self, *, is_group: bool) -> list[Sink]:
         """Choose what writes to standard output; nothing does when the image's bytes go there."""
         if self._streams_image:
             return []
-        if self._options.format is OutputFormat.JSON_LINES:
-            inline = InlineImages.INLINE if self.is_inline else InlineImages.NONE
-            self._lines = JsonLinesSink(self._context.stdout, inline, self._price, self._context.monotonic)
-            return [QueuedSink(self._lines)]
-        return [PathsSink(self._context.stdout)]
+        if self._options.format is not OutputFormat.JSON_LINES:
+            is_below = is_group and self._display is not Display.LINES and self._is_one_terminal
+            return [PathsSink(self._context.stdout, at_end=is_below)]
+        if is_group:
+            return [QueuedSink(PerJobSink(self._json_lines))]
+        self._lines = self._json_lines()
+        return [QueuedSink(self._lines)]
+
+    def _json_lines(self) -> JsonLinesSink:
+        inline = InlineImages.INLINE if self.is_inline else InlineImages.NONE
+        return JsonLinesSink(self._context.stdout, inline, self._price, self._context.monotonic)
+
+    @property
+    def _is_one_terminal(self) -> bool:
+        return is_one_terminal(self._context.stdout, self._context.stderr)
 
     def _display_sink(self) -> Sink:
         """Choose what writes to standard error."""
@@ -175,7 +189,7 @@ class Reporter:
         from imgcli.output.terminal.screen import Footer
 
         columns = 0
-        if not self._streams_image and is_one_terminal(self._context.stdout, self._context.stderr):
+        if not self._streams_image and self._is_one_terminal:
             columns = len(str(Path(self._name or _USUAL_NAME).absolute()))
         return Footer(columns, self._options.has_long_bill, remarks=int(self._comparison is not None))
 
@@ -218,7 +232,9 @@ def refuse(context: Context, problem: Problem, output_format: OutputFormat = Out
 def exit_status(context: Context, outcome: Outcome, job: str, *, is_free: bool = False) -> ExitCode:
     """Return the exit code of a run, which is also about the sink that writes to standard output."""
     for broken, error in outcome.broken:
-        sink = broken.inner if isinstance(broken, QueuedSink) else broken
+        sink: object = broken
+        while inner := getattr(sink, "inner", None):
+            sink = inner
         if not isinstance(sink, JsonLinesSink | PathsSink):
             continue  # a display that broke costs the display
         if isinstance(error, BrokenPipeError):
@@ -231,6 +247,14 @@ def exit_status(context: Context, outcome: Outcome, job: str, *, is_free: bool =
         report(context, OutputFormat.PATHS, problem, job)
         return most_severe([outcome.exit_code, problem.exit_code])
     return outcome.exit_code
+
+
+def group_status(outcomes: Sequence[Outcome]) -> ExitCode:
+    """Return the exit code of several runs: PARTIAL where some of them saved nothing, and others did."""
+    codes = [outcome.exit_code for outcome in outcomes]
+    is_saved = [bool(outcome.saved) for outcome in outcomes]
+    mixed = [ExitCode.PARTIAL] if any(is_saved) and not all(is_saved) else codes
+    return most_severe(mixed)
 
 
 def _unwritable(error: Exception, outcome: Outcome) -> Problem:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from imgcli.app import lookup
 from imgcli.core.billing.bound import Conversation, conversation_before, upper_bound
 from imgcli.core.billing.budget import OFF, Cap, Spent, check_day
-from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
+from imgcli.core.errors import ExitCode, ImgcliError, Problem
+from imgcli.core.option import option
 from imgcli.store.history.costs import OpenRun
 from imgcli.store.history.recorder import PendingRows
 from imgcli.store.history.repository import HistoryError
@@ -74,9 +75,11 @@ def _refusing(claim: _Claim) -> Iterator[None]:
         yield
     except OSError as error:
         why = error if isinstance(error, HistoryError) else f"there is no folder for it ({error.strerror})"
-        what = f"{claim.cap.option} needs the history, which cannot be used: {why}."
-        advice = f"Fix that, or lift the limit for one run: {claim.cap.option} {OFF}."
-        raise ImgcliError(Problem(ExitCode.UNWRITABLE, what, Charged.NO, advice)) from None
+        what = f"{option(claim.cap.option)} needs the history, which cannot be used: {why}."
+        advice = f"Fix that, or lift the limit for one run: {option(claim.cap.option, OFF)}."
+        raise ImgcliError(
+            Problem(ExitCode.UNWRITABLE, what, advice=advice, parameters=(claim.cap.option,))
+        ) from None
 
 
 @dataclass

@@ -12,6 +12,7 @@ from imgcli.app.lookup import Lookup
 from imgcli.app.reporting import refuse
 from imgcli.core.errors import ExitCode, ImgcliError, check_between, most_severe, usage_error
 from imgcli.core.image import ImageFormat
+from imgcli.core.option import option
 from imgcli.core.text import shorten
 from imgcli.output.images.sheet import Layout, Tile, compose, encode
 from imgcli.output.sinks.lines import write_paths
@@ -72,7 +73,8 @@ def make_sheet(context: Context, options: SheetOptions) -> ExitCode:
         width, height = layout.size
         raise usage_error(
             f"A {options.format} sheet of {width}x{height} pixels is too large.",
-            "Choose a smaller --tile, or fewer images.",
+            f"Choose a smaller {option('tile')}, or fewer images.",
+            about=("tile",),
         )
     _save(context, options, encode(compose(tiles, layout), options.format))
     return most_severe([ExitCode.OK, *codes])
@@ -80,14 +82,16 @@ def make_sheet(context: Context, options: SheetOptions) -> ExitCode:
 
 def _check(context: Context, options: SheetOptions) -> None:
     """Refuse wrong options before any file is read. Raises `ImgcliError` (usage)."""
-    check_between("--tile", options.tile, *_SIDES)
-    check_between("--columns", options.columns, 1, _MOST_COLUMNS)
+    check_between("tile", options.tile, *_SIDES)
+    check_between("columns", options.columns, 1, _MOST_COLUMNS)
     if not options.output or (options.output != STDOUT and names_folder(options.output)):
-        raise usage_error("-o needs the name of a file.", "Try -o sheet.png.")
+        what = f"{option('output')} needs the name of a file."
+        raise usage_error(what, f"Try {option('output', 'sheet.png')}.", about=("output",))
     if options.format not in _FORMATS:
         raise usage_error(f"A sheet cannot be saved as {options.format}.", "Choose png, jpg or webp.")
     if options.output == STDOUT and context.stdout.isatty():
-        raise usage_error("-o - would write image data to the terminal.", "Redirect it (> sheet.png).")
+        what = f"{option('output', STDOUT)} would write image data to the terminal."
+        raise usage_error(what, "Redirect it (> sheet.png).", about=("output",))
 
 
 def _tiles(

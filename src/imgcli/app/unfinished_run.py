@@ -15,6 +15,7 @@ from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Prob
 from imgcli.core.events import FinalImage, PartialImage
 from imgcli.core.json_fields import moment
 from imgcli.core.messages import age, describe_contents
+from imgcli.core.option import option
 from imgcli.core.params import DEMO
 from imgcli.core.text import clean, file_size, shorten
 from imgcli.output.terminal.writer import SafeWriter
@@ -196,7 +197,7 @@ def recorded_server(record: UnfinishedRun) -> str | None:
 
 _OLD = timedelta(days=90)
 _MANY = 5
-_HOW = "`imgcli recover ID` saves one of these, `imgcli recover --discard ID` throws one away"
+_HOW = f"`imgcli recover ID` saves one of these, `imgcli recover {option('discard', 'ID')}` throws one away"
 _NOTHING = "there is nothing to recover"
 
 
@@ -217,7 +218,9 @@ def _find_named(name: str, runs: Sequence[RunLogFile]) -> list[RunLogFile]:
     found = [run for run in runs if name and name in _names(run)]
     found = found or [run for run in runs if name and any(one.startswith(name) for one in _names(run))]
     if not found:
-        raise usage_error(f"There is no unfinished run {name}.", "`imgcli recover --list` shows them.")
+        raise usage_error(
+            f"There is no unfinished run {name}.", f"`imgcli recover {option('list')}` shows them."
+        )
     if len(found) > 1 and name not in _names(found[0]):
         ids = ", ".join(run.id for run in found[:_MANY])
         raise usage_error(f"{name} may mean {len(found)} runs: {ids}.", "Type more of the id.")
@@ -248,7 +251,8 @@ def offer(context: Context, records: Iterable[UnfinishedRun]) -> None:
             if old == 1
             else f"{old} run logs are older than {days} days"
         )
-        context.warn([f"{told}: `imgcli recover --discard --older {days}d` deletes them"])
+        options = f"{option('discard')} {option('older', f'{days}d')}"
+        context.warn([f"{told}: `imgcli recover {options}` deletes them"])
 
 
 def discard(context: Context, records: Iterable[UnfinishedRun]) -> ExitCode:

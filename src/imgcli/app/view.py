@@ -282,7 +282,7 @@ def view_options(
         raise usage_error("Standard input can be viewed once.")
     if view_input.STDIN in names and not _is_piped(context):
         raise usage_error("Standard input is this terminal.", "Pipe a stream: curl -N ... | imgcli view -")
-    check_between("--speed", speed, *_SPEEDS)
+    check_between("speed", speed, *_SPEEDS)
     return ViewOptions(names or (view_input.STDIN,), preview, speed, save)
 
 

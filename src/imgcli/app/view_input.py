@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from imgcli.core.errors import usage_error
 from imgcli.core.image import sniff
+from imgcli.core.option import option
 from imgcli.core.text import shorten
 from imgcli.store.runlog.writer import MAGIC, RunLogHeader
 
@@ -131,7 +132,7 @@ def _kind(name: str, head: bytes) -> ViewInputKind:
     if not bare:
         raise usage_error(f"{shorten(name, 200)} is empty.")
     raise usage_error(
-        f"{shorten(name, 200)} is neither an image nor a recorded run.", "See imgcli view --help."
+        f"{shorten(name, 200)} is neither an image nor a recorded run.", f"See imgcli view {option('help')}."
     )
 
 

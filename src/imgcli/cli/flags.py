@@ -46,6 +46,9 @@ _WIDEST = 10_000
 """Columns: more than any terminal has."""
 _SECONDS = 0.1, 86_400
 """What --timeout may be. Ten times as long, the most that an answer may take, is still a time for clocks."""
+_MOST_IMAGES = 100
+"""What one command may ask for by mistake; a batch file has no such limit."""
+_MOST_AT_ONCE = 64
 _PREVIEW_VARIABLE = "IMGCLI_PREVIEW"
 _FIELDS = {"image_format": "format"}
 """Parameters whose field of a `DraftRequest` has another name."""
@@ -59,7 +62,8 @@ _COPIED = (
 def output_format(flags: Flags) -> OutputFormat:
     """Choose who we write for. Raises `ImgcliError` (usage)."""
     if flags["jsonl"] and flags["quiet"]:
-        raise usage_error("--jsonl and --quiet contradict each other: both write to standard output.")
+        what = "--jsonl and --quiet contradict each other: both write to standard output."
+        raise usage_error(what, about=("jsonl", "quiet"))
     if flags["jsonl"]:
         return OutputFormat.JSON_LINES
     return OutputFormat.PATHS if flags["quiet"] else OutputFormat.PEOPLE
@@ -68,23 +72,26 @@ def output_format(flags: Flags) -> OutputFormat:
 def server_options(flags: Flags, settings: ServerSettings) -> ServerOptions:
     """Check which server to ask. Raises `ImgcliError` (usage)."""
     demo, seed, timeout = flags.get("demo", False), flags.get("seed"), flags["timeout"]
-    check_between("--timeout", timeout, *_SECONDS)
+    check_between("timeout", timeout, *_SECONDS)
     if seed is not None and not demo:
         raise usage_error(
-            "The models take no seed; --seed is for the images of --demo.", "Leave it out, or add --demo."
+            "The models take no seed; --seed is for the images of --demo.",
+            "Leave it out, or add --demo.",
+            about=("seed", "demo"),
         )
     return ServerOptions(None if demo else flags["base_url"], timeout, demo, settings, seed)
 
 
 def _budget(flags: Flags) -> Budget:
     """Read the limits. Raises `ImgcliError` (usage), also where the day's sum would miss this run."""
-    day = parse_cap("--daily-cap", flags["daily_cap"])
+    day = parse_cap("daily-cap", flags["daily_cap"])
     if day and flags["no_history"] and not flags["demo"]:
         raise usage_error(
             "--daily-cap adds up the history, and --no-history would leave this run out of the sum.",
             f"Leave --no-history out, or lift the limit: --daily-cap {OFF}.",
+            about=("daily-cap", "no-history"),
         )
-    return Budget(flags["estimate"], parse_cap("--max-cost", flags["max_cost"]), day)
+    return Budget(flags["estimate"], parse_cap("max-cost", flags["max_cost"]), day)
 
 
 def _draft_request(flags: Flags, server_name: str | None) -> DraftRequest:
@@ -138,6 +145,7 @@ def with_plan(
         raise usage_error(
             "--compare needs an earlier image on this machine, and there is none.",
             "Leave it out, or start from a file.",
+            about=("compare",),
         )
     return replace(
         options,
@@ -152,10 +160,11 @@ def with_plan(
 def preview_options(flags: Flags, env: Mapping[str, str]) -> PreviewOptions:
     """Check how images are to be shown; the environment has the default. Raises `ImgcliError` (usage)."""
     preview, width = flags["preview"], flags["width"]
-    check_between("--width", width, 1, _WIDEST)
+    check_between("width", width, 1, _WIDEST)
     if flags["plain"]:
         if preview not in {None, PreviewProtocol.OFF}:
-            raise usage_error(f"--plain shows no image, and --preview {preview} asks for one.")
+            what = f"--plain shows no image, and --preview {preview} asks for one."
+            raise usage_error(what, about=("plain", "preview"))
         return PreviewOptions(PreviewProtocol.OFF, PreviewMode.PLAIN)
     if preview:
         return PreviewOptions(preview, PreviewMode.EXPLICIT, width)
@@ -167,19 +176,59 @@ def preview_options(flags: Flags, env: Mapping[str, str]) -> PreviewOptions:
         raise usage_error(f"{_PREVIEW_VARIABLE} must be one of {choices}, not {default}.") from None
 
 
+def variants(flags: Flags) -> list[dict[str, Any]]:
+    """Return the flags of each request that was asked for: a number of images, of each of the models.
+
+    `{n}` in the name of the file becomes its number, from 1; a demo's seed goes up with it. Raises
+    `ImgcliError` (usage) for what one request alone can have.
+    """
+    check_between("count", flags["count"], 1, _MOST_IMAGES)
+    check_between("concurrency", flags["concurrency"], 1, _MOST_AT_ONCE)
+    models = list(dict.fromkeys(flags["model"] or [None]))
+    each = [{**flags, "model": model} for model in models for _ in range(flags["count"])]
+    if len(each) == 1:
+        return each
+    if len(each) > _MOST_IMAGES:
+        raise usage_error(f"These are {len(each)} images; at most {_MOST_IMAGES} can be asked for at once.")
+    _check_several(flags, len(models), len(each))
+    for number, one in enumerate(each, 1):
+        one["is_series"] = True
+        one["output"] = one["output"] and one["output"].replace("{n}", str(number))
+        one["seed"] = None if one["seed"] is None else one["seed"] + number - 1
+    return each
+
+
+def _check_several(flags: Flags, models: int, images: int) -> None:
+    """Refuse what would keep one of several images alone. Raises `ImgcliError` (usage)."""
+    name = flags["output"] or ""
+    if name == STDOUT:
+        raise usage_error(f"-o - takes one image, and these are {images}.", "Choose a folder with -o.")
+    if flags["record"]:
+        raise usage_error(f"--record takes one run, and these are {images}.")
+    own = ("{n}", "{id}", *(["{model}"] if models == images else []))
+    if flags["force"] and not any(field in name for field in own):
+        raise usage_error(
+            f"With --force the {images} images would replace one another.",
+            "Add {n} to the name in -o, or leave --force out.",
+        )
+
+
 def _output_options(flags: Flags) -> OutputOptions:
     """Check where the image is to go. Raises `ImgcliError` (usage)."""
     name, force, keep_partials = flags["output"], flags["force"], flags["keep_partials"]
     if name == STDOUT and flags["jsonl"]:
-        raise usage_error("-o - and --jsonl both want standard output.", "Choose a file with -o.")
+        what = "-o - and --jsonl both want standard output."
+        raise usage_error(what, "Choose a file with -o.", about=("output", "jsonl"))
     if flags["no_save"] and (name is not None or force or keep_partials):
-        raise usage_error("--no-save keeps no file, and -o, --force or --keep-partials ask for one.")
+        what = "--no-save keeps no file, and -o, --force or --keep-partials ask for one."
+        raise usage_error(what, about=("no-save", "output", "force", "keep-partials"))
     desktop = tuple(
         action for action, flag in ((Desktop.OPEN, "opens"), (Desktop.COPY, "copies")) if flags[flag]
     )
     if desktop and (flags["no_save"] or name == STDOUT):
         kept = "-o -" if name == STDOUT else "--no-save"
-        raise usage_error(f"--{desktop[0].value} needs a file, and {kept} keeps none.")
+        about = (desktop[0].value, "output" if name == STDOUT else "no-save")
+        raise usage_error(f"--{desktop[0].value} needs a file, and {kept} keeps none.", about=about)
     return OutputOptions(
         name and at_home(name),
         save=not flags["no_save"],
@@ -188,4 +237,5 @@ def _output_options(flags: Flags) -> OutputOptions:
         record=flags["record"],
         embed=flags["embed"],
         desktop=desktop,
+        is_series=flags.get("is_series", False),
     )

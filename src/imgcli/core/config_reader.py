@@ -23,6 +23,7 @@ from imgcli.core.config import (
     ValueType,
 )
 from imgcli.core.errors import ImgcliError, usage_error
+from imgcli.core.option import option
 from imgcli.core.secrets import has_key_in_prose, is_key_name, is_variable_name, looks_like_key, redact
 from imgcli.core.text import did_you_mean, shorten, similar_names
 
@@ -294,7 +295,7 @@ class _ConfigReader:
             return self._wrong((*path, name), f"{path[0]} has no option {name}")
         shown = shorten(name, _NAME_LENGTH)
         command = path[0] if path and path[0] in self.schema else "gen"
-        advice = _suggestion(name, known) or f"See imgcli {command} --help."
+        advice = _suggestion(name, known) or f"See imgcli {command} {option('help')}."
         return self._wrong((*path, name), f"unknown option {shown}", advice)
 
     def _value(self, name: str, value: object, path: KeyPath, shape: OptionType) -> object:
@@ -348,7 +349,8 @@ def _typed(value: object, value_type: ValueType) -> object:
         case ValueType.DOLLARS:
             return str(value) if is_number or isinstance(value, str) else None
         case ValueType.LIST:
-            return value if isinstance(value, list) and all(isinstance(one, str) for one in value) else None
+            several = value if isinstance(value, list) else [value]
+            return value if all(isinstance(one, str) for one in several) else None
         case ValueType.TEXT | ValueType.PATH:
             return value if isinstance(value, str) else None
 

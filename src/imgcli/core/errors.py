@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum, StrEnum
 from typing import TYPE_CHECKING, Any
 
+from imgcli.core.option import option
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -82,6 +84,8 @@ class Problem:
     signal: int | None = None
     """The signal that interrupted the run; the process ends by it instead of by the exit code."""
     cause: Cause | None = None
+    parameters: tuple[str, ...] = ()
+    """The long names of the options that this is about."""
     is_local: bool = False
     """Whether the command sends nothing, so that no sentence about money is needed."""
 
@@ -132,19 +136,22 @@ class ImgcliError(Exception):
         self.ended = ended
 
 
-def usage_error(what: str, advice: str = "") -> ImgcliError:
-    """Build the error for a wrong option, prompt or file: nothing was sent, nothing was charged."""
-    return ImgcliError(Problem(ExitCode.USAGE, what, Charged.NO, advice))
+def usage_error(what: str, advice: str = "", *, about: tuple[str, ...] = ()) -> ImgcliError:
+    """Build the error for a wrong option, prompt or file: nothing was sent, nothing was charged.
+
+    `about` has the long names of the options that it is about.
+    """
+    return ImgcliError(Problem(ExitCode.USAGE, what, Charged.NO, advice, parameters=about))
 
 
-def check_between(option: str, value: float | None, least: float, most: float) -> None:
+def check_between(name: str, value: float | None, least: float, most: float) -> None:
     """Raise `ImgcliError` (usage) for a number out of bounds or NaN; None means that the option is not set.
 
     Numbers are checked before anything is sent: clocks, sockets and SQLite fail on absurd ones, and by then
     the image may be paid for. The message omits the number, which may have thousands of digits.
     """
     if value is not None and not least <= value <= most:
-        raise usage_error(f"{option} must be between {least:,} and {most:,}.")
+        raise usage_error(f"{option(name)} must be between {least:,} and {most:,}.", about=(name,))
 
 
 def system_error(error: Exception) -> str | None:

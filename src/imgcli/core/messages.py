@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgcli.core.errors import Cause, Charged, ExitCode
+from imgcli.core.option import option
 from imgcli.core.text import MINUTE, duration, file_size, shorten
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from imgcli.core.request import ImageRequest
 
 
-RAW_RUN_KEPT = "The run log is kept; `imgcli recover --list` shows it."
+RAW_RUN_KEPT = f"The run log is kept; `imgcli recover {option('list')}` shows it."
 
 _LONGEST = 1500  # characters of foreign text in one line: a server may answer with a whole page
 _LONGEST_PROBLEM = 4500  # a truncated signed link is useless; other foreign text is truncated earlier

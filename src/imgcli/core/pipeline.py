@@ -73,19 +73,18 @@ class Outcome:
 def run(events: Iterable[Event], sinks: Sequence[Sink]) -> Outcome:
     """Pass every event to every sink, to the end of the source.
 
-    A sink that raises is dropped, with a notice to the others. The source is still read to its end, because
-    its stages save the images.
+    The source is read to its end, whatever becomes of the sinks, because its stages save the images.
     """
     outcome = Outcome()
     working = list(sinks)
     for event in events:
         outcome.record(event)
-        _deliver(event, working, outcome)
+        deliver(event, working, outcome)
     return outcome
 
 
-def _deliver(event: Event, working: list[Sink], outcome: Outcome) -> None:
-    """Pass an event to the sinks that still work."""
+def deliver(event: Event, working: list[Sink], outcome: Outcome) -> None:
+    """Pass an event to the sinks that still work; one that raises is dropped, with a notice to the others."""
     for sink in list(working):
         try:
             sink.handle(event)
@@ -93,7 +92,7 @@ def _deliver(event: Event, working: list[Sink], outcome: Outcome) -> None:
             working.remove(sink)
             outcome.broken.append((sink, error))
             notice = Notice(event.job, f"a display failed ({type(error).__name__}); saving continues")
-            _deliver(notice, working, outcome)
+            deliver(notice, working, outcome)
 
 
 def enforce_grammar(job: str, events: Iterable[Event]) -> Iterator[Event]:

@@ -1,4 +1,4 @@
-"""Sizes: from the value of `--size` to a size that the model supports."""
+"""Sizes: from the value of the size option to a size that the model supports."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.core.catalog import FixedSizes, FlexibleSizes
 from imgcli.core.errors import usage_error
+from imgcli.core.option import option
 from imgcli.core.text import shorten
 
 if TYPE_CHECKING:
@@ -95,8 +96,9 @@ def resolve_size(text: str, model: Model | None) -> SizeChoice:
     if (ratio := _RATIO.fullmatch(size_text)) and float(ratio[1]) and float(ratio[2]):
         return _from_ratio(f"{ratio[1]}:{ratio[2]}", Fraction(ratio[1]) / Fraction(ratio[2]), model)
     raise usage_error(
-        f"--size takes WIDTHxHEIGHT, a ratio such as 16:9, auto, square, portrait or landscape, "
-        f'not "{shorten(text, _SYNTAX_LENGTH)}"; try --size 1024x1024.'
+        f"{option('size')} takes WIDTHxHEIGHT, a ratio such as 16:9, auto, square, portrait or landscape, "
+        f'not "{shorten(text, _SYNTAX_LENGTH)}"; try {option("size", "1024x1024")}.',
+        about=("size",),
     )
 
 
@@ -116,12 +118,14 @@ def _from_pixels(size: _Size, model: Model | None) -> SizeChoice:
     fault = next(_faults(size, rule), None)
     if fault and size.longest < _TINY_EDGE:
         ratio = f"{size.width}:{size.height}" if size.stretch <= _USUAL_STRETCH else "16:9"
-        raise usage_error(
-            f"--size {size} means pixels, and a ratio is written with a colon; try --size {ratio}."
-        )
+        colon = f"a ratio is written with a colon; try {option('size', ratio)}"
+        raise usage_error(f"{option('size', size)} means pixels, and {colon}.", about=("size",))
     if fault:
         best = _nearest(size, rule)
-        raise usage_error(f"--size {size} is not supported by {model.name}: {fault}; try --size {best}.")
+        what = (
+            f"{option('size', size)} is not supported by {model.name}: {fault}; try {option('size', best)}."
+        )
+        raise usage_error(what, about=("size",))
     return SizeChoice(str(size), _experimental(size, rule))
 
 
@@ -185,7 +189,8 @@ def _of_shape(asked: str, shape: Fraction, rule: FlexibleSizes) -> str:
     """Find the closest size, of several the largest, with no more pixels than `landscape`."""
     if max(shape, 1 / shape) > rule.widest:
         limit = f"{rule.widest}:1" if shape > 1 else f"1:{rule.widest}"
-        raise usage_error(f"--size {asked} exceeds the limit of {limit}; try --size {limit}.")
+        what = f"{option('size', asked)} exceeds the limit of {limit}; try {option('size', limit)}."
+        raise usage_error(what, about=("size",))
     sizes = [size for size in _candidates(shape, rule) if size.pixels <= _RATIO_PIXELS]
     return str(min(sizes, key=lambda size: (abs(size.shape - shape), -size.pixels)))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from imgcli.core.catalog import ModelKind, shutdown_notice
 from imgcli.core.errors import check_between, usage_error
 from imgcli.core.image import MOVING_FORMATS, ImageFormat
+from imgcli.core.option import option
 from imgcli.core.params import Action, Api, Background, Moderation, Quality
 from imgcli.core.request import DraftRequest, ImageRequest, RequestParameters
 from imgcli.core.sizes import resolve_size
@@ -113,9 +114,7 @@ class _Validator:
         if self.api is Api.IMAGES and len(draft.prompt) > _MAX_IMAGES_PROMPT:
             length = f"{len(draft.prompt):,} characters"
             what = f"The prompt has {length}; the Images API takes {_MAX_IMAGES_PROMPT:,}."
-            raise usage_error(
-                what, f"Shorten it, or use a text model (-m {self.text_model}), which takes more."
-            )
+            raise usage_error(what, f"Shorten it, or use {self._some_text_model}, which takes more.")
         if not all(
             map(is_encodable, filter(None, (self.name, draft.image_model, draft.previous_response_id)))
         ):
@@ -126,17 +125,26 @@ class _Validator:
         drawing = shorten(self.draft.image_model or "", _NAME_LENGTH)
         default = self.catalog.default_image_model
         if self.catalog.is_image_model(self.name) and self.api is Api.RESPONSES:
-            what = f"--api responses needs a text model, but {name} is an image model."
-            raise usage_error(what, f"Use it as --image-model {name}, or leave --api out.")
+            what = f"{option('api', self.api)} needs a text model, but {name} is an image model."
+            advice = f"Use it as {option('image-model', name)}, or leave {option('api')} out."
+            raise usage_error(what, advice, about=("api", "model"))
         if self.api is Api.IMAGES and self._is_text_model(self.name):
-            what = f"--api images needs an image model, but {name} is a text model."
-            raise usage_error(what, f"Try -m {default}, or leave --api out.")
+            what = f"{option('api', self.api)} needs an image model, but {name} is a text model."
+            advice = f"Try {option('model', default, short=True)}, or leave {option('api')} out."
+            raise usage_error(what, advice, about=("api", "model"))
         if self.draft.image_model and self.api is Api.IMAGES:
-            what = "--image-model is for text models, but --model is an image model."
-            raise usage_error(what, f"Leave --image-model out, or use -m {drawing}.")
+            what = f"{option('image-model')} is for text models, but {option('model')} is an image model."
+            drawn = option("model", drawing, short=True)
+            advice = f"Leave {option('image-model')} out, or use {drawn}."
+            raise usage_error(what, advice, about=("image-model", "model"))
         if self._is_text_model(self.draft.image_model):
-            what = f"--image-model needs an image model, but {drawing} is a text model."
-            raise usage_error(what, f"Try --image-model {default}.")
+            what = f"{option('image-model')} needs an image model, but {drawing} is a text model."
+            raise usage_error(what, f"Try {option('image-model', default)}.", about=("image-model",))
+
+    @property
+    def _some_text_model(self) -> str:
+        """What to use where an image model does not do."""
+        return f"a text model ({option('model', self.text_model, short=True)})"
 
     def _is_text_model(self, name: str | None) -> bool:
         known = self.catalog.find(name) if name else None
@@ -145,73 +153,80 @@ class _Validator:
     def _check_format(self) -> None:
         draft = self.draft
         if draft.format and draft.name_format and draft.format is not draft.name_format:
-            what = (
-                f"--format {draft.format} conflicts with the output name, which is for {draft.name_format}."
-            )
-            raise usage_error(what, f"Leave --format out, or end the name in {draft.format.suffix}.")
+            asked = option("format", draft.format)
+            what = f"{asked} conflicts with the output name, which is for {draft.name_format}."
+            advice = f"Leave {option('format')} out, or end the name in {draft.format.suffix}."
+            raise usage_error(what, advice, about=("format", "output"))
 
     def _check_options(self) -> None:
         """Reject combinations that the API documents as errors."""
         draft, output, model = self.draft, self.output, self.image_model
-        check_between("--partials", draft.partials, 0, 3)  # the API's limit
-        check_between("--compression", draft.compression, 0, 100)
+        check_between("partials", draft.partials, 0, 3)  # the API's limit
+        check_between("compression", draft.compression, 0, 100)
         if draft.compression is not None and output not in (ImageFormat.JPEG, ImageFormat.WEBP):
-            raise usage_error("--compression works only with jpeg and webp.", "Add --format webp.")
+            what = f"{option('compression')} works only with jpeg and webp."
+            raise usage_error(what, f"Add {option('format', 'webp')}.", about=("compression", "format"))
         if draft.background is Background.TRANSPARENT and output is ImageFormat.JPEG:
-            raise usage_error("jpeg does not support transparency.", "Use --format png or webp.")
+            what, advice = "jpeg does not support transparency.", f"Use {option('format', 'png')} or webp."
+            raise usage_error(what, advice, about=("background", "format"))
         if draft.partials and output in MOVING_FORMATS:
-            raise usage_error(f"{output} does not support partial images.", "Leave --partials out.")
+            what, advice = f"{output} does not support partial images.", f"Leave {option('partials')} out."
+            raise usage_error(what, advice, about=("partials", "format"))
         if draft.partials and draft.stream is False:
-            what = f"--partials {draft.partials} needs streaming, and --stream is off."
-            raise usage_error(what, "Leave --partials out, or add --stream.")
+            what = f"{option('partials', draft.partials)} needs streaming, and {option('stream')} is off."
+            advice = f"Leave {option('partials')} out, or add {option('stream')}."
+            raise usage_error(what, advice, about=("partials", "stream"))
         if draft.quality and model and draft.quality not in model.qualities:
-            what = f"{model.name} does not support --quality {draft.quality}."
-            raise usage_error(what, f"It supports {', '.join(model.qualities)}.")
+            what = f"{model.name} does not support {option('quality', draft.quality)}."
+            raise usage_error(what, f"It supports {', '.join(model.qualities)}.", about=("quality",))
 
     def _check_inputs(self) -> None:
         """Reject input images, and options about them, that the API documents as errors."""
         draft, count = self.draft, len(self.draft.references)
         if count > MAX_REFERENCES:
             what = f"{count} images are more than the {MAX_REFERENCES} that can be sent."
-            raise usage_error(what, "Leave some --image out.")
+            raise usage_error(what, f"Leave some {option('image')} out.", about=("image",))
         if draft.previous_response_id and self.api is Api.IMAGES:
-            advice = f"Use a text model (-m {self.text_model}), or send the image itself with --image."
+            advice = f"Use {self._some_text_model}, or send the image itself with {option('image')}."
             raise usage_error("The Images API has no conversations to continue.", advice)
         has_image = draft.references or draft.previous_response_id
         if draft.action is Action.EDIT and not has_image:
-            raise usage_error("There is no image to edit.", "Add one with --image.")
+            raise usage_error("There is no image to edit.", f"Add one with {option('image')}.")
         if draft.mask:
             self._check_mask(draft.mask)
         if draft.fidelity:
             self._check_fidelity(has_image=bool(has_image))
         if draft.moderation is Moderation.LOW and self._moderation() is None:
-            what = "The Images API does not take --moderation with input images."
-            raise usage_error(what, f"Leave it out, or use a text model (-m {self.text_model}).")
+            what = f"The Images API does not take {option('moderation')} with input images."
+            raise usage_error(what, f"Leave it out, or use {self._some_text_model}.", about=("moderation",))
 
     def _check_mask(self, mask: InputImage) -> None:
         """Compare the mask with the first image, as far as their sizes are known."""
         if not self.draft.references:
-            raise usage_error("--mask needs an image.", "Add the image with --image.")
+            what = f"{option('mask')} needs an image."
+            raise usage_error(what, f"Add the image with {option('image')}.", about=("mask",))
         if self.output is ImageFormat.GIF:
-            raise usage_error("gif does not support masks.", "Use --format png.")
+            advice = f"Use {option('format', 'png')}."
+            raise usage_error("gif does not support masks.", advice, about=("mask", "format"))
         first = self.draft.references[0]
         if first.size and mask.size and first.size != mask.size:
             what = f"The mask is {_pixels(mask.size)} pixels, but {_name(first)} is {_pixels(first.size)}."
-            raise usage_error(what, "Make the mask the same size as the first --image.")
+            advice = f"Make the mask the same size as the first {option('image')}."
+            raise usage_error(what, advice, about=("mask",))
 
     def _check_fidelity(self, *, has_image: bool) -> None:
         """Check against the catalog; an unknown model may take anything."""
         if not has_image:
-            raise usage_error("--input-fidelity needs an input image.", "Add one with --image.")
+            what = f"{option('input-fidelity')} needs an input image."
+            raise usage_error(what, f"Add one with {option('image')}.", about=("input-fidelity",))
         model = self.image_model
         supported = model.accepts.fidelities if model and model.accepts else None
         if model and supported is not None and self.draft.fidelity not in supported:
             advice = (
                 f"It supports {', '.join(supported)}." if supported else "Leave it out: it is always high."
             )
-            raise usage_error(
-                f"{model.name} does not support --input-fidelity {self.draft.fidelity}.", advice
-            )
+            what = f"{model.name} does not support {option('input-fidelity', self.draft.fidelity)}."
+            raise usage_error(what, advice, about=("input-fidelity",))
 
     def _moderation(self) -> Moderation | None:
         """Omit moderation from edits in OpenAI's Images API; a compatible server may take it."""
@@ -244,7 +259,8 @@ class _Validator:
         """Describe what may fail, though no documentation says that it does."""
         model, mask = self.image_model, self.draft.mask
         if self.draft.fidelity and model and model.accepts and model.accepts.fidelities is None:
-            yield f"OpenAI does not say whether {model.name} supports --input-fidelity; it is sent as is"
+            taken = f"{model.name} supports {option('input-fidelity')}"
+            yield f"OpenAI does not say whether {taken}; it is sent as is"
         if not mask:
             return
         if (mask.length or 0) > _SMALL_MASK:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from imgcli.core.errors import usage_error
 from imgcli.core.image import EncodedImage, ImageFormat
+from imgcli.core.option import option
 from imgcli.core.request import InputImage
 from imgcli.core.secrets import is_loopback
 from imgcli.core.text import shorten
@@ -69,15 +70,20 @@ def reference_of(name: str, data: bytes) -> InputImage:
 def read_mask(name: str) -> InputImage:
     """Read a mask: a png with an alpha channel. Raises `ImgcliError` (usage)."""
     if name == STDIN or _ADDRESS.match(name):
-        raise usage_error("--mask takes a file.", "Save the mask as a file first.")
+        raise usage_error(
+            f"{option('mask')} takes a file.", "Save the mask as a file first.", about=("mask",)
+        )
     mask = _file(name)
     data = mask.data or b""
     if mask.format is not ImageFormat.PNG:
-        raise usage_error(f"The mask {_shown(name)} is {mask.format}; it must be png.", _CONVERT)
+        raise usage_error(
+            f"The mask {_shown(name)} is {mask.format}; it must be png.", _CONVERT, about=("mask",)
+        )
     if data[_ALPHA_AT] not in _WITH_ALPHA:
         raise usage_error(
             f"The mask {_shown(name)} has no alpha channel to mark what to edit.",
             "Make the areas to regenerate transparent, and save it as a PNG with alpha (RGBA).",
+            about=("mask",),
         )
     return mask
 
@@ -89,7 +95,7 @@ def read_again(reference: InputImage) -> InputImage:
     if not reference.path:
         raise usage_error(
             f"{_shown(reference.name)} was not a file and cannot be read again.",
-            "Send it again: imgcli gen PROMPT -i FILE",
+            f"Send it again: imgcli gen PROMPT {option('image', 'FILE', short=True)}",
         )
     found = _file(reference.path)
     if found.sha256 != reference.sha256:

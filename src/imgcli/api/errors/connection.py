@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from imgcli.api.errors.server import from_status, quoted
 from imgcli.api.retry import Failure, Retry, retry_after
 from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, Problem
+from imgcli.core.option import option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -88,7 +89,7 @@ def lost(error: Exception, server: ServerName) -> Problem:
     if name in ("ReadTimeout", "WriteTimeout"):
         did = "was silent" if name == "ReadTimeout" else "accepted no more data"
         what = f"{server.host} {did} for {server.timeout:g} s."
-        advice = f"{CHECK_USAGE} Increase --timeout to wait longer."
+        advice = f"{CHECK_USAGE} Increase {option('timeout')} to wait longer."
     else:
         what, advice = (
             f"The connection to {server.host} broke before the answer was complete ({name}).",
@@ -164,7 +165,8 @@ def _unsent(error: Exception, server: ServerName) -> Failure:
         return Failure(_unreachable(what, f"Start it, or check {_PROXIES}."), Retry.CONNECT)
     what = f"Cannot connect to {server.host}: {_reason(causes)}."
     return Failure(
-        _unreachable(what, "Check the connection, the address (--base-url) and the proxy."), Retry.CONNECT
+        _unreachable(what, f"Check the connection, the address ({option('base-url')}) and the proxy."),
+        Retry.CONNECT,
     )
 
 
@@ -172,7 +174,9 @@ def _refused_by_proxy(answer: str, server: ServerName) -> Problem:
     """Return what a proxy's answer to CONNECT means; from 500 on it tried."""
     proxy = f"The proxy {quoted(server.proxy)}" if server.proxy else "The proxy"
     if answer.startswith("5"):
-        advice = f"Try again; if that does not help, check --base-url (OPENAI_BASE_URL), and {_PROXIES}."
+        advice = (
+            f"Try again; if that does not help, check {option('base-url')} (OPENAI_BASE_URL), and {_PROXIES}."
+        )
         return _unreachable(f"{proxy} could not reach {server.host}: {answer}.", advice)
     return _unreachable(f"{proxy} refused the connection to {server.host}: {answer}.", f"Check {_PROXIES}.")
 
@@ -196,7 +200,7 @@ def _reason(causes: list[Exception]) -> str:
 def unfit() -> Problem:
     """Return the problem without the value, which may be a key."""
     what = "The request is not valid HTTP: a header or the URL contains a forbidden character."
-    advice = "Check OPENAI_CUSTOM_HEADERS, OPENAI_ORG_ID, OPENAI_PROJECT_ID and --base-url."
+    advice = f"Check OPENAI_CUSTOM_HEADERS, OPENAI_ORG_ID, OPENAI_PROJECT_ID and {option('base-url')}."
     return Problem(ExitCode.USAGE, what, Charged.NO, advice)
 
 

@@ -24,12 +24,14 @@ from imgcli.api.errors.table import (
     STATUSES,
     STOPPED,
     UNREACHED,
+    WRONG_ADDRESS,
     ErrorRule,
     Progress,
     charged,
 )
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, Problem
 from imgcli.core.json_fields import as_code, as_list, as_object, as_text, parse_object
+from imgcli.core.option import option
 from imgcli.core.secrets import redact
 from imgcli.core.text import shorten
 
@@ -199,7 +201,7 @@ def _redirect(status: int, location: str) -> Problem:
     except ValueError:
         target = "another place"
     what = f"The server redirects to {quoted(target)} (HTTP {status}); imgcli does not follow redirects."
-    return Problem(ExitCode.REFUSED, what, Charged.NO, "Check --base-url (OPENAI_BASE_URL).")
+    return Problem(ExitCode.REFUSED, what, Charged.NO, WRONG_ADDRESS)
 
 
 def from_code(body: object, progress: Progress) -> Problem:
@@ -232,23 +234,24 @@ def _sentence(lead: str, message: str) -> str:
 
 
 def _problem(rule: ErrorRule, error: ServerError, what: str, progress: Progress) -> Problem:
-    advice = _option_advice(error.param) if rule is REJECTED else ""
+    about = _our_option(error.param) if rule is REJECTED else None
+    advice = f"Choose another {option(about)}." if about else rule.advice
     code = error.code or error.type
     return Problem(
         rule.exit_code,
         what,
         charged(rule.exit_code, progress),
-        advice or rule.advice,
+        advice,
         code,
         error.param,
         cause=rule.cause,
+        parameters=(about,) if about else (),
     )
 
 
-def _option_advice(param: str | None) -> str:
+def _our_option(param: str | None) -> str | None:
     """Find our option for the server's parameter, for instance `tools[0].size`."""
     path = [name.partition("[")[0] for name in (param or "").split(".")]
     if path[-1] == "model":
-        return f"Choose another {'--model' if len(path) == 1 else '--image-model'}."
-    option = next((OPTIONS[name] for name in path if name in OPTIONS), None)
-    return f"Choose another {option}." if option else ""
+        return "model" if len(path) == 1 else "image-model"
+    return next((OPTIONS[name] for name in path if name in OPTIONS), None)

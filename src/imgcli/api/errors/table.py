@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode
+from imgcli.core.option import option
 
 TEXT_MODEL = "gpt-6-luna"
 """A text model that runs the image tool and has no shutdown date (facts of November 2026)."""
@@ -42,14 +43,14 @@ VERIFY = ErrorRule(
     ExitCode.AUTH,
     "The organization must be verified before it may use this model",
     "Verify it at https://platform.openai.com/settings/organization/general (it can take 15 minutes to "
-    "take effect), or choose another --image-model.",
+    f"take effect), or choose another {option('image-model')}.",
     words=("must be verified",),
 )
 
 MODERATION = ErrorRule(
     ExitCode.REFUSED,
     "The safety check refused this",
-    "Change the prompt, or try --moderation low.",
+    f"Change the prompt, or try {option('moderation', 'low')}.",
     frozenset(
         {
             "moderation_blocked",
@@ -92,7 +93,7 @@ KEY = ErrorRule(
     ExitCode.AUTH,
     "The server refused the API key",
     "Check OPENAI_API_KEY: https://platform.openai.com/api-keys shows your keys. "
-    "`imgcli gen ... --demo` needs none.",
+    f"`imgcli gen ... {option('demo')}` needs none.",
     frozenset({"invalid_api_key", "account_deactivated"}),
     ("incorrect api key",),
 )
@@ -100,14 +101,14 @@ KEY = ErrorRule(
 NO_TOOL = ErrorRule(
     ExitCode.REFUSED,
     "The text model cannot generate images",
-    f"Choose another text model: imgcli gen ... --model {TEXT_MODEL}",
+    f"Choose another text model: imgcli gen ... {option('model', TEXT_MODEL)}",
     words=("hosted tool 'image_generation' is not supported", "tool 'image_generation' is not supported"),
 )
 
 NO_MODEL = ErrorRule(
     ExitCode.REFUSED,
     "The server does not have this model",
-    f"Choose another model: imgcli gen ... --model {TEXT_MODEL}",
+    f"Choose another model: imgcli gen ... {option('model', TEXT_MODEL)}",
     frozenset({"model_not_found"}),
     cause=Cause.MODEL_NOT_FOUND,
 )
@@ -115,14 +116,14 @@ NO_MODEL = ErrorRule(
 NO_PREVIEW = ErrorRule(
     ExitCode.REFUSED,
     "The server requires at least one partial image",
-    "Ask for one: imgcli gen ... --partials 1",
+    f"Ask for one: imgcli gen ... {option('partials', 1)}",
     words=("non-zero partial images",),
 )
 
 PREVIOUS_RESPONSE_NOT_FOUND = ErrorRule(
     ExitCode.REFUSED,
     "The server cannot continue the conversation",
-    "Send the image itself: imgcli gen --image FILE ...",
+    f"Send the image itself: imgcli gen {option('image', 'FILE')} ...",
     frozenset({"previous_response_not_found"}),
     ("items are not persisted", "previous response with id", "previous response cannot be used"),
     Cause.PREVIOUS_RESPONSE_NOT_FOUND,
@@ -140,7 +141,7 @@ RESPONSE_FORMAT = ErrorRule(
 IMAGE = ErrorRule(
     ExitCode.REFUSED,
     "The server refused an image that came with the prompt",
-    "Try another --image, or save it again as PNG.",
+    f"Try another {option('image')}, or save it again as PNG.",
     frozenset(
         {
             "invalid_image",
@@ -166,7 +167,7 @@ IMAGE = ErrorRule(
 MASK = ErrorRule(
     ExitCode.REFUSED,
     "The server refused the mask",
-    "It must be a PNG with transparent areas, the same size as the first --image.",
+    f"It must be a PNG with transparent areas, the same size as the first {option('image')}.",
     frozenset({"invalid_mask_image_format"}),
 )
 
@@ -204,25 +205,26 @@ RULES = (
 REFUSAL_TYPES = frozenset({"invalid_request_error", "image_generation_user_error"})
 
 OPTIONS = {
-    "size": "--size",
-    "quality": "--quality",
-    "output_format": "--format",
-    "output_compression": "--compression",
-    "background": "--background",
-    "moderation": "--moderation",
-    "partial_images": "--partials",
-    "input_fidelity": "--input-fidelity",
-    "mask": "--mask",
-    "input_image_mask": "--mask",
-    "image": "--image",
-    "images": "--image",
-    "image_url": "--image",
+    "size": "size",
+    "quality": "quality",
+    "output_format": "format",
+    "output_compression": "compression",
+    "background": "background",
+    "moderation": "moderation",
+    "partial_images": "partials",
+    "input_fidelity": "input-fidelity",
+    "mask": "mask",
+    "input_image_mask": "mask",
+    "image": "image",
+    "images": "image",
+    "image_url": "image",
 }
-"""The option of ours behind a parameter that the server names."""
+"""The long name of our option behind a parameter that the server names."""
 
-WRONG_ADDRESS = "Check --base-url (OPENAI_BASE_URL)."
-WRONG_PATH = "Check --base-url (OPENAI_BASE_URL): most servers need /v1 at the end."
-_MEND = "Change the request; imgcli gen --dry-run ... shows what is sent."
+_ADDRESS = f"{option('base-url')} (OPENAI_BASE_URL)"
+WRONG_ADDRESS = f"Check {_ADDRESS}."
+WRONG_PATH = f"Check {_ADDRESS}: most servers need /v1 at the end."
+_MEND = f"Change the request; imgcli gen {option('dry-run')} ... shows what is sent."
 
 STATUSES: dict[int, ErrorRule] = {
     401: KEY,
@@ -259,7 +261,7 @@ SERVER_FAULT = 500
 NO_ENDPOINT = ErrorRule(
     ExitCode.REFUSED,
     "The server did not find what was asked for",
-    "Try --api images: this server seems to have no Responses API.",
+    f"Try {option('api', 'images')}: this server seems to have no Responses API.",
 )
 """A 404 in JSON: it is an API that answers, and not a web site."""
 
@@ -269,7 +271,7 @@ GATEWAY_STATUSES = frozenset({502, 503, 504})
 UNREACHED = ErrorRule(
     ExitCode.UNREACHABLE,
     "A proxy could not reach the server",
-    "Try again; if that does not help, check --base-url (OPENAI_BASE_URL) and the proxy.",
+    f"Try again; if that does not help, check {_ADDRESS} and the proxy.",
     words=(
         "no server is available to handle this request",  # HAProxy
         "no healthy upstream",  # Envoy

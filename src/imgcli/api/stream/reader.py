@@ -17,6 +17,7 @@ from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, ImgcliErro
 from imgcli.core.events import Event, Notice
 from imgcli.core.image import sniff
 from imgcli.core.json_fields import as_list, as_object, as_text, parse_json
+from imgcli.core.option import option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -225,12 +226,15 @@ class _AnswerReader:
             lead = "The model declined" if assembler.is_refusal else "The model sent text instead of an image"
             what = f"{lead}: {quoted(' '.join(assembler.words))}"
             charged = Charged.YES if assembler.metadata.has_usage else Charged.MAYBE
-            advice = f"Rephrase the prompt, or choose another model: imgcli gen ... --model {TEXT_MODEL}"
+            again = f"imgcli gen ... {option('model', TEXT_MODEL)}"
+            advice = f"Rephrase the prompt, or choose another model: {again}"
             return Problem(ExitCode.REFUSED, what, charged, advice)
         if assembler.has_ended:
             what = "The response was completed without an image."
             charged = Charged.YES if assembler.metadata.has_image_tokens else Charged.MAYBE
-            return Problem(ExitCode.UNKNOWN, what, charged, f"{CHECK_USAGE} Or try another --model.")
+            return Problem(
+                ExitCode.UNKNOWN, what, charged, f"{CHECK_USAGE} Or try another {option('model')}."
+            )
         return None
 
     def _explain(self, fault: ImgcliError | None, head: bytes) -> None:
@@ -302,7 +306,8 @@ def _unreadable(answer: bytes) -> Problem:
     if title is not None:
         name = f": {title}" if title else "."
         what = f"The server answered with a web page (HTML), not with an event stream{name}"
-        advice = "Check --base-url (OPENAI_BASE_URL), the proxy, and whether this network requires a login."
+        address = f"{option('base-url')} (OPENAI_BASE_URL)"
+        advice = f"Check {address}, the proxy, and whether this network requires a login."
         return Problem(ExitCode.REFUSED, what, Charged.MAYBE, advice)
     if head.startswith(("{", "[")):
         return Problem(

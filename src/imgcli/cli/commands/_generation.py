@@ -27,6 +27,7 @@ def shared_options(  # noqa: PLR0913 - a signature declares options
     *,
     fidelity: generation.FidelityOption = None,
     model: generation.Model = None,
+    count: generation.Count = 1,
     image_model: generation.ImageModel = None,
     size: generation.Size = "1024x1024",
     quality: generation.QualityOption = None,
@@ -57,6 +58,7 @@ def shared_options(  # noqa: PLR0913 - a signature declares options
     base_url: generation.BaseUrl = None,
     stream: generation.Stream = None,
     timeout: generation.Timeout = 300.0,
+    concurrency: generation.Concurrency = 4,
     dry_run: generation.DryRun = False,
     demo: generation.Demo = False,
     seed: server.Seed = None,
@@ -74,17 +76,23 @@ def generate_command(ctx: typer.Context, flags: Mapping[str, Any], make_plan: Pl
     from imgcli.app.generate import generate
     from imgcli.app.reporting import refuse
     from imgcli.cli.config.settings import applied_profile
-    from imgcli.cli.flags import generate_options, option_sources, output_format, with_plan
+    from imgcli.cli.flags import generate_options, option_sources, output_format, variants, with_plan
     from imgcli.core.errors import ImgcliError
 
     profile, written_for = applied_profile(ctx), output_format(flags)
     try:
-        options = generate_options(context, flags, profile)
-        plan = make_plan(options.server)
-        inherited = plan.inherit(options.draft, option_sources(ctx), context.now().date())
+        each = [generate_options(context, one, profile) for one in variants(flags)]
+        plan = make_plan(each[0].server)
+        sources, today = option_sources(ctx), context.now().date()
+        inherited = [plan.inherit(options.draft, sources, today) for options in each]
         # What an earlier image brought comes before the file: from here on no line of the file is to blame.
-        profile = profile.below(_OPTIONS.get(name, name.replace("_", "-")) for name in inherited.inherited)
-        code = generate(context, with_plan(options, plan, inherited, compare=flags["compare"]))
+        taken = (name for one in inherited for name in one.inherited)
+        profile = profile.below(_OPTIONS.get(name, name.replace("_", "-")) for name in taken)
+        planned = [
+            with_plan(options, plan, one, compare=flags["compare"])
+            for options, one in zip(each, inherited, strict=True)
+        ]
+        code = generate(context, planned, flags["concurrency"])
     except ImgcliError as error:
         code = refuse(context, profile.explained(error.problem), written_for)
     raise typer.Exit(code)

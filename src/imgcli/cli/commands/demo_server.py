@@ -43,7 +43,7 @@ def demo_server(
     from imgcli.demo.server import DemoServer
 
     context: Context = ctx.obj
-    check_between("--port", port, 0, _LAST_PORT)
+    check_between("port", port, 0, _LAST_PORT)
     try:
         server = DemoServer(port=port, seed=seed)
     except OSError as error:

@@ -134,7 +134,7 @@ def _shape(assignment: Assignment, commands: Schema) -> OptionType | None:
 
 def _parse(assignment: Assignment, shape: OptionType | None) -> object:
     """Return the value as the option takes it; one that does not fit stays text, and reading rejects it."""
-    if shape and shape.type is ValueType.LIST:
+    if shape and shape.type is ValueType.LIST and len(assignment.values) > 1:
         return list(assignment.values)
     if len(assignment.values) > 1:
         raise usage_error(

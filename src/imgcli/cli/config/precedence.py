@@ -65,8 +65,8 @@ def _has_no_partials(params: Params) -> bool:
 def _asks_an_image_model(params: Params) -> bool:
     from imgcli.core.catalog import load
 
-    model = params.get("model")
-    return params.get("api") == "images" or bool(model and load().is_image_model(model))
+    models = params.get("model") or ()
+    return params.get("api") == "images" or any(load().is_image_model(model) for model in models)
 
 
 def _pours(params: Params) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,9 +48,9 @@ class AppliedProfile:
         return replace(self, places={**self.places, **earlier})
 
     def explained(self, problem: Problem) -> Problem:
-        """Return a problem with a note on where the options that it names were set."""
-        named = dict.fromkeys(re.findall(r"--([a-z][a-z-]*)", problem.what))
-        origins = [f"{name} comes from {self.places[name]}." for name in named if name in self.places]
+        """Return a problem with a note on where the options that it is about were set."""
+        known = (name for name in problem.parameters if name in self.places)
+        origins = [f"{name} comes from {self.places[name]}." for name in known]
         return replace(problem, advice=" ".join([*filter(None, [problem.advice]), *origins]))
 
 
@@ -209,7 +208,8 @@ def typer_values(
             value = setting.value
             if _shape(parameter).type is ValueType.PATH and isinstance(value, str):
                 value = at_home(value)
-            yield parameter.name, (setting, value)
+            is_one = parameter.multiple and isinstance(value, str)
+            yield parameter.name, (setting, [value] if is_one else value)
 
 
 def at_home(path: str) -> str:

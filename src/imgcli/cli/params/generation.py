@@ -96,17 +96,36 @@ FidelityOption = Annotated[
     ),
 ]
 Model = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--model",
         "-m",
         metavar="NAME",
         envvar="IMGCLI_MODEL",
         help="Text or image model: a text model calls the image tool (Responses API); an image model, such "
-        "as gpt-image-2, is called directly (Images API).  [default: gpt-4o-mini; from 2027-01-14 "
-        "gpt-6-luna]",
+        "as gpt-image-2, is called directly (Images API). Given several times, each gets the same prompt.  "
+        "[default: gpt-4o-mini; from 2027-01-14 gpt-6-luna]",
         rich_help_panel=_IMAGE,
         autocompletion=models,
+    ),
+]
+Count = Annotated[
+    int,
+    typer.Option(
+        "--count",
+        "-n",
+        metavar="N",
+        help="Generate N images, with a request each; --max-cost and --daily-cap hold for all of them.",
+        rich_help_panel=_IMAGE,
+    ),
+]
+Concurrency = Annotated[
+    int,
+    typer.Option(
+        "--concurrency",
+        metavar="N",
+        help="With several images, how many requests may run at the same time.",
+        rich_help_panel=_SERVER,
     ),
 ]
 ImageModel = Annotated[

@@ -12,6 +12,7 @@ from imgcli.core.catalog import ModelKind
 from imgcli.core.errors import usage_error
 from imgcli.core.image import ImageFormat
 from imgcli.core.json_fields import as_object
+from imgcli.core.option import option
 from imgcli.core.params import Api, Quality
 from imgcli.core.text import shorten
 
@@ -76,12 +77,13 @@ def upper_bound(
     if request.format is ImageFormat.SVG:
         raise usage_error(
             "The maximum cost of an SVG is unknown: OpenAI does not publish which model writes it.",
-            "Choose another --format, or remove the limit.",
+            f"Choose another {option('format')}, or remove the limit.",
+            about=("format",),
         )
     if request.previous_response_id and conversation is None:
         raise usage_error(
             "The maximum cost is unknown: the conversation that this continues is not in the history.",
-            "Send the image itself with --image, or remove the limit.",
+            f"Send the image itself with {option('image')}, or remove the limit.",
         )
     load = _Load(request, models.limits, conversation or Conversation())
     shares = [_most_expensive(_image_models(request, models), load.image_dollars)]

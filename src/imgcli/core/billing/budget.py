@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from imgcli.core.billing.bill import dollars, prices_of
 from imgcli.core.billing.bound import image_model_name
-from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, usage_error
+from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.image import MOVING_FORMATS
+from imgcli.core.option import option
 from imgcli.core.params import Api, Quality
 from imgcli.core.text import shorten
 
@@ -31,7 +32,8 @@ OFF = "off"
 
 _AMOUNT = re.compile(r"\$?([0-9]{1,9}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})")
 _ADVICE = (
-    "Choose a lower --quality, fewer --partials, a smaller --size or a shorter prompt, or raise the limit."
+    f"Choose a lower {option('quality')}, fewer {option('partials')}, a smaller {option('size')} "
+    "or a shorter prompt, or raise the limit."
 )
 
 
@@ -181,9 +183,22 @@ def estimate_line(found: Estimate, bound: Bound | None = None) -> str:
     return f"estimate: {_format_range(found)}{most}{separator}{found.basis}"
 
 
+def total_line(found: Sequence[Estimate], bounds: Sequence[Bound | None]) -> str:
+    """Format the estimate of several requests together; `bounds` give the maximum where it is unknown."""
+    lows = [one.low for one in found if one.low is not None]
+    highs = [one.high for one in found if one.high is not None]
+    low = sum(lows, Decimal(0)) if lows else None
+    high = sum(highs, Decimal(0)) if len(highs) == len(found) else None
+    most = [bound.dollars for bound in bounds if bound]
+    limit = ""
+    if high is None and len(most) == len(bounds):
+        limit = f", at most {dollars(sum(most, Decimal(0)))}"
+    return f"estimate for {len(found)} images: {_format_range(Estimate(low, high, ''))}{limit}"
+
+
 @dataclass(frozen=True)
 class Cap:
-    """A limit in US dollars, and the option that sets it."""
+    """A limit in US dollars, and the long name of the option that sets it."""
 
     option: str
     amount: Decimal
@@ -204,23 +219,25 @@ class Spent:
     aside: Path | None = None
 
 
-def parse_cap(option: str, text: str | None) -> Cap | None:
-    """Parse a limit, `0.50` or `$0.50`; None without one. Raises `ImgcliError` (usage)."""
+def parse_cap(name: str, text: str | None) -> Cap | None:
+    """Parse the limit of an option, `0.50` or `$0.50`; None without one. Raises `ImgcliError` (usage)."""
     value = (text or "").strip()
     if text is None or value.lower() == OFF:
         return None
     if amount := _AMOUNT.fullmatch(value):
-        return Cap(option, Decimal(amount[1]))
-    raise usage_error(
-        f"{option} takes an amount in dollars such as 0.50, or {OFF}, not {shorten(text, 40) or 'nothing'}."
-    )
+        return Cap(name, Decimal(amount[1]))
+    taken = f"an amount in dollars such as 0.50, or {OFF}"
+    raise usage_error(f"{option(name)} takes {taken}, not {shorten(text, 40) or 'nothing'}.", about=(name,))
 
 
-def check_run(bound: Bound, cap: Cap) -> None:
-    """Raise `ImgcliError` (usage) for a run that may cost more than the limit."""
-    if bound.dollars > cap.amount:
-        what = f"This may cost up to {dollars(bound.dollars)}; {cap.option} allows {dollars(cap.amount)}."
-        raise usage_error(f"{what} {_source(bound)}", _ADVICE)
+def check_run(bounds: Sequence[Bound], cap: Cap) -> None:
+    """Raise `ImgcliError` (usage) for requests that together may cost more than the limit."""
+    most = sum((bound.dollars for bound in bounds), Decimal(0))
+    if most > cap.amount:
+        these = "This" if len(bounds) == 1 else f"These {len(bounds)} images"
+        allowed = f"{option(cap.option)} allows {dollars(cap.amount)}"
+        what = f"{these} may cost up to {dollars(most)}; {allowed}. {_source(bounds[0])}"
+        raise usage_error(what, _ADVICE, about=(cap.option,))
 
 
 def check_day(bound: Bound, spent: Spent, cap: Cap) -> None:
@@ -237,8 +254,7 @@ def check_day(bound: Bound, spent: Spent, cap: Cap) -> None:
     this = f"this may cost up to {dollars(bound.dollars)}"
     recover = "`imgcli recover` finds out what interrupted runs have cost. " if spent.open_runs else ""
     raise usage_error(
-        f"{so_far}, and {this}; {cap.option} allows {dollars(cap.amount)} a day. {_source(bound)}",
-        f"{recover}{_ADVICE}",
+        f"{so_far}, and {this}; {_allowed(cap)}. {_source(bound)}", f"{recover}{_ADVICE}", about=(cap.option,)
     )
 
 
@@ -246,18 +262,22 @@ def _source(bound: Bound) -> str:
     return f"The upper bound is based on {bound.basis}, as of {bound.as_of}; OpenAI's bill is authoritative."
 
 
+def _allowed(cap: Cap) -> str:
+    return f"{option(cap.option)} allows {dollars(cap.amount)} a day"
+
+
 def _check_sum(spent: Spent, cap: Cap) -> None:
     """Raise where it is unknown what today has cost."""
-    allowed = f"{cap.option} allows {dollars(cap.amount)} a day"
-    lifted = f"{cap.option} {OFF} allows a single run"
+    lifted = f"{option(cap.option, OFF)} allows a single run"
     if spent.aside:
-        what = f"Today's cost is unknown: a history was set aside as {spent.aside}; {allowed}."
+        what = f"Today's cost is unknown: a history was set aside as {spent.aside}; {_allowed(cap)}."
         advice = f"Check your usage page, and move that file elsewhere; {lifted}."
-        raise ImgcliError(Problem(ExitCode.UNWRITABLE, what, Charged.NO, advice))
+        raise ImgcliError(Problem(ExitCode.UNWRITABLE, what, advice=advice, parameters=(cap.option,)))
     if spent.unknown_runs:
         runs = "1 run today" if spent.unknown_runs == 1 else f"{spent.unknown_runs} runs today"
-        what = f"{runs} may have had an unknown cost; {allowed}."
-        raise usage_error(what, f"Run `imgcli recover`, and check your usage page; {lifted}.")
+        what = f"{runs} may have had an unknown cost; {_allowed(cap)}."
+        advice = f"Run `imgcli recover`, and check your usage page; {lifted}."
+        raise usage_error(what, advice, about=(cap.option,))
 
 
 def _open(count: int) -> str:

@@ -81,10 +81,14 @@ def printed_path(saved: Saved) -> Path | None:
 
 
 class PathsSink:
-    """Prints absolute paths when the job has ended: a live image may be on the same terminal until then."""
+    """Prints absolute paths when the job has ended: a live image may be on the same terminal until then.
 
-    def __init__(self, stdout: TextIO) -> None:
+    With `at_end` it prints them when it is closed, because several jobs share that terminal.
+    """
+
+    def __init__(self, stdout: TextIO, *, at_end: bool = False) -> None:
         self._stdout = stdout
+        self._at_end = at_end
         self._waiting: list[Path] = []
 
     def handle(self, event: Event) -> None:
@@ -93,13 +97,13 @@ class PathsSink:
             case Saved():
                 if path := printed_path(event):
                     self._waiting.append(path)
-            case Completed() | Failed():
+            case Completed() | Failed() if not self._at_end:
                 self._print()
             case _:
                 pass
 
     def close(self) -> None:
-        """Print what was saved before an interruption."""
+        """Print what was not printed yet."""
         self._print()
 
     def _print(self) -> None:
@@ -238,7 +242,7 @@ class LinesSink:
 
 
 class ErrorsSink:
-    """Writes errors and nothing else: for `--jsonl`, and for `--quiet`, which `tells_names` too.
+    """Writes errors and nothing else: for JSON lines, and for quiet runs, which `tells_names` too.
 
     That is where a file has another name than its user gave, which JSON lines say by themselves.
     """

@@ -24,7 +24,7 @@ ALWAYS: Version = ()
 
 
 class PreviewProtocol(StrEnum):
-    """A way to show an image, the best first; `--preview` takes these names."""
+    """A way to show an image, the best first; the preview option takes these names."""
 
     AUTO = "auto"
     KITTY = "kitty"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.image import ImageFormat
+from imgcli.core.option import option
 from imgcli.core.text import slug
 from imgcli.store.publish.atomic import make_folder, probe, reason, remove_folders
 
@@ -28,6 +29,7 @@ STDOUT = "-"
 NAME_MAX = 255
 """The longest file name, in bytes, that file systems in use agree on."""
 
+_OUTPUT = option("output")
 _DEFAULT = "{slug}"
 _FIELD = re.compile(r"\{([^{}]*)\}")
 _FIELDS = ("slug", "n", "model", "date", "time", "id")
@@ -83,7 +85,7 @@ class OutputTarget:
 
     @classmethod
     def of(cls, output: str | None, fields: NameFields, base: Path) -> OutputTarget:
-        """Parse the user's `-o`, from the folder `base`. Raises a usage error for what cannot be a name.
+        """Parse the output option, from the folder `base`. Raises a usage error for what cannot be a name.
 
         None is the default name in `base`; `DIR/` and an existing folder take the default name too. Anything
         else is a file, in which the known fields in braces are filled.
@@ -91,7 +93,7 @@ class OutputTarget:
         table = fields.values()
         folder, name = _split(_filled(_checked(output), table), base)
         if "{n}" in folder:
-            raise usage_error("{n} in -o is allowed in the file name only, not in a folder name.")
+            raise _wrong(f"{{n}} in {_OUTPUT} is allowed in the file name only, not in a folder name.")
         _check_ending(PurePath(name).suffix)
         is_named = bool(name)
         name = name or _filled(_DEFAULT, table)
@@ -131,7 +133,7 @@ class OutputTarget:
 
 
 def format_of_name(output: str | None) -> ImageFormat | None:
-    """Return the format that the user's `-o` asks for by its ending; None when it asks for none."""
+    """Return the format that the output option asks for by its ending; None when it asks for none."""
     if output is None or names_folder(output):
         return None
     return _ENDINGS.get(PurePath(output).suffix.lower())
@@ -143,11 +145,11 @@ def _check_ending(ending: str) -> None:
         return
     ours = ", ".join(known for known in _ENDINGS if known != ".jpg")
     if ending.lower() in _FOREIGN:
-        raise usage_error(f"No model makes {ending[1:]} files.", f"Supported: {ours}.")
+        raise _wrong(f"No model makes {ending[1:]} files.", f"Supported: {ours}.")
     for known in _ENDINGS:
         if sorted(known) == sorted(ending.lower()) or known[1:] + known[-1] == ending.lower()[1:]:
-            raise usage_error(
-                f"-o ends with {ending}, which is not an image format; did you mean {known}?",
+            raise _wrong(
+                f"{_OUTPUT} ends with {ending}, which is not an image format; did you mean {known}?",
                 f"Supported: {ours}.",
             )
 
@@ -157,17 +159,18 @@ def _checked(output: str | None) -> str:
     if output is None:
         return ""
     if not output:
-        raise usage_error("-o is empty.", "Name a file or a folder, or leave it out.")
+        raise _wrong(f"{_OUTPUT} is empty.", "Name a file or a folder, or leave it out.")
     if any(unicodedata.category(character) == "Cc" for character in output):
-        raise usage_error("-o contains a control character, which would break lists of file names.")
+        raise _wrong(f"{_OUTPUT} contains a control character, which would break lists of file names.")
     if output.startswith("-"):
-        raise usage_error(f"-o {output} looks like an option.", f"For a file of that name, use -o ./{output}")
+        advice = f"For a file of that name, use {option('output', f'./{output}')}"
+        raise _wrong(f"{option('output', output)} looks like an option.", advice)
     if _UNCLOSED.search(output):
-        raise usage_error("-o opens a field with { and does not close it.", "Write {slug}, for example.")
+        raise _wrong(f"{_OUTPUT} opens a field with {{ and does not close it.", "Write {slug}, for example.")
     try:
         os.fsencode(output)
     except UnicodeEncodeError:
-        raise usage_error("-o contains a character that no file name can contain.") from None
+        raise _wrong(f"{_OUTPUT} contains a character that no file name can contain.") from None
     return output
 
 
@@ -178,7 +181,7 @@ def _filled(template: str, table: Mapping[str, str]) -> str:
         name = found[1]
         if name not in _FIELDS:
             known = " ".join(f"{{{field}}}" for field in _FIELDS)
-            raise usage_error(f"-o has an unknown field {found[0]}.", f"Fields: {known}.")
+            raise _wrong(f"{_OUTPUT} has an unknown field {found[0]}.", f"Fields: {known}.")
         return table.get(name, found[0])
 
     return _FIELD.sub(value, template)
@@ -238,7 +241,9 @@ def check_writable(target: OutputTarget) -> list[Path]:
     except OSError as error:
         remove_folders(made)
         if error.errno == errno.ENAMETOOLONG:
-            raise _unwritable(f"The name is too long for {folder}", "Choose a shorter one with -o.") from None
+            raise _unwritable(
+                f"The name is too long for {folder}", f"Choose a shorter one with {_OUTPUT}."
+            ) from None
         raise _unwritable(f"Cannot write to {folder} ({reason(error)})") from None
     return made
 
@@ -258,7 +263,7 @@ def _make_target_folder(folder: Path) -> list[Path]:
 
 
 def find_device(output: str | None, base: Path) -> tuple[Path, os.stat_result] | None:
-    """Return the device or pipe that `-o` names, which is written to as a stream; None for anything else.
+    """Return the device or pipe that the output names, which is written to as a stream; else None.
 
     With what it is now, by which it is recognized later. Raises a usage error for what would overwrite a
     disk or a redirected file.
@@ -272,11 +277,16 @@ def find_device(output: str | None, base: Path) -> tuple[Path, os.stat_result] |
         return None
     mode = info.st_mode
     if stat.S_ISBLK(mode) or stat.S_ISSOCK(mode):
-        raise usage_error(f"An image cannot be written to {path}.", "Name a file or a folder with -o.")
+        raise _wrong(f"An image cannot be written to {path}.", f"Name a file or a folder with {_OUTPUT}.")
     if stat.S_ISREG(mode) and str(path).startswith(_STANDARD_STREAMS):
-        raise usage_error(f"{path} leads to a file that is already open.", "Use `-o -` for standard output.")
+        use = f"Use `{option('output', STDOUT)}` for standard output."
+        raise _wrong(f"{path} leads to a file that is already open.", use)
     return (path, info) if stat.S_ISCHR(mode) or stat.S_ISFIFO(mode) else None
 
 
-def _unwritable(what: str, advice: str = "Choose another place with -o.") -> ImgcliError:
-    return ImgcliError(Problem(ExitCode.UNWRITABLE, f"{what}.", advice=advice))
+def _wrong(what: str, advice: str = "") -> ImgcliError:
+    return usage_error(what, advice, about=("output",))
+
+
+def _unwritable(what: str, advice: str = f"Choose another place with {_OUTPUT}.") -> ImgcliError:
+    return ImgcliError(Problem(ExitCode.UNWRITABLE, f"{what}.", advice=advice, parameters=("output",)))

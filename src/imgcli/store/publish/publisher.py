@@ -273,7 +273,7 @@ class StreamPublisher:
 class Destination:
     """Where the user wants the images of a run.
 
-    `output` is `-o` as it was given, `base` the folder that relative names start from.
+    `output` is that option as it was given, `base` the folder that relative names start from.
     """
 
     output: str | None
@@ -286,7 +286,7 @@ def open_publisher(
 ) -> Publisher:
     """Return the publisher for a destination, once its folder is made and it is known to work.
 
-    `stdout` is for `-o -`. Raises `ImgcliError`, usage or UNWRITABLE: call it before anything is sent.
+    `stdout` is for `-`. Raises `ImgcliError`, usage or UNWRITABLE: call it before anything is sent.
     """
     output, base = destination.output, destination.base
     aside = FilePublisher.for_fallback(OutputTarget.of(None, fields, base), fallback)

@@ -40,11 +40,17 @@ class SavingStage:
     """
 
     def __init__(
-        self, publisher: Publisher, shield: Shield = nullcontext, keep: KeepPartials = KeepPartials.NONE
+        self,
+        publisher: Publisher,
+        shield: Shield = nullcontext,
+        keep: KeepPartials = KeepPartials.NONE,
+        *,
+        is_series: bool = False,
     ) -> None:
         self._publisher = publisher
         self._shield = shield
         self._keep = keep
+        self._is_series = is_series
         self._request: ImageRequest | None = None
         self._last: PartialImage | None = None
         self._kept: Path | None = None
@@ -104,7 +110,7 @@ class SavingStage:
         yield event
         if result.path:
             yield Saved(event.job, event.image_index, result.path, result.problem)
-        for text in _about_name(self._request, event.image, result):
+        for text in _about_name(self._request, event.image, result, is_series=self._is_series):
             yield Notice(event.job, text, is_about_name=result.is_named)
         for text in remarks(self._request, result):
             yield Notice(event.job, text)
@@ -146,9 +152,13 @@ def remarks(request: ImageRequest | None, result: PublishResult) -> Iterator[str
         yield f"The image is {width}x{height} pixels; {pixels[0]} was requested."
 
 
-def _about_name(request: ImageRequest | None, image: EncodedImage, result: PublishResult) -> Iterator[str]:
-    """Yield messages about why the file has another name than was requested."""
-    is_taken = result.path and result.preferred_name and result.path.name != result.preferred_name
+def _about_name(
+    request: ImageRequest | None, image: EncodedImage, result: PublishResult, *, is_series: bool
+) -> Iterator[str]:
+    """Yield messages about why the file has another name than was requested; a series has numbers."""
+    is_taken = (
+        not is_series and result.path and result.preferred_name and result.path.name != result.preferred_name
+    )
     if result.problem is None and result.path and is_taken:
         yield f"{result.preferred_name} already exists; the new image is {result.path.name}."
     requested = (request.format if request else None) or result.requested_format

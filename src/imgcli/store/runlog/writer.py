@@ -1,6 +1,6 @@
 """The write-ahead log of a run: every byte is on disk before anybody interprets it.
 
-With timestamps, and under a name of the user's, it is what `--record` keeps for a replay.
+With timestamps, and under a name of the user's, it is what the record option keeps for a replay.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.events import Event, Notice
 from imgcli.core.json_fields import choice, json_object, name, text
+from imgcli.core.option import option
 from imgcli.core.request import ImageRequest
 from imgcli.core.text import slug
 from imgcli.store.paths import private_folder
@@ -61,7 +62,7 @@ _TAIL = 2  # bytes before a chunk in which the end of an event may begin
 class RunLogHeader:
     """What was asked for, so that a run can be finished without its command line. Never holds a key.
 
-    `time` is when the run began, in ISO 8601 with its offset. `output` is `-o` as it was given, `folder` the
+    `time` is when the run began, in ISO 8601 with its offset. `output` is that option as given, `folder` the
     one it starts from. `extra` is for whoever sends the request.
     """
 
@@ -151,7 +152,8 @@ class RunLog:
             log.discard()
             why = reason(error) if isinstance(error, OSError) else "invalid file name"
             what = f"The run cannot be recorded as {path} ({why})."
-            problem = Problem(ExitCode.UNWRITABLE, what, advice="Choose another place with --record.")
+            advice = f"Choose another place with {option('record')}."
+            problem = Problem(ExitCode.UNWRITABLE, what, advice=advice, parameters=("record",))
             raise ImgcliError(problem) from None
         return log
 
@@ -311,14 +313,16 @@ def replayed(chunks: Iterable[bytes], wait: Callable[[float], None]) -> Iterator
 def _check_record_path(path: Path) -> None:
     """Raise a usage error for what is not a file: a log in a device or a pipe cannot be restarted."""
     if not path.name or is_folder(path):
-        raise usage_error(f"--record takes a file, and {path} is a folder.", "Name a file in it.")
+        what = f"{option('record')} takes a file, and {path} is a folder."
+        raise usage_error(what, "Name a file in it.", about=("record",))
     is_special = False
     with suppress(OSError, ValueError):
         is_special = not stat.S_ISREG(path.stat().st_mode)
     if is_special or str(path) == "-":
         raise usage_error(
-            f"--record takes a file, and {path} is not one.",
-            "Name a file; a stream for other programs is --jsonl.",
+            f"{option('record')} takes a file, and {path} is not one.",
+            f"Name a file; a stream for other programs is {option('jsonl')}.",
+            about=("record",),
         )
 
 

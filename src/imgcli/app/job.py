@@ -1,0 +1,194 @@
+"""One job, from a prepared request to its outcome: hold what it needs, send, pass the events on."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from imgcli.app import history_log, process
+from imgcli.app.artifacts import open_artifacts
+from imgcli.core import catalog, pipeline
+from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, Problem
+from imgcli.core.events import Event, Failed, Notice, Started
+from imgcli.core.pipeline import mark_uncharged, uncharged
+from imgcli.core.secrets import mask_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from imgcli.api.auth import Credentials
+    from imgcli.app.artifacts import RunArtifacts
+    from imgcli.app.context import Context
+    from imgcli.app.options import GenerateOptions
+    from imgcli.core.catalog import Catalog
+    from imgcli.core.pipeline import Outcome, Sink, Stage
+    from imgcli.core.validate import ValidRequest
+
+
+_DEMO_NOTICE = "a free demo; the bill is what it would cost"
+
+
+class JobDisplay(Protocol):
+    """Where the events of a job are shown: a terminal of its own, or one that it shares with other jobs."""
+
+    def compare(self, events: Iterable[Event]) -> Iterator[Event]:
+        """Add to each final image how much it differs from the one before, where that is wanted."""
+
+    def sinks(self) -> AbstractContextManager[Sequence[Sink]]:
+        """Open the sinks; they are closed on every path."""
+
+    def report(self, job: str, problem: Problem) -> None:
+        """Report a problem after the job was broken off, when its sinks are closed."""
+
+
+@dataclass
+class Job:
+    """One run that may be sent: a value, so that several can be prepared before the first of them runs.
+
+    `credentials` is None in a demo, whose server starts with the run. A daily cap may block the fallback of
+    `valid`; nothing else changes after it was prepared. `stop` ends it from another thread.
+    """
+
+    id: str
+    context: Context
+    options: GenerateOptions
+    models: Catalog
+    valid: ValidRequest
+    credentials: Credentials | None
+    artifacts: RunArtifacts
+    display: JobDisplay
+    stop: process.Stop = field(default_factory=process.Stop)
+
+
+def execute(job: Job) -> Outcome:
+    """Run a job whole. Raises `ImgcliError` for what is refused before anything is sent."""
+    request, artifacts = job.valid.request, job.artifacts
+    extra = history_log.for_recovery(job.context, job.options)
+    # The day's money is reserved before anything is written, and given back last, once it is known whether
+    # anything was sent. The run log begins before the history opens: whatever is paid for is in it.
+    with (
+        _reserved(job),
+        open_artifacts(job.context, job.options, request, artifacts, extra),
+        history_log.open_recorder(job.context, job.options, artifacts, job.models) as recorders,
+    ):
+        return run(job, recorders)
+
+
+@contextmanager
+def _reserved(job: Job) -> Iterator[None]:
+    """Reserve what the run may cost, where a daily cap holds."""
+    if not job.options.budget.day:
+        yield
+        return
+    from imgcli.app import reservation
+
+    held = reservation.held(job.context, job.options, job.valid, job.artifacts, job.models)
+    with held as job.valid:
+        yield
+
+
+def run(job: Job, recorders: Sequence[Sink]) -> Outcome:
+    """Send the request, and let the events of its answer run through the stages into the sinks."""
+    artifacts, context = job.artifacts, job.context
+    stages: tuple[Stage, ...] = (  # in the order in which an event passes them
+        job.stop.ending,
+        artifacts.report_lost_log,
+        partial(pipeline.enforce_grammar, job.id),  # from here on a run ends exactly once, and raises nothing
+        partial(_explain_shutdown, context),
+        artifacts.note_received,  # the hashes of images as they came: embedding changes them
+        artifacts.embed,
+        artifacts.save,  # before anybody sees an image
+        partial(mark_uncharged, is_free=lambda: artifacts.is_free),  # after the last stage that fails
+        job.display.compare,
+    )
+    events: Iterable[Event] = stream(job)
+    for stage in stages:
+        events = stage(events)
+    try:
+        with job.display.sinks() as sinks:
+            outcome = pipeline.run(events, [*sinks, *recorders])
+            context.warn(artifacts.settle(outcome))
+    except process.Interrupted as interrupted:
+        problem = _interruption(interrupted, artifacts)
+        job.display.report(job.id, problem)
+        for recorder in recorders:
+            recorder.handle(Failed(job.id, problem))
+        raise
+    return outcome
+
+
+def stream(job: Job) -> Iterator[Event]:
+    """Send the request and yield its answer as events. The POST goes out once the first notices are taken.
+
+    It is not sent before: whoever watches sees the run begin, and knows what is to be known before it.
+    """
+    artifacts, server = job.artifacts, job.options.server
+    yield Started(job.id, job.valid.request)
+    for text in (*artifacts.notices, *job.valid.notices, *([_DEMO_NOTICE] if server.demo else [])):
+        yield Notice(job.id, text)
+    from imgcli.api.client import Clock, send_with_fallback
+    from imgcli.api.stream.reader import maskable, read_events
+    from imgcli.api.transport import Timeouts
+    from imgcli.core.secrets import redact_events
+
+    clock = Clock(monotonic=job.context.monotonic, sleep=job.context.sleep, on_stop=job.stop.calling)
+    timeouts = Timeouts.scaled(server.timeout)
+    artifacts.has_asked = not server.demo
+    with _reachable(job) as credentials:
+        answer = yield from send_with_fallback(
+            job.valid, job.id, credentials, timeouts, clock, artifacts.sent
+        )
+        artifacts.sent()  # a server may answer before the whole request has gone out
+        with closing(answer):
+            if answer.is_demo:
+                artifacts.note_demo()
+            # Every byte is in the run log before anybody interprets it.
+            chunks = artifacts.recorded(mask_secrets(answer.chunks, *maskable(*credentials.secrets)))
+            inputs = job.valid.request.inputs
+            events = read_events(chunks, job.id, answer.note, answer.linger, inputs)
+            yield from redact_events(events, *credentials.secrets)
+
+
+@contextmanager
+def _reachable(job: Job) -> Iterator[Credentials]:
+    """Return the credentials; the demo's server runs in this process, as long as it is asked."""
+    if job.credentials:
+        yield job.credentials
+        return
+    from imgcli.api.auth import credentials
+    from imgcli.demo.server import DemoServer
+
+    with DemoServer(seed=job.options.server.seed) as server:
+        yield credentials({}, server.base_url)
+
+
+def _explain_shutdown(context: Context, events: Iterable[Event]) -> Iterator[Event]:
+    """Add when a model that the server no longer has was shut down, and what to use instead."""
+    names: tuple[str | None, ...] = ()
+    for event in events:
+        match event:
+            case Started(request=request):
+                names = request.model, request.image_model
+                yield event
+            case Failed(problem=problem) if problem.cause is Cause.MODEL_NOT_FOUND:
+                gone = catalog.load().shutdown_of(names, context.now().date())
+                yield replace(event, problem=replace(problem, what=gone, advice="") if gone else problem)
+            case _:
+                yield event
+
+
+def _interruption(interrupted: process.Interrupted, artifacts: RunArtifacts) -> Problem:
+    """Describe what a signal broke off, what is left of it, and what that may have cost."""
+    kept, by = artifacts.keep_last_partial(), f"Interrupted by {interrupted.name}"
+    if artifacts.saved:
+        paths = ", ".join(str(path.absolute()) for path in artifacts.saved)
+        problem = Problem(ExitCode.UNKNOWN, f"{by}; the image is saved as {paths}.", Charged.YES)
+    elif artifacts.has_sent or kept:
+        where = f" The last partial image is kept as {kept}." if kept else ""
+        problem = Problem(ExitCode.UNKNOWN, f"{by}.{where}", Charged.MAYBE, CHECK_USAGE)
+    else:
+        problem = Problem(ExitCode.USAGE, f"{by}.", Charged.NO)
+    problem = replace(problem, signal=interrupted.signum)
+    return uncharged(problem) if artifacts.is_free else problem

@@ -1,0 +1,187 @@
+"""Several jobs at once, each in a thread of its own; one display for all of them."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, TypeAlias
+
+from imgcli.app.context import within
+from imgcli.app.job import Job, execute
+from imgcli.app.process import Interrupted, Stop
+from imgcli.core.errors import AFTER_SENDING, ImgcliError
+from imgcli.core.events import Event, Failed, Notice, PartialImage
+from imgcli.core.pipeline import Outcome, deliver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from imgcli.core.errors import Problem
+    from imgcli.core.pipeline import Sink
+
+
+_WAITING_EVENTS = 200
+"""Events that may wait for a slow display; partial images that would be more are left out."""
+_LAST_WAIT = 10.0
+"""Seconds that jobs may take to end after a signal: they save what has come, and hang up."""
+_PATIENCE = 1.0
+"""Seconds that a reader who takes nothing may cost once a signal came."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A job that is to be run: `prepare` makes it, in its thread, and may raise `ImgcliError`."""
+
+    id: str
+    prepare: Callable[[], Job]
+
+
+@dataclass
+class JobResult:
+    """How a job ended; `job` is None where it could not be prepared. A crash is a defect of ours."""
+
+    task: Task
+    job: Job | None = None
+    outcome: Outcome = field(default_factory=Outcome)
+    crash: Exception | None = None
+
+
+Source: TypeAlias = "Callable[[], Task | None]"
+"""Returns the next task; None for none at this moment, which is asked again when a job has ended."""
+
+
+class _SharedDisplay:
+    """The display of one job among several: its events go to the thread that shows them all."""
+
+    def __init__(self, job: Job, forward: Callable[[Event], None]) -> None:
+        self.compare = job.display.compare
+        self._forward = forward
+
+    @contextmanager
+    def sinks(self) -> Iterator[Sequence[Sink]]:
+        """Return what forwards; the display itself outlives the job."""
+        yield [self]
+
+    def handle(self, event: Event) -> None:
+        """Forward an event."""
+        self._forward(event)
+
+    def close(self) -> None:
+        """Do nothing: the display is others' too."""
+
+    def report(self, job: str, problem: Problem) -> None:
+        """Show how the job was broken off."""
+        self._forward(Failed(job, problem))
+
+
+class JobPool:
+    """Runs jobs in threads, at most `limit` at a time. Sinks are called in the caller's thread alone.
+
+    A signal ends the jobs as it ends a single one: what has come is kept, and each says what that cost.
+    """
+
+    def __init__(self, sinks: Sequence[Sink], limit: int, stop: Stop) -> None:
+        self.outcome = Outcome()
+        """What all jobs together have come to, with the sinks that broke."""
+        self._working = list(sinks)
+        self._limit = limit
+        self._stop = stop
+        self._inbox: SimpleQueue[Event | JobResult] = SimpleQueue()
+        self._running: dict[str, Task] = {}
+        self._deferred: list[str] = []
+        self._noticed: set[str] = set()
+
+    def run(self, source: Source, note: Callable[[JobResult], None]) -> None:
+        """Run what `source` has, and pass each result to `note`. Raises `Interrupted`, and what crashed."""
+        crashes: list[Exception] = []
+        _import_client()
+        try:
+            while self._start(source, is_open=not crashes):
+                match self._inbox.get():
+                    case JobResult() as result:
+                        self._running.pop(result.task.id)
+                        crashes.extend([result.crash] if result.crash else [])
+                        note(result)
+                    case event:
+                        self._show(event)
+        except Interrupted as interrupted:
+            self._stop.set(interrupted.signum)
+            self._drain(note)
+            raise
+        for crash in crashes:
+            raise crash
+
+    def deferred(self) -> Iterable[str]:
+        """Return what the jobs had to say on standard error, each line once."""
+        return dict.fromkeys(self._deferred)
+
+    def _start(self, source: Source, *, is_open: bool) -> bool:
+        """Start as many jobs as may run; return whether any runs."""
+        while is_open and len(self._running) < self._limit and (task := source()):
+            self._running[task.id] = task
+            threading.Thread(target=self._work, args=(task,), name=f"job {task.id}", daemon=True).start()
+        return bool(self._running)
+
+    def _drain(self, note: Callable[[JobResult], None]) -> None:
+        """Wait for the jobs to end after a signal, and show how each did, as far as somebody reads."""
+        events: list[Event] = []
+        try:
+            while self._running:
+                match self._inbox.get(timeout=_LAST_WAIT):
+                    case JobResult() as result:
+                        self._running.pop(result.task.id)
+                        note(result)
+                    case event:
+                        events.append(event)
+        except Empty:
+            pass  # a job that cannot be woken; its run log stays for `recover`
+
+        def show_all() -> None:
+            for event in events:
+                self._show(event)
+
+        within(_PATIENCE, show_all)
+
+    def _show(self, event: Event) -> None:
+        """Pass an event to the sinks; what several jobs notice is shown once."""
+        if isinstance(event, Notice):
+            if event.text in self._noticed:
+                return
+            self._noticed.add(event.text)
+        self.outcome.record(event)
+        deliver(event, self._working, self.outcome)
+
+    def _forward(self, event: Event) -> None:
+        if not (isinstance(event, PartialImage) and self._inbox.qsize() > _WAITING_EVENTS):
+            self._inbox.put(event)
+
+    def _work(self, task: Task) -> None:
+        """Run one job, in its own thread, which nothing may leave but a result."""
+        result = JobResult(task)
+        try:
+            self._stop.check()
+            result.job = job = self._attached(task.prepare())
+            result.outcome = execute(job)
+        except ImgcliError as error:
+            result.outcome.problems.append(error.problem)
+            self._forward(Failed(task.id, error.problem))
+        except Interrupted:
+            pass  # it has been reported
+        except Exception as error:  # noqa: BLE001 - the main thread raises it again
+            if result.job and result.job.artifacts.has_sent:
+                error.add_note(AFTER_SENDING)
+            result.crash = error
+        self._inbox.put(result)
+
+    def _attached(self, job: Job) -> Job:
+        context = replace(job.context, defer=self._deferred.extend, sleep=self._stop.sleep)
+        return replace(job, context=context, display=_SharedDisplay(job, self._forward), stop=self._stop)
+
+
+def _import_client() -> None:
+    """Import the SDK in one thread, because its light import is not made for several."""
+    from imgcli.api.sdk import import_client
+
+    import_client()

@@ -1,0 +1,163 @@
+"""Several images of one command: `--count`, several models, one limit, one exit code; the real command."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from beside import running, wait_for
+from earlier import runs
+from streams import completed, created, image_item, item_done, partial, png, stream
+from wire import End, Reply, error_reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Cli, Result
+    from wire import ScriptedServer
+
+    Server = Callable[..., ScriptedServer]
+    Gen = Callable[..., Result]
+
+
+def whole(shade: int) -> Reply:
+    """Build a complete answer with an image of its own."""
+    item = image_item(png(shade))
+    return Reply(stream(created(), item_done(item), completed(item)))
+
+
+FOUR = tuple(map(whole, (10, 60, 110, 160)))
+REFUSED = error_reply(400, "Rejected.", code="moderation_blocked", kind="image_generation_user_error")
+
+
+def lines(result: Result) -> list[dict[str, object]]:
+    """Parse standard output as JSON lines."""
+    return [json.loads(line) for line in result.lines]
+
+
+def test_each_image_has_its_own_file(gen: Gen, server: Server, folder: Path, world: dict[str, str]) -> None:
+    """Four images are four requests, four files with numbers, and four runs in the history."""
+    wire = server(*FOUR)
+    done = gen(wire, "a cat", "-n", "4")
+    names = {"a-cat.png", "a-cat-2.png", "a-cat-3.png", "a-cat-4.png"}
+    assert (0, 4) == (done.exit_code, wire.posts)
+    assert names == {path.name for path in folder.iterdir()}
+    assert {str(folder / name) for name in names} == set(done.lines)
+    assert names == {run.images[0].path.name for run in runs(world) if run.images[0].path}
+    assert "already exists" not in done.stderr
+
+
+def test_a_number_in_the_name(gen: Gen, server: Server, folder: Path) -> None:
+    """{n} in -o is the number of the image in the command, so that --force may be given."""
+    names = {f"cat-{number}.png" for number in (1, 2, 3)}
+    for _ in range(2):
+        assert 0 == gen(server(*FOUR), "a cat", "-n3", "-o", "cat-{n}.png", "--force").exit_code
+    assert names == {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(("replies", "code", "saved"), [([*FOUR[:1], REFUSED], 3, 1), ([REFUSED], 5, 0)])
+def test_some_fail(
+    gen: Gen, server: Server, folder: Path, replies: list[Reply], code: int, saved: int
+) -> None:
+    """Where some images fail, the others are saved and the exit code is 3; where all fail, it says why."""
+    wire = server(*replies)
+    done = gen(wire, "a cat", "-n", "3")
+    assert (code, 3, saved) == (done.exit_code, wire.posts, len([*folder.iterdir()]))
+    assert saved == len(done.lines)
+
+
+def test_several_models(gen: Gen, server: Server, folder: Path) -> None:
+    """Each model that is named gets the same prompt, at its own endpoint; one named twice is asked once."""
+    image = json.dumps({"data": [{"b64_json": image_item(png(9))["result"]}]}).encode()
+    wire = server(Reply(image, content_type="application/json"))
+    options = ("-m", "gpt-image-2", "-m", "gpt-image-2.5-flare", "-m", "gpt-image-2", "--partials=0")
+    done = gen(wire, "a cat", *options, "-o", "{model}.png")
+    assert 0 == done.exit_code, done.stderr
+    sent = {(request.json["model"], request.json["prompt"]) for request in wire.requests}
+    assert {("gpt-image-2", "a cat"), ("gpt-image-2.5-flare", "a cat")} == sent
+    assert {"gpt-image-2.png", "gpt-image-2-5-flare.png"} == {path.name for path in folder.iterdir()}
+
+
+def test_models_in_the_configuration(asked: Callable[..., dict[str, object]], world: dict[str, str]) -> None:
+    """One model may be set as text, as ever; options on the command line replace it."""
+    from pathlib import Path
+
+    config = Path(world["XDG_CONFIG_HOME"]) / "imgcli" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('model = "gpt-image-2"\n')
+    assert "gpt-image-2" == asked("gen", "a cat")["model"]
+    assert "gpt-6-luna" == asked("gen", "a cat", "-m", "gpt-6-luna")["model"]
+
+
+def test_json_lines_of_several_jobs(gen: Gen, server: Server) -> None:
+    """Every job ends with exactly one completed or error line, told apart by its job key."""
+    done = gen(server(*FOUR[:2], REFUSED), "a cat", "-n", "3", "--jsonl", "--partials", "0")
+    ends = [(line["job"], line["status"]) for line in lines(done)]
+    assert (3, 3) == (done.exit_code, len({job for job, _ in ends}))
+    assert ["completed", "completed", "error"] == sorted(str(status) for _, status in ends)
+
+
+def test_one_at_a_time(gen: Gen, server: Server) -> None:
+    """With --concurrency 1 the next request waits for the last one's image."""
+    done = gen(server(*FOUR), "a cat", "-n", "3", "--concurrency", "1")
+    steps = [line.split()[0] for line in done.stderr.splitlines() if line.startswith(("asking", "saved"))]
+    assert (0, ["asking", "saved"] * 3) == (done.exit_code, steps)
+
+
+def test_one_limit_for_all(gen: Gen, server: Server) -> None:
+    """--max-cost holds for the whole command: room for one image is not room for three."""
+    wire = server(*FOUR)
+    args = ("a cat", "-m", "gpt-image-2", "--max-cost", "0.10")
+    assert 0 == gen(wire, *args, "--dry-run").exit_code
+    done = gen(wire, *args, "-n", "3")
+    assert (2, 0) == (done.exit_code, wire.posts)
+    assert "These 3 images may cost up to $0.1617; --max-cost allows $0.1000." in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("-n", "0"), "must be between 1 and 100"),
+        (("-n", "101"), "must be between 1 and 100"),
+        (("-n", "60", "-m", "gpt-image-2", "-m", "gpt-6-luna"), "at most 100"),
+        (("-n", "2", "--concurrency", "0"), "must be between 1 and 64"),
+        (("-n", "2", "-o", "-"), "takes one image"),
+        (("-n", "2", "--record", "r.sse"), "takes one run"),
+        (("-n", "2", "--force"), "would replace one another"),
+        (("-n", "2", "--force", "-o", "{model}.png"), "would replace one another"),
+    ],
+)
+def test_what_several_images_cannot_share(
+    refused: Callable[..., str], options: tuple[str, ...], words: str
+) -> None:
+    """What only one image can have is refused before anything is sent."""
+    assert words in refused("gen", "a cat", *options)
+
+
+def test_a_dry_run_of_several(imgcli: Cli) -> None:
+    """Equal requests are printed once, with how often they would be sent."""
+    done = imgcli("gen", "a cat", "-n", "4", "-m", "gpt-image-2", "--dry-run", "--estimate")
+    assert (0, "a cat") == (done.exit_code, json.loads(done.stdout)["prompt"])
+    assert "this request would be sent 4 times" in done.stderr
+    assert "estimate for 4 images: unknown, at most $0.2156" in done.stderr
+
+
+def test_ctrl_c_ends_all(server: Server, folder: Path, world: dict[str, str]) -> None:
+    """Ctrl-C ends every request at once; what had come of each is kept, and each says what that may cost."""
+    stalled = [Reply(stream(created(), partial(0, png(shade))), end=End.STALL) for shade in (10, 60, 110)]
+    args = ("-n", "3", "--jsonl", "--keep-partials")
+    with running(server(*stalled), world, folder, *args) as process:
+        wait_for(lambda: len([*folder.glob("*.png")]) == 3)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    ends = [json.loads(line) for line in out.splitlines() if b'"status": "error"' in line]
+    assert -signal.SIGINT == process.returncode, err
+    assert 3 == len({end["job"] for end in ends}) == len(ends)
+    assert {("interrupted", 130, "maybe")} == {
+        (end["kind"], end["exit_code"], end["charged"]) for end in ends
+    }
+    assert 3 == len([*folder.glob("*.png")])
