@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -38,6 +39,23 @@ def pytest_configure() -> None:
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda *_: None)
     _choose_examples()
+
+
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Run three workers on two cores: a third of the time is waiting, for a command or for what it waits for.
+
+    Where xdist's own variable names a number, that is taken.
+    """
+    if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
+        return None
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return cores + cores // 2
+
+
+def pytest_collection_finish() -> None:
+    """Keep what five thousand collected tests hold out of every garbage collection."""
+    gc.collect()
+    gc.freeze()
 
 
 def _choose_examples() -> None:

@@ -56,8 +56,8 @@ def file(world: dict[str, str]) -> Path:
 def look(imgcli: Cli) -> Look:
     """Read the history as a program does."""
 
-    def read(*args: str) -> list[dict[str, Any]]:
-        result = imgcli("history", "--json", *args)
+    def read(*args: str, **env: str) -> list[dict[str, Any]]:
+        result = imgcli("history", "--json", *args, env=env)
         assert 0 == result.exit_code, result.stderr
         assert result.stdout.isascii()
         return [json.loads(line) for line in result.lines]
@@ -235,7 +235,7 @@ def test_locked(server: Server, gen: Gen, file: Path, folder: Path, look: Look) 
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         result = gen(wire, "a dog", env=waits(history_wait=0.2))
-        assert 1 == len(look())
+        assert 1 == len(look(**waits(history_wait=0.2)))
     assert (0, RED) == (result.exit_code, (folder / "a-dog.png").read_bytes())
     assert 1 == result.stderr.count("this run is not in the history yet (another program keeps it locked)")
 

@@ -163,7 +163,7 @@ def test_between_two_images(painting: Callable[..., SlowRun]) -> None:
     assert took < SOON
 
 
-@pytest.mark.parametrize("command", ["gen", "view"])
+@pytest.mark.parametrize("command", ["gen", pytest.param("view", marks=pytest.mark.slow)])
 def test_a_terminal_that_takes_nothing(command: str, painting: Callable[..., SlowRun]) -> None:
     """After Ctrl-S in the middle of an image a signal still ends it soon, and echo is back."""
     with painting(command, "iterm2") as run:
