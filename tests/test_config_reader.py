@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgcli.core.config import Config, HttpHeader, OptionType, Profile, Setting, ValueType
-from imgcli.core.config_reader import key_lines, read_config
+from imgcli.core.config_reader import read_config
 from imgcli.core.errors import ExitCode, ImgcliError
+from imgcli.core.key_lines import key_lines
 from imgcli.core.secrets import is_key_name, is_variable_name, looks_like_key
 
 SCHEMA = {

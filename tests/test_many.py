@@ -161,3 +161,75 @@ def test_ctrl_c_ends_all(server: Server, folder: Path, world: dict[str, str]) ->
         (end["kind"], end["exit_code"], end["charged"]) for end in ends
     }
     assert 3 == len([*folder.glob("*.png")])
+
+
+def test_a_single_request(gen: Gen, server: Server, folder: Path, world: dict[str, str]) -> None:
+    """With --single-request one request brings all images, each saved in a file of its own."""
+    images = [{"b64_json": image_item(png(shade))["result"]} for shade in (10, 60, 110)]
+    wire = server(Reply(json.dumps({"data": images}).encode(), content_type="application/json"))
+    done = gen(wire, "a cat", "-m", "gpt-image-2", "-n", "3", "--single-request")
+    assert (0, 1, 3) == (done.exit_code, wire.posts, wire.requests[0].json["n"])
+    assert {"a-cat.png", "a-cat-2.png", "a-cat-3.png"} == {path.name for path in folder.iterdir()}
+    assert [3] == [len(run.images) for run in runs(world)]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ((), "a text model makes one image per request"),
+        (("-m", "gpt-image-2", "--partials", "2"), "cannot be combined with --partials"),
+        (("-m", "gpt-image-2", "--stream"), "cannot be combined with --stream"),
+        (("-m", "gpt-image-2", "-n", "11"), "--count must be between 1 and 10"),
+        (("-m", "gpt-image-2", "-o", "-"), "-o - takes one image"),
+    ],
+)
+def test_what_a_single_request_cannot_do(
+    refused: Callable[..., str], options: tuple[str, ...], words: str
+) -> None:
+    """What one request cannot bring several images of is refused before anything is sent."""
+    assert words in refused("gen", "a cat", "-n", "3", "--single-request", *options)
+
+
+def test_variables(gen: Gen, server: Server, folder: Path) -> None:
+    """Each combination of the variables' values is an image, in the prompt and in the file's name."""
+    wire = server(*FOUR)
+    options = (
+        "--var",
+        "animal=cat,dog",
+        "--var",
+        "light=noon,night",
+        "-o",
+        "{animal}-{light}.png",
+        "--force",
+    )
+    done = gen(wire, "a {animal} at {light}", *options)
+    names = {"cat-noon.png", "cat-night.png", "dog-noon.png", "dog-night.png"}
+    assert (0, names) == (done.exit_code, {path.name for path in folder.iterdir()})
+    prompts = {request.json["input"] for request in wire.requests}
+    assert {"a cat at noon", "a cat at night", "a dog at noon", "a dog at night"} == prompts
+
+
+def test_a_choice_for_each_image(gen: Gen, server: Server) -> None:
+    """{NAME|choice} picks a value for each image, and the same ones with the same --seed."""
+    args = ("a {animal|choice}", "--var", "animal=a,b,c,d,e,f,g,h", "-n", "6", "--seed", "7")
+    picked = []
+    for _ in range(2):
+        wire = server(*FOUR)
+        assert 0 == gen(wire, *args).exit_code
+        picked.append(sorted(request.json["input"] for request in wire.requests))
+    assert picked[0] == picked[1]
+    assert 1 < len(set(picked[0]))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "var", "words"),
+    [
+        ("a cat", "animal=cat", "is used by no prompt"),
+        ("a {anmal}", "animal=cat", "Did you mean {animal}?"),
+        ("a {animal}", "animal=", "has no values"),
+        ("a {slug}", "slug=cat", "the name of a field of -o"),
+    ],
+)
+def test_wrong_variables(refused: Callable[..., str], prompt: str, var: str, words: str) -> None:
+    """A variable that fills nothing, and a placeholder that nothing fills, are refused."""
+    assert words in refused("gen", prompt, "--var", var)

@@ -149,8 +149,12 @@ class ScriptedServer:
             while (request := _read_request(reader)) is not None:
                 turn = len(self.requests)
                 self.requests.append(request)
-                if not self._play(connection, self.replies[min(turn, len(self.replies) - 1)]):
+                if not self._play(connection, self.reply_to(request, turn)):
                     return
+
+    def reply_to(self, request: Request, turn: int) -> Reply:  # noqa: ARG002 - for servers that read it
+        """Choose the answer to request number `turn`, from 0."""
+        return self.replies[min(turn, len(self.replies) - 1)]
 
     def _play(self, connection: socket.socket, reply: Reply) -> bool:
         """Send one reply; True when the connection may serve another request."""

@@ -22,6 +22,7 @@ from imgcli.api.errors.connection import (
 )
 from imgcli.api.errors.server import quoted
 from imgcli.api.errors.table import KEY, NO_ENDPOINT, WRONG_ADDRESS, WRONG_PATH
+from imgcli.api.rate_limits import rate_limits
 from imgcli.api.retry import Failure, plan_wait
 from imgcli.api.sdk import import_client
 from imgcli.api.transport import RefusedError, Timeouts, Watchdog, http_client_for
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from openai import APIResponse, OpenAI
 
     from imgcli.api.auth import Credentials
+    from imgcli.api.rate_limits import RateLimits
     from imgcli.core.request import ImageRequest
     from imgcli.core.validate import ValidRequest
 
@@ -68,7 +70,7 @@ class Answer:
     `close` hangs up; it may be called at any time and more than once. `note` is to be called for every event
     that was read: an answer without a new one is given up after a while. `linger` is to be called with True
     when the server's end was read, after which nothing is waited for, and with False when it was none.
-    `is_demo`: our demo gave it.
+    `is_demo`: our demo gave it. `limits` is what the server said about further requests.
     """
 
     chunks: Iterator[bytes]
@@ -77,6 +79,7 @@ class Answer:
     note: Callable[[], None]
     linger: Callable[[bool], None]
     is_demo: bool = False
+    limits: RateLimits | None = None
 
 
 _DEMO = "x-imgcli-demo"
@@ -97,7 +100,8 @@ def send(
     """Send a request once, and again only where the server cannot have begun, yielding each wait.
 
     Raises `ImgcliError` when there is no answer to read. `job` goes out as X-Client-Request-Id, by which
-    OpenAI can find a request whose answer was lost. `sent` is called before the last piece of it goes out.
+    OpenAI can find a request whose answer was lost. `sent` is called before the last piece of it goes out; an
+    `ImgcliError` from it stops that.
     """
     server = ServerName(credentials.host, timeouts.timeout)
     watchdog = Watchdog(timeouts, clock.monotonic)
@@ -285,7 +289,8 @@ def _answer(
     headers = response.headers
     content_type = headers.get("content-type", "")
     chunks = _chunks(response, server, watchdog)
-    return Answer(chunks, content_type, close, watchdog.note, watchdog.linger)
+    limits = rate_limits(headers)
+    return Answer(chunks, content_type, close, watchdog.note, watchdog.linger, limits=limits)
 
 
 def _chunks(response: APIResponse[Any], server: ServerName, watchdog: Watchdog) -> Iterator[bytes]:

@@ -27,7 +27,7 @@ _LOOKED_AT = 200
 """Runs back, among which those alike are looked for: what was long ago was priced otherwise."""
 
 
-_alike = attrgetter("api", "model", "image_model", "size", "quality", "format", "fidelity")
+_alike = attrgetter("api", "model", "image_model", "size", "quality", "format", "fidelity", "count")
 """What a request has in common with others that cost about the same."""
 
 

@@ -14,6 +14,7 @@ from imgcli.app.options import OutputFormat
 from imgcli.app.reporting import Reporter, exit_status
 from imgcli.core import catalog
 from imgcli.core.errors import ExitCode, usage_error
+from imgcli.core.messages import preset_words
 from imgcli.core.option import option
 from imgcli.core.request import abbreviate
 from imgcli.core.validate import ValidRequest, validate
@@ -60,7 +61,18 @@ def prepare(context: Context, options: Sequence[GenerateOptions]) -> list[Job]:
     checked = [_check(context, *pair, models) for pair in zip(options, reporters, strict=True)]
     valid = budget.check_limit(context, options[0], checked, models)
     key = _credentials(context, options[0])
-    return [_job(context, *decided, models, key) for decided in zip(options, reporters, valid, strict=True)]
+    return [
+        _job(new_job_id(context), context, *decided, models, key)
+        for decided in zip(options, reporters, valid, strict=True)
+    ]
+
+
+def prepare_one(context: Context, options: GenerateOptions, job_id: str) -> Job:
+    """Prepare one of many jobs, whose limit is its caller's. Raises `ImgcliError`."""
+    models = catalog.load()
+    reporter = Reporter(context, options, models)
+    valid = _check(context, options, reporter, models)
+    return _job(job_id, context, options, reporter, valid, models, _credentials(context, options))
 
 
 def _check(context: Context, options: GenerateOptions, reporter: Reporter, models: Catalog) -> ValidRequest:
@@ -74,7 +86,13 @@ def _check(context: Context, options: GenerateOptions, reporter: Reporter, model
     return replace(valid, notices=(*options.notices, *valid.notices))
 
 
-def _job(
+def new_job_id(context: Context) -> str:
+    """Return an id that no other job has."""
+    return f"{context.now():%Y%m%d-%H%M%S}-{context.token()}"
+
+
+def _job(  # noqa: PLR0913, PLR0917 - what was decided
+    job_id: str,
     context: Context,
     options: GenerateOptions,
     reporter: Reporter,
@@ -82,7 +100,6 @@ def _job(
     models: Catalog,
     key: Credentials | None,
 ) -> Job:
-    job_id = f"{context.now():%Y%m%d-%H%M%S}-{context.token()}"
     artifacts = RunArtifacts(job_id, is_free=options.server.is_free)
     return Job(job_id, context, options, models, valid, key, artifacts, reporter)
 
@@ -122,7 +139,9 @@ def _print_requests(context: Context, jobs: Sequence[Job]) -> ExitCode:
 
             reservation.check(context, job.options, job.valid, job.models)
         texts[_readable_json(abbreviate(WIRES[request.api].body(request)))] += 1
-    notices = [notice for job in jobs for notice in job.valid.notices]  # which are events of a run
+    presets = jobs[0].valid.request.presets
+    notices = [preset_words(presets)] if presets else []
+    notices += [notice for job in jobs for notice in job.valid.notices]  # which are events of a run
     notices += [_FORM_NOTICE] if any(job.valid.request.is_form for job in jobs) else []
     context.warn(dict.fromkeys(notices))
     for text, times in texts.items():

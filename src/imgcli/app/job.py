@@ -16,9 +16,10 @@ from imgcli.core.pipeline import mark_uncharged, uncharged
 from imgcli.core.secrets import mask_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from imgcli.api.auth import Credentials
+    from imgcli.api.rate_limits import RateLimits
     from imgcli.app.artifacts import RunArtifacts
     from imgcli.app.context import Context
     from imgcli.app.options import GenerateOptions
@@ -43,6 +44,24 @@ class JobDisplay(Protocol):
         """Report a problem after the job was broken off, when its sinks are closed."""
 
 
+def _ignore(*_: object) -> None:
+    """Do nothing."""
+
+
+@dataclass(frozen=True)
+class JobHooks:
+    """What whoever runs many jobs wants to know on the way; both are called in the job's thread.
+
+    `sending` is called before the last piece of the request goes out, and raises `ImgcliError` where it must
+    not; `answered` gets what the server said about further requests. A busy server may be asked again for
+    `busy_budget` seconds.
+    """
+
+    sending: Callable[[], None] = _ignore
+    answered: Callable[[RateLimits | None], None] = _ignore
+    busy_budget: float = 60.0
+
+
 @dataclass
 class Job:
     """One run that may be sent: a value, so that several can be prepared before the first of them runs.
@@ -60,6 +79,7 @@ class Job:
     artifacts: RunArtifacts
     display: JobDisplay
     stop: process.Stop = field(default_factory=process.Stop)
+    hooks: JobHooks = field(default_factory=JobHooks)
 
 
 def execute(job: Job) -> Outcome:
@@ -134,14 +154,18 @@ def stream(job: Job) -> Iterator[Event]:
     from imgcli.core.secrets import redact_events
 
     clock = Clock(monotonic=job.context.monotonic, sleep=job.context.sleep, on_stop=job.stop.calling)
-    timeouts = Timeouts.scaled(server.timeout)
+    timeouts = replace(Timeouts.scaled(server.timeout), budget=job.hooks.busy_budget)
+
+    def sending() -> None:
+        job.hooks.sending()
+        artifacts.sent()
+
     artifacts.has_asked = not server.demo
     with _reachable(job) as credentials:
-        answer = yield from send_with_fallback(
-            job.valid, job.id, credentials, timeouts, clock, artifacts.sent
-        )
+        answer = yield from send_with_fallback(job.valid, job.id, credentials, timeouts, clock, sending)
         artifacts.sent()  # a server may answer before the whole request has gone out
         with closing(answer):
+            job.hooks.answered(answer.limits)
             if answer.is_demo:
                 artifacts.note_demo()
             # Every byte is in the run log before anybody interprets it.

@@ -32,10 +32,14 @@ _PATIENCE = 1.0
 
 @dataclass(frozen=True)
 class Task:
-    """A job that is to be run: `prepare` makes it, in its thread, and may raise `ImgcliError`."""
+    """A job that is to be run: `prepare` makes it, in its thread, and may raise `ImgcliError`.
+
+    `sink` gets its events there, after they were handled: the display sees them too, in another thread.
+    """
 
     id: str
     prepare: Callable[[], Job]
+    sink: Sink | None = None
 
 
 @dataclass
@@ -48,21 +52,22 @@ class JobResult:
     crash: Exception | None = None
 
 
-Source: TypeAlias = "Callable[[], Task | None]"
-"""Returns the next task; None for none at this moment, which is asked again when a job has ended."""
+Source: TypeAlias = "Callable[[], Task | float | None]"
+"""Returns the next task, or the seconds after which to ask again, or None for when a job has ended."""
 
 
 class _SharedDisplay:
     """The display of one job among several: its events go to the thread that shows them all."""
 
-    def __init__(self, job: Job, forward: Callable[[Event], None]) -> None:
+    def __init__(self, job: Job, forward: Callable[[Event], None], sink: Sink | None) -> None:
         self.compare = job.display.compare
         self._forward = forward
+        self._sinks: list[Sink] = [self, sink] if sink else [self]
 
     @contextmanager
     def sinks(self) -> Iterator[Sequence[Sink]]:
         """Return what forwards; the display itself outlives the job."""
-        yield [self]
+        yield self._sinks
 
     def handle(self, event: Event) -> None:
         """Forward an event."""
@@ -82,12 +87,19 @@ class JobPool:
     A signal ends the jobs as it ends a single one: what has come is kept, and each says what that cost.
     """
 
-    def __init__(self, sinks: Sequence[Sink], limit: int, stop: Stop) -> None:
+    def __init__(
+        self,
+        sinks: Sequence[Sink],
+        limit: int,
+        stop: Stop,
+        sleep: Callable[[float], None] | None = None,
+    ) -> None:
         self.outcome = Outcome()
         """What all jobs together have come to, with the sinks that broke."""
         self._working = list(sinks)
         self._limit = limit
         self._stop = stop
+        self._sleep = sleep or stop.sleep
         self._inbox: SimpleQueue[Event | JobResult] = SimpleQueue()
         self._running: dict[str, Task] = {}
         self._deferred: list[str] = []
@@ -98,8 +110,13 @@ class JobPool:
         crashes: list[Exception] = []
         _import_client()
         try:
-            while self._start(source, is_open=not crashes):
-                match self._inbox.get():
+            while True:
+                pause = None if crashes else self._start(source)
+                if not self._running and pause is None:
+                    break
+                match self._take(pause):
+                    case None:
+                        pass  # it is time to ask again
                     case JobResult() as result:
                         self._running.pop(result.task.id)
                         crashes.extend([result.crash] if result.crash else [])
@@ -117,12 +134,22 @@ class JobPool:
         """Return what the jobs had to say on standard error, each line once."""
         return dict.fromkeys(self._deferred)
 
-    def _start(self, source: Source, *, is_open: bool) -> bool:
-        """Start as many jobs as may run; return whether any runs."""
-        while is_open and len(self._running) < self._limit and (task := source()):
+    def _start(self, source: Source) -> float | None:
+        """Start as many jobs as may run; return the seconds until the next may, None when that is unknown."""
+        while len(self._running) < self._limit:
+            task = source()
+            if not isinstance(task, Task):
+                return task
             self._running[task.id] = task
             threading.Thread(target=self._work, args=(task,), name=f"job {task.id}", daemon=True).start()
-        return bool(self._running)
+        return None
+
+    def _take(self, seconds: float | None) -> Event | JobResult | None:
+        """Wait for what comes next; None when nothing came in so many seconds."""
+        try:
+            return self._inbox.get(timeout=seconds)
+        except Empty:
+            return None
 
     def _drain(self, note: Callable[[JobResult], None]) -> None:
         """Wait for the jobs to end after a signal, and show how each did, as far as somebody reads."""
@@ -162,7 +189,7 @@ class JobPool:
         result = JobResult(task)
         try:
             self._stop.check()
-            result.job = job = self._attached(task.prepare())
+            result.job = job = self._attached(task.prepare(), task.sink)
             result.outcome = execute(job)
         except ImgcliError as error:
             result.outcome.problems.append(error.problem)
@@ -175,9 +202,11 @@ class JobPool:
             result.crash = error
         self._inbox.put(result)
 
-    def _attached(self, job: Job) -> Job:
-        context = replace(job.context, defer=self._deferred.extend, sleep=self._stop.sleep)
-        return replace(job, context=context, display=_SharedDisplay(job, self._forward), stop=self._stop)
+    def _attached(self, job: Job, sink: Sink | None) -> Job:
+        context = replace(job.context, defer=self._deferred.extend, sleep=self._sleep)
+        return replace(
+            job, context=context, display=_SharedDisplay(job, self._forward, sink), stop=self._stop
+        )
 
 
 def _import_client() -> None:

@@ -13,16 +13,19 @@ from imgcli.core.catalog import load
 from imgcli.core.errors import usage_error
 from imgcli.core.history import Parent, Role
 from imgcli.core.inherit import Inherited, RequestContext, inherit
+from imgcli.core.messages import preset_words
 from imgcli.core.option import option
 from imgcli.core.params import Action, Api
 from imgcli.core.text import shorten
 from imgcli.store.input_images import read_again
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date
 
     from imgcli.app.context import Context
     from imgcli.app.inputs import InputNames
+    from imgcli.core.config import Preset
     from imgcli.core.embedded import EmbeddedParameters
     from imgcli.core.history import HistoryEntry
     from imgcli.core.inherit import OptionSources, PreviousOptions
@@ -37,6 +40,7 @@ class RequestPlan:
     that may remember it. `previous` is how an image was made whose options are taken over. `title` is what
     the file is named after, None for the prompt. `action` is what the image tool is told to do, None for its
     own choice. `compare_with` is what the new image is compared with, None for what it is made of.
+    `is_repeated` is a prompt that was sent before: `typed_prompt` and `presets` say what it was made of.
     """
 
     prompt: str
@@ -48,6 +52,9 @@ class RequestPlan:
     action: Action | None = None
     compare_with: bytes | None = None
     notices: tuple[str, ...] = ()
+    typed_prompt: str | None = None
+    presets: tuple[str, ...] = ()
+    is_repeated: bool = False
 
     @property
     def before(self) -> bytes | None:
@@ -67,6 +74,28 @@ class RequestPlan:
         )
         return tuple(Parent(sha256, role) for sha256, role in pairs if sha256)
 
+    def with_presets(self, presets: Sequence[Preset], *, are_typed: bool) -> RequestPlan:
+        """Return the plan with its prompt put through the templates of presets, first one first.
+
+        A prompt that is repeated is the templates' work already. Only presets on the command line change it,
+        and they start from what was typed at the time.
+        """
+        if self.is_repeated and not are_typed:
+            return self
+        typed = self.prompt if self.typed_prompt is None else self.typed_prompt
+        prompt = typed
+        for preset in presets:
+            prompt = preset.apply(prompt)
+        names = tuple(preset.name for preset in presets)
+        lost = () if are_typed else tuple(name for name in self.presets if name not in names)
+        return replace(
+            self,
+            prompt=prompt,
+            typed_prompt=None if prompt == typed else typed,
+            presets=names,
+            notices=(*self.notices, *([_lost_notice(lost)] if lost else [])),
+        )
+
     def inherit(self, given: DraftRequest, sources: OptionSources, today: date) -> Inherited:
         """Return the whole draft: the options that were `given`, what is taken over, prompt and images.
 
@@ -74,7 +103,13 @@ class RequestPlan:
         """
         now = RequestContext(self.server, load(), today)
         inherited = inherit(given, sources, self.previous, now) if self.previous else Inherited(given)
-        draft = replace(inherited.draft, prompt=self.prompt, mask=self.images.mask)
+        draft = replace(
+            inherited.draft,
+            prompt=self.prompt,
+            typed_prompt=self.typed_prompt,
+            presets=self.presets,
+            mask=self.images.mask,
+        )
         is_edit = self.source and draft.model and load().is_image_model(draft.model)
         if is_edit and "moderation" not in sources.typed:  # OpenAI's edits take none; a default is left out
             draft = replace(draft, moderation=None)
@@ -102,6 +137,11 @@ class RequestPlan:
         if self.source is None or self.images.mask or _is_image_model(draft):
             return None
         return self.source.conversation(self.server)
+
+
+def _lost_notice(presets: Sequence[str]) -> str:
+    named = " ".join(option("preset", shorten(name, _SHOWN)) for name in presets)
+    return f"the new prompt is sent without {preset_words(presets)}, which the earlier one had; add {named}"
 
 
 def _is_image_model(draft: DraftRequest) -> bool:
@@ -162,6 +202,8 @@ def plan_again(
     return replace(
         plan,
         prompt=read_prompt(words, None, context.stdin) if words else plan.prompt,
+        typed_prompt=None if words else plan.typed_prompt,
+        is_repeated=not words,
         server=server,
         previous=source.previous_options,
         compare_with=source.reference.data if source.reference else None,
@@ -197,7 +239,8 @@ def _earlier_plan(context: Context, name: str, source: SourceImage) -> RequestPl
                 "The image was made from others, and its parameters hold only their fingerprints.",
                 "Start from it instead: imgcli edit FILE PROMPT.",
             )
-        return RequestPlan(source.parameters.prompt)
+        embedded = source.parameters
+        return RequestPlan(embedded.prompt, typed_prompt=embedded.typed_prompt, presets=embedded.presets)
     if source.entry:
         number = source.entry.number
         what = f"Run {number} was recorded by another version of imgcli, whose request this one cannot read."
@@ -219,6 +262,8 @@ def _plan_of_request(context: Context, entry: HistoryEntry, request: ImageReques
         source,
         title=source.edited_name if source and is_edit else None,
         action=Action.EDIT if is_edit else request.action,
+        typed_prompt=request.typed_prompt,
+        presets=request.presets,
     )
 
 

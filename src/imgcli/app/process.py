@@ -30,6 +30,7 @@ _FOR_MAIN = (
 """The signals that have a handler of ours."""
 
 _MOMENT = 0.01  # seconds, until what drops exceptions is over
+_SAME = 0.2  # seconds, in which a second Ctrl-C is the first one, sent again
 
 
 @runtime_checkable
@@ -116,6 +117,10 @@ class _Shield:
 
     depth = 0
     waiting: int | None = None
+    drain: Callable[[], None] | None = None
+    """What the first Ctrl-C does in place of ending everything."""
+    drained = float("-inf")
+    """When that was: the same signal may come a second time, see `_watch_for_sleepers`."""
 
 
 _shield = _Shield()
@@ -148,7 +153,7 @@ def _watch_for_sleepers() -> None:
         while numbers := os.read(readable, 16):
             time.sleep(_MOMENT)
             for signum in _ENDING:
-                if signum in numbers:
+                if signum in numbers and not _has_drained():  # or it would be sent for ever
                     signal.pthread_kill(main, signum)
 
     main = threading.get_ident()
@@ -185,11 +190,40 @@ def _send_again(lost: sys.UnraisableHookArgs) -> None:
 def _interrupt(signum: int, _frame: FrameType | None) -> None:
     if signal.getsignal(signum) is signal.SIG_IGN:
         return  # we are ending, and this one was under way before it was ignored
+    if signum == signal.SIGINT and _is_drained():
+        return
     ignore()
     if _shield.depth:
         _shield.waiting = signum
     else:
         raise Interrupted(signum)
+
+
+def _is_drained() -> bool:
+    """Act on a first Ctrl-C where it only keeps new work from beginning, and return whether that was it."""
+    drain, _shield.drain = _shield.drain, None
+    if drain:
+        _shield.drained = time.monotonic()
+        drain()
+    return _has_drained()
+
+
+def _has_drained() -> bool:
+    """Return whether a first Ctrl-C was acted on just now, so that the next one is still the same."""
+    return time.monotonic() - _shield.drained < _SAME
+
+
+@contextmanager
+def draining(action: Callable[[], None]) -> Iterator[None]:
+    """Call `action` at the first Ctrl-C, and go on; the second ends everything, as the first does elsewhere.
+
+    It runs between any two steps of the main thread: it may only take note.
+    """
+    _shield.drain = action
+    try:
+        yield
+    finally:
+        _shield.drain = None
 
 
 def ignore() -> None:

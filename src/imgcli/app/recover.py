@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from imgcli.api.stream.reader import read_events
 from imgcli.api.stream.salvage import salvaged
@@ -43,7 +43,7 @@ def recover_runs(context: Context, records: Sequence[UnfinishedRun]) -> ExitCode
     """Finish these unfinished runs, and end with the most severe exit code."""
     lookup.add_pending(context)
     folders: list[Path] = []
-    codes = [_finish_one(context, record, folders) for record in records]
+    codes = [finish(context, record, folders).exit_code for record in records]
     if not records:
         context.warn(["there is nothing to recover"])
     unexplained = "is a temporary file that belongs to no known run; check it before you delete it"
@@ -52,19 +52,30 @@ def recover_runs(context: Context, records: Sequence[UnfinishedRun]) -> ExitCode
     return most_severe(codes)
 
 
-def _finish_one(context: Context, record: UnfinishedRun, folders: list[Path]) -> ExitCode:
-    """Finish one run, unless another process has it; a fault of ours must not cost the runs after it."""
+class Recovered(NamedTuple):
+    """How finishing a run ended; `outcome` is None where nothing was sent, or nothing could be done now."""
+
+    exit_code: ExitCode
+    outcome: pipeline.Outcome | None = None
+    has_begun: bool = True
+
+
+def finish(context: Context, record: UnfinishedRun, folders: list[Path]) -> Recovered:
+    """Finish one run, unless another process has it; a fault of ours must not cost the runs after it.
+
+    Add the folders in which it may have left something to `folders`.
+    """
     from imgcli.app.crash import report_crash
 
     with record.run.claim() as is_ours:
         if not is_ours:
-            return ExitCode.OK
+            return Recovered(ExitCode.OK)
         try:
             recovery = _Recovery(context, record)
             folders.extend(recovery.folders)
             return recovery.finish()
         except Exception as error:  # noqa: BLE001 - as in `main`: one sentence, never a traceback
-            return refuse(context, report_crash(error, context, Charged.MAYBE))
+            return Recovered(refuse(context, report_crash(error, context, Charged.MAYBE)))
 
 
 @dataclass
@@ -86,17 +97,18 @@ class _Recovery:
         """The folders in which this run may have left something."""
         return self._publisher.folders
 
-    def finish(self) -> ExitCode:
+    def finish(self) -> Recovered:
         """Publish what the record holds, and remove it when nothing more can come of it."""
         if not self.record.has_begun:
             unfinished_run.release_reservation(self.context, self.record.job)
             self._discard()
-            return ExitCode.OK
+            return Recovered(ExitCode.OK, has_begun=False)
         outcome = self._run()
         self._saving.keep_last_partial()  # of a second image that never came
         self.is_kept |= _may_hold_more(outcome)
         self._settle()
-        return exit_status(self.context, outcome, self.record.job, is_free=self._is_free)
+        code = exit_status(self.context, outcome, self.record.job, is_free=self._is_free)
+        return Recovered(code, outcome)
 
     def _run(self) -> pipeline.Outcome:
         with self.record.mapped() as content:

@@ -16,6 +16,7 @@ from imgcli.core.events import Failed
 from imgcli.core.pipeline import uncharged
 from imgcli.output.images.compare import Comparison
 from imgcli.output.json import to_json
+from imgcli.output.sinks.batch_lines import BatchLinesSink
 from imgcli.output.sinks.jsonl import InlineImages, JsonLinesSink, error_line
 from imgcli.output.sinks.lines import (
     GENERATING,
@@ -39,7 +40,7 @@ from imgcli.output.terminal.database import PreviewProtocol
 from imgcli.store.publish.naming import STDOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from imgcli.app.context import Context
     from imgcli.app.options import GenerateOptions
@@ -104,10 +105,29 @@ class Reporter:
 
         `tiles` names the jobs that share the display, by their ids; None for a single one.
         """
+        display = (lambda: PerJobSink(lambda _: self._display_sink())) if tiles else self._display_sink
+        with self._opened(display, is_group=bool(tiles)) as sinks:
+            yield sinks
+
+    @contextmanager
+    def batch_sinks(self, name: Callable[[str], str], total: int) -> Iterator[list[Sink]]:
+        """Open the sinks of a batch of so many jobs; `name` tells a job's row."""
+
+        def display() -> Sink:
+            if self._options.format is not OutputFormat.PEOPLE:
+                return self._display_sink()
+            clock = self._context.monotonic
+            return QueuedSink(BatchLinesSink(self._context.stderr, self._price, clock, name, total))
+
+        with self._opened(display, is_group=True) as sinks:
+            yield sinks
+
+    @contextmanager
+    def _opened(self, display: Callable[[], Sink], *, is_group: bool) -> Iterator[list[Sink]]:
         opened: list[Sink] = []
         try:
-            opened.append(PerJobSink(self._display_sink) if tiles else self._display_sink())
-            opened.extend(self._result_sinks(is_group=bool(tiles)))
+            opened.append(display())
+            opened.extend(self._result_sinks(is_group=is_group))
             with process.stoppable(opened[0]):
                 yield opened
         finally:
@@ -135,7 +155,7 @@ class Reporter:
             is_below = is_group and self._display is not Display.LINES and self._is_one_terminal
             return [PathsSink(self._context.stdout, at_end=is_below)]
         if is_group:
-            return [QueuedSink(PerJobSink(self._json_lines))]
+            return [QueuedSink(PerJobSink(lambda _: self._json_lines()))]
         self._lines = self._json_lines()
         return [QueuedSink(self._lines)]
 

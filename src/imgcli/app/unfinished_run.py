@@ -152,7 +152,7 @@ class UnfinishedRun:
             return NameFields(_NAMELESS, _NAMELESS, self.job, self.time)
         title = self.extra.get(TITLE)
         named = title if isinstance(title, str) and PurePath(title).name == title else None
-        return NameFields(header.request.prompt, header.request.model, header.job, self.time, named)
+        return NameFields(header.request.subject, header.request.model, header.job, self.time, named)
 
 
 ENDPOINT = "endpoint"

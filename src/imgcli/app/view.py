@@ -57,7 +57,7 @@ class ImageKeeper:
     def of(cls, context: Context, folder: Path, source: ViewInput) -> ImageKeeper:
         """Make sure that saving will work; raises `ImgcliError` when it will not."""
         header = source.header
-        prompt, model = (header.request.prompt, header.request.model) if header else (None, None)
+        prompt, model = (header.request.subject, header.request.model) if header else (None, None)
         job, now = header.job if header else context.token(), context.now()
         subject = NameFields(prompt or source.title, model or _UNKNOWN_MODEL, job, now)
         destination = Destination(os.path.join(folder, ""), current_folder())  # noqa: PTH118 - with its slash

@@ -36,6 +36,16 @@ def formats(incomplete: str) -> list[tuple[str, str]]:
 
 def profiles(incomplete: str) -> list[tuple[str, str]]:
     """Return the profiles of the configuration file; none if it cannot be read."""
+    return _starting(_configured("profile"), incomplete)
+
+
+def presets(incomplete: str) -> list[tuple[str, str]]:
+    """Return the presets of the configuration file; none if it cannot be read."""
+    return _starting(_configured("preset"), incomplete)
+
+
+def _configured(table: str) -> Iterable[str]:
+    """Return the names of the tables in a table of the configuration file."""
     import os
     import tomllib
     from contextlib import suppress
@@ -44,9 +54,9 @@ def profiles(incomplete: str) -> list[tuple[str, str]]:
     from imgcli.store.config_file import read_text
 
     with suppress(ImgcliError, ValueError, RecursionError):
-        names = tomllib.loads(read_text(os.environ) or "").get("profile", {})
-        return _starting(names, incomplete) if isinstance(names, dict) else []
-    return []
+        names = tomllib.loads(read_text(os.environ) or "").get(table, {})
+        return names if isinstance(names, dict) else ()
+    return ()
 
 
 def history_ids(incomplete: str) -> list[tuple[str, str]]:
@@ -78,6 +88,17 @@ def runs_and_ids(incomplete: str) -> list[tuple[str, str]]:
     return _files_and_ids(incomplete, (*_IMAGES, ".sse", ".jsonl"))
 
 
+def batch_files(incomplete: str) -> list[tuple[str, str]]:
+    """Return the batch files in the current or the typed folder; the shell completes any other."""
+    from glob import escape, glob
+    from os.path import isdir
+
+    names = sorted(glob(f"{escape(incomplete)}*"))  # noqa: PTH207 - as it was typed
+    found = [name for name in names if name.lower().endswith(_BATCHES) and not name.endswith(_STATE)]
+    plain = _safe((name, "") for name in found)
+    return [] if len(plain) < len(found) or any(map(isdir, names)) else plain[:_MOST_IDS]
+
+
 def _files_and_ids(incomplete: str, suffixes: tuple[str, ...]) -> list[tuple[str, str]]:
     from glob import escape, glob
     from os.path import isdir
@@ -98,6 +119,8 @@ _PLAIN = re.compile(r"[\w./][\w.+=@/-]*(?::[\w.+=@/-]+)*")
 _PUNCTUATION = frozenset(".,-…")
 """Punctuation that no shell interprets, not even where it evaluates the text."""
 _IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".svg")
+_BATCHES = (".jsonl", ".ndjson", ".csv", ".tsv", ".txt")
+_STATE = ".imgcli.jsonl"
 _MOST_IDS = 50
 _HINT_LENGTH = 60
 _SIZES = (

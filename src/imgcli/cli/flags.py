@@ -18,7 +18,7 @@ from imgcli.app.options import (
     PreviewOptions,
     ServerOptions,
 )
-from imgcli.cli.config.settings import at_home
+from imgcli.cli.config.settings import applied_profile, at_home
 from imgcli.core.billing.budget import OFF, Budget, parse_cap
 from imgcli.core.errors import check_between, usage_error
 from imgcli.core.inherit import OptionSources
@@ -26,11 +26,11 @@ from imgcli.core.request import DraftRequest
 from imgcli.core.secrets import is_gateway
 from imgcli.output.terminal.database import PreviewProtocol
 from imgcli.store.publish.atomic import OnExists
-from imgcli.store.publish.naming import STDOUT, format_of_name
+from imgcli.store.publish.naming import STDOUT, format_of_name, names_folder
 from imgcli.store.publish.stage import KeepPartials
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from imgcli.app.context import Context
     from imgcli.app.plan import RequestPlan
@@ -73,13 +73,13 @@ def server_options(flags: Flags, settings: ServerSettings) -> ServerOptions:
     """Check which server to ask. Raises `ImgcliError` (usage)."""
     demo, seed, timeout = flags.get("demo", False), flags.get("seed"), flags["timeout"]
     check_between("timeout", timeout, *_SECONDS)
-    if seed is not None and not demo:
+    if seed is not None and not (demo or flags.get("var")):
         raise usage_error(
             "The models take no seed; --seed is for the images of --demo.",
             "Leave it out, or add --demo.",
             about=("seed", "demo"),
         )
-    return ServerOptions(None if demo else flags["base_url"], timeout, demo, settings, seed)
+    return ServerOptions(None if demo else flags["base_url"], timeout, demo, settings, seed if demo else None)
 
 
 def _budget(flags: Flags) -> Budget:
@@ -103,17 +103,19 @@ def _draft_request(flags: Flags, server_name: str | None) -> DraftRequest:
         name_format=format_of_name(flags["output"]),
         is_gateway=not flags["demo"] and is_gateway(server_name or ""),
         api=flags["api"].wire,
+        count=flags["count"] if flags.get("single_request") and flags["count"] > 1 else None,
         **{_FIELDS.get(name, name): flags[name] for name in _COPIED},
     )
 
 
 def option_sources(ctx: Any) -> OptionSources:  # noqa: ANN401 - Typer keeps these types private
-    """List the fields of a `DraftRequest` that somebody set, on the command line or elsewhere."""
+    """List the parameters that somebody set, by the names that a `DraftRequest` has for them."""
     sources = {_FIELDS.get(name, name): ctx.get_parameter_source(name) for name in ctx.params}
     names = {name: source.name for name, source in sources.items() if source}
     return OptionSources(
         frozenset(name for name, source in names.items() if source == "COMMANDLINE"),
         frozenset(name for name, source in names.items() if source in {"ENVIRONMENT", "DEFAULT_MAP"}),
+        frozenset(_FIELDS.get(name, name) for name in applied_profile(ctx).chosen),
     )
 
 
@@ -176,41 +178,90 @@ def preview_options(flags: Flags, env: Mapping[str, str]) -> PreviewOptions:
         raise usage_error(f"{_PREVIEW_VARIABLE} must be one of {choices}, not {default}.") from None
 
 
-def variants(flags: Flags) -> list[dict[str, Any]]:
-    """Return the flags of each request that was asked for: a number of images, of each of the models.
-
-    `{n}` in the name of the file becomes its number, from 1; a demo's seed goes up with it. Raises
-    `ImgcliError` (usage) for what one request alone can have.
-    """
+def each_model(flags: Flags) -> list[dict[str, Any]]:
+    """Return the flags for each of the models. Raises `ImgcliError` (usage) for numbers out of range."""
     check_between("count", flags["count"], 1, _MOST_IMAGES)
     check_between("concurrency", flags["concurrency"], 1, _MOST_AT_ONCE)
-    models = list(dict.fromkeys(flags["model"] or [None]))
-    each = [{**flags, "model": model} for model in models for _ in range(flags["count"])]
-    if len(each) == 1:
-        return each
-    if len(each) > _MOST_IMAGES:
-        raise usage_error(f"These are {len(each)} images; at most {_MOST_IMAGES} can be asked for at once.")
-    _check_several(flags, len(models), len(each))
-    for number, one in enumerate(each, 1):
-        one["is_series"] = True
-        one["output"] = one["output"] and one["output"].replace("{n}", str(number))
-        one["seed"] = None if one["seed"] is None else one["seed"] + number - 1
-    return each
+    return [{**flags, "model": model} for model in dict.fromkeys(flags["model"] or [None])]
 
 
-def _check_several(flags: Flags, models: int, images: int) -> None:
-    """Refuse what would keep one of several images alone. Raises `ImgcliError` (usage)."""
-    name = flags["output"] or ""
-    if name == STDOUT:
-        raise usage_error(f"-o - takes one image, and these are {images}.", "Choose a folder with -o.")
-    if flags["record"]:
-        raise usage_error(f"--record takes one run, and these are {images}.")
-    own = ("{n}", "{id}", *(["{model}"] if models == images else []))
-    if flags["force"] and not any(field in name for field in own):
+def expansions(context: Context, flags: Flags, plan: RequestPlan) -> list[tuple[RequestPlan, str | None]]:
+    """Return a plan and an output name for each image that one model is asked for.
+
+    That is a number of images for each combination of the variables' values. Raises `ImgcliError` (usage).
+    """
+    requests, output = 1 if flags["single_request"] else flags["count"], flags["output"]
+    if not flags["var"]:
+        return [(plan, output)] * requests
+    from imgcli.app.batch.variables import expand_prompt, parse_variables
+
+    variables, prompt = parse_variables(flags["var"]), plan.prompt
+    seed = context.token() if flags["seed"] is None else flags["seed"]
+    found = [
+        one
+        for number in range(requests)
+        for one in expand_prompt(prompt, output, variables, f"{seed} {number}" if number else str(seed))
+    ]
+    return [(replace(plan, prompt=one.prompt), one.output) for one in found]
+
+
+def named(options: GenerateOptions, output: str | None) -> GenerateOptions:
+    """Return options with another output name."""
+    return replace(options, output=replace(options.output, name=output and at_home(output)))
+
+
+def as_series(each: Sequence[GenerateOptions]) -> list[GenerateOptions]:
+    """Return the options of several requests of one command, so that none is in another's way.
+
+    `{n}` in the name of the file becomes the request's number, from 1; a demo's seed goes up with it. Raises
+    `ImgcliError` (usage) for what one image alone can have.
+    """
+    images = sum(options.draft.count or 1 for options in each)
+    if images > _MOST_IMAGES:
         raise usage_error(
-            f"With --force the {images} images would replace one another.",
-            "Add {n} to the name in -o, or leave --force out.",
+            f"These are {images} images; at most {_MOST_IMAGES} can be asked for at once.",
+            "Put the prompts into a file for imgcli batch.",
         )
+    if images > 1 and each[0].output.name == STDOUT:
+        raise usage_error(f"-o - takes one image, and these are {images}.", "Choose a folder with -o.")
+    if len(each) == 1:
+        return list(each)
+    _check_several(each)
+    return [_numbered(options, number) for number, options in enumerate(each, 1)]
+
+
+def _numbered(options: GenerateOptions, number: int) -> GenerateOptions:
+    output, seed = options.output, options.server.seed
+    name = output.name and output.name.replace("{n}", str(number))
+    return replace(
+        options,
+        output=replace(output, name=name, is_series=True),
+        server=replace(options.server, seed=None if seed is None else seed + number - 1),
+    )
+
+
+def _check_several(each: Sequence[GenerateOptions]) -> None:
+    """Refuse what would keep one of several images alone. Raises `ImgcliError` (usage)."""
+    output, count = each[0].output, len(each)
+    if output.record:
+        raise usage_error(f"--record takes one run, and these are {count}.", about=("record",))
+    names = {_own_name(options, number) for number, options in enumerate(each)}
+    if output.on_exists is OnExists.REPLACE and len(names) < count:
+        raise usage_error(
+            f"With --force the {count} images would replace one another.",
+            "Add {n} to the name in -o, or leave --force out.",
+            about=("force",),
+        )
+
+
+def _own_name(options: GenerateOptions, number: int) -> str:
+    """Return what tells a request's files from those of others, as far as it is known by now."""
+    name = options.output.name or ""
+    if "{n}" in name or "{id}" in name:
+        return str(number)
+    slug = options.draft.prompt if not name or "{slug}" in name or names_folder(name) else ""
+    model = options.draft.model if "{model}" in name else ""
+    return f"{name} {slug} {model}"
 
 
 def _output_options(flags: Flags) -> OutputOptions:
@@ -237,5 +288,4 @@ def _output_options(flags: Flags) -> OutputOptions:
         record=flags["record"],
         embed=flags["embed"],
         desktop=desktop,
-        is_series=flags.get("is_series", False),
     )

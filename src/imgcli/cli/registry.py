@@ -49,6 +49,7 @@ class CommandEntry(NamedTuple):
         if self.is_configured:
             # By name, as the commands are: it looks into this table for their options.
             kind = importlib.import_module(_CONFIGURED).ConfiguredCommand
+        kind = getattr(module, "COMMAND", kind)
         epilog = getattr(module, "EPILOG", None)
         app.command(self.name, cls=kind, epilog=epilog)(getattr(module, self.module))
 
@@ -65,6 +66,7 @@ COMMANDS = (
     CommandEntry(
         "again", "Generate an image again with the same parameters.", is_configured=True, can_send=True
     ),
+    CommandEntry("batch", "Generate an image for every row of a file.", is_configured=True, can_send=True),
     CommandEntry("view", "Show images and replay recorded runs.", is_configured=True),
     CommandEntry("open", "Open an image in the default viewer."),
     CommandEntry("history", "List past runs, newest first."),

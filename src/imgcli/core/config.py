@@ -1,4 +1,4 @@
-"""The configuration as values: defaults for options, server profiles, and their line numbers."""
+"""The configuration as values: defaults for options, server profiles, presets, and their line numbers."""
 
 from __future__ import annotations
 
@@ -7,13 +7,20 @@ from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 PROFILE = "profile"
 """The table of profiles."""
 DEFAULT_PROFILE = "default-profile"
 """The key of the default profile: TOML does not allow a key `profile` next to `[profile.NAME]`."""
+PRESET = "preset"
+"""The table of presets, and the option that names those in use."""
+DEFAULT_PRESET = "default-preset"
+"""The key of the default presets: TOML does not allow a key `preset` next to `[preset.NAME]`."""
+PROMPT = "prompt"
+PLACE = "{prompt}"
+"""The place of the user's prompt in the template of a preset."""
 BASE_URL = "base-url"
 KEY_ENV = "key-env"
 HEADERS = "headers"
@@ -95,18 +102,37 @@ class Profile:
 
 
 @dataclass(frozen=True)
+class Preset:
+    """One `[preset.NAME]`: a template for prompts, and defaults."""
+
+    name: str
+    line: int
+    template: str = PLACE
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+
+    def apply(self, prompt: str) -> str:
+        """Return the template with a prompt in its place; other braces, as in JSON, stay as they are."""
+        return self.template.replace(PLACE, prompt)
+
+
+@dataclass(frozen=True)
 class Config:
-    """A configuration file: defaults for all commands, for single commands, and profiles."""
+    """A configuration file: defaults for all commands, for single commands, profiles and presets."""
 
     settings: Mapping[str, Setting] = field(default_factory=dict)
     commands: Mapping[str, Mapping[str, Setting]] = field(default_factory=dict)
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     default_profile: str | None = None
+    presets: Mapping[str, Preset] = field(default_factory=dict)
 
-    def defaults(self, command: str, profile: Profile | None) -> dict[str, Setting]:
-        """Return a command's defaults: the profile's, else the command's table's, else the file's."""
-        of_profile = profile.settings if profile else {}
-        return {**self.settings, **self.commands.get(command, {}), **of_profile}
+    def defaults(
+        self, command: str, profile: Profile | None, presets: Iterable[Preset] = ()
+    ) -> dict[str, Setting]:
+        """Return a command's defaults: the last preset's, else the profile's, the command's, the file's."""
+        found = {**self.settings, **self.commands.get(command, {}), **(profile.settings if profile else {})}
+        for preset in presets:
+            found |= preset.settings
+        return found
 
     def server(self, command: str, profile: Profile | None) -> ServerSettings:
         """Return a profile's server; the file's own base-url applies where the profile has none."""

@@ -6,23 +6,30 @@ import re
 import tomllib
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from imgcli.core.config import (
     BASE_URL,
     BILLED,
+    DEFAULT_PRESET,
     DEFAULT_PROFILE,
     FROM_ENVIRONMENT,
     HEADERS,
     KEY_ENV,
+    PLACE,
+    PRESET,
     PROFILE,
+    PROMPT,
     Config,
     HttpHeader,
+    OptionType,
+    Preset,
     Profile,
     Setting,
     ValueType,
 )
 from imgcli.core.errors import ImgcliError, usage_error
+from imgcli.core.key_lines import key_lines
 from imgcli.core.option import option
 from imgcli.core.secrets import has_key_in_prose, is_key_name, is_variable_name, looks_like_key, redact
 from imgcli.core.text import did_you_mean, shorten, similar_names
@@ -30,77 +37,8 @@ from imgcli.core.text import did_you_mean, shorten, similar_names
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from imgcli.core.config import OptionType, Schema
-
-
-KeyPath: TypeAlias = tuple[str, ...]
-"""A key with the names of its tables: `("profile", "azure", "base-url")`."""
-
-_PIECE = re.compile(
-    r'"""(?:\\.|[^\\])*?"""|\'\'\'.*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|#[^\n]*|[\[\]{}=\n]|'
-    r'[^"\'#\[\]{}=\n]+|.',
-    re.DOTALL,
-)
-
-
-def key_lines(text: str) -> dict[KeyPath, int]:
-    """Return the line number of every key and every table; `text` is valid TOML.
-
-    Keys in an inline table have no entry of their own.
-    """
-    scan = _LineScanner()
-    for piece in _PIECE.findall(text):
-        scan.take(piece)
-    return scan.lines
-
-
-@dataclass
-class _LineScanner:
-    """Scans TOML and records the lines on which statements start."""
-
-    lines: dict[KeyPath, int] = field(default_factory=dict)
-    table: KeyPath = ()
-    line: int = 1
-    start: int = 1
-    left: str = ""
-    """What was read of the statement's left side."""
-    depth: int = 0
-    is_value: bool = False
-
-    def take(self, piece: str) -> None:
-        """Process one piece."""
-        if piece == "\n" and not self.depth:
-            self._end()
-        elif self.is_value:
-            self.depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(piece, 0)
-        elif piece == "=":
-            self._record((*self.table, *_parse_key(self.left)))
-            self.is_value = True
-        elif not piece.startswith("#"):
-            self.start = self.start if self.left.strip() else self.line
-            self.left += piece
-        self.line += piece.count("\n")
-
-    def _end(self) -> None:
-        """Finish a statement at the end of its line; one without a value is the heading of a table."""
-        if not self.is_value and self.left.strip():
-            self.table = _parse_key(self.left.strip().strip("[]"))
-            self._record(self.table)
-        self.left, self.is_value = "", False
-
-    def _record(self, path: KeyPath) -> None:
-        for length in range(1, len(path) + 1):
-            self.lines.setdefault(path[:length], self.start)
-
-
-def _parse_key(key: str) -> KeyPath:
-    """Split a dotted key."""
-    value: object = tomllib.loads(f"{key.strip()} = 0")
-    path: list[str] = []
-    while isinstance(value, dict):
-        name, value = next(iter(value.items()))
-        path.append(name)
-    return tuple(path)
+    from imgcli.core.config import Schema
+    from imgcli.core.key_lines import KeyPath
 
 
 _NAME_LENGTH = 60
@@ -114,7 +52,19 @@ _KEY_ADVICE = (
     'Put it into an environment variable, and name that here: key-env = "MY_KEY" in a [profile.NAME], or '
     '"env:MY_KEY" as a header\'s value. If others could read this file, replace the key.'
 )
-_PROFILE_KEY = re.compile(r"(?m)^[ \t]*profile[ \t]*=")
+_DEFAULTS = {PROFILE: DEFAULT_PROFILE, PRESET: DEFAULT_PRESET}
+"""Tables whose names TOML does not allow as keys beside them, and the keys to use instead."""
+_TABLE_AS_KEY = re.compile(r"(?m)^[ \t]*(profile|preset)[ \t]*=")
+_HEADING = re.compile(r"(?m)^[ \t]*\[")
+_PRESET_NAME = re.compile(r"\w[\w-]*")
+_NOT_IN_PRESET = {
+    BASE_URL: ("base-url belongs to one server", "Put it under a [profile.NAME]."),
+    PROFILE: ("a preset cannot choose a profile", f"Use {option(PROFILE)}, or {DEFAULT_PROFILE}."),
+    PRESET: (
+        "a preset cannot name presets",
+        f"Repeat {option(PRESET, 'NAME')} to apply several.",
+    ),
+}
 
 
 def read_config(text: str, schema: Schema, name: str) -> Config:
@@ -146,11 +96,13 @@ def _key_error(line: int, name: str) -> ImgcliError:
 def _syntax_error(text: str, error: Exception, name: str) -> ImgcliError:
     if isinstance(error, RecursionError):
         return usage_error(f"{name} is nested too deeply.")
-    if (match := _PROFILE_KEY.search(text)) and "overwrite" in str(error):
-        line = text.count("\n", 0, match.start()) + 1
+    heading = _HEADING.search(text)
+    match = _TABLE_AS_KEY.search(text, 0, heading.start() if heading else len(text))
+    if match and "overwrite" in str(error):
+        line, key = text.count("\n", 0, match.start()) + 1, match[1]
         return usage_error(
-            f"Line {line} of {name}: TOML does not allow a key `profile` next to [profile.NAME].",
-            f'Name the default profile as {DEFAULT_PROFILE} = "NAME".',
+            f"Line {line} of {name}: TOML does not allow a key `{key}` next to [{key}.NAME].",
+            f'Name the default {key} as {_DEFAULTS[key]} = "NAME".',
         )
     return usage_error(
         f"{name} is not valid TOML: {shorten(redact(str(error)), 200)}.", 'Settings look like name = "text".'
@@ -165,26 +117,29 @@ class _ConfigReader:
     name: str
     lines: Mapping[KeyPath, int]
     everything: Mapping[str, OptionType] = field(init=False)
+    presets: dict[str, Preset] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.everything = {name: shape for options in self.schema.values() for name, shape in options.items()}
 
     def config(self, tables: dict[str, Any]) -> Config:
         self._check_keys(tables, ())
-        if isinstance(tables.get(PROFILE), str):
-            advice = f'Name the default profile as {DEFAULT_PROFILE} = "NAME".'
-            raise self._wrong((PROFILE,), "profile is reserved for the tables [profile.NAME]", advice)
+        for key, default in _DEFAULTS.items():
+            if not isinstance(tables.get(key, {}), dict):
+                advice = f'Name the default {key} as {default} = "NAME".'
+                raise self._wrong((key,), f"{key} is reserved for the tables [{key}.NAME]", advice)
+        self.presets |= {name: self._preset(name, table) for name, table in tables.get(PRESET, {}).items()}
         commands = {name: table for name, table in tables.items() if self._is_command(name, table)}
-        profiles = self._table(tables.get(PROFILE, {}), (PROFILE,))
-        rest = {
-            name: value for name, value in tables.items() if name not in (*commands, PROFILE, DEFAULT_PROFILE)
-        }
-        beside = (DEFAULT_PROFILE, PROFILE, *self.schema)
+        profiles = tables.get(PROFILE, {})
+        beside = (*_DEFAULTS, *_DEFAULTS.values())
+        rest = {name: value for name, value in tables.items() if name not in (*commands, *beside)}
         return Config(
-            self._settings(rest, (), self.everything, beside),
+            self._settings(rest, (), self.everything, (*beside, *self.schema))
+            | self._default_presets(tables),
             {name: self._settings(table, (name,), self.schema[name]) for name, table in commands.items()},
             {name: self._profile(name, table) for name, table in profiles.items()},
             self._default_profile(tables, profiles),
+            self.presets,
         )
 
     def _is_command(self, name: str, table: object) -> bool:
@@ -218,6 +173,41 @@ class _ConfigReader:
         raise self._wrong(
             path, f"there is no [profile.{shorten(value, _NAME_LENGTH)}]", _suggestion(value, profiles)
         )
+
+    def _default_presets(self, tables: dict[str, Any]) -> dict[str, Setting]:
+        """Return the setting of the option `preset`, whose key has another name here."""
+        path = (DEFAULT_PRESET,)
+        if DEFAULT_PRESET not in tables:
+            return {}
+        names = self._value(PRESET, tables[DEFAULT_PRESET], path, OptionType(ValueType.LIST))
+        return {PRESET: Setting(PRESET, names, self._line(path))}
+
+    def _preset(self, name: str, table: object) -> Preset:
+        path = (PRESET, name)
+        inside = self._table(table, path)
+        if not _PRESET_NAME.fullmatch(name):
+            what = f'"{shorten(name, _NAME_LENGTH)}" cannot be the name of a preset'
+            raise self._wrong(path, what, "Use letters, digits, - and _.")
+        for key, why in _NOT_IN_PRESET.items():
+            if key in inside:
+                raise self._wrong((*path, key), *why)
+        taking = [options for options in self.schema.values() if PRESET in options]
+        shapes = {option: shape for options in taking for option, shape in options.items()}
+        settings = {key: value for key, value in inside.items() if key != PROMPT}
+        return Preset(
+            name,
+            self._line(path),
+            self._template(inside.get(PROMPT, PLACE), (*path, PROMPT)),
+            self._settings(settings, path, shapes, [PROMPT]),
+        )
+
+    def _template(self, value: object, path: KeyPath) -> str:
+        if not isinstance(value, str):
+            raise self._wrong(path, f"{PROMPT} takes {ValueType.TEXT.value}")
+        if PLACE not in value:
+            what = f"the template lacks {PLACE}, which stands for the prompt that you type"
+            raise self._wrong(path, what, f'Write {PROMPT} = "a woodcut of {PLACE}".')
+        return value
 
     def _profile(self, name: str, table: object) -> Profile:
         path = (PROFILE, name)
@@ -292,16 +282,23 @@ class _ConfigReader:
                 (*path, name), f"{name} belongs to one server", "Put it under a [profile.NAME]."
             )
         if name in self.everything:
-            return self._wrong((*path, name), f"{path[0]} has no option {name}")
+            which = "a preset" if path[0] == PRESET else path[0]
+            return self._wrong((*path, name), f"{which} has no option {name}")
         shown = shorten(name, _NAME_LENGTH)
         command = path[0] if path and path[0] in self.schema else "gen"
         advice = _suggestion(name, known) or f"See imgcli {command} {option('help')}."
         return self._wrong((*path, name), f"unknown option {shown}", advice)
 
     def _value(self, name: str, value: object, path: KeyPath, shape: OptionType) -> object:
+        if name == PRESET and isinstance(value, str):
+            value = [value]
         taken = _typed(value, shape.type)
         if taken is None:
-            raise self._wrong(path, f"{name} takes {shape.type.value}")
+            raise self._wrong(path, f"{path[-1]} takes {shape.type.value}")
+        for one in taken if name == PRESET and isinstance(taken, list) else ():
+            if one not in self.presets:
+                what = f"there is no [preset.{shorten(one, _NAME_LENGTH)}]"
+                raise self._wrong(path, what, _suggestion(one, self.presets))
         if shape.choices and taken not in shape.choices:
             shown = shorten(str(taken), _NAME_LENGTH)
             raise self._wrong(

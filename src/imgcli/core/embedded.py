@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from imgcli.core.events import FinalImage, Notice
 from imgcli.core.formats import png
 from imgcli.core.image import EncodedImage, ImageFormat
-from imgcli.core.json_fields import text
+from imgcli.core.json_fields import text, texts_of
 from imgcli.core.params import DEMO, RECORDED
 from imgcli.core.text import is_encodable
 
@@ -34,13 +34,15 @@ class EmbeddedParameters:
     Parameters are spelled as in the API, None where none was sent: a newer imgcli, or another server, may
     have others. `host` is the server's host and port, or `DEMO`; `time` (ISO 8601) is when the run began,
     `parents` are the SHA-256 of the images that it was made from, `version` is imgcli's. Read from a file,
-    all of it is foreign text.
+    all of it is foreign text. `typed_prompt` and `presets` are those of the request.
     """
 
     prompt: str
     model: str | None = None
     api: str | None = None
     revised_prompt: str | None = None
+    typed_prompt: str | None = None
+    presets: tuple[str, ...] = ()
     image_model: str | None = None
     size: str | None = None
     quality: str | None = None
@@ -60,11 +62,13 @@ class EmbeddedParameters:
     @classmethod
     def of(cls, request: ImageRequest, host: str | None, time: str, version: str) -> Self:
         """Build what all images of a run share; `EmbeddingStage` adds what each has of its own."""
-        values = {name: getattr(request, name) for name in RECORDED}
+        values = {name: getattr(request, name) for name in (*RECORDED, "typed_prompt")}
         words: dict[str, Any] = {
             name: str(value) if isinstance(value, str) else value for name, value in values.items()
         }
-        return cls(prompt=request.prompt, host=host, time=time, version=version, **words)
+        return cls(
+            prompt=request.prompt, presets=request.presets, host=host, time=time, version=version, **words
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form, without what is unknown."""
@@ -72,7 +76,10 @@ class EmbeddedParameters:
             _JSON_NAMES.get(field.name, field.name): getattr(self, field.name) for field in fields(self)
         }
         known = {name: value for name, value in values.items() if value not in (None, ())}
-        return {"recipe": FORM, **known} | ({"parents": list(self.parents)} if self.parents else {})
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in ({"recipe": FORM} | known).items()
+        }
 
     @classmethod
     def from_json(cls, value: object) -> Self | None:
@@ -90,13 +97,12 @@ class EmbeddedParameters:
                 texts[name] = None
         if texts["host"] == _OLD_DEMO:
             texts["host"] = DEMO
-        compression, parents = value.get("compression"), value.get("parents")
+        compression = value.get("compression")
         return cls(
             **texts,  # type: ignore[arg-type]  # the prompt is there
             compression=compression if type(compression) is int else None,
-            parents=tuple(one for one in parents if isinstance(one, str))
-            if isinstance(parents, list)
-            else (),
+            presets=texts_of(value.get("presets")),
+            parents=texts_of(value.get("parents")),
         )
 
 
@@ -104,9 +110,8 @@ _JSON_NAMES = {"host": "place"}
 """Keys that files already have and that differ from the field's name."""
 _SENT_AS_IS = ("model", "image_model", "response_id")
 """Sent to a server unchanged, so that they must be valid UTF-8; a prompt is checked before it is sent."""
-_TEXTS = tuple(
-    field.name for field in fields(EmbeddedParameters) if field.name not in {"compression", "parents"}
-)
+_NO_TEXTS = frozenset({"compression", "parents", "presets"})
+_TEXTS = tuple(field.name for field in fields(EmbeddedParameters) if field.name not in _NO_TEXTS)
 
 
 KEYWORD = "imgcli recipe"

@@ -1,7 +1,7 @@
 """Parameters that a new image inherits from an earlier one.
 
-The command line takes precedence, then the earlier image, then environment and configuration, then the
-defaults.
+The command line takes precedence, with the presets that it names, then the earlier image, then environment
+and configuration, then the defaults.
 """
 
 from __future__ import annotations
@@ -31,10 +31,19 @@ _OMITTED = ((), ("api",), ("image_model",), ("api", "image_model"), ("model", "a
 
 @dataclass(frozen=True)
 class OptionSources:
-    """Which fields of a draft are set: `typed` on the command line, `configured` anywhere else."""
+    """Which fields of a draft are set: `typed` on the command line, `configured` anywhere else.
+
+    `preset` are those of the configured ones that a preset on the command line sets.
+    """
 
     typed: frozenset[str] = frozenset()
     configured: frozenset[str] = frozenset()
+    preset: frozenset[str] = frozenset()
+
+    @property
+    def chosen(self) -> frozenset[str]:
+        """Fields that the command line sets, by themselves or with a preset: no earlier image does."""
+        return self.typed | self.preset
 
 
 @dataclass(frozen=True)
@@ -90,11 +99,11 @@ def inherit(
         return Inherited(replace(draft, size=FREE_SIZE) if is_free else draft)
     candidates = {name: options[name] for name in RECORDED if name not in (*MODEL_FIELDS, *_FORMAT)}
     # Format and compression go together: neither is inherited where another format is wanted.
-    wanted = (draft.format if "format" in sources.typed else None) or draft.name_format
+    wanted = (draft.format if "format" in sources.chosen else None) or draft.name_format
     if wanted in {None, options["format"]}:
         candidates |= {name: options[name] for name in _FORMAT}
     candidates |= _models(draft, sources, previous, context)
-    kept = {name: value for name, value in candidates.items() if name not in sources.typed}
+    kept = {name: value for name, value in candidates.items() if name not in sources.chosen}
     inherited = frozenset(name for name, value in kept.items() if value is not None)
     return Inherited(replace(draft, **kept), inherited, tuple(_shutdown_notices(sources, options, context)))
 
@@ -103,7 +112,7 @@ def _models(
     draft: DraftRequest, sources: OptionSources, previous: PreviousOptions, context: RequestContext
 ) -> dict[str, Any]:
     """Return as many of the models as are compatible with what was typed."""
-    found = {name: previous.options[name] for name in MODEL_FIELDS if name not in sources.typed}
+    found = {name: previous.options[name] for name in MODEL_FIELDS if name not in sources.chosen}
     if _is_foreign(sources, previous, context) or _is_gone(found.get("model"), context):
         return {}
     if _is_gone(found.get("image_model"), context):
@@ -148,6 +157,6 @@ def _shutdown_notices(
     """Yield a notice for each model that was not inherited because it no longer exists."""
     for name in ("model", "image_model"):
         model = context.models.find(options[name]) if options[name] else None
-        if model and model.is_gone(context.today) and sources.typed.isdisjoint(MODEL_FIELDS):
+        if model and model.is_gone(context.today) and sources.chosen.isdisjoint(MODEL_FIELDS):
             shutdown = f"{options[name]}, which made the earlier image, was shut down on {model.shutdown}"
             yield f"{shutdown}; using another model"

@@ -116,6 +116,11 @@ def text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def texts_of(value: object) -> tuple[str, ...]:
+    """Return the texts of a list, none for anything else."""
+    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
+
+
 def name(value: object) -> str | None:
     """Return a text that can be a file name, None for anything else."""
     return value if isinstance(value, str) and "\0" not in value else None

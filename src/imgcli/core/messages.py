@@ -9,7 +9,7 @@ from imgcli.core.option import option
 from imgcli.core.text import MINUTE, duration, file_size, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from imgcli.core.errors import Problem
     from imgcli.core.request import ImageRequest
@@ -26,8 +26,9 @@ _SENT_UNREAD = frozenset({Cause.INCOMPLETE_REQUEST, Cause.PROXY_FAILED})
 
 
 def started_line(request: ImageRequest) -> str:
-    """Format what is requested: model, size, quality."""
+    """Format what is requested: model, size, quality, presets."""
     known = [_name(request.model), *_tool_model(request), *_choices(request), *_images(request)]
+    known += [preset_words(request.presets)] if request.presets else []
     return f"asking {', '.join(known)}"
 
 
@@ -45,6 +46,11 @@ def _images(request: ImageRequest) -> list[str]:
     count = len(request.references)
     images = [f"from {count} image{'s' * (count != 1)}{' and a mask' * bool(request.mask)}"]
     return (images if count else []) + ["continuing"] * bool(request.previous_response_id)
+
+
+def preset_words(names: Sequence[str]) -> str:
+    """Name presets: `preset woodcut`, `presets woodcut, wide`."""
+    return f"preset{'s' * (len(names) > 1)} {', '.join(map(_name, names))}"
 
 
 def recovering_line(when: str, prompt: str) -> str:

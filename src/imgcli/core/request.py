@@ -7,12 +7,16 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from imgcli.core.image import ImageFormat
-from imgcli.core.json_fields import choice, count, name, size, text
+from imgcli.core.json_fields import choice, count, name, size, text, texts_of
 from imgcli.core.params import PARAMETERS, Action, Api, Background, Fidelity, Moderation, Quality
 from imgcli.core.text import file_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+MAX_COUNT = 10
+"""Images of one request: `n` of images.generate in OpenAI's specification."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,9 @@ class RequestParameters:
 
     `image_model` is the model of the image tool (Responses API), None for the server's default. `references`
     are the input images; the transparent pixels of `mask` are where the first of them is repainted.
-    `previous_response_id` continues a conversation (Responses API).
+    `previous_response_id` continues a conversation (Responses API). `count` is the number of images that one
+    request brings (Images API), None for one. `presets` are the names of the presets in use, `typed_prompt`
+    is what they made the prompt of, None for the prompt itself; neither is sent.
     """
 
     image_model: str | None = None
@@ -128,6 +134,9 @@ class RequestParameters:
     fidelity: Fidelity | None = None
     previous_response_id: str | None = None
     action: Action | None = None
+    count: int | None = None
+    typed_prompt: str | None = None
+    presets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -168,6 +177,11 @@ class ImageRequest(RequestParameters):
     """Request base64 explicitly: compatible servers need `response_format`, OpenAI's own models reject it."""
 
     @property
+    def subject(self) -> str:
+        """The prompt as its user typed it, which files are named after."""
+        return self.prompt if self.typed_prompt is None else self.typed_prompt
+
+    @property
     def is_plain(self) -> bool:
         """Whether only a prompt is sent, so that the model sees no image."""
         return not (self.references or self.mask or self.previous_response_id)
@@ -192,12 +206,13 @@ class ImageRequest(RequestParameters):
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form for a record of the run, without the bytes of its images."""
         names = ("prompt", "model", "api", *(one.name for one in fields(self)))
-        images = {
+        lists = {
             "references": [reference.to_json() for reference in self.references],
             "mask": self.mask and self.mask.to_json(),
+            "presets": list(self.presets),
         }
-        values = {name: getattr(self, name) for name in names} | images
-        # A record without images looks as it always did, so that an older imgcli can read it.
+        values = {name: getattr(self, name) for name in names} | lists
+        # A record without images or presets looks as it always did, so that an older imgcli can read it.
         return {key: value for key, value in values.items() if value or key not in _LATER}
 
     @classmethod
@@ -213,7 +228,7 @@ class ImageRequest(RequestParameters):
         choices = {
             name: choice(kind, value.get(name)) for name, kind in types.items() if issubclass(kind, Enum)
         }
-        texts = {name: text(value.get(name)) for name in ("image_model", "size", "previous_response_id")}
+        texts = {name: text(value.get(name)) for name in _TEXTS}
         known: dict[str, Any] = {**choices, **texts, "api": choices["api"] or Api.RESPONSES}
         references = value.get("references")
         return cls(
@@ -221,10 +236,12 @@ class ImageRequest(RequestParameters):
             model=text(value.get("model")) or "",
             compression=count(value.get("compression"), 100),
             partials=count(value.get("partials"), 3) or 0,
+            count=count(value.get("count"), MAX_COUNT),
             stream=value.get("stream") is not False,
             inline=value.get("inline") is True,
             references=tuple(map(_reference, references)) if isinstance(references, list) else (),
             mask=_reference(value["mask"]) if value.get("mask") else None,
+            presets=texts_of(value.get("presets")),
             **known,
         )
 
@@ -238,7 +255,17 @@ class ImageRequest(RequestParameters):
         return {parameter.api_name: getattr(self, parameter.name) for parameter in PARAMETERS}
 
 
-_LATER = ("references", "mask", "fidelity", "previous_response_id", "action")
+_TEXTS = ("image_model", "size", "previous_response_id", "typed_prompt")
+_LATER = (
+    "references",
+    "mask",
+    "fidelity",
+    "previous_response_id",
+    "action",
+    "count",
+    "typed_prompt",
+    "presets",
+)
 """Fields that early records do not have; omitted where they are empty."""
 
 

@@ -10,7 +10,7 @@ from imgcli.core.errors import check_between, usage_error
 from imgcli.core.image import MOVING_FORMATS, ImageFormat
 from imgcli.core.option import option
 from imgcli.core.params import Action, Api, Background, Moderation, Quality
-from imgcli.core.request import DraftRequest, ImageRequest, RequestParameters
+from imgcli.core.request import MAX_COUNT, DraftRequest, ImageRequest, RequestParameters
 from imgcli.core.sizes import resolve_size
 from imgcli.core.text import file_size, is_encodable, shorten
 
@@ -81,11 +81,14 @@ class _Validator:
         self._check_models()
         self._check_format()
         self._check_options()
+        self._check_count()
         size = resolve_size(draft.size, self.image_model)
         self._check_inputs()
         partials = draft.watched_partials if draft.partials is None else draft.partials
-        if self.output in MOVING_FORMATS or draft.stream is False:
-            partials = 0  # the format has none, or they could not arrive
+        if self.output in MOVING_FORMATS or draft.stream is False or draft.count:
+            partials = (
+                0  # the format has none, they could not arrive, or nothing says which image they are of
+            )
         values = {one.name: getattr(draft, one.name) for one in fields(RequestParameters)}
         values |= {
             "size": size.size,
@@ -107,7 +110,7 @@ class _Validator:
 
     def _check_texts(self) -> None:
         draft, encoding = self.draft, "Check your terminal's encoding."
-        if not draft.prompt.strip():
+        if not draft.prompt.strip() or (draft.typed_prompt is not None and not draft.typed_prompt.strip()):
             raise usage_error("The prompt is empty.", 'Describe an image, such as "a cat".')
         if not is_encodable(draft.prompt):
             raise usage_error("The prompt is not valid UTF-8.", encoding)
@@ -180,6 +183,23 @@ class _Validator:
             what = f"{model.name} does not support {option('quality', draft.quality)}."
             raise usage_error(what, f"It supports {', '.join(model.qualities)}.", about=("quality",))
 
+    def _check_count(self) -> None:
+        """Reject several images of one request where the API makes one, or would mix their events up."""
+        draft, single = self.draft, option("single-request")
+        if draft.count is None:
+            return
+        check_between("count", draft.count, 1, MAX_COUNT)
+        if self.api is Api.RESPONSES:
+            what = f"{single} needs an image model: a text model makes one image per request."
+            advice = f"Leave it out, or use {option('model', self.catalog.default_image_model, short=True)}."
+            raise usage_error(what, advice, about=("single-request", "model"))
+        if self.output is ImageFormat.SVG:
+            raise usage_error(f"{single} cannot be used for svg.", "Leave it out.", about=("format",))
+        if draft.partials or draft.stream:
+            given = option("partials") if draft.partials else option("stream")
+            what = f"{single} cannot be combined with {given}: nothing says which image a partial is of."
+            raise usage_error(what, "Leave one of them out.", about=("partials", "stream"))
+
     def _check_inputs(self) -> None:
         """Reject input images, and options about them, that the API documents as errors."""
         draft, count = self.draft, len(self.draft.references)
@@ -241,7 +261,7 @@ class _Validator:
         """
         if self.api is Api.RESPONSES:
             return self.draft.stream is not False
-        if self.output in MOVING_FORMATS:
+        if self.output in MOVING_FORMATS or self.draft.count:
             return False
         is_default = partials > 0 or not (self.is_foreign or self.draft.is_gateway)
         return is_default if self.draft.stream is None else self.draft.stream

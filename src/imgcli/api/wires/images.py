@@ -36,7 +36,13 @@ def body(request: ImageRequest) -> dict[str, Any]:
             "images": [{"image_url": reference.image_url} for reference in request.references],
             "mask": {"image_url": request.mask.image_url} if request.mask else None,
         }
-    fields = {"model": request.model, "prompt": request.prompt, "n": 1, **images, **request.options()}
+    fields = {
+        "model": request.model,
+        "prompt": request.prompt,
+        "n": request.count or 1,
+        **images,
+        **request.options(),
+    }
     if request.stream:
         fields |= {"stream": True, "partial_images": request.partials}
     if request.inline:

@@ -25,9 +25,12 @@ _OPTIONS = {"fidelity": "input-fidelity"}
 
 def shared_options(  # noqa: PLR0913 - a signature declares options
     *,
+    preset: generation.Preset = None,
+    var: generation.Var = None,
     fidelity: generation.FidelityOption = None,
     model: generation.Model = None,
     count: generation.Count = 1,
+    single_request: generation.SingleRequest = False,
     image_model: generation.ImageModel = None,
     size: generation.Size = "1024x1024",
     quality: generation.QualityOption = None,
@@ -76,23 +79,37 @@ def generate_command(ctx: typer.Context, flags: Mapping[str, Any], make_plan: Pl
     from imgcli.app.generate import generate
     from imgcli.app.reporting import refuse
     from imgcli.cli.config.settings import applied_profile
-    from imgcli.cli.flags import generate_options, option_sources, output_format, variants, with_plan
+    from imgcli.cli.flags import (
+        as_series,
+        each_model,
+        expansions,
+        generate_options,
+        named,
+        option_sources,
+        output_format,
+        with_plan,
+    )
     from imgcli.core.errors import ImgcliError
 
     profile, written_for = applied_profile(ctx), output_format(flags)
     try:
-        each = [generate_options(context, one, profile) for one in variants(flags)]
-        plan = make_plan(each[0].server)
+        each = [generate_options(context, one, profile) for one in each_model(flags)]
         sources, today = option_sources(ctx), context.now().date()
-        inherited = [plan.inherit(options.draft, sources, today) for options in each]
-        # What an earlier image brought comes before the file: from here on no line of the file is to blame.
-        taken = (name for one in inherited for name in one.inherited)
-        profile = profile.below(_OPTIONS.get(name, name.replace("_", "-")) for name in taken)
-        planned = [
-            with_plan(options, plan, one, compare=flags["compare"])
-            for options, one in zip(each, inherited, strict=True)
+        are_typed = "preset" in sources.typed
+        plans = [
+            (plan.with_presets(profile.presets, are_typed=are_typed), output)
+            for plan, output in expansions(context, flags, make_plan(each[0].server))
         ]
-        code = generate(context, planned, flags["concurrency"])
+        planned = [
+            (named(options, output), plan, plan.inherit(options.draft, sources, today))
+            for plan, output in plans
+            for options in each
+        ]
+        # What an earlier image brought comes before the file: from here on no line of the file is to blame.
+        taken = (name for _, _, inherited in planned for name in inherited.inherited)
+        profile = profile.below(_OPTIONS.get(name, name.replace("_", "-")) for name in taken)
+        series = as_series([with_plan(*one, compare=flags["compare"]) for one in planned])
+        code = generate(context, series, flags["concurrency"])
     except ImgcliError as error:
         code = refuse(context, profile.explained(error.problem), written_for)
     raise typer.Exit(code)

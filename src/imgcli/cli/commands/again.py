@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 The parameters come from the history, found by the file's content or the run's id. They override the
-configuration and the environment; options on the command line override them. If the file is not in the
+configuration and the environment; options and presets on the command line override them. The prompt is
+repeated as it was sent; a preset on the command line starts from what you typed. If the file is not in the
 history, its embedded parameters (--embed) are shown, and used if you confirm or with --trust; its server
 and its conversation never are.
 Input images are read again and must not have changed. The models take no seed: the same parameters give

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcli.cli.completion import profiles
+from imgcli.cli.completion import presets, profiles
 from imgcli.cli.config import file
 from imgcli.cli.config.command import configured_commands, schema
 from imgcli.cli.config.settings import read_settings
-from imgcli.cli.params import lookup, server  # noqa: TC001 - Typer reads the annotations at run time
+from imgcli.cli.params import generation, lookup, server  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.cli.typer_ext import GroupedCommand, OrderedGroup, show_brief
 from imgcli.core.errors import usage_error
 from imgcli.core.text import shorten
@@ -37,9 +37,10 @@ Examples:
   imgcli config edit                      open the file in your editor
   imgcli config show --profile azure      list all values of a profile
   imgcli gen "a cat" --profile azure      use a profile
+  imgcli gen "a cat" --preset woodcut     use a preset
 
-Values are taken, in this order, from the command line, the environment, the profile, the file, and the
-built-in defaults. Use --no-NAME to turn off a switch that the file turns on (--no-force).
+Values are taken, in this order, from the command line, the environment, the preset, the profile, the file,
+and the built-in defaults. Use --no-NAME to turn off a switch that the file turns on (--no-force).
 """
 
 _TARGET = "Target"
@@ -73,6 +74,16 @@ ForProfile = Annotated[
         autocompletion=profiles,
     ),
 ]
+ForPreset = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        metavar="PRESET",
+        help="Set it in this preset, which is created if missing.",
+        rich_help_panel=_TARGET,
+        autocompletion=presets,
+    ),
+]
 
 
 def group() -> typer.Typer:
@@ -97,6 +108,7 @@ def show(
     ctx: typer.Context,
     *,
     profile: server.Profile = None,
+    preset: generation.Preset = None,
     changed: Changed = False,
     as_json: lookup.JsonObject = False,
 ) -> None:
@@ -115,11 +127,17 @@ def show(
 
     source = ctx.get_parameter_source("profile")
     name = profile if source and source.name == "COMMANDLINE" else None
-    raise typer.Exit(show_values(ctx.obj, name, only_changed=changed, as_json=as_json))
+    raise typer.Exit(show_values(ctx.obj, name, preset, only_changed=changed, as_json=as_json))
 
 
 def set_value(
-    ctx: typer.Context, name: Name, values: Values, *, command: ForCommand = None, profile: ForProfile = None
+    ctx: typer.Context,
+    name: Name,
+    values: Values,
+    *,
+    command: ForCommand = None,
+    profile: ForProfile = None,
+    preset: ForPreset = None,
 ) -> None:
     """Set a default in the configuration file.
 
@@ -132,9 +150,11 @@ def set_value(
       imgcli config set width 60 --command view
       imgcli config set base-url http://localhost:8080/v1 --profile local
       imgcli config set default-profile local
+      imgcli config set prompt "a woodcut of {prompt}" --preset woodcut
+      imgcli config set preset.woodcut.quality high
       imgcli config set key-env AZURE_KEY --profile azure    the variable's name
     """  # noqa: D301 - see above
-    file.set_default(ctx.obj, file.Assignment(name, tuple(values), command, profile))
+    file.set_default(ctx.obj, file.Assignment(name, tuple(values), command, profile, preset))
 
 
 def edit(ctx: typer.Context) -> None:

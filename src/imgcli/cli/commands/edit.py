@@ -22,10 +22,10 @@ continues (previous_response_id) and nothing is uploaded. Otherwise, and with --
 the file itself is sent. A note says so if the server no longer has the response.
 
 If the image is in the history, its parameters (models, size, quality, format) are used again. They
-override the configuration and the environment; options on the command line override them. A file that
-is not in the history is sent as it is, without its embedded parameters (--embed). A model that OpenAI
-has shut down is not used again, nor another server's model if you have configured your own. A mask
-applies to FILE. The result is named after FILE, in the current folder: a-cat.png becomes
+override the configuration and the environment; options and presets on the command line override them. A
+file that is not in the history is sent as it is, without its embedded parameters (--embed). A model
+that OpenAI has shut down is not used again, nor another server's model if you have configured your own.
+A mask applies to FILE. The result is named after FILE, in the current folder: a-cat.png becomes
 a-cat-edit.png. The exit codes are those of imgcli gen.
 """
 

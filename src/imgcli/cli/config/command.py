@@ -1,4 +1,4 @@
-"""A command whose options have defaults in a file: flag, environment, profile, file, built-in.
+"""A command whose options have defaults in a file: flag, environment, preset, profile, file, built-in.
 
 Without a file it costs one look into the file system; help and completions do without that.
 """
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from imgcli.cli.registry import build_app
 from imgcli.cli.typer_ext import GroupedCommand
+from imgcli.core.config import PRESET, PROFILE
 from imgcli.core.errors import ImgcliError
 
 if TYPE_CHECKING:
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
 HABITS = {"preview": "IMGCLI_PREVIEW"}
 """Options whose default in the file only replaces an environment variable that is not set."""
 
-_PROFILE = "profile"
-_COMMAND_LINE, _ENVIRONMENT, _IN_PROFILE, _IN_TABLE, _IN_FILE = range(5)
+_COMMAND_LINE, _ENVIRONMENT, _IN_PRESET, _IN_PROFILE, _IN_TABLE, _IN_FILE = range(6)
 _WEIGHTS = {"COMMANDLINE": _COMMAND_LINE, "ENVIRONMENT": _ENVIRONMENT, "DEFAULT_MAP": _IN_FILE}
+_WEIGHT_OF = {PRESET: _IN_PRESET, PROFILE: _IN_PROFILE}
 
 
 def configured_commands() -> dict[str, ConfiguredCommand]:
@@ -67,39 +68,32 @@ class ConfiguredCommand(GroupedCommand):
         settings = None if ctx.resilient_parsing else self._settings(ctx, args)
         if settings is None:
             return super().parse_args(ctx, args)
-        from imgcli.cli.config.settings import keep
+        from imgcli.cli.config.settings import keep, typer_values
 
-        chosen = self._chosen(ctx, settings)
+        chosen = dict(typer_values(self, settings.defaults(self)))
         ctx.default_map = {name: value for name, (_, value) in chosen.items() if name not in HABITS}
         rest = super().parse_args(ctx, args)
-        places = {setting.name: settings.place(setting) for setting in self._settle(ctx, chosen)}
-        keep(ctx, settings, places)
+        keep(ctx, settings, self._settle(ctx, chosen))
         return rest
 
     def _settings(self, ctx: Any, args: list[str]) -> Settings | None:  # noqa: ANN401 - see above
         """Return the settings, None where there are none or the command does without them."""
         values = self.make_parser(ctx).parse_args(args=list(args))[0]
         context: Context = ctx.obj
-        profile = values.get(_PROFILE)
-        if values.get("help") or values.get("brief") or not _is_configured(context, profile):
+        profile, presets = values.get(PROFILE), values.get(PRESET)
+        if values.get("help") or values.get("brief") or not (presets or _is_configured(context, profile)):
             return None
         from imgcli.cli.config.settings import read_settings
 
         try:
-            return read_settings(context.env, schema(configured_commands()), profile)
+            return read_settings(context.env, schema(configured_commands()), profile, presets)
         except ImgcliError as error:
-            if any(parameter.name == _PROFILE for parameter in self.params):
+            if any(parameter.name == PROFILE for parameter in self.params):
                 _refuse(context, error.problem, is_jsonl=bool(values.get("jsonl")))
             context.warn([f"{error.problem.what} {ctx.command_path} continues without it."])
             return None
 
-    def _chosen(self, ctx: Any, settings: Settings) -> dict[str, tuple[Setting, object]]:  # noqa: ANN401 - see above
-        """Return the default of each parameter, by Typer's name for it."""
-        from imgcli.cli.config.settings import typer_values
-
-        return dict(typer_values(self, settings.config.defaults(ctx.info_name, settings.profile)))
-
-    def _settle(self, ctx: Any, chosen: Mapping[str, tuple[Setting, object]]) -> list[Setting]:  # noqa: ANN401 - see above
+    def _settle(self, ctx: Any, chosen: Mapping[str, tuple[Setting, object]]) -> dict[str, Setting]:  # noqa: ANN401 - see above
         """Drop the defaults that give way, pass the habits on, and return the settings in force."""
         from imgcli.cli.config.precedence import overridden
 
@@ -111,7 +105,11 @@ class ConfiguredCommand(GroupedCommand):
         ctx.obj = replace(
             ctx.obj, env={**ctx.obj.env, **{HABITS[name]: value for name, value in habits.items()}}
         )
-        return [chosen[name][0] for name in chosen if name in habits or weights.get(name, 0) > _ENVIRONMENT]
+        return {
+            name: setting
+            for name, (setting, _) in chosen.items()
+            if name in habits or weights.get(name, 0) > _ENVIRONMENT
+        }
 
 
 def _is_configured(context: Context, profile: str | None) -> bool:
@@ -139,7 +137,8 @@ def _weight(ctx: Any, name: str, chosen: Mapping[str, tuple[Setting, object]]) -
     if weight != _IN_FILE:
         return weight
     table = chosen[name][0].table
-    return _IN_PROFILE if table.startswith(f"{_PROFILE}.") else _IN_TABLE if table else _IN_FILE
+    kind, _, is_named = table.partition(".")
+    return _WEIGHT_OF[kind] if is_named else _IN_TABLE if table else _IN_FILE
 
 
 def _lacks(ctx: Any, name: str) -> bool:  # noqa: ANN401 - see above

@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imgcli.cli.config.command import configured_commands, schema
-from imgcli.core.config import HEADERS, PROFILE, ValueType
+from imgcli.core.config import DEFAULT_PRESET, HEADERS, PRESET, PROFILE, ValueType
 from imgcli.core.config_reader import read_config
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.secrets import is_key_name, looks_like_key
@@ -18,7 +18,7 @@ from imgcli.core.text import did_you_mean, shorten, similar_names
 from imgcli.store.config_file import VARIABLE, config_path, read_text, replace, write_new
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
     from pathlib import Path
 
     from imgcli.app.context import Context
@@ -73,30 +73,46 @@ def _unwritable(path: Path, error: Exception) -> ImgcliError:
 
 
 class Assignment(NamedTuple):
-    """A default to set: for every command, for one `command`, or in one `profile`."""
+    """A default to set: for every command, for one `command`, or in one `profile` or `preset`."""
 
     name: str
     values: tuple[str, ...]
     command: str | None = None
     profile: str | None = None
+    preset: str | None = None
 
     @property
     def table(self) -> tuple[str, ...]:
         """The table that it belongs to, empty for the top of the file."""
-        if self.profile is not None:
-            return (PROFILE, self.profile)
+        for kind, name in ((PROFILE, self.profile), (PRESET, self.preset)):
+            if name is not None:
+                return (kind, name)
         return () if self.command is None else (self.command,)
+
+    def resolved(self, commands: Container[str]) -> Assignment:
+        """Return this with the table that its name begins with, as in `preset.woodcut.quality`."""
+        first, _, rest = self.name.partition(".")
+        if self.table or not rest:
+            return self
+        if first in commands:
+            return self._replace(name=rest, command=first)
+        inner, _, option = rest.rpartition(".")
+        if first not in {PROFILE, PRESET} or not inner:
+            return self
+        as_profile, as_preset = (inner if first == kind else None for kind in (PROFILE, PRESET))
+        return self._replace(name=option, profile=as_profile, preset=as_preset)
 
 
 def set_default(context: Context, assignment: Assignment) -> None:
     """Set a default, or change nothing. Raises `ImgcliError`."""
+    commands = schema(configured_commands())
+    assignment = assignment.resolved(commands)
     if is_key_name(assignment.name) or any(map(looks_like_key, (assignment.name, *assignment.values))):
         raise usage_error(
             "Keys and passwords do not belong in the configuration file; nothing was written.",
             "Put the key in an environment variable and name that one: imgcli config set key-env MY_KEY "
             "--profile NAME. Your shell may have saved what you typed in its history.",
         )
-    commands = schema(configured_commands())
     value = _parse(assignment, _shape(assignment, commands))
     path = file_path(context)
     exists = os.path.lexists(path)
@@ -118,18 +134,21 @@ def set_default(context: Context, assignment: Assignment) -> None:
 
 def _shape(assignment: Assignment, commands: Schema) -> OptionType | None:
     """Return what the option takes, None for what is not an option. Raises `ImgcliError` (usage)."""
-    command, profile = assignment.command, assignment.profile
-    if profile is not None and not profile.strip():
-        raise usage_error("--profile needs a name.")
-    if command is not None and profile is not None:
-        raise usage_error("--command and --profile cannot be combined.", "Choose one.")
+    command = assignment.command
+    targets = {"--command": command, "--profile": assignment.profile, "--preset": assignment.preset}
+    given = {option: name for option, name in targets.items() if name is not None}
+    for option, name in given.items():
+        if not name.strip():
+            raise usage_error(f"{option} needs a name.")
+    if len(given) > 1:
+        raise usage_error(f"{' and '.join(given)} cannot be combined.", "Choose one.")
     if command is not None and command not in commands:
         advice = did_you_mean(similar_names(command, commands)) or f"Choose one of {', '.join(commands)}."
         raise usage_error(f"{shorten(command, _LONGEST)} is not a command with defaults.", advice)
     if assignment.name == HEADERS:
         raise usage_error("headers is a table; nothing was written.", "Set it with imgcli config edit.")
     options = {name: shape for shapes in commands.values() for name, shape in shapes.items()}
-    return options.get(assignment.name)
+    return options.get(PRESET if assignment.name == DEFAULT_PRESET else assignment.name)
 
 
 def _parse(assignment: Assignment, shape: OptionType | None) -> object:
@@ -174,7 +193,9 @@ def _with_setting(text: str, table: tuple[str, ...], name: str, value: object) -
         document = tomlkit.parse(text)
         inner: Any = document
         for step in table:
-            inner = inner.setdefault(step, tomlkit.table(is_super_table=step == PROFILE and len(table) > 1))
+            inner = inner.setdefault(
+                step, tomlkit.table(is_super_table=step in {PROFILE, PRESET} and len(table) > 1)
+            )
         is_new = name not in inner
         inner[name] = value
         appended = tomlkit.dumps(document)

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.core.config import (
     BASE_URL,
+    PRESET,
+    PROFILE,
     Config,
     OptionType,
+    Preset,
     Profile,
     Schema,
     ServerSettings,
@@ -35,12 +38,15 @@ _VARIABLE = "OPENAI_BASE_URL"
 class AppliedProfile:
     """What the configuration did to one command: the settings of its server, and notes for its user.
 
-    `places` has the long names of options that were set in the file, with the line.
+    `places` has the long names of options that were set in the file, with the line. `presets` are those in
+    use, `chosen` the parameters that they set if they were named on the command line.
     """
 
     server: ServerSettings = field(default_factory=ServerSettings)
     notices: tuple[str, ...] = ()
     places: Mapping[str, str] = field(default_factory=dict)
+    presets: tuple[Preset, ...] = ()
+    chosen: frozenset[str] = frozenset()
 
     def below(self, taken: Iterable[str]) -> AppliedProfile:
         """Return this with the options that were taken from the parameters of an earlier image."""
@@ -60,10 +66,13 @@ def applied_profile(ctx: Any) -> AppliedProfile:  # noqa: ANN401 - Typer keeps t
     return profile
 
 
-def keep(ctx: Any, settings: Settings, places: Mapping[str, str]) -> None:  # noqa: ANN401 - see above
-    """Keep what the configuration did for the command, which runs later."""
+def keep(ctx: Any, settings: Settings, in_force: Mapping[str, Setting]) -> None:  # noqa: ANN401 - see above
+    """Keep what the configuration did for the command, which runs later; `in_force` is by Typer's names."""
     server, notices = _speaking_for(ctx, settings)
-    ctx.meta[_KEPT] = AppliedProfile(server, notices, places)
+    places = {setting.name: settings.place(setting) for setting in in_force.values()}
+    chosen = frozenset(name for name, setting in in_force.items() if settings.is_chosen(setting))
+    presets = settings.presets_of(ctx.command)
+    ctx.meta[_KEPT] = AppliedProfile(server, notices, places, presets, chosen)
 
 
 def _speaking_for(ctx: Any, settings: Settings) -> tuple[ServerSettings, tuple[str, ...]]:  # noqa: ANN401 - see above
@@ -122,22 +131,47 @@ class Settings:
     """A configuration that was read, with the profile in use.
 
     `named_by` is what selected the profile: the option, the environment variable, or the file's key.
+    `presets` are the names on the command line, None where it has none.
     """
 
     file: str
     config: Config
     profile: Profile | None = None
     named_by: str = ""
+    presets: tuple[str, ...] | None = None
+
+    def defaults(self, command: Any) -> dict[str, Setting]:  # noqa: ANN401 - Typer keeps these types private
+        """Return the defaults of a command."""
+        found = self.config.defaults(command.name or "", self.profile, self.presets_of(command))
+        if self.presets is not None:
+            found.pop(PRESET, None)
+        return found
+
+    def presets_of(self, command: Any) -> tuple[Preset, ...]:  # noqa: ANN401 - see above
+        """Return the presets that a command uses, in the order in which they are applied."""
+        if all(long_name(parameter) != PRESET for parameter in command.params):
+            return ()
+        names: Any = self.presets
+        if names is None:
+            setting = self.config.defaults(command.name or "", self.profile).get(PRESET)
+            names = setting.value if setting else ()
+        return tuple(self.config.presets[name] for name in names)
+
+    def is_chosen(self, setting: Setting) -> bool:
+        """Return whether a default is from a preset that was named on the command line."""
+        return self.presets is not None and setting.table.startswith(f"{PRESET}.")
 
     def place(self, setting: Setting) -> str:
         """Return where a default is set."""
         return f"line {setting.line} of {self.file}"
 
 
-def read_settings(env: Mapping[str, str], schema: Schema, named: str | None) -> Settings:
-    """Read the configuration and choose the profile; `named` is the value of --profile, "" for none.
+def read_settings(
+    env: Mapping[str, str], schema: Schema, named: str | None, presets: Iterable[str] | None = None
+) -> Settings:
+    """Read the configuration and choose the profile and the presets.
 
-    Raises `ImgcliError` (usage).
+    `named` is the value of --profile, "" for none, `presets` those of --preset. Raises `ImgcliError` (usage).
     """
     from imgcli.store.config_file import config_path, read_text
 
@@ -149,13 +183,18 @@ def read_settings(env: Mapping[str, str], schema: Schema, named: str | None) -> 
         from imgcli.core.config_reader import read_config
 
         config = read_config(text, schema, file)
+    wanted = None if presets is None else tuple(name for name in presets if name.strip())
+    for name in wanted or ():
+        if name not in config.presets:
+            what = f"--{PRESET} is {shorten(name, _NAME_LENGTH)}, but {file} has no such preset."
+            raise usage_error(what, _advice(name, PRESET, config.presets, exists=text is not None))
     name, named_by = _profile_name(env, config, named)
     if not name:
-        return Settings(file, config)
+        return Settings(file, config, presets=wanted)
     if name in config.profiles:
-        return Settings(file, config, config.profiles[name], named_by)
+        return Settings(file, config, config.profiles[name], named_by, wanted)
     what = f"{named_by} is {shorten(name, _NAME_LENGTH)}, but {file} has no such profile."
-    raise usage_error(what, _advice(name, config, exists=text is not None))
+    raise usage_error(what, _advice(name, PROFILE, config.profiles, exists=text is not None))
 
 
 def _profile_name(env: Mapping[str, str], config: Config, named: str | None) -> tuple[str, str]:
@@ -166,15 +205,16 @@ def _profile_name(env: Mapping[str, str], config: Config, named: str | None) -> 
     return config.default_profile or "", "default-profile"
 
 
-def _advice(name: str, config: Config, *, exists: bool) -> str:
+def _advice(name: str, table: str, known: Iterable[str], *, exists: bool) -> str:
+    """Name what was probably meant instead of an entry of a table, or all there are."""
     from imgcli.core.text import did_you_mean, similar_names
 
     if not exists:
         return "The file does not exist yet; create it with `imgcli config init`."
-    if meant := similar_names(name, config.profiles):
+    if meant := similar_names(name, known):
         return did_you_mean(shorten(one, _NAME_LENGTH) for one in meant[:1])
-    names = ", ".join(shorten(one, _NAME_LENGTH) for one in config.profiles)
-    return f"Its profiles are {names}." if names else "Add a table [profile.NAME] to it."
+    names = ", ".join(shorten(one, _NAME_LENGTH) for one in known)
+    return f"Its {table}s are {names}." if names else f"Add a table [{table}.NAME] to it."
 
 
 def long_name(parameter: Any) -> str | None:  # noqa: ANN401 - Typer keeps these types private

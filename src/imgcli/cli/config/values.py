@@ -11,8 +11,9 @@ from imgcli.app.options import OutputFormat
 from imgcli.app.reporting import report
 from imgcli.cli.config.command import HABITS, ConfiguredCommand, configured_commands, schema
 from imgcli.cli.config.settings import Settings, long_name, read_settings
-from imgcli.core.config import BILLED, Config, Setting
+from imgcli.core.config import BILLED, PLACE, PRESET, Config, Setting
 from imgcli.core.errors import ExitCode, ImgcliError
+from imgcli.core.messages import preset_words
 from imgcli.core.secrets import redact
 from imgcli.core.text import shorten
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from imgcli.app.context import Context
-    from imgcli.core.config import HttpHeader
+    from imgcli.core.config import HttpHeader, Preset
     from imgcli.core.errors import Problem
 
 
@@ -33,8 +34,9 @@ _BUILT_IN = "built-in"
 class OptionRow(NamedTuple):
     """One option of one command: its value and where that comes from.
 
-    `value` is None where nothing is set; `text` is what people read. `source` is `environment`, `profile`,
-    `file` or `built-in`, `name` the variable's, profile's or command's name, `line` the line in the file.
+    `value` is None where nothing is set; `text` is what people read. `source` is `environment`, `preset`,
+    `profile`, `file` or `built-in`, `name` the variable's, preset's, profile's or command's name, `line` the
+    line in the file.
     """
 
     command: str
@@ -53,12 +55,14 @@ class OptionRow(NamedTuple):
         return " ".join(filter(None, [*words, line]))
 
 
-def show_values(context: Context, profile: str | None, *, only_changed: bool, as_json: bool) -> ExitCode:
+def show_values(
+    context: Context, profile: str | None, presets: Sequence[str] | None, *, only_changed: bool, as_json: bool
+) -> ExitCode:
     """Print the values; a broken file is reported on standard error and returns its exit code."""
     commands = configured_commands()
     problem = None
     try:
-        settings = read_settings(context.env, schema(commands), profile)
+        settings = read_settings(context.env, schema(commands), profile, presets)
     except ImgcliError as error:
         from imgcli.store.config_file import config_path
 
@@ -85,7 +89,7 @@ def _rows(
     """Yield the rows of each command, without those that an earlier command has in common."""
     seen: set[tuple[str, ...]] = set()
     for command in commands.values():
-        chosen = settings.config.defaults(command.name or "", settings.profile)
+        chosen = settings.defaults(command)
         for parameter in command.params:
             if not (option := long_name(parameter)):
                 continue
@@ -109,8 +113,8 @@ def _row(
         return OptionRow(command, option, shown, shown, "environment", variable)
     if setting is None:
         return OptionRow(command, option, _plain(parameter.default), _built_in(parameter), _BUILT_IN)
-    table, _, profile = setting.table.partition(".")
-    source, name = ("profile", profile) if profile else ("file", table or None)
+    kind, _, named = setting.table.partition(".")
+    source, name = (kind, named) if named else ("file", kind or None)
     return OptionRow(command, option, setting.value, _words(setting.value), source, name, setting.line)
 
 
@@ -139,6 +143,8 @@ def _as_text(env: Mapping[str, str], settings: Settings, rows: Sequence[OptionRo
     yield settings.file
     if settings.profile:
         yield f"profile {shorten(settings.profile.name, _WIDEST)}, selected by {settings.named_by}"
+    if settings.presets:
+        yield f"{preset_words(settings.presets)}, selected by --{PRESET}"
     command = ""
     if not rows:
         yield "\nAll values are built in."
@@ -149,6 +155,18 @@ def _as_text(env: Mapping[str, str], settings: Settings, rows: Sequence[OptionRo
         yield f"  {row.option:<14} {shorten(row.origin, _WIDEST):<24} {shorten(row.text, _WIDEST)}"
     if settings.profile:
         yield from _server_lines(env, settings)
+    yield from _preset_lines(settings.config)
+
+
+def _preset_lines(config: Config) -> Iterator[str]:
+    """Yield every preset, in use or not: where it is, its template, and what else it sets."""
+    if config.presets:
+        yield "\npresets"
+    for preset in config.presets.values():
+        options = [f"{name} {_words(setting.value)}" for name, setting in preset.settings.items()]
+        template = [] if preset.template == PLACE else [f'"{preset.template}"']
+        place, text = f"line {preset.line}", ", ".join([*template, *options])
+        yield f"  {shorten(preset.name, _WIDEST):<14} {place:<24} {shorten(text, _WIDEST)}"
 
 
 def _server_lines(env: Mapping[str, str], settings: Settings) -> Iterator[str]:
@@ -188,7 +206,14 @@ def _as_json(
         "key_env": profile.key_env if profile else None,
         "key_is_set": _is_set(env, profile.key_env) if profile and profile.key_env else None,
         "headers": [_header_json(env, header) for header in profile.headers] if profile else [],
+        "presets": list(map(_preset_json, settings.config.presets.values())),
     }
+
+
+def _preset_json(preset: Preset) -> dict[str, object]:
+    prompt = None if preset.template == PLACE else preset.template
+    options = {name: setting.value for name, setting in preset.settings.items()}
+    return {"name": preset.name, "line": preset.line, "prompt": prompt, "options": options}
 
 
 def _header_json(env: Mapping[str, str], header: HttpHeader) -> dict[str, object]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from imgcli.cli.completion import formats, image_models, images_and_ids, models, runs_and_ids, sizes
+from imgcli.cli.completion import formats, image_models, images_and_ids, models, presets, runs_and_ids, sizes
 from imgcli.core.image import ImageFormat
 from imgcli.core.params import Api, Background, Fidelity, Moderation, Quality
 
@@ -51,6 +51,29 @@ Words = Annotated[
 PromptFile = Annotated[
     Path | None,
     typer.Option("--prompt-file", metavar="FILE", help="Read the prompt from FILE.", rich_help_panel=_PROMPT),
+]
+Preset = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--preset",
+        metavar="NAME",
+        help="Apply a preset of the configuration file: its template to the prompt, and its options. Can be "
+        "given several times.",
+        rich_help_panel=_PROMPT,
+        show_default=False,
+        autocompletion=presets,
+    ),
+]
+Var = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--var",
+        metavar="NAME=A,B",
+        help="Values for {NAME} in the prompt and in -o; each combination is an image. {NAME|choice} picks "
+        r"one at random. NAME=@FILE reads one value per line. Can be repeated; a comma in a value is \,",
+        rich_help_panel=_PROMPT,
+        show_default=False,
+    ),
 ]
 Images = Annotated[
     list[str] | None,
@@ -116,6 +139,14 @@ Count = Annotated[
         "-n",
         metavar="N",
         help="Generate N images, with a request each; --max-cost and --daily-cap hold for all of them.",
+        rich_help_panel=_IMAGE,
+    ),
+]
+SingleRequest = Annotated[
+    bool,
+    typer.Option(
+        "--single-request",
+        help="Ask an image model for all --count images in one request, up to 10, without partial images.",
         rich_help_panel=_IMAGE,
     ),
 ]

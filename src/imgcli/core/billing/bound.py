@@ -89,7 +89,7 @@ def upper_bound(
     shares = [_most_expensive(_image_models(request, models), load.image_dollars)]
     if request.api is Api.RESPONSES:
         shares.append(_most_expensive(_text_models(request, models), load.text_dollars))
-    total = sum((share for _, share in shares), _NOTHING) * highest_surcharge(host)
+    total = sum((share for _, share in shares), _NOTHING) * highest_surcharge(host) * (request.count or 1)
     basis = _basis(request, models, shares[0][0])
     return Bound(_rounded_up(total), basis, min(_dates(model for model, _ in shares)))
 

@@ -88,8 +88,9 @@ def _from_table(request: ImageRequest, catalog: Catalog) -> Estimate | None:
     prices, tokens = prices_of(name, catalog), _published(request, catalog)
     if not tokens or prices.image_out is None or request.format in MOVING_FORMATS:
         return None
-    low = min(tokens) * prices.image_out / _MILLION
-    image = (max(tokens) + request.partials * catalog.limits["partial"]) * prices.image_out / _MILLION
+    count = request.count or 1
+    low = min(tokens) * prices.image_out / _MILLION * count
+    image = (max(tokens) + request.partials * catalog.limits["partial"]) * prices.image_out / _MILLION * count
     words = _most_for_words(request, prices)
     basis = f"from OpenAI's token table, prices of {prices.date}"
     if words is None:

@@ -19,14 +19,14 @@ class PerJobSink:
     `inner` is the sink that was called last: what it raised is what this one raises.
     """
 
-    def __init__(self, make: Callable[[], Sink]) -> None:
+    def __init__(self, make: Callable[[str], Sink]) -> None:
         self._make = make
         self._open: dict[str, Sink] = {}
         self.inner: Sink | None = None
 
     def handle(self, event: Event) -> None:
         """Pass an event on. Raises what the job's sink raises."""
-        self.inner = sink = self._open.get(event.job) or self._make()
+        self.inner = sink = self._open.get(event.job) or self._make(event.job)
         self._open[event.job] = sink
         sink.handle(event)
         if isinstance(event, Completed | Failed):

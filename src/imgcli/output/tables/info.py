@@ -104,6 +104,7 @@ def _run(entry: HistoryEntry) -> Iterator[Row]:
     yield "model", _line(entry.model or "unknown")
     yield "image model", _line(entry.image_model)
     if entry.request:
+        yield from _presets(entry.request)
         yield "options", _options(entry.request)
         yield from _references(entry.request)
         yield "continues", _line(entry.request.previous_response_id)
@@ -134,6 +135,11 @@ def _options(source: ImageRequest | EmbeddedParameters) -> str:
         "api": source.api,
     }
     return _line(", ".join(f"{name} {value}" for name, value in options.items() if value is not None))
+
+
+def _presets(source: ImageRequest | EmbeddedParameters) -> Iterator[Row]:
+    yield "preset", _line(", ".join(source.presets))
+    yield "typed", _line(source.typed_prompt)
 
 
 def _references(request: ImageRequest) -> Iterator[Row]:
@@ -179,6 +185,7 @@ def _embedded(parameters: EmbeddedParameters) -> Iterator[Row]:
     yield "when", _line(parameters.time)
     yield "prompt", _line(parameters.prompt)
     yield "revised", _line(parameters.revised_prompt)
+    yield from _presets(parameters)
     yield "model", _line(parameters.model or "unknown")
     yield "image model", _line(parameters.image_model)
     yield "options", _options(parameters)

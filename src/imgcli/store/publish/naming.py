@@ -32,7 +32,8 @@ NAME_MAX = 255
 _OUTPUT = option("output")
 _DEFAULT = "{slug}"
 _FIELD = re.compile(r"\{([^{}]*)\}")
-_FIELDS = ("slug", "n", "model", "date", "time", "id")
+FIELDS = ("slug", "n", "model", "date", "time", "id")
+"""The fields that a template of an output name may have."""
 _UNCLOSED = re.compile(r"\{(?:slug|n|model|date|time|id)(?![^{]*\})")
 _FOREIGN = frozenset(
     {".avif", ".bmp", ".heic", ".heif", ".ico", ".jxl", ".pdf", ".psd", ".tga", ".tif", ".tiff"}
@@ -179,8 +180,8 @@ def _filled(template: str, table: Mapping[str, str]) -> str:
 
     def value(found: re.Match[str]) -> str:
         name = found[1]
-        if name not in _FIELDS:
-            known = " ".join(f"{{{field}}}" for field in _FIELDS)
+        if name not in FIELDS:
+            known = " ".join(f"{{{field}}}" for field in FIELDS)
             raise _wrong(f"{_OUTPUT} has an unknown field {found[0]}.", f"Fields: {known}.")
         return table.get(name, found[0])
 

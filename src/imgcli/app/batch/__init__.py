@@ -1,0 +1,1 @@
+"""A batch: its plan, its run, what is known of it."""

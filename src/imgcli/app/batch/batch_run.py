@@ -1,0 +1,284 @@
+"""Running a batch: what is sent next, what becomes of it, and when to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections import deque
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
+from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING
+
+from imgcli.app import process
+from imgcli.app.batch.batch_budget import BatchBudget
+from imgcli.app.batch.batch_outcomes import note_outcome, resolve_unknown
+from imgcli.app.batch.pacer import Pacer
+from imgcli.app.batch.task_bounds import TaskBounds
+from imgcli.app.generate import new_job_id, prepare_one
+from imgcli.app.job import JobHooks
+from imgcli.app.job_pool import JobPool, JobResult, Task
+from imgcli.app.options import OutputFormat
+from imgcli.app.reporting import Reporter, exit_status, pricing, refuse
+from imgcli.core import catalog, pipeline
+from imgcli.core.batch_result import BatchRowResult, RowStatus, TaskStatus
+from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, most_severe
+from imgcli.core.events import Completed, Failed, Waiting
+from imgcli.output.batch_report import is_report, report_bytes, report_format
+from imgcli.output.sinks.summary import RunSummary
+from imgcli.store.batch_state import BatchState, state_path
+from imgcli.store.files import UnfitFileError, open_regular
+from imgcli.store.publish.atomic import OnExists
+from imgcli.store.publish.file import write_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from imgcli.app.batch.batch_plan import BatchOptions, BatchPlan, BatchTask
+    from imgcli.app.context import Context
+    from imgcli.app.job import Job
+    from imgcli.core.billing.rates import Price
+    from imgcli.core.events import Event
+    from imgcli.core.pipeline import Outcome
+
+
+_BUSY = 900.0
+"""Seconds for which a busy server is asked again: in a batch nobody waits for the one image."""
+_ALIKE = frozenset({ExitCode.AUTH, ExitCode.BILLING, ExitCode.UNWRITABLE})
+"""Ends that every other task would have too."""
+_UNREACHABLE = 5
+"""Tasks in a row that did not reach the server, after which the others are left for another day."""
+_CAP = "daily-cap"
+
+
+def run_batch(context: Context, plan: BatchPlan, options: BatchOptions) -> ExitCode:
+    """Send the tasks that are not done, and return OK where all of the batch is saved, PARTIAL where some is.
+
+    Raises `ImgcliError` for what is refused before anything is sent, and `Interrupted` at the end of a batch
+    whose user pressed Ctrl-C: what ran then was finished.
+    """
+    form = report_format(options.report.name) if options.report else None
+    context.warn(plan.notices)
+    with _opened_state(options) as state:
+        earlier = _known_before(context, plan, state)
+        run = BatchRun(context, plan, options, state)
+        try:
+            outcome = run.run()
+        finally:
+            rows = [_row(task, state, earlier) for task in plan.tasks]
+            run.write_summary(rows)
+            if options.report and form:
+                _write_report(context, options.report, report_bytes(rows, form))
+    context.warn([state.trouble] if state.trouble else [])
+    exit_status(context, outcome, "")
+    if run.is_drained:
+        raise process.Interrupted(signal.SIGINT)
+    return _exit_code(rows, run)
+
+
+@contextmanager
+def _opened_state(options: BatchOptions) -> Iterator[BatchState]:
+    """Open the state beside the batch file; standard input has none. Raises `ImgcliError`."""
+    file = options.file
+    with BatchState.open(state_path(file), file.name) if file else nullcontext(BatchState.unsaved()) as state:
+        yield state
+
+
+def _known_before(context: Context, plan: BatchPlan, state: BatchState) -> frozenset[str]:
+    """Find out what became of earlier runs' tasks; return those that are settled, and say how many are."""
+    resolve_unknown(context, state)
+    done = (TaskStatus.SAVED, TaskStatus.SUBMITTED)
+    known = frozenset(key for key, outcome in state.outcomes.items() if outcome.status in done)
+    count = sum(task.key in known for task in plan.tasks)
+    if count == len(plan.tasks):
+        context.warn(["everything in this batch is done"])
+    elif count:
+        context.warn([f"{count:,} of {len(plan.tasks):,} images are done; continuing with the others"])
+    return known
+
+
+def _row(task: BatchTask, state: BatchState, earlier: frozenset[str]) -> BatchRowResult:
+    return BatchRowResult(
+        task.line, task.prompt, state.outcomes.get(task.key), task.id, is_earlier=task.key in earlier
+    )
+
+
+def _write_report(context: Context, file: Path, data: bytes) -> None:
+    """Write the report over an earlier one, and over no other file; what goes wrong is a note."""
+    try:
+        with process.shielded():
+            on_exists = OnExists.REPLACE if is_report(_beginning(file)) else OnExists.NUMBER
+            written = write_file(file, data, on_exists)
+        if written != file:
+            context.warn([f"{file} exists and is not a report of a batch; the report is {written}"])
+    except ImgcliError as error:
+        context.warn([f"the report could not be written: {error.problem.what}"])
+
+
+def _beginning(file: Path) -> bytes:
+    """Return a file's first bytes, none where it cannot be read."""
+    with suppress(OSError, ValueError, UnfitFileError), open_regular(file) as opened:
+        return opened.read(1000)
+    return b""
+
+
+def _exit_code(rows: Sequence[BatchRowResult], run: BatchRun) -> ExitCode:
+    saved = [row.status is RowStatus.SAVED for row in rows]
+    if all(saved):
+        return ExitCode.OK
+    if any(saved):
+        return ExitCode.PARTIAL
+    codes = [row.outcome.exit_code for row in rows if row.outcome and row.outcome.exit_code]
+    known = [code for code in ExitCode if code in codes]
+    return most_severe([*known, *run.refusals]) or ExitCode.UNKNOWN
+
+
+class BatchRun:
+    """One run of a batch; its methods are called in the main thread, unless they say otherwise."""
+
+    def __init__(self, context: Context, plan: BatchPlan, options: BatchOptions, state: BatchState) -> None:
+        self._context, self._plan, self._options, self._state = context, plan, options, state
+        self._models = catalog.load()
+        server, cap = plan.kinds[0].server, plan.kinds[0].budget.run
+        host = None if server.demo else server.host(context.env)
+        self._price = pricing(self._models, host, is_demo=server.demo)
+        self._budget = BatchBudget(None if server.is_free else cap, state.spent)
+        self._bounds = TaskBounds(context, plan, self._models)
+        self._over = threading.Event()
+        self._pacer = Pacer(context.monotonic, self._over, options.rate)
+        self._waiting = deque(task for task in plan.tasks if self._is_to_be_sent(task))
+        self._running: dict[str, tuple[BatchTask, _TaskSink]] = {}
+        self._unreached = 0
+        self._began = context.monotonic()
+        self.is_drained = False
+        self.refusals: list[ExitCode] = []
+
+    def run(self) -> Outcome:
+        """Run what is to be sent, and return what all of it came to."""
+        if not self._waiting:
+            return pipeline.Outcome()
+        stop = process.Stop()
+        reporter = Reporter(self._context, self._plan.kinds[0], self._models)
+        display = reporter.batch_sinks(self._name, len(self._waiting))
+        with process.draining(self._drain), stop.calling(self._over.set), display as sinks:
+            pool = JobPool(sinks, self._options.concurrency, stop, self._pacer.sleep)
+            pool.run(self._next, self._note)
+        self._context.write_lines(pool.deferred())
+        return pool.outcome
+
+    def write_summary(self, rows: Sequence[BatchRowResult]) -> None:
+        """Print the summary for people on standard error."""
+        from imgcli.output.tables.batch import summary_lines
+
+        if self._plan.kinds[0].display.format is OutputFormat.PEOPLE:
+            seconds = self._context.monotonic() - self._began
+            self._context.write_lines(summary_lines(rows, seconds, self._context.size().columns))
+
+    def _is_to_be_sent(self, task: BatchTask) -> bool:
+        outcome = self._state.outcomes.get(task.key)
+        match outcome.status if outcome else TaskStatus.FAILED_FREE:
+            case TaskStatus.FAILED_FREE:
+                return True
+            case TaskStatus.FAILED_CHARGED | TaskStatus.UNKNOWN:
+                return self._options.retry_unknown
+            case _:
+                return False
+
+    def _drain(self) -> None:
+        """Begin nothing more, because the user pressed Ctrl-C; what runs is finished."""
+        self.is_drained = True
+        self._over.set()
+
+    def _halt(self, problem: Problem | None = None) -> None:
+        """Begin nothing more, for a reason that is reported here where it was not yet."""
+        self._waiting.clear()
+        if problem:
+            self.refusals.append(problem.exit_code)
+            refuse(self._context, problem, self._plan.kinds[0].display.format)
+
+    def _next(self) -> Task | float | None:
+        """Return the next task where the limits have room for it and it is its turn."""
+        if self._over.is_set() or not self._waiting:
+            return None
+        task = self._waiting[0]
+        bound = self._bounds.of(task)
+        dollars = bound.dollars if bound else None
+        if not self._budget.reserve(task.key, dollars):
+            if self._budget.is_idle:
+                self._halt(Problem(ExitCode.USAGE, self._budget.refusal(dollars), Charged.NO))
+            return None
+        if pause := self._pacer.ask_turn():
+            return pause
+        self._waiting.popleft()
+        job_id = new_job_id(self._context)
+        sink = _TaskSink(self._state, task.key, self._price, self._context.monotonic)
+        self._running[job_id] = task, sink
+        return Task(job_id, partial(self._prepare, task, job_id, dollars), sink)
+
+    def _prepare(self, task: BatchTask, job_id: str, bound: Decimal | None) -> Job:
+        """Prepare a task's job; runs in its thread."""
+        options = self._plan.options(task)
+        budget = replace(options.budget, run=None, estimate=False)  # which hold for the whole batch
+        output = replace(options.output, is_series=True)
+        job = prepare_one(self._context, replace(options, budget=budget, output=output), job_id)
+        hooks = JobHooks(partial(self._state.sent, task.key, job_id, bound), self._pacer.note, _BUSY)
+        return replace(job, hooks=hooks)
+
+    def _note(self, result: JobResult) -> None:
+        """Write down what became of a task, and stop where the others would end alike."""
+        task, sink = self._running.pop(result.task.id)
+        outcome, is_free = result.outcome, bool(result.job and result.job.artifacts.is_free)
+        cost = Decimal(0) if is_free or _is_uncharged(outcome) else sink.cost
+        note_outcome(self._state, task.key, result.task.id, outcome, cost, sink.seconds)
+        self._budget.settle(task.key, cost)
+        code = outcome.exit_code
+        self._unreached = self._unreached + 1 if code is ExitCode.UNREACHABLE else 0
+        is_capped = any(_CAP in problem.parameters for problem in outcome.problems)
+        if code in _ALIKE or is_capped or self._unreached >= _UNREACHABLE:
+            self._halt()
+
+    def _name(self, job_id: str) -> str:
+        """Return what tells a job from the others: its row's id, or its line."""
+        task = self._running[job_id][0]
+        return task.id or f"line {task.line}"
+
+
+def _is_uncharged(outcome: Outcome) -> bool:
+    """Return whether a task failed in a way that certainly cost nothing."""
+    return (
+        bool(outcome.problems)
+        and not outcome.saved
+        and all(problem.charged is Charged.NO for problem in outcome.problems)
+    )
+
+
+class _TaskSink:
+    """Follows one task in its job's thread: what it costs, and that a busy server did not begin."""
+
+    def __init__(self, state: BatchState, key: str, price: Price, clock: Callable[[], float]) -> None:
+        self._state, self._key, self._price = state, key, price
+        self._summary = RunSummary(clock)
+        self.cost: Decimal | None = None
+        self.seconds: float | None = None
+
+    def handle(self, event: Event) -> None:
+        """Take note of an event."""
+        self._summary.note(event)
+        match event:
+            case Waiting(job=job):
+                self._state.held(self._key, job)
+            case Completed():
+                self._end(event)
+            case Failed(ended=ended):
+                self._end(ended)
+            case _:
+                pass
+
+    def close(self) -> None:
+        """Do nothing: the state stays open."""
+
+    def _end(self, completed: Completed | None) -> None:
+        made = self._summary.bill(completed, self._price)
+        self.cost, self.seconds = made.total if made else None, self._summary.elapsed

@@ -1,0 +1,187 @@
+"""`imgcli batch`: an image for every row of a file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+
+from imgcli.cli.commands._generation import shared_options
+from imgcli.cli.config.parent import ParentCommand
+from imgcli.cli.params import batch_options as params  # noqa: TC001 - Typer reads the annotations at run time
+from imgcli.cli.params import generation  # noqa: TC001 - see above
+from imgcli.cli.typer_ext import taking_options_of
+from imgcli.core.errors import check_between, usage_error
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from imgcli.app.batch.batch_plan import BatchOptions, BatchPlan
+    from imgcli.app.context import Context
+    from imgcli.cli.config.settings import AppliedProfile
+
+
+EPILOG = """\
+Rows: every row has a prompt. A row can set id, output, image, mask, input-fidelity, model, image-model,
+count, size, quality, format, compression, background, moderation, partials, embed, keep-partials, api and
+stream; its value applies instead of the option on the command line. Every other column is a variable,
+{column} in the prompt or in output, and an error if nothing uses it. Only declared names are replaced;
+{{ stands for { if you need the text itself. Files are looked up from the current folder.
+
+  rows.jsonl   {"prompt": "a cat", "size": "16:9", "image": ["a.png"]}
+  rows.csv     prompt,animal,output
+               "a {animal}, at night",cat,images/{animal}.png
+  rows.txt     # one prompt per line
+               a cat at night
+
+Exit codes: 0 every image is saved; 3 only some are; otherwise as for imgcli gen.
+"""
+
+_MOST_REQUESTS = 64
+_UNFIT = {
+    "record": "--record records one run, and a batch has many.",
+    "compare": "--compare shows one image, and a batch makes many.",
+    "opens": "--open opens one image, and a batch makes many.",
+    "copies": "--copy copies one image, and a batch makes many.",
+}
+
+
+class BatchCommand(ParentCommand):
+    """`imgcli batch FILE`, and the commands below it."""
+
+
+COMMAND = BatchCommand
+
+
+def batch_options(  # noqa: PLR0913 - a signature declares options
+    *,
+    prompt: params.Prompt = None,
+    var: generation.Var = None,
+    seed: params.Seed = None,
+    images: generation.Images = None,
+    mask: generation.Mask = None,
+    rate: params.Rate = None,
+    report: params.Report = None,
+    retry_unknown: params.RetryUnknown = False,
+    later: params.Later = False,
+    dry_run: params.DryRun = False,
+    record: params.NoRecord = None,
+    compare: params.NoCompare = False,
+    opens: params.NoOpen = False,
+    copies: params.NoCopy = False,
+) -> None:
+    """Declare the options of `batch` that other commands do not have, or have otherwise."""
+
+
+@taking_options_of(shared_options, partials="0")
+@taking_options_of(batch_options)
+def batch(
+    ctx: typer.Context,
+    file: params.File,
+    **flags: Any,  # noqa: ANN401 - what `batch_options` and `shared_options` declare
+) -> None:
+    """Generate an image for every row of a file.
+
+    \b
+    Examples:
+      imgcli batch prompts.txt --dry-run              check it; see what it costs
+      imgcli batch prompts.txt --demo -o images/      try it: no key, no cost
+      imgcli batch rows.csv --max-cost 5 -o images/   never spend more than $5
+      imgcli batch rows.csv --report report.csv       path and cost of each row
+      echo "a {animal}" | imgcli batch - --var animal=cat,dog
+      imgcli batch rows.csv --prompt "a {animal}" -o "{animal}.png"
+
+    What is done is kept in FILE.imgcli.jsonl beside FILE: the same command again sends only what is missing,
+    and never pays for a row twice. A changed row is a new row. All rows are checked before the first is sent.
+    """  # noqa: D301 - \b tells Typer to leave the lines alone
+    one_run = dict.fromkeys(_UNFIT)
+    _run(ctx, {**flags, **one_run, "file": file})
+
+
+def _run(ctx: typer.Context, flags: Mapping[str, Any]) -> NoReturn:
+    """Plan the batch, and show it or run it."""
+    # Imported here, so that help and completions do without them.
+    from imgcli.app.reporting import refuse
+    from imgcli.cli.config.settings import applied_profile
+    from imgcli.cli.flags import output_format
+    from imgcli.core.batch_file import BatchFileError
+    from imgcli.core.errors import ImgcliError
+
+    context: Context = ctx.obj
+    profile, written_for = applied_profile(ctx), output_format(flags)
+    try:
+        code = _planned(ctx, flags, profile)
+    except BatchFileError as error:
+        context.write_lines(error.faults)
+        code = refuse(context, error.problem, written_for)
+    except ImgcliError as error:
+        code = refuse(context, profile.explained(error.problem), written_for)
+    raise typer.Exit(code)
+
+
+def _planned(ctx: typer.Context, flags: Mapping[str, Any], profile: AppliedProfile) -> int:
+    """Plan the batch, then show it or run it, and return the exit code. Raises `ImgcliError`."""
+    from imgcli.app.batch.batch_input import BatchInput, read_batch_file
+    from imgcli.app.batch.batch_plan import BatchOptions
+    from imgcli.app.batch.batch_planner import plan_batch
+    from imgcli.app.batch.batch_run import run_batch
+    from imgcli.app.batch.pacer import parse_rate
+    from imgcli.app.batch.variables import parse_variables
+    from imgcli.cli.rows import CommandRowOptions
+    from imgcli.core.errors import ExitCode
+
+    context: Context = ctx.obj
+    _refuse_unfit(ctx)
+    check_between("concurrency", flags["concurrency"], 1, _MOST_REQUESTS)
+    rate, variables = parse_rate(flags["rate"]), parse_variables(flags["var"] or [])
+    found = read_batch_file(context, flags["file"])
+    given = BatchInput(
+        *found[:3],
+        flags["prompt"],
+        variables,
+        str(flags["seed"] or 0),
+        flags["output"],
+        tuple(flags["images"] or ()),
+        flags["mask"],
+        tuple(dict.fromkeys(flags["model"] or ())),
+        flags["count"],
+        flags["single_request"],
+    )
+    # What is shown before a batch is about all of it, and its tasks are runs.
+    each = {
+        **flags,
+        "seed": flags["seed"] if flags["demo"] else None,
+        "estimate": False,
+        "dry_run": False,
+        "is_series": True,
+    }
+    plan = plan_batch(context, given, CommandRowOptions(ctx, each, profile))
+    options = BatchOptions(
+        found.path, flags["concurrency"], rate, flags["report"], flags["retry_unknown"], flags["later"]
+    )
+    if flags["dry_run"] or flags["estimate"]:
+        _show(context, plan, options, flags)
+    return ExitCode.OK if flags["dry_run"] else run_batch(context, plan, options)
+
+
+def _show(context: Context, plan: BatchPlan, options: BatchOptions, flags: Mapping[str, Any]) -> None:
+    """Show what would be sent, and what it may cost."""
+    from imgcli.app.batch.batch_preview import BatchPreview
+    from imgcli.store.batch_state import read_state, state_path
+
+    path = options.file
+    outcomes = read_state(state_path(path), path.name).outcomes if path else {}
+    preview = BatchPreview(context, plan, outcomes, retry_unknown=options.retry_unknown)
+    if flags["dry_run"]:
+        context.warn(plan.notices)
+        preview.write_json() if flags["jsonl"] else preview.write_table()
+    if flags["estimate"]:
+        preview.write_estimate()
+
+
+def _refuse_unfit(ctx: typer.Context) -> None:
+    """Raise `ImgcliError` (usage) for options of a single run; defaults for them do not apply."""
+    for name, why in _UNFIT.items():
+        source = ctx.get_parameter_source(name)
+        if source and source.name == "COMMANDLINE" and ctx.params[name]:
+            raise usage_error(why, "Leave it out.")

@@ -1,0 +1,180 @@
+"""What became of the tasks of a batch: in the state file, in the summary and in the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from imgcli.core.errors import Charged
+from imgcli.core.json_fields import choice, text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+_KEYS = {
+    "sent": {"job", "bound_usd"},
+    "held": {"job"},
+    "saved": {"job", "paths"},
+    "failed": {"job", "charged"},
+    "submitted": {"batch"},
+}
+"""The statuses in a state file, and the keys that a line with each must have beside its task."""
+_NOTHING = Decimal(0)
+
+
+class TaskStatus(StrEnum):
+    """What is known of a task that was sent. One that was not sent, or was held, has none."""
+
+    SAVED = "saved"
+    FAILED_FREE = "failed_free"  # may be sent again: it cost nothing
+    FAILED_CHARGED = "failed_charged"  # may have cost something: sent again only where the user says so
+    UNKNOWN = "unknown"  # sent, and nobody knows what came of it: likewise
+    SUBMITTED = "submitted"  # in a batch at OpenAI
+
+
+class TaskOutcome(NamedTuple):
+    """What is known of a task. Money is in US dollars: `cost` is None where it is unknown.
+
+    `job` names the run, `batch` OpenAI's batch. `kind` and `message` are the problem of a failed task, which
+    has `paths` too where a part of its images was saved.
+    """
+
+    status: TaskStatus
+    job: str | None = None
+    paths: tuple[str, ...] = ()
+    cost: Decimal | None = None
+    seconds: float | None = None
+    bound: Decimal | None = None
+    kind: str | None = None
+    exit_code: int | None = None
+    charged: Charged | None = None
+    message: str | None = None
+    batch: str | None = None
+
+
+class StateLine(NamedTuple):
+    """A line of a state file: the task's key, and its outcome from now on, None for one that was held."""
+
+    task: str
+    job: str
+    outcome: TaskOutcome | None
+
+    @property
+    def spent(self) -> Decimal | None:
+        """What the job has cost by this line; None where only the bound is known."""
+        outcome = self.outcome
+        if outcome is None or (outcome.status is TaskStatus.FAILED_FREE and outcome.cost is None):
+            return _NOTHING
+        return outcome.cost
+
+
+def state_line(fields: Mapping[str, Any]) -> StateLine | None:
+    """Read a line of a state file; None for what is none.
+
+    `fields` are parsed with `Decimal` for numbers with a point.
+    """
+    task, status = fields.get("task"), fields.get("status")
+    needed = _KEYS.get(status) if isinstance(status, str) else None
+    if not isinstance(task, str) or not task or needed is None or not needed <= fields.keys():
+        return None
+    job = fields.get("job", fields.get("batch"))
+    if not isinstance(job, str):
+        return None
+    if status == "held":
+        return StateLine(task, job, None)
+    outcome = _outcome(status, job, fields)
+    return StateLine(task, job, outcome) if outcome else None
+
+
+def _outcome(status: str | None, job: str, fields: Mapping[str, Any]) -> TaskOutcome | None:
+    match status:
+        case "sent":
+            return TaskOutcome(TaskStatus.UNKNOWN, job, bound=dollars_of(fields["bound_usd"]))
+        case "submitted":
+            bound = dollars_of(fields.get("bound_usd"))
+            return TaskOutcome(TaskStatus.SUBMITTED, bound=bound, batch=job)
+        case "saved":
+            paths = _paths(fields["paths"])
+            if paths is None:
+                return None
+            cost, seconds = dollars_of(fields.get("cost_usd")), _seconds(fields.get("seconds"))
+            return TaskOutcome(TaskStatus.SAVED, job, paths, cost, seconds)
+        case _:
+            return _failure(job, fields)
+
+
+def _failure(job: str, fields: Mapping[str, Any]) -> TaskOutcome | None:
+    charged, code = choice(Charged, fields["charged"]), fields.get("exit_code")
+    if charged is None:
+        return None
+    return TaskOutcome(
+        TaskStatus.FAILED_FREE if charged is Charged.NO else TaskStatus.FAILED_CHARGED,
+        job,
+        _paths(fields.get("paths")) or (),
+        cost=dollars_of(fields.get("cost_usd")),
+        seconds=_seconds(fields.get("seconds")),
+        kind=text(fields.get("kind")),
+        exit_code=code if type(code) is int else None,
+        charged=charged,
+        message=text(fields.get("message")),
+    )
+
+
+def _paths(value: object) -> tuple[str, ...] | None:
+    is_list = isinstance(value, list) and all(isinstance(path, str) for path in value)
+    return tuple(value) if is_list else None  # type: ignore[arg-type]
+
+
+def dollars_of(value: object) -> Decimal | None:
+    """Return an amount that a state file holds as a number or as text; None for anything else."""
+    if isinstance(value, str) and value.replace(".", "", 1).isdecimal() and value.isascii():
+        return Decimal(value)
+    if isinstance(value, Decimal):
+        return value if value.is_finite() and value >= 0 else None
+    return Decimal(value) if type(value) is int and value >= 0 else None
+
+
+def _seconds(value: object) -> float | None:
+    return float(value) if type(value) in (int, Decimal) else None  # type: ignore[arg-type]
+
+
+class RowStatus(StrEnum):
+    """What became of a row, for people and in a report."""
+
+    SAVED = "saved"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    SUBMITTED = "submitted"
+    LEFT = "left"  # not sent
+
+
+_ROW_STATUS = {
+    TaskStatus.SAVED: RowStatus.SAVED,
+    TaskStatus.FAILED_FREE: RowStatus.FAILED,
+    TaskStatus.FAILED_CHARGED: RowStatus.FAILED,
+    TaskStatus.UNKNOWN: RowStatus.UNKNOWN,
+    TaskStatus.SUBMITTED: RowStatus.SUBMITTED,
+}
+
+
+@dataclass(frozen=True)
+class BatchRowResult:
+    """What became of one task: a row of the report.
+
+    `line` is the row's number in the input, from 1; tasks that variables make of one row share it. `outcome`
+    is None for what was not sent. `is_earlier` says that an earlier run of the batch has done it.
+    """
+
+    line: int
+    prompt: str
+    outcome: TaskOutcome | None = None
+    id: str | None = None
+    is_earlier: bool = False
+
+    @property
+    def status(self) -> RowStatus:
+        """What became of it, in a word."""
+        return _ROW_STATUS[self.outcome.status] if self.outcome else RowStatus.LEFT

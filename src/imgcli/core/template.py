@@ -1,0 +1,219 @@
+"""Templates: `{name}` and `{name|choice}` in a prompt or an output name, and the values that fill them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from hashlib import sha256
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple
+
+from imgcli.core.errors import usage_error
+from imgcli.core.option import option
+from imgcli.core.text import shorten, similar_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+
+MOST_EXPANSIONS = 1_000_000
+"""The most images that one template may stand for; more is a mistake."""
+
+_TOKEN = re.compile(r"\{\{([^{}]*)\}\}|\{\{|\{([^{}\n]+)\}")
+_WORD = re.compile(r"[^\W\d][\w -]{0,59}")
+_CHOICE = "choice"
+_NAME_LENGTH = 60
+
+
+class Placeholder(NamedTuple):
+    """A name in a template; with `is_choice` one of its values is picked for each image."""
+
+    name: str
+    is_choice: bool = False
+
+
+class Template(NamedTuple):
+    """A text in which declared names are filled; `raw` is the text as it was written.
+
+    Every value of a name in `products` makes an image of its own; of one in `choices` a value is picked.
+    """
+
+    raw: str
+    parts: tuple[str | Placeholder, ...]
+    products: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str, names: Collection[str], reserved: Collection[str] = ()) -> Template:
+        """Parse a text in which only `names` are placeholders; everything else stays as it is.
+
+        `{{` is a brace, but only where names are declared at all: a prompt may hold JSON. `reserved` names
+        are the fields of an output name, which are filled later, and have no `{{`. Raises `ImgcliError`
+        (usage) for what is probably a typo of a declared name.
+        """
+        if not names or "{" not in text:
+            return cls(text, (text,) if text else ())
+        parts, start = list[str | Placeholder](), 0
+        for found in _TOKEN.finditer(text):
+            part = _part(found, names, reserved)
+            parts += [text[start : found.start()], part]
+            start = found.end()
+        found_names = [part for part in parts if isinstance(part, Placeholder)]
+        products = dict.fromkeys(one.name for one in found_names if not one.is_choice)
+        choices = dict.fromkeys(one.name for one in found_names if one.is_choice)
+        parts = [part for part in (*parts, text[start:]) if part]
+        return cls(text, tuple(parts), tuple(products), tuple(choices))
+
+    def fill(self, values: Mapping[str, str], pick: Callable[[str, int], str]) -> str:
+        """Return the text with its values; `pick` chooses for a name and the number of the place."""
+        return "".join(
+            [
+                part
+                if isinstance(part, str)
+                else pick(part.name, place)
+                if part.is_choice
+                else values[part.name]
+                for place, part in enumerate(self.parts)
+            ]
+        )
+
+
+def _part(found: re.Match[str], names: Collection[str], reserved: Collection[str]) -> str | Placeholder:
+    """Return what stands for one pair of braces."""
+    whole, inside = found[0], found[2]
+    if inside is None:
+        if reserved:
+            return whole
+        return "{" if found[1] is None else f"{{{found[1]}}}"
+    name, bar, how = inside.partition("|")
+    name = normal_name(name)
+    if name in reserved and not bar:
+        return whole
+    if name in names:
+        if not bar or how.strip() == _CHOICE:
+            return Placeholder(name, is_choice=bool(bar))
+        what = f"{shorten(whole, _NAME_LENGTH)} is not known: after the name there can only be |{_CHOICE}."
+        raise usage_error(what, f"Write {{{name}|{_CHOICE}}} to pick one value for each image.")
+    if _WORD.fullmatch(name) and (meant := similar_names(name, names)):
+        escape = "" if reserved else f" For the text itself, write {{{shorten(whole, _NAME_LENGTH)}."
+        raise usage_error(
+            f"Nothing declares {shorten(whole, _NAME_LENGTH)}.",
+            f"Did you mean {' or '.join(f'{{{one}}}' for one in meant)}?{escape}",
+        )
+    return whole
+
+
+def normal_name(name: str) -> str:
+    """Return a name as it is compared: without spaces around it, composed as keyboards type it."""
+    name = name.strip()
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+class Variable(NamedTuple):
+    """A name with its values."""
+
+    name: str
+    values: tuple[str, ...]
+
+
+def parse_variable(text: str, read_lines: Callable[[str], list[str]]) -> Variable:
+    r"""Parse `name=a,b,c` (a comma in a value is `\,`) or `name=@file`, whose values are a line each.
+
+    `read_lines` returns a file's lines. Raises `ImgcliError` (usage).
+    """
+    name, equals, rest = text.partition("=")
+    name, shown = normal_name(name), shorten(text, _NAME_LENGTH)
+    if not equals or not name:
+        raise usage_error(
+            f"{option('var')} takes name=value,value, not {shown or 'nothing'}.", "Try animal=cat,dog."
+        )
+    if not _WORD.fullmatch(name):
+        raise usage_error(f"{option('var', shown)} has no valid name: it must be letters, digits, - or _.")
+    if rest.startswith("@"):
+        values = [line for line in map(str.strip, read_lines(rest[1:])) if line]
+    else:
+        values = [value.replace("\\,", ",").strip() for value in re.split(r"(?<!\\),", rest)]
+    if not values or "" in values:
+        what = "has no values" if not any(values) else "has an empty value"
+        raise usage_error(
+            f"{option('var', shown)} {what}.",
+            rf"Write {option('var', 'animal=cat,dog')}; a comma in a value is \,",
+        )
+    if len(set(values)) < len(values):
+        repeated = next(value for value, count in Counter(values).items() if count > 1)
+        raise usage_error(f"{option('var', name)} has the value {shorten(repeated, _NAME_LENGTH)} twice.")
+    return Variable(name, tuple(values))
+
+
+class Picker(NamedTuple):
+    """Picks a value by chance, and the same one whenever it is asked again with the same seed."""
+
+    seed: str
+
+    def pick(self, values: Sequence[str], *position: object) -> str:
+        """Pick the value for one image's place in a template."""
+        # Not `random`: what a seed means must stay the same in every version of Python.
+        text = "\0".join(map(str, (self.seed, *position)))
+        return values[int.from_bytes(sha256(text.encode("utf-8", "replace")).digest()[:8]) % len(values)]
+
+
+class Expansion(NamedTuple):
+    """One image that a template stands for: its prompt and its output name."""
+
+    prompt: str
+    output: str | None = None
+
+
+def expand(
+    prompt: Template,
+    output: Template | None,
+    variables: Mapping[str, Sequence[str]],
+    picker: Picker,
+    position: Callable[[str], int],
+    safe: Callable[[str], str] = str,
+) -> Iterator[Expansion]:
+    """Yield an image for every combination of the values that prompt and output name use.
+
+    The first variable changes slowest. A `|choice` depends on the seed, on the image's other values, and on
+    `position`, which counts the images that are alike but for their choices; so a row that is added before
+    it changes nothing. `safe` makes a value fit for a file name. Raises `ImgcliError` (usage) for too many.
+    """
+    names = prompt.products
+    if output:
+        names = tuple(dict.fromkeys((*names, *output.products)))
+    if prod(len(variables[name]) for name in names) > MOST_EXPANSIONS:
+        raise usage_error(f"The variables make more than {MOST_EXPANSIONS:,} images of one prompt.")
+    has_choices = prompt.choices or (output and output.choices)
+    for combination in product(*(variables[name] for name in names)):
+        values = dict(zip(names, combination, strict=True))
+        if not has_choices:
+            yield _expansion(prompt, output, values, _no_choice, safe)
+            continue
+        alike = "\0".join((prompt.raw, output.raw if output else "", *combination))
+        number = position(alike)
+
+        def pick(name: str, place: int, alike: str = alike, number: int = number) -> str:
+            return picker.pick(variables[name], alike, number, name, place)
+
+        yield _expansion(prompt, output, values, pick, safe)
+
+
+def _no_choice(name: str, place: int) -> str:
+    raise AssertionError(name, place)  # pragma: no cover - there are no choices
+
+
+def _expansion(
+    prompt: Template,
+    output: Template | None,
+    values: Mapping[str, str],
+    pick: Callable[[str, int], str],
+    safe: Callable[[str], str],
+) -> Expansion:
+    if output is None:
+        return Expansion(prompt.fill(values, pick))
+    inside = {name: safe(value) for name, value in values.items()}
+    return Expansion(
+        prompt.fill(values, pick), output.fill(inside, lambda name, place: safe(pick(name, place)))
+    )

@@ -1,0 +1,147 @@
+"""The summary at the end of a batch: how many images were saved, what failed, what it cost."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple
+
+from imgcli.core.batch_result import RowStatus, TaskStatus
+from imgcli.core.billing.bill import dollars
+from imgcli.core.option import option
+from imgcli.core.text import MINUTE, duration, shorten
+from imgcli.output.tables.table import Table, can_draw, rendered_lines
+from imgcli.output.text import wrapped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from imgcli.core.batch_result import BatchRowResult
+    from imgcli.output.terminal.capabilities import Terminal
+
+
+_NOTHING = Decimal(0)
+_KIND_LENGTH = 30
+_ORDER = ("saved", "saved earlier", "failed", "unknown", "submitted", "not sent")
+"""The beginnings of the labels, from top to bottom."""
+
+
+class Money(NamedTuple):
+    """What some tasks have cost: the known dollars, and the most, None where that is unknown."""
+
+    known: Decimal
+    most: Decimal | None
+
+    @classmethod
+    def of(cls, rows: Iterable[BatchRowResult]) -> Money:
+        """Add up what tasks have cost; of those whose cost is unknown, their bounds."""
+        known, most = _NOTHING, [_NOTHING]
+        unknown = False
+        for outcome in (row.outcome for row in rows):
+            if outcome is None or (outcome.status is TaskStatus.FAILED_FREE and outcome.cost is None):
+                continue
+            if outcome.cost is not None:
+                known += outcome.cost
+            elif outcome.bound is not None:
+                most.append(outcome.bound)
+            else:
+                unknown = True
+        return cls(known, None if unknown else known + sum(most, _NOTHING))
+
+    @property
+    def words(self) -> str:
+        """The amount for people: exact, up to a bound, or at least so much."""
+        if self.most is None:
+            return f"{dollars(self.known)}+" if self.known else dollars(None)
+        if self.most == self.known:
+            return dollars(self.known)
+        return (
+            f"{dollars(self.known)} to {dollars(self.most)}" if self.known else f"up to {dollars(self.most)}"
+        )
+
+
+def summary_lines(rows: Sequence[BatchRowResult], seconds: float, columns: int | None = None) -> list[str]:
+    """Format the summary as plain lines; `seconds` is how long this run of the batch took."""
+    notes = [line for note in _notes(rows, seconds) for line in _fitted(note, columns)]
+    return [*_table(rows).lines, *notes]
+
+
+def rich_summary_lines(
+    rows: Sequence[BatchRowResult], seconds: float, terminal: Terminal, columns: int
+) -> list[str]:
+    """Draw the summary for a terminal of so many columns, as lines of text and colour codes."""
+    table = _table(rows)
+    if not can_draw(terminal, columns) or table.width > columns:
+        return summary_lines(rows, seconds, columns)
+    from rich.text import Text
+
+    notes = [Text(note, style="dim") for note in _notes(rows, seconds)]
+    return rendered_lines([table.drawing(), *notes], terminal.depth, columns)
+
+
+def _table(rows: Sequence[BatchRowResult]) -> Table:
+    groups: dict[str, list[BatchRowResult]] = defaultdict(list)
+    for row in rows:
+        groups[_label(row)].append(row)
+    labels = sorted(groups, key=lambda label: (_ORDER.index(label.partition(":")[0]), -len(groups[label])))
+    cells = [(label, f"{len(groups[label]):,}", _cost(groups[label])) for label in labels]
+    styles = ["red" if label.startswith(("failed", "unknown")) else "" for label in labels]
+    total = ("total", f"{len(rows):,}", Money.of(rows).words)
+    return Table(("batch", "images", "dollars"), tuple(cells), total, styles=tuple(styles))
+
+
+def _label(row: BatchRowResult) -> str:
+    match row.status:
+        case RowStatus.SAVED:
+            return "saved earlier" if row.is_earlier else "saved"
+        case RowStatus.FAILED:
+            kind = (row.outcome and row.outcome.kind) or "no reason known"
+            return f"failed: {shorten(kind, _KIND_LENGTH)}"
+        case RowStatus.LEFT:
+            return "not sent"
+        case status:
+            return status.value
+
+
+def _cost(group: Sequence[BatchRowResult]) -> str:
+    return Money.of(group).words if any(row.outcome for row in group) else ""
+
+
+def _notes(rows: Sequence[BatchRowResult], seconds: float) -> Iterator[str]:
+    """Yield how long it took, what this run of several has cost, and how it goes on."""
+    if now := [row for row in rows if row.outcome and not row.is_earlier]:
+        yield _this_run(rows, now, seconds)
+    counts = Counter(_next_step(row) for row in rows)
+    if again := counts["again"]:
+        words = "is left and has" if again == 1 else "are left and have"
+        yield f"{_count(again, 'image')} {words} cost nothing: run the same command again."
+    if unclear := counts["unclear"]:
+        them = "it" if unclear == 1 else "them"
+        charged = "may have been charged without an image"
+        yield f"{_count(unclear, 'request')} {charged}: {option('retry-unknown')} repeats {them}."
+
+
+def _this_run(rows: Sequence[BatchRowResult], now: Sequence[BatchRowResult], seconds: float) -> str:
+    """Format what this run has saved, how fast, and for how much where earlier runs cost something too."""
+    saved = sum(row.status is RowStatus.SAVED for row in now)
+    pace = f", {saved * MINUTE / seconds:.1f} a minute" if saved > 1 and seconds > 0 else ""
+    cost = f"; this run: {Money.of(now).words}" if len(now) < sum(bool(row.outcome) for row in rows) else ""
+    return f"{_count(saved, 'image')} saved in {duration(seconds)}{pace}{cost}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _next_step(row: BatchRowResult) -> str:
+    match row.outcome.status if row.outcome else None:
+        case None | TaskStatus.FAILED_FREE:
+            return "again"
+        case TaskStatus.UNKNOWN | TaskStatus.FAILED_CHARGED:
+            return "unclear"
+        case _:
+            return ""
+
+
+def _fitted(note: str, columns: int | None) -> list[str]:
+    return [note] if columns is None else wrapped(note, columns)
