@@ -85,7 +85,7 @@ class Held(ScriptedServer):
         return super()._play(connection, reply)
 
 
-@pytest.mark.parametrize("home", ["new", "old"])
+@pytest.mark.parametrize("home", ["new", pytest.param("old", marks=pytest.mark.slow)])
 def test_twenty_at_once(home: str, world: dict[str, str], folder: Path) -> None:
     """Twenty processes with a cap for three images send three requests; the others are refused for free."""
     if home == "old":

@@ -307,6 +307,7 @@ def test_a_history_that_cannot_be_written(
     place.chmod(0o700)
 
 
+@pytest.mark.slow  # every day a history that others own, or that is locked, holds what is said of it
 def test_full_and_read_only(server: Server, world: dict[str, str], folder: Path, tmp_path: Path) -> None:
     """On a full disk the image comes first; a history on a disk that cannot be written is still read."""
     wire = server(Reply(whole_run()))
