@@ -141,11 +141,12 @@ class ScriptedServer:
             except OSError:
                 return
             self._connections.append(connection)
+            if self._closing.is_set():  # the others may have been closed already
+                connection.close()
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with suppress(OSError):
-            reader = connection.makefile("rb")
+        with suppress(OSError), connection.makefile("rb") as reader:
             while (request := _read_request(reader)) is not None:
                 turn = len(self.requests)
                 self.requests.append(request)
