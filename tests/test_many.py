@@ -11,6 +11,7 @@ import pytest
 from beside import running, wait_for
 from earlier import runs
 from streams import completed, created, image_item, item_done, partial, png, stream
+from terminal import PtyRun
 from wire import End, Reply, error_reply
 
 if TYPE_CHECKING:
@@ -49,6 +50,17 @@ def test_each_image_has_its_own_file(gen: Gen, server: Server, folder: Path, wor
     assert {str(folder / name) for name in names} == set(done.lines)
     assert names == {run.images[0].path.name for run in runs(world) if run.images[0].path}
     assert "already exists" not in done.stderr
+
+
+def test_numbers_follow_the_order(gen: Gen, server: Server) -> None:
+    """Files have the numbers of their requests, whichever is ready first, and go on after earlier files."""
+    waits = zip(FOUR, (0.4, 0.2, 0.0, 0.0), strict=True)
+    slow = [Reply(one.body, pauses=((len(one.body) // 2, seconds),)) for one, seconds in waits]
+    for names in (("a-cat.png", "a-cat-2.png", "a-cat-3.png"), ("a-cat-4.png", "a-cat-5.png", "a-cat-6.png")):
+        done = gen(server(*slow), "a cat", "-n", "3")
+        saved = sorted(line.split(",")[0] for line in done.stderr.splitlines() if "] saved" in line)
+        assert [f"[{number}/3]" for number in (1, 2, 3)] == [line.split()[0] for line in saved]
+        assert names == tuple(line.rpartition("/")[2] for line in saved)
 
 
 def test_a_number_in_the_name(gen: Gen, server: Server, folder: Path) -> None:
@@ -104,7 +116,8 @@ def test_json_lines_of_several_jobs(gen: Gen, server: Server) -> None:
 def test_one_at_a_time(gen: Gen, server: Server) -> None:
     """With --concurrency 1 the next request waits for the last one's image."""
     done = gen(server(*FOUR), "a cat", "-n", "3", "--concurrency", "1")
-    steps = [line.split()[0] for line in done.stderr.splitlines() if line.startswith(("asking", "saved"))]
+    said = [line.split()[1] for line in done.stderr.splitlines() if line.startswith("[")]
+    steps = [word for word in said if word in {"asking", "saved"}]
     assert (0, ["asking", "saved"] * 3) == (done.exit_code, steps)
 
 
@@ -233,3 +246,17 @@ def test_a_choice_for_each_image(gen: Gen, server: Server) -> None:
 def test_wrong_variables(refused: Callable[..., str], prompt: str, var: str, words: str) -> None:
     """A variable that fills nothing, and a placeholder that nothing fills, are refused."""
     assert words in refused("gen", prompt, "--var", var)
+
+
+@pytest.mark.parametrize("preview", ["auto", "off"])
+def test_on_a_terminal(server: Server, world: dict[str, str], folder: Path, preview: str) -> None:
+    """On a terminal four images stand side by side, with one bill and the four paths under them."""
+    names = {"a-cat.png", "a-cat-2.png", "a-cat-3.png", "a-cat-4.png"}
+    told = {"OPENAI_BASE_URL": server(*FOUR).base_url, "OPENAI_API_KEY": "sk-test"}
+    env = world | told | {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+    with PtyRun(["gen", "a cat", "-n", "4", "--preview", preview], env, folder, columns=160) as run:
+        assert 0 == run.finish()
+    assert names == {word for line in run.lines for word in line.split() if word in names}
+    assert 1 == sum(line.startswith("total") for line in run.lines)
+    assert {str(folder / name) for name in names} <= set(run.lines)
+    assert run.cursor_visible

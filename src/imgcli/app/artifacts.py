@@ -79,7 +79,7 @@ class RunArtifacts:
             state, context.env, lambda: self._run_log.keep() if self._run_log else None
         )
         destination = Destination(output.name, folder, output.on_exists)
-        fields = NameFields(request.subject, request.model, self.job, now, output.title)
+        fields = NameFields(request.subject, request.model, self.job, now, output.title, output.number)
         self._publisher = open_publisher(destination, fields, fallback, context.stdout.buffer)
         self._saving = SavingStage(
             self._publisher, process.shielded, output.partials, is_series=output.is_series
