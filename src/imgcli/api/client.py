@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, cast
+from uuid import uuid4
 
 from imgcli.api.auth import LOCAL_KEY
 from imgcli.api.errors.connection import (
@@ -81,6 +82,15 @@ class Answer:
     is_demo: bool = False
     limits: RateLimits | None = None
 
+    def read(self, most: int) -> bytes | None:
+        """Return the whole of an answer that is no stream; None for one of more than `most` bytes."""
+        body = bytearray()
+        for chunk in self.chunks:
+            body += chunk
+            if len(body) > most:
+                return None
+        return bytes(body)
+
 
 _DEMO = "x-imgcli-demo"
 """The header of our own demo's answers, which are free; believed of a server on this machine alone."""
@@ -137,14 +147,37 @@ def ask_models(
     credentials: Credentials, timeouts: Timeouts = DEFAULT_TIMEOUTS, clock: Clock = DEFAULT_CLOCK
 ) -> Answer:
     """Ask, once, which models there are; that costs nothing. Raises `ImgcliError` without an answer."""
+    return _ask(credentials, timeouts, clock, "application/json", lambda client, _: _get_models(client))
+
+
+def post_form(
+    path: str, fields: Mapping[str, Any], credentials: Credentials, timeouts: Timeouts, clock: Clock
+) -> Answer:
+    """Post a form, once, whose answer is read whole. Raises `ImgcliError` without an answer."""
+    upload, job = Upload(fields), uuid4().hex
+
+    def call(client: OpenAI, watchdog: Watchdog) -> APIResponse[Any]:
+        return _post(_Call(client, path, job, upload, watchdog))
+
+    return _ask(credentials, timeouts, clock, upload.content_type, call)
+
+
+def _ask(
+    credentials: Credentials,
+    timeouts: Timeouts,
+    clock: Clock,
+    content_type: str,
+    call: Callable[[OpenAI, Watchdog], APIResponse[Any]],
+) -> Answer:
+    """Send what is no run. Raises `ImgcliError` without an answer."""
     server = ServerName(credentials.host, timeouts.timeout)
     watchdog = Watchdog(timeouts, clock.monotonic)
     with ExitStack() as stack:
-        client = _open(credentials, timeouts, watchdog, "application/json")
+        client = _open(credentials, timeouts, watchdog, content_type)
         stack.callback(client.close)
         stack.callback(watchdog.stop)
         watchdog.start()
-        outcome = _attempt(partial(_get_models, client), server, watchdog, clock)
+        outcome = _attempt(partial(call, client, watchdog), server, watchdog, clock)
         if isinstance(outcome, Failure):
             raise ImgcliError(_redacted(watchdog.problem(server.host) or outcome.problem, credentials))
         stack.callback(outcome.close)

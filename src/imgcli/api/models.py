@@ -16,8 +16,6 @@ from imgcli.core.option import option
 from imgcli.core.secrets import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from imgcli.api.auth import Credentials
     from imgcli.api.transport import Timeouts
 
@@ -37,11 +35,14 @@ def ask(
     """Ask a server once. Raises `ImgcliError`, which always says that nothing was charged."""
     try:
         with closing(ask_models(credentials, timeouts, clock)) as answer:
-            body = _read_body(answer.chunks)
+            body = answer.read(_LARGEST)
     except ImgcliError as error:
         problem = _uncharged(error.problem)
     else:
-        return read(body, *credentials.secrets)
+        if body is not None:
+            return read(body, *credentials.secrets)
+        what = f"The server's list of models is longer than {_LARGEST // 1_000_000} MB."
+        problem = Problem(ExitCode.REFUSED, what, advice=_ADDRESS)
     raise ImgcliError(problem)
 
 
@@ -67,17 +68,6 @@ def _listed(entry: dict[str, Any], *secrets: str) -> ServerModel | None:
     with suppress(ValueError):
         return ServerModel(redact(name, *secrets), date.fromisoformat(told))
     return ServerModel(redact(name, *secrets))
-
-
-def _read_body(chunks: Iterator[bytes]) -> bytes:
-    """Read a whole answer; raises `ImgcliError` for one without an end."""
-    body = bytearray()
-    for chunk in chunks:
-        body += chunk
-        if len(body) > _LARGEST:
-            what = f"The server's list of models is longer than {_LARGEST // 1_000_000} MB."
-            raise ImgcliError(Problem(ExitCode.REFUSED, what, advice=_ADDRESS))
-    return bytes(body)
 
 
 def _uncharged(problem: Problem) -> Problem:

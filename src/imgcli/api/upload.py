@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from binascii import b2a_base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -12,7 +13,7 @@ from imgcli.api.wires import WIRES
 from imgcli.core.request import DataUrl, InputImage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from imgcli.core.request import ImageRequest
 
@@ -58,15 +59,15 @@ def ignore() -> None:
 
 
 class Upload:
-    """The body of one request, for as many attempts as it takes.
+    """The body of one request, for as many attempts as it takes; a mapping has the fields of a form.
 
     `is_whole` says of the last attempt whether its last piece was asked for: before that, nobody has a whole
     request, and nobody can have begun to work on it. `going` is called then.
     """
 
-    def __init__(self, request: ImageRequest, going: Callable[[], None] = ignore) -> None:
-        body = WIRES[request.api].body(request)
-        if request.is_form:
+    def __init__(self, request: ImageRequest | Mapping[str, Any], going: Callable[[], None] = ignore) -> None:
+        is_form, body = _body(request)
+        if is_form:
             boundary = secrets.token_hex(16)
             self.content_type = f"multipart/form-data; boundary={boundary}"
             self._parts = _form(body, boundary.encode())
@@ -96,6 +97,13 @@ class Upload:
         self._going()
         yield last.data
         sent(len(last.data))
+
+
+def _body(request: ImageRequest | Mapping[str, Any]) -> tuple[bool, Mapping[str, Any]]:
+    """Return whether a body is a form, and its fields."""
+    if isinstance(request, Mapping):
+        return True, request
+    return request.is_form, WIRES[request.api].body(request)
 
 
 def _json(body: Mapping[str, Any]) -> list[_Part]:
