@@ -166,6 +166,13 @@ class Lookup:
             )
         return found
 
+    def run_named(self, name: str) -> HistoryEntry | None:
+        """Find the run that a name means; None for an existing file. Raises `ImgcliError` (usage)."""
+        last = self._last(name)
+        if last:
+            return last.entry
+        return None if _is_there(name) else self._by_id(name)
+
     def locate(self, name: str) -> Located:
         """Find the files of a run, or take the name for a file's. Raises `ImgcliError` (usage)."""
         last = self._last(name)
