@@ -6,7 +6,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from imgcli.core.errors import usage_error
-from imgcli.core.image import ContentCredentials, content_credentials, sniff
+from imgcli.core.image import ContentCredentials, ImageFormat, content_credentials, sniff
 from imgcli.core.json_fields import as_list, as_object, as_text, parse_object
 from imgcli.core.option import option
 from imgcli.core.provenance import ManifestCheck, ManifestState
@@ -59,8 +59,6 @@ def check_manifest(data: bytes, trusted: str | None = None) -> ManifestCheck:
     try:
         return _checked(library, data, settings)
     except Exception as error:  # noqa: BLE001 - a library of others, over bytes of others
-        if not is_there:
-            return ManifestCheck(ManifestState.UNKNOWN)
         return ManifestCheck(ManifestState.UNREADABLE, faults=(str(error) or type(error).__name__,))
 
 
@@ -75,7 +73,8 @@ def _library() -> ModuleType | None:
 
 def _checked(library: Any, data: bytes, settings: dict[str, Any]) -> ManifestCheck:  # noqa: ANN401 - optional
     with library.Context.from_dict(settings) as context:
-        mime = f"image/{sniff(data)}"
+        kind = sniff(data)
+        mime = "image/svg+xml" if kind is ImageFormat.SVG else f"image/{kind}"
         reader = library.Reader.try_create(mime, io.BytesIO(data), context=context)
         if reader is None:
             return ManifestCheck(ManifestState.ABSENT)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imgcli.core.image import ContentCredentials
 from imgcli.core.messages import image_facts
 from imgcli.core.option import option
 from imgcli.core.provenance import HistoryState, ManifestState, Verdict
@@ -40,13 +39,13 @@ _VERDICTS = {
     Verdict.NO_EVIDENCE: "no evidence",
 }
 _MANIFESTS = {
-    ManifestState.TRUSTED: "intact, by a trusted signer",
-    ManifestState.VALID: "intact, but nobody here knows the signer",
-    ManifestState.INVALID: "does not fit this file",
+    ManifestState.TRUSTED: "intact, signed by {signer} (trusted)",
+    ManifestState.VALID: "intact, but signed by {signer}, whom no trust list names",
+    ManifestState.INVALID: "does not fit this file, signed by {signer}",
     ManifestState.ABSENT: "none",
     ManifestState.UNCHECKED: f"present, not checked; {INSTALL}",
-    ManifestState.UNREADABLE: "present, but it cannot be read",
-    ManifestState.UNKNOWN: f"unknown; {INSTALL} to look in this format",
+    ManifestState.UNREADABLE: "cannot be read",
+    ManifestState.UNKNOWN: f"unknown; to look in this format: {INSTALL}",
 }
 _SERVER_STATES = {
     ManifestState.TRUSTED: "trusted",
@@ -59,7 +58,7 @@ _HISTORIES = {
     HistoryState.RECEIVED: "made by {run}; as it came, its embedded parameters are removed",
     HistoryState.EMBEDDED: "made by {run}, with parameters embedded",
     HistoryState.CHANGED: "not what {run} saved: changed or replaced since",
-    HistoryState.UNKNOWN: "no run made this file",
+    HistoryState.UNKNOWN: "does not know this file",
     HistoryState.UNAVAILABLE: "cannot be read",
 }
 
@@ -83,18 +82,15 @@ def _rows(found: FileVerification) -> Iterator[Row]:
         yield "damage", shorten(found.damage, _SENTENCE)
     if found.is_embedded:
         yield "parameters", f"embedded ({option('embed')}); imgcli strip removes them"
-    yield "manifest", _manifest(found.manifest, file.credentials)
+    yield "manifest", _manifest(found.manifest)
     yield "history", _history(found.history)
     if found.server:
         yield from _server(found.server)
 
 
-def _manifest(check: ManifestCheck, credentials: ContentCredentials) -> str:
+def _manifest(check: ManifestCheck) -> str:
     state = check.state
-    if state is ManifestState.UNKNOWN and credentials is not ContentCredentials.UNKNOWN:
-        return "unknown"
-    told = [_MANIFESTS[state]]
-    told += [f"signed by {_word(check.issuer)}"] if check.issuer else []
+    told = [_MANIFESTS[state].format(signer=_word(check.issuer or "nobody who is named"))]
     told += [f"made with {_word(check.generator)}"] if check.generator else []
     told += [_word(check.generated_at)] if check.generated_at else []
     line = ", ".join(told)
