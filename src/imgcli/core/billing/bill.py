@@ -163,6 +163,49 @@ def bill(
     return Bill(rows, min(dates, default=None), tuple(notes))
 
 
+def sum_bills(bills: Iterable[Bill]) -> Bill | None:
+    """Return the bill of several runs, None for none: rows of the same model added up.
+
+    Rows whose cost is unknown are not added to those whose cost is known, which would hide the least that it
+    is. It is the demo's where nobody pays any of it.
+    """
+    bills = tuple(bills)
+    if not bills:
+        return None
+    rows: dict[tuple[Part, str | None, bool], list[Row]] = {}
+    for one in bills:
+        for row in one.rows:
+            rows.setdefault((row.part, row.model, row.cost is None), []).append(row)
+    dates = [one.prices_date for one in bills if one.prices_date]
+    notes = dict.fromkeys(note for one in bills for note in one.notes)
+    summed = tuple(_sum_rows(alike) for alike in rows.values())
+    return Bill(summed, min(dates, default=None), tuple(notes), all(one.is_demo for one in bills))
+
+
+def _sum_rows(rows: list[Row]) -> Row:
+    """Return rows of one model as one."""
+    return Row(
+        rows[0].part,
+        rows[0].model,
+        _total(row.tokens_in for row in rows),
+        _total(row.cached for row in rows),
+        _total(row.tokens_out for row in rows),
+        _total(row.partials for row in rows),
+        _sum(row.cost_in for row in rows),
+        _sum(row.cost_out for row in rows),
+    )
+
+
+def _total(counts: Iterable[int | None]) -> int | None:
+    """Return the sum, None if any part is unknown."""
+    total = 0
+    for count in counts:
+        if count is None:
+            return None
+        total += count
+    return total
+
+
 def cost_usd(made: Bill) -> float | None:
     """Return the total in dollars for JSON, None when it is unknown."""
     return None if made.total is None else float(made.total)
