@@ -194,7 +194,12 @@ class TestTheBytes:
         ("found", "state", "code", "told"),
         [
             ("Trusted", [], 0, "intact, signed by Acme evil\ufffd (trusted), made with Painter"),
-            ("Valid", ["signingCredential.untrusted"], 14, "whom no trust list names"),
+            (
+                "Valid",
+                ["signingCredential.untrusted"],
+                14,
+                "intact, signed by Acme evil\ufffd (on no trust list here)",
+            ),
             ("Invalid", ["assertion.dataHash.mismatch"], 13, "(assertion.dataHash.mismatch)"),
             ("Invalid", ["signingCredential.expired"], 14, "(signingCredential.expired)"),
             ("Marvellous", [], 14, "cannot be read"),

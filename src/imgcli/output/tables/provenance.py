@@ -40,7 +40,7 @@ _VERDICTS = {
 }
 _MANIFESTS = {
     ManifestState.TRUSTED: "intact, signed by {signer} (trusted)",
-    ManifestState.VALID: "intact, but signed by {signer}, whom no trust list names",
+    ManifestState.VALID: "intact, signed by {signer} (on no trust list here)",
     ManifestState.INVALID: "does not fit this file, signed by {signer}",
     ManifestState.ABSENT: "none",
     ManifestState.UNCHECKED: f"present, not checked; {INSTALL}",
