@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +48,8 @@ class _Closing:
     def __enter__(self):
         return self
     def __exit__(self, *_):
+        pass
+    def close(self):
         pass
 class Context(_Closing):
     @classmethod
@@ -169,6 +173,28 @@ class TestTheHistory:
         assert ["unavailable"] * 2 == [json.loads(line)["history"]["state"] for line in done.lines]
         assert (14, 1) == (done.exit_code, done.stderr.count("only the file itself is used"))
 
+    @pytest.mark.parametrize("is_writable", [True, False])
+    def test_a_history_of_before(
+        self, *, is_writable: bool, mortal: Cli, world: dict[str, str], folder: Path
+    ) -> None:
+        """One that an earlier imgcli wrote is read, and gets what it lacks only where it can be written."""
+        remember(world, (RED, folder / "a.png"))
+        (folder / "b.png").write_bytes(BLUE)
+        place = Path(world["XDG_DATA_HOME"], "imgcli")
+        with closing(sqlite3.connect(place / "history.sqlite3")) as raw:
+            raw.execute("ALTER TABLE pictures DROP COLUMN received")
+            raw.execute("PRAGMA journal_mode = DELETE")
+        if not is_writable:
+            (place / "history.sqlite3").chmod(0o400)
+            place.chmod(0o500)
+        done = mortal("verify", "a.png", "b.png", "--json")
+        place.chmod(0o700)
+        states = [json.loads(line)["history"]["state"] for line in done.lines]
+        assert (14, "", ["unchanged", "unknown"]) == (done.exit_code, done.stderr, states)
+        with closing(sqlite3.connect(place / "history.sqlite3")) as raw:
+            columns = [row[1] for row in raw.execute("PRAGMA table_info(pictures)")]
+        assert is_writable == ("received" in columns)
+
 
 class TestTheBytes:
     """What a file says by itself."""
@@ -237,9 +263,18 @@ class TestTheBytes:
         """It has to be there, and to have certificates; nothing is verified without it."""
         (folder / "a.png").write_bytes(RED)
         (folder / "list.pem").write_text("no certificates")
-        cases = {"list.pem": "has no certificate", "gone.pem": "No such file", "": "No such file"}
+        (folder / "bad.pem").write_text("-----BEGIN CERTIFICATE-----\nzz\n")
+        (folder / "good.pem").write_text("-----BEGIN CERTIFICATE-----\nAA\n")
+        (folder / "c2pa.py").write_text(LIBRARY)
+        env = {"PYTHONPATH": str(folder)}
+        assert 14 == imgcli("verify", "a.png", "--trust-list", "good.pem", env=env).exit_code
+        cases = {
+            "list.pem": "it has no certificate",
+            "bad.pem": "which this is not: bad certificate.",
+            "gone.pem": "No such file",
+        }
         for name, told in cases.items():
-            done = imgcli("verify", "a.png", "--trust-list", name)
+            done = imgcli("verify", "a.png", "--trust-list", name, env=env)
             assert (2, b"", True) == (done.exit_code, done.stdout, told in done.stderr)
 
     @pytest.mark.parametrize("data", [RED[:-5], RED[:60] + b"?" + RED[61:]], ids=["cut", "a byte"])

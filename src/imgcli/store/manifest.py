@@ -35,11 +35,15 @@ def read_trust_list(name: str) -> str:
     """Read a file of certificates whose signers are to be trusted; raises `ImgcliError` (usage)."""
     data, _ = read_named(name, _LARGEST_LIST, "Name a PEM file with certificates.")
     text = data.decode("latin-1")
-    if _CERTIFICATE not in text or "\0" in text:
-        raise usage_error(
-            f"{option('trust-list')} needs a PEM file, and this one has no certificate.",
-            about=("trust-list",),
-        )
+    fault = None if _CERTIFICATE in text and "\0" not in text else "it has no certificate"
+    if fault is None and (library := _library()):
+        try:
+            library.Context.from_dict(_settings(text)).close()
+        except Exception as error:  # noqa: BLE001 - a library of others, over bytes of others
+            fault = str(error) or type(error).__name__
+    if fault:
+        what = f"{option('trust-list')} needs a PEM file of certificates, which this is not: {fault}."
+        raise usage_error(what, about=("trust-list",))
     return text
 
 
@@ -55,11 +59,14 @@ def check_manifest(data: bytes, trusted: str | None = None) -> ManifestCheck:
     library = _library()
     if library is None:
         return ManifestCheck(ManifestState.UNCHECKED if is_there else ManifestState.UNKNOWN)
-    settings = _SETTINGS | ({"trust": {"trust_anchors": trusted}} if trusted else {})
     try:
-        return _checked(library, data, settings)
+        return _checked(library, data, _settings(trusted))
     except Exception as error:  # noqa: BLE001 - a library of others, over bytes of others
         return ManifestCheck(ManifestState.UNREADABLE, faults=(str(error) or type(error).__name__,))
+
+
+def _settings(trusted: str | None) -> dict[str, Any]:
+    return {**_SETTINGS, **({"trust": {"trust_anchors": trusted}} if trusted else {})}
 
 
 def _library() -> ModuleType | None:

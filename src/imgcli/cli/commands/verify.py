@@ -147,6 +147,9 @@ class _VerdictPrinter:
                 yield self._refuse(error)
 
     def _print_file(self, path: str) -> ExitCode:
+        if self._has_begun and not self._as_json:
+            self._has_begun = False
+            self._out.lines([""])  # before the notes of the next file, which may come first
         found = self._verifier.verify(path)
         self._lacks_signs |= found.lacks_signs
         if self._as_json:
@@ -156,8 +159,7 @@ class _VerdictPrinter:
         else:
             from imgcli.output.tables.provenance import verification_lines
 
-            lines = verification_lines(found, self._columns)
-            self._out.lines([*([""] if self._has_begun else []), *lines])
+            self._out.lines(verification_lines(found, self._columns))
         self._has_begun = True
         return found.exit_code
 

@@ -163,13 +163,12 @@ def _complete(connection: sqlite3.Connection) -> None:
 
     try:
         connection.execute("BEGIN IMMEDIATE")
+        with connection:
+            for statement in _missing(connection):  # again: another process may have been first
+                connection.execute(statement)
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY or any(map(_is_needed, statements)):
             raise
-        return
-    with connection:
-        for statement in _missing(connection):
-            connection.execute(statement)
 
 
 def _is_needed(statement: str) -> bool:
