@@ -371,7 +371,7 @@ class TestOnline:
         assert request.headers["content-type"].startswith("multipart/form-data; boundary=")
         assert int(request.headers["content-length"]) == len(request.body)
         assert RED in request.body
-        assert b'name="file"; filename="0.png"\r\nContent-Type: image/png\r\n' in request.body
+        assert b'name="file"; filename="image.png"\r\nContent-Type: image/png\r\n' in request.body
         assert b"secret-name" not in request.body
 
     def test_nothing_is_sent_unasked(self, imgcli: Cli, server: Server, folder: Path) -> None:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from imgcli.api.client import DEFAULT_CLOCK, Clock, ask_models
+from imgcli.api import client
+from imgcli.api.client import DEFAULT_CLOCK, Clock, SideCall
 from imgcli.api.errors.table import STATUSES
 from imgcli.core.catalog import ServerModel
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
@@ -16,6 +17,8 @@ from imgcli.core.option import option
 from imgcli.core.secrets import redact
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from imgcli.api.auth import Credentials
     from imgcli.api.transport import Timeouts
 
@@ -34,15 +37,12 @@ def ask(
 ) -> tuple[ServerModel, ...]:
     """Ask a server once. Raises `ImgcliError`, which always says that nothing was charged."""
     try:
-        with closing(ask_models(credentials, timeouts, clock)) as answer:
-            body = answer.read(_LARGEST)
+        with closing(client.ask(credentials, SideCall("/models"), timeouts, clock)) as answer:
+            body = _read_body(answer.chunks)
     except ImgcliError as error:
         problem = _uncharged(error.problem)
     else:
-        if body is not None:
-            return read(body, *credentials.secrets)
-        what = f"The server's list of models is longer than {_LARGEST // 1_000_000} MB."
-        problem = Problem(ExitCode.REFUSED, what, advice=_ADDRESS)
+        return read(body, *credentials.secrets)
     raise ImgcliError(problem)
 
 
@@ -68,6 +68,17 @@ def _listed(entry: dict[str, Any], *secrets: str) -> ServerModel | None:
     with suppress(ValueError):
         return ServerModel(redact(name, *secrets), date.fromisoformat(told))
     return ServerModel(redact(name, *secrets))
+
+
+def _read_body(chunks: Iterator[bytes]) -> bytes:
+    """Read a whole answer; raises `ImgcliError` for one without an end."""
+    body = bytearray()
+    for chunk in chunks:
+        body += chunk
+        if len(body) > _LARGEST:
+            what = f"The server's list of models is longer than {_LARGEST // 1_000_000} MB."
+            raise ImgcliError(Problem(ExitCode.REFUSED, what, advice=_ADDRESS))
+    return bytes(body)
 
 
 def _uncharged(problem: Problem) -> Problem:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from contextlib import closing, suppress
 from dataclasses import replace
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from imgcli.api.client import DEFAULT_CLOCK, Clock, post_form
+from imgcli.api import client
+from imgcli.api.client import DEFAULT_CLOCK, Clock, SideCall
 from imgcli.api.errors.table import IMAGE, NO_ENDPOINT, STATUSES, WRONG_ADDRESS
+from imgcli.api.upload import FileForm
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.image import ImageFormat
 from imgcli.core.json_fields import as_list, as_object, as_text, choice, parse_object
 from imgcli.core.option import option
 from imgcli.core.provenance import ManifestState, ServerCheck, ServerSignal
-from imgcli.core.request import InputImage
 from imgcli.core.secrets import redact
 
 if TYPE_CHECKING:
@@ -43,14 +45,14 @@ def ask(
 
     Its problems do not speak of money: there is no image at stake, and no price is known for this.
     """
-    fields = {"file": InputImage("", format=image.format, data=image.data)}
+    form = FileForm(BytesIO(image.data), {}, f"image.{image.format}", f"image/{image.format}")
     try:
-        with closing(post_form(_PATH, fields, credentials, timeouts, clock)) as answer:
-            body = answer.read(_LARGEST)
+        with closing(client.ask(credentials, SideCall(_PATH, form, _LARGEST), timeouts, clock)) as answer:
+            body = b"".join(answer.chunks)
     except ImgcliError as error:
         problem = _fitting(error.problem)
     else:
-        return read(body or b"", credentials.host, *credentials.secrets)
+        return read(body, credentials.host, *credentials.secrets)
     raise ImgcliError(problem)
 
 

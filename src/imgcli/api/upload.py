@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 from binascii import b2a_base64
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from imgcli.api.wires import WIRES
 from imgcli.core.request import DataUrl, InputImage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from imgcli.core.request import ImageRequest
 
@@ -59,21 +59,21 @@ def ignore() -> None:
 
 
 class Upload:
-    """The body of one request, for as many attempts as it takes; a mapping has the fields of a form.
+    """The body of one request, for as many attempts as it takes.
 
     `is_whole` says of the last attempt whether its last piece was asked for: before that, nobody has a whole
     request, and nobody can have begun to work on it. `going` is called then.
     """
 
-    def __init__(self, request: ImageRequest | Mapping[str, Any], going: Callable[[], None] = ignore) -> None:
-        is_form, body = _body(request)
-        if is_form:
+    def __init__(self, request: ImageRequest, going: Callable[[], None] = ignore) -> None:
+        body = WIRES[request.api].body(request)
+        if request.is_form:
             boundary = secrets.token_hex(16)
             self.content_type = f"multipart/form-data; boundary={boundary}"
             self._parts = _form(body, boundary.encode())
         else:
             self.content_type = "application/json"
-            self._parts = _json(body)
+            self._parts = json_parts(body)
         self.is_whole = False
         self._going = going
 
@@ -99,14 +99,57 @@ class Upload:
         sent(len(last.data))
 
 
-def _body(request: ImageRequest | Mapping[str, Any]) -> tuple[bool, Mapping[str, Any]]:
-    """Return whether a body is a form, and its fields."""
-    if isinstance(request, Mapping):
-        return True, request
-    return request.is_form, WIRES[request.api].body(request)
+class Document:
+    """A JSON body that is small enough to be held."""
+
+    content_type = "application/json"
+
+    def __init__(self, body: Mapping[str, Any]) -> None:
+        self._data = json.dumps(body).encode("ascii")
+        self.length = len(self._data)
+        self.is_whole = False
+
+    def pieces(self, sent: Callable[[int], None]) -> Iterator[bytes]:
+        """See `Upload`."""
+        self.is_whole = True
+        yield self._data
+        sent(self.length)
 
 
-def _json(body: Mapping[str, Any]) -> list[_Part]:
+class FileForm:
+    """A form with one open file, which is read while it goes out, under a name of ours."""
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        fields: Mapping[str, str],
+        name: str = "requests.jsonl",
+        mime: str = "application/octet-stream",
+    ) -> None:
+        boundary = secrets.token_hex(16).encode()
+        self.content_type = f"multipart/form-data; boundary={boundary.decode()}"
+        heads = [f"{_head(field, value, 0)}\r\n\r\n{value}" for field, value in fields.items()]
+        line = f'Content-Disposition: form-data; name="file"; filename="{name}"'
+        heads.append(f"{line}\r\nContent-Type: {mime}\r\n\r\n")
+        self._before = b"\r\n".join(b"--%b\r\n%b" % (boundary, head.encode()) for head in heads)
+        self._after = b"\r\n--%b--\r\n" % boundary
+        self._file = file
+        self.length = len(self._before) + file.seek(0, os.SEEK_END) + len(self._after)
+        self.is_whole = False
+
+    def pieces(self, sent: Callable[[int], None]) -> Iterator[bytes]:
+        """See `Upload`. Raises `OSError`."""
+        self.is_whole = False
+        yield self._before
+        self._file.seek(0)
+        while piece := self._file.read(_PIECE):
+            yield piece
+            sent(len(piece))
+        self.is_whole = True
+        yield self._after
+
+
+def json_parts(body: Mapping[str, Any]) -> list[_Part]:
     """Write the body with a mark in every image's place, and cut it there."""
     mark = secrets.token_hex(16)  # nothing else in it is this
     images: list[_Part] = []
