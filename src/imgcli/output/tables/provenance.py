@@ -41,7 +41,7 @@ _VERDICTS = {
 _MANIFESTS = {
     ManifestState.TRUSTED: "intact, signed by {signer} (trusted)",
     ManifestState.VALID: "intact, signed by {signer} (on no trust list here)",
-    ManifestState.INVALID: "does not fit this file, signed by {signer}",
+    ManifestState.INVALID: "not valid, signed by {signer}",
     ManifestState.ABSENT: "none",
     ManifestState.UNCHECKED: f"present, not checked; {INSTALL}",
     ManifestState.UNREADABLE: "cannot be read",
@@ -91,6 +91,8 @@ def _rows(found: FileVerification) -> Iterator[Row]:
 def _manifest(check: ManifestCheck) -> str:
     state = check.state
     told = [_MANIFESTS[state].format(signer=_word(check.issuer or "nobody who is named"))]
+    if check.is_tampered:
+        told.insert(0, "does not fit this file")
     told += [f"made with {_word(check.generator)}"] if check.generator else []
     told += [_word(check.generated_at)] if check.generated_at else []
     line = ", ".join(told)
