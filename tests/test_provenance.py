@@ -87,7 +87,7 @@ MANIFESTS = {
         "Invalid",
         "assertion.dataHash.mismatch",
         13,
-        f"does not fit this file, not valid, {BY}, made with Painter (assertion.dataHash.mismatch)",
+        f"does not fit this file, {BY}, made with Painter (assertion.dataHash.mismatch)",
     ),
     "expired": (
         "Invalid",

@@ -42,7 +42,7 @@ _STATES = {
     FileStatus.UNSAVED: "",
 }
 _CREDENTIALS = {
-    ContentCredentials.PRESENT: "present (not verified; see imgcli verify)",
+    ContentCredentials.PRESENT: "present (not verified)",
     ContentCredentials.ABSENT: "none",
     ContentCredentials.UNKNOWN: "unknown (not checked in this format)",
 }

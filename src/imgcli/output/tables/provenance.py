@@ -47,6 +47,7 @@ _MANIFESTS = {
     ManifestState.UNREADABLE: "cannot be read",
     ManifestState.UNKNOWN: f"unknown; to look in this format: {INSTALL}",
 }
+_MISFIT = "does not fit this file, signed by {signer}"
 _SERVER_STATES = {
     ManifestState.TRUSTED: "trusted",
     ManifestState.VALID: "valid, but the signer is on no trust list",
@@ -89,10 +90,8 @@ def _rows(found: FileVerification) -> Iterator[Row]:
 
 
 def _manifest(check: ManifestCheck) -> str:
-    state = check.state
-    told = [_MANIFESTS[state].format(signer=_word(check.issuer or "nobody who is named"))]
-    if check.is_tampered:
-        told.insert(0, "does not fit this file")
+    form = _MISFIT if check.is_tampered else _MANIFESTS[check.state]
+    told = [form.format(signer=_word(check.issuer or "nobody who is named"))]
     told += [f"made with {_word(check.generator)}"] if check.generator else []
     told += [_word(check.generated_at)] if check.generated_at else []
     line = ", ".join(told)
