@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from PIL import Image
 
-import zygote
+import substitutes
 from earlier import REQUEST, remember, runs
 from images import encoded, form_fields
 from imgcli.core.embedded import EmbeddedParameters, embed
@@ -293,10 +293,11 @@ def test_an_edit_has_an_action(asked: Asked, folder: Path, config: Callable[[str
     assert ["edit", "auto", None] == acts
 
 
-def test_frames_of_a_gif(imgcli: Cli, folder: Path) -> None:
+def test_frames_of_a_gif(imgcli: Cli, world: dict[str, str], folder: Path) -> None:
     """A GIF has as many frames as were asked for, each shown for as long, and is saved whole."""
     typed = ("-o", "x.gif", "--size", "816x816", "--frames", "3", "--frame-duration", "80")
-    done = imgcli("gen", "x", "--demo", *typed, env={zygote.FLAT: ""})
+    del world[substitutes.FLAT]
+    done = imgcli("gen", "x", "--demo", *typed)
     assert 0 == done.exit_code, done.stderr
     with Image.open(folder / "x.gif") as image:
         assert (3, 80) == (image.n_frames, image.info["duration"])  # type: ignore[attr-defined]  # of a GIF

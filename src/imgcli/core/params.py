@@ -99,6 +99,13 @@ SERVICE_TIERS = ("auto", "default", "flex", "fast", "priority", "ultrafast", "sc
 """What OpenAI's specification names (SDK 3.57.0); gateways may have others."""
 
 
+class InlineImages(Enum):
+    """Whether lines carry the images themselves."""
+
+    INLINE = "inline"
+    NONE = "none"
+
+
 class Parameter(NamedTuple):
     """A generation parameter: all that is the same wherever it is read, sent, shown or recorded.
 

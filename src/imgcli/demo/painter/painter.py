@@ -12,6 +12,7 @@ from PIL import Image, ImageChops
 
 from imgcli.demo.painter import drawing, scenes
 from imgcli.demo.painter.label import Box, Caption, Label, arrange
+from imgcli.demo.provenance import mark
 
 if TYPE_CHECKING:
     from imgcli.demo.validation import Encoding
@@ -57,10 +58,13 @@ class PaintedImage:
         self._image = self._paint()
 
     def final(self, encoding: Encoding) -> bytes:
-        """Return the finished image, encoded; a gif of several frames ends with it."""
+        """Return the finished image, encoded, with the mark by which the demo knows it again.
+
+        A gif of several frames ends with it.
+        """
         if encoding.frames > 1:
-            return self._animated(encoding)
-        return self._encode(self._image.copy(), encoding)
+            return mark(self._animated(encoding))
+        return mark(self._encode(self._image.copy(), encoding))
 
     def _animated(self, encoding: Encoding) -> bytes:
         rng = _rng(self.job, "frames", str(encoding.frames))
