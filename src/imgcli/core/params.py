@@ -226,7 +226,7 @@ PARAMETERS = (
         int,
         "frame_duration_ms",
         "MS",
-        "For gif: how long each frame is shown, in milliseconds.  [default: 200]",
+        "For gif: how long each frame is shown, in milliseconds, rounded to 10.  [default: 200]",
         span=(1, 655_350),
         formats=(ImageFormat.GIF,),
     ),
