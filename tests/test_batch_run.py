@@ -260,3 +260,90 @@ def test_a_report_replaces_reports_alone(batch: Batch, folder: Path) -> None:
         assert kept == sorted(path.name for path in folder.glob(f"r*{name[1:]}"))
         assert (len(kept) > 1) == ("is not a report of a batch; the report is" in done.stderr)
     assert "[1]" == (folder / "r.json").read_text()
+
+
+def test_ctrl_c_ends_a_pause(wire: PromptServer, world: dict[str, str], folder: Path) -> None:
+    """One Ctrl-C while nothing but the rate is waited for ends the batch at once."""
+    (folder / "p.txt").write_text("a cat\na dog\n")
+    command = ("batch", "p.txt", "-o", "out/", "--rate", "1/h")
+    with running(wire, world, folder, command=command) as process:
+        wait_for(lambda: saved(folder))
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert (-signal.SIGINT, 1) == (process.returncode, wire.posts), err
+
+
+def test_a_signal_tells_of_every_row(wire: PromptServer, world: dict[str, str], folder: Path) -> None:
+    """Whatever breaks a batch off, each row that was on its way says what that may have cost."""
+    (folder / "p.txt").write_text("a cat\na dog\n")
+    wire.failures = {"a": Reply(stream(created(), partial(0, png(9))), end=End.STALL)}
+    with running(wire, world, folder, command=("batch", "p.txt", "-o", "out/")) as process:
+        wait_for(lambda: wire.posts == 2)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert -signal.SIGTERM == process.returncode
+    assert b"note: finishing what is on its way; Ctrl-C again stops at once" in err
+    assert {1, 2} == {row for row in (1, 2) if f"line {row}: error: Interrupted by SIGTERM".encode() in err}
+
+
+@pytest.mark.parametrize("spoil", ["unlink", "write"])
+def test_a_state_that_is_spoiled(wire: PromptServer, world: dict[str, str], folder: Path, spoil: str) -> None:
+    """Where the state can no longer be written, nothing more is sent, nothing more is called charged."""
+    prompts = [f"cat {number}" for number in range(4)]
+    (folder / "p.txt").write_text("\n".join(prompts))
+    state = folder / "p.txt.imgcli.jsonl"
+    wire.seconds = 1.5
+    with running(
+        wire, world, folder, "--concurrency", "1", command=("batch", "p.txt", "-o", "out/")
+    ) as process:
+        wait_for(lambda: wire.posts == 1)
+        state.unlink() if spoil == "unlink" else state.write_text(state.read_text() + "\n")
+        _, err = process.communicate(timeout=60)
+    assert (3, 1, ["cat-0.png"]) == (process.returncode, wire.asked.total(), saved(folder)), err
+    assert 1 == err.count(b": error: The state of the batch, p.txt.imgcli.jsonl, cannot be written")
+    assert b"charged for" not in err
+    assert b"may have been charged" not in err
+
+
+def test_a_row_with_a_wrong_output(batch: Batch, wire: PromptServer, folder: Path) -> None:
+    """A row whose own place cannot be written to keeps none of the others from being saved."""
+    rows = [{"prompt": "a cat", "output": "/proc/none/a.png"}, {"prompt": "a dog"}, {"prompt": "a fox"}]
+    done = batch([json.dumps(row) for row in rows], "--concurrency", "1")
+    assert (3, 2, ["a-dog.png", "a-fox.png"]) == (done.exit_code, wire.posts, saved(folder))
+
+
+def test_saved_elsewhere(batch: Batch, wire: PromptServer, folder: Path) -> None:
+    """Images that could not be saved where they were wanted make exit code 10; five stop the batch."""
+    (folder / "out").mkdir()
+    whole_reply = wire.reply_to
+
+    def reply_to(request: Request, turn: int) -> Reply:
+        if (folder / "out").is_dir():
+            (folder / "out").rmdir()
+            (folder / "out").write_text("in the way")
+        return whole_reply(request, turn)
+
+    wire.reply_to = reply_to  # type: ignore[method-assign]
+    assert 10 == batch(["a cat"]).exit_code
+    (folder / "out").unlink()
+    done = batch(["a cat", *(f"a dog {number}" for number in range(20))], "--concurrency", "1")
+    assert (3, 2) == (done.exit_code, wire.posts)
+    assert 5 == done.stderr.count("is a file, not a folder")
+
+
+def test_a_reader_that_leaves(wire: PromptServer, world: dict[str, str], folder: Path) -> None:
+    """Where images go to a reader alone, and it has left, no more of them are paid for."""
+    (folder / "p.txt").write_text("".join(f"cat {number}\n" for number in range(9)))
+    wire.seconds = 0.2
+    args = ("--no-save", "--jsonl", "--concurrency", "1")
+    with running(wire, world, folder, *args, command=("batch", "p.txt")) as process:
+        assert process.stdout
+        process.stdout.readline()
+        process.stdout.close()
+        process.stdout = None
+        process.communicate(timeout=60)
+    assert -signal.SIGPIPE == process.returncode
+    assert wire.posts <= 3

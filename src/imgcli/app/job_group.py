@@ -31,7 +31,12 @@ def run_group(context: Context, jobs: Sequence[Job], limit: int) -> ExitCode:
     tasks = iter([Task(job.id, partial(_prepared, job)) for job in jobs])
     with Reporter(context, options, jobs[0].models).sinks(_tiles(jobs)) as sinks:
         pool = JobPool(sinks, limit, Stop())
-        pool.run(lambda: next(tasks, None), results.append)
+
+        def next_task() -> Task | None:
+            is_in_vain = pool.outcome.broken and not options.output.save  # paid for, and seen by nobody
+            return None if is_in_vain else next(tasks, None)
+
+        pool.run(next_task, results.append)
     context.write_lines(pool.deferred())
     is_free = all(job.artifacts.is_free for job in jobs)
     written = output_status(context, pool.outcome, jobs[0].id, is_free=is_free)

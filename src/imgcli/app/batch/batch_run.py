@@ -26,6 +26,7 @@ from imgcli.core import catalog, pipeline
 from imgcli.core.batch_result import BatchRowResult, RowStatus, TaskStatus
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, most_severe
 from imgcli.core.events import Completed, Failed, Waiting
+from imgcli.core.messages import STOPPING
 from imgcli.output.batch_report import is_report, report_bytes, report_format
 from imgcli.output.sinks.summary import RunSummary
 from imgcli.store.batch_state import BatchState, state_path
@@ -50,9 +51,10 @@ _BUSY = 900.0
 """Seconds for which a busy server is asked again: in a batch nobody waits for the one image."""
 _ALIKE = frozenset({ExitCode.AUTH, ExitCode.BILLING, ExitCode.UNWRITABLE})
 """Ends that every other task would have too."""
-_UNREACHABLE = 5
-"""Tasks in a row that did not reach the server, after which the others are left for another day."""
-_CAP = "daily-cap"
+_ALIKE_PERHAPS = frozenset({ExitCode.UNREACHABLE, ExitCode.UNWRITABLE, ExitCode.ELSEWHERE})
+_IN_A_ROW = 5
+"""Tasks in a row with one of these ends, after which the others are left for another day."""
+_CAP, _OUTPUT = "daily-cap", "output"
 
 
 def run_batch(context: Context, plan: BatchPlan, options: BatchOptions) -> ExitCode:
@@ -77,7 +79,7 @@ def run_batch(context: Context, plan: BatchPlan, options: BatchOptions) -> ExitC
     written = output_status(context, outcome, "", is_free=plan.kinds[0].server.is_free)
     if run.is_drained:
         raise process.Interrupted(signal.SIGINT)
-    return most_severe([_exit_code(rows, run), written])
+    return most_severe([_exit_code(rows, run, outcome), written])
 
 
 @contextmanager
@@ -120,10 +122,10 @@ def _beginning(file: Path) -> bytes:
     return b""
 
 
-def _exit_code(rows: Sequence[BatchRowResult], run: BatchRun) -> ExitCode:
+def _exit_code(rows: Sequence[BatchRowResult], run: BatchRun, outcome: Outcome) -> ExitCode:
     saved = [row.status is RowStatus.SAVED for row in rows]
     if all(saved):
-        return ExitCode.OK
+        return ExitCode.ELSEWHERE if outcome.exit_code is ExitCode.ELSEWHERE else ExitCode.OK
     if any(saved):
         return ExitCode.PARTIAL
     codes = [row.outcome.exit_code for row in rows if row.outcome and row.outcome.exit_code]
@@ -146,7 +148,9 @@ class BatchRun:
         self._pacer = Pacer(context.monotonic, self._over, options.rate)
         self._waiting = deque(task for task in plan.tasks if self._is_to_be_sent(task))
         self._running: dict[str, tuple[BatchTask, _TaskSink]] = {}
-        self._unreached = 0
+        self._tasks: dict[str, BatchTask] = {}  # by their jobs, whose events may be shown after their end
+        self._alike: list[ExitCode] = []
+        self._pool: JobPool | None = None
         self._began = context.monotonic()
         self.is_drained = False
         self.refusals: list[ExitCode] = []
@@ -163,9 +167,10 @@ class BatchRun:
         stop = process.Stop()
         reporter = Reporter(self._context, self._plan.kinds[0], self._models)
         display = reporter.batch_sinks(self._name, len(self._waiting))
-        with process.draining(self._drain), stop.calling(self._over.set), display as sinks:
-            pool = JobPool(sinks, self._options.concurrency, stop, self._pacer.sleep)
-            pool.run(self._next, self._note)
+        with display as sinks, stop.calling(self._over.set):
+            pool = self._pool = JobPool(sinks, self._options.concurrency, stop, self._pacer.sleep)
+            with process.draining(self._drain):
+                pool.run(self._next, self._note)
         self._context.write_lines(pool.deferred())
         return pool.outcome
 
@@ -191,6 +196,8 @@ class BatchRun:
         """Begin nothing more, because the user pressed Ctrl-C; what runs is finished."""
         self.is_drained = True
         self._over.set()
+        if self._pool:
+            self._pool.wake(STOPPING)
 
     def _halt(self, problem: Problem | None = None) -> None:
         """Begin nothing more, for a reason that is reported here where it was not yet."""
@@ -201,7 +208,7 @@ class BatchRun:
 
     def _next(self) -> Task | float | None:
         """Return the next task where the limits have room for it and it is its turn."""
-        if self._over.is_set() or not self._waiting:
+        if self._over.is_set() or not self._waiting or self._is_in_vain():
             return None
         task = self._waiting[0]
         bound = self._bounds.of(task)
@@ -215,7 +222,7 @@ class BatchRun:
         self._waiting.popleft()
         job_id = new_job_id(self._context)
         sink = _TaskSink(self._state, task.key, self._price, self._context.monotonic)
-        self._running[job_id] = task, sink
+        self._running[job_id], self._tasks[job_id] = (task, sink), task
         return Task(job_id, partial(self._prepare, task, job_id, sink, dollars), sink)
 
     def _prepare(self, task: BatchTask, job_id: str, sink: _TaskSink, bound: Decimal | None) -> Job:
@@ -234,14 +241,20 @@ class BatchRun:
         outcome = result.outcome
         self._budget.settle(task.key, sink.note(result.task.id, outcome))
         code = outcome.exit_code
-        self._unreached = self._unreached + 1 if code is ExitCode.UNREACHABLE else 0
-        is_capped = any(_CAP in problem.parameters for problem in outcome.problems)
-        if code in _ALIKE or is_capped or self._unreached >= _UNREACHABLE:
+        about = {name for problem in outcome.problems for name in problem.parameters}
+        alike = [one for one in (*self._alike, code) if one is code]
+        self._alike = alike if code in _ALIKE_PERHAPS else []
+        is_own = code is ExitCode.UNWRITABLE and _OUTPUT in about  # other rows may have another output
+        if (code in _ALIKE and not is_own) or _CAP in about or len(self._alike) >= _IN_A_ROW:
             self._halt()
+
+    def _is_in_vain(self) -> bool:
+        """Return whether further images would be paid for and reach nobody."""
+        return bool(self._pool and self._pool.outcome.broken) and not self._plan.kinds[0].output.save
 
     def _name(self, job_id: str) -> str:
         """Return what tells a job from the others: its row's id, or its line."""
-        task = self._running[job_id][0]
+        task = self._tasks[job_id]
         return task.id or f"line {task.line}"
 
 
