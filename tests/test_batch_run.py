@@ -146,6 +146,7 @@ def test_a_budget_for_all(batch: Batch, wire: PromptServer, folder: Path) -> Non
     done = batch(prompts, "--max-cost", "0.30", "--concurrency", "2")
     assert 3 == done.exit_code
     assert "--max-cost allows $0.3000 for the whole batch" in done.stderr
+    assert "Nothing was sent" not in done.stderr
     assert 0 < wire.posts < 6
     sent = wire.posts
     assert (3, sent) == (batch(prompts, "--max-cost", "0.30").exit_code, wire.posts)
@@ -159,6 +160,9 @@ def test_json_lines(batch: Batch) -> None:
     ends = [line for line in map(json.loads, done.lines) if line["status"] != "partial"]
     assert ["completed", "error"] == sorted(line["status"] for line in ends)
     assert 2 == len({line["job"] for line in ends})
+    assert {(1, None, "completed"), (2, None, "error")} == {
+        (line["row"], line["id"], line["status"]) for line in ends
+    }
 
 
 def test_a_busy_server_pauses_all(batch: Batch, wire: PromptServer, folder: Path) -> None:
@@ -285,7 +289,7 @@ def test_a_signal_tells_of_every_row(wire: PromptServer, world: dict[str, str], 
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=60)
     assert -signal.SIGTERM == process.returncode
-    assert b"note: finishing what is on its way; Ctrl-C again stops at once" in err
+    assert b"note: finishing; Ctrl-C again stops at once" in err
     assert {1, 2} == {row for row in (1, 2) if f"line {row}: error: Interrupted by SIGTERM".encode() in err}
 
 

@@ -13,10 +13,11 @@ from imgcli.app import history_log, lookup, process, unfinished_run
 from imgcli.app.artifacts import embedding, logged_parameters
 from imgcli.app.context import all_secrets
 from imgcli.app.reporting import exit_status, pricing, refuse
-from imgcli.app.unfinished_run import offer
+from imgcli.app.unfinished_run import TIER, offer
 from imgcli.core import catalog, pipeline
 from imgcli.core.errors import Cause, Charged, ExitCode, most_severe
-from imgcli.core.events import Failed, Started
+from imgcli.core.events import Completed, Failed, Started
+from imgcli.core.json_fields import text
 from imgcli.core.messages import recovering_line
 from imgcli.core.option import option
 from imgcli.core.pipeline import mark_uncharged
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
     from imgcli.api.stream.salvage import RecordContent as Content
     from imgcli.app.context import Context
     from imgcli.app.unfinished_run import UnfinishedRun
+    from imgcli.core.billing.bill import Bill
     from imgcli.core.events import Event
+    from imgcli.core.pipeline import Sink
 
 
 def recover_runs(context: Context, records: Sequence[UnfinishedRun]) -> ExitCode:
@@ -60,10 +63,13 @@ class Recovered(NamedTuple):
     has_begun: bool = True
 
 
-def finish(context: Context, record: UnfinishedRun, folders: list[Path]) -> Recovered:
+def finish(
+    context: Context, record: UnfinishedRun, folders: list[Path], display: Sink | None = None
+) -> Recovered:
     """Finish one run, unless another process has it; a fault of ours must not cost the runs after it.
 
-    Add the folders in which it may have left something to `folders`.
+    Add the folders in which it may have left something to `folders`. `display` shows it in place of plain
+    lines.
     """
     from imgcli.app.crash import report_crash
 
@@ -71,7 +77,7 @@ def finish(context: Context, record: UnfinishedRun, folders: list[Path]) -> Reco
         if not is_ours:
             return Recovered(ExitCode.OK)
         try:
-            recovery = _Recovery(context, record)
+            recovery = _Recovery(context, record, display)
             folders.extend(recovery.folders)
             return recovery.finish()
         except Exception as error:  # noqa: BLE001 - as in `main`: one sentence, never a traceback
@@ -84,6 +90,7 @@ class _Recovery:
 
     context: Context
     record: UnfinishedRun
+    display: Sink | None = None
     is_kept: bool = False
 
     def __post_init__(self) -> None:
@@ -117,7 +124,8 @@ class _Recovery:
     def _run_with(self, content: Content) -> pipeline.Outcome:
         job = self.record.job
         found = salvaged(read_events(self.record.chunks(), job, inputs=content.inputs), content, job)
-        source = chain(self._started(), redact_events(found, *all_secrets(self.context.env)))
+        redacted = redact_events(found, *all_secrets(self.context.env))
+        source = chain(self._started(), _at_tier(self.record, redacted))
         embedded = embedding(logged_parameters(self.record.run.header))
         events = self._saving(self._explained(embedded(pipeline.enforce_grammar(job, source))))
         events = mark_uncharged(events) if self._is_free else events
@@ -125,15 +133,20 @@ class _Recovery:
         clock = self.context.monotonic
         price = pricing(models, unfinished_run.recorded_server(self.record))
         in_color = has_color(self.context.env, self.context.stderr)
-        style = LinesStyle(lambda _: self._opening, in_color=in_color)
+        style = LinesStyle(lambda _: self._opening, write_bill=self._bill_lines, in_color=in_color)
         lines = LinesSink(self.context.stderr, price, clock, style)
         recorders = history_log.record_recovered(self.context, self.record, models)
         with (
             recorders as history,
-            closing(QueuedSink(lines)) as show,
+            closing(self.display or QueuedSink(lines)) as show,
             closing(PathsSink(self.context.stdout)) as paths,
         ):
             return pipeline.run(events, [show, paths, *history])
+
+    def _bill_lines(self, bill: Bill) -> list[str]:
+        from imgcli.output.tables.bill import compact_lines
+
+        return compact_lines(bill, self.context.size().columns if self.context.stderr.isatty() else None)
 
     @property
     def _is_free(self) -> bool:
@@ -166,9 +179,8 @@ class _Recovery:
         self._publisher.tidy()
         if self.is_kept:
             run = self.record.run
-            stays = (
-                f"the run log stays at {run.path}; `imgcli recover {option('discard', run.id)}` removes it"
-            )
+            discard = option("discard", run.id)
+            stays = f"the run log stays at {run.path}; `imgcli recover {discard}` removes it"
             self.context.warn([stays])
         else:
             self._discard()
@@ -178,6 +190,13 @@ class _Recovery:
             self.record.run.discard()
         except OSError as error:
             self.context.warn([f"{self.record.run.path} could not be removed ({error.strerror})"])
+
+
+def _at_tier(record: UnfinishedRun, events: Iterator[Event]) -> Iterator[Event]:
+    """Add the service tier that a run was sent at, where the answer does not say it."""
+    tier = text(record.extra.get(TIER))
+    for event in events:
+        yield replace(event, service_tier=tier) if tier and isinstance(event, Completed) else event
 
 
 def _may_hold_more(outcome: pipeline.Outcome) -> bool:

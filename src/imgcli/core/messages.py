@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 RAW_RUN_KEPT = f"The run log is kept; `imgcli recover {option('list')}` shows it."
-STOPPING = "finishing what is on its way; Ctrl-C again stops at once"
+STOPPING = "finishing; Ctrl-C again stops at once"
 """What a batch says after a first Ctrl-C."""
 
 _LONGEST = 1500  # characters of foreign text in one line: a server may answer with a whole page

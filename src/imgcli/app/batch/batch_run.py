@@ -63,6 +63,10 @@ def run_batch(context: Context, plan: BatchPlan, options: BatchOptions) -> ExitC
     Raises `ImgcliError` for what is refused before anything is sent, and `Interrupted` at the end of a batch
     whose user pressed Ctrl-C: what ran then was finished.
     """
+    if options.later:
+        from imgcli.app.later.submit import submit_batch
+
+        return submit_batch(context, plan, options)
     form = report_format(options.report.name) if options.report else None
     context.warn(plan.notices)
     with _opened_state(options) as state:
@@ -154,6 +158,7 @@ class BatchRun:
         self._began = context.monotonic()
         self.is_drained = False
         self.refusals: list[ExitCode] = []
+        self._reasons: list[Problem] = []
 
     def run(self) -> Outcome:
         """Run what is to be sent, and return what all of it came to."""
@@ -166,11 +171,13 @@ class BatchRun:
             preview.introduce()
         stop = process.Stop()
         reporter = Reporter(self._context, self._plan.kinds[0], self._models)
-        display = reporter.batch_sinks(self._name, len(self._waiting))
+        display = reporter.batch_sinks(self._task, len(self._waiting))
         with display as sinks, stop.calling(self._over.set):
             pool = self._pool = JobPool(sinks, self._options.concurrency, stop, self._pacer.sleep)
             with process.draining(self._drain):
                 pool.run(self._next, self._note)
+        for problem in self._reasons:
+            self.refusals.append(refuse(self._context, problem, self._plan.kinds[0].display.format))
         self._context.write_lines(pool.deferred())
         return pool.outcome
 
@@ -200,11 +207,9 @@ class BatchRun:
             self._pool.wake(STOPPING)
 
     def _halt(self, problem: Problem | None = None) -> None:
-        """Begin nothing more, for a reason that is reported here where it was not yet."""
+        """Begin nothing more; the reason is reported when the display has left the terminal."""
         self._waiting.clear()
-        if problem:
-            self.refusals.append(problem.exit_code)
-            refuse(self._context, problem, self._plan.kinds[0].display.format)
+        self._reasons.extend([problem] if problem else [])
 
     def _next(self) -> Task | float | None:
         """Return the next task where the limits have room for it and it is its turn."""
@@ -215,7 +220,8 @@ class BatchRun:
         dollars = bound.dollars if bound else None
         if not self._budget.reserve(task.key, dollars):
             if self._budget.is_idle:
-                self._halt(Problem(ExitCode.USAGE, self._budget.refusal(dollars), Charged.NO))
+                # Without the sentence that nothing was sent: others were.
+                self._halt(Problem(ExitCode.USAGE, self._budget.refusal(dollars), Charged.NO, is_local=True))
             return None
         if pause := self._pacer.ask_turn():
             return pause
@@ -252,10 +258,9 @@ class BatchRun:
         """Return whether further images would be paid for and reach nobody."""
         return bool(self._pool and self._pool.outcome.broken) and not self._plan.kinds[0].output.save
 
-    def _name(self, job_id: str) -> str:
-        """Return what tells a job from the others: its row's id, or its line."""
-        task = self._tasks[job_id]
-        return task.id or f"line {task.line}"
+    def _task(self, job_id: str) -> BatchTask:
+        """Return the task of a job."""
+        return self._tasks[job_id]
 
 
 def _is_uncharged(outcome: Outcome) -> bool:

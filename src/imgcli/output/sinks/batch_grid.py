@@ -57,7 +57,7 @@ class BatchGridSink(GridSink):
         filled = _BAR_COLUMNS * done // max(self._total, 1)
         bar = self._bar[0] * filled + self._bar[1] * (_BAR_COLUMNS - filled)
         words = [f"{bar} {done:,} of {self._total:,}", *([f"{failed:,} failed"] if failed else [])]
-        words += [self._spent()] if self._bill else []
+        words += [self._spent()] if self._bill and not self._is_stopping else []
         status = self._status.now_doing(self._separator.join([*words, *self._pace(done)]))
         return status.row(self._clock(), self._separator)
 
