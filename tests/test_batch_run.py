@@ -140,6 +140,14 @@ def test_a_wrong_key_stops_all(batch: Batch, wire: PromptServer) -> None:
     assert (4, True) == (done.exit_code, wire.posts <= 8)
 
 
+def test_a_server_that_only_fails(batch: Batch, wire: PromptServer) -> None:
+    """After ten requests in a row of unknown outcome no more are risked, and the batch says why it stops."""
+    wire.failures["row"] = FAILURES["failing"]
+    done = batch([f"row {number}" for number in range(30)], "--concurrency", "2")
+    assert (9, True) == (done.exit_code, 10 <= wire.posts <= 12)
+    assert "note: stopped, because the other images would end the same way" in done.stderr
+
+
 def test_a_budget_for_all(batch: Batch, wire: PromptServer, folder: Path) -> None:
     """--max-cost holds for the whole batch and over all its runs; what was not sent is left for another."""
     prompts = [f"cat {number}" for number in range(6)]

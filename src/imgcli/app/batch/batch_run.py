@@ -51,9 +51,10 @@ _BUSY = 900.0
 """Seconds for which a busy server is asked again: in a batch nobody waits for the one image."""
 _ALIKE = frozenset({ExitCode.AUTH, ExitCode.BILLING, ExitCode.UNWRITABLE})
 """Ends that every other task would have too."""
-_ALIKE_PERHAPS = frozenset({ExitCode.UNREACHABLE, ExitCode.UNWRITABLE, ExitCode.ELSEWHERE})
+_ALIKE_PERHAPS = frozenset({ExitCode.UNREACHABLE, ExitCode.UNWRITABLE, ExitCode.ELSEWHERE, ExitCode.UNKNOWN})
 _IN_A_ROW = 5
 """Tasks in a row with one of these ends, after which the others are left for another day."""
+_STOPPED = "stopped, because the other images would end the same way"
 _CAP, _OUTPUT = "daily-cap", "output"
 
 
@@ -159,6 +160,7 @@ class BatchRun:
         self.is_drained = False
         self.refusals: list[ExitCode] = []
         self._reasons: list[Problem] = []
+        self._is_hopeless = False
 
     def run(self) -> Outcome:
         """Run what is to be sent, and return what all of it came to."""
@@ -179,6 +181,7 @@ class BatchRun:
         for problem in self._reasons:
             self.refusals.append(refuse(self._context, problem, self._plan.kinds[0].display.format))
         self._context.write_lines(pool.deferred())
+        self._context.warn([_STOPPED] if self._is_hopeless else [])
         return pool.outcome
 
     def write_summary(self, rows: Sequence[BatchRowResult]) -> None:
@@ -250,8 +253,11 @@ class BatchRun:
         about = {name for problem in outcome.problems for name in problem.parameters}
         alike = [one for one in (*self._alike, code) if one is code]
         self._alike = alike if code in _ALIKE_PERHAPS else []
+        # A line that breaks ends all that run as unknown, which says nothing of the next.
+        most = 2 * max(_IN_A_ROW, self._options.concurrency) if code is ExitCode.UNKNOWN else _IN_A_ROW
         is_own = code is ExitCode.UNWRITABLE and _OUTPUT in about  # other rows may have another output
-        if (code in _ALIKE and not is_own) or _CAP in about or len(self._alike) >= _IN_A_ROW:
+        if (code in _ALIKE and not is_own) or _CAP in about or len(self._alike) >= most:
+            self._is_hopeless |= bool(self._waiting)
             self._halt()
 
     def _is_in_vain(self) -> bool:
