@@ -359,3 +359,11 @@ def test_a_reader_that_leaves(wire: PromptServer, world: dict[str, str], folder:
         process.communicate(timeout=60)
     assert -signal.SIGPIPE == process.returncode
     assert wire.posts <= 3
+
+
+def test_unfinished_runs_are_told_once(batch: Batch) -> None:
+    """A batch says once how many runs are unfinished, not again for each that fails meanwhile."""
+    prompts = [f"{kind} {number}" for number in range(4) for kind in ("broken", "cat")]
+    for count in (0, 1):
+        done = batch(prompts, "--concurrency", "1", *(["--retry-unknown"] if count else []))
+        assert count == done.stderr.count("unfinished run")

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from imgcli.app import process
+from imgcli.app.artifacts import unfinished_notices
 from imgcli.app.batch.batch_budget import BatchBudget
 from imgcli.app.batch.batch_outcomes import note_outcome, resolve_unknown
 from imgcli.app.batch.batch_preview import BatchPreview
@@ -171,6 +172,7 @@ class BatchRun:
             again = self._options.retry_unknown
             preview = BatchPreview(self._context, self._plan, self._state.outcomes, retry_unknown=again)
             preview.introduce()
+            self._context.warn(unfinished_notices(self._context))
         stop = process.Stop()
         reporter = Reporter(self._context, self._plan.kinds[0], self._models)
         display = reporter.batch_sinks(self._task, len(self._waiting))
