@@ -218,8 +218,10 @@ def test_ctrl_c_twice_stops_at_once(wire: PromptServer, world: dict[str, str], f
     assert -signal.SIGINT == process.returncode, err
     wire.failures.clear()
     with running(wire, world, folder, command=("batch", "p.txt", "-o", "out/")) as process:
-        process.communicate(timeout=60)
+        _, err = process.communicate(timeout=60)
     assert 2 == wire.posts
+    assert b"2 requests may have been charged without an image" in err
+    assert b"this run" not in err
 
 
 def kills(wire: PromptServer, world: dict[str, str], folder: Path, count: int, seed: int) -> None:

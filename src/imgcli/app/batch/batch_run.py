@@ -36,13 +36,14 @@ from imgcli.store.publish.atomic import OnExists
 from imgcli.store.publish.file import write_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from imgcli.app.artifacts import RunArtifacts
     from imgcli.app.batch.batch_plan import BatchOptions, BatchPlan, BatchTask
     from imgcli.app.context import Context
     from imgcli.app.job import Job
+    from imgcli.core.batch_result import TaskOutcome
     from imgcli.core.billing.rates import Price
     from imgcli.core.events import Event
     from imgcli.core.pipeline import Outcome
@@ -72,7 +73,8 @@ def run_batch(context: Context, plan: BatchPlan, options: BatchOptions) -> ExitC
     form = report_format(options.report.name) if options.report else None
     context.warn(plan.notices)
     with _opened_state(options) as state:
-        earlier = _known_before(context, state)
+        resolve_unknown(context, state)
+        earlier = dict(state.outcomes)
         run = BatchRun(context, plan, options, state)
         try:
             outcome = run.run()
@@ -96,17 +98,10 @@ def _opened_state(options: BatchOptions) -> Iterator[BatchState]:
         yield state
 
 
-def _known_before(context: Context, state: BatchState) -> frozenset[str]:
-    """Find out what became of earlier runs' tasks, and return those that are settled."""
-    resolve_unknown(context, state)
-    done = (TaskStatus.SAVED, TaskStatus.SUBMITTED)
-    return frozenset(key for key, outcome in state.outcomes.items() if outcome.status in done)
-
-
-def _row(task: BatchTask, state: BatchState, earlier: frozenset[str]) -> BatchRowResult:
-    return BatchRowResult(
-        task.line, task.prompt, state.outcomes.get(task.key), task.id, is_earlier=task.key in earlier
-    )
+def _row(task: BatchTask, state: BatchState, earlier: Mapping[str, TaskOutcome]) -> BatchRowResult:
+    outcome = state.outcomes.get(task.key)
+    is_earlier = outcome is not None and outcome == earlier.get(task.key)
+    return BatchRowResult(task.line, task.prompt, outcome, task.id, is_earlier=is_earlier)
 
 
 def _write_report(context: Context, file: Path, data: bytes) -> None:
