@@ -369,3 +369,13 @@ def test_unfinished_runs_are_told_once(batch: Batch) -> None:
     for count in (0, 1):
         done = batch(prompts, "--concurrency", "1", *(["--retry-unknown"] if count else []))
         assert count == done.stderr.count("unfinished run")
+
+
+def test_standard_input_is_not_remembered(imgcli: Cli, wire: PromptServer) -> None:
+    """After a batch from standard input nobody is told to run it again, which would pay for all of it."""
+    env = {"OPENAI_BASE_URL": wire.base_url, "OPENAI_API_KEY": CANARY_KEY}
+    done = imgcli("batch", "-", "-o", "out/", env=env, input=b"a cat\nmoderated b\ncut c\n")
+    assert 3 == done.exit_code
+    assert "run the same command again" not in done.stderr
+    assert "--retry-unknown" not in done.stderr
+    assert "Standard input is not remembered" in done.stderr

@@ -187,7 +187,8 @@ class BatchRun:
 
         if self._plan.kinds[0].display.format is OutputFormat.PEOPLE:
             seconds = self._context.monotonic() - self._began
-            self._context.write_lines(summary_lines(rows, seconds, self._context.size().columns))
+            columns, is_kept = self._context.size().columns, self._options.file is not None
+            self._context.write_lines(summary_lines(rows, seconds, columns, is_kept=is_kept))
 
     def _is_to_be_sent(self, task: BatchTask) -> bool:
         outcome = self._state.outcomes.get(task.key)
