@@ -258,13 +258,6 @@ def test_killed_and_continued(wire: PromptServer, world: dict[str, str], folder:
     check_all_saved_once(folder)
 
 
-@pytest.mark.slow
-def test_killed_fifty_times(wire: PromptServer, world: dict[str, str], folder: Path) -> None:
-    """The same, fifty times in a row."""
-    kills(wire, world, folder, 50, seed=50)
-    check_all_saved_once(folder)
-
-
 def test_a_report_replaces_reports_alone(batch: Batch, folder: Path) -> None:
     """A report takes the place of an earlier one; any other file of that name stays as it is."""
     (folder / "r.json").write_text("[1]")

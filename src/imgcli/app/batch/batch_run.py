@@ -154,8 +154,7 @@ class BatchRun:
         self._pool: JobPool | None = None
         self._began = context.monotonic()
         self.is_drained = False
-        self.refusals: list[ExitCode] = []
-        self._reasons: list[Problem] = []
+        self._refusals: list[Problem] = []
         self._is_hopeless = False
 
     def run(self) -> Outcome:
@@ -175,11 +174,16 @@ class BatchRun:
             pool = self._pool = JobPool(sinks, self._options.concurrency, stop, self._pacer.sleep)
             with process.draining(self._drain):
                 pool.run(self._next, self._note)
-        for problem in self._reasons:
-            self.refusals.append(refuse(self._context, problem, self._plan.kinds[0].display.format))
         self._context.write_lines(pool.deferred())
+        for problem in self._refusals:
+            refuse(self._context, problem, self._plan.kinds[0].display.format)
         self._context.warn([_STOPPED] if self._is_hopeless else [])
         return pool.outcome
+
+    @property
+    def refusals(self) -> list[ExitCode]:
+        """The exit codes of what ended the batch early, apart from its tasks."""
+        return [problem.exit_code for problem in self._refusals]
 
     def write_summary(self, rows: Sequence[BatchRowResult]) -> None:
         """Print the summary for people on standard error."""
@@ -208,9 +212,9 @@ class BatchRun:
             self._pool.wake(STOPPING)
 
     def _halt(self, problem: Problem | None = None) -> None:
-        """Begin nothing more; the reason is reported when the display has left the terminal."""
+        """Begin nothing more, for a reason that is reported when the display is closed, or was already."""
         self._waiting.clear()
-        self._reasons.extend([problem] if problem else [])
+        self._refusals.extend([problem] if problem else [])
 
     def _next(self) -> Task | float | None:
         """Return the next task where the limits have room for it and it is its turn."""
