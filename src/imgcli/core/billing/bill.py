@@ -16,7 +16,8 @@ from imgcli.core.params import Api
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from imgcli.core.catalog import Catalog, LongContext, Prices
+    from imgcli.core.billing.prices import LongContext, Prices
+    from imgcli.core.catalog import Catalog
     from imgcli.core.events import Completed, Json
     from imgcli.core.request import ImageRequest
 
@@ -82,6 +83,7 @@ def _split(total: int, text: int | None, image: int | None) -> tuple[int, int]:
 
 _MILLION = 1_000_000
 _NOTHING = Decimal(0)
+_BUILT_IN = "imgcli"
 _HALF_A_CENT = Decimal("0.005")
 _SMALL = Decimal("0.0001")
 
@@ -126,14 +128,21 @@ class Row:
 class Bill:
     """What a run cost.
 
-    `prices_date` is the date of the oldest price in it, None without any. `notes` are sentences on
-    assumptions and uncertain prices. `is_demo` means that nobody pays it.
+    `prices_date` is the date of the oldest price in it, None without any; `prices_from` names the tables that
+    the prices are from, None where all are built in. `notes` are sentences on assumptions and uncertain
+    prices. `is_demo` means that nobody pays it.
     """
 
     rows: tuple[Row, ...]
     prices_date: date | None
     notes: tuple[str, ...] = ()
     is_demo: bool = False
+    prices_from: str | None = None
+
+    @property
+    def dated(self) -> str:
+        """The date of the oldest price, and the table: `2026-11-29, from litellm.json`; empty without any."""
+        return dated(self.prices_date, self.prices_from) if self.prices_date else ""
 
     @property
     def total(self) -> Decimal | None:
@@ -157,10 +166,21 @@ def bill(
     rows = tuple(_rows(request, completed, partials, catalog))
     if request.api is Api.RESPONSES and not partials and not images and _is_unused(completed):
         rows = tuple(row for row in rows if row.part is Part.TEXT)
-    priced = [row for row in rows if row.known]
-    dates = [prices_of(row.model, catalog).date for row in priced]
-    notes = [note for row in priced for note in _notes(row, completed, request, catalog)]
-    return Bill(rows, min(dates, default=None), tuple(notes))
+    used = [prices_of(row.model, catalog) for row in rows if row.known]
+    notes = [note for row in rows for note in _notes(row, completed, request, catalog)]
+    oldest = min((prices.date for prices in used), default=None)
+    return Bill(rows, oldest, tuple(notes), prices_from=tables_of(used))
+
+
+def tables_of(used: Iterable[Prices]) -> str | None:
+    """Name the price tables of these prices: `litellm.json and imgcli`; None where all are built in."""
+    names = list(dict.fromkeys(prices.table or _BUILT_IN for prices in used))
+    return None if names in ([], [_BUILT_IN]) else " and ".join(names)
+
+
+def dated(day: date, table: str | None) -> str:
+    """Format the date of prices, and their table where it is not the one built in."""
+    return f"{day.isoformat()}, from {table}" if table else day.isoformat()
 
 
 def cost_usd(made: Bill) -> float | None:
@@ -213,15 +233,20 @@ def _image_model(request: ImageRequest, completed: Completed) -> str | None:
 
 def prices_of(model: str | None, catalog: Catalog) -> Prices:
     """Return a model's prices; without any price for an unknown model."""
-    from imgcli.core.catalog import Prices  # only here: the history needs rows of bills, but no prices
+    from imgcli.core.billing.prices import Prices  # only here: the history needs rows of bills, but no prices
 
     found = catalog.find(model) if model else None
-    return (found and found.prices) or Prices(date=date.min, source="")
+    aside = catalog.aside.get(model) if model and not found else None
+    return (found.prices if found else aside) or Prices(date=date.min, source="")
 
 
 def _notes(row: Row, completed: Completed, request: ImageRequest, catalog: Catalog) -> Iterator[str]:
-    """Yield the assumptions of a row."""
+    """Yield the assumptions of a row, or why its price is unknown where it was known once."""
     prices = prices_of(row.model, catalog)
+    if not row.known:
+        if prices.caveat and not prices.is_known:
+            yield f"The price of {row.model} is {prices.caveat} ({prices.source})."
+        return
     if row.part is Part.IMAGE and not _image_model(request, completed):
         yield f"The server did not name its image model; these are the prices of the default, {row.model}."
     if prices.caveat:

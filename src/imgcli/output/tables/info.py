@@ -223,7 +223,12 @@ def _bill(entry: HistoryEntry | None) -> list[str]:
     """Format the bill, as the run itself did."""
     if entry is None or not entry.charges:
         return []
-    bill = Bill(entry.charges, entry.prices_date, is_demo=entry.is_demo)
+    bill = Bill(
+        entry.charges,
+        entry.prices_date,
+        is_demo=entry.is_demo,
+        prices_from=shorten(entry.prices_from or "", _HINT) or None,
+    )
     return ["", *(f"{GAP}{line}" for line in bill_lines(bill))]
 
 

@@ -52,6 +52,7 @@ _TABLES = (
         response_id TEXT,
         prompt TEXT NOT NULL,
         message TEXT,
+        prices_from TEXT,
         request TEXT,
         usage TEXT,
         tool_usage TEXT
@@ -150,16 +151,23 @@ def create(connection: sqlite3.Connection) -> None:
 
 
 def _complete(connection: sqlite3.Connection) -> None:
-    """Add the columns that somebody took away, empty: what is left of every run is still known.
+    """Add the columns that are newer, or that somebody took away, empty: what is left is still known.
 
-    Raises `sqlite3.Error` as `create` does, also where a table or its key is missing.
+    A file that cannot be written does without. Raises `sqlite3.Error` as `create` does, also where a table or
+    its key is missing.
     """
     if not any(_missing(connection)):
         return
-    connection.execute("BEGIN IMMEDIATE")
-    with connection:
-        for statement in _missing(connection):
-            connection.execute(statement)
+    import sqlite3
+
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        with connection:
+            for statement in _missing(connection):
+                connection.execute(statement)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
+            raise
 
 
 def _missing(connection: sqlite3.Connection) -> list[str]:
