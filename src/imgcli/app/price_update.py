@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcli.core.catalog import load
@@ -46,7 +47,8 @@ def update_prices(context: Context, source: str) -> list[str]:
     try:
         table = read_table(data, origin, today, load())
     except PriceTableError as error:
-        raise usage_error(f"{_shown(origin)} {error}.", _FORMS, about=("update",)) from None
+        what = f"{shorten(origin, _LONGEST_NAME)} {error}."
+        raise usage_error(what, _FORMS, about=("update",)) from None
     try:
         path = write_prices(context.env, write_table(table))
     except OSError as error:
@@ -79,7 +81,7 @@ def _read(context: Context, source: str) -> tuple[bytes, str]:
         data = download(source, LARGEST_TABLE, _SECONDS, context.monotonic)
         return data, source.partition("?")[0].partition("#")[0]
     data, _ = read_named(source, LARGEST_TABLE, _FORMS)
-    return data, source
+    return data, str(Path(source).absolute())
 
 
 def _report(table: PriceTable, before: Catalog, after: Catalog) -> Iterator[str]:
@@ -102,10 +104,6 @@ def _report(table: PriceTable, before: Catalog, after: Catalog) -> Iterator[str]
 
 def _price(price: Decimal | None) -> str:
     return "unknown" if price is None else f"{price:f}"
-
-
-def _shown(name: str) -> str:
-    return shorten(name, _LONGEST_NAME)
 
 
 def _unwritable(error: OSError) -> ImgcliError:

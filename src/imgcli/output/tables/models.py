@@ -126,9 +126,17 @@ def _legend(lineup: ModelList) -> Iterator[str]:
     yield f"*  default    {_UNPUBLISHED}  not published: the bill after a run says what it cost"
     if any(entry.has_new_shutdown for entry in lineup.entries):
         yield "!  shutdown date from the server, not in imgcli's own table"
-    yield f"Standard tier prices as of {dated(lineup.prices_date, lineup.prices_from)}"
+    yield f"Standard tier prices as of {_dated_prices(lineup)}"
     yield "Sizes, qualities, sources of the prices, notes: imgcli models --sources"
     yield from _unknown_models(lineup)
+
+
+def _dated_prices(lineup: ModelList) -> str:
+    """Format the date and the table of the prices, and for how many models they are if not for all."""
+    when = dated(lineup.prices_date, lineup.prices_from)
+    listed = [entry.model.prices for entry in lineup.entries if not entry.is_gone]
+    fresh = sum(1 for prices in listed if prices and prices.table)
+    return f"{when} ({fresh} of {len(listed)} models)" if lineup.prices_from else when
 
 
 def _unknown_models(lineup: ModelList) -> Iterator[str]:
@@ -149,7 +157,7 @@ def _notes(lineup: ModelList) -> Iterator[str]:
     yield from _advice(lineup.of(ModelKind.IMAGE))
     yield "An image's price is OpenAI's own, or the tokens in OpenAI's table times their price."
     yield "The prompt, images that are sent along, and partial images come on top."
-    yield f"Standard tier prices as of {dated(lineup.prices_date, lineup.prices_from)}; {_MORE}"
+    yield f"Standard tier prices as of {_dated_prices(lineup)}; {_MORE}"
     if lineup.prices_from:
         yield "`imgcli models --reset` goes back to the prices built into imgcli."
 
@@ -167,7 +175,7 @@ def _sources(lineup: ModelList) -> Iterator[tuple[str, str]]:
         yield what, ", ".join(names)
     unpriced = [entry.model.name for entry in lineup.entries if not (entry.model.prices or entry.is_gone)]
     if unpriced:
-        yield "unknown", ", ".join(unpriced)
+        yield "No price is published", ", ".join(unpriced)
 
 
 def size_label(rule: SizeRule) -> str:
