@@ -106,6 +106,7 @@ class KilledBatch:
     folder: Path
     rows: int
     chance: random.Random
+    options: tuple[str, ...] = ()
     settled: dict[str, int] = field(default_factory=dict)
     """How often each row had been asked when it was known to be saved."""
 
@@ -116,7 +117,7 @@ class KilledBatch:
     def run_and_kill(self, *options: str, steps: int) -> None:
         """Kill -9 at a random moment within so many steps of the server."""
         target = self.wire.steps + self.chance.randrange(steps)
-        command = ("batch", self.file.name, "--concurrency=4", *options)
+        command = ("batch", self.file.name, "--concurrency=4", *self.options, *options)
         with running(self.wire, self.world, self.folder, command=command) as process:
             wait_for(lambda: self.wire.steps >= target or process.poll() is not None)
             if self.chance.random() < 0.5:  # also between two steps
@@ -147,7 +148,7 @@ class KilledBatch:
 def run_to_the_end(batch: KilledBatch, imgcli: Cli, *options: str) -> None:
     """Run a batch without killing it."""
     env = {"OPENAI_BASE_URL": batch.wire.base_url}
-    done = imgcli("batch", batch.file.name, "--concurrency=4", *options, env=env)
+    done = imgcli("batch", batch.file.name, "--concurrency=4", *batch.options, *options, env=env)
     assert 3 == done.exit_code, done.stderr
     batch.check()
 
@@ -165,12 +166,13 @@ def kill_and_finish(batch: KilledBatch, imgcli: Cli, kills: int, steps: int) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("options", [(), ("--no-history",)], ids=["history", "no history"])
+@pytest.mark.parametrize("seed", range(3))
 def test_killed_ten_times(
-    seed: int, wire: BatchServer, world: dict[str, str], folder: Path, imgcli: Cli
+    seed: int, options: tuple[str, ...], wire: BatchServer, world: dict[str, str], folder: Path, imgcli: Cli
 ) -> None:
     """Thirty rows with failures of every kind, killed ten times: the rest is as if it had been let alone."""
-    batch = KilledBatch(wire, world, folder, 30, random.Random(seed))
+    batch = KilledBatch(wire, world, folder, 30, random.Random(seed), options)
     kill_and_finish(batch, imgcli, kills=10, steps=25)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from imgcli.cli.config.settings import AppliedProfile
 from imgcli.cli.registry import build_app
 from imgcli.cli.rows import CommandRowOptions
 from imgcli.core.batch_file import BatchFileError
+from imgcli.core.config import Preset
 from imgcli.core.errors import ImgcliError
 from imgcli.core.params import Background, Quality
 
@@ -54,7 +56,9 @@ def plan(context: Context) -> Plan:
     """Plan rows as `imgcli batch FILE ARGS...` does; rows that are no text are JSON Lines."""
     group: Any = typer.main.get_group(build_app({"batch"}))
 
-    def make(rows: str | list[dict[str, Any]], *args: str, ending: str = "") -> BatchPlan:
+    def make(
+        rows: str | list[dict[str, Any]], *args: str, ending: str = "", presets: tuple[Preset, ...] = ()
+    ) -> BatchPlan:
         text = rows if isinstance(rows, str) else "\n".join(map(json.dumps, rows))
         with group.commands["batch"].make_context("batch", ["rows", *args], obj=context) as ctx:
             flags = ctx.params
@@ -71,6 +75,7 @@ def plan(context: Context) -> Plan:
                 tuple(flags["model"] or ()),
                 flags["count"],
                 flags["single_request"],
+                presets,
             )
             each = {**flags, "seed": None, "estimate": False, "dry_run": False}
             return plan_batch(context, given, CommandRowOptions(ctx, each, AppliedProfile()))
@@ -222,6 +227,22 @@ def test_a_prompt_for_all_rows(plan: Plan) -> None:
     assert [("a cat", "cat.png"), ("a dog", "dog.png")] == [(task.prompt, task.output) for task in made.tasks]
 
 
+def test_presets_frame_every_prompt(plan: Plan) -> None:
+    """A preset's template goes around each prompt, and may use variables; what was typed is kept."""
+    ink = Preset("ink", 1, "{prompt}, {tone|choice} ink")
+    wide = Preset("wide", 2, 'a wide {prompt} {"a": 1}')
+    rows = [{"prompt": "{animal|choice}"}, {"prompt": "a {animal|choice} and {animal|choice}"}]
+    numbers = ",".join(map(str, range(99)))
+    made = plan(rows, "--var", f"animal={numbers}", "--var", "tone=red,blue", presets=(ink, wide))
+    for task in made.tasks:
+        around = re.fullmatch(r'a wide (.*), (?:red|blue) ink \{"a": 1\}', task.prompt)
+        assert task.typed_prompt == (around[1] if around else "")
+        draft = made.options(task).draft
+        assert (("ink", "wide"), task.typed_prompt) == (draft.presets, draft.typed_prompt)
+    plain = plan("a cat\n", presets=(wide,)).tasks[0]
+    assert ('a wide a cat {"a": 1}', "a cat") == (plain.prompt, plain.typed_prompt)
+
+
 def test_a_missing_variable(plan: Plan) -> None:
     """A row that lacks a variable which its prompt uses is an error, not a prompt with braces."""
     assert "Line 2 of rows: The prompt uses {animal}, and the row has no animal" in faults(
@@ -278,6 +299,20 @@ def test_what_looks_like_a_variable(plan: Plan) -> None:
     made = plan('a {animal}\n{"json": "yes"}\n')
     assert ["a {animal}", '{"json": "yes"}'] == prompts(made)
     assert ("{animal} on line 1 is sent as it is: nothing declares it",) == made.notices
+
+
+def test_rows_that_save_elsewhere(plan: Plan) -> None:
+    """Where a row saves outside the current folder is told before anything is sent; -o of the user is not."""
+    rows = [
+        {"prompt": "a", "output": name} for name in ("x/a.png", "../a.png", "~/a.png", "/a.png", "/b.png")
+    ]
+    assert (
+        "line 2 saves outside the current folder: ../a.png",
+        "line 3 saves outside the current folder: ~/a.png",
+        "line 4 saves outside the current folder: /a.png",
+        "and 1 more outside the current folder",
+    ) == plan(rows).notices
+    assert () == plan("a\n", "-o", "../").notices
 
 
 def test_identity(plan: Plan) -> None:

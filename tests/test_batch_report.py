@@ -201,7 +201,7 @@ def test_the_money_is_honest(rows: list[TaskOutcome | None], total: str) -> None
 
 def test_a_good_end_is_short() -> None:
     """When everything is saved there is nothing to be done, and nothing more is said."""
-    assert "1 image saved in 3 min 20 s" == plain([row(SAVED)]).splitlines()[-1]
+    assert ["1 image saved in 3 min 20 s", "in /home/me"] == plain([row(SAVED)]).splitlines()[-2:]
 
 
 @pytest.mark.parametrize("columns", [24, 50, 80, 200])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -10,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcli.core.billing.bill import Bill, Part, bill, cost_usd, dollars
+from imgcli.core.billing.bill import Bill, Part, Row, bill, cost_usd, dollars
+from imgcli.core.billing.bill_sum import sum_bills
 from imgcli.core.catalog import load
 from imgcli.core.events import Completed
 from imgcli.core.image import ImageFormat
@@ -449,3 +451,25 @@ def test_a_tool_that_counts_nothing(images: int, partials: int, cost: Decimal | 
     )
     request = ImageRequest("a cat", "gpt-4o-mini", Api.RESPONSES)
     assert cost == bill(request, completed, partials, CATALOG, images).total
+
+
+def test_several_bills_are_one() -> None:
+    """Of several runs each model has one row; what is unknown of one of them hides nothing that is known."""
+    row = Row(Part.IMAGE, "gpt-image-2", 40, 0, 1000, 2, Decimal("0.01"), Decimal("0.03"))
+    text = Row(Part.TEXT, "gpt-4o-mini", 10, 0, 5, None, Decimal("0.001"), Decimal("0.002"))
+    unknown = replace(row, tokens_out=None, cost_out=None)
+    days = date(2026, 8, 21), date(2026, 11, 2)
+    one = Bill((text, row), days[1], ("a note",))
+    other = Bill((replace(row, model="gpt-image-1"), row), days[0], ("a note", "another"))
+    both = sum_bills([one, other])
+    assert both
+    assert [(Part.TEXT, 10), (Part.IMAGE, 80), (Part.IMAGE, 40)] == [
+        (one.part, one.tokens_in) for one in both.rows
+    ]
+    assert (Decimal("0.123"), days[0], ("a note", "another")) == (both.total, both.prices_date, both.notes)
+    assert (4, 2000, Decimal("0.08")) == (both.rows[1].partials, both.rows[1].tokens_out, both.rows[1].cost)
+    partly = sum_bills([one, Bill((unknown,), None)])
+    assert partly
+    assert (None, Decimal("0.053")) == (partly.total, partly.known)
+    assert [5, 1000, None] == [one.tokens_out for one in partly.rows]
+    assert sum_bills([]) is None

@@ -10,7 +10,7 @@ from PIL import Image
 from imgcli.core.image import EncodedImage
 from imgcli.output.images.decode import Undecodable
 from imgcli.output.images.iterm2 import ITerm2Renderer, Transfer
-from imgcli.output.images.protocol import Box, Frame
+from imgcli.output.images.protocol import Box, Frame, Graphic
 
 CELL = (10, 20)
 BOX = Box(40, 12)
@@ -27,7 +27,7 @@ def encoded(size: tuple[int, int] = (300, 200), kind: str = "PNG") -> bytes:
 
 def received(frame: Frame) -> tuple[bytes, dict[str, str]]:
     """The file that iTerm2 gets, and its arguments, as its documentation reads either form of transfer."""
-    text = "".join(frame.lines)
+    text = "".join(graphic.text for graphic in frame.graphics)
     assert "\x1b]" not in _SEQUENCE.sub("", text), "a sequence without its end"
     commands = _SEQUENCE.findall(text)
     arguments, _, payload = commands[0][1].partition(":")
@@ -44,8 +44,11 @@ def received(frame: Frame) -> tuple[bytes, dict[str, str]]:
 def unwrapped(frame: Frame) -> Frame:
     """What tmux sends on."""
     envelope = re.compile(r"\x1bPtmux;([^\x1b]*(?:\x1b\x1b[^\x1b]*)*)\x1b\\")
-    lines = (envelope.sub(lambda found: found[1].replace("\x1b\x1b", "\x1b"), line) for line in frame.lines)
-    return Frame(tuple(lines), frame.columns)
+    texts = (
+        envelope.sub(lambda found: found[1].replace("\x1b\x1b", "\x1b"), graphic.text)
+        for graphic in frame.graphics
+    )
+    return Frame(frame.lines, frame.columns, tuple(map(Graphic, texts)))
 
 
 @pytest.mark.parametrize("transfer", Transfer)

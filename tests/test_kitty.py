@@ -94,7 +94,9 @@ class Kitty:
 
 def written(frame: Frame) -> str:
     """A frame's text, its rows one under another."""
-    return "\r\n".join(frame.lines)
+    first = "".join(graphic.text for graphic in frame.graphics if graphic.is_first)
+    last = "".join(graphic.text for graphic in frame.graphics if not graphic.is_first)
+    return first + "\r\n".join(frame.lines) + last
 
 
 def test_a_png_reaches_the_terminal_as_the_very_bytes_that_were_saved() -> None:

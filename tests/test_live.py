@@ -366,6 +366,7 @@ def test_importing_the_sinks_is_light() -> None:
     code = (
         "import sys\n"
         "import imgcli.output.sinks.live, imgcli.output.sinks.lines, imgcli.output.sinks.jsonl\n"
+        "import imgcli.output.sinks.grid\n"
         "import imgcli.output.terminal.capabilities, imgcli.output.images.blocks\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )

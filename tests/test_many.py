@@ -11,6 +11,7 @@ import pytest
 from beside import running, wait_for
 from earlier import runs
 from streams import completed, created, image_item, item_done, partial, png, stream
+from terminal import PtyRun
 from wire import End, Reply, error_reply
 
 if TYPE_CHECKING:
@@ -104,7 +105,8 @@ def test_json_lines_of_several_jobs(gen: Gen, server: Server) -> None:
 def test_one_at_a_time(gen: Gen, server: Server) -> None:
     """With --concurrency 1 the next request waits for the last one's image."""
     done = gen(server(*FOUR), "a cat", "-n", "3", "--concurrency", "1")
-    steps = [line.split()[0] for line in done.stderr.splitlines() if line.startswith(("asking", "saved"))]
+    said = [line.split()[1] for line in done.stderr.splitlines() if line.startswith("[")]
+    steps = [word for word in said if word in {"asking", "saved"}]
     assert (0, ["asking", "saved"] * 3) == (done.exit_code, steps)
 
 
@@ -233,3 +235,17 @@ def test_a_choice_for_each_image(gen: Gen, server: Server) -> None:
 def test_wrong_variables(refused: Callable[..., str], prompt: str, var: str, words: str) -> None:
     """A variable that fills nothing, and a placeholder that nothing fills, are refused."""
     assert words in refused("gen", prompt, "--var", var)
+
+
+@pytest.mark.parametrize("preview", ["auto", "off"])
+def test_on_a_terminal(server: Server, world: dict[str, str], folder: Path, preview: str) -> None:
+    """On a terminal four images stand side by side, with one bill and the four paths under them."""
+    names = {"a-cat.png", "a-cat-2.png", "a-cat-3.png", "a-cat-4.png"}
+    told = {"OPENAI_BASE_URL": server(*FOUR).base_url, "OPENAI_API_KEY": "sk-test"}
+    env = world | told | {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+    with PtyRun(["gen", "a cat", "-n", "4", "--preview", preview], env, folder, columns=160) as run:
+        assert 0 == run.finish()
+    assert names == {word for line in run.lines for word in line.split() if word in names}
+    assert 1 == sum(line.startswith("total") for line in run.lines)
+    assert {str(folder / name) for name in names} <= set(run.lines)
+    assert run.cursor_visible

@@ -11,7 +11,8 @@ import pytest
 
 from beside import wait_for
 from imgcli.core.errors import Charged, ExitCode, Problem
-from imgcli.output.sinks.lines import ErrorsSink, LinesSink
+from imgcli.output.sinks.group_lines import GroupLinesSink
+from imgcli.output.sinks.lines import ErrorsSink, LinesSink, LinesStyle
 from showing import (
     BETTER,
     FINE,
@@ -160,6 +161,35 @@ def test_narrow_minded_stream(encoding: str) -> None:
         (started(replace(REQUEST, model="모델")), failed("고양이 failed")),
     )
     assert b"error: ??? failed" in data.getvalue()
+
+
+def test_several_jobs() -> None:
+    """Lines of several jobs begin with the job's number; one bill for all comes when the last has ended."""
+    stream = io.StringIO()
+    sink = GroupLinesSink(stream, price, FakeClock(), {"a": "1", "b": "2", "c": "gpt-image-2"}, LinesStyle())
+    for event in WHOLE_RUN[:-1]:
+        for job in ("a", "b", "c"):
+            sink.handle(replace(event, job=job))
+    for job, end in (("b", completed()), ("c", failed()), ("a", completed())):
+        assert "total" not in stream.getvalue()
+        sink.handle(replace(end, job=job))
+    sink.close()
+    lines = stream.getvalue().splitlines()
+    starts = [line.split()[0] for line in lines]
+    assert (4, 4, 7) == tuple(starts.count(start) for start in ("[1/3]", "[2/3]", "[gpt-image-2]"))
+    assert "[gpt-image-2] error: The stream ended with no image." in lines
+    assert ["$0.1250"] == [line.split()[-1] for line in lines if line.startswith("total")]
+
+
+def test_several_jobs_broken_off() -> None:
+    """Where some jobs never end, those that have are billed when the display is closed, once."""
+    stream = io.StringIO()
+    sink = GroupLinesSink(stream, price, FakeClock(), {"a": "1", "b": "2"}, LinesStyle())
+    for event in WHOLE_RUN:
+        sink.handle(replace(event, job="a"))
+    sink.close()
+    sink.close()
+    assert 1 == stream.getvalue().count("$0.0625")
 
 
 def test_only_errors() -> None:

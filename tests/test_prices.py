@@ -447,11 +447,11 @@ def test_where_a_terminal_is_narrow() -> None:
     """A bill of 80 columns names the beginning of a long table's name; in few columns the date is left."""
     label = "model_prices_and_context_window.json"
     made = Bill((Row(Part.IMAGE, IMAGE, 1_000, 0, 1_000, cost_in=Decimal(1), cost_out=Decimal(1)),), TODAY)
-    told = replace(made, prices_from=label)
-    totals = {columns: compact_lines(told, columns)[-1] for columns in (120, 80, 50)}
+    told = replace(made, tables=(label,))
+    totals = {columns: compact_lines(told, columns)[-1] for columns in (120, 80, 40)}
     assert totals[120].startswith(f"total, prices as of 2026-11-29, from {label} ")
     assert totals[80].startswith("total as of 2026-11-29, from model_pri")
-    assert totals[50].startswith("total, prices as of 2026-11-29 ")
+    assert totals[40].startswith("total, prices as of 2026-11-29 ")
     assert [] == [line for line in totals.values() if len(line) > 120]
 
 

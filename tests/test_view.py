@@ -273,19 +273,33 @@ def test_no_run_lasts_for_ever(elapsed: str, imgcli: Cli, folder: Path) -> None:
 class TestOnATerminal:
     """What a person sees."""
 
-    def test_images_one_under_another(self, world: dict[str, str], folder: Path) -> None:
-        """Every file is shown with its name under it; the cursor is back at the end."""
+    def test_images_side_by_side(self, world: dict[str, str], folder: Path) -> None:
+        """Several files are shown side by side, each with its name under it; the cursor is back."""
         (folder / "a.png").write_bytes(RED)
         (folder / "b.png").write_bytes(BLUE)
         args = ["view", "a.png", "b.png", "--width", "12"]
         with PtyRun(args, world | TRUECOLOR, folder, before=b"$ imgcli view\r\n") as run:
             assert 0 == run.finish()
-        names = [row for row, line in enumerate(run.lines) if " · png · 48x32 · " in line]
-        assert [5, 10] == names
-        assert ("c82828", "2828c8") == tuple(run.screen.buffer[row - 1][0].bg for row in names)
+        row = next(row for row, line in enumerate(run.lines) if line.split() == ["a.png", "b.png"])
+        second = run.lines[row].index("b.png")
+        above = run.screen.buffer[row - 1]
+        assert ("c82828", "2828c8") == (above[0].bg, above[second].bg)
+        assert "default" == above[12].bg
         assert "$ imgcli view" == run.lines[0]
         assert run.cursor_visible
-        assert (0, 11) == (run.screen.cursor.x, run.screen.cursor.y)
+        assert (0, row + 1) == (run.screen.cursor.x, run.screen.cursor.y)
+
+    def test_more_images_than_fit(self, world: dict[str, str], folder: Path) -> None:
+        """Images that do not fit into one window follow below, in order, without what is no image."""
+        names = [f"{number}.png" for number in range(11)]
+        for name in names:
+            (folder / name).write_bytes(RED)
+        (folder / "5.png").write_bytes(BAD["cut"])
+        with PtyRun(["view", *names], world | TRUECOLOR, folder, rows=60) as run:
+            assert 11 == run.finish()
+        seen = [word for line in run.lines for word in line.split() if word.endswith(".png")]
+        assert [*names[:5], *names[6:]] == [word for word in seen if word in names and word != "5.png"]
+        assert "5.png cannot be shown: the image is damaged or cut short." in run.text
 
     def test_a_replay_is_live(self, world: dict[str, str], folder: Path) -> None:
         """A recorded run is painted in place, first rough, then final, and its image stays."""
@@ -320,13 +334,15 @@ class TestOnATerminal:
         assert f"a.png, png, 48x32, {len(RED)} bytes" == run.lines[0]
         assert b"\x1b" not in run.raw
 
-    @pytest.mark.parametrize(("columns", "rows"), [(1, 1), (200, 60)])
+    @pytest.mark.parametrize(("columns", "rows", "count"), [(1, 1, 1), (200, 60, 1), (1, 1, 2)])
     def test_every_window_takes_it(
-        self, columns: int, rows: int, world: dict[str, str], folder: Path
+        self, columns: int, rows: int, count: int, world: dict[str, str], folder: Path
     ) -> None:
-        """In a window of any size the image is shown, or left out, and the cursor is back."""
+        """In a window of any size images are shown, or left out, and the cursor is back."""
         (folder / "a.png").write_bytes(RED)
-        with PtyRun(["view", "a.png"], world | TRUECOLOR, folder, columns=columns, rows=rows) as run:
+        with PtyRun(
+            ["view", *["a.png"] * count], world | TRUECOLOR, folder, columns=columns, rows=rows
+        ) as run:
             assert 0 == run.finish()
         assert run.cursor_visible
 

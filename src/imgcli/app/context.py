@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TextIO
 from imgcli.api.auth import KEY, secrets_of
 from imgcli.core.errors import ImgcliError
 from imgcli.core.messages import notice_line
+from imgcli.core.option import option
 from imgcli.output.terminal.writer import SafeWriter
 from imgcli.store.config_file import read_text
 from imgcli.store.files import UnfitFileError
@@ -98,7 +99,7 @@ class Context:
 
     @cached_property
     def models(self) -> Catalog:
-        """The models with the prices of today: from the table of `models --update`, else built in.
+        """The models with the prices of today: from the table that was read last, else built in.
 
         A table that cannot be used is left out, with a note.
         """
@@ -122,7 +123,7 @@ class Context:
                 return read_table(data, "", self.now().date(), load())
             except PriceTableError as error:
                 why = str(error)
-        instead = "imgcli uses its own. `imgcli models --reset` removes it"
+        instead = f"imgcli uses its own. `imgcli models {option('reset')}` removes it"
         self.warn([f"The stored price table {why}; {instead}."])
         return None
 

@@ -62,12 +62,12 @@ class _SharedDisplay:
     def __init__(self, job: Job, forward: Callable[[Event], None], sink: Sink | None) -> None:
         self.compare = job.display.compare
         self._forward = forward
-        self._sinks: list[Sink] = [self, sink] if sink else [self]
+        self._others = [sink] if sink else []
 
     @contextmanager
     def sinks(self) -> Iterator[Sequence[Sink]]:
         """Return what forwards; the display itself outlives the job."""
-        yield self._sinks
+        yield [self, *self._others]
 
     def handle(self, event: Event) -> None:
         """Forward an event."""
@@ -101,6 +101,8 @@ class JobPool:
         self._stop = stop
         self._sleep = sleep or stop.sleep
         self._inbox: SimpleQueue[Event | JobResult] = SimpleQueue()
+        self._tasks: SimpleQueue[Task | None] = SimpleQueue()
+        self._threads = 0
         self._running: dict[str, Task] = {}
         self._deferred: list[str] = []
         self._noticed: set[str] = set()
@@ -127,6 +129,8 @@ class JobPool:
             self._stop.set(interrupted.signum)
             self._drain(note)
             raise
+        for _ in range(self._threads):
+            self._tasks.put(None)
         for crash in crashes:
             raise crash
 
@@ -141,7 +145,10 @@ class JobPool:
             if not isinstance(task, Task):
                 return task
             self._running[task.id] = task
-            threading.Thread(target=self._work, args=(task,), name=f"job {task.id}", daemon=True).start()
+            self._tasks.put(task)
+            if len(self._running) > self._threads:  # kept, because each new one costs memory for good
+                self._threads += 1
+                threading.Thread(target=self._serve, name=f"jobs {self._threads}", daemon=True).start()
         return None
 
     def _take(self, seconds: float | None) -> Event | JobResult | None:
@@ -184,8 +191,13 @@ class JobPool:
         if not (isinstance(event, PartialImage) and self._inbox.qsize() > _WAITING_EVENTS):
             self._inbox.put(event)
 
+    def _serve(self) -> None:
+        """Run one job after the other, in a thread of its own."""
+        while task := self._tasks.get():
+            self._work(task)
+
     def _work(self, task: Task) -> None:
-        """Run one job, in its own thread, which nothing may leave but a result."""
+        """Run one job, and leave nothing but a result."""
         result = JobResult(task)
         try:
             self._stop.check()

@@ -1,4 +1,4 @@
-"""`models --update` and `--reset`: another price table than the one built into imgcli."""
+"""Another price table than the one built into imgcli: taking one over, and going back."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.core.catalog import load
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
+from imgcli.core.option import option
 from imgcli.core.text import shorten
 from imgcli.store.price_file import remove_prices, write_prices
 
@@ -56,7 +57,7 @@ def update_prices(context: Context, source: str) -> list[str]:
     if table.date < load().prices_date:
         context.warn([f"this table is older than the one built into imgcli ({load().prices_date})"])
     after = current(load(), table, today)
-    return [*_report(table, before, after), f"Kept as {path}; `imgcli models --reset` goes back."]
+    return [*_report(table, before, after), f"Kept as {path}; `imgcli models {option('reset')}` goes back."]
 
 
 def reset_prices(context: Context) -> list[str]:

@@ -17,6 +17,8 @@ from imgcli.core.pipeline import uncharged
 from imgcli.output.images.compare import Comparison
 from imgcli.output.json import to_json
 from imgcli.output.sinks.batch_lines import BatchLinesSink
+from imgcli.output.sinks.grid import GridSink
+from imgcli.output.sinks.group_lines import GroupLinesSink
 from imgcli.output.sinks.jsonl import InlineImages, JsonLinesSink, error_line
 from imgcli.output.sinks.lines import (
     GENERATING,
@@ -105,29 +107,29 @@ class Reporter:
 
         `tiles` names the jobs that share the display, by their ids; None for a single one.
         """
-        display = (lambda: PerJobSink(lambda _: self._display_sink())) if tiles else self._display_sink
-        with self._opened(display, is_group=bool(tiles)) as sinks:
+        with self._opened(lambda: self._display_sink(tiles), is_group=bool(tiles)) as sinks:
             yield sinks
 
     @contextmanager
     def batch_sinks(self, name: Callable[[str], str], total: int) -> Iterator[list[Sink]]:
         """Open the sinks of a batch of so many jobs; `name` tells a job's row."""
-
-        def display() -> Sink:
-            if self._options.format is not OutputFormat.PEOPLE:
-                return self._display_sink()
-            clock = self._context.monotonic
-            return QueuedSink(BatchLinesSink(self._context.stderr, self._price, clock, name, total))
-
-        with self._opened(display, is_group=True) as sinks:
+        is_grid = self._display is not Display.LINES and self._is_one_terminal
+        has_paths = not (is_grid and self._options.format is OutputFormat.PEOPLE)  # which would push it away
+        with self._opened(
+            lambda: self._batch_display(name, total), is_group=True, has_result=has_paths
+        ) as sinks:
             yield sinks
+            if isinstance(sinks[0], GridSink):
+                sinks[0].finish()
 
     @contextmanager
-    def _opened(self, display: Callable[[], Sink], *, is_group: bool) -> Iterator[list[Sink]]:
+    def _opened(
+        self, display: Callable[[], Sink], *, is_group: bool, has_result: bool = True
+    ) -> Iterator[list[Sink]]:
         opened: list[Sink] = []
         try:
             opened.append(display())
-            opened.extend(self._result_sinks(is_group=is_group))
+            opened.extend(self._result_sinks(is_group=is_group) if has_result else [])
             with process.stoppable(opened[0]):
                 yield opened
         finally:
@@ -167,7 +169,21 @@ class Reporter:
     def _is_one_terminal(self) -> bool:
         return is_one_terminal(self._context.stdout, self._context.stderr)
 
-    def _display_sink(self) -> Sink:
+    def _batch_display(self, name: Callable[[str], str], total: int) -> Sink:
+        """Choose what shows a batch on standard error."""
+        stderr, clock = self._context.stderr, self._context.monotonic
+        is_for_people = self._options.format is OutputFormat.PEOPLE
+        if self._display is Display.LINES and is_for_people:
+            return QueuedSink(BatchLinesSink(stderr, self._price, clock, name, total))
+        if self._display is not Display.IMAGE and not is_for_people:
+            return self._display_sink(None)
+        from imgcli.output.sinks.batch_grid import BatchGridSink
+
+        renderers = self._renderers() if self._display is Display.IMAGE else None
+        sink = BatchGridSink(stderr, self._terminal, self._price, clock, name, total, renderers)
+        return sink.open()
+
+    def _display_sink(self, tiles: Mapping[str, str] | None) -> Sink:
         """Choose what writes to standard error."""
         stderr, clock = self._context.stderr, self._context.monotonic
         in_color = has_color(self._context.env, stderr)
@@ -177,11 +193,15 @@ class Reporter:
             return ErrorsSink(stderr, tells_names=is_for_script, in_color=in_color)
         if self._display is Display.LINES:
             style = LinesStyle(words=words, write_bill=self._plain_bill, in_color=in_color)
-            lines = LinesSink(stderr, self._price, clock, style)
-            return QueuedSink(lines.open(HEARTBEAT))
+            if tiles:
+                return QueuedSink(GroupLinesSink(stderr, self._price, clock, tiles, style))
+            return QueuedSink(LinesSink(stderr, self._price, clock, style).open(HEARTBEAT))
         from imgcli.output.sinks.live import LiveSink
 
         renderers = self._renderers() if self._display is Display.IMAGE else None
+        if tiles:
+            grid = GridSink(stderr, self._terminal, self._price, clock, tiles, renderers)
+            return grid.open(words, footer=self._footer())
         sink = LiveSink(stderr, self._terminal, self._price, clock, renderers)
         return sink.open(words, footer=self._footer())
 

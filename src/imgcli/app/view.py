@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from imgcli.app import process, view_input
 from imgcli.app.context import size_of
-from imgcli.app.lookup import Located, locate
+from imgcli.app.image_pages import ImagePages
+from imgcli.app.lookup import Located, Lookup, locate
 from imgcli.app.options import PreviewMode
 from imgcli.app.reporting import exit_status, pricing, refuse
 from imgcli.app.view_input import ViewInput, ViewInputKind
@@ -21,6 +22,7 @@ from imgcli.core.pipeline import mark_uncharged
 from imgcli.core.text import shorten
 from imgcli.output.images.select import RendererSelector
 from imgcli.output.sinks.lines import VIEWING, DescriptionSink, described
+from imgcli.output.tables.history import cost_words
 from imgcli.output.terminal.capabilities import Display, choose_display, detect_terminal, has_color
 from imgcli.output.terminal.writer import SafeWriter
 from imgcli.store.paths import FallbackFolders, state_folder
@@ -136,22 +138,34 @@ class Viewer:
         self.provider = RendererSelector(
             context.env, self.stream, self._terminal, preview.protocol, preview.width
         )
+        self._pages: ImagePages | None = None
+        self._lookup: Lookup | None = None
 
     def view_all(self) -> ExitCode:
         """View everything; what cannot be viewed is told, and does not keep the rest from being seen."""
+        codes: list[ExitCode] = []
         try:
-            return most_severe([self._view(name) for name in self.options.names])
+            with ExitStack() as stack:
+                paths = [path for name in self.options.names for path in self._locate(name, codes)]
+                if self.display is Display.IMAGE and len(paths) > 1 and not self.options.save:
+                    self._lookup = Lookup.opened(self.context, stack)
+                    self._pages = ImagePages(self.stream, self._terminal, self.provider, len(paths))
+                codes += [self._view_file(path) for path in paths]
+                if self._pages:
+                    self._pages.flush()
+            return most_severe(codes)
         finally:
             self.provider.close()
 
-    def _view(self, name: str) -> ExitCode:
-        """View a file, or all that a run brought."""
+    def _locate(self, name: str, codes: list[ExitCode]) -> tuple[str, ...]:
+        """Return a file, or all that a run brought."""
         try:
             located = Located((name,)) if name == view_input.STDIN else locate(self.context, name)
         except ImgcliError as error:
-            return refuse(self.context, error.problem)
+            codes.append(refuse(self.context, error.problem))
+            return ()
         self.context.warn(located.notes)
-        return most_severe([self._view_file(path) for path in located.paths])
+        return located.paths
 
     def _view_file(self, name: str) -> ExitCode:
         try:
@@ -171,6 +185,9 @@ class Viewer:
         return self._keep_image(source, image)
 
     def _show(self, name: str, image: EncodedImage) -> None:
+        if self._pages:
+            self._pages.add(image, os.path.basename(name), self._cost(image))  # noqa: PTH119 - not always a path
+            return
         if self.display is Display.IMAGE:
             from imgcli.output.terminal.canvas import StillViewer
 
@@ -181,6 +198,11 @@ class Viewer:
         decode(image.data)
         SafeWriter(self.context.stdout).lines([described(name, image, ", ")] if not self.options.save else [])
 
+    def _cost(self, image: EncodedImage) -> tuple[str, ...]:
+        """Return what an image cost, where the history knows it."""
+        entry = self._lookup.bringer(image.sha256) if self._lookup else None
+        return (cost_words(entry),) if entry and len(entry.images) == 1 else ()
+
     def _keep_image(self, source: ViewInput, image: EncodedImage) -> ExitCode:
         if not self.options.save:
             return ExitCode.OK
@@ -188,6 +210,8 @@ class Viewer:
         return keeper.keep(image)
 
     def _view_run(self, source: ViewInput) -> ExitCode:
+        if self._pages:
+            self._pages.flush()
         if len(self.options.names) > 1:
             self.context.write_lines([shorten(source.name, _NAME_LENGTH)])
         events = pipeline.enforce_grammar(_job(source), self._source(source))

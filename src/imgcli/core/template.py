@@ -8,8 +8,9 @@ from collections import Counter
 from hashlib import sha256
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
+from imgcli.core.config import PLACE
 from imgcli.core.errors import usage_error
 from imgcli.core.option import option
 from imgcli.core.text import shorten, similar_names
@@ -24,14 +25,20 @@ MOST_EXPANSIONS = 1_000_000
 _TOKEN = re.compile(r"\{\{([^{}]*)\}\}|\{\{|\{([^{}\n]+)\}")
 _WORD = re.compile(r"[^\W\d][\w -]{0,59}")
 _CHOICE = "choice"
+_FRAME = 1 << 20
+"""Added to the places of a frame's placeholders: more than a prompt has."""
 _NAME_LENGTH = 60
 
 
 class Placeholder(NamedTuple):
-    """A name in a template; with `is_choice` one of its values is picked for each image."""
+    """A name in a template; with `is_choice` one of its values is picked for each image.
+
+    `place` tells the choices of one text apart.
+    """
 
     name: str
     is_choice: bool = False
+    place: int = 0
 
 
 class Template(NamedTuple):
@@ -64,7 +71,33 @@ class Template(NamedTuple):
         products = dict.fromkeys(one.name for one in found_names if not one.is_choice)
         choices = dict.fromkeys(one.name for one in found_names if one.is_choice)
         parts = [part for part in (*parts, text[start:]) if part]
-        return cls(text, tuple(parts), tuple(products), tuple(choices))
+        placed = (
+            part if isinstance(part, str) else part._replace(place=place) for place, part in enumerate(parts)
+        )
+        return cls(text, tuple(placed), tuple(products), tuple(choices))
+
+    def within(self, frame: str, place: str, names: Collection[str]) -> Template:
+        """Return another template with this one wherever it has `place`, as presets frame a prompt.
+
+        The same choices are picked for this one inside as alone. Raises `ImgcliError` (usage).
+        """
+        around = [Template.parse(piece, names) for piece in frame.split(place)]
+        if len(around) == 1:
+            return around[0]
+        parts = list(around[0].moved(_FRAME).parts)
+        for number, piece in enumerate(around[1:], 2):
+            parts += [*self.parts, *piece.moved(number * _FRAME).parts]
+        products = dict.fromkeys(name for one in (self, *around) for name in one.products)
+        choices = dict.fromkeys(name for one in (self, *around) for name in one.choices)
+        raw = frame.replace(place, self.raw)
+        return Template(raw, tuple(parts), tuple(products), tuple(choices))
+
+    def moved(self, places: int) -> Template:
+        """Return this with other numbers for its placeholders."""
+        parts = (
+            part if isinstance(part, str) else part._replace(place=part.place + places) for part in self.parts
+        )
+        return self._replace(parts=tuple(parts))
 
     def fill(self, values: Mapping[str, str], pick: Callable[[str, int], str]) -> str:
         """Return the text with its values; `pick` chooses for a name and the number of the place."""
@@ -72,10 +105,10 @@ class Template(NamedTuple):
             [
                 part
                 if isinstance(part, str)
-                else pick(part.name, place)
+                else pick(part.name, part.place)
                 if part.is_choice
                 else values[part.name]
-                for place, part in enumerate(self.parts)
+                for part in self.parts
             ]
         )
 
@@ -160,15 +193,44 @@ class Picker(NamedTuple):
 
 
 class Expansion(NamedTuple):
-    """One image that a template stands for: its prompt and its output name."""
+    """One image that a template stands for: its prompt and its output name.
+
+    `typed` is the prompt without the presets that frame it, None where there are none.
+    """
 
     prompt: str
     output: str | None = None
+    typed: str | None = None
+
+
+class ImageTemplate(NamedTuple):
+    """What images are made of: the prompt and the output name; `typed` is the prompt without presets."""
+
+    prompt: Template
+    output: Template | None = None
+    typed: Template | None = None
+
+    @classmethod
+    def framed(cls, typed: Template, output: Template | None, frame: str, names: Collection[str]) -> Self:
+        """Return a prompt that was typed within the frame of presets. Raises `ImgcliError` (usage)."""
+        if frame == PLACE:
+            return cls(typed, output)
+        return cls(typed.within(frame, PLACE, names), output, typed)
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        """The names whose every value makes an image of its own."""
+        others = self.output.products if self.output else ()
+        return tuple(dict.fromkeys((*self.prompt.products, *others))) if others else self.prompt.products
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The names of which a value is picked."""
+        return (*self.prompt.choices, *self.output.choices) if self.output else self.prompt.choices
 
 
 def expand(
-    prompt: Template,
-    output: Template | None,
+    image: ImageTemplate,
     variables: Mapping[str, Sequence[str]],
     picker: Picker,
     position: Callable[[str], int],
@@ -180,24 +242,22 @@ def expand(
     `position`, which counts the images that are alike but for their choices; so a row that is added before
     it changes nothing. `safe` makes a value fit for a file name. Raises `ImgcliError` (usage) for too many.
     """
-    names = prompt.products
-    if output:
-        names = tuple(dict.fromkeys((*names, *output.products)))
+    names = image.products
     if prod(len(variables[name]) for name in names) > MOST_EXPANSIONS:
         raise usage_error(f"The variables make more than {MOST_EXPANSIONS:,} images of one prompt.")
-    has_choices = prompt.choices or (output and output.choices)
+    has_choices = bool(image.choices)
     for combination in product(*(variables[name] for name in names)):
         values = dict(zip(names, combination, strict=True))
         if not has_choices:
-            yield _expansion(prompt, output, values, _no_choice, safe)
+            yield _expansion(image, values, _no_choice, safe)
             continue
-        alike = "\0".join((prompt.raw, output.raw if output else "", *combination))
+        alike = "\0".join((image.prompt.raw, image.output.raw if image.output else "", *combination))
         number = position(alike)
 
         def pick(name: str, place: int, alike: str = alike, number: int = number) -> str:
             return picker.pick(variables[name], alike, number, name, place)
 
-        yield _expansion(prompt, output, values, pick, safe)
+        yield _expansion(image, values, pick, safe)
 
 
 def _no_choice(name: str, place: int) -> str:
@@ -205,15 +265,14 @@ def _no_choice(name: str, place: int) -> str:
 
 
 def _expansion(
-    prompt: Template,
-    output: Template | None,
+    image: ImageTemplate,
     values: Mapping[str, str],
     pick: Callable[[str, int], str],
     safe: Callable[[str], str],
 ) -> Expansion:
-    if output is None:
-        return Expansion(prompt.fill(values, pick))
-    inside = {name: safe(value) for name, value in values.items()}
-    return Expansion(
-        prompt.fill(values, pick), output.fill(inside, lambda name, place: safe(pick(name, place)))
-    )
+    prompt, output, typed = image
+    place = None
+    if output is not None:
+        inside = {name: safe(value) for name, value in values.items()}
+        place = output.fill(inside, lambda name, number: safe(pick(name, number)))
+    return Expansion(prompt.fill(values, pick), place, typed and typed.fill(values, pick))

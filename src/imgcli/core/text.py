@@ -107,10 +107,12 @@ MINUTE = 60
 
 
 def duration(seconds: float) -> str:
-    """Format a duration for people: `4.2 s`, `2 min 05 s`."""
+    """Format a duration for people: `4.2 s`, `2 min 05 s`, `3 h 05 min`."""
     if round(seconds, 1) < MINUTE:
         return f"{max(seconds, 0):.1f} s"
     minutes, rest = divmod(round(seconds), MINUTE)
+    if minutes >= MINUTE:
+        return f"{minutes // MINUTE} h {minutes % MINUTE:02} min"
     return f"{minutes} min {rest:02} s"
 
 

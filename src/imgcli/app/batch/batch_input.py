@@ -13,6 +13,7 @@ from imgcli.store.publish.atomic import reason
 
 if TYPE_CHECKING:
     from imgcli.app.context import Context
+    from imgcli.core.config import Preset
     from imgcli.core.template import Variable
 
 
@@ -27,7 +28,8 @@ class BatchInput(NamedTuple):
 
     `ending` is the file name's, empty for standard input. `prompt` is for rows without one; `images` and
     `mask` go with every row that names none. `seed` decides what `{name|choice}` picks. Each image is asked
-    for `times` times from each of the `models`, in one request where `is_single_request`.
+    for `times` times from each of the `models`, in one request where `is_single_request`. `presets` frame
+    every prompt, the first one innermost.
     """
 
     data: bytes
@@ -42,6 +44,7 @@ class BatchInput(NamedTuple):
     models: tuple[str, ...] = ()
     times: int = 1
     is_single_request: bool = False
+    presets: tuple[Preset, ...] = ()
 
 
 class BatchFile(NamedTuple):

@@ -131,7 +131,8 @@ class BatchKinds:
         if draft.partials is None:
             draft = replace(draft, partials=0)  # nobody watches each of a thousand images arrive
         valid = validate(draft, self._models, self._today)
-        draft = replace(draft, prompt="")
+        presets = tuple(preset.name for preset in self._given.presets)
+        draft = replace(draft, prompt="", presets=presets)
         self._made.append(
             replace(options, draft=draft, parents=plan.parents, notices=(*options.notices, *plan.notices))
         )

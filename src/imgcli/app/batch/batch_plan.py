@@ -61,7 +61,10 @@ class BatchOptions(NamedTuple):
 
 
 class BatchTask(NamedTuple):
-    """One image to make. `key` is its identity, `id` its row's; `kind` is the number of its options."""
+    """One image to make. `key` is its identity, `id` its row's; `kind` is the number of its options.
+
+    `typed_prompt` is the prompt without presets, None where these do not change it.
+    """
 
     key: str
     line: int
@@ -69,6 +72,7 @@ class BatchTask(NamedTuple):
     prompt: str
     output: str | None
     kind: int
+    typed_prompt: str | None = None
 
 
 @dataclass(frozen=True)
@@ -96,8 +100,10 @@ class BatchPlan:
             references = tuple(map(read_again, draft.references))
             draft = replace(draft, references=references, mask=draft.mask and read_again(draft.mask))
         output = replace(kind.output, name=task.output)
-        return replace(kind, draft=replace(draft, prompt=task.prompt), output=output)
+        return replace(
+            kind, draft=replace(draft, prompt=task.prompt, typed_prompt=task.typed_prompt), output=output
+        )
 
     def request(self, task: BatchTask) -> ImageRequest:
         """Return what would be sent, without the bytes of its images."""
-        return replace(self.requests[task.kind], prompt=task.prompt)
+        return replace(self.requests[task.kind], prompt=task.prompt, typed_prompt=task.typed_prompt)

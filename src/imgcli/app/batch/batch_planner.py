@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imgcli.app.batch.batch_kinds import LONG_PROMPT, BatchKinds, CommonError
 from imgcli.app.batch.batch_plan import BatchPlan, BatchTask
-from imgcli.app.batch.variables import check_used
+from imgcli.app.batch.variables import check_used, frame_of
 from imgcli.core.batch_file import PROMPT, Faults, read_rows
+from imgcli.core.config import PLACE
 from imgcli.core.errors import ImgcliError, check_between, usage_error
 from imgcli.core.option import option
-from imgcli.core.template import Expansion, Picker, Template, expand, normal_name
+from imgcli.core.template import Expansion, ImageTemplate, Picker, Template, expand, normal_name
 from imgcli.core.text import did_you_mean, shorten, similar_names, slug
 from imgcli.store.publish.atomic import OnExists
 from imgcli.store.publish.naming import (
@@ -41,6 +42,7 @@ _NAME_LENGTH = 60
 _ID, _OUTPUT, _MODEL, _COUNT = "id", "output", "model", "count"
 _MOST_TEMPLATES = 1_000  # kept parsed; where there are more, each is another one
 _MOST_VARIANTS = 100
+_MOST_NOTES = 3
 _NO_CELLS: dict[str, Any] = {}
 _WORD = re.compile(r"\{([^\W\d][\w -]{0,59})\}")
 
@@ -80,7 +82,7 @@ def _check_overwriting(context: Context, plan: BatchPlan) -> None:
     folder, now, lines = current_folder(), context.now(), dict[object, int]()
     for task in plan.tasks:
         request = plan.requests[task.kind]
-        fields = NameFields(task.prompt, request.model, task.key, now)
+        fields = NameFields(task.typed_prompt or task.prompt, request.model, task.key, now)
         target = OutputTarget.of(task.output, fields, folder)
         path = target.folder / target.preferred_name(request.format)
         if path in lines:
@@ -120,10 +122,13 @@ class _Planner:
         self._names: frozenset[str] = frozenset()
         self._used, self._verbatim = set[str](), dict[str, int]()
         self._templates: dict[tuple[str, tuple[str, ...]], Template] = {}
+        self._outside: dict[str, int] = {}
         self._ids: dict[str, int] = {}
         self._equal: dict[tuple[str, str], int] = {}
         self._alike = Counter[str]()
         self._picker = Picker(given.seed)
+        self._frame = frame_of(given.presets)
+        self._is_plain_frame = "{" not in self._frame.replace(PLACE, "")
         self._has_variants = len(given.models) > 1 or given.times > 1
 
     def tasks(self, rows: Sequence[BatchRow]) -> list[BatchTask]:
@@ -156,11 +161,18 @@ class _Planner:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """Notes on what is sent as it stands though it looks like a variable."""
-        return tuple(
+        """Notes on what looks like a variable and is sent as it stands, and on rows that save elsewhere."""
+        verbatim = [
             f"{{{shorten(name, _NAME_LENGTH)}}} on line {line} is sent as it is: nothing declares it"
-            for name, line in list(self._verbatim.items())[:3]
-        )
+            for name, line in list(self._verbatim.items())[:_MOST_NOTES]
+        ]
+        # A batch file may come from somebody else, and the table has no room for the names.
+        outside = [
+            f"line {line} saves outside the current folder: {shorten(output, 2 * _NAME_LENGTH)}"
+            for output, line in list(self._outside.items())[:_MOST_NOTES]
+        ]
+        more = len(self._outside) - len(outside)
+        return (*verbatim, *outside, *([f"and {more:,} more outside the current folder"] if more else []))
 
     def _layout(self, row: BatchRow) -> _Layout:
         columns = tuple(row.cells)
@@ -207,13 +219,22 @@ class _Planner:
             raise usage_error(f"{name} takes text, not {_shown(value)}.")
         if "{" in prompt:
             self._note(prompt, line)
-        is_plain = "{" not in prompt and (output is None or "{" not in output)
+        if layout.output and output and (output[0] in "/~" or ".." in output):
+            self._outside.setdefault(output, line)
+        is_plain = "{" not in prompt and self._is_plain_frame and (output is None or "{" not in output)
         if is_plain and not layout.has_variants and not self._has_variants:
-            return (self._task(line, row_id, prompt, output, cells),)
-        made = [Expansion(prompt, output)]
+            return (self._task(line, row_id, self._framed(prompt, output), cells),)
+        made = [self._framed(prompt, output)]
         if self._names and not is_plain:
             made = self._expanded(row, layout, row_id, prompt, output)
         return self._variants(line, row_id, made, cells)
+
+    def _framed(self, prompt: str, output: str | None) -> Expansion:
+        """Return a prompt within the presets that are in use."""
+        if self._frame == PLACE:
+            return Expansion(prompt, output)
+        framed = self._frame.replace(PLACE, prompt)
+        return Expansion(framed, output, None if framed == prompt else prompt)
 
     def _variants(
         self, line: int, row_id: str | None, made: Sequence[Expansion], cells: dict[str, Any]
@@ -230,13 +251,13 @@ class _Planner:
             own[_COUNT], count = count, 1
         each = [{**own, _MODEL: model} for model in models] if models else [own]
         if len(made) * len(each) * count == 1:
-            return (self._task(line, row_id, *made[0], each[0]),)
+            return (self._task(line, row_id, made[0], each[0]),)
         tasks = list[BatchTask]()
-        for (prompt, output), options in product(made, [one for one in each for _ in range(count)]):
+        for one, options in product(made, [options for options in each for _ in range(count)]):
             number = len(tasks) + 1
             name = f"{row_id}-{number}" if row_id else None
-            place = output and output.replace("{n}", str(number))
-            tasks.append(self._task(line, name, prompt, place, options))
+            image = one._replace(output=one.output and one.output.replace("{n}", str(number)))
+            tasks.append(self._task(line, name, image, options))
         return tasks
 
     def _convert(self, name: str, cells: Mapping[str, Any], default: Any) -> Any:  # noqa: ANN401 - any option's
@@ -268,14 +289,15 @@ class _Planner:
             variables[_ID] = (row_id,)
         # A row's own id is what {id} means in its output name; elsewhere that is the run's.
         reserved = tuple(one for one in FIELDS if one != _ID or row_id is None)
-        words, name = self._template(prompt, ()), output and self._template(output, reserved)
+        name = self._template(output, reserved) if output else None
+        image = ImageTemplate.framed(self._template(prompt, ()), name, self._frame, self._names)
         self._check_fields(output, variables, reserved)
-        for template, what in ((words, "prompt"), (name or None, "output")):
+        for template, what in ((image.prompt, "prompt"), (name, "output")):
             for used in (*template.products, *template.choices) if template else ():
                 if used not in variables:
                     raise usage_error(f"The {what} uses {{{used}}}, and the row has no {used}.")
                 self._used.add(used)
-        return list(expand(words, name or None, variables, self._picker, self._position, slug))
+        return list(expand(image, variables, self._picker, self._position, slug))
 
     def _check_fields(
         self, output: str | None, variables: Mapping[str, object], reserved: Sequence[str]
@@ -298,10 +320,9 @@ class _Planner:
         self._alike[alike] += 1
         return self._alike[alike]
 
-    def _task(
-        self, line: int, row_id: str | None, prompt: str, output: str | None, cells: dict[str, Any]
-    ) -> BatchTask:
+    def _task(self, line: int, row_id: str | None, image: Expansion, cells: dict[str, Any]) -> BatchTask:
         """Return a task. Raises `ImgcliError` (usage)."""
+        prompt, output, typed = image
         kinds = self.kinds
         kind = kinds.number(cells, output)
         if len(prompt) > LONG_PROMPT or not prompt.isprintable() or not prompt or prompt.isspace():
@@ -310,7 +331,7 @@ class _Planner:
         equal = digest, prompt
         occurrence = self._equal[equal] = self._equal.get(equal, 0) + 1
         key = sha256(f"{digest}\0{prompt}\0{occurrence}".encode()).hexdigest()[:_KEY_LENGTH]
-        return BatchTask(key, line, row_id, prompt, output and kinds.path(output), kind)
+        return BatchTask(key, line, row_id, prompt, output and kinds.path(output), kind, typed)
 
 
 def _values(name: str, value: object) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from imgcli.core.billing.bill import dollars
 from imgcli.core.billing.bound import Bound, image_model_name
 from imgcli.core.billing.budget import Estimate, estimate, estimate_line
 from imgcli.core.errors import ImgcliError
+from imgcli.core.messages import preset_words
 from imgcli.core.option import option
 from imgcli.core.text import shorten
 from imgcli.output.json import to_json
@@ -111,7 +112,8 @@ class BatchPreview:
                 (value,) = values
                 hidden.add(name)
                 words.append(f"{shorten(value, _NAME_LENGTH)}{' quality' * (name == 'quality')}")
-        return words, hidden
+        presets = self._plan.requests[0].presets
+        return [*words, *([preset_words(presets)] if presets else [])], hidden
 
     def _facts(self, request: ImageRequest) -> tuple[str, str, str]:
         return request.model, request.size or "auto", request.quality or "default"
@@ -119,7 +121,9 @@ class BatchPreview:
     def _row(self, task: BatchTask) -> PlannedImage:
         bound, facts = self._bounds.of(task), self._facts(self._plan.requests[task.kind])
         price = dollars(bound.dollars) if bound else "unknown"
-        return PlannedImage(str(task.line), task.id or "", task.prompt, *facts, price, self.status(task))
+        return PlannedImage(
+            str(task.line), task.id or "", task.typed_prompt or task.prompt, *facts, price, self.status(task)
+        )
 
     def _totals(self, common: Sequence[str]) -> Iterator[str]:
         """Yield the sentences below the table."""
@@ -190,6 +194,8 @@ class BatchPreview:
             "task": task.key,
             "status": self.status(task),
             "prompt": task.prompt,
+            "typed_prompt": task.typed_prompt,
+            "presets": request.presets,
             "output": task.output,
             "api": request.api,
             "model": request.model,

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from imgcli.app.artifacts import RunArtifacts
     from imgcli.app.batch.batch_plan import BatchOptions, BatchPlan, BatchTask
     from imgcli.app.context import Context
     from imgcli.app.job import Job
@@ -215,24 +216,23 @@ class BatchRun:
         job_id = new_job_id(self._context)
         sink = _TaskSink(self._state, task.key, self._price, self._context.monotonic)
         self._running[job_id] = task, sink
-        return Task(job_id, partial(self._prepare, task, job_id, dollars), sink)
+        return Task(job_id, partial(self._prepare, task, job_id, sink, dollars), sink)
 
-    def _prepare(self, task: BatchTask, job_id: str, bound: Decimal | None) -> Job:
+    def _prepare(self, task: BatchTask, job_id: str, sink: _TaskSink, bound: Decimal | None) -> Job:
         """Prepare a task's job; runs in its thread."""
         options = self._plan.options(task)
         budget = replace(options.budget, run=None, estimate=False)  # which hold for the whole batch
         output = replace(options.output, is_series=True)
         job = prepare_one(self._context, replace(options, budget=budget, output=output), job_id)
+        sink.artifacts = job.artifacts
         hooks = JobHooks(partial(self._state.sent, task.key, job_id, bound), self._pacer.note, _BUSY)
         return replace(job, hooks=hooks)
 
     def _note(self, result: JobResult) -> None:
-        """Write down what became of a task, and stop where the others would end alike."""
+        """Settle what a task has cost, and stop where the others would end alike."""
         task, sink = self._running.pop(result.task.id)
-        outcome, is_free = result.outcome, bool(result.job and result.job.artifacts.is_free)
-        cost = Decimal(0) if is_free or _is_uncharged(outcome) else sink.cost
-        note_outcome(self._state, task.key, result.task.id, outcome, cost, sink.seconds)
-        self._budget.settle(task.key, cost)
+        outcome = result.outcome
+        self._budget.settle(task.key, sink.note(result.task.id, outcome))
         code = outcome.exit_code
         self._unreached = self._unreached + 1 if code is ExitCode.UNREACHABLE else 0
         is_capped = any(_CAP in problem.parameters for problem in outcome.problems)
@@ -255,30 +255,46 @@ def _is_uncharged(outcome: Outcome) -> bool:
 
 
 class _TaskSink:
-    """Follows one task in its job's thread: what it costs, and that a busy server did not begin."""
+    """Follows one task in its job's thread, and writes down what becomes of it.
+
+    It does so as soon as the last event comes: after that the run log goes, which would tell of it otherwise.
+    """
 
     def __init__(self, state: BatchState, key: str, price: Price, clock: Callable[[], float]) -> None:
+        self.artifacts: RunArtifacts | None = None
         self._state, self._key, self._price = state, key, price
         self._summary = RunSummary(clock)
-        self.cost: Decimal | None = None
-        self.seconds: float | None = None
+        self._outcome = pipeline.Outcome()
+        self._cost: Decimal | None = None
+        self._is_noted = False
 
     def handle(self, event: Event) -> None:
         """Take note of an event."""
         self._summary.note(event)
+        self._outcome.record(event)
         match event:
             case Waiting(job=job):
                 self._state.held(self._key, job)
-            case Completed():
-                self._end(event)
-            case Failed(ended=ended):
-                self._end(ended)
+            case Completed(job=job):
+                self._end(job, event)
+            case Failed(job=job, ended=ended):
+                self._end(job, ended)
             case _:
                 pass
 
     def close(self) -> None:
         """Do nothing: the state stays open."""
 
-    def _end(self, completed: Completed | None) -> None:
+    def note(self, job: str, outcome: Outcome) -> Decimal | None:
+        """Write down how the job ended, unless that is done; return what it has cost, None for unknown."""
+        if not self._is_noted:
+            self._is_noted = True
+            is_free = self.artifacts is not None and self.artifacts.is_free
+            self._cost = Decimal(0) if is_free or _is_uncharged(outcome) else self._cost
+            note_outcome(self._state, self._key, job, outcome, self._cost, self._summary.elapsed)
+        return self._cost
+
+    def _end(self, job: str, completed: Completed | None) -> None:
         made = self._summary.bill(completed, self._price)
-        self.cost, self.seconds = made.total if made else None, self._summary.elapsed
+        self._cost = made.total if made else None
+        self.note(job, self._outcome)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import reduce
 from typing import TYPE_CHECKING
 
+from imgcli.core.config import PLACE
 from imgcli.core.errors import usage_error
 from imgcli.core.option import option
-from imgcli.core.template import Picker, Template, Variable, expand, parse_variable
+from imgcli.core.template import ImageTemplate, Picker, Template, Variable, expand, parse_variable
 from imgcli.core.text import shorten, slug
 from imgcli.store.files import read_named
 from imgcli.store.publish.naming import FIELDS
@@ -15,6 +17,7 @@ from imgcli.store.publish.naming import FIELDS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from imgcli.core.config import Preset
     from imgcli.core.template import Expansion
 
 
@@ -60,16 +63,18 @@ def check_used(variables: Sequence[Variable], used: set[str]) -> None:
 
 
 def expand_prompt(
-    prompt: str, output: str | None, variables: Sequence[Variable], seed: str
+    prompt: str, output: str | None, variables: Sequence[Variable], seed: str, frame: str = PLACE
 ) -> list[Expansion]:
     """Return the images that one prompt and one output name stand for, in the order of the values.
 
-    `seed` decides what `{name|choice}` picks. Raises `ImgcliError` (usage).
+    `seed` decides what `{name|choice}` picks. `frame` is what presets put around the prompt. Raises
+    `ImgcliError` (usage).
     """
     names = frozenset(one.name for one in variables)
-    words = Template.parse(prompt, names)
+    typed = Template.parse(prompt, names)
     name = Template.parse(output, names, FIELDS) if output else None
-    check_used(variables, {*words.products, *words.choices, *(name.products + name.choices if name else ())})
+    image = ImageTemplate.framed(typed, name, frame, names)
+    check_used(variables, {*image.products, *image.choices})
     counts = Counter[str]()
 
     def position(alike: str) -> int:
@@ -77,4 +82,9 @@ def expand_prompt(
         return counts[alike]
 
     values = {one.name: one.values for one in variables}
-    return list(expand(words, name, values, Picker(seed), position, slug))
+    return list(expand(image, values, Picker(seed), position, slug))
+
+
+def frame_of(presets: Sequence[Preset]) -> str:
+    """Return what presets together put around a prompt, the first one innermost."""
+    return reduce(lambda frame, preset: preset.apply(frame), presets, PLACE)

@@ -146,6 +146,7 @@ def _planned(ctx: typer.Context, flags: Mapping[str, Any], profile: AppliedProfi
         tuple(dict.fromkeys(flags["model"] or ())),
         flags["count"],
         flags["single_request"],
+        profile.presets,
     )
     # What is shown before a batch is about all of it, and its tasks are runs.
     each = {

@@ -13,17 +13,16 @@ from imgcli.app.context import size_of
 from imgcli.app.lookup import open_history
 from imgcli.cli.params import lookup  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.core.errors import ImgcliError, check_between, usage_error
-from imgcli.output.tables.history import PathFormatter, history_lines
+from imgcli.output.tables.history import PathFormatter, cost_words, history_lines
 from imgcli.output.terminal.database import PreviewProtocol
 from imgcli.output.terminal.writer import SafeWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from imgcli.app.context import Context
     from imgcli.core.history import HistoryEntry, SavedImage
     from imgcli.core.image import EncodedImage
-    from imgcli.output.terminal.canvas import StillViewer
     from imgcli.store.history.repository import History
 
 
@@ -31,7 +30,7 @@ _FILTER = "Filter"
 _FORGET = "Forget"
 _USUAL_LIMIT = 20
 _MOST = 1_000_000_000
-_THUMBNAIL = 28  # columns
+_THUMBNAIL = 24  # columns
 
 Search = Annotated[
     str | None,
@@ -98,7 +97,7 @@ def history(  # noqa: PLR0913 - a command's signature declares its options
     Examples:
       imgcli history                           the last 20 runs
       imgcli history --search cat --limit 5    the last five about cats
-      imgcli history --preview auto            with thumbnails
+      imgcli history --preview auto            with thumbnails above
       imgcli history --json | jq -r .prompt    one JSON object per line
       imgcli history --forget --search secret  remove them for good; asks first
     """  # noqa: D301 - \b tells Typer to leave the lines alone
@@ -134,17 +133,13 @@ class Selection(NamedTuple):
 
 
 def print_history(context: Context, selection: Selection, preview: PreviewProtocol | None) -> None:
-    """Print a line for each run, and above it a thumbnail if they are wanted and can be shown."""
+    """Print a line for each run, and above them all their images if they are wanted and can be shown."""
     with open_history(context) as history:
         entries = list(history.entries(selection.limit or _USUAL_LIMIT, selection.search))
     columns = size_of(context.stdout).columns if context.stdout.isatty() else None
     lines = history_lines(entries, _path_formatter(context), columns)
-    viewer = _thumbnail_viewer(context, preview)
-    if viewer:
-        for entry, line in zip(entries, lines, strict=True):
-            _print_with_thumbnail(context, viewer, entry, line)
-    else:
-        SafeWriter(context.stdout).lines(lines)
+    _show_thumbnails(context, preview, entries)
+    SafeWriter(context.stdout).lines(lines)
     if not entries:
         _warn_of_none(context, selection)
 
@@ -238,29 +233,32 @@ def _path_formatter(context: Context) -> PathFormatter:
     return PathFormatter(None, None)
 
 
-def _thumbnail_viewer(context: Context, preview: PreviewProtocol | None) -> StillViewer | None:
-    """Return a viewer for thumbnails; None if they are not wanted or cannot be shown."""
+def _show_thumbnails(
+    context: Context, preview: PreviewProtocol | None, entries: Sequence[HistoryEntry]
+) -> None:
+    """Show the images that are still there, if they are wanted and can be shown."""
     if preview is None:
-        return None
+        return
     from imgcli.output.terminal.capabilities import Display, choose_display, detect_terminal
 
     terminal = detect_terminal(context.env, context.stdout, lambda: size_of(context.stdout), preview)
     if choose_display(preview, terminal) is not Display.IMAGE:
-        return None
+        return
+    from imgcli.app.image_pages import ImagePages
     from imgcli.output.images.select import RendererSelector
-    from imgcli.output.terminal.canvas import StillViewer
 
-    renderers = RendererSelector(context.env, context.stdout, terminal, preview, _THUMBNAIL)
-    return StillViewer(context.stdout, terminal, renderers)
-
-
-def _print_with_thumbnail(context: Context, viewer: StillViewer, entry: HistoryEntry, line: str) -> None:
-    image = next(filter(None, map(_unchanged, entry.saved)), None)
-    if image:
-        with suppress(ValueError):  # it cannot be decoded
-            viewer.show(image, line)
-            return
-    SafeWriter(context.stdout).lines([line])
+    provider = RendererSelector(context.env, context.stdout, terminal, preview, _THUMBNAIL)
+    pages = ImagePages(context.stdout, terminal, provider, sum(len(entry.saved) for entry in entries))
+    try:
+        for entry in entries:
+            for saved in entry.saved:
+                if image := _unchanged(saved):
+                    with suppress(ValueError):  # it cannot be decoded
+                        name = saved.path.name if saved.path else ""
+                        pages.add(image, name, (cost_words(entry),), str(entry.number))
+        pages.flush()
+    finally:
+        provider.close()
 
 
 def _unchanged(saved: SavedImage) -> EncodedImage | None:

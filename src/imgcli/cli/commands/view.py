@@ -36,7 +36,7 @@ def view(  # noqa: PLR0913 - a command's signature declares its options
 
     \b
     Examples:
-      imgcli view cat.png dog.webp            one below the other
+      imgcli view cat.png dog.webp            side by side
       imgcli view last 12                     the newest image, and run 12
       imgcli view run.sse --speed 4           a recorded run, four times as fast
       curl -N ... | imgcli view -             OpenAI's own stream, live

@@ -83,7 +83,6 @@ def _split(total: int, text: int | None, image: int | None) -> tuple[int, int]:
 
 _MILLION = 1_000_000
 _NOTHING = Decimal(0)
-_BUILT_IN = "imgcli"
 _HALF_A_CENT = Decimal("0.005")
 _SMALL = Decimal("0.0001")
 
@@ -116,7 +115,7 @@ class Row:
     @property
     def cost(self) -> Decimal | None:
         """The row's cost, None if any of it is unknown."""
-        return _sum([self.cost_in, self.cost_out])
+        return sum_or_none([self.cost_in, self.cost_out])
 
     @property
     def known(self) -> Decimal:
@@ -128,26 +127,35 @@ class Row:
 class Bill:
     """What a run cost.
 
-    `prices_date` is the date of the oldest price in it, None without any; `prices_from` names the tables that
-    the prices are from, None where all are built in. `notes` are sentences on assumptions and uncertain
-    prices. `is_demo` means that nobody pays it.
+    `prices_date` is the date of the oldest price in it, None without any; `tables` names the price tables
+    that were used. `notes` are sentences on assumptions and uncertain prices. `is_demo` means that nobody
+    pays it.
     """
 
     rows: tuple[Row, ...]
     prices_date: date | None
     notes: tuple[str, ...] = ()
     is_demo: bool = False
-    prices_from: str | None = None
+    tables: tuple[str, ...] = ()
+
+    @property
+    def prices_from(self) -> str | None:
+        """The names of the price tables, None where all prices are built in."""
+        from imgcli.core.billing.prices import joined  # see `prices_of`
+
+        return joined(self.tables)
 
     @property
     def dated(self) -> str:
         """The date of the oldest price, and the table: `2026-11-29, from litellm.json`; empty without any."""
+        from imgcli.core.billing.prices import dated
+
         return dated(self.prices_date, self.prices_from) if self.prices_date else ""
 
     @property
     def total(self) -> Decimal | None:
         """The total, None if any of it is unknown."""
-        return _sum(row.cost for row in self.rows)
+        return sum_or_none(row.cost for row in self.rows)
 
     @property
     def known(self) -> Decimal:
@@ -163,24 +171,15 @@ def bill(
     The text model's tokens are in `usage`, the images' in `tool_usage["image_gen"]`; on the Images API
     `usage` counts the images. Never raises: a count that is missing or absurd makes its row unknown.
     """
+    from imgcli.core.billing.prices import tables_of  # see `prices_of`
+
     rows = tuple(_rows(request, completed, partials, catalog))
     if request.api is Api.RESPONSES and not partials and not images and _is_unused(completed):
         rows = tuple(row for row in rows if row.part is Part.TEXT)
     used = [prices_of(row.model, catalog) for row in rows if row.known]
     notes = [note for row in rows for note in _notes(row, completed, request, catalog)]
     oldest = min((prices.date for prices in used), default=None)
-    return Bill(rows, oldest, tuple(notes), prices_from=tables_of(used))
-
-
-def tables_of(used: Iterable[Prices]) -> str | None:
-    """Name the price tables of these prices: `litellm.json and imgcli`; None where all are built in."""
-    names = list(dict.fromkeys(prices.table or _BUILT_IN for prices in used))
-    return None if names in ([], [_BUILT_IN]) else " and ".join(names)
-
-
-def dated(day: date, table: str | None) -> str:
-    """Format the date of prices, and their table where it is not the one built in."""
-    return f"{day.isoformat()}, from {table}" if table else day.isoformat()
+    return Bill(rows, oldest, tuple(notes), tables=tables_of(used))
 
 
 def cost_usd(made: Bill) -> float | None:
@@ -199,7 +198,7 @@ def dollars(amount: Decimal | None) -> str:
     return f"{sign}${size:.{places}f}"
 
 
-def _sum(amounts: Iterable[Decimal | None]) -> Decimal | None:
+def sum_or_none(amounts: Iterable[Decimal | None]) -> Decimal | None:
     """Return the sum, None if any part is unknown."""
     total = _NOTHING
     for amount in amounts:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from decimal import ROUND_UP, Decimal
 from typing import TYPE_CHECKING
 
-from imgcli.core.billing.bill import count, dated, or_none, tables_of
+from imgcli.core.billing.bill import count, or_none
+from imgcli.core.billing.prices import dated, joined, tables_of
 from imgcli.core.billing.rates import highest_surcharge
 from imgcli.core.catalog import ModelKind
 from imgcli.core.errors import usage_error
@@ -101,7 +102,7 @@ def upper_bound(
         shares.append(_most_expensive(_candidates(request.model, ModelKind.TEXT, models), load.text_dollars))
     total = sum((share for _, share in shares), _NOTHING) * highest_surcharge(host) * (request.count or 1)
     basis = _basis(request, models, shares[0][0])
-    tables = tables_of(model.prices for model, _ in shares if model.prices)
+    tables = joined(tables_of(model.prices for model, _ in shares if model.prices))
     return Bound(_rounded_up(total), basis, min(_dates(model for model, _ in shares)), tables)
 
 

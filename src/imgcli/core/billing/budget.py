@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from imgcli.core.billing.bill import dated, dollars, prices_of
+from imgcli.core.billing.bill import dollars, prices_of
 from imgcli.core.billing.bound import image_model_name
+from imgcli.core.billing.prices import dated
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.image import MOVING_FORMATS
 from imgcli.core.option import option

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Iterable
     from decimal import Decimal
 
+
+_BUILT_IN = "imgcli"
+"""The name of the table that comes with imgcli, beside another's."""
 
 PRICE_COLUMNS = ("text_in", "text_cached", "text_out", "image_in", "image_cached", "image_out")
 """The fields of `Prices` that are dollars per million tokens."""
@@ -63,3 +67,19 @@ class Prices:
             if self.then
             else Prices(self.date, self.source, caveat=ended, table=self.table)
         )
+
+
+def tables_of(used: Iterable[Prices]) -> tuple[str, ...]:
+    """Name the price tables of these prices."""
+    return tuple(dict.fromkeys(prices.table or _BUILT_IN for prices in used))
+
+
+def joined(tables: Iterable[str]) -> str | None:
+    """Join the names of price tables: `litellm.json and imgcli`; None where all is built in."""
+    names = list(dict.fromkeys(tables))
+    return None if names in ([], [_BUILT_IN]) else " and ".join(names)
+
+
+def dated(day: dt.date, table: str | None) -> str:
+    """Format the date of prices, and their table where it is not the one built in."""
+    return f"{day.isoformat()}, from {table}" if table else day.isoformat()

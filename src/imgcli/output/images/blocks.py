@@ -33,13 +33,27 @@ class BlockRenderer:
         self._terminal = terminal
         self._glyphs = glyphs
 
+    @property
+    def depth(self) -> ColorDepth:
+        """How many colours it draws with."""
+        return self._terminal.depth
+
+    @property
+    def glyphs(self) -> PreviewProtocol:
+        """The characters it draws with."""
+        return self._glyphs
+
     def render(self, encoded: EncodedImage, box: Box) -> Frame:
         """Decode, shrink and draw; raises `decode.Undecodable` for what is no image."""
-        image = decode(encoded.data, (box.columns * _CELL_WIDTH, box.rows * _CELL_HEIGHT))
-        cells = fit(image.size, box.columns, box.rows, (1, self._terminal.aspect))
-        opaque = flatten(image, self._terminal.background)
+        opaque, cells = self.fitted(encoded, box)
         blocks = draw(opaque, cells, self._glyphs, self._terminal.depth, dark=self._is_dark())
         return Frame(tuple(ansi_lines(blocks)), cells[0])
+
+    def fitted(self, encoded: EncodedImage, box: Box) -> tuple[PILImage, tuple[int, int]]:
+        """Decode an image, and choose the cells that it fills; raises `decode.Undecodable`."""
+        image = decode(encoded.data, (box.columns * _CELL_WIDTH, box.rows * _CELL_HEIGHT))
+        cells = fit(image.size, box.columns, box.rows, (1, self._terminal.aspect))
+        return flatten(image, self._terminal.background), cells
 
     def _is_dark(self) -> bool:
         background = self._terminal.background

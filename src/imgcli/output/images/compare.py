@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from imgcli.core.events import FinalImage, Notice, Saved
 from imgcli.core.image import EncodedImage, ImageFormat, header_size
 from imgcli.output.images.decode import Undecodable, decode, flatten
-from imgcli.output.images.protocol import StoredRenderer
+from imgcli.output.images.protocol import DividedRenderer, StoredRenderer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -78,6 +78,12 @@ class _StoredComparingRenderer(_ComparingRenderer):
     def abort(self) -> str:
         """See `StoredRenderer`."""
         return self.memory.abort()
+
+    def sibling(self) -> Renderer:
+        """See `DividedRenderer`."""
+        inner = self.inner.sibling() if isinstance(self.inner, DividedRenderer) else self.inner
+        memory = inner if isinstance(inner, StoredRenderer) else self.memory
+        return _StoredComparingRenderer(inner, self.comparison, memory)
 
 
 THRESHOLD = 16

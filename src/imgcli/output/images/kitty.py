@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.core.image import ImageFormat
 from imgcli.output.images.decode import decode, fit, measure
-from imgcli.output.images.protocol import Box, Frame, lay_over
+from imgcli.output.images.protocol import Box, Frame, Graphic, lay_over
 from imgcli.output.terminal.answers import wrap
 
 if TYPE_CHECKING:
@@ -44,19 +44,18 @@ def diacritics() -> str:
 def placeholders(image_id: int, box: Box, before: str, after: str) -> Frame:
     """Return rows of text that show a virtually placed image in a box of at most LIMIT cells a side.
 
-    Each cell says all there is to know of itself, so that it can be redrawn alone. `before` and `after` are
-    written around them.
+    Each cell says all there is to know of itself, so that it can be redrawn alone. `before` is written before
+    them, `after` when they are there.
     """
     number = diacritics()
     high = number[image_id >> 24]
     colour = f"\x1b[38;5;{image_id & 0xFF}m"
     tails = [number[column] + high for column in range(box.columns)]
-    lines = [
+    lines = tuple(
         colour + "".join(_PLACEHOLDER + number[row] + tail for tail in tails) + "\x1b[39m"
         for row in range(box.rows)
-    ]
-    lines[0], lines[-1] = before + lines[0], lines[-1] + after
-    return Frame(tuple(lines), box.columns)
+    )
+    return Frame(lines, box.columns, (Graphic(before, is_first=True), *([Graphic(after)] if after else [])))
 
 
 def _expand(span: str) -> str:
@@ -96,6 +95,15 @@ def id_after(image_id: int) -> int:
     return image_id - low + (low + 1 if low < _LAST_LOW else _FIRST_LOW)
 
 
+def fresh_ids() -> Iterator[int]:
+    """Yield ids of which neither one nor the id after it comes again among the next 15,000."""
+    image_id = fresh_id()
+    while True:
+        yield image_id
+        high, low = image_id >> 24, id_after(id_after(image_id)) & _LAST_LOW
+        image_id = (high % _HIGHEST + 1) << 24 | low
+
+
 def place(png: bytes, image_id: int, box: Box) -> str:
     """Show a PNG over a box whose top left cell has the cursor, which stays there."""
     return "".join(_chunks(png, f"{_TRANSMIT},i={image_id},c={box.columns},r={box.rows},C=1"))
@@ -130,14 +138,25 @@ def as_png(encoded: EncodedImage, enough: tuple[int, int]) -> tuple[bytes, tuple
 class KittyRenderer:
     """Paints on kitty and its like, at most two images in the terminal's memory at any time.
 
-    `cell` is a cell's width and height in pixels, or in any unit where only their ratio is known.
+    `cell` is a cell's width and height in pixels, or in any unit where only their ratio is known. `ids` are
+    those that it may use, each with the id after it.
     """
 
-    def __init__(self, cell: tuple[float, float], route: Route = Route.STRAIGHT) -> None:
+    def __init__(
+        self,
+        cell: tuple[float, float],
+        route: Route = Route.STRAIGHT,
+        ids: Iterator[int] | None = None,
+    ) -> None:
         self._cell = cell
         self._route = route
         self._shown: int | None = None
-        self._next = fresh_id()
+        self._ids = ids or fresh_ids()
+        self._next = next(self._ids)
+
+    def sibling(self) -> KittyRenderer:
+        """Return a renderer for another image on the same screen."""
+        return KittyRenderer(self._cell, self._route, self._ids)
 
     def render(self, encoded: EncodedImage, box: Box) -> Frame:
         """Show an image, and only then take the one before away; raises `decode.Undecodable`."""
@@ -155,7 +174,7 @@ class KittyRenderer:
     def keep(self) -> None:
         """Keep what was painted last for good: what comes next is another image."""
         if self._shown:
-            self._next, self._shown = fresh_id(), None
+            self._next, self._shown = next(self._ids), None
 
     def clear(self) -> str:
         """Return the text that deletes the last image, from memory too; empty when there is none."""

@@ -1,4 +1,4 @@
-"""Block glyphs as a rich renderable, for programs that print with rich; a run writes `blocks.ansi_lines`."""
+"""Block glyphs as a rich renderable, of which rich lays out a grid; a single image is `blocks.ansi_lines`."""
 
 from __future__ import annotations
 
@@ -8,18 +8,28 @@ from typing import TYPE_CHECKING
 from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
-from rich_pixels import Renderer
+from rich.table import Table
+from rich.text import Text
+from rich_pixels import Pixels, Renderer
 
-from imgcli.output.images.blocks import cell_rows, draw
+from imgcli.output.images.blocks import BlockRenderer, cell_rows, draw
+from imgcli.output.images.tiles import ImageTiles
+from imgcli.output.tables.table import rendered
 from imgcli.output.terminal.capabilities import ColorDepth
 from imgcli.output.terminal.database import PreviewProtocol
+from imgcli.output.text import GAP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from PIL.Image import Image as PILImage
+    from rich.console import RenderableType
 
+    from imgcli.core.image import EncodedImage
     from imgcli.output.images.cells import BlockImage
+    from imgcli.output.images.protocol import Box, Graphic
+    from imgcli.output.images.protocol import Renderer as ImageRenderer
+    from imgcli.output.images.tiles import GridLayout
 
 
 class PixelsRenderer(Renderer):
@@ -39,6 +49,30 @@ class PixelsRenderer(Renderer):
         """Return the image as segments of equal style, a newline after every row."""
         cells = resize or (image.width, (image.height + 1) // 2)
         return list(_segments(draw(image, cells, self.symbols, self.depth)))
+
+
+class PixelsTiles(ImageTiles["RenderableType"]):
+    """Tiles on a terminal that shows text: `Pixels` side by side in a table of rich's."""
+
+    def _drawn(self, renderer: ImageRenderer, image: EncodedImage, box: Box) -> RenderableType:
+        if not isinstance(renderer, BlockRenderer):
+            raise TypeError(renderer)
+        opaque, cells = renderer.fitted(image, box)
+        segments = PixelsRenderer(renderer.glyphs, renderer.depth).render(opaque, cells)
+        return Pixels.from_segments(segments)
+
+    def _explained(self, reason: str) -> RenderableType:
+        return Text(reason, style="dim")
+
+    def _composed(
+        self, shown: Sequence[RenderableType | None], layout: GridLayout
+    ) -> tuple[list[str], tuple[Graphic, ...]]:
+        table = Table.grid(padding=(0, len(GAP)), pad_edge=False, collapse_padding=True)
+        for _ in range(layout.across):
+            table.add_column(width=layout.columns, no_wrap=True)
+        table.add_row(*(one or "" for one in shown))
+        lines = rendered([table], ColorDepth.TRUECOLOR, layout.width).splitlines()
+        return lines + [" " * layout.width] * (layout.rows - len(lines)), ()
 
 
 def _segments(blocks: BlockImage) -> Iterator[Segment]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
-if TYPE_CHECKING:
-    from imgcli.core.image import EncodedImage
+from imgcli.core.image import EncodedImage
+
+T_co = TypeVar("T_co", covariant=True)
+T_contra = TypeVar("T_contra", contravariant=True)
 
 
 @dataclass(frozen=True)
@@ -17,15 +19,34 @@ class Box:
     rows: int
 
 
+class Graphic(NamedTuple):
+    """Pixels for the terminal, drawn from a cell of the frame on; they may leave the cursor anywhere.
+
+    `is_first` is for what has to be there before the rows that refer to it.
+    """
+
+    text: str
+    row: int = 0
+    column: int = 0
+    is_first: bool = False
+
+    def moved(self, rows: int, columns: int) -> Graphic:
+        """Return the graphic as part of a larger frame, so far down and to the right."""
+        return Graphic(self.text, self.row + rows, self.column + columns, self.is_first)
+
+
 @dataclass(frozen=True)
 class Frame:
     """An image as rows of text with colour codes, which end with the row; `columns` is their width.
 
-    Where it is made of pixels, the rows leave room, and the last one brings the pixels: see `graphics`.
+    Where it is made of pixels, the rows leave room for them, and `graphics` brings them. A frame that is
+    divided in another way, by its `layout`, has nothing in common with the one before.
     """
 
     lines: tuple[str, ...]
     columns: int
+    graphics: tuple[Graphic, ...] = ()
+    layout: tuple[int, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -36,11 +57,15 @@ class Frame:
 NOTHING = Frame((), 0)
 
 
-class Renderer(Protocol):
-    """Turns images into rows for one kind of terminal."""
+class RendererOf(Protocol[T_contra]):
+    """Turns something, such as an image or a grid of them, into rows for one kind of terminal."""
 
-    def render(self, image: EncodedImage, box: Box) -> Frame:
-        """Fit an image into a box and never exceed it; raises any `Exception` when it cannot be shown."""
+    def render(self, shown: T_contra, box: Box, /) -> Frame:
+        """Fit it into a box and never exceed it; raises any `Exception` when it cannot be shown."""
+
+
+class Renderer(RendererOf[EncodedImage], Protocol):
+    """Turns images into rows for one kind of terminal."""
 
 
 @runtime_checkable
@@ -57,32 +82,37 @@ class StoredRenderer(Protocol):
         """Return the text after which the terminal no longer waits for the rest of an image."""
 
 
-class RendererProvider(Protocol):
-    """Has the renderer for a terminal, which may have to be asked first."""
+@runtime_checkable
+class DividedRenderer(Protocol):
+    """A renderer that can show one image at a time, and has others of its kind for more."""
+
+    def sibling(self) -> Renderer:
+        """Return a renderer for another image on the same screen."""
+
+
+class ProviderOf(Protocol[T_co]):
+    """Has a renderer for a terminal, which may have to be asked first."""
 
     @property
     def widest(self) -> int | None:
         """How many columns an image may take, None for all that there are."""
 
-    def renderer(self) -> Renderer:
+    def renderer(self) -> T_co:
         """Choose the renderer, the same every time; called when there is something on the screen already."""
 
     def close(self) -> None:
         """Hand the terminal back as it was; called more than once."""
 
 
-_SAVE_CURSOR, _RESTORE_CURSOR = "\x1b7", "\x1b8"
-_MAKE_ROOM = "\n\x1b[A"  # some terminals scroll at the end of an image unless there is a row under it
+class RendererProvider(ProviderOf[Renderer], Protocol):
+    """Has the renderer of images for a terminal."""
 
 
 def lay_over(box: Box, graphic: str) -> Frame:
-    """Return rows that leave the screen as it is, the last of them drawing a graphic over the whole box.
+    """Return rows that leave the screen as it is, and a graphic that is drawn over the whole box.
 
-    Drawn last, when all of its rows exist and one more under them, it never scrolls the screen; where the
-    graphic before it is not erased, it does not flicker. It may leave the cursor anywhere: terminals
-    differ in that. What is saved is the box's first cell: see `Screen.break_off`.
+    Drawn when all of its rows exist and one more under them, it never scrolls the screen; where the graphic
+    before it is not erased, it does not flicker.
     """
-    skip, below = f"\x1b[{box.columns}C", box.rows - 1
-    to_top, to_last = (f"\x1b[{below}A", f"\x1b[{below}B") if below else ("", "")
-    last = f"{_MAKE_ROOM}\r{to_top}{_SAVE_CURSOR}{graphic}{_RESTORE_CURSOR}{to_last}{skip}"
-    return Frame((*[skip] * (box.rows - 1), last), box.columns)
+    skip = f"\x1b[{box.columns}C"
+    return Frame((skip,) * box.rows, box.columns, (Graphic(graphic),))

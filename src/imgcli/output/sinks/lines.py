@@ -138,12 +138,16 @@ _PATIENCE = 1.0  # seconds that a reader who takes nothing may hold up the end
 
 
 class LinesStyle(NamedTuple):
-    """How a `LinesSink` words things: its first line, an image that is not saved, the bill, problems."""
+    """How a `LinesSink` words things: its first line, an image that is not saved, the bill, problems.
+
+    Every line begins with `prefix`: `[2/4] ` for one of several jobs.
+    """
 
     opening: Callable[[ImageRequest], str] = started_line
     words: Words = GENERATING
     write_bill: Callable[[Bill], list[str]] | None = None
     in_color: bool = False
+    prefix: str = ""
 
 
 _USUAL = LinesStyle()
@@ -192,7 +196,7 @@ class LinesSink:
                 self._spoke = due  # so that the lines come at 15, 30 and 45 s, however late this one is
 
     def _speak(self, lines: list[str]) -> None:
-        self._out.lines(lines)
+        self._out.lines(f"{self._style.prefix}{line}" for line in lines)
         if lines:
             self._spoke = self._clock()
 

@@ -2,73 +2,39 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
-from dataclasses import dataclass, field, replace
-from math import ceil
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self, assert_never
 
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started, Waiting
-from imgcli.core.messages import notice_line, partial_label, problem_lines, saved_line
-from imgcli.core.text import duration, shorten
+from imgcli.core.image import EncodedImage
+from imgcli.core.messages import notice_line, problem_lines, saved_line
+from imgcli.core.text import duration
 from imgcli.output.images.decode import facts
 from imgcli.output.sinks.lines import GENERATING, printed_path
-from imgcli.output.sinks.queued import Ticker
+from imgcli.output.sinks.status import Status, generating
 from imgcli.output.sinks.summary import RunSummary
+from imgcli.output.sinks.terminal_sink import PERIOD, TerminalSink, bill_under, separator
 from imgcli.output.terminal.canvas import Canvas
 from imgcli.output.terminal.capabilities import ColorDepth
-from imgcli.output.terminal.screen import NO_FOOTER, Footer
+from imgcli.output.terminal.screen import NO_FOOTER
 from imgcli.output.text import cell_width
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import TextIO
 
     from imgcli.core.billing.rates import Price
     from imgcli.core.errors import Problem
     from imgcli.core.events import Event
-    from imgcli.core.request import ImageRequest
     from imgcli.output.images.protocol import RendererProvider
     from imgcli.output.sinks.lines import Words
     from imgcli.output.sinks.summary import Clock
     from imgcli.output.terminal.capabilities import Terminal
+    from imgcli.output.terminal.screen import Footer
 
 
-PERIOD = 1 / 8  # seconds between two ticks of the status row
-_PATIENCE = 0.5  # seconds that a terminal which takes no more may cost at the end, twice
 _WAITING_IMAGES = 2
-_REASON_LENGTH = 200
-_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-_ASCII_SPINNER = "|/-\\"
-_TURNS_A_SECOND = 8
-_MODEL_LENGTH = 40
-
-
-@dataclass(frozen=True)
-class Status:
-    """What is happening, since when (a reading of the clock), and when it goes on (None: when it does)."""
-
-    began: float
-    doing: str = "connecting"
-    until: float | None = None
-
-    def row(self, now: float, separator: str) -> str:
-        """Write the row as it is at this moment; its beginning alone changes while only the clock moves."""
-        spinner = _ASCII_SPINNER if separator.isascii() else _SPINNER
-        elapsed = max(now - self.began, 0)
-        turn = spinner[int(elapsed * _TURNS_A_SECOND) % len(spinner)]
-        return f"{turn} {elapsed:5.1f} s{separator}{self._doing(now)}"
-
-    def _doing(self, now: float) -> str:
-        if self.until is None:
-            return self.doing
-        left = ceil(self.until - now)
-        return f"retrying in {left} s: {self.doing}" if left > 0 else "retrying"
-
-
-def generating(request: ImageRequest, partials: int) -> str:
-    """Format how far the server is."""
-    model = shorten(request.model, _MODEL_LENGTH)
-    return f"{partial_label(partials, request.partials)}, {model}" if partials else f"generating, {model}"
 
 
 @dataclass
@@ -107,10 +73,9 @@ class _Scene:
         return news
 
 
-class LiveSink:
-    """Shows a run on a terminal; `handle` only takes note, so that a slow terminal never slows the stream.
+class LiveSink(TerminalSink[EncodedImage]):
+    """Shows a run on a terminal: its newest image, and a status row.
 
-    A thread of its own paints, every `period` seconds or when something has come; with None `handle` does.
     Without an `provider` there is the status row alone.
     """
 
@@ -123,32 +88,19 @@ class LiveSink:
         provider: RendererProvider | None = None,
         period: float | None = PERIOD,
     ) -> None:
-        self._canvas = Canvas(stream, terminal, provider)
-        self._footer = NO_FOOTER
+        super().__init__(Canvas(stream, terminal, provider), period)
         self._terminal = terminal
-        self._separator = " · " if terminal.unicode else ", "
+        self._separator = separator(terminal)
         self._price = price
         self._clock = clock
         self._summary = RunSummary(clock)
         self._scene = _Scene(Status(clock()))
         self._shown: PartialImage | FinalImage | None = None
-        self._note_lock = threading.Lock()
-        self._paint_lock = threading.Lock()
-        self._words = GENERATING
-        self._has_ended = False
-        self._ticker = Ticker(self.refresh, period) if period else None
 
     def open(self, words: Words = GENERATING, footer: Footer = NO_FOOTER) -> Self:
         """Put the first status row on the screen, then start to tick; only then is the terminal asked."""
-        self._words, self._footer, self._canvas.footer = words, footer, footer
-        self._scene.status = replace(self._scene.status, doing=words.opening)
-        self._canvas.tick(self._row())
-        if self._ticker:
-            self._ticker.start()
-            self._ticker.wake()
-        else:
-            self.refresh()
-        return self
+        self._scene.status = self._scene.status.now_doing(words.opening)
+        return super().open(words, footer)
 
     def handle(self, event: Event) -> None:
         """Take note of one event; the last one is shown before this returns."""
@@ -163,60 +115,15 @@ class LiveSink:
                 self._finish(self._bill_lines(ended) + self._problem_lines(problem))
             case _ if self._has_ended:
                 self._canvas.leave(self._scene.take_news())
-            case _ if self._ticker:
-                self._ticker.wake()
             case _:
-                self.refresh()
+                self._wake()
 
-    def close(self) -> None:
-        """Hand the terminal back, also in the middle of a run: the image stays, the cursor shows."""
-        is_broken_off = not self._has_ended or self._canvas.is_cut
-        if is_broken_off:
-            self._canvas.drop()
-        if self._ticker:
-            self._ticker.stop(_PATIENCE)
-        is_still = self._paint_lock.acquire(timeout=_PATIENCE)
-        try:
-            if is_broken_off and (is_still or self._canvas.never_waits):
-                self._break_off(is_still=is_still)
-        finally:
-            if is_still:
-                self._paint_lock.release()
-            self._canvas.close()
-
-    def _break_off(self, *, is_still: bool) -> None:
-        """End in the middle of anything; while the painting thread is still busy, nothing is painted."""
-        if is_still:
-            self._canvas.mend(self._row())
-        self._canvas.break_off()
-        if not self._has_ended:
-            self._end([])
-
-    def suspend(self) -> None:
-        """Leave the terminal to the shell, the cursor below the image, until `resume`."""
-        self._canvas.drop()
-        if self._paint_lock.acquire(timeout=_PATIENCE):
-            try:
-                self._canvas.suspend()
-            finally:
-                self._paint_lock.release()
-
-    def resume(self) -> None:
-        """Continue below whatever the shell has written; may be called without `suspend`."""
-        if not self._has_ended:
-            self._canvas.resume()
-            if self._ticker:
-                self._ticker.wake()
-
-    def refresh(self) -> None:
-        """Show what has changed: lines, images, or the status row alone."""
-        with self._paint_lock:
-            self._canvas.set_up(self._row())
-            self._canvas.print_above(self._take_news(), self._row())
-            while not self._canvas.is_away and (arrival := self._take_arrival()):
-                self._settle_before(arrival)
-                self._canvas.show(arrival.image, self._row())
-                self._shown = arrival
+    def _paint(self) -> None:
+        self._canvas.print_above(self._take_news(), self._row())
+        while not self._canvas.is_away and (arrival := self._take_arrival()):
+            self._settle_before(arrival)
+            self._canvas.show(arrival.image, self._row())
+            self._shown = arrival
 
     def _note(self, event: Event) -> None:
         """Turn an event into what is to be shown."""
@@ -228,7 +135,7 @@ class LiveSink:
                 scene.caption(
                     image_index, self._caption(event) + (self._problem_lines(problem) if problem else [])
                 )
-                scene.status = replace(scene.status, doing="finishing", until=None)
+                scene.status = scene.status.now_doing("finishing")
             case Notice(text=text):
                 scene.say(notice_line(text))
             case Completed() | Failed():
@@ -237,21 +144,20 @@ class LiveSink:
                 assert_never(event)
 
     def _note_progress(self, event: Started | PartialImage | FinalImage | Waiting) -> None:
-        scene, until = self._scene, None
+        scene = self._scene
         match event:
             case Started(request=request):
-                doing = generating(request, 0)
+                scene.status = scene.status.now_doing(generating(request, 0))
             case Waiting(seconds=seconds, reason=reason):
-                doing, until = shorten(reason, _REASON_LENGTH), self._clock() + seconds
+                scene.status = scene.status.waiting(reason, self._clock() + seconds)
             case PartialImage(image_index=image_index):
                 scene.add(event)
-                doing = self._progress(image_index)
+                scene.status = scene.status.now_doing(self._progress(image_index))
             case FinalImage():
                 scene.add(event)
-                doing = "saving"
+                scene.status = scene.status.now_doing("saving")
             case _:
                 assert_never(event)
-        scene.status = replace(scene.status, doing=doing, until=until)
 
     def _progress(self, image_index: int) -> str:
         request, seen = self._summary.request, self._summary.partials_of(image_index)
@@ -263,17 +169,9 @@ class LiveSink:
         if isinstance(shown, FinalImage) and shown.image_index != arrival.image_index:
             self._canvas.leave(self._scene.captions.pop(shown.image_index, []))
 
-    def _finish(self, lines: list[str]) -> None:
-        """Show the last of it, and go on below the image."""
-        if self._ticker:
-            self._ticker.stop()
-        self.refresh()
-        with self._paint_lock:
-            self._end(lines)
-
-    def _end(self, lines: list[str]) -> None:
+    def _end(self, lines: Sequence[str]) -> None:
         captions = [line for caption in self._scene.captions.values() for line in caption]
-        self._has_ended, self._scene.standing = True, None
+        self._scene.standing = None
         self._canvas.leave([*captions, *self._scene.take_news(), *lines], self._paths())
 
     def _paths(self) -> list[str]:
@@ -296,14 +194,8 @@ class LiveSink:
         return problem_lines(problem, in_color=self._terminal.depth > ColorDepth.MONO)
 
     def _bill_lines(self, completed: Completed | None) -> list[str]:
-        from imgcli.output.tables.bill import rich_bill_lines, screen_lines
-
-        bill, size = self._summary.bill(completed, self._price), self._terminal.size()
-        if not bill:
-            return []
-        if self._footer.has_long_bill:
-            return rich_bill_lines(bill, self._terminal, size.columns)
-        return screen_lines(bill, size.columns, size.lines)
+        bill = self._summary.bill(completed, self._price)
+        return bill_under(bill, self._terminal, self._footer) if bill else []
 
     def _row(self) -> str:
         return self._scene.status.row(self._clock(), self._separator)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from decimal import Decimal
+from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgcli.core.batch_result import RowStatus, TaskStatus
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _NOTHING = Decimal(0)
 _KIND_LENGTH = 30
+_PATH_LENGTH = 500
 _ORDER = ("saved", "saved earlier", "failed", "unknown", "submitted", "not sent")
 """The beginnings of the labels, from top to bottom."""
 
@@ -111,6 +113,9 @@ def _notes(rows: Sequence[BatchRowResult], seconds: float) -> Iterator[str]:
     """Yield how long it took, what this run of several has cost, and how it goes on."""
     if now := [row for row in rows if row.outcome and not row.is_earlier]:
         yield _this_run(rows, now, seconds)
+        folders = {str(PurePath(path).parent) for row in now if row.outcome for path in row.outcome.paths}
+        if len(folders) == 1:
+            yield f"in {shorten(folders.pop(), _PATH_LENGTH)}"
     counts = Counter(_next_step(row) for row in rows)
     if again := counts["again"]:
         words = "is left and has" if again == 1 else "are left and have"

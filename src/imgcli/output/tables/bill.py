@@ -58,11 +58,16 @@ def one_line(bill: Bill, columns: int) -> str:
     shares = shares if len(bill.rows) > 1 else []
     partials = [_partials(row) for row in bill.rows if row.partials]
     dated = [f"prices as of {bill.dated}"] if bill.dated else []
-    total = _dollars(bill.total, bill.known)
-    total = f"demo {total}" if bill.is_demo else total
+    total = total_words(bill)
     choices = ([*shares, *partials, *dated], [*shares, *dated], shares, dated)
     lines = (GAP.join([total, ", ".join(details)]).rstrip() for details in choices)
     return next((line for line in lines if cell_width(line) <= columns), total)
+
+
+def total_words(bill: Bill) -> str:
+    """Format the total alone."""
+    total = _dollars(bill.total, bill.known)
+    return f"demo {total}" if bill.is_demo else total
 
 
 def bill_lines(bill: Bill) -> list[str]:

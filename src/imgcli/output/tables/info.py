@@ -227,7 +227,7 @@ def _bill(entry: HistoryEntry | None) -> list[str]:
         entry.charges,
         entry.prices_date,
         is_demo=entry.is_demo,
-        prices_from=shorten(entry.prices_from or "", _HINT) or None,
+        tables=(shorten(entry.prices_from, _HINT),) if entry.prices_from else (),
     )
     return ["", *(f"{GAP}{line}" for line in bill_lines(bill))]
 

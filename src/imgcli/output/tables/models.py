@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from imgcli.core.billing.bill import dated
+from imgcli.core.billing.prices import dated
 from imgcli.core.catalog import FixedSizes, ModelKind
+from imgcli.core.option import option
 from imgcli.core.text import shorten
 from imgcli.output.tables.table import Table, can_draw, rendered_lines
 
@@ -127,7 +128,7 @@ def _legend(lineup: ModelList) -> Iterator[str]:
     if any(entry.has_new_shutdown for entry in lineup.entries):
         yield "!  shutdown date from the server, not in imgcli's own table"
     yield f"Standard tier prices as of {_dated_prices(lineup)}"
-    yield "Sizes, qualities, sources of the prices, notes: imgcli models --sources"
+    yield f"Sizes, qualities, sources of the prices, notes: imgcli models {option('sources')}"
     yield from _unknown_models(lineup)
 
 
@@ -159,7 +160,7 @@ def _notes(lineup: ModelList) -> Iterator[str]:
     yield "The prompt, images that are sent along, and partial images come on top."
     yield f"Standard tier prices as of {_dated_prices(lineup)}; {_MORE}"
     if lineup.prices_from:
-        yield "`imgcli models --reset` goes back to the prices built into imgcli."
+        yield f"`imgcli models {option('reset')}` goes back to the prices built into imgcli."
 
 
 def _sources(lineup: ModelList) -> Iterator[tuple[str, str]]:

@@ -105,7 +105,12 @@ def can_draw(terminal: Terminal, columns: int) -> bool:
 
 
 def rendered_lines(parts: Iterable[RenderableType], depth: ColorDepth, columns: int) -> list[str]:
-    """Render one thing under another for a terminal of so many columns, as lines of text and colour codes.
+    """Render one thing under another for a terminal of so many columns, as lines of text and colour codes."""
+    return [line.rstrip() for line in rendered(parts, depth, columns).splitlines()]
+
+
+def rendered(parts: Iterable[RenderableType], depth: ColorDepth, columns: int) -> str:
+    """Render one thing under another for a terminal of so many columns.
 
     It is rendered into memory, because on a broken pipe rich would redirect the process's own stdout.
     """
@@ -122,4 +127,4 @@ def rendered_lines(parts: Iterable[RenderableType], depth: ColorDepth, columns: 
     )
     for part in parts:
         console.print(part, highlight=False)
-    return [line.rstrip() for line in file.getvalue().splitlines()]
+    return file.getvalue()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from imgcli.core.text import shorten
 from imgcli.output.images.protocol import NOTHING, Box, StoredRenderer
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TextIO
 
-    from imgcli.core.image import EncodedImage
-    from imgcli.output.images.protocol import Frame, Renderer, RendererProvider
+    from imgcli.output.images.protocol import Frame, ProviderOf, RendererOf
     from imgcli.output.terminal.capabilities import Terminal
 
+
+T = TypeVar("T")
+"""What is shown: an image, or a grid of them."""
 
 _FAINT, _RESET = "\x1b[2m", "\x1b[0m"
 _CAPTION_ROWS = 2  # the line about it, and the shell's prompt
@@ -26,16 +28,16 @@ _SAVE_CURSOR, _RESTORE_CURSOR = "\x1b7", "\x1b8"
 _CLEAR_LINE = "\x1b[K"
 
 
-class StillViewer:
+class StillViewer(Generic[T]):
     """Shows images on a terminal that does not change meanwhile."""
 
-    def __init__(self, stream: TextIO, terminal: Terminal, provider: RendererProvider) -> None:
+    def __init__(self, stream: TextIO, terminal: Terminal, provider: ProviderOf[RendererOf[T]]) -> None:
         self._out = BrokenPipeWriter(stream)
         self._terminal = terminal
         self._provider = provider
         self._memory: StoredRenderer | None = None
 
-    def show(self, image: EncodedImage, caption: str) -> None:
+    def show(self, image: T, caption: str = "") -> None:
         """Show an image under what is there; raises what the renderer raises, and then nothing is shown."""
         screen = Screen()
         try:
@@ -46,7 +48,7 @@ class StillViewer:
             self._break_off(screen)
             raise
 
-    def _show(self, image: EncodedImage, caption: str, screen: Screen) -> None:
+    def _show(self, image: T, caption: str, screen: Screen) -> None:
         columns, rows = self._terminal.size()
         self._out.write(_SAVE_CURSOR)
         renderer = self._provider.renderer()
@@ -58,6 +60,8 @@ class StillViewer:
         self._out.write(screen.leave())
         if self._memory:
             self._memory.keep()
+        if not caption:
+            return
         unicode = self._terminal.unicode
         line = caption if unicode else caption.replace(" · ", ", ")
         self._out.write(f"{_FAINT}{shorten(line, max(columns - 1, 1))}{_RESET}\r\n")
@@ -72,22 +76,24 @@ _REASON_LENGTH = 200
 _REPAIR_SECONDS = 0.3  # seconds that painting over a `^C` may take at the end
 
 
-class Canvas:
+class Canvas(Generic[T]):
     """Paints for one thread at a time. A terminal that has gone away costs nothing but the show.
 
     Lines given to it are safe to print already; they may hold colour codes.
     """
 
-    def __init__(self, stream: TextIO, terminal: Terminal, provider: RendererProvider | None) -> None:
+    def __init__(
+        self, stream: TextIO, terminal: Terminal, provider: ProviderOf[RendererOf[T]] | None
+    ) -> None:
         self._out = BrokenPipeWriter(stream)
         self._terminal = terminal
         self._provider = provider
         self.footer = NO_FOOTER
         self._lines_below: list[str] = []
-        self._renderer: Renderer | None = None
+        self._renderer: RendererOf[T] | None = None
         self._screen = Screen()
         self._size = os.terminal_size((0, 0))
-        self._image: EncodedImage | None = None
+        self._image: T | None = None
         self._frame = NOTHING
         self._complaints: list[str] = []
         self._is_set_up = False
@@ -118,18 +124,18 @@ class Canvas:
         else:
             self._out.write(self._screen.tick(status, self._size.columns))
 
-    def show(self, image: EncodedImage, status: str) -> None:
+    def show(self, image: T, status: str) -> None:
         """Put an image in the place of the one before; one that cannot be shown leaves that where it is."""
         if self._is_resized():
             self._repaint(status)
-        if self._image and self._image.data == image.data:
+        if self._image == image:
             return
         frame = self._paint(image)
         if frame is None:
             self._complain(status)
         else:
             self._image, self._frame = image, frame
-            self._out.write(self._screen.draw(frame, status, self._size.columns))
+            self._out.write(self._screen.update(frame, status, self._size.columns))
 
     def print_above(self, lines: Sequence[str], status: str) -> None:
         """Print lines above the image, which moves down."""
@@ -236,7 +242,7 @@ class Canvas:
             self._renderer.keep()
         self._out.write(self._screen.leave())
 
-    def _paint(self, image: EncodedImage) -> Frame | None:
+    def _paint(self, image: T) -> Frame | None:
         """Paint for the window as it is, less what is to stand below; None when that is not possible."""
         if not self._renderer or self._size.lines <= 1:
             return NOTHING
@@ -251,7 +257,7 @@ class Canvas:
         """Count the rows that an image may take."""
         columns, rows = self._size.columns, self._size.lines
         below = max(expected_rows(self.footer, columns, rows), rows_below(self._lines_below, columns))
-        return image_rows(rows, below)
+        return image_rows(rows, below, self.footer)
 
     def _complain(self, status: str) -> None:
         """Print once, in grey, why there is no image."""

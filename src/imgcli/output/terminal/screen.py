@@ -16,7 +16,7 @@ from imgcli.output.text import cell_width, clip
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from imgcli.output.images.protocol import Frame
+    from imgcli.output.images.protocol import Frame, Graphic
 
 
 _HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
@@ -46,6 +46,34 @@ class Screen:
         """Paint the box and the status row, over what was there before."""
         return "".join([_BEGIN_UPDATE, *self._drawn(frame, status, columns), _END_UPDATE])
 
+    def update(self, frame: Frame, status: str, columns: int) -> str:
+        """Paint what differs from what is there; everything, where the box has another size."""
+        before = self._frame
+        if before.rows and before.layout != frame.layout:
+            return self.redraw(frame, status, columns)
+        if not self._is_open or (before.rows, before.columns) != (frame.rows, frame.columns):
+            return self.draw(frame, status, columns)
+        changed = "".join(self._changed(frame, columns))
+        self._frame = frame
+        ticked = self.tick(status, columns)
+        return f"{_BEGIN_UPDATE}{changed}{ticked}{_END_UPDATE}" if changed else ticked
+
+    def _changed(self, frame: Frame, columns: int) -> Iterator[str]:
+        """Return the rows and graphics that are not on the screen yet."""
+        graphics = [graphic for graphic in frame.graphics if graphic not in self._frame.graphics]
+        rows = [row for row, line in enumerate(frame.lines) if line != self._frame.lines[row]]
+        if not graphics and not rows:
+            return
+        yield f"{_WRAP_OFF}{_SAVE_CURSOR}"
+        yield from (graphic.text for graphic in graphics if graphic.is_first)
+        clear, at = _clear_beside(frame, columns), 0
+        for row in rows:
+            yield f"{_down(row - at)}{frame.lines[row]}{clear}\r"
+            at = row
+        yield _up(at)
+        yield from _drawn_over(graphics)
+        yield _WRAP_ON
+
     def redraw(self, frame: Frame, status: str, columns: int) -> str:
         """Erase everything of ours and paint it, after a resize for instance."""
         erased = self.erase(columns)
@@ -58,11 +86,16 @@ class Screen:
         wiped = self._without_status() if frame.rows > self._frame.rows else ""
         self._frame, self._status, self._is_open = frame, clip(status, columns - 1), True
         yield f"{_WRAP_OFF}\r{_SAVE_CURSOR}{wiped}"
-        clear = _CLEAR_LINE if frame.columns < columns else ""  # a full row would lose its last cell
+        yield from (graphic.text for graphic in frame.graphics if graphic.is_first)
+        clear = _clear_beside(frame, columns)
         for line in frame.lines:
             yield line
             yield clear + _NEXT
-        yield f"{self._status}{_CLEAR_LINE}\r{_clear_under(surplus)}{_up(frame.rows)}{_WRAP_ON}"
+        yield f"{self._status}{_CLEAR_LINE}\r{_clear_under(surplus)}{_up(frame.rows)}"
+        if frame.graphics:
+            yield _SAVE_CURSOR  # once more: the screen may have scrolled
+            yield from _drawn_over(frame.graphics)
+        yield _WRAP_ON
 
     def _without_status(self) -> str:
         """Clear the status row: pixels that come to lie over it may be transparent."""
@@ -115,6 +148,20 @@ class Screen:
         return f"{_RESTORE_CURSOR}{self.leave()}{_CLEAR_BELOW}"
 
 
+def _clear_beside(frame: Frame, columns: int) -> str:
+    """Return what clears the rest of a frame's rows; a full row would lose its last cell."""
+    return _CLEAR_LINE if frame.columns < columns else ""
+
+
+def _drawn_over(graphics: Iterable[Graphic]) -> Iterator[str]:
+    """Draw over rows that are all there, from the box's first cell, which is the saved one all the time."""
+    for graphic in graphics:
+        if not graphic.is_first:
+            yield f"{_down(graphic.row)}{_right(graphic.column)}"
+            yield graphic.text
+            yield _RESTORE_CURSOR + _SAVE_CURSOR  # some emulators forget what they have restored
+
+
 def _changed_part(before: str, after: str) -> str:
     """Return the row from its start to the last difference: while only the clock moves, that is the clock."""
     keep = 0
@@ -132,6 +179,10 @@ def _down(rows: int) -> str:
     return f"\x1b[{rows}B" if rows else ""
 
 
+def _right(columns: int) -> str:
+    return f"\x1b[{columns}C" if columns else ""
+
+
 def _clear_under(rows: int) -> str:
     """Clear rows under the cursor and come back; they are ours, so the terminal has them."""
     return f"{(_DOWN_ONE + _CLEAR_LINE) * rows}{_up(rows)}"
@@ -142,6 +193,7 @@ def _clear_under(rows: int) -> str:
 MOST_BILL_LINES = 5
 _TABLE_FROM = 20  # rows of a terminal; with fewer the bill has one line
 _IMAGE_GIVES_WAY_FROM = 12  # rows; in a lower window there is not much of an image to make smaller
+_LEAST_SHARE = 3  # a third of the rows, for images of which some may scroll away
 _PROMPT_ROWS = 1
 _STATUS_ROWS = 1  # which the line about the file takes over
 _LONG_BILL_LINES = 9
@@ -156,6 +208,8 @@ class Footer(NamedTuple):
     has_long_bill: bool = False
     remarks: int = 0
     """Lines that are known to come, such as a comparison's."""
+    may_scroll: bool = False
+    """Whether some of the image may scroll away, rather than be made very small: there are several."""
 
 
 NO_FOOTER = Footer()
@@ -185,8 +239,8 @@ def rows_below(lines: Iterable[str], columns: int) -> int:
     return rows_of(lines, columns) + _PROMPT_ROWS
 
 
-def image_rows(rows: int, below: int) -> int:
+def image_rows(rows: int, below: int, footer: Footer = NO_FOOTER) -> int:
     """Return how many rows an image gets above so many others."""
     if rows < _IMAGE_GIVES_WAY_FROM:
         return rows - _STATUS_ROWS
-    return max(rows - below, 1)
+    return max(rows - below, rows // _LEAST_SHARE if footer.may_scroll else 1)
