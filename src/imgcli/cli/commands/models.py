@@ -46,7 +46,7 @@ Sources = Annotated[
     bool,
     typer.Option(
         "--sources",
-        help="Show what the models accept, where each price is from, and notes.",
+        help="Show sizes, qualities and the sources of the prices.",
         rich_help_panel=_PRICES,
     ),
 ]
@@ -87,7 +87,7 @@ def models(  # noqa: PLR0913 - see `gen`
     \b
     Examples:
       imgcli models                    the built-in table
-      imgcli models --sources          sizes, qualities, and where the prices are from
+      imgcli models --sources          sizes, qualities, sources of prices
       imgcli models --live             the models your key can use, current dates
       imgcli models --update p.toml    the prices of that file from now on
       imgcli models --json | jq -r '.models[] | select(.kind == "image") | .name'
