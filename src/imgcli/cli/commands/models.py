@@ -1,4 +1,4 @@
-"""`imgcli models`: the models with their sizes, prices and shutdown dates."""
+"""`imgcli models`: the models with prices, sizes and shutdown dates."""
 
 from __future__ import annotations
 

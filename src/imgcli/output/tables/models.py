@@ -170,7 +170,8 @@ def _sources(lineup: ModelList) -> Iterator[tuple[str, str]]:
         prices = entry.model.prices
         if prices:
             caveat = f"; {prices.caveat}" if prices.caveat else ""
-            what = f"{prices.date.isoformat()}  {prices.source}{caveat}"
+            until = f"; until {prices.until}" if prices.until else ""
+            what = f"{prices.date.isoformat()}  {prices.source}{caveat}{until}"
             models.setdefault(what, []).append(shorten(entry.model.name, _NAME_LENGTH))
     for what, names in models.items():
         yield what, ", ".join(names)
