@@ -386,7 +386,7 @@ def test_a_bound_follows_the_price_of_tokens() -> None:
     dear = read("checked = 2026-11-29\n[image.gpt-image-2]\nprices = [10.0, 2.5, 16.0, 4.0, 60.0]")
     usual, doubled = upper_bound(request, built_in(TODAY)), upper_bound(request, dear)
     assert abs(2 * usual.dollars - doubled.dollars) <= Decimal("0.0002")
-    assert (None, "prices.toml") == (usual.prices_from, doubled.prices_from)
+    assert (("imgcli",), ("prices.toml",)) == (usual.tables, doubled.tables)
     assert [Decimal("0.422"), Decimal("0.211")] == [
         models.find("gpt-image-2").square_dollars("high") for models in (dear, built_in(TODAY))
     ]

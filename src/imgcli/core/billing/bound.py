@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from decimal import ROUND_UP, Decimal
 from typing import TYPE_CHECKING
 
 from imgcli.core.billing.bill import count, or_none
 from imgcli.core.billing.prices import dated, joined, tables_of
-from imgcli.core.billing.rates import highest_surcharge
+from imgcli.core.billing.rates import HALF, highest_surcharge
 from imgcli.core.catalog import ModelKind
 from imgcli.core.errors import usage_error
 from imgcli.core.image import ImageFormat
@@ -19,7 +20,6 @@ from imgcli.core.text import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from datetime import date
     from typing import Any
 
     from imgcli.core.catalog import Catalog, Model
@@ -44,18 +44,30 @@ _NAME_LENGTH = 60
 class Bound:
     """An upper bound in US dollars, its basis, and the date of its oldest price or table.
 
-    `prices_from` names the tables that the prices are from, None where all are built in.
+    `tables` names the tables that the prices are from.
     """
 
     dollars: Decimal
     basis: str
     as_of: date
-    prices_from: str | None = None
+    tables: tuple[str, ...] = ()
 
     @property
     def dated(self) -> str:
         """The date, and the price tables."""
-        return dated(self.as_of, self.prices_from)
+        return dated(self.as_of, joined(self.tables))
+
+
+def batch_bound(bounds: Iterable[Bound]) -> Bound:
+    """Return the upper bound of one or more requests that go through the Batch API, at half price."""
+    total, dates, bases, tables = _NOTHING, set[date](), set[str](), dict[str, None]()
+    for bound in bounds:
+        total += bound.dollars
+        dates.add(bound.as_of)
+        bases.add(bound.basis)
+        tables |= dict.fromkeys(bound.tables)
+    basis = bases.pop() if len(bases) == 1 else "the sum over all rows"
+    return Bound(_rounded_up(total * HALF), f"half of {basis}", min(dates), tuple(tables))
 
 
 @dataclass(frozen=True)
@@ -102,7 +114,7 @@ def upper_bound(
         shares.append(_most_expensive(_candidates(request.model, ModelKind.TEXT, models), load.text_dollars))
     total = sum((share for _, share in shares), _NOTHING) * highest_surcharge(host) * (request.count or 1)
     basis = _basis(request, models, shares[0][0])
-    tables = joined(tables_of(model.prices for model, _ in shares if model.prices))
+    tables = tables_of(model.prices for model, _ in shares if model.prices)
     return Bound(_rounded_up(total), basis, min(_dates(model for model, _ in shares)), tables)
 
 
