@@ -12,6 +12,8 @@ from imgcli.core.json_fields import as_object
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from imgcli.core.catalog import Catalog
+
 
 _MILLION = 1_000_000
 _THOUSAND = 1_000
@@ -36,16 +38,20 @@ _SQUARE = re.compile(r"(low|medium|high)/1024-x-1024/([^/]+)")
 _LONG = re.compile(r"input_cost_per_token_above_([0-9]{1,6})k_tokens")
 
 
-def litellm_entries(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return OpenAI's models in the form that `price_table` checks; zero stands for unknown, as there."""
+def litellm_entries(document: Mapping[str, Any], models: Catalog) -> dict[str, dict[str, Any]]:
+    """Return OpenAI's models in the form that `price_table_reader` checks; zero stands for unknown there.
+
+    What a model generates is what the catalog says, and LiteLLM's word for models that it does not have.
+    """
     entries = dict[str, dict[str, Any]]()
     for key, value in document.items():
         fields = as_object(value)
-        kind = _KINDS.get(str(fields.get("mode")))
         square = _SQUARE.fullmatch(key)
+        name = square[2] if square else key
+        known = models.find(name)
+        kind = known.kind if known else _KINDS.get(str(fields.get("mode")))
         if fields.get("litellm_provider") != _PROVIDER or kind is None or ("/" in key and not square):
             continue
-        name = square[2] if square else key
         entry = entries.setdefault(name, {"kind": kind})
         dollars = next((fields[field] for field in _ONE_IMAGE if fields.get(field)), None)
         if kind is ModelKind.IMAGE and dollars is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 LARGEST_TABLE = 16 << 20
 """Bytes; LiteLLM's has 2 MB."""
+_LONGEST_TOML = 1 << 20
+"""Characters; ours has 15,000, and many more take long to read."""
 
 _LEAST, _MOST = Decimal("0.0001"), Decimal(10_000)
 """Dollars per million tokens, between which a price is believed; OpenAI's are 0.005 to 600."""
@@ -62,19 +65,19 @@ def read_table(data: bytes, origin: str, today: date, models: Catalog) -> PriceT
     if document is None:
         raise PriceTableError("is not valid JSON")
     if FORMAT not in document:
-        return _checked({"date": today, "models": _litellm_entries(text)}, origin, today, models)
+        return _checked({"date": today, "models": _litellm_entries(text, models)}, origin, today, models)
     if document[FORMAT] != VERSION:
         raise PriceTableError("was stored by a newer version of imgcli")
     return _checked(document, as_text(document.get("origin")) or origin, today, models)
 
 
-def _litellm_entries(text: str) -> dict[str, dict[str, Any]]:
+def _litellm_entries(text: str, models: Catalog) -> dict[str, dict[str, Any]]:
     """Read LiteLLM's form with exact numbers; an earlier look has shown that it is JSON of sane size."""
     try:
         document = json.loads(
             text, strict=False, parse_float=Decimal, parse_int=Decimal, parse_constant=_refuse_constant
         )
-        return litellm_entries(document)
+        return litellm_entries(document, models)
     except (ValueError, ArithmeticError):
         raise PriceTableError("holds a number that is none") from None
 
@@ -87,6 +90,8 @@ def _toml_table(text: str) -> dict[str, Any]:
     """Read the form of catalog.toml, of which only prices, sources and terms matter."""
     import tomllib
 
+    if len(text) > _LONGEST_TOML:
+        raise PriceTableError("is no JSON, and larger than 1 MB, which is too large for TOML")
     try:
         document = tomllib.loads(text, parse_float=Decimal)
     except (ValueError, ArithmeticError, RecursionError) as error:
@@ -161,7 +166,7 @@ def _checked(document: Mapping[str, Any], origin: str, today: date, models: Cata
             continue
         aside += not is_ours
         if found.is_known and (is_ours or aside <= _MOST_ASIDE):
-            prices[name] = found
+            prices[name] = replace(found, date=min(found.date, day))  # never fresher than its table
         if dollars and is_ours:
             image_dollars[name] = dollars
     if not any(models.find(name) for name in (*prices, *image_dollars)):
