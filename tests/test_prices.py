@@ -210,7 +210,8 @@ HOSTILE = {
     "json minus": (FORMS["litellm.json"].replace("6e-05", "-6e-05"), "has a negative price"),
     "json huge": (FORMS["litellm.json"].replace("6e-05", "1e9999999"), "holds a number that is none"),
     "json list": ("[]", "is neither JSON nor valid TOML"),
-    "large": ("# " + "x" * (1 << 20), "is no JSON, and larger than 1 MB"),
+    "large": ("# large\n" * 40_000, "is too large, or its lines are"),
+    "long key": ("a." * 100_000 + "b = 1", "is too large, or its lines are"),
     "escape": (TOML + '[text."gpt-4o"]\nprices = "\\u001b[31m"', "must list at most 3 prices for gpt-4o"),
 }
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 LARGEST_TABLE = 16 << 20
 """Bytes; LiteLLM's has 2 MB."""
-_LONGEST_TOML = 1 << 20
-"""Characters; ours has 15,000, and many more take long to read."""
+_LONGEST_TOML, _LONGEST_LINE = 1 << 18, 500
+"""Characters; ours has 14,000. A key of many parts takes time that grows with the square of their number."""
 
 _LEAST, _MOST = Decimal("0.0001"), Decimal(10_000)
 """Dollars per million tokens, between which a price is believed; OpenAI's are 0.005 to 600."""
@@ -90,8 +90,8 @@ def _toml_table(text: str) -> dict[str, Any]:
     """Read the form of catalog.toml, of which only prices, sources and terms matter."""
     import tomllib
 
-    if len(text) > _LONGEST_TOML:
-        raise PriceTableError("is no JSON, and larger than 1 MB, which is too large for TOML")
+    if len(text) > _LONGEST_TOML or max(map(len, text.splitlines()), default=0) > _LONGEST_LINE:
+        raise PriceTableError("is neither JSON nor a TOML table of prices: it is too large, or its lines are")
     try:
         document = tomllib.loads(text, parse_float=Decimal)
     except (ValueError, ArithmeticError, RecursionError) as error:
