@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cached_property
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from conftest import Cli, Result
     from wire import ScriptedServer
 
-    Demo = Callable[..., DemoServer]
+    Demo = Callable[..., "AskedServer"]
     Prepare = Callable[[DemoServer | ScriptedServer], "Batch"]
 
 ENDED = ("completed", "failed", "expired", "cancelled")
@@ -58,13 +59,27 @@ QUICK = BatchSettings(seconds=0.0, unsafe="forbidden")
 SMALL = {"model": "gpt-image-2", "size": "816x816", "quality": "low"}
 
 
-@pytest.fixture
-def demo() -> Iterator[Callable[..., DemoServer]]:
-    """Start demo servers with batches of the given settings; they stop with the test."""
-    running: list[DemoServer] = []
+class AskedServer(DemoServer):
+    """A demo server, and OpenAI's own client for it, which ends with it."""
 
-    def start(settings: BatchSettings = QUICK, *, marked: bool = True) -> DemoServer:
-        running.append(DemoServer(pace=0, seed=7, batches=settings, marked=marked))
+    @cached_property
+    def client(self) -> openai.OpenAI:
+        """The client."""
+        return openai.OpenAI(base_url=self.base_url, api_key="demo", max_retries=0)
+
+    def close(self) -> None:
+        """Close both."""
+        self.client.close()
+        super().close()
+
+
+@pytest.fixture
+def demo() -> Iterator[Callable[..., AskedServer]]:
+    """Start demo servers with batches of the given settings; they stop with the test."""
+    running: list[AskedServer] = []
+
+    def start(settings: BatchSettings = QUICK, *, marked: bool = True) -> AskedServer:
+        running.append(AskedServer(pace=0, seed=7, batches=settings, marked=marked))
         running[-1].start()
         return running[-1]
 
@@ -72,11 +87,6 @@ def demo() -> Iterator[Callable[..., DemoServer]]:
         yield start
         for one in running:
             one.close()
-
-
-def client_of(server: DemoServer) -> openai.OpenAI:
-    """OpenAI's own client."""
-    return openai.OpenAI(base_url=server.base_url, api_key="demo", max_retries=0)
 
 
 def row(name: str, url: str = "/v1/images/generations", **body: Any) -> str:
@@ -100,7 +110,7 @@ def submitted(client: openai.OpenAI, text: str) -> Any:
 
 def test_openais_client_runs_a_batch(demo: Demo) -> None:
     """OpenAI's own client can create, list and read a batch at the demo server, failed rows included."""
-    client = client_of(demo())
+    client = demo().client
     batch = submitted(client, row("one") + row("two", prompt="a forbidden cat") + row("three"))
     assert ("completed", {"who": "a test"}) == (batch.status, batch.metadata)
     counts = batch.request_counts
@@ -129,7 +139,7 @@ def test_openais_client_runs_a_batch(demo: Demo) -> None:
 )
 def test_a_bad_input_file_fails_the_batch(demo: Demo, text: str, code: str) -> None:
     """The demo server checks a batch's input as OpenAI does, and runs nothing of a bad one."""
-    batch = submitted(client_of(demo()), text)
+    batch = submitted(demo().client, text)
     assert ("failed", None) == (batch.status, batch.output_file_id)
     assert code in [fault.code for fault in batch.errors.data]
 
@@ -174,7 +184,7 @@ class Batch:
         """Submit the file and wait until the batch has ended; return its id."""
         done = self.submit(*args)
         assert 0 == done.exit_code, done.stderr
-        client, (name,) = client_of(self.server), done.lines
+        client, (name,) = self.server.client, done.lines
         wait_for(lambda: client.batches.retrieve(name).status in ENDED)
         return name
 
@@ -217,7 +227,7 @@ class TestTheWay:
             listed[key] for key in ("id", "status", "completed", "failed", "total")
         )
         assert name in mine("status").stdout.decode()
-        (remote,) = client_of(server).batches.list()
+        (remote,) = server.client.batches.list()
         assert {"imgcli_batch": listed["key"]} == remote.metadata
         done = mine("collect", name[:12])
         assert 3 == done.exit_code, done.stderr
@@ -253,7 +263,7 @@ class TestTheWay:
         mine.file.write_text("".join(json.dumps({**each, **row}) + "\n" for row in rows))
         done = mine("rows.jsonl", "--later")
         assert (0, 3) == (done.exit_code, len(done.lines)), done.stderr
-        client = client_of(server)
+        client = server.client
         wait_for(lambda: all(one.status in ENDED for one in client.batches.list()))
         counted = [(one.endpoint, one.request_counts) for one in client.batches.list()]
         ends = {path: counts.completed for path, counts in counted if counts}
@@ -344,7 +354,7 @@ class TestEnds:
         server = demo(BatchSettings(seconds=0, most=1))
         mine = batch(server)
         (name,) = mine.submit().lines
-        client = client_of(server)
+        client = server.client
         wait_for(lambda: client.batches.retrieve(name).status == "in_progress")
         early = mine("collect")
         assert (6, []) == (early.exit_code, early.lines)
@@ -430,7 +440,7 @@ class TestEnds:
             kill("rows.jsonl", "--later", *CHEAP, within=0.4)
         _age(world)
         assert 0 == mine.submit().exit_code
-        client = client_of(server)
+        client = server.client
         assert 1 == len(list(client.batches.list()))
         wait_for(lambda: all(one.status in ENDED for one in client.batches.list()))
         for _ in range(25):
@@ -446,7 +456,7 @@ class TestEnds:
         server = demo(BatchSettings(seconds=0, most=1, unsafe="forbidden"))
         mine = batch(server)
         (name,) = mine.submit().lines
-        client = client_of(server)
+        client = server.client
         wait_for(lambda: (counts := client.batches.retrieve(name).request_counts) and counts.completed)
         pauses: list[float] = []
 
@@ -562,7 +572,7 @@ class TestSubmitting:
         mine = batch(server)
         monkeypatch.setattr(BatchStore, "create", _then(BatchStore.create, _hang_up))
         assert 0 == mine.submit().exit_code
-        assert 1 == len(list(client_of(server).batches.list()))
+        assert 1 == len(list(server.client.batches.list()))
 
     def test_killed_after_creating(
         self, demo: Demo, batch: Prepare, folder: Path, world: dict[str, str], monkeypatch: pytest.MonkeyPatch
@@ -573,8 +583,8 @@ class TestSubmitting:
         _kill_at_creation(monkeypatch, mine, world, folder, after=True)
         again = mine.submit()
         assert ([], "3 rows submitted already") == (again.lines, again.stderr[6:30])
-        (name,) = [one.id for one in client_of(server).batches.list()]
-        wait_for(lambda: client_of(server).batches.retrieve(name).status in ENDED)
+        (name,) = [one.id for one in server.client.batches.list()]
+        wait_for(lambda: server.client.batches.retrieve(name).status in ENDED)
         assert name in mine("status").stdout.decode()
         assert 3 == mine("collect", "--wait").exit_code
         assert ["a-cat.png", "an-owl.png"] == images(folder)
@@ -590,14 +600,14 @@ class TestSubmitting:
         assert [] == mine.submit().lines
         _age(world)
         assert 1 == len(mine.submit().lines)
-        assert 1 == len(list(client_of(server).batches.list()))
+        assert 1 == len(list(server.client.batches.list()))
 
     def test_limits_are_halved(self, demo: Demo, batch: Prepare) -> None:
         """Limits compare with half the price, for all rows together; the day's cap counts them."""
         server = demo(BatchSettings(seconds=0, most=0), marked=False)
         mine = batch(server)
         refused = mine.submit(*CHEAP, "--max-cost", "0.01")
-        assert (2, 0) == (refused.exit_code, len(list(client_of(server).batches.list()))), refused.stderr
+        assert (2, 0) == (refused.exit_code, len(list(server.client.batches.list()))), refused.stderr
         assert "may cost up to $0.0104" in refused.stderr
         assert 0 == mine.submit(*CHEAP, "--max-cost", "0.0104", "--daily-cap", "0.02").exit_code
         mine.file.write_text(ROWS.replace("a cat", "a bat").replace("dog", "hog").replace("owl", "eel"))
@@ -633,7 +643,7 @@ class TestSubmitting:
         told = StringIO()
         assert 0 == submit_batch(context_of(world, told, time.sleep), plan, BatchOptions(None, later=True))
         assert "submitted 5 rows in 3 batches" in told.getvalue()
-        client = client_of(server)
+        client = server.client
         wait_for(lambda: all(one.status == "in_progress" for one in client.batches.list()))
         files = [client.files.content(one.input_file_id).text for one in client.batches.list()]
         assert [1, 2, 2] == [len(text.splitlines()) for text in files]
@@ -653,7 +663,7 @@ class TestSubmitting:
         refused = batch(server).submit(*args)
         assert (2, []) == (refused.exit_code, refused.lines), refused.stderr
         assert told in refused.stderr
-        assert [] == list(client_of(server).files.list())
+        assert [] == list(server.client.files.list())
 
     @pytest.mark.parametrize("args", [("collect", "nope"), ("status", "nope"), ("cancel", "nope")])
     def test_unknown_ids(self, batch: Prepare, demo: Demo, args: tuple[str, str]) -> None:

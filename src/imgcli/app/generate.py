@@ -7,9 +7,10 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from imgcli.app import budget, desktop
+from imgcli.app import desktop
 from imgcli.app.artifacts import RunArtifacts, check_embedding
 from imgcli.app.job import Job, execute
+from imgcli.app.money import budget
 from imgcli.app.options import OutputFormat
 from imgcli.app.reporting import Reporter, exit_status
 from imgcli.core.errors import ExitCode, usage_error
@@ -134,7 +135,7 @@ def _print_requests(context: Context, jobs: Sequence[Job]) -> ExitCode:
     for job in jobs:
         request = job.valid.request
         if job.options.budget.day:
-            from imgcli.app import reservation
+            from imgcli.app.money import reservation
 
             reservation.check(context, job.options, job.valid, job.models)
         texts[_readable_json(abbreviate(WIRES[request.api].body(request)))] += 1

@@ -8,9 +8,9 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from imgcli.app import budget
 from imgcli.app.batch.task_bounds import TaskBounds
 from imgcli.app.context import size_of
+from imgcli.app.money import budget
 from imgcli.core.batch_result import TaskStatus
 from imgcli.core.billing.bill import dollars
 from imgcli.core.billing.bound import Bound, image_model_name

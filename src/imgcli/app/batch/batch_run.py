@@ -153,7 +153,7 @@ class BatchRun:
         self._unreached = 0
         self._began = context.monotonic()
         self.is_drained = False
-        self.refusals: list[ExitCode] = []
+        self._refusals: list[Problem] = []
 
     def run(self) -> Outcome:
         """Run what is to be sent, and return what all of it came to."""
@@ -171,7 +171,14 @@ class BatchRun:
             pool = JobPool(sinks, self._options.concurrency, stop, self._pacer.sleep)
             pool.run(self._next, self._note)
         self._context.write_lines(pool.deferred())
+        for problem in self._refusals:
+            refuse(self._context, problem, self._plan.kinds[0].display.format)
         return pool.outcome
+
+    @property
+    def refusals(self) -> list[ExitCode]:
+        """The exit codes of what ended the batch early, apart from its tasks."""
+        return [problem.exit_code for problem in self._refusals]
 
     def write_summary(self, rows: Sequence[BatchRowResult]) -> None:
         """Print the summary for people on standard error."""
@@ -197,11 +204,9 @@ class BatchRun:
         self._over.set()
 
     def _halt(self, problem: Problem | None = None) -> None:
-        """Begin nothing more, for a reason that is reported here where it was not yet."""
+        """Begin nothing more, for a reason that is reported when the display is closed, or was already."""
         self._waiting.clear()
-        if problem:
-            self.refusals.append(problem.exit_code)
-            refuse(self._context, problem, self._plan.kinds[0].display.format)
+        self._refusals.extend([problem] if problem else [])
 
     def _next(self) -> Task | float | None:
         """Return the next task where the limits have room for it and it is its turn."""

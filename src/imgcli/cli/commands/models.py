@@ -111,7 +111,7 @@ def models(  # noqa: PLR0913 - see `gen`
 
 def _change_prices(context: Context, source: str | None, *, is_reset: bool) -> list[str]:
     """Change the price table; `--update --reset` is one way to say that the built-in one is wanted."""
-    from imgcli.app.price_update import reset_prices, update_prices
+    from imgcli.app.money.price_update import reset_prices, update_prices
 
     if source == _RESET or (is_reset and source is None):
         return reset_prices(context)
