@@ -67,7 +67,8 @@ def hostile(world: dict[str, str], folder: Path) -> Path:
     (path,) = Path(world["XDG_DATA_HOME"], "imgcli").glob("*.sqlite*")
     with closing(sqlite3.connect(path)) as books, books:
         for table, columns in {
-            "runs": "endpoint outcome charged prices_date model image_model response_id prompt message",
+            "runs": "endpoint outcome charged prices_date prices_from model image_model response_id prompt"
+            " message",
             "pictures": "format revised_prompt",
             "parents": "sha256 role",
             "charges": "part model",

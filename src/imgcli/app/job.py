@@ -102,7 +102,7 @@ def _reserved(job: Job) -> Iterator[None]:
     if not job.options.budget.day:
         yield
         return
-    from imgcli.app import reservation
+    from imgcli.app.money import reservation
 
     held = reservation.held(job.context, job.options, job.valid, job.artifacts, job.models)
     with held as job.valid:

@@ -14,7 +14,7 @@ from imgcli.app.artifacts import embedding, logged_parameters
 from imgcli.app.context import all_secrets
 from imgcli.app.reporting import exit_status, pricing, refuse
 from imgcli.app.unfinished_run import offer
-from imgcli.core import catalog, pipeline
+from imgcli.core import pipeline
 from imgcli.core.errors import Cause, Charged, ExitCode, most_severe
 from imgcli.core.events import Completed, Failed, Started
 from imgcli.core.json_fields import text
@@ -130,7 +130,7 @@ class _Recovery:
         embedded = embedding(logged_parameters(self.record.run.header))
         events = self._saving(self._explained(embedded(pipeline.enforce_grammar(job, source))))
         events = mark_uncharged(events) if self._is_free else events
-        models = catalog.load()
+        models = self.context.models
         clock = self.context.monotonic
         price = pricing(models, unfinished_run.recorded_server(self.record))
         in_color = has_color(self.context.env, self.context.stderr)

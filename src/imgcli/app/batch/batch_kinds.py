@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.app.inputs import InputNames, read_inputs
 from imgcli.app.plan import RequestPlan
-from imgcli.core import catalog
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.image import ImageFormat
 from imgcli.core.inherit import OptionSources
@@ -51,7 +50,7 @@ class BatchKinds:
 
     def __init__(self, context: Context, given: BatchInput, rows: RowOptions) -> None:
         self._context, self._given, self._rows = context, given, rows
-        self._models, self._today, self._folder = catalog.load(), context.now().date(), current_folder()
+        self._models, self._today, self._folder = context.models, context.now().date(), current_folder()
         self._made: list[GenerateOptions] = []
         self._requests: list[ImageRequest] = []
         self.digests: list[str] = []

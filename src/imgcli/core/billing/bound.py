@@ -8,6 +8,7 @@ from decimal import ROUND_UP, Decimal
 from typing import TYPE_CHECKING
 
 from imgcli.core.billing.bill import count, or_none
+from imgcli.core.billing.prices import dated, joined, tables_of
 from imgcli.core.billing.rates import HALF, highest_surcharge
 from imgcli.core.catalog import ModelKind
 from imgcli.core.errors import usage_error
@@ -45,22 +46,32 @@ _BOUNDED_EFFORTS = frozenset({"none", "minimal", "low", "medium"})
 
 @dataclass(frozen=True)
 class Bound:
-    """An upper bound in US dollars, its basis, and the date of its oldest price or table."""
+    """An upper bound in US dollars, its basis, and the date of its oldest price or table.
+
+    `tables` names the tables that the prices are from.
+    """
 
     dollars: Decimal
     basis: str
     as_of: date
+    tables: tuple[str, ...] = ()
+
+    @property
+    def dated(self) -> str:
+        """The date, and the price tables."""
+        return dated(self.as_of, joined(self.tables))
 
 
 def batch_bound(bounds: Iterable[Bound]) -> Bound:
     """Return the upper bound of one or more requests that go through the Batch API, at half price."""
-    total, dates, bases = _NOTHING, set[date](), set[str]()
+    total, dates, bases, tables = _NOTHING, set[date](), set[str](), dict[str, None]()
     for bound in bounds:
         total += bound.dollars
         dates.add(bound.as_of)
         bases.add(bound.basis)
+        tables |= dict.fromkeys(bound.tables)
     basis = bases.pop() if len(bases) == 1 else "the sum over all rows"
-    return Bound(_rounded_up(total * HALF), f"half of {basis}", min(dates))
+    return Bound(_rounded_up(total * HALF), f"half of {basis}", min(dates), tuple(tables))
 
 
 @dataclass(frozen=True)
@@ -96,12 +107,14 @@ def upper_bound(
             f"Send the image itself with {option('image')}, or remove the limit.",
         )
     load = _Load(request, models.limits, conversation or Conversation())
-    shares = [_most_expensive(_image_models(request, models), load.image_dollars)]
+    image = image_model_name(request, models)
+    shares = [_most_expensive(_candidates(image, ModelKind.IMAGE, models), load.image_dollars)]
     if request.api is Api.RESPONSES:
-        shares.append(_most_expensive(_text_models(request, models), load.text_dollars))
+        shares.append(_most_expensive(_candidates(request.model, ModelKind.TEXT, models), load.text_dollars))
     total = sum((share for _, share in shares), _NOTHING) * highest_surcharge(host) * (request.count or 1)
     basis = _basis(request, models, shares[0][0])
-    return Bound(_rounded_up(total), basis, min(_dates(model for model, _ in shares)))
+    tables = tables_of(model.prices for model, _ in shares if model.prices)
+    return Bound(_rounded_up(total), basis, min(_dates(model for model, _ in shares)), tables)
 
 
 def _check_known(request: ImageRequest) -> None:
@@ -174,7 +187,7 @@ class _Load:
         cost += images * self.limits["image_image"] * (prices.image_in or _NOTHING) / _MILLION
         cost += frames * _image(model.most, rate, self.request, self.limits[_AUTO])
         cost += self.request.partials * self.limits["partial"] * rate
-        return Decimal(cost) * prices.most
+        return Decimal(cost)
 
     def text_dollars(self, model: Model) -> Decimal:
         """Return the cost of the text model's input and output."""
@@ -190,7 +203,7 @@ class _Load:
         terms = prices.long_context
         if terms and tokens_in > terms.after:
             cost_in, cost_out = cost_in * terms.input, cost_out * terms.output
-        return Decimal(cost_in + cost_out) * prices.most
+        return Decimal(cost_in + cost_out)
 
     @property
     def prompt_bytes(self) -> int:
@@ -224,17 +237,10 @@ def _scaled(figures: Mapping[str, Decimal | int], pixels: int, rounding: Decimal
     return max(Decimal(figure + rounding) * max(pixels, known) / known for known, figure in smaller)
 
 
-def _image_models(request: ImageRequest, models: Catalog) -> list[Model]:
-    """Return the image models to consider: the named one, or all where that has no figures."""
-    found = models.find(image_model_name(request, models))
-    priced = [model for model in models.models if model.most]
-    return [found] if found in priced else priced
-
-
-def _text_models(request: ImageRequest, models: Catalog) -> list[Model]:
-    """Return the text models to consider, likewise."""
-    found = models.find(request.model)
-    priced = [model for model in models.models if model.kind is ModelKind.TEXT and model.prices]
+def _candidates(name: str, kind: ModelKind, models: Catalog) -> list[Model]:
+    """Return the models to consider: the named one, or all of its kind where that has no figures."""
+    found = models.find(name)
+    priced = [model for model in models.models if model.kind is kind and _is_priced(model)]
     return [found] if found in priced else priced
 
 
@@ -262,7 +268,17 @@ def _rounded_up(amount: Decimal) -> Decimal:
 
 def _has_figures(name: str, models: Catalog) -> bool:
     found = models.find(name)
-    return found is not None and bool(found.most if found.kind is ModelKind.IMAGE else found.prices)
+    return found is not None and _is_priced(found)
+
+
+def _is_priced(model: Model) -> bool:
+    """Return whether all is known that a bound needs; a price that has ended is unknown."""
+    prices = model.prices
+    if prices is None or prices.text_in is None:
+        return False
+    if model.kind is ModelKind.TEXT:
+        return prices.text_out is not None
+    return bool(model.most) and prices.image_in is not None and prices.image_out is not None
 
 
 def _dates(counted: Iterable[Model]) -> Iterator[date]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.core.billing.bill import dollars, prices_of
 from imgcli.core.billing.bound import image_model_name
+from imgcli.core.billing.prices import dated
 from imgcli.core.billing.rates import is_standard
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.image import MOVING_FORMATS
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imgcli.core.billing.bound import Bound
-    from imgcli.core.catalog import Catalog, Prices
+    from imgcli.core.billing.prices import Prices
+    from imgcli.core.catalog import Catalog
     from imgcli.core.request import ImageRequest
 
 
@@ -95,7 +97,7 @@ def _from_table(request: ImageRequest, catalog: Catalog) -> Estimate | None:
     low = min(tokens) * prices.image_out / _MILLION * count
     image = (max(tokens) + request.partials * catalog.limits["partial"]) * prices.image_out / _MILLION * count
     words = _most_for_words(request, prices)
-    basis = f"from OpenAI's token table, prices of {prices.date}"
+    basis = f"from OpenAI's token table, prices of {dated(prices.date, prices.table)}"
     if words is None:
         return Estimate(low, None, f"{basis}; {_what_is_unknown(request, name)}")
     return Estimate(low, image + words, basis)
@@ -186,7 +188,7 @@ def _format_range(found: Estimate) -> str:
 def estimate_line(found: Estimate, bound: Bound | None = None) -> str:
     """Format an estimate and its basis; `bound` gives the maximum where the estimate has none."""
     separator = ": " if found.low is None else ", "
-    most = f", at most {dollars(bound.dollars)} as of {bound.as_of}" if bound and found.high is None else ""
+    most = f", at most {dollars(bound.dollars)} as of {bound.dated}" if bound and found.high is None else ""
     return f"estimate: {_format_range(found)}{most}{separator}{found.basis}"
 
 
@@ -266,7 +268,7 @@ def check_day(bound: Bound, spent: Spent, cap: Cap) -> None:
 
 
 def _source(bound: Bound) -> str:
-    return f"The upper bound is based on {bound.basis}, as of {bound.as_of}; OpenAI's bill is authoritative."
+    return f"The upper bound is based on {bound.basis}, as of {bound.dated}; OpenAI's bill is authoritative."
 
 
 def _allowed(cap: Cap) -> str:

@@ -232,7 +232,12 @@ def _bill(entry: HistoryEntry | None) -> list[str]:
     """Format the bill, as the run itself did."""
     if entry is None or not entry.charges:
         return []
-    bill = Bill(entry.charges, entry.prices_date, is_demo=entry.is_demo)
+    bill = Bill(
+        entry.charges,
+        entry.prices_date,
+        is_demo=entry.is_demo,
+        tables=(shorten(entry.prices_from, _HINT),) if entry.prices_from else (),
+    )
     return ["", *(f"{GAP}{line}" for line in bill_lines(bill))]
 
 
