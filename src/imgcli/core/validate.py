@@ -103,6 +103,7 @@ class _Validator:
             partials=partials,
             stream=self._is_streamed(partials),
             inline=self.is_foreign,
+            is_at_one_path=self.api is Api.IMAGES and draft.is_at_one_path,
             **values,
         )
         size_notice = [size.notice] if size.notice else []
@@ -225,6 +226,9 @@ class _Validator:
         if not self.draft.references:
             what = f"{option('mask')} needs an image."
             raise usage_error(what, f"Add the image with {option('image')}.", about=("mask",))
+        if self.api is Api.IMAGES and self.draft.is_at_one_path:
+            what = "The server has one path for new images and edits, and takes no mask there."
+            raise usage_error(what, f"Leave {option('mask')} out.", about=("mask",))
         if self.output is ImageFormat.GIF:
             advice = f"Use {option('format', 'png')}."
             raise usage_error("gif does not support masks.", advice, about=("mask", "format"))

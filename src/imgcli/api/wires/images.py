@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from imgcli.api.errors.server import from_code
+from imgcli.core.config import OPENAI_PATHS, ApiPaths
 from imgcli.core.json_fields import as_list, as_object
 from imgcli.core.request import without_none
 
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 _EVENTS = ("image_generation.", "image_edit.")
 
 
-def path(request: ImageRequest) -> str:
-    """Return the path of an edit where there are images to start from."""
-    return "/images/edits" if request.references else "/images/generations"
+def path(request: ImageRequest, paths: ApiPaths = OPENAI_PATHS) -> str:
+    """Return the path of an edit where there are images to start from, and the server has one."""
+    return paths.edits if request.references and paths.edits else paths.images
 
 
 def body(request: ImageRequest) -> dict[str, Any]:
@@ -31,6 +32,11 @@ def body(request: ImageRequest) -> dict[str, Any]:
         only = request.references[0] if len(request.references) == 1 else None
         images = {"image": only} if only else {"image[]": request.references}
         images["mask"] = request.mask
+    elif request.references and request.is_at_one_path:  # OpenRouter's Image API, August 2026
+        images["input_references"] = [
+            {"type": "image_url", "image_url": {"url": reference.image_url}}
+            for reference in request.references
+        ]
     elif request.references:  # the JSON that takes addresses (OpenAI's specification, August 2026)
         images = {
             "images": [{"image_url": reference.image_url} for reference in request.references],
