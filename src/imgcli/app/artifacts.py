@@ -118,6 +118,11 @@ class RunArtifacts:
         chunks = self._run_log.tee(chunks) if self._run_log else chunks
         return self._recording.tee(chunks) if self._recording else chunks
 
+    def add(self, chunk: bytes) -> None:
+        """Write what belongs to the answer, but came another way."""
+        for _ in self.recorded([chunk]):
+            pass
+
     def report_lost_log(self, events: Iterable[Event]) -> Iterator[Event]:
         """Add a notice, once, when the run log or the recording can no longer be written."""
         events = self._run_log.reporting(self.job, events) if self._run_log else events

@@ -178,6 +178,7 @@ class ImageAssembler:
     _positions: dict[int, int | None] = field(default_factory=dict)
     _begun: set[tuple[str | None, int | None]] = field(default_factory=set)
     _unread: list[tuple[int, str]] = field(default_factory=list)
+    _links: dict[str, tuple[int, object]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.metadata = ResponseMetadata(self.job)
@@ -270,10 +271,11 @@ class ImageAssembler:
         self.consumed.append(content)
         if any(given.text == content for given in self._given.get(image_index, ())):
             return
-        if (problem := _not_base64(content)) is not None:
-            self.lose(image_index, problem)
+        if isinstance(content, str) and content[:8].lower().startswith(("http://", "https://")):
+            self._links[content] = image_index, revised_prompt
+            self.lose(image_index, _linked(content))
             return
-        text = str(content)
+        text = content if isinstance(content, str) else ""
         data = decode_base64(text)
         if data is None:
             self.lose(image_index, _damaged())
@@ -294,6 +296,20 @@ class ImageAssembler:
     def lose(self, image_index: int, problem: Problem) -> None:
         """Remember why an image did not come; it still may."""
         self._failed.setdefault(image_index, problem)
+
+    @property
+    def missing_links(self) -> list[str]:
+        """The links that stand for images that did not come."""
+        return [link for link, (image_index, _) in self._links.items() if image_index not in self._given]
+
+    def linked(self, link: str | None, text: object) -> Iterator[Event]:
+        """Return a finished image that was fetched from its link."""
+        image_index, revised_prompt = self._links.get(link or "") or (self._new(), None)
+        yield from self.final(image_index, text, revised_prompt)
+
+    def lose_link(self, link: str, reason: str) -> None:
+        """Remember why an image was not fetched from its link."""
+        self._failed[self._links[link][0]] = _linked(link, reason)
 
     def fail(self, image_index: int, problem: Problem) -> None:
         """Remember why a call for an image failed. The next call may be the server's second try."""
@@ -355,18 +371,18 @@ class ImageAssembler:
                 yield Notice(self.job, f"before the image arrived, another try failed: {failure.what}")
 
 
-def _not_base64(content: object) -> Problem | None:
-    """Return the problem with what some servers send instead of an image."""
-    if not isinstance(content, str):
-        return _damaged()
-    if content[:8].lower().startswith(("http://", "https://")):
-        what = f"The server sent a link instead of the image: {link(content)}"
-        advice = (
-            "Download it soon, before it expires: curl -o image.png '(the link)'. "
-            "imgcli needs a server that answers with b64_json."
-        )
-        return Problem(ExitCode.UNKNOWN, what, Charged.YES, advice, cause=Cause.UNREADABLE_IMAGE)
-    return None
+def _linked(url: str, reason: str = "") -> Problem:
+    """Return the problem with a link where an image should be, and why it was not fetched."""
+    lead = "The server sent a link instead of the image"
+    lead = f"{lead}. {reason} The link" if reason else lead
+    advice = "Download it soon, before it expires: curl -o image.png '(the link)'."
+    return Problem(
+        ExitCode.UNKNOWN,
+        f"{lead}: {link(url)}",
+        Charged.YES,
+        advice,
+        cause=Cause.UNREADABLE_IMAGE,
+    )
 
 
 def _damaged() -> Problem:
