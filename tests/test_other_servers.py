@@ -11,10 +11,17 @@ import pytest
 
 from beside import running, wait_for
 from conftest import CANARY_KEY
+from images import MASK
 from imgcli.api.auth import Credentials
 from imgcli.api.client import Clock
 from imgcli.api.linked_image import LIMIT, LinkedImages, LinkError, is_public
 from imgcli.api.transport import Timeouts
+from imgcli.core.billing.bill import Part, bill
+from imgcli.core.billing.server_price import with_server_price
+from imgcli.core.catalog import load
+from imgcli.core.events import Completed
+from imgcli.core.params import Api
+from imgcli.core.request import ImageRequest
 from streams import BLUE, RED, b64, completed, created, image_item, item_done, stream
 from wire import End, Framing, Reply
 
@@ -257,3 +264,114 @@ def test_a_fetched_image_survives_a_kill(
     assert [RED] == [path.read_bytes() for path in blocked.glob("*.png")], done.stderr
     assert links[1] in done.stderr.replace("\n", "")
     assert 3 == len(other.requests)
+
+
+OPENROUTER = ('images-path = "/images"', 'api = "images"', 'model = "openai/gpt-image-2"')
+USAGE = {"prompt_tokens": 16, "completion_tokens": 272, "total_tokens": 288, "cost": 0.0113}
+
+
+def openrouter_run(**usage: Any) -> bytes:
+    """Stream as OpenRouter documents it (August 2026), with the comments that it sends meanwhile."""
+    final = {"b64_json": b64(RED), "media_type": "image/png", "created": 1748372400}
+    events = [
+        {"type": "image_generation.partial_image", "partial_image_index": 0, "b64_json": b64(BLUE)},
+        {"type": "image_generation.completed", **final, "usage": USAGE | usage},
+    ]
+    data = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
+    return f": OPENROUTER PROCESSING\n\n{data}data: [DONE]\n\n".encode()
+
+
+def test_openrouter(server: Server, imgcli: Cli, world: dict[str, str], tmp_path: Path, folder: Path) -> None:
+    """The documented profile works: its path, its previews, and its dollars in the bill and the history."""
+    other = server(Reply(openrouter_run()))
+    other.path = "/api/v1"
+    env = configured(world, tmp_path, other, *OPENROUTER)
+    done = imgcli("gen", "a cat", "--partials", "1", "--jsonl", "--bill", env=env)
+    lines = [json.loads(line) for line in done.lines]
+    assert (0, RED) == (done.exit_code, (folder / "a-cat.png").read_bytes()), done.stderr
+    (post,) = other.requests
+    assert ("/api/v1/images", f"Bearer {CANARY_KEY}", True) == (
+        post.path,
+        post.headers["authorization"],
+        post.json["stream"],
+    )
+    assert ["partial", "completed"] == [line["status"] for line in lines]
+    assert 0.0113 == lines[-1]["cost_usd"]
+    entry = json.loads(imgcli("history", "--json", env=env).stdout)
+    (charge,) = entry["charges"]
+    assert (0.0113, 0.0113, 16, 272, None) == (
+        entry["cost_usd"],
+        charge["cost_usd"],
+        charge["tokens_in"],
+        charge["tokens_out"],
+        entry["prices_date"],
+    )
+    assert 0.0113 == json.loads(imgcli("cost", "--json", env=env).stdout)["cost_usd"]
+    assert "as the server says" in imgcli("info", "1", env=env).stdout.decode()
+
+
+def test_one_path_for_edits(
+    server: Server, imgcli: Cli, world: dict[str, str], tmp_path: Path, folder: Path
+) -> None:
+    """Where a server has one path, images to start from go there in JSON; a mask has no place in it."""
+    (folder / "in.png").write_bytes(BLUE)
+    other = server(answer({"b64_json": b64(RED)}, usage=USAGE))
+    env = configured(world, tmp_path, other, *OPENROUTER)
+    done = imgcli("edit", "in.png", "a hat", "-o", "out.png", env=env)
+    assert (0, RED) == (done.exit_code, (folder / "out.png").read_bytes()), done.stderr
+    assert ("/v1/images", JSON) == (other.requests[0].path, other.requests[0].headers["content-type"])
+    (reference,) = other.requests[0].json["input_references"]
+    assert {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{b64(BLUE)}"}} == reference
+    (folder / "mask.png").write_bytes(MASK)
+    done = imgcli("edit", "in.png", "a hat", "--mask", "mask.png", env=env)
+    assert (2, 1) == (done.exit_code, len(other.requests))
+    assert "no mask" in done.stderr
+
+
+def test_paths_belong_to_one_server(
+    server: Server, imgcli: Cli, world: dict[str, str], tmp_path: Path, folder: Path
+) -> None:
+    """Edits may have a path of their own, so may responses; another server gets the usual ones."""
+    (folder / "in.png").write_bytes(BLUE)
+    mine, other = server(answer({"b64_json": b64(RED)})), server(answer({"b64_json": b64(RED)}))
+    own = ('images-path = "/draw"', 'edits-path = "/redraw?v=2"', 'responses-path = "/ask"')
+    env = configured(world, tmp_path, mine, *own)
+    for target in (env, env | {"OPENAI_BASE_URL": other.base_url}):
+        assert 0 == imgcli("gen", "a cat", "--api", "images", "-m", "sd", env=target).exit_code
+        assert 0 == imgcli("edit", "in.png", "a hat", "--api", "images", "-m", "sd", env=target).exit_code
+        imgcli("gen", "a cat", env=target)
+    assert ["/v1/draw", "/v1/redraw?v=2", "/v1/ask"] == [request.path for request in mine.requests]
+    usual = ["/v1/images/generations", "/v1/images/edits", "/v1/responses"]
+    assert usual == [request.path for request in other.requests]
+    assert "multipart/form-data" in mine.requests[1].headers["content-type"]
+    shown = imgcli("config", "show", env=env).stdout.decode()
+    assert "images-path" in shown
+    assert "/redraw?v=2" in shown
+    told = json.loads(imgcli("config", "show", "--json", env=env).stdout)["paths"]
+    assert {"images-path": "/draw", "edits-path": "/redraw?v=2", "responses-path": "/ask"} == told
+
+
+def priced(usage: dict[str, Any], api: Api = Api.IMAGES) -> Any:
+    """Return the bill of a run for which the server reports this."""
+    request, end = ImageRequest("a cat", "gpt-image-2", api), Completed("j", model=None, usage=usage)
+    return with_server_price(bill(request, end, 1, load()), end)
+
+
+@pytest.mark.parametrize("cost", [None, "0.04", True, -0.01, float("nan"), float("inf"), 1e9, {}, [0.04]])
+def test_a_price_that_is_none(cost: object) -> None:
+    """What cannot be an amount of dollars is no price: the bill is made as ever."""
+    assert None is priced({**USAGE, "cost": cost}).total
+
+
+def test_whose_key_it_was() -> None:
+    """With a key of the user's own, what its provider charges is added, or said to be unknown."""
+    added = priced({**USAGE, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.2}})
+    unknown = priced({**USAGE, "is_byok": True})
+    assert ("0.2113", None, "0.0113") == (str(added.total), unknown.total, str(unknown.known))
+    assert "your own key" in unknown.notes[-1]
+
+
+def test_one_price_for_two_models() -> None:
+    """On the Responses API nobody knows how the dollars are split: they are in one row."""
+    (row,) = priced(USAGE, Api.RESPONSES).rows
+    assert (Part.ALL, 16, 272, "0.0113") == (row.part, row.tokens_in, row.tokens_out, str(row.cost))

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
-
 # Far more than any response has; a larger number is an error, and so would be its bill.
 _MAX_TOKENS = 1_000_000_000
 
@@ -92,6 +91,7 @@ class Part(StrEnum):
     TEXT = "text model"
     IMAGE = "image model"
     SVG = "SVG author"
+    ALL = "all models"
 
 
 @dataclass(frozen=True)
