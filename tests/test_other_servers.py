@@ -19,10 +19,13 @@ from imgcli.api.transport import Timeouts
 from imgcli.core.billing.bill import Part, bill
 from imgcli.core.billing.server_price import with_server_price
 from imgcli.core.catalog import load
+from imgcli.core.config import OptionType, ValueType
+from imgcli.core.config_reader import read_config
+from imgcli.core.errors import ImgcliError
 from imgcli.core.events import Completed
 from imgcli.core.params import Api
 from imgcli.core.request import ImageRequest
-from streams import BLUE, RED, b64, completed, created, image_item, item_done, stream
+from streams import BLUE, GREEN, RED, b64, completed, created, image_item, item_done, stream
 from wire import End, Framing, Reply
 
 if TYPE_CHECKING:
@@ -81,8 +84,8 @@ def test_an_image_behind_a_link_is_saved(
 
 
 @pytest.mark.parametrize("shape", ["images", "responses"])
-def test_a_link_in_a_stream(server: Server, gen: Gen, folder: Path, shape: str) -> None:
-    """A link in the last event of either API is fetched; bytes of a stream that is cut then are no harm."""
+def test_a_link_in_a_stream(server: Server, gen: Gen, imgcli: Cli, folder: Path, shape: str) -> None:
+    """A link in the last event of either API is fetched, though the stream is cut; a recording has both."""
     other = server()
     link = at(other)
     bodies = {
@@ -92,9 +95,33 @@ def test_a_link_in_a_stream(server: Server, gen: Gen, folder: Path, shape: str) 
         ),
     }
     other.replies = [Reply(bodies[shape] + b"data: {", end=End.FIN), PNG]
-    done = gen(other, "a cat", "--stream")
+    done = gen(other, "a cat", "--stream", "--record", "run.sse")
     assert (0, RED) == (done.exit_code, (folder / "a-cat.png").read_bytes()), done.stderr
     assert 1 == other.posts
+    assert 0 == imgcli("view", "run.sse", "--fast", "--save", "again/").exit_code
+    (image,) = (folder / "again").glob("*.png")
+    assert (RED, 2) == (image.read_bytes(), len(other.requests))
+
+
+def seedream(kind: str, index: int, **fields: Any) -> dict[str, Any]:
+    """Tell of one image as Seedream's stream does."""
+    return {"type": f"image_generation.partial_{kind}", "image_index": index, "model": "seedream", **fields}
+
+
+@pytest.mark.parametrize("failed", [False, True])
+def test_finished_images_under_another_name(server: Server, gen: Gen, folder: Path, *, failed: bool) -> None:
+    """Seedream's events for finished images are no previews, and its last event is none of an image."""
+    other = server()
+    error = {"code": "OutputImageSensitiveContentDetected", "message": "Blocked."}
+    last = seedream("failed", 2, error=error) if failed else seedream("succeeded", 2, b64_json=b64(GREEN))
+    images = [seedream("succeeded", 0, url=at(other)), seedream("succeeded", 1, b64_json=b64(BLUE)), last]
+    end = {"type": "image_generation.completed", "usage": {"generated_images": 3, "output_tokens": 4096}}
+    other.replies = [Reply(stream(*images, end) + b"data: [DONE]\n\n"), PNG]
+    done = gen(other, "a cat", "--api", "images", "-m", "seedream", "--stream")
+    assert (3 if failed else 0) == done.exit_code, done.stderr
+    assert ("Blocked." in done.stderr) is failed
+    saved = {path.read_bytes() for path in folder.glob("*.png")}
+    assert ({RED, BLUE} if failed else {RED, BLUE, GREEN}) == saved
 
 
 def test_several_links(server: Server, gen: Gen, folder: Path) -> None:
@@ -349,6 +376,29 @@ def test_paths_belong_to_one_server(
     assert "/redraw?v=2" in shown
     told = json.loads(imgcli("config", "show", "--json", env=env).stdout)["paths"]
     assert {"images-path": "/draw", "edits-path": "/redraw?v=2", "responses-path": "/ask"} == told
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        (
+            '[profile.a]\nbase-url = "https://a.example/v1"\nimages-path = "images"',
+            "takes a path below base-url",
+        ),
+        ('[profile.a]\nbase-url = "https://a.example/v1"\nedits-path = "//b.example/x"', "takes a path"),
+        ('[profile.a]\nbase-url = "https://a.example/v1"\nresponses-path = "/a b"', "takes a path"),
+        ('[profile.a]\nbase-url = "https://a.example/v1"\nresponses-path = "/a#b"', "takes a path"),
+        ('[profile.a]\nbase-url = "https://a.example/v1"\nimages-path = 7', "takes a path"),
+        ('[profile.a]\nimages-path = "/images"', "this profile names none"),
+        ('images-path = "/images"', "belongs to one server"),
+        ('[gen]\nimages-path = "/images"', "belongs to one server"),
+    ],
+)
+def test_paths_that_are_none(lines: str, why: str) -> None:
+    """A path that would lead to another server, or belongs to none, is an error with its line."""
+    with pytest.raises(ImgcliError, match=why) as raised:
+        read_config(lines, {"gen": {"base-url": OptionType(ValueType.TEXT)}}, "config.toml")
+    assert f"Line {len(lines.splitlines())} of config.toml" in str(raised.value)
 
 
 def priced(usage: dict[str, Any], api: Api = Api.IMAGES) -> Any:

@@ -151,7 +151,8 @@ class ImageAssembler:
 
     `metadata` is what the server tells besides; `has_begun` is set when it says that it works on an image,
     `has_ended` when it says that all is done, `server_problem` is its own error. `consumed` lists the
-    base64 that was understood, `completions` counts what the Images API called completed, `words` are the
+    base64 that was understood, `completions` counts what the Images API called completed,
+    `has_finals_before_end` says that it has other events for finished images (Seedream), `words` are the
     model's. `inputs` are the SHA-256 of the images that were sent.
     """
 
@@ -163,6 +164,7 @@ class ImageAssembler:
     server_problem: Problem | None = None
     consumed: list[object] = field(default_factory=list)
     completions: int = 0
+    has_finals_before_end: bool = False
     words: list[str] = field(default_factory=list)
     is_refusal: bool = False
     partials: int = 0

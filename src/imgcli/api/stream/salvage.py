@@ -42,7 +42,8 @@ _SHORTEST = 64  # letters of a string that is an image
 _TELLING = 1024  # bytes in which two images of one kind and size differ
 _AROUND = 4096  # bytes in which an event says what it is
 _BOUNDARY = re.compile(rb"\r?\n\r?\n|\r\r|\n(?=\{)|\}")
-_PREVIEW = re.compile(rb"event:[^\r\n]*(?:partial|preview)|\"type\"\s*:\s*\"[^\"]*(?:partial|preview)")
+_PREVIEW = re.compile(rb"(?:event:[^\r\n]*|\"type\"\s*:\s*\"[^\"]*)(?:partial(?!_succeeded)|preview)")
+"""How an event of a preview calls itself; Seedream's `partial_succeeded` is a finished image."""
 _BESIDE = re.compile(r"partial|preview|thumb|image_url|input|mask")
 _BESIDE_KEY = re.compile(
     rb"\"[^\"]*(?:%b)[^\"]*\"\s*:\s*\[?\s*\"(?:data:[^\",]*,)?$" % _BESIDE.pattern.encode()

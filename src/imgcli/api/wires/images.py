@@ -82,6 +82,15 @@ def read(kind: str, event: dict[str, Any], assembler: ImageAssembler) -> Iterato
             text = event.get("b64_json") or event.get("partial_image_b64")
             number = assembler.number(None, position)
             yield from assembler.partial(number, event.get("partial_image_index"), text)
+        case "partial_succeeded" | "partial_failed":  # Seedream: a finished image, or why there is none
+            index = event.get("image_index")
+            assembler.has_finals_before_end = True
+            assembler.completions += 1
+            number = assembler.number(None, position if index is None else index)
+            yield from _read_final(event, number, assembler)
+        case "completed" if assembler.has_finals_before_end and not event.get("b64_json"):
+            assembler.metadata.note(event, usage(event))
+            assembler.end()
         case "completed":
             assembler.metadata.note(event, usage(event))
             content = event.get("b64_json") or event.get("url")
