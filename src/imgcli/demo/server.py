@@ -10,6 +10,7 @@ from contextlib import suppress
 from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING, Self
 
+from imgcli.demo.batches_api import BatchSettings, BatchStore
 from imgcli.demo.exchange import Sessions
 from imgcli.demo.http import Handler, Room
 
@@ -47,7 +48,7 @@ class DemoServer:
     each request, from other threads. Any key is accepted unless `api_key` names the only good one. `patience`
     is in seconds. Its answers have a header by which imgcli knows that they are free; `marked` is about that.
     With a `seed` the same request gives the same image each time; without one, every request gets a random
-    seed, which is written on its image.
+    seed, which is written on its image. `batches` says how long batches take.
 
         with DemoServer(pace=0) as server:
             client = OpenAI(base_url=server.base_url, api_key="demo")
@@ -63,6 +64,7 @@ class DemoServer:
         patience: float = PATIENCE,
         marked: bool = True,
         seed: int | None = None,
+        batches: BatchSettings | None = None,
     ) -> None:
         self._server = _HttpServer(port)
         self._server.marked = marked
@@ -71,6 +73,7 @@ class DemoServer:
         self._server.log = log or _quiet
         self._server.api_key = api_key
         self._server.patience = patience
+        self._server.batches.settings = batches or BatchSettings()
         self._thread: threading.Thread | None = None
 
     @property
@@ -98,6 +101,7 @@ class DemoServer:
             self._thread.join()
         self._server.server_close()
         self._server.hang_up(_GOODBYE)
+        self._server.batches.close()
 
     def wait(self) -> None:
         """Return when `close` was called; meant for a main thread that has nothing else to do."""
@@ -134,6 +138,7 @@ class _HttpServer(ThreadingHTTPServer):
     def __init__(self, port: int) -> None:
         self.stopping = threading.Event()
         self.sessions = Sessions()
+        self.batches = BatchStore(self.sessions, self.draw_seed, self.stopping)
         self.room = Room()
         self._slots = threading.BoundedSemaphore(MOST_CONNECTIONS)
         self._open: set[socket.socket] = set()
