@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
-from imgcli.api.auth import Credentials
+from imgcli.api.auth import Credentials, is_on_this_machine
 from imgcli.api.errors.connection import ServerName, from_exception
+from imgcli.api.stream.link import LinkError
 from imgcli.api.stream.sse import RECORD_LIMIT
 from imgcli.api.transport import RefusedError, Timeouts, Watchdog, http_client_for
 from imgcli.core.image import sniff
@@ -26,14 +27,6 @@ LIMIT = (RECORD_LIMIT // 4 - 20_000) * 3
 _LONGEST_LINK = 8_000
 
 
-class LinkError(Exception):
-    """An image that was not fetched; `reason` is a sentence."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
 @dataclass(frozen=True)
 class LinkedImages:
     """The way to the images that one server links to.
@@ -45,6 +38,13 @@ class LinkedImages:
     timeouts: Timeouts
     clock: Clock
     record: Callable[[bytes], None]
+
+    @classmethod
+    def of_recorded(cls, host: str | None, clock: Clock) -> LinkedImages:
+        """Return the way to images of a run that is recorded; `host` is its server's, with a port."""
+        url = f"//{host or ''}"
+        url = f"{'http' if is_on_this_machine(url) else 'https'}:{url}"
+        return cls(Credentials("", url), Timeouts(), clock, lambda _: None)
 
     def fetch(self, link: str) -> bytes:
         """Fetch an image, once. Raises `LinkError`, also for what is no image.

@@ -268,9 +268,9 @@ def _count_salvageable(folder: Path) -> int:
     """Count the run logs in a folder from which an image can be saved, by their beginnings."""
     count = 0
     for answer, is_whole in beginnings(folder):
-        from imgcli.api.stream.salvage import may_hold_image
+        from imgcli.api.stream.salvage import may_hold_image, may_hold_link
 
-        count += may_hold_image(answer, is_whole=is_whole)
+        count += may_hold_image(answer, is_whole=is_whole) or may_hold_link(answer)
     return count
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from imgcli.api.errors.server import link
 from imgcli.api.errors.table import Progress
+from imgcli.api.stream.link import is_link, linked_problem
 from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, Problem
 from imgcli.core.events import Completed, Event, FinalImage, Notice, PartialImage
 from imgcli.core.image import EncodedImage
@@ -273,9 +273,9 @@ class ImageAssembler:
         self.consumed.append(content)
         if any(given.text == content for given in self._given.get(image_index, ())):
             return
-        if isinstance(content, str) and content[:8].lower().startswith(("http://", "https://")):
+        if is_link(content):
             self._links[content] = image_index, revised_prompt
-            self.lose(image_index, _linked(content))
+            self.lose(image_index, linked_problem(content))
             return
         text = content if isinstance(content, str) else ""
         data = decode_base64(text)
@@ -311,7 +311,7 @@ class ImageAssembler:
 
     def lose_link(self, link: str, reason: str) -> None:
         """Remember why an image was not fetched from its link."""
-        self._failed[self._links[link][0]] = _linked(link, reason)
+        self._failed[self._links[link][0]] = linked_problem(link, reason)
 
     def fail(self, image_index: int, problem: Problem) -> None:
         """Remember why a call for an image failed. The next call may be the server's second try."""
@@ -371,20 +371,6 @@ class ImageAssembler:
         for image_index, failure in self._retried:
             if image_index in self._given:
                 yield Notice(self.job, f"before the image arrived, another try failed: {failure.what}")
-
-
-def _linked(url: str, reason: str = "") -> Problem:
-    """Return the problem with a link where an image should be, and why it was not fetched."""
-    lead = "The server sent a link instead of the image"
-    lead = f"{lead}. {reason} The link" if reason else lead
-    advice = "Download it soon, before it expires: curl -o image.png '(the link)'."
-    return Problem(
-        ExitCode.UNKNOWN,
-        f"{lead}: {link(url)}",
-        Charged.YES,
-        advice,
-        cause=Cause.UNREADABLE_IMAGE,
-    )
 
 
 def _damaged() -> Problem:

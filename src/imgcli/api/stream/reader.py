@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from imgcli.api.errors.server import from_code, page_title, quoted
 from imgcli.api.errors.table import TEXT_MODEL
-from imgcli.api.linked_image import LinkError
 from imgcli.api.stream.assembler import ImageAssembler, decode_base64
+from imgcli.api.stream.link import LinkError
 from imgcli.api.stream.salvage import decode, find_images, image_texts, may_hold_image
 from imgcli.api.stream.sse import BOM, RECORD_LIMIT, UntilFault, check_size, lines, records
 from imgcli.api.wires import WIRES
@@ -26,7 +26,7 @@ from imgcli.core.option import option
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from imgcli.api.linked_image import LinkedImages
+    from imgcli.api.stream.link import LinkSource
 
 
 _HEAD = 4096
@@ -63,7 +63,7 @@ def read_events(
     note: Callable[[], None] = _ignore,
     linger: Callable[[bool], None] | None = _read_on,
     inputs: frozenset[str] = frozenset(),
-    links: LinkedImages | None = None,
+    links: LinkSource | None = None,
 ) -> Iterator[Event]:
     """Read an answer of either API, streamed or plain, live or recorded, in chunks of any size.
 
@@ -97,7 +97,7 @@ class _AnswerReader:
     note: Callable[[], None]
     linger: Callable[[bool], None] | None
     inputs: frozenset[str]
-    links: LinkedImages | None
+    links: LinkSource | None
     assembler: ImageAssembler = field(init=False)
     has_records: bool = False
     is_lingering: bool = False
@@ -124,7 +124,7 @@ class _AnswerReader:
             self.linger(self.is_lingering)
         return self.assembler.has_ended and self.linger is None
 
-    def _fetch_linked(self, links: LinkedImages, frame: str) -> Iterator[Event]:
+    def _fetch_linked(self, links: LinkSource, frame: str) -> Iterator[Event]:
         """Fetch the images that the answer only links to, and read each as if it had been a part of it."""
         for link in self.assembler.missing_links[:_MANY_LINKS]:
             yield Notice(self.job, f"the server sent a link; fetching the image from {_host(link)}")
