@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import NamedTuple
 
 from imgcli.core.image import ImageFormat
@@ -57,6 +57,13 @@ class Action(StrEnum):
     AUTO = "auto"
     GENERATE = "generate"
     EDIT = "edit"
+
+
+class InlineImages(Enum):
+    """Whether lines carry the images themselves."""
+
+    INLINE = "inline"
+    NONE = "none"
 
 
 class Parameter(NamedTuple):
