@@ -244,7 +244,14 @@ def test_a_proxy_hides_an_address(server: Server, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize(
     "link",
-    ["http://", "https://[::1/a.png", "https://a.example:99999/", "http://127.0.0.1:0/", "http://a b/\x1b"],
+    [
+        "http://",
+        "https://[::1/a.png",
+        "https://a.example:99999/",
+        "http://127.0.0.1:0/",
+        "http://a b/\x1b",
+        "https://a..b/c",
+    ],
 )
 def test_a_link_that_is_none(link: str) -> None:
     """What is no address is told as that."""

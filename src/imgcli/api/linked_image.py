@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
@@ -14,6 +14,7 @@ from imgcli.api.errors.connection import ServerName, from_exception
 from imgcli.api.stream.link import LinkError
 from imgcli.api.stream.sse import RECORD_LIMIT
 from imgcli.api.transport import RefusedError, Timeouts, Watchdog, http_client_for
+from imgcli.core.errors import ExitCode
 from imgcli.core.image import sniff
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 LIMIT = (RECORD_LIMIT // 4 - 20_000) * 3
 """Bytes of an image: as base64, with its link, it is one record of the run log."""
 _LONGEST_LINK = 8_000
+_NO_ADDRESS = "The link is not a valid address."
 
 
 @dataclass(frozen=True)
@@ -60,20 +62,15 @@ class LinkedImages:
         else:
             raise LinkError("imgcli fetches an unencrypted link only from the server that it asked.")
         target = Credentials("", link)
-        server = ServerName(target.host, timeouts.timeout)
         try:
-            with closing(_Closed(watchdog)), self.clock.on_stop(watchdog.abandon):
+            with self.clock.on_stop(watchdog.abandon):
                 data = _download(target, timeouts, watchdog)
         except LinkError:
             raise
-        except RefusedError as refused:
-            raise LinkError(_refused(refused, target.host)) from None
-        except Exception as error:
-            problem = watchdog.problem(server.host)
-            failure = from_exception(error, replace(server, proxy=watchdog.proxy))
-            if problem is None and failure is None:
-                raise
-            raise LinkError((problem or failure.problem).what) from None  # type: ignore[union-attr]
+        except Exception as error:  # noqa: BLE001 - whatever it is, other images of the answer are still to come
+            raise LinkError(_reason(error, target, watchdog, timeouts)) from None
+        finally:
+            watchdog.stop()
         if sniff(data) is None:
             raise LinkError(f"What {target.host} sent is not an image.")
         return data
@@ -84,22 +81,12 @@ class LinkedImages:
         return link.hostname == own.hostname and (link.scheme == "https" or own.scheme == "http")
 
 
-@dataclass(frozen=True)
-class _Closed:
-    """A watchdog that `closing` can stop."""
-
-    watchdog: Watchdog
-
-    def close(self) -> None:
-        self.watchdog.stop()
-
-
 def _parse(link: str) -> SplitResult:
     with suppress(ValueError):
         parts = urlsplit(link)
         if parts.hostname and parts.port != 0 and len(link) <= _LONGEST_LINK and link.isprintable():
             return parts
-    raise LinkError("The link is not a valid address.")
+    raise LinkError(_NO_ADDRESS)
 
 
 def _download(target: Credentials, timeouts: Timeouts, watchdog: Watchdog) -> bytes:
@@ -118,10 +105,19 @@ def _download(target: Credentials, timeouts: Timeouts, watchdog: Watchdog) -> by
     return bytes(data)
 
 
-def _refused(refused: RefusedError, host: str) -> str:
-    if 300 <= refused.status < 400:  # noqa: PLR2004 - HTTP's own class
-        return f"{host} redirects to another address (HTTP {refused.status}), which imgcli does not follow."
-    return f"{host} answered with HTTP {refused.status}."
+def _reason(error: Exception, target: Credentials, watchdog: Watchdog, timeouts: Timeouts) -> str:
+    """Return in a sentence why a download failed."""
+    if isinstance(error, RefusedError):
+        told = f"HTTP {error.status}"
+        is_redirect = 300 <= error.status < 400  # noqa: PLR2004 - HTTP's own class
+        rest = f"redirects to another address ({told}), which imgcli does not follow."
+        return f"{target.host} {rest if is_redirect else f'answered with {told}.'}"
+    if problem := watchdog.problem(target.host):
+        return problem.what
+    failure = from_exception(error, ServerName(target.host, timeouts.timeout, watchdog.proxy))
+    if failure is None or failure.problem.exit_code is ExitCode.USAGE:
+        return _NO_ADDRESS
+    return failure.problem.what
 
 
 class _PublicOnly(Watchdog):
