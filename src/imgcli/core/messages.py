@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 
 RAW_RUN_KEPT = f"The run log is kept; `imgcli recover {option('list')}` shows it."
+STOPPING = "finishing; Ctrl-C again stops at once"
+"""What a batch says after a first Ctrl-C."""
 
 _LONGEST = 1500  # characters of foreign text in one line: a server may answer with a whole page
 _LONGEST_PROBLEM = 4500  # a truncated signed link is useless; other foreign text is truncated earlier
