@@ -370,6 +370,31 @@ def test_svg_author_is_unknown() -> None:
 
 
 @pytest.mark.parametrize(
+    ("usage", "cost"),
+    [
+        (
+            {"input_tokens": 1000, "output_tokens": 2000, "reasoning_tokens": 500, "total_tokens": 3000},
+            "0.0011",
+        ),
+        (
+            {"input_tokens": 1000, "output_tokens": 1500, "reasoning_tokens": 500, "total_tokens": 3000},
+            "0.0011",
+        ),
+        ({"input_tokens": 1000, "output_tokens": -1}, None),
+        ({"input_tokens": "many", "output_tokens": 5}, None),
+        ({}, None),
+    ],
+)
+def test_svg_author_is_billed(usage: dict[str, Any], cost: str | None) -> None:
+    """What an SVG's author took is a row of the bill, its reasoning counted once."""
+    request = ImageRequest("a cat", SUNBURST, Api.IMAGES, format=ImageFormat.SVG, stream=False)
+    completed = Completed("job", SUNBURST, IMAGE_USAGE, svg_model="gpt-6-luna", svg_usage=usage)
+    author = bill(request, completed, 0, CATALOG).rows[-1]
+    assert (Part.SVG, "gpt-6-luna") == (author.part, author.model)
+    assert (cost and Decimal(cost)) == author.cost
+
+
+@pytest.mark.parametrize(
     ("amount", "text"),
     [
         (None, "unknown"),

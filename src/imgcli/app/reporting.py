@@ -261,7 +261,7 @@ def pricing(models: Catalog, host: str | None = None, *, is_demo: bool = False) 
     def price(request: ImageRequest, completed: Completed, partials: int, images: int) -> Bill:
         made = bill(request, completed, partials, models, images)
         if server_price(completed.usage) is None:
-            made = apply_rates(made, completed.service_tier, host)
+            made = apply_rates(made, completed.service_tier or request.service_tier, host)
         return replace(with_server_price(made, completed), is_demo=is_demo)
 
     return price

@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from imgcli.core.image import ImageFormat
-from imgcli.core.params import Background, Fidelity, Quality
+from imgcli.core.params import Background, Complexity, Fidelity, Quality
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -57,13 +57,15 @@ SizeRule: TypeAlias = FixedSizes | FlexibleSizes
 
 @dataclass(frozen=True)
 class Accepts:
-    """The values that an image model accepts; `fidelities` is None where they are not documented."""
+    """The values that an image model accepts, None where they are not documented; whether it takes markup."""
 
     sizes: SizeRule
     qualities: tuple[Quality, ...]
     backgrounds: tuple[Background, ...]
     formats: tuple[ImageFormat, ...]
     fidelities: tuple[Fidelity, ...] | None = None
+    complexities: tuple[Complexity, ...] | None = None
+    markup: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,7 @@ class Catalog:
     default_image_model: str
     prices_date: date
     limits: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    without_reasoning: tuple[str, ...] = ()
 
     def find(self, name: str) -> Model | None:
         """Find a model by its name, an alias or a dated snapshot (`gpt-4o-2024-11-20`)."""
@@ -205,6 +208,7 @@ def _catalog(table: dict[str, Any]) -> Catalog:
         default_image_model=table["default_image_model"],
         prices_date=table["checked"],
         limits=table["limits"],
+        without_reasoning=tuple(table["without_reasoning"]),
     )
 
 
@@ -260,6 +264,8 @@ def _accepts(entry: dict[str, Any], table: dict[str, Any]) -> Accepts:
         backgrounds=tuple(map(Background, entry["backgrounds"])),
         formats=tuple(map(ImageFormat, entry["formats"])),
         fidelities=tuple(map(Fidelity, entry["fidelities"])) if "fidelities" in entry else None,
+        complexities=tuple(map(Complexity, entry["complexities"])) if "complexities" in entry else None,
+        markup=entry.get("markup", False),
     )
 
 

@@ -46,7 +46,8 @@ def _choices(request: ImageRequest) -> list[str]:
 def _images(request: ImageRequest) -> list[str]:
     """List what is sent with the prompt."""
     count = len(request.references)
-    images = [f"from {count} image{'s' * (count != 1)}{' and a mask' * bool(request.mask)}"]
+    drawn = " and a mask" * bool(request.mask) + " and markup" * bool(request.markup)
+    images = [f"from {count} image{'s' * (count != 1)}{drawn}"]
     return (images if count else []) + ["continuing"] * bool(request.previous_response_id)
 
 

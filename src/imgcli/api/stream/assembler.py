@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.api.errors.table import Progress
 from imgcli.api.stream.link import is_link, linked_problem
+from imgcli.core.billing.svg_usage import summed
 from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, Problem
 from imgcli.core.events import Completed, Event, FinalImage, Notice, PartialImage
 from imgcli.core.image import EncodedImage
@@ -65,11 +66,17 @@ class ResponseMetadata:
 
     job: str
     _fields: dict[str, Any] = field(default_factory=dict)
+    _svgs: dict[object, dict[str, Any]] = field(default_factory=dict)
 
     def note(self, response: Mapping[str, Any], usage: Mapping[str, Any]) -> None:
         """Keep what this says of the response; a later event may say less, and takes nothing away."""
         fields = {name: response.get(name) for name in _FIELDS} | {**usage}
         self._fields |= {name: value for name, value in fields.items() if value}
+
+    def note_svg(self, item: Mapping[str, Any]) -> None:
+        """Keep what writing an SVG took; an image call comes several times, and counts once."""
+        if usage := as_object(item.get("svg_usage")):
+            self._svgs[as_text(item.get("id"))] = usage
 
     @property
     def response_id(self) -> str | None:
@@ -88,6 +95,7 @@ class ResponseMetadata:
 
     def completed(self) -> Completed:
         """Format it as the end of a run."""
+        svg_model, svg_usage = summed(self._svgs.values())
         return Completed(
             self.job,
             model=as_text(self._fields.get("model")),
@@ -96,6 +104,8 @@ class ResponseMetadata:
             response_id=self.response_id,
             image_model=self._image_model(),
             service_tier=as_text(self._fields.get("service_tier")),
+            svg_model=svg_model,
+            svg_usage=svg_usage,
         )
 
     def ended(self) -> Completed | None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from imgcli.api.errors.server import from_code
 from imgcli.core.config import OPENAI_PATHS, ApiPaths
 from imgcli.core.json_fields import as_list, as_object
+from imgcli.core.parameters.extra_field import extra_fields
+from imgcli.core.params import ApiPlace
 from imgcli.core.request import without_none
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ def body(request: ImageRequest) -> dict[str, Any]:
         return json_body(request)
     only = request.references[0] if len(request.references) == 1 else None
     images = {"image": only} if only else {"image[]": request.references}
-    return _body(request, {**images, "mask": request.mask})
+    return _body(request, {**images, "mask": request.mask, "markup": request.markup})
 
 
 def json_body(request: ImageRequest) -> dict[str, Any]:
@@ -53,13 +55,13 @@ def _body(request: ImageRequest, images: dict[str, Any]) -> dict[str, Any]:
         "prompt": request.prompt,
         "n": request.count or 1,
         **images,
-        **request.options(),
+        **request.fields_at(ApiPlace.IMAGE, ApiPlace.REQUEST),
     }
     if request.stream:
         fields |= {"stream": True, "partial_images": request.partials}
     if request.inline:
         fields["response_format"] = "b64_json"
-    return without_none(fields)
+    return without_none(fields) | extra_fields(request.extra, in_tool=False)
 
 
 def is_event(kind: str, event: dict[str, Any]) -> bool:
@@ -99,6 +101,7 @@ def read(kind: str, event: dict[str, Any], assembler: ImageAssembler) -> Iterato
             assembler.end()
         case "completed":
             assembler.metadata.note(event, usage(event))
+            assembler.metadata.note_svg(event)
             content = event.get("b64_json") or event.get("url")
             if assembler.has_position(position) or not assembler.has(content):
                 assembler.completions += 1
@@ -114,6 +117,7 @@ def read(kind: str, event: dict[str, Any], assembler: ImageAssembler) -> Iterato
 
 def _read_answer(answer: dict[str, Any], assembler: ImageAssembler) -> Iterator[Event]:
     assembler.metadata.note(answer, usage(answer))
+    assembler.metadata.note_svg(answer)
     for position, entry in enumerate(as_list(answer.get("data"))):
         yield from _read_final(as_object(entry), assembler.number(None, position), assembler)
     assembler.end()

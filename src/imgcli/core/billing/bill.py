@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
+from imgcli.core.billing.svg_usage import as_text_usage
 from imgcli.core.image import ImageFormat
 from imgcli.core.json_fields import as_object
 from imgcli.core.params import Api
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
-# Far more than any response has; a larger number is an error, and so would be its bill.
-_MAX_TOKENS = 1_000_000_000
+_MAX_TOKENS = 1_000_000_000  # far more than any response has; a larger number is an error
 
 
 class UnknownError(Exception):
@@ -151,8 +151,7 @@ def bill(
 ) -> Bill:
     """Compute what a run cost at OpenAI's Standard rates; `partials` and `images` arrived.
 
-    The text model's tokens are in `usage`, the images' in `tool_usage["image_gen"]`; on the Images API
-    `usage` counts the images. Never raises: a count that is missing or absurd makes its row unknown.
+    What counts what, `Completed` says. Never raises: a count that is missing or absurd makes its row unknown.
     """
     rows = tuple(_rows(request, completed, partials, catalog))
     if request.api is Api.RESPONSES and not partials and not images and _is_unused(completed):
@@ -242,9 +241,10 @@ def _rows(request: ImageRequest, completed: Completed, partials: int, catalog: C
     model = _image_model(request, completed) or catalog.default_image_model
     row = _image_row(request, usage, prices_of(model, catalog))
     yield replace(row, model=model, partials=partials)
-    if request.format is ImageFormat.SVG:
-        # Its tokens are in `svg_usage`, outside `usage` and `tool_usage`.
-        yield Row(Part.SVG, None)
+    if request.format is ImageFormat.SVG or completed.svg_usage:
+        author = completed.svg_model or request.svg_model
+        row = _text_row(author or "", as_text_usage(completed.svg_usage), prices_of(author, catalog))
+        yield replace(row, part=Part.SVG, model=author)
 
 
 def _image_model(request: ImageRequest, completed: Completed) -> str | None:

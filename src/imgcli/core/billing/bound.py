@@ -14,7 +14,7 @@ from imgcli.core.errors import usage_error
 from imgcli.core.image import ImageFormat
 from imgcli.core.json_fields import as_object
 from imgcli.core.option import option
-from imgcli.core.params import Api, Quality
+from imgcli.core.params import EXTRA, Api, Quality
 from imgcli.core.text import shorten
 
 if TYPE_CHECKING:
@@ -37,6 +37,10 @@ _CENT, _SMALL = Decimal("0.01"), Decimal("0.0001")
 _AUTO = "auto"
 _QUALITIES = (Quality.LOW, Quality.MEDIUM, Quality.HIGH, Quality.XHIGH, Quality.MAX)
 _NAME_LENGTH = 60
+_BOUNDED_TIERS = frozenset({"auto", "default", "flex"})
+"""Flex is a discount. For the others no price of an image is published."""
+_BOUNDED_EFFORTS = frozenset({"none", "minimal", "low", "medium"})
+"""The tokens that were seen, on which the limits rest, are of a model that reasoned as much as by default."""
 
 
 @dataclass(frozen=True)
@@ -81,16 +85,11 @@ def upper_bound(
 ) -> Bound:
     """Return the upper bound on the cost of a request at a server.
 
-    It is monotonic: a lower quality, fewer pixels, fewer partials, fewer references or a shorter prompt never
-    raise it. A model without prices counts as the most expensive one. Raises `ImgcliError` (usage) where
-    nothing is known: for an SVG, whose model is not published, and a conversation that is not in the history.
+    It is monotonic: a lower quality, fewer pixels, fewer partials, frames or references, or a shorter prompt
+    never raise it. A model without prices counts as the most expensive one. Raises `ImgcliError` (usage)
+    where nothing is known: for a conversation that is not in the history, and see `_check_known`.
     """
-    if request.format is ImageFormat.SVG:
-        raise usage_error(
-            "The maximum cost of an SVG is unknown: OpenAI does not publish which model writes it.",
-            f"Choose another {option('format')}, or remove the limit.",
-            about=("format",),
-        )
+    _check_known(request)
     if request.previous_response_id and conversation is None:
         raise usage_error(
             "The maximum cost is unknown: the conversation that this continues is not in the history.",
@@ -103,6 +102,28 @@ def upper_bound(
     total = sum((share for _, share in shares), _NOTHING) * highest_surcharge(host) * (request.count or 1)
     basis = _basis(request, models, shares[0][0])
     return Bound(_rounded_up(total), basis, min(_dates(model for model, _ in shares)))
+
+
+def _check_known(request: ImageRequest) -> None:
+    """Raise `ImgcliError` (usage) for parameters with a price or a number of tokens that nobody publishes."""
+    if request.format is ImageFormat.SVG:
+        unknown = "how many tokens it takes to write one" if request.svg_model else "which model writes it"
+        raise usage_error(
+            f"The maximum cost of an SVG is unknown: OpenAI does not publish {unknown}.",
+            f"Choose another {option('format')}, or remove the limit.",
+            about=("format",),
+        )
+    for name, value, are_bounded in (
+        ("service-tier", request.service_tier, _BOUNDED_TIERS),
+        ("reasoning-effort", request.reasoning_effort, _BOUNDED_EFFORTS),
+        (EXTRA, next(iter(request.extra), None), ()),
+    ):
+        if value is not None and value not in are_bounded:
+            raise usage_error(
+                f"The maximum cost is unknown with {option(name, shorten(value, _NAME_LENGTH))}.",
+                f"Leave {option(name)} out, or remove the limit.",
+                about=(name,),
+            )
 
 
 def conversation_before(
@@ -145,7 +166,9 @@ class _Load:
         text, images = self.prompt_bytes + self.limits["image_text"], self.images
         if self.request.api is Api.RESPONSES:
             text += self.limits["text_out"]  # the text model rewords the prompt
-        frames = self.limits["frames"] if self.request.format is ImageFormat.GIF else 1
+        frames = 1
+        if self.request.format is ImageFormat.GIF:
+            frames = self.request.frames or self.limits["frames"]
         rate = (prices.image_out or _NOTHING) / _MILLION
         cost = text * ((prices.text_in or _NOTHING) + (prices.text_out or _NOTHING)) / _MILLION
         cost += images * self.limits["image_image"] * (prices.image_in or _NOTHING) / _MILLION
@@ -171,8 +194,9 @@ class _Load:
 
     @property
     def prompt_bytes(self) -> int:
-        """The bytes of all prompts, which is the maximum number of their tokens."""
-        return len(self.request.prompt.encode()) + self.before.prompt_bytes
+        """The bytes of all prompts and instructions, which is the maximum number of their tokens."""
+        own = self.request.prompt + (self.request.instructions or "")
+        return len(own.encode()) + self.before.prompt_bytes
 
     @property
     def images(self) -> int:
@@ -255,7 +279,9 @@ def _pixels(size: str) -> int:
 
 
 def _sent_images(request: ImageRequest | None) -> int:
-    return len(request.references) + (request.mask is not None) if request else 0
+    if request is None:
+        return 0
+    return len(request.references) + sum(one is not None for one in (request.mask, request.markup))
 
 
 def _billed_tokens(entry: HistoryEntry) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.core.billing.bill import dollars, prices_of
 from imgcli.core.billing.bound import image_model_name
+from imgcli.core.billing.rates import is_standard
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.image import MOVING_FORMATS
 from imgcli.core.option import option
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _MILLION = 1_000_000
 _AUTO = "auto"
+_NAME_LENGTH = 60
 
 OFF = "off"
 """The value that removes a limit set in a file or in the environment."""
@@ -86,7 +88,8 @@ def _from_table(request: ImageRequest, catalog: Catalog) -> Estimate | None:
     """Estimate from the published token counts; None where there are none for this request."""
     name = image_model_name(request, catalog)
     prices, tokens = prices_of(name, catalog), _published(request, catalog)
-    if not tokens or prices.image_out is None or request.format in MOVING_FORMATS:
+    is_other = request.format in MOVING_FORMATS or not is_standard(request.service_tier, None)
+    if not tokens or prices.image_out is None or is_other:
         return None
     count = request.count or 1
     low = min(tokens) * prices.image_out / _MILLION * count
@@ -160,6 +163,9 @@ def _why_no_table(request: ImageRequest, name: str, catalog: Catalog) -> str:
     model = catalog.find(name)
     if model is None or model.prices is None:
         return f"imgcli has no price for {name}"
+    if request.service_tier and not is_standard(request.service_tier, None):
+        tier = option("service-tier", shorten(request.service_tier, _NAME_LENGTH))
+        return f"no price of an image is published for {tier}"
     if model.tokens and request.format in MOVING_FORMATS:
         return f"OpenAI publishes no token counts for {request.format}"
     if model.tokens:
