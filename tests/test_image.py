@@ -48,7 +48,18 @@ def test_damaged(kind: str, cut: int, junk: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"<svg></svg>", b"\xff\xd8\xff", b"\xff\xd8" + b"\xff" * 99, b"GIF89a"]
+    "data",
+    [
+        b"",
+        b"<svg></svg>",
+        b"\xff\xd8\xff",
+        b"\xff\xd8" + b"\xff" * 99,
+        b"\xff\xd8\xff\xda\0\2\xff\xc0\0\7\x08\0\1\0\1",  # a frame that begins after its scan
+        b"\xff\xd8\xff\xc0\0\3\x08",
+        b"\x89PNG\r\n\x1a\n\0\0\0\rtEXt" + b"\1" * 9,
+        b"RIFF\x20\0\0\0WEBPVP8 \x20\0\0\0" + b"\1" * 20,
+        b"GIF89a",
+    ],
 )
 def test_nothing_to_read(data: bytes) -> None:
     """What has no size has none."""

@@ -11,6 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
+from imgcli.core.formats import jpeg as jpeg_format
+from imgcli.core.formats import png as png_format
+from imgcli.core.formats import webp as webp_format
 from imgcli.core.formats.png import SIGNATURE, chunks, encode
 from imgcli.core.image import EncodedImage
 from imgcli.store import pixels
@@ -19,6 +22,7 @@ from streams import RED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
 
 def encoded(encoding: str, mode: str = "RGB") -> bytes:
@@ -158,9 +162,69 @@ def test_missing_scan_lines_of_an_interlaced_png() -> None:
     assert [None, False] == [damage(whole), damage(short) is None]
 
 
-def moving(encoding: str, count: int = 3) -> bytes:
+def test_more_scan_lines_than_the_header_says() -> None:
+    """A PNG that unpacks to far more than its pixels is whole, and what is too much is not unpacked."""
+    bomb = png(64, 64, zlib.compress(BLACK + bytes(20_000_000)))
+    assert None is damage(bomb)
+    assert png_format.held_size(bomb, len(BLACK)) < 2_000_000
+
+
+def test_comment_too_large_for_the_decoder() -> None:
+    """A PNG is whole whatever comment it has: one that Pillow refuses to unpack costs nobody the image."""
+    comment = encode(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(2_000_000)))
+    assert None is damage(RED[:33] + comment + RED[33:])
+    assert None is not damage(RED[:33] + comment + png(64, 64, zlib.compress(BLACK[:999]))[33:])
+
+
+WITHOUT_PIXELS = {
+    "png": SIGNATURE + encode(b"IHDR", struct.pack(">IIBBBBB", 9, 9, 8, 2, 0, 0, 0)) + encode(b"IEND", b""),
+    "gif": WHOLE["gif"][:10] + b"\0\0\0;",
+    "webp": b"RIFF" + (12).to_bytes(4, "little") + b"WEBPEXIF" + bytes(4),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_PIXELS)
+def test_no_pixels(name: str) -> None:
+    """A file that begins and ends as an image does, and has none in it, is damaged."""
+    assert f"the {name} holds no image" == damage(WITHOUT_PIXELS[name])
+
+
+def test_spare_terminator_in_a_gif() -> None:
+    """A GIF whose image ends twice, as some encoders have it, is whole."""
+    assert None is damage(WHOLE["gif"][:-1] + b"\0;")
+
+
+def test_reserved_marker_in_a_jpeg() -> None:
+    """A JPEG with a marker that no encoder may write is damaged, though a decoder skips it."""
+    assert "the jpeg data is cut short or altered" == damage(b"\xff\xd8\xff\x02\0\2" + WHOLE["jpeg"][2:])
+
+
+@pytest.mark.parametrize(
+    ("encoding", "module", "limit"),
+    [
+        ("png", png_format, "_MOST_CHUNKS"),
+        ("jpeg", jpeg_format, "_MOST_SEGMENTS"),
+        ("webp", webp_format, "_MOST_CHUNKS"),
+    ],
+)
+def test_endless_parts(
+    encoding: str, module: ModuleType, limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of ever more tiny parts does not keep us busy: past a limit it is called damaged."""
+    part = {"png": encode(b"teXt", b""), "jpeg": b"\xff\x01", "webp": b"EXIF\0\0\0\0"}[encoding]
+    head = {"png": 33, "jpeg": 2, "webp": 12}[encoding]
+    monkeypatch.setattr(module, limit, 50)
+    whole = WHOLE[encoding]
+    for count, is_damaged in ((20, False), (60, True)):
+        data = bytearray(whole[:head] + part * count + whole[head:])
+        if encoding == "webp":
+            data[4:8] = (len(data) - 8).to_bytes(4, "little")
+        assert is_damaged is (module.defect(bytes(data)) is not None)
+
+
+def moving(encoding: str, count: int = 3, mode: str = "L") -> bytes:
     """Make an animation."""
-    frames = [Image.effect_noise((64, 48), 60) for _ in range(count)]
+    frames = [Image.effect_noise((64, 48), 60).convert(mode) for _ in range(count)]
     out = BytesIO()
     frames[0].save(out, encoding, save_all=True, append_images=frames[1:])
     return out.getvalue()
@@ -181,6 +245,7 @@ def without_last_frame(apng: bytes) -> bytes:
 
 
 APNG, MOVING_GIF, MOVING_WEBP = (moving(encoding) for encoding in ("png", "gif", "webp"))
+COLORED_APNG = moving("png", mode="P")
 
 
 def zeroed(data: bytes, offset: int, count: int) -> bytes:
@@ -191,6 +256,7 @@ def zeroed(data: bytes, offset: int, count: int) -> bytes:
 LATE = {
     "png rows": without_late_rows(APNG),
     "png frame": without_last_frame(APNG),
+    "png rows of colors": without_late_rows(COLORED_APNG),
     "gif": zeroed(MOVING_GIF, len(MOVING_GIF) - 200, 60),
     "webp": MOVING_WEBP[:-300] + b"\xff" * 300,
 }
@@ -199,7 +265,7 @@ LATE = {
 @pytest.mark.parametrize("name", LATE)
 def test_damage_in_a_later_frame(name: str) -> None:
     """Every frame of an animation is looked at."""
-    assert [None] * 3 == [damage(whole) for whole in (APNG, MOVING_GIF, MOVING_WEBP)]
+    assert [None] * 4 == [damage(whole) for whole in (APNG, COLORED_APNG, MOVING_GIF, MOVING_WEBP)]
     assert None is not damage(LATE[name])
 
 
