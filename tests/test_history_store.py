@@ -337,6 +337,15 @@ def test_a_job_has_one_row(history: History) -> None:
     )
 
 
+def test_a_bill_is_not_lost(history: History) -> None:
+    """A run that is recovered from less than it was recorded from keeps the bill that is known."""
+    billed = entry(cost=Decimal("0.5"), charges=ROWS, usage={"input_tokens": 1}, prices_date=NOON.date())
+    history.record(billed)
+    history.record(entry(cost=None, images=(image(),)))
+    (found,) = history.entries()
+    assert (replace(billed, number=1, images=(image(),))) == found
+
+
 def test_nothing_new_changes_nothing(history: History, file: Path) -> None:
     """Recording the same again, as a second recovery does, leaves the file as it was."""
     history.record(entry(images=(image(),), charges=ROWS))

@@ -178,6 +178,13 @@ def test_an_event_with_escapes_is_not_held_back() -> None:
     assert [chunk, b"x"] == list(mask_secrets([chunk, b"x"], CANARY))
 
 
+@pytest.mark.parametrize("end", [CANARY[:7], r"\u0073k", r"\u00"])
+def test_the_end_of_a_stream_is_not_kept(end: str) -> None:
+    """An answer that ends with what may begin a key has its last byte, once it is known to be its end."""
+    chunks = [b"data: " + end.encode(), b""]
+    assert chunks[0] == b"".join(mask_secrets(chunks, CANARY))
+
+
 def test_a_key_in_an_unread_answer_is_hidden() -> None:
     """An error that quotes JSON as it came shows no key in escapes."""
     quoted = r'{"m": "bad key \u0073k\u002dcanary\u002D0123456789abcdef"}'

@@ -36,7 +36,7 @@ class Period(StrEnum):
                 return today - timedelta(days=today.weekday())
             case Period.MONTH:
                 return today.replace(day=1)
-            case Period.ALL:
+            case _:
                 return None
 
 
@@ -114,5 +114,3 @@ def _shares(
                 yield share.model or UNKNOWN_MODEL, share.cost, share.known
             if not expense.shares and expense.cost is None:
                 yield UNKNOWN_MODEL, None, _NOTHING
-        case None:
-            pass
