@@ -371,4 +371,4 @@ def test_standard_input_is_not_remembered(imgcli: Cli, wire: PromptServer) -> No
     assert 3 == done.exit_code
     assert "run the same command again" not in done.stderr
     assert "--retry-unknown" not in done.stderr
-    assert "Rows from a pipe are not remembered" in done.stderr
+    assert "Rows of a pipe are not remembered" in done.stderr

@@ -44,6 +44,7 @@ _UNFIT = {
     "compare": "--compare shows one image, and a batch makes many.",
     "opens": "--open opens one image, and a batch makes many.",
     "copies": "--copy copies one image, and a batch makes many.",
+    "long_bill": "--bill prints the bill of one run; --report lists what each row of a batch has cost.",
 }
 
 
@@ -80,6 +81,7 @@ def batch_options(  # noqa: PLR0913 - a signature declares options
     compare: params.NoCompare = False,
     opens: params.NoOpen = False,
     copies: params.NoCopy = False,
+    long_bill: params.NoBill = False,
 ) -> None:
     """Declare the options of `batch` that other commands do not have, or have otherwise."""
 
