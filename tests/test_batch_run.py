@@ -140,6 +140,14 @@ def test_a_wrong_key_stops_all(batch: Batch, wire: PromptServer) -> None:
     assert (4, True) == (done.exit_code, wire.posts <= 8)
 
 
+def test_a_server_that_puts_off_for_hours(batch: Batch, wire: PromptServer) -> None:
+    """A server that wants to be left alone for hours is not asked for every row."""
+    headers = (("retry-after", "7200"),)
+    wire.failures["row"] = error_reply(429, "Slow down.", code="rate_limit_exceeded", headers=headers)
+    done = batch([f"row {number}" for number in range(30)], "--concurrency", "2")
+    assert (6, True) == (done.exit_code, 5 <= wire.posts <= 7)
+
+
 def test_a_server_that_only_fails(batch: Batch, wire: PromptServer) -> None:
     """After ten requests in a row of unknown outcome no more are risked, and the batch says why it stops."""
     wire.failures["row"] = FAILURES["failing"]

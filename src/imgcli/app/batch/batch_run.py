@@ -53,7 +53,9 @@ _BUSY = 900.0
 """Seconds for which a busy server is asked again: in a batch nobody waits for the one image."""
 _ALIKE = frozenset({ExitCode.AUTH, ExitCode.BILLING, ExitCode.UNWRITABLE})
 """Ends that every other task would have too."""
-_ALIKE_PERHAPS = frozenset({ExitCode.UNREACHABLE, ExitCode.UNWRITABLE, ExitCode.ELSEWHERE, ExitCode.UNKNOWN})
+_ALIKE_PERHAPS = frozenset(
+    {ExitCode.BUSY, ExitCode.UNREACHABLE, ExitCode.UNWRITABLE, ExitCode.ELSEWHERE, ExitCode.UNKNOWN}
+)
 _IN_A_ROW = 5
 """Tasks in a row with one of these ends, after which the others are left for another day."""
 _STOPPED = "stopped, because the other images would end the same way"
