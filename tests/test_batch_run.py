@@ -380,3 +380,15 @@ def test_standard_input_is_not_remembered(imgcli: Cli, wire: PromptServer) -> No
     assert "run the same command again" not in done.stderr
     assert "--retry-unknown" not in done.stderr
     assert "Rows of a pipe are not remembered" in done.stderr
+
+
+def test_a_report_that_cannot_be_written(batch: Batch, wire: PromptServer, folder: Path) -> None:
+    """A report that has no place is found out before anything is sent; one that is foreign stays."""
+    (folder / "file").write_text("mine")
+    done = batch(THREE, "--report", "file/r.csv")
+    assert (12, 0) == (done.exit_code, wire.posts)
+    assert "Nothing was sent" in done.stderr
+    (folder / "r.csv").write_text("mine")
+    assert 0 == batch(THREE, "--report", "r.csv").exit_code
+    assert {"r.csv", "r-2.csv"} == {path.name for path in folder.glob("r*.csv")}
+    assert 3 == (folder / "r-2.csv").read_text("utf-8-sig").count(",saved,")

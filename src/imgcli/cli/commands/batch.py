@@ -143,11 +143,14 @@ def _planned(ctx: typer.Context, flags: Mapping[str, Any], profile: AppliedProfi
     from imgcli.app.batch.variables import parse_variables
     from imgcli.cli.rows import CommandRowOptions
     from imgcli.core.errors import ExitCode
+    from imgcli.output.batch_report import report_format
 
     context: Context = ctx.obj
     _refuse_unfit(ctx)
     check_between("concurrency", flags["concurrency"], 1, _MOST_REQUESTS)
     rate, variables = parse_rate(flags["rate"]), parse_variables(flags["var"] or [])
+    if flags["report"]:
+        report_format(flags["report"].name)
     found = read_batch_file(context, flags["file"])
     given = BatchInput(
         *found[:3],
