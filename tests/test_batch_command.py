@@ -134,6 +134,7 @@ def test_errors_of_a_file(imgcli: Cli, folder: Path) -> None:
         (["-", "--concurrency", "65"], "--concurrency must be between 1 and 64"),
         (["-", "--concurrency", "0"], "--concurrency must be between 1 and 64"),
         (["-", "--open"], "--open opens one image"),
+        (["-", "-i", "last~1"], "last~1 would be another image when the batch is continued."),
         (["-", "--report", "r.txt"], "--report takes a file whose name ends in .csv or .json"),
         (["-", "--bill"], "--bill prints the bill of one run"),
         (["-", "--record", "x"], "--record records one run"),

@@ -92,8 +92,8 @@ Images = Annotated[
         "--image",
         "-i",
         metavar="FILE",
-        help="Input image for rows that name none: a PNG, JPEG or WebP file, a history id, last, or an https "
-        "URL. Can be given up to 16 times.",
+        help="Input image for rows that name none: a PNG, JPEG or WebP file, a history id, or an https URL. "
+        "Can be given up to 16 times.",
         rich_help_panel=_INPUT,
         show_default=False,
         autocompletion=images_and_ids,
