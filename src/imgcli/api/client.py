@@ -20,7 +20,7 @@ from imgcli.api.errors.connection import (
     unfinished,
     unfit,
 )
-from imgcli.api.errors.server import quoted
+from imgcli.api.errors.server import is_about_background, quoted
 from imgcli.api.errors.table import KEY, NO_ENDPOINT, WRONG_ADDRESS, WRONG_PATH
 from imgcli.api.rate_limits import rate_limits
 from imgcli.api.retry import Failure, plan_wait
@@ -133,18 +133,29 @@ def send(
     raise AssertionError  # pragma: no cover - the loop has no end
 
 
-def ask_models(
-    credentials: Credentials, timeouts: Timeouts = DEFAULT_TIMEOUTS, clock: Clock = DEFAULT_CLOCK
+@dataclass(frozen=True)
+class SideCall:
+    """A request beside the generation of images, which costs nothing."""
+
+    path: str
+
+
+def ask(
+    credentials: Credentials,
+    call: SideCall,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
+    clock: Clock = DEFAULT_CLOCK,
 ) -> Answer:
-    """Ask, once, which models there are; that costs nothing. Raises `ImgcliError` without an answer."""
+    """Send such a request once. Raises `ImgcliError` without an answer."""
     server = ServerName(credentials.host, timeouts.timeout)
     watchdog = Watchdog(timeouts, clock.monotonic)
     with ExitStack() as stack:
         client = _open(credentials, timeouts, watchdog, "application/json")
         stack.callback(client.close)
         stack.callback(watchdog.stop)
+        stack.enter_context(clock.on_stop(watchdog.abandon))
         watchdog.start()
-        outcome = _attempt(partial(_get_models, client), server, watchdog, clock)
+        outcome = _attempt(partial(_get, client, call.path), server, watchdog, clock)
         if isinstance(outcome, Failure):
             raise ImgcliError(_redacted(watchdog.problem(server.host) or outcome.problem, credentials))
         stack.callback(outcome.close)
@@ -183,6 +194,10 @@ _LOCAL_LOGIN = (
 def _with_fitting_advice(problem: Problem, request: ImageRequest, credentials: Credentials) -> Problem:
     """Choose the one advice about a wrong address or model that fits what was asked, and whom."""
     advice = problem.advice
+    if request.detach and is_about_background(problem):
+        name = "completion-window" if request.completion_window else "detach"
+        what = f"{problem.what} The server, this model or its image tool does not work in the background."
+        return replace(problem, what=what, advice=f"Leave out {option(name)}.", parameters=(name,))
     if advice in (WRONG_ADDRESS, NO_ENDPOINT.advice) and not credentials.path:
         advice = WRONG_PATH
     elif advice == NO_ENDPOINT.advice and not (request.api is Api.RESPONSES and is_gateway(credentials.host)):
@@ -274,12 +289,10 @@ def _post(call: _Call) -> APIResponse[Any]:
     return cast("APIResponse[Any]", answer)
 
 
-def _get_models(client: OpenAI) -> APIResponse[Any]:
-    """Get through the SDK, as `client.models.list` does, but for the types of the answer."""
+def _get(client: OpenAI, path: str) -> APIResponse[Any]:
+    """Get through the SDK, as its own methods do, but for the types of the answer."""
     headers = {"Accept-Encoding": "identity", "X-Stainless-Raw-Response": "stream"}
-    answer = client.get(
-        "/models", cast_to=object, options={"headers": headers, "security": {"bearer_auth": True}}
-    )
+    answer = client.get(path, cast_to=object, options={"headers": headers, "security": {"bearer_auth": True}})
     return cast("APIResponse[Any]", answer)
 
 

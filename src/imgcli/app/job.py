@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from imgcli.api.stream.reader import StreamPosition
 from imgcli.app import history_log, process
 from imgcli.app.artifacts import open_artifacts
 from imgcli.core import catalog, pipeline
 from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, Problem
 from imgcli.core.events import Event, Failed, Notice, Started
+from imgcli.core.messages import FETCH_LATER
 from imgcli.core.pipeline import mark_uncharged, uncharged
 from imgcli.core.secrets import mask_secrets
 
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from imgcli.api.auth import Credentials
+    from imgcli.api.client import Answer, Clock
     from imgcli.api.rate_limits import RateLimits
+    from imgcli.api.transport import Timeouts
     from imgcli.app.artifacts import RunArtifacts
     from imgcli.app.context import Context
     from imgcli.app.options import GenerateOptions
@@ -67,7 +71,8 @@ class Job:
     """One run that may be sent: a value, so that several can be prepared before the first of them runs.
 
     `credentials` is None in a demo, whose server starts with the run. A daily cap may block the fallback of
-    `valid`; nothing else changes after it was prepared. `stop` ends it from another thread.
+    `valid`; nothing else changes after it was prepared. `stop` ends it from another thread. `position` is how
+    far its answer was read.
     """
 
     id: str
@@ -80,6 +85,7 @@ class Job:
     display: JobDisplay
     stop: process.Stop = field(default_factory=process.Stop)
     hooks: JobHooks = field(default_factory=JobHooks)
+    position: StreamPosition = field(default_factory=StreamPosition)
 
 
 def execute(job: Job) -> Outcome:
@@ -131,7 +137,7 @@ def run(job: Job, recorders: Sequence[Sink]) -> Outcome:
             outcome = pipeline.run(events, [*sinks, *recorders])
             context.warn(artifacts.settle(outcome))
     except process.Interrupted as interrupted:
-        problem = _interruption(interrupted, artifacts)
+        problem = _interruption(interrupted, job)
         job.display.report(job.id, problem)
         for recorder in recorders:
             recorder.handle(Failed(job.id, problem))
@@ -164,6 +170,7 @@ def stream(job: Job) -> Iterator[Event]:
     with _reachable(job) as credentials:
         answer = yield from send_with_fallback(job.valid, job.id, credentials, timeouts, clock, sending)
         artifacts.sent()  # a server may answer before the whole request has gone out
+        answer = _in_background(job, answer, credentials, timeouts, clock)
         with closing(answer):
             job.hooks.answered(answer.limits)
             if answer.is_demo:
@@ -171,8 +178,24 @@ def stream(job: Job) -> Iterator[Event]:
             # Every byte is in the run log before anybody interprets it.
             chunks = artifacts.recorded(mask_secrets(answer.chunks, *maskable(*credentials.secrets)))
             inputs = job.valid.request.inputs
-            events = read_events(chunks, job.id, answer.note, answer.linger, inputs)
+            events = read_events(chunks, job.id, answer.note, answer.linger, inputs, job.position)
             yield from redact_events(events, *credentials.secrets)
+
+
+def _in_background(
+    job: Job, answer: Answer, credentials: Credentials, timeouts: Timeouts, clock: Clock
+) -> Answer:
+    """Return the answer; one of the background goes on after its connection broke."""
+    request = job.valid.request
+    if not request.detach:
+        return answer
+    from imgcli.api.background import ResponseStore, followed, framed
+    from imgcli.api.wires import WIRES
+
+    if not request.stream:
+        return framed(answer)
+    store = ResponseStore(credentials, WIRES[request.api].path(request), timeouts, clock)
+    return followed(answer, job.position, store)
 
 
 @contextmanager
@@ -203,10 +226,16 @@ def _explain_shutdown(context: Context, events: Iterable[Event]) -> Iterator[Eve
                 yield event
 
 
-def _interruption(interrupted: process.Interrupted, artifacts: RunArtifacts) -> Problem:
+def _interruption(interrupted: process.Interrupted, job: Job) -> Problem:
     """Describe what a signal broke off, what is left of it, and what that may have cost."""
-    kept, by = artifacts.keep_last_partial(), f"Interrupted by {interrupted.name}"
-    if artifacts.saved:
+    artifacts, by = job.artifacts, f"Interrupted by {interrupted.name}"
+    goes_on = job.valid.request.detach and artifacts.has_sent and job.position.is_pending
+    kept = None if goes_on else artifacts.keep_last_partial()
+    if goes_on and not artifacts.saved:
+        what = f"{by}. The server goes on in the background."
+        advice = FETCH_LATER if job.options.output.save else CHECK_USAGE
+        problem = Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, advice)
+    elif artifacts.saved:
         paths = ", ".join(str(path.absolute()) for path in artifacts.saved)
         problem = Problem(ExitCode.UNKNOWN, f"{by}; the image is saved as {paths}.", Charged.YES)
     elif artifacts.has_sent or kept:

@@ -59,6 +59,13 @@ class Action(StrEnum):
     EDIT = "edit"
 
 
+class CompletionWindow(StrEnum):
+    """Within which time a response of the background is made, at a discount."""
+
+    TWO_HOURS = "2h"
+    EIGHT_HOURS = "8h"
+
+
 class Parameter(NamedTuple):
     """A generation parameter: its field name, which is also its JSON key, its type, its name in both APIs."""
 

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.core.image import ImageFormat
 from imgcli.core.json_fields import choice, count, name, size, text, texts_of
-from imgcli.core.params import PARAMETERS, Action, Api, Background, Fidelity, Moderation, Quality
+from imgcli.core.params import (
+    PARAMETERS,
+    Action,
+    Api,
+    Background,
+    CompletionWindow,
+    Fidelity,
+    Moderation,
+    Quality,
+)
 from imgcli.core.text import file_size
 
 if TYPE_CHECKING:
@@ -119,7 +128,8 @@ class RequestParameters:
     are the input images; the transparent pixels of `mask` are where the first of them is repainted.
     `previous_response_id` continues a conversation (Responses API). `count` is the number of images that one
     request brings (Images API), None for one. `presets` are the names of the presets in use, `typed_prompt`
-    is what they made the prompt of, None for the prompt itself; neither is sent.
+    is what they made the prompt of, None for the prompt itself; neither is sent. `detach` has the server work
+    in the background, where a broken connection costs nothing, `completion_window` does so at a discount.
     """
 
     image_model: str | None = None
@@ -137,6 +147,8 @@ class RequestParameters:
     count: int | None = None
     typed_prompt: str | None = None
     presets: tuple[str, ...] = ()
+    detach: bool = False
+    completion_window: CompletionWindow | None = None
 
 
 @dataclass(frozen=True)
@@ -224,7 +236,11 @@ class ImageRequest(RequestParameters):
         """
         if not isinstance(value, dict) or not isinstance(value.get("prompt"), str):
             return None
-        types: dict[str, Any] = {one.name: one.type for one in PARAMETERS} | {"api": Api, "action": Action}
+        types: dict[str, Any] = {one.name: one.type for one in PARAMETERS} | {
+            "api": Api,
+            "action": Action,
+            "completion_window": CompletionWindow,
+        }
         choices = {
             name: choice(kind, value.get(name)) for name, kind in types.items() if issubclass(kind, Enum)
         }
@@ -239,6 +255,7 @@ class ImageRequest(RequestParameters):
             count=count(value.get("count"), MAX_COUNT),
             stream=value.get("stream") is not False,
             inline=value.get("inline") is True,
+            detach=value.get("detach") is True,
             references=tuple(map(_reference, references)) if isinstance(references, list) else (),
             mask=_reference(value["mask"]) if value.get("mask") else None,
             presets=texts_of(value.get("presets")),
@@ -265,6 +282,8 @@ _LATER = (
     "count",
     "typed_prompt",
     "presets",
+    "detach",
+    "completion_window",
 )
 """Fields that early records do not have; omitted where they are empty."""
 

@@ -13,7 +13,7 @@ from http.client import LineTooLong
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from imgcli.demo import images_api, models, responses_api
+from imgcli.demo import background, images_api, models, responses_api
 from imgcli.demo.errors import ApiError, invalid
 from imgcli.demo.exchange import JsonAnswer, Request, Stream, new_id
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from email.message import Message
     from io import BufferedIOBase
 
+    from imgcli.demo.background import BackgroundResponses
     from imgcli.demo.exchange import Sessions
 
 
@@ -131,6 +132,8 @@ class Owner(Protocol):
     api_key: str | None
     marked: bool
     sessions: Sessions
+    background: BackgroundResponses
+    cut_after: int | None
     room: Room
     log: Callable[[str], None]
 
@@ -215,10 +218,14 @@ class Handler(BaseHTTPRequestHandler):
     def _find(self, path: str, request: Request) -> tuple[str, Callable[[], JsonAnswer | Stream] | None]:
         """Find the method and the function of a path."""
         posts: dict[str, Callable[[], JsonAnswer | Stream]] = {
-            "/v1/responses": lambda: responses_api.create(request, self.owner.sessions),
+            "/v1/responses": lambda: responses_api.create(
+                request, self.owner.sessions, self.owner.background
+            ),
             "/v1/images/generations": lambda: images_api.generate(request),
             "/v1/images/edits": lambda: images_api.edit(request),
         }
+        if path.startswith(background.PATH + "/"):
+            return self.owner.background.route(self.path)
         if path == _MODELS:
             return "GET", lambda: JsonAnswer(models.listing())
         if path.startswith(_MODELS + "/"):
@@ -258,8 +265,10 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         self.send_header(*(("Connection", "close") if bare else ("Transfer-Encoding", "chunked")))
         self.end_headers()
-        for event in stream.events:
-            if self.owner.pause(event.pause):
+        for number, event in enumerate(stream.events):
+            if number == self.owner.cut_after:
+                self._cut()
+            if number == self.owner.cut_after or self.owner.pause(event.pause):
                 self.close_connection = True
                 return
             data = event.encode()

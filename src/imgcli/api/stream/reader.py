@@ -16,7 +16,7 @@ from imgcli.api.wires import WIRES
 from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Event, Notice
 from imgcli.core.image import sniff
-from imgcli.core.json_fields import as_list, as_object, as_text, parse_json
+from imgcli.core.json_fields import as_index, as_list, as_object, as_text, parse_json
 from imgcli.core.option import option
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ _DONE = "[DONE]"
 _PREAMBLE = re.compile(rb"(?:[ \t\r\n]++|\xef\xbb\xbf|:[^\r\n]*+[\r\n])*+")
 
 
+_RESUMED = "the connection broke; the server goes on, and its answer is taken up where it broke off"
+_LARGEST_NUMBER = 1 << 53
 _UNREADABLE = "an event of the stream was not a JSON object and was skipped"
 _TORN = Problem(ExitCode.UNKNOWN, "The answer ended in the middle of an image.", Charged.MAYBE, CHECK_USAGE)
 _KIND = re.compile(r'"type"\s*:\s*"([^"]+)"')
@@ -36,6 +38,23 @@ _CALL = re.compile(
     r'"(?:item_)?id"\s*:\s*"(?:(ig_[^"]+)"|([^"]+)"\s*,\s*"type"\s*:\s*"image_generation_call")'
 )
 """Names an image call, by OpenAI's prefix or by its type."""
+
+
+@dataclass
+class StreamPosition:
+    """How far an answer was read: its name, and the number of its last whole event, None where unknown.
+
+    It is up to date whenever the next chunk is asked for. `is_over` is set once the server's end was read.
+    """
+
+    response_id: str | None = None
+    sequence: int | None = None
+    is_over: bool = False
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether the answer has a name by which its rest can be asked for."""
+        return self.response_id is not None and not self.is_over
 
 
 def _ignore() -> None:
@@ -52,6 +71,7 @@ def read_events(
     note: Callable[[], None] = _ignore,
     linger: Callable[[bool], None] | None = _read_on,
     inputs: frozenset[str] = frozenset(),
+    position: StreamPosition | None = None,
 ) -> Iterator[Event]:
     """Read an answer of either API, streamed or plain, live or recorded, in chunks of any size.
 
@@ -61,9 +81,9 @@ def read_events(
     `note` is called for each event of the server's, whatever it means. Images may follow the server's own
     end: `linger` is called with True when that came, so that nobody waits for long, and with False when more
     has begun; with None in its place nothing is read after the end. `inputs` are the SHA-256 of
-    the images that were sent, should the server repeat them.
+    the images that were sent, should the server repeat them. `position` follows what is read.
     """
-    reader = _AnswerReader(job, note, linger, inputs)
+    reader = _AnswerReader(job, note, linger, inputs, position or StreamPosition())
     noticed: set[str] = set()
     try:
         for event in reader.read(_body(chunks)):
@@ -85,7 +105,9 @@ class _AnswerReader:
     note: Callable[[], None]
     linger: Callable[[bool], None] | None
     inputs: frozenset[str]
+    position: StreamPosition
     assembler: ImageAssembler = field(init=False)
+    resumed_after: int | None = None
     has_records: bool = False
     is_lingering: bool = False
     is_torn: bool = False
@@ -103,6 +125,7 @@ class _AnswerReader:
 
     def _is_over(self) -> bool:
         """Return whether to stop reading; pass on that the end came, or that it was none."""
+        self.position.is_over = self.assembler.has_ended
         if self.linger and self.assembler.has_ended is not self.is_lingering:
             self.is_lingering = self.assembler.has_ended
             self.linger(self.is_lingering)
@@ -111,7 +134,10 @@ class _AnswerReader:
     def _records(self, body: Iterable[bytes]) -> Iterator[Event]:
         """Read a stream of events."""
         for record in records(body):
-            if record.data.strip() and record.data.strip() != _DONE:
+            if record.is_resumption:
+                self.resumed_after = self.position.sequence
+                yield Notice(self.job, _RESUMED)
+            elif record.data.strip() and record.data.strip() != _DONE:
                 self.has_records = True
                 self.note()
                 yield from self._read_text(record.data, record.event, is_whole=record.whole)
@@ -159,12 +185,17 @@ class _AnswerReader:
         if not any(as_object(one).get("type") for one in several) and any(_is_entry(one) for one in several):
             several = [{"data": several}] if isinstance(value, list) else several
         for event in filter(None, map(as_object, several)):
+            number = as_index(event.get("sequence_number"), _LARGEST_NUMBER)
+            if number is not None and self.resumed_after is not None and number <= self.resumed_after:
+                continue  # it came before the connection broke
             self.has_records = True
             self.assembler.consumed.clear()
             kind = as_text(event.get("type")) or name
             yield from self._read_event(event, kind, name)
             if "partial" not in kind and "preview" not in kind:
                 self._leave_images(event)
+            self.position.response_id = self.assembler.metadata.response_id
+            self.position.sequence = self.position.sequence if number is None else number
 
     def _leave_images(self, event: dict[str, Any]) -> None:
         """Remember the images of an event that nobody understood."""

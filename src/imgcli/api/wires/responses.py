@@ -41,6 +41,11 @@ def body(request: ImageRequest) -> dict[str, Any]:
         "tools": [without_none(tool)],
         "tool_choice": {"type": "image_generation"},
         "stream": request.stream or None,
+        "background": request.detach or None,
+        "background_options": {"completion_window": window}
+        if (window := request.completion_window)
+        else None,
+        "store": request.detach or None,  # the default, without which nothing can be fetched later
     }
     return without_none(fields)
 
@@ -62,7 +67,7 @@ def read(kind: str, event: dict[str, Any], assembler: ImageAssembler) -> Iterato
 
     The final image comes twice as a rule; whichever comes first counts.
     """
-    step = kind.removeprefix("response.") if kind.startswith("response.") else "completed"
+    step = kind.removeprefix("response.") if kind.startswith("response.") else _step_of(event)
     if step.startswith("image_generation_call."):
         assembler.has_begun = True
         assembler.begin(event.get("item_id"), event.get("output_index"))
@@ -76,7 +81,7 @@ def read(kind: str, event: dict[str, Any], assembler: ImageAssembler) -> Iterato
         case "output_item.added" | "output_item.done":
             yield from _read_item(event.get("item"), event.get("output_index"), assembler)
         case "created" | "in_progress" | "queued":
-            response = as_object(event.get("response"))
+            response = as_object(event.get("response")) or event
             assembler.metadata.note(response, usage(response))
         case "completed" | "done" | "incomplete" | "failed" | "cancelled":
             yield from _read_end(as_object(event.get("response")) or event, assembler)
@@ -84,6 +89,12 @@ def read(kind: str, event: dict[str, Any], assembler: ImageAssembler) -> Iterato
             assembler.end(from_code(event, assembler.progress))
         case _:
             pass
+
+
+def _step_of(answer: dict[str, Any]) -> str:
+    """Return which event a whole answer stands for: one that runs in the background has not ended."""
+    is_pending = answer.get("background") is True and answer.get("status") in ("queued", "in_progress")
+    return "queued" if is_pending else "completed"
 
 
 def _read_item(value: object, position: object, assembler: ImageAssembler) -> Iterator[Event]:

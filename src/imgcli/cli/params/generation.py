@@ -10,7 +10,7 @@ import typer
 
 from imgcli.cli.completion import formats, image_models, images_and_ids, models, presets, runs_and_ids, sizes
 from imgcli.core.image import ImageFormat
-from imgcli.core.params import Api, Background, Fidelity, Moderation, Quality
+from imgcli.core.params import Api, Background, CompletionWindow, Fidelity, Moderation, Quality
 
 _PROMPT = "Input"
 _IMAGE = "Image"
@@ -319,6 +319,25 @@ Stream = Annotated[
         "--stream/--no-stream",
         help="Whether to stream the response; partial images need it.  [default: on; off for the Images API "
         "without partial images, except on OpenAI and Azure]",
+        rich_help_panel=_SERVER,
+    ),
+]
+Detach = Annotated[
+    bool,
+    typer.Option(
+        "--detach",
+        help="Let the server work in the background: a broken connection is taken up again without a second "
+        "request, and imgcli recover fetches the image of a run that was killed. Text models only.",
+        rich_help_panel=_SERVER,
+    ),
+]
+Window = Annotated[
+    CompletionWindow | None,
+    typer.Option(
+        "--completion-window",
+        metavar="TIME",
+        help="2h or 8h: submit the request at OpenAI's discount for background work, and end; imgcli recover "
+        "fetches the image within that time.",
         rich_help_panel=_SERVER,
     ),
 ]
