@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from imgcli.api.stream.reader import read_events
 from imgcli.api.stream.salvage import salvaged
-from imgcli.app import history_log, lookup, process, unfinished_run
+from imgcli.app import detached_run, history_log, lookup, process, unfinished_run
 from imgcli.app.artifacts import embedding, logged_parameters
 from imgcli.app.context import all_secrets
 from imgcli.app.reporting import exit_status, pricing, refuse
 from imgcli.app.unfinished_run import offer
 from imgcli.core import catalog, pipeline
 from imgcli.core.errors import Cause, Charged, ExitCode, most_severe
-from imgcli.core.events import Failed, Started
+from imgcli.core.events import Failed, Notice, Started
 from imgcli.core.messages import recovering_line
 from imgcli.core.option import option
-from imgcli.core.pipeline import mark_uncharged
+from imgcli.core.pipeline import mark_uncharged, uncharged
 from imgcli.core.secrets import redact_events
 from imgcli.output.sinks.lines import LinesSink, LinesStyle, PathsSink
 from imgcli.output.sinks.queued import QueuedSink
@@ -35,15 +35,22 @@ if TYPE_CHECKING:
 
     from imgcli.api.stream.salvage import RecordContent as Content
     from imgcli.app.context import Context
+    from imgcli.app.detached_run import ServerInquiry
     from imgcli.app.unfinished_run import UnfinishedRun
     from imgcli.core.events import Event
 
 
-def recover_runs(context: Context, records: Sequence[UnfinishedRun]) -> ExitCode:
-    """Finish these unfinished runs, and end with the most severe exit code."""
+_DISCOUNT = "imgcli does not know the discount of a completion window: the bill is at standard rates"
+
+
+def recover_runs(context: Context, records: Sequence[UnfinishedRun], inquiry: ServerInquiry) -> ExitCode:
+    """Finish these unfinished runs, and end with the most severe exit code.
+
+    `inquiry` is about those that the server went on with.
+    """
     lookup.add_pending(context)
     folders: list[Path] = []
-    codes = [finish(context, record, folders).exit_code for record in records]
+    codes = [finish(context, record, folders, inquiry).exit_code for record in records]
     if not records:
         context.warn(["there is nothing to recover"])
     unexplained = "is a temporary file that belongs to no known run; check it before you delete it"
@@ -60,7 +67,9 @@ class Recovered(NamedTuple):
     has_begun: bool = True
 
 
-def finish(context: Context, record: UnfinishedRun, folders: list[Path]) -> Recovered:
+def finish(
+    context: Context, record: UnfinishedRun, folders: list[Path], inquiry: ServerInquiry | None = None
+) -> Recovered:
     """Finish one run, unless another process has it; a fault of ours must not cost the runs after it.
 
     Add the folders in which it may have left something to `folders`.
@@ -71,6 +80,11 @@ def finish(context: Context, record: UnfinishedRun, folders: list[Path]) -> Reco
         if not is_ours:
             return Recovered(ExitCode.OK)
         try:
+            problem = detached_run.fetch(context, record, inquiry)
+            if problem and not record.progress.images["final"]:
+                is_free = unfinished_run.is_free(record)
+                return Recovered(refuse(context, uncharged(problem) if is_free else problem))
+            context.warn([problem.what] if problem else [])
             recovery = _Recovery(context, record)
             folders.extend(recovery.folders)
             return recovery.finish()
@@ -146,6 +160,8 @@ class _Recovery:
     def _started(self) -> Iterator[Event]:
         if self.record.run.header:
             yield Started(self.record.job, self.record.run.header.request)
+            if self.record.run.header.request.completion_window:
+                yield Notice(self.record.job, _DISCOUNT)
 
     def _explained(self, events: Iterator[Event]) -> Iterator[Event]:
         """Name the request in a bad end, so that its owner, and OpenAI, can find it."""

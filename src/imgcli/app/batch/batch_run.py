@@ -89,7 +89,7 @@ def _opened_state(options: BatchOptions) -> Iterator[BatchState]:
 
 def _known_before(context: Context, plan: BatchPlan, state: BatchState) -> frozenset[str]:
     """Find out what became of earlier runs' tasks; return those that are settled, and say how many are."""
-    resolve_unknown(context, state)
+    resolve_unknown(context, state, plan.kinds[0].server if plan.kinds else None)
     done = (TaskStatus.SAVED, TaskStatus.SUBMITTED)
     known = frozenset(key for key, outcome in state.outcomes.items() if outcome.status in done)
     count = sum(task.key in known for task in plan.tasks)
