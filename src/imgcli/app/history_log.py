@@ -28,7 +28,8 @@ def for_recovery(context: Context, options: GenerateOptions) -> dict[str, Any]:
     """Return what a run log must hold for `recover` to record the run as this process would."""
     free = {BILLED: False} if options.server.is_free else {}
     if not options.record_history:
-        server = {ENDPOINT: options.server.name(context.env)} if options.draft.detach else {}
+        is_detached = options.draft.detach or options.draft.completion_window
+        server = {ENDPOINT: options.server.name(context.env)} if is_detached else {}
         return {HISTORY: False, **server, **free}
     parents = [{"sha256": parent.sha256, "role": parent.role} for parent in options.parents]
     return {ENDPOINT: options.server.name(context.env), **({PARENTS: parents} if parents else {}), **free}

@@ -90,16 +90,20 @@ class Job:
 
 def execute(job: Job) -> Outcome:
     """Run a job whole. Raises `ImgcliError` for what is refused before anything is sent."""
-    request, artifacts = job.valid.request, job.artifacts
+    # The run log begins before the history opens: whatever is paid for is in it.
+    recorder = history_log.open_recorder(job.context, job.options, job.artifacts, job.models)
+    with hold(job), recorder as recorders:
+        return run(job, recorders)
+
+
+@contextmanager
+def hold(job: Job) -> Iterator[None]:
+    """Hold what a job needs before anything is sent. Raises `ImgcliError`."""
     extra = history_log.for_recovery(job.context, job.options)
     # The day's money is reserved before anything is written, and given back last, once it is known whether
-    # anything was sent. The run log begins before the history opens: whatever is paid for is in it.
-    with (
-        _reserved(job),
-        open_artifacts(job.context, job.options, request, artifacts, extra),
-        history_log.open_recorder(job.context, job.options, artifacts, job.models) as recorders,
-    ):
-        return run(job, recorders)
+    # anything was sent.
+    with _reserved(job), open_artifacts(job.context, job.options, job.valid.request, job.artifacts, extra):
+        yield
 
 
 @contextmanager
