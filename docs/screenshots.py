@@ -67,10 +67,12 @@ def xterm(*options: str) -> tuple[str, ...]:
 
 
 GENERATE = f'gen "{PROMPT}" --demo --seed 8'
+VARIANTS = f'gen "{PROMPT}" -n 4 --demo --seed 8'
 VIEW = f"view {NAME}"
 SMALL = (400, 440)
 SHOTS = {
     "live": Shot(kitty((720, 600)), (720, 600), GENERATE, f"{GENERATE} --width 52"),
+    "grid": Shot(kitty((920, 480)), (920, 480), VARIANTS, VARIANTS),
     "kitty": Shot(kitty(SMALL), SMALL, VIEW, f"{VIEW} --width 44"),
     "sixel": Shot(xterm("-ti", "vt340"), SMALL, VIEW, f"{VIEW} --width 44"),
     "blocks": Shot(xterm(), SMALL, VIEW, f"{VIEW} --width 44"),

@@ -38,7 +38,7 @@ def pages() -> dict[Path, str]:
 
 def fill(page: str) -> str:
     """Fill a page's generated parts."""
-    for name, generate in {"bill": bill, "story": story, "map": source_map}.items():
+    for name, generate in {"bill": bill, "story": story, "batch": batch, "map": source_map}.items():
         start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
         if start in page:
             before, after = page[: page.index(start)], page[page.index(end) + len(end) :]
@@ -66,6 +66,24 @@ def story() -> str:
     with tempfile.TemporaryDirectory() as home, DemoServer(pace=0, marked=False) as server:
         env = clean_environment(home) | {"OPENAI_BASE_URL": server.base_url}
         return "\n".join(transcript(line, home, env) for line in STORY)
+
+
+ROWS = """\
+prompt,size,output
+a cat on a roof,16:9,roof.png
+"a cat, asleep",square,asleep.webp
+a cat in the rain,portrait,rain.png
+"""
+"""A batch file; its plan is the README's."""
+
+
+def batch() -> str:
+    """Return a batch file, and what the command would send of it."""
+    with tempfile.TemporaryDirectory() as home:
+        (Path(home) / "cats.csv").write_text(ROWS, encoding="utf-8")
+        env = clean_environment(home)
+        planned = transcript("imgcli batch cats.csv -m gpt-image-2 --quality low --dry-run", home, env)
+    return f"$ cat cats.csv\n{ROWS}{planned}"
 
 
 def transcript(line: str, home: str, env: dict[str, str]) -> str:

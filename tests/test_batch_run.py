@@ -159,6 +159,9 @@ def test_json_lines(batch: Batch) -> None:
     ends = [line for line in map(json.loads, done.lines) if line["status"] != "partial"]
     assert ["completed", "error"] == sorted(line["status"] for line in ends)
     assert 2 == len({line["job"] for line in ends})
+    assert {(1, None, "completed"), (2, None, "error")} == {
+        (line["row"], line["id"], line["status"]) for line in ends
+    }
 
 
 def test_a_busy_server_pauses_all(batch: Batch, wire: PromptServer, folder: Path) -> None:

@@ -52,6 +52,17 @@ def test_each_image_has_its_own_file(gen: Gen, server: Server, folder: Path, wor
     assert "already exists" not in done.stderr
 
 
+def test_numbers_follow_the_order(gen: Gen, server: Server) -> None:
+    """Files have the numbers of their requests, whichever is ready first, and go on after earlier files."""
+    waits = zip(FOUR, (0.4, 0.2, 0.0, 0.0), strict=True)
+    slow = [Reply(one.body, pauses=((len(one.body) // 2, seconds),)) for one, seconds in waits]
+    for names in (("a-cat.png", "a-cat-2.png", "a-cat-3.png"), ("a-cat-4.png", "a-cat-5.png", "a-cat-6.png")):
+        done = gen(server(*slow), "a cat", "-n", "3")
+        saved = sorted(line.split(",")[0] for line in done.stderr.splitlines() if "] saved" in line)
+        assert [f"[{number}/3]" for number in (1, 2, 3)] == [line.split()[0] for line in saved]
+        assert names == tuple(line.rpartition("/")[2] for line in saved)
+
+
 def test_a_number_in_the_name(gen: Gen, server: Server, folder: Path) -> None:
     """{n} in -o is the number of the image in the command, so that --force may be given."""
     names = {f"cat-{number}.png" for number in (1, 2, 3)}

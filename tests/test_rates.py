@@ -46,6 +46,8 @@ def costs(
         *((tier, None, [1, 1]) for tier in (None, "", "auto", "default", "standard")),
         *((None, place, [1, 1]) for place in ("api.openai.com", "gateway.example", f"{EU}.example")),
         ("flex", None, ["0.5", None]),
+        ("batch", None, ["0.5", "0.5"]),
+        ("batch", EU, ["0.5", "0.55"]),
         ("fast", None, [2, None]),
         ("priority", None, [None, None]),
         ("odd\x1b[31m", None, [None, None]),

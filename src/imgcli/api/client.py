@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from imgcli.api.auth import LOCAL_KEY
 from imgcli.api.errors.connection import (
@@ -29,7 +29,7 @@ from imgcli.api.transport import RefusedError, Timeouts, Watchdog, http_client_f
 from imgcli.api.upload import Upload, ignore
 from imgcli.api.wires import WIRES
 from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, ImgcliError, Problem
-from imgcli.core.events import Notice, Waiting
+from imgcli.core.events import Waiting
 from imgcli.core.option import option
 from imgcli.core.params import Api
 from imgcli.core.pipeline import uncharged
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
 
     import httpx2
     from openai import APIResponse, OpenAI
+    from openai._types import RequestOptions
 
     from imgcli.api.auth import Credentials
     from imgcli.api.rate_limits import RateLimits
     from imgcli.core.request import ImageRequest
-    from imgcli.core.validate import ValidRequest
 
 
 STREAM_LIMIT = 512_000_000
@@ -82,6 +82,7 @@ class Answer:
     limits: RateLimits | None = None
 
 
+_JSON = "application/json"
 _DEMO = "x-imgcli-demo"
 """The header of our own demo's answers, which are free; believed of a server on this machine alone."""
 
@@ -133,11 +134,32 @@ def send(
     raise AssertionError  # pragma: no cover - the loop has no end
 
 
+class Sendable(Protocol):
+    """A body that is made while it goes out; `is_whole` says whether its last piece was asked for."""
+
+    content_type: str
+    is_whole: bool
+
+    @property
+    def length(self) -> int:
+        """The bytes of the body."""
+        ...
+
+    def pieces(self, sent: Callable[[int], None]) -> Iterator[bytes]:
+        """Return the body from its beginning; `sent` is told of the bytes of each piece that was taken."""
+        ...
+
+
 @dataclass(frozen=True)
 class SideCall:
-    """A request beside the generation of images, which costs nothing."""
+    """A request beside the generation of images: a list, a file, a batch. A GET where it has no body.
+
+    `limit` is how many bytes of the answer are read, None for as many as of an image's.
+    """
 
     path: str
+    body: Sendable | None = None
+    limit: int | None = None
 
 
 def ask(
@@ -150,16 +172,19 @@ def ask(
     server = ServerName(credentials.host, timeouts.timeout)
     watchdog = Watchdog(timeouts, clock.monotonic)
     with ExitStack() as stack:
-        client = _open(credentials, timeouts, watchdog, "application/json")
+        client = _open(credentials, timeouts, watchdog, call.body.content_type if call.body else _JSON)
         stack.callback(client.close)
         stack.callback(watchdog.stop)
         stack.enter_context(clock.on_stop(watchdog.abandon))
         watchdog.start()
-        outcome = _attempt(partial(_get, client, call.path), server, watchdog, clock)
+        outcome = _attempt(partial(_send_call, client, call, watchdog), server, watchdog, clock)
         if isinstance(outcome, Failure):
+            if call.body:
+                outcome = _after_break(outcome, watchdog, server, call.body)
             raise ImgcliError(_redacted(watchdog.problem(server.host) or outcome.problem, credentials))
         stack.callback(outcome.close)
-        return _answer(outcome, server, watchdog, stack.pop_all().close)
+        answer = _answer(outcome, server, watchdog, stack.pop_all().close, call.limit)
+        return replace(answer, is_demo=credentials.is_local and _is_marked(outcome.headers))
 
 
 @dataclass(frozen=True)
@@ -173,7 +198,7 @@ class _Call:
     watchdog: Watchdog
 
 
-def _after_break(failure: Failure, watchdog: Watchdog, server: ServerName, upload: Upload) -> Failure:
+def _after_break(failure: Failure, watchdog: Watchdog, server: ServerName, upload: Sendable) -> Failure:
     """Return the failure as ours where we hung up, and as free where the request was incomplete."""
     problem = watchdog.problem(server.host)
     told = Failure(problem) if problem else failure
@@ -289,32 +314,43 @@ def _post(call: _Call) -> APIResponse[Any]:
     return cast("APIResponse[Any]", answer)
 
 
-def _get(client: OpenAI, path: str) -> APIResponse[Any]:
-    """Get through the SDK, as its own methods do, but for the types of the answer."""
+def _send_call(client: OpenAI, call: SideCall, watchdog: Watchdog) -> APIResponse[Any]:
+    """Get or post through the SDK, as its own methods do, but for the types of the answer."""
     headers = {"Accept-Encoding": "identity", "X-Stainless-Raw-Response": "stream"}
-    answer = client.get(path, cast_to=object, options={"headers": headers, "security": {"bearer_auth": True}})
+    options: RequestOptions = {"headers": headers, "security": {"bearer_auth": True}}
+    if call.body is None:
+        return cast("APIResponse[Any]", client.get(call.path, cast_to=object, options=options))
+    headers["Content-Length"] = str(call.body.length)
+    content = call.body.pieces(watchdog.upload)
+    answer = client.post(call.path, cast_to=object, content=content, options=options)
     return cast("APIResponse[Any]", answer)
 
 
 def _answer(
-    response: APIResponse[Any], server: ServerName, watchdog: Watchdog, close: Callable[[], None]
+    response: APIResponse[Any],
+    server: ServerName,
+    watchdog: Watchdog,
+    close: Callable[[], None],
+    limit: int | None = None,
 ) -> Answer:
     headers = response.headers
     content_type = headers.get("content-type", "")
-    chunks = _chunks(response, server, watchdog)
+    chunks = _chunks(response, server, watchdog, limit)
     limits = rate_limits(headers)
     return Answer(chunks, content_type, close, watchdog.note, watchdog.linger, limits=limits)
 
 
-def _chunks(response: APIResponse[Any], server: ServerName, watchdog: Watchdog) -> Iterator[bytes]:
+def _chunks(
+    response: APIResponse[Any], server: ServerName, watchdog: Watchdog, limit: int | None
+) -> Iterator[bytes]:
     """Return the body as it comes; whatever breaks now leaves the outcome unknown."""
-    size, problem = 0, None
+    size, problem, limit = 0, None, limit or STREAM_LIMIT
     try:
         for chunk in response.iter_bytes():
             size += len(chunk)
             watchdog.feed(len(chunk))
-            if size > STREAM_LIMIT:
-                problem = _too_long()
+            if size > limit:
+                problem = _too_long(limit)
                 break
             yield chunk
     except Exception as error:  # noqa: BLE001 - the answer had begun, whatever this is
@@ -324,52 +360,6 @@ def _chunks(response: APIResponse[Any], server: ServerName, watchdog: Watchdog) 
         raise ImgcliError(problem)
 
 
-def _too_long() -> Problem:
-    what = f"The server sent more than {STREAM_LIMIT // 1_000_000} MB."
+def _too_long(limit: int) -> Problem:
+    what = f"The server sent more than {limit // 1_000_000} MB."
     return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE)
-
-
-PREVIOUS_RESPONSE_LOST = "the server cannot continue the conversation; sending the image itself instead"
-WITHOUT_RESPONSE_FORMAT = "the server does not support response_format; sending the request again without it"
-
-
-def send_with_fallback(
-    valid: ValidRequest,
-    job: str,
-    credentials: Credentials,
-    timeouts: Timeouts = DEFAULT_TIMEOUTS,
-    clock: Clock = DEFAULT_CLOCK,
-    sent: Callable[[], None] = ignore,
-) -> Generator[Waiting | Notice, None, Answer]:
-    """Send the request; where the server refuses it for a reason that can be got around, say so and do that.
-
-    The first one cost nothing then: it was refused before any work. Raises `ImgcliError` as `send` does.
-    """
-    try:
-        return (yield from send(valid.request, job, credentials, timeouts, clock, sent))
-    except ImgcliError as error:
-        other = _find_fallback(valid, error.problem)
-        if other is None:
-            raise
-        if valid.fallback_blocked and error.problem.cause is Cause.PREVIOUS_RESPONSE_NOT_FOUND:
-            raise ImgcliError(_blocked_fallback(error.problem, valid.fallback_blocked)) from None
-    text, request = other
-    yield Notice(job, text, request)
-    return (yield from send(request, job, credentials, timeouts, clock, sent))
-
-
-def _find_fallback(valid: ValidRequest, problem: Problem) -> tuple[str, ImageRequest] | None:
-    """Choose what to send after a refusal that certainly cost nothing, and say why; None for nothing."""
-    if problem.charged is not Charged.NO:
-        return None
-    if problem.cause is Cause.PREVIOUS_RESPONSE_NOT_FOUND and valid.fallback:
-        return PREVIOUS_RESPONSE_LOST, valid.fallback
-    if problem.cause is Cause.RESPONSE_FORMAT and valid.request.inline:
-        return WITHOUT_RESPONSE_FORMAT, replace(valid.request, inline=False)
-    return None
-
-
-def _blocked_fallback(forgotten: Problem, why: Problem) -> Problem:
-    """Return the refusal with the limit that rules the fallback out."""
-    what = f"{forgotten.what} The image itself was not sent instead, because of a limit. {why.what}"
-    return replace(forgotten, what=what, advice=why.advice)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 from binascii import b2a_base64
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from imgcli.api.wires import WIRES
 from imgcli.core.request import DataUrl, InputImage
@@ -72,7 +73,7 @@ class Upload:
             self._parts = _form(body, boundary.encode())
         else:
             self.content_type = "application/json"
-            self._parts = _json(body)
+            self._parts = json_parts(body)
         self.is_whole = False
         self._going = going
 
@@ -98,7 +99,51 @@ class Upload:
         sent(len(last.data))
 
 
-def _json(body: Mapping[str, Any]) -> list[_Part]:
+class Document:
+    """A JSON body that is small enough to be held."""
+
+    content_type = "application/json"
+
+    def __init__(self, body: Mapping[str, Any]) -> None:
+        self._data = json.dumps(body).encode("ascii")
+        self.length = len(self._data)
+        self.is_whole = False
+
+    def pieces(self, sent: Callable[[int], None]) -> Iterator[bytes]:
+        """See `Upload`."""
+        self.is_whole = True
+        yield self._data
+        sent(self.length)
+
+
+class FileForm:
+    """A form with one open file, which is read while it goes out."""
+
+    def __init__(self, file: BinaryIO, fields: Mapping[str, str]) -> None:
+        boundary = secrets.token_hex(16).encode()
+        self.content_type = f"multipart/form-data; boundary={boundary.decode()}"
+        heads = [f"{_head(name, value, 0)}\r\n\r\n{value}" for name, value in fields.items()]
+        line = 'Content-Disposition: form-data; name="file"; filename="requests.jsonl"'
+        heads.append(f"{line}\r\nContent-Type: application/octet-stream\r\n\r\n")
+        self._before = b"\r\n".join(b"--%b\r\n%b" % (boundary, head.encode()) for head in heads)
+        self._after = b"\r\n--%b--\r\n" % boundary
+        self._file = file
+        self.length = len(self._before) + file.seek(0, os.SEEK_END) + len(self._after)
+        self.is_whole = False
+
+    def pieces(self, sent: Callable[[int], None]) -> Iterator[bytes]:
+        """See `Upload`. Raises `OSError`."""
+        self.is_whole = False
+        yield self._before
+        self._file.seek(0)
+        while piece := self._file.read(_PIECE):
+            yield piece
+            sent(len(piece))
+        self.is_whole = True
+        yield self._after
+
+
+def json_parts(body: Mapping[str, Any]) -> list[_Part]:
     """Write the body with a mark in every image's place, and cut it there."""
     mark = secrets.token_hex(16)  # nothing else in it is this
     images: list[_Part] = []

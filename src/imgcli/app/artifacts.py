@@ -18,7 +18,14 @@ from imgcli.core.messages import RAW_RUN_KEPT
 from imgcli.core.option import option
 from imgcli.store.paths import FallbackFolders, state_folder
 from imgcli.store.publish.atomic import OnExists
-from imgcli.store.publish.naming import STDOUT, NameFields, current_folder, is_folder
+from imgcli.store.publish.naming import (
+    STDOUT,
+    NameFields,
+    OutputTarget,
+    current_folder,
+    find_device,
+    is_folder,
+)
 from imgcli.store.publish.publisher import Destination, open_publisher
 from imgcli.store.publish.stage import SavingStage
 from imgcli.store.runlog.reader import PROCESS, RUNS, RunLogFile, beginnings, mark
@@ -26,6 +33,7 @@ from imgcli.store.runlog.writer import TITLE, RunLog, RunLogHeader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from datetime import datetime
 
     from imgcli.app.context import Context
     from imgcli.app.options import GenerateOptions, OutputOptions
@@ -79,17 +87,13 @@ class RunArtifacts:
             state, context.env, lambda: self._run_log.keep() if self._run_log else None
         )
         destination = Destination(output.name, folder, output.on_exists)
-        fields = NameFields(request.subject, request.model, self.job, now, output.title)
+        fields = NameFields(request.subject, request.model, self.job, now, output.title, output.number)
         self._publisher = open_publisher(destination, fields, fallback, context.stdout.buffer)
         self._saving = SavingStage(
             self._publisher, process.shielded, output.partials, is_series=output.is_series
         )
         self._unfinished = _count_salvageable(state / RUNS)
-        name = output.name
-        if name and is_folder(folder / name):  # once it has gone, nothing else says that it was no file
-            name = str(Path(name) / "_")[:-1]
-        extra = {**extra, PROCESS: mark(), **({TITLE: output.title} if output.title else {})}
-        header = RunLogHeader(self.job, now.isoformat(), request, str(folder), name, output.on_exists, extra)
+        header = _header(self.job, now, request, output, {**extra, PROCESS: mark()})
         with process.shielded():  # a run log that is not known here would stay, and speak of money
             self._run_log = RunLog.begin(state / RUNS, header)
 
@@ -224,6 +228,35 @@ def open_artifacts(
         raise
     finally:
         artifacts.close()
+
+
+def _header(
+    job: str, now: datetime, request: ImageRequest, output: OutputOptions, extra: Mapping[str, Any]
+) -> RunLogHeader:
+    folder, name = current_folder(), output.name
+    if name and is_folder(folder / name):  # once it has gone, nothing else says that it was no file
+        name = str(Path(name) / "_")[:-1]
+    extra = {**extra, **({TITLE: output.title} if output.title else {})}
+    return RunLogHeader(job, now.isoformat(), request, str(folder), name, output.on_exists, extra)
+
+
+def header_for_later(
+    context: Context, options: GenerateOptions, request: ImageRequest, job: str, extra: Mapping[str, Any]
+) -> RunLogHeader:
+    """Return the header of a run whose answer comes on another day; `extra` is as in `open_artifacts`.
+
+    Raises `ImgcliError` (usage) for an output that cannot be.
+    """
+    output, now = options.output, context.now()
+    fields = NameFields(request.prompt, request.model, job, now, output.title)
+    target = OutputTarget.of(output.name, fields, current_folder())
+    if output.name == STDOUT or find_device(output.name, target.folder):
+        what = "An image of the Batch API is saved later, so it needs a file."
+        raise usage_error(what, f"Name one with {option('output')}.", about=("output",))
+    if not output.save:
+        raise usage_error("The image would be paid for, and nothing of it kept.", about=("no-save", "later"))
+    parameters = _for_run_log(_parameters(context, options, request))
+    return _header(job, now, request, output, {**extra, **parameters})
 
 
 def _count_salvageable(folder: Path) -> int:

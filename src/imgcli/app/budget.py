@@ -73,18 +73,18 @@ def check_limit(
         context.write_lines([f"{line}{remark}" for line in lines])
     if limit is None or options.server.is_free:
         return list(requests)
-    check_run([_bound(context, valid.request, models, host) for valid in requests], limit)
+    check_run([bound_of(context, valid.request, models, host) for valid in requests], limit)
     try:
         check_run(
-            [_bound(context, valid.fallback or valid.request, models, host) for valid in requests], limit
+            [bound_of(context, valid.fallback or valid.request, models, host) for valid in requests], limit
         )
     except ImgcliError as error:
         return [replace(valid, fallback_blocked=error.problem) for valid in requests]
     return list(requests)
 
 
-def _bound(context: Context, request: ImageRequest, models: Catalog, host: str | None) -> Bound:
-    """Find the most that a request costs; raises `ImgcliError` (usage) where that is unknown."""
+def bound_of(context: Context, request: ImageRequest, models: Catalog, host: str | None) -> Bound:
+    """Return the most that a request costs; raises `ImgcliError` (usage) where that is unknown."""
     from imgcli.core.billing.bound import (  # which a run without a limit does without
         conversation_before,
         upper_bound,
@@ -118,5 +118,5 @@ def _estimate(
     with suppress(ImgcliError):
         past = past_runs(context, request, host)
     with suppress(ImgcliError):
-        bound = _bound(context, request, models, host)
+        bound = bound_of(context, request, models, host)
     return estimate(request, models, past, len(request.references)), bound

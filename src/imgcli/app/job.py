@@ -158,7 +158,8 @@ def stream(job: Job) -> Iterator[Event]:
     yield Started(job.id, job.valid.request)
     for text in (*artifacts.notices, *job.valid.notices, *([_DEMO_NOTICE] if server.demo else [])):
         yield Notice(job.id, text)
-    from imgcli.api.client import Clock, send_with_fallback
+    from imgcli.api.client import Clock
+    from imgcli.api.fallback import send_with_fallback
     from imgcli.api.stream.reader import maskable, read_events
     from imgcli.api.transport import Timeouts
     from imgcli.core.secrets import redact_events

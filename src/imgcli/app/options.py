@@ -75,7 +75,7 @@ class OutputOptions:
 
     `record` is the file that the run itself is recorded in; `title` is what the image's file is named after,
     None for the prompt. `embed` writes the parameters into it. In a series several runs share a name, and
-    each file but the first gets a number.
+    each file but the first gets a number; `number` is this run's.
     """
 
     name: str | None = None
@@ -87,6 +87,7 @@ class OutputOptions:
     title: str | None = None
     desktop: tuple[Desktop, ...] = ()
     is_series: bool = False
+    number: int = 1
 
 
 @dataclass(frozen=True)

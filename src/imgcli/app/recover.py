@@ -13,10 +13,11 @@ from imgcli.app import detached_run, history_log, lookup, process, unfinished_ru
 from imgcli.app.artifacts import embedding, logged_parameters
 from imgcli.app.context import all_secrets
 from imgcli.app.reporting import exit_status, pricing, refuse
-from imgcli.app.unfinished_run import offer
+from imgcli.app.unfinished_run import TIER, offer
 from imgcli.core import catalog, pipeline
 from imgcli.core.errors import Cause, Charged, ExitCode, most_severe
-from imgcli.core.events import Failed, Notice, Started
+from imgcli.core.events import Completed, Failed, Notice, Started
+from imgcli.core.json_fields import text
 from imgcli.core.messages import recovering_line
 from imgcli.core.option import option
 from imgcli.core.pipeline import mark_uncharged, uncharged
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from imgcli.app.detached_run import ServerInquiry
     from imgcli.app.unfinished_run import UnfinishedRun
     from imgcli.core.events import Event
+    from imgcli.core.pipeline import Sink
 
 
 _DISCOUNT = "imgcli does not know the discount of a completion window: the bill is at standard rates"
@@ -50,7 +52,7 @@ def recover_runs(context: Context, records: Sequence[UnfinishedRun], inquiry: Se
     """
     lookup.add_pending(context)
     folders: list[Path] = []
-    codes = [finish(context, record, folders, inquiry).exit_code for record in records]
+    codes = [finish(context, record, folders, inquiry=inquiry).exit_code for record in records]
     if not records:
         context.warn(["there is nothing to recover"])
     unexplained = "is a temporary file that belongs to no known run; check it before you delete it"
@@ -68,11 +70,16 @@ class Recovered(NamedTuple):
 
 
 def finish(
-    context: Context, record: UnfinishedRun, folders: list[Path], inquiry: ServerInquiry | None = None
+    context: Context,
+    record: UnfinishedRun,
+    folders: list[Path],
+    display: Sink | None = None,
+    inquiry: ServerInquiry | None = None,
 ) -> Recovered:
     """Finish one run, unless another process has it; a fault of ours must not cost the runs after it.
 
-    Add the folders in which it may have left something to `folders`.
+    Add the folders in which it may have left something to `folders`. `display` shows it in place of plain
+    lines.
     """
     from imgcli.app.crash import report_crash
 
@@ -85,7 +92,7 @@ def finish(
                 is_free = unfinished_run.is_free(record)
                 return Recovered(refuse(context, uncharged(problem) if is_free else problem))
             context.warn([problem.what] if problem else [])
-            recovery = _Recovery(context, record)
+            recovery = _Recovery(context, record, display)
             folders.extend(recovery.folders)
             return recovery.finish()
         except Exception as error:  # noqa: BLE001 - as in `main`: one sentence, never a traceback
@@ -98,6 +105,7 @@ class _Recovery:
 
     context: Context
     record: UnfinishedRun
+    display: Sink | None = None
     is_kept: bool = False
 
     def __post_init__(self) -> None:
@@ -131,7 +139,8 @@ class _Recovery:
     def _run_with(self, content: Content) -> pipeline.Outcome:
         job = self.record.job
         found = salvaged(read_events(self.record.chunks(), job, inputs=content.inputs), content, job)
-        source = chain(self._started(), redact_events(found, *all_secrets(self.context.env)))
+        redacted = redact_events(found, *all_secrets(self.context.env))
+        source = chain(self._started(), _at_tier(self.record, redacted))
         embedded = embedding(logged_parameters(self.record.run.header))
         events = self._saving(self._explained(embedded(pipeline.enforce_grammar(job, source))))
         events = mark_uncharged(events) if self._is_free else events
@@ -144,7 +153,7 @@ class _Recovery:
         recorders = history_log.record_recovered(self.context, self.record, models)
         with (
             recorders as history,
-            closing(QueuedSink(lines)) as show,
+            closing(self.display or QueuedSink(lines)) as show,
             closing(PathsSink(self.context.stdout)) as paths,
         ):
             return pipeline.run(events, [show, paths, *history])
@@ -182,9 +191,8 @@ class _Recovery:
         self._publisher.tidy()
         if self.is_kept:
             run = self.record.run
-            stays = (
-                f"the run log stays at {run.path}; `imgcli recover {option('discard', run.id)}` removes it"
-            )
+            discard = option("discard", run.id)
+            stays = f"the run log stays at {run.path}; `imgcli recover {discard}` removes it"
             self.context.warn([stays])
         else:
             self._discard()
@@ -194,6 +202,13 @@ class _Recovery:
             self.record.run.discard()
         except OSError as error:
             self.context.warn([f"{self.record.run.path} could not be removed ({error.strerror})"])
+
+
+def _at_tier(record: UnfinishedRun, events: Iterator[Event]) -> Iterator[Event]:
+    """Add the service tier that a run was sent at, where the answer does not say it."""
+    tier = text(record.extra.get(TIER))
+    for event in events:
+        yield replace(event, service_tier=tier) if tier and isinstance(event, Completed) else event
 
 
 def _may_hold_more(outcome: pipeline.Outcome) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ from imgcli.store.publish.naming import STDOUT
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from imgcli.app.batch.batch_plan import BatchTask
     from imgcli.app.context import Context
     from imgcli.app.options import GenerateOptions
     from imgcli.core.billing.bill import Bill
@@ -107,29 +109,33 @@ class Reporter:
 
         `tiles` names the jobs that share the display, by their ids; None for a single one.
         """
-        with self._opened(lambda: self._display_sink(tiles), is_group=bool(tiles)) as sinks:
+        result = partial(self._result_sinks, _no_row if tiles else None)
+        with self._opened(partial(self._display_sink, tiles), result) as sinks:
             yield sinks
 
     @contextmanager
-    def batch_sinks(self, name: Callable[[str], str], total: int) -> Iterator[list[Sink]]:
-        """Open the sinks of a batch of so many jobs; `name` tells a job's row."""
+    def batch_sinks(self, task_of: Callable[[str], BatchTask], total: int) -> Iterator[list[Sink]]:
+        """Open the sinks of a batch of so many jobs; `task_of` returns the task of a job."""
+
+        def display() -> Sink:
+            return self._batch_display(lambda job: task_of(job).label, total)
+
+        def result() -> list[Sink]:
+            return self._result_sinks(lambda job: {"row": task_of(job).line, "id": task_of(job).id})
+
         is_grid = self._display is not Display.LINES and self._is_one_terminal
         has_paths = not (is_grid and self._options.format is OutputFormat.PEOPLE)  # which would push it away
-        with self._opened(
-            lambda: self._batch_display(name, total), is_group=True, has_result=has_paths
-        ) as sinks:
+        with self._opened(display, result if has_paths else list) as sinks:
             yield sinks
             if isinstance(sinks[0], GridSink):
                 sinks[0].finish()
 
     @contextmanager
-    def _opened(
-        self, display: Callable[[], Sink], *, is_group: bool, has_result: bool = True
-    ) -> Iterator[list[Sink]]:
+    def _opened(self, display: Callable[[], Sink], result: Callable[[], list[Sink]]) -> Iterator[list[Sink]]:
         opened: list[Sink] = []
         try:
             opened.append(display())
-            opened.extend(self._result_sinks(is_group=is_group) if has_result else [])
+            opened.extend(result())
             with process.stoppable(opened[0]):
                 yield opened
         finally:
@@ -149,21 +155,24 @@ class Reporter:
         is_quiet = not is_for_people and preview.mode is not PreviewMode.EXPLICIT
         return choose_display(PreviewProtocol.OFF if is_quiet else preview.protocol, self._terminal)
 
-    def _result_sinks(self, *, is_group: bool) -> list[Sink]:
-        """Choose what writes to standard output; nothing does when the image's bytes go there."""
+    def _result_sinks(self, row_of: Callable[[str], dict[str, object]] | None) -> list[Sink]:
+        """Choose what writes to standard output; nothing does when the image's bytes go there.
+
+        `row_of` returns what JSON lines say about the row of a job; None for a job that is alone.
+        """
         if self._streams_image:
             return []
         if self._options.format is not OutputFormat.JSON_LINES:
-            is_below = is_group and self._display is not Display.LINES and self._is_one_terminal
+            is_below = row_of is not None and self._display is not Display.LINES and self._is_one_terminal
             return [PathsSink(self._context.stdout, at_end=is_below)]
-        if is_group:
-            return [QueuedSink(PerJobSink(lambda _: self._json_lines()))]
-        self._lines = self._json_lines()
+        if row_of:
+            return [QueuedSink(PerJobSink(lambda job: self._json_lines(row_of(job))))]
+        self._lines = self._json_lines({})
         return [QueuedSink(self._lines)]
 
-    def _json_lines(self) -> JsonLinesSink:
+    def _json_lines(self, row: dict[str, object]) -> JsonLinesSink:
         inline = InlineImages.INLINE if self.is_inline else InlineImages.NONE
-        return JsonLinesSink(self._context.stdout, inline, self._price, self._context.monotonic)
+        return JsonLinesSink(self._context.stdout, inline, self._price, self._context.monotonic, row)
 
     @property
     def _is_one_terminal(self) -> bool:
@@ -234,6 +243,11 @@ class Reporter:
         return Footer(columns, self._options.has_long_bill, remarks=int(self._comparison is not None))
 
 
+def _no_row(_: str) -> dict[str, object]:
+    """Return nothing: the jobs of a command have no rows."""
+    return {}
+
+
 def pricing(models: Catalog, host: str | None = None, *, is_demo: bool = False) -> Price:
     """Return what works out a run's bill; `host` is the server's, with its port, None for unknown."""
     from imgcli.core.billing.bill import bill
@@ -271,6 +285,11 @@ def refuse(context: Context, problem: Problem, output_format: OutputFormat = Out
 
 def exit_status(context: Context, outcome: Outcome, job: str, *, is_free: bool = False) -> ExitCode:
     """Return the exit code of a run, which is also about the sink that writes to standard output."""
+    return most_severe([outcome.exit_code, output_status(context, outcome, job, is_free=is_free)])
+
+
+def output_status(context: Context, outcome: Outcome, job: str, *, is_free: bool = False) -> ExitCode:
+    """Report a standard output that did not take what was written, and return the exit code for that."""
     for broken, error in outcome.broken:
         sink: object = broken
         while inner := getattr(sink, "inner", None):
@@ -285,8 +304,8 @@ def exit_status(context: Context, outcome: Outcome, job: str, *, is_free: bool =
         problem = uncharged(problem) if is_free else problem
         abandon(context.stdout)
         report(context, OutputFormat.PATHS, problem, job)
-        return most_severe([outcome.exit_code, problem.exit_code])
-    return outcome.exit_code
+        return problem.exit_code
+    return ExitCode.OK
 
 
 def group_status(outcomes: Sequence[Outcome]) -> ExitCode:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from imgcli.app import lookup
+from imgcli.core import catalog
 from imgcli.core.billing.bound import Conversation, conversation_before, upper_bound
 from imgcli.core.billing.budget import OFF, Cap, Spent, check_day
 from imgcli.core.errors import ExitCode, ImgcliError, Problem
@@ -68,8 +69,24 @@ def held(
                 history.release(artifacts.job)
 
 
+def reserve_batch(context: Context, options: GenerateOptions, job: str, bound: Bound) -> None:
+    """Reserve what a whole batch may cost, where a daily cap holds. Raises `ImgcliError` as `held` does."""
+    cap = None if options.server.is_free else options.budget.day
+    if cap is None:
+        return
+    account = _Account(context, cap, options.server.host(context.env), catalog.load(), job)
+
+    def amount(day: Day, find: FindAnswer) -> Decimal:
+        check_day(bound, account.spent(history, day, find), cap)
+        return bound.dollars
+
+    with _refusing(account), lookup.connect_history(context, context.reservation_wait) as history:
+        PendingRows(context.env).deliver(history)
+        history.reserve(job, (_midnight(context), context.now()), amount)
+
+
 @contextmanager
-def _refusing(claim: _Claim) -> Iterator[None]:
+def _refusing(claim: _Account) -> Iterator[None]:
     """Raise `ImgcliError` for a history that cannot be used, while that costs nothing."""
     try:
         yield
@@ -83,63 +100,21 @@ def _refusing(claim: _Claim) -> Iterator[None]:
 
 
 @dataclass
-class _Claim:
-    """What one run may cost of the day's cap. `is_granted` is set when the day has room for it."""
+class _Account:
+    """What today has cost, for a cap on it; `job` is the run that asks, None for none yet."""
 
     context: Context
     cap: Cap
     host: str | None
     models: Catalog
-    valid: ValidRequest
-    job: str | None = None
-    is_granted: bool = field(default=False, init=False)
+    job: str | None
 
-    @classmethod
-    def of(
-        cls,
-        context: Context,
-        options: GenerateOptions,
-        valid: ValidRequest,
-        models: Catalog,
-        job: str | None = None,
-    ) -> _Claim | None:
-        """Return the claim; None where no daily cap holds."""
-        cap = None if options.server.is_free else options.budget.day
-        if cap is None:
-            return None
-        return cls(context, cap, options.server.host(context.env), models, valid, job)
-
-    def on(self, history: History) -> Callable[[Day, FindAnswer], Decimal]:
-        """Return what computes the amount that the run needs of a day; it raises `ImgcliError`."""
-
-        def amount(day: Day, find: FindAnswer) -> Decimal:
-            aside = next(iter(history.aside_since(_midnight(self.context))), None)
-            spent = replace(self._spent(day, find), aside=aside)
-            needed = self._checked(self.valid.request, spent, find)
-            if self.valid.fallback and not self.valid.fallback_blocked:
-                try:
-                    needed = max(needed, self._checked(self.valid.fallback, spent, find))
-                except ImgcliError as beyond:
-                    self.valid = replace(self.valid, fallback_blocked=beyond.problem)
-            self.is_granted = True
-            return needed
-
-        return amount
-
-    def _checked(self, request: ImageRequest, spent: Spent, find: FindAnswer) -> Decimal:
-        bound = self._bound(request, self.host, find)
-        check_day(bound, spent, self.cap)
-        return bound.dollars
-
-    def _bound(self, request: ImageRequest, host: str | None, find: FindAnswer) -> Bound:
-        before: Conversation | None = conversation_before(request, find)
-        return upper_bound(request, self.models, before, host)
-
-    def _spent(self, day: Day, find: FindAnswer) -> Spent:
+    def spent(self, history: History, day: Day, find: FindAnswer) -> Spent:
         """Add up the day; a run whose cost is not known counts at its bound."""
         amounts = [self._most(run, find) for run in (*day.open, *self._unrecorded(day))]
         known = [amount for amount in amounts if amount is not None]
-        return Spent(day.known, sum(known, Decimal(0)), len(known), len(amounts) - len(known))
+        aside = next(iter(history.aside_since(_midnight(self.context))), None)
+        return Spent(day.known, sum(known, Decimal(0)), len(known), len(amounts) - len(known), aside)
 
     def _unrecorded(self, day: Day) -> Iterator[OpenRun]:
         """Return today's runs that reserved nothing and that the history does not know."""
@@ -158,6 +133,54 @@ class _Claim:
             if run.request:
                 return max(run.known, self._bound(run.request, run.endpoint, find).dollars)
         return None
+
+    def _bound(self, request: ImageRequest, host: str | None, find: FindAnswer) -> Bound:
+        before: Conversation | None = conversation_before(request, find)
+        return upper_bound(request, self.models, before, host)
+
+
+@dataclass
+class _Claim(_Account):
+    """What one run may cost of the day's cap. `is_granted` is set when the day has room for it."""
+
+    valid: ValidRequest
+    is_granted: bool = field(default=False, init=False)
+
+    @classmethod
+    def of(
+        cls,
+        context: Context,
+        options: GenerateOptions,
+        valid: ValidRequest,
+        models: Catalog,
+        job: str | None = None,
+    ) -> _Claim | None:
+        """Return the claim; None where no daily cap holds."""
+        cap = None if options.server.is_free else options.budget.day
+        if cap is None:
+            return None
+        return cls(context, cap, options.server.host(context.env), models, job, valid)
+
+    def on(self, history: History) -> Callable[[Day, FindAnswer], Decimal]:
+        """Return what computes the amount that the run needs of a day; it raises `ImgcliError`."""
+
+        def amount(day: Day, find: FindAnswer) -> Decimal:
+            spent = self.spent(history, day, find)
+            needed = self._checked(self.valid.request, spent, find)
+            if self.valid.fallback and not self.valid.fallback_blocked:
+                try:
+                    needed = max(needed, self._checked(self.valid.fallback, spent, find))
+                except ImgcliError as beyond:
+                    self.valid = replace(self.valid, fallback_blocked=beyond.problem)
+            self.is_granted = True
+            return needed
+
+        return amount
+
+    def _checked(self, request: ImageRequest, spent: Spent, find: FindAnswer) -> Decimal:
+        bound = self._bound(request, self.host, find)
+        check_day(bound, spent, self.cap)
+        return bound.dollars
 
 
 def _midnight(context: Context) -> datetime:

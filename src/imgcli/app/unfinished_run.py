@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from imgcli.store.runlog.reader import RunLogFile
 
 
+TIER = "tier"
+"""Under this name a record tells the service tier of a run, where the answer does not."""
 BILLED = "billed"
 """Under this name a record tells that nobody is charged for its run."""
 
@@ -270,7 +272,11 @@ def show(context: Context, records: Iterable[UnfinishedRun]) -> ExitCode:
     listed = list(records)
     lines = [_describe(record) for record in listed]
     SafeWriter(context.stdout).lines(lines)
-    context.warn([_HOW if lines else _NOTHING])
+    from imgcli.app.later.submissions import reminders
+
+    waiting = reminders(context)
+    context.warn([_HOW] if lines else [] if waiting else [_NOTHING])
+    context.warn(waiting)
     offer(context, listed)
     return ExitCode.OK
 

@@ -103,7 +103,8 @@ class Model:
     """A model; `accepts` is None for text models and where nothing is known.
 
     `most` holds the figures from which `billing.bound` computes the maximum cost of an image; `image` is the
-    number of tokens of an image sent to a text model, None for the usual one.
+    number of tokens of an image sent to a text model, None for the usual one. `batch` is whether the Batch
+    API serves the model, None where that is not known.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Model:
     tokens: Mapping[str, Mapping[str, int]] = field(default_factory=dict, hash=False)
     most: Mapping[str, Any] = field(default_factory=dict, hash=False)
     image: int | None = None
+    batch: bool | None = None
 
     @property
     def qualities(self) -> tuple[Quality, ...]:
@@ -217,7 +219,8 @@ def _model(kind: ModelKind, name: str, entry: dict[str, Any], table: dict[str, A
         aliases=tuple(entry.get("aliases", ())),
         tokens=table["tokens"][entry["tokens"]] if "tokens" in entry else {},
         most=_most(table["most"][entry["most"]], table) if "most" in entry else {},
-        image=entry.get("picture"),
+        image=entry.get("image"),
+        batch=entry.get("batch"),
     )
 
 

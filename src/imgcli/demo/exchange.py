@@ -14,6 +14,7 @@ from imgcli.demo.errors import invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,13 @@ class JsonAnswer:
 
     body: Mapping[str, object]
     pause: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class FileAnswer:
+    """The bytes of a file."""
+
+    path: Path
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import socket
 import threading
 import time
@@ -13,9 +15,10 @@ from http.client import LineTooLong
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from imgcli.demo import background, images_api, models, responses_api
+from imgcli.demo import background, batches_api, images_api, models, responses_api
+from imgcli.demo.batch_input import LARGEST_FILE
 from imgcli.demo.errors import ApiError, invalid
-from imgcli.demo.exchange import JsonAnswer, Request, Stream, new_id
+from imgcli.demo.exchange import FileAnswer, JsonAnswer, Request, Stream, new_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from io import BufferedIOBase
 
     from imgcli.demo.background import BackgroundResponses
+    from imgcli.demo.batches_api import BatchStore, Endpoint
     from imgcli.demo.exchange import Sessions
 
 
@@ -31,6 +35,9 @@ LARGEST_HEAD = 64 * 1024
 
 LARGEST_BODY = 96 * 1024 * 1024
 """Bytes of a request body: the largest image fits, also as base64."""
+
+LARGEST_UPLOAD = LARGEST_FILE + 64 * 1024
+"""Bytes of an upload: a file for the Batch API, and the form around it."""
 
 MOST_HELD = LARGEST_BODY
 """Bytes of large bodies that are held at once, until they are answered."""
@@ -52,7 +59,7 @@ class Room:
 
     def take(self, length: int, patience: float) -> int:
         """Wait for room for a body, `patience` seconds; return what is to be given back."""
-        size = length if length > _LARGE else 0
+        size = min(length, MOST_HELD) if length > _LARGE else 0
         with self._changed:
             if not self._changed.wait_for(lambda: size <= self._left, patience):
                 raise ApiError(503, "server_error", "server_is_overloaded", "Too many large requests.")
@@ -99,7 +106,7 @@ def check_key(headers: Message, key: str | None) -> None:
         raise invalid("invalid_api_key", message, None, 401)
 
 
-def body_length(headers: Message) -> int:
+def body_length(headers: Message, largest: int = LARGEST_BODY) -> int:
     """Return the bytes of the body; refuse framing that two parsers could read differently."""
     lengths = headers.get_all("content-length") or []
     if headers.get("transfer-encoding") is not None:
@@ -111,8 +118,8 @@ def body_length(headers: Message) -> int:
     text = lengths[0].strip()
     if len(lengths) > 1 or not (text.isascii() and text.isdigit()):
         raise invalid(None, "The Content-Length is not one whole number.", None)
-    if len(text) > 12 or int(text) > LARGEST_BODY:  # noqa: PLR2004
-        raise invalid(None, f"The request body is larger than {LARGEST_BODY} bytes.", None, 413)
+    if len(text) > 12 or int(text) > largest:  # noqa: PLR2004
+        raise invalid(None, f"The request body is larger than {largest} bytes.", None, 413)
     return int(text)
 
 
@@ -134,6 +141,7 @@ class Owner(Protocol):
     sessions: Sessions
     background: BackgroundResponses
     cut_after: int | None
+    batches: BatchStore
     room: Room
     log: Callable[[str], None]
 
@@ -204,7 +212,7 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _serve  # noqa: N815
 
-    def _answer(self, body: bytes) -> JsonAnswer | Stream:
+    def _answer(self, body: bytes) -> JsonAnswer | Stream | FileAnswer:
         path, content_type = self.path.partition("?")[0], self.headers.get("content-type", "")
         method, endpoint = self._find(path, Request(content_type, body, self.owner.draw_seed()))
         if endpoint is None:
@@ -215,17 +223,18 @@ class Handler(BaseHTTPRequestHandler):
             raise invalid("method_not_supported", message, None, 405)
         return endpoint()
 
-    def _find(self, path: str, request: Request) -> tuple[str, Callable[[], JsonAnswer | Stream] | None]:
+    def _find(self, path: str, request: Request) -> tuple[str, Endpoint | None]:
         """Find the method and the function of a path."""
-        posts: dict[str, Callable[[], JsonAnswer | Stream]] = {
-            "/v1/responses": lambda: responses_api.create(
-                request, self.owner.sessions, self.owner.background
-            ),
+        owner = self.owner
+        posts: dict[str, Endpoint] = {
+            "/v1/responses": lambda: responses_api.create(request, owner.sessions, owner.background),
             "/v1/images/generations": lambda: images_api.generate(request),
             "/v1/images/edits": lambda: images_api.edit(request),
         }
+        if path.startswith((batches_api.FILES, batches_api.BATCHES)):
+            return batches_api.route(self.command, self.path, request, owner.batches)
         if path.startswith(background.PATH + "/"):
-            return self.owner.background.route(self.path)
+            return owner.background.route(self.path)
         if path == _MODELS:
             return "GET", lambda: JsonAnswer(models.listing())
         if path.startswith(_MODELS + "/"):
@@ -233,8 +242,9 @@ class Handler(BaseHTTPRequestHandler):
         return "POST", posts.get(path)
 
     def _body_length(self) -> int:
+        is_upload = self.path.partition("?")[0] == batches_api.FILES
         try:
-            return body_length(self.headers)
+            return body_length(self.headers, LARGEST_UPLOAD if is_upload else LARGEST_BODY)
         except ApiError:
             self.close_connection = True
             raise
@@ -247,9 +257,11 @@ class Handler(BaseHTTPRequestHandler):
         check_key(self.headers, self.owner.api_key)
         return body
 
-    def _write(self, answer: JsonAnswer | Stream) -> None:
+    def _write(self, answer: JsonAnswer | Stream | FileAnswer) -> None:
         if isinstance(answer, Stream):
             self._write_stream(answer)
+        elif isinstance(answer, FileAnswer):
+            self._write_file(answer)
         elif self.owner.pause(answer.pause):
             self.close_connection = True
         else:
@@ -275,6 +287,14 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(data if bare else b"%x\r\n%s\r\n" % (len(data), data))
         if not bare:
             self.wfile.write(b"0\r\n\r\n")
+        self._log(200)
+
+    def _write_file(self, answer: FileAnswer) -> None:
+        with answer.path.open("rb") as file:
+            length = str(os.fstat(file.fileno()).st_size)
+            self._send_head(200, {"Content-Type": "application/octet-stream", "Content-Length": length})
+            self.end_headers()
+            shutil.copyfileobj(file, self.wfile)
         self._log(200)
 
     def _send_error(self, error: ApiError) -> None:

@@ -178,14 +178,18 @@ _MISSING_HERE = {
 }
 
 
-def create(request: Request, sessions: Sessions, background: BackgroundResponses) -> JsonAnswer | Stream:
-    """Answer `POST /v1/responses`."""
+def create(
+    request: Request, sessions: Sessions, background: BackgroundResponses | None = None
+) -> JsonAnswer | Stream:
+    """Answer `POST /v1/responses`, where `background` keeps what is made there; a batch has none."""
     fields = Fields(read_json(request))
     fields.only(_ALLOWED)
     stream = fields.flag("stream", default=False)
     is_background = read_background(fields, stream=stream)
     run = ResponseRun(_read_request(fields, sessions, request.seed, stream=stream), sessions)
-    if is_background:
+    if is_background and background is None:
+        raise unsupported_here("background", "background mode in batches")
+    if is_background and background:
         made = background.start(run)
         return Stream(made.follow()) if stream else made.response()
     return Stream(run.events()) if stream else _collect(run)

@@ -11,6 +11,7 @@ from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING, Self
 
 from imgcli.demo.background import BackgroundResponses
+from imgcli.demo.batches_api import BatchSettings, BatchStore
 from imgcli.demo.exchange import Sessions
 from imgcli.demo.http import Handler, Room
 
@@ -48,7 +49,8 @@ class DemoServer:
     each request, from other threads. Any key is accepted unless `api_key` names the only good one. `patience`
     is in seconds. Its answers have a header by which imgcli knows that they are free; `marked` is about that.
     With a `seed` the same request gives the same image each time; without one, every request gets a random
-    seed, which is written on its image. Every stream is cut after `cut_after` events, if that is set.
+    seed, which is written on its image. `batches` says how long batches take. Every stream is cut after
+    `cut_after` events, if that is set.
 
         with DemoServer(pace=0) as server:
             client = OpenAI(base_url=server.base_url, api_key="demo")
@@ -65,6 +67,7 @@ class DemoServer:
         marked: bool = True,
         seed: int | None = None,
         cut_after: int | None = None,
+        batches: BatchSettings | None = None,
     ) -> None:
         self._server = _HttpServer(port)
         self._server.marked = marked
@@ -74,6 +77,7 @@ class DemoServer:
         self._server.log = log or _quiet
         self._server.api_key = api_key
         self._server.patience = patience
+        self._server.batches.settings = batches or BatchSettings()
         self._thread: threading.Thread | None = None
 
     @property
@@ -101,6 +105,7 @@ class DemoServer:
             self._thread.join()
         self._server.server_close()
         self._server.hang_up(_GOODBYE)
+        self._server.batches.close()
 
     def wait(self) -> None:
         """Return when `close` was called; meant for a main thread that has nothing else to do."""
@@ -139,6 +144,7 @@ class _HttpServer(ThreadingHTTPServer):
         self.stopping = threading.Event()
         self.sessions = Sessions()
         self.background = BackgroundResponses(self.pause)
+        self.batches = BatchStore(self.sessions, self.draw_seed, self.stopping)
         self.room = Room()
         self._slots = threading.BoundedSemaphore(MOST_CONNECTIONS)
         self._open: set[socket.socket] = set()

@@ -33,6 +33,8 @@ def clip(text: str, columns: int) -> str:
 
 
 GAP = "  "
+_END_COLUMNS = 9
+"""Cells of an end that is kept: `…s-12.png`."""
 
 
 def widths(rows: Iterable[Sequence[str]]) -> list[int]:
@@ -75,6 +77,14 @@ def cut_start(text: str, columns: int) -> str:
     while kept and cell_width(kept) > columns - 1:
         kept = kept[1:]
     return f"…{kept}" if columns > 0 else ""
+
+
+def cut_middle(text: str, columns: int) -> str:
+    """Cut to at most so many cells in the middle: a file name ends in its number and its format."""
+    if cell_width(text) <= columns:
+        return text
+    end = cut_start(text, min(_END_COLUMNS, columns // 2))
+    return clip(text, columns - cell_width(end)) + end
 
 
 def wrapped(text: str, columns: int) -> list[str]:

@@ -200,10 +200,10 @@ class _AnswerReader:
     def _leave_images(self, event: dict[str, Any]) -> None:
         """Remember the images of an event that nobody understood."""
         for text in image_texts(event):
+            if any(text is consumed for consumed in self.assembler.consumed):
+                continue  # decoding it once more would take as long as everything else here
             data = decode_base64(text)
-            if not any(text is consumed for consumed in self.assembler.consumed) and (
-                data is None or sniff(data)
-            ):
+            if data is None or sniff(data):
                 self.assembler.leave_unread(data or text.encode())
 
     def _leave_unread(self, text: str, *, is_whole: bool) -> None:

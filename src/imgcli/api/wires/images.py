@@ -26,16 +26,23 @@ def path(request: ImageRequest) -> str:
 
 def body(request: ImageRequest) -> dict[str, Any]:
     """Build the body; files are named as OpenAI's own client does: `image`, or `image[]` for several."""
-    images: dict[str, Any] = {}
-    if request.is_form:
-        only = request.references[0] if len(request.references) == 1 else None
-        images = {"image": only} if only else {"image[]": request.references}
-        images["mask"] = request.mask
-    elif request.references:  # the JSON that takes addresses (OpenAI's specification, August 2026)
-        images = {
-            "images": [{"image_url": reference.image_url} for reference in request.references],
-            "mask": {"image_url": request.mask.image_url} if request.mask else None,
-        }
+    if not request.is_form:
+        return json_body(request)
+    only = request.references[0] if len(request.references) == 1 else None
+    images = {"image": only} if only else {"image[]": request.references}
+    return _body(request, {**images, "mask": request.mask})
+
+
+def json_body(request: ImageRequest) -> dict[str, Any]:
+    """Build the body as JSON, also where files go along (OpenAI's specification, August 2026)."""
+    images = {
+        "images": [{"image_url": reference.image_url} for reference in request.references] or None,
+        "mask": {"image_url": request.mask.image_url} if request.mask else None,
+    }
+    return _body(request, images)
+
+
+def _body(request: ImageRequest, images: dict[str, Any]) -> dict[str, Any]:
     fields = {
         "model": request.model,
         "prompt": request.prompt,

@@ -151,7 +151,7 @@ def _recover(
     from imgcli.app.unfinished_run import is_free
 
     folders: list[Path] = []
-    found = recover.finish(replace(context, stdout=StringIO()), record, folders, inquiry)
+    found = recover.finish(replace(context, stdout=StringIO()), record, folders, inquiry=inquiry)
     if not found.has_begun:
         state.held(task, record.job)
         return

@@ -74,6 +74,11 @@ class BatchTask(NamedTuple):
     kind: int
     typed_prompt: str | None = None
 
+    @property
+    def label(self) -> str:
+        """What tells it from the others: its row's id, or its line."""
+        return self.id or f"line {self.line}"
+
 
 @dataclass(frozen=True)
 class BatchPlan:

@@ -41,7 +41,7 @@ _STATUSES = {
     TaskStatus.UNKNOWN: UNKNOWN,
     TaskStatus.SUBMITTED: SUBMITTED,
 }
-_SHOWN = 20
+_SHOWN, _INTRODUCED = 20, 5
 _PIPE = 120  # columns where no terminal says how many it has
 _NAME_LENGTH = 60
 
@@ -73,15 +73,24 @@ class BatchPreview:
 
     def write_table(self) -> None:
         """Print the table with its totals on standard output."""
-        plan, columns = self._plan, self._columns()
-        tasks = plan.tasks if len(plan.tasks) <= _SHOWN else (self._new or plan.tasks)[:_SHOWN]
+        columns = size_of(self._context.stdout).columns if self._context.stdout.isatty() else _PIPE
+        SafeWriter(self._context.stdout).lines(self._table(_SHOWN, columns))
+
+    def introduce(self) -> None:
+        """Print the first rows of the table, and its totals, on standard error: what is sent now."""
+        columns = self._context.size().columns if self._context.stderr.isatty() else _PIPE
+        self._context.write_lines([*self._table(_INTRODUCED, columns), ""])
+
+    def _table(self, most: int, columns: int) -> list[str]:
+        plan = self._plan
+        tasks = plan.tasks if len(plan.tasks) <= most else (self._new or plan.tasks)[:most]
         common, hidden = self._common()
         if not any(task.id for task in tasks):
             hidden |= {"id"}
         lines = plan_lines([self._row(task) for task in tasks], columns, frozenset(hidden))
         rest = len(plan.tasks) - len(tasks)
         more = [f"... and {rest:,} more"] if rest else []
-        SafeWriter(self._context.stdout).lines([*lines, *more, "", *self._totals(common)])
+        return [*lines, *more, "", *self._totals(common)]
 
     def write_json(self) -> None:
         """Print one JSON object a task on standard output."""
@@ -97,10 +106,6 @@ class BatchPreview:
         line = estimate_line(found, bound).removeprefix("estimate: ")
         free = "; a demo is free" if self._plan.kinds[0].server.demo else ""
         self._context.write_lines([f"estimate for {_images(count)}: {line}{free}"])
-
-    def _columns(self) -> int:
-        is_terminal = self._context.stdout.isatty()
-        return size_of(self._context.stdout).columns if is_terminal else _PIPE
 
     def _common(self) -> tuple[list[str], set[str]]:
         """Return what all images have in common in words, and the columns that need not be shown for it."""

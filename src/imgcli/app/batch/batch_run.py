@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 from imgcli.app import process
 from imgcli.app.batch.batch_budget import BatchBudget
 from imgcli.app.batch.batch_outcomes import note_outcome, resolve_unknown
+from imgcli.app.batch.batch_preview import BatchPreview
 from imgcli.app.batch.pacer import Pacer
 from imgcli.app.batch.task_bounds import TaskBounds
 from imgcli.app.generate import new_job_id, prepare_one
 from imgcli.app.job import JobHooks
 from imgcli.app.job_pool import JobPool, JobResult, Task
 from imgcli.app.options import OutputFormat
-from imgcli.app.reporting import Reporter, exit_status, pricing, refuse
+from imgcli.app.reporting import Reporter, output_status, pricing, refuse
 from imgcli.core import catalog, pipeline
 from imgcli.core.batch_result import BatchRowResult, RowStatus, TaskStatus
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, most_severe
@@ -60,6 +61,10 @@ def run_batch(context: Context, plan: BatchPlan, options: BatchOptions) -> ExitC
     Raises `ImgcliError` for what is refused before anything is sent, and `Interrupted` at the end of a batch
     whose user pressed Ctrl-C: what ran then was finished.
     """
+    if options.later:
+        from imgcli.app.later.submit import submit_batch
+
+        return submit_batch(context, plan, options)
     form = report_format(options.report.name) if options.report else None
     context.warn(plan.notices)
     with _opened_state(options) as state:
@@ -73,10 +78,10 @@ def run_batch(context: Context, plan: BatchPlan, options: BatchOptions) -> ExitC
             if options.report and form:
                 _write_report(context, options.report, report_bytes(rows, form))
     context.warn([state.trouble] if state.trouble else [])
-    exit_status(context, outcome, "")
+    written = output_status(context, outcome, "", is_free=plan.kinds[0].server.is_free)
     if run.is_drained:
         raise process.Interrupted(signal.SIGINT)
-    return _exit_code(rows, run)
+    return most_severe([_exit_code(rows, run), written])
 
 
 @contextmanager
@@ -88,16 +93,10 @@ def _opened_state(options: BatchOptions) -> Iterator[BatchState]:
 
 
 def _known_before(context: Context, plan: BatchPlan, state: BatchState) -> frozenset[str]:
-    """Find out what became of earlier runs' tasks; return those that are settled, and say how many are."""
+    """Find out what became of earlier runs' tasks, and return those that are settled."""
     resolve_unknown(context, state, plan.kinds[0].server if plan.kinds else None)
     done = (TaskStatus.SAVED, TaskStatus.SUBMITTED)
-    known = frozenset(key for key, outcome in state.outcomes.items() if outcome.status in done)
-    count = sum(task.key in known for task in plan.tasks)
-    if count == len(plan.tasks):
-        context.warn(["everything in this batch is done"])
-    elif count:
-        context.warn([f"{count:,} of {len(plan.tasks):,} images are done; continuing with the others"])
-    return known
+    return frozenset(key for key, outcome in state.outcomes.items() if outcome.status in done)
 
 
 def _row(task: BatchTask, state: BatchState, earlier: frozenset[str]) -> BatchRowResult:
@@ -154,20 +153,32 @@ class BatchRun:
         self._unreached = 0
         self._began = context.monotonic()
         self.is_drained = False
-        self.refusals: list[ExitCode] = []
+        self._refusals: list[Problem] = []
 
     def run(self) -> Outcome:
         """Run what is to be sent, and return what all of it came to."""
         if not self._waiting:
+            self._context.warn(["there is nothing to send"])
             return pipeline.Outcome()
+        if self._plan.kinds[0].display.format is OutputFormat.PEOPLE:
+            again = self._options.retry_unknown
+            preview = BatchPreview(self._context, self._plan, self._state.outcomes, retry_unknown=again)
+            preview.introduce()
         stop = process.Stop()
         reporter = Reporter(self._context, self._plan.kinds[0], self._models)
-        display = reporter.batch_sinks(self._name, len(self._waiting))
+        display = reporter.batch_sinks(self._task, len(self._waiting))
         with process.draining(self._drain), stop.calling(self._over.set), display as sinks:
             pool = JobPool(sinks, self._options.concurrency, stop, self._pacer.sleep)
             pool.run(self._next, self._note)
         self._context.write_lines(pool.deferred())
+        for problem in self._refusals:
+            refuse(self._context, problem, self._plan.kinds[0].display.format)
         return pool.outcome
+
+    @property
+    def refusals(self) -> list[ExitCode]:
+        """The exit codes of what ended the batch early, apart from its tasks."""
+        return [problem.exit_code for problem in self._refusals]
 
     def write_summary(self, rows: Sequence[BatchRowResult]) -> None:
         """Print the summary for people on standard error."""
@@ -193,11 +204,9 @@ class BatchRun:
         self._over.set()
 
     def _halt(self, problem: Problem | None = None) -> None:
-        """Begin nothing more, for a reason that is reported here where it was not yet."""
+        """Begin nothing more, for a reason that is reported when the display is closed, or was already."""
         self._waiting.clear()
-        if problem:
-            self.refusals.append(problem.exit_code)
-            refuse(self._context, problem, self._plan.kinds[0].display.format)
+        self._refusals.extend([problem] if problem else [])
 
     def _next(self) -> Task | float | None:
         """Return the next task where the limits have room for it and it is its turn."""
@@ -239,10 +248,9 @@ class BatchRun:
         if code in _ALIKE or is_capped or self._unreached >= _UNREACHABLE:
             self._halt()
 
-    def _name(self, job_id: str) -> str:
-        """Return what tells a job from the others: its row's id, or its line."""
-        task = self._running[job_id][0]
-        return task.id or f"line {task.line}"
+    def _task(self, job_id: str) -> BatchTask:
+        """Return the task of a job that runs."""
+        return self._running[job_id][0]
 
 
 def _is_uncharged(outcome: Outcome) -> bool:

@@ -49,6 +49,12 @@ _UNFIT = {
 class BatchCommand(ParentCommand):
     """`imgcli batch FILE`, and the commands below it."""
 
+    def children(self) -> dict[str, Any]:
+        """Return the commands for batches that were submitted."""
+        from imgcli.cli.commands.batch_api import commands
+
+        return commands()
+
 
 COMMAND = BatchCommand
 
@@ -162,6 +168,7 @@ def _planned(ctx: typer.Context, flags: Mapping[str, Any], profile: AppliedProfi
     )
     if flags["dry_run"] or flags["estimate"]:
         _show(context, plan, options, flags)
+        context.warn(["the Batch API costs half of that"] if options.later else [])
     return ExitCode.OK if flags["dry_run"] else run_batch(context, plan, options)
 
 

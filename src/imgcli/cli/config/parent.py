@@ -27,7 +27,11 @@ class ParentCommand(ConfiguredCommand, TyperGroup):
         """Return the commands below this one, by name."""
         return {}
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - Typer keeps these types private
+    def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 - Typer keeps these types private
+        """Return the parameters; the commands below are named without them."""
+        return super().get_params(ctx) if ctx.command is self else []
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - see above
         """Parse the arguments, or leave them to the command that the first one names."""
         if args and args[0] in self.commands:
             ctx._protected_args, ctx.args = args[:1], args[1:]  # noqa: SLF001 - as a group does

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from decimal import ROUND_UP, Decimal
 from typing import TYPE_CHECKING
 
 from imgcli.core.billing.bill import count, or_none
-from imgcli.core.billing.rates import highest_surcharge
+from imgcli.core.billing.rates import HALF, highest_surcharge
 from imgcli.core.catalog import ModelKind
 from imgcli.core.errors import usage_error
 from imgcli.core.image import ImageFormat
@@ -18,7 +19,6 @@ from imgcli.core.text import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from datetime import date
     from typing import Any
 
     from imgcli.core.catalog import Catalog, Model
@@ -46,6 +46,17 @@ class Bound:
     dollars: Decimal
     basis: str
     as_of: date
+
+
+def batch_bound(bounds: Iterable[Bound]) -> Bound:
+    """Return the upper bound of one or more requests that go through the Batch API, at half price."""
+    total, dates, bases = _NOTHING, set[date](), set[str]()
+    for bound in bounds:
+        total += bound.dollars
+        dates.add(bound.as_of)
+        bases.add(bound.basis)
+    basis = bases.pop() if len(bases) == 1 else "the sum over all rows"
+    return Bound(_rounded_up(total * HALF), f"half of {basis}", min(dates))
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 Price: TypeAlias = "Callable[[ImageRequest, Completed, int, int], Bill]"
 """Computes the bill of a job from its request, its end, and the numbers of its partials and images."""
 _STANDARD = frozenset(["", "auto", "default", "standard"])
-_TIERS = {"fast": Decimal(2), "flex": Decimal("0.5"), "batch": Decimal("0.5")}
+_TIERS = {"fast": Decimal(2), "flex": Decimal("0.5")}
 """Factors on the text models' standard rates (OpenAI's pricing page, August 2026; none for image models)."""
+BATCH = "batch"
+"""The name of the Batch API among the service tiers; an answer of a batch does not say it."""
+HALF = Decimal("0.5")
+"""The Batch API's factor, for every model that it serves (OpenAI's reference, November 2026)."""
 _REGIONAL = re.compile(r"[a-z0-9-]+\.api\.openai\.com(?::443)?")
 _SURCHARGE, _SINCE = Decimal("1.1"), "2026-03-05"
 """The factor of a regional server for models released since that day (the same page)."""
@@ -58,7 +62,9 @@ def _is_regional(host: str | None) -> bool:
 def _factor(row: Row, tier: str | None, host: str | None) -> Decimal | None:
     """Return the factor for a row; None where it is unknown."""
     times = Decimal(1)
-    if (tier or "") not in _STANDARD:
+    if tier == BATCH:
+        times = HALF
+    elif (tier or "") not in _STANDARD:
         if row.part is not Part.TEXT or tier not in _TIERS:
             return None
         times = _TIERS[tier]
@@ -88,7 +94,9 @@ def _times(cost: Decimal | None, factor: Decimal | None) -> Decimal | None:
 
 
 def _notes(tier: str | None, host: str | None) -> Iterator[str]:
-    if tier and tier not in _STANDARD:
+    if tier == BATCH:
+        yield "The Batch API costs half the standard price."
+    elif tier and tier not in _STANDARD:
         known = "only the text model's price is" if tier in _TIERS else "no price is"
         yield f"The server used its service tier {tier[:_LONGEST_NAME]}, for which {known} published."
     if _is_regional(host):

@@ -10,7 +10,7 @@ from imgcli.output.images.blocks import BlockRenderer
 from imgcli.output.images.protocol import Frame, Graphic
 from imgcli.output.images.tiles import FrameTiles, GridLayout, TileLimits
 from imgcli.output.terminal.capabilities import ColorDepth
-from imgcli.output.text import GAP, cell_width, cut_end, left
+from imgcli.output.text import GAP, cell_width, cut_end, cut_middle, left
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -158,15 +158,17 @@ class GridRenderer:
         while len(several) > 1 and cell_width(details) > layout.columns:
             several = several[1:]  # the last of them, the cost, says most
             details = self._separator.join(several)
-        first = GAP.join(filter(None, [tile.label, tile.words]))
+        beside = cell_width(tile.label) + len(GAP) if tile.label else 0
         match layout.caption_rows:
             case 1:
                 after = f"{self._separator}{details}" if details else ""
-                rows = [cut_end(first, layout.columns - cell_width(after)) + after]
+                words = cut_middle(tile.words, layout.columns - beside - cell_width(after))
+                rows = [GAP.join(filter(None, [tile.label, words])) + after]
             case 2:
-                rows = [first, details]
+                words = cut_middle(tile.words, layout.columns - beside)
+                rows = [GAP.join(filter(None, [tile.label, words])), details]
             case _:
-                rows = [tile.label, tile.words, details]
+                rows = [tile.label, cut_middle(tile.words, layout.columns), details]
         styles = [_RED if tile.is_faulty and self._terminal.depth > ColorDepth.MONO else ""] * len(rows)
         styles[1:] = [*styles[1:-1], _FAINT] if len(rows) > 1 else []
         for row, style in zip(rows, styles, strict=True):

@@ -72,5 +72,8 @@ class BatchLinesSink:
             return ["done"]
         bill = summary.bill(completed, self._price)
         facts = [duration(summary.elapsed), *([dollars(bill.total)] if bill else [])]
-        saved = [saved_line(str(saved.path), facts, ", ") for saved in summary.saved.values()]
+        saved = [
+            saved_line(str(one.path) if one.problem else one.path.name, facts, ", ")
+            for one in summary.saved.values()
+        ]
         return saved or summary.unsaved_lines(", ", "not saved") or ["done"]

@@ -33,10 +33,16 @@ class InlineImages(Enum):
 
 
 class JsonLinesSink:
-    """Writes one line per event as it happens; an image's own line waits for the usage, which comes last."""
+    """Writes one line per event as it happens; an image's own line waits for the usage, which comes last.
 
-    def __init__(self, stdout: TextIO, images: InlineImages, price: Price, clock: Clock) -> None:
+    Every line ends with what is in `row`: which row of a batch it is about.
+    """
+
+    def __init__(
+        self, stdout: TextIO, images: InlineImages, price: Price, clock: Clock, row: Line | None = None
+    ) -> None:
         self._stdout = stdout
+        self._row = row or {}
         self._images = images
         self._price = price
         self._summary = RunSummary(clock)
@@ -136,7 +142,7 @@ class JsonLinesSink:
         return {"usage": completed.usage, "tool_usage": completed.tool_usage, "cost_usd": cost}
 
     def _write(self, line: Line) -> None:
-        self._stdout.write(to_json(line) + "\n")
+        self._stdout.write(to_json(line | self._row) + "\n")
         self._stdout.flush()
 
 

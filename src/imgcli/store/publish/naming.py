@@ -8,7 +8,7 @@ import re
 import stat
 import unicodedata
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, takewhile
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
@@ -52,7 +52,8 @@ _ENDINGS = {
 class NameFields:
     """The values that names are made of. `now` is the local time at which the run began.
 
-    `title` goes in the prompt's place; it is a file's name already.
+    `title` goes in the prompt's place; it is a file's name already. `number` is that of the run's first
+    image among those of one name, from 1.
     """
 
     prompt: str
@@ -60,6 +61,7 @@ class NameFields:
     job: str
     now: datetime
     title: str | None = None
+    number: int = 1
 
     def values(self) -> dict[str, str]:
         """Return a template's fields, all but `{n}`; every value is safe inside a name."""
@@ -83,6 +85,8 @@ class OutputTarget:
     """The ending as the user spelt it, empty when none was asked for."""
     is_named: bool = False
     """Whether the user gave the name, not the folder alone."""
+    first: int = 1
+    """The number of the first image among those of this name."""
 
     @classmethod
     def of(cls, output: str | None, fields: NameFields, base: Path) -> OutputTarget:
@@ -101,7 +105,7 @@ class OutputTarget:
         ending = PurePath(name).suffix
         if ending.lower() not in _ENDINGS:
             ending = ""
-        return cls(base / folder, name.removesuffix(ending), ending, is_named)
+        return cls(base / folder, name.removesuffix(ending), ending, is_named, fields.number)
 
     @property
     def requested_format(self) -> ImageFormat | None:
@@ -110,7 +114,7 @@ class OutputTarget:
 
     def preferred_name(self, encoding: ImageFormat | None, image_index: int = 0) -> str:
         """Return the name that image number `image_index` (from 0) takes when nothing is in its way."""
-        number = 1 if "{n}" in self.pattern else image_index + 1
+        number = 1 if "{n}" in self.pattern else image_index + self.first
         return self._stem(image_index) + _tail(number) + self._ending(encoding)
 
     def names(self, encoding: ImageFormat | None, image_index: int = 0, mark: str = "") -> Iterator[str]:
@@ -118,10 +122,16 @@ class OutputTarget:
 
         `mark` goes before the ending, for what is not the image itself: `.partial`, `.damaged`.
         """
-        first = 1 if "{n}" in self.pattern else image_index + 1
+        first = 1 if "{n}" in self.pattern else image_index + self.first
         for number in count(first):
             rest = _tail(number) + mark + self._ending(encoding)
             yield _cut(self._stem(image_index), NAME_MAX - len(os.fsencode(rest))) + rest
+
+    def free_number(self, encoding: ImageFormat | None) -> int:
+        """Return the first number from which on a name is free at this moment."""
+        names = self.names(encoding)
+        taken = takewhile(lambda name: os.path.lexists(self.folder / name), names)
+        return self.first + sum(1 for _ in taken)
 
     def _stem(self, image_index: int) -> str:
         return self.pattern.replace("{n}", str(image_index + 1))

@@ -76,17 +76,21 @@ class RunLogHeader:
 
     def line(self) -> bytes:
         """Format the header as the log's first line and the blank one after it."""
+        return MAGIC + json.dumps(self.to_json()).encode("ascii") + b"\n\n"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form."""
         own = {one.name: getattr(self, one.name) for one in fields(self)}
-        values = {"version": VERSION} | own | {"request": self.request.to_json(), "extra": dict(self.extra)}
-        return MAGIC + json.dumps(values).encode("ascii") + b"\n\n"
+        return {"version": VERSION} | own | {"request": self.request.to_json(), "extra": dict(self.extra)}
 
     @classmethod
     def parse(cls, line: bytes) -> Self | None:
-        """Parse a first line, field by field: a file can hold anything, and an odd field costs no other.
+        """Parse a first line; None for what is not a header of a version that we know, or has no request."""
+        return cls.from_json(json_object(line.removeprefix(MAGIC)) or {})
 
-        None for what is not a header of a version that we know, or has no request.
-        """
-        values = json_object(line.removeprefix(MAGIC)) or {}
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self | None:
+        """Read the JSON form, field by field: a file can hold anything, and an odd field costs no other."""
         request = ImageRequest.from_json(values.get("request"))
         if values.get("version") != VERSION or request is None:
             return None

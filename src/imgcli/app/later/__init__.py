@@ -1,0 +1,1 @@
+"""Batches that go through OpenAI's Batch API: submitted today, collected tomorrow."""
