@@ -42,7 +42,7 @@ def generate(context: Context, options: Sequence[GenerateOptions], limit: int = 
     if options[0].dry_run:
         return _print_requests(context, jobs)
     if jobs[0].valid.request.completion_window:
-        from imgcli.app.submission import submit
+        from imgcli.app.background.submission import submit
 
         return submit(context, jobs)
     if len(jobs) > 1:
@@ -86,7 +86,7 @@ def _check(context: Context, options: GenerateOptions, reporter: Reporter, model
     valid = validate(draft, models, context.now().date())
     check_embedding(options.output, valid.request)
     if draft.completion_window:
-        from imgcli.app.submission import check_submission
+        from imgcli.app.background.submission import check_submission
 
         check_submission(options)
     if not options.dry_run:

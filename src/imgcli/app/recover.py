@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from imgcli.api.stream.reader import read_events
 from imgcli.api.stream.salvage import salvaged
-from imgcli.app import detached_run, history_log, lookup, process, unfinished_run
+from imgcli.app import history_log, lookup, process, unfinished_run
 from imgcli.app.artifacts import embedding, logged_parameters
+from imgcli.app.background import detached_run
 from imgcli.app.context import all_secrets
 from imgcli.app.reporting import exit_status, pricing, refuse
 from imgcli.app.unfinished_run import TIER, offer
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imgcli.api.stream.salvage import RecordContent as Content
+    from imgcli.app.background.detached_run import ServerInquiry
     from imgcli.app.context import Context
-    from imgcli.app.detached_run import ServerInquiry
     from imgcli.app.unfinished_run import UnfinishedRun
     from imgcli.core.events import Event
     from imgcli.core.pipeline import Sink

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
+    from imgcli.app.background.detached_run import ServerInquiry
     from imgcli.app.context import Context
-    from imgcli.app.detached_run import ServerInquiry
     from imgcli.app.options import ServerOptions
     from imgcli.app.unfinished_run import UnfinishedRun
     from imgcli.core.batch_result import TaskOutcome
@@ -85,7 +85,7 @@ def resolve_unknown(
     }
     if not unknown:
         return []
-    from imgcli.app.detached_run import ServerInquiry
+    from imgcli.app.background.detached_run import ServerInquiry
 
     inquiry = ServerInquiry(server) if server else None
     jobs = frozenset(unknown.values())

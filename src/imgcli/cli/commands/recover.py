@@ -98,7 +98,7 @@ def recover(  # noqa: PLR0913 - a signature declares options
     """  # noqa: D301 - \b tells Typer to leave the lines alone
     context: Context = ctx.obj
     from imgcli.app import unfinished_run
-    from imgcli.app.detached_run import ServerInquiry
+    from imgcli.app.background.detached_run import ServerInquiry
     from imgcli.app.recover import recover_runs
     from imgcli.cli.config.settings import applied_profile
     from imgcli.cli.flags import server_options
