@@ -180,7 +180,7 @@ def test_killed(
     assert (0, 1) == (listed.exit_code, len(wire.requests))
     assert f"in the background at 127.0.0.1:{wire.port}" in listed.stdout.decode()
     early = recover(wire)
-    assert (9, {}, 1) == (early.exit_code, images(folder), len(runs())), early.stderr
+    assert (6, {}, 1) == (early.exit_code, images(folder), len(runs())), early.stderr
     assert f"asking 127.0.0.1:{wire.port} whether the image “a cat”" in early.stderr
     assert "still making" in early.stderr
     found, nothing = recover(wire), recover(wire)
@@ -314,7 +314,7 @@ def test_completion_window(server: Server, gen: Gen, recover: Gen, folder: Path,
         sent["background"],
         sent.get("stream"),
     )
-    assert 9 == recover(wire).exit_code
+    assert 6 == recover(wire).exit_code
     found = recover(wire)
     assert (0, {"a-cat.png": RED}, 1) == (found.exit_code, images(folder), wire.posts), found.stderr
     assert "does not know the discount" in found.stderr

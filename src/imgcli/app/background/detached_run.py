@@ -60,7 +60,7 @@ def fetch(context: Context, record: UnfinishedRun, inquiry: ServerInquiry | None
     if response.is_pending:
         what = f"{host} is still making {image} (status {response.status}). {kept}"
         again = f"Run `imgcli recover` again later, or wait: `imgcli recover {option('wait')}`."
-        return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, again)
+        return Problem(ExitCode.BUSY, what, Charged.MAYBE, again)
     return _append(record, credentials, response)
 
 

@@ -63,8 +63,8 @@ Listing = Annotated[bool, typer.Option("--list", help="List what can be recovere
 
 EPILOG = """\
 Exit codes (the most severe of all runs): 0 everything received is saved; 3 some images of a run
-never arrived; 9 a run contains no complete image, or the server is still making it; 10 saved, but
-elsewhere; 11 the data is not a complete image. 4 to 8 as in imgcli gen, where a server is asked.
+never arrived; 6 the server is still making an image; 9 a run contains no complete image; 10 saved,
+but elsewhere; 11 the data is not a complete image. 4, 5 and 8 as in imgcli gen: a server was asked.
 """
 
 
@@ -92,7 +92,7 @@ def recover(  # noqa: PLR0913 - a signature declares options
       imgcli recover --list                  list unfinished runs
       imgcli recover                         save all images, print their paths
       imgcli recover 3fa92c                  save the images of one run
-      imgcli recover --wait                  also wait for images in the background
+      imgcli recover --wait                  also wait for unfinished images
       imgcli recover --discard 3fa92c        discard one run
       imgcli recover --discard --older 90d   discard old runs
     """  # noqa: D301 - \b tells Typer to leave the lines alone
