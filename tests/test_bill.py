@@ -412,7 +412,9 @@ KEYS = st.sampled_from(
 )
 LEAVES = st.none() | st.booleans() | st.integers() | st.integers(0, 9) | st.floats() | st.text(max_size=3)
 JSON = st.recursive(
-    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.text(), inner, max_size=9)
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.text(), inner, max_size=9),
+    max_leaves=20,
 )
 MODEL = st.sampled_from([model.name for model in CATALOG.models]) | st.text(max_size=9) | st.none()
 

@@ -127,7 +127,14 @@ VARIABLES = [
 ]
 
 
-@pytest.mark.parametrize("variable", VARIABLES)
+LIKE_OTHERS = {"OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"}
+"""Read and shown as the key and the home are."""
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [pytest.param(one, marks=[pytest.mark.slow] if one in LIKE_OTHERS else []) for one in VARIABLES],
+)
 def test_what_the_environment_holds(variable: str, world: dict[str, str], folder: Path) -> None:
     """No command obeys a text out of a variable."""
     paths = ("HOME", "XDG_", "IMGCLI_CONFIG", "SSL_")

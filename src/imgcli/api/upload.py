@@ -117,14 +117,20 @@ class Document:
 
 
 class FileForm:
-    """A form with one open file, which is read while it goes out."""
+    """A form with one open file, which is read while it goes out, under a name of ours."""
 
-    def __init__(self, file: BinaryIO, fields: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        fields: Mapping[str, str],
+        name: str = "requests.jsonl",
+        mime: str = "application/octet-stream",
+    ) -> None:
         boundary = secrets.token_hex(16).encode()
         self.content_type = f"multipart/form-data; boundary={boundary.decode()}"
-        heads = [f"{_head(name, value, 0)}\r\n\r\n{value}" for name, value in fields.items()]
-        line = 'Content-Disposition: form-data; name="file"; filename="requests.jsonl"'
-        heads.append(f"{line}\r\nContent-Type: application/octet-stream\r\n\r\n")
+        heads = [f"{_head(field, value, 0)}\r\n\r\n{value}" for field, value in fields.items()]
+        line = f'Content-Disposition: form-data; name="file"; filename="{name}"'
+        heads.append(f"{line}\r\nContent-Type: {mime}\r\n\r\n")
         self._before = b"\r\n".join(b"--%b\r\n%b" % (boundary, head.encode()) for head in heads)
         self._after = b"\r\n--%b--\r\n" % boundary
         self._file = file

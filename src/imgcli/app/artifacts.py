@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli import __version__
 from imgcli.app import process
-from imgcli.app.unfinished_run import BILLED
 from imgcli.core.embedded import EmbeddedParameters, EmbeddingStage
 from imgcli.core.errors import AFTER_SENDING, CHECK_USAGE, Cause, ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.events import Failed, FinalImage, Saved, Waiting
@@ -29,7 +28,7 @@ from imgcli.store.publish.naming import (
 from imgcli.store.publish.publisher import Destination, open_publisher
 from imgcli.store.publish.stage import SavingStage
 from imgcli.store.runlog.reader import PROCESS, RUNS, RunLogFile, beginnings, mark
-from imgcli.store.runlog.writer import TITLE, RunLog, RunLogHeader
+from imgcli.store.runlog.writer import BILLED, TITLE, RunLog, RunLogHeader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -7,7 +7,6 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from imgcli.app import lookup
 from imgcli.core.billing.budget import PastRun, check_run, estimate, estimate_line, total_line
 from imgcli.core.errors import ImgcliError
 
@@ -36,6 +35,8 @@ def past_runs(context: Context, request: ImageRequest, host: str | None) -> list
 
     Raises `ImgcliError` (usage) where the history cannot be read.
     """
+    from imgcli.app import lookup
+
     with lookup.open_history(context, context.history_wait) as history:
         entries = [
             (entry, entry.request)
@@ -92,6 +93,8 @@ def bound_of(context: Context, request: ImageRequest, models: Catalog, host: str
 
     before = None
     if request.previous_response_id:
+        from imgcli.app import lookup
+
         with lookup.open_history(context, context.history_wait) as history:
             before = conversation_before(request, history.find_response)
     return upper_bound(request, models, before, host)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
 
-from imgcli.api.auth import KEY, secrets_of
 from imgcli.core.errors import ImgcliError
 from imgcli.core.messages import notice_line
 from imgcli.output.terminal.writer import SafeWriter
@@ -29,11 +28,15 @@ _NAMED = re.compile(
 
 def all_secrets(env: Mapping[str, str]) -> tuple[str, ...]:
     """Return what any run in this environment may have had to hide, though the file be broken."""
+    from imgcli.api.auth import secrets_of  # here, so that help and completions do without it
+
     return secrets_of(env, _named(env))
 
 
 def _named(env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Name the variables that the file takes keys and headers from, each with what it is for."""
+    from imgcli.api.auth import KEY
+
     try:
         text = read_text(env) or ""
     except ImgcliError:

@@ -11,7 +11,6 @@ from imgcli.app.lookup import open_history
 from imgcli.app.source_image import SourceImage, find_source, last_source, source_of, with_parameters
 from imgcli.core.catalog import load
 from imgcli.core.errors import usage_error
-from imgcli.core.history import Parent, Role
 from imgcli.core.inherit import Inherited, RequestContext, inherit
 from imgcli.core.messages import preset_words
 from imgcli.core.option import option
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from imgcli.app.inputs import InputNames
     from imgcli.core.config import Preset
     from imgcli.core.embedded import EmbeddedParameters
-    from imgcli.core.history import HistoryEntry
+    from imgcli.core.history import HistoryEntry, Parent
     from imgcli.core.inherit import OptionSources, PreviousOptions
     from imgcli.core.request import DraftRequest, ImageRequest, InputImage
 
@@ -65,6 +64,10 @@ class RequestPlan:
     @property
     def parents(self) -> tuple[Parent, ...]:
         """What goes into the image, by their bytes."""
+        if not (self.source or self.images.references or self.images.mask):
+            return ()
+        from imgcli.core.history import Parent, Role  # which a run without images does without
+
         originals = [self.source.sha256] if self.source else []
         masks = [self.images.mask.sha256] if self.images.mask else []
         pairs = (
@@ -273,6 +276,8 @@ def _find_original(
     """Find the image that the run had changed: its conversation's, or the first that was sent."""
     if request.previous_response_id:
         return _continued(context, entry)
+    from imgcli.core.history import Parent, Role
+
     first = next(iter(references), None)
     if first and first.sha256 and Parent(first.sha256, Role.ORIGINAL) in entry.parents:
         return SourceImage(first, first.sha256, path=first.path)

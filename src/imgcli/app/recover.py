@@ -14,7 +14,7 @@ from imgcli.app.artifacts import embedding, logged_parameters
 from imgcli.app.background import detached_run
 from imgcli.app.context import all_secrets
 from imgcli.app.reporting import exit_status, pricing, refuse
-from imgcli.app.unfinished_run import TIER, offer
+from imgcli.app.unfinished_run import offer
 from imgcli.core import catalog, pipeline
 from imgcli.core.errors import Cause, Charged, ExitCode, most_severe
 from imgcli.core.events import Completed, Failed, Notice, Started
@@ -30,6 +30,7 @@ from imgcli.store.paths import FallbackFolders, state_folder
 from imgcli.store.publish.existing import ExistingPublisher
 from imgcli.store.publish.stage import SavingStage
 from imgcli.store.runlog.reader import leftovers, sweep
+from imgcli.store.runlog.writer import TIER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -24,7 +24,7 @@ from imgcli.store.paths import state_folders
 from imgcli.store.publish.atomic import reason
 from imgcli.store.publish.naming import STDOUT, NameFields, OutputTarget, current_folder, find_device
 from imgcli.store.runlog.reader import RUNS, recorded, unfinished
-from imgcli.store.runlog.writer import TITLE
+from imgcli.store.runlog.writer import BILLED, ENDPOINT, HISTORY, TITLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,11 +33,6 @@ if TYPE_CHECKING:
     from imgcli.app.context import Context
     from imgcli.store.runlog.reader import RunLogFile
 
-
-TIER = "tier"
-"""Under this name a record tells the service tier of a run, where the answer does not."""
-BILLED = "billed"
-"""Under this name a record tells that nobody is charged for its run."""
 
 _NAMELESS = "recovered image"
 _PROMPT_LENGTH = 60
@@ -189,11 +184,6 @@ class UnfinishedRun:
         title = self.extra.get(TITLE)
         named = title if isinstance(title, str) and PurePath(title).name == title else None
         return NameFields(header.request.subject, header.request.model, header.job, self.time, named)
-
-
-ENDPOINT = "endpoint"
-HISTORY = "history"
-PARENTS = "parents"
 
 
 def is_free(record: UnfinishedRun) -> bool:

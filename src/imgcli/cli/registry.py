@@ -75,6 +75,7 @@ COMMANDS = (
     CommandEntry("config", "Manage default options and server profiles."),
     CommandEntry("recover", "Recover images from interrupted runs."),
     CommandEntry("info", "Show how images were made and what was made from them."),
+    CommandEntry("verify", "Verify where images come from, and whether they changed.", is_configured=True),
     CommandEntry("tree", "Show an image's family tree: its sources and its edits."),
     CommandEntry("sheet", "Put many images on one contact sheet."),
     CommandEntry("strip", "Remove embedded parameters from PNG files (see gen --embed)."),

@@ -49,7 +49,8 @@ class Parent:
 class SavedImage:
     """An image of a run. `image_index` numbers the images from 0; `length` is in bytes, `size` in pixels.
 
-    `path` is absolute, None for an image that went to a stream or was only displayed.
+    `path` is absolute, None for an image that went to a stream or was only displayed. `received` is the
+    SHA-256 of the image as it came, where parameters were embedded in it.
     """
 
     image_index: int
@@ -59,6 +60,7 @@ class SavedImage:
     format: ImageFormat | None = None
     size: tuple[int, int] | None = None
     revised_prompt: str | None = None
+    received: str | None = None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import NamedTuple
 
 from imgcli.core.image import ImageFormat
@@ -64,6 +64,13 @@ class CompletionWindow(StrEnum):
 
     TWO_HOURS = "2h"
     EIGHT_HOURS = "8h"
+
+
+class InlineImages(Enum):
+    """Whether lines carry the images themselves."""
+
+    INLINE = "inline"
+    NONE = "none"
 
 
 class Parameter(NamedTuple):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         SavedImage,
         SavedImageStatus,
     )
+    from imgcli.core.provenance import FileVerification, ServerCheck, ServerSignal
 
 
 _PRICES = ("text_in", "text_cached", "text_out", "image_in", "image_cached", "image_out")
@@ -189,6 +190,56 @@ def _charge_json(row: Row) -> dict[str, Any]:
         "tokens_out": row.tokens_out,
         "partials": row.partials,
         "cost_usd": _usd(row.cost),
+    }
+
+
+def verification_json(found: FileVerification) -> dict[str, Any]:
+    """Write what was found out about a file; `server` is null where none was asked."""
+    manifest, entry = found.manifest, found.history.entry
+    return {
+        "asked": found.asked,
+        "verdict": found.verdict,
+        "exit_code": int(found.exit_code),
+        "file": _file(found.file),
+        "damage": found.damage,
+        "embedded": found.is_embedded,
+        "manifest": {
+            "state": manifest.state,
+            "issuer": manifest.issuer,
+            "generator": manifest.generator,
+            "generated_at": manifest.generated_at,
+            "faults": list(manifest.faults),
+        },
+        "history": {
+            "state": found.history.state,
+            "id": entry.number if entry else None,
+            "job": entry.job if entry else None,
+            "started": entry.started.isoformat() if entry else None,
+        },
+        "server": _server_json(found.server) if found.server else None,
+    }
+
+
+def _server_json(check: ServerCheck) -> dict[str, Any]:
+    problem = check.problem
+    return {
+        "host": check.host,
+        "c2pa": _signal_json(check.c2pa),
+        "synthid": _signal_json(check.synthid),
+        "skipped": check.skipped,
+        "error": {"kind": problem.kind, "message": problem.what, "code": problem.code} if problem else None,
+    }
+
+
+def _signal_json(signal: ServerSignal | None) -> dict[str, Any] | None:
+    """Write what a server found of one kind of mark, in the words of its API."""
+    if signal is None:
+        return None
+    return {
+        "detected": signal.is_detected,
+        **({"validation_state": signal.state, "issuer": signal.issuer} if signal.state else {}),
+        "model": signal.model,
+        "generated_at": signal.generated_at,
     }
 
 

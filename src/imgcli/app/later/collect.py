@@ -14,7 +14,7 @@ from imgcli.app.batch.batch_outcomes import note_outcome
 from imgcli.app.context import all_secrets
 from imgcli.app.later.submissions import batch_client, choose, release, settle, task_log
 from imgcli.app.reporting import pricing
-from imgcli.app.unfinished_run import BILLED, UnfinishedRun, is_free
+from imgcli.app.unfinished_run import UnfinishedRun, is_free
 from imgcli.core import catalog, pipeline
 from imgcli.core.billing.bill import dollars
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem, most_severe
@@ -30,7 +30,7 @@ from imgcli.output.sinks.lines import write_paths
 from imgcli.store.paths import private_folder, state_folder
 from imgcli.store.publish.atomic import reason
 from imgcli.store.runlog.reader import PROCESS, RUNS, RunLogFile, mark
-from imgcli.store.runlog.writer import RunLog
+from imgcli.store.runlog.writer import BILLED, RunLog
 from imgcli.store.submitted_batch import FOLDER
 
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ from imgcli.app.batch.batch_outcomes import resolve_unknown
 from imgcli.app.batch.task_bounds import TaskBounds
 from imgcli.app.later.submissions import batch_client, drop, find_created, note_created, prune, settle_all
 from imgcli.app.options import OutputFormat
-from imgcli.app.unfinished_run import TIER
 from imgcli.core import catalog
 from imgcli.core.batch_result import TaskStatus
 from imgcli.core.billing.bill import dollars
@@ -30,6 +29,7 @@ from imgcli.output.terminal.writer import SafeWriter
 from imgcli.store.batch_state import BatchState, state_path
 from imgcli.store.paths import private_folder, state_folder
 from imgcli.store.publish.atomic import reason
+from imgcli.store.runlog.writer import TIER
 from imgcli.store.submitted_batch import FOLDER, BatchFacts, SubmittedBatch, SubmittedRow, submitted_batches
 
 if TYPE_CHECKING:

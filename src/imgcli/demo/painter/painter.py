@@ -12,6 +12,7 @@ from PIL import Image, ImageChops
 
 from imgcli.demo.painter import drawing, scenes
 from imgcli.demo.painter.label import Box, Caption, Label, arrange
+from imgcli.demo.provenance import mark
 
 if TYPE_CHECKING:
     from imgcli.demo.validation import Encoding
@@ -57,8 +58,8 @@ class PaintedImage:
         self._image = self._paint()
 
     def final(self, encoding: Encoding) -> bytes:
-        """Return the finished image, encoded."""
-        return self._encode(self._image.copy(), encoding)
+        """Return the finished image, encoded, with the mark by which the demo knows it again."""
+        return mark(self._encode(self._image.copy(), encoding))
 
     def partial(self, index: int, count: int, encoding: Encoding) -> bytes:
         """Return a complete but rougher version, encoded: number `index`, from 0, of `count`."""

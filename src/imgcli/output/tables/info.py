@@ -50,15 +50,16 @@ _CREDENTIALS = {
 
 def info_lines(known: Provenance, columns: int | None) -> list[str]:
     """Format a heading, a line a fact, and the bill; wrapped to so many columns, None for no terminal."""
-    return [_heading(known), *_facts(_rows(known), columns), *_bill(known.entry)]
+    return [_heading(known), *fact_lines(_rows(known), columns), *_bill(known.entry)]
 
 
 def parameter_lines(parameters: EmbeddedParameters, columns: int | None) -> list[str]:
     """Format embedded parameters, a line a fact, as `info_lines` does."""
-    return list(_facts(_embedded(parameters), columns))
+    return list(fact_lines(_embedded(parameters), columns))
 
 
-def _facts(rows: Iterable[Row], columns: int | None) -> Iterator[str]:
+def fact_lines(rows: Iterable[Row], columns: int | None) -> Iterator[str]:
+    """Format a line a fact, wrapped to so many columns; facts without a value are left out."""
     known = [row for row in rows if row[1]]
     (wide, _) = widths(known)
     room = None if columns is None else columns - 1 - wide - 2 * len(GAP)

@@ -69,6 +69,7 @@ def image_cells(image: SavedImage) -> dict[str, Any]:
         "width": width,
         "height": height,
         "revised_prompt": _storable(image.revised_prompt),
+        "received": image.received,
     }
 
 
@@ -157,6 +158,7 @@ def _image(cells: Cells) -> SavedImage:
         format=choice(ImageFormat, cells.get("format")),
         size=(width, height) if width and height else None,
         revised_prompt=text(cells.get("revised_prompt")),
+        received=text(cells.get("received")),
     )
 
 
