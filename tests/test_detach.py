@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import signal
+import subprocess
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -393,3 +395,48 @@ def test_a_recording_replays(server: Server, gen: Gen, imgcli: Cli, folder: Path
     assert (0, [RED]) == (seen.exit_code, list(images(folder / "out").values())), seen.stderr
     assert ["partial 1", "partial 2"] == kinds[:2], seen.stderr
     assert 2 == seen.stderr.count("partial "), seen.stderr
+
+
+def test_a_stopped_batch_does_not_pay_twice(
+    server: Server, world: dict[str, str], folder: Path, imgcli: Cli
+) -> None:
+    """Two Ctrl-C end a batch that is taking a row's response up again; the row is fetched, not sent again."""
+    (folder / "rows.txt").write_text("a cat\n")
+    wire = server(cut(EVENTS, 0, 2), error_reply(500, "Down."))
+    command = ("batch", "rows.txt", "--detach")
+    with running(wire, world, folder, command=command) as process:
+        wait_for(lambda: len(wire.requests) > 3)
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+    wire.replies = [plain("completed", image_item())]
+    again = imgcli(*command, env={"OPENAI_BASE_URL": wire.base_url})
+    assert (0, 1, RED) == (again.exit_code, wire.posts, images(folder).get("a-cat.png")), again.stderr
+
+
+def test_an_answer_that_is_not_streamed(server: Server, gen: Gen, folder: Path) -> None:
+    """A server that streams nothing at first, and answers with a queued response, is asked for the rest."""
+    wire = server(plain("queued"), Reply(stream(*EVENTS)))
+    done = gen(wire, "a cat", "--detach")
+    assert (0, {"a-cat.png": RED}, 1) == (done.exit_code, images(folder), wire.posts), done.stderr
+
+
+def test_cancelled(server: Server, gen: Gen, recover: Gen, runs: Callable[[], list[Path]]) -> None:
+    """A response is cancelled by its run's id alone; then there is nothing left to fetch."""
+    wire = server(plain("queued"), plain("cancelled"))
+    gen(wire, "a cat", "--completion-window", "8h")
+    assert (2, 1) == (recover(wire, "--cancel").exit_code, len(wire.requests))
+    (log,) = runs()
+    done = recover(wire, "--cancel", log.stem.rpartition("-")[2])
+    assert [f"POST {ADDRESS}/cancel"] == paths(wire)[1:], done.stderr
+    assert (9, []) == (done.exit_code, runs()), done.stderr
+    assert "The response ended as cancelled." in done.stderr
+
+
+def test_the_next_run_reminds(server: Server, gen: Gen) -> None:
+    """An image that the server is still making is not forgotten: the next run says so."""
+    wire = server(plain("queued"), Reply(stream(*EVENTS)))
+    gen(wire, "a cat", "--completion-window", "8h")
+    assert "1 unfinished run; run `imgcli recover`" in gen(wire, "a dog").stderr

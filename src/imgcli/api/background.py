@@ -11,7 +11,8 @@ from urllib.parse import quote
 from imgcli.api.client import Answer, Clock, SideCall, ask
 from imgcli.api.errors.server import quoted
 from imgcli.api.stream.sse import RECORD_LIMIT, RESUMPTION, UntilFault, check_size
-from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
+from imgcli.api.upload import Document
+from imgcli.core.errors import Cause, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.json_fields import as_text, parse_object
 from imgcli.core.messages import FETCH_LATER
 
@@ -57,7 +58,7 @@ class ResponseStore:
     def attach(self, position: StreamPosition) -> Answer:
         """Continue a stream after what was read of it. Raises `ImgcliError`, also where no stream comes."""
         after = "" if position.sequence is None else f"&starting_after={position.sequence}"
-        answer = self._ask(f"{self._address(position.response_id)}?stream=true{after}")
+        answer = self._ask(SideCall(f"{self._address(position.response_id)}?stream=true{after}"))
         if _is_json(answer):
             answer.close()
             what = "The server does not stream the response again."
@@ -66,8 +67,15 @@ class ResponseStore:
 
     def get(self, response_id: str | None) -> PlainResponse:
         """Return a response as it stands now. Raises `ImgcliError`."""
+        return self._read(SideCall(self._address(response_id)))
+
+    def cancel(self, response_id: str) -> PlainResponse:
+        """Have the server stop making a response, and return what became of it. Raises `ImgcliError`."""
+        return self._read(SideCall(f"{self._address(response_id)}/cancel", Document({})))
+
+    def _read(self, call: SideCall) -> PlainResponse:
         body = bytearray()
-        with closing(self._ask(self._address(response_id))) as answer:
+        with closing(self._ask(call)) as answer:
             for chunk in answer.chunks:
                 body += chunk
                 check_size(len(body), RECORD_LIMIT)
@@ -79,8 +87,8 @@ class ResponseStore:
             raise ImgcliError(Problem(ExitCode.REFUSED, what, Charged.MAYBE))
         return PlainResponse(quoted(status), bytes(body))
 
-    def _ask(self, path: str) -> Answer:
-        return ask(self.credentials, SideCall(path), self.timeouts, self.clock)
+    def _ask(self, call: SideCall) -> Answer:
+        return ask(self.credentials, call, self.timeouts, self.clock)
 
     def _address(self, response_id: str | None) -> str:
         """Return the path of a response, whose name is the server's: it must not lead elsewhere."""
@@ -142,7 +150,8 @@ class _Follower:
                     raise fault
                 return
             clock = self.store.clock
-            if clock.monotonic() - self.began > self.store.timeouts.total:
+            is_late = clock.monotonic() - self.began > self.store.timeouts.total
+            if is_late and self.tries:  # whatever the time, a break is followed by one attempt
                 raise _given_up(fault)
             clock.sleep(self._pause())  # also where it is none: whoever wants us to end is heard there
             fault = yield from self._continue()
@@ -162,7 +171,7 @@ class _Follower:
         try:
             answer = self.store.attach(self.position) if self.is_streamed else self._whole()
         except ImgcliError as error:
-            if error.problem.exit_code not in _TEMPORARY:
+            if error.problem.exit_code not in _TEMPORARY or error.problem.cause is Cause.UNREADABLE_IMAGE:
                 self.is_streamed = False
                 self.refusals += 1
                 if self.refusals >= _TRIES:

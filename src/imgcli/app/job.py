@@ -199,6 +199,8 @@ def _in_background(
 
     if not request.stream:
         return framed(answer)
+    # A batch's own sleep keeps others waiting, and says that nothing was charged where it is stopped.
+    clock = replace(clock, sleep=job.stop.sleep)
     store = ResponseStore(credentials, WIRES[request.api].path(request), timeouts, clock)
     return followed(answer, job.position, store)
 

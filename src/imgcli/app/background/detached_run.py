@@ -28,10 +28,11 @@ _HOST_LENGTH = 100
 
 
 class ServerInquiry(NamedTuple):
-    """Which server may be asked, and whether to wait until the image is ready."""
+    """Which server may be asked, and whether to wait until the image is ready, or to cancel it."""
 
     server: ServerOptions
     waits: bool = False
+    cancels: bool = False
 
 
 def fetch(context: Context, record: UnfinishedRun, inquiry: ServerInquiry | None) -> Problem | None:
@@ -52,8 +53,12 @@ def fetch(context: Context, record: UnfinishedRun, inquiry: ServerInquiry | None
         return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, advice, parameters=("profile", "base-url"))
     try:
         credentials, store = _open(context, record, inquiry.server)
-        context.warn([f"asking {host} whether {image} is ready (this costs nothing)"])
-        response = _ask(context, store, record.progress.pending, waits=inquiry.waits)
+        if inquiry.cancels:
+            context.warn([f"asking {host} to cancel {image}"])
+            response = store.cancel(record.progress.pending)
+        else:
+            context.warn([f"asking {host} whether {image} is ready (this costs nothing)"])
+            response = _ask(context, store, record.progress.pending, waits=inquiry.waits)
     except ImgcliError as error:
         what = f"{error.problem.what} {image[0].upper()}{image[1:]} could not be fetched. {kept}"
         return replace(error.problem, what=what, charged=Charged.MAYBE)

@@ -55,6 +55,14 @@ Wait = Annotated[
         rich_help_panel=_SERVER,
     ),
 ]
+Cancel = Annotated[
+    bool,
+    typer.Option(
+        "--cancel",
+        help="Have the server stop making the images of these runs; save what arrived.",
+        rich_help_panel=_SERVER,
+    ),
+]
 ShortTimeout = Annotated[
     float,
     typer.Option("--timeout", metavar="SECONDS", help="Idle timeout.", rich_help_panel=_SERVER),
@@ -76,6 +84,7 @@ def recover(  # noqa: PLR0913 - a signature declares options
     discard: Discard = False,
     older: Older = None,
     wait: Wait = False,
+    cancel: Cancel = False,
     base_url: generation.BaseUrl = None,
     profile: server.Profile = None,  # noqa: ARG001 - ConfiguredCommand has read it already
     timeout: ShortTimeout = 30.0,
@@ -102,10 +111,15 @@ def recover(  # noqa: PLR0913 - a signature declares options
     from imgcli.app.recover import recover_runs
     from imgcli.cli.config.settings import applied_profile
     from imgcli.cli.flags import server_options
+    from imgcli.core.errors import usage_error
 
+    if cancel and not ids:
+        raise usage_error(
+            "--cancel needs the ids of the runs to cancel.", "imgcli recover --list shows them."
+        )
     chosen = unfinished_run.choose(context, ids or (), older)
     if listing or discard:
         action = unfinished_run.show if listing else unfinished_run.discard
         raise typer.Exit(action(context, chosen))
     options = server_options({"base_url": base_url, "timeout": timeout}, applied_profile(ctx).server)
-    raise typer.Exit(recover_runs(context, chosen, ServerInquiry(options, wait)))
+    raise typer.Exit(recover_runs(context, chosen, ServerInquiry(options, wait, cancel)))
