@@ -245,21 +245,3 @@ def test_killed_and_continued(wire: PromptServer, world: dict[str, str], folder:
     """After kill -9 at any point, every row is saved exactly once, and nothing is sent twice unasked."""
     kills(wire, world, folder, 4, seed=4)
     check_all_saved_once(folder)
-
-
-@pytest.mark.slow
-def test_killed_fifty_times(wire: PromptServer, world: dict[str, str], folder: Path) -> None:
-    """The same, fifty times in a row."""
-    kills(wire, world, folder, 50, seed=50)
-    check_all_saved_once(folder)
-
-
-def test_a_report_replaces_reports_alone(batch: Batch, folder: Path) -> None:
-    """A report takes the place of an earlier one; any other file of that name stays as it is."""
-    (folder / "r.json").write_text("[1]")
-    for name, kept in (("r.csv", ["r.csv"]), ("r.json", ["r-2.json", "r.json"]), ("r.csv", ["r.csv"])):
-        done = batch(THREE, "--report", name)
-        assert 0 == done.exit_code
-        assert kept == sorted(path.name for path in folder.glob(f"r*{name[1:]}"))
-        assert (len(kept) > 1) == ("is not a report of a batch; the report is" in done.stderr)
-    assert "[1]" == (folder / "r.json").read_text()
