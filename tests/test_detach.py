@@ -215,6 +215,21 @@ def test_no_other_server_is_asked(
         assert "Name the server with --profile or --base-url." in done.stderr
 
 
+def test_the_profile_in_use(
+    server: Server, gen: Gen, world: dict[str, str], imgcli: Cli, folder: Path
+) -> None:
+    """The server and the key of a profile are what recover asks with."""
+    wire = server(plain("queued"), plain("completed", image_item()))
+    gen(wire, "a cat", "--completion-window", "2h")
+    file = Path(world["XDG_CONFIG_HOME"]) / "imgcli" / "config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(f'[profile.mine]\nbase-url = "{wire.base_url}"\nkey-env = "MY_KEY"\n')
+    done = imgcli("recover", "--profile", "mine", env={"MY_KEY": CANARY_KEY})
+    assert (0, {"a-cat.png": RED}) == (done.exit_code, images(folder)), done.stderr
+    assert f"Bearer {CANARY_KEY}" == wire.requests[1].headers["authorization"]
+    assert CANARY_KEY not in done.stderr
+
+
 def test_an_unreachable_server_costs_no_image(
     server: Server, world: dict[str, str], folder: Path, recover: Gen, runs: Callable[[], list[Path]]
 ) -> None:
