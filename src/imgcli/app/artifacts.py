@@ -66,7 +66,7 @@ class RunArtifacts:
         self.saved: list[Path] = []
         self.whole: list[Path] = []
         self.embed: Stage = iter
-        self._unfinished = 0
+        self._unfinished: list[str] = []
         self._received: set[str] = set()
         self._inputs: frozenset[str] = frozenset()
         self._run_log: RunLog | None = None
@@ -93,7 +93,7 @@ class RunArtifacts:
         self._saving = SavingStage(
             self._publisher, process.shielded, output.partials, is_series=output.is_series
         )
-        self._unfinished = _count_salvageable(state / RUNS)
+        self._unfinished = [] if output.is_series else unfinished_notices(context)  # one for all of them
         header = _header(self.job, now, request, output, {**extra, PROCESS: mark()})
         with process.shielded():  # a run log that is not known here would stay, and speak of money
             self._run_log = RunLog.begin(state / RUNS, header)
@@ -109,10 +109,7 @@ class RunArtifacts:
         """What is to be known before a run begins."""
         if self._recording and self._recording.remark:
             yield self._recording.remark
-        if self._unfinished == 1:
-            yield "1 unfinished run; run `imgcli recover` to salvage it"
-        elif self._unfinished:
-            yield f"{self._unfinished} unfinished runs; run `imgcli recover` to salvage them"
+        yield from self._unfinished
 
     def sent(self) -> None:
         """Note that the server may have begun, unless it is the demo's, which costs nothing."""
@@ -258,6 +255,14 @@ def header_for_later(
         raise usage_error("The image would be paid for, and nothing of it kept.", about=("no-save", "later"))
     parameters = _for_run_log(_parameters(context, options, request))
     return _header(job, now, request, output, {**extra, **parameters})
+
+
+def unfinished_notices(context: Context) -> list[str]:
+    """Return a notice of the unfinished runs that hold an image, if there are any."""
+    count = _count_salvageable(state_folder(context.env) / RUNS)
+    if count == 1:
+        return ["1 unfinished run; run `imgcli recover` to salvage it"]
+    return [f"{count} unfinished runs; run `imgcli recover` to salvage them"] if count else []
 
 
 def _count_salvageable(folder: Path) -> int:

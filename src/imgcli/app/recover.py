@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from imgcli.app.background.detached_run import ServerInquiry
     from imgcli.app.context import Context
     from imgcli.app.unfinished_run import UnfinishedRun
+    from imgcli.core.billing.bill import Bill
     from imgcli.core.events import Event
     from imgcli.core.pipeline import Sink
 
@@ -150,7 +151,7 @@ class _Recovery:
         clock = self.context.monotonic
         price = pricing(models, unfinished_run.recorded_server(self.record))
         in_color = has_color(self.context.env, self.context.stderr)
-        style = LinesStyle(lambda _: self._opening, in_color=in_color)
+        style = LinesStyle(lambda _: self._opening, write_bill=self._bill_lines, in_color=in_color)
         lines = LinesSink(self.context.stderr, price, clock, style)
         recorders = history_log.record_recovered(self.context, self.record, models)
         with (
@@ -159,6 +160,11 @@ class _Recovery:
             closing(PathsSink(self.context.stdout)) as paths,
         ):
             return pipeline.run(events, [show, paths, *history])
+
+    def _bill_lines(self, bill: Bill) -> list[str]:
+        from imgcli.output.tables.bill import compact_lines
+
+        return compact_lines(bill, self.context.size().columns if self.context.stderr.isatty() else None)
 
     @property
     def _is_free(self) -> bool:

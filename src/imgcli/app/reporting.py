@@ -271,7 +271,8 @@ def report(
 
     A command that sends nothing speaks of money only when an earlier run may have cost some.
     """
-    problem = replace(problem, is_local=problem.charged is Charged.NO and not context.can_send)
+    is_local = problem.is_local or (problem.charged is Charged.NO and not context.can_send)
+    problem = replace(problem, is_local=is_local)
     with suppress(OSError, ValueError):
         in_color = has_color(context.env, context.stderr)
         ErrorsSink(context.stderr, in_color=in_color).handle(Failed(job or "", problem))

@@ -54,7 +54,7 @@ _FIELDS = {"image_format": "format"}
 """Parameters whose field of a `DraftRequest` has another name."""
 _COPIED = (
     *("size", "quality", "image_format", "compression", "background", "moderation", "partials"),
-    *("stream", "fidelity", "detach"),
+    *("stream", "fidelity", "detach", "completion_window"),
 )
 """Parameters that are fields of a `DraftRequest` as they are."""
 
@@ -104,7 +104,6 @@ def _draft_request(flags: Flags, server_name: str | None) -> DraftRequest:
         is_gateway=not flags["demo"] and is_gateway(server_name or ""),
         api=flags["api"].wire,
         count=flags["count"] if flags.get("single_request") and flags["count"] > 1 else None,
-        completion_window=flags.get("completion_window"),
         **{_FIELDS.get(name, name): flags[name] for name in _COPIED},
     )
 

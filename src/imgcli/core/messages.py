@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 FETCH_LATER = "`imgcli recover` fetches the image once it is ready, which costs nothing."
 RAW_RUN_KEPT = f"The run log is kept; `imgcli recover {option('list')}` shows it."
+STOPPING = "finishing; Ctrl-C again stops at once"
+"""What a batch says after a first Ctrl-C."""
 
 _LONGEST = 1500  # characters of foreign text in one line: a server may answer with a whole page
 _LONGEST_PROBLEM = 4500  # a truncated signed link is useless; other foreign text is truncated earlier

@@ -137,7 +137,7 @@ class BatchKinds:
         self._made.append(
             replace(options, draft=draft, parents=plan.parents, notices=(*options.notices, *plan.notices))
         )
-        self._requests.append(valid.request)
+        self._requests.append(replace(valid.request, presets=presets))
         server = options.server
         self.digests.append(_digest(draft, server.name(self._context.env), server.seed))
         return len(self._made) - 1

@@ -34,7 +34,8 @@ stream; its value applies instead of the option on the command line. Every other
   rows.txt     # one prompt per line
                a cat at night
 
-Exit codes: 0 every image is saved; 3 only some are; otherwise as for imgcli gen.
+Exit codes: 0 every image is saved; 3 only some are; 10 all are, but some not where you asked; otherwise as
+for imgcli gen.
 """
 
 _MOST_REQUESTS = 64
@@ -42,6 +43,7 @@ _UNFIT = {
     "record": "--record records one run, and a batch has many.",
     "compare": "--compare shows one image, and a batch makes many.",
     "opens": "--open opens one image, and a batch makes many.",
+    "completion_window": "--completion-window submits one image, and a batch makes many: use --later.",
     "copies": "--copy copies one image, and a batch makes many.",
 }
 
@@ -64,14 +66,19 @@ def batch_options(  # noqa: PLR0913 - a signature declares options
     prompt: params.Prompt = None,
     var: generation.Var = None,
     seed: params.Seed = None,
-    images: generation.Images = None,
+    images: params.Images = None,
     mask: generation.Mask = None,
+    concurrency: params.Concurrency = 4,
     rate: params.Rate = None,
     report: params.Report = None,
     retry_unknown: params.RetryUnknown = False,
     later: params.Later = False,
     dry_run: params.DryRun = False,
+    count: params.Count = 1,
+    output: params.Output = None,
+    max_cost: params.MaxCost = None,
     record: params.NoRecord = None,
+    completion_window: params.NoWindow = None,
     compare: params.NoCompare = False,
     opens: params.NoOpen = False,
     copies: params.NoCopy = False,
@@ -99,6 +106,7 @@ def batch(
 
     What is done is kept in FILE.imgcli.jsonl beside FILE: the same command again sends only what is missing,
     and never pays for a row twice. A changed row is a new row. All rows are checked before the first is sent.
+    Ctrl-C finishes what is running and sends no more; a second Ctrl-C stops at once.
     """  # noqa: D301 - \b tells Typer to leave the lines alone
     one_run = dict.fromkeys(_UNFIT)
     _run(ctx, {**flags, **one_run, "file": file})

@@ -33,7 +33,7 @@ or 503, a 400 about response_format). Every error says whether money may have be
 
 
 @taking_options_of(shared_options)
-def gen(  # noqa: PLR0913 - a signature declares options
+def gen(
     ctx: typer.Context,
     words: generation.Words = None,
     *,
@@ -41,7 +41,6 @@ def gen(  # noqa: PLR0913 - a signature declares options
     images: generation.Images = None,
     mask: generation.Mask = None,
     continue_: generation.Continue = False,
-    completion_window: generation.Window = None,
     **flags: Any,  # noqa: ANN401 - what `shared_options` declares
 ) -> None:
     """Generate an image, watch it arrive, and save it.
@@ -68,4 +67,4 @@ def gen(  # noqa: PLR0913 - a signature declares options
         names = InputNames(words, prompt_file, images, mask)
         return plan_generation(ctx.obj, server.name(ctx.obj.env), names, continue_=continue_)
 
-    generate_command(ctx, {**flags, "completion_window": completion_window}, make_plan)
+    generate_command(ctx, flags, make_plan)

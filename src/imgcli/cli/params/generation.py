@@ -336,8 +336,8 @@ Window = Annotated[
     typer.Option(
         "--completion-window",
         metavar="TIME",
-        help="2h or 8h: submit the request at OpenAI's discount for background work, and end; imgcli recover "
-        "fetches the image within that time.",
+        help="2h or 8h: submit the request at OpenAI's discount for background work, and end. The image is "
+        "made within that time; imgcli recover fetches it. Text models only.",
         rich_help_panel=_SERVER,
     ),
 ]
