@@ -386,10 +386,18 @@ def test_a_killed_batch_does_not_pay_twice(
     assert [RED] == [path.read_bytes() for path in folder.glob("*.png")]
 
 
-def test_edit_and_again(asked: Callable[..., dict[str, Any]], folder: Path) -> None:
-    """An edit takes the option as well."""
+def test_edits(asked: Callable[..., dict[str, Any]], folder: Path) -> None:
+    """An edit takes both options as well; a batch, which has --later, takes the first."""
     (folder / "cat.png").write_bytes(RED)
     assert True is asked("edit", "cat.png", "in oil", "--detach")["background"]
+    window = asked("edit", "cat.png", "in oil", "--completion-window", "8h")["background_options"]
+    assert {"completion_window": "8h"} == window
+
+
+def test_a_batch_has_no_window(refused: Callable[..., str], folder: Path) -> None:
+    """A batch refuses a completion window, and names what it has instead."""
+    (folder / "rows.txt").write_text("a cat\n")
+    assert "use --later" in refused("batch", "rows.txt", "--completion-window", "2h")
 
 
 def test_a_name_that_leads_elsewhere(server: Server, gen: Gen) -> None:

@@ -310,6 +310,7 @@ def _describe(record: UnfinishedRun) -> str:
     pending, kinds = record.progress
     found = describe_contents(kinds["final"], kinds["partial"], kinds["salvaged"])
     if pending:
-        found = f"in the background at {recorded_server(record) or 'its server'}, {found}"
+        where = f"in the background at {recorded_server(record) or 'its server'}"
+        found = f"{where}, {found}" if kinds else where
     facts = (record.run.id, record.when, age(record.age.total_seconds()), file_size(record.size), found)
     return "  ".join(map(clean, (*facts, record.prompt or "-", str(record.run.path))))

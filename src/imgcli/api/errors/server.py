@@ -13,6 +13,7 @@ from imgcli.api.errors.table import (
     FAILED,
     GATEWAY,
     GATEWAY_STATUSES,
+    MODERATION,
     NO_ENDPOINT,
     OPTIONS,
     PREVIOUS_RESPONSE_NOT_FOUND,
@@ -262,7 +263,7 @@ def is_about_background(problem: Problem) -> bool:
 
     Of the Responses API: on the other one, `background` is that of the image.
     """
-    if problem.exit_code is not ExitCode.REFUSED or problem.cause:
+    if problem.exit_code is not ExitCode.REFUSED or problem.cause or problem.code in MODERATION.codes:
         return False
     top = (problem.param or "").partition(".")[0]
     return top in _OF_BACKGROUND or bool(_BACKGROUND.search(problem.what))

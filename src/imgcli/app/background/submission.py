@@ -9,7 +9,7 @@ from imgcli.app.job import hold, stream
 from imgcli.app.options import OutputFormat
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.events import Notice, Waiting
-from imgcli.core.messages import FETCH_LATER
+from imgcli.core.messages import FETCH_LATER, waiting_line
 from imgcli.core.option import option
 from imgcli.core.pipeline import Outcome, uncharged
 from imgcli.core.text import clean
@@ -74,7 +74,7 @@ def _send(job: Job) -> None:
             case Notice(text=text):
                 job.context.warn([text])
             case Waiting(reason=reason, seconds=seconds):
-                job.context.warn([f"{reason} Trying again in {seconds:.0f} s."])
+                job.context.warn([waiting_line(seconds, reason)])
             case _:
                 pass
     if job.position.response_id is None:
