@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import subprocess
+import time
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -463,3 +464,28 @@ def test_the_next_run_reminds(server: Server, gen: Gen) -> None:
     wire = server(plain("queued"), Reply(stream(*EVENTS)))
     gen(wire, "a cat", "--completion-window", "8h")
     assert "1 unfinished run; run `imgcli recover`" in gen(wire, "a dog").stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", range(25))
+def test_killed_at_any_moment(
+    step: int, world: dict[str, str], folder: Path, imgcli: Cli, runs: Callable[[], list[Path]]
+) -> None:
+    """Kill -9 at any moment, on a server that cuts every stream: never a second POST, and at most one image.
+
+    There is one wherever the name of the response had arrived.
+    """
+    log: list[str] = []
+    with DemoServer(pace=0.3, cut_after=3, log=log.append) as demo:
+        told: Any = demo  # which has a base URL as well
+        with running(told, world, folder, "-q", "--detach", "--partials", "2") as process:
+            time.sleep(0.1 * step)
+            process.kill()
+            process.wait()
+        is_known = any(b"resp_" in path.read_bytes() for path in runs()) or list(folder.glob("*.png"))
+        env = {"OPENAI_BASE_URL": demo.base_url}
+        found, again = (imgcli("recover", "--wait", env=env) for _ in range(2))
+    names = [path.name for path in folder.iterdir()]
+    assert (["a-cat.png"] if is_known else [], []) == (names, runs()), found.stderr
+    assert len([line for line in log if line.startswith("POST")]) <= 1, log
+    assert (0, b"") == (again.exit_code, again.stdout)

@@ -279,10 +279,11 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header(*(("Connection", "close") if bare else ("Transfer-Encoding", "chunked")))
         self.end_headers()
         for number, event in enumerate(stream.events):
-            if number == self.owner.cut_after:
-                self._cut()
-            if number == self.owner.cut_after or self.owner.pause(event.pause):
+            is_cut = number == self.owner.cut_after
+            if is_cut or self.owner.pause(event.pause):
                 self.close_connection = True
+                self._log(499)
+                self._cut()
                 return
             data = event.encode()
             self.wfile.write(data if bare else b"%x\r\n%s\r\n" % (len(data), data))
