@@ -335,6 +335,7 @@ def test_completion_window(server: Server, gen: Gen, recover: Gen, folder: Path,
     assert 6 == recover(wire).exit_code
     found = recover(wire)
     assert (0, {"a-cat.png": RED}, 1) == (found.exit_code, images(folder), wire.posts), found.stderr
+    assert re.search("total.*unknown\n", found.stderr), found.stderr
     assert "does not know the discount" in found.stderr
     assert "the connection broke" not in found.stderr
     assert "a-cat.png" in imgcli("history").stdout.decode()
@@ -447,6 +448,15 @@ def test_an_answer_that_is_not_streamed(server: Server, gen: Gen, folder: Path) 
     assert (0, {"a-cat.png": RED}, 1) == (done.exit_code, images(folder), wire.posts), done.stderr
 
 
+def test_an_end_that_is_none(server: Server, gen: Gen) -> None:
+    """A server that calls a response complete and shows nothing of it is not asked for ever."""
+    odd = Reply(b'{"status": "completed"}', content_type="application/json", framing=Framing.LENGTH)
+    wire = server(cut(EVENTS, 0, 2), odd)
+    done = gen(wire, "a cat", "--detach")
+    assert (9, True, 1) == (done.exit_code, len(wire.requests) < 8, wire.posts), done.stderr
+    assert "may still be making the image" in done.stderr
+
+
 def test_cancelled(server: Server, gen: Gen, recover: Gen, runs: Callable[[], list[Path]]) -> None:
     """A response is cancelled by its run's id alone; then there is nothing left to fetch."""
     wire = server(plain("queued"), plain("cancelled"))
@@ -464,6 +474,17 @@ def test_the_next_run_reminds(server: Server, gen: Gen) -> None:
     wire = server(plain("queued"), Reply(stream(*EVENTS)))
     gen(wire, "a cat", "--completion-window", "8h")
     assert "1 unfinished run; run `imgcli recover`" in gen(wire, "a dog").stderr
+
+
+@pytest.mark.slow
+def test_the_patience_ends(server: Server, gen: Gen, runs: Callable[[], list[Path]]) -> None:
+    """A server that does not come back is given up after ten times --timeout; the run log stays."""
+    wire = server(cut(EVENTS, 0, 2), error_reply(500, "Down."))
+    began = time.monotonic()
+    done = gen(wire, "a cat", "--detach", "--timeout", "1")
+    assert (9, 1, 1) == (done.exit_code, wire.posts, len(runs())), done.stderr
+    assert "`imgcli recover` fetches the image" in done.stderr
+    assert time.monotonic() - began > 8
 
 
 @pytest.mark.slow

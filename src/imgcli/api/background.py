@@ -182,6 +182,8 @@ class _Follower:
         self.current.close()
         self.current = answer
         fault = yield from self._read()
+        if self.refusals >= _TRIES and not self.position.is_over:
+            raise _given_up(fault)
         if self.position.sequence != before:
             self.tries = 0
         elif self.tries >= _TRIES:

@@ -17,7 +17,7 @@ from imgcli.app.reporting import exit_status, pricing, refuse
 from imgcli.app.unfinished_run import offer
 from imgcli.core import catalog, pipeline
 from imgcli.core.errors import Cause, Charged, ExitCode, most_severe
-from imgcli.core.events import Completed, Failed, Notice, Started
+from imgcli.core.events import Completed, Failed, Started
 from imgcli.core.json_fields import text
 from imgcli.core.messages import recovering_line
 from imgcli.core.option import option
@@ -43,9 +43,6 @@ if TYPE_CHECKING:
     from imgcli.core.billing.bill import Bill
     from imgcli.core.events import Event
     from imgcli.core.pipeline import Sink
-
-
-_DISCOUNT = "imgcli does not know the discount of a completion window: the bill is at standard rates"
 
 
 def recover_runs(context: Context, records: Sequence[UnfinishedRun], inquiry: ServerInquiry) -> ExitCode:
@@ -177,8 +174,6 @@ class _Recovery:
     def _started(self) -> Iterator[Event]:
         if self.record.run.header:
             yield Started(self.record.job, self.record.run.header.request)
-            if self.record.run.header.request.completion_window:
-                yield Notice(self.record.job, _DISCOUNT)
 
     def _explained(self, events: Iterator[Event]) -> Iterator[Event]:
         """Name the request in a bad end, so that its owner, and OpenAI, can find it."""
