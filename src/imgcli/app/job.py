@@ -112,7 +112,7 @@ def _reserved(job: Job) -> Iterator[None]:
     if not job.options.budget.day:
         yield
         return
-    from imgcli.app import reservation
+    from imgcli.app.money import reservation
 
     held = reservation.held(job.context, job.options, job.valid, job.artifacts, job.models)
     with held as job.valid:
@@ -160,7 +160,9 @@ def stream(job: Job) -> Iterator[Event]:
         yield Notice(job.id, text)
     from imgcli.api.client import Clock
     from imgcli.api.fallback import send_with_fallback
-    from imgcli.api.stream.reader import maskable, read_events
+    from imgcli.api.linked_image import LinkedImages
+    from imgcli.api.stream.reader import read_events
+    from imgcli.api.stream.vocabulary import maskable
     from imgcli.api.transport import Timeouts
     from imgcli.core.secrets import redact_events
 
@@ -182,8 +184,10 @@ def stream(job: Job) -> Iterator[Event]:
                 artifacts.note_demo()
             # Every byte is in the run log before anybody interprets it.
             chunks = artifacts.recorded(mask_secrets(answer.chunks, *maskable(*credentials.secrets)))
+            links = LinkedImages(credentials, timeouts, clock, artifacts.add)
             inputs = job.valid.request.inputs
-            events = read_events(chunks, job.id, answer.note, answer.linger, inputs, job.position)
+            note, linger = answer.note, answer.linger
+            events = read_events(chunks, job.id, note, linger, inputs, links, position=job.position)
             yield from redact_events(events, *credentials.secrets)
 
 
@@ -201,7 +205,7 @@ def _in_background(
         return framed(answer)
     # A batch's own sleep keeps others waiting, and says that nothing was charged where it is stopped.
     clock = replace(clock, sleep=job.stop.sleep)
-    store = ResponseStore(credentials, WIRES[request.api].path(request), timeouts, clock)
+    store = ResponseStore(credentials, WIRES[request.api].path(request, credentials.paths), timeouts, clock)
     return followed(answer, job.position, store)
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
+from imgcli.api.client import Clock
+from imgcli.api.linked_image import LinkedImages
 from imgcli.api.stream.reader import read_events
 from imgcli.api.stream.salvage import salvaged
 from imgcli.app import history_log, lookup, process, unfinished_run
@@ -15,7 +17,7 @@ from imgcli.app.background import detached_run
 from imgcli.app.context import all_secrets
 from imgcli.app.reporting import exit_status, pricing, refuse
 from imgcli.app.unfinished_run import offer
-from imgcli.core import catalog, pipeline
+from imgcli.core import pipeline
 from imgcli.core.errors import Cause, Charged, ExitCode, most_severe
 from imgcli.core.events import Completed, Failed, Started
 from imgcli.core.json_fields import text
@@ -138,13 +140,15 @@ class _Recovery:
 
     def _run_with(self, content: Content) -> pipeline.Outcome:
         job = self.record.job
-        found = salvaged(read_events(self.record.chunks(), job, inputs=content.inputs), content, job)
+        links = LinkedImages.of_recorded(unfinished_run.recorded_server(self.record), Clock())
+        events = read_events(self.record.chunks(), job, inputs=content.inputs, links=links)
+        found = salvaged(events, content, job)
         redacted = redact_events(found, *all_secrets(self.context.env))
         source = chain(self._started(), _at_tier(self.record, redacted))
         embedded = embedding(logged_parameters(self.record.run.header))
         events = self._saving(self._explained(embedded(pipeline.enforce_grammar(job, source))))
         events = mark_uncharged(events) if self._is_free else events
-        models = catalog.load()
+        models = self.context.models
         clock = self.context.monotonic
         price = pricing(models, unfinished_run.recorded_server(self.record))
         in_color = has_color(self.context.env, self.context.stderr)

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from imgcli.api.stream.link import LinkError
 from imgcli.api.stream.reader import StreamPosition, read_events
 from imgcli.api.stream.salvage import salvaged
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem, usage_error
@@ -115,7 +116,10 @@ class UnfinishedRun:
         kinds: Counter[str] = Counter()
         position = StreamPosition()
         with suppress(ImgcliError), self.mapped() as content:
-            events = read_events(self.chunks(), self.job, inputs=content.inputs, position=position)
+            links = _LinkCount(kinds)
+            events = read_events(
+                self.chunks(), self.job, inputs=content.inputs, links=links, position=position
+            )
             for event in salvaged(events, content, self.job):
                 match event:
                     case FinalImage(is_salvaged=True):
@@ -305,10 +309,24 @@ def discard(context: Context, records: Iterable[UnfinishedRun]) -> ExitCode:
     return code
 
 
+@dataclass(frozen=True)
+class _LinkCount:
+    """Counts the images that a record only links to, and fetches none."""
+
+    kinds: Counter[str]
+
+    def fetch(self, link: str) -> bytes:
+        self.kinds["link"] += 1
+        raise LinkError(link)
+
+    def record(self, part: bytes) -> None:
+        """Keep nothing: nothing is fetched."""
+
+
 def _describe(record: UnfinishedRun) -> str:
     """Describe one record: its name, when, how old, how large, what is in it, for which prompt, where."""
     pending, kinds = record.progress
-    found = describe_contents(kinds["final"], kinds["partial"], kinds["salvaged"])
+    found = describe_contents(kinds["final"], kinds["partial"], kinds["salvaged"], kinds["link"])
     if pending:
         where = f"in the background at {recorded_server(record) or 'its server'}"
         found = f"{where}, {found}" if kinds else where

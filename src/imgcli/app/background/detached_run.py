@@ -83,7 +83,7 @@ def _open(
     from imgcli.api.wires import WIRES
 
     header = record.run.header
-    path = WIRES[Api.RESPONSES].path(header.request) if header else ""
+    path = WIRES[Api.RESPONSES].path(header.request, found.paths) if header else ""
     clock = Clock(monotonic=context.monotonic, sleep=context.sleep)
     return found, ResponseStore(found, path, Timeouts.scaled(server.timeout), clock)
 
@@ -99,8 +99,8 @@ def _ask(context: Context, store: ResponseStore, response_id: str, *, waits: boo
 
 def _append(record: UnfinishedRun, credentials: Credentials, response: PlainResponse) -> Problem | None:
     from imgcli.api.background import as_event
-    from imgcli.api.stream.reader import maskable
     from imgcli.api.stream.sse import RESUMPTION
+    from imgcli.api.stream.vocabulary import maskable
 
     def chunks() -> Iterator[bytes]:
         header = record.run.header

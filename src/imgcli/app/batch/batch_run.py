@@ -23,7 +23,7 @@ from imgcli.app.job import JobHooks
 from imgcli.app.job_pool import JobPool, JobResult, Task
 from imgcli.app.options import OutputFormat
 from imgcli.app.reporting import Reporter, output_status, pricing, refuse
-from imgcli.core import catalog, pipeline
+from imgcli.core import pipeline
 from imgcli.core.batch_result import BatchRowResult, RowStatus, TaskStatus
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, most_severe
 from imgcli.core.events import Completed, Failed, Waiting
@@ -139,7 +139,7 @@ class BatchRun:
 
     def __init__(self, context: Context, plan: BatchPlan, options: BatchOptions, state: BatchState) -> None:
         self._context, self._plan, self._options, self._state = context, plan, options, state
-        self._models = catalog.load()
+        self._models = context.models
         server, cap = plan.kinds[0].server, plan.kinds[0].budget.run
         host = None if server.demo else server.host(context.env)
         self._price = pricing(self._models, host, is_demo=server.demo)

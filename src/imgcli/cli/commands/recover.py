@@ -91,10 +91,10 @@ def recover(  # noqa: PLR0913 - a signature declares options
 ) -> None:
     """Recover images from interrupted runs.
 
-    Reads the run logs on this disk. It asks a server, which costs nothing, only for the image of a run with
-    --detach or --completion-window that has not arrived. It is safe to run again. An image found in an
-    unreadable response is saved as NAME.recovered.png, an incomplete one as NAME.torn.png; the log of an
-    incomplete image stays until you discard it.
+    Reads the run logs on this disk. It contacts a server, which costs nothing, only to fetch an image that a
+    response links to, or that the server went on with in the background (--detach, --completion-window). It
+    is safe to run again. An image found in an unreadable response is saved as NAME.recovered.png, an
+    incomplete one as NAME.torn.png; the log of an incomplete image stays until you discard it.
 
     \b
     Examples:
