@@ -299,6 +299,7 @@ def test_background_is_refused(
         (("--completion-window", "8h", "--demo"), "cannot be combined with --demo"),
         (("--completion-window", "8h", "--no-save"), "cannot be combined with --no-save"),
         (("--completion-window", "8h", "--open"), "cannot be combined with --open"),
+        (("--completion-window", "2h", "--service-tier", "flex"), "needs the default --service-tier"),
         (("--completion-window", "3h"), "3h"),
     ],
 )
