@@ -75,7 +75,7 @@ def run_batch(context: Context, plan: BatchPlan, options: BatchOptions) -> ExitC
     form = report_format(options.report.name) if options.report else None
     context.warn(plan.notices)
     with _opened_state(options) as state:
-        resolve_unknown(context, state)
+        resolve_unknown(context, state, plan.kinds[0].server if plan.kinds else None)
         earlier = dict(state.outcomes)
         report = None
         if options.report and form:  # before anything is paid for, so that it fails now where it would later

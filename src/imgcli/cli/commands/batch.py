@@ -45,6 +45,7 @@ _UNFIT = {
     "record": "--record records one run, and a batch has many.",
     "compare": "--compare shows one image, and a batch makes many.",
     "opens": "--open opens one image, and a batch makes many.",
+    "completion_window": "--completion-window submits one image, and a batch makes many: use --later.",
     "copies": "--copy copies one image, and a batch makes many.",
     "long_bill": "--bill prints the bill of one run; --report lists what each row of a batch has cost.",
 }
@@ -80,6 +81,7 @@ def batch_options(  # noqa: PLR0913 - a signature declares options
     output: params.Output = None,
     max_cost: params.MaxCost = None,
     record: params.NoRecord = None,
+    completion_window: params.NoWindow = None,
     compare: params.NoCompare = False,
     opens: params.NoOpen = False,
     copies: params.NoCopy = False,

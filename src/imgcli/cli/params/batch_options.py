@@ -149,6 +149,7 @@ DryRun = Annotated[
     ),
 ]
 NoRecord = Annotated[Path | None, typer.Option("--record", hidden=True)]
+NoWindow = Annotated[str | None, typer.Option("--completion-window", hidden=True)]
 NoCompare = Annotated[bool, typer.Option("--compare", hidden=True)]
 NoOpen = Annotated[bool, typer.Option("--open", hidden=True)]
 NoCopy = Annotated[bool, typer.Option("--copy", hidden=True)]
