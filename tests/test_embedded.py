@@ -190,6 +190,11 @@ FORMS: dict[str, tuple[bytes, EmbeddedParameters | None]] = {
         b'{"recipe": 1, "prompt": "a", "parents": ["p", 1, null]}',
         EmbeddedParameters("a", parents=("p",)),
     ),
+    "half a character": (b'{"recipe": 1, "prompt": "a", "model": "\\ud800"}', EmbeddedParameters("a")),
+    "the demo's old name": (
+        b'{"recipe": 1, "prompt": "a", "place": "imgcli\'s demo"}',
+        EmbeddedParameters("a", host="demo"),
+    ),
     "no number": (b'{"recipe": 1, "prompt": "a", "compression": NaN}', EmbeddedParameters("a")),
 }
 

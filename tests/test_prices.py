@@ -21,6 +21,7 @@ from imgcli.core.billing.bill import Bill, Part, Row
 from imgcli.core.billing.bound import upper_bound
 from imgcli.core.billing.price_table import current, write_table
 from imgcli.core.billing.price_table_reader import PriceTableError, read_table
+from imgcli.core.billing.prices import LongContext
 from imgcli.core.catalog import load
 from imgcli.core.params import Api, Quality
 from imgcli.core.request import ImageRequest
@@ -82,6 +83,7 @@ LITELLM = {
     },
     "azure/gpt-4o-mini": {"litellm_provider": "azure", "mode": "chat", "input_cost_per_token": -9},
 }
+SQUARE = LITELLM[f"low/1024-x-1024/{IMAGE}"]
 FORMS = {"prices.toml": TOML, "litellm.json": json.dumps(LITELLM)}
 
 
@@ -212,6 +214,12 @@ HOSTILE = {
     "json list": ("[]", "is neither JSON nor valid TOML"),
     "large": ("# large\n" * 40_000, "is too large, or its lines are"),
     "long key": ("a." * 100_000 + "b = 1", "is too large, or its lines are"),
+    "hexadecimal": (TOML.replace("60.00", "0x" + "f" * 400), "has an impossible price"),
+    "stored on no day": ('{"imgcli_prices": 1, "date": "soon", "models": {}}', "has a date that is none"),
+    "image of no price": (
+        json.dumps(LITELLM | {f"low/1024-x-1024/{IMAGE}": SQUARE | {"output_cost_per_image": 1e6}}),
+        "has an impossible price of an image",
+    ),
     "escape": (TOML + '[text."gpt-4o"]\nprices = "\\u001b[31m"', "must list at most 3 prices for gpt-4o"),
 }
 
@@ -416,6 +424,16 @@ def test_our_own_table_can_be_read() -> None:
     for model in built_in(TODAY).models:
         fresh = found.find(model.name).prices
         assert (model.prices and model.prices.text_in) == (fresh and fresh.text_in), model.name
+
+
+def test_what_long_inputs_cost_by_litellm() -> None:
+    """A text model's dearer long inputs and cache writes are taken over, as factors; half of them are not."""
+    long = {"input_cost_per_token_above_200k_tokens": 6e-07, "cache_creation_input_token_cost": 4.5e-07}
+    whole = {"output_cost_per_token_above_200k_tokens": 1.8e-06}
+    for more, expected in ((long | whole, LongContext(200_000, Decimal(2), Decimal("1.5"))), (long, None)):
+        document = json.dumps(LITELLM | {TEXT: LITELLM[TEXT] | more})
+        prices = read_table(document.encode(), "litellm.json", NOW, CATALOG).prices[TEXT]
+        assert (expected, Decimal("1.5")) == (prices.long_context, prices.cache_write)
 
 
 def test_models_that_imgcli_does_not_know(imgcli: Cli, server: Server, gen: Gen, folder: Path) -> None:

@@ -35,6 +35,13 @@ def filled(text: str, names: set[str]) -> str:
     return Template.parse(text, names).fill(values, lambda name, _: f"any {name}")
 
 
+def test_an_output_name_keeps_its_braces() -> None:
+    """Only in a prompt is `{{` a brace: an output name has its own fields, and stays as it is written."""
+    assert "{{animal}}-{n}-CAT" == Template.parse("{{animal}}-{n}-{animal}", {"animal"}, {"n"}).fill(
+        {"animal": "CAT"}, lambda *_: ""
+    )
+
+
 @given(st.text())
 def test_a_text_without_declared_names_stays(text: str) -> None:
     """Where nothing is declared, a prompt is sent as it is, whatever it holds."""

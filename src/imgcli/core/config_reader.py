@@ -374,7 +374,7 @@ def _typed(value: object, value_type: ValueType) -> object:
         case ValueType.LIST:
             several = value if isinstance(value, list) else [value]
             return value if all(isinstance(one, str) for one in several) else None
-        case ValueType.TEXT | ValueType.PATH:
+        case ValueType.TEXT | ValueType.PATH:  # pragma: no branch - there is no other
             return value if isinstance(value, str) else None
 
 

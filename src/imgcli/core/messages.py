@@ -129,7 +129,7 @@ def money_sentence(problem: Problem) -> str:
             return "You may have been charged."
         case Charged.NO if problem.exit_code in _NOTHING_SENT and problem.cause not in _SENT_UNREAD:
             return "Nothing was sent; nothing was charged."
-        case Charged.NO:
+        case Charged.NO:  # pragma: no branch - there is no other
             return "Nothing was charged."
 
 

@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import date, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from imgcli.core.billing.litellm import litellm_entries
@@ -213,10 +213,7 @@ def _dollars(name: str, column: str, value: object) -> Decimal | None:
 
 def _number(value: object, what: str) -> Decimal:
     is_text = isinstance(value, str) and _NUMBER.fullmatch(value)
-    try:
-        number = Decimal(str(value)) if is_text or type(value) in (int, float, Decimal) else None
-    except (InvalidOperation, ValueError):
-        number = None
+    number = Decimal(str(value)) if is_text or type(value) in (int, float, Decimal) else None
     if number is None or not number.is_finite():
         raise PriceTableError(f"has something else than a number: {what}")
     return number

@@ -36,7 +36,7 @@ class Period(StrEnum):
                 return today - timedelta(days=today.weekday())
             case Period.MONTH:
                 return today.replace(day=1)
-            case _:
+            case Period.ALL:  # pragma: no branch - there is no other
                 return None
 
 
