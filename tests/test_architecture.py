@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "imgcli"
-LAYERS = {"cli", "app", "api", "store", "output", "demo", "core"}
+LAYERS = {"cli", "app", "api", "store", "output", "web", "demo", "core"}
 MAY_IMPORT = {
     "cli": LAYERS - {"cli"},
     "app": LAYERS - {"cli", "app"},
     "api": {"core"},
     "store": {"core"},
     "output": {"core"},
+    "web": {"core"},
     "demo": set[str](),
     "core": set[str](),
 }
