@@ -157,4 +157,4 @@ def _open(context: Context, page: Path) -> None:
     try:
         open_image(page, context.env)
     except (DesktopError, OSError) as error:
-        context.warn([str(error).replace("the image was not", "the gallery was not")])
+        context.warn([str(error).replace("image was not opened", "page was not opened")])

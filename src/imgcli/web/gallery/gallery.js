@@ -149,8 +149,11 @@
     $("position").textContent = index < 0 ? "Not in this selection" : `${index + 1} of ${shown.length}`;
     $("previous").disabled = index <= 0;
     $("next").disabled = index < 0 || index === shown.length - 1;
-    if (!lightbox.open) lightbox.showModal();
-    if (document.activeElement?.disabled || !lightbox.contains(document.activeElement)) lightbox.focus();
+    if (!lightbox.open) {
+      lightbox.showModal();
+      lightbox.focus(); // instead of the first link in it
+    }
+    if (document.activeElement.disabled || !lightbox.contains(document.activeElement)) lightbox.focus();
     lightbox.querySelector(".panel").scrollTop = lightbox.scrollTop = 0;
   }
 
@@ -184,13 +187,18 @@
     $("missing").className = source ? "" : "alone";
     $("missing").textContent = STATES[image.state];
     if (!source) return;
+    if (image.thumbnail) link.append(element("img", "", { src: image.thumbnail, alt: "" })); // until the other is there
     const full = element("img", "", { alt: cut(words(image), ALT), decoding: "async" });
     full.addEventListener("error", () => {
       if (full.isConnected === false || current !== image) return;
       $("missing").hidden = false;
       $("missing").textContent = STATES.gone; // since the gallery was made, or it came without its originals
-      if (image.thumbnail && source !== image.thumbnail) full.src = image.thumbnail;
-      else full.remove();
+      full.remove();
+      const small = link.querySelector("img");
+      if (small) small.alt = full.alt;
+      else $("missing").className = "alone";
+      for (const id of ["open", "download", "edit"]) $(id).hidden = true;
+      link.removeAttribute("href");
     });
     full.src = source;
     link.append(full);
@@ -228,7 +236,8 @@
       );
       return made;
     };
-    head.replaceChildren(...rows.slice(0, 1).map((cells) => row(cells, true)));
+    $("bill").caption.textContent = rows[0]?.[0] ?? "";
+    head.replaceChildren(...rows.slice(0, 1).map((cells) => row(["", ...cells.slice(1)], true)));
     body.replaceChildren(...rows.slice(1, -1).map((cells) => row(cells, false)));
     foot.replaceChildren(...rows.slice(1).slice(-1).map((cells) => row(cells, false)));
   }
