@@ -92,7 +92,7 @@ def _check(options: GalleryOptions) -> None:
     taken = [name for name in NAMES if os.path.lexists(root / name)]
     if taken:
         raise usage_error(
-            f"{shown} already has a {taken[0]}. Nothing was changed.",
+            f"{shown} already has a file {taken[0]}. Nothing was changed.",
             f"Update that gallery with {option('force')}, or choose another folder with {option('output')}.",
             about=("output", "force"),
         )
