@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 HOSTILE = (
     "</script><script>document.title='owned'</script>",
     "<img src=x onerror=\"document.title='owned'\">",
-    "\u202egnp.tac\u202c \u200f\u05e9\u05dc\u05d5\u05dd\u200f 'quoted' `ticked` ${value} \\u003c \u2028 \x1b[2J",
+    "\u202egnp.tac\u202c \u200f\u05e9\u05dc\u05d5\u05dd\u200f 'it' `is` ${value} \\u003c \u2028 \x1b[2J",
     "a cat on a very long roof, " * 1200,
     "",
 )

@@ -136,11 +136,14 @@
 
   function route() {
     const image = byId.get(location.hash.slice(1));
-    if (image) show(image);
-    else if (lightbox.open) lightbox.close();
+    if (image && !(lightbox.open && image === current)) show(image);
+    else if (!image && lightbox.open) lightbox.close();
   }
 
-  const go = (image) => location.replace(`#${image.id}`);
+  function go(image) {
+    show(image); // at once: keys may come faster than the address changes
+    location.replace(`#${image.id}`);
+  }
 
   function show(image) {
     current = image;
