@@ -47,11 +47,16 @@ _FLAGS = (
 
 
 class Browser:
-    """One window of a browser; use it with `with`. `requests` are the addresses that pages asked for."""
+    """One window of a browser; use it with `with`.
+
+    Of the page that is open: `requests` are the addresses that it asked for, `console` what the browser had to
+    say about it, `thrown` what its scripts did not catch.
+    """
 
     def __init__(self, profile: Path, width: int = 1280, height: int = 800) -> None:
         self.requests: list[str] = []
         self.console: list[str] = []
+        self.thrown: list[str] = []
         self._last = 0
         self._session = ""
         self._rest = b""
@@ -109,6 +114,7 @@ class Browser:
         self.call("Page.navigate", url="about:blank")
         self.requests.clear()
         self.console.clear()
+        self.thrown.clear()
         self.call("Page.navigate", url=address)
         self.wait_for(f"location.href === {json.dumps(address)} && document.readyState === 'complete'")
 
@@ -122,6 +128,7 @@ class Browser:
         """Wait until an expression is true."""
         until = time.monotonic() + PATIENCE
         while not (value := self.evaluate(expression)):
+            assert not self.thrown, self.thrown  # then it will not happen any more
             assert time.monotonic() < until, f"never came true: {expression}"
             time.sleep(0.02)
         return value
@@ -173,4 +180,4 @@ class Browser:
         elif event.get("method") == "Log.entryAdded":
             self.console.append(params["entry"]["text"])
         elif event.get("method") == "Runtime.exceptionThrown":
-            self.console.append(str(params["exceptionDetails"]))
+            self.thrown.append(str(params["exceptionDetails"]))

@@ -60,7 +60,7 @@ def text(browser: Browser, selector: str) -> Any:
 
 @pytest.mark.usefixtures("page")
 def test_a_prompt_is_text(browser: Browser) -> None:
-    """No prompt becomes markup or code, in the list or in the lightbox; the page breaks no rule of its own."""
+    """No prompt becomes markup or code, in list and lightbox, and the page breaks no rule of its own."""
     for number, prompt in enumerate(HOSTILE, start=1):
         browser.evaluate(f"location.hash = '#{number}'")
         browser.wait_for(f"{OPEN} && document.getElementById('title').textContent === '{number - 1}.png'")
@@ -71,7 +71,7 @@ def test_a_prompt_is_text(browser: Browser) -> None:
     assert [2, 0] == browser.evaluate(
         "['script', '[onerror]'].map(one => document.querySelectorAll(one).length)"
     )
-    assert [] == browser.console
+    assert [] == browser.console + browser.thrown
 
 
 def test_nothing_is_asked_of_others(browser: Browser, page: Path) -> None:
@@ -104,7 +104,7 @@ def test_it_is_used_by_keys(browser: Browser) -> None:
     assert "2" == browser.evaluate(FOCUS)
     browser.press("End")
     assert "5" == browser.evaluate(FOCUS)
-    assert [] == browser.console
+    assert [] == browser.console + browser.thrown
 
 
 @pytest.mark.usefixtures("page")
@@ -218,4 +218,4 @@ def test_it_may_be_moved(browser: Browser, imgcli: Cli, folder: Path, tmp_path: 
     moved = shutil.move(folder / "all", tmp_path / "moved & <b>here</b> #1")
     browser.open((Path(moved) / "index.html").as_uri() + "#6")
     browser.wait_for(f"{OPEN} && document.querySelectorAll('#full img')[1].naturalWidth === 64")
-    assert [] == browser.console
+    assert [] == browser.console + browser.thrown
