@@ -49,8 +49,8 @@ _FLAGS = (
 class Browser:
     """One window of a browser; use it with `with`.
 
-    Of the page that is open: `requests` are the addresses that it asked for, `console` what the browser had to
-    say about it, `thrown` what its scripts did not catch.
+    Of the page that is open: `requests` are the addresses that it asked for, `console` is what the browser
+    had to say about it, `thrown` what its scripts did not catch.
     """
 
     def __init__(self, profile: Path, width: int = 1280, height: int = 800) -> None:
