@@ -227,22 +227,27 @@
     $(id).querySelector("ul").replaceChildren(...links);
   }
 
-  function bill(rows) {
-    $("billing").hidden = rows.length === 0;
-    const [head, body, foot] = ["thead", "tbody", "tfoot"].map((name) => $("bill").querySelector(name));
-    const row = (cells, isHead) => {
+  // A model's name has a row of its own above its numbers: beside them it would be a word wide.
+  function bill([headings, ...rows]) {
+    $("billing").hidden = !headings;
+    if (!headings) return;
+    const [table, [note, ...names]] = [$("bill"), headings];
+    const line = (...cells) => {
       const made = element("tr");
-      made.append(
-        ...cells.map((cell, index) =>
-          isHead || index === 0 ? element("th", cell, { scope: isHead ? "col" : "row" }) : element("td", cell),
-        ),
-      );
+      made.append(...cells);
       return made;
     };
-    $("bill").caption.textContent = rows[0]?.[0] ?? "";
-    head.replaceChildren(...rows.slice(0, 1).map((cells) => row(["", ...cells.slice(1)], true)));
-    body.replaceChildren(...rows.slice(1, -1).map((cells) => row(cells, false)));
-    foot.replaceChildren(...rows.slice(1).slice(-1).map((cells) => row(cells, false)));
+    table.caption.textContent = note;
+    table.tHead.replaceChildren(line(...names.map((name) => element("th", name, { scope: "col" }))));
+    for (const body of [...table.tBodies]) body.remove();
+    for (const [name, ...cells] of rows) {
+      table
+        .createTBody()
+        .append(
+          line(element("th", name, { scope: "rowgroup", colSpan: names.length })),
+          line(...cells.map((cell) => element("td", cell))),
+        );
+    }
   }
 
   function step(by) {
