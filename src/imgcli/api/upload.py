@@ -171,12 +171,24 @@ def _alternating(texts: list[_Part], images: list[_Part]) -> list[_Part]:
 def _form(body: Mapping[str, Any], boundary: bytes) -> list[_Part]:
     """Write the body as multipart/form-data (RFC 7578)."""
     parts: list[_Part] = []
-    for name, value in body.items():
+    for name, value in _flat(body):
         for single in value if isinstance(value, tuple) else (value,):
             head = b"--%b\r\n%b\r\n\r\n" % (boundary, _head(name, single, len(parts)).encode())
             content = _data(single) if isinstance(single, InputImage) else _text(single).encode()
             parts += [_Raw(head), _Raw(content), _Raw(b"\r\n")]
     return [*parts, _Raw(b"--%b--\r\n" % boundary)]
+
+
+def _flat(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the fields of a form: those of an object as OpenAI's own client names them, `svg[model]`."""
+    for key, value in fields.items():
+        name = f"{prefix}[{key}]" if prefix else key
+        if isinstance(value, dict):
+            yield from _flat(value, name)
+        elif isinstance(value, list):
+            yield from ((f"{name}[]", one) for one in value)
+        elif value is not None:
+            yield name, value
 
 
 def _head(name: str, value: object, number: int) -> str:

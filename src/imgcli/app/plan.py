@@ -112,32 +112,31 @@ class RequestPlan:
             typed_prompt=self.typed_prompt,
             presets=self.presets,
             mask=self.images.mask,
+            markup=self.images.markup,
         )
         is_edit = self.source and draft.model and load().is_image_model(draft.model)
         if is_edit and "moderation" not in sources.typed:  # OpenAI's edits take none; a default is left out
             draft = replace(draft, moderation=None)
+        if self.action and "action" not in sources.chosen and not _is_image_model(draft):
+            draft = replace(draft, action=self.action)  # an image model has no tool to tell
         return replace(inherited, draft=self._with_source(draft))
 
     def _with_source(self, draft: DraftRequest) -> DraftRequest:
         """Start from the conversation, with the file as its fallback, or from the file alone."""
         original = self.source.reference if self.source else None
         references = self.images.references
-        upload = replace(
-            draft,
-            references=(original, *references) if original else references,
-            action=None if _is_image_model(draft) else self.action,  # which has no tool to tell
-        )
+        upload = replace(draft, references=(original, *references) if original else references)
         response_id = self._conversation(draft)
         if response_id is None:
             if self.source and self.source.unsendable:
                 raise self.source.unsendable
             return upload
-        talk = replace(draft, references=references, previous_response_id=response_id, action=self.action)
+        talk = replace(draft, references=references, previous_response_id=response_id)
         return replace(talk, fallback=upload if original else None)
 
     def _conversation(self, draft: DraftRequest) -> str | None:
-        """Return the response to continue from; a mask belongs to an image that is sent."""
-        if self.source is None or self.images.mask or _is_image_model(draft):
+        """Return the response to continue from; a mask or a markup belongs to an image that is sent."""
+        if self.source is None or self.images.mask or self.images.markup or _is_image_model(draft):
             return None
         return self.source.conversation(self.server)
 
@@ -253,7 +252,7 @@ def _earlier_plan(context: Context, name: str, source: SourceImage) -> RequestPl
 
 
 def _plan_of_request(context: Context, entry: HistoryEntry, request: ImageRequest) -> RequestPlan:
-    mask = request.mask and read_again(request.mask)
+    mask, markup = (one and read_again(one) for one in (request.mask, request.markup))
     references = tuple(read_again(reference) for reference in request.references)
     source = _find_original(context, entry, request, references)
     if source and not request.previous_response_id:
@@ -261,7 +260,7 @@ def _plan_of_request(context: Context, entry: HistoryEntry, request: ImageReques
     is_edit = source and (request.action is Action.EDIT or request.api is Api.IMAGES)
     return RequestPlan(
         request.prompt,
-        InputImages(references, mask),
+        InputImages(references, mask, markup),
         source,
         title=source.edited_name if source and is_edit else None,
         action=Action.EDIT if is_edit else request.action,

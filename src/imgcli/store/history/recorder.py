@@ -252,6 +252,7 @@ class HistorySink:
             tool_usage=ended.tool_usage,
             cost=_cost(bill, charged),
             prices_date=bill.prices_date if bill else None,
+            prices_from=bill.prices_from if bill else None,
             outcome=worst.kind if worst else OK,
             message=worst.what if worst else None,
             charged=Charged.NO if self._is_free else charged,

@@ -52,6 +52,7 @@ _TABLES = (
         response_id TEXT,
         prompt TEXT NOT NULL,
         message TEXT,
+        prices_from TEXT,
         request TEXT,
         usage TEXT,
         tool_usage TEXT

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.core.billing.budget import PastRun, check_run, estimate, estimate_line, total_line
 from imgcli.core.errors import ImgcliError
+from imgcli.core.params import MODEL_FIELDS, PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +27,7 @@ _LOOKED_AT = 200
 """Runs back, among which those alike are looked for: what was long ago was priced otherwise."""
 
 
-_alike = attrgetter("api", "model", "image_model", "size", "quality", "format", "fidelity", "count")
+_alike = attrgetter("count", *MODEL_FIELDS, *(one.name for one in PARAMETERS if one.costs))
 """What a request has in common with others that cost about the same."""
 
 
