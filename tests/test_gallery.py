@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from beside import wait_for
-from earlier import history, remember
+from earlier import REQUEST, history, remember
 from imgcli.core.history import Parent
 from imgcli.core.image import ImageFormat
 from imgcli.web.gallery.gallery_page import PAGE, page_files
@@ -184,6 +184,15 @@ def test_links_lead_to_odd_names(imgcli: Cli, world: dict[str, str], folder: Pat
     assert 0 == imgcli("gallery", "-o", ".").exit_code
     addresses = [image["original"] for image in reversed(told(folder))]
     assert ["a%3Ab.png", "50%25%20%231%3F.png", "%FF.png", "%E6%97%A5%E6%9C%AC.png"] == addresses
+
+
+def test_what_is_private_is_left_out(imgcli: Cli, world: dict[str, str], folder: Path) -> None:
+    """What may name a person or hold a secret goes into the history, and not into a page that others see."""
+    request = replace(REQUEST, safety_identifier="alice", extra=('key="s3cret"',), instructions="be bold")
+    remember(world, (png(), folder / "1.png"), request=request)
+    assert 0 == imgcli("gallery").exit_code
+    page = (folder / PLAIN / "gallery-data.js").read_text()
+    assert [True, False, False] == [text in page for text in ("be bold", "alice", "s3cret")]
 
 
 def test_drawings(imgcli: Cli, world: dict[str, str], folder: Path) -> None:

@@ -146,8 +146,8 @@ def _facts(entry: HistoryEntry, image: SavedImage) -> Iterator[tuple[str, str]]:
 
 def _parameters(request: ImageRequest) -> Iterator[tuple[str, str]]:
     for parameter in PARAMETERS:
-        value = getattr(request, parameter.name)
-        yield parameter.name, "" if value is None else str(value)
+        if parameter.name in request.options and not parameter.is_private:  # others may see the page
+            yield parameter.label, str(request.options[parameter.name])
     yield "presets", ", ".join(request.presets)
     yield "typed", request.typed_prompt or ""
     yield "api", request.api.value
