@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -158,6 +159,25 @@ def test_nothing_is_overwritten(imgcli: Cli, world: dict[str, str], folder: Path
     left = imgcli("gallery", "--force", "--limit", "1")
     assert "1 file in" in left.stderr
     assert thumbnail.exists()
+
+
+def test_there_is_never_half_a_page(imgcli: Cli, world: dict[str, str], folder: Path) -> None:
+    """Where the images' files cannot be written there is no page, or the one before, as it was."""
+    remember(world, (png(), folder / "1.png"))
+    root = folder / PLAIN
+    for is_update in (False, True):
+        root.mkdir(exist_ok=True)
+        (root / "thumbnails").write_bytes(b"")
+        before = {path.name: path.read_bytes() for path in root.iterdir()}
+        done = imgcli("gallery", *(["--force"] if is_update else []))
+        assert (12, []) == (done.exit_code, done.lines)
+        assert "imgcli-gallery cannot be written" in done.stderr
+        assert before == {path.name: path.read_bytes() for path in root.iterdir()}
+        (root / "thumbnails").unlink()
+        if not is_update:
+            assert 0 == imgcli("gallery").exit_code
+            remember(world, (png((1, 1, 1)), folder / "2.png"))
+            shutil.rmtree(root / "thumbnails")
 
 
 def test_copies_for_others(imgcli: Cli, world: dict[str, str], folder: Path) -> None:

@@ -137,7 +137,7 @@ def test_what_is_gone_is_said(browser: Browser, folder: Path) -> None:
     (folder / "child.png").unlink()
     browser.evaluate("document.querySelector('.tile').click()")
     browser.wait_for(f"{OPEN} && !document.getElementById('missing').hidden")
-    assert "File gone" == text(browser, "#missing")
+    assert "Original not found" == text(browser, "#missing")
     browser.wait_for("document.querySelector('#full img').naturalWidth === 64")
     assert browser.evaluate("document.getElementById('open').hidden")
 

@@ -195,7 +195,7 @@
     full.addEventListener("error", () => {
       if (full.isConnected === false || current !== image) return;
       $("missing").hidden = false;
-      $("missing").textContent = STATES.gone; // since the gallery was made, or it came without its originals
+      $("missing").textContent = "Original not found"; // it went later, or the folder was shared without it
       full.remove();
       const small = link.querySelector("img");
       if (small) small.alt = full.alt;
