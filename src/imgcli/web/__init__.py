@@ -1,0 +1,1 @@
+"""What a browser is given: pages, their scripts, and the data in them."""
