@@ -77,13 +77,11 @@ class Template(NamedTuple):
         return cls(text, tuple(placed), tuple(products), tuple(choices))
 
     def within(self, frame: str, place: str, names: Collection[str]) -> Template:
-        """Return another template with this one wherever it has `place`, as presets frame a prompt.
+        """Return a template that has `place`, with this one wherever it does, as presets frame a prompt.
 
         The same choices are picked for this one inside as alone. Raises `ImgcliError` (usage).
         """
         around = [Template.parse(piece, names) for piece in frame.split(place)]
-        if len(around) == 1:
-            return around[0]
         parts = list(around[0].moved(_FRAME).parts)
         for number, piece in enumerate(around[1:], 2):
             parts += [*self.parts, *piece.moved(number * _FRAME).parts]

@@ -206,7 +206,7 @@ RULES = (
 REFUSAL_TYPES = frozenset({"invalid_request_error", "image_generation_user_error"})
 
 OPTIONS = {
-    **{one.api_name: one.flag for one in PARAMETERS},
+    **{one.api_name: one.flag for one in PARAMETERS if one.api_name},
     "partial_images": "partials",
     "mask": "mask",
     "markup": "markup",
