@@ -205,3 +205,5 @@ def test_what_the_history_knows(usage: dict[str, object] | None, tokens: int) ->
     loop = replace(second, request=last)
     assert Conversation(tokens, 8, 1, 1) == conversation_before(last, {"resp_2": loop}.get)
     assert conversation_before(last, lambda _: None) is None
+    unread = replace(first, request=None)
+    assert Conversation(0, 5, 1, 0) == conversation_before(last, {"resp_2": unread}.get)

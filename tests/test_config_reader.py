@@ -186,6 +186,8 @@ SECRET = "AbCdEf0123456789"
         (f'base-url = "https://example.org/v1?api-key={SECRET}"', 1),
         (f'reference = ["a.png", "sk-{SECRET}"]', 1),
         (f'sk-{SECRET} = "x"', 1),
+        (f"[profile.sk-{SECRET}]", 1),
+        (f'model = "x"\n[profile.a]\nsk-{SECRET} = 1', 3),
     ],
 )
 def test_a_key_is_refused_and_not_repeated(text: str, line: int) -> None:

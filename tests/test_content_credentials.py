@@ -37,6 +37,7 @@ def webp(*chunks: tuple[bytes, bytes]) -> bytes:
 
 JUMBF = segment(0xEB, b"JP\0\1\0\0\0\1" + MANIFEST)
 FILES = {
+    "jpeg without data": (b"\xff\xd8" + segment(0xE0, b"JFIF\0") + b"\xff\xd9", ContentCredentials.ABSENT),
     "png with": (file_of(chunk(b"caBX", MANIFEST), chunk(b"IDAT", b"")), ContentCredentials.PRESENT),
     "png without": (RED, ContentCredentials.ABSENT),
     "png that names it in a text": (file_of(chunk(b"tEXt", b"caBX\0caBX")), ContentCredentials.ABSENT),

@@ -174,7 +174,7 @@ class _Load:
     def image_dollars(self, model: Model) -> Decimal:
         """Return the cost of the image model's input and output."""
         prices = model.prices
-        if prices is None:
+        if prices is None:  # pragma: no cover - every candidate is priced
             return _NOTHING
         text, images = self.prompt_bytes + self.limits["image_text"], self.images
         if self.request.api is Api.RESPONSES:
@@ -192,7 +192,7 @@ class _Load:
     def text_dollars(self, model: Model) -> Decimal:
         """Return the cost of the text model's input and output."""
         prices = model.prices
-        if prices is None or prices.text_in is None or prices.text_out is None:
+        if prices is None or prices.text_in is None or prices.text_out is None:  # pragma: no cover - likewise
             return _NOTHING
         turn_in, turn_out = self.limits["text_in"], self.limits["text_out"]
         before = self.before.turns * (turn_in + turn_out) + self.before.prompt_bytes
@@ -283,7 +283,7 @@ def _is_priced(model: Model) -> bool:
 
 def _dates(counted: Iterable[Model]) -> Iterator[date]:
     for model in counted:
-        if model.prices:
+        if model.prices:  # pragma: no branch - every candidate is priced
             yield model.prices.date
         if model.most:
             yield model.most["date"]
