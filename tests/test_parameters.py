@@ -226,6 +226,7 @@ REFUSED = (
     (["--service-tier", "batch"], "Try imgcli batch --later."),
     (["--format", "gif", "-m", "gpt-image-1.5"], "gpt-image-1.5 does not make gif. Nothing was sent;"),
     (["--instructions", " "], "--instructions is empty."),
+    (["--instructions", "\udcff"], "--instructions is not valid UTF-8."),
     (["--reasoning-effort", "high", "--max-cost", "1"], "is unknown with --reasoning-effort high."),
     (["--service-tier", "fast", "--max-cost", "1"], "The maximum cost is unknown with --service-tier fast."),
     (["--svg-model", "gpt-6-luna"], "--svg-model works only with svg."),
