@@ -187,6 +187,7 @@ SECRET = "AbCdEf0123456789"
         (f'reference = ["a.png", "sk-{SECRET}"]', 1),
         (f'sk-{SECRET} = "x"', 1),
         (f"[profile.sk-{SECRET}]", 1),
+        (f'"\\u0073k-{SECRET}" = "x"', 1),
         (f'model = "x"\n[profile.a]\nsk-{SECRET} = 1', 3),
     ],
 )

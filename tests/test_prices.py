@@ -436,6 +436,15 @@ def test_what_long_inputs_cost_by_litellm() -> None:
         assert (expected, Decimal("1.5")) == (prices.long_context, prices.cache_write)
 
 
+def test_what_an_image_model_writes_by_litellm() -> None:
+    """Words of an image model have their own price where it differs, and a dated name adds no model."""
+    words = LITELLM[IMAGE] | {"output_cost_per_token": 1e-05}
+    document = json.dumps(LITELLM | {IMAGE: words, f"{TEXT}-2024-07-18": LITELLM[TEXT]})
+    table = read_table(document.encode(), "litellm.json", NOW, CATALOG)
+    assert (Decimal(10), Decimal(60)) == (table.prices[IMAGE].text_out, table.prices[IMAGE].image_out)
+    assert [TEXT] == [name for name in table.prices if name.startswith(TEXT)]
+
+
 def test_models_that_imgcli_does_not_know(imgcli: Cli, server: Server, gen: Gen, folder: Path) -> None:
     """Their prices are kept aside: a run with one has its bill, and the list stays as it was."""
     (folder / "p.toml").write_text(f"{TOML}[text.gpt-7-nova]\nprices = [2.0, 1.0, 4.0]")
