@@ -23,12 +23,13 @@ from imgcli.core.billing.budget import (
     estimate,
     estimate_line,
     parse_cap,
+    total_line,
 )
 from imgcli.core.catalog import ModelKind
 from imgcli.core.errors import ExitCode, ImgcliError
 from imgcli.core.image import ImageFormat
 from imgcli.core.params import Api, Quality
-from imgcli.core.request import ImageRequest
+from imgcli.core.request import ImageRequest, InputImage
 from streams import images_run
 from wire import Reply
 
@@ -98,6 +99,21 @@ def test_unknown_stays_unknown(request_: ImageRequest, why: str) -> None:
     found = estimate(request_, CATALOG, ())
     assert Estimate(None, None, f"{why}, and you have no earlier run like this") == found
     assert estimate_line(found).startswith(f"estimate: unknown: {why}")
+
+
+def test_what_a_reference_adds_is_not_known() -> None:
+    """Tokens of reference images are not published: an edit has a minimum, and no maximum is made up."""
+    found = estimate(replace(MINI, references=(InputImage("a.png"),)), CATALOG, ())
+    assert found.low is not None
+    assert (None, True) == (found.high, found.basis.endswith("for the reference images is unknown"))
+
+
+def test_a_sum_without_an_end() -> None:
+    """Several images of which one has no maximum have none together, unless limits give one to each."""
+    known, open_end = Estimate(Decimal(1), Decimal(2), ""), Estimate(Decimal(1), None, "")
+    bound = Bound(Decimal(3), "", date(2026, 11, 1))
+    assert "at most" not in total_line([known, open_end], [bound, None])
+    assert total_line([known, open_end], [bound, bound]).endswith(", at most $6.00")
 
 
 def test_from_earlier_runs() -> None:
