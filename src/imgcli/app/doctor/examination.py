@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TextIO
 
+from imgcli import __version__
 from imgcli.app.context import all_secrets, size_of
 from imgcli.app.doctor.server_checks import server_checks
 from imgcli.app.doctor.setup_checks import ConfigurationFacts, configuration_check, versions_check
@@ -58,7 +59,7 @@ def examine(context: Context, options: DoctorOptions) -> ExitCode:
     try:
         checks = _told(context, options, examined)
         if options.has_test_card and examined:
-            examined.show_card()
+            examined.show_card(context)
     finally:
         if examined:
             examined.selector.close()
@@ -133,8 +134,8 @@ class _ExaminedTerminal:
         """Whether it gets plain lines, without any escape code."""
         return self.report.terminal.depth is ColorDepth.NONE
 
-    def show_card(self) -> None:
-        """Paint the card with every renderer that this terminal can do."""
+    def show_card(self, context: Context) -> None:
+        """Paint the card with every renderer that this terminal can do; a screenshot shows what it is."""
         from imgcli.output.images.card import CardRenderer, NamedRenderer, paint_test_card
         from imgcli.output.terminal.canvas import StillViewer
 
@@ -147,7 +148,12 @@ class _ExaminedTerminal:
         cards = [paint_test_card(name) for name in names]
         provider = _CardProvider(CardRenderer(renderers, terminal.aspect))
         viewer: StillViewer[Sequence[EncodedImage]] = StillViewer(self.stream, terminal, provider)
-        viewer.show(cards)
+        size = terminal.size()
+        name = self.report.answers.name or "unnamed terminal"
+        term = context.env.get("TERM", "")
+        window = f"{size.columns}x{size.lines}"
+        facts = (f"imgcli {__version__}", name, f"TERM {term}", window, f"auto: {names[0]}")
+        viewer.show(cards, " · ".join(facts))
 
 
 @dataclass(frozen=True)
