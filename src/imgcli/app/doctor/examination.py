@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from imgcli import __version__
 from imgcli.app.context import all_secrets, size_of
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from imgcli.output.images.select import RendererSelector, TerminalReport
 
 
+_CAPTION_ROWS = 2  # the line below the card, and the shell's prompt
+_LEAST_ROWS = 20  # of the card, although the checks above it scroll away
+
+
 @dataclass(frozen=True)
 class DoctorOptions:
     """What to check, and how to tell it; `preview` is what a run would be asked for, unchecked."""
@@ -57,29 +61,38 @@ def examine(context: Context, options: DoctorOptions) -> ExitCode:
             about=("test-card",),
         )
     try:
-        checks = _told(context, options, examined)
+        told = _tell(context, options, examined)
         if options.has_test_card and examined:
-            examined.show_card(context)
+            examined.show_card(context, told.rows)
     finally:
         if examined:
             examined.selector.close()
-    return exit_code_of(checks)
+    return exit_code_of(told.checks)
 
 
-def _told(context: Context, options: DoctorOptions, examined: _ExaminedTerminal | None) -> list[Check]:
+class _Told(NamedTuple):
+    """The checks, and the rows that they take on the screen."""
+
+    checks: list[Check]
+    rows: int
+
+
+def _tell(context: Context, options: DoctorOptions, examined: _ExaminedTerminal | None) -> _Told:
     """Make the checks; a person sees each as it is made, because a server may take long to answer."""
     out = SafeWriter(context.stdout)
     columns = size_of(context.stdout).columns if context.stdout.isatty() else None
     in_color = has_color(context.env, context.stdout)
-    secrets, found = all_secrets(context.env), list["Check"]()
+    secrets, found, rows = all_secrets(context.env), list["Check"](), 1
     for check in _checks(context, options, examined):
         safe = _redacted(check, secrets)
         found.append(safe)
         if not options.as_json:
-            out.lines(check_lines(safe, columns, in_color=in_color))
+            lines = check_lines(safe, columns, in_color=in_color)
+            rows += len(lines)
+            out.lines(lines)
             context.stdout.flush()
     out.lines([json.dumps(doctor_json(found), indent=2)] if options.as_json else [closing_line(found)])
-    return found
+    return _Told(found, rows)
 
 
 def _checks(context: Context, options: DoctorOptions, examined: _ExaminedTerminal | None) -> Iterator[Check]:
@@ -134,7 +147,7 @@ class _ExaminedTerminal:
         """Whether it gets plain lines, without any escape code."""
         return self.report.terminal.depth is ColorDepth.NONE
 
-    def show_card(self, context: Context) -> None:
+    def show_card(self, context: Context, rows_above: int) -> None:
         """Paint the card with every renderer that this terminal can do; a screenshot shows what it is."""
         from imgcli.output.images.card import CardRenderer, NamedRenderer, paint_test_card
         from imgcli.output.terminal.canvas import StillViewer
@@ -145,10 +158,11 @@ class _ExaminedTerminal:
             for name, protocol in zip(names, self.report.possible, strict=True)
         ]
         terminal = self.report.terminal
-        cards = [paint_test_card(name) for name in names]
-        provider = _CardProvider(CardRenderer(renderers, terminal.aspect))
-        viewer: StillViewer[Sequence[EncodedImage]] = StillViewer(self.stream, terminal, provider)
         size = terminal.size()
+        most_rows = max(size.lines - rows_above - _CAPTION_ROWS, _LEAST_ROWS)
+        cards = [paint_test_card(name) for name in names]
+        provider = _CardProvider(CardRenderer(renderers, terminal.aspect, most_rows))
+        viewer: StillViewer[Sequence[EncodedImage]] = StillViewer(self.stream, terminal, provider)
         name = self.report.answers.name or "unnamed terminal"
         term = context.env.get("TERM", "")
         window = f"{size.columns}x{size.lines}"

@@ -93,13 +93,15 @@ class NamedRenderer(NamedTuple):
 class CardRenderer:
     """Draws a card with each of several renderers, all of them in one box; a `StoredRenderer` as well."""
 
-    def __init__(self, renderers: Sequence[NamedRenderer], aspect: float) -> None:
+    def __init__(self, renderers: Sequence[NamedRenderer], aspect: float, most_rows: int) -> None:
         self._renderers = renderers
         self._aspect = aspect
+        self._most_rows = most_rows
 
     def render(self, cards: Sequence[EncodedImage], box: Box) -> Frame:
         """Draw the cards as large as the box allows, each under its name; one that fails says why."""
-        across, tile = self._layout(len(cards), box)
+        rows = min(box.rows, self._most_rows)
+        across, tile = self._layout(len(cards), Box(box.columns, rows))
         width = across * (tile.columns + len(GAP)) - len(GAP)
         lines, graphics = list[str](), list[Graphic]()
         drawn = [self._drawn(each, card, tile) for each, card in zip(self._renderers, cards, strict=True)]
@@ -115,7 +117,8 @@ class CardRenderer:
             lines += [
                 GAP.join(_cells(frame, index, tile.columns) for frame in row) for index in range(tile.rows)
             ]
-        return Frame(tuple(lines), width, tuple(graphics))
+        inside = tuple(graphic for graphic in graphics if graphic.row + tile.rows <= rows)
+        return Frame(tuple(lines[:rows]), width, inside)  # a tiny window has no room for all of them
 
     def keep(self) -> None:
         """Keep what was painted last for good."""
