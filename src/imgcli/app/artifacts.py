@@ -118,6 +118,11 @@ class RunArtifacts:
         chunks = self._run_log.tee(chunks) if self._run_log else chunks
         return self._recording.tee(chunks) if self._recording else chunks
 
+    def add(self, chunk: bytes) -> None:
+        """Write what belongs to the answer, but came another way."""
+        for _ in self.recorded([chunk]):
+            pass
+
     def report_lost_log(self, events: Iterable[Event]) -> Iterator[Event]:
         """Add a notice, once, when the run log or the recording can no longer be written."""
         events = self._run_log.reporting(self.job, events) if self._run_log else events
@@ -267,9 +272,9 @@ def _count_salvageable(folder: Path) -> int:
     """Count the run logs in a folder from which an image can be saved, by their beginnings."""
     count = 0
     for answer, is_whole in beginnings(folder):
-        from imgcli.api.stream.salvage import may_hold_image
+        from imgcli.api.stream.salvage import may_hold_image, may_hold_link
 
-        count += may_hold_image(answer, is_whole=is_whole)
+        count += may_hold_image(answer, is_whole=is_whole) or may_hold_link(answer)
     return count
 
 

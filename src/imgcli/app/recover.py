@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
+from imgcli.api.client import Clock
+from imgcli.api.linked_image import LinkedImages
 from imgcli.api.stream.reader import read_events
 from imgcli.api.stream.salvage import salvaged
 from imgcli.app import history_log, lookup, process, unfinished_run
@@ -124,7 +126,9 @@ class _Recovery:
 
     def _run_with(self, content: Content) -> pipeline.Outcome:
         job = self.record.job
-        found = salvaged(read_events(self.record.chunks(), job, inputs=content.inputs), content, job)
+        links = LinkedImages.of_recorded(unfinished_run.recorded_server(self.record), Clock())
+        events = read_events(self.record.chunks(), job, inputs=content.inputs, links=links)
+        found = salvaged(events, content, job)
         redacted = redact_events(found, *all_secrets(self.context.env))
         source = chain(self._started(), _at_tier(self.record, redacted))
         embedded = embedding(logged_parameters(self.record.run.header))

@@ -256,12 +256,13 @@ def pricing(models: Catalog, host: str | None = None, *, is_demo: bool = False) 
     """Return what works out a run's bill; `host` is the server's, with its port, None for unknown."""
     from imgcli.core.billing.bill import bill
     from imgcli.core.billing.rates import apply_rates
+    from imgcli.core.billing.server_price import server_price, with_server_price
 
     def price(request: ImageRequest, completed: Completed, partials: int, images: int) -> Bill:
         made = bill(request, completed, partials, models, images)
-        return replace(
-            apply_rates(made, completed.service_tier or request.service_tier, host), is_demo=is_demo
-        )
+        if server_price(completed.usage) is None:
+            made = apply_rates(made, completed.service_tier or request.service_tier, host)
+        return replace(with_server_price(made, completed), is_demo=is_demo)
 
     return price
 

@@ -88,7 +88,7 @@ def _budget(flags: Flags) -> Budget:
     return Budget(flags["estimate"], parse_cap("max-cost", flags["max_cost"]), day)
 
 
-def _draft_request(flags: Flags, server_name: str | None) -> DraftRequest:
+def _draft_request(flags: Flags, server: ServerOptions, server_name: str | None) -> DraftRequest:
     """Collect what was asked for; the prompt and the input images are the plan's."""
     return DraftRequest(
         prompt="",
@@ -96,6 +96,7 @@ def _draft_request(flags: Flags, server_name: str | None) -> DraftRequest:
         image_model=flags["image_model"] or None,
         name_format=format_of_name(flags["output"]),
         is_gateway=not flags["demo"] and is_gateway(server_name or ""),
+        is_at_one_path=server.settings.paths.edits is None,
         api=flags["api"].wire,
         count=flags["count"] if flags.get("single_request") and flags["count"] > 1 else None,
         partials=flags["partials"],
@@ -123,7 +124,7 @@ def generate_options(context: Context, flags: Flags, profile: AppliedProfile) ->
     """Check everything that can be checked before a file is read. Raises `ImgcliError` (usage)."""
     server = server_options(flags, profile.server)
     return GenerateOptions(
-        _draft_request(flags, server.name(context.env)),
+        _draft_request(flags, server, server.name(context.env)),
         _output_options(flags),
         DisplayOptions(
             output_format(flags),

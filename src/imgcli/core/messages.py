@@ -61,7 +61,7 @@ def recovering_line(when: str, prompt: str) -> str:
     return f"recovering the run of {when}: {shorten(prompt, _LONGEST)}"
 
 
-def describe_contents(finals: int, partials: int, salvaged: int = 0) -> str:
+def describe_contents(finals: int, partials: int, salvaged: int = 0, links: int = 0) -> str:
     """Describe the contents of a run log; `salvaged` images are in events that cannot be parsed."""
     unread = "an unread image" if salvaged == 1 else f"{salvaged} unread images"
     if finals:
@@ -69,6 +69,8 @@ def describe_contents(finals: int, partials: int, salvaged: int = 0) -> str:
         return f"{final} and {unread}" if salvaged else final
     if salvaged:
         return unread
+    if links:
+        return "a link to an image" if links == 1 else f"{links} links to images"
     return f"{partials} partial image{'s' * (partials != 1)}" if partials else "nothing"
 
 

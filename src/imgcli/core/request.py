@@ -167,8 +167,9 @@ class DraftRequest(RequestParameters):
     """What a person typed, unchecked; None where an option is not set.
 
     `name_format` is the format implied by the output file's name; `watched_partials` is the number of
-    partials where none is set. `is_gateway` means that the server is neither OpenAI's nor Azure's. `fallback`
-    is sent instead when the server no longer has the conversation.
+    partials where none is set. `is_gateway` means that the server is neither OpenAI's nor Azure's,
+    `is_at_one_path` that it has no path of its own for edits. `fallback` is sent instead when the server no
+    longer has the conversation.
     """
 
     prompt: str
@@ -179,6 +180,7 @@ class DraftRequest(RequestParameters):
     watched_partials: int = 0
     stream: bool | None = None
     is_gateway: bool = False
+    is_at_one_path: bool = False
     api: Api | None = None
     fallback: DraftRequest | None = None
 
@@ -198,6 +200,8 @@ class ImageRequest(RequestParameters):
     stream: bool = True
     inline: bool = False
     """Request base64 explicitly: compatible servers need `response_format`, OpenAI's own models reject it."""
+    is_at_one_path: bool = False
+    """The server has one path for new images and edits (Images API): JSON with `input_references`."""
 
     @property
     def subject(self) -> str:
@@ -219,7 +223,7 @@ class ImageRequest(RequestParameters):
     def is_form(self) -> bool:
         """Whether it is sent as multipart/form-data: files for the Images API, and no URL."""
         is_edit = self.api is Api.IMAGES and bool(self.references)
-        return is_edit and not any(reference.url for reference in self.references)
+        return is_edit and not self.is_at_one_path and not any(reference.url for reference in self.references)
 
     def anonymized(self) -> ImageRequest:
         """Return it without what tells of its user, the origin of its images above all."""
@@ -264,6 +268,7 @@ class ImageRequest(RequestParameters):
             count=count(value.get("count"), MAX_COUNT),
             stream=value.get("stream") is not False,
             inline=value.get("inline") is True,
+            is_at_one_path=value.get("is_at_one_path") is True,
             references=tuple(map(_reference, references)) if isinstance(references, list) else (),
             mask=_reference(value["mask"]) if value.get("mask") else None,
             markup=_reference(value["markup"]) if value.get("markup") else None,

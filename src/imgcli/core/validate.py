@@ -104,6 +104,7 @@ class _Validator:
             partials=partials,
             stream=self._is_streamed(partials),
             inline=self.is_foreign,
+            is_at_one_path=self.api is Api.IMAGES and draft.is_at_one_path,
             **values,
         )
         size_notice = [size.notice] if size.notice else []
@@ -251,6 +252,9 @@ class _Validator:
         self._check_overlay(markup, "markup")
 
     def _check_overlay(self, overlay: InputImage, name: str) -> None:
+        if self.api is Api.IMAGES and self.draft.is_at_one_path:
+            what = f"The server has one path for new images and edits, and takes no {name} there."
+            raise usage_error(what, f"Leave {option(name)} out.", about=(name,))
         first = self.draft.references[0]
         if first.size and overlay.size and first.size != overlay.size:
             sizes = f"{_pixels(overlay.size)} pixels, but {_name(first)} is {_pixels(first.size)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from imgcli.api.errors.server import from_code
+from imgcli.core.config import OPENAI_PATHS, ApiPaths
 from imgcli.core.json_fields import as_list, as_object
 from imgcli.core.parameters.extra_field import extra_fields
 from imgcli.core.params import ApiPlace
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 _EVENTS = ("image_generation.", "image_edit.")
 
 
-def path(request: ImageRequest) -> str:
-    """Return the path of an edit where there are images to start from."""
-    return "/images/edits" if request.references else "/images/generations"
+def path(request: ImageRequest, paths: ApiPaths = OPENAI_PATHS) -> str:
+    """Return the path of an edit where there are images to start from, and the server has one."""
+    return paths.edits if request.references and paths.edits else paths.images
 
 
 def body(request: ImageRequest) -> dict[str, Any]:
@@ -37,8 +38,12 @@ def body(request: ImageRequest) -> dict[str, Any]:
 
 def json_body(request: ImageRequest) -> dict[str, Any]:
     """Build the body as JSON, also where files go along (OpenAI's specification, August 2026)."""
+    links = [reference.image_url for reference in request.references]
+    if request.is_at_one_path:  # OpenRouter's Image API, August 2026
+        parts = [{"type": "image_url", "image_url": {"url": link}} for link in links]
+        return _body(request, {"input_references": parts or None})
     images = {
-        "images": [{"image_url": reference.image_url} for reference in request.references] or None,
+        "images": [{"image_url": link} for link in links] or None,
         "mask": {"image_url": request.mask.image_url} if request.mask else None,
     }
     return _body(request, images)
@@ -85,6 +90,15 @@ def read(kind: str, event: dict[str, Any], assembler: ImageAssembler) -> Iterato
             text = event.get("b64_json") or event.get("partial_image_b64")
             number = assembler.number(None, position)
             yield from assembler.partial(number, event.get("partial_image_index"), text)
+        case "partial_succeeded" | "partial_failed":  # Seedream: a finished image, or why there is none
+            index = event.get("image_index")
+            assembler.has_finals_before_end = True
+            assembler.completions += 1
+            number = assembler.number(None, position if index is None else index)
+            yield from _read_final(event, number, assembler)
+        case "completed" if assembler.has_finals_before_end and not event.get("b64_json"):
+            assembler.metadata.note(event, usage(event))
+            assembler.end()
         case "completed":
             assembler.metadata.note(event, usage(event))
             assembler.metadata.note_svg(event)

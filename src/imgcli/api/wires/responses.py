@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from imgcli.api.errors.server import from_code, quoted
+from imgcli.core.config import OPENAI_PATHS, ApiPaths
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, Problem
 from imgcli.core.json_fields import as_list, as_object, as_text, first_text
 from imgcli.core.parameters.extra_field import extra_fields
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
     from imgcli.core.request import ImageRequest
 
 
-def path(request: ImageRequest) -> str:  # noqa: ARG001 - all requests go to one path
+def path(request: ImageRequest, paths: ApiPaths = OPENAI_PATHS) -> str:  # noqa: ARG001 - all go to one path
     """Return the one path of this API."""
-    return "/responses"
+    return paths.responses
 
 
 def body(request: ImageRequest) -> dict[str, Any]:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
-
 _MAX_TOKENS = 1_000_000_000  # far more than any response has; a larger number is an error
 
 
@@ -93,6 +92,7 @@ class Part(StrEnum):
     TEXT = "text model"
     IMAGE = "image model"
     SVG = "SVG author"
+    ALL = "all models"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from imgcli.core.billing.bill import Bill
+from imgcli.core.billing.server_price import price_notes
 from imgcli.core.history import OK, FileStatus, KnowledgeSource
 from imgcli.core.image import ContentCredentials
 from imgcli.core.messages import image_facts
@@ -232,12 +233,9 @@ def _bill(entry: HistoryEntry | None) -> list[str]:
     """Format the bill, as the run itself did."""
     if entry is None or not entry.charges:
         return []
-    bill = Bill(
-        entry.charges,
-        entry.prices_date,
-        is_demo=entry.is_demo,
-        tables=(shorten(entry.prices_from, _HINT),) if entry.prices_from else (),
-    )
+    notes = () if entry.prices_date else price_notes(entry.usage)
+    tables = (shorten(entry.prices_from, _HINT),) if entry.prices_from else ()
+    bill = Bill(entry.charges, entry.prices_date, notes, entry.is_demo, tables=tables)
     return ["", *(f"{GAP}{line}" for line in bill_lines(bill))]
 
 
