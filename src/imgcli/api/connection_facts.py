@@ -10,6 +10,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from imgcli.api.auth import is_on_this_machine
 from imgcli.api.errors.connection import cannot_open
+from imgcli.api.transport import load_certificates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,11 +62,9 @@ def proxy_facts(env: Mapping[str, str], url: str) -> ProxyFacts:
 
 def certificate_facts(env: Mapping[str, str]) -> CertificateFacts:
     """Load the certificates as a run does, which takes 70 ms."""
-    import httpx2
-
     source = _certificate_source(env)
     try:
-        context = httpx2.create_ssl_context()
+        context = load_certificates()
     except OSError as error:
         return CertificateFacts(source, problem=cannot_open(error))
     return CertificateFacts(source, len(context.get_ca_certs()) or None)

@@ -12,10 +12,10 @@ from imgcli.app.doctor.server_checks import server_checks
 from imgcli.app.doctor.setup_checks import ConfigurationFacts, configuration_check, versions_check
 from imgcli.app.doctor.storage_checks import storage_checks
 from imgcli.app.doctor.terminal_checks import no_terminal_checks, terminal_checks
-from imgcli.core.diagnosis import exit_code_of
 from imgcli.core.errors import usage_error
 from imgcli.core.option import option
 from imgcli.core.secrets import redact
+from imgcli.output.diagnosis import exit_code_of
 from imgcli.output.tables.doctor import check_lines, closing_line, doctor_json
 from imgcli.output.terminal.capabilities import ColorDepth, detect_terminal, has_color
 from imgcli.output.terminal.writer import SafeWriter
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from imgcli.app.context import Context
     from imgcli.app.options import ServerOptions
-    from imgcli.core.diagnosis import Check
     from imgcli.core.errors import ExitCode
     from imgcli.core.image import EncodedImage
+    from imgcli.output.diagnosis import Check
     from imgcli.output.images.card import CardRenderer
     from imgcli.output.images.select import RendererSelector, TerminalReport
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from imgcli.api.auth import LOCAL_KEY, OPENAI_URL, credentials, server_host
 from imgcli.core.catalog import list_models
-from imgcli.core.diagnosis import Check
 from imgcli.core.errors import ExitCode, ImgcliError
 from imgcli.core.option import option
 from imgcli.core.text import duration, shorten
+from imgcli.output.diagnosis import Check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgcli import __version__
-from imgcli.core.diagnosis import Check
 from imgcli.core.text import shorten
+from imgcli.output.diagnosis import Check
 
 if TYPE_CHECKING:
     from imgcli.core.errors import Problem

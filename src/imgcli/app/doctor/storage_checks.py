@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcli.app.unfinished_run import choose
-from imgcli.core.diagnosis import Check
 from imgcli.core.errors import ExitCode, ImgcliError, Problem
 from imgcli.core.option import option
 from imgcli.core.text import file_size, shorten
+from imgcli.output.diagnosis import Check
 from imgcli.store.folder_health import examine_folder
 from imgcli.store.paths import data_folder, state_places
 from imgcli.store.publish.naming import current_folder

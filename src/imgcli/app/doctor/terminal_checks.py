@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imgcli.core.diagnosis import Check
 from imgcli.core.errors import ExitCode, Problem
 from imgcli.core.option import option
 from imgcli.core.text import shorten
+from imgcli.output.diagnosis import Check
 from imgcli.output.terminal.capabilities import ColorDepth
 from imgcli.output.terminal.database import (
     Ability,

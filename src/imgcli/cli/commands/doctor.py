@@ -57,7 +57,7 @@ def doctor(  # noqa: PLR0913 - see `gen`
       imgcli doctor --offline            send nothing
       imgcli doctor --test-card          for a bug report: one screenshot
       imgcli doctor --profile azure      with the server of that profile
-      imgcli doctor --json | jq -r '.checks[] | select(.status != "ok") | .message'
+      imgcli doctor --json | jq '.checks[] | {check, status, message}'
     """  # noqa: D301 - \b tells Typer to leave the lines alone
     from imgcli.app.doctor.examination import DoctorOptions, examine
     from imgcli.cli.flags import server_options

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from imgcli.core.diagnosis import CheckStatus, exit_code_of, worst
 from imgcli.core.text import clean
+from imgcli.output.diagnosis import CheckStatus, exit_code_of, worst
 from imgcli.output.text import GAP, left, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from imgcli.core.diagnosis import Check
+    from imgcli.output.diagnosis import Check
 
 
 _STATUS_WIDTH = max(map(len, CheckStatus))
