@@ -74,7 +74,7 @@ COMMANDS = (
     CommandEntry("models", "List models with prices and shutdown dates.", is_configured=True),
     CommandEntry("doctor", "Check terminal, configuration, key, server and files."),
     CommandEntry("config", "Manage default options and server profiles."),
-    CommandEntry("recover", "Recover images from interrupted runs."),
+    CommandEntry("recover", "Recover images from interrupted runs.", is_configured=True),
     CommandEntry("info", "Show how images were made and what was made from them."),
     CommandEntry("verify", "Verify where images come from, and whether they changed.", is_configured=True),
     CommandEntry("tree", "Show an image's family tree: its sources and its edits."),
