@@ -11,10 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conftest import CANARY_KEY
+from imgcli.app.doctor.terminal_checks import terminal_checks
 from imgcli.core import catalog
 from imgcli.output.images.card import CardRenderer, NamedRenderer, paint_test_card
 from imgcli.output.images.decode import decode
 from imgcli.output.images.protocol import Box, Frame, Graphic
+from imgcli.output.images.select import TerminalReport
+from imgcli.output.terminal.answers import Answers, Tmux
+from imgcli.output.terminal.capabilities import ColorDepth, Terminal
+from imgcli.output.terminal.database import possible_protocols
 from showing import HOSTILE
 from terminal import PtyRun
 from wire import Framing, Reply, error_reply
@@ -170,6 +175,13 @@ class TestWhatIsFound:
         assert "hunter22" not in done.stdout.decode()
         passed = found(imgcli(*OFFLINE, env=env | {"no_proxy": "api.openai.com"}))["proxy"]
         assert (False, "proxy.corp:3128") == (passed["facts"]["is_used"], passed["facts"]["proxy"])
+
+    def test_no_proxy_address(self, imgcli: Cli) -> None:
+        """A proxy that is no address is exit code 8 without asking anybody, and is not repeated."""
+        env = {"OPENAI_API_KEY": CANARY_KEY, "https_proxy": "http://me:hunter22@[bad"}
+        done = imgcli(*OFFLINE, env=env)
+        assert (8, "https_proxy is not a valid URL.") == (done.exit_code, found(done)["proxy"]["message"])
+        assert "hunter22" not in done.stdout.decode()
 
     def test_certificates(self, imgcli: Cli, folder: Path) -> None:
         """Certificates that cannot be loaded are exit code 8, and the variable is named."""
@@ -366,3 +378,45 @@ class TestTheCard:
         frame = CardRenderer(names, 2.0, 60).render([paint_test_card("x")] * 2, Box(80, 22))
         assert "no such thing" in "".join(frame.lines)
         assert 1 == len(frame.graphics)
+
+
+def report(name: str, tmux: Tmux | None, **answers: Any) -> TerminalReport:
+    """Return the report of a terminal of this name."""
+    told = Answers(is_complete=True, name=name, **answers)
+    terminal = Terminal(lambda: os.terminal_size((80, 24)), ColorDepth.TRUECOLOR)
+    return TerminalReport(terminal, told, tmux, possible_protocols({"TMUX": "1"} if tmux else {}, told, tmux))
+
+
+class TestTheReason:
+    """Why `auto` takes what it takes."""
+
+    @pytest.mark.parametrize(
+        ("known", "told"),
+        [
+            (report("kitty(0.40.0)", None, kitty=True), "kitty: it answers kitty's query"),
+            (report("WezTerm 2024", None), "iterm2: wezterm is known to have it"),
+            (report("XTerm(379)", None, sixel=True, cell=(9, 18)), "sixel: it reports sixel"),
+            (report("XTerm(379)", None, sixel=True), "blocks: it reports sixel, but not a cell's size"),
+            (report("Alacritty 0.14", None), "sextants: alacritty is known to have it"),
+            (report("tmux 3.4", Tmux(passthrough=True, outside="kitty(0.40.0)")), "lets it through to kitty"),
+            (report("Unheard", None, kitty=False), "blocks: it reports neither"),
+        ],
+    )
+    def test_by_terminal(self, known: TerminalReport, told: str) -> None:
+        """The reason is what the terminal said, or what is known of it by name."""
+        env = {"TERM": "xterm"} | ({"TMUX": "1"} if known.tmux else {})
+        checks = {check.name: check for check in terminal_checks(env, known, "auto")}
+        assert told in checks["preview"].text
+
+    def test_tmux_in_kitty(self) -> None:
+        """Where tmux keeps sharp images from kitty, it says which option lets them through."""
+        known = report("tmux 3.4", Tmux(passthrough=False, outside="kitty(0.40.0)"))
+        checks = {one.name: one for one in terminal_checks({"TERM": "tmux", "TMUX": "1"}, known, "auto")}
+        assert "tmux set -g allow-passthrough on" in checks["tmux"].advice
+
+    def test_another_protocol(self) -> None:
+        """A protocol that the user always asks for, and that is not known to work here, is a note."""
+        env = {"TERM": "xterm", "IMGCLI_PREVIEW": "kitty"}
+        known = report("XTerm(379)", None)
+        check = next(one for one in terminal_checks(env, known, "kitty") if one.name == "preview")
+        assert ("note", "IMGCLI_PREVIEW asks for kitty; auto takes") == (check.status, check.text[:41])

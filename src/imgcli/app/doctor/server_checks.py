@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.api.auth import LOCAL_KEY, OPENAI_URL, credentials, server_host
 from imgcli.core.catalog import list_models
-from imgcli.core.errors import ExitCode, ImgcliError
+from imgcli.core.errors import ExitCode, ImgcliError, Problem
 from imgcli.core.option import option
 from imgcli.core.text import duration, shorten
 from imgcli.output.diagnosis import Check
@@ -82,8 +82,11 @@ def _proxy(context: Context, url: str) -> Check:
         return Check.ok(PROXY, "none", facts)
     if proxy.is_bypassed:
         return Check.ok(PROXY, f"not used for this server ({proxy.setting} is set)", facts)
-    name = shorten(proxy.host, _LENGTH) or "not a valid URL"
-    return Check.ok(PROXY, f"{name} ({proxy.setting})", facts)
+    if not proxy.host:
+        what = f"{proxy.setting} is not a valid URL."
+        advice = "It should look like http://proxy.example:3128."
+        return Check.problem(PROXY, Problem(ExitCode.UNREACHABLE, what, advice=advice), facts)
+    return Check.ok(PROXY, f"{shorten(proxy.host, _LENGTH)} ({proxy.setting})", facts)
 
 
 def _certificates(context: Context, url: str) -> Check:
