@@ -176,6 +176,7 @@ class _CardProvider:
 
     cards: CardRenderer
     widest: int | None = None
+    note: str = ""
 
     def renderer(self) -> CardRenderer:
         """Return the renderer."""

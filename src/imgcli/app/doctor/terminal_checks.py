@@ -39,6 +39,7 @@ _NAMED = "TERM", "TERM_PROGRAM", "COLORTERM", "NO_COLOR", "CI", "LANG", "LC_ALL"
 """Environment variables that say something about the terminal, for programs."""
 _DARK_BELOW = 128
 _SIXEL = "it reports sixel, and a cell's size is known"
+_SWITCHES: Mapping[bool | None, str] = {True: "on", False: "off", None: "unknown"}
 _PASSTHROUGH = "tmux set -g allow-passthrough on"
 
 
@@ -179,7 +180,7 @@ def _tmux(report: TerminalReport) -> Check:
     }
     if tmux is None or not outside:
         return Check.note(TMUX, "it does not tell what it runs in", facts=facts)
-    text = f"in {outside}, passthrough {'on' if tmux.passthrough else 'off'}"
+    text = f"in {outside}, passthrough {_SWITCHES[tmux.passthrough]}"
     if not tmux.passthrough and can(Ability.PLACEHOLDERS, tmux.outside):
         return Check.note(TMUX, text, f"For sharp images: {_PASSTHROUGH}", facts)
     if not tmux.has_truecolor:
