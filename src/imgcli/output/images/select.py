@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from imgcli.output.images.blocks import BlockRenderer
 from imgcli.output.terminal.capabilities import ColorDepth
-from imgcli.output.terminal.database import Ability, PreviewProtocol, choose_protocol, identify
+from imgcli.output.terminal.database import (
+    Ability,
+    PreviewProtocol,
+    choose_protocol,
+    identify,
+    possible_protocols,
+)
 from imgcli.output.terminal.probe import EchoOff, is_ours
 
 if TYPE_CHECKING:
@@ -31,6 +37,16 @@ class _Findings:
     tmux: Tmux | None
 
 
+@dataclass(frozen=True)
+class TerminalReport:
+    """A terminal that has been asked: as it describes itself, and what it can show, the best first."""
+
+    terminal: Terminal
+    answers: Answers
+    tmux: Tmux | None
+    possible: tuple[PreviewProtocol, ...]
+
+
 @dataclass
 class RendererSelector:
     """The provider of a real terminal: `stream` leads to it, `requested` is what the user asked for.
@@ -45,6 +61,7 @@ class RendererSelector:
     widest: int | None = None
     _echo_off: EchoOff | None = field(default=None, init=False)
     _renderer: Renderer | None = field(default=None, init=False)
+    _found: _Findings | None = field(default=None, init=False)
 
     def renderer(self) -> Renderer:
         """Ask what must be asked, within the query's budget, and choose; once."""
@@ -53,6 +70,20 @@ class RendererSelector:
             protocol = choose_protocol(self.requested, self.env, found.answers, found.tmux)
             self._renderer = self._build(protocol, found)
         return self._renderer
+
+    def report(self) -> TerminalReport:
+        """Ask what must be asked, once, and return what is known of the terminal then."""
+        found = self._found = self._found or self._ask()
+        terminal = _with_answers(self.terminal, found)
+        possible = possible_protocols(self.env, found.answers, found.tmux)
+        if not terminal.unicode:  # `_build` has nothing else for it
+            possible = (PreviewProtocol.ASCII,)
+        return TerminalReport(terminal, found.answers, found.tmux, possible)
+
+    def renderer_for(self, protocol: PreviewProtocol) -> Renderer:
+        """Return the renderer of one protocol, a new one each time."""
+        found = self._found = self._found or self._ask()
+        return self._build(protocol, found)
 
     def close(self) -> None:
         """Take away answers that came too late, so that no shell takes them for keys."""
