@@ -118,6 +118,17 @@ def test_a_terminal_with_few_colours_gets_no_more(registers: int) -> None:
     assert max(drawn.colors) < registers
 
 
+@pytest.mark.parametrize("registers", [2, 16, 256])
+@pytest.mark.parametrize("colour", [(0, 0, 0), (244, 113, 80), (255, 255, 255)])
+def test_tmux_can_send_it_on(registers: int, colour: RGB) -> None:
+    """Every register up to the highest has a colour: tmux sends all of them on, and needs one for each."""
+    image = drawing()
+    image.paste(colour, (0, 0, 90, 40))
+    drawn = draw(encode(image, registers))
+    assert list(range(len(drawn.colors))) == sorted(drawn.colors)
+    assert set(drawn.colors.values()) == set(drawn.pixels.values())
+
+
 def test_clear_parts_are_left_out() -> None:
     """Where an image is transparent the terminal's own background stays."""
     image = drawing().convert("RGBA")

@@ -90,7 +90,7 @@ def encode(image: Image, registers: int = 256) -> str:
         clear = image.getchannel("A").point(lambda alpha: 0 if alpha >= _OPAQUE_FROM else 255)
         indexed.paste(_CLEAR, mask=clear)
     used = sorted(set(indexed.tobytes()) - {_CLEAR})
-    bands = b"-".join(_bands(indexed.tobytes(), indexed.width))
+    bands = b"-".join(_bands(_renumbered(indexed.tobytes(), used), indexed.width))
     body = _shortened(_FULL, _shortened(_BLANKS, bands)).decode()
     # P2=1: pixels that are not drawn keep their colour; 1;1: pixels are square, whatever P1 says.
     return f'\x1bP0;1q"1;1;{image.width};{image.height}{_palette(indexed, used)}{body}\x1b\\'
@@ -124,11 +124,20 @@ def _textured(image: Image) -> Image:
     return ImageChops.add(image, Pillow.merge("RGB", (texture,) * 3), 1, -_MIDDLE)
 
 
+def _renumbered(data: bytes, used: list[int]) -> bytes:
+    """Number the colours that occur from 0 on, without gaps.
+
+    tmux sends all registers up to the highest on to its terminal. One that was never set is then a colour
+    command that no terminal reads, and xterm shows none of the image.
+    """
+    return data.translate(bytes.maketrans(bytes(used), bytes(range(len(used)))))
+
+
 def _palette(indexed: Image, used: list[int]) -> str:
-    """Format the colours that occur, in per cent, as the VT340 expects them."""
+    """Format the colours that occur, in their order, in per cent, as the VT340 expects them."""
     levels = [round(value / 2.55) for value in indexed.getpalette() or []]
     colors = list(zip(levels[0::3], levels[1::3], levels[2::3], strict=True))
-    return "".join("#{};2;{};{};{}".format(number, *colors[number]) for number in used)
+    return "".join("#{};2;{};{};{}".format(number, *colors[color]) for number, color in enumerate(used))
 
 
 def _bands(data: bytes, width: int) -> Iterator[bytes]:
