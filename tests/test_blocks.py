@@ -16,7 +16,7 @@ from rich_pixels import HalfcellRenderer, Pixels
 
 from glyphpaint import HEIGHT, WIDTH, Cell, bitmap, octant, paint, palette, replay
 from imgcli.output.images.blocks import ansi_lines, draw
-from imgcli.output.images.glyphs import GLYPH_SETS, Glyph, glyphs, splits
+from imgcli.output.images.glyphs import GLYPH_SETS, OCTANTS, Glyph, glyphs, splits
 from imgcli.output.images.pixels import PixelsRenderer
 from imgcli.output.terminal.capabilities import ColorDepth
 from imgcli.output.terminal.database import PreviewProtocol
@@ -24,6 +24,7 @@ from imgcli.output.terminal.database import PreviewProtocol
 RGB = tuple[int, int, int]
 
 ORANGE, TEAL = (250, 140, 20), (10, 120, 110)
+BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 DEPTHS = [depth for depth in ColorDepth if depth is not ColorDepth.NONE]
 DRAWN = [PreviewProtocol.HALF, PreviewProtocol.BLOCKS, PreviewProtocol.SEXTANTS, PreviewProtocol.OCTANTS]
 SHAPES = {(glyph.grid, glyph.mask): glyph for symbols in DRAWN for glyph in glyphs(symbols)}
@@ -111,6 +112,22 @@ def test_every_split_is_tried_once(symbols: PreviewProtocol, count: int) -> None
     assert count == len(splits(symbols)) == len(tried)
     assert shapes <= tried | twins
     assert not tried & twins
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_octants_need_no_glyph_that_kitty_0_46_lacks(depth: ColorDepth) -> None:
+    """A lit corner of a cell is drawn by its complement, or its neighbour: kitty 0.40 has no glyph for it."""
+    corners = [Glyph("", OCTANTS, mask) for mask in (0x01, 0x02, 0x40, 0x80)]
+    image = Image.new("RGB", (8 * 8, 24))
+    for column, (corner, pair) in enumerate(product(corners, [(WHITE, BLACK), (BLACK, WHITE)])):
+        image.paste(cut(corner, *pair), (8 * column, 0))
+    shown = painted(image, (8, 1), PreviewProtocol.OCTANTS, depth)
+    text = draw(image, (8, 1), PreviewProtocol.OCTANTS, depth).text
+    assert not set("\U0001cea0\U0001cea3\U0001cea8\U0001ceab") & set(text)
+    if depth is ColorDepth.TRUECOLOR:
+        exact = image.resize(shown.size, Image.Resampling.NEAREST)
+        assert exact.tobytes() == shown.tobytes()
+    assert ImageStat.Stat(image).mean == pytest.approx(ImageStat.Stat(shown).mean, abs=1)
 
 
 def test_a_glyph_shows_itself() -> None:

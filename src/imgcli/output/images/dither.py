@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageChops
 
 from imgcli.output.images.cells import BlockImage, mosaic, part, sample
-from imgcli.output.images.glyphs import HALVES, OCTANTS, QUADRANTS, SEXTANTS, Grid, by_mask, splits
+from imgcli.output.images.glyphs import HALVES, OCTANTS, QUADRANTS, SEXTANTS, Grid, dots, splits
 from imgcli.output.terminal.capabilities import ColorDepth
 from imgcli.output.terminal.database import PreviewProtocol
 
@@ -47,9 +47,9 @@ def dithered(
 def monochrome(image: PILImage, cells: tuple[int, int], symbols: PreviewProtocol) -> BlockImage:
     """Draw an image into (columns, rows) cells with the finest dots of a set; light dots are lit."""
     grid = _FINEST[symbols]
-    dots = sample(image.convert("L"), cells, grid).convert("1").convert("L")
-    bits = [part(dots, grid, i).point([0, *[1 << i] * 255]) for i in range(grid.parts)]
-    return BlockImage(cells[0], _spelled(reduce(ImageChops.add, bits), by_mask(grid)), None, None)
+    mixed = sample(image.convert("L"), cells, grid).convert("1").convert("L")
+    bits = [part(mixed, grid, i).point([0, *[1 << i] * 255]) for i in range(grid.parts)]
+    return BlockImage(cells[0], _spelled(reduce(ImageChops.add, bits), dots(grid)), None, None)
 
 
 def letters(image: PILImage, cells: tuple[int, int], depth: ColorDepth, *, dark: bool) -> BlockImage:
