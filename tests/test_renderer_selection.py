@@ -22,7 +22,7 @@ from streams import BLUE, GREEN, RED, completed, created, image_item, item_done,
 from substitutes import waits
 from terminal import PtyRun
 from test_iterm2 import _SEQUENCE as ITERM2
-from test_kitty import Kitty
+from test_kitty import Kitty, unwrapped
 from test_query import KITTY_0_26, TMUX, XTERM, XTERM_VT340
 from test_sixel import draw
 from wire import End, Reply
@@ -78,6 +78,14 @@ def show(world: dict[str, str], folder: Path, answers: bytes, *args: str, **env:
     with PtyRun(["view", "a.png", *args], world | TRUECOLOR | env, folder, answers=answers, cell=CELL) as run:
         assert 0 == run.finish()
     return run
+
+
+def in_tmux(folder: Path, told: str) -> dict[str, str]:
+    """The environment in a tmux that tells this of itself."""
+    tmux = folder / "tmux"
+    tmux.write_text(f"#!/bin/sh\nprintf '{told}\\n'\n")
+    tmux.chmod(0o755)
+    return {"TERM": "screen", "COLORTERM": "", "TMUX": "/t,1,0", "PATH": f"{folder}:{os.environ['PATH']}"}
 
 
 def after_asking(run: PtyRun) -> str:
@@ -191,12 +199,50 @@ class TestByName:
     @pytest.mark.parametrize("protocol", ["auto", "half"])
     def test_tmux_tells_of_every_colour(self, protocol: str, world: dict[str, str], folder: Path) -> None:
         """Where tmux knows that the terminal outside has all colours, images are not dithered to 256."""
-        tmux = folder / "tmux"
-        tmux.write_text("#!/bin/sh\nprintf 'off\\tXTerm(379)\\txterm\\t256,RGB,title\\n'\n")
-        tmux.chmod(0o755)
-        env = {"TERM": "screen", "COLORTERM": "", "TMUX": "/t,1,0", "PATH": f"{folder}:{os.environ['PATH']}"}
+        env = in_tmux(folder, "off\\tXTerm(379)\\txterm\\t256,RGB,title")
         run = show(world, folder, TMUX, "--preview", protocol, "--width", "10", **env)
         assert "c82828" == run.screen.buffer[0][0].bg
+
+    def test_tmux_tells_of_every_colour_unasked(self, folder: Path) -> None:
+        """Also where tmux cannot be asked as a terminal: while a file manager reads it key by key."""
+        env = TRUECOLOR | in_tmux(folder, "off\\tXTerm(379)\\txterm\\t256,RGB,title")
+        renderer = RendererSelector(env, Window(), detect_terminal(env, Window(), Window().size)).renderer()
+        assert isinstance(renderer, BlockRenderer)
+        assert ColorDepth.TRUECOLOR is renderer.depth
+
+    @pytest.mark.parametrize(
+        ("protocol", "told", "why"),
+        [
+            ("kitty", "off\\tkitty(0.40.0)\\t", "tmux stops kitty images (tmux set -g allow-passthrough on)"),
+            ("iterm2", "0\\tiTerm2 3.5.0\\t", "tmux stops iterm2 images (tmux set -g allow-passthrough on)"),
+            ("sixel", "off\\tfoot(1.16)\\t", "this tmux, or the terminal around it, shows no sixels"),
+        ],
+    )
+    def test_tmux_may_let_nothing_through(
+        self, protocol: str, told: str, why: str, world: dict[str, str], folder: Path
+    ) -> None:
+        """What tmux would swallow is shown in another way, and why is said, with what to do about it."""
+        env = in_tmux(folder, f"{told}xterm\\tRGB")
+        run = show(world, folder, TMUX, "--preview", protocol, "--width", "10", **env)
+        assert f"{why}: shown as blocks" == run.screen.display[0].rstrip()
+        assert "c82828" == run.screen.buffer[1][0].bg
+
+    def test_gen_says_too_what_tmux_does_not_let_through(
+        self, server: Server, world: dict[str, str], folder: Path
+    ) -> None:
+        """A live run says it above the image, once."""
+        env = world | in_tmux(folder, "off\\tkitty(0.40.0)\\txterm-kitty\\tRGB")
+        run = generate(server, env, folder, TMUX, "--preview", "kitty")
+        assert 1 == run.raw.count(b"allow-passthrough on")
+        assert "c82828" in {cell.bg for line in run.screen.buffer.values() for cell in line.values()}
+
+    def test_a_tmux_that_says_nothing_is_given_what_was_asked_for(
+        self, world: dict[str, str], folder: Path
+    ) -> None:
+        """A named protocol is an order where tmux cannot be asked, or is too old to have the option."""
+        kitty, env = Kitty(), in_tmux(folder, "\\tkitty(0.40.0)\\txterm-kitty\\tRGB")
+        kitty.feed(unwrapped(after_asking(show(world, folder, TMUX, "--preview", "kitty", **env))))
+        assert [RED] == list(kitty.images.values())
 
     def test_the_environment_has_the_habit(self, world: dict[str, str], folder: Path) -> None:
         """IMGCLI_PREVIEW is what somebody always wants; the option beats it, and nonsense is told."""

@@ -45,12 +45,16 @@ class RendererSelector:
     widest: int | None = None
     _echo_off: EchoOff | None = field(default=None, init=False)
     _renderer: Renderer | None = field(default=None, init=False)
+    note: str = field(default="", init=False)
 
     def renderer(self) -> Renderer:
         """Ask what must be asked, within the query's budget, and choose; once."""
         if self._renderer is None:
             found = self._ask()
-            protocol = choose_protocol(self.requested, self.env, found.answers, found.tmux)
+            obstacle = self._obstacle(found)
+            requested = PreviewProtocol.AUTO if obstacle else self.requested
+            protocol = choose_protocol(requested, self.env, found.answers, found.tmux)
+            self.note = f"{obstacle}: shown as {protocol}" if obstacle else ""
             self._renderer = self._build(protocol, found)
         return self._renderer
 
@@ -79,8 +83,20 @@ class RendererSelector:
             self._echo_off = None
         return _Findings(answers, tmux)
 
+    def _obstacle(self, found: _Findings) -> str:
+        """Return why tmux keeps the images that were asked for from the terminal; empty where it does not."""
+        tmux = found.tmux
+        if not tmux or not self._is_tmux(found):
+            return ""
+        if self.requested in {PreviewProtocol.KITTY, PreviewProtocol.ITERM2} and tmux.passthrough is False:
+            return f"tmux stops {self.requested} images (tmux set -g allow-passthrough on)"
+        is_sixel = self.requested is PreviewProtocol.SIXEL and found.answers.is_complete
+        if is_sixel and not (found.answers.sixel and tmux.may_show_sixels):
+            return "this tmux, or the terminal around it, shows no sixels"
+        return ""
+
     def _build(self, protocol: PreviewProtocol, found: _Findings) -> Renderer:
-        terminal = _with_answers(self.terminal, found)
+        terminal = _with_answers(self.terminal, found, is_tmux=self._is_tmux(found))
         match protocol:
             case PreviewProtocol.KITTY:
                 return self._kitty(terminal, found)
@@ -117,24 +133,24 @@ def _sixel(terminal: Terminal, answers: Answers) -> Renderer:
     return SixelRenderer(cell, registers, terminal.background, answers.largest)
 
 
-def _with_answers(terminal: Terminal, found: _Findings) -> Terminal:
+def _with_answers(terminal: Terminal, found: _Findings, *, is_tmux: bool) -> Terminal:
     """Return the terminal as it describes itself, where it does."""
     answers = found.answers
     return replace(
         terminal,
-        depth=_depth(terminal.depth, found),
+        depth=_depth(terminal.depth, found, is_tmux=is_tmux),
         background=answers.background or terminal.background,
         aspect=_aspect(answers.cell) or terminal.aspect,
     )
 
 
-def _depth(depth: ColorDepth, found: _Findings) -> ColorDepth:
-    """Return the colours that a terminal of this name has; monochrome is somebody's requested."""
+def _depth(depth: ColorDepth, found: _Findings, *, is_tmux: bool) -> ColorDepth:
+    """Return the colours that a terminal of this name has; monochrome is somebody's request."""
     if depth is ColorDepth.MONO:
         return depth
-    known, version = identify({}, found.answers.name)
-    if known.name == "tmux" and found.tmux and found.tmux.has_truecolor:
+    if is_tmux and found.tmux and found.tmux.has_truecolor:  # which it tells also while it cannot be asked
         return ColorDepth.TRUECOLOR
+    known, version = identify({}, found.answers.name)
     if known.name == "tmux" and depth is ColorDepth.ANSI_16:  # it has 256 wherever it is, and TERM=screen
         return ColorDepth.ANSI_256
     return ColorDepth.TRUECOLOR if known.can(Ability.TRUECOLOR, version) else depth

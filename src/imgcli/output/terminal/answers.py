@@ -128,12 +128,23 @@ _ALLOWED = frozenset({"1", "on", "all"})  # a flag before 3.4, a choice since
 class Tmux:
     """A tmux around us: whether envelopes go through, and the terminal outside, such as `kitty(0.40.0)`.
 
-    `has_truecolor` is what tmux is sure of; it may be wrong only where it is False.
+    `passthrough` is None where it did not tell. `features` are those of the terminal outside of which tmux is
+    sure; it may not know of all.
     """
 
-    passthrough: bool
+    passthrough: bool | None
     outside: str
-    has_truecolor: bool = False
+    features: frozenset[str] = frozenset()
+
+    @property
+    def has_truecolor(self) -> bool:
+        """Whether 24-bit colours reach the terminal outside as they are."""
+        return "RGB" in self.features
+
+    @property
+    def may_show_sixels(self) -> bool:
+        """Whether sixels may reach the terminal outside; tmux itself says yes wherever it can read them."""
+        return not self.features or "sixel" in self.features
 
 
 def wrap(escape: str) -> str:
@@ -157,12 +168,13 @@ def ask_tmux(env: Mapping[str, str]) -> Tmux | None:
             stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.SubprocessError):
-        return Tmux(passthrough=False, outside="")
+        return Tmux(passthrough=None, outside="")
     return parse_tmux(done.stdout.decode(errors="replace"))
 
 
 def parse_tmux(answer: str) -> Tmux:
     """Read what tmux printed; versions that know no such option or format leave its place empty."""
     allowed, termtype, termname, features = ([*answer.rstrip("\n").split("\t"), "", "", "", ""])[:4]
-    has_truecolor = "RGB" in features.split(",")
-    return Tmux(allowed in _ALLOWED, termtype or termname.removeprefix("xterm-"), has_truecolor)
+    outside = termtype or termname.removeprefix("xterm-")
+    passthrough = allowed in _ALLOWED if allowed else None
+    return Tmux(passthrough, outside, frozenset(filter(None, features.split(","))))

@@ -157,7 +157,8 @@ def choose_protocol(
     if is_inside and tmux and tmux.passthrough and can(PLACEHOLDERS, tmux.outside):
         return PreviewProtocol.KITTY
     for protocol in (KITTY, ITERM2, SIXEL, OCTANTS, SEXTANTS):
-        if _is_reliable(protocol, terminal, version, answers):
+        is_lost = protocol is SIXEL and is_inside and tmux and not tmux.may_show_sixels
+        if not is_lost and _is_reliable(protocol, terminal, version, answers):
             return protocol
     return PreviewProtocol.HALF if Quirk.HALVES_ONLY in terminal.quirks else PreviewProtocol.BLOCKS
 
