@@ -77,7 +77,7 @@ class ITerm2Renderer:
 
 
 def _shown_as(encoded: EncodedImage, enough: tuple[int, int]) -> tuple[bytes, tuple[int, int]]:
-    """Return PNG and JPEG as they are, which every such terminal reads; anything else as PNG."""
+    """Return small PNG and any JPEG as they are, which every such terminal reads; anything else as PNG."""
     if encoded.format is not ImageFormat.JPEG:
         return as_png(encoded, enough)
     return encoded.data, decode(encoded.data, _ROUGH).size

@@ -112,7 +112,11 @@ class RendererSelector:
     def _kitty(self, terminal: Terminal, found: _Findings) -> Renderer:
         from imgcli.output.images.kitty import KittyRenderer, Route
 
-        return KittyRenderer((1, terminal.aspect), Route.TMUX if self._is_tmux(found) else Route.STRAIGHT)
+        shape = 1, terminal.aspect
+        if self._is_tmux(found):  # which does not know the cells of the terminal outside, or guesses them
+            return KittyRenderer(shape, Route.TMUX)
+        cell = found.answers.cell
+        return KittyRenderer(shape, enough=cell) if cell else KittyRenderer(shape)
 
     def _iterm2(self, terminal: Terminal, found: _Findings) -> Renderer:
         from imgcli.output.images.iterm2 import ITerm2Renderer, Transfer
