@@ -300,10 +300,52 @@ def test_mono_on_a_light_background() -> None:
     assert " " == draw(white, (1, 1), PreviewProtocol.BLOCKS, ColorDepth.MONO, dark=False).text
 
 
-def test_transparency_is_a_checkerboard() -> None:
-    """What is transparent shows the two greys that mean it, when nobody gave a background."""
-    shown = painted(Image.new("RGBA", (768, 768)), (48, 24), PreviewProtocol.BLOCKS)
-    assert {(0x99,) * 3, (0xCC,) * 3} == {shown.getpixel((x, 8)) for x in range(4, shown.width, 8)}
+def sticker() -> Image.Image:
+    """An orange square on nothing, half over its edge cells, and a soft shadow at its right."""
+    image = Image.new("RGBA", (80, 80))
+    image.paste((*ORANGE, 255), (25, 25, 60, 60))
+    image.paste((0, 0, 0, 60), (60, 30, 70, 60))
+    return image
+
+
+@pytest.mark.parametrize("background", [None, (255, 255, 255)])
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("symbols", GLYPH_SETS)
+def test_transparent_parts_show_the_terminal_itself(
+    symbols: PreviewProtocol, depth: ColorDepth, background: RGB | None
+) -> None:
+    """Around a sticker nothing is painted, whatever the terminal's background: no board, no box."""
+    drawn = draw(sticker(), (8, 8), symbols, depth, background=background)
+    lines = ansi_lines(drawn)
+    rows = replay(lines)
+    around = [row[column] for row in (*rows[:2], rows[7]) for column in range(8)]
+    around += [row[column] for row in rows for column in (0, 1, 7)]
+    assert {(" ", None)} == {(cell.char, cell.background) for cell in around}
+    assert ["        "] * 2 == lines[:2]
+    assert " " != rows[4][4].char or rows[4][4].background is not None
+    renderer = PixelsRenderer(symbols, depth, background)
+    assert visible(rows) == visible(replay(printed(sticker(), (8, 8), renderer)))
+
+
+@pytest.mark.parametrize("paper", [(0, 0, 0), (255, 255, 255), (90, 20, 60)])
+def test_a_sticker_has_no_fringe(paper: RGB) -> None:
+    """Its edges melt into the background that is known; where none is, they keep to the sticker's colour."""
+    image, cells = sticker(), (8, 8)
+    lines = ansi_lines(draw(image, cells, PreviewProtocol.OCTANTS, ColorDepth.TRUECOLOR, background=paper))
+    flat = Image.new("RGB", image.size, paper)
+    flat.paste(image, mask=image)
+    shown = paint(replay(lines), paper=paper)
+    assert error(shown, flat.resize(shown.size, Image.Resampling.NEAREST)) < 60
+    blind = replay(ansi_lines(draw(image, cells, PreviewProtocol.HALF, ColorDepth.TRUECOLOR)))
+    assert {ORANGE, None} == {cell.background for row in blind for cell in row}
+
+
+def printed(image: Image.Image, cells: tuple[int, int], renderer: PixelsRenderer) -> list[str]:
+    """The lines that rich prints of an image."""
+    console = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=80)
+    with console.capture() as captured:
+        console.print(Pixels.from_image(image, cells, renderer), end="")
+    return captured.get().splitlines()
 
 
 @pytest.mark.parametrize("depth", DEPTHS)

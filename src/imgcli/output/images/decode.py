@@ -54,6 +54,7 @@ _COMMON = ("PNG", "JPEG", "GIF", "BMP", "PPM")
 _RARER = ("WEBP", "AVIF", "TIFF")
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"P6", b"II*\0", b"MM\0*")
 _LIGHT, _SHADE = 0xCC, 0x99  # the checkerboard's greys
+_FAINTEST, _HALF = 4, 128  # of 255: less of an image than this is not worth a cell
 _SQUARES = 24  # of the checkerboard, along the longer side
 
 
@@ -99,6 +100,31 @@ def flatten(encoded: PILImage, background: RGB | None = None) -> PILImage:
     under = _checkerboard(clear.size) if background is None else Image.new("RGB", clear.size, background)
     under.paste(clear, mask=clear)
     return under
+
+
+def cut_out(
+    image: PILImage, cells: tuple[int, int], background: RGB | None = None
+) -> tuple[PILImage, PILImage | None]:
+    """Return the image in RGB, and a mask of the (columns, rows) cells where nothing is to be drawn, or None.
+
+    Parts that are transparent show this colour. Where it is unknown no cell shows any of it: one that is more
+    than half transparent is left to the terminal, and what is clear in another one gets the others' colour.
+    """
+    from PIL import Image
+
+    if not image.has_transparency_data:
+        return flatten(image), None
+    clear = image.convert("RGBA")
+    if clear.getchannel("A").getextrema() == (255, 255):
+        return clear.convert("RGB"), None
+    small = clear.resize(cells, Image.Resampling.BOX)
+    if background is None:
+        under = small.convert("RGB").resize(clear.size, Image.Resampling.NEAREST)
+    else:
+        under = Image.new("RGB", clear.size, background)
+    under.paste(clear, mask=clear)
+    least = _FAINTEST if background else _HALF
+    return under, small.getchannel("A").point([255 * (alpha < least) for alpha in range(256)])
 
 
 def fit(
