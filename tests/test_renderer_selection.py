@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 
 from imgcli.core.image import EncodedImage
 from imgcli.output.images.blocks import BlockRenderer
@@ -111,7 +112,7 @@ class TestLive:
 
     def test_sixels_are_drawn_in_one_place(self, server: Server, world: dict[str, str], folder: Path) -> None:
         """On a sixel terminal each image is drawn over the one before, and the text goes on below it."""
-        run = generate(server, world, folder, XTERM_VT340, image=b"\x1bP0;1q")
+        run = generate(server, world, folder, XTERM_VT340, "--width", "80", image=b"\x1bP0;1q")
         drawn = [draw(found) for found in SIXEL.findall(run.raw.decode())]
         assert 3 == len(drawn)
         assert {(450, 300)} == {one.size for one in drawn}
@@ -130,7 +131,8 @@ class TestLive:
         """After the window was dragged there is one image, in its new size, and none of the old."""
         wire = server(held_run())
         env = world | TRUECOLOR | {"OPENAI_BASE_URL": wire.base_url, "OPENAI_API_KEY": "sk-x"}
-        with PtyRun(["gen", "a cat"], env, folder, answers=KITTY_0_26, cell=CELL) as run:
+        args = ["gen", "a cat", "--width", "80"]
+        with PtyRun(args, env, folder, answers=KITTY_0_26, cell=CELL) as run:
             run.wait_for(lambda seen: b"a=T" in seen.raw)
             run.resize(30, 10)
             run.wait_for(lambda seen: 2 == after_asking(seen).count("a=T"))
@@ -243,6 +245,31 @@ class TestByName:
         kitty, env = Kitty(), in_tmux(folder, "\\tkitty(0.40.0)\\txterm-kitty\\tRGB")
         kitty.feed(unwrapped(after_asking(show(world, folder, TMUX, "--preview", "kitty", **env))))
         assert [RED] == list(kitty.images.values())
+
+    @pytest.mark.parametrize(
+        ("answers", "args", "columns"),
+        [
+            pytest.param(XTERM, (), 48, id="text, a pixel in two columns"),
+            pytest.param(KITTY_0_26, (), 6, id="kitty, cells of 9 pixels"),
+            pytest.param(ITERM2_3_5, (), 5, id="iTerm2, cells of 10 pixels"),
+            pytest.param(XTERM_VT340, (), 5, id="sixel, cells of 10 pixels"),
+            pytest.param(KITTY_0_26, ("--width", "30"), 30, id="an order"),
+        ],
+    )
+    def test_an_icon_is_not_blown_up(
+        self, answers: bytes, args: tuple[str, ...], columns: int, world: dict[str, str], folder: Path
+    ) -> None:
+        """A small image is at most twice as large as it is, unless --width asks for more."""
+        Image.new("RGB", (24, 16), (200, 40, 40)).save(folder / "i.png")
+        with PtyRun(["view", "i.png", *args], world | TRUECOLOR, folder, answers=answers, cell=CELL) as run:
+            assert 0 == run.finish()
+        told = re.search(r"c=([0-9]+),r|width=([0-9]+);|q\"1;1;([0-9]+)", run.raw.decode())
+        if not told:
+            assert columns == sum(cell.bg == "c82828" for cell in run.screen.buffer[0].values())
+        elif told[3]:
+            assert columns == -(-int(told[3]) // 10)
+        else:
+            assert columns == int(told[1] or told[2])
 
     def test_the_environment_has_the_habit(self, world: dict[str, str], folder: Path) -> None:
         """IMGCLI_PREVIEW is what somebody always wants; the option beats it, and nonsense is told."""

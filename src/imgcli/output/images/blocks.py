@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 from typing import TYPE_CHECKING
 
 from imgcli.output.images.decode import cut_out, decode, fit
@@ -31,9 +32,15 @@ _BASE = 8  # colours that have a code of their own; as many more have a bright o
 
 
 class BlockRenderer:
-    """Draws with a set of block glyphs, or ASCII, in the terminal's own colours."""
+    """Draws with a set of block glyphs, or ASCII, in the terminal's own colours.
 
-    def __init__(self, terminal: Terminal, glyphs: PreviewProtocol = PreviewProtocol.BLOCKS) -> None:
+    A pixel of the image takes at most `zoom` columns.
+    """
+
+    def __init__(
+        self, terminal: Terminal, glyphs: PreviewProtocol = PreviewProtocol.BLOCKS, zoom: float = inf
+    ) -> None:
+        self._zoom = zoom
         self._terminal = terminal
         self._glyphs = glyphs
 
@@ -64,7 +71,7 @@ class BlockRenderer:
     def fitted(self, encoded: EncodedImage, box: Box) -> tuple[PILImage, tuple[int, int]]:
         """Decode an image, and choose the cells that it fills; raises `decode.Undecodable`."""
         image = decode(encoded.data, (box.columns * _CELL_WIDTH, box.rows * _CELL_HEIGHT))
-        cells = fit(image.size, box.columns, box.rows, (1, self._terminal.aspect))
+        cells = fit(image.size, box.columns, box.rows, (1, self._terminal.aspect), self._zoom)
         return image, cells
 
     def _is_dark(self) -> bool:

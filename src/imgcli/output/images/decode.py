@@ -10,6 +10,7 @@ import warnings
 import zlib
 from contextlib import suppress
 from io import BytesIO
+from itertools import product
 from typing import TYPE_CHECKING
 
 from imgcli.core.errors import system_error
@@ -128,15 +129,27 @@ def cut_out(
 
 
 def fit(
-    size: tuple[int, int], columns: int, rows: int, cell: tuple[float, float] = (1, 2)
+    size: tuple[int, int],
+    columns: int,
+    rows: int,
+    cell: tuple[float, float] = (1, 2),
+    zoom: float = math.inf,
 ) -> tuple[int, int]:
     """Return how many (columns, rows) of a box an image of this size in pixels fills, its aspect kept.
 
-    `cell` is a cell's width and height, in any unit. Never more than the box has, never less than 1 of each.
+    `cell` is a cell's width and height, in any unit, and `zoom` the most of that unit that a pixel may take.
+    Never more than the box has, never less than 1 of each.
     """
     width, height = size[0] / cell[0], size[1] / cell[1]
-    scale = min(columns / width, rows / height)
-    return max(1, min(columns, round(width * scale))), max(1, min(rows, round(height * scale)))
+    scale = min(columns / width, rows / height, zoom)
+    if scale < zoom:
+        return max(1, min(columns, round(width * scale))), max(1, min(rows, round(height * scale)))
+    # In few cells, rounding each by itself would bend the image.
+    wide, high = (
+        [max(1, min(most, near)) for near in (math.floor(exact), math.ceil(exact))]
+        for exact, most in ((width * scale, columns), (height * scale, rows))
+    )
+    return min(product(wide, high), key=lambda cells: abs(math.log(cells[0] * height / cells[1] / width)))
 
 
 def _decoded(data: bytes, enough: tuple[int, int] | None) -> PILImage:

@@ -7,6 +7,7 @@ import secrets
 from binascii import b2a_base64
 from enum import Enum
 from functools import cache
+from math import inf
 from typing import TYPE_CHECKING
 
 from imgcli.core.image import ImageFormat
@@ -148,7 +149,8 @@ class KittyRenderer:
     """Paints on kitty and its like, at most two images in the terminal's memory at any time.
 
     `cell` is a cell's width and height in pixels, or in any unit where only their ratio is known. `enough` is
-    how many pixels of an image a cell can show. `ids` are those that it may use, each with the id after it.
+    how many pixels of an image a cell can show, `zoom` how many of the unit a pixel may take. `ids` are those
+    that it may use, each with the id after it.
     """
 
     def __init__(
@@ -157,7 +159,9 @@ class KittyRenderer:
         route: Route = Route.STRAIGHT,
         ids: Iterator[int] | None = None,
         enough: tuple[int, int] = _ENOUGH,
+        zoom: float = inf,
     ) -> None:
+        self._zoom = zoom
         self._cell = cell
         self._enough = enough
         self._route = route
@@ -167,13 +171,13 @@ class KittyRenderer:
 
     def sibling(self) -> KittyRenderer:
         """Return a renderer for another image on the same screen."""
-        return KittyRenderer(self._cell, self._route, self._ids, self._enough)
+        return KittyRenderer(self._cell, self._route, self._ids, self._enough, self._zoom)
 
     def render(self, encoded: EncodedImage, box: Box) -> Frame:
         """Show an image, and only then take the one before away; raises `decode.Undecodable`."""
         png, size = as_png(encoded, (box.columns * self._enough[0], box.rows * self._enough[1]))
         limit = LIMIT if self._route is Route.TMUX else max(box.columns, box.rows)
-        cells = Box(*fit(size, min(box.columns, limit), min(box.rows, limit), self._cell))
+        cells = Box(*fit(size, min(box.columns, limit), min(box.rows, limit), self._cell, self._zoom))
         image_id, before = self._next, self._shown
         self._shown, self._next = image_id, before or id_after(image_id)
         if self._route is Route.TMUX:

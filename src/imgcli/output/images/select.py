@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import TYPE_CHECKING
 
 from imgcli.output.images.blocks import BlockRenderer
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 
 _USUAL_REGISTERS = 256
+_ZOOM = 2  # times as large as it is, at most, an image is shown where nobody asked for its width
 _NARROW_CELL = 8  # pixels; an image that comes out too small is better than one that does not fit
 
 
@@ -103,38 +105,43 @@ class RendererSelector:
             case PreviewProtocol.ITERM2:
                 return self._iterm2(terminal, found)
             case PreviewProtocol.SIXEL:
-                return _sixel(terminal, found.answers)
+                return self._sixel(terminal, found.answers)
             case _ if not terminal.unicode:
-                return BlockRenderer(terminal, PreviewProtocol.ASCII)
+                return BlockRenderer(terminal, PreviewProtocol.ASCII, self._zoom(1))
             case _:
-                return BlockRenderer(terminal, protocol)
+                return BlockRenderer(terminal, protocol, self._zoom(1))
 
     def _kitty(self, terminal: Terminal, found: _Findings) -> Renderer:
         from imgcli.output.images.kitty import KittyRenderer, Route
 
         shape = 1, terminal.aspect
         if self._is_tmux(found):  # which does not know the cells of the terminal outside, or guesses them
-            return KittyRenderer(shape, Route.TMUX)
-        cell = found.answers.cell
-        return KittyRenderer(shape, enough=cell) if cell else KittyRenderer(shape)
+            return KittyRenderer(shape, Route.TMUX, zoom=self._zoom(_NARROW_CELL))
+        if cell := found.answers.cell:
+            return KittyRenderer(shape, enough=cell, zoom=self._zoom(cell[0]))
+        return KittyRenderer(shape, zoom=self._zoom(_NARROW_CELL))
 
     def _iterm2(self, terminal: Terminal, found: _Findings) -> Renderer:
         from imgcli.output.images.iterm2 import ITerm2Renderer, Transfer
 
         known, version = identify(self.env, found.answers.name)
         transfer = Transfer.MULTIPART if known.can(Ability.MULTIPART, version) else Transfer.WHOLE
-        return ITerm2Renderer((1, terminal.aspect), Transfer.TMUX if self._is_tmux(found) else transfer)
+        zoom = self._zoom(found.answers.cell[0] if found.answers.cell else _NARROW_CELL)
+        return ITerm2Renderer((1, terminal.aspect), Transfer.TMUX if self._is_tmux(found) else transfer, zoom)
+
+    def _sixel(self, terminal: Terminal, answers: Answers) -> Renderer:
+        from imgcli.output.images.sixel import SixelRenderer
+
+        cell = answers.cell or (_NARROW_CELL, round(_NARROW_CELL * terminal.aspect))
+        registers = answers.registers or _USUAL_REGISTERS
+        return SixelRenderer(cell, registers, terminal.background, answers.largest, self._zoom(1))
+
+    def _zoom(self, pixels: int) -> float:
+        """Return how many columns of so many pixels a pixel of the image may take; text has one a column."""
+        return inf if self.widest else _ZOOM / pixels
 
     def _is_tmux(self, found: _Findings) -> bool:
         return found.tmux is not None and identify(self.env, found.answers.name)[0].name == "tmux"
-
-
-def _sixel(terminal: Terminal, answers: Answers) -> Renderer:
-    from imgcli.output.images.sixel import SixelRenderer
-
-    cell = answers.cell or (_NARROW_CELL, round(_NARROW_CELL * terminal.aspect))
-    registers = answers.registers or _USUAL_REGISTERS
-    return SixelRenderer(cell, registers, terminal.background, answers.largest)
 
 
 def _with_answers(terminal: Terminal, found: _Findings, *, is_tmux: bool) -> Terminal:

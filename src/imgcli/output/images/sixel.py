@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import inf
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -38,11 +39,18 @@ class SixelRenderer:
 
     Transparent parts show `background`, or a checkerboard: the image before must not show through. Images
     are at most `largest` pixels wide and high, where the terminal has such a limit: xterm's is 1000 by 1000.
+    A pixel of the image takes at most `zoom` of the terminal's.
     """
 
     def __init__(
-        self, cell: Size, registers: int = 256, background: RGB | None = None, largest: Size | None = None
+        self,
+        cell: Size,
+        registers: int = 256,
+        background: RGB | None = None,
+        largest: Size | None = None,
+        zoom: float = inf,
     ) -> None:
+        self._zoom = zoom
         self._cell = cell
         self._registers = registers
         self._background = background
@@ -52,18 +60,18 @@ class SixelRenderer:
         """Show an image over the one before; raises `decode.Undecodable`."""
         room = pixels_in(box, self._cell, self._largest)
         image = flatten(decode(encoded.data, room), self._background)
-        shown = image.resize(_whole_bands(image.size, room), reducing_gap=2.0)
+        shown = image.resize(_whole_bands(image.size, room, self._zoom), reducing_gap=2.0)
         width, height = self._cell
         cells = Box(-(-shown.width // width), -(-shown.height // height))
         return lay_over(cells, encode(shown, self._registers))
 
 
-def _whole_bands(size: Size, room: Size) -> Size:
+def _whole_bands(size: Size, room: Size, zoom: float) -> Size:
     """Fit an image into a room, a little smaller where its last band would not be full.
 
     Konsole paints the rest of such a band white.
     """
-    width, height = fit(size, *room, (1, 1))
+    width, height = fit(size, *room, (1, 1), zoom)
     return fit(size, width, max(height - height % _BAND, 1), (1, 1))
 
 
