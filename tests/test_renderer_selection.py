@@ -271,6 +271,15 @@ class TestByName:
         else:
             assert columns == int(told[1] or told[2])
 
+    def test_a_theme_of_sixteen_colours_is_asked_for(self, world: dict[str, str], folder: Path) -> None:
+        """Where there are sixteen colours the terminal is asked which; here its blue is red."""
+        theme = b"".join(b"\x1b]4;%d;rgb:%02x/28/28\x07" % (n, 200 if n == 4 else 8 * n) for n in range(16))
+        env = {"TERM": "xterm", "COLORTERM": ""}
+        run = show(world, folder, theme + b"\x1b[?62c", "--preview", "half", "--width", "10", **env)
+        assert b"\x1b]4;0;?;1;?" in run.raw
+        assert {"blue"} == {cell.bg for cell in run.screen.buffer[0].values()} - {"default"}
+        assert b"\x1b]4;" not in show(world, folder, XTERM, "--width", "10").raw
+
     def test_the_environment_has_the_habit(self, world: dict[str, str], folder: Path) -> None:
         """IMGCLI_PREVIEW is what somebody always wants; the option beats it, and nonsense is told."""
         run = show(world, folder, KITTY_0_26, "--width", "10", IMGCLI_PREVIEW="ascii")

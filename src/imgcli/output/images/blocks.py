@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from imgcli.output.images.decode import cut_out, decode, fit
 from imgcli.output.images.protocol import Frame
@@ -29,6 +29,16 @@ _RESET = "\x1b[0m"
 _INK, _PAPER = 30, 40  # where SGR's codes for the foreground and for the background begin
 _NO_PAPER = "49"  # the terminal's own background
 _BASE = 8  # colours that have a code of their own; as many more have a bright one
+
+
+class Palette(NamedTuple):
+    """A terminal's colours: the one behind everything, and the first sixteen, where they are known."""
+
+    background: RGB | None = None
+    sixteen: Sequence[RGB] = ()
+
+
+UNKNOWN = Palette()
 
 
 class BlockRenderer:
@@ -62,10 +72,8 @@ class BlockRenderer:
     def render(self, encoded: EncodedImage, box: Box) -> Frame:
         """Decode, shrink and draw; raises `decode.Undecodable` for what is no image."""
         image, cells = self.fitted(encoded, box)
-        background = self._terminal.background
-        blocks = draw(
-            image, cells, self._glyphs, self._terminal.depth, dark=self._is_dark(), background=background
-        )
+        palette = Palette(self._terminal.background, self._terminal.palette or ())
+        blocks = draw(image, cells, self._glyphs, self._terminal.depth, palette, dark=self._is_dark())
         return Frame(tuple(ansi_lines(blocks)), cells[0])
 
     def fitted(self, encoded: EncodedImage, box: Box) -> tuple[PILImage, tuple[int, int]]:
@@ -84,17 +92,17 @@ def draw(
     cells: tuple[int, int],
     symbols: PreviewProtocol,
     depth: ColorDepth,
+    palette: Palette = UNKNOWN,
     *,
     dark: bool = True,
-    background: RGB | None = None,
 ) -> BlockImage:
     """Draw an image of any mode so that it fills (columns, rows) cells; see `decode.fit` for its aspect.
 
-    Transparent parts show the terminal's `background`. `dark` says whether that is dark, which matters where
+    Transparent parts show the terminal's background. `dark` says whether that is dark, which matters where
     it stays visible: in ASCII and without colours.
     """
-    opaque, clear = cut_out(blocks, cells, background)
-    drawn = _drawn(opaque, cells, symbols, depth, dark=dark)
+    opaque, clear = cut_out(blocks, cells, palette.background)
+    drawn = _drawn(opaque, cells, symbols, depth, palette.sixteen, dark=dark)
     if clear is None:
         return drawn
     shown = zip(drawn.text, clear.tobytes(), strict=True)
@@ -102,7 +110,13 @@ def draw(
 
 
 def _drawn(
-    opaque: PILImage, cells: tuple[int, int], symbols: PreviewProtocol, depth: ColorDepth, *, dark: bool
+    opaque: PILImage,
+    cells: tuple[int, int],
+    symbols: PreviewProtocol,
+    depth: ColorDepth,
+    sixteen: Sequence[RGB],
+    *,
+    dark: bool,
 ) -> BlockImage:
     from PIL import ImageChops
 
@@ -111,13 +125,13 @@ def _drawn(
     from imgcli.output.images.glyphs import splits
 
     if symbols is PreviewProtocol.ASCII:
-        return letters(opaque, cells, depth, dark=dark)
+        return letters(opaque, cells, depth, sixteen, dark=dark)
     if depth <= ColorDepth.MONO:
         return monochrome(opaque if dark else ImageChops.invert(opaque), cells, symbols)
     if depth is ColorDepth.TRUECOLOR:
         emphasis = BRIGHTNESS if symbols is PreviewProtocol.OCTANTS else EVEN
         return mosaic(opaque, cells, splits(symbols), emphasis)
-    return dithered(opaque, cells, symbols, depth)
+    return dithered(opaque, cells, symbols, depth, sixteen)
 
 
 def ansi_lines(blocks: BlockImage) -> list[str]:

@@ -68,7 +68,7 @@ class RendererSelector:
 
     def _ask(self) -> _Findings:
         """Ask whatever renderer is wanted: its name tells neither colours, background nor a cell's shape."""
-        from imgcli.output.terminal.answers import SILENCE, ask_tmux
+        from imgcli.output.terminal.answers import PALETTE, SILENCE, ask_tmux
         from imgcli.output.terminal.probe import query, questions_for
 
         tmux = ask_tmux(self.env)
@@ -79,7 +79,7 @@ class RendererSelector:
         )  # before the question: a signal may come after it
         if self._echo_off:
             self._echo_off.begin()
-        answers = query(self.env)
+        answers = query(self.env, first=PALETTE if self.terminal.depth is ColorDepth.ANSI_16 else b"")
         if answers.is_complete and self._echo_off:
             self._echo_off.end()
             self._echo_off = None
@@ -151,6 +151,7 @@ def _with_answers(terminal: Terminal, found: _Findings, *, is_tmux: bool) -> Ter
         terminal,
         depth=_depth(terminal.depth, found, is_tmux=is_tmux),
         background=answers.background or terminal.background,
+        palette=answers.palette,
         aspect=_aspect(answers.cell) or terminal.aspect,
     )
 
