@@ -15,7 +15,7 @@ from rich.console import Console
 from rich_pixels import HalfcellRenderer, Pixels
 
 from glyphpaint import HEIGHT, WIDTH, Cell, bitmap, octant, paint, palette, replay
-from imgcli.output.images.blocks import Palette, ansi_lines, draw
+from imgcli.output.images.blocks import TerminalPalette, ansi_lines, draw
 from imgcli.output.images.glyphs import GLYPH_SETS, OCTANTS, Glyph, glyphs, splits
 from imgcli.output.images.pixels import PixelsRenderer
 from imgcli.output.terminal.capabilities import ColorDepth
@@ -271,7 +271,7 @@ def test_sixteen_colours_may_be_anybodys(symbols: PreviewProtocol) -> None:
     theme = [*palette()[:16]]
     theme[1], theme[4] = theme[4], (200, 0, 0)
     red = Image.new("RGB", (40, 40), (200, 0, 0))
-    rows = replay(ansi_lines(draw(red, (4, 2), symbols, ColorDepth.ANSI_16, Palette(None, theme))))
+    rows = replay(ansi_lines(draw(red, (4, 2), symbols, ColorDepth.ANSI_16, TerminalPalette(None, theme))))
     used = {cell.foreground if cell.background is None else cell.background for row in rows for cell in row}
     assert {4} == used if symbols is PreviewProtocol.BLOCKS else 1 not in used
 
@@ -326,7 +326,7 @@ def test_transparent_parts_show_the_terminal_itself(
     symbols: PreviewProtocol, depth: ColorDepth, background: RGB | None
 ) -> None:
     """Around a sticker nothing is painted, whatever the terminal's background: no board, no box."""
-    drawn = draw(sticker(), (8, 8), symbols, depth, Palette(background))
+    drawn = draw(sticker(), (8, 8), symbols, depth, TerminalPalette(background))
     lines = ansi_lines(drawn)
     rows = replay(lines)
     around = [row[column] for row in (*rows[:2], rows[7]) for column in range(8)]
@@ -342,7 +342,9 @@ def test_transparent_parts_show_the_terminal_itself(
 def test_a_sticker_has_no_fringe(paper: RGB) -> None:
     """Its edges melt into the background that is known; where none is, they keep to the sticker's colour."""
     image, cells = sticker(), (8, 8)
-    lines = ansi_lines(draw(image, cells, PreviewProtocol.OCTANTS, ColorDepth.TRUECOLOR, Palette(paper)))
+    lines = ansi_lines(
+        draw(image, cells, PreviewProtocol.OCTANTS, ColorDepth.TRUECOLOR, TerminalPalette(paper))
+    )
     flat = Image.new("RGB", image.size, paper)
     flat.paste(image, mask=image)
     shown = paint(replay(lines), paper=paper)

@@ -31,14 +31,14 @@ _NO_PAPER = "49"  # the terminal's own background
 _BASE = 8  # colours that have a code of their own; as many more have a bright one
 
 
-class Palette(NamedTuple):
+class TerminalPalette(NamedTuple):
     """A terminal's colours: the one behind everything, and the first sixteen, where they are known."""
 
     background: RGB | None = None
     sixteen: Sequence[RGB] = ()
 
 
-UNKNOWN = Palette()
+UNTOLD = TerminalPalette()
 
 
 class BlockRenderer:
@@ -72,7 +72,7 @@ class BlockRenderer:
     def render(self, encoded: EncodedImage, box: Box) -> Frame:
         """Decode, shrink and draw; raises `decode.Undecodable` for what is no image."""
         image, cells = self.fitted(encoded, box)
-        palette = Palette(self._terminal.background, self._terminal.palette or ())
+        palette = TerminalPalette(self._terminal.background, self._terminal.palette or ())
         blocks = draw(image, cells, self._glyphs, self._terminal.depth, palette, dark=self._is_dark())
         return Frame(tuple(ansi_lines(blocks)), cells[0])
 
@@ -92,7 +92,7 @@ def draw(
     cells: tuple[int, int],
     symbols: PreviewProtocol,
     depth: ColorDepth,
-    palette: Palette = UNKNOWN,
+    palette: TerminalPalette = UNTOLD,
     *,
     dark: bool = True,
 ) -> BlockImage:

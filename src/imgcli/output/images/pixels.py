@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 from rich_pixels import Pixels, Renderer
 
-from imgcli.output.images.blocks import BlockRenderer, Palette, cell_rows, draw
+from imgcli.output.images.blocks import BlockRenderer, TerminalPalette, cell_rows, draw
 from imgcli.output.images.tiles import ImageTiles
 from imgcli.output.tables.table import rendered
 from imgcli.output.terminal.capabilities import ColorDepth
@@ -52,7 +52,7 @@ class PixelsRenderer(Renderer):
     def render(self, image: PILImage, resize: tuple[int, int] | None) -> list[Segment]:
         """Return the image as segments of equal style, a newline after every row."""
         cells = resize or (image.width, (image.height + 1) // 2)
-        return list(_segments(draw(image, cells, self.symbols, self.depth, Palette(self.background))))
+        return list(_segments(draw(image, cells, self.symbols, self.depth, TerminalPalette(self.background))))
 
 
 class PixelsTiles(ImageTiles["RenderableType"]):
