@@ -30,10 +30,9 @@ from imgcli.app.options import (
 )
 from imgcli.core.billing.budget import Budget, Cap
 from imgcli.core.errors import ExitCode, ImgcliError
-from imgcli.core.params import DEMO
+from imgcli.core.params import DEMO, InlineImages
 from imgcli.core.request import DraftRequest
 from imgcli.demo.server import DemoServer
-from imgcli.output.sinks.jsonl import InlineImages
 from imgcli.store.runlog.writer import RunLog, RunLogHeader
 from streams import BLUE, ROUND_TOOL_USAGE, ROUND_USAGE, completed, created, image_item, item_done, stream
 from wire import End, Reply, ScriptedServer

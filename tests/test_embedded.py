@@ -26,7 +26,7 @@ from imgcli.core.embedded import (
 from imgcli.core.events import Completed, Event, FinalImage, Notice, PartialImage
 from imgcli.core.formats import png
 from imgcli.core.image import EncodedImage, ImageFormat
-from imgcli.core.params import Api, Quality
+from imgcli.core.params import PARAMETERS, Api, Quality
 from imgcli.core.request import ImageRequest
 from streams import BLUE, RED
 
@@ -61,6 +61,9 @@ def file_of(*chunks: bytes, after: bytes = b"") -> bytes:
 
 texts = st.text(max_size=50)
 maybe = st.none() | texts
+OPTIONS: dict[str, st.SearchStrategy[Any]] = {
+    one.name: st.integers(0, 100) if one.type is int else texts for one in PARAMETERS if not one.is_private
+}
 recipes = st.builds(
     EmbeddedParameters,
     prompt=texts,
@@ -68,12 +71,7 @@ recipes = st.builds(
     api=maybe,
     revised_prompt=maybe,
     image_model=maybe,
-    size=maybe,
-    quality=maybe,
-    format=maybe,
-    compression=st.none() | st.integers(0, 100),
-    background=maybe,
-    moderation=maybe,
+    options=st.fixed_dictionaries({}, optional=OPTIONS),
     response_id=maybe,
     host=maybe,
     time=maybe,

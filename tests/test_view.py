@@ -17,7 +17,8 @@ from imgcli.api.stream.jsonl import read_json_lines
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Completed, FinalImage, Notice, PartialImage
 from imgcli.core.json_fields import parse_object
-from imgcli.output.sinks.jsonl import InlineImages, JsonLinesSink
+from imgcli.core.params import InlineImages
+from imgcli.output.sinks.jsonl import JsonLinesSink
 from memory import peak
 from showing import BETTER, FINE, HOSTILE, ROUGH, WHOLE_RUN, FakeClock, failed, feed, price, saved
 from streams import BLUE, GREEN, RED, b64, created, images_run, partial, record, stream, whole_run

@@ -7,12 +7,12 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from imgcli.app import budget, desktop
+from imgcli.app import desktop
 from imgcli.app.artifacts import RunArtifacts, check_embedding
 from imgcli.app.job import Job, execute
+from imgcli.app.money import budget
 from imgcli.app.options import OutputFormat
 from imgcli.app.reporting import Reporter, exit_status
-from imgcli.core import catalog
 from imgcli.core.errors import ExitCode, usage_error
 from imgcli.core.messages import preset_words
 from imgcli.core.option import option
@@ -41,6 +41,10 @@ def generate(context: Context, options: Sequence[GenerateOptions], limit: int = 
     jobs = prepare(context, options)
     if options[0].dry_run:
         return _print_requests(context, jobs)
+    if jobs[0].valid.request.completion_window:
+        from imgcli.app.background.submission import submit
+
+        return submit(context, jobs)
     if len(jobs) > 1:
         from imgcli.app.job_group import run_group
 
@@ -56,7 +60,7 @@ def prepare(context: Context, options: Sequence[GenerateOptions]) -> list[Job]:
 
     Prints the estimate where it is wanted. Raises `ImgcliError`; the limit is one for all of them.
     """
-    models = catalog.load()
+    models = context.models
     reporters = [Reporter(context, one, models) for one in options]
     checked = [_check(context, *pair, models) for pair in zip(options, reporters, strict=True)]
     valid = budget.check_limit(context, options[0], checked, models)
@@ -69,7 +73,7 @@ def prepare(context: Context, options: Sequence[GenerateOptions]) -> list[Job]:
 
 def prepare_one(context: Context, options: GenerateOptions, job_id: str) -> Job:
     """Prepare one of many jobs, whose limit is its caller's. Raises `ImgcliError`."""
-    models = catalog.load()
+    models = context.models
     reporter = Reporter(context, options, models)
     valid = _check(context, options, reporter, models)
     return _job(job_id, context, options, reporter, valid, models, _credentials(context, options))
@@ -81,6 +85,10 @@ def _check(context: Context, options: GenerateOptions, reporter: Reporter, model
     draft = replace(options.draft, watched_partials=_WATCHED_PARTIALS if is_watched else 0)
     valid = validate(draft, models, context.now().date())
     check_embedding(options.output, valid.request)
+    if draft.completion_window:
+        from imgcli.app.background.submission import check_submission
+
+        check_submission(options)
     if not options.dry_run:
         _check_that_something_stays(options, reporter)
     return replace(valid, notices=(*options.notices, *valid.notices))
@@ -135,7 +143,7 @@ def _print_requests(context: Context, jobs: Sequence[Job]) -> ExitCode:
     for job in jobs:
         request = job.valid.request
         if job.options.budget.day:
-            from imgcli.app import reservation
+            from imgcli.app.money import reservation
 
             reservation.check(context, job.options, job.valid, job.models)
         texts[_readable_json(abbreviate(WIRES[request.api].body(request)))] += 1

@@ -7,10 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from imgcli.app.reporting import pricing
-from imgcli.app.unfinished_run import BILLED, ENDPOINT, HISTORY, PARENTS, is_free, recorded_server
-from imgcli.core.history import Parent, Role
 from imgcli.core.json_fields import choice, text
 from imgcli.store.paths import data_folder
+from imgcli.store.runlog.writer import BILLED, ENDPOINT, HISTORY, PARENTS, TIER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,17 +19,23 @@ if TYPE_CHECKING:
     from imgcli.app.options import GenerateOptions
     from imgcli.app.unfinished_run import UnfinishedRun
     from imgcli.core.catalog import Catalog
+    from imgcli.core.history import Parent
     from imgcli.store.history import recorder
     from imgcli.store.history.recorder import HistorySink
 
 
 def for_recovery(context: Context, options: GenerateOptions) -> dict[str, Any]:
     """Return what a run log must hold for `recover` to record the run as this process would."""
-    free = {BILLED: False} if options.server.is_free else {}
+    cost: dict[str, Any] = {BILLED: False} if options.server.is_free else {}
+    if window := options.draft.completion_window:
+        from imgcli.core.billing.rates import WINDOW
+
+        cost[TIER] = f"{WINDOW} {window}"
     if not options.record_history:
-        return {HISTORY: False, **free}
+        server = {ENDPOINT: options.server.name(context.env)} if options.draft.detach or window else {}
+        return {HISTORY: False, **server, **cost}
     parents = [{"sha256": parent.sha256, "role": parent.role} for parent in options.parents]
-    return {ENDPOINT: options.server.name(context.env), **({PARENTS: parents} if parents else {}), **free}
+    return {ENDPOINT: options.server.name(context.env), **({PARENTS: parents} if parents else {}), **cost}
 
 
 @contextmanager
@@ -61,6 +66,7 @@ def record_recovered(context: Context, record: UnfinishedRun, models: Catalog) -
     if record.extra.get(HISTORY) is False:
         yield []
         return
+    from imgcli.app.unfinished_run import is_free, recorded_server
     from imgcli.store.history.recorder import RunContext
 
     parents, began = _parents(record.extra.get(PARENTS)), record.time.astimezone()
@@ -81,6 +87,8 @@ def _sink(context: Context, models: Catalog, run: recorder.RunContext) -> Histor
 
 def _parents(fields: object) -> tuple[Parent, ...]:
     """Read what went into a run out of its run log; what is unreadable is left out."""
+    from imgcli.core.history import Parent, Role
+
     if not isinstance(fields, list):
         return ()
     pairs = [

@@ -6,10 +6,12 @@ from collections import Counter
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from imgcli.api.stream.reader import read_events
+from imgcli.api.stream.link import LinkError
+from imgcli.api.stream.reader import StreamPosition, read_events
 from imgcli.api.stream.salvage import salvaged
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.events import FinalImage, PartialImage
@@ -23,7 +25,7 @@ from imgcli.store.paths import state_folders
 from imgcli.store.publish.atomic import reason
 from imgcli.store.publish.naming import STDOUT, NameFields, OutputTarget, current_folder, find_device
 from imgcli.store.runlog.reader import RUNS, recorded, unfinished
-from imgcli.store.runlog.writer import TITLE
+from imgcli.store.runlog.writer import BILLED, ENDPOINT, HISTORY, TITLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,13 +35,15 @@ if TYPE_CHECKING:
     from imgcli.store.runlog.reader import RunLogFile
 
 
-TIER = "tier"
-"""Under this name a record tells the service tier of a run, where the answer does not."""
-BILLED = "billed"
-"""Under this name a record tells that nobody is charged for its run."""
-
 _NAMELESS = "recovered image"
 _PROMPT_LENGTH = 60
+
+
+class RunProgress(NamedTuple):
+    """How far a run had come: the response that goes on in the background, and the images by kind."""
+
+    pending: str | None
+    images: Counter[str]
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,35 @@ class UnfinishedRun:
         told = self.run.header.extra if self.run.header else {}
         return told if isinstance(told, dict) else {}
 
+    @cached_property
+    def progress(self) -> RunProgress:
+        """How far the run had come, found out by reading all of it."""
+        kinds: Counter[str] = Counter()
+        position = StreamPosition()
+        with suppress(ImgcliError), self.mapped() as content:
+            links = _LinkCount(kinds)
+            events = read_events(
+                self.chunks(), self.job, inputs=content.inputs, links=links, position=position
+            )
+            for event in salvaged(events, content, self.job):
+                match event:
+                    case FinalImage(is_salvaged=True):
+                        kinds["salvaged"] += 1
+                    case FinalImage():
+                        kinds["final"] += 1
+                    case PartialImage():
+                        kinds["partial"] += 1
+                    case _:
+                        pass
+        goes_on = self.is_detached and position.is_pending
+        return RunProgress(position.response_id if goes_on else None, kinds)
+
+    @property
+    def is_detached(self) -> bool:
+        """Whether the server may go on with the run; the demo has ended with its process."""
+        header = self.run.header
+        return header is not None and header.request.detach and recorded_server(self) != DEMO
+
     def chunks(self) -> Iterator[bytes]:
         """Return what the server sent; raises `ImgcliError` where the disk does not, or nothing came."""
         size = 0
@@ -155,11 +188,6 @@ class UnfinishedRun:
         title = self.extra.get(TITLE)
         named = title if isinstance(title, str) and PurePath(title).name == title else None
         return NameFields(header.request.subject, header.request.model, header.job, self.time, named)
-
-
-ENDPOINT = "endpoint"
-HISTORY = "history"
-PARENTS = "parents"
 
 
 def is_free(record: UnfinishedRun) -> bool:
@@ -281,21 +309,26 @@ def discard(context: Context, records: Iterable[UnfinishedRun]) -> ExitCode:
     return code
 
 
+@dataclass(frozen=True)
+class _LinkCount:
+    """Counts the images that a record only links to, and fetches none."""
+
+    kinds: Counter[str]
+
+    def fetch(self, link: str) -> bytes:
+        self.kinds["link"] += 1
+        raise LinkError(link)
+
+    def record(self, part: bytes) -> None:
+        """Keep nothing: nothing is fetched."""
+
+
 def _describe(record: UnfinishedRun) -> str:
     """Describe one record: its name, when, how old, how large, what is in it, for which prompt, where."""
-    kinds: Counter[str] = Counter()
-    with suppress(ImgcliError), record.mapped() as content:
-        events = read_events(record.chunks(), record.job, inputs=content.inputs)
-        for event in salvaged(events, content, record.job):
-            match event:
-                case FinalImage(is_salvaged=True):
-                    kinds["salvaged"] += 1
-                case FinalImage():
-                    kinds["final"] += 1
-                case PartialImage():
-                    kinds["partial"] += 1
-                case _:
-                    pass
-    found = describe_contents(kinds["final"], kinds["partial"], kinds["salvaged"])
+    pending, kinds = record.progress
+    found = describe_contents(kinds["final"], kinds["partial"], kinds["salvaged"], kinds["link"])
+    if pending:
+        where = f"in the background at {recorded_server(record) or 'its server'}"
+        found = f"{where}, {found}" if kinds else where
     facts = (record.run.id, record.when, age(record.age.total_seconds()), file_size(record.size), found)
     return "  ".join(map(clean, (*facts, record.prompt or "-", str(record.run.path))))

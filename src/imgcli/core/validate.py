@@ -9,6 +9,7 @@ from imgcli.core.catalog import ModelKind, shutdown_notice
 from imgcli.core.errors import check_between, usage_error
 from imgcli.core.image import MOVING_FORMATS, ImageFormat
 from imgcli.core.option import option
+from imgcli.core.parameters.parameter_checks import check_parameters, undocumented
 from imgcli.core.params import Action, Api, Background, Moderation, Quality
 from imgcli.core.request import MAX_COUNT, DraftRequest, ImageRequest, RequestParameters
 from imgcli.core.sizes import resolve_size
@@ -82,10 +83,12 @@ class _Validator:
         self._check_format()
         self._check_options()
         self._check_count()
+        self._check_detach()
         size = resolve_size(draft.size, self.image_model)
         self._check_inputs()
         partials = draft.watched_partials if draft.partials is None else draft.partials
-        if self.output in MOVING_FORMATS or draft.stream is False or draft.count:
+        is_whole = draft.stream is False or draft.completion_window or draft.count
+        if self.output in MOVING_FORMATS or is_whole:
             partials = (
                 0  # the format has none, they could not arrive, or nothing says which image they are of
             )
@@ -95,6 +98,7 @@ class _Validator:
             "quality": draft.quality or (None if self.is_foreign else Quality.MEDIUM),
             "format": self.output or (None if self.is_foreign else ImageFormat.PNG),
             "moderation": self._moderation(),
+            "detach": draft.detach or draft.completion_window is not None,
         }
         request = ImageRequest(
             draft.prompt,
@@ -103,6 +107,7 @@ class _Validator:
             partials=partials,
             stream=self._is_streamed(partials),
             inline=self.is_foreign,
+            is_at_one_path=self.api is Api.IMAGES and draft.is_at_one_path,
             **values,
         )
         size_notice = [size.notice] if size.notice else []
@@ -165,10 +170,7 @@ class _Validator:
         """Reject combinations that the API documents as errors."""
         draft, output, model = self.draft, self.output, self.image_model
         check_between("partials", draft.partials, 0, 3)  # the API's limit
-        check_between("compression", draft.compression, 0, 100)
-        if draft.compression is not None and output not in (ImageFormat.JPEG, ImageFormat.WEBP):
-            what = f"{option('compression')} works only with jpeg and webp."
-            raise usage_error(what, f"Add {option('format', 'webp')}.", about=("compression", "format"))
+        check_parameters(draft, output, self.api, self.text_model)
         if draft.background is Background.TRANSPARENT and output is ImageFormat.JPEG:
             what, advice = "jpeg does not support transparency.", f"Use {option('format', 'png')} or webp."
             raise usage_error(what, advice, about=("background", "format"))
@@ -182,6 +184,12 @@ class _Validator:
         if draft.quality and model and draft.quality not in model.qualities:
             what = f"{model.name} does not support {option('quality', draft.quality)}."
             raise usage_error(what, f"It supports {', '.join(model.qualities)}.", about=("quality",))
+        if output and model and model.accepts and output not in model.accepts.formats:
+            what, advice = (
+                f"{model.name} does not make {output}.",
+                f"It makes {', '.join(model.accepts.formats)}.",
+            )
+            raise usage_error(what, advice, about=("format", "image-model", "model"))
 
     def _check_count(self) -> None:
         """Reject several images of one request where the API makes one, or would mix their events up."""
@@ -200,6 +208,29 @@ class _Validator:
             what = f"{single} cannot be combined with {given}: nothing says which image a partial is of."
             raise usage_error(what, "Leave one of them out.", about=("partials", "stream"))
 
+    def _check_detach(self) -> None:
+        """Reject what cannot run in the background: it belongs to the Responses API."""
+        draft = self.draft
+        name = "completion-window" if draft.completion_window else "detach"
+        if not (draft.detach or draft.completion_window):
+            return
+        if self.api is Api.IMAGES:
+            what = f"{option(name)} needs the Responses API: an image model has no background mode."
+            raise usage_error(what, f"Leave it out, or use {self._some_text_model}.", about=(name, "model"))
+        if draft.completion_window:
+            if draft.service_tier not in (None, "auto", "default"):
+                what = (
+                    f"{option(name)} needs the default {option('service-tier')}: it has a price of its own."
+                )
+                raise usage_error(what, "Leave one of them out.", about=(name, "service-tier"))
+            if draft.stream or draft.partials:
+                given = "stream" if draft.stream else "partials"
+                what = f"{option(name)} cannot be combined with {option(given)}: nothing is streamed."
+                raise usage_error(what, "Leave one of them out.", about=(name, given))
+        elif draft.stream is False:
+            what = f"{option(name)} needs streaming, and {option('stream')} is off."
+            raise usage_error(what, "Leave one of them out.", about=(name, "stream"))
+
     def _check_inputs(self) -> None:
         """Reject input images, and options about them, that the API documents as errors."""
         draft, count = self.draft, len(self.draft.references)
@@ -214,6 +245,8 @@ class _Validator:
             raise usage_error("There is no image to edit.", f"Add one with {option('image')}.")
         if draft.mask:
             self._check_mask(draft.mask)
+        if draft.markup:
+            self._check_markup(draft.markup)
         if draft.fidelity:
             self._check_fidelity(has_image=bool(has_image))
         if draft.moderation is Moderation.LOW and self._moderation() is None:
@@ -228,11 +261,31 @@ class _Validator:
         if self.output is ImageFormat.GIF:
             advice = f"Use {option('format', 'png')}."
             raise usage_error("gif does not support masks.", advice, about=("mask", "format"))
+        self._check_overlay(mask, "mask")
+
+    def _check_markup(self, markup: InputImage) -> None:
+        """Check what is laid over the first image (SDK 3.57.0: `markup` in images.edit alone)."""
+        if self.draft.mask:
+            what = f"{option('markup')} and {option('mask')} cannot be combined."
+            raise usage_error(what, "Leave one of them out.", about=("markup", "mask"))
+        default = option("model", self.catalog.default_image_model, short=True)
+        if self.api is Api.RESPONSES:
+            what = f"{option('markup')} needs an image model: the image tool of text models takes none."
+            raise usage_error(what, f"Use {default}.", about=("markup", "model"))
+        if any(reference.url for reference in self.draft.references):
+            what = f"{option('markup')} needs image files, and one of the images is a URL."
+            raise usage_error(what, "Download the image and give the file.", about=("markup", "image"))
+        self._check_overlay(markup, "markup")
+
+    def _check_overlay(self, overlay: InputImage, name: str) -> None:
+        if self.api is Api.IMAGES and self.draft.is_at_one_path:
+            what = f"The server has one path for new images and edits, and takes no {name} there."
+            raise usage_error(what, f"Leave {option(name)} out.", about=(name,))
         first = self.draft.references[0]
-        if first.size and mask.size and first.size != mask.size:
-            what = f"The mask is {_pixels(mask.size)} pixels, but {_name(first)} is {_pixels(first.size)}."
-            advice = f"Make the mask the same size as the first {option('image')}."
-            raise usage_error(what, advice, about=("mask",))
+        if first.size and overlay.size and first.size != overlay.size:
+            sizes = f"{_pixels(overlay.size)} pixels, but {_name(first)} is {_pixels(first.size)}"
+            advice = f"Make the {name} the same size as the first {option('image')}."
+            raise usage_error(f"The {name} is {sizes}.", advice, about=(name,))
 
     def _check_fidelity(self, *, has_image: bool) -> None:
         """Check against the catalog; an unknown model may take anything."""
@@ -260,7 +313,7 @@ class _Validator:
         fails.
         """
         if self.api is Api.RESPONSES:
-            return self.draft.stream is not False
+            return self.draft.stream is not False and not self.draft.completion_window
         if self.output in MOVING_FORMATS or self.draft.count:
             return False
         is_default = partials > 0 or not (self.is_foreign or self.draft.is_gateway)
@@ -277,10 +330,14 @@ class _Validator:
 
     def _input_notices(self) -> Iterator[str]:
         """Describe what may fail, though no documentation says that it does."""
-        model, mask = self.image_model, self.draft.mask
-        if self.draft.fidelity and model and model.accepts and model.accepts.fidelities is None:
-            taken = f"{model.name} supports {option('input-fidelity')}"
-            yield f"OpenAI does not say whether {taken}; it is sent as is"
+        mask = self.draft.mask
+        yield from undocumented(self.draft, self.image_model)
+        text_model = self.catalog.find(self.name)
+        if self.draft.reasoning_effort and text_model and text_model.name in self.catalog.without_reasoning:
+            yield f"{text_model.name} does not reason, so OpenAI may refuse {option('reasoning-effort')}"
+        accepts = self.image_model.accepts if self.image_model else None
+        if self.draft.markup and accepts and not accepts.markup:
+            yield f"OpenAI documents {option('markup')} for GPT Image 2.5 and later alone; it is sent as is"
         if not mask:
             return
         if (mask.length or 0) > _SMALL_MASK:

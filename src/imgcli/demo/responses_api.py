@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from imgcli.demo.background import read_background
 from imgcli.demo.errors import invalid, invalid_type, invalid_value, missing, unsupported_here
 from imgcli.demo.exchange import JsonAnswer, Request, Stream
 from imgcli.demo.forms import UploadedImage, check_mask, linked_image, read_json
-from imgcli.demo.models import DEFAULT_IMAGE_MODEL, text_model
+from imgcli.demo.models import DEFAULT_IMAGE_MODEL, TextModel, text_model
 from imgcli.demo.responses_stream import (
     ConversationInput,
     Drawing,
@@ -15,11 +16,12 @@ from imgcli.demo.responses_stream import (
     ResponseRun,
     read_conversation,
 )
-from imgcli.demo.validation import IMAGE_PARAMETERS, Fields, read_options
+from imgcli.demo.validation import EFFORTS, IMAGE_PARAMETERS, Fields, check_safety_identifier, read_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from imgcli.demo.background import BackgroundResponses
     from imgcli.demo.exchange import Sessions
 
 
@@ -137,6 +139,7 @@ def _without_images(tool: Mapping[str, object]) -> dict[str, object]:
 _ALLOWED = frozenset(
     [
         "background",
+        "background_options",
         "context_management",
         "conversation",
         "include",
@@ -169,19 +172,27 @@ _ALLOWED = frozenset(
         "user",
     ]
 )
+_TIERS = ("auto", "default", "flex", "fast", "priority", "ultrafast", "scale")
 _MISSING_HERE = {
-    "background": "background mode",
     "conversation": "stored conversations",
     "prompt": "stored prompts",
 }
 
 
-def create(request: Request, sessions: Sessions) -> JsonAnswer | Stream:
-    """Answer `POST /v1/responses`."""
+def create(
+    request: Request, sessions: Sessions, background: BackgroundResponses | None = None
+) -> JsonAnswer | Stream:
+    """Answer `POST /v1/responses`, where `background` keeps what is made there; a batch has none."""
     fields = Fields(read_json(request))
     fields.only(_ALLOWED)
     stream = fields.flag("stream", default=False)
+    is_background = read_background(fields, stream=stream)
     run = ResponseRun(_read_request(fields, sessions, request.seed, stream=stream), sessions)
+    if is_background and background is None:
+        raise unsupported_here("background", "background mode in batches")
+    if is_background and background:
+        made = background.start(run)
+        return Stream(made.follow()) if stream else made.response()
     return Stream(run.events()) if stream else _collect(run)
 
 
@@ -202,12 +213,31 @@ def _read_request(fields: Fields, sessions: Sessions, seed: int, *, stream: bool
     tools = read_tools(fields)
     tool = image_tool(tools)
     painting = may_paint(fields, tool)
+    _check_text_parameters(fields, model)
     chat = read_conversation(fields, sessions)
     drawing = _read_drawing(tool, chat, stream=stream) if tool else None
     painter = drawing.options.model.name if drawing else DEFAULT_IMAGE_MODEL
-    request = {**fields.values, "tools": echo(tools, painter)}
+    tier = {"service_tier": "priority"} if fields.values.get("service_tier") == "fast" else {}
+    request = {**fields.values, **tier, "tools": echo(tools, painter)}
     store = fields.flag("store", default=True)
     return ResponseRequest(model, request, chat, drawing if painting else None, seed, store=store)
+
+
+def _check_text_parameters(fields: Fields, model: TextModel) -> None:
+    """Check what is for the text model; one that does not reason takes no effort."""
+    fields.text("instructions", "")
+    fields.choice("service_tier", _TIERS, "auto")
+    check_safety_identifier(fields)
+    reasoning = fields.values.get("reasoning")
+    if reasoning is None:
+        return
+    if not isinstance(reasoning, dict):
+        raise invalid_type("an object", reasoning, "reasoning")
+    inner = Fields(reasoning, "reasoning.")
+    if inner.sent("effort") and not model.reasons:
+        message = "Unsupported parameter: 'reasoning.effort' is not supported with this model."
+        raise invalid("unsupported_parameter", message, "reasoning.effort")
+    inner.choice("effort", EFFORTS, "medium")
 
 
 def _read_drawing(tool: Fields, chat: ConversationInput, *, stream: bool) -> Drawing:

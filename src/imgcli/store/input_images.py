@@ -69,23 +69,30 @@ def reference_of(name: str, data: bytes) -> InputImage:
 
 def read_mask(name: str) -> InputImage:
     """Read a mask: a png with an alpha channel. Raises `ImgcliError` (usage)."""
+    return _read_overlay(name, "mask", "to mark what to edit", "Make the areas to regenerate transparent")
+
+
+def read_markup(name: str) -> InputImage:
+    """Read what is laid over an image to guide an edit: likewise a png. Raises `ImgcliError` (usage)."""
+    return _read_overlay(name, "markup", "to show the image through", "Draw on a transparent layer")
+
+
+def _read_overlay(name: str, flag: str, why: str, advice: str) -> InputImage:
     if name == STDIN or _ADDRESS.match(name):
+        raise usage_error(f"{option(flag)} takes a file.", f"Save the {flag} as a file first.", about=(flag,))
+    overlay = _file(name)
+    data = overlay.data or b""
+    if overlay.format is not ImageFormat.PNG:
         raise usage_error(
-            f"{option('mask')} takes a file.", "Save the mask as a file first.", about=("mask",)
-        )
-    mask = _file(name)
-    data = mask.data or b""
-    if mask.format is not ImageFormat.PNG:
-        raise usage_error(
-            f"The mask {_shown(name)} is {mask.format}; it must be png.", _CONVERT, about=("mask",)
+            f"The {flag} {_shown(name)} is {overlay.format}; it must be png.", _CONVERT, about=(flag,)
         )
     if data[_ALPHA_AT] not in _WITH_ALPHA:
         raise usage_error(
-            f"The mask {_shown(name)} has no alpha channel to mark what to edit.",
-            "Make the areas to regenerate transparent, and save it as a PNG with alpha (RGBA).",
-            about=("mask",),
+            f"The {flag} {_shown(name)} has no alpha channel {why}.",
+            f"{advice}, and save it as a PNG with alpha (RGBA).",
+            about=(flag,),
         )
-    return mask
+    return overlay
 
 
 def read_again(reference: InputImage) -> InputImage:

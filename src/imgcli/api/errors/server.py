@@ -13,6 +13,7 @@ from imgcli.api.errors.table import (
     FAILED,
     GATEWAY,
     GATEWAY_STATUSES,
+    MODERATION,
     NO_ENDPOINT,
     OPTIONS,
     PREVIOUS_RESPONSE_NOT_FOUND,
@@ -249,9 +250,31 @@ def _problem(rule: ErrorRule, error: ServerError, what: str, progress: Progress)
     )
 
 
+_BACKGROUND = re.compile(
+    r"background[ _-](?:mode|response|execution|processing|request|options)|in (?:the )?background\b"
+    r"|completion[ _]window",
+    re.IGNORECASE,
+)
+_OF_BACKGROUND = frozenset({"background", "background_options", "store"})
+
+
+def is_about_background(problem: Problem) -> bool:
+    """Return whether a request was refused because it wanted to run in the background.
+
+    Of the Responses API: on the other one, `background` is that of the image.
+    """
+    if problem.exit_code is not ExitCode.REFUSED or problem.cause or problem.code in MODERATION.codes:
+        return False
+    top = (problem.param or "").partition(".")[0]
+    return top in _OF_BACKGROUND or bool(_BACKGROUND.search(problem.what))
+
+
 def _our_option(param: str | None) -> str | None:
     """Find our option for the server's parameter, for instance `tools[0].size`."""
     path = [name.partition("[")[0] for name in (param or "").split(".")]
+    for start in range(len(path) - 1):  # a parameter in an object, such as `svg.model`
+        if (name := ".".join(path[start:])) in OPTIONS:
+            return OPTIONS[name]
     if path[-1] == "model":
         return "model" if len(path) == 1 else "image-model"
     return next((OPTIONS[name] for name in path if name in OPTIONS), None)

@@ -2,33 +2,46 @@
 
 from __future__ import annotations
 
+import json
 import re
+from binascii import b2a_base64
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from imgcli.api.errors.server import from_code, page_title, quoted
 from imgcli.api.errors.table import TEXT_MODEL
 from imgcli.api.stream.assembler import ImageAssembler, decode_base64
+from imgcli.api.stream.link import LinkError
 from imgcli.api.stream.salvage import decode, find_images, image_texts, may_hold_image
 from imgcli.api.stream.sse import BOM, RECORD_LIMIT, UntilFault, check_size, lines, records
 from imgcli.api.wires import WIRES
 from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Event, Notice
 from imgcli.core.image import sniff
-from imgcli.core.json_fields import as_list, as_object, as_text, parse_json
+from imgcli.core.json_fields import as_index, as_list, as_object, as_text, parse_json
 from imgcli.core.option import option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from imgcli.api.stream.link import LinkSource
+
 
 _HEAD = 4096
 _COMPLETED = ("image_generation.completed", "image_edit.completed")
 _DONE = "[DONE]"
+_LINKED = "imgcli.linked_image"
+"""The type of an event of our own: an image that the answer only links to, with its link."""
+_MANY_LINKS = 16
+_CLOSING, _MANY_CLOSINGS = (b"}", b"]"), 32
+"""How the last line of JSON in several lines begins, and how many such lines are taken for the last."""
 _PREAMBLE = re.compile(rb"(?:[ \t\r\n]++|\xef\xbb\xbf|:[^\r\n]*+[\r\n])*+")
 
 
+_RESUMED = "the connection broke; the server goes on, and its answer is taken up where it broke off"
+_LARGEST_NUMBER = 1 << 53
 _UNREADABLE = "an event of the stream was not a JSON object and was skipped"
 _TORN = Problem(ExitCode.UNKNOWN, "The answer ended in the middle of an image.", Charged.MAYBE, CHECK_USAGE)
 _KIND = re.compile(r'"type"\s*:\s*"([^"]+)"')
@@ -36,6 +49,23 @@ _CALL = re.compile(
     r'"(?:item_)?id"\s*:\s*"(?:(ig_[^"]+)"|([^"]+)"\s*,\s*"type"\s*:\s*"image_generation_call")'
 )
 """Names an image call, by OpenAI's prefix or by its type."""
+
+
+@dataclass
+class StreamPosition:
+    """How far an answer was read: its name, and the number of its last whole event, None where unknown.
+
+    It is up to date whenever the next chunk is asked for. `is_over` is set once the server's end was read.
+    """
+
+    response_id: str | None = None
+    sequence: int | None = None
+    is_over: bool = False
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether the answer has a name by which its rest can be asked for."""
+        return self.response_id is not None and not self.is_over
 
 
 def _ignore() -> None:
@@ -46,12 +76,15 @@ def _read_on(_: bool) -> None:  # noqa: FBT001 - a callback
     """Wait for the end of what comes, as for a file's."""
 
 
-def read_events(
+def read_events(  # noqa: PLR0913 - each has a default that serves
     chunks: Iterable[bytes],
     job: str,
     note: Callable[[], None] = _ignore,
     linger: Callable[[bool], None] | None = _read_on,
     inputs: frozenset[str] = frozenset(),
+    links: LinkSource | None = None,
+    *,
+    position: StreamPosition | None = None,
 ) -> Iterator[Event]:
     """Read an answer of either API, streamed or plain, live or recorded, in chunks of any size.
 
@@ -61,9 +94,10 @@ def read_events(
     `note` is called for each event of the server's, whatever it means. Images may follow the server's own
     end: `linger` is called with True when that came, so that nobody waits for long, and with False when more
     has begun; with None in its place nothing is read after the end. `inputs` are the SHA-256 of
-    the images that were sent, should the server repeat them.
+    the images that were sent, should the server repeat them. Without `links` no linked image is fetched.
+    `position` follows what is read.
     """
-    reader = _AnswerReader(job, note, linger, inputs)
+    reader = _AnswerReader(job, note, linger, inputs, links, position or StreamPosition())
     noticed: set[str] = set()
     try:
         for event in reader.read(_body(chunks)):
@@ -85,7 +119,10 @@ class _AnswerReader:
     note: Callable[[], None]
     linger: Callable[[bool], None] | None
     inputs: frozenset[str]
+    links: LinkSource | None
+    position: StreamPosition
     assembler: ImageAssembler = field(init=False)
+    resumed_after: int | None = None
     has_records: bool = False
     is_lingering: bool = False
     is_torn: bool = False
@@ -97,21 +134,41 @@ class _AnswerReader:
         """Read JSON or a stream, told apart by the first byte, to its end."""
         first = next(body, b"")
         head = _Head(chain([first], body))
-        source = UntilFault(self._documents(head) if first.startswith((b"{", b"[")) else self._records(head))
+        is_json = first.startswith((b"{", b"["))
+        source = UntilFault(self._documents(head) if is_json else self._records(head))
         yield from source
+        if self.links:
+            yield from self._fetch_linked(self.links, "\n{}\n" if is_json else "\n\ndata: {}\n\n")
         yield from self._conclude(source.fault, head.start)
 
     def _is_over(self) -> bool:
         """Return whether to stop reading; pass on that the end came, or that it was none."""
+        self.position.is_over = self.assembler.has_ended
         if self.linger and self.assembler.has_ended is not self.is_lingering:
             self.is_lingering = self.assembler.has_ended
             self.linger(self.is_lingering)
         return self.assembler.has_ended and self.linger is None
 
+    def _fetch_linked(self, links: LinkSource, frame: str) -> Iterator[Event]:
+        """Fetch the images that the answer only links to, and read each as if it had been a part of it."""
+        for link in self.assembler.missing_links[:_MANY_LINKS]:
+            yield Notice(self.job, f"the server sent a link; fetching the image from {_host(link)}")
+            try:
+                text = b2a_base64(links.fetch(link), newline=False).decode()
+            except LinkError as error:
+                self.assembler.lose_link(link, error.reason)
+                continue
+            event = {"type": _LINKED, "url": link, "b64_json": text}
+            links.record(frame.format(json.dumps(event)).encode())
+            yield from self._read_value(event, "")
+
     def _records(self, body: Iterable[bytes]) -> Iterator[Event]:
         """Read a stream of events."""
         for record in records(body):
-            if record.data.strip() and record.data.strip() != _DONE:
+            if record.is_resumption:
+                self.resumed_after = self.position.sequence
+                yield Notice(self.job, _RESUMED)
+            elif record.data.strip() and record.data.strip() != _DONE:
                 self.has_records = True
                 self.note()
                 yield from self._read_text(record.data, record.event, is_whole=record.whole)
@@ -122,15 +179,18 @@ class _AnswerReader:
         """Read JSON that nobody framed: one answer, an array, or an event a line."""
         source = UntilFault(body)
         held: list[str] = []
-        size = 0
+        size = closings = 0
         for line in lines(source):
-            text = str(line, "utf-8", "replace")
-            value = None if held else parse_json(text)
-            if value is None:
-                held.append(text)
-                size += len(line)
-                check_size(size, RECORD_LIMIT)
-            else:
+            if not held and not line.strip():
+                continue
+            held.append(str(line, "utf-8", "replace"))
+            size += len(line)
+            check_size(size, RECORD_LIMIT)
+            closings += line.startswith(_CLOSING)
+            may_end = len(held) == 1 or (line.startswith(_CLOSING) and closings <= _MANY_CLOSINGS)
+            value = parse_json("\n".join(held)) if may_end else None
+            if value is not None:
+                held, size, closings = [], 0, 0
                 self.note()
                 yield from self._read_value(value, "")
                 if self._is_over():
@@ -159,12 +219,17 @@ class _AnswerReader:
         if not any(as_object(one).get("type") for one in several) and any(_is_entry(one) for one in several):
             several = [{"data": several}] if isinstance(value, list) else several
         for event in filter(None, map(as_object, several)):
+            number = as_index(event.get("sequence_number"), _LARGEST_NUMBER)
+            if number is not None and self.resumed_after is not None and number <= self.resumed_after:
+                continue  # it came before the connection broke
             self.has_records = True
             self.assembler.consumed.clear()
             kind = as_text(event.get("type")) or name
             yield from self._read_event(event, kind, name)
             if "partial" not in kind and "preview" not in kind:
                 self._leave_images(event)
+            self.position.response_id = self.assembler.metadata.response_id
+            self.position.sequence = self.position.sequence if number is None else number
 
     def _leave_images(self, event: dict[str, Any]) -> None:
         """Remember the images of an event that nobody understood."""
@@ -190,6 +255,9 @@ class _AnswerReader:
 
     def _read_event(self, event: dict[str, Any], kind: str, name: str) -> Iterator[Event]:
         """Read an event with the API that has such events; its SSE name is `kind` where it has no type."""
+        if kind == _LINKED:
+            yield from self.assembler.linked(as_text(event.get("url")), event.get("b64_json"))
+            return
         wire = next((wire for wire in WIRES.values() if wire.is_event(kind, event)), None)
         if wire:
             yield from wire.read(kind, event, self.assembler)
@@ -264,6 +332,11 @@ def _pick(image: Problem | None, response: Problem | None) -> Problem | None:
     return response or image if is_vague else image or response
 
 
+def _host(link: str) -> str:
+    """Return a link's host for a message."""
+    return quoted(urlsplit(link).netloc.rpartition("@")[2])
+
+
 def _is_entry(value: object) -> bool:
     """Return whether this is an image of a plain answer of the Images API."""
     return not as_object(value).keys().isdisjoint(("b64_json", "url"))
@@ -320,37 +393,3 @@ def _unreadable(answer: bytes) -> Problem:
         return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE, cause=Cause.UNREADABLE_IMAGE)
     what = f"The server's answer is not an event stream: {quoted(head)}"
     return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE)
-
-
-_WORDS = (
-    "response.image_generation_call.in_progress",
-    "response.image_generation_call.generating",
-    "response.image_generation_call.partial_image",
-    "response.image_generation_call.completed",
-    "response.output_item.added",
-    "response.output_item.done",
-    "response.in_progress",
-    "response.incomplete",
-    "response.cancelled",
-    "response.completed",
-    "image_generation.partial_image",
-    "image_generation.completed",
-    "image_edit.partial_image",
-    "image_edit.completed",
-    "partial_image_index",
-    "partial_image_b64",
-    "incomplete_details",
-    "max_output_tokens",
-    "input_tokens_details",
-    "output_tokens_details",
-    "cached_tokens_details",
-    "cached_image_tokens",
-    "cached_text_tokens",
-    "cache_write_tokens_details",
-)
-"""Only what is long enough to be masked; a masked code of an error costs a hint, and no image."""
-
-
-def maskable(*secrets: str) -> tuple[str, ...]:
-    """Leave out the secrets without whose text the answer, and the image in it, could not be read."""
-    return tuple(secret for secret in secrets if not any(secret in word for word in _WORDS))

@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from imgcli.core.batch_result import TaskStatus
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, most_severe
+from imgcli.core.events import Saved
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
+    from imgcli.app.background.detached_run import ServerInquiry
     from imgcli.app.context import Context
+    from imgcli.app.options import ServerOptions
     from imgcli.app.unfinished_run import UnfinishedRun
     from imgcli.core.batch_result import TaskOutcome
+    from imgcli.core.events import Event
     from imgcli.core.history import HistoryEntry
     from imgcli.core.pipeline import Outcome
     from imgcli.store.batch_state import BatchState
@@ -67,12 +71,14 @@ class Resolved(NamedTuple):
         return self.outcome is not None and self.outcome.status is TaskStatus.UNKNOWN
 
 
-def resolve_unknown(context: Context, state: BatchState) -> list[Resolved]:
+def resolve_unknown(
+    context: Context, state: BatchState, server: ServerOptions | None = None
+) -> list[Resolved]:
     """Find out what became of the tasks of unknown outcome, and write it into the state.
 
     The history knows the runs that ended; a run log that holds an image is finished as `imgcli recover` does
-    it, which sends nothing and costs nothing. Raises `ImgcliError` where the run logs cannot be read: they
-    may hold the only copy of an image.
+    it, which costs nothing; `server` is asked about those that it went on with in the background. Raises
+    `ImgcliError` where the run logs cannot be read: they may hold the only copy of an image.
     """
     unknown = {
         task: outcome.job
@@ -81,12 +87,15 @@ def resolve_unknown(context: Context, state: BatchState) -> list[Resolved]:
     }
     if not unknown:
         return []
+    from imgcli.app.background.detached_run import ServerInquiry
+
+    inquiry = ServerInquiry(server) if server else None
     jobs = frozenset(unknown.values())
     known, logs = _from_history(context, jobs), _run_logs(context, jobs)
     for task, job in unknown.items():
         entry = known.get(job)
         if (entry is None or _is_open(entry)) and job in logs:
-            _recover(context, state, task, logs[job])
+            _recover(context, state, task, logs[job], inquiry)
         elif entry:
             _note_entry(state, task, entry)
     return [Resolved(task, state.outcomes.get(task)) for task in unknown]
@@ -136,13 +145,16 @@ def _note_entry(state: BatchState, task: str, entry: HistoryEntry) -> None:
     state.failed(task, entry.job, problem, cost, seconds, paths)
 
 
-def _recover(context: Context, state: BatchState, task: str, record: UnfinishedRun) -> None:
+def _recover(
+    context: Context, state: BatchState, task: str, record: UnfinishedRun, inquiry: ServerInquiry | None
+) -> None:
     """Finish a run from its log; the paths of its images are not printed: they are the batch's to tell."""
     from imgcli.app import recover
     from imgcli.app.unfinished_run import is_free
 
     folders: list[Path] = []
-    found = recover.finish(replace(context, stdout=StringIO()), record, folders)
+    shown = _FoundSink(context)
+    found = recover.finish(replace(context, stdout=StringIO()), record, folders, shown, inquiry)
     if not found.has_begun:
         state.held(task, record.job)
         return
@@ -151,6 +163,21 @@ def _recover(context: Context, state: BatchState, task: str, record: UnfinishedR
         return
     cost = Decimal(0) if is_free(record) else _cost(context, record.job)
     note_outcome(state, task, record.job, outcome, cost)
+
+
+class _FoundSink:
+    """Says which images of earlier runs were found; what nobody knows is in the summary of the batch."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def handle(self, event: Event) -> None:
+        """Say where an image is."""
+        if isinstance(event, Saved):
+            self._context.warn([f"the image of an earlier request is saved as {event.path}"])
+
+    def close(self) -> None:
+        """Do nothing: nothing is open."""
 
 
 def _is_unexplained(outcome: Outcome) -> bool:
