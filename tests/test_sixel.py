@@ -148,6 +148,17 @@ def test_tmux_can_send_it_on(registers: int, colour: RGB) -> None:
     assert set(drawn.colors.values()) == set(drawn.pixels.values())
 
 
+@pytest.mark.parametrize("registers", [4, 16, 256])
+def test_what_tmux_adds_is_not_seen(registers: int) -> None:
+    """The first register is the background's: tmux 3.4 fills up the last cells with it."""
+    drawn = draw(encode(drawing(), registers, (255, 0, 255)))
+    assert (255, 0, 255) == drawn.colors[0]
+    assert (255, 0, 255) not in drawn.pixels.values()
+    assert list(range(len(drawn.colors))) == sorted(drawn.colors)
+    assert len(drawn.colors) <= min(registers, 255)
+    assert 90 * 61 == len(drawn.pixels)
+
+
 def test_clear_parts_are_left_out() -> None:
     """Where an image is transparent the terminal's own background stays."""
     image = drawing().convert("RGBA")

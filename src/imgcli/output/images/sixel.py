@@ -63,7 +63,7 @@ class SixelRenderer:
         shown = image.resize(_whole_bands(image.size, room, self._zoom), reducing_gap=2.0)
         width, height = self._cell
         cells = Box(-(-shown.width // width), -(-shown.height // height))
-        return lay_over(cells, encode(shown, self._registers))
+        return lay_over(cells, encode(shown, self._registers, self._background))
 
 
 def _whole_bands(size: Size, room: Size, zoom: float) -> Size:
@@ -81,20 +81,25 @@ def pixels_in(box: Box, cell: Size, largest: Size) -> Size:
     return width, max(height - height % _BAND, 1)
 
 
-def encode(image: Image, registers: int = 256) -> str:
+def encode(image: Image, registers: int = 256, background: RGB | None = None) -> str:
     """Turn an image of mode RGB, or RGBA whose clear parts are left out, into one escape sequence.
 
-    The cursor's cell is its top left corner. There are at most 255 colours, at least 2.
+    The cursor's cell is its top left corner. There are at most 255 colours, at least 2. The first register is
+    that of the background, where it is known: tmux 3.4 has the rest of the last cells filled with it.
     """
-    indexed = _indexed(image.convert("RGB"), max(2, min(registers, _MOST)))
+    behind = [background] if background else []
+    indexed = _indexed(image.convert("RGB"), max(2, min(registers, _MOST) - len(behind)))
     if image.mode == "RGBA":
         clear = image.getchannel("A").point(lambda alpha: 0 if alpha >= _OPAQUE_FROM else 255)
         indexed.paste(_CLEAR, mask=clear)
     used = sorted(set(indexed.tobytes()) - {_CLEAR})
-    bands = b"-".join(_bands(_renumbered(indexed.tobytes(), used), indexed.width))
+    levels = indexed.getpalette() or []
+    colors = list(zip(levels[0::3], levels[1::3], levels[2::3], strict=True))
+    palette = _palette(behind + [colors[number] for number in used])
+    bands = b"-".join(_bands(_renumbered(indexed.tobytes(), used, len(behind)), indexed.width))
     body = _shortened(_FULL, _shortened(_BLANKS, bands)).decode()
     # P2=1: pixels that are not drawn keep their colour; 1;1: pixels are square, whatever P1 says.
-    return f'\x1bP0;1q"1;1;{image.width};{image.height}{_palette(indexed, used)}{body}\x1b\\'
+    return f'\x1bP0;1q"1;1;{image.width};{image.height}{palette}{body}\x1b\\'
 
 
 def _indexed(image: Image, colors: int) -> Image:
@@ -124,20 +129,19 @@ def _sample(image: Image, colors: int) -> Image:
     return Pillow.frombytes("RGB", (width, rows), (few + octree + few)[: 3 * width * rows])
 
 
-def _renumbered(data: bytes, used: list[int]) -> bytes:
-    """Number the colours that occur from 0 on, without gaps.
+def _renumbered(data: bytes, used: list[int], first: int) -> bytes:
+    """Number the colours that occur from `first` on, without gaps.
 
     tmux sends all registers up to the highest on to its terminal. One that was never set is then a colour
     command that no terminal reads, and xterm shows none of the image.
     """
-    return data.translate(bytes.maketrans(bytes(used), bytes(range(len(used)))))
+    return data.translate(bytes.maketrans(bytes(used), bytes(range(first, first + len(used)))))
 
 
-def _palette(indexed: Image, used: list[int]) -> str:
-    """Format the colours that occur, in their order, in per cent, as the VT340 expects them."""
-    levels = [round(value / 2.55) for value in indexed.getpalette() or []]
-    colors = list(zip(levels[0::3], levels[1::3], levels[2::3], strict=True))
-    return "".join("#{};2;{};{};{}".format(number, *colors[color]) for number, color in enumerate(used))
+def _palette(colors: list[RGB]) -> str:
+    """Format colours, in per cent, as the VT340 expects them."""
+    percent = [[round(level / 2.55) for level in color] for color in colors]
+    return "".join("#{};2;{};{};{}".format(number, *color) for number, color in enumerate(percent))
 
 
 def _bands(data: bytes, width: int) -> Iterator[bytes]:
