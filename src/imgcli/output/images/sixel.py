@@ -110,6 +110,8 @@ def _indexed(image: Image, colors: int) -> Image:
     """
     from PIL import Image as Pillow
 
+    if image.getcolors(2 * colors):  # all but exact: looking up a palette, Pillow takes four greys for one
+        return image.quantize(colors, Pillow.Quantize.MEDIANCUT, kmeans=1)
     palette = _sample(image, colors).quantize(colors, Pillow.Quantize.MAXCOVERAGE, kmeans=1)
     return image.quantize(palette=palette, dither=Pillow.Dither.FLOYDSTEINBERG)
 
