@@ -160,9 +160,10 @@ def possible_protocols(
     terminal, version = identify(env, answers.name)
     is_inside = terminal.name == "tmux"  # its variables are still there in a terminal that was started in it
     is_through = is_inside and tmux and tmux.passthrough and can(PLACEHOLDERS, tmux.outside)
+    is_lost = is_inside and tmux and not tmux.may_show_sixels
     better = (
         protocol
-        for protocol in (KITTY, ITERM2, SIXEL, OCTANTS, SEXTANTS)
+        for protocol in (KITTY, ITERM2, *(() if is_lost else (SIXEL,)), OCTANTS, SEXTANTS)
         if (protocol is KITTY and is_through) or _is_reliable(protocol, terminal, version, answers)
     )
     has_quadrants = Quirk.HALVES_ONLY not in terminal.quirks
