@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "imgcli"
-LAYERS = {"cli", "app", "api", "store", "output", "demo", "core"}
+LAYERS = {"cli", "app", "api", "store", "output", "demo", "web", "core"}
 MAY_IMPORT = {
     "cli": LAYERS - {"cli"},
     "app": LAYERS - {"cli", "app"},
@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "store": {"core"},
     "output": {"core"},
     "demo": set[str](),
+    "web": {"core"},
     "core": set[str](),
 }
 ONLY_IN = {
@@ -32,6 +33,9 @@ ONLY_IN = {
     "PIL": {"output/", "store/", "demo/"},
     "platformdirs": {"store/"},
     "tomlkit": {"cli/config/file.py"},
+    "starlette": {"web/"},
+    "uvicorn": {"web/"},
+    "h11": {"web/"},
 }
 MOST_FILES, MOST_LINES, LONGEST_FUNCTION = 25, 400, 50
 NOUNS = {"naming", "billing", "reporting", "spending", "drawing", "existing"}
@@ -76,7 +80,7 @@ def layer(module: Path) -> str:
 
 
 def test_imports_point_one_way() -> None:
-    """Cli uses app, app uses api, store, output and demo, those use core alone, and never each other."""
+    """Cli uses app, app uses api, store, output, demo and web; those use core alone, never each other."""
     for module in MODULES:
         allowed = MAY_IMPORT.get(layer(module), {"cli", "app"}) | {layer(module)}
         reached = {name.split(".")[1] for name in imported(module) if name.startswith("imgcli.")}
@@ -122,7 +126,7 @@ def test_no_import_goes_in_circles() -> None:
     assert {} == rings
 
 
-@pytest.mark.parametrize("args", [["--help"], ["--version"], ["gen", "--help"]], ids=" ".join)
+@pytest.mark.parametrize("args", [["--help"], ["--version"], ["gen", "--help"], ["serve", "--help"]], ids=" ".join)
 def test_help_is_light(args: list[str]) -> None:
     """Help and version load none of the heavy packages, so that they come at once."""
     code = (
@@ -134,7 +138,8 @@ def test_help_is_light(args: list[str]) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in done.stderr.split()}
-    assert set() == loaded & {"openai", "httpx2", "PIL", "rich", "rich_pixels", "tomlkit"}
+    heavy = {"openai", "httpx2", "PIL", "rich", "rich_pixels", "tomlkit", "starlette", "uvicorn"}
+    assert set() == loaded & heavy
 
 
 def nodes(module: Path, *kinds: type[ast.AST]) -> list[ast.AST]:

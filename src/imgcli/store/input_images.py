@@ -73,7 +73,16 @@ def read_mask(name: str) -> InputImage:
         raise usage_error(
             f"{option('mask')} takes a file.", "Save the mask as a file first.", about=("mask",)
         )
-    mask = _file(name)
+    return mask_of(_file(name), name)
+
+
+def uploaded_image(name: str, data: bytes) -> InputImage:
+    """Make sure that bytes which are no file of ours can be sent. Raises `ImgcliError` (usage)."""
+    return _checked(name, data)
+
+
+def mask_of(mask: InputImage, name: str) -> InputImage:
+    """Return an image as a mask. Raises `ImgcliError` (usage) for one that has no alpha channel."""
     data = mask.data or b""
     if mask.format is not ImageFormat.PNG:
         raise usage_error(
