@@ -126,7 +126,9 @@ def test_no_import_goes_in_circles() -> None:
     assert {} == rings
 
 
-@pytest.mark.parametrize("args", [["--help"], ["--version"], ["gen", "--help"], ["serve", "--help"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "args", [["--help"], ["--version"], ["gen", "--help"], ["serve", "--help"]], ids=" ".join
+)
 def test_help_is_light(args: list[str]) -> None:
     """Help and version load none of the heavy packages, so that they come at once."""
     code = (

@@ -142,6 +142,6 @@ def listen(host: str, port: int) -> socket.socket:
     """Listen on an address of this machine; port 0 takes a free one. Raises `OSError`."""
     if host == "localhost":
         host = "127.0.0.1"
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, _, _, _, address = found[0]
     return socket.create_server(address[:2], family=family, backlog=128)

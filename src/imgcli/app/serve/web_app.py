@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import secrets
 import socket
 from dataclasses import dataclass
@@ -164,14 +165,14 @@ def _names(host: str) -> frozenset[str]:
     return frozenset(name.lower() for name in names if name)
 
 
-def _is_any(host: str) -> bool:
-    """Return whether a host means every address of this machine."""
-    return host in {"", "::", "0"} or host.startswith("0.0.0.0")  # noqa: S104 - it is looked for
+def _is_any(address: str) -> bool:
+    """Return whether an address means every one of this machine."""
+    return ipaddress.ip_address(address.partition("%")[0]).is_unspecified
 
 
 def _shown_host(host: str, address: str) -> str:
     """Return the host for the address that people open."""
-    if _is_any(host):
+    if _is_any(address):
         return socket.gethostname()
     shown = host if host == "localhost" else address
     return f"[{shown}]" if ":" in shown else shown
