@@ -11,15 +11,18 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from imgcli.web.guard import refused
+
 if TYPE_CHECKING:
     import asyncio
 
-    from starlette.types import ASGIApp
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 
-MOST_CONNECTIONS = 128
-"""Connections that are served at once; more get a 503."""
-_MOST_SOCKETS = 512
+_MOST_REQUESTS = 256
+"""Requests that are answered at once; more are refused with 503."""
+_MOST_CONNECTIONS = 512
 """Connections that are held at once; more are closed unread."""
 _LARGEST_HEAD = 64 << 10
 """Bytes of a request's head, with its address."""
@@ -43,7 +46,7 @@ class WebConnection(H11Protocol):
         self._since = self.loop.time()
         self._state = self.conn.their_state
         self._reader: asyncio.TimerHandle | None = None
-        if len(self.connections) > _MOST_SOCKETS:
+        if len(self.connections) > _MOST_CONNECTIONS:
             transport.abort()
         self._watch = self.loop.call_later(_LOOK, self._look)
 
@@ -94,9 +97,11 @@ class WebServer:
     """Serves an application on a socket, in a thread of its own: signals are the main thread's."""
 
     def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+        self._app = app
         self._listener = listener
         config = uvicorn.Config(
-            app,
+            self._answer,
+            interface="asgi3",
             loop="asyncio",
             http=WebConnection,
             ws="none",
@@ -106,7 +111,6 @@ class WebServer:
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            limit_concurrency=MOST_CONNECTIONS,
             timeout_keep_alive=_IDLE,
             timeout_graceful_shutdown=_GOODBYE,
             h11_max_incomplete_event_size=_LARGEST_HEAD,
@@ -131,11 +135,22 @@ class WebServer:
         """Wait for the answers under way, within limits."""
         self._thread.join(_GOODBYE + 1)
 
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, unless there are too many."""
+        is_full = len(self._server.server_state.tasks) > _MOST_REQUESTS
+        await (_too_many() if is_full else self._app)(scope, receive, send)
+
     def _run(self) -> None:
         try:
             self._server.run(sockets=[self._listener])
         finally:
             self._ended.set()
+
+
+def _too_many() -> Response:
+    response = refused(503, "Too many requests at once. Try again in a moment.")
+    response.headers.update({"Retry-After": "5", "Connection": "close"})
+    return response
 
 
 def listen(host: str, port: int) -> socket.socket:
