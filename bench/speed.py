@@ -1,7 +1,7 @@
 """How fast imgcli is, as ratios in one run: against `import typer`, the bare SDK, and a shell pipeline.
 
 Usage: python bench/speed.py [ROUNDS]. Prints a table; every row names its target. Traffic goes to loopback.
-The stream is 10 MB: four 1024x1024 PNGs, three partials and the final one, which crosses the wire twice.
+A stream has four PNGs, three partials and the final one, which comes twice: 11 MB, or 1 MB of small ones.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
 
+OFF = ("--preview", "off", "--partials", "3")
 HERE = Path(__file__).resolve().parent
 MODULE = [sys.executable, "-m", "imgcli"]
 COMMAND = [str(Path(sys.executable).with_name("imgcli"))]
@@ -58,8 +59,8 @@ class Case:
     run: Callable[[], Run]
 
 
-def natural_png(seed: int) -> bytes:
-    """Paint an image that compresses as badly as a photo does: about 1.7 MB."""
+def natural_png(seed: int, side: int = 1024) -> bytes:
+    """Paint an image that compresses as badly as a photo does: about 1.7 MB, 0.15 MB with a side of 300."""
     import io
     import random
 
@@ -67,25 +68,30 @@ def natural_png(seed: int) -> bytes:
 
     grain = random.Random(seed)
     small = Image.frombytes("RGB", (64, 64), grain.randbytes(64 * 64 * 3))
-    smooth = small.resize((1024, 1024), Image.Resampling.BICUBIC)
-    noise = Image.frombytes("RGB", (1024, 1024), grain.randbytes(1024 * 1024 * 3))
+    smooth = small.resize((side, side), Image.Resampling.BICUBIC)
+    noise = Image.frombytes("RGB", (side, side), grain.randbytes(side * side * 3))
     out = io.BytesIO()
     Image.blend(smooth, noise, 0.05).save(out, "PNG", compress_level=1)
     return out.getvalue()
 
 
-def serve(told: Connection) -> None:
-    """Answer every request at once with the same run."""
-    *partials, final = (natural_png(seed) for seed in range(4))
+def recorded(side: int) -> bytes:
+    """Build a run's stream: three partial images and the final one, which comes twice."""
+    *partials, final = (natural_png(seed, side) for seed in range(4))
     item = streams.image_item(final)
-    body = streams.stream(
+    return streams.stream(
         streams.created(),
         *(streams.partial(index, data) for index, data in enumerate(partials)),
         streams.item_done(item),
         streams.completed(item),
     )
-    with ScriptedServer([Reply(body)]) as server:
-        told.send((server.base_url, len(body), len(final)))
+
+
+def serve(told: Connection) -> None:
+    """Answer every request at once with the same run: one of large images, and one of small ones."""
+    large, small = recorded(1024), recorded(300)
+    with ScriptedServer([Reply(large)]) as one, ScriptedServer([Reply(small)]) as other:
+        told.send((one.base_url, other.base_url, len(large), len(small)))
         told.recv()
 
 
@@ -131,8 +137,9 @@ def timed_on_pty(command: list[str], env: dict[str, str], folder: Path) -> Run:
     return Run(time.perf_counter() - started, first, usage.ru_maxrss / 1024)
 
 
-def cases(env: dict[str, str], folder: Path) -> list[Case]:
+def cases(env: dict[str, str], folder: Path, small_url: str) -> list[Case]:
     """List what is timed."""
+    small = {**env, "OPENAI_BASE_URL": small_url}
     screen = {**env, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
     completing = {
         **env,
@@ -150,8 +157,11 @@ def cases(env: dict[str, str], folder: Path) -> list[Case]:
         Case("imgcli --help", plain([*IMGCLI, "--help"])),
         Case("imgcli --version", plain([*IMGCLI, "--version"])),
         Case("a completion", plain(IMGCLI, completing)),
+        Case("gen --dry-run", plain([*IMGCLI, "gen", "a cat", "--dry-run"])),
+        Case("bare SDK, small", plain([sys.executable, str(HERE / "bare_sdk.py"), "bare.png"], small)),
+        Case("gen, small images", plain([*IMGCLI, "gen", "a cat", *OFF], small)),
         Case("bare SDK", plain([sys.executable, str(HERE / "bare_sdk.py"), "bare.png"])),
-        Case("gen, preview off", plain([*IMGCLI, "gen", "a cat", "--preview", "off", "--partials", "3"])),
+        Case("gen, preview off", plain([*IMGCLI, "gen", "a cat", *OFF])),
         Case("gen, blocks on a pty", lambda: timed_on_pty([*IMGCLI, "gen", "a cat"], screen, folder)),
     ]
     if all(map(shutil.which, ("curl", "jq", "base64"))):
@@ -163,21 +173,23 @@ TARGETS = (
     # what, of which case, against which, how much at most
     ("imgcli --help", "seconds", "imgcli --help", "import typer", 1.5),
     ("imgcli --version", "seconds", "imgcli --version", "import typer", 1.5),
-    ("a completion", "seconds", "a completion", "import typer", 1.5),
-    ("gen, preview off", "seconds", "gen, preview off", "bare SDK", 1.1),
-    ("gen, blocks on a pty", "seconds", "gen, blocks on a pty", "bare SDK", 1.4),
-    ("first status row", "first", "gen, blocks on a pty", "import typer", 3.0),
-    ("peak memory, preview off", "memory", "gen, preview off", "bare SDK", 1.3),
+    ("a completion", "seconds", "a completion", "import typer", 1.2),
+    ("gen --dry-run", "seconds", "gen --dry-run", "import typer", 1.6),
+    ("gen, preview off", "seconds", "gen, preview off", "bare SDK", 0.38),
+    ("gen, four small images", "seconds", "gen, small images", "bare SDK, small", 0.55),
+    ("gen, blocks on a pty", "seconds", "gen, blocks on a pty", "bare SDK", 0.48),
+    ("first status row", "first", "gen, blocks on a pty", "import typer", 2.0),
+    ("peak memory, preview off", "memory", "gen, preview off", "bare SDK", 0.6),
     ("peak memory, blocks", "memory", "gen, blocks on a pty", "bare SDK", 1.3),
     ("against a shell pipeline", "seconds", "gen, preview off", "curl | jq | base64", None),
 )
 
 
-def measure(rounds: int, env: dict[str, str], folder: Path) -> dict[str, list[Run]]:
+def measure(rounds: int, env: dict[str, str], folder: Path, small_url: str) -> dict[str, list[Run]]:
     """Run every case in turn, round after round, so that a slow moment hits all alike."""
     runs: dict[str, list[Run]] = {}
     for number in range(rounds + 1):
-        for case in cases(env, folder):
+        for case in cases(env, folder, small_url):
             run = case.run()
             if number:  # the first round warms the caches
                 runs.setdefault(case.name, []).append(run)
@@ -208,12 +220,12 @@ def main() -> None:
     ours, its = Pipe()
     server = Process(target=serve, args=(its,), daemon=True)
     server.start()
-    url, stream, final = ours.recv()
-    print(f"stream {stream / 1e6:.1f} MB, final image {final / 1e6:.2f} MB, {rounds} rounds\n")
+    url, small_url, large, small = ours.recv()
+    print(f"streams of {large / 1e6:.1f} and {small / 1e6:.1f} MB, {rounds} rounds\n")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         env = {"PATH": os.environ["PATH"], "HOME": name, "LANG": "C.UTF-8"}
-        report(measure(rounds, {**env, "OPENAI_BASE_URL": url, "OPENAI_API_KEY": "bench"}, folder))
+        report(measure(rounds, {**env, "OPENAI_BASE_URL": url, "OPENAI_API_KEY": "bench"}, folder, small_url))
     ours.send(None)
     server.join(2)
 

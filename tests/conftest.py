@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -11,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
-from hypothesis import settings
 
+import substitutes
 import zygote
 from beside import PATIENCE
 from earlier import AT
@@ -21,10 +22,6 @@ from wire import Reply, ScriptedServer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-settings.register_profile("everyday", max_examples=25, deadline=None)  # a busy machine is no defect
-settings.register_profile("gate", max_examples=100, deadline=None)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate" if os.environ.get("CI") else "everyday"))
 
 sys.dont_write_bytecode = False  # rewriting the assertions of all test files anew takes a tenth of a run
 
@@ -41,6 +38,34 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda *_: None)
+    _choose_examples()
+
+
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Run three workers on two cores: a third of the time is waiting, for a command or for what it waits for.
+
+    Where xdist's own variable names a number, that is taken.
+    """
+    if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
+        return None
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return cores + cores // 2
+
+
+def pytest_collection_finish() -> None:
+    """Keep what five thousand collected tests hold out of every garbage collection."""
+    gc.collect()
+    gc.freeze()
+
+
+def _choose_examples() -> None:
+    from hypothesis import settings  # only now may its bytecode be kept: pytest rewrites it too
+
+    settings.register_profile("everyday", max_examples=25, deadline=None)  # a busy machine is no defect
+    settings.register_profile("gate", max_examples=100, deadline=None)
+    settings.load_profile(
+        os.environ.get("HYPOTHESIS_PROFILE", "gate" if os.environ.get("CI") else "everyday")
+    )
 
 
 @dataclass(frozen=True)
@@ -72,7 +97,8 @@ def world(tmp_path: Path) -> dict[str, str]:
     home.mkdir()
     return {
         **zygote.MEASURING,
-        zygote.FLAT: "1",
+        substitutes.FLAT: "1",
+        substitutes.PACE: "0",
         "HOME": str(home),
         "XDG_STATE_HOME": str(home / "state"),
         "XDG_DATA_HOME": str(home / "data"),
@@ -115,6 +141,8 @@ def imgcli(world: dict[str, str], folder: Path) -> Cli:
 @pytest.fixture
 def mortal(world: dict[str, str], folder: Path) -> Cli:
     """Run it like `imgcli`, as somebody to whom the modes of files apply, which they do not to root."""
+    if zygote.may_fork(zygote.IMGCLI, {"env": world}):
+        return _cli(world | {substitutes.MORTAL: "1"}, folder, [])
     rights = "-dac_override,-dac_read_search,-fowner"
     lowered = ["setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}"]
     return _cli(world, folder, lowered if os.geteuid() == 0 else [])

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from imgcli.demo.painter import painter
+from imgcli.demo.provenance import mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,7 @@ class FlatPainting:
 
     def final(self, encoding: Encoding) -> bytes:
         """Return the image, encoded."""
-        return self._flat("final", encoding)
+        return mark(self._flat("final", encoding))
 
     def partial(self, index: int, count: int, encoding: Encoding) -> bytes:
         """Return partial number `index`, from 0, of `count`, encoded."""

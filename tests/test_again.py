@@ -93,7 +93,9 @@ class TestRecipe:
 
     def test_an_embedded_recipe(self, asked: Asked, refused: Refused, folder: Path) -> None:
         """On another machine a trusted file tells itself; one made from others cannot be told whole."""
-        recipe = EmbeddedParameters("a cat", "gpt-6-luna", "responses", size="1024x1536", quality="low")
+        recipe = EmbeddedParameters(
+            "a cat", "gpt-6-luna", "responses", options={"size": "1024x1536", "quality": "low"}
+        )
         (folder / "a.png").write_bytes(embed(RED, recipe))
         request = asked("again", "a.png", "--trust")
         assert ("a cat", "1024x1536", "low") == (
@@ -153,8 +155,7 @@ class TestUnknownOrigin:
         "a \x1b]0;cat\x07 \x1b[31min oil",
         "gpt-6-astra",
         "responses",
-        size="1024x1536",
-        quality="high",
+        options={"size": "1024x1536", "quality": "high"},
         response_id="resp_theirs",
         host="127.0.0.1:1",
     )

@@ -30,6 +30,7 @@ ONLY_IN = {
     "typer": {"cli/"},
     "rich": {"output/"},
     "rich_pixels": {"output/"},
+    "c2pa": {"store/manifest.py"},
     "PIL": {"output/", "store/", "demo/"},
     "platformdirs": {"store/"},
     "tomlkit": {"cli/config/file.py"},

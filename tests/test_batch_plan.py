@@ -239,6 +239,7 @@ def test_presets_frame_every_prompt(plan: Plan) -> None:
         assert task.typed_prompt == (around[1] if around else "")
         draft = made.options(task).draft
         assert (("ink", "wide"), task.typed_prompt) == (draft.presets, draft.typed_prompt)
+        assert ("ink", "wide") == made.request(task).presets
     plain = plan("a cat\n", presets=(wide,)).tasks[0]
     assert ('a wide a cat {"a": 1}', "a cat") == (plain.prompt, plain.typed_prompt)
 

@@ -140,12 +140,21 @@ def test_a_wrong_key_stops_all(batch: Batch, wire: PromptServer) -> None:
     assert (4, True) == (done.exit_code, wire.posts <= 8)
 
 
+def test_a_server_that_only_fails(batch: Batch, wire: PromptServer) -> None:
+    """After ten requests in a row of unknown outcome no more are risked, and the batch says why it stops."""
+    wire.failures["row"] = FAILURES["failing"]
+    done = batch([f"row {number}" for number in range(30)], "--concurrency", "2")
+    assert (9, True) == (done.exit_code, 10 <= wire.posts <= 12)
+    assert "note: stopped, because the other images would end the same way" in done.stderr
+
+
 def test_a_budget_for_all(batch: Batch, wire: PromptServer, folder: Path) -> None:
     """--max-cost holds for the whole batch and over all its runs; what was not sent is left for another."""
     prompts = [f"cat {number}" for number in range(6)]
     done = batch(prompts, "--max-cost", "0.30", "--concurrency", "2")
     assert 3 == done.exit_code
     assert "--max-cost allows $0.3000 for the whole batch" in done.stderr
+    assert "Nothing was sent" not in done.stderr
     assert 0 < wire.posts < 6
     sent = wire.posts
     assert (3, sent) == (batch(prompts, "--max-cost", "0.30").exit_code, wire.posts)
@@ -209,8 +218,10 @@ def test_ctrl_c_twice_stops_at_once(wire: PromptServer, world: dict[str, str], f
     assert -signal.SIGINT == process.returncode, err
     wire.failures.clear()
     with running(wire, world, folder, command=("batch", "p.txt", "-o", "out/")) as process:
-        process.communicate(timeout=60)
+        _, err = process.communicate(timeout=60)
     assert 2 == wire.posts
+    assert b"2 requests may have been charged without an image" in err
+    assert b"this run" not in err
 
 
 def kills(wire: PromptServer, world: dict[str, str], folder: Path, count: int, seed: int) -> None:
@@ -247,13 +258,6 @@ def test_killed_and_continued(wire: PromptServer, world: dict[str, str], folder:
     check_all_saved_once(folder)
 
 
-@pytest.mark.slow
-def test_killed_fifty_times(wire: PromptServer, world: dict[str, str], folder: Path) -> None:
-    """The same, fifty times in a row."""
-    kills(wire, world, folder, 50, seed=50)
-    check_all_saved_once(folder)
-
-
 def test_a_report_replaces_reports_alone(batch: Batch, folder: Path) -> None:
     """A report takes the place of an earlier one; any other file of that name stays as it is."""
     (folder / "r.json").write_text("[1]")
@@ -263,3 +267,108 @@ def test_a_report_replaces_reports_alone(batch: Batch, folder: Path) -> None:
         assert kept == sorted(path.name for path in folder.glob(f"r*{name[1:]}"))
         assert (len(kept) > 1) == ("is not a report of a batch; the report is" in done.stderr)
     assert "[1]" == (folder / "r.json").read_text()
+
+
+def test_ctrl_c_ends_a_pause(wire: PromptServer, world: dict[str, str], folder: Path) -> None:
+    """One Ctrl-C while nothing but the rate is waited for ends the batch at once."""
+    (folder / "p.txt").write_text("a cat\na dog\n")
+    command = ("batch", "p.txt", "-o", "out/", "--rate", "1/h")
+    with running(wire, world, folder, command=command) as process:
+        wait_for(lambda: saved(folder))
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert (-signal.SIGINT, 1) == (process.returncode, wire.posts), err
+
+
+def test_a_signal_tells_of_every_row(wire: PromptServer, world: dict[str, str], folder: Path) -> None:
+    """Whatever breaks a batch off, each row that was on its way says what that may have cost."""
+    (folder / "p.txt").write_text("a cat\na dog\n")
+    wire.failures = {"a": Reply(stream(created(), partial(0, png(9))), end=End.STALL)}
+    with running(wire, world, folder, command=("batch", "p.txt", "-o", "out/")) as process:
+        wait_for(lambda: wire.posts == 2)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert -signal.SIGTERM == process.returncode
+    assert b"note: finishing; Ctrl-C again stops at once" in err
+    assert {1, 2} == {row for row in (1, 2) if f"line {row}: error: Interrupted by SIGTERM".encode() in err}
+
+
+@pytest.mark.parametrize("spoil", ["unlink", "write"])
+def test_a_state_that_is_spoiled(wire: PromptServer, world: dict[str, str], folder: Path, spoil: str) -> None:
+    """Where the state can no longer be written, nothing more is sent, nothing more is called charged."""
+    prompts = [f"cat {number}" for number in range(4)]
+    (folder / "p.txt").write_text("\n".join(prompts))
+    state = folder / "p.txt.imgcli.jsonl"
+    wire.seconds = 1.5
+    with running(
+        wire, world, folder, "--concurrency", "1", command=("batch", "p.txt", "-o", "out/")
+    ) as process:
+        wait_for(lambda: wire.posts == 1)
+        state.unlink() if spoil == "unlink" else state.write_text(state.read_text() + "\n")
+        _, err = process.communicate(timeout=60)
+    assert (3, 1, ["cat-0.png"]) == (process.returncode, wire.asked.total(), saved(folder)), err
+    assert 1 == err.count(b": error: The state of the batch, p.txt.imgcli.jsonl, cannot be written")
+    assert b"charged for" not in err
+    assert b"may have been charged" not in err
+
+
+def test_a_row_with_a_wrong_output(batch: Batch, wire: PromptServer, folder: Path) -> None:
+    """A row whose own place cannot be written to keeps none of the others from being saved."""
+    rows = [{"prompt": "a cat", "output": "/proc/none/a.png"}, {"prompt": "a dog"}, {"prompt": "a fox"}]
+    done = batch([json.dumps(row) for row in rows], "--concurrency", "1")
+    assert (3, 2, ["a-dog.png", "a-fox.png"]) == (done.exit_code, wire.posts, saved(folder))
+
+
+def test_saved_elsewhere(batch: Batch, wire: PromptServer, folder: Path) -> None:
+    """Images that could not be saved where they were wanted make exit code 10; five stop the batch."""
+    (folder / "out").mkdir()
+    whole_reply = wire.reply_to
+
+    def reply_to(request: Request, turn: int) -> Reply:
+        if (folder / "out").is_dir():
+            (folder / "out").rmdir()
+            (folder / "out").write_text("in the way")
+        return whole_reply(request, turn)
+
+    wire.reply_to = reply_to  # type: ignore[method-assign]
+    assert 10 == batch(["a cat"]).exit_code
+    (folder / "out").unlink()
+    done = batch(["a cat", *(f"a dog {number}" for number in range(20))], "--concurrency", "1")
+    assert (3, 2) == (done.exit_code, wire.posts)
+    assert 5 == done.stderr.count("is a file, not a folder")
+
+
+def test_a_reader_that_leaves(wire: PromptServer, world: dict[str, str], folder: Path) -> None:
+    """Where images go to a reader alone, and it has left, no more of them are paid for."""
+    (folder / "p.txt").write_text("".join(f"cat {number}\n" for number in range(9)))
+    wire.seconds = 0.2
+    args = ("--no-save", "--jsonl", "--concurrency", "1")
+    with running(wire, world, folder, *args, command=("batch", "p.txt")) as process:
+        assert process.stdout
+        process.stdout.readline()
+        process.stdout.close()
+        process.stdout = None
+        process.communicate(timeout=60)
+    assert -signal.SIGPIPE == process.returncode
+    assert wire.posts <= 3
+
+
+def test_unfinished_runs_are_told_once(batch: Batch) -> None:
+    """A batch says once how many runs are unfinished, not again for each that fails meanwhile."""
+    prompts = [f"{kind} {number}" for number in range(4) for kind in ("broken", "cat")]
+    for count in (0, 1):
+        done = batch(prompts, "--concurrency", "1", *(["--retry-unknown"] if count else []))
+        assert count == done.stderr.count("unfinished run")
+
+
+def test_standard_input_is_not_remembered(imgcli: Cli, wire: PromptServer) -> None:
+    """After a batch from standard input nobody is told to run it again, which would pay for all of it."""
+    env = {"OPENAI_BASE_URL": wire.base_url, "OPENAI_API_KEY": CANARY_KEY}
+    done = imgcli("batch", "-", "-o", "out/", env=env, input=b"a cat\nmoderated b\ncut c\n")
+    assert 3 == done.exit_code
+    assert "run the same command again" not in done.stderr
+    assert "--retry-unknown" not in done.stderr
+    assert "Standard input is not remembered" in done.stderr

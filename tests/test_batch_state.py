@@ -190,7 +190,7 @@ def test_a_wrong_line_in_the_middle(path: Path, line: bytes) -> None:
     path.write_bytes(b"".join([header, first, line + b"\n", *rest]))
     problem = refused(path)
     assert f"{path}, line 3," in problem.what
-    assert "Nothing was sent" in problem.what
+    assert "The file is unchanged." in problem.what
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcli.core.billing.bill import Bill, Part, Row, bill, cost_usd, dollars, sum_bills
+from imgcli.core.billing.bill import Bill, Part, Row, bill, cost_usd, dollars
+from imgcli.core.billing.bill_sum import sum_bills
 from imgcli.core.catalog import load
 from imgcli.core.events import Completed
 from imgcli.core.image import ImageFormat
@@ -370,6 +371,31 @@ def test_svg_author_is_unknown() -> None:
 
 
 @pytest.mark.parametrize(
+    ("usage", "cost"),
+    [
+        (
+            {"input_tokens": 1000, "output_tokens": 2000, "reasoning_tokens": 500, "total_tokens": 3000},
+            "0.0011",
+        ),
+        (
+            {"input_tokens": 1000, "output_tokens": 1500, "reasoning_tokens": 500, "total_tokens": 3000},
+            "0.0011",
+        ),
+        ({"input_tokens": 1000, "output_tokens": -1}, None),
+        ({"input_tokens": "many", "output_tokens": 5}, None),
+        ({}, None),
+    ],
+)
+def test_svg_author_is_billed(usage: dict[str, Any], cost: str | None) -> None:
+    """What an SVG's author took is a row of the bill, its reasoning counted once."""
+    request = ImageRequest("a cat", SUNBURST, Api.IMAGES, format=ImageFormat.SVG, stream=False)
+    completed = Completed("job", SUNBURST, IMAGE_USAGE, svg_model="gpt-6-luna", svg_usage=usage)
+    author = bill(request, completed, 0, CATALOG).rows[-1]
+    assert (Part.SVG, "gpt-6-luna") == (author.part, author.model)
+    assert (cost and Decimal(cost)) == author.cost
+
+
+@pytest.mark.parametrize(
     ("amount", "text"),
     [
         (None, "unknown"),
@@ -412,7 +438,9 @@ KEYS = st.sampled_from(
 )
 LEAVES = st.none() | st.booleans() | st.integers() | st.integers(0, 9) | st.floats() | st.text(max_size=3)
 JSON = st.recursive(
-    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.text(), inner, max_size=9)
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.text(), inner, max_size=9),
+    max_leaves=20,
 )
 MODEL = st.sampled_from([model.name for model in CATALOG.models]) | st.text(max_size=9) | st.none()
 

@@ -115,10 +115,14 @@ def test_every_split_is_tried_once(symbols: PreviewProtocol, count: int) -> None
 
 def test_a_glyph_shows_itself() -> None:
     """A cell of exactly two flat parts gets the glyph that cuts it so, and exactly its two colours."""
-    for glyph in splits(PreviewProtocol.OCTANTS):
-        drawn = draw(cut(glyph, ORANGE, TEAL), (1, 1), PreviewProtocol.OCTANTS, ColorDepth.TRUECOLOR)
-        (cell,) = replay(ansi_lines(drawn))[0]
-        assert (glyph.char, ORANGE, TEAL) == (cell.char, cell.foreground, cell.background)
+    tried = list(splits(PreviewProtocol.OCTANTS))
+    image = Image.new("RGB", (8 * len(tried), 24))
+    for column, glyph in enumerate(tried):
+        image.paste(cut(glyph, ORANGE, TEAL), (8 * column, 0))
+    drawn = draw(image, (len(tried), 1), PreviewProtocol.OCTANTS, ColorDepth.TRUECOLOR)
+    cells = replay(ansi_lines(drawn))[0]
+    assert [glyph.char for glyph in tried] == [cell.char for cell in cells]
+    assert {(ORANGE, TEAL)} == {(cell.foreground, cell.background) for cell in cells}
 
 
 @pytest.mark.parametrize("symbols", DRAWN)

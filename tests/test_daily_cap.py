@@ -30,10 +30,9 @@ from imgcli.app.options import (
 )
 from imgcli.core.billing.budget import Budget, Cap
 from imgcli.core.errors import ExitCode, ImgcliError
-from imgcli.core.params import DEMO
+from imgcli.core.params import DEMO, InlineImages
 from imgcli.core.request import DraftRequest
 from imgcli.demo.server import DemoServer
-from imgcli.output.sinks.jsonl import InlineImages
 from imgcli.store.runlog.writer import RunLog, RunLogHeader
 from streams import BLUE, ROUND_TOOL_USAGE, ROUND_USAGE, completed, created, image_item, item_done, stream
 from wire import End, Reply, ScriptedServer
@@ -85,7 +84,7 @@ class Held(ScriptedServer):
         return super()._play(connection, reply)
 
 
-@pytest.mark.parametrize("home", ["new", "old"])
+@pytest.mark.parametrize("home", ["new", pytest.param("old", marks=pytest.mark.slow)])
 def test_twenty_at_once(home: str, world: dict[str, str], folder: Path) -> None:
     """Twenty processes with a cap for three images send three requests; the others are refused for free."""
     if home == "old":
@@ -251,7 +250,7 @@ def test_ctrl_c_while_it_waits(locked: Path, world: dict[str, str], server: Serv
     wire = server(Reply(WHOLE))
     with running(wire, world, folder, ONE) as process:
         with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(2)
+            process.wait(1)
         process.send_signal(signal.SIGINT)
         assert -signal.SIGINT == process.wait(4)
     assert (0, True) == (wire.posts, locked.exists())

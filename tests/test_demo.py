@@ -22,6 +22,7 @@ from imgcli.core.events import Failed, Notice, Saved
 from imgcli.core.pipeline import mark_uncharged
 from imgcli.demo.server import DemoServer
 from streams import whole_run
+from substitutes import PACE
 from wire import Reply
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def painting(world: dict[str, str], folder: Path) -> Iterator[subprocess.Popen[b
     """Start a demo, and go on once its first partial is there."""
     command = [*zygote.IMGCLI, "gen", "a cat", "--demo", "--partials", "3"]
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = zygote.start(command, env=world, cwd=folder, **streams)
+    process = zygote.start(command, env=world | {PACE: "1"}, cwd=folder, **streams)
     try:
         assert process.stderr
         for line in process.stderr:

@@ -381,6 +381,22 @@ def test_memory_is_bounded() -> None:
         ({"tools": [TOOL | {"partial_images": 1}]}, "invalid_value", "tools[0].partial_images"),
         ({"tools": [TOOL | {"action": "edit"}]}, "invalid_value", "tools[0].action"),
         ({"tools": [TOOL | {"output_format": "svg"}]}, "invalid_value", "tools[0].output_format"),
+        ({"tools": [TOOL | {"complexity": "max"}]}, "invalid_value", "tools[0].complexity"),
+        ({"tools": [TOOL | {"frame_count": 4}]}, "invalid_value", "tools[0].frame_count"),
+        ({"tools": [TOOL | {"svg": {"model": "x"}}]}, "invalid_value", "tools[0].svg"),
+        ({"tools": [TOOL | {"svg": 1}]}, "invalid_type", "tools[0].svg"),
+        ({"tools": [TOOL | {"svg": {"size": 1}}]}, "unknown_parameter", "tools[0].svg.size"),
+        (
+            {"tools": [TOOL | {"svg": {"reasoning": {"effort": "huge"}}}]},
+            "invalid_value",
+            "tools[0].svg.reasoning.effort",
+        ),
+        ({"service_tier": "steam"}, "invalid_value", "service_tier"),
+        ({"instructions": 1}, "invalid_type", "instructions"),
+        ({"safety_identifier": "x" * 129}, "string_above_max_length", "safety_identifier"),
+        ({"reasoning": {"effort": "low"}}, "unsupported_parameter", "reasoning.effort"),
+        ({"reasoning": {"effort": "huge"}, "model": "gpt-6-luna"}, "invalid_value", "reasoning.effort"),
+        ({"reasoning": "low"}, "invalid_type", "reasoning"),
         ({"tools": [TOOL | {"input_fidelity": "high"}]}, "invalid_input_fidelity_model", "input_fidelity"),
         ({"tools": [TOOL | {"input_image_mask": {"image_url": data_url(png())}}]}, "invalid_value", None),
     ],
@@ -522,6 +538,10 @@ def painted(seed: int, prompt: str) -> str:
         ({"partial_images": -1, "stream": True}, 400, "integer_below_min_value", "partial_images"),
         ({"partial_images": 2}, 400, "invalid_value", "partial_images"),
         ({"frame_count": 4}, 400, "invalid_value", "frame_count"),
+        ({"svg": {"reasoning": {"effort": "low"}}}, 400, "missing_required_parameter", "svg.model"),
+        ({"svg": {"model": "gpt-6-luna"}}, 400, "invalid_value", "svg"),
+        ({"safety_identifier": "x" * 129}, 400, "string_above_max_length", "safety_identifier"),
+        ({"service_tier": "flex"}, 400, "unknown_parameter", "service_tier"),
         (
             {"output_format": "gif", "model": "gpt-image-2.6-flare", "stream": True},
             400,
@@ -591,6 +611,34 @@ def test_edit_stream_of_several_files_with_a_mask(client: openai.OpenAI) -> None
     )
     with stream:
         assert ["image_edit.partial_image", "image_edit.completed"] == [event.type for event in stream]
+
+
+CLEAR = (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("markup", "fields", "param"),
+    [
+        (png(colour=CLEAR), {}, None),
+        (png(), {}, "markup"),
+        (png((32, 32), CLEAR), {}, "markup"),
+        (png(colour=CLEAR), {"mask": ("m.png", png(colour=CLEAR), "image/png")}, "markup"),
+        (None, {"extra_body": {"svg": {"reasoning": {"effort": "huge"}}}}, "svg.reasoning.effort"),
+    ],
+)
+def test_edit_with_markup(
+    client: openai.OpenAI, markup: bytes | None, fields: dict[str, Any], param: str | None
+) -> None:
+    """A markup is a transparent image of the first one's size, without a mask; forms hold objects."""
+    sent = {"image": ("x.png", png(), "image/png"), "prompt": "a hat", "model": "gpt-image-2"}
+    if markup:
+        sent["markup"] = ("m.png", markup, "image/png")
+    if param is None:
+        assert client.images.edit(**sent, **fields, size="1024x1024").data  # type: ignore[call-overload]
+        return
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.images.edit(**sent, **fields)  # type: ignore[call-overload]
+    assert param == caught.value.param
 
 
 @pytest.mark.usefixtures("real_painter")

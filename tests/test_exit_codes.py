@@ -347,7 +347,7 @@ def test_8_unreachable(imgcli: Cli) -> None:
 def test_9_unknown(reply: Reply, server: Server, gen: Gen) -> None:
     """9: sent, and no complete image came: said to be perhaps charged, and never sent again by itself."""
     wire = server(reply)
-    result = gen(wire, "a cat", "--timeout", "1")
+    result = gen(wire, "a cat", "--timeout", "0.5")
     assert (9, 1, []) == (result.exit_code, wire.posts, result.lines), result.stderr
     assert "may have been charged" in result.stderr
 
@@ -364,12 +364,13 @@ def test_10_elsewhere(server: Server, folder: Path, tmp_path: Path) -> None:
     target.mkdir()
     body = stream(created())
     whole = body + stream(item_done(image_item()), completed(image_item()))
-    wire = server(Reply(whole, pauses=((len(body), 2.0),)))
+    wire = server(Reply(whole, holds=(len(body),)))
     world = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
     with running(wire, world, folder, "-o", "gone/") as process:
         wait_for(lambda: wire.requests or process.poll() is not None)
         target.rmdir()
         target.touch()
+        wire.go_on()
         stdout, stderr = (data.decode() for data in process.communicate(timeout=PATIENCE))
     assert 10 == process.returncode, stderr
     [path] = stdout.split("\n")[:-1]

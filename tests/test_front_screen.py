@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
@@ -49,19 +49,12 @@ FINAL = png(250, 0, 0, width=64, height=64)
 TRUECOLOR = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
 
 
-def run_with_pauses(pause: float) -> Reply:
-    """Serve a run that stays on its partial, and on its final image, for a moment."""
-    opening = stream(created())
-    rough = opening + stream(partial(0, PARTIAL))
+def run_held(*, on_partial: bool = True) -> Reply:
+    """Serve a run that stays on its partial until the test lets it go on."""
+    rough = stream(created()) + stream(partial(0, PARTIAL))
     item = image_item(FINAL)
     whole = rough + stream(item_done(item)) + stream(completed(item))
-    return Reply(whole, pauses=((len(opening), pause), (len(rough), pause)))
-
-
-def staying_on_its_partial(seconds: float) -> Reply:
-    """Serve a run whose final image takes its time."""
-    whole = run_with_pauses(seconds)
-    return replace(whole, pauses=whole.pauses[1:2])
+    return Reply(whole, holds=(len(rough),) if on_partial else ())
 
 
 def colours(run: PtyRun) -> set[str]:
@@ -72,10 +65,12 @@ def colours(run: PtyRun) -> set[str]:
 
 def test_a_partial_is_shown_before_the_final(server: Server, world: dict[str, str], folder: Path) -> None:
     """The rough image is on the screen first, the final one takes its very place, the path comes last."""
-    env = world | TRUECOLOR | {"OPENAI_BASE_URL": server(run_with_pauses(0.5)).base_url}
+    wire = server(run_held())
+    env = world | TRUECOLOR | {"OPENAI_BASE_URL": wire.base_url}
     with PtyRun(["gen", "a cat"], env, folder, before=b"$ imgcli gen\r\n") as run:
         run.wait_for(lambda seen: "0000fa" in colours(seen))
         assert "fa0000" not in colours(run)
+        wire.go_on()
         run.wait_for(lambda seen: "fa0000" in colours(seen))
         assert 0 == run.finish()
     assert "0000fa" not in colours(run)
@@ -85,7 +80,7 @@ def test_a_partial_is_shown_before_the_final(server: Server, world: dict[str, st
 
 def test_the_bill_is_under_the_image(server: Server, world: dict[str, str], folder: Path) -> None:
     """After the end the image stays, with the bill under it."""
-    env = world | TRUECOLOR | {"OPENAI_BASE_URL": server(run_with_pauses(0.1)).base_url}
+    env = world | TRUECOLOR | {"OPENAI_BASE_URL": server(run_held(on_partial=False)).base_url}
     with PtyRun(["gen", "a cat", "--width", "20"], env, folder, rows=40) as run:
         assert 0 == run.finish()
     image = max(
@@ -111,7 +106,7 @@ def test_everything_fits_one_screen(
 ) -> None:
     """The whole image, what is said under it, the money and the path are there, and a row for the prompt."""
     (folder / "a-cat.png").write_bytes(PARTIAL)  # which makes a note
-    env = world | TRUECOLOR | {"OPENAI_BASE_URL": server(run_with_pauses(0)).base_url}
+    env = world | TRUECOLOR | {"OPENAI_BASE_URL": server(run_held(on_partial=False)).base_url}
     before = b"earlier\r\n" * 30
     with PtyRun([*args], env, folder, columns=columns, rows=rows, before=before) as run:
         assert 0 == run.finish()
@@ -152,7 +147,7 @@ def test_every_window_size(
     columns: int, rows: int, server: Server, world: dict[str, str], folder: Path
 ) -> None:
     """In a window of any size the run ends well, and the cursor is back."""
-    env = world | TRUECOLOR | {"OPENAI_BASE_URL": server(run_with_pauses(0)).base_url}
+    env = world | TRUECOLOR | {"OPENAI_BASE_URL": server(run_held(on_partial=False)).base_url}
     with PtyRun(["gen", "a cat"], env, folder, columns=columns, rows=rows) as run:
         assert 0 == run.finish()
         assert run.cursor_visible
@@ -185,11 +180,15 @@ def test_ctrl_c_is_a_key(server: Server, world: dict[str, str], folder: Path) ->
 
 def test_the_window_changes_while_it_runs(server: Server, world: dict[str, str], folder: Path) -> None:
     """Dragging the window's corner mid-stream refits the image; nothing of the old one is left."""
-    env = world | TRUECOLOR | {"OPENAI_BASE_URL": server(run_with_pauses(1.2)).base_url}
+    wire = server(run_held())
+    env = world | TRUECOLOR | {"OPENAI_BASE_URL": wire.base_url}
     with PtyRun(["gen", "a cat"], env, folder, columns=80, rows=24) as run:
-        run.wait_for(lambda seen: "0000fa" in colours(seen))
+        run.wait_for(lambda seen: "0000fa" in colours(seen) and "partial 1" in seen.text)
+        before = len(run.raw)
         run.resize(40, 12)
         run.kill(signal.SIGWINCH)
+        run.wait_for(lambda seen: b"2;0;0;250" in seen.raw[before:])
+        wire.go_on()
         assert 0 == run.finish()
     assert "0000fa" not in colours(run)
 
@@ -203,7 +202,7 @@ def test_plain_where_a_image_would_be_noise(
     env: dict[str, str], server: Server, world: dict[str, str], folder: Path
 ) -> None:
     """NO_COLOR, a dumb terminal and CI get plain lines without any escape code."""
-    told = world | TRUECOLOR | env | {"OPENAI_BASE_URL": server(run_with_pauses(0)).base_url}
+    told = world | TRUECOLOR | env | {"OPENAI_BASE_URL": server(run_held(on_partial=False)).base_url}
     with PtyRun(["gen", "a cat"], told, folder, columns=120) as run:
         assert 0 == run.finish()
     assert b"\x1b" not in run.raw
@@ -212,8 +211,13 @@ def test_plain_where_a_image_would_be_noise(
 
 def test_preview_off_still_ticks(server: Server, world: dict[str, str], folder: Path) -> None:
     """--preview off on a terminal shows the status row and no image."""
-    env = world | TRUECOLOR | {"OPENAI_BASE_URL": server(run_with_pauses(0.4)).base_url}
+    wire = server(run_held())
+    env = world | TRUECOLOR | {"OPENAI_BASE_URL": wire.base_url}
     with PtyRun(["gen", "a cat", "--preview", "off"], env, folder) as run:
+        run.wait_for(lambda seen: "partial 1" in seen.text)
+        before = len(run.raw)
+        run.wait_for(lambda seen: len(seen.raw) > before)
+        wire.go_on()
         assert 0 == run.finish()
     assert {"0000fa", "fa0000"} & colours(run) == set()
 
@@ -240,7 +244,8 @@ def test_ctrl_z_leaves_a_usable_shell_and_fg_comes_back(
     server: Server, world: dict[str, str], folder: Path
 ) -> None:
     """Ctrl-Z gives the shell its cursor and colours, under the image; `fg` shows it again till the end."""
-    env = world | TRUECOLOR | {"OPENAI_BASE_URL": server(staying_on_its_partial(4)).base_url, "PS1": "$ "}
+    wire = server(run_held())
+    env = world | TRUECOLOR | {"OPENAI_BASE_URL": wire.base_url, "PS1": "$ "}
     with PtyRun([], env | {"OPENAI_API_KEY": "sk-x"}, folder, program=SHELL, rows=40) as run:
         shell = Shell(run)
         shell.type(f"{sys.executable} -m imgcli gen 'a cat' --width 12")
@@ -258,6 +263,7 @@ def test_ctrl_z_leaves_a_usable_shell_and_fg_comes_back(
         assert before == len(run.raw)
         shell.type("fg")
         run.wait_for(lambda seen: len(image_rows(seen, "0000fa")) > len(stopped) and not seen.cursor_visible)
+        wire.go_on()
         shell.see("total")
         run.wait_for(lambda seen: seen.cursor_visible)
         assert min(image_rows(run, "fa0000")) > line_of(run, "Stopped")
@@ -270,7 +276,8 @@ def test_a_run_that_is_sent_to_the_background_paints_nothing_there(
     server: Server, world: dict[str, str], folder: Path
 ) -> None:
     """After Ctrl-Z and `bg` the shell's screen is its own; the run says in lines what came of it."""
-    env = world | TRUECOLOR | {"OPENAI_BASE_URL": server(staying_on_its_partial(2)).base_url, "PS1": "$ "}
+    wire = server(run_held())
+    env = world | TRUECOLOR | {"OPENAI_BASE_URL": wire.base_url, "PS1": "$ "}
     with PtyRun([], env | {"OPENAI_API_KEY": "sk-x"}, folder, program=SHELL, rows=40) as run:
         shell = Shell(run)
         shell.type(f"{sys.executable} -m imgcli gen 'a cat' --width 12")
@@ -278,6 +285,8 @@ def test_a_run_that_is_sent_to_the_background_paints_nothing_there(
         run.type(b"\x1a")
         shell.see("Stopped")
         shell.type("bg")
+        shell.see("--width 12 &")
+        wire.go_on()
         shell.see("total")
         assert "fa0000" not in colours(run)
         assert run.cursor_visible

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import zygote
 from streams import (
     BLUE,
     RED,
@@ -21,6 +22,7 @@ from streams import (
     stream,
     whole_run,
 )
+from substitutes import NOON_OF
 from terminal import PtyRun
 from wire import End, Framing, Reply, error_reply
 
@@ -148,7 +150,7 @@ def test_a_bad_goodbye_after_the_image_costs_nothing(
 ) -> None:
     """However the connection ends after the final image, the image is kept and the exit code is 0."""
     body = stream(created(), item_done(image_item()))
-    result = gen(server(Reply(body, end=end)), "a cat", "--timeout", "1")
+    result = gen(server(Reply(body, end=end)), "a cat", "--timeout", "0.5")
     assert (0, RED) == (result.exit_code, (folder / "a-cat.png").read_bytes()), result.stderr
 
 
@@ -367,10 +369,12 @@ def test_server_text_reaches_the_terminal_harmless(server: Server, gen: Gen) -> 
 
 
 @pytest.fixture
-def on(folder: Path) -> Callable[[int], dict[str, str]]:
+def on(folder: Path, world: dict[str, str]) -> Callable[[int], dict[str, str]]:
     """Give the environment of a process that believes it is noon of a day in January 2027."""
 
     def patched(day: int) -> dict[str, str]:
+        if zygote.may_fork(zygote.IMGCLI, {"env": world}):
+            return {NOON_OF: f"2027-01-{day}"}
         (folder.parent / "sitecustomize.py").write_text(
             "import datetime\n"
             "class Day(datetime.datetime):\n"

@@ -9,7 +9,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +29,7 @@ from streams import (
     stream,
     whole_run,
 )
+from substitutes import waits
 from terminal import PtyRun
 from wire import End, Reply, error_reply
 
@@ -56,8 +56,8 @@ def file(world: dict[str, str]) -> Path:
 def look(imgcli: Cli) -> Look:
     """Read the history as a program does."""
 
-    def read(*args: str) -> list[dict[str, Any]]:
-        result = imgcli("history", "--json", *args)
+    def read(*args: str, **env: str) -> list[dict[str, Any]]:
+        result = imgcli("history", "--json", *args, env=env)
         assert 0 == result.exit_code, result.stderr
         assert result.stdout.isascii()
         return [json.loads(line) for line in result.lines]
@@ -234,8 +234,8 @@ def test_locked(server: Server, gen: Gen, file: Path, folder: Path, look: Look) 
     gen(wire, "a cat")
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        result = gen(wire, "a dog")
-        assert 1 == len(look())
+        result = gen(wire, "a dog", env=waits(history_wait=0.2))
+        assert 1 == len(look(**waits(history_wait=0.2)))
     assert (0, RED) == (result.exit_code, (folder / "a-dog.png").read_bytes())
     assert 1 == result.stderr.count("this run is not in the history yet (another program keeps it locked)")
 
@@ -249,9 +249,7 @@ def test_a_row_that_waits(
     gen(wire, "a cat")
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        began = time.monotonic()
-        (path,) = gen(wire, "a dog", "-q").lines
-        assert time.monotonic() - began < 9
+        (path,) = gen(wire, "a dog", "-q", env=waits(history_wait=0.2)).lines
     Path(path).rename(Path(path).with_name("moved.png"))
     (waiting,) = (Path(world["XDG_STATE_HOME"]) / "imgcli" / "rows").iterdir()
     assert 0o600 == waiting.stat().st_mode & 0o777
@@ -277,12 +275,12 @@ def test_ctrl_c_under_a_lock(
 ) -> None:
     """A run that is broken off while the history is locked ends at once, and its row waits."""
     gen(server(Reply(whole_run())), "a cat")
+    runs = Path(world["XDG_STATE_HOME"]) / "imgcli" / "runs"
     wire = server(Reply(stream(created()), end=End.STALL))
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with running(wire, world, folder) as process:
-            wait_for(wire.sent.is_set)
-            time.sleep(1)
+            wait_for(lambda: any(b"created" in path.read_bytes() for path in runs.glob("*.sse")))
             process.send_signal(signal.SIGINT)
             assert -signal.SIGINT == process.wait(3)
     assert 1 == len(list((Path(world["XDG_STATE_HOME"]) / "imgcli" / "rows").iterdir()))
@@ -309,6 +307,7 @@ def test_a_history_that_cannot_be_written(
     place.chmod(0o700)
 
 
+@pytest.mark.slow  # every day a history that others own, or that is locked, holds what is said of it
 def test_full_and_read_only(server: Server, world: dict[str, str], folder: Path, tmp_path: Path) -> None:
     """On a full disk the image comes first; a history on a disk that cannot be written is still read."""
     wire = server(Reply(whole_run()))

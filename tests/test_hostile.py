@@ -17,6 +17,7 @@ from beside import PATIENCE
 from earlier import remember
 from imgcli.core.embedded import EmbeddedParameters, embed
 from imgcli.core.history import Parent, Role
+from imgcli.core.params import PARAMETERS
 from streams import BLUE, RED, whole_run
 
 if TYPE_CHECKING:
@@ -54,11 +55,10 @@ def obeyed(text: str) -> set[str]:
 def hostile(world: dict[str, str], folder: Path) -> Path:
     """A folder with files and a history in which every text is hostile."""
     texts = {
-        name: EVIL
-        for name in EmbeddedParameters.__dataclass_fields__
-        if name not in ("compression", "parents")
+        name: EVIL for name in EmbeddedParameters.__dataclass_fields__ if name not in ("options", "parents")
     }
-    recipe = EmbeddedParameters(**texts, parents=(EVIL,))  # type: ignore[arg-type]
+    options = {one.name: EVIL for one in PARAMETERS if one.type is not int}
+    recipe = EmbeddedParameters(**texts, options=options, parents=(EVIL,))  # type: ignore[arg-type]
     (folder / "recipe.png").write_bytes(embed(RED, recipe))
     (folder / NAME).write_bytes(RED)
     (folder / "run.sse").write_bytes(whole_run().replace(b"ig_1", b"\\u001b]0;evil"))
@@ -67,7 +67,8 @@ def hostile(world: dict[str, str], folder: Path) -> Path:
     (path,) = Path(world["XDG_DATA_HOME"], "imgcli").glob("*.sqlite*")
     with closing(sqlite3.connect(path)) as books, books:
         for table, columns in {
-            "runs": "endpoint outcome charged prices_date model image_model response_id prompt message",
+            "runs": "endpoint outcome charged prices_date prices_from model image_model response_id prompt"
+            " message",
             "pictures": "format revised_prompt",
             "parents": "sha256 role",
             "charges": "part model",
@@ -127,7 +128,14 @@ VARIABLES = [
 ]
 
 
-@pytest.mark.parametrize("variable", VARIABLES)
+LIKE_OTHERS = {"OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"}
+"""Read and shown as the key and the home are."""
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [pytest.param(one, marks=[pytest.mark.slow] if one in LIKE_OTHERS else []) for one in VARIABLES],
+)
 def test_what_the_environment_holds(variable: str, world: dict[str, str], folder: Path) -> None:
     """No command obeys a text out of a variable."""
     paths = ("HOME", "XDG_", "IMGCLI_CONFIG", "SSL_")

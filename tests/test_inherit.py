@@ -192,7 +192,11 @@ def test_a_image_of_unknown_making() -> None:
 def test_an_embedded_recipe() -> None:
     """A recipe out of a file counts like one of the history; words of a newer imgcli are left out."""
     recipe = EmbeddedParameters(
-        "a cat", "gpt-6-luna", "responses", size="1536x1024", quality="ultra", fidelity="high", host=PLACE
+        "a cat",
+        "gpt-6-luna",
+        "responses",
+        options={"size": "1536x1024", "quality": "ultra", "fidelity": "high"},
+        host=PLACE,
     )
     found = inherit(
         DraftRequest(""),

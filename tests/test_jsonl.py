@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from imgcli.core.billing.bill import Bill
 from imgcli.core.errors import Charged, ExitCode, Problem
 from imgcli.core.image import EncodedImage
+from imgcli.core.params import InlineImages
 from imgcli.output.json import to_json
-from imgcli.output.sinks.jsonl import InlineImages, JsonLinesSink, error_line
+from imgcli.output.sinks.jsonl import JsonLinesSink, error_line
 from showing import (
     BETTER,
     BILL,

@@ -136,7 +136,7 @@ def test_markup_is_text() -> None:
         (59.94, "59.9 s"),
         (59.96, "1 min 00 s"),
         (125, "2 min 05 s"),
-        (4000, "66 min 40 s"),
+        (4000, "1 h 06 min"),
     ],
 )
 def test_durations(seconds: float, text: str) -> None:

@@ -17,7 +17,7 @@ from imgcli.core import catalog
 from imgcli.core.catalog import ModelKind, ModelScope, ServerModel, list_models
 from imgcli.core.errors import Charged, ExitCode, ImgcliError
 from imgcli.demo.server import DemoServer
-from imgcli.output.tables.models import models_lines, rich_models_lines
+from imgcli.output.tables.models import model_page, source_page
 from imgcli.output.terminal.capabilities import ColorDepth
 from showing import ESCAPES, HOSTILE, Window
 from terminal import PtyRun
@@ -60,17 +60,28 @@ class TestTheTable:
     """What imgcli knows by itself."""
 
     def test_piped(self, imgcli: Cli, server: Server) -> None:
-        """Piped, it is plain text in 80 columns: sizes, qualities, prices, their day, and nobody is asked."""
+        """Piped, it is plain text in 80 columns: prices of tokens and images, their day; nobody is asked."""
         wire = server(Reply())
         done = imgcli("models", env={"OPENAI_BASE_URL": wire.base_url})
         assert (0, "", []) == (done.exit_code, done.stderr, wire.requests)
-        tables = done.lines[: done.lines.index("any: " + _sizes(done.lines))]
-        assert [] == [line for line in tables if len(line) > WIDTH or not line.isprintable()]
-        assert ["gpt-image-2.6-flare", "any", "to", "max", "5.00", "8.00", "30.00", "b"] == row(
+        assert [] == [line for line in done.lines if len(line) > WIDTH or not line.isprintable()]
+        assert ["gpt-image-2.6-flare", "5.00", "8.00", "30.00", "-", "-", "-"] == row(
             done.lines, "gpt-image-2.6-flare"
         )
+        assert ["5.00", "8.00", "30.00", "0.006", "0.053", "0.211"] == row(done.lines, "gpt-image-2")[1:]
         assert ["gpt-4o-2024-05-13"] not in [line.split()[:1] for line in done.lines]
-        assert "b  2026-11-05  apidog and apiyi, 5 November 2026; a reseller's figure" in done.lines
+        assert f"Standard tier prices as of {CATALOG.prices_date}" in done.lines
+
+    def test_sources(self, imgcli: Cli) -> None:
+        """What image models accept, and where each price is from, have a page of their own in 80 columns."""
+        done = imgcli("models", "--sources")
+        assert (0, "") == (done.exit_code, done.stderr)
+        assert [] == [line for line in done.lines if len(line) > WIDTH or not line.isprintable()]
+        assert ["any", "to", "max", "png", "jpeg"] == row(done.lines, "gpt-image-2.6-flare")[1:6]
+        at = done.lines.index("2026-11-05  apidog and apiyi, 5 November 2026; a reseller's figure")
+        assert "gpt-image-2.6-flare" == done.lines[at + 1].strip()
+        named = " ".join(done.lines).replace(",", " ").split()
+        assert [] == [name for name in ("gpt-5.6-sol", "gpt-6.2-sol", "gpt-image-2") if name not in named]
 
     def test_on_a_terminal(self, world: dict[str, str], folder: Path) -> None:
         """In a window of 80 columns no row of a table is broken."""
@@ -79,7 +90,7 @@ class TestTheTable:
             assert 0 == run.finish()
             names = [model.name for model in CATALOG.models if model.prices and model.shutdown is None]
             assert [True] * len(names) == [any(line.startswith(name) for line in run.lines) for name in names]
-            assert "30.00 a" in " ".join(row(run.lines, "gpt-image-2.6-sunburst"))
+            assert ["30.00", "-", "-", "-"] == row(run.lines, "gpt-image-2.6-sunburst")[-4:]
         assert b"\x1b[" in run.raw
 
     def test_in_a_narrow_window(self, world: dict[str, str], folder: Path) -> None:
@@ -87,12 +98,10 @@ class TestTheTable:
         env = world | {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
         with PtyRun(["models"], env, folder, columns=50, rows=100) as run:
             assert 0 == run.finish()
-        assert ["gpt-image-2.6-sunburst", "*", "5.00", "8.00", "30.00", "a"] == row(
-            run.lines, "gpt-image-2.6-sunburst"
-        )
-        assert ["gpt-5.4-mini", "0.75", "0.075", "4.50", "d"] == row(run.lines, "gpt-5.4-mini")
+        assert ["gpt-image-2", "30.00", "0.006", "0.211"] == row(run.lines, "gpt-image-2")
+        assert ["gpt-5.4-mini", "0.75", "0.075", "4.50"] == row(run.lines, "gpt-5.4-mini")
         words = " ".join(run.lines)
-        assert "Hidden in this narrow window: size, quality, shutdown, replacement" in words
+        assert "Hidden in this narrow window: shutdown, replacement, text, image, med" in words
 
     def test_as_json(self, imgcli: Cli) -> None:
         """Programs get everything, exact, in one document; the key's part is null when nobody was asked."""
@@ -113,22 +122,21 @@ class TestTheTable:
 
     def test_gone_models(self) -> None:
         """Models that have gone are left out, and named in a table of their own when asked for."""
-        usual = models_lines(list_models(CATALOG, TODAY))
-        everything = models_lines(list_models(CATALOG, TODAY, ModelScope.ALL))
+        usual = model_page(list_models(CATALOG, TODAY)).lines
+        everything = model_page(list_models(CATALOG, TODAY, ModelScope.ALL)).lines
         assert [] == [line for line in usual if "dall-e" in line or line == "Shut down"]
         assert "dall-e-3             2026-05-12  gpt-image-2.6-sunburst" in everything
-        assert everything.index("Shut down") > everything.index(
-            next(line for line in everything if "o3-pro" in line)
-        )
+        assert 0 == everything.index("Shut down")
 
     def test_deprecated_models(self) -> None:
         """A model that is going has its date, and what to use instead; on that day it has gone."""
-        lines = models_lines(list_models(CATALOG, TODAY))
+        lines = model_page(list_models(CATALOG, TODAY)).lines
         assert "2026-12-01" in row(lines, "gpt-image-1.5")
         assert ["2027-01-14", "gpt-6-luna"] == row(lines, "gpt-4o")[-2:]
         names = "gpt-image-1.5, chatgpt-image-latest, gpt-image-1-mini"
-        assert f"replacement for {names}: gpt-image-2.6-sunburst" in lines
-        after = models_lines(list_models(CATALOG, date(2026, 12, 1)))
+        notes = " ".join(" ".join(source_page(list_models(CATALOG, TODAY)).notes).split())
+        assert f"replacement for {names}: gpt-image-2.6-sunburst" in notes
+        after = model_page(list_models(CATALOG, date(2026, 12, 1))).lines
         assert [] == [line for line in after if line.startswith("gpt-image-1.5")]
 
     def test_defaults(self) -> None:
@@ -136,26 +144,22 @@ class TestTheTable:
         marked = [
             [
                 line.split()[0]
-                for line in models_lines(list_models(CATALOG, day))
+                for line in model_page(list_models(CATALOG, day)).lines
                 if line.split()[1:2] == ["*"]
             ]
             for day in (TODAY, date(2027, 1, 14))
         ]
         image = CATALOG.default_image_model
-        assert [[image, "gpt-4o-mini"], [image, "gpt-6-luna"]] == marked
+        assert [["gpt-4o-mini", image], ["gpt-6-luna", image]] == marked
 
     @pytest.mark.parametrize("columns", [10, 30, 79, 80, 200])
     def test_any_width(self, columns: int) -> None:
         """However narrow the window, every line fits, or it is plain text."""
-        lines = rich_models_lines(
-            list_models(CATALOG, TODAY, ModelScope.ALL), Window().terminal(ColorDepth.TRUECOLOR), columns
-        )
+        found = list_models(CATALOG, TODAY, ModelScope.ALL)
+        terminal = Window().terminal(ColorDepth.TRUECOLOR)
+        lines = [*model_page(found).drawn(terminal, columns), *source_page(found).drawn(terminal, columns)]
         widths = [len(ESCAPES.sub("", line)) for line in lines]
         assert columns < 20 or max(widths) <= columns
-
-
-def _sizes(lines: list[str]) -> str:
-    return next(line.removeprefix("any: ") for line in lines if line.startswith("any: "))
 
 
 class TestLive:
@@ -295,7 +299,7 @@ class TestReading:
     def test_anything(self, entry: Any, fields: dict[str, str]) -> None:
         """No list makes it raise, or the table."""
         models = read(json.dumps({"data": [entry, fields, {"id": "gpt-image-9"}]}).encode())
-        lines = models_lines(list_models(CATALOG, TODAY, listing=models))
+        lines = model_page(list_models(CATALOG, TODAY, listing=models)).lines
         assert any("gpt-image-9" in line for line in lines)
 
 

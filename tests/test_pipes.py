@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from beside import PATIENCE, running
+from beside import PATIENCE, running, wait_for
 from imgcli.core.embedded import EmbeddedParameters, embed
 from streams import BLUE, RED, whole_run
 from warm_shell import warm_programs
@@ -57,12 +56,12 @@ def test_a_pipe_that_became_a_file(server: Server, world: dict[str, str], folder
     """A file that took the place of the pipe that -o named is not written over: the image goes elsewhere."""
     pipe = folder / "out"
     os.mkfifo(pipe)
-    wire = server(Reply(whole_run(), pauses=((200, 1.0),)))
+    wire = server(Reply(whole_run(), holds=(200,)))
     with running(wire, world, folder, "-o", "out") as process:
-        while not wire.requests:
-            time.sleep(0.01)
+        wait_for(lambda: wire.requests)
         pipe.unlink()
         pipe.write_bytes(b"precious, and longer than nothing")
+        wire.go_on()
         stdout, stderr = process.communicate(timeout=PATIENCE)
     assert (10, b"precious, and longer than nothing") == (process.returncode, pipe.read_bytes()), stderr
     assert RED == Path(stdout.decode().strip()).read_bytes()
@@ -70,8 +69,13 @@ def test_a_pipe_that_became_a_file(server: Server, world: dict[str, str], folder
 
 @pytest.mark.parametrize(
     "redirection",
-    ["2>&-", "2>/dev/full", "2>/dev/null", "<&-", "<&- 2>&-"],
-    ids=["closed", "full", "null", "in", "both"],
+    [
+        pytest.param("<&- 2>&-", id="both"),
+        pytest.param("2>/dev/full", id="full"),
+        pytest.param("2>/dev/null", id="null"),
+        pytest.param("2>&-", id="closed", marks=pytest.mark.slow),
+        pytest.param("<&-", id="in", marks=pytest.mark.slow),
+    ],
 )
 def test_whatever_stderr_is(redirection: str, shell: Shell, folder: Path) -> None:
     """With stderr closed, full or thrown away, the path and the file are as ever."""
@@ -80,7 +84,14 @@ def test_whatever_stderr_is(redirection: str, shell: Shell, folder: Path) -> Non
     assert RED == (folder / "a-cat.png").read_bytes()
 
 
-@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", "<&-"], ids=["closed", "full", "in"])
+@pytest.mark.parametrize(
+    "redirection",
+    [
+        pytest.param("2>/dev/full", id="full"),
+        pytest.param("2>&-", id="closed", marks=pytest.mark.slow),
+        pytest.param("<&-", id="in", marks=pytest.mark.slow),
+    ],
+)
 def test_bytes_on_standard_output(redirection: str, shell: Shell, folder: Path) -> None:
     """`-o - > x.png` gives exactly the image's bytes, also when stderr or stdin are unusable."""
     done = shell(f'imgcli gen "a cat" -o - {redirection} > x.png; echo $?')

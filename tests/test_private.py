@@ -110,13 +110,13 @@ def test_no_program_that_is_started_knows_the_key(server: Server, gen: Gen, fold
     assert [] == [line for line in lines if '"OPENAI_API_KEY"' in line or json.loads(line)[1] is None]
 
 
-@pytest.mark.parametrize("umask", ["000", "022", "777"])
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o777], ids="{:03o}".format)
 @pytest.mark.parametrize("command", [["gen", "--demo", "a cat"], ["config", "init"]], ids=" ".join)
-def test_folders_are_ours_alone(world: dict[str, str], folder: Path, umask: str, command: list[str]) -> None:
+def test_folders_are_ours_alone(world: dict[str, str], folder: Path, umask: int, command: list[str]) -> None:
     """Every folder that imgcli makes in a home is its owner's alone, whatever the umask."""
     env = {name: value for name, value in world.items() if not name.startswith("XDG_")}
-    shell = ["sh", "-c", f'umask {umask}; exec "$@"', "sh", *zygote.IMGCLI, *command]
-    done = subprocess.run(shell, cwd=folder, env=env, capture_output=True, check=False)
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    done = zygote.run([*zygote.IMGCLI, *command], PATIENCE, cwd=folder, env=env, umask=umask, **streams)
     made = [path for path in Path(world["HOME"]).rglob("*") if path.is_dir()]
     assert 0 == done.returncode, done.stderr
     assert {0o700} == {path.stat().st_mode & 0o777 for path in made}

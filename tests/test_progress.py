@@ -12,6 +12,7 @@ import pytest
 from beside import PATIENCE
 from imgcli.api.transport import Timeouts, Watchdog
 from streams import RED, created, image_item, item_done, partial, stream, whole_run
+from substitutes import waits
 from wire import End, Reply
 
 if TYPE_CHECKING:
@@ -38,21 +39,22 @@ def dripped(head: bytes, piece: bytes, count: int, seconds: float, tail: bytes =
 @pytest.mark.parametrize(
     "reply",
     [
-        dripped(stream(created()), PING, 80, 0.1),
-        dripped(stream(created(), partial(0))[:-300], b"A", 80, 0.1),
+        dripped(stream(created()), PING, 160, 0.05),
+        dripped(stream(created(), partial(0))[:-300], b"A", 160, 0.05),
     ],
     ids=["comments", "bytes"],
 )
 def test_no_news(reply: Reply, server: Server, gen: Gen) -> None:
     """Comments or single bytes for ever end as "perhaps charged", asked once, before the server is done."""
     wire = server(reply)
-    result = gen(wire, "a cat", "--timeout", "0.8")
+    result = gen(wire, "a cat", "--timeout", "0.5")
     assert (9, 1, False) == (result.exit_code, wire.posts, wire.sent.is_set()), result.stderr
-    assert "sent nothing new for 2 s" in result.stderr
+    assert "sent nothing new for 1.25 s" in result.stderr
     assert "may have been charged" in result.stderr
     assert "--timeout" in result.stderr
 
 
+@pytest.mark.slow  # every day `test_both_clocks` holds it, on a clock that is moved by hand
 def test_never_done(server: Server, gen: Gen, folder: Path) -> None:
     """News for ever end after ten times the timeout; the last partial is kept."""
     wire = server(dripped(stream(created(), partial(0)), NEWS, 120, 0.1))
@@ -64,16 +66,16 @@ def test_never_done(server: Server, gen: Gen, folder: Path) -> None:
 
 def test_the_image_had_come(server: Server, gen: Gen, folder: Path) -> None:
     """When the image had arrived, an end that never comes costs the bill and not the image."""
-    wire = server(dripped(stream(created(), item_done(image_item())), PING, 80, 0.1))
-    result = gen(wire, "a cat", "--timeout", "0.6")
+    wire = server(dripped(stream(created(), item_done(image_item())), PING, 160, 0.05))
+    result = gen(wire, "a cat", "--timeout", "0.4")
     assert (0, False, RED) == (result.exit_code, wire.sent.is_set(), (folder / "a-cat.png").read_bytes())
     assert "after the image arrived" in result.stderr
 
 
 def test_keep_alive_comments(server: Server, gen: Gen) -> None:
-    """Comments every 15 s for 100 s, here 60 times as fast, show that the server lives: we wait."""
-    wire = server(dripped(stream(created()), PING, 7, 0.25, whole_run()))
-    assert 0 == gen(wire, "a cat", "--timeout", "2").exit_code
+    """Comments every 15 s for 100 s, here 150 times as fast, show that the server lives: we wait."""
+    wire = server(dripped(stream(created()), PING, 7, 0.1, whole_run()))
+    assert 0 == gen(wire, "a cat", "--timeout", "0.8").exit_code
 
 
 @pytest.fixture
@@ -108,9 +110,9 @@ def dripping() -> Iterator[Callable[[bytes], int]]:
 def test_below_the_stream(head: bytes, dripping: Callable[[bytes], int], imgcli: Cli) -> None:
     """Dripping where no event can be, in the headers or the framing, ends in the same way."""
     url = f"http://127.0.0.1:{dripping(head)}/v1"
-    result = imgcli("gen", "a cat", "--base-url", url, "--timeout", "0.4")
+    result = imgcli("gen", "a cat", "--base-url", url, "--timeout", "0.3")
     assert 9 == result.exit_code, result.stderr
-    assert "sent nothing new for 1 s" in result.stderr
+    assert "sent nothing new for 0.75 s" in result.stderr
 
 
 def patience(now: list[float]) -> Watchdog:
@@ -158,6 +160,6 @@ def test_both_clocks() -> None:
 def test_it_ends_in_time(server: Server, gen: Gen) -> None:
     """A server that keeps the connection open after the end of the stream does not keep us."""
     wire = server(Reply(whole_run(), end=End.STALL))
-    result = gen(wire, "a cat")
+    result = gen(wire, "a cat", env=waits(**{"api.transport._MOMENT": 0.3}))
     assert (0, True) == (result.exit_code, "total" in result.stderr.lower())
     assert wire.hung_up.wait(PATIENCE)

@@ -49,7 +49,8 @@ def costs(
         ("batch", None, ["0.5", "0.5"]),
         ("batch", EU, ["0.5", "0.55"]),
         ("fast", None, [2, None]),
-        ("priority", None, [None, None]),
+        ("priority", None, [2, None]),  # how a server reports fast mode
+        ("scale", None, [None, None]),
         ("odd\x1b[31m", None, [None, None]),
         (None, EU, [1, "1.1"]),
         ("default", "EU.api.openai.com:443", [1, "1.1"]),

@@ -34,7 +34,11 @@ DOCS = ROOT / "docs"
 PAGES = {path: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sorted(DOCS.glob("*.md")))}
 README = PAGES[ROOT / "README.md"]
 BLOCKS = [
-    pytest.param(block, id=f"{page.stem}: {block.splitlines()[0][:40]}")
+    pytest.param(
+        block,
+        id=f"{page.stem}: {block.splitlines()[0][:40]}",
+        marks=[] if page.stem == "README" else [pytest.mark.slow],
+    )
     for page, text in PAGES.items()
     for block in re.findall(r"^```sh\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
 ]

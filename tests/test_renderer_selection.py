@@ -19,6 +19,7 @@ from imgcli.output.terminal.capabilities import ColorDepth, detect_terminal
 from imgcli.output.terminal.database import PreviewProtocol
 from showing import FINE, Window
 from streams import BLUE, GREEN, RED, completed, created, image_item, item_done, partial, stream
+from substitutes import waits
 from terminal import PtyRun
 from test_iterm2 import _SEQUENCE as ITERM2
 from test_kitty import Kitty
@@ -41,23 +42,32 @@ SIXEL = re.compile(r"\x1bP0;1q[^\x1b]*\x1b\\")
 CELL = (10, 20)
 
 
-def slow_run(pause: float = 0.4) -> Reply:
-    """Serve two partials and a final image, with a moment between them."""
+HASTY = waits(**{"output.terminal.probe._LATE": 0.4})
+"""Who asked a terminal that does not answer waits less long for what may still come."""
+
+
+def held_run(*, is_held: bool = True) -> Reply:
+    """Serve two partials and a final image; it goes on from each partial when the test says so."""
     item = image_item(RED)
     pieces = [
         stream(created(), partial(0, BLUE)),
         stream(partial(1, GREEN)),
-        stream(item_done(item)),
-        stream(completed(item)),
+        stream(item_done(item), completed(item)),
     ]
-    ends = [sum(map(len, pieces[: n + 1])) for n in range(3)]
-    return Reply(b"".join(pieces), pauses=tuple((end, pause) for end in ends))
+    ends = [sum(map(len, pieces[: n + 1])) for n in range(2)]
+    return Reply(b"".join(pieces), holds=tuple(ends) if is_held else ())
 
 
-def generate(server: Server, world: dict[str, str], folder: Path, answers: bytes, *args: str) -> PtyRun:
-    """Run `imgcli gen` on a terminal that answers so."""
-    env = world | TRUECOLOR | {"OPENAI_BASE_URL": server(slow_run()).base_url, "OPENAI_API_KEY": "sk-x"}
+def generate(
+    server: Server, world: dict[str, str], folder: Path, answers: bytes, *args: str, image: bytes = b""
+) -> PtyRun:
+    """Run `imgcli gen` on a terminal that answers so; with the beginning of an `image`, each is painted."""
+    wire = server(held_run(is_held=bool(image)))
+    env = world | TRUECOLOR | {"OPENAI_BASE_URL": wire.base_url, "OPENAI_API_KEY": "sk-x"}
     with PtyRun(["gen", "a cat", *args], env, folder, answers=answers, cell=CELL) as run:
+        for count in (1, 2) if image else ():
+            run.wait_for(lambda seen, least=count: least <= after_asking(seen).encode().count(image))  # type: ignore[misc]
+            wire.go_on()
         assert 0 == run.finish()
     return run
 
@@ -82,7 +92,7 @@ class TestLive:
         self, server: Server, world: dict[str, str], folder: Path
     ) -> None:
         """On kitty every partial is shown, the one before is forgotten, and the final image stays."""
-        run = generate(server, world, folder, KITTY_0_26)
+        run = generate(server, world, folder, KITTY_0_26, image=b"a=T")
         kitty = Kitty()
         kitty.feed(after_asking(run))
         assert [RED] == list(kitty.images.values())
@@ -93,7 +103,7 @@ class TestLive:
 
     def test_sixels_are_drawn_in_one_place(self, server: Server, world: dict[str, str], folder: Path) -> None:
         """On a sixel terminal each image is drawn over the one before, and the text goes on below it."""
-        run = generate(server, world, folder, XTERM_VT340)
+        run = generate(server, world, folder, XTERM_VT340, image=b"\x1bP0;1q")
         drawn = [draw(found) for found in SIXEL.findall(run.raw.decode())]
         assert 3 == len(drawn)
         assert {(450, 300)} == {one.size for one in drawn}
@@ -104,18 +114,19 @@ class TestLive:
 
     def test_iterm2_gets_the_very_file(self, server: Server, world: dict[str, str], folder: Path) -> None:
         """On iTerm2 the bytes are those that were saved."""
-        run = generate(server, world, folder, ITERM2_3_5)
+        run = generate(server, world, folder, ITERM2_3_5, image=b"MultipartFile=")
         parts = [value for name, value in ITERM2.findall(run.raw.decode()) if name == "FilePart"]
         assert [BLUE, GREEN, RED] == [base64.b64decode(part) for part in parts]
 
     def test_a_resize_leaves_one_image(self, server: Server, world: dict[str, str], folder: Path) -> None:
         """After the window was dragged there is one image, in its new size, and none of the old."""
-        env = (
-            world | TRUECOLOR | {"OPENAI_BASE_URL": server(slow_run(1.0)).base_url, "OPENAI_API_KEY": "sk-x"}
-        )
+        wire = server(held_run())
+        env = world | TRUECOLOR | {"OPENAI_BASE_URL": wire.base_url, "OPENAI_API_KEY": "sk-x"}
         with PtyRun(["gen", "a cat"], env, folder, answers=KITTY_0_26, cell=CELL) as run:
             run.wait_for(lambda seen: b"a=T" in seen.raw)
             run.resize(30, 10)
+            run.wait_for(lambda seen: 2 == after_asking(seen).count("a=T"))
+            wire.go_on(2)
             assert 0 == run.finish()
         kitty = Kitty()
         kitty.feed(after_asking(run))
@@ -224,7 +235,7 @@ class TestAsking:
         times = []
         for args in ((), ("--preview", "blocks")):
             began = time.monotonic()
-            run = show(world, folder, b"", "--width", "10", *args)
+            run = show(world, folder, b"", "--width", "10", *args, **HASTY)
             times.append(time.monotonic() - began)
             assert "c82828" == run.screen.buffer[0][0].bg
         assert times[0] - times[1] < 20
@@ -232,7 +243,7 @@ class TestAsking:
     @pytest.mark.parametrize("answer", [XTERM[:30], b"garbage\r\xff\x1b[?62;"])
     def test_garbage_is_no_answer(self, answer: bytes, world: dict[str, str], folder: Path) -> None:
         """Half an answer and noise get an image that is safe everywhere, and are not seen."""
-        run = show(world, folder, answer, "--width", "10")
+        run = show(world, folder, answer, "--width", "10", **HASTY)
         assert "c82828" == run.screen.buffer[0][0].bg
         assert "garbage" not in run.text
 
@@ -240,27 +251,34 @@ class TestAsking:
         self, server: Server, world: dict[str, str], folder: Path
     ) -> None:
         """What a slow terminal says after all is not on the screen, and not in the shell's next line."""
-        env = (
-            world | TRUECOLOR | {"OPENAI_BASE_URL": server(slow_run(0.6)).base_url, "OPENAI_API_KEY": "sk-x"}
-        )
+        wire = server(held_run())
+        env = world | TRUECOLOR | {"OPENAI_BASE_URL": wire.base_url, "OPENAI_API_KEY": "sk-x"}
         script = f"{sys.executable} -m imgcli gen 'a cat' --width 10; read -rt 0.3 -n 1 x; echo \"left:[$x]\""
         shell = ("bash", "--norc", "-c")
         with PtyRun([script], env, folder, program=shell, answers=b"") as run:
             run.wait_for(lambda seen: "partial 1" in seen.text)
             run.type(KITTY_0_26)
+            wire.go_on(2)
             run.wait_for(lambda seen: "left:[" in seen.text)
             run.finish()
         assert "left:[]" in run.text
         assert not re.search(r"kitty|rgb:|62;c|\^\[", run.text)
 
-    @pytest.mark.parametrize("keys", [b"", b"\x03"], ids=["a short run", "Ctrl-C"])
-    @pytest.mark.parametrize("command", ["gen 'a cat' --no-save", "view cat.png"])
+    @pytest.mark.parametrize(
+        ("command", "keys"),
+        [
+            pytest.param("gen 'a cat' --no-save", b"\x03", id="gen, Ctrl-C"),
+            pytest.param("view cat.png", b"", id="view, a short run"),
+            pytest.param("gen 'a cat' --no-save", b"", marks=pytest.mark.slow, id="gen, a short run"),
+            pytest.param("view cat.png", b"\x03", marks=pytest.mark.slow, id="view, Ctrl-C"),
+        ],
+    )
     def test_answers_that_come_at_the_end_are_not_typed_into_the_shell(
         self, command: str, keys: bytes, server: Server, world: dict[str, str], folder: Path
     ) -> None:
         """A run that ends between question and answer leaves none of the answer to the next program."""
         (folder / "cat.png").write_bytes(FINE.data)
-        wire = server(Reply(end=End.SILENT) if keys else slow_run(0))
+        wire = server(Reply(end=End.SILENT) if keys else held_run(is_held=False))
         env = world | TRUECOLOR | {"OPENAI_BASE_URL": wire.base_url}
         script = (
             f"trap : INT; {sys.executable} -m imgcli {command} --width 10; "
@@ -279,13 +297,13 @@ class TestAsking:
         self, server: Server, world: dict[str, str], folder: Path
     ) -> None:
         """Keys that are pressed while the image arrives are there for the next program."""
-        env = (
-            world | TRUECOLOR | {"OPENAI_BASE_URL": server(slow_run(0.6)).base_url, "OPENAI_API_KEY": "sk-x"}
-        )
+        wire = server(held_run())
+        env = world | TRUECOLOR | {"OPENAI_BASE_URL": wire.base_url, "OPENAI_API_KEY": "sk-x"}
         script = f"{sys.executable} -m imgcli gen 'a cat' --width 10; read -rt 1 x; echo \"left:[$x]\""
         with PtyRun([script], env, folder, program=("bash", "--norc", "-c"), answers=KITTY_0_26) as run:
             run.wait_for(lambda seen: "partial 1" in seen.text)
             run.type(b"ls\n")
+            wire.go_on(2)
             run.wait_for(lambda seen: "left:[" in seen.text)
             run.finish()
         assert "left:[ls]" in run.text
@@ -294,7 +312,11 @@ class TestAsking:
         self, server: Server, world: dict[str, str], folder: Path
     ) -> None:
         """`imgcli gen ... &` asks nothing, paints nothing, and says in plain lines what came of it."""
-        env = world | TRUECOLOR | {"OPENAI_BASE_URL": server(slow_run(0)).base_url, "OPENAI_API_KEY": "sk-x"}
+        env = (
+            world
+            | TRUECOLOR
+            | {"OPENAI_BASE_URL": server(held_run(is_held=False)).base_url, "OPENAI_API_KEY": "sk-x"}
+        )
         script = f"set -m; {sys.executable} -m imgcli gen 'a cat' & wait; echo done"
         with PtyRun([script], env, folder, program=("bash", "--norc", "-c")) as run:
             assert 0 == run.finish()

@@ -14,6 +14,7 @@ import pytest
 
 from images import noise
 from streams import created, partial, stream
+from substitutes import waits
 from terminal import SlowRun, outside_strings, through_tmux
 from wire import End, Reply
 
@@ -37,11 +38,15 @@ SOON = 2.0
 """Seconds, for a terminal that takes anything at all."""
 
 
+HASTY = waits(**{"output.terminal.probe._LATE": 0.4})
+"""A second for late answers is part of the two that an end may take: all of it in `test_the_key_ctrl_c`."""
+
+
 @pytest.fixture
 def painting(server: Server, world: dict[str, str], folder: Path) -> Callable[..., SlowRun]:
     """Run a command that paints an image which takes seconds; `gen` then waits for the next one."""
     wire = server(Reply(stream(created(), partial(0, IMAGE)), end=End.STALL))
-    env = world | TRUECOLOR | {"OPENAI_BASE_URL": wire.base_url}
+    env = world | TRUECOLOR | HASTY | {"OPENAI_BASE_URL": wire.base_url}
     (folder / "noise.png").write_bytes(IMAGE)
     named = {"gen": ["gen", "a cat"], "view": ["view", "noise.png"]}
 
@@ -127,7 +132,7 @@ def test_a_terminal_that_does_not_block(
 )
 def test_the_key_ctrl_c(protocol: str, painting: Callable[..., SlowRun]) -> None:
     """Typed at the terminal, which then forgets what it was sent last, Ctrl-C leaves it as usable."""
-    with painting("gen", protocol) as run:
+    with painting("gen", protocol, env=waits()) as run:
         took = run.break_off(lambda seen: seen.type(b"\x03"), INSIDE)
         assert -signal.SIGINT == run.exit_code
         check_usable(run)
@@ -135,7 +140,7 @@ def test_the_key_ctrl_c(protocol: str, painting: Callable[..., SlowRun]) -> None
     assert took < SOON
 
 
-@pytest.mark.parametrize("rate", [1_000, 20_000])
+@pytest.mark.parametrize("rate", [20_000, pytest.param(1_000, marks=pytest.mark.slow)])
 def test_a_very_slow_terminal(rate: int, painting: Callable[..., SlowRun]) -> None:
     """However slow it is, the terminal gets the end and the sentence at once, before what is on its way."""
     with painting("gen", "kitty") as run:
@@ -158,7 +163,7 @@ def test_between_two_images(painting: Callable[..., SlowRun]) -> None:
     assert took < SOON
 
 
-@pytest.mark.parametrize("command", ["gen", "view"])
+@pytest.mark.parametrize("command", ["gen", pytest.param("view", marks=pytest.mark.slow)])
 def test_a_terminal_that_takes_nothing(command: str, painting: Callable[..., SlowRun]) -> None:
     """After Ctrl-S in the middle of an image a signal still ends it soon, and echo is back."""
     with painting(command, "iterm2") as run:

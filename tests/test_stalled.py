@@ -13,6 +13,7 @@ import pytest
 
 from beside import PATIENCE, running, wait_for
 from streams import RED, completed, created, image_item, item_done, partial, png, stream, whole_run
+from substitutes import waits
 from wire import End, Reply
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 LARGE = png(width=1) + os.urandom(100_000)
 """More than a pipe holds, for a partial that nobody has to decode."""
+HASTY = waits(
+    **{"output.sinks.queued._PATIENCE": 0.2, "app.reporting._PATIENCE": 0.2, "cli.app._FLUSH_TIMEOUT": 0.2}
+)
+"""Three seconds in all for a reader that takes nothing, when a run is broken off, are less here."""
 
 
 @pytest.mark.parametrize("signum", [None, signal.SIGTERM], ids=["waits", "term"])
@@ -35,7 +40,7 @@ def test_a_jsonl_reader_that_sleeps(
     body = stream(created(), *(partial(index, LARGE) for index in range(3)), item_done(image_item()))
     whole = body + stream(completed(image_item()))
     reply = Reply(body, end=End.STALL) if signum else Reply(whole)
-    with running(server(reply), world, folder, "--jsonl", stderr=subprocess.DEVNULL) as process:
+    with running(server(reply), world | HASTY, folder, "--jsonl", stderr=subprocess.DEVNULL) as process:
         wait_for((folder / "a-cat.png").exists)
         if signum:
             process.send_signal(signum)
@@ -58,13 +63,14 @@ def read(master: int) -> bytes:
 def test_a_stopped_terminal(preview: str, server: Server, world: dict[str, str], folder: Path) -> None:
     """After Ctrl-S the image is saved all the same; after Ctrl-Q everything is shown."""
     head = stream(created(), partial(0))
-    wire = server(Reply(head + whole_run(), pauses=((len(head), 1.0),)))
+    wire = server(Reply(head + whole_run(), holds=(len(head),)))
     master, slave = pty.openpty()
     told = world | {"TERM": "xterm-256color"}
     args = ["--preview", preview]
     with running(wire, told, folder, *args, stdout=subprocess.DEVNULL, stderr=slave) as process:
         wait_for(lambda: wire.requests)
         termios.tcflow(slave, termios.TCOOFF)
+        wire.go_on()
         wait_for((folder / "a-cat.png").exists)
         termios.tcflow(slave, termios.TCOON)
         os.close(slave)

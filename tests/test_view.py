@@ -17,10 +17,12 @@ from imgcli.api.stream.jsonl import read_json_lines
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Completed, FinalImage, Notice, PartialImage
 from imgcli.core.json_fields import parse_object
-from imgcli.output.sinks.jsonl import InlineImages, JsonLinesSink
+from imgcli.core.params import InlineImages
+from imgcli.output.sinks.jsonl import JsonLinesSink
 from memory import peak
 from showing import BETTER, FINE, HOSTILE, ROUGH, WHOLE_RUN, FakeClock, failed, feed, price, saved
 from streams import BLUE, GREEN, RED, b64, created, images_run, partial, record, stream, whole_run
+from substitutes import PACE
 from terminal import PtyRun
 from test_kitty import BAD
 
@@ -250,14 +252,14 @@ def test_a_stream_is_shown_while_it_is_written(kind: str, world: dict[str, str],
 
 def test_a_recording_takes_its_time(imgcli: Cli, folder: Path) -> None:
     """A replay lasts as long as the run did, divided by --speed; --fast does not wait."""
-    late = b": +30.000\n"
+    late = b": +14.000\n"
     (folder / "run.sse").write_bytes(b"\n" + stream(created(), partial(0)) + late + whole_run() + late)
     began = time.monotonic()
     assert 0 == imgcli("view", "run.sse", "--fast").exit_code
     at_once = time.monotonic() - began
-    assert 0 == imgcli("view", "run.sse", "--speed", "20").exit_code
-    assert 30 > at_once
-    assert 1.5 <= time.monotonic() - began - at_once
+    assert 0 == imgcli("view", "run.sse", "--speed", "20", env={PACE: "1"}).exit_code
+    assert 14 > at_once
+    assert 0.7 <= time.monotonic() - began - at_once
     assert 2 == imgcli("view", "run.sse", "--speed", "0").exit_code
 
 
@@ -310,7 +312,7 @@ class TestOnATerminal:
             + whole_run(RED)
         )
         (folder / "run.sse").write_bytes(run)
-        with PtyRun(["view", "run.sse"], world | TRUECOLOR, folder) as seen:
+        with PtyRun(["view", "run.sse"], world | TRUECOLOR | {PACE: "1"}, folder) as seen:
             seen.wait_for(lambda now: "2828c8" == now.screen.buffer[0][0].bg and "partial 1" in now.text)
             assert 0 == seen.finish()
         assert "c82828" == seen.screen.buffer[0][0].bg

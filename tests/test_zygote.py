@@ -10,6 +10,7 @@ import pytest
 import zygote
 from beside import PATIENCE, running
 from streams import BLUE, RED, whole_run
+from substitutes import waits
 from wire import Reply
 
 if TYPE_CHECKING:
@@ -76,3 +77,11 @@ def test_what_an_interpreter_reads_at_its_start(world_of_its_own: dict[str, str]
 def test_what_a_fork_cannot_be_told(odd: dict[str, Any]) -> None:
     """Nor is a fork taken where something is asked for that it does not know."""
     assert not zygote.may_fork(zygote.IMGCLI, {"env": zygote.ENV, **odd})
+
+
+@needs_forks
+def test_a_waiting_time_that_the_program_does_not_have(world: dict[str, str], folder: Path) -> None:
+    """A test that shortens a time by a name that has gone fails, and does not wait in silence."""
+    env = world | waits(**{"app.lookup._FORMER_PATIENCE": 1.0})
+    done = zygote.run([*zygote.IMGCLI, "history"], PATIENCE, env=env, cwd=folder, stderr=subprocess.PIPE)
+    assert (1, True) == (done.returncode, b"_FORMER_PATIENCE" in done.stderr)

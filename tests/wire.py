@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from imgcli.core.request import ImageRequest
 
+_ALL = 1000  # more than any reply holds
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 
 
@@ -67,6 +68,8 @@ class Reply:
     chunk: int = 65_536
     pauses: tuple[tuple[int, float], ...] = ()
     """Pairs of (offset in the body, seconds to wait before going on)."""
+    holds: tuple[int, ...] = ()
+    """Offsets in the body at which the server waits until the test lets it `go_on`."""
 
 
 @dataclass
@@ -95,6 +98,11 @@ class ScriptedServer:
     sent: threading.Event = field(default_factory=threading.Event)
     """Set when the first reply's last byte has been handed to the kernel."""
     path: str = "/v1"
+    _turns: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+
+    def go_on(self, times: int = 1) -> None:
+        """Let a reply go on from where it holds, or not hold there when it comes to it."""
+        self._turns.release(times)
 
     def __enter__(self) -> Self:
         """Listen on a free loopback port."""
@@ -108,6 +116,7 @@ class ScriptedServer:
     def __exit__(self, *_: object) -> None:
         """Stop listening and drop every connection."""
         self._closing.set()
+        self.go_on(_ALL)
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -132,11 +141,12 @@ class ScriptedServer:
             except OSError:
                 return
             self._connections.append(connection)
+            if self._closing.is_set():  # the others may have been closed already
+                connection.close()
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with suppress(OSError):
-            reader = connection.makefile("rb")
+        with suppress(OSError), connection.makefile("rb") as reader:
             while (request := _read_request(reader)) is not None:
                 turn = len(self.requests)
                 self.requests.append(request)
@@ -160,12 +170,16 @@ class ScriptedServer:
 
     def _send_body(self, connection: socket.socket, reply: Reply) -> None:
         pauses = dict(reply.pauses)
-        stops = sorted({*pauses, *range(0, len(reply.body), reply.chunk), len(reply.body)} - {0})
+        stops = sorted(
+            {*pauses, *reply.holds, *range(0, len(reply.body), reply.chunk), len(reply.body)} - {0}
+        )
         start = 0
         for stop in stops:
             piece = reply.body[start:stop]
             if start in pauses:
                 self._closing.wait(pauses[start])
+            if start in reply.holds:
+                self._turns.acquire()
             connection.sendall(_framed(piece, reply.framing))
             start = stop
             self._passed(connection, start)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import atexit
 import ctypes
 import fcntl
+import gc
 import inspect
 import io
 import json
@@ -56,10 +57,6 @@ _USED_LATER = (
 )
 
 
-FLAT = "TESTS_PAINT_FLAT"
-"""Variable with which a forked demo paints flat, as `flatpaint` does; the command itself never sees it."""
-
-
 def start(command: Sequence[str], **popen: Any) -> subprocess.Popen[bytes]:
     """Start a command like `subprocess.Popen`, as a fork where that makes no difference."""
     return (_Forked if may_fork(command, popen) else subprocess.Popen)(list(command), **popen)
@@ -83,7 +80,7 @@ def may_fork(command: Sequence[str], popen: dict[str, Any]) -> bool:
     """Tell whether a fork is as good as a new interpreter for this."""
     if sys.platform != "linux" or os.environ.get("IMGCLI_TEST_COLD"):
         return False
-    known = {"env", "cwd", "stdin", "stdout", "stderr", "start_new_session"}
+    known = {"env", "cwd", "stdin", "stdout", "stderr", "start_new_session", "umask"}
     env = popen.get("env") or {}
     return tuple(command[:3]) == IMGCLI and set(popen) <= known and _at_start(env) == _at_start(ENV)
 
@@ -106,8 +103,9 @@ class _Forked(subprocess.Popen[bytes]):
         told = _PREPARED.bind(self, *given).arguments
         ends = [told[name] for name in ("p2cread", "c2pwrite", "errwrite")]
         streams = [own if end == -1 else end for own, end in zip(_STANDARD, ends, strict=True)]
-        args, session = told["args"][len(IMGCLI) :], told["start_new_session"]
-        self.pid = fork(args, told["env"], told["cwd"] or Path.cwd(), streams, session=session)
+        as_what = {"session": told["start_new_session"], "umask": told["umask"]}
+        args, cwd = told["args"][len(IMGCLI) :], told["cwd"] or Path.cwd()
+        self.pid = fork(args, told["env"], cwd, streams, **as_what)
         self._child_created = True
         self._close_pipe_fds(*(told[name] for name in _PIPES))  # type: ignore[attr-defined]
 
@@ -117,10 +115,13 @@ _PREPARED = inspect.signature(subprocess.Popen._execute_child)  # type: ignore[a
 
 
 def fork(
-    args: Sequence[str], env: dict[str, str], cwd: Path | str, streams: Sequence[int], *, session: bool
+    args: Sequence[str], env: dict[str, str], cwd: Path | str, streams: Sequence[int], **as_what: int
 ) -> int:
-    """Start `imgcli ARGS...` and give its process id; with a session, a terminal as stdin becomes its own."""
-    told = {"args": list(args), "env": dict(env), "cwd": os.fspath(cwd), "session": session}
+    """Start `imgcli ARGS...` and give its process id; with a session, a terminal as stdin becomes its own.
+
+    What else it may be told is a `umask`.
+    """
+    told = {"args": list(args), "env": dict(env), "cwd": os.fspath(cwd), "umask": -1, **as_what}
     return _zygote().fork(told, streams)
 
 
@@ -212,8 +213,11 @@ def _become(told: dict[str, Any], streams: list[int]) -> None:
     if told["session"] and os.isatty(0):
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     os.chdir(told["cwd"])
-    if told["env"].pop(FLAT, None):
-        _paint_flat()
+    if told["umask"] >= 0:
+        os.umask(told["umask"])
+    from substitutes import substitute
+
+    substitute(told["env"])
     os.environ.clear()
     os.environ.update(told["env"])
     time.tzset()
@@ -221,13 +225,6 @@ def _become(told: dict[str, Any], streams: list[int]) -> None:
     sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), "utf-8", "surrogateescape")
     sys.stdout = _text(1, "surrogateescape")
     sys.stderr = _text(2, "backslashreplace")
-
-
-def _paint_flat() -> None:
-    from flatpaint import FlatPainting
-    from imgcli.demo.painter import painter
-
-    painter.PaintedImage = FlatPainting  # type: ignore[assignment,misc]
 
 
 def _text(descriptor: int, errors: str) -> io.TextIOWrapper:
@@ -239,8 +236,8 @@ def _text(descriptor: int, errors: str) -> io.TextIOWrapper:
 
 def _load() -> None:
     """Load all of the program and what it loads later; nothing of it runs."""
-    import flatpaint  # noqa: F401 - for those who ask for it
     import imgcli
+    import substitutes  # noqa: F401 - for `_become`
 
     for module in pkgutil.walk_packages(imgcli.__path__, "imgcli."):
         import_module(module.name)
@@ -250,6 +247,8 @@ def _load() -> None:
 
 if __name__ == "__main__":
     _load()
+    gc.collect()
+    gc.freeze()  # no collection in a fork writes to the pages that it shares with all others
     _serve(socket.socket(fileno=int(sys.argv[1])))
     from imgcli.__main__ import main
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from faults.images import image
+from substitutes import PACE
 from zygote import MEASURING
 
 CANARY_KEY = "sk-canary-0123456789abcdef"
@@ -82,6 +83,7 @@ class Room:
             "PATH": os.environ["PATH"],
             "LANG": "C.UTF-8",
             "PYTHONWARNINGS": "default",
+            PACE: "0",
             "OPENAI_API_KEY": CANARY_KEY,
             "HTTP_PROXY": proxy,
             "HTTPS_PROXY": proxy,

@@ -62,15 +62,16 @@ def test_ctrl_z(server: Server, room: Room) -> None:
     """Ctrl-Z leaves a usable terminal in the shell's hands; fg goes on, and the image is saved."""
     opening = stream(created(), partial(0, image("BLUE")))
     item = image_item(image("NOISE"))
-    wire = server(Reply(opening + stream(item_done(item)), pauses=((len(opening), 2.0),)))
+    wire = server(Reply(opening + stream(item_done(item)), holds=(len(opening),)))
     env = room.env | TERMINAL | {"OPENAI_BASE_URL": wire.base_url}
     script = (
-        f'set -m; {" ".join(IMGCLI)} gen "a cat"; echo "stopped with $?"; sleep 1; fg; echo "ended with $?"'
+        f'set -m; {" ".join(IMGCLI)} gen "a cat"; echo "stopped with $?"; sleep 0.3; fg; echo "ended with $?"'
     )
     with PtyRun(["-c", script], env, room.root / "here", program=("bash",), rows=40) as run:
         run.wait_for(lambda seen: "partial" in seen.text)
         run.type(b"\x1a")
         run.wait_for(lambda seen: "stopped with" in seen.text)
+        wire.go_on()
         stopped = run.cursor_visible, run.screen.cursor.attrs.bg
         run.wait_for(lambda seen: "ended with" in seen.text)
         assert "ended with 0" in run.text, run.text

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
-from imgcli.core.config import HttpHeader, ServerSettings
+from imgcli.core.config import OPENAI_PATHS, ApiPaths, HttpHeader, ServerSettings
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.option import option
 from imgcli.core.params import DEMO
@@ -65,8 +65,8 @@ _WHERE_KEYS_ARE = (
 class Credentials:
     """A key that can be sent, and where to; built by `credentials`.
 
-    `headers` go along; `hidden` is what the environment holds of secrets. An empty key means that a header of
-    the profile is the login, and no key is sent.
+    `headers` go along; `paths` are the server's own; `hidden` is what the environment holds of secrets. An
+    empty key means that a header of the profile is the login, and no key is sent.
     """
 
     key: str = field(repr=False)
@@ -75,6 +75,7 @@ class Credentials:
     project: str | None = None
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     hidden: tuple[str, ...] = field(default=(), repr=False)
+    paths: ApiPaths = OPENAI_PATHS
 
     @property
     def is_local(self) -> bool:
@@ -107,7 +108,7 @@ def credentials(
 ) -> Credentials:
     """Find key and server from the environment, `base_url` going before OPENAI_BASE_URL.
 
-    `server` is what a profile says of the server at that very address: its key, its headers. Raises
+    `server` is what a profile says of the server at that very address: its key, headers and paths. Raises
     `ImgcliError`: AUTH when the key is missing or cannot be sent, USAGE for an address that is none or
     unencrypted. No message holds the key's value.
     """
@@ -121,6 +122,7 @@ def credentials(
         _optional(environment, "OPENAI_PROJECT_ID"),
         headers,
         secrets_of(environment, _variables(server)),
+        server.paths,
     )
 
 

@@ -115,7 +115,8 @@ def send(
         started = clock.monotonic()
         for attempt in count(1):
             watchdog.start()
-            call = _Call(client, WIRES[request.api].path(request), job, upload, watchdog)
+            path = WIRES[request.api].path(request, credentials.paths)
+            call = _Call(client, path, job, upload, watchdog)
             outcome = _attempt(partial(_post, call), server, watchdog, clock)
             if not isinstance(outcome, Failure):
                 stack.callback(outcome.close)

@@ -26,7 +26,7 @@ _LONGEST_REFUSAL = 1_000_000  # bytes
 
 
 def http_client_for(
-    credentials: Credentials, timeouts: Timeouts, watchdog: Watchdog, content_type: str
+    credentials: Credentials, timeouts: Timeouts, watchdog: Watchdog, content_type: str | None = None
 ) -> httpx2.Client:
     """Make the client for one request, whose body is of this type. Raises what httpx2 does for settings.
 
@@ -48,7 +48,8 @@ def http_client_for(
         port = request.url.port or PORTS.get(request.url.scheme, 0)
         watchdog.target = request.url.raw_host.decode("ascii"), port
         request.extensions = {**request.extensions, "trace": watchdog.trace}
-        request.headers["Content-Type"] = content_type
+        if content_type:
+            request.headers["Content-Type"] = content_type
 
     return httpx2.Client(
         timeout=httpx2.Timeout(timeouts.timeout, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),

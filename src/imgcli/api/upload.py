@@ -117,14 +117,20 @@ class Document:
 
 
 class FileForm:
-    """A form with one open file, which is read while it goes out."""
+    """A form with one open file, which is read while it goes out, under a name of ours."""
 
-    def __init__(self, file: BinaryIO, fields: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        fields: Mapping[str, str],
+        name: str = "requests.jsonl",
+        mime: str = "application/octet-stream",
+    ) -> None:
         boundary = secrets.token_hex(16).encode()
         self.content_type = f"multipart/form-data; boundary={boundary.decode()}"
-        heads = [f"{_head(name, value, 0)}\r\n\r\n{value}" for name, value in fields.items()]
-        line = 'Content-Disposition: form-data; name="file"; filename="requests.jsonl"'
-        heads.append(f"{line}\r\nContent-Type: application/octet-stream\r\n\r\n")
+        heads = [f"{_head(field, value, 0)}\r\n\r\n{value}" for field, value in fields.items()]
+        line = f'Content-Disposition: form-data; name="file"; filename="{name}"'
+        heads.append(f"{line}\r\nContent-Type: {mime}\r\n\r\n")
         self._before = b"\r\n".join(b"--%b\r\n%b" % (boundary, head.encode()) for head in heads)
         self._after = b"\r\n--%b--\r\n" % boundary
         self._file = file
@@ -165,12 +171,24 @@ def _alternating(texts: list[_Part], images: list[_Part]) -> list[_Part]:
 def _form(body: Mapping[str, Any], boundary: bytes) -> list[_Part]:
     """Write the body as multipart/form-data (RFC 7578)."""
     parts: list[_Part] = []
-    for name, value in body.items():
+    for name, value in _flat(body):
         for single in value if isinstance(value, tuple) else (value,):
             head = b"--%b\r\n%b\r\n\r\n" % (boundary, _head(name, single, len(parts)).encode())
             content = _data(single) if isinstance(single, InputImage) else _text(single).encode()
             parts += [_Raw(head), _Raw(content), _Raw(b"\r\n")]
     return [*parts, _Raw(b"--%b--\r\n" % boundary)]
+
+
+def _flat(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the fields of a form: those of an object as OpenAI's own client names them, `svg[model]`."""
+    for key, value in fields.items():
+        name = f"{prefix}[{key}]" if prefix else key
+        if isinstance(value, dict):
+            yield from _flat(value, name)
+        elif isinstance(value, list):
+            yield from ((f"{name}[]", one) for one in value)
+        elif value is not None:
+            yield name, value
 
 
 def _head(name: str, value: object, number: int) -> str:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli import __version__
 from imgcli.app import process
-from imgcli.app.unfinished_run import BILLED
 from imgcli.core.embedded import EmbeddedParameters, EmbeddingStage
 from imgcli.core.errors import AFTER_SENDING, CHECK_USAGE, Cause, ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.events import Failed, FinalImage, Saved, Waiting
@@ -29,7 +28,7 @@ from imgcli.store.publish.naming import (
 from imgcli.store.publish.publisher import Destination, open_publisher
 from imgcli.store.publish.stage import SavingStage
 from imgcli.store.runlog.reader import PROCESS, RUNS, RunLogFile, beginnings, mark
-from imgcli.store.runlog.writer import TITLE, RunLog, RunLogHeader
+from imgcli.store.runlog.writer import BILLED, TITLE, RunLog, RunLogHeader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -65,7 +64,7 @@ class RunArtifacts:
         self.saved: list[Path] = []
         self.whole: list[Path] = []
         self.embed: Stage = iter
-        self._unfinished = 0
+        self._unfinished: list[str] = []
         self._received: set[str] = set()
         self._inputs: frozenset[str] = frozenset()
         self._run_log: RunLog | None = None
@@ -92,7 +91,7 @@ class RunArtifacts:
         self._saving = SavingStage(
             self._publisher, process.shielded, output.partials, is_series=output.is_series
         )
-        self._unfinished = _count_salvageable(state / RUNS)
+        self._unfinished = [] if output.is_series else unfinished_notices(context)  # one for all of them
         header = _header(self.job, now, request, output, {**extra, PROCESS: mark()})
         with process.shielded():  # a run log that is not known here would stay, and speak of money
             self._run_log = RunLog.begin(state / RUNS, header)
@@ -108,10 +107,7 @@ class RunArtifacts:
         """What is to be known before a run begins."""
         if self._recording and self._recording.remark:
             yield self._recording.remark
-        if self._unfinished == 1:
-            yield "1 unfinished run; run `imgcli recover` to salvage it"
-        elif self._unfinished:
-            yield f"{self._unfinished} unfinished runs; run `imgcli recover` to salvage them"
+        yield from self._unfinished
 
     def sent(self) -> None:
         """Note that the server may have begun, unless it is the demo's, which costs nothing."""
@@ -121,6 +117,11 @@ class RunArtifacts:
         """Write every chunk to the run log before anybody reads it."""
         chunks = self._run_log.tee(chunks) if self._run_log else chunks
         return self._recording.tee(chunks) if self._recording else chunks
+
+    def add(self, chunk: bytes) -> None:
+        """Write what belongs to the answer, but came another way."""
+        for _ in self.recorded([chunk]):
+            pass
 
     def report_lost_log(self, events: Iterable[Event]) -> Iterator[Event]:
         """Add a notice, once, when the run log or the recording can no longer be written."""
@@ -259,13 +260,21 @@ def header_for_later(
     return _header(job, now, request, output, {**extra, **parameters})
 
 
+def unfinished_notices(context: Context) -> list[str]:
+    """Return a notice of the unfinished runs that hold an image, if there are any."""
+    count = _count_salvageable(state_folder(context.env) / RUNS)
+    if count == 1:
+        return ["1 unfinished run; run `imgcli recover` to salvage it"]
+    return [f"{count} unfinished runs; run `imgcli recover` to salvage them"] if count else []
+
+
 def _count_salvageable(folder: Path) -> int:
     """Count the run logs in a folder from which an image can be saved, by their beginnings."""
     count = 0
     for answer, is_whole in beginnings(folder):
-        from imgcli.api.stream.salvage import may_hold_image
+        from imgcli.api.stream.salvage import may_hold_image, may_hold_link
 
-        count += may_hold_image(answer, is_whole=is_whole)
+        count += may_hold_image(answer, is_whole=is_whole) or may_hold_link(answer)
     return count
 
 

@@ -10,16 +10,22 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, TextIO
 
-from imgcli.api.auth import KEY, secrets_of
 from imgcli.core.errors import ImgcliError
 from imgcli.core.messages import notice_line
+from imgcli.core.option import option
 from imgcli.output.terminal.writer import SafeWriter
 from imgcli.store.config_file import read_text
+from imgcli.store.files import UnfitFileError
+from imgcli.store.price_file import read_prices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from imgcli.core.billing.price_table import PriceTable
+    from imgcli.core.catalog import Catalog
 
 
 _NAMED = re.compile(
@@ -29,11 +35,15 @@ _NAMED = re.compile(
 
 def all_secrets(env: Mapping[str, str]) -> tuple[str, ...]:
     """Return what any run in this environment may have had to hide, though the file be broken."""
+    from imgcli.api.auth import secrets_of  # here, so that help and completions do without it
+
     return secrets_of(env, _named(env))
 
 
 def _named(env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Name the variables that the file takes keys and headers from, each with what it is for."""
+    from imgcli.api.auth import KEY
+
     try:
         text = read_text(env) or ""
     except ImgcliError:
@@ -89,6 +99,36 @@ class Context:
             closed=closed,
             can_send=can_send,
         )
+
+    @cached_property
+    def models(self) -> Catalog:
+        """The models with the prices of today: from the table that was read last, else built in.
+
+        A table that cannot be used is left out, with a note.
+        """
+        from imgcli.core.billing.price_table import current
+        from imgcli.core.catalog import load
+
+        return current(load(), self._price_table(), self.now().date())
+
+    def _price_table(self) -> PriceTable | None:
+        try:
+            data = read_prices(self.env)
+        except (OSError, UnfitFileError) as error:
+            why = f"cannot be read ({error.strerror})" if isinstance(error, OSError) else str(error)
+        else:
+            if data is None:
+                return None
+            from imgcli.core.billing.price_table_reader import PriceTableError, read_table
+            from imgcli.core.catalog import load
+
+            try:
+                return read_table(data, "", self.now().date(), load())
+            except PriceTableError as error:
+                why = str(error)
+        instead = f"imgcli uses its own. `imgcli models {option('reset')}` removes it"
+        self.warn([f"The stored price table {why}; {instead}."])
+        return None
 
     def warn(self, sentences: Iterable[str]) -> None:
         """Print sentences on standard error, each marked as a note."""

@@ -7,12 +7,12 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from imgcli.app import budget, desktop
+from imgcli.app import desktop
 from imgcli.app.artifacts import RunArtifacts, check_embedding
 from imgcli.app.job import Job, execute
+from imgcli.app.money import budget
 from imgcli.app.options import OutputFormat
 from imgcli.app.reporting import Reporter, exit_status
-from imgcli.core import catalog
 from imgcli.core.errors import ExitCode, usage_error
 from imgcli.core.messages import preset_words
 from imgcli.core.option import option
@@ -56,7 +56,7 @@ def prepare(context: Context, options: Sequence[GenerateOptions]) -> list[Job]:
 
     Prints the estimate where it is wanted. Raises `ImgcliError`; the limit is one for all of them.
     """
-    models = catalog.load()
+    models = context.models
     reporters = [Reporter(context, one, models) for one in options]
     checked = [_check(context, *pair, models) for pair in zip(options, reporters, strict=True)]
     valid = budget.check_limit(context, options[0], checked, models)
@@ -69,7 +69,7 @@ def prepare(context: Context, options: Sequence[GenerateOptions]) -> list[Job]:
 
 def prepare_one(context: Context, options: GenerateOptions, job_id: str) -> Job:
     """Prepare one of many jobs, whose limit is its caller's. Raises `ImgcliError`."""
-    models = catalog.load()
+    models = context.models
     reporter = Reporter(context, options, models)
     valid = _check(context, options, reporter, models)
     return _job(job_id, context, options, reporter, valid, models, _credentials(context, options))
@@ -135,7 +135,7 @@ def _print_requests(context: Context, jobs: Sequence[Job]) -> ExitCode:
     for job in jobs:
         request = job.valid.request
         if job.options.budget.day:
-            from imgcli.app import reservation
+            from imgcli.app.money import reservation
 
             reservation.check(context, job.options, job.valid, job.models)
         texts[_readable_json(abbreviate(WIRES[request.api].body(request)))] += 1

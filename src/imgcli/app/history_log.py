@@ -7,10 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from imgcli.app.reporting import pricing
-from imgcli.app.unfinished_run import BILLED, ENDPOINT, HISTORY, PARENTS, is_free, recorded_server
-from imgcli.core.history import Parent, Role
 from imgcli.core.json_fields import choice, text
 from imgcli.store.paths import data_folder
+from imgcli.store.runlog.writer import BILLED, ENDPOINT, HISTORY, PARENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from imgcli.app.options import GenerateOptions
     from imgcli.app.unfinished_run import UnfinishedRun
     from imgcli.core.catalog import Catalog
+    from imgcli.core.history import Parent
     from imgcli.store.history import recorder
     from imgcli.store.history.recorder import HistorySink
 
@@ -61,6 +61,7 @@ def record_recovered(context: Context, record: UnfinishedRun, models: Catalog) -
     if record.extra.get(HISTORY) is False:
         yield []
         return
+    from imgcli.app.unfinished_run import is_free, recorded_server
     from imgcli.store.history.recorder import RunContext
 
     parents, began = _parents(record.extra.get(PARENTS)), record.time.astimezone()
@@ -81,6 +82,8 @@ def _sink(context: Context, models: Catalog, run: recorder.RunContext) -> Histor
 
 def _parents(fields: object) -> tuple[Parent, ...]:
     """Read what went into a run out of its run log; what is unreadable is left out."""
+    from imgcli.core.history import Parent, Role
+
     if not isinstance(fields, list):
         return ()
     pairs = [

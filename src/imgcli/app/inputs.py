@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from imgcli.core.errors import usage_error
 from imgcli.core.option import option
 from imgcli.core.text import shorten
 from imgcli.core.validate import MAX_REFERENCES
-from imgcli.store.input_images import STDIN, read_mask, read_reference
+from imgcli.store.input_images import STDIN, read_markup, read_mask, read_reference
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,6 +103,7 @@ class InputImages:
 
     references: tuple[InputImage, ...] = ()
     mask: InputImage | None = None
+    markup: InputImage | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,7 @@ class InputNames:
     prompt_file: Path | None = None
     images: list[str] | None = None
     mask: str | None = None
+    markup: str | None = None
 
     @property
     def prompt_source(self) -> PromptSource:
@@ -126,11 +128,13 @@ def read_inputs(
 ) -> tuple[str, InputImages, tuple[str, ...]]:
     """Return the prompt, the images that go out beside it, and notes about them.
 
-    In an edit the mask is that of the image that is edited. Raises `ImgcliError` (usage).
+    In an edit mask and markup are those of the image that is edited. Raises `ImgcliError` (usage).
     """
     images, mask, notes = _find_files(context, names)
     source = names.prompt_source
     input_images = read_input_images(images, mask, source, context.stdin.buffer, is_edit=is_edit)
+    if names.markup is not None:
+        input_images = replace(input_images, markup=read_markup(names.markup))
     return read_prompt(names.words, names.prompt_file, context.stdin), input_images, notes
 
 

@@ -102,7 +102,7 @@ def _reserved(job: Job) -> Iterator[None]:
     if not job.options.budget.day:
         yield
         return
-    from imgcli.app import reservation
+    from imgcli.app.money import reservation
 
     held = reservation.held(job.context, job.options, job.valid, job.artifacts, job.models)
     with held as job.valid:
@@ -150,6 +150,7 @@ def stream(job: Job) -> Iterator[Event]:
         yield Notice(job.id, text)
     from imgcli.api.client import Clock
     from imgcli.api.fallback import send_with_fallback
+    from imgcli.api.linked_image import LinkedImages
     from imgcli.api.stream.reader import maskable, read_events
     from imgcli.api.transport import Timeouts
     from imgcli.core.secrets import redact_events
@@ -171,8 +172,9 @@ def stream(job: Job) -> Iterator[Event]:
                 artifacts.note_demo()
             # Every byte is in the run log before anybody interprets it.
             chunks = artifacts.recorded(mask_secrets(answer.chunks, *maskable(*credentials.secrets)))
+            links = LinkedImages(credentials, timeouts, clock, artifacts.add)
             inputs = job.valid.request.inputs
-            events = read_events(chunks, job.id, answer.note, answer.linger, inputs)
+            events = read_events(chunks, job.id, answer.note, answer.linger, inputs, links)
             yield from redact_events(events, *credentials.secrets)
 
 

@@ -8,7 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from imgcli.app import desktop
+from imgcli.app.artifacts import unfinished_notices
 from imgcli.app.job_pool import JobPool, JobResult, Task
+from imgcli.app.options import OutputFormat
 from imgcli.app.process import Stop
 from imgcli.app.reporting import Reporter, group_status, output_status
 from imgcli.core.errors import most_severe
@@ -29,9 +31,16 @@ def run_group(context: Context, jobs: Sequence[Job], limit: int) -> ExitCode:
     options = jobs[0].options
     _number(context, jobs)
     tasks = iter([Task(job.id, partial(_prepared, job)) for job in jobs])
+    if options.display.format is OutputFormat.PEOPLE:
+        context.warn(unfinished_notices(context))
     with Reporter(context, options, jobs[0].models).sinks(_tiles(jobs)) as sinks:
         pool = JobPool(sinks, limit, Stop())
-        pool.run(lambda: next(tasks, None), results.append)
+
+        def next_task() -> Task | None:
+            is_in_vain = pool.outcome.broken and not options.output.save  # paid for, and seen by nobody
+            return None if is_in_vain else next(tasks, None)
+
+        pool.run(next_task, results.append)
     context.write_lines(pool.deferred())
     is_free = all(job.artifacts.is_free for job in jobs)
     written = output_status(context, pool.outcome, jobs[0].id, is_free=is_free)

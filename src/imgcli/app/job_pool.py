@@ -100,7 +100,7 @@ class JobPool:
         self._limit = limit
         self._stop = stop
         self._sleep = sleep or stop.sleep
-        self._inbox: SimpleQueue[Event | JobResult] = SimpleQueue()
+        self._inbox: SimpleQueue[Event | JobResult | None] = SimpleQueue()
         self._tasks: SimpleQueue[Task | None] = SimpleQueue()
         self._threads = 0
         self._running: dict[str, Task] = {}
@@ -134,6 +134,11 @@ class JobPool:
         for crash in crashes:
             raise crash
 
+    def wake(self, text: str) -> None:
+        """Ask the source again now, and show a notice; a signal's handler may call this."""
+        job = next(iter(self._running), None)
+        self._inbox.put(Notice(job, text) if job else None)
+
     def deferred(self) -> Iterable[str]:
         """Return what the jobs had to say on standard error, each line once."""
         return dict.fromkeys(self._deferred)
@@ -164,6 +169,8 @@ class JobPool:
         try:
             while self._running:
                 match self._inbox.get(timeout=_LAST_WAIT):
+                    case None:
+                        pass
                     case JobResult() as result:
                         self._running.pop(result.task.id)
                         note(result)

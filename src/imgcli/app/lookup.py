@@ -147,7 +147,7 @@ class Lookup:
             return self._by_content(name)
         if entry := self._by_id(name):
             return Match(MatchKind.ID, None, entry)
-        if entry := self._by_path(name):
+        if entry := self.saved_as(name):
             note = f"{_shown(name)} is gone; run {entry.number} saved an image under this name"
             paths = _spellings(name)
             meant = next((image.sha256 for image in entry.images if image.path in paths), None)
@@ -166,6 +166,13 @@ class Lookup:
             )
         return found
 
+    def run_named(self, name: str) -> HistoryEntry | None:
+        """Find the run that a name means; None for an existing file. Raises `ImgcliError` (usage)."""
+        last = self._last(name)
+        if last:
+            return last.entry
+        return None if _is_there(name) else self._by_id(name)
+
     def locate(self, name: str) -> Located:
         """Find the files of a run, or take the name for a file's. Raises `ImgcliError` (usage)."""
         last = self._last(name)
@@ -183,6 +190,10 @@ class Lookup:
     def bringer(self, sha256: str) -> HistoryEntry | None:
         """Find the run that brought these bytes."""
         return self._ask(lambda history: history.find_sha256(sha256))
+
+    def received(self, sha256: str) -> HistoryEntry | None:
+        """Find the run that brought these bytes, and saved them with parameters embedded."""
+        return self._ask(lambda history: history.find_received(sha256))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -203,7 +214,7 @@ class Lookup:
 
     def _by_content(self, name: str) -> Match:
         file = inspect(name)
-        entry = self._by_path(name, file.sha256) or self.bringer(file.sha256)
+        entry = self.saved_as(name, file.sha256) or self.bringer(file.sha256)
         alternatives = tuple(self._alternatives(name, entry))
         return Match(MatchKind.CONTENT, file, entry, (*self.notes, *alternatives), file.sha256)
 
@@ -215,7 +226,7 @@ class Lookup:
                 f"{_shown(name)} is the file {_shown(f'./{name}')} here; for the run with that id, "
                 f"use {namesake.job}"
             )
-        earlier = None if entry else self._by_path(name)
+        earlier = None if entry else self.saved_as(name)
         if earlier:
             yield (
                 f"run {earlier.number} saved an image as {_shown(name)}, but the file has since been "
@@ -246,7 +257,7 @@ class Lookup:
     def _by_id(self, name: str) -> HistoryEntry | None:
         return self._ask(lambda history: history.find_id(name)) if _is_possible_id(name) else None
 
-    def _by_path(self, name: str, sha256: str | None = None) -> HistoryEntry | None:
+    def saved_as(self, name: str, sha256: str | None = None) -> HistoryEntry | None:
         """Find a run by the name under which it saved its image, with these bytes where they are given."""
         spellings = _spellings(name)
         return self._ask(

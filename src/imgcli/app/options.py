@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imgcli.core.history import Parent
+    from imgcli.core.params import InlineImages
     from imgcli.core.request import DraftRequest
-    from imgcli.output.sinks.jsonl import InlineImages
 
 
 class OutputFormat(Enum):

@@ -11,7 +11,6 @@ from imgcli.app.lookup import open_history
 from imgcli.app.source_image import SourceImage, find_source, last_source, source_of, with_parameters
 from imgcli.core.catalog import load
 from imgcli.core.errors import usage_error
-from imgcli.core.history import Parent, Role
 from imgcli.core.inherit import Inherited, RequestContext, inherit
 from imgcli.core.messages import preset_words
 from imgcli.core.option import option
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from imgcli.app.inputs import InputNames
     from imgcli.core.config import Preset
     from imgcli.core.embedded import EmbeddedParameters
-    from imgcli.core.history import HistoryEntry
+    from imgcli.core.history import HistoryEntry, Parent
     from imgcli.core.inherit import OptionSources, PreviousOptions
     from imgcli.core.request import DraftRequest, ImageRequest, InputImage
 
@@ -65,6 +64,10 @@ class RequestPlan:
     @property
     def parents(self) -> tuple[Parent, ...]:
         """What goes into the image, by their bytes."""
+        if not (self.source or self.images.references or self.images.mask):
+            return ()
+        from imgcli.core.history import Parent, Role  # which a run without images does without
+
         originals = [self.source.sha256] if self.source else []
         masks = [self.images.mask.sha256] if self.images.mask else []
         pairs = (
@@ -109,32 +112,31 @@ class RequestPlan:
             typed_prompt=self.typed_prompt,
             presets=self.presets,
             mask=self.images.mask,
+            markup=self.images.markup,
         )
         is_edit = self.source and draft.model and load().is_image_model(draft.model)
         if is_edit and "moderation" not in sources.typed:  # OpenAI's edits take none; a default is left out
             draft = replace(draft, moderation=None)
+        if self.action and "action" not in sources.chosen and not _is_image_model(draft):
+            draft = replace(draft, action=self.action)  # an image model has no tool to tell
         return replace(inherited, draft=self._with_source(draft))
 
     def _with_source(self, draft: DraftRequest) -> DraftRequest:
         """Start from the conversation, with the file as its fallback, or from the file alone."""
         original = self.source.reference if self.source else None
         references = self.images.references
-        upload = replace(
-            draft,
-            references=(original, *references) if original else references,
-            action=None if _is_image_model(draft) else self.action,  # which has no tool to tell
-        )
+        upload = replace(draft, references=(original, *references) if original else references)
         response_id = self._conversation(draft)
         if response_id is None:
             if self.source and self.source.unsendable:
                 raise self.source.unsendable
             return upload
-        talk = replace(draft, references=references, previous_response_id=response_id, action=self.action)
+        talk = replace(draft, references=references, previous_response_id=response_id)
         return replace(talk, fallback=upload if original else None)
 
     def _conversation(self, draft: DraftRequest) -> str | None:
-        """Return the response to continue from; a mask belongs to an image that is sent."""
-        if self.source is None or self.images.mask or _is_image_model(draft):
+        """Return the response to continue from; a mask or a markup belongs to an image that is sent."""
+        if self.source is None or self.images.mask or self.images.markup or _is_image_model(draft):
             return None
         return self.source.conversation(self.server)
 
@@ -250,7 +252,7 @@ def _earlier_plan(context: Context, name: str, source: SourceImage) -> RequestPl
 
 
 def _plan_of_request(context: Context, entry: HistoryEntry, request: ImageRequest) -> RequestPlan:
-    mask = request.mask and read_again(request.mask)
+    mask, markup = (one and read_again(one) for one in (request.mask, request.markup))
     references = tuple(read_again(reference) for reference in request.references)
     source = _find_original(context, entry, request, references)
     if source and not request.previous_response_id:
@@ -258,7 +260,7 @@ def _plan_of_request(context: Context, entry: HistoryEntry, request: ImageReques
     is_edit = source and (request.action is Action.EDIT or request.api is Api.IMAGES)
     return RequestPlan(
         request.prompt,
-        InputImages(references, mask),
+        InputImages(references, mask, markup),
         source,
         title=source.edited_name if source and is_edit else None,
         action=Action.EDIT if is_edit else request.action,
@@ -273,6 +275,8 @@ def _find_original(
     """Find the image that the run had changed: its conversation's, or the first that was sent."""
     if request.previous_response_id:
         return _continued(context, entry)
+    from imgcli.core.history import Parent, Role
+
     first = next(iter(references), None)
     if first and first.sha256 and Parent(first.sha256, Role.ORIGINAL) in entry.parents:
         return SourceImage(first, first.sha256, path=first.path)

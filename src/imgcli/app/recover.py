@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
+from imgcli.api.client import Clock
+from imgcli.api.linked_image import LinkedImages
 from imgcli.api.stream.reader import read_events
 from imgcli.api.stream.salvage import salvaged
 from imgcli.app import history_log, lookup, process, unfinished_run
 from imgcli.app.artifacts import embedding, logged_parameters
 from imgcli.app.context import all_secrets
 from imgcli.app.reporting import exit_status, pricing, refuse
-from imgcli.app.unfinished_run import TIER, offer
-from imgcli.core import catalog, pipeline
+from imgcli.app.unfinished_run import offer
+from imgcli.core import pipeline
 from imgcli.core.errors import Cause, Charged, ExitCode, most_severe
 from imgcli.core.events import Completed, Failed, Started
 from imgcli.core.json_fields import text
@@ -29,6 +31,7 @@ from imgcli.store.paths import FallbackFolders, state_folder
 from imgcli.store.publish.existing import ExistingPublisher
 from imgcli.store.publish.stage import SavingStage
 from imgcli.store.runlog.reader import leftovers, sweep
+from imgcli.store.runlog.writer import TIER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from imgcli.api.stream.salvage import RecordContent as Content
     from imgcli.app.context import Context
     from imgcli.app.unfinished_run import UnfinishedRun
+    from imgcli.core.billing.bill import Bill
     from imgcli.core.events import Event
     from imgcli.core.pipeline import Sink
 
@@ -122,17 +126,19 @@ class _Recovery:
 
     def _run_with(self, content: Content) -> pipeline.Outcome:
         job = self.record.job
-        found = salvaged(read_events(self.record.chunks(), job, inputs=content.inputs), content, job)
+        links = LinkedImages.of_recorded(unfinished_run.recorded_server(self.record), Clock())
+        events = read_events(self.record.chunks(), job, inputs=content.inputs, links=links)
+        found = salvaged(events, content, job)
         redacted = redact_events(found, *all_secrets(self.context.env))
         source = chain(self._started(), _at_tier(self.record, redacted))
         embedded = embedding(logged_parameters(self.record.run.header))
         events = self._saving(self._explained(embedded(pipeline.enforce_grammar(job, source))))
         events = mark_uncharged(events) if self._is_free else events
-        models = catalog.load()
+        models = self.context.models
         clock = self.context.monotonic
         price = pricing(models, unfinished_run.recorded_server(self.record))
         in_color = has_color(self.context.env, self.context.stderr)
-        style = LinesStyle(lambda _: self._opening, in_color=in_color)
+        style = LinesStyle(lambda _: self._opening, write_bill=self._bill_lines, in_color=in_color)
         lines = LinesSink(self.context.stderr, price, clock, style)
         recorders = history_log.record_recovered(self.context, self.record, models)
         with (
@@ -141,6 +147,11 @@ class _Recovery:
             closing(PathsSink(self.context.stdout)) as paths,
         ):
             return pipeline.run(events, [show, paths, *history])
+
+    def _bill_lines(self, bill: Bill) -> list[str]:
+        from imgcli.output.tables.bill import compact_lines
+
+        return compact_lines(bill, self.context.size().columns if self.context.stderr.isatty() else None)
 
     @property
     def _is_free(self) -> bool:

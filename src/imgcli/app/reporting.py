@@ -14,13 +14,11 @@ from imgcli.app.context import abandon, within
 from imgcli.app.options import OutputFormat, PreviewMode
 from imgcli.core.errors import Charged, ExitCode, Problem, most_severe
 from imgcli.core.events import Failed
+from imgcli.core.params import InlineImages
 from imgcli.core.pipeline import uncharged
 from imgcli.output.images.compare import Comparison
 from imgcli.output.json import to_json
-from imgcli.output.sinks.batch_lines import BatchLinesSink
-from imgcli.output.sinks.grid import GridSink
-from imgcli.output.sinks.group_lines import GroupLinesSink
-from imgcli.output.sinks.jsonl import InlineImages, JsonLinesSink, error_line
+from imgcli.output.sinks.jsonl import JsonLinesSink, error_line
 from imgcli.output.sinks.lines import (
     GENERATING,
     HEARTBEAT,
@@ -127,8 +125,8 @@ class Reporter:
         has_paths = not (is_grid and self._options.format is OutputFormat.PEOPLE)  # which would push it away
         with self._opened(display, result if has_paths else list) as sinks:
             yield sinks
-            if isinstance(sinks[0], GridSink):
-                sinks[0].finish()
+            if finish := getattr(sinks[0], "finish", None):  # a grid stays, unless it was broken off
+                finish()
 
     @contextmanager
     def _opened(self, display: Callable[[], Sink], result: Callable[[], list[Sink]]) -> Iterator[list[Sink]]:
@@ -183,6 +181,8 @@ class Reporter:
         stderr, clock = self._context.stderr, self._context.monotonic
         is_for_people = self._options.format is OutputFormat.PEOPLE
         if self._display is Display.LINES and is_for_people:
+            from imgcli.output.sinks.batch_lines import BatchLinesSink
+
             return QueuedSink(BatchLinesSink(stderr, self._price, clock, name, total))
         if self._display is not Display.IMAGE and not is_for_people:
             return self._display_sink(None)
@@ -203,12 +203,16 @@ class Reporter:
         if self._display is Display.LINES:
             style = LinesStyle(words=words, write_bill=self._plain_bill, in_color=in_color)
             if tiles:
+                from imgcli.output.sinks.group_lines import GroupLinesSink
+
                 return QueuedSink(GroupLinesSink(stderr, self._price, clock, tiles, style))
             return QueuedSink(LinesSink(stderr, self._price, clock, style).open(HEARTBEAT))
         from imgcli.output.sinks.live import LiveSink
 
         renderers = self._renderers() if self._display is Display.IMAGE else None
         if tiles:
+            from imgcli.output.sinks.grid import GridSink
+
             grid = GridSink(stderr, self._terminal, self._price, clock, tiles, renderers)
             return grid.open(words, footer=self._footer())
         sink = LiveSink(stderr, self._terminal, self._price, clock, renderers)
@@ -252,10 +256,13 @@ def pricing(models: Catalog, host: str | None = None, *, is_demo: bool = False) 
     """Return what works out a run's bill; `host` is the server's, with its port, None for unknown."""
     from imgcli.core.billing.bill import bill
     from imgcli.core.billing.rates import apply_rates
+    from imgcli.core.billing.server_price import server_price, with_server_price
 
     def price(request: ImageRequest, completed: Completed, partials: int, images: int) -> Bill:
         made = bill(request, completed, partials, models, images)
-        return replace(apply_rates(made, completed.service_tier, host), is_demo=is_demo)
+        if server_price(completed.usage) is None:
+            made = apply_rates(made, completed.service_tier or request.service_tier, host)
+        return replace(with_server_price(made, completed), is_demo=is_demo)
 
     return price
 
@@ -267,7 +274,8 @@ def report(
 
     A command that sends nothing speaks of money only when an earlier run may have cost some.
     """
-    problem = replace(problem, is_local=problem.charged is Charged.NO and not context.can_send)
+    is_local = problem.is_local or (problem.charged is Charged.NO and not context.can_send)
+    problem = replace(problem, is_local=is_local)
     with suppress(OSError, ValueError):
         in_color = has_color(context.env, context.stderr)
         ErrorsSink(context.stderr, in_color=in_color).handle(Failed(job or "", problem))

@@ -193,7 +193,8 @@ def with_parameters(source: SourceImage, parameters: EmbeddedParameters | None) 
     """Use embedded parameters, with a notice: they decide what will be paid for."""
     if parameters is None:
         return source
-    words = (parameters.model, parameters.image_model, parameters.size, parameters.quality)
+    options = (parameters.options.get(name) for name in ("size", "quality"))
+    words = (parameters.model, parameters.image_model, *options)
     chosen = ", ".join(shorten(word, _SHOWN) for word in words if word)
     notice = f"using the parameters in the file ({chosen})"
     return replace(source, parameters=parameters, foreign_parameters=None, notices=(*source.notices, notice))

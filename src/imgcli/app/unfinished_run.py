@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
+from imgcli.api.stream.link import LinkError
 from imgcli.api.stream.reader import read_events
 from imgcli.api.stream.salvage import salvaged
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem, usage_error
@@ -23,7 +24,7 @@ from imgcli.store.paths import state_folders
 from imgcli.store.publish.atomic import reason
 from imgcli.store.publish.naming import STDOUT, NameFields, OutputTarget, current_folder, find_device
 from imgcli.store.runlog.reader import RUNS, recorded, unfinished
-from imgcli.store.runlog.writer import TITLE
+from imgcli.store.runlog.writer import BILLED, ENDPOINT, HISTORY, TITLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,11 +33,6 @@ if TYPE_CHECKING:
     from imgcli.app.context import Context
     from imgcli.store.runlog.reader import RunLogFile
 
-
-TIER = "tier"
-"""Under this name a record tells the service tier of a run, where the answer does not."""
-BILLED = "billed"
-"""Under this name a record tells that nobody is charged for its run."""
 
 _NAMELESS = "recovered image"
 _PROMPT_LENGTH = 60
@@ -155,11 +151,6 @@ class UnfinishedRun:
         title = self.extra.get(TITLE)
         named = title if isinstance(title, str) and PurePath(title).name == title else None
         return NameFields(header.request.subject, header.request.model, header.job, self.time, named)
-
-
-ENDPOINT = "endpoint"
-HISTORY = "history"
-PARENTS = "parents"
 
 
 def is_free(record: UnfinishedRun) -> bool:
@@ -281,11 +272,26 @@ def discard(context: Context, records: Iterable[UnfinishedRun]) -> ExitCode:
     return code
 
 
+@dataclass(frozen=True)
+class _LinkCount:
+    """Counts the images that a record only links to, and fetches none."""
+
+    kinds: Counter[str]
+
+    def fetch(self, link: str) -> bytes:
+        self.kinds["link"] += 1
+        raise LinkError(link)
+
+    def record(self, part: bytes) -> None:
+        """Keep nothing: nothing is fetched."""
+
+
 def _describe(record: UnfinishedRun) -> str:
     """Describe one record: its name, when, how old, how large, what is in it, for which prompt, where."""
     kinds: Counter[str] = Counter()
     with suppress(ImgcliError), record.mapped() as content:
-        events = read_events(record.chunks(), record.job, inputs=content.inputs)
+        links = _LinkCount(kinds)
+        events = read_events(record.chunks(), record.job, inputs=content.inputs, links=links)
         for event in salvaged(events, content, record.job):
             match event:
                 case FinalImage(is_salvaged=True):
@@ -296,6 +302,6 @@ def _describe(record: UnfinishedRun) -> str:
                     kinds["partial"] += 1
                 case _:
                     pass
-    found = describe_contents(kinds["final"], kinds["partial"], kinds["salvaged"])
+    found = describe_contents(kinds["final"], kinds["partial"], kinds["salvaged"], kinds["link"])
     facts = (record.run.id, record.when, age(record.age.total_seconds()), file_size(record.size), found)
     return "  ".join(map(clean, (*facts, record.prompt or "-", str(record.run.path))))

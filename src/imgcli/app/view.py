@@ -14,7 +14,7 @@ from imgcli.app.lookup import Located, Lookup, locate
 from imgcli.app.options import PreviewMode
 from imgcli.app.reporting import exit_status, pricing, refuse
 from imgcli.app.view_input import ViewInput, ViewInputKind
-from imgcli.core import catalog, pipeline
+from imgcli.core import pipeline
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, check_between, most_severe, usage_error
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started
 from imgcli.core.image import EncodedImage, ImageFormat
@@ -247,7 +247,7 @@ class Viewer:
             yield [show, *self._results(source)]
 
     def _show_of_run(self) -> Sink:
-        price, clock = pricing(catalog.load()), self.context.monotonic
+        price, clock = pricing(self.context.models), self.context.monotonic
         if self.display is Display.LINES:
             from imgcli.output.sinks.lines import LinesSink, LinesStyle
 

@@ -34,6 +34,13 @@ def formats(incomplete: str) -> list[tuple[str, str]]:
     return _starting(ImageFormat, incomplete)
 
 
+def tiers(incomplete: str) -> list[tuple[str, str]]:
+    """Return the service tiers of OpenAI."""
+    from imgcli.core.params import SERVICE_TIERS
+
+    return _starting(SERVICE_TIERS, incomplete)
+
+
 def profiles(incomplete: str) -> list[tuple[str, str]]:
     """Return the profiles of the configuration file; none if it cannot be read."""
     return _starting(_configured("profile"), incomplete)

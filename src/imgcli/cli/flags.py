@@ -22,6 +22,7 @@ from imgcli.cli.config.settings import applied_profile, at_home
 from imgcli.core.billing.budget import OFF, Budget, parse_cap
 from imgcli.core.errors import check_between, usage_error
 from imgcli.core.inherit import OptionSources
+from imgcli.core.params import PARAMETERS, Parameter
 from imgcli.core.request import DraftRequest
 from imgcli.core.secrets import is_gateway
 from imgcli.output.terminal.database import PreviewProtocol
@@ -50,13 +51,6 @@ _MOST_IMAGES = 100
 """What one command may ask for by mistake; a batch file has no such limit."""
 _MOST_AT_ONCE = 64
 _PREVIEW_VARIABLE = "IMGCLI_PREVIEW"
-_FIELDS = {"image_format": "format"}
-"""Parameters whose field of a `DraftRequest` has another name."""
-_COPIED = (
-    *("size", "quality", "image_format", "compression", "background", "moderation", "partials"),
-    *("stream", "fidelity"),
-)
-"""Parameters that are fields of a `DraftRequest` as they are."""
 
 
 def output_format(flags: Flags) -> OutputFormat:
@@ -94,7 +88,7 @@ def _budget(flags: Flags) -> Budget:
     return Budget(flags["estimate"], parse_cap("max-cost", flags["max_cost"]), day)
 
 
-def _draft_request(flags: Flags, server_name: str | None) -> DraftRequest:
+def _draft_request(flags: Flags, server: ServerOptions, server_name: str | None) -> DraftRequest:
     """Collect what was asked for; the prompt and the input images are the plan's."""
     return DraftRequest(
         prompt="",
@@ -102,20 +96,27 @@ def _draft_request(flags: Flags, server_name: str | None) -> DraftRequest:
         image_model=flags["image_model"] or None,
         name_format=format_of_name(flags["output"]),
         is_gateway=not flags["demo"] and is_gateway(server_name or ""),
+        is_at_one_path=server.settings.paths.edits is None,
         api=flags["api"].wire,
         count=flags["count"] if flags.get("single_request") and flags["count"] > 1 else None,
-        **{_FIELDS.get(name, name): flags[name] for name in _COPIED},
+        partials=flags["partials"],
+        stream=flags["stream"],
+        **{one.name: _value(flags[one.name], one) for one in PARAMETERS},
     )
+
+
+def _value(given: Any, parameter: Parameter) -> Any:  # noqa: ANN401 - of any parameter
+    return tuple(given or ()) if parameter.type is tuple else given
 
 
 def option_sources(ctx: Any) -> OptionSources:  # noqa: ANN401 - Typer keeps these types private
     """List the parameters that somebody set, by the names that a `DraftRequest` has for them."""
-    sources = {_FIELDS.get(name, name): ctx.get_parameter_source(name) for name in ctx.params}
+    sources = {name: ctx.get_parameter_source(name) for name in ctx.params}
     names = {name: source.name for name, source in sources.items() if source}
     return OptionSources(
         frozenset(name for name, source in names.items() if source == "COMMANDLINE"),
         frozenset(name for name, source in names.items() if source in {"ENVIRONMENT", "DEFAULT_MAP"}),
-        frozenset(_FIELDS.get(name, name) for name in applied_profile(ctx).chosen),
+        applied_profile(ctx).chosen,
     )
 
 
@@ -123,7 +124,7 @@ def generate_options(context: Context, flags: Flags, profile: AppliedProfile) ->
     """Check everything that can be checked before a file is read. Raises `ImgcliError` (usage)."""
     server = server_options(flags, profile.server)
     return GenerateOptions(
-        _draft_request(flags, server.name(context.env)),
+        _draft_request(flags, server, server.name(context.env)),
         _output_options(flags),
         DisplayOptions(
             output_format(flags),

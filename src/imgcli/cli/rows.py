@@ -12,6 +12,7 @@ import typer
 from imgcli.cli.config.precedence import overridden
 from imgcli.cli.config.settings import long_name
 from imgcli.cli.flags import generate_options
+from imgcli.cli.params.batch_options import ROW_OPTIONS
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.option import option
 from imgcli.core.text import did_you_mean, shorten, similar_names
@@ -24,15 +25,6 @@ if TYPE_CHECKING:
     from imgcli.cli.config.settings import AppliedProfile
     from imgcli.core.errors import Problem
 
-
-ROW_OPTIONS = frozenset(
-    [
-        *("image", "mask", "input-fidelity", "model", "count", "image-model", "size", "quality", "format"),
-        *("compression", "background", "moderation", "partials", "embed", "keep-partials", "api", "stream"),
-    ]
-)
-"""The options that a row may set. A batch file may come from somebody else, so it names no server, key,
-limit or record, reads no file but images, and overwrites nothing."""
 
 _NEVER = {
     "prompt-file": "A row cannot read its prompt from a file: the whole file would be sent.",
@@ -65,7 +57,7 @@ class CommandRowOptions:
     @property
     def names(self) -> frozenset[str]:
         """The long names of the options that a row may set."""
-        return ROW_OPTIONS
+        return frozenset(ROW_OPTIONS)
 
     def refusal(self, name: str) -> ImgcliError | None:
         """Return the error for an option that a row must not set, None for what is no option."""

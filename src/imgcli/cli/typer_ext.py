@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 from typer.core import TyperCommand, TyperGroup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
 C = TypeVar("C", bound="Callable[..., Any]")
@@ -55,6 +55,21 @@ def taking_options_of(declares: Callable[..., Any], **defaults: str) -> Callable
         signature = inspect.Signature(list(parameters.values()))
         command.__signature__ = signature  # type: ignore[attr-defined]  # read by Typer
         return command
+
+    return decorate
+
+
+def adding_options(options: Iterable[inspect.Parameter], after: Mapping[str, str]) -> Callable[[C], C]:
+    """Return a decorator that adds options to a signature, `after` the option named for their heading."""
+
+    def decorate(declares: C) -> C:
+        parameters = list(inspect.signature(declares, eval_str=True).parameters.values())
+        for option in reversed(list(options)):
+            before = after[get_args(option.annotation)[1].rich_help_panel]
+            names = [one.name for one in parameters]
+            parameters.insert(names.index(before) + 1, option)
+        declares.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # see above
+        return declares
 
     return decorate
 

@@ -42,6 +42,10 @@ _OPTIONS_ELSEWHERE = {
     "size": {"aspect", "aspect-ratio", "dimensions", "ratio", "resolution"},
     "image": {"input", "reference"},
     "output": {"file", "out-file", "outfile"},
+    "instructions": {"system", "system-prompt"},
+    "reasoning-effort": {"effort", "reasoning", "thinking"},
+    "safety-identifier": {"user"},
+    "service-tier": {"tier"},
 }
 _KEYS = 'Put the key in the environment: export OPENAI_API_KEY="sk-..."; other users can see command lines.'
 _NO_SUCH_THING = {

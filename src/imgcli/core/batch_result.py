@@ -165,7 +165,7 @@ class BatchRowResult:
     """What became of one task: a row of the report.
 
     `line` is the row's number in the input, from 1; tasks that variables make of one row share it. `outcome`
-    is None for what was not sent. `is_earlier` says that an earlier run of the batch has done it.
+    is None for what was not sent. `is_earlier` says that it is from an earlier run of the batch.
     """
 
     line: int

@@ -8,8 +8,9 @@ from enum import Enum, StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from imgcli.core.billing.prices import LongContext, Prices
 from imgcli.core.image import ImageFormat
-from imgcli.core.params import Background, Fidelity, Quality
+from imgcli.core.params import Background, Complexity, Fidelity, Quality
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 
 _NOTICE_DAYS = 60
+_SQUARE = "1024x1024"
 _IMAGE_FAMILIES = ("gpt-image-", "chatgpt-image-", "dall-e-")
 _SNAPSHOT = re.compile(r"(?P<name>.+)-20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
 
@@ -57,45 +59,15 @@ SizeRule: TypeAlias = FixedSizes | FlexibleSizes
 
 @dataclass(frozen=True)
 class Accepts:
-    """The values that an image model accepts; `fidelities` is None where they are not documented."""
+    """The values that an image model accepts, None where they are not documented; whether it takes markup."""
 
     sizes: SizeRule
     qualities: tuple[Quality, ...]
     backgrounds: tuple[Background, ...]
     formats: tuple[ImageFormat, ...]
     fidelities: tuple[Fidelity, ...] | None = None
-
-
-@dataclass(frozen=True)
-class LongContext:
-    """The surcharge above `after` input tokens: factors for all input and for all output."""
-
-    after: int
-    input: Decimal
-    output: Decimal
-
-
-@dataclass(frozen=True)
-class Prices:
-    """US dollars per million tokens, Standard tier; None where no price is published.
-
-    `date` and `source` are where the prices are from, `caveat` is a reason to doubt them. Writing to the
-    prompt cache costs `cache_write` times `text_in`, once where it is None. Upper bounds multiply all prices
-    by `most`, because a promotion may end.
-    """
-
-    date: date
-    source: str
-    text_in: Decimal | None = None
-    text_cached: Decimal | None = None
-    text_out: Decimal | None = None
-    image_in: Decimal | None = None
-    image_cached: Decimal | None = None
-    image_out: Decimal | None = None
-    cache_write: Decimal | None = None
-    long_context: LongContext | None = None
-    caveat: str | None = None
-    most: Decimal | int = 1
+    complexities: tuple[Complexity, ...] | None = None
+    markup: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,7 +76,8 @@ class Model:
 
     `most` holds the figures from which `billing.bound` computes the maximum cost of an image; `image` is the
     number of tokens of an image sent to a text model, None for the usual one. `batch` is whether the Batch
-    API serves the model, None where that is not known.
+    API serves the model, None where that is not known. `image_dollars` are prices of a square image by
+    quality, where they are not what its tokens cost.
     """
 
     name: str
@@ -118,11 +91,26 @@ class Model:
     most: Mapping[str, Any] = field(default_factory=dict, hash=False)
     image: int | None = None
     batch: bool | None = None
+    image_dollars: Mapping[str, Decimal] = field(default_factory=dict, hash=False)
 
     @property
     def qualities(self) -> tuple[Quality, ...]:
         """The qualities that it supports; all where nothing is known."""
         return self.accepts.qualities if self.accepts else tuple(Quality)
+
+    def square_dollars(self, quality: str) -> Decimal | None:
+        """Return what an image of 1024x1024 pixels costs, None where nobody says.
+
+        OpenAI publishes dollars for some models, tokens for others.
+        """
+        rate = self.prices.image_out if self.prices else None
+        tokens = self.tokens.get(quality, {}).get(_SQUARE)
+        if quality in self.image_dollars:
+            return self.image_dollars[quality]
+        if rate and tokens:
+            return tokens * rate / 1_000_000
+        dollars: Mapping[str, Mapping[str, Decimal]] = self.most.get("dollars", {}) if rate else {}
+        return dollars.get(quality, {}).get(_SQUARE)
 
     def is_gone(self, today: date) -> bool:
         """Return whether OpenAI has shut the model down; the announced day counts."""
@@ -142,7 +130,8 @@ def shutdown_notice(model: Model, today: date) -> str | None:
 class Catalog:
     """All known models. `prices_date` is the day on which the table was last checked.
 
-    `limits` are the figures of `billing.bound` that hold for every model.
+    `limits` are the figures of `billing.bound` that hold for every model. `prices_from` names the price table
+    that was read since, None for none, and `aside` are its prices of models that imgcli does not know.
     """
 
     models: tuple[Model, ...]
@@ -150,6 +139,9 @@ class Catalog:
     default_image_model: str
     prices_date: date
     limits: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    without_reasoning: tuple[str, ...] = ()
+    prices_from: str | None = None
+    aside: Mapping[str, Prices] = field(default_factory=dict, hash=False)
 
     def find(self, name: str) -> Model | None:
         """Find a model by its name, an alias or a dated snapshot (`gpt-4o-2024-11-20`)."""
@@ -187,7 +179,7 @@ class Catalog:
 
 @cache
 def load() -> Catalog:
-    """Load the table that comes with imgcli, once per process."""
+    """Load the table that comes with imgcli, once per process; `price_table.current` has today's prices."""
     # Not importlib.resources: importing it would take a shell completion several times as long as reading.
     import pkgutil
     import tomllib
@@ -205,6 +197,7 @@ def _catalog(table: dict[str, Any]) -> Catalog:
         default_image_model=table["default_image_model"],
         prices_date=table["checked"],
         limits=table["limits"],
+        without_reasoning=tuple(table["without_reasoning"]),
     )
 
 
@@ -221,6 +214,7 @@ def _model(kind: ModelKind, name: str, entry: dict[str, Any], table: dict[str, A
         most=_most(table["most"][entry["most"]], table) if "most" in entry else {},
         image=entry.get("image"),
         batch=entry.get("batch"),
+        image_dollars=entry.get("image_dollars", {}),
     )
 
 
@@ -231,21 +225,24 @@ def _most(entry: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:
     return entry | named | {"date": table["sources"][entry["source"]]["date"]}
 
 
-_COLUMNS = {
+COLUMNS_OF = {
     ModelKind.TEXT: ("text_in", "text_cached", "text_out"),
     ModelKind.IMAGE: ("text_in", "text_cached", "image_in", "image_cached", "image_out", "text_out"),
 }
+"""What the figures of `prices` in a table are, in this order."""
 
 
 def _prices(kind: ModelKind, entry: dict[str, Any], table: dict[str, Any]) -> Prices:
     source = table["sources"][entry["source"]]
     terms = table["terms"].get(entry.get("terms"), {})
-    figures = zip(_COLUMNS[kind], entry["prices"], strict=False)
+    figures = zip(COLUMNS_OF[kind], entry["prices"], strict=False)
+    then = entry.get("then") and {**entry, "prices": entry["then"], "until": None, "then": None}
     return Prices(
         date=source["date"],
         source=source["name"],
         caveat=source.get("caveat"),
-        most=source.get("most", 1),
+        until=entry.get("until"),
+        then=_prices(kind, then, table) if then else None,
         cache_write=terms.get("cache_write"),
         long_context=LongContext(**terms["long_context"]) if terms else None,
         **{column: figure for column, figure in figures if figure != "unknown"},
@@ -260,6 +257,8 @@ def _accepts(entry: dict[str, Any], table: dict[str, Any]) -> Accepts:
         backgrounds=tuple(map(Background, entry["backgrounds"])),
         formats=tuple(map(ImageFormat, entry["formats"])),
         fidelities=tuple(map(Fidelity, entry["fidelities"])) if "fidelities" in entry else None,
+        complexities=tuple(map(Complexity, entry["complexities"])) if "complexities" in entry else None,
+        markup=entry.get("markup", False),
     )
 
 
@@ -298,14 +297,15 @@ class ListedModel:
 class ModelList:
     """A list of models, image models first.
 
-    `unknown_image_models` and `others` are models of the server that are not in the catalog. `prices_date` is
-    the day on which the catalog was last checked.
+    `unknown_image_models` and `others` are models of the server that are not in the catalog; `prices_date`
+    and `prices_from` are the catalog's.
     """
 
     entries: tuple[ListedModel, ...]
     prices_date: date
     unknown_image_models: tuple[ServerModel, ...] = ()
     others: tuple[ServerModel, ...] = ()
+    prices_from: str | None = None
 
     def of(self, kind: ModelKind) -> tuple[ListedModel, ...]:
         """Return the live models of a kind."""
@@ -336,6 +336,7 @@ def list_models(
         catalog.prices_date,
         unknown_image_models=tuple(model for model in unknown if catalog.is_image_model(model.name)),
         others=tuple(model for model in unknown if not catalog.is_image_model(model.name)),
+        prices_from=catalog.prices_from,
     )
 
 

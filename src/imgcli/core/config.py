@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,6 +26,8 @@ KEY_ENV = "key-env"
 HEADERS = "headers"
 BILLED = "billed"
 """Whether a server charges money; with false, limits do not apply to it."""
+IMAGES_PATH, EDITS_PATH, RESPONSES_PATH = "images-path", "edits-path", "responses-path"
+"""The keys of the paths of a server that knows other ones than OpenAI's."""
 FROM_ENVIRONMENT = "env:"
 """The prefix of a header's value that names an environment variable."""
 
@@ -73,15 +75,30 @@ class HttpHeader:
     variable: str | None = None
 
 
+class ApiPaths(NamedTuple):
+    """The paths of requests, below a server's base URL.
+
+    `edits` is None where edits go to `images` too, as OpenRouter has it.
+    """
+
+    images: str = "/images/generations"
+    edits: str | None = "/images/edits"
+    responses: str = "/responses"
+
+
+OPENAI_PATHS = ApiPaths()
+
+
 @dataclass(frozen=True)
 class ServerSettings:
-    """A profile's server: URL, environment variable of its key, headers, whether it charges money."""
+    """A profile's server: URL, environment variable of its key, headers, whether it charges money, paths."""
 
     profile: str = ""
     base_url: str | None = None
     key_env: str | None = None
     headers: tuple[HttpHeader, ...] = ()
     billed: bool = True
+    paths: ApiPaths = OPENAI_PATHS
 
     @property
     def has_secrets(self) -> bool:
@@ -99,6 +116,7 @@ class Profile:
     headers: tuple[HttpHeader, ...] = ()
     key_env: str | None = None
     billed: bool = True
+    paths: ApiPaths = OPENAI_PATHS
 
 
 @dataclass(frozen=True)
@@ -140,4 +158,6 @@ class Config:
             return ServerSettings()
         setting = self.defaults(command, profile).get(BASE_URL)
         url = str(setting.value) if setting else None
-        return ServerSettings(profile.name, url, profile.key_env, profile.headers, profile.billed)
+        return ServerSettings(
+            profile.name, url, profile.key_env, profile.headers, profile.billed, profile.paths
+        )

@@ -13,13 +13,18 @@ from imgcli.core.config import (
     BILLED,
     DEFAULT_PRESET,
     DEFAULT_PROFILE,
+    EDITS_PATH,
     FROM_ENVIRONMENT,
     HEADERS,
+    IMAGES_PATH,
     KEY_ENV,
+    OPENAI_PATHS,
     PLACE,
     PRESET,
     PROFILE,
     PROMPT,
+    RESPONSES_PATH,
+    ApiPaths,
     Config,
     HttpHeader,
     OptionType,
@@ -42,8 +47,10 @@ if TYPE_CHECKING:
 
 
 _NAME_LENGTH = 60
-_SERVER_KEYS = (HEADERS, KEY_ENV, BILLED)
+_PATHS = (IMAGES_PATH, EDITS_PATH, RESPONSES_PATH)
+_SERVER_KEYS = (HEADERS, KEY_ENV, BILLED, *_PATHS)
 """Keys that only a profile can have."""
+_PATH = re.compile(r"/(?!/)[!\"$-~]*")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OWN_HEADERS = frozenset(
     ["host", "content-length", "content-type", "transfer-encoding", "connection", "accept-encoding"]
@@ -220,6 +227,25 @@ class _ConfigReader:
             tuple(self._headers(inside.get(HEADERS, {}), (*path, HEADERS))),
             self._key_env(inside.get(KEY_ENV), (*path, KEY_ENV)),
             self._billed(inside, (*path, BILLED)),
+            self._paths(inside, path),
+        )
+
+    def _paths(self, profile: Mapping[str, object], path: KeyPath) -> ApiPaths:
+        """Read the paths of a server; where only the images' is named, edits go there too."""
+        paths = {key: str(profile[key]) for key in _PATHS if key in profile}
+        for key in paths:
+            value = profile[key]
+            if not isinstance(value, str) or not _PATH.fullmatch(value):
+                what = f'{key} takes a path below {BASE_URL}, such as "/images"'
+                raise self._wrong((*path, key), what, "It begins with one slash, and names no server.")
+            if BASE_URL not in profile:
+                what = f"{key} belongs to one server, but this profile names none"
+                raise self._wrong((*path, key), what, f"Add its {BASE_URL}.")
+        edits = None if IMAGES_PATH in paths else OPENAI_PATHS.edits
+        return ApiPaths(
+            paths.get(IMAGES_PATH, OPENAI_PATHS.images),
+            paths.get(EDITS_PATH, edits),
+            paths.get(RESPONSES_PATH, OPENAI_PATHS.responses),
         )
 
     def _billed(self, profile: Mapping[str, object], path: KeyPath) -> bool:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from imgcli.core.events import FinalImage, Notice
 from imgcli.core.formats import png
 from imgcli.core.image import EncodedImage, ImageFormat
 from imgcli.core.json_fields import text, texts_of
-from imgcli.core.params import DEMO, RECORDED
+from imgcli.core.params import DEMO, MODEL_FIELDS, NOTHING, PARAMETERS
 from imgcli.core.text import is_encodable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from imgcli.core.events import Event
     from imgcli.core.request import ImageRequest
@@ -31,8 +31,9 @@ _OLD_DEMO = "imgcli's demo"
 class EmbeddedParameters:
     """Everything needed to describe how an image was made, and to request it again. Never holds a key.
 
-    Parameters are spelled as in the API, None where none was sent: a newer imgcli, or another server, may
-    have others. `host` is the server's host and port, or `DEMO`; `time` (ISO 8601) is when the run began,
+    `options` are the parameters that were sent, by our names, with values spelled as in the API: a newer
+    imgcli, or another server, may have others.
+    `host` is the server's host and port, or `DEMO`; `time` (ISO 8601) is when the run began,
     `parents` are the SHA-256 of the images that it was made from, `version` is imgcli's. Read from a file,
     all of it is foreign text. `typed_prompt` and `presets` are those of the request.
     """
@@ -44,13 +45,7 @@ class EmbeddedParameters:
     typed_prompt: str | None = None
     presets: tuple[str, ...] = ()
     image_model: str | None = None
-    size: str | None = None
-    quality: str | None = None
-    format: str | None = None
-    compression: int | None = None
-    background: str | None = None
-    moderation: str | None = None
-    fidelity: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     response_id: str | None = None
     host: str | None = None
     time: str | None = None
@@ -62,24 +57,27 @@ class EmbeddedParameters:
     @classmethod
     def of(cls, request: ImageRequest, host: str | None, time: str, version: str) -> Self:
         """Build what all images of a run share; `EmbeddingStage` adds what each has of its own."""
-        values = {name: getattr(request, name) for name in (*RECORDED, "typed_prompt")}
-        words: dict[str, Any] = {
-            name: str(value) if isinstance(value, str) else value for name, value in values.items()
-        }
+        values = {name: getattr(request, name) for name in _SHARED}
+        words: dict[str, Any] = {name: _spelled(value) for name, value in values.items()}
+        options = {name: _spelled(value) for name, value in request.anonymized().options.items()}
         return cls(
-            prompt=request.prompt, presets=request.presets, host=host, time=time, version=version, **words
+            prompt=request.prompt,
+            presets=request.presets,
+            options=options,
+            host=host,
+            time=time,
+            version=version,
+            **words,
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the JSON form, without what is unknown."""
-        values = {
-            _JSON_NAMES.get(field.name, field.name): getattr(self, field.name) for field in fields(self)
-        }
+        """Return the JSON form, without what is unknown; `options` are not set apart there."""
+        values: dict[str, Any] = {"recipe": FORM}
+        for one in fields(self):
+            value = getattr(self, one.name)
+            values |= value if one.name == "options" else {_JSON_NAMES.get(one.name, one.name): value}
         known = {name: value for name, value in values.items() if value not in (None, ())}
-        return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in ({"recipe": FORM} | known).items()
-        }
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in known.items()}
 
     @classmethod
     def from_json(cls, value: object) -> Self | None:
@@ -97,10 +95,11 @@ class EmbeddedParameters:
                 texts[name] = None
         if texts["host"] == _OLD_DEMO:
             texts["host"] = DEMO
-        compression = value.get("compression")
+        # A private one is never written, and whoever wrote it all the same has no say in a request.
+        options = {one.name: one.plain(value.get(one.name)) for one in PARAMETERS if not one.is_private}
         return cls(
             **texts,  # type: ignore[arg-type]  # the prompt is there
-            compression=compression if type(compression) is int else None,
+            options={name: known for name, known in options.items() if known not in NOTHING},
             presets=texts_of(value.get("presets")),
             parents=texts_of(value.get("parents")),
         )
@@ -110,8 +109,14 @@ _JSON_NAMES = {"host": "place"}
 """Keys that files already have and that differ from the field's name."""
 _SENT_AS_IS = ("model", "image_model", "response_id")
 """Sent to a server unchanged, so that they must be valid UTF-8; a prompt is checked before it is sent."""
-_NO_TEXTS = frozenset({"compression", "parents", "presets"})
+_NO_TEXTS = frozenset({"options", "parents", "presets"})
+_SHARED = (*MODEL_FIELDS, "typed_prompt")
 _TEXTS = tuple(field.name for field in fields(EmbeddedParameters) if field.name not in _NO_TEXTS)
+
+
+def _spelled(value: object) -> object:
+    """Return an enum's value as the text that it is."""
+    return str(value) if isinstance(value, str) else value
 
 
 KEYWORD = "imgcli recipe"

@@ -38,6 +38,8 @@ class ExitCode(IntEnum):
     ELSEWHERE = 10
     DAMAGED = 11
     UNWRITABLE = 12
+    ALTERED = 13
+    NO_EVIDENCE = 14
 
     @property
     def kind(self) -> str:
@@ -103,6 +105,7 @@ class Problem:
 _MOST_SEVERE_FIRST = (
     ExitCode.INTERNAL,
     ExitCode.DAMAGED,
+    ExitCode.ALTERED,  # an answer: no failure of another check takes it back
     ExitCode.ELSEWHERE,
     ExitCode.UNKNOWN,
     ExitCode.BILLING,
@@ -113,6 +116,7 @@ _MOST_SEVERE_FIRST = (
     ExitCode.PARTIAL,
     ExitCode.REFUSED,
     ExitCode.BUSY,
+    ExitCode.NO_EVIDENCE,  # a check that failed may still find some
     ExitCode.OK,
 )
 

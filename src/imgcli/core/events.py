@@ -103,6 +103,7 @@ class Completed:
     `usage` and `tool_usage` are the API's objects, unchanged: on the Responses API `usage` counts the
     text model alone and `tool_usage["image_gen"]` the images; on the Images API `usage` counts the images.
     `image_model` is the tool's model as reported by the server; `service_tier` determines the prices.
+    `svg_usage` are the counts of the model that wrote an SVG, `svg_model`.
     """
 
     job: str
@@ -112,6 +113,8 @@ class Completed:
     response_id: str | None = None
     image_model: str | None = None
     service_tier: str | None = None
+    svg_model: str | None = None
+    svg_usage: Json | None = None
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,8 @@ class Parent:
 class SavedImage:
     """An image of a run. `image_index` numbers the images from 0; `length` is in bytes, `size` in pixels.
 
-    `path` is absolute, None for an image that went to a stream or was only displayed.
+    `path` is absolute, None for an image that went to a stream or was only displayed. `received` is the
+    SHA-256 of the image as it came, where parameters were embedded in it.
     """
 
     image_index: int
@@ -59,6 +60,7 @@ class SavedImage:
     format: ImageFormat | None = None
     size: tuple[int, int] | None = None
     revised_prompt: str | None = None
+    received: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,8 @@ class HistoryEntry:
     `job` is unique. `request` is None where it is unreadable. `endpoint` is the server's host, `DEMO`, or
     None where it is unknown. `outcome` is the kind of the most severe problem, or `OK`; `message` is that
     problem's sentence. `cost` is exact, in US dollars, None where it is unknown; `charges` are the rows of
-    the bill, `prices_date` is the date of its oldest price. `billed` is false for a server that does not
-    charge.
+    the bill, `prices_date` is the date of its oldest price, `prices_from` names the price tables, None where
+    all are built in. `billed` is false for a server that does not charge.
     """
 
     job: str
@@ -93,6 +95,7 @@ class HistoryEntry:
     parents: tuple[Parent, ...] = ()
     number: int | None = None
     billed: bool = True
+    prices_from: str | None = None
 
     @property
     def is_demo(self) -> bool:
@@ -145,6 +148,7 @@ class HistoryEntry:
             cost=earlier.cost,
             charges=earlier.charges,
             prices_date=earlier.prices_date,
+            prices_from=earlier.prices_from,
         )
 
     def is_same_as(self, other: HistoryEntry) -> bool:

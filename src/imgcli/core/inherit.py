@@ -6,12 +6,13 @@ and configuration, then the defaults.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from imgcli.core.catalog import Catalog, ModelKind
-from imgcli.core.params import MODEL_FIELDS, PARAMETERS, RECORDED, Api
+from imgcli.core.json_fields import choice
+from imgcli.core.parameters.extra_field import without_tool
+from imgcli.core.params import EXTRA, INHERITED, MODEL_FIELDS, NOTHING, PARAMETERS, Api
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 FREE_SIZE = "auto"
 """The size of an image made from another one of unknown size: the model keeps that one's shape."""
 
-_FORMAT = ("format", "compression")
+_FORMAT = ("format", *(parameter.name for parameter in PARAMETERS if parameter.formats))
+_PRIVATE = frozenset(parameter.name for parameter in PARAMETERS if parameter.is_private)
 _OMITTED = ((), ("api",), ("image_model",), ("api", "image_model"), ("model", "api"), MODEL_FIELDS)
 """What of the models is not inherited, the least first."""
 
@@ -56,19 +58,16 @@ class PreviousOptions:
     @classmethod
     def of_request(cls, request: ImageRequest, host: str | None) -> Self:
         """Read the options of a request that was sent."""
-        options = {name: getattr(request, name) for name in RECORDED}
+        options = {name: getattr(request, name) for name in INHERITED}
         return cls(options | {"size": request.size or FREE_SIZE}, host)
 
     @classmethod
     def of_embedded(cls, parameters: EmbeddedParameters) -> Self:
         """Read embedded parameters; omit a value that this imgcli does not know."""
-        types = {"api": Api} | {parameter.name: parameter.type for parameter in PARAMETERS}
-        options: dict[str, Any] = dict.fromkeys(RECORDED)
-        for name in RECORDED:
-            value = getattr(parameters, name)
-            with suppress(ValueError):
-                options[name] = types.get(name, str)(value) if value is not None else None
-        return cls(options | {"size": parameters.size or FREE_SIZE}, parameters.host)
+        options: dict[str, Any] = {name: getattr(parameters, name) for name in MODEL_FIELDS}
+        options["api"] = choice(Api, parameters.api)
+        options |= {one.name: one.read(parameters.options.get(one.name)) for one in PARAMETERS}
+        return cls(options | {"size": options["size"] or FREE_SIZE}, parameters.host)
 
 
 @dataclass(frozen=True)
@@ -97,15 +96,24 @@ def inherit(
     if not options:
         is_free = "size" not in sources.typed | sources.configured
         return Inherited(replace(draft, size=FREE_SIZE) if is_free else draft)
-    candidates = {name: options[name] for name in RECORDED if name not in (*MODEL_FIELDS, *_FORMAT)}
-    # Format and compression go together: neither is inherited where another format is wanted.
+    candidates = {name: options[name] for name in INHERITED if name not in (*MODEL_FIELDS, *_FORMAT)}
+    # A format goes with what is for it alone: nothing of it is inherited where another format is wanted.
     wanted = (draft.format if "format" in sources.chosen else None) or draft.name_format
     if wanted in {None, options["format"]}:
         candidates |= {name: options[name] for name in _FORMAT}
     candidates |= _models(draft, sources, previous, context)
+    if previous.host != context.host:  # what one server was told is not another's business
+        candidates = {name: value for name, value in candidates.items() if name not in _PRIVATE}
     kept = {name: value for name, value in candidates.items() if name not in sources.chosen}
-    inherited = frozenset(name for name, value in kept.items() if value is not None)
-    return Inherited(replace(draft, **kept), inherited, tuple(_shutdown_notices(sources, options, context)))
+    made = replace(draft, **kept)
+    if made.api is Api.IMAGES or (made.model and context.models.is_image_model(made.model)):
+        # What the Images API does not take gives way, wherever it is from; what was typed is refused.
+        alone = (one.name for one in PARAMETERS if not one.is_in_both)
+        kept |= {name: None for name in alone if name not in sources.chosen}
+        kept[EXTRA] = without_tool(made.extra) if EXTRA not in sources.chosen else made.extra
+        made = replace(draft, **kept)
+    inherited = frozenset(name for name, value in kept.items() if value not in NOTHING)
+    return Inherited(made, inherited, tuple(_shutdown_notices(sources, options, context)))
 
 
 def _models(

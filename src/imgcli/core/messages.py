@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 
 RAW_RUN_KEPT = f"The run log is kept; `imgcli recover {option('list')}` shows it."
+STOPPING = "finishing; Ctrl-C again stops at once"
+"""What a batch says after a first Ctrl-C."""
 
 _LONGEST = 1500  # characters of foreign text in one line: a server may answer with a whole page
 _LONGEST_PROBLEM = 4500  # a truncated signed link is useless; other foreign text is truncated earlier
@@ -44,7 +46,8 @@ def _choices(request: ImageRequest) -> list[str]:
 def _images(request: ImageRequest) -> list[str]:
     """List what is sent with the prompt."""
     count = len(request.references)
-    images = [f"from {count} image{'s' * (count != 1)}{' and a mask' * bool(request.mask)}"]
+    drawn = " and a mask" * bool(request.mask) + " and markup" * bool(request.markup)
+    images = [f"from {count} image{'s' * (count != 1)}{drawn}"]
     return (images if count else []) + ["continuing"] * bool(request.previous_response_id)
 
 
@@ -58,7 +61,7 @@ def recovering_line(when: str, prompt: str) -> str:
     return f"recovering the run of {when}: {shorten(prompt, _LONGEST)}"
 
 
-def describe_contents(finals: int, partials: int, salvaged: int = 0) -> str:
+def describe_contents(finals: int, partials: int, salvaged: int = 0, links: int = 0) -> str:
     """Describe the contents of a run log; `salvaged` images are in events that cannot be parsed."""
     unread = "an unread image" if salvaged == 1 else f"{salvaged} unread images"
     if finals:
@@ -66,6 +69,8 @@ def describe_contents(finals: int, partials: int, salvaged: int = 0) -> str:
         return f"{final} and {unread}" if salvaged else final
     if salvaged:
         return unread
+    if links:
+        return "a link to an image" if links == 1 else f"{links} links to images"
     return f"{partials} partial image{'s' * (partials != 1)}" if partials else "nothing"
 
 

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from imgcli.core.image import ImageFormat
 from imgcli.core.json_fields import choice, count, name, size, text, texts_of
-from imgcli.core.params import PARAMETERS, Action, Api, Background, Fidelity, Moderation, Quality
+from imgcli.core.params import (
+    NOTHING,
+    PARAMETERS,
+    Action,
+    Api,
+    ApiPlace,
+    Background,
+    Complexity,
+    Fidelity,
+    Moderation,
+    Quality,
+    ReasoningEffort,
+)
 from imgcli.core.text import file_size
 
 if TYPE_CHECKING:
@@ -116,7 +127,8 @@ class RequestParameters:
     """What drafts and requests have in common; a parameter that is None is not sent.
 
     `image_model` is the model of the image tool (Responses API), None for the server's default. `references`
-    are the input images; the transparent pixels of `mask` are where the first of them is repainted.
+    are the input images; the transparent pixels of `mask` are where the first of them is repainted, `markup`
+    is laid over it to guide an edit.
     `previous_response_id` continues a conversation (Responses API). `count` is the number of images that one
     request brings (Images API), None for one. `presets` are the names of the presets in use, `typed_prompt`
     is what they made the prompt of, None for the prompt itself; neither is sent.
@@ -127,13 +139,24 @@ class RequestParameters:
     quality: Quality | None = None
     format: ImageFormat | None = None
     compression: int | None = None
+    complexity: Complexity | None = None
+    frames: int | None = None
+    frame_duration: int | None = None
+    svg_model: str | None = None
+    svg_effort: ReasoningEffort | None = None
     background: Background | None = None
     moderation: Moderation | None = None
     references: tuple[InputImage, ...] = ()
     mask: InputImage | None = None
+    markup: InputImage | None = None
     fidelity: Fidelity | None = None
     previous_response_id: str | None = None
     action: Action | None = None
+    service_tier: str | None = None
+    safety_identifier: str | None = None
+    instructions: str | None = None
+    reasoning_effort: ReasoningEffort | None = None
+    extra: tuple[str, ...] = ()
     count: int | None = None
     typed_prompt: str | None = None
     presets: tuple[str, ...] = ()
@@ -144,8 +167,9 @@ class DraftRequest(RequestParameters):
     """What a person typed, unchecked; None where an option is not set.
 
     `name_format` is the format implied by the output file's name; `watched_partials` is the number of
-    partials where none is set. `is_gateway` means that the server is neither OpenAI's nor Azure's. `fallback`
-    is sent instead when the server no longer has the conversation.
+    partials where none is set. `is_gateway` means that the server is neither OpenAI's nor Azure's,
+    `is_at_one_path` that it has no path of its own for edits. `fallback` is sent instead when the server no
+    longer has the conversation.
     """
 
     prompt: str
@@ -156,6 +180,7 @@ class DraftRequest(RequestParameters):
     watched_partials: int = 0
     stream: bool | None = None
     is_gateway: bool = False
+    is_at_one_path: bool = False
     api: Api | None = None
     fallback: DraftRequest | None = None
 
@@ -175,6 +200,8 @@ class ImageRequest(RequestParameters):
     stream: bool = True
     inline: bool = False
     """Request base64 explicitly: compatible servers need `response_format`, OpenAI's own models reject it."""
+    is_at_one_path: bool = False
+    """The server has one path for new images and edits (Images API): JSON with `input_references`."""
 
     @property
     def subject(self) -> str:
@@ -189,19 +216,23 @@ class ImageRequest(RequestParameters):
     @property
     def inputs(self) -> frozenset[str]:
         """The SHA-256 of every image that is sent."""
-        sent = (*self.references, self.mask)
+        sent = (*self.references, self.mask, self.markup)
         return frozenset(one.sha256 for one in sent if one and one.sha256)
 
     @property
     def is_form(self) -> bool:
         """Whether it is sent as multipart/form-data: files for the Images API, and no URL."""
         is_edit = self.api is Api.IMAGES and bool(self.references)
-        return is_edit and not any(reference.url for reference in self.references)
+        return is_edit and not self.is_at_one_path and not any(reference.url for reference in self.references)
 
     def anonymized(self) -> ImageRequest:
-        """Return it without the origin of its images, for a record that others may see."""
+        """Return it without what tells of its user, the origin of its images above all."""
         references = tuple(reference.anonymized() for reference in self.references)
-        return replace(self, references=references, mask=self.mask and self.mask.anonymized())
+        mask, markup = (one and one.anonymized() for one in (self.mask, self.markup))
+        private: dict[str, Any] = {
+            one.name: () if one.type is tuple else None for one in PARAMETERS if one.is_private
+        }
+        return replace(self, references=references, mask=mask, markup=markup, **private)
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form for a record of the run, without the bytes of its images."""
@@ -209,11 +240,13 @@ class ImageRequest(RequestParameters):
         lists = {
             "references": [reference.to_json() for reference in self.references],
             "mask": self.mask and self.mask.to_json(),
+            "markup": self.markup and self.markup.to_json(),
             "presets": list(self.presets),
+            "extra": list(self.extra),
         }
         values = {name: getattr(self, name) for name in names} | lists
         # A record without images or presets looks as it always did, so that an older imgcli can read it.
-        return {key: value for key, value in values.items() if value or key not in _LATER}
+        return {key: value for key, value in values.items() if value or key in _ALWAYS}
 
     @classmethod
     def from_json(cls, value: object) -> ImageRequest | None:
@@ -224,23 +257,21 @@ class ImageRequest(RequestParameters):
         """
         if not isinstance(value, dict) or not isinstance(value.get("prompt"), str):
             return None
-        types: dict[str, Any] = {one.name: one.type for one in PARAMETERS} | {"api": Api, "action": Action}
-        choices = {
-            name: choice(kind, value.get(name)) for name, kind in types.items() if issubclass(kind, Enum)
-        }
-        texts = {name: text(value.get(name)) for name in _TEXTS}
-        known: dict[str, Any] = {**choices, **texts, "api": choices["api"] or Api.RESPONSES}
+        known: dict[str, Any] = {one.name: one.read(value.get(one.name)) for one in PARAMETERS}
+        known |= {name: text(value.get(name)) for name in _TEXTS}
         references = value.get("references")
         return cls(
             prompt=value["prompt"],
             model=text(value.get("model")) or "",
-            compression=count(value.get("compression"), 100),
+            api=choice(Api, value.get("api")) or Api.RESPONSES,
             partials=count(value.get("partials"), 3) or 0,
             count=count(value.get("count"), MAX_COUNT),
             stream=value.get("stream") is not False,
             inline=value.get("inline") is True,
+            is_at_one_path=value.get("is_at_one_path") is True,
             references=tuple(map(_reference, references)) if isinstance(references, list) else (),
             mask=_reference(value["mask"]) if value.get("mask") else None,
+            markup=_reference(value["markup"]) if value.get("markup") else None,
             presets=texts_of(value.get("presets")),
             **known,
         )
@@ -250,23 +281,37 @@ class ImageRequest(RequestParameters):
         """Return whether a record of a request has fields that this imgcli does not know."""
         return not record.keys() <= {one.name for one in fields(cls)}
 
+    @property
     def options(self) -> dict[str, Any]:
-        """Return the parameters that both APIs name alike."""
-        return {parameter.api_name: getattr(self, parameter.name) for parameter in PARAMETERS}
+        """The parameters that are set, by their names."""
+        values = {one.name: getattr(self, one.name) for one in PARAMETERS}
+        return {name: value for name, value in values.items() if value not in NOTHING}
+
+    def fields_at(self, *places: ApiPlace) -> dict[str, Any]:
+        """Return the parameters that stand in these places of the body, as the API names them.
+
+        `extra` is not among them: `extra_field` reads it.
+        """
+        found: dict[str, Any] = {}
+        for one in PARAMETERS:
+            value = getattr(self, one.name)
+            if one.api_name and one.place in places and value is not None:
+                *outer, name = one.api_name.split(".")
+                holder = found
+                for key in outer:
+                    holder = holder.setdefault(key, {})
+                holder[name] = value
+        return found
 
 
-_TEXTS = ("image_model", "size", "previous_response_id", "typed_prompt")
-_LATER = (
-    "references",
-    "mask",
-    "fidelity",
-    "previous_response_id",
-    "action",
-    "count",
-    "typed_prompt",
-    "presets",
+_TEXTS = ("image_model", "previous_response_id", "typed_prompt")
+_ALWAYS = frozenset(
+    [
+        *("prompt", "model", "api", "image_model", "size", "quality", "format", "compression", "background"),
+        *("moderation", "partials", "stream", "inline"),
+    ]
 )
-"""Fields that early records do not have; omitted where they are empty."""
+"""Fields of the earliest records; all later ones are omitted where they are empty."""
 
 
 def _reference(value: object) -> InputImage:

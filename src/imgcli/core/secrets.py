@@ -274,7 +274,7 @@ _FOREIGN_TEXTS: dict[type, tuple[str, ...]] = {
     Notice: ("text",),
     Waiting: ("reason",),
     FinalImage: ("revised_prompt", "response_id"),
-    Completed: ("model", "response_id", "image_model", "service_tier"),
+    Completed: ("model", "response_id", "image_model", "service_tier", "svg_model"),
 }
 
 

@@ -9,6 +9,7 @@ from imgcli.core.catalog import ModelKind, shutdown_notice
 from imgcli.core.errors import check_between, usage_error
 from imgcli.core.image import MOVING_FORMATS, ImageFormat
 from imgcli.core.option import option
+from imgcli.core.parameters.parameter_checks import check_parameters, undocumented
 from imgcli.core.params import Action, Api, Background, Moderation, Quality
 from imgcli.core.request import MAX_COUNT, DraftRequest, ImageRequest, RequestParameters
 from imgcli.core.sizes import resolve_size
@@ -103,6 +104,7 @@ class _Validator:
             partials=partials,
             stream=self._is_streamed(partials),
             inline=self.is_foreign,
+            is_at_one_path=self.api is Api.IMAGES and draft.is_at_one_path,
             **values,
         )
         size_notice = [size.notice] if size.notice else []
@@ -165,10 +167,7 @@ class _Validator:
         """Reject combinations that the API documents as errors."""
         draft, output, model = self.draft, self.output, self.image_model
         check_between("partials", draft.partials, 0, 3)  # the API's limit
-        check_between("compression", draft.compression, 0, 100)
-        if draft.compression is not None and output not in (ImageFormat.JPEG, ImageFormat.WEBP):
-            what = f"{option('compression')} works only with jpeg and webp."
-            raise usage_error(what, f"Add {option('format', 'webp')}.", about=("compression", "format"))
+        check_parameters(draft, output, self.api, self.text_model)
         if draft.background is Background.TRANSPARENT and output is ImageFormat.JPEG:
             what, advice = "jpeg does not support transparency.", f"Use {option('format', 'png')} or webp."
             raise usage_error(what, advice, about=("background", "format"))
@@ -182,6 +181,12 @@ class _Validator:
         if draft.quality and model and draft.quality not in model.qualities:
             what = f"{model.name} does not support {option('quality', draft.quality)}."
             raise usage_error(what, f"It supports {', '.join(model.qualities)}.", about=("quality",))
+        if output and model and model.accepts and output not in model.accepts.formats:
+            what, advice = (
+                f"{model.name} does not make {output}.",
+                f"It makes {', '.join(model.accepts.formats)}.",
+            )
+            raise usage_error(what, advice, about=("format", "image-model", "model"))
 
     def _check_count(self) -> None:
         """Reject several images of one request where the API makes one, or would mix their events up."""
@@ -214,6 +219,8 @@ class _Validator:
             raise usage_error("There is no image to edit.", f"Add one with {option('image')}.")
         if draft.mask:
             self._check_mask(draft.mask)
+        if draft.markup:
+            self._check_markup(draft.markup)
         if draft.fidelity:
             self._check_fidelity(has_image=bool(has_image))
         if draft.moderation is Moderation.LOW and self._moderation() is None:
@@ -228,11 +235,31 @@ class _Validator:
         if self.output is ImageFormat.GIF:
             advice = f"Use {option('format', 'png')}."
             raise usage_error("gif does not support masks.", advice, about=("mask", "format"))
+        self._check_overlay(mask, "mask")
+
+    def _check_markup(self, markup: InputImage) -> None:
+        """Check what is laid over the first image (SDK 3.57.0: `markup` in images.edit alone)."""
+        if self.draft.mask:
+            what = f"{option('markup')} and {option('mask')} cannot be combined."
+            raise usage_error(what, "Leave one of them out.", about=("markup", "mask"))
+        default = option("model", self.catalog.default_image_model, short=True)
+        if self.api is Api.RESPONSES:
+            what = f"{option('markup')} needs an image model: the image tool of text models takes none."
+            raise usage_error(what, f"Use {default}.", about=("markup", "model"))
+        if any(reference.url for reference in self.draft.references):
+            what = f"{option('markup')} needs image files, and one of the images is a URL."
+            raise usage_error(what, "Download the image and give the file.", about=("markup", "image"))
+        self._check_overlay(markup, "markup")
+
+    def _check_overlay(self, overlay: InputImage, name: str) -> None:
+        if self.api is Api.IMAGES and self.draft.is_at_one_path:
+            what = f"The server has one path for new images and edits, and takes no {name} there."
+            raise usage_error(what, f"Leave {option(name)} out.", about=(name,))
         first = self.draft.references[0]
-        if first.size and mask.size and first.size != mask.size:
-            what = f"The mask is {_pixels(mask.size)} pixels, but {_name(first)} is {_pixels(first.size)}."
-            advice = f"Make the mask the same size as the first {option('image')}."
-            raise usage_error(what, advice, about=("mask",))
+        if first.size and overlay.size and first.size != overlay.size:
+            sizes = f"{_pixels(overlay.size)} pixels, but {_name(first)} is {_pixels(first.size)}"
+            advice = f"Make the {name} the same size as the first {option('image')}."
+            raise usage_error(f"The {name} is {sizes}.", advice, about=(name,))
 
     def _check_fidelity(self, *, has_image: bool) -> None:
         """Check against the catalog; an unknown model may take anything."""
@@ -277,10 +304,14 @@ class _Validator:
 
     def _input_notices(self) -> Iterator[str]:
         """Describe what may fail, though no documentation says that it does."""
-        model, mask = self.image_model, self.draft.mask
-        if self.draft.fidelity and model and model.accepts and model.accepts.fidelities is None:
-            taken = f"{model.name} supports {option('input-fidelity')}"
-            yield f"OpenAI does not say whether {taken}; it is sent as is"
+        mask = self.draft.mask
+        yield from undocumented(self.draft, self.image_model)
+        text_model = self.catalog.find(self.name)
+        if self.draft.reasoning_effort and text_model and text_model.name in self.catalog.without_reasoning:
+            yield f"{text_model.name} does not reason, so OpenAI may refuse {option('reasoning-effort')}"
+        accepts = self.image_model.accepts if self.image_model else None
+        if self.draft.markup and accepts and not accepts.markup:
+            yield f"OpenAI documents {option('markup')} for GPT Image 2.5 and later alone; it is sent as is"
         if not mask:
             return
         if (mask.length or 0) > _SMALL_MASK:

@@ -151,6 +151,17 @@ def check_mask(mask: UploadedImage, first: UploadedImage, param: str) -> None:
         raise invalid("invalid_mask_image_format", message, param)
 
 
+def check_markup(part: FormPart, inputs: list[UploadedImage], *, has_mask: bool) -> None:
+    """Check what is laid over the first image: a transparent PNG of its size, and no mask beside it."""
+    markup = uploaded_image(part)
+    if has_mask:
+        raise invalid("invalid_value", "'markup' cannot be combined with 'mask'.", "markup")
+    if part.mime != "image/png" or not markup.alpha:
+        raise invalid("invalid_value", "'markup' must be a PNG with transparent pixels.", "markup")
+    if inputs and (markup.width, markup.height) != (inputs[0].width, inputs[0].height):
+        raise invalid("invalid_value", "'markup' must have the dimensions of the first image.", "markup")
+
+
 _NUMBERS = frozenset(["n", "partial_images", "output_compression", "frame_count", "frame_duration_ms"])
 _MOST_VALUES = 500_000  # letters that may begin one; each takes up to 200 bytes
 _FILES = frozenset({"image", "image[]", "mask", "markup"})
@@ -191,8 +202,19 @@ def read_form(request: Request) -> MultipartForm:
         if part.filename is not None or part.name in _FILES:
             files.setdefault(part.name, []).append(part)
         else:
-            values[part.name] = _typed(part.name, part.data.decode("utf-8", "replace"))
+            _put(values, part.name, _typed(part.name, part.data.decode("utf-8", "replace")))
     return MultipartForm(values, files)
+
+
+def _put(values: dict[str, object], name: str, value: object) -> None:
+    """Put a value in its place: `svg[reasoning][effort]` is a field of an object in an object."""
+    holder, (*outer, last) = values, name.replace("]", "").split("[")
+    for key in outer:
+        inner = holder.setdefault(key, {})
+        if not isinstance(inner, dict):
+            raise _bad_form(f"the field '{key}' is there twice")
+        holder = inner
+    holder[last] = value
 
 
 def _typed(name: str, text: str) -> object:

@@ -15,7 +15,7 @@ from http.client import LineTooLong
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from imgcli.demo import batches_api, images_api, models, responses_api
+from imgcli.demo import batches_api, images_api, models, provenance, responses_api
 from imgcli.demo.batch_input import LARGEST_FILE
 from imgcli.demo.errors import ApiError, invalid
 from imgcli.demo.exchange import FileAnswer, JsonAnswer, Request, Stream, new_id
@@ -226,6 +226,7 @@ class Handler(BaseHTTPRequestHandler):
             "/v1/responses": lambda: responses_api.create(request, self.owner.sessions),
             "/v1/images/generations": lambda: images_api.generate(request),
             "/v1/images/edits": lambda: images_api.edit(request),
+            "/v1/content_provenance_checks": lambda: provenance.check(request),
         }
         if path.startswith((batches_api.FILES, batches_api.BATCHES)):
             return batches_api.route(self.command, self.path, request, self.owner.batches)

@@ -9,8 +9,23 @@ from typing import TYPE_CHECKING
 from imgcli.demo import usage
 from imgcli.demo.errors import invalid, missing, unsupported_here
 from imgcli.demo.exchange import JsonAnswer, Request, ServerEvent, Stream, in_base64, pause_before_image
-from imgcli.demo.forms import UploadedImage, check_mask, linked_image, read_form, read_json, uploaded_image
-from imgcli.demo.validation import IMAGE_PARAMETERS, Fields, Options, read_options, read_prompt
+from imgcli.demo.forms import (
+    UploadedImage,
+    check_markup,
+    check_mask,
+    linked_image,
+    read_form,
+    read_json,
+    uploaded_image,
+)
+from imgcli.demo.validation import (
+    IMAGE_PARAMETERS,
+    Fields,
+    Options,
+    check_safety_identifier,
+    read_options,
+    read_prompt,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -86,6 +101,10 @@ def _answer(
     prompt, stream = read_prompt(fields), fields.flag("stream", default=False)
     if not fields.sent("model"):
         raise missing("model")
+    check_safety_identifier(fields)
+    svg = fields.values.get("svg")
+    if inputs is None and isinstance(svg, dict) and svg.get("model") is None:
+        raise missing("svg.model")
     options = read_options(fields, stream=stream, images=True)
     if inputs is not None:
         _check_inputs(inputs, mask, options)
@@ -111,7 +130,9 @@ def _read_form(request: Request) -> tuple[Fields, list[UploadedImage], UploadedI
     fields.only(_EDIT)
     inputs = [uploaded_image(part) for name in ("image", "image[]") for part in form.files.get(name, ())]
     masks = [uploaded_image(part) for part in form.files.get("mask", ())]
-    for name in form.files.keys() - {"image", "image[]", "mask"}:
+    for part in form.files.get("markup", ()):
+        check_markup(part, inputs, has_mask=bool(masks))
+    for name in form.files.keys() - {"image", "image[]", "mask", "markup"}:
         raise unsupported_here(name, f"the file field '{name}'")
     return fields, inputs, masks[0] if masks else None
 

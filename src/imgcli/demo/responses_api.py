@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from imgcli.demo.errors import invalid, invalid_type, invalid_value, missing, unsupported_here
 from imgcli.demo.exchange import JsonAnswer, Request, Stream
 from imgcli.demo.forms import UploadedImage, check_mask, linked_image, read_json
-from imgcli.demo.models import DEFAULT_IMAGE_MODEL, text_model
+from imgcli.demo.models import DEFAULT_IMAGE_MODEL, TextModel, text_model
 from imgcli.demo.responses_stream import (
     ConversationInput,
     Drawing,
@@ -15,7 +15,7 @@ from imgcli.demo.responses_stream import (
     ResponseRun,
     read_conversation,
 )
-from imgcli.demo.validation import IMAGE_PARAMETERS, Fields, read_options
+from imgcli.demo.validation import EFFORTS, IMAGE_PARAMETERS, Fields, check_safety_identifier, read_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -169,6 +169,7 @@ _ALLOWED = frozenset(
         "user",
     ]
 )
+_TIERS = ("auto", "default", "flex", "fast", "priority", "ultrafast", "scale")
 _MISSING_HERE = {
     "background": "background mode",
     "conversation": "stored conversations",
@@ -202,12 +203,31 @@ def _read_request(fields: Fields, sessions: Sessions, seed: int, *, stream: bool
     tools = read_tools(fields)
     tool = image_tool(tools)
     painting = may_paint(fields, tool)
+    _check_text_parameters(fields, model)
     chat = read_conversation(fields, sessions)
     drawing = _read_drawing(tool, chat, stream=stream) if tool else None
     painter = drawing.options.model.name if drawing else DEFAULT_IMAGE_MODEL
-    request = {**fields.values, "tools": echo(tools, painter)}
+    tier = {"service_tier": "priority"} if fields.values.get("service_tier") == "fast" else {}
+    request = {**fields.values, **tier, "tools": echo(tools, painter)}
     store = fields.flag("store", default=True)
     return ResponseRequest(model, request, chat, drawing if painting else None, seed, store=store)
+
+
+def _check_text_parameters(fields: Fields, model: TextModel) -> None:
+    """Check what is for the text model; one that does not reason takes no effort."""
+    fields.text("instructions", "")
+    fields.choice("service_tier", _TIERS, "auto")
+    check_safety_identifier(fields)
+    reasoning = fields.values.get("reasoning")
+    if reasoning is None:
+        return
+    if not isinstance(reasoning, dict):
+        raise invalid_type("an object", reasoning, "reasoning")
+    inner = Fields(reasoning, "reasoning.")
+    if inner.sent("effort") and not model.reasons:
+        message = "Unsupported parameter: 'reasoning.effort' is not supported with this model."
+        raise invalid("unsupported_parameter", message, "reasoning.effort")
+    inner.choice("effort", EFFORTS, "medium")
 
 
 def _read_drawing(tool: Fields, chat: ConversationInput, *, stream: bool) -> Drawing:

@@ -54,7 +54,7 @@ NOTHING = Tokens(0, 0, 0)
 
 def count(options: Options, prompt: str, pixels_in: int) -> Tokens:
     """Return the tokens of one image with all its partials; `pixels_in` is the area of its inputs."""
-    out = _final(options) + PARTIAL_TOKENS * options.partial_images
+    out = _final(options) * options.encoding.frames + PARTIAL_TOKENS * options.partial_images
     return Tokens(words(prompt), -(-pixels_in // _PATCH), out)
 
 

@@ -13,7 +13,6 @@ from imgcli.demo.errors import (
     invalid_value,
     missing,
     unknown_parameter,
-    unsupported_here,
 )
 from imgcli.demo.models import DEFAULT_IMAGE_MODEL, ImageModel, image_model
 
@@ -26,8 +25,14 @@ T = TypeVar("T")
 LONGEST_PROMPT = 32_000
 """Characters in a prompt of the Images API."""
 
+LONGEST_IDENTIFIER = 128
+"""Characters in the name of a user."""
+
 SIZES = ("1024x1024", "1024x1536", "1536x1024", "auto")
 FORMATS = ("png", "webp", "jpeg", "gif", "svg")
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+"""How much a text model may reason."""
+
 IMAGE_PARAMETERS = frozenset(
     [
         "background",
@@ -53,10 +58,15 @@ _LOSSY = frozenset({"jpeg", "webp"})
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How an image is written: png, jpeg, webp or gif, and for jpeg and webp the quality from 0 to 100."""
+    """How an image is written: png, jpeg, webp or gif, and for jpeg and webp the quality from 0 to 100.
+
+    A gif of several `frames` shows each for so many milliseconds.
+    """
 
     format: str = "png"
     compression: int = 100
+    frames: int = 1
+    duration: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +82,14 @@ class Options:
     output_compression: int
     partial_images: int
     n: int = 1
+    frame_count: int = 9
+    frame_duration: int = 200
 
     @property
     def encoding(self) -> Encoding:
         """How the painter is to write it."""
-        return Encoding(self.output_format, self.output_compression)
+        frames = self.frame_count if self.output_format == "gif" else 1
+        return Encoding(self.output_format, self.output_compression, frames, self.frame_duration)
 
     @property
     def echo(self) -> dict[str, object]:
@@ -177,6 +190,8 @@ def read_options(fields: Fields, *, stream: bool, images: bool) -> Options:
         fields.integer("output_compression", 0, 100, 100),
         fields.integer("partial_images", 0, 3, 0),
         fields.integer("n", 1, 10, 1) if images else 1,
+        fields.integer("frame_count", 2, 16, 9),
+        fields.integer("frame_duration_ms", 1, 655_350, 200),
     )
     fields.choice("complexity", ("low", "medium", "high"), "high")
     fields.choice("moderation", ("auto", "low"), "auto")
@@ -187,6 +202,17 @@ def read_options(fields: Fields, *, stream: bool, images: bool) -> Options:
         message = "'partial_images' is only supported when 'stream' is true."
         raise invalid("invalid_value", message, fields.name("partial_images"))
     return options
+
+
+def check_safety_identifier(fields: Fields) -> None:
+    """Refuse a name that is too long."""
+    name = fields.text("safety_identifier", "")
+    if len(name) > LONGEST_IDENTIFIER:
+        message = (
+            f"Invalid 'safety_identifier': string too long. Expected a string with maximum length "
+            f"{LONGEST_IDENTIFIER}, but got a string with length {len(name)} instead."
+        )
+        raise invalid("string_above_max_length", message, "safety_identifier")
 
 
 def _read_quality(fields: Fields, model: ImageModel) -> str:
@@ -236,6 +262,7 @@ def _check_fidelity(fields: Fields, model: ImageModel) -> None:
 
 def _check_format(fields: Fields, options: Options) -> None:
     chosen = options.output_format
+    _check_svg(fields, options)
     if chosen == "svg":
         raise invalid(
             "invalid_value", "SVG output is not enabled for this project.", fields.name("output_format")
@@ -249,13 +276,31 @@ def _check_format(fields: Fields, options: Options) -> None:
     if fields.sent("output_compression") and chosen not in _LOSSY:
         message = f"Compression is not supported for {chosen.upper()} output format."
         raise invalid("invalid_value", message, fields.name("output_compression"))
-    if fields.sent("svg"):
-        raise unsupported_here(fields.name("svg"), "SVG output")
+
+
+def _check_svg(fields: Fields, options: Options) -> None:
+    """Check the object `svg`; in a form its fields are `svg[model]` and `svg[reasoning][effort]`."""
+    svg = fields.values.get("svg")
+    if svg is None:
+        return
+    if not isinstance(svg, dict):
+        raise invalid_type("an object", svg, fields.name("svg"))
+    inner = Fields(svg, fields.name("svg."))
+    inner.only(("model", "reasoning"))
+    inner.text("model", "")
+    reasoning = svg.get("reasoning")
+    if reasoning is not None:
+        if not isinstance(reasoning, dict):
+            raise invalid_type("an object", reasoning, inner.name("reasoning"))
+        effort = Fields(reasoning, inner.name("reasoning."))
+        effort.only(("effort",))
+        effort.choice("effort", EFFORTS, "medium")
+    if options.output_format != "svg":
+        message = f"'{fields.name('svg')}' is only supported when 'output_format' is 'svg'."
+        raise invalid("invalid_value", message, fields.name("svg"))
 
 
 def _check_animation(fields: Fields, options: Options, *, stream: bool) -> None:
-    fields.integer("frame_count", 2, 16, 9)
-    fields.integer("frame_duration_ms", 1, 655_350, 200)
     animated = options.output_format == "gif"
     for key in ("frame_count", "frame_duration_ms"):
         if fields.sent(key) and not animated:

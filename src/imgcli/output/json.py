@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from imgcli.core.catalog import FixedSizes
+from imgcli.core.billing.prices import PRICE_COLUMNS
+from imgcli.core.catalog import FixedSizes, ModelKind
+from imgcli.core.params import Quality
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,8 +18,9 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from imgcli.core.billing.bill import Row
+    from imgcli.core.billing.prices import Prices
     from imgcli.core.billing.spending import Spending, Sum
-    from imgcli.core.catalog import Accepts, ListedModel, ModelList, Prices, ServerModel
+    from imgcli.core.catalog import Accepts, ListedModel, Model, ModelList, ServerModel
     from imgcli.core.history import (
         Ancestor,
         Family,
@@ -28,15 +31,14 @@ if TYPE_CHECKING:
         SavedImage,
         SavedImageStatus,
     )
-
-
-_PRICES = ("text_in", "text_cached", "text_out", "image_in", "image_cached", "image_out")
+    from imgcli.core.provenance import FileVerification, ServerCheck, ServerSignal
 
 
 def models_json(lineup: ModelList) -> str:
     """Write everything that is known, in ASCII; what is not known is null."""
     found = {
         "prices_date": lineup.prices_date.isoformat(),
+        "prices_from": lineup.prices_from,
         "models": [_entry(entry) for entry in lineup.entries],
         "unknown_image_models": [_listed(model) for model in lineup.unknown_image_models],
         "other_models": [_listed(model) for model in lineup.others],
@@ -59,7 +61,16 @@ def _entry(entry: ListedModel) -> dict[str, Any]:
         "replacement": model.replacement,
         **_accepts(model.accepts),
         "prices": _prices(model.prices) if model.prices else None,
+        "image_dollars": _image_dollars(model) if model.kind is ModelKind.IMAGE else None,
     }
+
+
+def _image_dollars(model: Model) -> dict[str, float | None]:
+    """Format what an image of 1024x1024 pixels costs by quality; null where nobody says."""
+    found = {
+        quality: model.square_dollars(quality) for quality in (Quality.LOW, Quality.MEDIUM, Quality.HIGH)
+    }
+    return {quality: None if dollars is None else float(dollars) for quality, dollars in found.items()}
 
 
 def _accepts(accepts: Accepts | None) -> dict[str, Any]:
@@ -76,12 +87,14 @@ def _accepts(accepts: Accepts | None) -> dict[str, Any]:
 
 def _prices(prices: Prices) -> dict[str, Any]:
     """Format prices in US dollars per million tokens."""
-    amounts = {name: getattr(prices, name) for name in _PRICES}
+    amounts = {name: getattr(prices, name) for name in PRICE_COLUMNS}
     return {
         **{name: None if amount is None else float(amount) for name, amount in amounts.items()},
         "date": prices.date.isoformat(),
         "source": prices.source,
         "caveat": prices.caveat,
+        "table": prices.table,
+        "until": _day(prices.until),
     }
 
 
@@ -163,6 +176,7 @@ def entry_json(entry: HistoryEntry) -> dict[str, Any]:
         "tool_usage": entry.tool_usage,
         "request": entry.request.to_json() if entry.request else None,
         "billed": not entry.is_free,
+        "prices_from": entry.prices_from,
     }
 
 
@@ -189,6 +203,56 @@ def _charge_json(row: Row) -> dict[str, Any]:
         "tokens_out": row.tokens_out,
         "partials": row.partials,
         "cost_usd": _usd(row.cost),
+    }
+
+
+def verification_json(found: FileVerification) -> dict[str, Any]:
+    """Write what was found out about a file; `server` is null where none was asked."""
+    manifest, entry = found.manifest, found.history.entry
+    return {
+        "asked": found.asked,
+        "verdict": found.verdict,
+        "exit_code": int(found.exit_code),
+        "file": _file(found.file),
+        "damage": found.damage,
+        "embedded": found.is_embedded,
+        "manifest": {
+            "state": manifest.state,
+            "issuer": manifest.issuer,
+            "generator": manifest.generator,
+            "generated_at": manifest.generated_at,
+            "faults": list(manifest.faults),
+        },
+        "history": {
+            "state": found.history.state,
+            "id": entry.number if entry else None,
+            "job": entry.job if entry else None,
+            "started": entry.started.isoformat() if entry else None,
+        },
+        "server": _server_json(found.server) if found.server else None,
+    }
+
+
+def _server_json(check: ServerCheck) -> dict[str, Any]:
+    problem = check.problem
+    return {
+        "host": check.host,
+        "c2pa": _signal_json(check.c2pa),
+        "synthid": _signal_json(check.synthid),
+        "skipped": check.skipped,
+        "error": {"kind": problem.kind, "message": problem.what, "code": problem.code} if problem else None,
+    }
+
+
+def _signal_json(signal: ServerSignal | None) -> dict[str, Any] | None:
+    """Write what a server found of one kind of mark, in the words of its API."""
+    if signal is None:
+        return None
+    return {
+        "detected": signal.is_detected,
+        **({"validation_state": signal.state, "issuer": signal.issuer} if signal.state else {}),
+        "model": signal.model,
+        "generated_at": signal.generated_at,
     }
 
 

@@ -25,7 +25,7 @@ _BEGINNING = 4096
 """Bytes of a first line: a file that does not begin like a state file is not read on."""
 _SHOWN = 200
 _MOST_VERSIONS = 1000
-_NOTHING_SENT = "Nothing was sent, and the file is as it was."
+_UNCHANGED = "The file is unchanged."
 _BEGIN_ANEW = (
     "Repair the line, or move the file elsewhere to start the batch from the beginning, which pays again for "
     "what is done."
@@ -120,7 +120,7 @@ def parse_state(path: Path, source: str, content: bytes) -> ParsedState:
             continue
         if known is None:
             what = f"{shown(path)}, line {number}, is not a line of a batch's state."
-            raise usage_error(f"{what} {_NOTHING_SENT}", _BEGIN_ANEW)
+            raise usage_error(f"{what} {_UNCHANGED}", _BEGIN_ANEW)
         records.add(known)
     known = read_line(last) if last else None
     if known:
@@ -137,12 +137,12 @@ def _check_header(path: Path, source: str, line: bytes) -> None:
     version, name = header[MAGIC], header.get("input")
     if version != VERSION:
         what = f"{shown(path)}, line 1, is of version {version}; this imgcli knows {VERSION}."
-        raise usage_error(f"{what} {_NOTHING_SENT}", "Update imgcli.")
+        raise usage_error(f"{what} {_UNCHANGED}", "Update imgcli.")
     if name != source:
         other = shorten(str(name), _SHOWN)
         what = f"{shown(path)}, line 1, is the state of another batch: of {other}, not of {shown(source)}."
         raise usage_error(
-            f"{what} {_NOTHING_SENT}", "If the input was renamed, rename it back; otherwise move the file."
+            f"{what} {_UNCHANGED}", "If the input was renamed, rename it back; otherwise move the file."
         )
 
 
@@ -157,7 +157,7 @@ def _header_of(line: bytes) -> dict[str, Any] | None:
 def foreign(path: Path) -> ImgcliError:
     """Build the error for a file that is no state of a batch."""
     what = f"{shown(path)} is not the state of a batch, but has the name of one."
-    return usage_error(f"{what} {_NOTHING_SENT}", "Move it elsewhere, or name another file for the state.")
+    return usage_error(f"{what} {_UNCHANGED}", "Move it elsewhere, or name another file for the state.")
 
 
 def shown(path: Path | str) -> str:

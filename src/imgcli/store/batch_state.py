@@ -204,7 +204,7 @@ def read_state(path: Path, source: str) -> Records:
     except FileNotFoundError:
         return Records()
     except OSError as error:
-        raise usage_error(f"{shown(path)} cannot be read ({reason(error)}). Nothing was sent.") from None
+        raise usage_error(f"{shown(path)} cannot be read ({reason(error)}).") from None
     finally:
         _close(descriptor)
 
@@ -224,7 +224,7 @@ def _open_locked(path: Path) -> int:
         if not try_lock(descriptor):
             os.close(descriptor)
             what = f"Another imgcli is running this batch: it has locked {shown(path)}."
-            raise usage_error(f"{what} Nothing was sent.", "Wait until it has finished, or stop it.")
+            raise usage_error(what, "Wait until it has finished, or stop it.")
         if os.fstat(descriptor).st_nlink:
             return descriptor
         os.close(descriptor)  # somebody has removed it meanwhile

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def inspect(name: str) -> FileFacts:
     """Return the facts of a file; raises `ImgcliError` (usage) where it cannot be read."""
     data, _ = read_named(name, LARGEST_IMAGE, "Name an image file.")
-    return _facts(Path(name), data)
+    return facts_of(Path(name), data)
 
 
 def saved_image_status(image: SavedImage) -> SavedImageStatus:
@@ -25,7 +25,7 @@ def saved_image_status(image: SavedImage) -> SavedImageStatus:
     if image.path is None:
         return SavedImageStatus(image, FileStatus.UNSAVED)
     try:
-        facts = _facts(image.path, read_regular(image.path, LARGEST_IMAGE)[0])
+        facts = facts_of(image.path, read_regular(image.path, LARGEST_IMAGE)[0])
     except (FileNotFoundError, NotADirectoryError):
         return SavedImageStatus(image, FileStatus.GONE)
     except UnfitFileError:
@@ -37,7 +37,8 @@ def saved_image_status(image: SavedImage) -> SavedImageStatus:
     return SavedImageStatus(image, FileStatus.THERE, facts)
 
 
-def _facts(path: Path, data: bytes) -> FileFacts:
+def facts_of(path: Path, data: bytes) -> FileFacts:
+    """Return what the bytes of a file contain."""
     image = EncodedImage.of(data)
     return FileFacts(
         path=path.absolute(),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.api.errors.server import from_status, quoted
 from imgcli.api.retry import Failure, Retry, retry_after
-from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, Problem
+from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.option import option
 
 if TYPE_CHECKING:
@@ -69,6 +69,9 @@ class ServerName:
 
 def from_exception(error: Exception, server: ServerName) -> Failure | None:
     """Return what an exception of sending means; None for one that has nothing to do with the connection."""
+    own = next((link for link in _chain(error) if isinstance(link, ImgcliError)), None)
+    if own:  # one of ours that stopped the request, in whatever the SDK has wrapped it
+        return Failure(own.problem)
     cause = next(
         (link for link in _chain(error) if reach(link) and type(link).__name__ not in _WRAPPERS), error
     )

@@ -252,6 +252,9 @@ def _problem(rule: ErrorRule, error: ServerError, what: str, progress: Progress)
 def _our_option(param: str | None) -> str | None:
     """Find our option for the server's parameter, for instance `tools[0].size`."""
     path = [name.partition("[")[0] for name in (param or "").split(".")]
+    for start in range(len(path) - 1):  # a parameter in an object, such as `svg.model`
+        if (name := ".".join(path[start:])) in OPTIONS:
+            return OPTIONS[name]
     if path[-1] == "model":
         return "model" if len(path) == 1 else "image-model"
     return next((OPTIONS[name] for name in path if name in OPTIONS), None)

@@ -7,6 +7,7 @@ from enum import Enum
 
 from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode
 from imgcli.core.option import option
+from imgcli.core.params import PARAMETERS
 
 TEXT_MODEL = "gpt-6-luna"
 """A text model that runs the image tool and has no shutdown date (facts of November 2026)."""
@@ -205,21 +206,16 @@ RULES = (
 REFUSAL_TYPES = frozenset({"invalid_request_error", "image_generation_user_error"})
 
 OPTIONS = {
-    "size": "size",
-    "quality": "quality",
-    "output_format": "format",
-    "output_compression": "compression",
-    "background": "background",
-    "moderation": "moderation",
+    **{one.api_name: one.flag for one in PARAMETERS},
     "partial_images": "partials",
-    "input_fidelity": "input-fidelity",
     "mask": "mask",
+    "markup": "markup",
     "input_image_mask": "mask",
     "image": "image",
     "images": "image",
     "image_url": "image",
 }
-"""The long name of our option behind a parameter that the server names."""
+"""The long name of our option behind a parameter that the server names, by its path in the body."""
 
 _ADDRESS = f"{option('base-url')} (OPENAI_BASE_URL)"
 WRONG_ADDRESS = f"Check {_ADDRESS}."

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from imgcli.api.errors.server import link
 from imgcli.api.errors.table import Progress
+from imgcli.api.stream.link import is_link, linked_problem
+from imgcli.core.billing.svg_usage import summed
 from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, Problem
 from imgcli.core.events import Completed, Event, FinalImage, Notice, PartialImage
 from imgcli.core.image import EncodedImage
@@ -65,11 +66,17 @@ class ResponseMetadata:
 
     job: str
     _fields: dict[str, Any] = field(default_factory=dict)
+    _svgs: dict[object, dict[str, Any]] = field(default_factory=dict)
 
     def note(self, response: Mapping[str, Any], usage: Mapping[str, Any]) -> None:
         """Keep what this says of the response; a later event may say less, and takes nothing away."""
         fields = {name: response.get(name) for name in _FIELDS} | {**usage}
         self._fields |= {name: value for name, value in fields.items() if value}
+
+    def note_svg(self, item: Mapping[str, Any]) -> None:
+        """Keep what writing an SVG took; an image call comes several times, and counts once."""
+        if usage := as_object(item.get("svg_usage")):
+            self._svgs[as_text(item.get("id"))] = usage
 
     @property
     def response_id(self) -> str | None:
@@ -88,6 +95,7 @@ class ResponseMetadata:
 
     def completed(self) -> Completed:
         """Format it as the end of a run."""
+        svg_model, svg_usage = summed(self._svgs.values())
         return Completed(
             self.job,
             model=as_text(self._fields.get("model")),
@@ -96,6 +104,8 @@ class ResponseMetadata:
             response_id=self.response_id,
             image_model=self._image_model(),
             service_tier=as_text(self._fields.get("service_tier")),
+            svg_model=svg_model,
+            svg_usage=svg_usage,
         )
 
     def ended(self) -> Completed | None:
@@ -151,7 +161,8 @@ class ImageAssembler:
 
     `metadata` is what the server tells besides; `has_begun` is set when it says that it works on an image,
     `has_ended` when it says that all is done, `server_problem` is its own error. `consumed` lists the
-    base64 that was understood, `completions` counts what the Images API called completed, `words` are the
+    base64 that was understood, `completions` counts what the Images API called completed,
+    `has_finals_before_end` says that it has other events for finished images (Seedream), `words` are the
     model's. `inputs` are the SHA-256 of the images that were sent.
     """
 
@@ -163,6 +174,7 @@ class ImageAssembler:
     server_problem: Problem | None = None
     consumed: list[object] = field(default_factory=list)
     completions: int = 0
+    has_finals_before_end: bool = False
     words: list[str] = field(default_factory=list)
     is_refusal: bool = False
     partials: int = 0
@@ -178,6 +190,7 @@ class ImageAssembler:
     _positions: dict[int, int | None] = field(default_factory=dict)
     _begun: set[tuple[str | None, int | None]] = field(default_factory=set)
     _unread: list[tuple[int, str]] = field(default_factory=list)
+    _links: dict[str, tuple[int, object]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.metadata = ResponseMetadata(self.job)
@@ -270,10 +283,11 @@ class ImageAssembler:
         self.consumed.append(content)
         if any(given.text == content for given in self._given.get(image_index, ())):
             return
-        if (problem := _not_base64(content)) is not None:
-            self.lose(image_index, problem)
+        if is_link(content):
+            self._links[content] = image_index, revised_prompt
+            self.lose(image_index, linked_problem(content))
             return
-        text = str(content)
+        text = content if isinstance(content, str) else ""
         data = decode_base64(text)
         if data is None:
             self.lose(image_index, _damaged())
@@ -294,6 +308,20 @@ class ImageAssembler:
     def lose(self, image_index: int, problem: Problem) -> None:
         """Remember why an image did not come; it still may."""
         self._failed.setdefault(image_index, problem)
+
+    @property
+    def missing_links(self) -> list[str]:
+        """The links that stand for images that did not come."""
+        return [link for link, (image_index, _) in self._links.items() if image_index not in self._given]
+
+    def linked(self, link: str | None, text: object) -> Iterator[Event]:
+        """Return a finished image that was fetched from its link."""
+        image_index, revised_prompt = self._links.get(link or "") or (self._new(), None)
+        yield from self.final(image_index, text, revised_prompt)
+
+    def lose_link(self, link: str, reason: str) -> None:
+        """Remember why an image was not fetched from its link."""
+        self._failed[self._links[link][0]] = linked_problem(link, reason)
 
     def fail(self, image_index: int, problem: Problem) -> None:
         """Remember why a call for an image failed. The next call may be the server's second try."""
@@ -353,20 +381,6 @@ class ImageAssembler:
         for image_index, failure in self._retried:
             if image_index in self._given:
                 yield Notice(self.job, f"before the image arrived, another try failed: {failure.what}")
-
-
-def _not_base64(content: object) -> Problem | None:
-    """Return the problem with what some servers send instead of an image."""
-    if not isinstance(content, str):
-        return _damaged()
-    if content[:8].lower().startswith(("http://", "https://")):
-        what = f"The server sent a link instead of the image: {link(content)}"
-        advice = (
-            "Download it soon, before it expires: curl -o image.png '(the link)'. "
-            "imgcli needs a server that answers with b64_json."
-        )
-        return Problem(ExitCode.UNKNOWN, what, Charged.YES, advice, cause=Cause.UNREADABLE_IMAGE)
-    return None
 
 
 def _damaged() -> Problem:

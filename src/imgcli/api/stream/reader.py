@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
+from binascii import b2a_base64
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from imgcli.api.errors.server import from_code, page_title, quoted
 from imgcli.api.errors.table import TEXT_MODEL
 from imgcli.api.stream.assembler import ImageAssembler, decode_base64
+from imgcli.api.stream.link import LinkError
 from imgcli.api.stream.salvage import decode, find_images, image_texts, may_hold_image
 from imgcli.api.stream.sse import BOM, RECORD_LIMIT, UntilFault, check_size, lines, records
 from imgcli.api.wires import WIRES
@@ -22,10 +26,17 @@ from imgcli.core.option import option
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from imgcli.api.stream.link import LinkSource
+
 
 _HEAD = 4096
 _COMPLETED = ("image_generation.completed", "image_edit.completed")
 _DONE = "[DONE]"
+_LINKED = "imgcli.linked_image"
+"""The type of an event of our own: an image that the answer only links to, with its link."""
+_MANY_LINKS = 16
+_CLOSING, _MANY_CLOSINGS = (b"}", b"]"), 32
+"""How the last line of JSON in several lines begins, and how many such lines are taken for the last."""
 _PREAMBLE = re.compile(rb"(?:[ \t\r\n]++|\xef\xbb\xbf|:[^\r\n]*+[\r\n])*+")
 
 
@@ -52,6 +63,7 @@ def read_events(
     note: Callable[[], None] = _ignore,
     linger: Callable[[bool], None] | None = _read_on,
     inputs: frozenset[str] = frozenset(),
+    links: LinkSource | None = None,
 ) -> Iterator[Event]:
     """Read an answer of either API, streamed or plain, live or recorded, in chunks of any size.
 
@@ -61,9 +73,9 @@ def read_events(
     `note` is called for each event of the server's, whatever it means. Images may follow the server's own
     end: `linger` is called with True when that came, so that nobody waits for long, and with False when more
     has begun; with None in its place nothing is read after the end. `inputs` are the SHA-256 of
-    the images that were sent, should the server repeat them.
+    the images that were sent, should the server repeat them. Without `links` no linked image is fetched.
     """
-    reader = _AnswerReader(job, note, linger, inputs)
+    reader = _AnswerReader(job, note, linger, inputs, links)
     noticed: set[str] = set()
     try:
         for event in reader.read(_body(chunks)):
@@ -85,6 +97,7 @@ class _AnswerReader:
     note: Callable[[], None]
     linger: Callable[[bool], None] | None
     inputs: frozenset[str]
+    links: LinkSource | None
     assembler: ImageAssembler = field(init=False)
     has_records: bool = False
     is_lingering: bool = False
@@ -97,8 +110,11 @@ class _AnswerReader:
         """Read JSON or a stream, told apart by the first byte, to its end."""
         first = next(body, b"")
         head = _Head(chain([first], body))
-        source = UntilFault(self._documents(head) if first.startswith((b"{", b"[")) else self._records(head))
+        is_json = first.startswith((b"{", b"["))
+        source = UntilFault(self._documents(head) if is_json else self._records(head))
         yield from source
+        if self.links:
+            yield from self._fetch_linked(self.links, "\n{}\n" if is_json else "\n\ndata: {}\n\n")
         yield from self._conclude(source.fault, head.start)
 
     def _is_over(self) -> bool:
@@ -107,6 +123,19 @@ class _AnswerReader:
             self.is_lingering = self.assembler.has_ended
             self.linger(self.is_lingering)
         return self.assembler.has_ended and self.linger is None
+
+    def _fetch_linked(self, links: LinkSource, frame: str) -> Iterator[Event]:
+        """Fetch the images that the answer only links to, and read each as if it had been a part of it."""
+        for link in self.assembler.missing_links[:_MANY_LINKS]:
+            yield Notice(self.job, f"the server sent a link; fetching the image from {_host(link)}")
+            try:
+                text = b2a_base64(links.fetch(link), newline=False).decode()
+            except LinkError as error:
+                self.assembler.lose_link(link, error.reason)
+                continue
+            event = {"type": _LINKED, "url": link, "b64_json": text}
+            links.record(frame.format(json.dumps(event)).encode())
+            yield from self._read_value(event, "")
 
     def _records(self, body: Iterable[bytes]) -> Iterator[Event]:
         """Read a stream of events."""
@@ -122,15 +151,18 @@ class _AnswerReader:
         """Read JSON that nobody framed: one answer, an array, or an event a line."""
         source = UntilFault(body)
         held: list[str] = []
-        size = 0
+        size = closings = 0
         for line in lines(source):
-            text = str(line, "utf-8", "replace")
-            value = None if held else parse_json(text)
-            if value is None:
-                held.append(text)
-                size += len(line)
-                check_size(size, RECORD_LIMIT)
-            else:
+            if not held and not line.strip():
+                continue
+            held.append(str(line, "utf-8", "replace"))
+            size += len(line)
+            check_size(size, RECORD_LIMIT)
+            closings += line.startswith(_CLOSING)
+            may_end = len(held) == 1 or (line.startswith(_CLOSING) and closings <= _MANY_CLOSINGS)
+            value = parse_json("\n".join(held)) if may_end else None
+            if value is not None:
+                held, size, closings = [], 0, 0
                 self.note()
                 yield from self._read_value(value, "")
                 if self._is_over():
@@ -190,6 +222,9 @@ class _AnswerReader:
 
     def _read_event(self, event: dict[str, Any], kind: str, name: str) -> Iterator[Event]:
         """Read an event with the API that has such events; its SSE name is `kind` where it has no type."""
+        if kind == _LINKED:
+            yield from self.assembler.linked(as_text(event.get("url")), event.get("b64_json"))
+            return
         wire = next((wire for wire in WIRES.values() if wire.is_event(kind, event)), None)
         if wire:
             yield from wire.read(kind, event, self.assembler)
@@ -262,6 +297,11 @@ def _pick(image: Problem | None, response: Problem | None) -> Problem | None:
         and image.cause is None
     )
     return response or image if is_vague else image or response
+
+
+def _host(link: str) -> str:
+    """Return a link's host for a message."""
+    return quoted(urlsplit(link).netloc.rpartition("@")[2])
 
 
 def _is_entry(value: object) -> bool:

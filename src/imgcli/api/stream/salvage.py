@@ -42,7 +42,9 @@ _SHORTEST = 64  # letters of a string that is an image
 _TELLING = 1024  # bytes in which two images of one kind and size differ
 _AROUND = 4096  # bytes in which an event says what it is
 _BOUNDARY = re.compile(rb"\r?\n\r?\n|\r\r|\n(?=\{)|\}")
-_PREVIEW = re.compile(rb"event:[^\r\n]*(?:partial|preview)|\"type\"\s*:\s*\"[^\"]*(?:partial|preview)")
+_PREVIEW = re.compile(rb"(?:event:[^\r\n]*|\"type\"\s*:\s*\"[^\"]*)(?:partial(?!_succeeded)|preview)")
+"""How an event of a preview calls itself; Seedream's `partial_succeeded` is a finished image."""
+_LINK = re.compile(rb"\"(?:url|result)\"\s*:\s*\"https?:")
 _BESIDE = re.compile(r"partial|preview|thumb|image_url|input|mask")
 _BESIDE_KEY = re.compile(
     rb"\"[^\"]*(?:%b)[^\"]*\"\s*:\s*\[?\s*\"(?:data:[^\",]*,)?$" % _BESIDE.pattern.encode()
@@ -95,6 +97,11 @@ def may_hold_image(answer: bytes, *, is_whole: bool) -> bool:
     if not is_whole:
         return True
     return any(image.is_final or image.end < len(answer) for image in _answered_images(answer, 0))
+
+
+def may_hold_link(answer: bytes) -> bool:
+    """Return whether the beginning of an answer has a link in an image's place."""
+    return _LINK.search(answer) is not None
 
 
 def decode(buffer: Buffer, image: FoundImage) -> bytes:

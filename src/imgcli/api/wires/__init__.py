@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from imgcli.api.wires import images, responses
+from imgcli.core.config import OPENAI_PATHS, ApiPaths
 from imgcli.core.params import Api
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 class Wire(Protocol):
     """One API's format: each of the modules here is one."""
 
-    def path(self, request: ImageRequest) -> str:
+    def path(self, request: ImageRequest, paths: ApiPaths = OPENAI_PATHS) -> str:
         """Return where a request goes, below the server's base URL."""
 
     def body(self, request: ImageRequest) -> dict[str, Any]:

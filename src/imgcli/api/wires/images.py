@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from imgcli.api.errors.server import from_code
+from imgcli.core.config import OPENAI_PATHS, ApiPaths
 from imgcli.core.json_fields import as_list, as_object
+from imgcli.core.parameters.extra_field import extra_fields
+from imgcli.core.params import ApiPlace
 from imgcli.core.request import without_none
 
 if TYPE_CHECKING:
@@ -19,9 +22,9 @@ if TYPE_CHECKING:
 _EVENTS = ("image_generation.", "image_edit.")
 
 
-def path(request: ImageRequest) -> str:
-    """Return the path of an edit where there are images to start from."""
-    return "/images/edits" if request.references else "/images/generations"
+def path(request: ImageRequest, paths: ApiPaths = OPENAI_PATHS) -> str:
+    """Return the path of an edit where there are images to start from, and the server has one."""
+    return paths.edits if request.references and paths.edits else paths.images
 
 
 def body(request: ImageRequest) -> dict[str, Any]:
@@ -30,13 +33,17 @@ def body(request: ImageRequest) -> dict[str, Any]:
         return json_body(request)
     only = request.references[0] if len(request.references) == 1 else None
     images = {"image": only} if only else {"image[]": request.references}
-    return _body(request, {**images, "mask": request.mask})
+    return _body(request, {**images, "mask": request.mask, "markup": request.markup})
 
 
 def json_body(request: ImageRequest) -> dict[str, Any]:
     """Build the body as JSON, also where files go along (OpenAI's specification, August 2026)."""
+    links = [reference.image_url for reference in request.references]
+    if request.is_at_one_path:  # OpenRouter's Image API, August 2026
+        parts = [{"type": "image_url", "image_url": {"url": link}} for link in links]
+        return _body(request, {"input_references": parts or None})
     images = {
-        "images": [{"image_url": reference.image_url} for reference in request.references] or None,
+        "images": [{"image_url": link} for link in links] or None,
         "mask": {"image_url": request.mask.image_url} if request.mask else None,
     }
     return _body(request, images)
@@ -48,13 +55,13 @@ def _body(request: ImageRequest, images: dict[str, Any]) -> dict[str, Any]:
         "prompt": request.prompt,
         "n": request.count or 1,
         **images,
-        **request.options(),
+        **request.fields_at(ApiPlace.IMAGE, ApiPlace.REQUEST),
     }
     if request.stream:
         fields |= {"stream": True, "partial_images": request.partials}
     if request.inline:
         fields["response_format"] = "b64_json"
-    return without_none(fields)
+    return without_none(fields) | extra_fields(request.extra, in_tool=False)
 
 
 def is_event(kind: str, event: dict[str, Any]) -> bool:
@@ -83,8 +90,18 @@ def read(kind: str, event: dict[str, Any], assembler: ImageAssembler) -> Iterato
             text = event.get("b64_json") or event.get("partial_image_b64")
             number = assembler.number(None, position)
             yield from assembler.partial(number, event.get("partial_image_index"), text)
+        case "partial_succeeded" | "partial_failed":  # Seedream: a finished image, or why there is none
+            index = event.get("image_index")
+            assembler.has_finals_before_end = True
+            assembler.completions += 1
+            number = assembler.number(None, position if index is None else index)
+            yield from _read_final(event, number, assembler)
+        case "completed" if assembler.has_finals_before_end and not event.get("b64_json"):
+            assembler.metadata.note(event, usage(event))
+            assembler.end()
         case "completed":
             assembler.metadata.note(event, usage(event))
+            assembler.metadata.note_svg(event)
             content = event.get("b64_json") or event.get("url")
             if assembler.has_position(position) or not assembler.has(content):
                 assembler.completions += 1
@@ -100,6 +117,7 @@ def read(kind: str, event: dict[str, Any], assembler: ImageAssembler) -> Iterato
 
 def _read_answer(answer: dict[str, Any], assembler: ImageAssembler) -> Iterator[Event]:
     assembler.metadata.note(answer, usage(answer))
+    assembler.metadata.note_svg(answer)
     for position, entry in enumerate(as_list(answer.get("data"))):
         yield from _read_final(as_object(entry), assembler.number(None, position), assembler)
     assembler.end()

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from imgcli.api.errors.server import from_code, quoted
+from imgcli.core.config import OPENAI_PATHS, ApiPaths
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, Problem
 from imgcli.core.json_fields import as_list, as_object, as_text, first_text
+from imgcli.core.parameters.extra_field import extra_fields
+from imgcli.core.params import ApiPlace
 from imgcli.core.request import without_none
 
 if TYPE_CHECKING:
@@ -17,9 +20,9 @@ if TYPE_CHECKING:
     from imgcli.core.request import ImageRequest
 
 
-def path(request: ImageRequest) -> str:  # noqa: ARG001 - all requests go to one path
+def path(request: ImageRequest, paths: ApiPaths = OPENAI_PATHS) -> str:  # noqa: ARG001 - all go to one path
     """Return the one path of this API."""
-    return "/responses"
+    return paths.responses
 
 
 def body(request: ImageRequest) -> dict[str, Any]:
@@ -27,22 +30,23 @@ def body(request: ImageRequest) -> dict[str, Any]:
     tool = {
         "type": "image_generation",
         "model": request.image_model,
-        "action": request.action,
-        **request.options(),
+        **request.fields_at(ApiPlace.IMAGE, ApiPlace.TOOL),
         "partial_images": request.partials,
         "input_image_mask": {"image_url": request.mask.image_url} if request.mask else None,
     }
     images = [{"type": "input_image", "image_url": reference.image_url} for reference in request.references]
     message = {"role": "user", "content": [{"type": "input_text", "text": request.prompt}, *images]}
+    extra = extra_fields(request.extra, in_tool=True)
     fields = {
         "model": request.model,
         "input": [message] if images else request.prompt,
         "previous_response_id": request.previous_response_id,
-        "tools": [without_none(tool)],
+        "tools": [without_none(tool) | extra],
         "tool_choice": {"type": "image_generation"},
         "stream": request.stream or None,
+        **request.fields_at(ApiPlace.REQUEST, ApiPlace.RESPONSE),
     }
-    return without_none(fields)
+    return without_none(fields) | extra_fields(request.extra, in_tool=False)
 
 
 def is_event(kind: str, event: dict[str, Any]) -> bool:
@@ -103,6 +107,7 @@ def _read_call(
     item: dict[str, Any], name: object, position: object, assembler: ImageAssembler
 ) -> Iterator[Event]:
     """Read a call's image, whatever its status says: only the image counts."""
+    assembler.metadata.note_svg(item)
     result = item.get("result") or item.get("b64_json")
     error = as_object(item.get("error"))
     if result:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.app.inputs import InputNames, read_inputs
 from imgcli.app.plan import RequestPlan
-from imgcli.core import catalog
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.image import ImageFormat
 from imgcli.core.inherit import OptionSources
 from imgcli.core.option import option
+from imgcli.core.params import MODEL_FIELDS, NOTHING, PARAMETERS
 from imgcli.core.text import is_encodable
 from imgcli.core.validate import validate
 from imgcli.store.input_images import STDIN
@@ -50,7 +50,7 @@ class BatchKinds:
 
     def __init__(self, context: Context, given: BatchInput, rows: RowOptions) -> None:
         self._context, self._given, self._rows = context, given, rows
-        self._models, self._today, self._folder = catalog.load(), context.now().date(), current_folder()
+        self._models, self._today, self._folder = context.models, context.now().date(), current_folder()
         self._made: list[GenerateOptions] = []
         self._requests: list[ImageRequest] = []
         self.digests: list[str] = []
@@ -137,7 +137,7 @@ class BatchKinds:
         self._made.append(
             replace(options, draft=draft, parents=plan.parents, notices=(*options.notices, *plan.notices))
         )
-        self._requests.append(valid.request)
+        self._requests.append(replace(valid.request, presets=presets))
         server = options.server
         self.digests.append(_digest(draft, server.name(self._context.env), server.seed))
         return len(self._made) - 1
@@ -164,8 +164,8 @@ def _hashable(cells: Mapping[str, Any]) -> object:
 
 
 _IDENTIFYING = (
-    *("model", "image_model", "api", "size", "quality", "compression", "background", "moderation"),
-    *("fidelity", "count"),
+    *("count", *MODEL_FIELDS),
+    *(one.name for one in PARAMETERS if one.changes_image and one.name != "format"),
 )
 
 
@@ -183,5 +183,5 @@ def _digest(draft: DraftRequest, server: str | None, seed: int | None) -> str:
     asked |= {"format": None if image_format is ImageFormat.PNG else image_format}
     asked |= {"server": server, "seed": seed}
     asked |= {"images": images or None, "mask": draft.mask and draft.mask.sha256}
-    known = {name: value for name, value in asked.items() if value is not None}
+    known = {name: value for name, value in asked.items() if value not in NOTHING}
     return sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()

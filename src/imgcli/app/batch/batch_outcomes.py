@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from imgcli.core.batch_result import TaskStatus
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, most_severe
+from imgcli.core.events import Saved
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from imgcli.app.context import Context
     from imgcli.app.unfinished_run import UnfinishedRun
     from imgcli.core.batch_result import TaskOutcome
+    from imgcli.core.events import Event
     from imgcli.core.history import HistoryEntry
     from imgcli.core.pipeline import Outcome
     from imgcli.store.batch_state import BatchState
@@ -142,7 +144,7 @@ def _recover(context: Context, state: BatchState, task: str, record: UnfinishedR
     from imgcli.app.unfinished_run import is_free
 
     folders: list[Path] = []
-    found = recover.finish(replace(context, stdout=StringIO()), record, folders)
+    found = recover.finish(replace(context, stdout=StringIO()), record, folders, _FoundSink(context))
     if not found.has_begun:
         state.held(task, record.job)
         return
@@ -151,6 +153,21 @@ def _recover(context: Context, state: BatchState, task: str, record: UnfinishedR
         return
     cost = Decimal(0) if is_free(record) else _cost(context, record.job)
     note_outcome(state, task, record.job, outcome, cost)
+
+
+class _FoundSink:
+    """Says which images of earlier runs were found; what nobody knows is in the summary of the batch."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def handle(self, event: Event) -> None:
+        """Say where an image is."""
+        if isinstance(event, Saved):
+            self._context.warn([f"the image of an earlier request is saved as {event.path}"])
+
+    def close(self) -> None:
+        """Do nothing: nothing is open."""
 
 
 def _is_unexplained(outcome: Outcome) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from imgcli.app import budget
 from imgcli.app.batch.task_bounds import TaskBounds
 from imgcli.app.context import size_of
-from imgcli.core import catalog
+from imgcli.app.money import budget
 from imgcli.core.batch_result import TaskStatus
 from imgcli.core.billing.bill import dollars
 from imgcli.core.billing.bound import Bound, image_model_name
@@ -60,7 +60,7 @@ class BatchPreview:
         *,
         retry_unknown: bool = False,
     ) -> None:
-        self._context, self._plan, self._models = context, plan, catalog.load()
+        self._context, self._plan, self._models = context, plan, context.models
         again = {UNKNOWN: NEW} if retry_unknown else {}
         found = {key: _STATUSES[outcome.status] for key, outcome in outcomes.items()}
         self._statuses = {key: again.get(status, status) for key, status in found.items()}
@@ -150,7 +150,7 @@ class BatchPreview:
         elif bound is None:
             yield "The maximum cost is unknown."
         else:
-            yield f"At most {dollars(bound.dollars)}, by prices and tables as of {bound.as_of}."
+            yield f"At most {dollars(bound.dollars)}, by prices and tables as of {bound.dated}."
             cap = self._plan.kinds[0].budget.run
             if cap and bound.dollars > cap.amount:
                 yield f"{option(cap.option)} allows {dollars(cap.amount)}: the batch may stop before its end."
@@ -162,7 +162,7 @@ class BatchPreview:
         if not known or len(known) < len(bounds):
             return None
         total = sum((bound.dollars for bound in known), Decimal(0))
-        return Bound(total, known[0].basis, min(bound.as_of for bound in known))
+        return replace(known[0], dollars=total, as_of=min(bound.as_of for bound in known))
 
     def _estimate(self) -> Estimate:
         """Return the sum of the estimates of all new tasks."""

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from imgcli.app import process
+from imgcli.app.artifacts import unfinished_notices
 from imgcli.app.batch.batch_budget import BatchBudget
 from imgcli.app.batch.batch_outcomes import note_outcome, resolve_unknown
 from imgcli.app.batch.batch_preview import BatchPreview
@@ -22,10 +23,11 @@ from imgcli.app.job import JobHooks
 from imgcli.app.job_pool import JobPool, JobResult, Task
 from imgcli.app.options import OutputFormat
 from imgcli.app.reporting import Reporter, output_status, pricing, refuse
-from imgcli.core import catalog, pipeline
+from imgcli.core import pipeline
 from imgcli.core.batch_result import BatchRowResult, RowStatus, TaskStatus
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, most_severe
 from imgcli.core.events import Completed, Failed, Waiting
+from imgcli.core.messages import STOPPING
 from imgcli.output.batch_report import is_report, report_bytes, report_format
 from imgcli.output.sinks.summary import RunSummary
 from imgcli.store.batch_state import BatchState, state_path
@@ -34,13 +36,14 @@ from imgcli.store.publish.atomic import OnExists
 from imgcli.store.publish.file import write_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from imgcli.app.artifacts import RunArtifacts
     from imgcli.app.batch.batch_plan import BatchOptions, BatchPlan, BatchTask
     from imgcli.app.context import Context
     from imgcli.app.job import Job
+    from imgcli.core.batch_result import TaskOutcome
     from imgcli.core.billing.rates import Price
     from imgcli.core.events import Event
     from imgcli.core.pipeline import Outcome
@@ -50,9 +53,11 @@ _BUSY = 900.0
 """Seconds for which a busy server is asked again: in a batch nobody waits for the one image."""
 _ALIKE = frozenset({ExitCode.AUTH, ExitCode.BILLING, ExitCode.UNWRITABLE})
 """Ends that every other task would have too."""
-_UNREACHABLE = 5
-"""Tasks in a row that did not reach the server, after which the others are left for another day."""
-_CAP = "daily-cap"
+_ALIKE_PERHAPS = frozenset({ExitCode.UNREACHABLE, ExitCode.UNWRITABLE, ExitCode.ELSEWHERE, ExitCode.UNKNOWN})
+_IN_A_ROW = 5
+"""Tasks in a row with one of these ends, after which the others are left for another day."""
+_STOPPED = "stopped, because the other images would end the same way"
+_CAP, _OUTPUT = "daily-cap", "output"
 
 
 def run_batch(context: Context, plan: BatchPlan, options: BatchOptions) -> ExitCode:
@@ -68,7 +73,8 @@ def run_batch(context: Context, plan: BatchPlan, options: BatchOptions) -> ExitC
     form = report_format(options.report.name) if options.report else None
     context.warn(plan.notices)
     with _opened_state(options) as state:
-        earlier = _known_before(context, state)
+        resolve_unknown(context, state)
+        earlier = dict(state.outcomes)
         run = BatchRun(context, plan, options, state)
         try:
             outcome = run.run()
@@ -81,7 +87,7 @@ def run_batch(context: Context, plan: BatchPlan, options: BatchOptions) -> ExitC
     written = output_status(context, outcome, "", is_free=plan.kinds[0].server.is_free)
     if run.is_drained:
         raise process.Interrupted(signal.SIGINT)
-    return most_severe([_exit_code(rows, run), written])
+    return most_severe([_exit_code(rows, run, outcome), written])
 
 
 @contextmanager
@@ -92,17 +98,10 @@ def _opened_state(options: BatchOptions) -> Iterator[BatchState]:
         yield state
 
 
-def _known_before(context: Context, state: BatchState) -> frozenset[str]:
-    """Find out what became of earlier runs' tasks, and return those that are settled."""
-    resolve_unknown(context, state)
-    done = (TaskStatus.SAVED, TaskStatus.SUBMITTED)
-    return frozenset(key for key, outcome in state.outcomes.items() if outcome.status in done)
-
-
-def _row(task: BatchTask, state: BatchState, earlier: frozenset[str]) -> BatchRowResult:
-    return BatchRowResult(
-        task.line, task.prompt, state.outcomes.get(task.key), task.id, is_earlier=task.key in earlier
-    )
+def _row(task: BatchTask, state: BatchState, earlier: Mapping[str, TaskOutcome]) -> BatchRowResult:
+    outcome = state.outcomes.get(task.key)
+    is_earlier = outcome is not None and outcome == earlier.get(task.key)
+    return BatchRowResult(task.line, task.prompt, outcome, task.id, is_earlier=is_earlier)
 
 
 def _write_report(context: Context, file: Path, data: bytes) -> None:
@@ -124,10 +123,10 @@ def _beginning(file: Path) -> bytes:
     return b""
 
 
-def _exit_code(rows: Sequence[BatchRowResult], run: BatchRun) -> ExitCode:
+def _exit_code(rows: Sequence[BatchRowResult], run: BatchRun, outcome: Outcome) -> ExitCode:
     saved = [row.status is RowStatus.SAVED for row in rows]
     if all(saved):
-        return ExitCode.OK
+        return ExitCode.ELSEWHERE if outcome.exit_code is ExitCode.ELSEWHERE else ExitCode.OK
     if any(saved):
         return ExitCode.PARTIAL
     codes = [row.outcome.exit_code for row in rows if row.outcome and row.outcome.exit_code]
@@ -140,7 +139,7 @@ class BatchRun:
 
     def __init__(self, context: Context, plan: BatchPlan, options: BatchOptions, state: BatchState) -> None:
         self._context, self._plan, self._options, self._state = context, plan, options, state
-        self._models = catalog.load()
+        self._models = context.models
         server, cap = plan.kinds[0].server, plan.kinds[0].budget.run
         host = None if server.demo else server.host(context.env)
         self._price = pricing(self._models, host, is_demo=server.demo)
@@ -150,10 +149,13 @@ class BatchRun:
         self._pacer = Pacer(context.monotonic, self._over, options.rate)
         self._waiting = deque(task for task in plan.tasks if self._is_to_be_sent(task))
         self._running: dict[str, tuple[BatchTask, _TaskSink]] = {}
-        self._unreached = 0
+        self._tasks: dict[str, BatchTask] = {}  # by their jobs, whose events may be shown after their end
+        self._alike: list[ExitCode] = []
+        self._pool: JobPool | None = None
         self._began = context.monotonic()
         self.is_drained = False
         self._refusals: list[Problem] = []
+        self._is_hopeless = False
 
     def run(self) -> Outcome:
         """Run what is to be sent, and return what all of it came to."""
@@ -164,15 +166,18 @@ class BatchRun:
             again = self._options.retry_unknown
             preview = BatchPreview(self._context, self._plan, self._state.outcomes, retry_unknown=again)
             preview.introduce()
+            self._context.warn(unfinished_notices(self._context))
         stop = process.Stop()
         reporter = Reporter(self._context, self._plan.kinds[0], self._models)
         display = reporter.batch_sinks(self._task, len(self._waiting))
-        with process.draining(self._drain), stop.calling(self._over.set), display as sinks:
-            pool = JobPool(sinks, self._options.concurrency, stop, self._pacer.sleep)
-            pool.run(self._next, self._note)
+        with display as sinks, stop.calling(self._over.set):
+            pool = self._pool = JobPool(sinks, self._options.concurrency, stop, self._pacer.sleep)
+            with process.draining(self._drain):
+                pool.run(self._next, self._note)
         self._context.write_lines(pool.deferred())
         for problem in self._refusals:
             refuse(self._context, problem, self._plan.kinds[0].display.format)
+        self._context.warn([_STOPPED] if self._is_hopeless else [])
         return pool.outcome
 
     @property
@@ -186,7 +191,8 @@ class BatchRun:
 
         if self._plan.kinds[0].display.format is OutputFormat.PEOPLE:
             seconds = self._context.monotonic() - self._began
-            self._context.write_lines(summary_lines(rows, seconds, self._context.size().columns))
+            columns, is_kept = self._context.size().columns, self._options.file is not None
+            self._context.write_lines(summary_lines(rows, seconds, columns, is_kept=is_kept))
 
     def _is_to_be_sent(self, task: BatchTask) -> bool:
         outcome = self._state.outcomes.get(task.key)
@@ -202,6 +208,8 @@ class BatchRun:
         """Begin nothing more, because the user pressed Ctrl-C; what runs is finished."""
         self.is_drained = True
         self._over.set()
+        if self._pool:
+            self._pool.wake(STOPPING)
 
     def _halt(self, problem: Problem | None = None) -> None:
         """Begin nothing more, for a reason that is reported when the display is closed, or was already."""
@@ -210,21 +218,22 @@ class BatchRun:
 
     def _next(self) -> Task | float | None:
         """Return the next task where the limits have room for it and it is its turn."""
-        if self._over.is_set() or not self._waiting:
+        if self._over.is_set() or not self._waiting or self._is_in_vain():
             return None
         task = self._waiting[0]
         bound = self._bounds.of(task)
         dollars = bound.dollars if bound else None
         if not self._budget.reserve(task.key, dollars):
             if self._budget.is_idle:
-                self._halt(Problem(ExitCode.USAGE, self._budget.refusal(dollars), Charged.NO))
+                # Without the sentence that nothing was sent: others were.
+                self._halt(Problem(ExitCode.USAGE, self._budget.refusal(dollars), Charged.NO, is_local=True))
             return None
         if pause := self._pacer.ask_turn():
             return pause
         self._waiting.popleft()
         job_id = new_job_id(self._context)
         sink = _TaskSink(self._state, task.key, self._price, self._context.monotonic)
-        self._running[job_id] = task, sink
+        self._running[job_id], self._tasks[job_id] = (task, sink), task
         return Task(job_id, partial(self._prepare, task, job_id, sink, dollars), sink)
 
     def _prepare(self, task: BatchTask, job_id: str, sink: _TaskSink, bound: Decimal | None) -> Job:
@@ -243,14 +252,23 @@ class BatchRun:
         outcome = result.outcome
         self._budget.settle(task.key, sink.note(result.task.id, outcome))
         code = outcome.exit_code
-        self._unreached = self._unreached + 1 if code is ExitCode.UNREACHABLE else 0
-        is_capped = any(_CAP in problem.parameters for problem in outcome.problems)
-        if code in _ALIKE or is_capped or self._unreached >= _UNREACHABLE:
+        about = {name for problem in outcome.problems for name in problem.parameters}
+        alike = [one for one in (*self._alike, code) if one is code]
+        self._alike = alike if code in _ALIKE_PERHAPS else []
+        # A line that breaks ends all that run as unknown, which says nothing of the next.
+        most = 2 * max(_IN_A_ROW, self._options.concurrency) if code is ExitCode.UNKNOWN else _IN_A_ROW
+        is_own = code is ExitCode.UNWRITABLE and _OUTPUT in about  # other rows may have another output
+        if (code in _ALIKE and not is_own) or _CAP in about or len(self._alike) >= most:
+            self._is_hopeless |= bool(self._waiting)
             self._halt()
 
+    def _is_in_vain(self) -> bool:
+        """Return whether further images would be paid for and reach nobody."""
+        return bool(self._pool and self._pool.outcome.broken) and not self._plan.kinds[0].output.save
+
     def _task(self, job_id: str) -> BatchTask:
-        """Return the task of a job that runs."""
-        return self._running[job_id][0]
+        """Return the task of a job."""
+        return self._tasks[job_id]
 
 
 def _is_uncharged(outcome: Outcome) -> bool:

@@ -14,8 +14,8 @@ from imgcli.app.batch.batch_outcomes import note_outcome
 from imgcli.app.context import all_secrets
 from imgcli.app.later.submissions import batch_client, choose, release, settle, task_log
 from imgcli.app.reporting import pricing
-from imgcli.app.unfinished_run import BILLED, UnfinishedRun, is_free
-from imgcli.core import catalog, pipeline
+from imgcli.app.unfinished_run import UnfinishedRun, is_free
+from imgcli.core import pipeline
 from imgcli.core.billing.bill import dollars
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem, most_severe
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started
@@ -30,7 +30,7 @@ from imgcli.output.sinks.lines import write_paths
 from imgcli.store.paths import private_folder, state_folder
 from imgcli.store.publish.atomic import reason
 from imgcli.store.runlog.reader import PROCESS, RUNS, RunLogFile, mark
-from imgcli.store.runlog.writer import RunLog
+from imgcli.store.runlog.writer import BILLED, RunLog
 from imgcli.store.submitted_batch import FOLDER
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ class _Collector:
         self._totals = _Totals(is_free=record.is_free)
         self._is_complete = True
         self._told = 0
-        self._price = pricing(catalog.load(), record.facts.server)
+        self._price = pricing(context.models, record.facts.server)
 
     def run(self) -> ExitCode:
         """Save every answer that was not saved yet, say what is missing, and return the exit code."""
@@ -315,7 +315,7 @@ class _Collector:
         unwritten = RunLogFile(self._record.path, row.run)
         run = UnfinishedRun(unwritten, self._context.now())
         events: list[Event] = [Started(row.run.job, row.run.request), Failed(row.run.job, problem)]
-        with history_log.record_recovered(self._context, run, catalog.load()) as recorders:
+        with history_log.record_recovered(self._context, run, self._context.models) as recorders:
             outcome = pipeline.run(events, recorders)
         self._settle(row, outcome, Decimal(0) if problem.charged is Charged.NO else None)
 

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field, replace
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, BinaryIO
 
-from imgcli.app import budget, history_log, reservation
+from imgcli.app import history_log
 from imgcli.app.artifacts import check_embedding, header_for_later
 from imgcli.app.batch.batch_outcomes import resolve_unknown
 from imgcli.app.batch.task_bounds import TaskBounds
 from imgcli.app.later.submissions import batch_client, drop, find_created, note_created, prune, settle_all
+from imgcli.app.money import budget, reservation
 from imgcli.app.options import OutputFormat
-from imgcli.app.unfinished_run import TIER
-from imgcli.core import catalog
 from imgcli.core.batch_result import TaskStatus
 from imgcli.core.billing.bill import dollars
 from imgcli.core.billing.bound import batch_bound, image_model_name
@@ -30,6 +29,7 @@ from imgcli.output.terminal.writer import SafeWriter
 from imgcli.store.batch_state import BatchState, state_path
 from imgcli.store.paths import private_folder, state_folder
 from imgcli.store.publish.atomic import reason
+from imgcli.store.runlog.writer import TIER
 from imgcli.store.submitted_batch import FOLDER, BatchFacts, SubmittedBatch, SubmittedRow, submitted_batches
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from imgcli.app.options import GenerateOptions
     from imgcli.core.batch_result import TaskOutcome
     from imgcli.core.billing.bound import Bound
-    from imgcli.core.catalog import Catalog
     from imgcli.core.request import ImageRequest
 
 
@@ -177,7 +176,7 @@ class _Drafts:
     def __init__(self, context: Context, plan: BatchPlan, options: GenerateOptions, stack: ExitStack) -> None:
         self.all: list[_Draft] = []
         self._context, self._plan, self._options, self._stack = context, plan, options, stack
-        self._models: Catalog = catalog.load()
+        self._models = context.models
         self._today = context.now().date()
         self.begun = context.now()
         self._jobs = f"{self.begun:%Y%m%d-%H%M%S}-{context.token()}"

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from imgcli import __version__
 from imgcli.app.lookup import open_history
-from imgcli.core import catalog
 from imgcli.core.billing.spending import GroupBy, Period, spending
 from imgcli.core.catalog import list_models
 from imgcli.core.errors import usage_error
@@ -70,7 +69,7 @@ class WebLibrary:
 
     def models(self) -> str:
         """Return the models as JSON."""
-        return models_json(list_models(catalog.load(), self._context.now().date()))
+        return models_json(list_models(self._context.models, self._context.now().date()))
 
     def cost(self, period: str, by: str) -> str:
         """Return what was spent as JSON. Raises `ImgcliError` (usage)."""
@@ -84,7 +83,7 @@ class WebLibrary:
     def about(self, defaults: GenerateOptions, limit: int) -> str:
         """Return what runs here, as JSON: a run without parameters is one with these."""
         draft, budget = defaults.draft, defaults.budget
-        default_model = catalog.load().default_model(self._context.now().date())
+        default_model = self._context.models.default_model(self._context.now().date())
         return to_json(
             {
                 "version": __version__,

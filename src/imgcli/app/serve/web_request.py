@@ -14,12 +14,12 @@ from imgcli.app.plan import RequestPlan
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.history import FileStatus
 from imgcli.core.inherit import OptionSources
+from imgcli.core.params import EXTRA, PARAMETERS, InlineImages
 from imgcli.core.text import did_you_mean, shorten, similar_names
 from imgcli.core.validate import MAX_REFERENCES
-from imgcli.output.sinks.jsonl import InlineImages
 from imgcli.output.terminal.database import PreviewProtocol
 from imgcli.store.image_facts import saved_image_status
-from imgcli.store.input_images import LARGEST, mask_of, read_reference, uploaded_image
+from imgcli.store.input_images import LARGEST, read_reference, uploaded_image, uploaded_mask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,15 +32,16 @@ if TYPE_CHECKING:
     from imgcli.core.request import InputImage
 
 
-PARAMETERS = (
-    *("model", "image-model", "size", "quality", "format", "compression", "background", "moderation"),
-    *("partials", "input-fidelity", "api"),
+SETTABLE = (
+    *("model", "image-model"),
+    *(parameter.flag for parameter in PARAMETERS if parameter.name != EXTRA),
+    *("partials", "api"),
 )
-"""The options that a request may set: none that names a file, a server, a record or a limit."""
+"""The options that a request may set: none that names a file, a server, a record or a limit, and no fields of
+the API that we do not know."""
 _PROMPT, _IMAGES, _MASK = "prompt", "images", "mask"
 _API_NAMES = {
-    "output-format": "format",
-    "output-compression": "compression",
+    **{parameter.api_name.replace("_", "-"): parameter.flag for parameter in PARAMETERS},
     "partial-images": "partials",
     "image": _IMAGES,
 }
@@ -94,7 +95,7 @@ class WebRequests:
     def _named(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values by our names. Raises `ImgcliError` (usage) for what a request cannot set."""
         values: dict[str, Any] = {}
-        known = (_PROMPT, _IMAGES, _MASK, *PARAMETERS)
+        known = (_PROMPT, _IMAGES, _MASK, *SETTABLE)
         for told, value in given.items():
             name = _own_name(told)
             shown = shorten(told, _LONGEST_NAME)
@@ -119,27 +120,15 @@ class WebRequests:
         if mask is not None and not given:
             raise usage_error("mask needs an image.", "Add it as the first of images.")
         references = tuple(self._image(f"image {number}", one) for number, one in enumerate(given, 1))
-        return InputImages(references, None if mask is None else mask_of(self._image("mask", mask), "mask"))
+        return InputImages(
+            references, None if mask is None else uploaded_mask("mask", _decoded("mask", mask))
+        )
 
     def _image(self, name: str, value: object) -> InputImage:
         """Return an image that was sent, or one of the history by its SHA-256. Raises `ImgcliError`."""
-        if not isinstance(value, str):
-            raise usage_error(f"{name} must be text.", _SENT)
-        if value.startswith(_HISTORY):
+        if isinstance(value, str) and value.startswith(_HISTORY):
             return self._earlier(name, value.removeprefix(_HISTORY))
-        text = value
-        if value[: len(_DATA)].lower() == _DATA:
-            head, comma, text = value.partition(",")
-            if not comma or not f"{head.lower()},".endswith(_BASE64):
-                raise usage_error(f"{name} is a data URL without base64.", _SENT)
-        elif "://" in value[:_LONGEST_NAME]:
-            raise usage_error(f"{name} is an address, and imgcli fetches none.", _SENT)
-        if len(text) > LARGEST * 4 // 3 + 4:
-            raise usage_error(f"{name} is larger than {LARGEST >> 20} MB.", "Make the image smaller.")
-        try:
-            return uploaded_image(name, base64.b64decode(text, validate=True))
-        except (binascii.Error, ValueError):
-            raise usage_error(f"{name} is not base64.", _SENT) from None
+        return uploaded_image(name, _decoded(name, value))
 
     def _earlier(self, name: str, sha256: str) -> InputImage:
         """Return an image of the history, read from its file. Raises `ImgcliError` (usage)."""
@@ -149,6 +138,25 @@ class WebRequests:
             if image.sha256 == sha256 and saved_image_status(image).state is FileStatus.THERE:
                 return read_reference(str(image.path), self._context.stdin.buffer)
         raise usage_error(f"{name} is not in the history, or its file is gone or was changed.", _SENT)
+
+
+def _decoded(name: str, value: object) -> bytes:
+    """Return the bytes of an image that was sent. Raises `ImgcliError` (usage)."""
+    if not isinstance(value, str):
+        raise usage_error(f"{name} must be text.", _SENT)
+    text = value
+    if value[: len(_DATA)].lower() == _DATA:
+        head, comma, text = value.partition(",")
+        if not comma or not f"{head.lower()},".endswith(_BASE64):
+            raise usage_error(f"{name} is a data URL without base64.", _SENT)
+    elif "://" in value[:_LONGEST_NAME]:
+        raise usage_error(f"{name} is an address, and imgcli fetches none.", _SENT)
+    if len(text) > LARGEST * 4 // 3 + 4:
+        raise usage_error(f"{name} is larger than {LARGEST >> 20} MB.", "Make the image smaller.")
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise usage_error(f"{name} is not base64.", _SENT) from None
 
 
 def _own_name(told: str) -> str:

@@ -13,12 +13,12 @@ from imgcli.app.generate import prepare
 from imgcli.app.job import JobHooks, execute
 from imgcli.app.process import Interrupted, Stop
 from imgcli.app.reporting import pricing
-from imgcli.core import catalog
 from imgcli.core.errors import ExitCode, ImgcliError, Problem
 from imgcli.core.events import Failed, PartialImage, Saved
 from imgcli.core.messages import problem_lines, saved_line
+from imgcli.core.params import InlineImages
 from imgcli.output.json import to_json
-from imgcli.output.sinks.jsonl import InlineImages, JsonLinesSink, error_line
+from imgcli.output.sinks.jsonl import JsonLinesSink, error_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -141,7 +141,6 @@ class WebRuns:
     def __init__(self, context: Context, limit: int) -> None:
         self._context = context
         self._limit = limit
-        self._models = catalog.load()
         self._lock = threading.Lock()
         self._running: dict[threading.Thread, Stop] = {}
         self._is_over = False
@@ -209,7 +208,7 @@ class WebRuns:
             import_client()
         server = options.server
         host = None if server.demo else server.host(self._context.env)
-        price = pricing(self._models, host, is_demo=server.demo)
+        price = pricing(self._context.models, host, is_demo=server.demo)
         context = replace(self._context, sleep=stop.sleep)
         (job,) = prepare(context, [options])
         display = WebDisplay(context, client, price)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 import typer
 
 from imgcli.cli.params import display, generation, server  # noqa: TC001 - Typer reads the annotations at run time
-from imgcli.cli.params.generation import ApiChoice
+from imgcli.cli.params.generation import ApiChoice, parameter_options
+from imgcli.cli.typer_ext import adding_options
+from imgcli.core.params import PARAMETERS
 
 if TYPE_CHECKING:
     from imgcli.app.context import Context
@@ -19,25 +21,19 @@ if TYPE_CHECKING:
 PlanMaker: TypeAlias = Callable[["ServerOptions"], "RequestPlan"]
 """Finds out what is asked for, once it is known which server is asked."""
 
-_OPTIONS = {"fidelity": "input-fidelity"}
-"""Fields of a `DraftRequest` whose option has another name."""
+_FLAGS = {one.name: one.flag for one in PARAMETERS}
+"""Fields of a `DraftRequest` by their options; of the others the names differ in dashes alone."""
 
 
+@adding_options(parameter_options(), after={"Input": "var", "Image": "image_model", "Server": "concurrency"})
 def shared_options(  # noqa: PLR0913 - a signature declares options
     *,
     preset: generation.Preset = None,
     var: generation.Var = None,
-    fidelity: generation.FidelityOption = None,
     model: generation.Model = None,
     count: generation.Count = 1,
     single_request: generation.SingleRequest = False,
     image_model: generation.ImageModel = None,
-    size: generation.Size = "1024x1024",
-    quality: generation.QualityOption = None,
-    image_format: generation.Format = None,
-    compression: generation.Compression = None,
-    background: generation.BackgroundOption = None,
-    moderation: generation.ModerationOption = None,
     partials: generation.Partials = None,
     output: generation.Output = None,
     force: generation.Force = False,
@@ -69,7 +65,10 @@ def shared_options(  # noqa: PLR0913 - a signature declares options
     max_cost: server.MaxCost = None,
     daily_cap: server.DailyCap = None,
 ) -> None:
-    """Declare the options of `gen`, `edit` and `again`: their signatures take them from here."""
+    """Declare the options of `gen`, `edit` and `again`: their signatures take them from here.
+
+    Those of generation parameters come from their table.
+    """
 
 
 def generate_command(ctx: typer.Context, flags: Mapping[str, Any], make_plan: PlanMaker) -> NoReturn:
@@ -107,7 +106,7 @@ def generate_command(ctx: typer.Context, flags: Mapping[str, Any], make_plan: Pl
         ]
         # What an earlier image brought comes before the file: from here on no line of the file is to blame.
         taken = (name for _, _, inherited in planned for name in inherited.inherited)
-        profile = profile.below(_OPTIONS.get(name, name.replace("_", "-")) for name in taken)
+        profile = profile.below(_FLAGS.get(name, name.replace("_", "-")) for name in taken)
         series = as_series([with_plan(*one, compare=flags["compare"]) for one in planned])
         code = generate(context, series, flags["concurrency"])
     except ImgcliError as error:

@@ -61,7 +61,7 @@ Trust = Annotated[
     image_model="as before",
     size="as before",
     quality="as before",
-    image_format="from the file name in -o, else as before",
+    format="from the file name in -o, else as before",
 )
 def again(
     ctx: typer.Context,

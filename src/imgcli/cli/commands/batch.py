@@ -8,8 +8,8 @@ import typer
 
 from imgcli.cli.commands._generation import shared_options
 from imgcli.cli.config.parent import ParentCommand
-from imgcli.cli.params import batch_options as params  # noqa: TC001 - Typer reads the annotations at run time
-from imgcli.cli.params import generation  # noqa: TC001 - see above
+from imgcli.cli.params import batch_options as params
+from imgcli.cli.params import generation
 from imgcli.cli.typer_ext import taking_options_of
 from imgcli.core.errors import check_between, usage_error
 
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from imgcli.cli.config.settings import AppliedProfile
 
 
-EPILOG = """\
-Rows: every row has a prompt. A row can set id, output, image, mask, input-fidelity, model, image-model,
-count, size, quality, format, compression, background, moderation, partials, embed, keep-partials, api and
-stream; its value applies instead of the option on the command line. Every other column is a variable,
-{column} in the prompt or in output, and an error if nothing uses it. Only declared names are replaced;
-{{ stands for { if you need the text itself. Files are looked up from the current folder.
+_ROW = ", ".join(("id", "output", *params.ROW_OPTIONS[:-1]))
+EPILOG = (
+    f"Rows: every row has a prompt. A row can set {_ROW} and {params.ROW_OPTIONS[-1]}; "
+    """\
+its value applies instead of the option on the command line. Every other column is a variable, {column} in
+the prompt or in output, and an error if nothing uses it. Only declared names are replaced; {{ stands for
+{ if you need the text itself. Files are looked up from the current folder.
 
   rows.jsonl   {"prompt": "a cat", "size": "16:9", "image": ["a.png"]}
   rows.csv     prompt,animal,output
@@ -34,8 +35,10 @@ stream; its value applies instead of the option on the command line. Every other
   rows.txt     # one prompt per line
                a cat at night
 
-Exit codes: 0 every image is saved; 3 only some are; otherwise as for imgcli gen.
+Exit codes: 0 every image is saved; 3 only some are; 10 all are, but some not where you asked; otherwise as
+for imgcli gen.
 """
+)
 
 _MOST_REQUESTS = 64
 _UNFIT = {
@@ -64,13 +67,17 @@ def batch_options(  # noqa: PLR0913 - a signature declares options
     prompt: params.Prompt = None,
     var: generation.Var = None,
     seed: params.Seed = None,
-    images: generation.Images = None,
+    images: params.Images = None,
     mask: generation.Mask = None,
+    concurrency: params.Concurrency = 4,
     rate: params.Rate = None,
     report: params.Report = None,
     retry_unknown: params.RetryUnknown = False,
     later: params.Later = False,
     dry_run: params.DryRun = False,
+    count: params.Count = 1,
+    output: params.Output = None,
+    max_cost: params.MaxCost = None,
     record: params.NoRecord = None,
     compare: params.NoCompare = False,
     opens: params.NoOpen = False,
@@ -99,6 +106,7 @@ def batch(
 
     What is done is kept in FILE.imgcli.jsonl beside FILE: the same command again sends only what is missing,
     and never pays for a row twice. A changed row is a new row. All rows are checked before the first is sent.
+    Ctrl-C finishes what is running and sends no more; a second Ctrl-C stops at once.
     """  # noqa: D301 - \b tells Typer to leave the lines alone
     one_run = dict.fromkeys(_UNFIT)
     _run(ctx, {**flags, **one_run, "file": file})

@@ -57,10 +57,10 @@ Change = Annotated[
     image_model="FILE's, else the server's",
     size="FILE's, else auto",
     quality="FILE's, else medium",
-    image_format="from the file name in -o, else FILE's, else png",
+    format="from the file name in -o, else FILE's, else png",
     output="FILE's name with -edit, in the current folder",
 )
-def edit(
+def edit(  # noqa: PLR0913 - a signature declares options
     ctx: typer.Context,
     original: Original,
     words: Change = None,
@@ -68,6 +68,7 @@ def edit(
     prompt_file: generation.PromptFile = None,
     images: generation.Images = None,
     mask: generation.Mask = None,
+    markup: generation.Markup = None,
     **flags: Any,  # noqa: ANN401 - what `shared_options` declares
 ) -> None:
     """Edit an image with a prompt.
@@ -78,6 +79,7 @@ def edit(
       imgcli edit a-cat-edit.png "add a moon" --compare  before and after
       imgcli edit photo.jpg "a boat" --mask mask.png     only in the mask's area
       imgcli edit 12 "in oil" -i style.jpg               by id, with style.jpg
+      imgcli edit cat.png "a hat" --markup arrow.png -m gpt-image-2.6-flare
     """  # noqa: D301 - \b tells Typer to leave the lines alone
 
     def make_plan(server: ServerOptions) -> RequestPlan:
@@ -85,7 +87,7 @@ def edit(
         from imgcli.app.inputs import InputNames
         from imgcli.app.plan import plan_edit
 
-        names = InputNames(words, prompt_file, images, mask)
+        names = InputNames(words, prompt_file, images, mask, markup)
         return plan_edit(ctx.obj, server.name(ctx.obj.env), original, names)
 
     generate_command(ctx, flags, make_plan)

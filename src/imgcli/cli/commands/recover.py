@@ -62,9 +62,9 @@ def recover(
 ) -> None:
     """Recover images from interrupted runs.
 
-    Reads the run logs on this disk; contacts no server. It is safe to run again. An image found in an
-    unreadable response is saved as NAME.recovered.png, an incomplete one as NAME.torn.png; the log of an
-    incomplete image stays until you discard it.
+    Reads the run logs on this disk; contacts no server, except to fetch an image that a response only links
+    to. It is safe to run again. An image found in an unreadable response is saved as NAME.recovered.png, an
+    incomplete one as NAME.torn.png; the log of an incomplete image stays until you discard it.
 
     \b
     Examples:

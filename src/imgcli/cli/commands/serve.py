@@ -8,8 +8,8 @@ import typer
 
 from imgcli.cli.params import generation, server  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.cli.params import serve_options as params  # noqa: TC001 - see above
-from imgcli.cli.params.generation import ApiChoice
-from imgcli.cli.typer_ext import taking_options_of
+from imgcli.cli.params.generation import ApiChoice, parameter_options
+from imgcli.cli.typer_ext import adding_options, taking_options_of
 from imgcli.core.errors import ImgcliError, check_between, usage_error
 
 if TYPE_CHECKING:
@@ -44,18 +44,12 @@ _ABSENT: dict[str, Any] = {
 """The values of options of `gen` that a server does not have."""
 
 
+@adding_options(parameter_options(), after={"Input": "preset", "Image": "image_model", "Server": "timeout"})
 def _run_options(  # noqa: PLR0913 - a signature declares options
     *,
     preset: generation.Preset = None,
-    fidelity: generation.FidelityOption = None,
     model: generation.Model = None,
     image_model: generation.ImageModel = None,
-    size: generation.Size = "1024x1024",
-    quality: generation.QualityOption = None,
-    image_format: generation.Format = None,
-    compression: generation.Compression = None,
-    background: generation.BackgroundOption = None,
-    moderation: generation.ModerationOption = None,
     partials: generation.Partials = None,
     output: generation.Output = None,
     embed: generation.Embed = False,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from imgcli.core.params import PARAMETERS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     Params = Mapping[str, Any]
 
 
-_COMPRESSED = ("jpeg", "webp")
 _MOVING = ("gif", "svg")
 
 
@@ -45,7 +46,7 @@ def _any(*names: str) -> Callable[[Params], bool]:
 
 def _names_another_format(params: Params) -> bool:
     named = _named_format(params)
-    return named is not None and named != params.get("image_format")
+    return named is not None and named != params.get("format")
 
 
 def _named_format(params: Params) -> str | None:
@@ -54,12 +55,12 @@ def _named_format(params: Params) -> str | None:
     return format_of_name(params.get("output"))
 
 
-def _is_not_compressed(params: Params) -> bool:
-    return (_named_format(params) or params.get("image_format")) not in _COMPRESSED
+def _fits_not(formats: tuple[str, ...]) -> Callable[[Params], bool]:
+    return lambda params: (_named_format(params) or params.get("format")) not in formats
 
 
 def _has_no_partials(params: Params) -> bool:
-    return (_named_format(params) or params.get("image_format")) in _MOVING
+    return (_named_format(params) or params.get("format")) in _MOVING
 
 
 def _asks_an_image_model(params: Params) -> bool:
@@ -94,8 +95,9 @@ _RULES = (
     PrecedenceRule("force", _any("no_save"), ("no_save",)),
     PrecedenceRule("keep_partials", _any("no_save"), ("no_save",)),
     PrecedenceRule("image_model", _asks_an_image_model, ("model", "api")),
-    PrecedenceRule("image_format", _names_another_format, ("output",)),
-    PrecedenceRule("compression", _is_not_compressed),
+    PrecedenceRule("format", _names_another_format, ("output",)),
+    *(PrecedenceRule(one.name, _fits_not(one.formats)) for one in PARAMETERS if one.formats),
+    *(PrecedenceRule(one.name, _asks_an_image_model) for one in PARAMETERS if not one.is_in_both),
     PrecedenceRule("partials", _has_no_partials),
     PrecedenceRule("partials", lambda params: params.get("stream") is False, ("stream",)),
 )

@@ -121,7 +121,7 @@ PROFILE_VARIABLE = "IMGCLI_PROFILE"
 OPTION = "--profile"
 
 _NAME_LENGTH = 60
-_ALWAYS_OURS = frozenset({"help", "profile", "trust", "version"})
+_ALWAYS_OURS = frozenset({"help", "profile", "reset", "trust", "update", "version"})
 _KINDS = {bool: ValueType.BOOLEAN, int: ValueType.INTEGER, float: ValueType.NUMBER, Path: ValueType.PATH}
 _METAVARS = {"USD": ValueType.DOLLARS, "WHERE": ValueType.PATH}
 

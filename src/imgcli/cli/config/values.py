@@ -11,7 +11,18 @@ from imgcli.app.options import OutputFormat
 from imgcli.app.reporting import report
 from imgcli.cli.config.command import HABITS, ConfiguredCommand, configured_commands, schema
 from imgcli.cli.config.settings import Settings, long_name, read_settings
-from imgcli.core.config import BILLED, PLACE, PRESET, Config, Setting
+from imgcli.core.config import (
+    BILLED,
+    EDITS_PATH,
+    IMAGES_PATH,
+    OPENAI_PATHS,
+    PLACE,
+    PRESET,
+    RESPONSES_PATH,
+    ApiPaths,
+    Config,
+    Setting,
+)
 from imgcli.core.errors import ExitCode, ImgcliError
 from imgcli.core.messages import preset_words
 from imgcli.core.secrets import redact
@@ -170,9 +181,11 @@ def _preset_lines(config: Config) -> Iterator[str]:
 
 
 def _server_lines(env: Mapping[str, str], settings: Settings) -> Iterator[str]:
-    """Yield key, headers and billing of a profile; never the values of environment variables."""
+    """Yield key, headers, billing and paths of a profile; never the values of environment variables."""
     profile = settings.profile
-    if profile and (profile.key_env or profile.headers or not profile.billed):
+    if profile and (
+        profile.key_env or profile.headers or not profile.billed or profile.paths != OPENAI_PATHS
+    ):
         yield "\nserver"
         if not profile.billed:
             yield f"  {BILLED:<14} false: spending limits do not apply"
@@ -180,6 +193,14 @@ def _server_lines(env: Mapping[str, str], settings: Settings) -> Iterator[str]:
             yield f"  {'key-env':<14} {profile.key_env} ({_set_or_not(env, profile.key_env)})"
         for header in profile.headers:
             yield f"  {'header':<14} {header.name}: {_header_words(env, header)}"
+        for name, path in _own_paths(profile.paths).items():
+            yield f"  {name:<14} {shorten(path, _WIDEST)}"
+
+
+def _own_paths(paths: ApiPaths) -> dict[str, str]:
+    """Return the paths that are not OpenAI's, by their keys in the file."""
+    named = zip((IMAGES_PATH, EDITS_PATH, RESPONSES_PATH), paths, OPENAI_PATHS, strict=True)
+    return {key: path or paths.images for key, path, usual in named if path != usual}
 
 
 def _header_words(env: Mapping[str, str], header: HttpHeader) -> str:
@@ -206,6 +227,7 @@ def _as_json(
         "key_env": profile.key_env if profile else None,
         "key_is_set": _is_set(env, profile.key_env) if profile and profile.key_env else None,
         "headers": [_header_json(env, header) for header in profile.headers] if profile else [],
+        "paths": _own_paths(profile.paths) if profile else {},
         "presets": list(map(_preset_json, settings.config.presets.values())),
     }
 

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from imgcli.cli.completion import batch_files
+from imgcli.cli.completion import batch_files, images_and_ids
+from imgcli.core.params import PARAMETERS
+
+ROW_OPTIONS = (
+    *("image", "mask", "model", "image-model", "count"),
+    *(parameter.flag for parameter in PARAMETERS),
+    *("partials", "embed", "keep-partials", "api", "stream"),
+)
+"""The options that a row may set. A batch file may come from somebody else, so it names no server, key,
+limit or record, reads no file but images, and overwrites nothing."""
 
 _INPUT = "Input"
 _RUN = "Batch"
@@ -17,7 +26,7 @@ File = Annotated[
     typer.Argument(
         metavar="FILE",
         help="A file of JSON Lines, CSV, or one prompt per line. CSV has a header row; in plain text # "
-        "begins a comment. '-' is standard input.",
+        "begins a comment. '-' is standard input, of which nothing is remembered.",
         rich_help_panel=_INPUT,
         autocompletion=batch_files,
         show_default=False,
@@ -37,7 +46,7 @@ Seed = Annotated[
     typer.Option(
         "--seed",
         metavar="N",
-        help="Other choices for {NAME|choice}, which are the same each time a batch is run; with --demo also "
+        help="Let {NAME|choice} pick other values; the same N always picks the same ones. With --demo also "
         "the seed of the images.  [default: 0]",
         rich_help_panel=_INPUT,
     ),
@@ -47,7 +56,7 @@ Concurrency = Annotated[
     typer.Option(
         "--concurrency",
         metavar="N",
-        help="How many requests run at the same time, 1 to 64.",
+        help="How many requests may run at the same time, 1 to 64.",
         rich_help_panel=_RUN,
     ),
 ]
@@ -84,6 +93,50 @@ Later = Annotated[
         "--later",
         help="Submit everything to OpenAI's Batch API: half price, done within 24 hours.",
         rich_help_panel=_RUN,
+    ),
+]
+Images = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--image",
+        "-i",
+        metavar="FILE",
+        help="Input image for rows that name none: a PNG, JPEG or WebP file, a history id, last, or an https "
+        "URL. Can be given up to 16 times.",
+        rich_help_panel=_INPUT,
+        show_default=False,
+        autocompletion=images_and_ids,
+    ),
+]
+Count = Annotated[
+    int,
+    typer.Option(
+        "--count",
+        "-n",
+        metavar="N",
+        help="Generate N images of each row, with a request each.",
+        rich_help_panel="Image",
+    ),
+]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="WHERE",
+        help="Where to save: a folder, or a template with variables and {slug} {n} {model} {date} {time} "
+        "{id}; missing folders are created.  [default: named after the prompt, in the current folder]",
+        rich_help_panel="Output",
+    ),
+]
+MaxCost = Annotated[
+    str | None,
+    typer.Option(
+        "--max-cost",
+        metavar="USD",
+        help="The most that the whole batch may cost, over all its runs; off for no limit. What has no room "
+        "is not sent.",
+        rich_help_panel="Cost",
     ),
 ]
 DryRun = Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from imgcli.output.sinks.jsonl import InlineImages
+from imgcli.core.params import InlineImages
 from imgcli.output.terminal.database import PreviewProtocol
 
 _SHOW = "Display"

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from inspect import Parameter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from imgcli.cli.completion import formats, image_models, images_and_ids, models, presets, runs_and_ids, sizes
+from imgcli.cli.completion import (
+    formats,
+    image_models,
+    images_and_ids,
+    models,
+    presets,
+    runs_and_ids,
+    sizes,
+    tiers,
+)
 from imgcli.core.image import ImageFormat
-from imgcli.core.params import Api, Background, Fidelity, Moderation, Quality
+from imgcli.core.params import PARAMETERS, Api
 
 _PROMPT = "Input"
 _IMAGE = "Image"
@@ -37,6 +47,39 @@ def _image_format(text: str) -> ImageFormat:
     if text.lower() in by_name:
         return by_name[text.lower()]
     raise typer.BadParameter(f"{text!r} is not one of {', '.join(by_name)}.")
+
+
+_SHORT = {"size": ("-s",)}
+_BESIDE: dict[str, dict[str, Any]] = {
+    "size": {"autocompletion": sizes},
+    "format": {"parser": _image_format, "autocompletion": formats},
+    "svg_model": {"autocompletion": models},
+    "service_tier": {"autocompletion": tiers},
+}
+"""What Typer needs to know of a generation parameter beside its row."""
+
+
+def parameter_options() -> list[Parameter]:
+    """Return the options of the generation parameters, as a signature declares them."""
+    return [
+        Parameter(
+            one.name,
+            Parameter.KEYWORD_ONLY,
+            default=one.default,
+            annotation=Annotated[
+                one.type if one.default else (list[str] if one.type is tuple else one.type) | None,
+                typer.Option(
+                    f"--{one.flag}",
+                    *_SHORT.get(one.name, ()),
+                    metavar=one.metavar,
+                    help=one.help,
+                    rich_help_panel=one.panel,
+                    **_BESIDE.get(one.name, {}),
+                ),
+            ],
+        )
+        for one in PARAMETERS
+    ]
 
 
 Words = Annotated[
@@ -99,6 +142,17 @@ Mask = Annotated[
         autocompletion=images_and_ids,
     ),
 ]
+Markup = Annotated[
+    str | None,
+    typer.Option(
+        "--markup",
+        metavar="FILE",
+        help="Transparent PNG of the same size as FILE with marks that guide the edit, such as an arrow; for "
+        "image models, not with --mask.",
+        rich_help_panel=_PROMPT,
+        autocompletion=images_and_ids,
+    ),
+]
 Continue = Annotated[
     bool,
     typer.Option(
@@ -106,15 +160,6 @@ Continue = Annotated[
         "-c",
         help="Continue from your last image, with its options: in its conversation if the server still has "
         "it, otherwise from its file.",
-        rich_help_panel=_PROMPT,
-    ),
-]
-FidelityOption = Annotated[
-    Fidelity | None,
-    typer.Option(
-        "--input-fidelity",
-        metavar="LEVEL",
-        help="How closely to match the input images: low or high.  [default: the model's]",
         rich_help_panel=_PROMPT,
     ),
 ]
@@ -168,54 +213,6 @@ ImageModel = Annotated[
         rich_help_panel=_IMAGE,
         autocompletion=image_models,
     ),
-]
-Size = Annotated[
-    str,
-    typer.Option(
-        "--size",
-        "-s",
-        metavar="SIZE",
-        help="WIDTHxHEIGHT, auto, square, portrait, landscape, or a ratio such as 16:9.",
-        rich_help_panel=_IMAGE,
-        autocompletion=sizes,
-    ),
-]
-QualityOption = Annotated[
-    Quality | None,
-    typer.Option(
-        "--quality",
-        metavar="LEVEL",
-        help="auto, low, medium, high, xhigh or max.  [default: medium]",
-        rich_help_panel=_IMAGE,
-    ),
-]
-Format = Annotated[
-    ImageFormat | None,
-    typer.Option(
-        "--format",
-        metavar="FORMAT",
-        help="png, jpeg (or jpg), webp, gif or svg.  [default: from the file name in -o, else png]",
-        rich_help_panel=_IMAGE,
-        parser=_image_format,
-        autocompletion=formats,
-    ),
-]
-Compression = Annotated[
-    int | None,
-    typer.Option(
-        "--compression",
-        metavar="0-100",
-        help="For jpeg and webp; 100 is the best quality.",
-        rich_help_panel=_IMAGE,
-    ),
-]
-BackgroundOption = Annotated[
-    Background | None,
-    typer.Option("--background", metavar="KIND", help="auto, opaque or transparent.", rich_help_panel=_IMAGE),
-]
-ModerationOption = Annotated[
-    Moderation | None,
-    typer.Option("--moderation", metavar="KIND", help="auto or low.", rich_help_panel=_IMAGE),
 ]
 Partials = Annotated[
     int | None,

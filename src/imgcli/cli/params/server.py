@@ -28,7 +28,8 @@ Seed = Annotated[
     typer.Option(
         "--seed",
         metavar="N",
-        help="Repeat an image of --demo; its seed is printed on it.  [default: random]",
+        help="Repeat an image of --demo; its seed is printed on it. Also repeats what {NAME|choice} picks.  "
+        "[default: random]",
         rich_help_panel=_SERVER,
     ),
 ]

@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
+from imgcli.core.billing.svg_usage import as_text_usage
 from imgcli.core.image import ImageFormat
 from imgcli.core.json_fields import as_object
 from imgcli.core.params import Api
@@ -16,15 +17,14 @@ from imgcli.core.params import Api
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from imgcli.core.catalog import Catalog, LongContext, Prices
+    from imgcli.core.billing.prices import LongContext, Prices
+    from imgcli.core.catalog import Catalog
     from imgcli.core.events import Completed, Json
     from imgcli.core.request import ImageRequest
 
 
 T = TypeVar("T")
-
-# Far more than any response has; a larger number is an error, and so would be its bill.
-_MAX_TOKENS = 1_000_000_000
+_MAX_TOKENS = 1_000_000_000  # far more than any response has; a larger number is an error
 
 
 class UnknownError(Exception):
@@ -92,6 +92,7 @@ class Part(StrEnum):
     TEXT = "text model"
     IMAGE = "image model"
     SVG = "SVG author"
+    ALL = "all models"
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ class Row:
     @property
     def cost(self) -> Decimal | None:
         """The row's cost, None if any of it is unknown."""
-        return _sum([self.cost_in, self.cost_out])
+        return sum_or_none([self.cost_in, self.cost_out])
 
     @property
     def known(self) -> Decimal:
@@ -126,19 +127,35 @@ class Row:
 class Bill:
     """What a run cost.
 
-    `prices_date` is the date of the oldest price in it, None without any. `notes` are sentences on
-    assumptions and uncertain prices. `is_demo` means that nobody pays it.
+    `prices_date` is the date of the oldest price in it, None without any; `tables` names the price tables
+    that were used. `notes` are sentences on assumptions and uncertain prices. `is_demo` means that nobody
+    pays it.
     """
 
     rows: tuple[Row, ...]
     prices_date: date | None
     notes: tuple[str, ...] = ()
     is_demo: bool = False
+    tables: tuple[str, ...] = ()
+
+    @property
+    def prices_from(self) -> str | None:
+        """The names of the price tables, None where all prices are built in."""
+        from imgcli.core.billing.prices import joined  # see `prices_of`
+
+        return joined(self.tables)
+
+    @property
+    def dated(self) -> str:
+        """The date of the oldest price, and the table: `2026-11-29, from litellm.json`; empty without any."""
+        from imgcli.core.billing.prices import dated
+
+        return dated(self.prices_date, self.prices_from) if self.prices_date else ""
 
     @property
     def total(self) -> Decimal | None:
         """The total, None if any of it is unknown."""
-        return _sum(row.cost for row in self.rows)
+        return sum_or_none(row.cost for row in self.rows)
 
     @property
     def known(self) -> Decimal:
@@ -151,59 +168,17 @@ def bill(
 ) -> Bill:
     """Compute what a run cost at OpenAI's Standard rates; `partials` and `images` arrived.
 
-    The text model's tokens are in `usage`, the images' in `tool_usage["image_gen"]`; on the Images API
-    `usage` counts the images. Never raises: a count that is missing or absurd makes its row unknown.
+    What counts what, `Completed` says. Never raises: a count that is missing or absurd makes its row unknown.
     """
+    from imgcli.core.billing.prices import tables_of  # see `prices_of`
+
     rows = tuple(_rows(request, completed, partials, catalog))
     if request.api is Api.RESPONSES and not partials and not images and _is_unused(completed):
         rows = tuple(row for row in rows if row.part is Part.TEXT)
-    priced = [row for row in rows if row.known]
-    dates = [prices_of(row.model, catalog).date for row in priced]
-    notes = [note for row in priced for note in _notes(row, completed, request, catalog)]
-    return Bill(rows, min(dates, default=None), tuple(notes))
-
-
-def sum_bills(bills: Iterable[Bill]) -> Bill | None:
-    """Return the bill of several runs, None for none: rows of the same model added up.
-
-    Rows whose cost is unknown are not added to those whose cost is known, which would hide the least that it
-    is. It is the demo's where nobody pays any of it.
-    """
-    bills = tuple(bills)
-    if not bills:
-        return None
-    rows: dict[tuple[Part, str | None, bool], list[Row]] = {}
-    for one in bills:
-        for row in one.rows:
-            rows.setdefault((row.part, row.model, row.cost is None), []).append(row)
-    dates = [one.prices_date for one in bills if one.prices_date]
-    notes = dict.fromkeys(note for one in bills for note in one.notes)
-    summed = tuple(_sum_rows(alike) for alike in rows.values())
-    return Bill(summed, min(dates, default=None), tuple(notes), all(one.is_demo for one in bills))
-
-
-def _sum_rows(rows: list[Row]) -> Row:
-    """Return rows of one model as one."""
-    return Row(
-        rows[0].part,
-        rows[0].model,
-        _total(row.tokens_in for row in rows),
-        _total(row.cached for row in rows),
-        _total(row.tokens_out for row in rows),
-        _total(row.partials for row in rows),
-        _sum(row.cost_in for row in rows),
-        _sum(row.cost_out for row in rows),
-    )
-
-
-def _total(counts: Iterable[int | None]) -> int | None:
-    """Return the sum, None if any part is unknown."""
-    total = 0
-    for count in counts:
-        if count is None:
-            return None
-        total += count
-    return total
+    used = [prices_of(row.model, catalog) for row in rows if row.known]
+    notes = [note for row in rows for note in _notes(row, completed, request, catalog)]
+    oldest = min((prices.date for prices in used), default=None)
+    return Bill(rows, oldest, tuple(notes), tables=tables_of(used))
 
 
 def cost_usd(made: Bill) -> float | None:
@@ -222,7 +197,7 @@ def dollars(amount: Decimal | None) -> str:
     return f"{sign}${size:.{places}f}"
 
 
-def _sum(amounts: Iterable[Decimal | None]) -> Decimal | None:
+def sum_or_none(amounts: Iterable[Decimal | None]) -> Decimal | None:
     """Return the sum, None if any part is unknown."""
     total = _NOTHING
     for amount in amounts:
@@ -242,9 +217,10 @@ def _rows(request: ImageRequest, completed: Completed, partials: int, catalog: C
     model = _image_model(request, completed) or catalog.default_image_model
     row = _image_row(request, usage, prices_of(model, catalog))
     yield replace(row, model=model, partials=partials)
-    if request.format is ImageFormat.SVG:
-        # Its tokens are in `svg_usage`, outside `usage` and `tool_usage`.
-        yield Row(Part.SVG, None)
+    if request.format is ImageFormat.SVG or completed.svg_usage:
+        author = completed.svg_model or request.svg_model
+        row = _text_row(author or "", as_text_usage(completed.svg_usage), prices_of(author, catalog))
+        yield replace(row, part=Part.SVG, model=author)
 
 
 def _image_model(request: ImageRequest, completed: Completed) -> str | None:
@@ -256,15 +232,20 @@ def _image_model(request: ImageRequest, completed: Completed) -> str | None:
 
 def prices_of(model: str | None, catalog: Catalog) -> Prices:
     """Return a model's prices; without any price for an unknown model."""
-    from imgcli.core.catalog import Prices  # only here: the history needs rows of bills, but no prices
+    from imgcli.core.billing.prices import Prices  # only here: the history needs rows of bills, but no prices
 
     found = catalog.find(model) if model else None
-    return (found and found.prices) or Prices(date=date.min, source="")
+    aside = catalog.aside.get(model) if model and not found else None
+    return (found.prices if found else aside) or Prices(date=date.min, source="")
 
 
 def _notes(row: Row, completed: Completed, request: ImageRequest, catalog: Catalog) -> Iterator[str]:
-    """Yield the assumptions of a row."""
+    """Yield the assumptions of a row, or why its price is unknown where it was known once."""
     prices = prices_of(row.model, catalog)
+    if not row.known:
+        if prices.caveat and not prices.is_known:
+            yield f"The price of {row.model} is {prices.caveat} ({prices.source})."
+        return
     if row.part is Part.IMAGE and not _image_model(request, completed):
         yield f"The server did not name its image model; these are the prices of the default, {row.model}."
     if prices.caveat:

@@ -8,13 +8,14 @@ from decimal import ROUND_UP, Decimal
 from typing import TYPE_CHECKING
 
 from imgcli.core.billing.bill import count, or_none
+from imgcli.core.billing.prices import dated, joined, tables_of
 from imgcli.core.billing.rates import HALF, highest_surcharge
 from imgcli.core.catalog import ModelKind
 from imgcli.core.errors import usage_error
 from imgcli.core.image import ImageFormat
 from imgcli.core.json_fields import as_object
 from imgcli.core.option import option
-from imgcli.core.params import Api, Quality
+from imgcli.core.params import EXTRA, Api, Quality
 from imgcli.core.text import shorten
 
 if TYPE_CHECKING:
@@ -37,26 +38,40 @@ _CENT, _SMALL = Decimal("0.01"), Decimal("0.0001")
 _AUTO = "auto"
 _QUALITIES = (Quality.LOW, Quality.MEDIUM, Quality.HIGH, Quality.XHIGH, Quality.MAX)
 _NAME_LENGTH = 60
+_BOUNDED_TIERS = frozenset({"auto", "default", "flex"})
+"""Flex is a discount. For the others no price of an image is published."""
+_BOUNDED_EFFORTS = frozenset({"none", "minimal", "low", "medium"})
+"""The tokens that were seen, on which the limits rest, are of a model that reasoned as much as by default."""
 
 
 @dataclass(frozen=True)
 class Bound:
-    """An upper bound in US dollars, its basis, and the date of its oldest price or table."""
+    """An upper bound in US dollars, its basis, and the date of its oldest price or table.
+
+    `tables` names the tables that the prices are from.
+    """
 
     dollars: Decimal
     basis: str
     as_of: date
+    tables: tuple[str, ...] = ()
+
+    @property
+    def dated(self) -> str:
+        """The date, and the price tables."""
+        return dated(self.as_of, joined(self.tables))
 
 
 def batch_bound(bounds: Iterable[Bound]) -> Bound:
     """Return the upper bound of one or more requests that go through the Batch API, at half price."""
-    total, dates, bases = _NOTHING, set[date](), set[str]()
+    total, dates, bases, tables = _NOTHING, set[date](), set[str](), dict[str, None]()
     for bound in bounds:
         total += bound.dollars
         dates.add(bound.as_of)
         bases.add(bound.basis)
+        tables |= dict.fromkeys(bound.tables)
     basis = bases.pop() if len(bases) == 1 else "the sum over all rows"
-    return Bound(_rounded_up(total * HALF), f"half of {basis}", min(dates))
+    return Bound(_rounded_up(total * HALF), f"half of {basis}", min(dates), tuple(tables))
 
 
 @dataclass(frozen=True)
@@ -81,28 +96,47 @@ def upper_bound(
 ) -> Bound:
     """Return the upper bound on the cost of a request at a server.
 
-    It is monotonic: a lower quality, fewer pixels, fewer partials, fewer references or a shorter prompt never
-    raise it. A model without prices counts as the most expensive one. Raises `ImgcliError` (usage) where
-    nothing is known: for an SVG, whose model is not published, and a conversation that is not in the history.
+    It is monotonic: a lower quality, fewer pixels, fewer partials, frames or references, or a shorter prompt
+    never raise it. A model without prices counts as the most expensive one. Raises `ImgcliError` (usage)
+    where nothing is known: for a conversation that is not in the history, and see `_check_known`.
     """
-    if request.format is ImageFormat.SVG:
-        raise usage_error(
-            "The maximum cost of an SVG is unknown: OpenAI does not publish which model writes it.",
-            f"Choose another {option('format')}, or remove the limit.",
-            about=("format",),
-        )
+    _check_known(request)
     if request.previous_response_id and conversation is None:
         raise usage_error(
             "The maximum cost is unknown: the conversation that this continues is not in the history.",
             f"Send the image itself with {option('image')}, or remove the limit.",
         )
     load = _Load(request, models.limits, conversation or Conversation())
-    shares = [_most_expensive(_image_models(request, models), load.image_dollars)]
+    image = image_model_name(request, models)
+    shares = [_most_expensive(_candidates(image, ModelKind.IMAGE, models), load.image_dollars)]
     if request.api is Api.RESPONSES:
-        shares.append(_most_expensive(_text_models(request, models), load.text_dollars))
+        shares.append(_most_expensive(_candidates(request.model, ModelKind.TEXT, models), load.text_dollars))
     total = sum((share for _, share in shares), _NOTHING) * highest_surcharge(host) * (request.count or 1)
     basis = _basis(request, models, shares[0][0])
-    return Bound(_rounded_up(total), basis, min(_dates(model for model, _ in shares)))
+    tables = tables_of(model.prices for model, _ in shares if model.prices)
+    return Bound(_rounded_up(total), basis, min(_dates(model for model, _ in shares)), tables)
+
+
+def _check_known(request: ImageRequest) -> None:
+    """Raise `ImgcliError` (usage) for parameters with a price or a number of tokens that nobody publishes."""
+    if request.format is ImageFormat.SVG:
+        unknown = "how many tokens it takes to write one" if request.svg_model else "which model writes it"
+        raise usage_error(
+            f"The maximum cost of an SVG is unknown: OpenAI does not publish {unknown}.",
+            f"Choose another {option('format')}, or remove the limit.",
+            about=("format",),
+        )
+    for name, value, are_bounded in (
+        ("service-tier", request.service_tier, _BOUNDED_TIERS),
+        ("reasoning-effort", request.reasoning_effort, _BOUNDED_EFFORTS),
+        (EXTRA, next(iter(request.extra), None), ()),
+    ):
+        if value is not None and value not in are_bounded:
+            raise usage_error(
+                f"The maximum cost is unknown with {option(name, shorten(value, _NAME_LENGTH))}.",
+                f"Leave {option(name)} out, or remove the limit.",
+                about=(name,),
+            )
 
 
 def conversation_before(
@@ -145,13 +179,15 @@ class _Load:
         text, images = self.prompt_bytes + self.limits["image_text"], self.images
         if self.request.api is Api.RESPONSES:
             text += self.limits["text_out"]  # the text model rewords the prompt
-        frames = self.limits["frames"] if self.request.format is ImageFormat.GIF else 1
+        frames = 1
+        if self.request.format is ImageFormat.GIF:
+            frames = self.request.frames or self.limits["frames"]
         rate = (prices.image_out or _NOTHING) / _MILLION
         cost = text * ((prices.text_in or _NOTHING) + (prices.text_out or _NOTHING)) / _MILLION
         cost += images * self.limits["image_image"] * (prices.image_in or _NOTHING) / _MILLION
         cost += frames * _image(model.most, rate, self.request, self.limits[_AUTO])
         cost += self.request.partials * self.limits["partial"] * rate
-        return Decimal(cost) * prices.most
+        return Decimal(cost)
 
     def text_dollars(self, model: Model) -> Decimal:
         """Return the cost of the text model's input and output."""
@@ -167,12 +203,13 @@ class _Load:
         terms = prices.long_context
         if terms and tokens_in > terms.after:
             cost_in, cost_out = cost_in * terms.input, cost_out * terms.output
-        return Decimal(cost_in + cost_out) * prices.most
+        return Decimal(cost_in + cost_out)
 
     @property
     def prompt_bytes(self) -> int:
-        """The bytes of all prompts, which is the maximum number of their tokens."""
-        return len(self.request.prompt.encode()) + self.before.prompt_bytes
+        """The bytes of all prompts and instructions, which is the maximum number of their tokens."""
+        own = self.request.prompt + (self.request.instructions or "")
+        return len(own.encode()) + self.before.prompt_bytes
 
     @property
     def images(self) -> int:
@@ -200,17 +237,10 @@ def _scaled(figures: Mapping[str, Decimal | int], pixels: int, rounding: Decimal
     return max(Decimal(figure + rounding) * max(pixels, known) / known for known, figure in smaller)
 
 
-def _image_models(request: ImageRequest, models: Catalog) -> list[Model]:
-    """Return the image models to consider: the named one, or all where that has no figures."""
-    found = models.find(image_model_name(request, models))
-    priced = [model for model in models.models if model.most]
-    return [found] if found in priced else priced
-
-
-def _text_models(request: ImageRequest, models: Catalog) -> list[Model]:
-    """Return the text models to consider, likewise."""
-    found = models.find(request.model)
-    priced = [model for model in models.models if model.kind is ModelKind.TEXT and model.prices]
+def _candidates(name: str, kind: ModelKind, models: Catalog) -> list[Model]:
+    """Return the models to consider: the named one, or all of its kind where that has no figures."""
+    found = models.find(name)
+    priced = [model for model in models.models if model.kind is kind and _is_priced(model)]
     return [found] if found in priced else priced
 
 
@@ -238,7 +268,17 @@ def _rounded_up(amount: Decimal) -> Decimal:
 
 def _has_figures(name: str, models: Catalog) -> bool:
     found = models.find(name)
-    return found is not None and bool(found.most if found.kind is ModelKind.IMAGE else found.prices)
+    return found is not None and _is_priced(found)
+
+
+def _is_priced(model: Model) -> bool:
+    """Return whether all is known that a bound needs; a price that has ended is unknown."""
+    prices = model.prices
+    if prices is None or prices.text_in is None:
+        return False
+    if model.kind is ModelKind.TEXT:
+        return prices.text_out is not None
+    return bool(model.most) and prices.image_in is not None and prices.image_out is not None
 
 
 def _dates(counted: Iterable[Model]) -> Iterator[date]:
@@ -255,7 +295,9 @@ def _pixels(size: str) -> int:
 
 
 def _sent_images(request: ImageRequest | None) -> int:
-    return len(request.references) + (request.mask is not None) if request else 0
+    if request is None:
+        return 0
+    return len(request.references) + sum(one is not None for one in (request.mask, request.markup))
 
 
 def _billed_tokens(entry: HistoryEntry) -> int:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from imgcli.core.billing.bill import dollars, prices_of
 from imgcli.core.billing.bound import image_model_name
+from imgcli.core.billing.prices import dated
+from imgcli.core.billing.rates import is_standard
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.image import MOVING_FORMATS
 from imgcli.core.option import option
@@ -20,12 +22,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imgcli.core.billing.bound import Bound
-    from imgcli.core.catalog import Catalog, Prices
+    from imgcli.core.billing.prices import Prices
+    from imgcli.core.catalog import Catalog
     from imgcli.core.request import ImageRequest
 
 
 _MILLION = 1_000_000
 _AUTO = "auto"
+_NAME_LENGTH = 60
 
 OFF = "off"
 """The value that removes a limit set in a file or in the environment."""
@@ -86,13 +90,14 @@ def _from_table(request: ImageRequest, catalog: Catalog) -> Estimate | None:
     """Estimate from the published token counts; None where there are none for this request."""
     name = image_model_name(request, catalog)
     prices, tokens = prices_of(name, catalog), _published(request, catalog)
-    if not tokens or prices.image_out is None or request.format in MOVING_FORMATS:
+    is_other = request.format in MOVING_FORMATS or not is_standard(request.service_tier, None)
+    if not tokens or prices.image_out is None or is_other:
         return None
     count = request.count or 1
     low = min(tokens) * prices.image_out / _MILLION * count
     image = (max(tokens) + request.partials * catalog.limits["partial"]) * prices.image_out / _MILLION * count
     words = _most_for_words(request, prices)
-    basis = f"from OpenAI's token table, prices of {prices.date}"
+    basis = f"from OpenAI's token table, prices of {dated(prices.date, prices.table)}"
     if words is None:
         return Estimate(low, None, f"{basis}; {_what_is_unknown(request, name)}")
     return Estimate(low, image + words, basis)
@@ -160,6 +165,9 @@ def _why_no_table(request: ImageRequest, name: str, catalog: Catalog) -> str:
     model = catalog.find(name)
     if model is None or model.prices is None:
         return f"imgcli has no price for {name}"
+    if request.service_tier and not is_standard(request.service_tier, None):
+        tier = option("service-tier", shorten(request.service_tier, _NAME_LENGTH))
+        return f"no price of an image is published for {tier}"
     if model.tokens and request.format in MOVING_FORMATS:
         return f"OpenAI publishes no token counts for {request.format}"
     if model.tokens:
@@ -180,7 +188,7 @@ def _format_range(found: Estimate) -> str:
 def estimate_line(found: Estimate, bound: Bound | None = None) -> str:
     """Format an estimate and its basis; `bound` gives the maximum where the estimate has none."""
     separator = ": " if found.low is None else ", "
-    most = f", at most {dollars(bound.dollars)} as of {bound.as_of}" if bound and found.high is None else ""
+    most = f", at most {dollars(bound.dollars)} as of {bound.dated}" if bound and found.high is None else ""
     return f"estimate: {_format_range(found)}{most}{separator}{found.basis}"
 
 
@@ -260,7 +268,7 @@ def check_day(bound: Bound, spent: Spent, cap: Cap) -> None:
 
 
 def _source(bound: Bound) -> str:
-    return f"The upper bound is based on {bound.basis}, as of {bound.as_of}; OpenAI's bill is authoritative."
+    return f"The upper bound is based on {bound.basis}, as of {bound.dated}; OpenAI's bill is authoritative."
 
 
 def _allowed(cap: Cap) -> str:

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 Price: TypeAlias = "Callable[[ImageRequest, Completed, int, int], Bill]"
 """Computes the bill of a job from its request, its end, and the numbers of its partials and images."""
 _STANDARD = frozenset(["", "auto", "default", "standard"])
-_TIERS = {"fast": Decimal(2), "flex": Decimal("0.5")}
-"""Factors on the text models' standard rates (OpenAI's pricing page, August 2026; none for image models)."""
+_TIERS = {"fast": Decimal(2), "priority": Decimal(2), "flex": Decimal("0.5")}
+"""Factors on the text models' standard rates (OpenAI's pricing page, August 2026; none for image models).
+
+A server reports fast mode as `priority` (SDK 3.57.0).
+"""
 BATCH = "batch"
 """The name of the Batch API among the service tiers; an answer of a batch does not say it."""
 HALF = Decimal("0.5")

@@ -12,6 +12,7 @@ from PIL import Image, ImageChops
 
 from imgcli.demo.painter import drawing, scenes
 from imgcli.demo.painter.label import Box, Caption, Label, arrange
+from imgcli.demo.provenance import mark
 
 if TYPE_CHECKING:
     from imgcli.demo.validation import Encoding
@@ -57,8 +58,24 @@ class PaintedImage:
         self._image = self._paint()
 
     def final(self, encoding: Encoding) -> bytes:
-        """Return the finished image, encoded."""
-        return self._encode(self._image.copy(), encoding)
+        """Return the finished image, encoded, with the mark by which the demo knows it again.
+
+        A gif of several frames ends with it.
+        """
+        if encoding.frames > 1:
+            return mark(self._animated(encoding))
+        return mark(self._encode(self._image.copy(), encoding))
+
+    def _animated(self, encoding: Encoding) -> bytes:
+        rng = _rng(self.job, "frames", str(encoding.frames))
+        count = encoding.frames - 1
+        rough = [_roughen(rng, self._image, (number + 1) / encoding.frames) for number in range(count)]
+        frames = [frame.quantize(method=Image.Quantize.FASTOCTREE) for frame in (*rough, self._image)]
+        buffer = io.BytesIO()
+        frames[0].save(
+            buffer, "GIF", save_all=True, append_images=frames[1:], duration=encoding.duration, loop=0
+        )
+        return buffer.getvalue()
 
     def partial(self, index: int, count: int, encoding: Encoding) -> bytes:
         """Return a complete but rougher version, encoded: number `index`, from 0, of `count`."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from imgcli.core.events import Notice
+from imgcli.core.messages import STOPPING
 from imgcli.core.option import option
 from imgcli.core.text import duration
 from imgcli.output.sinks.grid import GridSink
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from imgcli.core.billing.rates import Price
+    from imgcli.core.events import Event
     from imgcli.output.images.protocol import RendererProvider
     from imgcli.output.sinks.summary import Clock
     from imgcli.output.terminal.capabilities import Terminal
@@ -43,6 +46,7 @@ class BatchGridSink(GridSink):
     ) -> None:
         super().__init__(stream, terminal, price, clock, {}, provider)
         self._name, self._total = name, total
+        self._is_stopping = False
         self._bar = "━─" if terminal.unicode else "#-"
 
     def _label(self, job: str) -> str:
@@ -53,12 +57,20 @@ class BatchGridSink(GridSink):
         filled = _BAR_COLUMNS * done // max(self._total, 1)
         bar = self._bar[0] * filled + self._bar[1] * (_BAR_COLUMNS - filled)
         words = [f"{bar} {done:,} of {self._total:,}", *([f"{failed:,} failed"] if failed else [])]
-        words += [self._spent()] if self._bill else []
+        words += [self._spent()] if self._bill and not self._is_stopping else []
         status = self._status.now_doing(self._separator.join([*words, *self._pace(done)]))
         return status.row(self._clock(), self._separator)
 
+    def _note(self, event: Event) -> None:
+        if isinstance(event, Notice) and event.text == STOPPING:
+            self._is_stopping = True
+        else:
+            super()._note(event)
+
     def _pace(self, done: int) -> list[str]:
         """Format how fast it goes, and how long it will take."""
+        if self._is_stopping:
+            return [STOPPING]
         elapsed = self._clock() - self._status.began
         if done < _SOON or elapsed <= 0:
             return []

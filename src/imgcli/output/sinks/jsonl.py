@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, assert_never
 
 from imgcli.core.errors import ExitCode
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started, Waiting
+from imgcli.core.params import InlineImages
 from imgcli.output.images.decode import pixels
 from imgcli.output.json import to_json
 from imgcli.output.sinks.summary import RunSummary
@@ -21,13 +21,6 @@ if TYPE_CHECKING:
 
 
 Line: TypeAlias = dict[str, Any]
-
-
-class InlineImages(Enum):
-    """Whether lines carry the images themselves."""
-
-    INLINE = "inline"
-    NONE = "none"
 
 
 class LineWriter(Protocol):

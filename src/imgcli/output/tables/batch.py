@@ -62,9 +62,14 @@ class Money(NamedTuple):
         )
 
 
-def summary_lines(rows: Sequence[BatchRowResult], seconds: float, columns: int | None = None) -> list[str]:
-    """Format the summary as plain lines; `seconds` is how long this run of the batch took."""
-    notes = [line for note in _notes(rows, seconds) for line in _fitted(note, columns)]
+def summary_lines(
+    rows: Sequence[BatchRowResult], seconds: float, columns: int | None = None, *, is_kept: bool = True
+) -> list[str]:
+    """Format the summary as plain lines; `seconds` is how long this run of the batch took.
+
+    `is_kept` says that it can continue: there is a state file.
+    """
+    notes = [line for note in _notes(rows, seconds, is_kept=is_kept) for line in _fitted(note, columns)]
     return [*_table(rows).lines, *notes]
 
 
@@ -109,7 +114,7 @@ def _cost(group: Sequence[BatchRowResult]) -> str:
     return Money.of(group).words if any(row.outcome for row in group) else ""
 
 
-def _notes(rows: Sequence[BatchRowResult], seconds: float) -> Iterator[str]:
+def _notes(rows: Sequence[BatchRowResult], seconds: float, *, is_kept: bool = True) -> Iterator[str]:
     """Yield how long it took, what this run of several has cost, and how it goes on."""
     if now := [row for row in rows if row.outcome and not row.is_earlier]:
         yield _this_run(rows, now, seconds)
@@ -119,11 +124,15 @@ def _notes(rows: Sequence[BatchRowResult], seconds: float) -> Iterator[str]:
     counts = Counter(_next_step(row) for row in rows)
     if again := counts["again"]:
         words = "is left and has" if again == 1 else "are left and have"
-        yield f"{_count(again, 'image')} {words} cost nothing: run the same command again."
+        how = ": run the same command again" if is_kept else ""
+        yield f"{_count(again, 'image')} {words} cost nothing{how}."
     if unclear := counts["unclear"]:
         them = "it" if unclear == 1 else "them"
         charged = "may have been charged without an image"
-        yield f"{_count(unclear, 'request')} {charged}: {option('retry-unknown')} repeats {them}."
+        how = f": {option('retry-unknown')} repeats {them}" if is_kept else ""
+        yield f"{_count(unclear, 'request')} {charged}{how}."
+    if (again or unclear) and not is_kept:
+        yield "Standard input is not remembered: the same command would send, and pay for, every row again."
 
 
 def _this_run(rows: Sequence[BatchRowResult], now: Sequence[BatchRowResult], seconds: float) -> str:

@@ -57,7 +57,7 @@ def one_line(bill: Bill, columns: int) -> str:
     shares = [" + ".join(f"{_kind(row)} {dollars(row.cost)}" for row in reversed(bill.rows))]
     shares = shares if len(bill.rows) > 1 else []
     partials = [_partials(row) for row in bill.rows if row.partials]
-    dated = [f"prices as of {bill.prices_date.isoformat()}"] if bill.prices_date else []
+    dated = [f"prices as of {bill.dated}"] if bill.dated else []
     total = total_words(bill)
     choices = ([*shares, *partials, *dated], [*shares, *dated], shares, dated)
     lines = (GAP.join([total, ", ".join(details)]).rstrip() for details in choices)
@@ -133,12 +133,15 @@ def _short_label(row: Row, room: int) -> str:
 
 
 def _total_label(bill: Bill, room: int) -> str:
-    """Name the total, with the prices' date where it fits."""
+    """Name the total, with the prices' date where it fits, and the beginning of their table's name."""
     if not bill.prices_date:
         return "total"
     date = bill.prices_date.isoformat()
-    labels = (f"total, prices as of {date}", f"total as of {date}")
-    return next((label for label in labels if len(label) <= room), "total")
+    labels = [f"total, prices as of {bill.dated}", f"total as of {bill.dated}"]
+    if bill.prices_from and room >= len(f"total as of {date}, from ") + _SHORTEST_NAME:
+        labels.append(cut_end(labels[-1], room))
+    labels += [f"total, prices as of {date}", f"total as of {date}"]
+    return next((label for label in labels if cell_width(label) <= room), "total")
 
 
 def _first_note(bill: Bill, columns: int) -> list[str]:
@@ -193,7 +196,7 @@ def _count(count: int | None) -> str:
 
 
 def _notes(bill: Bill) -> list[str]:
-    dated = [f"prices as of {bill.prices_date.isoformat()}"] if bill.prices_date else []
+    dated = [f"prices as of {bill.dated}"] if bill.dated else []
     return dated + [shorten(note, _NOTE_LENGTH) for note in bill.notes]
 
 

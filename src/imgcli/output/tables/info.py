@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from imgcli.core.billing.bill import Bill
+from imgcli.core.billing.server_price import price_notes
 from imgcli.core.history import OK, FileStatus, KnowledgeSource
 from imgcli.core.image import ContentCredentials
 from imgcli.core.messages import image_facts
+from imgcli.core.params import PARAMETERS
 from imgcli.core.text import clean, duration, shorten
 from imgcli.output.tables.bill import bill_lines
 from imgcli.output.tables.history import cost_words, outcome_words
@@ -26,6 +28,7 @@ Row: TypeAlias = tuple[str, str]
 
 _NARROWEST = 20  # columns that a value needs beside its name
 _HINT = 60
+_SENTENCES = tuple(one for one in PARAMETERS if one.metavar in ("TEXT", "KEY=JSON"))
 _MOST_CHILDREN = 20
 _SHORT_HASH = 12
 
@@ -50,15 +53,16 @@ _CREDENTIALS = {
 
 def info_lines(known: Provenance, columns: int | None) -> list[str]:
     """Format a heading, a line a fact, and the bill; wrapped to so many columns, None for no terminal."""
-    return [_heading(known), *_facts(_rows(known), columns), *_bill(known.entry)]
+    return [_heading(known), *fact_lines(_rows(known), columns), *_bill(known.entry)]
 
 
 def parameter_lines(parameters: EmbeddedParameters, columns: int | None) -> list[str]:
     """Format embedded parameters, a line a fact, as `info_lines` does."""
-    return list(_facts(_embedded(parameters), columns))
+    return list(fact_lines(_embedded(parameters), columns))
 
 
-def _facts(rows: Iterable[Row], columns: int | None) -> Iterator[str]:
+def fact_lines(rows: Iterable[Row], columns: int | None) -> Iterator[str]:
+    """Format a line a fact, wrapped to so many columns; facts without a value are left out."""
     known = [row for row in rows if row[1]]
     (wide, _) = widths(known)
     room = None if columns is None else columns - 1 - wide - 2 * len(GAP)
@@ -106,6 +110,7 @@ def _run(entry: HistoryEntry) -> Iterator[Row]:
     if entry.request:
         yield from _presets(entry.request)
         yield "options", _options(entry.request)
+        yield from _sentences(entry.request)
         yield from _references(entry.request)
         yield "continues", _line(entry.request.previous_response_id)
     yield "server", _line(entry.endpoint or "unknown")
@@ -124,17 +129,19 @@ def _cost(entry: HistoryEntry) -> str:
 
 def _options(source: ImageRequest | EmbeddedParameters) -> str:
     options = {
-        "size": source.size,
-        "quality": source.quality,
-        "format": source.format,
-        "compression": source.compression,
-        "background": source.background,
-        "moderation": source.moderation,
-        "input fidelity": source.fidelity,
+        **{one.label: source.options.get(one.name) for one in PARAMETERS if one not in _SENTENCES},
         "partials": getattr(source, "partials", None) or None,  # which a file does not keep
         "api": source.api,
     }
     return _line(", ".join(f"{name} {value}" for name, value in options.items() if value is not None))
+
+
+def _sentences(source: ImageRequest | EmbeddedParameters) -> Iterator[Row]:
+    """Yield a row for each parameter that is a text of its own."""
+    for one in _SENTENCES:
+        value = source.options.get(one.name, "")
+        for index, each in enumerate(value if isinstance(value, tuple) else (value,)):
+            yield "" if index else one.label, _line(str(each))
 
 
 def _presets(source: ImageRequest | EmbeddedParameters) -> Iterator[Row]:
@@ -148,6 +155,8 @@ def _references(request: ImageRequest) -> Iterator[Row]:
         yield "" if index else "references", _line(place)
     if request.mask:
         yield "mask", _line(request.mask.path or request.mask.name)
+    if request.markup:
+        yield "markup", _line(request.markup.path or request.markup.name)
 
 
 def _images(known: Provenance) -> Iterator[Row]:
@@ -189,6 +198,7 @@ def _embedded(parameters: EmbeddedParameters) -> Iterator[Row]:
     yield "model", _line(parameters.model or "unknown")
     yield "image model", _line(parameters.image_model)
     yield "options", _options(parameters)
+    yield from _sentences(parameters)
     yield "server", _line(parameters.host or "unknown")
     yield "response", _line(parameters.response_id)
     yield "made by", f"imgcli {_line(parameters.version)}" if parameters.version else ""
@@ -223,7 +233,9 @@ def _bill(entry: HistoryEntry | None) -> list[str]:
     """Format the bill, as the run itself did."""
     if entry is None or not entry.charges:
         return []
-    bill = Bill(entry.charges, entry.prices_date, is_demo=entry.is_demo)
+    notes = () if entry.prices_date else price_notes(entry.usage)
+    tables = (shorten(entry.prices_from, _HINT),) if entry.prices_from else ()
+    bill = Bill(entry.charges, entry.prices_date, notes, entry.is_demo, tables=tables)
     return ["", *(f"{GAP}{line}" for line in bill_lines(bill))]
 
 

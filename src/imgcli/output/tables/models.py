@@ -1,11 +1,14 @@
-"""The models as tables of 80 columns, and a legend."""
+"""The models as tables of 80 columns; on a page of its own what they accept, and where prices are from."""
 
 from __future__ import annotations
 
-from string import ascii_lowercase
+from dataclasses import dataclass
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from imgcli.core.billing.prices import dated
 from imgcli.core.catalog import FixedSizes, ModelKind
+from imgcli.core.option import option
 from imgcli.core.text import shorten
 from imgcli.output.tables.table import Table, can_draw, rendered_lines
 
@@ -15,59 +18,171 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from imgcli.core.catalog import ListedModel, Model, ModelList, Prices, ServerModel, SizeRule
+    from imgcli.core.catalog import ListedModel, ModelList, ServerModel, SizeRule
     from imgcli.core.params import Quality
     from imgcli.output.terminal.capabilities import Terminal
 
 
 _MORE = "long inputs and prompt cache writes cost more."
 _ANY, _FIXED = "any", "std"
+_QUALITIES = {"low": "low", "medium": "med", "high": "high"}
+"""The qualities whose price per image is shown, with their headings."""
 _NAMES_LENGTH = 300
-_LEGEND_NAME_LENGTH = 60
+_NAME_LENGTH = 60
+_UNKNOWN, _UNPUBLISHED = "unknown", "-"
+_WORDS = frozenset({"sizes", "quality", "formats", "fidelity", "shutdown", "shut down", "replacement", "key"})
+"""The headings of columns that hold words, beside the first."""
+_OPTIONAL = ("replacement", "fidelity", "formats", "text", "shutdown", "image", "med")
+"""The headings of columns that a narrow window goes without, in this order."""
+_USUAL_WIDTH, _NARROWEST = 80, 30
+_INDENT = " " * 12
+"""The width of a date and two spaces."""
 
 
-class Sources:
-    """The sources of the prices, each with a letter, in the order in which they were first asked for."""
+@dataclass(frozen=True)
+class Page:
+    """Tables, notes under them, and a list in which a line that begins with a space goes on."""
 
-    def __init__(self) -> None:
-        self._letters: dict[tuple[str, str], str] = {}
+    tables: tuple[Table, ...]
+    notes: tuple[str, ...]
+    sources: tuple[tuple[str, str], ...] = ()
+    """What a source is, and the models whose prices are from it."""
 
-    def letter(self, prices: Prices) -> str:
-        """Return the letter that stands for these prices' source."""
-        caveat = f"; {prices.caveat}" if prices.caveat else ""
-        source = (prices.date.isoformat(), f"{prices.source}{caveat}")
-        return self._letters.setdefault(source, ascii_lowercase[len(self._letters) % len(ascii_lowercase)])
-
+    @property
     def lines(self) -> list[str]:
-        """Return what the letters stand for, and the dates of the prices."""
-        return [f"{letter}  {day}  {what}" for (day, what), letter in self._letters.items()]
+        """The page as lines of plain text, without any escape code."""
+        tables = [line for table in self.tables for line in (table.title, *table.lines, "")]
+        return [*tables, *self.notes, *self._source_lines(_USUAL_WIDTH)]
+
+    def drawn(self, terminal: Terminal, columns: int) -> list[str]:
+        """Draw the page for a terminal of so many columns, as lines of text and colour codes."""
+        if not can_draw(terminal, columns):
+            return self.lines
+        from rich.text import Text
+
+        parts: list[RenderableType] = []
+        hidden: dict[str, None] = {}
+        for table in self.tables:
+            narrowed = _narrowed(table, columns)
+            hidden |= dict.fromkeys(heading for heading in table.headings if heading not in narrowed.headings)
+            parts += [Text(table.title, style="bold"), narrowed.drawing(), Text("")]
+        note = [f"Hidden in this narrow window: {', '.join(hidden)}"] if hidden else []
+        parts += [Text(line, style="dim") for line in (*note, *self.notes)]
+        parts += [Text(line) for line in self._source_lines(columns)]
+        return rendered_lines(parts, terminal.depth, columns)
+
+    def _source_lines(self, columns: int) -> Iterator[str]:
+        if self.sources:
+            yield ""
+            yield "Where the prices are from, and as of when"
+        for what, models in self.sources:
+            indent = _INDENT if columns >= _NARROWEST else ""
+            yield from _wrapped(what, columns, "", indent)
+            yield from _wrapped(models, columns, indent, indent)
 
 
-def size_label(rule: SizeRule) -> str:
-    """Return a short name for a rule for sizes."""
-    return _FIXED if isinstance(rule, FixedSizes) else _ANY
+def _wrapped(text: str, columns: int, first: str, others: str) -> list[str]:
+    return wrap(text, columns, initial_indent=first, subsequent_indent=others, break_on_hyphens=False)
 
 
-def legend(lineup: ModelList, sources: Sources) -> list[str]:
-    """Explain every sign in the tables that needs it."""
-    known = [entry.model.accepts for entry in lineup.of(ModelKind.IMAGE) if entry.model.accepts]
-    return [
-        *dict.fromkeys(f"{size_label(accepts.sizes)}: {_sizes(accepts.sizes)}" for accepts in known),
-        *dict.fromkeys(f"to {accepts.qualities[-1]}: {_qualities(accepts.qualities)}" for accepts in known),
-        *_advice(lineup.of(ModelKind.IMAGE)),
-        "*  default",
-        *(["!  shutdown date from the server, not in imgcli's own table"] if _has_news(lineup) else []),
-        *sources.lines(),
-        f"Standard tier prices as of {lineup.prices_date}; {_MORE}",
+def model_page(lineup: ModelList) -> Page:
+    """Return the tables of all models, the image models where a terminal ends, with what they cost."""
+    is_live = any(entry.is_usable is not None for entry in lineup.entries)
+    key = ("key",) if is_live else ()
+    images, texts, gone = lineup.of(ModelKind.IMAGE), lineup.of(ModelKind.TEXT), lineup.gone
+    tables = [
+        _table(
+            "Text models (dollars per million tokens: in, cached in, out)",
+            ("", "in", "cached", "out", "shutdown", "replacement", *key),
+            texts,
+            [(*_text_cells(entry), *_key(entry)) for entry in texts],
+        ),
+        _table(
+            "Image models (dollars per million tokens, and per 1024x1024 image by quality)",
+            ("", "text", "image", "out", *_QUALITIES.values(), "shutdown", *key),
+            images,
+            [(*_image_cells(entry), *_key(entry)) for entry in images],
+        ),
     ]
+    if gone:
+        rows = [(_name(entry), _date(entry), entry.model.replacement or "") for entry in gone]
+        tables.insert(0, _table("Shut down", ("", "shut down", "replacement"), gone, rows))
+    return Page(tuple(tables), tuple(_legend(lineup)))
 
 
-def unknown_models(lineup: ModelList) -> Iterator[str]:
+def source_page(lineup: ModelList) -> Page:
+    """Return what image models accept, notes on prices, and where each price is from."""
+    images = lineup.of(ModelKind.IMAGE)
+    accepts = _table(
+        "What image models accept",
+        ("", "sizes", "quality", "formats", "fidelity"),
+        images,
+        [_accepted(entry) for entry in images],
+    )
+    notes = [line for note in _notes(lineup) for line in _wrapped(note, _USUAL_WIDTH, "", "  ")]
+    return Page((accepts,), tuple(notes), tuple(_sources(lineup)))
+
+
+def _legend(lineup: ModelList) -> Iterator[str]:
+    yield f"*  default    {_UNPUBLISHED}  not published: the bill after a run says what it cost"
+    if any(entry.has_new_shutdown for entry in lineup.entries):
+        yield "!  shutdown date from the server, not in imgcli's own table"
+    yield f"Standard tier prices as of {_dated_prices(lineup)}"
+    yield f"Sizes, qualities, sources of the prices, notes: imgcli models {option('sources')}"
+    yield from _unknown_models(lineup)
+
+
+def _dated_prices(lineup: ModelList) -> str:
+    """Format the date and the table of the prices, and for how many models they are if not for all."""
+    when = dated(lineup.prices_date, lineup.prices_from)
+    listed = [entry.model.prices for entry in lineup.entries if not entry.is_gone]
+    fresh = sum(1 for prices in listed if prices and prices.table)
+    return f"{when} ({fresh} of {len(listed)} models)" if lineup.prices_from else when
+
+
+def _unknown_models(lineup: ModelList) -> Iterator[str]:
     """Yield lines about what a server has that the catalog does not know."""
     if lineup.unknown_image_models:
         yield f"Image models unknown to imgcli: {_listed(lineup.unknown_image_models)}"
     if lineup.others:
         yield f"Other models on the server ({len(lineup.others)}): {_listed(lineup.others)}"
+
+
+def _notes(lineup: ModelList) -> Iterator[str]:
+    """Explain what is accepted, and what else is to be known of the prices."""
+    known = [entry.model.accepts for entry in lineup.of(ModelKind.IMAGE) if entry.model.accepts]
+    yield from dict.fromkeys(f"{size_label(accepts.sizes)}: {_sizes(accepts.sizes)}" for accepts in known)
+    yield from dict.fromkeys(
+        f"to {accepts.qualities[-1]}: {_listed_qualities(accepts.qualities)}" for accepts in known
+    )
+    yield from _advice(lineup.of(ModelKind.IMAGE))
+    yield "An image's price is OpenAI's own, or the tokens in OpenAI's table times their price."
+    yield "The prompt, images that are sent along, and partial images come on top."
+    yield f"Standard tier prices as of {_dated_prices(lineup)}; {_MORE}"
+    if lineup.prices_from:
+        yield f"`imgcli models {option('reset')}` goes back to the prices built into imgcli."
+
+
+def _sources(lineup: ModelList) -> Iterator[tuple[str, str]]:
+    """Yield each source, in the order in which the tables need it, with its models."""
+    models: dict[str, list[str]] = {}
+    for entry in (*lineup.of(ModelKind.IMAGE), *lineup.of(ModelKind.TEXT)):
+        prices = entry.model.prices
+        if prices:
+            caveat = f"; {prices.caveat}" if prices.caveat else ""
+            until = f"; until {prices.until}" if prices.until else ""
+            what = f"{prices.date.isoformat()}  {prices.source}{caveat}{until}"
+            models.setdefault(what, []).append(shorten(entry.model.name, _NAME_LENGTH))
+    for what, names in models.items():
+        yield what, ", ".join(names)
+    unpriced = [entry.model.name for entry in lineup.entries if not (entry.model.prices or entry.is_gone)]
+    if unpriced:
+        yield "No price is published", ", ".join(unpriced)
+
+
+def size_label(rule: SizeRule) -> str:
+    """Return a short name for a rule for sizes."""
+    return _FIXED if isinstance(rule, FixedSizes) else _ANY
 
 
 def _sizes(rule: SizeRule) -> str:
@@ -79,8 +194,17 @@ def _sizes(rule: SizeRule) -> str:
     )
 
 
-def _qualities(qualities: Sequence[Quality]) -> str:
+def _listed_qualities(qualities: Sequence[Quality]) -> str:
     return ", ".join(qualities)
+
+
+def _listed(models: Iterable[ServerModel]) -> str:
+    return shorten(", ".join(map(_dated, models)), _NAMES_LENGTH)
+
+
+def _dated(model: ServerModel) -> str:
+    """Name a foreign model, and its end where that is known."""
+    return shorten(model.name, _NAME_LENGTH) + (f" (until {model.shutdown})" if model.shutdown else "")
 
 
 def _advice(entries: Iterable[ListedModel]) -> Iterator[str]:
@@ -91,74 +215,6 @@ def _advice(entries: Iterable[ListedModel]) -> Iterator[str]:
             going.setdefault(entry.model.replacement, []).append(entry.model.name)
     for replacement, names in going.items():
         yield f"replacement for {', '.join(names)}: {replacement}"
-
-
-def _has_news(lineup: ModelList) -> bool:
-    return any(entry.has_new_shutdown for entry in lineup.entries)
-
-
-def _listed(models: Iterable[ServerModel]) -> str:
-    return shorten(", ".join(map(_dated, models)), _NAMES_LENGTH)
-
-
-def _dated(model: ServerModel) -> str:
-    """Name a foreign model, and its end where that is known."""
-    return shorten(model.name, _LEGEND_NAME_LENGTH) + (f" (until {model.shutdown})" if model.shutdown else "")
-
-
-_NAME_LENGTH = 60
-_UNKNOWN = "unknown"
-_WORDS = frozenset({"size", "quality", "shutdown", "shut down", "replacement", "key"})
-"""The headings of columns that hold words, beside the first."""
-_OPTIONAL = ("replacement", "quality", "shutdown", "size")
-"""The headings of columns that a narrow window goes without, in this order."""
-
-
-def models_lines(lineup: ModelList) -> list[str]:
-    """Format the models as lines of plain text, without any escape code."""
-    sources = Sources()
-    tables = [line for table in _tables(lineup, sources) for line in (table.title, *table.lines, "")]
-    return [*tables, *legend(lineup, sources), *unknown_models(lineup)]
-
-
-def rich_models_lines(lineup: ModelList, terminal: Terminal, columns: int) -> list[str]:
-    """Draw the models for a terminal of so many columns, as lines of text and colour codes."""
-    if not can_draw(terminal, columns):
-        return models_lines(lineup)
-    from rich.text import Text
-
-    sources = Sources()
-    parts: list[RenderableType] = []
-    hidden: dict[str, None] = {}
-    for table in _tables(lineup, sources):
-        narrowed = _narrowed(table, columns)
-        hidden |= dict.fromkeys(heading for heading in table.headings if heading not in narrowed.headings)
-        parts += [Text(table.title, style="bold"), narrowed.drawing(), Text("")]
-    note = [f"Hidden in this narrow window: {', '.join(hidden)}"] if hidden else []
-    parts += [Text(line, style="dim") for line in [*note, *legend(lineup, sources)]]
-    parts += [Text(line) for line in unknown_models(lineup)]
-    return rendered_lines(parts, terminal.depth, columns)
-
-
-def _tables(lineup: ModelList, sources: Sources) -> Iterator[Table]:
-    is_live = any(entry.is_usable is not None for entry in lineup.entries)
-    key = ("key",) if is_live else ()
-    images, texts, gone = lineup.of(ModelKind.IMAGE), lineup.of(ModelKind.TEXT), lineup.gone
-    yield _table(
-        "Image models (dollars per million tokens: text in, image in, image out)",
-        ("", "size", "quality", "text", "image", "out", "shutdown", *key),
-        images,
-        [(*_image_cells(entry, sources), *_key(entry)) for entry in images],
-    )
-    yield _table(
-        "Text models (dollars per million tokens: in, cached in, out)",
-        ("", "in", "cached", "out", "shutdown", "replacement", *key),
-        texts,
-        [(*_text_cells(entry, sources), *_key(entry)) for entry in texts],
-    )
-    if gone:
-        rows = [(_name(entry), _date(entry), entry.model.replacement or "") for entry in gone]
-        yield _table("Shut down", ("", "shut down", "replacement"), gone, rows)
 
 
 def _table(
@@ -174,34 +230,30 @@ def _style(entry: ListedModel) -> str:
     return "yellow" if entry.shutdown else ""
 
 
-def _image_cells(entry: ListedModel, sources: Sources) -> tuple[str, ...]:
+def _image_cells(entry: ListedModel) -> tuple[str, ...]:
     model, prices = entry.model, entry.model.prices
-    text, image, out = (prices.text_in, prices.image_in, prices.image_out) if prices else (None, None, None)
-    size = size_label(model.accepts.sizes) if model.accepts else _UNKNOWN
-    qualities = f"to {model.accepts.qualities[-1]}" if model.accepts else _UNKNOWN
-    return (
-        _name(entry),
-        size,
-        qualities,
-        _price(text),
-        _price(image),
-        _last(out, model, sources),
-        _date(entry),
-    )
+    costs = (prices.text_in, prices.image_in, prices.image_out) if prices else (None, None, None)
+    images = (model.square_dollars(quality) for quality in _QUALITIES)
+    return (_name(entry), *map(_price, costs), *map(_of_an_image, images), _date(entry))
 
 
-def _text_cells(entry: ListedModel, sources: Sources) -> tuple[str, ...]:
-    model, prices = entry.model, entry.model.prices
+def _text_cells(entry: ListedModel) -> tuple[str, ...]:
+    prices = entry.model.prices
     costs = (prices.text_in, prices.text_cached, prices.text_out) if prices else (None, None, None)
-    first, cached, out = costs
-    replacement = model.replacement or ""
+    return (_name(entry), *map(_price, costs), _date(entry), entry.model.replacement or "")
+
+
+def _accepted(entry: ListedModel) -> tuple[str, ...]:
+    accepts = entry.model.accepts
+    if accepts is None:
+        return (_name(entry), _UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN)
+    fidelity = _UNKNOWN if accepts.fidelities is None else " ".join(accepts.fidelities) or "always high"
     return (
         _name(entry),
-        _price(first),
-        _price(cached),
-        _last(out, model, sources),
-        _date(entry),
-        replacement,
+        size_label(accepts.sizes),
+        f"to {accepts.qualities[-1]}",
+        " ".join(accepts.formats),
+        fidelity,
     )
 
 
@@ -213,9 +265,9 @@ def _price(price: Decimal | None) -> str:
     return _UNKNOWN if price is None else f"{price:f}"
 
 
-def _last(price: Decimal | None, model: Model, sources: Sources) -> str:
-    """Format a row's last price, followed by the letter of their source."""
-    return f"{_price(price)} {sources.letter(model.prices) if model.prices else ' '}"
+def _of_an_image(dollars: Decimal | None) -> str:
+    """Format what an image costs, to a tenth of a cent."""
+    return _UNPUBLISHED if dollars is None else f"{dollars:.3f}"
 
 
 def _date(entry: ListedModel) -> str:

@@ -327,6 +327,7 @@ def _migrate(connection: sqlite3.Connection) -> sqlite3.Connection:
     connection.backup(copy)
     connection.close()
     schema.migrate(copy)
+    schema.is_ready(copy)  # which adds new columns
     copy.execute("PRAGMA query_only = ON")
     return copy
 

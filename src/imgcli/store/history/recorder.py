@@ -10,8 +10,10 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from imgcli.core.embedded import strip
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, Problem, most_severe
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started
 from imgcli.core.history import OK, HistoryEntry, SavedImage
@@ -250,6 +252,7 @@ class HistorySink:
             tool_usage=ended.tool_usage,
             cost=_cost(bill, charged),
             prices_date=bill.prices_date if bill else None,
+            prices_from=bill.prices_from if bill else None,
             outcome=worst.kind if worst else OK,
             message=worst.what if worst else None,
             charged=Charged.NO if self._is_free else charged,
@@ -289,6 +292,7 @@ def _from_the_root(path: Path) -> Path:
 
 def _kept(final: FinalImage) -> SavedImage:
     image = final.image
+    bare = strip(image.data)
     return SavedImage(
         image_index=final.image_index,
         sha256=image.sha256,
@@ -296,6 +300,7 @@ def _kept(final: FinalImage) -> SavedImage:
         format=image.format,
         size=header_size(image),
         revised_prompt=final.revised_prompt,
+        received=None if bare is image.data else sha256(bare).hexdigest(),
     )
 
 

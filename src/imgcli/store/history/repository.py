@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 from imgcli.store.history import costs, rows
 from imgcli.store.history.db import Database, HistoryError
+from imgcli.store.history.schema import knows_received
 
 if TYPE_CHECKING:
     import sqlite3
@@ -115,6 +116,11 @@ class History:
         """Find the newest run that brought an image with these bytes."""
         where = "id IN (SELECT run FROM pictures WHERE sha256 = ?)"
         return self._first(where, [sha256.lower()])
+
+    def find_received(self, sha256: str) -> HistoryEntry | None:
+        """Find the newest run that brought these bytes, and saved them with parameters embedded."""
+        where = "id IN (SELECT run FROM pictures WHERE received = ?)"
+        return self._first(where, [sha256.lower()]) if self._database.read(knows_received) else None
 
     def find_id(self, text: str) -> HistoryEntry | None:
         """Find a run by its number, its job's name, or a beginning of that which no other has."""

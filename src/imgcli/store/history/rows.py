@@ -45,6 +45,7 @@ def run_cells(entry: HistoryEntry) -> dict[str, Any]:
         "charged": entry.charged.value,
         "cost": _dollar_text(entry.cost),
         "prices_date": entry.prices_date.isoformat() if entry.prices_date else None,
+        "prices_from": _storable(entry.prices_from),
         "billed": int(entry.billed),
         "model": _storable(entry.model),
         "image_model": _storable(entry.image_model),
@@ -69,6 +70,7 @@ def image_cells(image: SavedImage) -> dict[str, Any]:
         "width": width,
         "height": height,
         "revised_prompt": _storable(image.revised_prompt),
+        "received": image.received,
     }
 
 
@@ -118,6 +120,7 @@ def entry_of(
         charged=choice(Charged, run.get("charged")) or Charged.MAYBE,
         cost=dollars_of(run.get("cost")),
         prices_date=date_of(run.get("prices_date")),
+        prices_from=text(run.get("prices_from")),
         billed=run.get("billed") != 0,
         model=text(run.get("model")),
         image_model=text(run.get("image_model")),
@@ -157,6 +160,7 @@ def _image(cells: Cells) -> SavedImage:
         format=choice(ImageFormat, cells.get("format")),
         size=(width, height) if width and height else None,
         revised_prompt=text(cells.get("revised_prompt")),
+        received=text(cells.get("received")),
     )
 
 

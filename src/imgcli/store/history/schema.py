@@ -52,6 +52,7 @@ _TABLES = (
         response_id TEXT,
         prompt TEXT NOT NULL,
         message TEXT,
+        prices_from TEXT,
         request TEXT,
         usage TEXT,
         tool_usage TEXT
@@ -69,6 +70,7 @@ _TABLES = (
         width INTEGER,
         height INTEGER,
         revised_prompt TEXT,
+        received TEXT,
         PRIMARY KEY (run, image)
     ) WITHOUT ROWID
     """,
@@ -150,16 +152,33 @@ def create(connection: sqlite3.Connection) -> None:
 
 
 def _complete(connection: sqlite3.Connection) -> None:
-    """Add the columns that somebody took away, empty: what is left of every run is still known.
+    """Add the columns that an older imgcli does not have, or that somebody took away, empty.
 
-    Raises `sqlite3.Error` as `create` does, also where a table or its key is missing.
+    A file that cannot be written goes without those that may be empty. Raises `sqlite3.Error` as `create`
+    does, also where a table or its key is missing.
     """
-    if not any(_missing(connection)):
+    statements = list(_missing(connection))
+    if not statements:
         return
-    connection.execute("BEGIN IMMEDIATE")
-    with connection:
-        for statement in _missing(connection):
-            connection.execute(statement)
+    import sqlite3
+
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        with connection:
+            for statement in _missing(connection):  # again: another process may have been first
+                connection.execute(statement)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY or any(map(_is_needed, statements)):
+            raise
+
+
+def _is_needed(statement: str) -> bool:
+    return "NOT NULL" in statement
+
+
+def knows_received(connection: sqlite3.Connection) -> bool:
+    """Return whether images have the column `received`, which a file that cannot be written may lack."""
+    return any(row[1] == "received" for row in connection.execute("PRAGMA table_info(pictures)"))
 
 
 def _missing(connection: sqlite3.Connection) -> list[str]:

@@ -50,7 +50,13 @@ MAGIC = b": imgcli "
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
-TITLE = "title"  # in `extra`: what the image's file is named after, if not the prompt
+# Keys in `extra`, which whoever finishes the run reads; they have these names for ever.
+TITLE = "title"  # what the image's file is named after, if not the prompt
+TIER = "tier"  # the service tier, where the answer does not tell it
+BILLED = "billed"  # false where nobody is charged for the run
+ENDPOINT = "endpoint"  # the server's name in the history
+HISTORY = "history"  # false where the history is not to know of it
+PARENTS = "parents"  # the images that went into it
 
 _END = re.compile(rb"\n\r?\n")
 _MARK = re.compile(rb"\n\r?\n: \+([0-9]{1,6}\.[0-9]{3})\n")

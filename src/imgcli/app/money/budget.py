@@ -7,9 +7,9 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from imgcli.app import lookup
 from imgcli.core.billing.budget import PastRun, check_run, estimate, estimate_line, total_line
 from imgcli.core.errors import ImgcliError
+from imgcli.core.params import MODEL_FIELDS, PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ _LOOKED_AT = 200
 """Runs back, among which those alike are looked for: what was long ago was priced otherwise."""
 
 
-_alike = attrgetter("api", "model", "image_model", "size", "quality", "format", "fidelity", "count")
+_alike = attrgetter("count", *MODEL_FIELDS, *(one.name for one in PARAMETERS if one.costs))
 """What a request has in common with others that cost about the same."""
 
 
@@ -36,6 +36,8 @@ def past_runs(context: Context, request: ImageRequest, host: str | None) -> list
 
     Raises `ImgcliError` (usage) where the history cannot be read.
     """
+    from imgcli.app import lookup
+
     with lookup.open_history(context, context.history_wait) as history:
         entries = [
             (entry, entry.request)
@@ -92,6 +94,8 @@ def bound_of(context: Context, request: ImageRequest, models: Catalog, host: str
 
     before = None
     if request.previous_response_id:
+        from imgcli.app import lookup
+
         with lookup.open_history(context, context.history_wait) as history:
             before = conversation_before(request, history.find_response)
     return upper_bound(request, models, before, host)

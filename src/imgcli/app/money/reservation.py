@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from imgcli.app import lookup
-from imgcli.core import catalog
 from imgcli.core.billing.bound import Conversation, conversation_before, upper_bound
 from imgcli.core.billing.budget import OFF, Cap, Spent, check_day
 from imgcli.core.errors import ExitCode, ImgcliError, Problem
@@ -74,7 +73,7 @@ def reserve_batch(context: Context, options: GenerateOptions, job: str, bound: B
     cap = None if options.server.is_free else options.budget.day
     if cap is None:
         return
-    account = _Account(context, cap, options.server.host(context.env), catalog.load(), job)
+    account = _Account(context, cap, options.server.host(context.env), context.models, job)
 
     def amount(day: Day, find: FindAnswer) -> Decimal:
         check_day(bound, account.spent(history, day, find), cap)

@@ -1,0 +1,1 @@
+"""What follows from the table of generation parameters in `core/params.py`."""

@@ -1,0 +1,79 @@
+"""A draft against the table of generation parameters: numbers out of range, another format, another API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgcli.core.errors import check_between, usage_error
+from imgcli.core.option import option
+from imgcli.core.parameters.extra_field import check_extras
+from imgcli.core.params import NOTHING, PARAMETERS, SERVICE_TIERS, Api, Parameter
+from imgcli.core.text import is_encodable, shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from imgcli.core.catalog import Model
+    from imgcli.core.image import ImageFormat
+    from imgcli.core.request import DraftRequest
+
+
+_NAME_LENGTH = 60
+
+
+def check_parameters(draft: DraftRequest, output: ImageFormat | None, api: Api, text_model: str) -> None:
+    """Check each parameter that is set by its row; `output` is the format, `text_model` one to recommend.
+
+    Raises `ImgcliError` (usage).
+    """
+    check_extras(draft.extra, has_tool=api is Api.RESPONSES)
+    for parameter in PARAMETERS:
+        value = getattr(draft, parameter.name)
+        if value in NOTHING:
+            continue
+        if parameter.span:
+            check_between(parameter.flag, value, *parameter.span)
+        if parameter.type is str:
+            _check_text(parameter, value)
+        if parameter.formats and output not in parameter.formats:
+            what = f"{option(parameter.flag)} works only with {' and '.join(parameter.formats)}."
+            advice = f"Add {option('format', parameter.formats[-1])}."
+            raise usage_error(what, advice, about=(parameter.flag, "format"))
+        if api is Api.IMAGES and not parameter.is_in_both:
+            what = f"The Images API does not take {option(parameter.flag)}."
+            advice = f"Leave it out, or use a text model ({option('model', text_model, short=True)})."
+            raise usage_error(what, advice, about=(parameter.flag, "model", "api"))
+
+    if draft.service_tier == "batch":
+        what = f"{option('service-tier', 'batch')} is no tier of a single request."
+        raise usage_error(what, f"Try imgcli batch {option('later')}.", about=("service-tier",))
+    if draft.svg_effort and not draft.svg_model and api is Api.IMAGES and not draft.references:
+        what = f"{option('svg-effort')} needs {option('svg-model')} on the Images API."
+        raise usage_error(what, "Name the model as well.", about=("svg-effort", "svg-model"))
+
+
+def undocumented(draft: DraftRequest, model: Model | None) -> Iterator[str]:
+    """Yield a notice for each parameter of which nobody says that this image model or server takes it."""
+    if draft.service_tier and draft.service_tier not in SERVICE_TIERS:
+        tier = option("service-tier", shorten(draft.service_tier, _NAME_LENGTH))
+        yield f"imgcli does not know {tier}; it is sent as is"
+    if model is None or model.accepts is None:
+        return
+    accepts = model.accepts
+    for flag, value, known in (
+        ("input-fidelity", draft.fidelity, accepts.fidelities),
+        ("complexity", draft.complexity, accepts.complexities),
+    ):
+        if value and known is None:
+            yield f"OpenAI does not say whether {model.name} supports {option(flag)}; it is sent as is"
+
+
+def _check_text(parameter: Parameter, value: str) -> None:
+    flag = option(parameter.flag)
+    if not value.strip():
+        raise usage_error(f"{flag} is empty.", "Leave it out.", about=(parameter.flag,))
+    if not is_encodable(value):
+        raise usage_error(f"{flag} is not valid UTF-8.", "Check your terminal's encoding.")
+    if parameter.longest and len(value) > parameter.longest:
+        what = f"{flag} has {len(value):,} characters; the API takes {parameter.longest:,}."
+        raise usage_error(what, "Shorten it.", about=(parameter.flag,))
