@@ -217,6 +217,7 @@ def test_limits(server: Server, serve: Serve) -> None:
         assert (400, "no") == (capped.status, capped.json["charged"])
         assert "--max-cost allows $0.20" in capped.json["details"]
         with site.opened("GET", path_of(quality="low")) as response:
+            assert 200 == response.status
             response.readline()
             busy = site.generate()
             assert (429, True) == (busy.status, int(busy.headers["retry-after"]) > 0)

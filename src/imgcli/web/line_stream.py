@@ -28,6 +28,7 @@ class LineStream:
         self._begun: asyncio.Future[Mapping[str, Any] | None] = loop.create_future()
         self._lock = threading.Lock()
         self._waiting = 0
+        self._problem: Mapping[str, Any] | None = None
         self.has_begun = False
         """Whether it is too late for `fail`."""
 
@@ -42,9 +43,9 @@ class LineStream:
         self._post(self._settle, None)
 
     def fail(self, problem: Mapping[str, Any]) -> None:
-        """Say why there will be no stream."""
+        """Say why there will be no stream; the client hears it at the end, when its run is over."""
         self.has_begun = True
-        self._post(self._settle, problem)
+        self._problem = problem
 
     def write(self, text: str) -> int:
         """Write lines."""
@@ -60,7 +61,8 @@ class LineStream:
 
     def close(self) -> None:
         """End the stream."""
-        self.begin()
+        self.has_begun = True
+        self._post(self._settle, self._problem)
         self._post(self._lines.put_nowait, None)
 
     async def refusal(self) -> Mapping[str, Any] | None:

@@ -179,7 +179,7 @@ class WebRuns:
         try:
             self._run(make, client, stop)
         finally:
-            with self._lock:
+            with self._lock:  # before the client hears of the end, and asks again
                 del self._running[threading.current_thread()]
             client.output.close()
 
