@@ -19,16 +19,17 @@ if TYPE_CHECKING:
 EPILOG = """\
 Addresses:
   /                   a page for people
-  /api/gen/txttoimg   GET ?prompt=...&model=..., or POST with JSON: the lines of imgcli gen --jsonl
-  /api/history        past runs, as imgcli history --json; /api/history/ID for one
+  /api/gen/txttoimg   GET ?prompt=...&model=..., or POST with JSON; the answer
+                      is that of imgcli gen --jsonl
+  /api/history        as imgcli history --json; /api/history/ID for one run
   /images/SHA256      an image of the history
   /api/models, /api/cost, /api/about
 
-A request can set model, image_model, size, quality, format, compression, background, moderation, partials,
-input_fidelity, api, images and mask. Everything else is set here, for all requests.
+A request can set prompt, images, mask, model, image_model, partials, api, and every parameter of the
+image (size, quality, ...). Everything else is set here, for all requests.
 
-Exit codes: 2 wrong option or port in use; a signal (Ctrl-C, TERM) ends the server, and images under way
-as it would end imgcli gen.
+Exit codes: 2 wrong option, or the port is in use; a signal (Ctrl-C, TERM) ends the server, and images
+under way as it ends imgcli gen.
 """
 
 _LAST_PORT = 65_535
