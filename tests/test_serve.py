@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,7 +23,6 @@ from wire import End, Reply, error_reply
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from conftest import Cli, Result
     from wire import ScriptedServer
@@ -223,6 +223,45 @@ def test_limits(server: Server, serve: Serve) -> None:
             assert (429, True) == (busy.status, int(busy.headers["retry-after"]) > 0)
         wait_for(lambda: site.generate("b", size="1x").status == 400)
     assert 1 == wire.posts
+
+
+CONFIG = """\
+quality = "low"
+[serve]
+concurrency = 2
+max-cost = 0.5
+preset = "oil"
+[preset.oil]
+prompt = "{prompt}, in oil"
+size = "1536x1024"
+"""
+
+
+def test_configuration(server: Server, serve: Serve, world: dict[str, str]) -> None:
+    """Defaults come from the configuration, and a request's own values go over them."""
+    config = Path(world["XDG_CONFIG_HOME"]) / "imgcli" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(CONFIG)
+    wire = server(Reply(whole_run()))
+    with serve(wire, "--daily-cap", "3") as site:
+        about = site.get("/api/about").json
+        assert 200 == site.generate().status
+        assert 200 == site.generate(quality="medium", size="1024x1024").status
+    assert (2, 0.5, 3) == tuple(about[name] for name in ("runs_at_once", "max_cost_usd", "daily_cap_usd"))
+    assert ("1536x1024", "low") == tuple(about["defaults"][name] for name in ("size", "quality"))
+    assert all("a cat, in oil" in request.body.decode() for request in wire.requests)
+    tools = [request.json["tools"][0] for request in wire.requests]
+    assert [("1536x1024", "low"), ("1024x1024", "medium")] == [(one["size"], one["quality"]) for one in tools]
+
+
+def test_no_key(world: dict[str, str], folder: Path) -> None:
+    """Without a key there is still the history to look at; whoever starts the server is told."""
+    with serving(world, folder) as site:
+        answer = site.generate()
+        assert 200 == site.get("/api/history").status
+        _, told = site.stop(signal.SIGTERM)
+    assert (500, "auth", "no") == (answer.status, answer.json["kind"], answer.json["charged"])
+    assert "note: no images can be generated: There is no API key" in told
 
 
 def test_many_at_once(demo: RunningSite, folder: Path) -> None:

@@ -131,9 +131,9 @@ class WebServer:
         """Accept nothing any more; answers under way are finished."""
         self._server.should_exit = True
 
-    def join(self) -> None:
-        """Wait for the answers under way, within limits."""
-        self._thread.join(_GOODBYE + 1)
+    def join(self, seconds: float) -> None:
+        """Wait so long for the answers under way."""
+        self._thread.join(seconds)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, unless there are too many."""

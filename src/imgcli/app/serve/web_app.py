@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from imgcli.app.context import Context
+    from imgcli.app.options import GenerateOptions
     from imgcli.app.serve.web_request import WebRequests
     from imgcli.app.serve.web_runs import LineOutput
     from imgcli.web.service import ServedImage
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 _LAST_WAIT = 10.0
 """Seconds that runs may take to end after a signal: they save what has come, and hang up."""
+_GOODBYE = 3.0
+"""Seconds that clients may take after that to read what is still under way."""
 _SHOWN = 100
 
 
@@ -95,7 +98,7 @@ class WebDesk:
 
 def serve(context: Context, requests: WebRequests, options: ServeOptions) -> None:
     """Serve until a signal comes. Raises `ImgcliError` for what cannot be served, then `Interrupted`."""
-    requests.defaults()  # which says what is wrong with them
+    _note_shortcomings(context, requests.defaults())
     origins = frozenset(map(_origin, options.origins))
     listener = _listener(options)
     address, port = listener.getsockname()[:2]
@@ -119,9 +122,22 @@ def serve(context: Context, requests: WebRequests, options: ServeOptions) -> Non
         server.stop()
         desk.runs.stop(interrupted.signum)
         desk.runs.join(_LAST_WAIT)
-        server.join()
+        server.join(_GOODBYE)
         raise
     raise ImgcliError(Problem(ExitCode.INTERNAL, "The server ended by itself.", advice="Start it again."))
+
+
+def _note_shortcomings(context: Context, defaults: GenerateOptions) -> None:
+    """Say what is known to be missing: without a key there is still the history to look at."""
+    from imgcli.api.auth import credentials
+
+    context.warn(defaults.notices)
+    if defaults.server.demo:
+        return
+    try:
+        credentials(context.env, defaults.server.base_url, defaults.server.settings)
+    except ImgcliError as error:
+        context.warn([f"no images can be generated: {error.problem.what}"])
 
 
 def _open_to_all(options: ServeOptions) -> ImgcliError:

@@ -156,8 +156,8 @@ class WebRuns:
         with self._lock:
             if self._is_over or len(self._running) >= self._limit:
                 return None
+            thread.start()
             self._running[thread] = stop
-        thread.start()
         return WebRun(stop)
 
     def stop(self, signum: int) -> None:
