@@ -134,6 +134,9 @@ def test_errors_of_a_file(imgcli: Cli, folder: Path) -> None:
         (["-", "--concurrency", "65"], "--concurrency must be between 1 and 64"),
         (["-", "--concurrency", "0"], "--concurrency must be between 1 and 64"),
         (["-", "--open"], "--open opens one image"),
+        (["-", "-i", "last~1"], "last~1 would be another image when the batch is continued."),
+        (["-", "--report", "r.txt"], "--report takes a file whose name ends in .csv or .json"),
+        (["-", "--bill"], "--bill prints the bill of one run"),
         (["-", "--record", "x"], "--record records one run"),
         (["-", "--var", "a"], "--var takes name=value,value"),
         (["-", "--var", "a=@nope"], "nope cannot be read"),
@@ -204,3 +207,15 @@ def test_a_command_with_commands_below_it() -> None:
     for args in (["parent", "status"], ["parent", "./status"], ["parent", "rows"]):
         app(args, standalone_mode=False, obj=SimpleNamespace(env={}))
     assert [("status", None), ("parent", "./status"), ("parent", "rows")] == ran
+
+
+def test_several_images_in_a_request(imgcli: Cli, folder: Path) -> None:
+    """With --single-request the images are counted, and the cost of their request is shown once."""
+    (folder / "p.txt").write_text("a cat\n")
+    args = ("p.txt", "-m", "gpt-image-2", "-n", "3", "--single-request", "--demo", "-o", "out/")
+    done = imgcli("batch", *args)
+    assert 0 == done.exit_code
+    assert "3 images in 1 request: 1 to send." in done.stderr
+    assert ["saved a-cat-2.png", "saved a-cat-3.png"] == [
+        line for line in done.stderr.splitlines() if line.startswith("saved a-cat-")
+    ]

@@ -140,6 +140,14 @@ def test_a_wrong_key_stops_all(batch: Batch, wire: PromptServer) -> None:
     assert (4, True) == (done.exit_code, wire.posts <= 8)
 
 
+def test_a_server_that_puts_off_for_hours(batch: Batch, wire: PromptServer) -> None:
+    """A server that wants to be left alone for hours is not asked for every row."""
+    headers = (("retry-after", "7200"),)
+    wire.failures["row"] = error_reply(429, "Slow down.", code="rate_limit_exceeded", headers=headers)
+    done = batch([f"row {number}" for number in range(30)], "--concurrency", "2")
+    assert (6, True) == (done.exit_code, 5 <= wire.posts <= 7)
+
+
 def test_a_server_that_only_fails(batch: Batch, wire: PromptServer) -> None:
     """After ten requests in a row of unknown outcome no more are risked, and the batch says why it stops."""
     wire.failures["row"] = FAILURES["failing"]
@@ -371,4 +379,16 @@ def test_standard_input_is_not_remembered(imgcli: Cli, wire: PromptServer) -> No
     assert 3 == done.exit_code
     assert "run the same command again" not in done.stderr
     assert "--retry-unknown" not in done.stderr
-    assert "Standard input is not remembered" in done.stderr
+    assert "Rows of a pipe are not remembered" in done.stderr
+
+
+def test_a_report_that_cannot_be_written(batch: Batch, wire: PromptServer, folder: Path) -> None:
+    """A report that has no place is found out before anything is sent; one that is foreign stays."""
+    (folder / "file").write_text("mine")
+    done = batch(THREE, "--report", "file/r.csv")
+    assert (12, 0) == (done.exit_code, wire.posts)
+    assert "Nothing was sent" in done.stderr
+    (folder / "r.csv").write_text("mine")
+    assert 0 == batch(THREE, "--report", "r.csv").exit_code
+    assert {"r.csv", "r-2.csv"} == {path.name for path in folder.glob("r*.csv")}
+    assert 3 == (folder / "r-2.csv").read_text("utf-8-sig").count(",saved,")

@@ -4,8 +4,10 @@ import contextlib
 import io
 import random
 import struct
+import sys
 import warnings
 import zlib
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -248,3 +250,38 @@ def test_aspect_is_kept(
 ) -> None:
     """An image keeps its shape, whatever the shape of the terminal's cells."""
     assert expected == fit(size, *box, cell)
+
+
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="10" height="9000"><rect width="10" height="9"/></svg>'
+
+
+class TestDrawings:
+    """SVG, which the extra `svg` draws."""
+
+    def test_they_are_described_without_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Without the library that draws, the user is told which extra to install."""
+        monkeypatch.setitem(sys.modules, "resvg_py", None)
+        with pytest.raises(Undecodable, match=r"an SVG drawing; pip install 'imgcli\[svg\]' to see it"):
+            decode(SVG)
+
+    def test_they_are_drawn_with_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """With it they are drawn in both dimensions within a square, however long they are."""
+        asked = []
+
+        def svg_to_bytes(**how: object) -> bytes:
+            asked.append(how)
+            return encoded(Image.new("RGB", (4, 4)))
+
+        monkeypatch.setitem(sys.modules, "resvg_py", SimpleNamespace(svg_to_bytes=svg_to_bytes))
+        assert (4, 4) == decode(SVG, (100, 40)).size
+        assert [{"svg_string": SVG.decode(), "width": 200, "height": 200}] == asked
+
+    def test_a_broken_one_is_damaged(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One that the library rejects costs the preview, and nothing else."""
+
+        def svg_to_bytes(**_: object) -> bytes:
+            raise ValueError("no root")
+
+        monkeypatch.setitem(sys.modules, "resvg_py", SimpleNamespace(svg_to_bytes=svg_to_bytes))
+        with pytest.raises(Undecodable, match="damaged or cut short"):
+            decode(SVG)

@@ -20,7 +20,7 @@ from imgcli.api.errors.connection import (
     unfinished,
     unfit,
 )
-from imgcli.api.errors.server import quoted
+from imgcli.api.errors.server import is_about_background, quoted
 from imgcli.api.errors.table import KEY, NO_ENDPOINT, WRONG_ADDRESS, WRONG_PATH
 from imgcli.api.rate_limits import rate_limits
 from imgcli.api.retry import Failure, plan_wait
@@ -176,6 +176,7 @@ def ask(
         client = _open(credentials, timeouts, watchdog, call.body.content_type if call.body else _JSON)
         stack.callback(client.close)
         stack.callback(watchdog.stop)
+        stack.enter_context(clock.on_stop(watchdog.abandon))
         watchdog.start()
         outcome = _attempt(partial(_send_call, client, call, watchdog), server, watchdog, clock)
         if isinstance(outcome, Failure):
@@ -219,6 +220,10 @@ _LOCAL_LOGIN = (
 def _with_fitting_advice(problem: Problem, request: ImageRequest, credentials: Credentials) -> Problem:
     """Choose the one advice about a wrong address or model that fits what was asked, and whom."""
     advice = problem.advice
+    if request.detach and is_about_background(problem):
+        name = "completion-window" if request.completion_window else "detach"
+        what = f"{problem.what} The server, this model or its image tool does not work in the background."
+        return replace(problem, what=what, advice=f"Leave out {option(name)}.", parameters=(name,))
     if advice in (WRONG_ADDRESS, NO_ENDPOINT.advice) and not credentials.path:
         advice = WRONG_PATH
     elif advice == NO_ENDPOINT.advice and not (request.api is Api.RESPONSES and is_gateway(credentials.host)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -46,6 +47,7 @@ _WORTH_KEEPING = frozenset({ExitCode.UNKNOWN, ExitCode.DAMAGED, ExitCode.INTERNA
 """Ends after which a run log may hold more than what was saved."""
 _CAUSES_TO_KEEP = frozenset({Cause.UNREADABLE_IMAGE, Cause.TRUNCATED_IMAGE})
 """Causes likewise, whatever the end."""
+_IN_BACKGROUND = re.compile(rb'"background"\s*:\s*true')
 _RECOVER = "`imgcli recover` saves what arrived"
 
 
@@ -269,12 +271,16 @@ def unfinished_notices(context: Context) -> list[str]:
 
 
 def _count_salvageable(folder: Path) -> int:
-    """Count the run logs in a folder from which an image can be saved, by their beginnings."""
+    """Count the run logs in a folder from which an image can be saved, by their beginnings.
+
+    Also those whose image the server may still be making.
+    """
     count = 0
     for answer, is_whole in beginnings(folder):
         from imgcli.api.stream.salvage import may_hold_image, may_hold_link
 
-        count += may_hold_image(answer, is_whole=is_whole) or may_hold_link(answer)
+        may_hold = may_hold_image(answer, is_whole=is_whole) or may_hold_link(answer)
+        count += may_hold or bool(_IN_BACKGROUND.search(answer))
     return count
 
 

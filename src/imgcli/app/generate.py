@@ -41,6 +41,10 @@ def generate(context: Context, options: Sequence[GenerateOptions], limit: int = 
     jobs = prepare(context, options)
     if options[0].dry_run:
         return _print_requests(context, jobs)
+    if jobs[0].valid.request.completion_window:
+        from imgcli.app.background.submission import submit
+
+        return submit(context, jobs)
     if len(jobs) > 1:
         from imgcli.app.job_group import run_group
 
@@ -81,6 +85,10 @@ def _check(context: Context, options: GenerateOptions, reporter: Reporter, model
     draft = replace(options.draft, watched_partials=_WATCHED_PARTIALS if is_watched else 0)
     valid = validate(draft, models, context.now().date())
     check_embedding(options.output, valid.request)
+    if draft.completion_window:
+        from imgcli.app.background.submission import check_submission
+
+        check_submission(options)
     if not options.dry_run:
         _check_that_something_stays(options, reporter)
     return replace(valid, notices=(*options.notices, *valid.notices))

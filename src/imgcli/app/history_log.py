@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from imgcli.app.reporting import pricing
 from imgcli.core.json_fields import choice, text
 from imgcli.store.paths import data_folder
-from imgcli.store.runlog.writer import BILLED, ENDPOINT, HISTORY, PARENTS
+from imgcli.store.runlog.writer import BILLED, ENDPOINT, HISTORY, PARENTS, TIER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,11 +26,16 @@ if TYPE_CHECKING:
 
 def for_recovery(context: Context, options: GenerateOptions) -> dict[str, Any]:
     """Return what a run log must hold for `recover` to record the run as this process would."""
-    free = {BILLED: False} if options.server.is_free else {}
+    cost: dict[str, Any] = {BILLED: False} if options.server.is_free else {}
+    if window := options.draft.completion_window:
+        from imgcli.core.billing.rates import WINDOW
+
+        cost[TIER] = f"{WINDOW} {window}"
     if not options.record_history:
-        return {HISTORY: False, **free}
+        server = {ENDPOINT: options.server.name(context.env)} if options.draft.detach or window else {}
+        return {HISTORY: False, **server, **cost}
     parents = [{"sha256": parent.sha256, "role": parent.role} for parent in options.parents]
-    return {ENDPOINT: options.server.name(context.env), **({PARENTS: parents} if parents else {}), **free}
+    return {ENDPOINT: options.server.name(context.env), **({PARENTS: parents} if parents else {}), **cost}
 
 
 @contextmanager

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from imgcli.api.stream.reader import StreamPosition
 from imgcli.app import history_log, process
 from imgcli.app.artifacts import open_artifacts
 from imgcli.core import catalog, pipeline
 from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, Problem
 from imgcli.core.events import Event, Failed, Notice, Started
+from imgcli.core.messages import FETCH_LATER
 from imgcli.core.pipeline import mark_uncharged, uncharged
 from imgcli.core.secrets import mask_secrets
 
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from imgcli.api.auth import Credentials
+    from imgcli.api.client import Answer, Clock
     from imgcli.api.rate_limits import RateLimits
+    from imgcli.api.transport import Timeouts
     from imgcli.app.artifacts import RunArtifacts
     from imgcli.app.context import Context
     from imgcli.app.options import GenerateOptions
@@ -67,7 +71,8 @@ class Job:
     """One run that may be sent: a value, so that several can be prepared before the first of them runs.
 
     `credentials` is None in a demo, whose server starts with the run. A daily cap may block the fallback of
-    `valid`; nothing else changes after it was prepared. `stop` ends it from another thread.
+    `valid`; nothing else changes after it was prepared. `stop` ends it from another thread. `position` is how
+    far its answer was read.
     """
 
     id: str
@@ -80,20 +85,25 @@ class Job:
     display: JobDisplay
     stop: process.Stop = field(default_factory=process.Stop)
     hooks: JobHooks = field(default_factory=JobHooks)
+    position: StreamPosition = field(default_factory=StreamPosition)
 
 
 def execute(job: Job) -> Outcome:
     """Run a job whole. Raises `ImgcliError` for what is refused before anything is sent."""
-    request, artifacts = job.valid.request, job.artifacts
+    # The run log begins before the history opens: whatever is paid for is in it.
+    recorder = history_log.open_recorder(job.context, job.options, job.artifacts, job.models)
+    with hold(job), recorder as recorders:
+        return run(job, recorders)
+
+
+@contextmanager
+def hold(job: Job) -> Iterator[None]:
+    """Hold what a job needs before anything is sent. Raises `ImgcliError`."""
     extra = history_log.for_recovery(job.context, job.options)
     # The day's money is reserved before anything is written, and given back last, once it is known whether
-    # anything was sent. The run log begins before the history opens: whatever is paid for is in it.
-    with (
-        _reserved(job),
-        open_artifacts(job.context, job.options, request, artifacts, extra),
-        history_log.open_recorder(job.context, job.options, artifacts, job.models) as recorders,
-    ):
-        return run(job, recorders)
+    # anything was sent.
+    with _reserved(job), open_artifacts(job.context, job.options, job.valid.request, job.artifacts, extra):
+        yield
 
 
 @contextmanager
@@ -131,7 +141,7 @@ def run(job: Job, recorders: Sequence[Sink]) -> Outcome:
             outcome = pipeline.run(events, [*sinks, *recorders])
             context.warn(artifacts.settle(outcome))
     except process.Interrupted as interrupted:
-        problem = _interruption(interrupted, artifacts)
+        problem = _interruption(interrupted, job)
         job.display.report(job.id, problem)
         for recorder in recorders:
             recorder.handle(Failed(job.id, problem))
@@ -151,7 +161,8 @@ def stream(job: Job) -> Iterator[Event]:
     from imgcli.api.client import Clock
     from imgcli.api.fallback import send_with_fallback
     from imgcli.api.linked_image import LinkedImages
-    from imgcli.api.stream.reader import maskable, read_events
+    from imgcli.api.stream.reader import read_events
+    from imgcli.api.stream.vocabulary import maskable
     from imgcli.api.transport import Timeouts
     from imgcli.core.secrets import redact_events
 
@@ -166,6 +177,7 @@ def stream(job: Job) -> Iterator[Event]:
     with _reachable(job) as credentials:
         answer = yield from send_with_fallback(job.valid, job.id, credentials, timeouts, clock, sending)
         artifacts.sent()  # a server may answer before the whole request has gone out
+        answer = _in_background(job, answer, credentials, timeouts, clock)
         with closing(answer):
             job.hooks.answered(answer.limits)
             if answer.is_demo:
@@ -174,8 +186,27 @@ def stream(job: Job) -> Iterator[Event]:
             chunks = artifacts.recorded(mask_secrets(answer.chunks, *maskable(*credentials.secrets)))
             links = LinkedImages(credentials, timeouts, clock, artifacts.add)
             inputs = job.valid.request.inputs
-            events = read_events(chunks, job.id, answer.note, answer.linger, inputs, links)
+            note, linger = answer.note, answer.linger
+            events = read_events(chunks, job.id, note, linger, inputs, links, position=job.position)
             yield from redact_events(events, *credentials.secrets)
+
+
+def _in_background(
+    job: Job, answer: Answer, credentials: Credentials, timeouts: Timeouts, clock: Clock
+) -> Answer:
+    """Return the answer; one of the background goes on after its connection broke."""
+    request = job.valid.request
+    if not request.detach:
+        return answer
+    from imgcli.api.background import ResponseStore, followed, framed
+    from imgcli.api.wires import WIRES
+
+    if not request.stream:
+        return framed(answer)
+    # A batch's own sleep keeps others waiting, and says that nothing was charged where it is stopped.
+    clock = replace(clock, sleep=job.stop.sleep)
+    store = ResponseStore(credentials, WIRES[request.api].path(request, credentials.paths), timeouts, clock)
+    return followed(answer, job.position, store)
 
 
 @contextmanager
@@ -206,10 +237,16 @@ def _explain_shutdown(context: Context, events: Iterable[Event]) -> Iterator[Eve
                 yield event
 
 
-def _interruption(interrupted: process.Interrupted, artifacts: RunArtifacts) -> Problem:
+def _interruption(interrupted: process.Interrupted, job: Job) -> Problem:
     """Describe what a signal broke off, what is left of it, and what that may have cost."""
-    kept, by = artifacts.keep_last_partial(), f"Interrupted by {interrupted.name}"
-    if artifacts.saved:
+    artifacts, by = job.artifacts, f"Interrupted by {interrupted.name}"
+    goes_on = job.valid.request.detach and artifacts.has_sent and job.position.is_pending
+    kept = None if goes_on else artifacts.keep_last_partial()
+    if goes_on and not artifacts.saved:
+        what = f"{by}. The server goes on in the background."
+        advice = FETCH_LATER if job.options.output.save else CHECK_USAGE
+        problem = Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, advice)
+    elif artifacts.saved:
         paths = ", ".join(str(path.absolute()) for path in artifacts.saved)
         problem = Problem(ExitCode.UNKNOWN, f"{by}; the image is saved as {paths}.", Charged.YES)
     elif artifacts.has_sent or kept:

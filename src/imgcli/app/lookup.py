@@ -274,6 +274,11 @@ class Lookup:
         )
 
 
+def is_last(name: str) -> bool:
+    """Return whether a name means the newest run, or one so many before it: another one after each run."""
+    return bool(_LAST.fullmatch(name))
+
+
 def locate(context: Context, name: str) -> Located:
     """Find the files that FILE or ID names: every image of a run that is still there.
 

@@ -13,6 +13,7 @@ from imgcli.api.stream.reader import read_events
 from imgcli.api.stream.salvage import salvaged
 from imgcli.app import history_log, lookup, process, unfinished_run
 from imgcli.app.artifacts import embedding, logged_parameters
+from imgcli.app.background import detached_run
 from imgcli.app.context import all_secrets
 from imgcli.app.reporting import exit_status, pricing, refuse
 from imgcli.app.unfinished_run import offer
@@ -22,7 +23,7 @@ from imgcli.core.events import Completed, Failed, Started
 from imgcli.core.json_fields import text
 from imgcli.core.messages import recovering_line
 from imgcli.core.option import option
-from imgcli.core.pipeline import mark_uncharged
+from imgcli.core.pipeline import mark_uncharged, uncharged
 from imgcli.core.secrets import redact_events
 from imgcli.output.sinks.lines import LinesSink, LinesStyle, PathsSink
 from imgcli.output.sinks.queued import QueuedSink
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imgcli.api.stream.salvage import RecordContent as Content
+    from imgcli.app.background.detached_run import ServerInquiry
     from imgcli.app.context import Context
     from imgcli.app.unfinished_run import UnfinishedRun
     from imgcli.core.billing.bill import Bill
@@ -45,11 +47,14 @@ if TYPE_CHECKING:
     from imgcli.core.pipeline import Sink
 
 
-def recover_runs(context: Context, records: Sequence[UnfinishedRun]) -> ExitCode:
-    """Finish these unfinished runs, and end with the most severe exit code."""
+def recover_runs(context: Context, records: Sequence[UnfinishedRun], inquiry: ServerInquiry) -> ExitCode:
+    """Finish these unfinished runs, and end with the most severe exit code.
+
+    `inquiry` is about those that the server went on with.
+    """
     lookup.add_pending(context)
     folders: list[Path] = []
-    codes = [finish(context, record, folders).exit_code for record in records]
+    codes = [finish(context, record, folders, inquiry=inquiry).exit_code for record in records]
     if not records:
         context.warn(["there is nothing to recover"])
     unexplained = "is a temporary file that belongs to no known run; check it before you delete it"
@@ -67,7 +72,11 @@ class Recovered(NamedTuple):
 
 
 def finish(
-    context: Context, record: UnfinishedRun, folders: list[Path], display: Sink | None = None
+    context: Context,
+    record: UnfinishedRun,
+    folders: list[Path],
+    display: Sink | None = None,
+    inquiry: ServerInquiry | None = None,
 ) -> Recovered:
     """Finish one run, unless another process has it; a fault of ours must not cost the runs after it.
 
@@ -80,6 +89,11 @@ def finish(
         if not is_ours:
             return Recovered(ExitCode.OK)
         try:
+            problem = detached_run.fetch(context, record, inquiry)
+            if problem and not record.progress.images["final"]:
+                is_free = unfinished_run.is_free(record)
+                return Recovered(refuse(context, uncharged(problem) if is_free else problem))
+            context.warn([problem.what] if problem else [])
             recovery = _Recovery(context, record, display)
             folders.extend(recovery.folders)
             return recovery.finish()

@@ -6,11 +6,12 @@ from collections import Counter
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imgcli.api.stream.link import LinkError
-from imgcli.api.stream.reader import read_events
+from imgcli.api.stream.reader import StreamPosition, read_events
 from imgcli.api.stream.salvage import salvaged
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.events import FinalImage, PartialImage
@@ -36,6 +37,13 @@ if TYPE_CHECKING:
 
 _NAMELESS = "recovered image"
 _PROMPT_LENGTH = 60
+
+
+class RunProgress(NamedTuple):
+    """How far a run had come: the response that goes on in the background, and the images by kind."""
+
+    pending: str | None
+    images: Counter[str]
 
 
 @dataclass(frozen=True)
@@ -101,6 +109,35 @@ class UnfinishedRun:
         """What whoever sent the request left for us; a file can hold anything in its place."""
         told = self.run.header.extra if self.run.header else {}
         return told if isinstance(told, dict) else {}
+
+    @cached_property
+    def progress(self) -> RunProgress:
+        """How far the run had come, found out by reading all of it."""
+        kinds: Counter[str] = Counter()
+        position = StreamPosition()
+        with suppress(ImgcliError), self.mapped() as content:
+            links = _LinkCount(kinds)
+            events = read_events(
+                self.chunks(), self.job, inputs=content.inputs, links=links, position=position
+            )
+            for event in salvaged(events, content, self.job):
+                match event:
+                    case FinalImage(is_salvaged=True):
+                        kinds["salvaged"] += 1
+                    case FinalImage():
+                        kinds["final"] += 1
+                    case PartialImage():
+                        kinds["partial"] += 1
+                    case _:
+                        pass
+        goes_on = self.is_detached and position.is_pending
+        return RunProgress(position.response_id if goes_on else None, kinds)
+
+    @property
+    def is_detached(self) -> bool:
+        """Whether the server may go on with the run; the demo has ended with its process."""
+        header = self.run.header
+        return header is not None and header.request.detach and recorded_server(self) != DEMO
 
     def chunks(self) -> Iterator[bytes]:
         """Return what the server sent; raises `ImgcliError` where the disk does not, or nothing came."""
@@ -288,20 +325,10 @@ class _LinkCount:
 
 def _describe(record: UnfinishedRun) -> str:
     """Describe one record: its name, when, how old, how large, what is in it, for which prompt, where."""
-    kinds: Counter[str] = Counter()
-    with suppress(ImgcliError), record.mapped() as content:
-        links = _LinkCount(kinds)
-        events = read_events(record.chunks(), record.job, inputs=content.inputs, links=links)
-        for event in salvaged(events, content, record.job):
-            match event:
-                case FinalImage(is_salvaged=True):
-                    kinds["salvaged"] += 1
-                case FinalImage():
-                    kinds["final"] += 1
-                case PartialImage():
-                    kinds["partial"] += 1
-                case _:
-                    pass
+    pending, kinds = record.progress
     found = describe_contents(kinds["final"], kinds["partial"], kinds["salvaged"], kinds["link"])
+    if pending:
+        where = f"in the background at {recorded_server(record) or 'its server'}"
+        found = f"{where}, {found}" if kinds else where
     facts = (record.run.id, record.when, age(record.age.total_seconds()), file_size(record.size), found)
     return "  ".join(map(clean, (*facts, record.prompt or "-", str(record.run.path))))

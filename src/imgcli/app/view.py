@@ -17,7 +17,7 @@ from imgcli.app.view_input import ViewInput, ViewInputKind
 from imgcli.core import pipeline
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, check_between, most_severe, usage_error
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started
-from imgcli.core.image import EncodedImage, ImageFormat
+from imgcli.core.image import EncodedImage
 from imgcli.core.pipeline import mark_uncharged
 from imgcli.core.text import shorten
 from imgcli.output.images.select import RendererSelector
@@ -181,7 +181,7 @@ class Viewer:
         try:
             self._show(source.name, image)
         except ValueError as error:  # Undecodable, which only show imports: it loads Pillow
-            raise ImgcliError(_unshowable(source.name, image, str(error))) from None
+            raise ImgcliError(_unshowable(source.name, str(error))) from None
         return self._keep_image(source, image)
 
     def _show(self, name: str, image: EncodedImage) -> None:
@@ -337,10 +337,8 @@ def _whole(source: ViewInput) -> bytes:
     return b"".join(parts)
 
 
-def _unshowable(name: str, image: EncodedImage, reason: str) -> Problem:
+def _unshowable(name: str, reason: str) -> Problem:
     """Describe an image that cannot be shown: a broken one, or one that is not for terminals."""
     shown = shorten(name, _NAME_LENGTH)
-    if image.format is ImageFormat.SVG:
-        return Problem(ExitCode.USAGE, f"{shown} is an SVG drawing, which no terminal shows.")
     what = f"{shown} cannot be shown: the image is {reason}."
     return Problem(ExitCode.DAMAGED if reason.startswith(_DAMAGES) else ExitCode.USAGE, what)

@@ -101,6 +101,8 @@ def _draft_request(flags: Flags, server: ServerOptions, server_name: str | None)
         count=flags["count"] if flags.get("single_request") and flags["count"] > 1 else None,
         partials=flags["partials"],
         stream=flags["stream"],
+        detach=flags["detach"],
+        completion_window=flags["completion_window"],
         **{one.name: _value(flags[one.name], one) for one in PARAMETERS},
     )
 

@@ -80,6 +80,13 @@ class Action(StrEnum):
     EDIT = "edit"
 
 
+class CompletionWindow(StrEnum):
+    """Within which time a response of the background is made, at a discount."""
+
+    TWO_HOURS = "2h"
+    EIGHT_HOURS = "8h"
+
+
 class ApiPlace(Enum):
     """Where a parameter stands in a request's body."""
 

@@ -14,6 +14,7 @@ from imgcli.core.params import (
     Api,
     ApiPlace,
     Background,
+    CompletionWindow,
     Complexity,
     Fidelity,
     Moderation,
@@ -131,7 +132,8 @@ class RequestParameters:
     is laid over it to guide an edit.
     `previous_response_id` continues a conversation (Responses API). `count` is the number of images that one
     request brings (Images API), None for one. `presets` are the names of the presets in use, `typed_prompt`
-    is what they made the prompt of, None for the prompt itself; neither is sent.
+    is what they made the prompt of, None for the prompt itself; neither is sent. `detach` has the server work
+    in the background, where a broken connection costs nothing, `completion_window` does so at a discount.
     """
 
     image_model: str | None = None
@@ -160,6 +162,8 @@ class RequestParameters:
     count: int | None = None
     typed_prompt: str | None = None
     presets: tuple[str, ...] = ()
+    detach: bool = False
+    completion_window: CompletionWindow | None = None
 
 
 @dataclass(frozen=True)
@@ -268,6 +272,8 @@ class ImageRequest(RequestParameters):
             count=count(value.get("count"), MAX_COUNT),
             stream=value.get("stream") is not False,
             inline=value.get("inline") is True,
+            detach=value.get("detach") is True,
+            completion_window=choice(CompletionWindow, value.get("completion_window")),
             is_at_one_path=value.get("is_at_one_path") is True,
             references=tuple(map(_reference, references)) if isinstance(references, list) else (),
             mask=_reference(value["mask"]) if value.get("mask") else None,

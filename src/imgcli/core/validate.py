@@ -83,10 +83,12 @@ class _Validator:
         self._check_format()
         self._check_options()
         self._check_count()
+        self._check_detach()
         size = resolve_size(draft.size, self.image_model)
         self._check_inputs()
         partials = draft.watched_partials if draft.partials is None else draft.partials
-        if self.output in MOVING_FORMATS or draft.stream is False or draft.count:
+        is_whole = draft.stream is False or draft.completion_window or draft.count
+        if self.output in MOVING_FORMATS or is_whole:
             partials = (
                 0  # the format has none, they could not arrive, or nothing says which image they are of
             )
@@ -96,6 +98,7 @@ class _Validator:
             "quality": draft.quality or (None if self.is_foreign else Quality.MEDIUM),
             "format": self.output or (None if self.is_foreign else ImageFormat.PNG),
             "moderation": self._moderation(),
+            "detach": draft.detach or draft.completion_window is not None,
         }
         request = ImageRequest(
             draft.prompt,
@@ -205,6 +208,29 @@ class _Validator:
             what = f"{single} cannot be combined with {given}: nothing says which image a partial is of."
             raise usage_error(what, "Leave one of them out.", about=("partials", "stream"))
 
+    def _check_detach(self) -> None:
+        """Reject what cannot run in the background: it belongs to the Responses API."""
+        draft = self.draft
+        name = "completion-window" if draft.completion_window else "detach"
+        if not (draft.detach or draft.completion_window):
+            return
+        if self.api is Api.IMAGES:
+            what = f"{option(name)} needs the Responses API: an image model has no background mode."
+            raise usage_error(what, f"Leave it out, or use {self._some_text_model}.", about=(name, "model"))
+        if draft.completion_window:
+            if draft.service_tier not in (None, "auto", "default"):
+                what = (
+                    f"{option(name)} needs the default {option('service-tier')}: it has a price of its own."
+                )
+                raise usage_error(what, "Leave one of them out.", about=(name, "service-tier"))
+            if draft.stream or draft.partials:
+                given = "stream" if draft.stream else "partials"
+                what = f"{option(name)} cannot be combined with {option(given)}: nothing is streamed."
+                raise usage_error(what, "Leave one of them out.", about=(name, given))
+        elif draft.stream is False:
+            what = f"{option(name)} needs streaming, and {option('stream')} is off."
+            raise usage_error(what, "Leave one of them out.", about=(name, "stream"))
+
     def _check_inputs(self) -> None:
         """Reject input images, and options about them, that the API documents as errors."""
         draft, count = self.draft, len(self.draft.references)
@@ -287,7 +313,7 @@ class _Validator:
         fails.
         """
         if self.api is Api.RESPONSES:
-            return self.draft.stream is not False
+            return self.draft.stream is not False and not self.draft.completion_window
         if self.output in MOVING_FORMATS or self.draft.count:
             return False
         is_default = partials > 0 or not (self.is_foreign or self.draft.is_gateway)

@@ -15,7 +15,7 @@ from http.client import LineTooLong
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from imgcli.demo import batches_api, images_api, models, provenance, responses_api
+from imgcli.demo import background, batches_api, images_api, models, provenance, responses_api
 from imgcli.demo.batch_input import LARGEST_FILE
 from imgcli.demo.errors import ApiError, invalid
 from imgcli.demo.exchange import FileAnswer, JsonAnswer, Request, Stream, new_id
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from email.message import Message
     from io import BufferedIOBase
 
+    from imgcli.demo.background import BackgroundResponses
     from imgcli.demo.batches_api import BatchStore, Endpoint
     from imgcli.demo.exchange import Sessions
 
@@ -138,6 +139,8 @@ class Owner(Protocol):
     api_key: str | None
     marked: bool
     sessions: Sessions
+    background: BackgroundResponses
+    cut_after: int | None
     batches: BatchStore
     room: Room
     log: Callable[[str], None]
@@ -222,14 +225,17 @@ class Handler(BaseHTTPRequestHandler):
 
     def _find(self, path: str, request: Request) -> tuple[str, Endpoint | None]:
         """Find the method and the function of a path."""
+        owner = self.owner
         posts: dict[str, Endpoint] = {
-            "/v1/responses": lambda: responses_api.create(request, self.owner.sessions),
+            "/v1/responses": lambda: responses_api.create(request, owner.sessions, owner.background),
             "/v1/images/generations": lambda: images_api.generate(request),
             "/v1/images/edits": lambda: images_api.edit(request),
             "/v1/content_provenance_checks": lambda: provenance.check(request),
         }
         if path.startswith((batches_api.FILES, batches_api.BATCHES)):
-            return batches_api.route(self.command, self.path, request, self.owner.batches)
+            return batches_api.route(self.command, self.path, request, owner.batches)
+        if path.startswith(background.PATH + "/"):
+            return owner.background.route(self.path)
         if path == _MODELS:
             return "GET", lambda: JsonAnswer(models.listing())
         if path.startswith(_MODELS + "/"):
@@ -272,9 +278,12 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         self.send_header(*(("Connection", "close") if bare else ("Transfer-Encoding", "chunked")))
         self.end_headers()
-        for event in stream.events:
-            if self.owner.pause(event.pause):
+        for number, event in enumerate(stream.events):
+            is_cut = number == self.owner.cut_after
+            if is_cut or self.owner.pause(event.pause):
                 self.close_connection = True
+                self._log(499)
+                self._cut()
                 return
             data = event.encode()
             self.wfile.write(data if bare else b"%x\r\n%s\r\n" % (len(data), data))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from imgcli.demo.background import read_background
 from imgcli.demo.errors import invalid, invalid_type, invalid_value, missing, unsupported_here
 from imgcli.demo.exchange import JsonAnswer, Request, Stream
 from imgcli.demo.forms import UploadedImage, check_mask, linked_image, read_json
@@ -20,6 +21,7 @@ from imgcli.demo.validation import EFFORTS, IMAGE_PARAMETERS, Fields, check_safe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from imgcli.demo.background import BackgroundResponses
     from imgcli.demo.exchange import Sessions
 
 
@@ -137,6 +139,7 @@ def _without_images(tool: Mapping[str, object]) -> dict[str, object]:
 _ALLOWED = frozenset(
     [
         "background",
+        "background_options",
         "context_management",
         "conversation",
         "include",
@@ -171,18 +174,25 @@ _ALLOWED = frozenset(
 )
 _TIERS = ("auto", "default", "flex", "fast", "priority", "ultrafast", "scale")
 _MISSING_HERE = {
-    "background": "background mode",
     "conversation": "stored conversations",
     "prompt": "stored prompts",
 }
 
 
-def create(request: Request, sessions: Sessions) -> JsonAnswer | Stream:
-    """Answer `POST /v1/responses`."""
+def create(
+    request: Request, sessions: Sessions, background: BackgroundResponses | None = None
+) -> JsonAnswer | Stream:
+    """Answer `POST /v1/responses`, where `background` keeps what is made there; a batch has none."""
     fields = Fields(read_json(request))
     fields.only(_ALLOWED)
     stream = fields.flag("stream", default=False)
+    is_background = read_background(fields, stream=stream)
     run = ResponseRun(_read_request(fields, sessions, request.seed, stream=stream), sessions)
+    if is_background and background is None:
+        raise unsupported_here("background", "background mode in batches")
+    if is_background and background:
+        made = background.start(run)
+        return Stream(made.follow()) if stream else made.response()
     return Stream(run.events()) if stream else _collect(run)
 
 

@@ -201,22 +201,29 @@ class ResponseRun:
     def __init__(self, request: ResponseRequest, sessions: Sessions) -> None:
         self._request = request
         self._sessions = sessions
-        self._id = new_id("resp")
+        self.id = new_id("resp")
+        options = request.fields.get("background_options")
+        window = options.get("completion_window") if isinstance(options, dict) else None
+        self.is_discounted = window in {"2h", "8h"}
         self._created = int(time.time())
         self._sequence = 0
         self._output: list[dict[str, object]] = []
 
     def events(self) -> Iterator[ServerEvent]:
         """Yield all events, first to last."""
-        yield self._event("response.created", {"response": self._response("in_progress")})
-        yield self._event("response.in_progress", {"response": self._response("in_progress")})
+        if self._request.fields.get("background"):
+            yield self._event("response.created", {"response": self.response("queued")})
+            yield self._event("response.queued", {"response": self.response("queued")})
+        else:
+            yield self._event("response.created", {"response": self.response("in_progress")})
+        yield self._event("response.in_progress", {"response": self.response("in_progress")})
         if self._request.model.reasons:
             yield from self._reasoning()
         if self._request.drawing:
             yield from self._image(self._request.drawing)
         yield from self._message("" if self._request.drawing else _WORDS)
         self._store_answer()
-        yield self._event("response.completed", {"response": self._response("completed")})
+        yield self._event("response.completed", {"response": self.response("completed")})
 
     def _event(self, kind: str, fields: Mapping[str, object], pause: float = 0.0) -> ServerEvent:
         event = {"type": kind, "sequence_number": self._sequence, **fields}
@@ -302,19 +309,20 @@ class ResponseRun:
         )
         for item in self._output:
             self._sessions.keep(str(item["id"]), past)
-        self._sessions.keep(self._id, past)
+        self._sessions.keep(self.id, past)
 
-    def _response(self, status: str) -> dict[str, object]:
+    def response(self, status: str) -> dict[str, object]:
+        """Return the response object as it is at this time."""
         fields, finished = self._request.fields, status == "completed"
         echoed = {
             key: default if fields.get(key) is None else fields[key] for key, default in _ECHOED.items()
         }
         return {
-            "id": self._id,
+            "id": self.id,
             "object": "response",
             "created_at": self._created,
             "status": status,
-            "background": False,
+            "background": bool(fields.get("background")),
             "completed_at": int(time.time()) if finished else None,
             "error": None,
             "incomplete_details": None,

@@ -10,6 +10,7 @@ from contextlib import suppress
 from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING, Self
 
+from imgcli.demo.background import BackgroundResponses
 from imgcli.demo.batches_api import BatchSettings, BatchStore
 from imgcli.demo.exchange import Sessions
 from imgcli.demo.http import Handler, Room
@@ -48,7 +49,8 @@ class DemoServer:
     each request, from other threads. Any key is accepted unless `api_key` names the only good one. `patience`
     is in seconds. Its answers have a header by which imgcli knows that they are free; `marked` is about that.
     With a `seed` the same request gives the same image each time; without one, every request gets a random
-    seed, which is written on its image. `batches` says how long batches take.
+    seed, which is written on its image. `batches` says how long batches take. Every stream is cut after
+    `cut_after` events, if that is set.
 
         with DemoServer(pace=0) as server:
             client = OpenAI(base_url=server.base_url, api_key="demo")
@@ -64,11 +66,13 @@ class DemoServer:
         patience: float = PATIENCE,
         marked: bool = True,
         seed: int | None = None,
+        cut_after: int | None = None,
         batches: BatchSettings | None = None,
     ) -> None:
         self._server = _HttpServer(port)
         self._server.marked = marked
         self._server.seed = seed
+        self._server.cut_after = cut_after
         self._server.pace = pace
         self._server.log = log or _quiet
         self._server.api_key = api_key
@@ -134,10 +138,12 @@ class _HttpServer(ThreadingHTTPServer):
     patience = PATIENCE
     marked = True
     seed: int | None = None
+    cut_after: int | None = None
 
     def __init__(self, port: int) -> None:
         self.stopping = threading.Event()
         self.sessions = Sessions()
+        self.background = BackgroundResponses(self.pause)
         self.batches = BatchStore(self.sessions, self.draw_seed, self.stopping)
         self.room = Room()
         self._slots = threading.BoundedSemaphore(MOST_CONNECTIONS)

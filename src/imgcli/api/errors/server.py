@@ -13,6 +13,7 @@ from imgcli.api.errors.table import (
     FAILED,
     GATEWAY,
     GATEWAY_STATUSES,
+    MODERATION,
     NO_ENDPOINT,
     OPTIONS,
     PREVIOUS_RESPONSE_NOT_FOUND,
@@ -247,6 +248,25 @@ def _problem(rule: ErrorRule, error: ServerError, what: str, progress: Progress)
         cause=rule.cause,
         parameters=(about,) if about else (),
     )
+
+
+_BACKGROUND = re.compile(
+    r"background[ _-](?:mode|response|execution|processing|request|options)|in (?:the )?background\b"
+    r"|completion[ _]window",
+    re.IGNORECASE,
+)
+_OF_BACKGROUND = frozenset({"background", "background_options", "store"})
+
+
+def is_about_background(problem: Problem) -> bool:
+    """Return whether a request was refused because it wanted to run in the background.
+
+    Of the Responses API: on the other one, `background` is that of the image.
+    """
+    if problem.exit_code is not ExitCode.REFUSED or problem.cause or problem.code in MODERATION.codes:
+        return False
+    top = (problem.param or "").partition(".")[0]
+    return top in _OF_BACKGROUND or bool(_BACKGROUND.search(problem.what))
 
 
 def _our_option(param: str | None) -> str | None:

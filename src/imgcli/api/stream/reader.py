@@ -20,7 +20,7 @@ from imgcli.api.wires import WIRES
 from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Event, Notice
 from imgcli.core.image import sniff
-from imgcli.core.json_fields import as_list, as_object, as_text, parse_json
+from imgcli.core.json_fields import as_index, as_list, as_object, as_text, parse_json
 from imgcli.core.option import option
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ _CLOSING, _MANY_CLOSINGS = (b"}", b"]"), 32
 _PREAMBLE = re.compile(rb"(?:[ \t\r\n]++|\xef\xbb\xbf|:[^\r\n]*+[\r\n])*+")
 
 
+_RESUMED = "the connection broke; the server goes on, and its answer is taken up where it broke off"
+_LARGEST_NUMBER = 1 << 53
 _UNREADABLE = "an event of the stream was not a JSON object and was skipped"
 _TORN = Problem(ExitCode.UNKNOWN, "The answer ended in the middle of an image.", Charged.MAYBE, CHECK_USAGE)
 _KIND = re.compile(r'"type"\s*:\s*"([^"]+)"')
@@ -47,6 +49,23 @@ _CALL = re.compile(
     r'"(?:item_)?id"\s*:\s*"(?:(ig_[^"]+)"|([^"]+)"\s*,\s*"type"\s*:\s*"image_generation_call")'
 )
 """Names an image call, by OpenAI's prefix or by its type."""
+
+
+@dataclass
+class StreamPosition:
+    """How far an answer was read: its name, and the number of its last whole event, None where unknown.
+
+    It is up to date whenever the next chunk is asked for. `is_over` is set once the server's end was read.
+    """
+
+    response_id: str | None = None
+    sequence: int | None = None
+    is_over: bool = False
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether the answer has a name by which its rest can be asked for."""
+        return self.response_id is not None and not self.is_over
 
 
 def _ignore() -> None:
@@ -57,13 +76,15 @@ def _read_on(_: bool) -> None:  # noqa: FBT001 - a callback
     """Wait for the end of what comes, as for a file's."""
 
 
-def read_events(
+def read_events(  # noqa: PLR0913 - each has a default that serves
     chunks: Iterable[bytes],
     job: str,
     note: Callable[[], None] = _ignore,
     linger: Callable[[bool], None] | None = _read_on,
     inputs: frozenset[str] = frozenset(),
     links: LinkSource | None = None,
+    *,
+    position: StreamPosition | None = None,
 ) -> Iterator[Event]:
     """Read an answer of either API, streamed or plain, live or recorded, in chunks of any size.
 
@@ -74,8 +95,9 @@ def read_events(
     end: `linger` is called with True when that came, so that nobody waits for long, and with False when more
     has begun; with None in its place nothing is read after the end. `inputs` are the SHA-256 of
     the images that were sent, should the server repeat them. Without `links` no linked image is fetched.
+    `position` follows what is read.
     """
-    reader = _AnswerReader(job, note, linger, inputs, links)
+    reader = _AnswerReader(job, note, linger, inputs, links, position or StreamPosition())
     noticed: set[str] = set()
     try:
         for event in reader.read(_body(chunks)):
@@ -98,7 +120,9 @@ class _AnswerReader:
     linger: Callable[[bool], None] | None
     inputs: frozenset[str]
     links: LinkSource | None
+    position: StreamPosition
     assembler: ImageAssembler = field(init=False)
+    resumed_after: int | None = None
     has_records: bool = False
     is_lingering: bool = False
     is_torn: bool = False
@@ -119,6 +143,7 @@ class _AnswerReader:
 
     def _is_over(self) -> bool:
         """Return whether to stop reading; pass on that the end came, or that it was none."""
+        self.position.is_over = self.assembler.has_ended
         if self.linger and self.assembler.has_ended is not self.is_lingering:
             self.is_lingering = self.assembler.has_ended
             self.linger(self.is_lingering)
@@ -140,7 +165,10 @@ class _AnswerReader:
     def _records(self, body: Iterable[bytes]) -> Iterator[Event]:
         """Read a stream of events."""
         for record in records(body):
-            if record.data.strip() and record.data.strip() != _DONE:
+            if record.is_resumption:
+                self.resumed_after = self.position.sequence
+                yield Notice(self.job, _RESUMED)
+            elif record.data.strip() and record.data.strip() != _DONE:
                 self.has_records = True
                 self.note()
                 yield from self._read_text(record.data, record.event, is_whole=record.whole)
@@ -191,12 +219,17 @@ class _AnswerReader:
         if not any(as_object(one).get("type") for one in several) and any(_is_entry(one) for one in several):
             several = [{"data": several}] if isinstance(value, list) else several
         for event in filter(None, map(as_object, several)):
+            number = as_index(event.get("sequence_number"), _LARGEST_NUMBER)
+            if number is not None and self.resumed_after is not None and number <= self.resumed_after:
+                continue  # it came before the connection broke
             self.has_records = True
             self.assembler.consumed.clear()
             kind = as_text(event.get("type")) or name
             yield from self._read_event(event, kind, name)
             if "partial" not in kind and "preview" not in kind:
                 self._leave_images(event)
+            self.position.response_id = self.assembler.metadata.response_id
+            self.position.sequence = self.position.sequence if number is None else number
 
     def _leave_images(self, event: dict[str, Any]) -> None:
         """Remember the images of an event that nobody understood."""
@@ -360,37 +393,3 @@ def _unreadable(answer: bytes) -> Problem:
         return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE, cause=Cause.UNREADABLE_IMAGE)
     what = f"The server's answer is not an event stream: {quoted(head)}"
     return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE)
-
-
-_WORDS = (
-    "response.image_generation_call.in_progress",
-    "response.image_generation_call.generating",
-    "response.image_generation_call.partial_image",
-    "response.image_generation_call.completed",
-    "response.output_item.added",
-    "response.output_item.done",
-    "response.in_progress",
-    "response.incomplete",
-    "response.cancelled",
-    "response.completed",
-    "image_generation.partial_image",
-    "image_generation.completed",
-    "image_edit.partial_image",
-    "image_edit.completed",
-    "partial_image_index",
-    "partial_image_b64",
-    "incomplete_details",
-    "max_output_tokens",
-    "input_tokens_details",
-    "output_tokens_details",
-    "cached_tokens_details",
-    "cached_image_tokens",
-    "cached_text_tokens",
-    "cache_write_tokens_details",
-)
-"""Only what is long enough to be masked; a masked code of an error costs a hint, and no image."""
-
-
-def maskable(*secrets: str) -> tuple[str, ...]:
-    """Leave out the secrets without whose text the answer, and the image in it, could not be read."""
-    return tuple(secret for secret in secrets if not any(secret in word for word in _WORDS))

@@ -16,6 +16,9 @@ RECORD_LIMIT = 80_000_000
 size in memory."""
 
 BOM = b"\xef\xbb\xbf"
+RESUMED = b": imgcli resumed"
+"""A comment of ours: the connection broke here. The event that it cut comes again, whole, after this."""
+RESUMPTION = b"\n%b\n\n" % RESUMED
 _MANY_PARTS = 65_536
 _LARGE = 1_000_000  # bytes of a line from which copying it once more matters
 
@@ -24,12 +27,14 @@ _LARGE = 1_000_000  # bytes of a line from which copying it once more matters
 class SseRecord:
     """One event as it was framed: its name, "" for none, and its data with bad UTF-8 replaced.
 
-    `whole` is False for a last record whose blank line never came: it may be cut.
+    `whole` is False for a last record whose blank line never came: it may be cut. `is_resumption` marks
+    where a broken connection was taken up again, with nothing else in it.
     """
 
     event: str
     data: str
     whole: bool = True
+    is_resumption: bool = False
 
 
 T = TypeVar("T")
@@ -64,7 +69,10 @@ def records(chunks: Iterable[bytes], limit: int = RECORD_LIMIT) -> Iterator[SseR
     source = UntilFault(chunks)
     draft = _SseDraft(limit)
     for line in lines(source, limit):
-        if line:
+        if line == RESUMED:
+            draft = _SseDraft(limit)
+            yield SseRecord("", "", is_resumption=True)
+        elif line:
             draft.add(line)
         else:
             yield from draft.take(whole=True)

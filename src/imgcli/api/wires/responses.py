@@ -37,6 +37,7 @@ def body(request: ImageRequest) -> dict[str, Any]:
     images = [{"type": "input_image", "image_url": reference.image_url} for reference in request.references]
     message = {"role": "user", "content": [{"type": "input_text", "text": request.prompt}, *images]}
     extra = extra_fields(request.extra, in_tool=True)
+    window = request.completion_window
     fields = {
         "model": request.model,
         "input": [message] if images else request.prompt,
@@ -44,6 +45,9 @@ def body(request: ImageRequest) -> dict[str, Any]:
         "tools": [without_none(tool) | extra],
         "tool_choice": {"type": "image_generation"},
         "stream": request.stream or None,
+        "background": request.detach or None,
+        "background_options": window and {"completion_window": window},
+        "store": request.detach or None,  # the default, without which nothing can be fetched later
         **request.fields_at(ApiPlace.REQUEST, ApiPlace.RESPONSE),
     }
     return without_none(fields) | extra_fields(request.extra, in_tool=False)
@@ -66,7 +70,7 @@ def read(kind: str, event: dict[str, Any], assembler: ImageAssembler) -> Iterato
 
     The final image comes twice as a rule; whichever comes first counts.
     """
-    step = kind.removeprefix("response.") if kind.startswith("response.") else "completed"
+    step = kind.removeprefix("response.") if kind.startswith("response.") else _step_of(event)
     if step.startswith("image_generation_call."):
         assembler.has_begun = True
         assembler.begin(event.get("item_id"), event.get("output_index"))
@@ -80,7 +84,7 @@ def read(kind: str, event: dict[str, Any], assembler: ImageAssembler) -> Iterato
         case "output_item.added" | "output_item.done":
             yield from _read_item(event.get("item"), event.get("output_index"), assembler)
         case "created" | "in_progress" | "queued":
-            response = as_object(event.get("response"))
+            response = as_object(event.get("response")) or event
             assembler.metadata.note(response, usage(response))
         case "completed" | "done" | "incomplete" | "failed" | "cancelled":
             yield from _read_end(as_object(event.get("response")) or event, assembler)
@@ -88,6 +92,12 @@ def read(kind: str, event: dict[str, Any], assembler: ImageAssembler) -> Iterato
             assembler.end(from_code(event, assembler.progress))
         case _:
             pass
+
+
+def _step_of(answer: dict[str, Any]) -> str:
+    """Return which event a whole answer stands for: one that runs in the background has not ended."""
+    is_pending = answer.get("background") is True and answer.get("status") in ("queued", "in_progress")
+    return "queued" if is_pending else "completed"
 
 
 def _read_item(value: object, position: object, assembler: ImageAssembler) -> Iterator[Event]:

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from imgcli.app.inputs import InputNames, read_inputs
+from imgcli.app.lookup import is_last
 from imgcli.app.plan import RequestPlan
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.image import ImageFormat
@@ -148,6 +149,10 @@ class BatchKinds:
         if names not in self._plans:
             if STDIN in images:
                 raise usage_error("A batch cannot read an image from standard input.", "Name a file.")
+            if moving := next((name for name in (*images, mask) if name and is_last(name)), None):
+                # The batch makes images itself: continued, all of its rows would be others, and paid again.
+                what = f"{moving} would be another image when the batch is continued."
+                raise usage_error(what, "Name the file, or the id of its run, which `imgcli history` shows.")
             found, notes = read_inputs(self._context, InputNames(["a"], None, [*images] or None, mask))[1:]
             references = tuple(replace(one, data=None) for one in found.references)
             bare = replace(found, references=references, mask=found.mask and replace(found.mask, data=None))

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
+    from imgcli.app.background.detached_run import ServerInquiry
     from imgcli.app.context import Context
+    from imgcli.app.options import ServerOptions
     from imgcli.app.unfinished_run import UnfinishedRun
     from imgcli.core.batch_result import TaskOutcome
     from imgcli.core.events import Event
@@ -69,12 +71,14 @@ class Resolved(NamedTuple):
         return self.outcome is not None and self.outcome.status is TaskStatus.UNKNOWN
 
 
-def resolve_unknown(context: Context, state: BatchState) -> list[Resolved]:
+def resolve_unknown(
+    context: Context, state: BatchState, server: ServerOptions | None = None
+) -> list[Resolved]:
     """Find out what became of the tasks of unknown outcome, and write it into the state.
 
     The history knows the runs that ended; a run log that holds an image is finished as `imgcli recover` does
-    it, which sends nothing and costs nothing. Raises `ImgcliError` where the run logs cannot be read: they
-    may hold the only copy of an image.
+    it, which costs nothing; `server` is asked about those that it went on with in the background. Raises
+    `ImgcliError` where the run logs cannot be read: they may hold the only copy of an image.
     """
     unknown = {
         task: outcome.job
@@ -83,12 +87,15 @@ def resolve_unknown(context: Context, state: BatchState) -> list[Resolved]:
     }
     if not unknown:
         return []
+    from imgcli.app.background.detached_run import ServerInquiry
+
+    inquiry = ServerInquiry(server) if server else None
     jobs = frozenset(unknown.values())
     known, logs = _from_history(context, jobs), _run_logs(context, jobs)
     for task, job in unknown.items():
         entry = known.get(job)
         if (entry is None or _is_open(entry)) and job in logs:
-            _recover(context, state, task, logs[job])
+            _recover(context, state, task, logs[job], inquiry)
         elif entry:
             _note_entry(state, task, entry)
     return [Resolved(task, state.outcomes.get(task)) for task in unknown]
@@ -138,13 +145,16 @@ def _note_entry(state: BatchState, task: str, entry: HistoryEntry) -> None:
     state.failed(task, entry.job, problem, cost, seconds, paths)
 
 
-def _recover(context: Context, state: BatchState, task: str, record: UnfinishedRun) -> None:
+def _recover(
+    context: Context, state: BatchState, task: str, record: UnfinishedRun, inquiry: ServerInquiry | None
+) -> None:
     """Finish a run from its log; the paths of its images are not printed: they are the batch's to tell."""
     from imgcli.app import recover
     from imgcli.app.unfinished_run import is_free
 
     folders: list[Path] = []
-    found = recover.finish(replace(context, stdout=StringIO()), record, folders, _FoundSink(context))
+    shown = _FoundSink(context)
+    found = recover.finish(replace(context, stdout=StringIO()), record, folders, shown, inquiry)
     if not found.has_begun:
         state.held(task, record.job)
         return

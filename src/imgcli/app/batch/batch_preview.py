@@ -141,7 +141,7 @@ class BatchPreview:
                 f"{counts[UNKNOWN]:,} of unknown outcome (sent again only with {option('retry-unknown')})"
             )
         how = f" ({', '.join(common)})" if common else ""
-        yield f"{_images(len(self._plan.tasks))}{how}: {', '.join(words)}."
+        yield f"{self._count_words()}{how}: {', '.join(words)}."
         bound = self._total_bound()
         if not self._new:
             return
@@ -154,6 +154,15 @@ class BatchPreview:
             cap = self._plan.kinds[0].budget.run
             if cap and bound.dollars > cap.amount:
                 yield f"{option(cap.option)} allows {dollars(cap.amount)}: the batch may stop before its end."
+
+    def _count_words(self) -> str:
+        """Format how many images there are, and in how many requests where one brings several."""
+        requests = self._plan.requests
+        images = sum(requests[task.kind].count or 1 for task in self._plan.tasks)
+        count = len(self._plan.tasks)
+        if images == count:
+            return _images(count)
+        return f"{_images(images)} in {'1 request' if count == 1 else f'{count:,} requests'}"
 
     def _total_bound(self) -> Bound | None:
         """Return the sum of what the new tasks cost at most, None where any is unknown."""

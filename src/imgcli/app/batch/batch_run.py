@@ -53,7 +53,9 @@ _BUSY = 900.0
 """Seconds for which a busy server is asked again: in a batch nobody waits for the one image."""
 _ALIKE = frozenset({ExitCode.AUTH, ExitCode.BILLING, ExitCode.UNWRITABLE})
 """Ends that every other task would have too."""
-_ALIKE_PERHAPS = frozenset({ExitCode.UNREACHABLE, ExitCode.UNWRITABLE, ExitCode.ELSEWHERE, ExitCode.UNKNOWN})
+_ALIKE_PERHAPS = frozenset(
+    {ExitCode.BUSY, ExitCode.UNREACHABLE, ExitCode.UNWRITABLE, ExitCode.ELSEWHERE, ExitCode.UNKNOWN}
+)
 _IN_A_ROW = 5
 """Tasks in a row with one of these ends, after which the others are left for another day."""
 _STOPPED = "stopped, because the other images would end the same way"
@@ -73,16 +75,19 @@ def run_batch(context: Context, plan: BatchPlan, options: BatchOptions) -> ExitC
     form = report_format(options.report.name) if options.report else None
     context.warn(plan.notices)
     with _opened_state(options) as state:
-        resolve_unknown(context, state)
+        resolve_unknown(context, state, plan.kinds[0].server if plan.kinds else None)
         earlier = dict(state.outcomes)
+        report = None
+        if options.report and form:  # before anything is paid for, so that it fails now where it would later
+            report = _begin_report(context, options.report, report_bytes(_rows(plan, state, earlier), form))
         run = BatchRun(context, plan, options, state)
         try:
             outcome = run.run()
         finally:
-            rows = [_row(task, state, earlier) for task in plan.tasks]
+            rows = _rows(plan, state, earlier)
             run.write_summary(rows)
-            if options.report and form:
-                _write_report(context, options.report, report_bytes(rows, form))
+            if report and form:
+                _end_report(context, report, report_bytes(rows, form))
     context.warn([state.trouble] if state.trouble else [])
     written = output_status(context, outcome, "", is_free=plan.kinds[0].server.is_free)
     if run.is_drained:
@@ -98,20 +103,33 @@ def _opened_state(options: BatchOptions) -> Iterator[BatchState]:
         yield state
 
 
-def _row(task: BatchTask, state: BatchState, earlier: Mapping[str, TaskOutcome]) -> BatchRowResult:
-    outcome = state.outcomes.get(task.key)
-    is_earlier = outcome is not None and outcome == earlier.get(task.key)
-    return BatchRowResult(task.line, task.prompt, outcome, task.id, is_earlier=is_earlier)
+def _rows(plan: BatchPlan, state: BatchState, earlier: Mapping[str, TaskOutcome]) -> list[BatchRowResult]:
+    """Return what is known of each task, and whether that is from an earlier run."""
+    found = [(task, state.outcomes.get(task.key)) for task in plan.tasks]
+    return [
+        BatchRowResult(
+            *(task.line, task.prompt, known, task.id),
+            is_earlier=known is not None and known == earlier.get(task.key),
+        )
+        for task, known in found
+    ]
 
 
-def _write_report(context: Context, file: Path, data: bytes) -> None:
-    """Write the report over an earlier one, and over no other file; what goes wrong is a note."""
+def _begin_report(context: Context, file: Path, data: bytes) -> Path:
+    """Write the report over an earlier one, and over no other file; return where. Raises `ImgcliError`."""
+    with process.shielded():
+        on_exists = OnExists.REPLACE if is_report(_beginning(file)) else OnExists.NUMBER
+        written = write_file(file, data, on_exists)
+    if written != file:
+        context.warn([f"{file} exists and is not a report of a batch; the report is {written}"])
+    return written
+
+
+def _end_report(context: Context, file: Path, data: bytes) -> None:
+    """Write the report again, with what came of the tasks; what goes wrong is a note."""
     try:
         with process.shielded():
-            on_exists = OnExists.REPLACE if is_report(_beginning(file)) else OnExists.NUMBER
-            written = write_file(file, data, on_exists)
-        if written != file:
-            context.warn([f"{file} exists and is not a report of a batch; the report is {written}"])
+            write_file(file, data, OnExists.REPLACE)
     except ImgcliError as error:
         context.warn([f"the report could not be written: {error.problem.what}"])
 

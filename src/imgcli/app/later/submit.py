@@ -218,7 +218,7 @@ class _Drafts:
     def _request(self, options: GenerateOptions) -> ImageRequest:
         """Return what is sent, whole and without streaming; the plan has shown what there is to notice."""
         self._has_partials |= bool(options.draft.partials)
-        draft = replace(options.draft, stream=False, partials=None, watched_partials=0)
+        draft = replace(options.draft, stream=False, partials=None, watched_partials=0, detach=False)
         request = validate(draft, self._models, self._today).request
         check_embedding(options.output, request)
         self._check_served(request)

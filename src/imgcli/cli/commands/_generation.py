@@ -56,6 +56,8 @@ def shared_options(  # noqa: PLR0913 - a signature declares options
     profile: server.Profile = None,
     base_url: generation.BaseUrl = None,
     stream: generation.Stream = None,
+    detach: generation.Detach = False,
+    completion_window: generation.Window = None,
     timeout: generation.Timeout = 300.0,
     concurrency: generation.Concurrency = 4,
     dry_run: generation.DryRun = False,

@@ -45,7 +45,9 @@ _UNFIT = {
     "record": "--record records one run, and a batch has many.",
     "compare": "--compare shows one image, and a batch makes many.",
     "opens": "--open opens one image, and a batch makes many.",
+    "completion_window": "--completion-window submits one image, and a batch makes many: use --later.",
     "copies": "--copy copies one image, and a batch makes many.",
+    "long_bill": "--bill prints the bill of one run; --report lists what each row of a batch has cost.",
 }
 
 
@@ -79,9 +81,11 @@ def batch_options(  # noqa: PLR0913 - a signature declares options
     output: params.Output = None,
     max_cost: params.MaxCost = None,
     record: params.NoRecord = None,
+    completion_window: params.NoWindow = None,
     compare: params.NoCompare = False,
     opens: params.NoOpen = False,
     copies: params.NoCopy = False,
+    long_bill: params.NoBill = False,
 ) -> None:
     """Declare the options of `batch` that other commands do not have, or have otherwise."""
 
@@ -143,11 +147,14 @@ def _planned(ctx: typer.Context, flags: Mapping[str, Any], profile: AppliedProfi
     from imgcli.app.batch.variables import parse_variables
     from imgcli.cli.rows import CommandRowOptions
     from imgcli.core.errors import ExitCode
+    from imgcli.output.batch_report import report_format
 
     context: Context = ctx.obj
     _refuse_unfit(ctx)
     check_between("concurrency", flags["concurrency"], 1, _MOST_REQUESTS)
     rate, variables = parse_rate(flags["rate"]), parse_variables(flags["var"] or [])
+    if flags["report"]:
+        report_format(flags["report"].name)
     found = read_batch_file(context, flags["file"])
     given = BatchInput(
         *found[:3],

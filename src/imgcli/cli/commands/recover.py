@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imgcli.cli.params import generation, server  # noqa: TC001 - Typer reads the annotations at run time
+
 if TYPE_CHECKING:
     from imgcli.app.context import Context
 
@@ -21,6 +23,8 @@ def _duration(text: str) -> timedelta:
         int(found[1]) * {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}[found[2]]
     )
 
+
+_SERVER = "Server"
 
 Ids = Annotated[
     list[str] | None,
@@ -43,27 +47,53 @@ Older = Annotated[
         parser=_duration,
     ),
 ]
+Wait = Annotated[
+    bool,
+    typer.Option(
+        "--wait",
+        help="Wait for images that a server is still making in the background.",
+        rich_help_panel=_SERVER,
+    ),
+]
+Cancel = Annotated[
+    bool,
+    typer.Option(
+        "--cancel",
+        help="Have the server stop making the images of these runs; save what arrived.",
+        rich_help_panel=_SERVER,
+    ),
+]
+ShortTimeout = Annotated[
+    float,
+    typer.Option("--timeout", metavar="SECONDS", help="Idle timeout.", rich_help_panel=_SERVER),
+]
 Listing = Annotated[bool, typer.Option("--list", help="List what can be recovered; change nothing.")]
 
 EPILOG = """\
 Exit codes (the most severe of all runs): 0 everything received is saved; 3 some images of a run
-never arrived; 9 a run contains no complete image; 10 saved, but elsewhere; 11 the data is not a
-complete image.
+never arrived; 6 the server is still making an image; 9 a run contains no complete image; 10 saved,
+but elsewhere; 11 the data is not a complete image. 4, 5 and 8 as in imgcli gen: a server was asked.
 """
 
 
-def recover(
+def recover(  # noqa: PLR0913 - a signature declares options
     ctx: typer.Context,
     ids: Ids = None,
     *,
     listing: Listing = False,
     discard: Discard = False,
     older: Older = None,
+    wait: Wait = False,
+    cancel: Cancel = False,
+    base_url: generation.BaseUrl = None,
+    profile: server.Profile = None,  # noqa: ARG001 - ConfiguredCommand has read it already
+    timeout: ShortTimeout = 30.0,
 ) -> None:
     """Recover images from interrupted runs.
 
-    Reads the run logs on this disk; contacts no server, except to fetch an image that a response only links
-    to. It is safe to run again. An image found in an unreadable response is saved as NAME.recovered.png, an
+    Reads the run logs on this disk. It contacts a server, which costs nothing, only to fetch an image that a
+    response links to, or that the server went on with in the background (--detach, --completion-window). It
+    is safe to run again. An image found in an unreadable response is saved as NAME.recovered.png, an
     incomplete one as NAME.torn.png; the log of an incomplete image stays until you discard it.
 
     \b
@@ -71,13 +101,25 @@ def recover(
       imgcli recover --list                  list unfinished runs
       imgcli recover                         save all images, print their paths
       imgcli recover 3fa92c                  save the images of one run
+      imgcli recover --wait                  also wait for unfinished images
       imgcli recover --discard 3fa92c        discard one run
       imgcli recover --discard --older 90d   discard old runs
     """  # noqa: D301 - \b tells Typer to leave the lines alone
     context: Context = ctx.obj
     from imgcli.app import unfinished_run
+    from imgcli.app.background.detached_run import ServerInquiry
     from imgcli.app.recover import recover_runs
+    from imgcli.cli.config.settings import applied_profile
+    from imgcli.cli.flags import server_options
+    from imgcli.core.errors import usage_error
 
+    if cancel and not ids:
+        raise usage_error(
+            "--cancel needs the ids of the runs to cancel.", "imgcli recover --list shows them."
+        )
     chosen = unfinished_run.choose(context, ids or (), older)
-    action = unfinished_run.show if listing else unfinished_run.discard if discard else recover_runs
-    raise typer.Exit(action(context, chosen))
+    if listing or discard:
+        action = unfinished_run.show if listing else unfinished_run.discard
+        raise typer.Exit(action(context, chosen))
+    options = server_options({"base_url": base_url, "timeout": timeout}, applied_profile(ctx).server)
+    raise typer.Exit(recover_runs(context, chosen, ServerInquiry(options, wait, cancel)))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from imgcli.core.errors import Problem
 
 
+_RECOVER = "recover"
 HABITS = {"preview": "IMGCLI_PREVIEW"}
 """Options whose default in the file only replaces an environment variable that is not set."""
 
@@ -50,7 +51,8 @@ def schema(commands: Mapping[str, ConfiguredCommand]) -> Schema:
 class ConfiguredCommand(GroupedCommand):
     """A command that takes defaults from the configuration, and `--no-X` for every switch `--X`.
 
-    A broken file is an error for a command that has `--profile`; any other goes on without it.
+    A broken file is an error for a command that has `--profile`; any other goes on without it, and so does
+    `recover` where no profile is named: what it saves was paid for.
     """
 
     def make_parser(self, ctx: Any) -> Any:  # noqa: ANN401 - see above
@@ -88,7 +90,8 @@ class ConfiguredCommand(GroupedCommand):
         try:
             return read_settings(context.env, schema(configured_commands()), profile, presets)
         except ImgcliError as error:
-            if any(parameter.name == PROFILE for parameter in self.params):
+            has_profile = any(parameter.name == PROFILE for parameter in self.params)
+            if has_profile and (profile or self.name != _RECOVER):
                 _refuse(context, error.problem, is_jsonl=bool(values.get("jsonl")))
             context.warn([f"{error.problem.what} {ctx.command_path} continues without it."])
             return None

@@ -101,8 +101,8 @@ Images = Annotated[
         "--image",
         "-i",
         metavar="FILE",
-        help="Input image for rows that name none: a PNG, JPEG or WebP file, a history id, last, or an https "
-        "URL. Can be given up to 16 times.",
+        help="Input image for rows that name none: a PNG, JPEG or WebP file, a history id, or an https URL. "
+        "Can be given up to 16 times.",
         rich_help_panel=_INPUT,
         show_default=False,
         autocompletion=images_and_ids,
@@ -149,6 +149,8 @@ DryRun = Annotated[
     ),
 ]
 NoRecord = Annotated[Path | None, typer.Option("--record", hidden=True)]
+NoWindow = Annotated[str | None, typer.Option("--completion-window", hidden=True)]
 NoCompare = Annotated[bool, typer.Option("--compare", hidden=True)]
 NoOpen = Annotated[bool, typer.Option("--open", hidden=True)]
 NoCopy = Annotated[bool, typer.Option("--copy", hidden=True)]
+NoBill = Annotated[bool, typer.Option("--bill", hidden=True)]

@@ -20,7 +20,7 @@ from imgcli.cli.completion import (
     tiers,
 )
 from imgcli.core.image import ImageFormat
-from imgcli.core.params import PARAMETERS, Api
+from imgcli.core.params import PARAMETERS, Api, CompletionWindow
 
 _PROMPT = "Input"
 _IMAGE = "Image"
@@ -316,6 +316,25 @@ Stream = Annotated[
         "--stream/--no-stream",
         help="Whether to stream the response; partial images need it.  [default: on; off for the Images API "
         "without partial images, except on OpenAI and Azure]",
+        rich_help_panel=_SERVER,
+    ),
+]
+Detach = Annotated[
+    bool,
+    typer.Option(
+        "--detach",
+        help="Let the server work in the background: a broken connection is taken up again without a second "
+        "request, and imgcli recover fetches the image of a run that was killed. Text models only.",
+        rich_help_panel=_SERVER,
+    ),
+]
+Window = Annotated[
+    CompletionWindow | None,
+    typer.Option(
+        "--completion-window",
+        metavar="TIME",
+        help="2h or 8h: submit the request at OpenAI's discount for background work, and end. The image is "
+        "made within that time; imgcli recover fetches it. Text models only.",
         rich_help_panel=_SERVER,
     ),
 ]

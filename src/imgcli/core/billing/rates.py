@@ -29,6 +29,8 @@ BATCH = "batch"
 """The name of the Batch API among the service tiers; an answer of a batch does not say it."""
 HALF = Decimal("0.5")
 """The Batch API's factor, for every model that it serves (OpenAI's reference, November 2026)."""
+WINDOW = "completion window"
+"""Begins the names of background work at a discount, which no answer says either; its rates are unknown."""
 _REGIONAL = re.compile(r"[a-z0-9-]+\.api\.openai\.com(?::443)?")
 _SURCHARGE, _SINCE = Decimal("1.1"), "2026-03-05"
 """The factor of a regional server for models released since that day (the same page)."""
@@ -99,6 +101,8 @@ def _times(cost: Decimal | None, factor: Decimal | None) -> Decimal | None:
 def _notes(tier: str | None, host: str | None) -> Iterator[str]:
     if tier == BATCH:
         yield "The Batch API costs half the standard price."
+    elif tier and tier.startswith(WINDOW):
+        yield "imgcli does not know the discount of a completion window; it costs at most the standard price."
     elif tier and tier not in _STANDARD:
         known = "only the text model's price is" if tier in _TIERS else "no price is"
         yield f"The server used its service tier {tier[:_LONGEST_NAME]}, for which {known} published."

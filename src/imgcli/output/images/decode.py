@@ -13,7 +13,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from imgcli.core.errors import system_error
-from imgcli.core.image import header_size
+from imgcli.core.image import ImageFormat, header_size, sniff
 from imgcli.core.messages import image_facts
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ _HEAVY_MEGAPIXELS = 17  # of what takes more than 4 bytes a pixel while it is de
 _LIGHT_FORMATS = ("PNG", "JPEG")
 _LIGHT_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
 _REDUCIBLE = ("L", "LA", "RGB", "RGBA")
+_DRAWN = 2048  # pixels of a drawing's longer side
 _SPACIOUS = 8_300_000  # pixels; a larger image is made smaller before anything else is done with it
 # Formats that Pillow decodes itself; the second row costs the import of all its plugins.
 _COMMON = ("PNG", "JPEG", "GIF", "BMP", "PPM")
@@ -116,7 +117,7 @@ def fit(
 def _decoded(data: bytes, enough: tuple[int, int] | None) -> PILImage:
     from PIL import ImageOps
 
-    image = _opened(data)
+    image = _opened(_rasterized(data, enough) if sniff(data) is ImageFormat.SVG else data)
     _check_size(image)
     if enough:
         image.draft(None, enough)
@@ -142,6 +143,17 @@ def _reduced(image: PILImage, enough: tuple[int, int] | None) -> PILImage:
         return image
     factor = min(image.width // (2 * enough[0]), image.height // (2 * enough[1]))
     return image.reduce(factor) if factor > 1 else image
+
+
+def _rasterized(data: bytes, enough: tuple[int, int] | None) -> bytes:
+    """Draw an SVG as a PNG within a square: one that is very long would take all memory otherwise."""
+    try:
+        from resvg_py import svg_to_bytes
+    except ImportError:
+        raise Undecodable("an SVG drawing; pip install 'imgcli[svg]' to see it") from None
+    side = min(2 * max(enough), _DRAWN) if enough else _DRAWN
+    drawn: bytes = svg_to_bytes(svg_string=data.decode("utf-8"), width=side, height=side)
+    return drawn
 
 
 def _opened(data: bytes) -> PILImage:

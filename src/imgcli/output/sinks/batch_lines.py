@@ -72,8 +72,7 @@ class BatchLinesSink:
             return ["done"]
         bill = summary.bill(completed, self._price)
         facts = [duration(summary.elapsed), *([dollars(bill.total)] if bill else [])]
-        saved = [
-            saved_line(str(one.path) if one.problem else one.path.name, facts, ", ")
-            for one in summary.saved.values()
-        ]
+        names = [str(one.path) if one.problem else one.path.name for one in summary.saved.values()]
+        # The cost is that of the request, and stands once.
+        saved = [saved_line(name, [] if at else facts, ", ") for at, name in enumerate(names)]
         return saved or summary.unsaved_lines(", ", "not saved") or ["done"]

@@ -132,7 +132,7 @@ def _notes(rows: Sequence[BatchRowResult], seconds: float, *, is_kept: bool = Tr
         how = f": {option('retry-unknown')} repeats {them}" if is_kept else ""
         yield f"{_count(unclear, 'request')} {charged}{how}."
     if (again or unclear) and not is_kept:
-        yield "Standard input is not remembered: the same command would send, and pay for, every row again."
+        yield "Rows of a pipe are not remembered: the same command would send, and pay for, every row again."
 
 
 def _this_run(rows: Sequence[BatchRowResult], now: Sequence[BatchRowResult], seconds: float) -> str:

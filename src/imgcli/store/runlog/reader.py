@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 from imgcli.core.errors import usage_error
 from imgcli.core.json_fields import as_object
 from imgcli.store.files import open_regular
-from imgcli.store.publish.atomic import TEMP_END, TEMP_START, has_locks, is_locked, reason, try_lock
+from imgcli.store.publish.atomic import TEMP_END, TEMP_START, flush, has_locks, is_locked, reason, try_lock
 from imgcli.store.runlog.writer import MAGIC, SUFFIX, RunLogHeader
 
 if TYPE_CHECKING:
@@ -108,6 +108,13 @@ class RunLogFile:
         """Return whether a process may still write the record, where no lock says so."""
         told = self.header.extra if self.header else {}
         return may_live(told.get(PROCESS) if isinstance(told, dict) else None, os.fstat(file.fileno()))
+
+    def append(self, chunks: Iterable[bytes]) -> None:
+        """Add what came later, and flush it to the disk; raises `OSError`."""
+        with self.path.open("ab") as file:
+            file.writelines(chunks)
+            file.flush()
+            flush(file.fileno())
 
     def discard(self) -> None:
         """Remove the record, once its images are safe; raises `OSError`."""

@@ -1,0 +1,1 @@
+"""Runs that the server makes in the background, and that go on without imgcli."""
