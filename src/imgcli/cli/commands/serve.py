@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from imgcli.cli.commands._generation import shared_options
 from imgcli.cli.params import generation, server  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.cli.params import serve_options as params  # noqa: TC001 - see above
 from imgcli.cli.params.generation import ApiChoice, parameter_options
@@ -34,15 +36,6 @@ under way as it ends imgcli gen.
 
 _LAST_PORT = 65_535
 _MOST_AT_ONCE = 64
-_ABSENT: dict[str, Any] = {
-    **dict.fromkeys(("single_request", "force", "no_save", "no_history", "estimate", "dry_run"), False),
-    **dict.fromkeys(("opens", "copies", "quiet", "long_bill", "compare"), False),
-    **dict.fromkeys(("record", "preview", "width", "jsonl_images", "var")),
-    "count": 1,
-    "plain": True,
-    "jsonl": True,
-}
-"""The values of options of `gen` that a server does not have."""
 
 
 @adding_options(parameter_options(), after={"Input": "preset", "Image": "image_model", "Server": "timeout"})
@@ -107,7 +100,9 @@ def serve(  # noqa: PLR0913 - a command's signature declares its options
         check_between("concurrency", concurrency, 1, _MOST_AT_ONCE)
         if flags["output"] == "-":
             raise usage_error("serve saves images in files, and -o - is none.", "Choose a folder with -o.")
-        rows = CommandRowOptions(ctx, {**flags, **_ABSENT}, profile)
+        # An option of `gen` that a server does not have is as if nobody had given it.
+        absent = {one.name: one.default for one in signature(shared_options).parameters.values()}
+        rows = CommandRowOptions(ctx, {**absent, **flags, "jsonl": True, "plain": True}, profile)
         requests = WebRequests(context, rows, flags["output"], profile.presets)
         options = ServeOptions(host, port, token, tuple(allow_origin or ()), concurrency, open_page)
         run_server(context, requests, options)
