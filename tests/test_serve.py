@@ -8,6 +8,7 @@ import json
 import re
 import signal
 import socket
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -390,6 +391,38 @@ def test_bodies_are_bounded(demo: RunningSite) -> None:
         client.sendall(head.encode() + b"X: " + b"x" * 100_000 + b"\r\n\r\n")
         assert b" 400 " in client.recv(65_536).partition(b"\r\n")[0]
     assert 200 == demo.get("/api/models").status
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_crowd(demo: RunningSite, folder: Path) -> None:
+    """Two hundred requests, a body of a gigabyte and 300 silent clients cost no image and little memory."""
+
+    def memory(kind: str) -> int:
+        status = Path(f"/proc/{demo.process.pid}/status").read_text()
+        return int(re.search(rf"{kind}:\s+(\d+)", status)[1]) << 10  # type: ignore[index]
+
+    before = memory("VmRSS")
+    silent = [socket.create_connection(("127.0.0.1", demo.port), timeout=PATIENCE) for _ in range(300)]
+    answers: list[int] = []
+    threads = [threading.Thread(target=lambda: answers.append(demo.generate().status)) for _ in range(200)]
+    for thread in threads:
+        thread.start()
+    with socket.create_connection(("127.0.0.1", demo.port), timeout=PATIENCE) as client:
+        head = f"POST {GENERATE} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        client.sendall(head.encode() + b"Transfer-Encoding: chunked\r\n\r\n")
+        piece = b"100000\r\n" + b"x" * (1 << 20) + b"\r\n"
+        for _ in range(1024):
+            client.sendall(piece)
+        client.sendall(b"0\r\n\r\n")
+        assert b" 413 " in client.recv(100)
+    for thread in threads:
+        thread.join(PATIENCE)
+    for client in silent:
+        client.close()
+    assert {200, 429} == set(answers)
+    assert answers.count(200) == len(list(folder.glob("a-cat*.png")))
+    assert memory("VmHWM") - before < 500 << 20
 
 
 def test_looking_back(demo: RunningSite, imgcli: Cli) -> None:
