@@ -255,6 +255,22 @@ def test_configuration(server: Server, serve: Serve, world: dict[str, str]) -> N
     assert [("1536x1024", "low"), ("1024x1024", "medium")] == [(one["size"], one["quality"]) for one in tools]
 
 
+def test_estimate(server: Server, serve: Serve, imgcli: Cli) -> None:
+    """The estimate of a request is that of the command, and sends nothing."""
+    wire = server(Reply(whole_run()))
+    with serve(wire) as site:
+        told = site.get("/api/estimate?model=gpt-image-2&quality=low&prompt=a+cat").json
+        posted = site.ask("POST", "/api/estimate", body={"model": "gpt-image-2", "quality": "low"}).json
+        wrong = site.get("/api/estimate?quality=best")
+    env = {"OPENAI_BASE_URL": wire.base_url}
+    options = ("-m", "gpt-image-2", "--quality", "low", "--partials", "3")
+    line = imgcli("gen", "a cat", *options, "--estimate", "--dry-run", env=env).stderr
+    assert told["most_usd"] >= posted["most_usd"] > 0
+    assert (told["basis"] in line, False) == (True, told["free"]), line
+    assert (400, True) == (wrong.status, wrong.json["error"].startswith("quality takes"))
+    assert [] == wire.requests
+
+
 def test_no_key(world: dict[str, str], folder: Path) -> None:
     """Without a key there is still the history to look at; whoever starts the server is told."""
     with serving(world, folder) as site:

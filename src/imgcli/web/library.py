@@ -11,6 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from imgcli.core.errors import ImgcliError
 from imgcli.core.image import ImageFormat
 from imgcli.web.guard import refused
+from imgcli.web.parameters import RequestReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,6 +38,7 @@ class LibraryRoutes:
 
     def __init__(self, service: WebService) -> None:
         self._service = service
+        self._reader = RequestReader()
 
     async def history(self, request: Request) -> Response:
         """Return the runs, newest first, a JSON object a line."""
@@ -70,6 +72,11 @@ class LibraryRoutes:
             return refused(404, _GONE) if found is None else _image_response(found, name)
 
         return await _answered(open_image)
+
+    async def estimate(self, request: Request) -> Response:
+        """Return what an image may cost."""
+        async with self._reader.parameters(request) as parameters:
+            return await self._document(lambda: self._service.estimate(parameters))
 
     async def models(self, _: Request) -> Response:
         """Return the models."""

@@ -41,7 +41,7 @@ class RequestReader:
     @asynccontextmanager
     async def parameters(self, request: Request) -> AsyncIterator[dict[str, Any]]:
         """Return the parameters of a request. Raises `BadRequestError`."""
-        if request.method == "GET":
+        if request.method in {"GET", "HEAD"}:
             yield _of_query(request)
             return
         body = bytearray()

@@ -38,6 +38,9 @@ class WebService(Protocol):
     def start(self, parameters: Mapping[str, Any], output: LineStream) -> CancelableRun | None:
         """Start a run that writes its JSON lines to `output`; None when as many run as may."""
 
+    def estimate(self, parameters: Mapping[str, Any]) -> str:
+        """Return what a run with these parameters may cost, as JSON."""
+
     def history(self, limit: int, search: str, before: str) -> Iterator[str]:
         """Return runs, newest first, a JSON object each; `before` is the id of the run to go on after."""
 

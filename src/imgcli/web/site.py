@@ -53,6 +53,7 @@ def build_site(service: WebService, policy: AccessPolicy) -> ASGIApp:
         Route(LOGIN, login, methods=["POST"]),
         Route("/api/history", library.history),
         Route("/api/history/{name}", library.entry),
+        Route("/api/estimate", library.estimate, methods=["GET", "POST"]),
         Route("/api/models", library.models),
         Route("/api/cost", library.cost),
         Route("/api/about", library.about),

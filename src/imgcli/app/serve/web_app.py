@@ -65,6 +65,11 @@ class WebDesk:
         client = WebClient(output, lambda problem: self._requests.explained(problem, parameters))
         return self.runs.start(lambda: self._requests.options(parameters), client)
 
+    def estimate(self, parameters: Mapping[str, Any]) -> str:
+        """Return what a run with these parameters may cost, as JSON."""
+        server = self._requests.defaults().server
+        return self.library.estimate(self._requests.request(parameters), server)
+
     def history(self, limit: int, search: str, before: str) -> Iterator[str]:
         """Return runs, newest first, a JSON object each."""
         return self.library.history(limit, search, before)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from imgcli import __version__
 from imgcli.app.lookup import open_history
+from imgcli.app.money.budget import estimate_of
 from imgcli.core.billing.spending import GroupBy, Period, spending
 from imgcli.core.catalog import list_models
 from imgcli.core.errors import usage_error
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imgcli.app.context import Context
-    from imgcli.app.options import GenerateOptions
+    from imgcli.app.options import GenerateOptions, ServerOptions
+    from imgcli.core.request import ImageRequest
 
 
 C = TypeVar("C", bound=StrEnum)
@@ -79,6 +81,19 @@ class WebLibrary:
         with open_history(self._context) as history:
             spent = spending(history.charges(midnight), grouped, lambda moment: moment.astimezone().date())
         return to_json(cost_json(spent, since))
+
+    def estimate(self, request: ImageRequest, server: ServerOptions) -> str:
+        """Return what a request may cost, as JSON; what is not known is null."""
+        host = None if server.demo else server.host(self._context.env)
+        found, bound = estimate_of(self._context, request, self._context.models, host)
+        amounts = {"low_usd": found.low, "high_usd": found.high, "most_usd": bound.dollars if bound else None}
+        return to_json(
+            {
+                **{name: None if amount is None else float(amount) for name, amount in amounts.items()},
+                "basis": found.basis,
+                "free": server.is_free,
+            }
+        )
 
     def about(self, defaults: GenerateOptions, limit: int) -> str:
         """Return what runs here, as JSON: a run without parameters is one with these."""

@@ -7,6 +7,7 @@ import binascii
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from imgcli.app.generate import prepare_one
 from imgcli.app.inputs import InputImages
 from imgcli.app.lookup import open_history
 from imgcli.app.options import DisplayOptions, OutputFormat, PreviewMode, PreviewOptions
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from imgcli.app.options import GenerateOptions
     from imgcli.core.config import Preset
     from imgcli.core.errors import Problem
-    from imgcli.core.request import InputImage
+    from imgcli.core.request import ImageRequest, InputImage
 
 
 SETTABLE = (
@@ -87,6 +88,15 @@ class WebRequests:
             notices=(*options.notices, *plan.notices, *inherited.notices),
             parents=plan.parents,
         )
+
+    def request(self, given: Mapping[str, Any]) -> ImageRequest:
+        """Return what would be sent; without a prompt a short one stands for it. Raises `ImgcliError`."""
+        given = {**given, _PROMPT: given.get(_PROMPT) or "a"}
+        try:
+            options = replace(self.options(given), dry_run=True)
+            return prepare_one(self._context, options, "").valid.request
+        except ImgcliError as error:
+            raise ImgcliError(self.explained(error.problem, given)) from None
 
     def explained(self, problem: Problem, given: Mapping[str, Any]) -> Problem:
         """Return a problem of a request in words that fit it: its parameters have no dashes."""

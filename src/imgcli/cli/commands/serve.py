@@ -25,7 +25,7 @@ Addresses:
                       is that of imgcli gen --jsonl
   /api/history        as imgcli history --json; /api/history/ID for one run
   /images/SHA256      an image of the history
-  /api/models, /api/cost, /api/about
+  /api/estimate, /api/models, /api/cost, /api/about
 
 A request can set prompt, images, mask, model, image_model, partials, api, and every parameter of the
 image (size, quality, ...). Everything else is set here, for all requests.

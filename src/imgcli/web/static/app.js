@@ -97,6 +97,17 @@ function parameters() {
   return found;
 }
 
+// Says what the image may cost, for the parameters as they are now.
+async function price() {
+  const { prompt, ...chosen } = parameters();
+  const response = await ask(`/api/estimate?${new URLSearchParams(chosen)}`);
+  const told = await response.json();
+  if (!response.ok) at("price").textContent = "";
+  else if (told.free) at("price").textContent = "free";
+  else if (told.most_usd === null) at("price").textContent = "cost unknown";
+  else at("price").textContent = `at most $${told.most_usd.toFixed(2)}`;
+}
+
 function begin() {
   running = new AbortController();
   at("submit").disabled = true;
@@ -167,11 +178,12 @@ async function about() {
   document.body.dataset.demo = told.demo;
   const caps = [
     told.demo ? "demo: no key, no cost" : "",
-    told.max_cost_usd === null ? "" : `at most $${told.max_cost_usd} an image`,
-    told.daily_cap_usd === null ? "" : `at most $${told.daily_cap_usd} a day`,
+    told.max_cost_usd === null ? "" : `at most $${told.max_cost_usd.toFixed(2)} an image`,
+    told.daily_cap_usd === null ? "" : `at most $${told.daily_cap_usd.toFixed(2)} a day`,
   ];
   at("about").textContent = [`version ${told.version}`, ...caps].filter(Boolean).join(" · ");
   await models(told.defaults.model);
+  await price();
   return true;
 }
 
@@ -201,6 +213,7 @@ at("prompt").addEventListener("keydown", (event) => {
   event.preventDefault();
   at("generate").requestSubmit();
 });
+for (const name of ["model", "size", "quality"]) at(name).addEventListener("change", price);
 at("cancel").addEventListener("click", () => running && running.abort());
 at("login").addEventListener("submit", async (event) => {
   event.preventDefault();
