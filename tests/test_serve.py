@@ -8,8 +8,11 @@ import json
 import re
 import signal
 import socket
+import sqlite3
 import sys
 import threading
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -194,6 +197,24 @@ def test_a_client_that_goes_away(server: Server, serve: Serve, folder: Path) -> 
         assert ("interrupted", "maybe") == (entry["outcome"], entry["charged"])
         _, told = site.stop(signal.SIGTERM)
     assert f"Interrupted by SIGINT. The last partial image is kept as {kept}." in told
+
+
+def test_a_client_that_has_seen_enough(server: Server, serve: Serve, world: dict[str, str]) -> None:
+    """A client may leave as soon as it has its image: the run ended well, and is remembered like that."""
+    file = Path(world["XDG_DATA_HOME"]) / "imgcli" / "history.sqlite3"
+    with serve(server(Reply(whole_run()))) as site:
+        site.generate()
+        with closing(sqlite3.connect(file, isolation_level=None)) as history:
+            history.execute("BEGIN IMMEDIATE")
+            with site.opened("GET", path_of()) as response:
+                for _ in range(4):
+                    line = response.readline()
+                assert "completed" == json.loads(line)["status"]
+            time.sleep(0.3)  # while the run waits for the history
+        wait_for(lambda: len(site.get("/api/history").lines) == 2)
+        assert ["ok", "ok"] == [entry["outcome"] for entry in site.get("/api/history").lines]
+        _, told = site.stop(signal.SIGTERM)
+    assert "Interrupted" not in told
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])

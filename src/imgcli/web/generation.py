@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse
@@ -71,17 +70,18 @@ class RunResponse:
         """Answer."""
         sending = asyncio.create_task(self._send(scope, receive, send))
         leaving = asyncio.create_task(_gone(receive))
+        is_whole = False
         try:
             await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if sending.done():
-                await sending
+            is_whole = sending.done() and sending.exception() is None
         finally:
-            if not sending.done():
+            if not is_whole:
                 self._run.cancel()
             for task in (sending, leaving):
                 task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+            await asyncio.gather(sending, leaving, return_exceptions=True)
+        if not sending.cancelled():
+            sending.result()  # which raises what went wrong
 
     async def _send(self, scope: Scope, receive: Receive, send: Send) -> None:
         problem = await self._stream.refusal()
