@@ -6,9 +6,11 @@ import base64
 import hashlib
 import json
 import re
+import shutil
 import signal
 import socket
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
@@ -207,14 +209,41 @@ def test_a_client_that_has_seen_enough(server: Server, serve: Serve, world: dict
         with closing(sqlite3.connect(file, isolation_level=None)) as history:
             history.execute("BEGIN IMMEDIATE")
             with site.opened("GET", path_of()) as response:
-                for _ in range(4):
-                    line = response.readline()
-                assert "completed" == json.loads(line)["status"]
+                lines = [response.readline() for _ in range(4)]
+                assert "completed" == json.loads(lines[-1])["status"]
             time.sleep(0.3)  # while the run waits for the history
         wait_for(lambda: len(site.get("/api/history").lines) == 2)
         assert ["ok", "ok"] == [entry["outcome"] for entry in site.get("/api/history").lines]
         _, told = site.stop(signal.SIGTERM)
     assert "Interrupted" not in told
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
+def test_a_client_of_the_contract(server: Server, serve: Serve) -> None:
+    """A JavaScript client that knows the five keys works unchanged: partials, the end, an error, leaving."""
+    broken = record({"type": "error", "code": "server_error", "message": "It broke."})
+    wire = server(
+        Reply(whole_run(), chunk=50),
+        Reply(stream(created(), partial(0)) + broken),
+        error_reply(400, "Rejected.", "moderation_blocked"),
+        Reply(stream(created(), partial(0)), end=End.STALL),
+    )
+    with serve(wire) as site:
+
+        def seen(*args: str) -> list[Any]:
+            command = ["node", str(Path(__file__).with_name("contract_client.mjs")), site.url, *args]
+            done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=True)
+            found: list[Any] = json.loads(done.stdout)
+            return found
+
+        blue, red = (len(base64.b64encode(image)) for image in (BLUE, RED))
+        rough = [[index, "partial", blue, False, None] for index in range(3)]
+        assert [*rough, [3, "completed", red, True, "gpt-4o-mini-2024-07-18"]] == seen()
+        assert [rough[0], [1, "error", 0, False, "gpt-4o-mini-2024-07-18"]] == seen()
+        assert ["Failed to generate image stream"] == seen()
+        assert [rough[0], "left"] == seen("1")
+        wait_for(wire.hung_up.is_set)
+    assert "a cat & a dog, ünïcode" in json.dumps(wire.requests[0].json, ensure_ascii=False)
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
