@@ -1,7 +1,7 @@
-"""Take the README's images: python docs/screenshots.py [live kitty sixel blocks].
+"""Take the documentation's images: python docs/screenshots.py [live grid kitty sixel blocks gallery].
 
 Real commands in real terminals on a virtual screen, against the demo server. Needs Debian's xvfb, kitty,
-xterm, imagemagick and fonts-dejavu-core.
+xterm, imagemagick and fonts-dejavu-core; for the gallery chromium.
 """
 
 from __future__ import annotations
@@ -167,10 +167,39 @@ def beside(images: list[Image.Image]) -> Image.Image:
     return strip
 
 
+GALLERY = "gallery"
+PAGE_SIZE = 940, 640
+SCENES = "mountains in fog", "a lighthouse at dusk", "paper hills", "tiles", "the last light", "noon"
+
+
+def gallery(folder: Path) -> list[Image.Image]:
+    """Return the page that `imgcli gallery` makes, and one image of it for somebody who prefers dark."""
+    env = environment("", folder)
+    runs = [["gen", scene, "--demo", "--seed", str(seed)] for seed, scene in enumerate(SCENES, start=20)]
+    edit = ["edit", "last", "add a moon", "--demo", "--seed", "8"]
+    for run in (*runs, edit, ["gallery"]):
+        command = [sys.executable, "-m", "imgcli", *run, *([] if run == ["gallery"] else ["--quiet"])]
+        subprocess.run(command, cwd=folder, env=env, stdout=subprocess.DEVNULL, check=True)
+    address = (folder / "imgcli-gallery" / "index.html").as_uri()
+    return [browsed(folder, address), browsed(folder, f"{address}#7", "--force-dark-mode")]
+
+
+def browsed(folder: Path, address: str, *flags: str) -> Image.Image:
+    """Take an image of a page in the browser."""
+    file, (width, height) = folder / "page.png", PAGE_SIZE
+    look = ("--headless=new", "--hide-scrollbars", f"--window-size={width},{height}", "--no-sandbox")
+    taken = (f"--screenshot={file}", "--virtual-time-budget=5000", f"--user-data-dir={folder / 'profile'}")
+    command = ["chromium", *look, *taken, *flags, address]
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    with Image.open(file) as image:
+        return image.convert("RGB")
+
+
 def save(name: str, seen: list[Image.Image]) -> None:
     """Write one of the README's images: three moments of a run, or how it ends."""
     *rough, final = seen
     chosen = [rough[0], rough[len(rough) // 2], final] if name == "live" else [final]
+    chosen = seen if name == GALLERY else chosen
     beside(chosen).quantize(256, dither=Image.Dither.NONE).save(DOCS / f"{name}.png", optimize=True)
 
 
@@ -180,8 +209,8 @@ def main(names: list[str]) -> None:
     try:
         command = [sys.executable, "-m", "imgcli", *shlex.split(GENERATE), "--quiet", "-o", NAME]
         subprocess.run(command, cwd=SHOWN, stdout=subprocess.DEVNULL, check=True)
-        for name in names or list(SHOTS):
-            save(name, moments(SHOTS[name], SHOWN))
+        for name in names or [*SHOTS, GALLERY]:
+            save(name, gallery(SHOWN) if name == GALLERY else moments(SHOTS[name], SHOWN))
     finally:
         shutil.rmtree(SHOWN)
 

@@ -92,7 +92,9 @@ def test_a_short_page_has_what_matters(imgcli: Cli) -> None:
     short, long = page(imgcli, "gen", "-h"), page(imgcli, "gen", "--help")
     text = "\n".join(short)
     assert [] == [
-        one for one in ("-i,", "-m,", "-s,", "--quality", "-o,", "--demo", "--max-cost") if one not in text
+        one
+        for one in ("-i,", "-m,", "-n,", "-s,", "--quality", "-o,", "--demo", "--max-cost")
+        if one not in text
     ]
     assert 2 <= sum(line.startswith("  imgcli gen ") for line in short) <= 3
     assert ([], True) == ([line for line in short if "--timeout" in line], len(long) > 60)

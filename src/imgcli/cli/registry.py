@@ -78,6 +78,7 @@ COMMANDS = (
     CommandEntry("verify", "Verify where images come from, and whether they changed.", is_configured=True),
     CommandEntry("tree", "Show an image's family tree: its sources and its edits."),
     CommandEntry("sheet", "Put many images on one contact sheet."),
+    CommandEntry("gallery", "Make a web page of your images, to browse or share."),
     CommandEntry("strip", "Remove embedded parameters from PNG files (see gen --embed)."),
     CommandEntry(
         "serve", "Serve a web page and an HTTP API that generate images.", is_configured=True, can_send=True

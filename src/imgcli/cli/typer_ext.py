@@ -27,7 +27,7 @@ _DEFAULT = "  [default: "
 _SCREEN = 22  # rows of a terminal of 24, between the command line and the next prompt
 _EXAMPLES = 3
 _ESSENTIAL = (
-    *("image", "output", "model", "size", "quality", "continue", "demo", "max-cost"),
+    *("image", "output", "model", "size", "quality", "count", "demo", "max-cost", "continue"),
     *("port", "host", "token", "daily-cap"),
     *("compare", "dry-run", "mask", "preview", "save", "speed"),
 )

@@ -75,13 +75,16 @@ def _image_dollars(model: Model) -> dict[str, float | None]:
 
 def _accepts(accepts: Accepts | None) -> dict[str, Any]:
     if accepts is None:
-        return {"sizes": None, "qualities": None, "backgrounds": None, "formats": None}
+        names = ("sizes", "qualities", "backgrounds", "formats", "complexities", "markup")
+        return dict.fromkeys(names)
     rule = accepts.sizes
     return {
         "sizes": list(rule.sizes) if isinstance(rule, FixedSizes) else asdict(rule),
         "qualities": list(accepts.qualities),
         "backgrounds": list(accepts.backgrounds),
         "formats": list(accepts.formats),
+        "complexities": list(accepts.complexities) if accepts.complexities else None,
+        "markup": accepts.markup,
     }
 
 

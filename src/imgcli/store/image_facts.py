@@ -22,19 +22,25 @@ def inspect(name: str) -> FileFacts:
 
 def saved_image_status(image: SavedImage) -> SavedImageStatus:
     """Return what has become of the file of an image in the history. Never raises."""
+    state, data = read_saved(image)
+    facts = facts_of(image.path, data) if image.path and state is FileStatus.THERE else None
+    return SavedImageStatus(image, state, facts)
+
+
+def read_saved(image: SavedImage) -> tuple[FileStatus, bytes]:
+    """Return what has become of an image's file, and its bytes if they are still there. Never raises."""
     if image.path is None:
-        return SavedImageStatus(image, FileStatus.UNSAVED)
+        return FileStatus.UNSAVED, b""
     try:
-        facts = facts_of(image.path, read_regular(image.path, LARGEST_IMAGE)[0])
+        data = read_regular(image.path, LARGEST_IMAGE)[0]
     except (FileNotFoundError, NotADirectoryError):
-        return SavedImageStatus(image, FileStatus.GONE)
+        return FileStatus.GONE, b""
     except UnfitFileError:
-        return SavedImageStatus(image, FileStatus.CHANGED)
+        return FileStatus.CHANGED, b""
     except (OSError, ValueError):
-        return SavedImageStatus(image, FileStatus.UNREADABLE)
-    if facts.sha256 != image.sha256:
-        return SavedImageStatus(image, FileStatus.CHANGED)
-    return SavedImageStatus(image, FileStatus.THERE, facts)
+        return FileStatus.UNREADABLE, b""
+    is_same = EncodedImage.of(data).sha256 == image.sha256
+    return (FileStatus.THERE, data) if is_same else (FileStatus.CHANGED, b"")
 
 
 def facts_of(path: Path, data: bytes) -> FileFacts:

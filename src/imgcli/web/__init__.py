@@ -1,1 +1,1 @@
-"""The HTTP side of `serve`: routes, who may use them, and the page; on Starlette and uvicorn."""
+"""What a browser is given: the routes of `serve`, pages, their scripts, and the data in them."""

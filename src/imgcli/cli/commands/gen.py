@@ -49,6 +49,7 @@ def gen(
     Examples:
       imgcli gen "a cat" --demo                     no key, no cost, no network
       imgcli gen "a cat" --size 16:9 --quality low  wide and cheaper
+      imgcli gen "a cat" -n 4                       four variants, side by side
       imgcli gen -c "now at night"                  continue from the last image
       imgcli gen "a cat" -m gpt-6-luna              choose a text model
       imgcli gen "a cat" -m gpt-image-2 -o cat.webp an image model, saved as WebP

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from imgcli.core.billing.bill import dollars
 from imgcli.core.events import Notice
 from imgcli.core.messages import STOPPING
 from imgcli.core.option import option
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from imgcli.output.terminal.capabilities import Terminal
 
 
-_BAR_COLUMNS = 12
+_BAR_COLUMNS = 8
 _MOST_PROBLEMS = 10
 _MINUTE = 60.0
 _SOON = 3
@@ -57,9 +58,16 @@ class BatchGridSink(GridSink):
         filled = _BAR_COLUMNS * done // max(self._total, 1)
         bar = self._bar[0] * filled + self._bar[1] * (_BAR_COLUMNS - filled)
         words = [f"{bar} {done:,} of {self._total:,}", *([f"{failed:,} failed"] if failed else [])]
-        words += [self._spent()] if self._bill and not self._is_stopping else []
+        words += [self._money(done)] if self._bill and not self._is_stopping else []
         status = self._status.now_doing(self._separator.join([*words, *self._pace(done)]))
         return status.row(self._clock(), self._separator)
+
+    def _money(self, done: int) -> str:
+        """Format what it has cost, and what it will if it goes on like that."""
+        known = self._bill.total if self._bill else None
+        if known is None or not _SOON <= done < self._total:
+            return self._spent()
+        return f"{self._spent()} of ~{dollars(known * self._total / done)}"
 
     def _note(self, event: Event) -> None:
         if isinstance(event, Notice) and event.text == STOPPING:
@@ -75,7 +83,7 @@ class BatchGridSink(GridSink):
         if done < _SOON or elapsed <= 0:
             return []
         left = (self._total - done) * elapsed / done
-        return [f"{done * _MINUTE / elapsed:.3g}/min", f"{_rounded(left)} left"]
+        return [f"{_rounded(left)} left", f"{done * _MINUTE / elapsed:.3g}/min"]
 
     def _end(self, lines: Sequence[str]) -> None:
         problems = self._problem_lines()

@@ -75,6 +75,12 @@ def bill_lines(bill: Bill) -> list[str]:
     return [*_table(bill).lines, *_notes(bill)]
 
 
+def bill_cells(bill: Bill) -> tuple[tuple[str, ...], ...]:
+    """Format the whole bill as cells: headings, a row for each model, and the total."""
+    table = _table(bill)
+    return (table.headings, *table.rows, _total(bill))
+
+
 def rich_bill_lines(bill: Bill, terminal: Terminal, columns: int) -> list[str]:
     """Draw the whole bill for a terminal of so many columns, as lines of text and colour codes.
 

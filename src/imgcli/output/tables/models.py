@@ -155,12 +155,23 @@ def _notes(lineup: ModelList) -> Iterator[str]:
     yield from dict.fromkeys(
         f"to {accepts.qualities[-1]}: {_listed_qualities(accepts.qualities)}" for accepts in known
     )
+    yield from _newer_options(lineup)
     yield from _advice(lineup.of(ModelKind.IMAGE))
     yield "An image's price is OpenAI's own, or the tokens in OpenAI's table times their price."
     yield "The prompt, images that are sent along, and partial images come on top."
     yield f"Standard tier prices as of {_dated_prices(lineup)}; {_MORE}"
     if lineup.prices_from:
         yield f"`imgcli models {option('reset')}` goes back to the prices built into imgcli."
+
+
+def _newer_options(lineup: ModelList) -> Iterator[str]:
+    """Yield which models take the options that only some are known to take."""
+    known = [(entry.model.name, entry.model.accepts) for entry in lineup.of(ModelKind.IMAGE)]
+    takers = {
+        "complexity": [name for name, accepts in known if accepts and accepts.complexities],
+        "markup": [name for name, accepts in known if accepts and accepts.markup],
+    }
+    yield from (f"{option(name)}: {', '.join(models)}" for name, models in takers.items() if models)
 
 
 def _sources(lineup: ModelList) -> Iterator[tuple[str, str]]:
