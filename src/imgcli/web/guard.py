@@ -92,6 +92,8 @@ class Guard:
             return refused(401, "The token is missing or wrong. Open the address that imgcli serve printed.")
         if path == GENERATE and _is_speculative(headers):
             return refused(403, "An image is not made before somebody asks for it.")
+        if path == GENERATE and scope["method"] != "POST" and policy.token is None and _is_silent(headers):
+            return refused(403, "This browser does not say which page asks for this. Use POST.")
         return None
 
     def _complete(self, headers: MutableHeaders, origin: str | None) -> None:
@@ -112,6 +114,12 @@ def _preflight(headers: Headers) -> dict[str, str]:
     """Return the answer to a browser that asks whether a page may ask."""
     is_local = headers.get("access-control-request-private-network") == "true"
     return _PREFLIGHT | ({"Access-Control-Allow-Private-Network": "true"} if is_local else {})
+
+
+def _is_silent(headers: Headers) -> bool:
+    """Return whether this is a browser, and an old one: it could be any page that embeds this as an image."""
+    is_browser = headers.get("user-agent", "").startswith("Mozilla/")
+    return is_browser and not any(name in headers for name in ("sec-fetch-site", "origin", "referer"))
 
 
 def _is_speculative(headers: Headers) -> bool:

@@ -68,10 +68,12 @@ function paint(line) {
   at("figure").hidden = false;
 }
 
-function bill(line, isDemo) {
+const isDemo = () => document.body.dataset.demo === "true";
+
+function bill(line) {
   const cost = line.cost_usd === null ? "cost unknown" : `$${line.cost_usd.toFixed(4)}`;
   const size = line.width ? `${line.width}x${line.height}` : "";
-  const facts = [isDemo ? `${cost} (a free demo)` : cost, line.final_model, size, line.path];
+  const facts = [isDemo() ? `${cost} (a free demo)` : cost, line.final_model, size, line.path];
   at("bill").textContent = facts.filter(Boolean).join(" · ");
 }
 
@@ -83,7 +85,7 @@ function take(line) {
   }
   paint(line);
   if (line.status === "completed") {
-    bill(line, document.body.dataset.demo === "true");
+    bill(line);
     show("status", "Done.");
     return true;
   }
@@ -136,11 +138,11 @@ async function generate() {
     if (response.ok) for await (const line of lines(response)) isDone = take(line) || isDone;
     else fail(await response.json());
   } catch (error) {
-    if (error.name === "AbortError") {
-      fail({ message: "Canceled.", charged: "maybe", advice: "The last partial image is kept." });
-    } else {
-      fail({ message: "The connection broke off.", charged: "maybe", advice: "See the terminal of imgcli serve." });
-    }
+    const charged = isDemo() ? "no" : "maybe";
+    const isCanceled = error.name === "AbortError";
+    const message = isCanceled ? "Canceled." : "The connection broke off.";
+    const advice = isCanceled ? "The last partial image is kept." : "The terminal of imgcli serve says more.";
+    fail({ message, charged, advice });
   }
   end();
   if (isDone) await recent();
