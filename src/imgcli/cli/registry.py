@@ -72,6 +72,7 @@ COMMANDS = (
     CommandEntry("history", "List past runs, newest first."),
     CommandEntry("cost", "Show what your runs cost."),
     CommandEntry("models", "List models with prices and shutdown dates.", is_configured=True),
+    CommandEntry("doctor", "Check terminal, configuration, key, server and files."),
     CommandEntry("config", "Manage default options and server profiles."),
     CommandEntry("recover", "Recover images from interrupted runs.", is_configured=True),
     CommandEntry("info", "Show how images were made and what was made from them."),
