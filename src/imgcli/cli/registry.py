@@ -81,6 +81,9 @@ COMMANDS = (
     CommandEntry("sheet", "Put many images on one contact sheet."),
     CommandEntry("gallery", "Make a web page of your images, to browse or share."),
     CommandEntry("strip", "Remove embedded parameters from PNG files (see gen --embed)."),
+    CommandEntry(
+        "serve", "Serve a web page and an HTTP API that generate images.", is_configured=True, can_send=True
+    ),
     CommandEntry("demo-server", "Run a local demo server with OpenAI's API.", is_configured=True),
     CommandEntry("help", "Show help for a command.", alias="help_command"),
 )
