@@ -1,7 +1,8 @@
 """Prints how close our block glyphs and chafa's come to nine images: PSNR and SSIM, side by side.
 
 Both outputs are replayed and painted by the same painter, 8x16 pixels a cell, and compared with the image
-scaled to that size. SSIM is the mean over every 7x7 window of the luma, as in the literature.
+scaled to that size. SSIM is the mean over every 7x7 window of the luma, as in the literature. Then come
+sixels, ours and ImageMagick's: PSNR, the worst mean error of any 8x8 pixels, and the bytes that are sent.
 """
 
 from __future__ import annotations
@@ -26,13 +27,16 @@ from bench.images import IMAGES  # noqa: E402
 from glyphpaint import paint, replay  # noqa: E402
 from imgcli.output.images.blocks import ansi_lines, draw  # noqa: E402
 from imgcli.output.images.decode import fit, flatten  # noqa: E402
+from imgcli.output.images.sixel import encode  # noqa: E402
 from imgcli.output.terminal.capabilities import ColorDepth  # noqa: E402
 from imgcli.output.terminal.database import PreviewProtocol  # noqa: E402
+from test_sixel import draw as replay_sixels  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 COLUMNS, ROWS = 80, 40
+PIXELS = 720, 438  # of a sixel image in 80 columns and 22 rows
 WINDOW = 7
 BLACK = (0, 0, 0)
 OURS = (PreviewProtocol.HALF, PreviewProtocol.BLOCKS, PreviewProtocol.SEXTANTS, PreviewProtocol.OCTANTS)
@@ -130,6 +134,25 @@ def compared(name: str, folder: Path, *, has_chafa: bool) -> dict[str, Score]:
     return {title: scored(rows, shown, folder / f"{name}-{title}.png") for title, rows in lines.items()}
 
 
+def sixels(shown: Image.Image, folder: Path) -> str:
+    """The row of an image in sixels; ImageMagick's beside it, where it is installed."""
+    image = shown.resize(fit(shown.size, *PIXELS, (1, 1)), reducing_gap=2.0)
+    found = [encode(image)]
+    if shutil.which("convert"):
+        path = folder / "shown.png"
+        image.save(path)
+        done = subprocess.run(["convert", str(path), "sixel:-"], capture_output=True, text=True, check=True)
+        found.append(done.stdout)
+    return "".join(_sixel_score(image, text) for text in found)
+
+
+def _sixel_score(image: Image.Image, text: str) -> str:
+    seen = replay_sixels(text.strip()).image()
+    bands = ImageChops.difference(image.reduce(8), seen.reduce(8)).split()
+    worst = max(max(band.tobytes()) for band in bands)
+    return f"{psnr(image, seen):9.2f} {worst:5} {len(text) / 1000:6.0f} kB"
+
+
 def verdict(scores: dict[str, Score]) -> str:
     """Whether blocks are at least chafa's blocks, and octants above its best."""
     blocks = all(_reaches(scores["blocks"], scores[title]) for title in ("chafa block", "block w9"))
@@ -162,6 +185,9 @@ def main() -> None:
             scores = compared(name, folder, has_chafa=has_chafa)
             cells = (f"{score.psnr:6.2f} {score.ssim:.4f}" for score in scores.values())
             print(f"{name:10}", *cells, " " + verdict(scores) if has_chafa else "", flush=True)
+        print(f"\n{'sixels':10}{'ours: dB, worst, size':>26}{'ImageMagick':>26}")
+        for name in IMAGES:
+            print(f"{name:10}{sixels(flatten(IMAGES[name](), BLACK), folder)}", flush=True)
 
 
 if __name__ == "__main__":

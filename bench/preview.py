@@ -113,6 +113,7 @@ class _Ready:
     """An provider whose painter needs no asking."""
 
     widest = None
+    note = ""
 
     def __init__(self, painter: Renderer) -> None:
         self._chosen = painter

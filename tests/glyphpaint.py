@@ -71,6 +71,8 @@ def _sgr(pen: Cell, codes: list[int]) -> Cell:
         elif code in {38, 48}:
             colour = _extended(codes)
             pen = replace(pen, foreground=colour) if code == 38 else replace(pen, background=colour)
+        elif code in {39, 49}:
+            pen = replace(pen, foreground=None) if code == 39 else replace(pen, background=None)
         elif code // 10 in {3, 9}:
             pen = replace(pen, foreground=code % 10 + (8 if code >= 90 else 0))
         elif code // 10 in {4, 10}:

@@ -160,6 +160,7 @@ class Ready:
     chosen: Renderer
     widest: int | None = None
     closed: int = 0
+    note: str = ""
 
     def renderer(self) -> Renderer:
         """Give it."""

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich_pixels import HalfcellRenderer, Pixels
 
 from glyphpaint import HEIGHT, WIDTH, Cell, bitmap, octant, paint, palette, replay
-from imgcli.output.images.blocks import ansi_lines, draw
-from imgcli.output.images.glyphs import GLYPH_SETS, Glyph, glyphs, splits
+from imgcli.output.images.blocks import TerminalPalette, ansi_lines, draw
+from imgcli.output.images.glyphs import GLYPH_SETS, OCTANTS, Glyph, glyphs, splits
 from imgcli.output.images.pixels import PixelsRenderer
 from imgcli.output.terminal.capabilities import ColorDepth
 from imgcli.output.terminal.database import PreviewProtocol
@@ -24,6 +24,7 @@ from imgcli.output.terminal.database import PreviewProtocol
 RGB = tuple[int, int, int]
 
 ORANGE, TEAL = (250, 140, 20), (10, 120, 110)
+BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 DEPTHS = [depth for depth in ColorDepth if depth is not ColorDepth.NONE]
 DRAWN = [PreviewProtocol.HALF, PreviewProtocol.BLOCKS, PreviewProtocol.SEXTANTS, PreviewProtocol.OCTANTS]
 SHAPES = {(glyph.grid, glyph.mask): glyph for symbols in DRAWN for glyph in glyphs(symbols)}
@@ -111,6 +112,22 @@ def test_every_split_is_tried_once(symbols: PreviewProtocol, count: int) -> None
     assert count == len(splits(symbols)) == len(tried)
     assert shapes <= tried | twins
     assert not tried & twins
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_octants_need_no_glyph_that_kitty_0_46_lacks(depth: ColorDepth) -> None:
+    """A lit corner of a cell is drawn by its complement, or its neighbour: kitty 0.40 has no glyph for it."""
+    corners = [Glyph("", OCTANTS, mask) for mask in (0x01, 0x02, 0x40, 0x80)]
+    image = Image.new("RGB", (8 * 8, 24))
+    for column, (corner, pair) in enumerate(product(corners, [(WHITE, BLACK), (BLACK, WHITE)])):
+        image.paste(cut(corner, *pair), (8 * column, 0))
+    shown = painted(image, (8, 1), PreviewProtocol.OCTANTS, depth)
+    text = draw(image, (8, 1), PreviewProtocol.OCTANTS, depth).text
+    assert not set("\U0001cea0\U0001cea3\U0001cea8\U0001ceab") & set(text)
+    if depth is ColorDepth.TRUECOLOR:
+        exact = image.resize(shown.size, Image.Resampling.NEAREST)
+        assert exact.tobytes() == shown.tobytes()
+    assert ImageStat.Stat(image).mean == pytest.approx(ImageStat.Stat(shown).mean, abs=1)
 
 
 def test_a_glyph_shows_itself() -> None:
@@ -248,6 +265,17 @@ def test_dithering_keeps_the_shade(depth: ColorDepth) -> None:
         assert [grey] * 3 == pytest.approx(ImageStat.Stat(mixed).mean, abs=12)
 
 
+@pytest.mark.parametrize("symbols", [PreviewProtocol.ASCII, PreviewProtocol.BLOCKS])
+def test_sixteen_colours_may_be_anybodys(symbols: PreviewProtocol) -> None:
+    """Where a theme made blue of red, red is drawn with the number that is red there."""
+    theme = [*palette()[:16]]
+    theme[1], theme[4] = theme[4], (200, 0, 0)
+    red = Image.new("RGB", (40, 40), (200, 0, 0))
+    rows = replay(ansi_lines(draw(red, (4, 2), symbols, ColorDepth.ANSI_16, TerminalPalette(None, theme))))
+    used = {cell.foreground if cell.background is None else cell.background for row in rows for cell in row}
+    assert {4} == used if symbols is PreviewProtocol.BLOCKS else 1 not in used
+
+
 @pytest.mark.parametrize("depth", [ColorDepth.ANSI_256, ColorDepth.ANSI_16])
 def test_dithering_beats_nearest_colours(depth: ColorDepth) -> None:
     """Seen from afar a mixed image is closer than one of nearest colours."""
@@ -283,10 +311,54 @@ def test_mono_on_a_light_background() -> None:
     assert " " == draw(white, (1, 1), PreviewProtocol.BLOCKS, ColorDepth.MONO, dark=False).text
 
 
-def test_transparency_is_a_checkerboard() -> None:
-    """What is transparent shows the two greys that mean it, when nobody gave a background."""
-    shown = painted(Image.new("RGBA", (768, 768)), (48, 24), PreviewProtocol.BLOCKS)
-    assert {(0x99,) * 3, (0xCC,) * 3} == {shown.getpixel((x, 8)) for x in range(4, shown.width, 8)}
+def sticker() -> Image.Image:
+    """An orange square on nothing, half over its edge cells, and a soft shadow at its right."""
+    image = Image.new("RGBA", (80, 80))
+    image.paste((*ORANGE, 255), (25, 25, 60, 60))
+    image.paste((0, 0, 0, 60), (60, 30, 70, 60))
+    return image
+
+
+@pytest.mark.parametrize("background", [None, (255, 255, 255)])
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("symbols", GLYPH_SETS)
+def test_transparent_parts_show_the_terminal_itself(
+    symbols: PreviewProtocol, depth: ColorDepth, background: RGB | None
+) -> None:
+    """Around a sticker nothing is painted, whatever the terminal's background: no board, no box."""
+    drawn = draw(sticker(), (8, 8), symbols, depth, TerminalPalette(background))
+    lines = ansi_lines(drawn)
+    rows = replay(lines)
+    around = [row[column] for row in (*rows[:2], rows[7]) for column in range(8)]
+    around += [row[column] for row in rows for column in (0, 1, 7)]
+    assert {(" ", None)} == {(cell.char, cell.background) for cell in around}
+    assert ["        "] * 2 == lines[:2]
+    assert " " != rows[4][4].char or rows[4][4].background is not None
+    renderer = PixelsRenderer(symbols, depth, background)
+    assert visible(rows) == visible(replay(printed(sticker(), (8, 8), renderer)))
+
+
+@pytest.mark.parametrize("paper", [(0, 0, 0), (255, 255, 255), (90, 20, 60)])
+def test_a_sticker_has_no_fringe(paper: RGB) -> None:
+    """Its edges melt into the background that is known; where none is, they keep to the sticker's colour."""
+    image, cells = sticker(), (8, 8)
+    lines = ansi_lines(
+        draw(image, cells, PreviewProtocol.OCTANTS, ColorDepth.TRUECOLOR, TerminalPalette(paper))
+    )
+    flat = Image.new("RGB", image.size, paper)
+    flat.paste(image, mask=image)
+    shown = paint(replay(lines), paper=paper)
+    assert error(shown, flat.resize(shown.size, Image.Resampling.NEAREST)) < 60
+    blind = replay(ansi_lines(draw(image, cells, PreviewProtocol.HALF, ColorDepth.TRUECOLOR)))
+    assert {ORANGE, None} == {cell.background for row in blind for cell in row}
+
+
+def printed(image: Image.Image, cells: tuple[int, int], renderer: PixelsRenderer) -> list[str]:
+    """The lines that rich prints of an image."""
+    console = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=80)
+    with console.capture() as captured:
+        console.print(Pixels.from_image(image, cells, renderer), end="")
+    return captured.get().splitlines()
 
 
 @pytest.mark.parametrize("depth", DEPTHS)

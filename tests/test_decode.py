@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import random
 import struct
 import sys
@@ -250,6 +251,24 @@ def test_aspect_is_kept(
 ) -> None:
     """An image keeps its shape, whatever the shape of the terminal's cells."""
     assert expected == fit(size, *box, cell)
+
+
+@pytest.mark.parametrize(
+    ("size", "zoom", "expected"),
+    [
+        ((24, 16), 2, (6, 2)),  # exactly 6 by 1.6 cells
+        ((24, 16), math.inf, (68, 20)),
+        ((400, 300), 2, (60, 20)),
+        ((1, 1), 2, (1, 1)),
+        ((16, 16), 2, (4, 2)),
+        ((30, 1), 2, (8, 1)),
+    ],
+)
+def test_a_small_image_stays_small_and_straight(
+    size: tuple[int, int], zoom: float, expected: tuple[int, int]
+) -> None:
+    """Its pixels become so large at most, and whole cells bend it as little as they can."""
+    assert expected == fit(size, 80, 20, (8, 18), zoom)
 
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="10" height="9000"><rect width="10" height="9"/></svg>'

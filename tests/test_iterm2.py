@@ -80,7 +80,7 @@ def test_a_large_image_travels_in_parts() -> None:
     """An image above iTerm2's limit of a mebibyte for one sequence is shown all the same."""
     data = encoded((1200, 1100))
     assert len(data) > LIMIT
-    frame = ITerm2Renderer(CELL, Transfer.MULTIPART).render(EncodedImage.of(data), BOX)
+    frame = ITerm2Renderer(CELL, Transfer.MULTIPART).render(EncodedImage.of(data), Box(100, 40))
     assert data == received(frame)[0]
 
 

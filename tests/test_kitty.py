@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pyte
 import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageStat
+from PIL.PngImagePlugin import PngInfo
 
 from imgcli.core.image import EncodedImage
 from imgcli.output.images.decode import Undecodable
@@ -100,9 +101,43 @@ def written(frame: Frame) -> str:
 
 
 def test_a_png_reaches_the_terminal_as_the_very_bytes_that_were_saved() -> None:
-    """A PNG is neither decoded nor changed on its way to the screen."""
+    """A PNG of less than 2 MB is neither decoded nor changed on its way to the screen."""
     data, kitty = encoded((1024, 700)), Kitty()
     kitty.feed(written(KittyRenderer(CELL).render(EncodedImage.of(data), BOX)))
+    assert [data] == list(kitty.images.values())
+
+
+def large(size: tuple[int, int]) -> bytes:
+    """A PNG of several megabytes."""
+    image = Image.effect_noise(size, 60).convert("RGB")
+    ImageDraw.Draw(image).ellipse((0, 0, *size), fill=(200, 90, 40))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=0)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("route", Route)
+def test_a_large_png_is_sent_as_small_as_it_is_shown(route: Route) -> None:
+    """Of a 4K image no more goes to the terminal than its box has pixels, in the same shape and colours."""
+    data, kitty = large((1200, 800)), Kitty()
+    frame = KittyRenderer(CELL, route, enough=CELL).render(EncodedImage.of(data), BOX)
+    kitty.feed((unwrapped if route is Route.TMUX else str)(written(frame)))
+    (png,) = kitty.images.values()
+    with Image.open(io.BytesIO(png)) as shown, Image.open(io.BytesIO(data)) as meant:
+        assert (360, 240) == shown.size
+        assert len(png) < len(data) / 5
+        assert max(ImageStat.Stat(ImageChops.difference(shown, meant.resize(shown.size))).mean) < 8
+    assert [(36, 12)] == list((kitty.virtual if route is Route.TMUX else kitty.shown).values())
+
+
+def test_a_large_png_of_few_pixels_is_not_touched() -> None:
+    """What the screen can show pixel by pixel is sent as it is, also where metadata made it large."""
+    info = PngInfo()
+    info.add_text("workflow", "x" * 2_000_000)
+    buffer = io.BytesIO()
+    Image.effect_noise((300, 200), 60).save(buffer, "PNG", pnginfo=info)
+    data, kitty = buffer.getvalue(), Kitty()
+    kitty.feed(written(KittyRenderer(CELL, enough=CELL).render(EncodedImage.of(data), BOX)))
     assert [data] == list(kitty.images.values())
 
 
@@ -186,6 +221,8 @@ def _sized(width: int, height: int) -> bytes:
 
 
 BAD = {
+    "large and cut": large((1200, 800))[:-200],
+    "large and damaged": _flipped(large((1200, 800))),
     "cut": encoded()[:-200],
     "cut at a chunk": encoded()[:-12],
     "damaged": _flipped(encoded()),

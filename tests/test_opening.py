@@ -17,6 +17,7 @@ from imgcli.core.image import ImageFormat
 from imgcli.output import desktop
 from imgcli.output.desktop import IMAGE, Tool, copiers, openers
 from streams import BLUE, RED, created, image_item, item_done, stream, whole_run
+from webclient import serving
 from wire import Reply
 
 if TYPE_CHECKING:
@@ -100,6 +101,14 @@ def test_a_tool_that_is_missing_fails_no_run(server: Server, gen: Gen, install: 
     done = gen(server(Reply(whole_run())), "a cat", "--quiet", "--open", env=install())
     told = "note: xdg-open is not installed, so the image was not opened.\n"
     assert (0, told) == (done.exit_code, done.stderr)
+
+
+def test_the_page_of_the_server_is_opened(
+    world: dict[str, str], folder: Path, install: Install, log: Path
+) -> None:
+    """`serve --open` gives the browser the page, and no list of processes the token."""
+    with serving(world, folder, "--demo", "--token", "--open", **install("xdg-open")) as site:
+        assert ([f"{site.origin}/"], b"") == given(log, "xdg-open")
 
 
 def test_a_tool_that_fails(install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,6 +124,27 @@ def test_no_input_is_too_odd(pieces: list[bytes]) -> None:
     assert b"\x1b" not in typed(raw)
 
 
+THEME = tuple((16 * n, 255 - n, n) for n in range(16))
+
+
+@pytest.mark.parametrize("end", [b"\x07", b"\x1b\\"])
+@pytest.mark.parametrize("digits", [2, 4])
+@pytest.mark.parametrize("together", [False, True])
+def test_sixteen_colours_are_told(end: bytes, digits: int, *, together: bool) -> None:
+    """A terminal tells its colours one by one or together, in two or four digits, with either end."""
+    told = [f"{n};rgb:" + "/".join(f"{v:02x}" * (digits // 2) for v in THEME[n]) for n in range(16)]
+    raw = b"".join(b"\x1b]4;" + one.encode() + end for one in ([";".join(told)] if together else told))
+    assert THEME == parse(raw + XTERM).palette
+    assert b"" == typed(raw)
+    assert parse(XTERM).background == parse(raw + XTERM).background
+
+
+def test_fifteen_colours_are_none() -> None:
+    """Half a theme is not mixed with somebody else's other half."""
+    raw = b"".join(b"\x1b]4;%d;rgb:00/00/%02x\x07" % (n, n) for n in range(15))
+    assert parse(raw + XTERM).palette is None
+
+
 @pytest.mark.parametrize("raw", [KITTY_0_26, XTERM_VT340, XTERM, TMUX])
 def test_keys_between_answers_are_told_from_them(raw: bytes) -> None:
     """What a person types ahead is not mixed up with what the terminal says."""

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 
 from imgcli.core.image import EncodedImage
 from imgcli.output.images.blocks import BlockRenderer
@@ -22,7 +23,7 @@ from streams import BLUE, GREEN, RED, completed, created, image_item, item_done,
 from substitutes import waits
 from terminal import PtyRun
 from test_iterm2 import _SEQUENCE as ITERM2
-from test_kitty import Kitty
+from test_kitty import Kitty, unwrapped
 from test_query import KITTY_0_26, TMUX, XTERM, XTERM_VT340
 from test_sixel import draw
 from wire import End, Reply
@@ -80,6 +81,14 @@ def show(world: dict[str, str], folder: Path, answers: bytes, *args: str, **env:
     return run
 
 
+def in_tmux(folder: Path, told: str) -> dict[str, str]:
+    """The environment in a tmux that tells this of itself."""
+    tmux = folder / "tmux"
+    tmux.write_text(f"#!/bin/sh\nprintf '{told}\\n'\n")
+    tmux.chmod(0o755)
+    return {"TERM": "screen", "COLORTERM": "", "TMUX": "/t,1,0", "PATH": f"{folder}:{os.environ['PATH']}"}
+
+
 def after_asking(run: PtyRun) -> str:
     """What was written, without the question whether the terminal is a kitty."""
     return run.raw.decode().replace("\x1b_Gi=4211,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\", "")
@@ -103,7 +112,7 @@ class TestLive:
 
     def test_sixels_are_drawn_in_one_place(self, server: Server, world: dict[str, str], folder: Path) -> None:
         """On a sixel terminal each image is drawn over the one before, and the text goes on below it."""
-        run = generate(server, world, folder, XTERM_VT340, image=b"\x1bP0;1q")
+        run = generate(server, world, folder, XTERM_VT340, "--width", "80", image=b"\x1bP0;1q")
         drawn = [draw(found) for found in SIXEL.findall(run.raw.decode())]
         assert 3 == len(drawn)
         assert {(450, 300)} == {one.size for one in drawn}
@@ -122,7 +131,8 @@ class TestLive:
         """After the window was dragged there is one image, in its new size, and none of the old."""
         wire = server(held_run())
         env = world | TRUECOLOR | {"OPENAI_BASE_URL": wire.base_url, "OPENAI_API_KEY": "sk-x"}
-        with PtyRun(["gen", "a cat"], env, folder, answers=KITTY_0_26, cell=CELL) as run:
+        args = ["gen", "a cat", "--width", "80"]
+        with PtyRun(args, env, folder, answers=KITTY_0_26, cell=CELL) as run:
             run.wait_for(lambda seen: b"a=T" in seen.raw)
             run.resize(30, 10)
             run.wait_for(lambda seen: 2 == after_asking(seen).count("a=T"))
@@ -191,12 +201,84 @@ class TestByName:
     @pytest.mark.parametrize("protocol", ["auto", "half"])
     def test_tmux_tells_of_every_colour(self, protocol: str, world: dict[str, str], folder: Path) -> None:
         """Where tmux knows that the terminal outside has all colours, images are not dithered to 256."""
-        tmux = folder / "tmux"
-        tmux.write_text("#!/bin/sh\nprintf 'off\\tXTerm(379)\\txterm\\t256,RGB,title\\n'\n")
-        tmux.chmod(0o755)
-        env = {"TERM": "screen", "COLORTERM": "", "TMUX": "/t,1,0", "PATH": f"{folder}:{os.environ['PATH']}"}
+        env = in_tmux(folder, "off\\tXTerm(379)\\txterm\\t256,RGB,title")
         run = show(world, folder, TMUX, "--preview", protocol, "--width", "10", **env)
         assert "c82828" == run.screen.buffer[0][0].bg
+
+    def test_tmux_tells_of_every_colour_unasked(self, folder: Path) -> None:
+        """Also where tmux cannot be asked as a terminal: while a file manager reads it key by key."""
+        env = TRUECOLOR | in_tmux(folder, "off\\tXTerm(379)\\txterm\\t256,RGB,title")
+        renderer = RendererSelector(env, Window(), detect_terminal(env, Window(), Window().size)).renderer()
+        assert isinstance(renderer, BlockRenderer)
+        assert ColorDepth.TRUECOLOR is renderer.depth
+
+    @pytest.mark.parametrize(
+        ("protocol", "told", "why"),
+        [
+            ("kitty", "off\\tkitty(0.40.0)\\t", "tmux stops kitty images (tmux set -g allow-passthrough on)"),
+            ("iterm2", "0\\tiTerm2 3.5.0\\t", "tmux stops iterm2 images (tmux set -g allow-passthrough on)"),
+            ("sixel", "off\\tfoot(1.16)\\t", "this tmux, or the terminal around it, shows no sixels"),
+        ],
+    )
+    def test_tmux_may_let_nothing_through(
+        self, protocol: str, told: str, why: str, world: dict[str, str], folder: Path
+    ) -> None:
+        """What tmux would swallow is shown in another way, and why is said, with what to do about it."""
+        env = in_tmux(folder, f"{told}xterm\\tRGB")
+        run = show(world, folder, TMUX, "--preview", protocol, "--width", "10", **env)
+        assert f"{why}: shown as blocks" == run.screen.display[0].rstrip()
+        assert "c82828" == run.screen.buffer[1][0].bg
+
+    def test_gen_says_too_what_tmux_does_not_let_through(
+        self, server: Server, world: dict[str, str], folder: Path
+    ) -> None:
+        """A live run says it above the image, once."""
+        env = world | in_tmux(folder, "off\\tkitty(0.40.0)\\txterm-kitty\\tRGB")
+        run = generate(server, env, folder, TMUX, "--preview", "kitty")
+        assert 1 == run.raw.count(b"allow-passthrough on")
+        assert "c82828" in {cell.bg for line in run.screen.buffer.values() for cell in line.values()}
+
+    def test_a_tmux_that_says_nothing_is_given_what_was_asked_for(
+        self, world: dict[str, str], folder: Path
+    ) -> None:
+        """A named protocol is an order where tmux cannot be asked, or is too old to have the option."""
+        kitty, env = Kitty(), in_tmux(folder, "\\tkitty(0.40.0)\\txterm-kitty\\tRGB")
+        kitty.feed(unwrapped(after_asking(show(world, folder, TMUX, "--preview", "kitty", **env))))
+        assert [RED] == list(kitty.images.values())
+
+    @pytest.mark.parametrize(
+        ("answers", "args", "columns"),
+        [
+            pytest.param(XTERM, (), 48, id="text, a pixel in two columns"),
+            pytest.param(KITTY_0_26, (), 6, id="kitty, cells of 9 pixels"),
+            pytest.param(ITERM2_3_5, (), 5, id="iTerm2, cells of 10 pixels"),
+            pytest.param(XTERM_VT340, (), 5, id="sixel, cells of 10 pixels"),
+            pytest.param(KITTY_0_26, ("--width", "30"), 30, id="an order"),
+        ],
+    )
+    def test_an_icon_is_not_blown_up(
+        self, answers: bytes, args: tuple[str, ...], columns: int, world: dict[str, str], folder: Path
+    ) -> None:
+        """A small image is at most twice as large as it is, unless --width asks for more."""
+        Image.new("RGB", (24, 16), (200, 40, 40)).save(folder / "i.png")
+        with PtyRun(["view", "i.png", *args], world | TRUECOLOR, folder, answers=answers, cell=CELL) as run:
+            assert 0 == run.finish()
+        told = re.search(r"c=([0-9]+),r|width=([0-9]+);|q\"1;1;([0-9]+)", run.raw.decode())
+        if not told:
+            assert columns == sum(cell.bg == "c82828" for cell in run.screen.buffer[0].values())
+        elif told[3]:
+            assert columns == -(-int(told[3]) // 10)
+        else:
+            assert columns == int(told[1] or told[2])
+
+    def test_a_theme_of_sixteen_colours_is_asked_for(self, world: dict[str, str], folder: Path) -> None:
+        """Where there are sixteen colours the terminal is asked which; here its blue is red."""
+        theme = b"".join(b"\x1b]4;%d;rgb:%02x/28/28\x07" % (n, 200 if n == 4 else 8 * n) for n in range(16))
+        env = {"TERM": "xterm", "COLORTERM": ""}
+        run = show(world, folder, theme + b"\x1b[?62c", "--preview", "half", "--width", "10", **env)
+        assert b"\x1b]4;0;?;1;?" in run.raw
+        assert {"blue"} == {cell.bg for cell in run.screen.buffer[0].values()} - {"default"}
+        assert b"\x1b]4;" not in show(world, folder, XTERM, "--width", "10").raw
 
     def test_the_environment_has_the_habit(self, world: dict[str, str], folder: Path) -> None:
         """IMGCLI_PREVIEW is what somebody always wants; the option beats it, and nonsense is told."""

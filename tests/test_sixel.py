@@ -118,6 +118,54 @@ def test_a_terminal_with_few_colours_gets_no_more(registers: int) -> None:
     assert max(drawn.colors) < registers
 
 
+CORAL = (244, 113, 80)
+
+
+@pytest.mark.parametrize("side", [2, 5, 12, 40])
+def test_something_small_keeps_its_colour(side: int) -> None:
+    """A coral boat on a wide grey sea stays coral, though next to nothing in the image is."""
+    sea = Image.merge("RGB", [Image.effect_noise((480, 318), 12 + 4 * n) for n in range(3)])
+    sea.paste(CORAL, (201, 103, 201 + side, 103 + side))
+    seen = draw(encode(sea)).image().crop((201, 103, 201 + side, 103 + side))
+    assert ImageStat.Stat(seen).mean == pytest.approx(CORAL, abs=30 if side < 5 else 12)
+
+
+def test_an_image_in_255_colours_is_close_to_the_original() -> None:
+    """Smooth skies and a drawing's edges are told from the original by hardly anybody: 38 dB."""
+    image = drawing((480, 318))
+    squares = ImageStat.Stat(ImageChops.difference(image, draw(encode(image)).image())).sum2
+    assert sum(squares) / (3 * 480 * 318) < 255**2 / 10**3.8
+
+
+def test_few_colours_are_exact() -> None:
+    """A drawing in greys, or in as many colours as there are registers, is what it was, to a per cent."""
+    for image in (Image.effect_noise((90, 60), 60).convert("RGB"), drawing().quantize(16).convert("RGB")):
+        difference = ImageChops.difference(image, draw(encode(image)).image())
+        assert max(difference.tobytes()) <= 2
+
+
+@pytest.mark.parametrize("registers", [2, 16, 256])
+@pytest.mark.parametrize("colour", [(0, 0, 0), (244, 113, 80), (255, 255, 255)])
+def test_tmux_can_send_it_on(registers: int, colour: RGB) -> None:
+    """Every register up to the highest has a colour: tmux sends all of them on, and needs one for each."""
+    image = drawing()
+    image.paste(colour, (0, 0, 90, 40))
+    drawn = draw(encode(image, registers))
+    assert list(range(len(drawn.colors))) == sorted(drawn.colors)
+    assert set(drawn.colors.values()) == set(drawn.pixels.values())
+
+
+@pytest.mark.parametrize("registers", [4, 16, 256])
+def test_what_tmux_adds_is_not_seen(registers: int) -> None:
+    """The first register is the background's: tmux 3.4 fills up the last cells with it."""
+    drawn = draw(encode(drawing(), registers, (255, 0, 255)))
+    assert (255, 0, 255) == drawn.colors[0]
+    assert (255, 0, 255) not in drawn.pixels.values()
+    assert list(range(len(drawn.colors))) == sorted(drawn.colors)
+    assert len(drawn.colors) <= min(registers, 255)
+    assert 90 * 61 == len(drawn.pixels)
+
+
 def test_clear_parts_are_left_out() -> None:
     """Where an image is transparent the terminal's own background stays."""
     image = drawing().convert("RGBA")

@@ -157,7 +157,19 @@ INSIDE: list[tuple[str, Answers, Tmux, PreviewProtocol]] = [
         Tmux(passthrough=True, outside="VTE(7802)"),
         PreviewProtocol.BLOCKS,
     ),
-    ("silent", SILENCE, Tmux(passthrough=False, outside=""), PreviewProtocol.BLOCKS),
+    (
+        "no sixel outside",
+        said("tmux 3.7", sixel=True),
+        Tmux(passthrough=False, outside="XTerm(379)", features=frozenset({"256", "RGB"})),
+        PreviewProtocol.BLOCKS,
+    ),
+    (
+        "sixel outside",
+        said("tmux 3.7", sixel=True),
+        Tmux(passthrough=False, outside="XTerm(379)", features=frozenset({"256", "sixel"})),
+        PreviewProtocol.SIXEL,
+    ),
+    ("silent", SILENCE, Tmux(passthrough=None, outside=""), PreviewProtocol.BLOCKS),
     ("left behind", said("XTerm(379)"), IN_KITTY, PreviewProtocol.BLOCKS),
 ]
 
@@ -221,8 +233,9 @@ def test_the_table_is_in_order() -> None:
         ("on\tkitty(0.40.0)\txterm-kitty\n", Tmux(passthrough=True, outside="kitty(0.40.0)")),
         ("all\t\txterm-ghostty\n", Tmux(passthrough=True, outside="ghostty")),
         ("0\tXTerm(379)\txterm\n", Tmux(passthrough=False, outside="XTerm(379)")),
-        ("\t\t\n", Tmux(passthrough=False, outside="")),
-        ("", Tmux(passthrough=False, outside="")),
+        ("off\tfoot\tfoot\tRGB,sixel\n", Tmux(False, "foot", frozenset({"RGB", "sixel"}))),
+        ("\t\t\n", Tmux(passthrough=None, outside="")),
+        ("", Tmux(passthrough=None, outside="")),
     ],
 )
 def test_what_tmux_tells_is_understood(answer: str, expected: Tmux) -> None:
@@ -256,7 +269,7 @@ def test_a_tmux_that_does_not_answer_lets_nothing_through(
         raise error
 
     monkeypatch.setattr("subprocess.run", fail)
-    assert Tmux(passthrough=False, outside="") == ask_tmux(IN_TMUX)
+    assert Tmux(passthrough=None, outside="") == ask_tmux(IN_TMUX)
 
 
 def test_an_envelope_holds_the_sequence() -> None:

@@ -66,13 +66,15 @@ def _tls(credentials: Credentials) -> ssl.SSLContext:
 
     The bare context trusts nobody: should TLS be spoken after all, it fails.
     """
+    is_bare = credentials.is_local and credentials.is_plain
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if is_bare else load_certificates()
+
+
+def load_certificates() -> ssl.SSLContext:
+    """Load the certificates that this machine trusts, or that the environment names; raises `OSError`."""
     import httpx2
 
-    return (
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        if credentials.is_local and credentials.is_plain
-        else httpx2.create_ssl_context()
-    )
+    return httpx2.create_ssl_context()
 
 
 class RefusedError(Exception):

@@ -107,7 +107,7 @@ class Reporter:
 
         `tiles` names the jobs that share the display, by their ids; None for a single one.
         """
-        result = partial(self._result_sinks, _no_row if tiles else None)
+        result = partial(self._result_sinks, _no_row if tiles else None, tuple(tiles or ()))
         with self._opened(partial(self._display_sink, tiles), result) as sinks:
             yield sinks
 
@@ -153,16 +153,19 @@ class Reporter:
         is_quiet = not is_for_people and preview.mode is not PreviewMode.EXPLICIT
         return choose_display(PreviewProtocol.OFF if is_quiet else preview.protocol, self._terminal)
 
-    def _result_sinks(self, row_of: Callable[[str], dict[str, object]] | None) -> list[Sink]:
+    def _result_sinks(
+        self, row_of: Callable[[str], dict[str, object]] | None, jobs: tuple[str, ...] = ()
+    ) -> list[Sink]:
         """Choose what writes to standard output; nothing does when the image's bytes go there.
 
-        `row_of` returns what JSON lines say about the row of a job; None for a job that is alone.
+        `row_of` returns what JSON lines say about the row of a job; None for a job that is alone. `jobs` are
+        those whose paths wait until the display on the same terminal is closed.
         """
         if self._streams_image:
             return []
         if self._options.format is not OutputFormat.JSON_LINES:
-            is_below = row_of is not None and self._display is not Display.LINES and self._is_one_terminal
-            return [PathsSink(self._context.stdout, at_end=is_below)]
+            is_below = self._display is not Display.LINES and self._is_one_terminal
+            return [PathsSink(self._context.stdout, jobs if is_below else ())]
         if row_of:
             return [QueuedSink(PerJobSink(lambda job: self._json_lines(row_of(job))))]
         self._lines = self._json_lines({})

@@ -72,6 +72,7 @@ COMMANDS = (
     CommandEntry("history", "List past runs, newest first."),
     CommandEntry("cost", "Show what your runs cost."),
     CommandEntry("models", "List models with prices and shutdown dates.", is_configured=True),
+    CommandEntry("doctor", "Check terminal, configuration, key, server and files."),
     CommandEntry("config", "Manage default options and server profiles."),
     CommandEntry("recover", "Recover images from interrupted runs.", is_configured=True),
     CommandEntry("info", "Show how images were made and what was made from them."),
@@ -80,6 +81,9 @@ COMMANDS = (
     CommandEntry("sheet", "Put many images on one contact sheet."),
     CommandEntry("gallery", "Make a web page of your images, to browse or share."),
     CommandEntry("strip", "Remove embedded parameters from PNG files (see gen --embed)."),
+    CommandEntry(
+        "serve", "Serve a web page and an HTTP API that generate images.", is_configured=True, can_send=True
+    ),
     CommandEntry("demo-server", "Run a local demo server with OpenAI's API.", is_configured=True),
     CommandEntry("help", "Show help for a command.", alias="help_command"),
 )

@@ -28,6 +28,7 @@ _SCREEN = 22  # rows of a terminal of 24, between the command line and the next 
 _EXAMPLES = 3
 _ESSENTIAL = (
     *("image", "output", "model", "size", "quality", "count", "demo", "max-cost", "continue"),
+    *("port", "host", "token", "daily-cap"),
     *("compare", "dry-run", "mask", "preview", "save", "speed"),
 )
 """Options of a short page that has no room for all of them, the most important first."""

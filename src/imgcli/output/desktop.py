@@ -7,14 +7,13 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcli.core.image import ImageFormat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
-
 
 IMAGE = "IMGCLI_IMAGE"
 """The variable in which PowerShell finds the path, which is then not part of a script."""
@@ -69,12 +68,20 @@ def open_image(path: Path, env: Mapping[str, str]) -> None:
     if sys.platform == "win32":
         _start(path, env)
     else:
-        _run(openers(str(path.absolute()), sys.platform), path, env, "opened")
+        _run(openers(str(path.absolute()), sys.platform), path, env, "the image was not opened")
+
+
+def open_address(url: str, env: Mapping[str, str]) -> None:
+    """Open a web address in the browser; raises `DesktopError`."""
+    if sys.platform == "win32":
+        _start(url, env)
+    else:
+        _run(openers(url, sys.platform), Path(), env, "the page was not opened")
 
 
 def copy_image(path: Path, kind: ImageFormat, env: Mapping[str, str]) -> None:
     """Put an image onto the desktop's clipboard; raises `DesktopError`."""
-    _run(copiers(str(path.absolute()), kind, env, sys.platform), path, env, "copied")
+    _run(copiers(str(path.absolute()), kind, env, sys.platform), path, env, "the image was not copied")
 
 
 def openers(path: str, platform: str) -> list[Tool]:
@@ -98,21 +105,21 @@ def copiers(path: str, kind: ImageFormat, env: Mapping[str, str], platform: str)
     return [wayland, x11] if env.get("WAYLAND_DISPLAY") else [x11]
 
 
-def _run(tools: list[Tool], path: Path, env: Mapping[str, str], done: str) -> None:
+def _run(tools: list[Tool], path: Path, env: Mapping[str, str], failed: str) -> None:
     """Start the first program that is installed; raises `DesktopError`."""
     for tool in tools:
         program = shutil.which(tool.command[0], path=env.get("PATH", os.defpath))
         if program:
-            _start_program(tool, program, path, env, done)
+            _start_program(tool, program, path, env, failed)
             return
     names = " nor ".join(tool.command[0] for tool in tools)
     is_missing = f"Neither {names} is installed" if len(tools) > 1 else f"{names} is not installed"
-    raise DesktopError(f"{is_missing}, so the image was not {done}.")
+    raise DesktopError(f"{is_missing}, so {failed}.")
 
 
-def _start_program(tool: Tool, program: str, path: Path, env: Mapping[str, str], done: str) -> None:
+def _start_program(tool: Tool, program: str, path: Path, env: Mapping[str, str], failed: str) -> None:
     """Start a program in a session of its own; it is waited for only long enough to see it fail."""
-    name, failed = tool.command[0], f"The image was not {done}"
+    name, failed = tool.command[0], failed.capitalize()
     try:
         with open(path if tool.reads else os.devnull, "rb") as source:  # noqa: PTH123 - one call for both
             process = subprocess.Popen(
@@ -134,12 +141,12 @@ def _start_program(tool: Tool, program: str, path: Path, env: Mapping[str, str],
             raise DesktopError(f"{failed}: {name} failed (exit code {code}).")
 
 
-def _start(path: Path, env: Mapping[str, str]) -> None:
+def _start(path: Path | str, env: Mapping[str, str]) -> None:
     """Open a file as a double click does; what is started inherits the environment of this process."""
     if sys.platform == "win32":
         for name in set(os.environ) - set(environment(env)):
             del os.environ[name]
         try:
-            os.startfile(path.absolute())  # noqa: S606 - the system chooses the viewer
+            os.startfile(path if isinstance(path, str) else path.absolute())  # noqa: S606 - the system chooses the viewer
         except OSError as error:
-            raise DesktopError(f"The image was not opened ({error.strerror}).") from None
+            raise DesktopError(f"It was not opened ({error.strerror}).") from None

@@ -42,6 +42,9 @@ _DECODE_ROOM = 36_000_000
 """Bytes that decoding may take in any case: the largest png that is sold fits. A larger file may take twice
 its own size, so that with the file itself it is three times."""
 
+_MASK = ("mask", "to mark what to edit", "Make the areas to regenerate transparent")
+_MARKUP = ("markup", "to show the image through", "Draw on a transparent layer")
+"""What lies over an image: its option, and what it needs its alpha channel for."""
 _ALPHA_AT = 25
 _WITH_ALPHA = (4, 6)  # grey and colour with alpha; PNG specification, section 11.2.1
 
@@ -69,18 +72,31 @@ def reference_of(name: str, data: bytes) -> InputImage:
 
 def read_mask(name: str) -> InputImage:
     """Read a mask: a png with an alpha channel. Raises `ImgcliError` (usage)."""
-    return _read_overlay(name, "mask", "to mark what to edit", "Make the areas to regenerate transparent")
+    return _read_overlay(name, *_MASK)
 
 
 def read_markup(name: str) -> InputImage:
     """Read what is laid over an image to guide an edit: likewise a png. Raises `ImgcliError` (usage)."""
-    return _read_overlay(name, "markup", "to show the image through", "Draw on a transparent layer")
+    return _read_overlay(name, *_MARKUP)
+
+
+def uploaded_image(name: str, data: bytes) -> InputImage:
+    """Make sure that bytes which are no file of ours can be sent. Raises `ImgcliError` (usage)."""
+    return _checked(name, data)
+
+
+def uploaded_mask(name: str, data: bytes) -> InputImage:
+    """Make sure that they can be sent as a mask. Raises `ImgcliError` (usage)."""
+    return _checked_overlay(_checked(name, data), name, *_MASK)
 
 
 def _read_overlay(name: str, flag: str, why: str, advice: str) -> InputImage:
     if name == STDIN or _ADDRESS.match(name):
         raise usage_error(f"{option(flag)} takes a file.", f"Save the {flag} as a file first.", about=(flag,))
-    overlay = _file(name)
+    return _checked_overlay(_file(name), name, flag, why, advice)
+
+
+def _checked_overlay(overlay: InputImage, name: str, flag: str, why: str, advice: str) -> InputImage:
     data = overlay.data or b""
     if overlay.format is not ImageFormat.PNG:
         raise usage_error(

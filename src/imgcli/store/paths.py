@@ -40,6 +40,11 @@ def _usable(folder: Path) -> Path:
     return folder
 
 
+def state_places(environ: Mapping[str, str]) -> list[Path]:
+    """List where the state folder may be, best first, whether or not it is there; makes none, never empty."""
+    return list(dict.fromkeys(_candidates(environ)))
+
+
 def state_folders(environ: Mapping[str, str]) -> list[Path]:
     """List every folder of ours that was or is the state folder, the default one first; makes none."""
     return [folder for folder in dict.fromkeys(_candidates(environ)) if _is_ours(folder)]

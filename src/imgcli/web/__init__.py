@@ -1,1 +1,1 @@
-"""What a browser is given: pages, their scripts, and the data in them."""
+"""What a browser is given: the routes of `serve`, pages, their scripts, and the data in them."""

@@ -107,7 +107,7 @@ def _estimate_lines(
     """Format the estimate of each request, equal ones once, and of all; it does without a broken history."""
     distinct: list[ImageRequest] = []
     distinct.extend(request for request in requests if request not in distinct)
-    found = [_estimate(context, request, models, host) for request in distinct]
+    found = [estimate_of(context, request, models, host) for request in distinct]
     lines = [estimate_line(*one) for one in found]
     if len(requests) == 1:
         return lines
@@ -115,9 +115,10 @@ def _estimate_lines(
     return [*lines, total_line([one for one, _ in each], [bound for _, bound in each])]
 
 
-def _estimate(
+def estimate_of(
     context: Context, request: ImageRequest, models: Catalog, host: str | None
 ) -> tuple[Estimate, Bound | None]:
+    """Estimate what a request costs, and the most that it does; a broken history makes it less exact."""
     past, bound = [], None
     with suppress(ImgcliError):
         past = past_runs(context, request, host)

@@ -84,16 +84,12 @@ def _speaking_for(ctx: Any, settings: Settings) -> tuple[ServerSettings, tuple[s
     server = settings.config.server(ctx.info_name, settings.profile)
     if settings.profile is None or _PARAMETER not in ctx.params or ctx.params.get("demo"):
         return ServerSettings(), ()
-    from imgcli.api.auth import is_at, is_on_this_machine
-
     asked = ctx.params[_PARAMETER] or ""
+    found = settings.server_at(ctx.info_name, asked)
+    is_for_it = found == server
     if server.base_url is None:
-        is_for_it = not is_on_this_machine(asked)
-        return (server, ()) if is_for_it else (ServerSettings(), _nameless(server))
-    is_for_it = is_at(asked, server.base_url)
-    return (server if is_for_it else ServerSettings()), _overridden(
-        ctx, settings, server, is_for_it=is_for_it
-    )
+        return found, () if is_for_it else _nameless(server)
+    return found, _overridden(ctx, settings, server, is_for_it=is_for_it)
 
 
 def _nameless(server: ServerSettings) -> tuple[str, ...]:
@@ -160,6 +156,17 @@ class Settings:
     def is_chosen(self, setting: Setting) -> bool:
         """Return whether a default is from a preset that was named on the command line."""
         return self.presets is not None and setting.table.startswith(f"{PRESET}.")
+
+    def server_at(self, command: str, asked: str) -> ServerSettings:
+        """Return what the profile says of the server at an address; nothing where it speaks of another."""
+        from imgcli.api.auth import is_at, is_on_this_machine
+
+        server = self.config.server(command, self.profile)
+        if server.base_url is None:
+            is_for_it = not is_on_this_machine(asked)
+        else:
+            is_for_it = is_at(asked, server.base_url)
+        return server if is_for_it else ServerSettings()
 
     def place(self, setting: Setting) -> str:
         """Return where a default is set."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple
 
-from imgcli.output.images.decode import decode, fit, flatten
+from imgcli.output.images.decode import cut_out, decode, fit
 from imgcli.output.images.protocol import Frame
 from imgcli.output.terminal.capabilities import ColorDepth
 from imgcli.output.terminal.database import PreviewProtocol
@@ -19,17 +21,36 @@ if TYPE_CHECKING:
     from imgcli.output.images.protocol import Box
     from imgcli.output.terminal.capabilities import Terminal
 
+RGB = tuple[int, int, int]
+
 _CELL_WIDTH, _CELL_HEIGHT = 16, 32  # pixels of an image of which a cell can make use, and some to spare
 _DARK_BELOW = 128
 _RESET = "\x1b[0m"
 _INK, _PAPER = 30, 40  # where SGR's codes for the foreground and for the background begin
+_NO_PAPER = "49"  # the terminal's own background
 _BASE = 8  # colours that have a code of their own; as many more have a bright one
 
 
-class BlockRenderer:
-    """Draws with a set of block glyphs, or ASCII, in the terminal's own colours."""
+class TerminalPalette(NamedTuple):
+    """A terminal's colours: the one behind everything, and the first sixteen, where they are known."""
 
-    def __init__(self, terminal: Terminal, glyphs: PreviewProtocol = PreviewProtocol.BLOCKS) -> None:
+    background: RGB | None = None
+    sixteen: Sequence[RGB] = ()
+
+
+UNTOLD = TerminalPalette()
+
+
+class BlockRenderer:
+    """Draws with a set of block glyphs, or ASCII, in the terminal's own colours.
+
+    A pixel of the image takes at most `zoom` columns.
+    """
+
+    def __init__(
+        self, terminal: Terminal, glyphs: PreviewProtocol = PreviewProtocol.BLOCKS, zoom: float = inf
+    ) -> None:
+        self._zoom = zoom
         self._terminal = terminal
         self._glyphs = glyphs
 
@@ -39,21 +60,27 @@ class BlockRenderer:
         return self._terminal.depth
 
     @property
+    def background(self) -> RGB | None:
+        """The colour behind everything, None where nobody told."""
+        return self._terminal.background
+
+    @property
     def glyphs(self) -> PreviewProtocol:
         """The characters it draws with."""
         return self._glyphs
 
     def render(self, encoded: EncodedImage, box: Box) -> Frame:
         """Decode, shrink and draw; raises `decode.Undecodable` for what is no image."""
-        opaque, cells = self.fitted(encoded, box)
-        blocks = draw(opaque, cells, self._glyphs, self._terminal.depth, dark=self._is_dark())
+        image, cells = self.fitted(encoded, box)
+        palette = TerminalPalette(self._terminal.background, self._terminal.palette or ())
+        blocks = draw(image, cells, self._glyphs, self._terminal.depth, palette, dark=self._is_dark())
         return Frame(tuple(ansi_lines(blocks)), cells[0])
 
     def fitted(self, encoded: EncodedImage, box: Box) -> tuple[PILImage, tuple[int, int]]:
         """Decode an image, and choose the cells that it fills; raises `decode.Undecodable`."""
         image = decode(encoded.data, (box.columns * _CELL_WIDTH, box.rows * _CELL_HEIGHT))
-        cells = fit(image.size, box.columns, box.rows, (1, self._terminal.aspect))
-        return flatten(image, self._terminal.background), cells
+        cells = fit(image.size, box.columns, box.rows, (1, self._terminal.aspect), self._zoom)
+        return image, cells
 
     def _is_dark(self) -> bool:
         background = self._terminal.background
@@ -65,29 +92,46 @@ def draw(
     cells: tuple[int, int],
     symbols: PreviewProtocol,
     depth: ColorDepth,
+    palette: TerminalPalette = UNTOLD,
     *,
     dark: bool = True,
 ) -> BlockImage:
     """Draw an image of any mode so that it fills (columns, rows) cells; see `decode.fit` for its aspect.
 
-    Transparent parts show a checkerboard. `dark` says what the terminal's background is, which matters where
+    Transparent parts show the terminal's background. `dark` says whether that is dark, which matters where
     it stays visible: in ASCII and without colours.
     """
+    opaque, clear = cut_out(blocks, cells, palette.background)
+    drawn = _drawn(opaque, cells, symbols, depth, palette.sixteen, dark=dark)
+    if clear is None:
+        return drawn
+    shown = zip(drawn.text, clear.tobytes(), strict=True)
+    return replace(drawn, text="".join(" " if is_clear else char for char, is_clear in shown), clear=clear)
+
+
+def _drawn(
+    opaque: PILImage,
+    cells: tuple[int, int],
+    symbols: PreviewProtocol,
+    depth: ColorDepth,
+    sixteen: Sequence[RGB],
+    *,
+    dark: bool,
+) -> BlockImage:
     from PIL import ImageChops
 
     from imgcli.output.images.cells import BRIGHTNESS, EVEN, mosaic
     from imgcli.output.images.dither import dithered, letters, monochrome
     from imgcli.output.images.glyphs import splits
 
-    opaque = flatten(blocks)
     if symbols is PreviewProtocol.ASCII:
-        return letters(opaque, cells, depth, dark=dark)
+        return letters(opaque, cells, depth, sixteen, dark=dark)
     if depth <= ColorDepth.MONO:
         return monochrome(opaque if dark else ImageChops.invert(opaque), cells, symbols)
     if depth is ColorDepth.TRUECOLOR:
         emphasis = BRIGHTNESS if symbols is PreviewProtocol.OCTANTS else EVEN
         return mosaic(opaque, cells, splits(symbols), emphasis)
-    return dithered(opaque, cells, symbols, depth)
+    return dithered(opaque, cells, symbols, depth, sixteen)
 
 
 def ansi_lines(blocks: BlockImage) -> list[str]:
@@ -96,6 +140,9 @@ def ansi_lines(blocks: BlockImage) -> list[str]:
     Rich takes an order of magnitude longer for the same cells: nearly all of their styles are new to it.
     """
     inks, papers = _codes(blocks, blocks.foreground, _INK), _codes(blocks, blocks.background, _PAPER)
+    if blocks.clear is not None and blocks.background is not None:
+        masked = zip(papers, blocks.clear.tobytes(), strict=True)
+        papers = [_NO_PAPER if is_clear else paper for paper, is_clear in masked]
     return [_line(blocks.text[row], inks[row], papers[row]) for row in cell_rows(blocks)]
 
 
@@ -124,7 +171,7 @@ def _code(number: int, base: int) -> str:
 
 def _line(text: str, inks: Sequence[str], papers: Sequence[str]) -> str:
     """Return a row with the codes that change its colours."""
-    found, last_ink, last_paper = [], "", ""
+    found, last_ink, last_paper = [], "", _NO_PAPER if papers[0] else ""
     for char, cell_ink, paper in zip(text, inks, papers, strict=True):
         ink = last_ink if char == " " else cell_ink
         if ink != last_ink:
@@ -133,4 +180,4 @@ def _line(text: str, inks: Sequence[str], papers: Sequence[str]) -> str:
             found.append(f"\x1b[{paper}m")
         found.append(char)
         last_ink, last_paper = ink, paper
-    return "".join(found) + (_RESET if last_ink or last_paper else "")
+    return "".join(found) + (_RESET if last_ink or last_paper not in {"", _NO_PAPER} else "")

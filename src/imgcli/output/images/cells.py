@@ -46,13 +46,15 @@ _ROUNDING = 0.2
 class BlockImage:
     """An image in cells: their characters row by row, and two images of their colours with a pixel a cell.
 
-    The images are RGB; or L with numbers of the terminal's colours; or None, where its own two serve.
+    The images are RGB; or L with numbers of the terminal's colours; or None, where its own two serve. `clear`
+    is a mask of the cells that show the terminal's own background, None where there are none.
     """
 
     columns: int
     text: str
     foreground: PILImage | None
     background: PILImage | None
+    clear: PILImage | None = None
 
 
 def mosaic(

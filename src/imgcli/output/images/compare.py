@@ -33,6 +33,11 @@ class ComparingProvider:
         """See `RendererProvider`."""
         return self.provider.widest
 
+    @property
+    def note(self) -> str:
+        """See `RendererProvider`."""
+        return self.provider.note
+
     def renderer(self) -> Renderer:
         """See `RendererProvider`."""
         return self._renderer

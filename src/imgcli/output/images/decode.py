@@ -10,6 +10,7 @@ import warnings
 import zlib
 from contextlib import suppress
 from io import BytesIO
+from itertools import product
 from typing import TYPE_CHECKING
 
 from imgcli.core.errors import system_error
@@ -55,6 +56,7 @@ _COMMON = ("PNG", "JPEG", "GIF", "BMP", "PPM")
 _RARER = ("WEBP", "AVIF", "TIFF")
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"P6", b"II*\0", b"MM\0*")
 _LIGHT, _SHADE = 0xCC, 0x99  # the checkerboard's greys
+_FAINTEST, _HALF = 4, 128  # of 255: less of an image than this is not worth a cell
 _SQUARES = 24  # of the checkerboard, along the longer side
 
 
@@ -102,16 +104,53 @@ def flatten(encoded: PILImage, background: RGB | None = None) -> PILImage:
     return under
 
 
+def cut_out(
+    image: PILImage, cells: tuple[int, int], background: RGB | None = None
+) -> tuple[PILImage, PILImage | None]:
+    """Return the image in RGB, and a mask of the (columns, rows) cells where nothing is to be drawn, or None.
+
+    Parts that are transparent show this colour. Where it is unknown no cell shows any of it: one that is more
+    than half transparent is left to the terminal, and what is clear in another one gets the others' colour.
+    """
+    from PIL import Image
+
+    if not image.has_transparency_data:
+        return flatten(image), None
+    clear = image.convert("RGBA")
+    if clear.getchannel("A").getextrema() == (255, 255):
+        return clear.convert("RGB"), None
+    small = clear.resize(cells, Image.Resampling.BOX)
+    if background is None:
+        under = small.convert("RGB").resize(clear.size, Image.Resampling.NEAREST)
+    else:
+        under = Image.new("RGB", clear.size, background)
+    under.paste(clear, mask=clear)
+    least = _FAINTEST if background else _HALF
+    return under, small.getchannel("A").point([255 * (alpha < least) for alpha in range(256)])
+
+
 def fit(
-    size: tuple[int, int], columns: int, rows: int, cell: tuple[float, float] = (1, 2)
+    size: tuple[int, int],
+    columns: int,
+    rows: int,
+    cell: tuple[float, float] = (1, 2),
+    zoom: float = math.inf,
 ) -> tuple[int, int]:
     """Return how many (columns, rows) of a box an image of this size in pixels fills, its aspect kept.
 
-    `cell` is a cell's width and height, in any unit. Never more than the box has, never less than 1 of each.
+    `cell` is a cell's width and height, in any unit, and `zoom` the most of that unit that a pixel may take.
+    Never more than the box has, never less than 1 of each.
     """
     width, height = size[0] / cell[0], size[1] / cell[1]
-    scale = min(columns / width, rows / height)
-    return max(1, min(columns, round(width * scale))), max(1, min(rows, round(height * scale)))
+    scale = min(columns / width, rows / height, zoom)
+    if scale < zoom:
+        return max(1, min(columns, round(width * scale))), max(1, min(rows, round(height * scale)))
+    # In few cells, rounding each by itself would bend the image.
+    wide, high = (
+        [max(1, min(most, near)) for near in (math.floor(exact), math.ceil(exact))]
+        for exact, most in ((width * scale, columns), (height * scale, rows))
+    )
+    return min(product(wide, high), key=lambda cells: abs(math.log(cells[0] * height / cells[1] / width)))
 
 
 def _decoded(data: bytes, enough: tuple[int, int] | None) -> PILImage:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageChops
 
 from imgcli.output.images.cells import BlockImage, mosaic, part, sample
-from imgcli.output.images.glyphs import HALVES, OCTANTS, QUADRANTS, SEXTANTS, Grid, by_mask, splits
+from imgcli.output.images.glyphs import HALVES, OCTANTS, QUADRANTS, SEXTANTS, Grid, dots, splits
 from imgcli.output.terminal.capabilities import ColorDepth
 from imgcli.output.terminal.database import PreviewProtocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from PIL.Image import Image as PILImage
 
     from imgcli.output.images.glyphs import Glyph
@@ -30,29 +32,43 @@ _FINEST = {
 }
 
 
+RGB = tuple[int, int, int]
+
+
 def dithered(
-    image: PILImage, cells: tuple[int, int], symbols: PreviewProtocol, depth: ColorDepth
+    image: PILImage,
+    cells: tuple[int, int],
+    symbols: PreviewProtocol,
+    depth: ColorDepth,
+    sixteen: Sequence[RGB] = (),
 ) -> BlockImage:
-    """Draw an RGB image into (columns, rows) cells in 256 or 16 colours, mixed where none fits.
+    """Draw an RGB image into (columns, rows) cells in 256 or `sixteen` colours, mixed where none fits.
 
     A cell's two colours are diffused as if they were its upper and its lower half, and most are nearly that.
     """
     exact = mosaic(image, cells, [glyph for glyph in splits(symbols) if _is_balanced(glyph)])
     if exact.foreground is None or exact.background is None:
         return exact
-    pair = _mixed(_interleaved(exact.foreground, exact.background), depth)
+    pair = _mixed(_interleaved(exact.foreground, exact.background), depth, sixteen)
     return BlockImage(cells[0], exact.text.replace(" ", "▀"), part(pair, HALVES, 0), part(pair, HALVES, 1))
 
 
 def monochrome(image: PILImage, cells: tuple[int, int], symbols: PreviewProtocol) -> BlockImage:
     """Draw an image into (columns, rows) cells with the finest dots of a set; light dots are lit."""
     grid = _FINEST[symbols]
-    dots = sample(image.convert("L"), cells, grid).convert("1").convert("L")
-    bits = [part(dots, grid, i).point([0, *[1 << i] * 255]) for i in range(grid.parts)]
-    return BlockImage(cells[0], _spelled(reduce(ImageChops.add, bits), by_mask(grid)), None, None)
+    mixed = sample(image.convert("L"), cells, grid).convert("1").convert("L")
+    bits = [part(mixed, grid, i).point([0, *[1 << i] * 255]) for i in range(grid.parts)]
+    return BlockImage(cells[0], _spelled(reduce(ImageChops.add, bits), dots(grid)), None, None)
 
 
-def letters(image: PILImage, cells: tuple[int, int], depth: ColorDepth, *, dark: bool) -> BlockImage:
+def letters(
+    image: PILImage,
+    cells: tuple[int, int],
+    depth: ColorDepth,
+    sixteen: Sequence[RGB] = (),
+    *,
+    dark: bool,
+) -> BlockImage:
     """Draw an RGB image into (columns, rows) letters of ASCII, the denser the farther from the background.
 
     Each has its place's colour at full strength: letter and colour together come to the brightness.
@@ -64,12 +80,9 @@ def letters(image: PILImage, cells: tuple[int, int], depth: ColorDepth, *, dark:
     hue, saturation, value = shown.convert("HSV").split()
     full = Image.merge("HSV", (hue, saturation, value.point([255] * 256))).convert("RGB")
     ink = full if dark else ImageChops.invert(full)
-    return BlockImage(
-        cells[0], _ramp(value), ink if depth is ColorDepth.TRUECOLOR else _mixed(ink, depth), None
-    )
-
-
-RGB = tuple[int, int, int]
+    if depth < ColorDepth.TRUECOLOR:
+        ink = _mixed(ink, depth, sixteen)
+    return BlockImage(cells[0], _ramp(value), ink, None)
 
 
 @cache
@@ -91,14 +104,16 @@ def _ramp(brightness: PILImage) -> str:
     return _spelled(_diffused(brightness.convert("RGB"), greys), _RAMP)
 
 
-def _mixed(image: PILImage, depth: ColorDepth) -> PILImage:
+def _mixed(image: PILImage, depth: ColorDepth, sixteen: Sequence[RGB]) -> PILImage:
     """Return the numbers of the terminal's colours that give this RGB image when seen from afar; mode L."""
+    if depth is ColorDepth.ANSI_16 and sixteen:
+        return _diffused(image, sixteen)
     first = _FIXED if depth is ColorDepth.ANSI_256 else 0
     return _diffused(image, palette(depth)[first:]).point([min(n + first, 255) for n in range(256)])
 
 
-def _diffused(image: PILImage, colours: tuple[RGB, ...]) -> PILImage:
-    """Return an RGB image in these colours, by Floyd and Steinberg; mode L, with places in the tuple."""
+def _diffused(image: PILImage, colours: Sequence[RGB]) -> PILImage:
+    """Return an RGB image in these colours, by Floyd and Steinberg; mode L, with places in the sequence."""
     table = Image.new("P", (1, 1))
     table.putpalette(bytes(chain.from_iterable(colours)))
     found = image.quantize(palette=table, dither=Image.Dither.FLOYDSTEINBERG)

@@ -84,6 +84,12 @@ _OLDER_OCTANTS = {
     0xFF: "█",
 }
 
+_CORNERS = {0x01: 0x04, 0x02: 0x08, 0x40: 0x10, 0x80: 0x20}
+"""The octants that fill a corner alone, and the part beside that corner.
+
+Terminals that draw octants do not all draw these, which are in a range of their own: kitty from 0.47 on.
+"""
+
 
 def _by_mask(patterns: int, first: int, older: dict[int, str]) -> str:
     """Return every pattern's character: new ones are encoded from `first` in order of their masks."""
@@ -103,6 +109,15 @@ def by_mask(grid: Grid) -> str:
     if grid == OCTANTS:
         return _by_mask(256, 0x1CD00, _OLDER_OCTANTS)
     raise ValueError(f"not every pattern of a {grid.columns}x{grid.rows} grid is a character")
+
+
+@cache
+def dots(grid: Grid) -> str:
+    """Return the characters that all terminals with this grid draw, by mask; a corner moves by a part."""
+    chars = by_mask(grid)
+    if grid != OCTANTS:
+        return chars
+    return "".join(chars[_CORNERS.get(mask, mask)] for mask in range(len(chars)))
 
 
 def _eighths() -> list[Glyph]:
@@ -139,12 +154,13 @@ def glyphs(symbols: PreviewProtocol) -> tuple[Glyph, ...]:
 @cache
 def splits(symbols: PreviewProtocol) -> tuple[Glyph, ...]:
     """Return a glyph for every way in which a set can cut a cell in two (a complement swaps the colours)."""
-    known = {(glyph.grid, glyph.mask): glyph.char for glyph in glyphs(symbols)}
+    known = {(glyph.grid, glyph.mask): glyph for glyph in glyphs(symbols)}
     seen = {" ", "█"}
     found = []
     for glyph in glyphs(symbols):
-        twin = known.get((glyph.grid, glyph.grid.full ^ glyph.mask), glyph.char)
-        if seen.isdisjoint((glyph.char, twin)):
-            found.append(glyph)
-        seen |= {glyph.char, twin}
+        twin = known.get((glyph.grid, glyph.grid.full ^ glyph.mask), glyph)
+        if seen.isdisjoint((glyph.char, twin.char)):
+            is_corner = glyph.grid == OCTANTS and glyph.mask in _CORNERS
+            found.append(twin if is_corner else glyph)
+        seen |= {glyph.char, twin.char}
     return tuple(found)

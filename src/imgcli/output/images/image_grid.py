@@ -85,6 +85,11 @@ class GridProvider:
         """Return None: what is limited is each image, and not the grid."""
         return None
 
+    @property
+    def note(self) -> str:
+        """See `RendererProvider`."""
+        return self.provider.note if self.provider else ""
+
     def renderer(self) -> GridRenderer:
         """See `RendererProvider`."""
         if self._renderer is None:

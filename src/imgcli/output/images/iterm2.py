@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from binascii import b2a_base64
 from enum import Enum
+from math import inf
 from typing import TYPE_CHECKING
 
 from imgcli.core.image import ImageFormat
@@ -52,10 +53,14 @@ def parts(data: bytes, box: Box) -> list[str]:
 class ITerm2Renderer:
     """Paints on iTerm2, WezTerm and others that take its images, which they forget with the cells under them.
 
-    `cell` is a cell's width and height in pixels, or in any unit where only their ratio is known.
+    `cell` is a cell's width and height in pixels, or in any unit where only their ratio is known. A pixel of
+    the image takes at most `zoom` of it.
     """
 
-    def __init__(self, cell: tuple[float, float], transfer: Transfer = Transfer.WHOLE) -> None:
+    def __init__(
+        self, cell: tuple[float, float], transfer: Transfer = Transfer.WHOLE, zoom: float = inf
+    ) -> None:
+        self._zoom = zoom
         self._cell = cell
         self._transfer = transfer
 
@@ -63,7 +68,7 @@ class ITerm2Renderer:
         """Show an image over the one before; raises `decode.Undecodable`."""
         enough = (box.columns * _ENOUGH[0], box.rows * _ENOUGH[1])
         data, size = _shown_as(encoded, enough)
-        cells = Box(*fit(size, box.columns, box.rows, self._cell))
+        cells = Box(*fit(size, box.columns, box.rows, self._cell, self._zoom))
         return lay_over(cells, self._encoded(data, cells))
 
     def _encoded(self, data: bytes, box: Box) -> str:
@@ -77,7 +82,7 @@ class ITerm2Renderer:
 
 
 def _shown_as(encoded: EncodedImage, enough: tuple[int, int]) -> tuple[bytes, tuple[int, int]]:
-    """Return PNG and JPEG as they are, which every such terminal reads; anything else as PNG."""
+    """Return small PNG and any JPEG as they are, which every such terminal reads; anything else as PNG."""
     if encoded.format is not ImageFormat.JPEG:
         return as_png(encoded, enough)
     return encoded.data, decode(encoded.data, _ROUGH).size

@@ -7,6 +7,7 @@ import secrets
 from binascii import b2a_base64
 from enum import Enum
 from functools import cache
+from math import inf
 from typing import TYPE_CHECKING
 
 from imgcli.core.image import ImageFormat
@@ -65,6 +66,7 @@ def _expand(span: str) -> str:
 
 _CHUNK = 4096  # bytes of base64, the protocol's limit
 _ENOUGH = (16, 32)  # pixels of a cell, where nobody knows better
+_SMALL = 2_000_000  # bytes of a PNG that is not worth decoding: sending it takes less time
 # An id's lowest byte travels through tmux as one of 256 colours, of which the first 16 may be translated.
 _FIRST_LOW, _LAST_LOW = 16, 255
 _HIGHEST = 127  # of an id's highest byte: Konsole shows nothing for an id from 2^31 on
@@ -121,12 +123,20 @@ def delete(image_id: int) -> str:
 
 
 def as_png(encoded: EncodedImage, enough: tuple[int, int]) -> tuple[bytes, tuple[int, int]]:
-    """Return an image's bytes as PNG, and its width and height in pixels; what is PNG already is not touched.
+    """Return an image's bytes as PNG, and its width and height in pixels; a small PNG is not touched.
 
-    Others are shrunk to `enough` pixels. Raises Undecodable for what is no image.
+    Anything else is shrunk to `enough` pixels, where that is less to send. Raises Undecodable for what is no
+    image.
     """
-    if encoded.format is ImageFormat.PNG:
-        return encoded.data, measure(encoded.data)
+    if encoded.format is not ImageFormat.PNG:
+        return _shrunk(encoded, enough)
+    size = measure(encoded.data)
+    if len(encoded.data) <= _SMALL or (size[0] <= enough[0] and size[1] <= enough[1]):
+        return encoded.data, size
+    return min((encoded.data, size), _shrunk(encoded, enough), key=lambda png: len(png[0]))
+
+
+def _shrunk(encoded: EncodedImage, enough: tuple[int, int]) -> tuple[bytes, tuple[int, int]]:
     image = decode(encoded.data, enough)
     size = image.size
     image.thumbnail(enough, reducing_gap=2.0)
@@ -138,8 +148,9 @@ def as_png(encoded: EncodedImage, enough: tuple[int, int]) -> tuple[bytes, tuple
 class KittyRenderer:
     """Paints on kitty and its like, at most two images in the terminal's memory at any time.
 
-    `cell` is a cell's width and height in pixels, or in any unit where only their ratio is known. `ids` are
-    those that it may use, each with the id after it.
+    `cell` is a cell's width and height in pixels, or in any unit where only their ratio is known. `enough` is
+    how many pixels of an image a cell can show, `zoom` how many of the unit a pixel may take. `ids` are those
+    that it may use, each with the id after it.
     """
 
     def __init__(
@@ -147,8 +158,12 @@ class KittyRenderer:
         cell: tuple[float, float],
         route: Route = Route.STRAIGHT,
         ids: Iterator[int] | None = None,
+        enough: tuple[int, int] = _ENOUGH,
+        zoom: float = inf,
     ) -> None:
+        self._zoom = zoom
         self._cell = cell
+        self._enough = enough
         self._route = route
         self._shown: int | None = None
         self._ids = ids or fresh_ids()
@@ -156,13 +171,13 @@ class KittyRenderer:
 
     def sibling(self) -> KittyRenderer:
         """Return a renderer for another image on the same screen."""
-        return KittyRenderer(self._cell, self._route, self._ids)
+        return KittyRenderer(self._cell, self._route, self._ids, self._enough, self._zoom)
 
     def render(self, encoded: EncodedImage, box: Box) -> Frame:
         """Show an image, and only then take the one before away; raises `decode.Undecodable`."""
-        png, size = as_png(encoded, (box.columns * _ENOUGH[0], box.rows * _ENOUGH[1]))
+        png, size = as_png(encoded, (box.columns * self._enough[0], box.rows * self._enough[1]))
         limit = LIMIT if self._route is Route.TMUX else max(box.columns, box.rows)
-        cells = Box(*fit(size, min(box.columns, limit), min(box.rows, limit), self._cell))
+        cells = Box(*fit(size, min(box.columns, limit), min(box.rows, limit), self._cell, self._zoom))
         image_id, before = self._next, self._shown
         self._shown, self._next = image_id, before or id_after(image_id)
         if self._route is Route.TMUX:

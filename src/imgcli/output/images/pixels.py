@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 from rich_pixels import Pixels, Renderer
 
-from imgcli.output.images.blocks import BlockRenderer, cell_rows, draw
+from imgcli.output.images.blocks import BlockRenderer, TerminalPalette, cell_rows, draw
 from imgcli.output.images.tiles import ImageTiles
 from imgcli.output.tables.table import rendered
 from imgcli.output.terminal.capabilities import ColorDepth
@@ -39,16 +39,20 @@ class PixelsRenderer(Renderer):
     """
 
     def __init__(
-        self, symbols: PreviewProtocol = PreviewProtocol.BLOCKS, depth: ColorDepth = ColorDepth.TRUECOLOR
+        self,
+        symbols: PreviewProtocol = PreviewProtocol.BLOCKS,
+        depth: ColorDepth = ColorDepth.TRUECOLOR,
+        background: tuple[int, int, int] | None = None,
     ) -> None:
         super().__init__()
+        self.background = background
         self.symbols = symbols
         self.depth = depth
 
     def render(self, image: PILImage, resize: tuple[int, int] | None) -> list[Segment]:
         """Return the image as segments of equal style, a newline after every row."""
         cells = resize or (image.width, (image.height + 1) // 2)
-        return list(_segments(draw(image, cells, self.symbols, self.depth)))
+        return list(_segments(draw(image, cells, self.symbols, self.depth, TerminalPalette(self.background))))
 
 
 class PixelsTiles(ImageTiles["RenderableType"]):
@@ -57,8 +61,9 @@ class PixelsTiles(ImageTiles["RenderableType"]):
     def _drawn(self, renderer: ImageRenderer, image: EncodedImage, box: Box) -> RenderableType:
         if not isinstance(renderer, BlockRenderer):
             raise TypeError(renderer)
-        opaque, cells = renderer.fitted(image, box)
-        segments = PixelsRenderer(renderer.glyphs, renderer.depth).render(opaque, cells)
+        decoded, cells = renderer.fitted(image, box)
+        pixels = PixelsRenderer(renderer.glyphs, renderer.depth, renderer.background)
+        segments = pixels.render(decoded, cells)
         return Pixels.from_segments(segments)
 
     def _explained(self, reason: str) -> RenderableType:
@@ -77,6 +82,9 @@ class PixelsTiles(ImageTiles["RenderableType"]):
 
 def _segments(blocks: BlockImage) -> Iterator[Segment]:
     inks, papers = _colours(blocks, blocks.foreground), _colours(blocks, blocks.background)
+    if blocks.clear is not None:
+        masked = zip(papers, blocks.clear.tobytes(), strict=True)
+        papers = [None if is_clear else paper for paper, is_clear in masked]
     for row in cell_rows(blocks):
         for colours, cells in groupby(zip(inks[row], papers[row], blocks.text[row], strict=True), _visible):
             yield Segment("".join(char for _, _, char in cells), Style.from_color(*colours))

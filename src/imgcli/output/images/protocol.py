@@ -97,6 +97,10 @@ class ProviderOf(Protocol[T_co]):
     def widest(self) -> int | None:
         """How many columns an image may take, None for all that there are."""
 
+    @property
+    def note(self) -> str:
+        """Why the renderer is not the one that was asked for; empty where it is, or before it is chosen."""
+
     def renderer(self) -> T_co:
         """Choose the renderer, the same every time; called when there is something on the screen already."""
 

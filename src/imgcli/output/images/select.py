@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import TYPE_CHECKING
 
 from imgcli.output.images.blocks import BlockRenderer
 from imgcli.output.terminal.capabilities import ColorDepth
-from imgcli.output.terminal.database import Ability, PreviewProtocol, choose_protocol, identify
+from imgcli.output.terminal.database import (
+    Ability,
+    PreviewProtocol,
+    choose_protocol,
+    identify,
+    possible_protocols,
+)
 from imgcli.output.terminal.probe import EchoOff, is_ours
 
 if TYPE_CHECKING:
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
 
 
 _USUAL_REGISTERS = 256
+_ZOOM = 2  # times as large as it is, at most, an image is shown where nobody asked for its width
 _NARROW_CELL = 8  # pixels; an image that comes out too small is better than one that does not fit
 
 
@@ -29,6 +37,16 @@ class _Findings:
 
     answers: Answers
     tmux: Tmux | None
+
+
+@dataclass(frozen=True)
+class TerminalReport:
+    """A terminal that has been asked: as it describes itself, and what it can show, the best first."""
+
+    terminal: Terminal
+    answers: Answers
+    tmux: Tmux | None
+    possible: tuple[PreviewProtocol, ...]
 
 
 @dataclass
@@ -45,14 +63,33 @@ class RendererSelector:
     widest: int | None = None
     _echo_off: EchoOff | None = field(default=None, init=False)
     _renderer: Renderer | None = field(default=None, init=False)
+    _found: _Findings | None = field(default=None, init=False)
+    note: str = field(default="", init=False)
 
     def renderer(self) -> Renderer:
         """Ask what must be asked, within the query's budget, and choose; once."""
         if self._renderer is None:
             found = self._ask()
-            protocol = choose_protocol(self.requested, self.env, found.answers, found.tmux)
+            obstacle = self._obstacle(found)
+            requested = PreviewProtocol.AUTO if obstacle else self.requested
+            protocol = choose_protocol(requested, self.env, found.answers, found.tmux)
+            self.note = f"{obstacle}: shown as {protocol}" if obstacle else ""
             self._renderer = self._build(protocol, found)
         return self._renderer
+
+    def report(self) -> TerminalReport:
+        """Ask what must be asked, once, and return what is known of the terminal then."""
+        found = self._found = self._found or self._ask()
+        terminal = _with_answers(self.terminal, found, is_tmux=self._is_tmux(found))
+        possible = possible_protocols(self.env, found.answers, found.tmux)
+        if not terminal.unicode:  # `_build` has nothing else for it
+            possible = (PreviewProtocol.ASCII,)
+        return TerminalReport(terminal, found.answers, found.tmux, possible)
+
+    def renderer_for(self, protocol: PreviewProtocol) -> Renderer:
+        """Return the renderer of one protocol, a new one each time."""
+        found = self._found = self._found or self._ask()
+        return self._build(protocol, found)
 
     def close(self) -> None:
         """Take away answers that came too late, so that no shell takes them for keys."""
@@ -62,7 +99,7 @@ class RendererSelector:
 
     def _ask(self) -> _Findings:
         """Ask whatever renderer is wanted: its name tells neither colours, background nor a cell's shape."""
-        from imgcli.output.terminal.answers import SILENCE, ask_tmux
+        from imgcli.output.terminal.answers import PALETTE, SILENCE, ask_tmux
         from imgcli.output.terminal.probe import query, questions_for
 
         tmux = ask_tmux(self.env)
@@ -73,68 +110,90 @@ class RendererSelector:
         )  # before the question: a signal may come after it
         if self._echo_off:
             self._echo_off.begin()
-        answers = query(self.env)
+        answers = query(self.env, first=PALETTE if self.terminal.depth is ColorDepth.ANSI_16 else b"")
         if answers.is_complete and self._echo_off:
             self._echo_off.end()
             self._echo_off = None
         return _Findings(answers, tmux)
 
+    def _obstacle(self, found: _Findings) -> str:
+        """Return why tmux keeps the images that were asked for from the terminal; empty where it does not."""
+        tmux = found.tmux
+        if not tmux or not self._is_tmux(found):
+            return ""
+        if self.requested in {PreviewProtocol.KITTY, PreviewProtocol.ITERM2} and tmux.passthrough is False:
+            return f"tmux stops {self.requested} images (tmux set -g allow-passthrough on)"
+        is_sixel = self.requested is PreviewProtocol.SIXEL and found.answers.is_complete
+        if is_sixel and not (found.answers.sixel and tmux.may_show_sixels):
+            return "this tmux, or the terminal around it, shows no sixels"
+        return ""
+
     def _build(self, protocol: PreviewProtocol, found: _Findings) -> Renderer:
-        terminal = _with_answers(self.terminal, found)
+        terminal = _with_answers(self.terminal, found, is_tmux=self._is_tmux(found))
         match protocol:
             case PreviewProtocol.KITTY:
                 return self._kitty(terminal, found)
             case PreviewProtocol.ITERM2:
                 return self._iterm2(terminal, found)
             case PreviewProtocol.SIXEL:
-                return _sixel(terminal, found.answers)
+                return self._sixel(terminal, found.answers)
             case _ if not terminal.unicode:
-                return BlockRenderer(terminal, PreviewProtocol.ASCII)
+                return BlockRenderer(terminal, PreviewProtocol.ASCII, self._zoom(1))
             case _:
-                return BlockRenderer(terminal, protocol)
+                return BlockRenderer(terminal, protocol, self._zoom(1))
 
     def _kitty(self, terminal: Terminal, found: _Findings) -> Renderer:
         from imgcli.output.images.kitty import KittyRenderer, Route
 
-        return KittyRenderer((1, terminal.aspect), Route.TMUX if self._is_tmux(found) else Route.STRAIGHT)
+        shape = 1, terminal.aspect
+        if self._is_tmux(found):  # which does not know the cells of the terminal outside, or guesses them
+            return KittyRenderer(shape, Route.TMUX, zoom=self._zoom(_NARROW_CELL))
+        if cell := found.answers.cell:
+            return KittyRenderer(shape, enough=cell, zoom=self._zoom(cell[0]))
+        return KittyRenderer(shape, zoom=self._zoom(_NARROW_CELL))
 
     def _iterm2(self, terminal: Terminal, found: _Findings) -> Renderer:
         from imgcli.output.images.iterm2 import ITerm2Renderer, Transfer
 
         known, version = identify(self.env, found.answers.name)
         transfer = Transfer.MULTIPART if known.can(Ability.MULTIPART, version) else Transfer.WHOLE
-        return ITerm2Renderer((1, terminal.aspect), Transfer.TMUX if self._is_tmux(found) else transfer)
+        zoom = self._zoom(found.answers.cell[0] if found.answers.cell else _NARROW_CELL)
+        return ITerm2Renderer((1, terminal.aspect), Transfer.TMUX if self._is_tmux(found) else transfer, zoom)
+
+    def _sixel(self, terminal: Terminal, answers: Answers) -> Renderer:
+        from imgcli.output.images.sixel import SixelRenderer
+
+        cell = answers.cell or (_NARROW_CELL, round(_NARROW_CELL * terminal.aspect))
+        registers = answers.registers or _USUAL_REGISTERS
+        return SixelRenderer(cell, registers, terminal.background, answers.largest, self._zoom(1))
+
+    def _zoom(self, pixels: int) -> float:
+        """Return how many columns of so many pixels a pixel of the image may take; text has one a column."""
+        return inf if self.widest else _ZOOM / pixels
 
     def _is_tmux(self, found: _Findings) -> bool:
         return found.tmux is not None and identify(self.env, found.answers.name)[0].name == "tmux"
 
 
-def _sixel(terminal: Terminal, answers: Answers) -> Renderer:
-    from imgcli.output.images.sixel import SixelRenderer
-
-    cell = answers.cell or (_NARROW_CELL, round(_NARROW_CELL * terminal.aspect))
-    registers = answers.registers or _USUAL_REGISTERS
-    return SixelRenderer(cell, registers, terminal.background, answers.largest)
-
-
-def _with_answers(terminal: Terminal, found: _Findings) -> Terminal:
+def _with_answers(terminal: Terminal, found: _Findings, *, is_tmux: bool) -> Terminal:
     """Return the terminal as it describes itself, where it does."""
     answers = found.answers
     return replace(
         terminal,
-        depth=_depth(terminal.depth, found),
+        depth=_depth(terminal.depth, found, is_tmux=is_tmux),
         background=answers.background or terminal.background,
+        palette=answers.palette,
         aspect=_aspect(answers.cell) or terminal.aspect,
     )
 
 
-def _depth(depth: ColorDepth, found: _Findings) -> ColorDepth:
-    """Return the colours that a terminal of this name has; monochrome is somebody's requested."""
+def _depth(depth: ColorDepth, found: _Findings, *, is_tmux: bool) -> ColorDepth:
+    """Return the colours that a terminal of this name has; monochrome is somebody's request."""
     if depth is ColorDepth.MONO:
         return depth
-    known, version = identify({}, found.answers.name)
-    if known.name == "tmux" and found.tmux and found.tmux.has_truecolor:
+    if is_tmux and found.tmux and found.tmux.has_truecolor:  # which it tells also while it cannot be asked
         return ColorDepth.TRUECOLOR
+    known, version = identify({}, found.answers.name)
     if known.name == "tmux" and depth is ColorDepth.ANSI_16:  # it has 256 wherever it is, and TERM=screen
         return ColorDepth.ANSI_256
     return ColorDepth.TRUECOLOR if known.can(Ability.TRUECOLOR, version) else depth

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, assert_never
 
 from imgcli.core.errors import ExitCode
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started, Waiting
@@ -13,8 +13,6 @@ from imgcli.output.json import to_json
 from imgcli.output.sinks.summary import RunSummary
 
 if TYPE_CHECKING:
-    from typing import TextIO
-
     from imgcli.core.billing.rates import Price
     from imgcli.core.errors import Problem
     from imgcli.core.events import Event
@@ -25,6 +23,16 @@ if TYPE_CHECKING:
 Line: TypeAlias = dict[str, Any]
 
 
+class LineWriter(Protocol):
+    """The part of a text stream that lines need."""
+
+    def write(self, text: str, /) -> object:
+        """Write text."""
+
+    def flush(self) -> object:
+        """Send what was written."""
+
+
 class JsonLinesSink:
     """Writes one line per event as it happens; an image's own line waits for the usage, which comes last.
 
@@ -32,7 +40,7 @@ class JsonLinesSink:
     """
 
     def __init__(
-        self, stdout: TextIO, images: InlineImages, price: Price, clock: Clock, row: Line | None = None
+        self, stdout: LineWriter, images: InlineImages, price: Price, clock: Clock, row: Line | None = None
     ) -> None:
         self._stdout = stdout
         self._row = row or {}

@@ -24,7 +24,7 @@ from imgcli.output.sinks.summary import RunSummary
 from imgcli.output.terminal.writer import SafeWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
     from typing import TextIO
 
@@ -83,21 +83,21 @@ def printed_path(saved: Saved) -> Path | None:
 class PathsSink:
     """Prints absolute paths when the job has ended: a live image may be on the same terminal until then.
 
-    With `at_end` it prints them when it is closed, because several jobs share that terminal.
+    With `order`, the ids of jobs that share that terminal, it prints them in that order when it is closed.
     """
 
-    def __init__(self, stdout: TextIO, *, at_end: bool = False) -> None:
+    def __init__(self, stdout: TextIO, order: Sequence[str] = ()) -> None:
         self._stdout = stdout
-        self._at_end = at_end
-        self._waiting: list[Path] = []
+        self._order = order
+        self._waiting: list[tuple[str, Path]] = []
 
     def handle(self, event: Event) -> None:
         """Collect paths, then print them; raises `OSError` when nobody reads."""
         match event:
             case Saved():
                 if path := printed_path(event):
-                    self._waiting.append(path)
-            case Completed() | Failed() if not self._at_end:
+                    self._waiting.append((event.job, path))
+            case Completed() | Failed() if not self._order:
                 self._print()
             case _:
                 pass
@@ -107,9 +107,11 @@ class PathsSink:
         self._print()
 
     def _print(self) -> None:
-        paths, self._waiting = self._waiting, []
-        if paths:
-            write_paths(self._stdout, paths)
+        waiting, self._waiting = self._waiting, []
+        if self._order:
+            waiting.sort(key=lambda one: self._order.index(one[0]))
+        if waiting:
+            write_paths(self._stdout, [path for _, path in waiting])
 
 
 def write_paths(stdout: TextIO, paths: Iterable[Path]) -> None:

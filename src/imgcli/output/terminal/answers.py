@@ -33,6 +33,10 @@ QUESTIONS = (
 )
 """What else there is to ask: https://invisible-island.net/xterm/ctlseqs/ctlseqs.html."""
 
+_THEMED = 16  # colours that themes redefine, the first of every palette
+PALETTE = b"\x1b]4;" + b";".join(b"%d;?" % number for number in range(_THEMED)) + b"\x1b\\"
+"""Which are the sixteen colours? Asked where there are no others, and before QUESTIONS."""
+
 # A sequence that was cut by the next one, or by the end, is still not something that a person has typed.
 _SEQUENCE = re.compile(rb"\x1b(?:[P\]_^X][^\x07\x1b]*(?:\x07|\x1b\\|\x1b\Z)?|\[[0-?]*[ -/]*[@-~]?|[@-~]?)")
 _DEVICE = re.compile(rb"\x1b\[\?([0-9;]*)c")
@@ -45,6 +49,7 @@ _LARGEST = re.compile(rb"\x1b\[\?2;0;([0-9]{1,5});([0-9]{1,5})S")
 _BACKGROUND = re.compile(
     rb"\x1b\]11;rgba?:([0-9a-fA-F]{1,4})/([0-9a-fA-F]{1,4})/([0-9a-fA-F]{1,4})(?:/[0-9a-fA-F]{1,4})?(?:\x07|\x1b\\)"
 )
+_PALETTE = re.compile(rb";([0-9]{1,2});rgba?:([0-9a-fA-F]{1,4})/([0-9a-fA-F]{1,4})/([0-9a-fA-F]{1,4})")
 _SIXEL = b"4"  # among the parameters of DA1
 
 
@@ -54,7 +59,7 @@ class Answers:
 
     `is_complete` means that the last answer came, so that silence elsewhere means no. `name` is its own, as
     in `kitty(0.40.0)`; `cell`, `window` and `largest`, the largest sixel image, are width and height in
-    pixels; `registers` counts sixel colours.
+    pixels; `registers` counts sixel colours. `palette` are its sixteen colours, all of them.
     """
 
     is_complete: bool = False
@@ -66,6 +71,7 @@ class Answers:
     background: Rgb | None = None
     registers: int | None = None
     largest: Size | None = None
+    palette: tuple[Rgb, ...] | None = None
 
 
 SILENCE = Answers()
@@ -90,6 +96,7 @@ def parse(raw: bytes) -> Answers:
         background=_color(_BACKGROUND.search(raw)),
         registers=int(registers[1]) or None if registers else None,
         largest=_size(_LARGEST.search(raw), width=1, height=2),
+        palette=_palette(raw),
     )
 
 
@@ -110,6 +117,13 @@ def _color(found: re.Match[bytes] | None) -> Rgb | None:
     return (_level(found[1]), _level(found[2]), _level(found[3])) if found else None
 
 
+def _palette(raw: bytes) -> tuple[Rgb, ...] | None:
+    """Read the answers to PALETTE, one for each colour or one for several; None where any is missing."""
+    levels = {int(number): (_level(r), _level(g), _level(b)) for number, r, g, b in _PALETTE.findall(raw)}
+    colours = [levels[number] for number in range(_THEMED) if number in levels]
+    return tuple(colours) if len(colours) == _THEMED else None
+
+
 def _level(digits: bytes) -> int:
     """Parse one to four hexadecimal digits, whatever their number, as 0 to 255: XParseColor(3)."""
     most: int = 16 ** len(digits) - 1
@@ -128,12 +142,23 @@ _ALLOWED = frozenset({"1", "on", "all"})  # a flag before 3.4, a choice since
 class Tmux:
     """A tmux around us: whether envelopes go through, and the terminal outside, such as `kitty(0.40.0)`.
 
-    `has_truecolor` is what tmux is sure of; it may be wrong only where it is False.
+    `passthrough` is None where it did not tell. `features` are those of the terminal outside of which tmux is
+    sure; it may not know of all.
     """
 
-    passthrough: bool
+    passthrough: bool | None
     outside: str
-    has_truecolor: bool = False
+    features: frozenset[str] = frozenset()
+
+    @property
+    def has_truecolor(self) -> bool:
+        """Whether 24-bit colours reach the terminal outside as they are."""
+        return "RGB" in self.features
+
+    @property
+    def may_show_sixels(self) -> bool:
+        """Whether sixels may reach the terminal outside; tmux itself says yes wherever it can read them."""
+        return not self.features or "sixel" in self.features
 
 
 def wrap(escape: str) -> str:
@@ -157,12 +182,13 @@ def ask_tmux(env: Mapping[str, str]) -> Tmux | None:
             stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.SubprocessError):
-        return Tmux(passthrough=False, outside="")
+        return Tmux(passthrough=None, outside="")
     return parse_tmux(done.stdout.decode(errors="replace"))
 
 
 def parse_tmux(answer: str) -> Tmux:
     """Read what tmux printed; versions that know no such option or format leave its place empty."""
     allowed, termtype, termname, features = ([*answer.rstrip("\n").split("\t"), "", "", "", ""])[:4]
-    has_truecolor = "RGB" in features.split(",")
-    return Tmux(allowed in _ALLOWED, termtype or termname.removeprefix("xterm-"), has_truecolor)
+    outside = termtype or termname.removeprefix("xterm-")
+    passthrough = allowed in _ALLOWED if allowed else None
+    return Tmux(passthrough, outside, frozenset(filter(None, features.split(","))))

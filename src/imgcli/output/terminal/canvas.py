@@ -36,6 +36,7 @@ class StillViewer(Generic[T]):
         self._terminal = terminal
         self._provider = provider
         self._memory: StoredRenderer | None = None
+        self._note = ""
 
     def show(self, image: T, caption: str = "") -> None:
         """Show an image under what is there; raises what the renderer raises, and then nothing is shown."""
@@ -54,6 +55,7 @@ class StillViewer(Generic[T]):
         renderer = self._provider.renderer()
         self._memory = renderer if isinstance(renderer, StoredRenderer) else None
         self._out.write(f"{_RESTORE_CURSOR}{_CLEAR_LINE}")
+        rows -= self._tell(columns)
         box = Box(max(min(self._provider.widest or columns, columns), 1), max(rows - _CAPTION_ROWS, 1))
         frame = renderer.render(image, box) if rows > 1 else NOTHING
         self._out.write(screen.draw(frame, "", columns))
@@ -65,6 +67,12 @@ class StillViewer(Generic[T]):
         unicode = self._terminal.unicode
         line = caption if unicode else caption.replace(" · ", ", ")
         self._out.write(f"{_FAINT}{shorten(line, max(columns - 1, 1))}{_RESET}\r\n")
+
+    def _tell(self, columns: int) -> int:
+        """Print, once, why the renderer is not the one that was asked for; return how many rows that took."""
+        note, self._note = ("" if self._note else self._provider.note), self._provider.note
+        self._out.write(f"{_FAINT}{note}{_RESET}\r\n" if note else "")
+        return rows_below([note], columns) if note else 0
 
     def _break_off(self, screen: Screen) -> None:
         """Restore the terminal in the middle of anything: a signal has come."""
@@ -114,6 +122,8 @@ class Canvas(Generic[T]):
         self._repaint(status)
         if self._complaints:
             self._complain(status)
+        elif self._provider.note:
+            self.print_above([f"{_FAINT}{self._provider.note}{_RESET}"], status)
 
     def tick(self, status: str) -> None:
         """Update the status row; everything, when the window has changed."""

@@ -50,7 +50,7 @@ class Terminal:
     """A terminal's abilities.
 
     `unicode` says whether more than ASCII can be written, `aspect` how many times a cell is taller than wide,
-    `background` the colour behind everything, None where nobody told.
+    `background` the colour behind everything, `palette` its first sixteen; None where nobody told.
     """
 
     size: SizeOf
@@ -58,6 +58,7 @@ class Terminal:
     unicode: bool = True
     aspect: float = _USUAL_ASPECT
     background: Rgb | None = None
+    palette: tuple[Rgb, ...] | None = None
 
 
 def detect_terminal(

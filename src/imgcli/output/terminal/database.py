@@ -150,16 +150,25 @@ def choose_protocol(
     requested: PreviewProtocol, env: Mapping[str, str], answers: Answers, tmux: Tmux | None = None
 ) -> PreviewProtocol:
     """Return for `auto` the best protocol that this terminal is known, or claims, to have; else the same."""
-    if requested is not PreviewProtocol.AUTO:
-        return requested
+    return possible_protocols(env, answers, tmux)[0] if requested is PreviewProtocol.AUTO else requested
+
+
+def possible_protocols(
+    env: Mapping[str, str], answers: Answers, tmux: Tmux | None = None
+) -> tuple[PreviewProtocol, ...]:
+    """List what this terminal is known, or claims, to be able to show, the best first; never empty."""
     terminal, version = identify(env, answers.name)
     is_inside = terminal.name == "tmux"  # its variables are still there in a terminal that was started in it
-    if is_inside and tmux and tmux.passthrough and can(PLACEHOLDERS, tmux.outside):
-        return PreviewProtocol.KITTY
-    for protocol in (KITTY, ITERM2, SIXEL, OCTANTS, SEXTANTS):
-        if _is_reliable(protocol, terminal, version, answers):
-            return protocol
-    return PreviewProtocol.HALF if Quirk.HALVES_ONLY in terminal.quirks else PreviewProtocol.BLOCKS
+    is_through = is_inside and tmux and tmux.passthrough and can(PLACEHOLDERS, tmux.outside)
+    is_lost = is_inside and tmux and not tmux.may_show_sixels
+    better = (
+        protocol
+        for protocol in (KITTY, ITERM2, *(() if is_lost else (SIXEL,)), OCTANTS, SEXTANTS)
+        if (protocol is KITTY and is_through) or _is_reliable(protocol, terminal, version, answers)
+    )
+    has_quadrants = Quirk.HALVES_ONLY not in terminal.quirks
+    blocks = (PreviewProtocol.BLOCKS,) if has_quadrants else ()
+    return (*better, *blocks, PreviewProtocol.HALF, PreviewProtocol.ASCII)
 
 
 def identify(env: Mapping[str, str], name: str = "") -> tuple[TerminalInfo, Version]:

@@ -107,8 +107,10 @@ _READ = 4096
 _ENOUGH = 1 << 16  # bytes; somebody is pasting a book
 
 
-def query(env: Mapping[str, str], budget: float = BUDGET) -> Answers:
+def query(env: Mapping[str, str], budget: float = BUDGET, first: bytes = b"") -> Answers:
     """Ask the terminal that we were started on; SILENCE where it is not ours to ask or does not answer.
+
+    `first` is what else to ask, before everything that every terminal is asked.
 
     Call it once, when an image is wanted, and while nobody reads from the terminal: answers come as input.
     Standard input itself is never read, so it may be a pipe. Keys pressed meanwhile are given back where the
@@ -118,7 +120,7 @@ def query(env: Mapping[str, str], budget: float = BUDGET) -> Answers:
     if not questions:
         return SILENCE
     with suppress(OSError), _terminal() as fd:
-        return _with_cell(parse(ask(fd, questions, budget)), fd)
+        return _with_cell(parse(ask(fd, first + questions, budget)), fd)
     return SILENCE
 
 
