@@ -46,8 +46,6 @@ from showing import (
 )
 
 if TYPE_CHECKING:
-    import os
-
     from imgcli.core.events import Completed
     from imgcli.core.request import ImageRequest
     from imgcli.output.images.protocol import Renderer
