@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SECONDS = 1.0
 """How long the server takes for an image."""
 CONCURRENCY = 8
-MANY, FEW = 40, 10
+MANY, FEW = 1000, 10
 """Images of the two batches whose memory is compared."""
 PLANNED, RESUMED = 100_000, 10_000
 ROUNDS = 5
