@@ -52,6 +52,12 @@ def test_each_image_has_its_own_file(gen: Gen, server: Server, folder: Path, wor
     assert "already exists" not in done.stderr
 
 
+def test_a_notice_is_said_once(gen: Gen, server: Server) -> None:
+    """What is to be known of all requests alike is said once."""
+    done = gen(server(*FOUR), "a cat", "-n", "4", "-m", "gpt-unheard-of")
+    assert 1 == done.stderr.count("imgcli does not know the model gpt-unheard-of")
+
+
 def test_numbers_follow_the_order(gen: Gen, server: Server) -> None:
     """Files have the numbers of their requests, whichever is ready first, and go on after earlier files."""
     waits = zip(FOUR, (0.4, 0.2, 0.0, 0.0), strict=True)
@@ -250,13 +256,16 @@ def test_wrong_variables(refused: Callable[..., str], prompt: str, var: str, wor
 
 @pytest.mark.parametrize("preview", ["auto", "off"])
 def test_on_a_terminal(server: Server, world: dict[str, str], folder: Path, preview: str) -> None:
-    """On a terminal four images stand side by side, with one bill and the four paths under them."""
-    names = {"a-cat.png", "a-cat-2.png", "a-cat-3.png", "a-cat-4.png"}
-    told = {"OPENAI_BASE_URL": server(*FOUR).base_url, "OPENAI_API_KEY": "sk-test"}
+    """On a terminal four images stand side by side; under them one bill, and the paths in their order."""
+    names = ["a-cat.png", "a-cat-2.png", "a-cat-3.png", "a-cat-4.png"]
+    waits = zip(FOUR, (0.6, 0.4, 0.2, 0.0), strict=True)
+    slow = [Reply(one.body, pauses=((len(one.body) // 2, seconds),)) for one, seconds in waits]
+    told = {"OPENAI_BASE_URL": server(*slow).base_url, "OPENAI_API_KEY": "sk-test"}
     env = world | told | {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
     with PtyRun(["gen", "a cat", "-n", "4", "--preview", preview], env, folder, columns=160) as run:
         assert 0 == run.finish()
-    assert names == {word for line in run.lines for word in line.split() if word in names}
+    assert set(names) == {word for line in run.lines for word in line.split() if word in names}
     assert 1 == sum(line.startswith("total") for line in run.lines)
-    assert {str(folder / name) for name in names} <= set(run.lines)
+    paths = [str(folder / name) for name in names]
+    assert paths == [line for line in run.lines if line in paths]
     assert run.cursor_visible

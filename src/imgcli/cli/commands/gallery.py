@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imgcli.cli.params import lookup
+
 if TYPE_CHECKING:
     from imgcli.app.context import Context
 
@@ -18,7 +20,6 @@ An update with --force makes thumbnails of new images only, and removes none.
 Exit codes: 0 done; 2 no image, or FOLDER already has a page; 12 FOLDER cannot be written.
 """
 
-_FILTER = "Filter"
 
 Output = Annotated[str, typer.Option("--output", "-o", metavar="FOLDER", help="Where to write the gallery.")]
 Originals = Annotated[
@@ -26,15 +27,6 @@ Originals = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Update the gallery in FOLDER.")]
 Open = Annotated[bool, typer.Option("--open", help="Open the page in the browser.")]
-Search = Annotated[
-    str | None,
-    typer.Option(
-        "--search",
-        metavar="TEXT",
-        help="Only runs with TEXT in the prompt, the revised prompt or the path.",
-        rich_help_panel=_FILTER,
-    ),
-]
 Limit = Annotated[
     int | None,
     typer.Option(
@@ -42,7 +34,7 @@ Limit = Annotated[
         "-n",
         metavar="N",
         help="Only the newest N images.  [default: all]",
-        rich_help_panel=_FILTER,
+        rich_help_panel=lookup.FILTER,
     ),
 ]
 
@@ -54,7 +46,7 @@ def gallery(  # noqa: PLR0913 - a command's signature declares its options
     copy_originals: Originals = False,
     force: Force = False,
     open_page: Open = False,
-    search: Search = None,
+    search: lookup.Search = None,
     limit: Limit = None,
 ) -> None:
     """Make a web page of your images, to browse or share.

@@ -11,7 +11,7 @@ import typer
 
 from imgcli.app.context import size_of
 from imgcli.app.lookup import open_history
-from imgcli.cli.params import lookup  # noqa: TC001 - Typer reads the annotations at run time
+from imgcli.cli.params import lookup
 from imgcli.core.errors import ImgcliError, check_between, usage_error
 from imgcli.output.tables.history import PathFormatter, cost_words, history_lines
 from imgcli.output.terminal.database import PreviewProtocol
@@ -26,21 +26,11 @@ if TYPE_CHECKING:
     from imgcli.store.history.repository import History
 
 
-_FILTER = "Filter"
 _FORGET = "Forget"
 _USUAL_LIMIT = 20
 _MOST = 1_000_000_000
 _THUMBNAIL = 24  # columns
 
-Search = Annotated[
-    str | None,
-    typer.Option(
-        "--search",
-        metavar="TEXT",
-        help="Only runs with TEXT in the prompt, the revised prompt or the path.",
-        rich_help_panel=_FILTER,
-    ),
-]
 Limit = Annotated[
     int | None,
     typer.Option(
@@ -48,7 +38,7 @@ Limit = Annotated[
         "-n",
         metavar="N",
         help="Only the newest N runs.  [default: 20; all with --forget]",
-        rich_help_panel=_FILTER,
+        rich_help_panel=lookup.FILTER,
     ),
 ]
 Thumbnails = Annotated[
@@ -82,7 +72,7 @@ Exit codes: 0 done, even if nothing was found; 2 wrong option, or the history ca
 def history(  # noqa: PLR0913 - a command's signature declares its options
     ctx: typer.Context,
     *,
-    search: Search = None,
+    search: lookup.Search = None,
     limit: Limit = None,
     json_lines: lookup.JsonLines = False,
     preview: Thumbnails = None,

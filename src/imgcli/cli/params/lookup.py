@@ -8,6 +8,9 @@ import typer
 
 from imgcli.cli.completion import images_and_ids
 
+FILTER = "Filter"
+"""The help panel of options that choose runs."""
+
 Image = Annotated[
     str,
     typer.Argument(
@@ -24,6 +27,15 @@ Images = Annotated[
         help="Image files, history ids, or last, last~1.",
         show_default=False,
         autocompletion=images_and_ids,
+    ),
+]
+Search = Annotated[
+    str | None,
+    typer.Option(
+        "--search",
+        metavar="TEXT",
+        help="Only runs with TEXT in the prompt, the revised prompt or the path.",
+        rich_help_panel=FILTER,
     ),
 ]
 JsonLines = Annotated[
