@@ -14,7 +14,7 @@ import pytest
 
 from beside import PATIENCE, wait_for
 from imgcli.web import line_stream, server
-from imgcli.web.line_stream import LineStream
+from imgcli.web.line_stream import Backlog, LineStream
 from imgcli.web.server import WebServer, listen
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def test_too_many_requests(port: int) -> None:
 
 def _collected(play: Callable[[LineStream], None]) -> list[bytes]:
     async def collect() -> list[bytes]:
-        stream = LineStream(asyncio.get_running_loop())
+        stream = LineStream(asyncio.get_running_loop(), Backlog())
         await asyncio.to_thread(play, stream)
         assert await stream.refusal() is None
         return [chunk async for chunk in stream.chunks()]

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse
 
 from imgcli.core.errors import ExitCode
 from imgcli.web.guard import refused
-from imgcli.web.line_stream import LineStream
+from imgcli.web.line_stream import Backlog, LineStream
 from imgcli.web.parameters import RequestReader
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ _STREAM_HEADERS = [
 ]
 _AGAIN = "5"
 """Seconds after which a client may ask again when as many runs go on as may."""
+_MOST_WAITING = 256 << 20
+"""Bytes that may wait for all clients together before no more images are made."""
 
 
 class GenerationRoute:
@@ -41,21 +43,21 @@ class GenerationRoute:
     def __init__(self, service: WebService) -> None:
         self._service = service
         self._reader = RequestReader()
+        self._backlog = Backlog()
 
     async def __call__(self, request: Request) -> Response | RunResponse:
         """Return the answer to one request. Raises `BadRequestError`."""
         if request.method == "HEAD":
             return refused(405, "Use GET or POST.")
-        stream = LineStream(asyncio.get_running_loop())
+        if self._backlog.size > _MOST_WAITING:
+            return _busy(503, "Too many images wait for clients that do not read them.")
+        stream = LineStream(asyncio.get_running_loop(), self._backlog)
         async with self._reader.parameters(request) as parameters:
             if not str(parameters.get("prompt") or "").strip():
                 return refused(400, _NO_PROMPT)
             run = self._service.start(parameters, stream)
         if run is None:
-            what = "As many images are being generated as may be at once. Try again in a moment."
-            response = refused(429, what)
-            response.headers["Retry-After"] = _AGAIN
-            return response
+            return _busy(429, "As many images are being generated as may be at once.")
         return RunResponse(run, stream)
 
 
@@ -80,6 +82,7 @@ class RunResponse:
             for task in (sending, leaving):
                 task.cancel()
             await asyncio.gather(sending, leaving, return_exceptions=True)
+            self._stream.leave()
         if not sending.cancelled():
             sending.result()  # which raises what went wrong
 
@@ -92,6 +95,12 @@ class RunResponse:
         async for line in self._stream.chunks():
             await send({"type": "http.response.body", "body": line, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
+
+
+def _busy(status: int, what: str) -> JSONResponse:
+    response = refused(status, f"{what} Try again in a moment.")
+    response.headers["Retry-After"] = _AGAIN
+    return response
 
 
 async def _gone(receive: Receive) -> None:

@@ -13,6 +13,21 @@ if TYPE_CHECKING:
 
 _MUCH = 32 << 20
 """Bytes that may wait for a slow reader before partial images are left out."""
+_PIECE = 256 << 10
+"""Bytes that are handed to the connection at once: what it holds is counted nowhere."""
+
+
+class Backlog:
+    """How much waits for all readers together, in bytes."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.size = 0
+
+    def add(self, size: int) -> None:
+        """Count what was written, or with a negative size what was read."""
+        with self._lock:
+            self.size += size
 
 
 class LineStream:
@@ -22,12 +37,14 @@ class LineStream:
     is told so in place of a stream. Writing never blocks, and never fails when nobody reads any more.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, backlog: Backlog) -> None:
         self._loop = loop
+        self._backlog = backlog
         self._lines: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._begun: asyncio.Future[Mapping[str, Any] | None] = loop.create_future()
         self._lock = threading.Lock()
         self._waiting = 0
+        self._has_reader = True
         self._problem: Mapping[str, Any] | None = None
         self.has_begun = False
         """Whether it is too late for `fail`."""
@@ -51,9 +68,8 @@ class LineStream:
         """Write lines."""
         self.begin()
         data = text.encode()
-        with self._lock:
-            self._waiting += len(data)
-        self._post(self._lines.put_nowait, data)
+        if self._count(len(data)):
+            self._post(self._lines.put_nowait, data)
         return len(text)
 
     def flush(self) -> None:
@@ -70,11 +86,27 @@ class LineStream:
         return await asyncio.shield(self._begun)
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Return what is written, as it is written."""
+        """Return what is written, as it is written, in pieces."""
         while (data := await self._lines.get()) is not None:
-            with self._lock:
-                self._waiting -= len(data)
-            yield data
+            for begin in range(0, len(data), _PIECE):
+                piece = data[begin : begin + _PIECE]
+                yield piece
+                self._count(-len(piece))
+
+    def leave(self) -> None:
+        """Forget what nobody reads any more."""
+        with self._lock:
+            waiting, self._waiting, self._has_reader = self._waiting, 0, False
+        self._backlog.add(-waiting)
+        self._lines = asyncio.Queue()
+
+    def _count(self, size: int) -> bool:
+        """Count what waits; return whether there is still a reader."""
+        with self._lock:
+            if self._has_reader:
+                self._waiting += size
+                self._backlog.add(size)
+            return self._has_reader
 
     def _settle(self, problem: Mapping[str, Any] | None) -> None:
         if not self._begun.done():

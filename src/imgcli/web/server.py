@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import h11
@@ -46,9 +47,45 @@ class WebConnection(H11Protocol):
         self._since = self.loop.time()
         self._state = self.conn.their_state
         self._reader: asyncio.TimerHandle | None = None
-        if len(self.connections) > _MOST_CONNECTIONS:
+        self._is_refused = False
+        if len(self.connections) > _most_connections():
             transport.abort()
         self._watch = self.loop.call_later(_LOOK, self._look)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came, unless it belongs to a request that was refused already."""
+        if not self._is_refused:
+            super().data_received(data)
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words tell nobody what to do
+        """Refuse what is no request, or one with too long a head.
+
+        What else the client sends is taken and dropped: it would never see the answer were it hung up on.
+        """
+        self._is_refused = True
+        if self.cycle and not self.cycle.response_complete:
+            self.cycle.disconnected = True  # its body broke off: there is nobody to answer any more
+            self.cycle.message_event.set()
+        if self.conn.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
+            self.transport.close()  # it was answered already
+            return
+        status, what = 400, "This is no HTTP request."
+        if len(self.conn.trailing_data[0]) > _LARGEST_HEAD:
+            most = f"{_LARGEST_HEAD >> 10} KB"
+            status, what = (
+                431,
+                f"The address and headers are larger than {most}. Send a long prompt with POST.",
+            )
+        answer = refused(status, what)
+        headers = [*answer.raw_headers, (b"x-content-type-options", b"nosniff"), (b"connection", b"close")]
+        events = (
+            h11.Response(status_code=status, headers=headers, reason=HTTPStatus(status).phrase.encode()),
+            h11.Data(data=bytes(answer.body)),
+            h11.EndOfMessage(),
+        )
+        for event in events:
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop watching."""
@@ -86,7 +123,7 @@ class WebConnection(H11Protocol):
         now, state = self.loop.time(), self.conn.their_state
         if state is not self._state:
             self._since, self._state = now, state
-        longest = {h11.IDLE: _HEAD_TIME, h11.SEND_BODY: _BODY_TIME}.get(state)
+        longest = {h11.IDLE: _HEAD_TIME, h11.ERROR: _HEAD_TIME, h11.SEND_BODY: _BODY_TIME}.get(state)
         if longest is not None and now - self._since > longest:
             self.transport.abort()
             return
@@ -149,8 +186,21 @@ class WebServer:
 
 def _too_many() -> Response:
     response = refused(503, "Too many requests at once. Try again in a moment.")
-    response.headers.update({"Retry-After": "5", "Connection": "close"})
+    response.headers["Retry-After"] = "5"
     return response
+
+
+def _most_connections() -> int:
+    """Return how many connections may be held: at most half of the files that the system lets us open.
+
+    Runs need the others, to save what is paid for.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows, which has no such limit
+        return _MOST_CONNECTIONS
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(_MOST_CONNECTIONS, files // 2)
 
 
 def listen(host: str, port: int) -> socket.socket:
