@@ -53,7 +53,9 @@ class Browser:
     had to say about it, `thrown` what its scripts did not catch.
     """
 
-    def __init__(self, profile: Path, width: int = 1280, height: int = 800) -> None:
+    def __init__(
+        self, profile: Path, width: int = 1280, height: int = 800, flags: tuple[str, ...] = ()
+    ) -> None:
         self.requests: list[str] = []
         self.console: list[str] = []
         self.thrown: list[str] = []
@@ -66,7 +68,7 @@ class Browser:
         # A shell gives the pipes the numbers that the browser wants; they may have each other's now.
         script = f'exec {{in}}<&{commands} {{out}}>&{answers}; exec "$@" 3<&"$in" 4>&"$out"'
         self._process = subprocess.Popen(
-            ["bash", "-c", script, "chromium", CHROMIUM, *_FLAGS, f"--user-data-dir={profile}"],
+            ["bash", "-c", script, "chromium", CHROMIUM, *_FLAGS, *flags, f"--user-data-dir={profile}"],
             pass_fds=(commands, answers),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
+    from uvicorn.protocols.http.h11_impl import RequestResponseCycle
 
 
 _MOST_REQUESTS = 256
@@ -63,9 +64,10 @@ class WebConnection(H11Protocol):
         What else the client sends is taken and dropped: it would never see the answer were it hung up on.
         """
         self._is_refused = True
-        if self.cycle and not self.cycle.response_complete:
-            self.cycle.disconnected = True  # its body broke off: there is nobody to answer any more
-            self.cycle.message_event.set()
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True  # its body broke off: there is nobody to answer any more
+            cycle.message_event.set()
         if self.conn.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
             self.transport.close()  # it was answered already
             return
