@@ -27,11 +27,11 @@ NOON_OF = "TESTS_NOON_OF"
 MORTAL = "TESTS_MORTAL"
 """The modes of files apply, which they do not to root."""
 WAITS = "TESTS_WAITS"
-"""Waiting times of the program in seconds, as JSON: see `waits`."""
+"""Waiting times and limits of the program, as JSON: see `waits`."""
 
 
 def waits(**seconds: float) -> dict[str, str]:
-    """Return the variable for times of modules and of the context: `{"app.lookup._PATIENCE": 1}`."""
+    """Return the variable for values of modules and times of the context: `{"app.lookup._PATIENCE": 1}`."""
     return {WAITS: json.dumps(seconds)}
 
 
@@ -47,7 +47,7 @@ def substitute(env: dict[str, str]) -> None:
     times = json.loads(told.get(WAITS, "{}"))
     for name in [name for name in times if "." in name]:
         module, _, constant = f"imgcli.{name}".rpartition(".")
-        assert isinstance(getattr(sys.modules[module], constant), float), name
+        assert isinstance(getattr(sys.modules[module], constant), int | float), name
         setattr(sys.modules[module], constant, times.pop(name))
     _change_context(pace, told.get(NOON_OF), times)
 

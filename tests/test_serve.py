@@ -143,6 +143,8 @@ def test_what_is_refused(server: Server, serve: Serve) -> None:
         assert 415 == site.ask("POST", GENERATE, body='{"prompt": "a"}').status
         assert 400 == site.ask("POST", GENERATE, JSON, '{"prompt": ').status
         assert 400 == site.ask("POST", GENERATE, JSON, "[" * 100_000).status
+        for body in ('{"prompt": "a", "prompt": "b"}', '{"prompt": "a", "compression": NaN}', b"\xff"):
+            assert 400 == site.ask("POST", GENERATE, JSON, body).status, body
         assert 404 == site.get("/api/other").status
         assert 405 == site.ask("DELETE", "/api/history").status
     assert [] == wire.requests
@@ -246,9 +248,9 @@ def test_a_client_of_the_contract(server: Server, serve: Serve) -> None:
     assert "a cat & a dog, ünïcode" in json.dumps(wire.requests[0].json, ensure_ascii=False)
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal(signum: signal.Signals, server: Server, serve: Serve, folder: Path) -> None:
-    """Ctrl-C ends the server by that signal, and its runs as it ends `gen`: their clients are told."""
+    """A signal ends the server by itself, and its runs as it ends `gen`: their clients are told."""
     wire = server(Reply(stream(created(), partial(0)), end=End.STALL))
     with serve(wire) as site, site.opened("GET", path_of()) as response:
         response.readline()
@@ -391,6 +393,7 @@ def test_other_pages(demo: RunningSite, world: dict[str, str], folder: Path) -> 
             allowed = answer.headers.get("access-control-allow-origin")
             assert ("https://friend.example" if is_friend else None) == allowed
             assert "Origin" in answer.headers["vary"]
+        assert 403 == site.get("/", Host=f"{socket.gethostname()}.local:{site.port}").status
     assert 403 == demo.get("/api/models", Origin="https://friend.example").status
 
 
@@ -410,9 +413,12 @@ def test_token(world: dict[str, str], folder: Path) -> None:
         cookie, *flags = login.headers["set-cookie"].split("; ")
         assert (204, True) == (login.status, {"HttpOnly", "Path=/", "SameSite=strict"} <= set(flags))
         assert token not in cookie
-        assert 200 == site.get("/api/cost", Cookie=f"other=1; {cookie}").status
+        assert 200 == site.get("/api/cost", Cookie=f'other={{"of": "another server"}}; {cookie}').status
         assert 200 == site.get("/api/cost", Authorization=f"Bearer {token}").status
         assert 403 == site.get("/api/cost", Cookie=cookie, Sec_Fetch_Site="cross-site").status
+        silent = {"User-Agent": "Mozilla/5.0"}  # as a browser is without TLS: any page of this host
+        assert 403 == site.ask("GET", path_of(), {**silent, "Cookie": cookie}).status
+        assert 400 == site.ask("GET", GENERATE, {**silent, "Authorization": f"Bearer {token}"}).status
 
 
 def test_where_it_listens(imgcli: Cli, demo: RunningSite) -> None:
@@ -453,14 +459,32 @@ def test_images_by_content(demo: RunningSite, folder: Path) -> None:
     assert 404 == demo.get("/api/history/999").status
 
 
+CHUNKED = f"POST {GENERATE} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode()
+CHUNKED += b"Transfer-Encoding: chunked\r\n\r\n"
+NO_REQUESTS = [
+    (b"\x16\x03\x01\x02", b" 400 ", b"no HTTP request"),
+    (b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil\r\n\r\n", b" 400 ", b"no HTTP request"),
+    (b"GET /?a=" + b"a" * 4_000_000 + b" HTTP/1.1\r\n\r\n", b" 431 ", b"Send a long prompt with POST."),
+    (CHUNKED + b"zz\r\n", b" 400 ", b"no HTTP request"),
+]
+
+
+def test_what_is_no_request(demo: RunningSite) -> None:
+    """What is no HTTP request is refused with a sentence, and whoever runs the server does not hear of it."""
+    for sent, status, told in NO_REQUESTS:
+        with socket.create_connection(("127.0.0.1", demo.port), timeout=PATIENCE) as client:
+            client.sendall(sent)
+            answer = b"".join(iter(lambda: client.recv(65_536), b""))
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert (True, True) == (status in head, told in body), answer
+        assert isinstance(json.loads(body)["error"], str)
+    assert (-signal.SIGTERM, "") == demo.stop(signal.SIGTERM)
+
+
 def test_bodies_are_bounded(demo: RunningSite) -> None:
     """A body of a gigabyte is refused before it is read, or once it is too much; nothing is held of it."""
     told = demo.ask("POST", GENERATE, {**JSON, "Content-Length": str(1 << 30)}, b"")
     assert (413, True) == (told.status, "larger than 80 MB" in told.json["error"])
-    head = f"POST {GENERATE} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-    with socket.create_connection(("127.0.0.1", demo.port), timeout=PATIENCE) as client:
-        client.sendall(head.encode() + b"X: " + b"x" * 100_000 + b"\r\n\r\n")
-        assert b" 400 " in client.recv(65_536).partition(b"\r\n")[0]
     assert 200 == demo.get("/api/models").status
 
 
@@ -480,8 +504,7 @@ def test_a_crowd(demo: RunningSite, folder: Path) -> None:
     for thread in threads:
         thread.start()
     with socket.create_connection(("127.0.0.1", demo.port), timeout=PATIENCE) as client:
-        head = f"POST {GENERATE} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-        client.sendall(head.encode() + b"Transfer-Encoding: chunked\r\n\r\n")
+        client.sendall(CHUNKED)
         piece = b"100000\r\n" + b"x" * (1 << 20) + b"\r\n"
         for _ in range(1024):
             client.sendall(piece)

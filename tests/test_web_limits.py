@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 import socket
+import struct
 import threading
+import zlib
 from contextlib import closing
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING
@@ -13,14 +16,22 @@ from typing import TYPE_CHECKING
 import pytest
 
 from beside import PATIENCE, wait_for
+from conftest import CANARY_KEY
 from imgcli.web import line_stream, server
 from imgcli.web.line_stream import Backlog, LineStream
 from imgcli.web.server import WebServer, listen
+from streams import RED, completed, created, image_item, item_done, partial, stream
+from substitutes import waits
+from webclient import path_of, serving
+from wire import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from starlette.types import Receive, Scope, Send
+
+    from wire import ScriptedServer
 
 LARGE = b"x" * (8 << 20)
 """More than the system holds for a reader that takes nothing."""
@@ -169,3 +180,55 @@ def test_nobody_reads_any_more() -> None:
     assert [] == _collected(play)
     kept[0].write("late\n")
     kept[0].close()
+
+
+def _large(size: int) -> bytes:
+    """Return a small image in a large file."""
+    kind = b"prVt" + bytes(size)
+    chunk = struct.pack(">I", size) + kind + struct.pack(">I", zlib.crc32(kind))
+    return RED[:-12] + chunk + RED[-12:]
+
+
+def test_images_that_nobody_reads(
+    server: Callable[..., ScriptedServer], world: dict[str, str], folder: Path
+) -> None:
+    """Too much that waits for slow readers refuses new images, which costs nothing, and loses none."""
+    item = image_item()
+    partials = [partial(number, _large(2 << 20)) for number in range(3)]
+    wire = server(Reply(stream(created(), *partials, item_done(item), completed(item))))
+    env = {"OPENAI_BASE_URL": wire.base_url, "OPENAI_API_KEY": CANARY_KEY}
+    with serving(world | waits(**{"web.generation._MOST_WAITING": 1 << 20}), folder, **env) as site:
+        with closing(socket.socket()) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(("127.0.0.1", site.port))
+            client.sendall(f"GET {path_of('a dog')} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            wait_for((folder / "a-dog.png").exists)
+            answer = site.generate()
+            assert 503 == answer.status, answer.body[:300]
+            assert "5" == answer.headers["retry-after"]
+            assert "clients that do not read them" in answer.json["error"]
+        assert 1 == wire.posts
+        wait_for(lambda: site.generate().status == 200)
+    assert (folder / "a-cat.png").exists()
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs Linux")
+def test_a_crowd_leaves_files_for_runs(
+    server: Callable[..., ScriptedServer], world: dict[str, str], folder: Path
+) -> None:
+    """However many connect, a run can open what it needs to save its image."""
+    head, item = stream(created(), partial(0)), image_item()
+    wire = server(Reply(head + stream(item_done(item), completed(item)), holds=(len(head),)))
+    env = {"OPENAI_BASE_URL": wire.base_url, "OPENAI_API_KEY": CANARY_KEY}
+    few = waits(**{"web.server._MOST_CONNECTIONS": 30})
+    with serving(world | few, folder, **env) as site, site.opened("GET", path_of()) as response:
+        assert "partial" == json.loads(response.readline())["status"]
+        resource.prlimit(site.process.pid, resource.RLIMIT_NOFILE, (80, 80))
+        crowd = [socket.create_connection(("127.0.0.1", site.port), timeout=PATIENCE) for _ in range(80)]
+        for one in crowd[40:]:
+            assert b"" == _rest(one)
+        wire.go_on()
+        assert "completed" == json.loads(response.readline())["status"]
+        for one in crowd:
+            one.close()
+    assert RED == (folder / "a-cat.png").read_bytes()

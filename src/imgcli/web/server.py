@@ -152,6 +152,7 @@ class WebServer:
             server_header=False,
             timeout_keep_alive=_IDLE,
             timeout_graceful_shutdown=_GOODBYE,
+            backlog=_most_connections(),  # as many are accepted at once, before the first of them is counted
             h11_max_incomplete_event_size=_LARGEST_HEAD,
         )
         self._server = uvicorn.Server(config)
@@ -193,16 +194,16 @@ def _too_many() -> Response:
 
 
 def _most_connections() -> int:
-    """Return how many connections may be held: at most half of the files that the system lets us open.
+    """Return how many connections may be held: at most a quarter of the files that the system lets us open.
 
-    Runs need the others, to save what is paid for.
+    As many may have been accepted that are too many. Runs need the others, to save what is paid for.
     """
     try:
         import resource
     except ImportError:  # Windows, which has no such limit
         return _MOST_CONNECTIONS
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return _MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(_MOST_CONNECTIONS, files // 2)
+    return _MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(_MOST_CONNECTIONS, files // 4)
 
 
 def listen(host: str, port: int) -> socket.socket:

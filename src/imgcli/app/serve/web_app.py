@@ -112,7 +112,7 @@ def serve(context: Context, requests: WebRequests, options: ServeOptions) -> Non
         listener.close()
         raise _open_to_all(options)
     token = secrets.token_urlsafe(32) if options.has_token else None
-    policy = AccessPolicy(port, _names(options.host), not is_local, origins, token)
+    policy = AccessPolicy(port, _names(options.host, is_local=is_local), not is_local, origins, token)
     desk = WebDesk(context, requests, options.limit)
     server = WebServer(build_site(desk, policy), listener)
     server.start()
@@ -179,10 +179,15 @@ def _origin(text: str) -> str:
     return found
 
 
-def _names(host: str) -> frozenset[str]:
-    """Return the names by which clients may know this server."""
-    own = socket.gethostname().lower()
-    names = {host_name(f"[{host}]" if ":" in host else host), own, f"{own.partition('.')[0]}.local"}
+def _names(host: str, *, is_local: bool) -> frozenset[str]:
+    """Return the names by which clients may know this server.
+
+    On this machine alone its name in the network is none: there anybody may answer for it, and lead it here.
+    """
+    names = {host_name(f"[{host}]" if ":" in host else host)}
+    if not is_local:
+        own = socket.gethostname()
+        names |= {own, f"{own.partition('.')[0]}.local"}
     return frozenset(name.lower() for name in names if name)
 
 
