@@ -126,6 +126,11 @@ def fork(
     return _zygote().fork(told, streams)
 
 
+def is_broken() -> bool:
+    """Tell whether no command will ever start: the rest of the suite would fail, or wait for one."""
+    return _zygote.cache_info().currsize > 0 and _zygote().is_broken
+
+
 @cache
 def _zygote() -> _Zygote:
     zygote = _Zygote()
@@ -134,9 +139,10 @@ def _zygote() -> _Zygote:
 
 
 class _Zygote:
-    """The waiting process, seen from the tests."""
+    """The waiting process, seen from the tests; broken where a module of the program cannot be imported."""
 
     def __init__(self) -> None:
+        self.is_broken = False
         ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
         self._door, inside = socket.socketpair()
         self._turn = threading.Lock()
@@ -152,10 +158,14 @@ class _Zygote:
     def fork(self, told: dict[str, Any], streams: Sequence[int]) -> int:
         """Ask for a fork; give its process id once it is ours to wait for."""
         body = json.dumps(told).encode()
-        with self._turn:
-            socket.send_fds(self._door, [len(body).to_bytes(8)], list(streams))
-            self._door.sendall(body)
-            return int.from_bytes(_exactly(self._door, 8))
+        try:
+            with self._turn:
+                socket.send_fds(self._door, [len(body).to_bytes(8)], list(streams))
+                self._door.sendall(body)
+                return int.from_bytes(_exactly(self._door, 8))
+        except (ConnectionError, EOFError):
+            self.is_broken = True
+            raise
 
     def close(self) -> None:
         """Let it go."""
