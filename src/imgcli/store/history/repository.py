@@ -171,7 +171,7 @@ class History:
         return self._database.read(lambda connection: numbers(connection, limit, search))
 
     def children(self, sha256: str, of: HistoryEntry | None = None) -> list[HistoryEntry]:
-        """List the runs that an image went into, oldest first; see `kinship.children`."""
+        """List the runs that an image went into, oldest first; see `lineage.children`."""
         from imgcli.store.history.lineage import children
 
         return self._database.read(lambda connection: children(_finding(connection), sha256, of))
