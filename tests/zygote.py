@@ -39,6 +39,8 @@ _STANDARD = (0, 1, 2)
 _CLONE = {"x86_64": 56, "aarch64": 220}.get(platform.machine())
 """The number of clone(2), which can do what fork(2) cannot: give the child our own parent."""
 _CLONE_PARENT = 0x8000
+_GET_TID_ADDRESS = 40
+"""PR_GET_TID_ADDRESS of prctl(2): where the C library keeps the number of its main thread."""
 _READ_AT_START = ("PYTHON", "LC_", "LANG")
 """Variables that an interpreter looks at once, when it starts."""
 _USED_LATER = (
@@ -204,9 +206,12 @@ def _serve(door: socket.socket) -> None:
 
 def _fork_sibling() -> int:
     """Fork as `os.fork` does, but a child of the tests, who wait for it: another fork would cost as much."""
-    hooks = ctypes.pythonapi
+    hooks, own = ctypes.pythonapi, ctypes.c_void_p()
+    ctypes.CDLL(None).prctl(_GET_TID_ADDRESS, ctypes.byref(own), 0, 0, 0)
     hooks.PyOS_BeforeFork()
     child = ctypes.PyDLL(None).syscall(_CLONE, _CLONE_PARENT | signal.SIGCHLD, 0, 0, 0, 0)
+    if not child and own.value:
+        ctypes.c_int.from_address(own.value).value = os.getpid()  # or `pthread_kill` would signal our parent
     (hooks.PyOS_AfterFork_Parent if child else hooks.PyOS_AfterFork_Child)()
     return int(child)
 
