@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -479,6 +480,34 @@ def test_what_is_no_request(demo: RunningSite) -> None:
         assert (True, True) == (status in head, told in body), answer
         assert isinstance(json.loads(body)["error"], str)
     assert (-signal.SIGTERM, "") == demo.stop(signal.SIGTERM)
+
+
+def test_what_comes_after_a_refusal(demo: RunningSite) -> None:
+    """A body that was refused is no request: the next one on its connection gets its own answer."""
+    body = b"GET /api/models HTTP/1.1\r\nHost: localhost\r\n\r\n".ljust(300_000)
+    with closing(HTTPConnection("127.0.0.1", demo.port, timeout=PATIENCE)) as connection:
+        for headers, path, status in (
+            ({"Host": "evil"}, GENERATE, 403),
+            ({}, GENERATE, 415),
+            ({}, "/x", 404),
+        ):
+            connection.request("POST", path, body, headers)
+            with closing(connection.getresponse()) as response:
+                assert (status, True) == (response.status, b"error" in response.read())
+        connection.request("GET", "/api/models")
+        with closing(connection.getresponse()) as response:
+            assert (200, True) == (response.status, "models" in json.load(response))
+
+
+def test_the_terminal_of_the_server(server: Server, serve: Serve) -> None:
+    """What a client or OpenAI says does nothing to the terminal in which the server runs."""
+    wire = server(Reply(whole_run()), error_reply(400, "\x1b[31mRejected\x07\u202e."))
+    with serve(wire) as site:
+        assert 200 == site.generate("\x1b]0;title\x07 \u202ea cat\r\n\x9b31m").status
+        assert 500 == site.generate(model="\x1b[2J").status
+        _, told = site.stop(signal.SIGTERM)
+    assert ("saved ", True) == (told[:6], "Rejected" in told)
+    assert all(line.isprintable() for line in told.split("\n")), repr(told)
 
 
 def test_bodies_are_bounded(demo: RunningSite) -> None:
