@@ -92,12 +92,8 @@ class Guard:
             return refused(401, "The token is missing or wrong. Open the address that imgcli serve printed.")
         if path == GENERATE and _is_speculative(headers):
             return refused(403, "An image is not made before somebody asks for it.")
-        if (
-            path == GENERATE
-            and scope["method"] != "POST"
-            and not policy.has_token(headers)
-            and _is_silent(headers)
-        ):
+        is_spending = path == GENERATE and scope["method"] != "POST"
+        if is_spending and _is_silent(headers) and not policy.has_token(headers):
             return refused(403, "This browser does not say which page asks for this. Use POST.")
         return None
 

@@ -28,6 +28,7 @@ _MOST_CONNECTIONS = 512
 """Connections that are held at once; more are closed unread."""
 _LARGEST_HEAD = 64 << 10
 """Bytes of a request's head, with its address."""
+_TOO_LONG = (431, f"The address and headers exceed {_LARGEST_HEAD >> 10} KB. Send a long prompt with POST.")
 _IDLE = 10
 """Seconds for which a connection is kept for another request."""
 _GOODBYE = 15
@@ -71,13 +72,8 @@ class WebConnection(H11Protocol):
         if self.conn.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
             self.transport.close()  # it was answered already
             return
-        status, what = 400, "This is no HTTP request."
-        if len(self.conn.trailing_data[0]) > _LARGEST_HEAD:
-            most = f"{_LARGEST_HEAD >> 10} KB"
-            status, what = (
-                431,
-                f"The address and headers are larger than {most}. Send a long prompt with POST.",
-            )
+        is_long = len(self.conn.trailing_data[0]) > _LARGEST_HEAD
+        status, what = _TOO_LONG if is_long else (400, "This is no HTTP request.")
         answer = refused(status, what)
         headers = [*answer.raw_headers, (b"x-content-type-options", b"nosniff"), (b"connection", b"close")]
         events = (
