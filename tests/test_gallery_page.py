@@ -111,12 +111,13 @@ def test_it_is_used_by_keys(browser: Browser) -> None:
 
 @pytest.mark.usefixtures("page")
 def test_kin_is_linked(browser: Browser) -> None:
-    """From an image links lead to what it was made from, and back; the browser's Back closes it."""
+    """An image's family is a tree whose links lead to each of them; the browser's Back closes it."""
     browser.evaluate("document.querySelector('.tile').click()")
     browser.wait_for(OPEN)
-    browser.evaluate("document.querySelector('#parents a').click()")
+    browser.wait_for("document.querySelector('#family li li [aria-current]')?.hash === '#6'")
+    browser.evaluate("document.querySelector('#family a').click()")
     browser.wait_for("document.getElementById('title').textContent === '4.png'")
-    browser.evaluate("document.querySelector('#children a').click()")
+    browser.evaluate("document.querySelector('#family li li a').click()")
     browser.wait_for("document.getElementById('title').textContent === 'child.png'")
     for _ in range(3):
         browser.evaluate("history.back()")
