@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from browser import CHROMIUM, Browser
 from earlier import remember
 from imgcli.core.history import Parent
 from test_gallery import HOSTILE, PLAIN, png
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from browser import Browser
     from conftest import Cli
 
 pytestmark = pytest.mark.slow
@@ -26,17 +23,6 @@ LOADED = "[...document.querySelectorAll('#grid img')].filter(one => one.complete
 MANY = 500
 NAMED = {"button", "link", "searchbox", "combobox", "image", "dialog", "region"}
 """Roles of what needs a name."""
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """One browser for all of these tests; where CI can install it, its absence is a failure."""
-    if CHROMIUM is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is missing; .ci/run installs it")
-        pytest.skip("chromium is not installed")
-    with Browser(tmp_path_factory.mktemp("profile")) as one:
-        yield one
 
 
 @pytest.fixture
@@ -177,11 +163,8 @@ def test_screen_readers_hear_names(browser: Browser) -> None:
         if number:
             browser.evaluate(f"location.hash = '#{number}'")
             browser.wait_for(OPEN)
-        for node in browser.call("Accessibility.getFullAXTree")["nodes"]:
-            role, name = (node.get(key, {}).get("value", "") for key in ("role", "name"))
-            if role in NAMED and not node["ignored"]:
-                assert name, node
-                names.append(f"{role} {name}")
+        names += browser.named(NAMED)
+    assert [] == [name for name in names if name.endswith(" ")]
     assert {"searchbox Search", "combobox Model", "combobox Day"} <= set(names)
     assert {"dialog child.png", "button Close", "button Older image"} <= set(names)
     assert any(name.startswith("button make it night 2026-11-22") for name in names), names

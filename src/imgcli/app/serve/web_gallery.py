@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from imgcli.store.history.repository import History, RunOutline
 
 
-_RUNS = 60
+_RUNS = 100
 """How many runs a page of the gallery has."""
 _KIN = 200
 """How many runs of a family are shown at most, the newest of them."""
