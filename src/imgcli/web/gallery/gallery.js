@@ -49,7 +49,8 @@
     let extending = null; // the promise of more tiles
     let timer = 0;
     let current = null; // the image in the lightbox
-    let afterwards = null; // what is done when the lightbox has closed, instead of going back to a tile
+    let isFromGrid = true; // whether the lightbox was opened by a tile, to which the focus goes back
+    let afterwards = null; // what is done when the lightbox has closed, instead of that
 
     // The list
 
@@ -235,6 +236,7 @@
       $("previous").disabled = index <= 0;
       $("next").disabled = index < 0 || (index === shown.length - 1 && next === null);
       if (!lightbox.open) {
+        isFromGrid = document.activeElement === document.body || grid.contains(document.activeElement);
         lightbox.showModal();
         lightbox.focus(); // instead of the first link in it
       }
@@ -383,7 +385,7 @@
       current = afterwards = null;
       if (location.hash === `#${image?.id}`) location.replace("#images"); // no element has that id: nothing scrolls
       if (then) then(image);
-      else focusTile(place(image));
+      else if (isFromGrid) focusTile(place(image));
     }
 
     function moveInLightbox(event) {

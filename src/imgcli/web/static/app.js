@@ -21,6 +21,7 @@
   let running = null; // the AbortController of the runs that go on
   let priced = 0; // counts questions for the price, of which the last one's answer is shown
   let gallery = null;
+  let views = []; // of the latest images
 
   // The server
 
@@ -136,7 +137,8 @@
     const [asked, count] = [parameters(), Number(at("new-count").value)];
     running = new AbortController();
     busy(true);
-    const views = Array.from({ length: count }, () => resultView(asked));
+    for (const view of views) view.discard();
+    views = Array.from({ length: count }, () => resultView(asked));
     at("results").replaceChildren(...views.map((view) => view.article));
     at("results").classList.toggle("several", count > 1);
     at("results").hidden = false;
@@ -253,6 +255,8 @@
         problem.classList.remove("bad");
       },
 
+      discard: () => URL.revokeObjectURL(address),
+
       end(kind) {
         view.hasEnded = true;
         article.classList.remove("busy");
@@ -286,7 +290,7 @@
       });
       if (next.naturalWidth) shape(next.naturalWidth / next.naturalHeight);
       canvas.replaceChildren(next);
-      if (address) URL.revokeObjectURL(address);
+      URL.revokeObjectURL(address);
       [image, address] = [next, blob];
     }
 
@@ -326,7 +330,7 @@
   }
 
   async function start() {
-    if (about) location.reload(); // another server, with a token of its own
+    if (about) return location.reload(); // another server, with a token of its own
     const token = new URLSearchParams(location.hash.slice(1)).get("token");
     if (token) {
       history.replaceState(null, "", location.pathname);
@@ -337,7 +341,7 @@
       models = (await told("/api/models")).models;
     } catch (error) {
       at("about").textContent = at("login").hidden ? error.message : "";
-      return;
+      return undefined;
     }
     lock(false);
     const limit = (amount, what) => (amount === null ? "" : `at most $${amount.toFixed(2)} ${what}`);
@@ -353,6 +357,7 @@
       edit: (image) => begin("edit", image),
       again: (image) => begin("again", image),
     });
+    return undefined;
   }
 
   let typing = 0;
