@@ -209,6 +209,7 @@ def serve(folder: Path) -> list[Image.Image]:
         with Browser(folder / "profile", *SERVED_SIZE) as browser:
             browser.open(address)
             browser.wait_for("document.getElementById('price').textContent")
+            browser.evaluate("document.getElementById('new-size').value = '1536x1024'")
             browser.write("a lighthouse on paper hills")
             browser.press("Enter")
             browser.wait_for("!!document.querySelector('.result .actions:not([hidden])')")

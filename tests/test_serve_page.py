@@ -120,7 +120,8 @@ def test_the_gallery_comes_in_pages(demo: RunningSite, world: dict[str, str], fo
     )
     assert 102 == demo.get(f"/api/gallery?model=m&day={first['images'][0]['day']}").json["total"]
     assert 0 == demo.get("/api/gallery?day=2001-01-01").json["total"]
-    assert 400 == demo.get("/api/gallery?before=x").status
+    for query in ("before=x", "day=today", "day=9999-12-31"):
+        assert 400 == demo.get(f"/api/gallery?{query}").status
     assert 403 == demo.get("/api/gallery", Sec_Fetch_Site="cross-site").status
 
 

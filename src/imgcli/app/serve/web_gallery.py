@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import asdict
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from imgcli.app.browser.gallery_images import Chosen, FilePlaces, gallery_image, linked
@@ -13,10 +14,11 @@ from imgcli.core.errors import usage_error
 from imgcli.core.history import FileStatus
 from imgcli.core.image import ImageFormat
 from imgcli.output.json import to_json
+from imgcli.store.history.rows import time_of, utc_text
 from imgcli.store.image_facts import likely_status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from imgcli.app.context import Context
     from imgcli.core.history import HistoryEntry, SavedImage
@@ -27,6 +29,8 @@ _RUNS = 100
 """How many runs a page of the gallery has."""
 _KIN = 200
 """How many runs of a family are shown at most, the newest of them."""
+_NEVER = "~"
+"""After every time."""
 _NUMBER = re.compile("[1-9][0-9]{0,17}", re.ASCII)
 _ID = re.compile("([1-9][0-9]{0,17})(?:-([1-9][0-9]{0,2}))?", re.ASCII)
 
@@ -34,33 +38,27 @@ _ID = re.compile("([1-9][0-9]{0,17})(?:-([1-9][0-9]{0,2}))?", re.ASCII)
 def gallery_json(context: Context, query: Mapping[str, str]) -> str:
     """Return the images of the runs that `search`, `model` and `day` leave, newest first, as JSON.
 
-    `before` is the run to go on after; `next` is what it should be for the next page, null at the end.
-    `models` and `days` count the images of all runs that have the text. Raises `ImgcliError` (usage).
+    `before` is the run to go on after; `next` is what it should be for the next page, null at the end. The
+    first page counts the images of all runs that have the text, by `models` and `days`. Raises `ImgcliError`
+    (usage).
     """
     before = query.get("before", "")
     if before and not _NUMBER.fullmatch(before):
         raise usage_error("before takes the number of a run.")
+    begin, end = _day_bounds(query["day"]) if "day" in query else ("", _NEVER)
     with open_history(context) as history:
-        runs = [(run, _day(run)) for run in history.outlines(query.get("search", "")) if run.images]
-        wanted = [
-            run
-            for run, day in runs
-            if query.get("model", run.model) == run.model and query.get("day", day) == day
-        ]
+        runs = [run for run in history.outlines(query.get("search", "")) if run.images]
+        wanted = [run for run in runs if begin <= run.started < end]
+        wanted = [run for run in wanted if query.get("model", run.model) == run.model]
         shown = _page(wanted, int(before or 0))
         entries = [entry for run in shown if (entry := history.find_id(str(run.number)))]
-    models, days = Counter[str](), Counter[str]()
-    for run, day in runs:
-        models[run.model] += run.images
-        days[day] += run.images
     is_last = not shown or shown[-1] is wanted[-1]
     return to_json(
         {
             "images": _told(Chosen(entry, image) for entry in entries for image in entry.images),
             "next": None if is_last else shown[-1].number,
             "total": sum(run.images for run in wanted),
-            "models": models,
-            "days": days,
+            **({} if before else {"models": _counted(runs, _model), "days": _counted(runs, _day)}),
         }
     )
 
@@ -101,8 +99,29 @@ def _page(runs: list[RunOutline], before: int) -> list[RunOutline]:
     return runs[begin : begin + _RUNS]
 
 
+def _counted(runs: Iterable[RunOutline], key: Callable[[RunOutline], str]) -> dict[str, int]:
+    """Count the images of runs."""
+    counts = Counter[str]()
+    for run in runs:
+        counts[key(run)] += run.images
+    return counts
+
+
+def _model(run: RunOutline) -> str:
+    return run.model
+
+
 def _day(run: RunOutline) -> str:
-    return f"{run.started.astimezone():%Y-%m-%d}"
+    return time_of(run.started).astimezone().date().isoformat()
+
+
+def _day_bounds(day: str) -> tuple[str, str]:
+    """Return when a day begins and ends here, as runs tell their beginning. Raises `ImgcliError` (usage)."""
+    try:
+        begin = datetime.combine(date.fromisoformat(day), time.min)
+        return utc_text(begin.astimezone()), utc_text((begin + timedelta(days=1)).astimezone())
+    except (ValueError, OverflowError):
+        raise usage_error("day takes a day such as 2026-11-30.") from None
 
 
 def _told(chosen: Iterable[Chosen]) -> list[dict[str, object]]:

@@ -33,8 +33,7 @@ def outlines(connection: sqlite3.Connection, search: str) -> list[RunOutline]:
     images = "(SELECT count(*) FROM pictures WHERE run = id)"
     columns = f"id, started, coalesce(image_model, model, ''), {images}"
     query = f"SELECT {columns} FROM runs{_where(connection, search)} ORDER BY started DESC, id DESC"  # noqa: S608
-    found = connection.execute(query)
-    return [RunOutline(number, rows.time_of(started), *others) for number, started, *others in found]
+    return list(map(RunOutline._make, connection.execute(query)))
 
 
 def _where(connection: sqlite3.Connection, search: str) -> str:
@@ -60,10 +59,10 @@ def _holds(search: str) -> Callable[[object], bool]:
 
 
 class RunOutline(NamedTuple):
-    """What a long list needs to know of a run; `images` counts them."""
+    """What a long list needs to know of a run; `started` is as `utc_text` writes it, `images` counts them."""
 
     number: int
-    started: datetime
+    started: str
     model: str
     images: int
 

@@ -4,7 +4,8 @@
 //
 // A source has, each as a value or as a promise of one:
 //   page({ search, model, day }, after)  { images, next, total, models, days }: the newest images, or those after
-//                                        `next` of another page; what is not set chooses everything
+//                                        `next` of another page, which need not count models and days again;
+//                                        what is not set chooses everything
 //   find(id)                             an image, or undefined
 //   family(image)                        a Map of the images by id in which its kin is to be found
 // `actions` are what else can be done with an image here: { edit(image), again(image) }.
@@ -123,7 +124,7 @@
 
     function tell(page) {
       total = page.total;
-      if (!isFiltered()) {
+      if (!isFiltered() && page.models) {
         everything = total;
         choices("model", Object.entries(page.models).sort());
         choices("day", Object.entries(page.days));
