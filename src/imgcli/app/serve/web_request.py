@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from imgcli.app.source_image import source_of
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.history import FileStatus
 from imgcli.core.inherit import OptionSources
+from imgcli.core.option import option
 from imgcli.core.params import EXTRA, MODEL_FIELDS, NOTHING, PARAMETERS, InlineImages
 from imgcli.core.text import did_you_mean, shorten, similar_names
 from imgcli.core.validate import MAX_REFERENCES
@@ -108,7 +110,8 @@ class WebRequests:
 
     def explained(self, problem: Problem, given: Mapping[str, Any]) -> Problem:
         """Return a problem of a request in words that fit it: its parameters have no dashes."""
-        return self._rows.explained(problem, [_own_name(told) for told in given])
+        problem = self._rows.explained(problem, [_own_name(told) for told in given])
+        return replace(problem, what=_without_dashes(problem.what), advice=_without_dashes(problem.advice))
 
     def _named(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values by our names. Raises `ImgcliError` (usage) for what a request cannot set."""
@@ -204,6 +207,13 @@ def _decoded(name: str, value: object) -> bytes:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise usage_error(f"{name} is not base64.", _SENT) from None
+
+
+def _without_dashes(text: str) -> str:
+    """Return a text about options with those that are parameters of a request named like that."""
+    for name in SETTABLE:
+        text = re.sub(rf"(?<![\w-]){re.escape(option(name))}(?![\w-])", name, text)
+    return text
 
 
 def _own_name(told: str) -> str:

@@ -130,7 +130,8 @@
         choices("day", Object.entries(page.days));
       }
       $("none").hidden = total > 0 || !isFiltered();
-      $("empty").hidden = total > 0 || isFiltered();
+      $("empty").hidden = everything > 0;
+      $("gallery").classList.toggle("blank", everything === 0);
       const count = plural(everything, "image");
       $("count").textContent = total === everything ? count : `${total.toLocaleString("en")} of ${count}`;
     }
