@@ -144,7 +144,7 @@ def test_a_family(demo: RunningSite, world: dict[str, str], folder: Path) -> Non
 def test_thumbnails(demo: RunningSite, world: dict[str, str], folder: Path) -> None:
     """A thumbnail is a small WebP file of an image that the history knows, whose file is still the same."""
     entry = remember(world, (png(size=(2000, 1000)), folder / "1.png"), (b"no image", folder / "2.png"))
-    remember(world, (png((1, 1, 1)), folder / "gone.png"), prompt="gone")
+    gone = remember(world, (png((1, 1, 1)), folder / "gone.png"), prompt="gone").images[0].sha256
     (folder / "gone.png").unlink()
     images = {one["id"]: one for one in demo.get("/api/gallery").json["images"]}
     answer = demo.get(images["1-1"]["thumbnail"])
@@ -158,7 +158,7 @@ def test_thumbnails(demo: RunningSite, world: dict[str, str], folder: Path) -> N
     assert ("gone", None, None) == tuple(images["2"][key] for key in ("state", "thumbnail", "original"))
     (folder / "1.png").write_bytes(png((9, 9, 9)))
     assert 200 == demo.get(images["1-1"]["thumbnail"]).status  # it was made of what the history knows
-    for name in ("0" * 64, "1.png", "..%2F1.png"):
+    for name in (gone, "0" * 64, "1.png", "..%2F1.png"):
         assert 404 == demo.get(f"/images/{name}/thumbnail").status
     with history(world) as book:
         book.record(replace(entry, images=(replace(entry.images[0], format=ImageFormat.SVG),)))
@@ -231,6 +231,11 @@ def test_from_a_prompt_to_the_gallery(browser: Browser, demo: RunningSite, folde
     assert "Saved as a-lighthouse.png" in told
     assert "not charged: demo · gpt-4o-mini · 1024x1024" in told
     assert "1 image" == text(browser, "#count")
+    browser.evaluate("document.querySelector('.result .details').focus()")
+    browser.press("Enter")
+    browser.wait_for(OPEN)
+    browser.press("Escape")
+    browser.wait_for("document.activeElement.className === 'details'")
     click(browser, ".result .edit")
     assert "Editing image 1" == text(browser, "#basis-what")
     generate(browser, "make it night")

@@ -83,7 +83,9 @@ class WebLibrary:
         with open_history(self._context) as history:
             entry = history.find_sha256(sha256)
         image = next((one for one in entry.images if one.sha256 == sha256), None) if entry else None
-        return self._small(image) if image else None
+        with suppress(FileNotFoundError):
+            return self._small(image) if image else None
+        return None
 
     def models(self) -> str:
         """Return the models as JSON."""
@@ -150,10 +152,10 @@ def _opened(path: Path, sha256: str) -> ServedImage | None:
 
 
 def _small(image: SavedImage) -> bytes | None:
-    """Return an image's thumbnail; None for what cannot be decoded. Raises `ImgcliError` without its file."""
+    """Return an image's thumbnail, None for what cannot be decoded. Raises `FileNotFoundError`."""
     state, data = read_saved(image)
     if state is not FileStatus.THERE:
-        raise usage_error("The image's file was moved, changed or removed.")
+        raise FileNotFoundError  # which is not kept: the file may come back
     try:
         return webp_thumbnail(data)
     except Undecodable:
