@@ -384,7 +384,7 @@ def test_what_goes_wrong(browser: Browser, server: Callable[..., ScriptedServer]
         browser.wait_for(f"({IDLE}) && ({RESULT}).includes('broke off')")
     assert (True, True) == (evil in before, "Nothing was charged." in before), before
     assert (True, True) == (evil in inside, "You may have been charged." in inside), inside
-    assert ("--max-cost allows $0.20" in limited, 2) == (True, limited.count("Nothing was charged."))
+    assert ("--max-cost allows $0.20" in limited, "charged" in limited) == (True, False)  # nothing was sent
     assert [] == browser.thrown
 
 

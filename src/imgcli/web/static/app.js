@@ -174,7 +174,8 @@
         view.fail(await response.json());
       }
     } catch {
-      if (signal.aborted) view.cancel();
+      if (view.hasEnded) view.tick(null); // what broke off after the last line
+      else if (signal.aborted) view.cancel();
       else view.fail({ message: "The connection broke off.", charged: isDemo() ? "no" : "maybe", advice: HISTORY });
     }
     clearInterval(clock);
@@ -242,15 +243,17 @@
         view.say("");
         problem.hidden = false;
         part("what").textContent = told.message || told.error || "It failed.";
-        part("money").textContent = isDemo() ? MONEY.no : (MONEY[told.charged] ?? "");
+        const isLocal = told.kind === "usage"; // nothing was sent that could have cost anything
+        part("money").textContent = isLocal ? "" : isDemo() ? MONEY.no : (MONEY[told.charged] ?? "");
         part("advice").textContent = told.advice || "";
       },
 
       cancel() {
         view.fail({
           message: "Canceled.",
-          charged: view.isSent ? "maybe" : "no",
-          advice: image ? "The last partial image is kept beside the other images." : "",
+          charged: "maybe",
+          kind: view.isSent ? "interrupted" : "usage",
+          advice: image ? "The last partial image is kept beside the other images." : view.isSent ? "" : "Nothing was sent.",
         });
         problem.classList.remove("bad");
       },
