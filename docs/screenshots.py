@@ -1,7 +1,7 @@
-"""Take the documentation's images: python docs/screenshots.py [live grid kitty sixel blocks gallery].
+"""Take the documentation's images: python docs/screenshots.py [live grid kitty sixel blocks gallery serve].
 
 Real commands in real terminals on a virtual screen, against the demo server. Needs Debian's xvfb, kitty,
-xterm, imagemagick and fonts-dejavu-core; for the gallery chromium.
+xterm, imagemagick and fonts-dejavu-core; for the pages chromium.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DOCS = Path(__file__).resolve().parent
+sys.path.insert(0, str(DOCS.parent / "tests"))
+
+from browser import Browser  # noqa: E402 - the tests know how to drive one
+
 PROMPT = "evening over the hills"
 NAME = "moonrise.png"
 SHOWN = Path(tempfile.gettempdir()) / "images"  # a folder whose name looks well in an image
@@ -167,50 +171,90 @@ def beside(images: list[Image.Image]) -> Image.Image:
     return strip
 
 
-GALLERY = "gallery"
 PAGE_SIZE = 940, 640
+SERVED_SIZE, PHONE_SIZE = (940, 1160), (400, 1160)
 SCENES = "mountains in fog", "a lighthouse at dusk", "paper hills", "tiles", "the last light", "noon"
+
+
+def history(folder: Path) -> dict[str, str]:
+    """Make images for a gallery, one of them an edit, and return their environment."""
+    env = environment("", folder)
+    runs = [["gen", scene, "--demo", "--seed", str(seed)] for seed, scene in enumerate(SCENES, start=20)]
+    for run in (*runs, ["edit", "last", "add a moon", "--demo", "--seed", "8"]):
+        command = [sys.executable, "-m", "imgcli", *run, "--quiet"]
+        subprocess.run(command, cwd=folder, env=env, stdout=subprocess.DEVNULL, check=True)
+    return env
 
 
 def gallery(folder: Path) -> list[Image.Image]:
     """Return the page that `imgcli gallery` makes, and one image of it for somebody who prefers dark."""
-    env = environment("", folder)
-    runs = [["gen", scene, "--demo", "--seed", str(seed)] for seed, scene in enumerate(SCENES, start=20)]
-    edit = ["edit", "last", "add a moon", "--demo", "--seed", "8"]
-    for run in (*runs, edit, ["gallery"]):
-        command = [sys.executable, "-m", "imgcli", *run, *([] if run == ["gallery"] else ["--quiet"])]
-        subprocess.run(command, cwd=folder, env=env, stdout=subprocess.DEVNULL, check=True)
+    command = [sys.executable, "-m", "imgcli", "gallery"]
+    subprocess.run(command, cwd=folder, env=history(folder), stdout=subprocess.DEVNULL, check=True)
     address = (folder / "imgcli-gallery" / "index.html").as_uri()
-    return [browsed(folder, address), browsed(folder, f"{address}#7", "--force-dark-mode")]
+    with Browser(folder / "profile", *PAGE_SIZE) as browser:
+        browser.open(address)
+        light = browsed(folder, browser)
+        browser.prefer("dark")
+        browser.open(f"{address}#7")
+        return [light, browsed(folder, browser)]
 
 
-def browsed(folder: Path, address: str, *flags: str) -> Image.Image:
-    """Take an image of a page in the browser."""
-    file, (width, height) = folder / "page.png", PAGE_SIZE
-    look = ("--headless=new", "--hide-scrollbars", f"--window-size={width},{height}", "--no-sandbox")
-    taken = (f"--screenshot={file}", "--virtual-time-budget=5000", f"--user-data-dir={folder / 'profile'}")
-    command = ["chromium", *look, *taken, *flags, address]
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+def serve(folder: Path) -> list[Image.Image]:
+    """Return the page of `imgcli serve` after a run, and on the phone of somebody who prefers dark."""
+    env = history(folder)
+    command = [sys.executable, "-m", "imgcli", "serve", "--demo", "--seed", "33", "--port", "0"]
+    server = subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.PIPE, text=True)
+    try:
+        address = server.stdout.readline().strip() if server.stdout else ""
+        with Browser(folder / "profile", *SERVED_SIZE) as browser:
+            browser.open(address)
+            browser.wait_for("document.getElementById('price').textContent")
+            browser.evaluate("document.getElementById('new-size').value = '1536x1024'")
+            browser.write("a lighthouse on paper hills")
+            browser.press("Enter")
+            browser.wait_for("!!document.querySelector('.result .actions:not([hidden])')")
+            wide = browsed(folder, browser)
+            browser.prefer("dark")
+            browser.resize(*PHONE_SIZE, is_phone=True)
+            browser.evaluate("document.querySelector('.result .edit').click()")
+            browser.write("make it night")
+            return [wide, browsed(folder, browser)]
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def browsed(folder: Path, browser: Browser) -> Image.Image:
+    """Take an image of the page in the browser, once every image that is near is there."""
+    near = "one.getBoundingClientRect().top < innerHeight && one.offsetParent"
+    browser.wait_for(f"[...document.images].every((one) => one.complete || !({near}))")
+    time.sleep(1)  # until it is painted
+    file = folder / "page.png"
+    browser.screenshot(file)
     with Image.open(file) as image:
         return image.convert("RGB")
+
+
+PAGES = {"gallery": gallery, "serve": serve}
 
 
 def save(name: str, seen: list[Image.Image]) -> None:
     """Write one of the README's images: three moments of a run, or how it ends."""
     *rough, final = seen
     chosen = [rough[0], rough[len(rough) // 2], final] if name == "live" else [final]
-    chosen = seen if name == GALLERY else chosen
+    chosen = seen if name in PAGES else chosen
     beside(chosen).quantize(256, dither=Image.Dither.NONE).save(DOCS / f"{name}.png", optimize=True)
 
 
 def main(names: list[str]) -> None:
     """Take the images that were asked for, or all of them."""
-    SHOWN.mkdir()
+    for name in ("", *PAGES):  # each page has a history of its own
+        (SHOWN / name).mkdir()
     try:
         command = [sys.executable, "-m", "imgcli", *shlex.split(GENERATE), "--quiet", "-o", NAME]
         subprocess.run(command, cwd=SHOWN, stdout=subprocess.DEVNULL, check=True)
-        for name in names or [*SHOTS, GALLERY]:
-            save(name, gallery(SHOWN) if name == GALLERY else moments(SHOTS[name], SHOWN))
+        for name in names or [*SHOTS, *PAGES]:
+            save(name, PAGES[name](SHOWN / name) if name in PAGES else moments(SHOTS[name], SHOWN))
     finally:
         shutil.rmtree(SHOWN)
 

@@ -136,9 +136,11 @@ class Browser:
         return value
 
     def press(self, *keys: str) -> None:
-        """Press keys, one after the other, as a person does."""
-        for key in keys:
-            told = {"key": key, "code": key, "windowsVirtualKeyCode": _KEYS[key]}
+        """Press keys, one after the other, as a person does; `Shift+Enter` is one of them."""
+        for name in keys:
+            modifier, _, key = name.rpartition("+")
+            told: dict[str, Any] = {"key": key, "code": key, "windowsVirtualKeyCode": _KEYS[key]}
+            told["modifiers"] = 8 if modifier == "Shift" else 0
             text = {"text": "\r"} if key == "Enter" else {}
             self.call("Input.dispatchKeyEvent", type="keyDown", **told, **text)
             self.call("Input.dispatchKeyEvent", type="keyUp", **told)
@@ -146,6 +148,20 @@ class Browser:
     def write(self, text: str) -> None:
         """Type a text into what has the focus."""
         self.call("Input.insertText", text=text)
+
+    def compose(self, text: str) -> None:
+        """Begin a text that an input method is still composing."""
+        self.call("Input.imeSetComposition", text=text, selectionStart=len(text), selectionEnd=len(text))
+
+    def named(self, roles: set[str]) -> list[str]:
+        """List what a screen reader says of everything in these roles: the role, then the name."""
+        nodes = self.call("Accessibility.getFullAXTree")["nodes"]
+        told = [[node.get(key, {}).get("value", "") for key in ("role", "name")] for node in nodes]
+        return [
+            " ".join(one)
+            for one, node in zip(told, nodes, strict=True)
+            if one[0] in roles and not node["ignored"]
+        ]
 
     def resize(self, width: int, height: int, scale: float = 1, *, is_phone: bool = False) -> None:
         """Give the page so many CSS pixels, each `scale` dots wide."""

@@ -16,6 +16,7 @@ import pytest
 import substitutes
 import zygote
 from beside import PATIENCE
+from browser import CHROMIUM, Browser
 from earlier import AT
 from wire import Reply, ScriptedServer
 
@@ -152,6 +153,17 @@ def mortal(world: dict[str, str], folder: Path) -> Cli:
     rights = "-dac_override,-dac_read_search,-fowner"
     lowered = ["setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}"]
     return _cli(world, folder, lowered if os.geteuid() == 0 else [])
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Run one browser for the tests of a file; where CI can install it, its absence is a failure."""
+    if CHROMIUM is None:
+        if os.environ.get("CI"):
+            pytest.fail("chromium is missing; .ci/run installs it")
+        pytest.skip("chromium is not installed")
+    with Browser(tmp_path_factory.mktemp("profile")) as one:
+        yield one
 
 
 @pytest.fixture

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from browser import CHROMIUM, Browser
 from earlier import remember
 from imgcli.core.history import Parent
 from test_gallery import HOSTILE, PLAIN, png
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from browser import Browser
     from conftest import Cli
 
 pytestmark = pytest.mark.slow
@@ -26,17 +23,6 @@ LOADED = "[...document.querySelectorAll('#grid img')].filter(one => one.complete
 MANY = 500
 NAMED = {"button", "link", "searchbox", "combobox", "image", "dialog", "region"}
 """Roles of what needs a name."""
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """One browser for all of these tests; where CI can install it, its absence is a failure."""
-    if CHROMIUM is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is missing; .ci/run installs it")
-        pytest.skip("chromium is not installed")
-    with Browser(tmp_path_factory.mktemp("profile")) as one:
-        yield one
 
 
 @pytest.fixture
@@ -111,12 +97,13 @@ def test_it_is_used_by_keys(browser: Browser) -> None:
 
 @pytest.mark.usefixtures("page")
 def test_kin_is_linked(browser: Browser) -> None:
-    """From an image links lead to what it was made from, and back; the browser's Back closes it."""
+    """An image's family is a tree whose links lead to each of them; the browser's Back closes it."""
     browser.evaluate("document.querySelector('.tile').click()")
     browser.wait_for(OPEN)
-    browser.evaluate("document.querySelector('#parents a').click()")
+    browser.wait_for("document.querySelector('#family li li [aria-current]')?.hash === '#6'")
+    browser.evaluate("document.querySelector('#family a').click()")
     browser.wait_for("document.getElementById('title').textContent === '4.png'")
-    browser.evaluate("document.querySelector('#children a').click()")
+    browser.evaluate("document.querySelector('#family li li a').click()")
     browser.wait_for("document.getElementById('title').textContent === 'child.png'")
     for _ in range(3):
         browser.evaluate("history.back()")
@@ -176,11 +163,8 @@ def test_screen_readers_hear_names(browser: Browser) -> None:
         if number:
             browser.evaluate(f"location.hash = '#{number}'")
             browser.wait_for(OPEN)
-        for node in browser.call("Accessibility.getFullAXTree")["nodes"]:
-            role, name = (node.get(key, {}).get("value", "") for key in ("role", "name"))
-            if role in NAMED and not node["ignored"]:
-                assert name, node
-                names.append(f"{role} {name}")
+        names += browser.named(NAMED)
+    assert [] == [name for name in names if name.endswith(" ")]
     assert {"searchbox Search", "combobox Model", "combobox Day"} <= set(names)
     assert {"dialog child.png", "button Close", "button Older image"} <= set(names)
     assert any(name.startswith("button make it night 2026-11-22") for name in names), names

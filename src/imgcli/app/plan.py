@@ -99,6 +99,10 @@ class RequestPlan:
             notices=(*self.notices, *([_lost_notice(lost)] if lost else [])),
         )
 
+    def with_prompt(self, prompt: str) -> RequestPlan:
+        """Return the plan with another prompt than the earlier one."""
+        return replace(self, prompt=prompt, typed_prompt=None, is_repeated=False)
+
     def inherit(self, given: DraftRequest, sources: OptionSources, today: date) -> Inherited:
         """Return the whole draft: the options that were `given`, what is taken over, prompt and images.
 
@@ -172,6 +176,13 @@ def plan_edit(context: Context, server: str | None, name: str, names: InputNames
     check_original(name, names.images, names.prompt_source)
     source = find_source(context, name, names.words or ())
     prompt, images, notices = read_inputs(context, names, is_edit=True)
+    plan = edit_of(source, server, prompt, images)
+    unused = [_UNUSED] if source.foreign_parameters else []
+    return replace(plan, notices=(*plan.notices, *notices, *unused))
+
+
+def edit_of(source: SourceImage, server: str | None, prompt: str, images: InputImages) -> RequestPlan:
+    """Return the plan that changes an image."""
     return RequestPlan(
         prompt,
         images,
@@ -180,7 +191,7 @@ def plan_edit(context: Context, server: str | None, name: str, names: InputNames
         source.previous_options,
         title=source.edited_name,
         action=Action.EDIT,
-        notices=(*source.notices, *notices, *([_UNUSED] if source.foreign_parameters else [])),
+        notices=source.notices,
     )
 
 
@@ -198,14 +209,20 @@ def plan_again(
     source = find_source(context, name, words or ())
     foreign = source.foreign_parameters
     source = with_parameters(source, foreign)
-    plan = _earlier_plan(context, name, source)
+    plan = again_of(context, source, server, name)
     if foreign and not is_trusted:
         _confirm(context, name, foreign)
+    return plan.with_prompt(read_prompt(words, None, context.stdin)) if words else plan
+
+
+def again_of(context: Context, source: SourceImage, server: str | None, name: str) -> RequestPlan:
+    """Return the plan that makes an image again; `name` is what its user calls it.
+
+    Raises `ImgcliError` (usage) where nobody knows how it was made.
+    """
     return replace(
-        plan,
-        prompt=read_prompt(words, None, context.stdin) if words else plan.prompt,
-        typed_prompt=None if words else plan.typed_prompt,
-        is_repeated=not words,
+        _earlier_plan(context, name, source),
+        is_repeated=True,
         server=server,
         previous=source.previous_options,
         compare_with=source.reference.data if source.reference else None,

@@ -27,6 +27,19 @@ def saved_image_status(image: SavedImage) -> SavedImageStatus:
     return SavedImageStatus(image, state, facts)
 
 
+def likely_status(image: SavedImage) -> FileStatus:
+    """Return what has become of an image's file as far as its length tells. Never raises."""
+    if image.path is None:
+        return FileStatus.UNSAVED
+    try:
+        if not image.path.exists():
+            return FileStatus.GONE
+        is_same = image.path.is_file() and image.path.stat().st_size == image.length
+    except (OSError, ValueError):
+        return FileStatus.UNREADABLE
+    return FileStatus.THERE if is_same else FileStatus.CHANGED
+
+
 def read_saved(image: SavedImage) -> tuple[FileStatus, bytes]:
     """Return what has become of an image's file, and its bytes if they are still there. Never raises."""
     if image.path is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from asyncio import Semaphore
 from typing import TYPE_CHECKING, BinaryIO
 
 from starlette.concurrency import run_in_threadpool
@@ -25,7 +26,11 @@ _PIECE = 1 << 18
 _LARGEST_LIMIT = 1000
 _USUAL_LIMIT = 20
 _LIMIT = re.compile("[1-9][0-9]{0,3}", re.ASCII)
-_SHA256_LENGTH = 64
+_SHA256 = re.compile("[0-9a-f]{64}")
+_THUMBNAILS_AT_ONCE = 2
+"""Each holds a whole image while it is decoded."""
+_FOREVER = "private, max-age=31536000, immutable"
+"""For what an address names by its content."""
 _JSON = "application/json"
 _JSON_LINES = "application/jsonl; charset=utf-8"
 _SVG_POLICY = "default-src 'none'; sandbox"
@@ -39,6 +44,7 @@ class LibraryRoutes:
     def __init__(self, service: WebService) -> None:
         self._service = service
         self._reader = RequestReader()
+        self._thumbnails = Semaphore(_THUMBNAILS_AT_ONCE)
 
     async def history(self, request: Request) -> Response:
         """Return the runs, newest first, a JSON object a line."""
@@ -59,19 +65,37 @@ class LibraryRoutes:
         name = request.path_params["name"]
         return await self._document(lambda: self._service.entry(name), "There is no such run.")
 
+    async def gallery(self, request: Request) -> Response:
+        """Return a page of the gallery."""
+        query = dict(request.query_params)
+        return await self._document(lambda: self._service.gallery(query))
+
+    async def gallery_image(self, request: Request) -> Response:
+        """Return an image of the gallery with its family."""
+        name = request.path_params["name"]
+        return await self._document(lambda: self._service.gallery_image(name), "There is no such image.")
+
     async def image(self, request: Request) -> Response:
         """Return an image's bytes."""
         name = request.path_params["sha256"].lower()
-        if len(name) != _SHA256_LENGTH or set(name) - set("0123456789abcdef"):
-            return refused(404, _GONE)
-        found: ServedImage | None = None
 
         def open_image() -> Response:
-            nonlocal found
-            found = self._service.image(name)
+            found = self._service.image(name) if _SHA256.fullmatch(name) else None
             return refused(404, _GONE) if found is None else _image_response(found, name)
 
         return await _answered(open_image)
+
+    async def thumbnail(self, request: Request) -> Response:
+        """Return an image made small; few are made at once, however many are asked for."""
+        name = request.path_params["sha256"].lower()
+
+        def make() -> Response:
+            found = self._service.thumbnail(name) if _SHA256.fullmatch(name) else None
+            headers = {"Cache-Control": _FOREVER, "ETag": f'"{name}-small"'}
+            return refused(404, _GONE) if found is None else Response(found, 200, headers, "image/webp")
+
+        async with self._thumbnails:
+            return await _answered(make)
 
     async def estimate(self, request: Request) -> Response:
         """Return what an image may cost."""
@@ -114,7 +138,7 @@ def _image_response(image: ServedImage, sha256: str) -> Response:
     headers = {
         "Content-Length": str(image.size),
         "Content-Disposition": _disposition("attachment" if is_document else "inline", image.name),
-        "Cache-Control": "private, max-age=31536000, immutable",
+        "Cache-Control": _FOREVER,
         "ETag": f'"{sha256}"',
     }
     if is_document:

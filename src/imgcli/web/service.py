@@ -50,6 +50,15 @@ class WebService(Protocol):
     def image(self, sha256: str) -> ServedImage | None:
         """Open an image of the history; None where its file is gone or holds something else."""
 
+    def thumbnail(self, sha256: str) -> bytes | None:
+        """Return a small WebP file of an image of the history; None where there is none."""
+
+    def gallery(self, query: Mapping[str, str]) -> str:
+        """Return a page of the gallery as JSON: `search`, `model` and `day` choose, `before` is a run."""
+
+    def gallery_image(self, name: str) -> str | None:
+        """Return an image of the gallery, first of its family, as JSON; None for none."""
+
     def models(self) -> str:
         """Return the models as JSON."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -13,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Route
 
+from imgcli.web.gallery.gallery_page import read_page_file
 from imgcli.web.generation import GenerationRoute
 from imgcli.web.guard import GENERATE, LOGIN, PAGE_POLICY, Guard, refused
 from imgcli.web.library import LibraryRoutes
@@ -29,12 +29,14 @@ if TYPE_CHECKING:
 
 
 _PAGE = {
-    "/": ("index.html", "text/html"),
-    "/style.css": ("style.css", "text/css"),
-    "/app.js": ("app.js", "text/javascript"),
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
+    "/": ("static/index.html", "text/html"),
+    "/style.css": ("static/style.css", "text/css"),
+    "/app.js": ("static/app.js", "text/javascript"),
+    "/icon.svg": ("static/icon.svg", "image/svg+xml"),
+    "/gallery.css": ("gallery/gallery.css", "text/css"),
+    "/gallery.js": ("gallery/gallery.js", "text/javascript"),
 }
-"""The files of the page: their addresses, names and types. No path from outside is ever opened."""
+"""The files of the page: their addresses, paths and types. No path from outside is ever opened."""
 
 
 def build_site(service: WebService, policy: AccessPolicy) -> ASGIApp:
@@ -51,6 +53,8 @@ def build_site(service: WebService, policy: AccessPolicy) -> ASGIApp:
     routes = [
         Route(GENERATE, generate, methods=["GET", "POST"]),
         Route(LOGIN, login, methods=["POST"]),
+        Route("/api/gallery", library.gallery),
+        Route("/api/gallery/{name}", library.gallery_image),
         Route("/api/history", library.history),
         Route("/api/history/{name}", library.entry),
         Route("/api/estimate", library.estimate, methods=["GET", "POST"]),
@@ -58,6 +62,7 @@ def build_site(service: WebService, policy: AccessPolicy) -> ASGIApp:
         Route("/api/cost", library.cost),
         Route("/api/about", library.about),
         Route("/images/{sha256}", library.image),
+        Route("/images/{sha256}/thumbnail", library.thumbnail),
         *(Route(path, partial(_page, name, kind)) for path, (name, kind) in _PAGE.items()),
     ]
     app = Starlette(routes=routes, exception_handlers=_HANDLERS)
@@ -79,7 +84,7 @@ async def _login(request: Request, policy: AccessPolicy) -> Response:
 
 async def _page(name: str, kind: str, _: Request) -> Response:
     """Return a file of the page."""
-    data = await run_in_threadpool(files("imgcli.web").joinpath("static", name).read_bytes)
+    data = await run_in_threadpool(read_page_file, name)
     headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-cache"}
     return Response(data, media_type=kind, headers=headers)
 

@@ -14,7 +14,7 @@ from imgcli.core.image import ImageFormat
 from imgcli.core.text import slug
 from imgcli.output.images.decode import Undecodable
 from imgcli.output.images.thumbnail import webp_thumbnail
-from imgcli.store.image_facts import read_saved
+from imgcli.store.image_facts import likely_status, read_saved
 from imgcli.store.publish.atomic import OnExists, TempFile, make_folder
 from imgcli.store.publish.file import write_file
 
@@ -56,7 +56,7 @@ class GalleryFolder:
         thumbnail = self.root / THUMBNAILS / f"{image.sha256}.{'svg' if is_drawing else 'webp'}"
         copy = self.root / ORIGINALS / _copy_name(image)
         needs_copy = self._has_originals and not _has_bytes(copy, image.length)
-        if _has_bytes(thumbnail) and not needs_copy and _is_unchanged(image):
+        if _has_bytes(thumbnail) and not needs_copy and likely_status(image) is FileStatus.THERE:
             state = FileStatus.THERE  # as far as its size tells: more is not worth reading gigabytes again
         else:
             state, data = read_saved(image)
@@ -124,7 +124,3 @@ def _has_bytes(path: Path, length: int | None = None) -> bool:
     with suppress(OSError, ValueError):
         return path.is_file() and path.stat().st_size in ((length,) if length else range(1, 1 << 62))
     return False
-
-
-def _is_unchanged(image: SavedImage) -> bool:
-    return image.path is not None and _has_bytes(image.path, image.length)

@@ -53,7 +53,11 @@ class Chosen(NamedTuple):
 
 def choose(history: History, search: str, limit: int | None) -> list[Chosen]:
     """Return the newest images of the history, newest run first, and how they descend from one another."""
-    found = list(_newest(history, search, limit))
+    return linked(history, list(_newest(history, search, limit)))
+
+
+def linked(history: History, found: list[Chosen]) -> list[Chosen]:
+    """Return images, newest run first, with how they descend from one another."""
     ids = {(one.entry.number, one.image.sha256): one.id for one in reversed(found)}
     origins = {one.entry.job: tuple(_origins(history, one.entry)) for one in found}
     children = defaultdict[str, dict[str, None]](dict)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.app.crash import report_crash
 from imgcli.app.process import Interrupted
+from imgcli.app.serve.web_gallery import family_json, gallery_json
 from imgcli.app.serve.web_library import WebLibrary
 from imgcli.app.serve.web_runs import WebClient, WebRun, WebRuns
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
@@ -81,6 +82,18 @@ class WebDesk:
     def image(self, sha256: str) -> ServedImage | None:
         """Open an image of the history; None where there is none."""
         return self.library.image(sha256)
+
+    def thumbnail(self, sha256: str) -> bytes | None:
+        """Return a small WebP file of an image of the history; None where there is none."""
+        return self.library.thumbnail(sha256)
+
+    def gallery(self, query: Mapping[str, str]) -> str:
+        """Return a page of the gallery as JSON."""
+        return gallery_json(self._context, query)
+
+    def gallery_image(self, name: str) -> str | None:
+        """Return an image of the gallery, first of its family, as JSON; None for none."""
+        return family_json(self._context, name)
 
     def models(self) -> str:
         """Return the models as JSON."""

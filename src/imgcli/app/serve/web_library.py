@@ -7,6 +7,7 @@ import os
 from contextlib import suppress
 from datetime import datetime, time
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from imgcli import __version__
@@ -15,10 +16,14 @@ from imgcli.app.money.budget import estimate_of
 from imgcli.core.billing.spending import GroupBy, Period, spending
 from imgcli.core.catalog import list_models
 from imgcli.core.errors import usage_error
+from imgcli.core.history import FileStatus
 from imgcli.core.image import sniff
 from imgcli.core.text import shorten
+from imgcli.output.images.decode import Undecodable
+from imgcli.output.images.thumbnail import webp_thumbnail
 from imgcli.output.json import cost_json, entry_json, models_json, to_json
 from imgcli.store.files import LARGEST_IMAGE, UnfitFileError, open_regular
+from imgcli.store.image_facts import read_saved
 from imgcli.web.service import ServedImage
 
 if TYPE_CHECKING:
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
 
     from imgcli.app.context import Context
     from imgcli.app.options import GenerateOptions, ServerOptions
+    from imgcli.core.history import SavedImage
     from imgcli.core.request import ImageRequest
 
 
@@ -35,6 +41,8 @@ C = TypeVar("C", bound=StrEnum)
 _ENOUGH = 1024
 """Bytes by which an image's format can be told."""
 _SHOWN = 60
+_THUMBNAILS = 512
+"""How many of the last thumbnails are kept; each has some 30 KB."""
 
 
 class WebLibrary:
@@ -42,6 +50,7 @@ class WebLibrary:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._small = lru_cache(_THUMBNAILS)(_small)
 
     def history(self, limit: int, search: str, before: str) -> Iterator[str]:
         """Return runs, newest first, a JSON object each. Raises `ImgcliError` (usage)."""
@@ -68,6 +77,15 @@ class WebLibrary:
             entry = history.find_sha256(sha256)
         paths = [one.path for one in entry.images if one.sha256 == sha256 and one.path] if entry else []
         return next(filter(None, (_opened(path, sha256) for path in paths)), None)
+
+    def thumbnail(self, sha256: str) -> bytes | None:
+        """Return an image of the history as a small WebP file; None where there is none."""
+        with open_history(self._context) as history:
+            entry = history.find_sha256(sha256)
+        image = next((one for one in entry.images if one.sha256 == sha256), None) if entry else None
+        with suppress(FileNotFoundError):
+            return self._small(image) if image else None
+        return None
 
     def models(self) -> str:
         """Return the models as JSON."""
@@ -131,6 +149,17 @@ def _opened(path: Path, sha256: str) -> ServedImage | None:
             return ServedImage(file, kind, size, path.name)
         file.close()
     return None
+
+
+def _small(image: SavedImage) -> bytes | None:
+    """Return an image's thumbnail, None for what cannot be decoded. Raises `FileNotFoundError`."""
+    state, data = read_saved(image)
+    if state is not FileStatus.THERE:
+        raise FileNotFoundError  # which is not kept: the file may come back
+    try:
+        return webp_thumbnail(data)
+    except Undecodable:
+        return None
 
 
 def _digest(file: BinaryIO) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,14 @@ from imgcli.app.generate import prepare_one
 from imgcli.app.inputs import InputImages
 from imgcli.app.lookup import open_history
 from imgcli.app.options import DisplayOptions, OutputFormat, PreviewMode, PreviewOptions
-from imgcli.app.plan import RequestPlan
+from imgcli.app.plan import RequestPlan, again_of, edit_of
+from imgcli.app.serve.web_gallery import find_image
+from imgcli.app.source_image import source_of
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.history import FileStatus
 from imgcli.core.inherit import OptionSources
-from imgcli.core.params import EXTRA, PARAMETERS, InlineImages
+from imgcli.core.option import option
+from imgcli.core.params import EXTRA, MODEL_FIELDS, NOTHING, PARAMETERS, InlineImages
 from imgcli.core.text import did_you_mean, shorten, similar_names
 from imgcli.core.validate import MAX_REFERENCES
 from imgcli.output.terminal.database import PreviewProtocol
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from imgcli.app.batch.batch_plan import RowOptions
     from imgcli.app.context import Context
     from imgcli.app.options import GenerateOptions
+    from imgcli.app.source_image import SourceImage
     from imgcli.core.config import Preset
     from imgcli.core.errors import Problem
     from imgcli.core.request import ImageRequest, InputImage
@@ -40,7 +45,9 @@ SETTABLE = (
 )
 """The options that a request may set: none that names a file, a server, a record or a limit, and no fields of
 the API that we do not know."""
-_PROMPT, _IMAGES, _MASK = "prompt", "images", "mask"
+_PROMPT, _IMAGES, _MASK, _EDIT, _AGAIN = "prompt", "images", "mask", "edit", "again"
+_FIELDS = {parameter.flag: parameter.name for parameter in PARAMETERS} | {"image-model": "image_model"}
+"""Options whose names a draft spells otherwise."""
 _API_NAMES = {
     **{parameter.api_name.replace("_", "-"): parameter.flag for parameter in PARAMETERS},
     "partial-images": "partials",
@@ -74,16 +81,19 @@ class WebRequests:
     def options(self, given: Mapping[str, Any]) -> GenerateOptions:
         """Return the options of a run. Raises `ImgcliError` (usage)."""
         values = self._named(given)
-        prompt, images, mask = (values.pop(name, None) for name in (_PROMPT, _IMAGES, _MASK))
-        if not isinstance(prompt, str) or not prompt.strip():
-            raise usage_error("prompt takes text.")
+        begun = {name: values.pop(name, None) for name in (_PROMPT, _IMAGES, _MASK, _EDIT, _AGAIN)}
         own = {name: self._rows.convert(name, value) for name, value in values.items()}
         options = self._rows.options(own, self._output)
-        plan = RequestPlan(prompt, self._images(images, mask)).with_presets(self._presets, are_typed=False)
-        inherited = plan.inherit(options.draft, _NOTHING_TYPED, self._context.now().date())
+        server = options.server.name(self._context.env)
+        plan = self._plan(begun, server).with_presets(self._presets, are_typed=False)
+        typed = frozenset(_FIELDS.get(name, name) for name in own)
+        usual = frozenset(name for name in MODEL_FIELDS if getattr(options.draft, name) not in NOTHING)
+        sources = OptionSources(typed, usual - typed)
+        inherited = plan.inherit(options.draft, sources, self._context.now().date())
         return replace(
             options,
             draft=inherited.draft,
+            output=replace(options.output, title=plan.title),
             display=_DISPLAY,
             notices=(*options.notices, *plan.notices, *inherited.notices),
             parents=plan.parents,
@@ -100,12 +110,13 @@ class WebRequests:
 
     def explained(self, problem: Problem, given: Mapping[str, Any]) -> Problem:
         """Return a problem of a request in words that fit it: its parameters have no dashes."""
-        return self._rows.explained(problem, [_own_name(told) for told in given])
+        problem = self._rows.explained(problem, [_own_name(told) for told in given])
+        return replace(problem, what=_without_dashes(problem.what), advice=_without_dashes(problem.advice))
 
     def _named(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values by our names. Raises `ImgcliError` (usage) for what a request cannot set."""
         values: dict[str, Any] = {}
-        known = (_PROMPT, _IMAGES, _MASK, *SETTABLE)
+        known = (_PROMPT, _IMAGES, _MASK, _EDIT, _AGAIN, *SETTABLE)
         for told, value in given.items():
             name = _own_name(told)
             shown = shorten(told, _LONGEST_NAME)
@@ -122,12 +133,41 @@ class WebRequests:
         advice = did_you_mean(similar_names(name, known)[:1]) or f"There are {', '.join(known)}."
         return usage_error(f"There is no parameter {shown}.", advice)
 
-    def _images(self, images: object, mask: object) -> InputImages:
+    def _plan(self, begun: Mapping[str, Any], server: str | None) -> RequestPlan:
+        """Return what is asked for: a new image, or one of the history changed or made again.
+
+        Raises `ImgcliError` (usage).
+        """
+        prompt, edited, repeated = (begun[name] for name in (_PROMPT, _EDIT, _AGAIN))
+        if not isinstance(prompt, str) or not prompt.strip():
+            raise usage_error("prompt takes text.")
+        if repeated is None:
+            images = self._images(begun[_IMAGES], begun[_MASK], is_edit=edited is not None)
+            if edited is None:
+                return RequestPlan(prompt, images)
+            return edit_of(self._source(edited), server, prompt, images)
+        if any(begun[name] is not None for name in (_IMAGES, _MASK, _EDIT)):
+            raise usage_error("again takes the images of the earlier run, and no others.")
+        plan = again_of(self._context, self._source(repeated), server, f"run {repeated}")
+        # A text field has line breaks of its own.
+        is_same = prompt.replace("\r\n", "\n") == plan.prompt.replace("\r\n", "\n")
+        return plan if is_same else plan.with_prompt(prompt)
+
+    def _source(self, name: object) -> SourceImage:
+        """Return an image of the history by its id in the gallery, never by a path. Raises `ImgcliError`."""
+        with open_history(self._context) as history:
+            found = find_image(history, str(name)[:_LONGEST_NAME])
+        if found is None:
+            raise usage_error(f"The history has no image {shorten(str(name), _LONGEST_NAME)}.")
+        entry, image = found
+        return source_of(self._context, entry, image.sha256)
+
+    def _images(self, images: object, mask: object, *, is_edit: bool) -> InputImages:
         """Return the images that go out beside the prompt. Raises `ImgcliError` (usage)."""
         given = images if isinstance(images, list) else [] if images is None else [images]
         if len(given) > MAX_REFERENCES:
             raise usage_error(f"{len(given)} images are more than the {MAX_REFERENCES} that can be sent.")
-        if mask is not None and not given:
+        if mask is not None and not given and not is_edit:
             raise usage_error("mask needs an image.", "Add it as the first of images.")
         references = tuple(self._image(f"image {number}", one) for number, one in enumerate(given, 1))
         return InputImages(
@@ -169,12 +209,18 @@ def _decoded(name: str, value: object) -> bytes:
         raise usage_error(f"{name} is not base64.", _SENT) from None
 
 
+def _without_dashes(text: str) -> str:
+    """Return a text about options with those that are parameters of a request named like that."""
+    for name in SETTABLE:
+        text = re.sub(rf"(?<![\w-]){re.escape(option(name))}(?![\w-])", name, text)
+    return text
+
+
 def _own_name(told: str) -> str:
     name = told.replace("_", "-")
     return _API_NAMES.get(name, name)
 
 
-_NOTHING_TYPED = OptionSources(frozenset(), frozenset(), frozenset())
 _DISPLAY = DisplayOptions(
     OutputFormat.JSON_LINES,
     InlineImages.INLINE,

@@ -27,8 +27,8 @@ Addresses:
   /images/SHA256      an image of the history
   /api/estimate, /api/models, /api/cost, /api/about
 
-A request can set prompt, images, mask, model, image_model, partials, api, and every parameter of the
-image (size, quality, ...). Everything else is set here, for all requests.
+A request can set prompt, images, mask, edit and again (the id of an image), model, image_model, partials,
+api, and every parameter of the image (size, quality, ...). Everything else is set here, for all requests.
 
 Exit codes: 2 wrong option, or the port is in use; a signal (Ctrl-C, TERM) ends the server, and images
 under way as it ends imgcli gen.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias, TypeVar
 
 from imgcli.store.history import costs, rows
 from imgcli.store.history.db import Database, HistoryError
@@ -23,16 +23,28 @@ if TYPE_CHECKING:
 
 def numbers(connection: sqlite3.Connection, limit: int | None, search: str) -> list[int]:
     """List the numbers of the newest runs, of those alone that have a text somewhere."""
-    query, values = "SELECT id FROM runs", list[Any]()
-    if search:
-        connection.create_function("holds", 1, _holds(search), deterministic=True)
-        query += (
-            " WHERE holds(prompt) OR EXISTS"
-            " (SELECT 1 FROM pictures WHERE run = id AND (holds(revised_prompt) OR holds(path)))"
-        )
-    query += " ORDER BY started DESC, id DESC LIMIT ?"
-    values.append(-1 if limit is None else limit)
-    return [number for (number,) in connection.execute(query, values)]
+    where = _where(connection, search)
+    query = f"SELECT id FROM runs{where} ORDER BY started DESC, id DESC LIMIT ?"  # noqa: S608 - all ours
+    return [number for (number,) in connection.execute(query, [-1 if limit is None else limit])]
+
+
+def outlines(connection: sqlite3.Connection, search: str) -> list[RunOutline]:
+    """List the outlines of the runs that `numbers` lists."""
+    images = "(SELECT count(*) FROM pictures WHERE run = id)"
+    columns = f"id, started, coalesce(image_model, model, ''), {images}"
+    query = f"SELECT {columns} FROM runs{_where(connection, search)} ORDER BY started DESC, id DESC"  # noqa: S608
+    return list(map(RunOutline._make, connection.execute(query)))
+
+
+def _where(connection: sqlite3.Connection, search: str) -> str:
+    """Return the condition for runs that have a text somewhere."""
+    if not search:
+        return ""
+    connection.create_function("holds", 1, _holds(search), deterministic=True)
+    return (
+        " WHERE holds(prompt) OR EXISTS"
+        " (SELECT 1 FROM pictures WHERE run = id AND (holds(revised_prompt) OR holds(path)))"
+    )
 
 
 def _holds(search: str) -> Callable[[object], bool]:
@@ -44,6 +56,15 @@ def _holds(search: str) -> Callable[[object], bool]:
         return isinstance(text, str) and wanted in text.casefold()
 
     return holds
+
+
+class RunOutline(NamedTuple):
+    """What a long list needs to know of a run; `started` is as `utc_text` writes it, `images` counts them."""
+
+    number: int
+    started: str
+    model: str
+    images: int
 
 
 FindAnswer: TypeAlias = "Callable[[str], HistoryEntry | None]"
@@ -169,6 +190,10 @@ class History:
     def numbers(self, limit: int | None = None, search: str = "") -> list[int]:
         """Return the numbers of the runs that `entries` gives."""
         return self._database.read(lambda connection: numbers(connection, limit, search))
+
+    def outlines(self, search: str = "") -> list[RunOutline]:
+        """Return the outlines of the runs that `entries` gives."""
+        return self._database.read(lambda connection: outlines(connection, search))
 
     def children(self, sha256: str, of: HistoryEntry | None = None) -> list[HistoryEntry]:
         """List the runs that an image went into, oldest first; see `lineage.children`."""

@@ -20,6 +20,7 @@ _FILES = ("gallery.css", "gallery.js")
 NAMES = (PAGE, DATA, *_FILES)
 """The files beside the images."""
 
+_PLACE = b"<!-- gallery -->\n"
 _ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&"}
 
 
@@ -58,11 +59,17 @@ class GalleryImage:
 
 def page_files(images: Iterable[GalleryImage]) -> Iterator[tuple[str, bytes]]:
     """Yield the name and the bytes of every file, the page itself last: without it there is no gallery."""
-    folder = resources.files(__package__)
     for name in _FILES:
-        yield name, folder.joinpath(name).read_bytes()
+        yield name, read_page_file(f"gallery/{name}")
     yield DATA, data_script(images)
-    yield PAGE, folder.joinpath(PAGE).read_bytes()
+    yield PAGE, read_page_file(f"gallery/{PAGE}")
+
+
+def read_page_file(name: str) -> bytes:
+    """Return a file of a page, by its path below `web`; a page has the gallery's elements in their place."""
+    folder = resources.files("imgcli.web")
+    data = folder.joinpath(name).read_bytes()
+    return data.replace(_PLACE, folder.joinpath("gallery/gallery.html").read_bytes())
 
 
 def data_script(images: Iterable[GalleryImage]) -> bytes:
