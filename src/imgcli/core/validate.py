@@ -255,10 +255,7 @@ class _Validator:
 
     def _check_mask(self, mask: InputImage) -> None:
         """Compare the mask with the first image, as far as their sizes are known."""
-        if not self.draft.references:
-            what = f"{option('mask')} needs an image."
-            raise usage_error(what, f"Add the image with {option('image')}.", about=("mask",))
-        if self.output is ImageFormat.GIF:
+        if self.output is ImageFormat.GIF and self.draft.references:
             advice = f"Use {option('format', 'png')}."
             raise usage_error("gif does not support masks.", advice, about=("mask", "format"))
         self._check_overlay(mask, "mask")
@@ -278,6 +275,9 @@ class _Validator:
         self._check_overlay(markup, "markup")
 
     def _check_overlay(self, overlay: InputImage, name: str) -> None:
+        if not self.draft.references:
+            advice = f"Add the image with {option('image')}."
+            raise usage_error(f"{option(name)} needs an image.", advice, about=(name,))
         if self.api is Api.IMAGES and self.draft.is_at_one_path:
             what = f"The server has one path for new images and edits, and takes no {name} there."
             raise usage_error(what, f"Leave {option(name)} out.", about=(name,))

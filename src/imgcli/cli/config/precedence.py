@@ -97,6 +97,7 @@ _RULES = (
     PrecedenceRule("image_model", _asks_an_image_model, ("model", "api")),
     PrecedenceRule("detach", _asks_an_image_model, ("model", "api")),
     PrecedenceRule("detach", lambda params: params.get("stream") is False, ("stream",)),
+    PrecedenceRule("detach", _any("later"), ("later",)),
     PrecedenceRule("completion_window", _asks_an_image_model, ("model", "api")),
     PrecedenceRule("completion_window", _any("stream", "partials"), ("stream", "partials")),
     PrecedenceRule("format", _names_another_format, ("output",)),
