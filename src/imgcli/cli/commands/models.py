@@ -152,7 +152,7 @@ def _change_prices(context: Context, source: str | None, *, is_reset: bool) -> l
 def _ask_server(context: Context, options: ServerOptions) -> tuple[ServerModel, ...]:
     from imgcli.api.auth import credentials
 
-    authorization = credentials(context.env, options.base_url, options.settings)
+    authorization = credentials(context.env, options.base_url, options.settings, context.keys)
     # A missing key is reported before the HTTP library is loaded.
     from imgcli.api.client import Clock
     from imgcli.api.models import ask
