@@ -236,6 +236,7 @@ REFUSED = (
         [*IMAGE_MODEL, "--svg-effort", "low", "--format", "svg"],
         "--svg-effort needs --svg-model on the Images API.",
     ),
+    ([*IMAGE_MODEL, "--format", "gif", "--stream"], "The Images API does not stream gif."),
     (["--format", "svg", "--partials", "1"], "svg does not support partial images."),
     ([*IMAGE_MODEL, "--format", "svg", "-n", "2", "--single-request"], "cannot be used for svg."),
     (["--svg-model", "gpt-6-luna", "--format", "svg", "--max-cost", "1"], "how many tokens it takes"),

@@ -177,6 +177,9 @@ class _Validator:
         if draft.partials and output in MOVING_FORMATS:
             what, advice = f"{output} does not support partial images.", f"Leave {option('partials')} out."
             raise usage_error(what, advice, about=("partials", "format"))
+        if draft.stream and output in MOVING_FORMATS and self.api is Api.IMAGES:
+            what, advice = f"The Images API does not stream {output}.", f"Leave {option('stream')} out."
+            raise usage_error(what, advice, about=("stream", "format"))
         if draft.partials and draft.stream is False:
             what = f"{option('partials', draft.partials)} needs streaming, and {option('stream')} is off."
             advice = f"Leave {option('partials')} out, or add {option('stream')}."

@@ -104,5 +104,6 @@ _RULES = (
     *(PrecedenceRule(one.name, _excludes(one.formats)) for one in PARAMETERS if one.formats),
     *(PrecedenceRule(one.name, _asks_an_image_model) for one in PARAMETERS if not one.is_in_both),
     PrecedenceRule("partials", _has_no_partials),
+    PrecedenceRule("stream", lambda params: _has_no_partials(params) and _asks_an_image_model(params)),
     PrecedenceRule("partials", lambda params: params.get("stream") is False, ("stream",)),
 )
