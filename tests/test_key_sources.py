@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import sys
+from dataclasses import replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ import pytest
 import substitutes
 from imgcli.api.auth import credentials
 from imgcli.api.key_store import KeyStore
+from imgcli.app.context import Context
+from imgcli.app.crash import report_crash
 from imgcli.core.errors import ExitCode, ImgcliError
 from streams import whole_run
 from test_config import config_of
@@ -210,6 +213,16 @@ class TestFile:
         config(f"{ELSEWHERE}key-file = {where}\n")
         done = imgcli("gen", "x", "--profile", "work")
         assert (4, True) == (done.exit_code, told in " ".join(done.stderr.split())), done.stderr
+
+
+def test_a_crash_report_has_no_key(tmp_path: Path) -> None:
+    """What a file or a command gave is hidden in crash reports, as a variable's value is."""
+    (tmp_path / "key").write_text(KEY)
+    context = replace(Context.of_this_process(frozenset()), env={"XDG_STATE_HOME": str(tmp_path / "state")})
+    context.keys.of_file(str(tmp_path / "key"), "The file")
+    problem = report_crash(ValueError(f"odd: {KEY}"), context)
+    (report,) = (tmp_path / "state").rglob("crash-*")
+    assert [False, False] == [KEY in told for told in (problem.what, report.read_text())]
 
 
 class TestKeychain:

@@ -94,7 +94,7 @@ def skill(
     out = SafeWriter(context.stdout)
     if not install:
         if folder or force:
-            raise usage_error("--folder and --force need --install.", "Add it.")
+            raise usage_error("--folder and --force need --install.", "Add it, or leave them out.")
         out.lines(text.decode().splitlines())
         return
     for skills in [folder] if folder else _skill_folders(context):

@@ -146,7 +146,7 @@ def option_page(lineup: ModelList) -> Page:
     notes = [f"Dollars per million tokens: {dollars}"]
     if entry.shutdown:
         notes.append(f"Shut down on {_date(entry)}; replacement: {model.replacement or 'none'}")
-    if model.accepts:
+    if model.accepts and not isinstance(model.accepts.sizes, FixedSizes):
         notes += _wrapped(f"{option('size')}: {_sizes(model.accepts.sizes)}", _USUAL_WIDTH, "", "  ")
     if is_text:
         notes.append(f"Options of the image are those of its image model ({option('image-model')}).")
@@ -160,7 +160,10 @@ def _option_rows(model: Model) -> Iterator[tuple[str, str]]:
     for name, taken in accepted_options(model).items():
         parameter = parameters.get(name)
         values = " ".join(taken) if isinstance(taken, tuple) else words[taken]
-        if taken is True and parameter and parameter.span:
+        if name == "size" and model.accepts:
+            rule = model.accepts.sizes
+            values = " ".join(rule.sizes) if isinstance(rule, FixedSizes) else "any, within the limits below"
+        elif taken is True and parameter and parameter.span:
             values = "{:,} to {:,}".format(*parameter.span)
         elif taken is True and parameter and issubclass(parameter.type, StrEnum):
             values = " ".join(parameter.type)
