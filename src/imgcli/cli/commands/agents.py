@@ -48,7 +48,7 @@ def schema(ctx: typer.Context, name: Name = None) -> None:
     Examples:
       imgcli schema | jq -r '.outputs | keys[]'    which there are
       imgcli schema jsonl > jsonl.schema.json      one as a JSON Schema
-      imgcli schema | jq .error_kinds              the kinds of errors, with their exit codes
+      imgcli schema | jq .error_kinds              the kinds of errors
     """  # noqa: D301 - \b tells Typer to leave the lines alone
     from imgcli.output.json_schema import OUTPUTS, all_schemas, schema_of
 
@@ -86,7 +86,7 @@ def skill(
     \b
     Examples:
       imgcli skill                                   read them
-      imgcli skill --install                         for the agents on this machine
+      imgcli skill --install                         for agents on this machine
       imgcli skill --install --folder .claude/skills for this project
     """  # noqa: D301 - \b tells Typer to leave the lines alone
     context: Context = ctx.obj
