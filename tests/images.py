@@ -14,10 +14,12 @@ from imgcli.core.image import ImageFormat
 from imgcli.core.request import InputImage
 
 
-def encoded(form: str, mode: str = "RGB", size: tuple[int, int] = (48, 32)) -> bytes:
+def encoded(
+    form: str, mode: str = "RGB", size: tuple[int, int] = (48, 32), colour: tuple[int, ...] | int = 0
+) -> bytes:
     """Make a small image, for instance of a mask's mode RGBA."""
     out = io.BytesIO()
-    Image.new(mode, size).save(out, form)
+    Image.new(mode, size, colour).save(out, form)
     return out.getvalue()
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import typer
 
+from images import encoded
 from imgcli.cli.completion import batch_files
 from imgcli.cli.config.parent import ParentCommand
 from imgcli.cli.registry import build_app
@@ -165,6 +166,34 @@ def test_rows_from_a_pipe(imgcli: Cli, server: Server, folder: Path) -> None:
     assert 0 == done.exit_code, done.stderr
     assert {"cat.png", "dog.png"} == {path.name for path in (folder / "out").iterdir()}
     assert ["a cat", "a dog"] == sorted(json.loads(one.body)["input"] for one in answering.requests)
+
+
+def test_markup_and_detach_of_a_row(imgcli: Cli, server: Server, folder: Path) -> None:
+    """A row's markup is uploaded as `edit` does; another one is another image; --later takes neither."""
+    (folder / "a.png").write_bytes(encoded("PNG", "RGB"))
+    for name, colour in (("b.png", (0, 0, 0, 0)), ("c.png", (0, 0, 0, 9))):
+        (folder / name).write_bytes(encoded("PNG", "RGBA", colour=colour))
+    marked = {"prompt": "a", "image": "a.png", "markup": "b.png", "model": "gpt-image-2.6-flare"}
+    detached = {"prompt": "a", "detach": True}
+    rows = [marked, {**marked, "markup": "c.png"}, detached]
+    (folder / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    answering = server(*[Reply(whole_run()) for _ in rows])
+    env = KEY | {"OPENAI_BASE_URL": answering.base_url}
+    assert 0 == imgcli("batch", "rows.jsonl", "--concurrency", "1", "--dry-run", env=env).exit_code
+    imgcli("batch", "rows.jsonl", "--concurrency", "1", env=env)
+    first, second, last = answering.requests
+    for sent, name in ((first, "b.png"), (second, "c.png")):
+        assert sent.path.endswith("/images/edits")
+        assert b'name="markup"' in sent.body
+        assert (folder / name).read_bytes() in sent.body
+    assert json.loads(last.body)["background"] is True
+    alone = {"prompt": "a", "markup": "b.png", "model": "gpt-image-2.6-flare"}
+    refusals = (marked, "takes no --markup"), (detached, "without --detach"), (alone, "markup needs an image")
+    for row, said in refusals:
+        (folder / "later.jsonl").write_text(json.dumps(row))
+        refused = imgcli("batch", "later.jsonl", "--later", env=env)
+        assert (2, True) == (refused.exit_code, said in refused.stderr), refused.stderr
+    assert 3 == len(answering.requests)
 
 
 def test_a_configuration_for_batches(imgcli: Cli, folder: Path) -> None:

@@ -60,6 +60,11 @@ def config(world: dict[str, str]) -> Config:
         (["force", "true"], '"16:9"\n', '"16:9"\nforce = true\n'),
         (["image", "a b.png", "c.png"], '"16:9"\n', '"16:9"\nimage = ["a b.png", "c.png"]\n'),
         (["default-profile", "gw"], '"16:9"\n', '"16:9"\ndefault-profile = "gw"\n'),
+        (
+            ["key-command", "pass", "show", "gw", "--profile", "gw"],
+            '1/v1"\n',
+            '1/v1"\nkey-command = ["pass", "show", "gw"]\n',
+        ),
         (["key-env", "GW_KEY", "--profile", "gw"], '1/v1"\n', '1/v1"\nkey-env = "GW_KEY"\n'),
         (["width", "9", "--command", "view"], "# demo = true\n", "# demo = true\n\n[view]\nwidth = 9\n"),
         (["demo", "true", "--profile", "a b"], "= true\n", '= true\n\n[profile."a b"]\ndemo = true\n'),

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from xml.etree import ElementTree as ET
 
 import openai
 import pytest
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 SMALL = {"model": "gpt-image-2", "size": "816x816", "quality": "low"}
 TOOL = {"type": "image_generation", **SMALL}
+SVG = {"output_format": "svg", "model": "gpt-image-2.6-flare"}
+SVG_TOOL = TOOL | SVG
 FORCED = {"type": "image_generation"}
 AUTH = {"Authorization": "Bearer demo", "Content-Type": "application/json"}
 
@@ -392,6 +395,14 @@ def test_memory_is_bounded() -> None:
         ({"tools": [TOOL | {"partial_images": 1}]}, "invalid_value", "tools[0].partial_images"),
         ({"tools": [TOOL | {"action": "edit"}]}, "invalid_value", "tools[0].action"),
         ({"tools": [TOOL | {"output_format": "svg"}]}, "invalid_value", "tools[0].output_format"),
+        ({"tools": [SVG_TOOL | {"partial_images": 1}]}, "invalid_value", "tools[0].partial_images"),
+        ({"tools": [SVG_TOOL | {"output_compression": 1}]}, "invalid_value", "tools[0].output_compression"),
+        ({"tools": [SVG_TOOL | {"svg": {"model": "dall-e-3"}}]}, "model_not_found", "tools[0].svg.model"),
+        (
+            {"tools": [SVG_TOOL | {"svg": {"reasoning": {"effort": "low"}}}]},  # gpt-4o-mini writes it
+            "unsupported_parameter",
+            "tools[0].svg.reasoning.effort",
+        ),
         ({"tools": [TOOL | {"complexity": "max"}]}, "invalid_value", "tools[0].complexity"),
         ({"tools": [TOOL | {"frame_count": 4}]}, "invalid_value", "tools[0].frame_count"),
         ({"tools": [TOOL | {"svg": {"model": "x"}}]}, "invalid_value", "tools[0].svg"),
@@ -476,6 +487,27 @@ def test_formats(demo: DemoServer, chosen: str, found: str) -> None:
     assert found == opened(body["data"][0]["b64_json"]).format
 
 
+@pytest.mark.parametrize(
+    ("svg", "author", "reasoned"),
+    [
+        ({}, "gpt-6-luna", 1024),
+        ({"svg": {"model": "gpt-5.5", "reasoning": {"effort": "high"}}}, "gpt-5.5", 4096),
+        ({"svg": {"model": "gpt-4.1"}}, "gpt-4.1", 0),
+    ],
+)
+def test_drawings(demo: DemoServer, svg: dict[str, object], author: str, reasoned: int) -> None:
+    """An SVG is a drawing with the prompt in it; its author, by default the text model, has its usage."""
+    item = respond(
+        demo, input="a <fox> & \0 hounds", model="gpt-6-luna", tools=[SVG_TOOL | svg], tool_choice=FORCED
+    ).json["output"][1]
+    drawing = ET.fromstring(base64.b64decode(item["result"]))  # noqa: S314 - made by the demo itself
+    assert ("816", "816") == (drawing.get("width"), drawing.get("height"))
+    assert "a <fox> &   hounds" in [element.text for element in drawing]
+    usage = item["svg_usage"]
+    assert (author, reasoned) == (usage["model"], usage["reasoning_tokens"])
+    assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
+
+
 @pytest.mark.usefixtures("real_painter")
 def test_transparency(demo: DemoServer) -> None:
     """A transparent background is really transparent at the corners, and opaque in the middle."""
@@ -551,6 +583,8 @@ def painted(seed: int, prompt: str) -> str:
         ({"frame_count": 4}, 400, "invalid_value", "frame_count"),
         ({"svg": {"reasoning": {"effort": "low"}}}, 400, "missing_required_parameter", "svg.model"),
         ({"svg": {"model": "gpt-6-luna"}}, 400, "invalid_value", "svg"),
+        ({**SVG, "n": 2}, 400, "invalid_value", "n"),
+        ({**SVG, "stream": True}, 400, "invalid_value", "stream"),
         ({"safety_identifier": "x" * 129}, 400, "string_above_max_length", "safety_identifier"),
         ({"service_tier": "flex"}, 400, "unknown_parameter", "service_tier"),
         (

@@ -77,11 +77,31 @@ class TestTheTable:
         done = imgcli("models", "--sources")
         assert (0, "") == (done.exit_code, done.stderr)
         assert [] == [line for line in done.lines if len(line) > WIDTH or not line.isprintable()]
-        assert ["any", "to", "max", "png", "jpeg"] == row(done.lines, "gpt-image-2.6-flare")[1:6]
+        assert ["any", "to", "max", *["yes"] * 4, "unknown"] == row(done.lines, "gpt-image-2.6-flare")[1:]
         at = done.lines.index("2026-11-05  apidog and apiyi, 5 November 2026; a reseller's figure")
         assert "gpt-image-2.6-flare" == done.lines[at + 1].strip()
         named = " ".join(done.lines).replace(",", " ").split()
         assert [] == [name for name in ("gpt-5.6-sol", "gpt-6.2-sol", "gpt-image-2") if name not in named]
+
+    def test_options_of_one(self, imgcli: Cli) -> None:
+        """One model has a page with every option of its own and the values that it takes; so has JSON."""
+        for name, options in (
+            (
+                "gpt-image-2.6-flare",
+                {"--frames": "2 to 16, for gif", "--markup": "yes", "--input-fidelity": "unknown"},
+            ),
+            ("gpt-image-1-mini", {"--frames": "no", "--input-fidelity": "low", "--format": "png jpeg webp"}),
+            ("gpt-6-luna", {"--action": "auto generate edit", "--service-tier": "yes"}),
+        ):
+            lines = imgcli("models", name).lines
+            assert [] == [line for line in lines if len(line) > WIDTH]
+            assert options.items() <= {line[:20].strip(): line[20:].strip() for line in lines}.items()
+        (told,) = json.loads(imgcli("models", "gpt-image-2", "--json").stdout)["models"]
+        assert (["auto", "low", "medium", "high"], None, False) == tuple(
+            told["options"][name] for name in ("quality", "complexity", "markup")
+        )
+        unknown = imgcli("models", "gpt-imag-2")
+        assert (2, True) == (unknown.exit_code, "Did you mean gpt-image-2?" in unknown.stderr)
 
     def test_on_a_terminal(self, world: dict[str, str], folder: Path) -> None:
         """In a window of 80 columns no row of a table is broken."""

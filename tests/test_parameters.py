@@ -236,6 +236,7 @@ REFUSED = (
         [*IMAGE_MODEL, "--svg-effort", "low", "--format", "svg"],
         "--svg-effort needs --svg-model on the Images API.",
     ),
+    ([*IMAGE_MODEL, "--format", "gif", "--stream"], "The Images API does not stream gif."),
     (["--format", "svg", "--partials", "1"], "svg does not support partial images."),
     ([*IMAGE_MODEL, "--format", "svg", "-n", "2", "--single-request"], "cannot be used for svg."),
     (["--svg-model", "gpt-6-luna", "--format", "svg", "--max-cost", "1"], "how many tokens it takes"),
@@ -419,6 +420,20 @@ SVG_USAGE = {
 
 class TestSvgUsage:
     """What the model took that writes an SVG."""
+
+    @pytest.mark.parametrize("api", ["responses", "images"])
+    def test_in_the_demo(self, imgcli: Cli, world: dict[str, str], folder: Path, api: str) -> None:
+        """The demo draws one, and its author is on the bill as it would be on OpenAI's."""
+        model = IMAGE_MODEL if api == "images" else []
+        typed = ("-o", "a.svg", "--svg-model", "gpt-6-luna", "--svg-effort", "high")
+        done = imgcli("gen", "a fox", *model, "--demo", *typed)
+        assert 0 == done.exit_code, done.stderr
+        assert b">a fox</text>" in (folder / "a.svg").read_bytes()
+        author = runs(world)[0].charges[-1]
+        assert ("SVG author", "gpt-6-luna") == (author.part, author.model)
+        assert (author.tokens_out or 0) > 4096
+        refused = imgcli("gen", "a fox", *model, "--demo", "-o", "b.svg", "--svg-model", "gpt-9")
+        assert (5, True) == (refused.exit_code, "Choose another --svg-model than gpt-9" in refused.stderr)
 
     def test_on_the_responses_api(
         self, server: Callable[..., ScriptedServer], imgcli: Cli, world: dict[str, str]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
-from imgcli.core.config import OPENAI_PATHS, ApiPaths, HttpHeader, ServerSettings
+from imgcli.api.key_store import KeyStore
+from imgcli.core.config import KEY_COMMAND, KEY_FILE, OPENAI_PATHS, ApiPaths, HttpHeader, ServerSettings
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.option import option
 from imgcli.core.params import DEMO
 from imgcli.core.secrets import is_loopback, is_secret
+from imgcli.core.text import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +25,10 @@ LOCAL_KEY = "local"
 KEY = "key"
 """What a variable is for that holds a key."""
 
-_KEYS = ((KEY, "OPENAI_API_KEY"), (KEY, "OPENAI_ADMIN_KEY"))
+KEYCHAIN = "the system's keychain"
+_USUAL = "OPENAI_API_KEY"
+_KEYS = ((KEY, _USUAL), (KEY, "OPENAI_ADMIN_KEY"))
+_NAME_LENGTH = 60
 
 
 def secrets_of(environment: Mapping[str, str], named: Iterable[tuple[str, str]] = ()) -> tuple[str, ...]:
@@ -76,6 +82,8 @@ class Credentials:
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     hidden: tuple[str, ...] = field(default=(), repr=False)
     paths: ApiPaths = OPENAI_PATHS
+    origin: str = ""
+    """Where the key is from, for messages."""
 
     @property
     def is_local(self) -> bool:
@@ -104,25 +112,30 @@ class Credentials:
 
 
 def credentials(
-    environment: Mapping[str, str], base_url: str | None = None, server: ServerSettings = NOBODY
+    environment: Mapping[str, str],
+    base_url: str | None = None,
+    server: ServerSettings = NOBODY,
+    store: KeyStore | None = None,
 ) -> Credentials:
     """Find key and server from the environment, `base_url` going before OPENAI_BASE_URL.
 
-    `server` is what a profile says of the server at that very address: its key, headers and paths. Raises
-    `ImgcliError`: AUTH when the key is missing or cannot be sent, USAGE for an address that is none or
-    unencrypted. No message holds the key's value.
+    `server` is what a profile says of the server at that very address: its key, headers and paths; `store`
+    asks commands, files and the keychain. Raises `ImgcliError`: AUTH when the key is missing or cannot be
+    sent, USAGE for an address that is none or unencrypted. No message holds the key's value.
     """
     url = _url(environment, base_url)
     host = _checked(url, environment).hostname or ""
     headers = tuple(_headers(environment, server))
+    key, origin = _login(environment, server, host, store or KeyStore())
     return Credentials(
-        _login(environment, server, host),
+        key,
         url,
         _optional(environment, "OPENAI_ORG_ID"),
         _optional(environment, "OPENAI_PROJECT_ID"),
         headers,
         secrets_of(environment, _variables(server)),
         server.paths,
+        origin,
     )
 
 
@@ -164,15 +177,37 @@ def _origin(url: str) -> tuple[str, str, int | None]:
     return parts.scheme, parts.hostname or "", parts.port or PORTS.get(parts.scheme)
 
 
-def _login(environment: Mapping[str, str], server: ServerSettings, host: str) -> str:
-    """Choose the key: the profile's own, else OPENAI_API_KEY, which no server on this machine gets."""
-    if server.key_env:
-        return _key(environment, server.key_env, f"The profile {server.profile} names it as key-env.")
+def _login(
+    environment: Mapping[str, str], server: ServerSettings, host: str, store: KeyStore
+) -> tuple[str, str]:
+    """Choose the key and tell where it is from: the profile's own, OPENAI_API_KEY, the system's keychain.
+
+    No server on this machine gets another key than the profile's.
+    """
+    if server.has_key:
+        return _own_key(environment, server, store)
     if is_loopback(host):
-        return LOCAL_KEY
+        return LOCAL_KEY, ""
     if server.base_url and any(header.variable for header in server.headers):
-        return ""
-    return _key(environment, "OPENAI_API_KEY", _WHERE_KEYS_ARE)
+        return "", ""
+    if not environment.get(_USUAL, "").strip() and (key := store.of_keychain(host)):
+        return _checked_key(key, f"The key in {KEYCHAIN}"), KEYCHAIN
+    return _key(environment, _USUAL, _WHERE_KEYS_ARE), _USUAL
+
+
+def _own_key(environment: Mapping[str, str], server: ServerSettings, store: KeyStore) -> tuple[str, str]:
+    if server.key_env:
+        advice = f"The profile {server.profile} names it as key-env."
+        return _key(environment, server.key_env, advice), server.key_env
+    kind, where = (KEY_FILE, server.key_file or "")
+    if server.key_command:  # its arguments may tell more than a message should
+        kind, where = KEY_COMMAND, PurePath(server.key_command[0]).name
+    named = f"{kind} of profile {shorten(server.profile, _NAME_LENGTH)} ({shorten(where, _NAME_LENGTH)})"
+    if server.key_command:
+        key = store.of_command(server.key_command, f"The {named}", environment)
+    else:
+        key = store.of_file(where, f"The {named}")
+    return _checked_key(key, f"The {named}"), named
 
 
 def _key(environment: Mapping[str, str], variable: str, advice: str) -> str:
@@ -180,8 +215,12 @@ def _key(environment: Mapping[str, str], variable: str, advice: str) -> str:
     if not key:
         what = f"There is no API key: {variable} is not set."
         raise ImgcliError(Problem(ExitCode.AUTH, what, advice=advice))
+    return _checked_key(key, variable)
+
+
+def _checked_key(key: str, origin: str) -> str:
     if bad := _BAD_KEY_CHARACTER.search(key):
-        what = f"{variable} contains an invalid character at position {bad.start() + 1}."
+        what = f"{origin} contains an invalid character at position {bad.start() + 1}."
         raise ImgcliError(Problem(ExitCode.AUTH, what, advice="Copy the key again, with nothing around it."))
     return key
 

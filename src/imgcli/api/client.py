@@ -229,11 +229,11 @@ def _with_fitting_advice(problem: Problem, request: ImageRequest, credentials: C
     elif advice == NO_ENDPOINT.advice and not (request.api is Api.RESPONSES and is_gateway(credentials.host)):
         advice = WRONG_ADDRESS
     elif problem.cause is Cause.MODEL_NOT_FOUND:
-        name, parameter = request.model, "model"
-        if request.image_model and request.image_model in problem.what:
-            name, parameter = request.image_model, "image-model"
-        elif request.api is Api.RESPONSES:
+        others = (request.image_model, "image-model"), (request.svg_model, "svg-model")
+        named = [(name, parameter) for name, parameter in others if name and name in problem.what]
+        if not named and request.api is Api.RESPONSES:
             return problem
+        name, parameter = named[0] if named else (request.model, "model")
         advice = f"Choose another {option(parameter)} than {quoted(name)}; `imgcli models` lists them."
         problem = replace(problem, parameters=(parameter,))
     return replace(problem, advice=advice)

@@ -8,11 +8,12 @@ import shutil
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, TextIO
 
+from imgcli.api.key_store import KeyStore
 from imgcli.core.errors import ImgcliError
 from imgcli.core.messages import notice_line
 from imgcli.core.option import option
@@ -33,11 +34,11 @@ _NAMED = re.compile(
 )
 
 
-def all_secrets(env: Mapping[str, str]) -> tuple[str, ...]:
-    """Return what any run in this environment may have had to hide, though the file be broken."""
+def all_secrets(context: Context) -> tuple[str, ...]:
+    """Return what any run of this process may have had to hide, though the configuration be broken."""
     from imgcli.api.auth import secrets_of  # here, so that help and completions do without it
 
-    return secrets_of(env, _named(env))
+    return *secrets_of(context.env, _named(context.env)), *context.keys.secrets
 
 
 def _named(env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -80,6 +81,8 @@ class Context:
     """The standard descriptors (0, 1, 2) that were closed at the start; what is written there is lost."""
     defer: Callable[[list[str]], None] | None = None
     """What takes lines for standard error, while a display that several jobs share is on it."""
+    keys: KeyStore = field(default_factory=KeyStore)
+    """The keys that are not in the environment, each asked for once."""
     can_send: bool = False
     """Whether the command is one that sends requests, which may cost money."""
 

@@ -42,7 +42,7 @@ def report_crash(error: Exception, context: Context, charged: Charged = Charged.
 
 def _redact(text: str, context: Context) -> str:
     """Remove the keys, passwords, and whatever looks like one, from a text."""
-    return redact(text, *all_secrets(context.env), *_logins(context.env))
+    return redact(text, *all_secrets(context), *_logins(context.env))
 
 
 def _logins(env: Mapping[str, str]) -> set[str]:

@@ -132,7 +132,7 @@ def _credentials(context: Context, options: GenerateOptions) -> Credentials | No
         return None
     from imgcli.api.auth import credentials
 
-    return credentials(context.env, options.server.base_url, options.server.settings)
+    return credentials(context.env, options.server.base_url, options.server.settings, context.keys)
 
 
 def _print_requests(context: Context, jobs: Sequence[Job]) -> ExitCode:

@@ -137,7 +137,7 @@ def online(context: Context, server: ServerOptions) -> Iterator[OnlineVerifier]:
     from imgcli.api.auth import credentials
 
     if not server.demo:
-        key = credentials(context.env, server.base_url, server.settings)
+        key = credentials(context.env, server.base_url, server.settings, context.keys)
         yield OnlineVerifier(context, key, server.timeout, key.host)
         return
     from imgcli.demo.server import DemoServer

@@ -143,7 +143,7 @@ class _Recovery:
         links = LinkedImages.of_recorded(unfinished_run.recorded_server(self.record), Clock())
         events = read_events(self.record.chunks(), job, inputs=content.inputs, links=links)
         found = salvaged(events, content, job)
-        redacted = redact_events(found, *all_secrets(self.context.env))
+        redacted = redact_events(found, *all_secrets(self.context))
         source = chain(self._started(), _at_tier(self.record, redacted))
         embedded = embedding(logged_parameters(self.record.run.header))
         events = self._saving(self._explained(embedded(pipeline.enforce_grammar(job, source))))

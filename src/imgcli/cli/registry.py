@@ -24,7 +24,8 @@ _COMPLETED_LINES = ("_TYPER_COMPLETE_ARGS", "COMP_WORDS")
 class CommandEntry(NamedTuple):
     """One command: its name, its line in the list of commands, and whether the configuration applies to it.
 
-    Its function has the name with underscores, in the module of that name, unless `alias` names both.
+    Its function has the name with underscores, in the module of that name; `alias` names another module, and
+    where that has no function of the command's name, the function too.
     `can_send` is for commands that send requests, which may cost money.
     """
 
@@ -36,7 +37,7 @@ class CommandEntry(NamedTuple):
 
     @property
     def module(self) -> str:
-        """The module and its function."""
+        """The module."""
         return self.alias or self.name.replace("-", "_")
 
     def register(self, app: typer.Typer) -> None:
@@ -51,7 +52,8 @@ class CommandEntry(NamedTuple):
             kind = importlib.import_module(_CONFIGURED).ConfiguredCommand
         kind = getattr(module, "COMMAND", kind)
         epilog = getattr(module, "EPILOG", None)
-        app.command(self.name, cls=kind, epilog=epilog)(getattr(module, self.module))
+        function = getattr(module, self.name.replace("-", "_"), None) or getattr(module, self.module)
+        app.command(self.name, cls=kind, epilog=epilog)(function)
 
     def announce(self, app: typer.Typer) -> None:
         """Add only the name and the line to the app, for the list; it cannot be run like that."""
@@ -85,6 +87,8 @@ COMMANDS = (
         "serve", "Serve a web page and an HTTP API that generate images.", is_configured=True, can_send=True
     ),
     CommandEntry("demo-server", "Run a local demo server with OpenAI's API.", is_configured=True),
+    CommandEntry("schema", "Print JSON Schemas of all JSON output.", alias="agents"),
+    CommandEntry("skill", "Print or install instructions for coding agents.", alias="agents"),
     CommandEntry("help", "Show help for a command.", alias="help_command"),
 )
 """In the order of the list; a short list leaves out the last ones."""

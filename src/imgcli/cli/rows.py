@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _NEVER = {
     "prompt-file": "A row cannot read its prompt from a file: the whole file would be sent.",
+    "completion-window": "A row cannot be submitted by itself: `imgcli batch --later` submits them all.",
     "continue": "A row cannot continue from the last image.",
 }
 _SWITCH = {

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from imgcli.core.secrets import is_variable_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,6 +26,7 @@ PLACE = "{prompt}"
 """The place of the user's prompt in the template of a preset."""
 BASE_URL = "base-url"
 KEY_ENV = "key-env"
+KEY_COMMAND, KEY_FILE = "key-command", "key-file"
 HEADERS = "headers"
 BILLED = "billed"
 """Whether a server charges money; with false, limits do not apply to it."""
@@ -30,6 +34,27 @@ IMAGES_PATH, EDITS_PATH, RESPONSES_PATH = "images-path", "edits-path", "response
 """The keys of the paths of a server that knows other ones than OpenAI's."""
 FROM_ENVIRONMENT = "env:"
 """The prefix of a header's value that names an environment variable."""
+
+
+def _is_variable(value: object) -> bool:
+    return isinstance(value, str) and is_variable_name(value)
+
+
+def _is_command(value: object) -> bool:
+    words = value if isinstance(value, list) else [None]
+    return all(isinstance(word, str) and "\0" not in word for word in words) and bool(words and words[0])
+
+
+def _is_whole_path(value: object) -> bool:
+    return isinstance(value, str) and (value.startswith("~") or PurePath(value).is_absolute())
+
+
+KEY_SOURCES = {
+    KEY_ENV: (_is_variable, "the name of an environment variable, in capitals", '"AZURE_OPENAI_API_KEY"'),
+    KEY_COMMAND: (_is_command, "a program and its arguments as a list", '["pass", "show", "openai"]'),
+    KEY_FILE: (_is_whole_path, "a whole path, or one that begins with ~", '"~/.config/openai-key"'),
+}
+"""What each takes that says where a server's key is; a profile has at most one of them."""
 
 
 class ValueType(Enum):
@@ -91,7 +116,11 @@ OPENAI_PATHS = ApiPaths()
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """A profile's server: URL, environment variable of its key, headers, whether it charges money, paths."""
+    """A profile's server: URL, headers, whether it charges money, paths, and where its key is.
+
+    The key is in the variable `key_env`, is what `key_command` prints, or is in `key_file`: at most one is
+    set.
+    """
 
     profile: str = ""
     base_url: str | None = None
@@ -99,11 +128,18 @@ class ServerSettings:
     headers: tuple[HttpHeader, ...] = ()
     billed: bool = True
     paths: ApiPaths = OPENAI_PATHS
+    key_command: tuple[str, ...] = ()
+    key_file: str | None = None
 
     @property
     def has_secrets(self) -> bool:
         """Whether there is a key or a header that must not go to another server."""
-        return bool(self.key_env or self.headers)
+        return bool(self.has_key or self.headers)
+
+    @property
+    def has_key(self) -> bool:
+        """Whether the profile says where the server's own key is."""
+        return bool(self.key_env or self.key_command or self.key_file)
 
 
 @dataclass(frozen=True)
@@ -117,6 +153,8 @@ class Profile:
     key_env: str | None = None
     billed: bool = True
     paths: ApiPaths = OPENAI_PATHS
+    key_command: tuple[str, ...] = ()
+    key_file: str | None = None
 
 
 @dataclass(frozen=True)
@@ -159,5 +197,12 @@ class Config:
         setting = self.defaults(command, profile).get(BASE_URL)
         url = str(setting.value) if setting else None
         return ServerSettings(
-            profile.name, url, profile.key_env, profile.headers, profile.billed, profile.paths
+            profile.name,
+            url,
+            profile.key_env,
+            profile.headers,
+            profile.billed,
+            profile.paths,
+            profile.key_command,
+            profile.key_file,
         )

@@ -17,7 +17,10 @@ from imgcli.core.config import (
     FROM_ENVIRONMENT,
     HEADERS,
     IMAGES_PATH,
+    KEY_COMMAND,
     KEY_ENV,
+    KEY_FILE,
+    KEY_SOURCES,
     OPENAI_PATHS,
     PLACE,
     PRESET,
@@ -48,7 +51,7 @@ if TYPE_CHECKING:
 
 _NAME_LENGTH = 60
 _PATHS = (IMAGES_PATH, EDITS_PATH, RESPONSES_PATH)
-_SERVER_KEYS = (HEADERS, KEY_ENV, BILLED, *_PATHS)
+_SERVER_KEYS = (HEADERS, *KEY_SOURCES, BILLED, *_PATHS)
 """Keys that only a profile can have."""
 _PATH = re.compile(r"/(?!/)[!\"$-~]*")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -220,14 +223,17 @@ class _ConfigReader:
         path = (PROFILE, name)
         inside = self._table(table, path)
         settings = {key: value for key, value in inside.items() if key not in _SERVER_KEYS}
+        source = self._key_source(inside, path)
         return Profile(
             name,
             self._line(path),
             self._settings(settings, path, self.everything, _SERVER_KEYS),
             tuple(self._headers(inside.get(HEADERS, {}), (*path, HEADERS))),
-            self._key_env(inside.get(KEY_ENV), (*path, KEY_ENV)),
+            inside[KEY_ENV] if source == KEY_ENV else None,
             self._billed(inside, (*path, BILLED)),
             self._paths(inside, path),
+            tuple(inside[KEY_COMMAND]) if source == KEY_COMMAND else (),
+            inside[KEY_FILE] if source == KEY_FILE else None,
         )
 
     def _paths(self, profile: Mapping[str, object], path: KeyPath) -> ApiPaths:
@@ -257,13 +263,17 @@ class _ConfigReader:
             raise self._wrong(path, what, f"Add its {BASE_URL}.")
         return value
 
-    def _key_env(self, value: object, path: KeyPath) -> str | None:
-        if value is None or (isinstance(value, str) and is_variable_name(value)):
-            return value
-        example = f'{KEY_ENV} = "AZURE_OPENAI_API_KEY"'
-        raise self._wrong(
-            path, f"{KEY_ENV} takes the name of an environment variable, in capitals", f"Write {example}."
-        )
+    def _key_source(self, profile: Mapping[str, Any], path: KeyPath) -> str | None:
+        """Return the key that says where the server's key is, once it is known to be right."""
+        given = [key for key in KEY_SOURCES if key in profile]
+        if len(given) > 1:
+            what = f"{' and '.join(given)} both say where the key is"
+            raise self._wrong((*path, given[1]), what, "Keep one of them.")
+        for key in given:
+            fits, what, example = KEY_SOURCES[key]
+            if not fits(profile[key]):
+                raise self._wrong((*path, key), f"{key} takes {what}", f"Write {key} = {example}.")
+        return given[0] if given else None
 
     def _headers(self, table: object, path: KeyPath) -> Iterator[HttpHeader]:
         for name, value in self._table(table, path).items():

@@ -177,6 +177,9 @@ class _Validator:
         if draft.partials and output in MOVING_FORMATS:
             what, advice = f"{output} does not support partial images.", f"Leave {option('partials')} out."
             raise usage_error(what, advice, about=("partials", "format"))
+        if draft.stream and output in MOVING_FORMATS and self.api is Api.IMAGES:
+            what, advice = f"The Images API does not stream {output}.", f"Leave {option('stream')} out."
+            raise usage_error(what, advice, about=("stream", "format"))
         if draft.partials and draft.stream is False:
             what = f"{option('partials', draft.partials)} needs streaming, and {option('stream')} is off."
             advice = f"Leave {option('partials')} out, or add {option('stream')}."
@@ -255,10 +258,7 @@ class _Validator:
 
     def _check_mask(self, mask: InputImage) -> None:
         """Compare the mask with the first image, as far as their sizes are known."""
-        if not self.draft.references:
-            what = f"{option('mask')} needs an image."
-            raise usage_error(what, f"Add the image with {option('image')}.", about=("mask",))
-        if self.output is ImageFormat.GIF:
+        if self.output is ImageFormat.GIF and self.draft.references:
             advice = f"Use {option('format', 'png')}."
             raise usage_error("gif does not support masks.", advice, about=("mask", "format"))
         self._check_overlay(mask, "mask")
@@ -278,6 +278,9 @@ class _Validator:
         self._check_overlay(markup, "markup")
 
     def _check_overlay(self, overlay: InputImage, name: str) -> None:
+        if not self.draft.references:
+            advice = f"Add the image with {option('image')}."
+            raise usage_error(f"{option(name)} needs an image.", advice, about=(name,))
         if self.api is Api.IMAGES and self.draft.is_at_one_path:
             what = f"The server has one path for new images and edits, and takes no {name} there."
             raise usage_error(what, f"Leave {option(name)} out.", about=(name,))

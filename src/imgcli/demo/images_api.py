@@ -152,8 +152,10 @@ def _body(job: _ImagesRequest) -> Mapping[str, object]:
     options = job.options
     images = [job.paint(number).final(options.encoding) for number in range(options.n)]
     data = [{"b64_json": in_base64(image)} for image in images]
-    tokens = (job.tokens * options.n).report(details=True)
-    return {"created": int(time.time()), **options.echo, "data": data, "usage": tokens}
+    body = {"created": int(time.time()), **options.echo, "data": data}
+    if options.author:
+        body["svg_usage"] = usage.svg_author(options.author, options, job.prompt, images[0])
+    return body | {"usage": (job.tokens * options.n).report(details=True)}
 
 
 def _events(job: _ImagesRequest) -> Iterator[ServerEvent]:

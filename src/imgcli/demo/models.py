@@ -64,6 +64,8 @@ IMAGE_MODELS = (
     ImageModel("chatgpt-image-latest", 1.5, "2026-12-01"),
 )
 DEFAULT_IMAGE_MODEL = "gpt-image-2.6-sunburst"
+DEFAULT_SVG_AUTHOR = "gpt-6-luna"
+"""Who writes an SVG of the Images API where nobody is named; OpenAI does not publish which model that is."""
 
 _DATED = {
     "2027-01-14": "gpt-4o-mini gpt-4o gpt-4.1 gpt-4.1-mini",
@@ -112,16 +114,16 @@ def image_model(name: str, param: str, *, images: bool) -> ImageModel:
     raise _unknown(name, param, images=images)
 
 
-def text_model(name: object) -> TextModel:
+def text_model(name: object, param: str = "model") -> TextModel:
     """Find a model of the Responses API by its name; dated snapshots count as their model."""
     if not isinstance(name, str) or not name:
-        raise missing("model")
+        raise missing(param)
     found = _text(name)
     if found is not None:
         return TextModel(name, found.shutdown)
     if any(model.name == name for model in IMAGE_MODELS):
-        raise invalid(None, f"The model '{name}' is not supported with the Responses API.", "model")
-    raise _unknown(name, "model", images=False)
+        raise invalid(None, f"The model '{name}' is not supported with the Responses API.", param)
+    raise _unknown(name, param, images=False)
 
 
 def listing() -> dict[str, object]:

@@ -215,7 +215,7 @@ def _read_request(fields: Fields, sessions: Sessions, seed: int, *, stream: bool
     painting = may_paint(fields, tool)
     _check_text_parameters(fields, model)
     chat = read_conversation(fields, sessions)
-    drawing = _read_drawing(tool, chat, stream=stream) if tool else None
+    drawing = _read_drawing(tool, chat, model, stream=stream) if tool else None
     painter = drawing.options.model.name if drawing else DEFAULT_IMAGE_MODEL
     tier = {"service_tier": "priority"} if fields.values.get("service_tier") == "fast" else {}
     request = {**fields.values, **tier, "tools": echo(tools, painter)}
@@ -240,8 +240,8 @@ def _check_text_parameters(fields: Fields, model: TextModel) -> None:
     inner.choice("effort", EFFORTS, "medium")
 
 
-def _read_drawing(tool: Fields, chat: ConversationInput, *, stream: bool) -> Drawing:
-    options = read_options(tool, stream=stream, images=False)
+def _read_drawing(tool: Fields, chat: ConversationInput, model: TextModel, *, stream: bool) -> Drawing:
+    options = read_options(tool, stream=stream, images=False, author=model.name)
     action = tool.choice("action", ("auto", "generate", "edit"), "auto")
     if action == "edit" and not chat.editing:
         message = "The action 'edit' needs an image in the conversation."

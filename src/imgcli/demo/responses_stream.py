@@ -260,10 +260,12 @@ class ResponseRun:
             partial = in_base64(image.partial(index, count, options.encoding))
             more = {"partial_image_index": index, "partial_image_b64": partial, **options.echo}
             yield self._event(call + "partial_image", {**ids, **more}, pause)
-        final = in_base64(image.final(options.encoding))
+        final, prompt = image.final(options.encoding), self._request.chat.prompt
         yield self._event(call + "completed", ids, pause)
-        told = {"action": drawing.action, **options.echo, "revised_prompt": self._request.chat.prompt}
-        yield self._done({**item, "status": "completed", **told, "result": final})
+        told = {"action": drawing.action, **options.echo, "revised_prompt": prompt}
+        if options.author:
+            told["svg_usage"] = usage.svg_author(options.author, options, prompt, final)
+        yield self._done({**item, "status": "completed", **told, "result": in_base64(final)})
 
     def _paint(self, drawing: Drawing) -> PaintedImage:
         from imgcli.demo.painter.painter import PaintedImage, PaintJob

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from imgcli.demo.validation import Options
+    from imgcli.demo.validation import Options, SvgAuthor
 
 
 PARTIAL_TOKENS = 100
@@ -21,6 +21,14 @@ _TABLE = {
 # Later generations have no table: numbers seen in public reports for 1024x1024, or between them.
 _SECOND = {"low": 196, "medium": 1760, "high": 7024}
 _MODERN = {"low": 515, "medium": 1760, "high": 7024, "xhigh": 10_536, "max": 14_048}
+_REASONING = dict(
+    zip(
+        ("none", "minimal", "low", "medium", "high", "xhigh", "max"),
+        (0, 64, 256, 1024, 4096, 8192, 16_384),
+        strict=True,
+    )
+)
+"""Tokens that the author of an SVG reasons, by its effort."""
 _SQUARE = 1024 * 1024
 _PATCH = 32 * 32  # pixels of an input image for one input token
 
@@ -70,6 +78,20 @@ def mainline(tokens_in: int, tokens_out: int, reasoning: int) -> dict[str, objec
         "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
         "output_tokens": tokens_out,
         "output_tokens_details": {"reasoning_tokens": reasoning},
+        "total_tokens": tokens_in + tokens_out,
+    }
+
+
+def svg_author(author: SvgAuthor, options: Options, prompt: str, drawing: bytes) -> dict[str, object]:
+    """Format the `svg_usage` object: the model that wrote a drawing looked at the reference image first."""
+    reasoning = _REASONING[author.effort] if author.model.reasons else 0
+    tokens_in = words(prompt) + -(-options.width * options.height // _PATCH)
+    tokens_out = reasoning + words(drawing.decode())
+    return {
+        "model": author.model.name,
+        "input_tokens": tokens_in,
+        "output_tokens": tokens_out,
+        "reasoning_tokens": reasoning,
         "total_tokens": tokens_in + tokens_out,
     }
 

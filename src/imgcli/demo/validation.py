@@ -14,7 +14,14 @@ from imgcli.demo.errors import (
     missing,
     unknown_parameter,
 )
-from imgcli.demo.models import DEFAULT_IMAGE_MODEL, ImageModel, image_model
+from imgcli.demo.models import (
+    DEFAULT_IMAGE_MODEL,
+    DEFAULT_SVG_AUTHOR,
+    ImageModel,
+    TextModel,
+    image_model,
+    text_model,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -54,11 +61,13 @@ _QUALITIES = ("low", "medium", "high", "xhigh", "max", "auto")
 _SIZE = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})")
 _LONGEST_EDGE, _FEWEST, _MOST = 3840, 655_360, 8_294_400
 _LOSSY = frozenset({"jpeg", "webp"})
+_MODERN = frozenset({"gif", "svg"})
+"""Formats of which no rougher version can be streamed, and which older models do not have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How an image is written: png, jpeg, webp or gif, and for jpeg and webp the quality from 0 to 100.
+    """How an image is written: png, jpeg, webp, gif or svg; for jpeg and webp the quality from 0 to 100.
 
     A gif of several `frames` shows each for so many milliseconds.
     """
@@ -67,6 +76,14 @@ class Encoding:
     compression: int = 100
     frames: int = 1
     duration: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SvgAuthor:
+    """The text model that writes an SVG after a reference image, and how much it reasons."""
+
+    model: TextModel
+    effort: str = "medium"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +101,7 @@ class Options:
     n: int = 1
     frame_count: int = 9
     frame_duration: int = 200
+    author: SvgAuthor | None = None
 
     @property
     def encoding(self) -> Encoding:
@@ -118,6 +136,13 @@ class Fields:
         for key in self.values:
             if key not in allowed:
                 raise unknown_parameter(self.name(key))
+
+    def inner(self, key: str, allowed: Collection[str]) -> Fields:
+        """Return the parameters of an object in here, none where it was not sent."""
+        value = self._typed(key, dict, "an object", {})
+        inner = Fields(value, self.name(f"{key}."))
+        inner.only(allowed)
+        return inner
 
     def sent(self, key: str) -> bool:
         """Return whether the parameter was sent and is not null."""
@@ -176,28 +201,33 @@ def read_prompt(fields: Fields) -> str:
     return prompt
 
 
-def read_options(fields: Fields, *, stream: bool, images: bool) -> Options:
-    """Read the image parameters of a request to the Images API (`images`) or of the Responses API's tool."""
+def read_options(fields: Fields, *, stream: bool, images: bool, author: str = DEFAULT_SVG_AUTHOR) -> Options:
+    """Read the image parameters of a request to the Images API (`images`) or of the Responses API's tool.
+
+    `author` is the model that writes an SVG where the request names none.
+    """
     model = image_model(fields.text("model", DEFAULT_IMAGE_MODEL), fields.name("model"), images=images)
     width, height = _read_size(fields, model)
+    chosen = fields.choice("output_format", FORMATS, "png")
     options = Options(
         model,
         width,
         height,
         _read_quality(fields, model),
         fields.choice("background", ("transparent", "opaque", "auto"), "auto") == "transparent",
-        fields.choice("output_format", FORMATS, "png"),
+        chosen,
         fields.integer("output_compression", 0, 100, 100),
         fields.integer("partial_images", 0, 3, 0),
         fields.integer("n", 1, 10, 1) if images else 1,
         fields.integer("frame_count", 2, 16, 9),
         fields.integer("frame_duration_ms", 1, 655_350, 200),
+        _read_author(fields, chosen, author),
     )
     fields.choice("complexity", ("low", "medium", "high"), "high")
     fields.choice("moderation", ("auto", "low"), "auto")
     _check_fidelity(fields, model)
     _check_format(fields, options)
-    _check_animation(fields, options, stream=stream and images)
+    _check_still(fields, options, stream=stream and images)
     if options.partial_images and not stream:
         message = "'partial_images' is only supported when 'stream' is true."
         raise invalid("invalid_value", message, fields.name("partial_images"))
@@ -262,13 +292,8 @@ def _check_fidelity(fields: Fields, model: ImageModel) -> None:
 
 def _check_format(fields: Fields, options: Options) -> None:
     chosen = options.output_format
-    _check_svg(fields, options)
-    if chosen == "svg":
-        raise invalid(
-            "invalid_value", "SVG output is not enabled for this project.", fields.name("output_format")
-        )
-    if chosen == "gif" and not options.model.modern:
-        message = f"GIF output is not supported by the model '{options.model.name}'."
+    if chosen in _MODERN and not options.model.modern:
+        message = f"{chosen.upper()} output is not supported by the model '{options.model.name}'."
         raise invalid("invalid_value", message, fields.name("output_format"))
     if options.transparent and chosen == "jpeg":
         message = "Transparent background is not supported for JPEG output format."
@@ -278,34 +303,34 @@ def _check_format(fields: Fields, options: Options) -> None:
         raise invalid("invalid_value", message, fields.name("output_compression"))
 
 
-def _check_svg(fields: Fields, options: Options) -> None:
-    """Check the object `svg`; in a form its fields are `svg[model]` and `svg[reasoning][effort]`."""
-    svg = fields.values.get("svg")
-    if svg is None:
-        return
-    if not isinstance(svg, dict):
-        raise invalid_type("an object", svg, fields.name("svg"))
-    inner = Fields(svg, fields.name("svg."))
-    inner.only(("model", "reasoning"))
-    inner.text("model", "")
-    reasoning = svg.get("reasoning")
-    if reasoning is not None:
-        if not isinstance(reasoning, dict):
-            raise invalid_type("an object", reasoning, inner.name("reasoning"))
-        effort = Fields(reasoning, inner.name("reasoning."))
-        effort.only(("effort",))
-        effort.choice("effort", EFFORTS, "medium")
-    if options.output_format != "svg":
-        message = f"'{fields.name('svg')}' is only supported when 'output_format' is 'svg'."
-        raise invalid("invalid_value", message, fields.name("svg"))
+def _read_author(fields: Fields, chosen: str, default: str) -> SvgAuthor | None:
+    """Read the object `svg`; in a form its fields are `svg[model]` and `svg[reasoning][effort]`."""
+    svg = fields.inner("svg", ("model", "reasoning"))
+    reasoning = svg.inner("reasoning", ("effort",))
+    name, effort = svg.text("model", default), reasoning.choice("effort", EFFORTS, "medium")
+    if chosen != "svg":
+        if fields.sent("svg"):
+            message = f"'{fields.name('svg')}' is only supported when 'output_format' is 'svg'."
+            raise invalid("invalid_value", message, fields.name("svg"))
+        return None
+    model = text_model(name, svg.name("model"))
+    if reasoning.sent("effort") and not model.reasons:
+        param = reasoning.name("effort")
+        message = f"Unsupported parameter: '{param}' is not supported with this model."
+        raise invalid("unsupported_parameter", message, param)
+    return SvgAuthor(model, effort)
 
 
-def _check_animation(fields: Fields, options: Options, *, stream: bool) -> None:
-    animated = options.output_format == "gif"
+def _check_still(fields: Fields, options: Options, *, stream: bool) -> None:
+    """Refuse frames of a still image, and streams and several images of formats that have none."""
+    chosen = options.output_format
     for key in ("frame_count", "frame_duration_ms"):
-        if fields.sent(key) and not animated:
+        if fields.sent(key) and chosen != "gif":
             message = f"'{fields.name(key)}' is only supported when 'output_format' is 'gif'."
             raise invalid("invalid_value", message, fields.name(key))
-    if animated and (options.partial_images or stream):
+    if chosen in _MODERN and (options.partial_images or stream):
         param = fields.name("partial_images") if options.partial_images else "stream"
-        raise invalid("invalid_value", "GIF output cannot be streamed or have partial images.", param)
+        message = f"{chosen.upper()} output cannot be streamed or have partial images."
+        raise invalid("invalid_value", message, param)
+    if chosen == "svg" and options.n > 1:
+        raise invalid("invalid_value", "SVG output requires 'n' to be 1.", fields.name("n"))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.core.billing.prices import PRICE_COLUMNS
 from imgcli.core.catalog import FixedSizes, ModelKind
+from imgcli.core.parameters.acceptance import accepted_options
 from imgcli.core.params import Quality
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def _entry(entry: ListedModel) -> dict[str, Any]:
         "shutdown_is_news": entry.has_new_shutdown,
         "replacement": model.replacement,
         **_accepts(model.accepts),
+        "options": accepted_options(model),
         "prices": _prices(model.prices) if model.prices else None,
         "image_dollars": _image_dollars(model) if model.kind is ModelKind.IMAGE else None,
     }

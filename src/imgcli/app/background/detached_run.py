@@ -75,7 +75,7 @@ def _open(
     """Find the key as a new run would. Raises `ImgcliError`."""
     from imgcli.api.auth import credentials
 
-    found = credentials(context.env, server.base_url, server.settings)
+    found = credentials(context.env, server.base_url, server.settings, context.keys)
     # A missing key is reported before the HTTP library is loaded.
     from imgcli.api.background import ResponseStore
     from imgcli.api.client import Clock

@@ -26,10 +26,10 @@ _LONGEST_NAME = 200
 class BatchInput(NamedTuple):
     """What the user gave: the file's bytes and names, and what holds for all rows.
 
-    `ending` is the file name's, empty for standard input. `prompt` is for rows without one; `images` and
-    `mask` go with every row that names none. `seed` decides what `{name|choice}` picks. Each image is asked
-    for `times` times from each of the `models`, in one request where `is_single_request`. `presets` frame
-    every prompt, the first one innermost.
+    `ending` is the file name's, empty for standard input. `prompt` is for rows without one; `images`,
+    `mask` and `markup` go with every row that names none. `seed` decides what `{name|choice}` picks. Each
+    image is asked for `times` times from each of the `models`, in one request where `is_single_request`.
+    `presets` frame every prompt, the first one innermost.
     """
 
     data: bytes
@@ -41,6 +41,7 @@ class BatchInput(NamedTuple):
     output: str | None = None
     images: tuple[str, ...] = ()
     mask: str | None = None
+    markup: str | None = None
     models: tuple[str, ...] = ()
     times: int = 1
     is_single_request: bool = False

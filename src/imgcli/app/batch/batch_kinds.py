@@ -9,7 +9,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from imgcli.app.inputs import InputNames, read_inputs
+from imgcli.app.inputs import InputImages, InputNames, read_inputs
 from imgcli.app.lookup import is_last
 from imgcli.app.plan import RequestPlan
 from imgcli.core.errors import ImgcliError, usage_error
@@ -36,7 +36,7 @@ LONG_PROMPT = 32_000
 """Characters; a prompt of more is checked in full."""
 
 _LARGEST_PROMPT = 256 * 1024  # bytes, as of a prompt in a file
-_IMAGE, _MASK = "image", "mask"
+_IMAGE, _MASK, _MARKUP = "image", "mask", "markup"
 _NO_SOURCES = OptionSources(frozenset(), frozenset())
 _PLAIN_NAME = re.compile(r"[^{}~-][^{}]*\.(?:png|jpe?g|webp|gif|svg)")
 """Output names in which nothing can be wrong."""
@@ -125,10 +125,11 @@ class BatchKinds:
 
     def _make(self, cells: Mapping[str, Any], output: str | None) -> int:
         """Make a kind and return its number. Raises `ImgcliError` (usage)."""
-        values = {name: self._rows.convert(name, value) for name, value in cells.items()}
-        images, mask = values.pop(_IMAGE, self._given.images), values.pop(_MASK, self._given.mask)
+        values: dict[str, Any] = {name: self._rows.convert(name, value) for name, value in cells.items()}
+        usual = {_IMAGE: self._given.images, _MASK: self._given.mask, _MARKUP: self._given.markup}
+        images, mask, markup = (values.pop(name, default) for name, default in usual.items())
         options = self._rows.options(values, None if output == STDOUT else output)
-        plan = self._inputs(images, mask)
+        plan = self._inputs((*images,), mask, markup)
         draft = plan.inherit(options.draft, _NO_SOURCES, self._today).draft
         if draft.partials is None:
             draft = replace(draft, partials=0)  # nobody watches each of a thousand images arrive
@@ -143,20 +144,21 @@ class BatchKinds:
         self.digests.append(_digest(draft, server.name(self._context.env), server.seed))
         return len(self._made) - 1
 
-    def _inputs(self, images: Any, mask: Any) -> RequestPlan:  # noqa: ANN401 - converted values
+    def _inputs(self, images: tuple[str, ...], mask: str | None, markup: str | None) -> RequestPlan:
         """Read the input images, and forget their bytes: a batch may have thousands of them."""
-        names = (*images,), mask
+        names = images, mask, markup
         if names not in self._plans:
             if STDIN in images:
                 raise usage_error("A batch cannot read an image from standard input.", "Name a file.")
-            if moving := next((name for name in (*images, mask) if name and is_last(name)), None):
+            if moving := next((name for name in (*images, mask, markup) if name and is_last(name)), None):
                 # The batch makes images itself: continued, all of its rows would be others, and paid again.
                 what = f"{moving} would be another image when the batch is continued."
                 raise usage_error(what, "Name the file, or the id of its run, which `imgcli history` shows.")
-            found, notes = read_inputs(self._context, InputNames(["a"], None, [*images] or None, mask))[1:]
+            given = InputNames(["a"], None, [*images] or None, mask, markup)
+            found, notes = read_inputs(self._context, given)[1:]
             references = tuple(replace(one, data=None) for one in found.references)
-            bare = replace(found, references=references, mask=found.mask and replace(found.mask, data=None))
-            self._plans[names] = RequestPlan("a", bare, notices=notes)
+            overlays = (one and replace(one, data=None) for one in (found.mask, found.markup))
+            self._plans[names] = RequestPlan("a", InputImages(references, *overlays), notices=notes)
         return self._plans[names]
 
 
@@ -187,6 +189,7 @@ def _digest(draft: DraftRequest, server: str | None, seed: int | None) -> str:
     # An output name that ends in .png asks for what comes anyway.
     asked |= {"format": None if image_format is ImageFormat.PNG else image_format}
     asked |= {"server": server, "seed": seed}
-    asked |= {"images": images or None, "mask": draft.mask and draft.mask.sha256}
+    overlays = {"mask": draft.mask, "markup": draft.markup}
+    asked |= {"images": images or None, **{name: one and one.sha256 for name, one in overlays.items()}}
     known = {name: value for name, value in asked.items() if value not in NOTHING}
     return sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()

@@ -101,9 +101,10 @@ class BatchPlan:
         """
         kind = self.kinds[task.kind]
         draft = kind.draft
-        if draft.references or draft.mask:
+        if draft.references or draft.mask:  # no markup without an image either
             references = tuple(map(read_again, draft.references))
-            draft = replace(draft, references=references, mask=draft.mask and read_again(draft.mask))
+            mask, markup = (one and read_again(one) for one in (draft.mask, draft.markup))
+            draft = replace(draft, references=references, mask=mask, markup=markup)
         output = replace(kind.output, name=task.output)
         return replace(
             kind, draft=replace(draft, prompt=task.prompt, typed_prompt=task.typed_prompt), output=output

@@ -219,6 +219,7 @@ class BatchPreview:
             "format": request.format,
             "images": images,
             "mask": request.mask.path if request.mask else None,
+            "markup": request.markup.path if request.markup else None,
             "max_cost_usd": float(bound.dollars) if bound else None,
         }
 

@@ -82,7 +82,7 @@ def _tell(context: Context, options: DoctorOptions, examined: _ExaminedTerminal 
     out = SafeWriter(context.stdout)
     columns = size_of(context.stdout).columns if context.stdout.isatty() else None
     in_color = has_color(context.env, context.stdout)
-    secrets, found, rows = all_secrets(context.env), list["Check"](), 1
+    secrets, found, rows = all_secrets(context), list["Check"](), 1
     for check in _checks(context, options, examined):
         safe = _redacted(check, secrets)
         found.append(safe)

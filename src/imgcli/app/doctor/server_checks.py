@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgcli.api.auth import LOCAL_KEY, OPENAI_URL, credentials, server_host
+from imgcli.api.key_store import openness
 from imgcli.core.catalog import list_models
 from imgcli.core.errors import ExitCode, ImgcliError, Problem
 from imgcli.core.option import option
@@ -32,7 +33,7 @@ def server_checks(context: Context, options: ServerOptions, *, is_offline: bool)
     """Check all that a request needs, and, unless offline, ask the server for its models, which is free."""
     found: Credentials | ImgcliError
     try:
-        found = credentials(context.env, options.base_url, options.settings)
+        found = credentials(context.env, options.base_url, options.settings, context.keys)
     except ImgcliError as error:
         found = error
     yield _key(context, options, found)
@@ -47,7 +48,12 @@ def server_checks(context: Context, options: ServerOptions, *, is_offline: bool)
 def _key(context: Context, options: ServerOptions, found: Credentials | ImgcliError) -> Check:
     """Check the key, and never show it."""
     variable = options.settings.key_env or _USUAL
-    facts: dict[str, object] = {"variable": variable, "is_set": bool(context.env.get(variable, "").strip())}
+    origin = None if isinstance(found, ImgcliError) else found.origin or None
+    facts: dict[str, object] = {
+        "variable": variable,
+        "is_set": bool(context.env.get(variable, "").strip()),
+        "origin": origin,
+    }
     if isinstance(found, ImgcliError):
         if found.problem.exit_code is ExitCode.AUTH:
             return Check.problem(KEY, found.problem, facts)
@@ -55,11 +61,14 @@ def _key(context: Context, options: ServerOptions, found: Credentials | ImgcliEr
     if found.key in {LOCAL_KEY, ""}:
         login = f"a header of profile {shorten(options.settings.profile, _LENGTH)} is the login"
         return Check.ok(KEY, login if not found.key else "not needed for a server on this machine", facts)
+    is_variable = origin == variable
+    is_set = f"{origin} is set" if is_variable else f"it is from {origin}"
     if found.host == _OPENAI and (fault := _fault(found.key)):
-        what = f"{variable} is set, but {fault}"
         advice = "Copy the key again, with nothing around it: https://platform.openai.com/api-keys"
-        return Check.note(KEY, what, advice, facts)
-    return Check.ok(KEY, f"{variable} is set and well-formed", facts)
+        return Check.note(KEY, f"{is_set}, but {fault}", advice, facts)
+    if options.settings.key_file and (fault := openness(options.settings.key_file)):
+        return Check.note(KEY, f"{is_set}, but {fault}", facts=facts)
+    return Check.ok(KEY, f"{is_set} and well-formed" if is_variable else f"well-formed, from {origin}", facts)
 
 
 def _fault(key: str) -> str:

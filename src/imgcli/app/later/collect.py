@@ -276,7 +276,7 @@ class _Collector:
         from imgcli.api.batches import body_of, problem_of
 
         if answer.status is None or answer.status not in _GOOD:
-            self._fail(row, problem_of(answer, *all_secrets(self._context.env)))
+            self._fail(row, problem_of(answer, *all_secrets(self._context)))
             return
         record, watch = self._logged(row, body_of(answer)), _EndSink(self._context)
         outcome = recover.finish(self._context, record, [], watch).outcome

@@ -37,7 +37,7 @@ def batch_client(context: Context, server: ServerOptions) -> BatchClient:
     """Return a client for the server's batches. Raises `ImgcliError` without a key."""
     from imgcli.api.auth import credentials
 
-    found = credentials(context.env, server.base_url, server.settings)
+    found = credentials(context.env, server.base_url, server.settings, context.keys)
     # A missing key is reported before the HTTP library is loaded.
     from imgcli.api.batches import BatchClient
     from imgcli.api.client import Clock

@@ -218,7 +218,13 @@ class _Drafts:
     def _request(self, options: GenerateOptions) -> ImageRequest:
         """Return what is sent, whole and without streaming; the plan has shown what there is to notice."""
         self._has_partials |= bool(options.draft.partials)
-        draft = replace(options.draft, stream=False, partials=None, watched_partials=0, detach=False)
+        if options.draft.markup:  # in OpenAI's specification (SDK 3.57.0) a form has it, and JSON does not
+            what = f"The Batch API takes no {option('markup')}: OpenAI takes it in forms alone."
+            raise usage_error(what, f"Leave {option('later')} out for this row.", about=("markup", "later"))
+        if options.draft.detach:
+            what = f"A batch is made in the background anyway, without {option('detach')}."
+            raise usage_error(what, "Leave it out.", about=("detach", "later"))
+        draft = replace(options.draft, stream=False, partials=None, watched_partials=0)
         request = validate(draft, self._models, self._today).request
         check_embedding(options.output, request)
         self._check_served(request)

@@ -153,7 +153,7 @@ def _note_shortcomings(context: Context, defaults: GenerateOptions) -> None:
     if defaults.server.demo:
         return
     try:
-        credentials(context.env, defaults.server.base_url, defaults.server.settings)
+        credentials(context.env, defaults.server.base_url, defaults.server.settings, context.keys)
     except ImgcliError as error:
         context.warn([f"no images can be generated: {error.problem.what}"])
 

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcli.app.context import size_of
+from imgcli.cli import completion
 from imgcli.cli.params import generation, lookup, server  # noqa: TC001 - Typer reads the annotations at run time
 from imgcli.core.catalog import ModelScope, list_models
 from imgcli.core.errors import usage_error
+from imgcli.core.text import did_you_mean, shorten, similar_names
 from imgcli.output.terminal.capabilities import ColorDepth, detect_terminal
 from imgcli.output.terminal.writer import SafeWriter
 
 if TYPE_CHECKING:
     from imgcli.app.context import Context
     from imgcli.app.options import ServerOptions
-    from imgcli.core.catalog import ModelList, ServerModel
+    from imgcli.core.catalog import ListedModel, ModelList, ServerModel
 
 
 EPILOG = """\
@@ -27,6 +29,15 @@ rejected, 5 the server has no list of models or no table, 6 rate limited, 8 not 
 """
 _SERVER, _PRICES = "Server", "Prices"
 
+Name = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[NAME]",
+        help="Show which options this model takes.",
+        show_default=False,
+        autocompletion=completion.models,
+    ),
+]
 Live = Annotated[
     bool,
     typer.Option(
@@ -64,10 +75,12 @@ Reset = Annotated[
     bool, typer.Option("--reset", help="Go back to the built-in prices.", rich_help_panel=_PRICES)
 ]
 _RESET = "--reset"
+_NAME_LENGTH = 60
 
 
 def models(  # noqa: PLR0913 - see `gen`
     ctx: typer.Context,
+    name: Name = None,
     *,
     live: Live = False,
     everything: Everything = False,
@@ -87,6 +100,7 @@ def models(  # noqa: PLR0913 - see `gen`
     \b
     Examples:
       imgcli models                    the built-in table
+      imgcli models gpt-image-2        the options that one model takes
       imgcli models --sources          sizes, qualities, sources of prices
       imgcli models --live             the models your key can use, current dates
       imgcli models --update p.toml    the prices of that file from now on
@@ -104,9 +118,24 @@ def models(  # noqa: PLR0913 - see `gen`
         context = replace(context)  # whose prices are the new ones
     options = server_options({"base_url": base_url, "timeout": timeout}, applied_profile(ctx).server)
     available = _ask_server(context, options) if live else None
-    span = ModelScope.ALL if everything else ModelScope.ALIVE
+    span = ModelScope.ALL if everything or name is not None else ModelScope.ALIVE
     table = list_models(context.models, context.now().date(), span, available)
-    SafeWriter(context.stdout).lines(_lines(context, table, as_json=as_json, sources=sources))
+    if name is not None:
+        table = replace(table, entries=(_named(table, context, name),))
+    SafeWriter(context.stdout).lines(
+        _lines(context, table, as_json=as_json, sources=sources, is_one=name is not None)
+    )
+
+
+def _named(table: ModelList, context: Context, name: str) -> ListedModel:
+    """Find a model by its name or an alias. Raises `ImgcliError` (usage) where imgcli does not know it."""
+    known = context.models.find(name)
+    found = [entry for entry in table.entries if entry.model == known]
+    if found:
+        return found[0]
+    similar = similar_names(name, [entry.model.name for entry in table.entries])[:1]
+    advice = did_you_mean(similar) or "`imgcli models` lists those that it knows."
+    raise usage_error(f"imgcli does not know the model {shorten(name, _NAME_LENGTH)}.", advice)
 
 
 def _change_prices(context: Context, source: str | None, *, is_reset: bool) -> list[str]:
@@ -123,7 +152,7 @@ def _change_prices(context: Context, source: str | None, *, is_reset: bool) -> l
 def _ask_server(context: Context, options: ServerOptions) -> tuple[ServerModel, ...]:
     from imgcli.api.auth import credentials
 
-    authorization = credentials(context.env, options.base_url, options.settings)
+    authorization = credentials(context.env, options.base_url, options.settings, context.keys)
     # A missing key is reported before the HTTP library is loaded.
     from imgcli.api.client import Clock
     from imgcli.api.models import ask
@@ -133,14 +162,14 @@ def _ask_server(context: Context, options: ServerOptions) -> tuple[ServerModel, 
     return ask(authorization, Timeouts.scaled(options.timeout), clock)
 
 
-def _lines(context: Context, table: ModelList, *, as_json: bool, sources: bool) -> list[str]:
+def _lines(context: Context, table: ModelList, *, as_json: bool, sources: bool, is_one: bool) -> list[str]:
     if as_json:
         from imgcli.output.json import models_json
 
         return [models_json(table)]
-    from imgcli.output.tables.models import model_page, source_page
+    from imgcli.output.tables.models import model_page, option_page, source_page
 
-    page = source_page(table) if sources else model_page(table)
+    page = (option_page if is_one else source_page if sources else model_page)(table)
     terminal = detect_terminal(context.env, context.stdout, lambda: size_of(context.stdout))
     if terminal.depth is ColorDepth.NONE:
         return page.lines

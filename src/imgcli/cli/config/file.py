@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imgcli.cli.config.command import configured_commands, schema
-from imgcli.core.config import DEFAULT_PRESET, HEADERS, PRESET, PROFILE, ValueType
+from imgcli.core.config import DEFAULT_PRESET, HEADERS, KEY_COMMAND, PRESET, PROFILE, ValueType
 from imgcli.core.config_reader import read_config
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.secrets import is_key_name, looks_like_key
@@ -154,6 +154,8 @@ def _shape(assignment: Assignment, commands: Schema) -> OptionType | None:
 def _parse(assignment: Assignment, shape: OptionType | None) -> object:
     """Return the value as the option takes it; one that does not fit stays text, and reading rejects it."""
     if shape and shape.type is ValueType.LIST and len(assignment.values) > 1:
+        return list(assignment.values)
+    if assignment.name == KEY_COMMAND:
         return list(assignment.values)
     if len(assignment.values) > 1:
         raise usage_error(

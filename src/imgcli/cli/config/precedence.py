@@ -97,11 +97,13 @@ _RULES = (
     PrecedenceRule("image_model", _asks_an_image_model, ("model", "api")),
     PrecedenceRule("detach", _asks_an_image_model, ("model", "api")),
     PrecedenceRule("detach", lambda params: params.get("stream") is False, ("stream",)),
+    PrecedenceRule("detach", _any("later"), ("later",)),
     PrecedenceRule("completion_window", _asks_an_image_model, ("model", "api")),
     PrecedenceRule("completion_window", _any("stream", "partials"), ("stream", "partials")),
     PrecedenceRule("format", _names_another_format, ("output",)),
     *(PrecedenceRule(one.name, _excludes(one.formats)) for one in PARAMETERS if one.formats),
     *(PrecedenceRule(one.name, _asks_an_image_model) for one in PARAMETERS if not one.is_in_both),
     PrecedenceRule("partials", _has_no_partials),
+    PrecedenceRule("stream", lambda params: _has_no_partials(params) and _asks_an_image_model(params)),
     PrecedenceRule("partials", lambda params: params.get("stream") is False, ("stream",)),
 )

@@ -87,9 +87,19 @@ def _speaking_for(ctx: Any, settings: Settings) -> tuple[ServerSettings, tuple[s
     asked = ctx.params[_PARAMETER] or ""
     found = settings.server_at(ctx.info_name, asked)
     is_for_it = found == server
+    notices = _open_key_file(found)
     if server.base_url is None:
-        return found, () if is_for_it else _nameless(server)
-    return found, _overridden(ctx, settings, server, is_for_it=is_for_it)
+        return found, notices if is_for_it else _nameless(server)
+    return found, (*notices, *_overridden(ctx, settings, server, is_for_it=is_for_it))
+
+
+def _open_key_file(server: ServerSettings) -> tuple[str, ...]:
+    """Return a note on a key's file that others can read."""
+    if not server.key_file:
+        return ()
+    from imgcli.api.key_store import openness
+
+    return tuple(filter(None, [openness(server.key_file)]))
 
 
 def _nameless(server: ServerSettings) -> tuple[str, ...]:

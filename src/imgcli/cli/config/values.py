@@ -15,6 +15,8 @@ from imgcli.core.config import (
     BILLED,
     EDITS_PATH,
     IMAGES_PATH,
+    KEY_COMMAND,
+    KEY_FILE,
     OPENAI_PATHS,
     PLACE,
     PRESET,
@@ -183,14 +185,17 @@ def _preset_lines(config: Config) -> Iterator[str]:
 def _server_lines(env: Mapping[str, str], settings: Settings) -> Iterator[str]:
     """Yield key, headers, billing and paths of a profile; never the values of environment variables."""
     profile = settings.profile
-    if profile and (
-        profile.key_env or profile.headers or not profile.billed or profile.paths != OPENAI_PATHS
-    ):
+    has_key = profile and (profile.key_env or profile.key_command or profile.key_file)
+    if profile and (has_key or profile.headers or not profile.billed or profile.paths != OPENAI_PATHS):
         yield "\nserver"
         if not profile.billed:
             yield f"  {BILLED:<14} false: spending limits do not apply"
         if profile.key_env:
             yield f"  {'key-env':<14} {profile.key_env} ({_set_or_not(env, profile.key_env)})"
+        if profile.key_command:
+            yield f"  {KEY_COMMAND:<14} {shorten(' '.join(profile.key_command), _WIDEST)}"
+        if profile.key_file:
+            yield f"  {KEY_FILE:<14} {shorten(profile.key_file, _WIDEST)}"
         for header in profile.headers:
             yield f"  {'header':<14} {header.name}: {_header_words(env, header)}"
         for name, path in _own_paths(profile.paths).items():
@@ -226,6 +231,8 @@ def _as_json(
         "billed": profile.billed if profile else True,
         "key_env": profile.key_env if profile else None,
         "key_is_set": _is_set(env, profile.key_env) if profile and profile.key_env else None,
+        "key_command": list(profile.key_command) or None if profile else None,
+        "key_file": profile.key_file if profile else None,
         "headers": [_header_json(env, header) for header in profile.headers] if profile else [],
         "paths": _own_paths(profile.paths) if profile else {},
         "presets": list(map(_preset_json, settings.config.presets.values())),

@@ -11,9 +11,9 @@ from imgcli.cli.completion import batch_files, images_and_ids
 from imgcli.core.params import PARAMETERS
 
 ROW_OPTIONS = (
-    *("image", "mask", "model", "image-model", "count"),
+    *("image", "mask", "markup", "model", "image-model", "count"),
     *(parameter.flag for parameter in PARAMETERS),
-    *("partials", "embed", "keep-partials", "api", "stream"),
+    *("partials", "embed", "keep-partials", "api", "detach", "stream"),
 )
 """The options that a row may set. A batch file may come from somebody else, so it names no server, key,
 limit or record, reads no file but images, and overwrites nothing."""

@@ -147,8 +147,8 @@ Markup = Annotated[
     typer.Option(
         "--markup",
         metavar="FILE",
-        help="Transparent PNG of the same size as FILE with marks that guide the edit, such as an arrow; for "
-        "image models, not with --mask.",
+        help="Transparent PNG of the same size as the image to edit, with marks that guide the edit, such as "
+        "an arrow; for image models, not with --mask.",
         rich_help_panel=_PROMPT,
         autocompletion=images_and_ids,
     ),

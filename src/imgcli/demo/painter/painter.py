@@ -6,11 +6,12 @@ import hashlib
 import io
 import random
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageChops
 
-from imgcli.demo.painter import drawing, scenes
+from imgcli.demo.painter import drawing, scenes, vector
 from imgcli.demo.painter.label import Box, Caption, Label, arrange
 from imgcli.demo.provenance import mark
 
@@ -48,23 +49,30 @@ class PaintJob:
 
 
 class PaintedImage:
-    """One image, painted when made, and its partials."""
+    """One image, painted when it is first asked for, and its partials."""
 
     def __init__(self, job: PaintJob) -> None:
         self.job = job
         self._palette = drawing.choose(_rng(job, "palette", job.prompt))
-        caption = Caption("demo", _facts(job), job.prompt)
-        self._label = Label(caption, _inside(job, 0.085 if job.transparent else 0))
-        self._image = self._paint()
+        self._caption = Caption("demo", _facts(job), job.prompt)
+        self._label = Label(self._caption, _inside(job, 0.085 if job.transparent else 0))
 
     def final(self, encoding: Encoding) -> bytes:
         """Return the finished image, encoded, with the mark by which the demo knows it again.
 
         A gif of several frames ends with it.
         """
+        if encoding.format == "svg":
+            return self._drawn()
         if encoding.frames > 1:
             return mark(self._animated(encoding))
         return mark(self._encode(self._image.copy(), encoding))
+
+    def _drawn(self) -> bytes:
+        job = self.job
+        rng = _rng(job, "drawing", job.scene_prompt or job.prompt)
+        ridges = 3 + _DETAIL[job.quality]
+        return vector.draw(rng, job.size, self._palette, self._caption, ridges, is_bare=job.transparent)
 
     def _animated(self, encoding: Encoding) -> bytes:
         rng = _rng(self.job, "frames", str(encoding.frames))
@@ -83,7 +91,8 @@ class PaintedImage:
         rng = _rng(self.job, "partial", f"{index}/{count}")
         return self._encode(_roughen(rng, self._image, done), encoding)
 
-    def _paint(self) -> Image.Image:
+    @cached_property
+    def _image(self) -> Image.Image:
         job = self.job
         seed = job.seed if job.scene_seed is None else job.scene_seed
         rng = _rng(replace(job, seed=seed), "scene", job.scene_prompt or job.prompt)

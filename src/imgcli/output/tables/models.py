@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from imgcli.core.billing.prices import dated
 from imgcli.core.catalog import FixedSizes, ModelKind
+from imgcli.core.image import ImageFormat
 from imgcli.core.option import option
+from imgcli.core.parameters.acceptance import accepted_options
+from imgcli.core.params import PARAMETERS
 from imgcli.core.text import shorten
 from imgcli.output.tables.table import Table, can_draw, rendered_lines
 
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from imgcli.core.catalog import ListedModel, ModelList, ServerModel, SizeRule
+    from imgcli.core.catalog import ListedModel, Model, ModelList, ServerModel, SizeRule
     from imgcli.core.params import Quality
     from imgcli.output.terminal.capabilities import Terminal
 
@@ -30,9 +34,17 @@ _QUALITIES = {"low": "low", "medium": "med", "high": "high"}
 _NAMES_LENGTH = 300
 _NAME_LENGTH = 60
 _UNKNOWN, _UNPUBLISHED = "unknown", "-"
-_WORDS = frozenset({"sizes", "quality", "formats", "fidelity", "shutdown", "shut down", "replacement", "key"})
+_WORDS = frozenset(
+    {
+        *("sizes", "quality", "gif", "svg", "markup", "complexity", "fidelity", "takes"),
+        *("shutdown", "shut down", "replacement", "key"),
+    }
+)
 """The headings of columns that hold words, beside the first."""
-_OPTIONAL = ("replacement", "fidelity", "formats", "text", "shutdown", "image", "med")
+_OPTIONAL = (
+    *("replacement", "fidelity", "complexity", "markup", "svg", "gif"),
+    *("text", "shutdown", "image", "med"),
+)
 """The headings of columns that a narrow window goes without, in this order."""
 _USUAL_WIDTH, _NARROWEST = 80, 30
 _INDENT = " " * 12
@@ -114,8 +126,8 @@ def source_page(lineup: ModelList) -> Page:
     """Return what image models accept, notes on prices, and where each price is from."""
     images = lineup.of(ModelKind.IMAGE)
     accepts = _table(
-        "What image models accept",
-        ("", "sizes", "quality", "formats", "fidelity"),
+        "What image models accept (all of them png, jpeg and webp)",
+        ("", "sizes", "quality", "gif", "svg", "markup", "complexity", "fidelity"),
         images,
         [_accepted(entry) for entry in images],
     )
@@ -123,12 +135,49 @@ def source_page(lineup: ModelList) -> Page:
     return Page((accepts,), tuple(notes), tuple(_sources(lineup)))
 
 
+def option_page(lineup: ModelList) -> Page:
+    """Return what the one model of a list costs, and which options it takes."""
+    (entry,) = lineup.entries
+    model, is_text = entry.model, entry.model.kind is ModelKind.TEXT
+    table = Table(("", "takes"), tuple(_option_rows(model)), title=f"{_name(entry)} ({model.kind} model)")
+    names = ("in", "cached", "out") if is_text else ("text", "image", "out")
+    costs = zip(names, (_text_cells if is_text else _image_cells)(entry)[1:4], strict=True)
+    dollars = ", ".join(f"{name} {cost}" for name, cost in costs)
+    notes = [f"Dollars per million tokens: {dollars}"]
+    if entry.shutdown:
+        notes.append(f"Shut down on {_date(entry)}; replacement: {model.replacement or 'none'}")
+    if model.accepts and not isinstance(model.accepts.sizes, FixedSizes):
+        notes += _wrapped(f"{option('size')}: {_sizes(model.accepts.sizes)}", _USUAL_WIDTH, "", "  ")
+    if is_text:
+        notes.append(f"Options of the image are those of its image model ({option('image-model')}).")
+    return Page((replace(table, words=_WORDS),), tuple(notes))
+
+
+def _option_rows(model: Model) -> Iterator[tuple[str, str]]:
+    """Yield the options that a model takes, each with its values."""
+    parameters = {one.flag: one for one in PARAMETERS}
+    words = {True: "yes", False: "no", None: _UNKNOWN}
+    for name, taken in accepted_options(model).items():
+        parameter = parameters.get(name)
+        values = " ".join(taken) if isinstance(taken, tuple) else words[taken]
+        if name == "size" and model.accepts:
+            rule = model.accepts.sizes
+            values = " ".join(rule.sizes) if isinstance(rule, FixedSizes) else "any, within the limits below"
+        elif taken is True and parameter and parameter.span:
+            values = "{:,} to {:,}".format(*parameter.span)
+        elif taken is True and parameter and issubclass(parameter.type, StrEnum):
+            values = " ".join(parameter.type)
+        if taken is True and parameter and parameter.formats:
+            values += f", for {' and '.join(parameter.formats)}"
+        yield option(name), values
+
+
 def _legend(lineup: ModelList) -> Iterator[str]:
     yield f"*  default    {_UNPUBLISHED}  not published: the bill after a run says what it cost"
     if any(entry.has_new_shutdown for entry in lineup.entries):
         yield "!  shutdown date from the server, not in imgcli's own table"
     yield f"Standard tier prices as of {_dated_prices(lineup)}"
-    yield f"Sizes, qualities, sources of the prices, notes: imgcli models {option('sources')}"
+    yield f"Options of one: imgcli models NAME; sources, notes: imgcli models {option('sources')}"
     yield from _unknown_models(lineup)
 
 
@@ -155,23 +204,12 @@ def _notes(lineup: ModelList) -> Iterator[str]:
     yield from dict.fromkeys(
         f"to {accepts.qualities[-1]}: {_listed_qualities(accepts.qualities)}" for accepts in known
     )
-    yield from _newer_options(lineup)
     yield from _advice(lineup.of(ModelKind.IMAGE))
     yield "An image's price is OpenAI's own, or the tokens in OpenAI's table times their price."
     yield "The prompt, images that are sent along, and partial images come on top."
     yield f"Standard tier prices as of {_dated_prices(lineup)}; {_MORE}"
     if lineup.prices_from:
         yield f"`imgcli models {option('reset')}` goes back to the prices built into imgcli."
-
-
-def _newer_options(lineup: ModelList) -> Iterator[str]:
-    """Yield which models take the options that only some are known to take."""
-    known = [(entry.model.name, entry.model.accepts) for entry in lineup.of(ModelKind.IMAGE)]
-    takers = {
-        "complexity": [name for name, accepts in known if accepts and accepts.complexities],
-        "markup": [name for name, accepts in known if accepts and accepts.markup],
-    }
-    yield from (f"{option(name)}: {', '.join(models)}" for name, models in takers.items() if models)
 
 
 def _sources(lineup: ModelList) -> Iterator[tuple[str, str]]:
@@ -257,13 +295,16 @@ def _text_cells(entry: ListedModel) -> tuple[str, ...]:
 def _accepted(entry: ListedModel) -> tuple[str, ...]:
     accepts = entry.model.accepts
     if accepts is None:
-        return (_name(entry), _UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN)
-    fidelity = _UNKNOWN if accepts.fidelities is None else " ".join(accepts.fidelities) or "always high"
+        return (_name(entry), *[_UNKNOWN] * 7)
+    fidelity = _UNKNOWN if accepts.fidelities is None else " ".join(accepts.fidelities) or "is high"
     return (
         _name(entry),
         size_label(accepts.sizes),
         f"to {accepts.qualities[-1]}",
-        " ".join(accepts.formats),
+        "yes" if ImageFormat.GIF in accepts.formats else "no",
+        "yes" if ImageFormat.SVG in accepts.formats else "no",
+        "yes" if accepts.markup else "no",
+        _UNKNOWN if accepts.complexities is None else "yes",
         fidelity,
     )
 
