@@ -20,8 +20,9 @@ from PIL import Image, ImageChops, ImageOps, ImageStat
 
 from beside import PATIENCE, wait_for
 from flatpaint import painted_flat
+from imgcli.demo.connection import MOST_CONNECTIONS
 from imgcli.demo.exchange import Past, Sessions
-from imgcli.demo.server import MOST_CONNECTIONS, DemoServer
+from imgcli.demo.server import DemoServer
 from imgcli.demo.validation import size_fault
 
 if TYPE_CHECKING:
@@ -786,7 +787,7 @@ def test_headers_of_a_stream(demo: DemoServer) -> None:
         ("DELETE", "images/edits", 405),
         ("POST", "models", 405),
         ("OPTIONS", "responses", 405),
-        ("BREW", "responses", 501),
+        ("BREW", "responses", 405),
     ],
 )
 def test_wrong_places(demo: DemoServer, method: str, path: str, status: int) -> None:
@@ -848,10 +849,10 @@ def test_local_names_are_welcome(demo: DemoServer, host: str) -> None:
         (b"Content-Length: +2", 400),
         (b"Content-Length: 2\r\nContent-Length: 3", 400),
         (b"Content-Length: 2\r\nTransfer-Encoding: chunked", 400),
-        (b"Transfer-Encoding: chunked", 411),
+        (b"Transfer-Encoding: gzip", 501),
+        (b"Transfer-Encoding: chunked\r\n\r\nno number", 400),
         (b"X-Long: " + b"x" * 66_000, 431),
         (b"\r\n".join(b"X-%d: %s" % (number, b"x" * 1000) for number in range(70)), 431),
-        (b"\r\n".join(b"X-%d: x" % number for number in range(200)), 431),
     ],
 )
 def test_framing_and_limits(demo: DemoServer, head: bytes, status: int) -> None:
@@ -861,7 +862,7 @@ def test_framing_and_limits(demo: DemoServer, head: bytes, status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"\x16\x03\x01\x02\x00\r\n", b"GET\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x00" * 99 + b"\r\n"]
+    "line", [b"\x16\x03\x01\x02\x00\r\n", b"GET\r\n\r\n", b"GET / HTTP/nine\r\n\r\n", b"\x00" * 99 + b"\r\n"]
 )
 def test_garbage_does_no_harm(demo: DemoServer, line: bytes) -> None:
     """A client that speaks no HTTP is hung up on, and the next one is served."""
@@ -1017,9 +1018,10 @@ def test_log_has_one_clean_line_for_each_request() -> None:
             b"GET /\x1b[31m\xff HTTP/1.0\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer x\r\n\r\n"
             % server.port,
         )
-        wait_for(lambda: len(lines) == 2)  # a line is written after its answer, by a thread of its own
+        ask(server, "GET", "models%1b[31m?a=%ff")
+        wait_for(lambda: len(lines) == 3)  # a line is written after its answer
     said = sorted(line.rsplit(" ", 2)[0] for line in lines)
-    assert ["GET /\\x1b[31m\\xff 404", "GET /v1/models 200"] == said
+    assert ["- - 400", "GET /v1/models 200", "GET /v1/models%1b[31m?a=%ff 404"] == said
 
 
 def test_pace_lets_people_watch() -> None:

@@ -8,8 +8,7 @@ import io
 import json
 import re
 from dataclasses import dataclass
-from email.message import Message
-from typing import TYPE_CHECKING, Never
+from typing import TYPE_CHECKING, BinaryIO, Never
 
 from imgcli.demo.errors import invalid, invalid_type, unsupported_here
 
@@ -29,12 +28,18 @@ _DATA_URL = re.compile(r"data:(image/[a-z0-9.+-]+);base64,(.*)", re.DOTALL | re.
 
 @dataclass(frozen=True, slots=True)
 class FormPart:
-    """One field of a multipart form; a file has a `filename`."""
+    """A file of a multipart form."""
 
     name: str
-    filename: str | None
+    filename: str
     mime: str
-    data: bytes
+    file: BinaryIO
+
+    @property
+    def data(self) -> bytes:
+        """All of its bytes."""
+        self.file.seek(0)
+        return self.file.read()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,44 +52,15 @@ class UploadedImage:
     alpha: bool
 
 
-def _parts(content_type: str, body: bytes) -> list[FormPart]:
-    """Return the fields of a multipart/form-data body, in order."""
-    header = Message()
-    header["content-type"] = content_type
-    boundary = header.get_boundary()
-    if not boundary:
-        raise _bad_form("the boundary is missing")
-    line = b"--" + boundary.encode("latin-1", "replace")
-    pieces = (b"\r\n" + body).split(b"\r\n" + line)
-    if not pieces[-1].startswith(b"--"):
-        raise _bad_form("the closing boundary is missing")
-    return [_part(piece) for piece in pieces[1:-1]]
-
-
-def _part(piece: bytes) -> FormPart:
-    head, gap, data = piece.removeprefix(b"\r\n").partition(b"\r\n\r\n")
-    if not gap:
-        raise _bad_form("a part has no headers")
-    lines = (line.partition(":") for line in head.decode("utf-8", "replace").split("\r\n"))
-    headers = {name.strip().lower(): value.strip() for name, _, value in lines}
-    disposition = Message()
-    disposition["content-disposition"] = headers.get("content-disposition", "")
-    name = disposition.get_param("name", header="content-disposition")
-    if not isinstance(name, str):
-        raise _bad_form("a part has no name")
-    return FormPart(name, disposition.get_filename(), headers.get("content-type", "text/plain"), data)
-
-
 def _bad_form(why: str) -> Exception:
     return invalid(None, f"Could not parse multipart form: {why}.", None)
 
 
 def uploaded_image(part: FormPart) -> UploadedImage:
     """Read the image of a file field; OpenAI looks at the declared type first."""
-    mime = part.mime.partition(";")[0].strip().lower()
-    if mime not in _MIME:
+    if part.mime not in _MIME:
         formats = "Supported file formats are 'image/jpeg', 'image/png', and 'image/webp'."
-        message = f"Invalid file '{part.name}': unsupported mimetype ('{mime}'). {formats}"
+        message = f"Invalid file '{part.name}': unsupported mimetype ('{part.mime}'). {formats}"
         raise invalid("unsupported_file_mimetype", message, part.name.removesuffix("[]"))
     return decoded_image(part.data, part.name.removesuffix("[]"))
 
@@ -164,7 +140,6 @@ def check_markup(part: FormPart, inputs: list[UploadedImage], *, has_mask: bool)
 
 _NUMBERS = frozenset(["n", "partial_images", "output_compression", "frame_count", "frame_duration_ms"])
 _MOST_VALUES = 500_000  # letters that may begin one; each takes up to 200 bytes
-_FILES = frozenset({"image", "image[]", "mask", "markup"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,14 +170,17 @@ def read_json(request: Request) -> dict[str, object]:
 
 
 def read_form(request: Request) -> MultipartForm:
-    """Parse a multipart body."""
+    """Sort the fields of a multipart form."""
     values: dict[str, object] = {}
     files: dict[str, list[FormPart]] = {}
-    for part in _parts(request.content_type, request.body):
-        if part.filename is not None or part.name in _FILES:
-            files.setdefault(part.name, []).append(part)
+    if request.form is None:
+        raise _bad_form("there is none")
+    for name, value in request.form.multi_items():
+        if isinstance(value, str):
+            _put(values, name, _typed(name, value))
         else:
-            _put(values, part.name, _typed(part.name, part.data.decode("utf-8", "replace")))
+            mime = (value.content_type or "text/plain").partition(";")[0].strip().lower()
+            files.setdefault(name, []).append(FormPart(name, value.filename or "file", mime, value.file))
     return MultipartForm(values, files)
 
 

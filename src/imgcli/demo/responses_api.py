@@ -21,7 +21,7 @@ from imgcli.demo.validation import EFFORTS, IMAGE_PARAMETERS, Fields, check_safe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from imgcli.demo.background import BackgroundResponses
+    from imgcli.demo.background import StoredResponses
     from imgcli.demo.exchange import Sessions
 
 
@@ -180,19 +180,21 @@ _MISSING_HERE = {
 
 
 def create(
-    request: Request, sessions: Sessions, background: BackgroundResponses | None = None
+    request: Request, sessions: Sessions, responses: StoredResponses | None = None
 ) -> JsonAnswer | Stream:
-    """Answer `POST /v1/responses`, where `background` keeps what is made there; a batch has none."""
+    """Answer `POST /v1/responses`, where `responses` keeps what is made; a batch has none."""
     fields = Fields(read_json(request))
     fields.only(_ALLOWED)
     stream = fields.flag("stream", default=False)
     is_background = read_background(fields, stream=stream)
     run = ResponseRun(_read_request(fields, sessions, request.seed, stream=stream), sessions)
-    if is_background and background is None:
+    if is_background and responses is None:
         raise unsupported_here("background", "background mode in batches")
-    if is_background and background:
-        made = background.start(run)
-        return Stream(made.follow()) if stream else made.response()
+    if responses and run.is_stored:
+        made = responses.keep(run)
+        if is_background:
+            made.start()
+            return Stream(made.follow()) if stream else made.response()
     return Stream(run.events()) if stream else _collect(run)
 
 
