@@ -38,10 +38,13 @@ def check_place(headers: Headers, port: int, allowed: Collection[str]) -> None:
 
 
 def _name(address: str) -> str | None:
+    """Return the host name of an address that is that and perhaps a port, nothing else."""
     try:
-        return urlsplit(address).hostname
+        parts = urlsplit(address)
+        _ = parts.port
     except ValueError:
         return None
+    return None if "@" in parts.netloc or parts.path or parts.query else parts.hostname
 
 
 def _forbidden(header: str) -> ApiError:
