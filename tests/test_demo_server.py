@@ -1069,17 +1069,6 @@ def test_close_of_a_server_that_never_ran() -> None:
     DemoServer().close()
 
 
-def test_serve_forever_ends_with_close() -> None:
-    """A server that serves in its caller's thread returns when it is closed from another."""
-    server = DemoServer(pace=0)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    assert 200 == ask(server, "GET", "models").status
-    server.close()
-    thread.join(60)
-    assert not thread.is_alive()
-
-
 def test_log_has_one_clean_line_for_each_request() -> None:
     """The log gets one line a request, whatever bytes its path holds."""
     lines: list[str] = []

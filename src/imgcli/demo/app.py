@@ -27,7 +27,7 @@ from imgcli.demo.exchange import FileAnswer, JsonAnswer, Request, Stream, new_id
 from imgcli.demo.request_body import LARGEST_BODY, LARGEST_UPLOAD, RequestBody, Room
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 
     from starlette.types import Message, Receive, Scope, Send
 
@@ -52,19 +52,30 @@ _SEEDS = 10**9
 _LOGGED = 200
 
 
+def _quiet(_line: str) -> None:
+    """Log nothing."""
+
+
 @dataclass(frozen=True)
 class DemoSettings:
-    """How the demo is to serve; see `DemoServer`."""
+    """How the demo serves.
 
-    port: int
-    pace: float
-    log: Callable[[str], None]
-    patience: float
-    api_key: str | None
-    hosts: frozenset[str]
-    is_marked: bool
-    seed: int | None
-    cut_after: int | None
+    `pace` multiplies the pauses between events: at 1 a run takes about three seconds, at 0 there are none.
+    `log` is called with one line for each request, from another thread. Any key is accepted unless `api_key`
+    names the only good one. `patience` is how many seconds a client may take to send a request, and to take
+    any part of the answer. `hosts` are names under which a proxy offers the demo. Answers are `marked` by a
+    header as free. Without a `seed` every request gets a random one, which is written on its image. Streams
+    are cut after `cut_after` events.
+    """
+
+    pace: float = 1.0
+    log: Callable[[str], None] = _quiet
+    api_key: str | None = None
+    patience: float = 30.0
+    hosts: Collection[str] = ()
+    marked: bool = True
+    seed: int | None = None
+    cut_after: int | None = None
 
     def draw_seed(self) -> int:
         """Return the seed for one request: a random one unless one was chosen."""
@@ -75,9 +86,16 @@ class DemoApp:
     """Answers requests as OpenAI does."""
 
     def __init__(
-        self, settings: DemoSettings, sessions: Sessions, responses: StoredResponses, batches: BatchStore
+        self,
+        settings: DemoSettings,
+        port: int,
+        sessions: Sessions,
+        responses: StoredResponses,
+        batches: BatchStore,
     ) -> None:
         self._settings = settings
+        self._port = port
+        self._hosts = frozenset(host.lower() for host in settings.hosts)
         self._room = Room()
         routes = [
             Route(path, self._answering(endpoint), methods=[method])
@@ -87,7 +105,7 @@ class DemoApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; an answer that fails after it has begun is broken off by an exception."""
-        reply, log = _Reply(scope, send, is_marked=self._settings.is_marked), self._settings.log
+        reply, log = _Reply(scope, send, marked=self._settings.marked), self._settings.log
         try:
             await self._serve(scope, receive, reply)
         except (ApiError, HTTPException) as error:
@@ -105,16 +123,18 @@ class DemoApp:
         http, patience = HttpRequest(scope, receive), self._settings.patience
         if sum(len(name) + len(value) for name, value in scope["headers"]) > LARGEST_HEAD:
             raise invalid(None, "The request's headers are too large.", None, 431)
-        check_place(http.headers, self._settings.port, self._settings.hosts)
+        check_place(http.headers, self._port, self._hosts)
         largest = LARGEST_UPLOAD if scope["path"] == _FILES else LARGEST_BODY
         body = RequestBody(receive, http.headers, largest, self._room, patience / 2)
         scope["app"] = self  # has the library raise what it refuses
         http = HttpRequest(scope, body.receive)
         try:
-            kind = http.headers.get("content-type", "")
-            is_form = kind.lower().startswith("multipart/form-data")
-            form = await http.form() if is_form else None
-            data = b"" if is_form else await http.body()
+            form, data, kind = None, bytearray(), http.headers.get("content-type", "")
+            if kind.lower().startswith("multipart/form-data"):
+                form = await http.form()
+            else:
+                async for piece in http.stream():
+                    data += piece  # held once: `http.body()` has it in pieces and whole for a while
             check_key(http.headers, self._settings.api_key)
             scope[_LET_IN] = Request(kind, data, self._settings.draw_seed(), form)
             await self._router(scope, receive, reply.send)
@@ -125,12 +145,14 @@ class DemoApp:
     def _answering(self, endpoint: Endpoint) -> Callable[[HttpRequest], Awaitable[Response]]:
         async def answer(http: HttpRequest) -> Response:
             request = replace(http.scope[_LET_IN], names=http.path_params, query=http.query_params)
-            return await self._response(await run_in_threadpool(endpoint, request))
+            return await self._response(await run_in_threadpool(_answered, endpoint, request))
 
         return answer
 
-    async def _response(self, answer: Answer) -> Response:
+    async def _response(self, answer: Answer | ApiError) -> Response:
         match answer:
+            case ApiError():
+                return _json(answer.body(), answer.status)
             case Stream(events):
                 headers = {"Cache-Control": "no-store"}
                 return StreamingResponse(
@@ -156,6 +178,14 @@ class DemoApp:
     async def _pause(self, seconds: float) -> None:
         """Wait as long as a real server would."""
         await asyncio.sleep(seconds * self._settings.pace)
+
+
+def _answered(endpoint: Endpoint, request: Request) -> Answer | ApiError:
+    """Return a refusal as a value: what a thread raises holds its frames, and the body, in a circle."""
+    try:
+        return endpoint(request)
+    except ApiError as error:
+        return error.with_traceback(None)
 
 
 def _next_event(events: Iterator[ServerEvent]) -> tuple[float, bytes] | None:
@@ -211,10 +241,10 @@ def _in_our_words(error: ApiError | HTTPException, scope: Scope) -> ApiError:
 class _Reply:
     """The way of an answer to the client: the headers that all have, and what the log says of it."""
 
-    def __init__(self, scope: Scope, send: Send, *, is_marked: bool) -> None:
+    def __init__(self, scope: Scope, send: Send, *, marked: bool) -> None:
         self._scope = scope
         self._send = send
-        self._is_marked = is_marked
+        self._marked = marked
         self._begun = time.monotonic()
         self._status: int | None = None
         self._is_whole = False
@@ -233,7 +263,7 @@ class _Reply:
         headers["x-request-id"] = new_id("req")
         headers["openai-processing-ms"] = str(round((time.monotonic() - self._begun) * 1000))
         headers["openai-version"] = "2020-10-01"
-        if self._is_marked:
+        if self._marked:
             headers[MARK] = "1"
 
     async def refuse(self, error: ApiError) -> None:

@@ -22,8 +22,9 @@ from imgcli.demo.validation import Fields
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from starlette.datastructures import UploadFile
+
     from imgcli.demo.exchange import Sessions
-    from imgcli.demo.forms import FormPart
 
 
 WINDOW = 86_400.0
@@ -140,11 +141,11 @@ class BatchStore:
         self._path(name).unlink(missing_ok=True)
         return JsonAnswer({"id": name, "object": "file", "deleted": True})
 
-    def _keep(self, part: FormPart, purpose: str) -> dict[str, object]:
+    def _keep(self, upload: UploadFile, purpose: str) -> dict[str, object]:
         name = new_id("file")
         with self._path(name).open("wb") as kept:
-            shutil.copyfileobj(part.file, kept)
-        return self._announce(name, part.filename, purpose)
+            shutil.copyfileobj(upload.file, kept)
+        return self._announce(name, upload.filename or "file", purpose)
 
     def _announce(self, name: str, filename: str, purpose: str) -> dict[str, object]:
         told: dict[str, object] = {

@@ -10,7 +10,6 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from imgcli.demo.errors import ApiError, invalid
-from imgcli.demo.request_body import LARGEST_BODY
 
 if TYPE_CHECKING:
     import asyncio
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
 MOST_CONNECTIONS = 64
 """Connections served at once; more are turned away with 503."""
 
-_LINGER = 2.0  # seconds without a byte after which a refused client is left alone
-_REQUEST = (h11.IDLE, h11.SEND_BODY)  # the client's states in which it owes us something
+_LINGER = 5.0  # seconds that a refused client may go on sending: it may read only then
+_HEAD = b"Connection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 
 
 class DemoConnection(H11Protocol):
@@ -43,14 +42,13 @@ class DemoConnection(H11Protocol):
         self._patience = patience
         self._log = log
         self._since = self.loop.time()
-        self._progress = (0, 0)
-        self._discarded = 0
+        self._unread = 0
+        self._watch = self.loop.call_later(patience / 4, self._look)
         self.is_refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to watch a new connection, or turn it away when too many are open."""
         super().connection_made(transport)
-        self._look()
         if len(self.connections) > 2 * MOST_CONNECTIONS:
             transport.abort()
         elif sum(not getattr(one, "is_refused", False) for one in self.connections) > MOST_CONNECTIONS:
@@ -62,13 +60,9 @@ class DemoConnection(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on; what a refused client is still sending is thrown away, within limits."""
+        """Read on; what a refused client is still sending is thrown away."""
         if not self.is_refused:
             super().data_received(data)
-            return
-        self._discarded += len(data)
-        if self._discarded > 2 * LARGEST_BODY:
-            self.transport.abort()
 
     def on_response_complete(self) -> None:
         """Wait for the next request; where this one was answered before it had come, there is none."""
@@ -79,37 +73,25 @@ class DemoConnection(H11Protocol):
             super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP, in OpenAI's form."""
+        """Refuse what is no HTTP, in OpenAI's form; where an answer has begun, break it off."""
         self._log("- - 400 0.00 s")
-        self._refuse(invalid(None, msg, None, getattr(sys.exception(), "error_status_hint", 400)))
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self._refuse(invalid(None, msg, None, getattr(sys.exception(), "error_status_hint", 400)))
+        else:
+            self.transport.abort()
 
     def _refuse(self, error: ApiError) -> None:
-        """Answer without a request, where that is still possible."""
-        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
-            self.transport.abort()
-            return
         body = json.dumps(error.body()).encode()
-        headers = [
-            ("content-type", "application/json"),
-            ("content-length", str(len(body))),
-            ("connection", "close"),
-        ]
-        for event in (
-            h11.Response(status_code=error.status, headers=headers),
-            h11.Data(data=body),
-            h11.EndOfMessage(),
-        ):
-            self.transport.write(self.conn.send(event) or b"")
+        self.transport.write(b"HTTP/1.1 %d Refused\r\n" % error.status + _HEAD % len(body) + body)
         self._linger()
 
     def _linger(self) -> None:
-        """End our side, and let a refused client finish: it may not read before it has sent everything."""
+        """End our side, and leave the client some time for its own."""
         self.is_refused = True
-        self._patience, self._since = min(_LINGER, self._patience), self.loop.time()
         self.flow.resume_reading()
         self.transport.write_eof()
         self._watch.cancel()
-        self._look()
+        self._watch = self.loop.call_later(_LINGER, self.transport.abort)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; what the answer fails with cuts the connection."""
@@ -120,11 +102,10 @@ class DemoConnection(H11Protocol):
 
     def _look(self) -> None:
         """Cut the connection where its client has not moved for too long."""
-        now = self.loop.time()
-        progress = (self.transport.get_write_buffer_size(), self._discarded)
-        is_waiting = self.is_refused or progress[0] or self.conn.their_state in _REQUEST
-        if progress != self._progress or not is_waiting:
-            self._since, self._progress = now, progress
+        now, unread = self.loop.time(), self.transport.get_write_buffer_size()
+        is_waiting = unread or self.conn.their_state in (h11.IDLE, h11.SEND_BODY)
+        if unread != self._unread or not is_waiting:
+            self._since, self._unread = now, unread
         if now - self._since > self._patience:
             self.transport.abort()
         else:

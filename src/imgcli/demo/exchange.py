@@ -27,7 +27,7 @@ class Request:
     """
 
     content_type: str
-    body: bytes
+    body: bytes | bytearray
     seed: int = 0
     form: FormData | None = None
     names: Mapping[str, str] = field(default_factory=dict)

@@ -8,12 +8,14 @@ import io
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Never
+from typing import TYPE_CHECKING, Never
 
 from imgcli.demo.errors import invalid, invalid_type, unsupported_here
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from starlette.datastructures import UploadFile
 
     from imgcli.demo.exchange import Request
 
@@ -24,22 +26,6 @@ LARGEST_FILE = 50 * 1024 * 1024
 _LARGEST_AREA = 50_000_000  # pixels
 _MIME = ("image/jpeg", "image/png", "image/webp")
 _DATA_URL = re.compile(r"data:(image/[a-z0-9.+-]+);base64,(.*)", re.DOTALL | re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class FormPart:
-    """A file of a multipart form."""
-
-    name: str
-    filename: str
-    mime: str
-    file: BinaryIO
-
-    @property
-    def data(self) -> bytes:
-        """All of its bytes."""
-        self.file.seek(0)
-        return self.file.read()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +42,19 @@ def _bad_form(why: str) -> Exception:
     return invalid(None, f"Could not parse multipart form: {why}.", None)
 
 
-def uploaded_image(part: FormPart) -> UploadedImage:
+def uploaded_image(file: UploadFile, param: str, types: Sequence[str] = _MIME) -> UploadedImage:
     """Read the image of a file field; OpenAI looks at the declared type first."""
-    if part.mime not in _MIME:
-        formats = "Supported file formats are 'image/jpeg', 'image/png', and 'image/webp'."
-        message = f"Invalid file '{part.name}': unsupported mimetype ('{part.mime}'). {formats}"
-        raise invalid("unsupported_file_mimetype", message, part.name.removesuffix("[]"))
-    return decoded_image(part.data, part.name.removesuffix("[]"))
+    mime = _mime(file)
+    if mime not in types:
+        *others, last = [f"'{one}'" for one in types]
+        formats = f"Supported file formats are {', '.join(others)}, and {last}."
+        message = f"Invalid file '{param}': unsupported mimetype ('{mime}'). {formats}"
+        raise invalid("unsupported_file_mimetype", message, param)
+    return decoded_image(file.file.read(), param)
+
+
+def _mime(file: UploadFile) -> str:
+    return (file.content_type or "text/plain").partition(";")[0].strip().lower()
 
 
 def linked_image(holder: object, param: str) -> UploadedImage:
@@ -127,12 +119,12 @@ def check_mask(mask: UploadedImage, first: UploadedImage, param: str) -> None:
         raise invalid("invalid_mask_image_format", message, param)
 
 
-def check_markup(part: FormPart, inputs: list[UploadedImage], *, has_mask: bool) -> None:
+def check_markup(file: UploadFile, inputs: list[UploadedImage], *, has_mask: bool) -> None:
     """Check what is laid over the first image: a transparent PNG of its size, and no mask beside it."""
-    markup = uploaded_image(part)
+    markup = uploaded_image(file, "markup")
     if has_mask:
         raise invalid("invalid_value", "'markup' cannot be combined with 'mask'.", "markup")
-    if part.mime != "image/png" or not markup.alpha:
+    if _mime(file) != "image/png" or not markup.alpha:
         raise invalid("invalid_value", "'markup' must be a PNG with transparent pixels.", "markup")
     if inputs and (markup.width, markup.height) != (inputs[0].width, inputs[0].height):
         raise invalid("invalid_value", "'markup' must have the dimensions of the first image.", "markup")
@@ -144,10 +136,10 @@ _MOST_VALUES = 500_000  # letters that may begin one; each takes up to 200 bytes
 
 @dataclass(frozen=True, slots=True)
 class MultipartForm:
-    """A multipart form: plain fields by name, and files by name in the order they came."""
+    """A multipart form: plain fields by name, and files by name, `image[]` as `image`, in their order."""
 
     values: Mapping[str, object]
-    files: Mapping[str, list[FormPart]]
+    files: Mapping[str, list[UploadFile]]
 
 
 def read_json(request: Request) -> dict[str, object]:
@@ -172,15 +164,14 @@ def read_json(request: Request) -> dict[str, object]:
 def read_form(request: Request) -> MultipartForm:
     """Sort the fields of a multipart form."""
     values: dict[str, object] = {}
-    files: dict[str, list[FormPart]] = {}
+    files: dict[str, list[UploadFile]] = {}
     if request.form is None:
         raise _bad_form("there is none")
     for name, value in request.form.multi_items():
         if isinstance(value, str):
             _put(values, name, _typed(name, value))
         else:
-            mime = (value.content_type or "text/plain").partition(";")[0].strip().lower()
-            files.setdefault(name, []).append(FormPart(name, value.filename or "file", mime, value.file))
+            files.setdefault(name.removesuffix("[]"), []).append(value)
     return MultipartForm(values, files)
 
 

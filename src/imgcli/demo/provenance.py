@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.demo.errors import invalid, missing, unknown_parameter
 from imgcli.demo.exchange import JsonAnswer
-from imgcli.demo.forms import decoded_image, read_form
+from imgcli.demo.forms import read_form, uploaded_image
 
 if TYPE_CHECKING:
     from imgcli.demo.exchange import Request
@@ -29,7 +29,7 @@ _CHUNK = b"deMo"  # of a PNG: ancillary, private, not safe to copy into a change
 _COMMENT = 0xFE
 _WEBP_CHUNK = b"DEMO"
 _WEBP_HEAD = 12
-_MIME = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
+_MIME = ("image/png", "image/jpeg", "image/webp", "image/gif")
 _ISSUER = "imgcli demo"
 
 
@@ -105,8 +105,4 @@ def _uploaded(request: Request) -> bytes:
         raise missing("file")
     if len(parts) > 1:
         raise invalid("array_above_max_length", "Invalid 'file': expected one file.", "file")
-    if parts[0].mime not in _MIME:
-        formats = "Supported file formats are 'image/png', 'image/jpeg', 'image/webp', and 'image/gif'."
-        message = f"Invalid file 'file': unsupported mimetype ('{parts[0].mime}'). {formats}"
-        raise invalid("unsupported_file_mimetype", message, "file")
-    return decoded_image(parts[0].data, "file").data
+    return uploaded_image(parts[0], "file", _MIME).data

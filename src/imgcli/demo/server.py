@@ -8,7 +8,7 @@ import socket
 import threading
 from contextlib import suppress
 from math import ceil
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import uvicorn
 from anyio.to_thread import current_default_thread_limiter
@@ -21,12 +21,8 @@ from imgcli.demo.connection import MOST_CONNECTIONS, DemoConnection
 from imgcli.demo.exchange import Sessions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
     from types import TracebackType
 
-
-PATIENCE = 30.0
-"""Seconds that a client may take to send a request, and to take any part of the answer."""
 
 _GOODBYE = 2.0  # seconds that requests under way get when it stops
 
@@ -34,51 +30,28 @@ _GOODBYE = 2.0  # seconds that requests under way get when it stops
 class DemoServer:
     """An offline look-alike of OpenAI's image endpoints on 127.0.0.1, for demonstrations and tests.
 
-    `port` 0 takes any free one; a port in use raises `OSError` at once. `pace` multiplies the pauses between
-    events: at 1 a run takes about three seconds, at 0 there are no pauses. `log` is called with one line for
-    each request, from another thread. Any key is accepted unless `api_key` names the only good one.
-    `patience` is in seconds. Its answers have a header by which imgcli knows that they are free; `marked` is
-    about that. With a `seed` the same request gives the same image each time; without one, every request gets
-    a random seed, which is written on its image. `batches` says how long batches take. Every stream is cut
-    after `cut_after` events, if that is set. `hosts` are names under which a proxy offers it.
+    `port` 0 takes any free one; a port in use raises `OSError` at once. `batches` says how long batches take,
+    `settings` are those of `DemoSettings`.
 
         with DemoServer(pace=0) as server:
             client = OpenAI(base_url=server.base_url, api_key="demo")
     """
 
-    def __init__(  # noqa: PLR0913 - each has a default that serves
+    def __init__(
         self,
         port: int = 0,
-        pace: float = 1.0,
-        log: Callable[[str], None] | None = None,
-        *,
-        api_key: str | None = None,
-        patience: float = PATIENCE,
-        marked: bool = True,
-        seed: int | None = None,
-        cut_after: int | None = None,
         batches: BatchSettings | None = None,
-        hosts: Iterable[str] = (),
+        **settings: Any,  # noqa: ANN401 - of `DemoSettings`
     ) -> None:
+        self._settings = DemoSettings(**settings)
         self._listener = socket.create_server(("127.0.0.1", port), backlog=2 * MOST_CONNECTIONS)
         self.port: int = self._listener.getsockname()[1]
-        self._settings = settings = DemoSettings(
-            port=self.port,
-            hosts=frozenset(host.lower() for host in hosts),
-            pace=pace,
-            log=log or _quiet,
-            patience=patience,
-            api_key=api_key,
-            is_marked=marked,
-            seed=seed,
-            cut_after=cut_after,
-        )
         self._stopping = threading.Event()
-        sessions = Sessions()
-        self._batches = BatchStore(batches or BatchSettings(), sessions, settings.draw_seed, self._stopping)
-        self._app = DemoApp(settings, sessions, StoredResponses(self._pause), self._batches)
         self._over = asyncio.Event()
         self._thread: threading.Thread | None = None
+        sessions, draw_seed = Sessions(), self._settings.draw_seed
+        self._batches = BatchStore(batches or BatchSettings(), sessions, draw_seed, self._stopping)
+        self._app = DemoApp(self._settings, self.port, sessions, StoredResponses(self._pause), self._batches)
 
     @property
     def base_url(self) -> str:
@@ -106,11 +79,6 @@ class DemoServer:
         """Return when `close` was called; meant for a main thread that has nothing else to do."""
         self._stopping.wait()
 
-    def serve_forever(self) -> None:
-        """Serve until `close` is called from elsewhere or an exception such as KeyboardInterrupt arrives."""
-        with self:
-            self.wait()
-
     def __enter__(self) -> Self:
         self.start()
         return self
@@ -129,8 +97,11 @@ class DemoServer:
             runner.run(self._serve())
 
     async def _serve(self) -> None:
-        """Accept connections until the end, then cut all of them."""
-        loop, settings, state = asyncio.get_running_loop(), self._settings, ServerState()
+        """Accept connections until the end, then cut all of them.
+
+        `uvicorn.Server` looks for its end ten times a second, which is long for `--demo`.
+        """
+        loop, settings, state = self._loop, self._settings, ServerState()
         loop.set_exception_handler(lambda _, told: settings.log(str(told["message"])))
         # Each connection keeps one thread busy at most; one that follows a response of the background does.
         current_default_thread_limiter().total_tokens = MOST_CONNECTIONS
@@ -158,7 +129,3 @@ class DemoServer:
             task.cancel()
         if state.tasks:
             await asyncio.wait(state.tasks, timeout=_GOODBYE)
-
-
-def _quiet(_line: str) -> None:
-    """Log nothing."""
