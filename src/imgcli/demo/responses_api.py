@@ -34,22 +34,11 @@ _ALLOWED_TOOL_FIELDS = IMAGE_PARAMETERS | {
     "input_image_mask",
     "moderation",
 }
-_OTHERS = [
-    "function",
-    "custom",
-    "mcp",
-    "web_search",
-    "web_search_preview",
-    "file_search",
-    "code_interpreter",
-    "computer",
-    "computer_use_preview",
-    "shell",
-    "local_shell",
-    "apply_patch",
-    "namespace",
-    "tool_search",
-]
+_OTHER_TOOLS = (
+    "function custom mcp web_search web_search_preview file_search code_interpreter computer "
+    "computer_use_preview shell local_shell apply_patch namespace tool_search"
+)
+_OTHERS = _OTHER_TOOLS.split()
 _CHOICES = ("none", "auto", "required")
 _DEFAULTS: dict[str, object] = {
     "background": "auto",
@@ -136,42 +125,14 @@ def _without_images(tool: Mapping[str, object]) -> dict[str, object]:
     return {key: value for key, value in tool.items() if key not in {"type", "input_image_mask"}}
 
 
-_ALLOWED = frozenset(
-    [
-        "background",
-        "background_options",
-        "context_management",
-        "conversation",
-        "include",
-        "input",
-        "instructions",
-        "max_output_tokens",
-        "max_tool_calls",
-        "metadata",
-        "model",
-        "moderation",
-        "parallel_tool_calls",
-        "previous_response_id",
-        "prompt",
-        "prompt_cache_key",
-        "prompt_cache_options",
-        "prompt_cache_retention",
-        "reasoning",
-        "safety_identifier",
-        "service_tier",
-        "store",
-        "stream",
-        "stream_options",
-        "temperature",
-        "text",
-        "tool_choice",
-        "tools",
-        "top_logprobs",
-        "top_p",
-        "truncation",
-        "user",
-    ]
+_FIELDS = (
+    "background background_options context_management conversation include input instructions "
+    "max_output_tokens max_tool_calls metadata model moderation parallel_tool_calls previous_response_id "
+    "prompt prompt_cache_key prompt_cache_options prompt_cache_retention reasoning safety_identifier "
+    "service_tier store stream stream_options temperature text tool_choice tools top_logprobs top_p "
+    "truncation user"
 )
+_ALLOWED = frozenset(_FIELDS.split())
 _TIERS = ("auto", "default", "flex", "fast", "priority", "ultrafast", "scale")
 _MISSING_HERE = {
     "conversation": "stored conversations",
