@@ -99,7 +99,7 @@ class DemoServer:
     async def _serve(self) -> None:
         """Accept connections until the end, then cut all of them.
 
-        `uvicorn.Server` looks for its end ten times a second, which is long for `--demo`.
+        `uvicorn.Server` would look for its end ten times a second only: a command with a demo would wait.
         """
         loop, settings, state = self._loop, self._settings, ServerState()
         loop.set_exception_handler(lambda _, told: settings.log(str(told["message"])))
