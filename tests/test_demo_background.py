@@ -73,6 +73,32 @@ def test_a_response_is_polled() -> None:
         assert done.usage is not None
 
 
+def test_any_response_is_kept() -> None:
+    """Any response can be had again whole; one that was not made in the background is not streamed again."""
+    with client_of(pace=0) as client:
+        plain = {name: value for name, value in PLAIN.items() if name != "background"}
+        made = client.responses.create(**plain)
+        assert made == client.responses.retrieve(made.id)
+        for again in (
+            lambda: client.responses.retrieve(made.id, stream=True),
+            lambda: client.responses.cancel(made.id),
+        ):
+            with pytest.raises(openai.BadRequestError, match="'background' set to true"):
+                again()
+        unkept = client.responses.create(**plain, store=False)
+        with pytest.raises(openai.NotFoundError):
+            client.responses.retrieve(unkept.id)
+
+
+def test_a_stream_that_was_left() -> None:
+    """A response whose client left is cancelled; what was made of it is still there."""
+    with client_of(pace=20) as client:
+        with client.responses.create(**{**ASKED, "background": False}, stream=True) as stream:
+            first: Any = next(iter(stream))
+            assert "in_progress" == client.responses.retrieve(first.response.id).status
+        wait_for(lambda: client.responses.retrieve(first.response.id).status == "cancelled")
+
+
 def test_a_response_is_cancelled() -> None:
     """A response that was cancelled is not made; its stream ends."""
     with client_of(pace=50) as client:

@@ -1,4 +1,4 @@
-"""Responses of the background: each is made in a thread of its own, whoever listens, and kept for a while."""
+"""Responses that are kept for a while; those of the background are made in threads, whoever listens."""
 
 from __future__ import annotations
 
@@ -6,26 +6,23 @@ import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs
 
 from imgcli.demo.errors import invalid, invalid_type, invalid_value
 from imgcli.demo.exchange import JsonAnswer, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from imgcli.demo.exchange import ServerEvent
     from imgcli.demo.responses_stream import ResponseRun
     from imgcli.demo.validation import Fields
 
-    Endpoint = Callable[[], JsonAnswer | Stream]
 
-
-PATH = "/v1/responses"
-_CANCEL = "/cancel"
 _KEPT = 600.0
 """Seconds for which a response is kept once it is done, as OpenAI does where nothing is to be retained."""
 _MOST = 64
+_MOST_BYTES = 256 * 1024 * 1024
+"""What is kept beside the response that is being made."""
 _WINDOWS = ("soonest", "2h", "8h")
 _QUEUED = 2.0  # seconds, in place of hours
 
@@ -50,33 +47,32 @@ def read_background(fields: Fields, *, stream: bool) -> bool:
     return is_background
 
 
-class BackgroundResponse:
-    """One response, and its events as far as they were made. Threads may share it."""
+class StoredResponse:
+    """One response, and its events as far as they were made in the background. Threads may share it."""
 
     def __init__(self, run: ResponseRun, pause: Callable[[float], bool]) -> None:
-        self._run = run
+        self.run = run
         self._pause = pause
         self._events: list[ServerEvent] = []
-        self._status = "queued"
         self._changed = threading.Condition()
+        self._ended_as: str | None = None
         self.done: float | None = None
-        """When it was done, by the monotonic clock."""
+        """When one of the background was done, by the monotonic clock."""
 
     def start(self) -> None:
-        """Begin to make it."""
+        """Begin to make it in the background."""
         threading.Thread(target=self._make, name="background", daemon=True).start()
 
     def _make(self) -> None:
         last = "failed"
-        if not self._pause(_QUEUED if self._run.is_discounted else 0):
-            for event in self._run.events():
+        if not self._pause(_QUEUED if self.run.is_discounted else 0):
+            for event in self.run.events():
                 if self._pause(event.pause):
                     break
                 with self._changed:
                     if self.done is not None:
                         return
                     self._events.append(replace(event, pause=0))
-                    self._status = "in_progress"
                     self._changed.notify_all()
             else:
                 last = "completed"
@@ -85,7 +81,7 @@ class BackgroundResponse:
     def _end(self, status: str) -> None:
         with self._changed:
             if self.done is None:
-                self._status, self.done = status, time.monotonic()
+                self._ended_as, self.done = status, time.monotonic()
                 self._changed.notify_all()
 
     def cancel(self) -> None:
@@ -107,50 +103,50 @@ class BackgroundResponse:
     def response(self) -> JsonAnswer:
         """Return the response object as it stands now."""
         with self._changed:
-            return JsonAnswer(self._run.response(self._status))
+            return JsonAnswer(self.run.response(self._ended_as or self.run.status))
 
 
-class BackgroundResponses:
-    """The responses of the background by their ids; `pause` waits as long as a real server would."""
+class StoredResponses:
+    """The responses by their ids; `pause` waits as long as a real server would."""
 
     def __init__(self, pause: Callable[[float], bool]) -> None:
         self._pause = pause
         self._lock = threading.Lock()
-        self._kept: dict[str, BackgroundResponse] = {}
+        self._kept: dict[str, StoredResponse] = {}
 
-    def start(self, run: ResponseRun) -> BackgroundResponse:
-        """Begin to make a response, and forget those that were done long ago."""
-        made = BackgroundResponse(run, self._pause)
-        now = time.monotonic()
+    def keep(self, run: ResponseRun) -> StoredResponse:
+        """Keep a response from now on, and forget those that were done long ago, or are too many."""
+        made, now = StoredResponse(run, self._pause), time.monotonic()
         with self._lock:
-            kept = {key: one for key, one in self._kept.items() if one.done is None or now < one.done + _KEPT}
-            self._kept = dict(list(kept.items())[1 - _MOST :]) | {run.id: made}
-        made.start()
+            kept = [one for one in self._kept.values() if one.done is None or now < one.done + _KEPT]
+            while len(kept) >= _MOST or sum(one.run.size for one in kept) > _MOST_BYTES:
+                kept.pop(0)
+            self._kept = {one.run.id: one for one in (*kept, made)}
         return made
 
-    def route(self, target: str) -> tuple[str, Endpoint | None]:
-        """Find the method and the function of a path below that of the responses."""
-        path, _, query = target.partition("?")
-        key = path.removeprefix(f"{PATH}/")
-        if key.endswith(_CANCEL):
-            return "POST", lambda: self._cancel(key.removesuffix(_CANCEL))
-        return "GET", lambda: self._retrieve(key, parse_qs(query))
-
-    def _retrieve(self, key: str, query: dict[str, list[str]]) -> JsonAnswer | Stream:
+    def retrieve(self, key: str, query: Mapping[str, str]) -> JsonAnswer | Stream:
+        """Answer `GET /v1/responses/ID`: the response, or what its stream has after an event."""
         made = self._find(key)
-        if query.get("stream") != ["true"]:
+        if query.get("stream") != "true":
             return made.response()
-        after = query.get("starting_after", ["-1"])[0]
+        if not made.run.is_background:
+            message = "Only responses that were created with 'background' set to true can be streamed."
+            raise invalid("invalid_value", message, "stream")
+        after = query.get("starting_after", "-1")
         if not after.removeprefix("-").isdecimal():
             raise invalid_type("an integer", after, "starting_after")
         return Stream(made.follow(int(after) + 1))
 
-    def _cancel(self, key: str) -> JsonAnswer:
+    def cancel(self, key: str) -> JsonAnswer:
+        """Answer `POST /v1/responses/ID/cancel`."""
         made = self._find(key)
+        if not made.run.is_background:
+            message = "Only responses that were created with 'background' set to true can be cancelled."
+            raise invalid(None, message, None)
         made.cancel()
         return made.response()
 
-    def _find(self, key: str) -> BackgroundResponse:
+    def _find(self, key: str) -> StoredResponse:
         with self._lock:
             made = self._kept.get(key)
         if made is None:

@@ -11,25 +11,22 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
 
 from imgcli.demo import images_api, responses_api
 from imgcli.demo.batch_input import check_input
 from imgcli.demo.errors import ApiError, invalid, invalid_value, missing
-from imgcli.demo.exchange import FileAnswer, JsonAnswer, Request, Stream, new_id
+from imgcli.demo.exchange import FileAnswer, JsonAnswer, Request, new_id
 from imgcli.demo.forms import read_form, read_json
 from imgcli.demo.validation import Fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import TypeAlias
+
+    from starlette.datastructures import UploadFile
 
     from imgcli.demo.exchange import Sessions
 
-    Endpoint: TypeAlias = Callable[[], JsonAnswer | Stream | FileAnswer]
 
-
-FILES, BATCHES = "/v1/files", "/v1/batches"
 WINDOW = 86_400.0
 """Seconds that a batch has: a completion window of 24 hours."""
 
@@ -84,8 +81,14 @@ class _Batch:
 class BatchStore:
     """The files and batches of one server, on disk in a temporary folder; threads may share it."""
 
-    def __init__(self, sessions: Sessions, draw_seed: Callable[[], int], stopping: threading.Event) -> None:
-        self.settings = BatchSettings()
+    def __init__(
+        self,
+        settings: BatchSettings,
+        sessions: Sessions,
+        draw_seed: Callable[[], int],
+        stopping: threading.Event,
+    ) -> None:
+        self.settings = settings
         self._sessions = sessions
         self._draw_seed = draw_seed
         self._stopping = stopping
@@ -114,7 +117,7 @@ class BatchStore:
         parts = form.files.get("file") or []
         if len(parts) != 1:
             raise missing("file")
-        return JsonAnswer(self._keep(parts[0].data, parts[0].filename or "file", str(purpose)))
+        return JsonAnswer(self._keep(parts[0], str(purpose)))
 
     def list_files(self) -> JsonAnswer:
         """Answer `GET /v1/files`, the newest first."""
@@ -138,11 +141,11 @@ class BatchStore:
         self._path(name).unlink(missing_ok=True)
         return JsonAnswer({"id": name, "object": "file", "deleted": True})
 
-    def _keep(self, data: bytes, filename: str, purpose: str) -> dict[str, object]:
+    def _keep(self, upload: UploadFile, purpose: str) -> dict[str, object]:
         name = new_id("file")
-        path = self._path(name)
-        path.write_bytes(data)
-        return self._announce(name, filename, purpose)
+        with self._path(name).open("wb") as kept:
+            shutil.copyfileobj(upload.file, kept)
+        return self._announce(name, upload.filename or "file", purpose)
 
     def _announce(self, name: str, filename: str, purpose: str) -> dict[str, object]:
         told: dict[str, object] = {
@@ -222,14 +225,14 @@ class BatchStore:
         """Answer `GET /v1/batches/ID`."""
         return JsonAnswer(self._batch(name).shown())
 
-    def list_batches(self, query: Mapping[str, list[str]]) -> JsonAnswer:
+    def list_batches(self, query: Mapping[str, str]) -> JsonAnswer:
         """Answer `GET /v1/batches`, the newest first, page by page."""
-        limit = (query.get("limit") or ["20"])[0]
+        limit = query.get("limit") or "20"
         if not (limit.isdecimal() and 1 <= int(limit) <= _LARGEST_PAGE):
             raise invalid_value(limit, ["1 to 100"], "limit")
         with self._lock:
             found = [one.shown() for one in self._batches.values()][::-1]
-        after = (query.get("after") or [""])[0]
+        after = query.get("after", "")
         ids = [one["id"] for one in found]
         start = ids.index(after) + 1 if after in ids else 0
         page = found[start : start + int(limit)]
@@ -349,25 +352,3 @@ def _not_answered(row: Mapping[str, object], ended: str) -> tuple[dict[str, obje
     }
     line = {"id": new_id("batch_req"), "custom_id": row["custom_id"], "response": None, "error": error}
     return line, False
-
-
-def route(method: str, target: str, request: Request, store: BatchStore) -> tuple[str, Endpoint | None]:
-    """Find the method and the function for a path of files or batches; None for no such path."""
-    parts = urlsplit(target)
-    _, kind, name, rest = [*parts.path.removeprefix("/v1").split("/", 3), "", ""][:4]
-    query = parse_qs(parts.query)
-    known: dict[tuple[str, bool, str], dict[str, Endpoint]] = {
-        ("files", False, ""): {"POST": lambda: store.upload(request), "GET": store.list_files},
-        ("files", True, ""): {"GET": lambda: store.file(name), "DELETE": lambda: store.delete(name)},
-        ("files", True, "content"): {"GET": lambda: store.content(name)},
-        ("batches", False, ""): {
-            "POST": lambda: store.create(request),
-            "GET": lambda: store.list_batches(query),
-        },
-        ("batches", True, ""): {"GET": lambda: store.batch(name)},
-        ("batches", True, "cancel"): {"POST": lambda: store.cancel(name)},
-    }
-    methods = known.get((kind, bool(name), rest), {})
-    if method in methods:
-        return method, methods[method]
-    return next(iter(methods.items()), (method, None))

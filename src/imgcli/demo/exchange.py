@@ -7,7 +7,7 @@ import json
 import threading
 import uuid
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from imgcli.demo.errors import invalid
@@ -16,14 +16,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from starlette.datastructures import FormData
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request that was let in, and the seed from which its images are painted."""
+    """A request that was let in, and the seed from which its images are painted.
+
+    A multipart form is in `form`, any other body in `body`; `names` are the variable parts of its path.
+    """
 
     content_type: str
-    body: bytes
+    body: bytes | bytearray
     seed: int = 0
+    form: FormData | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,14 @@ import io
 import json
 import re
 from dataclasses import dataclass
-from email.message import Message
 from typing import TYPE_CHECKING, Never
 
 from imgcli.demo.errors import invalid, invalid_type, unsupported_here
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from starlette.datastructures import UploadFile
 
     from imgcli.demo.exchange import Request
 
@@ -28,16 +29,6 @@ _DATA_URL = re.compile(r"data:(image/[a-z0-9.+-]+);base64,(.*)", re.DOTALL | re.
 
 
 @dataclass(frozen=True, slots=True)
-class FormPart:
-    """One field of a multipart form; a file has a `filename`."""
-
-    name: str
-    filename: str | None
-    mime: str
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class UploadedImage:
     """A readable image: its bytes, its size in pixels, and whether it has an alpha channel."""
 
@@ -47,46 +38,23 @@ class UploadedImage:
     alpha: bool
 
 
-def _parts(content_type: str, body: bytes) -> list[FormPart]:
-    """Return the fields of a multipart/form-data body, in order."""
-    header = Message()
-    header["content-type"] = content_type
-    boundary = header.get_boundary()
-    if not boundary:
-        raise _bad_form("the boundary is missing")
-    line = b"--" + boundary.encode("latin-1", "replace")
-    pieces = (b"\r\n" + body).split(b"\r\n" + line)
-    if not pieces[-1].startswith(b"--"):
-        raise _bad_form("the closing boundary is missing")
-    return [_part(piece) for piece in pieces[1:-1]]
-
-
-def _part(piece: bytes) -> FormPart:
-    head, gap, data = piece.removeprefix(b"\r\n").partition(b"\r\n\r\n")
-    if not gap:
-        raise _bad_form("a part has no headers")
-    lines = (line.partition(":") for line in head.decode("utf-8", "replace").split("\r\n"))
-    headers = {name.strip().lower(): value.strip() for name, _, value in lines}
-    disposition = Message()
-    disposition["content-disposition"] = headers.get("content-disposition", "")
-    name = disposition.get_param("name", header="content-disposition")
-    if not isinstance(name, str):
-        raise _bad_form("a part has no name")
-    return FormPart(name, disposition.get_filename(), headers.get("content-type", "text/plain"), data)
-
-
 def _bad_form(why: str) -> Exception:
     return invalid(None, f"Could not parse multipart form: {why}.", None)
 
 
-def uploaded_image(part: FormPart) -> UploadedImage:
+def uploaded_image(file: UploadFile, param: str, types: Sequence[str] = _MIME) -> UploadedImage:
     """Read the image of a file field; OpenAI looks at the declared type first."""
-    mime = part.mime.partition(";")[0].strip().lower()
-    if mime not in _MIME:
-        formats = "Supported file formats are 'image/jpeg', 'image/png', and 'image/webp'."
-        message = f"Invalid file '{part.name}': unsupported mimetype ('{mime}'). {formats}"
-        raise invalid("unsupported_file_mimetype", message, part.name.removesuffix("[]"))
-    return decoded_image(part.data, part.name.removesuffix("[]"))
+    mime = _mime(file)
+    if mime not in types:
+        *others, last = [f"'{one}'" for one in types]
+        formats = f"Supported file formats are {', '.join(others)}, and {last}."
+        message = f"Invalid file '{param}': unsupported mimetype ('{mime}'). {formats}"
+        raise invalid("unsupported_file_mimetype", message, param)
+    return decoded_image(file.file.read(), param)
+
+
+def _mime(file: UploadFile) -> str:
+    return (file.content_type or "text/plain").partition(";")[0].strip().lower()
 
 
 def linked_image(holder: object, param: str) -> UploadedImage:
@@ -151,12 +119,12 @@ def check_mask(mask: UploadedImage, first: UploadedImage, param: str) -> None:
         raise invalid("invalid_mask_image_format", message, param)
 
 
-def check_markup(part: FormPart, inputs: list[UploadedImage], *, has_mask: bool) -> None:
+def check_markup(file: UploadFile, inputs: list[UploadedImage], *, has_mask: bool) -> None:
     """Check what is laid over the first image: a transparent PNG of its size, and no mask beside it."""
-    markup = uploaded_image(part)
+    markup = uploaded_image(file, "markup")
     if has_mask:
         raise invalid("invalid_value", "'markup' cannot be combined with 'mask'.", "markup")
-    if part.mime != "image/png" or not markup.alpha:
+    if _mime(file) != "image/png" or not markup.alpha:
         raise invalid("invalid_value", "'markup' must be a PNG with transparent pixels.", "markup")
     if inputs and (markup.width, markup.height) != (inputs[0].width, inputs[0].height):
         raise invalid("invalid_value", "'markup' must have the dimensions of the first image.", "markup")
@@ -164,15 +132,14 @@ def check_markup(part: FormPart, inputs: list[UploadedImage], *, has_mask: bool)
 
 _NUMBERS = frozenset(["n", "partial_images", "output_compression", "frame_count", "frame_duration_ms"])
 _MOST_VALUES = 500_000  # letters that may begin one; each takes up to 200 bytes
-_FILES = frozenset({"image", "image[]", "mask", "markup"})
 
 
 @dataclass(frozen=True, slots=True)
 class MultipartForm:
-    """A multipart form: plain fields by name, and files by name in the order they came."""
+    """A multipart form: plain fields by name, and files by name, `image[]` as `image`, in their order."""
 
     values: Mapping[str, object]
-    files: Mapping[str, list[FormPart]]
+    files: Mapping[str, list[UploadFile]]
 
 
 def read_json(request: Request) -> dict[str, object]:
@@ -195,14 +162,16 @@ def read_json(request: Request) -> dict[str, object]:
 
 
 def read_form(request: Request) -> MultipartForm:
-    """Parse a multipart body."""
+    """Sort the fields of a multipart form."""
     values: dict[str, object] = {}
-    files: dict[str, list[FormPart]] = {}
-    for part in _parts(request.content_type, request.body):
-        if part.filename is not None or part.name in _FILES:
-            files.setdefault(part.name, []).append(part)
+    files: dict[str, list[UploadFile]] = {}
+    if request.form is None:
+        raise _bad_form("there is none")
+    for name, value in request.form.multi_items():
+        if isinstance(value, str):
+            _put(values, name, _typed(name, value))
         else:
-            _put(values, part.name, _typed(part.name, part.data.decode("utf-8", "replace")))
+            files.setdefault(name.removesuffix("[]"), []).append(value)
     return MultipartForm(values, files)
 
 

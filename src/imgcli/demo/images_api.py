@@ -128,11 +128,12 @@ def _read_form(request: Request) -> tuple[Fields, list[UploadedImage], UploadedI
     form = read_form(request)
     fields = Fields(form.values)
     fields.only(_EDIT)
-    inputs = [uploaded_image(part) for name in ("image", "image[]") for part in form.files.get(name, ())]
-    masks = [uploaded_image(part) for part in form.files.get("mask", ())]
-    for part in form.files.get("markup", ()):
-        check_markup(part, inputs, has_mask=bool(masks))
-    for name in form.files.keys() - {"image", "image[]", "mask", "markup"}:
+    inputs, masks = (
+        [uploaded_image(file, name) for file in form.files.get(name, ())] for name in ("image", "mask")
+    )
+    for file in form.files.get("markup", ()):
+        check_markup(file, inputs, has_mask=bool(masks))
+    for name in form.files.keys() - {"image", "mask", "markup"}:
         raise unsupported_here(name, f"the file field '{name}'")
     return fields, inputs, masks[0] if masks else None
 

@@ -81,26 +81,11 @@ TEXT_MODELS = (
     *(TextModel(name) for name in _LASTING.split()),
 )
 
-_RETIRED = frozenset(
-    [
-        "gpt-image-1",
-        "dall-e-2",
-        "dall-e-3",
-        "gpt-4.1-nano",
-        "o4-mini",
-        "o3-mini",
-        "o1",
-        "o1-mini",
-        "o1-preview",
-        "gpt-4",
-        "gpt-4-turbo",
-        "gpt-3.5-turbo",
-        "gpt-5.2-chat-latest",
-        "gpt-5.3-chat-latest",
-        "chatgpt-4o-latest",
-        "codex-mini-latest",
-    ]
+_GONE = (
+    "gpt-image-1 dall-e-2 dall-e-3 gpt-4.1-nano o4-mini o3-mini o1 o1-mini o1-preview gpt-4 gpt-4-turbo "
+    "gpt-3.5-turbo gpt-5.2-chat-latest gpt-5.3-chat-latest chatgpt-4o-latest codex-mini-latest"
 )
+_RETIRED = frozenset(_GONE.split())
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 

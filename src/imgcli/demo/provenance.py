@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 
 from imgcli.demo.errors import invalid, missing, unknown_parameter
 from imgcli.demo.exchange import JsonAnswer
-from imgcli.demo.forms import decoded_image, read_form
+from imgcli.demo.forms import read_form, uploaded_image
 
 if TYPE_CHECKING:
     from imgcli.demo.exchange import Request
-    from imgcli.demo.forms import FormPart
 
 
 _KEYWORD = b"imgcli-demo:"
@@ -30,7 +29,7 @@ _CHUNK = b"deMo"  # of a PNG: ancillary, private, not safe to copy into a change
 _COMMENT = 0xFE
 _WEBP_CHUNK = b"DEMO"
 _WEBP_HEAD = 12
-_MIME = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
+_MIME = ("image/png", "image/jpeg", "image/webp", "image/gif")
 _ISSUER = "imgcli demo"
 
 
@@ -73,7 +72,7 @@ def _riff(chunks: bytes) -> bytes:
 
 def check(request: Request) -> JsonAnswer:
     """Answer `POST /v1/content_provenance_checks`."""
-    fits = find_mark(_uploaded(request).data)
+    fits = find_mark(_uploaded(request))
     state = {True: "trusted", False: "invalid", None: "not_present"}[fits]
     c2pa: dict[str, object] = {
         "type": "c2pa",
@@ -91,7 +90,7 @@ def _outcome(*, detected: bool) -> str:
     return "detected" if detected else "not_detected"
 
 
-def _uploaded(request: Request) -> FormPart:
+def _uploaded(request: Request) -> bytes:
     """Read the file of the form, and make sure that it is one image."""
     kind = request.content_type.partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
@@ -106,10 +105,4 @@ def _uploaded(request: Request) -> FormPart:
         raise missing("file")
     if len(parts) > 1:
         raise invalid("array_above_max_length", "Invalid 'file': expected one file.", "file")
-    mime = parts[0].mime.partition(";")[0].strip().lower()
-    if mime not in _MIME:
-        formats = "Supported file formats are 'image/png', 'image/jpeg', 'image/webp', and 'image/gif'."
-        message = f"Invalid file 'file': unsupported mimetype ('{mime}'). {formats}"
-        raise invalid("unsupported_file_mimetype", message, "file")
-    decoded_image(parts[0].data, "file")
-    return parts[0]
+    return uploaded_image(parts[0], "file", _MIME).data

@@ -21,7 +21,7 @@ from imgcli.demo.validation import EFFORTS, IMAGE_PARAMETERS, Fields, check_safe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from imgcli.demo.background import BackgroundResponses
+    from imgcli.demo.background import StoredResponses
     from imgcli.demo.exchange import Sessions
 
 
@@ -34,22 +34,11 @@ _ALLOWED_TOOL_FIELDS = IMAGE_PARAMETERS | {
     "input_image_mask",
     "moderation",
 }
-_OTHERS = [
-    "function",
-    "custom",
-    "mcp",
-    "web_search",
-    "web_search_preview",
-    "file_search",
-    "code_interpreter",
-    "computer",
-    "computer_use_preview",
-    "shell",
-    "local_shell",
-    "apply_patch",
-    "namespace",
-    "tool_search",
-]
+_OTHER_TOOLS = (
+    "function custom mcp web_search web_search_preview file_search code_interpreter computer "
+    "computer_use_preview shell local_shell apply_patch namespace tool_search"
+)
+_OTHERS = _OTHER_TOOLS.split()
 _CHOICES = ("none", "auto", "required")
 _DEFAULTS: dict[str, object] = {
     "background": "auto",
@@ -136,42 +125,14 @@ def _without_images(tool: Mapping[str, object]) -> dict[str, object]:
     return {key: value for key, value in tool.items() if key not in {"type", "input_image_mask"}}
 
 
-_ALLOWED = frozenset(
-    [
-        "background",
-        "background_options",
-        "context_management",
-        "conversation",
-        "include",
-        "input",
-        "instructions",
-        "max_output_tokens",
-        "max_tool_calls",
-        "metadata",
-        "model",
-        "moderation",
-        "parallel_tool_calls",
-        "previous_response_id",
-        "prompt",
-        "prompt_cache_key",
-        "prompt_cache_options",
-        "prompt_cache_retention",
-        "reasoning",
-        "safety_identifier",
-        "service_tier",
-        "store",
-        "stream",
-        "stream_options",
-        "temperature",
-        "text",
-        "tool_choice",
-        "tools",
-        "top_logprobs",
-        "top_p",
-        "truncation",
-        "user",
-    ]
+_FIELDS = (
+    "background background_options context_management conversation include input instructions "
+    "max_output_tokens max_tool_calls metadata model moderation parallel_tool_calls previous_response_id "
+    "prompt prompt_cache_key prompt_cache_options prompt_cache_retention reasoning safety_identifier "
+    "service_tier store stream stream_options temperature text tool_choice tools top_logprobs top_p "
+    "truncation user"
 )
+_ALLOWED = frozenset(_FIELDS.split())
 _TIERS = ("auto", "default", "flex", "fast", "priority", "ultrafast", "scale")
 _MISSING_HERE = {
     "conversation": "stored conversations",
@@ -180,19 +141,21 @@ _MISSING_HERE = {
 
 
 def create(
-    request: Request, sessions: Sessions, background: BackgroundResponses | None = None
+    request: Request, sessions: Sessions, responses: StoredResponses | None = None
 ) -> JsonAnswer | Stream:
-    """Answer `POST /v1/responses`, where `background` keeps what is made there; a batch has none."""
+    """Answer `POST /v1/responses`, where `responses` keeps what is made; a batch has none."""
     fields = Fields(read_json(request))
     fields.only(_ALLOWED)
     stream = fields.flag("stream", default=False)
     is_background = read_background(fields, stream=stream)
     run = ResponseRun(_read_request(fields, sessions, request.seed, stream=stream), sessions)
-    if is_background and background is None:
+    if is_background and responses is None:
         raise unsupported_here("background", "background mode in batches")
-    if is_background and background:
-        made = background.start(run)
-        return Stream(made.follow()) if stream else made.response()
+    if responses and run.is_stored:
+        made = responses.keep(run)
+        if is_background:
+            made.start()
+            return Stream(made.follow()) if stream else made.response()
     return Stream(run.events()) if stream else _collect(run)
 
 

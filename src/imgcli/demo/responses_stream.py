@@ -205,25 +205,36 @@ class ResponseRun:
         options = request.fields.get("background_options")
         window = options.get("completion_window") if isinstance(options, dict) else None
         self.is_discounted = window in {"2h", "8h"}
+        self.is_background = bool(request.fields.get("background"))
+        self.is_stored = request.store
+        self.status = "queued" if self.is_background else "in_progress"
+        self.size = 0
+        """Bytes of the images that it has made."""
         self._created = int(time.time())
         self._sequence = 0
         self._output: list[dict[str, object]] = []
 
     def events(self) -> Iterator[ServerEvent]:
-        """Yield all events, first to last."""
-        if self._request.fields.get("background"):
-            yield self._event("response.created", {"response": self.response("queued")})
-            yield self._event("response.queued", {"response": self.response("queued")})
-        else:
-            yield self._event("response.created", {"response": self.response("in_progress")})
-        yield self._event("response.in_progress", {"response": self.response("in_progress")})
-        if self._request.model.reasons:
-            yield from self._reasoning()
-        if self._request.drawing:
-            yield from self._image(self._request.drawing)
-        yield from self._message("" if self._request.drawing else _WORDS)
-        self._store_answer()
-        yield self._event("response.completed", {"response": self.response("completed")})
+        """Yield all events, first to last; a response that nobody waits for to the end is cancelled."""
+        try:
+            yield self._stage("response.created", self.status)
+            if self.is_background:
+                yield self._stage("response.queued", "queued")
+            yield self._stage("response.in_progress", "in_progress")
+            if self._request.model.reasons:
+                yield from self._reasoning()
+            if self._request.drawing:
+                yield from self._image(self._request.drawing)
+            yield from self._message("" if self._request.drawing else _WORDS)
+            self._store_answer()
+            yield self._stage("response.completed", "completed")
+        finally:
+            if self.status != "completed":
+                self.status = "cancelled"
+
+    def _stage(self, kind: str, status: str) -> ServerEvent:
+        self.status = status
+        return self._event(kind, {"response": self.response(status)})
 
     def _event(self, kind: str, fields: Mapping[str, object], pause: float = 0.0) -> ServerEvent:
         event = {"type": kind, "sequence_number": self._sequence, **fields}
@@ -258,14 +269,17 @@ class ResponseRun:
         image = self._paint(drawing)
         for index in range(count):
             partial = in_base64(image.partial(index, count, options.encoding))
+            self.size += len(partial)
             more = {"partial_image_index": index, "partial_image_b64": partial, **options.echo}
             yield self._event(call + "partial_image", {**ids, **more}, pause)
         final, prompt = image.final(options.encoding), self._request.chat.prompt
+        result = in_base64(final)
+        self.size += len(result)
         yield self._event(call + "completed", ids, pause)
         told = {"action": drawing.action, **options.echo, "revised_prompt": prompt}
         if options.author:
             told["svg_usage"] = usage.svg_author(options.author, options, prompt, final)
-        yield self._done({**item, "status": "completed", **told, "result": in_base64(final)})
+        yield self._done({**item, "status": "completed", **told, "result": result})
 
     def _paint(self, drawing: Drawing) -> PaintedImage:
         from imgcli.demo.painter.painter import PaintedImage, PaintJob
@@ -299,7 +313,7 @@ class ResponseRun:
         yield self._done({**item, "status": "completed", "content": [_part(text)]})
 
     def _store_answer(self) -> None:
-        if not self._request.store:
+        if not self.is_stored:
             return
         chat = self._request.chat
         seed = self._request.seed if chat.scene_seed is None else chat.scene_seed
@@ -324,7 +338,7 @@ class ResponseRun:
             "object": "response",
             "created_at": self._created,
             "status": status,
-            "background": bool(fields.get("background")),
+            "background": self.is_background,
             "completed_at": int(time.time()) if finished else None,
             "error": None,
             "incomplete_details": None,

@@ -298,7 +298,11 @@ def _check_format(fields: Fields, options: Options) -> None:
     if options.transparent and chosen == "jpeg":
         message = "Transparent background is not supported for JPEG output format."
         raise invalid("invalid_value", message, fields.name("background"))
-    if fields.sent("output_compression") and chosen not in _LOSSY:
+    if chosen == "png" and options.output_compression < 100:  # noqa: PLR2004 - which is what it is anyway
+        message = "Compression less than 100 is not supported for PNG output format"
+        code = "invalid_png_output_compression"
+        raise ApiError(400, "image_generation_user_error", code, message, fields.name("output_compression"))
+    if fields.sent("output_compression") and chosen not in {*_LOSSY, "png"}:
         message = f"Compression is not supported for {chosen.upper()} output format."
         raise invalid("invalid_value", message, fields.name("output_compression"))
 

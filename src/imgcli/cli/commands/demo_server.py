@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import errno
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imgcli.core.errors import check_between, usage_error
+from imgcli.core.text import clean
 
 if TYPE_CHECKING:
     from imgcli.app.context import Context
 
 
 _LAST_PORT = 65_535
+_HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
 def demo_server(
@@ -29,11 +32,19 @@ def demo_server(
             help="Return the same image for the same request.  [default: random]",
         ),
     ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-host",
+            metavar="NAME",
+            help="Answer under this host name too, which a proxy passes on; repeatable.",
+        ),
+    ] = None,
 ) -> None:
     """Run a local demo server with OpenAI's API.
 
     The offline demo of --demo, for any OpenAI client: listens on 127.0.0.1 only until Ctrl-C, and prints the
-    two environment variables to set.
+    two environment variables to set. It refuses requests that come under another name than this machine's.
 
     \b
     Examples:
@@ -44,8 +55,12 @@ def demo_server(
 
     context: Context = ctx.obj
     check_between("port", port, 0, _LAST_PORT)
+    for name in allow_host or ():
+        if not _HOST_NAME.fullmatch(name):
+            advice = "Give the host name alone, without a port: --allow-host images.example.com."
+            raise usage_error(f"--allow-host: {clean(name)!r} is no host name.", advice)
     try:
-        server = DemoServer(port=port, seed=seed)
+        server = DemoServer(port=port, seed=seed, hosts=allow_host or ())
     except OSError as error:
         why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be opened: {error.strerror}"
         raise usage_error(f"Port {port} {why}.", "Choose another --port, or 0 for a free one.") from None

@@ -1,0 +1,91 @@
+"""The body of a request while it arrives: within its limit, and within the room that all have together."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from imgcli.demo.batch_input import LARGEST_FILE
+from imgcli.demo.errors import ApiError, invalid
+
+if TYPE_CHECKING:
+    from starlette.datastructures import Headers
+    from starlette.types import Message, Receive
+
+
+LARGEST_BODY = 96 * 1024 * 1024
+"""Bytes of a request body: the largest image fits, also as base64."""
+
+LARGEST_UPLOAD = LARGEST_FILE + 64 * 1024
+"""Bytes of an upload: a file for the Batch API, and the form around it."""
+
+MOST_HELD = LARGEST_BODY
+"""Bytes of large bodies that are held at once, until they are answered."""
+
+_LARGE = 1024 * 1024
+
+
+class Room:
+    """What large bodies may take of the memory all together; small ones always fit."""
+
+    def __init__(self) -> None:
+        self._left = MOST_HELD
+        self._changed = asyncio.Condition()
+
+    async def take(self, size: int, patience: float) -> None:
+        """Wait for room, `patience` seconds."""
+        try:
+            async with asyncio.timeout(patience), self._changed:
+                await self._changed.wait_for(lambda: size <= self._left)
+                self._left -= size
+        except TimeoutError:
+            raise ApiError(503, "server_error", "server_is_overloaded", "Too many large requests.") from None
+
+    async def give_back(self, size: int) -> None:
+        """Free the room for others."""
+        async with self._changed:
+            self._left += size
+            self._changed.notify_all()
+
+
+class RequestBody:
+    """A body on its way in. Its length may be told before, or it comes in chunks until they end."""
+
+    def __init__(self, receive: Receive, headers: Headers, largest: int, room: Room, patience: float) -> None:
+        length = headers.get("content-length")
+        if length is not None and "transfer-encoding" in headers:
+            raise invalid(None, "Content-Length and Transfer-Encoding exclude each other.", None)
+        self._receive = receive
+        self._length = int(length or 0)
+        self._largest = largest
+        self._room = room
+        self._patience = patience
+        self._came = 0
+        self._held = 0
+        self._check(self._length)
+
+    def _check(self, size: int) -> None:
+        if size > self._largest:
+            message = f"The request body is larger than {self._largest} bytes."
+            raise invalid(None, message, None, 413)
+
+    async def receive(self) -> Message:
+        """Receive the next part; a large body waits for its room, one in chunks for a little at a time."""
+        await self._hold(self._length)
+        message = await self._receive()
+        self._came += len(message.get("body", b""))
+        self._check(self._came)
+        if self._came > self._held + _LARGE:
+            await self._hold(self._came + _LARGE)
+        return message
+
+    async def _hold(self, size: int) -> None:
+        more = min(size, MOST_HELD) - self._held
+        if size > _LARGE and more > 0:
+            await self._room.take(more, self._patience)
+            self._held += more
+
+    async def close(self) -> None:
+        """Free its room."""
+        held, self._held = self._held, 0
+        await self._room.give_back(held)
