@@ -158,7 +158,7 @@ class _Recovery:
         with (
             recorders as history,
             closing(self.display or QueuedSink(lines)) as show,
-            closing(PathsSink(self.context.stdout)) as paths,
+            closing(PathsSink(self.context.stdout, links=self.context.links)) as paths,
         ):
             return pipeline.run(events, [show, paths, *history])
 

@@ -82,7 +82,7 @@ class ImageKeeper:
         """Save one image and tell where, its path on standard output."""
         from imgcli.output.sinks.lines import PathsSink
 
-        code, paths = ExitCode.OK, PathsSink(self.context.stdout)
+        code, paths = ExitCode.OK, PathsSink(self.context.stdout, links=self.context.links)
         for event in mark_uncharged(self.saving([FinalImage(self.job, 0, image), Completed(self.job, None)])):
             match event:
                 case Notice(text=text):
@@ -263,7 +263,7 @@ class Viewer:
         if self.options.save:
             from imgcli.output.sinks.lines import PathsSink
 
-            return [PathsSink(self.context.stdout)]
+            return [PathsSink(self.context.stdout, links=self.context.links)]
         return [DescriptionSink(self.context.stdout, source.name)] if self.display is Display.LINES else []
 
 

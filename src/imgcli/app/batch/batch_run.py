@@ -206,11 +206,13 @@ class BatchRun:
     def write_summary(self, rows: Sequence[BatchRowResult]) -> None:
         """Print the summary for people on standard error."""
         from imgcli.output.tables.batch import summary_lines
+        from imgcli.output.terminal.hyperlinks import Hyperlinks
 
         if self._plan.kinds[0].display.format is OutputFormat.PEOPLE:
             seconds = self._context.monotonic() - self._began
             columns, is_kept = self._context.size().columns, self._options.file is not None
-            self._context.write_lines(summary_lines(rows, seconds, columns, is_kept=is_kept))
+            links = Hyperlinks.on(self._context.env, self._context.stderr)
+            self._context.write_lines(summary_lines(rows, seconds, columns, links, is_kept=is_kept))
 
     def _is_to_be_sent(self, task: BatchTask) -> bool:
         outcome = self._state.outcomes.get(task.key)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from imgcli.core.text import shorten
 from imgcli.output.images.protocol import NOTHING, Box, StoredRenderer
+from imgcli.output.terminal.progress import ProgressBar
 from imgcli.output.terminal.screen import NO_FOOTER, Screen, expected_rows, image_rows, rows_below
 from imgcli.output.terminal.writer import BrokenPipeWriter
 
@@ -100,6 +101,7 @@ class Canvas(Generic[T]):
         self._lines_below: list[str] = []
         self._renderer: RendererOf[T] | None = None
         self._screen = Screen()
+        self._progress = ProgressBar(is_supported=terminal.progress)
         self._size = os.terminal_size((0, 0))
         self._image: T | None = None
         self._frame = NOTHING
@@ -167,6 +169,15 @@ class Canvas(Generic[T]):
         self._out.write("".join(f"{line}\r\n" for line in lines))
         self._image, self._frame, self._lines_below = None, NOTHING, []
 
+    def report(self, fraction: float | None, now: float) -> None:
+        """Show in the terminal's tab how much of the work is done, None for nobody knows."""
+        if not self._is_away:
+            self._out.write(self._progress.update(fraction, now))
+
+    def end_report(self) -> None:
+        """Take that away."""
+        self._out.write(self._progress.clear())
+
     @property
     def is_cut(self) -> bool:
         """Whether something was not written to its end."""
@@ -202,7 +213,8 @@ class Canvas(Generic[T]):
         if isinstance(self._renderer, StoredRenderer):
             aborted = self._renderer.abort()
             self._renderer.keep()
-        self._out.recover(aborted + (self._screen.break_off() if self._out.is_cut else self._screen.leave()))
+        left = self._screen.break_off() if self._out.is_cut else self._screen.leave()
+        self._out.recover(aborted + left + self._progress.clear())
 
     def suspend(self) -> None:
         """Leave the image, and the terminal to somebody else: nothing is painted until `resume`."""
