@@ -16,6 +16,22 @@ Speed = Annotated[
     typer.Option("--speed", metavar="X", help="Replay at X times the original speed.", rich_help_panel=_SHOW),
 ]
 Fast = Annotated[bool, typer.Option("--fast", help="Replay without delays.", rich_help_panel=_SHOW)]
+Loop = Annotated[
+    bool,
+    typer.Option(
+        "--loop",
+        help="Play an animated image again and again.  [default: once]",
+        rich_help_panel=_SHOW,
+    ),
+]
+Still = Annotated[
+    bool,
+    typer.Option(
+        "--still",
+        help="Show only the first frame of an animated image.",
+        rich_help_panel=_SHOW,
+    ),
+]
 JsonLines = Annotated[
     bool,
     typer.Option(

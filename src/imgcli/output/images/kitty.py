@@ -186,6 +186,11 @@ class KittyRenderer:
         gone = delete(before) if before else ""
         return overlay_frame(cells, place(png, image_id, cells) + gone)
 
+    @property
+    def shown_id(self) -> int | None:
+        """The id of the image that was painted last, None where it is kept, or there is none."""
+        return self._shown
+
     def keep(self) -> None:
         """Keep what was painted last for good: what comes next is another image."""
         if self._shown:

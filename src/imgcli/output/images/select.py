@@ -53,7 +53,7 @@ class TerminalReport:
 class RendererSelector:
     """The provider of a real terminal: `stream` leads to it, `requested` is what the user asked for.
 
-    `widest` is the user's limit in columns.
+    `widest` is the user's limit in columns, `is_endless` has animations played again and again.
     """
 
     env: Mapping[str, str]
@@ -61,6 +61,7 @@ class RendererSelector:
     terminal: Terminal
     requested: PreviewProtocol = PreviewProtocol.AUTO
     widest: int | None = None
+    is_endless: bool = False
     _echo_off: EchoOff | None = field(default=None, init=False)
     _renderer: Renderer | None = field(default=None, init=False)
     _found: _Findings | None = field(default=None, init=False)
@@ -69,7 +70,7 @@ class RendererSelector:
     def renderer(self) -> Renderer:
         """Ask what must be asked, within the query's budget, and choose; once."""
         if self._renderer is None:
-            found = self._ask()
+            found = self._found = self._ask()
             obstacle = self._obstacle(found)
             requested = PreviewProtocol.AUTO if obstacle else self.requested
             protocol = choose_protocol(requested, self.env, found.answers, found.tmux)
@@ -90,6 +91,11 @@ class RendererSelector:
         """Return the renderer of one protocol, a new one each time."""
         found = self._found = self._found or self._ask()
         return self._build(protocol, found)
+
+    @property
+    def cell(self) -> tuple[int, int] | None:
+        """A cell's width and height in pixels, None while nobody has told."""
+        return self._found.answers.cell if self._found else None
 
     def close(self) -> None:
         """Take away answers that came too late, so that no shell takes them for keys."""
@@ -143,14 +149,17 @@ class RendererSelector:
                 return BlockRenderer(terminal, protocol, self._zoom(1))
 
     def _kitty(self, terminal: Terminal, found: _Findings) -> Renderer:
+        from imgcli.output.images.animation import PlayingKittyRenderer
         from imgcli.output.images.kitty import KittyRenderer, Route
 
+        known, version = identify(self.env, found.answers.name)
+        renderer = PlayingKittyRenderer if known.can(Ability.ANIMATION, version) else KittyRenderer
         shape = 1, terminal.aspect
         if self._is_tmux(found):  # which does not know the cells of the terminal outside, or guesses them
             return KittyRenderer(shape, Route.TMUX, zoom=self._zoom(_NARROW_CELL))
         if cell := found.answers.cell:
-            return KittyRenderer(shape, enough=cell, zoom=self._zoom(cell[0]))
-        return KittyRenderer(shape, zoom=self._zoom(_NARROW_CELL))
+            return renderer(shape, enough=cell, zoom=self._zoom(cell[0]))
+        return renderer(shape, zoom=self._zoom(_NARROW_CELL))
 
     def _iterm2(self, terminal: Terminal, found: _Findings) -> Renderer:
         from imgcli.output.images.iterm2 import ITerm2Renderer, Transfer
@@ -158,7 +167,9 @@ class RendererSelector:
         known, version = identify(self.env, found.answers.name)
         transfer = Transfer.MULTIPART if known.can(Ability.MULTIPART, version) else Transfer.WHOLE
         zoom = self._zoom(found.answers.cell[0] if found.answers.cell else _NARROW_CELL)
-        return ITerm2Renderer((1, terminal.aspect), Transfer.TMUX if self._is_tmux(found) else transfer, zoom)
+        plays_gifs = self.is_endless and known.can(Ability.GIF, version)
+        transfer = Transfer.TMUX if self._is_tmux(found) else transfer
+        return ITerm2Renderer((1, terminal.aspect), transfer, zoom, plays_gifs=plays_gifs)
 
     def _sixel(self, terminal: Terminal, answers: Answers) -> Renderer:
         from imgcli.output.images.sixel import SixelRenderer
