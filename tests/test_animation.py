@@ -14,12 +14,16 @@ from PIL import Image
 from imgcli.core.image import EncodedImage
 from imgcli.output.images.animation import Animation
 from terminal import PtyRun
-from test_front_screen import TRUECOLOR, colours
+from test_front_screen import TRUECOLOR, colours, run_held
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from conftest import Cli
+    from wire import ScriptedServer
+
+    Server = Callable[..., ScriptedServer]
 
 KITTY = {"TERM": "xterm-kitty"}
 KITTY_ANSWERS = b"\x1b_Gi=4211;OK\x1b\\\x1bP>|kitty(%s)\x1b\\\x1b[6;20;10t\x1b[?62;c"
@@ -173,3 +177,19 @@ def test_several_stand_still(world: dict[str, str], folder: Path) -> None:
     (folder / "b.gif").write_bytes(gif(GREEN, BLUE))
     run = view(gif(RED, BLUE), world | TRUECOLOR, folder, "b.gif")
     assert b"0;0;250" not in run.raw
+
+
+@pytest.mark.parametrize(("version", "is_told"), [(b"0.48.0", True), (b"0.47.4", False), (b"0.26.5", False)])
+def test_kitty_knows_what_is_brief(
+    version: bytes, *, is_told: bool, server: Server, world: dict[str, str], folder: Path
+) -> None:
+    """From 0.48 on, kitty is told that a partial image is soon replaced, and that the final one is not."""
+    wire = server(run_held())
+    env = world | KITTY | {"OPENAI_BASE_URL": wire.base_url}
+    with PtyRun(("gen", "a cat", "--partials", "1"), env, folder, answers=KITTY_ANSWERS % version) as run:
+        run.wait_for(lambda seen: b"a=T" in seen.raw)
+        wire.go_on()
+        assert 0 == run.finish()
+    hints = [b",N=1" in keys for keys in re.findall(rb"\x1b_G(a=T[^;]*);", run.raw)]
+    assert not hints[-1]
+    assert is_told == any(hints)

@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
 
-from imgcli.app import process
+from imgcli.app import desktop, process
 from imgcli.app.artifacts import unfinished_notices
 from imgcli.app.batch.batch_budget import BatchBudget
 from imgcli.app.batch.batch_outcomes import note_outcome, resolve_unknown
@@ -89,6 +89,10 @@ def run_batch(context: Context, plan: BatchPlan, options: BatchOptions) -> ExitC
             if report and form:
                 _end_report(context, report, report_bytes(rows, form))
     context.warn([state.trouble] if state.trouble else [])
+    if plan.kinds and plan.kinds[0].display.notifies and not run.is_drained:
+        from imgcli.output.tables.batch import count_words
+
+        desktop.notify_of(context, f"batch: {count_words(rows)}")
     written = output_status(context, outcome, "", is_free=plan.kinds[0].server.is_free)
     if run.is_drained:
         raise process.Interrupted(signal.SIGINT)

@@ -87,6 +87,14 @@ Copy = Annotated[
     bool,
     typer.Option("--copy", help="Copy the saved image to the clipboard.", rich_help_panel=_SHOW),
 ]
+Notify = Annotated[
+    bool,
+    typer.Option(
+        "--notify",
+        help="When it is done, show a notification: through the terminal where it can, else the desktop.",
+        rich_help_panel=_SHOW,
+    ),
+]
 Compare = Annotated[
     bool,
     typer.Option(

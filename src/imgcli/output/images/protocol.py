@@ -88,6 +88,13 @@ class StoredRenderer(Protocol):
 
 
 @runtime_checkable
+class HintedRenderer(Protocol):
+    """A renderer whose terminal may be told that an image `is_brief`: it is going to be replaced."""
+
+    is_brief: bool
+
+
+@runtime_checkable
 class PlayingRenderer(Protocol):
     """A renderer whose terminal can play an animation by itself."""
 

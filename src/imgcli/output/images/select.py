@@ -158,8 +158,11 @@ class RendererSelector:
         if self._is_tmux(found):  # which does not know the cells of the terminal outside, or guesses them
             return KittyRenderer(shape, Route.TMUX, zoom=self._zoom(_NARROW_CELL))
         if cell := found.answers.cell:
-            return renderer(shape, enough=cell, zoom=self._zoom(cell[0]))
-        return renderer(shape, zoom=self._zoom(_NARROW_CELL))
+            kitty = renderer(shape, enough=cell, zoom=self._zoom(cell[0]))
+        else:
+            kitty = renderer(shape, zoom=self._zoom(_NARROW_CELL))
+        kitty.takes_hints = known.can(Ability.BRIEF, version)
+        return kitty
 
     def _iterm2(self, terminal: Terminal, found: _Findings) -> Renderer:
         from imgcli.output.images.iterm2 import ITerm2Renderer, Transfer

@@ -121,7 +121,8 @@ class LiveSink(TerminalSink[EncodedImage]):
         self._canvas.print_above(self._take_news(), self._row())
         while not self._canvas.is_away and (arrival := self._take_arrival()):
             self._settle_before(arrival)
-            self._canvas.show(arrival.image, self._row())
+            is_brief = isinstance(arrival, PartialImage)
+            self._canvas.show(arrival.image, self._row(), is_brief=is_brief)
             self._shown = arrival
 
     def _note(self, event: Event) -> None:

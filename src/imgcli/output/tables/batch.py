@@ -83,6 +83,12 @@ def summary_lines(
     return [*_table(rows).lines, *(linked.get(note, note) for note in notes)]
 
 
+def count_words(rows: Sequence[BatchRowResult]) -> str:
+    """Format in one line how many of the rows ended in which way: `12 saved, 1 failed`."""
+    counts = Counter(row.status.value for row in rows)
+    return ", ".join(f"{count:,} {status}" for status, count in counts.items())
+
+
 def rich_summary_lines(
     rows: Sequence[BatchRowResult], seconds: float, terminal: Terminal, columns: int
 ) -> list[str]:

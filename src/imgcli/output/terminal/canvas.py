@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, cast
 
 from imgcli.core.image import EncodedImage
 from imgcli.core.text import shorten
-from imgcli.output.images.protocol import NOTHING, Box, PlayingRenderer, StoredRenderer
+from imgcli.output.images.protocol import NOTHING, Box, HintedRenderer, PlayingRenderer, StoredRenderer
 from imgcli.output.terminal.progress import ProgressBar
 from imgcli.output.terminal.screen import NO_FOOTER, Screen, expected_rows, image_rows, rows_below
 from imgcli.output.terminal.writer import BrokenPipeWriter
@@ -214,8 +214,10 @@ class Canvas(Generic[T]):
         else:
             self._out.write(self._screen.tick(status, self._size.columns))
 
-    def show(self, image: T, status: str) -> None:
+    def show(self, image: T, status: str, *, is_brief: bool = False) -> None:
         """Put an image in the place of the one before; one that cannot be shown leaves that where it is."""
+        if isinstance(self._renderer, HintedRenderer):
+            self._renderer.is_brief = is_brief
         if self._is_resized():
             self._repaint(status)
         if self._image == image:
