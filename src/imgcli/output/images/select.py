@@ -11,11 +11,12 @@ from imgcli.output.terminal.capabilities import ColorDepth
 from imgcli.output.terminal.database import (
     Ability,
     PreviewProtocol,
+    Quirk,
     choose_protocol,
     identify,
     possible_protocols,
 )
-from imgcli.output.terminal.probe import EchoOff, is_ours
+from imgcli.output.terminal.probe import LAST_QUESTION, EchoOff, is_ours
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,7 +106,7 @@ class RendererSelector:
 
     def _ask(self) -> _Findings:
         """Ask whatever renderer is wanted: its name tells neither colours, background nor a cell's shape."""
-        from imgcli.output.terminal.answers import PALETTE, SILENCE, ask_tmux
+        from imgcli.output.terminal.answers import KITTY, PALETTE, SILENCE, ask_tmux
         from imgcli.output.terminal.probe import query, questions_for
 
         tmux = ask_tmux(self.env)
@@ -116,16 +117,27 @@ class RendererSelector:
         )  # before the question: a signal may come after it
         if self._echo_off:
             self._echo_off.begin()
-        answers = query(self.env, first=PALETTE if self.terminal.depth is ColorDepth.ANSI_16 else b"")
+        first = KITTY if tmux and tmux.has_kitty else b""  # to any other tmux it is a title
+        first += PALETTE if self.terminal.depth is ColorDepth.ANSI_16 else b""
+        answers = query(self.env, first=first)
         if answers.is_complete and self._echo_off:
             self._echo_off.end()
             self._echo_off = None
         return _Findings(answers, tmux)
 
+    def _expect_answers(self) -> None:
+        """Keep what the terminal is going to say, although it was told not to, from screen and shell."""
+        self._echo_off = self._echo_off or EchoOff.over(self.stream, self.env)
+        if self._echo_off:
+            self._echo_off.question = LAST_QUESTION
+            self._echo_off.begin()
+
     def _obstacle(self, found: _Findings) -> str:
         """Return why tmux keeps the images that were asked for from the terminal; empty where it does not."""
         tmux = found.tmux
         if not tmux or not self._is_tmux(found):
+            return ""
+        if self.requested is PreviewProtocol.KITTY and self._is_native(found):
             return ""
         if self.requested in {PreviewProtocol.KITTY, PreviewProtocol.ITERM2} and tmux.passthrough is False:
             return f"tmux stops {self.requested} images (tmux set -g allow-passthrough on)"
@@ -153,9 +165,13 @@ class RendererSelector:
         from imgcli.output.images.kitty import KittyRenderer, Route
 
         known, version = identify(self.env, found.answers.name)
+        if Quirk.ANSWERS_ALWAYS in known.quirks and is_ours(self.stream):
+            self._expect_answers()
         renderer = PlayingKittyRenderer if known.can(Ability.ANIMATION, version) else KittyRenderer
         shape = 1, terminal.aspect
-        if self._is_tmux(found):  # which does not know the cells of the terminal outside, or guesses them
+        if self._is_tmux(found) and not self._is_native(
+            found
+        ):  # which does not know the cells of the terminal outside, or guesses them
             return KittyRenderer(shape, Route.TMUX, zoom=self._zoom(_NARROW_CELL))
         if cell := found.answers.cell:
             kitty = renderer(shape, enough=cell, zoom=self._zoom(cell[0]))
@@ -184,6 +200,10 @@ class RendererSelector:
     def _zoom(self, pixels: int) -> float:
         """Return how many columns of so many pixels a pixel of the image may take; text has one a column."""
         return inf if self.widest else _ZOOM / pixels
+
+    def _is_native(self, found: _Findings) -> bool:
+        """Return whether a tmux around us shows kitty's images itself."""
+        return bool(found.tmux and found.tmux.has_kitty and found.answers.kitty)
 
     def _is_tmux(self, found: _Findings) -> bool:
         return found.tmux is not None and identify(self.env, found.answers.name)[0].name == "tmux"

@@ -67,6 +67,7 @@ class Quirk(Enum):
 
     HALVES_ONLY = "its font has half blocks, and no quadrants"
     IMAGES_OPTIONAL = "shows images only where DA1 says so"
+    ANSWERS_ALWAYS = "answers kitty's images, also where it is told not to"
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ NOTIFY_9, NOTIFY_99, NOTIFY_777 = Ability.NOTIFY_9, Ability.NOTIFY_99, Ability.N
 
 # Who is inside comes before who is outside: a terminal leaves its variables to everything started in it.
 TERMINALS = (
-    # To tmux, up to 3.8 at least, an APC sequence is the window's title.
+    # To tmux an APC sequence is the window's title; see `Tmux.has_kitty` for one that will take images.
     TerminalInfo(
         "tmux",
         ("TMUX", "TERM=tmux*"),
@@ -120,7 +121,7 @@ TERMINALS = (
         ("TERM_PROGRAM=vscode",),
         {ITERM2: ALWAYS, SIXEL: ALWAYS, TRUECOLOR: ALWAYS, LINKS: (1, 72)},
         "TERM_PROGRAM_VERSION",
-        quirks=frozenset({Quirk.IMAGES_OPTIONAL}),
+        quirks=frozenset({Quirk.IMAGES_OPTIONAL, Quirk.ANSWERS_ALWAYS}),
     ),
     TerminalInfo(
         "iterm2",
@@ -245,11 +246,13 @@ def possible_protocols(
     terminal, version = identify(env, answers.name)
     is_inside = terminal.name == "tmux"  # its variables are still there in a terminal that was started in it
     is_through = is_inside and tmux and tmux.passthrough and can(PLACEHOLDERS, tmux.outside)
+    is_native = is_inside and tmux and tmux.has_kitty and answers.kitty
     is_lost = is_inside and tmux and not tmux.may_show_sixels
     better = (
         protocol
         for protocol in (KITTY, ITERM2, *(() if is_lost else (SIXEL,)), OCTANTS, SEXTANTS)
-        if (protocol is KITTY and is_through) or _is_reliable(protocol, terminal, version, answers)
+        if (protocol is KITTY and (is_native or is_through))
+        or _is_reliable(protocol, terminal, version, answers)
     )
     has_quadrants = Quirk.HALVES_ONLY not in terminal.quirks
     blocks = (PreviewProtocol.BLOCKS,) if has_quadrants else ()
