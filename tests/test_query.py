@@ -40,6 +40,7 @@ XTERM = (
     b"\x1bP>|XTerm(379)\x1b\\\x1b[?1;3S\x1b[?2;3S\x1b]11;rgb:ffff/ffff/ffff\x1b\\"
     b"\x1b[?64;1;2;6;9;15;16;17;18;21;22;28c"
 )
+TIOCGPTN = 0x80045430  # which the module `termios` lacks
 TMUX = b"\x1bP>|tmux 3.3a\x1b\\\x1b[?1;2c"
 
 RECORDED = {
@@ -440,7 +441,7 @@ class AnsweringRun(PtyRun):
     def __enter__(self) -> Self:
         """Keep the terminal open, as a shell does."""
         super().__enter__()
-        (number,) = struct.unpack("I", fcntl.ioctl(self._fd, termios.TIOCGPTN, bytes(4)))
+        (number,) = struct.unpack("I", fcntl.ioctl(self._fd, TIOCGPTN, bytes(4)))
         self._shell = os.open(f"/dev/pts/{number}", os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         return self
 
