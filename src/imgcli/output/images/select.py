@@ -161,8 +161,8 @@ class RendererSelector:
                 return BlockRenderer(terminal, protocol, self._zoom(1))
 
     def _kitty(self, terminal: Terminal, found: _Findings) -> Renderer:
-        from imgcli.output.images.animation import PlayingKittyRenderer
         from imgcli.output.images.kitty import KittyRenderer, Route
+        from imgcli.output.images.kitty_player import PlayingKittyRenderer
 
         known, version = identify(self.env, found.answers.name)
         if Quirk.ANSWERS_ALWAYS in known.quirks and is_ours(self.stream):
