@@ -19,7 +19,7 @@ DEMO = ("gen", "a cat", "--demo", "--seed", "1", "--preview", "off", "-o")
 
 def run(args: tuple[str, ...], env: dict[str, str], folder: Path) -> PtyRun:
     """Return a command that ended well."""
-    with PtyRun(args, env, folder) as one:
+    with PtyRun(args, env, folder, columns=200) as one:
         assert 0 == one.finish()
     return one
 
