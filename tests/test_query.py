@@ -20,9 +20,12 @@ from hypothesis import strategies as st
 
 from imgcli.output.terminal import probe
 from imgcli.output.terminal.answers import KITTY, QUESTIONS, SILENCE, Answers, parse, typed
+from streams import RED
+from terminal import PtyRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 # Recorded from the real ones, under Xvfb.
 KITTY_0_26 = (
@@ -37,6 +40,7 @@ XTERM = (
     b"\x1bP>|XTerm(379)\x1b\\\x1b[?1;3S\x1b[?2;3S\x1b]11;rgb:ffff/ffff/ffff\x1b\\"
     b"\x1b[?64;1;2;6;9;15;16;17;18;21;22;28c"
 )
+TIOCGPTN = 0x80045430  # which the module `termios` lacks
 TMUX = b"\x1bP>|tmux 3.3a\x1b\\\x1b[?1;2c"
 
 RECORDED = {
@@ -416,3 +420,50 @@ def test_nothing_is_asked_from_the_background() -> None:
     with started("background") as (master, results):
         seen, report = asked(master, results, XTERM)
     assert (b"", ["", None, "data"]) == (seen, report)
+
+
+def test_a_terminal_that_answers_although_told_not_to(world: dict[str, str], folder: Path) -> None:
+    """VS Code answers every image of kitty's: the answer reaches neither the screen nor the shell."""
+    (folder / "a.png").write_bytes(RED)
+    env = world | {"TERM": "xterm-256color", "TERM_PROGRAM": "vscode", "TERM_PROGRAM_VERSION": "1.100.0"}
+    with AnsweringRun(["view", "a.png", "--preview", "kitty"], env, folder) as run:
+        assert 0 == run.finish()
+        assert b"\x1b_Ga=T" in run.raw
+        assert b"^[" not in run.raw
+        assert b"" == run.left()
+
+
+class AnsweringRun(PtyRun):
+    """A terminal that says of every image of kitty's that it is there, and keeps what nobody has read."""
+
+    answered = False
+
+    def __enter__(self) -> Self:
+        """Keep the terminal open, as a shell does."""
+        super().__enter__()
+        (number,) = struct.unpack("I", fcntl.ioctl(self._fd, TIOCGPTN, bytes(4)))
+        self._shell = os.open(f"/dev/pts/{number}", os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        return self
+
+    def read(self, seconds: float = 0.1) -> bytes:
+        """Answer the first image as soon as it is there."""
+        data = super().read(seconds)
+        if b"\x1b_Ga=T" in self.raw and not self.answered:
+            self.answered = True
+            self.type(b"\x1b_Gi=1;OK\x1b\\")
+        return data
+
+    def left(self) -> bytes:
+        """Return what a shell would read now."""
+        quiet = termios.tcgetattr(self._shell)
+        assert quiet[3] & termios.ECHO
+        quiet[3] &= ~termios.ICANON
+        termios.tcsetattr(self._shell, termios.TCSANOW, quiet)
+        with contextlib.suppress(BlockingIOError):
+            return os.read(self._shell, 4096)
+        return b""
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        os.close(self._shell)
+        super().__exit__()

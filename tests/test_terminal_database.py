@@ -169,6 +169,12 @@ INSIDE: list[tuple[str, Answers, Tmux, PreviewProtocol]] = [
         Tmux(passthrough=False, outside="XTerm(379)", features=frozenset({"256", "sixel"})),
         PreviewProtocol.SIXEL,
     ),
+    (
+        "images of its own",
+        said("tmux 3.9", kitty=True),
+        Tmux(passthrough=False, outside="kitty(0.48.0)", features=frozenset({"RGB", "kitty"})),
+        PreviewProtocol.KITTY,
+    ),
     ("silent", SILENCE, Tmux(passthrough=None, outside=""), PreviewProtocol.BLOCKS),
     ("left behind", said("XTerm(379)"), IN_KITTY, PreviewProtocol.BLOCKS),
 ]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from imgcli.core.billing.price_table import PriceTable
     from imgcli.core.catalog import Catalog
+    from imgcli.output.terminal.hyperlinks import Hyperlinks
 
 
 _NAMED = re.compile(
@@ -113,6 +114,13 @@ class Context:
         from imgcli.core.catalog import load
 
         return current(load(), self._price_table(), self.now().date())
+
+    @cached_property
+    def links(self) -> Hyperlinks:
+        """What makes links to files on standard output, where that is a terminal that shows them."""
+        from imgcli.output.terminal import hyperlinks
+
+        return hyperlinks.Hyperlinks.on(self.env, self.stdout)
 
     def _price_table(self) -> PriceTable | None:
         try:

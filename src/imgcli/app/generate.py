@@ -50,7 +50,10 @@ def generate(context: Context, options: Sequence[GenerateOptions], limit: int = 
 
         return run_group(context, jobs, limit)
     job = jobs[0]
-    code = exit_status(context, execute(job), job.id, is_free=job.artifacts.is_free)
+    outcome = execute(job)
+    code = exit_status(context, outcome, job.id, is_free=job.artifacts.is_free)
+    if job.options.display.notifies:
+        desktop.notify(context, [outcome])
     desktop.open_results(context, job.artifacts.whole, job.options.output.desktop)
     return code
 

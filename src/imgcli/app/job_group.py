@@ -43,6 +43,8 @@ def run_group(context: Context, jobs: Sequence[Job], limit: int) -> ExitCode:
         pool.run(next_task, results.append)
     context.write_lines(pool.deferred())
     is_free = all(job.artifacts.is_free for job in jobs)
+    if options.display.notifies:
+        desktop.notify(context, [result.outcome for result in results])
     written = output_status(context, pool.outcome, jobs[0].id, is_free=is_free)
     whole = [path for job in jobs for path in job.artifacts.whole]
     desktop.open_results(context, whole, options.output.desktop)

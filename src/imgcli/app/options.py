@@ -59,7 +59,8 @@ class PreviewOptions:
 class DisplayOptions:
     """What is shown, and to whom; `before` is an image to compare the new one with.
 
-    `inline` is None for the default: JSON lines carry the images, unless they go to a terminal.
+    `inline` is None for the default: JSON lines carry the images, unless they go to a terminal. `notifies`
+    tells the end to whoever looks elsewhere by then.
     """
 
     format: OutputFormat
@@ -67,6 +68,7 @@ class DisplayOptions:
     preview: PreviewOptions
     before: bytes | None = None
     has_long_bill: bool = False
+    notifies: bool = False
 
 
 @dataclass(frozen=True)

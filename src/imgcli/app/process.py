@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar, runtime_checkable
 
 from imgcli.output.terminal.writer import TerminalWriter
@@ -154,7 +154,8 @@ def _watch_for_sleepers() -> None:
             time.sleep(_MOMENT)
             for signum in _ENDING:
                 if signum in numbers and not _has_drained():  # or it would be sent for ever
-                    signal.pthread_kill(main, signum)
+                    with suppress(ProcessLookupError):  # it has ended meanwhile
+                        signal.pthread_kill(main, signum)
 
     main = threading.get_ident()
     threading.Thread(target=repeat, name="signals", daemon=True).start()

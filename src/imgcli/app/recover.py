@@ -11,7 +11,7 @@ from imgcli.api.client import Clock
 from imgcli.api.linked_image import LinkedImages
 from imgcli.api.stream.reader import read_events
 from imgcli.api.stream.salvage import salvaged
-from imgcli.app import history_log, lookup, process, unfinished_run
+from imgcli.app import desktop, history_log, lookup, process, unfinished_run
 from imgcli.app.artifacts import embedding, logged_parameters
 from imgcli.app.background import detached_run
 from imgcli.app.context import all_secrets
@@ -47,20 +47,24 @@ if TYPE_CHECKING:
     from imgcli.core.pipeline import Sink
 
 
-def recover_runs(context: Context, records: Sequence[UnfinishedRun], inquiry: ServerInquiry) -> ExitCode:
+def recover_runs(
+    context: Context, records: Sequence[UnfinishedRun], inquiry: ServerInquiry, *, notifies: bool = False
+) -> ExitCode:
     """Finish these unfinished runs, and end with the most severe exit code.
 
     `inquiry` is about those that the server went on with.
     """
     lookup.add_pending(context)
     folders: list[Path] = []
-    codes = [finish(context, record, folders, inquiry=inquiry).exit_code for record in records]
+    ended = [finish(context, record, folders, inquiry=inquiry) for record in records]
+    if notifies and records:
+        desktop.notify(context, [one.outcome for one in ended if one.outcome])
     if not records:
         context.warn(["there is nothing to recover"])
     unexplained = "is a temporary file that belongs to no known run; check it before you delete it"
     context.warn([f"{path} {unexplained}" for path in leftovers(folders)])
     offer(context, records)
-    return most_severe(codes)
+    return most_severe(one.exit_code for one in ended)
 
 
 class Recovered(NamedTuple):
@@ -158,7 +162,7 @@ class _Recovery:
         with (
             recorders as history,
             closing(self.display or QueuedSink(lines)) as show,
-            closing(PathsSink(self.context.stdout)) as paths,
+            closing(PathsSink(self.context.stdout, links=self.context.links)) as paths,
         ):
             return pipeline.run(events, [show, paths, *history])
 

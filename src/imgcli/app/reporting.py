@@ -38,6 +38,7 @@ from imgcli.output.terminal.capabilities import (
     is_one_terminal,
 )
 from imgcli.output.terminal.database import PreviewProtocol
+from imgcli.output.terminal.hyperlinks import NO_LINKS
 from imgcli.store.publish.naming import STDOUT
 
 if TYPE_CHECKING:
@@ -165,7 +166,9 @@ class Reporter:
             return []
         if self._options.format is not OutputFormat.JSON_LINES:
             is_below = self._display is not Display.LINES and self._is_one_terminal
-            return [PathsSink(self._context.stdout, jobs if is_below else ())]
+            is_plain = self._options.preview.mode is PreviewMode.PLAIN
+            links = NO_LINKS if is_plain else self._context.links
+            return [PathsSink(self._context.stdout, jobs if is_below else (), links)]
         if row_of:
             return [QueuedSink(PerJobSink(lambda job: self._json_lines(row_of(job))))]
         self._lines = self._json_lines({})

@@ -144,4 +144,4 @@ def _save(context: Context, options: SheetOptions, data: bytes) -> None:
         path = write_file(place, data, options.on_exists)
     if path.name != place.name:
         context.warn([f"{place.name} already exists; the sheet is saved as {path.name}"])
-    write_paths(context.stdout, [path])
+    write_paths(context.stdout, [path], context.links)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from imgcli.app import process, view_input
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from imgcli.core.events import Event
     from imgcli.core.pipeline import Sink
     from imgcli.core.request import ImageRequest
+    from imgcli.output.terminal.canvas import Playback
     from imgcli.store.publish.publisher import Publisher
 
 
@@ -82,7 +84,7 @@ class ImageKeeper:
         """Save one image and tell where, its path on standard output."""
         from imgcli.output.sinks.lines import PathsSink
 
-        code, paths = ExitCode.OK, PathsSink(self.context.stdout)
+        code, paths = ExitCode.OK, PathsSink(self.context.stdout, links=self.context.links)
         for event in mark_uncharged(self.saving([FinalImage(self.job, 0, image), Completed(self.job, None)])):
             match event:
                 case Notice(text=text):
@@ -107,6 +109,14 @@ _DAMAGES = ("damaged", "without")
 """How the reasons begin by which an image is broken, and not merely more than we show."""
 
 
+class Motion(Enum):
+    """What becomes of an animation: it is played once, again and again, or only its first frame is shown."""
+
+    ONCE = "once"
+    LOOP = "loop"
+    NONE = "none"
+
+
 @dataclass(frozen=True)
 class ViewOptions:
     """What to view and how. `speed` is None for as fast as it goes; `save`, the folder for its images."""
@@ -115,6 +125,7 @@ class ViewOptions:
     preview: PreviewOptions
     speed: float | None = 1.0
     save: Path | None = None
+    motion: Motion = Motion.ONCE
 
 
 @dataclass
@@ -136,7 +147,8 @@ class Viewer:
         plain = preview.mode is PreviewMode.PLAIN
         self.display = Display.LINES if plain else choose_display(preview.protocol, self._terminal)
         self.provider = RendererSelector(
-            context.env, self.stream, self._terminal, preview.protocol, preview.width
+            *(context.env, self.stream, self._terminal, preview.protocol, preview.width),
+            is_endless=self.options.motion is Motion.LOOP,
         )
         self._pages: ImagePages | None = None
         self._lookup: Lookup | None = None
@@ -191,12 +203,22 @@ class Viewer:
         if self.display is Display.IMAGE:
             from imgcli.output.terminal.canvas import StillViewer
 
-            StillViewer(self.stream, self._terminal, self.provider).show(image, described(name, image, " · "))
+            viewer = StillViewer[EncodedImage](self.stream, self._terminal, self.provider)
+            with process.stoppable(viewer):
+                viewer.show(image, described(name, image, " · "), self._playback())
             return
         from imgcli.output.images.decode import decode
 
         decode(image.data)
         SafeWriter(self.context.stdout).lines([described(name, image, ", ")] if not self.options.save else [])
+
+    def _playback(self) -> Playback | None:
+        from imgcli.output.terminal.canvas import Playback
+
+        if self.options.motion is Motion.NONE:
+            return None
+        is_endless = self.options.motion is Motion.LOOP
+        return Playback(is_endless, self.context.monotonic, self.context.sleep, lambda: self.provider.cell)
 
     def _cost(self, image: EncodedImage) -> tuple[str, ...]:
         """Return what an image cost, where the history knows it."""
@@ -263,7 +285,7 @@ class Viewer:
         if self.options.save:
             from imgcli.output.sinks.lines import PathsSink
 
-            return [PathsSink(self.context.stdout)]
+            return [PathsSink(self.context.stdout, links=self.context.links)]
         return [DescriptionSink(self.context.stdout, source.name)] if self.display is Display.LINES else []
 
 
@@ -296,7 +318,12 @@ def _local(events: Iterable[Event]) -> Iterator[Event]:
 
 
 def view_options(
-    files: Iterable[str], preview: PreviewOptions, speed: float | None, save: Path | None, context: Context
+    files: Iterable[str],
+    preview: PreviewOptions,
+    speed: float | None,
+    save: Path | None,
+    motion: Motion,
+    context: Context,
 ) -> ViewOptions:
     """Check what was asked for. Raises `ImgcliError` (usage)."""
     names = tuple(files)
@@ -307,7 +334,7 @@ def view_options(
     if view_input.STDIN in names and not _is_piped(context):
         raise usage_error("Standard input is this terminal.", "Pipe a stream: curl -N ... | imgcli view -")
     check_between("speed", speed, *_SPEEDS)
-    return ViewOptions(names or (view_input.STDIN,), preview, speed, save)
+    return ViewOptions(names or (view_input.STDIN,), preview, speed, save, motion)
 
 
 def _is_piped(context: Context) -> bool:

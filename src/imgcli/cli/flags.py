@@ -133,6 +133,7 @@ def generate_options(context: Context, flags: Flags, profile: AppliedProfile) ->
             flags["jsonl_images"],
             preview_options(flags, context.env),
             has_long_bill=flags["long_bill"],
+            notifies=flags["notifies"],
         ),
         server,
         _budget(flags),

@@ -84,6 +84,19 @@ def copy_image(path: Path, kind: ImageFormat, env: Mapping[str, str]) -> None:
     _run(copiers(str(path.absolute()), kind, env, sys.platform), path, env, "the image was not copied")
 
 
+def notify(text: str, env: Mapping[str, str]) -> None:
+    """Show a notification, which is never markup; raises `DesktopError`."""
+    _run(notifiers(text, sys.platform), Path(), env, "no notification was shown")
+
+
+def notifiers(text: str, platform: str) -> list[Tool]:
+    """List the programs that show a notification, the best first."""
+    if platform == "darwin":
+        script = 'on run argv\ndisplay notification (item 1 of argv) with title "imgcli"\nend run'
+        return [Tool(("osascript", "-e", script, text))]
+    return [Tool(("notify-send", "--app-name=imgcli", "--", f"imgcli: {text}"))]  # a summary has no markup
+
+
 def openers(path: str, platform: str) -> list[Tool]:
     """List the programs that open a file, the best first."""
     return [Tool(("open" if platform == "darwin" else "xdg-open", path))]

@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
 
-from imgcli.app import process
+from imgcli.app import desktop, process
 from imgcli.app.artifacts import unfinished_notices
 from imgcli.app.batch.batch_budget import BatchBudget
 from imgcli.app.batch.batch_outcomes import note_outcome, resolve_unknown
@@ -89,6 +89,10 @@ def run_batch(context: Context, plan: BatchPlan, options: BatchOptions) -> ExitC
             if report and form:
                 _end_report(context, report, report_bytes(rows, form))
     context.warn([state.trouble] if state.trouble else [])
+    if plan.kinds and plan.kinds[0].display.notifies and not run.is_drained:
+        from imgcli.output.tables.batch import count_words
+
+        desktop.notify_of(context, f"batch: {count_words(rows)}")
     written = output_status(context, outcome, "", is_free=plan.kinds[0].server.is_free)
     if run.is_drained:
         raise process.Interrupted(signal.SIGINT)
@@ -206,11 +210,13 @@ class BatchRun:
     def write_summary(self, rows: Sequence[BatchRowResult]) -> None:
         """Print the summary for people on standard error."""
         from imgcli.output.tables.batch import summary_lines
+        from imgcli.output.terminal.hyperlinks import Hyperlinks
 
         if self._plan.kinds[0].display.format is OutputFormat.PEOPLE:
             seconds = self._context.monotonic() - self._began
             columns, is_kept = self._context.size().columns, self._options.file is not None
-            self._context.write_lines(summary_lines(rows, seconds, columns, is_kept=is_kept))
+            links = Hyperlinks.on(self._context.env, self._context.stderr)
+            self._context.write_lines(summary_lines(rows, seconds, columns, links, is_kept=is_kept))
 
     def _is_to_be_sent(self, task: BatchTask) -> bool:
         outcome = self._state.outcomes.get(task.key)

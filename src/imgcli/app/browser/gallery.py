@@ -71,7 +71,7 @@ def make_gallery(context: Context, options: GalleryOptions) -> ExitCode:
     with process.shielded():  # one version of the page, not half of two
         for name, data in page_files(images):
             write_file(root / name, data, OnExists.REPLACE)
-    write_paths(context.stdout, [root / PAGE])
+    write_paths(context.stdout, [root / PAGE], context.links)
     context.warn(_notes(folder, places))
     if options.opens:
         _open(context, root / PAGE)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from imgcli.output.images.select import TerminalReport
 
 
-TERMINAL, COLORS, PREVIEW, TMUX = "terminal", "colors", "preview", "tmux"
+TERMINAL, COLORS, PREVIEW, EXTRAS, TMUX = "terminal", "colors", "preview", "extras", "tmux"
 
 _LENGTH = 40
 _DEPTHS = {
@@ -59,6 +59,7 @@ def terminal_checks(env: Mapping[str, str], report: TerminalReport, requested: s
     else:
         best = report.possible[0]
         yield _preview(requested, report.possible, f"{best}: {_reason(env, report, best)}", env)
+    yield _extras(env, report)
     if env.get("TMUX"):
         yield _tmux(report)
 
@@ -127,6 +128,22 @@ def _preview(
     if asked in possible or asked == PreviewProtocol.OFF or not possible:
         return Check.ok(PREVIEW, text, facts)
     return Check.note(PREVIEW, text, f"If no image appears, use {option('preview', 'auto')}.", facts)
+
+
+def _extras(env: Mapping[str, str], report: TerminalReport) -> Check:
+    """Return what else the terminal is known to do: a run goes by its environment, not by its answers."""
+    known, version = identify(env)
+    links, progress = (known.can(one, version) for one in (Ability.LINKS, Ability.PROGRESS))
+    outside = report.tmux.outside if report.tmux and report.tmux.passthrough else ""
+    languages = (Ability.NOTIFY_99, Ability.NOTIFY_777, Ability.NOTIFY_9)
+    told = [one.value for one in languages if known.can(one, version) or (outside and can(one, outside))]
+    facts = {"links": links, "progress": progress, "notifications": told[0] if told else None}
+    words = [
+        "paths are links" if links else "no links",
+        "progress in its tab" if progress else "no progress in its tab",
+        f"notifications by {told[0]}" if told else "notifications by the desktop or the bell",
+    ]
+    return Check.ok(EXTRAS, ", ".join(words), facts)
 
 
 def _reason(env: Mapping[str, str], report: TerminalReport, best: PreviewProtocol) -> str:

@@ -231,7 +231,7 @@ class _Collector:
                 if entry and entry.saved:
                     row = self._rows.pop(jobs[job].task)
                     saved = [Saved(job, n, image.path) for n, image in enumerate(entry.saved) if image.path]
-                    write_paths(self._context.stdout, [one.path for one in saved])
+                    write_paths(self._context.stdout, [one.path for one in saved], self._context.links)
                     self._settle(row, Outcome(len(entry.images), saved), entry.cost)
 
     @contextmanager

@@ -48,6 +48,7 @@ def shared_options(  # noqa: PLR0913 - a signature declares options
     long_bill: display.LongBill = False,
     opens: display.Open = False,
     copies: display.Copy = False,
+    notifies: display.Notify = False,
     plain: display.Plain = False,
     jsonl: display.JsonLines = False,
     jsonl_images: display.JsonLinesImages = None,

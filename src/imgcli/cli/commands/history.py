@@ -127,7 +127,7 @@ def print_history(context: Context, selection: Selection, preview: PreviewProtoc
     with open_history(context) as history:
         entries = list(history.entries(selection.limit or _USUAL_LIMIT, selection.search))
     columns = size_of(context.stdout).columns if context.stdout.isatty() else None
-    lines = history_lines(entries, _path_formatter(context), columns)
+    lines = history_lines(entries, _path_formatter(context), columns, context.links)
     _show_thumbnails(context, preview, entries)
     SafeWriter(context.stdout).lines(lines)
     if not entries:

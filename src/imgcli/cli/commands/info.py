@@ -88,7 +88,9 @@ class _Printer:
             return
         from imgcli.output.tables.info import info_lines
 
-        self._out.lines([*([""] if self._has_begun else []), *info_lines(image, self._columns)])
+        self._out.lines(
+            [*([""] if self._has_begun else []), *info_lines(image, self._columns, self._context.links)]
+        )
         self._has_begun = True
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcli.cli.params import generation, server  # noqa: TC001 - Typer reads the annotations at run time
+from imgcli.cli.params import display, generation, server  # noqa: TC001 - Typer reads the annotations at run time
 
 if TYPE_CHECKING:
     from imgcli.app.context import Context
@@ -84,6 +84,7 @@ def recover(  # noqa: PLR0913 - a signature declares options
     discard: Discard = False,
     older: Older = None,
     wait: Wait = False,
+    notifies: display.Notify = False,
     cancel: Cancel = False,
     base_url: generation.BaseUrl = None,
     profile: server.Profile = None,  # noqa: ARG001 - ConfiguredCommand has read it already
@@ -122,4 +123,4 @@ def recover(  # noqa: PLR0913 - a signature declares options
         action = unfinished_run.show if listing else unfinished_run.discard
         raise typer.Exit(action(context, chosen))
     options = server_options({"base_url": base_url, "timeout": timeout}, applied_profile(ctx).server)
-    raise typer.Exit(recover_runs(context, chosen, ServerInquiry(options, wait, cancel)))
+    raise typer.Exit(recover_runs(context, chosen, ServerInquiry(options, wait, cancel), notifies=notifies))

@@ -105,6 +105,6 @@ def _write_copy(context: Context, original: Original, path: Path) -> None:
         copy = write_file(path, original.bare)
     if copy.name != path.name:
         context.warn([f"{path.name} already exists; the copy is {copy.name}"])
-    paths = PathsSink(context.stdout)
+    paths = PathsSink(context.stdout, links=context.links)
     paths.handle(Saved("", 0, copy))
     paths.close()

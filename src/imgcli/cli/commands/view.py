@@ -27,6 +27,8 @@ def view(  # noqa: PLR0913 - a command's signature declares its options
     plain: display.Plain = False,
     speed: display.Speed = 1.0,
     fast: display.Fast = False,
+    loop: display.Loop = False,
+    still: display.Still = False,
     save: generation.Save = None,
 ) -> None:
     """Show images and replay recorded runs.
@@ -38,6 +40,7 @@ def view(  # noqa: PLR0913 - a command's signature declares its options
     Examples:
       imgcli view cat.png dog.webp            side by side
       imgcli view last 12                     the newest image, and run 12
+      imgcli view party.gif --loop            until Ctrl-C
       imgcli view run.sse --speed 4           a recorded run, four times as fast
       curl -N ... | imgcli view -             OpenAI's own stream, live
       imgcli gen "a cat" --jsonl | tee run.jsonl | imgcli view -
@@ -45,9 +48,10 @@ def view(  # noqa: PLR0913 - a command's signature declares its options
     """  # noqa: D301 - \b tells Typer to leave the lines alone
     context: Context = ctx.obj
     # Imported here, so that help and completions do without them.
-    from imgcli.app.view import Viewer, view_options
+    from imgcli.app.view import Motion, Viewer, view_options
     from imgcli.cli.flags import preview_options
 
     how = preview_options({"preview": preview, "width": width, "plain": plain}, context.env)
-    options = view_options(files or (), how, None if fast else speed, save, context)
+    motion = Motion.NONE if still else Motion.LOOP if loop else Motion.ONCE
+    options = view_options(files or (), how, None if fast else speed, save, motion, context)
     raise typer.Exit(Viewer(context, options).view_all())

@@ -16,6 +16,22 @@ Speed = Annotated[
     typer.Option("--speed", metavar="X", help="Replay at X times the original speed.", rich_help_panel=_SHOW),
 ]
 Fast = Annotated[bool, typer.Option("--fast", help="Replay without delays.", rich_help_panel=_SHOW)]
+Loop = Annotated[
+    bool,
+    typer.Option(
+        "--loop",
+        help="Play an animated image again and again.  [default: once]",
+        rich_help_panel=_SHOW,
+    ),
+]
+Still = Annotated[
+    bool,
+    typer.Option(
+        "--still",
+        help="Show only the first frame of an animated image.",
+        rich_help_panel=_SHOW,
+    ),
+]
 JsonLines = Annotated[
     bool,
     typer.Option(
@@ -70,6 +86,14 @@ Open = Annotated[
 Copy = Annotated[
     bool,
     typer.Option("--copy", help="Copy the saved image to the clipboard.", rich_help_panel=_SHOW),
+]
+Notify = Annotated[
+    bool,
+    typer.Option(
+        "--notify",
+        help="When it is done, show a notification: through the terminal where it can, else the desktop.",
+        rich_help_panel=_SHOW,
+    ),
 ]
 Compare = Annotated[
     bool,

@@ -88,6 +88,13 @@ def decode(data: bytes, enough: tuple[int, int] | None = None) -> PILImage:
             ) from error
 
 
+def opened(data: bytes) -> PILImage:
+    """Return an image of a size that can be decoded, nothing of it decoded yet; raises Undecodable."""
+    image = _opened(data)
+    _check_size(image)
+    return image
+
+
 def flatten(encoded: PILImage, background: RGB | None = None) -> PILImage:
     """Return the image in RGB, transparent parts over this colour, or over a grey checkerboard."""
     from PIL import Image

@@ -54,20 +54,29 @@ class ITerm2Renderer:
     """Paints on iTerm2, WezTerm and others that take its images, which they forget with the cells under them.
 
     `cell` is a cell's width and height in pixels, or in any unit where only their ratio is known. A pixel of
-    the image takes at most `zoom` of it.
+    the image takes at most `zoom` of it. A terminal that plays GIFs gets them as they are; it never stops.
     """
 
     def __init__(
-        self, cell: tuple[float, float], transfer: Transfer = Transfer.WHOLE, zoom: float = inf
+        self,
+        cell: tuple[float, float],
+        transfer: Transfer = Transfer.WHOLE,
+        zoom: float = inf,
+        *,
+        plays_gifs: bool = False,
     ) -> None:
         self._zoom = zoom
+        self.plays_gifs = plays_gifs
         self._cell = cell
         self._transfer = transfer
 
     def render(self, encoded: EncodedImage, box: Box) -> Frame:
         """Show an image over the one before; raises `decode.Undecodable`."""
         enough = (box.columns * _ENOUGH[0], box.rows * _ENOUGH[1])
-        data, size = _shown_as(encoded, enough)
+        if self.plays_gifs and encoded.format is ImageFormat.GIF:
+            data, size = encoded.data, decode(encoded.data).size
+        else:
+            data, size = _shown_as(encoded, enough)
         cells = Box(*fit(size, box.columns, box.rows, self._cell, self._zoom))
         return overlay_frame(cells, self._encoded(data, cells))
 

@@ -106,9 +106,13 @@ def fresh_ids() -> Iterator[int]:
         image_id = (high % _HIGHEST + 1) << 24 | low
 
 
-def place(png: bytes, image_id: int, box: Box) -> str:
-    """Show a PNG over a box whose top left cell has the cursor, which stays there."""
-    return "".join(_chunks(png, f"{_TRANSMIT},i={image_id},c={box.columns},r={box.rows},C=1"))
+def place(png: bytes, image_id: int, box: Box, *, is_brief: bool = False) -> str:
+    """Show a PNG over a box whose top left cell has the cursor, which stays there.
+
+    One that is soon replaced may be forgotten before others, and need not go to kitty's disk.
+    """
+    hint = ",N=1" if is_brief else ""
+    return "".join(_chunks(png, f"{_TRANSMIT},i={image_id},c={box.columns},r={box.rows},C=1{hint}"))
 
 
 def place_virtually(png: bytes, image_id: int, box: Box) -> str:
@@ -168,6 +172,8 @@ class KittyRenderer:
         self._shown: int | None = None
         self._ids = ids or fresh_ids()
         self._next = next(self._ids)
+        self.takes_hints = False
+        self.is_brief = False
 
     def sibling(self) -> KittyRenderer:
         """Return a renderer for another image on the same screen."""
@@ -183,8 +189,13 @@ class KittyRenderer:
         if self._route is Route.TMUX:
             gone = wrap(delete(before)) if before else ""
             return placeholders(image_id, cells, place_virtually(png, image_id, cells), gone)
-        gone = delete(before) if before else ""
-        return overlay_frame(cells, place(png, image_id, cells) + gone)
+        gone, is_brief = delete(before) if before else "", self.is_brief and self.takes_hints
+        return overlay_frame(cells, place(png, image_id, cells, is_brief=is_brief) + gone)
+
+    @property
+    def shown_id(self) -> int | None:
+        """The id of the image that was painted last, None where it is kept, or there is none."""
+        return self._shown
 
     def keep(self) -> None:
         """Keep what was painted last for good: what comes next is another image."""

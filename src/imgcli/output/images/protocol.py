@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from imgcli.core.image import EncodedImage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from imgcli.output.images.animation import Animation
 
 T_co = TypeVar("T_co", covariant=True)
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -80,6 +85,21 @@ class StoredRenderer(Protocol):
 
     def abort(self) -> str:
         """Return the text after which the terminal no longer waits for the rest of an image."""
+
+
+@runtime_checkable
+class HintedRenderer(Protocol):
+    """A renderer whose terminal may be told that an image `is_brief`: it is going to be replaced."""
+
+    is_brief: bool
+
+
+@runtime_checkable
+class PlayingRenderer(Protocol):
+    """A renderer whose terminal can play an animation by itself."""
+
+    def play(self, animation: Animation, *, is_endless: bool) -> Iterator[str] | None:
+        """Return what plays it in the place of its first frame, None where that is too much for it."""
 
 
 @runtime_checkable

@@ -11,11 +11,12 @@ from imgcli.output.terminal.capabilities import ColorDepth
 from imgcli.output.terminal.database import (
     Ability,
     PreviewProtocol,
+    Quirk,
     choose_protocol,
     identify,
     possible_protocols,
 )
-from imgcli.output.terminal.probe import EchoOff, is_ours
+from imgcli.output.terminal.probe import LAST_QUESTION, EchoOff, is_ours
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +54,7 @@ class TerminalReport:
 class RendererSelector:
     """The provider of a real terminal: `stream` leads to it, `requested` is what the user asked for.
 
-    `widest` is the user's limit in columns.
+    `widest` is the user's limit in columns, `is_endless` has animations played again and again.
     """
 
     env: Mapping[str, str]
@@ -61,6 +62,7 @@ class RendererSelector:
     terminal: Terminal
     requested: PreviewProtocol = PreviewProtocol.AUTO
     widest: int | None = None
+    is_endless: bool = False
     _echo_off: EchoOff | None = field(default=None, init=False)
     _renderer: Renderer | None = field(default=None, init=False)
     _found: _Findings | None = field(default=None, init=False)
@@ -69,7 +71,7 @@ class RendererSelector:
     def renderer(self) -> Renderer:
         """Ask what must be asked, within the query's budget, and choose; once."""
         if self._renderer is None:
-            found = self._ask()
+            found = self._found = self._ask()
             obstacle = self._obstacle(found)
             requested = PreviewProtocol.AUTO if obstacle else self.requested
             protocol = choose_protocol(requested, self.env, found.answers, found.tmux)
@@ -91,6 +93,11 @@ class RendererSelector:
         found = self._found = self._found or self._ask()
         return self._build(protocol, found)
 
+    @property
+    def cell(self) -> tuple[int, int] | None:
+        """A cell's width and height in pixels, None while nobody has told."""
+        return self._found.answers.cell if self._found else None
+
     def close(self) -> None:
         """Take away answers that came too late, so that no shell takes them for keys."""
         if self._echo_off:
@@ -99,7 +106,7 @@ class RendererSelector:
 
     def _ask(self) -> _Findings:
         """Ask whatever renderer is wanted: its name tells neither colours, background nor a cell's shape."""
-        from imgcli.output.terminal.answers import PALETTE, SILENCE, ask_tmux
+        from imgcli.output.terminal.answers import KITTY, PALETTE, SILENCE, ask_tmux
         from imgcli.output.terminal.probe import query, questions_for
 
         tmux = ask_tmux(self.env)
@@ -110,16 +117,27 @@ class RendererSelector:
         )  # before the question: a signal may come after it
         if self._echo_off:
             self._echo_off.begin()
-        answers = query(self.env, first=PALETTE if self.terminal.depth is ColorDepth.ANSI_16 else b"")
+        first = KITTY if tmux and tmux.has_kitty else b""  # to any other tmux it is a title
+        first += PALETTE if self.terminal.depth is ColorDepth.ANSI_16 else b""
+        answers = query(self.env, first=first)
         if answers.is_complete and self._echo_off:
             self._echo_off.end()
             self._echo_off = None
         return _Findings(answers, tmux)
 
+    def _expect_answers(self) -> None:
+        """Keep what the terminal is going to say, although it was told not to, from screen and shell."""
+        self._echo_off = self._echo_off or EchoOff.over(self.stream, self.env)
+        if self._echo_off:
+            self._echo_off.question = LAST_QUESTION
+            self._echo_off.begin()
+
     def _obstacle(self, found: _Findings) -> str:
         """Return why tmux keeps the images that were asked for from the terminal; empty where it does not."""
         tmux = found.tmux
         if not tmux or not self._is_tmux(found):
+            return ""
+        if self.requested is PreviewProtocol.KITTY and self._is_native(found):
             return ""
         if self.requested in {PreviewProtocol.KITTY, PreviewProtocol.ITERM2} and tmux.passthrough is False:
             return f"tmux stops {self.requested} images (tmux set -g allow-passthrough on)"
@@ -144,13 +162,23 @@ class RendererSelector:
 
     def _kitty(self, terminal: Terminal, found: _Findings) -> Renderer:
         from imgcli.output.images.kitty import KittyRenderer, Route
+        from imgcli.output.images.kitty_player import PlayingKittyRenderer
 
+        known, version = identify(self.env, found.answers.name)
+        if Quirk.ANSWERS_ALWAYS in known.quirks and is_ours(self.stream):
+            self._expect_answers()
+        renderer = PlayingKittyRenderer if known.can(Ability.ANIMATION, version) else KittyRenderer
         shape = 1, terminal.aspect
-        if self._is_tmux(found):  # which does not know the cells of the terminal outside, or guesses them
+        if self._is_tmux(found) and not self._is_native(
+            found
+        ):  # which does not know the cells of the terminal outside, or guesses them
             return KittyRenderer(shape, Route.TMUX, zoom=self._zoom(_NARROW_CELL))
         if cell := found.answers.cell:
-            return KittyRenderer(shape, enough=cell, zoom=self._zoom(cell[0]))
-        return KittyRenderer(shape, zoom=self._zoom(_NARROW_CELL))
+            kitty = renderer(shape, enough=cell, zoom=self._zoom(cell[0]))
+        else:
+            kitty = renderer(shape, zoom=self._zoom(_NARROW_CELL))
+        kitty.takes_hints = known.can(Ability.BRIEF, version)
+        return kitty
 
     def _iterm2(self, terminal: Terminal, found: _Findings) -> Renderer:
         from imgcli.output.images.iterm2 import ITerm2Renderer, Transfer
@@ -158,7 +186,9 @@ class RendererSelector:
         known, version = identify(self.env, found.answers.name)
         transfer = Transfer.MULTIPART if known.can(Ability.MULTIPART, version) else Transfer.WHOLE
         zoom = self._zoom(found.answers.cell[0] if found.answers.cell else _NARROW_CELL)
-        return ITerm2Renderer((1, terminal.aspect), Transfer.TMUX if self._is_tmux(found) else transfer, zoom)
+        plays_gifs = self.is_endless and known.can(Ability.GIF, version)
+        transfer = Transfer.TMUX if self._is_tmux(found) else transfer
+        return ITerm2Renderer((1, terminal.aspect), transfer, zoom, plays_gifs=plays_gifs)
 
     def _sixel(self, terminal: Terminal, answers: Answers) -> Renderer:
         from imgcli.output.images.sixel import SixelRenderer
@@ -170,6 +200,10 @@ class RendererSelector:
     def _zoom(self, pixels: int) -> float:
         """Return how many columns of so many pixels a pixel of the image may take; text has one a column."""
         return inf if self.widest else _ZOOM / pixels
+
+    def _is_native(self, found: _Findings) -> bool:
+        """Return whether a tmux around us shows kitty's images itself."""
+        return bool(found.tmux and found.tmux.has_kitty and found.answers.kitty)
 
     def _is_tmux(self, found: _Findings) -> bool:
         return found.tmux is not None and identify(self.env, found.answers.name)[0].name == "tmux"

@@ -62,6 +62,9 @@ class BatchGridSink(GridSink):
         status = self._status.now_doing(self._separator.join([*words, *self._pace(done)]))
         return status.row(self._clock(), self._separator)
 
+    def _fraction(self) -> float | None:
+        return self._share(self._total)
+
     def _money(self, done: int) -> str:
         """Format what it has cost, and what it will if it goes on like that."""
         known = self._bill.total if self._bill else None

@@ -139,11 +139,10 @@ class GridSink(TerminalSink[ImageGrid]):
         *,
         period: float | None = PERIOD,
     ) -> None:
-        super().__init__(Canvas(stream, terminal, GridProvider(provider, terminal)), period)
+        super().__init__(Canvas(stream, terminal, GridProvider(provider, terminal)), clock, period)
         self._terminal = terminal
         self._separator = separator(terminal)
         self._price = price
-        self._clock = clock
         self._status = Status(clock())
         self._tiles = {job: _JobTile(at, label) for at, (job, label) in enumerate(labels.items())}
         self._running = set(labels)
@@ -230,6 +229,13 @@ class GridSink(TerminalSink[ImageGrid]):
         spent = [self._spent()] if self._bill else []
         status = self._status.now_doing(self._separator.join([done, *spent]))
         return status.row(self._clock(), self._separator)
+
+    def _fraction(self) -> float | None:
+        return self._share(len(self._tiles))
+
+    def _share(self, total: int) -> float | None:
+        """Return how many jobs of so many have ended; as long as none has, nobody knows."""
+        return len(self._ended) / total if self._ended and total else None
 
     def _spent(self) -> str:
         from imgcli.output.tables.bill import total_words

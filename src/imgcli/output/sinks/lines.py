@@ -21,6 +21,7 @@ from imgcli.core.text import clean, duration, shorten
 from imgcli.output.images.decode import facts
 from imgcli.output.sinks.queued import Ticker
 from imgcli.output.sinks.summary import RunSummary
+from imgcli.output.terminal.hyperlinks import NO_LINKS
 from imgcli.output.terminal.writer import SafeWriter
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from imgcli.core.image import EncodedImage
     from imgcli.core.request import ImageRequest
     from imgcli.output.sinks.summary import Clock
+    from imgcli.output.terminal.hyperlinks import Hyperlinks
 
 
 _NAME_LENGTH = 1500
@@ -86,8 +88,9 @@ class PathsSink:
     With `order`, the ids of jobs that share that terminal, it prints them in that order when it is closed.
     """
 
-    def __init__(self, stdout: TextIO, order: Sequence[str] = ()) -> None:
+    def __init__(self, stdout: TextIO, order: Sequence[str] = (), links: Hyperlinks = NO_LINKS) -> None:
         self._stdout = stdout
+        self._links = links
         self._order = order
         self._waiting: list[tuple[str, Path]] = []
 
@@ -111,16 +114,16 @@ class PathsSink:
         if self._order:
             waiting.sort(key=lambda one: self._order.index(one[0]))
         if waiting:
-            write_paths(self._stdout, [path for _, path in waiting])
+            write_paths(self._stdout, [path for _, path in waiting], self._links)
 
 
-def write_paths(stdout: TextIO, paths: Iterable[Path]) -> None:
+def write_paths(stdout: TextIO, paths: Iterable[Path], links: Hyperlinks = NO_LINKS) -> None:
     """Write absolute names, a line each, as the bytes they are: a name need not be valid in any encoding.
 
     On a terminal they are cleaned, for a name may hold what it would obey.
     """
     if stdout.isatty():
-        stdout.write("".join(f"{clean(str(path.absolute()))}\n" for path in paths))
+        stdout.write("".join(f"{links.to(path, clean(str(path.absolute())))}\n" for path in paths))
         stdout.flush()
         return
     data = b"".join(os.fsencode(path.absolute()) + b"\n" for path in paths)

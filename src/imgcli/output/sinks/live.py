@@ -88,11 +88,10 @@ class LiveSink(TerminalSink[EncodedImage]):
         provider: RendererProvider | None = None,
         period: float | None = PERIOD,
     ) -> None:
-        super().__init__(Canvas(stream, terminal, provider), period)
+        super().__init__(Canvas(stream, terminal, provider), clock, period)
         self._terminal = terminal
         self._separator = separator(terminal)
         self._price = price
-        self._clock = clock
         self._summary = RunSummary(clock)
         self._scene = _Scene(Status(clock()))
         self._shown: PartialImage | FinalImage | None = None
@@ -122,7 +121,8 @@ class LiveSink(TerminalSink[EncodedImage]):
         self._canvas.print_above(self._take_news(), self._row())
         while not self._canvas.is_away and (arrival := self._take_arrival()):
             self._settle_before(arrival)
-            self._canvas.show(arrival.image, self._row())
+            is_brief = isinstance(arrival, PartialImage)
+            self._canvas.show(arrival.image, self._row(), is_brief=is_brief)
             self._shown = arrival
 
     def _note(self, event: Event) -> None:
@@ -199,6 +199,10 @@ class LiveSink(TerminalSink[EncodedImage]):
 
     def _row(self) -> str:
         return self._scene.status.row(self._clock(), self._separator)
+
+    def _fraction(self) -> float | None:
+        with self._note_lock:
+            return self._summary.fraction
 
     def _take_news(self) -> list[str]:
         with self._note_lock:

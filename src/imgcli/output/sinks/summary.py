@@ -67,6 +67,15 @@ class RunSummary:
         """Count the partials of one image."""
         return self._partials[image_index]
 
+    @property
+    def fraction(self) -> float | None:
+        """How much has come of all images, partials included; None before anything has."""
+        if not self.request or not (self.finals or self._partials):
+            return None
+        steps = self.request.partials + 1
+        rough = sum(min(seen, steps - 1) for at, seen in self._partials.items() if at not in self.finals)
+        return (len(self.finals) * steps + rough) / (steps * max(self.request.count or 1, 1))
+
     def unsaved_lines(self, separator: str, remark: str) -> list[str]:
         """Describe the images that arrived and were not saved, nor kept elsewhere."""
         unsaved = [final for image_index, final in self.finals.items() if image_index not in self.saved]

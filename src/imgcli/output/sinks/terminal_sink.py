@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from imgcli.core.billing.bill import Bill
     from imgcli.core.events import Event
     from imgcli.output.sinks.lines import PendingWords
+    from imgcli.output.sinks.summary import Clock
     from imgcli.output.terminal.canvas import Canvas
     from imgcli.output.terminal.capabilities import Terminal
     from imgcli.output.terminal.screen import Footer
@@ -48,8 +49,9 @@ class TerminalSink(ABC, Generic[T]):
     A thread of its own paints, every `period` seconds or when something has come; with None `handle` does.
     """
 
-    def __init__(self, canvas: Canvas[T], period: float | None) -> None:
+    def __init__(self, canvas: Canvas[T], clock: Clock, period: float | None) -> None:
         self._canvas = canvas
+        self._clock = clock
         self._words = GENERATING
         self._footer = NO_FOOTER
         self._note_lock = threading.Lock()
@@ -107,6 +109,7 @@ class TerminalSink(ABC, Generic[T]):
         with self._paint_lock:
             self._canvas.set_up(self._row())
             self._paint()
+            self._canvas.report(self._fraction(), self._clock())
 
     @abstractmethod
     def _paint(self) -> None:
@@ -115,6 +118,10 @@ class TerminalSink(ABC, Generic[T]):
     @abstractmethod
     def _row(self) -> str:
         """Format the status row as it is now."""
+
+    @abstractmethod
+    def _fraction(self) -> float | None:
+        """Return how much of the work is done, None for nobody knows."""
 
     @abstractmethod
     def _end(self, lines: Sequence[str]) -> None:
@@ -135,6 +142,7 @@ class TerminalSink(ABC, Generic[T]):
         with self._paint_lock:
             self._has_ended = True
             self._end(lines)
+            self._canvas.end_report()
 
     def _break_off(self, *, is_still: bool) -> None:
         """End in the middle of anything; while the painting thread is still busy, nothing is painted."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from decimal import Decimal
-from pathlib import PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgcli.core.batch_result import RowStatus, TaskStatus
@@ -12,6 +12,7 @@ from imgcli.core.billing.bill import dollars
 from imgcli.core.option import option
 from imgcli.core.text import MINUTE, duration, shorten
 from imgcli.output.tables.table import Table, can_draw, rendered_lines
+from imgcli.output.terminal.hyperlinks import NO_LINKS
 from imgcli.output.text import wrapped
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from imgcli.core.batch_result import BatchRowResult
     from imgcli.output.terminal.capabilities import Terminal
+    from imgcli.output.terminal.hyperlinks import Hyperlinks
 
 
 _NOTHING = Decimal(0)
@@ -63,14 +65,28 @@ class Money(NamedTuple):
 
 
 def summary_lines(
-    rows: Sequence[BatchRowResult], seconds: float, columns: int | None = None, *, is_kept: bool = True
+    rows: Sequence[BatchRowResult],
+    seconds: float,
+    columns: int | None = None,
+    links: Hyperlinks = NO_LINKS,
+    *,
+    is_kept: bool = True,
 ) -> list[str]:
     """Format the summary as plain lines; `seconds` is how long this run of the batch took.
 
     `is_kept` says that it can continue: there is a state file.
     """
     notes = [line for note in _notes(rows, seconds, is_kept=is_kept) for line in _fitted(note, columns)]
-    return [*_table(rows).lines, *notes]
+    folder = _folder(rows)
+    name = shorten(folder or "", _PATH_LENGTH)
+    linked = {f"in {name}": f"in {links.to(Path(folder), name)}"} if folder else {}
+    return [*_table(rows).lines, *(linked.get(note, note) for note in notes)]
+
+
+def count_words(rows: Sequence[BatchRowResult]) -> str:
+    """Format in one line how many of the rows ended in which way: `12 saved, 1 failed`."""
+    counts = Counter(row.status.value for row in rows)
+    return ", ".join(f"{count:,} {status}" for status, count in counts.items())
 
 
 def rich_summary_lines(
@@ -118,9 +134,8 @@ def _notes(rows: Sequence[BatchRowResult], seconds: float, *, is_kept: bool = Tr
     """Yield how long it took, what this run of several has cost, and how it goes on."""
     if now := [row for row in rows if row.outcome and not row.is_earlier]:
         yield _this_run(rows, now, seconds)
-        folders = {str(PurePath(path).parent) for row in now if row.outcome for path in row.outcome.paths}
-        if len(folders) == 1:
-            yield f"in {shorten(folders.pop(), _PATH_LENGTH)}"
+        if folder := _folder(rows):
+            yield f"in {shorten(folder, _PATH_LENGTH)}"
     counts = Counter(_next_step(row) for row in rows)
     if again := counts["again"]:
         words = "is left and has" if again == 1 else "are left and have"
@@ -133,6 +148,13 @@ def _notes(rows: Sequence[BatchRowResult], seconds: float, *, is_kept: bool = Tr
         yield f"{_count(unclear, 'request')} {charged}{how}."
     if (again or unclear) and not is_kept:
         yield "Rows of a pipe are not remembered: the same command would send, and pay for, every row again."
+
+
+def _folder(rows: Iterable[BatchRowResult]) -> str | None:
+    """Return the folder of all images of this run of several, None where there is more than one."""
+    now = [row.outcome for row in rows if row.outcome and not row.is_earlier]
+    folders = {str(Path(path).parent) for outcome in now for path in outcome.paths}
+    return folders.pop() if len(folders) == 1 else None
 
 
 def _this_run(rows: Sequence[BatchRowResult], now: Sequence[BatchRowResult], seconds: float) -> str:

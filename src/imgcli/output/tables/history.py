@@ -9,6 +9,7 @@ from imgcli.core.billing.bill import dollars
 from imgcli.core.errors import ExitCode
 from imgcli.core.history import OK
 from imgcli.core.text import clean, shorten
+from imgcli.output.terminal.hyperlinks import NO_LINKS
 from imgcli.output.text import GAP, align_columns, cut_end, cut_start, left, widths
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imgcli.core.history import Family, HistoryEntry, Key, TreeLine
+    from imgcli.output.terminal.hyperlinks import Hyperlinks
 
 
 _LONGEST = 1500
@@ -39,7 +41,12 @@ class PathFormatter(NamedTuple):
         return str(path)
 
 
-def history_lines(entries: Sequence[HistoryEntry], paths: PathFormatter, columns: int | None) -> list[str]:
+def history_lines(
+    entries: Sequence[HistoryEntry],
+    paths: PathFormatter,
+    columns: int | None,
+    links: Hyperlinks = NO_LINKS,
+) -> list[str]:
     """Format a line for each run: id, time, cost, outcome unless it is ok, prompt, path.
 
     They fit into so many columns; with None, for a pipe or a file, hardly anything is cut.
@@ -51,8 +58,10 @@ def history_lines(entries: Sequence[HistoryEntry], paths: PathFormatter, columns
     rest = None if columns is None else max(columns - 1 - len(heads[0]) - len(GAP), 0)
     prompts = [shorten(entry.prompt, _LONGEST) or "-" for entry in entries]
     names = [_path(entry, paths) for entry in entries]
+    files = [next((image.path for image in entry.images if image.path), None) for entry in entries]
     return [
-        f"{head}{GAP}{tail}".rstrip() for head, tail in zip(heads, _tails(prompts, names, rest), strict=True)
+        f"{head}{GAP}{prompt}{GAP}{links.to(file, name) if file else name}".rstrip()
+        for head, (prompt, name), file in zip(heads, _tails(prompts, names, rest), files, strict=True)
     ]
 
 
@@ -88,19 +97,19 @@ def _path(entry: HistoryEntry, paths: PathFormatter) -> str:
     return shorten(names[0], _LONGEST) + more if names else ""
 
 
-def _tails(prompts: Sequence[str], paths: Sequence[str], room: int | None) -> list[str]:
+def _tails(prompts: Sequence[str], paths: Sequence[str], room: int | None) -> list[tuple[str, str]]:
     """Format prompts and paths for the rest of the lines, of which a path takes half at most."""
     if room is None:
-        return [f"{prompt}{GAP}{path}" for prompt, path in zip(prompts, paths, strict=True)]
+        return list(zip(prompts, paths, strict=True))
     half = room // 2
     (longest,) = widths([[path] for path in paths])
     beside = min(longest, half) if half >= _NARROWEST else 0
     (widest,) = widths([[prompt] for prompt in prompts])
     wide = min(widest, room - beside - len(GAP) if beside else room)
     return [
-        f"{left(cut_end(prompt, wide), wide)}{GAP}{cut_start(path, beside)}"
+        (left(cut_end(prompt, wide), wide), cut_start(path, beside))
         if beside
-        else cut_end(prompt, wide)
+        else (cut_end(prompt, wide), "")
         for prompt, path in zip(prompts, paths, strict=True)
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from imgcli.core.billing.bill import Bill
@@ -13,14 +14,17 @@ from imgcli.core.params import PARAMETERS
 from imgcli.core.text import clean, duration, shorten
 from imgcli.output.tables.bill import bill_lines
 from imgcli.output.tables.history import cost_words, outcome_words
+from imgcli.output.terminal.hyperlinks import NO_LINKS
 from imgcli.output.text import GAP, left, widths, wrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
     from imgcli.core.embedded import EmbeddedParameters
     from imgcli.core.history import Ancestor, FileFacts, HistoryEntry, Provenance, SavedImageStatus
     from imgcli.core.request import ImageRequest
+    from imgcli.output.terminal.hyperlinks import Hyperlinks
 
 
 Row: TypeAlias = tuple[str, str]
@@ -51,9 +55,10 @@ _CREDENTIALS = {
 }
 
 
-def info_lines(known: Provenance, columns: int | None) -> list[str]:
+def info_lines(known: Provenance, columns: int | None, links: Hyperlinks = NO_LINKS) -> list[str]:
     """Format a heading, a line a fact, and the bill; wrapped to so many columns, None for no terminal."""
-    return [_heading(known), *fact_lines(_rows(known), columns), *_bill(known.entry)]
+    files = {"path": known.file.path} if known.file else {}
+    return [_heading(known), *fact_lines(_rows(known), columns, files, links), *_bill(known.entry)]
 
 
 def parameter_lines(parameters: EmbeddedParameters, columns: int | None) -> list[str]:
@@ -61,13 +66,22 @@ def parameter_lines(parameters: EmbeddedParameters, columns: int | None) -> list
     return list(fact_lines(_embedded(parameters), columns))
 
 
-def fact_lines(rows: Iterable[Row], columns: int | None) -> Iterator[str]:
-    """Format a line a fact, wrapped to so many columns; facts without a value are left out."""
+def fact_lines(
+    rows: Iterable[Row],
+    columns: int | None,
+    files: Mapping[str, Path] = MappingProxyType({}),
+    links: Hyperlinks = NO_LINKS,
+) -> Iterator[str]:
+    """Format a line a fact, wrapped to so many columns; facts without a value are left out.
+
+    Those that name one of `files` are links to it.
+    """
     known = [row for row in rows if row[1]]
     (wide, _) = widths(known)
     room = None if columns is None else columns - 1 - wide - 2 * len(GAP)
     for name, text in known:
-        first, *more = wrapped(text, room) if room and room >= _NARROWEST else [text]
+        lines = wrapped(text, room) if room and room >= _NARROWEST else [text]
+        first, *more = [links.to(files[name], line) for line in lines] if name in files else lines
         yield f"{GAP}{left(name, wide)}{GAP}{first}"
         yield from (" " * (wide + 2 * len(GAP)) + line for line in more)
 

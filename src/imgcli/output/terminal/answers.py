@@ -156,6 +156,14 @@ class Tmux:
         return "RGB" in self.features
 
     @property
+    def has_kitty(self) -> bool:
+        """Whether it takes kitty's protocol itself.
+
+        A feature of that name is in its branch 4902-image-support, and in no release up to 3.8.
+        """
+        return "kitty" in self.features
+
+    @property
     def may_show_sixels(self) -> bool:
         """Whether sixels may reach the terminal outside; tmux itself says yes wherever it can read them."""
         return not self.features or "sixel" in self.features

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 from math import inf
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, cast
 
+from imgcli.core.image import EncodedImage
 from imgcli.core.text import shorten
-from imgcli.output.images.protocol import NOTHING, Box, StoredRenderer
+from imgcli.output.images.protocol import NOTHING, Box, HintedRenderer, PlayingRenderer, StoredRenderer
+from imgcli.output.terminal.progress import ProgressBar
 from imgcli.output.terminal.screen import NO_FOOTER, Screen, expected_rows, image_rows, rows_below
 from imgcli.output.terminal.writer import BrokenPipeWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import TextIO
 
+    from imgcli.output.images.animation import Animation
     from imgcli.output.images.protocol import Frame, ProviderOf, RendererOf
     from imgcli.output.terminal.capabilities import Terminal
 
@@ -28,8 +31,17 @@ _SAVE_CURSOR, _RESTORE_CURSOR = "\x1b7", "\x1b8"
 _CLEAR_LINE = "\x1b[K"
 
 
+class Playback(NamedTuple):
+    """How an animation is played: once, or until its viewer has seen enough; `cell` is in pixels."""
+
+    is_endless: bool
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+    cell: Callable[[], tuple[int, int] | None]
+
+
 class StillViewer(Generic[T]):
-    """Shows images on a terminal that does not change meanwhile."""
+    """Shows images on a terminal that does not change meanwhile, and plays the one that is animated."""
 
     def __init__(self, stream: TextIO, terminal: Terminal, provider: ProviderOf[RendererOf[T]]) -> None:
         self._out = BrokenPipeWriter(stream)
@@ -37,19 +49,30 @@ class StillViewer(Generic[T]):
         self._provider = provider
         self._memory: StoredRenderer | None = None
         self._note = ""
+        self._screen = Screen()
+        self._is_away = False
 
-    def show(self, image: T, caption: str = "") -> None:
+    def show(self, image: T, caption: str = "", playback: Playback | None = None) -> None:
         """Show an image under what is there; raises what the renderer raises, and then nothing is shown."""
-        screen = Screen()
+        self._screen = Screen()
         try:
-            self._show(image, caption, screen)
+            self._show(image, caption, playback)
         except Exception:
             raise
         except BaseException:
-            self._break_off(screen)
+            self._break_off()
             raise
 
-    def _show(self, image: T, caption: str, screen: Screen) -> None:
+    def suspend(self) -> None:
+        """Leave the terminal to somebody else: nothing is painted until `resume`."""
+        self._is_away = True
+        self._break_off()
+
+    def resume(self) -> None:
+        """Continue below what others have written."""
+        self._is_away = False
+
+    def _show(self, image: T, caption: str, playback: Playback | None) -> None:
         columns, rows = self._terminal.size()
         self._out.write(_SAVE_CURSOR)
         renderer = self._provider.renderer()
@@ -57,9 +80,13 @@ class StillViewer(Generic[T]):
         self._out.write(f"{_RESTORE_CURSOR}{_CLEAR_LINE}")
         rows -= self._tell(columns)
         box = Box(max(min(self._provider.widest or columns, columns), 1), max(rows - _CAPTION_ROWS, 1))
-        frame = renderer.render(image, box) if rows > 1 else NOTHING
-        self._out.write(screen.draw(frame, "", columns))
-        self._out.write(screen.leave())
+        animation = _animation(image, box, renderer, playback) if rows > 1 else None
+        shown = cast("T", animation.first.image) if animation else image
+        frame = renderer.render(shown, box) if rows > 1 else NOTHING
+        self._out.write(self._screen.draw(frame, "", columns))
+        if animation and playback:
+            self._play(animation, cast("RendererOf[EncodedImage]", renderer), box, playback)
+        self._out.write(self._screen.leave())
         if self._memory:
             self._memory.keep()
         if not caption:
@@ -68,18 +95,70 @@ class StillViewer(Generic[T]):
         line = caption if unicode else caption.replace(" · ", ", ")
         self._out.write(f"{_FAINT}{shorten(line, max(columns - 1, 1))}{_RESET}\r\n")
 
+    def _play(
+        self, animation: Animation, renderer: RendererOf[EncodedImage], box: Box, playback: Playback
+    ) -> None:
+        """Play an animation whose first frame is shown."""
+        if isinstance(renderer, PlayingRenderer):
+            played = renderer.play(animation, is_endless=playback.is_endless)
+            if played is not None:
+                for text in played:
+                    self._out.write(text)
+                return
+        self._repaint(animation, renderer, box, playback)
+        while playback.is_endless and not self._is_away:
+            self._repaint(animation, renderer, box, playback)
+
+    def _repaint(
+        self, animation: Animation, renderer: RendererOf[EncodedImage], box: Box, playback: Playback
+    ) -> None:
+        """Paint one frame after the other, each at its time; what cannot be painted in time is left out."""
+        due, skipped = playback.clock(), None
+        for image, seconds in animation.frames():
+            due += seconds
+            late = playback.clock() - due
+            skipped = image if 0 <= late < _MOST_LATE else None
+            due += late if late >= _MOST_LATE else 0
+            if not skipped:
+                self._paint(image, renderer, box)
+                playback.sleep(max(due - playback.clock(), 0))
+            if self._is_away:
+                return
+        if skipped:
+            self._paint(skipped, renderer, box)
+
+    def _paint(self, image: EncodedImage, renderer: RendererOf[EncodedImage], box: Box) -> None:
+        """Put a frame in the place of the one before, in the window as it is now."""
+        if self._is_away:
+            return
+        columns, rows = self._terminal.size()
+        room = Box(max(min(box.columns, columns), 1), max(min(box.rows, rows - _CAPTION_ROWS), 1))
+        self._out.write(self._screen.update(renderer.render(image, room), "", columns))
+
     def _tell(self, columns: int) -> int:
         """Print, once, why the renderer is not the one that was asked for; return how many rows that took."""
         note, self._note = ("" if self._note else self._provider.note), self._provider.note
         self._out.write(f"{_FAINT}{note}{_RESET}\r\n" if note else "")
         return rows_below([note], columns) if note else 0
 
-    def _break_off(self, screen: Screen) -> None:
+    def _break_off(self) -> None:
         """Restore the terminal in the middle of anything: a signal has come."""
         aborted = self._memory.abort() if self._memory else ""
-        self._out.recover(aborted + screen.break_off())
+        self._out.recover(aborted + (self._screen.break_off() if self._out.is_cut else self._screen.leave()))
 
 
+def _animation(image: object, box: Box, renderer: object, playback: Playback | None) -> Animation | None:
+    """Return the animation that is to be played here; None for an image that stands still."""
+    if not playback or not isinstance(image, EncodedImage) or getattr(renderer, "plays_gifs", False):
+        return None
+    from imgcli.output.images.animation import Animation
+
+    width, height = playback.cell() or _USUAL_CELL
+    return Animation.of(image, (box.columns * width, box.rows * height))
+
+
+_MOST_LATE = 1.0  # seconds; a terminal that is even slower gets every frame, later
+_USUAL_CELL = 16, 32  # pixels: as many as kitty's renderer takes for enough
 _REASON_LENGTH = 200
 _REPAIR_SECONDS = 0.3  # seconds that painting over a `^C` may take at the end
 
@@ -100,6 +179,7 @@ class Canvas(Generic[T]):
         self._lines_below: list[str] = []
         self._renderer: RendererOf[T] | None = None
         self._screen = Screen()
+        self._progress = ProgressBar(is_supported=terminal.progress)
         self._size = os.terminal_size((0, 0))
         self._image: T | None = None
         self._frame = NOTHING
@@ -134,8 +214,10 @@ class Canvas(Generic[T]):
         else:
             self._out.write(self._screen.tick(status, self._size.columns))
 
-    def show(self, image: T, status: str) -> None:
+    def show(self, image: T, status: str, *, is_brief: bool = False) -> None:
         """Put an image in the place of the one before; one that cannot be shown leaves that where it is."""
+        if isinstance(self._renderer, HintedRenderer):
+            self._renderer.is_brief = is_brief
         if self._is_resized():
             self._repaint(status)
         if self._image == image:
@@ -166,6 +248,15 @@ class Canvas(Generic[T]):
         self._let_go()
         self._out.write("".join(f"{line}\r\n" for line in lines))
         self._image, self._frame, self._lines_below = None, NOTHING, []
+
+    def report(self, fraction: float | None, now: float) -> None:
+        """Show in the terminal's tab how much of the work is done, None for nobody knows."""
+        if not self._is_away:
+            self._out.write(self._progress.update(fraction, now))
+
+    def end_report(self) -> None:
+        """Take that away."""
+        self._out.write(self._progress.clear())
 
     @property
     def is_cut(self) -> bool:
@@ -202,7 +293,8 @@ class Canvas(Generic[T]):
         if isinstance(self._renderer, StoredRenderer):
             aborted = self._renderer.abort()
             self._renderer.keep()
-        self._out.recover(aborted + (self._screen.break_off() if self._out.is_cut else self._screen.leave()))
+        left = self._screen.break_off() if self._out.is_cut else self._screen.leave()
+        self._out.recover(aborted + left + self._progress.clear())
 
     def suspend(self) -> None:
         """Leave the image, and the terminal to somebody else: nothing is painted until `resume`."""

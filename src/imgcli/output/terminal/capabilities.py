@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, TypeAlias
 
-from imgcli.output.terminal.database import PreviewProtocol
+from imgcli.output.terminal.database import Ability, PreviewProtocol, identify
 from imgcli.output.terminal.probe import is_in_background
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ class Terminal:
     """A terminal's abilities.
 
     `unicode` says whether more than ASCII can be written, `aspect` how many times a cell is taller than wide,
-    `background` the colour behind everything, `palette` its first sixteen; None where nobody told.
+    `background` the colour behind everything, `palette` its first sixteen; None where nobody told. `progress`
+    says whether it shows OSC 9;4 in its tab or the taskbar.
     """
 
     size: SizeOf
@@ -59,6 +60,7 @@ class Terminal:
     aspect: float = _USUAL_ASPECT
     background: Rgb | None = None
     palette: tuple[Rgb, ...] | None = None
+    progress: bool = False
 
 
 def detect_terminal(
@@ -70,12 +72,14 @@ def detect_terminal(
     """
     is_order = requested not in {PreviewProtocol.AUTO, PreviewProtocol.OFF}
     is_live = _can_repaint(env, stream) and (is_order or not _wants_plain_text(env))
+    known, version = identify(env)
     return Terminal(
         size=size,
         depth=_depth(env) if is_live else ColorDepth.NONE,
         unicode=speaks_unicode(stream),
         aspect=_aspect(stream),
         background=_background(env.get("COLORFGBG", "")),
+        progress=is_live and not _is_ci(env) and known.can(Ability.PROGRESS, version),
     )
 
 
@@ -83,6 +87,11 @@ def has_color(env: Mapping[str, str], stream: TextIO) -> bool:
     """Return whether lines may be coloured: on a terminal with colours, without NO_COLOR or CI."""
     has_escape_codes = _is_terminal(stream) and not _is_dumb(env) and not _wants_plain_text(env)
     return has_escape_codes and _depth(env) > ColorDepth.MONO
+
+
+def takes_codes(env: Mapping[str, str], stream: TextIO) -> bool:
+    """Return whether lines may hold codes that are no colours, whatever NO_COLOR says; not in CI."""
+    return _is_terminal(stream) and not _is_dumb(env) and not _is_ci(env)
 
 
 def choose_display(requested: PreviewProtocol, terminal: Terminal) -> Display:
@@ -110,7 +119,11 @@ def _is_dumb(env: Mapping[str, str]) -> bool:
 
 
 def _wants_plain_text(env: Mapping[str, str]) -> bool:
-    return bool(env.get("NO_COLOR")) or env.get("CI", "").lower() not in {"", "0", "false"}
+    return bool(env.get("NO_COLOR")) or _is_ci(env)
+
+
+def _is_ci(env: Mapping[str, str]) -> bool:
+    return env.get("CI", "").lower() not in {"", "0", "false"}
 
 
 def _is_terminal(stream: TextIO) -> bool:

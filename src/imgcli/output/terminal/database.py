@@ -44,6 +44,14 @@ class Ability(Enum):
     TRUECOLOR = "truecolor"
     PLACEHOLDERS = "placeholders"  # kitty's, which travel through tmux as text
     MULTIPART = "multipart"  # iTerm2's images in several sequences
+    ANIMATION = "animation"  # kitty's, which goes on without us
+    GIF = "gif"  # iTerm2's images may be animated
+    BRIEF = "brief"  # kitty's hint for images that are soon replaced
+    LINKS = "links"  # OSC 8
+    PROGRESS = "progress"  # OSC 9;4; to others it is a notification that says "4;1;50"
+    NOTIFY_9 = "OSC 9"
+    NOTIFY_99 = "OSC 99"
+    NOTIFY_777 = "OSC 777"
 
 
 class QueryPolicy(Enum):
@@ -59,6 +67,7 @@ class Quirk(Enum):
 
     HALVES_ONLY = "its font has half blocks, and no quadrants"
     IMAGES_OPTIONAL = "shows images only where DA1 says so"
+    ANSWERS_ALWAYS = "answers kitty's images, also where it is told not to"
 
 
 @dataclass(frozen=True)
@@ -85,12 +94,21 @@ UNKNOWN = TerminalInfo("", ())
 
 KITTY, ITERM2, SIXEL = PreviewProtocol.KITTY, PreviewProtocol.ITERM2, PreviewProtocol.SIXEL
 OCTANTS, SEXTANTS = PreviewProtocol.OCTANTS, PreviewProtocol.SEXTANTS
-TRUECOLOR, PLACEHOLDERS, MULTIPART = Ability
+TRUECOLOR, PLACEHOLDERS, MULTIPART = Ability.TRUECOLOR, Ability.PLACEHOLDERS, Ability.MULTIPART
+ANIMATION, GIF, BRIEF = Ability.ANIMATION, Ability.GIF, Ability.BRIEF
+LINKS, PROGRESS = Ability.LINKS, Ability.PROGRESS
+NOTIFY_9, NOTIFY_99, NOTIFY_777 = Ability.NOTIFY_9, Ability.NOTIFY_99, Ability.NOTIFY_777
 
 # Who is inside comes before who is outside: a terminal leaves its variables to everything started in it.
 TERMINALS = (
-    # To tmux an APC sequence is the window's title.
-    TerminalInfo("tmux", ("TMUX", "TERM=tmux*"), {SIXEL: ALWAYS}, queries=QueryPolicy.NO_APC),
+    # To tmux an APC sequence is the window's title; see `Tmux.has_kitty` for one that will take images.
+    TerminalInfo(
+        "tmux",
+        ("TMUX", "TERM=tmux*"),
+        {SIXEL: ALWAYS, LINKS: (3, 4), PROGRESS: (3, 7)},
+        "TERM_PROGRAM_VERSION",
+        queries=QueryPolicy.NO_APC,
+    ),
     TerminalInfo("screen", ("STY", "TERM=screen*"), queries=QueryPolicy.NEVER),
     TerminalInfo("jediterm", ("TERMINAL_EMULATOR=JetBrains*",), queries=QueryPolicy.NEVER),
     TerminalInfo("emacs", ("INSIDE_EMACS", "TERM=eterm*", "TERM=eat*"), queries=QueryPolicy.NEVER),
@@ -101,47 +119,115 @@ TERMINALS = (
     TerminalInfo(
         "xterm.js",
         ("TERM_PROGRAM=vscode",),
-        {ITERM2: ALWAYS, SIXEL: ALWAYS, TRUECOLOR: ALWAYS},
-        quirks=frozenset({Quirk.IMAGES_OPTIONAL}),
+        {ITERM2: ALWAYS, SIXEL: ALWAYS, TRUECOLOR: ALWAYS, LINKS: (1, 72)},
+        "TERM_PROGRAM_VERSION",
+        quirks=frozenset({Quirk.IMAGES_OPTIONAL, Quirk.ANSWERS_ALWAYS}),
     ),
     TerminalInfo(
         "iterm2",
         ("TERM_PROGRAM=iTerm.app", "LC_TERMINAL=iTerm2"),
-        {ITERM2: ALWAYS, MULTIPART: (3, 5), TRUECOLOR: ALWAYS},
+        {
+            ITERM2: ALWAYS,
+            MULTIPART: (3, 5),
+            GIF: ALWAYS,
+            TRUECOLOR: ALWAYS,
+            LINKS: (3, 1),
+            PROGRESS: (3, 6, 6),
+            NOTIFY_9: ALWAYS,
+        },
         "TERM_PROGRAM_VERSION",
     ),
     # It does kitty's protocol too, without placeholders: https://github.com/wez/wezterm/issues/4531
-    TerminalInfo("wezterm", ("TERM_PROGRAM=WezTerm",), {ITERM2: ALWAYS, TRUECOLOR: ALWAYS}),
+    # Progress since February 2025, which no release has: https://github.com/wezterm/wezterm/issues/6581
+    TerminalInfo(
+        "wezterm",
+        ("TERM_PROGRAM=WezTerm",),
+        {
+            ITERM2: ALWAYS,
+            GIF: ALWAYS,
+            TRUECOLOR: ALWAYS,
+            LINKS: ALWAYS,
+            PROGRESS: (20250211,),
+            NOTIFY_777: (20210314,),
+        },
+        "TERM_PROGRAM_VERSION",
+    ),
     TerminalInfo(
         "ghostty",
         ("TERM_PROGRAM=ghostty", "TERM=xterm-ghostty"),
-        {KITTY: ALWAYS, PLACEHOLDERS: ALWAYS, OCTANTS: (1, 2), SEXTANTS: (1, 0), TRUECOLOR: ALWAYS},
+        {
+            KITTY: ALWAYS,
+            PLACEHOLDERS: ALWAYS,
+            OCTANTS: (1, 2),
+            SEXTANTS: (1, 0),
+            TRUECOLOR: ALWAYS,
+            LINKS: ALWAYS,
+            PROGRESS: (1, 2),
+            NOTIFY_777: ALWAYS,
+        },
         "TERM_PROGRAM_VERSION",
     ),
     TerminalInfo("warpterminal", ("TERM_PROGRAM=WarpTerminal",), {KITTY: ALWAYS, TRUECOLOR: ALWAYS}),
     TerminalInfo(
-        "mintty", ("TERM_PROGRAM=mintty", "TERM=mintty*"), {ITERM2: ALWAYS, SIXEL: ALWAYS, TRUECOLOR: ALWAYS}
+        "mintty",
+        ("TERM_PROGRAM=mintty", "TERM=mintty*"),
+        {ITERM2: ALWAYS, SIXEL: ALWAYS, TRUECOLOR: ALWAYS, LINKS: (3, 1)},
+        "TERM_PROGRAM_VERSION",
     ),
     TerminalInfo("rio", ("TERM_PROGRAM=rio", "TERM=rio"), {ITERM2: ALWAYS, SIXEL: ALWAYS, TRUECOLOR: ALWAYS}),
     TerminalInfo(
         "kitty",
         ("TERM=xterm-kitty", "KITTY_WINDOW_ID"),
-        {KITTY: ALWAYS, PLACEHOLDERS: (0, 28), OCTANTS: (0, 40), SEXTANTS: (0, 20), TRUECOLOR: ALWAYS},
+        {
+            KITTY: ALWAYS,
+            PLACEHOLDERS: (0, 28),
+            ANIMATION: (0, 20),
+            BRIEF: (0, 48),
+            OCTANTS: (0, 40),
+            SEXTANTS: (0, 20),
+            TRUECOLOR: ALWAYS,
+            LINKS: ALWAYS,
+            NOTIFY_99: ALWAYS,
+        },
     ),
-    TerminalInfo("foot", ("TERM=foot*",), {SIXEL: ALWAYS, OCTANTS: (1, 20), TRUECOLOR: ALWAYS}),
-    TerminalInfo("contour", ("TERMINAL_NAME=contour", "TERM=contour*"), {SIXEL: ALWAYS, TRUECOLOR: ALWAYS}),
-    TerminalInfo("mlterm", ("MLTERM", "TERM=mlterm*"), {SIXEL: ALWAYS, TRUECOLOR: ALWAYS}),
-    TerminalInfo("konsole", ("KONSOLE_VERSION",), {KITTY: (22, 4), SIXEL: ALWAYS, TRUECOLOR: ALWAYS}),
     TerminalInfo(
-        "alacritty", ("TERM=alacritty*", "ALACRITTY_WINDOW_ID"), {SEXTANTS: (0, 14), TRUECOLOR: ALWAYS}
+        "foot",
+        ("TERM=foot*",),
+        {SIXEL: ALWAYS, OCTANTS: (1, 20), TRUECOLOR: ALWAYS, LINKS: ALWAYS, NOTIFY_777: ALWAYS},
+    ),
+    TerminalInfo(
+        "contour",
+        ("TERMINAL_NAME=contour", "TERM=contour*"),
+        {SIXEL: ALWAYS, TRUECOLOR: ALWAYS, LINKS: ALWAYS},
+    ),
+    TerminalInfo("mlterm", ("MLTERM", "TERM=mlterm*"), {SIXEL: ALWAYS, TRUECOLOR: ALWAYS}),
+    # Its links are switched off until its user allows them, and then text as any other.
+    TerminalInfo(
+        "konsole", ("KONSOLE_VERSION",), {KITTY: (22, 4), SIXEL: ALWAYS, TRUECOLOR: ALWAYS, LINKS: ALWAYS}
+    ),
+    TerminalInfo(
+        "alacritty",
+        ("TERM=alacritty*", "ALACRITTY_WINDOW_ID"),
+        {SEXTANTS: (0, 14), TRUECOLOR: ALWAYS, LINKS: ALWAYS},
     ),
     TerminalInfo(
         "vte",
         ("VTE_VERSION",),
-        {SIXEL: ALWAYS, OCTANTS: (7800,), SEXTANTS: (6200,), TRUECOLOR: ALWAYS},
+        {
+            SIXEL: ALWAYS,
+            OCTANTS: (7800,),
+            SEXTANTS: (6200,),
+            TRUECOLOR: ALWAYS,
+            LINKS: (5001,),
+            PROGRESS: (7900,),
+        },
         "VTE_VERSION",
     ),
-    TerminalInfo("windowsterminal", ("WT_SESSION",), {SIXEL: ALWAYS, TRUECOLOR: ALWAYS}),
+    TerminalInfo(
+        "windowsterminal",
+        ("WT_SESSION",),
+        {SIXEL: ALWAYS, TRUECOLOR: ALWAYS, LINKS: ALWAYS, PROGRESS: ALWAYS},
+    ),
     TerminalInfo("xterm", ("XTERM_VERSION",), {SIXEL: ALWAYS, TRUECOLOR: (331,)}, "XTERM_VERSION"),
 )
 
@@ -160,11 +246,13 @@ def possible_protocols(
     terminal, version = identify(env, answers.name)
     is_inside = terminal.name == "tmux"  # its variables are still there in a terminal that was started in it
     is_through = is_inside and tmux and tmux.passthrough and can(PLACEHOLDERS, tmux.outside)
+    is_native = is_inside and tmux and tmux.has_kitty and answers.kitty
     is_lost = is_inside and tmux and not tmux.may_show_sixels
     better = (
         protocol
         for protocol in (KITTY, ITERM2, *(() if is_lost else (SIXEL,)), OCTANTS, SEXTANTS)
-        if (protocol is KITTY and is_through) or _is_reliable(protocol, terminal, version, answers)
+        if (protocol is KITTY and (is_native or is_through))
+        or _is_reliable(protocol, terminal, version, answers)
     )
     has_quadrants = Quirk.HALVES_ONLY not in terminal.quirks
     blocks = (PreviewProtocol.BLOCKS,) if has_quadrants else ()

@@ -59,6 +59,8 @@ class EchoOff:
     fd: int
     env: Mapping[str, str]
     before: list[Any]
+    question: bytes = b""
+    """What is asked at the end: everything comes before the answer to it."""
     _began: float = field(default_factory=time.monotonic, init=False)
 
     @classmethod
@@ -87,7 +89,8 @@ class EchoOff:
         """
         with suppress(OSError, ValueError):
             if os.tcgetpgrp(self.fd) == os.getpgrp():
-                drain(self.env, max(self._began + _LATE - time.monotonic(), 0))
+                left = max(self._began + _LATE - time.monotonic(), BUDGET if self.question else 0)
+                drain(self.env, left, self.question)
         self.end()
 
     def end(self) -> None:
@@ -99,6 +102,8 @@ class EchoOff:
                 termios.tcsetattr(self.fd, termios.TCSANOW, self.before)
 
 
+LAST_QUESTION = b"\x1b[c"
+"""DA1, which every terminal answers, and in turn."""
 BUDGET = 0.2
 """Seconds that all answers together may take."""
 
@@ -124,14 +129,14 @@ def query(env: Mapping[str, str], budget: float = BUDGET, first: bytes = b"") ->
     return SILENCE
 
 
-def drain(env: Mapping[str, str], budget: float = 0) -> None:
+def drain(env: Mapping[str, str], budget: float = 0, question: bytes = b"") -> None:
     """Read answers that come too late, before a shell gets to see them; keys are put back.
 
-    Waits at most `budget` seconds for the last one.
+    Waits at most `budget` seconds for the last one, which may be that to a question of its own.
     """
     if questions_for(env):
         with suppress(OSError), _terminal() as fd:
-            ask(fd, b"", budget)
+            ask(fd, question, budget)
 
 
 def questions_for(env: Mapping[str, str]) -> bytes:
