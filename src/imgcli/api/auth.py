@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
@@ -12,6 +12,7 @@ from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.option import option
 from imgcli.core.params import DEMO
 from imgcli.core.secrets import is_loopback, is_secret
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

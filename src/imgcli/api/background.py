@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -15,6 +15,7 @@ from imgcli.api.upload import Document
 from imgcli.core.errors import Cause, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.json_fields import as_text, parse_object
 from imgcli.core.messages import FETCH_LATER
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator

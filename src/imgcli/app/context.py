@@ -8,7 +8,6 @@ import shutil
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, TextIO
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 from imgcli.core.errors import ImgcliError
 from imgcli.core.messages import notice_line
 from imgcli.core.option import option
+from imgcli.dataclass import dataclass
 from imgcli.output.terminal.writer import SafeWriter
 from imgcli.store.config_file import read_text
 from imgcli.store.files import UnfitFileError

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.history import FileStatus, MatchKind
 from imgcli.core.text import shorten
+from imgcli.dataclass import dataclass
 from imgcli.store.image_facts import inspect, saved_image_status
 from imgcli.store.paths import data_folder
 

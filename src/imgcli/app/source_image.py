@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.inherit import PreviousOptions
 from imgcli.core.params import DEMO
 from imgcli.core.text import clean, shorten
+from imgcli.dataclass import dataclass
 from imgcli.store.input_images import STDIN, read_bytes, read_reference, reference_of
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path, PurePath
@@ -20,6 +19,7 @@ from imgcli.core.messages import age, describe_contents
 from imgcli.core.option import option
 from imgcli.core.params import DEMO
 from imgcli.core.text import clean, file_size, shorten
+from imgcli.dataclass import dataclass
 from imgcli.output.terminal.writer import SafeWriter
 from imgcli.store.paths import state_folders
 from imgcli.store.publish.atomic import reason

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import stat
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import Enum
 from itertools import chain
 from pathlib import Path
@@ -15,6 +14,7 @@ from imgcli.core.errors import usage_error
 from imgcli.core.image import sniff
 from imgcli.core.option import option
 from imgcli.core.text import shorten
+from imgcli.dataclass import dataclass
 from imgcli.store.runlog.writer import MAGIC, RunLogHeader
 
 if TYPE_CHECKING:

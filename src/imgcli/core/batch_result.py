@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imgcli.core.errors import Charged
 from imgcli.core.json_fields import choice, text
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,7 @@ from imgcli.core.key_lines import key_lines
 from imgcli.core.option import option
 from imgcli.core.secrets import has_key_in_prose, is_key_name, is_variable_name, looks_like_key, redact
 from imgcli.core.text import did_you_mean, shorten, similar_names
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

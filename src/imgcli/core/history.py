@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from imgcli.core.errors import Charged, ExitCode
 from imgcli.core.params import DEMO
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

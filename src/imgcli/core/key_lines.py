@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
+
+from imgcli.dataclass import dataclass
 
 KeyPath: TypeAlias = tuple[str, ...]
 """A key with the names of its tables: `("profile", "azure", "base-url")`."""

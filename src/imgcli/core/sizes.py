@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from imgcli.core.catalog import FixedSizes, FlexibleSizes
 from imgcli.core.errors import usage_error
 from imgcli.core.option import option
 from imgcli.core.text import shorten
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -35,6 +35,7 @@ from imgcli.core.json_fields import as_code, as_list, as_object, as_text, parse_
 from imgcli.core.option import option
 from imgcli.core.secrets import redact
 from imgcli.core.text import shorten
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from binascii import b2a_base64
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -22,6 +22,7 @@ from imgcli.core.events import Event, Notice
 from imgcli.core.image import sniff
 from imgcli.core.json_fields import as_index, as_list, as_object, as_text, parse_json
 from imgcli.core.option import option
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -12,6 +12,7 @@ from imgcli.api.stream.assembler import decode_beginning
 from imgcli.core.errors import Cause, ExitCode, ImgcliError
 from imgcli.core.events import Completed, FinalImage, PartialImage
 from imgcli.core.image import EncodedImage, sniff
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     import mmap

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from imgcli.core.image import MOVING_FORMATS
 from imgcli.core.option import option
 from imgcli.core.params import Api, Quality
 from imgcli.core.text import shorten
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from imgcli.core.billing.prices import dated
 from imgcli.core.catalog import FixedSizes, ModelKind
 from imgcli.core.option import option
 from imgcli.core.text import shorten
+from imgcli.dataclass import dataclass
 from imgcli.output.tables.table import Table, can_draw, rendered_lines
 
 if TYPE_CHECKING:

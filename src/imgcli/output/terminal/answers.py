@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import subprocess
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imgcli.core.text import shorten
+from imgcli.dataclass import dataclass
 from imgcli.output.terminal.writer import ENVELOPE
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ import os
 import re
 import stat
 import unicodedata
-from dataclasses import dataclass
 from itertools import count, takewhile
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.image import ImageFormat
 from imgcli.core.option import option
 from imgcli.core.text import slug
+from imgcli.dataclass import dataclass
 from imgcli.store.publish.atomic import make_folder, probe, reason, remove_folders
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import os
 import re
 import stat
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 
@@ -21,6 +21,7 @@ from imgcli.core.json_fields import choice, json_object, name, text
 from imgcli.core.option import option
 from imgcli.core.request import ImageRequest
 from imgcli.core.text import slug
+from imgcli.dataclass import dataclass
 from imgcli.store.paths import private_folder
 from imgcli.store.publish.atomic import (
     PRIVATE,
