@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from dataclasses import dataclass as dataclass  # noqa: PLC0414 - the very same to who reads types
+    from dataclasses import dataclass as dataclass  # noqa: PLC0414 - the very same to whoever reads types
 else:
 
     def dataclass(cls: type | None = None, /, **options: bool) -> type | Callable[[type], type]:

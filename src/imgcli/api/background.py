@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import closing
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from imgcli.core.errors import Cause, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.json_fields import as_text, parse_object
 from imgcli.core.messages import FETCH_LATER
 from imgcli.dataclass import dataclass
+from imgcli.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -31,7 +31,7 @@ _TEMPORARY = frozenset({ExitCode.UNREACHABLE, ExitCode.BUSY, ExitCode.UNKNOWN})
 _TRIES = 3
 """Connections without news, after which the response is asked for as a whole; and refusals of that."""
 _LONGEST_PAUSE = 8.0  # seconds
-_SAFE_ID = re.compile(r"[!-~]{1,4000}")
+_SAFE_ID = regex(r"[!-~]{1,4000}")
 
 
 @dataclass(frozen=True)

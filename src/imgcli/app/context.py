@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sys
 import time
@@ -17,6 +16,7 @@ from imgcli.core.messages import notice_line
 from imgcli.core.option import option
 from imgcli.dataclass import dataclass
 from imgcli.output.terminal.writer import SafeWriter
+from imgcli.regex import regex
 from imgcli.store.config_file import read_text
 from imgcli.store.files import UnfitFileError
 from imgcli.store.price_file import read_prices
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from imgcli.core.catalog import Catalog
 
 
-_NAMED = re.compile(
+_NAMED = regex(
     r"""(?:([\w-]+)["']?\s*=\s*["'])?env:([A-Z_][A-Z0-9_]*)|key-env["']?\s*=\s*["']([A-Z_][A-Z0-9_]*)"""
 )
 

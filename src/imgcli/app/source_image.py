@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from imgcli.core.inherit import PreviousOptions
 from imgcli.core.params import DEMO
 from imgcli.core.text import clean, shorten
 from imgcli.dataclass import dataclass
+from imgcli.regex import regex
 from imgcli.store.input_images import STDIN, read_bytes, read_reference, reference_of
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from imgcli.core.request import InputImage
 
 
-_EDITED = re.compile(r"-edit(-[0-9]+)?$")
+_EDITED = regex(r"-edit(-[0-9]+)?$")
 _LONGEST_STEM = 200
 """Bytes of a file's name that its edits keep, so that there is room for what is added."""
 _SHOWN = 60

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import field
 from enum import Enum, StrEnum
 from functools import cache
@@ -12,6 +11,7 @@ from imgcli.core.billing.prices import LongContext, Prices
 from imgcli.core.image import ImageFormat
 from imgcli.core.params import Background, Complexity, Fidelity, Quality
 from imgcli.dataclass import dataclass
+from imgcli.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _NOTICE_DAYS = 60
 _SQUARE = "1024x1024"
 _IMAGE_FAMILIES = ("gpt-image-", "chatgpt-image-", "dall-e-")
-_SNAPSHOT = re.compile(r"(?P<name>.+)-20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
+_SNAPSHOT = regex(r"(?P<name>.+)-20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
 
 
 class ModelKind(StrEnum):

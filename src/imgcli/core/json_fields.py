@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from imgcli.regex import regex
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 _MOST_VALUES = 500_000
 """A hundred times as many as in any real answer; each takes up to 200 bytes of memory."""
 _SEPARATORS = ",[{"
-_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_STRING = regex(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 
 
 _MOST_DIGITS = 300

@@ -8,11 +8,12 @@ from dataclasses import field
 from typing import TypeAlias
 
 from imgcli.dataclass import dataclass
+from imgcli.regex import regex
 
 KeyPath: TypeAlias = tuple[str, ...]
 """A key with the names of its tables: `("profile", "azure", "base-url")`."""
 
-_PIECE = re.compile(
+_PIECE = regex(
     r'"""(?:\\.|[^\\])*?"""|\'\'\'.*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|#[^\n]*|[\[\]{}=\n]|'
     r'[^"\'#\[\]{}=\n]+|.',
     re.DOTALL,

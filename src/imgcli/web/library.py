@@ -10,6 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from imgcli.core.errors import ImgcliError
 from imgcli.core.image import ImageFormat
+from imgcli.regex import regex
 from imgcli.web.guard import refused
 from imgcli.web.parameters import RequestReader
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _PIECE = 1 << 18
 _LARGEST_LIMIT = 1000
 _USUAL_LIMIT = 20
-_LIMIT = re.compile("[1-9][0-9]{0,3}", re.ASCII)
+_LIMIT = regex("[1-9][0-9]{0,3}", re.ASCII)
 _SHA256_LENGTH = 64
 _JSON = "application/json"
 _JSON_LINES = "application/jsonl; charset=utf-8"

@@ -36,6 +36,7 @@ from imgcli.core.option import option
 from imgcli.core.secrets import redact
 from imgcli.core.text import shorten
 from imgcli.dataclass import dataclass
+from imgcli.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,12 +48,12 @@ _OPENAIS_OWN = frozenset({"openai-processing-ms", "openai-version", "x-request-i
 _LONGEST_QUOTE = 300
 _LONGEST_LINK = 4000
 _HEAD = 4096
-_PAGE = re.compile(
+_PAGE = regex(
     r"[\ufeff\s]*+(?:<\?xml[^>]*+>\s*+)?(?:<!--(?:(?!-->).)*+-->\s*+)?"  # may stand before XML too
     r"<(?:!doctype(?:\s+html|(?=>))|html|head|body|title|meta|h[1-6]|p|div|center|pre)(?=[\s>/]|\Z)",
     re.IGNORECASE | re.DOTALL,
 )
-_TITLE = re.compile(r"<title[^>]{0,200}>([^<]{1,500})", re.IGNORECASE)
+_TITLE = regex(r"<title[^>]{0,200}>([^<]{1,500})", re.IGNORECASE)
 
 
 def quoted(text: str) -> str:
@@ -251,7 +252,7 @@ def _problem(rule: ErrorRule, error: ServerError, what: str, progress: Progress)
     )
 
 
-_BACKGROUND = re.compile(
+_BACKGROUND = regex(
     r"background[ _-](?:mode|response|execution|processing|request|options)|in (?:the )?background\b"
     r"|completion[ _]window",
     re.IGNORECASE,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import re
 from collections import Counter
 from contextlib import contextmanager
 from hashlib import sha256
@@ -20,6 +19,7 @@ from imgcli.core.errors import ImgcliError, check_between, usage_error
 from imgcli.core.option import option
 from imgcli.core.template import Expansion, ImageTemplate, Picker, Template, expand, normal_name
 from imgcli.core.text import did_you_mean, shorten, similar_names, slug
+from imgcli.regex import regex
 from imgcli.store.publish.atomic import OnExists
 from imgcli.store.publish.naming import (
     FIELDS,
@@ -44,7 +44,7 @@ _MOST_TEMPLATES = 1_000  # kept parsed; where there are more, each is another on
 _MOST_VARIANTS = 100
 _MOST_NOTES = 3
 _NO_CELLS: dict[str, Any] = {}
-_WORD = re.compile(r"\{([^\W\d][\w -]{0,59})\}")
+_WORD = regex(r"\{([^\W\d][\w -]{0,59})\}")
 
 
 def plan_batch(context: Context, given: BatchInput, rows: RowOptions) -> BatchPlan:
