@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
-Kind = tuple[type, type, type]
+Kind = tuple[type, type, type, type]
 
 
 def kinds(dataclass: Callable[..., Callable[[type], type]]) -> Kind:
-    """Declare three classes, one below the other, one with everything, one that can be changed."""
+    """Declare classes: a base, one with everything, one that can be changed, one without fields."""
 
     @dataclass(frozen=True)
     class Base:
@@ -33,6 +33,7 @@ def kinds(dataclass: Callable[..., Callable[[type], type]]) -> Kind:
         _: dataclasses.KW_ONLY
         late: int = field(default=3, init=False)
         only: int = 4
+        own: dict[str, int] = field(default_factory=dict, init=False)
 
         def __post_init__(self) -> None:
             object.__setattr__(self, "late", len(self.items))
@@ -51,12 +52,19 @@ def kinds(dataclass: Callable[..., Callable[[type], type]]) -> Kind:
         def __repr__(self) -> str:
             return "mine"
 
-    return Base, Whole, Mutable
+    @dataclass(frozen=True)
+    class Empty:  # noqa: PLW1641 - it is frozen: its hash is made
+        """Has no fields, and compares as it likes."""
+
+        def __eq__(self, other: object) -> bool:
+            return other == 0
+
+    return Base, Whole, Mutable, Empty
 
 
 def described(kinds: Kind) -> list[object]:
-    """List what can be seen of the three classes."""
-    base, whole, mutable = kinds
+    """List what can be seen of the classes."""
+    base, whole, mutable, empty = kinds
     one, other = whole("a", "b", [1, 2], only=5), whole("a")
     changed = replace(one, name="c")
     number = mutable(1)
@@ -75,6 +83,7 @@ def described(kinds: Kind) -> list[object]:
         *(getattr(whole, name, None) for name in ("__match_args__", "items", "hidden", "__qualname__")),
         dataclasses.is_dataclass(whole),
         dataclasses.asdict(one),
+        (empty() == 0, empty() == empty(), repr(empty()), hash(empty()) == hash(empty())),
     ]
 
 
@@ -86,7 +95,7 @@ def test_it_is_the_standard_one() -> None:
 @pytest.mark.parametrize("wrong", [((), {}), (("a", "b", [], 4, 5), {}), (("a",), {"unknown": 1})], ids=str)
 def test_wrong_arguments_are_refused(wrong: tuple[tuple[object, ...], dict[str, object]]) -> None:
     """A first instance with missing, too many or unknown arguments fails as every later one does."""
-    _, whole, _ = kinds(dataclass)
+    _, whole, *_ = kinds(dataclass)
     for _ in range(2):
         with pytest.raises(TypeError, match="argument"):
             whole(*wrong[0], **wrong[1])
@@ -101,7 +110,14 @@ def test_frozen_is_frozen() -> None:
 
 def test_fields_are_known_before_the_first_instance() -> None:
     """The fields of a class, those that it inherits too, can be listed before any instance is made."""
-    assert [one.name for one in fields(kinds(dataclass)[1])] == ["name", "hidden", "items", "late", "only"]
+    assert [one.name for one in fields(kinds(dataclass)[1])] == [
+        "name",
+        "hidden",
+        "items",
+        "late",
+        "only",
+        "own",
+    ]
 
 
 def test_threads_may_make_the_first_instances_together() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from contextlib import ExitStack
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from imgcli.app.lookup import Lookup, open_history
 from imgcli.core.embedded import read as read_parameters
 from imgcli.core.errors import ImgcliError, usage_error
+from imgcli.core.image import EncodedImage
 from imgcli.core.inherit import PreviousOptions
 from imgcli.core.params import DEMO
 from imgcli.core.text import clean, shorten
@@ -102,7 +102,7 @@ def find_source(context: Context, name: str, words: Sequence[str] = ()) -> Sourc
     if match.entry and not match.file:
         return _with_notices(match.notes, source_of(context, match.entry, match.sha256))
     data = read_bytes(name, context.stdin.buffer)
-    if hashlib.sha256(data).hexdigest() != match.sha256:
+    if EncodedImage.of(data).sha256 != match.sha256:
         raise usage_error(f"{shorten(name, _SHOWN)} changed while it was being read.", "Run it again.")
     return _of_bytes(name, data, SourceImage(None, match.sha256, match.entry, notices=match.notes))
 
@@ -118,7 +118,7 @@ def _hint_order(error: ImgcliError, name: str, words: Sequence[str]) -> ImgcliEr
 
 def _from_stdin(context: Context) -> SourceImage:
     data = read_bytes(STDIN, context.stdin.buffer)
-    sha256 = hashlib.sha256(data).hexdigest()
+    sha256 = EncodedImage.of(data).sha256
     with ExitStack() as stack:
         lookup = Lookup.opened(context, stack)
         entry = lookup.producer(sha256)

@@ -181,13 +181,13 @@ class Catalog:
 @cache
 def load() -> Catalog:
     """Load the table that comes with imgcli, once per process; `price_table.current` has today's prices."""
-    # Not importlib.resources: importing it would take a shell completion several times as long as reading.
-    import pkgutil
     import tomllib
     from decimal import Decimal
+    from pathlib import Path
 
-    data = pkgutil.get_data("imgcli.core", "catalog.toml") or b""
-    return _catalog(tomllib.loads(data.decode(), parse_float=Decimal))
+    # Not importlib.resources: importing it would take a shell completion several times as long as reading.
+    text = Path(__file__).with_name("catalog.toml").read_text(encoding="utf-8")
+    return _catalog(tomllib.loads(text, parse_float=Decimal))
 
 
 def _catalog(table: dict[str, Any]) -> Catalog:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -48,6 +47,8 @@ class EncodedImage:
     @cached_property
     def sha256(self) -> str:
         """The bytes' SHA-256 in lowercase hex, which identifies an image everywhere."""
+        import hashlib  # OpenSSL: here, so that help and completions do without it
+
         return hashlib.sha256(self.data).hexdigest()
 
 

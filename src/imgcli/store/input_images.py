@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -185,6 +184,8 @@ def _checked(name: str, data: bytes) -> InputImage:
     finding = examine(image, _decode_limit(image))
     if finding.damage:
         raise usage_error(f"{shown} is damaged: {shorten(finding.damage, _LONGEST_NAME)}.")
+    import hashlib  # OpenSSL, which a run without images does without at its start
+
     digest = hashlib.sha256(data).hexdigest()
     return InputImage(name, None, None, image.format, digest, finding.size, len(data), data)
 
