@@ -124,8 +124,7 @@ def _failure(job: str, fields: Mapping[str, Any]) -> TaskOutcome | None:
 
 
 def _paths(value: object) -> tuple[str, ...] | None:
-    is_list = isinstance(value, list) and all(isinstance(path, str) for path in value)
-    return tuple(value) if is_list else None  # type: ignore[arg-type]
+    return tuple(value) if isinstance(value, list) and {*map(type, value)} <= {str} else None
 
 
 def dollars_of(value: object) -> Decimal | None:

@@ -184,10 +184,7 @@ def _checked(name: str, data: bytes) -> InputImage:
     finding = examine(image, _decode_limit(image))
     if finding.damage:
         raise usage_error(f"{shown} is damaged: {shorten(finding.damage, _LONGEST_NAME)}.")
-    import hashlib  # OpenSSL, which a run without images does without at its start
-
-    digest = hashlib.sha256(data).hexdigest()
-    return InputImage(name, None, None, image.format, digest, finding.size, len(data), data)
+    return InputImage(name, None, None, image.format, image.sha256, finding.size, len(data), data)
 
 
 def _decode_limit(image: EncodedImage) -> int:
