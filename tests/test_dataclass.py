@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import FrozenInstanceError, field, fields, replace
-from functools import cached_property
 from threading import Barrier, Thread
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import pytest
 
-from imgcli.dataclass import dataclass
+from imgcli.dataclass import cached_property, dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,3 +134,25 @@ def test_threads_may_make_the_first_instances_together() -> None:
         for thread in threads:
             thread.join()
         assert made == [whole("a", "b", [1])] * 4
+
+
+def test_two_instances_work_out_a_property_at_the_same_time() -> None:
+    """A cached property is worked out once for each instance, and for two of them side by side."""
+    both = Barrier(2, timeout=30)
+
+    @dataclass(frozen=True)
+    class Image:
+        name: str
+
+        @cached_property
+        def seen(self) -> int:
+            """Wait until the other instance is here too."""
+            return both.wait()
+
+    images = Image("a"), Image("b")
+    threads = [Thread(target=lambda one=one: one.seen) for one in images]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(one.seen for one in images) == [0, 1]  # remembered: nobody else would come

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from dataclasses import dataclass as dataclass  # noqa: PLC0414 - the very same to whoever reads types
+    from functools import cached_property as cached_property  # noqa: PLC0414 - likewise
 
     Methods = dict[str, Callable[..., Any] | None]
 else:
@@ -30,6 +31,21 @@ else:
             return cls
 
         return decorate if cls is None else decorate(cls)
+
+    class cached_property:  # noqa: N801 - called like a function
+        """A property that is worked out once for each instance.
+
+        That of Python 3.11 has one lock for all instances: no two images could be decoded at a time.
+        """
+
+        def __init__(self, method: Callable[[Any], Any]) -> None:
+            self._method, self.__doc__ = method, method.__doc__
+
+        def __get__(self, instance: Any, _owner: type) -> Any:  # noqa: ANN401 - as the method returns
+            if instance is None:
+                return self
+            value = instance.__dict__[self._method.__name__] = self._method(instance)
+            return value
 
 
 _BUILDING = RLock()  # threads may make the first instances of a class at the same time

@@ -8,13 +8,12 @@ import sys
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, TextIO
 
 from imgcli.core.errors import ImgcliError
 from imgcli.core.messages import notice_line
 from imgcli.core.option import option
-from imgcli.dataclass import dataclass
+from imgcli.dataclass import cached_property, dataclass
 from imgcli.output.terminal.writer import SafeWriter
 from imgcli.regex import regex
 from imgcli.store.config_file import read_text

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from functools import cached_property
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from imgcli.core.formats import jpeg, png, webp
-from imgcli.dataclass import dataclass
+from imgcli.dataclass import cached_property, dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
