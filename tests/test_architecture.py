@@ -211,3 +211,13 @@ def test_docstrings_begin_with_the_usual_verbs() -> None:
         if text.split()[0] in NO_VERBS
     ]
     assert [] == found
+
+
+def test_values_and_patterns_are_built_late() -> None:
+    """Dataclasses without slots, and patterns, are those of ours, built when they are first used."""
+    top_level = re.compile(r"^ {0,4}[A-Z_]+(?:: .*)? = re\.compile\(", re.MULTILINE)
+    for module in (one for one in MODULES if layer(one) not in {"demo", ""}):
+        text = module.read_text(encoding="utf-8")
+        has_slots = "@dataclass(frozen=True, slots=True)" in text
+        assert has_slots or "dataclasses.dataclass" not in imported(module), module
+        assert not top_level.search(text), module

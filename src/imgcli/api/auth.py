@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
@@ -15,6 +14,8 @@ from imgcli.core.option import option
 from imgcli.core.params import DEMO
 from imgcli.core.secrets import is_loopback, is_secret
 from imgcli.core.text import shorten
+from imgcli.dataclass import dataclass
+from imgcli.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -60,7 +61,7 @@ NOBODY = ServerSettings()
 """No profile, or one that does not speak for the server that is asked."""
 
 PORTS = {"http": 80, "https": 443}
-_BAD_KEY_CHARACTER = re.compile(r"[^!-~]")
+_BAD_KEY_CHARACTER = regex(r"[^!-~]")
 _WHERE_KEYS_ARE = (
     "Set it (https://platform.openai.com/api-keys), "
     f"or try `imgcli gen ... {option('demo')}`, which needs none."

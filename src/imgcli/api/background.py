@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -15,6 +14,8 @@ from imgcli.api.upload import Document
 from imgcli.core.errors import Cause, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.json_fields import as_text, parse_object
 from imgcli.core.messages import FETCH_LATER
+from imgcli.dataclass import dataclass
+from imgcli.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -30,7 +31,7 @@ _TEMPORARY = frozenset({ExitCode.UNREACHABLE, ExitCode.BUSY, ExitCode.UNKNOWN})
 _TRIES = 3
 """Connections without news, after which the response is asked for as a whole; and refusals of that."""
 _LONGEST_PAUSE = 8.0  # seconds
-_SAFE_ID = re.compile(r"[!-~]{1,4000}")
+_SAFE_ID = regex(r"[!-~]{1,4000}")
 
 
 @dataclass(frozen=True)

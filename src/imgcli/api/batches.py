@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote
 
@@ -23,6 +23,7 @@ from imgcli.core.option import option
 from imgcli.core.params import Api
 from imgcli.core.remote_batch import DEMO_MARK, METADATA_KEY, BatchAnswer, RemoteBatch
 from imgcli.core.secrets import redact_problem
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

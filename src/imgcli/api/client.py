@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -34,6 +34,7 @@ from imgcli.core.option import option
 from imgcli.core.params import Api
 from imgcli.core.pipeline import uncharged
 from imgcli.core.secrets import is_gateway, redact_problem
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping

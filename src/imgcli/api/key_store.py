@@ -9,12 +9,13 @@ import os
 import stat
 import threading
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from imgcli.core.errors import ExitCode, ImgcliError, Problem
 from imgcli.core.text import shorten
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -16,6 +16,7 @@ from imgcli.api.stream.sse import RECORD_LIMIT
 from imgcli.api.transport import RefusedError, Timeouts, Watchdog, http_client_for
 from imgcli.core.errors import ExitCode
 from imgcli.core.image import sniff
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from imgcli.regex import regex
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9, "": 1.0}
 _PART = r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(h|ms|m|s|us|µs|ns)"
-_DURATION = re.compile(rf"(?:{_PART})+", re.ASCII)
-_PARTS = re.compile(_PART, re.ASCII)
-_SECONDS = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?", re.ASCII)
-_COUNT = re.compile(r"[0-9]{1,18}", re.ASCII)
+_DURATION = regex(rf"(?:{_PART})+", re.ASCII)
+_PARTS = regex(_PART, re.ASCII)
+_SECONDS = regex(r"[0-9]{1,12}(?:\.[0-9]{1,9})?", re.ASCII)
+_COUNT = regex(r"[0-9]{1,18}", re.ASCII)
 
 
 class RateLimit(NamedTuple):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import TYPE_CHECKING
+
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

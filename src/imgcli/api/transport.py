@@ -6,13 +6,13 @@ import socket
 import ssl
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from imgcli.api.auth import LOCAL_KEY, PORTS
 from imgcli.api.retry import CONNECT_SECONDS
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, Problem
 from imgcli.core.option import option
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

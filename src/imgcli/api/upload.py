@@ -6,11 +6,11 @@ import json
 import os
 import secrets
 from binascii import b2a_base64
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from imgcli.api.wires import WIRES
 from imgcli.core.request import DataUrl, InputImage
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

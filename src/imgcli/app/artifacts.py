@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from imgcli.core.events import Failed, FinalImage, Saved, Waiting
 from imgcli.core.image import ImageFormat
 from imgcli.core.messages import RAW_RUN_KEPT
 from imgcli.core.option import option
+from imgcli.regex import regex
 from imgcli.store.paths import FallbackFolders, state_folder
 from imgcli.store.publish.atomic import OnExists
 from imgcli.store.publish.naming import (
@@ -47,7 +47,7 @@ _WORTH_KEEPING = frozenset({ExitCode.UNKNOWN, ExitCode.DAMAGED, ExitCode.INTERNA
 """Ends after which a run log may hold more than what was saved."""
 _CAUSES_TO_KEEP = frozenset({Cause.UNREADABLE_IMAGE, Cause.TRUNCATED_IMAGE})
 """Causes likewise, whatever the end."""
-_IN_BACKGROUND = re.compile(rb'"background"\s*:\s*true')
+_IN_BACKGROUND = regex(rb'"background"\s*:\s*true')
 _RECOVER = "`imgcli recover` saves what arrived"
 
 

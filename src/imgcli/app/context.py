@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, TextIO
 
 from imgcli.api.key_store import KeyStore
 from imgcli.core.errors import ImgcliError
 from imgcli.core.messages import notice_line
 from imgcli.core.option import option
+from imgcli.dataclass import cached_property, dataclass
 from imgcli.output.terminal.writer import SafeWriter
+from imgcli.regex import regex
 from imgcli.store.config_file import read_text
 from imgcli.store.files import UnfitFileError
 from imgcli.store.price_file import read_prices
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from imgcli.output.terminal.hyperlinks import Hyperlinks
 
 
-_NAMED = re.compile(
+_NAMED = regex(
     r"""(?:([\w-]+)["']?\s*=\s*["'])?env:([A-Z_][A-Z0-9_]*)|key-env["']?\s*=\s*["']([A-Z_][A-Z0-9_]*)"""
 )
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from imgcli.app import desktop
-from imgcli.app.artifacts import RunArtifacts, check_embedding
-from imgcli.app.job import Job, execute
 from imgcli.app.money import budget
 from imgcli.app.options import OutputFormat
 from imgcli.app.reporting import Reporter, exit_status
@@ -25,10 +22,11 @@ if TYPE_CHECKING:
 
     from imgcli.api.auth import Credentials
     from imgcli.app.context import Context
+    from imgcli.app.job import Job
     from imgcli.app.options import GenerateOptions
-    from imgcli.core.catalog import Catalog
 
 
+_Decided: TypeAlias = "tuple[GenerateOptions, Reporter, ValidRequest]"
 _WATCHED_PARTIALS = 3
 _FORM_NOTICE = "sent as a form (multipart/form-data), with the image files unchanged"
 
@@ -38,9 +36,9 @@ def generate(context: Context, options: Sequence[GenerateOptions], limit: int = 
 
     Raises `ImgcliError` for what is refused before anything is sent.
     """
-    jobs = prepare(context, options)
     if options[0].dry_run:
-        return _print_requests(context, jobs)
+        return _print_requests(context, options)
+    jobs = prepare(context, options)
     if jobs[0].valid.request.completion_window:
         from imgcli.app.background.submission import submit
 
@@ -49,12 +47,17 @@ def generate(context: Context, options: Sequence[GenerateOptions], limit: int = 
         from imgcli.app.job_group import run_group
 
         return run_group(context, jobs, limit)
+    from imgcli.app.job import execute
+
     job = jobs[0]
     outcome = execute(job)
     code = exit_status(context, outcome, job.id, is_free=job.artifacts.is_free)
-    if job.options.display.notifies:
-        desktop.notify(context, [outcome])
-    desktop.open_results(context, job.artifacts.whole, job.options.output.desktop)
+    if job.options.display.notifies or job.options.output.desktop:
+        from imgcli.app import desktop
+
+        if job.options.display.notifies:
+            desktop.notify(context, [outcome])
+        desktop.open_results(context, job.artifacts.whole, job.options.output.desktop)
     return code
 
 
@@ -63,31 +66,35 @@ def prepare(context: Context, options: Sequence[GenerateOptions]) -> list[Job]:
 
     Prints the estimate where it is wanted. Raises `ImgcliError`; the limit is one for all of them.
     """
-    models = context.models
-    reporters = [Reporter(context, one, models) for one in options]
-    checked = [_check(context, *pair, models) for pair in zip(options, reporters, strict=True)]
-    valid = budget.check_limit(context, options[0], checked, models)
+    decided = _decide(context, options)
     key = _credentials(context, options[0])
-    return [
-        _job(new_job_id(context), context, *decided, models, key)
-        for decided in zip(options, reporters, valid, strict=True)
-    ]
+    return [_job(new_job_id(context), context, *each, key) for each in decided]
+
+
+def _decide(context: Context, options: Sequence[GenerateOptions]) -> list[_Decided]:
+    """Check each request, and all of them against the limit. Raises `ImgcliError`."""
+    reporters = [Reporter(context, one, context.models) for one in options]
+    checked = [_check(context, *pair) for pair in zip(options, reporters, strict=True)]
+    valid = budget.check_limit(context, options[0], checked, context.models)
+    return list(zip(options, reporters, valid, strict=True))
 
 
 def prepare_one(context: Context, options: GenerateOptions, job_id: str) -> Job:
     """Prepare one of many jobs, whose limit is its caller's. Raises `ImgcliError`."""
-    models = context.models
-    reporter = Reporter(context, options, models)
-    valid = _check(context, options, reporter, models)
-    return _job(job_id, context, options, reporter, valid, models, _credentials(context, options))
+    reporter = Reporter(context, options, context.models)
+    valid = _check(context, options, reporter)
+    return _job(job_id, context, options, reporter, valid, _credentials(context, options))
 
 
-def _check(context: Context, options: GenerateOptions, reporter: Reporter, models: Catalog) -> ValidRequest:
+def _check(context: Context, options: GenerateOptions, reporter: Reporter) -> ValidRequest:
     """Return the request that the options make. Raises `ImgcliError` (usage)."""
     is_watched = reporter.is_watched or options.output.partials is KeepPartials.ALL
     draft = replace(options.draft, watched_partials=_WATCHED_PARTIALS if is_watched else 0)
-    valid = validate(draft, models, context.now().date())
-    check_embedding(options.output, valid.request)
+    valid = validate(draft, context.models, context.now().date())
+    if options.output.embed:
+        from imgcli.app.artifacts import check_embedding
+
+        check_embedding(options.output, valid.request)
     if draft.completion_window:
         from imgcli.app.background.submission import check_submission
 
@@ -102,17 +109,20 @@ def new_job_id(context: Context) -> str:
     return f"{context.now():%Y%m%d-%H%M%S}-{context.token()}"
 
 
-def _job(  # noqa: PLR0913, PLR0917 - what was decided
+def _job(
     job_id: str,
     context: Context,
     options: GenerateOptions,
     reporter: Reporter,
     valid: ValidRequest,
-    models: Catalog,
     key: Credentials | None,
 ) -> Job:
+    # Imported here, so that a dry run does without them.
+    from imgcli.app.artifacts import RunArtifacts
+    from imgcli.app.job import Job
+
     artifacts = RunArtifacts(job_id, is_free=options.server.is_free)
-    return Job(job_id, context, options, models, valid, key, artifacts, reporter)
+    return Job(job_id, context, options, context.models, valid, key, artifacts, reporter)
 
 
 def _check_that_something_stays(options: GenerateOptions, reporter: Reporter) -> None:
@@ -138,22 +148,24 @@ def _credentials(context: Context, options: GenerateOptions) -> Credentials | No
     return credentials(context.env, options.server.base_url, options.server.settings, context.keys)
 
 
-def _print_requests(context: Context, jobs: Sequence[Job]) -> ExitCode:
+def _print_requests(context: Context, options: Sequence[GenerateOptions]) -> ExitCode:
     """Print each request as JSON, equal ones once; what it would cost to watch is in it."""
     from imgcli.api.wires import WIRES
 
     texts: Counter[str] = Counter()
-    for job in jobs:
-        request = job.valid.request
-        if job.options.budget.day:
+    decided = _decide(context, options)
+    for one, _, valid in decided:
+        request = valid.request
+        if one.budget.day:
             from imgcli.app.money import reservation
 
-            reservation.check(context, job.options, job.valid, job.models)
+            reservation.check(context, one, valid, context.models)
         texts[_readable_json(abbreviate(WIRES[request.api].body(request)))] += 1
-    presets = jobs[0].valid.request.presets
+    first, *_ = valids = [valid for _, _, valid in decided]
+    presets = first.request.presets
     notices = [preset_words(presets)] if presets else []
-    notices += [notice for job in jobs for notice in job.valid.notices]  # which are events of a run
-    notices += [_FORM_NOTICE] if any(job.valid.request.is_form for job in jobs) else []
+    notices += [notice for valid in valids for notice in valid.notices]  # which are events of a run
+    notices += [_FORM_NOTICE] if any(valid.request.is_form for valid in valids) else []
     context.warn(dict.fromkeys(notices))
     for text, times in texts.items():
         if times > 1:

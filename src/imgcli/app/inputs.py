@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from imgcli.core.errors import usage_error
 from imgcli.core.option import option
 from imgcli.core.text import shorten
 from imgcli.core.validate import MAX_REFERENCES
+from imgcli.dataclass import dataclass
 from imgcli.store.input_images import STDIN, read_markup, read_mask, read_reference
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,6 +16,7 @@ from imgcli.core.events import Event, Failed, Notice, Started
 from imgcli.core.messages import FETCH_LATER
 from imgcli.core.pipeline import mark_uncharged, uncharged
 from imgcli.core.secrets import mask_secrets
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

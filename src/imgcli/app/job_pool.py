@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -14,6 +14,7 @@ from imgcli.app.process import Interrupted, Stop
 from imgcli.core.errors import AFTER_SENDING, ImgcliError
 from imgcli.core.events import Event, Failed, Notice, PartialImage
 from imgcli.core.pipeline import Outcome, deliver
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

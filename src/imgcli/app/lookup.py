@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.history import FileStatus, MatchKind
 from imgcli.core.text import shorten
+from imgcli.dataclass import dataclass
+from imgcli.regex import regex
 from imgcli.store.image_facts import inspect, saved_image_status
 from imgcli.store.paths import data_folder
 
@@ -73,7 +74,7 @@ def unusable(context: Context, error: OSError) -> ImgcliError:
 
 _SHOWN = 200
 _LONGEST_ID = 100
-_LAST = re.compile(r"last(?:~([0-9]{1,9})?)?", re.ASCII)
+_LAST = regex(r"last(?:~([0-9]{1,9})?)?", re.ASCII)
 """`last`, and `last~N` for N runs before it; `last~` is one before, as git reads it."""
 _FATES = {
     FileStatus.UNSAVED: "was not saved",

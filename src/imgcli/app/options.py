@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from imgcli.api.auth import server_host
 from imgcli.core.billing.budget import Budget
 from imgcli.core.config import ServerSettings
 from imgcli.core.params import DEMO
+from imgcli.dataclass import dataclass
 from imgcli.output.terminal.database import PreviewProtocol
 from imgcli.store.publish.atomic import OnExists
 from imgcli.store.publish.stage import KeepPartials

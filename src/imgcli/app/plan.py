@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from imgcli.app.context import size_of
@@ -16,6 +16,7 @@ from imgcli.core.messages import preset_words
 from imgcli.core.option import option
 from imgcli.core.params import Action, Api
 from imgcli.core.text import shorten
+from imgcli.dataclass import dataclass
 from imgcli.store.input_images import read_again
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,6 +25,7 @@ from imgcli.core.messages import recovering_line
 from imgcli.core.option import option
 from imgcli.core.pipeline import mark_uncharged, uncharged
 from imgcli.core.secrets import redact_events
+from imgcli.dataclass import dataclass
 from imgcli.output.sinks.lines import LinesSink, LinesStyle, PathsSink
 from imgcli.output.sinks.queued import QueuedSink
 from imgcli.output.terminal.capabilities import has_color

@@ -16,7 +16,6 @@ from imgcli.core.errors import Charged, ExitCode, Problem, most_severe
 from imgcli.core.events import Failed
 from imgcli.core.params import InlineImages
 from imgcli.core.pipeline import uncharged
-from imgcli.output.images.compare import Comparison
 from imgcli.output.json import to_json
 from imgcli.output.sinks.jsonl import JsonLinesSink, error_line
 from imgcli.output.sinks.lines import (
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
     from imgcli.core.events import Completed, Event
     from imgcli.core.pipeline import Outcome, Sink
     from imgcli.core.request import ImageRequest
+    from imgcli.output.images.compare import Comparison
     from imgcli.output.images.protocol import RendererProvider
     from imgcli.output.terminal.screen import Footer
 
@@ -75,7 +75,11 @@ class Reporter:
             context.env, context.stderr, context.size, self._options.preview.protocol
         )
         self._display = self._choose_display()
-        self._comparison = Comparison(self._options.before) if self._options.before else None
+        self._comparison: Comparison | None = None
+        if self._options.before:
+            from imgcli.output.images.compare import Comparison
+
+            self._comparison = Comparison(self._options.before)
         self._lines: JsonLinesSink | None = None
 
     @property

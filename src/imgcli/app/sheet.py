@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from imgcli.core.errors import ExitCode, ImgcliError, check_between, most_severe
 from imgcli.core.image import ImageFormat
 from imgcli.core.option import option
 from imgcli.core.text import shorten
+from imgcli.dataclass import dataclass
 from imgcli.output.images.sheet import Layout, Tile, compose, encode
 from imgcli.output.sinks.lines import write_paths
 from imgcli.output.tables.history import cost_words

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcli.app.lookup import Lookup, open_history
 from imgcli.core.embedded import read as read_parameters
 from imgcli.core.errors import ImgcliError, usage_error
+from imgcli.core.image import EncodedImage
 from imgcli.core.inherit import PreviousOptions
 from imgcli.core.params import DEMO
 from imgcli.core.text import clean, shorten
+from imgcli.dataclass import dataclass
+from imgcli.regex import regex
 from imgcli.store.input_images import STDIN, read_bytes, read_reference, reference_of
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from imgcli.core.request import InputImage
 
 
-_EDITED = re.compile(r"-edit(-[0-9]+)?$")
+_EDITED = regex(r"-edit(-[0-9]+)?$")
 _LONGEST_STEM = 200
 """Bytes of a file's name that its edits keep, so that there is room for what is added."""
 _SHOWN = 60
@@ -101,7 +102,7 @@ def find_source(context: Context, name: str, words: Sequence[str] = ()) -> Sourc
     if match.entry and not match.file:
         return _with_notices(match.notes, source_of(context, match.entry, match.sha256))
     data = read_bytes(name, context.stdin.buffer)
-    if hashlib.sha256(data).hexdigest() != match.sha256:
+    if EncodedImage.of(data).sha256 != match.sha256:
         raise usage_error(f"{shorten(name, _SHOWN)} changed while it was being read.", "Run it again.")
     return _of_bytes(name, data, SourceImage(None, match.sha256, match.entry, notices=match.notes))
 
@@ -117,7 +118,7 @@ def _hint_order(error: ImgcliError, name: str, words: Sequence[str]) -> ImgcliEr
 
 def _from_stdin(context: Context) -> SourceImage:
     data = read_bytes(STDIN, context.stdin.buffer)
-    sha256 = hashlib.sha256(data).hexdigest()
+    sha256 = EncodedImage.of(data).sha256
     with ExitStack() as stack:
         lookup = Lookup.opened(context, stack)
         entry = lookup.producer(sha256)

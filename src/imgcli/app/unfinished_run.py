@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,6 +18,7 @@ from imgcli.core.messages import age, describe_contents
 from imgcli.core.option import option
 from imgcli.core.params import DEMO
 from imgcli.core.text import clean, file_size, shorten
+from imgcli.dataclass import cached_property, dataclass
 from imgcli.output.terminal.writer import SafeWriter
 from imgcli.store.paths import state_folders
 from imgcli.store.publish.atomic import reason

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialIma
 from imgcli.core.image import EncodedImage
 from imgcli.core.pipeline import mark_uncharged
 from imgcli.core.text import shorten
+from imgcli.dataclass import dataclass
 from imgcli.output.images.select import RendererSelector
 from imgcli.output.sinks.lines import VIEWING, DescriptionSink, described
 from imgcli.output.tables.history import cost_words

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import stat
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import Enum
 from itertools import chain
 from pathlib import Path
@@ -15,6 +14,8 @@ from imgcli.core.errors import usage_error
 from imgcli.core.image import sniff
 from imgcli.core.option import option
 from imgcli.core.text import shorten
+from imgcli.dataclass import dataclass
+from imgcli.regex import regex
 from imgcli.store.runlog.writer import MAGIC, RunLogHeader
 
 if TYPE_CHECKING:
@@ -33,11 +34,9 @@ LARGEST_IMAGE = 256_000_000
 """Bytes of an image's file; what is larger is something else, perhaps /dev/zero."""
 
 # What Pillow decodes and the API does not send: BMP, TIFF, PNM, AVIF and its like, icons.
-_OTHER_IMAGE = re.compile(
-    rb"BM....\0\0\0\0|II\*\0|MM\0\*|P[1-7][ \t\r\n]|....ftyp(?:avif|avis|mif1)", re.DOTALL
-)
-_LINES = re.compile(rb'\s*\{\s*"(?:output_index|partial_image_b64s|error"\s*:\s*true)')
-_STREAM = re.compile(rb"\s*(?::|event:|data:|id:|retry:|\{|\[)")
+_OTHER_IMAGE = regex(rb"BM....\0\0\0\0|II\*\0|MM\0\*|P[1-7][ \t\r\n]|....ftyp(?:avif|avis|mif1)", re.DOTALL)
+_LINES = regex(rb'\s*\{\s*"(?:output_index|partial_image_b64s|error"\s*:\s*true)')
+_STREAM = regex(rb"\s*(?::|event:|data:|id:|retry:|\{|\[)")
 _SPACE = b" \t\r\n\xef\xbb\xbf"
 
 

@@ -5,8 +5,9 @@ zsh evaluates completions, help included; bash and PowerShell insert a value as 
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
+
+from imgcli.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -121,7 +122,7 @@ def _files_and_ids(incomplete: str, suffixes: tuple[str, ...]) -> list[tuple[str
     return [*plain[:_MOST_IDS], *ids]
 
 
-_PLAIN = re.compile(r"[\w./][\w.+=@/-]*(?::[\w.+=@/-]+)*")
+_PLAIN = regex(r"[\w./][\w.+=@/-]*(?::[\w.+=@/-]+)*")
 """Text that every shell takes literally, and that imgcli does not take for an option."""
 _PUNCTUATION = frozenset(".,-…")
 """Punctuation that no shell interprets, not even where it evaluates the text."""

@@ -7,13 +7,14 @@ still being typed; plain help and unchecked completions keep both fast.
 from __future__ import annotations
 
 import inspect
-import re
 import textwrap
 from copy import copy
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 
 from typer.core import TyperCommand, TyperGroup
+
+from imgcli.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -33,10 +34,10 @@ _ESSENTIAL = (
 )
 """Options of a short page that has no room for all of them, the most important first."""
 _NO_BRACES = str.maketrans("", "", "{}")
-_TYPE = re.compile(r" <[a-z\[\]]+>$")
+_TYPE = regex(r" <[a-z\[\]]+>$")
 """Typer's word for an argument's type, which says nothing to people."""
-_SENTENCE_END = re.compile(r"(?<=\.)\s|\s{2}\[")
-_CLAUSE_END = re.compile(r"[:;] | \(")
+_SENTENCE_END = regex(r"(?<=\.)\s|\s{2}\[")
+_CLAUSE_END = regex(r"[:;] | \(")
 _GIST = 56  # characters that fit beside an option in 80 columns
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.text import clean, did_you_mean, shorten, similar_names
+from imgcli.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -58,7 +59,7 @@ _NO_SUCH_THING = {
 """Options of other image generators that we do not have, and what to do instead."""
 
 _QUOTED = 60  # characters of a prompt that a suggestion repeats
-_PLAIN = re.compile(r"[^\"$`\\!]+")
+_PLAIN = regex(r"[^\"$`\\!]+")
 
 
 def wrong_usage(error: typer.TyperException, args: Sequence[str], command: Sequence[str]) -> Problem:

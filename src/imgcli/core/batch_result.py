@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imgcli.core.errors import Charged
 from imgcli.core.json_fields import choice, text
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -124,8 +124,7 @@ def _failure(job: str, fields: Mapping[str, Any]) -> TaskOutcome | None:
 
 
 def _paths(value: object) -> tuple[str, ...] | None:
-    is_list = isinstance(value, list) and all(isinstance(path, str) for path in value)
-    return tuple(value) if is_list else None  # type: ignore[arg-type]
+    return tuple(value) if isinstance(value, list) and {*map(type, value)} <= {str} else None
 
 
 def dollars_of(value: object) -> Decimal | None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum, StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from imgcli.core.billing.prices import LongContext, Prices
 from imgcli.core.image import ImageFormat
 from imgcli.core.params import Background, Complexity, Fidelity, Quality
+from imgcli.dataclass import dataclass
+from imgcli.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _NOTICE_DAYS = 60
 _SQUARE = "1024x1024"
 _IMAGE_FAMILIES = ("gpt-image-", "chatgpt-image-", "dall-e-")
-_SNAPSHOT = re.compile(r"(?P<name>.+)-20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
+_SNAPSHOT = regex(r"(?P<name>.+)-20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
 
 
 class ModelKind(StrEnum):
@@ -180,13 +181,13 @@ class Catalog:
 @cache
 def load() -> Catalog:
     """Load the table that comes with imgcli, once per process; `price_table.current` has today's prices."""
-    # Not importlib.resources: importing it would take a shell completion several times as long as reading.
-    import pkgutil
     import tomllib
     from decimal import Decimal
+    from pathlib import Path
 
-    data = pkgutil.get_data("imgcli.core", "catalog.toml") or b""
-    return _catalog(tomllib.loads(data.decode(), parse_float=Decimal))
+    # Not importlib.resources: importing it would take a shell completion several times as long as reading.
+    text = Path(__file__).with_name("catalog.toml").read_text(encoding="utf-8")
+    return _catalog(tomllib.loads(text, parse_float=Decimal))
 
 
 def _catalog(table: dict[str, Any]) -> Catalog:

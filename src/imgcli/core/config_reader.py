@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +40,8 @@ from imgcli.core.key_lines import key_lines
 from imgcli.core.option import option
 from imgcli.core.secrets import has_key_in_prose, is_key_name, is_variable_name, looks_like_key, redact
 from imgcli.core.text import did_you_mean, shorten, similar_names
+from imgcli.dataclass import dataclass
+from imgcli.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -53,8 +54,8 @@ _NAME_LENGTH = 60
 _PATHS = (IMAGES_PATH, EDITS_PATH, RESPONSES_PATH)
 _SERVER_KEYS = (HEADERS, *KEY_SOURCES, BILLED, *_PATHS)
 """Keys that only a profile can have."""
-_PATH = re.compile(r"/(?!/)[!\"$-~]*")
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_PATH = regex(r"/(?!/)[!\"$-~]*")
+_HEADER_NAME = regex(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OWN_HEADERS = frozenset(
     ["host", "content-length", "content-type", "transfer-encoding", "connection", "accept-encoding"]
 )
@@ -64,9 +65,9 @@ _KEY_ADVICE = (
 )
 _DEFAULTS = {PROFILE: DEFAULT_PROFILE, PRESET: DEFAULT_PRESET}
 """Tables whose names TOML does not allow as keys beside them, and the keys to use instead."""
-_TABLE_AS_KEY = re.compile(r"(?m)^[ \t]*(profile|preset)[ \t]*=")
-_HEADING = re.compile(r"(?m)^[ \t]*\[")
-_PRESET_NAME = re.compile(r"\w[\w-]*")
+_TABLE_AS_KEY = regex(r"(?m)^[ \t]*(profile|preset)[ \t]*=")
+_HEADING = regex(r"(?m)^[ \t]*\[")
+_PRESET_NAME = regex(r"\w[\w-]*")
 _NOT_IN_PRESET = {
     BASE_URL: ("base-url belongs to one server", "Put it under a [profile.NAME]."),
     PROFILE: ("a preset cannot choose a profile", f"Use {option(PROFILE)}, or {DEFAULT_PROFILE}."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from imgcli.core.events import FinalImage, Notice
@@ -13,6 +13,7 @@ from imgcli.core.image import EncodedImage, ImageFormat
 from imgcli.core.json_fields import text, texts_of
 from imgcli.core.params import DEMO, MODEL_FIELDS, NOTHING, PARAMETERS
 from imgcli.core.text import is_encodable
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -6,8 +6,9 @@ and `Completed` needs at least one `FinalImage`. `pipeline` enforces it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

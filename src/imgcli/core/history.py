@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from enum import StrEnum
-from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 from imgcli.core.errors import Charged, ExitCode
 from imgcli.core.params import DEMO
+from imgcli.dataclass import cached_property, dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from imgcli.core.formats import jpeg, png, webp
+from imgcli.dataclass import cached_property, dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +46,8 @@ class EncodedImage:
     @cached_property
     def sha256(self) -> str:
         """The bytes' SHA-256 in lowercase hex, which identifies an image everywhere."""
+        import hashlib  # OpenSSL: here, so that help and completions do without it
+
         return hashlib.sha256(self.data).hexdigest()
 
 

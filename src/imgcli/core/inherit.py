@@ -6,13 +6,14 @@ and configuration, then the defaults.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from imgcli.core.catalog import Catalog, ModelKind
 from imgcli.core.json_fields import choice
 from imgcli.core.parameters.extra_field import without_tool
 from imgcli.core.params import EXTRA, INHERITED, MODEL_FIELDS, NOTHING, PARAMETERS, Api
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

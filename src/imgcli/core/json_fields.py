@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from imgcli.regex import regex
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 _MOST_VALUES = 500_000
 """A hundred times as many as in any real answer; each takes up to 200 bytes of memory."""
 _SEPARATORS = ",[{"
-_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_FEW = 100  # separators in an event that is an image
+_STRING = regex(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 
 
 _MOST_DIGITS = 300
@@ -50,7 +53,7 @@ def _is_crowded(text: str) -> bool:
 
     Strings, which may contain separators, are skipped only in a text with too many separators in all.
     """
-    if sum(map(text.count, _SEPARATORS)) <= _MOST_VALUES:
+    if sum(_count(text, letter) for letter in _SEPARATORS) <= _MOST_VALUES:
         return False
     count = position = 0
     for found in _STRING.finditer(text):
@@ -59,6 +62,16 @@ def _is_crowded(text: str) -> bool:
         if count > _MOST_VALUES:
             return True
     return count + sum(text.count(letter, position) for letter in _SEPARATORS) > _MOST_VALUES
+
+
+def _count(text: str, letter: str) -> int:
+    """Count a letter. Most of a long text is one image, in which `find` is ten times as fast as `count`."""
+    end = -1
+    for found in range(_FEW):
+        end = text.find(letter, end + 1)
+        if end < 0:
+            return found
+    return _FEW + text.count(letter, end + 1)
 
 
 def _nothing(_: str) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
+
+from imgcli.dataclass import dataclass
+from imgcli.regex import regex
 
 KeyPath: TypeAlias = tuple[str, ...]
 """A key with the names of its tables: `("profile", "azure", "base-url")`."""
 
-_PIECE = re.compile(
+_PIECE = regex(
     r'"""(?:\\.|[^\\])*?"""|\'\'\'.*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|#[^\n]*|[\[\]{}=\n]|'
     r'[^"\'#\[\]{}=\n]+|.',
     re.DOTALL,

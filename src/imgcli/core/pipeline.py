@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem, most_severe
 from imgcli.core.events import Completed, Event, Failed, FinalImage, Notice, PartialImage, Saved
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

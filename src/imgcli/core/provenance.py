@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from imgcli.core.errors import ExitCode, most_severe
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from imgcli.core.errors import Problem

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from imgcli.core.image import ImageFormat
@@ -22,6 +22,7 @@ from imgcli.core.params import (
     ReasoningEffort,
 )
 from imgcli.core.text import file_size
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

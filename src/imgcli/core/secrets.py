@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from imgcli.core.errors import ImgcliError
 from imgcli.core.events import Completed, Event, Failed, FinalImage, Notice, Waiting
+from imgcli.dataclass import dataclass
+from imgcli.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,7 +29,7 @@ _OWN_DOMAINS = (
     "services.ai.azure.com",
 )
 """Domains of OpenAI's and Azure's own servers. Azure's virtual machines have other names."""
-_NUMBER = re.compile(r"0[xX][0-9a-fA-F]{1,8}|0[0-7]{0,11}|[1-9][0-9]{0,9}")
+_NUMBER = regex(r"0[xX][0-9a-fA-F]{1,8}|0[0-7]{0,11}|[1-9][0-9]{0,9}")
 _PARTS, _BYTE = 4, 256
 
 
@@ -80,18 +82,18 @@ def is_gateway(server: str) -> bool:
 _NAMES = frozenset(
     ["key", "apikey", "token", "secret", "password", "passwd", "authorization", "bearer", "cookie", "login"]
 )
-_ENDING = re.compile(
+_ENDING = regex(
     r"[-_.](?:key|apikey|token|secret|password|passwd|authorization|auth|bearer|cookie|login|jwt|credentials?)$"
 )
 _LETTERS_AND_DIGITS = r"(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[A-Za-z0-9]{32,}\b"
 _KEY_PATTERNS = (
-    re.compile(r"(?<![A-Za-z0-9])()sk-(?:[\w*…-]|\.(?=[\w.*]))+"),
-    re.compile(r"(?<![A-Za-z0-9])()(?:gsk_|hf_|ghp_|xai-|AIza)[\w-]{16,}"),
-    re.compile(r"((?i:\bbearer\s+))[^\s\"',]+"),
-    re.compile(r"((?i:\bbasic\s+))(?=[A-Za-z0-9+/]*[a-z0-9+/][A-Z])[A-Za-z0-9+/]{8,}=*"),
-    re.compile(r"(//)[^/?#\s]+(?=@)"),  # user:password of a URL
-    re.compile(r"(?<![\w=-])()eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?"),  # a JSON web token
-    re.compile(
+    regex(r"(?<![A-Za-z0-9])()sk-(?:[\w*…-]|\.(?=[\w.*]))+"),
+    regex(r"(?<![A-Za-z0-9])()(?:gsk_|hf_|ghp_|xai-|AIza)[\w-]{16,}"),
+    regex(r"((?i:\bbearer\s+))[^\s\"',]+"),
+    regex(r"((?i:\bbasic\s+))(?=[A-Za-z0-9+/]*[a-z0-9+/][A-Z])[A-Za-z0-9+/]{8,}=*"),
+    regex(r"(//)[^/?#\s]+(?=@)"),  # user:password of a URL
+    regex(r"(?<![\w=-])()eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?"),  # a JSON web token
+    regex(
         r"((?i:\b(?:key|token|secret|password))[\"']?(?: \w{1,10}){0,2}[:\s]\s*[\"']?)\b"
         + _LETTERS_AND_DIGITS
     ),
@@ -99,11 +101,11 @@ _KEY_PATTERNS = (
 """Keys anywhere in a text; the first group may be shown."""
 _SETTING_PATTERNS = (
     # Only for settings: in a server's messages they would match hashes, ids and image links.
-    re.compile(r"\b" + _LETTERS_AND_DIGITS),  # Azure's keys have no prefix
-    re.compile(r"(?i)[?&][\w.-]*(?:key|token|secret|password|sig)=[^&\s]"),
+    regex(r"\b" + _LETTERS_AND_DIGITS),  # Azure's keys have no prefix
+    regex(r"(?i)[?&][\w.-]*(?:key|token|secret|password|sig)=[^&\s]"),
 )
-_KEY_IN_PROSE = re.compile(r"(?<![A-Za-z0-9])sk-[\w-]{16}")
-_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
+_KEY_IN_PROSE = regex(r"(?<![A-Za-z0-9])sk-[\w-]{16}")
+_VARIABLE = regex(r"[A-Z_][A-Z0-9_]{0,63}")
 
 
 def is_key_name(name: str) -> bool:
@@ -136,10 +138,10 @@ _SHORT = 8
 _SHORTEST_SECRET = 16
 _FEWEST_LETTERS = 6
 _HIDDEN = "[hidden]"
-_ECHO = re.compile(r"(?<![\w-])[\w-]*\*{3,}[\w*-]*")
+_ECHO = regex(r"(?<![\w-])[\w-]*\*{3,}[\w*-]*")
 """OpenAI echoes a key as sk-abcd****wxyz."""
-_ESCAPE = re.compile(r"\\{1,8}(?:u00([2-7][0-9a-fA-F])|([\"/]))")
-_TORN_ESCAPE = re.compile(rb"\\{1,8}(?:u[0-9a-fA-F]{0,3})?")
+_ESCAPE = regex(r"\\{1,8}(?:u00([2-7][0-9a-fA-F])|([\"/]))")
+_TORN_ESCAPE = regex(rb"\\{1,8}(?:u[0-9a-fA-F]{0,3})?")
 _MAX_BACKSLASHES = 8
 """The backslashes before a character that is quoted in JSON three times over."""
 _MAX_LETTER_LENGTH = _MAX_BACKSLASHES + len("uXXXX")

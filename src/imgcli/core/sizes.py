@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,8 @@ from imgcli.core.catalog import FixedSizes, FlexibleSizes
 from imgcli.core.errors import usage_error
 from imgcli.core.option import option
 from imgcli.core.text import shorten
+from imgcli.dataclass import dataclass
+from imgcli.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 _WORDS = {"auto": "auto", "square": "1024x1024", "portrait": "1024x1536", "landscape": "1536x1024"}
 _STANDARD_SHAPES = {Fraction(1): "1024x1024", Fraction(2, 3): "1024x1536", Fraction(3, 2): "1536x1024"}
-_PIXELS = re.compile(r"([0-9]{1,5}) ?x ?([0-9]{1,5})")
-_RATIO = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,4})?) ?: ?([0-9]{1,4}(?:\.[0-9]{1,4})?)")
+_PIXELS = regex(r"([0-9]{1,5}) ?x ?([0-9]{1,5})")
+_RATIO = regex(r"([0-9]{1,4}(?:\.[0-9]{1,4})?) ?: ?([0-9]{1,4}(?:\.[0-9]{1,4})?)")
 _SYNTAX_LENGTH = 40
 _TINY_EDGE = 100
 _USUAL_STRETCH = 3

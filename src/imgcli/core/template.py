@@ -14,6 +14,7 @@ from imgcli.core.config import PLACE
 from imgcli.core.errors import usage_error
 from imgcli.core.option import option
 from imgcli.core.text import shorten, similar_names
+from imgcli.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 MOST_EXPANSIONS = 1_000_000
 """The most images that one template may stand for; more is a mistake."""
 
-_TOKEN = re.compile(r"\{\{([^{}]*)\}\}|\{\{|\{([^{}\n]+)\}")
-_WORD = re.compile(r"[^\W\d][\w -]{0,59}")
+_TOKEN = regex(r"\{\{([^{}]*)\}\}|\{\{|\{([^{}\n]+)\}")
+_WORD = regex(r"[^\W\d][\w -]{0,59}")
 _CHOICE = "choice"
 _FRAME = 1 << 20
 """Added to the places of a frame's placeholders: more than a prompt has."""

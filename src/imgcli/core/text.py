@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from typing import TYPE_CHECKING
+
+from imgcli.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,7 +67,7 @@ def shorten(text: str, length: int) -> str:
     return line if len(line) <= length else line[: max(length - 1, 0)].rstrip() + "…"
 
 
-_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])$")
+_RESERVED = regex(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])$")
 _FALLBACK_SLUG = "image"
 
 

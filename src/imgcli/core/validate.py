@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from imgcli.core.catalog import ModelKind, shutdown_notice
@@ -14,6 +14,7 @@ from imgcli.core.params import Action, Api, Background, Moderation, Quality
 from imgcli.core.request import MAX_COUNT, DraftRequest, ImageRequest, RequestParameters
 from imgcli.core.sizes import resolve_size
 from imgcli.core.text import file_size, is_encodable, shorten
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,6 @@ import codecs
 import csv
 import io
 import json
-import re
 from enum import StrEnum
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from imgcli.core.batch_result import RowStatus, TaskStatus
 from imgcli.core.errors import Charged, ExitCode, usage_error
 from imgcli.core.option import option
 from imgcli.core.text import clean, shorten
+from imgcli.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,7 +35,7 @@ _COLUMNS = (
     "charged",
 )
 """The columns of a CSV; in JSON they are the keys of a row, beside `paths`."""
-_FORMULA = re.compile(
+_FORMULA = regex(
     "[-=+@\t\r\n"
     "\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}"
     "\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}]"

@@ -30,6 +30,7 @@ _BEGIN_ANEW = (
     "Repair the line, or move the file elsewhere to start the batch from the beginning, which pays again for "
     "what is done."
 )
+_BLANKS = " \t\r\n"
 _decoder = json.JSONDecoder(parse_float=Decimal)
 
 
@@ -168,6 +169,7 @@ def shown(path: Path | str) -> str:
 def read_line(line: bytes | str) -> StateLine | None:
     """Read a line of a state file; None for what is none."""
     with suppress(ValueError, RecursionError):
-        fields = _decoder.decode(line if isinstance(line, str) else line.decode())
-        return state_line(fields) if isinstance(fields, dict) else None
+        written = (line if isinstance(line, str) else line.decode()).strip(_BLANKS)
+        fields, end = _decoder.raw_decode(written)  # `decode` looks for blanks with two patterns
+        return state_line(fields) if isinstance(fields, dict) and end == len(written) else None
     return None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -15,6 +13,7 @@ from imgcli.core.option import option
 from imgcli.core.request import InputImage
 from imgcli.core.secrets import is_loopback
 from imgcli.core.text import shorten
+from imgcli.regex import regex
 from imgcli.store.files import read_named
 from imgcli.store.publish.atomic import reason
 from imgcli.store.verify import DECODE_LIMIT, examine
@@ -30,7 +29,7 @@ LARGEST = 50 << 20
 """Bytes of one image: OpenAI's guide, and images.edit in its specification, say 50 MB."""
 
 _STDIN_NAME = "Standard input"
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_ADDRESS = regex(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _LONGEST_ADDRESS = 8000
 _LONGEST_NAME = 200
 _NAME_A_FILE = "Name an image file of at most 50 MB, or pipe it in and name it -."
@@ -185,8 +184,7 @@ def _checked(name: str, data: bytes) -> InputImage:
     finding = examine(image, _decode_limit(image))
     if finding.damage:
         raise usage_error(f"{shown} is damaged: {shorten(finding.damage, _LONGEST_NAME)}.")
-    digest = hashlib.sha256(data).hexdigest()
-    return InputImage(name, None, None, image.format, digest, finding.size, len(data), data)
+    return InputImage(name, None, None, image.format, image.sha256, finding.size, len(data), data)
 
 
 def _decode_limit(image: EncodedImage) -> int:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from imgcli.core.embedded import strip
 from imgcli.core.errors import usage_error
 from imgcli.core.formats import png
 from imgcli.core.text import shorten
+from imgcli.dataclass import dataclass
 from imgcli.store.files import LARGEST_IMAGE, read_named
 from imgcli.store.publish.atomic import OnExists, TempFile
 from imgcli.store.publish.file import writing

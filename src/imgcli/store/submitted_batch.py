@@ -10,10 +10,11 @@ import errno
 import json
 import os
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imgcli.core.json_fields import as_text, count, json_object, moment
+from imgcli.dataclass import dataclass
 from imgcli.store.files import open_regular
 from imgcli.store.paths import private_folder, state_folders
 from imgcli.store.publish.atomic import PRIVATE, OnExists, TempFile, flush, try_lock

@@ -6,11 +6,11 @@ What nobody can tell is damage that leaves a valid file: the data of a JPEG or a
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 
 from imgcli.core.errors import system_error
 from imgcli.core.formats import gif, jpeg, png, webp
 from imgcli.core.image import EncodedImage, ImageFormat, header_size
+from imgcli.dataclass import dataclass
 from imgcli.store import pixels
 from imgcli.store.pixels import DefectError, TooManyPixelsError
 

@@ -11,6 +11,7 @@ from starlette.responses import Response, StreamingResponse
 
 from imgcli.core.errors import ImgcliError
 from imgcli.core.image import ImageFormat
+from imgcli.regex import regex
 from imgcli.web.guard import refused
 from imgcli.web.parameters import RequestReader
 
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 _PIECE = 1 << 18
 _LARGEST_LIMIT = 1000
 _USUAL_LIMIT = 20
-_LIMIT = re.compile("[1-9][0-9]{0,3}", re.ASCII)
-_SHA256 = re.compile("[0-9a-f]{64}")
+_LIMIT = regex("[1-9][0-9]{0,3}", re.ASCII)
+_SHA256 = regex("[0-9a-f]{64}")
 _THUMBNAILS_AT_ONCE = 2
 """Each holds a whole image while it is decoded."""
 _FOREVER = "private, max-age=31536000, immutable"

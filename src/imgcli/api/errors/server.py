@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -35,6 +35,8 @@ from imgcli.core.json_fields import as_code, as_list, as_object, as_text, parse_
 from imgcli.core.option import option
 from imgcli.core.secrets import redact
 from imgcli.core.text import shorten
+from imgcli.dataclass import dataclass
+from imgcli.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,12 +48,12 @@ _OPENAIS_OWN = frozenset({"openai-processing-ms", "openai-version", "x-request-i
 _LONGEST_QUOTE = 300
 _LONGEST_LINK = 4000
 _HEAD = 4096
-_PAGE = re.compile(
+_PAGE = regex(
     r"[\ufeff\s]*+(?:<\?xml[^>]*+>\s*+)?(?:<!--(?:(?!-->).)*+-->\s*+)?"  # may stand before XML too
     r"<(?:!doctype(?:\s+html|(?=>))|html|head|body|title|meta|h[1-6]|p|div|center|pre)(?=[\s>/]|\Z)",
     re.IGNORECASE | re.DOTALL,
 )
-_TITLE = re.compile(r"<title[^>]{0,200}>([^<]{1,500})", re.IGNORECASE)
+_TITLE = regex(r"<title[^>]{0,200}>([^<]{1,500})", re.IGNORECASE)
 
 
 def quoted(text: str) -> str:
@@ -250,7 +252,7 @@ def _problem(rule: ErrorRule, error: ServerError, what: str, progress: Progress)
     )
 
 
-_BACKGROUND = re.compile(
+_BACKGROUND = regex(
     r"background[ _-](?:mode|response|execution|processing|request|options)|in (?:the )?background\b"
     r"|completion[ _]window",
     re.IGNORECASE,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode
 from imgcli.core.option import option
 from imgcli.core.params import PARAMETERS
+from imgcli.dataclass import dataclass
 
 TEXT_MODEL = "gpt-6-luna"
 """A text model that runs the image tool and has no shutdown date (facts of November 2026)."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import binascii
-import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +15,14 @@ from imgcli.core.events import Completed, Event, FinalImage, Notice, PartialImag
 from imgcli.core.image import EncodedImage
 from imgcli.core.json_fields import as_index, as_list, as_object, as_text
 from imgcli.core.messages import RAW_RUN_KEPT
+from imgcli.dataclass import dataclass
+from imgcli.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-_DATA_URI = re.compile(r"\s*data:[^,]{0,100},")
+_DATA_URI = regex(r"\s*data:[^,]{0,100},")
 _URL_SAFE = str.maketrans("-_", "+/")
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from binascii import b2a_base64
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -22,6 +21,8 @@ from imgcli.core.events import Event, Notice
 from imgcli.core.image import sniff
 from imgcli.core.json_fields import as_index, as_list, as_object, as_text, parse_json
 from imgcli.core.option import option
+from imgcli.dataclass import dataclass
+from imgcli.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -37,17 +38,15 @@ _LINKED = "imgcli.linked_image"
 _MANY_LINKS = 16
 _CLOSING, _MANY_CLOSINGS = (b"}", b"]"), 32
 """How the last line of JSON in several lines begins, and how many such lines are taken for the last."""
-_PREAMBLE = re.compile(rb"(?:[ \t\r\n]++|\xef\xbb\xbf|:[^\r\n]*+[\r\n])*+")
+_PREAMBLE = regex(rb"(?:[ \t\r\n]++|\xef\xbb\xbf|:[^\r\n]*+[\r\n])*+")
 
 
 _RESUMED = "the connection broke; the server goes on, and its answer is taken up where it broke off"
 _LARGEST_NUMBER = 1 << 53
 _UNREADABLE = "an event of the stream was not a JSON object and was skipped"
 _TORN = Problem(ExitCode.UNKNOWN, "The answer ended in the middle of an image.", Charged.MAYBE, CHECK_USAGE)
-_KIND = re.compile(r'"type"\s*:\s*"([^"]+)"')
-_CALL = re.compile(
-    r'"(?:item_)?id"\s*:\s*"(?:(ig_[^"]+)"|([^"]+)"\s*,\s*"type"\s*:\s*"image_generation_call")'
-)
+_KIND = regex(r'"type"\s*:\s*"([^"]+)"')
+_CALL = regex(r'"(?:item_)?id"\s*:\s*"(?:(ig_[^"]+)"|([^"]+)"\s*,\s*"type"\s*:\s*"image_generation_call")')
 """Names an image call, by OpenAI's prefix or by its type."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -12,6 +12,8 @@ from imgcli.api.stream.assembler import decode_beginning
 from imgcli.core.errors import Cause, ExitCode, ImgcliError
 from imgcli.core.events import Completed, FinalImage, PartialImage
 from imgcli.core.image import EncodedImage, sniff
+from imgcli.dataclass import dataclass
+from imgcli.regex import regex
 
 if TYPE_CHECKING:
     import mmap
@@ -24,31 +26,29 @@ Buffer: TypeAlias = "bytes | mmap.mmap"
 
 _SIGNATURE = r"(?:iVBORw0KGgo|/9j/|_9j_|R0lGOD[dl]h|UklGR[A-Za-z0-9+/_-]{6}XRUJQ|PHN2Z[wyz]|PD94bWwg)"
 """How base64 of a PNG, JPEG, GIF, WebP or SVG begins."""
-_RAW = re.compile(rb"\s*+(?=GIF8[79]a|RIFF....WEBP|(?:<\?xml[^>]*>\s*+)?<svg\b)", re.DOTALL)
+_RAW = regex(rb"\s*+(?=GIF8[79]a|RIFF....WEBP|(?:<\?xml[^>]*>\s*+)?<svg\b)", re.DOTALL)
 """How an answer begins that is an image itself."""
 _BINARY = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 """How a PNG and a JPEG begin: no text holds these bytes."""
 _LETTERS = rb"[A-Za-z0-9+/_-]"
-_START = re.compile(_SIGNATURE.encode() + rb"|\\/9j\\/")
-_BODY = re.compile(
+_START = regex(_SIGNATURE.encode() + rb"|\\/9j\\/")
+_BODY = regex(
     rb"%b*+(?:(?:\\[/nrt]|\\u002[bBfF]|\r?\n(?:data: ?)?(?=%b++(?:[=\r\n\"\\]|\Z)))%b*+)*+"
     % (_LETTERS, _LETTERS, _LETTERS)
 )
 """Base64 with what JSON and line breaks put between its letters."""
-_ESCAPED = re.compile(rb"\\(?:u00(2[bBfF])|([/nrt]))|\r?\n(?:data: ?)?")
-_IN_A_STRING = re.compile(rf"\s*(?:data:image/[^,]{{0,100}},)?{_SIGNATURE}")
-_ITEM = re.compile(rb'"(?:item_)?id"\s*:\s*"([^"]*)"')
+_ESCAPED = regex(rb"\\(?:u00(2[bBfF])|([/nrt]))|\r?\n(?:data: ?)?")
+_IN_A_STRING = regex(rf"\s*(?:data:image/[^,]{{0,100}},)?{_SIGNATURE}")
+_ITEM = regex(rb'"(?:item_)?id"\s*:\s*"([^"]*)"')
 _SHORTEST = 64  # letters of a string that is an image
 _TELLING = 1024  # bytes in which two images of one kind and size differ
 _AROUND = 4096  # bytes in which an event says what it is
-_BOUNDARY = re.compile(rb"\r?\n\r?\n|\r\r|\n(?=\{)|\}")
-_PREVIEW = re.compile(rb"(?:event:[^\r\n]*|\"type\"\s*:\s*\"[^\"]*)(?:partial(?!_succeeded)|preview)")
+_BOUNDARY = regex(rb"\r?\n\r?\n|\r\r|\n(?=\{)|\}")
+_PREVIEW = regex(rb"(?:event:[^\r\n]*|\"type\"\s*:\s*\"[^\"]*)(?:partial(?!_succeeded)|preview)")
 """How an event of a preview calls itself; Seedream's `partial_succeeded` is a finished image."""
-_LINK = re.compile(rb"\"(?:url|result)\"\s*:\s*\"https?:")
-_BESIDE = re.compile(r"partial|preview|thumb|image_url|input|mask")
-_BESIDE_KEY = re.compile(
-    rb"\"[^\"]*(?:%b)[^\"]*\"\s*:\s*\[?\s*\"(?:data:[^\",]*,)?$" % _BESIDE.pattern.encode()
-)
+_LINK = regex(rb"\"(?:url|result)\"\s*:\s*\"https?:")
+_BESIDE = regex(r"partial|preview|thumb|image_url|input|mask")
+_BESIDE_KEY = regex(rb"\"[^\"]*(?:%b)[^\"]*\"\s*:\s*\[?\s*\"(?:data:[^\",]*,)?$" % _BESIDE.pattern.encode())
 _REPEATED = frozenset({"tools", "instructions", "metadata"})
 """Fields of a response in which a server repeats what it was sent."""
 

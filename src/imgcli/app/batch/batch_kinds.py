@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from imgcli.core.option import option
 from imgcli.core.params import MODEL_FIELDS, NOTHING, PARAMETERS
 from imgcli.core.text import is_encodable
 from imgcli.core.validate import validate
+from imgcli.regex import regex
 from imgcli.store.input_images import STDIN
 from imgcli.store.publish.naming import STDOUT, NameFields, OutputTarget, current_folder, format_of_name
 
@@ -38,7 +38,7 @@ LONG_PROMPT = 32_000
 _LARGEST_PROMPT = 256 * 1024  # bytes, as of a prompt in a file
 _IMAGE, _MASK, _MARKUP = "image", "mask", "markup"
 _NO_SOURCES = OptionSources(frozenset(), frozenset())
-_PLAIN_NAME = re.compile(r"[^{}~-][^{}]*\.(?:png|jpe?g|webp|gif|svg)")
+_PLAIN_NAME = regex(r"[^{}~-][^{}]*\.(?:png|jpe?g|webp|gif|svg)")
 """Output names in which nothing can be wrong."""
 
 

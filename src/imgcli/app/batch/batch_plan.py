@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from imgcli.dataclass import dataclass
 from imgcli.store.input_images import read_again
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import re
 from collections import Counter
 from contextlib import contextmanager
 from hashlib import sha256
@@ -20,6 +19,7 @@ from imgcli.core.errors import ImgcliError, check_between, usage_error
 from imgcli.core.option import option
 from imgcli.core.template import Expansion, ImageTemplate, Picker, Template, expand, normal_name
 from imgcli.core.text import did_you_mean, shorten, similar_names, slug
+from imgcli.regex import regex
 from imgcli.store.publish.atomic import OnExists
 from imgcli.store.publish.naming import (
     FIELDS,
@@ -44,7 +44,7 @@ _MOST_TEMPLATES = 1_000  # kept parsed; where there are more, each is another on
 _MOST_VARIANTS = 100
 _MOST_NOTES = 3
 _NO_CELLS: dict[str, Any] = {}
-_WORD = re.compile(r"\{([^\W\d][\w -]{0,59})\}")
+_WORD = regex(r"\{([^\W\d][\w -]{0,59})\}")
 
 
 def plan_batch(context: Context, given: BatchInput, rows: RowOptions) -> BatchPlan:
@@ -124,7 +124,8 @@ class _Planner:
         self._templates: dict[tuple[str, tuple[str, ...]], Template] = {}
         self._outside: dict[str, int] = {}
         self._ids: dict[str, int] = {}
-        self._equal: dict[tuple[str, str], int] = {}
+        self._bare_kind = -1  # that of rows that set nothing, once there is one
+        self._equal: dict[str, dict[str, int]] = {}
         self._alike = Counter[str]()
         self._picker = Picker(given.seed)
         self._frame = frame_of(given.presets)
@@ -205,8 +206,9 @@ class _Planner:
     def _of_row(self, row: BatchRow, layout: _Layout) -> Sequence[BatchTask]:
         """Return a row's tasks. Raises `ImgcliError` (usage)."""
         line, values = row
-        prompt = values[layout.prompt] if layout.prompt else self._given.prompt
-        output = values[layout.output] if layout.output else self._given.output
+        given = self._given
+        prompt = values[layout.prompt] if layout.prompt else given.prompt
+        output = values[layout.output] if layout.output else given.output
         row_id = self._id(values[layout.id], line) if layout.id else None
         cells = {name: values[column] for name, column in layout.options} if layout.options else _NO_CELLS
         if prompt is None:
@@ -324,14 +326,19 @@ class _Planner:
         """Return a task. Raises `ImgcliError` (usage)."""
         prompt, output, typed = image
         kinds = self.kinds
-        kind = kinds.number(cells, output)
+        if cells or output is not self._given.output:
+            kind = kinds.number(cells, output)
+        elif (kind := self._bare_kind) < 0:
+            kind = self._bare_kind = kinds.number(cells, output)
         if len(prompt) > LONG_PROMPT or not prompt.isprintable() or not prompt or prompt.isspace():
             kinds.check_prompt(prompt, kind)
         digest = kinds.digests[kind]
-        equal = digest, prompt
-        occurrence = self._equal[equal] = self._equal.get(equal, 0) + 1
+        equal = self._equal.get(digest)
+        if equal is None:
+            equal = self._equal[digest] = {}
+        occurrence = equal[prompt] = equal.get(prompt, 0) + 1
         key = sha256(f"{digest}\0{prompt}\0{occurrence}".encode()).hexdigest()[:_KEY_LENGTH]
-        return BatchTask(key, line, row_id, prompt, output and kinds.path(output), kind, typed)
+        return BatchTask(key, line, row_id, prompt, kinds.path(output) if output else output, kind, typed)
 
 
 def _values(name: str, value: object) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.option import option
 from imgcli.core.text import shorten
+from imgcli.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,7 @@ _UNITS = {
     "h": 3600.0,
     "hour": 3600.0,
 }
-_RATE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)\s*/\s*([a-z]+)", re.ASCII)
+_RATE = regex(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)\s*/\s*([a-z]+)", re.ASCII)
 _FASTEST, _SLOWEST = 0.001, 86_400.0
 """Seconds from one request to the next: a thousand a second, one a day."""
 

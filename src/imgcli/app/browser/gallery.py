@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from imgcli.core.errors import ExitCode, check_between, usage_error
 from imgcli.core.history import FileStatus
 from imgcli.core.option import option
 from imgcli.core.text import shorten
+from imgcli.dataclass import dataclass
 from imgcli.output.sinks.lines import write_paths
 from imgcli.output.terminal.writer import SafeWriter
 from imgcli.store.publish.atomic import OnExists

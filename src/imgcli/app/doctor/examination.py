@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from imgcli import __version__
@@ -15,6 +15,7 @@ from imgcli.app.doctor.terminal_checks import no_terminal_checks, terminal_check
 from imgcli.core.errors import usage_error
 from imgcli.core.option import option
 from imgcli.core.secrets import redact
+from imgcli.dataclass import dataclass
 from imgcli.output.diagnosis import exit_code_of
 from imgcli.output.tables.doctor import check_lines, closing_line, doctor_json
 from imgcli.output.terminal.capabilities import ColorDepth, detect_terminal, has_color

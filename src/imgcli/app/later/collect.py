@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from decimal import Decimal
 from io import StringIO
 from tempfile import TemporaryFile
@@ -26,6 +26,7 @@ from imgcli.core.pipeline import Outcome
 from imgcli.core.remote_batch import BatchStatus
 from imgcli.core.secrets import mask_secrets
 from imgcli.core.text import duration, shorten
+from imgcli.dataclass import dataclass
 from imgcli.output.sinks.lines import write_paths
 from imgcli.store.paths import private_folder, state_folder
 from imgcli.store.publish.atomic import reason

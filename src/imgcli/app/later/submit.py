@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -24,6 +24,7 @@ from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, usage_er
 from imgcli.core.option import option
 from imgcli.core.text import file_size, shorten
 from imgcli.core.validate import validate
+from imgcli.dataclass import dataclass
 from imgcli.output.json import to_json
 from imgcli.output.terminal.writer import SafeWriter
 from imgcli.store.batch_state import BatchState, state_path

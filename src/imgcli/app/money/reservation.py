@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from imgcli.core.billing.bound import Conversation, conversation_before, upper_b
 from imgcli.core.billing.budget import OFF, Cap, Spent, check_day
 from imgcli.core.errors import ExitCode, ImgcliError, Problem
 from imgcli.core.option import option
+from imgcli.dataclass import dataclass
 from imgcli.store.history.costs import OpenRun
 from imgcli.store.history.recorder import PendingRows
 from imgcli.store.history.repository import HistoryError

@@ -6,7 +6,6 @@ import errno
 import ipaddress
 import secrets
 import socket
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from imgcli.app.crash import report_crash
@@ -18,6 +17,7 @@ from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.option import option
 from imgcli.core.secrets import is_loopback
 from imgcli.core.text import shorten
+from imgcli.dataclass import dataclass
 from imgcli.web.access import AccessPolicy, host_name, origin_of
 from imgcli.web.server import WebServer, listen
 from imgcli.web.site import build_site

@@ -14,6 +14,7 @@ from imgcli.core.errors import usage_error
 from imgcli.core.history import FileStatus
 from imgcli.core.image import ImageFormat
 from imgcli.output.json import to_json
+from imgcli.regex import regex
 from imgcli.store.history.rows import time_of, utc_text
 from imgcli.store.image_facts import likely_status
 
@@ -31,8 +32,8 @@ _KIN = 200
 """How many runs of a family are shown at most, the newest of them."""
 _NEVER = "~"
 """After every time."""
-_NUMBER = re.compile("[1-9][0-9]{0,17}", re.ASCII)
-_ID = re.compile("([1-9][0-9]{0,17})(?:-([1-9][0-9]{0,2}))?", re.ASCII)
+_NUMBER = regex("[1-9][0-9]{0,17}", re.ASCII)
+_ID = regex("([1-9][0-9]{0,17})(?:-([1-9][0-9]{0,2}))?", re.ASCII)
 
 
 def gallery_json(context: Context, query: Mapping[str, str]) -> str:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import errno
-import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imgcli.core.errors import check_between, usage_error
 from imgcli.core.text import clean
+from imgcli.regex import regex
 
 if TYPE_CHECKING:
     from imgcli.app.context import Context
 
 
 _LAST_PORT = 65_535
-_HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+_HOST_NAME = regex(r"(?!-)[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
 def demo_server(

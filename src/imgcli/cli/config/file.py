@@ -15,6 +15,7 @@ from imgcli.core.config_reader import read_config
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.secrets import is_key_name, looks_like_key
 from imgcli.core.text import did_you_mean, shorten, similar_names
+from imgcli.regex import regex
 from imgcli.store.config_file import VARIABLE, config_path, read_text, replace, write_new
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 
 _LONGEST = 60
-_ANY_HEADING = re.compile(r"(?m)^[ \t]*(?:#[ \t]*)?\[")
-_ANY_KEY = re.compile(r"(?m)^[ \t]*(?:#[ \t]?)?([A-Za-z0-9_-]+)[ \t]*=[^\n]*(?:\n|\Z)")
+_ANY_HEADING = regex(r"(?m)^[ \t]*(?:#[ \t]*)?\[")
+_ANY_KEY = regex(r"(?m)^[ \t]*(?:#[ \t]?)?([A-Za-z0-9_-]+)[ \t]*=[^\n]*(?:\n|\Z)")
 _SWITCH = {"true": True, "false": False}
 
 

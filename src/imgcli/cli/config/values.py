@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,6 +28,7 @@ from imgcli.core.errors import ExitCode, ImgcliError
 from imgcli.core.messages import preset_words
 from imgcli.core.secrets import redact
 from imgcli.core.text import shorten
+from imgcli.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from imgcli.core.errors import Problem
 
 
-_DEFAULT = re.compile(r"\[default: (.*)\]$")
+_DEFAULT = regex(r"\[default: (.*)\]$")
 _WIDEST = 60
 _NOTHING = "-"
 _BUILT_IN = "built-in"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -13,6 +13,7 @@ from imgcli.core.billing.svg_usage import as_text_usage
 from imgcli.core.image import ImageFormat
 from imgcli.core.json_fields import as_object
 from imgcli.core.params import Api
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_UP, Decimal
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from imgcli.core.json_fields import as_object
 from imgcli.core.option import option
 from imgcli.core.params import EXTRA, Api, Quality
 from imgcli.core.text import shorten
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -16,6 +14,8 @@ from imgcli.core.image import MOVING_FORMATS
 from imgcli.core.option import option
 from imgcli.core.params import Api, Quality
 from imgcli.core.text import shorten
+from imgcli.dataclass import dataclass
+from imgcli.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,7 @@ _NAME_LENGTH = 60
 OFF = "off"
 """The value that removes a limit set in a file or in the environment."""
 
-_AMOUNT = re.compile(r"\$?([0-9]{1,9}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})")
+_AMOUNT = regex(r"\$?([0-9]{1,9}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})")
 _ADVICE = (
     f"Choose a lower {option('quality')}, fewer {option('partials')}, a smaller {option('size')} "
     "or a shorter prompt, or raise the limit."

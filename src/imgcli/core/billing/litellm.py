@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from imgcli.core.catalog import ModelKind
 from imgcli.core.json_fields import as_object
+from imgcli.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,8 +34,8 @@ _IMAGE = {
 }
 _ONE_IMAGE = ("output_cost_per_image", "input_cost_per_image")
 """Dollars of one image that is made; older entries count it as input."""
-_SQUARE = re.compile(r"(low|medium|high)/1024-x-1024/([^/]+)")
-_LONG = re.compile(r"input_cost_per_token_above_([0-9]{1,6})k_tokens")
+_SQUARE = regex(r"(low|medium|high)/1024-x-1024/([^/]+)")
+_LONG = regex(r"input_cost_per_token_above_([0-9]{1,6})k_tokens")
 
 
 def litellm_entries(document: Mapping[str, Any], models: Catalog) -> dict[str, dict[str, Any]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from typing import TYPE_CHECKING, Any
 
 from imgcli.core.billing.prices import PRICE_COLUMNS
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     import datetime as dt

@@ -15,6 +15,7 @@ from imgcli.core.billing.prices import PRICE_COLUMNS, LongContext, Prices
 from imgcli.core.catalog import COLUMNS_OF, ModelKind
 from imgcli.core.json_fields import as_object, as_text, parse_object
 from imgcli.core.text import shorten
+from imgcli.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +38,7 @@ _MOST_ASIDE = 1_000
 _LONGEST_NAME, _LONGEST_TEXT = 100, 200
 _LABEL = 40
 _EARLIEST = date(2020, 1, 1)
-_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,20})?")
+_NUMBER = regex(r"[0-9]{1,12}(\.[0-9]{1,20})?")
 _UNKNOWN = "unknown"
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeAlias
 
 from imgcli.core.billing.bill import Part
+from imgcli.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,11 +31,11 @@ HALF = Decimal("0.5")
 """The Batch API's factor, for every model that it serves (OpenAI's reference, November 2026)."""
 WINDOW = "completion window"
 """Begins the names of background work at a discount, which no answer says either; its rates are unknown."""
-_REGIONAL = re.compile(r"[a-z0-9-]+\.api\.openai\.com(?::443)?")
+_REGIONAL = regex(r"[a-z0-9-]+\.api\.openai\.com(?::443)?")
 _SURCHARGE, _SINCE = Decimal("1.1"), "2026-03-05"
 """The factor of a regional server for models released since that day (the same page)."""
-_NEWER = re.compile(r"gpt-image-2\.[56]-.+")  # of September and November 2026
-_SNAPSHOT = re.compile(r".+-(20[0-9]{2}-[0-9]{2}-[0-9]{2})")
+_NEWER = regex(r"gpt-image-2\.[56]-.+")  # of September and November 2026
+_SNAPSHOT = regex(r".+-(20[0-9]{2}-[0-9]{2}-[0-9]{2})")
 _LONGEST_NAME = 40
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from math import ceil
 from typing import TYPE_CHECKING, NamedTuple
+
+from imgcli.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +24,8 @@ _RESTARTS = range(0xD0, 0xD8)
 _BARE = frozenset({0x01, *range(0xD0, 0xDA)})  # markers that no length follows
 _RESERVED = frozenset({0x00, *range(0x02, 0xC0)})
 _RESTART_INTERVAL = 0xDD
-_MARKER = re.compile(rb"\xff+([^\xff])")  # any number of FF may come before it
-_NEXT_MARKER = re.compile(rb"\xff[\x01-\xfe]")  # after coded data, in which FF 00 is a byte FF
+_MARKER = regex(rb"\xff+([^\xff])")  # any number of FF may come before it
+_NEXT_MARKER = regex(rb"\xff[\x01-\xfe]")  # after coded data, in which FF 00 is a byte FF
 _MOST_SEGMENTS = 500_000  # of an image within our limits that has a restart after every block
 _BLOCK = 8  # pixels
 

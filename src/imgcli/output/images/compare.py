@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import reduce
 from io import BytesIO
 from typing import TYPE_CHECKING
 
 from imgcli.core.events import FinalImage, Notice, Saved
 from imgcli.core.image import EncodedImage, ImageFormat, header_size
+from imgcli.dataclass import cached_property, dataclass
 from imgcli.output.images.decode import Undecodable, decode, flatten
 from imgcli.output.images.protocol import DividedRenderer, StoredRenderer
 

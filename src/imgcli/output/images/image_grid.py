@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from imgcli.dataclass import dataclass
 from imgcli.output.images.blocks import BlockRenderer
 from imgcli.output.images.protocol import Frame, Graphic
 from imgcli.output.images.tiles import FrameTiles, GridLayout, TileLimits

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from math import inf
 from typing import TYPE_CHECKING
 
+from imgcli.dataclass import dataclass
 from imgcli.output.images.blocks import BlockRenderer
 from imgcli.output.terminal.capabilities import ColorDepth
 from imgcli.output.terminal.database import (

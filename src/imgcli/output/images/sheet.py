@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imgcli.core.text import clean
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

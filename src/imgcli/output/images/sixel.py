@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from math import inf
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from imgcli.output.images.decode import decode, fit, flatten
 from imgcli.output.images.protocol import Box, overlay_frame
+from imgcli.regex import regex
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterator
 
     from PIL.Image import Image
@@ -31,7 +32,7 @@ _SAMPLES = 4096  # pixels are enough to choose a palette from: four times as man
 _OPAQUE_FROM = 128
 # From four on, a repeat such as `!4~` is no longer than the run. Only blank and full sixels have many; and
 # two patterns that begin with a literal are faster than one that begins with a choice.
-_BLANKS, _FULL = re.compile(rb"(\?{4,})"), re.compile(rb"(~{4,})")
+_BLANKS, _FULL = regex(rb"(\?{4,})"), regex(rb"(~{4,})")
 
 
 class SixelRenderer:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from io import BytesIO
 from math import ceil
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from imgcli.core.image import EncodedImage, ImageFormat
 from imgcli.core.text import shorten
+from imgcli.dataclass import dataclass
 from imgcli.output.images.blocks import BlockRenderer
 from imgcli.output.images.decode import decode
 from imgcli.output.images.protocol import NOTHING, Box, DividedRenderer, Frame, Graphic, StoredRenderer

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Self, assert_never
 
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started, Waiting
 from imgcli.core.image import EncodedImage
 from imgcli.core.messages import notice_line, problem_lines, saved_line
 from imgcli.core.text import duration
+from imgcli.dataclass import dataclass
 from imgcli.output.images.decode import facts
 from imgcli.output.sinks.lines import GENERATING, printed_path
 from imgcli.output.sinks.status import Status, generating

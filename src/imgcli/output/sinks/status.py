@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil
 from typing import TYPE_CHECKING, Self
 
 from imgcli.core.messages import partial_label
 from imgcli.core.text import shorten
+from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
     from imgcli.core.request import ImageRequest

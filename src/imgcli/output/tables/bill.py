@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from imgcli.core.billing.bill import dollars
@@ -10,6 +9,7 @@ from imgcli.core.text import shorten
 from imgcli.output.tables.table import Table, can_draw, rendered_lines
 from imgcli.output.terminal.screen import MOST_BILL_LINES, has_room_for_table
 from imgcli.output.text import GAP, align_columns, cell_width, cut_end, widths
+from imgcli.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ _SHORT_NAME = 28
 _SHORTEST_NAME = 8
 _UNLIMITED = 10_000  # columns, of a file for instance
 _BOLD, _FAINT, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
-_SOURCE = re.compile(r" \([^()]*\)(?=\.$)")
+_SOURCE = regex(r" \([^()]*\)(?=\.$)")
 """What a note says in brackets before its end: where a price is from."""
 
 

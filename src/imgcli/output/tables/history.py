@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgcli.core.billing.bill import dollars
 from imgcli.core.errors import ExitCode
 from imgcli.core.history import OK
 from imgcli.core.text import clean, shorten
+from imgcli.dataclass import dataclass
 from imgcli.output.terminal.hyperlinks import NO_LINKS
 from imgcli.output.text import GAP, align_columns, cut_end, cut_start, left, widths
 

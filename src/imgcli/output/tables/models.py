@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from textwrap import wrap
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from imgcli.core.option import option
 from imgcli.core.parameters.acceptance import accepted_options
 from imgcli.core.params import PARAMETERS
 from imgcli.core.text import shorten
+from imgcli.dataclass import dataclass
 from imgcli.output.tables.table import Table, can_draw, rendered_lines
 
 if TYPE_CHECKING:

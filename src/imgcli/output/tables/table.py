@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from io import StringIO
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from imgcli.dataclass import dataclass
 from imgcli.output.terminal.capabilities import ColorDepth
 from imgcli.output.text import GAP, align_columns, widths
 

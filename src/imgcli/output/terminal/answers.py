@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imgcli.core.text import shorten
+from imgcli.dataclass import dataclass
 from imgcli.output.terminal.writer import ENVELOPE
+from imgcli.regex import regex
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Mapping
 
 
@@ -38,18 +39,18 @@ PALETTE = b"\x1b]4;" + b";".join(b"%d;?" % number for number in range(_THEMED)) 
 """Which are the sixteen colours? Asked where there are no others, and before QUESTIONS."""
 
 # A sequence that was cut by the next one, or by the end, is still not something that a person has typed.
-_SEQUENCE = re.compile(rb"\x1b(?:[P\]_^X][^\x07\x1b]*(?:\x07|\x1b\\|\x1b\Z)?|\[[0-?]*[ -/]*[@-~]?|[@-~]?)")
-_DEVICE = re.compile(rb"\x1b\[\?([0-9;]*)c")
-_KITTY = re.compile(rb"\x1b_Gi=4211;OK\x1b\\")
-_VERSION = re.compile(rb"\x1bP>\|([^\x07\x1b]*)\x1b\\")
-_CELL = re.compile(rb"\x1b\[6;([0-9]{1,5});([0-9]{1,5})t")
-_WINDOW = re.compile(rb"\x1b\[4;([0-9]{1,5});([0-9]{1,5})t")
-_REGISTERS = re.compile(rb"\x1b\[\?1;0;([0-9]{1,5})S")
-_LARGEST = re.compile(rb"\x1b\[\?2;0;([0-9]{1,5});([0-9]{1,5})S")
-_BACKGROUND = re.compile(
+_SEQUENCE = regex(rb"\x1b(?:[P\]_^X][^\x07\x1b]*(?:\x07|\x1b\\|\x1b\Z)?|\[[0-?]*[ -/]*[@-~]?|[@-~]?)")
+_DEVICE = regex(rb"\x1b\[\?([0-9;]*)c")
+_KITTY = regex(rb"\x1b_Gi=4211;OK\x1b\\")
+_VERSION = regex(rb"\x1bP>\|([^\x07\x1b]*)\x1b\\")
+_CELL = regex(rb"\x1b\[6;([0-9]{1,5});([0-9]{1,5})t")
+_WINDOW = regex(rb"\x1b\[4;([0-9]{1,5});([0-9]{1,5})t")
+_REGISTERS = regex(rb"\x1b\[\?1;0;([0-9]{1,5})S")
+_LARGEST = regex(rb"\x1b\[\?2;0;([0-9]{1,5});([0-9]{1,5})S")
+_BACKGROUND = regex(
     rb"\x1b\]11;rgba?:([0-9a-fA-F]{1,4})/([0-9a-fA-F]{1,4})/([0-9a-fA-F]{1,4})(?:/[0-9a-fA-F]{1,4})?(?:\x07|\x1b\\)"
 )
-_PALETTE = re.compile(rb";([0-9]{1,2});rgba?:([0-9a-fA-F]{1,4})/([0-9a-fA-F]{1,4})/([0-9a-fA-F]{1,4})")
+_PALETTE = regex(rb";([0-9]{1,2});rgba?:([0-9a-fA-F]{1,4})/([0-9a-fA-F]{1,4})/([0-9a-fA-F]{1,4})")
 _SIXEL = b"4"  # among the parameters of DA1
 
 

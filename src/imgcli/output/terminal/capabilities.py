@@ -6,10 +6,10 @@ import codecs
 import os
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, TypeAlias
 
+from imgcli.dataclass import dataclass
 from imgcli.output.terminal.database import Ability, PreviewProtocol, identify
 from imgcli.output.terminal.probe import is_in_background
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from imgcli.dataclass import dataclass
 from imgcli.output.terminal.capabilities import takes_codes
 from imgcli.output.terminal.database import Ability, identify
 

@@ -7,9 +7,10 @@ import select
 import struct
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from imgcli.dataclass import dataclass
 from imgcli.output.terminal.answers import KITTY, QUESTIONS, SILENCE, is_complete, parse, typed
 from imgcli.output.terminal.database import QueryPolicy, query_policy
 

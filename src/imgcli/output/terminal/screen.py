@@ -7,11 +7,11 @@ is above it is not ours to touch.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgcli.output.images.protocol import NOTHING
 from imgcli.output.text import cell_width, clip
+from imgcli.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -197,7 +197,7 @@ _LEAST_SHARE = 3  # a third of the rows, for images of which some may scroll awa
 _PROMPT_ROWS = 1
 _STATUS_ROWS = 1  # which the line about the file takes over
 _LONG_BILL_LINES = 9
-_STYLE = re.compile(r"\x1b\[[0-9;]*m")
+_STYLE = regex(r"\x1b\[[0-9;]*m")
 
 
 class Footer(NamedTuple):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from imgcli.core.history import Family, HistoryEntry, Role
+from imgcli.dataclass import dataclass
 from imgcli.store.history.rows import path_cell
 
 if TYPE_CHECKING:

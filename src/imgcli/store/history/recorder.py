@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from decimal import Decimal
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from imgcli.core.image import header_size
 from imgcli.core.params import DEMO
 from imgcli.core.request import ImageRequest
 from imgcli.core.text import slug
+from imgcli.dataclass import dataclass
 from imgcli.store.history.repository import History, HistoryError
 from imgcli.store.history.rows import entry_of, stored_cells
 from imgcli.store.paths import private_folder, state_folder, state_folders

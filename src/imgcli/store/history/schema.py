@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from imgcli.regex import regex
+
 if TYPE_CHECKING:
     import sqlite3
 
@@ -104,8 +106,8 @@ _TABLES = (
     _RESERVATIONS,
 )
 
-_TABLE = re.compile(r"CREATE TABLE ([a-z_]+) \(")
-_COLUMN = re.compile(r"^ {8}([a-z][a-z0-9_]*)((?: (?!REFERENCES)[A-Z]+)*)", re.MULTILINE)
+_TABLE = regex(r"CREATE TABLE ([a-z_]+) \(")
+_COLUMN = regex(r"^ {8}([a-z][a-z0-9_]*)((?: (?!REFERENCES)[A-Z]+)*)", re.MULTILINE)
 _KEYS = frozenset({"id", "job", "run", "image", "position"})
 """Columns without which rows do not belong together."""
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 import unicodedata
-from dataclasses import dataclass
 from itertools import count, takewhile
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
@@ -16,9 +14,12 @@ from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.image import ImageFormat
 from imgcli.core.option import option
 from imgcli.core.text import slug
+from imgcli.dataclass import dataclass
+from imgcli.regex import regex
 from imgcli.store.publish.atomic import make_folder, probe, reason, remove_folders
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
@@ -31,10 +32,10 @@ NAME_MAX = 255
 
 _OUTPUT = option("output")
 _DEFAULT = "{slug}"
-_FIELD = re.compile(r"\{([^{}]*)\}")
+_FIELD = regex(r"\{([^{}]*)\}")
 FIELDS = ("slug", "n", "model", "date", "time", "id")
 """The fields that a template of an output name may have."""
-_UNCLOSED = re.compile(r"\{(?:slug|n|model|date|time|id)(?![^{]*\})")
+_UNCLOSED = regex(r"\{(?:slug|n|model|date|time|id)(?![^{]*\})")
 _FOREIGN = frozenset(
     {".avif", ".bmp", ".heic", ".heif", ".ico", ".jxl", ".pdf", ".psd", ".tga", ".tif", ".tiff"}
 )

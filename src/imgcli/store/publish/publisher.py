@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias
 
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
+from imgcli.dataclass import cached_property, dataclass
 from imgcli.store.publish.atomic import (
     PRIVATE,
     SHARED,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import nullcontext, suppress
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from imgcli.core.errors import ImgcliError
 from imgcli.core.events import Completed, Event, Failed, FinalImage, Notice, PartialImage, Saved, Started
+from imgcli.regex import regex
 from imgcli.store.publish.publisher import torn
 from imgcli.store.verify import examine
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from imgcli.store.publish.publisher import Publisher, PublishResult, Shield
 
 
-_PIXELS = re.compile(r"([0-9]+)x([0-9]+)")
+_PIXELS = regex(r"([0-9]+)x([0-9]+)")
 
 
 class KeepPartials(Enum):

@@ -6,12 +6,12 @@ import mmap
 import os
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from imgcli.core.errors import usage_error
 from imgcli.core.json_fields import as_object
+from imgcli.dataclass import dataclass
 from imgcli.store.files import open_regular
 from imgcli.store.publish.atomic import TEMP_END, TEMP_START, flush, has_locks, is_locked, reason, try_lock
 from imgcli.store.runlog.writer import MAGIC, SUFFIX, RunLogHeader

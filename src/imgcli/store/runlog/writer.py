@@ -8,10 +8,9 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
 import stat
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 
@@ -21,6 +20,8 @@ from imgcli.core.json_fields import choice, json_object, name, text
 from imgcli.core.option import option
 from imgcli.core.request import ImageRequest
 from imgcli.core.text import slug
+from imgcli.dataclass import dataclass
+from imgcli.regex import regex
 from imgcli.store.paths import private_folder
 from imgcli.store.publish.atomic import (
     PRIVATE,
@@ -58,8 +59,8 @@ ENDPOINT = "endpoint"  # the server's name in the history
 HISTORY = "history"  # false where the history is not to know of it
 PARENTS = "parents"  # the images that went into it
 
-_END = re.compile(rb"\n\r?\n")
-_MARK = re.compile(rb"\n\r?\n: \+([0-9]{1,6}\.[0-9]{3})\n")
+_END = regex(rb"\n\r?\n")
+_MARK = regex(rb"\n\r?\n: \+([0-9]{1,6}\.[0-9]{3})\n")
 _LONGEST_MARK = 20
 _TAIL = 2  # bytes before a chunk in which the end of an event may begin
 
