@@ -2,8 +2,8 @@
 
 Everybody's output is replayed and painted by the same painter, 8x16 pixels a cell, letters in DejaVu Sans
 Mono, and compared with the image scaled to that size: PSNR in dB, and SSIM, the mean over every 7x7 window
-of the luma. What counts is to be above the best rival in the same run, on the mean of all images. Every program is
-optional; `--chafa PATH` adds another chafa, such as a newer one than the system's.
+of the luma. What counts is to be above the best rival in the same run, on the mean of all images. Every
+program is optional; `--chafa PATH` adds another chafa, such as a newer one than the system's.
 """
 
 from __future__ import annotations
