@@ -29,7 +29,7 @@ from bench.measures import psnr, ssim, worst  # noqa: E402
 from bench.photographs import PHOTOGRAPHS, photograph, shipped  # noqa: E402
 
 from glyphpaint import HEIGHT, WIDTH, bitmap, paint, replay  # noqa: E402
-from imgcli.output.images.blocks import ansi_lines, draw  # noqa: E402
+from imgcli.output.images.blocks import TerminalPalette, ansi_lines, draw  # noqa: E402
 from imgcli.output.images.decode import fit, flatten  # noqa: E402
 from imgcli.output.images.sixel import encode  # noqa: E402
 from imgcli.output.terminal.capabilities import ColorDepth  # noqa: E402
@@ -43,6 +43,7 @@ COLUMNS, ROWS = 80, 40
 PIXELS = 720, 438  # of a sixel image in 80 columns and 22 rows
 BLACK = (0, 0, 0)
 OURS = "imgcli"
+_ABLE = TerminalPalette(has_wedges=True)
 _FONT_SIZE = 13  # at which a letter of the font is 8 pixels wide
 
 
@@ -112,7 +113,8 @@ class Program(NamedTuple):
 
 def ours(symbols: PreviewProtocol, depth: ColorDepth, sample: Sample) -> Painting:
     """Paint the rows that imgcli would write."""
-    lines = ansi_lines(draw(sample.image, fit(sample.image.size, COLUMNS, ROWS), symbols, depth))
+    cells = fit(sample.image.size, COLUMNS, ROWS)
+    lines = ansi_lines(draw(sample.image, cells, symbols, depth, _ABLE))
     return _painting(sample, lines)
 
 

@@ -51,6 +51,7 @@ class Terminal:
 
     `unicode` says whether more than ASCII can be written, `aspect` how many times a cell is taller than wide,
     `background` the colour behind everything, `palette` its first sixteen; None where nobody told.
+    It draws U+1FB3C to 1FB6F itself where it `has_wedges`.
     """
 
     size: SizeOf
@@ -59,6 +60,7 @@ class Terminal:
     aspect: float = _USUAL_ASPECT
     background: Rgb | None = None
     palette: tuple[Rgb, ...] | None = None
+    has_wedges: bool = False
 
 
 def detect_terminal(

@@ -44,6 +44,7 @@ class Ability(Enum):
     TRUECOLOR = "truecolor"
     PLACEHOLDERS = "placeholders"  # kitty's, which travel through tmux as text
     MULTIPART = "multipart"  # iTerm2's images in several sequences
+    WEDGES = "wedges"  # U+1FB3C to 1FB6F, by itself: hardly a font has them
 
 
 class QueryPolicy(Enum):
@@ -85,7 +86,7 @@ UNKNOWN = TerminalInfo("", ())
 
 KITTY, ITERM2, SIXEL = PreviewProtocol.KITTY, PreviewProtocol.ITERM2, PreviewProtocol.SIXEL
 OCTANTS, SEXTANTS = PreviewProtocol.OCTANTS, PreviewProtocol.SEXTANTS
-TRUECOLOR, PLACEHOLDERS, MULTIPART = Ability
+TRUECOLOR, PLACEHOLDERS, MULTIPART, WEDGES = Ability
 
 # Who is inside comes before who is outside: a terminal leaves its variables to everything started in it.
 TERMINALS = (
@@ -115,7 +116,14 @@ TERMINALS = (
     TerminalInfo(
         "ghostty",
         ("TERM_PROGRAM=ghostty", "TERM=xterm-ghostty"),
-        {KITTY: ALWAYS, PLACEHOLDERS: ALWAYS, OCTANTS: (1, 2), SEXTANTS: (1, 0), TRUECOLOR: ALWAYS},
+        {
+            KITTY: ALWAYS,
+            PLACEHOLDERS: ALWAYS,
+            OCTANTS: (1, 2),
+            SEXTANTS: (1, 0),
+            WEDGES: (1, 0),
+            TRUECOLOR: ALWAYS,
+        },
         "TERM_PROGRAM_VERSION",
     ),
     TerminalInfo("warpterminal", ("TERM_PROGRAM=WarpTerminal",), {KITTY: ALWAYS, TRUECOLOR: ALWAYS}),
@@ -126,9 +134,19 @@ TERMINALS = (
     TerminalInfo(
         "kitty",
         ("TERM=xterm-kitty", "KITTY_WINDOW_ID"),
-        {KITTY: ALWAYS, PLACEHOLDERS: (0, 28), OCTANTS: (0, 40), SEXTANTS: (0, 20), TRUECOLOR: ALWAYS},
+        # Its wedges were in quarters of a cell before: https://github.com/kovidgoyal/kitty/pull/7267
+        {
+            KITTY: ALWAYS,
+            PLACEHOLDERS: (0, 28),
+            OCTANTS: (0, 40),
+            SEXTANTS: (0, 20),
+            WEDGES: (0, 34),
+            TRUECOLOR: ALWAYS,
+        },
     ),
-    TerminalInfo("foot", ("TERM=foot*",), {SIXEL: ALWAYS, OCTANTS: (1, 20), TRUECOLOR: ALWAYS}),
+    TerminalInfo(
+        "foot", ("TERM=foot*",), {SIXEL: ALWAYS, OCTANTS: (1, 20), WEDGES: (1, 20), TRUECOLOR: ALWAYS}
+    ),
     TerminalInfo("contour", ("TERMINAL_NAME=contour", "TERM=contour*"), {SIXEL: ALWAYS, TRUECOLOR: ALWAYS}),
     TerminalInfo("mlterm", ("MLTERM", "TERM=mlterm*"), {SIXEL: ALWAYS, TRUECOLOR: ALWAYS}),
     TerminalInfo("konsole", ("KONSOLE_VERSION",), {KITTY: (22, 4), SIXEL: ALWAYS, TRUECOLOR: ALWAYS}),
@@ -138,7 +156,7 @@ TERMINALS = (
     TerminalInfo(
         "vte",
         ("VTE_VERSION",),
-        {SIXEL: ALWAYS, OCTANTS: (7800,), SEXTANTS: (6200,), TRUECOLOR: ALWAYS},
+        {SIXEL: ALWAYS, OCTANTS: (7800,), SEXTANTS: (6200,), WEDGES: (6200,), TRUECOLOR: ALWAYS},
         "VTE_VERSION",
     ),
     TerminalInfo("windowsterminal", ("WT_SESSION",), {SIXEL: ALWAYS, TRUECOLOR: ALWAYS}),
