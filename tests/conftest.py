@@ -52,6 +52,12 @@ def pytest_xdist_auto_num_workers() -> int | None:
     return cores + cores // 2
 
 
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """End the suite where the first command shows that a module cannot be imported."""
+    if zygote.is_broken():
+        item.session.shouldfail = "a module of imgcli cannot be imported"
+
+
 def pytest_collection_finish() -> None:
     """Keep what five thousand collected tests hold out of every garbage collection."""
     gc.collect()

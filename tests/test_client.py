@@ -25,7 +25,7 @@ from faults.faultserver import nobody_listens
 from imgcli.api.auth import Credentials, credentials
 from imgcli.api.client import Answer, Clock, send
 from imgcli.api.errors import connection as connection_
-from imgcli.api.errors.connection import Reach, ServerName, from_exception
+from imgcli.api.errors.connection import FailureStage, ServerName, from_exception
 from imgcli.api.retry import Retry
 from imgcli.api.stream.reader import read_events
 from imgcli.api.transport import Timeouts
@@ -460,7 +460,7 @@ class TestKeys:
 
 
 def proxied(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> Credentials:
-    """Reach the server as a proxy for a remote, unencrypted one."""
+    """FailureStage the server as a proxy for a remote, unencrypted one."""
     monkeypatch.setenv("HTTP_PROXY", f"http://me:{CANARY}@127.0.0.1:{server.port}")
     environment = {"OPENAI_API_KEY": CANARY, "IMGCLI_INSECURE_HTTP": "1"}
     return credentials(environment, "http://remote.example/v1")
@@ -710,15 +710,15 @@ def every_error() -> list[type[Exception]]:
 def test_every_error_of_the_http_library_has_its_meaning(kind: type[Exception]) -> None:
     """No exception of httpx2 comes through untranslated, and only those before sending say so."""
     expected = {
-        "ConnectError": Reach.UNSENT,
-        "ConnectTimeout": Reach.UNSENT,
-        "PoolTimeout": Reach.UNSENT,
-        "ProxyError": Reach.UNSENT,
-        "UnsupportedProtocol": Reach.UNFIT,
-        "InvalidURL": Reach.UNFIT,
-        "LocalProtocolError": Reach.UNFIT,
-    }.get(kind.__name__, Reach.SENT)
-    assert expected is connection_.reach(kind.__new__(kind))
+        "ConnectError": FailureStage.UNSENT,
+        "ConnectTimeout": FailureStage.UNSENT,
+        "PoolTimeout": FailureStage.UNSENT,
+        "ProxyError": FailureStage.UNSENT,
+        "UnsupportedProtocol": FailureStage.UNFIT,
+        "InvalidURL": FailureStage.UNFIT,
+        "LocalProtocolError": FailureStage.UNFIT,
+    }.get(kind.__name__, FailureStage.SENT)
+    assert expected is connection_.failure_stage(kind.__new__(kind))
 
 
 CERTIFICATE = ssl.SSLCertVerificationError(1, "certificate verify failed")

@@ -11,7 +11,7 @@ from PIL import Image
 
 from imgcli.core.image import EncodedImage
 from imgcli.output.images.blocks import BlockRenderer
-from imgcli.output.images.compare import THRESHOLD, Compared, ComparingProvider, Comparison, share_words
+from imgcli.output.images.compare import THRESHOLD, Compared, ComparingProvider, Comparison, changed_share
 from imgcli.output.images.decode import decode
 from imgcli.output.images.protocol import Box, Frame, StoredRenderer
 from imgcli.output.sinks.live import LiveSink
@@ -111,7 +111,7 @@ class TestTheShare:
     @given(st.integers(0, 1000))
     def test_words(self, many: int) -> None:
         """Little is never called nothing, and much is never called everything."""
-        words = share_words(many / 1000)
+        words = changed_share(many / 1000)
         assert (many == 0) == words.startswith("no pixel")
         assert (0 < many < 10) == words.startswith("less than 1%")
         assert (990 < many < 1000) == words.startswith("more than 99%")

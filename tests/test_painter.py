@@ -15,7 +15,7 @@ from imgcli.demo.validation import Encoding
 
 PNG = Encoding()
 SMALL = (320, 240)
-SCENES = [scenes.hills, scenes.papercut, scenes.mosaic]
+SCENES = [scenes.hills, scenes.paper_cutout, scenes.mosaic]
 
 
 def opened(data: bytes) -> Image.Image:

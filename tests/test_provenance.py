@@ -466,7 +466,7 @@ class TestOnline:
         """A result without what it should have vouches for nothing."""
         found = read(json.dumps({"results": [entry]}).encode(), "host").c2pa
         assert found is None or (False, False, ManifestState.UNKNOWN) == (
-            found.vouches,
+            found.is_trusted,
             found.is_detected,
             found.state,
         )

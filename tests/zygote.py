@@ -18,6 +18,7 @@ import io
 import json
 import os
 import pkgutil
+import platform
 import signal
 import socket
 import subprocess
@@ -35,8 +36,9 @@ if TYPE_CHECKING:
 
 IMGCLI = (sys.executable, "-m", "imgcli")
 _STANDARD = (0, 1, 2)
-_SUBREAPER = 36
-"""PR_SET_CHILD_SUBREAPER of prctl(2): a grandchild whose parent has gone is ours to wait for."""
+_CLONE = {"x86_64": 56, "aarch64": 220}.get(platform.machine())
+"""The number of clone(2), which can do what fork(2) cannot: give the child our own parent."""
+_CLONE_PARENT = 0x8000
 _READ_AT_START = ("PYTHON", "LC_", "LANG")
 """Variables that an interpreter looks at once, when it starts."""
 _USED_LATER = (
@@ -48,8 +50,6 @@ _USED_LATER = (
     "PIL.WebPImagePlugin",
     "encodings.idna",
     "httpcore2",
-    "openai.resources.images",
-    "openai.resources.responses",
     "rich.live",
     "rich.table",
     "rich_pixels",
@@ -79,7 +79,7 @@ def run(command: Sequence[str], timeout: float, **popen: Any) -> subprocess.Comp
 
 def may_fork(command: Sequence[str], popen: dict[str, Any]) -> bool:
     """Tell whether a fork is as good as a new interpreter for this."""
-    if sys.platform != "linux" or os.environ.get("IMGCLI_TEST_COLD"):
+    if sys.platform != "linux" or not _CLONE or os.environ.get("IMGCLI_TEST_COLD"):
         return False
     known = {"env", "cwd", "stdin", "stdout", "stderr", "start_new_session", "umask"}
     env = popen.get("env") or {}
@@ -126,6 +126,11 @@ def fork(
     return _zygote().fork(told, streams)
 
 
+def is_broken() -> bool:
+    """Tell whether no command will ever start: the rest of the suite would fail, or wait for one."""
+    return _zygote.cache_info().currsize > 0 and _zygote().is_broken
+
+
 @cache
 def _zygote() -> _Zygote:
     zygote = _Zygote()
@@ -134,10 +139,10 @@ def _zygote() -> _Zygote:
 
 
 class _Zygote:
-    """The waiting process, seen from the tests."""
+    """The waiting process, seen from the tests; broken where a module of the program cannot be imported."""
 
     def __init__(self) -> None:
-        ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
+        self.is_broken = False
         self._door, inside = socket.socketpair()
         self._turn = threading.Lock()
         self._process = subprocess.Popen(
@@ -152,10 +157,14 @@ class _Zygote:
     def fork(self, told: dict[str, Any], streams: Sequence[int]) -> int:
         """Ask for a fork; give its process id once it is ours to wait for."""
         body = json.dumps(told).encode()
-        with self._turn:
-            socket.send_fds(self._door, [len(body).to_bytes(8)], list(streams))
-            self._door.sendall(body)
-            return int.from_bytes(_exactly(self._door, 8))
+        try:
+            with self._turn:
+                socket.send_fds(self._door, [len(body).to_bytes(8)], list(streams))
+                self._door.sendall(body)
+                return int.from_bytes(_exactly(self._door, 8))
+        except (ConnectionError, EOFError):
+            self.is_broken = True
+            raise
 
     def close(self) -> None:
         """Let it go."""
@@ -183,25 +192,23 @@ def _serve(door: socket.socket) -> None:
         if not head:
             os._exit(0)
         told = json.loads(_exactly(door, int.from_bytes(head)))
-        reader, writer = os.pipe()
-        between = os.fork()
-        if not between:
-            _hand_on(writer)
+        child = _fork_sibling()
+        if not child:
             break
-        os.waitpid(between, 0)  # from now on the fork is the tests' child
-        door.sendall(os.read(reader, 8))
-        for descriptor in (reader, writer, *streams):
+        door.sendall(child.to_bytes(8))
+        for descriptor in streams:
             os.close(descriptor)
     door.detach()
     _become(told, streams)
 
 
-def _hand_on(writer: int) -> None:
-    """Fork once more and leave, so that the fork has no parent but the tests."""
-    child = os.fork()
-    if child:
-        os.write(writer, child.to_bytes(8))
-        os.kill(os.getpid(), signal.SIGKILL)  # an exit would write down that nothing of imgcli was covered
+def _fork_sibling() -> int:
+    """Fork as `os.fork` does, but a child of the tests, who wait for it: another fork would cost as much."""
+    hooks = ctypes.pythonapi
+    hooks.PyOS_BeforeFork()
+    child = ctypes.PyDLL(None).syscall(_CLONE, _CLONE_PARENT | signal.SIGCHLD, 0, 0, 0, 0)
+    (hooks.PyOS_AfterFork_Parent if child else hooks.PyOS_AfterFork_Child)()
+    return int(child)
 
 
 def _become(told: dict[str, Any], streams: list[int]) -> None:

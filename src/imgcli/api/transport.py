@@ -193,9 +193,9 @@ class Watchdog:
     def abandon(self) -> None:
         """Hang up now, because nobody wants the answer any more; callable from any thread."""
         self._reason = self._abandoned = "was not waited for"
-        threading.Thread(target=self._insist, args=(self._ended,), name="hang up", daemon=True).start()
+        threading.Thread(target=self._hang_up_until, args=(self._ended,), name="hang up", daemon=True).start()
 
-    def _insist(self, ended: threading.Event) -> None:
+    def _hang_up_until(self, ended: threading.Event) -> None:
         """Hang up as often as it takes: the connection may not be open yet."""
         self._hang_up()
         while not ended.wait(_INSIST):

@@ -40,7 +40,7 @@ def perform(context: Context, name: str, asked: Desktop) -> ExitCode:
     return ExitCode.OK
 
 
-def hand_over(context: Context, paths: Sequence[Path], asked: Iterable[Desktop]) -> None:
+def open_results(context: Context, paths: Sequence[Path], asked: Iterable[Desktop]) -> None:
     """Open what was saved, and copy the first of it; what goes wrong is a note, and nothing else."""
     from imgcli.output.desktop import DesktopError
 

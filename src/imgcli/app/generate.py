@@ -51,7 +51,7 @@ def generate(context: Context, options: Sequence[GenerateOptions], limit: int = 
         return run_group(context, jobs, limit)
     job = jobs[0]
     code = exit_status(context, execute(job), job.id, is_free=job.artifacts.is_free)
-    desktop.hand_over(context, job.artifacts.whole, job.options.output.desktop)
+    desktop.open_results(context, job.artifacts.whole, job.options.output.desktop)
     return code
 
 

@@ -55,7 +55,7 @@ def open_recorder(
         yield [sink]
     finally:
         if not (artifacts.has_asked or artifacts.saved):  # a run that never began is none
-            sink.forgo()
+            sink.skip_history()
         sink.close()
         context.warn(sink.trouble)  # also when quiet: nobody else would say that the history is set aside
 

@@ -45,7 +45,7 @@ def run_group(context: Context, jobs: Sequence[Job], limit: int) -> ExitCode:
     is_free = all(job.artifacts.is_free for job in jobs)
     written = output_status(context, pool.outcome, jobs[0].id, is_free=is_free)
     whole = [path for job in jobs for path in job.artifacts.whole]
-    desktop.hand_over(context, whole, options.output.desktop)
+    desktop.open_results(context, whole, options.output.desktop)
     return most_severe([group_status([result.outcome for result in results]), written])
 
 

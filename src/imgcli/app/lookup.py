@@ -156,7 +156,7 @@ class Lookup:
             inspect(name)  # which says what is wrong with it
         raise self._not_found(name)
 
-    def find_told(self, name: str) -> Match:
+    def find_described(self, name: str) -> Match:
         """Find what something can be told of: no file that is no image, and that no run brought."""
         found = self.find(name)
         if found.file and found.file.format is None and found.entry is None:
@@ -187,7 +187,7 @@ class Lookup:
             raise usage_error(f"{told[0].upper()}{told[1:]}.", "List your runs with: imgcli history")
         return Located(paths, (*(last.notes if last else ()), *missing))
 
-    def bringer(self, sha256: str) -> HistoryEntry | None:
+    def producer(self, sha256: str) -> HistoryEntry | None:
         """Find the run that brought these bytes."""
         return self._ask(lambda history: history.find_sha256(sha256))
 
@@ -214,7 +214,7 @@ class Lookup:
 
     def _by_content(self, name: str) -> Match:
         file = inspect(name)
-        entry = self.saved_as(name, file.sha256) or self.bringer(file.sha256)
+        entry = self.saved_as(name, file.sha256) or self.producer(file.sha256)
         alternatives = tuple(self._alternatives(name, entry))
         return Match(MatchKind.CONTENT, file, entry, (*self.notes, *alternatives), file.sha256)
 

@@ -286,7 +286,7 @@ def _find_original(
 def _continued(context: Context, entry: HistoryEntry) -> SourceImage:
     """Find the image whose conversation the run continued; where it is lost, the conversation remains."""
     with open_history(context) as history:
-        before = history.bringer(entry.parent, entry) if entry.parent else None
+        before = history.producer(entry.parent, entry) if entry.parent else None
     if before:
         return source_of(context, before, entry.parent)
     unsendable = usage_error(

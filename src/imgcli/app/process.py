@@ -112,7 +112,7 @@ class Stop:
             raise
 
 
-class _Shield:
+class _SignalMask:
     """How many spans are open in which signals wait, one within the other, and the signal that does."""
 
     depth = 0
@@ -123,7 +123,7 @@ class _Shield:
     """When that was: the same signal may come a second time, see `_watch_for_sleepers`."""
 
 
-_shield = _Shield()
+_shield = _SignalMask()
 
 
 def install() -> None:

@@ -77,20 +77,20 @@ class Verifier:
     def _history(self, name: str, file: FileFacts, bare: bytes | None) -> HistoryCheck:
         """Ask the history; `bare` is the file without its embedded parameters, None without any."""
         images = self._images
-        if entry := images.saved_as(name, file.sha256) or images.bringer(file.sha256):
+        if entry := images.saved_as(name, file.sha256) or images.producer(file.sha256):
             return HistoryCheck(HistoryState.UNCHANGED if bare is None else HistoryState.EMBEDDED, entry)
         if bare is None and (entry := images.received(file.sha256)):
             return HistoryCheck(HistoryState.RECEIVED, entry)
-        if bare is not None and (entry := self._brought(sha256(bare).hexdigest())):
+        if bare is not None and (entry := self._produced(sha256(bare).hexdigest())):
             return HistoryCheck(HistoryState.EMBEDDED, entry)
         named = file.parameters.sha256 if file.parameters else None
-        if entry := (self._brought(named) if named else None) or images.saved_as(name):
+        if entry := (self._produced(named) if named else None) or images.saved_as(name):
             return HistoryCheck(HistoryState.CHANGED, entry)
         return HistoryCheck(HistoryState.UNAVAILABLE if images.history is None else HistoryState.UNKNOWN)
 
-    def _brought(self, sha256: str) -> HistoryEntry | None:
+    def _produced(self, sha256: str) -> HistoryEntry | None:
         """Find the run whose image this is, saved with embedded parameters or without."""
-        return self._images.bringer(sha256) or self._images.received(sha256)
+        return self._images.producer(sha256) or self._images.received(sha256)
 
 
 class OnlineVerifier:

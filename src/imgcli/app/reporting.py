@@ -22,7 +22,7 @@ from imgcli.output.sinks.jsonl import JsonLinesSink, error_line
 from imgcli.output.sinks.lines import (
     GENERATING,
     HEARTBEAT,
-    POURING,
+    STREAMING,
     ErrorsSink,
     LinesSink,
     LinesStyle,
@@ -199,7 +199,7 @@ class Reporter:
         """Choose what writes to standard error."""
         stderr, clock = self._context.stderr, self._context.monotonic
         in_color = has_color(self._context.env, stderr)
-        words = POURING if self._streams_image else GENERATING
+        words = STREAMING if self._streams_image else GENERATING
         if self._options.format is not OutputFormat.PEOPLE and self._display is not Display.IMAGE:
             is_for_script = self._options.format is OutputFormat.PATHS
             return ErrorsSink(stderr, tells_names=is_for_script, in_color=in_color)

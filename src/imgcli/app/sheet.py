@@ -129,7 +129,7 @@ def _tile(lookup: Lookup, path: str, options: SheetOptions) -> Tile:
 
 def _caption(lookup: Lookup, file: FileFacts) -> tuple[str, ...]:
     """Return the file's name, and what it cost where the history knows it."""
-    entry = lookup.bringer(file.sha256)
+    entry = lookup.producer(file.sha256)
     cost = (cost_words(entry),) if entry and len(entry.images) == 1 else ()
     return (file.path.name, *cost)
 

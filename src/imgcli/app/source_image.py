@@ -120,7 +120,7 @@ def _from_stdin(context: Context) -> SourceImage:
     sha256 = hashlib.sha256(data).hexdigest()
     with ExitStack() as stack:
         lookup = Lookup.opened(context, stack)
-        entry = lookup.bringer(sha256)
+        entry = lookup.producer(sha256)
     return _of_bytes(STDIN, data, SourceImage(None, sha256, entry, notices=lookup.notes))
 
 

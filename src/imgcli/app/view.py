@@ -200,7 +200,7 @@ class Viewer:
 
     def _cost(self, image: EncodedImage) -> tuple[str, ...]:
         """Return what an image cost, where the history knows it."""
-        entry = self._lookup.bringer(image.sha256) if self._lookup else None
+        entry = self._lookup.producer(image.sha256) if self._lookup else None
         return (cost_words(entry),) if entry and len(entry.images) == 1 else ()
 
     def _keep_image(self, source: ViewInput, image: EncodedImage) -> ExitCode:

@@ -18,7 +18,7 @@ from imgcli.app.options import (
     PreviewOptions,
     ServerOptions,
 )
-from imgcli.cli.config.settings import applied_profile, at_home
+from imgcli.cli.config.settings import applied_profile, expand_home
 from imgcli.core.billing.budget import OFF, Budget, parse_cap
 from imgcli.core.errors import check_between, usage_error
 from imgcli.core.inherit import OptionSources
@@ -210,7 +210,7 @@ def expansions(context: Context, flags: Flags, plan: RequestPlan) -> list[tuple[
 
 def named(options: GenerateOptions, output: str | None) -> GenerateOptions:
     """Return options with another output name."""
-    return replace(options, output=replace(options.output, name=output and at_home(output)))
+    return replace(options, output=replace(options.output, name=output and expand_home(output)))
 
 
 def as_series(each: Sequence[GenerateOptions]) -> list[GenerateOptions]:
@@ -284,7 +284,7 @@ def _output_options(flags: Flags) -> OutputOptions:
         about = (desktop[0].value, "output" if name == STDOUT else "no-save")
         raise usage_error(f"--{desktop[0].value} needs a file, and {kept} keeps none.", about=about)
     return OutputOptions(
-        name and at_home(name),
+        name and expand_home(name),
         save=not flags["no_save"],
         on_exists=OnExists.REPLACE if force else OnExists.NUMBER,
         partials=KeepPartials.ALL if keep_partials else KeepPartials.NONE,

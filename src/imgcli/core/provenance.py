@@ -58,7 +58,7 @@ class ServerSignal:
     generated_at: str | None = None
 
     @property
-    def vouches(self) -> bool:
+    def is_trusted(self) -> bool:
         """Whether the file is as it was when it was signed, by a signer whom the server knows.
 
         A watermark does not say that: it survives changes, as it is meant to.
@@ -156,7 +156,7 @@ class FileVerification:
         vouchers = (
             self.history.state in _VOUCHING,
             self.manifest.state is ManifestState.TRUSTED,
-            c2pa is not None and c2pa.vouches,
+            c2pa is not None and c2pa.is_trusted,
         )
         if any(vouchers):
             return Verdict.UNCHANGED

@@ -279,7 +279,7 @@ def _member_json(family: Family, key: Key) -> dict[str, Any]:
         "endpoint": entry.endpoint if entry else None,
         "outcome": entry.outcome if entry else None,
         "cost_usd": None if entry is None or entry.cost is None else float(entry.cost),
-        **(_brought(entry) if entry else _unbrought(family, key)),
+        **(_produced(entry) if entry else _not_produced(family, key)),
         "parents": [
             {"sha256": sha256, "id": _id(origin)} for sha256, origin in family.origins.get(key, {}).items()
         ],
@@ -287,14 +287,14 @@ def _member_json(family: Family, key: Key) -> dict[str, Any]:
     }
 
 
-def _brought(entry: HistoryEntry) -> dict[str, Any]:
+def _produced(entry: HistoryEntry) -> dict[str, Any]:
     images = [
         {"sha256": image.sha256, "path": str(image.path) if image.path else None} for image in entry.images
     ]
     return {"prompt": entry.prompt, "pictures": images}
 
 
-def _unbrought(family: Family, key: Key) -> dict[str, Any]:
+def _not_produced(family: Family, key: Key) -> dict[str, Any]:
     file = family.file if key == family.asked else None
     prompt = file.parameters.prompt if file and file.parameters else None
     return {"prompt": prompt, "pictures": [{"sha256": key, "path": str(file.path) if file else None}]}

@@ -52,7 +52,7 @@ def right(text: str, width: int) -> str:
     return " " * (width - cell_width(text)) + text
 
 
-def line_up(rows: Sequence[Sequence[str]], words: Collection[int] = (0,)) -> list[str]:
+def align_columns(rows: Sequence[Sequence[str]], words: Collection[int] = (0,)) -> list[str]:
     """Format rows as lines of equal width: the columns of `words` aligned left, others, numbers, right."""
     aligned = [left if index in words else right for index in range(len(rows[0]) if rows else 0)]
     column_widths = widths(rows)

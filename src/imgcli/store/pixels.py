@@ -74,13 +74,13 @@ def decode_jpeg(data: bytes, limit: int) -> None:
     for body, end in _huffman_coded(data):
         if end - body > 2 * _TAIL:
             decoder.feed(data[at : end - _TAIL])
-            is_hungry = decoder.is_hungry(data[end - _TAIL : end - _TAIL + _WATCHED])
+            needs_more = decoder.needs_more(data[end - _TAIL : end - _TAIL + _WATCHED])
             is_padding = len(set(data[end - _TAIL : end])) <= 2  # noqa: PLR2004 - a byte, or FF 00
-            if not is_hungry and not is_padding:
+            if not needs_more and not is_padding:
                 raise DefectError("the jpeg's data hold more than its pixels")
             at = end - _TAIL + _WATCHED
         decoder.feed(data[at:end] + _OTHER_DATA)
-        if decoder.is_hungry(_OTHER_DATA):
+        if decoder.needs_more(_OTHER_DATA):
             raise DefectError("the jpeg's data end before its pixels do")
         at = end
     decoder.feed(data[at:])
@@ -134,13 +134,13 @@ class _FedDecoder:
         self.is_done = count < 0
         self._left = b"" if self.is_done else self._left[count:]
 
-    def is_hungry(self, data: bytes) -> bool:
+    def needs_more(self, data: bytes) -> bool:
         """Feed byte by byte, and tell whether any was left; FF may be the beginning of a marker."""
-        is_hungry = False
+        needs_more = False
         for byte in data:
             self.feed(bytes([byte]))
-            is_hungry |= bool(self._left) and byte != 0xFF  # noqa: PLR2004
-        return is_hungry
+            needs_more |= bool(self._left) and byte != 0xFF  # noqa: PLR2004
+        return needs_more
 
 
 def decode_gif(data: bytes, limit: int) -> None:

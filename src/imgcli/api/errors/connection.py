@@ -23,7 +23,7 @@ _MANY_CAUSES = 20
 _PROXIES = "HTTPS_PROXY, HTTP_PROXY and ALL_PROXY"
 
 
-class Reach(Enum):
+class FailureStage(Enum):
     """How far a request had come when its connection broke."""
 
     UNSENT = "unsent"  # no byte of it had left
@@ -31,22 +31,22 @@ class Reach(Enum):
     SENT = "sent"  # it had left, wholly or in part
 
 
-REACHES: dict[str, Reach] = {
-    "ConnectError": Reach.UNSENT,
-    "ConnectTimeout": Reach.UNSENT,
-    "PoolTimeout": Reach.UNSENT,
-    "ProxyError": Reach.UNSENT,
-    "ImportError": Reach.UNSENT,
-    "SSLCertVerificationError": Reach.UNSENT,
-    "UnsupportedProtocol": Reach.UNFIT,
-    "InvalidURL": Reach.UNFIT,
-    "LocalProtocolError": Reach.UNFIT,
-    "ValueError": Reach.UNFIT,
-    "HTTPError": Reach.SENT,
-    "StreamError": Reach.SENT,
-    "OSError": Reach.SENT,
-    "EndOfStream": Reach.SENT,
-    "OpenAIError": Reach.SENT,
+FAILURE_STAGES: dict[str, FailureStage] = {
+    "ConnectError": FailureStage.UNSENT,
+    "ConnectTimeout": FailureStage.UNSENT,
+    "PoolTimeout": FailureStage.UNSENT,
+    "ProxyError": FailureStage.UNSENT,
+    "ImportError": FailureStage.UNSENT,
+    "SSLCertVerificationError": FailureStage.UNSENT,
+    "UnsupportedProtocol": FailureStage.UNFIT,
+    "InvalidURL": FailureStage.UNFIT,
+    "LocalProtocolError": FailureStage.UNFIT,
+    "ValueError": FailureStage.UNFIT,
+    "HTTPError": FailureStage.SENT,
+    "StreamError": FailureStage.SENT,
+    "OSError": FailureStage.SENT,
+    "EndOfStream": FailureStage.SENT,
+    "OpenAIError": FailureStage.SENT,
 }
 """The most specific name along an exception's classes decides; a test holds the table against httpx2."""
 
@@ -73,14 +73,15 @@ def from_exception(error: Exception, server: ServerName) -> Failure | None:
     if own:  # one of ours that stopped the request, in whatever the SDK has wrapped it
         return Failure(own.problem)
     cause = next(
-        (link for link in _chain(error) if reach(link) and type(link).__name__ not in _WRAPPERS), error
+        (link for link in _chain(error) if failure_stage(link) and type(link).__name__ not in _WRAPPERS),
+        error,
     )
-    match reach(cause):
-        case Reach.UNSENT:
+    match failure_stage(cause):
+        case FailureStage.UNSENT:
             return _unsent(cause, server)
-        case Reach.UNFIT:
+        case FailureStage.UNFIT:
             return Failure(unfit())
-        case Reach.SENT:
+        case FailureStage.SENT:
             return Failure(lost(cause, server), is_broken=True)
         case None:
             return None
@@ -138,10 +139,10 @@ def cannot_open(error: Exception) -> Problem | None:
     return None
 
 
-def reach(error: BaseException) -> Reach | None:
+def failure_stage(error: BaseException) -> FailureStage | None:
     """Look an exception up by the names of its classes, the most specific first."""
     names = (parent.__name__ for parent in type(error).__mro__)
-    return next((REACHES[name] for name in names if name in REACHES), None)
+    return next((FAILURE_STAGES[name] for name in names if name in FAILURE_STAGES), None)
 
 
 def _chain(error: BaseException) -> Iterator[Exception]:

@@ -108,7 +108,7 @@ class ServerError:
         )
 
     @property
-    def drew(self) -> bool:
+    def may_have_drawn(self) -> bool:
         """Whether there may have been an image, which the safety check then refused."""
         return self.moderated not in (None, "input")
 
@@ -161,8 +161,8 @@ def from_status(status: int, body: object, headers: Mapping[str, str]) -> Proble
         rule = _gateway_rule(status, f"{parsed or ''}\n{headers.get('x-squid-error', '')}")
     request = quoted(headers.get("x-request-id", "")) if rule.exit_code is ExitCode.UNKNOWN else ""
     lead = f"{rule.what} (HTTP {status}{f', request {request}' if request else ''})"
-    drew = error.drew or (status >= SERVER_FAULT and rule not in (BUSY, UNREACHED))
-    progress = Progress.DRAWING if drew else Progress.REFUSING
+    may_have_drawn = error.may_have_drawn or (status >= SERVER_FAULT and rule not in (BUSY, UNREACHED))
+    progress = Progress.DRAWING if may_have_drawn else Progress.REFUSING
     return _problem(rule, error, _sentence(lead, error.message), progress)
 
 

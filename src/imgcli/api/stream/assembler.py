@@ -285,12 +285,12 @@ class ImageAssembler:
             return
         if is_link(content):
             self._links[content] = image_index, revised_prompt
-            self.lose(image_index, linked_problem(content))
+            self.note_missing(image_index, linked_problem(content))
             return
         text = content if isinstance(content, str) else ""
         data = decode_base64(text)
         if data is None:
-            self.lose(image_index, _damaged())
+            self.note_missing(image_index, _damaged())
             return
         yield from self._give(image_index, _Given(text, EncodedImage.of(data)), as_text(revised_prompt))
 
@@ -305,7 +305,7 @@ class ImageAssembler:
         earlier.append(new)
         yield FinalImage(self.job, number, new.image, revised_prompt, self.metadata.response_id)
 
-    def lose(self, image_index: int, problem: Problem) -> None:
+    def note_missing(self, image_index: int, problem: Problem) -> None:
         """Remember why an image did not come; it still may."""
         self._failed.setdefault(image_index, problem)
 
@@ -319,7 +319,7 @@ class ImageAssembler:
         image_index, revised_prompt = self._links.get(link or "") or (self._new(), None)
         yield from self.final(image_index, text, revised_prompt)
 
-    def lose_link(self, link: str, reason: str) -> None:
+    def note_broken_link(self, link: str, reason: str) -> None:
         """Remember why an image was not fetched from its link."""
         self._failed[self._links[link][0]] = linked_problem(link, reason)
 
@@ -329,15 +329,15 @@ class ImageAssembler:
             self._failed[image_index] = problem
             self._vacant.append(image_index)
 
-    def leave_unread(self, data: bytes) -> None:
+    def keep_unreadable(self, data: bytes) -> None:
         """Remember bytes of an image that nobody understood; the same image may still come."""
         digest = sha256(data).hexdigest()
         if digest not in self.inputs:
             self._unread.append((len(data), digest))
 
-    def lose_unread(self, problem: Problem) -> None:
+    def note_unreadable(self, problem: Problem) -> None:
         """Remember that what could not be read may have held an image."""
-        self.lose(self._new(), replace(problem, cause=Cause.UNREADABLE_IMAGE))
+        self.note_missing(self._new(), replace(problem, cause=Cause.UNREADABLE_IMAGE))
 
     def verdict(self) -> Problem | None:
         """Return what is missing; None when every image that failed came after all."""

@@ -156,7 +156,7 @@ class _AnswerReader:
             try:
                 text = b2a_base64(links.fetch(link), newline=False).decode()
             except LinkError as error:
-                self.assembler.lose_link(link, error.reason)
+                self.assembler.note_broken_link(link, error.reason)
                 continue
             event = {"type": _LINKED, "url": link, "b64_json": text}
             links.record(frame.format(json.dumps(event)).encode())
@@ -238,14 +238,14 @@ class _AnswerReader:
                 continue  # decoding it once more would take as long as everything else here
             data = decode_base64(text)
             if data is None or sniff(data):
-                self.assembler.leave_unread(data or text.encode())
+                self.assembler.keep_unreadable(data or text.encode())
 
     def _leave_unread(self, text: str, *, is_whole: bool) -> None:
         """Remember the images in what is no JSON, and the one that it was about."""
         data = text.encode()
         for image in find_images(data):
             if image.is_final:
-                self.assembler.leave_unread(decode(data, image))
+                self.assembler.keep_unreadable(decode(data, image))
                 self.is_torn |= not is_whole
         for found in _CALL.finditer(text):
             self.assembler.begin(found[1] or found[2], None)
@@ -269,7 +269,7 @@ class _AnswerReader:
         assembler = self.assembler
         fault = fault or (ImgcliError(_TORN) if self.is_torn else None)
         if fault and fault.problem.cause is Cause.UNREADABLE_IMAGE:
-            assembler.lose_unread(fault.problem)
+            assembler.note_unreadable(fault.problem)
         if not assembler.finals:
             self._explain(fault, head)
             return

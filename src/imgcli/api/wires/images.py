@@ -129,4 +129,4 @@ def _read_final(entry: dict[str, Any], number: int, assembler: ImageAssembler) -
     if content:
         yield from assembler.final(number, content, entry.get("revised_prompt"))
     elif error := entry.get("error"):
-        assembler.lose(number, from_code(error, assembler.progress))
+        assembler.note_missing(number, from_code(error, assembler.progress))

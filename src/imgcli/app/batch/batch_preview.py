@@ -76,7 +76,7 @@ class BatchPreview:
         columns = size_of(self._context.stdout).columns if self._context.stdout.isatty() else _PIPE
         SafeWriter(self._context.stdout).lines(self._table(_SHOWN, columns))
 
-    def introduce(self) -> None:
+    def print_plan(self) -> None:
         """Print the first rows of the table, and its totals, on standard error: what is sent now."""
         columns = self._context.size().columns if self._context.stderr.isatty() else _PIPE
         self._context.write_lines([*self._table(_INTRODUCED, columns), ""])

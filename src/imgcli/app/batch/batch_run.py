@@ -183,7 +183,7 @@ class BatchRun:
         if self._plan.kinds[0].display.format is OutputFormat.PEOPLE:
             again = self._options.retry_unknown
             preview = BatchPreview(self._context, self._plan, self._state.outcomes, retry_unknown=again)
-            preview.introduce()
+            preview.print_plan()
             self._context.warn(unfinished_notices(self._context))
         stop = process.Stop()
         reporter = Reporter(self._context, self._plan.kinds[0], self._models)

@@ -114,7 +114,7 @@ def _newest(history: History, search: str, limit: int | None) -> Iterator[Chosen
 def _origins(history: History, entry: HistoryEntry) -> Iterator[tuple[int | None, str]]:
     """Yield the run, None where it is unknown, and the SHA-256 of every image that a run started from."""
     for sha256 in dict.fromkeys(parent.sha256 for parent in entry.parents if parent.role is not Role.MASK):
-        run = history.bringer(sha256, entry)
+        run = history.producer(sha256, entry)
         yield (run.number if run else None), sha256
 
 

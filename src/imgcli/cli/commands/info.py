@@ -70,7 +70,7 @@ class _Printer:
     def print(self, name: str) -> ExitCode:
         """Print what is known of an image; one that cannot be found does not keep the others from it."""
         try:
-            match = self._images.find_told(name)
+            match = self._images.find_described(name)
         except ImgcliError as error:
             from imgcli.app.reporting import refuse
 
@@ -133,11 +133,11 @@ def _parents(match: Match, history: History | None) -> Iterator[Ancestor]:
         sent = [*request.references, *([request.mask] if request.mask else [])] if request else []
         names = {reference.sha256: reference.name for reference in sent}
         for parent in match.entry.parents:
-            run = history.bringer(parent.sha256, match.entry) if history else None
+            run = history.producer(parent.sha256, match.entry) if history else None
             yield Ancestor(parent.sha256, parent.role, run, names.get(parent.sha256))
     elif match.file and match.file.parameters:
         for sha256 in match.file.parameters.parents:
-            yield Ancestor(sha256, None, history.bringer(sha256) if history else None)
+            yield Ancestor(sha256, None, history.producer(sha256) if history else None)
 
 
 def _children(match: Match, history: History | None) -> list[HistoryEntry]:

@@ -47,7 +47,7 @@ def tree(ctx: typer.Context, image: lookup.Image, *, as_json: lookup.JsonLines =
     context: Context = ctx.obj
     out = SafeWriter(context.stdout)
     with open_history(context) as history:
-        match = Lookup(context, history).find_told(image)
+        match = Lookup(context, history).find_described(image)
         context.warn(match.notes)
         family = history.family(match.origin)
     if as_json:

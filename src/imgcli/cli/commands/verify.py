@@ -88,7 +88,7 @@ def verify(  # noqa: PLR0913 - see `gen`
       imgcli verify *.png --json | jq -r 'select(.verdict == "altered") | .asked'
     """  # noqa: D301 - \b tells Typer to leave the lines alone
     from imgcli.app.provenance import Verifier
-    from imgcli.cli.config.settings import applied_profile, at_home
+    from imgcli.cli.config.settings import applied_profile, expand_home
     from imgcli.cli.flags import server_options
     from imgcli.store.manifest import read_trust_list
 
@@ -97,7 +97,7 @@ def verify(  # noqa: PLR0913 - see `gen`
     options = server_options(flags, applied_profile(ctx).server)
     if demo and not online:
         raise usage_error("--demo is a server to ask.", "Add --online.", about=("demo", "online"))
-    trusted = read_trust_list(at_home(trust_list)) if trust_list is not None else None
+    trusted = read_trust_list(expand_home(trust_list)) if trust_list is not None else None
     with ExitStack() as stack:
         asked = _open_server(context, options, stack) if online else None
         images = Lookup.opened(context, stack)

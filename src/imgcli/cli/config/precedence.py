@@ -55,7 +55,7 @@ def _named_format(params: Params) -> str | None:
     return format_of_name(params.get("output"))
 
 
-def _fits_not(formats: tuple[str, ...]) -> Callable[[Params], bool]:
+def _excludes(formats: tuple[str, ...]) -> Callable[[Params], bool]:
     return lambda params: (_named_format(params) or params.get("format")) not in formats
 
 
@@ -70,7 +70,7 @@ def _asks_an_image_model(params: Params) -> bool:
     return params.get("api") == "images" or any(load().is_image_model(model) for model in models)
 
 
-def _pours(params: Params) -> bool:
+def _writes_image_to_stdout(params: Params) -> bool:
     return params.get("output") == "-" and bool(params.get("jsonl"))
 
 
@@ -90,8 +90,8 @@ _RULES = (
     PrecedenceRule("output", _any("no_save"), ("no_save",)),
     PrecedenceRule("opens", _keeps_no_file),
     PrecedenceRule("copies", _keeps_no_file),
-    PrecedenceRule("output", _pours, ("jsonl",)),
-    PrecedenceRule("jsonl", _pours, ("output",)),
+    PrecedenceRule("output", _writes_image_to_stdout, ("jsonl",)),
+    PrecedenceRule("jsonl", _writes_image_to_stdout, ("output",)),
     PrecedenceRule("force", _any("no_save"), ("no_save",)),
     PrecedenceRule("keep_partials", _any("no_save"), ("no_save",)),
     PrecedenceRule("image_model", _asks_an_image_model, ("model", "api")),
@@ -100,7 +100,7 @@ _RULES = (
     PrecedenceRule("completion_window", _asks_an_image_model, ("model", "api")),
     PrecedenceRule("completion_window", _any("stream", "partials"), ("stream", "partials")),
     PrecedenceRule("format", _names_another_format, ("output",)),
-    *(PrecedenceRule(one.name, _fits_not(one.formats)) for one in PARAMETERS if one.formats),
+    *(PrecedenceRule(one.name, _excludes(one.formats)) for one in PARAMETERS if one.formats),
     *(PrecedenceRule(one.name, _asks_an_image_model) for one in PARAMETERS if not one.is_in_both),
     PrecedenceRule("partials", _has_no_partials),
     PrecedenceRule("partials", lambda params: params.get("stream") is False, ("stream",)),

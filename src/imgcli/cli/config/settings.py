@@ -254,11 +254,11 @@ def typer_values(
         if setting is not None:
             value = setting.value
             if _shape(parameter).type is ValueType.PATH and isinstance(value, str):
-                value = at_home(value)
+                value = expand_home(value)
             is_one = parameter.multiple and isinstance(value, str)
             yield parameter.name, (setting, [value] if is_one else value)
 
 
-def at_home(path: str) -> str:
+def expand_home(path: str) -> str:
     """Expand `~`: a shell does not see the text of a file, nor what follows an option's `=`."""
     return os.path.expanduser(path)  # noqa: PTH111 - a path's spelling (a slash at its end) counts

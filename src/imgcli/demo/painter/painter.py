@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from imgcli.demo.validation import Encoding
 
 
-_SCENES = (scenes.hills, scenes.papercut, scenes.mosaic)
+_SCENES = (scenes.hills, scenes.paper_cutout, scenes.mosaic)
 _DETAIL = {"low": 0, "medium": 2, "high": 3, "xhigh": 4, "max": 5}
 _GRAIN = {"low": 2, "medium": 3, "high": 4, "xhigh": 5, "max": 6}
 _BORDER = (250, 250, 248)

@@ -121,7 +121,7 @@ def _stars(rng: random.Random, size: drawing.Size, count: int) -> Image.Image:
     return sky.reduce(2)
 
 
-def papercut(rng: random.Random, size: drawing.Size, palette: Palette, detail: int) -> Image.Image:
+def paper_cutout(rng: random.Random, size: drawing.Size, palette: Palette, detail: int) -> Image.Image:
     """Paint sheets of coloured paper with holes, one above the other, each casting a shadow on the next."""
     width, height = size
     centre = (width * rng.uniform(0.4, 0.6), height * rng.uniform(0.38, 0.55))

@@ -162,7 +162,7 @@ class Comparison:
         try:
             after = _decoded(data)
             share = _changed(before, after)
-            return Compared(_side_by_side(before, after), share, share_words(share))
+            return Compared(_side_by_side(before, after), share, changed_share(share))
         except Exception as error:  # noqa: BLE001 - see above
             return _failed("the new image", error)
 
@@ -179,7 +179,7 @@ def _decoded(data: bytes) -> Image:
     return decode(data, enough if width * height > _LARGE else None)
 
 
-def share_words(share: float) -> str:
+def changed_share(share: float) -> str:
     """Format which part of the pixels changed: `12% of the pixels changed`; a little is not none."""
     if share <= 0:
         return "no pixels changed"

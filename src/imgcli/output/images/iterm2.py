@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from imgcli.core.image import ImageFormat
 from imgcli.output.images.decode import decode, fit
 from imgcli.output.images.kitty import as_png
-from imgcli.output.images.protocol import Box, lay_over
+from imgcli.output.images.protocol import Box, overlay_frame
 from imgcli.output.terminal.answers import wrap
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class ITerm2Renderer:
         enough = (box.columns * _ENOUGH[0], box.rows * _ENOUGH[1])
         data, size = _shown_as(encoded, enough)
         cells = Box(*fit(size, box.columns, box.rows, self._cell, self._zoom))
-        return lay_over(cells, self._encoded(data, cells))
+        return overlay_frame(cells, self._encoded(data, cells))
 
     def _encoded(self, data: bytes, box: Box) -> str:
         match self._transfer:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from imgcli.core.image import ImageFormat
 from imgcli.output.images.decode import decode, fit, measure
-from imgcli.output.images.protocol import Box, Frame, Graphic, lay_over
+from imgcli.output.images.protocol import Box, Frame, Graphic, overlay_frame
 from imgcli.output.terminal.answers import wrap
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ class KittyRenderer:
             gone = wrap(delete(before)) if before else ""
             return placeholders(image_id, cells, place_virtually(png, image_id, cells), gone)
         gone = delete(before) if before else ""
-        return lay_over(cells, place(png, image_id, cells) + gone)
+        return overlay_frame(cells, place(png, image_id, cells) + gone)
 
     def keep(self) -> None:
         """Keep what was painted last for good: what comes next is another image."""

@@ -112,7 +112,7 @@ class RendererProvider(ProviderOf[Renderer], Protocol):
     """Has the renderer of images for a terminal."""
 
 
-def lay_over(box: Box, graphic: str) -> Frame:
+def overlay_frame(box: Box, graphic: str) -> Frame:
     """Return rows that leave the screen as it is, and a graphic that is drawn over the whole box.
 
     Drawn when all of its rows exist and one more under them, it never scrolls the screen; where the graphic

@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from imgcli.output.images.decode import decode, fit, flatten
-from imgcli.output.images.protocol import Box, lay_over
+from imgcli.output.images.protocol import Box, overlay_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +63,7 @@ class SixelRenderer:
         shown = image.resize(_whole_bands(image.size, room, self._zoom), reducing_gap=2.0)
         width, height = self._cell
         cells = Box(-(-shown.width // width), -(-shown.height // height))
-        return lay_over(cells, encode(shown, self._registers, self._background))
+        return overlay_frame(cells, encode(shown, self._registers, self._background))
 
 
 def _whole_bands(size: Size, room: Size, zoom: float) -> Size:

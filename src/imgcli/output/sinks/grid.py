@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from imgcli.core.image import EncodedImage
     from imgcli.core.request import ImageRequest
     from imgcli.output.images.protocol import RendererProvider
-    from imgcli.output.sinks.lines import Words
+    from imgcli.output.sinks.lines import PendingWords
     from imgcli.output.sinks.summary import Clock
     from imgcli.output.terminal.capabilities import Terminal
     from imgcli.output.terminal.screen import Footer
@@ -153,7 +153,7 @@ class GridSink(TerminalSink[ImageGrid]):
         self._notices: dict[str, None] = {}
         self._shape = 1.0
 
-    def open(self, words: Words = GENERATING, footer: Footer = NO_FOOTER) -> Self:
+    def open(self, words: PendingWords = GENERATING, footer: Footer = NO_FOOTER) -> Self:
         """Put the first status row on the screen, then start to tick; only then is the terminal asked."""
         paths = min(len(self._tiles), _MOST_PATHS) if footer.path_columns else 1
         remarks = footer.remarks + max(paths - 1, 0)

@@ -39,16 +39,16 @@ if TYPE_CHECKING:
 _NAME_LENGTH = 1500
 
 
-class Words(NamedTuple):
+class PendingWords(NamedTuple):
     """What is printed before anything has come, and of an image that is not saved."""
 
     opening: str
     unsaved: str
 
 
-GENERATING = Words("connecting", "not saved")
-POURING = Words("connecting", "written to standard output")
-VIEWING = Words("reading", "")
+GENERATING = PendingWords("connecting", "not saved")
+STREAMING = PendingWords("connecting", "written to standard output")
+VIEWING = PendingWords("reading", "")
 
 
 def described(name: str, image: EncodedImage, separator: str) -> str:
@@ -146,7 +146,7 @@ class LinesStyle(NamedTuple):
     """
 
     opening: Callable[[ImageRequest], str] = started_line
-    words: Words = GENERATING
+    words: PendingWords = GENERATING
     write_bill: Callable[[Bill], list[str]] | None = None
     in_color: bool = False
     prefix: str = ""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from imgcli.core.errors import Problem
     from imgcli.core.events import Event
     from imgcli.output.images.protocol import RendererProvider
-    from imgcli.output.sinks.lines import Words
+    from imgcli.output.sinks.lines import PendingWords
     from imgcli.output.sinks.summary import Clock
     from imgcli.output.terminal.capabilities import Terminal
     from imgcli.output.terminal.screen import Footer
@@ -67,7 +67,7 @@ class _Scene:
             self.arrivals.pop()
         self.arrivals.append(arrival)
 
-    def take_news(self) -> list[str]:
+    def pop_new_lines(self) -> list[str]:
         """Take the lines that were not yet printed."""
         news, self.news = self.news, []
         return news
@@ -97,7 +97,7 @@ class LiveSink(TerminalSink[EncodedImage]):
         self._scene = _Scene(Status(clock()))
         self._shown: PartialImage | FinalImage | None = None
 
-    def open(self, words: Words = GENERATING, footer: Footer = NO_FOOTER) -> Self:
+    def open(self, words: PendingWords = GENERATING, footer: Footer = NO_FOOTER) -> Self:
         """Put the first status row on the screen, then start to tick; only then is the terminal asked."""
         self._scene.status = self._scene.status.now_doing(words.opening)
         return super().open(words, footer)
@@ -114,7 +114,7 @@ class LiveSink(TerminalSink[EncodedImage]):
             case Failed(problem=problem, ended=ended):
                 self._finish(self._bill_lines(ended) + self._problem_lines(problem))
             case _ if self._has_ended:
-                self._canvas.leave(self._scene.take_news())
+                self._canvas.leave(self._scene.pop_new_lines())
             case _:
                 self._wake()
 
@@ -172,7 +172,7 @@ class LiveSink(TerminalSink[EncodedImage]):
     def _end(self, lines: Sequence[str]) -> None:
         captions = [line for caption in self._scene.captions.values() for line in caption]
         self._scene.standing = None
-        self._canvas.leave([*captions, *self._scene.take_news(), *lines], self._paths())
+        self._canvas.leave([*captions, *self._scene.pop_new_lines(), *lines], self._paths())
 
     def _paths(self) -> list[str]:
         """Return what is printed on standard output once we have ended, where that is this terminal."""
@@ -202,7 +202,7 @@ class LiveSink(TerminalSink[EncodedImage]):
 
     def _take_news(self) -> list[str]:
         with self._note_lock:
-            return self._scene.take_news()
+            return self._scene.pop_new_lines()
 
     def _take_arrival(self) -> PartialImage | FinalImage | None:
         with self._note_lock:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from imgcli.core.billing.bill import Bill
     from imgcli.core.events import Event
-    from imgcli.output.sinks.lines import Words
+    from imgcli.output.sinks.lines import PendingWords
     from imgcli.output.terminal.canvas import Canvas
     from imgcli.output.terminal.capabilities import Terminal
     from imgcli.output.terminal.screen import Footer
@@ -57,7 +57,7 @@ class TerminalSink(ABC, Generic[T]):
         self._has_ended = False
         self._ticker = Ticker(self.refresh, period) if period else None
 
-    def open(self, words: Words = GENERATING, footer: Footer = NO_FOOTER) -> Self:
+    def open(self, words: PendingWords = GENERATING, footer: Footer = NO_FOOTER) -> Self:
         """Put the first status row on the screen, then start to tick; only then is the terminal asked."""
         self._words, self._footer, self._canvas.footer = words, footer, footer
         self._canvas.tick(self._row())

@@ -9,7 +9,7 @@ from imgcli.core.billing.bill import dollars
 from imgcli.core.text import shorten
 from imgcli.output.tables.table import Table, can_draw, rendered_lines
 from imgcli.output.terminal.screen import MOST_BILL_LINES, has_room_for_table
-from imgcli.output.text import GAP, cell_width, cut_end, line_up, widths
+from imgcli.output.text import GAP, align_columns, cell_width, cut_end, widths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -113,7 +113,8 @@ def _compact_table(bill: Bill, columns: int) -> list[str]:
     room = columns - _width(numbers)
     names = [cut_end(table.headings[0], room), *_labels(bill.rows, room), _total_label(bill, room)]
     return [
-        line.rstrip() for line in line_up([(name, *row) for name, row in zip(names, numbers, strict=True)])
+        line.rstrip()
+        for line in align_columns([(name, *row) for name, row in zip(names, numbers, strict=True)])
     ]
 
 

@@ -9,7 +9,7 @@ from imgcli.core.billing.bill import dollars
 from imgcli.core.errors import ExitCode
 from imgcli.core.history import OK
 from imgcli.core.text import clean, shorten
-from imgcli.output.text import GAP, cut_end, cut_start, left, line_up, widths
+from imgcli.output.text import GAP, align_columns, cut_end, cut_start, left, widths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -47,7 +47,7 @@ def history_lines(entries: Sequence[HistoryEntry], paths: PathFormatter, columns
     if not entries:
         return []
     columns_of_cells = [cells for cells in zip(*map(_leading_cells, entries), strict=True) if any(cells)]
-    heads = line_up(list(zip(*columns_of_cells, strict=True)), {_OUTCOME})
+    heads = align_columns(list(zip(*columns_of_cells, strict=True)), {_OUTCOME})
     rest = None if columns is None else max(columns - 1 - len(heads[0]) - len(GAP), 0)
     prompts = [shorten(entry.prompt, _LONGEST) or "-" for entry in entries]
     names = [_path(entry, paths) for entry in entries]

@@ -7,7 +7,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from imgcli.output.terminal.capabilities import ColorDepth
-from imgcli.output.text import GAP, line_up, widths
+from imgcli.output.text import GAP, align_columns, widths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,7 +46,7 @@ class Table:
     def lines(self) -> list[str]:
         """The table as lines of plain text, without any escape code."""
         words = {index for index in range(len(self.headings)) if self._has_words(index)}
-        return [line.rstrip() for line in line_up(self._all_rows, words)]
+        return [line.rstrip() for line in align_columns(self._all_rows, words)]
 
     @property
     def widths(self) -> list[int]:

@@ -28,7 +28,7 @@ _HEIRS = "id IN (SELECT run FROM parents WHERE sha256 = ? AND role <> ?)"
 _ANY = 1 << 62
 
 
-def bringer(find: Find, sha256: str, child: HistoryEntry | None = None) -> HistoryEntry | None:
+def producer(find: Find, sha256: str, child: HistoryEntry | None = None) -> HistoryEntry | None:
     """Find the run that brought an image which went into `child`.
 
     Several runs can bring the same bytes. The one that the child names wins, then the newest before the
@@ -102,7 +102,7 @@ class _Kin:
             key, sha256s = waiting.pop()
             origins = self.origins.setdefault(key, {})
             for sha256 in sha256s:
-                run = bringer(self.find, sha256, self.members.get(key))
+                run = producer(self.find, sha256, self.members.get(key))
                 parent = origins[sha256] = _number(run) if run else sha256
                 if parent not in self.members:
                     self.members[parent] = run
@@ -131,7 +131,7 @@ class _Kin:
             if one == sha256:
                 origins[one] = parent
             elif one not in origins:
-                run = bringer(self.find, one, child)
+                run = producer(self.find, one, child)
                 origins[one] = _number(run) if run else one
 
 

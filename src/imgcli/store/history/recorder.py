@@ -173,7 +173,7 @@ class HistorySink:
             broken = Problem(ExitCode.UNKNOWN, "The run was interrupted.", Charged.MAYBE, CHECK_USAGE)
             self.handle(Failed(self._about.job, broken))
 
-    def forgo(self) -> None:
+    def skip_history(self) -> None:
         """Remember nothing: the run never asked anybody."""
         self._is_done = True
 

@@ -143,11 +143,11 @@ class History:
         """Find the run that a server answered under this id."""
         return self._database.read(lambda connection: _answers(connection)(response_id))
 
-    def bringer(self, sha256: str, child: HistoryEntry | None = None) -> HistoryEntry | None:
-        """Find the run that brought what a later one started from; see `kinship.bringer`."""
-        from imgcli.store.history.lineage import bringer
+    def producer(self, sha256: str, child: HistoryEntry | None = None) -> HistoryEntry | None:
+        """Find the run that brought what a later one started from; see `lineage.producer`."""
+        from imgcli.store.history.lineage import producer
 
-        return self._database.read(lambda connection: bringer(_finding(connection), sha256, child))
+        return self._database.read(lambda connection: producer(_finding(connection), sha256, child))
 
     def latest(self, endpoint: str | None = None, back: int = 0) -> HistoryEntry | None:
         """Find the newest run that brought an image, saved or not, of one endpoint or of any.
@@ -171,7 +171,7 @@ class History:
         return self._database.read(lambda connection: numbers(connection, limit, search))
 
     def children(self, sha256: str, of: HistoryEntry | None = None) -> list[HistoryEntry]:
-        """List the runs that an image went into, oldest first; see `kinship.children`."""
+        """List the runs that an image went into, oldest first; see `lineage.children`."""
         from imgcli.store.history.lineage import children
 
         return self._database.read(lambda connection: children(_finding(connection), sha256, of))

@@ -112,7 +112,7 @@ class SavingStage:
             yield Saved(event.job, event.image_index, result.path, result.problem)
         for text in _about_name(self._request, event.image, result, is_series=self._is_series):
             yield Notice(event.job, text, is_about_name=result.is_named)
-        for text in remarks(self._request, result):
+        for text in differences(self._request, result):
             yield Notice(event.job, text)
 
     def _salvaged(self, event: FinalImage) -> Iterator[Event]:
@@ -142,7 +142,7 @@ class SavingStage:
         yield event
 
 
-def remarks(request: ImageRequest | None, result: PublishResult) -> Iterator[str]:
+def differences(request: ImageRequest | None, result: PublishResult) -> Iterator[str]:
     """Yield messages about how an image differs from what was requested."""
     if result.unchecked:
         yield f"Partly verified: {result.unchecked}."
