@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import math
-import operator
 from array import array
 from dataclasses import dataclass
 from itertools import accumulate, product
@@ -31,9 +30,19 @@ from imgcli.output.images.glyphs import (
     Wedge,
     wedges,
 )
+from imgcli.output.images.planes import (
+    calc,
+    constant_rows,
+    folded,
+    mean_row,
+    repeated,
+    row_at,
+    stacked,
+    total,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from PIL.Image import Image as PILImage
 
@@ -146,8 +155,8 @@ class _Family:
         if self.grid in _LINES:
             return _running(differences)
         if self.grid == WEDGES:
-            rows = [_row(differences, index) for index in range(self.grid.parts)]
-            return _stack([_weighted(rows, wedge.weights) for wedge in wedges()])
+            rows = [row_at(differences, index) for index in range(self.grid.parts)]
+            return stacked([_weighted(rows, wedge.weights) for wedge in wedges()])
         return _doubled(differences)
 
     def weights(self) -> list[float]:
@@ -200,15 +209,15 @@ def _doubled(differences: PILImage) -> PILImage:
     found = Image.new("F", (width, 1 << parts - 1))
     for index in range(parts - 1):
         done = 1 << index
-        added = _repeated(_row(differences, index), done)
-        found.paste(_calc(lambda a, b: a + b, found.crop((0, 0, width, done)), added), (0, done))
+        added = repeated(row_at(differences, index), done)
+        found.paste(calc(lambda a, b: a + b, found.crop((0, 0, width, done)), added), (0, done))
     return found
 
 
 def _running(differences: PILImage) -> PILImage:
     """Return the sums of the first part, of the first two and so on; then the inner parts alone."""
-    rows = [_row(differences, index) for index in range(differences.height - 1)]
-    return _stack([*accumulate(rows, functools.partial(_calc, lambda a, b: a + b)), *rows[1:]])
+    rows = [row_at(differences, index) for index in range(differences.height - 1)]
+    return stacked([*accumulate(rows, functools.partial(calc, lambda a, b: a + b)), *rows[1:]])
 
 
 def _weighted(rows: Sequence[PILImage], weights: Sequence[float]) -> PILImage:
@@ -216,9 +225,9 @@ def _weighted(rows: Sequence[PILImage], weights: Sequence[float]) -> PILImage:
     alike: dict[float, list[PILImage]] = {}
     for row, weight in zip(rows, weights, strict=True):
         alike.setdefault(weight, []).append(row)
-    sums = {weight: _total(some) for weight, some in alike.items() if weight}
-    return _total(
-        some if weight == 1 else _calc(lambda a, w=weight: a * w, some) for weight, some in sums.items()
+    sums = {weight: total(some) for weight, some in alike.items() if weight}
+    return total(
+        some if weight == 1 else calc(lambda a, w=weight: a * w, some) for weight, some in sums.items()
     )
 
 
@@ -228,23 +237,23 @@ def _strip(
     """Draw some rows of cells: for each the number of its split, and the bytes of its two colours."""
     close = _CLOSE if raster.divides(_CLOSE) else raster
     parts = _parts(fine, raster, [close, *(family.grid for family in families)])
-    means = [_mean(parts[family.grid]) for family in families]
+    means = [mean_row(parts[family.grid]) for family in families]
     sums = []
     for family, mean in zip(families, means, strict=True):
         rows = parts[family.grid]
-        differences = _calc(lambda a, b: a - b, rows, _repeated(mean, rows.height))
+        differences = calc(lambda a, b: a - b, rows, repeated(mean, rows.height))
         sums.append(family.sums(_emphasized(differences, emphasis, 0.5)))
-    stack = _stack(sums)
+    stack = stacked(sums)
     number, saved = _winner(stack, [weight for family in families for weight in family.weights()])
     thrice = Image.frombytes("L", (3 * number.width, 1), 3 * number.tobytes())
     won = _emphasized(_picked(stack, thrice), emphasis, -0.5)
-    won = _calc(lambda a, b: a * b, won, _contrast(parts[close], saved, emphasis))
+    won = calc(lambda a, b: a * b, won, _contrast(parts[close], saved, emphasis))
     mean = _by_family(means, families, thrice)
     splits = [(split, family.grid.parts) for family in families for split in family.splits]
     shares = _valued(thrice, [split.share or 1 for split, _ in splits])
     rests = _valued(thrice, [whole - split.share for split, whole in splits])
-    one = _rounded(_calc(lambda m, c, n: m + c / n, mean, won, shares))
-    other = _rounded(_calc(lambda m, c, n: m - c / n, mean, won, rests))
+    one = _rounded(calc(lambda m, c, n: m + c / n, mean, won, shares))
+    other = _rounded(calc(lambda m, c, n: m - c / n, mean, won, rests))
     twins = thrice.point([255 * split.is_twin for split, _ in splits] + [0] * (_LAST + 1 - len(splits)))
     lit, rest = (_interleaved(Image.composite(*pair, twins)) for pair in ((other, one), (one, other)))
     return number.tobytes(), lit, rest
@@ -282,21 +291,21 @@ def _winner(sums: PILImage, weights: Sequence[float]) -> tuple[PILImage, PILImag
     """Return for each cell the number of the split that saves most squared error, and what it saves."""
     tops = range(0, sums.height, _ROWS)
     best = functools.reduce(
-        functools.partial(_calc, ImageMath.imagemath_max),
+        functools.partial(calc, ImageMath.imagemath_max),
         (_best(sums, top, weights[top : top + _ROWS]) for top in tops),
     )
-    number = _calc(lambda key: _LAST - (key & _LAST), best).convert("L")
-    return number, _calc(lambda key: key / float((_LAST + 1) * _STEPS), best.convert("F"))
+    number = calc(lambda key: _LAST - (key & _LAST), best).convert("L")
+    return number, calc(lambda key: key / float((_LAST + 1) * _STEPS), best.convert("F"))
 
 
 def _best(sums: PILImage, top: int, weights: Sequence[float]) -> PILImage:
     """Return for each cell the most that one of some splits saves, in steps, and 255 less its number."""
     width, rows = sums.width // 3, len(weights)
     bands = [sums.crop((left, top, left + width, top + rows)) for left in range(0, sums.width, width)]
-    saved = _calc(lambda r, g, b, w: (r * r + g * g + b * b) * w, *bands, _rows("F", width, weights))
-    names = _rows("I", width, [_LAST - number for number in range(top, top + rows)])
-    keys = _calc(lambda a, b: a * (_LAST + 1) + b, saved.convert("I"), names)
-    return _folded(ImageMath.imagemath_max, keys)
+    saved = calc(lambda r, g, b, w: (r * r + g * g + b * b) * w, *bands, constant_rows("F", width, weights))
+    names = constant_rows("I", width, [_LAST - number for number in range(top, top + rows)])
+    keys = calc(lambda a, b: a * (_LAST + 1) + b, saved.convert("I"), names)
+    return folded(ImageMath.imagemath_max, keys)
 
 
 def _picked(sums: PILImage, numbers: PILImage) -> PILImage:
@@ -318,12 +327,12 @@ def _by_family(means: Sequence[PILImage], families: Sequence[_Family], numbers: 
 
 def _contrast(close: PILImage, saved: PILImage, emphasis: tuple[float, float, float]) -> PILImage:
     """Return the stretch of each cell's differences, as planes: by what its two colours do not show."""
-    mean, square = _mean(close), _mean(_calc(lambda a: a * a, close))
-    variance = _emphasized(_calc(lambda a, m: a - m * m, square, mean), emphasis, 1)
+    mean, square = mean_row(close), mean_row(calc(lambda a: a * a, close))
+    variance = _emphasized(calc(lambda a, m: a - m * m, square, mean), emphasis, 1)
     bands = [variance.crop((left, 0, left + saved.width, 1)) for left in range(0, mean.width, saved.width)]
-    missed = _calc(lambda a, b: 1 - (b + 1) / (a + 1), _total(bands), saved)
-    share = _calc(lambda a: ImageMath.imagemath_max(ImageMath.imagemath_min(a / _NEARLY, 1.0), 0.0), missed)
-    stretch = _calc(lambda a: a * _CONTRAST + 1, share)
+    missed = calc(lambda a, b: 1 - (b + 1) / (a + 1), total(bands), saved)
+    share = calc(lambda a: ImageMath.imagemath_max(ImageMath.imagemath_min(a / _NEARLY, 1.0), 0.0), missed)
+    stretch = calc(lambda a: a * _CONTRAST + 1, share)
     return Image.frombytes("F", mean.size, 3 * stretch.tobytes())
 
 
@@ -332,59 +341,7 @@ def _emphasized(planes: PILImage, emphasis: tuple[float, float, float], power: f
     if emphasis == EVEN:
         return planes
     row = Image.frombytes("F", (3, 1), array("f", [share**power for share in emphasis]).tobytes())
-    return _calc(lambda a, b: a * b, planes, row.resize(planes.size, Image.Resampling.NEAREST))
-
-
-def _mean(rows: PILImage) -> PILImage:
-    total = _folded(lambda a, b: a + b, rows)
-    return _calc(lambda a: a * (1 / rows.height), total)
-
-
-def _folded(rule: Callable[[Any, Any], Any], rows: PILImage) -> PILImage:
-    """Return one row: the rule applied between all of them, in any order."""
-    odd = []
-    while rows.height > 1:
-        half = rows.height // 2
-        if rows.height % 2:
-            odd.append(_row(rows, rows.height - 1))
-        rows = _calc(rule, *(rows.crop((0, top, rows.width, top + half)) for top in (0, half)))
-    return functools.reduce(functools.partial(_calc, rule), odd, rows)
-
-
-def _calc(rule: Callable[..., Any], *images: PILImage) -> PILImage:
-    """Return the image whose pixels are the rule's results for the pixels of the given ones."""
-    named = {f"image{i}": image for i, image in enumerate(images)}
-    found: PILImage = ImageMath.lambda_eval(lambda known: rule(*(known[name] for name in named)), **named)
-    return found
-
-
-def _total(images: Iterable[PILImage]) -> PILImage:
-    return _calc(lambda *images: functools.reduce(operator.add, images), *images)
-
-
-def _stack(images: Sequence[PILImage]) -> PILImage:
-    """Stack images of one width, one under another."""
-    found = Image.new(images[0].mode, (images[0].width, sum(image.height for image in images)))
-    top = 0
-    for image in images:
-        found.paste(image, (0, top))
-        top += image.height
-    return found
-
-
-def _row(rows: PILImage, index: int) -> PILImage:
-    return rows.crop((0, index, rows.width, index + 1))
-
-
-def _repeated(row: PILImage, count: int) -> PILImage:
-    return row.resize((row.width, count), Image.Resampling.NEAREST)
-
-
-def _rows(mode: str, width: int, values: Sequence[float]) -> PILImage:
-    """Return an image of constant rows."""
-    column = Image.new(mode, (1, len(values)))
-    column.putdata(values)
-    return column.resize((width, len(values)), Image.Resampling.NEAREST)
+    return calc(lambda a, b: a * b, planes, row.resize(planes.size, Image.Resampling.NEAREST))
 
 
 def _valued(numbers: PILImage, values: Sequence[int]) -> PILImage:
@@ -393,7 +350,7 @@ def _valued(numbers: PILImage, values: Sequence[int]) -> PILImage:
 
 
 def _rounded(planes: PILImage) -> PILImage:
-    return _calc(lambda a: a + _ROUNDING, planes).convert("L")
+    return calc(lambda a: a + _ROUNDING, planes).convert("L")
 
 
 def _interleaved(planes: PILImage) -> bytes:
