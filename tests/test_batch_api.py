@@ -564,7 +564,7 @@ class TestSubmitting:
         done = mine.submit()
         assert (5, []) == (done.exit_code, done.lines), done.stderr
         assert ["held"] * 3 == mine.statuses[3:]
-        assert "no batch waits" in mine("status").stderr
+        assert "no batch to collect" in mine("status").stderr
 
     def test_lost_confirmation(self, demo: Demo, batch: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where the answer to the creation is lost, the batch is found in the list, not created again."""

@@ -242,7 +242,7 @@ PARAMETERS = (
         str,
         "svg.model",
         "NAME",
-        "For svg: the model that writes it.  [default: the server's]",
+        "For svg: the model that writes the drawing.  [default: the server's]",
         formats=(ImageFormat.SVG,),
         costs=True,
     ),
@@ -251,7 +251,7 @@ PARAMETERS = (
         ReasoningEffort,
         "svg.reasoning.effort",
         "LEVEL",
-        "For svg: how much its model reasons: none, minimal, low, medium, high, xhigh or max.",
+        "For svg: reasoning effort of that model: none, minimal, low, medium, high, xhigh or max.",
         formats=(ImageFormat.SVG,),
         costs=True,
     ),
@@ -262,7 +262,7 @@ PARAMETERS = (
         Action,
         "action",
         "KIND",
-        "Whether a text model's image tool makes a new image or edits one: auto, generate or edit.",
+        "Whether a text model's image tool generates a new image or edits one: auto, generate or edit.",
         place=ApiPlace.TOOL,
         is_inherited=False,
     ),
@@ -271,7 +271,7 @@ PARAMETERS = (
         str,
         "service_tier",
         "TIER",
-        "How a text model's request is processed, each at its own price: auto, default, flex, fast, "
+        "Processing tier of a text model's request, each at its own price: auto, default, flex, fast, "
         "priority, ultrafast or scale.",
         panel="Server",
         place=ApiPlace.RESPONSE,
@@ -283,7 +283,7 @@ PARAMETERS = (
         str,
         "safety_identifier",
         "TEXT",
-        "A stable name for the person that you make the image for, as a hash; OpenAI uses it to find misuse.",
+        "A stable, anonymous id of your end user, such as a hash; helps OpenAI detect misuse.",
         panel="Server",
         place=ApiPlace.REQUEST,
         longest=128,
@@ -295,8 +295,8 @@ PARAMETERS = (
         tuple,
         "",
         "KEY=JSON",
-        "Another field of the request, for servers that know more: KEY is in its body, tool.KEY in a text "
-        "model's image tool. Can be given several times.",
+        "Add a field that imgcli does not know to the request: KEY to its body, tool.KEY to a text model's "
+        "image tool. Can be repeated.",
         panel="Server",
         place=ApiPlace.REQUEST,
         costs=True,
@@ -307,7 +307,7 @@ PARAMETERS = (
         str,
         "instructions",
         "TEXT",
-        "What a text model is to keep to, whatever the prompt.",
+        "System instructions for the text model, besides the prompt.",
         panel="Input",
         place=ApiPlace.RESPONSE,
     ),
@@ -316,7 +316,7 @@ PARAMETERS = (
         ReasoningEffort,
         "reasoning.effort",
         "LEVEL",
-        "How much a text model reasons: none, minimal, low, medium, high, xhigh or max.  "
+        "Reasoning effort of the text model: none, minimal, low, medium, high, xhigh or max.  "
         "[default: the model's]",
         place=ApiPlace.RESPONSE,
         costs=True,

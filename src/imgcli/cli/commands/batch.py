@@ -108,9 +108,9 @@ def batch(
       echo "a {animal}" | imgcli batch - --var animal=cat,dog
       imgcli batch rows.csv --prompt "a {animal}" -o "{animal}.png"
 
-    What is done is kept in FILE.imgcli.jsonl beside FILE: the same command again sends only what is missing,
-    and never pays for a row twice. A changed row is a new row. All rows are checked before the first is sent.
-    Ctrl-C finishes what is running and sends no more; a second Ctrl-C stops at once.
+    Progress is kept in FILE.imgcli.jsonl next to FILE: run the same command again to send only what is
+    missing. No row is paid for twice. A changed row is a new row. All rows are checked before the first is
+    sent. Ctrl-C finishes what is running and sends no more; a second Ctrl-C stops at once.
     """  # noqa: D301 - \b tells Typer to leave the lines alone
     one_run = dict.fromkeys(_UNFIT)
     _run(ctx, {**flags, **one_run, "file": file})

@@ -42,7 +42,7 @@ def status(
     profile: server.Profile = None,  # noqa: ARG001 - ConfiguredCommand has read it already
     timeout: ShortTimeout = _TIMEOUT,
 ) -> None:
-    """Show where submitted batches stand.
+    """Show the status of submitted batches.
 
     \b
     Examples:
@@ -58,7 +58,7 @@ def status(
         chosen = choose(context, options, ids or ())
         shown = list(figures(context, batch_client(context, options), chosen)) if chosen else []
         if not (shown or as_json):
-            context.warn(["no batch waits to be collected"])
+            context.warn(["no batch to collect"])
         columns = size_of(context.stdout).columns if context.stdout.isatty() else None
         lines = [batches_json(shown)] if as_json else batch_lines(shown, context.now(), columns)
         SafeWriter(context.stdout).lines(lines)
@@ -107,7 +107,7 @@ def cancel(
 
 
 _EPILOG = """\
-Exit codes: 0 all saved; 3 some rows brought no image; 6 not ready yet; otherwise as for imgcli gen.
+Exit codes: 0 all saved; 3 some rows have no image; 6 not ready yet; otherwise as for imgcli gen.
 """
 
 

@@ -26,7 +26,7 @@ File = Annotated[
     typer.Argument(
         metavar="FILE",
         help="A file of JSON Lines, CSV, or one prompt per line. CSV has a header row; in plain text # "
-        "begins a comment. '-' is standard input, of which nothing is remembered.",
+        "begins a comment. '-' is standard input; such a batch cannot be continued.",
         rich_help_panel=_INPUT,
         autocompletion=batch_files,
         show_default=False,
@@ -46,8 +46,8 @@ Seed = Annotated[
     typer.Option(
         "--seed",
         metavar="N",
-        help="Let {NAME|choice} pick other values; the same N always picks the same ones. With --demo also "
-        "the seed of the images.  [default: 0]",
+        help="Seed for {NAME|choice}: the same N always picks the same values. With --demo also the seed of "
+        "the images.  [default: 0]",
         rich_help_panel=_INPUT,
     ),
 ]
@@ -56,7 +56,7 @@ Concurrency = Annotated[
     typer.Option(
         "--concurrency",
         metavar="N",
-        help="How many requests may run at the same time, 1 to 64.",
+        help="Maximum number of requests at the same time, 1 to 64.",
         rich_help_panel=_RUN,
     ),
 ]
@@ -83,7 +83,7 @@ RetryUnknown = Annotated[
     bool,
     typer.Option(
         "--retry-unknown",
-        help="Also send rows again that may already have been paid for.",
+        help="Also retry rows that may already have been paid for.",
         rich_help_panel=_RUN,
     ),
 ]
@@ -114,7 +114,7 @@ Count = Annotated[
         "--count",
         "-n",
         metavar="N",
-        help="Generate N images of each row, with a request each.",
+        help="Generate N images for each row, one request each.",
         rich_help_panel="Image",
     ),
 ]
@@ -134,8 +134,8 @@ MaxCost = Annotated[
     typer.Option(
         "--max-cost",
         metavar="USD",
-        help="The most that the whole batch may cost, over all its runs; off for no limit. What has no room "
-        "is not sent.",
+        help="Maximum cost of the whole batch, over all its runs; off for no limit. Rows that would "
+        "exceed it are not sent.",
         rich_help_panel="Cost",
     ),
 ]

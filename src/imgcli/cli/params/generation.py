@@ -100,8 +100,8 @@ Preset = Annotated[
     typer.Option(
         "--preset",
         metavar="NAME",
-        help="Apply a preset of the configuration file: its template to the prompt, and its options. Can be "
-        "given several times.",
+        help="Apply a preset from the configuration file: its prompt template and its options. Can be "
+        "repeated.",
         rich_help_panel=_PROMPT,
         show_default=False,
         autocompletion=presets,
@@ -171,7 +171,7 @@ Model = Annotated[
         metavar="NAME",
         envvar="IMGCLI_MODEL",
         help="Text or image model: a text model calls the image tool (Responses API); an image model, such "
-        "as gpt-image-2, is called directly (Images API). Given several times, each gets the same prompt.  "
+        "as gpt-image-2, is called directly (Images API). Repeat it to ask several.  "
         "[default: gpt-4o-mini; from 2027-01-14 gpt-6-luna]",
         rich_help_panel=_IMAGE,
         autocompletion=models,
@@ -183,7 +183,7 @@ Count = Annotated[
         "--count",
         "-n",
         metavar="N",
-        help="Generate N images, with a request each; --max-cost and --daily-cap hold for all of them.",
+        help="Generate N images, one request each; --max-cost and --daily-cap apply to all of them together.",
         rich_help_panel=_IMAGE,
     ),
 ]
@@ -191,7 +191,7 @@ SingleRequest = Annotated[
     bool,
     typer.Option(
         "--single-request",
-        help="Ask an image model for all --count images in one request, up to 10, without partial images.",
+        help="Request all --count images (up to 10) from an image model at once, without partial images.",
         rich_help_panel=_IMAGE,
     ),
 ]
@@ -200,7 +200,7 @@ Concurrency = Annotated[
     typer.Option(
         "--concurrency",
         metavar="N",
-        help="With several images, how many requests may run at the same time.",
+        help="With several images, the maximum number of requests at the same time.",
         rich_help_panel=_SERVER,
     ),
 ]
@@ -323,8 +323,8 @@ Detach = Annotated[
     bool,
     typer.Option(
         "--detach",
-        help="Let the server work in the background: a broken connection is taken up again without a second "
-        "request, and imgcli recover fetches the image of a run that was killed. Text models only.",
+        help="Run in the background on the server: a dropped connection resumes without a second request, "
+        "and imgcli recover fetches the image if imgcli is killed. Text models only.",
         rich_help_panel=_SERVER,
     ),
 ]
@@ -333,8 +333,8 @@ Window = Annotated[
     typer.Option(
         "--completion-window",
         metavar="TIME",
-        help="2h or 8h: submit the request at OpenAI's discount for background work, and end. The image is "
-        "made within that time; imgcli recover fetches it. Text models only.",
+        help="2h or 8h: submit the request at OpenAI's discount for background work, then exit. The image is "
+        "ready within that time; imgcli recover fetches it. Text models only.",
         rich_help_panel=_SERVER,
     ),
 ]

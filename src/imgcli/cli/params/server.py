@@ -46,7 +46,7 @@ MaxCost = Annotated[
     typer.Option(
         "--max-cost",
         metavar="USD",
-        help="Send nothing that may cost more than this; off for no limit.",
+        help="Send no request that may cost more than this; off for no limit.",
         rich_help_panel=_COST,
     ),
 ]
@@ -56,8 +56,8 @@ DailyCap = Annotated[
         "--daily-cap",
         metavar="USD",
         envvar="IMGCLI_DAILY_CAP",
-        help="Send nothing that may bring today's spending above this; off for no limit. Runs in progress "
-        "are counted too.",
+        help="Send no request that may raise today's spending above this; off for no limit. Runs in progress "
+        "count too.",
         rich_help_panel=_COST,
     ),
 ]

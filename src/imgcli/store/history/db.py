@@ -84,7 +84,7 @@ class Database:
         self.path = folder / NAME
         self.notices: list[str] = []
         self._patience = patience
-        self._connection = _empty()
+        self._connection: sqlite3.Connection | None = None
         self._identity: Identity | None = None
         self._lock: int | None = None
         self._open()
@@ -96,10 +96,20 @@ class Database:
 
     def close(self) -> None:
         """Close the file, and release the lock only then."""
-        with suppress(sqlite3.Error):
-            self._connection.close()
+        self._disconnect()
         _release(self._lock)
-        self._connection, self._identity, self._lock = _empty(), None, None
+        self._identity, self._lock = None, None
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection:
+            with suppress(sqlite3.Error):
+                connection.close()
+
+    def _connected(self) -> sqlite3.Connection:
+        """Return the connection, one to nothing where there is no file."""
+        self._connection = self._connection or _empty()
+        return self._connection
 
     def read(self, action: Callable[[sqlite3.Connection], T]) -> T:
         """Read one state of the database. Raises `HistoryError`."""
@@ -143,7 +153,7 @@ class Database:
                 self.close()
                 self._open(create=True)
             try:
-                return _patiently(lambda: action(self._connection), self._patience)
+                return _patiently(lambda: action(self._connected()), self._patience)
             except sqlite3.Error as error:
                 if self._identity is None or not _is_damage(error):
                     raise HistoryError(_message(error)) from error
@@ -174,6 +184,7 @@ class Database:
         try:
             identity = _identity_of(self.path)
             if identity is not None:  # else another process has set it aside meanwhile
+                self._disconnect()
                 self._connection = _connect(self.path, identity, self._patience)
                 self._identity, self._lock, lock = identity, lock, None
         finally:
