@@ -15,9 +15,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -25,7 +26,7 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "src"), str(ROOT / "tests")]
 
 from bench.images import IMAGES  # noqa: E402
-from bench.measures import psnr, ssim, worst  # noqa: E402
+from bench.measures import far, light, psnr, ssim, worst  # noqa: E402
 from bench.photographs import PHOTOGRAPHS, photograph, shipped  # noqa: E402
 
 from glyphpaint import HEIGHT, WIDTH, bitmap, paint, replay  # noqa: E402
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 COLUMNS, ROWS = 80, 40
 PIXELS = 720, 438  # of a sixel image in 80 columns and 22 rows
 BLACK = (0, 0, 0)
+RGB = tuple[int, int, int]
 OURS = "imgcli"
 _ABLE = TerminalPalette(has_wedges=True)
 _FONT_SIZE = 13  # at which a letter of the font is 8 pixels wide
@@ -85,6 +87,34 @@ SSIM = Measure("SSIM", 4, 1, lambda painting: ssim(painting.shown, painting.targ
 WORST = Measure("worst 8x8", 1, -1, lambda painting: worst(painting.shown, painting.target))
 SIZE = Measure("kB", 0, -1, lambda painting: painting.size / 1000)
 
+FAR = Measure("far", 2, -1, lambda painting: far(painting.shown, painting.target))
+LIGHT = Measure("light", 2, -1, lambda painting: light(painting.shown, painting.target))
+
+_WINDOWS = [  # the 16 colours of Windows' terminals, by their numbers
+    *((12, 12, 12), (197, 15, 31), (19, 161, 14), (193, 156, 0)),
+    *((0, 55, 218), (136, 23, 152), (58, 150, 221), (204, 204, 204)),
+    *((118, 118, 118), (231, 72, 86), (22, 198, 12), (249, 241, 165)),
+    *((59, 120, 255), (180, 0, 158), (97, 214, 214), (242, 242, 242)),
+]
+
+
+class Colours(NamedTuple):
+    """A class of terminals with few colours: how many, and chafa's word for them; VGA's where no others."""
+
+    depth: ColorDepth
+    word: str
+    measures: Sequence[Measure]
+    sixteen: Sequence[RGB] = ()
+
+
+_FEW = {
+    "256 colours": Colours(ColorDepth.ANSI_256, "240", (PSNR, SSIM, FAR)),
+    "16 colours, VGA's": Colours(ColorDepth.ANSI_16, "16", (PSNR, SSIM, FAR)),
+    "16 colours, Windows'": Colours(ColorDepth.ANSI_16, "16", (PSNR, SSIM, FAR), _WINDOWS),
+    "mono": Colours(ColorDepth.MONO, "none", (LIGHT,)),
+}
+_DITHERS = ("none", "diffusion")  # of chafa's
+
 _CHAFAS: dict[str, tuple[str, ...]] = {
     "half": ("vhalf",),
     "blocks": ("block", "block+border"),
@@ -118,11 +148,18 @@ def ours(symbols: PreviewProtocol, depth: ColorDepth, sample: Sample) -> Paintin
     return _painting(sample, lines)
 
 
-def chafas(program: Program, options: Sequence[str], sample: Sample) -> Painting:
+def ours_of_few(colours: Colours, sample: Sample) -> Painting:
+    """Paint the rows that imgcli would write for a terminal that has told its colours."""
+    cells, palette = fit(sample.image.size, COLUMNS, ROWS), TerminalPalette(None, colours.sixteen)
+    lines = ansi_lines(draw(sample.image, cells, PreviewProtocol.BLOCKS, colours.depth, palette))
+    return _painting(sample, lines, colours.sixteen)
+
+
+def chafas(program: Program, options: Sequence[str], sample: Sample, sixteen: Sequence[RGB] = ()) -> Painting:
     """Paint the rows that a chafa writes; `options` are its symbols and the others."""
     command = [program.path, "-f", "symbols", "-s", f"{COLUMNS}x{ROWS}", "--symbols", *options]
     done = subprocess.run([*command, str(sample.path)], capture_output=True, text=True, check=True)
-    return _painting(sample, _rows(done.stdout))
+    return _painting(sample, _rows(done.stdout), sixteen)
 
 
 def timgs(program: Program, blocks: str, sample: Sample) -> Painting:
@@ -136,10 +173,26 @@ def _rows(text: str) -> list[str]:
     return text.replace("\x1b[?25l", "").replace("\x1b[?25h", "").rstrip("\n").splitlines()
 
 
-def _painting(sample: Sample, lines: list[str]) -> Painting:
-    shown = paint(replay(lines), glyph=glyph)
+def _painting(sample: Sample, lines: list[str], sixteen: Sequence[RGB] = ()) -> Painting:
+    """Paint rows; `sixteen` are the terminal's first colours, VGA's where there are none."""
+    cells = [
+        [
+            replace(
+                cell,
+                foreground=_themed(cell.foreground, sixteen),
+                background=_themed(cell.background, sixteen),
+            )
+            for cell in row
+        ]
+        for row in replay(lines)
+    ]
+    shown = paint(cells, glyph=glyph)
     target = sample.image.resize(shown.size, Image.Resampling.LANCZOS)
     return Painting(shown, target, sum(len(line.encode()) + 1 for line in lines))
+
+
+def _themed(colour: Any, sixteen: Sequence[RGB]) -> Any:
+    return sixteen[colour] if isinstance(colour, int) and colour < len(sixteen) else colour
 
 
 @functools.cache
@@ -192,10 +245,22 @@ def contests(more_chafas: Sequence[str] = ()) -> Iterator[Contest]:
         for program in timg if name in _TIMGS else ():
             found[f"{program.title} {_TIMGS[name]}"] = functools.partial(timgs, program, _TIMGS[name])
         yield Contest(name, (PSNR, SSIM), found)
+    yield from few_colours(chafa)
     found = {OURS: functools.partial(sixels, our_sixels)}
     for program in Program.found("convert", "-version"):
         found[program.title] = functools.partial(sixels, functools.partial(converts, program))
     yield Contest("sixel", (PSNR, WORST, SIZE), found)
+
+
+def few_colours(chafa: Sequence[Program]) -> Iterator[Contest]:
+    """Yield the classes of terminals with few colours, all in blocks."""
+    for name, colours in _FEW.items():
+        found: dict[str, Callable[[Sample], Painting]] = {OURS: functools.partial(ours_of_few, colours)}
+        for program, dither in product(chafa, _DITHERS):
+            options = ("block", "-c", colours.word, "--dither", dither, "--work", "9")
+            painted = functools.partial(chafas, program, options, sixteen=colours.sixteen)
+            found[f"{program.title} dither {dither}"] = painted
+        yield Contest(name, colours.measures, found)
 
 
 @functools.cache
