@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from imgcli.core.events import Event
     from imgcli.core.pipeline import Sink
     from imgcli.core.request import ImageRequest
-    from imgcli.output.terminal.canvas import Playback
+    from imgcli.output.terminal.viewer import Playback
     from imgcli.store.publish.publisher import Publisher
 
 
@@ -202,7 +202,7 @@ class Viewer:
             self._pages.add(image, os.path.basename(name), self._cost(image))  # noqa: PTH119 - not always a path
             return
         if self.display is Display.IMAGE:
-            from imgcli.output.terminal.canvas import StillViewer
+            from imgcli.output.terminal.viewer import StillViewer
 
             viewer = StillViewer[EncodedImage](self.stream, self._terminal, self.provider)
             with process.stoppable(viewer):
@@ -214,7 +214,7 @@ class Viewer:
         SafeWriter(self.context.stdout).lines([described(name, image, ", ")] if not self.options.save else [])
 
     def _playback(self) -> Playback | None:
-        from imgcli.output.terminal.canvas import Playback
+        from imgcli.output.terminal.viewer import Playback
 
         if self.options.motion is Motion.NONE:
             return None
