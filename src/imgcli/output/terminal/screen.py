@@ -82,10 +82,10 @@ class Screen:
         yield _WRAP_ON
 
     def mend(self, columns: int) -> str:
-        """Paint all of the box once more, and nothing else: something was written into it."""
+        """Paint all of an open box once more, and nothing else, wherever the cursor is in it."""
         frame = self._frame
         self._frame = replace(frame, lines=("",) * frame.rows, graphics=())
-        return self.update(frame, self._status, columns)
+        return _RESTORE_CURSOR + self.update(frame, self._status, columns) if frame.rows else ""
 
     def redraw(self, frame: Frame, status: str, columns: int) -> str:
         """Erase everything of ours and paint it, after a resize for instance."""

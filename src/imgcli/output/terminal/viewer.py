@@ -53,11 +53,12 @@ class StillViewer(Generic[T]):
         self._note = ""
         self._screen = Screen()
         self._is_away = False
+        self._is_repainting = False
         self._fixed: os.terminal_size | None = None
 
     def show(self, image: T, caption: str = "", playback: Playback | None = None) -> None:
         """Show an image under what is there; raises what the renderer raises, and then nothing is shown."""
-        self._screen, self._fixed = Screen(), None
+        self._screen, self._fixed, self._is_repainting = Screen(), None, False
         try:
             self._show(image, caption, playback)
         except Exception:
@@ -155,6 +156,7 @@ class StillViewer(Generic[T]):
             due += late if late >= _MOST_LATE else 0
             if not skipped:
                 self._paint(image, renderer, box)
+                self._is_repainting = True
                 playback.sleep(max(due - playback.clock(), 0))
             if self._is_away:
                 return
@@ -182,11 +184,12 @@ class StillViewer(Generic[T]):
 
     def _break_off(self) -> None:
         """Restore the terminal in the middle of anything: a signal has come."""
-        if not self._out.is_cut and not self._memory:  # the terminal has written a `^C` into the image
-            self._out.recover()
+        aborted = self._memory.abort() if self._memory else ""
+        if self._is_repainting and not self._is_moved():  # the terminal has written a `^C` into the image
+            self._is_repainting = False
+            self._out.recover(aborted)
             self._out.limit(_REPAIR_SECONDS)
             self._out.write(self._screen.mend(self._terminal.size().columns))
-        aborted = self._memory.abort() if self._memory else ""
         self._out.recover(aborted + (self._screen.break_off() if self._out.is_cut else self._screen.leave()))
 
 
