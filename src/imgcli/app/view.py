@@ -266,10 +266,10 @@ class Viewer:
     @contextmanager
     def _sinks(self, source: ViewInput) -> Iterator[list[Sink]]:
         """Open the show, then what speaks on standard output; close them on every path."""
-        with closing(self._show_of_run()) as show, process.stoppable(show):
+        with closing(self._show_of_run(source)) as show, process.stoppable(show):
             yield [show, *self._results(source)]
 
-    def _show_of_run(self) -> Sink:
+    def _show_of_run(self, source: ViewInput) -> Sink:
         price, clock = pricing(self.context.models), self.context.monotonic
         if self.display is Display.LINES:
             from imgcli.output.sinks.lines import LinesSink, LinesStyle
@@ -280,7 +280,9 @@ class Viewer:
         from imgcli.output.sinks.live import LiveSink
 
         provider = self.provider if self.display is Display.IMAGE else None
-        return LiveSink(self.stream, self._terminal, price, clock, provider).open(VIEWING)
+        has_progress = self._terminal.progress and source.is_live  # a replay is no work that goes on
+        terminal = replace(self._terminal, progress=has_progress)
+        return LiveSink(self.stream, terminal, price, clock, provider).open(VIEWING)
 
     def _results(self, source: ViewInput) -> list[Sink]:
         if self.options.save:
