@@ -179,6 +179,7 @@ def test_summary() -> None:
     assert "20 images saved in 3 min 20 s, 6.0 a minute; this run: " in text
     assert "5 images are left and have cost nothing: run the same command again." in text
     assert "2 requests may have been charged without an image: --retry-unknown repeats them." in text
+    assert "1 image is in a batch at the server: `imgcli batch collect` saves it." in text
 
 
 @pytest.mark.parametrize(

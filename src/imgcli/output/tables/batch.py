@@ -146,6 +146,9 @@ def _notes(rows: Sequence[BatchRowResult], seconds: float, *, is_kept: bool = Tr
         charged = "may have been charged without an image"
         how = f": {option('retry-unknown')} repeats {them}" if is_kept else ""
         yield f"{_count(unclear, 'request')} {charged}{how}."
+    if submitted := counts["submitted"]:
+        where, them = ("is in a batch", "it") if submitted == 1 else ("are in batches", "them")
+        yield f"{_count(submitted, 'image')} {where} at the server: `imgcli batch collect` saves {them}."
     if (again or unclear) and not is_kept:
         yield "Rows of a pipe are not remembered: the same command would send, and pay for, every row again."
 
@@ -175,6 +178,8 @@ def _next_step(row: BatchRowResult) -> str:
             return "again"
         case TaskStatus.UNKNOWN | TaskStatus.FAILED_CHARGED:
             return "unclear"
+        case TaskStatus.SUBMITTED:
+            return "submitted"
         case _:
             return ""
 
