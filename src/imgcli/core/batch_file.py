@@ -122,7 +122,7 @@ def _decoded(data: bytes, name: str) -> str:
     shown = shorten(name, _NAME_LENGTH)
     if not data.strip(b"\xef\xbb\xbf \t\r\n"):
         raise usage_error(
-            f"{shown} is empty.", "Write one prompt per line, or CSV or JSON Lines (see imgcli batch --help)."
+            f"{shown} is empty.", "Write one prompt per line, or rows of CSV or JSON Lines."
         )
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise usage_error(f"{shown} is UTF-16 text.", "Save it as UTF-8.")
