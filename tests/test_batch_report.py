@@ -187,6 +187,7 @@ def test_summary() -> None:
     [
         ([], "$0.00"),
         ([SAVED], "$0.0421"),
+        ([SAVED._replace(cost=Decimal(0))], "free"),
         ([SAVED, LOST], "$0.0421 to $0.2321"),
         ([SAVED, UNBOUND], "$0.0421+"),
         ([UNBOUND], "unknown"),

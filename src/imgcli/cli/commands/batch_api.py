@@ -106,9 +106,12 @@ def cancel(
     _run(ctx, base_url, timeout, lambda context, options: cancel_batch(context, options, name))
 
 
-_EPILOG = """\
-Exit codes: 0 all saved; 3 some rows have no image; 6 not ready yet; otherwise as for imgcli gen.
-"""
+_OTHERWISE = "otherwise as for imgcli gen."
+_EPILOGS = {
+    "status": f"Exit codes: 0; 2 no such batch; {_OTHERWISE}",
+    "collect": f"Exit codes: 0 all saved; 3 some rows have no image; 6 not ready yet; {_OTHERWISE}",
+    "cancel": f"Exit codes: 0; 2 no such batch, or it has ended; {_OTHERWISE}",
+}
 
 
 def _run(
@@ -129,6 +132,7 @@ def commands() -> dict[str, Any]:
     """Return the commands by name."""
     app = typer.Typer(rich_markup_mode=None)
     for command in (status, collect, cancel):
-        app.command(command.__name__, cls=ConfiguredCommand, epilog=_EPILOG)(command)
+        epilog = _EPILOGS[command.__name__]
+        app.command(command.__name__, cls=ConfiguredCommand, epilog=epilog)(command)
     group: Any = typer.main.get_group(app)
     return dict(group.commands)
