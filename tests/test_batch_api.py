@@ -378,6 +378,12 @@ class TestEnds:
         assert "harged" not in late.stderr.partition("is charged")[2]
         assert f"imgcli batch collect {name}" in late.stderr
 
+    def test_no_word_about_money(self, batch: Prepare, server: Callable[..., ScriptedServer]) -> None:
+        """A failure to ask about a batch does not say that nothing was charged: the batch may have been."""
+        done = batch(server())("cancel", "batch_of_nobody")
+        assert 2 == done.exit_code
+        assert "harged" not in done.stderr
+
     def test_lost_answers(
         self, demo: Demo, batch: Prepare, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from imgcli.cli.config.command import ConfiguredCommand
 from imgcli.cli.params import generation, lookup, server  # noqa: TC001 - Typer reads the annotations at run time
+from imgcli.core.errors import Charged, ImgcliError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,7 +127,13 @@ def _run(
     from imgcli.cli.flags import server_options
 
     options = server_options({"base_url": base_url, "timeout": timeout}, applied_profile(ctx).server)
-    raise typer.Exit(action(ctx.obj, options))
+    try:
+        code = action(ctx.obj, options)
+    except ImgcliError as error:
+        # Asking costs nothing, but the batch itself may be charged: "nothing was charged" would mislead.
+        is_local = error.problem.is_local or error.problem.charged is Charged.NO
+        raise ImgcliError(replace(error.problem, is_local=is_local)) from error
+    raise typer.Exit(code)
 
 
 def commands() -> dict[str, Any]:
