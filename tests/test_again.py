@@ -275,7 +275,9 @@ class TestCompare:
 
 
 def test_help_tells_whose_default(imgcli: Cli) -> None:
-    """Its help says that the recipe's options hold, not those of gen."""
+    """Its help says that the earlier image's options hold, not those of gen."""
     page = " ".join(imgcli("again", "--help").stdout.decode().split())
     assert "1024x1024" not in page
     assert "such as 16:9. [default: as before]" in page
+    assert "low, medium or high. [default: as before]" in page
+    assert "number of frames. [default: as before]" in page

@@ -365,6 +365,25 @@ class TestEnds:
         assert (3, ["an-owl.png"]) == (done.exit_code, images(folder))
         assert "The batch was cancelled before this request was executed." in done.stderr
 
+    def test_too_late_to_cancel(self, demo: Demo, batch: Prepare) -> None:
+        """A batch that has ended is not cancelled: it was paid for, and can be collected."""
+        server = demo()
+        mine = batch(server)
+        (name,) = mine.submit().lines
+        wait_for(lambda: server.client.batches.retrieve(name).status == "completed")
+        late = mine("cancel", name)
+        assert 2 == late.exit_code
+        assert f"Batch {name} is completed; there is nothing to cancel" in late.stderr
+        assert "what it has done is charged" in late.stderr
+        assert "harged" not in late.stderr.partition("is charged")[2]
+        assert f"imgcli batch collect {name}" in late.stderr
+
+    def test_no_word_about_money(self, batch: Prepare, server: Callable[..., ScriptedServer]) -> None:
+        """A failure to ask about a batch does not say that nothing was charged: the batch may have been."""
+        done = batch(server())("cancel", "batch_of_nobody")
+        assert 2 == done.exit_code
+        assert "harged" not in done.stderr
+
     def test_lost_answers(
         self, demo: Demo, batch: Prepare, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

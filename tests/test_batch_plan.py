@@ -287,7 +287,7 @@ def test_ids(plan: Plan) -> None:
     """{id} in an output name is the row's own id; two rows cannot have the same one."""
     made = plan([{"prompt": "a", "id": 7}, {"prompt": "b", "id": "Ä b"}], "-o", "out/{id}-{n}.png")
     assert ["out/7-{n}.png", "out/ä-b-{n}.png"] == [task.output for task in made.tasks]
-    assert "The id 7 is that of line 1 already" in faults(
+    assert "The id 7 is already that of line 1" in faults(
         plan, [{"prompt": "a", "id": 7}, {"prompt": "b", "id": "7"}]
     )
 

@@ -179,6 +179,7 @@ def test_summary() -> None:
     assert "20 images saved in 3 min 20 s, 6.0 a minute; this run: " in text
     assert "5 images are left and have cost nothing: run the same command again." in text
     assert "2 requests may have been charged without an image: --retry-unknown repeats them." in text
+    assert "1 image is in a batch at the server: `imgcli batch collect` saves it." in text
 
 
 @pytest.mark.parametrize(
@@ -186,6 +187,7 @@ def test_summary() -> None:
     [
         ([], "$0.00"),
         ([SAVED], "$0.0421"),
+        ([SAVED._replace(cost=Decimal(0))], "free"),
         ([SAVED, LOST], "$0.0421 to $0.2321"),
         ([SAVED, UNBOUND], "$0.0421+"),
         ([UNBOUND], "unknown"),

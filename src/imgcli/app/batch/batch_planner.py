@@ -272,7 +272,7 @@ class _Planner:
         name = str(value).strip()
         first = self._ids.setdefault(name, line)
         if first != line:
-            raise usage_error(f"The id {shorten(name, _NAME_LENGTH)} is that of line {first} already.")
+            raise usage_error(f"The id {shorten(name, _NAME_LENGTH)} is already that of line {first}.")
         return name
 
     def _note(self, prompt: str, line: int) -> None:

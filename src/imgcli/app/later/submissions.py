@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcli.app import lookup
-from imgcli.core.errors import ExitCode, ImgcliError, usage_error
+from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.messages import age
 from imgcli.core.option import option
 from imgcli.core.text import shorten
@@ -236,6 +236,11 @@ def cancel(context: Context, server: ServerOptions, name: str) -> ExitCode:
     if not record.is_open or record.batch is None:
         fate = "was collected" if record.is_closed else "was not created"
         raise usage_error(f"Batch {record.name} {fate}; there is nothing to cancel.")
+    if (batch := client.retrieve(record.batch)).has_ended:
+        fate = batch.status.value if batch.status else "over"
+        what = f"Batch {record.name} is {fate}; there is nothing to cancel, and what it has done is charged."
+        advice = f"`imgcli batch collect {record.name}` saves its images."
+        raise ImgcliError(Problem(ExitCode.USAGE, what, Charged.MAYBE, advice, is_local=True))
     batch = client.cancel(record.batch)
     done = f"{batch.completed} of {record.facts.total} rows were done by then"
     context.warn([f"batch {batch.id} is being cancelled; {done}, and `imgcli batch collect` saves them"])

@@ -8,6 +8,7 @@ import typer
 
 from imgcli.cli.commands._generation import generate_command, shared_options
 from imgcli.cli.completion import images_and_ids
+from imgcli.cli.params.generation import inherited_defaults
 from imgcli.cli.typer_ext import taking_options_of
 
 if TYPE_CHECKING:
@@ -60,8 +61,7 @@ Trust = Annotated[
     model="as before",
     image_model="as before",
     size="as before",
-    quality="as before",
-    format="from the file name in -o, else as before",
+    **inherited_defaults("as before") | {"format": "from the file name in -o, else as before"},
 )
 def again(
     ctx: typer.Context,

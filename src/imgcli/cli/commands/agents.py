@@ -29,7 +29,7 @@ def _names(incomplete: str) -> list[str]:
 Name = Annotated[
     str | None,
     typer.Argument(
-        metavar="[NAME]",
+        metavar="NAME",
         help="One of them: jsonl, history, info, tree, verify, cost, models, doctor, config, batch-plan, "
         "batch-submitted, batch-status or request.",
         show_default=False,

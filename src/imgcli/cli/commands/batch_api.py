@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from imgcli.cli.config.command import ConfiguredCommand
 from imgcli.cli.params import generation, lookup, server  # noqa: TC001 - Typer reads the annotations at run time
+from imgcli.core.errors import Charged, ImgcliError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,9 +108,12 @@ def cancel(
     _run(ctx, base_url, timeout, lambda context, options: cancel_batch(context, options, name))
 
 
-_EPILOG = """\
-Exit codes: 0 all saved; 3 some rows have no image; 6 not ready yet; otherwise as for imgcli gen.
-"""
+_OTHERWISE = "otherwise as for imgcli gen."
+_EPILOGS = {
+    "status": f"Exit codes: 0; 2 no such batch; {_OTHERWISE}",
+    "collect": f"Exit codes: 0 all saved; 3 some rows have no image; 6 not ready yet; {_OTHERWISE}",
+    "cancel": f"Exit codes: 0; 2 no such batch, or it has ended; {_OTHERWISE}",
+}
 
 
 def _run(
@@ -122,13 +127,20 @@ def _run(
     from imgcli.cli.flags import server_options
 
     options = server_options({"base_url": base_url, "timeout": timeout}, applied_profile(ctx).server)
-    raise typer.Exit(action(ctx.obj, options))
+    try:
+        code = action(ctx.obj, options)
+    except ImgcliError as error:
+        # Asking costs nothing, but the batch itself may be charged: "nothing was charged" would mislead.
+        is_local = error.problem.is_local or error.problem.charged is Charged.NO
+        raise ImgcliError(replace(error.problem, is_local=is_local)) from error
+    raise typer.Exit(code)
 
 
 def commands() -> dict[str, Any]:
     """Return the commands by name."""
     app = typer.Typer(rich_markup_mode=None)
     for command in (status, collect, cancel):
-        app.command(command.__name__, cls=ConfiguredCommand, epilog=_EPILOG)(command)
+        epilog = _EPILOGS[command.__name__]
+        app.command(command.__name__, cls=ConfiguredCommand, epilog=epilog)(command)
     group: Any = typer.main.get_group(app)
     return dict(group.commands)

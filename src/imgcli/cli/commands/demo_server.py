@@ -51,6 +51,7 @@ def demo_server(
       imgcli demo-server --port 8765
       OPENAI_BASE_URL=http://127.0.0.1:8765/v1 imgcli gen "a cat"
     """  # noqa: D301 - \b tells Typer to leave the lines alone
+    from imgcli.api.auth import LOCAL_KEY
     from imgcli.demo.server import DemoServer
 
     context: Context = ctx.obj
@@ -65,6 +66,6 @@ def demo_server(
         why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be opened: {error.strerror}"
         raise usage_error(f"Port {port} {why}.", "Choose another --port, or 0 for a free one.") from None
     with server:
-        context.stdout.write(f"export OPENAI_BASE_URL={server.base_url}\nexport OPENAI_API_KEY=demo\n")
+        context.stdout.write(f"export OPENAI_BASE_URL={server.base_url}\nexport OPENAI_API_KEY={LOCAL_KEY}\n")
         context.stdout.flush()
         server.wait()

@@ -8,7 +8,7 @@ import typer
 
 from imgcli.cli.commands._generation import generate_command, shared_options
 from imgcli.cli.completion import images_and_ids
-from imgcli.cli.params import generation  # noqa: TC001 - Typer reads the annotations at run time
+from imgcli.cli.params import generation
 from imgcli.cli.typer_ext import taking_options_of
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ Change = Annotated[
     model="the one that made FILE, else as in imgcli gen",
     image_model="FILE's, else the server's",
     size="FILE's, else auto",
-    quality="FILE's, else medium",
-    format="from the file name in -o, else FILE's, else png",
+    **generation.inherited_defaults("FILE's", ", else ")
+    | {"format": "from the file name in -o, else FILE's, else png"},
     output="FILE's name with -edit, in the current folder",
 )
 def edit(  # noqa: PLR0913 - a signature declares options

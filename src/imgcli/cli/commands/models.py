@@ -32,7 +32,7 @@ _SERVER, _PRICES = "Server", "Prices"
 Name = Annotated[
     str | None,
     typer.Argument(
-        metavar="[NAME]",
+        metavar="NAME",
         help="Show which options this model takes.",
         show_default=False,
         autocompletion=completion.models,

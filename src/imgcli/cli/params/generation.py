@@ -82,6 +82,14 @@ def parameter_options() -> list[Parameter]:
     ]
 
 
+def inherited_defaults(source: str, otherwise: str = "") -> dict[str, str]:
+    """Return where a command that inherits options has the default of each from, by its name."""
+    shown = {
+        one.name: one.help.partition("[default: ")[2].rstrip("]") for one in PARAMETERS if one.is_inherited
+    }
+    return {name: f"{source}{otherwise and otherwise + shown[name]}" for name in shown if shown[name]}
+
+
 Words = Annotated[
     list[str] | None,
     typer.Argument(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imgcli.core.billing.bill import dollars
 from imgcli.core.events import Completed, Failed, Notice, Saved, Started, Waiting
 from imgcli.core.messages import notice_line, problem_lines, saved_line, waiting_line
 from imgcli.core.text import duration, shorten
 from imgcli.output.sinks.summary import RunSummary
+from imgcli.output.tables.bill import total_words
 from imgcli.output.terminal.writer import SafeWriter
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class BatchLinesSink:
         if summary is None:
             return ["done"]
         bill = summary.bill(completed, self._price)
-        facts = [duration(summary.elapsed), *([dollars(bill.total)] if bill else [])]
+        facts = [duration(summary.elapsed), *([total_words(bill)] if bill else [])]
         names = [str(one.path) if one.problem else one.path.name for one in summary.saved.values()]
         # The cost is that of the request, and stands once.
         saved = [saved_line(name, [] if at else facts, ", ") for at, name in enumerate(names)]

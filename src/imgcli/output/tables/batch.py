@@ -109,7 +109,7 @@ def _table(rows: Sequence[BatchRowResult]) -> Table:
     labels = sorted(groups, key=lambda label: (_ORDER.index(label.partition(":")[0]), -len(groups[label])))
     cells = [(label, f"{len(groups[label]):,}", _cost(groups[label])) for label in labels]
     styles = ["red" if label.startswith(("failed", "unknown")) else "" for label in labels]
-    total = ("total", f"{len(rows):,}", Money.of(rows).words)
+    total = ("total", f"{len(rows):,}", _money(rows))
     return Table(("batch", "images", "dollars"), tuple(cells), total, styles=tuple(styles))
 
 
@@ -127,7 +127,14 @@ def _label(row: BatchRowResult) -> str:
 
 
 def _cost(group: Sequence[BatchRowResult]) -> str:
-    return Money.of(group).words if any(row.outcome for row in group) else ""
+    return _money(group) if any(row.outcome for row in group) else ""
+
+
+def _money(rows: Sequence[BatchRowResult]) -> str:
+    """Format what rows have cost; images for nothing, as of the demo, are free."""
+    money = Money.of(rows)
+    is_free = money.most == _NOTHING and any(row.status is RowStatus.SAVED for row in rows)
+    return "free" if is_free else money.words
 
 
 def _notes(rows: Sequence[BatchRowResult], seconds: float, *, is_kept: bool = True) -> Iterator[str]:
@@ -146,6 +153,9 @@ def _notes(rows: Sequence[BatchRowResult], seconds: float, *, is_kept: bool = Tr
         charged = "may have been charged without an image"
         how = f": {option('retry-unknown')} repeats {them}" if is_kept else ""
         yield f"{_count(unclear, 'request')} {charged}{how}."
+    if submitted := counts["submitted"]:
+        where, them = ("is in a batch", "it") if submitted == 1 else ("are in batches", "them")
+        yield f"{_count(submitted, 'image')} {where} at the server: `imgcli batch collect` saves {them}."
     if (again or unclear) and not is_kept:
         yield "Rows of a pipe are not remembered: the same command would send, and pay for, every row again."
 
@@ -161,7 +171,7 @@ def _this_run(rows: Sequence[BatchRowResult], now: Sequence[BatchRowResult], sec
     """Format what this run has saved, how fast, and for how much where earlier runs cost something too."""
     saved = sum(row.status is RowStatus.SAVED for row in now)
     pace = f", {saved * MINUTE / seconds:.1f} a minute" if saved > 1 and seconds > 0 else ""
-    cost = f"; this run: {Money.of(now).words}" if len(now) < sum(bool(row.outcome) for row in rows) else ""
+    cost = f"; this run: {_money(now)}" if len(now) < sum(bool(row.outcome) for row in rows) else ""
     return f"{_count(saved, 'image')} saved in {duration(seconds)}{pace}{cost}"
 
 
@@ -175,6 +185,8 @@ def _next_step(row: BatchRowResult) -> str:
             return "again"
         case TaskStatus.UNKNOWN | TaskStatus.FAILED_CHARGED:
             return "unclear"
+        case TaskStatus.SUBMITTED:
+            return "submitted"
         case _:
             return ""
 
