@@ -348,7 +348,7 @@
       return undefined;
     }
     lock(false);
-    const limit = (amount, what) => (amount === null ? "" : `At most $${amount.toFixed(2)} ${what}`);
+    const limit = (amount, what) => (amount === null ? "" : `Limit: $${amount.toFixed(2)} ${what}`);
     const limits = [limit(about.max_cost_usd, "an image"), limit(about.daily_cap_usd, "a day")];
     const kind = isDemo() ? "Demo: no key, no cost" : "";
     at("about").textContent = [kind, ...limits].filter(Boolean).join(" · ");
