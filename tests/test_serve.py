@@ -436,8 +436,13 @@ def test_where_it_listens(imgcli: Cli, demo: RunningSite) -> None:
     for host in ("0.0.0.0", "::", ""):  # noqa: S104 - that is the point
         done = imgcli("serve", "--demo", "--host", host, "--port", "0")
         assert (2, True) == (done.exit_code, "Add --token" in done.stderr), done.stderr
-    done = imgcli("serve", "--demo", "--port", "0", "--allow-origin", "friend.example")
-    assert (2, True) == (done.exit_code, "takes an origin such as https://" in done.stderr)
+    for args, told in (
+        (("--allow-origin", "friend.example"), "takes an origin such as https://"),
+        (("-m", "gpt-image-2", "-m", "gpt-image-1"), "serve takes one --model."),
+        (("-o", "-"), "Choose a folder with -o."),
+    ):
+        done = imgcli("serve", "--demo", "--port", "0", *args)
+        assert (2, b"", True) == (done.exit_code, done.stdout, told in done.stderr), done.stderr
     done = imgcli("serve", "--demo", "--port", "0", "-o", "-")
     assert 2 == done.exit_code
     assert re.fullmatch(r"http://127\.0\.0\.1:[0-9]+/", demo.url)
