@@ -115,6 +115,7 @@ REFUSED: list[tuple[Any, str]] = [
     ({"prompt": "a", "max_cost": "off"}, "A request cannot set max_cost"),
     ({"prompt": "a", "record": "x"}, "There is no parameter record"),
     ({"prompt": "a", "qualty": "low"}, "Did you mean quality?"),
+    ({"prompt": "a", "": "x"}, "A parameter has no name."),
     ({"prompt": "a", "quality": "best"}, "quality takes auto, low, medium"),
     ({"prompt": "a", "size": "1x1"}, "size"),
     ({"prompt": "a", "partials": 9}, "partials"),
@@ -154,15 +155,19 @@ def test_what_is_refused(server: Server, serve: Serve) -> None:
 def test_failures(server: Server, serve: Serve) -> None:
     """What fails before its stream is a 500 with the reason; what fails in it is its last line."""
     broken = record({"type": "error", "code": "server_error", "message": f"It broke, {CANARY_KEY}."})
+    refused = record({"type": "error", "code": "moderation_blocked", "message": "No."})
     wire = server(
         error_reply(400, f"Rejected, {CANARY_KEY}.", "moderation_blocked"),
         Reply(stream(created(), partial(0)) + broken),
+        Reply(stream(created(), partial(0)) + refused),
     )
     with serve(wire) as site:
-        before, inside = site.generate(), site.generate()
+        before, inside, advised = site.generate(), site.generate(), site.generate()
     assert (500, "Failed to generate image stream") == (before.status, before.json["error"])
     assert ("refused", 5, "no") == tuple(before.json[key] for key in ("kind", "exit_code", "charged"))
     assert "Rejected, " in before.json["details"]
+    assert "or try moderation low." in before.json["advice"]  # not an option, which is for the terminal
+    assert before.json["advice"] == advised.lines[-1]["advice"]
     assert (200, ["partial", "error"]) == (inside.status, [line["status"] for line in inside.lines])
     assert (1, []) == tuple(inside.lines[1][key] for key in ("output_index", "partial_image_b64s"))
     assert CANARY_KEY.encode() not in before.body + inside.body
@@ -201,7 +206,7 @@ def test_a_client_that_goes_away(server: Server, serve: Serve, folder: Path) -> 
         (entry,) = site.get("/api/history").lines
         assert ("interrupted", "maybe") == (entry["outcome"], entry["charged"])
         _, told = site.stop(signal.SIGTERM)
-    assert f"Interrupted by SIGINT. The last partial image is kept as {kept}." in told
+    assert f"error: The client left. The last partial image is kept as {kept}." in told
 
 
 def test_a_client_that_has_seen_enough(server: Server, serve: Serve, world: dict[str, str]) -> None:
@@ -218,7 +223,7 @@ def test_a_client_that_has_seen_enough(server: Server, serve: Serve, world: dict
         wait_for(lambda: len(site.get("/api/history").lines) == 2)
         assert ["ok", "ok"] == [entry["outcome"] for entry in site.get("/api/history").lines]
         _, told = site.stop(signal.SIGTERM)
-    assert "Interrupted" not in told
+    assert "The client left" not in told
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
@@ -431,8 +436,13 @@ def test_where_it_listens(imgcli: Cli, demo: RunningSite) -> None:
     for host in ("0.0.0.0", "::", ""):  # noqa: S104 - that is the point
         done = imgcli("serve", "--demo", "--host", host, "--port", "0")
         assert (2, True) == (done.exit_code, "Add --token" in done.stderr), done.stderr
-    done = imgcli("serve", "--demo", "--port", "0", "--allow-origin", "friend.example")
-    assert (2, True) == (done.exit_code, "takes an origin such as https://" in done.stderr)
+    for args, told in (
+        (("--allow-origin", "friend.example"), "takes an origin such as https://"),
+        (("-m", "gpt-image-2", "-m", "gpt-image-1"), "serve takes one --model."),
+        (("-o", "-"), "Choose a folder with -o."),
+    ):
+        done = imgcli("serve", "--demo", "--port", "0", *args)
+        assert (2, b"", True) == (done.exit_code, done.stdout, told in done.stderr), done.stderr
     done = imgcli("serve", "--demo", "--port", "0", "-o", "-")
     assert 2 == done.exit_code
     assert re.fullmatch(r"http://127\.0\.0\.1:[0-9]+/", demo.url)
@@ -562,7 +572,10 @@ def test_looking_back(demo: RunningSite, imgcli: Cli) -> None:
     for query in ("history?limit=0", "history?limit=x", "cost?by=x", "cost?period=x"):
         assert 400 == demo.get(f"/api/{query}").status, query
     about = demo.get("/api/about").json
-    assert (True, "1024x1024", 3) == (about["demo"], about["defaults"]["size"], about["defaults"]["partials"])
+    assert (True, "1024x1024", "medium", 3) == (
+        about["demo"],
+        *(about["defaults"][name] for name in ("size", "quality", "partials")),
+    )
 
 
 def test_the_page_is_safe(demo: RunningSite) -> None:

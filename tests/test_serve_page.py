@@ -356,6 +356,25 @@ def test_enter(browser: Browser, server: Callable[..., ScriptedServer], serve: S
 
 
 @pytest.mark.slow
+def test_leaving_the_page(browser: Browser, server: Callable[..., ScriptedServer], serve: Serve) -> None:
+    """Who leaves the page by a link ends what runs, though the browser keeps the page to go back to."""
+    wire = server(Reply(stream(created(), partial(0)), end=End.STALL))
+    with serve(wire) as site:
+        visit(browser, site)
+        browser.evaluate("document.getElementById('new-prompt').value = 'a cat'")
+        browser.evaluate(
+            "document.getElementById('composer').requestSubmit()"
+        )  # after a key Chrome would ask first
+        browser.wait_for("document.querySelector('.status')?.textContent === 'Partial image 1'")
+        browser.evaluate("location.href = '/icon.svg'")
+        browser.wait_for("location.pathname === '/icon.svg'")
+        browser.evaluate("history.back()")
+        browser.wait_for(f"location.pathname === '/' && ({RESULT}).includes('Canceled.')")
+        wait_for(wire.hung_up.is_set)
+        assert "The client left." in site.stop(15)[1]
+
+
+@pytest.mark.slow
 def test_what_goes_wrong(browser: Browser, server: Callable[..., ScriptedServer], serve: Serve) -> None:
     """An error says what happened, what it means for the money, and what to do; its words are text."""
     evil = "<img src=x onerror=alert(1)> refused"

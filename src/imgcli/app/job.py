@@ -242,7 +242,7 @@ def _explain_shutdown(context: Context, events: Iterable[Event]) -> Iterator[Eve
 
 def _interruption(interrupted: process.Interrupted, job: Job) -> Problem:
     """Describe what a signal broke off, what is left of it, and what that may have cost."""
-    artifacts, by = job.artifacts, f"Interrupted by {interrupted.name}"
+    artifacts, by = job.artifacts, interrupted.reason
     goes_on = job.valid.request.detach and artifacts.has_sent and job.position.is_pending
     kept = None if goes_on else artifacts.keep_last_partial()
     if goes_on and not artifacts.saved:

@@ -45,11 +45,12 @@ class Pausable(Protocol):
 
 
 class Interrupted(BaseException):
-    """A signal asked us to end. Not an `Exception`: nothing but the top may swallow it."""
+    """A signal, or what `reason` says, ends us. Not an `Exception`: nothing but the top may swallow it."""
 
-    def __init__(self, signum: int) -> None:
+    def __init__(self, signum: int, reason: str = "") -> None:
         super().__init__(signum)
         self.signum = signum
+        self.reason = reason or f"Interrupted by {self.name}"
 
     @property
     def name(self) -> str:
@@ -64,11 +65,12 @@ class Stop:
         self._came = threading.Event()
         self._lock = threading.Lock()
         self._actions: set[Callable[[], None]] = set()
-        self._signum: int = signal.SIGINT
+        self._why: tuple[int, str] = (signal.SIGINT, "")
 
-    def set(self, signum: int) -> None:
-        """End what goes on and what begins from now on, by this signal."""
-        self._signum = signum
+    def set(self, signum: int, reason: str = "") -> None:
+        """End what goes on and what begins from now on as this signal does; the first reason stands."""
+        if not self._came.is_set():
+            self._why = signum, reason
         with self._lock:
             self._came.set()
             actions = list(self._actions)
@@ -78,7 +80,7 @@ class Stop:
     def check(self) -> None:
         """Raise `Interrupted` once a signal came."""
         if self._came.is_set():
-            raise Interrupted(self._signum)
+            raise Interrupted(*self._why)
 
     def sleep(self, seconds: float) -> None:
         """Sleep; raises `Interrupted` as soon as a signal comes."""

@@ -6,6 +6,8 @@ import errno
 import ipaddress
 import secrets
 import socket
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from imgcli.app.crash import report_crash
@@ -105,7 +107,14 @@ class WebDesk:
 
     def about(self) -> str:
         """Return what runs here, as JSON."""
-        return self.library.about(self._requests.defaults(), self._limit)
+        defaults = self._requests.defaults()
+        with suppress(
+            ImgcliError
+        ):  # defaults that contradict each other are told to whoever asks for an image
+            sent = self._requests.request({})
+            draft = replace(defaults.draft, size=sent.size or defaults.draft.size, quality=sent.quality)
+            defaults = replace(defaults, draft=draft)
+        return self.library.about(defaults, self._limit)
 
     def failed(self, error: Exception) -> str:
         """Keep an unexpected exception, and return the sentence for the client."""

@@ -49,7 +49,9 @@ _PROMPT, _IMAGES, _MASK, _EDIT, _AGAIN = "prompt", "images", "mask", "edit", "ag
 _FIELDS = {parameter.flag: parameter.name for parameter in PARAMETERS} | {"image-model": "image_model"}
 """Options whose names a draft spells otherwise."""
 _API_NAMES = {
-    **{parameter.api_name.replace("_", "-"): parameter.flag for parameter in PARAMETERS},
+    **{
+        parameter.api_name.replace("_", "-"): parameter.flag for parameter in PARAMETERS if parameter.api_name
+    },
     "partial-images": "partials",
     "image": _IMAGES,
 }
@@ -128,6 +130,8 @@ class WebRequests:
         return values
 
     def _unknown(self, name: str, shown: str, known: Sequence[str]) -> ImgcliError:
+        if not name:
+            return usage_error("A parameter has no name.")
         if name in self._rows.names or self._rows.refusal(name):
             return usage_error(f"A request cannot set {shown}: it holds for the whole server.")
         advice = did_you_mean(similar_names(name, known)[:1]) or f"There are {', '.join(known)}."
@@ -210,9 +214,15 @@ def _decoded(name: str, value: object) -> bytes:
 
 
 def _without_dashes(text: str) -> str:
-    """Return a text about options with those that are parameters of a request named like that."""
-    for name in SETTABLE:
-        text = re.sub(rf"(?<![\w-]){re.escape(option(name))}(?![\w-])", name, text)
+    """Return a text about options with those that are parameters of a request named like that.
+
+    A command line that is advised becomes the parameter that it is about.
+    """
+    for name in (*SETTABLE, "image", _MASK):
+        spelled = "|".join({option(name), option(name, short=name in {"model", "image"})})
+        text = re.sub(
+            rf"(?:imgcli gen (?:\.\.\. )?)?(?<![\w-])(?:{spelled})(?![\w-])(?: FILE \.\.\.)?", name, text
+        )
     return text
 
 

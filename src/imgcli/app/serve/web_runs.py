@@ -64,11 +64,11 @@ class WebClient(NamedTuple):
 
     def tell(self, problem: Problem, job: str | None = None, index: int = 0) -> None:
         """Tell of a problem: in a line of the stream, or in its place."""
-        if self.output.has_begun:
-            self.output.write(to_json(error_line(problem, job, index)) + "\n")
-            return
         problem = self.explained(problem)
-        line = error_line(problem, job)
+        line = error_line(problem, job, index)
+        if self.output.has_begun:
+            self.output.write(to_json(line) + "\n")
+            return
         told = " ".join(filter(None, [problem.what, problem.advice]))
         names = ("message", "code", "param", "job", "kind", "exit_code", "charged", "advice")
         self.output.fail({"details": told, **{name: line[name] for name in names}})
@@ -98,9 +98,12 @@ class WebDisplay:
         """Write the lines of an event, but no partial image to a reader who is far behind."""
         log(self._context, event)
         output = self._client.output
-        if isinstance(event, Failed) and not output.has_begun:
-            self._client.tell(event.problem, event.job)
-        elif not (isinstance(event, PartialImage) and output.is_behind):
+        if isinstance(event, Failed):
+            if not output.has_begun:
+                self._client.tell(event.problem, event.job)
+                return
+            event = replace(event, problem=self._client.explained(event.problem))
+        if not (isinstance(event, PartialImage) and output.is_behind):
             self._lines.handle(event)
 
     def close(self) -> None:
@@ -131,8 +134,8 @@ class WebRun:
         self._stop = stop
 
     def cancel(self) -> None:
-        """End it as Ctrl-C would; does nothing once it has ended."""
-        self._stop.set(signal.SIGINT)
+        """End it as Ctrl-C would, for want of a client; does nothing once it has ended."""
+        self._stop.set(signal.SIGINT, "The client left")
 
 
 class WebRuns:
@@ -190,8 +193,7 @@ class WebRuns:
             execute(self._prepare(make(), client, stop))
         except Interrupted as interrupted:
             if not client.output.has_begun:  # else it has been reported
-                what = f"Interrupted by {interrupted.name}."
-                client.tell(Problem(ExitCode.USAGE, what, signal=interrupted.signum))
+                client.tell(Problem(ExitCode.USAGE, f"{interrupted.reason}.", signal=interrupted.signum))
         except ImgcliError as error:
             self._tell(error.problem, client)
         except Exception as error:  # noqa: BLE001 - see above

@@ -43,8 +43,9 @@ def demo_server(
 ) -> None:
     """Run a local demo server with OpenAI's API.
 
-    The offline demo of --demo, for any OpenAI client: listens on 127.0.0.1 only until Ctrl-C, and prints the
-    two environment variables to set. It refuses requests that come under another name than this machine's.
+    The offline demo of --demo, for any OpenAI client: no key, no cost, no network. It listens on 127.0.0.1
+    only, until Ctrl-C, and prints the two environment variables to set. A request that names another host
+    is refused, which keeps web pages out; a proxy's name needs --allow-host.
 
     \b
     Examples:

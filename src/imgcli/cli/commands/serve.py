@@ -42,10 +42,10 @@ _MOST_AT_ONCE = 64
 def _run_options(  # noqa: PLR0913 - a signature declares options
     *,
     preset: generation.Preset = None,
-    model: generation.Model = None,
+    model: params.Model = None,
     image_model: generation.ImageModel = None,
     partials: generation.Partials = None,
-    output: generation.Output = None,
+    output: params.Output = None,
     embed: generation.Embed = False,
     keep_partials: generation.KeepPartials = False,
     api: generation.ApiOption = ApiChoice.AUTO,
@@ -54,11 +54,17 @@ def _run_options(  # noqa: PLR0913 - a signature declares options
     stream: generation.Stream = None,
     timeout: generation.Timeout = 300.0,
     demo: generation.Demo = False,
-    seed: server.Seed = None,
+    seed: params.Seed = None,
     max_cost: params.EachCost = None,
     daily_cap: server.DailyCap = None,
 ) -> None:
     """Declare the options of `gen` that hold for every request, or are its defaults."""
+
+
+def _is_typed(ctx: typer.Context, name: str) -> bool:
+    """Return whether an option was typed: what the configuration says is for other commands too."""
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 @taking_options_of(_run_options, partials="3")
@@ -100,6 +106,8 @@ def serve(  # noqa: PLR0913 - a command's signature declares its options
         check_between("concurrency", concurrency, 1, _MOST_AT_ONCE)
         if flags["output"] == "-":
             raise usage_error("serve saves images in files, and -o - is none.", "Choose a folder with -o.")
+        if len(flags["model"] or ()) > 1 and _is_typed(ctx, "model"):
+            raise usage_error("serve takes one --model.", "It is the default; a request can name another.")
         # An option of `gen` that a server does not have is as if nobody had given it.
         absent = {one.name: one.default for one in signature(shared_options).parameters.values()}
         rows = CommandRowOptions(ctx, {**absent, **flags, "jsonl": True, "plain": True}, profile)

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from imgcli.cli.completion import models
+
 _ACCESS = "Access"
 
 Host = Annotated[
@@ -27,7 +29,7 @@ Token = Annotated[
     bool,
     typer.Option(
         "--token",
-        help="Serve only who has the token, which is in the address that is printed; new at each start.",
+        help="Refuse everybody without the token, which is in the printed address; new at each start.",
         rich_help_panel=_ACCESS,
     ),
 ]
@@ -61,5 +63,39 @@ EachCost = Annotated[
         metavar="USD",
         help="Send no request that may cost more than this; off for no limit.",
         rich_help_panel="Cost",
+    ),
+]
+Model = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="NAME",
+        envvar="IMGCLI_MODEL",
+        help="Text or image model of requests that name none; see imgcli models.  "
+        "[default: gpt-4o-mini; from 2027-01-14 gpt-6-luna]",
+        rich_help_panel="Image",
+        autocompletion=models,
+    ),
+]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="WHERE",
+        help="Where to save: a folder (end a new one with /), a file name, to which further images add a "
+        "number, or a template with {slug} {n} {model} {date} {time} {id}.  [default: named after the "
+        "prompt, in the current folder]",
+        rich_help_panel="Output",
+    ),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        "--seed",
+        metavar="N",
+        help="Repeat an image of --demo; its seed is printed on it.  [default: random]",
+        rich_help_panel="Server",
     ),
 ]

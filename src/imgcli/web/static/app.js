@@ -81,6 +81,7 @@
     at("new-prompt").placeholder = kind === "edit" ? "Describe what to change" : "Describe an image";
     at("submit").textContent = kind === "edit" ? "Edit" : "Generate";
     for (const id of Object.values(CHOICES)) at(id).value = "";
+    at("new-count").value = "1"; // eight of the image before are no reason to pay for eight of this one
     label();
     price();
     scrollTo({ top: 0 });
@@ -347,7 +348,7 @@
       return undefined;
     }
     lock(false);
-    const limit = (amount, what) => (amount === null ? "" : `At most $${amount.toFixed(2)} ${what}`);
+    const limit = (amount, what) => (amount === null ? "" : `Limit: $${amount.toFixed(2)} ${what}`);
     const limits = [limit(about.max_cost_usd, "an image"), limit(about.daily_cap_usd, "a day")];
     const kind = isDemo() ? "Demo: no key, no cost" : "";
     at("about").textContent = [kind, ...limits].filter(Boolean).join(" · ");
@@ -382,6 +383,7 @@
   at("basis-clear").addEventListener("click", () => begin("", null));
   at("cancel").addEventListener("click", () => running?.abort());
   window.addEventListener("beforeunload", (event) => running && event.preventDefault()); // leaving would end them
+  window.addEventListener("pagehide", () => running?.abort()); // a page that is kept to go back to would keep them going
   at("login").addEventListener("submit", async (event) => {
     event.preventDefault();
     if (await logIn(at("token").value)) await start();
