@@ -31,6 +31,7 @@ ONLY_IN = {
     "rich": {"output/"},
     "rich_pixels": {"output/"},
     "c2pa": {"store/manifest.py"},
+    "pybase64": {"api/stream/assembler.py"},
     "PIL": {"output/", "store/", "demo/"},
     "platformdirs": {"store/"},
     "tomlkit": {"cli/config/file.py"},

@@ -145,6 +145,15 @@ ROWS = b"".join(b"\0" + random.Random(row).randbytes(64 * 3) for row in range(64
 BLACK = bytes(64 * (1 + 64 * 3))
 
 
+def test_pixels_that_no_reader_takes() -> None:
+    """A PNG with all its bytes of pixels is damaged where their filter is unknown, or a chunk parts them."""
+    packed = zlib.compress(ROWS)
+    parts = ((b"IDAT", packed[:999]), (b"tEXt", b"a\0b"), (b"IDAT", packed[999:]), (b"IEND", b""))
+    parted = png(64, 64, packed)[:33] + b"".join(encode(kind, content) for kind, content in parts)
+    unknown = png(64, 64, zlib.compress(ROWS[:193] + b"\7" + ROWS[194:]))
+    assert None not in (damage(unknown), damage(parted))
+
+
 @pytest.mark.parametrize("rows", [ROWS, BLACK], ids=["noise", "black"])
 def test_missing_scan_lines(rows: bytes) -> None:
     """A PNG whose data are intact, and hold fewer rows than its header says, is damaged."""
@@ -394,10 +403,10 @@ def test_trouble_of_the_machine_is_no_damage(error: Exception, monkeypatch: pyte
 def test_no_memory_is_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine short of memory does not make a whole image a damaged one."""
 
-    def exhausted(_: Image.Image) -> None:
+    def exhausted(_: bytes) -> bool:
         raise MemoryError
 
-    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", exhausted)
+    monkeypatch.setattr("imgcli.core.formats.png.has_all_pixels", exhausted)
     assert [None, True] == [damage(RED), "memory" in (examine(EncodedImage.of(RED)).unchecked or "")]
 
 

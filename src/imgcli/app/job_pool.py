@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import field, replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeAlias
@@ -52,6 +52,9 @@ class JobResult:
     outcome: Outcome = field(default_factory=Outcome)
     crash: Exception | None = None
 
+
+_KEPT = ((-3, 32 << 20), (-1, 16 << 20))
+"""M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of glibc's malloc.h, with bytes."""
 
 Source: TypeAlias = "Callable[[], Task | float | None]"
 """Returns the next task, or the seconds after which to ask again, or None for when a job has ended."""
@@ -112,6 +115,7 @@ class JobPool:
         """Run what `source` has, and pass each result to `note`. Raises `Interrupted`, and what crashed."""
         crashes: list[Exception] = []
         _import_client()
+        _keep_freed_memory()
         try:
             while True:
                 pause = None if crashes else self._start(source)
@@ -234,3 +238,12 @@ def _import_client() -> None:
     from imgcli.api.sdk import import_client
 
     import_client()
+
+
+def _keep_freed_memory() -> None:
+    """Reuse the memory of one image for the next: glibc would return it, and the kernel clear it anew."""
+    import ctypes
+
+    with suppress(AttributeError, OSError, TypeError):  # another C library
+        for parameter, size in _KEPT:
+            ctypes.CDLL(None).mallopt(parameter, size)

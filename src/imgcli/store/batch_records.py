@@ -168,8 +168,9 @@ def shown(path: Path | str) -> str:
 
 def read_line(line: bytes | str) -> StateLine | None:
     """Read a line of a state file; None for what is none."""
-    with suppress(ValueError, RecursionError):
+    try:
         written = (line if isinstance(line, str) else line.decode()).strip(_BLANKS)
         fields, end = _decoder.raw_decode(written)  # `decode` looks for blanks with two patterns
         return state_line(fields) if isinstance(fields, dict) and end == len(written) else None
-    return None
+    except (ValueError, RecursionError):
+        return None

@@ -194,11 +194,16 @@ class _Budget:
 
 
 def _decode_still(data: bytes) -> None:
-    """Decode an image, and count its scan lines unless the last one is seen to be there."""
+    """Check that every pixel is there: by inflating where that is enough, else by decoding.
+
+    Decoded scan lines are counted unless the last one is seen to be there.
+    """
     try:
         image = _png(data)
     except ValueError:  # such as a comment that unpacks to more than Pillow takes: the pixels are beside it
         image = _png(png.essential(data))
+    if png.has_all_pixels(data):
+        return
     image.load()
     last = image.crop((0, image.height - 1, *image.size)).tobytes()
     if image.info.get("interlace") or not any(last):

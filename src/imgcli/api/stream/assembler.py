@@ -46,8 +46,14 @@ def decode_beginning(text: bytes) -> bytes:
 
 
 def _strict(text: str | bytes) -> bytes | None:
+    from pybase64 import b64decode  # thirty times as fast as `binascii`, and threads wait for each other here
+
     try:
-        return binascii.a2b_base64(text, strict_mode=True) or None
+        return b64decode(text, validate=True) or None
+    except ValueError:
+        pass
+    try:
+        return binascii.a2b_base64(text, strict_mode=True) or None  # takes bits that stand for no byte
     except ValueError:
         return None
 

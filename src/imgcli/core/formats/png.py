@@ -25,6 +25,7 @@ _MOST_CHUNKS = 200_000
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """Of each pass of an interlaced image: its first pixel's x and y, and how far apart its pixels are."""
+_FILTERS = bytes(range(5))  # the filter types of scan lines
 _PIECE = 1 << 16  # bytes that are unpacked at a time, so that memory is bounded
 
 
@@ -159,3 +160,32 @@ def held_size(data: bytes, limit: int) -> int:
                 if size > limit:
                     return size
     return size + len(unpacker.flush())
+
+
+def has_all_pixels(data: bytes) -> bool:
+    """Return whether the pixels of a PNG that is not interlaced are all there, to their checksum.
+
+    Inflates them, in less than half of the time of decoding. False where only a decoder can tell.
+    """
+    size, is_interlaced = unpacked_size(data), data[28]
+    line = size // (int.from_bytes(data[20:24]) or 1) or 1
+    unpacker, place, end, view = zlib.decompressobj(), 0, 0, memoryview(data)
+    for chunk in chunks(data):
+        if chunk.kind != b"IDAT":
+            continue
+        if is_interlaced or end not in (0, chunk.start):  # to other readers, data with a gap are cut short
+            return False
+        end = chunk.end
+        packed: bytes | memoryview = view[chunk.start + 8 : chunk.end - 4]
+        while packed and not unpacker.eof:
+            try:
+                piece = unpacker.decompress(packed, 16 * _PIECE)
+            except zlib.error:
+                return False
+            if piece[-place % line :: line].translate(None, _FILTERS):
+                return False
+            place += len(piece)
+            if place > size:
+                return False
+            packed = unpacker.unconsumed_tail
+    return unpacker.eof and place == size
