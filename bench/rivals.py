@@ -1,6 +1,6 @@
-"""Prints the table of the preview's targets beside chafa and timg, all in one run: python bench/rivals.py.
+"""Prints what the preview costs beside chafa and timg, all in one run: python bench/rivals.py.
 
-Details are in `bench/fidelity.py` (each image), `bench/blocks_speed.py` and `bench/preview.py` (each rung).
+How close it comes is in `bench/fidelity.py`; details are in `bench/blocks_speed.py` and `bench/preview.py`.
 Times are medians of runs taken in turn, so that all share the machine's noise.
 """
 
@@ -18,16 +18,13 @@ from typing import TYPE_CHECKING
 sys.path.append(str(Path(__file__).parent.parent))  # Python itself adds the script's own folder
 
 from bench import blocks_speed, fidelity, preview
-from bench.images import IMAGES, portrait
+from bench.images import portrait
 
-from imgcli.output.images.decode import flatten
 from imgcli.output.terminal.database import PreviewProtocol
 from imgcli.output.terminal.screen import Screen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from bench.fidelity import Score
+    from collections.abc import Callable
 
 ROUNDS = 15
 CHAFA = ["chafa", "-f", "symbols", "-c", "full", "-s", f"{fidelity.COLUMNS}x{fidelity.ROWS}"]
@@ -44,56 +41,6 @@ class Row:
     timg: str
     target: str
     reached: bool
-
-
-def timgs(path: Path) -> list[str]:
-    """The rows that timg writes with quarter blocks, the best it has."""
-    done = subprocess.run([*TIMG, str(path)], capture_output=True, text=True, check=True)
-    return done.stdout.replace("\x1b[?25l", "").replace("\x1b[?25h", "").splitlines()
-
-
-def fidelities() -> list[Row]:
-    """The two rows on how close the glyphs come, each told by its worst image."""
-    blocks, octants, timg = [], [], []
-    with tempfile.TemporaryDirectory() as folder:
-        for name in IMAGES:
-            scores = fidelity.compared(name, Path(folder), has_chafa=True)
-            image = flatten(IMAGES[name](), fidelity.BLACK)
-            quarter = fidelity.scored(timgs(Path(folder) / f"{name}.png"), image)
-            blocks.append((scores[PreviewProtocol.BLOCKS.value], [scores["chafa block"]]))
-            octants.append(
-                (scores[PreviewProtocol.OCTANTS.value], [scores[title] for title in fidelity.CHAFAS])
-            )
-            timg.append((scores[PreviewProtocol.BLOCKS.value], [quarter]))
-    return [
-        _fidelity("blocks, over each rival's, worst image", blocks, timg, ">= chafa block"),
-        _fidelity("octants, over each rival's best, worst image", octants, timg, "> chafa's best"),
-    ]
-
-
-def _fidelity(
-    what: str,
-    chafa: Sequence[tuple[Score, list[Score]]],
-    timg: Sequence[tuple[Score, list[Score]]],
-    target: str,
-) -> Row:
-    decibels, likeness = _lead(chafa)
-    more, closer = _lead(timg)
-    mean = sum(one.psnr for one, _ in chafa) / len(chafa)
-    return Row(
-        what,
-        f"mean {mean:.2f} dB",
-        f"{decibels:+.3f} dB {likeness:+.4f}",
-        f"{more:+.3f} dB {closer:+.4f}",
-        target,
-        decibels >= 0 and likeness >= 0,
-    )
-
-
-def _lead(pairs: Sequence[tuple[Score, list[Score]]]) -> tuple[float, float]:
-    """By how much ours is ahead at the least: decibels, and structural likeness."""
-    psnr = min(one.psnr - max(other.psnr for other in others) for one, others in pairs)
-    return psnr, min(one.ssim - max(other.ssim for other in others) for one, others in pairs)
 
 
 def speed() -> Row:
@@ -147,8 +94,8 @@ def main() -> int:
     if missing := [program for program in ("chafa", "timg") if not shutil.which(program)]:
         print(f"to be compared with: apt-get install {' '.join(missing)}")
         return 2
-    rows = [*fidelities(), speed(), *handing_on()]
-    print(f"{fidelity.COLUMNS}x{fidelity.ROWS} cells, truecolor, {len(IMAGES)} images\n")
+    rows = [speed(), *handing_on()]
+    print(f"{fidelity.COLUMNS}x{fidelity.ROWS} cells, truecolor\n")
     print("| | ours | chafa | timg | target | reached |\n|---|---|---|---|---|---|")
     for row in rows:
         answer = "yes" if row.reached else "NO"

@@ -10,8 +10,12 @@ import unicodedata
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
+from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 WIDTH, HEIGHT = 8, 16  # pixels of a painted cell
 
@@ -26,6 +30,8 @@ _QUADRANTS: dict[str, Box] = {
     "LOWER LEFT": (0, 1 / 2, 1 / 2, 1),
     "LOWER RIGHT": (1 / 2, 1 / 2, 1, 1),
 }
+_LEVELS = {"UPPER MIDDLE": 1 / 3, "LOWER MIDDLE": 2 / 3, "UPPER": 0.0, "LOWER": 1.0}
+_FINE = 4  # times as many pixels, each way, tell how much of one is covered
 _ARMS = {"UP": (0, -1), "DOWN": (0, 1), "LEFT": (-1, 0), "RIGHT": (1, 0)}
 # Octants that had a character before Unicode 16; all others follow U+1CD00 in the order of their bits.
 _OLDER_OCTANTS = {
@@ -88,8 +94,16 @@ def _extended(codes: list[int]) -> RGB | int:
     return codes.pop(0), codes.pop(0), codes.pop(0)
 
 
-def paint(cells: list[list[Cell]], ink: RGB = (255, 255, 255), paper: RGB = (0, 0, 0)) -> Image.Image:
-    """The screen as an RGB image of 8x16 pixels a cell; where no colour was set, `ink` on `paper`."""
+def paint(
+    cells: list[list[Cell]],
+    ink: RGB = (255, 255, 255),
+    paper: RGB = (0, 0, 0),
+    glyph: Callable[[str], Image.Image] | None = None,
+) -> Image.Image:
+    """The screen as an RGB image of 8x16 pixels a cell; where no colour was set, `ink` on `paper`.
+
+    `glyph` draws a character, `bitmap` where there is none.
+    """
     size = len(cells[0]), len(cells)
     foreground, background = Image.new("RGB", size), Image.new("RGB", size)
     mask = Image.new("L", (size[0] * WIDTH, size[1] * HEIGHT))
@@ -98,7 +112,7 @@ def paint(cells: list[list[Cell]], ink: RGB = (255, 255, 255), paper: RGB = (0, 
         front, back = pair[::-1] if row[x].is_reversed else pair
         foreground.putpixel((x, y), front)
         background.putpixel((x, y), back)
-        mask.paste(bitmap(row[x].char), (x * WIDTH, y * HEIGHT))
+        mask.paste((glyph or bitmap)(row[x].char), (x * WIDTH, y * HEIGHT))
     near = Image.Resampling.NEAREST
     return Image.composite(foreground.resize(mask.size, near), background.resize(mask.size, near), mask)
 
@@ -122,9 +136,11 @@ def palette() -> list[RGB]:
 @cache
 def bitmap(char: str, width: int = WIDTH, height: int = HEIGHT) -> Image.Image:
     """A glyph as an image of mode L: 255 where the foreground shows; hard edges, rounded to whole pixels."""
+    name = unicodedata.name(char, "")
+    if " BLOCK DIAGONAL " in name or " TRIANGULAR " in name:
+        return _slanted(name, width, height)
     found = Image.new("L", (width, height))
     pen = ImageDraw.Draw(found)
-    name = unicodedata.name(char, "")
     for left, top, right, bottom in boxes(char):
         x, y = round(left * width), round(top * height)
         pen.rectangle((x, y, round(right * width) - 1, round(bottom * height) - 1), 255)
@@ -151,6 +167,34 @@ def boxes(char: str) -> list[Box]:
     if name.startswith("BOX DRAWINGS "):
         return [] if "DIAGONAL" in name else _box_drawing(name.removeprefix("BOX DRAWINGS "))
     return _edge(name)
+
+
+def _slanted(name: str, width: int, height: int) -> Image.Image:
+    """A shape with slanted edges, which terminals draw smoothly: each pixel by how much of it is covered."""
+    fine = Image.new("L", (width * _FINE, height * _FINE))
+    places = product(range(fine.height), range(fine.width))
+    inside = (_is_inside(name, (x + 0.5) / fine.width, (y + 0.5) / fine.height) for y, x in places)
+    fine.putdata([255 * one for one in inside])
+    return fine.reduce(_FINE)
+
+
+def _is_inside(name: str, x: float, y: float) -> bool:
+    """Whether a place, in parts of a cell, belongs to a `BLOCK DIAGONAL`, or to triangles."""
+    if " TRIANGULAR " in name:
+        side = max(("LEFT", -x), ("RIGHT", x - 1), ("UPPER", -y), ("LOWER", y - 1), key=lambda side: side[1])
+        return side[0] in name.split()
+    corner, line = name.split(" BLOCK DIAGONAL ")
+    start, end = map(_place, line.split(" TO "))
+    return _side(start, end, (x, y)) * _side(start, end, _place(corner)) > 0
+
+
+def _place(words: str) -> tuple[float, float]:
+    level = next(level for name, level in _LEVELS.items() if words.startswith(name))
+    return {"LEFT": 0.0, "CENTRE": 0.5, "RIGHT": 1.0}[words.rsplit(maxsplit=1)[-1]], level
+
+
+def _side(start: tuple[float, float], end: tuple[float, float], place: tuple[float, float]) -> float:
+    return (end[0] - start[0]) * (place[1] - start[1]) - (end[1] - start[1]) * (place[0] - start[0])
 
 
 def octant(char: str) -> str:

@@ -118,8 +118,6 @@ def _drawn(
     *,
     dark: bool,
 ) -> BlockImage:
-    from PIL import ImageChops
-
     from imgcli.output.images.cells import BRIGHTNESS, EVEN, mosaic
     from imgcli.output.images.dither import dithered, letters, monochrome
     from imgcli.output.images.glyphs import splits
@@ -127,7 +125,7 @@ def _drawn(
     if symbols is PreviewProtocol.ASCII:
         return letters(opaque, cells, depth, sixteen, dark=dark)
     if depth <= ColorDepth.MONO:
-        return monochrome(opaque if dark else ImageChops.invert(opaque), cells, symbols)
+        return monochrome(opaque, cells, symbols, dark=dark)
     if depth is ColorDepth.TRUECOLOR:
         emphasis = BRIGHTNESS if symbols is PreviewProtocol.OCTANTS else EVEN
         return mosaic(opaque, cells, splits(symbols), emphasis)

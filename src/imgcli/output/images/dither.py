@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _RAMP = " .:-=+*#%@"  # by how much of a cell a letter lights
 _FIXED = 16  # the first of the 256 colours that no theme redefines
+# Of a colour's error that goes to its neighbours: the rest would be noise close up and help little from afar.
+_SHARE = 0.75
+_LUMINANCE = (0.2126, 0.7152, 0.0722, 0.0)  # of linear red, green and blue
 _WHOLE = Grid(1, 1)
 _FINEST = {
     PreviewProtocol.HALF: HALVES,
@@ -53,10 +56,17 @@ def dithered(
     return BlockImage(cells[0], exact.text.replace(" ", "▀"), part(pair, HALVES, 0), part(pair, HALVES, 1))
 
 
-def monochrome(image: PILImage, cells: tuple[int, int], symbols: PreviewProtocol) -> BlockImage:
-    """Draw an image into (columns, rows) cells with the finest dots of a set; light dots are lit."""
+def monochrome(
+    image: PILImage, cells: tuple[int, int], symbols: PreviewProtocol, *, dark: bool
+) -> BlockImage:
+    """Draw an RGB image into (columns, rows) cells with the finest dots of a set.
+
+    Light dots are lit on a dark background, dark ones on a light one. They are mixed in linear light, as the
+    eye does from afar: half of the dots are not half as bright as sRGB has it.
+    """
     grid = _FINEST[symbols]
-    mixed = sample(image.convert("L"), cells, grid).convert("1").convert("L")
+    light = sample(image, cells, grid).point(_linear() * 3).convert("L", _LUMINANCE)
+    mixed = (light if dark else ImageChops.invert(light)).convert("1").convert("L")
     bits = [part(mixed, grid, i).point([0, *[1 << i] * 255]) for i in range(grid.parts)]
     return BlockImage(cells[0], _spelled(reduce(ImageChops.add, bits), dots(grid)), None, None)
 
@@ -97,6 +107,13 @@ def palette(depth: ColorDepth) -> tuple[RGB, ...]:
     return tuple(colours)
 
 
+@cache
+def _linear() -> list[int]:
+    """Return the light, up to 255, of each level of sRGB."""
+    levels = (level / 255 for level in range(256))
+    return [round(255 * (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4)) for v in levels]  # noqa: PLR2004 - sRGB's own
+
+
 def _ramp(brightness: PILImage) -> str:
     """Return a letter for each pixel of mode L."""
     steps = range(len(_RAMP))
@@ -116,7 +133,8 @@ def _diffused(image: PILImage, colours: Sequence[RGB]) -> PILImage:
     """Return an RGB image in these colours, by Floyd and Steinberg; mode L, with places in the sequence."""
     table = Image.new("P", (1, 1))
     table.putpalette(bytes(chain.from_iterable(colours)))
-    found = image.quantize(palette=table, dither=Image.Dither.FLOYDSTEINBERG)
+    nearest = image.quantize(palette=table, dither=Image.Dither.NONE).convert("RGB")
+    found = Image.blend(nearest, image, _SHARE).quantize(palette=table, dither=Image.Dither.FLOYDSTEINBERG)
     return Image.frombytes("L", found.size, found.tobytes())
 
 
