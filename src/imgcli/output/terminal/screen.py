@@ -41,6 +41,7 @@ class Screen:
         self._frame = NOTHING
         self._status = ""
         self._is_open = False
+        self._written: set[str] = set()  # graphics that cannot be written again
 
     def draw(self, frame: Frame, status: str, columns: int) -> str:
         """Paint the box and the status row, over what was there before."""
@@ -71,7 +72,7 @@ class Screen:
             yield f"{_down(row - at)}{frame.lines[row]}{clear}\r"
             at = row
         yield _up(at)
-        yield from _drawn_over(graphics)
+        yield from self._drawn_over(graphics)
         yield _WRAP_ON
 
     def redraw(self, frame: Frame, status: str, columns: int) -> str:
@@ -94,8 +95,18 @@ class Screen:
         yield f"{self._status}{_CLEAR_LINE}\r{_clear_under(surplus)}{_up(frame.rows)}"
         if frame.graphics:
             yield _SAVE_CURSOR  # once more: the screen may have scrolled
-            yield from _drawn_over(frame.graphics)
+            yield from self._drawn_over(frame.graphics)
         yield _WRAP_ON
+
+    def _drawn_over(self, graphics: Iterable[Graphic]) -> Iterator[str]:
+        """Draw over rows that are all there, from the box's first cell, which is the saved one throughout."""
+        for graphic in graphics:
+            if not graphic.is_first:
+                yield f"{_down(graphic.row)}{_right(graphic.column)}"
+                yield graphic.again if graphic.text in self._written else graphic.text
+                if graphic.again:
+                    self._written.add(graphic.text)
+                yield _RESTORE_CURSOR + _SAVE_CURSOR  # some emulators forget what they have restored
 
     def _without_status(self) -> str:
         """Clear the status row: pixels that come to lie over it may be transparent."""
@@ -151,15 +162,6 @@ class Screen:
 def _clear_beside(frame: Frame, columns: int) -> str:
     """Return what clears the rest of a frame's rows; a full row would lose its last cell."""
     return _CLEAR_LINE if frame.columns < columns else ""
-
-
-def _drawn_over(graphics: Iterable[Graphic]) -> Iterator[str]:
-    """Draw over rows that are all there, from the box's first cell, which is the saved one all the time."""
-    for graphic in graphics:
-        if not graphic.is_first:
-            yield f"{_down(graphic.row)}{_right(graphic.column)}"
-            yield graphic.text
-            yield _RESTORE_CURSOR + _SAVE_CURSOR  # some emulators forget what they have restored
 
 
 def _changed_part(before: str, after: str) -> str:
