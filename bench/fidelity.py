@@ -45,6 +45,7 @@ PIXELS = 720, 438  # of a sixel image in 80 columns and 22 rows
 BLACK = (0, 0, 0)
 RGB = tuple[int, int, int]
 OURS = "imgcli"
+_ABLE = TerminalPalette(has_wedges=True)
 _FONT_SIZE = 13  # at which a letter of the font is 8 pixels wide
 
 
@@ -142,7 +143,8 @@ class Program(NamedTuple):
 
 def ours(symbols: PreviewProtocol, depth: ColorDepth, sample: Sample) -> Painting:
     """Paint the rows that imgcli would write."""
-    lines = ansi_lines(draw(sample.image, fit(sample.image.size, COLUMNS, ROWS), symbols, depth))
+    cells = fit(sample.image.size, COLUMNS, ROWS)
+    lines = ansi_lines(draw(sample.image, cells, symbols, depth, _ABLE))
     return _painting(sample, lines)
 
 

@@ -16,7 +16,7 @@ from rich_pixels import HalfcellRenderer, Pixels
 
 from glyphpaint import HEIGHT, WIDTH, Cell, bitmap, octant, paint, palette, replay
 from imgcli.output.images.blocks import TerminalPalette, ansi_lines, draw
-from imgcli.output.images.glyphs import GLYPH_SETS, OCTANTS, Glyph, glyphs, splits
+from imgcli.output.images.glyphs import GLYPH_SETS, OCTANTS, Glyph, glyphs, splits, wedges
 from imgcli.output.images.pixels import PixelsRenderer
 from imgcli.output.terminal.capabilities import ColorDepth
 from imgcli.output.terminal.database import PreviewProtocol
@@ -132,7 +132,7 @@ def test_octants_need_no_glyph_that_kitty_0_46_lacks(depth: ColorDepth) -> None:
 
 def test_a_glyph_shows_itself() -> None:
     """A cell of exactly two flat parts gets the glyph that cuts it so, and exactly its two colours."""
-    tried = list(splits(PreviewProtocol.OCTANTS))
+    tried = [glyph for glyph in splits(PreviewProtocol.OCTANTS) if isinstance(glyph, Glyph)]
     image = Image.new("RGB", (8 * len(tried), 24))
     for column, glyph in enumerate(tried):
         image.paste(cut(glyph, ORANGE, TEAL), (8 * column, 0))
@@ -140,6 +140,23 @@ def test_a_glyph_shows_itself() -> None:
     cells = replay(ansi_lines(drawn))[0]
     assert [glyph.char for glyph in tried] == [cell.char for cell in cells]
     assert {(ORANGE, TEAL)} == {(cell.foreground, cell.background) for cell in cells}
+
+
+@pytest.mark.parametrize("symbols", [PreviewProtocol.SEXTANTS, PreviewProtocol.OCTANTS])
+def test_a_slanted_edge_is_a_wedge_where_the_terminal_draws_them(symbols: PreviewProtocol) -> None:
+    """A cell cut by a slanted line is that character in nearly its two colours; elsewhere none is written."""
+    tried = [wedge for wedge in wedges() if wedge.share > 2]  # a tiny corner may be taken for a square one
+    image = Image.new("RGB", (8 * len(tried), 24))
+    orange, teal = (Image.new("RGB", (32, 96), colour) for colour in (ORANGE, TEAL))
+    for column, wedge in enumerate(tried):
+        cell = Image.composite(orange, teal, bitmap(wedge.char, 32, 96))
+        image.paste(cell.reduce(4), (8 * column, 0))
+    cells, able = (len(tried), 1), TerminalPalette(has_wedges=True)
+    drawn = draw(image, cells, symbols, ColorDepth.TRUECOLOR, able)
+    assert "".join(wedge.char for wedge in tried) == drawn.text
+    shown = paint(replay(ansi_lines(drawn)))
+    assert error(shown, image.resize(shown.size, Image.Resampling.BOX)) < 300
+    assert not set(drawn.text) & set(draw(image, cells, symbols, ColorDepth.TRUECOLOR).text)
 
 
 @pytest.mark.parametrize("symbols", DRAWN)
@@ -167,13 +184,13 @@ def test_the_best_split_wins() -> None:
         ours = painted(cell, (1, 1), PreviewProtocol.BLOCKS).resize((8, 24), Image.Resampling.NEAREST)
         assert (
             error(ours, cell)
-            <= 1.01 * min(best_error(cell, glyph) for glyph in splits(PreviewProtocol.BLOCKS)) + 1
+            <= 1.01 * min(best_error(cell, glyph.char) for glyph in splits(PreviewProtocol.BLOCKS)) + 1
         )
 
 
-def best_error(cell: Image.Image, glyph: Glyph) -> float:
+def best_error(cell: Image.Image, char: str) -> float:
     """What is left of a cell's mean squared error when both parts of a glyph have their means."""
-    mask = bitmap(glyph.char, 8, 24)
+    mask = bitmap(char, 8, 24)
     parts = [ImageStat.Stat(cell, part) for part in (mask, ImageChops.invert(mask))]
     left = [part.sum2[c] - part.sum[c] ** 2 / part.count[c] for part in parts for c in range(3)]
     return sum(left) / (3 * cell.width * cell.height)

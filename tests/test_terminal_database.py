@@ -215,6 +215,8 @@ def test_an_ability_may_need_a_version() -> None:
     """What came with a later version is not used on an earlier one, nor where the version is unknown."""
     names = ("iTerm2 3.5.0", "iTerm2 3.4.16", "iTerm2", "novelty 9")
     assert [True, False, False, False] == [can(Ability.MULTIPART, name) for name in names]
+    drawers = ("kitty(0.34.0)", "kitty(0.33.1)", "kitty", "ghostty 1.0.0", "alacritty(0.15)")
+    assert [True, False, False, True, False] == [can(Ability.WEDGES, name) for name in drawers]
 
 
 def test_an_absurd_version() -> None:

@@ -32,10 +32,14 @@ _BASE = 8  # colours that have a code of their own; as many more have a bright o
 
 
 class TerminalPalette(NamedTuple):
-    """A terminal's colours: the one behind everything, and the first sixteen, where they are known."""
+    """A terminal's colours: the one behind everything, and the first sixteen, where they are known.
+
+    And whether it draws wedges, which are glyphs beside those of any font.
+    """
 
     background: RGB | None = None
     sixteen: Sequence[RGB] = ()
+    has_wedges: bool = False
 
 
 UNTOLD = TerminalPalette()
@@ -72,8 +76,9 @@ class BlockRenderer:
     def render(self, encoded: EncodedImage, box: Box) -> Frame:
         """Decode, shrink and draw; raises `decode.Undecodable` for what is no image."""
         image, cells = self.fitted(encoded, box)
-        palette = TerminalPalette(self._terminal.background, self._terminal.palette or ())
-        blocks = draw(image, cells, self._glyphs, self._terminal.depth, palette, dark=self._is_dark())
+        terminal = self._terminal
+        palette = TerminalPalette(terminal.background, terminal.palette or (), terminal.has_wedges)
+        blocks = draw(image, cells, self._glyphs, terminal.depth, palette, dark=self._is_dark())
         return Frame(tuple(ansi_lines(blocks)), cells[0])
 
     def fitted(self, encoded: EncodedImage, box: Box) -> tuple[PILImage, tuple[int, int]]:
@@ -102,7 +107,7 @@ def draw(
     it stays visible: in ASCII and without colours.
     """
     opaque, clear = cut_out(blocks, cells, palette.background)
-    drawn = _drawn(opaque, cells, symbols, depth, palette.sixteen, dark=dark)
+    drawn = _drawn(opaque, cells, symbols, depth, palette, dark=dark)
     if clear is None:
         return drawn
     shown = zip(drawn.text, clear.tobytes(), strict=True)
@@ -114,7 +119,7 @@ def _drawn(
     cells: tuple[int, int],
     symbols: PreviewProtocol,
     depth: ColorDepth,
-    sixteen: Sequence[RGB],
+    palette: TerminalPalette,
     *,
     dark: bool,
 ) -> BlockImage:
@@ -123,13 +128,13 @@ def _drawn(
     from imgcli.output.images.glyphs import splits
 
     if symbols is PreviewProtocol.ASCII:
-        return letters(opaque, cells, depth, sixteen, dark=dark)
+        return letters(opaque, cells, depth, palette.sixteen, dark=dark)
     if depth <= ColorDepth.MONO:
         return monochrome(opaque, cells, symbols, dark=dark)
     if depth is ColorDepth.TRUECOLOR:
         emphasis = BRIGHTNESS if symbols is PreviewProtocol.OCTANTS else EVEN
-        return mosaic(opaque, cells, splits(symbols), emphasis)
-    return dithered(opaque, cells, symbols, depth, sixteen)
+        return mosaic(opaque, cells, splits(symbols, slanted=palette.has_wedges), emphasis)
+    return dithered(opaque, cells, symbols, depth, palette.sixteen)
 
 
 def ansi_lines(blocks: BlockImage) -> list[str]:

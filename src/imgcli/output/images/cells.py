@@ -2,32 +2,57 @@
 
 For a fixed split of a cell the best two colours are the means of its parts, and what it wins over one colour
 follows from one part's sum of differences from the cell's mean. So every split of every cell is tried: Pillow
-computes these sums for all cells at once, and the largest win decides. "Planes" are an image of mode F with a
-column for each cell and three rows: red, green and blue.
+computes these sums for many cells at once, and the largest win decides. "Planes" are rows of an image of mode
+F: the red of all cells, then their green, then their blue.
 """
 
 from __future__ import annotations
 
 import functools
 import math
+from array import array
 from dataclasses import dataclass
-from itertools import starmap
+from itertools import accumulate, product
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageMath
 
-from imgcli.output.images.glyphs import Grid
+from imgcli.output.images.glyphs import (
+    BARS,
+    COLUMNS,
+    HALVES,
+    OCTANTS,
+    QUADRANTS,
+    SEXTANTS,
+    WEDGES,
+    Glyph,
+    Grid,
+    Wedge,
+    wedges,
+)
+from imgcli.output.images.planes import (
+    calc,
+    constant_rows,
+    folded,
+    mean_row,
+    repeated,
+    row_at,
+    stacked,
+    total,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from PIL.Image import Image as PILImage
 
-    from imgcli.output.images.glyphs import Glyph
-
 
 _STEPS = 128  # wins are compared in steps of 1/128: with a split's number beside it that still fits 31 bits
-_LAST = 255  # splits are numbered from 1; 0 is a cell of one colour
+_LAST = 255  # splits are numbered from 0, a cell of one colour
+_TOGETHER = 3200  # cells that are computed at once: fewer take more time, more take more memory
+_CLOSE = OCTANTS  # how closely to look, whatever the glyphs
+_ROWS = 16  # of sums that are computed at once: they stay in the processor's cache
+_LINES = (BARS, COLUMNS)
 
 EVEN = (1.0, 1.0, 1.0)
 """How much an error in red, green and blue counts in the choice of a split: all alike."""
@@ -60,27 +85,30 @@ class BlockImage:
 def mosaic(
     image: PILImage,
     cells: tuple[int, int],
-    choices: Sequence[Glyph],
+    choices: Sequence[Glyph | Wedge],
     emphasis: tuple[float, float, float] = EVEN,
 ) -> BlockImage:
     """Draw an RGB image into (columns, rows) cells with these splits, in true colour.
 
     `emphasis` says how much each colour counts in the choice of a split; their mean is 1.
     """
-    samples = _samples(image, cells, list({glyph.grid: None for glyph in choices}))
-    families = _families(samples, choices)
-    winner, saved = _winner(families, emphasis)
-    three = winner.resize((winner.width, 3), Image.Resampling.NEAREST)
-    mean, lit = families[0].mean, _total(family.lit(three) for family in families)
-    lit = _calc(lambda c, k: c * k, lit, _contrast(samples, mean, saved, emphasis))
-    shares = _valued(three, [glyph.mask.bit_count() for glyph in choices])
-    rests = _valued(three, [glyph.grid.parts - glyph.mask.bit_count() for glyph in choices])
-    characters = dict(enumerate([" ", *(glyph.char for glyph in choices)]))
+    families = _families(tuple(choices))
+    raster = _raster([family.grid for family in families])
+    if image.width % (cells[0] * raster.columns) or image.height % (cells[1] * raster.rows):
+        raster = _raster([raster, _CLOSE])  # the mean of smaller pieces is nearer to that of the cell
+    fine = sample(image, cells, raster)
+    high = max(1, _TOGETHER // cells[0]) * raster.rows
+    strips = [
+        _strip(fine.crop((0, top, fine.width, min(top + high, fine.height))), raster, families, emphasis)
+        for top in range(0, fine.height, high)
+    ]
+    numbers, foregrounds, backgrounds = (b"".join(parts) for parts in zip(*strips, strict=True))
+    characters = dict(enumerate([split.char for family in families for split in family.splits]))
     return BlockImage(
         cells[0],
-        winner.tobytes().decode("latin-1").translate(characters),
-        _colours(_calc(lambda m, c, n: m + c / n, mean, lit, shares), cells),
-        _colours(_calc(lambda m, c, n: m - c / n, mean, lit, rests), cells),
+        numbers.decode("latin-1").translate(characters),
+        Image.frombytes("RGB", cells, foregrounds),
+        Image.frombytes("RGB", cells, backgrounds),
     )
 
 
@@ -104,147 +132,231 @@ def part(fine: PILImage, grid: Grid, index: int) -> PILImage:
 
 
 @dataclass(frozen=True, slots=True)
+class _Split:
+    """A way to cut a cell, and the character that draws it; none where nothing does.
+
+    `share` is how many parts the sum is over. The character lights the others where it `is_twin`.
+    """
+
+    char: str
+    share: int
+    is_twin: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class _Family:
-    """The splits of one grid, as (number, mask), and planes: its parts' mean and differences from it."""
+    """The splits of one grid, in the order in which `sums` has them."""
 
     grid: Grid
-    splits: Sequence[tuple[int, int]]
-    mean: PILImage
-    differences: Sequence[PILImage]
+    splits: tuple[_Split, ...]
 
-    def sums(self, emphasis: Sequence[float]) -> list[PILImage]:
-        """Return for each split the sum over the parts it lights; its square counts each colour by it."""
-        known = {1 << i: _scaled(planes, emphasis, 0.5) for i, planes in enumerate(self.differences)}
-        return [self._sum(mask, known) for _, mask in self.splits]
-
-    def _sum(self, mask: int, known: dict[int, PILImage]) -> PILImage:
-        """Return the sum of the parts in `mask`, by one addition where the sum of one part less is known."""
-        if mask not in known:
-            low, high = mask & -mask, 1 << mask.bit_length() - 1
-            last = low if mask ^ low in known else high
-            known[mask] = _calc(lambda a, b: a + b, self._sum(mask ^ last, known), known[last])
-        return known[mask]
+    def sums(self, differences: PILImage) -> PILImage:
+        """Return planes with the sum of each split's parts, from planes of each part."""
+        if self.grid in _LINES:
+            return _running(differences)
+        if self.grid == WEDGES:
+            rows = [row_at(differences, index) for index in range(self.grid.parts)]
+            return stacked([_weighted(rows, wedge.weights) for wedge in wedges()])
+        return _doubled(differences)
 
     def weights(self) -> list[float]:
-        """Return the factors from a sum's mean square to the squared error that its split saves, in steps."""
-        shares = [mask.bit_count() for _, mask in self.splits]
-        return [3 * _STEPS / (share * (self.grid.parts - share)) for share in shares]
-
-    def lit(self, winner: PILImage) -> PILImage:
-        """Return the sum over the parts that each cell's winner lights; 0 where it is of another family."""
-        return _total(starmap(functools.partial(self._lit, winner), enumerate(self.differences)))
-
-    def _lit(self, winner: PILImage, index: int, planes: PILImage) -> PILImage:
-        lit = {number for number, mask in self.splits if mask >> index & 1}
-        member = winner.point([number in lit for number in range(_LAST + 1)])
-        return _calc(lambda a, b: a * b, planes, member.convert("F"))
+        """Return the factors from a sum's square to the squared error that its split saves, in steps."""
+        return [
+            _STEPS / (split.share * (self.grid.parts - split.share)) if split.char and split.share else 0
+            for split in self.splits
+        ]
 
 
-def _samples(image: PILImage, cells: tuple[int, int], grids: Sequence[Grid]) -> dict[Grid, PILImage]:
-    """Return the image's bands on each grid, the raster that all of them divide first."""
-    raster = Grid(math.lcm(*(grid.columns for grid in grids)), math.lcm(*(grid.rows for grid in grids)))
-    fine = _bands(sample(image, cells, raster))
-    steps = {grid: (raster.columns // grid.columns, raster.rows // grid.rows) for grid in grids}
-    return {raster: fine} | {grid: fine.reduce(step) for grid, step in steps.items()}
+def _raster(grids: Sequence[Grid]) -> Grid:
+    """Return the coarsest grid that divides all of these."""
+    return Grid(math.lcm(*(grid.columns for grid in grids)), math.lcm(*(grid.rows for grid in grids)))
 
 
-def _families(samples: Mapping[Grid, PILImage], choices: Sequence[Glyph]) -> list[_Family]:
-    members: dict[Grid, list[tuple[int, int]]] = {}
-    for number, glyph in enumerate(choices, 1):
-        members.setdefault(glyph.grid, []).append((number, glyph.mask))
-    return [_family(samples[grid], grid, members[grid]) for grid in members]
+@functools.cache
+def _families(choices: tuple[Glyph | Wedge, ...]) -> tuple[_Family, ...]:
+    """Return the splits by grid, each on the one of few grids that has it: fewer sums."""
+    blocks = [glyph for glyph in choices if isinstance(glyph, Glyph)]
+    grids = {glyph.grid for glyph in blocks}
+    finest = next(grid for grid in (OCTANTS, QUADRANTS, HALVES) if grid in grids)
+    moved = [glyph.on(finest) if finest.divides(glyph.grid) else glyph for glyph in blocks]
+    known = {(glyph.grid, glyph.mask): glyph.char for glyph in moved}
+    found = [
+        _Family(grid, tuple(_split(grid, mask, known) for mask in _masks(grid)))
+        for grid in (finest, *(grid for grid in (SEXTANTS, *_LINES) if grid in grids))
+    ]
+    if len(blocks) < len(choices):
+        found.append(_Family(WEDGES, tuple(_Split(wedge.char, wedge.share) for wedge in wedges())))
+    return tuple(found)
 
 
-def _family(fine: PILImage, grid: Grid, members: list[tuple[int, int]]) -> _Family:
-    parts = [_planes(part(fine, grid, index)) for index in range(grid.parts)]
-    mean = _calc(lambda total: total * (1 / grid.parts), _total(parts))
-    return _Family(grid, members, mean, [_calc(lambda a, b: a - b, values, mean) for values in parts])
+def _masks(grid: Grid) -> list[int]:
+    """Return the masks of a grid's splits in the order of their sums: one of each two complements."""
+    if grid in _LINES:
+        return [(1 << n) - 1 for n in range(1, grid.parts)] + [1 << n for n in range(1, grid.parts - 1)]
+    return list(range(1 << grid.parts - 1))
 
 
-def _winner(families: Sequence[_Family], emphasis: Sequence[float]) -> tuple[PILImage, PILImage]:
+def _split(grid: Grid, mask: int, known: Mapping[tuple[Grid, int], str]) -> _Split:
+    if mask == 0:
+        return _Split(" ", 0)
+    char, twin = (known.get((grid, one), "") for one in (mask, grid.full ^ mask))
+    return _Split(char or twin, mask.bit_count(), is_twin=not char)
+
+
+def _doubled(differences: PILImage) -> PILImage:
+    """Return the sums of all patterns without the last part, in the order of their masks."""
+    width, parts = differences.size
+    found = Image.new("F", (width, 1 << parts - 1))
+    for index in range(parts - 1):
+        done = 1 << index
+        added = repeated(row_at(differences, index), done)
+        found.paste(calc(lambda a, b: a + b, found.crop((0, 0, width, done)), added), (0, done))
+    return found
+
+
+def _running(differences: PILImage) -> PILImage:
+    """Return the sums of the first part, of the first two and so on; then the inner parts alone."""
+    rows = [row_at(differences, index) for index in range(differences.height - 1)]
+    return stacked([*accumulate(rows, functools.partial(calc, lambda a, b: a + b)), *rows[1:]])
+
+
+def _weighted(rows: Sequence[PILImage], weights: Sequence[float]) -> PILImage:
+    """Return the sum of planes, each times its weight."""
+    alike: dict[float, list[PILImage]] = {}
+    for row, weight in zip(rows, weights, strict=True):
+        alike.setdefault(weight, []).append(row)
+    sums = {weight: total(some) for weight, some in alike.items() if weight}
+    return total(
+        some if weight == 1 else calc(lambda a, w=weight: a * w, some) for weight, some in sums.items()
+    )
+
+
+def _strip(
+    fine: PILImage, raster: Grid, families: Sequence[_Family], emphasis: tuple[float, float, float]
+) -> tuple[bytes, bytes, bytes]:
+    """Draw some rows of cells: for each the number of its split, and the bytes of its two colours."""
+    close = _CLOSE if raster.divides(_CLOSE) else raster
+    parts = _parts(fine, raster, [close, *(family.grid for family in families)])
+    means = [mean_row(parts[family.grid]) for family in families]
+    sums = []
+    for family, mean in zip(families, means, strict=True):
+        rows = parts[family.grid]
+        differences = calc(lambda a, b: a - b, rows, repeated(mean, rows.height))
+        sums.append(family.sums(_emphasized(differences, emphasis, 0.5)))
+    stack = stacked(sums)
+    number, saved = _winner(stack, [weight for family in families for weight in family.weights()])
+    thrice = Image.frombytes("L", (3 * number.width, 1), 3 * number.tobytes())
+    won = _emphasized(_picked(stack, thrice), emphasis, -0.5)
+    won = calc(lambda a, b: a * b, won, _contrast(parts[close], saved, emphasis))
+    mean = _by_family(means, families, thrice)
+    splits = [(split, family.grid.parts) for family in families for split in family.splits]
+    shares = _valued(thrice, [split.share or 1 for split, _ in splits])
+    rests = _valued(thrice, [whole - split.share for split, whole in splits])
+    one = _rounded(calc(lambda m, c, n: m + c / n, mean, won, shares))
+    other = _rounded(calc(lambda m, c, n: m - c / n, mean, won, rests))
+    twins = thrice.point([255 * split.is_twin for split, _ in splits] + [0] * (_LAST + 1 - len(splits)))
+    lit, rest = (_interleaved(Image.composite(*pair, twins)) for pair in ((other, one), (one, other)))
+    return number.tobytes(), lit, rest
+
+
+def _parts(fine: PILImage, raster: Grid, grids: Sequence[Grid]) -> dict[Grid, PILImage]:
+    """Return for each grid planes of each part, from an image of one pixel a part of the raster."""
+    known, found = {raster: fine}, {}
+    for grid in sorted(grids, key=lambda grid: -grid.parts):
+        near = min((one for one in known if one.divides(grid)), key=lambda one: one.parts)
+        step = near.columns // grid.columns, near.rows // grid.rows
+        known[grid] = known[near].reduce(step)
+        found[grid] = _split_up(known[grid], grid)
+    return found
+
+
+def _split_up(small: PILImage, grid: Grid) -> PILImage:
+    """Return planes of each part, from an image of one pixel a part."""
+    columns, rows = small.width // grid.columns, small.height // grid.rows
+    bands = [band.tobytes() for band in small.split()]
+    # Every so many pixels are one column of the parts; its rows are side by side, cell by cell.
+    upright = [
+        [Image.frombytes("L", (columns * grid.rows, rows), band[x :: grid.columns]) for band in bands]
+        for x in range(grid.columns)
+    ]
+    data = b"".join(
+        column.crop((columns * y, 0, columns * (y + 1), rows)).tobytes()
+        for y, x in product(range(grid.rows), range(grid.columns))
+        for column in upright[x]
+    )
+    return Image.frombytes("L", (3 * columns * rows, grid.parts), data).convert("F")
+
+
+def _winner(sums: PILImage, weights: Sequence[float]) -> tuple[PILImage, PILImage]:
     """Return for each cell the number of the split that saves most squared error, and what it saves."""
-    stack = _stack([planes for family in families for planes in family.sums(emphasis)])
-    squares = _calc(lambda a: a * a, stack).reduce((1, 3))
-    weights = _rows("F", stack.width, [weight for family in families for weight in family.weights()])
-    numbers = [number for family in families for number, _ in family.splits]
-    names = _rows("I", stack.width, [_LAST - number for number in numbers])
-    saved = _calc(lambda a, b: a * b, squares, weights).convert("I")
-    best = _greatest(_calc(lambda a, b: a * (_LAST + 1) + b, saved, names))
-    number = _calc(lambda key: _LAST - (ImageMath.imagemath_max(key, _LAST) & _LAST), best).convert("L")
-    return number, _calc(lambda key: key / float((_LAST + 1) * _STEPS), best.convert("F"))
+    tops = range(0, sums.height, _ROWS)
+    best = functools.reduce(
+        functools.partial(calc, ImageMath.imagemath_max),
+        (_best(sums, top, weights[top : top + _ROWS]) for top in tops),
+    )
+    number = calc(lambda key: _LAST - (key & _LAST), best).convert("L")
+    return number, calc(lambda key: key / float((_LAST + 1) * _STEPS), best.convert("F"))
 
 
-def _contrast(
-    samples: Mapping[Grid, PILImage], mean: PILImage, saved: PILImage, emphasis: Sequence[float]
-) -> PILImage:
+def _best(sums: PILImage, top: int, weights: Sequence[float]) -> PILImage:
+    """Return for each cell the most that one of some splits saves, in steps, and 255 less its number."""
+    width, rows = sums.width // 3, len(weights)
+    bands = [sums.crop((left, top, left + width, top + rows)) for left in range(0, sums.width, width)]
+    saved = calc(lambda r, g, b, w: (r * r + g * g + b * b) * w, *bands, constant_rows("F", width, weights))
+    names = constant_rows("I", width, [_LAST - number for number in range(top, top + rows)])
+    keys = calc(lambda a, b: a * (_LAST + 1) + b, saved.convert("I"), names)
+    return folded(ImageMath.imagemath_max, keys)
+
+
+def _picked(sums: PILImage, numbers: PILImage) -> PILImage:
+    """Return from every column the row of its number."""
+    pixels: Any = sums.load()
+    places = zip(range(sums.width), numbers.tobytes(), strict=True)
+    return Image.frombytes("F", numbers.size, array("f", [pixels[place] for place in places]).tobytes())
+
+
+def _by_family(means: Sequence[PILImage], families: Sequence[_Family], numbers: PILImage) -> PILImage:
+    """Return the mean as each cell's family has it: that of another one is rounded otherwise."""
+    found, first = means[0].copy(), len(families[0].splits)
+    for mean, family in zip(means[1:], families[1:], strict=True):
+        last = first + len(family.splits)
+        found.paste(mean, mask=numbers.point([255 * (first <= n < last) for n in range(_LAST + 1)], "1"))
+        first = last
+    return found
+
+
+def _contrast(close: PILImage, saved: PILImage, emphasis: tuple[float, float, float]) -> PILImage:
     """Return the stretch of each cell's differences, as planes: by what its two colours do not show."""
-    raster, fine = next(iter(samples.items()))
-    squares = _calc(lambda a: a * a, fine).reduce((raster.columns, raster.rows))
-    variance = _calc(lambda a, m: a - m * m, _planes(squares), mean)
-    error = _scaled(variance, emphasis, 1).reduce((1, 3))
-    missed = _calc(lambda a, b: 1 - (b + 1) / (a * 3 + 1), error, saved)
-    share = _calc(lambda a: ImageMath.imagemath_max(ImageMath.imagemath_min(a / _NEARLY, 1.0), 0.0), missed)
-    return _calc(lambda a: a * _CONTRAST + 1, share).resize(mean.size, Image.Resampling.NEAREST)
+    mean, square = mean_row(close), mean_row(calc(lambda a: a * a, close))
+    variance = _emphasized(calc(lambda a, m: a - m * m, square, mean), emphasis, 1)
+    bands = [variance.crop((left, 0, left + saved.width, 1)) for left in range(0, mean.width, saved.width)]
+    missed = calc(lambda a, b: 1 - (b + 1) / (a + 1), total(bands), saved)
+    share = calc(lambda a: ImageMath.imagemath_max(ImageMath.imagemath_min(a / _NEARLY, 1.0), 0.0), missed)
+    stretch = calc(lambda a: a * _CONTRAST + 1, share)
+    return Image.frombytes("F", mean.size, 3 * stretch.tobytes())
 
 
-def _scaled(planes: PILImage, emphasis: Sequence[float], power: float) -> PILImage:
+def _emphasized(planes: PILImage, emphasis: tuple[float, float, float], power: float) -> PILImage:
     """Return planes, each colour times this power of its emphasis."""
-    return _calc(lambda a, b: a * b, planes, _rows("F", planes.width, [share**power for share in emphasis]))
+    if emphasis == EVEN:
+        return planes
+    row = Image.frombytes("F", (3, 1), array("f", [share**power for share in emphasis]).tobytes())
+    return calc(lambda a, b: a * b, planes, row.resize(planes.size, Image.Resampling.NEAREST))
 
 
-def _greatest(rows: PILImage) -> PILImage:
-    """Return the greatest value of each column."""
-    while rows.height > 1:
-        half = (rows.height + 1) // 2
-        halves = [rows.crop((0, top, rows.width, top + half)) for top in (0, rows.height - half)]
-        rows = _calc(ImageMath.imagemath_max, *halves)
-    return rows
+def _valued(numbers: PILImage, values: Sequence[int]) -> PILImage:
+    """Return the value of each number."""
+    return numbers.point([*values] + [1] * (_LAST + 1 - len(values))).convert("F")
 
 
-def _calc(rule: Callable[..., Any], *images: PILImage) -> PILImage:
-    """Return the image whose pixels are the rule's results for the pixels of the given ones."""
-    named = {f"image{i}": image for i, image in enumerate(images)}
-    found: PILImage = ImageMath.lambda_eval(lambda known: rule(*(known[name] for name in named)), **named)
-    return found
+def _rounded(planes: PILImage) -> PILImage:
+    return calc(lambda a: a + _ROUNDING, planes).convert("L")
 
 
-def _total(images: Iterable[PILImage]) -> PILImage:
-    return functools.reduce(functools.partial(_calc, lambda a, b: a + b), images)
-
-
-def _stack(images: Sequence[PILImage]) -> PILImage:
-    """Stack images of one size, one under another."""
-    width, height = images[0].size
-    found = Image.new(images[0].mode, (width, height * len(images)))
-    for i, image in enumerate(images):
-        found.paste(image, (0, i * height))
-    return found
-
-
-def _rows(mode: str, width: int, values: Sequence[float]) -> PILImage:
-    """Return an image of constant rows."""
-    column = Image.new(mode, (1, len(values)))
-    column.putdata(values)
-    return column.resize((width, len(values)), Image.Resampling.NEAREST)
-
-
-def _valued(winner: PILImage, values: Sequence[int]) -> PILImage:
-    """Return each winner's value; 1 where there is none."""
-    return winner.point([1, *values] + [1] * (_LAST - len(values))).convert("F")
-
-
-def _bands(image: PILImage) -> PILImage:
-    """Return the red, the green and the blue of an RGB image, one under another, in mode F."""
-    return _stack([band.convert("F") for band in image.split()])
-
-
-def _planes(bands: PILImage) -> PILImage:
-    """Return bands of one pixel a cell as planes."""
-    return Image.frombytes("F", (bands.width * bands.height // 3, 3), bands.tobytes())
-
-
-def _colours(planes: PILImage, cells: tuple[int, int]) -> PILImage:
-    """Return planes as an RGB image, rounded."""
-    rounded = _calc(lambda a: a + _ROUNDING, planes).convert("L")
-    rows = [rounded.crop((0, y, rounded.width, y + 1)).tobytes() for y in range(3)]
-    return Image.merge("RGB", [Image.frombytes("L", cells, row) for row in rows])
+def _interleaved(planes: PILImage) -> bytes:
+    """Return the bytes of an RGB image."""
+    data, width = planes.tobytes(), planes.width // 3
+    bands = [
+        Image.frombytes("L", (width, 1), data[left : left + width]) for left in range(0, 3 * width, width)
+    ]
+    return Image.merge("RGB", bands).tobytes()

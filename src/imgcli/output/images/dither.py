@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageChops
 
 from imgcli.output.images.cells import BlockImage, mosaic, part, sample
-from imgcli.output.images.glyphs import HALVES, OCTANTS, QUADRANTS, SEXTANTS, Grid, dots, splits
+from imgcli.output.images.glyphs import HALVES, OCTANTS, QUADRANTS, SEXTANTS, Glyph, Grid, dots, splits
 from imgcli.output.terminal.capabilities import ColorDepth
 from imgcli.output.terminal.database import PreviewProtocol
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image as PILImage
 
-    from imgcli.output.images.glyphs import Glyph
+    from imgcli.output.images.glyphs import Wedge
 
 
 _RAMP = " .:-=+*#%@"  # by how much of a cell a letter lights
@@ -150,6 +150,6 @@ def _spelled(numbers: PILImage, alphabet: str) -> str:
     return numbers.tobytes().decode("latin-1").translate(dict(enumerate(alphabet)))
 
 
-def _is_balanced(glyph: Glyph) -> bool:
+def _is_balanced(glyph: Glyph | Wedge) -> bool:
     """Return whether neither part is so small that its error, spread as that of half a cell, would show."""
-    return 1 / 4 <= glyph.mask.bit_count() / glyph.grid.parts <= 3 / 4
+    return isinstance(glyph, Glyph) and 1 / 4 <= glyph.mask.bit_count() / glyph.grid.parts <= 3 / 4

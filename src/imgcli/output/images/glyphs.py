@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from itertools import chain, product
+from typing import TYPE_CHECKING, TypeAlias
 
 from imgcli.output.terminal.database import PreviewProtocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Weights: TypeAlias = tuple[float, ...]
 
 GLYPH_SETS = (
     PreviewProtocol.ASCII,
@@ -34,6 +41,10 @@ class Grid:
         """The mask of all of them."""
         return (1 << self.parts) - 1
 
+    def divides(self, other: Grid) -> bool:
+        """Return whether every part of the other grid is cut into whole parts of this one."""
+        return self.columns % other.columns == self.rows % other.rows == 0
+
 
 @dataclass(frozen=True, slots=True)
 class Glyph:
@@ -43,6 +54,28 @@ class Glyph:
     grid: Grid
     mask: int
 
+    def on(self, grid: Grid) -> Glyph:
+        """Return the same glyph on a grid that divides its own."""
+        wide, high = grid.columns // self.grid.columns, grid.rows // self.grid.rows
+        mask = 0
+        for index in range(grid.parts):
+            y, x = divmod(index, grid.columns)
+            mask |= (self.mask >> y // high * self.grid.columns + x // wide & 1) << index
+        return Glyph(self.char, grid, mask)
+
+
+@dataclass(frozen=True, slots=True)
+class Wedge:
+    """A character with a slanted edge: how much of each part of `WEDGES` it fills."""
+
+    char: str
+    weights: Weights
+
+    @property
+    def share(self) -> int:
+        """How many parts that makes together."""
+        return round(sum(self.weights))
+
 
 HALVES = Grid(1, 2)
 QUADRANTS = Grid(2, 2)
@@ -50,6 +83,20 @@ BARS = Grid(1, 8)  # horizontal eighths
 COLUMNS = Grid(8, 1)  # vertical eighths
 SEXTANTS = Grid(2, 3)
 OCTANTS = Grid(2, 4)
+WEDGES = Grid(4, 6)
+
+# The edges of wedges, as lines on that grid. The characters are what is to the left of it and below, then
+# that mirrored left to right, upside down, and both.
+_EDGES = {
+    ((0, 4), (2, 6)): "\U0001fb3c\U0001fb47\U0001fb57\U0001fb62",
+    ((0, 4), (4, 6)): "\U0001fb3d\U0001fb48\U0001fb58\U0001fb63",
+    ((0, 2), (2, 6)): "\U0001fb3e\U0001fb49\U0001fb59\U0001fb64",
+    ((0, 2), (4, 6)): "\U0001fb3f\U0001fb4a\U0001fb5a\U0001fb65",
+    ((0, 0), (2, 6)): "\U0001fb40\U0001fb4b\U0001fb5b\U0001fb66",
+    ((0, 2), (4, 4)): "\U0001fb51\U0001fb46",
+}
+_TRIANGLES = "\U0001fb6c\U0001fb6e\U0001fb6d\U0001fb6f"  # from the left, the right, above and below
+_FINE = 12  # lines through a part that tell how much of it is filled
 
 _BY_QUADRANT = " ▘▝▀▖▌▞▛▗▚▐▜▄▙▟█"  # by mask
 
@@ -152,15 +199,59 @@ def glyphs(symbols: PreviewProtocol) -> tuple[Glyph, ...]:
 
 
 @cache
-def splits(symbols: PreviewProtocol) -> tuple[Glyph, ...]:
-    """Return a glyph for every way in which a set can cut a cell in two (a complement swaps the colours)."""
+def splits(symbols: PreviewProtocol, *, slanted: bool = False) -> tuple[Glyph | Wedge, ...]:
+    """Return a glyph for every way in which a set can cut a cell in two (a complement swaps the colours).
+
+    Wedges, where they are wanted too, are a supplement to sextants.
+    """
     known = {(glyph.grid, glyph.mask): glyph for glyph in glyphs(symbols)}
     seen = {" ", "█"}
-    found = []
+    found: list[Glyph | Wedge] = []
     for glyph in glyphs(symbols):
         twin = known.get((glyph.grid, glyph.grid.full ^ glyph.mask), glyph)
         if seen.isdisjoint((glyph.char, twin.char)):
             is_corner = glyph.grid == OCTANTS and glyph.mask in _CORNERS
             found.append(twin if is_corner else glyph)
         seen |= {glyph.char, twin.char}
+    if slanted and symbols in {PreviewProtocol.SEXTANTS, PreviewProtocol.OCTANTS}:
+        found += wedges()
     return tuple(found)
+
+
+@cache
+def wedges() -> tuple[Wedge, ...]:
+    """Return a wedge for every way in which one can cut a cell in two."""
+    found = []
+    for edge, chars in _EDGES.items():
+        mirrored = _mirrored(_spans(partial(_left_of, *edge)))
+        found += [Wedge(char, weights) for char, weights in zip(chars, mirrored, strict=False)]
+    middle, across = WEDGES.rows / 2, WEDGES.columns / 2
+    lying = _spans(lambda y: (0, across * (1 - abs(y / middle - 1))))
+    hanging = _spans(lambda y: (across * y / middle, WEDGES.columns - across * y / middle))
+    triangles = [*_mirrored(lying)[:2], *_mirrored(hanging)[::2]]
+    return (*found, *(Wedge(*pair) for pair in zip(_TRIANGLES, triangles, strict=True)))
+
+
+def _left_of(start: tuple[int, int], end: tuple[int, int], y: float) -> tuple[float, float]:
+    """Return from where to where a height is to the left of an edge, or below it."""
+    share = (y - start[1]) / (end[1] - start[1])
+    return 0, start[0] + (end[0] - start[0]) * share if share < 1 else WEDGES.columns
+
+
+def _spans(span: Callable[[float], tuple[float, float]]) -> Weights:
+    """Return how much of each part is between two edges, which depend on the height."""
+    columns, steps = WEDGES.columns, range(_FINE)
+    found = []
+    for y, x in product(range(WEDGES.rows), range(columns)):
+        lines = [span(y + (step + 0.5) / _FINE) for step in steps]
+        covered = sum(max(0, min(end, x + 1) - max(start, x)) for start, end in lines)
+        found.append(round(covered) / _FINE)
+    return tuple(found)
+
+
+def _mirrored(weights: Weights) -> list[Weights]:
+    """Return them as they are, left to right, upside down, and both."""
+    columns = WEDGES.columns
+    rows = [weights[start : start + columns] for start in range(0, len(weights), columns)]
+    across = [row[::-1] for row in rows]
+    return [tuple(chain.from_iterable(some)) for some in (rows, across, rows[::-1], across[::-1])]

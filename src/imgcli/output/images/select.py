@@ -168,7 +168,11 @@ class RendererSelector:
         return ""
 
     def _build(self, protocol: PreviewProtocol, found: _Findings) -> Renderer:
-        terminal = _with_answers(self.terminal, found, is_tmux=self._is_tmux(found))
+        known, version = identify(self.env, found.answers.name)
+        terminal = replace(
+            _with_answers(self.terminal, found, is_tmux=self._is_tmux(found)),
+            has_wedges=known.can(Ability.WEDGES, version),
+        )
         match protocol:
             case PreviewProtocol.KITTY:
                 return self._kitty(terminal, found)

@@ -51,7 +51,8 @@ class Terminal:
 
     `unicode` says whether more than ASCII can be written, `aspect` how many times a cell is taller than wide,
     `background` the colour behind everything, `palette` its first sixteen; None where nobody told. `progress`
-    says whether it shows OSC 9;4 in its tab or the taskbar.
+    says whether it shows OSC 9;4 in its tab or the taskbar. It draws U+1FB3C to 1FB6F itself where it
+    `has_wedges`.
     """
 
     size: SizeOf
@@ -61,6 +62,7 @@ class Terminal:
     background: Rgb | None = None
     palette: tuple[Rgb, ...] | None = None
     progress: bool = False
+    has_wedges: bool = False
 
 
 def detect_terminal(

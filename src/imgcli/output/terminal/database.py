@@ -54,6 +54,7 @@ class Ability(Enum):
     NOTIFY_9 = "OSC 9"
     NOTIFY_99 = "OSC 99"
     NOTIFY_777 = "OSC 777"
+    WEDGES = "wedges"  # U+1FB3C to 1FB6F, by itself: hardly a font has them
 
 
 class QueryPolicy(Enum):
@@ -100,6 +101,7 @@ TRUECOLOR, PLACEHOLDERS, MULTIPART = Ability.TRUECOLOR, Ability.PLACEHOLDERS, Ab
 ANIMATION, GIF, BRIEF = Ability.ANIMATION, Ability.GIF, Ability.BRIEF
 LINKS, PROGRESS = Ability.LINKS, Ability.PROGRESS
 NOTIFY_9, NOTIFY_99, NOTIFY_777 = Ability.NOTIFY_9, Ability.NOTIFY_99, Ability.NOTIFY_777
+WEDGES = Ability.WEDGES
 
 # Who is inside comes before who is outside: a terminal leaves its variables to everything started in it.
 TERMINALS = (
@@ -162,6 +164,7 @@ TERMINALS = (
             PLACEHOLDERS: ALWAYS,
             OCTANTS: (1, 2),
             SEXTANTS: (1, 0),
+            WEDGES: (1, 0),
             TRUECOLOR: ALWAYS,
             LINKS: ALWAYS,
             PROGRESS: (1, 2),
@@ -180,6 +183,7 @@ TERMINALS = (
     TerminalInfo(
         "kitty",
         ("TERM=xterm-kitty", "KITTY_WINDOW_ID"),
+        # Its wedges were in quarters of a cell before: https://github.com/kovidgoyal/kitty/pull/7267
         {
             KITTY: ALWAYS,
             PLACEHOLDERS: (0, 28),
@@ -187,6 +191,7 @@ TERMINALS = (
             BRIEF: (0, 48),
             OCTANTS: (0, 40),
             SEXTANTS: (0, 20),
+            WEDGES: (0, 34),
             TRUECOLOR: ALWAYS,
             LINKS: ALWAYS,
             NOTIFY_99: ALWAYS,
@@ -195,7 +200,14 @@ TERMINALS = (
     TerminalInfo(
         "foot",
         ("TERM=foot*",),
-        {SIXEL: ALWAYS, OCTANTS: (1, 20), TRUECOLOR: ALWAYS, LINKS: ALWAYS, NOTIFY_777: ALWAYS},
+        {
+            SIXEL: ALWAYS,
+            OCTANTS: (1, 20),
+            WEDGES: (1, 20),
+            TRUECOLOR: ALWAYS,
+            LINKS: ALWAYS,
+            NOTIFY_777: ALWAYS,
+        },
     ),
     TerminalInfo(
         "contour",
@@ -219,6 +231,7 @@ TERMINALS = (
             SIXEL: ALWAYS,
             OCTANTS: (7800,),
             SEXTANTS: (6200,),
+            WEDGES: (6200,),
             TRUECOLOR: ALWAYS,
             LINKS: (5001,),
             PROGRESS: (7900,),
