@@ -137,7 +137,7 @@ def _indexed(image: Image, most: int) -> Image:
 
 
 def _smooth(image: Image) -> Image:
-    """Return a mask of the pixels that are nearly as those before and above: only there does one see bands."""
+    """Return a mask of the pixels nearly as those before and above: only there does one see bands."""
     from PIL import ImageChops
 
     grey = image.convert("L")
