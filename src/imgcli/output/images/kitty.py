@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import secrets
+import time
 from binascii import b2a_base64
+from contextlib import suppress
 from enum import Enum
 from functools import cache
 from math import inf
@@ -13,7 +16,7 @@ from typing import TYPE_CHECKING
 from imgcli.core.image import ImageFormat
 from imgcli.output.images.decode import decode, fit, measure
 from imgcli.output.images.protocol import Box, Frame, Graphic, overlay_frame
-from imgcli.output.terminal.answers import wrap
+from imgcli.output.terminal.answers import KITTY_FILE, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +73,9 @@ _SMALL = 2_000_000  # bytes of a PNG that is not worth decoding: sending it take
 # An id's lowest byte travels through tmux as one of 256 colours, of which the first 16 may be translated.
 _FIRST_LOW, _LAST_LOW = 16, 255
 _HIGHEST = 127  # of an id's highest byte: Konsole shows nothing for an id from 2^31 on
-_TRANSMIT = "a=T,t=d,f=100,q=2"  # a PNG, sent here and shown at once; no answers, for nobody would read them
+_MOST_SHRUNK = 2  # times that a terminal makes an image smaller without losing pixels in between
+_SHOW = "a=T,f=100,q=2"  # a PNG, shown at once; no answers, for nobody would read them
+_PATIENCE = 0.5  # seconds that a terminal has at the end to read what it was told to
 
 _LAST_CHUNK = "\x1b_Gq=2,m=0;\x1b\\"
 
@@ -106,18 +111,74 @@ def fresh_ids() -> Iterator[int]:
         image_id = (high % _HIGHEST + 1) << 24 | low
 
 
+class ImageFiles:
+    """Temporary files that a terminal on this machine reads and deletes; what it left, `close` deletes."""
+
+    def __init__(self) -> None:
+        self._paths: list[str] = []
+
+    def question(self) -> bytes:
+        """Write a pixel, and return the question whether the terminal sees it; empty where that failed."""
+        path = self.write(bytes(3))
+        return KITTY_FILE % b2a_base64(os.fsencode(path), newline=False) if path else b""
+
+    @property
+    def are_read(self) -> bool:
+        """Whether the terminal has deleted all of them, which nobody else would."""
+        self._paths = list(filter(os.path.lexists, self._paths))
+        return not self._paths
+
+    def write(self, data: bytes) -> str:
+        """Write a file that only we and root can read, and return its path; empty where that failed."""
+        import tempfile
+
+        with suppress(OSError):
+            fd, path = tempfile.mkstemp(prefix="imgcli-tty-graphics-protocol-")
+            self._paths.append(path)
+            with os.fdopen(fd, "wb") as file:
+                file.write(data)
+            return path
+        return ""
+
+    def close(self, patience: float = _PATIENCE) -> None:
+        """Wait at most so many seconds for the terminal, then delete what it left."""
+        from pathlib import Path
+
+        deadline = time.monotonic() + patience
+        while not self.are_read and time.monotonic() < deadline:
+            time.sleep(0.005)
+        for path in self._paths:
+            with suppress(OSError):
+                Path(path).unlink()
+        self._paths = []
+
+
 def place(png: bytes, image_id: int, box: Box, *, is_brief: bool = False) -> str:
     """Show a PNG over a box whose top left cell has the cursor, which stays there.
 
     One that is soon replaced may be forgotten before others, and need not go to kitty's disk.
     """
-    hint = ",N=1" if is_brief else ""
-    return "".join(_chunks(png, f"{_TRANSMIT},i={image_id},c={box.columns},r={box.rows},C=1{hint}"))
+    return "".join(_chunks(png, f"{_SHOW},t=d,{_placed(image_id, box, is_brief=is_brief)}"))
+
+
+def place_file(path: str, image_id: int, box: Box, *, is_brief: bool = False) -> str:
+    """Show a PNG that is in a file, as `place` does; the terminal deletes it."""
+    keys = _placed(image_id, box, is_brief=is_brief)
+    return "".join(_chunks(os.fsencode(path), f"{_SHOW},t=t,p=1,{keys}"))
+
+
+def move(image_id: int, box: Box) -> str:
+    """Show here what `place_file` has shown elsewhere."""
+    return f"\x1b_Ga=p,q=2,p=1,{_placed(image_id, box)}\x1b\\"
+
+
+def _placed(image_id: int, box: Box, *, is_brief: bool = False) -> str:
+    return f"i={image_id},c={box.columns},r={box.rows},C=1{',N=1' if is_brief else ''}"
 
 
 def place_virtually(png: bytes, image_id: int, box: Box) -> str:
     """Send a PNG through tmux, to be seen where its placeholders are."""
-    control = f"{_TRANSMIT},i={image_id},c={box.columns},r={box.rows},U=1"
+    control = f"{_SHOW},t=d,i={image_id},c={box.columns},r={box.rows},U=1"
     return "".join(map(wrap, _chunks(png, control)))
 
 
@@ -126,16 +187,19 @@ def delete(image_id: int) -> str:
     return f"\x1b_Ga=d,d=I,i={image_id},q=2\x1b\\"
 
 
-def as_png(encoded: EncodedImage, enough: tuple[int, int]) -> tuple[bytes, tuple[int, int]]:
+def as_png(
+    encoded: EncodedImage, enough: tuple[int, int], *, is_sent: bool = True
+) -> tuple[bytes, tuple[int, int]]:
     """Return an image's bytes as PNG, and its width and height in pixels; a small PNG is not touched.
 
-    Anything else is shrunk to `enough` pixels, where that is less to send. Raises Undecodable for what is no
-    image.
+    Anything else is shrunk to `enough` pixels, where that is less to send, or where the terminal would do it
+    badly. Raises Undecodable for what is no image.
     """
     if encoded.format is not ImageFormat.PNG:
         return _shrunk(encoded, enough)
     size = measure(encoded.data)
-    if len(encoded.data) <= _SMALL or (size[0] <= enough[0] and size[1] <= enough[1]):
+    most = 1 if is_sent else _MOST_SHRUNK
+    if len(encoded.data) <= _SMALL or (size[0] <= most * enough[0] and size[1] <= most * enough[1]):
         return encoded.data, size
     return min((encoded.data, size), _shrunk(encoded, enough), key=lambda png: len(png[0]))
 
@@ -154,7 +218,7 @@ class KittyRenderer:
 
     `cell` is a cell's width and height in pixels, or in any unit where only their ratio is known. `enough` is
     how many pixels of an image a cell can show, `zoom` how many of the unit a pixel may take. `ids` are those
-    that it may use, each with the id after it.
+    that it may use, each with the id after it; `files` are for a terminal that reads them.
     """
 
     def __init__(
@@ -164,7 +228,9 @@ class KittyRenderer:
         ids: Iterator[int] | None = None,
         enough: tuple[int, int] = _ENOUGH,
         zoom: float = inf,
+        files: ImageFiles | None = None,
     ) -> None:
+        self._files = files
         self._zoom = zoom
         self._cell = cell
         self._enough = enough
@@ -177,11 +243,12 @@ class KittyRenderer:
 
     def sibling(self) -> KittyRenderer:
         """Return a renderer for another image on the same screen."""
-        return KittyRenderer(self._cell, self._route, self._ids, self._enough, self._zoom)
+        return KittyRenderer(self._cell, self._route, self._ids, self._enough, self._zoom, self._files)
 
     def render(self, encoded: EncodedImage, box: Box) -> Frame:
         """Show an image, and only then take the one before away; raises `decode.Undecodable`."""
-        png, size = as_png(encoded, (box.columns * self._enough[0], box.rows * self._enough[1]))
+        enough = box.columns * self._enough[0], box.rows * self._enough[1]
+        png, size = as_png(encoded, enough, is_sent=not self._files)
         limit = LIMIT if self._route is Route.TMUX else max(box.columns, box.rows)
         cells = Box(*fit(size, min(box.columns, limit), min(box.rows, limit), self._cell, self._zoom))
         image_id, before = self._next, self._shown
@@ -190,6 +257,9 @@ class KittyRenderer:
             gone = wrap(delete(before)) if before else ""
             return placeholders(image_id, cells, place_virtually(png, image_id, cells), gone)
         gone, is_brief = delete(before) if before else "", self.is_brief and self.takes_hints
+        if path := self._files.write(png) if self._files else "":
+            shown = place_file(path, image_id, cells, is_brief=is_brief)
+            return overlay_frame(cells, shown + gone, move(image_id, cells))
         return overlay_frame(cells, place(png, image_id, cells, is_brief=is_brief) + gone)
 
     @property

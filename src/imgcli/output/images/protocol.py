@@ -27,17 +27,19 @@ class Box:
 class Graphic(NamedTuple):
     """Pixels for the terminal, drawn from a cell of the frame on; they may leave the cursor anywhere.
 
-    `is_first` is for what has to be there before the rows that refer to it.
+    `is_first` is for what has to be there before the rows that refer to it. `again` draws it once more, where
+    its text can be written once only.
     """
 
     text: str
     row: int = 0
     column: int = 0
     is_first: bool = False
+    again: str = ""
 
     def moved(self, rows: int, columns: int) -> Graphic:
         """Return the graphic as part of a larger frame, so far down and to the right."""
-        return Graphic(self.text, self.row + rows, self.column + columns, self.is_first)
+        return self._replace(row=self.row + rows, column=self.column + columns)
 
 
 @dataclass(frozen=True)
@@ -132,11 +134,11 @@ class RendererProvider(ProviderOf[Renderer], Protocol):
     """Has the renderer of images for a terminal."""
 
 
-def overlay_frame(box: Box, graphic: str) -> Frame:
+def overlay_frame(box: Box, graphic: str, again: str = "") -> Frame:
     """Return rows that leave the screen as it is, and a graphic that is drawn over the whole box.
 
     Drawn when all of its rows exist and one more under them, it never scrolls the screen; where the graphic
     before it is not erased, it does not flicker.
     """
     skip = f"\x1b[{box.columns}C"
-    return Frame((skip,) * box.rows, box.columns, (Graphic(graphic),))
+    return Frame((skip,) * box.rows, box.columns, (Graphic(graphic, again=again),))

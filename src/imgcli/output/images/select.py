@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import TextIO
 
+    from imgcli.output.images.kitty import ImageFiles
     from imgcli.output.images.protocol import Renderer
     from imgcli.output.terminal.answers import Answers, Size, Tmux
     from imgcli.output.terminal.capabilities import Terminal
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _USUAL_REGISTERS = 256
 _ZOOM = 2  # times as large as it is, at most, an image is shown where nobody asked for its width
+_REMOTE = ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY")  # where the terminal has other files than we have
 _NARROW_CELL = 8  # pixels; an image that comes out too small is better than one that does not fit
 
 
@@ -67,6 +69,7 @@ class RendererSelector:
     _echo_off: EchoOff | None = field(default=None, init=False)
     _renderer: Renderer | None = field(default=None, init=False)
     _found: _Findings | None = field(default=None, init=False)
+    _files: ImageFiles | None = field(default=None, init=False)
     note: str = field(default="", init=False)
 
     def renderer(self) -> Renderer:
@@ -100,7 +103,9 @@ class RendererSelector:
         return self._found.answers.cell if self._found else None
 
     def close(self) -> None:
-        """Take away answers that came too late, so that no shell takes them for keys."""
+        """Take away answers that came too late, so that no shell takes them for keys, and leftover files."""
+        if self._files:
+            self._files.close()
         if self._echo_off:
             self._echo_off.close()
             self._echo_off = None
@@ -120,11 +125,26 @@ class RendererSelector:
             self._echo_off.begin()
         first = KITTY if tmux and tmux.has_kitty else b""  # to any other tmux it is a title
         first += PALETTE if self.terminal.depth is ColorDepth.ANSI_16 else b""
-        answers = query(self.env, first=first)
+        files = self._offered_files(tmux)
+        answers = query(self.env, first=(files.question() if files else b"") + first)
+        if files and answers.reads_files and files.are_read:
+            self._files = files
+        elif files:
+            files.close(patience=0)
         if answers.is_complete and self._echo_off:
             self._echo_off.end()
             self._echo_off = None
         return _Findings(answers, tmux)
+
+    def _offered_files(self, tmux: Tmux | None) -> ImageFiles | None:
+        """Return files to offer to a terminal that does kitty's protocol and may be on this machine."""
+        is_wanted = self.requested in {PreviewProtocol.AUTO, PreviewProtocol.KITTY}
+        is_kitty = PreviewProtocol.KITTY in identify(self.env)[0].abilities
+        if not is_wanted or not is_kitty or tmux or any(map(self.env.get, _REMOTE)):
+            return None
+        from imgcli.output.images.kitty import ImageFiles
+
+        return ImageFiles()
 
     def _expect_answers(self) -> None:
         """Keep what the terminal is going to say, although it was told not to, from screen and shell."""
@@ -179,9 +199,9 @@ class RendererSelector:
         ):  # which does not know the cells of the terminal outside, or guesses them
             return KittyRenderer(shape, Route.TMUX, zoom=self._zoom(_NARROW_CELL))
         if cell := found.answers.cell:
-            kitty = renderer(shape, enough=cell, zoom=self._zoom(cell[0]))
+            kitty = renderer(shape, enough=cell, zoom=self._zoom(cell[0]), files=self._files)
         else:
-            kitty = renderer(shape, zoom=self._zoom(_NARROW_CELL))
+            kitty = renderer(shape, zoom=self._zoom(_NARROW_CELL), files=self._files)
         kitty.takes_hints = known.can(Ability.BRIEF, version)
         return kitty
 

@@ -23,6 +23,8 @@ _MOST = 1 << 15  # pixels; whatever claims more is garbage
 
 KITTY = b"\x1b_Gi=4211,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\"
 """Could you show this pixel? Kitty's graphics protocol, "Querying support"."""
+KITTY_FILE = b"\x1b_Gi=4212,s=1,v=1,a=q,t=t,f=24;%s\x1b\\"
+"""And the one in this temporary file? Asked where the terminal may be on this machine, before QUESTIONS."""
 QUESTIONS = (
     b"\x1b[>q"  # XTVERSION: its name
     b"\x1b[16t"  # a cell's size in pixels
@@ -42,6 +44,7 @@ PALETTE = b"\x1b]4;" + b";".join(b"%d;?" % number for number in range(_THEMED)) 
 _SEQUENCE = regex(rb"\x1b(?:[P\]_^X][^\x07\x1b]*(?:\x07|\x1b\\|\x1b\Z)?|\[[0-?]*[ -/]*[@-~]?|[@-~]?)")
 _DEVICE = regex(rb"\x1b\[\?([0-9;]*)c")
 _KITTY = regex(rb"\x1b_Gi=4211;OK\x1b\\")
+_KITTY_FILE = regex(rb"\x1b_Gi=4212;OK\x1b\\")
 _VERSION = regex(rb"\x1bP>\|([^\x07\x1b]*)\x1b\\")
 _CELL = regex(rb"\x1b\[6;([0-9]{1,5});([0-9]{1,5})t")
 _WINDOW = regex(rb"\x1b\[4;([0-9]{1,5});([0-9]{1,5})t")
@@ -60,7 +63,8 @@ class Answers:
 
     `is_complete` means that the last answer came, so that silence elsewhere means no. `name` is its own, as
     in `kitty(0.40.0)`; `cell`, `window` and `largest`, the largest sixel image, are width and height in
-    pixels; `registers` counts sixel colours. `palette` are its sixteen colours, all of them.
+    pixels; `registers` counts sixel colours. `palette` are its sixteen colours, all of them. `reads_files`
+    says that it found the pixel of KITTY_FILE.
     """
 
     is_complete: bool = False
@@ -73,6 +77,7 @@ class Answers:
     registers: int | None = None
     largest: Size | None = None
     palette: tuple[Rgb, ...] | None = None
+    reads_files: bool = False
 
 
 SILENCE = Answers()
@@ -98,6 +103,7 @@ def parse(raw: bytes) -> Answers:
         registers=int(registers[1]) or None if registers else None,
         largest=_size(_LARGEST.search(raw), width=1, height=2),
         palette=_palette(raw),
+        reads_files=_KITTY_FILE.search(raw) is not None,
     )
 
 

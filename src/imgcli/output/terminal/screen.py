@@ -43,6 +43,7 @@ class Screen:
         self._status = ""
         self._is_open = False
         self._below = 0
+        self._written: set[str] = set()  # graphics that cannot be written again
 
     def reopen(self, frame: Frame, below: int) -> str:
         """Return to a frame that was left, above so many rows, which stay as they are."""
@@ -78,7 +79,7 @@ class Screen:
             yield f"{_down(row - at)}{frame.lines[row]}{clear}\r"
             at = row
         yield _up(at)
-        yield from _drawn_over(graphics)
+        yield from self._drawn_over(graphics)
         yield _WRAP_ON
 
     def mend(self, columns: int) -> str:
@@ -107,8 +108,18 @@ class Screen:
         yield f"{self._status}{_CLEAR_LINE}\r{_clear_under(surplus)}{_up(frame.rows)}"
         if frame.graphics:
             yield _SAVE_CURSOR  # once more: the screen may have scrolled
-            yield from _drawn_over(frame.graphics)
+            yield from self._drawn_over(frame.graphics)
         yield _WRAP_ON
+
+    def _drawn_over(self, graphics: Iterable[Graphic]) -> Iterator[str]:
+        """Draw over rows that are all there, from the box's first cell, which is the saved one throughout."""
+        for graphic in graphics:
+            if not graphic.is_first:
+                yield f"{_down(graphic.row)}{_right(graphic.column)}"
+                yield graphic.again if graphic.text in self._written else graphic.text
+                if graphic.again:
+                    self._written.add(graphic.text)
+                yield _RESTORE_CURSOR + _SAVE_CURSOR  # some emulators forget what they have restored
 
     def _without_status(self) -> str:
         """Clear the status row: pixels that come to lie over it may be transparent."""
@@ -164,15 +175,6 @@ class Screen:
 def _clear_beside(frame: Frame, columns: int) -> str:
     """Return what clears the rest of a frame's rows; a full row would lose its last cell."""
     return _CLEAR_LINE if frame.columns < columns else ""
-
-
-def _drawn_over(graphics: Iterable[Graphic]) -> Iterator[str]:
-    """Draw over rows that are all there, from the box's first cell, which is the saved one all the time."""
-    for graphic in graphics:
-        if not graphic.is_first:
-            yield f"{_down(graphic.row)}{_right(graphic.column)}"
-            yield graphic.text
-            yield _RESTORE_CURSOR + _SAVE_CURSOR  # some emulators forget what they have restored
 
 
 def _changed_part(before: str, after: str) -> str:
