@@ -318,9 +318,9 @@ def test_dithering_beats_nearest_colours(depth: ColorDepth) -> None:
     ) < error(nearest.resize(blurred, Image.Resampling.BOX), far.resize(blurred, Image.Resampling.BOX))
 
 
-@pytest.mark.parametrize("depth", [ColorDepth.MONO, ColorDepth.TRUECOLOR])
-def test_letters_are_denser_where_it_is_lighter(depth: ColorDepth) -> None:
+def test_letters_without_colours_are_denser_where_it_is_lighter() -> None:
     """In ASCII a dark background shows through dark parts; a light background through light ones."""
+    depth = ColorDepth.MONO
     steps = Image.new("L", (3, 1))
     steps.putdata([0, 128, 255])
     dark = draw(steps, (3, 1), PreviewProtocol.ASCII, depth).text
@@ -328,6 +328,35 @@ def test_letters_are_denser_where_it_is_lighter(depth: ColorDepth) -> None:
     assert (" ", "@") == (dark[0], dark[-1])
     assert ("@", " ") == (light[0], light[-1])
     assert dark[1] not in " @"
+
+
+@pytest.mark.parametrize("colours", [(ORANGE, TEAL), (TEAL, ORANGE)])
+@pytest.mark.parametrize(
+    ("letter", "line"),
+    [("/", (34, 20, 4, 112)), ("-", (9, 74, 28, 74)), ("_", (0, 124, 40, 124))],
+)
+def test_a_coloured_letter_has_the_shape_of_its_place(
+    letter: str, line: tuple[int, int, int, int], colours: tuple[RGB, RGB]
+) -> None:
+    """In ASCII with colours a line becomes the letter that runs as it does, over the colour around it."""
+    ink, paper = colours
+    image = Image.new("RGB", (40, 80), paper)
+    ImageDraw.Draw(image).line(
+        [value * 80 // 128 if i % 2 else value for i, value in enumerate(line)], ink, 5
+    )
+    drawn = draw(image, (1, 1), PreviewProtocol.ASCII, ColorDepth.TRUECOLOR)
+    assert letter == drawn.text
+    (cell,) = replay(ansi_lines(drawn))[0]
+    assert isinstance(cell.background, tuple)
+    assert 30 > max(abs(a - b) for a, b in zip(cell.background, paper, strict=True))
+
+
+@pytest.mark.parametrize("depth", [ColorDepth.ANSI_16, ColorDepth.ANSI_256, ColorDepth.TRUECOLOR])
+def test_letters_come_close_to_the_image(depth: ColorDepth) -> None:
+    """In ASCII the colours behind the letters show what a cell of it is, from afar also in few colours."""
+    cells = replay(ansi_lines(draw(scene(), (40, 20), PreviewProtocol.ASCII, depth)))
+    assert {False} == {cell.background is None for row in cells for cell in row}
+    assert len({cell.char for row in cells for cell in row}) > 20
 
 
 def test_mono_on_a_light_background() -> None:

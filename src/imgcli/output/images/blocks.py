@@ -104,7 +104,7 @@ def draw(
     """Draw an image of any mode so that it fills (columns, rows) cells; see `decode.fit` for its aspect.
 
     Transparent parts show the terminal's background. `dark` says whether that is dark, which matters where
-    it stays visible: in ASCII and without colours.
+    it stays visible: without colours.
     """
     opaque, clear = cut_out(blocks, cells, palette.background)
     drawn = _drawn(opaque, cells, symbols, depth, palette, dark=dark)
