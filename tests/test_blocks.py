@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageDraw, ImageStat
 from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
 from rich_pixels import HalfcellRenderer, Pixels
 
 from glyphpaint import HEIGHT, WIDTH, Cell, bitmap, octant, paint, palette, replay
@@ -425,6 +427,22 @@ def test_rich_prints_the_same_cells(symbols: PreviewProtocol, depth: ColorDepth)
         console.print(Pixels.from_image(scene(), (30, 10), PixelsRenderer(symbols, depth)), end="")
     ours = replay(ansi_lines(draw(scene(), (30, 10), symbols, depth)))
     assert visible(ours) == visible(replay(captured.get().splitlines()))
+
+
+@pytest.mark.parametrize("symbols", GLYPH_SETS)
+def test_rich_knows_how_wide_an_image_is(symbols: PreviewProtocol) -> None:
+    """In a panel of rich's, and in its table, an image has its own width and its own cells, and no more."""
+    image = draw(scene(), (30, 10), symbols, ColorDepth.TRUECOLOR)
+    ours = visible(replay(ansi_lines(image)))
+    table = Table.grid(padding=(0, 1))
+    table.add_row("left", image, "right")
+    for renderable, left, top in ((Panel.fit(image, padding=0), 1, 1), (table, 5, 0)):
+        console = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=100)
+        with console.capture() as captured:
+            console.print(renderable)
+        rows = replay(captured.get().splitlines())
+        assert {32 if top else 41} == {len(row) for row in rows}
+        assert ours == visible([row[left : left + 30] for row in rows[top : top + 10]])
 
 
 def visible(rows: list[list[Cell]]) -> list[list[Cell]]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageMath
 
+from imgcli.output.images.block_image import BlockImage
 from imgcli.output.images.glyphs import (
     BARS,
     COLUMNS,
@@ -63,21 +64,6 @@ _CONTRAST, _NEARLY = 0.04, 0.1
 
 # Colours are rounded down more often than up: one too bright shows in the dark, one too dark shows nowhere.
 _ROUNDING = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class BlockImage:
-    """An image in cells: their characters row by row, and two images of their colours with a pixel a cell.
-
-    The images are RGB; or L with numbers of the terminal's colours; or None, where its own two serve. `clear`
-    is a mask of the cells that show the terminal's own background, None where there are none.
-    """
-
-    columns: int
-    text: str
-    foreground: PILImage | None
-    background: PILImage | None
-    clear: PILImage | None = None
 
 
 def mosaic(
