@@ -81,7 +81,7 @@ _AGENTS = (".claude", ".codex", ".agents")
 def skill(
     ctx: typer.Context, *, install: Install = False, folder: Folder = None, force: Force = False
 ) -> None:
-    """Print instructions for coding agents, or install them as a skill.
+    """Print or install instructions for coding agents.
 
     \b
     Examples:
