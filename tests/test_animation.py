@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
+import sys
 import tracemalloc
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -13,8 +15,10 @@ from PIL import Image
 
 from imgcli.core.image import EncodedImage
 from imgcli.output.images.animation import Animation
+from streams import completed, created, image_item, item_done, stream
 from terminal import PtyRun
-from test_front_screen import TRUECOLOR, colours, run_held
+from test_front_screen import SHELL, TRUECOLOR, Shell, colours, image_rows, line_of, run_held
+from wire import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -193,3 +197,111 @@ def test_kitty_knows_what_is_brief(
     hints = [b",N=1" in keys for keys in re.findall(rb"\x1b_G(a=T[^;]*);", run.raw)]
     assert not hints[-1]
     assert is_told == any(hints)
+
+
+def answered(data: bytes) -> Reply:
+    """Serve a run that brings an animation."""
+    item = image_item(data)
+    return Reply(stream(created()) + stream(item_done(item)) + stream(completed(item)))
+
+
+def gen_env(server: Server, world: dict[str, str], data: bytes, **more: str) -> dict[str, str]:
+    """Return the environment of a run that brings an animation."""
+    return world | TRUECOLOR | {"OPENAI_BASE_URL": server(answered(data)).base_url} | more
+
+
+def generated(run: PtyRun) -> bytes:
+    """Return what a run wrote after the path of its file, the last thing that it prints."""
+    return run.raw.rpartition(b"here/a-cat.gif")[2]
+
+
+def test_a_generated_animation_is_played(server: Server, world: dict[str, str], folder: Path) -> None:
+    """What a run has saved is played once, in its place above the bill and the path; the last frame stays."""
+    data = gif(RED, GREEN, BLUE, duration=300)
+    with PtyRun(("gen", "a cat"), gen_env(server, world, data), folder, columns=120) as run:
+        run.wait_for(lambda seen: b"here/a-cat.gif" in seen.raw)
+        printed, row = run.text, run.screen.cursor.y
+        assert data == (folder / "a-cat.gif").read_bytes()
+        assert 0 == run.finish()
+    assert b"0;250;0" in generated(run)
+    assert "0000fa" in colours(run)
+    assert {"fa0000", "00fa00"}.isdisjoint(colours(run))
+    assert printed.split() == run.text.split()
+    assert row == run.screen.cursor.y
+    assert run.cursor_visible
+
+
+def test_kitty_plays_a_generated_animation(server: Server, world: dict[str, str], folder: Path) -> None:
+    """Kitty plays it by itself, in the place of the image that was shown, which is gone."""
+    env = gen_env(server, world, gif(RED, GREEN, BLUE)) | KITTY
+    with PtyRun(("gen", "a cat"), env, folder, answers=KITTY_ANSWERS % b"0.47.4") as run:
+        assert 0 == run.finish()
+    shown, played = re.findall(rb"\x1b_Ga=T[^;]*,i=([0-9]+)", run.raw)
+    assert b"a=d,d=I,i=" + shown in run.raw
+    assert 2 == run.raw.count(b"\x1b_Ga=f,q=2,i=" + played)
+    assert b"i=" + played + b",s=3,v=2" in generated(run)
+
+
+@pytest.mark.parametrize(
+    ("options", "more"),
+    [
+        (("--plain",), {}),
+        (("--preview", "off"), {}),
+        (("--jsonl", "--preview", "blocks"), {}),
+        (("--preview", "blocks"), {"CI": "1"}),
+    ],
+)
+def test_a_run_stands_still_for_others(
+    options: tuple[str, ...], more: dict[str, str], server: Server, world: dict[str, str], folder: Path
+) -> None:
+    """Nothing moves in plain lines, in a preview that is off, beside JSON, nor in CI."""
+    env = gen_env(server, world, gif(RED, GREEN, duration=300)) | more
+    with PtyRun(("gen", "a cat", *options), env, folder) as run:
+        assert 0 == run.finish()
+    assert (folder / "a-cat.gif").exists()
+    assert b"0;250;0" not in run.raw
+
+
+def test_ctrl_c_ends_the_playing_and_nothing_else(
+    server: Server, world: dict[str, str], folder: Path, imgcli: Cli
+) -> None:
+    """Ctrl-C while it plays ends a run that is whole: saved, recorded, bill and path on a clean screen."""
+    data = gif(RED, *[GREEN, BLUE] * 50, duration=100)
+    with PtyRun(("gen", "a cat"), gen_env(server, world, data), folder, columns=120) as run:
+        run.wait_for(lambda seen: b"0;250;0" in generated(seen))
+        run.type(b"\x03")
+        assert -signal.SIGINT == run.finish()
+    assert data == (folder / "a-cat.gif").read_bytes()
+    assert ["saved", "total", "here/a-cat.gif"] == [
+        word for word in ("saved", "total", "here/a-cat.gif", "^C", "Interrupted") if word in run.text
+    ]
+    assert line_of(run, "here/a-cat.gif") + 1 == run.screen.cursor.y
+    assert run.cursor_visible
+    (entry,) = map(json.loads, imgcli("history", "--json").lines)
+    assert ("ok", "yes") == (entry["outcome"], entry["charged"])
+    assert entry["cost_usd"]
+
+
+@pytest.mark.parametrize("command", ["view", "gen"])
+def test_ctrl_z_leaves_the_animation_to_the_shell(
+    command: str, server: Server, world: dict[str, str], folder: Path
+) -> None:
+    """Ctrl-Z while it is repainted gives the shell its cursor below it; `fg` lets the command end."""
+    data = gif(RED, *[GREEN, BLUE] * 20, duration=100)
+    (folder / "a.gif").write_bytes(data)
+    what = {"view": "view a.gif", "gen": "gen 'a cat'"}[command]
+    env = gen_env(server, world, data, PS1="$ ", OPENAI_API_KEY="sk-x")
+    with PtyRun([], env, folder, program=SHELL, rows=40) as run:
+        shell = Shell(run)
+        shell.type(f"{sys.executable} -m imgcli {what} --width 12")
+        run.wait_for(lambda seen: "00fa00" in colours(seen) or "0000fa" in colours(seen))
+        run.type(b"\x1a")
+        shell.see("Stopped")
+        assert run.cursor_visible
+        assert max(image_rows(run, "00fa00") + image_rows(run, "0000fa")) < line_of(run, "Stopped")
+        before = len(run.raw)
+        run.read(0.5)
+        assert before == len(run.raw)
+        shell.type("fg; echo code $?")
+        shell.see("code 0")
+        assert run.cursor_visible

@@ -414,6 +414,39 @@ class TestTheReason:
         checks = {one.name: one for one in terminal_checks({"TERM": "tmux", "TMUX": "1"}, known, "auto")}
         assert "tmux set -g allow-passthrough on" in checks["tmux"].advice
 
+    @pytest.mark.parametrize(
+        ("env", "tmux", "told", "language"),
+        [
+            ({"TERM": "xterm-kitty"}, None, "paths are links, no progress in its tab", "OSC 99"),
+            (
+                {"TERM_PROGRAM": "ghostty", "TERM_PROGRAM_VERSION": "1.2.0"},
+                None,
+                "paths are links, progress in its tab",
+                "OSC 777",
+            ),
+            ({"TERM": "xterm"}, None, "no links, no progress in its tab", None),
+            (
+                {"TMUX": "1", "TERM_PROGRAM": "tmux", "TERM_PROGRAM_VERSION": "3.6"},
+                Tmux(passthrough=True, outside="kitty(0.40.0)"),
+                "paths are links, no progress in its tab",
+                "OSC 99",
+            ),
+            (
+                {"TMUX": "1", "TERM_PROGRAM": "tmux", "TERM_PROGRAM_VERSION": "3.6"},
+                Tmux(passthrough=False, outside="kitty(0.40.0)"),
+                "paths are links, no progress in its tab",
+                None,
+            ),
+        ],
+    )
+    def test_extras(self, env: dict[str, str], tmux: Tmux | None, told: str, language: str | None) -> None:
+        """Links, progress and notifications are listed as a run would use them here."""
+        checks = terminal_checks(env, report("", tmux), "auto")
+        extras = next(check for check in checks if check.name == "extras")
+        how = f"notifications by {language or 'the desktop or the bell'}"
+        assert ("ok", f"{told}, {how}") == (extras.status, extras.text)
+        assert language == extras.facts["notifications"]
+
     def test_another_protocol(self) -> None:
         """A protocol that the user always asks for, and that is not known to work here, is a note."""
         env = {"TERM": "xterm", "IMGCLI_PREVIEW": "kitty"}

@@ -229,6 +229,18 @@ def test_transparent_parts_do_not_show_the_image_before() -> None:
     assert 60 * 60 == len(drawn.pixels)
 
 
+def test_transparent_parts_have_the_very_background() -> None:
+    """However many colours the rest has, no tinted box is seen around it."""
+    image = Image.new("RGBA", (120, 120), (0, 0, 0, 0))
+    hues = Image.merge("HSV", [Image.linear_gradient("L")] * 2 + [Image.new("L", (256, 256), 255)])
+    disc = Image.radial_gradient("L").resize((100, 100)).point(lambda level: max(255 - 2 * level, 0))
+    image.paste(hues.convert("RGB").resize((100, 100)), (10, 10), disc)
+    frame = SixelRenderer((10, 20), background=(255, 255, 255)).render(
+        EncodedImage.of(encoded(image)), Box(12, 6)
+    )
+    assert (255, 255, 255) == draw(frame.graphics[0].text).pixels[(2, 2)]
+
+
 def test_bytes_that_are_no_image_are_refused() -> None:
     """A damaged partial is said to be one, and draws nothing."""
     with pytest.raises(Undecodable):

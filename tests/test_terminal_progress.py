@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -62,6 +63,31 @@ def test_failure(server: Server, world: dict[str, str], folder: Path) -> None:
     with PtyRun(GEN, world | GHOSTTY | {"OPENAI_BASE_URL": wire.base_url}, folder) as run:
         assert 4 == run.finish()
     assert ["3", "0"] == states(run)
+
+
+def test_a_crash(server: Server, world: dict[str, str], folder: Path) -> None:
+    """So does a bug of ours."""
+    (folder / "sitecustomize.py").write_text(
+        "import imgcli.store.publish.stage\n"
+        "def broken(*_):\n    raise ZeroDivisionError\n"
+        "imgcli.store.publish.stage.SavingStage._final = broken\n"
+    )
+    env = world | GHOSTTY | {"OPENAI_BASE_URL": server(Reply(WHOLE)).base_url, "PYTHONPATH": str(folder)}
+    with PtyRun(GEN, env, folder) as run:
+        assert 1 == run.finish()
+    assert "ZeroDivisionError" in run.text
+    assert "3" == states(run)[0]
+    assert "0" == states(run)[-1]
+
+
+@pytest.mark.parametrize(("command", "shown"), [("view run.sse", False), ("view - < <(cat run.sse)", True)])
+def test_a_replay(command: str, *, shown: bool, world: dict[str, str], folder: Path) -> None:
+    """A run that was recorded is no work that goes on; one that another program still brings is."""
+    (folder / "run.sse").write_bytes(WHOLE)
+    line = f"{sys.executable} -m imgcli {command}"
+    with PtyRun(("-c", line), world | GHOSTTY, folder, program=("bash",)) as run:
+        assert 0 == run.finish()
+    assert shown == bool(states(run))
 
 
 def test_a_batch(world: dict[str, str], folder: Path) -> None:

@@ -49,7 +49,13 @@ def generate(context: Context, options: Sequence[GenerateOptions], limit: int = 
         return run_group(context, jobs, limit)
     from imgcli.app.job import execute
 
-    job = jobs[0]
+    job, noted = jobs[0], list[str]()
+
+    def note(lines: list[str]) -> None:
+        noted.extend(lines)
+        context.write_lines(lines)
+
+    job.context = replace(context, defer=note)
     outcome = execute(job)
     code = exit_status(context, outcome, job.id, is_free=job.artifacts.is_free)
     if job.options.display.notifies or job.options.output.desktop:
@@ -58,6 +64,8 @@ def generate(context: Context, options: Sequence[GenerateOptions], limit: int = 
         if job.options.display.notifies:
             desktop.notify(context, [outcome])
         desktop.open_results(context, job.artifacts.whole, job.options.output.desktop)
+    if code is ExitCode.OK and not noted and isinstance(job.display, Reporter):
+        job.display.play()  # last of all: a Ctrl-C in it costs nothing but the rest of it
     return code
 
 

@@ -8,7 +8,7 @@ from imgcli.core.text import shorten
 from imgcli.output.images.image_grid import GridProvider, GridTile, ImageGrid
 from imgcli.output.images.protocol import Box
 from imgcli.output.images.tiles import GridLayout, thumbnail
-from imgcli.output.terminal.canvas import StillViewer
+from imgcli.output.terminal.viewer import StillViewer
 
 if TYPE_CHECKING:
     from typing import TextIO

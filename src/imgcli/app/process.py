@@ -37,8 +37,8 @@ _SAME = 0.2  # seconds, in which a second Ctrl-C is the first one, sent again
 class Pausable(Protocol):
     """What has to leave the terminal before this process stops."""
 
-    def suspend(self) -> None:
-        """Leave it; never raises."""
+    def suspend(self) -> bool:
+        """Leave it, and return whether that is done; never raises. If not, it is called again in a moment."""
 
     def resume(self) -> None:
         """Come back; called without `suspend` after a SIGSTOP."""
@@ -183,9 +183,14 @@ def _send_again(lost: sys.UnraisableHookArgs) -> None:
         sys.__unraisablehook__(lost)
         return
     signal.signal(interrupted.signum, _interrupt)
-    again = threading.Timer(_MOMENT, os.kill, (os.getpid(), interrupted.signum))
-    again.daemon = True
-    again.start()
+    _send_soon(interrupted.signum)
+
+
+def _send_soon(signum: int) -> None:
+    """Send this process a signal, a moment from now."""
+    timer = threading.Timer(_MOMENT, os.kill, (os.getpid(), signum))
+    timer.daemon = True
+    timer.start()
 
 
 def _interrupt(signum: int, _frame: FrameType | None) -> None:
@@ -271,7 +276,9 @@ def stoppable(display: object) -> Iterator[None]:
 @contextmanager
 def _handling_stops(display: Pausable) -> Iterator[None]:
     def stop(signum: int, _frame: FrameType | None) -> None:
-        display.suspend()
+        if not display.suspend():
+            _send_soon(signum)
+            return
         signal.signal(signum, signal.SIG_DFL)
         signal.raise_signal(signum)  # here we stop; what follows comes after SIGCONT
         signal.signal(signum, stop)

@@ -35,9 +35,11 @@ from imgcli.output.terminal.capabilities import (
     detect_terminal,
     has_color,
     is_one_terminal,
+    takes_codes,
 )
 from imgcli.output.terminal.database import PreviewProtocol
 from imgcli.output.terminal.hyperlinks import NO_LINKS
+from imgcli.output.terminal.probe import is_in_background
 from imgcli.store.publish.naming import STDOUT
 
 if TYPE_CHECKING:
@@ -50,10 +52,13 @@ if TYPE_CHECKING:
     from imgcli.core.billing.rates import Price
     from imgcli.core.catalog import Catalog
     from imgcli.core.events import Completed, Event
+    from imgcli.core.image import EncodedImage
     from imgcli.core.pipeline import Outcome, Sink
     from imgcli.core.request import ImageRequest
     from imgcli.output.images.compare import Comparison
     from imgcli.output.images.protocol import RendererProvider
+    from imgcli.output.images.select import RendererSelector
+    from imgcli.output.sinks.live import LiveSink
     from imgcli.output.terminal.screen import Footer
 
 
@@ -81,6 +86,8 @@ class Reporter:
 
             self._comparison = Comparison(self._options.before)
         self._lines: JsonLinesSink | None = None
+        self._live: LiveSink | None = None
+        self._selector: RendererSelector | None = None
 
     @property
     def is_watched(self) -> bool:
@@ -145,6 +152,24 @@ class Reporter:
             for sink in opened:
                 with suppress(Exception):  # a display that cannot be closed must not hide how the run ended
                     sink.close()
+
+    def play(self) -> None:
+        """Play the run's last image once, where it is animated and somebody looks at it.
+
+        For a run that is over, with nothing printed since: whoever has seen enough may press Ctrl-C.
+        """
+        context, left = self._context, self._live.left if self._live else None
+        is_seen = self._is_one_terminal and takes_codes(context.env, context.stderr)
+        is_seen = is_seen and self._options.format is not OutputFormat.JSON_LINES
+        if not left or not self._selector or not is_seen or is_in_background(context.stderr):
+            return
+        from imgcli.output.terminal.viewer import Playback, StillViewer
+
+        provider = self._selector
+        viewer: StillViewer[EncodedImage] = StillViewer(context.stderr, self._terminal, provider)
+        playback = Playback(False, context.monotonic, context.sleep, lambda: provider.cell)
+        with suppress(Exception), process.stoppable(viewer):  # an image that cannot be played stands still
+            viewer.replay(left, playback)
 
     def report(self, job: str, problem: Problem) -> None:
         """Report a problem after a run was broken off, unless its reader takes nothing any more."""
@@ -225,8 +250,8 @@ class Reporter:
 
             grid = GridSink(stderr, self._terminal, self._price, clock, tiles, renderers)
             return grid.open(words, footer=self._footer())
-        sink = LiveSink(stderr, self._terminal, self._price, clock, renderers)
-        return sink.open(words, footer=self._footer())
+        self._live = LiveSink(stderr, self._terminal, self._price, clock, renderers)
+        return self._live.open(words, footer=self._footer())
 
     def _plain_bill(self, bill: Bill) -> list[str]:
         from imgcli.output.tables.bill import bill_lines, compact_lines
@@ -243,6 +268,7 @@ class Reporter:
             context.env, context.stderr, self._terminal, preview.protocol, preview.width
         )
         if self._comparison is None:
+            self._selector = renderers
             return renderers
         from imgcli.output.images.compare import ComparingProvider
 

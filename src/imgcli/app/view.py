@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from imgcli.core.events import Event
     from imgcli.core.pipeline import Sink
     from imgcli.core.request import ImageRequest
-    from imgcli.output.terminal.canvas import Playback
+    from imgcli.output.terminal.viewer import Playback
     from imgcli.store.publish.publisher import Publisher
 
 
@@ -202,7 +202,7 @@ class Viewer:
             self._pages.add(image, os.path.basename(name), self._cost(image))  # noqa: PTH119 - not always a path
             return
         if self.display is Display.IMAGE:
-            from imgcli.output.terminal.canvas import StillViewer
+            from imgcli.output.terminal.viewer import StillViewer
 
             viewer = StillViewer[EncodedImage](self.stream, self._terminal, self.provider)
             with process.stoppable(viewer):
@@ -214,7 +214,7 @@ class Viewer:
         SafeWriter(self.context.stdout).lines([described(name, image, ", ")] if not self.options.save else [])
 
     def _playback(self) -> Playback | None:
-        from imgcli.output.terminal.canvas import Playback
+        from imgcli.output.terminal.viewer import Playback
 
         if self.options.motion is Motion.NONE:
             return None
@@ -266,10 +266,10 @@ class Viewer:
     @contextmanager
     def _sinks(self, source: ViewInput) -> Iterator[list[Sink]]:
         """Open the show, then what speaks on standard output; close them on every path."""
-        with closing(self._show_of_run()) as show, process.stoppable(show):
+        with closing(self._show_of_run(source)) as show, process.stoppable(show):
             yield [show, *self._results(source)]
 
-    def _show_of_run(self) -> Sink:
+    def _show_of_run(self, source: ViewInput) -> Sink:
         price, clock = pricing(self.context.models), self.context.monotonic
         if self.display is Display.LINES:
             from imgcli.output.sinks.lines import LinesSink, LinesStyle
@@ -280,7 +280,9 @@ class Viewer:
         from imgcli.output.sinks.live import LiveSink
 
         provider = self.provider if self.display is Display.IMAGE else None
-        return LiveSink(self.stream, self._terminal, price, clock, provider).open(VIEWING)
+        has_progress = self._terminal.progress and source.is_live  # a replay is no work that goes on
+        terminal = replace(self._terminal, progress=has_progress)
+        return LiveSink(self.stream, terminal, price, clock, provider).open(VIEWING)
 
     def _results(self, source: ViewInput) -> list[Sink]:
         if self.options.save:

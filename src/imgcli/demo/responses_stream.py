@@ -211,6 +211,7 @@ class ResponseRun:
         self.size = 0
         """Bytes of the images that it has made."""
         self._created = int(time.time())
+        self._completed: int | None = None
         self._sequence = 0
         self._output: list[dict[str, object]] = []
 
@@ -234,6 +235,8 @@ class ResponseRun:
 
     def _stage(self, kind: str, status: str) -> ServerEvent:
         self.status = status
+        if status == "completed":
+            self._completed = int(time.time())
         return self._event(kind, {"response": self.response(status)})
 
     def _event(self, kind: str, fields: Mapping[str, object], pause: float = 0.0) -> ServerEvent:
@@ -339,7 +342,7 @@ class ResponseRun:
             "created_at": self._created,
             "status": status,
             "background": self.is_background,
-            "completed_at": int(time.time()) if finished else None,
+            "completed_at": self._completed if finished else None,
             "error": None,
             "incomplete_details": None,
             "model": self._request.model.name,

@@ -151,7 +151,7 @@ class _ExaminedTerminal:
     def show_card(self, context: Context, rows_above: int) -> None:
         """Paint the card with every renderer that this terminal can do; a screenshot shows what it is."""
         from imgcli.output.images.card import CardRenderer, NamedRenderer, paint_test_card
-        from imgcli.output.terminal.canvas import StillViewer
+        from imgcli.output.terminal.viewer import StillViewer
 
         names = list(map(str, self.report.possible))
         renderers = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import dist, inf
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ _CLEAR = 255  # a pixel that is not drawn
 _SAMPLES = 4096  # pixels are enough to choose a palette from: four times as many take four times as long
 _SHARE = 0.5  # of an error that goes to the neighbours: more is noise, and bytes; none is bands in a sky
 _OPAQUE_FROM = 128
+_TINT = 16  # levels by which the palette may miss a colour that fills a large part of an image
 # From four on, a repeat such as `!4~` is no longer than the run. Only blank and full sixels have many; and
 # two patterns that begin with a literal are faster than one that begins with a choice.
 _BLANKS, _FULL = regex(rb"(\?{4,})"), regex(rb"(~{4,})")
@@ -61,11 +62,15 @@ class SixelRenderer:
     def render(self, encoded: EncodedImage, box: Box) -> Frame:
         """Show an image over the one before; raises `decode.Undecodable`."""
         room = pixels_in(box, self._cell, self._largest)
-        image = flatten(decode(encoded.data, room), self._background)
+        decoded = decode(encoded.data, room)
+        image = flatten(decoded, self._background)
         shown = image.resize(_whole_bands(image.size, room, self._zoom), reducing_gap=2.0)
         width, height = self._cell
         cells = Box(-(-shown.width // width), -(-shown.height // height))
-        return overlay_frame(cells, encode(shown, self._registers, self._background))
+        is_see_through = decoded.has_transparency_data
+        return overlay_frame(
+            cells, encode(shown, self._registers, self._background, is_see_through=is_see_through)
+        )
 
 
 def _whole_bands(size: Size, room: Size, zoom: float) -> Size:
@@ -83,11 +88,14 @@ def pixels_in(box: Box, cell: Size, largest: Size) -> Size:
     return width, max(height - height % _BAND, 1)
 
 
-def encode(image: Image, registers: int = 256, background: RGB | None = None) -> str:
+def encode(
+    image: Image, registers: int = 256, background: RGB | None = None, *, is_see_through: bool = False
+) -> str:
     """Turn an image of mode RGB, or RGBA whose clear parts are left out, into one escape sequence.
 
     The cursor's cell is its top left corner. There are at most 255 colours, at least 2. The first register is
     that of the background, where it is known: tmux 3.4 has the rest of the last cells filled with it.
+    Where the image `is_see_through`, parts of it are the background, and have its very colour.
     """
     behind = [background] if background else []
     indexed = _indexed(image.convert("RGB"), max(2, min(registers, _MOST) - len(behind)))
@@ -97,6 +105,10 @@ def encode(image: Image, registers: int = 256, background: RGB | None = None) ->
     used = sorted(set(indexed.tobytes()) - {_CLEAR})
     levels = indexed.getpalette() or []
     colors = list(zip(levels[0::3], levels[1::3], levels[2::3], strict=True))
+    if background and is_see_through:
+        nearest = min(used, key=lambda number: dist(colors[number], background))
+        if dist(colors[nearest], background) < _TINT:
+            colors[nearest] = background
     palette = _palette(behind + [colors[number] for number in used])
     bands = b"-".join(_bands(_renumbered(indexed.tobytes(), used, len(behind)), indexed.width))
     body = _shortened(_FULL, _shortened(_BLANKS, bands)).decode()

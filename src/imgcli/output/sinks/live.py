@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from imgcli.output.images.protocol import RendererProvider
     from imgcli.output.sinks.lines import PendingWords
     from imgcli.output.sinks.summary import Clock
+    from imgcli.output.terminal.canvas import LeftImage
     from imgcli.output.terminal.capabilities import Terminal
     from imgcli.output.terminal.screen import Footer
 
@@ -114,9 +115,14 @@ class LiveSink(TerminalSink[EncodedImage]):
             case Failed(problem=problem, ended=ended):
                 self._finish(self._bill_lines(ended) + self._problem_lines(problem))
             case _ if self._has_ended:
-                self._canvas.leave(self._scene.pop_new_lines())
+                self._canvas.leave(self._scene.pop_new_lines(), is_last=True)
             case _:
                 self._wake()
+
+    @property
+    def left(self) -> LeftImage | None:
+        """The last image, once it is there for good."""
+        return self._canvas.left if self._has_ended else None
 
     def _paint(self) -> None:
         self._canvas.print_above(self._take_news(), self._row())
@@ -173,7 +179,7 @@ class LiveSink(TerminalSink[EncodedImage]):
     def _end(self, lines: Sequence[str]) -> None:
         captions = [line for caption in self._scene.captions.values() for line in caption]
         self._scene.standing = None
-        self._canvas.leave([*captions, *self._scene.pop_new_lines(), *lines], self._paths())
+        self._canvas.leave([*captions, *self._scene.pop_new_lines(), *lines], self._paths(), is_last=True)
 
     def _paths(self) -> list[str]:
         """Return what is printed on standard output once we have ended, where that is this terminal."""

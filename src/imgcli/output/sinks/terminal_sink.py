@@ -88,7 +88,7 @@ class TerminalSink(ABC, Generic[T]):
                 self._paint_lock.release()
             self._canvas.close()
 
-    def suspend(self) -> None:
+    def suspend(self) -> bool:
         """Leave the terminal to the shell, the cursor below the image, until `resume`."""
         self._canvas.drop()
         if self._paint_lock.acquire(timeout=_PATIENCE):
@@ -96,6 +96,7 @@ class TerminalSink(ABC, Generic[T]):
                 self._canvas.suspend()
             finally:
                 self._paint_lock.release()
+        return True
 
     def resume(self) -> None:
         """Continue below whatever the shell has written; may be called without `suspend`."""

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import os
 from math import inf
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-from imgcli.core.image import EncodedImage
 from imgcli.core.text import shorten
-from imgcli.output.images.protocol import NOTHING, Box, HintedRenderer, PlayingRenderer, StoredRenderer
+from imgcli.output.images.protocol import NOTHING, Box, HintedRenderer, StoredRenderer
 from imgcli.output.terminal.console import paint
 from imgcli.output.terminal.progress import ProgressBar
-from imgcli.output.terminal.screen import NO_FOOTER, Screen, expected_rows, image_rows, rows_below
+from imgcli.output.terminal.screen import NO_FOOTER, Screen, expected_rows, image_rows, rows_below, rows_of
 from imgcli.output.terminal.writer import BrokenPipeWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import TextIO
 
-    from imgcli.output.images.animation import Animation
     from imgcli.output.images.protocol import Frame, ProviderOf, RendererOf
     from imgcli.output.terminal.capabilities import Terminal
 
@@ -27,141 +25,18 @@ T = TypeVar("T")
 """What is shown: an image, or a grid of them."""
 
 _FAINT, _RESET = "\x1b[2m", "\x1b[0m"
-_CAPTION_ROWS = 2  # the line about it, and the shell's prompt
 _SAVE_CURSOR, _RESTORE_CURSOR = "\x1b7", "\x1b8"
-_CLEAR_LINE = "\x1b[K"
-
-
-class Playback(NamedTuple):
-    """How an animation is played: once, or until its viewer has seen enough; `cell` is in pixels."""
-
-    is_endless: bool
-    clock: Callable[[], float]
-    sleep: Callable[[float], None]
-    cell: Callable[[], tuple[int, int] | None]
-
-
-class StillViewer(Generic[T]):
-    """Shows images on a terminal that does not change meanwhile, and plays the one that is animated."""
-
-    def __init__(self, stream: TextIO, terminal: Terminal, provider: ProviderOf[RendererOf[T]]) -> None:
-        self._out = BrokenPipeWriter(stream)
-        self._terminal = terminal
-        self._provider = provider
-        self._memory: StoredRenderer | None = None
-        self._note = ""
-        self._screen = Screen()
-        self._is_away = False
-
-    def show(self, image: T, caption: str = "", playback: Playback | None = None) -> None:
-        """Show an image under what is there; raises what the renderer raises, and then nothing is shown."""
-        self._screen = Screen()
-        try:
-            self._show(image, caption, playback)
-        except Exception:
-            raise
-        except BaseException:
-            self._break_off()
-            raise
-
-    def suspend(self) -> None:
-        """Leave the terminal to somebody else: nothing is painted until `resume`."""
-        self._is_away = True
-        self._break_off()
-
-    def resume(self) -> None:
-        """Continue below what others have written."""
-        self._is_away = False
-
-    def _show(self, image: T, caption: str, playback: Playback | None) -> None:
-        columns, rows = self._terminal.size()
-        self._out.write(_SAVE_CURSOR)
-        renderer = self._provider.renderer()
-        self._memory = renderer if isinstance(renderer, StoredRenderer) else None
-        self._out.write(f"{_RESTORE_CURSOR}{_CLEAR_LINE}")
-        rows -= self._tell(columns)
-        box = Box(max(min(self._provider.widest or columns, columns), 1), max(rows - _CAPTION_ROWS, 1))
-        animation = _animation(image, box, renderer, playback) if rows > 1 else None
-        shown = cast("T", animation.first.image) if animation else image
-        frame = renderer.render(shown, box) if rows > 1 else NOTHING
-        self._out.write(self._screen.draw(frame, "", columns))
-        if animation and playback:
-            self._play(animation, cast("RendererOf[EncodedImage]", renderer), box, playback)
-        self._out.write(self._screen.leave())
-        if self._memory:
-            self._memory.keep()
-        if not caption:
-            return
-        unicode = self._terminal.unicode
-        line = caption if unicode else caption.replace(" · ", ", ")
-        self._out.write(f"{_FAINT}{shorten(line, max(columns - 1, 1))}{_RESET}\r\n")
-
-    def _play(
-        self, animation: Animation, renderer: RendererOf[EncodedImage], box: Box, playback: Playback
-    ) -> None:
-        """Play an animation whose first frame is shown."""
-        if isinstance(renderer, PlayingRenderer):
-            played = renderer.play(animation, is_endless=playback.is_endless)
-            if played is not None:
-                for text in played:
-                    self._out.write(text)
-                return
-        self._repaint(animation, renderer, box, playback)
-        while playback.is_endless and not self._is_away:
-            self._repaint(animation, renderer, box, playback)
-
-    def _repaint(
-        self, animation: Animation, renderer: RendererOf[EncodedImage], box: Box, playback: Playback
-    ) -> None:
-        """Paint one frame after the other, each at its time; what cannot be painted in time is left out."""
-        due, skipped = playback.clock(), None
-        for image, seconds in animation.frames():
-            due += seconds
-            late = playback.clock() - due
-            skipped = image if 0 <= late < _MOST_LATE else None
-            due += late if late >= _MOST_LATE else 0
-            if not skipped:
-                self._paint(image, renderer, box)
-                playback.sleep(max(due - playback.clock(), 0))
-            if self._is_away:
-                return
-        if skipped:
-            self._paint(skipped, renderer, box)
-
-    def _paint(self, image: EncodedImage, renderer: RendererOf[EncodedImage], box: Box) -> None:
-        """Put a frame in the place of the one before, in the window as it is now."""
-        if self._is_away:
-            return
-        columns, rows = self._terminal.size()
-        room = Box(max(min(box.columns, columns), 1), max(min(box.rows, rows - _CAPTION_ROWS), 1))
-        self._out.write(self._screen.update(renderer.render(image, room), "", columns))
-
-    def _tell(self, columns: int) -> int:
-        """Print, once, why the renderer is not the one that was asked for; return how many rows that took."""
-        note, self._note = ("" if self._note else self._provider.note), self._provider.note
-        self._out.write(f"{_FAINT}{note}{_RESET}\r\n" if note else "")
-        return rows_below([note], columns) if note else 0
-
-    def _break_off(self) -> None:
-        """Restore the terminal in the middle of anything: a signal has come."""
-        aborted = self._memory.abort() if self._memory else ""
-        self._out.recover(aborted + (self._screen.break_off() if self._out.is_cut else self._screen.leave()))
-
-
-def _animation(image: object, box: Box, renderer: object, playback: Playback | None) -> Animation | None:
-    """Return the animation that is to be played here; None for an image that stands still."""
-    if not playback or not isinstance(image, EncodedImage) or getattr(renderer, "plays_gifs", False):
-        return None
-    from imgcli.output.images.animation import Animation
-
-    width, height = playback.cell() or _USUAL_CELL
-    return Animation.of(image, (box.columns * width, box.rows * height))
-
-
-_MOST_LATE = 1.0  # seconds; a terminal that is even slower gets every frame, later
-_USUAL_CELL = 16, 32  # pixels: as many as kitty's renderer takes for enough
 _REASON_LENGTH = 200
 _REPAIR_SECONDS = 0.3  # seconds that painting over a `^C` may take at the end
+
+
+class LeftImage(NamedTuple):
+    """An image that was left for good, in a window of this size, and how many rows stand under it."""
+
+    image: object
+    frame: Frame
+    below: int
+    size: os.terminal_size
 
 
 class Canvas(Generic[T]):
@@ -184,6 +59,7 @@ class Canvas(Generic[T]):
         self._size = os.terminal_size((0, 0))
         self._image: T | None = None
         self._frame = NOTHING
+        self.left: LeftImage | None = None
         self._complaints: list[str] = []
         self._is_set_up = False
         self._is_away = False
@@ -238,15 +114,19 @@ class Canvas(Generic[T]):
         elif lines:
             self._out.write(self._screen.print_above(lines, self._size.columns))
 
-    def leave(self, lines: Sequence[str], after: Sequence[str] = ()) -> None:
+    def leave(self, lines: Sequence[str], after: Sequence[str] = (), *, is_last: bool = False) -> None:
         """Keep the image for good, with these lines under it in the place of the status row.
 
-        It gives way to them, to the lines that others print `after` them, and to the shell's prompt.
+        It gives way to them, to the lines that others print `after` them, and to the shell's prompt. The last
+        one may be played in its place afterwards, see `left`.
         """
         self._lines_below = [*lines, *after]
         if self._image and not self._is_away and self._frame.rows > self._most_rows():
             self._repaint("")
-        self._let_go()
+        self._note_left()
+        if isinstance(self._renderer, StoredRenderer) and not is_last:
+            self._renderer.keep()
+        self._out.write(self._screen.leave())
         self._out.write("".join(f"{line}\r\n" for line in lines))
         self._image, self._frame, self._lines_below = None, NOTHING, []
 
@@ -343,11 +223,13 @@ class Canvas(Generic[T]):
             return self._renderer.clear()
         return ""
 
-    def _let_go(self) -> None:
-        """Keep what is on the screen, and continue below it."""
-        if isinstance(self._renderer, StoredRenderer):
-            self._renderer.keep()
-        self._out.write(self._screen.leave())
+    def _note_left(self) -> None:
+        """Note where the image stays, or how far down it is by now."""
+        below = rows_of(self._lines_below, max(self._size.columns, 1))
+        if self._image and not self._is_away:
+            self.left = LeftImage(self._image, self._frame, below, self._size)
+        elif self.left:
+            self.left = self.left._replace(below=self.left.below + below)
 
     def _paint(self, image: T) -> Frame | None:
         """Paint for the window as it is, less what is to stand below; None when that is not possible."""

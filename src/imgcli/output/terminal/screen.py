@@ -7,6 +7,7 @@ is above it is not ours to touch.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgcli.output.images.protocol import NOTHING
@@ -41,6 +42,12 @@ class Screen:
         self._frame = NOTHING
         self._status = ""
         self._is_open = False
+        self._below = 0
+
+    def reopen(self, frame: Frame, below: int) -> str:
+        """Return to a frame that was left, above so many rows, which stay as they are."""
+        self._frame, self._below, self._is_open = frame, below, True
+        return f"{_HIDE_CURSOR}\r{_up(frame.rows + below)}{_SAVE_CURSOR}"
 
     def draw(self, frame: Frame, status: str, columns: int) -> str:
         """Paint the box and the status row, over what was there before."""
@@ -64,7 +71,7 @@ class Screen:
         rows = [row for row, line in enumerate(frame.lines) if line != self._frame.lines[row]]
         if not graphics and not rows:
             return
-        yield f"{_WRAP_OFF}{_SAVE_CURSOR}"
+        yield f"{_WRAP_OFF}\r{_SAVE_CURSOR}"  # somebody may have typed something
         yield from (graphic.text for graphic in graphics if graphic.is_first)
         clear, at = _clear_beside(frame, columns), 0
         for row in rows:
@@ -73,6 +80,12 @@ class Screen:
         yield _up(at)
         yield from _drawn_over(graphics)
         yield _WRAP_ON
+
+    def mend(self, columns: int) -> str:
+        """Paint all of an open box once more, and nothing else, wherever the cursor is in it."""
+        frame = self._frame
+        self._frame = replace(frame, lines=("",) * frame.rows, graphics=())
+        return _RESTORE_CURSOR + self.update(frame, self._status, columns) if frame.rows else ""
 
     def redraw(self, frame: Frame, status: str, columns: int) -> str:
         """Erase everything of ours and paint it, after a resize for instance."""
@@ -133,8 +146,8 @@ class Screen:
         """
         if not self._is_open:
             return ""
-        rows = self._frame.rows
-        self._frame, self._status, self._is_open = NOTHING, "", False
+        rows = self._frame.rows + self._below
+        self._frame, self._status, self._is_open, self._below = NOTHING, "", False, 0
         return f"{_RESTORED}\r{_down(rows)}{_CLEAR_LINE}"
 
     def break_off(self) -> str:

@@ -160,6 +160,11 @@ class BrokenPipeWriter(SafeWriter):
         return self._terminal is not None
 
     @property
+    def is_writing(self) -> bool:
+        """Whether a write is under way, or was broken off by a signal."""
+        return self._is_writing
+
+    @property
     def is_cut(self) -> bool:
         """Whether something was not written to its end."""
         return self._is_writing or bool(self._terminal and self._terminal.has_dropped)
