@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageDraw, ImageStat
 from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
 from rich_pixels import HalfcellRenderer, Pixels
 
 from glyphpaint import HEIGHT, WIDTH, Cell, bitmap, octant, paint, palette, replay
@@ -318,9 +320,9 @@ def test_dithering_beats_nearest_colours(depth: ColorDepth) -> None:
     ) < error(nearest.resize(blurred, Image.Resampling.BOX), far.resize(blurred, Image.Resampling.BOX))
 
 
-@pytest.mark.parametrize("depth", [ColorDepth.MONO, ColorDepth.TRUECOLOR])
-def test_letters_are_denser_where_it_is_lighter(depth: ColorDepth) -> None:
+def test_letters_without_colours_are_denser_where_it_is_lighter() -> None:
     """In ASCII a dark background shows through dark parts; a light background through light ones."""
+    depth = ColorDepth.MONO
     steps = Image.new("L", (3, 1))
     steps.putdata([0, 128, 255])
     dark = draw(steps, (3, 1), PreviewProtocol.ASCII, depth).text
@@ -328,6 +330,35 @@ def test_letters_are_denser_where_it_is_lighter(depth: ColorDepth) -> None:
     assert (" ", "@") == (dark[0], dark[-1])
     assert ("@", " ") == (light[0], light[-1])
     assert dark[1] not in " @"
+
+
+@pytest.mark.parametrize("colours", [(ORANGE, TEAL), (TEAL, ORANGE)])
+@pytest.mark.parametrize(
+    ("letter", "line"),
+    [("/", (34, 20, 4, 112)), ("-", (9, 74, 28, 74)), ("_", (0, 124, 40, 124))],
+)
+def test_a_coloured_letter_has_the_shape_of_its_place(
+    letter: str, line: tuple[int, int, int, int], colours: tuple[RGB, RGB]
+) -> None:
+    """In ASCII with colours a line becomes the letter that runs as it does, over the colour around it."""
+    ink, paper = colours
+    image = Image.new("RGB", (40, 80), paper)
+    ImageDraw.Draw(image).line(
+        [value * 80 // 128 if i % 2 else value for i, value in enumerate(line)], ink, 5
+    )
+    drawn = draw(image, (1, 1), PreviewProtocol.ASCII, ColorDepth.TRUECOLOR)
+    assert letter == drawn.text
+    (cell,) = replay(ansi_lines(drawn))[0]
+    assert isinstance(cell.background, tuple)
+    assert 30 > max(abs(a - b) for a, b in zip(cell.background, paper, strict=True))
+
+
+@pytest.mark.parametrize("depth", [ColorDepth.ANSI_16, ColorDepth.ANSI_256, ColorDepth.TRUECOLOR])
+def test_letters_come_close_to_the_image(depth: ColorDepth) -> None:
+    """In ASCII the colours behind the letters show what a cell of it is, from afar also in few colours."""
+    cells = replay(ansi_lines(draw(scene(), (40, 20), PreviewProtocol.ASCII, depth)))
+    assert {False} == {cell.background is None for row in cells for cell in row}
+    assert len({cell.char for row in cells for cell in row}) > 20
 
 
 def test_mono_on_a_light_background() -> None:
@@ -396,6 +427,22 @@ def test_rich_prints_the_same_cells(symbols: PreviewProtocol, depth: ColorDepth)
         console.print(Pixels.from_image(scene(), (30, 10), PixelsRenderer(symbols, depth)), end="")
     ours = replay(ansi_lines(draw(scene(), (30, 10), symbols, depth)))
     assert visible(ours) == visible(replay(captured.get().splitlines()))
+
+
+@pytest.mark.parametrize("symbols", GLYPH_SETS)
+def test_rich_knows_how_wide_an_image_is(symbols: PreviewProtocol) -> None:
+    """In a panel of rich's, and in its table, an image has its own width and its own cells, and no more."""
+    image = draw(scene(), (30, 10), symbols, ColorDepth.TRUECOLOR)
+    ours = visible(replay(ansi_lines(image)))
+    table = Table.grid(padding=(0, 1))
+    table.add_row("left", image, "right")
+    for renderable, left, top in ((Panel.fit(image, padding=0), 1, 1), (table, 5, 0)):
+        console = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=100)
+        with console.capture() as captured:
+            console.print(renderable)
+        rows = replay(captured.get().splitlines())
+        assert {32 if top else 41} == {len(row) for row in rows}
+        assert ours == visible([row[left : left + 30] for row in rows[top : top + 10]])
 
 
 def visible(rows: list[list[Cell]]) -> list[list[Cell]]:

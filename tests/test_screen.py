@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import random
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 
-from imgcli.output.images.protocol import Frame
+from imgcli.core.image import EncodedImage
+from imgcli.output.images.blocks import BlockRenderer
+from imgcli.output.images.protocol import Box, Frame
 from imgcli.output.sinks.live import LiveSink
 from imgcli.output.terminal.screen import Screen
 from showing import (
@@ -46,6 +51,27 @@ def live(window: Window, clock: FakeClock | None = None, painter: Renderer | Non
 def image(columns: int, rows: int, letter: str) -> list[str]:
     """Give what a window shows while an image fills its room."""
     return [letter * columns] * room(rows)
+
+
+@pytest.mark.parametrize("env", [{}, {"NO_COLOR": "1"}, {"TERM": "dumb", "COLUMNS": "20"}])
+def test_rich_prints_rows_as_they_are_encoded(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row with more escape codes than any window has columns is shown whole, each cell in its colours."""
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    window, bare = Window(100, 13), Window(100, 13)
+    noise = Image.frombytes("RGB", (200, 60), random.Random(3).randbytes(3 * 200 * 60))
+    file = io.BytesIO()
+    noise.save(file, "PNG")
+    shown, renderer = EncodedImage.of(file.getvalue()), BlockRenderer(window.terminal())
+    sink = live(window, painter=renderer)
+    sink.handle(started())
+    sink.handle(partial(shown=shown))
+    frame = renderer.render(shown, Box(100, room(13)))
+    bare.write(Screen().draw(frame, "", 100))
+    rows = range(frame.rows)
+    assert [dict(bare.screen.buffer[row]) for row in rows] == [
+        dict(window.screen.buffer[row]) for row in rows
+    ]
 
 
 @pytest.mark.parametrize(("columns", "rows"), SIZES)

@@ -94,8 +94,11 @@ class Unchecked:
         """Return a value as Typer would; raises what Typer raises for one that is wrong."""
         if value is None:
             return () if param.multiple or param.nargs == -1 else None
-        if _is_right_already(value, param.type_descriptor.annotation):
+        annotation = param.type_descriptor.annotation
+        if _is_right_already(value, annotation):
             return value
+        if (member := _member(value, annotation)) is not None:
+            return member
         param._runtime_param = None  # noqa: SLF001 - its own is made when it is asked for
         return param.get_runtime_param().coerce(value, param=param, ctx=ctx)
 
@@ -115,6 +118,14 @@ def _is_right_already(value: object, annotation: Any) -> bool:  # noqa: ANN401 -
     if type(value) is str:
         return str in wanted and _is_encodable(value)
     return isinstance(value, Enum | bool | int | float) and type(value) in wanted
+
+
+def _member(value: object, annotation: Any) -> Enum | None:  # noqa: ANN401 - any annotation
+    """Return the choice that a text spells exactly; to find it, Typer would import pydantic."""
+    wanted = get_args(annotation) or (annotation,)
+    choices = [kind for kind in wanted if isinstance(kind, type) and issubclass(kind, Enum)]
+    found = (member for kind in choices for member in kind if type(value) is str and member.value == value)
+    return next(found, None)
 
 
 def _is_encodable(text: str) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
 
     from imgcli.core.image import EncodedImage
-    from imgcli.output.images.cells import BlockImage
+    from imgcli.output.images.block_image import BlockImage
     from imgcli.output.images.protocol import Box
     from imgcli.output.terminal.capabilities import Terminal
 
@@ -63,29 +63,18 @@ class BlockRenderer:
         """How many colours it draws with."""
         return self._terminal.depth
 
-    @property
-    def background(self) -> RGB | None:
-        """The colour behind everything, None where nobody told."""
-        return self._terminal.background
-
-    @property
-    def glyphs(self) -> PreviewProtocol:
-        """The characters it draws with."""
-        return self._glyphs
-
     def render(self, encoded: EncodedImage, box: Box) -> Frame:
         """Decode, shrink and draw; raises `decode.Undecodable` for what is no image."""
-        image, cells = self.fitted(encoded, box)
-        terminal = self._terminal
-        palette = TerminalPalette(terminal.background, terminal.palette or (), terminal.has_wedges)
-        blocks = draw(image, cells, self._glyphs, terminal.depth, palette, dark=self._is_dark())
-        return Frame(tuple(ansi_lines(blocks)), cells[0])
+        blocks = self.drawn(encoded, box)
+        return Frame(tuple(ansi_lines(blocks)), blocks.columns)
 
-    def fitted(self, encoded: EncodedImage, box: Box) -> tuple[PILImage, tuple[int, int]]:
-        """Decode an image, and choose the cells that it fills; raises `decode.Undecodable`."""
+    def drawn(self, encoded: EncodedImage, box: Box) -> BlockImage:
+        """Return the image in cells, which rich can print too; raises `decode.Undecodable`."""
         image = decode(encoded.data, (box.columns * _CELL_WIDTH, box.rows * _CELL_HEIGHT))
-        cells = fit(image.size, box.columns, box.rows, (1, self._terminal.aspect), self._zoom)
-        return image, cells
+        terminal = self._terminal
+        cells = fit(image.size, box.columns, box.rows, (1, terminal.aspect), self._zoom)
+        palette = TerminalPalette(terminal.background, terminal.palette or (), terminal.has_wedges)
+        return draw(image, cells, self._glyphs, terminal.depth, palette, dark=self._is_dark())
 
     def _is_dark(self) -> bool:
         background = self._terminal.background
@@ -104,7 +93,7 @@ def draw(
     """Draw an image of any mode so that it fills (columns, rows) cells; see `decode.fit` for its aspect.
 
     Transparent parts show the terminal's background. `dark` says whether that is dark, which matters where
-    it stays visible: in ASCII and without colours.
+    it stays visible: without colours.
     """
     opaque, clear = cut_out(blocks, cells, palette.background)
     drawn = _drawn(opaque, cells, symbols, depth, palette, dark=dark)
@@ -140,18 +129,14 @@ def _drawn(
 def ansi_lines(blocks: BlockImage) -> list[str]:
     """Return the rows for a terminal: a colour is set where it changes, and at a row's end none is left.
 
-    Rich takes an order of magnitude longer for the same cells: nearly all of their styles are new to it.
+    Rich prints them as they are (see `console.paint`): to encode them, it takes an order of magnitude longer,
+    for nearly all of their styles are new to it.
     """
     inks, papers = _codes(blocks, blocks.foreground, _INK), _codes(blocks, blocks.background, _PAPER)
     if blocks.clear is not None and blocks.background is not None:
         masked = zip(papers, blocks.clear.tobytes(), strict=True)
         papers = [_NO_PAPER if is_clear else paper for paper, is_clear in masked]
-    return [_line(blocks.text[row], inks[row], papers[row]) for row in cell_rows(blocks)]
-
-
-def cell_rows(blocks: BlockImage) -> list[slice]:
-    """Return where each row's cells are."""
-    return [slice(start, start + blocks.columns) for start in range(0, len(blocks.text), blocks.columns)]
+    return [_line(blocks.text[row], inks[row], papers[row]) for row in blocks.rows]
 
 
 def _codes(blocks: BlockImage, colours: PILImage | None, base: int) -> list[str]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageMath
 
+from imgcli.output.images.block_image import BlockImage
 from imgcli.output.images.glyphs import (
     BARS,
     COLUMNS,
@@ -24,11 +25,9 @@ from imgcli.output.images.glyphs import (
     OCTANTS,
     QUADRANTS,
     SEXTANTS,
-    WEDGES,
     Glyph,
     Grid,
-    Wedge,
-    wedges,
+    Shape,
 )
 from imgcli.output.images.planes import (
     calc,
@@ -67,25 +66,10 @@ _CONTRAST, _NEARLY = 0.04, 0.1
 _ROUNDING = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class BlockImage:
-    """An image in cells: their characters row by row, and two images of their colours with a pixel a cell.
-
-    The images are RGB; or L with numbers of the terminal's colours; or None, where its own two serve. `clear`
-    is a mask of the cells that show the terminal's own background, None where there are none.
-    """
-
-    columns: int
-    text: str
-    foreground: PILImage | None
-    background: PILImage | None
-    clear: PILImage | None = None
-
-
 def mosaic(
     image: PILImage,
     cells: tuple[int, int],
-    choices: Sequence[Glyph | Wedge],
+    choices: Sequence[Glyph | Shape],
     emphasis: tuple[float, float, float] = EVEN,
 ) -> BlockImage:
     """Draw an RGB image into (columns, rows) cells with these splits, in true colour.
@@ -135,12 +119,15 @@ def part(fine: PILImage, grid: Grid, index: int) -> PILImage:
 class _Split:
     """A way to cut a cell, and the character that draws it; none where nothing does.
 
-    `share` is how many parts the sum is over. The character lights the others where it `is_twin`.
+    `share` is how many parts the sum is over, or what their `weights` come to; `spread` as a `Shape` has it.
+    The character lights the others where it `is_twin`.
     """
 
     char: str
-    share: int
+    share: float
+    spread: float
     is_twin: bool = False
+    weights: Sequence[float] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,16 +141,22 @@ class _Family:
         """Return planes with the sum of each split's parts, from planes of each part."""
         if self.grid in _LINES:
             return _running(differences)
-        if self.grid == WEDGES:
+        if self.splits[-1].weights:
             rows = [row_at(differences, index) for index in range(self.grid.parts)]
-            return stacked([_weighted(rows, wedge.weights) for wedge in wedges()])
+            return stacked([_weighted(rows, split.weights) for split in self.splits])
         return _doubled(differences)
 
     def weights(self) -> list[float]:
         """Return the factors from a sum's square to the squared error that its split saves, in steps."""
+        parts = self.grid.parts
+        return [_STEPS / (split.spread * parts) if split.char and split.share else 0 for split in self.splits]
+
+    def gains(self) -> list[tuple[float, float]]:
+        """Return how far from the mean, for each sum, the colour of its parts is, and that of the others."""
         return [
-            _STEPS / (split.share * (self.grid.parts - split.share)) if split.char and split.share else 0
+            ((1 - share) / split.spread, share / split.spread) if share else (0.0, 0.0)
             for split in self.splits
+            for share in [split.share / self.grid.parts]
         ]
 
 
@@ -173,19 +166,22 @@ def _raster(grids: Sequence[Grid]) -> Grid:
 
 
 @functools.cache
-def _families(choices: tuple[Glyph | Wedge, ...]) -> tuple[_Family, ...]:
+def _families(choices: tuple[Glyph | Shape, ...]) -> tuple[_Family, ...]:
     """Return the splits by grid, each on the one of few grids that has it: fewer sums."""
     blocks = [glyph for glyph in choices if isinstance(glyph, Glyph)]
     grids = {glyph.grid for glyph in blocks}
-    finest = next(grid for grid in (OCTANTS, QUADRANTS, HALVES) if grid in grids)
+    finest = next((grid for grid in (OCTANTS, QUADRANTS, HALVES) if grid in grids), HALVES)
     moved = [glyph.on(finest) if finest.divides(glyph.grid) else glyph for glyph in blocks]
     known = {(glyph.grid, glyph.mask): glyph.char for glyph in moved}
     found = [
         _Family(grid, tuple(_split(grid, mask, known) for mask in _masks(grid)))
         for grid in (finest, *(grid for grid in (SEXTANTS, *_LINES) if grid in grids))
     ]
-    if len(blocks) < len(choices):
-        found.append(_Family(WEDGES, tuple(_Split(wedge.char, wedge.share) for wedge in wedges())))
+    shapes = [shape for shape in choices if isinstance(shape, Shape)]
+    for grid in dict.fromkeys(shape.grid for shape in shapes):
+        alike = [shape for shape in shapes if shape.grid == grid]
+        splits = (_Split(one.char, one.share, one.spread, weights=one.weights) for one in alike)
+        found.append(_Family(grid, tuple(splits)))
     return tuple(found)
 
 
@@ -198,9 +194,10 @@ def _masks(grid: Grid) -> list[int]:
 
 def _split(grid: Grid, mask: int, known: Mapping[tuple[Grid, int], str]) -> _Split:
     if mask == 0:
-        return _Split(" ", 0)
+        return _Split(" ", 0, 0)
     char, twin = (known.get((grid, one), "") for one in (mask, grid.full ^ mask))
-    return _Split(char or twin, mask.bit_count(), is_twin=not char)
+    share = mask.bit_count()
+    return _Split(char or twin, share, share * (grid.parts - share) / grid.parts, is_twin=not char)
 
 
 def _doubled(differences: PILImage) -> PILImage:
@@ -249,12 +246,12 @@ def _strip(
     won = _emphasized(_picked(stack, thrice), emphasis, -0.5)
     won = calc(lambda a, b: a * b, won, _contrast(parts[close], saved, emphasis))
     mean = _by_family(means, families, thrice)
-    splits = [(split, family.grid.parts) for family in families for split in family.splits]
-    shares = _valued(thrice, [split.share or 1 for split, _ in splits])
-    rests = _valued(thrice, [whole - split.share for split, whole in splits])
-    one = _rounded(calc(lambda m, c, n: m + c / n, mean, won, shares))
-    other = _rounded(calc(lambda m, c, n: m - c / n, mean, won, rests))
-    twins = thrice.point([255 * split.is_twin for split, _ in splits] + [0] * (_LAST + 1 - len(splits)))
+    splits = [split for family in families for split in family.splits]
+    gains = zip(*(gain for family in families for gain in family.gains()), strict=True)
+    near, far = (_valued(number, some) for some in gains)
+    one = _rounded(calc(lambda m, c, n: m + c * n, mean, won, near))
+    other = _rounded(calc(lambda m, c, n: m - c * n, mean, won, far))
+    twins = thrice.point([255 * split.is_twin for split in splits] + [0] * (_LAST + 1 - len(splits)))
     lit, rest = (_interleaved(Image.composite(*pair, twins)) for pair in ((other, one), (one, other)))
     return number.tobytes(), lit, rest
 
@@ -344,9 +341,10 @@ def _emphasized(planes: PILImage, emphasis: tuple[float, float, float], power: f
     return calc(lambda a, b: a * b, planes, row.resize(planes.size, Image.Resampling.NEAREST))
 
 
-def _valued(numbers: PILImage, values: Sequence[int]) -> PILImage:
-    """Return the value of each number."""
-    return numbers.point([*values] + [1] * (_LAST + 1 - len(values))).convert("F")
+def _valued(numbers: PILImage, values: Sequence[float]) -> PILImage:
+    """Return the value of each number, as planes."""
+    row = array("f", [values[number] for number in numbers.tobytes()])
+    return Image.frombytes("F", (3 * numbers.width, 1), 3 * row.tobytes())
 
 
 def _rounded(planes: PILImage) -> PILImage:

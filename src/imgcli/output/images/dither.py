@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageChops
 
-from imgcli.output.images.cells import BlockImage, mosaic, part, sample
+from imgcli.output.images.block_image import BlockImage
+from imgcli.output.images.cells import mosaic, part, sample
 from imgcli.output.images.glyphs import HALVES, OCTANTS, QUADRANTS, SEXTANTS, Glyph, Grid, dots, splits
 from imgcli.output.terminal.capabilities import ColorDepth
 from imgcli.output.terminal.database import PreviewProtocol
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image as PILImage
 
-    from imgcli.output.images.glyphs import Wedge
+    from imgcli.output.images.glyphs import Shape
 
 
 _RAMP = " .:-=+*#%@"  # by how much of a cell a letter lights
@@ -79,20 +80,20 @@ def letters(
     *,
     dark: bool,
 ) -> BlockImage:
-    """Draw an RGB image into (columns, rows) letters of ASCII, the denser the farther from the background.
+    """Draw an RGB image into (columns, rows) letters of ASCII, each the one that is most like its place.
 
-    Each has its place's colour at full strength: letter and colour together come to the brightness.
+    Without colours it is by how dense they are: the denser the farther from the background.
     """
-    small = sample(image, cells, _WHOLE)
-    shown = small if dark else ImageChops.invert(small)
     if depth <= ColorDepth.MONO:
-        return BlockImage(cells[0], _ramp(shown.convert("L")), None, None)
-    hue, saturation, value = shown.convert("HSV").split()
-    full = Image.merge("HSV", (hue, saturation, value.point([255] * 256))).convert("RGB")
-    ink = full if dark else ImageChops.invert(full)
-    if depth < ColorDepth.TRUECOLOR:
-        ink = _mixed(ink, depth, sixteen)
-    return BlockImage(cells[0], _ramp(value), ink, None)
+        small = sample(image, cells, _WHOLE)
+        return BlockImage(
+            cells[0], _ramp((small if dark else ImageChops.invert(small)).convert("L")), None, None
+        )
+    exact = mosaic(image, cells, splits(PreviewProtocol.ASCII))
+    if depth is ColorDepth.TRUECOLOR or exact.foreground is None or exact.background is None:
+        return exact
+    ink, paper = (_mixed(colours, depth, sixteen) for colours in (exact.foreground, exact.background))
+    return BlockImage(cells[0], exact.text, ink, paper)
 
 
 @cache
@@ -150,6 +151,6 @@ def _spelled(numbers: PILImage, alphabet: str) -> str:
     return numbers.tobytes().decode("latin-1").translate(dict(enumerate(alphabet)))
 
 
-def _is_balanced(glyph: Glyph | Wedge) -> bool:
+def _is_balanced(glyph: Glyph | Shape) -> bool:
     """Return whether neither part is so small that its error, spread as that of half a cell, would show."""
     return isinstance(glyph, Glyph) and 1 / 4 <= glyph.mask.bit_count() / glyph.grid.parts <= 3 / 4

@@ -65,16 +65,21 @@ class Glyph:
 
 
 @dataclass(frozen=True, slots=True)
-class Wedge:
-    """A character with a slanted edge: how much of each part of `WEDGES` it fills."""
+class Shape:
+    """A character that fills parts of a grid by halves: how much of each.
+
+    `spread` is how far its pixels are from their mean, in squares of the whole, as a sum over the parts.
+    """
 
     char: str
+    grid: Grid
     weights: Weights
+    spread: float
 
     @property
-    def share(self) -> int:
+    def share(self) -> float:
         """How many parts that makes together."""
-        return round(sum(self.weights))
+        return sum(self.weights)
 
 
 HALVES = Grid(1, 2)
@@ -84,6 +89,7 @@ COLUMNS = Grid(8, 1)  # vertical eighths
 SEXTANTS = Grid(2, 3)
 OCTANTS = Grid(2, 4)
 WEDGES = Grid(4, 6)
+LETTERS = Grid(4, 8)
 
 # The edges of wedges, as lines on that grid. The characters are what is to the left of it and below, then
 # that mirrored left to right, upside down, and both.
@@ -199,14 +205,16 @@ def glyphs(symbols: PreviewProtocol) -> tuple[Glyph, ...]:
 
 
 @cache
-def splits(symbols: PreviewProtocol, *, slanted: bool = False) -> tuple[Glyph | Wedge, ...]:
+def splits(symbols: PreviewProtocol, *, slanted: bool = False) -> tuple[Glyph | Shape, ...]:
     """Return a glyph for every way in which a set can cut a cell in two (a complement swaps the colours).
 
     Wedges, where they are wanted too, are a supplement to sextants.
     """
+    if symbols is PreviewProtocol.ASCII:
+        return letters()
     known = {(glyph.grid, glyph.mask): glyph for glyph in glyphs(symbols)}
     seen = {" ", "█"}
-    found: list[Glyph | Wedge] = []
+    found: list[Glyph | Shape] = []
     for glyph in glyphs(symbols):
         twin = known.get((glyph.grid, glyph.grid.full ^ glyph.mask), glyph)
         if seen.isdisjoint((glyph.char, twin.char)):
@@ -219,17 +227,37 @@ def splits(symbols: PreviewProtocol, *, slanted: bool = False) -> tuple[Glyph | 
 
 
 @cache
-def wedges() -> tuple[Wedge, ...]:
+def letters() -> tuple[Shape, ...]:
+    """Return the printable characters of ASCII."""
+    from imgcli.output.images.letters import COVERAGE, FIRST, FULL, MOST, VARIANCES
+
+    found = []
+    columns = (zip(*table, strict=True) for table in (COVERAGE, VARIANCES))
+    for code, (digits, variance) in enumerate(zip(*columns, strict=True), FIRST):
+        weights = tuple(int(digit, 16) / FULL for digit in digits)
+        spread = int("".join(variance), 16) / MOST * LETTERS.parts
+        found.append(Shape(chr(code), LETTERS, weights, spread))
+    return tuple(found)
+
+
+@cache
+def wedges() -> tuple[Shape, ...]:
     """Return a wedge for every way in which one can cut a cell in two."""
     found = []
     for edge, chars in _EDGES.items():
         mirrored = _mirrored(_spans(partial(_left_of, *edge)))
-        found += [Wedge(char, weights) for char, weights in zip(chars, mirrored, strict=False)]
+        found += [_wedge(char, weights) for char, weights in zip(chars, mirrored, strict=False)]
     middle, across = WEDGES.rows / 2, WEDGES.columns / 2
     lying = _spans(lambda y: (0, across * (1 - abs(y / middle - 1))))
     hanging = _spans(lambda y: (across * y / middle, WEDGES.columns - across * y / middle))
     triangles = [*_mirrored(lying)[:2], *_mirrored(hanging)[::2]]
-    return (*found, *(Wedge(*pair) for pair in zip(_TRIANGLES, triangles, strict=True)))
+    return (*found, *(_wedge(*pair) for pair in zip(_TRIANGLES, triangles, strict=True)))
+
+
+def _wedge(char: str, weights: Weights) -> Shape:
+    """Return a shape of pixels that are all filled or not, as those of the blocks are."""
+    share = round(sum(weights))
+    return Shape(char, WEDGES, weights, share * (WEDGES.parts - share) / WEDGES.parts)
 
 
 def _left_of(start: tuple[int, int], end: tuple[int, int], y: float) -> tuple[float, float]:

@@ -182,8 +182,8 @@ class GridRenderer:
 
 
 def image_tiles(renderer: Renderer) -> ImageTiles[Any]:
-    """Return what draws images of tiles: rich, where a terminal shows text in all colours."""
-    if isinstance(renderer, BlockRenderer) and renderer.depth is ColorDepth.TRUECOLOR:
+    """Return what draws images of tiles: rich, where a terminal shows text."""
+    if isinstance(renderer, BlockRenderer):
         from imgcli.output.images.pixels import PixelsTiles
 
         return PixelsTiles(renderer)

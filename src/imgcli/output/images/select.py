@@ -182,6 +182,10 @@ class RendererSelector:
                 return self._sixel(terminal, found.answers)
             case _ if not terminal.unicode:
                 return BlockRenderer(terminal, PreviewProtocol.ASCII, self._zoom(1))
+            case PreviewProtocol.HALF:
+                from imgcli.output.images.pixels import HalfRenderer
+
+                return HalfRenderer(terminal, protocol, self._zoom(1))
             case _:
                 return BlockRenderer(terminal, protocol, self._zoom(1))
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 from imgcli.core.image import EncodedImage, ImageFormat
 from imgcli.core.text import shorten
 from imgcli.dataclass import dataclass
-from imgcli.output.images.blocks import BlockRenderer
 from imgcli.output.images.decode import decode
 from imgcli.output.images.protocol import NOTHING, Box, DividedRenderer, Frame, Graphic, StoredRenderer
 from imgcli.output.images.sixel import SixelRenderer
@@ -223,10 +222,10 @@ class ImageTiles(ABC, Generic[T]):
 
 
 class FrameTiles(ImageTiles[Frame]):
-    """Tiles on any terminal: the frames of a renderer, side by side."""
+    """Tiles on a terminal that shows pixels: the frames of a renderer, side by side."""
 
     def _drawn(self, renderer: Renderer, image: EncodedImage, box: Box) -> Frame:
-        makes_pixels = isinstance(renderer, BlockRenderer | SixelRenderer)  # the others send files
+        makes_pixels = isinstance(renderer, SixelRenderer)  # the others send files
         return renderer.render(image if makes_pixels else thumbnail(image, box), box)
 
     def _explained(self, reason: str) -> Frame:

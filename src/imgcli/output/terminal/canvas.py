@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from imgcli.core.text import shorten
 from imgcli.output.images.protocol import NOTHING, Box, HintedRenderer, StoredRenderer
+from imgcli.output.terminal.console import paint
 from imgcli.output.terminal.progress import ProgressBar
 from imgcli.output.terminal.screen import NO_FOOTER, Screen, expected_rows, image_rows, rows_below, rows_of
 from imgcli.output.terminal.writer import BrokenPipeWriter
@@ -103,7 +104,7 @@ class Canvas(Generic[T]):
             self._complain(status)
         else:
             self._image, self._frame = image, frame
-            self._out.write(self._screen.update(frame, status, self._size.columns))
+            paint(self._out, self._screen.update(frame, status, self._size.columns))
 
     def print_above(self, lines: Sequence[str], status: str) -> None:
         """Print lines above the image, which moves down."""
@@ -165,7 +166,7 @@ class Canvas(Generic[T]):
             self._repaint(status)
         elif frame := self._paint(self._image):
             self._frame = frame
-            self._out.write(self._screen.draw(frame, status, self._size.columns))
+            paint(self._out, self._screen.draw(frame, status, self._size.columns))
 
     def break_off(self) -> None:
         """Restore the terminal in the middle of anything, and go on writing below the image."""
@@ -210,7 +211,11 @@ class Canvas(Generic[T]):
         """Clear what is ours and paint it as it fits now."""
         if self._image:
             self._frame = self._paint(self._image) or NOTHING
-        self._out.write(self._forgotten() + self._screen.redraw(self._frame, status, self._size.columns))
+        text = self._forgotten() + self._screen.redraw(self._frame, status, self._size.columns)
+        if self._image:
+            paint(self._out, text)
+        else:  # before the first one there is no time for rich: its import would come before the request
+            self._out.write(text)
 
     def _forgotten(self) -> str:
         """Take an image for which there is no room any more out of the terminal's memory."""

@@ -121,6 +121,9 @@ class SafeWriter:
             self._stream.write(self._encodable(text))
             self._stream.flush()
 
+    def flush(self) -> None:
+        """Do nothing: every write is flushed."""
+
     def lines(self, lines: Iterable[str]) -> None:
         """Write whole lines, in one go."""
         self.write("".join(f"{line}\n" for line in lines))
