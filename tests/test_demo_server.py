@@ -903,7 +903,7 @@ def test_what_is_no_host(imgcli: Cli, name: str) -> None:
     """What cannot be a host name is refused before anything is served."""
     done = imgcli("demo-server", "--allow-host", name)
     assert (2, b"") == (done.exit_code, done.stdout)
-    assert "is no host name" in done.stderr
+    assert "is not a host name" in done.stderr
     assert "\x1b" not in done.stderr
 
 

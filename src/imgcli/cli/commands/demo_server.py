@@ -57,12 +57,10 @@ def demo_server(
 
     context: Context = ctx.obj
     check_between("port", port, 0, _LAST_PORT)
-    for name in allow_host or ():
-        if not _HOST_NAME.fullmatch(name):
-            advice = "Give the host name alone, without a port: --allow-host images.example.com."
-            raise usage_error(f"--allow-host: {clean(name)!r} is no host name.", advice)
+    hosts = allow_host or []
+    _check_hosts(hosts)
     try:
-        server = DemoServer(port=port, seed=seed, hosts=allow_host or ())
+        server = DemoServer(port=port, seed=seed, hosts=hosts)
     except OSError as error:
         why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be opened: {error.strerror}"
         raise usage_error(f"Port {port} {why}.", "Choose another --port, or 0 for a free one.") from None
@@ -70,3 +68,11 @@ def demo_server(
         context.stdout.write(f"export OPENAI_BASE_URL={server.base_url}\nexport OPENAI_API_KEY={LOCAL_KEY}\n")
         context.stdout.flush()
         server.wait()
+
+
+def _check_hosts(names: list[str]) -> None:
+    """Refuse what is not a host name. Raises `ImgcliError` (usage)."""
+    for name in names:
+        if not _HOST_NAME.fullmatch(name):
+            advice = "Give the host name alone, without a port: --allow-host images.example.com."
+            raise usage_error(f"--allow-host: {clean(name)!r} is not a host name.", advice)
