@@ -178,7 +178,6 @@ def test_a_moving_image_has_no_partials() -> None:
         ({"is_gateway": True, "watched_partials": 3}, True),
         ({"is_gateway": True, "stream": True}, True),
         ({"stream": False, "watched_partials": 3}, False),
-        ({"stream": True, "format": ImageFormat.GIF}, False),
         ({"api": Api.RESPONSES, "is_gateway": True}, True),
         ({"api": Api.RESPONSES, "stream": False}, False),
     ],
