@@ -188,6 +188,7 @@ def _is_inside(name: str, x: float, y: float) -> bool:
     return _side(start, end, (x, y)) * _side(start, end, _place(corner)) > 0
 
 
+@cache
 def _place(words: str) -> tuple[float, float]:
     level = next(level for name, level in _LEVELS.items() if words.startswith(name))
     return {"LEFT": 0.0, "CENTRE": 0.5, "RIGHT": 1.0}[words.rsplit(maxsplit=1)[-1]], level

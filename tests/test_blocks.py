@@ -149,10 +149,10 @@ def test_a_slanted_edge_is_a_wedge_where_the_terminal_draws_them(symbols: Previe
     """A cell cut by a slanted line is that character in nearly its two colours; elsewhere none is written."""
     tried = [wedge for wedge in wedges() if wedge.share > 2]  # a tiny corner may be taken for a square one
     image = Image.new("RGB", (8 * len(tried), 24))
-    orange, teal = (Image.new("RGB", (32, 96), colour) for colour in (ORANGE, TEAL))
+    orange, teal = (Image.new("RGB", (16, 48), colour) for colour in (ORANGE, TEAL))
     for column, wedge in enumerate(tried):
-        cell = Image.composite(orange, teal, bitmap(wedge.char, 32, 96))
-        image.paste(cell.reduce(4), (8 * column, 0))
+        cell = Image.composite(orange, teal, bitmap(wedge.char, 16, 48))
+        image.paste(cell.reduce(2), (8 * column, 0))
     cells, able = (len(tried), 1), TerminalPalette(has_wedges=True)
     drawn = draw(image, cells, symbols, ColorDepth.TRUECOLOR, able)
     assert "".join(wedge.char for wedge in tried) == drawn.text
