@@ -29,6 +29,7 @@ from imgcli.demo.request_body import LARGEST_BODY, LARGEST_UPLOAD, RequestBody, 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 
+    from starlette.datastructures import FormData
     from starlette.types import Message, Receive, Scope, Send
 
     from imgcli.demo.background import StoredResponses
@@ -129,16 +130,13 @@ class DemoApp:
         scope["app"] = self  # has the library raise what it refuses
         http = HttpRequest(scope, body.receive)
         try:
-            form, data, kind = None, bytearray(), http.headers.get("content-type", "")
-            if kind.lower().startswith("multipart/form-data"):
-                form = await http.form()
-            else:
-                async for piece in http.stream():
-                    data += piece  # held once: `http.body()` has it in pieces and whole for a while
+            kind, form, data = await _content(http)
             check_key(http.headers, self._settings.api_key)
             scope[_LET_IN] = Request(kind, data, self._settings.draw_seed(), form)
+            del data  # the room of a body is free only when nothing holds it
             await self._router(scope, receive, reply.send)
         finally:
+            scope.pop(_LET_IN, None)  # uvicorn keeps the scope as long as the connection
             await http.close()
             await body.close()
 
@@ -178,6 +176,16 @@ class DemoApp:
     async def _pause(self, seconds: float) -> None:
         """Wait as long as a real server would."""
         await asyncio.sleep(seconds * self._settings.pace)
+
+
+async def _content(http: HttpRequest) -> tuple[str, FormData | None, bytearray]:
+    """Read a body: its type, and the form that it is, or its bytes."""
+    data, kind = bytearray(), http.headers.get("content-type", "")
+    if kind.lower().startswith("multipart/form-data"):
+        return kind, await http.form(), data
+    async for piece in http.stream():
+        data += piece  # held once: `http.body()` has it in pieces and whole for a while
+    return kind, None, data
 
 
 def _answered(endpoint: Endpoint, request: Request) -> Answer | ApiError:
