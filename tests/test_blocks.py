@@ -129,7 +129,8 @@ def test_octants_need_no_glyph_that_kitty_0_46_lacks(depth: ColorDepth) -> None:
     if depth is ColorDepth.TRUECOLOR:
         exact = image.resize(shown.size, Image.Resampling.NEAREST)
         assert exact.tobytes() == shown.tobytes()
-    assert ImageStat.Stat(image).mean == pytest.approx(ImageStat.Stat(shown).mean, abs=2)
+    most = 1.2 if depth is ColorDepth.ANSI_256 else 1  # where a quarter of an error is not passed on
+    assert ImageStat.Stat(image).mean == pytest.approx(ImageStat.Stat(shown).mean, abs=most)
 
 
 def test_a_glyph_shows_itself() -> None:
@@ -390,7 +391,9 @@ def test_transparent_parts_show_the_terminal_itself(
     around += [row[column] for row in rows for column in (0, 1, 7)]
     assert {(" ", None)} == {(cell.char, cell.background) for cell in around}
     assert ["        "] * 2 == lines[:2]
-    assert {(" ", None)} != {(cell.char, cell.background) for row in rows[3:6] for cell in row[3:6]}
+    # Without colours, orange on white is light: a cell of two dots may have none.
+    middle = [cell for row in rows[3:6] for cell in row[3:6]] if depth is ColorDepth.MONO else [rows[4][4]]
+    assert {(" ", None)} != {(cell.char, cell.background) for cell in middle}
     renderer = PixelsRenderer(symbols, depth, background)
     assert visible(rows) == visible(replay(printed(sticker(), (8, 8), renderer)))
 

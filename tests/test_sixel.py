@@ -138,9 +138,8 @@ def test_an_image_in_255_colours_is_close_to_the_original() -> None:
 
 
 def test_few_colours_are_exact() -> None:
-    """A drawing in a hundred greys or a few colours is what it was, to a per cent."""
-    greys = Image.effect_noise((90, 60), 60).point([level // 3 * 3 for level in range(256)])
-    for image in (greys.convert("RGB"), drawing().quantize(16).convert("RGB")):
+    """A drawing in greys, or in as many colours as there are registers, is what it was, to a per cent."""
+    for image in (Image.effect_noise((90, 60), 60).convert("RGB"), drawing().quantize(16).convert("RGB")):
         difference = ImageChops.difference(image, draw(encode(image)).image())
         assert max(difference.tobytes()) <= 2
 

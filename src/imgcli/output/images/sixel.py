@@ -30,8 +30,6 @@ _BAND = 6  # rows of pixels that a row of sixels has
 _MOST = 255  # colours; one number less than a byte has, for:
 _CLEAR = 255  # a pixel that is not drawn
 _SAMPLES = 4096  # pixels are enough to choose a palette from: four times as many take four times as long
-_FEW = 128  # colours that are all shown as they are
-_GREYS = 60
 _COLORS, _MORE = 56, 180  # of an image with nothing smooth in it, and how many more of one that is smooth
 _MENDED = 20  # of these colours are for places that look wrong in the others
 _PLACE, _WRONG = 8, 6  # pixels of such a place, and by how much of a level it is wrong
@@ -133,13 +131,11 @@ def _indexed(image: Image, most: int) -> Image:
     """
     from PIL import Image as Pillow
 
-    if image.getcolors(_FEW):
+    if image.getcolors(2 * most):  # all but exact: looking up a palette, Pillow takes four greys for one
         return image.quantize(most, Pillow.Quantize.MEDIANCUT, kmeans=1)
     smooth = _smooth(image)
     share = smooth.histogram()[_ALL] / (image.width * image.height)
     count = min(most, _COLORS + int(_MORE * share))
-    if image.getcolors(2 * _MOST):  # greys: looking up a palette, Pillow takes four of them for one
-        return image.quantize(min(count, _GREYS), Pillow.Quantize.MEDIANCUT, kmeans=1)
     nearest, palette = _nearest(image, count)
     if share < _HARDLY:
         return nearest
