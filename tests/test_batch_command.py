@@ -115,7 +115,7 @@ def test_errors_of_a_file(imgcli: Cli, folder: Path) -> None:
     done = imgcli("batch", "p.jsonl", env=KEY)
     assert (2, b"") == (done.exit_code, done.stdout)
     lines = done.stderr.splitlines()
-    assert lines[0].startswith("Line 2 of p.jsonl: size takes WIDTHxHEIGHT")
+    assert lines[0].startswith("Line 2 of p.jsonl: size must be WIDTHxHEIGHT")
     assert lines[1].startswith("Line 3 of p.jsonl: This is not valid JSON")
     assert "error: p.jsonl has 2 errors, the first on line 2." == lines[2]
     assert "Nothing was sent; nothing was charged." == lines[3]
@@ -136,10 +136,10 @@ def test_errors_of_a_file(imgcli: Cli, folder: Path) -> None:
         (["-", "--concurrency", "0"], "--concurrency must be between 1 and 64"),
         (["-", "--open"], "--open opens one image"),
         (["-", "-i", "last~1"], "last~1 would be another image when the batch is continued."),
-        (["-", "--report", "r.txt"], "--report takes a file whose name ends in .csv or .json"),
+        (["-", "--report", "r.txt"], "--report must be a file name that ends in .csv or .json"),
         (["-", "--bill"], "--bill prints the bill of one run"),
         (["-", "--record", "x"], "--record records one run"),
-        (["-", "--var", "a"], "--var takes name=value,value"),
+        (["-", "--var", "a"], "--var must be name=value,value"),
         (["-", "--var", "a=@nope"], "nope cannot be read"),
         (["-", "--var", "b=1,2"], "--var b is used by no prompt"),
         (["-"], "standard input is empty"),
@@ -188,7 +188,11 @@ def test_markup_and_detach_of_a_row(imgcli: Cli, server: Server, folder: Path) -
         assert (folder / name).read_bytes() in sent.body
     assert json.loads(last.body)["background"] is True
     alone = {"prompt": "a", "markup": "b.png", "model": "gpt-image-2.6-flare"}
-    refusals = (marked, "takes no --markup"), (detached, "without --detach"), (alone, "markup needs an image")
+    refusals = (
+        (marked, "does not support --markup"),
+        (detached, "does not need --detach"),
+        (alone, "markup needs an image"),
+    )
     for row, said in refusals:
         (folder / "later.jsonl").write_text(json.dumps(row))
         refused = imgcli("batch", "later.jsonl", "--later", env=env)

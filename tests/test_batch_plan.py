@@ -148,21 +148,21 @@ def test_values_of_csv_are_typed(plan: Plan) -> None:
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ({"size": "1x"}, "size takes WIDTHxHEIGHT"),
+        ({"size": "1x"}, "size must be WIDTHxHEIGHT"),
         ({"quality": "hihg"}, "Did you mean high?"),
-        ({"compression": "x"}, "compression takes a whole number, not x"),
-        ({"compression": True}, "compression takes a whole number, not True"),
+        ({"compression": "x"}, "compression must be a whole number, not x"),
+        ({"compression": True}, "compression must be a whole number, not True"),
         ({"partials": 9}, "partials must be between 0 and 3"),
-        ({"embed": "maybe"}, "embed takes true or false"),
+        ({"embed": "maybe"}, "embed must be true or false"),
         ({"format": "bmp"}, "format: 'bmp' is not one of"),
-        ({"size": 1024}, "size takes text, not 1024"),
-        ({"id": True}, "id takes text"),
-        ({"output": 5}, "output takes text"),
+        ({"size": 1024}, "size must be text, not 1024"),
+        ({"id": True}, "id must be text"),
+        ({"output": 5}, "output must be text"),
         ({"output": "a{foo}.png"}, "output has an unknown field {foo}"),
         ({"output": "-"}, "cannot write to standard output"),
         ({"output": "a.bmp"}, "No model makes bmp"),
         ({"image": "nope.png"}, "nope.png cannot be read"),
-        ({"image": [1]}, "image takes text or a list"),
+        ({"image": [1]}, "image must be text or a list"),
         ({"image": "-"}, "standard input"),
         ({"mask": "nope.png"}, "mask needs an image"),
         ({"markup": "nope.png"}, "nope.png cannot be read"),
@@ -176,10 +176,10 @@ def test_values_of_csv_are_typed(plan: Plan) -> None:
         ({"prompt": " "}, "The prompt is empty"),
         ({"prompt": "a\0"}, "a NUL character"),
         ({"prompt": "\ud800"}, "a lone surrogate"),
-        ({"prompt": "x" * 40_000, "model": "gpt-image-2"}, "the Images API takes 32,000"),
+        ({"prompt": "x" * 40_000, "model": "gpt-image-2"}, "the Images API accepts 32,000"),
         ({"prompt": "x" * 300_000}, "longer than 256 kB"),
-        ({"prompt": ["a"]}, "prompt takes text"),
-        ({"prompt": "a {b}", "b": {"c": 1}}, "b takes text or a list of texts"),
+        ({"prompt": ["a"]}, "prompt must be text"),
+        ({"prompt": "a {b}", "b": {"c": 1}}, "b must be text or a list of texts"),
         ({"prompt": "a {colour}", "color": "red"}, "Did you mean {color}?"),
     ],
     ids=lambda value: str(value)[:40],
@@ -207,7 +207,7 @@ def test_a_row_cannot_choose(name: str, plan: Plan) -> None:
 
 def test_errors_of_the_command_line_are_not_the_rows(plan: Plan) -> None:
     """What is wrong for all rows is said once, without a line."""
-    assert faults(plan, "a\nb\n", "--size", "1x").startswith("--size takes")
+    assert faults(plan, "a\nb\n", "--size", "1x").startswith("--size must be")
     assert faults(plan, "a\nb\n", "-o", "-").startswith("A batch cannot write to standard output")
 
 

@@ -131,10 +131,10 @@ def test_several_lines_stay_one_value(imgcli: Cli, config: Config) -> None:
     [
         (["qualty", "low"], "unknown option qualty."),
         (["quality", "hihg"], "Did you mean high?"),
-        (["partials", "many"], "partials takes a whole number."),
-        (["partials", "1.5"], "partials takes a whole number."),
-        (["force", "maybe"], "force takes true or false."),
-        (["size", "16", "9"], "size takes one value, not 2."),
+        (["partials", "many"], "partials must be a whole number."),
+        (["partials", "1.5"], "partials must be a whole number."),
+        (["force", "maybe"], "force must be true or false."),
+        (["size", "16", "9"], "size accepts one value, not 2."),
         (["default-profile", "nobody"], "there is no [profile.nobody]."),
         (["key-env", "GW_KEY"], "Put it under a [profile.NAME]."),
         (["headers", "x"], "Set it with imgcli config edit."),
@@ -145,7 +145,7 @@ def test_several_lines_stay_one_value(imgcli: Cli, config: Config) -> None:
         (["api-key", "canary"], "Keys and passwords do not belong"),
         (["model", "sk-canary-0123456789abcdef"], "Keys and passwords do not belong"),
         (["base-url", "https://me:canary@example.org"], "Keys and passwords do not belong"),
-        (["key-env", "canary", "--profile", "gw"], "takes the name of an environment variable"),
+        (["key-env", "canary", "--profile", "gw"], "must be the name of an environment variable"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )  # fmt: skip

@@ -198,7 +198,7 @@ class TestConversation:
         gif = encoded("GIF")
         remember(world, (gif, folder / "a.gif"))
         assert "resp_1" == asked("edit", "a.gif", "x")["previous_response_id"]
-        assert "a.gif is gif; the API takes png, jpeg and webp." in refused(
+        assert "a.gif is gif; the API accepts png, jpeg and webp." in refused(
             "edit", "a.gif", "x", "-m", "gpt-image-2"
         )
 

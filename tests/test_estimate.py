@@ -218,7 +218,7 @@ def test_amounts_that_are_none(text: str) -> None:
     with pytest.raises(ImgcliError) as caught:
         parse_cap("max-cost", text)
     assert ExitCode.USAGE is caught.value.problem.exit_code
-    assert "--max-cost takes an amount in dollars such as 0.50, or off" in caught.value.problem.what
+    assert "--max-cost must be an amount in dollars such as 0.50, or off" in caught.value.problem.what
 
 
 KNOWN = Bound(dollars("0.06"), "OpenAI's prices per image", date(2026, 9, 8))
@@ -270,10 +270,10 @@ ASK = ("a cat", "-m", "gpt-image-1-mini")
         (ASK, {"IMGCLI_DAILY_CAP": "0.001"}, "Today's cost is $0.00 so far"),
         (("a cat",), {"IMGCLI_DAILY_CAP": "0.09"}, "and this may cost up to $0.0964; --daily-cap allows"),
         ((*ASK, "--max-cost", "0.001", "--dry-run"), {}, "This may cost"),
-        ((*ASK, "--max-cost", "nan"), {}, "--max-cost takes an amount"),
-        ((*ASK, "--max-cost", "-1"), {}, "--max-cost takes an amount"),
-        ((*ASK, "--demo", "--max-cost", "ten"), {}, "--max-cost takes an amount"),
-        (ASK, {"IMGCLI_DAILY_CAP": "inf"}, "--daily-cap takes an amount"),
+        ((*ASK, "--max-cost", "nan"), {}, "--max-cost must be an amount"),
+        ((*ASK, "--max-cost", "-1"), {}, "--max-cost must be an amount"),
+        ((*ASK, "--demo", "--max-cost", "ten"), {}, "--max-cost must be an amount"),
+        (ASK, {"IMGCLI_DAILY_CAP": "inf"}, "--daily-cap must be an amount"),
     ],
 )
 def test_refused(args: tuple[str, ...], env: dict[str, str], told: str, server: Server, gen: Gen) -> None:

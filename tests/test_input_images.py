@@ -233,8 +233,8 @@ REFUSED = [
     (["-i", "pipe"], "pipe is a pipe."),
     (["-i", "/dev/zero"], "/dev/zero is a device, not a file."),
     (["-i", "empty.png"], "empty.png is empty."),
-    (["-i", "text.png"], "text.png is not a PNG, JPEG or WebP image; the API takes png, jpeg and webp."),
-    (["-i", "a.gif"], "a.gif is gif; the API takes png, jpeg and webp."),
+    (["-i", "text.png"], "text.png is not a PNG, JPEG or WebP image; the API accepts png, jpeg and webp."),
+    (["-i", "a.gif"], "a.gif is gif; the API accepts png, jpeg and webp."),
     (["-i", "cut.png"], "cut.png is damaged: the png data is cut short or altered."),
     (["-i", "bad.webp"], "bad.webp is damaged: "),
     (["-i", "huge.png"], "huge.png is larger than 50 MB."),
@@ -251,7 +251,7 @@ REFUSED = [
     (["--mask", "small.png"], "--mask needs an image."),
     (["-i", "a.png", "--mask", "opaque.png"], "The mask opaque.png has no alpha channel"),
     (["-i", "a.png", "--mask", "mask.jpg"], "The mask mask.jpg is jpeg; it must be png."),
-    (["-i", "a.png", "--mask", "-"], "--mask takes a file."),
+    (["-i", "a.png", "--mask", "-"], "--mask must be a file."),
     (["-i", "a.png", "--mask", "pipe"], "pipe is a pipe."),
 ]
 

@@ -190,7 +190,8 @@ class TestFile:
         )
         path.chmod(0o644)
         assert (
-            "others on this machine can read" in imgcli("gen", "x", "--profile", "work", "--dry-run").stderr
+            "other users of this machine can read"
+            in imgcli("gen", "x", "--profile", "work", "--dry-run").stderr
         )
         check = json.loads(imgcli("doctor", "--offline", "--json", "--profile", "work").stdout)["checks"]
         told = next(one for one in check if one["check"] == "key")

@@ -144,8 +144,8 @@ def test_one_limit_for_all(gen: Gen, server: Server) -> None:
         (("-n", "101"), "must be between 1 and 100"),
         (("-n", "60", "-m", "gpt-image-2", "-m", "gpt-6-luna"), "at most 100"),
         (("-n", "2", "--concurrency", "0"), "must be between 1 and 64"),
-        (("-n", "2", "-o", "-"), "takes one image"),
-        (("-n", "2", "--record", "r.sse"), "takes one run"),
+        (("-n", "2", "-o", "-"), "can write only one image"),
+        (("-n", "2", "--record", "r.sse"), "can record only one run"),
         (("-n", "2", "--force"), "would replace one another"),
         (("-n", "2", "--force", "-o", "{model}.png"), "would replace one another"),
     ],
@@ -199,7 +199,7 @@ def test_a_single_request(gen: Gen, server: Server, folder: Path, world: dict[st
         (("-m", "gpt-image-2", "--partials", "2"), "cannot be combined with --partials"),
         (("-m", "gpt-image-2", "--stream"), "cannot be combined with --stream"),
         (("-m", "gpt-image-2", "-n", "11"), "--count must be between 1 and 10"),
-        (("-m", "gpt-image-2", "-o", "-"), "-o - takes one image"),
+        (("-m", "gpt-image-2", "-o", "-"), "-o - can write only one image"),
     ],
 )
 def test_what_a_single_request_cannot_do(

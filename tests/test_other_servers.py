@@ -375,7 +375,7 @@ def test_one_path_for_edits(
     (folder / "mask.png").write_bytes(MASK)
     done = imgcli("edit", "in.png", "a hat", "--mask", "mask.png", env=env)
     assert (2, 1) == (done.exit_code, len(other.requests))
-    assert "no mask" in done.stderr
+    assert "accept a mask" in done.stderr
 
 
 def test_paths_belong_to_one_server(
@@ -406,12 +406,12 @@ def test_paths_belong_to_one_server(
     [
         (
             '[profile.a]\nbase-url = "https://a.example/v1"\nimages-path = "images"',
-            "takes a path below base-url",
+            "must be a path below base-url",
         ),
-        ('[profile.a]\nbase-url = "https://a.example/v1"\nedits-path = "//b.example/x"', "takes a path"),
-        ('[profile.a]\nbase-url = "https://a.example/v1"\nresponses-path = "/a b"', "takes a path"),
-        ('[profile.a]\nbase-url = "https://a.example/v1"\nresponses-path = "/a#b"', "takes a path"),
-        ('[profile.a]\nbase-url = "https://a.example/v1"\nimages-path = 7', "takes a path"),
+        ('[profile.a]\nbase-url = "https://a.example/v1"\nedits-path = "//b.example/x"', "must be a path"),
+        ('[profile.a]\nbase-url = "https://a.example/v1"\nresponses-path = "/a b"', "must be a path"),
+        ('[profile.a]\nbase-url = "https://a.example/v1"\nresponses-path = "/a#b"', "must be a path"),
+        ('[profile.a]\nbase-url = "https://a.example/v1"\nimages-path = 7', "must be a path"),
         ('[profile.a]\nimages-path = "/images"', "this profile names none"),
         ('images-path = "/images"', "belongs to one server"),
         ('[gen]\nimages-path = "/images"', "belongs to one server"),

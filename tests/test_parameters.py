@@ -141,7 +141,7 @@ def test_rows_have_parameters(imgcli: Cli, folder: Path) -> None:
     assert keys != bare
     (folder / "p.jsonl").write_text(f"{json.dumps(row)}\n{json.dumps(wrong)}")
     done = imgcli("batch", "p.jsonl", "--dry-run")
-    assert (2, True) == (done.exit_code, "Line 2 of p.jsonl: complexity takes" in done.stderr), done.stderr
+    assert (2, True) == (done.exit_code, "Line 2 of p.jsonl: complexity must be" in done.stderr), done.stderr
 
 
 def test_again_repeats_parameters(asked: Asked, world: dict[str, str], folder: Path) -> None:
@@ -203,9 +203,9 @@ REFUSED = (
     (["--frame-duration", "0", "--format", "gif"], "--frame-duration must be between 1 and 655,350."),
     (["--frame-duration", "655351", "--format", "gif"], "--frame-duration must be between"),
     (["--frames", "2", "--format", "gif", "--partials", "1"], "gif does not support partial images."),
-    (["--extra", "seed"], "--extra takes KEY=JSON, not seed."),
-    (["--extra", "=1"], "--extra takes KEY=JSON, not =1."),
-    (["--extra", "tool.=1"], "--extra takes KEY=JSON, not tool.=1."),
+    (["--extra", "seed"], "--extra must be KEY=JSON, not seed."),
+    (["--extra", "=1"], "--extra must be KEY=JSON, not =1."),
+    (["--extra", "tool.=1"], "--extra must be KEY=JSON, not tool.=1."),
     (["--extra", "user=me"], "The value of user in --extra is not JSON."),
     (["--extra", "user=NaN"], "The value of user in --extra is not JSON."),
     (["--extra", "user="], "The value of user in --extra is not JSON."),
@@ -222,7 +222,7 @@ REFUSED = (
     ([*IMAGE_MODEL, "--service-tier", "flex"], "The Images API does not take --service-tier."),
     ([*IMAGE_MODEL, "--instructions", "x"], "The Images API does not take --instructions."),
     ([*IMAGE_MODEL, "--reasoning-effort", "low"], "The Images API does not take --reasoning-effort."),
-    (["--safety-identifier", "x" * 129], "--safety-identifier has 129 characters; the API takes 128."),
+    (["--safety-identifier", "x" * 129], "--safety-identifier has 129 characters; the API accepts 128."),
     (["--service-tier", "batch"], "Try imgcli batch --later."),
     (["--format", "gif", "-m", "gpt-image-1.5"], "gpt-image-1.5 does not make gif. Nothing was sent;"),
     (["--instructions", " "], "--instructions is empty."),
@@ -355,7 +355,7 @@ class TestMarkup:
             ([*IMAGE_MODEL, "--markup", "gone.png"], "gone.png"),
             ([*IMAGE_MODEL, "--markup", "large.png"], "The markup is 64x64 pixels, but a.png is 48x32."),
             ([*IMAGE_MODEL, "-i", "https://example.com/b.png"], "--markup needs image files"),
-            ([*IMAGE_MODEL, "--markup", "-"], "--markup takes a file."),
+            ([*IMAGE_MODEL, "--markup", "-"], "--markup must be a file."),
         ],
     )
     def test_is_checked(self, refused: Refused, folder: Path, typed: list[str], said: str) -> None:

@@ -79,7 +79,7 @@ def test_a_recording_is_a_file(name: str, server: Server, gen: Gen, folder: Path
     wire = server(Reply(whole_run()))
     result = gen(wire, "a cat", "--record", name)
     assert (2, 0, ["pipe"]) == (result.exit_code, wire.posts, [path.name for path in folder.iterdir()])
-    assert f"--record takes a file, and {name} is not one." in result.stderr
+    assert f"--record must be a file, but {name} is not one." in result.stderr
     assert not Path("/dev/null-2").exists()
 
 

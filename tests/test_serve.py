@@ -108,7 +108,7 @@ REFUSED: list[tuple[Any, str]] = [
     ({}, "Prompt is required"),
     ({"prompt": "  "}, "Prompt is required"),
     ({"prompt": None, "model": "x"}, "Prompt is required"),
-    ({"prompt": ["a"]}, "prompt takes text"),
+    ({"prompt": ["a"]}, "prompt must be text"),
     ({"prompt": "a", "output": "x.png"}, "A request cannot set output"),
     ({"prompt": "a", "base_url": "http://evil"}, "A request cannot set base_url"),
     ({"prompt": "a", "profile": "p"}, "A request cannot set profile"),
@@ -116,10 +116,10 @@ REFUSED: list[tuple[Any, str]] = [
     ({"prompt": "a", "record": "x"}, "There is no parameter record"),
     ({"prompt": "a", "qualty": "low"}, "Did you mean quality?"),
     ({"prompt": "a", "": "x"}, "A parameter has no name."),
-    ({"prompt": "a", "quality": "best"}, "quality takes auto, low, medium"),
+    ({"prompt": "a", "quality": "best"}, "quality must be one of auto, low, medium"),
     ({"prompt": "a", "size": "1x1"}, "size"),
     ({"prompt": "a", "partials": 9}, "partials"),
-    ({"prompt": "a", "partials": True}, "partials takes a whole number"),
+    ({"prompt": "a", "partials": True}, "partials must be a whole number"),
     ({"prompt": "a", "images": "/etc/passwd"}, "image 1 is not base64"),
     ({"prompt": "a", "images": ["https://example.com/a.png"]}, "imgcli fetches none"),
     ({"prompt": "a", "images": ["file:///etc/passwd"]}, "imgcli fetches none"),
@@ -325,7 +325,7 @@ def test_estimate(server: Server, serve: Serve, imgcli: Cli) -> None:
     line = imgcli("gen", "a cat", *options, "--estimate", "--dry-run", env=env).stderr
     assert told["most_usd"] >= posted["most_usd"] > 0
     assert (told["basis"] in line, False) == (True, told["free"]), line
-    assert (400, True) == (wrong.status, wrong.json["error"].startswith("quality takes"))
+    assert (400, True) == (wrong.status, wrong.json["error"].startswith("quality must be"))
     assert [] == wire.requests
 
 
@@ -437,8 +437,8 @@ def test_where_it_listens(imgcli: Cli, demo: RunningSite) -> None:
         done = imgcli("serve", "--demo", "--host", host, "--port", "0")
         assert (2, True) == (done.exit_code, "Add --token" in done.stderr), done.stderr
     for args, told in (
-        (("--allow-origin", "friend.example"), "takes an origin such as https://"),
-        (("-m", "gpt-image-2", "-m", "gpt-image-1"), "serve takes one --model."),
+        (("--allow-origin", "friend.example"), "must be an origin such as https://"),
+        (("-m", "gpt-image-2", "-m", "gpt-image-1"), "serve accepts only one --model."),
         (("-o", "-"), "Choose a folder with -o."),
     ):
         done = imgcli("serve", "--demo", "--port", "0", *args)
@@ -473,15 +473,15 @@ def test_images_by_content(demo: RunningSite, folder: Path) -> None:
 CHUNKED = f"POST {GENERATE} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode()
 CHUNKED += b"Transfer-Encoding: chunked\r\n\r\n"
 NO_REQUESTS = [
-    (b"\x16\x03\x01\x02", b" 400 ", b"no HTTP request"),
-    (b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil\r\n\r\n", b" 400 ", b"no HTTP request"),
+    (b"\x16\x03\x01\x02", b" 400 ", b"not an HTTP request"),
+    (b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil\r\n\r\n", b" 400 ", b"not an HTTP request"),
     (b"GET /?a=" + b"a" * 4_000_000 + b" HTTP/1.1\r\n\r\n", b" 431 ", b"Send a long prompt with POST."),
-    (CHUNKED + b"zz\r\n", b" 400 ", b"no HTTP request"),
+    (CHUNKED + b"zz\r\n", b" 400 ", b"not an HTTP request"),
 ]
 
 
 def test_what_is_no_request(demo: RunningSite) -> None:
-    """What is no HTTP request is refused with a sentence, and whoever runs the server does not hear of it."""
+    """What is not an HTTP request is refused with a sentence, and the terminal of the server stays silent."""
     for sent, status, told in NO_REQUESTS:
         with socket.create_connection(("127.0.0.1", demo.port), timeout=PATIENCE) as client:
             client.sendall(sent)

@@ -205,8 +205,8 @@ REFUSED_STARTS: list[tuple[dict[str, Any], str]] = [
     ({"edit": "99"}, "The history has no image 99."),
     ({"edit": "1-2"}, "The history has no image 1-2."),
     ({"again": "99"}, "The history has no image 99."),
-    ({"again": "1", "edit": "1"}, "again takes the images of the earlier run"),
-    ({"again": "1", "images": [base64.b64encode(RED).decode()]}, "again takes the images of the earlier run"),
+    ({"again": "1", "edit": "1"}, "again uses the images of the earlier run"),
+    ({"again": "1", "images": [base64.b64encode(RED).decode()]}, "again uses the images of the earlier run"),
 ]
 
 

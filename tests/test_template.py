@@ -183,9 +183,9 @@ def test_variables(text: str, expected: Variable) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("animal", "takes name=value,value"),
-        ("", "takes name=value,value"),
-        ("=a", "takes name=value,value"),
+        ("animal", "must be name=value,value"),
+        ("", "must be name=value,value"),
+        ("=a", "must be name=value,value"),
         ("animal=", "no values"),
         ("animal=a,,b", "an empty value"),
         ("a{b=c", "no valid name"),

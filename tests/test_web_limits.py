@@ -206,7 +206,7 @@ def test_images_that_nobody_reads(
             answer = site.generate()
             assert 503 == answer.status, answer.body[:300]
             assert "5" == answer.headers["retry-after"]
-            assert "clients that do not read them" in answer.json["error"]
+            assert "clients that do not read it" in answer.json["error"]
         assert 1 == wire.posts
         wait_for(lambda: site.generate().status == 200)
     assert (folder / "a-cat.png").exists()

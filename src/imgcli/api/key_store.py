@@ -76,7 +76,7 @@ def openness(path: str) -> str:
     with suppress(OSError, ValueError):
         if os.name == "posix" and _path(path).stat().st_mode & _TOO_OPEN:
             shown = shorten(path, _NAME_LENGTH)
-            return f"others on this machine can read {shown}, which holds a key: chmod 600 it"
+            return f"other users of this machine can read {shown}, which holds a key; run chmod 600 on it"
     return ""
 
 

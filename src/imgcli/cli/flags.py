@@ -227,7 +227,7 @@ def as_series(each: Sequence[GenerateOptions]) -> list[GenerateOptions]:
             "Put the prompts into a file for imgcli batch.",
         )
     if images > 1 and each[0].output.name == STDOUT:
-        raise usage_error(f"-o - takes one image, and these are {images}.", "Choose a folder with -o.")
+        raise usage_error(f"-o - can write only one image, not {images}.", "Choose a folder with -o.")
     if len(each) == 1:
         return list(each)
     _check_several(each)
@@ -248,7 +248,7 @@ def _check_several(each: Sequence[GenerateOptions]) -> None:
     """Refuse what would keep one of several images alone. Raises `ImgcliError` (usage)."""
     output, count = each[0].output, len(each)
     if output.record:
-        raise usage_error(f"--record takes one run, and these are {count}.", about=("record",))
+        raise usage_error(f"--record can record only one run, not {count}.", about=("record",))
     names = {_own_name(options, number) for number, options in enumerate(each)}
     if output.on_exists is OnExists.REPLACE and len(names) < count:
         raise usage_error(

@@ -156,8 +156,10 @@ def _choice(name: str, text: str, kind: type[Enum]) -> Enum:
     if text.lower() in choices:
         return choices[text.lower()]
     advice = did_you_mean(similar_names(text, choices)[:1])
-    raise usage_error(f"{name} takes {', '.join(choices)}, not {shorten(text, _NAME_LENGTH)}.", advice)
+    raise usage_error(
+        f"{name} must be one of {', '.join(choices)}, not {shorten(text, _NAME_LENGTH)}.", advice
+    )
 
 
 def _wrong(name: str, what: str, value: object) -> ImgcliError:
-    return usage_error(f"{name} takes {what}, not {shorten(str(value), _NAME_LENGTH)}.")
+    return usage_error(f"{name} must be {what}, not {shorten(str(value), _NAME_LENGTH)}.")

@@ -180,7 +180,7 @@ class _ConfigReader:
             return value
         path = (DEFAULT_PROFILE,)
         if not isinstance(value, str):
-            raise self._wrong(path, f"{DEFAULT_PROFILE} takes {ValueType.TEXT.value}")
+            raise self._wrong(path, f"{DEFAULT_PROFILE} must be {ValueType.TEXT.value}")
         raise self._wrong(
             path, f"there is no [profile.{shorten(value, _NAME_LENGTH)}]", _suggestion(value, profiles)
         )
@@ -214,7 +214,7 @@ class _ConfigReader:
 
     def _template(self, value: object, path: KeyPath) -> str:
         if not isinstance(value, str):
-            raise self._wrong(path, f"{PROMPT} takes {ValueType.TEXT.value}")
+            raise self._wrong(path, f"{PROMPT} must be {ValueType.TEXT.value}")
         if PLACE not in value:
             what = f"the template lacks {PLACE}, which stands for the prompt that you type"
             raise self._wrong(path, what, f'Write {PROMPT} = "a woodcut of {PLACE}".')
@@ -243,7 +243,7 @@ class _ConfigReader:
         for key in paths:
             value = profile[key]
             if not isinstance(value, str) or not _PATH.fullmatch(value):
-                what = f'{key} takes a path below {BASE_URL}, such as "/images"'
+                what = f'{key} must be a path below {BASE_URL}, such as "/images"'
                 raise self._wrong((*path, key), what, "It begins with one slash, and names no server.")
             if BASE_URL not in profile:
                 what = f"{key} belongs to one server, but this profile names none"
@@ -258,7 +258,7 @@ class _ConfigReader:
     def _billed(self, profile: Mapping[str, object], path: KeyPath) -> bool:
         value = profile.get(BILLED, True)
         if not isinstance(value, bool):
-            raise self._wrong(path, f"{BILLED} takes {ValueType.BOOLEAN.value}")
+            raise self._wrong(path, f"{BILLED} must be {ValueType.BOOLEAN.value}")
         if not value and BASE_URL not in profile:
             what = f"{BILLED} = false applies to one server, but this profile names none"
             raise self._wrong(path, what, f"Add its {BASE_URL}.")
@@ -273,7 +273,7 @@ class _ConfigReader:
         for key in given:
             fits, what, example = KEY_SOURCES[key]
             if not fits(profile[key]):
-                raise self._wrong((*path, key), f"{key} takes {what}", f"Write {key} = {example}.")
+                raise self._wrong((*path, key), f"{key} must be {what}", f"Write {key} = {example}.")
         return given[0] if given else None
 
     def _headers(self, table: object, path: KeyPath) -> Iterator[HttpHeader]:
@@ -282,7 +282,7 @@ class _ConfigReader:
             if not _HEADER_NAME.fullmatch(name) or name.lower() in _OWN_HEADERS:
                 raise self._wrong(where, f"{shorten(name, _NAME_LENGTH)} is not a header that can be set")
             if not isinstance(value, str) or not value.isascii() or not value.isprintable():
-                raise self._wrong(where, f"the header {name} takes a line of ASCII text in quotes")
+                raise self._wrong(where, f"the header {name} must be a line of ASCII text in quotes")
             variable = value.removeprefix(FROM_ENVIRONMENT) if value.startswith(FROM_ENVIRONMENT) else None
             if variable is not None and not is_variable_name(variable):
                 raise self._wrong(
@@ -331,7 +331,7 @@ class _ConfigReader:
             value = [value]
         taken = _typed(value, shape.type)
         if taken is None:
-            raise self._wrong(path, f"{path[-1]} takes {shape.type.value}")
+            raise self._wrong(path, f"{path[-1]} must be {shape.type.value}")
         for one in taken if name == PRESET and isinstance(taken, list) else ():
             if one not in self.presets:
                 what = f"there is no [preset.{shorten(one, _NAME_LENGTH)}]"
@@ -340,7 +340,7 @@ class _ConfigReader:
             shown = shorten(str(taken), _NAME_LENGTH)
             raise self._wrong(
                 path,
-                f"{name} takes {', '.join(shape.choices)}, not {shown}",
+                f"{name} must be one of {', '.join(shape.choices)}, not {shown}",
                 _suggestion(str(taken), shape.choices),
             )
         return taken

@@ -97,7 +97,7 @@ def resolve_size(text: str, model: Model | None) -> SizeChoice:
     if (ratio := _RATIO.fullmatch(size_text)) and float(ratio[1]) and float(ratio[2]):
         return _from_ratio(f"{ratio[1]}:{ratio[2]}", Fraction(ratio[1]) / Fraction(ratio[2]), model)
     raise usage_error(
-        f"{option('size')} takes WIDTHxHEIGHT, a ratio such as 16:9, auto, square, portrait or landscape, "
+        f"{option('size')} must be WIDTHxHEIGHT, a ratio such as 16:9, auto, square, portrait or landscape, "
         f'not "{shorten(text, _SYNTAX_LENGTH)}"; try {option("size", "1024x1024")}.',
         about=("size",),
     )

@@ -159,7 +159,7 @@ def parse_variable(text: str, read_lines: Callable[[str], list[str]]) -> Variabl
     name, shown = normal_name(name), shorten(text, _NAME_LENGTH)
     if not equals or not name:
         raise usage_error(
-            f"{option('var')} takes name=value,value, not {shown or 'nothing'}.", "Try animal=cat,dog."
+            f"{option('var')} must be name=value,value, not {shown or 'nothing'}.", "Try animal=cat,dog."
         )
     if not _WORD.fullmatch(name):
         raise usage_error(f"{option('var', shown)} has no valid name: it must be letters, digits, - or _.")

@@ -122,8 +122,8 @@ class _Validator:
             raise usage_error("The prompt is not valid UTF-8.", encoding)
         if self.api is Api.IMAGES and len(draft.prompt) > _MAX_IMAGES_PROMPT:
             length = f"{len(draft.prompt):,} characters"
-            what = f"The prompt has {length}; the Images API takes {_MAX_IMAGES_PROMPT:,}."
-            raise usage_error(what, f"Shorten it, or use {self._some_text_model}, which takes more.")
+            what = f"The prompt has {length}; the Images API accepts {_MAX_IMAGES_PROMPT:,}."
+            raise usage_error(what, f"Shorten it, or use {self._some_text_model}, which accepts more.")
         if not all(
             map(is_encodable, filter(None, (self.name, draft.image_model, draft.previous_response_id)))
         ):
@@ -271,7 +271,9 @@ class _Validator:
             raise usage_error(what, "Leave one of them out.", about=("markup", "mask"))
         default = option("model", self.catalog.default_image_model, short=True)
         if self.api is Api.RESPONSES:
-            what = f"{option('markup')} needs an image model: the image tool of text models takes none."
+            what = (
+                f"{option('markup')} needs an image model: the image tool of text models does not support it."
+            )
             raise usage_error(what, f"Use {default}.", about=("markup", "model"))
         if any(reference.url for reference in self.draft.references):
             what = f"{option('markup')} needs image files, and one of the images is a URL."
@@ -283,7 +285,7 @@ class _Validator:
             advice = f"Add the image with {option('image')}."
             raise usage_error(f"{option(name)} needs an image.", advice, about=(name,))
         if self.api is Api.IMAGES and self.draft.is_at_one_path:
-            what = f"The server has one path for new images and edits, and takes no {name} there."
+            what = f"The server has one path for new images and edits, and does not accept a {name} there."
             raise usage_error(what, f"Leave {option(name)} out.", about=(name,))
         first = self.draft.references[0]
         if first.size and overlay.size and first.size != overlay.size:

@@ -58,7 +58,7 @@ def report_format(name: str) -> ReportFormat:
         return ReportFormat(ending)
     except ValueError:
         shown = shorten(name, 100) or "an empty name"
-        what = f"{option('report')} takes a file whose name ends in .csv or .json, not {shown}."
+        what = f"{option('report')} must be a file name that ends in .csv or .json, not {shown}."
         raise usage_error(what, "Choose one of these endings.", about=("report",)) from None
 
 

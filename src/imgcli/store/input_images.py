@@ -91,7 +91,9 @@ def uploaded_mask(name: str, data: bytes) -> InputImage:
 
 def _read_overlay(name: str, flag: str, why: str, advice: str) -> InputImage:
     if name == STDIN or _ADDRESS.match(name):
-        raise usage_error(f"{option(flag)} takes a file.", f"Save the {flag} as a file first.", about=(flag,))
+        raise usage_error(
+            f"{option(flag)} must be a file.", f"Save the {flag} as a file first.", about=(flag,)
+        )
     return _checked_overlay(_file(name), name, flag, why, advice)
 
 
@@ -180,7 +182,7 @@ def _checked(name: str, data: bytes) -> InputImage:
     image = EncodedImage.of(data)
     if image.format not in _PIXEL_BYTES:
         what = f"is {image.format}" if image.format else "is not a PNG, JPEG or WebP image"
-        raise usage_error(f"{shown} {what}; the API takes png, jpeg and webp.", _CONVERT)
+        raise usage_error(f"{shown} {what}; the API accepts png, jpeg and webp.", _CONVERT)
     finding = examine(image, _decode_limit(image))
     if finding.damage:
         raise usage_error(f"{shown} is damaged: {shorten(finding.damage, _LONGEST_NAME)}.")

@@ -50,14 +50,14 @@ class GenerationRoute:
         if request.method == "HEAD":
             return refused(405, "Use GET or POST.")
         if self._backlog.size > _MOST_WAITING:
-            return _busy(503, "Too many images wait for clients that do not read them.")
+            return _busy(503, "Too much output is waiting for clients that do not read it.")
         stream = LineStream(asyncio.get_running_loop(), self._backlog)
         async with self._reader.parameters(request) as parameters:
             if not str(parameters.get("prompt") or "").strip():
                 return refused(400, _NO_PROMPT)
             run = self._service.start(parameters, stream)
         if run is None:
-            return _busy(429, "As many images are being generated as may be at once.")
+            return _busy(429, "The maximum number of images is already being generated.")
         return RunResponse(run, stream)
 
 

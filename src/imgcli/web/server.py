@@ -73,7 +73,7 @@ class WebConnection(H11Protocol):
             self.transport.close()  # it was answered already
             return
         is_long = len(self.conn.trailing_data[0]) > _LARGEST_HEAD
-        status, what = _TOO_LONG if is_long else (400, "This is no HTTP request.")
+        status, what = _TOO_LONG if is_long else (400, "This is not an HTTP request.")
         answer = refused(status, what)
         headers = [*answer.raw_headers, (b"x-content-type-options", b"nosniff"), (b"connection", b"close")]
         events = (

@@ -92,7 +92,7 @@ async def _page(name: str, kind: str, _: Request) -> Response:
 async def _http_error(_: Request, error: Exception) -> Response:
     """Return what Starlette refuses as JSON."""
     status = error.status_code if isinstance(error, HTTPException) else 500
-    what = {404: "There is nothing at this address.", 405: "This address takes another method."}
+    what = {404: "There is nothing at this address.", 405: "This address does not support the method."}
     return refused(status, what.get(status, "The request cannot be served."))
 
 

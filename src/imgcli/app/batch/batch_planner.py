@@ -218,7 +218,7 @@ class _Planner:
             )
         if not isinstance(prompt, str) or not isinstance(output, str | None):
             name, value = (_OUTPUT, output) if isinstance(prompt, str) else (PROMPT, prompt)
-            raise usage_error(f"{name} takes text, not {_shown(value)}.")
+            raise usage_error(f"{name} must be text, not {_shown(value)}.")
         if "{" in prompt:
             self._note(prompt, line)
         if layout.output and output and (output[0] in "/~" or ".." in output):
@@ -268,7 +268,7 @@ class _Planner:
     def _id(self, value: object, line: int) -> str:
         """Return a row's id. Raises `ImgcliError` (usage) for one that another row has."""
         if isinstance(value, bool) or not isinstance(value, str | int):
-            raise usage_error(f"id takes text, not {_shown(value)}.")
+            raise usage_error(f"id must be text, not {_shown(value)}.")
         name = str(value).strip()
         first = self._ids.setdefault(name, line)
         if first != line:
@@ -346,7 +346,7 @@ def _values(name: str, value: object) -> tuple[str, ...]:
     values = value if isinstance(value, list) else [value]
     if not values or not all(isinstance(one, str | int | float) for one in values):
         raise usage_error(
-            f"{shorten(name, _NAME_LENGTH)} takes text or a list of texts, not {_shown(value)}."
+            f"{shorten(name, _NAME_LENGTH)} must be text or a list of texts, not {_shown(value)}."
         )
     return tuple(one.strip() if isinstance(one, str) else json.dumps(one) for one in values)
 

@@ -55,7 +55,7 @@ def parse_rate(text: str | None) -> Rate | None:
     seconds = _UNITS.get(found[2]) if found else None
     if found is None or seconds is None:
         raise usage_error(
-            f"{option('rate')} takes a number of requests a second, minute or hour, such as 30/min, "
+            f"{option('rate')} must be a number of requests a second, minute or hour, such as 30/min, "
             f"not {shown}.",
             "The units are s, min and h.",
             about=("rate",),

@@ -220,10 +220,10 @@ class _Drafts:
         """Return what is sent, whole and without streaming; the plan has shown what there is to notice."""
         self._has_partials |= bool(options.draft.partials)
         if options.draft.markup:  # in OpenAI's specification (SDK 3.57.0) a form has it, and JSON does not
-            what = f"The Batch API takes no {option('markup')}: OpenAI takes it in forms alone."
+            what = f"The Batch API does not support {option('markup')}: it needs a multipart form."
             raise usage_error(what, f"Leave {option('later')} out for this row.", about=("markup", "later"))
         if options.draft.detach:
-            what = f"A batch is made in the background anyway, without {option('detach')}."
+            what = f"{option('later')} runs in the background anyway; it does not need {option('detach')}."
             raise usage_error(what, "Leave it out.", about=("detach", "later"))
         draft = replace(options.draft, stream=False, partials=None, watched_partials=0)
         request = validate(draft, self._models, self._today).request

@@ -196,7 +196,7 @@ def _origin(text: str) -> str:
     """Return an origin as browsers write it. Raises `ImgcliError` (usage) for what is none."""
     found = origin_of(text)
     if found is None or text.rstrip("/").lower() != found:
-        what = f"{option('allow-origin')} takes an origin such as https://example.com, "
+        what = f"{option('allow-origin')} must be an origin such as https://example.com, "
         raise usage_error(f"{what}not {shorten(text, _SHOWN)}.", about=("allow-origin",))
     return found
 

@@ -45,7 +45,7 @@ def gallery_json(context: Context, query: Mapping[str, str]) -> str:
     """
     before = query.get("before", "")
     if before and not _NUMBER.fullmatch(before):
-        raise usage_error("before takes the number of a run.")
+        raise usage_error("before must be the number of a run.")
     begin, end = _day_bounds(query["day"]) if "day" in query else ("", _NEVER)
     with open_history(context) as history:
         runs = [run for run in history.outlines(query.get("search", "")) if run.images]
@@ -122,7 +122,7 @@ def _day_bounds(day: str) -> tuple[str, str]:
         begin = datetime.combine(date.fromisoformat(day), time.min)
         return utc_text(begin.astimezone()), utc_text((begin + timedelta(days=1)).astimezone())
     except (ValueError, OverflowError):
-        raise usage_error("day takes a day such as 2026-11-30.") from None
+        raise usage_error("day must be a date such as 2026-11-30.") from None
 
 
 def _told(chosen: Iterable[Chosen]) -> list[dict[str, object]]:

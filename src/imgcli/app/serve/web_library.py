@@ -174,4 +174,4 @@ def _choice(kind: type[C], name: str, text: str) -> C:
         return kind(text)
     except ValueError:
         taken = ", ".join(kind)
-        raise usage_error(f"{name} takes {taken}, not {shorten(text, _SHOWN)}.") from None
+        raise usage_error(f"{name} must be one of {taken}, not {shorten(text, _SHOWN)}.") from None

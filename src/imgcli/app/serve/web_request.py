@@ -144,14 +144,14 @@ class WebRequests:
         """
         prompt, edited, repeated = (begun[name] for name in (_PROMPT, _EDIT, _AGAIN))
         if not isinstance(prompt, str) or not prompt.strip():
-            raise usage_error("prompt takes text.")
+            raise usage_error("prompt must be text.")
         if repeated is None:
             images = self._images(begun[_IMAGES], begun[_MASK], is_edit=edited is not None)
             if edited is None:
                 return RequestPlan(prompt, images)
             return edit_of(self._source(edited), server, prompt, images)
         if any(begun[name] is not None for name in (_IMAGES, _MASK, _EDIT)):
-            raise usage_error("again takes the images of the earlier run, and no others.")
+            raise usage_error("again uses the images of the earlier run; leave image out.")
         plan = again_of(self._context, self._source(repeated), server, f"run {repeated}")
         # A text field has line breaks of its own.
         is_same = prompt.replace("\r\n", "\n") == plan.prompt.replace("\r\n", "\n")

@@ -74,7 +74,7 @@ Folder = Annotated[
         "--folder", metavar="FOLDER", help="The folder of skills to install into.", show_default=False
     ),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there and differs.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing file that differs.")]
 _AGENTS = (".claude", ".codex", ".agents")
 
 

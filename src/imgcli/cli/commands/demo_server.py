@@ -37,7 +37,7 @@ def demo_server(
         typer.Option(
             "--allow-host",
             metavar="NAME",
-            help="Answer under this host name too, which a proxy passes on; repeatable.",
+            help="Also answer requests for this host name, as a proxy passes it on. Can be repeated.",
         ),
     ] = None,
 ) -> None:

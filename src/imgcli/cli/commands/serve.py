@@ -105,9 +105,11 @@ def serve(  # noqa: PLR0913 - a command's signature declares its options
         check_between("port", port, 0, _LAST_PORT)
         check_between("concurrency", concurrency, 1, _MOST_AT_ONCE)
         if flags["output"] == "-":
-            raise usage_error("serve saves images in files, and -o - is none.", "Choose a folder with -o.")
+            raise usage_error("serve cannot save to standard output (-o -).", "Choose a folder with -o.")
         if len(flags["model"] or ()) > 1 and _is_typed(ctx, "model"):
-            raise usage_error("serve takes one --model.", "It is the default; a request can name another.")
+            raise usage_error(
+                "serve accepts only one --model.", "It is the default; a request can name another."
+            )
         # An option of `gen` that a server does not have is as if nobody had given it.
         absent = {one.name: one.default for one in signature(shared_options).parameters.values()}
         rows = CommandRowOptions(ctx, {**absent, **flags, "jsonl": True, "plain": True}, profile)

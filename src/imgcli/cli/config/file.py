@@ -160,7 +160,7 @@ def _parse(assignment: Assignment, shape: OptionType | None) -> object:
         return list(assignment.values)
     if len(assignment.values) > 1:
         raise usage_error(
-            f"{shorten(assignment.name, _LONGEST)} takes one value, not {len(assignment.values)}.",
+            f"{shorten(assignment.name, _LONGEST)} accepts one value, not {len(assignment.values)}.",
             "Put quotes around a value with spaces.",
         )
     (word,) = assignment.values

@@ -20,7 +20,7 @@ Loop = Annotated[
     bool,
     typer.Option(
         "--loop",
-        help="Play an animated image again and again.  [default: once]",
+        help="Loop animated images.  [default: play them once]",
         rich_help_panel=_SHOW,
     ),
 ]
@@ -91,7 +91,7 @@ Notify = Annotated[
     bool,
     typer.Option(
         "--notify",
-        help="When it is done, show a notification: through the terminal where it can, else the desktop.",
+        help="Show a notification when done: in the terminal if it supports them, else on the desktop.",
         rich_help_panel=_SHOW,
     ),
 ]

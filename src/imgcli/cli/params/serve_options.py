@@ -29,7 +29,7 @@ Token = Annotated[
     bool,
     typer.Option(
         "--token",
-        help="Refuse everybody without the token, which is in the printed address; new at each start.",
+        help="Require a token, which is part of the printed address and new at each start.",
         rich_help_panel=_ACCESS,
     ),
 ]
@@ -72,7 +72,7 @@ Model = Annotated[
         "-m",
         metavar="NAME",
         envvar="IMGCLI_MODEL",
-        help="Text or image model of requests that name none; see imgcli models.  "
+        help="Text or image model for requests that do not name one; see imgcli models.  "
         "[default: gpt-4o-mini; from 2027-01-14 gpt-6-luna]",
         rich_help_panel="Image",
         autocompletion=models,

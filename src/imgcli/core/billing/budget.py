@@ -236,7 +236,7 @@ def parse_cap(name: str, text: str | None) -> Cap | None:
     if amount := _AMOUNT.fullmatch(value):
         return Cap(name, Decimal(amount[1]))
     taken = f"an amount in dollars such as 0.50, or {OFF}"
-    raise usage_error(f"{option(name)} takes {taken}, not {shorten(text, 40) or 'nothing'}.", about=(name,))
+    raise usage_error(f"{option(name)} must be {taken}, not {shorten(text, 40) or 'nothing'}.", about=(name,))
 
 
 def check_run(bounds: Sequence[Bound], cap: Cap) -> None:

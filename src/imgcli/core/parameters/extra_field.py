@@ -40,7 +40,7 @@ def parse_extra(text: str) -> tuple[str, bool, Any]:
     key, shown = name.removeprefix(_TOOL), shorten(name, _NAME_LENGTH)
     flag = option(EXTRA)
     if not separator or not key or not key.isprintable() or " " in key:
-        raise _error(f"{flag} takes KEY=JSON, not {shorten(text, _NAME_LENGTH)}.", "For instance: seed=7")
+        raise _error(f"{flag} must be KEY=JSON, not {shorten(text, _NAME_LENGTH)}.", "For instance: seed=7")
     if key in _OURS[in_tool] or key in _OPTIONS[in_tool]:
         ours = _OPTIONS[in_tool].get(key)
         advice = f"Use {option(ours)}." if ours else f"Leave {flag} out."

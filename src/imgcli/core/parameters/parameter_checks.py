@@ -75,5 +75,5 @@ def _check_text(parameter: Parameter, value: str) -> None:
     if not is_encodable(value):
         raise usage_error(f"{flag} is not valid UTF-8.", "Check your terminal's encoding.")
     if parameter.longest and len(value) > parameter.longest:
-        what = f"{flag} has {len(value):,} characters; the API takes {parameter.longest:,}."
+        what = f"{flag} has {len(value):,} characters; the API accepts {parameter.longest:,}."
         raise usage_error(what, "Shorten it.", about=(parameter.flag,))

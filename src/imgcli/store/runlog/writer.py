@@ -324,14 +324,14 @@ def replayed(chunks: Iterable[bytes], wait: Callable[[float], None]) -> Iterator
 def _check_record_path(path: Path) -> None:
     """Raise a usage error for what is not a file: a log in a device or a pipe cannot be restarted."""
     if not path.name or is_folder(path):
-        what = f"{option('record')} takes a file, and {path} is a folder."
+        what = f"{option('record')} must be a file, but {path} is a folder."
         raise usage_error(what, "Name a file in it.", about=("record",))
     is_special = False
     with suppress(OSError, ValueError):
         is_special = not stat.S_ISREG(path.stat().st_mode)
     if is_special or str(path) == "-":
         raise usage_error(
-            f"{option('record')} takes a file, and {path} is not one.",
+            f"{option('record')} must be a file, but {path} is not one.",
             f"Name a file; a stream for other programs is {option('jsonl')}.",
             about=("record",),
         )

@@ -170,14 +170,14 @@
       if (response.ok) {
         view.say("Waiting for the first image…");
         for await (const line of lines(response)) saved = (await view.take(line)) ?? saved;
-        if (!view.hasEnded) view.fail({ message: "The answer broke off.", charged: "maybe", advice: HISTORY });
+        if (!view.hasEnded) view.fail({ message: "The response was cut off.", charged: "maybe", advice: HISTORY });
       } else {
         view.fail(await response.json());
       }
     } catch {
       if (view.hasEnded) view.tick(null); // what broke off after the last line
       else if (signal.aborted) view.cancel();
-      else view.fail({ message: "The connection broke off.", charged: isDemo() ? "no" : "maybe", advice: HISTORY });
+      else view.fail({ message: "The connection was lost.", charged: isDemo() ? "no" : "maybe", advice: HISTORY });
     }
     clearInterval(clock);
     view.tick(null);
@@ -185,7 +185,7 @@
     if (saved) view.link(await told(`/api/gallery/${saved.job}`).catch(() => null), saved);
   }
 
-  const HISTORY = "Look whether it is in the gallery below. If it is not, imgcli recover in the terminal saves what arrived.";
+  const HISTORY = "Check the gallery below. If the image is not there, run imgcli recover in a terminal to save what arrived.";
 
   // Asks until there is room: what is refused for being too much at once has cost nothing.
   async function admitted(view, asked, signal) {
