@@ -2,17 +2,21 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import stat
 import subprocess
 import sys
 import textwrap
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from imgcli.app.process import Interrupted
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Completed, Event, Failed, FinalImage, Notice, PartialImage, Saved, Started
 from imgcli.core.image import EncodedImage, ImageFormat
@@ -94,6 +98,41 @@ def test_shown_after_it_is_saved(opened: Callable[..., Publisher], here: Path) -
             assert {"a-cat.png": RED} == files(here)
     events = list(SavingStage(opened("b.png"))([STARTED, PARTIAL, FINAL, END]))
     assert [STARTED, PARTIAL, FINAL, Saved(JOB, 0, here / "b.png"), END] == events
+
+
+def test_answer_is_read_while_an_image_is_saved(opened: Callable[..., Publisher], here: Path) -> None:
+    """Among many jobs, the rest of an answer is read while its image is saved, and shown after that."""
+    is_read = threading.Event()
+
+    class Slow:
+        """A publisher whose disk waits for the answer to be read."""
+
+        def publish(self, *args: Any) -> Any:
+            assert is_read.wait(20)
+            return opened("x.png").publish(*args)
+
+    def answer() -> Iterator[Event]:
+        yield from (STARTED, PARTIAL, FINAL)
+        is_read.set()
+        yield END
+
+    with ThreadPoolExecutor(1) as workers:
+        events = list(SavingStage(cast("Publisher", Slow()), workers=workers)(answer()))
+    assert [STARTED, PARTIAL, FINAL, Saved(JOB, 0, here / "x.png"), END] == events
+
+
+def test_saved_before_a_signal_ends_the_answer(opened: Callable[..., Publisher], here: Path) -> None:
+    """A signal that ends an answer while its image is being saved comes after the image."""
+
+    def answer() -> Iterator[Event]:
+        yield FINAL
+        raise Interrupted(signal.SIGTERM)
+
+    seen: list[Event] = []
+    with ThreadPoolExecutor(1) as workers, pytest.raises(Interrupted):
+        seen.extend(SavingStage(opened("x.png"), workers=workers)(answer()))
+    assert {"x.png": RED} == files(here)
+    assert [FINAL, Saved(JOB, 0, here / "x.png")] == seen
 
 
 def test_nothing_is_overwritten(opened: Callable[..., Publisher], here: Path) -> None:

@@ -33,6 +33,7 @@ from imgcli.store.runlog.writer import BILLED, TITLE, RunLog, RunLogHeader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from concurrent.futures import Executor
     from datetime import datetime
 
     from imgcli.app.context import Context
@@ -56,7 +57,8 @@ class RunArtifacts:
 
     `has_asked` is set when a server that costs money is asked, and `has_sent` when a whole request may have
     reached it; `saved` lists the images that are on disk, `whole` those of them that are not damaged.
-    `is_free` tells that nobody is charged for the run, as far as that is known by now.
+    `is_free` tells that nobody is charged for the run, as far as that is known by now. `workers` publish the
+    images of one job among many while its answer is read.
     """
 
     def __init__(self, job: str, *, is_free: bool = False) -> None:
@@ -66,6 +68,7 @@ class RunArtifacts:
         self.saved: list[Path] = []
         self.whole: list[Path] = []
         self.embed: Stage = iter
+        self.workers: Executor | None = None
         self._unfinished: list[str] = []
         self._received: set[str] = set()
         self._inputs: frozenset[str] = frozenset()
@@ -91,7 +94,9 @@ class RunArtifacts:
         fields = NameFields(request.subject, request.model, self.job, now, output.title, output.number)
         self._publisher = open_publisher(destination, fields, fallback, context.stdout.buffer)
         self._saving = SavingStage(
-            self._publisher, process.shielded, output.partials, is_series=output.is_series
+            *(self._publisher, process.shielded, output.partials),
+            is_series=output.is_series,
+            workers=self.workers,
         )
         self._unfinished = [] if output.is_series else unfinished_notices(context)  # one for all of them
         header = _header(self.job, now, request, output, {**extra, PROCESS: mark()})

@@ -55,16 +55,17 @@ def _ignore(*_: object) -> None:
 
 @dataclass(frozen=True)
 class JobHooks:
-    """What whoever runs many jobs wants to know on the way; both are called in the job's thread.
+    """What whoever runs many jobs wants to know on the way; all are called in the job's thread.
 
     `sending` is called before the last piece of the request goes out, and raises `ImgcliError` where it must
-    not; `answered` gets what the server said about further requests. A busy server may be asked again for
-    `busy_budget` seconds.
+    not; `answered` gets what the server said about further requests; `over` is called when the end of the
+    answer was read, maybe more than once. A busy server may be asked again for `busy_budget` seconds.
     """
 
     sending: Callable[[], None] = _ignore
     answered: Callable[[RateLimits | None], None] = _ignore
     busy_budget: float = 60.0
+    over: Callable[[], None] = _ignore
 
 
 @dataclass
@@ -174,6 +175,11 @@ def stream(job: Job) -> Iterator[Event]:
         job.hooks.sending()
         artifacts.sent()
 
+    def linger(is_over: bool) -> None:  # noqa: FBT001 - a callback
+        answer.linger(is_over)
+        if is_over:
+            job.hooks.over()
+
     artifacts.has_asked = not server.demo
     with _reachable(job) as credentials:
         answer = yield from send_with_fallback(job.valid, job.id, credentials, timeouts, clock, sending)
@@ -189,8 +195,7 @@ def stream(job: Job) -> Iterator[Event]:
             chunks = artifacts.recorded(mask_secrets(answer.chunks, *maskable(*credentials.secrets)))
             links = LinkedImages(credentials, timeouts, clock, artifacts.add)
             inputs = job.valid.request.inputs
-            note, linger = answer.note, answer.linger
-            events = read_events(chunks, job.id, note, linger, inputs, links, position=job.position)
+            events = read_events(chunks, job.id, answer.note, linger, inputs, links, position=job.position)
             yield from redact_events(events, *credentials.secrets)
 
 

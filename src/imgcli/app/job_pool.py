@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import field, replace
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -53,6 +55,15 @@ class JobResult:
     crash: Exception | None = None
 
 
+@dataclass(frozen=True)
+class _AnswerEnd:
+    """The end of a job's answer was read: another request may go out while its image is saved."""
+
+    job: str
+
+
+_MOST_WORKERS = 4
+"""Threads that publish images: more would only wait for the same processors and disk."""
 _KEPT = ((-3, 32 << 20), (-1, 16 << 20))
 """M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of glibc's malloc.h, with bytes."""
 
@@ -86,8 +97,10 @@ class _SharedDisplay:
 
 
 class JobPool:
-    """Runs jobs in threads, at most `limit` at a time. Sinks are called in the caller's thread alone.
+    """Runs jobs in threads, `limit` requests at a time. Sinks are called in the caller's thread alone.
 
+    A job whose answer was read whole leaves its place to the next while its image is saved; there are at most
+    as many of those.
     A signal ends the jobs as it ends a single one: what has come is kept, and each says what that cost.
     """
 
@@ -104,10 +117,12 @@ class JobPool:
         self._limit = limit
         self._stop = stop
         self._sleep = sleep or stop.sleep
-        self._inbox: SimpleQueue[Event | JobResult | None] = SimpleQueue()
+        self._inbox: SimpleQueue[Event | JobResult | _AnswerEnd | None] = SimpleQueue()
         self._tasks: SimpleQueue[Task | None] = SimpleQueue()
         self._threads = 0
         self._running: dict[str, Task] = {}
+        self._asking: set[str] = set()
+        self._workers = ThreadPoolExecutor(min(limit, _MOST_WORKERS), "publisher")
         self._deferred: list[str] = []
         self._noticed: set[str] = set()
 
@@ -124,8 +139,10 @@ class JobPool:
                 match self._take(pause):
                     case None:
                         pass  # it is time to ask again
+                    case _AnswerEnd(job):
+                        self._asking.discard(job)
                     case JobResult() as result:
-                        self._running.pop(result.task.id)
+                        self._end(result)
                         crashes.extend([result.crash] if result.crash else [])
                         note(result)
                     case event:
@@ -136,6 +153,7 @@ class JobPool:
             raise
         for _ in range(self._threads):
             self._tasks.put(None)
+        self._workers.shutdown()
         for crash in crashes:
             raise crash
 
@@ -150,18 +168,23 @@ class JobPool:
 
     def _start(self, source: Source) -> float | None:
         """Start as many jobs as may run; return the seconds until the next may, None when that is unknown."""
-        while len(self._running) < self._limit:
+        while len(self._asking) < self._limit and len(self._running) < 2 * self._limit:
             task = source()
             if not isinstance(task, Task):
                 return task
             self._running[task.id] = task
+            self._asking.add(task.id)
             self._tasks.put(task)
             if len(self._running) > self._threads:  # kept, because each new one costs memory for good
                 self._threads += 1
                 threading.Thread(target=self._serve, name=f"jobs {self._threads}", daemon=True).start()
         return None
 
-    def _take(self, seconds: float | None) -> Event | JobResult | None:
+    def _end(self, result: JobResult) -> None:
+        self._running.pop(result.task.id)
+        self._asking.discard(result.task.id)
+
+    def _take(self, seconds: float | None) -> Event | JobResult | _AnswerEnd | None:
         """Wait for what comes next; None when nothing came in so many seconds."""
         try:
             return self._inbox.get(timeout=seconds)
@@ -174,10 +197,10 @@ class JobPool:
         try:
             while self._running:
                 match self._inbox.get(timeout=_LAST_WAIT):
-                    case None:
+                    case None | _AnswerEnd():
                         pass
                     case JobResult() as result:
-                        self._running.pop(result.task.id)
+                        self._end(result)
                         note(result)
                     case event:
                         events.append(event)
@@ -228,9 +251,10 @@ class JobPool:
 
     def _attached(self, job: Job, sink: Sink | None) -> Job:
         context = replace(job.context, defer=self._deferred.extend, sleep=self._sleep)
-        return replace(
-            job, context=context, display=_SharedDisplay(job, self._forward, sink), stop=self._stop
-        )
+        hooks = replace(job.hooks, over=partial(self._inbox.put, _AnswerEnd(job.id)))
+        job.artifacts.workers = self._workers
+        display = _SharedDisplay(job, self._forward, sink)
+        return replace(job, context=context, display=display, stop=self._stop, hooks=hooks)
 
 
 def _import_client() -> None:

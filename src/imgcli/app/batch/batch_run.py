@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections import deque
+from collections import Counter, deque
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from decimal import Decimal
@@ -57,7 +57,7 @@ _ALIKE_PERHAPS = frozenset(
     {ExitCode.BUSY, ExitCode.UNREACHABLE, ExitCode.UNWRITABLE, ExitCode.ELSEWHERE, ExitCode.UNKNOWN}
 )
 _IN_A_ROW = 5
-"""Tasks in a row with one of these ends, after which the others are left for another day."""
+"""Tasks with the same one of these ends, and none that ended well between them, that end the batch."""
 _STOPPED = "stopped, because the other images would end the same way"
 _CAP, _OUTPUT = "daily-cap", "output"
 
@@ -172,7 +172,7 @@ class BatchRun:
         self._waiting = deque(task for task in plan.tasks if self._is_to_be_sent(task))
         self._running: dict[str, tuple[BatchTask, _TaskSink]] = {}
         self._tasks: dict[str, BatchTask] = {}  # by their jobs, whose events may be shown after their end
-        self._alike: list[ExitCode] = []
+        self._alike: Counter[ExitCode] = Counter()
         self._pool: JobPool | None = None
         self._began = context.monotonic()
         self.is_drained = False
@@ -277,12 +277,14 @@ class BatchRun:
         self._budget.settle(task.key, sink.note(result.task.id, outcome))
         code = outcome.exit_code
         about = {name for problem in outcome.problems for name in problem.parameters}
-        alike = [one for one in (*self._alike, code) if one is code]
-        self._alike = alike if code in _ALIKE_PERHAPS else []
+        if code in _ALIKE_PERHAPS:
+            self._alike[code] += 1
+        else:
+            self._alike.clear()
         # A line that breaks ends all that run as unknown, which says nothing of the next.
         most = 2 * max(_IN_A_ROW, self._options.concurrency) if code is ExitCode.UNKNOWN else _IN_A_ROW
         is_own = code is ExitCode.UNWRITABLE and _OUTPUT in about  # other rows may have another output
-        if (code in _ALIKE and not is_own) or _CAP in about or len(self._alike) >= most:
+        if (code in _ALIKE and not is_own) or _CAP in about or self._alike[code] >= most:
             self._is_hopeless |= bool(self._waiting)
             self._halt()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext, suppress
 from enum import Enum, auto
+from functools import partial
 from typing import TYPE_CHECKING
 
 from imgcli.core.errors import ImgcliError
@@ -13,7 +14,8 @@ from imgcli.store.publish.publisher import torn
 from imgcli.store.verify import examine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Executor
     from pathlib import Path
 
     from imgcli.core.errors import Problem
@@ -36,7 +38,8 @@ class SavingStage:
     """A stage: publishes images as they come, and adds what it did to the events of one job.
 
     Publishing runs under `shield`, so that a signal waits until the image is safe. Never raises for a disk
-    that fails: that becomes `Saved.problem`, or `Failed` where no place took the image.
+    that fails: that becomes `Saved.problem`, or `Failed` where no place took the image. With `workers`, an
+    image is published in one of their threads while the rest of the answer is read, and shown after that.
     """
 
     def __init__(
@@ -46,11 +49,13 @@ class SavingStage:
         keep: KeepPartials = KeepPartials.NONE,
         *,
         is_series: bool = False,
+        workers: Executor | None = None,
     ) -> None:
         self._publisher = publisher
         self._shield = shield
         self._keep = keep
         self._is_series = is_series
+        self._workers = workers
         self._request: ImageRequest | None = None
         self._last: PartialImage | None = None
         self._kept: Path | None = None
@@ -58,12 +63,25 @@ class SavingStage:
 
     def __call__(self, events: Iterable[Event]) -> Iterator[Event]:
         """Pass events on, and with each final image what became of it."""
-        for event in events:
+        source = iter(events)
+        publishing: Iterable[Event] = ()
+        while True:
+            try:
+                event = next(source, None)
+            finally:
+                yield from publishing  # whatever the answer brings next, a fault too
+            publishing = ()
             match event:
+                case None:
+                    return
                 case PartialImage():
                     yield from self._preview(event)
+                case FinalImage(is_salvaged=True):
+                    yield from self._salvaged(event)
+                case FinalImage() if self._workers:
+                    publishing = self._final(event, self._workers.submit(self._publish, event).result)
                 case FinalImage():
-                    yield from self._final(event)
+                    yield from self._final(event, partial(self._publish, event))
                 case Completed() | Failed():
                     yield from self._end(event)
                 case Started(request=request):
@@ -94,13 +112,13 @@ class SavingStage:
             except ImgcliError as error:
                 yield Notice(event.job, f"The preview could not be kept: {error}")
 
-    def _final(self, event: FinalImage) -> Iterator[Event]:
+    def _publish(self, event: FinalImage) -> PublishResult:
+        return self._publisher.publish(event.image, event.image_index, self._shield)
+
+    def _final(self, event: FinalImage, publish: Callable[[], PublishResult]) -> Iterator[Event]:
         """Publish first; only then is the image shown."""
-        if event.is_salvaged:
-            yield from self._salvaged(event)
-            return
         try:
-            result = self._publisher.publish(event.image, event.image_index, self._shield)
+            result = publish()
         except ImgcliError as error:
             self._lost = self._lost or error.problem
             yield event
