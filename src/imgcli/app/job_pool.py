@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -64,6 +65,8 @@ class _AnswerEnd:
 
 _MOST_WORKERS = 4
 """Threads that publish images: more would only wait for the same processors and disk."""
+_TURN = 0.0005
+"""Seconds after which a thread that computes lets one go on that reads an answer; a tenth of Python's own."""
 _KEPT = ((-3, 32 << 20), (-1, 16 << 20))
 """M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of glibc's malloc.h, with bytes."""
 
@@ -131,6 +134,7 @@ class JobPool:
         crashes: list[Exception] = []
         _import_client()
         _keep_freed_memory()
+        sys.setswitchinterval(_TURN)
         try:
             while True:
                 pause = None if crashes else self._start(source)
