@@ -22,9 +22,8 @@ from PIL import Image, ImageChops, ImageOps, ImageStat
 
 from beside import PATIENCE, wait_for
 from flatpaint import painted_flat
-from imgcli.demo.connection import MOST_CONNECTIONS
 from imgcli.demo.exchange import Past, Sessions
-from imgcli.demo.server import DemoServer
+from imgcli.demo.server import MOST_CONNECTIONS, DemoServer
 from imgcli.demo.validation import size_fault
 
 if TYPE_CHECKING:

@@ -22,8 +22,7 @@ from imgcli.api.errors.connection import (
 )
 from imgcli.api.errors.server import is_about_background, quoted
 from imgcli.api.errors.table import KEY, NO_ENDPOINT, WRONG_ADDRESS, WRONG_PATH
-from imgcli.api.rate_limits import rate_limits
-from imgcli.api.retry import Failure, plan_wait
+from imgcli.api.retry import Failure, plan_wait, rate_limits
 from imgcli.api.sdk import import_client
 from imgcli.api.transport import RefusedError, Timeouts, Watchdog, http_client_for
 from imgcli.api.upload import Upload, ignore
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
     from openai._types import RequestOptions
 
     from imgcli.api.auth import Credentials
-    from imgcli.api.rate_limits import RateLimits
+    from imgcli.api.retry import RateLimits
     from imgcli.core.request import ImageRequest
 
 

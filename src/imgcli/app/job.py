@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from imgcli.api.auth import Credentials
     from imgcli.api.client import Answer, Clock
-    from imgcli.api.rate_limits import RateLimits
+    from imgcli.api.retry import RateLimits
     from imgcli.api.transport import Timeouts
     from imgcli.app.artifacts import RunArtifacts
     from imgcli.app.context import Context

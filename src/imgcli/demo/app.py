@@ -21,10 +21,9 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Route, Router
 
 from imgcli.demo import images_api, models, provenance, responses_api
-from imgcli.demo.access import check_key, check_place
 from imgcli.demo.errors import ApiError, invalid
 from imgcli.demo.exchange import FileAnswer, JsonAnswer, Request, Stream, new_id
-from imgcli.demo.request_body import LARGEST_BODY, LARGEST_UPLOAD, RequestBody, Room
+from imgcli.demo.request_body import LARGEST_BODY, LARGEST_UPLOAD, RequestBody, Room, check_key, check_place
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping

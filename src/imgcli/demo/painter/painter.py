@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageChops
 
-from imgcli.demo.painter import drawing, scenes, vector
+from imgcli.demo.painter import drawing, scenes
 from imgcli.demo.painter.label import Box, Caption, Label, arrange
 from imgcli.demo.provenance import mark
 
@@ -72,7 +72,9 @@ class PaintedImage:
         job = self.job
         rng = _rng(job, "drawing", job.scene_prompt or job.prompt)
         ridges = 3 + _DETAIL[job.quality]
-        return vector.draw(rng, job.size, self._palette, self._caption, ridges, is_bare=job.transparent)
+        return scenes.svg_drawing(
+            rng, job.size, self._palette, self._caption, ridges, is_bare=job.transparent
+        )
 
     def _animated(self, encoding: Encoding) -> bytes:
         rng = _rng(self.job, "frames", str(encoding.frames))
