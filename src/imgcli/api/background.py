@@ -7,7 +7,7 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from imgcli.api.client import Answer, Clock, SideCall, ask
+from imgcli.api.client import Answer, Call, Clock, ask
 from imgcli.api.errors.server import quoted
 from imgcli.api.stream.sse import RECORD_LIMIT, RESUMPTION, UntilFault, check_size
 from imgcli.api.upload import Document
@@ -59,7 +59,7 @@ class ResponseStore:
     def attach(self, position: StreamPosition) -> Answer:
         """Continue a stream after what was read of it. Raises `ImgcliError`, also where no stream comes."""
         after = "" if position.sequence is None else f"&starting_after={position.sequence}"
-        answer = self._ask(SideCall(f"{self._address(position.response_id)}?stream=true{after}"))
+        answer = self._ask(Call(f"{self._address(position.response_id)}?stream=true{after}"))
         if _is_json(answer):
             answer.close()
             what = "The server does not stream the response again."
@@ -68,13 +68,13 @@ class ResponseStore:
 
     def get(self, response_id: str | None) -> PlainResponse:
         """Return a response as it stands now. Raises `ImgcliError`."""
-        return self._read(SideCall(self._address(response_id)))
+        return self._read(Call(self._address(response_id)))
 
     def cancel(self, response_id: str) -> PlainResponse:
         """Have the server stop making a response, and return what became of it. Raises `ImgcliError`."""
-        return self._read(SideCall(f"{self._address(response_id)}/cancel", Document({})))
+        return self._read(Call(f"{self._address(response_id)}/cancel", Document({})))
 
-    def _read(self, call: SideCall) -> PlainResponse:
+    def _read(self, call: Call) -> PlainResponse:
         body = bytearray()
         with closing(self._ask(call)) as answer:
             for chunk in answer.chunks:
@@ -88,7 +88,7 @@ class ResponseStore:
             raise ImgcliError(Problem(ExitCode.REFUSED, what, Charged.MAYBE))
         return PlainResponse(quoted(status), bytes(body))
 
-    def _ask(self, call: SideCall) -> Answer:
+    def _ask(self, call: Call) -> Answer:
         return ask(self.credentials, call, self.timeouts, self.clock)
 
     def _address(self, response_id: str | None) -> str:

@@ -6,7 +6,6 @@ import random
 import time
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import replace
-from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -90,51 +89,6 @@ DEFAULT_TIMEOUTS = Timeouts()
 DEFAULT_CLOCK = Clock()
 
 
-def send(
-    request: ImageRequest,
-    job: str,
-    credentials: Credentials,
-    timeouts: Timeouts = DEFAULT_TIMEOUTS,
-    clock: Clock = DEFAULT_CLOCK,
-    sent: Callable[[], None] = ignore,
-) -> Generator[Waiting, None, Answer]:
-    """Send a request once, and again only where the server cannot have begun, yielding each wait.
-
-    Raises `ImgcliError` when there is no answer to read. `job` goes out as X-Client-Request-Id, by which
-    OpenAI can find a request whose answer was lost. `sent` is called before the last piece of it goes out; an
-    `ImgcliError` from it stops that.
-    """
-    server = ServerName(credentials.host, timeouts.timeout)
-    watchdog = Watchdog(timeouts, clock.monotonic)
-    upload = Upload(request, sent)
-    with ExitStack() as stack:
-        client = _open(credentials, timeouts, watchdog, upload.content_type)
-        stack.callback(client.close)
-        stack.callback(watchdog.stop)
-        stack.enter_context(clock.on_stop(watchdog.abandon))
-        started = clock.monotonic()
-        for attempt in count(1):
-            watchdog.start()
-            path = WIRES[request.api].path(request, credentials.paths)
-            call = _Call(client, path, job, upload, watchdog)
-            outcome = _attempt(partial(_post, call), server, watchdog, clock)
-            if not isinstance(outcome, Failure):
-                stack.callback(outcome.close)
-                answer = _answer(outcome, server, watchdog, stack.pop_all().close)
-                return replace(answer, is_demo=credentials.is_local and _is_marked(outcome.headers))
-            watchdog.stop()
-            outcome = _after_break(outcome, watchdog, server, upload)
-            problem = _redacted(_with_fitting_advice(outcome.problem, request, credentials), credentials)
-            if outcome.is_demo and credentials.is_local:
-                problem = uncharged(problem)
-            wait = plan_wait(outcome, attempt, clock.monotonic() - started, timeouts.budget, clock.chance())
-            if wait is None:
-                raise ImgcliError(problem)
-            yield Waiting(job, wait, problem.what)
-            clock.sleep(wait)
-    raise AssertionError  # pragma: no cover - the loop has no end
-
-
 class Sendable(Protocol):
     """A body that is made while it goes out; `is_whole` says whether its last piece was asked for."""
 
@@ -152,59 +106,146 @@ class Sendable(Protocol):
 
 
 @dataclass(frozen=True)
-class SideCall:
-    """A request beside the generation of images: a list, a file, a batch. A GET where it has no body.
+class Call:
+    """A request as the SDK is asked for it: a GET where it has no body.
 
-    `limit` is how many bytes of the answer are read, None for as many as of an image's.
+    `limit` is how many bytes of the answer are read; `job` goes out as X-Client-Request-Id, by which OpenAI
+    can find a request whose answer was lost.
     """
 
     path: str
     body: Sendable | None = None
-    limit: int | None = None
+    limit: int = STREAM_LIMIT
+    job: str | None = None
+
+
+def send(
+    request: ImageRequest,
+    job: str,
+    credentials: Credentials,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
+    clock: Clock = DEFAULT_CLOCK,
+    sent: Callable[[], None] = ignore,
+) -> Generator[Waiting, None, Answer]:
+    """Send a request once, and again only where the server cannot have begun, yielding each wait.
+
+    Raises `ImgcliError` when there is no answer to read. `sent` is called before the last piece of the
+    request goes out; an `ImgcliError` from it stops that.
+    """
+    path = WIRES[request.api].path(request, credentials.paths)
+    with ExitStack() as stack:
+        exchange = _open(Call(path, Upload(request, sent), job=job), credentials, timeouts, clock, stack)
+        started = clock.monotonic()
+        for attempt in count(1):
+            outcome = exchange.attempt(stack)
+            if isinstance(outcome, Answer):
+                return outcome
+            exchange.watchdog.stop()
+            problem = _redacted(_with_fitting_advice(outcome.problem, request, credentials), credentials)
+            if outcome.is_demo and credentials.is_local:
+                problem = uncharged(problem)
+            wait = plan_wait(outcome, attempt, clock.monotonic() - started, timeouts.budget, clock.chance())
+            if wait is None:
+                raise ImgcliError(problem)
+            yield Waiting(job, wait, problem.what)
+            clock.sleep(wait)
+    raise AssertionError  # pragma: no cover - the loop has no end
 
 
 def ask(
     credentials: Credentials,
-    call: SideCall,
+    call: Call,
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
     clock: Clock = DEFAULT_CLOCK,
 ) -> Answer:
-    """Send such a request once. Raises `ImgcliError` without an answer."""
-    server = ServerName(credentials.host, timeouts.timeout)
-    watchdog = Watchdog(timeouts, clock.monotonic)
+    """Send a call beside the generation of images, once. Raises `ImgcliError` without an answer."""
     with ExitStack() as stack:
-        client = _open(credentials, timeouts, watchdog, call.body.content_type if call.body else _JSON)
-        stack.callback(client.close)
-        stack.callback(watchdog.stop)
-        stack.enter_context(clock.on_stop(watchdog.abandon))
-        watchdog.start()
-        outcome = _attempt(partial(_send_call, client, call, watchdog), server, watchdog, clock)
-        if isinstance(outcome, Failure):
-            if call.body:
-                outcome = _after_break(outcome, watchdog, server, call.body)
-            raise ImgcliError(_redacted(watchdog.problem(server.host) or outcome.problem, credentials))
-        stack.callback(outcome.close)
-        answer = _answer(outcome, server, watchdog, stack.pop_all().close, call.limit)
-        return replace(answer, is_demo=credentials.is_local and _is_marked(outcome.headers))
+        exchange = _open(call, credentials, timeouts, clock, stack)
+        outcome = exchange.attempt(stack)
+        if isinstance(outcome, Answer):
+            return outcome
+        problem = exchange.watchdog.problem(credentials.host) or outcome.problem
+        raise ImgcliError(_redacted(problem, credentials))
 
 
 @dataclass(frozen=True)
-class _Call:
-    """One request, as the SDK is asked for it."""
+class _Exchange:
+    """A call on its way: through which client, and watched by whom."""
 
+    call: Call
+    credentials: Credentials
+    clock: Clock
     client: OpenAI
-    path: str
-    job: str
-    upload: Upload
     watchdog: Watchdog
+    server: ServerName
 
+    def attempt(self, stack: ExitStack) -> Answer | Failure:
+        """Send once. An answer takes over what is on the stack.
 
-def _after_break(failure: Failure, watchdog: Watchdog, server: ServerName, upload: Sendable) -> Failure:
-    """Return the failure as ours where we hung up, and as free where the request was incomplete."""
-    problem = watchdog.problem(server.host)
-    told = Failure(problem) if problem else failure
-    broke = problem is not None or failure.is_broken
-    return Failure(unfinished(told.problem)) if broke and not upload.is_whole else told
+        Failures are values here: exceptions of others may hold the key, and must not travel on.
+        """
+        self.watchdog.start()
+        try:
+            response = self._post()
+        except RefusedError as refused:
+            told = from_answer(refused.status, refused.body, refused.headers, self.clock.now())
+            return self._after_break(replace(told, is_demo=_is_marked(refused.headers)))
+        except Exception as error:
+            watchdog = self.watchdog
+            server = replace(self.server, proxy=watchdog.proxy, is_connected=watchdog.is_connected)
+            if (failure := from_exception(error, server)) is None:
+                raise
+            return self._after_break(failure)
+        stack.callback(response.close)
+        return Answer(
+            self._chunks(response),
+            response.headers.get("content-type", ""),
+            stack.pop_all().close,
+            self.watchdog.note,
+            self.watchdog.linger,
+            self.credentials.is_local and _is_marked(response.headers),
+            rate_limits(response.headers),
+        )
+
+    def _post(self) -> APIResponse[Any]:
+        """Post (or get) through the SDK, as its own methods do, but for a body that is never whole."""
+        headers = {"Accept-Encoding": "identity", "X-Stainless-Raw-Response": "stream"}
+        if self.call.job:
+            headers["X-Client-Request-Id"] = self.call.job
+        options: RequestOptions = {"headers": headers, "security": {"bearer_auth": True}}
+        path, body = self.call.path, self.call.body
+        if body is None:
+            return cast("APIResponse[Any]", self.client.get(path, cast_to=object, options=options))
+        headers["Content-Length"] = str(body.length)
+        content = body.pieces(self.watchdog.upload)
+        answer = self.client.post(path, cast_to=object, content=content, options=options)
+        return cast("APIResponse[Any]", answer)
+
+    def _after_break(self, failure: Failure) -> Failure:
+        """Return the failure as ours where we hung up, and as free where the request was incomplete."""
+        problem = self.watchdog.problem(self.server.host)
+        told = Failure(problem) if problem else failure
+        is_incomplete = self.call.body is not None and not self.call.body.is_whole
+        broke = problem is not None or failure.is_broken
+        return Failure(unfinished(told.problem)) if broke and is_incomplete else told
+
+    def _chunks(self, response: APIResponse[Any]) -> Iterator[bytes]:
+        """Return the body as it comes; whatever breaks now leaves the outcome unknown."""
+        size, problem, limit = 0, None, self.call.limit
+        try:
+            for chunk in response.iter_bytes():
+                size += len(chunk)
+                self.watchdog.feed(len(chunk))
+                if size > limit:
+                    what = f"The server sent more than {limit // 1_000_000} MB."
+                    problem = Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE)
+                    break
+                yield chunk
+        except Exception as error:  # noqa: BLE001 - the answer had begun, whatever this is
+            problem = lost(error, self.server)
+        problem = self.watchdog.problem(self.server.host) or problem
+        if problem:
+            raise ImgcliError(problem)
 
 
 def _is_marked(headers: Mapping[str, str]) -> bool:
@@ -246,16 +287,26 @@ def _redacted(problem: Problem, credentials: Credentials) -> Problem:
     return redact_problem(problem, *credentials.secrets)
 
 
-def _open(credentials: Credentials, timeouts: Timeouts, watchdog: Watchdog, content_type: str) -> OpenAI:
+def _open(
+    call: Call, credentials: Credentials, timeouts: Timeouts, clock: Clock, stack: ExitStack
+) -> _Exchange:
     """Build the SDK's client; raises `ImgcliError` for a proxy or certificates that cannot be used."""
+    watchdog = Watchdog(timeouts, clock.monotonic)
     try:
-        http_client = http_client_for(credentials, timeouts, watchdog, content_type)
+        http_client = http_client_for(
+            credentials, timeouts, watchdog, call.body.content_type if call.body else _JSON
+        )
     except Exception as error:
         problem = cannot_open(error)
         if problem is None:
             raise
     else:
-        return _sdk(credentials, http_client)
+        client = _sdk(credentials, http_client)
+        stack.callback(client.close)
+        stack.callback(watchdog.stop)
+        stack.enter_context(clock.on_stop(watchdog.abandon))
+        server = ServerName(credentials.host, timeouts.timeout)
+        return _Exchange(call, credentials, clock, client, watchdog, server)
     raise ImgcliError(problem)  # here, where no exception of others hangs on to it
 
 
@@ -280,87 +331,3 @@ def _sdk(credentials: Credentials, http_client: httpx2.Client) -> OpenAI:
         )
     http_client.close()
     raise ImgcliError(unfit())
-
-
-def _attempt(
-    call: Callable[[], APIResponse[Any]], server: ServerName, watchdog: Watchdog, clock: Clock
-) -> APIResponse[Any] | Failure:
-    """Send once. Failures are values here: exceptions of others may hold the key, and must not travel on."""
-    try:
-        return call()
-    except RefusedError as refused:
-        told = from_answer(refused.status, refused.body, refused.headers, clock.now())
-        return replace(told, is_demo=_is_marked(refused.headers))
-    except Exception as error:
-        server = replace(server, proxy=watchdog.proxy, is_connected=watchdog.is_connected)
-        if (failure := from_exception(error, server)) is None:
-            raise
-        return failure
-
-
-def _post(call: _Call) -> APIResponse[Any]:
-    """Post through the SDK, as its own methods do, but for the body, which would be built whole."""
-    headers = {
-        "Accept-Encoding": "identity",
-        "Content-Length": str(call.upload.length),
-        "X-Client-Request-Id": call.job,
-        "X-Stainless-Raw-Response": "stream",
-    }
-    answer = call.client.post(
-        call.path,
-        cast_to=object,
-        content=call.upload.pieces(call.watchdog.upload),
-        options={"headers": headers, "security": {"bearer_auth": True}},
-    )
-    return cast("APIResponse[Any]", answer)
-
-
-def _send_call(client: OpenAI, call: SideCall, watchdog: Watchdog) -> APIResponse[Any]:
-    """Get or post through the SDK, as its own methods do, but for the types of the answer."""
-    headers = {"Accept-Encoding": "identity", "X-Stainless-Raw-Response": "stream"}
-    options: RequestOptions = {"headers": headers, "security": {"bearer_auth": True}}
-    if call.body is None:
-        return cast("APIResponse[Any]", client.get(call.path, cast_to=object, options=options))
-    headers["Content-Length"] = str(call.body.length)
-    content = call.body.pieces(watchdog.upload)
-    answer = client.post(call.path, cast_to=object, content=content, options=options)
-    return cast("APIResponse[Any]", answer)
-
-
-def _answer(
-    response: APIResponse[Any],
-    server: ServerName,
-    watchdog: Watchdog,
-    close: Callable[[], None],
-    limit: int | None = None,
-) -> Answer:
-    headers = response.headers
-    content_type = headers.get("content-type", "")
-    chunks = _chunks(response, server, watchdog, limit)
-    limits = rate_limits(headers)
-    return Answer(chunks, content_type, close, watchdog.note, watchdog.linger, limits=limits)
-
-
-def _chunks(
-    response: APIResponse[Any], server: ServerName, watchdog: Watchdog, limit: int | None
-) -> Iterator[bytes]:
-    """Return the body as it comes; whatever breaks now leaves the outcome unknown."""
-    size, problem, limit = 0, None, limit or STREAM_LIMIT
-    try:
-        for chunk in response.iter_bytes():
-            size += len(chunk)
-            watchdog.feed(len(chunk))
-            if size > limit:
-                problem = _too_long(limit)
-                break
-            yield chunk
-    except Exception as error:  # noqa: BLE001 - the answer had begun, whatever this is
-        problem = lost(error, server)
-    problem = watchdog.problem(server.host) or problem
-    if problem:
-        raise ImgcliError(problem)
-
-
-def _too_long(limit: int) -> Problem:
-    what = f"The server sent more than {limit // 1_000_000} MB."
-    return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE)

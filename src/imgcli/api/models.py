@@ -8,7 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from imgcli.api import client
-from imgcli.api.client import DEFAULT_CLOCK, Clock, SideCall
+from imgcli.api.client import DEFAULT_CLOCK, Call, Clock
 from imgcli.api.errors.table import STATUSES
 from imgcli.core.catalog import ServerModel
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
@@ -37,7 +37,7 @@ def ask(
 ) -> tuple[ServerModel, ...]:
     """Ask a server once. Raises `ImgcliError`, which always says that nothing was charged."""
     try:
-        with closing(client.ask(credentials, SideCall("/models"), timeouts, clock)) as answer:
+        with closing(client.ask(credentials, Call("/models"), timeouts, clock)) as answer:
             body = _read_body(answer.chunks)
     except ImgcliError as error:
         problem = _uncharged(error.problem)

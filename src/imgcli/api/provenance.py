@@ -8,7 +8,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from imgcli.api import client
-from imgcli.api.client import DEFAULT_CLOCK, Clock, SideCall
+from imgcli.api.client import DEFAULT_CLOCK, Call, Clock
 from imgcli.api.errors.table import IMAGE, NO_ENDPOINT, STATUSES, WRONG_ADDRESS
 from imgcli.api.upload import FileForm
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
@@ -47,7 +47,7 @@ def ask(
     """
     form = FileForm(BytesIO(image.data), {}, f"image.{image.format}", f"image/{image.format}")
     try:
-        with closing(client.ask(credentials, SideCall(_PATH, form, _LARGEST), timeouts, clock)) as answer:
+        with closing(client.ask(credentials, Call(_PATH, form, _LARGEST), timeouts, clock)) as answer:
             body = b"".join(answer.chunks)
     except ImgcliError as error:
         problem = _fitting(error.problem)

@@ -160,11 +160,11 @@ def stream(job: Job) -> Iterator[Event]:
     for text in (*artifacts.notices, *job.valid.notices, *([_DEMO_NOTICE] if server.demo else [])):
         yield Notice(job.id, text)
     from imgcli.api.client import Clock
+    from imgcli.api.download import LinkedImages
     from imgcli.api.fallback import send_with_fallback
-    from imgcli.api.linked_image import LinkedImages
     from imgcli.api.stream.reader import read_events
-    from imgcli.api.stream.vocabulary import maskable
     from imgcli.api.transport import Timeouts
+    from imgcli.api.wires import maskable
     from imgcli.core.secrets import redact_events
 
     clock = Clock(monotonic=job.context.monotonic, sleep=job.context.sleep, on_stop=job.stop.calling)

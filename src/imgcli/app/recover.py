@@ -8,7 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgcli.api.client import Clock
-from imgcli.api.linked_image import LinkedImages
+from imgcli.api.download import LinkedImages
 from imgcli.api.stream.reader import read_events
 from imgcli.api.stream.salvage import salvaged
 from imgcli.app import desktop, history_log, lookup, process, unfinished_run

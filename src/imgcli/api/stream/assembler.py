@@ -64,7 +64,7 @@ def _repaired(text: str) -> str:
     return body + "=" * (-len(body) % 4)
 
 
-_FIELDS = ("id", "model", "tools", "service_tier")
+_FIELDS = ("id", "model", "tools", "service_tier", "usage", "tool_usage")
 
 
 @dataclass
@@ -75,10 +75,9 @@ class ResponseMetadata:
     _fields: dict[str, Any] = field(default_factory=dict)
     _svgs: dict[object, dict[str, Any]] = field(default_factory=dict)
 
-    def note(self, response: Mapping[str, Any], usage: Mapping[str, Any]) -> None:
+    def note(self, response: Mapping[str, Any]) -> None:
         """Keep what this says of the response; a later event may say less, and takes nothing away."""
-        fields = {name: response.get(name) for name in _FIELDS} | {**usage}
-        self._fields |= {name: value for name, value in fields.items() if value}
+        self._fields |= {name: response[name] for name in _FIELDS if response.get(name)}
 
     def note_svg(self, item: Mapping[str, Any]) -> None:
         """Keep what writing an SVG took; an image call comes several times, and counts once."""

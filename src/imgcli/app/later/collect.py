@@ -298,7 +298,7 @@ class _Collector:
 
         Raises `ImgcliError` where that cannot be.
         """
-        from imgcli.api.stream.vocabulary import maskable
+        from imgcli.api.wires import maskable
 
         extra = {**row.run.extra, PROCESS: mark()}
         log = RunLog.begin(state_folder(self._context.env) / RUNS, replace(row.run, extra=extra))

@@ -74,7 +74,7 @@ def reset_prices(context: Context) -> list[str]:
 
 def _read(context: Context, source: str) -> tuple[bytes, str]:
     """Return a table's bytes, and where they are from: a URL without its query, which may hold a secret."""
-    from imgcli.api.price_download import download, is_url
+    from imgcli.api.download import download, is_url
     from imgcli.core.billing.price_table_reader import LARGEST_TABLE
     from imgcli.store.files import read_named
 
