@@ -109,13 +109,13 @@ class Sendable(Protocol):
 class Call:
     """A request as the SDK is asked for it: a GET where it has no body.
 
-    `limit` is how many bytes of the answer are read; `job` goes out as X-Client-Request-Id, by which OpenAI
-    can find a request whose answer was lost.
+    `limit` is how many bytes of the answer are read, None for as many as images need; `job` goes out as
+    X-Client-Request-Id, by which OpenAI can find a request whose answer was lost.
     """
 
     path: str
     body: Sendable | None = None
-    limit: int = STREAM_LIMIT
+    limit: int | None = None
     job: str | None = None
 
 
@@ -231,7 +231,7 @@ class _Exchange:
 
     def _chunks(self, response: APIResponse[Any]) -> Iterator[bytes]:
         """Return the body as it comes; whatever breaks now leaves the outcome unknown."""
-        size, problem, limit = 0, None, self.call.limit
+        size, problem, limit = 0, None, self.call.limit or STREAM_LIMIT
         try:
             for chunk in response.iter_bytes():
                 size += len(chunk)

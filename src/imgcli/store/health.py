@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import sqlite3
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from imgcli.store.history.ids import NAME
 from imgcli.store.history.schema import VERSION
+from imgcli.store.paths import check_owner
 from imgcli.store.publish.atomic import PRIVATE, create, reason
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def examine_folder(folder: Path, *, is_private: bool = False) -> FolderHealth:
     try:
         nearest = _nearest(folder)
         if is_private and exists:
-            _check_owner(folder)
+            check_owner(folder)
         _probe(nearest)
     except OSError as error:
         return FolderHealth(folder, exists, reason(error))
@@ -131,13 +131,6 @@ def examine_folder(folder: Path, *, is_private: bool = False) -> FolderHealth:
 def _nearest(folder: Path) -> Path:
     """Return a folder, or the nearest above it that exists."""
     return next((one for one in (folder, *folder.parents) if os.path.lexists(one)), folder)
-
-
-def _check_owner(folder: Path) -> None:
-    """Raise `OSError` for a folder that somebody else may have planted."""
-    for info in (folder.lstat(), folder.stat()):
-        if hasattr(os, "geteuid") and info.st_uid != os.geteuid():
-            raise PermissionError(errno.EPERM, "it belongs to another user", folder)
 
 
 def _probe(folder: Path) -> None:

@@ -13,8 +13,7 @@ from imgcli.core.formats import png
 from imgcli.core.text import shorten
 from imgcli.dataclass import dataclass
 from imgcli.store.files import LARGEST_IMAGE, read_named
-from imgcli.store.publish.atomic import OnExists, TempFile
-from imgcli.store.publish.file import writing
+from imgcli.store.publish.atomic import OnExists, TempFile, writing
 
 _NAME_LENGTH = 200
 
@@ -59,13 +58,10 @@ class Original:
         with writing(self.shown):
             if not os.access(self.path, os.W_OK):
                 raise PermissionError(None, "it is read-only")
-            draft = TempFile.write(self.path.parent, data, stat.S_IMODE(self.info.st_mode))
-            try:
-                _adopt(draft.path, self.info)
-                draft.flush()
-                draft.publish([self.path.name], OnExists.REPLACE)
-            finally:
-                draft.discard()
+            with TempFile.write(self.path.parent, data, stat.S_IMODE(self.info.st_mode)) as temp:
+                _adopt(temp.path, self.info)
+                temp.flush()
+                temp.publish([self.path.name], OnExists.REPLACE)
 
 
 def _adopt(path: Path, info: os.stat_result) -> None:

@@ -17,7 +17,7 @@ from imgcli.core.json_fields import as_text, count, json_object, moment
 from imgcli.dataclass import dataclass
 from imgcli.store.files import open_regular
 from imgcli.store.paths import private_folder, state_folders
-from imgcli.store.publish.atomic import PRIVATE, OnExists, TempFile, flush, try_lock
+from imgcli.store.publish.atomic import flush, replace_file, try_lock
 from imgcli.store.runlog.writer import RunLogHeader
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class SubmittedBatch:
         """Write the file, whole and flushed, before anybody is asked for anything. Raises `OSError`."""
         folder = private_folder(state / FOLDER)
         batch = cls(folder / f"{facts.key}{SUFFIX}", facts, _lines=[row.to_json() for row in rows])
-        batch._write(folder, batch._lines)
+        batch._write(batch._lines)
         return batch
 
     @classmethod
@@ -160,18 +160,13 @@ class SubmittedBatch:
     def end(self, event: str) -> None:
         """Note that it is `closed` or `dropped`, and forget the requests. Raises `OSError`."""
         events: tuple[dict[str, object], ...] = ({_EVENT: "created", "batch": self.batch}, {_EVENT: event})
-        self._write(self.path.parent, list(map(_line, events)))
+        self._write(list(map(_line, events)))
         self._apply(events[-1])
 
-    def _write(self, folder: Path, lines: list[bytes]) -> None:
+    def _write(self, lines: list[bytes]) -> None:
         """Write the file anew, whole and flushed. Raises `OSError`."""
         head = _line({_MAGIC: _VERSION, **self.facts._asdict()})
-        temp = TempFile.write(folder, b"".join([head, *lines]), PRIVATE)
-        try:
-            temp.flush()
-            temp.publish([self.path.name], OnExists.REPLACE)
-        finally:
-            temp.discard()
+        replace_file(self.path, b"".join([head, *lines]))
 
     def _apply(self, told: Mapping[str, Any]) -> None:
         match told.get(_EVENT):

@@ -14,8 +14,7 @@ from imgcli.cli.params import lookup  # noqa: TC001 - Typer reads the annotation
 from imgcli.core.errors import ExitCode, ImgcliError, most_severe, usage_error
 from imgcli.core.events import Saved
 from imgcli.output.sinks.lines import PathsSink
-from imgcli.store.publish.atomic import write_stream
-from imgcli.store.publish.file import write_file
+from imgcli.store.publish.atomic import write_file, write_stream
 from imgcli.store.publish.naming import STDOUT, names_folder
 from imgcli.store.strip import Original
 

@@ -6,7 +6,6 @@ A row that the history cannot take waits in a file of its own until it can.
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from dataclasses import field, replace
 from decimal import Decimal
@@ -25,7 +24,7 @@ from imgcli.dataclass import dataclass
 from imgcli.store.history.repository import History, HistoryError
 from imgcli.store.history.rows import entry_of, stored_cells
 from imgcli.store.paths import private_folder, state_folder, state_folders
-from imgcli.store.publish.atomic import PRIVATE, create, flush, write_all
+from imgcli.store.publish.atomic import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,14 +58,7 @@ class PendingRows:
     def keep(self, entry: HistoryEntry) -> None:
         """Keep a row, in place of an earlier one of the same run; raises `OSError`."""
         path = private_folder(state_folder(self.environ) / _FOLDER) / _file_name(entry.job)
-        draft = path.with_suffix(f".{os.urandom(3).hex()}")
-        descriptor = create(draft, PRIVATE)
-        try:
-            write_all(descriptor, json.dumps(stored_cells(entry)).encode("ascii"))
-            flush(descriptor)
-        finally:
-            os.close(descriptor)
-        draft.replace(path)
+        replace_file(path, json.dumps(stored_cells(entry)).encode("ascii"))
 
     def drop(self, job: str) -> None:
         """Remove what is kept of a run that the history knows by now."""
@@ -206,7 +198,7 @@ class HistorySink:
         entry, pending = self._entry(end), self._about.pending
         patience = _HURRY if self._is_hurried else self._about.patience
         try:
-            with History.open(self._folder(), patience) as history:
+            with History(self._folder(), patience) as history:
                 history.record(entry)
                 self._is_done = True
                 self.trouble += history.notices

@@ -16,7 +16,7 @@ from imgcli.core.option import option
 from imgcli.core.text import slug
 from imgcli.dataclass import dataclass
 from imgcli.regex import regex
-from imgcli.store.publish.atomic import make_folder, probe, reason, remove_folders
+from imgcli.store.publish.atomic import NAME_MAX, make_folder, probe, reason, remove_folders
 
 if TYPE_CHECKING:
     import re
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 STDOUT = "-"
 """The output name that means standard output."""
 
-NAME_MAX = 255
-"""The longest file name, in bytes, that file systems in use agree on."""
 
 _OUTPUT = option("output")
 _DEFAULT = "{slug}"
