@@ -85,7 +85,7 @@ class Faults:
         if not self.count:
             return
         found = sorted(self._found, key=lambda fault: fault[0])
-        sentences = [f"{self._where(line)}: {what}." for line, what, _ in found]
+        sentences = [f"Line {line} of {self.name}: {what}." for line, what, _ in found]
         if self.count == 1:
             raise BatchFileError(Problem(ExitCode.USAGE, sentences[0], Charged.NO, found[0][2]))
         lines = tuple(
@@ -96,9 +96,6 @@ class Faults:
         what = f"{self.name} has {count} errors, the first on line {found[0][0]}."
         advice = "" if self.count <= len(found) else f"These are the first {len(found)}."
         raise BatchFileError(Problem(ExitCode.USAGE, what, Charged.NO, advice), lines)
-
-    def _where(self, line: int) -> str:
-        return f"Line {line} of {self.name}"
 
 
 def read_rows(data: bytes, name: str, ending: str, faults: Faults) -> list[BatchRow]:

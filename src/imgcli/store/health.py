@@ -116,7 +116,7 @@ def examine_folder(folder: Path, *, is_private: bool = False) -> FolderHealth:
     """
     exists = os.path.lexists(folder)
     try:
-        nearest = _nearest(folder)
+        nearest = next((one for one in (folder, *folder.parents) if os.path.lexists(one)), folder)
         if is_private and exists:
             check_owner(folder)
         _probe(nearest)
@@ -126,11 +126,6 @@ def examine_folder(folder: Path, *, is_private: bool = False) -> FolderHealth:
     with suppress(OSError):
         free = shutil.disk_usage(nearest).free
     return FolderHealth(folder, exists, free=free)
-
-
-def _nearest(folder: Path) -> Path:
-    """Return a folder, or the nearest above it that exists."""
-    return next((one for one in (folder, *folder.parents) if os.path.lexists(one)), folder)
 
 
 def _probe(folder: Path) -> None:

@@ -161,7 +161,7 @@ def _status_rule(status: int, error: ServerError) -> ErrorRule:
     A server that failed is not taken at its word: its prose speaks of whatever broke behind it.
     """
     failed = status >= table.SERVER_FAULT
-    rule = _rule_of_code(error) if failed else _rule(error)
+    rule = next((rule for rule in table.RULES if rule.fits(error.codes)), None) if failed else _rule(error)
     if rule is None or (rule is table.BUSY and status not in table.BUSY_STATUSES):
         return table.STATUSES.get(status) or (table.FAILED if failed else table.REJECTED)
     return rule
@@ -205,11 +205,6 @@ def _rule(error: ServerError) -> ErrorRule | None:
         return table.RESPONSE_FORMAT
     message = error.message.lower()
     return next((rule for rule in table.RULES if rule.fits(error.codes, message)), None)
-
-
-def _rule_of_code(error: ServerError) -> ErrorRule | None:
-    """Find the rule for an error by its code or type alone."""
-    return next((rule for rule in table.RULES if rule.fits(error.codes)), None)
 
 
 def _sentence(lead: str, message: str) -> str:

@@ -169,13 +169,9 @@ def _cut_out(image: Image.Image, area: Box) -> Image.Image:
     outer, inner = (_rounded(image.size, area, unit * wide, unit * 0.1) for wide in (0.0, 0.018))
     sticker = Image.new("RGB", image.size, _BORDER)
     sticker.paste(image, mask=inner)
-    bare = ImageChops.multiply(sticker, Image.merge("RGB", (outer.point(_solid()),) * 3))
+    bare = ImageChops.multiply(sticker, Image.merge("RGB", (outer.point([0] + [255] * 255),) * 3))
     bare.putalpha(outer)
     return bare
-
-
-def _solid() -> list[int]:
-    return [0] + [255] * 255
 
 
 def _rounded(size: drawing.Size, area: Box, inset: float, radius: float) -> Image.Image:
