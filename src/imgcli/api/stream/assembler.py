@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.api.errors.table import Progress
 from imgcli.api.stream.link import is_link, linked_problem
-from imgcli.core.billing.svg_usage import summed
+from imgcli.core.billing.token_counts import sum_svg_usage
 from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, Problem
 from imgcli.core.events import Completed, Event, FinalImage, Notice, PartialImage
 from imgcli.core.image import EncodedImage
@@ -101,7 +101,7 @@ class ResponseMetadata:
 
     def completed(self) -> Completed:
         """Format it as the end of a run."""
-        svg_model, svg_usage = summed(self._svgs.values())
+        svg_model, svg_usage = sum_svg_usage(self._svgs.values())
         return Completed(
             self.job,
             model=as_text(self._fields.get("model")),

@@ -6,9 +6,9 @@ from datetime import date
 from decimal import ROUND_UP, Decimal
 from typing import TYPE_CHECKING
 
-from imgcli.core.billing.bill import count, or_none
 from imgcli.core.billing.prices import dated, joined, tables_of
 from imgcli.core.billing.rates import HALF, highest_surcharge
+from imgcli.core.billing.token_counts import count, or_none
 from imgcli.core.catalog import ModelKind
 from imgcli.core.errors import usage_error
 from imgcli.core.image import ImageFormat

@@ -6,7 +6,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeAlias
 
-from imgcli.core.billing.bill import Part, Row, count, or_none
+from imgcli.core.billing.bill import Part, Row
+from imgcli.core.billing.token_counts import count, or_none
 from imgcli.core.json_fields import as_object
 from imgcli.regex import regex
 
