@@ -279,9 +279,9 @@ def _insert_parts(connection: sqlite3.Connection, entry: HistoryEntry) -> None:
     for image in entry.images:
         _insert(connection, "pictures", run | rows.image_cells(image))
     for position, parent in enumerate(entry.parents):
-        _insert(connection, "parents", run | {"position": position} | rows.parent_cells(parent))
+        _insert(connection, "parents", run | {"position": position} | rows.cells_of(parent, rows.PARENTS))
     for position, charge in enumerate(entry.charges):
-        _insert(connection, "charges", run | {"position": position} | rows.charge_cells(charge))
+        _insert(connection, "charges", run | {"position": position} | rows.cells_of(charge, rows.CHARGES))
 
 
 def _insert(connection: sqlite3.Connection, table: str, cells: dict[str, Any]) -> int:
