@@ -25,7 +25,7 @@ from imgcli.store.batch_records import (
     read_line,
     shown,
 )
-from imgcli.store.publish.atomic import PRIVATE, create, flush, flush_folder, reason, try_lock, write_all
+from imgcli.store.publish.atomic import PRIVATE, append, create, flush, flush_folder, reason, try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -254,15 +254,9 @@ def _figures(cost: Decimal | None, seconds: float | None) -> dict[str, float | N
 
 
 def _append(descriptor: int, values: Mapping[str, Any]) -> int:
-    """Write a line with one call, flush it, and return its length. Raises `OSError`, and then leaves none."""
+    """Write a line, and return its length. Raises `OSError`, and then leaves none."""
     line = json.dumps(values).encode("ascii") + b"\n"
-    length = os.fstat(descriptor).st_size
-    try:
-        write_all(descriptor, line)
-        flush(descriptor)
-    except BaseException:
-        os.ftruncate(descriptor, length)
-        raise
+    append(descriptor, line)
     return len(line)
 
 

@@ -6,7 +6,6 @@ of it. The first two are there before the server is asked to create it; the rest
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from contextlib import contextmanager, suppress
@@ -17,7 +16,7 @@ from imgcli.core.json_fields import as_text, count, json_object, moment
 from imgcli.dataclass import dataclass
 from imgcli.store.files import open_regular
 from imgcli.store.paths import private_folder, state_folders
-from imgcli.store.publish.atomic import flush, replace_file, try_lock
+from imgcli.store.publish.atomic import append, replace_file, try_lock
 from imgcli.store.runlog.writer import RunLogHeader
 
 if TYPE_CHECKING:
@@ -146,13 +145,10 @@ class SubmittedBatch:
         line = _line(told)
         descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | _NO_LINK)
         try:
-            size = os.lseek(descriptor, -1, os.SEEK_END) + 1
+            os.lseek(descriptor, -1, os.SEEK_END)
             if os.read(descriptor, 1) != b"\n":  # a line that a killed process left
                 line = b"\n" + line
-            if os.write(descriptor, line) < len(line):
-                os.ftruncate(descriptor, size)
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
-            flush(descriptor)
+            append(descriptor, line)
         finally:
             os.close(descriptor)
         self._apply(told)

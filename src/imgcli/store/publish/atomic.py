@@ -185,6 +185,17 @@ def write_all(descriptor: int, data: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
+def append(descriptor: int, data: bytes) -> None:
+    """Write bytes at the end of an open file, flushed. Raises `OSError`, and then leaves none of them."""
+    length = os.fstat(descriptor).st_size
+    try:
+        write_all(descriptor, data)
+        flush(descriptor)
+    except BaseException:
+        os.ftruncate(descriptor, length)
+        raise
+
+
 def write_device(path: Path, expected: os.stat_result, data: bytes) -> None:
     """Write every byte to a device or a pipe, waiting for its reader; raises `OSError`.
 
