@@ -34,7 +34,7 @@ from imgcli.store.history.schema import VERSION
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from imgcli.store.history.costs import Day
+    from imgcli.store.history.costs import DayCosts
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 REQUEST = ImageRequest(
@@ -525,7 +525,7 @@ def check_the_earlier(history: History) -> None:
     assert (ROWS, (Parent(OTHER),)) == (whole.charges, whole.parents)
     assert [image(revised_prompt="A cat.")] == list(whole.images)
     assert [False, True, False] == [one.is_free for one in history.charges()]
-    day: Day = history.day(NOON, lambda day, _: day)
+    day: DayCosts = history.day(NOON, lambda day, _: day)
     assert (Decimal("0.06215175"), [None]) == (day.known, [one.reserved for one in day.open])
 
 

@@ -28,7 +28,7 @@ from imgcli.store.publish.naming import (
 )
 from imgcli.store.publish.publisher import Destination, open_publisher
 from imgcli.store.publish.stage import SavingStage
-from imgcli.store.runlog.reader import PROCESS, RUNS, RunLogFile, beginnings, mark
+from imgcli.store.runlog.reader import PROCESS, RUNS, RunLogFile, answer_starts, process_identity
 from imgcli.store.runlog.writer import BILLED, TITLE, RunLog, RunLogHeader
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class RunArtifacts:
             self._publisher, process.shielded, output.partials, is_series=output.is_series
         )
         self._unfinished = [] if output.is_series else unfinished_notices(context)  # one for all of them
-        header = _header(self.job, now, request, output, {**extra, PROCESS: mark()})
+        header = _header(self.job, now, request, output, {**extra, PROCESS: process_identity()})
         with process.shielded():  # a run log that is not known here would stay, and speak of money
             self._run_log = RunLog.begin(state / RUNS, header)
 
@@ -196,7 +196,7 @@ class RunArtifacts:
     def close(self) -> None:
         """Leave what is not settled to `imgcli recover`; a request that was never sent leaves nothing."""
         if self._publisher:
-            self._publisher.tidy()
+            self._publisher.remove_empty_folders()
         if self._recording:
             self._recording.discard()
         if self._run_log and self.has_sent:
@@ -276,7 +276,7 @@ def _count_salvageable(folder: Path) -> int:
     Also those whose image the server may still be making.
     """
     count = 0
-    for answer, is_whole in beginnings(folder):
+    for answer, is_whole in answer_starts(folder):
         from imgcli.api.stream.salvage import may_hold_image, may_hold_link
 
         may_hold = may_hold_image(answer, is_whole=is_whole) or may_hold_link(answer)

@@ -79,7 +79,7 @@ class ImageKeeper:
                 else:
                     yield from self.saving([event])
         finally:
-            self.publisher.tidy()
+            self.publisher.remove_empty_folders()
 
     def keep(self, image: EncodedImage) -> ExitCode:
         """Save one image and tell where, its path on standard output."""
@@ -97,7 +97,7 @@ class ImageKeeper:
                 case _:
                     pass
             paths.handle(event)
-        self.publisher.tidy()
+        self.publisher.remove_empty_folders()
         return code
 
 

@@ -22,7 +22,7 @@ _KEYS = {
     "submitted": {"batch"},
 }
 """The statuses in a state file, and the keys that a line with each must have beside its task."""
-_NOTHING = Decimal(0)
+_ZERO = Decimal(0)
 
 
 class TaskStatus(StrEnum):
@@ -67,7 +67,7 @@ class StateLine(NamedTuple):
         """What the job has cost by this line; None where only the bound is known."""
         outcome = self.outcome
         if outcome is None or (outcome.status is TaskStatus.FAILED_FREE and outcome.cost is None):
-            return _NOTHING
+            return _ZERO
         return outcome.cost
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 OK = ExitCode.OK.kind
 """The outcome of a run in which every image was saved as requested."""
 
-_NOTHING = Decimal(0)
+_ZERO = Decimal(0)
 
 
 class Role(StrEnum):
@@ -110,7 +110,7 @@ class HistoryEntry:
     @property
     def known(self) -> Decimal:
         """The known part of the cost, which is a minimum where `cost` is None."""
-        return sum((row.known for row in self.charges), _NOTHING) if self.cost is None else self.cost
+        return sum((row.known for row in self.charges), _ZERO) if self.cost is None else self.cost
 
     @property
     def parent(self) -> str | None:
@@ -180,7 +180,7 @@ class RunCost:
     @property
     def known(self) -> Decimal:
         """The known part of the cost, which is a minimum where `cost` is None."""
-        return sum((share.known for share in self.shares), _NOTHING) if self.cost is None else self.cost
+        return sum((share.known for share in self.shares), _ZERO) if self.cost is None else self.cost
 
 
 Key: TypeAlias = int | str

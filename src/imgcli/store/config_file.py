@@ -72,7 +72,7 @@ def write_new(path: Path, text: str) -> None:
 
 
 def replace(path: Path, text: str) -> None:
-    """Return an existing file new text in one step; raises `OSError`.
+    """Give an existing file new text in one step; raises `OSError`.
 
     Its mode, its line ends and its byte order mark stay; a symbolic link keeps pointing at it.
     """

@@ -93,7 +93,7 @@ class SubmittedBatch:
 
     @classmethod
     def read(cls, path: Path) -> SubmittedBatch | None:
-        """Read a file; None for what is none. Raises `OSError`."""
+        """Read a file; None for anything else. Raises `OSError`."""
         with open_regular(path, follow=False) as file:
             head, *lines = file.read().split(b"\n")
         told = json_object(head) or {}
@@ -124,7 +124,7 @@ class SubmittedBatch:
         return not (self.is_closed or self.is_dropped)
 
     def has_beginning(self, text: str) -> bool:
-        """Return whether its id or its key begins so."""
+        """Return whether its id or its key begins with this text."""
         return any(name and name.startswith(text) for name in (self.batch, self.facts.key))
 
     def rows(self) -> Iterator[SubmittedRow]:
@@ -182,13 +182,13 @@ class SubmittedBatch:
 
     @contextmanager
     def lock(self) -> Iterator[bool]:
-        """Hold the file against other processes; False where one has it. Raises `OSError`."""
+        """Lock the file; False where another process has it. Raises `OSError`."""
         with open_regular(self.path, follow=False) as file:
             yield try_lock(file.fileno())
 
     @contextmanager
     def claim(self) -> Iterator[SubmittedBatch | None]:
-        """Hold the file as `lock` does, and return what it holds now; None where another process has it."""
+        """Lock the file, and return what it holds now; None where another process has it."""
         with self.lock() as is_ours:
             yield SubmittedBatch.read(self.path) if is_ours else None
 

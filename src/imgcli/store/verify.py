@@ -1,6 +1,6 @@
 """Whether received bytes are a whole image: its structure to the last byte, and every pixel of every frame.
 
-What nobody can tell is damage that leaves a valid file: the data of a JPEG or a WebP carry no checksum.
+Damage that leaves a valid file cannot be found: the data of a JPEG or a WebP carry no checksum.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def decode_png(data: bytes, limit: int) -> None:
         _check_scan_lines(data)
         raise TooManyPixelsError
     _decode_still(data)
-    budget = _Budget(limit)
+    budget = _PixelBudget(limit)
     for frame in png.frames(data):
         budget.spend(_area(frame))
         _decode_still(frame)
@@ -216,8 +216,8 @@ def _huffman_coded(data: bytes) -> Iterator[tuple[int, int]]:
             yield segment.body, end
 
 
-def _jpeg_decoder(image: JpegImageFile) -> _FedDecoder | None:
-    """Return a decoder to be fed, None where a Pillow to come has none such."""
+def _jpeg_decoder(image: JpegImageFile) -> _IncrementalDecoder | None:
+    """Return a decoder to be fed, None where a later Pillow has none."""
     from PIL import Image
 
     try:
@@ -227,10 +227,10 @@ def _jpeg_decoder(image: JpegImageFile) -> _FedDecoder | None:
         decoder.setimage(image.im, tile.extents)
     except (AttributeError, TypeError):
         return None
-    return _FedDecoder(decoder.decode)
+    return _IncrementalDecoder(decoder.decode)
 
 
-class _FedDecoder:
+class _IncrementalDecoder:
     """A decoder that is fed piece by piece, and what it left of them."""
 
     def __init__(self, decode: Callable[[bytes], tuple[int, int]]) -> None:
@@ -250,7 +250,7 @@ class _FedDecoder:
         self._left = b"" if self.is_done else self._left[count:]
 
     def needs_more(self, data: bytes) -> bool:
-        """Feed byte by byte, and tell whether any was left; FF may be the beginning of a marker."""
+        """Feed byte by byte, and return whether any was left; FF may be the start of a marker."""
         needs_more = False
         for byte in data:
             self.feed(bytes([byte]))
@@ -265,7 +265,7 @@ def decode_gif(data: bytes, limit: int) -> None:
     """
     from PIL.GifImagePlugin import GifImageFile
 
-    budget = _Budget(limit)
+    budget = _PixelBudget(limit)
     for block in gif.blocks(data):
         if block.kind != gif.IMAGE:
             continue
@@ -285,7 +285,7 @@ def decode_webp(data: bytes, limit: int) -> None:
     from PIL.WebPImagePlugin import WebPImageFile
 
     width, height = header_size(EncodedImage(data, ImageFormat.WEBP)) or (0, 0)
-    budget = _Budget(limit)
+    budget = _PixelBudget(limit)
     budget.spend(width * height)  # before Pillow makes room for it
     image = WebPImageFile(BytesIO(data))
     for number in range(image.n_frames):
@@ -294,7 +294,7 @@ def decode_webp(data: bytes, limit: int) -> None:
         image.load()
 
 
-class _Budget:
+class _PixelBudget:
     """How many pixels may be decoded at a time, and in all frames of an animation."""
 
     def __init__(self, limit: int) -> None:

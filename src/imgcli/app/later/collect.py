@@ -30,7 +30,7 @@ from imgcli.dataclass import dataclass
 from imgcli.output.sinks.lines import write_paths
 from imgcli.store.paths import private_folder, state_folder
 from imgcli.store.publish.atomic import reason
-from imgcli.store.runlog.reader import PROCESS, RUNS, RunLogFile, mark
+from imgcli.store.runlog.reader import PROCESS, RUNS, RunLogFile, process_identity
 from imgcli.store.runlog.writer import BILLED, RunLog
 from imgcli.store.submitted_batch import FOLDER
 
@@ -300,7 +300,7 @@ class _Collector:
         """
         from imgcli.api.wires import maskable
 
-        extra = {**row.run.extra, PROCESS: mark()}
+        extra = {**row.run.extra, PROCESS: process_identity()}
         log = RunLog.begin(state_folder(self._context.env) / RUNS, replace(row.run, extra=extra))
         for _ in log.tee(mask_secrets([body], *maskable(*self._client.credentials.secrets))):
             pass

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 _MILLION = 1_000_000
-_NOTHING = Decimal(0)
+_ZERO = Decimal(0)
 _HALF_A_CENT = Decimal("0.005")
 _SMALL = Decimal("0.0001")
 
@@ -72,7 +72,7 @@ class Row:
     @property
     def known(self) -> Decimal:
         """The known part of the row's cost."""
-        return (self.cost_in or _NOTHING) + (self.cost_out or _NOTHING)
+        return (self.cost_in or _ZERO) + (self.cost_out or _ZERO)
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Bill:
     @property
     def known(self) -> Decimal:
         """The known part of the cost, which is a minimum where `total` is None."""
-        return sum((row.known for row in self.rows), _NOTHING)
+        return sum((row.known for row in self.rows), _ZERO)
 
 
 def bill(
@@ -152,7 +152,7 @@ def dollars(amount: Decimal | None) -> str:
 def sum_or_none(amounts: Iterable[Decimal | None]) -> Decimal | None:
     """Return the sum, None if any part is unknown."""
     known = list(amounts)
-    return None if None in known else sum(filter(None, known), _NOTHING)
+    return None if None in known else sum(filter(None, known), _ZERO)
 
 
 def _sum_counts(counts: Iterable[int | None]) -> int | None:
@@ -332,7 +332,7 @@ def _price(tokens: int, rate: Decimal | None) -> Decimal:
     """Return the cost of tokens at dollars per million; no tokens cost nothing at any rate."""
     if tokens and rate is None:
         raise UnknownError
-    return tokens * (rate or _NOTHING) / _MILLION
+    return tokens * (rate or _ZERO) / _MILLION
 
 
 def sum_bills(bills: Iterable[Bill]) -> Bill | None:

@@ -144,7 +144,7 @@ class Database:
                 self.close()
                 self._open(create=True)
             try:
-                return _patiently(lambda: action(self._connected()), self._patience)
+                return _retry_while_locked(lambda: action(self._connected()), self._patience)
             except sqlite3.Error as error:
                 if self._identity is None or not _is_damage(error):
                     raise HistoryError(_message(error)) from error
@@ -277,7 +277,7 @@ def _connect(path: Path, identity: Identity, patience: float) -> sqlite3.Connect
     """Connect to the history in a file. Raises `HistoryError` and `_UnusableError`."""
     try:
         try:
-            return _patiently(lambda: _prepare(path, "mode=rw"), patience)
+            return _retry_while_locked(lambda: _prepare(path, "mode=rw"), patience)
         except sqlite3.OperationalError:
             if os.access(path.parent, os.W_OK) and os.access(path, os.W_OK):
                 raise
@@ -334,7 +334,7 @@ def _migrate(connection: sqlite3.Connection) -> sqlite3.Connection:
     return copy
 
 
-def _patiently(action: Callable[[], T], patience: float) -> T:
+def _retry_while_locked(action: Callable[[], T], patience: float) -> T:
     """Repeat an action that a lock may hinder, for so many seconds; raises the last `sqlite3.Error`."""
     deadline = time.monotonic() + patience
     while True:

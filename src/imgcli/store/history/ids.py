@@ -1,4 +1,4 @@
-"""History ids for a shell's Tab: read as fast as a database can be read, and never anything changed."""
+"""History ids for a shell's completion: read as fast as a database can be read; nothing is changed."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imgcli.core.history import Family, FileFacts, HistoryEntry, RunCost
-    from imgcli.store.history.costs import Day
+    from imgcli.store.history.costs import DayCosts
     from imgcli.store.history.lineage import Find
 
 
@@ -66,7 +66,7 @@ _LATEST = (
     "SELECT id FROM runs WHERE EXISTS (SELECT 1 FROM pictures WHERE run = runs.id)"
     " AND (? IS NULL OR endpoint = ?) ORDER BY started DESC, id DESC LIMIT 1 OFFSET ?"
 )
-_TELLING = 8
+_SHORTEST_JOB = 8
 """Characters that name a job at the least: they are its date, and less is a number that nobody has."""
 _LAST_CHARACTER = "\U0010ffff"
 
@@ -96,7 +96,7 @@ class History(Database):
                 raise HistoryError(f"{path} cannot be removed: {reason(error)}") from error
 
     def record(self, entry: HistoryEntry) -> HistoryEntry:
-        """Remember a run, in place of what was known of the same job; gives the entry with its number."""
+        """Record a run, in place of what was known of the same job; return the entry with its number."""
         return self.write(lambda connection: _recorded(connection, entry))
 
     def find_sha256(self, sha256: str) -> HistoryEntry | None:
@@ -119,7 +119,7 @@ class History(Database):
         return self._first("job = ?", [text]) or self._only_one_beginning_with(text)
 
     def find_path(self, path: Path, sha256: str | None = None) -> HistoryEntry | None:
-        """Find the last run that saved an image under this name, spelt like this, whatever is there now.
+        """Find the last run that saved an image under exactly this name, whatever is there now.
 
         With `sha256` only a run counts that saved these bytes there.
         """
@@ -128,13 +128,13 @@ class History(Database):
 
     def find_response(self, response_id: str) -> HistoryEntry | None:
         """Find the run that a server answered under this id."""
-        return self.read(lambda connection: _answers(connection)(response_id))
+        return self.read(lambda connection: _response_finder(connection)(response_id))
 
     def producer(self, sha256: str, child: HistoryEntry | None = None) -> HistoryEntry | None:
         """Find the run that brought what a later one started from; see `lineage.producer`."""
         from imgcli.store.history.lineage import producer
 
-        return self.read(lambda connection: producer(_finding(connection), sha256, child))
+        return self.read(lambda connection: producer(_entry_finder(connection), sha256, child))
 
     def latest(self, endpoint: str | None = None, back: int = 0) -> HistoryEntry | None:
         """Find the newest run that brought an image, saved or not, of one endpoint or of any.
@@ -144,7 +144,7 @@ class History(Database):
         return self._first(f"id = ({_LATEST})", [endpoint, endpoint, back])
 
     def entries(self, limit: int | None = None, search: str = "") -> Iterator[HistoryEntry]:
-        """Return the newest runs first, all of them without a limit.
+        """Yield the newest runs first, all of them without a limit.
 
         `search` is a text that must be in the prompt, a revised prompt or a path; case does not matter.
         """
@@ -154,7 +154,7 @@ class History(Database):
                 yield entry
 
     def numbers(self, limit: int | None = None, search: str = "") -> list[int]:
-        """Return the numbers of the runs that `entries` gives."""
+        """Return the numbers of the runs that `entries` yields."""
 
         def read(connection: sqlite3.Connection) -> list[int]:
             where = _where(connection, search)
@@ -164,7 +164,7 @@ class History(Database):
         return self.read(read)
 
     def outlines(self, search: str = "") -> list[RunOutline]:
-        """Return the outlines of the runs that `entries` gives."""
+        """Return the outlines of the runs that `entries` yields."""
         images = "(SELECT count(*) FROM pictures WHERE run = id)"
         columns = f"id, started, coalesce(image_model, model, ''), {images}"
 
@@ -179,24 +179,26 @@ class History(Database):
         """List the runs that an image went into, oldest first; see `lineage.children`."""
         from imgcli.store.history.lineage import children
 
-        return self.read(lambda connection: children(_finding(connection), sha256, of))
+        return self.read(lambda connection: children(_entry_finder(connection), sha256, of))
 
     def family(self, origin: HistoryEntry | FileFacts) -> Family:
         """Collect what a run, or a file that no run brought, descends from, and what descends from it."""
         from imgcli.store.history.lineage import family_of
 
-        return self.read(lambda connection: family_of(_finding(connection), origin))
+        return self.read(lambda connection: family_of(_entry_finder(connection), origin))
 
     def charges(self, since: datetime | None = None) -> Iterator[RunCost]:
-        """Return what every run since a moment cost, oldest first; free runs are among them."""
-        return costs.expenses(self.read(lambda connection: costs.read_expenses(connection, since)))
+        """Yield what every run since a moment cost, oldest first; free runs are among them."""
+        return costs.run_costs(self.read(lambda connection: costs.read_cost_rows(connection, since)))
 
-    def day(self, since: datetime, decide: Callable[[Day, FindAnswer], T]) -> T:
-        """Show `decide` what was spent and reserved since a moment, and reserve nothing."""
-        return self.read(lambda connection: decide(costs.read_day(connection, since), _answers(connection)))
+    def day(self, since: datetime, decide: Callable[[DayCosts, FindAnswer], T]) -> T:
+        """Call `decide` with what was spent and reserved since a moment, and reserve nothing."""
+        return self.read(
+            lambda connection: decide(costs.read_day(connection, since), _response_finder(connection))
+        )
 
     def reserve(
-        self, job: str, days: tuple[datetime, datetime], decide: Callable[[Day, FindAnswer], Decimal]
+        self, job: str, days: tuple[datetime, datetime], decide: Callable[[DayCosts, FindAnswer], Decimal]
     ) -> None:
         """Reserve what a run may cost, in one transaction with the day's sum; see `costs.reserve`.
 
@@ -204,17 +206,17 @@ class History(Database):
         """
         self.write(
             lambda connection: costs.reserve(
-                connection, job, days, lambda day: decide(day, _answers(connection))
+                connection, job, days, lambda day: decide(day, _response_finder(connection))
             )
         )
 
     def release(self, job: str) -> None:
-        """Return back what is reserved for a run that was not sent, or that its owner has given up on."""
+        """Release what is reserved for a run that was not sent, or that its owner has given up on."""
         if self.exists:
             self.write(lambda connection: costs.release(connection, job))
 
     def forget(self, numbers: Iterable[int]) -> int:
-        """Remove runs so that nothing of them is left in the file; gives how many there were."""
+        """Remove runs so that nothing of them is left in the file; return how many there were."""
         if not self.exists:
             return 0
         wanted = [(number,) for number in numbers]
@@ -227,7 +229,7 @@ class History(Database):
         return found[0] if found else None
 
     def _only_one_beginning_with(self, text: str) -> HistoryEntry | None:
-        if len(text) < _TELLING:
+        if len(text) < _SHORTEST_JOB:
             return None
         where, values = "job >= ? AND job < ?", [text, text + _LAST_CHARACTER]
         found = self.read(lambda connection: _entries(connection, where, values, limit=2))
@@ -252,7 +254,7 @@ def _recorded(connection: sqlite3.Connection, entry: HistoryEntry) -> HistoryEnt
         if recorded.is_same_as(earlier):
             return recorded
         _updated(connection, recorded)
-    costs.settle(connection, recorded)
+    costs.clear_reservation(connection, recorded)
     return recorded
 
 
@@ -299,7 +301,7 @@ def _entries(
     return [_entry(connection, run) for run in _rows(connection, query, [*values, limit])]
 
 
-def _answers(connection: sqlite3.Connection) -> FindAnswer:
+def _response_finder(connection: sqlite3.Connection) -> FindAnswer:
     def find(response_id: str) -> HistoryEntry | None:
         text = response_id.encode("utf-8", "replace").decode()
         return next(iter(_entries(connection, "response_id = ?", [text], limit=1)), None)
@@ -307,7 +309,7 @@ def _answers(connection: sqlite3.Connection) -> FindAnswer:
     return find
 
 
-def _finding(connection: sqlite3.Connection) -> Find:
+def _entry_finder(connection: sqlite3.Connection) -> Find:
     return lambda where, values: _entries(connection, where, values)
 
 

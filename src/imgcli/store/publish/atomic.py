@@ -111,7 +111,7 @@ class TempFile:
             self.path.unlink()
         self._close()
 
-    def withdraw(self) -> None:
+    def unpublish(self) -> None:
         """Remove every name that the file was given, once the bytes are safe in another one.
 
         A name for which another file had to go stays: it is all that is left there.

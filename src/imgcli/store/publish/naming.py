@@ -81,7 +81,7 @@ class OutputTarget:
     pattern: str
     """A name without its ending; `{n}` stands for the image's number in the job, from 1."""
     ending: str = ""
-    """The ending as the user spelt it, empty when none was asked for."""
+    """The ending as the user spelled it, empty when none was asked for."""
     is_named: bool = False
     """Whether the user gave the name, not the folder alone."""
     first: int = 1
@@ -119,7 +119,7 @@ class OutputTarget:
     def names(self, encoding: ImageFormat | None, image_index: int = 0, mark: str = "") -> Iterator[str]:
         """Yield the names for image number `image_index` (from 0) endlessly, best first, within `NAME_MAX`.
 
-        `mark` goes before the ending, for what is not the image itself: `.partial`, `.damaged`.
+        `mark` goes before the ending, for what is not the image itself: `.partial`, `.damaged_problem`.
         """
         first = 1 if "{n}" in self.pattern else image_index + self.first
         for number in count(first):

@@ -92,7 +92,7 @@ class RunLogHeader:
 
     @classmethod
     def parse(cls, line: bytes) -> Self | None:
-        """Parse a first line; None for what is not a header of a version that we know, or has no request."""
+        """Parse a first line; None unless it is a header of a known version with a request."""
         return cls.from_json(json_object(line.removeprefix(MAGIC)) or {})
 
     @classmethod
@@ -176,7 +176,7 @@ class RunLog:
             yield chunk
 
     def reporting(self, job: str, events: Iterable[Event]) -> Iterator[Event]:
-        """Pass events on, and say once that there is trouble, if there is.
+        """Pass events on, with one notice if there is trouble.
 
         A request that is sent instead of the first is in the log before it goes out.
         """
