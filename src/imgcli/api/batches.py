@@ -75,7 +75,7 @@ class BatchClient:
         """Upload a file of requests and return its id."""
         call = Call("/files", FileForm(requests, {"purpose": "batch"}), _LARGEST_OBJECT)
         name = as_text(self._object(call, is_long=True).get("id"))
-        return name or self._raise_odd("a file")
+        return name or self._raise_unexpected("a file")
 
     def create(self, file: str, endpoint: str, key: str) -> RemoteBatch:
         """Create a batch.
@@ -89,7 +89,7 @@ class BatchClient:
             "metadata": {METADATA_KEY: key},
         }
         told = self._object(Call("/batches", Document(body), _LARGEST_OBJECT), may_charge=True)
-        return RemoteBatch.from_json(told) or self._raise_odd("a batch", ExitCode.UNKNOWN)
+        return RemoteBatch.from_json(told) or self._raise_unexpected("a batch", ExitCode.UNKNOWN)
 
     def retrieve(self, batch: str) -> RemoteBatch:
         """Return a batch as it is now."""
@@ -132,7 +132,7 @@ class BatchClient:
 
     def _batch(self, call: Call) -> RemoteBatch:
         told = self._object(replace(call, limit=_LARGEST_OBJECT))
-        return RemoteBatch.from_json(told) or self._raise_odd("a batch")
+        return RemoteBatch.from_json(told) or self._raise_unexpected("a batch")
 
     def _object(self, call: Call, *, is_long: bool = False, may_charge: bool = False) -> dict[str, Any]:
         """Ask once for a JSON object; what our own demo says bears its mark."""
@@ -149,13 +149,13 @@ class BatchClient:
             return {**told, DEMO_MARK: is_demo}
         raise ImgcliError(problem)
 
-    def _raise_odd(self, what: str, code: ExitCode = ExitCode.REFUSED) -> Any:  # noqa: ANN401 - never returns
+    def _raise_unexpected(self, what: str, code: ExitCode = ExitCode.REFUSED) -> Any:  # noqa: ANN401 - never returns
         told = f"{self.credentials.host} did not answer with {what}."
         raise ImgcliError(Problem(code, told, Charged.NO, _NO_BATCHES))
 
 
 def _free(problem: Problem) -> Problem:
-    """Return the problem as it is here, where nothing is charged for asking."""
+    """Return the problem as one of a call that is free."""
     advice = problem.advice
     if problem.exit_code is ExitCode.UNKNOWN:
         advice = "Asking is free: run it again."
@@ -165,7 +165,7 @@ def _free(problem: Problem) -> Problem:
 
 
 def read_answers(file: BinaryIO) -> Iterator[BatchAnswer | None]:
-    """Yield the answers in a result file, None for a line that is none."""
+    """Yield the answers in a result file, None for a line that is not one."""
     while line := file.readline(LONGEST_ANSWER):
         if line.strip():
             told = None

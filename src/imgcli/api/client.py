@@ -67,16 +67,16 @@ class Answer:
     """What the server answers while it arrives. `chunks` raises `ImgcliError` when the connection breaks.
 
     `close` hangs up; it may be called at any time and more than once. `note` is to be called for every event
-    that was read: an answer without a new one is given up after a while. `linger` is to be called with True
+    that was read: an answer without a new one is given up after a while. `note_end` is to be called with True
     when the server's end was read, after which nothing is waited for, and with False when it was none.
-    `is_demo`: our demo gave it. `limits` is what the server said about further requests.
+    `is_demo`: our demo sent it. `limits` is what the server said about further requests.
     """
 
     chunks: Iterator[bytes]
     content_type: str
     close: Callable[[], None]
     note: Callable[[], None]
-    linger: Callable[[bool], None]
+    note_end: Callable[[bool], None]
     is_demo: bool = False
     limits: RateLimits | None = None
 
@@ -202,7 +202,7 @@ class _Exchange:
             response.headers.get("content-type", ""),
             stack.pop_all().close,
             self.watchdog.note,
-            self.watchdog.linger,
+            self.watchdog.note_end,
             self.credentials.is_local and _is_marked(response.headers),
             rate_limits(response.headers),
         )

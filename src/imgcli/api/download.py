@@ -34,7 +34,7 @@ _NO_ADDRESS = "The link is not a valid address."
 
 @dataclass(frozen=True)
 class LinkedImages:
-    """The way to the images that one server links to.
+    """The images that one server links to.
 
     `record` is called with every image, as a part of the answer, before anybody sees it.
     """
@@ -46,7 +46,7 @@ class LinkedImages:
 
     @classmethod
     def of_recorded(cls, host: str | None, clock: Clock) -> LinkedImages:
-        """Return the way to images of a run that is recorded; `host` is its server's, with a port."""
+        """Return those of a recorded run; `host` is its server's, with a port."""
         url = f"//{host or ''}"
         url = f"{'http' if is_on_this_machine(url) else 'https'}:{url}"
         return cls(Credentials("", url), Timeouts(), clock, lambda _: None)
@@ -61,7 +61,7 @@ class LinkedImages:
         if self._is_own(parts):
             watchdog = Watchdog(timeouts, self.clock.monotonic)
         elif parts.scheme == "https":
-            watchdog = _PublicOnly(timeouts, self.clock.monotonic)
+            watchdog = _PublicWatchdog(timeouts, self.clock.monotonic)
         else:
             raise LinkError("imgcli fetches an unencrypted link only from the server that it asked.")
         target = Credentials("", link)
@@ -81,7 +81,7 @@ class LinkedImages:
         return data
 
     def _is_own(self, link: SplitResult) -> bool:
-        """Return whether a link is to the server itself, and the way to it no less private than its own."""
+        """Return whether a link is to the server itself, and no less private than its own address."""
         own = urlsplit(self.credentials.base_url)
         return link.hostname == own.hostname and (link.scheme == "https" or own.scheme == "http")
 
@@ -125,8 +125,8 @@ def _reason(error: Exception, target: Credentials, watchdog: Watchdog, timeouts:
     return failure.problem.what
 
 
-class _PublicOnly(Watchdog):
-    """A watchdog that lets nothing be sent but to a public address.
+class _PublicWatchdog(Watchdog):
+    """A watchdog that allows requests to public addresses only.
 
     A server could link to what only this machine can reach. The name is resolved before anything is dialed,
     and the connection looked at before anything is sent: a name can have another address by then.

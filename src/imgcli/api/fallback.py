@@ -1,4 +1,4 @@
-"""Another request, where the first one is refused for a reason that can be got around."""
+"""Another request, where the first one is refused for a reason that it avoids."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def send_with_fallback(
     clock: Clock = DEFAULT_CLOCK,
     sent: Callable[[], None] = ignore,
 ) -> Generator[Waiting | Notice, None, Answer]:
-    """Send the request; where the server refuses it for a reason that can be got around, say so and do that.
+    """Send the request; where the server refuses it for a reason that another one avoids, send that one.
 
     The first one cost nothing then: it was refused before any work. Raises `ImgcliError` as `send` does.
     """

@@ -50,7 +50,7 @@ def ask(
         with closing(client.ask(credentials, Call(_PATH, form, _LARGEST), timeouts, clock)) as answer:
             body = b"".join(answer.chunks)
     except ImgcliError as error:
-        problem = _fitting(error.problem)
+        problem = _about_the_file(error.problem)
     else:
         return read(body, credentials.host, *credentials.secrets)
     raise ImgcliError(problem)
@@ -86,8 +86,8 @@ def _signal(results: list[dict[str, Any]], kind: str, secrets: tuple[str, ...]) 
     )
 
 
-def _fitting(problem: Problem) -> Problem:
-    """Return the problem as it is here: about a file that was to be checked, and not about an image."""
+def _about_the_file(problem: Problem) -> Problem:
+    """Return the problem as one about a file that was to be checked, not about an image."""
     what, advice = problem.what, problem.advice
     match problem.exit_code:
         case ExitCode.UNKNOWN:

@@ -75,10 +75,10 @@ def _later(asked: float, attempt: int, left: float, chance: float) -> float | No
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Read how many seconds the server asks for; None when it does not say, or says nonsense.
+    """Read how many seconds the server asks for; None when it does not say, or what it says is invalid.
 
     `retry-after-ms` goes before `retry-after`, which holds seconds or a date (RFC 9110 section 10.2.3); `now`
-    is the Unix time. `headers` has lower-case names. `x-should-retry` is ignored, for it is our money.
+    is the Unix time. `headers` has lower-case names. `x-should-retry` is ignored: the money is ours.
     """
     milliseconds = _seconds(headers.get("retry-after-ms", ""))
     if milliseconds is not None:
@@ -137,8 +137,8 @@ class RateLimits(NamedTuple):
 def rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
     """Read the limits in an answer's headers, whose names are in lower case; None where there are none.
 
-    OpenAI's are for requests and tokens, for images too where the model makes them. What is nonsense is as
-    good as missing.
+    OpenAI's are for requests and tokens, for images too where the model makes them. Invalid ones count as
+    missing.
     """
     limits = RateLimits(*(_limit(headers, kind) for kind in RateLimits._fields))
     return limits if any(limits) else None

@@ -61,8 +61,8 @@ def ignore() -> None:
 class Upload:
     """The body of one request, for as many attempts as it takes.
 
-    `is_whole` says of the last attempt whether its last piece was asked for: before that, nobody has a whole
-    request, and nobody can have begun to work on it. `going` is called then.
+    `is_whole` says of the last attempt whether its last piece was asked for: before that, no server has a
+    whole request, and none can have begun to work on it. `going` is called then.
     """
 
     def __init__(self, request: ImageRequest, going: Callable[[], None] = ignore) -> None:
@@ -150,7 +150,7 @@ class FileForm:
 
 
 def json_parts(body: Mapping[str, Any]) -> list[_Part]:
-    """Write the body with a mark in every image's place, and cut it there."""
+    """Write the body with a mark in place of every image, and cut it there."""
     mark = secrets.token_hex(16)  # nothing else in it is this
     images: list[_Part] = []
 

@@ -189,8 +189,8 @@ def stream(job: Job) -> Iterator[Event]:
             chunks = artifacts.recorded(mask_secrets(answer.chunks, *maskable(*credentials.secrets)))
             links = LinkedImages(credentials, timeouts, clock, artifacts.add)
             inputs = job.valid.request.inputs
-            note, linger = answer.note, answer.linger
-            events = read_events(chunks, job.id, note, linger, inputs, links, position=job.position)
+            note, note_end = answer.note, answer.note_end
+            events = read_events(chunks, job.id, note, note_end, inputs, links, position=job.position)
             yield from redact_events(events, *credentials.secrets)
 
 
@@ -201,15 +201,15 @@ def _in_background(
     request = job.valid.request
     if not request.detach:
         return answer
-    from imgcli.api.background import ResponseStore, followed, framed
+    from imgcli.api.background import ResponseStore, as_event_stream, follow
     from imgcli.api.wires import WIRES
 
     if not request.stream:
-        return framed(answer)
+        return as_event_stream(answer)
     # A batch's own sleep keeps others waiting, and says that nothing was charged where it is stopped.
     clock = replace(clock, sleep=job.stop.sleep)
     store = ResponseStore(credentials, WIRES[request.api].path(request, credentials.paths), timeouts, clock)
-    return followed(answer, job.position, store)
+    return follow(answer, job.position, store)
 
 
 @contextmanager

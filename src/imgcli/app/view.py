@@ -259,7 +259,7 @@ class Viewer:
 
         chunks = replayed(source.chunks, pace.wait) if pace.speed else source.chunks
         if source.is_live:  # whose writer may never close it
-            yield from read_events(chunks, job, linger=None)
+            yield from read_events(chunks, job, note_end=None)
         else:
             yield from read_events(chunks, job)
 

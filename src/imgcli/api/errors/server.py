@@ -36,17 +36,17 @@ _TITLE = regex(r"<title[^>]{0,200}>([^<]{1,500})", re.IGNORECASE)
 
 
 def quoted(text: str) -> str:
-    """Make a server's words fit to stand in a sentence of ours: redacted, clean, one line, not long."""
+    """Return a server's words as they can stand in our sentence: redacted, clean, one line, not long."""
     return shorten(redact(text[: 20 * _LONGEST_QUOTE]), _LONGEST_QUOTE)
 
 
 def link(url: str) -> str:
-    """Make a server's link fit to be copied from a message: safe, and whole, for a cut one is of no use."""
+    """Return a server's link as it can be copied from a message: safe, and whole, as a cut one is useless."""
     return shorten(redact(url[: 20 * _LONGEST_LINK]), _LONGEST_LINK)
 
 
 def page_title(text: str) -> str | None:
-    """Find what an HTML page calls itself, "" when it does not say; None when this is no HTML."""
+    """Return the title of an HTML page, "" when it has none; None when this is not HTML."""
     if not _PAGE.match(text[:_HEAD]):
         return None
     title = _TITLE.search(text)
@@ -55,14 +55,14 @@ def page_title(text: str) -> str | None:
 
 @dataclass(frozen=True)
 class ServerError:
-    """An error as the server tells it, in whichever of the known shapes."""
+    """An error as the server reports it, in any of the known shapes."""
 
     message: str = ""
     code: str | None = None
     type: str | None = None
     param: str | None = None
     moderated: str | None = None
-    """Where the safety check refused: "input", "output" or "unknown"; None when the server does not say."""
+    """What the safety check refused: "input", "output" or "unknown"; None when the server does not say."""
 
     @classmethod
     def of(cls, body: object) -> ServerError:
@@ -89,7 +89,7 @@ class ServerError:
         )
 
     @property
-    def may_have_drawn(self) -> bool:
+    def may_have_generated(self) -> bool:
         """Whether there may have been an image, which the safety check then refused."""
         return self.moderated not in (None, "input")
 
@@ -142,10 +142,10 @@ def from_status(status: int, body: object, headers: Mapping[str, str]) -> Proble
         rule = _gateway_rule(status, f"{parsed or ''}\n{headers.get('x-squid-error', '')}")
     request = quoted(headers.get("x-request-id", "")) if rule.exit_code is ExitCode.UNKNOWN else ""
     lead = f"{rule.what} (HTTP {status}{f', request {request}' if request else ''})"
-    may_have_drawn = error.may_have_drawn or (
+    may_have_generated = error.may_have_generated or (
         status >= table.SERVER_FAULT and rule not in (table.BUSY, table.UNREACHED)
     )
-    progress = Progress.DRAWING if may_have_drawn else Progress.REFUSING
+    progress = Progress.GENERATING if may_have_generated else Progress.REFUSING
     return _problem(rule, error, _sentence(lead, error.message), progress)
 
 
@@ -158,7 +158,7 @@ def _parsed(body: object) -> object:
 def _status_rule(status: int, error: ServerError) -> ErrorRule:
     """Find the rule by what the body says, else by the status.
 
-    A server that failed is not taken at its word: its prose speaks of whatever broke behind it.
+    A server that failed is not judged by its message, which is about whatever broke behind it.
     """
     failed = status >= table.SERVER_FAULT
     rule = next((rule for rule in table.RULES if rule.fits(error.codes)), None) if failed else _rule(error)
@@ -168,9 +168,9 @@ def _status_rule(status: int, error: ServerError) -> ErrorRule:
 
 
 def _gateway_rule(status: int, text: str) -> ErrorRule:
-    """Find the rule for a server's failure that is not told in JSON: it is a proxy that speaks.
+    """Find the rule for a failure that is not reported in JSON, which means that a proxy answered.
 
-    A server that quotes one tells of what is behind it, where the request may have begun.
+    A server that quotes a proxy is about what is behind it, where the request may have begun.
     """
     if table.UNREACHED.fits(frozenset(), text.lower()):
         return table.UNREACHED
@@ -178,7 +178,7 @@ def _gateway_rule(status: int, text: str) -> ErrorRule:
 
 
 def _redirect(status: int, location: str) -> Problem:
-    """Refuse to be sent elsewhere: the prompt and the key are meant for one server."""
+    """Return the problem of a redirect, which is not followed: prompt and key are meant for one server."""
     try:
         parts = urlsplit(location)
         target = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else "another path"
@@ -192,7 +192,7 @@ def from_code(body: object, progress: Progress) -> Problem:
     """Return what an error inside an answer means: a JSON object, nested or flat, or None."""
     error = ServerError.of(body)
     rule = _rule(error) or (table.REJECTED if error.type in table.REFUSAL_TYPES else table.STOPPED)
-    if rule.exit_code is ExitCode.BUSY and progress is Progress.DRAWING:
+    if rule.exit_code is ExitCode.BUSY and progress is Progress.GENERATING:
         rule = replace(rule, exit_code=ExitCode.UNKNOWN, advice=CHECK_USAGE)
     return _problem(rule, error, _sentence(rule.what, error.message or error.code or ""), progress)
 

@@ -1,4 +1,4 @@
-"""JSON lines, ours or those of the web client's server, back to events."""
+"""JSON lines, ours or those of the web client's server, as events."""
 
 from __future__ import annotations
 

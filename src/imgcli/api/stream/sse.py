@@ -41,8 +41,8 @@ T = TypeVar("T")
 
 
 @dataclass
-class UntilFault(Generic[T]):
-    """Chunks, or what else comes, up to the first fault, which is kept: what came before it is used first."""
+class UntilError(Generic[T]):
+    """Items up to the first error, which is kept: what came before it is used first."""
 
     items: Iterable[T]
     fault: ImgcliError | None = None
@@ -66,22 +66,22 @@ def records(chunks: Iterable[bytes], limit: int = RECORD_LIMIT) -> Iterator[SseR
     no data (comments, `retry:`, `id:`, a lone `event:`) yields nothing. A fault of the chunks is raised after
     the last record. Raises `ImgcliError` for a record or a line of more than `limit` bytes.
     """
-    source = UntilFault(chunks)
-    draft = _SseDraft(limit)
+    source = UntilError(chunks)
+    buffer = _RecordBuffer(limit)
     for line in lines(source, limit):
         if line == RESUMED:
-            draft = _SseDraft(limit)
+            buffer = _RecordBuffer(limit)
             yield SseRecord("", "", is_resumption=True)
         elif line:
-            draft.add(line)
+            buffer.add(line)
         else:
-            yield from draft.take(whole=True)
-    yield from draft.take(whole=False)
+            yield from buffer.take(whole=True)
+    yield from buffer.take(whole=False)
     source.check()
 
 
 @dataclass
-class _SseDraft:
+class _RecordBuffer:
     """The record that is being read."""
 
     limit: int
@@ -118,7 +118,7 @@ class _SseDraft:
 
 
 def check_size(size: int, limit: int) -> None:
-    """Refuse to hold more than `limit` bytes in memory: raises `ImgcliError`."""
+    """Raise `ImgcliError` for more than `limit` bytes, which are not held in memory."""
     if size > limit:
         what = f"The server sent more than {limit // 1_000_000} MB in one piece, which no image needs."
         raise ImgcliError(
@@ -142,21 +142,21 @@ def _first(lines: Iterator[bytes]) -> Iterator[bytes]:
 
 def _raw_lines(chunks: Iterable[bytes], limit: int) -> Iterator[bytes]:
     """Cut chunks into lines; every byte is looked at once."""
-    held = _Held(limit)
+    held = _LineBuffer(limit)
     after_cr = False
     for chunk in chunks:
         start = 1 if after_cr and chunk.startswith(b"\n") else 0
         after_cr = chunk.endswith(b"\r") if chunk else after_cr
         for end, following in _breaks(chunk, start):
-            yield held.joined_with(chunk[start:end])
+            yield held.completed_by(chunk[start:end])
             start = following
         held.add(chunk[start:])
     if held.parts:
-        yield held.joined_with(b"")
+        yield held.completed_by(b"")
 
 
 @dataclass
-class _Held:
+class _LineBuffer:
     """The beginning of a line whose end has not come."""
 
     limit: int
@@ -173,8 +173,8 @@ class _Held:
         if len(self.parts) > _MANY_PARTS:
             self.parts = [b"".join(self.parts)]
 
-    def joined_with(self, end: bytes) -> bytes:
-        """Return the whole line and hold nothing any more."""
+    def completed_by(self, end: bytes) -> bytes:
+        """Return the whole line, and start anew."""
         if not self.parts:
             check_size(len(end), self.limit)
             return end

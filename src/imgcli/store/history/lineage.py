@@ -41,7 +41,7 @@ def producer(find: Find, sha256: str, child: HistoryEntry | None = None) -> Hist
 
 
 def children(find: Find, sha256: str, of: HistoryEntry | None = None) -> list[HistoryEntry]:
-    """List the runs with this image as an input, oldest first, but not those that name another run than `of`."""
+    """List the runs that had this image as input, oldest first, but none that names another run than `of`."""
     found = find(_CHILDREN, [sha256.lower()])[::-1]
     return [child for child in found if of is None or _may_be_child(find, child, sha256, of.number)]
 
