@@ -6,7 +6,8 @@ import json
 import os
 import secrets
 from binascii import b2a_base64
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from itertools import chain
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from imgcli.api.wires import WIRES
 from imgcli.core.request import DataUrl, InputImage
@@ -23,35 +24,21 @@ _PIECE = 49_152
 
 
 @dataclass(frozen=True)
-class _Raw:
-    """A file as it is."""
+class _Part:
+    """A file, as it is or in base64."""
 
     data: bytes
+    in_base64: bool = False
 
     @property
     def length(self) -> int:
-        return len(self.data)
+        return (len(self.data) + 2) // 3 * 4 if self.in_base64 else len(self.data)
 
     def pieces(self) -> Iterator[bytes]:
         view = memoryview(self.data)
         for start in range(0, len(view), _PIECE):
-            yield bytes(view[start : start + _PIECE])
-
-
-@dataclass(frozen=True)
-class _Base64(_Raw):
-    """A file as base64."""
-
-    @property
-    def length(self) -> int:
-        return (len(self.data) + 2) // 3 * 4
-
-    def pieces(self) -> Iterator[bytes]:
-        for piece in super().pieces():
-            yield b2a_base64(piece, newline=False)
-
-
-_Part: TypeAlias = _Raw | _Base64
+            piece = bytes(view[start : start + _PIECE])
+            yield b2a_base64(piece, newline=False) if self.in_base64 else piece
 
 
 def ignore() -> None:
@@ -155,17 +142,12 @@ def json_parts(body: Mapping[str, Any]) -> list[_Part]:
     images: list[_Part] = []
 
     def stand_in(link: DataUrl) -> str:
-        images.append(_Base64(_data(link.image)))
+        images.append(_Part(_data(link.image), in_base64=True))
         return link.prefix + mark
 
     text = json.dumps(body, default=stand_in, ensure_ascii=False, separators=(",", ":"))
-    return _alternating([_Raw(piece) for piece in text.encode().split(mark.encode())], images)
-
-
-def _alternating(texts: list[_Part], images: list[_Part]) -> list[_Part]:
-    """Put an image between each text and the next."""
-    pairs = zip(texts, images, strict=False)
-    return [*(part for pair in pairs for part in pair), texts[-1]]
+    first, *rest = (_Part(piece) for piece in text.encode().split(mark.encode()))
+    return [first, *chain.from_iterable(zip(images, rest, strict=True))]
 
 
 def _form(body: Mapping[str, Any], boundary: bytes) -> list[_Part]:
@@ -175,8 +157,8 @@ def _form(body: Mapping[str, Any], boundary: bytes) -> list[_Part]:
         for single in value if isinstance(value, tuple) else (value,):
             head = b"--%b\r\n%b\r\n\r\n" % (boundary, _head(name, single, len(parts)).encode())
             content = _data(single) if isinstance(single, InputImage) else _text(single).encode()
-            parts += [_Raw(head), _Raw(content), _Raw(b"\r\n")]
-    return [*parts, _Raw(b"--%b--\r\n" % boundary)]
+            parts += [_Part(head), _Part(content), _Part(b"\r\n")]
+    return [*parts, _Part(b"--%b--\r\n" % boundary)]
 
 
 def _flat(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -247,31 +247,19 @@ def expand(
     has_choices = bool(image.choices)
     for combination in product(*(variables[name] for name in names)):
         values = dict(zip(names, combination, strict=True))
-        if not has_choices:
-            yield _expansion(image, values, _no_choice, safe)
-            continue
-        alike = "\0".join((image.prompt.raw, image.output.raw if image.output else "", *combination))
-        number = position(alike)
+        alike, number = "", 0
+        if has_choices:
+            alike = "\0".join((image.prompt.raw, image.output.raw if image.output else "", *combination))
+            number = position(alike)
 
         def pick(name: str, place: int, alike: str = alike, number: int = number) -> str:
             return picker.pick(variables[name], alike, number, name, place)
 
-        yield _expansion(image, values, pick, safe)
+        def pick_safe(name: str, place: int, pick: Callable[[str, int], str] = pick) -> str:
+            return safe(pick(name, place))
 
-
-def _no_choice(name: str, place: int) -> str:
-    raise AssertionError(name, place)  # pragma: no cover - there are no choices
-
-
-def _expansion(
-    image: ImageTemplate,
-    values: Mapping[str, str],
-    pick: Callable[[str, int], str],
-    safe: Callable[[str], str],
-) -> Expansion:
-    prompt, output, typed = image
-    place = None
-    if output is not None:
-        inside = {name: safe(value) for name, value in values.items()}
-        place = output.fill(inside, lambda name, number: safe(pick(name, number)))
-    return Expansion(prompt.fill(values, pick), place, typed and typed.fill(values, pick))
+        output = None
+        if image.output is not None:
+            output = image.output.fill({name: safe(value) for name, value in values.items()}, pick_safe)
+        typed = image.typed and image.typed.fill(values, pick)
+        yield Expansion(image.prompt.fill(values, pick), output, typed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, ImgcliError, Problem
@@ -129,15 +130,8 @@ def check_size(size: int, limit: int) -> None:
 def lines(chunks: Iterable[bytes], limit: int = RECORD_LIMIT) -> Iterator[bytes]:
     """Cut chunks into lines without their ends, leaving out the byte order mark at the start."""
     raw = _raw_lines(chunks, limit)
-    yield from (line.removeprefix(BOM) for line in _first(raw))
+    yield from (line.removeprefix(BOM) for line in islice(raw, 1))
     yield from raw
-
-
-def _first(lines: Iterator[bytes]) -> Iterator[bytes]:
-    """Return only the first line, if there is one."""
-    for line in lines:
-        yield line
-        return
 
 
 def _raw_lines(chunks: Iterable[bytes], limit: int) -> Iterator[bytes]:
