@@ -13,7 +13,7 @@ from imgcli.core.embedded import EmbeddedParameters, EmbeddingStage
 from imgcli.core.errors import AFTER_SENDING, CHECK_USAGE, Cause, ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.events import Failed, FinalImage, Saved, Waiting
 from imgcli.core.image import ImageFormat
-from imgcli.core.messages import RAW_RUN_KEPT
+from imgcli.core.messages import RUN_LOG_KEPT
 from imgcli.core.option import option
 from imgcli.regex import regex
 from imgcli.store.paths import FallbackFolders, state_folder
@@ -158,7 +158,7 @@ class RunArtifacts:
             self._run_log and self.has_asked and problem.cause in _CAUSES_TO_KEEP and self._run_log.keep()
         ):
             return event
-        own = "" if problem.advice in (CHECK_USAGE, RAW_RUN_KEPT) else f"{problem.advice} "
+        own = "" if problem.advice in (CHECK_USAGE, RUN_LOG_KEPT) else f"{problem.advice} "
         return replace(event, problem=replace(problem, advice=f"{own}The run log is kept; {_RECOVER}."))
 
     def note_demo(self) -> None:

@@ -30,8 +30,8 @@ class TaskStatus(StrEnum):
 
     SAVED = "saved"
     FAILED_FREE = "failed_free"  # may be sent again: it cost nothing
-    FAILED_CHARGED = "failed_charged"  # may have cost something: sent again only where the user says so
-    UNKNOWN = "unknown"  # sent, and nobody knows what came of it: likewise
+    FAILED_CHARGED = "failed_charged"  # may have cost something: sent again only if the user says so
+    UNKNOWN = "unknown"  # sent, and the outcome is unknown: likewise
     SUBMITTED = "submitted"  # in a batch at OpenAI
 
 
@@ -72,7 +72,7 @@ class StateLine(NamedTuple):
 
 
 def state_line(fields: Mapping[str, Any]) -> StateLine | None:
-    """Read a line of a state file; None for what is none.
+    """Read a line of a state file; None for anything else.
 
     `fields` are parsed with `Decimal` for numbers with a point.
     """

@@ -23,7 +23,7 @@ PRESET = "preset"
 DEFAULT_PRESET = "default-preset"
 """The key of the default presets: TOML does not allow a key `preset` next to `[preset.NAME]`."""
 PROMPT = "prompt"
-PLACE = "{prompt}"
+PLACEHOLDER = "{prompt}"
 """The place of the user's prompt in the template of a preset."""
 BASE_URL = "base-url"
 KEY_ENV = "key-env"
@@ -164,12 +164,12 @@ class Preset:
 
     name: str
     line: int
-    template: str = PLACE
+    template: str = PLACEHOLDER
     settings: Mapping[str, Setting] = field(default_factory=dict)
 
     def apply(self, prompt: str) -> str:
         """Return the template with a prompt in its place; other braces, as in JSON, stay as they are."""
-        return self.template.replace(PLACE, prompt)
+        return self.template.replace(PLACEHOLDER, prompt)
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ class SavedImage:
     """An image of a run. `image_index` numbers the images from 0; `length` is in bytes, `size` in pixels.
 
     `path` is absolute, None for an image that went to a stream or was only displayed. `received` is the
-    SHA-256 of the image as it came, where parameters were embedded in it.
+    SHA-256 of the image as it arrived, where parameters were embedded in it.
     """
 
     image_index: int
@@ -270,13 +270,13 @@ class Family:
     @cached_property
     def _children(self) -> Mapping[Key, list[Key]]:
         found: dict[Key, dict[Key, None]] = {}
-        for key in sorted(self.members, key=_age):
+        for key in sorted(self.members, key=_by_age):
             for parent in self._member_parents(key):
                 found.setdefault(parent, {})[key] = None
         return {parent: list(children) for parent, children in found.items()}
 
 
-def _age(key: Key) -> tuple[int, str]:
+def _by_age(key: Key) -> tuple[int, str]:
     """Return a sort key: runs as they were recorded, then images without a run."""
     return (key, "") if isinstance(key, int) else (1 << 63, key)
 

@@ -120,12 +120,12 @@ def enforce_grammar(job: str, events: Iterable[Event]) -> Iterator[Event]:
                     pass
             yield event
     except ImgcliError as error:
-        yield from _ending(job, error, images)
+        yield from _end(job, error, images)
     else:
-        yield from _ending(job, ImgcliError(_no_image(partials)), images)
+        yield from _end(job, ImgcliError(_no_image(partials)), images)
 
 
-def _ending(job: str, error: ImgcliError, images: int) -> Iterator[Event]:
+def _end(job: str, error: ImgcliError, images: int) -> Iterator[Event]:
     """Yield the end of a run that broke off, with what the server had reported."""
     if images and error.problem.exit_code is not ExitCode.PARTIAL:
         yield Notice(job, f"after the image arrived: {error.problem.what}")

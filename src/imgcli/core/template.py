@@ -10,7 +10,7 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from imgcli.core.config import PLACE
+from imgcli.core.config import PLACEHOLDER
 from imgcli.core.errors import usage_error
 from imgcli.core.option import option
 from imgcli.core.text import shorten, similar_names
@@ -77,21 +77,21 @@ class Template(NamedTuple):
         )
         return cls(text, tuple(placed), tuple(products), tuple(choices))
 
-    def within(self, frame: str, place: str, names: Collection[str]) -> Template:
+    def framed_by(self, frame: str, place: str, names: Collection[str]) -> Template:
         """Return a template that has `place`, with this one wherever it does, as presets frame a prompt.
 
         The same choices are picked for this one inside as alone. Raises `ImgcliError` (usage).
         """
         around = [Template.parse(piece, names) for piece in frame.split(place)]
-        parts = list(around[0].moved(_FRAME).parts)
+        parts = list(around[0].renumbered(_FRAME).parts)
         for number, piece in enumerate(around[1:], 2):
-            parts += [*self.parts, *piece.moved(number * _FRAME).parts]
+            parts += [*self.parts, *piece.renumbered(number * _FRAME).parts]
         products = dict.fromkeys(name for one in (self, *around) for name in one.products)
         choices = dict.fromkeys(name for one in (self, *around) for name in one.choices)
         raw = frame.replace(place, self.raw)
         return Template(raw, tuple(parts), tuple(products), tuple(choices))
 
-    def moved(self, places: int) -> Template:
+    def renumbered(self, places: int) -> Template:
         """Return this with other numbers for its placeholders."""
         parts = (
             part if isinstance(part, str) else part._replace(place=part.place + places) for part in self.parts
@@ -212,9 +212,9 @@ class ImageTemplate(NamedTuple):
     @classmethod
     def framed(cls, typed: Template, output: Template | None, frame: str, names: Collection[str]) -> Self:
         """Return a prompt that was typed within the frame of presets. Raises `ImgcliError` (usage)."""
-        if frame == PLACE:
+        if frame == PLACEHOLDER:
             return cls(typed, output)
-        return cls(typed.within(frame, PLACE, names), output, typed)
+        return cls(typed.framed_by(frame, PLACEHOLDER, names), output, typed)
 
     @property
     def products(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from imgcli.core.json_fields import as_text, count, json_object, moment
+from imgcli.core.json_fields import as_text, count, json_object, timestamp
 from imgcli.dataclass import dataclass
 from imgcli.store.files import open_regular
 from imgcli.store.paths import private_folder, state_folders
@@ -116,7 +116,7 @@ class SubmittedBatch:
     @property
     def time(self) -> datetime | None:
         """When it was submitted."""
-        return moment(self.facts.created)
+        return timestamp(self.facts.created)
 
     @property
     def is_open(self) -> bool:

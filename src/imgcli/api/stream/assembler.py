@@ -14,7 +14,7 @@ from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, Problem
 from imgcli.core.events import Completed, Event, FinalImage, Notice, PartialImage
 from imgcli.core.image import EncodedImage
 from imgcli.core.json_fields import as_index, as_list, as_object, as_text
-from imgcli.core.messages import RAW_RUN_KEPT
+from imgcli.core.messages import RUN_LOG_KEPT
 from imgcli.dataclass import dataclass
 from imgcli.regex import regex
 
@@ -396,4 +396,4 @@ class ImageAssembler:
 
 
 def _damaged() -> Problem:
-    return Problem(ExitCode.DAMAGED, _DAMAGED, Charged.YES, RAW_RUN_KEPT, cause=Cause.UNREADABLE_IMAGE)
+    return Problem(ExitCode.DAMAGED, _DAMAGED, Charged.YES, RUN_LOG_KEPT, cause=Cause.UNREADABLE_IMAGE)

@@ -19,7 +19,7 @@ from imgcli.core import pipeline
 from imgcli.core.billing.bill import dollars
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem, most_severe
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started
-from imgcli.core.json_fields import moment
+from imgcli.core.json_fields import timestamp
 from imgcli.core.messages import age
 from imgcli.core.option import option
 from imgcli.core.pipeline import Outcome
@@ -374,7 +374,7 @@ class _Collector:
         parts = [f"{totals.saved} saved", f"{totals.rows - totals.saved} without an image"]
         parts += [f"{earlier} collected earlier"] if earlier else []
         took = ""
-        if begun := moment(record.facts.created):
+        if begun := timestamp(record.facts.created):
             seconds = (self._context.now().astimezone() - begun.astimezone()).total_seconds()
             took = f", {duration(seconds)} after it was submitted"
         counts = ", ".join(parts)

@@ -98,9 +98,9 @@ def _report(table: PriceTable, before: Catalog, after: Catalog) -> Iterator[str]
         yield f"  and {len(found) - _MOST_LINES} more"
     if not found:
         yield "  no price of these has changed"
-    if after.aside:
-        names = "model" if len(after.aside) == 1 else "models"
-        yield f"Kept aside for bills: prices of {len(after.aside)} {names} that imgcli does not know."
+    if after.other_prices:
+        names = "model" if len(after.other_prices) == 1 else "models"
+        yield f"Kept aside for bills: prices of {len(after.other_prices)} {names} that imgcli does not know."
 
 
 def _price(price: Decimal | None) -> str:

@@ -17,7 +17,7 @@ from imgcli.core.config import (
     KEY_COMMAND,
     KEY_FILE,
     OPENAI_PATHS,
-    PLACE,
+    PLACEHOLDER,
     PRESET,
     RESPONSES_PATH,
     ApiPaths,
@@ -177,7 +177,7 @@ def _preset_lines(config: Config) -> Iterator[str]:
         yield "\npresets"
     for preset in config.presets.values():
         options = [f"{name} {_words(setting.value)}" for name, setting in preset.settings.items()]
-        template = [] if preset.template == PLACE else [f'"{preset.template}"']
+        template = [] if preset.template == PLACEHOLDER else [f'"{preset.template}"']
         place, text = f"line {preset.line}", ", ".join([*template, *options])
         yield f"  {shorten(preset.name, _WIDEST):<14} {place:<24} {shorten(text, _WIDEST)}"
 
@@ -240,7 +240,7 @@ def _as_json(
 
 
 def _preset_json(preset: Preset) -> dict[str, object]:
-    prompt = None if preset.template == PLACE else preset.template
+    prompt = None if preset.template == PLACEHOLDER else preset.template
     options = {name: setting.value for name, setting in preset.settings.items()}
     return {"name": preset.name, "line": preset.line, "prompt": prompt, "options": options}
 

@@ -80,8 +80,8 @@ class Bill:
     """What a run cost.
 
     `prices_date` is the date of the oldest price in it, None without any; `tables` names the price tables
-    that were used. `notes` are sentences on assumptions and uncertain prices. `is_demo` means that nobody
-    pays it.
+    that were used. `notes` are sentences on assumptions and uncertain prices. A bill that `is_demo` is not
+    charged.
     """
 
     rows: tuple[Row, ...]
@@ -120,7 +120,7 @@ def bill(
 ) -> Bill:
     """Compute what a run cost at OpenAI's Standard rates; `partials` and `images` arrived.
 
-    What counts what, `Completed` says. Never raises: a count that is missing or absurd makes its row unknown.
+    `Completed` says which count is which. Never raises: a missing or absurd count makes its row unknown.
     """
     from imgcli.core.billing.prices import tables_of  # see `prices_of`
 
@@ -189,8 +189,8 @@ def prices_of(model: str | None, catalog: Catalog) -> Prices:
     from imgcli.core.billing.prices import Prices  # only here: the history needs rows of bills, but no prices
 
     found = catalog.find(model) if model else None
-    aside = catalog.aside.get(model) if model and not found else None
-    return (found.prices if found else aside) or Prices(date=date.min, source="")
+    other_prices = catalog.other_prices.get(model) if model and not found else None
+    return (found.prices if found else other_prices) or Prices(date=date.min, source="")
 
 
 def _notes(row: Row, completed: Completed, request: ImageRequest, catalog: Catalog) -> Iterator[str]:
@@ -339,7 +339,7 @@ def sum_bills(bills: Iterable[Bill]) -> Bill | None:
     """Return the bill of several runs, None for none: rows of the same model added up.
 
     Rows whose cost is unknown are not added to those whose cost is known, which would hide the least that it
-    is. It is the demo's where nobody pays any of it.
+    is. It is the demo's where none of it is charged.
     """
     bills = tuple(bills)
     if not bills:

@@ -106,7 +106,7 @@ def upper_bound(
             "The maximum cost is unknown: the conversation that this continues is not in the history.",
             f"Send the image itself with {option('image')}, or remove the limit.",
         )
-    load = _Load(request, models.limits, conversation or Conversation())
+    load = _HighestCost(request, models.limits, conversation or Conversation())
     image = image_model_name(request, models)
     shares = [_most_expensive(_candidates(image, ModelKind.IMAGE, models), load.image_dollars)]
     if request.api is Api.RESPONSES:
@@ -164,7 +164,7 @@ def conversation_before(
 
 
 @dataclass(frozen=True)
-class _Load:
+class _HighestCost:
     """The tokens that a request costs at most, and their price."""
 
     request: ImageRequest

@@ -1,4 +1,4 @@
-"""Reading price tables of any form, believing nothing: imgcli's TOML, LiteLLM's JSON, the stored one."""
+"""Reading untrusted price tables of any form: imgcli's TOML, LiteLLM's JSON, the stored one."""
 
 from __future__ import annotations
 
@@ -79,11 +79,11 @@ def _litellm_entries(text: str, models: Catalog) -> dict[str, dict[str, Any]]:
         )
         return litellm_entries(document, models)
     except (ValueError, ArithmeticError):
-        raise PriceTableError("holds a number that is none") from None
+        raise PriceTableError("contains an invalid number") from None
 
 
 def _refuse_constant(constant: str) -> None:
-    raise PriceTableError(f"holds {constant}, which is no price")
+    raise PriceTableError(f"contains {constant}, which is not a price")
 
 
 def _toml_table(text: str) -> dict[str, Any]:
@@ -180,7 +180,7 @@ def _check_kind(name: str, kind: object, known: Model | None) -> None:
 
 
 def _prices(name: str, entry: Mapping[str, Any], label: str) -> Prices:
-    """Read one model's prices, believing nothing."""
+    """Read one model's untrusted prices."""
     then = entry.get("then")
     inherited = {"date": entry["date"], "source": entry["source"], **as_object(then), "then": None}
     return Prices(
@@ -215,7 +215,7 @@ def _number(value: object, what: str) -> Decimal:
     is_text = isinstance(value, str) and _NUMBER.fullmatch(value)
     number = Decimal(str(value)) if is_text or type(value) in (int, float, Decimal) else None
     if number is None or not number.is_finite():
-        raise PriceTableError(f"has something else than a number: {what}")
+        raise PriceTableError(f"must have a number as {what}")
     return number
 
 
@@ -269,7 +269,7 @@ def _day(value: object, what: str) -> date | None:
     except ValueError:
         day = None
     if type(day) is not date or day < _EARLIEST:
-        raise PriceTableError(f"has a date that is none: {_shown(what)}")
+        raise PriceTableError(f"has an invalid date: {_shown(what)}")
     return day
 
 
@@ -280,7 +280,7 @@ def _shown(name: str) -> str:
 _MILLION = 1_000_000
 _THOUSAND = 1_000
 _PROVIDER = "openai"
-"""The only one whose prices are those of OpenAI's servers; others resell."""
+"""The provider whose prices are those of OpenAI's servers; others resell."""
 _KINDS = {"chat": ModelKind.TEXT, "responses": ModelKind.TEXT, "image_generation": ModelKind.IMAGE}
 _TEXT = {
     "text_in": "input_cost_per_token",
@@ -356,7 +356,7 @@ def _priced(fields: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, An
 
 
 def _per_million(value: object) -> object:
-    """Convert a number; None for none and for zero, anything else as it is, to be refused."""
+    """Convert a number; None stays None, zero becomes it, and anything else stays, to be refused."""
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
         return value * _MILLION if value else None
     return value

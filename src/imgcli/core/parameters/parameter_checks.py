@@ -8,7 +8,7 @@ from imgcli.core.catalog import ModelKind
 from imgcli.core.errors import check_between, usage_error
 from imgcli.core.option import option
 from imgcli.core.parameters.extra_field import check_extras
-from imgcli.core.params import NOTHING, PARAMETERS, SERVICE_TIERS, Api, ApiPlace, Parameter
+from imgcli.core.params import PARAMETERS, SERVICE_TIERS, UNSET, Api, ApiPlace, Parameter
 from imgcli.core.text import is_encodable, shorten
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def check_parameters(draft: DraftRequest, output: ImageFormat | None, api: Api, 
     check_extras(draft.extra, has_tool=api is Api.RESPONSES)
     for parameter in PARAMETERS:
         value = getattr(draft, parameter.name)
-        if value in NOTHING:
+        if value in UNSET:
             continue
         if parameter.span:
             check_between(parameter.flag, value, *parameter.span)
@@ -47,7 +47,7 @@ def check_parameters(draft: DraftRequest, output: ImageFormat | None, api: Api, 
             raise usage_error(what, advice, about=(parameter.flag, "model", "api"))
 
     if draft.service_tier == "batch":
-        what = f"{option('service-tier', 'batch')} is no tier of a single request."
+        what = f"{option('service-tier', 'batch')} is not a tier for a single request."
         raise usage_error(what, f"Try imgcli batch {option('later')}.", about=("service-tier",))
     if draft.svg_effort and not draft.svg_model and api is Api.IMAGES and not draft.references:
         what = f"{option('svg-effort')} needs {option('svg-model')} on the Images API."
@@ -55,7 +55,7 @@ def check_parameters(draft: DraftRequest, output: ImageFormat | None, api: Api, 
 
 
 def undocumented(draft: DraftRequest, model: Model | None) -> Iterator[str]:
-    """Yield a notice for each parameter of which nobody says that this image model or server takes it."""
+    """Yield a notice for each parameter that this image model or server is not known to accept."""
     if draft.service_tier and draft.service_tier not in SERVICE_TIERS:
         tier = option("service-tier", shorten(draft.service_tier, _NAME_LENGTH))
         yield f"imgcli does not know {tier}; it is sent as is"

@@ -14,7 +14,7 @@ from imgcli.core.billing.bill import Part, Row
 from imgcli.core.errors import Charged
 from imgcli.core.history import HistoryEntry, Parent, Role, SavedImage
 from imgcli.core.image import ImageFormat
-from imgcli.core.json_fields import choice, count, json_object, moment, text
+from imgcli.core.json_fields import choice, count, json_object, text, timestamp
 from imgcli.core.request import ImageRequest
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def utc_text(when: datetime) -> str:
 
 def time_of(value: object) -> datetime:
     """Read a time; the epoch for anything else."""
-    return moment(value) or _EPOCH
+    return timestamp(value) or _EPOCH
 
 
 def date_of(value: object) -> date | None:
