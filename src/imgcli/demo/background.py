@@ -1,4 +1,4 @@
-"""Responses that are kept for a while; those of the background are made in threads, whoever listens."""
+"""Responses that are kept for a while; those of the background are made in threads, client or not."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class StoredResponses:
         self._kept: dict[str, StoredResponse] = {}
 
     def keep(self, run: ResponseRun) -> StoredResponse:
-        """Keep a response from now on, and forget those that were done long ago, or are too many."""
+        """Keep a response from now on, and drop those that were done long ago, or are too many."""
         made, now = StoredResponse(run, self._pause), time.monotonic()
         with self._lock:
             kept = [one for one in self._kept.values() if one.done is None or now < one.done + _KEPT]

@@ -1,4 +1,4 @@
-"""What goes in and out, requests, answers, events with their pauses, and what is kept of it in between."""
+"""Requests, answers, and events with their pauses; and what is kept of earlier answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request that was let in, and the seed from which its images are painted.
+    """An accepted request, and the seed from which its images are painted.
 
     A multipart form is in `form`, any other body in `body`; `names` are the variable parts of its path.
     """
@@ -89,12 +89,12 @@ REMEMBERED = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
-    """An earlier answer: its turn, from 1; its conversation's first prompt and seed; whether it painted."""
+class EarlierAnswer:
+    """An earlier answer: its turn, from 1; the conversation's first prompt and seed; whether it has an image."""
 
     turn: int
-    scene_prompt: str
-    scene_seed: int
+    first_prompt: str
+    first_seed: int
     painted: bool
 
 
@@ -104,37 +104,37 @@ class Sessions:
     def __init__(self, limit: int = REMEMBERED) -> None:
         self._limit = limit
         self._lock = threading.Lock()
-        self._past: OrderedDict[str, Past] = OrderedDict()
+        self._answers: OrderedDict[str, EarlierAnswer] = OrderedDict()
 
-    def keep(self, key: str, past: Past) -> None:
-        """Remember an answer under an id."""
+    def keep(self, key: str, answer: EarlierAnswer) -> None:
+        """Keep an answer under an id."""
         with self._lock:
-            self._past[key] = past
-            self._past.move_to_end(key)
-            while len(self._past) > self._limit:
-                self._past.popitem(last=False)
+            self._answers[key] = answer
+            self._answers.move_to_end(key)
+            while len(self._answers) > self._limit:
+                self._answers.popitem(last=False)
 
-    def response(self, key: str) -> Past:
+    def response(self, key: str) -> EarlierAnswer:
         """Find the answer that `previous_response_id` names."""
-        past = self._find(key)
-        if past is None:
+        answer = self._find(key)
+        if answer is None:
             message = f"Previous response with id '{key}' not found."
             raise invalid("previous_response_not_found", message, "previous_response_id")
-        return past
+        return answer
 
-    def item(self, key: str) -> Past:
+    def item(self, key: str) -> EarlierAnswer:
         """Find the answer that held the item of this id."""
-        past = self._find(key)
-        if past is None:
+        answer = self._find(key)
+        if answer is None:
             message = (
                 f"Item with id '{key}' not found. Items are not persisted when `store` is set to false. "
                 "Try again with `store` set to true, or remove this item from your input."
             )
             raise invalid(None, message, "input", 404)
-        return past
+        return answer
 
-    def _find(self, key: str) -> Past | None:
+    def _find(self, key: str) -> EarlierAnswer | None:
         with self._lock:
-            if key in self._past:
-                self._past.move_to_end(key)
-            return self._past.get(key)
+            if key in self._answers:
+                self._answers.move_to_end(key)
+            return self._answers.get(key)

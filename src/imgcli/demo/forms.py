@@ -88,7 +88,7 @@ def decode_base64(text: str, param: str) -> bytes:
 
 
 def decoded_image(data: bytes, param: str) -> UploadedImage:
-    """Decode an image once, to be sure that it is one."""
+    """Decode an image once, to make sure that it is one."""
     from PIL import Image
 
     if not data:

@@ -1,4 +1,4 @@
-"""The parameters of an image, checked as OpenAI does and refused in the same words."""
+"""The parameters of an image, checked as OpenAI does, with the same messages."""
 
 from __future__ import annotations
 

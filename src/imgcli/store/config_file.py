@@ -72,7 +72,7 @@ def write_new(path: Path, text: str) -> None:
 
 
 def replace(path: Path, text: str) -> None:
-    """Give an existing file new text in one step; raises `OSError`.
+    """Replace the text of an existing file in one step; raises `OSError`.
 
     Its mode, its line ends and its byte order mark stay; a symbolic link keeps pointing at it.
     """
