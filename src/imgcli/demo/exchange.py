@@ -90,7 +90,7 @@ REMEMBERED = 256
 
 @dataclass(frozen=True, slots=True)
 class EarlierAnswer:
-    """An earlier answer: its turn, from 1; the first prompt and seed of the conversation; whether it painted."""
+    """An earlier answer: its turn, from 1; its conversation's first prompt and seed; whether it painted."""
 
     turn: int
     first_prompt: str
