@@ -32,6 +32,7 @@ from imgcli.core.config import (
     OptionType,
     Preset,
     Profile,
+    ServerSettings,
     Setting,
     ValueType,
 )
@@ -231,12 +232,15 @@ class _ConfigReader:
             name,
             self._line(path),
             self._settings(settings, path, self.all_options, _SERVER_KEYS),
-            tuple(self._headers(values.get(HEADERS, {}), (*path, HEADERS))),
-            values[KEY_ENV] if source == KEY_ENV else None,
-            self._billed(values, (*path, BILLED)),
-            self._paths(values, path),
-            tuple(values[KEY_COMMAND]) if source == KEY_COMMAND else (),
-            values[KEY_FILE] if source == KEY_FILE else None,
+            ServerSettings(
+                name,
+                key_env=values[KEY_ENV] if source == KEY_ENV else None,
+                headers=tuple(self._headers(values.get(HEADERS, {}), (*path, HEADERS))),
+                billed=self._billed(values, (*path, BILLED)),
+                paths=self._paths(values, path),
+                key_command=tuple(values[KEY_COMMAND]) if source == KEY_COMMAND else (),
+                key_file=values[KEY_FILE] if source == KEY_FILE else None,
+            ),
         )
 
     def _paths(self, profile: Mapping[str, object], path: KeyPath) -> ApiPaths:

@@ -22,6 +22,7 @@ from imgcli.core.config import (
     RESPONSES_PATH,
     ApiPaths,
     Config,
+    ServerSettings,
     Setting,
 )
 from imgcli.core.errors import ExitCode, ImgcliError
@@ -184,21 +185,20 @@ def _preset_lines(config: Config) -> Iterator[str]:
 
 def _server_lines(env: Mapping[str, str], settings: Settings) -> Iterator[str]:
     """Yield key, headers, billing and paths of a profile; never the values of environment variables."""
-    profile = settings.profile
-    has_key = profile and (profile.key_env or profile.key_command or profile.key_file)
-    if profile and (has_key or profile.headers or not profile.billed or profile.paths != OPENAI_PATHS):
+    server = settings.profile.server if settings.profile else ServerSettings()
+    if server.has_secrets or not server.billed or server.paths != OPENAI_PATHS:
         yield "\nserver"
-        if not profile.billed:
+        if not server.billed:
             yield f"  {BILLED:<14} false: spending limits do not apply"
-        if profile.key_env:
-            yield f"  {'key-env':<14} {profile.key_env} ({_set_or_not(env, profile.key_env)})"
-        if profile.key_command:
-            yield f"  {KEY_COMMAND:<14} {shorten(' '.join(profile.key_command), _WIDEST)}"
-        if profile.key_file:
-            yield f"  {KEY_FILE:<14} {shorten(profile.key_file, _WIDEST)}"
-        for header in profile.headers:
+        if server.key_env:
+            yield f"  {'key-env':<14} {server.key_env} ({_set_or_not(env, server.key_env)})"
+        if server.key_command:
+            yield f"  {KEY_COMMAND:<14} {shorten(' '.join(server.key_command), _WIDEST)}"
+        if server.key_file:
+            yield f"  {KEY_FILE:<14} {shorten(server.key_file, _WIDEST)}"
+        for header in server.headers:
             yield f"  {'header':<14} {header.name}: {_header_words(env, header)}"
-        for name, path in _own_paths(profile.paths).items():
+        for name, path in _own_paths(server.paths).items():
             yield f"  {name:<14} {shorten(path, _WIDEST)}"
 
 
@@ -222,19 +222,20 @@ def _as_json(
     env: Mapping[str, str], settings: Settings, rows: Iterable[OptionRow], problem: Problem | None
 ) -> dict[str, object]:
     profile = settings.profile
+    server = profile.server if profile else ServerSettings()
     return {
         "file": settings.file,
         "profile": profile.name if profile else None,
         "profile_named_by": settings.named_by if profile else None,
         "problem": problem.what if problem else None,
         "options": [{key: value for key, value in row._asdict().items() if key != "text"} for row in rows],
-        "billed": profile.billed if profile else True,
-        "key_env": profile.key_env if profile else None,
-        "key_is_set": _is_set(env, profile.key_env) if profile and profile.key_env else None,
-        "key_command": list(profile.key_command) or None if profile else None,
-        "key_file": profile.key_file if profile else None,
-        "headers": [_header_json(env, header) for header in profile.headers] if profile else [],
-        "paths": _own_paths(profile.paths) if profile else {},
+        "billed": server.billed,
+        "key_env": server.key_env,
+        "key_is_set": _is_set(env, server.key_env) if server.key_env else None,
+        "key_command": list(server.key_command) or None,
+        "key_file": server.key_file,
+        "headers": [_header_json(env, header) for header in server.headers],
+        "paths": _own_paths(server.paths),
         "presets": list(map(_preset_json, settings.config.presets.values())),
     }
 
