@@ -50,7 +50,12 @@ def test_a_number_that_is_none_costs_nothing_else(number: str) -> None:
         ("text", "a", "a", [None, 1, b"a"]),
         ("name", "a.png", "a.png", [None, 1, "a\0.png"]),
         ("size", [3, 2], (3, 2), [None, 3, [3], [0, 2], ["3", "2"], [3, -2], [3, 2, 1], "32"]),
-        ("timestamp", "2026-11-29T12:00:00", NOON, [None, 1, "noon", "1969-12-31", "9999-12-31", b"2026-11-29"]),
+        (
+            "timestamp",
+            "2026-11-29T12:00:00",
+            NOON,
+            [None, 1, "noon", "1969-12-31", "9999-12-31", b"2026-11-29"],
+        ),
         ("timestamp", "2026-11-29T13:00:00+01:00", NOON, []),
         ("json_object", b'{"a": 1}', {"a": 1}, [None, 1, b"\xff", b"[]", "{", {"a": 1}]),
         ("json_object", '{"a": 1}', {"a": 1}, []),

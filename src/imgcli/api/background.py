@@ -10,7 +10,7 @@ from urllib.parse import quote
 from imgcli.api.client import Answer, Call, Clock, ask
 from imgcli.api.errors.server import quoted
 from imgcli.api.stream.sse import RECORD_LIMIT, RESUMPTION, UntilError, check_size
-from imgcli.api.upload import Document
+from imgcli.api.upload import json_body
 from imgcli.core.errors import Cause, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.json_fields import as_text, parse_object
 from imgcli.core.messages import FETCH_LATER
@@ -72,7 +72,7 @@ class ResponseStore:
 
     def cancel(self, response_id: str) -> PlainResponse:
         """Ask the server to stop making a response, and return what became of it. Raises `ImgcliError`."""
-        return self._read(Call(f"{self._address(response_id)}/cancel", Document({})))
+        return self._read(Call(f"{self._address(response_id)}/cancel", json_body({})))
 
     def _read(self, call: Call) -> PlainResponse:
         body = bytearray()

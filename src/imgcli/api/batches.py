@@ -15,7 +15,7 @@ from imgcli.api import client
 from imgcli.api.client import DEFAULT_CLOCK, Call, Clock
 from imgcli.api.errors.server import from_status
 from imgcli.api.errors.table import NO_ENDPOINT, WRONG_ADDRESS
-from imgcli.api.upload import Document, FileForm, json_parts
+from imgcli.api.upload import FormFile, form_body, json_body, json_parts
 from imgcli.api.wires import WIRES, images
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.json_fields import as_list, as_object, as_text, parse_object
@@ -73,7 +73,7 @@ class BatchClient:
 
     def upload(self, requests: BinaryIO) -> str:
         """Upload a file of requests and return its id."""
-        call = Call("/files", FileForm(requests, {"purpose": "batch"}), _LARGEST_OBJECT)
+        call = Call("/files", form_body({"purpose": "batch", "file": FormFile(requests)}), _LARGEST_OBJECT)
         name = as_text(self._object(call, is_long=True).get("id"))
         return name or self._raise_unexpected("a file")
 
@@ -88,7 +88,7 @@ class BatchClient:
             "completion_window": "24h",
             "metadata": {METADATA_KEY: key},
         }
-        told = self._object(Call("/batches", Document(body), _LARGEST_OBJECT), may_charge=True)
+        told = self._object(Call("/batches", json_body(body), _LARGEST_OBJECT), may_charge=True)
         return RemoteBatch.from_json(told) or self._raise_unexpected("a batch", ExitCode.UNKNOWN)
 
     def retrieve(self, batch: str) -> RemoteBatch:
@@ -97,7 +97,7 @@ class BatchClient:
 
     def cancel(self, batch: str) -> RemoteBatch:
         """Ask for a batch to end; what it has answered by then stays, and is charged."""
-        return self._batch(Call(f"/batches/{quote(batch, safe='')}/cancel", Document({})))
+        return self._batch(Call(f"/batches/{quote(batch, safe='')}/cancel", json_body({})))
 
     def find(self, key: str) -> RemoteBatch | None:
         """Look for the batch that was created with this key of ours; None where there is none."""

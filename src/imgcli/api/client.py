@@ -7,7 +7,7 @@ import time
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import replace
 from itertools import count
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from imgcli.api.auth import LOCAL_KEY
 from imgcli.api.errors.connection import (
@@ -24,7 +24,7 @@ from imgcli.api.errors.table import KEY, NO_ENDPOINT, WRONG_ADDRESS, WRONG_PATH
 from imgcli.api.retry import Failure, plan_wait, rate_limits
 from imgcli.api.sdk import import_client
 from imgcli.api.transport import RefusedError, Timeouts, Watchdog, http_client_for
-from imgcli.api.upload import Upload, ignore
+from imgcli.api.upload import ignore, request_body
 from imgcli.api.wires import WIRES
 from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Waiting
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from imgcli.api.auth import Credentials
     from imgcli.api.retry import RateLimits
+    from imgcli.api.upload import Body
     from imgcli.core.request import ImageRequest
 
 
@@ -89,22 +90,6 @@ DEFAULT_TIMEOUTS = Timeouts()
 DEFAULT_CLOCK = Clock()
 
 
-class Sendable(Protocol):
-    """A body that is made while it goes out; `is_whole` says whether its last piece was asked for."""
-
-    content_type: str
-    is_whole: bool
-
-    @property
-    def length(self) -> int:
-        """The bytes of the body."""
-        ...
-
-    def pieces(self, sent: Callable[[int], None]) -> Iterator[bytes]:
-        """Return the body from its beginning; `sent` is told of the bytes of each piece that was taken."""
-        ...
-
-
 @dataclass(frozen=True)
 class Call:
     """A request as the SDK is asked for it: a GET where it has no body.
@@ -114,7 +99,7 @@ class Call:
     """
 
     path: str
-    body: Sendable | None = None
+    body: Body | None = None
     limit: int | None = None
     job: str | None = None
 
@@ -134,7 +119,9 @@ def send(
     """
     path = WIRES[request.api].path(request, credentials.paths)
     with ExitStack() as stack:
-        exchange = _open(Call(path, Upload(request, sent), job=job), credentials, timeouts, clock, stack)
+        exchange = _open(
+            Call(path, request_body(request, sent), job=job), credentials, timeouts, clock, stack
+        )
         started = clock.monotonic()
         for attempt in count(1):
             outcome = exchange.attempt(stack)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from imgcli.api import client
 from imgcli.api.client import DEFAULT_CLOCK, Call, Clock
 from imgcli.api.errors.table import IMAGE, NO_ENDPOINT, STATUSES, WRONG_ADDRESS
-from imgcli.api.upload import FileForm
+from imgcli.api.upload import FormFile, form_body
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.image import ImageFormat
 from imgcli.core.json_fields import as_list, as_object, as_text, choice, parse_object
@@ -45,7 +45,8 @@ def ask(
 
     Its problems do not speak of money: there is no image at stake, and no price is known for this.
     """
-    form = FileForm(BytesIO(image.data), {}, f"image.{image.format}", f"image/{image.format}")
+    file = FormFile(BytesIO(image.data), f"image.{image.format}", f"image/{image.format}")
+    form = form_body({"file": file})
     try:
         with closing(client.ask(credentials, Call(_PATH, form, _LARGEST), timeouts, clock)) as answer:
             body = b"".join(answer.chunks)
