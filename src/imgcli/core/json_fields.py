@@ -14,6 +14,7 @@ from imgcli.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from decimal import Decimal
 
 
 _MOST_VALUES = 500_000
@@ -120,6 +121,8 @@ def first_text(fields: Mapping[str, Any], *names: str) -> str | None:
 C = TypeVar("C", bound=StrEnum)
 
 _LARGEST_COUNT = (1 << 63) - 1
+_MOST_DOLLARS, _FINEST = 1_000_000_000, -18
+"""Dollars, and the power of ten below which an amount is none: an exponent can have any number of digits."""
 _FIRST_YEAR, _YEAR_TOO_MANY = 1970, 9999
 """Times beyond these cannot be converted to every time zone."""
 
@@ -175,4 +178,16 @@ def json_object(value: object) -> dict[str, Any] | None:
     with suppress(UnicodeDecodeError):
         decoded = value.decode() if isinstance(value, bytes) else value
         return parse_object(decoded) if isinstance(decoded, str) else None
+    return None
+
+
+def dollars(value: object) -> Decimal | None:
+    """Return an amount of US dollars, from a number or text; None for anything else."""
+    from decimal import Decimal  # here, so that help and completions do without it
+
+    with suppress(TypeError, ValueError, ArithmeticError):
+        amount = None if isinstance(value, bool) else Decimal(value)  # type: ignore[arg-type]  # raises TypeError
+        if amount is None or not amount.is_finite() or not 0 <= amount <= _MOST_DOLLARS:
+            return None
+        return amount if not amount or amount.adjusted() >= _FINEST else None
     return None

@@ -9,8 +9,9 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from imgcli.core.history import ModelCost, RunCost
+from imgcli.core.json_fields import dollars
 from imgcli.core.params import DEMO
-from imgcli.store.history.rows import date_of, dollars_of, request_of, time_of, utc_text
+from imgcli.store.history.rows import date_of, request_of, time_of, utc_text
 
 if TYPE_CHECKING:
     import sqlite3
@@ -38,17 +39,17 @@ def read_cost_rows(connection: sqlite3.Connection, since: datetime | None) -> li
 
 def run_costs(rows: Iterable[Cells]) -> Iterator[RunCost]:
     """Yield the cost of every run, from its rows."""
-    dollars, day = lru_cache(4096)(dollars_of), lru_cache(64)(date_of)  # amounts repeat themselves
+    amount, day = lru_cache(4096)(dollars), lru_cache(64)(date_of)  # amounts repeat themselves
 
     def share(model: object, cost_in: object, cost_out: object) -> ModelCost:
-        parts = dollars(cost_in), dollars(cost_out)
+        parts = amount(cost_in), amount(cost_out)
         known = sum((part for part in parts if part is not None), _ZERO)
         return ModelCost(model if isinstance(model, str) else None, None if None in parts else known, known)
 
     for (number, started, endpoint, cost, priced, billed), bill in groupby(rows, key=itemgetter(*range(6))):
         shares = tuple(share(*cells[7:]) for cells in bill if cells[6] is not None)
         is_free, priced_on = endpoint == DEMO or billed == 0, day(priced)
-        yield RunCost(number, time_of(started), is_free, dollars(cost), shares, priced_on, endpoint)
+        yield RunCost(number, time_of(started), is_free, amount(cost), shares, priced_on, endpoint)
 
 
 class OpenRun(NamedTuple):
@@ -76,7 +77,7 @@ def read_day(connection: sqlite3.Connection, since: datetime) -> DayCosts:
     """Read what was spent and reserved since a moment; runs that nobody bills are left out."""
     begun = [utc_text(since)]
     amounts = connection.execute("SELECT job, amount FROM reservations WHERE started >= ?", begun)
-    reserved = {job: dollars_of(amount) for job, amount in amounts}
+    reserved = {job: dollars(amount) for job, amount in amounts}
     told = connection.execute("SELECT id, job, request FROM runs WHERE started >= ?", begun)
     runs = {number: (job, request) for number, job, request in told}
     known, open_runs = _ZERO, []

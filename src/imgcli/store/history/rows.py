@@ -6,7 +6,6 @@ import json
 import os
 from contextlib import suppress
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -14,11 +13,12 @@ from imgcli.core.billing.bill import Part, Row
 from imgcli.core.errors import Charged
 from imgcli.core.history import HistoryEntry, Parent, Role, SavedImage
 from imgcli.core.image import ImageFormat
-from imgcli.core.json_fields import choice, count, json_object, text, timestamp
+from imgcli.core.json_fields import choice, count, dollars, json_object, text, timestamp
 from imgcli.core.request import ImageRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from decimal import Decimal
 
     from imgcli.core.events import Json
 
@@ -28,9 +28,6 @@ Cells: TypeAlias = "Mapping[str, Any]"
 
 _LONGEST = 300_000
 """Characters of one text; a server that sends more of it is not worth the room."""
-_MOST_DOLLARS = Decimal(1_000_000_000)
-_FINEST = -18
-"""The power of ten below which an amount is no money; an exponent can have any number of digits."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -108,19 +105,6 @@ def _dollar_text(amount: Decimal | None) -> str | None:
     return None if amount is None else format(amount, "f")
 
 
-def dollars_of(value: object) -> Decimal | None:
-    """Return an amount of dollars, None for what can be none."""
-    with suppress(TypeError, ValueError, InvalidOperation):
-        amount = Decimal(value)  # type: ignore[arg-type]  # a TypeError says so
-        if (
-            amount.is_finite()
-            and 0 <= amount <= _MOST_DOLLARS
-            and (not amount or amount.adjusted() >= _FINEST)
-        ):
-            return amount
-    return None
-
-
 def path_cell(path: Path) -> str | bytes:
     """Format a path as text where it is some, as its bytes where a name is no valid UTF-8."""
     text = str(path)
@@ -170,7 +154,7 @@ _RUNS = (
     _Column("endpoint", text, _storable),
     _Column("outcome", lambda cell: text(cell) or ""),
     _Column("charged", lambda cell: choice(Charged, cell) or Charged.MAYBE, str),
-    _Column("cost", dollars_of, _dollar_text),
+    _Column("cost", dollars, _dollar_text),
     _Column("prices_date", date_of, lambda day: day and day.isoformat()),
     _Column("prices_from", text, _storable),
     _Column("billed", lambda cell: cell != 0, int),
@@ -203,6 +187,6 @@ CHARGES = (
     _Column("cached", count),
     _Column("tokens_out", count),
     _Column("partials", count),
-    _Column("cost_in", dollars_of, _dollar_text),
-    _Column("cost_out", dollars_of, _dollar_text),
+    _Column("cost_in", dollars, _dollar_text),
+    _Column("cost_out", dollars, _dollar_text),
 )

@@ -343,7 +343,7 @@ def write_file(path: Path, data: bytes, on_exists: OnExists = OnExists.NUMBER) -
         make_folder(path.parent)
         with TempFile.write(path.parent, data) as temp:
             temp.flush()
-            return temp.publish(_names(path.name), on_exists)
+            return temp.publish(numbered_names(path.name), on_exists)
 
 
 def replace_file(path: Path, data: bytes, mode: int = PRIVATE) -> None:
@@ -365,7 +365,7 @@ def writing(name: str) -> Iterator[None]:
         raise ImgcliError(Problem(ExitCode.UNWRITABLE, what, advice="The file is as it was.")) from None
 
 
-def _names(name: str) -> Iterator[str]:
+def numbered_names(name: str) -> Iterator[str]:
     """Yield names for a file endlessly, best first, each within `NAME_MAX`."""
     stem, ending = os.path.splitext(name)  # noqa: PTH122 - a name, not a path
     yield name

@@ -11,7 +11,6 @@ import os
 import stat
 from contextlib import suppress
 from dataclasses import field, fields, replace
-from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
@@ -31,6 +30,7 @@ from imgcli.store.publish.atomic import (
     flush,
     flush_folder,
     make_folder,
+    numbered_names,
     reason,
     remove_folders,
     try_lock,
@@ -297,10 +297,8 @@ class _Timestamps:
         held = len(self._tail)
         joined = self._tail + chunk
         self._tail = joined[-_TAIL:]
-        ends = [found.end() for found in _END.finditer(joined) if found.end() > held]
-        starts = [held, *ends]
-        pieces = [joined[start:end] for start, end in zip(starts, [*ends, len(joined)], strict=True)]
-        return mark.join(pieces)
+        marked = _END.sub(lambda end: end[0] + (mark if end.end() > held else b""), joined)
+        return marked[held:]
 
 
 def replayed(chunks: Iterable[bytes], wait: Callable[[float], None]) -> Iterator[bytes]:
@@ -339,8 +337,7 @@ def _check_record_path(path: Path) -> None:
 
 def _create_numbered(path: Path) -> tuple[Path, int]:
     """Create a file, with a number in its name when the name is taken. Raises `OSError`."""
-    for number in count(1):
-        free = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
+    for free in numbered_names(path.name):
         with suppress(FileExistsError):
-            return free, create(free, SHARED)
+            return path.with_name(free), create(path.with_name(free), SHARED)
     raise AssertionError
