@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from imgcli.demo.errors import invalid, invalid_type, invalid_value
+from imgcli.demo.errors import invalid, invalid_type
 from imgcli.demo.exchange import JsonAnswer, Stream
 
 if TYPE_CHECKING:
@@ -32,18 +32,16 @@ def read_background(fields: Fields, *, stream: bool) -> bool:
     is_background = fields.flag("background", default=False)
     if is_background and not fields.flag("store", default=True):
         raise invalid("invalid_value", "Background mode requires 'store' to be true.", "store")
-    options = fields.values.get("background_options")
-    if options is None:
-        return is_background
-    if not isinstance(options, dict):
-        raise invalid_type("an object", options, "background_options")
-    window, param = options.get("completion_window", "soonest"), "background_options.completion_window"
-    if window not in _WINDOWS:
-        raise invalid_value(window, _WINDOWS, param)
+    options = fields.inner("background_options")
+    window = options.choice("completion_window", _WINDOWS, "soonest")
     is_standard = fields.values.get("service_tier") in (None, "auto", "default")
     if window != "soonest" and not (is_background and not stream and is_standard):
         needs = "'background' to be true, no streaming and the default service tier"
-        raise invalid("invalid_value", f"The completion window '{window}' requires {needs}.", param)
+        raise invalid(
+            "invalid_value",
+            f"The completion window '{window}' requires {needs}.",
+            options.name("completion_window"),
+        )
     return is_background
 
 

@@ -191,12 +191,7 @@ def _check_text_parameters(fields: Fields, model: TextModel) -> None:
     fields.text("instructions", "")
     fields.choice("service_tier", _TIERS, "auto")
     check_safety_identifier(fields)
-    reasoning = fields.values.get("reasoning")
-    if reasoning is None:
-        return
-    if not isinstance(reasoning, dict):
-        raise invalid_type("an object", reasoning, "reasoning")
-    inner = Fields(reasoning, "reasoning.")
+    inner = fields.inner("reasoning")
     if inner.sent("effort") and not model.reasons:
         message = "Unsupported parameter: 'reasoning.effort' is not supported with this model."
         raise invalid("unsupported_parameter", message, "reasoning.effort")

@@ -137,11 +137,11 @@ class Fields:
             if key not in allowed:
                 raise unknown_parameter(self.name(key))
 
-    def inner(self, key: str, allowed: Collection[str]) -> Fields:
+    def inner(self, key: str, allowed: Collection[str] | None = None) -> Fields:
         """Return the parameters of an object in here, none where it was not sent."""
-        value = self._typed(key, dict, "an object", {})
-        inner = Fields(value, self.name(f"{key}."))
-        inner.only(allowed)
+        inner = Fields(self._typed(key, dict, "an object", {}), self.name(f"{key}."))
+        if allowed is not None:
+            inner.only(allowed)
         return inner
 
     def sent(self, key: str) -> bool:

@@ -124,9 +124,7 @@ class TempFile:
     def _close(self) -> None:
         """Close the file, and with it the lock."""
         descriptor, self._descriptor = self._descriptor, -1
-        with suppress(OSError):  # what was to be flushed has been
-            if descriptor >= 0:
-                os.close(descriptor)
+        close_file(descriptor)
 
     def _rename(self, names: Iterable[str], on_exists: OnExists) -> Path:
         for name in names:
@@ -183,6 +181,13 @@ def write_all(descriptor: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
+
+
+def close_file(descriptor: int) -> None:
+    """Close an open file; -1 is none. Never raises: what was to be flushed has been."""
+    if descriptor >= 0:
+        with suppress(OSError):
+            os.close(descriptor)
 
 
 def append(descriptor: int, data: bytes) -> None:

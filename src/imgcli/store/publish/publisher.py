@@ -9,17 +9,8 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias
 
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.dataclass import cached_property, dataclass
-from imgcli.store.publish.atomic import (
-    PRIVATE,
-    SHARED,
-    OnExists,
-    TempFile,
-    make_folder,
-    reason,
-    remove_folders,
-    write_device,
-    write_stream,
-)
+from imgcli.store.publish import atomic
+from imgcli.store.publish.atomic import OnExists, TempFile
 from imgcli.store.publish.naming import NameFields, OutputTarget, check_writable, find_device
 from imgcli.store.verify import Finding, examine
 
@@ -178,7 +169,7 @@ class FilePublisher:
 
     def remove_empty_folders(self) -> None:
         """See `Publisher`."""
-        remove_folders(self._made)
+        atomic.remove_folders(self._made)
 
     def _file(self, outgoing: _OutgoingImage, refused: str) -> _SavedFile:
         """Try the folders in turn, the fallback folders last."""
@@ -188,7 +179,7 @@ class FilePublisher:
                 temps.append(self._temp(outgoing, folder))
                 path = self._named(outgoing, temps[-1])
             except OSError as error:
-                refused = refused or f"{folder}: {reason(error)}"
+                refused = refused or f"{folder}: {atomic.reason(error)}"
             else:
                 temps.pop().discard()
                 for temp in temps:
@@ -212,9 +203,9 @@ class FilePublisher:
 
     def _temp(self, outgoing: _OutgoingImage, folder: Path) -> TempFile:
         if folder not in self._folders:
-            return TempFile.write(folder, outgoing.image.data, PRIVATE)
-        self._made += make_folder(folder)
-        return TempFile.write(folder, outgoing.image.data, SHARED)
+            return TempFile.write(folder, outgoing.image.data, atomic.PRIVATE)
+        self._made += atomic.make_folder(folder)
+        return TempFile.write(folder, outgoing.image.data, atomic.SHARED)
 
     def _named(self, outgoing: _OutgoingImage, temp: TempFile) -> Path:
         """Flush first, then look, then name: a decoder that dies on the bytes cannot take them along."""
@@ -254,7 +245,7 @@ class StreamPublisher:
         try:
             self._write(image.data)
         except OSError as error:
-            refused = f"{self._path or 'standard output'}: {reason(error)}"
+            refused = f"{self._path or 'standard output'}: {atomic.reason(error)}"
             return self._fallback_files.publish(image, image_index, shield, refused)
         finding = examine(image)
         if finding.damage:
@@ -291,8 +282,8 @@ def open_publisher(
     output, base = destination.output, destination.base
     aside = FilePublisher.for_fallback(OutputTarget.of(None, fields, base), fallback)
     if output == "-":
-        return StreamPublisher(partial(write_stream, stdout), None, aside)
+        return StreamPublisher(partial(atomic.write_stream, stdout), None, aside)
     if device := find_device(output, base):
-        return StreamPublisher(partial(write_device, *device), device[0], aside)
+        return StreamPublisher(partial(atomic.write_device, *device), device[0], aside)
     target = OutputTarget.of(output, fields, base)
     return FilePublisher(target, destination.on_exists, fallback, check_writable(target))
