@@ -122,7 +122,7 @@ def credentials(
 
     `server` is what a profile says of the server at that very address: its key, headers and paths; `store`
     asks commands, files and the keychain. Raises `ImgcliError`: AUTH when the key is missing or cannot be
-    sent, USAGE for an address that is none or unencrypted. No message holds the key's value.
+    sent, USAGE for an address that is invalid or unencrypted. No message holds the key's value.
     """
     url = _url(environment, base_url)
     host = _checked(url, environment).hostname or ""

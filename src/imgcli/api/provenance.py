@@ -43,7 +43,7 @@ def ask(
 ) -> ServerCheck:
     """Upload an image and ask about it, once. Raises `ImgcliError` without an answer.
 
-    Its problems do not speak of money: there is no image at stake, and no price is known for this.
+    Its problems do not mention money: no image is at stake, and no price is known for this.
     """
     file = FormFile(BytesIO(image.data), f"image.{image.format}", f"image/{image.format}")
     form = form_body({"file": file})

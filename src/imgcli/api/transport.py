@@ -275,7 +275,7 @@ class Watchdog:
         self._hang_up()
 
     def _hang_up(self) -> None:
-        """Close the connection, which wakes whoever waits for it in whichever layer."""
+        """Close the connection, which ends every wait for it, in any layer."""
         connection = self._connection
         if connection:
             with suppress(OSError):

@@ -87,7 +87,7 @@ class Body:
         return sum(part.length for part in self._parts) + len(self._last)
 
     def pieces(self, sent: Callable[[int], None]) -> Iterator[bytes]:
-        """Return the body from its beginning; `sent` is told of the bytes of each piece that was taken."""
+        """Return the body from its start; `sent` is called with the bytes of each piece that was taken."""
         self.is_whole = False  # now, not with the first piece: the connection may break before that
         return self._pieces(sent)
 
@@ -158,7 +158,7 @@ def _flat(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 
 def _head(name: str, value: object, number: int) -> str:
-    """Format the head of one field; a file gets a name of ours, for its own may tell of this machine."""
+    """Format the head of one field; a file gets a name of ours, as its own may be private."""
     disposition = f'Content-Disposition: form-data; name="{name}"'
     if not isinstance(value, InputImage | FormFile):
         return disposition

@@ -9,7 +9,7 @@ from imgcli.core.image import ImageFormat
 from imgcli.core.json_fields import choice, text, texts_of
 
 DEMO = "demo"
-"""The endpoint of demo runs, which nobody pays for."""
+"""The endpoint of demo runs, which are free."""
 
 
 class Api(StrEnum):

@@ -160,7 +160,7 @@ def _body(job: _ImagesRequest) -> Mapping[str, object]:
 
 
 def _events(job: _ImagesRequest) -> Iterator[ServerEvent]:
-    """Yield a stream's events, image after image; nothing in them tells which image a partial belongs to."""
+    """Yield a stream's events, image after image; nothing in them says which image a partial is of."""
     options = job.options
     count, pause = options.partial_images, pause_before_image(options.partial_images)
     for number in range(options.n):

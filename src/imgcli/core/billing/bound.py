@@ -118,7 +118,7 @@ def upper_bound(
 
 
 def _check_known(request: ImageRequest) -> None:
-    """Raise `ImgcliError` (usage) for parameters with a price or a number of tokens that nobody publishes."""
+    """Raise `ImgcliError` (usage) for parameters whose price or number of tokens is not published."""
     if request.format is ImageFormat.SVG:
         unknown = "how many tokens it takes to write one" if request.svg_model else "which model writes it"
         raise usage_error(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 FORMAT, VERSION = "imgcli_prices", 1
-"""The key that tells a stored table, and the value that it has."""
+"""The key by which a stored table is recognized, and its value."""
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ class DayCosts(NamedTuple):
 
 
 def read_day(connection: sqlite3.Connection, since: datetime) -> DayCosts:
-    """Read what was spent and reserved since a moment; runs that nobody bills are left out."""
+    """Read what was spent and reserved since a moment; free runs are left out."""
     begun = [utc_text(since)]
     amounts = connection.execute("SELECT job, amount FROM reservations WHERE started >= ?", begun)
     reserved = {job: dollars(amount) for job, amount in amounts}

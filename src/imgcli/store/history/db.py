@@ -31,7 +31,7 @@ Identity: TypeAlias = tuple[int, int]
 """What distinguishes files that have had the same name: device and inode."""
 
 _PATIENCE = 10.0
-"""Seconds for which a lock is waited for, unless somebody says otherwise."""
+"""Seconds for which a lock is waited for by default."""
 _LOCK = "history.lock"
 _COMPANIONS = ("-wal", "-shm")
 """What SQLite keeps beside a database that is in use."""

@@ -21,7 +21,7 @@ _PROMPT_LENGTH = 200
 def read_ids(file: Path, prefix: str, limit: int) -> list[tuple[int, str]]:
     """List numbers that begin with these digits, newest first, each with its prompt's beginning.
 
-    Raises `sqlite3.Error` where there is no history's file that can be read.
+    Raises `sqlite3.Error` where there is no history that can be read.
     """
     import sqlite3
 

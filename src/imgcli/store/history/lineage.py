@@ -87,7 +87,7 @@ def _family(
 
 @dataclass
 class _FamilyCollector:
-    """The family as far as it is collected; nobody is visited twice, so that circles end.
+    """The family as far as it is collected; no member is visited twice, so that cycles end.
 
     `members` and `origins` are those of `Family`.
     """

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 _SHORT_PATIENCE = 0.1
-"""Seconds for which a locked history is waited for when somebody wants us to end."""
+"""Seconds for which a locked history is waited for after a signal."""
 _FOLDER, _SUFFIX = "rows", ".json"
 """Where rows wait, inside the state folder."""
 
@@ -275,7 +275,7 @@ class HistorySink:
 
 
 def _absolute(path: Path) -> Path:
-    """Return an absolute path, with the links that somebody chose.
+    """Return an absolute path, with its links.
 
     Only where it goes up, links on the way must be followed: /link/.. is not /.
     """

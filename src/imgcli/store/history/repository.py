@@ -67,7 +67,7 @@ _LATEST = (
     " AND (? IS NULL OR endpoint = ?) ORDER BY started DESC, id DESC LIMIT 1 OFFSET ?"
 )
 _SHORTEST_JOB = 8
-"""Characters that name a job at the least: they are its date, and less is a number that nobody has."""
+"""The fewest characters that name a job: they are its date; less is a number, which no run has."""
 _LAST_CHARACTER = "\U0010ffff"
 
 

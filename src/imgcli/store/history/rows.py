@@ -129,7 +129,7 @@ def _json_text(fields: Json | None) -> str | None:
 
 
 def request_of(value: object) -> ImageRequest | None:
-    """Read a request; None for one of a version that has other fields, which nobody can ask for again."""
+    """Read a request; None for one of a version that has other fields, which cannot be sent again."""
     told = json_object(value)
     return None if told is None or ImageRequest.is_of_another_version(told) else ImageRequest.from_json(told)
 

@@ -35,7 +35,7 @@ _MIGRATIONS = {
 """What brings a file of an earlier version to the next one."""
 
 # Dollars are decimal text, exact; times are UTC in ISO 8601, all of one length, so that they sort as text.
-# A path that is no valid UTF-8 is a BLOB of its bytes. Wide columns come last: what is listed is read first.
+# A path that is not valid UTF-8 is a BLOB of its bytes. Wide columns come last: what is listed is read first.
 _TABLES = (
     """
     CREATE TABLE runs (

@@ -160,7 +160,7 @@ class TempFile:
 
 
 def _create_temp(folder: Path, mode: int) -> tuple[Path, int]:
-    """Create and lock a file with a temporary name; another one if somebody removed it in between."""
+    """Create and lock a file with a temporary name; another one if it was removed in between."""
     for _ in range(_TRIES):
         path = folder / _temporary_name()
         descriptor = create(path, mode)
@@ -275,7 +275,7 @@ def remove_folders(made: Iterable[Path]) -> None:
 
 
 def try_lock(descriptor: int) -> bool:
-    """Lock an open file until it is closed or the process dies; False when somebody else has it.
+    """Lock an open file until it is closed or the process dies; False when another process has it.
 
     True where the file system or the system has no locks: then nobody can tell.
     """
@@ -296,7 +296,7 @@ def has_locks(descriptor: int) -> bool:
 
 
 def is_locked(descriptor: int) -> bool:
-    """Return whether somebody has locked an open file; False where there are no locks. As `has_locks`."""
+    """Return whether another process has locked a file; False where there are no locks. As `has_locks`."""
     return _probe_lock(descriptor) is False
 
 

@@ -1,4 +1,4 @@
-"""The write-ahead log of a run: every byte is on disk before anybody interprets it.
+"""The write-ahead log of a run: every byte is on disk before it is interpreted.
 
 With timestamps, and under a name of the user's, it is what the record option keeps for a replay.
 """
@@ -186,7 +186,7 @@ class RunLog:
         return self.path
 
     def note(self, **extra: object) -> None:
-        """Add to what the header has for whoever finishes the run; nothing has come yet."""
+        """Add to the header's `extra`; nothing has arrived yet."""
         if self._header:
             self._restart(extra={**self._header.extra, **extra})
 
