@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 import streams
 from images import JPEG, MASK, form_fields, reference
 from imgcli.api.auth import Credentials, credentials
-from imgcli.api.client import Answer, Clock, send
-from imgcli.api.fallback import PREVIOUS_RESPONSE_LOST, send_with_fallback
+from imgcli.api.client import PREVIOUS_RESPONSE_LOST, Answer, Clock, send, send_with_fallback
 from imgcli.api.stream.reader import read_events
 from imgcli.api.transport import Timeouts
 from imgcli.api.upload import request_body

@@ -159,9 +159,8 @@ def stream(job: Job) -> Iterator[Event]:
     yield Started(job.id, job.valid.request)
     for text in (*artifacts.notices, *job.valid.notices, *([_DEMO_NOTICE] if server.demo else [])):
         yield Notice(job.id, text)
-    from imgcli.api.client import Clock
+    from imgcli.api.client import Clock, send_with_fallback
     from imgcli.api.download import LinkedImages
-    from imgcli.api.fallback import send_with_fallback
     from imgcli.api.stream.reader import read_events
     from imgcli.api.transport import Timeouts
     from imgcli.api.wires import maskable

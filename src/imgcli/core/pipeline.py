@@ -33,6 +33,17 @@ def mark_uncharged(events: Iterable[Event], is_free: Callable[[], bool] = lambda
                 yield event
 
 
+def each_notice_once(events: Iterable[Event]) -> Iterator[Event]:
+    """Pass events on, but of equal notices only the first."""
+    texts = set[str]()
+    for event in events:
+        if isinstance(event, Notice):
+            if event.text in texts:
+                continue
+            texts.add(event.text)
+        yield event
+
+
 class Sink(Protocol):
     """A consumer of a run's events: the live image, lines, the history."""
 

@@ -21,8 +21,7 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Route, Router
 
 from imgcli.demo import images_api, models, provenance, responses_api
-from imgcli.demo.errors import ApiError, invalid
-from imgcli.demo.exchange import FileAnswer, JsonAnswer, Request, Stream, new_id
+from imgcli.demo.exchange import ApiError, FileAnswer, JsonAnswer, Request, Stream, invalid, new_id
 from imgcli.demo.request_body import (
     LARGEST_BODY,
     LARGEST_UPLOAD,

@@ -7,8 +7,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from imgcli.demo.errors import invalid, invalid_type
-from imgcli.demo.exchange import JsonAnswer, Stream
+from imgcli.demo.exchange import JsonAnswer, Stream, invalid, invalid_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

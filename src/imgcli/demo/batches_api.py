@@ -14,8 +14,16 @@ from typing import TYPE_CHECKING
 
 from imgcli.demo import images_api, responses_api
 from imgcli.demo.batch_input import check_input
-from imgcli.demo.errors import ApiError, invalid, invalid_value, missing
-from imgcli.demo.exchange import FileAnswer, JsonAnswer, Request, new_id
+from imgcli.demo.exchange import (
+    ApiError,
+    FileAnswer,
+    JsonAnswer,
+    Request,
+    invalid,
+    invalid_value,
+    missing,
+    new_id,
+)
 from imgcli.demo.forms import read_form, read_json
 from imgcli.demo.validation import Fields
 

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Never
 
-from imgcli.demo.errors import invalid, invalid_type, unsupported_here
+from imgcli.demo.exchange import invalid, invalid_type, unsupported_here
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,8 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imgcli.demo import usage
-from imgcli.demo.errors import invalid, missing, unsupported_here
-from imgcli.demo.exchange import JsonAnswer, Request, ServerEvent, Stream, in_base64, pause_before_image
+from imgcli.demo.exchange import (
+    JsonAnswer,
+    Request,
+    ServerEvent,
+    Stream,
+    in_base64,
+    invalid,
+    missing,
+    pause_before_image,
+    unsupported_here,
+)
 from imgcli.demo.forms import (
     UploadedImage,
     check_markup,

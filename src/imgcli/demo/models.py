@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from imgcli.demo.errors import invalid, invalid_value, missing
+from imgcli.demo.exchange import invalid, invalid_value, missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

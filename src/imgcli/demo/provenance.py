@@ -12,8 +12,7 @@ import time
 import zlib
 from typing import TYPE_CHECKING
 
-from imgcli.demo.errors import invalid, missing, unknown_parameter
-from imgcli.demo.exchange import JsonAnswer
+from imgcli.demo.exchange import JsonAnswer, invalid, missing, unknown_parameter
 from imgcli.demo.forms import read_form, uploaded_image
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from imgcli.demo.batch_input import LARGEST_FILE
-from imgcli.demo.errors import ApiError, invalid
+from imgcli.demo.exchange import ApiError, invalid
 
 if TYPE_CHECKING:
     from collections.abc import Collection

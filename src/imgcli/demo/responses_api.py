@@ -5,8 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgcli.demo.background import read_background
-from imgcli.demo.errors import invalid, invalid_type, invalid_value, missing, unsupported_here
-from imgcli.demo.exchange import JsonAnswer, Request, Stream
+from imgcli.demo.exchange import (
+    JsonAnswer,
+    Request,
+    Stream,
+    invalid,
+    invalid_type,
+    invalid_value,
+    missing,
+    unsupported_here,
+)
 from imgcli.demo.forms import UploadedImage, check_mask, linked_image, read_json
 from imgcli.demo.models import DEFAULT_IMAGE_MODEL, TextModel, text_model
 from imgcli.demo.responses_stream import (

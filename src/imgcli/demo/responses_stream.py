@@ -8,8 +8,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from imgcli.demo import usage
-from imgcli.demo.errors import invalid, invalid_type, invalid_value, missing, unsupported_here
-from imgcli.demo.exchange import EarlierAnswer, ServerEvent, Sessions, in_base64, new_id, pause_before_image
+from imgcli.demo.exchange import (
+    EarlierAnswer,
+    ServerEvent,
+    Sessions,
+    in_base64,
+    invalid,
+    invalid_type,
+    invalid_value,
+    missing,
+    new_id,
+    pause_before_image,
+    unsupported_here,
+)
 from imgcli.demo.forms import UploadedImage, decode_base64, decoded_image, linked_image
 
 if TYPE_CHECKING:

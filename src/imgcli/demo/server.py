@@ -21,8 +21,7 @@ from uvicorn.server import ServerState
 from imgcli.demo.app import LARGEST_HEAD, DemoApp, DemoSettings
 from imgcli.demo.background import StoredResponses
 from imgcli.demo.batches_api import BatchSettings, BatchStore
-from imgcli.demo.errors import ApiError, invalid
-from imgcli.demo.exchange import Sessions
+from imgcli.demo.exchange import ApiError, Sessions, invalid
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,14 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from imgcli.demo.errors import (
-    ApiError,
-    invalid,
-    invalid_type,
-    invalid_value,
-    missing,
-    unknown_parameter,
-)
+from imgcli.demo.exchange import ApiError, invalid, invalid_type, invalid_value, missing, unknown_parameter
 from imgcli.demo.models import (
     DEFAULT_IMAGE_MODEL,
     DEFAULT_SVG_AUTHOR,

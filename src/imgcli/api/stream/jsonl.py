@@ -11,6 +11,7 @@ from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Completed, Event, FinalImage, Notice, PartialImage
 from imgcli.core.image import EncodedImage
 from imgcli.core.json_fields import as_index, as_text, parse_object
+from imgcli.core.pipeline import each_notice_once
 from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -29,14 +30,8 @@ def read_json_lines(
     Yields everything but `Started`, and `Completed` at the end; raises `ImgcliError` for an error line that
     no image followed. `wait` is called with the seconds after which a line was written, where it says so.
     """
-    reader, noticed = _LineReader(job), set[str]()
-    for line in lines(chunks):
-        for event in reader.read(line, wait):
-            if isinstance(event, Notice):
-                if event.text in noticed:
-                    continue
-                noticed.add(event.text)
-            yield event
+    reader = _LineReader(job)
+    yield from each_notice_once(event for line in lines(chunks) for event in reader.read(line, wait))
     yield from reader.end()
 
 

@@ -21,6 +21,7 @@ from imgcli.core.events import Event, Notice
 from imgcli.core.image import sniff
 from imgcli.core.json_fields import as_index, as_list, as_object, as_text, parse_json
 from imgcli.core.option import option
+from imgcli.core.pipeline import each_notice_once
 from imgcli.dataclass import dataclass
 from imgcli.regex import regex
 
@@ -99,14 +100,8 @@ def read_events(  # noqa: PLR0913 - each has a default that serves
     `position` follows what is read.
     """
     reader = _AnswerReader(job, note, note_end, inputs, links, position or StreamPosition())
-    noticed: set[str] = set()
     try:
-        for event in reader.read(_body(chunks)):
-            if isinstance(event, Notice):
-                if event.text in noticed:
-                    continue
-                noticed.add(event.text)
-            yield event
+        yield from each_notice_once(reader.read(_body(chunks)))
     except ImgcliError as error:
         error.ended = error.ended or reader.assembler.metadata.ended()
         raise
