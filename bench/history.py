@@ -85,7 +85,7 @@ def entry(number: int) -> HistoryEntry:
 
 def fill(folder: Path, runs: int) -> None:
     """Record one run through the store, and multiply it inside the database."""
-    with History.open(folder) as history:
+    with History(folder) as history:
         history.record(entry(1))
     with closing(sqlite3.connect(folder / "history.sqlite3")) as raw, raw:
         columns = [name for _, name, *_ in raw.execute("PRAGMA table_info(runs)") if name != "id"]
@@ -141,7 +141,7 @@ def recorded(folder: Path, number: int) -> float:
     """Record one more run, from opening the file to closing it; gives seconds."""
     one = replace(entry(number), job=f"new-{number}-{os.getpid()}")
     started = time.perf_counter()
-    with History.open(folder) as history:
+    with History(folder) as history:
         history.record(one)
     return time.perf_counter() - started
 

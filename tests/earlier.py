@@ -31,7 +31,7 @@ def history(world: Mapping[str, str]) -> History:
     """Open the history that commands in this world have."""
     folder = Path(world["XDG_DATA_HOME"]) / "imgcli"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return History.open(folder)
+    return History(folder)
 
 
 def remember(world: Mapping[str, str], *images: tuple[bytes, Path | None], **fields: Any) -> HistoryEntry:

@@ -40,8 +40,7 @@ from imgcli.core.catalog import load
 from imgcli.core.request import DraftRequest
 from imgcli.core.validate import validate
 from imgcli.demo.batches_api import BatchSettings, BatchStore
-from imgcli.demo.errors import invalid
-from imgcli.demo.exchange import FileAnswer
+from imgcli.demo.exchange import FileAnswer, invalid
 from imgcli.demo.server import DemoServer
 from wire import Reply, error_reply
 

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcli.core.billing.bill import Bill, Part, Row, bill, cost_usd, dollars
-from imgcli.core.billing.bill_sum import sum_bills
+from imgcli.core.billing.bill import Bill, Part, Row, bill, cost_usd, dollars, sum_bills
 from imgcli.core.catalog import load
 from imgcli.core.events import Completed
 from imgcli.core.image import ImageFormat

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcli.core.config import Config, HttpHeader, OptionType, Profile, Setting, ValueType
+from imgcli.core.config import Config, HttpHeader, OptionType, Profile, ServerSettings, Setting, ValueType
 from imgcli.core.config_reader import read_config
 from imgcli.core.errors import ExitCode, ImgcliError
 from imgcli.core.key_lines import key_lines
@@ -65,8 +65,11 @@ def test_what_a_file_says() -> None:
             "base-url": Setting("base-url", "https://res.openai.azure.com/openai/v1/", 4, "profile.azure"),
             "partials": Setting("partials", 0, 7, "profile.azure"),
         },
-        (HttpHeader("x-deployment", "art"), HttpHeader("api-key", "", "AZURE_KEY")),
-        "AZURE_KEY",
+        ServerSettings(
+            "azure",
+            key_env="AZURE_KEY",
+            headers=(HttpHeader("x-deployment", "art"), HttpHeader("api-key", "", "AZURE_KEY")),
+        ),
     )
     expected = Config(
         {"model": Setting("model", "gpt-image-2", 1)},

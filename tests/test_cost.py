@@ -117,7 +117,7 @@ def test_the_sum_of_recorded_usages(tmp_path: Path) -> None:
     """The sum is exactly what the API counted, by both APIs, whatever of its counts is missing or null."""
     for number, ((request, body), _, _) in enumerate(RUNS):
         remember(tmp_path, number, request, body)
-    with History.open(tmp_path) as history:
+    with History(tmp_path) as history:
         known = [(one.known, one.cost is not None) for one in history.charges()]
         spent = spending(history.charges(), None, datetime.date)
     assert [(amount, is_known) for _, amount, is_known in RUNS] == known
@@ -140,7 +140,7 @@ def test_a_run_that_failed(charged: Charged, cost: Decimal | None, tmp_path: Pat
         Failed("job", Problem(ExitCode.UNKNOWN, "It broke.", charged)),
     ]
     pipeline.run(events, [sink])
-    with History.open(tmp_path) as history:
+    with History(tmp_path) as history:
         assert [cost] == [one.cost for one in history.charges()]
 
 
@@ -151,7 +151,7 @@ def test_words_instead_of_a_image(tokens: int | None, cost: Decimal | None, tmp_
     words = {"type": "message", "content": [{"type": "output_text", "text": "I would rather not."}]}
     body = stream(created(), completed(words, tool_usage={"image_gen": unused}))
     remember(tmp_path, 1, ImageRequest("a cat", "gpt-4o-mini", Api.RESPONSES), body)
-    with History.open(tmp_path) as history:
+    with History(tmp_path) as history:
         assert [cost] == [one.cost for one in history.charges()]
 
 

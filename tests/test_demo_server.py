@@ -22,9 +22,8 @@ from PIL import Image, ImageChops, ImageOps, ImageStat
 
 from beside import PATIENCE, wait_for
 from flatpaint import painted_flat
-from imgcli.demo.connection import MOST_CONNECTIONS
-from imgcli.demo.exchange import Past, Sessions
-from imgcli.demo.server import DemoServer
+from imgcli.demo.exchange import EarlierAnswer, Sessions
+from imgcli.demo.server import MOST_CONNECTIONS, DemoServer
 from imgcli.demo.validation import size_fault
 
 if TYPE_CHECKING:
@@ -344,7 +343,7 @@ def test_unknown_item(demo: DemoServer) -> None:
 def test_memory_is_bounded() -> None:
     """The server forgets the conversation that was not used for longest."""
     memory = Sessions(limit=2)
-    past = Past(1, "a fox", 0, painted=True)
+    past = EarlierAnswer(1, "a fox", 0, painted=True)
     for key in ("a", "b"):
         memory.keep(key, past)
     memory.response("a")

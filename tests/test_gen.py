@@ -415,9 +415,9 @@ def test_the_day_after(status: int, server: Server, gen: Gen, on: Callable[[int]
 def test_a_machine_that_cannot_look(server: Server, gen: Gen, folder: Path) -> None:
     """With too many open files an image is saved as ever, and it is said that nobody could check it."""
     (folder / "sitecustomize.py").write_text(
-        "import imgcli.store.pixels\n"
+        "import imgcli.store.verify\n"
         "def full(*_):\n    raise OSError(24, 'Too many open files')\n"
-        "imgcli.store.pixels._png = full\n"
+        "imgcli.store.verify._png = full\n"
     )
     result = gen(server(Reply(whole_run())), "a cat", env={"PYTHONPATH": str(folder)})
     assert (0, RED) == (result.exit_code, (folder / "a-cat.png").read_bytes()), result.stderr

@@ -34,7 +34,7 @@ from imgcli.store.history.schema import VERSION
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from imgcli.store.history.costs import Day
+    from imgcli.store.history.costs import DayCosts
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 REQUEST = ImageRequest(
@@ -69,7 +69,7 @@ def image(sha256: str = SHA, **fields: Any) -> SavedImage:
 @pytest.fixture
 def history(tmp_path: Path) -> Iterator[History]:
     """An empty history in a folder that does not exist yet."""
-    with History.open(tmp_path / "data") as opened:
+    with History(tmp_path / "data") as opened:
         yield opened
 
 
@@ -208,7 +208,7 @@ def test_absurd_times(started: object, history: History, file: Path) -> None:
 def test_a_missing_column(table: str, column: str, tmp_path: Path) -> None:
     """A column that somebody took away is unknown; the rest is read, and the next runs are recorded whole."""
     whole = entry(images=(image(),), charges=ROWS, parents=(Parent(OTHER),))
-    with History.open(tmp_path / "data") as history:
+    with History(tmp_path / "data") as history:
         history.record(whole)
     with closing(sqlite3.connect(tmp_path / "data" / "history.sqlite3")) as raw, raw:
         for (name,) in raw.execute(
@@ -216,7 +216,7 @@ def test_a_missing_column(table: str, column: str, tmp_path: Path) -> None:
         ).fetchall():
             raw.execute(f"DROP INDEX {name}")
         raw.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
-    with History.open(tmp_path / "data") as history:
+    with History(tmp_path / "data") as history:
         (found,) = history.entries()
         assert (whole.job, 1, 2, 1) == (found.job, *map(len, (found.images, found.charges, found.parents)))
         newer = history.record(replace(whole, job="20261122-999999-abcd"))
@@ -298,7 +298,7 @@ def test_children(history: History) -> None:
 def test_search(search: str, found: list[int], tmp_path: Path) -> None:
     """A search finds the text itself, in any case and script; nothing in it is a wildcard."""
     prompts = ["a", "der König", "a_b", "100% wool", "it's", "red.*", "back\\slash"]
-    with History.open(tmp_path) as history:
+    with History(tmp_path) as history:
         for number, prompt in enumerate(prompts, 1):
             history.record(entry(number, prompt=prompt))
         shown = image(revised_prompt="Revised", path=Path("/here/x.png"))
@@ -351,7 +351,7 @@ def test_nothing_new_changes_nothing(history: History, file: Path) -> None:
     history.record(entry(images=(image(),), charges=ROWS))
     history.close()
     before = file.read_bytes()
-    with History.open(file.parent) as again:
+    with History(file.parent) as again:
         again.record(replace(entry(images=(image(),), charges=ROWS), ended=NOON + timedelta(days=1)))
     assert before == file.read_bytes()
 
@@ -407,7 +407,7 @@ def test_private(history: History, file: Path) -> None:
 
 def test_looking_makes_nothing(tmp_path: Path) -> None:
     """Reading a history that is not there finds nothing, and leaves no file behind."""
-    with History.open(tmp_path / "data") as history:
+    with History(tmp_path / "data") as history:
         assert [] == [*history.entries(), *history.children(SHA), *history.charges()]
         assert history.find_id("1") is None
         assert 0 == history.forget([1])
@@ -429,7 +429,7 @@ WRITERS = textwrap.dedent(
         if child == 0:
             os.close(start)
             os.read(begin, 1)
-            with History.open(Path(sys.argv[2]), patience=float(sys.argv[3])) as history:
+            with History(Path(sys.argv[2]), patience=float(sys.argv[3])) as history:
                 history.record(entry(number, images=(image(),)))
             os._exit(0)
         children.append(child)
@@ -448,7 +448,7 @@ def test_many_at_once(before: bytes | None, many: int, tmp_path: Path) -> None:
     told = [str(Path(__file__).parent), str(tmp_path), str(PATIENCE), str(many)]
     done = subprocess.run([sys.executable, "-c", WRITERS, *told], check=False)
     assert 0 == done.returncode
-    with History.open(tmp_path) as history:
+    with History(tmp_path) as history:
         assert many == len(history.numbers())
         assert ([tmp_path / "history.damaged-1.sqlite3"] if before else []) == history.aside
 
@@ -483,12 +483,12 @@ def test_set_aside(how: str, word: str, tmp_path: Path) -> None:
     """A file that is of no use gets a telling name, is kept as it is, and the next run is remembered."""
     file = tmp_path / "history.sqlite3"
     for attempt in (1, 2):
-        with History.open(tmp_path) as history:
+        with History(tmp_path) as history:
             for number in range(9):
                 history.record(entry(number, charges=ROWS, images=(image(),)))
         spoil(file, how)
         before = file.read_bytes()
-        with History.open(tmp_path) as history:
+        with History(tmp_path) as history:
             history.record(entry(10, charges=ROWS))
             aside = tmp_path / f"history.{word}-{attempt}.sqlite3"
             assert [10] == [int(one.job[9:15]) for one in history.entries()]
@@ -499,13 +499,13 @@ def test_set_aside(how: str, word: str, tmp_path: Path) -> None:
 def test_no_file_is_renamed_under_a_reader(tmp_path: Path) -> None:
     """A file that is of no use stays where it is for as long as another process has it open."""
     file, newer = tmp_path / "history.sqlite3", f"PRAGMA user_version = {VERSION + 1}"
-    with History.open(tmp_path) as reader:
+    with History(tmp_path) as reader:
         reader.record(entry())
         spoil(file, newer)
-        with pytest.raises(HistoryError, match="locked"), History.open(tmp_path, patience=0.1):
+        with pytest.raises(HistoryError, match="locked"), History(tmp_path, patience=0.1):
             pass
         assert (1, True) == (len(reader.numbers()), file.exists())
-    with History.open(tmp_path) as history:
+    with History(tmp_path) as history:
         assert "newer" in " ".join(history.notices)
 
 
@@ -525,14 +525,14 @@ def check_the_earlier(history: History) -> None:
     assert (ROWS, (Parent(OTHER),)) == (whole.charges, whole.parents)
     assert [image(revised_prompt="A cat.")] == list(whole.images)
     assert [False, True, False] == [one.is_free for one in history.charges()]
-    day: Day = history.day(NOON, lambda day, _: day)
+    day: DayCosts = history.day(NOON, lambda day, _: day)
     assert (Decimal("0.06215175"), [None]) == (day.known, [one.reserved for one in day.open])
 
 
 def test_a_history_of_an_earlier_version(earlier: Path) -> None:
     """It is read as it was, brought up to date in place, and takes new runs."""
     for number in (4, 5):
-        with History.open(earlier) as history:
+        with History(earlier) as history:
             history.record(entry(number, started=NOON - timedelta(days=1)))
             history.forget([number])
             check_the_earlier(history)
@@ -547,7 +547,7 @@ def test_a_history_of_an_earlier_version_that_cannot_be_written(earlier: Path) -
     code = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "from test_history_store import *\n"
-        f"with History.open(Path({str(earlier)!r})) as history:\n"
+        f"with History(Path({str(earlier)!r})) as history:\n"
         "    check_the_earlier(history)\n"
         "    with pytest.raises(HistoryError, match='cannot be written'):\n"
         "        history.record(entry(4))\n"
@@ -568,36 +568,36 @@ def test_twenty_bring_it_up_to_date_at_once(earlier: Path) -> None:
 
     def opened(number: int) -> int:
         ready.wait()
-        with History.open(earlier) as history:
+        with History(earlier) as history:
             history.record(entry(number))
             return len(history.notices)
 
     with ThreadPoolExecutor(20) as pool:
         assert 0 == sum(pool.map(opened, range(10, 30)))
-    with History.open(earlier) as history:
+    with History(earlier) as history:
         assert 23 == len(history.numbers())
 
 
 def test_an_empty_file_is_no_damage(tmp_path: Path) -> None:
     """A process that died before it had made the tables harms nobody."""
     (tmp_path / "history.sqlite3").touch()
-    with History.open(tmp_path) as history:
+    with History(tmp_path) as history:
         history.record(entry())
         assert ([], 1) == (history.notices, len(history.numbers()))
 
 
 def test_locked(tmp_path: Path) -> None:
     """A file that another program keeps locked is an error that says so, and stays where it is."""
-    with History.open(tmp_path) as history:
+    with History(tmp_path) as history:
         history.record(entry())
     with closing(sqlite3.connect(tmp_path / "history.sqlite3", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with History.open(tmp_path, patience=0.1) as history:
+        with History(tmp_path, patience=0.1) as history:
             assert 1 == len(history.numbers())
             with pytest.raises(HistoryError, match="locked"):
                 history.record(entry(2))
         other.execute("COMMIT")
-        with History.open(tmp_path) as history:
+        with History(tmp_path) as history:
             history.record(entry(2))
             assert ([], 2) == (history.notices, len(history.numbers()))
 
@@ -606,13 +606,13 @@ def test_locked(tmp_path: Path) -> None:
 def test_no_file_at_all(place: Callable[[Path], object], tmp_path: Path) -> None:
     """What is no file in the history's place is an error at once, never waited for."""
     place(tmp_path / "history.sqlite3")
-    with pytest.raises(HistoryError), History.open(tmp_path) as history:
+    with pytest.raises(HistoryError), History(tmp_path) as history:
         history.record(entry())
 
 
 def test_a_number_that_nobody_has_is_no_beginning(folder: Path) -> None:
     """With one run in the history another number is unknown, though that run's name begins with it."""
-    with History.open(folder) as history:
+    with History(folder) as history:
         history.record(entry(job="20261122-170304-ab12cd34"))
         assert [None, None] == [history.find_id(text) for text in ("2", "2026112")]
         assert history.find_id("20261122") == history.find_id("1")

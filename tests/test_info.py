@@ -57,7 +57,7 @@ def remember(world: dict[str, str]) -> Remember:
     """Write runs into the history, as runs do."""
 
     def write(*entries: HistoryEntry) -> list[HistoryEntry]:
-        with History.open(Path(world["XDG_DATA_HOME"]) / "imgcli") as history:
+        with History(Path(world["XDG_DATA_HOME"]) / "imgcli") as history:
             return [history.record(one) for one in entries]
 
     return write

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from imgcli.core.errors import ExitCode, ImgcliError
 from imgcli.core.image import ImageFormat
-from imgcli.store.publish.naming import NAME_MAX, NameFields, OutputTarget, format_of_name
+from imgcli.store.publish.atomic import NAME_MAX
+from imgcli.store.publish.naming import NameFields, OutputTarget, format_of_name
 
 BASE = Path("/pictures")
 NOW = datetime(2027, 1, 14, 15, 30, 12)  # noqa: DTZ001 - names carry local time

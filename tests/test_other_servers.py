@@ -14,11 +14,11 @@ from conftest import CANARY_KEY
 from images import MASK
 from imgcli.api.auth import Credentials
 from imgcli.api.client import Clock
-from imgcli.api.linked_image import LIMIT, LinkedImages, is_public
+from imgcli.api.download import LIMIT, LinkedImages, is_public
 from imgcli.api.stream.link import LinkError
 from imgcli.api.transport import Timeouts
 from imgcli.core.billing.bill import Part, bill
-from imgcli.core.billing.server_price import with_server_price
+from imgcli.core.billing.rates import with_server_price
 from imgcli.core.catalog import load
 from imgcli.core.config import OptionType, ValueType
 from imgcli.core.config_reader import read_config

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import streams
 from imgcli.api.auth import Credentials
 from imgcli.api.client import Clock, send
-from imgcli.api.rate_limits import RateLimit, RateLimits, parse_duration, rate_limits
+from imgcli.api.retry import RateLimit, RateLimits, parse_duration, rate_limits
 from imgcli.app.batch.batch_budget import BatchBudget
 from imgcli.app.batch.pacer import Pacer, Rate, parse_rate
 from imgcli.core.billing.budget import Cap

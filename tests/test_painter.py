@@ -168,8 +168,8 @@ def test_demo_is_written_sharp_on_every_image() -> None:
 
 def test_later_turns_keep_the_scene() -> None:
     """A later turn of a conversation keeps its scene and changes its colours."""
-    first = PaintJob("a fox", SMALL, scene_prompt="a fox")
-    second = PaintJob("bluer", SMALL, scene_prompt="a fox", turn=2)
+    first = PaintJob("a fox", SMALL, first_prompt="a fox")
+    second = PaintJob("bluer", SMALL, first_prompt="a fox", turn=2)
     other = PaintJob("bluer", SMALL, turn=2)
     assert 3 == len({PaintedImage(job).final(PNG) for job in (first, second, other)})
 

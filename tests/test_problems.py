@@ -214,7 +214,7 @@ def test_no_field_of_any_type_breaks_the_message(field: str, value: object) -> N
         assert problem.exit_code is ExitCode.REFUSED
         assert len(problem.what) < 400
         assert len(problem.code or "") <= 300
-        from_code(answer, Progress.DRAWING)
+        from_code(answer, Progress.GENERATING)
 
 
 @given(st.integers(300, 599), st.binary(max_size=200))
@@ -288,7 +288,7 @@ def test_a_redirect_names_its_target_and_is_not_followed(status: int, location: 
 def test_a_busy_server_is_busy_only_before_it_drew(code: str) -> None:
     """Nobody is told to simply run it again once a preview had come."""
     before, after = (
-        from_code({"code": code}, progress) for progress in (Progress.ANSWERING, Progress.DRAWING)
+        from_code({"code": code}, progress) for progress in (Progress.ANSWERING, Progress.GENERATING)
     )
     assert (ExitCode.BUSY, Charged.NO) == (before.exit_code, before.charged)
     assert (ExitCode.UNKNOWN, Charged.MAYBE) == (after.exit_code, after.charged)

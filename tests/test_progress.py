@@ -160,6 +160,6 @@ def test_both_clocks() -> None:
 def test_it_ends_in_time(server: Server, gen: Gen) -> None:
     """A server that keeps the connection open after the end of the stream does not keep us."""
     wire = server(Reply(whole_run(), end=End.STALL))
-    result = gen(wire, "a cat", env=waits(**{"api.transport._MOMENT": 0.3}))
+    result = gen(wire, "a cat", env=waits(**{"api.transport._QUIET_SECONDS": 0.3}))
     assert (0, True) == (result.exit_code, "total" in result.stderr.lower())
     assert wire.hung_up.wait(PATIENCE)

@@ -221,7 +221,7 @@ class TestTheFinalImage:
             assert [True] == told
             raise ImgcliError(Problem(ExitCode.UNKNOWN, "we hung up"))
 
-        assert isinstance(list(read_events(chunks(), JOB, linger=told.append))[-1], Completed)
+        assert isinstance(list(read_events(chunks(), JOB, note_end=told.append))[-1], Completed)
 
     @pytest.mark.parametrize("body", [streams.whole_run(), streams.images_run()])
     def test_ends_a_live_stream_that_nobody_closes(self, body: bytes) -> None:
@@ -231,7 +231,7 @@ class TestTheFinalImage:
             yield body
             pytest.fail("everything had come")
 
-        assert isinstance(list(read_events(chunks(), JOB, linger=None))[-1], Completed)
+        assert isinstance(list(read_events(chunks(), JOB, note_end=None))[-1], Completed)
 
 
 @pytest.mark.parametrize(

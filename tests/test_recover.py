@@ -22,7 +22,7 @@ from imgcli.core.params import Api
 from imgcli.core.request import ImageRequest
 from imgcli.core.text import file_size
 from imgcli.store.publish.atomic import OnExists
-from imgcli.store.runlog.reader import beginnings, mark, may_live
+from imgcli.store.runlog.reader import answer_starts, may_be_running, process_identity
 from imgcli.store.runlog.writer import MAGIC, RunLog, RunLogHeader
 from streams import (
     BLUE,
@@ -433,8 +433,8 @@ def test_a_run_elsewhere_without_locks(
 def test_a_number_that_another_process_got(record: Record) -> None:
     """A process with the number of a run's that began at another time is not that run's."""
     info = record(whole_run()).stat()
-    assert may_live(mark(), info)
-    assert not may_live(mark() | {"began": "1"}, info)
+    assert may_be_running(process_identity(), info)
+    assert not may_be_running(process_identity() | {"began": "1"}, info)
 
 
 WHOLE_PREVIEW = stream(created(), partial(0, BLUE))
@@ -469,7 +469,7 @@ def test_a_large_record_is_not_read_at_every_start(record: Record, runs: Path) -
     path = record(FINAL)
     with path.open("ab") as file:
         file.truncate(200_000_000)
-    (found,) = beginnings(runs)
+    (found,) = answer_starts(runs)
     assert not found.is_whole
     assert len(found.answer) < 300_000
 

@@ -290,7 +290,7 @@ def test_previews_and_inputs_are_no_images(server: Server, gen: Gen, folder: Pat
 def test_a_stream_that_stays_open_does_not_hold_us(server: Server, gen: Gen, folder: Path) -> None:
     """What follows the end is read; a connection that nobody closes is hung up after a moment."""
     wire = server(Reply(stream(created(), completed(), FIRST), end=End.STALL))
-    result = gen(wire, "a cat", "--timeout", "60", env=waits(**{"api.transport._MOMENT": 0.3}))
+    result = gen(wire, "a cat", "--timeout", "60", env=waits(**{"api.transport._QUIET_SECONDS": 0.3}))
     assert (0, {"a-cat.png": RED}) == (result.exit_code, files(folder)), result.stderr
     assert wire.hung_up.wait(10)
 

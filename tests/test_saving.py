@@ -265,7 +265,7 @@ def test_a_folder_that_has_gone(opened: Callable[..., Publisher], here: Path) ->
     here.rmdir()
     events = list(SavingStage(publisher)([FINAL, END]))
     assert (here / "new/x.png", None) == (only_saved(events).path, only_saved(events).problem)
-    publisher.tidy()
+    publisher.remove_empty_folders()
     assert {"x.png": RED} == files(here / "new")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from imgcli.api.stream.reader import read_events
-from imgcli.api.stream.vocabulary import maskable
+from imgcli.api.wires import maskable
 from imgcli.core.events import FinalImage
 from imgcli.core.secrets import mask_secrets
 from streams import RED, completed, created, image_item, images_run, item_done, stream, whole_run

@@ -73,7 +73,7 @@ def remember(world: dict[str, str]) -> Remember:
     """Write runs into the history, as runs do."""
 
     def write(*entries: HistoryEntry) -> None:
-        with History.open(Path(world["XDG_DATA_HOME"]) / "imgcli") as history:
+        with History(Path(world["XDG_DATA_HOME"]) / "imgcli") as history:
             for one in entries:
                 history.record(one)
 

@@ -18,11 +18,10 @@ from hypothesis import strategies as st
 import streams
 from images import JPEG, MASK, form_fields, reference
 from imgcli.api.auth import Credentials, credentials
-from imgcli.api.client import Answer, Clock, send
-from imgcli.api.fallback import PREVIOUS_RESPONSE_LOST, send_with_fallback
+from imgcli.api.client import PREVIOUS_RESPONSE_LOST, Answer, Clock, send, send_with_fallback
 from imgcli.api.stream.reader import read_events
 from imgcli.api.transport import Timeouts
-from imgcli.api.upload import Upload
+from imgcli.api.upload import request_body
 from imgcli.core.errors import Cause, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import FinalImage, Notice, Waiting
 from imgcli.core.params import Api
@@ -91,7 +90,7 @@ class TestTheBody:
     def test_is_the_json_that_was_meant(self, prompt: str, images: list[bytes]) -> None:
         """Pieced together, the body is the JSON of the request with every image in its place."""
         request = replace(RESPONSES, prompt=prompt, references=tuple(map(reference, images)), mask=None)
-        upload, sizes = Upload(request), list[int]()
+        upload, sizes = request_body(request), list[int]()
         body = b"".join(upload.pieces(sizes.append))
         assert (upload.length, True) == (len(body), upload.is_whole)
         assert len(body) == sum(sizes)
@@ -105,7 +104,7 @@ class TestTheBody:
 
     def test_is_not_out_before_it_is_asked_for_again(self) -> None:
         """An attempt that breaks before its first byte is no whole request because an earlier one was."""
-        upload = Upload(RESPONSES)
+        upload = request_body(RESPONSES)
         assert b"".join(upload.pieces(lambda _: None))
         upload.pieces(lambda _: None)
         assert not upload.is_whole
@@ -114,7 +113,7 @@ class TestTheBody:
     def test_is_the_form_that_was_meant(self, prompt: str, images: list[bytes]) -> None:
         """Pieced together, the body is a form with the files as they are, whatever is in them."""
         request = replace(FORM, prompt=prompt, references=tuple(map(reference, images)))
-        upload = Upload(request)
+        upload = request_body(request)
         body = b"".join(upload.pieces(lambda _: None))
         assert upload.length == len(body)
         fields = form_fields(upload.content_type, body)
@@ -124,7 +123,7 @@ class TestTheBody:
     @pytest.mark.parametrize("request_", ALL, ids=["responses", "form", "json"])
     def test_comes_in_small_pieces(self, request_: ImageRequest) -> None:
         """No piece of a large body is large, so that none needs much memory."""
-        upload = Upload(replace(request_, references=(HUGE, *request_.references[1:])))
+        upload = request_body(replace(request_, references=(HUGE, *request_.references[1:])))
         assert 65_536 >= max(map(len, upload.pieces(lambda _: None)))
 
     def test_needs_the_bytes(self) -> None:
@@ -133,7 +132,7 @@ class TestTheBody:
         assert bare
         assert (bare, None) == (RESPONSES, bare.references[0].data)
         with pytest.raises(ValueError, match="without its bytes"):
-            Upload(bare)
+            request_body(bare)
 
 
 @pytest.mark.parametrize("request_", ALL, ids=["responses", "form", "json"])

@@ -16,7 +16,7 @@ from imgcli.core.formats import png as png_format
 from imgcli.core.formats import webp as webp_format
 from imgcli.core.formats.png import SIGNATURE, chunks, encode
 from imgcli.core.image import EncodedImage
-from imgcli.store import pixels
+from imgcli.store import verify
 from imgcli.store.verify import DECODE_LIMIT, HEAVY_LIMIT, Finding, examine
 from streams import RED
 
@@ -372,7 +372,7 @@ def test_decoder_faults_are_reasons(
     def stumble(*_: object) -> None:
         raise error()
 
-    monkeypatch.setattr(pixels, "_png", stumble)
+    monkeypatch.setattr(verify, "_png", stumble)
     assert type(error()).__name__ in (damage(RED) or "")
 
 
@@ -394,7 +394,7 @@ def test_trouble_of_the_machine_is_no_damage(error: Exception, monkeypatch: pyte
     def stumble(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(pixels, "_png", stumble)
+    monkeypatch.setattr(verify, "_png", stumble)
     found = examine(EncodedImage.of(RED))
     assert (None, (48, 32)) == (found.damage, found.size)
     assert found.unchecked

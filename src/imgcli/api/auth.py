@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 LOCAL_KEY = "local"
-"""What a server on this machine gets in the key's place: a local server has no use for a real one."""
+"""What a server on this machine gets instead of a key: it does not need a real one."""
 KEY = "key"
 """What a variable is for that holds a key."""
 
@@ -36,7 +36,7 @@ def secrets_of(environment: Mapping[str, str], named: Iterable[tuple[str, str]] 
     """List the keys, and the headers that are secrets, whole and without the word before it (`Bearer`).
 
     `named` are the variables that a configuration names, each with the header that it fills, or `KEY`. A
-    plain header, such as a deployment's name, is none: what the server answers would lack it.
+    plain header, such as a deployment's name, is not one: redacting it would spoil the server's answers.
     """
     variables = ((name, environment.get(variable, "").strip()) for name, variable in (*_KEYS, *named))
     found = [
@@ -57,8 +57,8 @@ def custom_headers(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 OPENAI_URL = "https://api.openai.com/v1"
-NOBODY = ServerSettings()
-"""No profile, or one that does not speak for the server that is asked."""
+NO_SETTINGS = ServerSettings()
+"""For no profile, or one that is not about the server that is asked."""
 
 PORTS = {"http": 80, "https": 443}
 _BAD_KEY_CHARACTER = regex(r"[^!-~]")
@@ -115,14 +115,14 @@ class Credentials:
 def credentials(
     environment: Mapping[str, str],
     base_url: str | None = None,
-    server: ServerSettings = NOBODY,
+    server: ServerSettings = NO_SETTINGS,
     store: KeyStore | None = None,
 ) -> Credentials:
     """Find key and server from the environment, `base_url` going before OPENAI_BASE_URL.
 
     `server` is what a profile says of the server at that very address: its key, headers and paths; `store`
     asks commands, files and the keychain. Raises `ImgcliError`: AUTH when the key is missing or cannot be
-    sent, USAGE for an address that is none or unencrypted. No message holds the key's value.
+    sent, USAGE for an address that is invalid or unencrypted. No message holds the key's value.
     """
     url = _url(environment, base_url)
     host = _checked(url, environment).hostname or ""
@@ -158,7 +158,7 @@ def _url(environment: Mapping[str, str], base_url: str | None) -> str:
 
 
 def is_on_this_machine(url: str) -> bool:
-    """Return whether an address is one of this machine; false for what is no address."""
+    """Return whether an address is one of this machine; false for what is not an address."""
     try:
         return is_loopback(urlsplit(url.strip()).hostname or "")
     except ValueError:
@@ -181,7 +181,7 @@ def _origin(url: str) -> tuple[str, str, int | None]:
 def _login(
     environment: Mapping[str, str], server: ServerSettings, host: str, store: KeyStore
 ) -> tuple[str, str]:
-    """Choose the key and tell where it is from: the profile's own, OPENAI_API_KEY, the system's keychain.
+    """Choose the key, and return where it is from: the profile's own, OPENAI_API_KEY, the system's keychain.
 
     No server on this machine gets another key than the profile's.
     """
@@ -257,7 +257,7 @@ def _optional(environment: Mapping[str, str], name: str) -> str | None:
 
 
 def _checked(url: str, environment: Mapping[str, str]) -> SplitResult:
-    """Refuse an address that cannot work, or that would send prompt and key unencrypted."""
+    """Raise `ImgcliError` for an address that cannot work, or that would send prompt and key unencrypted."""
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

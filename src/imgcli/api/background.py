@@ -7,10 +7,10 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from imgcli.api.client import Answer, Clock, SideCall, ask
+from imgcli.api.client import Answer, Call, Clock, ask
 from imgcli.api.errors.server import quoted
-from imgcli.api.stream.sse import RECORD_LIMIT, RESUMPTION, UntilFault, check_size
-from imgcli.api.upload import Document
+from imgcli.api.stream.sse import RECORD_LIMIT, RESUMPTION, UntilError, check_size
+from imgcli.api.upload import json_body
 from imgcli.core.errors import Cause, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.json_fields import as_text, parse_object
 from imgcli.core.messages import FETCH_LATER
@@ -59,7 +59,7 @@ class ResponseStore:
     def attach(self, position: StreamPosition) -> Answer:
         """Continue a stream after what was read of it. Raises `ImgcliError`, also where no stream comes."""
         after = "" if position.sequence is None else f"&starting_after={position.sequence}"
-        answer = self._ask(SideCall(f"{self._address(position.response_id)}?stream=true{after}"))
+        answer = self._ask(Call(f"{self._address(position.response_id)}?stream=true{after}"))
         if _is_json(answer):
             answer.close()
             what = "The server does not stream the response again."
@@ -68,13 +68,13 @@ class ResponseStore:
 
     def get(self, response_id: str | None) -> PlainResponse:
         """Return a response as it stands now. Raises `ImgcliError`."""
-        return self._read(SideCall(self._address(response_id)))
+        return self._read(Call(self._address(response_id)))
 
     def cancel(self, response_id: str) -> PlainResponse:
-        """Have the server stop making a response, and return what became of it. Raises `ImgcliError`."""
-        return self._read(SideCall(f"{self._address(response_id)}/cancel", Document({})))
+        """Ask the server to stop making a response, and return what became of it. Raises `ImgcliError`."""
+        return self._read(Call(f"{self._address(response_id)}/cancel", json_body({})))
 
-    def _read(self, call: SideCall) -> PlainResponse:
+    def _read(self, call: Call) -> PlainResponse:
         body = bytearray()
         with closing(self._ask(call)) as answer:
             for chunk in answer.chunks:
@@ -88,13 +88,13 @@ class ResponseStore:
             raise ImgcliError(Problem(ExitCode.REFUSED, what, Charged.MAYBE))
         return PlainResponse(quoted(status), bytes(body))
 
-    def _ask(self, call: SideCall) -> Answer:
+    def _ask(self, call: Call) -> Answer:
         return ask(self.credentials, call, self.timeouts, self.clock)
 
     def _address(self, response_id: str | None) -> str:
-        """Return the path of a response, whose name is the server's: it must not lead elsewhere."""
+        """Return the path of a response, whose id is the server's: it must not lead elsewhere."""
         if response_id is None or not _SAFE_ID.fullmatch(response_id) or not response_id.strip("."):
-            what = "The server gave the response a name that cannot be asked for."
+            what = "The server gave the response an id that cannot be asked for."
             raise ImgcliError(Problem(ExitCode.REFUSED, what, Charged.MAYBE))
         return f"{self.path}/{quote(response_id, safe='')}"
 
@@ -107,29 +107,29 @@ def as_event(chunks: Iterable[bytes]) -> Iterator[bytes]:
     yield b"\n\n"
 
 
-def framed(answer: Answer) -> Answer:
+def as_event_stream(answer: Answer) -> Answer:
     """Return an answer whose chunks are events, however it came."""
     return replace(answer, chunks=as_event(answer.chunks)) if _is_json(answer) else answer
 
 
-def followed(answer: Answer, position: StreamPosition, store: ResponseStore) -> Answer:
-    """Return an answer that goes on when its connection breaks, as long as the patience lasts.
+def follow(answer: Answer, position: StreamPosition, store: ResponseStore) -> Answer:
+    """Return an answer that goes on when its connection breaks, as long as the timeouts allow.
 
     Its chunks are a stream of events in any case. They raise `ImgcliError` where the end did not come.
     """
-    follower = _Follower(framed(answer), position, store)
+    follower = _Follower(as_event_stream(answer), position, store)
     return replace(
         answer,
         chunks=follower.chunks(),
         close=lambda: follower.current.close(),  # noqa: PLW0108 - the one of that moment
         note=lambda: follower.current.note(),  # noqa: PLW0108
-        linger=lambda is_over: follower.current.linger(is_over),  # noqa: PLW0108
+        note_end=lambda is_over: follower.current.note_end(is_over),  # noqa: PLW0108
     )
 
 
 @dataclass
 class _Follower:
-    """Takes a stream up again; `tries` counts the attempts that brought nothing new."""
+    """Resumes a stream; `tries` counts the attempts that brought nothing new."""
 
     current: Answer
     position: StreamPosition
@@ -153,13 +153,13 @@ class _Follower:
             clock = self.store.clock
             is_late = clock.monotonic() - self.began > self.store.timeouts.total
             if is_late and self.tries:  # whatever the time, a break is followed by one attempt
-                raise _given_up(fault)
+                raise _unfinished_error(fault)
             clock.sleep(self._pause())  # also where it is none: whoever wants us to end is heard there
             fault = yield from self._continue()
 
     def _read(self) -> Generator[bytes, None, ImgcliError | None]:
         """Yield what comes, and mark where it broke off; return why."""
-        source = UntilFault(self.current.chunks)
+        source = UntilError(self.current.chunks)
         yield from source
         if self.position.response_id and not self.position.is_over:
             yield RESUMPTION
@@ -176,7 +176,7 @@ class _Follower:
                 self.is_streamed = False
                 self.refusals += 1
                 if self.refusals >= _TRIES:
-                    raise _given_up(error) from None
+                    raise _unfinished_error(error) from None
             return error
         if answer is None:
             return None
@@ -184,7 +184,7 @@ class _Follower:
         self.current = answer
         fault = yield from self._read()
         if self.refusals >= _TRIES and not self.position.is_over:
-            raise _given_up(fault)
+            raise _unfinished_error(fault)
         if self.position.sequence != before:
             self.tries = 0
         elif self.tries >= _TRIES:
@@ -206,7 +206,7 @@ class _Follower:
         return min(0.5 * 2.0 ** (min(self.tries, 10) - 1), _LONGEST_PAUSE) * chance
 
 
-def _given_up(fault: ImgcliError | None) -> ImgcliError:
+def _unfinished_error(fault: ImgcliError | None) -> ImgcliError:
     """Return the problem of a response that goes on without us."""
     lead = f"{fault.problem.what} " if fault else ""
     what = f"{lead}The server may still be making the image in the background."

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote
 
 from imgcli.api import client
-from imgcli.api.client import DEFAULT_CLOCK, Clock, SideCall
+from imgcli.api.client import DEFAULT_CLOCK, Call, Clock
 from imgcli.api.errors.server import from_status
 from imgcli.api.errors.table import NO_ENDPOINT, WRONG_ADDRESS
-from imgcli.api.upload import Document, FileForm, json_parts
+from imgcli.api.upload import FormFile, form_body, json_body, json_parts
 from imgcli.api.wires import WIRES, images
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.json_fields import as_list, as_object, as_text, parse_object
@@ -73,9 +73,9 @@ class BatchClient:
 
     def upload(self, requests: BinaryIO) -> str:
         """Upload a file of requests and return its id."""
-        call = SideCall("/files", FileForm(requests, {"purpose": "batch"}), _LARGEST_OBJECT)
+        call = Call("/files", form_body({"purpose": "batch", "file": FormFile(requests)}), _LARGEST_OBJECT)
         name = as_text(self._object(call, is_long=True).get("id"))
-        return name or self._raise_odd("a file")
+        return name or self._raise_unexpected("a file")
 
     def create(self, file: str, endpoint: str, key: str) -> RemoteBatch:
         """Create a batch.
@@ -88,22 +88,22 @@ class BatchClient:
             "completion_window": "24h",
             "metadata": {METADATA_KEY: key},
         }
-        told = self._object(SideCall("/batches", Document(body), _LARGEST_OBJECT), may_charge=True)
-        return RemoteBatch.from_json(told) or self._raise_odd("a batch", ExitCode.UNKNOWN)
+        told = self._object(Call("/batches", json_body(body), _LARGEST_OBJECT), may_charge=True)
+        return RemoteBatch.from_json(told) or self._raise_unexpected("a batch", ExitCode.UNKNOWN)
 
     def retrieve(self, batch: str) -> RemoteBatch:
         """Return a batch as it is now."""
-        return self._batch(SideCall(f"/batches/{quote(batch, safe='')}"))
+        return self._batch(Call(f"/batches/{quote(batch, safe='')}"))
 
     def cancel(self, batch: str) -> RemoteBatch:
         """Ask for a batch to end; what it has answered by then stays, and is charged."""
-        return self._batch(SideCall(f"/batches/{quote(batch, safe='')}/cancel", Document({})))
+        return self._batch(Call(f"/batches/{quote(batch, safe='')}/cancel", json_body({})))
 
     def find(self, key: str) -> RemoteBatch | None:
         """Look for the batch that was created with this key of ours; None where there is none."""
         after = ""
         for _ in range(_PAGES):
-            told = self._object(SideCall(f"/batches?limit={_PAGE}{after}", limit=_LARGEST_OBJECT))
+            told = self._object(Call(f"/batches?limit={_PAGE}{after}", limit=_LARGEST_OBJECT))
             marked = ({**as_object(one), DEMO_MARK: told[DEMO_MARK]} for one in as_list(told.get("data")))
             found = [RemoteBatch.from_json(one) for one in marked]
             listed = [one for one in found if one]
@@ -116,7 +116,7 @@ class BatchClient:
 
     def download(self, file: str, target: BinaryIO, limit: int) -> None:
         """Write a file's content into another, within a limit in bytes. Raises `OSError` as well."""
-        call = SideCall(f"/files/{quote(file, safe='')}/content", limit=limit)
+        call = Call(f"/files/{quote(file, safe='')}/content", limit=limit)
         try:
             with closing(client.ask(self.credentials, call, self._long, self.clock)) as answer:
                 target.writelines(answer.chunks)
@@ -130,11 +130,11 @@ class BatchClient:
     def _long(self) -> Timeouts:
         return replace(self.timeouts, total=_PATIENCE)
 
-    def _batch(self, call: SideCall) -> RemoteBatch:
+    def _batch(self, call: Call) -> RemoteBatch:
         told = self._object(replace(call, limit=_LARGEST_OBJECT))
-        return RemoteBatch.from_json(told) or self._raise_odd("a batch")
+        return RemoteBatch.from_json(told) or self._raise_unexpected("a batch")
 
-    def _object(self, call: SideCall, *, is_long: bool = False, may_charge: bool = False) -> dict[str, Any]:
+    def _object(self, call: Call, *, is_long: bool = False, may_charge: bool = False) -> dict[str, Any]:
         """Ask once for a JSON object; what our own demo says bears its mark."""
         timeouts = self._long if is_long else self.timeouts
         try:
@@ -149,13 +149,13 @@ class BatchClient:
             return {**told, DEMO_MARK: is_demo}
         raise ImgcliError(problem)
 
-    def _raise_odd(self, what: str, code: ExitCode = ExitCode.REFUSED) -> Any:  # noqa: ANN401 - never returns
+    def _raise_unexpected(self, what: str, code: ExitCode = ExitCode.REFUSED) -> Any:  # noqa: ANN401 - never returns
         told = f"{self.credentials.host} did not answer with {what}."
         raise ImgcliError(Problem(code, told, Charged.NO, _NO_BATCHES))
 
 
 def _free(problem: Problem) -> Problem:
-    """Return the problem as it is here, where nothing is charged for asking."""
+    """Return the problem as one of a call that is free."""
     advice = problem.advice
     if problem.exit_code is ExitCode.UNKNOWN:
         advice = "Asking is free: run it again."
@@ -165,7 +165,7 @@ def _free(problem: Problem) -> Problem:
 
 
 def read_answers(file: BinaryIO) -> Iterator[BatchAnswer | None]:
-    """Yield the answers in a result file, None for a line that is none."""
+    """Yield the answers in a result file, None for a line that is not one."""
     while line := file.readline(LONGEST_ANSWER):
         if line.strip():
             told = None

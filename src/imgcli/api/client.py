@@ -1,4 +1,4 @@
-"""Sending a request through the OpenAI SDK."""
+"""Sending a request through the OpenAI SDK; and its fallback, where it is refused and that may work."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import random
 import time
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import replace
-from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from imgcli.api.auth import LOCAL_KEY
 from imgcli.api.errors.connection import (
@@ -22,14 +21,13 @@ from imgcli.api.errors.connection import (
 )
 from imgcli.api.errors.server import is_about_background, quoted
 from imgcli.api.errors.table import KEY, NO_ENDPOINT, WRONG_ADDRESS, WRONG_PATH
-from imgcli.api.rate_limits import rate_limits
-from imgcli.api.retry import Failure, plan_wait
+from imgcli.api.retry import Failure, plan_wait, rate_limits
 from imgcli.api.sdk import import_client
 from imgcli.api.transport import RefusedError, Timeouts, Watchdog, http_client_for
-from imgcli.api.upload import Upload, ignore
+from imgcli.api.upload import ignore, request_body
 from imgcli.api.wires import WIRES
 from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, ImgcliError, Problem
-from imgcli.core.events import Waiting
+from imgcli.core.events import Notice, Waiting
 from imgcli.core.option import option
 from imgcli.core.params import Api
 from imgcli.core.pipeline import uncharged
@@ -44,8 +42,10 @@ if TYPE_CHECKING:
     from openai._types import RequestOptions
 
     from imgcli.api.auth import Credentials
-    from imgcli.api.rate_limits import RateLimits
+    from imgcli.api.retry import RateLimits
+    from imgcli.api.upload import Body
     from imgcli.core.request import ImageRequest
+    from imgcli.core.validate import ValidRequest
 
 
 STREAM_LIMIT = 512_000_000
@@ -69,16 +69,16 @@ class Answer:
     """What the server answers while it arrives. `chunks` raises `ImgcliError` when the connection breaks.
 
     `close` hangs up; it may be called at any time and more than once. `note` is to be called for every event
-    that was read: an answer without a new one is given up after a while. `linger` is to be called with True
+    that was read: an answer without a new one is given up after a while. `note_end` is to be called with True
     when the server's end was read, after which nothing is waited for, and with False when it was none.
-    `is_demo`: our demo gave it. `limits` is what the server said about further requests.
+    `is_demo`: our demo sent it. `limits` is what the server said about further requests.
     """
 
     chunks: Iterator[bytes]
     content_type: str
     close: Callable[[], None]
     note: Callable[[], None]
-    linger: Callable[[bool], None]
+    note_end: Callable[[bool], None]
     is_demo: bool = False
     limits: RateLimits | None = None
 
@@ -91,6 +91,20 @@ DEFAULT_TIMEOUTS = Timeouts()
 DEFAULT_CLOCK = Clock()
 
 
+@dataclass(frozen=True)
+class Call:
+    """A request as the SDK is asked for it: a GET where it has no body.
+
+    `limit` is how many bytes of the answer are read, None for as many as images need; `job` goes out as
+    X-Client-Request-Id, by which OpenAI can find a request whose answer was lost.
+    """
+
+    path: str
+    body: Body | None = None
+    limit: int | None = None
+    job: str | None = None
+
+
 def send(
     request: ImageRequest,
     job: str,
@@ -101,30 +115,20 @@ def send(
 ) -> Generator[Waiting, None, Answer]:
     """Send a request once, and again only where the server cannot have begun, yielding each wait.
 
-    Raises `ImgcliError` when there is no answer to read. `job` goes out as X-Client-Request-Id, by which
-    OpenAI can find a request whose answer was lost. `sent` is called before the last piece of it goes out; an
-    `ImgcliError` from it stops that.
+    Raises `ImgcliError` when there is no answer to read. `sent` is called before the last piece of the
+    request goes out; an `ImgcliError` from it stops that.
     """
-    server = ServerName(credentials.host, timeouts.timeout)
-    watchdog = Watchdog(timeouts, clock.monotonic)
-    upload = Upload(request, sent)
+    path = WIRES[request.api].path(request, credentials.paths)
     with ExitStack() as stack:
-        client = _open(credentials, timeouts, watchdog, upload.content_type)
-        stack.callback(client.close)
-        stack.callback(watchdog.stop)
-        stack.enter_context(clock.on_stop(watchdog.abandon))
+        exchange = _open(
+            Call(path, request_body(request, sent), job=job), credentials, timeouts, clock, stack
+        )
         started = clock.monotonic()
         for attempt in count(1):
-            watchdog.start()
-            path = WIRES[request.api].path(request, credentials.paths)
-            call = _Call(client, path, job, upload, watchdog)
-            outcome = _attempt(partial(_post, call), server, watchdog, clock)
-            if not isinstance(outcome, Failure):
-                stack.callback(outcome.close)
-                answer = _answer(outcome, server, watchdog, stack.pop_all().close)
-                return replace(answer, is_demo=credentials.is_local and _is_marked(outcome.headers))
-            watchdog.stop()
-            outcome = _after_break(outcome, watchdog, server, upload)
+            outcome = exchange.attempt(stack)
+            if isinstance(outcome, Answer):
+                return outcome
+            exchange.watchdog.stop()
             problem = _redacted(_with_fitting_advice(outcome.problem, request, credentials), credentials)
             if outcome.is_demo and credentials.is_local:
                 problem = uncharged(problem)
@@ -136,76 +140,100 @@ def send(
     raise AssertionError  # pragma: no cover - the loop has no end
 
 
-class Sendable(Protocol):
-    """A body that is made while it goes out; `is_whole` says whether its last piece was asked for."""
-
-    content_type: str
-    is_whole: bool
-
-    @property
-    def length(self) -> int:
-        """The bytes of the body."""
-        ...
-
-    def pieces(self, sent: Callable[[int], None]) -> Iterator[bytes]:
-        """Return the body from its beginning; `sent` is told of the bytes of each piece that was taken."""
-        ...
-
-
-@dataclass(frozen=True)
-class SideCall:
-    """A request beside the generation of images: a list, a file, a batch. A GET where it has no body.
-
-    `limit` is how many bytes of the answer are read, None for as many as of an image's.
-    """
-
-    path: str
-    body: Sendable | None = None
-    limit: int | None = None
-
-
 def ask(
     credentials: Credentials,
-    call: SideCall,
+    call: Call,
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
     clock: Clock = DEFAULT_CLOCK,
 ) -> Answer:
-    """Send such a request once. Raises `ImgcliError` without an answer."""
-    server = ServerName(credentials.host, timeouts.timeout)
-    watchdog = Watchdog(timeouts, clock.monotonic)
+    """Send a call beside the generation of images, once. Raises `ImgcliError` without an answer."""
     with ExitStack() as stack:
-        client = _open(credentials, timeouts, watchdog, call.body.content_type if call.body else _JSON)
-        stack.callback(client.close)
-        stack.callback(watchdog.stop)
-        stack.enter_context(clock.on_stop(watchdog.abandon))
-        watchdog.start()
-        outcome = _attempt(partial(_send_call, client, call, watchdog), server, watchdog, clock)
-        if isinstance(outcome, Failure):
-            if call.body:
-                outcome = _after_break(outcome, watchdog, server, call.body)
-            raise ImgcliError(_redacted(watchdog.problem(server.host) or outcome.problem, credentials))
-        stack.callback(outcome.close)
-        answer = _answer(outcome, server, watchdog, stack.pop_all().close, call.limit)
-        return replace(answer, is_demo=credentials.is_local and _is_marked(outcome.headers))
+        exchange = _open(call, credentials, timeouts, clock, stack)
+        outcome = exchange.attempt(stack)
+        if isinstance(outcome, Answer):
+            return outcome
+        problem = exchange.watchdog.problem(credentials.host) or outcome.problem
+        raise ImgcliError(_redacted(problem, credentials))
 
 
 @dataclass(frozen=True)
-class _Call:
-    """One request, as the SDK is asked for it."""
+class _Exchange:
+    """A call on its way: through which client, and watched by whom."""
 
+    call: Call
+    credentials: Credentials
+    clock: Clock
     client: OpenAI
-    path: str
-    job: str
-    upload: Upload
     watchdog: Watchdog
+    server: ServerName
 
+    def attempt(self, stack: ExitStack) -> Answer | Failure:
+        """Send once. An answer takes over what is on the stack.
 
-def _after_break(failure: Failure, watchdog: Watchdog, server: ServerName, upload: Sendable) -> Failure:
-    """Return the failure as ours where we hung up, and as free where the request was incomplete."""
-    problem = watchdog.problem(server.host)
-    told = Failure(problem) if problem else failure
-    broke = problem is not None or failure.is_broken
-    return Failure(unfinished(told.problem)) if broke and not upload.is_whole else told
+        Failures are values here: exceptions of others may hold the key, and must not travel on.
+        """
+        self.watchdog.start()
+        try:
+            response = self._post()
+        except RefusedError as refused:
+            told = from_answer(refused.status, refused.body, refused.headers, self.clock.now())
+            return self._after_break(replace(told, is_demo=_is_marked(refused.headers)))
+        except Exception as error:
+            watchdog = self.watchdog
+            server = replace(self.server, proxy=watchdog.proxy, is_connected=watchdog.is_connected)
+            if (failure := from_exception(error, server)) is None:
+                raise
+            return self._after_break(failure)
+        stack.callback(response.close)
+        return Answer(
+            self._chunks(response),
+            response.headers.get("content-type", ""),
+            stack.pop_all().close,
+            self.watchdog.note,
+            self.watchdog.note_end,
+            self.credentials.is_local and _is_marked(response.headers),
+            rate_limits(response.headers),
+        )
+
+    def _post(self) -> APIResponse[Any]:
+        """Post (or get) through the SDK, as its own methods do, but for a body that is never whole."""
+        headers = {"Accept-Encoding": "identity", "X-Stainless-Raw-Response": "stream"}
+        if self.call.job:
+            headers["X-Client-Request-Id"] = self.call.job
+        options: RequestOptions = {"headers": headers, "security": {"bearer_auth": True}}
+        path, body = self.call.path, self.call.body
+        if body is None:
+            return cast("APIResponse[Any]", self.client.get(path, cast_to=object, options=options))
+        headers["Content-Length"] = str(body.length)
+        content = body.pieces(self.watchdog.upload)
+        answer = self.client.post(path, cast_to=object, content=content, options=options)
+        return cast("APIResponse[Any]", answer)
+
+    def _after_break(self, failure: Failure) -> Failure:
+        """Return the failure as ours where we hung up, and as free where the request was incomplete."""
+        problem = self.watchdog.problem(self.server.host)
+        told = Failure(problem) if problem else failure
+        is_incomplete = self.call.body is not None and not self.call.body.is_whole
+        broke = problem is not None or failure.is_broken
+        return Failure(unfinished(told.problem)) if broke and is_incomplete else told
+
+    def _chunks(self, response: APIResponse[Any]) -> Iterator[bytes]:
+        """Return the body as it comes; whatever breaks now leaves the outcome unknown."""
+        size, problem, limit = 0, None, self.call.limit or STREAM_LIMIT
+        try:
+            for chunk in response.iter_bytes():
+                size += len(chunk)
+                self.watchdog.feed(len(chunk))
+                if size > limit:
+                    what = f"The server sent more than {limit // 1_000_000} MB."
+                    problem = Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE)
+                    break
+                yield chunk
+        except Exception as error:  # noqa: BLE001 - the answer had begun, whatever this is
+            problem = lost(error, self.server)
+        problem = self.watchdog.problem(self.server.host) or problem
+        if problem:
+            raise ImgcliError(problem)
 
 
 def _is_marked(headers: Mapping[str, str]) -> bool:
@@ -247,16 +275,26 @@ def _redacted(problem: Problem, credentials: Credentials) -> Problem:
     return redact_problem(problem, *credentials.secrets)
 
 
-def _open(credentials: Credentials, timeouts: Timeouts, watchdog: Watchdog, content_type: str) -> OpenAI:
+def _open(
+    call: Call, credentials: Credentials, timeouts: Timeouts, clock: Clock, stack: ExitStack
+) -> _Exchange:
     """Build the SDK's client; raises `ImgcliError` for a proxy or certificates that cannot be used."""
+    watchdog = Watchdog(timeouts, clock.monotonic)
     try:
-        http_client = http_client_for(credentials, timeouts, watchdog, content_type)
+        http_client = http_client_for(
+            credentials, timeouts, watchdog, call.body.content_type if call.body else _JSON
+        )
     except Exception as error:
         problem = cannot_open(error)
         if problem is None:
             raise
     else:
-        return _sdk(credentials, http_client)
+        client = _sdk(credentials, http_client)
+        stack.callback(client.close)
+        stack.callback(watchdog.stop)
+        stack.enter_context(clock.on_stop(watchdog.abandon))
+        server = ServerName(credentials.host, timeouts.timeout)
+        return _Exchange(call, credentials, clock, client, watchdog, server)
     raise ImgcliError(problem)  # here, where no exception of others hangs on to it
 
 
@@ -283,85 +321,47 @@ def _sdk(credentials: Credentials, http_client: httpx2.Client) -> OpenAI:
     raise ImgcliError(unfit())
 
 
-def _attempt(
-    call: Callable[[], APIResponse[Any]], server: ServerName, watchdog: Watchdog, clock: Clock
-) -> APIResponse[Any] | Failure:
-    """Send once. Failures are values here: exceptions of others may hold the key, and must not travel on."""
+PREVIOUS_RESPONSE_LOST = "the server cannot continue the conversation; sending the image itself instead"
+WITHOUT_RESPONSE_FORMAT = "the server does not support response_format; sending the request again without it"
+
+
+def send_with_fallback(
+    valid: ValidRequest,
+    job: str,
+    credentials: Credentials,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
+    clock: Clock = DEFAULT_CLOCK,
+    sent: Callable[[], None] = ignore,
+) -> Generator[Waiting | Notice, None, Answer]:
+    """Send the request; where the server refuses it for a reason that another one avoids, send that one.
+
+    The first one cost nothing then: it was refused before any work. Raises `ImgcliError` as `send` does.
+    """
     try:
-        return call()
-    except RefusedError as refused:
-        told = from_answer(refused.status, refused.body, refused.headers, clock.now())
-        return replace(told, is_demo=_is_marked(refused.headers))
-    except Exception as error:
-        server = replace(server, proxy=watchdog.proxy, is_connected=watchdog.is_connected)
-        if (failure := from_exception(error, server)) is None:
+        return (yield from send(valid.request, job, credentials, timeouts, clock, sent))
+    except ImgcliError as error:
+        other = _find_fallback(valid, error.problem)
+        if other is None:
             raise
-        return failure
+        if valid.fallback_blocked and error.problem.cause is Cause.PREVIOUS_RESPONSE_NOT_FOUND:
+            raise ImgcliError(_blocked_fallback(error.problem, valid.fallback_blocked)) from None
+    text, request = other
+    yield Notice(job, text, request)
+    return (yield from send(request, job, credentials, timeouts, clock, sent))
 
 
-def _post(call: _Call) -> APIResponse[Any]:
-    """Post through the SDK, as its own methods do, but for the body, which would be built whole."""
-    headers = {
-        "Accept-Encoding": "identity",
-        "Content-Length": str(call.upload.length),
-        "X-Client-Request-Id": call.job,
-        "X-Stainless-Raw-Response": "stream",
-    }
-    answer = call.client.post(
-        call.path,
-        cast_to=object,
-        content=call.upload.pieces(call.watchdog.upload),
-        options={"headers": headers, "security": {"bearer_auth": True}},
-    )
-    return cast("APIResponse[Any]", answer)
+def _find_fallback(valid: ValidRequest, problem: Problem) -> tuple[str, ImageRequest] | None:
+    """Choose what to send after a refusal that certainly cost nothing, and say why; None for nothing."""
+    if problem.charged is not Charged.NO:
+        return None
+    if problem.cause is Cause.PREVIOUS_RESPONSE_NOT_FOUND and valid.fallback:
+        return PREVIOUS_RESPONSE_LOST, valid.fallback
+    if problem.cause is Cause.RESPONSE_FORMAT and valid.request.inline:
+        return WITHOUT_RESPONSE_FORMAT, replace(valid.request, inline=False)
+    return None
 
 
-def _send_call(client: OpenAI, call: SideCall, watchdog: Watchdog) -> APIResponse[Any]:
-    """Get or post through the SDK, as its own methods do, but for the types of the answer."""
-    headers = {"Accept-Encoding": "identity", "X-Stainless-Raw-Response": "stream"}
-    options: RequestOptions = {"headers": headers, "security": {"bearer_auth": True}}
-    if call.body is None:
-        return cast("APIResponse[Any]", client.get(call.path, cast_to=object, options=options))
-    headers["Content-Length"] = str(call.body.length)
-    content = call.body.pieces(watchdog.upload)
-    answer = client.post(call.path, cast_to=object, content=content, options=options)
-    return cast("APIResponse[Any]", answer)
-
-
-def _answer(
-    response: APIResponse[Any],
-    server: ServerName,
-    watchdog: Watchdog,
-    close: Callable[[], None],
-    limit: int | None = None,
-) -> Answer:
-    headers = response.headers
-    content_type = headers.get("content-type", "")
-    chunks = _chunks(response, server, watchdog, limit)
-    limits = rate_limits(headers)
-    return Answer(chunks, content_type, close, watchdog.note, watchdog.linger, limits=limits)
-
-
-def _chunks(
-    response: APIResponse[Any], server: ServerName, watchdog: Watchdog, limit: int | None
-) -> Iterator[bytes]:
-    """Return the body as it comes; whatever breaks now leaves the outcome unknown."""
-    size, problem, limit = 0, None, limit or STREAM_LIMIT
-    try:
-        for chunk in response.iter_bytes():
-            size += len(chunk)
-            watchdog.feed(len(chunk))
-            if size > limit:
-                problem = _too_long(limit)
-                break
-            yield chunk
-    except Exception as error:  # noqa: BLE001 - the answer had begun, whatever this is
-        problem = lost(error, server)
-    problem = watchdog.problem(server.host) or problem
-    if problem:
-        raise ImgcliError(problem)
-
-
-def _too_long(limit: int) -> Problem:
-    what = f"The server sent more than {limit // 1_000_000} MB."
-    return Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE)
+def _blocked_fallback(forgotten: Problem, why: Problem) -> Problem:
+    """Return the refusal with the limit that rules the fallback out."""
+    what = f"{forgotten.what} The image itself was not sent instead, because of a limit. {why.what}"
+    return replace(forgotten, what=what, advice=why.advice)

@@ -1,4 +1,4 @@
-"""The way to a server, as the environment sets it: the proxy in between, and the trusted certificates."""
+"""The connection to a server, as the environment sets it: the proxy, and the trusted certificates."""
 
 from __future__ import annotations
 

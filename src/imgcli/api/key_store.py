@@ -1,4 +1,4 @@
-"""Keys from elsewhere than the environment: a command's output, a file, the system's keychain.
+"""Keys from outside the environment: a command's output, a file, the system's keychain.
 
 Each is asked once in a process, however many runs it makes. What was found is a secret from then on.
 """
@@ -56,7 +56,7 @@ class KeyStore:
 
         Raises `ImgcliError` (auth) for a keychain that is there and cannot be read.
         """
-        return self._once((KEYCHAIN_SERVICE, None, host), lambda: _look_up(host))
+        return self._once((KEYCHAIN_SERVICE, None, host), lambda: _from_keychain(host))
 
     def _once(self, source: object, ask: Callable[[], str | None]) -> str | None:
         with self._lock:
@@ -71,7 +71,7 @@ class KeyStore:
         return answer
 
 
-def openness(path: str) -> str:
+def permission_warning(path: str) -> str:
     """Return a note on a key's file that other users of this machine can read, empty for none."""
     with suppress(OSError, ValueError):
         if os.name == "posix" and _path(path).stat().st_mode & _TOO_OPEN:
@@ -89,7 +89,7 @@ def _fault(what: str, advice: str) -> ImgcliError:
 
 
 def _key_in(data: bytes, named: str) -> str:
-    """Return the one line that a source gave, of which no message shows anything."""
+    """Return the one line that a source gave; no message shows any of it."""
     advice = "It must give the key alone, on one line."
     try:
         text = data.decode()
@@ -157,7 +157,7 @@ def _run(command: tuple[str, ...], named: str, env: Mapping[str, str]) -> bytes:
     return printed[0]
 
 
-def _look_up(host: str) -> str | None:
+def _from_keychain(host: str) -> str | None:
     try:
         import keyring
         from keyring.errors import NoKeyringError

@@ -8,7 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from imgcli.api import client
-from imgcli.api.client import DEFAULT_CLOCK, Clock, SideCall
+from imgcli.api.client import DEFAULT_CLOCK, Call, Clock
 from imgcli.api.errors.table import STATUSES
 from imgcli.core.catalog import ServerModel
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
@@ -37,7 +37,7 @@ def ask(
 ) -> tuple[ServerModel, ...]:
     """Ask a server once. Raises `ImgcliError`, which always says that nothing was charged."""
     try:
-        with closing(client.ask(credentials, SideCall("/models"), timeouts, clock)) as answer:
+        with closing(client.ask(credentials, Call("/models"), timeouts, clock)) as answer:
             body = _read_body(answer.chunks)
     except ImgcliError as error:
         problem = _uncharged(error.problem)
@@ -54,13 +54,15 @@ def read(body: bytes, *secrets: str) -> tuple[ServerModel, ...]:
     with suppress(UnicodeDecodeError):
         answer = parse_object(body.decode("utf-8-sig"))
         if answer is not None and isinstance(answer.get("data"), list):
-            models = (_listed(as_object(entry), *secrets) for entry in as_list(answer["data"])[:_MOST_MODELS])
+            models = (
+                _model_of(as_object(entry), *secrets) for entry in as_list(answer["data"])[:_MOST_MODELS]
+            )
             return tuple(model for model in models if model)
     what = "The server did not answer with a list of models."
     raise ImgcliError(Problem(ExitCode.REFUSED, what, Charged.NO, _ADDRESS))
 
 
-def _listed(entry: dict[str, Any], *secrets: str) -> ServerModel | None:
+def _model_of(entry: dict[str, Any], *secrets: str) -> ServerModel | None:
     name = as_text(entry.get("id"))
     if name is None or len(name) > _LONGEST_NAME:
         return None
@@ -82,7 +84,7 @@ def _read_body(chunks: Iterator[bytes]) -> bytes:
 
 
 def _uncharged(problem: Problem) -> Problem:
-    """Return the problem as it is here, where no image and no money is at stake."""
+    """Return the problem as one of a call that is free and brings no image."""
     advice = problem.advice
     match problem.exit_code:
         case ExitCode.UNKNOWN:

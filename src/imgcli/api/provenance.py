@@ -8,9 +8,9 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from imgcli.api import client
-from imgcli.api.client import DEFAULT_CLOCK, Clock, SideCall
+from imgcli.api.client import DEFAULT_CLOCK, Call, Clock
 from imgcli.api.errors.table import IMAGE, NO_ENDPOINT, STATUSES, WRONG_ADDRESS
-from imgcli.api.upload import FileForm
+from imgcli.api.upload import FormFile, form_body
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.image import ImageFormat
 from imgcli.core.json_fields import as_list, as_object, as_text, choice, parse_object
@@ -43,14 +43,15 @@ def ask(
 ) -> ServerCheck:
     """Upload an image and ask about it, once. Raises `ImgcliError` without an answer.
 
-    Its problems do not speak of money: there is no image at stake, and no price is known for this.
+    Its problems do not mention money: no image is at stake, and no price is known for this.
     """
-    form = FileForm(BytesIO(image.data), {}, f"image.{image.format}", f"image/{image.format}")
+    file = FormFile(BytesIO(image.data), f"image.{image.format}", f"image/{image.format}")
+    form = form_body({"file": file})
     try:
-        with closing(client.ask(credentials, SideCall(_PATH, form, _LARGEST), timeouts, clock)) as answer:
+        with closing(client.ask(credentials, Call(_PATH, form, _LARGEST), timeouts, clock)) as answer:
             body = b"".join(answer.chunks)
     except ImgcliError as error:
-        problem = _fitting(error.problem)
+        problem = _about_the_file(error.problem)
     else:
         return read(body, credentials.host, *credentials.secrets)
     raise ImgcliError(problem)
@@ -86,8 +87,8 @@ def _signal(results: list[dict[str, Any]], kind: str, secrets: tuple[str, ...]) 
     )
 
 
-def _fitting(problem: Problem) -> Problem:
-    """Return the problem as it is here: about a file that was to be checked, and not about an image."""
+def _about_the_file(problem: Problem) -> Problem:
+    """Return the problem as one about a file that was to be checked, not about an image."""
     what, advice = problem.what, problem.advice
     match problem.exit_code:
         case ExitCode.UNKNOWN:

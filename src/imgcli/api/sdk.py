@@ -58,6 +58,6 @@ def _not_run(packages: Sequence[str]) -> Iterator[None]:
 
 
 def _forget() -> None:
-    """Undo half an import, so that the whole one begins anew."""
+    """Undo half an import, so that it starts anew."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "openai"]:
         del sys.modules[name]

@@ -62,9 +62,9 @@ def http_client_for(
 
 
 def _tls(credentials: Credentials) -> ssl.SSLContext:
-    """Load the system's certificates, which takes 70 ms, only for a way that is encrypted.
+    """Load the system's certificates, which takes 70 ms, only for an encrypted connection.
 
-    The bare context trusts nobody: should TLS be spoken after all, it fails.
+    The bare context trusts no certificate: TLS fails should it be used after all.
     """
     is_bare = credentials.is_local and credentials.is_plain
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if is_bare else load_certificates()
@@ -111,9 +111,9 @@ Address: TypeAlias = tuple[str, int]
 
 _MANY_BYTES = 65_536
 """So many bytes are progress too: over a slow line, one event with an image in it takes minutes."""
-_MOMENT, _MOMENTS = 2.0, 30
+_QUIET_SECONDS, _MOST_WAITS = 2.0, 30
 """Seconds in which something must come after the server's own end, and how often that may go on."""
-_INSIST = 0.1  # seconds
+_RETRY_PAUSE = 0.1  # seconds
 _TICKS = 20  # within the shorter limit
 _KEEP_ALIVE = (("TCP_KEEPIDLE", 30), ("TCP_KEEPALIVE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
 """Seconds of silence, seconds between probes, lost probes: a dead server is noticed within about a minute."""
@@ -139,9 +139,9 @@ class Timeouts:
 
 
 class Watchdog:
-    """A thread that watches one attempt and hangs up when it leads nowhere.
+    """A thread that watches one attempt and closes the connection when it makes no progress.
 
-    A server that drips bytes or comments is never silent, so that no read ever times out. Time in which this
+    With a server that sends a few bytes or comments now and then no read ever times out. Time in which this
     process was stopped (Ctrl-Z) does not count.
     """
 
@@ -154,7 +154,7 @@ class Watchdog:
         self.target: Address | None = None
         """The server's own address, which is not dialed where a proxy is on the way."""
         self._connection: socket.socket | None = None
-        self._is_lingering = False
+        self._has_ended = False
         self._recent = 0
         self._abandoned: str | None = None
         self._begin()
@@ -191,18 +191,18 @@ class Watchdog:
             connection.close()
 
     def abandon(self) -> None:
-        """Hang up now, because nobody wants the answer any more; callable from any thread."""
+        """Close the connection now, because the answer is no longer wanted; callable from any thread."""
         self._reason = self._abandoned = "was not waited for"
         threading.Thread(target=self._hang_up_until, args=(self._ended,), name="hang up", daemon=True).start()
 
     def _hang_up_until(self, ended: threading.Event) -> None:
         """Hang up as often as it takes: the connection may not be open yet."""
         self._hang_up()
-        while not ended.wait(_INSIST):
+        while not ended.wait(_RETRY_PAUSE):
             self._hang_up()
 
     def trace(self, event: str, info: dict[str, Any]) -> None:
-        """Note who is dialed, and take hold of the connection, as the HTTP library tells of it."""
+        """Note the address that is dialed, and keep the connection, as the HTTP library reports them."""
         if event.endswith(".connect_tcp.started"):
             self._dialed = info["host"], info["port"]
         if event != "connection.connect_tcp.complete":
@@ -225,11 +225,11 @@ class Watchdog:
             self._bytes = 0
             self.note()
 
-    def linger(self, is_over: bool) -> None:  # noqa: FBT001 - a callback
-        """Stop soon, for the end came: what still follows it comes now or never. False takes that back."""
-        if is_over and not self._is_lingering:
-            threading.Thread(target=self._linger, args=(self._ended,), name="linger", daemon=True).start()
-        self._is_lingering = is_over
+    def note_end(self, is_over: bool) -> None:  # noqa: FBT001 - a callback
+        """Note that the server's end was read: what follows it must come soon. False takes that back."""
+        if is_over and not self._has_ended:
+            threading.Thread(target=self._end_soon, args=(self._ended,), name="linger", daemon=True).start()
+        self._has_ended = is_over
 
     def upload(self, size: int) -> None:
         """Count bytes that were sent: the time for an answer begins after the last one."""
@@ -252,7 +252,7 @@ class Watchdog:
         return self._reason is not None
 
     def problem(self, host: str) -> Problem | None:
-        """Return why we hung up on the server, None if we did not."""
+        """Return why the watchdog closed the connection, None if it did not."""
         if self._reason is None:
             return None
         what = f"{host} {self._reason}; imgcli closed the connection."
@@ -265,17 +265,17 @@ class Watchdog:
             if self.tick():
                 self._hang_up()
 
-    def _linger(self, ended: threading.Event) -> None:
-        for _ in range(_MOMENTS):
+    def _end_soon(self, ended: threading.Event) -> None:
+        for _ in range(_MOST_WAITS):
             self._recent = 0
-            if ended.wait(_MOMENT) or not self._is_lingering:
+            if ended.wait(_QUIET_SECONDS) or not self._has_ended:
                 return
             if self._recent < _MANY_BYTES:
                 break
         self._hang_up()
 
     def _hang_up(self) -> None:
-        """Close the connection, which wakes whoever waits for it in whichever layer."""
+        """Close the connection, which ends every wait for it, in any layer."""
         connection = self._connection
         if connection:
             with suppress(OSError):
@@ -283,7 +283,7 @@ class Watchdog:
 
 
 def _keep_alive(connection: socket.socket) -> None:
-    """Make the kernel notice a server that has gone without a word (a NAT that forgot us)."""
+    """Have the kernel notice a server that is gone without closing the connection (a NAT that timed out)."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in _KEEP_ALIVE:
         if hasattr(socket, name):

@@ -6,14 +6,15 @@ import json
 import os
 import secrets
 from binascii import b2a_base64
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from itertools import chain
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from imgcli.api.wires import WIRES
 from imgcli.core.request import DataUrl, InputImage
 from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from imgcli.core.request import ImageRequest
 
@@ -23,160 +24,125 @@ _PIECE = 49_152
 
 
 @dataclass(frozen=True)
-class _Raw:
-    """A file as it is."""
+class _Part:
+    """A file, as it is or in base64."""
 
     data: bytes
+    in_base64: bool = False
 
     @property
     def length(self) -> int:
-        return len(self.data)
+        return (len(self.data) + 2) // 3 * 4 if self.in_base64 else len(self.data)
 
     def pieces(self) -> Iterator[bytes]:
         view = memoryview(self.data)
         for start in range(0, len(view), _PIECE):
-            yield bytes(view[start : start + _PIECE])
+            piece = bytes(view[start : start + _PIECE])
+            yield b2a_base64(piece, newline=False) if self.in_base64 else piece
 
 
 @dataclass(frozen=True)
-class _Base64(_Raw):
-    """A file as base64."""
+class FormFile:
+    """An open file for a form, under a name of ours; it is read while it goes out."""
+
+    file: BinaryIO
+    name: str = "requests.jsonl"
+    mime: str = "application/octet-stream"
 
     @property
     def length(self) -> int:
-        return (len(self.data) + 2) // 3 * 4
+        """The bytes of the file."""
+        return self.file.seek(0, os.SEEK_END)
 
     def pieces(self) -> Iterator[bytes]:
-        for piece in super().pieces():
-            yield b2a_base64(piece, newline=False)
-
-
-_Part: TypeAlias = _Raw | _Base64
+        """Yield the file from its beginning. Raises `OSError`."""
+        self.file.seek(0)
+        while piece := self.file.read(_PIECE):
+            yield piece
 
 
 def ignore() -> None:
     """Do nothing."""
 
 
-class Upload:
-    """The body of one request, for as many attempts as it takes.
+class Body:
+    """The body of a request, for as many attempts as it takes.
 
-    `is_whole` says of the last attempt whether its last piece was asked for: before that, nobody has a whole
-    request, and nobody can have begun to work on it. `going` is called then.
+    `is_whole` says of the last attempt whether its last piece was asked for: before that, no server has a
+    whole request, and none can have begun to work on it. `going` is called then.
     """
 
-    def __init__(self, request: ImageRequest, going: Callable[[], None] = ignore) -> None:
-        body = WIRES[request.api].body(request)
-        if request.is_form:
-            boundary = secrets.token_hex(16)
-            self.content_type = f"multipart/form-data; boundary={boundary}"
-            self._parts = _form(body, boundary.encode())
-        else:
-            self.content_type = "application/json"
-            self._parts = json_parts(body)
+    def __init__(
+        self, content_type: str, parts: Sequence[_Part | FormFile], last: bytes, going: Callable[[], None]
+    ) -> None:
+        self.content_type = content_type
         self.is_whole = False
+        self._parts = parts
+        self._last = last
         self._going = going
 
     @property
     def length(self) -> int:
         """The bytes of the body."""
-        return sum(part.length for part in self._parts)
+        return sum(part.length for part in self._parts) + len(self._last)
 
     def pieces(self, sent: Callable[[int], None]) -> Iterator[bytes]:
-        """Return the body from its beginning; `sent` is told of the bytes of each piece that was taken."""
+        """Return the body from its start; `sent` is called with the bytes of each piece that was taken."""
         self.is_whole = False  # now, not with the first piece: the connection may break before that
         return self._pieces(sent)
 
     def _pieces(self, sent: Callable[[int], None]) -> Iterator[bytes]:
-        *parts, last = self._parts
-        for part in parts:
+        for part in self._parts:
             for piece in part.pieces():
                 yield piece
                 sent(len(piece))
         self.is_whole = True
         self._going()
-        yield last.data
-        sent(len(last.data))
+        yield self._last
+        sent(len(self._last))
 
 
-class Document:
-    """A JSON body that is small enough to be held."""
-
-    content_type = "application/json"
-
-    def __init__(self, body: Mapping[str, Any]) -> None:
-        self._data = json.dumps(body).encode("ascii")
-        self.length = len(self._data)
-        self.is_whole = False
-
-    def pieces(self, sent: Callable[[int], None]) -> Iterator[bytes]:
-        """See `Upload`."""
-        self.is_whole = True
-        yield self._data
-        sent(self.length)
+def request_body(request: ImageRequest, going: Callable[[], None] = ignore) -> Body:
+    """Return the body of a request for images; `going` is called before its last piece goes out."""
+    body = WIRES[request.api].body(request)
+    return form_body(body, going) if request.is_form else json_body(body, going)
 
 
-class FileForm:
-    """A form with one open file, which is read while it goes out, under a name of ours."""
+def json_body(body: Mapping[str, Any], going: Callable[[], None] = ignore) -> Body:
+    """Return a JSON body, with data URLs in place of images."""
+    *parts, last = json_parts(body)
+    return Body("application/json", parts, last.data, going)
 
-    def __init__(
-        self,
-        file: BinaryIO,
-        fields: Mapping[str, str],
-        name: str = "requests.jsonl",
-        mime: str = "application/octet-stream",
-    ) -> None:
-        boundary = secrets.token_hex(16).encode()
-        self.content_type = f"multipart/form-data; boundary={boundary.decode()}"
-        heads = [f"{_head(field, value, 0)}\r\n\r\n{value}" for field, value in fields.items()]
-        line = f'Content-Disposition: form-data; name="file"; filename="{name}"'
-        heads.append(f"{line}\r\nContent-Type: {mime}\r\n\r\n")
-        self._before = b"\r\n".join(b"--%b\r\n%b" % (boundary, head.encode()) for head in heads)
-        self._after = b"\r\n--%b--\r\n" % boundary
-        self._file = file
-        self.length = len(self._before) + file.seek(0, os.SEEK_END) + len(self._after)
-        self.is_whole = False
 
-    def pieces(self, sent: Callable[[int], None]) -> Iterator[bytes]:
-        """See `Upload`. Raises `OSError`."""
-        self.is_whole = False
-        yield self._before
-        self._file.seek(0)
-        while piece := self._file.read(_PIECE):
-            yield piece
-            sent(len(piece))
-        self.is_whole = True
-        yield self._after
+def form_body(fields: Mapping[str, Any], going: Callable[[], None] = ignore) -> Body:
+    """Return a body as multipart/form-data, with files in place of images."""
+    boundary = secrets.token_hex(16)
+    parts, last = _form(fields, boundary.encode()), f"--{boundary}--\r\n"
+    return Body(f"multipart/form-data; boundary={boundary}", parts, last.encode(), going)
 
 
 def json_parts(body: Mapping[str, Any]) -> list[_Part]:
-    """Write the body with a mark in every image's place, and cut it there."""
+    """Write the body with a mark in place of every image, and cut it there."""
     mark = secrets.token_hex(16)  # nothing else in it is this
     images: list[_Part] = []
 
     def stand_in(link: DataUrl) -> str:
-        images.append(_Base64(_data(link.image)))
+        images.append(_Part(_data(link.image), in_base64=True))
         return link.prefix + mark
 
     text = json.dumps(body, default=stand_in, ensure_ascii=False, separators=(",", ":"))
-    return _alternating([_Raw(piece) for piece in text.encode().split(mark.encode())], images)
+    first, *rest = (_Part(piece) for piece in text.encode().split(mark.encode()))
+    return [first, *chain.from_iterable(zip(images, rest, strict=True))]
 
 
-def _alternating(texts: list[_Part], images: list[_Part]) -> list[_Part]:
-    """Put an image between each text and the next."""
-    pairs = zip(texts, images, strict=False)
-    return [*(part for pair in pairs for part in pair), texts[-1]]
-
-
-def _form(body: Mapping[str, Any], boundary: bytes) -> list[_Part]:
-    """Write the body as multipart/form-data (RFC 7578)."""
-    parts: list[_Part] = []
+def _form(body: Mapping[str, Any], boundary: bytes) -> list[_Part | FormFile]:
+    """Write the fields of multipart/form-data (RFC 7578), without its end."""
+    parts: list[_Part | FormFile] = []
     for name, value in _flat(body):
         for single in value if isinstance(value, tuple) else (value,):
             head = b"--%b\r\n%b\r\n\r\n" % (boundary, _head(name, single, len(parts)).encode())
-            content = _data(single) if isinstance(single, InputImage) else _text(single).encode()
-            parts += [_Raw(head), _Raw(content), _Raw(b"\r\n")]
-    return [*parts, _Raw(b"--%b--\r\n" % boundary)]
+            parts += [_Part(head), _content(single), _Part(b"\r\n")]
+    return parts
 
 
 def _flat(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -192,16 +158,21 @@ def _flat(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 
 def _head(name: str, value: object, number: int) -> str:
-    """Format the head of one field; a file gets a name of ours, for its own may tell of this machine."""
+    """Format the head of one field; a file gets a name of ours, as its own may be private."""
     disposition = f'Content-Disposition: form-data; name="{name}"'
-    if not isinstance(value, InputImage):
+    if not isinstance(value, InputImage | FormFile):
         return disposition
-    return f'{disposition}; filename="{number}.{value.format}"\r\nContent-Type: {value.mime}'
+    file = value.name if isinstance(value, FormFile) else f"{number}.{value.format}"
+    return f'{disposition}; filename="{file}"\r\nContent-Type: {value.mime}'
 
 
-def _text(value: object) -> str:
-    """Format a value as the forms of OpenAI's own client do."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _content(value: object) -> _Part | FormFile:
+    """Return the content of one field; other values as the forms of OpenAI's own client have them."""
+    if isinstance(value, FormFile):
+        return value
+    if isinstance(value, InputImage):
+        return _Part(_data(value))
+    return _Part((str(value).lower() if isinstance(value, bool) else str(value)).encode())
 
 
 def _data(reference: InputImage) -> bytes:

@@ -13,7 +13,7 @@ from imgcli.core.embedded import EmbeddedParameters, EmbeddingStage
 from imgcli.core.errors import AFTER_SENDING, CHECK_USAGE, Cause, ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.events import Failed, FinalImage, Saved, Waiting
 from imgcli.core.image import ImageFormat
-from imgcli.core.messages import RAW_RUN_KEPT
+from imgcli.core.messages import RUN_LOG_KEPT
 from imgcli.core.option import option
 from imgcli.regex import regex
 from imgcli.store.paths import FallbackFolders, state_folder
@@ -28,7 +28,7 @@ from imgcli.store.publish.naming import (
 )
 from imgcli.store.publish.publisher import Destination, open_publisher
 from imgcli.store.publish.stage import SavingStage
-from imgcli.store.runlog.reader import PROCESS, RUNS, RunLogFile, beginnings, mark
+from imgcli.store.runlog.reader import PROCESS, RUNS, RunLogFile, answer_starts, process_identity
 from imgcli.store.runlog.writer import BILLED, TITLE, RunLog, RunLogHeader
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class RunArtifacts:
             workers=self.workers,
         )
         self._unfinished = [] if output.is_series else unfinished_notices(context)  # one for all of them
-        header = _header(self.job, now, request, output, {**extra, PROCESS: mark()})
+        header = _header(self.job, now, request, output, {**extra, PROCESS: process_identity()})
         with process.shielded():  # a run log that is not known here would stay, and speak of money
             self._run_log = RunLog.begin(state / RUNS, header)
 
@@ -163,7 +163,7 @@ class RunArtifacts:
             self._run_log and self.has_asked and problem.cause in _CAUSES_TO_KEEP and self._run_log.keep()
         ):
             return event
-        own = "" if problem.advice in (CHECK_USAGE, RAW_RUN_KEPT) else f"{problem.advice} "
+        own = "" if problem.advice in (CHECK_USAGE, RUN_LOG_KEPT) else f"{problem.advice} "
         return replace(event, problem=replace(problem, advice=f"{own}The run log is kept; {_RECOVER}."))
 
     def note_demo(self) -> None:
@@ -201,7 +201,7 @@ class RunArtifacts:
     def close(self) -> None:
         """Leave what is not settled to `imgcli recover`; a request that was never sent leaves nothing."""
         if self._publisher:
-            self._publisher.tidy()
+            self._publisher.remove_empty_folders()
         if self._recording:
             self._recording.discard()
         if self._run_log and self.has_sent:
@@ -281,7 +281,7 @@ def _count_salvageable(folder: Path) -> int:
     Also those whose image the server may still be making.
     """
     count = 0
-    for answer, is_whole in beginnings(folder):
+    for answer, is_whole in answer_starts(folder):
         from imgcli.api.stream.salvage import may_hold_image, may_hold_link
 
         may_hold = may_hold_image(answer, is_whole=is_whole) or may_hold_link(answer)

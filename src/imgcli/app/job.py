@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from imgcli.api.auth import Credentials
     from imgcli.api.client import Answer, Clock
-    from imgcli.api.rate_limits import RateLimits
+    from imgcli.api.retry import RateLimits
     from imgcli.api.transport import Timeouts
     from imgcli.app.artifacts import RunArtifacts
     from imgcli.app.context import Context
@@ -160,12 +160,11 @@ def stream(job: Job) -> Iterator[Event]:
     yield Started(job.id, job.valid.request)
     for text in (*artifacts.notices, *job.valid.notices, *([_DEMO_NOTICE] if server.demo else [])):
         yield Notice(job.id, text)
-    from imgcli.api.client import Clock
-    from imgcli.api.fallback import send_with_fallback
-    from imgcli.api.linked_image import LinkedImages
+    from imgcli.api.client import Clock, send_with_fallback
+    from imgcli.api.download import LinkedImages
     from imgcli.api.stream.reader import read_events
-    from imgcli.api.stream.vocabulary import maskable
     from imgcli.api.transport import Timeouts
+    from imgcli.api.wires import maskable
     from imgcli.core.secrets import redact_events
 
     clock = Clock(monotonic=job.context.monotonic, sleep=job.context.sleep, on_stop=job.stop.calling)
@@ -175,8 +174,8 @@ def stream(job: Job) -> Iterator[Event]:
         job.hooks.sending()
         artifacts.sent()
 
-    def linger(is_over: bool) -> None:  # noqa: FBT001 - a callback
-        answer.linger(is_over)
+    def note_end(is_over: bool) -> None:  # noqa: FBT001 - a callback
+        answer.note_end(is_over)
         if is_over:
             job.hooks.over()
 
@@ -195,7 +194,7 @@ def stream(job: Job) -> Iterator[Event]:
             chunks = artifacts.recorded(mask_secrets(answer.chunks, *maskable(*credentials.secrets)))
             links = LinkedImages(credentials, timeouts, clock, artifacts.add)
             inputs = job.valid.request.inputs
-            events = read_events(chunks, job.id, answer.note, linger, inputs, links, position=job.position)
+            events = read_events(chunks, job.id, answer.note, note_end, inputs, links, position=job.position)
             yield from redact_events(events, *credentials.secrets)
 
 
@@ -206,15 +205,15 @@ def _in_background(
     request = job.valid.request
     if not request.detach:
         return answer
-    from imgcli.api.background import ResponseStore, followed, framed
+    from imgcli.api.background import ResponseStore, as_event_stream, follow
     from imgcli.api.wires import WIRES
 
     if not request.stream:
-        return framed(answer)
+        return as_event_stream(answer)
     # A batch's own sleep keeps others waiting, and says that nothing was charged where it is stopped.
     clock = replace(clock, sleep=job.stop.sleep)
     store = ResponseStore(credentials, WIRES[request.api].path(request, credentials.paths), timeouts, clock)
-    return followed(answer, job.position, store)
+    return follow(answer, job.position, store)
 
 
 @contextmanager

@@ -33,7 +33,7 @@ def connect_history(context: Context, patience: float) -> Iterator[History]:
     """Open the history, waiting so many seconds for a lock. Raises `OSError`."""
     from imgcli.store.history.repository import History  # SQLite, which a run's first row does without
 
-    with History.open(data_folder(context.env), patience) as history:
+    with History(data_folder(context.env), patience) as history:
         try:
             yield history
         finally:

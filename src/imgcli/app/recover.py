@@ -8,7 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgcli.api.client import Clock
-from imgcli.api.linked_image import LinkedImages
+from imgcli.api.download import LinkedImages
 from imgcli.api.stream.reader import read_events
 from imgcli.api.stream.salvage import salvaged
 from imgcli.app import desktop, history_log, lookup, process, unfinished_run
@@ -32,7 +32,7 @@ from imgcli.output.terminal.capabilities import has_color
 from imgcli.store.paths import FallbackFolders, state_folder
 from imgcli.store.publish.existing import ExistingPublisher
 from imgcli.store.publish.stage import SavingStage
-from imgcli.store.runlog.reader import leftovers, sweep
+from imgcli.store.runlog.reader import leftovers, remove_leftovers
 from imgcli.store.runlog.writer import TIER
 
 if TYPE_CHECKING:
@@ -199,8 +199,8 @@ class _Recovery:
 
     def _settle(self) -> None:
         """Tidy up after dead processes first: without the record nobody would know where."""
-        sweep(self.folders, self._publisher.paths)
-        self._publisher.tidy()
+        remove_leftovers(self.folders, self._publisher.paths)
+        self._publisher.remove_empty_folders()
         if self.is_kept:
             run = self.record.run
             discard = option("discard", run.id)

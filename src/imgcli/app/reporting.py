@@ -291,8 +291,7 @@ def _no_row(_: str) -> dict[str, object]:
 def pricing(models: Catalog, host: str | None = None, *, is_demo: bool = False) -> Price:
     """Return what works out a run's bill; `host` is the server's, with its port, None for unknown."""
     from imgcli.core.billing.bill import bill
-    from imgcli.core.billing.rates import apply_rates
-    from imgcli.core.billing.server_price import server_price, with_server_price
+    from imgcli.core.billing.rates import apply_rates, server_price, with_server_price
 
     def price(request: ImageRequest, completed: Completed, partials: int, images: int) -> Bill:
         made = bill(request, completed, partials, models, images)

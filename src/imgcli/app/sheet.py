@@ -18,8 +18,7 @@ from imgcli.output.images.sheet import Layout, Tile, compose, encode
 from imgcli.output.sinks.lines import write_paths
 from imgcli.output.tables.history import cost_words
 from imgcli.store.image_facts import inspect
-from imgcli.store.publish.atomic import OnExists, write_stream
-from imgcli.store.publish.file import write_file
+from imgcli.store.publish.atomic import OnExists, write_file, write_stream
 from imgcli.store.publish.naming import STDOUT, format_of_name, names_folder
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from imgcli.api.stream.reader import StreamPosition, read_events
 from imgcli.api.stream.salvage import salvaged
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.events import FinalImage, PartialImage
-from imgcli.core.json_fields import moment
+from imgcli.core.json_fields import timestamp
 from imgcli.core.messages import age, describe_contents
 from imgcli.core.option import option
 from imgcli.core.params import DEMO
@@ -65,7 +65,7 @@ class UnfinishedRun:
     @property
     def time(self) -> datetime:
         """When the run began."""
-        return (moment(self.run.header.time) if self.run.header else None) or self.now
+        return (timestamp(self.run.header.time) if self.run.header else None) or self.now
 
     @property
     def age(self) -> timedelta:

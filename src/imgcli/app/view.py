@@ -79,7 +79,7 @@ class ImageKeeper:
                 else:
                     yield from self.saving([event])
         finally:
-            self.publisher.tidy()
+            self.publisher.remove_empty_folders()
 
     def keep(self, image: EncodedImage) -> ExitCode:
         """Save one image and tell where, its path on standard output."""
@@ -97,7 +97,7 @@ class ImageKeeper:
                 case _:
                     pass
             paths.handle(event)
-        self.publisher.tidy()
+        self.publisher.remove_empty_folders()
         return code
 
 
@@ -259,7 +259,7 @@ class Viewer:
 
         chunks = replayed(source.chunks, pace.wait) if pace.speed else source.chunks
         if source.is_live:  # whose writer may never close it
-            yield from read_events(chunks, job, linger=None)
+            yield from read_events(chunks, job, note_end=None)
         else:
             yield from read_events(chunks, job)
 

@@ -1,4 +1,4 @@
-"""A batch file: rows of JSON Lines, CSV or plain text, and what is wrong with them, line by line."""
+"""A batch file: rows of JSON Lines, CSV or plain text, and the errors in them, line by line."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class BatchRow(NamedTuple):
 
 
 class BatchFileError(ImgcliError):
-    """What is wrong with a batch file; `faults` has a sentence for each of the first errors."""
+    """The errors of a batch file; `faults` has a sentence for each of the first ones."""
 
     def __init__(self, problem: Problem, faults: tuple[str, ...] = ()) -> None:
         super().__init__(problem)
@@ -69,7 +69,7 @@ class Faults:
         self.count = 0
 
     def add(self, line: int, what: str, advice: str = "") -> None:
-        """Record an error. Raises `BatchFileError` where there are so many that the file is another one."""
+        """Record an error. Raises `BatchFileError` where there are so many that it must be another file."""
         self.count += 1
         if len(self._found) < _SHOWN_FAULTS:
             self._found.append((line, what.rstrip("."), advice))
@@ -85,7 +85,7 @@ class Faults:
         if not self.count:
             return
         found = sorted(self._found, key=lambda fault: fault[0])
-        sentences = [f"{self._where(line)}: {what}." for line, what, _ in found]
+        sentences = [f"Line {line} of {self.name}: {what}." for line, what, _ in found]
         if self.count == 1:
             raise BatchFileError(Problem(ExitCode.USAGE, sentences[0], Charged.NO, found[0][2]))
         lines = tuple(
@@ -97,14 +97,11 @@ class Faults:
         advice = "" if self.count <= len(found) else f"These are the first {len(found)}."
         raise BatchFileError(Problem(ExitCode.USAGE, what, Charged.NO, advice), lines)
 
-    def _where(self, line: int) -> str:
-        return f"Line {line} of {self.name}"
-
 
 def read_rows(data: bytes, name: str, ending: str, faults: Faults) -> list[BatchRow]:
     """Parse the rows of a batch file; `name` is its name in messages, `ending` that of its file or empty.
 
-    What is wrong with a row is added to `faults`. Raises `ImgcliError` (usage) for what is no batch file.
+    Errors of a row are added to `faults`. Raises `ImgcliError` (usage) for what is not a batch file.
     """
     text = _decoded(data, name)
     row_format = _ENDINGS.get(ending.lower()) or _guessed(text)
@@ -136,7 +133,7 @@ def _decoded(data: bytes, name: str) -> str:
 
 
 def _guessed(text: str) -> RowFormat:
-    """Guess the format of a file without a telling name by its first line."""
+    """Guess the format from the first line, for a file whose name does not say it."""
     first = _first_line(text)
     if first.startswith(("{", "[")):
         try:
@@ -247,7 +244,7 @@ def _csv_rows(text: str, faults: Faults) -> Iterator[BatchRow]:
 
 
 def _csv_fault(error: str) -> str:
-    """Format what the parser says, in our words."""
+    """Return the parser's message in our words."""
     if "unexpected end of data" in error:
         return "A text in quotes starts here and does not end."
     if "field limit" in error:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imgcli.core.errors import Charged
-from imgcli.core.json_fields import choice, text
+from imgcli.core.json_fields import choice, dollars, text
 from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _KEYS = {
     "submitted": {"batch"},
 }
 """The statuses in a state file, and the keys that a line with each must have beside its task."""
-_NOTHING = Decimal(0)
+_ZERO = Decimal(0)
 
 
 class TaskStatus(StrEnum):
@@ -30,8 +30,8 @@ class TaskStatus(StrEnum):
 
     SAVED = "saved"
     FAILED_FREE = "failed_free"  # may be sent again: it cost nothing
-    FAILED_CHARGED = "failed_charged"  # may have cost something: sent again only where the user says so
-    UNKNOWN = "unknown"  # sent, and nobody knows what came of it: likewise
+    FAILED_CHARGED = "failed_charged"  # may have cost something: sent again only if the user says so
+    UNKNOWN = "unknown"  # sent, and the outcome is unknown: likewise
     SUBMITTED = "submitted"  # in a batch at OpenAI
 
 
@@ -67,12 +67,12 @@ class StateLine(NamedTuple):
         """What the job has cost by this line; None where only the bound is known."""
         outcome = self.outcome
         if outcome is None or (outcome.status is TaskStatus.FAILED_FREE and outcome.cost is None):
-            return _NOTHING
+            return _ZERO
         return outcome.cost
 
 
 def state_line(fields: Mapping[str, Any]) -> StateLine | None:
-    """Read a line of a state file; None for what is none.
+    """Read a line of a state file; None for anything else.
 
     `fields` are parsed with `Decimal` for numbers with a point.
     """
@@ -92,15 +92,15 @@ def state_line(fields: Mapping[str, Any]) -> StateLine | None:
 def _outcome(status: str | None, job: str, fields: Mapping[str, Any]) -> TaskOutcome | None:
     match status:
         case "sent":
-            return TaskOutcome(TaskStatus.UNKNOWN, job, bound=dollars_of(fields["bound_usd"]))
+            return TaskOutcome(TaskStatus.UNKNOWN, job, bound=dollars(fields["bound_usd"]))
         case "submitted":
-            bound = dollars_of(fields.get("bound_usd"))
+            bound = dollars(fields.get("bound_usd"))
             return TaskOutcome(TaskStatus.SUBMITTED, bound=bound, batch=job)
         case "saved":
             paths = _paths(fields["paths"])
             if paths is None:
                 return None
-            cost, seconds = dollars_of(fields.get("cost_usd")), _seconds(fields.get("seconds"))
+            cost, seconds = dollars(fields.get("cost_usd")), _seconds(fields.get("seconds"))
             return TaskOutcome(TaskStatus.SAVED, job, paths, cost, seconds)
         case _:
             return _failure(job, fields)
@@ -114,7 +114,7 @@ def _failure(job: str, fields: Mapping[str, Any]) -> TaskOutcome | None:
         TaskStatus.FAILED_FREE if charged is Charged.NO else TaskStatus.FAILED_CHARGED,
         job,
         _paths(fields.get("paths")) or (),
-        cost=dollars_of(fields.get("cost_usd")),
+        cost=dollars(fields.get("cost_usd")),
         seconds=_seconds(fields.get("seconds")),
         kind=text(fields.get("kind")),
         exit_code=code if type(code) is int else None,
@@ -125,15 +125,6 @@ def _failure(job: str, fields: Mapping[str, Any]) -> TaskOutcome | None:
 
 def _paths(value: object) -> tuple[str, ...] | None:
     return tuple(value) if isinstance(value, list) and {*map(type, value)} <= {str} else None
-
-
-def dollars_of(value: object) -> Decimal | None:
-    """Return an amount that a state file holds as a number or as text; None for anything else."""
-    if isinstance(value, str) and value.replace(".", "", 1).isdecimal() and value.isascii():
-        return Decimal(value)
-    if isinstance(value, Decimal):
-        return value if value.is_finite() and value >= 0 else None
-    return Decimal(value) if type(value) is int and value >= 0 else None
 
 
 def _seconds(value: object) -> float | None:

@@ -100,7 +100,7 @@ class Model:
         return self.accepts.qualities if self.accepts else tuple(Quality)
 
     def square_dollars(self, quality: str) -> Decimal | None:
-        """Return what an image of 1024x1024 pixels costs, None where nobody says.
+        """Return what an image of 1024x1024 pixels costs, None where that is unknown.
 
         OpenAI publishes dollars for some models, tokens for others.
         """
@@ -132,7 +132,7 @@ class Catalog:
     """All known models. `prices_date` is the day on which the table was last checked.
 
     `limits` are the figures of `billing.bound` that hold for every model. `prices_from` names the price table
-    that was read since, None for none, and `aside` are its prices of models that imgcli does not know.
+    that was read since, None for none, and `other_prices` are its prices of models that imgcli does not know.
     """
 
     models: tuple[Model, ...]
@@ -142,7 +142,7 @@ class Catalog:
     limits: Mapping[str, Any] = field(default_factory=dict, hash=False)
     without_reasoning: tuple[str, ...] = ()
     prices_from: str | None = None
-    aside: Mapping[str, Prices] = field(default_factory=dict, hash=False)
+    other_prices: Mapping[str, Prices] = field(default_factory=dict, hash=False)
 
     def find(self, name: str) -> Model | None:
         """Find a model by its name, an alias or a dated snapshot (`gpt-4o-2024-11-20`)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import field, replace
 from enum import Enum
 from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -23,7 +23,7 @@ PRESET = "preset"
 DEFAULT_PRESET = "default-preset"
 """The key of the default presets: TOML does not allow a key `preset` next to `[preset.NAME]`."""
 PROMPT = "prompt"
-PLACE = "{prompt}"
+PLACEHOLDER = "{prompt}"
 """The place of the user's prompt in the template of a preset."""
 BASE_URL = "base-url"
 KEY_ENV = "key-env"
@@ -145,17 +145,12 @@ class ServerSettings:
 
 @dataclass(frozen=True)
 class Profile:
-    """One `[profile.NAME]`."""
+    """One `[profile.NAME]`: defaults, and a server, whose URL is among them."""
 
     name: str
     line: int
     settings: Mapping[str, Setting] = field(default_factory=dict)
-    headers: tuple[HttpHeader, ...] = ()
-    key_env: str | None = None
-    billed: bool = True
-    paths: ApiPaths = OPENAI_PATHS
-    key_command: tuple[str, ...] = ()
-    key_file: str | None = None
+    server: ServerSettings = field(default_factory=ServerSettings)
 
 
 @dataclass(frozen=True)
@@ -164,12 +159,12 @@ class Preset:
 
     name: str
     line: int
-    template: str = PLACE
+    template: str = PLACEHOLDER
     settings: Mapping[str, Setting] = field(default_factory=dict)
 
     def apply(self, prompt: str) -> str:
         """Return the template with a prompt in its place; other braces, as in JSON, stay as they are."""
-        return self.template.replace(PLACE, prompt)
+        return self.template.replace(PLACEHOLDER, prompt)
 
 
 @dataclass(frozen=True)
@@ -196,14 +191,4 @@ class Config:
         if profile is None:
             return ServerSettings()
         setting = self.defaults(command, profile).get(BASE_URL)
-        url = str(setting.value) if setting else None
-        return ServerSettings(
-            profile.name,
-            url,
-            profile.key_env,
-            profile.headers,
-            profile.billed,
-            profile.paths,
-            profile.key_command,
-            profile.key_file,
-        )
+        return replace(profile.server, base_url=str(setting.value) if setting else None)

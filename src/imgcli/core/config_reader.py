@@ -21,7 +21,7 @@ from imgcli.core.config import (
     KEY_FILE,
     KEY_SOURCES,
     OPENAI_PATHS,
-    PLACE,
+    PLACEHOLDER,
     PRESET,
     PROFILE,
     PROMPT,
@@ -32,6 +32,7 @@ from imgcli.core.config import (
     OptionType,
     Preset,
     Profile,
+    ServerSettings,
     Setting,
     ValueType,
 )
@@ -127,25 +128,27 @@ class _ConfigReader:
     schema: Schema
     name: str
     lines: Mapping[KeyPath, int]
-    everything: Mapping[str, OptionType] = field(init=False)
+    all_options: Mapping[str, OptionType] = field(init=False)
     presets: dict[str, Preset] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.everything = {name: shape for options in self.schema.values() for name, shape in options.items()}
+        self.all_options = {
+            name: option_type for options in self.schema.values() for name, option_type in options.items()
+        }
 
     def config(self, tables: dict[str, Any]) -> Config:
         self._check_keys(tables, ())
         for key, default in _DEFAULTS.items():
             if not isinstance(tables.get(key, {}), dict):
                 advice = f'Name the default {key} as {default} = "NAME".'
-                raise self._wrong((key,), f"{key} is reserved for the tables [{key}.NAME]", advice)
+                raise self._error((key,), f"{key} is reserved for the tables [{key}.NAME]", advice)
         self.presets |= {name: self._preset(name, table) for name, table in tables.get(PRESET, {}).items()}
         commands = {name: table for name, table in tables.items() if self._is_command(name, table)}
         profiles = tables.get(PROFILE, {})
-        beside = (*_DEFAULTS, *_DEFAULTS.values())
-        rest = {name: value for name, value in tables.items() if name not in (*commands, *beside)}
+        other_names = (*_DEFAULTS, *_DEFAULTS.values())
+        rest = {name: value for name, value in tables.items() if name not in (*commands, *other_names)}
         return Config(
-            self._settings(rest, (), self.everything, (*beside, *self.schema))
+            self._settings(rest, (), self.all_options, (*other_names, *self.schema))
             | self._default_presets(tables),
             {name: self._settings(table, (name,), self.schema[name]) for name, table in commands.items()},
             {name: self._profile(name, table) for name, table in profiles.items()},
@@ -180,8 +183,8 @@ class _ConfigReader:
             return value
         path = (DEFAULT_PROFILE,)
         if not isinstance(value, str):
-            raise self._wrong(path, f"{DEFAULT_PROFILE} must be {ValueType.TEXT.value}")
-        raise self._wrong(
+            raise self._error(path, f"{DEFAULT_PROFILE} must be {ValueType.TEXT.value}")
+        raise self._error(
             path, f"there is no [profile.{shorten(value, _NAME_LENGTH)}]", _suggestion(value, profiles)
         )
 
@@ -195,46 +198,49 @@ class _ConfigReader:
 
     def _preset(self, name: str, table: object) -> Preset:
         path = (PRESET, name)
-        inside = self._table(table, path)
+        values = self._table(table, path)
         if not _PRESET_NAME.fullmatch(name):
             what = f'"{shorten(name, _NAME_LENGTH)}" cannot be the name of a preset'
-            raise self._wrong(path, what, "Use letters, digits, - and _.")
+            raise self._error(path, what, "Use letters, digits, - and _.")
         for key, why in _NOT_IN_PRESET.items():
-            if key in inside:
-                raise self._wrong((*path, key), *why)
+            if key in values:
+                raise self._error((*path, key), *why)
         taking = [options for options in self.schema.values() if PRESET in options]
-        shapes = {option: shape for options in taking for option, shape in options.items()}
-        settings = {key: value for key, value in inside.items() if key != PROMPT}
+        types = {option: option_type for options in taking for option, option_type in options.items()}
+        settings = {key: value for key, value in values.items() if key != PROMPT}
         return Preset(
             name,
             self._line(path),
-            self._template(inside.get(PROMPT, PLACE), (*path, PROMPT)),
-            self._settings(settings, path, shapes, [PROMPT]),
+            self._template(values.get(PROMPT, PLACEHOLDER), (*path, PROMPT)),
+            self._settings(settings, path, types, [PROMPT]),
         )
 
     def _template(self, value: object, path: KeyPath) -> str:
         if not isinstance(value, str):
-            raise self._wrong(path, f"{PROMPT} must be {ValueType.TEXT.value}")
-        if PLACE not in value:
-            what = f"the template lacks {PLACE}, which stands for the prompt that you type"
-            raise self._wrong(path, what, f'Write {PROMPT} = "a woodcut of {PLACE}".')
+            raise self._error(path, f"{PROMPT} must be {ValueType.TEXT.value}")
+        if PLACEHOLDER not in value:
+            what = f"the template lacks {PLACEHOLDER}, which stands for the prompt that you type"
+            raise self._error(path, what, f'Write {PROMPT} = "a woodcut of {PLACEHOLDER}".')
         return value
 
     def _profile(self, name: str, table: object) -> Profile:
         path = (PROFILE, name)
-        inside = self._table(table, path)
-        settings = {key: value for key, value in inside.items() if key not in _SERVER_KEYS}
-        source = self._key_source(inside, path)
+        values = self._table(table, path)
+        settings = {key: value for key, value in values.items() if key not in _SERVER_KEYS}
+        source = self._key_source(values, path)
         return Profile(
             name,
             self._line(path),
-            self._settings(settings, path, self.everything, _SERVER_KEYS),
-            tuple(self._headers(inside.get(HEADERS, {}), (*path, HEADERS))),
-            inside[KEY_ENV] if source == KEY_ENV else None,
-            self._billed(inside, (*path, BILLED)),
-            self._paths(inside, path),
-            tuple(inside[KEY_COMMAND]) if source == KEY_COMMAND else (),
-            inside[KEY_FILE] if source == KEY_FILE else None,
+            self._settings(settings, path, self.all_options, _SERVER_KEYS),
+            ServerSettings(
+                name,
+                key_env=values[KEY_ENV] if source == KEY_ENV else None,
+                headers=tuple(self._headers(values.get(HEADERS, {}), (*path, HEADERS))),
+                billed=self._billed(values, (*path, BILLED)),
+                paths=self._paths(values, path),
+                key_command=tuple(values[KEY_COMMAND]) if source == KEY_COMMAND else (),
+                key_file=values[KEY_FILE] if source == KEY_FILE else None,
+            ),
         )
 
     def _paths(self, profile: Mapping[str, object], path: KeyPath) -> ApiPaths:
@@ -244,10 +250,10 @@ class _ConfigReader:
             value = profile[key]
             if not isinstance(value, str) or not _PATH.fullmatch(value):
                 what = f'{key} must be a path below {BASE_URL}, such as "/images"'
-                raise self._wrong((*path, key), what, "It begins with one slash, and names no server.")
+                raise self._error((*path, key), what, "It begins with one slash, and names no server.")
             if BASE_URL not in profile:
                 what = f"{key} belongs to one server, but this profile names none"
-                raise self._wrong((*path, key), what, f"Add its {BASE_URL}.")
+                raise self._error((*path, key), what, f"Add its {BASE_URL}.")
         edits = None if IMAGES_PATH in paths else OPENAI_PATHS.edits
         return ApiPaths(
             paths.get(IMAGES_PATH, OPENAI_PATHS.images),
@@ -258,10 +264,10 @@ class _ConfigReader:
     def _billed(self, profile: Mapping[str, object], path: KeyPath) -> bool:
         value = profile.get(BILLED, True)
         if not isinstance(value, bool):
-            raise self._wrong(path, f"{BILLED} must be {ValueType.BOOLEAN.value}")
+            raise self._error(path, f"{BILLED} must be {ValueType.BOOLEAN.value}")
         if not value and BASE_URL not in profile:
             what = f"{BILLED} = false applies to one server, but this profile names none"
-            raise self._wrong(path, what, f"Add its {BASE_URL}.")
+            raise self._error(path, what, f"Add its {BASE_URL}.")
         return value
 
     def _key_source(self, profile: Mapping[str, Any], path: KeyPath) -> str | None:
@@ -269,23 +275,23 @@ class _ConfigReader:
         given = [key for key in KEY_SOURCES if key in profile]
         if len(given) > 1:
             what = f"{' and '.join(given)} both say where the key is"
-            raise self._wrong((*path, given[1]), what, "Keep one of them.")
+            raise self._error((*path, given[1]), what, "Keep one of them.")
         for key in given:
             fits, what, example = KEY_SOURCES[key]
             if not fits(profile[key]):
-                raise self._wrong((*path, key), f"{key} must be {what}", f"Write {key} = {example}.")
+                raise self._error((*path, key), f"{key} must be {what}", f"Write {key} = {example}.")
         return given[0] if given else None
 
     def _headers(self, table: object, path: KeyPath) -> Iterator[HttpHeader]:
         for name, value in self._table(table, path).items():
             where = (*path, name)
             if not _HEADER_NAME.fullmatch(name) or name.lower() in _OWN_HEADERS:
-                raise self._wrong(where, f"{shorten(name, _NAME_LENGTH)} is not a header that can be set")
+                raise self._error(where, f"{shorten(name, _NAME_LENGTH)} is not a header that can be set")
             if not isinstance(value, str) or not value.isascii() or not value.isprintable():
-                raise self._wrong(where, f"the header {name} must be a line of ASCII text in quotes")
+                raise self._error(where, f"the header {name} must be a line of ASCII text in quotes")
             variable = value.removeprefix(FROM_ENVIRONMENT) if value.startswith(FROM_ENVIRONMENT) else None
             if variable is not None and not is_variable_name(variable):
-                raise self._wrong(
+                raise self._error(
                     where,
                     f"the header {name} does not name an environment variable",
                     'Write "env:MY_NAME", in capitals.',
@@ -296,17 +302,17 @@ class _ConfigReader:
         self,
         table: Mapping[str, object],
         path: KeyPath,
-        shapes: Mapping[str, OptionType],
-        beside: Iterable[str] = (),
+        types: Mapping[str, OptionType],
+        other_names: Iterable[str] = (),
     ) -> dict[str, Setting]:
         heading = ".".join(path)
         for name in table:
-            if name not in shapes:
-                raise self._no_option(name, path, [*shapes, *beside])
+            if name not in types:
+                raise self._no_option(name, path, [*types, *other_names])
         return {
             name: Setting(
                 name,
-                self._value(name, value, (*path, name), shapes[name]),
+                self._value(name, value, (*path, name), types[name]),
                 self._line((*path, name)),
                 heading,
             )
@@ -315,45 +321,45 @@ class _ConfigReader:
 
     def _no_option(self, name: str, path: KeyPath, known: Iterable[str]) -> ImgcliError:
         if name in _SERVER_KEYS:
-            return self._wrong(
+            return self._error(
                 (*path, name), f"{name} belongs to one server", "Put it under a [profile.NAME]."
             )
-        if name in self.everything:
+        if name in self.all_options:
             which = "a preset" if path[0] == PRESET else path[0]
-            return self._wrong((*path, name), f"{which} has no option {name}")
+            return self._error((*path, name), f"{which} has no option {name}")
         shown = shorten(name, _NAME_LENGTH)
         command = path[0] if path and path[0] in self.schema else "gen"
         advice = _suggestion(name, known) or f"See imgcli {command} {option('help')}."
-        return self._wrong((*path, name), f"unknown option {shown}", advice)
+        return self._error((*path, name), f"unknown option {shown}", advice)
 
-    def _value(self, name: str, value: object, path: KeyPath, shape: OptionType) -> object:
+    def _value(self, name: str, value: object, path: KeyPath, option_type: OptionType) -> object:
         if name == PRESET and isinstance(value, str):
             value = [value]
-        taken = _typed(value, shape.type)
-        if taken is None:
-            raise self._wrong(path, f"{path[-1]} must be {shape.type.value}")
-        for one in taken if name == PRESET and isinstance(taken, list) else ():
+        typed = _typed(value, option_type.type)
+        if typed is None:
+            raise self._error(path, f"{path[-1]} must be {option_type.type.value}")
+        for one in typed if name == PRESET and isinstance(typed, list) else ():
             if one not in self.presets:
                 what = f"there is no [preset.{shorten(one, _NAME_LENGTH)}]"
-                raise self._wrong(path, what, _suggestion(one, self.presets))
-        if shape.choices and taken not in shape.choices:
-            shown = shorten(str(taken), _NAME_LENGTH)
-            raise self._wrong(
+                raise self._error(path, what, _suggestion(one, self.presets))
+        if option_type.choices and typed not in option_type.choices:
+            shown = shorten(str(typed), _NAME_LENGTH)
+            raise self._error(
                 path,
-                f"{name} must be one of {', '.join(shape.choices)}, not {shown}",
-                _suggestion(str(taken), shape.choices),
+                f"{name} must be one of {', '.join(option_type.choices)}, not {shown}",
+                _suggestion(str(typed), option_type.choices),
             )
-        return taken
+        return typed
 
     def _table(self, value: object, path: KeyPath) -> dict[str, Any]:
         if isinstance(value, dict):
             return value
         shown = ".".join(path) if len(path) > 1 else f"{path[0]}.NAME"
-        raise self._wrong(
+        raise self._error(
             path, f"{shorten(path[-1], _NAME_LENGTH)} is a table", f"Write [{shorten(shown, _NAME_LENGTH)}]."
         )
 
-    def _wrong(self, path: KeyPath, what: str, advice: str = "") -> ImgcliError:
+    def _error(self, path: KeyPath, what: str, advice: str = "") -> ImgcliError:
         return usage_error(f"Line {self._line(path)} of {self.name}: {what}.", advice)
 
     def _line(self, path: KeyPath) -> int:
@@ -383,8 +389,8 @@ def _typed(value: object, value_type: ValueType) -> object:
         case ValueType.DOLLARS:
             return str(value) if is_number or isinstance(value, str) else None
         case ValueType.LIST:
-            several = value if isinstance(value, list) else [value]
-            return value if all(isinstance(one, str) for one in several) else None
+            values = value if isinstance(value, list) else [value]
+            return value if all(isinstance(one, str) for one in values) else None
         case ValueType.TEXT | ValueType.PATH:  # pragma: no branch - there is no other
             return value if isinstance(value, str) else None
 

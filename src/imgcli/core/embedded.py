@@ -11,7 +11,7 @@ from imgcli.core.events import FinalImage, Notice
 from imgcli.core.formats import png
 from imgcli.core.image import EncodedImage, ImageFormat
 from imgcli.core.json_fields import text, texts_of
-from imgcli.core.params import DEMO, MODEL_FIELDS, NOTHING, PARAMETERS
+from imgcli.core.params import DEMO, MODEL_FIELDS, PARAMETERS, UNSET
 from imgcli.core.text import is_encodable
 from imgcli.dataclass import dataclass
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from imgcli.core.request import ImageRequest
 
 
-FORM = 1
+FORMAT_VERSION = 1
 """The version of the JSON form. A newer one may hold more; what it holds under these names is still read."""
 _OLD_DEMO = "imgcli's demo"
 """The host of demo runs in files from before the history's word was used."""
@@ -59,8 +59,8 @@ class EmbeddedParameters:
     def of(cls, request: ImageRequest, host: str | None, time: str, version: str) -> Self:
         """Build what all images of a run share; `EmbeddingStage` adds what each has of its own."""
         values = {name: getattr(request, name) for name in _SHARED}
-        words: dict[str, Any] = {name: _spelled(value) for name, value in values.items()}
-        options = {name: _spelled(value) for name, value in request.anonymized().options.items()}
+        words: dict[str, Any] = {name: _plain(value) for name, value in values.items()}
+        options = {name: _plain(value) for name, value in request.anonymized().options.items()}
         return cls(
             prompt=request.prompt,
             presets=request.presets,
@@ -73,7 +73,7 @@ class EmbeddedParameters:
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form, without what is unknown; `options` are not set apart there."""
-        values: dict[str, Any] = {"recipe": FORM}
+        values: dict[str, Any] = {"recipe": FORMAT_VERSION}
         for one in fields(self):
             value = getattr(self, one.name)
             values |= value if one.name == "options" else {_JSON_NAMES.get(one.name, one.name): value}
@@ -96,11 +96,11 @@ class EmbeddedParameters:
                 texts[name] = None
         if texts["host"] == _OLD_DEMO:
             texts["host"] = DEMO
-        # A private one is never written, and whoever wrote it all the same has no say in a request.
+        # A private one is never written; one that somebody else wrote must not get into a request.
         options = {one.name: one.plain(value.get(one.name)) for one in PARAMETERS if not one.is_private}
         return cls(
             **texts,  # type: ignore[arg-type]  # the prompt is there
-            options={name: known for name, known in options.items() if known not in NOTHING},
+            options={name: known for name, known in options.items() if known not in UNSET},
             presets=texts_of(value.get("presets")),
             parents=texts_of(value.get("parents")),
         )
@@ -115,7 +115,7 @@ _SHARED = (*MODEL_FIELDS, "typed_prompt")
 _TEXTS = tuple(field.name for field in fields(EmbeddedParameters) if field.name not in _NO_TEXTS)
 
 
-def _spelled(value: object) -> object:
+def _plain(value: object) -> object:
     """Return an enum's value as the text that it is."""
     return str(value) if isinstance(value, str) else value
 
@@ -123,7 +123,7 @@ def _spelled(value: object) -> object:
 KEYWORD = "imgcli recipe"
 """The keyword of our text chunk. Other programs list it with the image's other texts."""
 _MAX_BYTES = 4_000_000
-"""A longer chunk is not ours, and no careful reader would accept it."""
+"""A longer chunk is not ours."""
 
 
 class NotEmbeddable(ValueError):  # noqa: N818 - it describes the image
@@ -172,7 +172,7 @@ def strip(data: bytes) -> bytes:
 
 
 def _own_chunks(data: bytes) -> Iterator[png.Chunk]:
-    """Find our chunks; of other texts only the keyword is read."""
+    """Yield our chunks; of other texts only the keyword is read."""
     for chunk in png.chunks(data):
         start = chunk.start + 8
         if chunk.kind == b"iTXt" and png.has_keyword(data[start : start + len(KEYWORD) + 1], KEYWORD):

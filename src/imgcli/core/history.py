@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 OK = ExitCode.OK.kind
 """The outcome of a run in which every image was saved as requested."""
 
-_NOTHING = Decimal(0)
+_ZERO = Decimal(0)
 
 
 class Role(StrEnum):
@@ -50,7 +50,7 @@ class SavedImage:
     """An image of a run. `image_index` numbers the images from 0; `length` is in bytes, `size` in pixels.
 
     `path` is absolute, None for an image that went to a stream or was only displayed. `received` is the
-    SHA-256 of the image as it came, where parameters were embedded in it.
+    SHA-256 of the image as it arrived, where parameters were embedded in it.
     """
 
     image_index: int
@@ -110,7 +110,7 @@ class HistoryEntry:
     @property
     def known(self) -> Decimal:
         """The known part of the cost, which is a minimum where `cost` is None."""
-        return sum((row.known for row in self.charges), _NOTHING) if self.cost is None else self.cost
+        return sum((row.known for row in self.charges), _ZERO) if self.cost is None else self.cost
 
     @property
     def parent(self) -> str | None:
@@ -180,7 +180,7 @@ class RunCost:
     @property
     def known(self) -> Decimal:
         """The known part of the cost, which is a minimum where `cost` is None."""
-        return sum((share.known for share in self.shares), _NOTHING) if self.cost is None else self.cost
+        return sum((share.known for share in self.shares), _ZERO) if self.cost is None else self.cost
 
 
 Key: TypeAlias = int | str
@@ -270,13 +270,13 @@ class Family:
     @cached_property
     def _children(self) -> Mapping[Key, list[Key]]:
         found: dict[Key, dict[Key, None]] = {}
-        for key in sorted(self.members, key=_age):
+        for key in sorted(self.members, key=_by_age):
             for parent in self._member_parents(key):
                 found.setdefault(parent, {})[key] = None
         return {parent: list(children) for parent, children in found.items()}
 
 
-def _age(key: Key) -> tuple[int, str]:
+def _by_age(key: Key) -> tuple[int, str]:
     """Return a sort key: runs as they were recorded, then images without a run."""
     return (key, "") if isinstance(key, int) else (1 << 63, key)
 

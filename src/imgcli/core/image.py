@@ -117,7 +117,7 @@ def header_size(image: EncodedImage) -> Size | None:
     """
     match image.format:
         case ImageFormat.PNG:
-            size = _png(image.data)
+            size = _two(image.data[16:24], 4, "big") if image.data[12:16] == b"IHDR" else None
         case ImageFormat.JPEG:
             size = _jpeg(image.data)
         case ImageFormat.WEBP:
@@ -127,11 +127,6 @@ def header_size(image: EncodedImage) -> Size | None:
         case _:
             size = None
     return size if size and all(size) else None
-
-
-def _png(data: bytes) -> Size | None:
-    """Read the first two fields of IHDR, which is always the first chunk."""
-    return _two(data[16:24], 4, "big") if data[12:16] == b"IHDR" else None
 
 
 def _jpeg(data: bytes) -> Size | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from imgcli.core.catalog import Catalog, ModelKind
 from imgcli.core.json_fields import choice
 from imgcli.core.parameters.extra_field import without_tool
-from imgcli.core.params import EXTRA, INHERITED, MODEL_FIELDS, NOTHING, PARAMETERS, Api
+from imgcli.core.params import EXTRA, INHERITED, MODEL_FIELDS, PARAMETERS, UNSET, Api
 from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 FREE_SIZE = "auto"
-"""The size of an image made from another one of unknown size: the model keeps that one's shape."""
+"""The size of an image made from one of unknown size: the model keeps its aspect ratio."""
 
 _FORMAT = ("format", *(parameter.name for parameter in PARAMETERS if parameter.formats))
 _PRIVATE = frozenset(parameter.name for parameter in PARAMETERS if parameter.is_private)
@@ -103,17 +103,17 @@ def inherit(
     if wanted in {None, options["format"]}:
         candidates |= {name: options[name] for name in _FORMAT}
     candidates |= _models(draft, sources, previous, context)
-    if previous.host != context.host:  # what one server was told is not another's business
+    if previous.host != context.host:  # what one server was told must not reach another
         candidates = {name: value for name, value in candidates.items() if name not in _PRIVATE}
     kept = {name: value for name, value in candidates.items() if name not in sources.chosen}
     made = replace(draft, **kept)
     if made.api is Api.IMAGES or (made.model and context.models.is_image_model(made.model)):
-        # What the Images API does not take gives way, wherever it is from; what was typed is refused.
+        # What the Images API does not accept is dropped, wherever it is from; what was typed is refused.
         alone = (one.name for one in PARAMETERS if not one.is_in_both)
         kept |= {name: None for name in alone if name not in sources.chosen}
         kept[EXTRA] = without_tool(made.extra) if EXTRA not in sources.chosen else made.extra
         made = replace(draft, **kept)
-    inherited = frozenset(name for name, value in kept.items() if value not in NOTHING)
+    inherited = frozenset(name for name, value in kept.items() if value not in UNSET)
     return Inherited(made, inherited, tuple(_shutdown_notices(sources, options, context)))
 
 

@@ -14,6 +14,7 @@ from imgcli.regex import regex
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from decimal import Decimal
 
 
 _MOST_VALUES = 500_000
@@ -28,16 +29,16 @@ _MOST_DIGITS = 300
 
 
 def parse_json(text: str) -> Any:  # noqa: ANN401 - JSON
-    """Parse JSON as servers really write it; None for what cannot be parsed.
+    """Parse JSON as servers write it in practice; None for what cannot be parsed.
 
     Control characters in strings are allowed. NaN, Infinity and numbers beyond a double become None, so that
     one of them does not cost the image next to it. Return None also for what would exhaust the stack or
     memory.
     """
-    if _is_crowded(text):
+    if _has_too_many_values(text):
         return None
     try:
-        return json.loads(text, strict=False, parse_constant=_nothing, parse_float=_finite, parse_int=_whole)
+        return json.loads(text, strict=False, parse_constant=_null, parse_float=_float, parse_int=_integer)
     except (ValueError, RecursionError):
         return None
 
@@ -48,7 +49,7 @@ def parse_object(text: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _is_crowded(text: str) -> bool:
+def _has_too_many_values(text: str) -> bool:
     """Return whether a text has so many values that parsing it would take many times its size in memory.
 
     Strings, which may contain separators, are skipped only in a text with too many separators in all.
@@ -74,16 +75,16 @@ def _count(text: str, letter: str) -> int:
     return _FEW + text.count(letter, end + 1)
 
 
-def _nothing(_: str) -> None:
+def _null(_: str) -> None:
     """Return None for a constant that is not JSON."""
 
 
-def _finite(digits: str) -> float | None:
+def _float(digits: str) -> float | None:
     number = float(digits)
     return number if math.isfinite(number) else None
 
 
-def _whole(digits: str) -> int | None:
+def _integer(digits: str) -> int | None:
     return int(digits) if len(digits) <= _MOST_DIGITS else None
 
 
@@ -120,6 +121,8 @@ def first_text(fields: Mapping[str, Any], *names: str) -> str | None:
 C = TypeVar("C", bound=StrEnum)
 
 _LARGEST_COUNT = (1 << 63) - 1
+_MOST_DOLLARS, _FINEST = 1_000_000_000, -18
+"""Dollars, and the power of ten below which an amount is none: an exponent can have any number of digits."""
 _FIRST_YEAR, _YEAR_TOO_MANY = 1970, 9999
 """Times beyond these cannot be converted to every time zone."""
 
@@ -161,7 +164,7 @@ def choice(kind: type[C], value: object) -> C | None:
     return None
 
 
-def moment(value: object) -> datetime | None:
+def timestamp(value: object) -> datetime | None:
     """Return a time (ISO 8601; UTC where it names no zone), None for anything else."""
     with suppress(TypeError, ValueError):
         time = datetime.fromisoformat(value)  # type: ignore[arg-type]  # raises TypeError
@@ -175,4 +178,16 @@ def json_object(value: object) -> dict[str, Any] | None:
     with suppress(UnicodeDecodeError):
         decoded = value.decode() if isinstance(value, bytes) else value
         return parse_object(decoded) if isinstance(decoded, str) else None
+    return None
+
+
+def dollars(value: object) -> Decimal | None:
+    """Return an amount of US dollars, from a number or text; None for anything else."""
+    from decimal import Decimal  # here, so that help and completions do without it
+
+    with suppress(TypeError, ValueError, ArithmeticError):
+        amount = None if isinstance(value, bool) else Decimal(value)  # type: ignore[arg-type]  # raises TypeError
+        if amount is None or not amount.is_finite() or not 0 <= amount <= _MOST_DOLLARS:
+            return None
+        return amount if not amount or amount.adjusted() >= _FINEST else None
     return None

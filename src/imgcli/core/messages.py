@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 FETCH_LATER = "`imgcli recover` fetches the image once it is ready, which costs nothing."
-RAW_RUN_KEPT = f"The run log is kept; `imgcli recover {option('list')}` shows it."
+RUN_LOG_KEPT = f"The run log is kept; `imgcli recover {option('list')}` shows it."
 STOPPING = "finishing; Ctrl-C again stops at once"
 """What a batch says after a first Ctrl-C."""
 

@@ -9,7 +9,7 @@ from imgcli.core.image import ImageFormat
 from imgcli.core.json_fields import choice, text, texts_of
 
 DEMO = "demo"
-"""The endpoint of demo runs, which nobody pays for."""
+"""The endpoint of demo runs, which are free."""
 
 
 class Api(StrEnum):
@@ -114,14 +114,14 @@ class InlineImages(Enum):
 
 
 class Parameter(NamedTuple):
-    """A generation parameter: all that is the same wherever it is read, sent, shown or recorded.
+    """A generation parameter: everything about it that is the same wherever it is used.
 
     `name` is its field, its JSON key and its column in a batch file. `type` is that of its value: an enum, a
     text, a number or a tuple of texts. `api_name` is its path in the body, below `place`. `help`, `metavar`
     and `panel` are what the help shows; `option` is its option where that has another name. `span` limits a
     number, `longest` the characters of a text; with `formats` it is for these image formats alone.
-    `changes_image` is false where the same request without it brings the same image; `is_inherited` is false
-    where each request says it anew; `costs` is true where the price of an image depends on it. What
+    `changes_image` is false where the same request without it makes the same image; `is_inherited` is false
+    where later requests do not inherit it; `costs` is true where the price of an image depends on it. What
     `is_private` may name a person or hold a secret: it goes to the server and into the history, and into no
     file that others may see.
     """
@@ -334,7 +334,7 @@ PARAMETERS = (
 )
 """In the order in which the help lists those of a panel. CONTRIBUTING says what else a new one needs."""
 
-NOTHING: tuple[object, ...] = (None, ())
+UNSET: tuple[object, ...] = (None, ())
 """The values of parameters that are not set."""
 MODEL_FIELDS = ("model", "image_model", "api")
 INHERITED = (*MODEL_FIELDS, *(parameter.name for parameter in PARAMETERS if parameter.is_inherited))

@@ -33,6 +33,17 @@ def mark_uncharged(events: Iterable[Event], is_free: Callable[[], bool] = lambda
                 yield event
 
 
+def each_notice_once(events: Iterable[Event]) -> Iterator[Event]:
+    """Pass events on, but of equal notices only the first."""
+    texts = set[str]()
+    for event in events:
+        if isinstance(event, Notice):
+            if event.text in texts:
+                continue
+            texts.add(event.text)
+        yield event
+
+
 class Sink(Protocol):
     """A consumer of a run's events: the live image, lines, the history."""
 
@@ -120,12 +131,12 @@ def enforce_grammar(job: str, events: Iterable[Event]) -> Iterator[Event]:
                     pass
             yield event
     except ImgcliError as error:
-        yield from _ending(job, error, images)
+        yield from _end(job, error, images)
     else:
-        yield from _ending(job, ImgcliError(_no_image(partials)), images)
+        yield from _end(job, ImgcliError(_no_image(partials)), images)
 
 
-def _ending(job: str, error: ImgcliError, images: int) -> Iterator[Event]:
+def _end(job: str, error: ImgcliError, images: int) -> Iterator[Event]:
     """Yield the end of a run that broke off, with what the server had reported."""
     if images and error.problem.exit_code is not ExitCode.PARTIAL:
         yield Notice(job, f"after the image arrived: {error.problem.what}")

@@ -68,7 +68,7 @@ class ServerSignal:
 
 @dataclass(frozen=True)
 class ServerCheck:
-    """What a server says of a file: None for a mark of which it does not speak.
+    """What a server says of a file: None for a mark that it does not mention.
 
     `problem` is why it was not asked, or did not answer; `skipped` why it cannot be asked about this file.
     """
@@ -121,7 +121,7 @@ _CODES = {
     Verdict.ALTERED: ExitCode.ALTERED,
     Verdict.NO_EVIDENCE: ExitCode.NO_EVIDENCE,
 }
-_VOUCHING = frozenset({HistoryState.UNCHANGED, HistoryState.RECEIVED})
+_CONFIRMING = frozenset({HistoryState.UNCHANGED, HistoryState.RECEIVED})
 
 
 @dataclass(frozen=True)
@@ -141,24 +141,24 @@ class FileVerification:
 
     @property
     def verdict(self) -> Verdict:
-        """What follows. A signature that does not fit, or what is embedded, outweighs whoever vouches for it.
+        """What follows. A signature that does not match, or embedded parameters, outweigh every confirmation.
 
-        Other signs do not: it may have come damaged, or be another image than the one that had its name.
+        Other signs do not: it may have arrived damaged, or be another image than the one that had its name.
         """
         c2pa = self.server.c2pa if self.server else None
-        signs = (
+        tamper_signs = (
             self.is_embedded,
             self.manifest.is_tampered,
             c2pa is not None and c2pa.state is ManifestState.INVALID,
         )
-        if any(signs):
+        if any(tamper_signs):
             return Verdict.ALTERED
-        vouchers = (
-            self.history.state in _VOUCHING,
+        confirmations = (
+            self.history.state in _CONFIRMING,
             self.manifest.state is ManifestState.TRUSTED,
             c2pa is not None and c2pa.is_trusted,
         )
-        if any(vouchers):
+        if any(confirmations):
             return Verdict.UNCHANGED
         is_changed = self.damage is not None or self.history.state is HistoryState.CHANGED
         return Verdict.ALTERED if is_changed else Verdict.NO_EVIDENCE
@@ -170,7 +170,7 @@ class FileVerification:
         return most_severe([self.verdict.exit_code, *([problem.exit_code] if problem else [])])
 
     @property
-    def lacks_signs(self) -> bool:
+    def has_missing_marks(self) -> bool:
         """Whether something was looked for and not found, which proves nothing."""
         signals = (self.server.c2pa, self.server.synthid) if self.server else ()
         return self.verdict is Verdict.NO_EVIDENCE or any(

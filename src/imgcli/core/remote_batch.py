@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 METADATA_KEY = "imgcli_batch"
-"""Under this name a batch's metadata holds our own key, by which it is found when its id was lost."""
+"""The name in a batch's metadata of our own key, by which it is found when its id was lost."""
 DEMO_MARK = "imgcli demo"
 """A key of our own in an answer that our demo gave."""
 
 
 class BatchStatus(StrEnum):
-    """Where a batch stands (OpenAI's API reference)."""
+    """The state of a batch (OpenAI's API reference)."""
 
     VALIDATING = "validating"
     IN_PROGRESS = "in_progress"
@@ -31,7 +31,7 @@ class BatchStatus(StrEnum):
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing more will come of it."""
+        """Whether it is final."""
         return self in _ENDED
 
 
@@ -60,12 +60,12 @@ class RemoteBatch(NamedTuple):
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing more will come of it."""
+        """Whether it is final."""
         return self.status is not None and self.status.has_ended
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> RemoteBatch | None:
-        """Read a server's batch object; None for what is none."""
+        """Read a server's batch object; None for anything else."""
         counts = as_object(fields.get("request_counts"))
         name = as_text(fields.get("id"))
         if name is None:
@@ -106,7 +106,7 @@ class BatchAnswer(NamedTuple):
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> BatchAnswer | None:
-        """Read a line of a result file; None for what is none."""
+        """Read a line of a result file; None for anything else."""
         task = as_text(fields.get("custom_id"))
         if task is None:
             return None

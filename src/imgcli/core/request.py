@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from imgcli.core.image import ImageFormat
 from imgcli.core.json_fields import choice, count, name, size, text, texts_of
 from imgcli.core.params import (
-    NOTHING,
     PARAMETERS,
+    UNSET,
     Action,
     Api,
     ApiPlace,
@@ -231,7 +231,7 @@ class ImageRequest(RequestParameters):
         return is_edit and not self.is_at_one_path and not any(reference.url for reference in self.references)
 
     def anonymized(self) -> ImageRequest:
-        """Return it without what tells of its user, the origin of its images above all."""
+        """Return it without what identifies its user, above all the origin of its images."""
         references = tuple(reference.anonymized() for reference in self.references)
         mask, markup = (one and one.anonymized() for one in (self.mask, self.markup))
         private: dict[str, Any] = {
@@ -292,7 +292,7 @@ class ImageRequest(RequestParameters):
     def options(self) -> dict[str, Any]:
         """The parameters that are set, by their names."""
         values = {one.name: getattr(self, one.name) for one in PARAMETERS}
-        return {name: value for name, value in values.items() if value not in NOTHING}
+        return {name: value for name, value in values.items() if value not in UNSET}
 
     def fields_at(self, *places: ApiPlace) -> dict[str, Any]:
         """Return the parameters that stand in these places of the body, as the API names them.

@@ -141,7 +141,7 @@ _HIDDEN = "[hidden]"
 _ECHO = regex(r"(?<![\w-])[\w-]*\*{3,}[\w*-]*")
 """OpenAI echoes a key as sk-abcd****wxyz."""
 _ESCAPE = regex(r"\\{1,8}(?:u00([2-7][0-9a-fA-F])|([\"/]))")
-_TORN_ESCAPE = regex(rb"\\{1,8}(?:u[0-9a-fA-F]{0,3})?")
+_CUT_ESCAPE = regex(rb"\\{1,8}(?:u[0-9a-fA-F]{0,3})?")
 _MAX_BACKSLASHES = 8
 """The backslashes before a character that is quoted in JSON three times over."""
 _MAX_LETTER_LENGTH = _MAX_BACKSLASHES + len("uXXXX")
@@ -206,7 +206,7 @@ class _SecretPattern:
     def of(cls, secret: str) -> _SecretPattern:
         letters = [_letter(letter) for letter in secret]
         whole = re.compile(b"".join(letters))
-        first = rb"%b(?=\\|\Z|%b)|%b\Z" % (letters[0], re.escape(secret[1].encode()), _TORN_ESCAPE.pattern)
+        first = rb"%b(?=\\|\Z|%b)|%b\Z" % (letters[0], re.escape(secret[1].encode()), _CUT_ESCAPE.pattern)
         return cls(secret.encode(), tuple(map(re.compile, letters)), whole, re.compile(first))
 
     def mask(self, data: bytes) -> bytes:
@@ -228,7 +228,7 @@ class _SecretPattern:
         for letter in self.letters:
             found = letter.match(data, position)
             if not found:
-                return bool(_TORN_ESCAPE.fullmatch(data, position))
+                return bool(_CUT_ESCAPE.fullmatch(data, position))
             position = found.end()
             if position == len(data):
                 return True

@@ -10,7 +10,7 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from imgcli.core.config import PLACE
+from imgcli.core.config import PLACEHOLDER
 from imgcli.core.errors import usage_error
 from imgcli.core.option import option
 from imgcli.core.text import shorten, similar_names
@@ -77,21 +77,21 @@ class Template(NamedTuple):
         )
         return cls(text, tuple(placed), tuple(products), tuple(choices))
 
-    def within(self, frame: str, place: str, names: Collection[str]) -> Template:
+    def framed_by(self, frame: str, place: str, names: Collection[str]) -> Template:
         """Return a template that has `place`, with this one wherever it does, as presets frame a prompt.
 
         The same choices are picked for this one inside as alone. Raises `ImgcliError` (usage).
         """
         around = [Template.parse(piece, names) for piece in frame.split(place)]
-        parts = list(around[0].moved(_FRAME).parts)
+        parts = list(around[0].renumbered(_FRAME).parts)
         for number, piece in enumerate(around[1:], 2):
-            parts += [*self.parts, *piece.moved(number * _FRAME).parts]
+            parts += [*self.parts, *piece.renumbered(number * _FRAME).parts]
         products = dict.fromkeys(name for one in (self, *around) for name in one.products)
         choices = dict.fromkeys(name for one in (self, *around) for name in one.choices)
         raw = frame.replace(place, self.raw)
         return Template(raw, tuple(parts), tuple(products), tuple(choices))
 
-    def moved(self, places: int) -> Template:
+    def renumbered(self, places: int) -> Template:
         """Return this with other numbers for its placeholders."""
         parts = (
             part if isinstance(part, str) else part._replace(place=part.place + places) for part in self.parts
@@ -212,9 +212,9 @@ class ImageTemplate(NamedTuple):
     @classmethod
     def framed(cls, typed: Template, output: Template | None, frame: str, names: Collection[str]) -> Self:
         """Return a prompt that was typed within the frame of presets. Raises `ImgcliError` (usage)."""
-        if frame == PLACE:
+        if frame == PLACEHOLDER:
             return cls(typed, output)
-        return cls(typed.within(frame, PLACE, names), output, typed)
+        return cls(typed.framed_by(frame, PLACEHOLDER, names), output, typed)
 
     @property
     def products(self) -> tuple[str, ...]:
@@ -247,31 +247,19 @@ def expand(
     has_choices = bool(image.choices)
     for combination in product(*(variables[name] for name in names)):
         values = dict(zip(names, combination, strict=True))
-        if not has_choices:
-            yield _expansion(image, values, _no_choice, safe)
-            continue
-        alike = "\0".join((image.prompt.raw, image.output.raw if image.output else "", *combination))
-        number = position(alike)
+        alike, number = "", 0
+        if has_choices:
+            alike = "\0".join((image.prompt.raw, image.output.raw if image.output else "", *combination))
+            number = position(alike)
 
         def pick(name: str, place: int, alike: str = alike, number: int = number) -> str:
             return picker.pick(variables[name], alike, number, name, place)
 
-        yield _expansion(image, values, pick, safe)
+        def pick_safe(name: str, place: int, pick: Callable[[str, int], str] = pick) -> str:
+            return safe(pick(name, place))
 
-
-def _no_choice(name: str, place: int) -> str:
-    raise AssertionError(name, place)  # pragma: no cover - there are no choices
-
-
-def _expansion(
-    image: ImageTemplate,
-    values: Mapping[str, str],
-    pick: Callable[[str, int], str],
-    safe: Callable[[str], str],
-) -> Expansion:
-    prompt, output, typed = image
-    place = None
-    if output is not None:
-        inside = {name: safe(value) for name, value in values.items()}
-        place = output.fill(inside, lambda name, number: safe(pick(name, number)))
-    return Expansion(prompt.fill(values, pick), place, typed and typed.fill(values, pick))
+        output = None
+        if image.output is not None:
+            output = image.output.fill({name: safe(value) for name, value in values.items()}, pick_safe)
+        typed = image.typed and image.typed.fill(values, pick)
+        yield Expansion(image.prompt.fill(values, pick), output, typed)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-_SIMILARITY = 0.7  # a quarter of the letters wrong at most: "seed" is not "embed"
+_SIMILARITY = 0.7  # at most a quarter of the letters differ: "seed" is not "embed"
 _SHORTEST_START = 3
 _MOST = 2
 

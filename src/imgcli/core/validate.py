@@ -1,4 +1,4 @@
-"""From a draft to a request that can be sent, or one sentence on why it cannot."""
+"""From a draft to a request that can be sent, or one sentence on why it cannot be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The HTTP application: who is let in, which function answers, and how its answer is written."""
+"""The HTTP application: which requests are accepted, which function answers, and how its answer is sent."""
 
 from __future__ import annotations
 
@@ -21,10 +21,15 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Route, Router
 
 from imgcli.demo import images_api, models, provenance, responses_api
-from imgcli.demo.access import check_key, check_place
-from imgcli.demo.errors import ApiError, invalid
-from imgcli.demo.exchange import FileAnswer, JsonAnswer, Request, Stream, new_id
-from imgcli.demo.request_body import LARGEST_BODY, LARGEST_UPLOAD, RequestBody, Room
+from imgcli.demo.exchange import ApiError, FileAnswer, JsonAnswer, Request, Stream, invalid, new_id
+from imgcli.demo.request_body import (
+    LARGEST_BODY,
+    LARGEST_UPLOAD,
+    BodyMemory,
+    RequestBody,
+    check_key,
+    check_origin,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
@@ -44,12 +49,12 @@ LARGEST_HEAD = 64 * 1024
 """Bytes of request line and headers."""
 
 MARK = "x-imgcli-demo"
-"""The header by which our client knows that nobody is charged for an answer."""
+"""The header by which our client knows that an answer is free."""
 
 _FILES = "/v1/files"
-_LET_IN = "imgcli.request"
+_REQUEST = "imgcli.request"
 _SEEDS = 10**9
-"""How many seeds it draws from: enough that no two images are alike, few enough to be typed."""
+"""The number of seeds to choose from: enough that no two images are alike, few enough to be typed."""
 _LOGGED = 200
 
 
@@ -78,7 +83,7 @@ class DemoSettings:
     seed: int | None = None
     cut_after: int | None = None
 
-    def draw_seed(self) -> int:
+    def choose_seed(self) -> int:
         """Return the seed for one request: a random one unless one was chosen."""
         return secrets.randbelow(_SEEDS) if self.seed is None else self.seed
 
@@ -97,9 +102,9 @@ class DemoApp:
         self._settings = settings
         self._port = port
         self._hosts = frozenset(host.lower() for host in settings.hosts)
-        self._room = Room()
+        self._memory = BodyMemory()
         routes = [
-            Route(path, self._answering(endpoint), methods=[method])
+            Route(path, self._handler(endpoint), methods=[method])
             for method, path, endpoint in _routes(sessions, responses, batches)
         ]
         self._router = Router(routes, redirect_slashes=False)
@@ -110,7 +115,7 @@ class DemoApp:
         try:
             await self._serve(scope, receive, reply)
         except (ApiError, HTTPException) as error:
-            await reply.refuse(_in_our_words(error, scope))
+            await reply.refuse(_as_api_error(error, scope))
         except (OSError, ClientDisconnect):
             raise
         except Exception as error:  # noqa: BLE001 - a bug must look like OpenAI's 500
@@ -120,30 +125,30 @@ class DemoApp:
             log(reply.line())
 
     async def _serve(self, scope: Scope, receive: Receive, reply: _Reply) -> None:
-        """Let a request in, read its body, and hand both to the function that answers its path."""
+        """Check a request, read its body, and pass both to the function that answers its path."""
         http, patience = HttpRequest(scope, receive), self._settings.patience
         if sum(len(name) + len(value) for name, value in scope["headers"]) > LARGEST_HEAD:
             raise invalid(None, "The request's headers are too large.", None, 431)
-        check_place(http.headers, self._port, self._hosts)
+        check_origin(http.headers, self._port, self._hosts)
         largest = LARGEST_UPLOAD if scope["path"] == _FILES else LARGEST_BODY
-        body = RequestBody(receive, http.headers, largest, self._room, patience / 2)
+        body = RequestBody(receive, http.headers, largest, self._memory, patience / 2)
         scope["app"] = self  # has the library raise what it refuses
         http = HttpRequest(scope, body.receive)
         try:
             kind, form, data = await _content(http)
             check_key(http.headers, self._settings.api_key)
-            scope[_LET_IN] = Request(kind, data, self._settings.draw_seed(), form)
+            scope[_REQUEST] = Request(kind, data, self._settings.choose_seed(), form)
             del data  # the room of a body is free only when nothing holds it
             await self._router(scope, receive, reply.send)
         finally:
-            scope.pop(_LET_IN, None)  # uvicorn keeps the scope as long as the connection
+            scope.pop(_REQUEST, None)  # uvicorn keeps the scope as long as the connection
             await http.close()
             await body.close()
 
-    def _answering(self, endpoint: Endpoint) -> Callable[[HttpRequest], Awaitable[Response]]:
+    def _handler(self, endpoint: Endpoint) -> Callable[[HttpRequest], Awaitable[Response]]:
         async def answer(http: HttpRequest) -> Response:
-            request = replace(http.scope[_LET_IN], names=http.path_params, query=http.query_params)
-            return await self._response(await run_in_threadpool(_answered, endpoint, request))
+            request = replace(http.scope[_REQUEST], names=http.path_params, query=http.query_params)
+            return await self._response(await run_in_threadpool(_call, endpoint, request))
 
         return answer
 
@@ -188,8 +193,8 @@ async def _content(http: HttpRequest) -> tuple[str, FormData | None, bytearray]:
     return kind, None, data
 
 
-def _answered(endpoint: Endpoint, request: Request) -> Answer | ApiError:
-    """Return a refusal as a value: what a thread raises holds its frames, and the body, in a circle."""
+def _call(endpoint: Endpoint, request: Request) -> Answer | ApiError:
+    """Return a refusal as a value: what a thread raises holds its frames, and the body, in a cycle."""
     try:
         return endpoint(request)
     except ApiError as error:
@@ -231,8 +236,8 @@ def _routes(
     ]
 
 
-def _in_our_words(error: ApiError | HTTPException, scope: Scope) -> ApiError:
-    """Return what the library refuses as OpenAI would."""
+def _as_api_error(error: ApiError | HTTPException, scope: Scope) -> ApiError:
+    """Return the error with which OpenAI would refuse what the library refuses."""
     if isinstance(error, ApiError):
         return error
     method, path = scope["method"], scope["path"]
@@ -247,7 +252,7 @@ def _in_our_words(error: ApiError | HTTPException, scope: Scope) -> ApiError:
 
 
 class _Reply:
-    """The way of an answer to the client: the headers that all have, and what the log says of it."""
+    """An answer on its way to the client: the headers that all have, and its line in the log."""
 
     def __init__(self, scope: Scope, send: Send, *, marked: bool) -> None:
         self._scope = scope
@@ -275,7 +280,7 @@ class _Reply:
             headers[MARK] = "1"
 
     async def refuse(self, error: ApiError) -> None:
-        """Answer with an error; where an answer has begun, all that is left is to break off."""
+        """Answer with an error; where an answer has begun, cut the connection."""
         if self._status is not None:
             raise ConnectionAbortedError
         answer = _json(error.body(), error.status)
@@ -284,7 +289,7 @@ class _Reply:
         await answer(self._scope, _nothing, self.send)
 
     def line(self) -> str:
-        """Format the line for the log; 499 is what was not sent whole."""
+        """Format the line for the log; 499 is for an answer that was not sent completely."""
         target = (
             self._scope["raw_path"] + b"?" * bool(self._scope["query_string"]) + self._scope["query_string"]
         )

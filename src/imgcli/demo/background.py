@@ -1,4 +1,4 @@
-"""Responses that are kept for a while; those of the background are made in threads, whoever listens."""
+"""Responses that are kept for a while; those of the background are made in threads, client or not."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from imgcli.demo.errors import invalid, invalid_type, invalid_value
-from imgcli.demo.exchange import JsonAnswer, Stream
+from imgcli.demo.exchange import JsonAnswer, Stream, invalid, invalid_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -32,18 +31,16 @@ def read_background(fields: Fields, *, stream: bool) -> bool:
     is_background = fields.flag("background", default=False)
     if is_background and not fields.flag("store", default=True):
         raise invalid("invalid_value", "Background mode requires 'store' to be true.", "store")
-    options = fields.values.get("background_options")
-    if options is None:
-        return is_background
-    if not isinstance(options, dict):
-        raise invalid_type("an object", options, "background_options")
-    window, param = options.get("completion_window", "soonest"), "background_options.completion_window"
-    if window not in _WINDOWS:
-        raise invalid_value(window, _WINDOWS, param)
+    options = fields.inner("background_options")
+    window = options.choice("completion_window", _WINDOWS, "soonest")
     is_standard = fields.values.get("service_tier") in (None, "auto", "default")
     if window != "soonest" and not (is_background and not stream and is_standard):
         needs = "'background' to be true, no streaming and the default service tier"
-        raise invalid("invalid_value", f"The completion window '{window}' requires {needs}.", param)
+        raise invalid(
+            "invalid_value",
+            f"The completion window '{window}' requires {needs}.",
+            options.name("completion_window"),
+        )
     return is_background
 
 
@@ -115,7 +112,7 @@ class StoredResponses:
         self._kept: dict[str, StoredResponse] = {}
 
     def keep(self, run: ResponseRun) -> StoredResponse:
-        """Keep a response from now on, and forget those that were done long ago, or are too many."""
+        """Keep a response from now on, and drop those that were done long ago, or are too many."""
         made, now = StoredResponse(run, self._pause), time.monotonic()
         with self._lock:
             kept = [one for one in self._kept.values() if one.done is None or now < one.done + _KEPT]

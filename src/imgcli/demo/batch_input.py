@@ -51,7 +51,7 @@ def _fault(code: str, message: str, line: int | None) -> dict[str, object]:
 
 
 def _fault_of(line: bytes, endpoint: str, names: set[str], models: set[str]) -> tuple[str, str] | None:
-    """Return the code and the message of what is wrong with a line; note its id and its model."""
+    """Return the code and the message for what is wrong with a line; record its id and its model."""
     row: object = None
     with suppress(ValueError, RecursionError):
         row = json.loads(line)

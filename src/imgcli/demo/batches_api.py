@@ -14,8 +14,16 @@ from typing import TYPE_CHECKING
 
 from imgcli.demo import images_api, responses_api
 from imgcli.demo.batch_input import check_input
-from imgcli.demo.errors import ApiError, invalid, invalid_value, missing
-from imgcli.demo.exchange import FileAnswer, JsonAnswer, Request, new_id
+from imgcli.demo.exchange import (
+    ApiError,
+    FileAnswer,
+    JsonAnswer,
+    Request,
+    invalid,
+    invalid_value,
+    missing,
+    new_id,
+)
 from imgcli.demo.forms import read_form, read_json
 from imgcli.demo.validation import Fields
 
@@ -35,7 +43,7 @@ _ENDED = frozenset(["failed", "completed", "expired", "cancelled"])
 _LARGEST_PAGE = 100
 _MOST_FAULTS = 100
 _ID_LENGTH = 38  # of OpenAI's own
-_LOOK = 0.02  # seconds
+_CHECK_SECONDS = 0.02  # seconds
 _BLOCKED = (
     "Your request was rejected by the safety system. If you believe this is an error, contact us at "
     "help.openai.com and include the request ID."
@@ -44,7 +52,7 @@ _BLOCKED = (
 
 @dataclass(frozen=True)
 class BatchSettings:
-    """How batches go: the seconds that one takes, those after which it expires, and what is unsafe.
+    """How batches run: the seconds that one takes, those after which it expires, and what is unsafe.
 
     A request with the text `unsafe` in it is refused, as OpenAI's safety system does. With `most`, a batch
     answers so many requests, and then waits until it expires or is cancelled.
@@ -70,11 +78,11 @@ class _Batch:
     def status(self) -> str:
         return str(self.fields["status"])
 
-    def enter(self, status: str) -> None:
+    def set_status(self, status: str) -> None:
         """Change the status, with its time; one that has ended stays as it is."""
         self.fields |= {"status": status, f"{status}_at": int(time.time())}
 
-    def shown(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, object]:
         return self.fields | {"request_counts": dict(self.counts)}
 
 
@@ -85,12 +93,12 @@ class BatchStore:
         self,
         settings: BatchSettings,
         sessions: Sessions,
-        draw_seed: Callable[[], int],
+        choose_seed: Callable[[], int],
         stopping: threading.Event,
     ) -> None:
         self.settings = settings
         self._sessions = sessions
-        self._draw_seed = draw_seed
+        self._choose_seed = choose_seed
         self._stopping = stopping
         self._lock = threading.Lock()
         self._folder: Path | None = None
@@ -145,10 +153,10 @@ class BatchStore:
         name = new_id("file")
         with self._path(name).open("wb") as kept:
             shutil.copyfileobj(upload.file, kept)
-        return self._announce(name, upload.filename or "file", purpose)
+        return self._add_file(name, upload.filename or "file", purpose)
 
-    def _announce(self, name: str, filename: str, purpose: str) -> dict[str, object]:
-        told: dict[str, object] = {
+    def _add_file(self, name: str, filename: str, purpose: str) -> dict[str, object]:
+        fields: dict[str, object] = {
             "id": name,
             "object": "file",
             "bytes": self._path(name).stat().st_size,
@@ -160,8 +168,8 @@ class BatchStore:
             "status_details": None,
         }
         with self._lock:
-            self._files[name] = told
-        return told
+            self._files[name] = fields
+        return fields
 
     def _file(self, name: str) -> dict[str, object]:
         with self._lock:
@@ -194,14 +202,14 @@ class BatchStore:
         if fields.values["completion_window"] != "24h":
             raise invalid_value(fields.values["completion_window"], ["24h"], "completion_window")
         self._file(source)
-        batch = self._begun(endpoint, source, fields.values.get("metadata"))
+        batch = self._new_batch(endpoint, source, fields.values.get("metadata"))
         threading.Thread(target=self._work, args=(batch,), name="batch", daemon=True).start()
-        return JsonAnswer(batch.shown())
+        return JsonAnswer(batch.to_json())
 
-    def _begun(self, endpoint: str, source: str, metadata: object) -> _Batch:
+    def _new_batch(self, endpoint: str, source: str, metadata: object) -> _Batch:
         now = int(time.time())
         names = ("in_progress", "finalizing", "completed", "failed", "expired", "cancelling", "cancelled")
-        told: dict[str, object] = {
+        fields: dict[str, object] = {
             "id": new_id("batch")[:_ID_LENGTH],
             "object": "batch",
             "endpoint": endpoint,
@@ -216,14 +224,14 @@ class BatchStore:
             **{f"{name}_at": None for name in names},
             "metadata": metadata,
         }
-        batch = _Batch(told, self._path(source), time.monotonic() + self.settings.window)
+        batch = _Batch(fields, self._path(source), time.monotonic() + self.settings.window)
         with self._lock:
-            self._batches[str(told["id"])] = batch
+            self._batches[str(fields["id"])] = batch
         return batch
 
     def batch(self, name: str) -> JsonAnswer:
         """Answer `GET /v1/batches/ID`."""
-        return JsonAnswer(self._batch(name).shown())
+        return JsonAnswer(self._batch(name).to_json())
 
     def list_batches(self, query: Mapping[str, str]) -> JsonAnswer:
         """Answer `GET /v1/batches`, the newest first, page by page."""
@@ -231,7 +239,7 @@ class BatchStore:
         if not (limit.isdecimal() and 1 <= int(limit) <= _LARGEST_PAGE):
             raise invalid_value(limit, ["1 to 100"], "limit")
         with self._lock:
-            found = [one.shown() for one in self._batches.values()][::-1]
+            found = [one.to_json() for one in self._batches.values()][::-1]
         after = query.get("after", "")
         ids = [one["id"] for one in found]
         start = ids.index(after) + 1 if after in ids else 0
@@ -248,8 +256,8 @@ class BatchStore:
                 raise invalid(None, f"Cannot cancel a batch with status '{batch.status}'.", None, 409)
             if not batch.is_cancelled:
                 batch.is_cancelled = True
-                batch.enter("cancelling")
-        return JsonAnswer(batch.shown())
+                batch.set_status("cancelling")
+        return JsonAnswer(batch.to_json())
 
     def _batch(self, name: str) -> _Batch:
         with self._lock:
@@ -258,18 +266,18 @@ class BatchStore:
             return self._batches[name]
 
     def _work(self, batch: _Batch) -> None:
-        """Take a batch through its states; the server's end, or a file that is gone, ends it."""
+        """Take a batch through its states; it ends with the server, or when a file is gone."""
         with suppress(OSError):
             rows, faults = check_input(batch.input, str(batch.fields["endpoint"]))
             self._pause(batch, time.monotonic() + self.settings.seconds / 10)
             if faults and not batch.is_cancelled:
                 batch.fields["errors"] = {"object": "list", "data": faults[:_MOST_FAULTS]}
-                batch.enter("failed")
+                batch.set_status("failed")
                 return
             batch.counts["total"] = len(rows)
             with self._lock:
                 if not batch.is_cancelled:
-                    batch.enter("in_progress")
+                    batch.set_status("in_progress")
             self._answer_all(batch, rows)
 
     def _answer_all(self, batch: _Batch, rows: list[int]) -> None:
@@ -292,18 +300,18 @@ class BatchStore:
                 batch.counts["completed" if is_good else "failed"] += not ended
         with self._lock:
             if not ended:
-                batch.enter("finalizing")
+                batch.set_status("finalizing")
         self._pause(batch, time.monotonic() + self.settings.seconds / 10)
         for name, key in ((answers, "output_file_id"), (faults, "error_file_id")):
             if self._path(name).stat().st_size:
-                self._announce(name, f"{batch.fields['id']}_{key.partition('_')[0]}.jsonl", "batch_output")
+                self._add_file(name, f"{batch.fields['id']}_{key.partition('_')[0]}.jsonl", "batch_output")
                 batch.fields[key] = name
-        batch.enter(ended or "completed")
+        batch.set_status(ended or "completed")
 
     def _pause(self, batch: _Batch, until: float) -> None:
         """Wait until a moment, or until the batch is cancelled; raises `OSError` when the server ends."""
         while not batch.is_cancelled and (left := until - time.monotonic()) > 0:
-            if self._stopping.wait(min(_LOOK, left)):
+            if self._stopping.wait(min(_CHECK_SECONDS, left)):
                 raise OSError("the server was closed")
 
     def _end_of(self, batch: _Batch, number: int) -> str:
@@ -326,12 +334,12 @@ class BatchStore:
         }
         try:
             self._moderate(body)
-            request = Request("application/json", body.encode(), self._draw_seed())
+            request = Request("application/json", body.encode(), self._choose_seed())
             answer = endpoints[str(row["url"])](request)
         except ApiError as error:
             return _line(row, {"status_code": error.status, "body": error.body()}), False
-        told = answer.body if isinstance(answer, JsonAnswer) else {}
-        return _line(row, {"status_code": 200, "body": told}), True
+        fields = answer.body if isinstance(answer, JsonAnswer) else {}
+        return _line(row, {"status_code": 200, "body": fields}), True
 
     def _moderate(self, body: str) -> None:
         if self.settings.unsafe and self.settings.unsafe in body:
@@ -339,12 +347,12 @@ class BatchStore:
 
 
 def _line(row: Mapping[str, object], response: Mapping[str, object]) -> dict[str, object]:
-    told = {"request_id": new_id("req"), **response}
-    return {"id": new_id("batch_req"), "custom_id": row["custom_id"], "response": told, "error": None}
+    fields = {"request_id": new_id("req"), **response}
+    return {"id": new_id("batch_req"), "custom_id": row["custom_id"], "response": fields, "error": None}
 
 
 def _not_answered(row: Mapping[str, object], ended: str) -> tuple[dict[str, object], bool]:
-    """Return the line of a request that the batch's end came before."""
+    """Return the line of a request that was not answered before the batch ended."""
     why = {"cancelled": "it was cancelled", "expired": "its completion window expired"}[ended]
     error = {
         "code": f"batch_{ended}",

@@ -1,4 +1,4 @@
-"""What goes in and out, requests, answers, events with their pauses, and what is kept of it in between."""
+"""Requests, answers, refusals in OpenAI's words, and events with their pauses; and earlier answers."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from imgcli.demo.errors import invalid
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from starlette.datastructures import FormData
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request that was let in, and the seed from which its images are painted.
+    """An accepted request, and the seed from which its images are painted.
 
     A multipart form is in `form`, any other body in `body`; `names` are the variable parts of its path.
     """
@@ -89,12 +87,12 @@ REMEMBERED = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class EarlierAnswer:
     """An earlier answer: its turn, from 1; its conversation's first prompt and seed; whether it painted."""
 
     turn: int
-    scene_prompt: str
-    scene_seed: int
+    first_prompt: str
+    first_seed: int
     painted: bool
 
 
@@ -104,37 +102,89 @@ class Sessions:
     def __init__(self, limit: int = REMEMBERED) -> None:
         self._limit = limit
         self._lock = threading.Lock()
-        self._past: OrderedDict[str, Past] = OrderedDict()
+        self._answers: OrderedDict[str, EarlierAnswer] = OrderedDict()
 
-    def keep(self, key: str, past: Past) -> None:
-        """Remember an answer under an id."""
+    def keep(self, key: str, answer: EarlierAnswer) -> None:
+        """Keep an answer under an id."""
         with self._lock:
-            self._past[key] = past
-            self._past.move_to_end(key)
-            while len(self._past) > self._limit:
-                self._past.popitem(last=False)
+            self._answers[key] = answer
+            self._answers.move_to_end(key)
+            while len(self._answers) > self._limit:
+                self._answers.popitem(last=False)
 
-    def response(self, key: str) -> Past:
+    def response(self, key: str) -> EarlierAnswer:
         """Find the answer that `previous_response_id` names."""
-        past = self._find(key)
-        if past is None:
+        answer = self._find(key)
+        if answer is None:
             message = f"Previous response with id '{key}' not found."
             raise invalid("previous_response_not_found", message, "previous_response_id")
-        return past
+        return answer
 
-    def item(self, key: str) -> Past:
+    def item(self, key: str) -> EarlierAnswer:
         """Find the answer that held the item of this id."""
-        past = self._find(key)
-        if past is None:
+        answer = self._find(key)
+        if answer is None:
             message = (
                 f"Item with id '{key}' not found. Items are not persisted when `store` is set to false. "
                 "Try again with `store` set to true, or remove this item from your input."
             )
             raise invalid(None, message, "input", 404)
-        return past
+        return answer
 
-    def _find(self, key: str) -> Past | None:
+    def _find(self, key: str) -> EarlierAnswer | None:
         with self._lock:
-            if key in self._past:
-                self._past.move_to_end(key)
-            return self._past.get(key)
+            if key in self._answers:
+                self._answers.move_to_end(key)
+            return self._answers.get(key)
+
+
+@dataclass(frozen=True)
+class ApiError(Exception):
+    """A request that OpenAI would refuse: HTTP status and the four fields of the `error` object."""
+
+    status: int
+    type: str
+    code: str | None
+    message: str
+    param: str | None = None
+
+    def body(self) -> dict[str, object]:
+        """Format the JSON body that goes with the status."""
+        fields = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
+        return {"error": fields}
+
+
+def invalid(code: str | None, message: str, param: str | None, status: int = 400) -> ApiError:
+    """Create the error for a fault in the request itself."""
+    return ApiError(status, "invalid_request_error", code, message, param)
+
+
+def invalid_value(value: object, choices: Sequence[str], param: str) -> ApiError:
+    """Create the error for a value that is none of the choices."""
+    quoted = [f"'{choice}'" for choice in choices]
+    listed = " and ".join(quoted) if len(quoted) < 3 else ", ".join(quoted[:-1]) + f", and {quoted[-1]}"  # noqa: PLR2004
+    return invalid("invalid_value", f"Invalid value: '{value}'. Supported values are: {listed}.", param)
+
+
+def invalid_type(wanted: str, value: object, param: str) -> ApiError:
+    """Create the error for a value of the wrong JSON type; `wanted` reads like "an integer"."""
+    names = {bool: "a boolean", int: "an integer", float: "a decimal", str: "a string", list: "an array"}
+    got = "null" if value is None else names.get(type(value), "an object")
+    return invalid(
+        "invalid_type", f"Invalid type for '{param}': expected {wanted}, but got {got} instead.", param
+    )
+
+
+def missing(param: str) -> ApiError:
+    """Create the error for a required parameter that was not sent."""
+    return invalid("missing_required_parameter", f"Missing required parameter: '{param}'.", param)
+
+
+def unknown_parameter(param: str) -> ApiError:
+    """Create the error for a parameter that the endpoint does not have."""
+    return invalid("unknown_parameter", f"Unknown parameter: '{param}'.", param)
+
+
+def unsupported_here(param: str, what: str) -> ApiError:
+    """Create the error for something that OpenAI offers and the demo does not."""
+    return invalid("unsupported_parameter", f"The offline demo does not offer {what}.", param)

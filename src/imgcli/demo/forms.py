@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Never
 
-from imgcli.demo.errors import invalid, invalid_type, unsupported_here
+from imgcli.demo.exchange import invalid, invalid_type, unsupported_here
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,7 +88,7 @@ def decode_base64(text: str, param: str) -> bytes:
 
 
 def decoded_image(data: bytes, param: str) -> UploadedImage:
-    """Decode an image once, to be sure that it is one."""
+    """Decode an image once, to make sure that it is one."""
     from PIL import Image
 
     if not data:

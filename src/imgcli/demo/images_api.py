@@ -7,8 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imgcli.demo import usage
-from imgcli.demo.errors import invalid, missing, unsupported_here
-from imgcli.demo.exchange import JsonAnswer, Request, ServerEvent, Stream, in_base64, pause_before_image
+from imgcli.demo.exchange import (
+    JsonAnswer,
+    Request,
+    ServerEvent,
+    Stream,
+    in_base64,
+    invalid,
+    missing,
+    pause_before_image,
+    unsupported_here,
+)
 from imgcli.demo.forms import (
     UploadedImage,
     check_markup,
@@ -160,7 +169,7 @@ def _body(job: _ImagesRequest) -> Mapping[str, object]:
 
 
 def _events(job: _ImagesRequest) -> Iterator[ServerEvent]:
-    """Yield a stream's events, image after image; nothing in them tells which image a partial belongs to."""
+    """Yield a stream's events, image after image; nothing in them says which image a partial is of."""
     options = job.options
     count, pause = options.partial_images, pause_before_image(options.partial_images)
     for number in range(options.n):

@@ -6,14 +6,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from imgcli.demo.errors import invalid, invalid_value, missing
+from imgcli.demo.exchange import invalid, invalid_value, missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 CREATED = 1_767_225_600
-"""When every listed model claims to have been made, in seconds since 1970; nobody should rely on it."""
+"""The creation time of every listed model, in seconds since 1970; do not rely on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ IMAGE_MODELS = (
 )
 DEFAULT_IMAGE_MODEL = "gpt-image-2.6-sunburst"
 DEFAULT_SVG_AUTHOR = "gpt-6-luna"
-"""Who writes an SVG of the Images API where nobody is named; OpenAI does not publish which model that is."""
+"""The model that writes an SVG of the Images API where none is named; OpenAI does not publish which it is."""
 
 _DATED = {
     "2027-01-14": "gpt-4o-mini gpt-4o gpt-4.1 gpt-4.1-mini",

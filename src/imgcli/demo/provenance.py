@@ -1,7 +1,7 @@
 """The mark of the demo's own images, and `POST /v1/content_provenance_checks`, which looks for it.
 
 The mark stands for C2PA and SynthID alike: a private PNG chunk, a JPEG comment or a WebP chunk with a hash of
-the rest of the file. It is none of either: nobody but the demo knows it, and nobody should believe it.
+the rest of the file. It is neither of them: only the demo knows it, and nobody else should trust it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ import time
 import zlib
 from typing import TYPE_CHECKING
 
-from imgcli.demo.errors import invalid, missing, unknown_parameter
-from imgcli.demo.exchange import JsonAnswer
+from imgcli.demo.exchange import JsonAnswer, invalid, missing, unknown_parameter
 from imgcli.demo.forms import read_form, uploaded_image
 
 if TYPE_CHECKING:

@@ -5,13 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgcli.demo.background import read_background
-from imgcli.demo.errors import invalid, invalid_type, invalid_value, missing, unsupported_here
-from imgcli.demo.exchange import JsonAnswer, Request, Stream
+from imgcli.demo.exchange import (
+    JsonAnswer,
+    Request,
+    Stream,
+    invalid,
+    invalid_type,
+    invalid_value,
+    missing,
+    unsupported_here,
+)
 from imgcli.demo.forms import UploadedImage, check_mask, linked_image, read_json
 from imgcli.demo.models import DEFAULT_IMAGE_MODEL, TextModel, text_model
 from imgcli.demo.responses_stream import (
     ConversationInput,
-    Drawing,
+    ImageCall,
     ResponseRequest,
     ResponseRun,
     read_conversation,
@@ -82,10 +90,10 @@ def image_tool(tools: list[Mapping[str, object]]) -> Fields | None:
     return None
 
 
-def may_paint(fields: Fields, tool: Fields | None) -> bool:
+def may_generate(fields: Fields, tool: Fields | None) -> bool:
     """Return whether `tool_choice` lets the image tool run; a forced tool must have been offered.
 
-    A real model decides for itself when it is not forced; this one paints whenever it may.
+    A real model decides for itself when it is not forced; this one uses the tool whenever it may.
     """
     choice = fields.values.get("tool_choice", "auto")
     if choice is None or isinstance(choice, str):
@@ -175,7 +183,7 @@ def _read_request(fields: Fields, sessions: Sessions, seed: int, *, stream: bool
     model = text_model(fields.values.get("model"))
     tools = read_tools(fields)
     tool = image_tool(tools)
-    painting = may_paint(fields, tool)
+    painting = may_generate(fields, tool)
     _check_text_parameters(fields, model)
     chat = read_conversation(fields, sessions)
     drawing = _read_drawing(tool, chat, model, stream=stream) if tool else None
@@ -191,19 +199,14 @@ def _check_text_parameters(fields: Fields, model: TextModel) -> None:
     fields.text("instructions", "")
     fields.choice("service_tier", _TIERS, "auto")
     check_safety_identifier(fields)
-    reasoning = fields.values.get("reasoning")
-    if reasoning is None:
-        return
-    if not isinstance(reasoning, dict):
-        raise invalid_type("an object", reasoning, "reasoning")
-    inner = Fields(reasoning, "reasoning.")
+    inner = fields.inner("reasoning")
     if inner.sent("effort") and not model.reasons:
         message = "Unsupported parameter: 'reasoning.effort' is not supported with this model."
         raise invalid("unsupported_parameter", message, "reasoning.effort")
     inner.choice("effort", EFFORTS, "medium")
 
 
-def _read_drawing(tool: Fields, chat: ConversationInput, model: TextModel, *, stream: bool) -> Drawing:
+def _read_drawing(tool: Fields, chat: ConversationInput, model: TextModel, *, stream: bool) -> ImageCall:
     options = read_options(tool, stream=stream, images=False, author=model.name)
     action = tool.choice("action", ("auto", "generate", "edit"), "auto")
     if action == "edit" and not chat.editing:
@@ -211,7 +214,7 @@ def _read_drawing(tool: Fields, chat: ConversationInput, model: TextModel, *, st
         raise invalid("invalid_value", message, tool.name("action"))
     if action == "auto":
         action = "edit" if chat.editing else "generate"
-    return Drawing(options, action, _read_mask(tool, chat))
+    return ImageCall(options, action, _read_mask(tool, chat))
 
 
 def _read_mask(tool: Fields, chat: ConversationInput) -> UploadedImage | None:

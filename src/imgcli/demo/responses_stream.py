@@ -8,8 +8,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from imgcli.demo import usage
-from imgcli.demo.errors import invalid, invalid_type, invalid_value, missing, unsupported_here
-from imgcli.demo.exchange import Past, ServerEvent, Sessions, in_base64, new_id, pause_before_image
+from imgcli.demo.exchange import (
+    EarlierAnswer,
+    ServerEvent,
+    Sessions,
+    in_base64,
+    invalid,
+    invalid_type,
+    invalid_value,
+    missing,
+    new_id,
+    pause_before_image,
+    unsupported_here,
+)
 from imgcli.demo.forms import UploadedImage, decode_base64, decoded_image, linked_image
 
 if TYPE_CHECKING:
@@ -30,9 +41,9 @@ class ConversationInput:
     """What a request says: the last words of the user, all images, and what went before."""
 
     prompt: str = ""
-    scene_prompt: str = ""
+    first_prompt: str = ""
     """The first words of the user, in this request or an earlier one."""
-    scene_seed: int | None = None
+    first_seed: int | None = None
     """The seed of the first request, None where this is the first."""
     images: tuple[UploadedImage, ...] = ()
     turn: int = 1
@@ -48,7 +59,7 @@ class ConversationInput:
         """Add a message."""
         if role != "user" or not text.strip():
             return self
-        return replace(self, prompt=text, scene_prompt=self.scene_prompt or text)
+        return replace(self, prompt=text, first_prompt=self.first_prompt or text)
 
     def with_images(self, *images: UploadedImage) -> ConversationInput:
         """Add images."""
@@ -60,9 +71,9 @@ def read_conversation(fields: Fields, sessions: Sessions) -> ConversationInput:
     chat = ConversationInput()
     previous = fields.values.get("previous_response_id")
     if previous is not None:
-        past = sessions.response(str(previous))
+        earlier = sessions.response(str(previous))
         chat = ConversationInput(
-            "", past.scene_prompt, past.scene_seed, turn=past.turn + 1, painted=past.painted
+            "", earlier.first_prompt, earlier.first_seed, turn=earlier.turn + 1, painted=earlier.painted
         )
     value = fields.values.get("input")
     if value is None:
@@ -102,13 +113,13 @@ def _read_earlier(
         return chat.with_images(decoded_image(decode_base64(result, f"{param}.result"), f"{param}.result"))
     if not isinstance(item.get("id"), str):
         raise missing(f"{param}.id")
-    past = sessions.item(str(item["id"]))
+    earlier = sessions.item(str(item["id"]))
     return replace(
         chat,
-        scene_prompt=chat.scene_prompt or past.scene_prompt,
-        scene_seed=past.scene_seed if chat.scene_seed is None else chat.scene_seed,
-        turn=max(chat.turn, past.turn + 1),
-        painted=chat.painted or past.painted,
+        first_prompt=chat.first_prompt or earlier.first_prompt,
+        first_seed=earlier.first_seed if chat.first_seed is None else chat.first_seed,
+        turn=max(chat.turn, earlier.turn + 1),
+        painted=chat.painted or earlier.painted,
     )
 
 
@@ -147,7 +158,9 @@ def _read_part(part: object, param: str) -> UploadedImage | str:
     return text
 
 
-_WORDS = "The offline demo has no image for this request, because it was not allowed to use its image tool."
+_NO_IMAGE_TEXT = (
+    "The offline demo has no image for this request, because it was not allowed to use its image tool."
+)
 _OVERHEAD = 2300  # tokens that the image tool's own instructions add to the text model's input
 _REASONING = 64
 
@@ -175,7 +188,7 @@ _ECHOED: dict[str, object] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
+class ImageCall:
     """How the image tool is to paint."""
 
     options: Options
@@ -190,7 +203,7 @@ class ResponseRequest:
     model: TextModel
     fields: Mapping[str, object]
     chat: ConversationInput
-    drawing: Drawing | None
+    drawing: ImageCall | None
     seed: int
     store: bool
 
@@ -216,24 +229,24 @@ class ResponseRun:
         self._output: list[dict[str, object]] = []
 
     def events(self) -> Iterator[ServerEvent]:
-        """Yield all events, first to last; a response that nobody waits for to the end is cancelled."""
+        """Yield all events, first to last; a response whose client leaves before the end is cancelled."""
         try:
-            yield self._stage("response.created", self.status)
+            yield self._status_event("response.created", self.status)
             if self.is_background:
-                yield self._stage("response.queued", "queued")
-            yield self._stage("response.in_progress", "in_progress")
+                yield self._status_event("response.queued", "queued")
+            yield self._status_event("response.in_progress", "in_progress")
             if self._request.model.reasons:
                 yield from self._reasoning()
             if self._request.drawing:
                 yield from self._image(self._request.drawing)
-            yield from self._message("" if self._request.drawing else _WORDS)
+            yield from self._message("" if self._request.drawing else _NO_IMAGE_TEXT)
             self._store_answer()
-            yield self._stage("response.completed", "completed")
+            yield self._status_event("response.completed", "completed")
         finally:
             if self.status != "completed":
                 self.status = "cancelled"
 
-    def _stage(self, kind: str, status: str) -> ServerEvent:
+    def _status_event(self, kind: str, status: str) -> ServerEvent:
         self.status = status
         if status == "completed":
             self._completed = int(time.time())
@@ -244,14 +257,14 @@ class ResponseRun:
         self._sequence += 1
         return ServerEvent(event, pause)
 
-    def _placed(self, item: Mapping[str, object]) -> Mapping[str, object]:
+    def _with_index(self, item: Mapping[str, object]) -> Mapping[str, object]:
         return {"output_index": len(self._output), "item": item}
 
     def _added(self, item: Mapping[str, object], pause: float = 0.0) -> ServerEvent:
-        return self._event("response.output_item.added", self._placed(item), pause)
+        return self._event("response.output_item.added", self._with_index(item), pause)
 
     def _done(self, item: dict[str, object]) -> ServerEvent:
-        event = self._event("response.output_item.done", self._placed(item))
+        event = self._event("response.output_item.done", self._with_index(item))
         self._output.append(item)
         return event
 
@@ -260,7 +273,7 @@ class ResponseRun:
         yield self._added(item, 0.2)
         yield self._done(item)
 
-    def _image(self, drawing: Drawing) -> Iterator[ServerEvent]:
+    def _image(self, drawing: ImageCall) -> Iterator[ServerEvent]:
         key, options, count = new_id("ig"), drawing.options, drawing.options.partial_images
         pause = pause_before_image(count)
         ids = {"output_index": len(self._output), "item_id": key}
@@ -284,7 +297,7 @@ class ResponseRun:
             told["svg_usage"] = usage.svg_author(options.author, options, prompt, final)
         yield self._done({**item, "status": "completed", **told, "result": result})
 
-    def _paint(self, drawing: Drawing) -> PaintedImage:
+    def _paint(self, drawing: ImageCall) -> PaintedImage:
         from imgcli.demo.painter.painter import PaintedImage, PaintJob
 
         chat, options = self._request.chat, drawing.options
@@ -297,9 +310,9 @@ class ResponseRun:
                 inputs=tuple(image.data for image in chat.images),
                 mask=drawing.mask.data if drawing.mask else None,
                 turn=chat.turn,
-                scene_prompt=chat.scene_prompt,
+                first_prompt=chat.first_prompt,
                 seed=self._request.seed,
-                scene_seed=chat.scene_seed,
+                first_seed=chat.first_seed,
             )
         )
 
@@ -319,16 +332,16 @@ class ResponseRun:
         if not self.is_stored:
             return
         chat = self._request.chat
-        seed = self._request.seed if chat.scene_seed is None else chat.scene_seed
-        past = Past(
+        seed = self._request.seed if chat.first_seed is None else chat.first_seed
+        earlier = EarlierAnswer(
             chat.turn,
-            chat.scene_prompt,
+            chat.first_prompt,
             seed,
             chat.painted or self._request.drawing is not None,
         )
         for item in self._output:
-            self._sessions.keep(str(item["id"]), past)
-        self._sessions.keep(self.id, past)
+            self._sessions.keep(str(item["id"]), earlier)
+        self._sessions.keep(self.id, earlier)
 
     def response(self, status: str) -> dict[str, object]:
         """Return the response object as it is at this time."""
@@ -356,9 +369,9 @@ class ResponseRun:
     def _usage(self) -> dict[str, object]:
         request = self._request
         reasoning = _REASONING if request.model.reasons else 0
-        tokens_in = usage.words(request.chat.prompt) + (_OVERHEAD if request.drawing else 0)
-        tokens_out = reasoning + usage.words(request.chat.prompt if request.drawing else _WORDS)
-        return usage.mainline(tokens_in, tokens_out, reasoning)
+        tokens_in = usage.text_tokens(request.chat.prompt) + (_OVERHEAD if request.drawing else 0)
+        tokens_out = reasoning + usage.text_tokens(request.chat.prompt if request.drawing else _NO_IMAGE_TEXT)
+        return usage.response_usage(tokens_in, tokens_out, reasoning)
 
     def _tool_usage(self) -> dict[str, object]:
         chat, drawing, tokens = self._request.chat, self._request.drawing, usage.NOTHING

@@ -18,8 +18,8 @@ _TABLE = {
     (1024, 1536): {"low": 408, "medium": 1584, "high": 6240},
     (1536, 1024): {"low": 400, "medium": 1568, "high": 6208},
 }
-# Later generations have no table: numbers seen in public reports for 1024x1024, or between them. None
-# is above imgcli's bound, so that a limit that is tried here holds.
+# Later generations have no table: numbers from public reports for 1024x1024, or between them. None is
+# above imgcli's bound, so that a limit that is tried here holds.
 _SECOND = {"low": 196, "medium": 1760, "high": 7024}
 _MODERN = {"low": 515, "medium": 1760, "high": 1800, "xhigh": 4500, "max": 7700}
 _REASONING = dict(
@@ -64,15 +64,15 @@ NOTHING = Tokens(0, 0, 0)
 def count(options: Options, prompt: str, pixels_in: int) -> Tokens:
     """Return the tokens of one image with all its partials; `pixels_in` is the area of its inputs."""
     out = _final(options) * options.encoding.frames + PARTIAL_TOKENS * options.partial_images
-    return Tokens(words(prompt), -(-pixels_in // _PATCH), out)
+    return Tokens(text_tokens(prompt), -(-pixels_in // _PATCH), out)
 
 
-def words(text: str) -> int:
+def text_tokens(text: str) -> int:
     """Return the text tokens of a text: about four characters make one."""
     return 7 + -(-len(text) // 4)
 
 
-def mainline(tokens_in: int, tokens_out: int, reasoning: int) -> dict[str, object]:
+def response_usage(tokens_in: int, tokens_out: int, reasoning: int) -> dict[str, object]:
     """Format the `usage` object of a response: the text model alone."""
     return {
         "input_tokens": tokens_in,
@@ -86,8 +86,8 @@ def mainline(tokens_in: int, tokens_out: int, reasoning: int) -> dict[str, objec
 def svg_author(author: SvgAuthor, options: Options, prompt: str, drawing: bytes) -> dict[str, object]:
     """Format the `svg_usage` object: the model that wrote a drawing looked at the reference image first."""
     reasoning = _REASONING[author.effort] if author.model.reasons else 0
-    tokens_in = words(prompt) + -(-options.width * options.height // _PATCH)
-    tokens_out = reasoning + words(drawing.decode())
+    tokens_in = text_tokens(prompt) + -(-options.width * options.height // _PATCH)
+    tokens_out = reasoning + text_tokens(drawing.decode())
     return {
         "model": author.model.name,
         "input_tokens": tokens_in,

@@ -1,4 +1,4 @@
-"""The parameters of an image, checked as OpenAI does and refused in the same words."""
+"""The parameters of an image, checked as OpenAI does, with the same messages."""
 
 from __future__ import annotations
 
@@ -6,14 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from imgcli.demo.errors import (
-    ApiError,
-    invalid,
-    invalid_type,
-    invalid_value,
-    missing,
-    unknown_parameter,
-)
+from imgcli.demo.exchange import ApiError, invalid, invalid_type, invalid_value, missing, unknown_parameter
 from imgcli.demo.models import (
     DEFAULT_IMAGE_MODEL,
     DEFAULT_SVG_AUTHOR,
@@ -137,11 +130,11 @@ class Fields:
             if key not in allowed:
                 raise unknown_parameter(self.name(key))
 
-    def inner(self, key: str, allowed: Collection[str]) -> Fields:
+    def inner(self, key: str, allowed: Collection[str] | None = None) -> Fields:
         """Return the parameters of an object in here, none where it was not sent."""
-        value = self._typed(key, dict, "an object", {})
-        inner = Fields(value, self.name(f"{key}."))
-        inner.only(allowed)
+        inner = Fields(self._typed(key, dict, "an object", {}), self.name(f"{key}."))
+        if allowed is not None:
+            inner.only(allowed)
         return inner
 
     def sent(self, key: str) -> bool:

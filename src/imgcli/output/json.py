@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.core.billing.prices import PRICE_COLUMNS
 from imgcli.core.catalog import FixedSizes, ModelKind
-from imgcli.core.parameters.acceptance import accepted_options
+from imgcli.core.parameters.parameter_checks import accepted_options
 from imgcli.core.params import Quality
 
 if TYPE_CHECKING:

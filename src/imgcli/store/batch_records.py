@@ -1,4 +1,4 @@
-"""What a batch's state file says: its lines, checked one by one."""
+"""The contents of a batch's state file: its lines, checked one by one."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Records:
         else:
             self.outcomes[task] = outcome
         if before and before.batch and before.batch != job:  # what a batch of OpenAI's came to
-            self._settle((task, before.batch), (task, job))
+            self._replace_batch((task, before.batch), (task, job))
         spent = line.spent
         run = task, job
         if spent is not None:
@@ -69,8 +69,8 @@ class Records:
         elif run not in self.amounts:
             self.unpriced.add(run)
 
-    def _settle(self, batch: tuple[str, str], run: tuple[str, str]) -> None:
-        """Let a run take the place of the batch in which it was submitted."""
+    def _replace_batch(self, batch: tuple[str, str], run: tuple[str, str]) -> None:
+        """Put a run in the place of the batch in which it was submitted."""
         if batch in self.amounts:
             self.amounts[run] = self.amounts.pop(batch)
         self.unpriced.discard(batch)
@@ -156,7 +156,7 @@ def _header_of(line: bytes) -> dict[str, Any] | None:
 
 
 def foreign(path: Path) -> ImgcliError:
-    """Build the error for a file that is no state of a batch."""
+    """Build the error for a file that is not the state of a batch."""
     what = f"{shown(path)} is not the state of a batch, but has the name of one."
     return usage_error(f"{what} {_UNCHANGED}", "Move it elsewhere, or name another file for the state.")
 
@@ -167,7 +167,7 @@ def shown(path: Path | str) -> str:
 
 
 def read_line(line: bytes | str) -> StateLine | None:
-    """Read a line of a state file; None for what is none."""
+    """Read a line of a state file; None for anything else."""
     try:
         written = (line if isinstance(line, str) else line.decode()).strip(_BLANKS)
         fields, end = _decoder.raw_decode(written)  # `decode` looks for blanks with two patterns

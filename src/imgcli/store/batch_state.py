@@ -25,7 +25,7 @@ from imgcli.store.batch_records import (
     read_line,
     shown,
 )
-from imgcli.store.publish.atomic import PRIVATE, create, flush, flush_folder, reason, try_lock, write_all
+from imgcli.store.publish import atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -69,10 +69,10 @@ class BatchState:
             descriptor = _open_locked(path)
             records = _repaired(path, source, descriptor)
         except OSError as error:
-            _close(descriptor)
+            atomic.close_file(descriptor)
             raise ImgcliError(_unwritable(path, error)) from None
         except BaseException:
-            _close(descriptor)
+            atomic.close_file(descriptor)
             raise
         return cls(path, descriptor, records)
 
@@ -90,7 +90,7 @@ class BatchState:
     def close(self) -> None:
         """Close the file, and with it the lock."""
         descriptor, self._descriptor = self._descriptor, -1
-        _close(descriptor)
+        atomic.close_file(descriptor)
 
     @property
     def outcomes(self) -> Mapping[str, TaskOutcome]:
@@ -204,9 +204,9 @@ def read_state(path: Path, source: str) -> Records:
     except FileNotFoundError:
         return Records()
     except OSError as error:
-        raise usage_error(f"{shown(path)} cannot be read ({reason(error)}).") from None
+        raise usage_error(f"{shown(path)} cannot be read ({atomic.reason(error)}).") from None
     finally:
-        _close(descriptor)
+        atomic.close_file(descriptor)
 
 
 def _open_locked(path: Path) -> int:
@@ -216,12 +216,12 @@ def _open_locked(path: Path) -> int:
             descriptor = os.open(path, os.O_RDWR | os.O_APPEND | _SAFE)
         except FileNotFoundError:
             with suppress(FileExistsError):
-                os.close(create(path, PRIVATE))
+                os.close(atomic.create(path, atomic.PRIVATE))
             continue
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise foreign(path)
-        if not try_lock(descriptor):
+        if not atomic.try_lock(descriptor):
             os.close(descriptor)
             what = f"Another imgcli is running this batch: it has locked {shown(path)}."
             raise usage_error(what, "Wait until it has finished, or stop it.")
@@ -236,13 +236,13 @@ def _repaired(path: Path, source: str, descriptor: int) -> Records:
     parsed = parse_state(path, source, read_content(path, descriptor))
     if parsed.end < os.fstat(descriptor).st_size:
         os.ftruncate(descriptor, parsed.end)
-        flush(descriptor)
+        atomic.flush(descriptor)
     if not parsed.end:
         _append(descriptor, {MAGIC: VERSION, "input": source})
-        flush_folder(path.parent)
+        atomic.flush_folder(path.parent)
     elif not parsed.is_ended:
         os.write(descriptor, b"\n")
-        flush(descriptor)
+        atomic.flush(descriptor)
     return parsed.records
 
 
@@ -254,24 +254,12 @@ def _figures(cost: Decimal | None, seconds: float | None) -> dict[str, float | N
 
 
 def _append(descriptor: int, values: Mapping[str, Any]) -> int:
-    """Write a line with one call, flush it, and return its length. Raises `OSError`, and then leaves none."""
+    """Write a line, and return its length. Raises `OSError`, and then leaves none."""
     line = json.dumps(values).encode("ascii") + b"\n"
-    length = os.fstat(descriptor).st_size
-    try:
-        write_all(descriptor, line)
-        flush(descriptor)
-    except BaseException:
-        os.ftruncate(descriptor, length)
-        raise
+    atomic.append(descriptor, line)
     return len(line)
 
 
 def _unwritable(path: Path | None, error: OSError) -> Problem:
-    what = f"The state of the batch, {shown(path or '')}, cannot be written ({reason(error)})."
+    what = f"The state of the batch, {shown(path or '')}, cannot be written ({atomic.reason(error)})."
     return Problem(ExitCode.UNWRITABLE, what, advice="Make room or change the rights, then run it again.")
-
-
-def _close(descriptor: int) -> None:
-    if descriptor >= 0:
-        with suppress(OSError):
-            os.close(descriptor)

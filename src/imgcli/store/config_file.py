@@ -5,14 +5,13 @@ from __future__ import annotations
 import codecs
 import os
 import stat
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcli.core.errors import usage_error
 from imgcli.core.text import shorten
 from imgcli.store.files import UnfitFileError, read_regular
-from imgcli.store.paths import make_folders
+from imgcli.store.paths import config_folder, make_folders
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,8 +29,8 @@ def config_path(environ: Mapping[str, str]) -> Path | None:
     told = environ.get(VARIABLE, "")
     if told.strip():
         return Path(told)
-    folder = _absolute(environ, "XDG_CONFIG_HOME") or _usual(environ)
-    return folder / "imgcli" / "config.toml" if folder else None
+    folder = config_folder(environ)
+    return folder / "config.toml" if folder else None
 
 
 def read_text(environ: Mapping[str, str]) -> str | None:
@@ -73,23 +72,17 @@ def write_new(path: Path, text: str) -> None:
 
 
 def replace(path: Path, text: str) -> None:
-    """Return an existing file new text in one step; raises `OSError`.
+    """Replace the text of an existing file in one step; raises `OSError`.
 
     Its mode, its line ends and its byte order mark stay; a symbolic link keeps pointing at it.
     """
-    from imgcli.store.publish.atomic import PRIVATE, OnExists, TempFile
+    from imgcli.store.publish.atomic import replace_file
 
     real = path.resolve()
     old, mode = real.read_bytes(), stat.S_IMODE(real.stat().st_mode)
     line_end = "\r\n" if old.count(b"\r\n") * 2 > old.count(b"\n") else "\n"
     encoding = "utf-8-sig" if old.startswith(codecs.BOM_UTF8) else "utf-8"
-    draft = TempFile.write(real.parent, text.replace("\n", line_end).encode(encoding), PRIVATE)
-    try:
-        draft.path.chmod(mode)
-        draft.flush()
-        draft.publish([real.name], OnExists.REPLACE)
-    finally:
-        draft.discard()
+    replace_file(real, text.replace("\n", line_end).encode(encoding), mode)
 
 
 def _read(path: Path) -> str:
@@ -98,22 +91,6 @@ def _read(path: Path) -> str:
         return ""
     data, _ = read_regular(path, _LARGEST, may_be_empty=True)
     return data.decode("utf-8-sig").replace("\r\n", "\n")
-
-
-def _usual(environ: Mapping[str, str]) -> Path | None:
-    """Find the system's folder for settings."""
-    if sys.platform.startswith("linux"):  # by hand, as in store/state.py
-        home = _absolute(environ, "HOME")
-        return home / ".config" if home else None
-    from platformdirs import user_config_path
-
-    return user_config_path()
-
-
-def _absolute(environ: Mapping[str, str], name: str) -> Path | None:
-    """Read a folder from the environment; a relative one means nothing."""
-    value = environ.get(name, "")
-    return Path(value) if os.path.isabs(value) else None  # noqa: PTH117 - an empty string is no path
 
 
 def _shown(path: Path) -> str:

@@ -52,7 +52,7 @@ def read_regular(path: str | Path, limit: int, *, may_be_empty: bool = False) ->
 
 
 def read_named(name: str, limit: int, advice: str, path: str | None = None) -> tuple[bytes, os.stat_result]:
-    """Read a file that a person named, from `path` if that is where the name leads.
+    """Read a file that a user named, from `path` if that is where the name leads.
 
     Raises `ImgcliError` (usage), with this advice where the file is not one that could be read.
     """

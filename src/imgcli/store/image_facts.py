@@ -28,7 +28,7 @@ def saved_image_status(image: SavedImage) -> SavedImageStatus:
 
 
 def likely_status(image: SavedImage) -> FileStatus:
-    """Return what has become of an image's file as far as its length tells. Never raises."""
+    """Return what has become of an image's file, judged by its length. Never raises."""
     if image.path is None:
         return FileStatus.UNSAVED
     try:

@@ -64,9 +64,9 @@ def read_bytes(name: str, stdin: BinaryIO) -> bytes:
 def reference_of(name: str, data: bytes) -> InputImage:
     """Make sure that what was read can be sent. Raises `ImgcliError` (usage)."""
     if name == STDIN:
-        return _checked(_STDIN_NAME, data)
+        return uploaded_image(_STDIN_NAME, data)
     path = Path(name)
-    return replace(_checked(name, data), name=path.name, path=str(path.absolute()))
+    return replace(uploaded_image(name, data), name=path.name, path=str(path.absolute()))
 
 
 def read_mask(name: str) -> InputImage:
@@ -79,14 +79,9 @@ def read_markup(name: str) -> InputImage:
     return _read_overlay(name, *_MARKUP)
 
 
-def uploaded_image(name: str, data: bytes) -> InputImage:
-    """Make sure that bytes which are no file of ours can be sent. Raises `ImgcliError` (usage)."""
-    return _checked(name, data)
-
-
 def uploaded_mask(name: str, data: bytes) -> InputImage:
     """Make sure that they can be sent as a mask. Raises `ImgcliError` (usage)."""
-    return _checked_overlay(_checked(name, data), name, *_MASK)
+    return _checked_overlay(uploaded_image(name, data), name, *_MASK)
 
 
 def _read_overlay(name: str, flag: str, why: str, advice: str) -> InputImage:
@@ -174,8 +169,8 @@ def _read_stdin(stdin: BinaryIO) -> bytes:
     return data
 
 
-def _checked(name: str, data: bytes) -> InputImage:
-    """Make sure that these bytes are a whole image of a format that the API takes."""
+def uploaded_image(name: str, data: bytes) -> InputImage:
+    """Make sure that bytes are a whole image of a format that the API takes. Raises `ImgcliError` (usage)."""
     shown = _shown(name)
     if not data:
         raise usage_error(f"{shown} is empty.")

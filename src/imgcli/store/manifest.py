@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 _SETTINGS = {"verify": {"remote_manifest_fetch": False, "ocsp_fetch": False}}
-"""A manifest may name an address to be asked. Nobody is: that would tell others what is looked at here."""
+"""A manifest may name addresses to ask. None is asked: that would tell others what is looked at here."""
 
 _LARGEST_LIST = 16 << 20  # bytes; the official list has some 100 kB
 _MOST_FAULTS = 10

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _APP = "imgcli"
 _OWNER = 0o700
+_LINUX_FOLDERS = {"config": ".config", "state": ".local/state", "data": ".local/share"}
 _OPEN_LINK = "it is a link to a folder that is open to others (chmod 700 closes it)"
 
 
@@ -52,17 +53,23 @@ def state_folders(environ: Mapping[str, str]) -> list[Path]:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Return whether a folder is ours: somebody else may have planted it."""
     try:
-        infos = (folder.lstat(), folder.stat())
+        check_owner(folder)
     except OSError:
         return False
-    return not hasattr(os, "geteuid") or all(info.st_uid == os.geteuid() for info in infos)
+    return True
+
+
+def check_owner(folder: Path) -> None:
+    """Raise `OSError` for a folder that is missing, or that somebody else may have planted."""
+    for info in (folder.lstat(), folder.stat()):
+        if hasattr(os, "geteuid") and info.st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, "it belongs to another user", folder)
 
 
 def data_folder(environ: Mapping[str, str]) -> Path:
     """Return the folder for the history; makes none. Raises `OSError` without a home."""
-    default = _absolute(environ, "XDG_DATA_HOME") or _default_data(environ)
+    default = _system_folder(environ, "data")
     if default is None:
         raise FileNotFoundError(errno.ENOENT, "HOME is not set")
     return default / _APP
@@ -74,9 +81,7 @@ def private_folder(folder: Path) -> Path:
     A folder that others may look into is closed. Not one behind a link: that is somebody's for other things.
     """
     make_folders(folder)
-    for info in (folder.lstat(), folder.stat()):
-        if hasattr(os, "geteuid") and info.st_uid != os.geteuid():
-            raise PermissionError(errno.EPERM, "it belongs to another user", folder)
+    check_owner(folder)
     if stat.S_IMODE(folder.stat().st_mode) & 0o077:
         if folder.is_symlink():
             raise PermissionError(errno.EPERM, _OPEN_LINK, folder)
@@ -126,7 +131,7 @@ class FallbackFolders:
 
 def _candidates(environ: Mapping[str, str]) -> Iterator[Path]:
     """Yield where the state folder may be, best first; never empty."""
-    default = _absolute(environ, "XDG_STATE_HOME") or _default_state(environ)
+    default = _system_folder(environ, "state")
     if default:
         yield default / _APP
     runtime = _absolute(environ, "XDG_RUNTIME_DIR")
@@ -136,24 +141,23 @@ def _candidates(environ: Mapping[str, str]) -> Iterator[Path]:
     yield _temporary(environ) / f"{_APP}-{user}"
 
 
-def _default_state(environ: Mapping[str, str]) -> Path | None:
-    """Return the system's folder for applications' state."""
+def config_folder(environ: Mapping[str, str]) -> Path | None:
+    """Return the folder for the configuration; makes none. None without a home."""
+    default = _system_folder(environ, "config")
+    return default and default / _APP
+
+
+def _system_folder(environ: Mapping[str, str], kind: str) -> Path | None:
+    """Return the folder of all applications' files of a kind: XDG's, else the system's own."""
+    if told := _absolute(environ, f"XDG_{kind.upper()}_HOME"):
+        return told
     if sys.platform.startswith("linux"):  # by hand: platformdirs makes a relative folder when HOME is missing
         home = _absolute(environ, "HOME")
-        return home / ".local" / "state" if home else None
-    from platformdirs import user_state_path
+        return home / _LINUX_FOLDERS[kind] if home else None
+    import platformdirs
 
-    return user_state_path()
-
-
-def _default_data(environ: Mapping[str, str]) -> Path | None:
-    """Return the system's folder for applications' data."""
-    if sys.platform.startswith("linux"):
-        home = _absolute(environ, "HOME")
-        return home / ".local" / "share" if home else None
-    from platformdirs import user_data_path
-
-    return user_data_path()
+    folder: Path = getattr(platformdirs, f"user_{kind}_path")()
+    return folder
 
 
 def _absolute(environ: Mapping[str, str], name: str) -> Path | None:

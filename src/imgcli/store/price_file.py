@@ -32,15 +32,11 @@ def read_prices(environ: Mapping[str, str]) -> bytes | None:
 
 def write_prices(environ: Mapping[str, str], text: str) -> Path:
     """Replace the table in one step, readable by its owner alone; raises `OSError`."""
-    from imgcli.store.publish.atomic import PRIVATE, OnExists, TempFile
+    from imgcli.store.publish.atomic import replace_file
 
     path = price_file(environ)
-    draft = TempFile.write(private_folder(path.parent), text.encode(), PRIVATE)
-    try:
-        draft.flush()
-        draft.publish([path.name], OnExists.REPLACE)
-    finally:
-        draft.discard()
+    private_folder(path.parent)
+    replace_file(path, text.encode())
     return path
 
 

@@ -13,14 +13,13 @@ from imgcli.core.formats import png
 from imgcli.core.text import shorten
 from imgcli.dataclass import dataclass
 from imgcli.store.files import LARGEST_IMAGE, read_named
-from imgcli.store.publish.atomic import OnExists, TempFile
-from imgcli.store.publish.file import writing
+from imgcli.store.publish.atomic import OnExists, TempFile, writing
 
 _NAME_LENGTH = 200
 
 
 @dataclass(frozen=True)
-class Original:
+class PngFile:
     """A PNG file as it is. `name` is what its user calls it, `path` where it is behind every link."""
 
     name: str
@@ -29,7 +28,7 @@ class Original:
     info: os.stat_result
 
     @classmethod
-    def read(cls, name: str) -> Original:
+    def read(cls, name: str) -> PngFile:
         """Read a PNG file; raises `ImgcliError` (usage) for anything else."""
         if not name:
             raise usage_error("The name of a file is empty.")
@@ -47,7 +46,7 @@ class Original:
         return shorten(self.name, _NAME_LENGTH)
 
     @property
-    def bare(self) -> bytes:
+    def stripped(self) -> bytes:
         """Its bytes without embedded parameters; the very same ones where there is none."""
         return strip(self.data)
 
@@ -59,16 +58,13 @@ class Original:
         with writing(self.shown):
             if not os.access(self.path, os.W_OK):
                 raise PermissionError(None, "it is read-only")
-            draft = TempFile.write(self.path.parent, data, stat.S_IMODE(self.info.st_mode))
-            try:
-                _adopt(draft.path, self.info)
-                draft.flush()
-                draft.publish([self.path.name], OnExists.REPLACE)
-            finally:
-                draft.discard()
+            with TempFile.write(self.path.parent, data, stat.S_IMODE(self.info.st_mode)) as temp:
+                _copy_owner(temp.path, self.info)
+                temp.flush()
+                temp.publish([self.path.name], OnExists.REPLACE)
 
 
-def _adopt(path: Path, info: os.stat_result) -> None:
+def _copy_owner(path: Path, info: os.stat_result) -> None:
     """Set a new file's owner and permissions to those of the old one, as far as this user may."""
     if hasattr(os, "chown"):
         with suppress(OSError):

@@ -6,18 +6,17 @@ of it. The first two are there before the server is asked to create it; the rest
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from contextlib import contextmanager, suppress
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from imgcli.core.json_fields import as_text, count, json_object, moment
+from imgcli.core.json_fields import as_text, count, json_object, timestamp
 from imgcli.dataclass import dataclass
 from imgcli.store.files import open_regular
 from imgcli.store.paths import private_folder, state_folders
-from imgcli.store.publish.atomic import PRIVATE, OnExists, TempFile, flush, try_lock
+from imgcli.store.publish.atomic import append, replace_file, try_lock
 from imgcli.store.runlog.writer import RunLogHeader
 
 if TYPE_CHECKING:
@@ -89,12 +88,12 @@ class SubmittedBatch:
         """Write the file, whole and flushed, before anybody is asked for anything. Raises `OSError`."""
         folder = private_folder(state / FOLDER)
         batch = cls(folder / f"{facts.key}{SUFFIX}", facts, _lines=[row.to_json() for row in rows])
-        batch._write(folder, batch._lines)
+        batch._write(batch._lines)
         return batch
 
     @classmethod
     def read(cls, path: Path) -> SubmittedBatch | None:
-        """Read a file; None for what is none. Raises `OSError`."""
+        """Read a file; None for anything else. Raises `OSError`."""
         with open_regular(path, follow=False) as file:
             head, *lines = file.read().split(b"\n")
         told = json_object(head) or {}
@@ -117,7 +116,7 @@ class SubmittedBatch:
     @property
     def time(self) -> datetime | None:
         """When it was submitted."""
-        return moment(self.facts.created)
+        return timestamp(self.facts.created)
 
     @property
     def is_open(self) -> bool:
@@ -125,7 +124,7 @@ class SubmittedBatch:
         return not (self.is_closed or self.is_dropped)
 
     def has_beginning(self, text: str) -> bool:
-        """Return whether its id or its key begins so."""
+        """Return whether its id or its key begins with this text."""
         return any(name and name.startswith(text) for name in (self.batch, self.facts.key))
 
     def rows(self) -> Iterator[SubmittedRow]:
@@ -146,13 +145,10 @@ class SubmittedBatch:
         line = _line(told)
         descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | _NO_LINK)
         try:
-            size = os.lseek(descriptor, -1, os.SEEK_END) + 1
+            os.lseek(descriptor, -1, os.SEEK_END)
             if os.read(descriptor, 1) != b"\n":  # a line that a killed process left
                 line = b"\n" + line
-            if os.write(descriptor, line) < len(line):
-                os.ftruncate(descriptor, size)
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
-            flush(descriptor)
+            append(descriptor, line)
         finally:
             os.close(descriptor)
         self._apply(told)
@@ -160,18 +156,13 @@ class SubmittedBatch:
     def end(self, event: str) -> None:
         """Note that it is `closed` or `dropped`, and forget the requests. Raises `OSError`."""
         events: tuple[dict[str, object], ...] = ({_EVENT: "created", "batch": self.batch}, {_EVENT: event})
-        self._write(self.path.parent, list(map(_line, events)))
+        self._write(list(map(_line, events)))
         self._apply(events[-1])
 
-    def _write(self, folder: Path, lines: list[bytes]) -> None:
+    def _write(self, lines: list[bytes]) -> None:
         """Write the file anew, whole and flushed. Raises `OSError`."""
         head = _line({_MAGIC: _VERSION, **self.facts._asdict()})
-        temp = TempFile.write(folder, b"".join([head, *lines]), PRIVATE)
-        try:
-            temp.flush()
-            temp.publish([self.path.name], OnExists.REPLACE)
-        finally:
-            temp.discard()
+        replace_file(self.path, b"".join([head, *lines]))
 
     def _apply(self, told: Mapping[str, Any]) -> None:
         match told.get(_EVENT):
@@ -191,13 +182,13 @@ class SubmittedBatch:
 
     @contextmanager
     def lock(self) -> Iterator[bool]:
-        """Hold the file against other processes; False where one has it. Raises `OSError`."""
+        """Lock the file; False where another process has it. Raises `OSError`."""
         with open_regular(self.path, follow=False) as file:
             yield try_lock(file.fileno())
 
     @contextmanager
     def claim(self) -> Iterator[SubmittedBatch | None]:
-        """Hold the file as `lock` does, and return what it holds now; None where another process has it."""
+        """Lock the file, and return what it holds now; None where another process has it."""
         with self.lock() as is_ours:
             yield SubmittedBatch.read(self.path) if is_ours else None
 

@@ -7,29 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from imgcli.api.errors.table import (
-    BUSY,
-    BUSY_STATUSES,
-    FAILED,
-    GATEWAY,
-    GATEWAY_STATUSES,
-    MODERATION,
-    NO_ENDPOINT,
-    OPTIONS,
-    PREVIOUS_RESPONSE_NOT_FOUND,
-    REFUSAL_TYPES,
-    REJECTED,
-    RESPONSE_FORMAT,
-    RULES,
-    SERVER_FAULT,
-    STATUSES,
-    STOPPED,
-    UNREACHED,
-    WRONG_ADDRESS,
-    ErrorRule,
-    Progress,
-    charged,
-)
+from imgcli.api.errors import table
+from imgcli.api.errors.table import ErrorRule, Progress
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, Problem
 from imgcli.core.json_fields import as_code, as_list, as_object, as_text, parse_object
 from imgcli.core.option import option
@@ -57,17 +36,17 @@ _TITLE = regex(r"<title[^>]{0,200}>([^<]{1,500})", re.IGNORECASE)
 
 
 def quoted(text: str) -> str:
-    """Make a server's words fit to stand in a sentence of ours: redacted, clean, one line, not long."""
+    """Return a server's words as they can stand in our sentence: redacted, clean, one line, not long."""
     return shorten(redact(text[: 20 * _LONGEST_QUOTE]), _LONGEST_QUOTE)
 
 
 def link(url: str) -> str:
-    """Make a server's link fit to be copied from a message: safe, and whole, for a cut one is of no use."""
+    """Return a server's link as it can be copied from a message: safe, and whole, as a cut one is useless."""
     return shorten(redact(url[: 20 * _LONGEST_LINK]), _LONGEST_LINK)
 
 
 def page_title(text: str) -> str | None:
-    """Find what an HTML page calls itself, "" when it does not say; None when this is no HTML."""
+    """Return the title of an HTML page, "" when it has none; None when this is not HTML."""
     if not _PAGE.match(text[:_HEAD]):
         return None
     title = _TITLE.search(text)
@@ -76,14 +55,14 @@ def page_title(text: str) -> str | None:
 
 @dataclass(frozen=True)
 class ServerError:
-    """An error as the server tells it, in whichever of the known shapes."""
+    """An error as the server reports it, in any of the known shapes."""
 
     message: str = ""
     code: str | None = None
     type: str | None = None
     param: str | None = None
     moderated: str | None = None
-    """Where the safety check refused: "input", "output" or "unknown"; None when the server does not say."""
+    """What the safety check refused: "input", "output" or "unknown"; None when the server does not say."""
 
     @classmethod
     def of(cls, body: object) -> ServerError:
@@ -110,7 +89,7 @@ class ServerError:
         )
 
     @property
-    def may_have_drawn(self) -> bool:
+    def may_have_generated(self) -> bool:
         """Whether there may have been an image, which the safety check then refused."""
         return self.moderated not in (None, "input")
 
@@ -158,13 +137,15 @@ def from_status(status: int, body: object, headers: Mapping[str, str]) -> Proble
     error = ServerError.of(parsed)
     rule = _status_rule(status, error)
     if isinstance(parsed, dict):
-        rule = NO_ENDPOINT if rule is STATUSES[_NOT_FOUND] else rule
-    elif rule is FAILED and not _OPENAIS_OWN & headers.keys():
+        rule = table.NO_ENDPOINT if rule is table.STATUSES[_NOT_FOUND] else rule
+    elif rule is table.FAILED and not _OPENAIS_OWN & headers.keys():
         rule = _gateway_rule(status, f"{parsed or ''}\n{headers.get('x-squid-error', '')}")
     request = quoted(headers.get("x-request-id", "")) if rule.exit_code is ExitCode.UNKNOWN else ""
     lead = f"{rule.what} (HTTP {status}{f', request {request}' if request else ''})"
-    may_have_drawn = error.may_have_drawn or (status >= SERVER_FAULT and rule not in (BUSY, UNREACHED))
-    progress = Progress.DRAWING if may_have_drawn else Progress.REFUSING
+    may_have_generated = error.may_have_generated or (
+        status >= table.SERVER_FAULT and rule not in (table.BUSY, table.UNREACHED)
+    )
+    progress = Progress.GENERATING if may_have_generated else Progress.REFUSING
     return _problem(rule, error, _sentence(lead, error.message), progress)
 
 
@@ -177,41 +158,41 @@ def _parsed(body: object) -> object:
 def _status_rule(status: int, error: ServerError) -> ErrorRule:
     """Find the rule by what the body says, else by the status.
 
-    A server that failed is not taken at its word: its prose speaks of whatever broke behind it.
+    A server that failed is not judged by its message, which is about whatever broke behind it.
     """
-    failed = status >= SERVER_FAULT
-    rule = _rule_of_code(error) if failed else _rule(error)
-    if rule is None or (rule is BUSY and status not in BUSY_STATUSES):
-        return STATUSES.get(status) or (FAILED if failed else REJECTED)
+    failed = status >= table.SERVER_FAULT
+    rule = next((rule for rule in table.RULES if rule.fits(error.codes)), None) if failed else _rule(error)
+    if rule is None or (rule is table.BUSY and status not in table.BUSY_STATUSES):
+        return table.STATUSES.get(status) or (table.FAILED if failed else table.REJECTED)
     return rule
 
 
 def _gateway_rule(status: int, text: str) -> ErrorRule:
-    """Find the rule for a server's failure that is not told in JSON: it is a proxy that speaks.
+    """Find the rule for a failure that is not reported in JSON, which means that a proxy answered.
 
-    A server that quotes one tells of what is behind it, where the request may have begun.
+    A server that quotes a proxy is about what is behind it, where the request may have begun.
     """
-    if UNREACHED.fits(frozenset(), text.lower()):
-        return UNREACHED
-    return GATEWAY if status in GATEWAY_STATUSES and text.strip() else FAILED
+    if table.UNREACHED.fits(frozenset(), text.lower()):
+        return table.UNREACHED
+    return table.GATEWAY if status in table.GATEWAY_STATUSES and text.strip() else table.FAILED
 
 
 def _redirect(status: int, location: str) -> Problem:
-    """Refuse to be sent elsewhere: the prompt and the key are meant for one server."""
+    """Return the problem of a redirect, which is not followed: prompt and key are meant for one server."""
     try:
         parts = urlsplit(location)
         target = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else "another path"
     except ValueError:
         target = "another place"
     what = f"The server redirects to {quoted(target)} (HTTP {status}); imgcli does not follow redirects."
-    return Problem(ExitCode.REFUSED, what, Charged.NO, WRONG_ADDRESS)
+    return Problem(ExitCode.REFUSED, what, Charged.NO, table.WRONG_ADDRESS)
 
 
 def from_code(body: object, progress: Progress) -> Problem:
     """Return what an error inside an answer means: a JSON object, nested or flat, or None."""
     error = ServerError.of(body)
-    rule = _rule(error) or (REJECTED if error.type in REFUSAL_TYPES else STOPPED)
-    if rule.exit_code is ExitCode.BUSY and progress is Progress.DRAWING:
+    rule = _rule(error) or (table.REJECTED if error.type in table.REFUSAL_TYPES else table.STOPPED)
+    if rule.exit_code is ExitCode.BUSY and progress is Progress.GENERATING:
         rule = replace(rule, exit_code=ExitCode.UNKNOWN, advice=CHECK_USAGE)
     return _problem(rule, error, _sentence(rule.what, error.message or error.code or ""), progress)
 
@@ -219,16 +200,11 @@ def from_code(body: object, progress: Progress) -> Problem:
 def _rule(error: ServerError) -> ErrorRule | None:
     """Find the rule for an error by its code, type or words, or by the parameter that it is about."""
     if error.param == "previous_response_id":
-        return PREVIOUS_RESPONSE_NOT_FOUND
+        return table.PREVIOUS_RESPONSE_NOT_FOUND
     if error.param == "response_format":
-        return RESPONSE_FORMAT
+        return table.RESPONSE_FORMAT
     message = error.message.lower()
-    return next((rule for rule in RULES if rule.fits(error.codes, message)), None)
-
-
-def _rule_of_code(error: ServerError) -> ErrorRule | None:
-    """Find the rule for an error by its code or type alone."""
-    return next((rule for rule in RULES if rule.fits(error.codes)), None)
+    return next((rule for rule in table.RULES if rule.fits(error.codes, message)), None)
 
 
 def _sentence(lead: str, message: str) -> str:
@@ -237,13 +213,13 @@ def _sentence(lead: str, message: str) -> str:
 
 
 def _problem(rule: ErrorRule, error: ServerError, what: str, progress: Progress) -> Problem:
-    about = _our_option(error.param) if rule is REJECTED else None
+    about = _our_option(error.param) if rule is table.REJECTED else None
     advice = f"Choose another {option(about)}." if about else rule.advice
     code = error.code or error.type
     return Problem(
         rule.exit_code,
         what,
-        charged(rule.exit_code, progress),
+        table.charged(rule.exit_code, progress),
         advice,
         code,
         error.param,
@@ -265,7 +241,7 @@ def is_about_background(problem: Problem) -> bool:
 
     Of the Responses API: on the other one, `background` is that of the image.
     """
-    if problem.exit_code is not ExitCode.REFUSED or problem.cause or problem.code in MODERATION.codes:
+    if problem.exit_code is not ExitCode.REFUSED or problem.cause or problem.code in table.MODERATION.codes:
         return False
     top = (problem.param or "").partition(".")[0]
     return top in _OF_BACKGROUND or bool(_BACKGROUND.search(problem.what))
@@ -275,8 +251,8 @@ def _our_option(param: str | None) -> str | None:
     """Find our option for the server's parameter, for instance `tools[0].size`."""
     path = [name.partition("[")[0] for name in (param or "").split(".")]
     for start in range(len(path) - 1):  # a parameter in an object, such as `svg.model`
-        if (name := ".".join(path[start:])) in OPTIONS:
-            return OPTIONS[name]
+        if (name := ".".join(path[start:])) in table.OPTIONS:
+            return table.OPTIONS[name]
     if path[-1] == "model":
         return "model" if len(path) == 1 else "image-model"
-    return next((OPTIONS[name] for name in path if name in OPTIONS), None)
+    return next((table.OPTIONS[name] for name in path if name in table.OPTIONS), None)

@@ -15,11 +15,11 @@ TEXT_MODEL = "gpt-6-luna"
 
 
 class Progress(Enum):
-    """How far the server had visibly come when it told of a problem."""
+    """How far the server had visibly come when it reported a problem."""
 
     REFUSING = "refusing"  # it answered with an HTTP status
     ANSWERING = "answering"  # it answered 200, and no work was to be seen
-    DRAWING = "drawing"  # an image call had begun, or tokens were counted
+    GENERATING = "drawing"  # an image call had begun, or tokens were counted
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ PREVIOUS_RESPONSE_NOT_FOUND = ErrorRule(
     ("items are not persisted", "previous response with id", "previous response cannot be used"),
     Cause.PREVIOUS_RESPONSE_NOT_FOUND,
 )
-"""Forgotten (kept 30 days), never kept (`store` false), or not allowed to be kept (zero data retention)."""
+"""Deleted (after 30 days), never kept (`store` false), or not allowed to be kept (zero data retention)."""
 
 RESPONSE_FORMAT = ErrorRule(
     ExitCode.REFUSED,
@@ -250,17 +250,17 @@ STATUSES: dict[int, ErrorRule] = {
 }
 
 BUSY_STATUSES = frozenset({429, 503})
-"""The statuses by which a server says that it did not begin."""
+"""The statuses by which a server says that it did not start."""
 
 SERVER_FAULT = 500
-"""From this status on it is the server that failed: what it had done by then, nobody knows."""
+"""From this status on the server failed, and what it had done by then is unknown."""
 
 NO_ENDPOINT = ErrorRule(
     ExitCode.REFUSED,
     "The server did not find what was asked for",
     f"Try {option('api', 'images')}: this server seems to have no Responses API.",
 )
-"""A 404 in JSON: it is an API that answers, and not a web site."""
+"""A 404 in JSON: an API answered, not a web site."""
 
 GATEWAY = ErrorRule(ExitCode.UNKNOWN, "A gateway in front of the server failed", CHECK_USAGE)
 GATEWAY_STATUSES = frozenset({502, 503, 504})
@@ -282,7 +282,7 @@ UNREACHED = ErrorRule(
     ),
     cause=Cause.PROXY_FAILED,
 )
-"""What proxies write that could not connect: then nobody can have begun with the request."""
+"""What proxies write that could not connect: then no server can have begun with the request."""
 
 REJECTED = ErrorRule(ExitCode.REFUSED, "The server refused the request", _MEND)
 STOPPED = ErrorRule(ExitCode.UNKNOWN, "The server stopped", CHECK_USAGE)
@@ -290,7 +290,7 @@ STOPPED = ErrorRule(ExitCode.UNKNOWN, "The server stopped", CHECK_USAGE)
 
 def charged(exit_code: ExitCode, progress: Progress) -> Charged:
     """Return what a refusal means for the money: nothing is certain once the server had begun."""
-    if exit_code is ExitCode.UNKNOWN or progress is Progress.DRAWING:
+    if exit_code is ExitCode.UNKNOWN or progress is Progress.GENERATING:
         return Charged.MAYBE
     before_work = (ExitCode.BUSY, ExitCode.BILLING, ExitCode.AUTH, ExitCode.UNREACHABLE)
     return Charged.NO if progress is Progress.REFUSING or exit_code in before_work else Charged.MAYBE

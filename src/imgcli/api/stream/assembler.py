@@ -1,4 +1,4 @@
-"""The images of one answer: which is which, which came twice, and which never came."""
+"""The images of one answer: which is which, which arrived twice, and which never arrived."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from imgcli.api.errors.table import Progress
 from imgcli.api.stream.link import is_link, linked_problem
-from imgcli.core.billing.svg_usage import summed
+from imgcli.core.billing.token_counts import sum_svg_usage
 from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, Problem
 from imgcli.core.events import Completed, Event, FinalImage, Notice, PartialImage
 from imgcli.core.image import EncodedImage
 from imgcli.core.json_fields import as_index, as_list, as_object, as_text
-from imgcli.core.messages import RAW_RUN_KEPT
+from imgcli.core.messages import RUN_LOG_KEPT
 from imgcli.dataclass import dataclass
 from imgcli.regex import regex
 
@@ -64,7 +64,7 @@ def _repaired(text: str) -> str:
     return body + "=" * (-len(body) % 4)
 
 
-_FIELDS = ("id", "model", "tools", "service_tier")
+_FIELDS = ("id", "model", "tools", "service_tier", "usage", "tool_usage")
 
 
 @dataclass
@@ -75,10 +75,9 @@ class ResponseMetadata:
     _fields: dict[str, Any] = field(default_factory=dict)
     _svgs: dict[object, dict[str, Any]] = field(default_factory=dict)
 
-    def note(self, response: Mapping[str, Any], usage: Mapping[str, Any]) -> None:
+    def note(self, response: Mapping[str, Any]) -> None:
         """Keep what this says of the response; a later event may say less, and takes nothing away."""
-        fields = {name: response.get(name) for name in _FIELDS} | {**usage}
-        self._fields |= {name: value for name, value in fields.items() if value}
+        self._fields |= {name: response[name] for name in _FIELDS if response.get(name)}
 
     def note_svg(self, item: Mapping[str, Any]) -> None:
         """Keep what writing an SVG took; an image call comes several times, and counts once."""
@@ -87,12 +86,12 @@ class ResponseMetadata:
 
     @property
     def response_id(self) -> str | None:
-        """The answer's name, as far as the server has told it."""
+        """The response's id, as far as the server has sent it."""
         return as_text(self._fields.get("id"))
 
     @property
     def has_usage(self) -> bool:
-        """Whether the server counted anything: then somebody worked, and it was not for nothing."""
+        """Whether the server counted any tokens, so that something is charged."""
         return _counts(self._fields.get("usage")) or self.has_image_tokens
 
     @property
@@ -101,8 +100,8 @@ class ResponseMetadata:
         return _counts(as_object(self._fields.get("tool_usage")).get("image_gen"))
 
     def completed(self) -> Completed:
-        """Format it as the end of a run."""
-        svg_model, svg_usage = summed(self._svgs.values())
+        """Return it as the end of a run."""
+        svg_model, svg_usage = sum_svg_usage(self._svgs.values())
         return Completed(
             self.job,
             model=as_text(self._fields.get("model")),
@@ -116,7 +115,7 @@ class ResponseMetadata:
         )
 
     def ended(self) -> Completed | None:
-        """Format it for a run that did not end well; None when the server told nothing."""
+        """Return it for a run that did not end well; None when the server reported nothing."""
         completed = self.completed()
         return None if completed == Completed(self.job, model=None) else completed
 
@@ -142,7 +141,7 @@ _UNREAD = Problem(
     CHECK_USAGE,
     cause=Cause.UNREADABLE_IMAGE,
 )
-_CUT = Problem(
+_NOT_ARRIVED = Problem(
     ExitCode.UNKNOWN,
     "Another image was started but did not arrive.",
     Charged.MAYBE,
@@ -152,8 +151,8 @@ _CUT = Problem(
 
 
 @dataclass
-class _Given:
-    """A final image that was given, with its base64: comparing is cheaper than decoding again."""
+class _FinalBytes:
+    """A final image that was yielded, with its base64: comparing is cheaper than decoding again."""
 
     text: str
     image: EncodedImage
@@ -190,13 +189,13 @@ class ImageAssembler:
     _named: set[int] = field(default_factory=set)
     _by_position: dict[int | None, int] = field(default_factory=dict)
     _previews: dict[int, int] = field(default_factory=dict)
-    _given: dict[int, list[_Given]] = field(default_factory=dict)
+    _finals: dict[int, list[_FinalBytes]] = field(default_factory=dict)
     _failed: dict[int, Problem] = field(default_factory=dict)
-    _vacant: list[int] = field(default_factory=list)
+    _failed_numbers: list[int] = field(default_factory=list)
     _retried: list[tuple[int, Problem]] = field(default_factory=list)
     _positions: dict[int, int | None] = field(default_factory=dict)
-    _begun: set[tuple[str | None, int | None]] = field(default_factory=set)
-    _unread: list[tuple[int, str]] = field(default_factory=list)
+    _announced: set[tuple[str | None, int | None]] = field(default_factory=set)
+    _unreadable: list[tuple[int, str]] = field(default_factory=list)
     _links: dict[str, tuple[int, object]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -205,13 +204,13 @@ class ImageAssembler:
     @property
     def finals(self) -> int:
         """How many final images came."""
-        return sum(map(len, self._given.values()))
+        return sum(map(len, self._finals.values()))
 
     @property
     def progress(self) -> Progress:
         """How far the server visibly got."""
-        works = self.has_begun or self.partials or self._given or self.metadata.has_usage
-        return Progress.DRAWING if works else Progress.ANSWERING
+        works = self.has_begun or self.partials or self._finals or self.metadata.has_usage
+        return Progress.GENERATING if works else Progress.ANSWERING
 
     def number(self, item: object, position: object = None) -> int:
         """Find the number of the image that the server calls `item`, or puts at `position`."""
@@ -230,7 +229,7 @@ class ImageAssembler:
         """Note an image that was announced; one with neither name nor position may be any."""
         name, position = as_text(item), as_index(position, _INDEX_LIMIT)
         if name is not None or position is not None:
-            self._begun.add((name, position))
+            self._announced.add((name, position))
 
     def has_position(self, position: int) -> bool:
         """Return whether anything came of the image at this position."""
@@ -238,7 +237,7 @@ class ImageAssembler:
 
     def has(self, content: object) -> bool:
         """Return whether this base64 is an image that was yielded."""
-        return any(given.text == content for several in self._given.values() for given in several)
+        return any(given.text == content for several in self._finals.values() for given in several)
 
     def end(self, problem: Problem | None = None) -> None:
         """Note that the server is done, and its error; the first one counts."""
@@ -246,7 +245,7 @@ class ImageAssembler:
         self.server_problem = self.server_problem or problem
 
     def add_words(self, words: str | None, *, is_refusal: bool) -> None:
-        """Keep what the model said, in case that it is all there is."""
+        """Keep what the model wrote, in case it is all there is."""
         self.is_refusal |= is_refusal
         if words and words not in self.words and len(self.words) < _MANY_WORDS:
             self.words.append(words[:_MANY_WORDS])
@@ -258,9 +257,9 @@ class ImageAssembler:
 
     def _next(self) -> int:
         """Number a call that was not known: the server's second try for an image takes over its number."""
-        while self._vacant:
-            number = self._vacant.pop(0)
-            if number not in self._given:
+        while self._failed_numbers:
+            number = self._failed_numbers.pop(0)
+            if number not in self._finals:
                 self._retried.append((number, self._failed.pop(number)))
                 return number
         return self._new()
@@ -270,9 +269,9 @@ class ImageAssembler:
         return self._count - 1
 
     def partial(self, image_index: int, index: object, text: object) -> Iterator[Event]:
-        """Return a preview; one that comes after its final image is late and left out."""
+        """Yield a preview; one that comes after its final image is late and left out."""
         self.consumed.append(text)
-        if image_index in self._given:
+        if image_index in self._finals:
             return
         self.partials += 1
         expected = self._previews.get(image_index, 0)
@@ -286,9 +285,9 @@ class ImageAssembler:
         yield PartialImage(self.job, image_index, index, EncodedImage.of(data))
 
     def final(self, image_index: int, content: object, revised_prompt: object) -> Iterator[Event]:
-        """Return a finished image, unless it was given; content that is no image is kept as a failure."""
+        """Yield a finished image, unless it was yielded before; what is not an image counts as a failure."""
         self.consumed.append(content)
-        if any(given.text == content for given in self._given.get(image_index, ())):
+        if any(given.text == content for given in self._finals.get(image_index, ())):
             return
         if is_link(content):
             self._links[content] = image_index, revised_prompt
@@ -299,11 +298,13 @@ class ImageAssembler:
         if data is None:
             self.note_missing(image_index, _damaged())
             return
-        yield from self._give(image_index, _Given(text, EncodedImage.of(data)), as_text(revised_prompt))
+        yield from self._final_of(
+            image_index, _FinalBytes(text, EncodedImage.of(data)), as_text(revised_prompt)
+        )
 
-    def _give(self, image_index: int, new: _Given, revised_prompt: str | None) -> Iterator[Event]:
-        """Return a decoded image. Other bytes under a name that was given already are another image."""
-        earlier = self._given.setdefault(image_index, [])
+    def _final_of(self, image_index: int, new: _FinalBytes, revised_prompt: str | None) -> Iterator[Event]:
+        """Yield a decoded image. Other bytes under a name that was used already are another image."""
+        earlier = self._finals.setdefault(image_index, [])
         if any(given.is_same(new.text, new.image) for given in earlier):
             return
         number = self._new() if earlier else image_index
@@ -313,13 +314,13 @@ class ImageAssembler:
         yield FinalImage(self.job, number, new.image, revised_prompt, self.metadata.response_id)
 
     def note_missing(self, image_index: int, problem: Problem) -> None:
-        """Remember why an image did not come; it still may."""
+        """Remember why an image did not arrive; it still may."""
         self._failed.setdefault(image_index, problem)
 
     @property
     def missing_links(self) -> list[str]:
         """The links that stand for images that did not come."""
-        return [link for link, (image_index, _) in self._links.items() if image_index not in self._given]
+        return [link for link, (image_index, _) in self._links.items() if image_index not in self._finals]
 
     def linked(self, link: str | None, text: object) -> Iterator[Event]:
         """Return a finished image that was fetched from its link."""
@@ -334,27 +335,27 @@ class ImageAssembler:
         """Remember why a call for an image failed. The next call may be the server's second try."""
         if image_index not in self._failed:
             self._failed[image_index] = problem
-            self._vacant.append(image_index)
+            self._failed_numbers.append(image_index)
 
     def keep_unreadable(self, data: bytes) -> None:
-        """Remember bytes of an image that nobody understood; the same image may still come."""
+        """Remember bytes of an image that could not be understood; the same image may still arrive."""
         digest = sha256(data).hexdigest()
         if digest not in self.inputs:
-            self._unread.append((len(data), digest))
+            self._unreadable.append((len(data), digest))
 
     def note_unreadable(self, problem: Problem) -> None:
         """Remember that what could not be read may have held an image."""
         self.note_missing(self._new(), replace(problem, cause=Cause.UNREADABLE_IMAGE))
 
-    def verdict(self) -> Problem | None:
-        """Return what is missing; None when every image that failed came after all."""
+    def missing_problem(self) -> Problem | None:
+        """Return what is missing; None when every image that failed arrived after all."""
         failures = dict(self._retried) | self._failed
-        missing = [problem for image_index, problem in failures.items() if image_index not in self._given]
-        unread = {piece for piece in self._unread if not self._is_part(*piece)}
+        missing = [problem for image_index, problem in failures.items() if image_index not in self._finals]
+        unread = {piece for piece in self._unreadable if not self._is_part(*piece)}
         missing += [_UNREAD] * len(unread)
-        if not self._given:
+        if not self._finals:
             return min(missing, key=lambda problem: problem.cause is None, default=None)
-        missing += [_CUT] * (0 if unread else self._count_cut(failures))
+        missing += [_NOT_ARRIVED] * (0 if unread else self._count_cut(failures))
         if not missing:
             return None
         first = min(missing, key=lambda problem: problem.cause is not None)
@@ -368,7 +369,7 @@ class ImageAssembler:
 
     def _is_part(self, length: int, digest: str) -> bool:
         """Return whether unread bytes are, or begin, an image that was yielded."""
-        images = (given.image.data for several in self._given.values() for given in several)
+        images = (given.image.data for several in self._finals.values() for given in several)
         return any(len(data) >= length and sha256(data[:length]).hexdigest() == digest for data in images)
 
     def _count_cut(self, failures: Mapping[int, Problem]) -> int:
@@ -376,19 +377,23 @@ class ImageAssembler:
 
         An image at the place of one that was given is the same under another name.
         """
-        done = {*self._given, *failures}
+        done = {*self._finals, *failures}
         positions = {self._positions.get(image_index) for image_index in done} - {None}
         names = {name for name, image_index in self._by_id.items() if image_index in done}
         return len(
-            {name or position for name, position in self._begun if not {name, position} & (names | positions)}
+            {
+                name or position
+                for name, position in self._announced
+                if not {name, position} & (names | positions)
+            }
         )
 
     def failed_tries(self) -> Iterator[Event]:
         """Yield a notice for each try that failed before its image arrived."""
         for image_index, failure in self._retried:
-            if image_index in self._given:
+            if image_index in self._finals:
                 yield Notice(self.job, f"before the image arrived, another try failed: {failure.what}")
 
 
 def _damaged() -> Problem:
-    return Problem(ExitCode.DAMAGED, _DAMAGED, Charged.YES, RAW_RUN_KEPT, cause=Cause.UNREADABLE_IMAGE)
+    return Problem(ExitCode.DAMAGED, _DAMAGED, Charged.YES, RUN_LOG_KEPT, cause=Cause.UNREADABLE_IMAGE)

@@ -1,4 +1,4 @@
-"""JSON lines, ours or those of the web client's server, back to events."""
+"""JSON lines, ours or those of the web client's server, as events."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from imgcli.api.stream.assembler import decode_base64
-from imgcli.api.stream.sse import RECORD_LIMIT, check_size
+from imgcli.api.stream.sse import lines
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Completed, Event, FinalImage, Notice, PartialImage
 from imgcli.core.image import EncodedImage
 from imgcli.core.json_fields import as_index, as_text, parse_object
+from imgcli.core.pipeline import each_notice_once
 from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -29,14 +30,8 @@ def read_json_lines(
     Yields everything but `Started`, and `Completed` at the end; raises `ImgcliError` for an error line that
     no image followed. `wait` is called with the seconds after which a line was written, where it says so.
     """
-    reader, noticed = _LineReader(job), set[str]()
-    for line in _lines(chunks):
-        for event in reader.read(line, wait):
-            if isinstance(event, Notice):
-                if event.text in noticed:
-                    continue
-                noticed.add(event.text)
-            yield event
+    reader = _LineReader(job)
+    yield from each_notice_once(event for line in lines(chunks) for event in reader.read(line, wait))
     yield from reader.end()
 
 
@@ -140,18 +135,3 @@ def _problem(fields: dict[str, Any]) -> Problem:
         as_text(fields.get("code")),
         as_text(fields.get("param")),
     )
-
-
-def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Cut chunks into lines, at the end also one that lacks its line break."""
-    held: list[bytes] = []
-    size = 0
-    for chunk in chunks:
-        *whole, rest = chunk.split(b"\n")
-        for line in whole:
-            yield b"".join([*held, line])
-            held, size = [], 0
-        held.append(rest)
-        size += len(rest)
-        check_size(size, RECORD_LIMIT)
-    yield b"".join(held)

@@ -1,4 +1,4 @@
-"""Links in the place of images: what they look like, who fetches them, what is told of one that is left."""
+"""Links in place of images: what they look like, who fetches them, the problem of one that is not fetched."""
 
 from __future__ import annotations
 

@@ -14,13 +14,14 @@ from imgcli.api.errors.table import TEXT_MODEL
 from imgcli.api.stream.assembler import ImageAssembler, decode_base64
 from imgcli.api.stream.link import LinkError
 from imgcli.api.stream.salvage import decode, find_images, image_texts, may_hold_image
-from imgcli.api.stream.sse import BOM, RECORD_LIMIT, UntilFault, check_size, lines, records
+from imgcli.api.stream.sse import BOM, RECORD_LIMIT, UntilError, check_size, lines, records
 from imgcli.api.wires import WIRES
 from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Event, Notice
 from imgcli.core.image import sniff
 from imgcli.core.json_fields import as_index, as_list, as_object, as_text, parse_json
 from imgcli.core.option import option
+from imgcli.core.pipeline import each_notice_once
 from imgcli.dataclass import dataclass
 from imgcli.regex import regex
 
@@ -44,7 +45,9 @@ _PREAMBLE = regex(rb"(?:[ \t\r\n]++|\xef\xbb\xbf|:[^\r\n]*+[\r\n])*+")
 _RESUMED = "the connection broke; the server goes on, and its answer is taken up where it broke off"
 _LARGEST_NUMBER = 1 << 53
 _UNREADABLE = "an event of the stream was not a JSON object and was skipped"
-_TORN = Problem(ExitCode.UNKNOWN, "The answer ended in the middle of an image.", Charged.MAYBE, CHECK_USAGE)
+_CUT_OFF = Problem(
+    ExitCode.UNKNOWN, "The answer ended in the middle of an image.", Charged.MAYBE, CHECK_USAGE
+)
 _KIND = regex(r'"type"\s*:\s*"([^"]+)"')
 _CALL = regex(r'"(?:item_)?id"\s*:\s*"(?:(ig_[^"]+)"|([^"]+)"\s*,\s*"type"\s*:\s*"image_generation_call")')
 """Names an image call, by OpenAI's prefix or by its type."""
@@ -79,7 +82,7 @@ def read_events(  # noqa: PLR0913 - each has a default that serves
     chunks: Iterable[bytes],
     job: str,
     note: Callable[[], None] = _ignore,
-    linger: Callable[[bool], None] | None = _read_on,
+    note_end: Callable[[bool], None] | None = _read_on,
     inputs: frozenset[str] = frozenset(),
     links: LinkSource | None = None,
     *,
@@ -89,22 +92,16 @@ def read_events(  # noqa: PLR0913 - each has a default that serves
 
     Comments before the answer are left out: a recorded run begins with one. Yields everything but `Started`
     and ends with `Completed`; raises `ImgcliError` for a bad end, and what the chunks raise, after using what
-    came before it. A stream that just ends after a preview raises nothing: `core.session` has words for it.
+    came before it. A stream that just ends after a preview raises nothing: `core.pipeline` reports it.
     `note` is called for each event of the server's, whatever it means. Images may follow the server's own
-    end: `linger` is called with True when that came, so that nobody waits for long, and with False when more
+    end: `note_end` is called with True when that came, so that no wait is long, and with False when more
     has begun; with None in its place nothing is read after the end. `inputs` are the SHA-256 of
     the images that were sent, should the server repeat them. Without `links` no linked image is fetched.
     `position` follows what is read.
     """
-    reader = _AnswerReader(job, note, linger, inputs, links, position or StreamPosition())
-    noticed: set[str] = set()
+    reader = _AnswerReader(job, note, note_end, inputs, links, position or StreamPosition())
     try:
-        for event in reader.read(_body(chunks)):
-            if isinstance(event, Notice):
-                if event.text in noticed:
-                    continue
-                noticed.add(event.text)
-            yield event
+        yield from each_notice_once(reader.read(_body(chunks)))
     except ImgcliError as error:
         error.ended = error.ended or reader.assembler.metadata.ended()
         raise
@@ -116,15 +113,15 @@ class _AnswerReader:
 
     job: str
     note: Callable[[], None]
-    linger: Callable[[bool], None] | None
+    note_end: Callable[[bool], None] | None
     inputs: frozenset[str]
     links: LinkSource | None
     position: StreamPosition
     assembler: ImageAssembler = field(init=False)
     resumed_after: int | None = None
     has_records: bool = False
-    is_lingering: bool = False
-    is_torn: bool = False
+    has_noted_end: bool = False
+    is_cut_off: bool = False
 
     def __post_init__(self) -> None:
         self.assembler = ImageAssembler(self.job, self.inputs)
@@ -134,19 +131,19 @@ class _AnswerReader:
         first = next(body, b"")
         head = _Head(chain([first], body))
         is_json = first.startswith((b"{", b"["))
-        source = UntilFault(self._documents(head) if is_json else self._records(head))
+        source = UntilError(self._documents(head) if is_json else self._records(head))
         yield from source
         if self.links:
             yield from self._fetch_linked(self.links, "\n{}\n" if is_json else "\n\ndata: {}\n\n")
-        yield from self._conclude(source.fault, head.start)
+        yield from self._finish(source.fault, head.start)
 
     def _is_over(self) -> bool:
         """Return whether to stop reading; pass on that the end came, or that it was none."""
         self.position.is_over = self.assembler.has_ended
-        if self.linger and self.assembler.has_ended is not self.is_lingering:
-            self.is_lingering = self.assembler.has_ended
-            self.linger(self.is_lingering)
-        return self.assembler.has_ended and self.linger is None
+        if self.note_end and self.assembler.has_ended is not self.has_noted_end:
+            self.has_noted_end = self.assembler.has_ended
+            self.note_end(self.has_noted_end)
+        return self.assembler.has_ended and self.note_end is None
 
     def _fetch_linked(self, links: LinkSource, frame: str) -> Iterator[Event]:
         """Fetch the images that the answer only links to, and read each as if it had been a part of it."""
@@ -175,8 +172,8 @@ class _AnswerReader:
                     return
 
     def _documents(self, body: Iterable[bytes]) -> Iterator[Event]:
-        """Read JSON that nobody framed: one answer, an array, or an event a line."""
-        source = UntilFault(body)
+        """Read JSON that is not framed as events: one answer, an array, or an event per line."""
+        source = UntilError(body)
         held: list[str] = []
         size = closings = 0
         for line in lines(source):
@@ -199,14 +196,14 @@ class _AnswerReader:
         source.check()
 
     def _read_text(self, text: str, name: str, *, is_whole: bool) -> Iterator[Event]:
-        """Read one value, or one a line; what is no JSON is noticed, unless it was cut at the end."""
+        """Read one value, or one per line; what is not JSON brings a notice, unless it was cut at the end."""
         values = [(text, parse_json(text))]
         if values[0][1] is None and "\n" in text:
             by_line = [(line, parse_json(line)) for line in text.split("\n") if line.strip()]
             values = by_line if any(value for _, value in by_line) else values
         for told, value in values:
             if not (isinstance(value, dict) or any(isinstance(one, dict) for one in as_list(value))):
-                self._leave_unread(told, is_whole=is_whole)
+                self._note_unreadable_text(told, is_whole=is_whole)
                 if is_whole:
                     yield Notice(self.job, _UNREADABLE)
             else:
@@ -226,12 +223,12 @@ class _AnswerReader:
             kind = as_text(event.get("type")) or name
             yield from self._read_event(event, kind, name)
             if "partial" not in kind and "preview" not in kind:
-                self._leave_images(event)
+                self._note_unread_images(event)
             self.position.response_id = self.assembler.metadata.response_id
             self.position.sequence = self.position.sequence if number is None else number
 
-    def _leave_images(self, event: dict[str, Any]) -> None:
-        """Remember the images of an event that nobody understood."""
+    def _note_unread_images(self, event: dict[str, Any]) -> None:
+        """Remember the images of an event that could not be understood."""
         for text in image_texts(event):
             if any(text is consumed for consumed in self.assembler.consumed):
                 continue  # decoding it once more would take as long as everything else here
@@ -239,13 +236,13 @@ class _AnswerReader:
             if data is None or sniff(data):
                 self.assembler.keep_unreadable(data or text.encode())
 
-    def _leave_unread(self, text: str, *, is_whole: bool) -> None:
-        """Remember the images in what is no JSON, and the one that it was about."""
+    def _note_unreadable_text(self, text: str, *, is_whole: bool) -> None:
+        """Remember the images in text that is not JSON, and the one that it was about."""
         data = text.encode()
         for image in find_images(data):
             if image.is_final:
                 self.assembler.keep_unreadable(decode(data, image))
-                self.is_torn |= not is_whole
+                self.is_cut_off |= not is_whole
         for found in _CALL.finditer(text):
             self.assembler.begin(found[1] or found[2], None)
         kind = _KIND.search(text)
@@ -263,19 +260,23 @@ class _AnswerReader:
         elif "error" in (kind, name) or (event.get("error") and not kind):
             self.assembler.end(from_code(event, self.assembler.progress))
 
-    def _conclude(self, fault: ImgcliError | None, head: bytes) -> Iterator[Event]:
+    def _finish(self, fault: ImgcliError | None, head: bytes) -> Iterator[Event]:
         """Yield `Completed`, or raise why not."""
         assembler = self.assembler
-        fault = fault or (ImgcliError(_TORN) if self.is_torn else None)
+        fault = fault or (ImgcliError(_CUT_OFF) if self.is_cut_off else None)
         if fault and fault.problem.cause is Cause.UNREADABLE_IMAGE:
             assembler.note_unreadable(fault.problem)
         if not assembler.finals:
-            self._explain(fault, head)
+            self._raise_reason(fault, head)
             return
         yield from assembler.failed_tries()
-        if (verdict := assembler.verdict()) is not None:
-            what = f"{verdict.what} {fault.problem.what}" if fault and verdict.code is None else verdict.what
-            raise ImgcliError(replace(verdict, what=what))
+        if (missing_problem := assembler.missing_problem()) is not None:
+            what = (
+                f"{missing_problem.what} {fault.problem.what}"
+                if fault and missing_problem.code is None
+                else missing_problem.what
+            )
+            raise ImgcliError(replace(missing_problem, what=what))
         if assembler.server_problem:
             yield Notice(self.job, f"after the image arrived: {assembler.server_problem.what}")
         if assembler.has_ended:
@@ -285,9 +286,9 @@ class _AnswerReader:
         raise fault or ImgcliError(Problem(ExitCode.UNKNOWN, what, Charged.YES))
 
     def _find_reason(self) -> Problem | None:
-        """Find why no image came; None where neither the images nor the server's words say it."""
+        """Find why no image arrived; None where neither the images nor the server's text say why."""
         assembler = self.assembler
-        if problem := _pick(assembler.verdict(), assembler.server_problem):
+        if problem := _more_telling(assembler.missing_problem(), assembler.server_problem):
             return problem
         if assembler.words:
             lead = "The model declined" if assembler.is_refusal else "The model sent text instead of an image"
@@ -304,7 +305,7 @@ class _AnswerReader:
             )
         return None
 
-    def _explain(self, fault: ImgcliError | None, head: bytes) -> None:
+    def _raise_reason(self, fault: ImgcliError | None, head: bytes) -> None:
         """Raise why there is no image; a stream of previews that just ends is explained elsewhere."""
         problem = self._find_reason()
         if fault and problem and problem.cause is Cause.UNREADABLE_IMAGE:
@@ -320,7 +321,7 @@ class _AnswerReader:
             raise ImgcliError(Problem(ExitCode.UNKNOWN, what, Charged.MAYBE, CHECK_USAGE))
 
 
-def _pick(image: Problem | None, response: Problem | None) -> Problem | None:
+def _more_telling(image: Problem | None, response: Problem | None) -> Problem | None:
     """Choose the problem that says more: an image's own, unless it gives no reason, or the response's."""
     is_vague = (
         image is not None

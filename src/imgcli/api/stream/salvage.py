@@ -1,4 +1,4 @@
-"""Images that stand in an answer, as base64 or as they are, whether or not the rest of it can be read."""
+"""Images in an answer, as base64 or raw, whether or not the rest of it can be read."""
 
 from __future__ import annotations
 
@@ -41,14 +41,16 @@ _ESCAPED = regex(rb"\\(?:u00(2[bBfF])|([/nrt]))|\r?\n(?:data: ?)?")
 _IN_A_STRING = regex(rf"\s*(?:data:image/[^,]{{0,100}},)?{_SIGNATURE}")
 _ITEM = regex(rb'"(?:item_)?id"\s*:\s*"([^"]*)"')
 _SHORTEST = 64  # letters of a string that is an image
-_TELLING = 1024  # bytes in which two images of one kind and size differ
-_AROUND = 4096  # bytes in which an event says what it is
+_DISTINCT_LENGTH = 1024  # bytes in which two images of one kind and size differ
+_CONTEXT = 4096  # bytes in which an event says what it is
 _BOUNDARY = regex(rb"\r?\n\r?\n|\r\r|\n(?=\{)|\}")
 _PREVIEW = regex(rb"(?:event:[^\r\n]*|\"type\"\s*:\s*\"[^\"]*)(?:partial(?!_succeeded)|preview)")
 """How an event of a preview calls itself; Seedream's `partial_succeeded` is a finished image."""
 _LINK = regex(rb"\"(?:url|result)\"\s*:\s*\"https?:")
-_BESIDE = regex(r"partial|preview|thumb|image_url|input|mask")
-_BESIDE_KEY = regex(rb"\"[^\"]*(?:%b)[^\"]*\"\s*:\s*\[?\s*\"(?:data:[^\",]*,)?$" % _BESIDE.pattern.encode())
+_NOT_FINAL = regex(r"partial|preview|thumb|image_url|input|mask")
+_NOT_FINAL_KEY = regex(
+    rb"\"[^\"]*(?:%b)[^\"]*\"\s*:\s*\[?\s*\"(?:data:[^\",]*,)?$" % _NOT_FINAL.pattern.encode()
+)
 _REPEATED = frozenset({"tools", "instructions", "metadata"})
 """Fields of a response in which a server repeats what it was sent."""
 
@@ -122,7 +124,9 @@ def image_texts(event: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
             case str() if len(value) >= _SHORTEST and _IN_A_STRING.match(value):
                 yield value
             case dict():
-                rest += [one for key, one in value.items() if not (key in _REPEATED or _BESIDE.search(key))]
+                rest += [
+                    one for key, one in value.items() if not (key in _REPEATED or _NOT_FINAL.search(key))
+                ]
             case list():
                 rest += value
             case _:
@@ -144,7 +148,7 @@ class RecordContent:
 def salvaged(events: Iterable[Event], record: RecordContent, job: str) -> Iterator[Event]:
     """Yield the events of a record, and before its end the images in it that none of them had.
 
-    A problem that is only about images that could not be read is none any more when they are found.
+    A problem that is only about images that could not be read is gone when they are found.
     """
     given, images = set(record.inputs), 0
     end: Completed | ImgcliError | None = None
@@ -169,13 +173,13 @@ def salvaged(events: Iterable[Event], record: RecordContent, job: str) -> Iterat
         yield FinalImage(job, images + found, EncodedImage.of(data), is_salvaged=True)
         found += 1
     if isinstance(end, ImgcliError):
-        raise _eased(end) if found else end
+        raise _without_found_images(end) if found else end
     if end:
         yield end
 
 
-def _eased(error: ImgcliError) -> ImgcliError:
-    """Leave of a problem what the salvaged images do not make good."""
+def _without_found_images(error: ImgcliError) -> ImgcliError:
+    """Return what is left of a problem once its images were found."""
     problem = error.problem
     if problem.cause is Cause.UNREADABLE_IMAGE and problem.code is None:
         problem = replace(problem, exit_code=ExitCode.UNKNOWN, cause=None)
@@ -183,7 +187,7 @@ def _eased(error: ImgcliError) -> ImgcliError:
 
 
 @dataclass(frozen=True)
-class _Piece:
+class _Candidate:
     """An image as it stands in a record, by what can be compared."""
 
     place: FoundImage
@@ -193,15 +197,15 @@ class _Piece:
     is_image: bool
 
     @classmethod
-    def of(cls, buffer: Buffer, place: FoundImage) -> _Piece:
+    def of(cls, buffer: Buffer, place: FoundImage) -> _Candidate:
         data = decode(buffer, place)
         return cls(place, len(data), sha256(data).hexdigest(), data[:_SHORTEST], sniff(data) is not None)
 
-    def begins(self, other: _Piece, buffer: Buffer) -> bool:
+    def is_start_of(self, other: _Candidate, buffer: Buffer) -> bool:
         """Return whether the other image is this one and more: its first copy, or its second."""
         if self.length >= other.length or not other.head.startswith(self.head):
             return False
-        if self.length < _TELLING and self.place.item != other.place.item:
+        if self.length < _DISTINCT_LENGTH and self.place.item != other.place.item:
             return False
         return sha256(decode(buffer, other.place)[: self.length]).hexdigest() == self.digest
 
@@ -214,12 +218,12 @@ def holds_more(record: RecordContent, given: Iterable[str]) -> bool:
 def _unknown(record: RecordContent, given: set[str]) -> Iterator[bytes]:
     """Decode the images of a record whose SHA-256 is not among `given`, each once."""
     buffer, places = record.buffer, _answered_images(record.buffer, record.start)
-    pieces = [_Piece.of(buffer, place) for place in places if place.is_final]
+    pieces = [_Candidate.of(buffer, place) for place in places if place.is_final]
     for piece in pieces:
         if (
             not piece.is_image
             or piece.digest in given
-            or any(piece.begins(other, buffer) for other in pieces)
+            or any(piece.is_start_of(other, buffer) for other in pieces)
         ):
             continue
         given.add(piece.digest)
@@ -233,9 +237,9 @@ def _is_escape(buffer: Buffer, start: int) -> bool:
 
 def _described(buffer: Buffer, before: int, start: int, end: int) -> FoundImage:
     """Describe an image by its event, as far as that can be seen."""
-    head = _BOUNDARY.split(bytes(buffer[max(before, start - _AROUND) : start]))[-1]
-    tail = bytes(buffer[end : end + _AROUND]).partition(b"}")[0]
-    is_beside = _PREVIEW.search(head) or _PREVIEW.search(tail) or _BESIDE_KEY.search(head)
+    head = _BOUNDARY.split(bytes(buffer[max(before, start - _CONTEXT) : start]))[-1]
+    tail = bytes(buffer[end : end + _CONTEXT]).partition(b"}")[0]
+    is_beside = _PREVIEW.search(head) or _PREVIEW.search(tail) or _NOT_FINAL_KEY.search(head)
     items = _ITEM.findall(head)
     return FoundImage(start, end, not is_beside, items[-1] if items else None)
 

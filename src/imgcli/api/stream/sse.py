@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, ImgcliError, Problem
@@ -19,7 +20,7 @@ BOM = b"\xef\xbb\xbf"
 RESUMED = b": imgcli resumed"
 """A comment of ours: the connection broke here. The event that it cut comes again, whole, after this."""
 RESUMPTION = b"\n%b\n\n" % RESUMED
-_MANY_PARTS = 65_536
+_MANY_PIECES = 65_536
 _LARGE = 1_000_000  # bytes of a line from which copying it once more matters
 
 
@@ -41,8 +42,8 @@ T = TypeVar("T")
 
 
 @dataclass
-class UntilFault(Generic[T]):
-    """Chunks, or what else comes, up to the first fault, which is kept: what came before it is used first."""
+class UntilError(Generic[T]):
+    """Items up to the first error, which is kept: what came before it is used first."""
 
     items: Iterable[T]
     fault: ImgcliError | None = None
@@ -66,59 +67,71 @@ def records(chunks: Iterable[bytes], limit: int = RECORD_LIMIT) -> Iterator[SseR
     no data (comments, `retry:`, `id:`, a lone `event:`) yields nothing. A fault of the chunks is raised after
     the last record. Raises `ImgcliError` for a record or a line of more than `limit` bytes.
     """
-    source = UntilFault(chunks)
-    draft = _SseDraft(limit)
+    source = UntilError(chunks)
+    buffer = _RecordBuffer(limit)
     for line in lines(source, limit):
         if line == RESUMED:
-            draft = _SseDraft(limit)
+            buffer = _RecordBuffer(limit)
             yield SseRecord("", "", is_resumption=True)
         elif line:
-            draft.add(line)
+            buffer.add(line)
         else:
-            yield from draft.take(whole=True)
-    yield from draft.take(whole=False)
+            yield from buffer.take(whole=True)
+    yield from buffer.take(whole=False)
     source.check()
 
 
 @dataclass
-class _SseDraft:
-    """The record that is being read."""
+class _Pieces:
+    """The pieces of a line or a record that is not whole yet."""
 
     limit: int
-    event: bytes = b""
-    data: list[bytes | memoryview] = field(default_factory=list)
+    separator: bytes = b""
+    pieces: list[bytes | memoryview] = field(default_factory=list)
     size: int = 0
+
+    def add(self, piece: bytes | memoryview) -> None:
+        """Keep one more; very many small ones are joined, for each costs many times its size."""
+        self.size += len(piece) + len(self.separator)
+        check_size(self.size, self.limit)
+        self.pieces.append(piece)
+        if len(self.pieces) > _MANY_PIECES:
+            self.pieces = [self.separator.join(self.pieces)]
+
+    def take(self) -> bytes | memoryview:
+        """Return them joined, and start anew."""
+        pieces, self.pieces, self.size = self.pieces, [], 0
+        return pieces[0] if len(pieces) == 1 else self.separator.join(pieces)
+
+
+class _RecordBuffer:
+    """The record that is being read."""
+
+    def __init__(self, limit: int) -> None:
+        self._event = b""
+        self._data = _Pieces(limit, b"\n")
 
     def add(self, line: bytes) -> None:
         """Add one line that is not blank."""
         if line.startswith(b"data:"):
             start = 6 if line[5:6] == b" " else 5
-            self._add_data(memoryview(line)[start:] if len(line) > _LARGE else line[start:])
+            self._data.add(memoryview(line)[start:] if len(line) > _LARGE else line[start:])
         elif line.startswith(b"event:"):
-            self.event = line[6:].removeprefix(b" ")
+            self._event = line[6:].removeprefix(b" ")
         elif line == b"data":
-            self._add_data(b"")
-        elif self.data and b'"' in line and not line.startswith((b":", b"id:", b"retry:")):
-            self._add_data(line)  # no field has such a name: a string of the data had a line break in it
-
-    def _add_data(self, value: bytes | memoryview) -> None:
-        self.size += len(value) + 1
-        check_size(self.size, self.limit)
-        self.data.append(value)
-        if len(self.data) > _MANY_PARTS:
-            self.data = [b"\n".join(self.data)]
+            self._data.add(b"")
+        elif self._data.pieces and b'"' in line and not line.startswith((b":", b"id:", b"retry:")):
+            self._data.add(line)  # no field has such a name: a string of the data had a line break in it
 
     def take(self, *, whole: bool) -> Iterator[SseRecord]:
-        """Return the record, if there is one, and begin the next."""
-        event, data, self.event, self.data, self.size = self.event, self.data, b"", [], 0
-        if data:
-            text = str(data.pop() if len(data) == 1 else b"\n".join(data), "utf-8", "replace")
-            data.clear()
-            yield SseRecord(event.decode(errors="replace"), text, whole)
+        """Yield the record, if there is one, and begin the next."""
+        event, self._event = self._event.decode(errors="replace"), b""
+        if self._data.pieces:
+            yield SseRecord(event, str(self._data.take(), "utf-8", "replace"), whole)
 
 
 def check_size(size: int, limit: int) -> None:
-    """Refuse to hold more than `limit` bytes in memory: raises `ImgcliError`."""
+    """Raise `ImgcliError` for more than `limit` bytes, which are not held in memory."""
     if size > limit:
         what = f"The server sent more than {limit // 1_000_000} MB in one piece, which no image needs."
         raise ImgcliError(
@@ -129,71 +142,22 @@ def check_size(size: int, limit: int) -> None:
 def lines(chunks: Iterable[bytes], limit: int = RECORD_LIMIT) -> Iterator[bytes]:
     """Cut chunks into lines without their ends, leaving out the byte order mark at the start."""
     raw = _raw_lines(chunks, limit)
-    yield from (line.removeprefix(BOM) for line in _first(raw))
+    yield from (line.removeprefix(BOM) for line in islice(raw, 1))
     yield from raw
 
 
-def _first(lines: Iterator[bytes]) -> Iterator[bytes]:
-    """Return only the first line, if there is one."""
-    for line in lines:
-        yield line
-        return
-
-
 def _raw_lines(chunks: Iterable[bytes], limit: int) -> Iterator[bytes]:
-    """Cut chunks into lines; every byte is looked at once."""
-    held = _Held(limit)
-    after_cr = False
+    """Cut chunks into lines; a line end may be cut as well, between CR and LF."""
+    held, after_cr = _Pieces(limit), False
     for chunk in chunks:
-        start = 1 if after_cr and chunk.startswith(b"\n") else 0
+        text = chunk[1:] if after_cr and chunk.startswith(b"\n") else chunk
         after_cr = chunk.endswith(b"\r") if chunk else after_cr
-        for end, following in _breaks(chunk, start):
-            yield held.joined_with(chunk[start:end])
-            start = following
-        held.add(chunk[start:])
-    if held.parts:
-        yield held.joined_with(b"")
-
-
-@dataclass
-class _Held:
-    """The beginning of a line whose end has not come."""
-
-    limit: int
-    parts: list[bytes] = field(default_factory=list)
-    size: int = 0
-
-    def add(self, part: bytes) -> None:
-        """Keep one more part; very many small ones are joined, for each costs many times its size."""
-        if not part:
-            return
-        self.size += len(part)
-        check_size(self.size, self.limit)
-        self.parts.append(part)
-        if len(self.parts) > _MANY_PARTS:
-            self.parts = [b"".join(self.parts)]
-
-    def joined_with(self, end: bytes) -> bytes:
-        """Return the whole line and hold nothing any more."""
-        if not self.parts:
-            check_size(len(end), self.limit)
-            return end
-        self.add(end)
-        line = b"".join(self.parts)
-        self.parts, self.size = [], 0
-        return line
-
-
-def _breaks(chunk: bytes, start: int) -> Iterator[tuple[int, int]]:
-    """Yield where each line ends and where the next one begins."""
-    lf, cr = chunk.find(b"\n", start), chunk.find(b"\r", start)
-    while lf >= 0 or cr >= 0:
-        if cr < 0 or 0 <= lf < cr:
-            yield lf, lf + 1
-            lf = chunk.find(b"\n", lf + 1)
-        elif lf == cr + 1:
-            yield cr, cr + 2
-            lf, cr = chunk.find(b"\n", lf + 1), chunk.find(b"\r", cr + 1)
-        else:
-            yield cr, cr + 1
-            cr = chunk.find(b"\r", cr + 1)
+        pieces = text.splitlines()  # of bytes: at LF, CR and CRLF alone
+        rest = pieces.pop() if pieces and not text.endswith((b"\n", b"\r")) else b""
+        for piece in pieces:
+            held.add(piece)
+            yield bytes(held.take())
+        if rest:
+            held.add(rest)
+    if held.pieces:
+        yield bytes(held.take())

@@ -1,4 +1,4 @@
-"""One module per API, with one entry in `WIRES`: where a request goes, its body, its events, its usage."""
+"""One module per API, with one entry in `WIRES`: where a request goes, its body, its events."""
 
 from __future__ import annotations
 
@@ -31,8 +31,41 @@ class Wire(Protocol):
     def read(self, kind: str, event: dict[str, Any], assembler: ImageAssembler) -> Iterator[Event]:
         """Yield what an event, or a whole answer, means."""
 
-    def usage(self, answer: dict[str, Any]) -> dict[str, Any]:
-        """Return `usage` and `tool_usage` of an answer, in the terms of `core.billing.bill`."""
-
 
 WIRES: dict[Api, Wire] = {Api.RESPONSES: responses, Api.IMAGES: images}
+
+_WORDS = (
+    "response.image_generation_call.in_progress",
+    "response.image_generation_call.generating",
+    "response.image_generation_call.partial_image",
+    "response.image_generation_call.completed",
+    "response.output_item.added",
+    "response.output_item.done",
+    "response.in_progress",
+    "response.incomplete",
+    "response.cancelled",
+    "response.completed",
+    "image_generation.partial_image",
+    "image_generation.completed",
+    "image_edit.partial_image",
+    "image_edit.completed",
+    "partial_image_index",
+    "partial_image_b64",
+    "incomplete_details",
+    "max_output_tokens",
+    "input_tokens_details",
+    "output_tokens_details",
+    "cached_tokens_details",
+    "cached_image_tokens",
+    "cached_text_tokens",
+    "cache_write_tokens_details",
+)
+"""The words without which an answer cannot be read, as far as they are long enough to be masked as secrets.
+
+A masked code of an error costs a hint, and no image.
+"""
+
+
+def maskable(*secrets: str) -> tuple[str, ...]:
+    """Leave out the secrets without whose text the answer, and the image in it, could not be read."""
+    return tuple(secret for secret in secrets if not any(secret in word for word in _WORDS))

@@ -70,11 +70,6 @@ def is_event(kind: str, event: dict[str, Any]) -> bool:
     return kind.startswith(_EVENTS) or (isinstance(event.get("data"), list) and not is_error)
 
 
-def usage(answer: dict[str, Any]) -> dict[str, Any]:
-    """Return the token counts, in which nothing but the image counts."""
-    return {"usage": answer.get("usage"), "tool_usage": answer.get("tool_usage")}
-
-
 def read(kind: str, event: dict[str, Any], assembler: ImageAssembler) -> Iterator[Event]:
     """Yield what one event, or an unstreamed answer, means.
 
@@ -97,10 +92,10 @@ def read(kind: str, event: dict[str, Any], assembler: ImageAssembler) -> Iterato
             number = assembler.number(None, position if index is None else index)
             yield from _read_final(event, number, assembler)
         case "completed" if assembler.has_finals_before_end and not event.get("b64_json"):
-            assembler.metadata.note(event, usage(event))
+            assembler.metadata.note(event)
             assembler.end()
         case "completed":
-            assembler.metadata.note(event, usage(event))
+            assembler.metadata.note(event)
             assembler.metadata.note_svg(event)
             content = event.get("b64_json") or event.get("url")
             if assembler.has_position(position) or not assembler.has(content):
@@ -109,14 +104,14 @@ def read(kind: str, event: dict[str, Any], assembler: ImageAssembler) -> Iterato
             assembler.consumed.append(content)
             assembler.end()
         case "failed":
-            assembler.metadata.note(event, usage(event))
+            assembler.metadata.note(event)
             assembler.end(from_code(event, assembler.progress))
         case _:
             assembler.has_begun = True
 
 
 def _read_answer(answer: dict[str, Any], assembler: ImageAssembler) -> Iterator[Event]:
-    assembler.metadata.note(answer, usage(answer))
+    assembler.metadata.note(answer)
     assembler.metadata.note_svg(answer)
     for position, entry in enumerate(as_list(answer.get("data"))):
         yield from _read_final(as_object(entry), assembler.number(None, position), assembler)

@@ -60,11 +60,6 @@ def is_event(kind: str, event: dict[str, Any]) -> bool:
     return family == "response" or (is_answer and family not in ("error", "image_generation", "image_edit"))
 
 
-def usage(answer: dict[str, Any]) -> dict[str, Any]:
-    """Return the token counts: the text model's and, under `tool_usage`, the image tool's."""
-    return {"usage": answer.get("usage"), "tool_usage": answer.get("tool_usage")}
-
-
 def read(kind: str, event: dict[str, Any], assembler: ImageAssembler) -> Iterator[Event]:
     """Yield what one event, or an unstreamed answer, means.
 
@@ -85,7 +80,7 @@ def read(kind: str, event: dict[str, Any], assembler: ImageAssembler) -> Iterato
             yield from _read_item(event.get("item"), event.get("output_index"), assembler)
         case "created" | "in_progress" | "queued":
             response = as_object(event.get("response")) or event
-            assembler.metadata.note(response, usage(response))
+            assembler.metadata.note(response)
         case "completed" | "done" | "incomplete" | "failed" | "cancelled":
             yield from _read_end(as_object(event.get("response")) or event, assembler)
         case "error":
@@ -131,7 +126,7 @@ def _read_call(
 
 def _read_end(response: dict[str, Any], assembler: ImageAssembler) -> Iterator[Event]:
     """Read the response object of an end: its images, its usage, and its own error."""
-    assembler.metadata.note(response, usage(response))
+    assembler.metadata.note(response)
     for position, item in enumerate(as_list(response.get("output"))):
         yield from _read_item(item, position, assembler)
     assembler.end(_find_problem(response, assembler))

@@ -100,7 +100,7 @@ def _ask(context: Context, store: ResponseStore, response_id: str, *, waits: boo
 def _append(record: UnfinishedRun, credentials: Credentials, response: PlainResponse) -> Problem | None:
     from imgcli.api.background import as_event
     from imgcli.api.stream.sse import RESUMPTION
-    from imgcli.api.stream.vocabulary import maskable
+    from imgcli.api.wires import maskable
 
     def chunks() -> Iterator[bytes]:
         header = record.run.header

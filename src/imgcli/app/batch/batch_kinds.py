@@ -15,7 +15,7 @@ from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.image import ImageFormat
 from imgcli.core.inherit import OptionSources
 from imgcli.core.option import option
-from imgcli.core.params import MODEL_FIELDS, NOTHING, PARAMETERS
+from imgcli.core.params import MODEL_FIELDS, PARAMETERS, UNSET
 from imgcli.core.text import is_encodable
 from imgcli.core.validate import validate
 from imgcli.regex import regex
@@ -191,5 +191,5 @@ def _digest(draft: DraftRequest, server: str | None, seed: int | None) -> str:
     asked |= {"server": server, "seed": seed}
     overlays = {"mask": draft.mask, "markup": draft.markup}
     asked |= {"images": images or None, **{name: one and one.sha256 for name, one in overlays.items()}}
-    known = {name: value for name, value in asked.items() if value not in NOTHING}
+    known = {name: value for name, value in asked.items() if value not in UNSET}
     return sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()

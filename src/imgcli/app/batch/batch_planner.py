@@ -14,7 +14,7 @@ from imgcli.app.batch.batch_kinds import LONG_PROMPT, BatchKinds, CommonError
 from imgcli.app.batch.batch_plan import BatchPlan, BatchTask
 from imgcli.app.batch.variables import check_used, frame_of
 from imgcli.core.batch_file import PROMPT, Faults, read_rows
-from imgcli.core.config import PLACE
+from imgcli.core.config import PLACEHOLDER
 from imgcli.core.errors import ImgcliError, check_between, usage_error
 from imgcli.core.option import option
 from imgcli.core.template import Expansion, ImageTemplate, Picker, Template, expand, normal_name
@@ -129,7 +129,7 @@ class _Planner:
         self._alike = Counter[str]()
         self._picker = Picker(given.seed)
         self._frame = frame_of(given.presets)
-        self._is_plain_frame = "{" not in self._frame.replace(PLACE, "")
+        self._is_plain_frame = "{" not in self._frame.replace(PLACEHOLDER, "")
         self._has_variants = len(given.models) > 1 or given.times > 1
 
     def tasks(self, rows: Sequence[BatchRow]) -> list[BatchTask]:
@@ -233,9 +233,9 @@ class _Planner:
 
     def _framed(self, prompt: str, output: str | None) -> Expansion:
         """Return a prompt within the presets that are in use."""
-        if self._frame == PLACE:
+        if self._frame == PLACEHOLDER:
             return Expansion(prompt, output)
-        framed = self._frame.replace(PLACE, prompt)
+        framed = self._frame.replace(PLACEHOLDER, prompt)
         return Expansion(framed, output, None if framed == prompt else prompt)
 
     def _variants(

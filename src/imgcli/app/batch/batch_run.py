@@ -32,8 +32,7 @@ from imgcli.output.batch_report import is_report, report_bytes, report_format
 from imgcli.output.sinks.summary import RunSummary
 from imgcli.store.batch_state import BatchState, state_path
 from imgcli.store.files import UnfitFileError, open_regular
-from imgcli.store.publish.atomic import OnExists
-from imgcli.store.publish.file import write_file
+from imgcli.store.publish.atomic import OnExists, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -14,7 +14,7 @@ from imgcli.regex import regex
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from imgcli.api.rate_limits import RateLimits
+    from imgcli.api.retry import RateLimits
 
 
 _UNITS = {

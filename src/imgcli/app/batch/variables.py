@@ -6,7 +6,7 @@ from collections import Counter
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from imgcli.core.config import PLACE
+from imgcli.core.config import PLACEHOLDER
 from imgcli.core.errors import usage_error
 from imgcli.core.option import option
 from imgcli.core.template import ImageTemplate, Picker, Template, Variable, expand, parse_variable
@@ -63,7 +63,7 @@ def check_used(variables: Sequence[Variable], used: set[str]) -> None:
 
 
 def expand_prompt(
-    prompt: str, output: str | None, variables: Sequence[Variable], seed: str, frame: str = PLACE
+    prompt: str, output: str | None, variables: Sequence[Variable], seed: str, frame: str = PLACEHOLDER
 ) -> list[Expansion]:
     """Return the images that one prompt and one output name stand for, in the order of the values.
 
@@ -87,4 +87,4 @@ def expand_prompt(
 
 def frame_of(presets: Sequence[Preset]) -> str:
     """Return what presets together put around a prompt, the first one innermost."""
-    return reduce(lambda frame, preset: preset.apply(frame), presets, PLACE)
+    return reduce(lambda frame, preset: preset.apply(frame), presets, PLACEHOLDER)

@@ -19,8 +19,7 @@ from imgcli.core.text import shorten
 from imgcli.dataclass import dataclass
 from imgcli.output.sinks.lines import write_paths
 from imgcli.output.terminal.writer import SafeWriter
-from imgcli.store.publish.atomic import OnExists
-from imgcli.store.publish.file import write_file, writing
+from imgcli.store.publish.atomic import OnExists, write_file, writing
 from imgcli.store.publish.naming import STDOUT
 from imgcli.web.gallery.gallery_page import NAMES, PAGE, page_files
 

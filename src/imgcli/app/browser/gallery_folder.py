@@ -15,8 +15,7 @@ from imgcli.core.text import slug
 from imgcli.output.images.decode import Undecodable
 from imgcli.output.images.thumbnail import webp_thumbnail
 from imgcli.store.image_facts import likely_status, read_saved
-from imgcli.store.publish.atomic import OnExists, TempFile, make_folder
-from imgcli.store.publish.file import write_file
+from imgcli.store.publish.atomic import OnExists, TempFile, make_folder, write_file
 
 if TYPE_CHECKING:
     from imgcli.core.history import SavedImage
@@ -112,11 +111,8 @@ def _add_thumbnail(path: Path, data: bytes, *, is_drawing: bool) -> None:
         small = data if is_drawing else webp_thumbnail(data)
     except Undecodable:
         return
-    draft = TempFile.write(path.parent, small)
-    try:
-        draft.name([path.name], OnExists.REPLACE)
-    finally:
-        draft.discard()
+    with TempFile.write(path.parent, small) as temp:
+        temp.name([path.name], OnExists.REPLACE)
 
 
 def _has_bytes(path: Path, length: int | None = None) -> bool:

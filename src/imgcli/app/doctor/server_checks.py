@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgcli.api.auth import LOCAL_KEY, OPENAI_URL, credentials, server_host
-from imgcli.api.key_store import openness
+from imgcli.api.key_store import permission_warning
 from imgcli.core.catalog import list_models
 from imgcli.core.errors import ExitCode, ImgcliError, Problem
 from imgcli.core.option import option
@@ -66,7 +66,7 @@ def _key(context: Context, options: ServerOptions, found: Credentials | ImgcliEr
     if found.host == _OPENAI and (fault := _fault(found.key)):
         advice = "Copy the key again, with nothing around it: https://platform.openai.com/api-keys"
         return Check.note(KEY, f"{is_set}, but {fault}", advice, facts)
-    if options.settings.key_file and (fault := openness(options.settings.key_file)):
+    if options.settings.key_file and (fault := permission_warning(options.settings.key_file)):
         return Check.note(KEY, f"{is_set}, but {fault}", facts=facts)
     return Check.ok(KEY, f"{is_set} and well-formed" if is_variable else f"well-formed, from {origin}", facts)
 

@@ -11,7 +11,7 @@ from imgcli.core.errors import ExitCode, ImgcliError, Problem
 from imgcli.core.option import option
 from imgcli.core.text import file_size, shorten
 from imgcli.output.diagnosis import Check
-from imgcli.store.folder_health import examine_folder
+from imgcli.store.health import examine_folder
 from imgcli.store.paths import data_folder, state_places
 from imgcli.store.publish.naming import current_folder
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from imgcli.app.context import Context
-    from imgcli.store.folder_health import FolderHealth
+    from imgcli.store.health import FolderHealth
 
 
 FOLDER, STATE, HISTORY, UNFINISHED = "folder", "state", "history", "unfinished"
@@ -69,7 +69,7 @@ def _state(context: Context) -> Check:
 
 
 def _history(context: Context) -> Check:
-    from imgcli.store.history.health import examine_history
+    from imgcli.store.health import examine_history
     from imgcli.store.history.recorder import PendingRows
 
     try:

@@ -19,7 +19,7 @@ from imgcli.core import pipeline
 from imgcli.core.billing.bill import dollars
 from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem, most_severe
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started
-from imgcli.core.json_fields import moment
+from imgcli.core.json_fields import timestamp
 from imgcli.core.messages import age
 from imgcli.core.option import option
 from imgcli.core.pipeline import Outcome
@@ -30,7 +30,7 @@ from imgcli.dataclass import dataclass
 from imgcli.output.sinks.lines import write_paths
 from imgcli.store.paths import private_folder, state_folder
 from imgcli.store.publish.atomic import reason
-from imgcli.store.runlog.reader import PROCESS, RUNS, RunLogFile, mark
+from imgcli.store.runlog.reader import PROCESS, RUNS, RunLogFile, process_identity
 from imgcli.store.runlog.writer import BILLED, RunLog
 from imgcli.store.submitted_batch import FOLDER
 
@@ -298,9 +298,9 @@ class _Collector:
 
         Raises `ImgcliError` where that cannot be.
         """
-        from imgcli.api.stream.vocabulary import maskable
+        from imgcli.api.wires import maskable
 
-        extra = {**row.run.extra, PROCESS: mark()}
+        extra = {**row.run.extra, PROCESS: process_identity()}
         log = RunLog.begin(state_folder(self._context.env) / RUNS, replace(row.run, extra=extra))
         for _ in log.tee(mask_secrets([body], *maskable(*self._client.credentials.secrets))):
             pass
@@ -374,7 +374,7 @@ class _Collector:
         parts = [f"{totals.saved} saved", f"{totals.rows - totals.saved} without an image"]
         parts += [f"{earlier} collected earlier"] if earlier else []
         took = ""
-        if begun := moment(record.facts.created):
+        if begun := timestamp(record.facts.created):
             seconds = (self._context.now().astimezone() - begun.astimezone()).total_seconds()
             took = f", {duration(seconds)} after it was submitted"
         counts = ", ".join(parts)

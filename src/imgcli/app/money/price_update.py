@@ -74,7 +74,7 @@ def reset_prices(context: Context) -> list[str]:
 
 def _read(context: Context, source: str) -> tuple[bytes, str]:
     """Return a table's bytes, and where they are from: a URL without its query, which may hold a secret."""
-    from imgcli.api.price_download import download, is_url
+    from imgcli.api.download import download, is_url
     from imgcli.core.billing.price_table_reader import LARGEST_TABLE
     from imgcli.store.files import read_named
 
@@ -98,9 +98,9 @@ def _report(table: PriceTable, before: Catalog, after: Catalog) -> Iterator[str]
         yield f"  and {len(found) - _MOST_LINES} more"
     if not found:
         yield "  no price of these has changed"
-    if after.aside:
-        names = "model" if len(after.aside) == 1 else "models"
-        yield f"Kept aside for bills: prices of {len(after.aside)} {names} that imgcli does not know."
+    if after.other_prices:
+        names = "model" if len(after.other_prices) == 1 else "models"
+        yield f"Kept aside for bills: prices of {len(after.other_prices)} {names} that imgcli does not know."
 
 
 def _price(price: Decimal | None) -> str:

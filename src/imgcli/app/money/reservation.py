@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from imgcli.core.catalog import Catalog
     from imgcli.core.request import ImageRequest
     from imgcli.core.validate import ValidRequest
-    from imgcli.store.history.costs import Day
+    from imgcli.store.history.costs import DayCosts
     from imgcli.store.history.repository import FindAnswer, History
 
 
@@ -76,7 +76,7 @@ def reserve_batch(context: Context, options: GenerateOptions, job: str, bound: B
         return
     account = _Account(context, cap, options.server.host(context.env), context.models, job)
 
-    def amount(day: Day, find: FindAnswer) -> Decimal:
+    def amount(day: DayCosts, find: FindAnswer) -> Decimal:
         check_day(bound, account.spent(history, day, find), cap)
         return bound.dollars
 
@@ -109,14 +109,14 @@ class _Account:
     models: Catalog
     job: str | None
 
-    def spent(self, history: History, day: Day, find: FindAnswer) -> Spent:
+    def spent(self, history: History, day: DayCosts, find: FindAnswer) -> Spent:
         """Add up the day; a run whose cost is not known counts at its bound."""
         amounts = [self._most(run, find) for run in (*day.open, *self._unrecorded(day))]
         known = [amount for amount in amounts if amount is not None]
         aside = next(iter(history.aside_since(_midnight(self.context))), None)
         return Spent(day.known, sum(known, Decimal(0)), len(known), len(amounts) - len(known), aside)
 
-    def _unrecorded(self, day: Day) -> Iterator[OpenRun]:
+    def _unrecorded(self, day: DayCosts) -> Iterator[OpenRun]:
         """Return today's runs that reserved nothing and that the history does not know."""
         from imgcli.app.unfinished_run import charged_since, recorded_server
 
@@ -161,10 +161,10 @@ class _Claim(_Account):
             return None
         return cls(context, cap, options.server.host(context.env), models, job, valid)
 
-    def on(self, history: History) -> Callable[[Day, FindAnswer], Decimal]:
+    def on(self, history: History) -> Callable[[DayCosts, FindAnswer], Decimal]:
         """Return what computes the amount that the run needs of a day; it raises `ImgcliError`."""
 
-        def amount(day: Day, find: FindAnswer) -> Decimal:
+        def amount(day: DayCosts, find: FindAnswer) -> Decimal:
             spent = self.spent(history, day, find)
             needed = self._checked(self.valid.request, spent, find)
             if self.valid.fallback and not self.valid.fallback_blocked:

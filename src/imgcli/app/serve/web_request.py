@@ -19,7 +19,7 @@ from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.history import FileStatus
 from imgcli.core.inherit import OptionSources
 from imgcli.core.option import option
-from imgcli.core.params import EXTRA, MODEL_FIELDS, NOTHING, PARAMETERS, InlineImages
+from imgcli.core.params import EXTRA, MODEL_FIELDS, PARAMETERS, UNSET, InlineImages
 from imgcli.core.text import did_you_mean, shorten, similar_names
 from imgcli.core.validate import MAX_REFERENCES
 from imgcli.output.terminal.database import PreviewProtocol
@@ -89,7 +89,7 @@ class WebRequests:
         server = options.server.name(self._context.env)
         plan = self._plan(begun, server).with_presets(self._presets, are_typed=False)
         typed = frozenset(_FIELDS.get(name, name) for name in own)
-        usual = frozenset(name for name in MODEL_FIELDS if getattr(options.draft, name) not in NOTHING)
+        usual = frozenset(name for name in MODEL_FIELDS if getattr(options.draft, name) not in UNSET)
         sources = OptionSources(typed, usual - typed)
         inherited = plan.inherit(options.draft, sources, self._context.now().date())
         return replace(

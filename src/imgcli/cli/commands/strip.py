@@ -14,10 +14,9 @@ from imgcli.cli.params import lookup  # noqa: TC001 - Typer reads the annotation
 from imgcli.core.errors import ExitCode, ImgcliError, most_severe, usage_error
 from imgcli.core.events import Saved
 from imgcli.output.sinks.lines import PathsSink
-from imgcli.store.publish.atomic import write_stream
-from imgcli.store.publish.file import write_file
+from imgcli.store.publish.atomic import write_file, write_stream
 from imgcli.store.publish.naming import STDOUT, names_folder
-from imgcli.store.strip import Original
+from imgcli.store.strip import PngFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,32 +76,32 @@ def _strip(context: Context, name: str, output: str | None) -> Iterator[ExitCode
         return
     for path in located.paths:
         try:
-            _strip_file(context, Original.read(path), output)
+            _strip_file(context, PngFile.read(path), output)
             yield ExitCode.OK
         except ImgcliError as error:
             yield refuse(context, error.problem)
 
 
-def _strip_file(context: Context, original: Original, output: str | None) -> None:
-    bare = original.bare
-    removed = len(original.data) - len(bare)
+def _strip_file(context: Context, original: PngFile, output: str | None) -> None:
+    stripped = original.stripped
+    removed = len(original.data) - len(stripped)
     if output == STDOUT:
-        write_stream(context.stdout.buffer, bare)
+        write_stream(context.stdout.buffer, stripped)
     elif output is not None:
         path = Path(output)
         _write_copy(context, original, path / original.path.name if names_folder(output) else path)
     elif removed:
         with process.shielded():
-            original.replace(bare)
+            original.replace(stripped)
         context.warn([f"{original.shown}: parameters removed ({removed} bytes)"])
     else:
         context.warn([f"{original.shown} has no embedded parameters; it is unchanged"])
 
 
-def _write_copy(context: Context, original: Original, path: Path) -> None:
+def _write_copy(context: Context, original: PngFile, path: Path) -> None:
     """Write a copy even if there was nothing to remove: a clean file is what was asked for."""
     with process.shielded():
-        copy = write_file(path, original.bare)
+        copy = write_file(path, original.stripped)
     if copy.name != path.name:
         context.warn([f"{path.name} already exists; the copy is {copy.name}"])
     paths = PathsSink(context.stdout, links=context.links)

@@ -151,7 +151,7 @@ class _VerdictPrinter:
             self._has_begun = False
             self._out.lines([""])  # before the notes of the next file, which may come first
         found = self._verifier.verify(path)
-        self._lacks_signs |= found.lacks_signs
+        self._lacks_signs |= found.has_missing_marks
         if self._as_json:
             from imgcli.output.json import to_json, verification_json
 

@@ -98,9 +98,9 @@ def _open_key_file(server: ServerSettings) -> tuple[str, ...]:
     """Return a note on a key's file that others can read."""
     if not server.key_file:
         return ()
-    from imgcli.api.key_store import openness
+    from imgcli.api.key_store import permission_warning
 
-    return tuple(filter(None, [openness(server.key_file)]))
+    return tuple(filter(None, [permission_warning(server.key_file)]))
 
 
 def _nameless(server: ServerSettings) -> tuple[str, ...]:

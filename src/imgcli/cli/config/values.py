@@ -17,11 +17,12 @@ from imgcli.core.config import (
     KEY_COMMAND,
     KEY_FILE,
     OPENAI_PATHS,
-    PLACE,
+    PLACEHOLDER,
     PRESET,
     RESPONSES_PATH,
     ApiPaths,
     Config,
+    ServerSettings,
     Setting,
 )
 from imgcli.core.errors import ExitCode, ImgcliError
@@ -177,28 +178,27 @@ def _preset_lines(config: Config) -> Iterator[str]:
         yield "\npresets"
     for preset in config.presets.values():
         options = [f"{name} {_words(setting.value)}" for name, setting in preset.settings.items()]
-        template = [] if preset.template == PLACE else [f'"{preset.template}"']
+        template = [] if preset.template == PLACEHOLDER else [f'"{preset.template}"']
         place, text = f"line {preset.line}", ", ".join([*template, *options])
         yield f"  {shorten(preset.name, _WIDEST):<14} {place:<24} {shorten(text, _WIDEST)}"
 
 
 def _server_lines(env: Mapping[str, str], settings: Settings) -> Iterator[str]:
     """Yield key, headers, billing and paths of a profile; never the values of environment variables."""
-    profile = settings.profile
-    has_key = profile and (profile.key_env or profile.key_command or profile.key_file)
-    if profile and (has_key or profile.headers or not profile.billed or profile.paths != OPENAI_PATHS):
+    server = settings.profile.server if settings.profile else ServerSettings()
+    if server.has_secrets or not server.billed or server.paths != OPENAI_PATHS:
         yield "\nserver"
-        if not profile.billed:
+        if not server.billed:
             yield f"  {BILLED:<14} false: spending limits do not apply"
-        if profile.key_env:
-            yield f"  {'key-env':<14} {profile.key_env} ({_set_or_not(env, profile.key_env)})"
-        if profile.key_command:
-            yield f"  {KEY_COMMAND:<14} {shorten(' '.join(profile.key_command), _WIDEST)}"
-        if profile.key_file:
-            yield f"  {KEY_FILE:<14} {shorten(profile.key_file, _WIDEST)}"
-        for header in profile.headers:
+        if server.key_env:
+            yield f"  {'key-env':<14} {server.key_env} ({_set_or_not(env, server.key_env)})"
+        if server.key_command:
+            yield f"  {KEY_COMMAND:<14} {shorten(' '.join(server.key_command), _WIDEST)}"
+        if server.key_file:
+            yield f"  {KEY_FILE:<14} {shorten(server.key_file, _WIDEST)}"
+        for header in server.headers:
             yield f"  {'header':<14} {header.name}: {_header_words(env, header)}"
-        for name, path in _own_paths(profile.paths).items():
+        for name, path in _own_paths(server.paths).items():
             yield f"  {name:<14} {shorten(path, _WIDEST)}"
 
 
@@ -222,25 +222,26 @@ def _as_json(
     env: Mapping[str, str], settings: Settings, rows: Iterable[OptionRow], problem: Problem | None
 ) -> dict[str, object]:
     profile = settings.profile
+    server = profile.server if profile else ServerSettings()
     return {
         "file": settings.file,
         "profile": profile.name if profile else None,
         "profile_named_by": settings.named_by if profile else None,
         "problem": problem.what if problem else None,
         "options": [{key: value for key, value in row._asdict().items() if key != "text"} for row in rows],
-        "billed": profile.billed if profile else True,
-        "key_env": profile.key_env if profile else None,
-        "key_is_set": _is_set(env, profile.key_env) if profile and profile.key_env else None,
-        "key_command": list(profile.key_command) or None if profile else None,
-        "key_file": profile.key_file if profile else None,
-        "headers": [_header_json(env, header) for header in profile.headers] if profile else [],
-        "paths": _own_paths(profile.paths) if profile else {},
+        "billed": server.billed,
+        "key_env": server.key_env,
+        "key_is_set": _is_set(env, server.key_env) if server.key_env else None,
+        "key_command": list(server.key_command) or None,
+        "key_file": server.key_file,
+        "headers": [_header_json(env, header) for header in server.headers],
+        "paths": _own_paths(server.paths),
         "presets": list(map(_preset_json, settings.config.presets.values())),
     }
 
 
 def _preset_json(preset: Preset) -> dict[str, object]:
-    prompt = None if preset.template == PLACE else preset.template
+    prompt = None if preset.template == PLACEHOLDER else preset.template
     options = {name: setting.value for name, setting in preset.settings.items()}
     return {"name": preset.name, "line": preset.line, "prompt": prompt, "options": options}
 

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from imgcli.core.billing.svg_usage import as_text_usage
+from imgcli.core.billing.token_counts import (
+    UnknownError,
+    as_text_usage,
+    at_least,
+    count,
+    or_none,
+    positive,
+    section,
+    split_tokens,
+)
 from imgcli.core.image import ImageFormat
 from imgcli.core.json_fields import as_object
 from imgcli.core.params import Api
 from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from imgcli.core.billing.prices import LongContext, Prices
     from imgcli.core.catalog import Catalog
@@ -24,65 +32,8 @@ if TYPE_CHECKING:
     from imgcli.core.request import ImageRequest
 
 
-T = TypeVar("T")
-_MAX_TOKENS = 1_000_000_000  # far more than any response has; a larger number is an error
-
-
-class UnknownError(Exception):
-    """An unknown amount; `or_none` turns it into None."""
-
-
-def or_none(amount: Callable[[], T]) -> T | None:
-    """Return an amount, None where part of it is unknown."""
-    try:
-        return amount()
-    except UnknownError:
-        return None
-
-
-def _section(parent: Json, key: str) -> Json:
-    """Return a nested object, an empty one where it is missing; raises `UnknownError` for anything else."""
-    value = parent.get(key)
-    if value is not None and not isinstance(value, Mapping):
-        raise UnknownError
-    return value or {}
-
-
-def count(counts: Json, key: str) -> int | None:
-    """Return a token count, None where it is missing; raises `UnknownError` for an invalid one."""
-    value = counts.get(key)
-    if value is None:
-        return None
-    if type(value) is not int or not 0 <= value <= _MAX_TOKENS:
-        raise UnknownError
-    return value
-
-
-def _positive(counts: Json, key: str) -> int:
-    """Return a count that cannot be missing or zero: there was a prompt, and there is an image."""
-    return _at_least(1, count(counts, key) or 0)
-
-
-def _at_least(least: int, tokens: int) -> int:
-    """Return a number; raises `UnknownError` where it is too small."""
-    if tokens < least:
-        raise UnknownError
-    return tokens
-
-
-def _split(total: int, text: int | None, image: int | None) -> tuple[int, int]:
-    """Complete text and image tokens from their total; raises `UnknownError` where that is impossible."""
-    if text is None and image is None:
-        raise UnknownError
-    text = total - (image or 0) if text is None else text
-    image = total - text if image is None else image
-    if text + image != total or min(text, image) < 0:
-        raise UnknownError
-    return text, image
-
-
 _MILLION = 1_000_000
-_NOTHING = Decimal(0)
+_ZERO = Decimal(0)
 _HALF_A_CENT = Decimal("0.005")
 _SMALL = Decimal("0.0001")
 
@@ -121,7 +72,7 @@ class Row:
     @property
     def known(self) -> Decimal:
         """The known part of the row's cost."""
-        return (self.cost_in or _NOTHING) + (self.cost_out or _NOTHING)
+        return (self.cost_in or _ZERO) + (self.cost_out or _ZERO)
 
 
 @dataclass(frozen=True)
@@ -129,8 +80,8 @@ class Bill:
     """What a run cost.
 
     `prices_date` is the date of the oldest price in it, None without any; `tables` names the price tables
-    that were used. `notes` are sentences on assumptions and uncertain prices. `is_demo` means that nobody
-    pays it.
+    that were used. `notes` are sentences on assumptions and uncertain prices. A bill that `is_demo` is not
+    charged.
     """
 
     rows: tuple[Row, ...]
@@ -161,7 +112,7 @@ class Bill:
     @property
     def known(self) -> Decimal:
         """The known part of the cost, which is a minimum where `total` is None."""
-        return sum((row.known for row in self.rows), _NOTHING)
+        return sum((row.known for row in self.rows), _ZERO)
 
 
 def bill(
@@ -169,7 +120,7 @@ def bill(
 ) -> Bill:
     """Compute what a run cost at OpenAI's Standard rates; `partials` and `images` arrived.
 
-    What counts what, `Completed` says. Never raises: a count that is missing or absurd makes its row unknown.
+    `Completed` says which count is which. Never raises: a missing or absurd count makes its row unknown.
     """
     from imgcli.core.billing.prices import tables_of  # see `prices_of`
 
@@ -200,12 +151,14 @@ def dollars(amount: Decimal | None) -> str:
 
 def sum_or_none(amounts: Iterable[Decimal | None]) -> Decimal | None:
     """Return the sum, None if any part is unknown."""
-    total = _NOTHING
-    for amount in amounts:
-        if amount is None:
-            return None
-        total += amount
-    return total
+    known = list(amounts)
+    return None if None in known else sum(filter(None, known), _ZERO)
+
+
+def _sum_counts(counts: Iterable[int | None]) -> int | None:
+    """Return the sum, None if any part is unknown."""
+    known = list(counts)
+    return None if None in known else sum(filter(None, known))
 
 
 def _rows(request: ImageRequest, completed: Completed, partials: int, catalog: Catalog) -> Iterator[Row]:
@@ -236,8 +189,8 @@ def prices_of(model: str | None, catalog: Catalog) -> Prices:
     from imgcli.core.billing.prices import Prices  # only here: the history needs rows of bills, but no prices
 
     found = catalog.find(model) if model else None
-    aside = catalog.aside.get(model) if model and not found else None
-    return (found.prices if found else aside) or Prices(date=date.min, source="")
+    other_prices = catalog.other_prices.get(model) if model and not found else None
+    return (found.prices if found else other_prices) or Prices(date=date.min, source="")
 
 
 def _notes(row: Row, completed: Completed, request: ImageRequest, catalog: Catalog) -> Iterator[str]:
@@ -260,7 +213,7 @@ def _text_row(model: str, usage: Json, prices: Prices) -> Row:
         Part.TEXT,
         model,
         tokens_in=or_none(lambda: count(usage, "input_tokens")),
-        cached=or_none(lambda: count(_section(usage, "input_tokens_details"), "cached_tokens")),
+        cached=or_none(lambda: count(section(usage, "input_tokens_details"), "cached_tokens")),
         tokens_out=or_none(lambda: count(usage, "output_tokens")),
         cost_in=or_none(lambda: _text_in(usage, prices)),
         cost_out=or_none(lambda: _text_out(usage, prices)),
@@ -269,12 +222,12 @@ def _text_row(model: str, usage: Json, prices: Prices) -> Row:
 
 def _text_in(usage: Json, prices: Prices) -> Decimal:
     """Return the cost of fresh, cached and cache-written input, each at its rate."""
-    details = _section(usage, "input_tokens_details")
+    details = section(usage, "input_tokens_details")
     cached = count(details, "cached_tokens") or 0
     written = count(details, "cache_write_tokens") or 0
-    if prices.cache_write and count(_section(details, "cache_write_tokens_details"), "ttl_12h_tokens"):
+    if prices.cache_write and count(section(details, "cache_write_tokens_details"), "ttl_12h_tokens"):
         raise UnknownError
-    fresh = _at_least(0, _positive(usage, "input_tokens") - cached - written)
+    fresh = at_least(0, positive(usage, "input_tokens") - cached - written)
     cost = _price(fresh, prices.text_in) + _price(cached, prices.text_cached)
     cost += _price(written, prices.text_in) * (prices.cache_write or 1)
     long_context = _long_context(usage, prices)
@@ -294,7 +247,7 @@ def _text_out(usage: Json, prices: Prices) -> Decimal:
 def _long_context(usage: Json, prices: Prices) -> LongContext | None:
     """Return the surcharge of a very long request, None without one."""
     terms = prices.long_context
-    return terms if terms and _positive(usage, "input_tokens") > terms.after else None
+    return terms if terms and positive(usage, "input_tokens") > terms.after else None
 
 
 def _image_row(request: ImageRequest, usage: Json, prices: Prices) -> Row:
@@ -321,25 +274,25 @@ def _image_in(usage: Json, prices: Prices, request: ImageRequest) -> Decimal:
     text, image = _input(usage, request)
     cached_text, cached_image = _cached(usage, text, image) or (0, 0)
     return (
-        _price(_at_least(0, text - cached_text), prices.text_in)
+        _price(at_least(0, text - cached_text), prices.text_in)
         + _price(cached_text, prices.text_cached)
-        + _price(_at_least(0, image - cached_image), prices.image_in)
+        + _price(at_least(0, image - cached_image), prices.image_in)
         + _price(cached_image, prices.image_cached)
     )
 
 
 def _input(usage: Json, request: ImageRequest) -> tuple[int, int]:
     """Return text and image tokens of the input; without a split, a plain prompt is all text."""
-    total, details = _positive(usage, "input_tokens"), _section(usage, "input_tokens_details")
+    total, details = positive(usage, "input_tokens"), section(usage, "input_tokens_details")
     text, image = count(details, "text_tokens"), count(details, "image_tokens")
     if text is None and image is None and request.is_plain:
         text = total
-    return _split(total, text, image)
+    return split_tokens(total, text, image)
 
 
 def _cached(usage: Json, text: int, image: int) -> tuple[int, int] | None:
     """Return cached text and image tokens of the input; None where the API gives no count."""
-    total, details = count(usage, "cached_tokens"), _section(usage, "cached_tokens_details")
+    total, details = count(usage, "cached_tokens"), section(usage, "cached_tokens_details")
     if total is None and not details:
         return None
     cached_text, cached_image = count(details, "cached_text_tokens"), count(details, "cached_image_tokens")
@@ -352,7 +305,7 @@ def _cached(usage: Json, text: int, image: int) -> tuple[int, int] | None:
         cached_text, cached_image = (
             (None, 0) if image == 0 or total == 0 else (0 if text == 0 else None, None)
         )
-    return _split(total, cached_text, cached_image)
+    return split_tokens(total, cached_text, cached_image)
 
 
 def _cached_in(usage: Json, request: ImageRequest) -> int | None:
@@ -366,12 +319,12 @@ def _image_out(usage: Json, prices: Prices, request: ImageRequest) -> Decimal:
     On a model that also charges for text output, only the Images API's stream, which documents its count as
     the image's, is valid without a split (SDK 3.54.0).
     """
-    total, details = _positive(usage, "output_tokens"), _section(usage, "output_tokens_details")
+    total, details = positive(usage, "output_tokens"), section(usage, "output_tokens_details")
     text, image = count(details, "text_tokens"), count(details, "image_tokens")
     is_all_image = prices.text_out is None or (request.api is Api.IMAGES and request.stream)
     if text is None and image is None and is_all_image:
         image = total
-    text, image = _split(total, text, image)
+    text, image = split_tokens(total, text, image)
     return _price(text, prices.text_out) + _price(image, prices.image_out)
 
 
@@ -379,4 +332,39 @@ def _price(tokens: int, rate: Decimal | None) -> Decimal:
     """Return the cost of tokens at dollars per million; no tokens cost nothing at any rate."""
     if tokens and rate is None:
         raise UnknownError
-    return tokens * (rate or _NOTHING) / _MILLION
+    return tokens * (rate or _ZERO) / _MILLION
+
+
+def sum_bills(bills: Iterable[Bill]) -> Bill | None:
+    """Return the bill of several runs, None for none: rows of the same model added up.
+
+    Rows whose cost is unknown are not added to those whose cost is known, which would hide the least that it
+    is. It is the demo's where none of it is charged.
+    """
+    bills = tuple(bills)
+    if not bills:
+        return None
+    rows: dict[tuple[Part, str | None, bool], list[Row]] = {}
+    for one in bills:
+        for row in one.rows:
+            rows.setdefault((row.part, row.model, row.cost is None), []).append(row)
+    dates = [one.prices_date for one in bills if one.prices_date]
+    notes = dict.fromkeys(note for one in bills for note in one.notes)
+    summed = tuple(_sum_rows(alike) for alike in rows.values())
+    tables = tuple(dict.fromkeys(table for one in bills for table in one.tables))
+    is_demo = all(one.is_demo for one in bills)
+    return Bill(summed, min(dates, default=None), tuple(notes), is_demo, tables)
+
+
+def _sum_rows(rows: list[Row]) -> Row:
+    """Return rows of one model as one."""
+    return Row(
+        rows[0].part,
+        rows[0].model,
+        _sum_counts(row.tokens_in for row in rows),
+        _sum_counts(row.cached for row in rows),
+        _sum_counts(row.tokens_out for row in rows),
+        _sum_counts(row.partials for row in rows),
+        sum_or_none(row.cost_in for row in rows),
+        sum_or_none(row.cost_out for row in rows),
+    )

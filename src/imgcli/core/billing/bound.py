@@ -6,9 +6,9 @@ from datetime import date
 from decimal import ROUND_UP, Decimal
 from typing import TYPE_CHECKING
 
-from imgcli.core.billing.bill import count, or_none
 from imgcli.core.billing.prices import dated, joined, tables_of
 from imgcli.core.billing.rates import HALF, highest_surcharge
+from imgcli.core.billing.token_counts import count, or_none
 from imgcli.core.catalog import ModelKind
 from imgcli.core.errors import usage_error
 from imgcli.core.image import ImageFormat
@@ -33,7 +33,7 @@ def image_model_name(request: ImageRequest, catalog: Catalog) -> str:
 
 
 _MILLION = 1_000_000
-_NOTHING = Decimal(0)
+_ZERO = Decimal(0)
 _CENT, _SMALL = Decimal("0.01"), Decimal("0.0001")
 _AUTO = "auto"
 _QUALITIES = (Quality.LOW, Quality.MEDIUM, Quality.HIGH, Quality.XHIGH, Quality.MAX)
@@ -64,7 +64,7 @@ class Bound:
 
 def batch_bound(bounds: Iterable[Bound]) -> Bound:
     """Return the upper bound of one or more requests that go through the Batch API, at half price."""
-    total, dates, bases, tables = _NOTHING, set[date](), set[str](), dict[str, None]()
+    total, dates, bases, tables = _ZERO, set[date](), set[str](), dict[str, None]()
     for bound in bounds:
         total += bound.dollars
         dates.add(bound.as_of)
@@ -106,19 +106,19 @@ def upper_bound(
             "The maximum cost is unknown: the conversation that this continues is not in the history.",
             f"Send the image itself with {option('image')}, or remove the limit.",
         )
-    load = _Load(request, models.limits, conversation or Conversation())
+    load = _HighestCost(request, models.limits, conversation or Conversation())
     image = image_model_name(request, models)
     shares = [_most_expensive(_candidates(image, ModelKind.IMAGE, models), load.image_dollars)]
     if request.api is Api.RESPONSES:
         shares.append(_most_expensive(_candidates(request.model, ModelKind.TEXT, models), load.text_dollars))
-    total = sum((share for _, share in shares), _NOTHING) * highest_surcharge(host) * (request.count or 1)
+    total = sum((share for _, share in shares), _ZERO) * highest_surcharge(host) * (request.count or 1)
     basis = _basis(request, models, shares[0][0])
     tables = tables_of(model.prices for model, _ in shares if model.prices)
     return Bound(_rounded_up(total), basis, min(_dates(model for model, _ in shares)), tables)
 
 
 def _check_known(request: ImageRequest) -> None:
-    """Raise `ImgcliError` (usage) for parameters with a price or a number of tokens that nobody publishes."""
+    """Raise `ImgcliError` (usage) for parameters whose price or number of tokens is not published."""
     if request.format is ImageFormat.SVG:
         unknown = "how many tokens it takes to write one" if request.svg_model else "which model writes it"
         raise usage_error(
@@ -164,7 +164,7 @@ def conversation_before(
 
 
 @dataclass(frozen=True)
-class _Load:
+class _HighestCost:
     """The tokens that a request costs at most, and their price."""
 
     request: ImageRequest
@@ -175,16 +175,16 @@ class _Load:
         """Return the cost of the image model's input and output."""
         prices = model.prices
         if prices is None:  # pragma: no cover - every candidate is priced
-            return _NOTHING
+            return _ZERO
         text, images = self.prompt_bytes + self.limits["image_text"], self.images
         if self.request.api is Api.RESPONSES:
             text += self.limits["text_out"]  # the text model rewords the prompt
         frames = 1
         if self.request.format is ImageFormat.GIF:
             frames = self.request.frames or self.limits["frames"]
-        rate = (prices.image_out or _NOTHING) / _MILLION
-        cost = text * ((prices.text_in or _NOTHING) + (prices.text_out or _NOTHING)) / _MILLION
-        cost += images * self.limits["image_image"] * (prices.image_in or _NOTHING) / _MILLION
+        rate = (prices.image_out or _ZERO) / _MILLION
+        cost = text * ((prices.text_in or _ZERO) + (prices.text_out or _ZERO)) / _MILLION
+        cost += images * self.limits["image_image"] * (prices.image_in or _ZERO) / _MILLION
         cost += frames * _image(model.most, rate, self.request, self.limits[_AUTO])
         cost += self.request.partials * self.limits["partial"] * rate
         return Decimal(cost)
@@ -193,7 +193,7 @@ class _Load:
         """Return the cost of the text model's input and output."""
         prices = model.prices
         if prices is None or prices.text_in is None or prices.text_out is None:  # pragma: no cover - likewise
-            return _NOTHING
+            return _ZERO
         turn_in, turn_out = self.limits["text_in"], self.limits["text_out"]
         before = self.before.turns * (turn_in + turn_out) + self.before.prompt_bytes
         seen = self.images * (model.image or self.limits["text_image"])

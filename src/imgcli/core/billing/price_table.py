@@ -1,4 +1,4 @@
-"""Price tables that were read after imgcli was made: as values, stored, and laid over the catalog."""
+"""Price tables newer than the built-in one: as values, stored, and applied to the catalog."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 FORMAT, VERSION = "imgcli_prices", 1
-"""The key that tells a stored table, and the value that it has."""
+"""The key by which a stored table is recognized, and its value."""
 
 
 @dataclass(frozen=True)
@@ -52,18 +52,18 @@ def _fields(prices: Prices | None, image_dollars: Mapping[str, Decimal] | None) 
 def current(models: Catalog, table: PriceTable | None, today: dt.date) -> Catalog:
     """Return the catalog with the prices of a day, and a table's before its own.
 
-    What a table does not say of a model stays as it was. An end that has come ends a price in either.
+    What a table does not say of a model stays as it was. A price whose end has come is gone in either.
     """
     fresh = table or PriceTable("", "", today, {})
     named = {model.name: _named(model, fresh.prices) for model in models.models}
     ours = {name for model in models.models for name in (model.name, *model.aliases)}
-    aside = {name: prices.on(today) for name, prices in fresh.prices.items() if name not in ours}
+    other_prices = {name: prices.on(today) for name, prices in fresh.prices.items() if name not in ours}
     return replace(
         models,
         models=tuple(_current(model, named[model.name], fresh, today) for model in models.models),
         prices_date=table.date if table else models.prices_date,
         prices_from=table.label if table else None,
-        aside=aside,
+        other_prices=other_prices,
     )
 
 
@@ -73,7 +73,7 @@ def _named(model: Model, prices: Mapping[str, Prices]) -> Prices | None:
 
 def _current(model: Model, fresh: Prices | None, table: PriceTable, today: dt.date) -> Model:
     old = model.prices.on(today) if model.prices else None
-    prices = _over(fresh.on(today), old) if fresh else old
+    prices = _completed(fresh.on(today), old) if fresh else old
     rate, most = prices.image_out if prices else None, model.most
     if rate and "rate" in most:
         # What OpenAI asks for an image is its tokens times the price of one: the tokens stay.
@@ -88,7 +88,7 @@ def _current(model: Model, fresh: Prices | None, table: PriceTable, today: dt.da
     return replace(model, prices=prices, most=most, image_dollars=image_dollars)
 
 
-def _over(fresh: Prices, old: Prices | None) -> Prices:
+def _completed(fresh: Prices, old: Prices | None) -> Prices:
     """Complete fresh prices with what only the old ones name; the date is then the older one."""
     if old is None or not fresh.is_known:
         return fresh

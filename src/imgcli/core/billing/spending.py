@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from imgcli.core.history import RunCost
 
 
-_NOTHING = Decimal(0)
+_ZERO = Decimal(0)
 UNKNOWN_MODEL = "unknown model"
 
 
@@ -56,7 +56,7 @@ class Sum:
     name: str
     runs: int = 0
     unknown: int = 0
-    known: Decimal = _NOTHING
+    known: Decimal = _ZERO
 
     def add(self, cost: Decimal | None, known: Decimal) -> None:
         """Add a run."""
@@ -115,4 +115,4 @@ def _shares(
             for share in expense.shares:
                 yield share.model or UNKNOWN_MODEL, share.cost, share.known
             if not expense.shares and expense.cost is None:
-                yield UNKNOWN_MODEL, None, _NOTHING
+                yield UNKNOWN_MODEL, None, _ZERO

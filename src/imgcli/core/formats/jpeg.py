@@ -15,9 +15,9 @@ END_OF_IMAGE = 0xD9
 START_OF_SCAN = 0xDA
 APP11 = 0xEB
 STARTS_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-"""Table B.1; the three left out mean tables and an extension."""
+"""Table B.1; the three left out stand for tables and an extension."""
 HUFFMAN_FRAMES = frozenset({0xC0, 0xC1, 0xC2})
-"""Frames that are made of blocks, Huffman coded: all that are met in practice."""
+"""Frames that are made of blocks, Huffman coded: all that occur in practice."""
 
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _RESTARTS = range(0xD0, 0xD8)

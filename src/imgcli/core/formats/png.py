@@ -1,7 +1,7 @@
-"""The chunks of a PNG file, found at byte level: nothing is decoded, nothing is believed.
+"""The chunks of a PNG file, found at byte level: nothing is decoded, nothing is trusted.
 
 The layout is that of the PNG specification, third edition, section 5: a signature, then chunks of a length, a
-type, the content and a checksum, up to IEND. What follows IEND belongs to nobody, and is left alone.
+type, the content and a checksum, up to IEND. What follows IEND is ignored.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_AROUND = 12  # bytes of a chunk besides its content: length, type, checksum
+_OVERHEAD = 12  # bytes of a chunk besides its content: length, type, checksum
 _MOST_CHUNKS = 200_000
 """Far more than any image has; a file made of nothing but empty chunks must not keep us busy."""
 
@@ -42,17 +42,17 @@ class Chunk:
         return data[self.start + 8 : self.end - 4]
 
     def is_intact(self, data: bytes) -> bool:
-        """Whether its checksum is right."""
+        """Return whether its checksum is right."""
         checksum = int.from_bytes(data[self.end - 4 : self.end])
         return zlib.crc32(memoryview(data)[self.start + 4 : self.end - 4]) == checksum
 
 
 def chunks(data: bytes) -> Iterator[Chunk]:
-    """Walk through the chunks, IEND last; ends early where the file is cut, at once for what is no PNG."""
+    """Walk through the chunks, IEND last; ends early where the file is cut, at once for what is not a PNG."""
     start = len(SIGNATURE) if data.startswith(SIGNATURE) else len(data)
     for _ in range(_MOST_CHUNKS):
-        end = start + _AROUND + int.from_bytes(data[start : start + 4])
-        if start + _AROUND > len(data) or end > len(data):
+        end = start + _OVERHEAD + int.from_bytes(data[start : start + 4])
+        if start + _OVERHEAD > len(data) or end > len(data):
             return
         chunk = Chunk(data[start + 4 : start + 8], start, end)
         yield chunk
@@ -74,7 +74,7 @@ def encode(kind: bytes, content: bytes) -> bytes:
 
 
 def international_text(keyword: str, text: bytes) -> bytes:
-    """Format an iTXt chunk of UTF-8 text, uncompressed, its language not told (section 11.3.3.4)."""
+    """Format an iTXt chunk of UTF-8 text, uncompressed, without a language (section 11.3.3.4)."""
     return encode(b"iTXt", b"%b\0\0\0\0\0%b" % (keyword.encode("latin-1"), text))
 
 
@@ -88,7 +88,7 @@ def text_of(content: bytes, keyword: str) -> bytes | None:
 
 
 def has_keyword(content: bytes, keyword: str) -> bool:
-    """Return whether a text chunk goes by this keyword, however its text is spelt."""
+    """Return whether a text chunk has this keyword, however its text is encoded."""
     return content.startswith(keyword.encode("latin-1") + b"\0")
 
 
@@ -165,7 +165,7 @@ def held_size(data: bytes, limit: int) -> int:
 def has_all_pixels(data: bytes) -> bool:
     """Return whether the pixels of a PNG that is not interlaced are all there, to their checksum.
 
-    Inflates them, in less than half of the time of decoding. False where only a decoder can tell.
+    Inflates them, in less than half the time of decoding. False where only a decoder can tell.
     """
     size, is_interlaced = unpacked_size(data), data[28]
     line = size // (int.from_bytes(data[20:24]) or 1) or 1

@@ -64,7 +64,7 @@ def _colour(code: str) -> Colour:
 Size = tuple[int, int]
 Point = tuple[float, float]
 
-_SOFT = 512  # soft textures are made this large at most, then enlarged: nobody sees the difference
+_SOFT = 512  # soft textures are made this large at most, then enlarged: the difference cannot be seen
 
 
 def noise(rng: random.Random, size: Size, cells: float, stretch: float = 1.0) -> Image.Image:

@@ -96,7 +96,7 @@ class Label:
             pen.text(place, line, fill=(255, 255, 255), font=self._fonts[_LARGE])
 
     def stamp(self, image: Image.Image, colour: Colour) -> None:
-        """Draw the badge: sharp even on a rough image, so that nobody takes it for a model's work."""
+        """Draw the badge: sharp even on a rough image, so that it is not taken for a model's work."""
         wide, high = self._badge_size
         badge = Image.new("RGB", (wide, high), colour)
         ink = (16, 16, 20) if sum(colour) > _BRIGHT else (255, 255, 255)
@@ -118,13 +118,13 @@ _SHOWN = 3
 _PAPER = (252, 251, 248)
 
 
-def arrange(scene: Image.Image, inputs: Sequence[bytes], mask: bytes | None) -> Image.Image:
+def add_inputs(scene: Image.Image, inputs: Sequence[bytes], mask: bytes | None) -> Image.Image:
     """Paint the masked area of the first image anew, or lay the images as prints on the scene."""
     if mask is not None:
         return _inpaint(scene, inputs[0], mask)
     tilts = (-3.0, 7.0, -11.0)
     for number in reversed(range(min(_SHOWN, len(inputs)))):
-        scene = _lay(scene, _print(inputs[number], scene.size), tilts[number], number)
+        scene = _place_print(scene, _print(inputs[number], scene.size), tilts[number], number)
     return scene
 
 
@@ -154,7 +154,7 @@ def _print(input_image: bytes, size: drawing.Size) -> Image.Image:
     return ImageOps.expand(image, round(min(size) * 0.018), _PAPER)
 
 
-def _lay(scene: Image.Image, sheet: Image.Image, tilt: float, number: int) -> Image.Image:
+def _place_print(scene: Image.Image, sheet: Image.Image, tilt: float, number: int) -> Image.Image:
     """Lay a sheet on the scene, turned by `tilt` degrees, with a shadow."""
     turned = sheet.convert("RGBA").rotate(tilt, Image.Resampling.BICUBIC, expand=True)
     away = (0, -0.13, 0.13)[number]

@@ -1,4 +1,4 @@
-"""The painter: an image worth looking at from a prompt and a seed; the same job gives the same bytes."""
+"""The painter: an image worth looking at from a prompt and a seed; the same job has the same bytes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageChops
 
-from imgcli.demo.painter import drawing, scenes, vector
-from imgcli.demo.painter.label import Box, Caption, Label, arrange
+from imgcli.demo.painter import drawing, scenes
+from imgcli.demo.painter.label import Box, Caption, Label, add_inputs
 from imgcli.demo.provenance import mark
 
 if TYPE_CHECKING:
@@ -39,12 +39,12 @@ class PaintJob:
     """Encoded image whose transparent areas are to be painted anew."""
     turn: int = 1
     """Number of this image in its conversation, from 1."""
-    scene_prompt: str = ""
+    first_prompt: str = ""
     """The first prompt of the conversation: it keeps the scene while later prompts change the colours."""
     number: int = 0
     """Which of several images of one request, from 0."""
     seed: int = 0
-    scene_seed: int | None = None
+    first_seed: int | None = None
     """The seed of the conversation's first image, which keeps the scene; None where this is the first."""
 
 
@@ -53,12 +53,12 @@ class PaintedImage:
 
     def __init__(self, job: PaintJob) -> None:
         self.job = job
-        self._palette = drawing.choose(_rng(job, "palette", job.prompt))
+        self._palette = drawing.choose(_random_for(job, "palette", job.prompt))
         self._caption = Caption("demo", _facts(job), job.prompt)
         self._label = Label(self._caption, _inside(job, 0.085 if job.transparent else 0))
 
     def final(self, encoding: Encoding) -> bytes:
-        """Return the finished image, encoded, with the mark by which the demo knows it again.
+        """Return the finished image, encoded, with the mark by which the demo recognizes it.
 
         A gif of several frames ends with it.
         """
@@ -70,14 +70,18 @@ class PaintedImage:
 
     def _drawn(self) -> bytes:
         job = self.job
-        rng = _rng(job, "drawing", job.scene_prompt or job.prompt)
+        rng = _random_for(job, "drawing", job.first_prompt or job.prompt)
         ridges = 3 + _DETAIL[job.quality]
-        return vector.draw(rng, job.size, self._palette, self._caption, ridges, is_bare=job.transparent)
+        return scenes.svg_drawing(
+            rng, job.size, self._palette, self._caption, ridges, is_bare=job.transparent
+        )
 
     def _animated(self, encoding: Encoding) -> bytes:
-        rng = _rng(self.job, "frames", str(encoding.frames))
+        rng = _random_for(self.job, "frames", str(encoding.frames))
         count = encoding.frames - 1
-        rough = [_roughen(rng, self._image, (number + 1) / encoding.frames) for number in range(count)]
+        rough = [
+            _blend_with_noise(rng, self._image, (number + 1) / encoding.frames) for number in range(count)
+        ]
         frames = [frame.quantize(method=Image.Quantize.FASTOCTREE) for frame in (*rough, self._image)]
         buffer = io.BytesIO()
         frames[0].save(
@@ -88,18 +92,18 @@ class PaintedImage:
     def partial(self, index: int, count: int, encoding: Encoding) -> bytes:
         """Return a complete but rougher version, encoded: number `index`, from 0, of `count`."""
         done = (index + 1) / (count + 1)
-        rng = _rng(self.job, "partial", f"{index}/{count}")
-        return self._encode(_roughen(rng, self._image, done), encoding)
+        rng = _random_for(self.job, "partial", f"{index}/{count}")
+        return self._encode(_blend_with_noise(rng, self._image, done), encoding)
 
     @cached_property
     def _image(self) -> Image.Image:
         job = self.job
-        seed = job.seed if job.scene_seed is None else job.scene_seed
-        rng = _rng(replace(job, seed=seed), "scene", job.scene_prompt or job.prompt)
+        seed = job.seed if job.first_seed is None else job.first_seed
+        rng = _random_for(replace(job, seed=seed), "scene", job.first_prompt or job.prompt)
         scene = rng.choice(_SCENES)(rng, job.size, self._palette, _DETAIL[job.quality])
         if job.inputs:
-            scene = arrange(scene, job.inputs, job.mask)
-        scene = drawing.grain(_rng(job, "grain", job.prompt), scene, _GRAIN[job.quality])
+            scene = add_inputs(scene, job.inputs, job.mask)
+        scene = drawing.grain(_random_for(job, "grain", job.prompt), scene, _GRAIN[job.quality])
         self._label.write(scene, opaque=job.mask is not None)
         return scene
 
@@ -121,7 +125,7 @@ def encode(image: Image.Image, encoding: Encoding) -> bytes:
     return buffer.getvalue()
 
 
-def _rng(job: PaintJob, purpose: str, text: str) -> random.Random:
+def _random_for(job: PaintJob, purpose: str, text: str) -> random.Random:
     """Return a generator for one purpose: changing one part of an image leaves the others alone."""
     seed = "\0".join((purpose, str(job.seed), str(job.number), text))
     return random.Random(hashlib.sha256(seed.encode("utf-8", "surrogatepass")).digest())
@@ -146,7 +150,7 @@ def _inside(job: PaintJob, part: float) -> Box:
     return margin, margin, width - margin, height - margin
 
 
-def _roughen(rng: random.Random, image: Image.Image, done: float) -> Image.Image:
+def _blend_with_noise(rng: random.Random, image: Image.Image, done: float) -> Image.Image:
     """Return the image as it is `done` (0 to 1) of the way out of the noise."""
     width, height = image.size
     shrink = 8 * 48**done / min(width, height)
@@ -167,13 +171,9 @@ def _cut_out(image: Image.Image, area: Box) -> Image.Image:
     outer, inner = (_rounded(image.size, area, unit * wide, unit * 0.1) for wide in (0.0, 0.018))
     sticker = Image.new("RGB", image.size, _BORDER)
     sticker.paste(image, mask=inner)
-    bare = ImageChops.multiply(sticker, Image.merge("RGB", (outer.point(_solid()),) * 3))
+    bare = ImageChops.multiply(sticker, Image.merge("RGB", (outer.point([0] + [255] * 255),) * 3))
     bare.putalpha(outer)
     return bare
-
-
-def _solid() -> list[int]:
-    return [0] + [255] * 255
 
 
 def _rounded(size: drawing.Size, area: Box, inset: float, radius: float) -> Image.Image:

@@ -200,7 +200,7 @@ class GridSink(TerminalSink[ImageGrid]):
         return str(len(self._tiles) + 1)
 
     def _note_end(self, tile: _JobTile, job: str, completed: Completed | None) -> None:
-        from imgcli.core.billing.bill_sum import sum_bills
+        from imgcli.core.billing.bill import sum_bills
 
         bill = tile.summary.bill(completed, self._price) if tile.summary else None
         tile.end(self._clock(), self._words.unsaved, bill)

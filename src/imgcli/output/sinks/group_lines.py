@@ -70,7 +70,7 @@ class GroupLinesSink:
 
     def _add(self, job: str, summary: RunSummary, ended: Completed | None) -> None:
         """Add what a job cost; the last one's end is the time for the bill."""
-        from imgcli.core.billing.bill_sum import sum_bills
+        from imgcli.core.billing.bill import sum_bills
 
         self._bill = sum_bills(filter(None, [self._bill, summary.bill(ended, self._price)]))
         del self._summaries[job]

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from imgcli.core.billing.bill import Bill
-from imgcli.core.billing.server_price import price_notes
+from imgcli.core.billing.rates import price_notes
 from imgcli.core.history import OK, FileStatus, KnowledgeSource
 from imgcli.core.image import ContentCredentials
 from imgcli.core.messages import image_facts

@@ -11,7 +11,7 @@ from imgcli.core.billing.prices import dated
 from imgcli.core.catalog import FixedSizes, ModelKind
 from imgcli.core.image import ImageFormat
 from imgcli.core.option import option
-from imgcli.core.parameters.acceptance import accepted_options
+from imgcli.core.parameters.parameter_checks import accepted_options
 from imgcli.core.params import PARAMETERS
 from imgcli.core.text import shorten
 from imgcli.dataclass import dataclass

@@ -9,8 +9,9 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from imgcli.core.history import ModelCost, RunCost
+from imgcli.core.json_fields import dollars
 from imgcli.core.params import DEMO
-from imgcli.store.history.rows import date_of, dollars_of, request_of, time_of, utc_text
+from imgcli.store.history.rows import date_of, request_of, time_of, utc_text
 
 if TYPE_CHECKING:
     import sqlite3
@@ -28,31 +29,31 @@ _QUERY = (
     "SELECT id, started, endpoint, cost, prices_date, billed, part, charges.model, cost_in, cost_out"
     " FROM runs LEFT JOIN charges ON charges.run = id WHERE started >= ? ORDER BY started, id, position"
 )
-_NOTHING = Decimal(0)
+_ZERO = Decimal(0)
 
 
-def read_expenses(connection: sqlite3.Connection, since: datetime | None) -> list[Cells]:
+def read_cost_rows(connection: sqlite3.Connection, since: datetime | None) -> list[Cells]:
     """Read the rows, those of one run one after the other, the oldest run first."""
     return connection.execute(_QUERY, [utc_text(since) if since else ""]).fetchall()
 
 
-def expenses(rows: Iterable[Cells]) -> Iterator[RunCost]:
-    """Make a value of every run's rows."""
-    dollars, day = lru_cache(4096)(dollars_of), lru_cache(64)(date_of)  # amounts repeat themselves
+def run_costs(rows: Iterable[Cells]) -> Iterator[RunCost]:
+    """Yield the cost of every run, from its rows."""
+    amount, day = lru_cache(4096)(dollars), lru_cache(64)(date_of)  # amounts repeat themselves
 
     def share(model: object, cost_in: object, cost_out: object) -> ModelCost:
-        parts = dollars(cost_in), dollars(cost_out)
-        known = sum((part for part in parts if part is not None), _NOTHING)
+        parts = amount(cost_in), amount(cost_out)
+        known = sum((part for part in parts if part is not None), _ZERO)
         return ModelCost(model if isinstance(model, str) else None, None if None in parts else known, known)
 
     for (number, started, endpoint, cost, priced, billed), bill in groupby(rows, key=itemgetter(*range(6))):
         shares = tuple(share(*cells[7:]) for cells in bill if cells[6] is not None)
         is_free, priced_on = endpoint == DEMO or billed == 0, day(priced)
-        yield RunCost(number, time_of(started), is_free, dollars(cost), shares, priced_on, endpoint)
+        yield RunCost(number, time_of(started), is_free, amount(cost), shares, priced_on, endpoint)
 
 
 class OpenRun(NamedTuple):
-    """A run whose cost nobody has told: it is going on, it broke off, or the server did not count.
+    """A run of unknown cost: it is in progress, it broke off, or the server did not count.
 
     `known` is what it cost at least; `reserved` is None for a run that began without a daily cap.
     """
@@ -64,7 +65,7 @@ class OpenRun(NamedTuple):
     endpoint: str | None = None
 
 
-class Day(NamedTuple):
+class DayCosts(NamedTuple):
     """What the history knows of a day: the dollars spent, the open runs, and the name of every run."""
 
     known: Decimal
@@ -72,15 +73,15 @@ class Day(NamedTuple):
     jobs: frozenset[str]
 
 
-def read_day(connection: sqlite3.Connection, since: datetime) -> Day:
-    """Read what was spent and reserved since a moment; runs that nobody bills are left out."""
+def read_day(connection: sqlite3.Connection, since: datetime) -> DayCosts:
+    """Read what was spent and reserved since a moment; free runs are left out."""
     begun = [utc_text(since)]
     amounts = connection.execute("SELECT job, amount FROM reservations WHERE started >= ?", begun)
-    reserved = {job: dollars_of(amount) for job, amount in amounts}
+    reserved = {job: dollars(amount) for job, amount in amounts}
     told = connection.execute("SELECT id, job, request FROM runs WHERE started >= ?", begun)
     runs = {number: (job, request) for number, job, request in told}
-    known, open_runs = _NOTHING, []
-    for expense in expenses(read_expenses(connection, since)):
+    known, open_runs = _ZERO, []
+    for expense in run_costs(read_cost_rows(connection, since)):
         job, request = runs[expense.number]
         if expense.is_free:
             continue
@@ -91,15 +92,15 @@ def read_day(connection: sqlite3.Connection, since: datetime) -> Day:
                 OpenRun(job, expense.known, reserved.get(job), request_of(request), expense.endpoint)
             )
     jobs = frozenset(job for job, _ in runs.values())
-    open_runs += [OpenRun(job, _NOTHING, amount) for job, amount in reserved.items() if job not in jobs]
-    return Day(known, tuple(open_runs), jobs | reserved.keys())
+    open_runs += [OpenRun(job, _ZERO, amount) for job, amount in reserved.items() if job not in jobs]
+    return DayCosts(known, tuple(open_runs), jobs | reserved.keys())
 
 
 def reserve(
     connection: sqlite3.Connection,
     job: str,
     days: tuple[datetime, datetime],
-    decide: Callable[[Day], Decimal],
+    decide: Callable[[DayCosts], Decimal],
 ) -> None:
     """Reserve what `decide` says once it has seen the day; whatever it raises reserves nothing.
 
@@ -112,14 +113,14 @@ def reserve(
     connection.execute("INSERT INTO reservations VALUES (?, ?, ?)", [job, utc_text(now), format(amount, "f")])
 
 
-def settle(connection: sqlite3.Connection, entry: HistoryEntry) -> None:
-    """Let a run's true cost count in place of what is reserved, which stays where that cost is unknown."""
+def clear_reservation(connection: sqlite3.Connection, entry: HistoryEntry) -> None:
+    """Delete a run's reservation once its cost is known."""
     if entry.cost is not None or entry.is_free:
         connection.execute("DELETE FROM reservations WHERE job = ?", [entry.job])
 
 
 def release(connection: sqlite3.Connection, job: str) -> None:
-    """Return back what is reserved for a run that was not sent, or that its owner has given up on."""
+    """Release what is reserved for a run that was not sent, or that its owner has given up on."""
     connection.execute("DELETE FROM reservations WHERE job = ?", [job])
     connection.execute(
         "INSERT INTO reservations SELECT job, started, '0' FROM runs WHERE job = ? AND cost IS NULL", [job]

@@ -13,7 +13,7 @@ import stat
 import time
 from contextlib import suppress
 from itertools import count
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
 
 from imgcli.store.history import schema
 from imgcli.store.history.ids import NAME
@@ -30,6 +30,8 @@ T = TypeVar("T")
 Identity: TypeAlias = tuple[int, int]
 """What distinguishes files that have had the same name: device and inode."""
 
+_PATIENCE = 10.0
+"""Seconds for which a lock is waited for by default."""
 _LOCK = "history.lock"
 _COMPANIONS = ("-wal", "-shm")
 """What SQLite keeps beside a database that is in use."""
@@ -80,7 +82,7 @@ class Database:
     newer than we are is renamed, and a new one takes its place; `notices` says so.
     """
 
-    def __init__(self, folder: Path, patience: float) -> None:
+    def __init__(self, folder: Path, patience: float = _PATIENCE) -> None:
         self.path = folder / NAME
         self.notices: list[str] = []
         self._patience = patience
@@ -88,6 +90,12 @@ class Database:
         self._identity: Identity | None = None
         self._lock: int | None = None
         self._open()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def exists(self) -> bool:
@@ -129,23 +137,6 @@ class Database:
         if self.exists:
             self._run(_vacuum)
 
-    @property
-    def aside(self) -> list[Path]:
-        """The files that were set aside earlier, with what lies beside them."""
-        return sorted(self.path.parent.glob(f"{self.path.stem}.*-*{self.path.suffix}*"))
-
-    def aside_since(self, moment: float) -> list[Path]:
-        """List those that were set aside since a moment (seconds), or written until after it."""
-        return [path for path in self.aside if _last_change(path) >= moment]
-
-    def discard_aside(self) -> None:
-        """Remove the files that were set aside. Raises `HistoryError`."""
-        for path in self.aside:
-            try:
-                path.unlink(missing_ok=True)
-            except OSError as error:
-                raise HistoryError(f"{path} cannot be removed: {reason(error)}") from error
-
     def _run(self, action: Callable[[sqlite3.Connection], T], *, is_writing: bool = False) -> T:
         """Run an action; when the database turns out to be of no use, run it with a new one."""
         for _ in range(_TRIES):
@@ -153,7 +144,7 @@ class Database:
                 self.close()
                 self._open(create=True)
             try:
-                return _patiently(lambda: action(self._connected()), self._patience)
+                return _retry_while_locked(lambda: action(self._connected()), self._patience)
             except sqlite3.Error as error:
                 if self._identity is None or not _is_damage(error):
                     raise HistoryError(_message(error)) from error
@@ -286,7 +277,7 @@ def _connect(path: Path, identity: Identity, patience: float) -> sqlite3.Connect
     """Connect to the history in a file. Raises `HistoryError` and `_UnusableError`."""
     try:
         try:
-            return _patiently(lambda: _prepare(path, "mode=rw"), patience)
+            return _retry_while_locked(lambda: _prepare(path, "mode=rw"), patience)
         except sqlite3.OperationalError:
             if os.access(path.parent, os.W_OK) and os.access(path, os.W_OK):
                 raise
@@ -343,7 +334,7 @@ def _migrate(connection: sqlite3.Connection) -> sqlite3.Connection:
     return copy
 
 
-def _patiently(action: Callable[[], T], patience: float) -> T:
+def _retry_while_locked(action: Callable[[], T], patience: float) -> T:
     """Repeat an action that a lock may hinder, for so many seconds; raises the last `sqlite3.Error`."""
     deadline = time.monotonic() + patience
     while True:
@@ -372,14 +363,6 @@ def _kind(error: sqlite3.Error) -> int:
 def _decode(data: bytes) -> str:
     """Decode text as far as possible: a damaged cell must not hide the others."""
     return data.decode("utf-8", "replace")
-
-
-def _last_change(path: Path) -> float:
-    """Return the time of a file's last writing or renaming, in seconds; 0 for one that has gone."""
-    with suppress(OSError):
-        info = path.stat()
-        return max(info.st_mtime, info.st_ctime)
-    return 0.0
 
 
 def _transaction(connection: sqlite3.Connection, begin: str, action: Callable[[sqlite3.Connection], T]) -> T:

@@ -1,4 +1,4 @@
-"""History ids for a shell's Tab: read as fast as a database can be read, and never anything changed."""
+"""History ids for a shell's completion: read as fast as a database can be read; nothing is changed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PROMPT_LENGTH = 200
 def read_ids(file: Path, prefix: str, limit: int) -> list[tuple[int, str]]:
     """List numbers that begin with these digits, newest first, each with its prompt's beginning.
 
-    Raises `sqlite3.Error` where there is no history's file that can be read.
+    Raises `sqlite3.Error` where there is no history that can be read.
     """
     import sqlite3
 

@@ -1,4 +1,4 @@
-"""Who descends from whom, read out of the history run by run."""
+"""Which image was made from which, read from the history run by run."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ if TYPE_CHECKING:
 Find: TypeAlias = "Callable[[str, Sequence[object]], list[HistoryEntry]]"
 """Reads the entries that a condition on `runs` names, newest first."""
 
-_BRINGER = (
+_PRODUCER = (
     "id = (SELECT coalesce(max(CASE WHEN run < ? THEN run END), max(run)) FROM pictures WHERE sha256 = ?)"
 )
-_ANSWERED = "response_id = ? AND id IN (SELECT run FROM pictures WHERE sha256 = ?)"
-_SAVED = "id = (SELECT max(run) FROM pictures WHERE path = ? AND sha256 = ? AND run < ?)"
-_TAKERS = "id IN (SELECT run FROM parents WHERE sha256 = ?)"
-_HEIRS = "id IN (SELECT run FROM parents WHERE sha256 = ? AND role <> ?)"
+_BY_RESPONSE = "response_id = ? AND id IN (SELECT run FROM pictures WHERE sha256 = ?)"
+_BY_PATH = "id = (SELECT max(run) FROM pictures WHERE path = ? AND sha256 = ? AND run < ?)"
+_CHILDREN = "id IN (SELECT run FROM parents WHERE sha256 = ?)"
+_UNMASKED_CHILDREN = "id IN (SELECT run FROM parents WHERE sha256 = ? AND role <> ?)"
 _ANY = 1 << 62
 
 
 def producer(find: Find, sha256: str, child: HistoryEntry | None = None) -> HistoryEntry | None:
-    """Find the run that brought an image which went into `child`.
+    """Find the run that made an image which was an input of `child`.
 
-    Several runs can bring the same bytes. The one that the child names wins, then the newest before the
+    Several runs can make the same bytes. The one that the child names wins, then the newest before the
     child, then the newest of all.
     """
     named = _named(find, sha256, child) if child else None
     before = child.number if child else None
-    return named or next(iter(find(_BRINGER, [before or _ANY, sha256.lower()])), None)
+    return named or next(iter(find(_PRODUCER, [before or _ANY, sha256.lower()])), None)
 
 
 def children(find: Find, sha256: str, of: HistoryEntry | None = None) -> list[HistoryEntry]:
-    """List the runs that an image went into, oldest first, without those that name another run than `of`."""
-    takers = find(_TAKERS, [sha256.lower()])[::-1]
-    return [child for child in takers if of is None or _may_descend(find, child, sha256, of.number)]
+    """List the runs that had this image as input, oldest first, but none that names another run than `of`."""
+    found = find(_CHILDREN, [sha256.lower()])[::-1]
+    return [child for child in found if of is None or _may_be_child(find, child, sha256, of.number)]
 
 
-def _may_descend(find: Find, child: HistoryEntry, sha256: str, parent: Key | None) -> bool:
+def _may_be_child(find: Find, child: HistoryEntry, sha256: str, parent: Key | None) -> bool:
     named = _named(find, sha256, child)
     return named is None or named.number == parent
 
@@ -57,10 +57,10 @@ def _named(find: Find, sha256: str, child: HistoryEntry) -> HistoryEntry | None:
     if request is None:
         return None
     if request.previous_response_id and sha256 == child.parent:
-        return next(iter(find(_ANSWERED, [request.previous_response_id, sha256])), None)
+        return next(iter(find(_BY_RESPONSE, [request.previous_response_id, sha256])), None)
     sent = [*request.references, *([request.mask] if request.mask else [])]
     paths = [path_cell(Path(each.path)) for each in sent if each.path and each.sha256 == sha256]
-    runs = (find(_SAVED, [path, sha256, child.number or _ANY]) for path in paths)
+    runs = (find(_BY_PATH, [path, sha256, child.number or _ANY]) for path in paths)
     return next((run for found in runs for run in found), None)
 
 
@@ -70,24 +70,24 @@ def family_of(find: Find, origin: HistoryEntry | FileFacts) -> Family:
     Its embedded parameters tell what such a file was made from.
     """
     if isinstance(origin, HistoryEntry):
-        return _family(find, _number(origin), origin, _sources(origin), _brought(origin))
+        return _family(find, _number(origin), origin, _source_hashes(origin), _image_hashes(origin))
     parents = list(origin.parameters.parents) if origin.parameters else []
     family = _family(find, origin.sha256, None, parents, [origin.sha256])
     return replace(family, file=origin)
 
 
 def _family(
-    find: Find, asked: Key, run: HistoryEntry | None, sources: Iterable[str], brought: Iterable[str]
+    find: Find, asked: Key, run: HistoryEntry | None, sources: Iterable[str], images: Iterable[str]
 ) -> Family:
-    kin = _Kin(find, {asked: run})
-    kin.rise(asked, sources)
-    kin.descend(asked, brought)
-    return Family(asked, kin.members, kin.origins)
+    family = _FamilyCollector(find, {asked: run})
+    family.add_ancestors(asked, sources)
+    family.add_descendants(asked, images)
+    return Family(asked, family.members, family.origins)
 
 
 @dataclass
-class _Kin:
-    """The family as far as it is collected; nobody is visited twice, so that circles end.
+class _FamilyCollector:
+    """The family as far as it is collected; no member is visited twice, so that cycles end.
 
     `members` and `origins` are those of `Family`.
     """
@@ -96,7 +96,7 @@ class _Kin:
     members: dict[Key, HistoryEntry | None]
     origins: dict[Key, dict[str, Key]] = field(default_factory=dict)
 
-    def rise(self, key: Key, sha256s: Iterable[str]) -> None:
+    def add_ancestors(self, key: Key, sha256s: Iterable[str]) -> None:
         """Collect what a member was made from, up to the roots."""
         waiting = [(key, sha256s)]
         while waiting:
@@ -107,28 +107,28 @@ class _Kin:
                 parent = origins[sha256] = _number(run) if run else sha256
                 if parent not in self.members:
                     self.members[parent] = run
-                    waiting += [(parent, _sources(run))] if run else []
+                    waiting += [(parent, _source_hashes(run))] if run else []
 
-    def descend(self, key: Key, sha256s: Iterable[str]) -> None:
+    def add_descendants(self, key: Key, sha256s: Iterable[str]) -> None:
         """Collect what was made from a member's images, down to the leaves."""
         waiting, seen = [(key, sha256s)], {key}
         while waiting:
             key, sha256s = waiting.pop()
             for sha256 in sha256s:
-                for child in self.find(_HEIRS, [sha256, Role.MASK.value]):
-                    if not _may_descend(self.find, child, sha256, key):
+                for child in self.find(_UNMASKED_CHILDREN, [sha256, Role.MASK.value]):
+                    if not _may_be_child(self.find, child, sha256, key):
                         continue
-                    self._adopt(child, sha256, key)
+                    self._add_child(child, sha256, key)
                     if _number(child) not in seen:
                         seen.add(_number(child))
-                        waiting.append((_number(child), _brought(child)))
+                        waiting.append((_number(child), _image_hashes(child)))
 
-    def _adopt(self, child: HistoryEntry, sha256: str, parent: Key) -> None:
+    def _add_child(self, child: HistoryEntry, sha256: str, parent: Key) -> None:
         """Put a child under its parent, and find out what else it was made from."""
         key = _number(child)
         self.members.setdefault(key, child)
         origins = self.origins.setdefault(key, {})
-        for one in _sources(child):
+        for one in _source_hashes(child):
             if one == sha256:
                 origins[one] = parent
             elif one not in origins:
@@ -140,11 +140,11 @@ def _number(run: HistoryEntry) -> int:
     return run.number or 0
 
 
-def _sources(run: HistoryEntry) -> list[str]:
+def _source_hashes(run: HistoryEntry) -> list[str]:
     """List what a run started from, the image that was changed first; a mask is no ancestor."""
     ranked = sorted(run.parents, key=lambda parent: parent.role is not Role.ORIGINAL)
     return [parent.sha256 for parent in ranked if parent.role is not Role.MASK]
 
 
-def _brought(run: HistoryEntry) -> list[str]:
+def _image_hashes(run: HistoryEntry) -> list[str]:
     return [image.sha256 for image in run.images]

@@ -6,7 +6,6 @@ A row that the history cannot take waits in a file of its own until it can.
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from dataclasses import field, replace
 from decimal import Decimal
@@ -25,7 +24,7 @@ from imgcli.dataclass import dataclass
 from imgcli.store.history.repository import History, HistoryError
 from imgcli.store.history.rows import entry_of, stored_cells
 from imgcli.store.paths import private_folder, state_folder, state_folders
-from imgcli.store.publish.atomic import PRIVATE, create, flush, write_all
+from imgcli.store.publish.atomic import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,8 +37,8 @@ if TYPE_CHECKING:
     from imgcli.core.history import Parent
 
 
-_HURRY = 0.1
-"""Seconds for which a locked history is waited for when somebody wants us to end."""
+_SHORT_PATIENCE = 0.1
+"""Seconds for which a locked history is waited for after a signal."""
 _FOLDER, _SUFFIX = "rows", ".json"
 """Where rows wait, inside the state folder."""
 
@@ -59,14 +58,7 @@ class PendingRows:
     def keep(self, entry: HistoryEntry) -> None:
         """Keep a row, in place of an earlier one of the same run; raises `OSError`."""
         path = private_folder(state_folder(self.environ) / _FOLDER) / _file_name(entry.job)
-        draft = path.with_suffix(f".{os.urandom(3).hex()}")
-        descriptor = create(draft, PRIVATE)
-        try:
-            write_all(descriptor, json.dumps(stored_cells(entry)).encode("ascii"))
-            flush(descriptor)
-        finally:
-            os.close(descriptor)
-        draft.replace(path)
+        replace_file(path, json.dumps(stored_cells(entry)).encode("ascii"))
 
     def drop(self, job: str) -> None:
         """Remove what is kept of a run that the history knows by now."""
@@ -106,7 +98,7 @@ def _read_entry(path: Path) -> HistoryEntry | None:
 
 @dataclass(frozen=True)
 class RunContext:
-    """What the events of a run do not tell: whom it asks, what it starts from, and when it began.
+    """What the events of a run do not say: which server it asks, what it starts from, and when it began.
 
     `began` is None for a run that begins with its first event. `is_free` tells at the end whether anybody
     bills it. `pending` takes the row where the history does not within `patience` seconds.
@@ -122,7 +114,7 @@ class RunContext:
 
 
 @dataclass
-class _Gathered:
+class _RunSoFar:
     """What is known of a run by now."""
 
     began: datetime | None
@@ -135,10 +127,10 @@ class _Gathered:
 
 
 class HistorySink:
-    """Remembers one run in the history of `folder()`. Never raises: what fails is `trouble`, a sentence.
+    """Records one run in the history of `folder()`. Never raises: what fails is in `trouble`, as sentences.
 
-    A run that a signal breaks off is told by a `Failed` with that signal; `close` remembers one that nobody
-    ended. Of two ends the first counts.
+    A run that a signal breaks off ends with a `Failed` that has the signal; `close` records one that did not
+    end. Of two ends the first counts.
     """
 
     def __init__(
@@ -153,12 +145,12 @@ class HistorySink:
         self._about = about
         self._price = price
         self._now = now
-        self._run = _Gathered(about.began)
+        self._run = _RunSoFar(about.began)
         self._is_done = False
-        self._is_hurried = False
+        self._is_interrupted = False
 
     def handle(self, event: Event) -> None:
-        """Gather what an event tells; the last one writes the row."""
+        """Gather what an event says; the last one writes the row."""
         if self._is_done:
             return
         try:
@@ -166,16 +158,16 @@ class HistorySink:
             if self._run.end:
                 self._write(self._run.end)
         except Exception as error:  # noqa: BLE001 - whatever it is, the image is worth more
-            self._give_up(error)
+            self._note_failure(error)
 
     def close(self) -> None:
-        """Remember a run that was begun and never ended."""
+        """Record a run that was begun and never ended."""
         if self._run.began:
             broken = Problem(ExitCode.UNKNOWN, "The run was interrupted.", Charged.MAYBE, CHECK_USAGE)
             self.handle(Failed(self._about.job, broken))
 
     def skip_history(self) -> None:
-        """Remember nothing: the run never asked anybody."""
+        """Record nothing: no request was sent."""
         self._is_done = True
 
     def _gather(self, event: Event) -> None:
@@ -188,14 +180,14 @@ class HistorySink:
             case PartialImage():
                 run.partials += 1
             case FinalImage(image_index=image_index):
-                run.finals[image_index] = _kept(event)
+                run.finals[image_index] = _saved_image(event)
             case Saved(image_index=image_index, path=path, problem=problem):
-                run.paths[image_index] = _from_the_root(path)
+                run.paths[image_index] = _absolute(path)
                 run.problems += [problem] if problem else []
             case Completed():
                 run.end = run.end or event
             case Failed(problem=problem):
-                self._is_hurried |= problem.signal is not None
+                self._is_interrupted |= problem.signal is not None
                 run.problems += [] if run.end else [problem]
                 run.end = run.end or event
             case _:
@@ -204,9 +196,9 @@ class HistorySink:
     def _write(self, end: Completed | Failed) -> None:
         """Write the row, and those that waited; once, unless a signal comes before it is written."""
         entry, pending = self._entry(end), self._about.pending
-        patience = _HURRY if self._is_hurried else self._about.patience
+        patience = _SHORT_PATIENCE if self._is_interrupted else self._about.patience
         try:
-            with History.open(self._folder(), patience) as history:
+            with History(self._folder(), patience) as history:
                 history.record(entry)
                 self._is_done = True
                 self.trouble += history.notices
@@ -229,15 +221,15 @@ class HistorySink:
         later = "`imgcli history` or the next run adds it"
         self.trouble.append(f"this run is not in the history yet ({error}); {later}")
 
-    def _give_up(self, error: Exception) -> None:
+    def _note_failure(self, error: Exception) -> None:
         why = str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
         self.trouble.append(f"this run is not in the history: {why}")
         self._is_done = True
 
     def _entry(self, end: Completed | Failed) -> HistoryEntry:
-        run, ended = self._run, _told(end)
+        run, ended = self._run, _completed_of(end)
         bill = self._bill(end)
-        worst = _worst(run.problems)
+        worst = _most_severe_problem(run.problems)
         charged = _charged(run.problems)
         return HistoryEntry(
             job=self._about.job,
@@ -268,8 +260,8 @@ class HistorySink:
         return self._about.endpoint == DEMO or self._about.is_free()
 
     def _bill(self, end: Completed | Failed) -> Bill | None:
-        """Work out the bill; none for a run that failed before the server counted."""
-        ended = _told(end)
+        """Compute the bill; none for a run that failed before the server counted."""
+        ended = _completed_of(end)
         is_counted = isinstance(end, Completed) or ended.usage or ended.tool_usage
         if self._run.request is None or not is_counted:
             return None
@@ -282,8 +274,8 @@ class HistorySink:
         )
 
 
-def _from_the_root(path: Path) -> Path:
-    """Format a file's name so that it means the same everywhere, with the links that somebody chose.
+def _absolute(path: Path) -> Path:
+    """Return an absolute path, with its links.
 
     Only where it goes up, links on the way must be followed: /link/.. is not /.
     """
@@ -291,7 +283,7 @@ def _from_the_root(path: Path) -> Path:
     return name.parent.resolve() / name.name if ".." in name.parts else name
 
 
-def _kept(final: FinalImage) -> SavedImage:
+def _saved_image(final: FinalImage) -> SavedImage:
     image = final.image
     bare = strip(image.data)
     return SavedImage(
@@ -305,13 +297,13 @@ def _kept(final: FinalImage) -> SavedImage:
     )
 
 
-def _told(end: Completed | Failed) -> Completed:
-    """Return what the server told at the end, an empty answer where it told nothing."""
+def _completed_of(end: Completed | Failed) -> Completed:
+    """Return what the server reported at the end, empty where it reported nothing."""
     ended = end if isinstance(end, Completed) else end.ended
     return ended or Completed(end.job, model=None)
 
 
-def _worst(problems: list[Problem]) -> Problem | None:
+def _most_severe_problem(problems: list[Problem]) -> Problem | None:
     """Choose the problem that names the outcome: the signal, or what gives the exit code."""
     broken_off = [problem for problem in problems if problem.signal is not None]
     code = most_severe(problem.exit_code for problem in problems)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from imgcli.store.history import costs, rows
 from imgcli.store.history.db import Database, HistoryError
 from imgcli.store.history.schema import knows_received
+from imgcli.store.publish.atomic import reason
 
 if TYPE_CHECKING:
     import sqlite3
@@ -17,23 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imgcli.core.history import Family, FileFacts, HistoryEntry, RunCost
-    from imgcli.store.history.costs import Day
+    from imgcli.store.history.costs import DayCosts
     from imgcli.store.history.lineage import Find
-
-
-def numbers(connection: sqlite3.Connection, limit: int | None, search: str) -> list[int]:
-    """List the numbers of the newest runs, of those alone that have a text somewhere."""
-    where = _where(connection, search)
-    query = f"SELECT id FROM runs{where} ORDER BY started DESC, id DESC LIMIT ?"  # noqa: S608 - all ours
-    return [number for (number,) in connection.execute(query, [-1 if limit is None else limit])]
-
-
-def outlines(connection: sqlite3.Connection, search: str) -> list[RunOutline]:
-    """List the outlines of the runs that `numbers` lists."""
-    images = "(SELECT count(*) FROM pictures WHERE run = id)"
-    columns = f"id, started, coalesce(image_model, model, ''), {images}"
-    query = f"SELECT {columns} FROM runs{_where(connection, search)} ORDER BY started DESC, id DESC"  # noqa: S608
-    return list(map(RunOutline._make, connection.execute(query)))
 
 
 def _where(connection: sqlite3.Connection, search: str) -> str:
@@ -73,65 +60,44 @@ T = TypeVar("T")
 
 __all__ = ["History", "HistoryError"]
 
-_PATIENCE = 10.0
-"""Seconds for which a lock is waited for, unless somebody says otherwise."""
 _LONGEST_NUMBER = 18
 """Digits that fit into SQLite's integers."""
 _LATEST = (
     "SELECT id FROM runs WHERE EXISTS (SELECT 1 FROM pictures WHERE run = runs.id)"
     " AND (? IS NULL OR endpoint = ?) ORDER BY started DESC, id DESC LIMIT 1 OFFSET ?"
 )
-_TELLING = 8
-"""Characters that name a job at the least: they are its date, and less is a number that nobody has."""
+_SHORTEST_JOB = 8
+"""The fewest characters that name a job: they are its date; less is a number, which no run has."""
 _LAST_CHARACTER = "\U0010ffff"
 
 
-class History:
-    """What was asked for, what came of it, what it cost; `open` it, and `close` it or use it with `with`.
+class History(Database):
+    """What was asked for, what came of it, what it cost: the runs in the database of a folder.
 
-    Every method raises `HistoryError`, an `OSError`, where the file cannot be read or written just now. One
-    that is of no use is set aside; `notices` are sentences about that, for people.
+    `close` it, or use it with `with`. Every method raises `HistoryError`, an `OSError`, where the file cannot
+    be read or written just now. One that is of no use is set aside; `notices` are sentences about that.
     """
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    @classmethod
-    def open(cls, folder: Path, patience: float = _PATIENCE) -> Self:
-        """Open the history in a folder, or none where nothing is recorded yet. Raises `HistoryError`."""
-        return cls(Database(folder, patience))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Put the file back."""
-        self._database.close()
-
-    @property
-    def notices(self) -> list[str]:
-        """What became of a file that could not be used."""
-        return self._database.notices
 
     @property
     def aside(self) -> list[Path]:
-        """The files that were ever set aside and are still there."""
-        return self._database.aside
+        """The files that were set aside earlier, with what lies beside them."""
+        return sorted(self.path.parent.glob(f"{self.path.stem}.*-*{self.path.suffix}*"))
 
     def aside_since(self, moment: datetime) -> list[Path]:
-        """The files that were set aside since a moment, or written until after it."""
-        return self._database.aside_since(moment.timestamp())
+        """List those that were set aside since a moment, or written until after it."""
+        return [path for path in self.aside if _last_change(path) >= moment.timestamp()]
 
     def discard_aside(self) -> None:
-        """Remove the files that were set aside: what is in them is to be forgotten too."""
-        self._database.discard_aside()
+        """Remove the files that were set aside. Raises `HistoryError`."""
+        for path in self.aside:
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise HistoryError(f"{path} cannot be removed: {reason(error)}") from error
 
     def record(self, entry: HistoryEntry) -> HistoryEntry:
-        """Remember a run, in place of what was known of the same job; gives the entry with its number."""
-        return self._database.write(lambda connection: _recorded(connection, entry))
+        """Record a run, in place of what was known of the same job; return the entry with its number."""
+        return self.write(lambda connection: _recorded(connection, entry))
 
     def find_sha256(self, sha256: str) -> HistoryEntry | None:
         """Find the newest run that brought an image with these bytes."""
@@ -141,7 +107,7 @@ class History:
     def find_received(self, sha256: str) -> HistoryEntry | None:
         """Find the newest run that brought these bytes, and saved them with parameters embedded."""
         where = "id IN (SELECT run FROM pictures WHERE received = ?)"
-        return self._first(where, [sha256.lower()]) if self._database.read(knows_received) else None
+        return self._first(where, [sha256.lower()]) if self.read(knows_received) else None
 
     def find_id(self, text: str) -> HistoryEntry | None:
         """Find a run by its number, its job's name, or a beginning of that which no other has."""
@@ -153,7 +119,7 @@ class History:
         return self._first("job = ?", [text]) or self._only_one_beginning_with(text)
 
     def find_path(self, path: Path, sha256: str | None = None) -> HistoryEntry | None:
-        """Find the last run that saved an image under this name, spelt like this, whatever is there now.
+        """Find the last run that saved an image under exactly this name, whatever is there now.
 
         With `sha256` only a run counts that saved these bytes there.
         """
@@ -162,13 +128,13 @@ class History:
 
     def find_response(self, response_id: str) -> HistoryEntry | None:
         """Find the run that a server answered under this id."""
-        return self._database.read(lambda connection: _answers(connection)(response_id))
+        return self.read(lambda connection: _response_finder(connection)(response_id))
 
     def producer(self, sha256: str, child: HistoryEntry | None = None) -> HistoryEntry | None:
         """Find the run that brought what a later one started from; see `lineage.producer`."""
         from imgcli.store.history.lineage import producer
 
-        return self._database.read(lambda connection: producer(_finding(connection), sha256, child))
+        return self.read(lambda connection: producer(_entry_finder(connection), sha256, child))
 
     def latest(self, endpoint: str | None = None, back: int = 0) -> HistoryEntry | None:
         """Find the newest run that brought an image, saved or not, of one endpoint or of any.
@@ -178,7 +144,7 @@ class History:
         return self._first(f"id = ({_LATEST})", [endpoint, endpoint, back])
 
     def entries(self, limit: int | None = None, search: str = "") -> Iterator[HistoryEntry]:
-        """Return the newest runs first, all of them without a limit.
+        """Yield the newest runs first, all of them without a limit.
 
         `search` is a text that must be in the prompt, a revised prompt or a path; case does not matter.
         """
@@ -188,72 +154,94 @@ class History:
                 yield entry
 
     def numbers(self, limit: int | None = None, search: str = "") -> list[int]:
-        """Return the numbers of the runs that `entries` gives."""
-        return self._database.read(lambda connection: numbers(connection, limit, search))
+        """Return the numbers of the runs that `entries` yields."""
+
+        def read(connection: sqlite3.Connection) -> list[int]:
+            where = _where(connection, search)
+            query = f"SELECT id FROM runs{where} ORDER BY started DESC, id DESC LIMIT ?"  # noqa: S608 - all ours
+            return [number for (number,) in connection.execute(query, [-1 if limit is None else limit])]
+
+        return self.read(read)
 
     def outlines(self, search: str = "") -> list[RunOutline]:
-        """Return the outlines of the runs that `entries` gives."""
-        return self._database.read(lambda connection: outlines(connection, search))
+        """Return the outlines of the runs that `entries` yields."""
+        images = "(SELECT count(*) FROM pictures WHERE run = id)"
+        columns = f"id, started, coalesce(image_model, model, ''), {images}"
+
+        def read(connection: sqlite3.Connection) -> list[RunOutline]:
+            where = _where(connection, search)
+            query = f"SELECT {columns} FROM runs{where} ORDER BY started DESC, id DESC"  # noqa: S608 - all ours
+            return list(map(RunOutline._make, connection.execute(query)))
+
+        return self.read(read)
 
     def children(self, sha256: str, of: HistoryEntry | None = None) -> list[HistoryEntry]:
         """List the runs that an image went into, oldest first; see `lineage.children`."""
         from imgcli.store.history.lineage import children
 
-        return self._database.read(lambda connection: children(_finding(connection), sha256, of))
+        return self.read(lambda connection: children(_entry_finder(connection), sha256, of))
 
     def family(self, origin: HistoryEntry | FileFacts) -> Family:
         """Collect what a run, or a file that no run brought, descends from, and what descends from it."""
         from imgcli.store.history.lineage import family_of
 
-        return self._database.read(lambda connection: family_of(_finding(connection), origin))
+        return self.read(lambda connection: family_of(_entry_finder(connection), origin))
 
     def charges(self, since: datetime | None = None) -> Iterator[RunCost]:
-        """Return what every run since a moment cost, oldest first; free runs are among them."""
-        return costs.expenses(self._database.read(lambda connection: costs.read_expenses(connection, since)))
+        """Yield what every run since a moment cost, oldest first; free runs are among them."""
+        return costs.run_costs(self.read(lambda connection: costs.read_cost_rows(connection, since)))
 
-    def day(self, since: datetime, decide: Callable[[Day, FindAnswer], T]) -> T:
-        """Show `decide` what was spent and reserved since a moment, and reserve nothing."""
-        return self._database.read(
-            lambda connection: decide(costs.read_day(connection, since), _answers(connection))
+    def day(self, since: datetime, decide: Callable[[DayCosts, FindAnswer], T]) -> T:
+        """Call `decide` with what was spent and reserved since a moment, and reserve nothing."""
+        return self.read(
+            lambda connection: decide(costs.read_day(connection, since), _response_finder(connection))
         )
 
     def reserve(
-        self, job: str, days: tuple[datetime, datetime], decide: Callable[[Day, FindAnswer], Decimal]
+        self, job: str, days: tuple[datetime, datetime], decide: Callable[[DayCosts, FindAnswer], Decimal]
     ) -> None:
         """Reserve what a run may cost, in one transaction with the day's sum; see `costs.reserve`.
 
         `decide` also gets what finds the run of a response's id.
         """
-        self._database.write(
+        self.write(
             lambda connection: costs.reserve(
-                connection, job, days, lambda day: decide(day, _answers(connection))
+                connection, job, days, lambda day: decide(day, _response_finder(connection))
             )
         )
 
     def release(self, job: str) -> None:
-        """Return back what is reserved for a run that was not sent, or that its owner has given up on."""
-        if self._database.exists:
-            self._database.write(lambda connection: costs.release(connection, job))
+        """Release what is reserved for a run that was not sent, or that its owner has given up on."""
+        if self.exists:
+            self.write(lambda connection: costs.release(connection, job))
 
     def forget(self, numbers: Iterable[int]) -> int:
-        """Remove runs so that nothing of them is left in the file; gives how many there were."""
-        if not self._database.exists:
+        """Remove runs so that nothing of them is left in the file; return how many there were."""
+        if not self.exists:
             return 0
         wanted = [(number,) for number in numbers]
-        count = self._database.write(lambda connection: _forgotten(connection, wanted))
-        self._database.wipe()
+        count = self.write(lambda connection: _forgotten(connection, wanted))
+        self.wipe()
         return count
 
     def _first(self, where: str, values: Sequence[Any]) -> HistoryEntry | None:
-        found = self._database.read(lambda connection: _entries(connection, where, values, limit=1))
+        found = self.read(lambda connection: _entries(connection, where, values, limit=1))
         return found[0] if found else None
 
     def _only_one_beginning_with(self, text: str) -> HistoryEntry | None:
-        if len(text) < _TELLING:
+        if len(text) < _SHORTEST_JOB:
             return None
         where, values = "job >= ? AND job < ?", [text, text + _LAST_CHARACTER]
-        found = self._database.read(lambda connection: _entries(connection, where, values, limit=2))
+        found = self.read(lambda connection: _entries(connection, where, values, limit=2))
         return found[0] if len(found) == 1 else None
+
+
+def _last_change(path: Path) -> float:
+    """Return the time of a file's last writing or renaming, in seconds; 0 for one that has gone."""
+    with suppress(OSError):
+        info = path.stat()
+        return max(info.st_mtime, info.st_ctime)
+    return 0.0
 
 
 def _recorded(connection: sqlite3.Connection, entry: HistoryEntry) -> HistoryEntry:
@@ -266,7 +254,7 @@ def _recorded(connection: sqlite3.Connection, entry: HistoryEntry) -> HistoryEnt
         if recorded.is_same_as(earlier):
             return recorded
         _updated(connection, recorded)
-    costs.settle(connection, recorded)
+    costs.clear_reservation(connection, recorded)
     return recorded
 
 
@@ -293,9 +281,9 @@ def _insert_parts(connection: sqlite3.Connection, entry: HistoryEntry) -> None:
     for image in entry.images:
         _insert(connection, "pictures", run | rows.image_cells(image))
     for position, parent in enumerate(entry.parents):
-        _insert(connection, "parents", run | {"position": position} | rows.parent_cells(parent))
+        _insert(connection, "parents", run | {"position": position} | rows.cells_of(parent, rows.PARENTS))
     for position, charge in enumerate(entry.charges):
-        _insert(connection, "charges", run | {"position": position} | rows.charge_cells(charge))
+        _insert(connection, "charges", run | {"position": position} | rows.cells_of(charge, rows.CHARGES))
 
 
 def _insert(connection: sqlite3.Connection, table: str, cells: dict[str, Any]) -> int:
@@ -313,7 +301,7 @@ def _entries(
     return [_entry(connection, run) for run in _rows(connection, query, [*values, limit])]
 
 
-def _answers(connection: sqlite3.Connection) -> FindAnswer:
+def _response_finder(connection: sqlite3.Connection) -> FindAnswer:
     def find(response_id: str) -> HistoryEntry | None:
         text = response_id.encode("utf-8", "replace").decode()
         return next(iter(_entries(connection, "response_id = ?", [text], limit=1)), None)
@@ -321,7 +309,7 @@ def _answers(connection: sqlite3.Connection) -> FindAnswer:
     return find
 
 
-def _finding(connection: sqlite3.Connection) -> Find:
+def _entry_finder(connection: sqlite3.Connection) -> Find:
     return lambda where, values: _entries(connection, where, values)
 
 

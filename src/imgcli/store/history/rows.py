@@ -6,19 +6,19 @@ import json
 import os
 from contextlib import suppress
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from imgcli.core.billing.bill import Part, Row
 from imgcli.core.errors import Charged
 from imgcli.core.history import HistoryEntry, Parent, Role, SavedImage
 from imgcli.core.image import ImageFormat
-from imgcli.core.json_fields import choice, count, json_object, moment, text
+from imgcli.core.json_fields import choice, count, dollars, json_object, text, timestamp
 from imgcli.core.request import ImageRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from decimal import Decimal
 
     from imgcli.core.events import Json
 
@@ -28,69 +28,18 @@ Cells: TypeAlias = "Mapping[str, Any]"
 
 _LONGEST = 300_000
 """Characters of one text; a server that sends more of it is not worth the room."""
-_MOST_DOLLARS = Decimal(1_000_000_000)
-_FINEST = -18
-"""The power of ten below which an amount is no money; an exponent can have any number of digits."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 def run_cells(entry: HistoryEntry) -> dict[str, Any]:
     """Format an entry as a row of `runs`."""
-    return {
-        "job": _storable(entry.job),
-        "started": utc_text(entry.started),
-        "ended": utc_text(entry.ended),
-        "endpoint": _storable(entry.endpoint),
-        "outcome": entry.outcome,
-        "charged": entry.charged.value,
-        "cost": _dollar_text(entry.cost),
-        "prices_date": entry.prices_date.isoformat() if entry.prices_date else None,
-        "prices_from": _storable(entry.prices_from),
-        "billed": int(entry.billed),
-        "model": _storable(entry.model),
-        "image_model": _storable(entry.image_model),
-        "response_id": _storable(entry.response_id),
-        "prompt": _storable(entry.prompt),
-        "message": _storable(entry.message),
-        "request": _json_text(entry.request.to_json()) if entry.request else None,
-        "usage": _json_text(entry.usage),
-        "tool_usage": _json_text(entry.tool_usage),
-    }
+    return cells_of(entry, _RUNS)
 
 
 def image_cells(image: SavedImage) -> dict[str, Any]:
-    """Format an image as a row of `images`."""
+    """Format an image as a row of `pictures`."""
     width, height = image.size or (None, None)
-    return {
-        "image": image.image_index,
-        "sha256": image.sha256,
-        "bytes": image.length,
-        "path": path_cell(image.path) if image.path else None,
-        "format": image.format,
-        "width": width,
-        "height": height,
-        "revised_prompt": _storable(image.revised_prompt),
-        "received": image.received,
-    }
-
-
-def parent_cells(parent: Parent) -> dict[str, Any]:
-    """Format a parent as a row of `parents`."""
-    return {"sha256": parent.sha256, "role": parent.role.value}
-
-
-def charge_cells(row: Row) -> dict[str, Any]:
-    """Format a bill's row as a row of `charges`."""
-    return {
-        "part": row.part.value,
-        "model": _storable(row.model),
-        "tokens_in": row.tokens_in,
-        "cached": row.cached,
-        "tokens_out": row.tokens_out,
-        "partials": row.partials,
-        "cost_in": _dollar_text(row.cost_in),
-        "cost_out": _dollar_text(row.cost_out),
-    }
+    return cells_of(image, _PICTURES) | {"width": width, "height": height}
 
 
 def stored_cells(entry: HistoryEntry) -> dict[str, Any]:
@@ -101,8 +50,8 @@ def stored_cells(entry: HistoryEntry) -> dict[str, Any]:
     return {
         "run": {"id": None, **run_cells(entry)},
         "pictures": images,
-        "parents": list(map(parent_cells, entry.parents)),
-        "charges": list(map(charge_cells, entry.charges)),
+        "parents": [cells_of(parent, PARENTS) for parent in entry.parents],
+        "charges": [cells_of(row, CHARGES) for row in entry.charges],
     }
 
 
@@ -112,60 +61,26 @@ def entry_of(
     """Read an entry; what cannot be read is unknown."""
     return HistoryEntry(
         number=run["id"],
-        job=text(run.get("job")) or "",
-        started=time_of(run.get("started")),
-        ended=time_of(run.get("ended")),
-        endpoint=text(run.get("endpoint")),
-        outcome=text(run.get("outcome")) or "",
-        charged=choice(Charged, run.get("charged")) or Charged.MAYBE,
-        cost=dollars_of(run.get("cost")),
-        prices_date=date_of(run.get("prices_date")),
-        prices_from=text(run.get("prices_from")),
-        billed=run.get("billed") != 0,
-        model=text(run.get("model")),
-        image_model=text(run.get("image_model")),
-        response_id=text(run.get("response_id")),
-        prompt=text(run.get("prompt")) or "",
-        message=text(run.get("message")),
-        request=request_of(run.get("request")),
-        usage=json_object(run.get("usage")),
-        tool_usage=json_object(run.get("tool_usage")),
         images=tuple(map(_image, images)),
-        parents=tuple(map(_parent, parents)),
-        charges=tuple(map(charge_of, charges)),
-    )
-
-
-def charge_of(cells: Cells) -> Row:
-    """Read a row of `charges`."""
-    return Row(
-        part=choice(Part, cells.get("part")) or Part.IMAGE,
-        model=text(cells.get("model")),
-        tokens_in=count(cells.get("tokens_in")),
-        cached=count(cells.get("cached")),
-        tokens_out=count(cells.get("tokens_out")),
-        partials=count(cells.get("partials")),
-        cost_in=dollars_of(cells.get("cost_in")),
-        cost_out=dollars_of(cells.get("cost_out")),
+        parents=tuple(Parent(**_fields(cells, PARENTS)) for cells in parents),
+        charges=tuple(Row(**_fields(cells, CHARGES)) for cells in charges),
+        **_fields(run, _RUNS),
     )
 
 
 def _image(cells: Cells) -> SavedImage:
     width, height = count(cells.get("width")), count(cells.get("height"))
-    return SavedImage(
-        image_index=count(cells.get("image")) or 0,
-        sha256=text(cells.get("sha256")) or "",
-        length=count(cells.get("bytes")) or 0,
-        path=path_of(cells.get("path")),
-        format=choice(ImageFormat, cells.get("format")),
-        size=(width, height) if width and height else None,
-        revised_prompt=text(cells.get("revised_prompt")),
-        received=text(cells.get("received")),
-    )
+    return SavedImage(**_fields(cells, _PICTURES), size=(width, height) if width and height else None)
 
 
-def _parent(cells: Cells) -> Parent:
-    return Parent(text(cells.get("sha256")) or "", choice(Role, cells.get("role")) or Role.REFERENCE)
+def cells_of(value: object, columns: Sequence[_Column]) -> dict[str, Any]:
+    """Format what has these fields as a row."""
+    return {one.name or one.field: one.write(getattr(value, one.field)) for one in columns}
+
+
+def _fields(cells: Cells, columns: Sequence[_Column]) -> dict[str, Any]:
+    """Read the fields that a row has."""
+    return {one.field: one.read(cells.get(one.name or one.field)) for one in columns}
 
 
 def utc_text(when: datetime) -> str:
@@ -175,7 +90,7 @@ def utc_text(when: datetime) -> str:
 
 def time_of(value: object) -> datetime:
     """Read a time; the epoch for anything else."""
-    return moment(value) or _EPOCH
+    return timestamp(value) or _EPOCH
 
 
 def date_of(value: object) -> date | None:
@@ -188,19 +103,6 @@ def date_of(value: object) -> date | None:
 def _dollar_text(amount: Decimal | None) -> str | None:
     """Write an amount with all its digits."""
     return None if amount is None else format(amount, "f")
-
-
-def dollars_of(value: object) -> Decimal | None:
-    """Return an amount of dollars, None for what can be none."""
-    with suppress(TypeError, ValueError, InvalidOperation):
-        amount = Decimal(value)  # type: ignore[arg-type]  # a TypeError says so
-        if (
-            amount.is_finite()
-            and 0 <= amount <= _MOST_DOLLARS
-            and (not amount or amount.adjusted() >= _FINEST)
-        ):
-            return amount
-    return None
 
 
 def path_cell(path: Path) -> str | bytes:
@@ -227,6 +129,64 @@ def _json_text(fields: Json | None) -> str | None:
 
 
 def request_of(value: object) -> ImageRequest | None:
-    """Read a request; None for one of a version that has other fields, which nobody can ask for again."""
+    """Read a request; None for one of a version that has other fields, which cannot be sent again."""
     told = json_object(value)
     return None if told is None or ImageRequest.is_of_another_version(told) else ImageRequest.from_json(told)
+
+
+def _as_is(value: Any) -> Any:  # noqa: ANN401 - a number, an enum's text
+    return value
+
+
+class _Column(NamedTuple):
+    """A column of a table: its field, how it is read and written, and its name where that is another."""
+
+    field: str
+    read: Callable[[object], Any]
+    write: Callable[[Any], Any] = _as_is
+    name: str = ""
+
+
+_RUNS = (
+    _Column("job", lambda cell: text(cell) or "", _storable),
+    _Column("started", time_of, utc_text),
+    _Column("ended", time_of, utc_text),
+    _Column("endpoint", text, _storable),
+    _Column("outcome", lambda cell: text(cell) or ""),
+    _Column("charged", lambda cell: choice(Charged, cell) or Charged.MAYBE, str),
+    _Column("cost", dollars, _dollar_text),
+    _Column("prices_date", date_of, lambda day: day and day.isoformat()),
+    _Column("prices_from", text, _storable),
+    _Column("billed", lambda cell: cell != 0, int),
+    _Column("model", text, _storable),
+    _Column("image_model", text, _storable),
+    _Column("response_id", text, _storable),
+    _Column("prompt", lambda cell: text(cell) or "", _storable),
+    _Column("message", text, _storable),
+    _Column("request", request_of, lambda request: _json_text(request and request.to_json())),
+    _Column("usage", json_object, _json_text),
+    _Column("tool_usage", json_object, _json_text),
+)
+_PICTURES = (
+    _Column("image_index", lambda cell: count(cell) or 0, name="image"),
+    _Column("sha256", lambda cell: text(cell) or ""),
+    _Column("length", lambda cell: count(cell) or 0, name="bytes"),
+    _Column("path", path_of, lambda path: path and path_cell(path)),
+    _Column("format", lambda cell: choice(ImageFormat, cell)),
+    _Column("revised_prompt", text, _storable),
+    _Column("received", text),
+)
+PARENTS = (
+    _Column("sha256", lambda cell: text(cell) or ""),
+    _Column("role", lambda cell: choice(Role, cell) or Role.REFERENCE, str),
+)
+CHARGES = (
+    _Column("part", lambda cell: choice(Part, cell) or Part.IMAGE, str),
+    _Column("model", text, _storable),
+    _Column("tokens_in", count),
+    _Column("cached", count),
+    _Column("tokens_out", count),
+    _Column("partials", count),
+    _Column("cost_in", dollars, _dollar_text),
+    _Column("cost_out", dollars, _dollar_text),
+)

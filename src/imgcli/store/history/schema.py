@@ -15,7 +15,7 @@ VERSION = 2
 """In `PRAGMA user_version`. A version that an older imgcli could not read gets the next number; a column or
 table that it may ignore does not."""
 
-_MONEY = "CREATE INDEX runs_money ON runs (started, endpoint, cost, prices_date, billed)"
+_COST_INDEX = "CREATE INDEX runs_money ON runs (started, endpoint, cost, prices_date, billed)"
 _RESERVATIONS = """
     CREATE TABLE reservations (
         job TEXT PRIMARY KEY,
@@ -28,14 +28,14 @@ _MIGRATIONS = {
         "ALTER TABLE runs ADD COLUMN billed INTEGER NOT NULL DEFAULT 1",
         "UPDATE runs SET billed = 0 WHERE endpoint = 'demo'",
         "DROP INDEX IF EXISTS runs_money",
-        _MONEY,
+        _COST_INDEX,
         _RESERVATIONS,
     )
 }
 """What brings a file of an earlier version to the next one."""
 
 # Dollars are decimal text, exact; times are UTC in ISO 8601, all of one length, so that they sort as text.
-# A path that is no valid UTF-8 is a BLOB of its bytes. Wide columns come last: what is listed is read first.
+# A path that is not valid UTF-8 is a BLOB of its bytes. Wide columns come last: what is listed is read first.
 _TABLES = (
     """
     CREATE TABLE runs (
@@ -60,7 +60,7 @@ _TABLES = (
         tool_usage TEXT
     )
     """,
-    _MONEY,
+    _COST_INDEX,
     """
     CREATE TABLE pictures (
         run INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
@@ -117,7 +117,7 @@ class NewerError(Exception):
 
 
 class ForeignError(Exception):
-    """The file is a database, but no history."""
+    """The file is a database, but not a history."""
 
 
 def is_outdated(connection: sqlite3.Connection) -> bool:
@@ -135,7 +135,7 @@ def is_ready(connection: sqlite3.Connection) -> bool:
     if version > VERSION:
         raise NewerError
     if version == VERSION:
-        _complete(connection)
+        _add_missing_columns(connection)
         return True
     if version or tables:
         raise ForeignError
@@ -153,13 +153,13 @@ def create(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA user_version = {VERSION:d}")
 
 
-def _complete(connection: sqlite3.Connection) -> None:
-    """Add the columns that an older imgcli does not have, or that somebody took away, empty.
+def _add_missing_columns(connection: sqlite3.Connection) -> None:
+    """Add the columns that an older imgcli does not have, or that somebody removed, empty.
 
     A file that cannot be written goes without those that may be empty. Raises `sqlite3.Error` as `create`
     does, also where a table or its key is missing.
     """
-    statements = list(_missing(connection))
+    statements = list(_missing_columns(connection))
     if not statements:
         return
     import sqlite3
@@ -167,14 +167,14 @@ def _complete(connection: sqlite3.Connection) -> None:
     try:
         connection.execute("BEGIN IMMEDIATE")
         with connection:
-            for statement in _missing(connection):  # again: another process may have been first
+            for statement in _missing_columns(connection):  # again: another process may have been first
                 connection.execute(statement)
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY or any(map(_is_needed, statements)):
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY or any(map(_is_required, statements)):
             raise
 
 
-def _is_needed(statement: str) -> bool:
+def _is_required(statement: str) -> bool:
     return "NOT NULL" in statement
 
 
@@ -183,7 +183,7 @@ def knows_received(connection: sqlite3.Connection) -> bool:
     return any(row[1] == "received" for row in connection.execute("PRAGMA table_info(pictures)"))
 
 
-def _missing(connection: sqlite3.Connection) -> list[str]:
+def _missing_columns(connection: sqlite3.Connection) -> list[str]:
     """List the statements that add what is missing."""
     statements = list[str]()
     for declared in _TABLES:

@@ -1,4 +1,4 @@
-"""How bytes get a name on disk: exclusively, atomically, flushed."""
+"""How bytes get a name on disk: exclusively, atomically, flushed; also files that a user names, whole."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import errno
 import os
 import stat
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from enum import StrEnum
-from typing import TYPE_CHECKING, BinaryIO
+from itertools import count
+from typing import TYPE_CHECKING, BinaryIO, Self
+
+from imgcli.core.errors import ExitCode, ImgcliError, Problem
+from imgcli.core.text import shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 
@@ -25,6 +29,9 @@ SHARED = 0o666
 TEMP_START, TEMP_END = ".imgcli-", ".part"
 """How a temporary name begins and ends."""
 
+NAME_MAX = 255
+"""The longest file name, in bytes, that file systems in use agree on."""
+_SHOWN_LENGTH = 200
 _TRIES = 3
 _CREATE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 # Some file systems cannot flush a folder, some folders can be written but not read: no news about the disk.
@@ -41,9 +48,9 @@ class OnExists(StrEnum):
 class TempFile:
     """A file written in full under a temporary name, in the folder where it is to get its own.
 
-    `flush`, then `publish`. Whoever made it calls `discard` on every path, once the bytes are safe elsewhere
-    or still in hand; after `publish` that does nothing. It is locked until then, so that nobody takes it for
-    the leftover of a dead process.
+    `flush`, then `publish`. Whoever made it uses it with `with`, or calls `discard` on every path, once the
+    bytes are safe elsewhere or still in hand; after `publish` that does nothing. It is locked until then, so
+    that nobody takes it for the leftover of a dead process.
     """
 
     def __init__(self, path: Path, descriptor: int) -> None:
@@ -52,13 +59,19 @@ class TempFile:
         self._is_new = False
         self._descriptor = descriptor
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.discard()
+
     @property
     def place(self) -> Path:
         """Where the bytes are now: under the final name, or still under the temporary one."""
         return self._final or self.path
 
     @classmethod
-    def write(cls, folder: Path, data: bytes, mode: int = SHARED) -> TempFile:
+    def write(cls, folder: Path, data: bytes, mode: int = SHARED) -> Self:
         """Write bytes to a new file; raises `OSError` and then leaves nothing behind."""
         temp = cls(*_create_temp(folder, mode))
         try:
@@ -98,7 +111,7 @@ class TempFile:
             self.path.unlink()
         self._close()
 
-    def withdraw(self) -> None:
+    def unpublish(self) -> None:
         """Remove every name that the file was given, once the bytes are safe in another one.
 
         A name for which another file had to go stays: it is all that is left there.
@@ -111,9 +124,7 @@ class TempFile:
     def _close(self) -> None:
         """Close the file, and with it the lock."""
         descriptor, self._descriptor = self._descriptor, -1
-        with suppress(OSError):  # what was to be flushed has been
-            if descriptor >= 0:
-                os.close(descriptor)
+        close_file(descriptor)
 
     def _rename(self, names: Iterable[str], on_exists: OnExists) -> Path:
         for name in names:
@@ -149,7 +160,7 @@ class TempFile:
 
 
 def _create_temp(folder: Path, mode: int) -> tuple[Path, int]:
-    """Create and lock a file with a temporary name; another one if somebody removed it in between."""
+    """Create and lock a file with a temporary name; another one if it was removed in between."""
     for _ in range(_TRIES):
         path = folder / _temporary_name()
         descriptor = create(path, mode)
@@ -170,6 +181,24 @@ def write_all(descriptor: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
+
+
+def close_file(descriptor: int) -> None:
+    """Close an open file; -1 is none. Never raises: what was to be flushed has been."""
+    if descriptor >= 0:
+        with suppress(OSError):
+            os.close(descriptor)
+
+
+def append(descriptor: int, data: bytes) -> None:
+    """Write bytes at the end of an open file, flushed. Raises `OSError`, and then leaves none of them."""
+    length = os.fstat(descriptor).st_size
+    try:
+        write_all(descriptor, data)
+        flush(descriptor)
+    except BaseException:
+        os.ftruncate(descriptor, length)
+        raise
 
 
 def write_device(path: Path, expected: os.stat_result, data: bytes) -> None:
@@ -246,7 +275,7 @@ def remove_folders(made: Iterable[Path]) -> None:
 
 
 def try_lock(descriptor: int) -> bool:
-    """Lock an open file until it is closed or the process dies; False when somebody else has it.
+    """Lock an open file until it is closed or the process dies; False when another process has it.
 
     True where the file system or the system has no locks: then nobody can tell.
     """
@@ -267,7 +296,7 @@ def has_locks(descriptor: int) -> bool:
 
 
 def is_locked(descriptor: int) -> bool:
-    """Return whether somebody has locked an open file; False where there are no locks. As `has_locks`."""
+    """Return whether another process has locked a file; False where there are no locks. As `has_locks`."""
     return _probe_lock(descriptor) is False
 
 
@@ -308,3 +337,43 @@ def reason(error: OSError) -> str:
 
 def _temporary_name() -> str:
     return f"{TEMP_START}{os.urandom(8).hex()}{TEMP_END}"
+
+
+def write_file(path: Path, data: bytes, on_exists: OnExists = OnExists.NUMBER) -> Path:
+    """Write a file atomically and flushed, under a numbered name where its own is taken; create its folder.
+
+    Return its path. Raises `ImgcliError` (UNWRITABLE) and then leaves nothing behind.
+    """
+    with writing(shorten(str(path), _SHOWN_LENGTH)):
+        make_folder(path.parent)
+        with TempFile.write(path.parent, data) as temp:
+            temp.flush()
+            return temp.publish(numbered_names(path.name), on_exists)
+
+
+def replace_file(path: Path, data: bytes, mode: int = PRIVATE) -> None:
+    """Put bytes in a file's place at once, flushed; until then the old file is whole. Raises `OSError`."""
+    with TempFile.write(path.parent, data, PRIVATE) as temp:
+        if mode != PRIVATE:
+            temp.path.chmod(mode)
+        temp.flush()
+        temp.publish([path.name], OnExists.REPLACE)
+
+
+@contextmanager
+def writing(name: str) -> Iterator[None]:
+    """Turn what the disk refuses into a sentence: raise `ImgcliError` (UNWRITABLE) for an `OSError`."""
+    try:
+        yield
+    except OSError as error:
+        what = f"{name} cannot be written ({reason(error)})."
+        raise ImgcliError(Problem(ExitCode.UNWRITABLE, what, advice="The file is as it was.")) from None
+
+
+def numbered_names(name: str) -> Iterator[str]:
+    """Yield names for a file endlessly, best first, each within `NAME_MAX`."""
+    stem, ending = os.path.splitext(name)  # noqa: PTH122 - a name, not a path
+    yield name
+    for number in count(2):
+        tail = f"-{number}{ending}"
+        yield os.fsdecode(os.fsencode(stem)[: NAME_MAX - len(os.fsencode(tail))]) + tail

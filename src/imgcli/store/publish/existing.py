@@ -1,4 +1,4 @@
-"""Images that a run has brought to disk already: one that was killed later must not leave a second copy."""
+"""Images that a run has saved already: one that was killed later must not leave a second copy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from imgcli.store.publish.atomic import OnExists, flush, flush_folder
-from imgcli.store.publish.publisher import FilePublisher, PublishResult, damaged, elsewhere
+from imgcli.store.publish.publisher import FilePublisher, PublishResult, damaged_problem, elsewhere_problem
 from imgcli.store.verify import examine
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _CHUNK = 1 << 20
 class ExistingPublisher:
     """A publisher for recovery: finds an image that is on disk already, and publishes any other.
 
-    Never repaths a file, whatever the run was told: what has that name by now may be another image.
+    Never replaces a file, whatever the run was asked: what has that name by now may be another image.
     `paths` lists every file that it found or made.
     """
 
@@ -60,9 +60,9 @@ class ExistingPublisher:
         self.paths.append(path)
         return path
 
-    def tidy(self) -> None:
+    def remove_empty_folders(self) -> None:
         """See `Publisher`."""
-        self._publisher.tidy()
+        self._publisher.remove_empty_folders()
 
     def _find_whole(self, image: EncodedImage, image_index: int) -> PublishResult | None:
         path = self._find(image, image_index, "")
@@ -70,25 +70,25 @@ class ExistingPublisher:
             return None
         finding = examine(image)
         if finding.damage:  # an earlier version of imgcli did not see it
-            return PublishResult(path, None, damaged(finding.damage, path, self._fallback.raw_run()))
-        return PublishResult(path, finding.size, self._misplaced(path), unchecked=finding.unchecked)
+            return PublishResult(path, None, damaged_problem(finding.damage, path, self._fallback.raw_run()))
+        return PublishResult(path, finding.size, self._place_problem(path), unchecked=finding.unchecked)
 
-    def _misplaced(self, path: Path) -> Problem | None:
+    def _place_problem(self, path: Path) -> Problem | None:
         folder = self._target.folder
-        return None if path.parent == folder else elsewhere("it was rescued earlier", path, folder)
+        return None if path.parent == folder else elsewhere_problem("it was rescued earlier", path, folder)
 
     def _find_damaged(self, image: EncodedImage, image_index: int) -> PublishResult | None:
         path = self._find(image, image_index, _DAMAGED)
         if path is None:
             return None
         damage = examine(image).damage or "it was examined earlier"
-        return PublishResult(path, None, damaged(damage, path, self._fallback.raw_run()))
+        return PublishResult(path, None, damaged_problem(damage, path, self._fallback.raw_run()))
 
     def _find(self, image: EncodedImage, image_index: int, mark: str) -> Path | None:
         """Return a file that has exactly these bytes under one of the names, in one of the folders."""
         for folder in self.folders:
             for path in self._candidates(folder, image, image_index, mark):
-                if _has_content(path, image.data) and _flush_existing(path):
+                if _has_content(path, image.data) and _is_flushed(path):
                     return path
         return None
 
@@ -119,7 +119,7 @@ def _has_content(path: Path, data: bytes) -> bool:
     return False
 
 
-def _flush_existing(path: Path) -> bool:
+def _is_flushed(path: Path) -> bool:
     """Flush a file and its folder: its publisher may have died before it could."""
     try:
         descriptor = os.open(path, os.O_RDONLY)

@@ -16,7 +16,7 @@ from imgcli.core.option import option
 from imgcli.core.text import slug
 from imgcli.dataclass import dataclass
 from imgcli.regex import regex
-from imgcli.store.publish.atomic import make_folder, probe, reason, remove_folders
+from imgcli.store.publish.atomic import NAME_MAX, make_folder, probe, reason, remove_folders
 
 if TYPE_CHECKING:
     import re
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 STDOUT = "-"
 """The output name that means standard output."""
 
-NAME_MAX = 255
-"""The longest file name, in bytes, that file systems in use agree on."""
 
 _OUTPUT = option("output")
 _DEFAULT = "{slug}"
@@ -83,7 +81,7 @@ class OutputTarget:
     pattern: str
     """A name without its ending; `{n}` stands for the image's number in the job, from 1."""
     ending: str = ""
-    """The ending as the user spelt it, empty when none was asked for."""
+    """The ending as the user spelled it, empty when none was asked for."""
     is_named: bool = False
     """Whether the user gave the name, not the folder alone."""
     first: int = 1
@@ -121,7 +119,7 @@ class OutputTarget:
     def names(self, encoding: ImageFormat | None, image_index: int = 0, mark: str = "") -> Iterator[str]:
         """Yield the names for image number `image_index` (from 0) endlessly, best first, within `NAME_MAX`.
 
-        `mark` goes before the ending, for what is not the image itself: `.partial`, `.damaged`.
+        `mark` goes before the ending, for what is not the image itself: `.partial`, `.damaged_problem`.
         """
         first = 1 if "{n}" in self.pattern else image_index + self.first
         for number in count(first):

@@ -1,4 +1,4 @@
-"""Where finished images are brought: into a file or down a stream, and elsewhere when that fails."""
+"""Where finished images are saved: in a file or to a stream, and elsewhere when that fails."""
 
 from __future__ import annotations
 
@@ -9,17 +9,8 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias
 
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.dataclass import cached_property, dataclass
-from imgcli.store.publish.atomic import (
-    PRIVATE,
-    SHARED,
-    OnExists,
-    TempFile,
-    make_folder,
-    reason,
-    remove_folders,
-    write_device,
-    write_stream,
-)
+from imgcli.store.publish import atomic
+from imgcli.store.publish.atomic import OnExists, TempFile
 from imgcli.store.publish.naming import NameFields, OutputTarget, check_writable, find_device
 from imgcli.store.verify import Finding, examine
 
@@ -32,19 +23,19 @@ if TYPE_CHECKING:
     from imgcli.store.paths import FallbackFolders
 
 
-def damaged(damage: str, path: Path, raw_run: Path | None) -> Problem:
+def damaged_problem(damage: str, path: Path, raw_run: Path | None) -> Problem:
     """Return the problem of bytes that are not a whole image, kept all the same."""
     what = f"The image arrived damaged ({damage}); the data is kept as {path}."
     return Problem(ExitCode.DAMAGED, what, Charged.YES, _kept(raw_run) or "A viewer may still open it.")
 
 
-def torn(damage: str, path: Path) -> Problem:
+def partial_problem(damage: str, path: Path) -> Problem:
     """Return the problem of an image that came only in part, kept as it is."""
     what = f"Only part of the image arrived ({damage}); the data is kept as {path}."
     return Problem(ExitCode.DAMAGED, what, Charged.YES, "A viewer may show part of it.")
 
 
-def elsewhere(refused: str, path: Path, folder: Path) -> Problem:
+def elsewhere_problem(refused: str, path: Path, folder: Path) -> Problem:
     """Return the problem of an image that is safe, though not where it was asked for."""
     what = f"The image could not be saved where you asked ({refused}); it is safe in {path}."
     into = os.path.join(folder, "")  # noqa: PTH118 - with its slash: what became a file is not overwritten
@@ -52,14 +43,14 @@ def elsewhere(refused: str, path: Path, folder: Path) -> Problem:
     return Problem(ExitCode.ELSEWHERE, what, Charged.YES, f"Do not run it again; move it with: {move}")
 
 
-def unflushed(refused: str, path: Path, raw_run: Path | None) -> Problem:
+def unflushed_problem(refused: str, path: Path, raw_run: Path | None) -> Problem:
     """Return the problem of an image that is written, but not confirmed by the disk."""
     what = f"The image is in {path}, but the disk did not confirm the write ({refused})."
     advice = f"Copy it to another disk before you shut down. {_kept(raw_run)}"
     return Problem(ExitCode.ELSEWHERE, what, Charged.YES, advice.strip())
 
 
-def lost(refused: str, raw_run: Path | None) -> Problem:
+def lost_problem(refused: str, raw_run: Path | None) -> Problem:
     """Return the problem of an image that no folder took: only the run log may still hold it."""
     what = f"The image was paid for, but no folder could store it ({refused})."
     if raw_run:
@@ -93,7 +84,7 @@ class PublishResult:
 
 
 class Publisher(Protocol):
-    """Brings images to where the user asked for them, or to the next best place."""
+    """Saves images where the user asked for them, or in the next best place."""
 
     def publish(self, image: EncodedImage, image_index: int, shield: Shield) -> PublishResult:
         """Save final image number `image_index` (from 0); raises `ImgcliError` if no place took it."""
@@ -101,7 +92,7 @@ class Publisher(Protocol):
     def keep(self, image: EncodedImage, image_index: int, mark: str, shield: Shield) -> Path:
         """Keep another image beside it, `mark` in its name; raises `ImgcliError` if no place took it."""
 
-    def tidy(self) -> None:
+    def remove_empty_folders(self) -> None:
         """Remove the folders that were made for images which never came."""
 
 
@@ -176,27 +167,27 @@ class FilePublisher:
         with shield():
             return self._file(_OutgoingImage(image, image_index, mark), "").path
 
-    def tidy(self) -> None:
+    def remove_empty_folders(self) -> None:
         """See `Publisher`."""
-        remove_folders(self._made)
+        atomic.remove_folders(self._made)
 
     def _file(self, outgoing: _OutgoingImage, refused: str) -> _SavedFile:
-        """Try one folder after the other, the fallback folders last."""
+        """Try the folders in turn, the fallback folders last."""
         temps: list[TempFile] = []
         for folder in (*self._folders, *self._fallback.folders()):
             try:
                 temps.append(self._temp(outgoing, folder))
                 path = self._named(outgoing, temps[-1])
             except OSError as error:
-                refused = refused or f"{folder}: {reason(error)}"
+                refused = refused or f"{folder}: {atomic.reason(error)}"
             else:
                 temps.pop().discard()
                 for temp in temps:
-                    temp.withdraw()
+                    temp.unpublish()
                 return _SavedFile(path, refused)
         if temps:
             return _SavedFile(self._unflushed(outgoing, temps), refused, is_flushed=False)
-        raise ImgcliError(lost(refused, self._fallback.raw_run()))
+        raise ImgcliError(lost_problem(refused, self._fallback.raw_run()))
 
     def _unflushed(self, outgoing: _OutgoingImage, temps: list[TempFile]) -> Path:
         """Keep the best of the copies that no disk has confirmed, under a name that people find."""
@@ -207,14 +198,14 @@ class FilePublisher:
             return best.place  # a temporary name is a name
         best.discard()
         for temp in others:
-            temp.withdraw()
+            temp.unpublish()
         return best.place
 
     def _temp(self, outgoing: _OutgoingImage, folder: Path) -> TempFile:
         if folder not in self._folders:
-            return TempFile.write(folder, outgoing.image.data, PRIVATE)
-        self._made += make_folder(folder)
-        return TempFile.write(folder, outgoing.image.data, SHARED)
+            return TempFile.write(folder, outgoing.image.data, atomic.PRIVATE)
+        self._made += atomic.make_folder(folder)
+        return TempFile.write(folder, outgoing.image.data, atomic.SHARED)
 
     def _named(self, outgoing: _OutgoingImage, temp: TempFile) -> Path:
         """Flush first, then look, then name: a decoder that dies on the bytes cannot take them along."""
@@ -232,10 +223,10 @@ class FilePublisher:
     def _problem(self, outgoing: _OutgoingImage, saved: _SavedFile) -> Problem | None:
         """Return what is not as it was asked for; damage is more severe than the place."""
         if outgoing.finding.damage:
-            return damaged(outgoing.finding.damage, saved.path, self._fallback.raw_run())
+            return damaged_problem(outgoing.finding.damage, saved.path, self._fallback.raw_run())
         if not saved.is_flushed:
-            return unflushed(saved.refused, saved.path, self._fallback.raw_run())
-        return elsewhere(saved.refused, saved.path, self._target.folder) if saved.refused else None
+            return unflushed_problem(saved.refused, saved.path, self._fallback.raw_run())
+        return elsewhere_problem(saved.refused, saved.path, self._target.folder) if saved.refused else None
 
 
 class StreamPublisher:
@@ -244,7 +235,7 @@ class StreamPublisher:
     def __init__(self, write: Callable[[bytes], None], path: Path | None, aside: FilePublisher) -> None:
         self._write = write
         self._path = path
-        self._aside = aside
+        self._fallback_files = aside
 
     def publish(self, image: EncodedImage, image_index: int, shield: Shield) -> PublishResult:
         """See `Publisher`. The writing is not shielded: a reader that sleeps must not hold off Ctrl-C.
@@ -254,18 +245,18 @@ class StreamPublisher:
         try:
             self._write(image.data)
         except OSError as error:
-            refused = f"{self._path or 'standard output'}: {reason(error)}"
-            return self._aside.publish(image, image_index, shield, refused)
+            refused = f"{self._path or 'standard output'}: {atomic.reason(error)}"
+            return self._fallback_files.publish(image, image_index, shield, refused)
         finding = examine(image)
         if finding.damage:
-            return self._aside.publish(image, image_index, shield)
+            return self._fallback_files.publish(image, image_index, shield)
         return PublishResult(self._path, finding.size, unchecked=finding.unchecked)
 
     def keep(self, image: EncodedImage, image_index: int, mark: str, shield: Shield) -> Path:
         """See `Publisher`: a file, since the stream is for the image alone."""
-        return self._aside.keep(image, image_index, mark, shield)
+        return self._fallback_files.keep(image, image_index, mark, shield)
 
-    def tidy(self) -> None:
+    def remove_empty_folders(self) -> None:
         """See `Publisher`: a stream has no folder."""
 
 
@@ -291,8 +282,8 @@ def open_publisher(
     output, base = destination.output, destination.base
     aside = FilePublisher.for_fallback(OutputTarget.of(None, fields, base), fallback)
     if output == "-":
-        return StreamPublisher(partial(write_stream, stdout), None, aside)
+        return StreamPublisher(partial(atomic.write_stream, stdout), None, aside)
     if device := find_device(output, base):
-        return StreamPublisher(partial(write_device, *device), device[0], aside)
+        return StreamPublisher(partial(atomic.write_device, *device), device[0], aside)
     target = OutputTarget.of(output, fields, base)
     return FilePublisher(target, destination.on_exists, fallback, check_writable(target))

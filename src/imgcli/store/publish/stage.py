@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from imgcli.core.errors import ImgcliError
 from imgcli.core.events import Completed, Event, Failed, FinalImage, Notice, PartialImage, Saved, Started
 from imgcli.regex import regex
-from imgcli.store.publish.publisher import torn
+from imgcli.store.publish.publisher import partial_problem
 from imgcli.store.verify import examine
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class SavingStage:
         self._request: ImageRequest | None = None
         self._last: PartialImage | None = None
         self._kept: Path | None = None
-        self._lost: Problem | None = None
+        self._loss: Problem | None = None
 
     def __call__(self, events: Iterable[Event]) -> Iterator[Event]:
         """Pass events on, and with each final image what became of it."""
@@ -120,7 +120,7 @@ class SavingStage:
         try:
             result = publish()
         except ImgcliError as error:
-            self._lost = self._lost or error.problem
+            self._loss = self._loss or error.problem
             yield event
             return
         if self._last and self._last.image_index == event.image_index:
@@ -128,31 +128,31 @@ class SavingStage:
         yield event
         if result.path:
             yield Saved(event.job, event.image_index, result.path, result.problem)
-        for text in _about_name(self._request, event.image, result, is_series=self._is_series):
+        for text in _name_notices(self._request, event.image, result, is_series=self._is_series):
             yield Notice(event.job, text, is_about_name=result.is_named)
         for text in differences(self._request, result):
             yield Notice(event.job, text)
 
     def _salvaged(self, event: FinalImage) -> Iterator[Event]:
-        """Keep an image that nothing vouches for under a name that says so, whole or not."""
+        """Keep an image that nothing confirms under a name that says so, whole or not."""
         damage = examine(event.image).damage
         mark = ".torn" if damage else ".recovered"
         try:
             path = self._publisher.keep(event.image, event.image_index, mark, self._shield)
         except ImgcliError as error:
-            self._lost = self._lost or error.problem
+            self._loss = self._loss or error.problem
             yield event
             return
         if self._last and self._last.image_index == event.image_index and not damage:
             self._last = self._kept = None
         yield event
-        yield Saved(event.job, event.image_index, path, torn(damage, path) if damage else None)
+        yield Saved(event.job, event.image_index, path, partial_problem(damage, path) if damage else None)
 
     def _end(self, event: Completed | Failed) -> Iterator[Event]:
         """End as the source did, unless an image that was paid for is lost."""
-        if self._lost:
+        if self._loss:
             ended = event if isinstance(event, Completed) else event.ended
-            event = Failed(event.job, self._lost, ended)
+            event = Failed(event.job, self._loss, ended)
         if isinstance(event, Failed):
             kept = self.keep_last_partial()
             if kept:
@@ -170,7 +170,7 @@ def differences(request: ImageRequest | None, result: PublishResult) -> Iterator
         yield f"The image is {width}x{height} pixels; {pixels[0]} was requested."
 
 
-def _about_name(
+def _name_notices(
     request: ImageRequest | None, image: EncodedImage, result: PublishResult, *, is_series: bool
 ) -> Iterator[str]:
     """Yield messages about why the file has another name than was requested; a series has numbers."""

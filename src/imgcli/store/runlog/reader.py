@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 RUNS = "runs"
 """The folder of run logs, inside the state folder."""
 PROCESS = "process"
-"""Under this name a record tells which process writes it."""
+"""The key under which a record names the process that writes it."""
 
 _CHUNK = 65_536
-_BEGINNING = 4 * _CHUNK
+_START_LENGTH = 4 * _CHUNK
 """Bytes of a record that are read at every start; in more than that, an image has begun."""
 _LONGEST_HEADER = 64_000_000
 """Bytes of a header that is read; a longer one is passed over, not the answer after it."""
@@ -37,7 +37,7 @@ _LONGEST_SILENCE = 86_400.0
 _DEAD = ("Z", "X")
 
 
-class Beginning(NamedTuple):
+class AnswerStart(NamedTuple):
     """The first bytes of an answer, and whether they are all that came."""
 
     answer: bytes
@@ -69,14 +69,14 @@ class RunLogFile:
         with open_regular(self.path, follow=False) as file:
             start = file.read(len(MAGIC))
             file.seek(0)
-            return not MAGIC.startswith(start) if start != MAGIC else _passed_header(file)
+            return not MAGIC.startswith(start) if start != MAGIC else _skip_header(file)
 
     @contextmanager
     def mapped(self) -> Iterator[tuple[bytes | mmap.mmap, int]]:
         """Return all bytes, not read into memory, and where the answer begins; none on an error."""
         try:
             with open_regular(self.path, follow=False) as file:
-                _passed_header(file)
+                _skip_header(file)
                 start = file.tell()
                 content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except (OSError, ValueError):  # ValueError: it is empty
@@ -88,26 +88,26 @@ class RunLogFile:
     def chunks(self) -> Iterator[bytes]:
         """Return the bytes as the server sent them, without the header; raises `OSError`."""
         with open_regular(self.path, follow=False) as file:
-            _passed_header(file)
+            _skip_header(file)
             while chunk := file.read(_CHUNK):
                 yield chunk
 
     @contextmanager
     def claim(self) -> Iterator[bool]:
-        """Hold the record against other processes; False when one has it, or has finished it already."""
+        """Lock the record; False when another process has it, or has finished it already."""
         try:
             file = open_regular(self.path, follow=False)
         except OSError:
             yield False
             return
         with file:
-            is_free = _locked(file.fileno()) if has_locks(file.fileno()) else not self.may_be_written(file)
+            is_free = _locked(file.fileno()) if has_locks(file.fileno()) else not self.may_be_in_use(file)
             yield is_free and os.fstat(file.fileno()).st_nlink > 0
 
-    def may_be_written(self, file: BinaryIO) -> bool:
+    def may_be_in_use(self, file: BinaryIO) -> bool:
         """Return whether a process may still write the record, where no lock says so."""
         told = self.header.extra if self.header else {}
-        return may_live(told.get(PROCESS) if isinstance(told, dict) else None, os.fstat(file.fileno()))
+        return may_be_running(told.get(PROCESS) if isinstance(told, dict) else None, os.fstat(file.fileno()))
 
     def append(self, chunks: Iterable[bytes]) -> None:
         """Add what came later, and flush it to the disk; raises `OSError`."""
@@ -128,7 +128,7 @@ def unfinished(folder: Path) -> list[RunLogFile]:
     """
     runs: list[RunLogFile] = []
     try:
-        records = sorted(_records(folder))
+        records = sorted(_run_log_paths(folder))
     except OSError as error:
         what = f"{folder} may contain run logs but cannot be read ({reason(error)})."
         raise usage_error(what, "Make it yours again, with chown and chmod 700.") from None
@@ -149,23 +149,23 @@ def recorded(folder: Path) -> list[RunLogFile]:
     return runs
 
 
-def beginnings(folder: Path) -> Iterator[Beginning]:
+def answer_starts(folder: Path) -> Iterator[AnswerStart]:
     """Return the beginnings of the answers in records that no live process is writing."""
     with suppress(OSError):
-        for path in filter(_is_left, _records(folder)):
+        for path in filter(_is_unattended, _run_log_paths(folder)):
             with suppress(OSError), open_regular(path, follow=False) as file:
-                yield _beginning(file.read(_BEGINNING + 1))
+                yield _answer_start(file.read(_START_LENGTH + 1))
 
 
-def _beginning(content: bytes) -> Beginning:
+def _answer_start(content: bytes) -> AnswerStart:
     """Leave the header out, which ends with an empty line."""
-    is_whole, answer = len(content) <= _BEGINNING, content[:_BEGINNING]
+    is_whole, answer = len(content) <= _START_LENGTH, content[:_START_LENGTH]
     if answer.startswith(MAGIC):
         answer = answer.partition(b"\n\n")[2]
-    return Beginning(answer, is_whole=is_whole)
+    return AnswerStart(answer, is_whole=is_whole)
 
 
-def _records(folder: Path) -> list[Path]:
+def _run_log_paths(folder: Path) -> list[Path]:
     """List the files that may be records; raises `OSError` for a folder that cannot be read."""
     try:
         names = os.listdir(folder)  # noqa: PTH208 - `glob` finds nothing where it may not look
@@ -174,17 +174,17 @@ def _records(folder: Path) -> list[Path]:
     return [folder / name for name in names if name.endswith(SUFFIX)]
 
 
-def _is_left(path: Path) -> bool:
+def _is_unattended(path: Path) -> bool:
     try:
         with open_regular(path, follow=False) as file:
             if has_locks(file.fileno()):
                 return not is_locked(file.fileno())
-            return not RunLogFile.read(path).may_be_written(file)
+            return not RunLogFile.read(path).may_be_in_use(file)
     except OSError:
         return False
 
 
-def _passed_header(file: BinaryIO) -> bool:
+def _skip_header(file: BinaryIO) -> bool:
     """Go to where the answer begins; false for a header without its end."""
     if file.read(len(MAGIC)) != MAGIC:
         file.seek(0)
@@ -204,17 +204,18 @@ def _locked(descriptor: int) -> bool:
     return False
 
 
-def mark() -> dict[str, Any]:
+def process_identity() -> dict[str, Any]:
     """Return a description of this process, by which others can find out later whether it lives."""
     pid = os.getpid()
     return {"pid": pid, "began": _start_time(pid), "place": _namespace()}
 
 
-def may_live(description: object, info: os.stat_result) -> bool:
-    """Return whether the process that described itself with `mark` may still write the file of this `info`.
+def may_be_running(description: object, info: os.stat_result) -> bool:
+    """Return whether the process that described itself with `process_identity` may still write a file.
 
-    A number that another process got meanwhile is known by when that one began. Of a process on another
-    machine, in another container or before the last start of this machine, only the file's age tells.
+    `info` is that of the file. Another process that has got the same number since is known by its start. For
+    a process on another machine, in another container or before this machine's last start, only the file's
+    age counts.
     """
     fields = as_object(description)
     namespace, pid = _namespace(), fields.get("pid")
@@ -241,7 +242,7 @@ def _namespace() -> str | None:
     return " ".join([boot, *spaces])
 
 
-def sweep(folders: Iterable[Path], safe: Sequence[Path]) -> None:
+def remove_leftovers(folders: Iterable[Path], safe: Sequence[Path]) -> None:
     """Remove leftovers that are the beginning, or all, of an image that is safe under a name of its own.
 
     `safe` lists such images. A file of a live process is locked; any other may be the only copy there is,
@@ -249,7 +250,7 @@ def sweep(folders: Iterable[Path], safe: Sequence[Path]) -> None:
     """
     for path in leftovers(folders):
         with suppress(OSError), _open_own(path) as file:
-            if _is_abandoned(file) and try_lock(file.fileno()) and _is_known(file, safe):
+            if _is_abandoned(file) and try_lock(file.fileno()) and _is_saved(file, safe):
                 path.unlink()
 
 
@@ -266,7 +267,7 @@ def leftovers(folders: Iterable[Path]) -> Iterator[Path]:
 def _is_abandoned(file: BinaryIO) -> bool:
     if has_locks(file.fileno()):
         return not is_locked(file.fileno())
-    return not may_live(None, os.fstat(file.fileno()))
+    return not may_be_running(None, os.fstat(file.fileno()))
 
 
 def _temporary_files(folder: Path) -> list[Path]:
@@ -288,12 +289,12 @@ def _open_own(path: Path) -> BinaryIO:
     return file
 
 
-def _is_known(file: BinaryIO, safe: Sequence[Path]) -> bool:
+def _is_saved(file: BinaryIO, safe: Sequence[Path]) -> bool:
     """Return whether every byte of a file stands at the beginning of a safe one."""
-    return not os.fstat(file.fileno()).st_size or any(_is_beginning(file, path) for path in safe)
+    return not os.fstat(file.fileno()).st_size or any(_is_start_of(file, path) for path in safe)
 
 
-def _is_beginning(file: BinaryIO, path: Path) -> bool:
+def _is_start_of(file: BinaryIO, path: Path) -> bool:
     file.seek(0)
     with suppress(OSError), path.open("rb") as whole:
         while chunk := file.read(_CHUNK):

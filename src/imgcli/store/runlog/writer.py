@@ -1,4 +1,4 @@
-"""The write-ahead log of a run: every byte is on disk before anybody interprets it.
+"""The write-ahead log of a run: every byte is on disk before it is interpreted.
 
 With timestamps, and under a name of the user's, it is what the record option keeps for a replay.
 """
@@ -11,7 +11,6 @@ import os
 import stat
 from contextlib import suppress
 from dataclasses import field, fields, replace
-from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 
 from imgcli.core.errors import ExitCode, ImgcliError, Problem, usage_error
@@ -23,19 +22,8 @@ from imgcli.core.text import slug
 from imgcli.dataclass import dataclass
 from imgcli.regex import regex
 from imgcli.store.paths import private_folder
-from imgcli.store.publish.atomic import (
-    PRIVATE,
-    SHARED,
-    OnExists,
-    create,
-    flush,
-    flush_folder,
-    make_folder,
-    reason,
-    remove_folders,
-    try_lock,
-    write_all,
-)
+from imgcli.store.publish import atomic
+from imgcli.store.publish.atomic import OnExists
 from imgcli.store.publish.naming import is_folder
 
 if TYPE_CHECKING:
@@ -92,7 +80,7 @@ class RunLogHeader:
 
     @classmethod
     def parse(cls, line: bytes) -> Self | None:
-        """Parse a first line; None for what is not a header of a version that we know, or has no request."""
+        """Parse a first line; None unless it is a header of a known version with a request."""
         return cls.from_json(json_object(line.removeprefix(MAGIC)) or {})
 
     @classmethod
@@ -137,7 +125,7 @@ class RunLog:
         try:
             log._create(private_folder(folder), header)
             log._write_header(header)
-            flush_folder(folder)
+            atomic.flush_folder(folder)
         except OSError as error:
             log._fail(error)
         except BaseException:  # nothing was sent: a log would speak of money
@@ -154,14 +142,14 @@ class RunLog:
         log = cls(clock)
         _check_record_path(path)
         try:
-            log._made = make_folder(path.parent)
+            log._made = atomic.make_folder(path.parent)
             log.path, log._descriptor = _create_numbered(path)
             if log.path != path:
                 log.remark = f"{path} already exists; this run is recorded as {log.path}"
             log._write_header(header)
         except (OSError, ValueError) as error:
             log.discard()
-            why = reason(error) if isinstance(error, OSError) else "invalid file name"
+            why = atomic.reason(error) if isinstance(error, OSError) else "invalid file name"
             what = f"The run cannot be recorded as {path} ({why})."
             advice = f"Choose another place with {option('record')}."
             problem = Problem(ExitCode.UNWRITABLE, what, advice=advice, parameters=("record",))
@@ -176,7 +164,7 @@ class RunLog:
             yield chunk
 
     def reporting(self, job: str, events: Iterable[Event]) -> Iterator[Event]:
-        """Pass events on, and say once that there is trouble, if there is.
+        """Pass events on, with one notice if there is trouble.
 
         A request that is sent instead of the first is in the log before it goes out.
         """
@@ -198,7 +186,7 @@ class RunLog:
         return self.path
 
     def note(self, **extra: object) -> None:
-        """Add to what the header has for whoever finishes the run; nothing has come yet."""
+        """Add to the header's `extra`; nothing has arrived yet."""
         if self._header:
             self._restart(extra={**self._header.extra, **extra})
 
@@ -206,7 +194,7 @@ class RunLog:
         """Flush the log to the disk, as far as it can be flushed."""
         if self._descriptor >= 0:
             with suppress(OSError):  # the bytes are still there unless the power fails
-                flush(self._descriptor)
+                atomic.flush(self._descriptor)
 
     def close(self) -> None:
         """Leave the log to `imgcli recover`: for a run that did not end well."""
@@ -219,7 +207,7 @@ class RunLog:
             with suppress(OSError):
                 self.path.unlink()
         if not self._is_kept:
-            remove_folders(self._made)
+            atomic.remove_folders(self._made)
         self._release()
 
     def _create(self, folder: Path, header: RunLogHeader) -> None:
@@ -227,17 +215,17 @@ class RunLog:
         stem = f"{slug(header.time)}-{slug(header.job)}"
         while self._descriptor < 0:
             self.path = folder / f"{stem}-{os.urandom(3).hex()}{SUFFIX}"
-            self._descriptor = create(self.path, PRIVATE)
+            self._descriptor = atomic.create(self.path, atomic.PRIVATE)
             # Between the two calls another process may have taken the file for a dead run's and removed it.
-            if not (try_lock(self._descriptor) and os.fstat(self._descriptor).st_nlink):
+            if not (atomic.try_lock(self._descriptor) and os.fstat(self._descriptor).st_nlink):
                 self._release()
                 self.path.unlink(missing_ok=True)
 
     def _write_header(self, header: RunLogHeader) -> None:
         line = header.line()
-        write_all(self._descriptor, line)
+        atomic.write_all(self._descriptor, line)
         self._header, self._header_length = header, len(line)
-        flush(self._descriptor)
+        atomic.flush(self._descriptor)
 
     def _restart(self, **changes: Any) -> None:  # noqa: ANN401 - fields of a header
         """Begin the log anew with another header: nothing has come yet."""
@@ -254,7 +242,7 @@ class RunLog:
     def _append(self, chunk: bytes) -> None:
         self._is_kept |= bool(chunk and self._timestamps)
         try:
-            write_all(self._descriptor, self._timestamps.add(chunk) if self._timestamps else chunk)
+            atomic.write_all(self._descriptor, self._timestamps.add(chunk) if self._timestamps else chunk)
         except OSError as error:
             self._fail(error)
 
@@ -262,7 +250,7 @@ class RunLog:
         """Leave the disk's last room to the image: a torn log is worth less."""
         kept = f"the recording {self.path} ends early"
         what = kept if self._timestamps else "no complete run log for `imgcli recover`"
-        self.trouble = f"{what} ({reason(error)}); the image is saved as usual"
+        self.trouble = f"{what} ({atomic.reason(error)}); the image is saved as usual"
         if self._descriptor >= 0 and error.errno in _NO_ROOM and not self._is_kept:
             with suppress(OSError):
                 os.ftruncate(self._descriptor, self._header_length)
@@ -273,9 +261,7 @@ class RunLog:
     def _release(self) -> None:
         """Close the file, and with it the lock."""
         descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            with suppress(OSError):
-                os.close(descriptor)
+        atomic.close_file(descriptor)
 
 
 class _Timestamps:
@@ -297,10 +283,8 @@ class _Timestamps:
         held = len(self._tail)
         joined = self._tail + chunk
         self._tail = joined[-_TAIL:]
-        ends = [found.end() for found in _END.finditer(joined) if found.end() > held]
-        starts = [held, *ends]
-        pieces = [joined[start:end] for start, end in zip(starts, [*ends, len(joined)], strict=True)]
-        return mark.join(pieces)
+        marked = _END.sub(lambda end: end[0] + (mark if end.end() > held else b""), joined)
+        return marked[held:]
 
 
 def replayed(chunks: Iterable[bytes], wait: Callable[[float], None]) -> Iterator[bytes]:
@@ -339,8 +323,7 @@ def _check_record_path(path: Path) -> None:
 
 def _create_numbered(path: Path) -> tuple[Path, int]:
     """Create a file, with a number in its name when the name is taken. Raises `OSError`."""
-    for number in count(1):
-        free = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
+    for free in atomic.numbered_names(path.name):
         with suppress(FileExistsError):
-            return free, create(free, SHARED)
+            return path.with_name(free), atomic.create(path.with_name(free), atomic.SHARED)
     raise AssertionError

@@ -1,4 +1,4 @@
-"""Images to which an answer only links: fetched once, without a key, from the server or a public address."""
+"""Files fetched without a key, bounded in size and time: images that an answer links to, and price tables."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import socket
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 from imgcli.api.auth import Credentials, is_on_this_machine
-from imgcli.api.errors.connection import ServerName, from_exception
+from imgcli.api.errors.connection import ServerName, cannot_open, from_exception
 from imgcli.api.stream.link import LinkError
 from imgcli.api.stream.sse import RECORD_LIMIT
 from imgcli.api.transport import RefusedError, Timeouts, Watchdog, http_client_for
-from imgcli.core.errors import ExitCode
+from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.image import sniff
+from imgcli.core.secrets import is_loopback
+from imgcli.core.text import shorten
 from imgcli.dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ _NO_ADDRESS = "The link is not a valid address."
 
 @dataclass(frozen=True)
 class LinkedImages:
-    """The way to the images that one server links to.
+    """The images that one server links to.
 
     `record` is called with every image, as a part of the answer, before anybody sees it.
     """
@@ -44,7 +46,7 @@ class LinkedImages:
 
     @classmethod
     def of_recorded(cls, host: str | None, clock: Clock) -> LinkedImages:
-        """Return the way to images of a run that is recorded; `host` is its server's, with a port."""
+        """Return those of a recorded run; `host` is its server's, with a port."""
         url = f"//{host or ''}"
         url = f"{'http' if is_on_this_machine(url) else 'https'}:{url}"
         return cls(Credentials("", url), Timeouts(), clock, lambda _: None)
@@ -59,25 +61,27 @@ class LinkedImages:
         if self._is_own(parts):
             watchdog = Watchdog(timeouts, self.clock.monotonic)
         elif parts.scheme == "https":
-            watchdog = _PublicOnly(timeouts, self.clock.monotonic)
+            watchdog = _PublicWatchdog(timeouts, self.clock.monotonic)
         else:
             raise LinkError("imgcli fetches an unencrypted link only from the server that it asked.")
         target = Credentials("", link)
         try:
             with self.clock.on_stop(watchdog.abandon):
-                data = _download(target, timeouts, watchdog)
+                data = _get(target, timeouts, watchdog, LIMIT, "image/*")
         except LinkError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, other images of the answer are still to come
             raise LinkError(_reason(error, target, watchdog, timeouts)) from None
         finally:
             watchdog.stop()
+        if len(data) > LIMIT:
+            raise LinkError(f"The image is larger than {LIMIT // 1_000_000} MB.")
         if sniff(data) is None:
             raise LinkError(f"What {target.host} sent is not an image.")
         return data
 
     def _is_own(self, link: SplitResult) -> bool:
-        """Return whether a link is to the server itself, and the way to it no less private than its own."""
+        """Return whether a link is to the server itself, and no less private than its own address."""
         own = urlsplit(self.credentials.base_url)
         return link.hostname == own.hostname and (link.scheme == "https" or own.scheme == "http")
 
@@ -90,9 +94,9 @@ def _parse(link: str) -> SplitResult:
     raise LinkError(_NO_ADDRESS)
 
 
-def _download(target: Credentials, timeouts: Timeouts, watchdog: Watchdog) -> bytes:
-    """Read a body as it is sent; compressed, it would have no limit."""
-    data, headers = bytearray(), {"Accept": "image/*", "Accept-Encoding": "identity"}
+def _get(target: Credentials, timeouts: Timeouts, watchdog: Watchdog, limit: int, accept: str) -> bytes:
+    """Return a body as it is sent, which ends soon after `limit`; compressed, it would have no limit."""
+    data, headers = bytearray(), {"Accept": accept, "Accept-Encoding": "identity"}
     watchdog.start()
     with (
         http_client_for(target, timeouts, watchdog) as client,
@@ -101,8 +105,8 @@ def _download(target: Credentials, timeouts: Timeouts, watchdog: Watchdog) -> by
         for chunk in answer.iter_raw():
             watchdog.feed(len(chunk))
             data += chunk
-            if len(data) > LIMIT:
-                raise LinkError(f"The image is larger than {LIMIT // 1_000_000} MB.")
+            if len(data) > limit:
+                break
     return bytes(data)
 
 
@@ -121,8 +125,8 @@ def _reason(error: Exception, target: Credentials, watchdog: Watchdog, timeouts:
     return failure.problem.what
 
 
-class _PublicOnly(Watchdog):
-    """A watchdog that lets nothing be sent but to a public address.
+class _PublicWatchdog(Watchdog):
+    """A watchdog that allows requests to public addresses only.
 
     A server could link to what only this machine can reach. The name is resolved before anything is dialed,
     and the connection looked at before anything is sent: a name can have another address by then.
@@ -157,3 +161,86 @@ def is_public(text: str) -> bool:
     address = ipaddress.ip_address(text)
     inner = (address.ipv4_mapped or address.sixtofour) if isinstance(address, ipaddress.IPv6Address) else None
     return address.is_global and not address.is_multicast and (inner is None or inner.is_global)
+
+
+_MOST_REDIRECTS = 5
+_REDIRECTS = (301, 302, 303, 307, 308)
+_LONGEST_NAME = 100
+_ADVICE = "The prices are as before. Check the URL, or save the file and name it."
+
+
+def is_url(source: str) -> bool:
+    """Return whether a source is named by a URL, and not a file."""
+    return source.lower().startswith(("https://", "http://"))
+
+
+def download(url: str, limit: int, seconds: float, monotonic: Callable[[], float]) -> bytes:
+    """Fetch a file of at most `limit` bytes. Raises `ImgcliError`; nothing of this costs money.
+
+    Redirects are followed within the host alone. `seconds` is for silence, and four times that for all.
+    """
+    host = _checked(url).hostname
+    timeouts = Timeouts(seconds, progress=4 * seconds, total=4 * seconds)
+    for _ in range(_MOST_REDIRECTS + 1):
+        outcome = _body_or_redirect(url, limit, timeouts, monotonic)
+        if isinstance(outcome, bytes):
+            return outcome
+        url = urljoin(url, outcome)
+        if _checked(url).hostname != host:
+            elsewhere = shorten(urlsplit(url).hostname or "", _LONGEST_NAME)
+            raise _refused(f"{host} redirects to another host, {elsewhere}, which imgcli does not follow.")
+    raise _refused(f"{host} redirects more than {_MOST_REDIRECTS} times.")
+
+
+def _checked(url: str) -> SplitResult:
+    """Refuse an address that is none, that is not encrypted, or that holds a login."""
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        parts, is_usable = urlsplit(""), False
+    if not is_usable or not url.isprintable() or " " in url:
+        raise usage_error(f"{shorten(url, _LONGEST_NAME)} is not a valid URL.", about=("update",))
+    if parts.username is not None:
+        raise usage_error("The URL of a price table must not hold a login.", about=("update",))
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        what = f"Prices from {parts.hostname} over http could be changed on the way."
+        raise usage_error(what, "Use https://, or save the file and name it.", about=("update",))
+    return parts
+
+
+def _body_or_redirect(
+    url: str, limit: int, timeouts: Timeouts, monotonic: Callable[[], float]
+) -> bytes | str:
+    """Return the body, or where a redirect leads."""
+    nobody, watchdog = Credentials("", url), Watchdog(timeouts, monotonic)
+    server = ServerName(nobody.host, timeouts.timeout)
+    try:
+        body = _get(nobody, timeouts, watchdog, limit, "*/*")
+    except RefusedError as refused:
+        target = {name.lower(): value for name, value in refused.headers.items()}.get("location")
+        if refused.status in _REDIRECTS and target:
+            return target
+        problem = _refused(f"{server.host} answered with status {refused.status}.").problem
+    except Exception as error:
+        known = watchdog.problem(server.host) or _why(error, server, watchdog)
+        if known is None:
+            raise
+        problem = replace(known, charged=Charged.NO, advice=_ADVICE, parameters=())
+    else:
+        if len(body) <= limit:
+            return body
+        problem = _refused(f"{server.host} sent more than {limit >> 20} MB.").problem
+    finally:
+        watchdog.stop()
+    raise ImgcliError(problem)  # here, where no exception of others hangs on to it
+
+
+def _why(error: Exception, server: ServerName, watchdog: Watchdog) -> Problem | None:
+    server = replace(server, proxy=watchdog.proxy, is_connected=watchdog.is_connected)
+    failure = from_exception(error, server)
+    return failure.problem if failure else cannot_open(error)
+
+
+def _refused(what: str) -> ImgcliError:
+    return ImgcliError(Problem(ExitCode.REFUSED, what, Charged.NO, _ADVICE))

@@ -1,14 +1,17 @@
-"""The state of the history's file: looked at and left as it is, neither migrated nor set aside."""
+"""The state of the history's file and of folders: looked at and left as it is, nothing migrated or made."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgcli.store.history.ids import NAME
 from imgcli.store.history.schema import VERSION
-from imgcli.store.publish.atomic import reason
+from imgcli.store.paths import check_owner
+from imgcli.store.publish.atomic import PRIVATE, create, reason
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,3 +95,45 @@ def _words(error: sqlite3.DatabaseError) -> str:
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return "another program keeps it locked"
     return "it is damaged" if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} else str(error)
+
+
+_NAME = ".imgcli-doctor-"
+
+
+class FolderHealth(NamedTuple):
+    """A folder: whether it is there, why it cannot be written (empty where it can), and its free bytes."""
+
+    folder: Path
+    exists: bool
+    fault: str = ""
+    free: int | None = None
+
+
+def examine_folder(folder: Path, *, is_private: bool = False) -> FolderHealth:
+    """Try to write into a folder, or, where it is missing, into the one in which it would be made.
+
+    A private folder has to be this user's own.
+    """
+    exists = os.path.lexists(folder)
+    try:
+        nearest = next((one for one in (folder, *folder.parents) if os.path.lexists(one)), folder)
+        if is_private and exists:
+            check_owner(folder)
+        _probe(nearest)
+    except OSError as error:
+        return FolderHealth(folder, exists, reason(error))
+    free = None
+    with suppress(OSError):
+        free = shutil.disk_usage(nearest).free
+    return FolderHealth(folder, exists, free=free)
+
+
+def _probe(folder: Path) -> None:
+    """Create a file and remove it; raises `OSError`."""
+    path = folder / f"{_NAME}{os.urandom(8).hex()}"
+    descriptor = create(path, PRIVATE)
+    try:
+        os.write(descriptor, b"\n")  # which a full disk does not take
+    finally:
+        os.close(descriptor)
+        path.unlink(missing_ok=True)
