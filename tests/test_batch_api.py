@@ -244,7 +244,7 @@ class TestTheWay:
         assert charge.cost_out == Decimal(charge.tokens_out) * 30 / 1_000_000 / 2
         again = mine("collect", name)
         assert (0, []) == (again.exit_code, again.lines)
-        assert "was collected already" in again.stderr
+        assert "was already collected" in again.stderr
         assert ["a-cat.png", "an-owl.png"] == images(folder)
         assert 3 == len(runs(world))
 
@@ -320,7 +320,7 @@ class TestTheWay:
         mine.submitted()
         again = mine.submit()
         assert (0, []) == (again.exit_code, again.lines)
-        assert "3 rows submitted already" in again.stderr
+        assert "3 rows already submitted" in again.stderr
         assert 3 == mine("collect").exit_code
         third = mine.submit()
         assert "2 rows saved already" in third.stderr
@@ -394,7 +394,7 @@ class TestEnds:
             patch.setattr(BatchStore, "content", _no_such_file)
             lost = mine("collect")
         assert (9, []) == (lost.exit_code, images(folder)), lost.stderr
-        assert "the server does not have the answers any more" in lost.stderr
+        assert "the server no longer has the answers" in lost.stderr
         assert 3 == mine("collect").exit_code
         assert ["a-cat.png", "an-owl.png"] == images(folder)
 
@@ -600,7 +600,7 @@ class TestSubmitting:
         mine = batch(server)
         _kill_at_creation(monkeypatch, mine, world, folder, after=True)
         again = mine.submit()
-        assert ([], "3 rows submitted already") == (again.lines, again.stderr[6:30])
+        assert ([], "3 rows already submitted") == (again.lines, again.stderr[6:30])
         (name,) = [one.id for one in server.client.batches.list()]
         wait_for(lambda: server.client.batches.retrieve(name).status in ENDED)
         assert name in mine("status").stdout.decode()

@@ -115,11 +115,11 @@ def test_the_format_of_standard_input(text: str, expected: dict[str, str]) -> No
         (b'"a cat"\n', ".jsonl", "not a JSON object"),
         (b"a cat\n", ".jsonl", "not valid JSON"),
         (b"[" * 100_000, ".jsonl", "nested too deeply"),
-        (b'{"prompt": "a", "prompt": "b"}', ".jsonl", "The key prompt is there twice"),
+        (b'{"prompt": "a", "prompt": "b"}', ".jsonl", "The key prompt appears twice"),
         (b"prompt,size,size\na,b,c\n", ".csv", "Line 1 of rows: The header has the column size twice"),
         (b"prompt\na cat, at night\n", ".csv", "Put quotes around"),
         (b"prompt,\na,b\n", ".csv", "its column has no name"),
-        (b'prompt\n"a cat\nb\n', ".csv", "Line 2 of rows: A text in quotes starts here"),
+        (b'prompt\n"a cat\nb\n', ".csv", "Line 2 of rows: A quoted text starts here"),
         (b'prompt\na\n"a" cat\n', ".csv", "Line 3 of rows: The quotes are wrong"),
     ],
 )

@@ -325,7 +325,7 @@ def test_completion_window(server: Server, gen: Gen, recover: Gen, folder: Path,
     wire = server(plain("queued"), plain("queued"), plain("completed", image_item()))
     done = gen(wire, "a cat", "--completion-window", "2h")
     assert (0, b"") == (done.exit_code, done.stdout), done.stderr
-    assert "submitted as resp_1; the image is made within 2h" in done.stderr
+    assert "submitted as resp_1; the image will be ready within 2h" in done.stderr
     sent = wire.requests[0].json
     assert ({"completion_window": "2h"}, True, None) == (
         sent["background_options"],

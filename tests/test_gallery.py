@@ -248,7 +248,7 @@ def test_it_is_opened(imgcli: Cli, world: dict[str, str], folder: Path, tmp_path
     ("options", "code", "sentence"),
     [
         (["--limit", "0"], 2, "--limit must be between 1 and 1,000,000,000."),
-        (["--search", " "], 2, "--search needs a text that is not empty."),
+        (["--search", " "], 2, "--search must not be empty."),
         (["-o", ""], 2, "-o needs the name of a folder."),
         (["-o", "-"], 2, "-o needs the name of a folder."),
         (["-o", "1.png"], 12, "1.png cannot be written"),

@@ -481,4 +481,4 @@ def test_a_beginning_that_may_mean_several_runs_discards_none(
     stems = {record(PARTIALS).stem for _ in range(2)}
     result = imgcli("recover", "--discard", "2026-11")
     assert (2, stems) == (result.exit_code, {path.stem for path in records(runs)}), result.stderr
-    assert "may mean 2 runs" in result.stderr
+    assert "matches 2 runs" in result.stderr

@@ -231,7 +231,7 @@ class Lookup:
         if earlier:
             yield (
                 f"run {earlier.number} saved an image as {_shown(name)}, but the file has since been "
-                "was changed or replaced since"
+                "changed or replaced"
             )
 
     def _last(self, name: str) -> Match | None:

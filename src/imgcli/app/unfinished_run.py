@@ -252,7 +252,7 @@ def _find_named(name: str, runs: Sequence[RunLogFile]) -> list[RunLogFile]:
         )
     if len(found) > 1 and name not in _names(found[0]):
         ids = ", ".join(run.id for run in found[:_MANY])
-        raise usage_error(f"{name} may mean {len(found)} runs: {ids}.", "Type more of the id.")
+        raise usage_error(f"{name} matches {len(found)} runs: {ids}.", "Type more of the id.")
     return found
 
 

@@ -333,7 +333,7 @@ def view_options(
     if not names and not _is_piped(context):
         raise usage_error("There is nothing to view.", "Name a file, or pipe a stream: ... | imgcli view -")
     if names.count(view_input.STDIN) > 1:
-        raise usage_error("Standard input can be viewed once.")
+        raise usage_error("Standard input can be viewed only once.")
     if view_input.STDIN in names and not _is_piped(context):
         raise usage_error("Standard input is this terminal.", "Pipe a stream: curl -N ... | imgcli view -")
     check_between("speed", speed, *_SPEEDS)

@@ -110,7 +110,7 @@ def read_rows(data: bytes, name: str, ending: str, faults: Faults) -> list[Batch
         what = (
             "has a header and no rows" if row_format is RowFormat.CSV and text.strip() else "has no prompts"
         )
-        raise usage_error(f"{shorten(name, _NAME_LENGTH)} {what}.", "Write one image a line.")
+        raise usage_error(f"{shorten(name, _NAME_LENGTH)} {what}.", "Write one image per line.")
     return rows
 
 
@@ -204,7 +204,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) != len(pairs):
         twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
-        raise usage_error(f"The key {shorten(twice, _NAME_LENGTH)} is there twice.")
+        raise usage_error(f"The key {shorten(twice, _NAME_LENGTH)} appears twice.")
     if None in values.values() or "" in values.values():
         return {name: value for name, value in pairs if value is not None and value != ""}
     return values
@@ -232,7 +232,7 @@ def _csv_rows(text: str, faults: Faults) -> Iterator[BatchRow]:
                 continue
             if len(cells) > len(columns) and any(cells[len(columns) :]):
                 what = f"The row has {len(cells)} cells, and the header has {len(columns)}."
-                faults.add(line, what, 'Put quotes around a text with a comma: "a cat, at night".')
+                faults.add(line, what, 'Put quotes around text that contains a comma: "a cat, at night".')
                 continue
             values = {name: cell for name, cell in zip(columns, cells, strict=False) if cell.strip()}
             if values.pop("", None):
@@ -246,7 +246,7 @@ def _csv_rows(text: str, faults: Faults) -> Iterator[BatchRow]:
 def _csv_fault(error: str) -> str:
     """Return the parser's message in our words."""
     if "unexpected end of data" in error:
-        return "A text in quotes starts here and does not end."
+        return "A quoted text starts here and never ends."
     if "field limit" in error:
         return f"A cell is longer than {csv.field_size_limit():,} characters."
     return f"The quotes are wrong ({error})."

@@ -100,7 +100,7 @@ def _check(image: EncodedImage, limit: int) -> None:
         case ImageFormat.SVG:
             _check_svg(data)
         case None:
-            raise DefectError("it is in no known image format" if data else "no data arrived")
+            raise DefectError("it is not in a known image format" if data else "no data arrived")
 
 
 def _check_structure(defect: str | None) -> None:

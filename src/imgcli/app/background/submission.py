@@ -99,7 +99,7 @@ def _tell(context: Context, job: Job) -> None:
             }
             context.stdout.write(to_json(line) + "\n")
         case OutputFormat.PEOPLE:
-            made = "is made already" if job.position.is_over else f"is made within {window}"
+            made = "is ready" if job.position.is_over else f"will be ready within {window}"
             context.write_lines([f"submitted as {name}; the image {made}"])
         case OutputFormat.PATHS:
             pass

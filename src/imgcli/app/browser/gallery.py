@@ -81,7 +81,7 @@ def _check(options: GalleryOptions) -> None:
     """Refuse wrong options, and a folder that has a page, before anything is written."""
     check_between("limit", options.limit, 1, _MOST)
     if options.search is not None and not options.search.strip():
-        raise usage_error(f"{option('search')} needs a text that is not empty.", about=("search",))
+        raise usage_error(f"{option('search')} must not be empty.", about=("search",))
     if options.folder in ("", STDOUT):
         what = f"{option('output')} needs the name of a folder."
         raise usage_error(what, f"Try {option('output', 'imgcli-gallery')}.", about=("output",))

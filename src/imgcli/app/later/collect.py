@@ -75,7 +75,7 @@ def _collect(context: Context, client: BatchClient, record: SubmittedBatch, *, w
     """Collect one batch, unless that is done, or another process does it."""
     record = settle(context, client, record)
     if not record.is_open or record.batch is None:
-        fate = "was collected already" if record.is_closed else "was not created; its rows were not sent"
+        fate = "was already collected" if record.is_closed else "was not created; its rows were not sent"
         unknown = "may still be created; `imgcli batch status` finds out"
         context.warn([f"batch {record.name} {unknown if record.is_open else fate}"])
         return ExitCode.OK
@@ -107,7 +107,7 @@ def _ended(context: Context, client: BatchClient, batch: str) -> RemoteBatch:
             if remote.has_ended:
                 return remote
             done = f", {remote.completed + remote.failed} of {remote.total}" if remote.total else ""
-            now = f"{remote.status or 'in another state'}{done}"
+            now = f"{remote.status or 'in an unknown state'}{done}"
         except ImgcliError as error:
             if error.problem.exit_code not in _PASSING:
                 raise
@@ -261,7 +261,7 @@ class _Collector:
                 raise
             content.truncate(0)
             self._is_complete = False
-            self._context.warn([f"the server does not have the answers any more: {error.problem.what}"])
+            self._context.warn([f"the server no longer has the answers: {error.problem.what}"])
 
     def _read(self, content: BinaryIO) -> None:
         from imgcli.api.batches import read_answers

@@ -76,7 +76,7 @@ def _named(name: str, known: Sequence[SubmittedBatch]) -> SubmittedBatch:
         )
     if len(found) > 1:
         names = ", ".join(one.name for one in found[:_MANY])
-        raise usage_error(f"{name} may mean {len(found)} batches: {names}.", "Type more of the id.")
+        raise usage_error(f"{name} matches {len(found)} batches: {names}.", "Type more of the id.")
     return found[0]
 
 
@@ -201,7 +201,7 @@ def figures(
 
 def _asked(client: BatchClient, batch: str) -> tuple[RemoteBatch | None, str]:
     try:
-        return client.retrieve(batch), "in another state"
+        return client.retrieve(batch), "in an unknown state"
     except ImgcliError as error:
         if error.problem.exit_code is not ExitCode.REFUSED:
             raise

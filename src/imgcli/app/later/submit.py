@@ -118,7 +118,7 @@ def _left_out(plan: BatchPlan, tasks: Sequence[BatchTask], known: Mapping[str, T
     again = f"may have been paid for; {option('retry-unknown')} sends them again"
     told = (
         (counts[TaskStatus.SAVED], "saved already"),
-        (counts[TaskStatus.SUBMITTED], "submitted already; `imgcli batch status` shows where they stand"),
+        (counts[TaskStatus.SUBMITTED], "already submitted; `imgcli batch status` shows where they stand"),
         (sum(counts[status] for status in _PERHAPS_PAID), again),
     )
     return (f"{count} row{'s' * (count != 1)} {why}" for count, why in told if count)
@@ -366,7 +366,7 @@ class _Submission:
                     return record.name
         what = f"{problem.what} It is not known whether batch {record.facts.key} was created."
         advice = (
-            "Run `imgcli batch status` in some minutes: it finds out. Do not submit the rows again before."
+            "Run `imgcli batch status` in a few minutes to find out. Do not submit the rows again before."
         )
         raise ImgcliError(replace(problem, what=what, charged=Charged.MAYBE, advice=advice))
 

@@ -170,7 +170,7 @@ def _note_shortcomings(context: Context, defaults: GenerateOptions) -> None:
 def _open_to_all(options: ServeOptions) -> ImgcliError:
     """Return the error for an address that others reach, where nobody has to show a token."""
     return usage_error(
-        f"At {shorten(options.host, _SHOWN)} everybody who reaches this machine could spend your money.",
+        f"At {shorten(options.host, _SHOWN)} anyone who can reach this machine could spend your money.",
         f"Add {option('token')}, or leave {option('host')} out.",
         about=("host", "token"),
     )
@@ -189,7 +189,9 @@ def _listener(options: ServeOptions) -> socket.socket:
         what = f"imgcli cannot listen on {where}: {error.strerror or error}."
         raise usage_error(what, about=("host", "port")) from None
     except UnicodeError:
-        raise usage_error(f"{shorten(options.host, _SHOWN)} is no host.", about=("host",)) from None
+        raise usage_error(
+            f"{shorten(options.host, _SHOWN)} is not a host name or an address.", about=("host",)
+        ) from None
 
 
 def _origin(text: str) -> str:

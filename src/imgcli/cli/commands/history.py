@@ -92,7 +92,7 @@ def history(  # noqa: PLR0913 - a command's signature declares its options
       imgcli history --forget --search secret  remove them for good; asks first
     """  # noqa: D301 - \b tells Typer to leave the lines alone
     if search is not None and not search.strip():
-        raise usage_error("--search needs a text that is not empty.")
+        raise usage_error("--search must not be empty.")
     check_between("limit", limit, 1, _MOST)
     if forget and (json_lines or preview is not None):
         raise usage_error("--forget cannot be combined with --json or --preview.")

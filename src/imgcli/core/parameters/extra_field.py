@@ -51,7 +51,7 @@ def parse_extra(text: str) -> tuple[str, bool, Any]:
     except (ValueError, RecursionError):
         raise _error(
             f"The value of {shown} in {flag} is not JSON.",
-            f"A text has quotes of its own: {option(EXTRA)} '{shown}=\"a cat\"'",
+            f"Text needs quotes of its own: {option(EXTRA)} '{shown}=\"a cat\"'",
         ) from None
     if not is_sendable:
         raise _error(f"The value of {shown} in {flag} is not valid UTF-8.", "Check your terminal's encoding.")
