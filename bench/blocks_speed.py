@@ -18,11 +18,11 @@ from bench.images import portrait  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich_pixels import Pixels  # noqa: E402
 
+from imgcli.core.params import PreviewProtocol  # noqa: E402
 from imgcli.output.images.blocks import ansi_lines, draw  # noqa: E402
 from imgcli.output.images.decode import decode, fit  # noqa: E402
 from imgcli.output.images.pixels import PixelsRenderer  # noqa: E402
 from imgcli.output.terminal.capabilities import ColorDepth  # noqa: E402
-from imgcli.output.terminal.database import PreviewProtocol  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -30,11 +30,11 @@ from bench.measures import far, light, psnr, ssim, worst  # noqa: E402
 from bench.photographs import PHOTOGRAPHS, photograph, shipped  # noqa: E402
 
 from glyphpaint import HEIGHT, WIDTH, bitmap, paint, replay  # noqa: E402
+from imgcli.core.params import PreviewProtocol  # noqa: E402
 from imgcli.output.images.blocks import TerminalPalette, ansi_lines, draw  # noqa: E402
 from imgcli.output.images.decode import fit, flatten  # noqa: E402
 from imgcli.output.images.sixel import encode  # noqa: E402
 from imgcli.output.terminal.capabilities import ColorDepth  # noqa: E402
-from imgcli.output.terminal.database import PreviewProtocol  # noqa: E402
 from test_sixel import draw as replay_sixels  # noqa: E402
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from bench.images import portrait
 
 from imgcli.core.events import FinalImage, PartialImage, Started
 from imgcli.core.image import EncodedImage
-from imgcli.core.params import Api
+from imgcli.core.params import Api, PreviewProtocol
 from imgcli.core.request import ImageRequest
 from imgcli.output.images.blocks import BlockRenderer
 from imgcli.output.images.iterm2 import ITerm2Renderer, Transfer
@@ -32,7 +32,6 @@ from imgcli.output.images.sixel import SixelRenderer
 from imgcli.output.sinks.live import LiveSink
 from imgcli.output.terminal.capabilities import ColorDepth, Terminal
 from imgcli.output.terminal.console import paint
-from imgcli.output.terminal.database import PreviewProtocol
 from imgcli.output.terminal.screen import Screen
 from imgcli.output.terminal.writer import SafeWriter
 

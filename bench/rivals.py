@@ -20,7 +20,7 @@ sys.path.append(str(Path(__file__).parent.parent))  # Python itself adds the scr
 from bench import blocks_speed, fidelity, preview
 from bench.images import portrait
 
-from imgcli.output.terminal.database import PreviewProtocol
+from imgcli.core.params import PreviewProtocol
 from imgcli.output.terminal.screen import Screen
 
 if TYPE_CHECKING:

@@ -129,11 +129,8 @@ def test_no_import_goes_in_circles() -> None:
     assert {} == rings
 
 
-@pytest.mark.parametrize(
-    "args", [["--help"], ["--version"], ["gen", "--help"], ["serve", "--help"]], ids=" ".join
-)
-def test_help_is_light(args: list[str]) -> None:
-    """Help and version load none of the heavy packages, so that they come at once."""
+def loaded_by(args: list[str]) -> set[str]:
+    """List the modules that a command line has loaded at its end."""
     code = (
         "import sys, os\n"
         f"sys.argv = ['imgcli', *{args!r}]\n"
@@ -142,9 +139,25 @@ def test_help_is_light(args: list[str]) -> None:
         "main()\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded = {name.partition(".")[0] for name in done.stderr.split()}
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "args", [["--help"], ["--version"], ["gen", "--help"], ["serve", "--help"]], ids=" ".join
+)
+def test_help_is_light(args: list[str]) -> None:
+    """Help and version load none of the heavy packages, so that they come at once."""
+    loaded = {name.partition(".")[0] for name in loaded_by(args)}
     heavy = {"openai", "httpx2", "PIL", "rich", "rich_pixels", "tomlkit", "starlette", "uvicorn"}
-    assert set() == loaded & heavy
+    assert ("imgcli" in loaded, set()) == (True, loaded & heavy)
+
+
+def test_dry_run_is_light() -> None:
+    """A dry run loads nothing that sends, shows, saves or remembers an image."""
+    loaded = loaded_by(["gen", "a cat", "--dry-run"])
+    late = ("api.client", "output.sinks", "output.images", "store.verify", "store.history", "app.lookup")
+    assert "imgcli.app.generate" in loaded
+    assert [] == [name for name in late if f"imgcli.{name}" in loaded]
 
 
 def nodes(module: Path, *kinds: type[ast.AST]) -> list[ast.AST]:

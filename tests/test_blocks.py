@@ -17,11 +17,11 @@ from rich.table import Table
 from rich_pixels import HalfcellRenderer, Pixels
 
 from glyphpaint import HEIGHT, WIDTH, Cell, bitmap, octant, paint, palette, replay
+from imgcli.core.params import PreviewProtocol
 from imgcli.output.images.blocks import TerminalPalette, ansi_lines, draw
 from imgcli.output.images.glyphs import GLYPH_SETS, OCTANTS, Glyph, glyphs, splits, wedges
 from imgcli.output.images.pixels import PixelsRenderer
 from imgcli.output.terminal.capabilities import ColorDepth
-from imgcli.output.terminal.database import PreviewProtocol
 
 RGB = tuple[int, int, int]
 

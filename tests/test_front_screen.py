@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from imgcli.core.params import PreviewProtocol
 from imgcli.output.images.blocks import BlockRenderer
 from imgcli.output.images.decode import fit
 from imgcli.output.sinks.live import LiveSink
 from imgcli.output.terminal.capabilities import ColorDepth
-from imgcli.output.terminal.database import PreviewProtocol
 from imgcli.output.terminal.screen import Footer
 from showing import (
     BETTER,

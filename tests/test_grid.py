@@ -13,13 +13,13 @@ import pytest
 from imgcli.core.errors import Charged, ExitCode, Problem
 from imgcli.core.events import Failed
 from imgcli.core.image import EncodedImage
+from imgcli.core.params import PreviewProtocol
 from imgcli.output.images.blocks import BlockRenderer
 from imgcli.output.images.iterm2 import ITerm2Renderer
 from imgcli.output.images.kitty import KittyRenderer, Route
 from imgcli.output.images.sixel import SixelRenderer
 from imgcli.output.sinks.grid import GridSink
 from imgcli.output.terminal.capabilities import ColorDepth, Terminal
-from imgcli.output.terminal.database import PreviewProtocol
 from imgcli.output.terminal.screen import Footer
 from showing import (
     BETTER,

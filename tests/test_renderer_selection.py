@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 
 from imgcli.core.image import EncodedImage
+from imgcli.core.params import PreviewProtocol
 from imgcli.output.images.blocks import BlockRenderer
 from imgcli.output.images.protocol import Box
 from imgcli.output.images.select import RendererSelector
 from imgcli.output.terminal.capabilities import ColorDepth, detect_terminal
-from imgcli.output.terminal.database import PreviewProtocol
 from showing import FINE, Window
 from streams import BLUE, GREEN, RED, completed, created, image_item, item_done, partial, stream
 from substitutes import waits

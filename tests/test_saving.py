@@ -20,13 +20,13 @@ from imgcli.app.process import Interrupted
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.events import Completed, Event, Failed, FinalImage, Notice, PartialImage, Saved, Started
 from imgcli.core.image import EncodedImage, ImageFormat
-from imgcli.core.params import Api
+from imgcli.core.params import Api, KeepPartials
 from imgcli.core.request import ImageRequest
 from imgcli.store.paths import FallbackFolders
 from imgcli.store.publish.atomic import OnExists
 from imgcli.store.publish.naming import NameFields
 from imgcli.store.publish.publisher import Destination, Publisher, open_publisher
-from imgcli.store.publish.stage import KeepPartials, SavingStage
+from imgcli.store.publish.stage import SavingStage
 from streams import BLUE, GREEN, RED
 
 if TYPE_CHECKING:

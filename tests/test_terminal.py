@@ -12,10 +12,10 @@ import termios
 import pytest
 
 from imgcli.app.context import size_of
+from imgcli.core.params import PreviewProtocol
 from imgcli.output.images.protocol import Box
 from imgcli.output.images.select import RendererSelector
 from imgcli.output.terminal.capabilities import ColorDepth, Display, Terminal, choose_display, detect_terminal
-from imgcli.output.terminal.database import PreviewProtocol
 from imgcli.output.text import cell_width, clip
 from showing import ROUGH, Window
 

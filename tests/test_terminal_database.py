@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from imgcli.core.params import PreviewProtocol
 from imgcli.output.terminal.answers import SILENCE, Answers, Tmux, ask_tmux, parse_tmux, wrap
 from imgcli.output.terminal.database import (
     TERMINALS,
     UNKNOWN,
     Ability,
-    PreviewProtocol,
     QueryPolicy,
     can,
     choose_protocol,

@@ -13,9 +13,9 @@ from imgcli.app.reporting import Reporter, exit_status
 from imgcli.core.errors import ExitCode, usage_error
 from imgcli.core.messages import preset_words
 from imgcli.core.option import option
+from imgcli.core.params import KeepPartials
 from imgcli.core.request import abbreviate
 from imgcli.core.validate import ValidRequest, validate
-from imgcli.store.publish.stage import KeepPartials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING
 from imgcli.api.auth import server_host
 from imgcli.core.billing.budget import Budget
 from imgcli.core.config import ServerSettings
-from imgcli.core.params import DEMO
+from imgcli.core.params import DEMO, KeepPartials, PreviewProtocol
 from imgcli.dataclass import dataclass
-from imgcli.output.terminal.database import PreviewProtocol
 from imgcli.store.publish.atomic import OnExists
-from imgcli.store.publish.stage import KeepPartials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

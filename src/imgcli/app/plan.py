@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 from imgcli.app.context import size_of
 from imgcli.app.inputs import InputImages, check_original, read_inputs, read_prompt
-from imgcli.app.lookup import open_history
-from imgcli.app.source_image import SourceImage, find_source, last_source, source_of, with_parameters
 from imgcli.core.catalog import load
 from imgcli.core.errors import usage_error
 from imgcli.core.inherit import Inherited, RequestContext, inherit
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
 
     from imgcli.app.context import Context
     from imgcli.app.inputs import InputNames
+    from imgcli.app.source_image import SourceImage
     from imgcli.core.config import Preset
     from imgcli.core.embedded import EmbeddedParameters
     from imgcli.core.history import HistoryEntry, Parent
@@ -163,6 +162,8 @@ def plan_generation(
     prompt, images, notices = read_inputs(context, names, is_edit=continue_)
     if not continue_:
         return RequestPlan(prompt, images, notices=notices)
+    from imgcli.app.source_image import last_source  # the history, which most runs do without
+
     source = last_source(context, server)
     return RequestPlan(
         prompt, images, source, server, source.previous_options, notices=(*source.notices, *notices)
@@ -174,6 +175,8 @@ _UNUSED = "this file is not in the history; its embedded parameters are not used
 
 def plan_edit(context: Context, server: str | None, name: str, names: InputNames) -> RequestPlan:
     """Read what `edit` names: the image to change, and what goes with it. Raises `ImgcliError` (usage)."""
+    from imgcli.app.source_image import find_source
+
     check_original(name, names.images, names.prompt_source)
     source = find_source(context, name, names.words or ())
     prompt, images, notices = read_inputs(context, names, is_edit=True)
@@ -207,6 +210,8 @@ def plan_again(
 
     What stands in a file that the history does not know counts where it `is_trusted`, or its user says so.
     """
+    from imgcli.app.source_image import find_source, with_parameters
+
     source = find_source(context, name, words or ())
     foreign = source.foreign_parameters
     source = with_parameters(source, foreign)
@@ -293,6 +298,7 @@ def _find_original(
     """Find the image that the run had changed: its conversation's, or the first that was sent."""
     if request.previous_response_id:
         return _continued(context, entry)
+    from imgcli.app.source_image import SourceImage
     from imgcli.core.history import Parent, Role
 
     first = next(iter(references), None)
@@ -303,6 +309,9 @@ def _find_original(
 
 def _continued(context: Context, entry: HistoryEntry) -> SourceImage:
     """Find the image whose conversation the run continued; where it is lost, the conversation remains."""
+    from imgcli.app.lookup import open_history
+    from imgcli.app.source_image import SourceImage, source_of
+
     with open_history(context) as history:
         before = history.producer(entry.parent, entry) if entry.parent else None
     if before:

@@ -14,21 +14,8 @@ from imgcli.app.context import abandon, within
 from imgcli.app.options import OutputFormat, PreviewMode
 from imgcli.core.errors import Charged, ExitCode, Problem, most_severe
 from imgcli.core.events import Failed
-from imgcli.core.params import InlineImages
+from imgcli.core.params import InlineImages, PreviewProtocol
 from imgcli.core.pipeline import uncharged
-from imgcli.output.json import to_json
-from imgcli.output.sinks.jsonl import JsonLinesSink, error_line
-from imgcli.output.sinks.lines import (
-    GENERATING,
-    HEARTBEAT,
-    STREAMING,
-    ErrorsSink,
-    LinesSink,
-    LinesStyle,
-    PathsSink,
-)
-from imgcli.output.sinks.per_job import PerJobSink
-from imgcli.output.sinks.queued import QueuedSink
 from imgcli.output.terminal.capabilities import (
     Display,
     choose_display,
@@ -37,8 +24,6 @@ from imgcli.output.terminal.capabilities import (
     is_one_terminal,
     takes_codes,
 )
-from imgcli.output.terminal.database import PreviewProtocol
-from imgcli.output.terminal.hyperlinks import NO_LINKS
 from imgcli.output.terminal.probe import is_in_background
 from imgcli.store.publish.naming import STDOUT
 
@@ -58,6 +43,7 @@ if TYPE_CHECKING:
     from imgcli.output.images.compare import Comparison
     from imgcli.output.images.protocol import RendererProvider
     from imgcli.output.images.select import RendererSelector
+    from imgcli.output.sinks.jsonl import JsonLinesSink
     from imgcli.output.sinks.live import LiveSink
     from imgcli.output.terminal.screen import Footer
 
@@ -193,6 +179,12 @@ class Reporter:
         """
         if self._streams_image:
             return []
+        # Sinks are imported where one is made: a dry run does without them.
+        from imgcli.output.sinks.lines import PathsSink
+        from imgcli.output.sinks.per_job import PerJobSink
+        from imgcli.output.sinks.queued import QueuedSink
+        from imgcli.output.terminal.hyperlinks import NO_LINKS
+
         if self._options.format is not OutputFormat.JSON_LINES:
             is_below = self._display is not Display.LINES and self._is_one_terminal
             is_plain = self._options.preview.mode is PreviewMode.PLAIN
@@ -204,6 +196,8 @@ class Reporter:
         return [QueuedSink(self._lines)]
 
     def _json_lines(self, row: dict[str, object]) -> JsonLinesSink:
+        from imgcli.output.sinks.jsonl import JsonLinesSink
+
         inline = InlineImages.INLINE if self.is_inline else InlineImages.NONE
         return JsonLinesSink(self._context.stdout, inline, self._price, self._context.monotonic, row)
 
@@ -217,6 +211,7 @@ class Reporter:
         is_for_people = self._options.format is OutputFormat.PEOPLE
         if self._display is Display.LINES and is_for_people:
             from imgcli.output.sinks.batch_lines import BatchLinesSink
+            from imgcli.output.sinks.queued import QueuedSink
 
             return QueuedSink(BatchLinesSink(stderr, self._price, clock, name, total))
         if self._display is not Display.IMAGE and not is_for_people:
@@ -229,19 +224,23 @@ class Reporter:
 
     def _display_sink(self, tiles: Mapping[str, str] | None) -> Sink:
         """Choose what writes to standard error."""
+        from imgcli.output.sinks import lines
+        from imgcli.output.sinks.queued import QueuedSink
+
         stderr, clock = self._context.stderr, self._context.monotonic
         in_color = has_color(self._context.env, stderr)
-        words = STREAMING if self._streams_image else GENERATING
+        words = lines.STREAMING if self._streams_image else lines.GENERATING
         if self._options.format is not OutputFormat.PEOPLE and self._display is not Display.IMAGE:
             is_for_script = self._options.format is OutputFormat.PATHS
-            return ErrorsSink(stderr, tells_names=is_for_script, in_color=in_color)
+            return lines.ErrorsSink(stderr, tells_names=is_for_script, in_color=in_color)
         if self._display is Display.LINES:
-            style = LinesStyle(words=words, write_bill=self._plain_bill, in_color=in_color)
+            style = lines.LinesStyle(words=words, write_bill=self._plain_bill, in_color=in_color)
             if tiles:
                 from imgcli.output.sinks.group_lines import GroupLinesSink
 
                 return QueuedSink(GroupLinesSink(stderr, self._price, clock, tiles, style))
-            return QueuedSink(LinesSink(stderr, self._price, clock, style).open(HEARTBEAT))
+            sink = lines.LinesSink(stderr, self._price, clock, style)
+            return QueuedSink(sink.open(lines.HEARTBEAT))
         from imgcli.output.sinks.live import LiveSink
 
         renderers = self._renderers() if self._display is Display.IMAGE else None
@@ -309,6 +308,10 @@ def report(
 
     A command that sends nothing speaks of money only when an earlier run may have cost some.
     """
+    from imgcli.output.json import to_json
+    from imgcli.output.sinks.jsonl import error_line
+    from imgcli.output.sinks.lines import ErrorsSink
+
     is_local = problem.is_local or (problem.charged is Charged.NO and not context.can_send)
     problem = replace(problem, is_local=is_local)
     with suppress(OSError, ValueError):
@@ -333,6 +336,9 @@ def exit_status(context: Context, outcome: Outcome, job: str, *, is_free: bool =
 
 def output_status(context: Context, outcome: Outcome, job: str, *, is_free: bool = False) -> ExitCode:
     """Report a standard output that did not take what was written, and return the exit code for that."""
+    from imgcli.output.sinks.jsonl import JsonLinesSink
+    from imgcli.output.sinks.lines import PathsSink
+
     for broken, error in outcome.broken:
         sink: object = broken
         while inner := getattr(sink, "inner", None):

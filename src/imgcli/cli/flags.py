@@ -22,13 +22,11 @@ from imgcli.cli.config.settings import applied_profile, expand_home
 from imgcli.core.billing.budget import OFF, Budget, parse_cap
 from imgcli.core.errors import check_between, usage_error
 from imgcli.core.inherit import OptionSources
-from imgcli.core.params import PARAMETERS, Parameter
+from imgcli.core.params import PARAMETERS, KeepPartials, Parameter, PreviewProtocol
 from imgcli.core.request import DraftRequest
 from imgcli.core.secrets import is_gateway
-from imgcli.output.terminal.database import PreviewProtocol
 from imgcli.store.publish.atomic import OnExists
 from imgcli.store.publish.naming import STDOUT, format_of_name, names_folder
-from imgcli.store.publish.stage import KeepPartials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,7 +5,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from imgcli.core.formats import jpeg, png, webp
 from imgcli.dataclass import cached_property, dataclass
 
 if TYPE_CHECKING:
@@ -80,6 +79,8 @@ class ContentCredentials(StrEnum):
 
 def content_credentials(data: bytes) -> ContentCredentials:
     """Check a file's bytes for content credentials. Never raises, whatever they are."""
+    from imgcli.core.formats import png, webp  # only here: every command line loads this module
+
     match sniff(data):
         case ImageFormat.PNG:
             found = any(chunk.kind == b"caBX" for chunk in png.chunks(data))
@@ -94,6 +95,8 @@ def content_credentials(data: bytes) -> ContentCredentials:
 
 def _app11_segments(data: bytes) -> Iterator[bytes]:
     """Yield the start of each APP11 segment before a JPEG's coded data."""
+    from imgcli.core.formats import jpeg
+
     for segment in jpeg.segments(data):
         if segment.marker == jpeg.START_OF_SCAN:
             return
@@ -131,6 +134,8 @@ def header_size(image: EncodedImage) -> Size | None:
 
 def _jpeg(data: bytes) -> Size | None:
     """Read the frame header, which holds precision, height, width."""
+    from imgcli.core.formats import jpeg
+
     for segment in jpeg.segments(data):
         if segment.marker in jpeg.STARTS_OF_FRAME:
             size = _two(segment.content(data)[1:5], 2, "big")

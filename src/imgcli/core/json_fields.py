@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from contextlib import suppress
@@ -35,6 +34,8 @@ def parse_json(text: str) -> Any:  # noqa: ANN401 - JSON
     one of them does not cost the image next to it. Return None also for what would exhaust the stack or
     memory.
     """
+    import json  # only here: help and completion do without it
+
     if _has_too_many_values(text):
         return None
     try:

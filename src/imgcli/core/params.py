@@ -106,6 +106,28 @@ SERVICE_TIERS = ("auto", "default", "flex", "fast", "priority", "ultrafast", "sc
 """What OpenAI's specification names (SDK 3.57.0); gateways may have others."""
 
 
+class PreviewProtocol(StrEnum):
+    """A way to show an image, the best first; the preview option takes these names."""
+
+    AUTO = "auto"
+    KITTY = "kitty"
+    ITERM2 = "iterm2"
+    SIXEL = "sixel"
+    OCTANTS = "octants"
+    SEXTANTS = "sextants"
+    BLOCKS = "blocks"
+    HALF = "half"
+    ASCII = "ascii"
+    OFF = "off"
+
+
+class KeepPartials(Enum):
+    """Which previews stay on disk. The last one of a run that produced no image stays in any case."""
+
+    NONE = "none"
+    ALL = "all"
+
+
 class InlineImages(Enum):
     """Whether lines carry the images themselves."""
 

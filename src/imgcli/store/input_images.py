@@ -16,7 +16,6 @@ from imgcli.core.text import shorten
 from imgcli.regex import regex
 from imgcli.store.files import read_named
 from imgcli.store.publish.atomic import reason
-from imgcli.store.verify import DECODE_LIMIT, examine
 
 if TYPE_CHECKING:
     from imgcli.core.errors import ImgcliError
@@ -178,16 +177,18 @@ def uploaded_image(name: str, data: bytes) -> InputImage:
     if image.format not in _PIXEL_BYTES:
         what = f"is {image.format}" if image.format else "is not a PNG, JPEG or WebP image"
         raise usage_error(f"{shown} {what}; the API accepts png, jpeg and webp.", _CONVERT)
-    finding = examine(image, _decode_limit(image))
+    from imgcli.store.verify import DECODE_LIMIT, examine  # here: most runs have no input image
+
+    finding = examine(image, min(DECODE_LIMIT, _decode_limit(image)))
     if finding.damage:
         raise usage_error(f"{shown} is damaged: {shorten(finding.damage, _LONGEST_NAME)}.")
     return InputImage(name, None, None, image.format, image.sha256, finding.size, len(data), data)
 
 
 def _decode_limit(image: EncodedImage) -> int:
-    """Choose how many pixels may be decoded to check an image."""
+    """Choose how many pixels there is room for to check an image."""
     room = max(_DECODE_ROOM, 2 * len(image.data))
-    return min(DECODE_LIMIT, room // _PIXEL_BYTES[image.format or ImageFormat.WEBP])
+    return room // _PIXEL_BYTES[image.format or ImageFormat.WEBP]
 
 
 def _shown(name: str) -> str:

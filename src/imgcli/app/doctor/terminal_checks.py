@@ -6,18 +6,11 @@ from typing import TYPE_CHECKING
 
 from imgcli.core.errors import ExitCode, Problem
 from imgcli.core.option import option
+from imgcli.core.params import PreviewProtocol
 from imgcli.core.text import shorten
 from imgcli.output.diagnosis import Check
 from imgcli.output.terminal.capabilities import ColorDepth
-from imgcli.output.terminal.database import (
-    Ability,
-    PreviewProtocol,
-    QueryPolicy,
-    Quirk,
-    can,
-    identify,
-    query_policy,
-)
+from imgcli.output.terminal.database import Ability, QueryPolicy, Quirk, can, identify, query_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

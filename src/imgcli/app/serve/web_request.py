@@ -19,10 +19,9 @@ from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.history import FileStatus
 from imgcli.core.inherit import OptionSources
 from imgcli.core.option import option
-from imgcli.core.params import EXTRA, MODEL_FIELDS, PARAMETERS, UNSET, InlineImages
+from imgcli.core.params import EXTRA, MODEL_FIELDS, PARAMETERS, UNSET, InlineImages, PreviewProtocol
 from imgcli.core.text import did_you_mean, shorten, similar_names
 from imgcli.core.validate import MAX_REFERENCES
-from imgcli.output.terminal.database import PreviewProtocol
 from imgcli.store.image_facts import saved_image_status
 from imgcli.store.input_images import LARGEST, read_reference, uploaded_image, uploaded_mask
 

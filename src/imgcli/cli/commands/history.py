@@ -13,8 +13,8 @@ from imgcli.app.context import size_of
 from imgcli.app.lookup import open_history
 from imgcli.cli.params import lookup
 from imgcli.core.errors import ImgcliError, check_between, usage_error
+from imgcli.core.params import PreviewProtocol
 from imgcli.output.tables.history import PathFormatter, cost_words, history_lines
-from imgcli.output.terminal.database import PreviewProtocol
 from imgcli.output.terminal.writer import SafeWriter
 
 if TYPE_CHECKING:

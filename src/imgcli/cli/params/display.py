@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from imgcli.core.params import InlineImages
-from imgcli.output.terminal.database import PreviewProtocol
+from imgcli.core.params import InlineImages, PreviewProtocol
 
 _SHOW = "Display"
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
+from imgcli.core.params import PreviewProtocol
 from imgcli.output.images.decode import cut_out, decode, fit
 from imgcli.output.images.protocol import Frame
 from imgcli.output.terminal.capabilities import ColorDepth
-from imgcli.output.terminal.database import PreviewProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

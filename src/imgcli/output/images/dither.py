@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageChops
 
+from imgcli.core.params import PreviewProtocol
 from imgcli.output.images.block_image import BlockImage
 from imgcli.output.images.cells import mosaic, part, sample
 from imgcli.output.images.glyphs import HALVES, OCTANTS, QUADRANTS, SEXTANTS, Glyph, Grid, dots, splits
 from imgcli.output.terminal.capabilities import ColorDepth
-from imgcli.output.terminal.database import PreviewProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

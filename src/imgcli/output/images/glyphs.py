@@ -7,7 +7,7 @@ from functools import cache, partial
 from itertools import chain, product
 from typing import TYPE_CHECKING, TypeAlias
 
-from imgcli.output.terminal.database import PreviewProtocol
+from imgcli.core.params import PreviewProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,12 +8,12 @@ from rich.table import Table
 from rich.text import Text
 from rich_pixels import Pixels, Renderer
 
+from imgcli.core.params import PreviewProtocol
 from imgcli.output.images.blocks import BlockRenderer, TerminalPalette, draw
 from imgcli.output.images.protocol import Frame
 from imgcli.output.images.tiles import ImageTiles
 from imgcli.output.tables.table import rendered
 from imgcli.output.terminal.capabilities import ColorDepth
-from imgcli.output.terminal.database import PreviewProtocol
 from imgcli.output.text import GAP
 
 if TYPE_CHECKING:

@@ -6,17 +6,11 @@ from dataclasses import field, replace
 from math import inf
 from typing import TYPE_CHECKING
 
+from imgcli.core.params import PreviewProtocol
 from imgcli.dataclass import dataclass
 from imgcli.output.images.blocks import BlockRenderer
 from imgcli.output.terminal.capabilities import ColorDepth
-from imgcli.output.terminal.database import (
-    Ability,
-    PreviewProtocol,
-    Quirk,
-    choose_protocol,
-    identify,
-    possible_protocols,
-)
+from imgcli.output.terminal.database import Ability, Quirk, choose_protocol, identify, possible_protocols
 from imgcli.output.terminal.probe import LAST_QUESTION, EchoOff, is_ours
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, TypeAlias
 
+from imgcli.core.params import PreviewProtocol
 from imgcli.dataclass import dataclass
-from imgcli.output.terminal.database import Ability, PreviewProtocol, identify
+from imgcli.output.terminal.database import Ability, identify
 from imgcli.output.terminal.probe import is_in_background
 
 if TYPE_CHECKING:

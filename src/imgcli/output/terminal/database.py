@@ -7,12 +7,12 @@ In doubt a terminal is not asked, and gets blocks.
 from __future__ import annotations
 
 import re
-from dataclasses import field
-from enum import Enum, StrEnum
+from enum import Enum
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, TypeAlias
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from imgcli.dataclass import dataclass
+from imgcli.core.params import PreviewProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,21 +23,6 @@ if TYPE_CHECKING:
 Version: TypeAlias = tuple[int, ...]
 
 ALWAYS: Version = ()
-
-
-class PreviewProtocol(StrEnum):
-    """A way to show an image, the best first; the preview option takes these names."""
-
-    AUTO = "auto"
-    KITTY = "kitty"
-    ITERM2 = "iterm2"
-    SIXEL = "sixel"
-    OCTANTS = "octants"
-    SEXTANTS = "sextants"
-    BLOCKS = "blocks"
-    HALF = "half"
-    ASCII = "ascii"
-    OFF = "off"
 
 
 class Ability(Enum):
@@ -73,8 +58,7 @@ class Quirk(Enum):
     ANSWERS_ALWAYS = "answers kitty's images, also where it is told not to"
 
 
-@dataclass(frozen=True)
-class TerminalInfo:
+class TerminalInfo(NamedTuple):
     """A terminal. `name` begins its answer to XTVERSION, in lower case.
 
     `signs` are environment variables, `NAME` or `NAME=pattern`, any of which identifies it; its version is in
@@ -83,7 +67,7 @@ class TerminalInfo:
 
     name: str
     signs: tuple[str, ...]
-    abilities: Mapping[PreviewProtocol | Ability, Version] = field(default_factory=dict)
+    abilities: Mapping[PreviewProtocol | Ability, Version] = MappingProxyType({})
     version_in: str = ""
     queries: QueryPolicy = QueryPolicy.ASK
     quirks: frozenset[Quirk] = frozenset()

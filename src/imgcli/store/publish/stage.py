@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import nullcontext, suppress
-from enum import Enum, auto
 from functools import partial
 from typing import TYPE_CHECKING
 
 from imgcli.core.errors import ImgcliError
 from imgcli.core.events import Completed, Event, Failed, FinalImage, Notice, PartialImage, Saved, Started
+from imgcli.core.params import KeepPartials
 from imgcli.regex import regex
 from imgcli.store.publish.publisher import partial_problem
 from imgcli.store.verify import examine
@@ -25,13 +25,6 @@ if TYPE_CHECKING:
 
 
 _PIXELS = regex(r"([0-9]+)x([0-9]+)")
-
-
-class KeepPartials(Enum):
-    """Which previews stay on disk. The last one of a run that produced no image stays in any case."""
-
-    NONE = auto()
-    ALL = auto()
 
 
 class SavingStage:
