@@ -1,4 +1,4 @@
-"""The way in, for `imgcli` and `python -m imgcli`."""
+"""Entry point of `imgcli` and `python -m imgcli`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`dataclass` as the standard library has it, but built when it is first used, and in less time.
+"""A `dataclass` decorator like the standard one, but faster: each class is built when first used.
 
 There, each method of each class is a text that is compiled: half a millisecond for a class, and a command
 imports a hundred of them and uses a third. Here, only `__init__` is, once somebody makes an instance.

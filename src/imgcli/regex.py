@@ -1,4 +1,4 @@
-"""`re.compile`, but a pattern is compiled when it is first used: a command loads a hundred and needs few."""
+"""Lazy `re.compile`: a pattern is compiled when first used. A command loads a hundred and needs few."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run leaves on disk: the run log, the recording, the images, and the parameters inside them."""
+"""Files that a run leaves: run log, recording, and images with embedded parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command runs in, as one value: streams, environment, clocks, terminal size."""
+"""The context of a command: streams, environment, clocks and terminal size, as one value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fault of our own: one sentence for the user, and a file without secrets for us."""
+"""Crash reports: one sentence for the user, and a file without secrets for us."""
 
 from __future__ import annotations
 

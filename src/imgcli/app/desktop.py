@@ -1,4 +1,4 @@
-"""What the desktop gets: images for its viewer and its clipboard, and notifications."""
+"""Desktop integration: open images in a viewer, copy them to the clipboard, show notifications."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Generations, from options to an exit code: prepare, print or run, one or several."""
+"""Generations, from options to an exit code: prepared, then printed or run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs leave in the history: the sink that records them, and what `recover` must know for that."""
+"""Recording runs in the history, and what `recover` needs to do the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several images on a terminal: pages of tiles, each with its file's name and what it cost."""
+"""Pages of images on a terminal: tiles with file name and cost."""
 
 from __future__ import annotations
 

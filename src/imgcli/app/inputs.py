@@ -1,4 +1,4 @@
-"""Reading the prompt and the input images, from words, files and standard input."""
+"""The prompt and the input images, read from arguments, files and standard input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One job, from a prepared request to its outcome: hold what it needs, send, pass the events on."""
+"""One job, from a prepared request to its outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several variants of one command: run together, shown together, with one bill and one exit code."""
+"""The variants of one command: run together, shown together, with one bill and one exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several jobs at once, each in a thread of its own; one display for all of them."""
+"""Several jobs at once, each in its own thread, with one display."""
 
 from __future__ import annotations
 

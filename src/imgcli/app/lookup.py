@@ -1,4 +1,4 @@
-"""What somebody means by FILE or ID: a file by its content, a run by its id or `last`, else a file alone."""
+"""Resolving FILE or ID: a file by its content, a run by its id or `last`."""
 
 from __future__ import annotations
 

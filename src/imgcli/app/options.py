@@ -1,4 +1,4 @@
-"""What one `gen`, `edit` or `again` was asked for, as values: no flag is known from here on."""
+"""The options of one `gen`, `edit` or `again`, as values: nothing below knows a flag."""
 
 from __future__ import annotations
 

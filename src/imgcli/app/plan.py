@@ -1,4 +1,4 @@
-"""What `gen`, `edit` and `again` ask for beside their options: prompt, images, what went before."""
+"""The plan of `gen`, `edit` and `again`: prompt, input images, and options of earlier runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ctrl-C, TERM and HUP: stop at once, tidy up, and die by the signal itself; Ctrl-Z and `fg`: pause."""
+"""Signals: Ctrl-C, TERM and HUP stop at once, clean up and end by the signal; Ctrl-Z and `fg` pause."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where images come from: asking a file's bytes, the history, and a server where that is wanted."""
+"""Where an image comes from, according to its bytes, the history and, if asked, a server."""
 
 from __future__ import annotations
 

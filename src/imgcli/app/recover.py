@@ -1,4 +1,4 @@
-"""Finishing runs that did not end well: a recorded run is a source like any other."""
+"""Finishing interrupted runs: a run log is read as a source like any other."""
 
 from __future__ import annotations
 

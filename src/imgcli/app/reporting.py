@@ -1,4 +1,4 @@
-"""Which sinks show a run, how a problem is printed, and which exit code comes of both."""
+"""Choosing the sinks of a run, printing problems, and the exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contact sheets: which images, what is written under them, and where the sheet is saved."""
+"""Contact sheets: which images, their captions, and where the sheet is saved."""
 
 from __future__ import annotations
 

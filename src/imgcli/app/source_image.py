@@ -1,4 +1,4 @@
-"""The image that a new one starts from: its file, and all that is known about how it was made."""
+"""The image that a new one starts from: its file, and how it was made."""
 
 from __future__ import annotations
 

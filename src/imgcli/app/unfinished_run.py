@@ -1,4 +1,4 @@
-"""One record of an unfinished run, as far as it can be believed."""
+"""An unfinished run, read from its run log; nothing in it is trusted."""
 
 from __future__ import annotations
 

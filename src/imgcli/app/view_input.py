@@ -1,4 +1,4 @@
-"""What there is to view, told by its content: images, event streams, JSON lines; a file or a pipe."""
+"""Input of `view`, recognized by its content: images, event streams, JSON lines; a file or a pipe."""
 
 from __future__ import annotations
 

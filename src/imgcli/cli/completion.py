@@ -1,4 +1,4 @@
-"""Shell completion of values: every value goes through `_safe`, because shells run text.
+"""Shell completion of values: every value goes through `_safe`, because shells execute text.
 
 zsh evaluates completions, help included; bash and PowerShell insert a value as it is.
 """

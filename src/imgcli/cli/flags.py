@@ -1,4 +1,4 @@
-"""From flags to the values that `app` takes, and the refusals of flags that contradict each other.
+"""Converts flags to the values that `app` takes, and refuses contradictory ones.
 
 Loaded once a command runs: help and completions do without it.
 """

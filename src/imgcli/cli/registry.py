@@ -1,4 +1,4 @@
-"""The table of commands: each is loaded only when a command line names it, which keeps help fast."""
+"""The table of commands: each module is loaded only when its command is used, which keeps help fast."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A batch file's rows as options: each value converted as the command line does, over the command's flags."""
+"""Converts a batch file's rows to options, as the command line would, on top of the command's own."""
 
 from __future__ import annotations
 

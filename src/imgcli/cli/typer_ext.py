@@ -1,4 +1,4 @@
-"""Help pages with examples first, short for -h and long for --help, and fast completions.
+"""Extensions of Typer: help with examples first, short -h and long --help, fast completion.
 
 Typer's rich help costs as much again as importing Typer, and so does checking the values of a line that is
 still being typed; plain help and unchecked completions keep both fast.

@@ -1,4 +1,4 @@
-"""Wrong command lines: Typer's errors in our words, and what was probably meant.
+"""Errors in command lines: Typer's errors in our words, with suggestions.
 
 Loaded only when a command line is wrong.
 """

@@ -1,4 +1,4 @@
-"""What is let in: who may ask, and with which key; a body that arrives, within its limit and that of all."""
+"""Receives a request body, within its own limit and the limit for all together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What became of every task of a batch, as a file for spreadsheets (CSV) or programs (JSON)."""
+"""The report of a batch: one row for each task, as CSV or JSON."""
 
 from __future__ import annotations
 

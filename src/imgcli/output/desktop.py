@@ -1,4 +1,4 @@
-"""The desktop's own tools: the viewer that it opens an image with, and its clipboard."""
+"""The desktop's own tools: image viewer, clipboard, notifications."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a check found: a sentence, what to do about it, and the exit code that a run would have."""
+"""The result of a check: a sentence, advice, and the exit code that a run would have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands print for programs, as JSON: models, runs, families, costs. The keys are a contract."""
+"""JSON that commands print for programs: models, runs, families, costs. The keys are a contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON Schemas of all that is printed for programs, from one table; additions to it are no new version."""
+"""JSON Schemas of all JSON output, from one table; added keys do not change the version."""
 
 from __future__ import annotations
 

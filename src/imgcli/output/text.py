@@ -1,4 +1,4 @@
-"""Plain text in columns that line up, whatever the letters are."""
+"""Plain text in columns that line up in every script."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may use the server: by host name, origin and token. The rules alone, over a request's head."""
+"""Access rules of `serve`: host name, origin and token, over the head of a request."""
 
 from __future__ import annotations
 

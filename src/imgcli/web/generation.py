@@ -1,4 +1,4 @@
-"""`/api/gen/txttoimg`: a run as JSON lines, each sent as it is written."""
+"""`/api/gen/txttoimg`: a run as JSON lines, each sent as soon as it is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands before every route: who may pass, and the headers that every answer has."""
+"""The guard in front of every route: who may pass, and the headers of every answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be looked at: the history, its images, models and costs."""
+"""Routes that read: the history, its images, models and costs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parameters of a run as a client sends them: in the address of a GET, or as the JSON body of a POST."""
+"""A client's parameters, from the query of a GET or the JSON body of a POST."""
 
 from __future__ import annotations
 

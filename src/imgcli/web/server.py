@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn in a thread of its own, with limits on what a client may take."""
+"""The HTTP server: uvicorn in its own thread, with limits for clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the routes need of the rest of imgcli: runs, and what is known of earlier ones."""
+"""The interface between the routes and the rest of imgcli: runs, and the history."""
 
 from __future__ import annotations
 

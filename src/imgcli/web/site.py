@@ -1,4 +1,4 @@
-"""The site: every route, behind the guard."""
+"""The site: all routes, behind the guard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run that the server went on with after imgcli had ended: what it has made since, added to the run log."""
+"""Resuming a run that the server continued after imgcli ended: its answer is added to the run log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that are only submitted: their images are made within hours, and `recover` fetches them."""
+"""Requests that are only submitted: the image is made within hours, and `recover` fetches it."""
 
 from __future__ import annotations
 

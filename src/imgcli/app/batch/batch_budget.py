@@ -1,4 +1,4 @@
-"""The money of a batch: what its tasks have cost, and what those on their way may still cost."""
+"""The budget of a batch: what its tasks have cost, and what running ones may still cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A batch file as it was given: its bytes, its name, and what the command line says about all rows."""
+"""The input of a batch: the file, its name, and what the command line sets for all rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What became of a batch's tasks: noted when a job ends, and found out later where a run was killed."""
+"""Outcomes of tasks: recorded when a job ends, reconstructed if a run was killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a batch will send, as values: its tasks, and the options of each distinct kind of them."""
+"""The plan of a batch as values: its tasks, and the distinct sets of options."""
 
 from __future__ import annotations
 

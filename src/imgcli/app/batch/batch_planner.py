@@ -1,4 +1,4 @@
-"""From the rows of a batch file to a plan: every row is checked before the first request goes out."""
+"""Plans a batch from the rows of its file: every row is checked before the first request is sent."""
 
 from __future__ import annotations
 

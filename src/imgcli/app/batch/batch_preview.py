@@ -1,4 +1,4 @@
-"""What a batch would send and cost: a table, JSON lines, and the estimate."""
+"""Preview of a batch: what would be sent and cost, as a table, JSON lines or an estimate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running a batch: what is sent next, what becomes of it, and when to stop."""
+"""Running a batch: which task is next, how each ended, and when to stop."""
 
 from __future__ import annotations
 

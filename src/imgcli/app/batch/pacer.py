@@ -1,4 +1,4 @@
-"""When the next request of several may go out: a rate, the server's limits, and one pause for all."""
+"""Paces requests: the user's rate, the server's limits, and one pause for all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The most that each task of a batch costs."""
+"""The maximum cost of each task of a batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Variables with their values, and the images that a prompt with variables stands for."""
+"""Variables and their values, and the images that a prompt with variables expands to."""
 
 from __future__ import annotations
 

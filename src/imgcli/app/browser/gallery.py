@@ -1,4 +1,4 @@
-"""Galleries: a folder with a page that shows the images of the history, for a browser without a server."""
+"""Galleries: a folder with a page that shows the images of the history without a server."""
 
 from __future__ import annotations
 

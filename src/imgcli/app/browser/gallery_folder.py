@@ -1,4 +1,4 @@
-"""The images of a gallery on disk: thumbnails, and copies of the originals, named after their content."""
+"""The image files of a gallery: thumbnails, and copies of the originals, named after their content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which images a gallery shows, and what it says of each: parameters, bill, family, commands."""
+"""The images of a gallery, each with its parameters, bill, family and commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`imgcli doctor`: every check once, told as it is made, then the test card."""
+"""`imgcli doctor`: runs every check, prints each as it ends, then the test card."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checks of the way to a server: its address, the key, the proxy, the certificates, and its answer."""
+"""Checks of the server: its address, the key, the proxy, the certificates, and its answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checks of the installation itself: the versions of what it is made of, and the configuration file."""
+"""Checks of the installation: versions, and the configuration file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checks of what imgcli keeps on this machine: its folders, the history, and unfinished runs."""
+"""Checks of storage: folders, the history, and unfinished runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checks of the terminal: what it is, its colours, the renderer that `auto` takes and why, and tmux."""
+"""Checks of the terminal: its name, its colors, the renderer that `auto` chooses and why, and tmux."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Collecting what a batch has answered: each answer becomes a run, and goes the way of any other."""
+"""Collecting the answers of a batch: each becomes a run and is saved like any other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The batches that were submitted: which there are, where they stand, and cancelling one."""
+"""Submitted batches: which exist, their status, and cancelling one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Submitting rows through OpenAI's Batch API, which costs half and takes up to a day."""
+"""Submitting rows to OpenAI's Batch API: half price, within a day."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The money before a run: the estimate, and the limit for one run."""
+"""Before a run: its estimate, and the limit for one run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Another price table than the one built into imgcli: taking one over, and going back."""
+"""Replacing the built-in price table, and going back to it."""
 
 from __future__ import annotations
 

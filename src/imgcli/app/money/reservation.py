@@ -1,4 +1,4 @@
-"""The daily cap: what today has cost so far, and what a run reserves of it before it is sent."""
+"""The daily cap: what today has cost so far, and what a run reserves before it is sent."""
 
 from __future__ import annotations
 

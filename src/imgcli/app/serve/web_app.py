@@ -1,4 +1,4 @@
-"""`serve` as a whole: the routes' service, the server, and its end by a signal."""
+"""`imgcli serve` as a whole: its service, its server, and how a signal ends it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gallery of the history for the served page: a page of it at a time, and an image with its family."""
+"""The gallery of the served page: one page at a time, and an image with its family."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What web clients may look at: the documents that the commands print for programs, and images by content."""
+"""What web clients can read: the JSON that commands print, and images by content."""
 
 from __future__ import annotations
 

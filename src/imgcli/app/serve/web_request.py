@@ -1,4 +1,4 @@
-"""From what a web client sends to the options of a run: its values over those of the server."""
+"""Parses a web client's request into the options of a run, on top of the server's own."""
 
 from __future__ import annotations
 

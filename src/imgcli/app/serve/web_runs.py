@@ -1,4 +1,4 @@
-"""The runs of web clients: each in a thread of its own, ended by itself, by its client or by a signal."""
+"""Runs of web clients: each in its own thread, ended by itself, its client or a signal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `gen`, `edit` and `again` share: their options, and the way from options to a run."""
+"""Options that `gen`, `edit` and `again` share, and how they start a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`imgcli again`: the same parameters once more, with other options."""
+"""`imgcli again`: repeat a run, with changed options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`imgcli batch status`, `collect` and `cancel`: batches that were submitted with --later."""
+"""`imgcli batch status`, `collect` and `cancel`: batches submitted with --later."""
 
 from __future__ import annotations
 

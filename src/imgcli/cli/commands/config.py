@@ -1,4 +1,4 @@
-"""`imgcli config`: the configuration file, which values apply, and where each comes from."""
+"""`imgcli config`: the configuration file, and which values apply."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`imgcli cost`: what was spent."""
+"""`imgcli cost`: what runs have cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`imgcli demo-server`: the offline demo as a server of its own."""
+"""`imgcli demo-server`: the offline demo as a server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`imgcli doctor`: what this terminal, this configuration and this machine can do, and what is wrong."""
+"""`imgcli doctor`: check terminal, configuration, key, server and files."""
 
 from __future__ import annotations
 

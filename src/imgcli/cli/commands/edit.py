@@ -1,4 +1,4 @@
-"""`imgcli edit`: an image, changed as its words say."""
+"""`imgcli edit`: edit an image with a prompt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`imgcli gallery`: the images of the history as a page for a browser."""
+"""`imgcli gallery`: a web page of the images in the history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`imgcli gen`: an image from words, and from images."""
+"""`imgcli gen`: generate an image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`imgcli help`: the help of imgcli, or of one command."""
+"""`imgcli help`: help for imgcli or one command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`imgcli open`: an image in the desktop's viewer, or on its clipboard."""
+"""`imgcli open`: open an image in the desktop's viewer, or copy it to the clipboard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`imgcli recover`: what unfinished runs hold, brought to where it was meant to go."""
+"""`imgcli recover`: recover images from interrupted runs."""
 
 from __future__ import annotations
 

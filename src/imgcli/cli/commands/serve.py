@@ -1,4 +1,4 @@
-"""`imgcli serve`: image generation for web clients, and a page for people."""
+"""`imgcli serve`: a web page and an HTTP API that generate images."""
 
 from __future__ import annotations
 

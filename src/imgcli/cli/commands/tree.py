@@ -1,4 +1,4 @@
-"""`imgcli tree`: the images that an image was made from, and those made from it."""
+"""`imgcli tree`: an image's sources and its edits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`imgcli verify`: where images come from, and whether they are as they came."""
+"""`imgcli verify`: where images come from, and whether they changed."""
 
 from __future__ import annotations
 

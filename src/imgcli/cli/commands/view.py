@@ -1,4 +1,4 @@
-"""`imgcli view`: images and runs, from files or from another program."""
+"""`imgcli view`: show images and replay runs, from files or a pipe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A command whose options have defaults in a file: flag, environment, preset, profile, file, built-in.
+"""A command with configurable defaults: flag, environment, preset, profile, file, built-in.
 
 Without a file it costs one look into the file system; help and completions do without that.
 """

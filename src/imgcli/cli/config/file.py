@@ -1,4 +1,4 @@
-"""The configuration file itself: its path, creating it, and `imgcli config set`."""
+"""The configuration file: its path, creating it, and `imgcli config set`."""
 
 from __future__ import annotations
 

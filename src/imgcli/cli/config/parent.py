@@ -1,4 +1,4 @@
-"""A configured command that has further commands below it: `imgcli batch FILE` and `imgcli batch status`."""
+"""A configured command with subcommands: `imgcli batch FILE` and `imgcli batch status`."""
 
 from __future__ import annotations
 

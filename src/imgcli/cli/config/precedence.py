@@ -1,4 +1,4 @@
-"""Defaults that give way: an option on the command line is not refused because of a default in a file."""
+"""Defaults that yield: an option on the command line overrides a conflicting default from a file."""
 
 from __future__ import annotations
 

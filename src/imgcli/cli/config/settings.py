@@ -1,4 +1,4 @@
-"""The configuration as one command sees it: which profile, which defaults, and where each came from."""
+"""The configuration of one command: its profile, its defaults, and where each comes from."""
 
 from __future__ import annotations
 

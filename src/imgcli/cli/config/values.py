@@ -1,4 +1,4 @@
-"""All options with their values and where these come from, as a table or as JSON."""
+"""All options with their values and origins, as a table or as JSON."""
 
 from __future__ import annotations
 

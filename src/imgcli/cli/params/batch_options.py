@@ -1,4 +1,4 @@
-"""Options of a batch, and those of `gen` that one does without."""
+"""Options of `batch`, and those of `gen` that it does not have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options that choose what is displayed."""
+"""Options for the display."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options of a generated image, each declared once: name, help, environment variable, completion."""
+"""Options of an image, each declared once: name, help, environment variable, completion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arguments and options of the commands that look up images and runs in the history."""
+"""Arguments and options for finding images and runs in the history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options of `serve`: where it listens, and who may use it."""
+"""Options of `serve`: address and access."""
 
 from __future__ import annotations
 

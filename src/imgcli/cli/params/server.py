@@ -1,4 +1,4 @@
-"""Options about the server and what may be spent there."""
+"""Options for the server and spending limits."""
 
 from __future__ import annotations
 

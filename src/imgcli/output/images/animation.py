@@ -1,4 +1,4 @@
-"""Animated images, GIF and WebP, as frames, one decoded after the other."""
+"""Animated images, GIF and WebP, decoded frame by frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An image in cells, which rich prints wherever it prints: in a console, a panel, a table."""
+"""A block image as a rich renderable, for any console, panel or table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The renderer with block glyphs, for every terminal that shows text."""
+"""The renderer for block glyphs, which works in every terminal that shows text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A test card in every renderer that a terminal can do, side by side: a display problem in one screenshot."""
+"""A test card in every renderer that a terminal supports, for one screenshot in a bug report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An image in cells: for each the glyph and the two colours with the least squared error.
+"""Fits an image to cells: for each, the glyph and the two colors with the least squared error.
 
 For a fixed split of a cell the best two colours are the means of its parts, and what it wins over one colour
 follows from one part's sum of differences from the cell's mean. So every split of every cell is tried: Pillow

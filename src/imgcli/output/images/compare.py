@@ -1,4 +1,4 @@
-"""Before and after: side by side as one image, and how much of it has changed."""
+"""Before and after: side by side as one image, and how much has changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From foreign bytes to an image that fits a box: checked, decoded, made opaque, measured."""
+"""Decodes untrusted bytes to an image that fits a box: checked, oriented, flattened, measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An image in cells for a terminal with few colours or none: by error diffusion."""
+"""Cells for a terminal with few colors or none: error diffusion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The block glyphs of Unicode, and which parts of a cell each of them fills."""
+"""Block glyphs of Unicode, and the parts of a cell that each fills."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A grid of images for a terminal: tiles side by side and below each other, with captions under them."""
+"""A grid of images for a terminal: tiles in rows, with captions."""
 
 from __future__ import annotations
 

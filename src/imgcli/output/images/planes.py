@@ -1,4 +1,4 @@
-"""Arithmetic on many numbers at once: images whose pixels are numbers, by Pillow's ImageMath."""
+"""Arithmetic on whole images of numbers, by Pillow's ImageMath."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Between an image and the rows of a terminal: the box, the frame, the renderer."""
+"""The protocol between images and terminal rows: box, frame, renderer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which renderer a terminal gets: the protocol that was asked for, or the best that it is known to do."""
+"""Selects the renderer for a terminal: the one that was asked for, or the best that it supports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contact sheets: many images on one, in rows, with a caption under each."""
+"""Contact sheets: many images in one, in rows, with captions."""
 
 from __future__ import annotations
 

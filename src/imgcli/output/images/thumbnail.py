@@ -1,4 +1,4 @@
-"""Thumbnails for pages: small WebP files, transparent where the image is."""
+"""Thumbnails for web pages: small WebP files that keep transparency."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The images of a grid: where each of them goes, and which of them have to be drawn again."""
+"""Tiles of a grid: where each image goes, and which must be drawn again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A batch in a terminal: its newest images in a grid, and how far it is in the row below."""
+"""A batch on a terminal: a grid of its newest images, with progress below."""
 
 from __future__ import annotations
 

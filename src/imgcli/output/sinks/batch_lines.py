@@ -1,4 +1,4 @@
-"""A batch as plain lines: one for every image that is saved or failed."""
+"""A batch as plain lines: one for each image that was saved or failed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The live grid: the images of several jobs side by side, each with a line of its own under it."""
+"""The live grid: images of several jobs side by side, each with a status line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several jobs as plain lines: each line with its job's number, and one bill for all at the end."""
+"""Several jobs as plain lines: each starts with its job's number; one bill at the end."""
 
 from __future__ import annotations
 

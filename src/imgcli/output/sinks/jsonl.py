@@ -1,4 +1,4 @@
-"""JSON lines: the contract with other programs, such as the web client that reads their five leading keys."""
+"""JSON lines: the contract with other programs, such as web clients that read the five leading keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plain lines without a single escape code: for files, pipes, dumb terminals and logs."""
+"""Plain lines without escape codes, for files, pipes, dumb terminals and logs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The live image: events in, an image repainted in place, with a status row that ticks."""
+"""The live image, repainted in place, with a ticking status row."""
 
 from __future__ import annotations
 

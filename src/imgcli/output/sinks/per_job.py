@@ -1,4 +1,4 @@
-"""One sink for each of several jobs, behind a sink that takes the events of all."""
+"""Routes the events of several jobs to one sink each."""
 
 from __future__ import annotations
 

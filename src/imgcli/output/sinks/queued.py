@@ -1,4 +1,4 @@
-"""A sink that never makes the run wait: it writes from a thread of its own."""
+"""A sink that writes in its own thread, so that the run never waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The status row: what a run is doing, since when, and when it goes on."""
+"""The status row: what a run is doing, how long, and when it continues."""
 
 from __future__ import annotations
 

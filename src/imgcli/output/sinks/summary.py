@@ -1,4 +1,4 @@
-"""What was seen of a run: the request, the time, how many partials, which images."""
+"""A summary of a run: request, time, partial images, final images."""
 
 from __future__ import annotations
 

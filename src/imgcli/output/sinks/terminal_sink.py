@@ -1,4 +1,4 @@
-"""What the displays on a terminal share: a canvas, the thread that repaints it, and the ways to leave it."""
+"""The base of all terminal displays: a canvas, the repainting thread, and how to end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The summary at the end of a batch: how many images were saved, what failed, what it cost."""
+"""The summary at the end of a batch: images saved, failures, cost."""
 
 from __future__ import annotations
 

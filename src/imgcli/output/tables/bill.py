@@ -1,4 +1,4 @@
-"""The bill: in at most five lines after a run; in full, with every note, where that is asked for."""
+"""The bill: at most five lines after a run; in full, with all notes, on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checks of `imgcli doctor`, a line each with what to do, and as JSON."""
+"""The checks of `imgcli doctor`: a line each with advice, or JSON."""
 
 from __future__ import annotations
 

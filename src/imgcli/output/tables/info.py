@@ -1,4 +1,4 @@
-"""Everything that is known about an image or a run, as lines."""
+"""Everything known about an image or a run, as lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The models as tables of 80 columns; on a page of its own what they accept, and where prices are from."""
+"""The tables of models, 80 columns wide: prices, accepted options, and sources of the prices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of what a batch would send, before anything is sent."""
+"""The plan of a batch as a table, before anything is sent."""
 
 from __future__ import annotations
 

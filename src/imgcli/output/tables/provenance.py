@@ -1,4 +1,4 @@
-"""What was found out about where an image comes from, as lines."""
+"""The provenance of an image, as lines."""
 
 from __future__ import annotations
 

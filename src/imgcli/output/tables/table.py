@@ -1,4 +1,4 @@
-"""A table of text: as padded lines for pipes and files, or drawn by rich for a terminal."""
+"""A table of text: padded lines for pipes and files, drawn by rich on a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The questions to a terminal and to tmux, and their answers: bytes in, values out."""
+"""Queries to a terminal and to tmux, and their answers, parsed."""
 
 from __future__ import annotations
 

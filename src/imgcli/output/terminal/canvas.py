@@ -1,4 +1,4 @@
-"""An image held on a real terminal: fitted to the window, kept in place, never the cause of a failure."""
+"""An image on a real terminal: fitted to the window, kept in place; it never fails a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What this terminal can do, as far as its environment says; it is never asked anything here."""
+"""The terminal's capabilities, from its environment alone: nothing is asked here."""
 
 from __future__ import annotations
 

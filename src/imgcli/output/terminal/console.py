@@ -1,4 +1,4 @@
-"""Rows on their way through rich to a terminal."""
+"""Prints encoded rows through rich."""
 
 from __future__ import annotations
 

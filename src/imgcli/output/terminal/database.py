@@ -1,4 +1,4 @@
-"""Terminals by name: what each can show, since when, and what it gets wrong; the choice of a protocol.
+"""Known terminals: what each supports, since when, and its quirks; the choice of a protocol.
 
 Kitty, xterm and tmux were tried; the others are as their change logs, users and other viewers describe them.
 In doubt a terminal is not asked, and gets blocks.

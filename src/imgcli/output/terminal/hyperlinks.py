@@ -1,4 +1,4 @@
-"""Paths as links (OSC 8), on terminals that are known to take them: https://github.com/Alhadis/OSC8-Adoption."""
+"""Paths as links (OSC 8), on terminals known to support them: https://github.com/Alhadis/OSC8-Adoption."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notifications that a terminal shows on the desktop, in the language of each; the bell where it has none."""
+"""Notifications through the terminal, in each terminal's own sequence; else the bell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asking the terminal what it can do: late, briefly, and leaving it as it was."""
+"""Asks the terminal for its capabilities: late, briefly, and without a trace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Repainting in place on an ANSI terminal: a box of rows, one status row under it, and room for what follows.
+"""Repainting in place on an ANSI terminal: a box of rows, and a status row below it.
 
 Between writes the cursor rests at the box's top left corner, not on the status row: whatever a terminal does
 to its rows when the window changes (cut, push, wrap them anew), that cell is still our first, and what

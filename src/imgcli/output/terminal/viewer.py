@@ -1,4 +1,4 @@
-"""Images that are looked at one after the other, and animations that are played where they are."""
+"""Shows images one after the other, and plays animations in place."""
 
 from __future__ import annotations
 

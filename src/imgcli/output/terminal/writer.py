@@ -1,4 +1,4 @@
-"""Text streams that never raise or block where they must not, and the raw stream to a terminal under them."""
+"""Text streams that never raise or block where they must not, and the raw terminal stream below them."""
 
 from __future__ import annotations
 

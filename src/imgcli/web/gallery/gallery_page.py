@@ -1,4 +1,4 @@
-"""The gallery's page: its files, and what it is told of every image."""
+"""The gallery's page: its files, and the data of every image."""
 
 from __future__ import annotations
 
