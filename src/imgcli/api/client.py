@@ -1,4 +1,4 @@
-"""Sending requests through the OpenAI SDK."""
+"""Sending requests through the OpenAI SDK, and the fallback for a refused one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a request may be sent again: only if the server cannot have started on it."""
+"""When a request may be sent again: only if the server cannot have started on it; and rate limits."""
 
 from __future__ import annotations
 

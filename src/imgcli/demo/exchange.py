@@ -1,4 +1,4 @@
-"""Requests, answers, timed events, and the state that is kept between them."""
+"""Requests, answers, errors in OpenAI's words, timed events, and the state that is kept between them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Receives a request body, within its own limit and the limit for all together."""
+"""Checks who may send a request, and receives its body within limits."""
 
 from __future__ import annotations
 

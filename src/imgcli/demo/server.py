@@ -1,4 +1,4 @@
-"""A loopback server that answers image requests as api.openai.com does."""
+"""A loopback server that answers image requests as api.openai.com does, and its connections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Token counts as the API reports them, believed where they make sense; those of SVGs, which stand apart."""
+"""Token counts as the API reports them, as far as they are plausible; those of SVGs are separate."""
 
 from __future__ import annotations
 

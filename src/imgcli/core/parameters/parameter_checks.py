@@ -1,4 +1,4 @@
-"""Checks a draft against the table of generation parameters: range, format and API."""
+"""Checks a draft against the table of generation parameters, and lists what a model accepts."""
 
 from __future__ import annotations
 

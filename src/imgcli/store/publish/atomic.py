@@ -1,4 +1,4 @@
-"""Publishes bytes under a name on disk: exclusive, atomic, flushed."""
+"""Publishes bytes under a name on disk: exclusive, atomic, flushed; also whole files."""
 
 from __future__ import annotations
 
