@@ -8,12 +8,13 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from imgcli.core.batch_result import StateLine, TaskOutcome, state_line
+from imgcli.core.batch_result import StateLine, TaskOutcome, TaskStatus, state_line
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.json_fields import count
 from imgcli.core.text import shorten
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -68,6 +69,23 @@ class Records:
             self.amounts[run] = outcome.bound
         elif run not in self.amounts:
             self.unpriced.add(run)
+
+    def lose_batches(self, is_recorded: Callable[[str], bool]) -> None:
+        """Count the tasks in batches that are recorded no more as of unknown outcome: nobody collects them.
+
+        What they may have cost stays counted beside what they cost when they are sent again.
+        """
+        submitted = {
+            task: outcome
+            for task, outcome in self.outcomes.items()
+            if outcome.status is TaskStatus.SUBMITTED and outcome.batch
+        }
+        known = {
+            batch: is_recorded(batch) for batch in {outcome.batch or "" for outcome in submitted.values()}
+        }
+        for task, outcome in submitted.items():
+            if not known[outcome.batch or ""]:
+                self.outcomes[task] = outcome._replace(status=TaskStatus.UNKNOWN, batch=None)
 
     def _settle(self, batch: tuple[str, str], run: tuple[str, str]) -> None:
         """Let a run take the place of the batch in which it was submitted."""

@@ -28,7 +28,7 @@ from imgcli.store.batch_records import (
 from imgcli.store.publish.atomic import PRIVATE, create, flush, flush_folder, reason, try_lock, write_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from decimal import Decimal
     from pathlib import Path
 
@@ -107,6 +107,11 @@ class BatchState:
     def unpriced(self) -> int:
         """The number of runs whose cost is unknown, and its bound too: `spent` lacks them."""
         return len(self._records.unpriced)
+
+    def lose_batches(self, is_recorded: Callable[[str], bool]) -> None:
+        """Count the tasks in batches that are recorded no more as of unknown outcome; nothing is written."""
+        with self._lock:
+            self._records.lose_batches(is_recorded)
 
     def sent(self, task: str, job: str, bound: Decimal | None) -> None:
         """Write that a request goes out now. Raises `ImgcliError` (unwritable): then it must not."""

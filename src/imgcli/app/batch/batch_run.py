@@ -152,6 +152,7 @@ def _exit_code(rows: Sequence[BatchRowResult], run: BatchRun, outcome: Outcome) 
     if any(saved):
         return ExitCode.PARTIAL
     codes = [row.outcome.exit_code for row in rows if row.outcome and row.outcome.exit_code]
+    codes += [ExitCode.BUSY] if any(row.status is RowStatus.SUBMITTED for row in rows) else []
     known = [code for code in ExitCode if code in codes]
     return most_severe([*known, *run.refusals]) or ExitCode.UNKNOWN
 

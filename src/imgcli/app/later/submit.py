@@ -31,10 +31,10 @@ from imgcli.store.batch_state import BatchState, state_path
 from imgcli.store.paths import private_folder, state_folder
 from imgcli.store.publish.atomic import reason
 from imgcli.store.runlog.writer import TIER
-from imgcli.store.submitted_batch import FOLDER, BatchFacts, SubmittedBatch, SubmittedRow, submitted_batches
+from imgcli.store.submitted_batch import FOLDER, BatchFacts, SubmittedBatch, SubmittedRow
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from decimal import Decimal
 
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from imgcli.app.batch.batch_plan import BatchOptions, BatchPlan, BatchTask
     from imgcli.app.context import Context
     from imgcli.app.options import GenerateOptions
-    from imgcli.core.batch_result import TaskOutcome
     from imgcli.core.billing.bound import Bound
     from imgcli.core.request import ImageRequest
 
@@ -93,8 +92,7 @@ def submit_batch(context: Context, plan: BatchPlan, options: BatchOptions) -> Ex
     with BatchState.open(state_path(file), file.name) if file else BatchState.unsaved() as state:
         resolve_unknown(context, state)
         again = _FREE | _PERHAPS_PAID if options.retry_unknown else _FREE
-        keys = {record.facts.key for record in submitted_batches(context.env)}
-        known = {task: _status(outcome, keys) for task, outcome in state.outcomes.items()}
+        known = {task: outcome.status for task, outcome in state.outcomes.items()}
         tasks = [task for task in plan.tasks if known.get(task.key, TaskStatus.FAILED_FREE) in again]
         context.warn(plan.notices)
         context.warn(_left_out(plan, tasks, known))
@@ -103,12 +101,6 @@ def submit_batch(context: Context, plan: BatchPlan, options: BatchOptions) -> Ex
 
 _FREE = frozenset({TaskStatus.FAILED_FREE})
 _PERHAPS_PAID = frozenset({TaskStatus.FAILED_CHARGED, TaskStatus.UNKNOWN})
-
-
-def _status(outcome: TaskOutcome, batches: Collection[str]) -> TaskStatus:
-    """Return what is known of a task; of a batch that nobody knows any more, nothing."""
-    is_lost = outcome.status is TaskStatus.SUBMITTED and outcome.batch not in batches
-    return TaskStatus.UNKNOWN if is_lost else outcome.status
 
 
 def _left_out(plan: BatchPlan, tasks: Sequence[BatchTask], known: Mapping[str, TaskStatus]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
@@ -192,11 +193,14 @@ def _planned(ctx: typer.Context, flags: Mapping[str, Any], profile: AppliedProfi
 def _show(context: Context, plan: BatchPlan, options: BatchOptions, flags: Mapping[str, Any]) -> None:
     """Show what would be sent, and what it may cost."""
     from imgcli.app.batch.batch_preview import BatchPreview
+    from imgcli.store.batch_records import Records
     from imgcli.store.batch_state import read_state, state_path
+    from imgcli.store.submitted_batch import is_recorded
 
     path = options.file
-    outcomes = read_state(state_path(path), path.name).outcomes if path else {}
-    preview = BatchPreview(context, plan, outcomes, retry_unknown=options.retry_unknown)
+    known = read_state(state_path(path), path.name) if path else Records()
+    known.lose_batches(partial(is_recorded, context.env))
+    preview = BatchPreview(context, plan, known.outcomes, retry_unknown=options.retry_unknown)
     if flags["dry_run"]:
         context.warn(plan.notices)
         preview.write_json() if flags["jsonl"] else preview.write_table()
