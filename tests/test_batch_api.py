@@ -327,6 +327,20 @@ class TestTheWay:
         assert "2 rows saved already" in third.stderr
         assert "submitted 1 row in 1 batch" in third.stderr
 
+    def test_quiet(self, demo: Demo, batch: Prepare) -> None:
+        """With -q only the id is printed, and nothing where there is nothing to submit."""
+        mine = batch(demo())
+        first, again = mine.submit(*CHEAP, "-q", "--partials", "2"), mine.submit(*CHEAP, "-q")
+        assert [(1, ""), (0, "")] == [(len(one.lines), one.stderr) for one in (first, again)]
+
+    def test_half_of_nothing(self, demo: Demo, batch: Prepare) -> None:
+        """The plan names the half price where something is to be paid for, and only there."""
+        mine = batch(demo(marked=False))
+        plan = ("rows.jsonl", "--later", "--dry-run", *CHEAP)
+        before = mine(*plan).stderr
+        mine.submit()
+        assert (1, 0) == (before.count("the Batch API costs half of that"), mine(*plan).stderr.count("half"))
+
     def test_rows_in_a_batch_are_not_sent(self, demo: Demo, batch: Prepare) -> None:
         """A run of a batch whose rows are all submitted sends nothing, and ends as what is not ready."""
         mine = batch(demo())

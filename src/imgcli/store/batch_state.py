@@ -38,6 +38,12 @@ if TYPE_CHECKING:
 SUFFIX = ".imgcli.jsonl"
 """What is added to the input's name."""
 
+_MAKE_ROOM = "Make room or change the rights, then run it again."
+_ADVICE = {
+    errno.EEXIST: "Run it again: it goes on from what the file says now.",
+    errno.ENOENT: "Put it back before you run it again: without it, the batch pays again for what is done.",
+}
+"""What to do about a file that was changed or removed while the batch was running."""
 _TRIES = 3
 _SAFE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # no link is followed, no pipe waited for
 
@@ -273,7 +279,7 @@ def _append(descriptor: int, values: Mapping[str, Any]) -> int:
 
 def _unwritable(path: Path | None, error: OSError) -> Problem:
     what = f"The state of the batch, {shown(path or '')}, cannot be written ({reason(error)})."
-    return Problem(ExitCode.UNWRITABLE, what, advice="Make room or change the rights, then run it again.")
+    return Problem(ExitCode.UNWRITABLE, what, advice=_ADVICE.get(error.errno or 0, _MAKE_ROOM))
 
 
 def _close(descriptor: int) -> None:

@@ -94,7 +94,7 @@ def submit_batch(context: Context, plan: BatchPlan, options: BatchOptions) -> Ex
         again = _FREE | _PERHAPS_PAID if options.retry_unknown else _FREE
         known = {task: outcome.status for task, outcome in state.outcomes.items()}
         tasks = [task for task in plan.tasks if known.get(task.key, TaskStatus.FAILED_FREE) in again]
-        context.warn(plan.notices)
+        context.warn(plan.notices if plan.has_notes else ())
         context.warn(_left_out(plan, tasks, known))
         return submit(context, plan, tasks, base, client, state) if tasks else ExitCode.OK
 
@@ -108,11 +108,9 @@ def _left_out(plan: BatchPlan, tasks: Sequence[BatchTask], known: Mapping[str, T
     left = {task.key for task in plan.tasks} - {task.key for task in tasks}
     counts = Counter(known[key] for key in left)
     again = f"may have been paid for; {option('retry-unknown')} sends them again"
-    told = (
-        (counts[TaskStatus.SAVED], "saved already"),
-        (counts[TaskStatus.SUBMITTED], "submitted already; `imgcli batch status` shows where they stand"),
-        (sum(counts[status] for status in _PERHAPS_PAID), again),
-    )
+    submitted = "submitted already; `imgcli batch status` shows where they stand"
+    as_wanted = ((counts[TaskStatus.SAVED], "saved already"), (counts[TaskStatus.SUBMITTED], submitted))
+    told = (*(as_wanted if plan.has_notes else ()), (sum(counts[status] for status in _PERHAPS_PAID), again))
     return (f"{count} row{'s' * (count != 1)} {why}" for count, why in told if count)
 
 
@@ -134,7 +132,7 @@ def submit(
         drafts = _Drafts(context, plan, options, stack)
         for task in tasks:
             drafts.add(task)
-        context.warn(drafts.notices())
+        context.warn(drafts.notices() if plan.has_notes else ())
         drafts.check_limit(state.spent)
         for number, draft in enumerate(drafts.all):
             try:
@@ -145,7 +143,7 @@ def submit(
             SafeWriter(context.stdout).lines([line])
     prune(context)
     how = f"`imgcli batch collect {option('wait')}` saves the images when they are ready"
-    context.warn([f"submitted {drafts.summary()}; {how}"])
+    context.warn([f"submitted {drafts.summary()}; {how}"] if plan.has_notes else [])
     return ExitCode.OK
 
 
@@ -232,11 +230,11 @@ class _Drafts:
         if known is None or known.batch is None:
             self._unconfirmed[shorten(name, _NAME_LENGTH)] = None
             return
-        raise usage_error(f"The Batch API does not serve {known.name}.", f"Use {self._served()} instead.")
+        raise usage_error(f"The Batch API does not serve {known.name}.", f"Use {self._served('or')} instead.")
 
-    def _served(self) -> str:
+    def _served(self, word: str) -> str:
         *names, last = [model.name for model in self._models.models if model.batch]
-        return f"{', '.join(names)} or {last}"
+        return f"{', '.join(names)} {word} {last}"
 
     def _bound(self, task: BatchTask) -> Bound | None:
         """Return the most that a task costs; raises `ImgcliError` where that is unknown and a limit holds."""
@@ -257,7 +255,7 @@ class _Drafts:
     def notices(self) -> list[str]:
         """List what is to be known before anything is sent."""
         names = ", ".join(self._unconfirmed)
-        doubt = f"it is not confirmed that the Batch API serves {names}; it does serve {self._served()}"
+        doubt = f"it is not confirmed that the Batch API serves {names}; it does serve {self._served('and')}"
         return [*([_NO_PARTIALS] if self._has_partials else []), *([doubt] if names else [])]
 
     def check_limit(self, spent: Decimal) -> None:

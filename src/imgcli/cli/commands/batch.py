@@ -186,7 +186,6 @@ def _planned(ctx: typer.Context, flags: Mapping[str, Any], profile: AppliedProfi
     )
     if flags["dry_run"] or flags["estimate"]:
         _show(context, plan, options, flags)
-        context.warn(["the Batch API costs half of that"] if options.later else [])
     return ExitCode.OK if flags["dry_run"] else run_batch(context, plan, options)
 
 
@@ -206,6 +205,7 @@ def _show(context: Context, plan: BatchPlan, options: BatchOptions, flags: Mappi
         preview.write_json() if flags["jsonl"] else preview.write_table()
     if flags["estimate"]:
         preview.write_estimate()
+    context.warn(["the Batch API costs half of that"] if options.later and preview.has_price else [])
 
 
 def _refuse_unfit(ctx: typer.Context) -> None:
