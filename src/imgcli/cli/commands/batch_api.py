@@ -61,7 +61,7 @@ def status(
         survey = BatchSurvey(context, options)
         shown = [survey.figures(one) for one in choose(context, options, ids or ())]
         if not (shown or as_json):
-            context.warn(["no batch to collect"])
+            context.warn(["there is no batch to collect"])
         columns = size_of(context.stdout).columns if context.stdout.isatty() else None
         lines = [batches_json(shown)] if as_json else batch_lines(shown, context.now(), columns)
         SafeWriter(context.stdout).lines(lines)
