@@ -48,6 +48,7 @@ _UNFIT = {
     "opens": "--open opens one image, and a batch makes many.",
     "completion_window": "--completion-window submits one image, and a batch makes many: use --later.",
     "copies": "--copy copies one image, and a batch makes many.",
+    "still": "--still stops the one image that a run plays, and a batch plays none.",
     "long_bill": "--bill prints the bill of one run; --report lists what each row of a batch has cost.",
 }
 
@@ -87,6 +88,7 @@ def batch_options(  # noqa: PLR0913 - a signature declares options
     compare: params.NoCompare = False,
     opens: params.NoOpen = False,
     copies: params.NoCopy = False,
+    still: params.NoStill = False,
     long_bill: params.NoBill = False,
 ) -> None:
     """Declare the options of `batch` that other commands do not have, or have otherwise."""
