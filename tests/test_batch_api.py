@@ -325,7 +325,7 @@ class TestTheWay:
         assert 3 == mine("collect").exit_code
         third = mine.submit()
         assert "2 rows saved already" in third.stderr
-        assert "submitted 1 row in 1 batch" in third.stderr
+        assert "submitted 1 row in 1 batch, free; " in third.stderr
 
     def test_quiet(self, demo: Demo, batch: Prepare) -> None:
         """With -q only the id is printed, and nothing where there is nothing to submit."""

@@ -155,6 +155,8 @@ def test_errors_of_a_file(imgcli: Cli, folder: Path) -> None:
         (["-", "--var", "b=1,2"], "--var b is used by no prompt"),
         (["-"], "standard input is empty"),
         (["help"], "Did you mean imgcli batch --help?"),
+        (["statsu"], "There is no file statsu."),
+        (["colect"], "Did you mean imgcli batch collect?"),
     ],
     ids=lambda value: str(value)[:40],
 )

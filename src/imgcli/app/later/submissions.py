@@ -215,7 +215,7 @@ def ended(context: Context, client: BatchClient, record: SubmittedBatch) -> Remo
             if remote.has_ended:
                 return remote
             done = f", {remote.completed + remote.failed} of {remote.total}" if remote.total else ""
-            now = f"{remote.status or 'in another state'}{done}"
+            now = f"{(remote.status or 'in another state').replace('_', ' ')}{done}"
         except ImgcliError as error:
             if error.problem.exit_code not in _PASSING:
                 raise

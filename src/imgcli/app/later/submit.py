@@ -133,17 +133,19 @@ def submit(
         for task in tasks:
             drafts.add(task)
         context.warn(drafts.notices() if plan.has_notes else ())
+        is_free = True
         drafts.check_limit(state.spent)
         for number, draft in enumerate(drafts.all):
             try:
-                name = _Submission(context, options, client, draft, state, drafts.begun).run(plan.name)
+                record = _Submission(context, options, client, draft, state, drafts.begun).run(plan.name)
             except ImgcliError as error:
                 raise _told(error, number, len(drafts.all)) from None
-            line = to_json({"batch": name, "rows": len(draft.rows)}) if is_json else name
+            line = to_json({"batch": record.name, "rows": len(draft.rows)}) if is_json else record.name
+            is_free = is_free and record.is_free
             SafeWriter(context.stdout).lines([line])
     prune(context)
     how = f"`imgcli batch collect {option('wait')}` saves the images when they are ready"
-    context.warn([f"submitted {drafts.summary()}; {how}"] if plan.has_notes else [])
+    context.warn([f"submitted {drafts.summary(is_free=is_free)}; {how}"] if plan.has_notes else [])
     return ExitCode.OK
 
 
@@ -265,14 +267,14 @@ class _Drafts:
             bound = batch_bound(bound for draft in self.all for bound in draft.bounds if bound)
             check_run([replace(bound, dollars=bound.dollars + spent)], cap)
 
-    def summary(self) -> str:
+    def summary(self, *, is_free: bool) -> str:
         """Format what was submitted, and the most that it costs."""
         rows = f"{self._count} row{'s' * (self._count != 1)}"
         batches = f"{len(self.all)} batch{'es' * (len(self.all) != 1)}"
         bounds = [draft.bound for draft in self.all]
         known = [bound.dollars for bound in bounds if bound]
         most = f", at most {dollars(sum(known[1:], known[0]))}" if known and len(known) == len(bounds) else ""
-        return f"{rows} in {batches}{most}"
+        return f"{rows} in {batches}{', free' if is_free else most}"
 
 
 @dataclass
@@ -286,8 +288,8 @@ class _Submission:
     state: BatchState
     begun: datetime
 
-    def run(self, source: str) -> str:
-        """Record, upload and create one batch, and return its id. Raises `ImgcliError`.
+    def run(self, source: str) -> SubmittedBatch:
+        """Record, upload and create one batch, and return its record. Raises `ImgcliError`.
 
         The record is whole before the server is asked: whatever happens from then on, the batch is found.
         """
@@ -306,7 +308,8 @@ class _Submission:
             except ImgcliError:
                 drop(self.context, record, self.state)
                 raise
-            return self._created(record, file)
+            self._create(record, file)
+            return record
 
     def _recorded(self, source: str) -> SubmittedBatch:
         draft, bound = self.draft, self.draft.bound
@@ -336,24 +339,24 @@ class _Submission:
         if self.state.trouble:
             raise ImgcliError(Problem(ExitCode.UNWRITABLE, f"{self.state.trouble} Nothing was submitted."))
 
-    def _created(self, record: SubmittedBatch, file: str) -> str:
+    def _create(self, record: SubmittedBatch, file: str) -> None:
         try:
             batch = self.client.create(file, self.draft.endpoint, record.facts.key)
         except ImgcliError as error:
             if error.problem.exit_code is not ExitCode.UNKNOWN:
                 drop(self.context, record, self.state)
                 raise
-            return self._found(record, error.problem)
-        note_created(record, batch)
-        return batch.id
+            self._find(record, error.problem)
+        else:
+            note_created(record, batch)
 
-    def _found(self, record: SubmittedBatch, problem: Problem) -> str:
+    def _find(self, record: SubmittedBatch, problem: Problem) -> None:
         """Look for a batch of which nobody knows whether it was created: it must not be created twice."""
         for pause in _PAUSES:
             self.context.sleep(pause)
             with suppress(ImgcliError):
                 if find_created(self.client, record):
-                    return record.name
+                    return
         what = f"{problem.what} It is not known whether batch {record.facts.key} was created."
         advice = (
             "Run `imgcli batch status` in some minutes: it finds out. Do not submit the rows again before."

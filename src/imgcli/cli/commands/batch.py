@@ -36,12 +36,12 @@ the prompt or in output, and an error if nothing uses it. Only declared names ar
   rows.txt     # one prompt per line
                a cat at night
 
-Exit codes: 0 every image is saved; 3 only some are; 10 all are, but some not where you asked; otherwise as
-for imgcli gen.
+Exit codes: 0 every image is saved; 3 only some are; 6 none is, and they wait in a submitted batch; 10 all
+are, but some not where you asked; otherwise as for imgcli gen.
 """
 )
 
-_MOST_REQUESTS = 64
+_MOST_REQUESTS, _NAME_LENGTH = 64, 60
 _UNFIT = {
     "record": "--record records one run, and a batch has many.",
     "compare": "--compare shows one image, and a batch makes many.",
@@ -159,6 +159,7 @@ def _planned(ctx: typer.Context, flags: Mapping[str, Any], profile: AppliedProfi
     rate, variables = parse_rate(flags["rate"]), parse_variables(flags["var"] or [])
     if flags["report"]:
         report_format(flags["report"].name)
+    _refuse_misspelled(ctx, flags["file"])
     found = read_batch_file(context, flags["file"])
     given = BatchInput(
         *found[:3],
@@ -216,3 +217,16 @@ def _refuse_unfit(ctx: typer.Context) -> None:
         source = ctx.get_parameter_source(name)
         if source and source.name == "COMMANDLINE" and ctx.params[name]:
             raise usage_error(why, "Leave it out.")
+
+
+def _refuse_misspelled(ctx: typer.Context, file: str) -> None:
+    """Raise `ImgcliError` (usage) for what is no file, and almost the name of a command below this one."""
+    from os.path import lexists
+
+    from imgcli.core.text import did_you_mean, shorten, similar_names
+
+    command: Any = ctx.command
+    meant = [] if "." in file or lexists(file) else similar_names(file, command.commands)
+    if meant:
+        what = f"There is no file {shorten(file, _NAME_LENGTH)}."
+        raise usage_error(what, did_you_mean(f"{ctx.command_path} {name}" for name in meant))

@@ -64,7 +64,7 @@ def _cells(one: BatchFigures, now: datetime) -> tuple[str, ...]:
     begun = age((now - one.created).total_seconds()) if one.created else "-"
     left = age((one.expires - now).total_seconds()) if one.expires else "-"
     failed = str(one.failed) if one.is_known else "-"
-    cells = (one.id, one.status, one.done, begun, left, failed, one.source)
+    cells = (one.id, one.status.replace("_", " "), one.done, begun, left, failed, one.source)
     return tuple(shorten(cell, _LONGEST) for cell in cells)
 
 
