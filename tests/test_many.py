@@ -254,6 +254,21 @@ def test_wrong_variables(refused: Callable[..., str], prompt: str, var: str, wor
     assert words in refused("gen", prompt, "--var", var)
 
 
+@pytest.mark.parametrize("option", ["--preview=auto", "--plain"])
+@pytest.mark.parametrize("failure", [REFUSED, error_reply(500, "Oh.")])
+def test_what_the_bill_lacks(
+    server: Server, world: dict[str, str], folder: Path, failure: Reply, option: str
+) -> None:
+    """Below one bill for all is how many requests may cost something that it does not know of."""
+    told = {"OPENAI_BASE_URL": server(FOUR[0], failure).base_url, "OPENAI_API_KEY": "sk-test"}
+    with PtyRun(
+        ["gen", "a cat", "-n", "3", option], world | told | {"TERM": "xterm-256color"}, folder
+    ) as run:
+        assert 3 == run.finish()
+    is_told = "The bill lacks 2 requests that may have been charged." in run.lines
+    assert is_told == (failure is not REFUSED)
+
+
 @pytest.mark.parametrize("preview", ["auto", "off"])
 def test_on_a_terminal(server: Server, world: dict[str, str], folder: Path, preview: str) -> None:
     """On a terminal four images stand side by side; under them one bill, and the paths in their order."""
