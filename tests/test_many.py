@@ -135,6 +135,7 @@ def test_one_limit_for_all(gen: Gen, server: Server) -> None:
     done = gen(wire, *args, "-n", "3")
     assert (2, 0) == (done.exit_code, wire.posts)
     assert "These 3 images may cost up to $0.1617; --max-cost allows $0.1000." in done.stderr
+    assert "Ask for fewer images." in done.stderr
 
 
 @pytest.mark.parametrize(
