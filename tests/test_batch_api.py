@@ -688,6 +688,23 @@ class TestWithoutAnAnswer:
             assert "may have been paid for; --retry-unknown sends them again" in kept.stderr
         assert 1 == len(mine.submit(*CHEAP, "--retry-unknown").lines)
 
+    def test_a_batch_that_is_being_collected(
+        self, demo: Demo, batch: Prepare, imgcli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A batch that another process collects is not discarded under its hands."""
+        mine = batch(demo())
+        name = mine.submitted()
+        give, told = BatchStore.content, list[str]()
+
+        def meanwhile(store: BatchStore, file: str) -> FileAnswer:
+            told.append(imgcli("recover", "--discard", name).stderr)
+            return give(store, file)
+
+        monkeypatch.setattr(BatchStore, "content", meanwhile)
+        assert (3, ["a-cat.png", "an-owl.png"]) == (mine("collect").exit_code, images(folder))
+        assert all(f"another process is collecting batch {name}" in one for one in told)
+        assert "was collected already" in mine("collect", name).stderr
+
     def test_a_record_is_lost(self, demo: Demo, batch: Prepare, world: dict[str, str]) -> None:
         """Rows of a batch that this machine does not know are of unknown outcome, and can be sent again."""
         mine = batch(demo())

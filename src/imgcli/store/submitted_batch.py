@@ -196,15 +196,24 @@ class SubmittedBatch:
 
     @contextmanager
     def lock(self) -> Iterator[bool]:
-        """Hold the file against other processes; False where one has it. Raises `OSError`."""
-        with open_regular(self.path, follow=False) as file:
+        """Hold the file against other processes; False where one has or removed it. Raises `OSError`."""
+        try:
+            file = open_regular(self.path, follow=False)
+        except FileNotFoundError:
+            yield False
+            return
+        with file:
             yield try_lock(file.fileno())
 
     @contextmanager
     def claim(self) -> Iterator[SubmittedBatch | None]:
         """Hold the file as `lock` does, and return what it holds now; None where another process has it."""
         with self.lock() as is_ours:
-            yield SubmittedBatch.read(self.path) if is_ours else None
+            found = None
+            if is_ours:
+                with suppress(FileNotFoundError):
+                    found = SubmittedBatch.read(self.path)
+            yield found
 
 
 def is_recorded(environ: Mapping[str, str], key: str) -> bool:

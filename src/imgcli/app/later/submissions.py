@@ -251,7 +251,7 @@ def discard(context: Context, records: Iterable[SubmittedBatch]) -> ExitCode:
     code = ExitCode.OK
     for record in records:
         with record.claim() as mine:
-            if mine is None:
+            if mine is None or not mine.is_open:
                 context.warn([f"another process is collecting batch {record.name}"])
                 continue
             _note_discarded(context, mine)
