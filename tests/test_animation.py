@@ -249,12 +249,13 @@ def test_kitty_plays_a_generated_animation(server: Server, world: dict[str, str]
         (("--preview", "off"), {}),
         (("--jsonl", "--preview", "blocks"), {}),
         (("--preview", "blocks"), {"CI": "1"}),
+        (("--still",), {}),
     ],
 )
 def test_a_run_stands_still_for_others(
     options: tuple[str, ...], more: dict[str, str], server: Server, world: dict[str, str], folder: Path
 ) -> None:
-    """Nothing moves in plain lines, in a preview that is off, beside JSON, nor in CI."""
+    """Nothing moves in plain lines, in a preview that is off, beside JSON, in CI, nor with --still."""
     env = gen_env(server, world, gif(RED, GREEN, duration=300)) | more
     with PtyRun(("gen", "a cat", *options), env, folder) as run:
         assert 0 == run.finish()

@@ -40,7 +40,7 @@ from imgcli.core.catalog import load
 from imgcli.core.request import DraftRequest
 from imgcli.core.validate import validate
 from imgcli.demo.batches_api import BatchSettings, BatchStore
-from imgcli.demo.exchange import FileAnswer, invalid
+from imgcli.demo.exchange import FileAnswer, JsonAnswer, invalid
 from imgcli.demo.server import DemoServer
 from wire import Reply, error_reply
 
@@ -324,7 +324,29 @@ class TestTheWay:
         assert 3 == mine("collect").exit_code
         third = mine.submit()
         assert "2 rows saved already" in third.stderr
-        assert "submitted 1 row in 1 batch" in third.stderr
+        assert "submitted 1 row in 1 batch, free; " in third.stderr
+
+    def test_quiet(self, demo: Demo, batch: Prepare) -> None:
+        """With -q only the id is printed, and nothing where there is nothing to submit."""
+        mine = batch(demo())
+        first, again = mine.submit(*CHEAP, "-q", "--partials", "2"), mine.submit(*CHEAP, "-q")
+        assert [(1, ""), (0, "")] == [(len(one.lines), one.stderr) for one in (first, again)]
+
+    def test_half_of_nothing(self, demo: Demo, batch: Prepare) -> None:
+        """The plan names the half price where something is to be paid for, and only there."""
+        mine = batch(demo(marked=False))
+        plan = ("rows.jsonl", "--later", "--dry-run", *CHEAP)
+        before = mine(*plan).stderr
+        mine.submit()
+        assert (1, 0) == (before.count("the Batch API costs half of that"), mine(*plan).stderr.count("half"))
+
+    def test_rows_in_a_batch_are_not_sent(self, demo: Demo, batch: Prepare) -> None:
+        """A run of a batch whose rows are all submitted sends nothing, and ends as what is not ready."""
+        mine = batch(demo())
+        mine.submitted()
+        done = mine("rows.jsonl", *CHEAP)
+        assert (6, []) == (done.exit_code, done.lines), done.stderr
+        assert "3 images are in batches at the server" in done.stderr
 
     def test_recover_points_to_it(self, demo: Demo, batch: Prepare, imgcli: Cli) -> None:
         """`imgcli recover --list` names the batches that wait to be collected."""
@@ -376,6 +398,29 @@ class TestEnds:
         assert "what it has done is charged" in late.stderr
         assert "harged" not in late.stderr.partition("is charged")[2]
         assert f"imgcli batch collect {name}" in late.stderr
+
+    @pytest.mark.parametrize("is_over", [True, False])
+    def test_done_while_it_is_cancelled(
+        self, demo: Demo, batch: Prepare, monkeypatch: pytest.MonkeyPatch, *, is_over: bool
+    ) -> None:
+        """A batch that is done, or about to be, when the server gets to cancel it was not cancelled."""
+        server = demo()
+        mine = batch(server)
+        name = mine.submitted()
+        told: list[str] = ["in_progress"] if is_over else ["in_progress", "finalizing"]
+        found = BatchStore.batch
+
+        def find(store: BatchStore, asked: str) -> JsonAnswer:
+            answer = found(store, asked)
+            return JsonAnswer({**answer.body, "status": told.pop(0)}) if told else answer
+
+        monkeypatch.setattr(BatchStore, "batch", find)
+        late = mine("cancel", name)
+        assert 2 == late.exit_code, late.stderr
+        fate = "is completed" if is_over else "has done all its rows"
+        assert f"Batch {name} {fate}" in late.stderr
+        assert "what it has done is charged" in late.stderr
+        assert f"imgcli batch collect {name}{'' if is_over else ' --wait'}`" in late.stderr
 
     def test_no_word_about_money(self, batch: Prepare, server: Callable[..., ScriptedServer]) -> None:
         """A failure to ask about a batch does not say that nothing was charged: the batch may have been."""
@@ -562,6 +607,119 @@ class TestEnds:
         assert (0, ["a-fish.png"]) == (mine("collect").exit_code, images(folder))
 
 
+class TestWithoutAnAnswer:
+    """A server that is down, or that has lost a batch."""
+
+    def test_server_is_down(self, demo: Demo, batch: Prepare) -> None:
+        """Batches of a server that is down are shown as they are known here, and the reason is told once."""
+        mine = batch(demo())
+        first = mine.submitted()
+        (second,) = mine.submit("-m", "gpt-image-2.5-flare").lines
+        mine.server.close()
+        shown = mine("status")
+        assert [(first, "no answer", "?/3"), (second, "no answer", "?/3")] == [
+            (cells[0], " ".join(cells[1:3]), cells[3]) for cells in map(str.split, shown.lines[1:])
+        ]
+        assert 1 == shown.stderr.count("connection refused")
+        told = json.loads(mine("status", "--json").stdout)["batches"]
+        assert ["no answer"] * 2 == [one["status"] for one in told]
+        left = mine("collect")
+        assert 1 == left.stderr.count("connection refused")
+        assert [
+            f"note: batch {name} (3 rows, submitted 0 min ago)" in left.stderr for name in (first, second)
+        ]
+        assert [8, 8] == [shown.exit_code, left.exit_code]
+
+    def test_no_key(self, demo: Demo, batch: Prepare, world: dict[str, str]) -> None:
+        """Without a key the batches are shown as they are known here, and nobody is asked."""
+        mine = batch(demo())
+        name = mine.submitted()
+        (record,) = _records(world)
+        host = mine.env["OPENAI_BASE_URL"].split("/")[2]
+        record.write_text(record.read_text().replace(f'"{host}"', '"api.openai.com"'))
+        mine.env = {"OPENAI_API_KEY": ""}
+        shown = mine("status")
+        assert (4, name) == (shown.exit_code, shown.lines[1].split()[0])
+        assert "OPENAI_API_KEY is not set" in shown.stderr
+
+    def test_one_failure_spares_the_others(
+        self, demo: Demo, batch: Prepare, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A batch that cannot be collected does not keep the others from being collected."""
+        mine = batch(demo())
+        first = mine.submitted()
+        mine.file.write_text('{"prompt": "a fish"}\n')
+        mine.submitted()
+        _lose(monkeypatch, first)
+        done = mine("collect")
+        assert (5, ["a-fish.png"]) == (done.exit_code, images(folder)), done.stderr
+        assert f"The server has no batch {first}" in done.stderr
+        assert f"`imgcli recover --discard {first}`" in done.stderr
+
+    @pytest.mark.parametrize("is_free", [True, False])
+    def test_a_lost_batch_is_discarded(
+        self,
+        demo: Demo,
+        batch: Prepare,
+        imgcli: Cli,
+        world: dict[str, str],
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        is_free: bool,
+    ) -> None:
+        """A batch that the server has lost can be forgotten; rows that may have cost go again if asked."""
+        mine = batch(demo(marked=is_free))
+        name = mine.submitted()
+        _lose(monkeypatch, name)
+        status = mine("status")
+        assert "not found" in status.stdout.decode()
+        assert "`imgcli recover --discard ID` forgets it" in status.stderr
+        assert 2 == imgcli("recover", name[:12]).exit_code
+        assert 1 == len(_records(world))
+        gone = imgcli("recover", "--discard", name[:12])
+        assert (0, []) == (gone.exit_code, _records(world))
+        assert f"discarded batch {name} (3 rows" in gone.stderr
+        assert is_free != ("--retry-unknown" in gone.stderr)
+        assert "no batch to collect" in mine("status").stderr
+        if not is_free:
+            kept = mine.submit()
+            assert (0, []) == (kept.exit_code, kept.lines)
+            assert "may have been paid for; --retry-unknown sends them again" in kept.stderr
+        assert 1 == len(mine.submit(*CHEAP, "--retry-unknown").lines)
+
+    def test_a_batch_that_is_being_collected(
+        self, demo: Demo, batch: Prepare, imgcli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A batch that another process collects is not discarded under its hands."""
+        mine = batch(demo())
+        name = mine.submitted()
+        give, told = BatchStore.content, list[str]()
+
+        def meanwhile(store: BatchStore, file: str) -> FileAnswer:
+            told.append(imgcli("recover", "--discard", name).stderr)
+            return give(store, file)
+
+        monkeypatch.setattr(BatchStore, "content", meanwhile)
+        assert (3, ["a-cat.png", "an-owl.png"]) == (mine("collect").exit_code, images(folder))
+        assert all(f"another process is collecting batch {name}" in one for one in told)
+        assert "was already collected" in mine("collect", name).stderr
+
+    def test_a_record_is_lost(self, demo: Demo, batch: Prepare, world: dict[str, str]) -> None:
+        """Rows of a batch that this machine does not know are of unknown outcome, and can be sent again."""
+        mine = batch(demo())
+        mine.submitted()
+        for record in _records(world):
+            record.unlink()
+        planned = [
+            json.loads(line)["status"] for line in mine("rows.jsonl", "--dry-run", "--jsonl", *CHEAP).lines
+        ]
+        assert ["unknown"] * 3 == planned
+        kept = mine("rows.jsonl", *CHEAP)
+        assert (9, []) == (kept.exit_code, kept.lines)
+        assert "--retry-unknown" in kept.stderr
+        assert 3 == len(mine("rows.jsonl", *CHEAP, "--retry-unknown", "-q").lines)
+
+
 class TestSubmitting:
     """Until the batch exists, nothing may be lost and nothing paid for twice."""
 
@@ -698,6 +856,18 @@ def _last_lines(mine: Batch) -> list[str]:
 
 def _png() -> bytes:
     return encoded("PNG", size=(816, 816))
+
+
+def _lose(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Let the demo server have no batch of this name any more."""
+    found = BatchStore.batch
+
+    def find(store: BatchStore, asked: str) -> Any:
+        if asked == name:
+            raise invalid(None, f"No batch found with id '{asked}'.", None, 404)
+        return found(store, asked)
+
+    monkeypatch.setattr(BatchStore, "batch", find)
 
 
 def _no_such_file(_store: BatchStore, name: str) -> None:

@@ -73,6 +73,17 @@ def test_a_dry_run_for_programs(imgcli: Cli, folder: Path) -> None:
     assert [True, True, False, False] == [line["max_cost_usd"] is not None for line in lines]
 
 
+@pytest.mark.parametrize("option", ["--report=r.csv", "--jsonl", "--later"])
+def test_no_key(imgcli: Cli, folder: Path, option: str) -> None:
+    """Without a key a batch of any length is one error, before anything is shown or sent."""
+    (folder / "p.txt").write_text("a cat\na dog\n")
+    done = imgcli("batch", "p.txt", option, env={"OPENAI_API_KEY": ""})
+    assert (4, 1) == (done.exit_code, done.stderr.count("OPENAI_API_KEY is not set")), done.stderr
+    assert done.stderr.startswith("error:")
+    assert int(option == "--jsonl") == len(done.lines)
+    assert "r.csv" not in [path.name for path in folder.iterdir()]
+
+
 def test_what_is_done_is_not_sent_again(imgcli: Cli, folder: Path) -> None:
     """The table knows from the state file what is saved, what may be, and what is new."""
     (folder / "p.txt").write_text("saved\nunknown\nfailed\nnew\n")
@@ -144,6 +155,8 @@ def test_errors_of_a_file(imgcli: Cli, folder: Path) -> None:
         (["-", "--var", "b=1,2"], "--var b is used by no prompt"),
         (["-"], "standard input is empty"),
         (["help"], "Did you mean imgcli batch --help?"),
+        (["statsu"], "There is no file statsu."),
+        (["colect"], "Did you mean imgcli batch collect?"),
     ],
     ids=lambda value: str(value)[:40],
 )

@@ -189,15 +189,15 @@ def test_a_wrong_line_in_the_middle(path: Path, line: bytes) -> None:
     header, first, *rest = filled(path).splitlines(keepends=True)
     path.write_bytes(b"".join([header, first, line + b"\n", *rest]))
     problem = refused(path)
-    assert f"{path}, line 3," in problem.what
+    assert f"Line 3 of {path}: This is not a line of a batch's state." in problem.what
     assert "The file is unchanged." in problem.what
 
 
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b'{"imgcli_batch": 2, "input": "prompts.txt"}\n{"task": 7}\n', "line 1, is of version 2"),
-        (b'{"imgcli_batch": 2, "input": "prompts.txt"}', "line 1, is of version 2"),
+        (b'{"imgcli_batch": 2, "input": "prompts.txt"}\n{"task": 7}\n', "The state is of version 2"),
+        (b'{"imgcli_batch": 2, "input": "prompts.txt"}', "The state is of version 2"),
         (b'{"imgcli_batch": 1, "input": "other\x1b.txt"}\n', "is not the state"),
         (b'{"imgcli_batch": 1, "input": "other.txt"}\n', "another batch: of other.txt, not of prompts.txt"),
         (b'{"imgcli_batch": true, "input": "prompts.txt"}\n', "is not the state"),

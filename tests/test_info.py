@@ -373,14 +373,18 @@ class TestBadInput:
 
 
 def test_on_a_terminal(remember: Remember, world: dict[str, str], folder: Path) -> None:
-    """A long prompt is wrapped beside its name, and nothing of it is cut."""
+    """A long prompt is wrapped beside its name, and nothing of it is cut; the bill's rows fit as well."""
     words = [f"word{number}" for number in range(60)]
-    remember(entry(prompt=" ".join(words)))
+    long = replace(ROWS[0], model="gpt-image-2.6-sunburst-2026-11-17", partials=3)
+    remember(entry(prompt=" ".join(words), charges=(long,)))
     with PtyRun(["info", "1"], world | {"TERM": "xterm"}, folder, columns=60, rows=40) as run:
         assert 0 == run.finish()
     shown = [line for line in run.lines if "word" in line]
     assert words == [word for line in shown for word in line.split() if word.startswith("word")]
     assert 1 == len({line.index("word") for line in shown})
+    heading = next(number for number, line in enumerate(run.lines) if line.endswith("dollars"))
+    row, total = run.lines[heading + 1 : heading + 3]
+    assert ("3 partials" in row, "total" in total) == (True, True), run.text
 
 
 @given(st.text(st.characters(categories=["L", "Zs", "P"]), max_size=200), st.integers(2, 30))

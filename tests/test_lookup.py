@@ -102,7 +102,7 @@ def test_a_file_of_that_name(imgcli: Cli, folder: Path) -> None:
         ("last~2", "There is no last~2: the history has no image that far back."),
         ("last~999999999", "There is no last~999999999"),
         ("2", "Run 2 produced no image (refused)."),
-        ("9", "9 cannot be read: No such file or directory."),
+        ("9", "9 is neither a file, nor the id of a run,"),
         ("lasting", "lasting cannot be read: No such file or directory."),
         ("last~x", "last~x cannot be read: No such file or directory."),
     ],

@@ -135,6 +135,7 @@ def test_one_limit_for_all(gen: Gen, server: Server) -> None:
     done = gen(wire, *args, "-n", "3")
     assert (2, 0) == (done.exit_code, wire.posts)
     assert "These 3 images may cost up to $0.1617; --max-cost allows $0.1000." in done.stderr
+    assert "Ask for fewer images." in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -252,6 +253,21 @@ def test_a_choice_for_each_image(gen: Gen, server: Server) -> None:
 def test_wrong_variables(refused: Callable[..., str], prompt: str, var: str, words: str) -> None:
     """A variable that fills nothing, and a placeholder that nothing fills, are refused."""
     assert words in refused("gen", prompt, "--var", var)
+
+
+@pytest.mark.parametrize("option", ["--preview=auto", "--plain"])
+@pytest.mark.parametrize("failure", [REFUSED, error_reply(500, "Oh.")])
+def test_what_the_bill_lacks(
+    server: Server, world: dict[str, str], folder: Path, failure: Reply, option: str
+) -> None:
+    """Below one bill for all is how many requests may cost something that it does not know of."""
+    told = {"OPENAI_BASE_URL": server(FOUR[0], failure).base_url, "OPENAI_API_KEY": "sk-test"}
+    with PtyRun(
+        ["gen", "a cat", "-n", "3", option], world | told | {"TERM": "xterm-256color"}, folder
+    ) as run:
+        assert 3 == run.finish()
+    is_told = "The bill lacks 2 requests that may have been charged." in run.lines
+    assert is_told == (failure is not REFUSED)
 
 
 @pytest.mark.parametrize("preview", ["auto", "off"])

@@ -66,10 +66,14 @@ def record(runs: Path, folder: Path) -> Record:
     """Leave the record of a dead run that was asked for in the folder `here`."""
 
     def leave(
-        body: bytes, prompt: str = "a cat", output: str | None = None, clash: OnExists = OnExists.NUMBER
+        body: bytes,
+        prompt: str = "a cat",
+        output: str | None = None,
+        clash: OnExists = OnExists.NUMBER,
+        **extra: object,
     ) -> Path:
         request = replace(REQUEST, prompt=prompt)
-        header = RunLogHeader(JOB, "2026-11-22T15:00:00+00:00", request, str(folder), output, clash)
+        header = RunLogHeader(JOB, "2026-11-22T15:00:00+00:00", request, str(folder), output, clash, extra)
         before = set(records(runs))
         spool = RunLog.begin(runs, header)
         list(spool.tee([body]))
@@ -107,6 +111,15 @@ def test_killed_with_the_image_on_disk(
     first, second = imgcli("recover"), imgcli("recover")
     assert (0, 0, b"") == (first.exit_code, second.exit_code, second.stdout), first.stderr
     assert ({"a-cat.png": RED}, [], 1) == (files(folder), records(runs), wire.posts)
+
+
+@pytest.mark.parametrize("extra", [{"endpoint": "demo"}, {"billed": False}, {}])
+def test_a_free_run(extra: dict[str, object], record: Record, imgcli: Cli) -> None:
+    """The bill of a run that cost nothing, as at a demo server, says so, and no other does."""
+    record(whole_run(), **extra)
+    told = imgcli("recover").stderr
+    assert "total" in told
+    assert bool(extra) == ("note: this run was free; the bill is what it would cost" in told)
 
 
 def test_killed_after_publishing(

@@ -306,7 +306,8 @@ def test_configuration(server: Server, serve: Serve, world: dict[str, str]) -> N
         about = site.get("/api/about").json
         assert 200 == site.generate().status
         assert 200 == site.generate(quality="medium", size="1024x1024").status
-    assert (2, 0.5, 3) == tuple(about[name] for name in ("runs_at_once", "max_cost_usd", "daily_cap_usd"))
+    facts = ("runs_at_once", "max_cost_usd", "daily_cap_usd", "shortcoming")
+    assert (2, 0.5, 3, None) == tuple(about[name] for name in facts)
     assert ("1536x1024", "low") == tuple(about["defaults"][name] for name in ("size", "quality"))
     assert all("a cat, in oil" in request.body.decode() for request in wire.requests)
     tools = [request.json["tools"][0] for request in wire.requests]
@@ -330,13 +331,15 @@ def test_estimate(server: Server, serve: Serve, imgcli: Cli) -> None:
 
 
 def test_no_key(world: dict[str, str], folder: Path) -> None:
-    """Without a key there is still the history to look at; whoever starts the server is told."""
+    """Without a key there is still the history to look at; whoever starts or opens it is told."""
     with serving(world, folder) as site:
+        shown = site.get("/api/about").json["shortcoming"]
         answer = site.generate()
         assert 200 == site.get("/api/history").status
         _, told = site.stop(signal.SIGTERM)
     assert (500, "auth", "no") == (answer.status, answer.json["kind"], answer.json["charged"])
-    assert "note: no images can be generated: There is no API key" in told
+    assert f"note: no images can be generated: {shown}\n" in told
+    assert "There is no API key: OPENAI_API_KEY is not set." == shown
 
 
 def test_many_at_once(demo: RunningSite, folder: Path) -> None:

@@ -375,6 +375,19 @@ def test_leaving_the_page(browser: Browser, server: Callable[..., ScriptedServer
 
 
 @pytest.mark.slow
+def test_no_key(browser: Browser, world: dict[str, str], folder: Path) -> None:
+    """Whoever opens the page of a server without a key reads so before typing; nobody else does."""
+    notice = "document.getElementById('shortcoming').innerText"
+    with serving(world, folder) as site:
+        visit(browser, site)
+        told = browser.evaluate(notice)
+    with serving(world, folder, "--demo") as site:
+        visit(browser, site)
+        assert "" == browser.evaluate(notice)
+    assert told.startswith("No images can be generated: There is no API key: OPENAI_API_KEY is not set.")
+
+
+@pytest.mark.slow
 def test_what_goes_wrong(browser: Browser, server: Callable[..., ScriptedServer], serve: Serve) -> None:
     """An error says what happened, what it means for the money, and what to do; its words are text."""
     evil = "<img src=x onerror=alert(1)> refused"

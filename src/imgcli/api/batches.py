@@ -17,7 +17,7 @@ from imgcli.api.errors.server import from_status
 from imgcli.api.errors.table import NO_ENDPOINT, WRONG_ADDRESS
 from imgcli.api.upload import FormFile, form_body, json_body, json_parts
 from imgcli.api.wires import WIRES, images
-from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem
+from imgcli.core.errors import Cause, Charged, ExitCode, ImgcliError, Problem
 from imgcli.core.json_fields import as_list, as_object, as_text, parse_object
 from imgcli.core.option import option
 from imgcli.core.params import Api
@@ -156,12 +156,13 @@ class BatchClient:
 
 def _free(problem: Problem) -> Problem:
     """Return the problem as one of a call that is free."""
-    advice = problem.advice
+    advice, cause = problem.advice, problem.cause
     if problem.exit_code is ExitCode.UNKNOWN:
         advice = "Asking is free: run it again."
     elif advice in (NO_ENDPOINT.advice, WRONG_ADDRESS):
+        cause = Cause.NOT_FOUND if advice == NO_ENDPOINT.advice else cause
         advice = _NO_BATCHES
-    return replace(problem, charged=Charged.NO, advice=advice)
+    return replace(problem, charged=Charged.NO, advice=advice, cause=cause)
 
 
 def read_answers(file: BinaryIO) -> Iterator[BatchAnswer | None]:

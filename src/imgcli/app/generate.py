@@ -75,7 +75,7 @@ def prepare(context: Context, options: Sequence[GenerateOptions]) -> list[Job]:
     Prints the estimate where it is wanted. Raises `ImgcliError`; the limit is one for all of them.
     """
     decided = _decide(context, options)
-    key = _credentials(context, options[0])
+    key = find_credentials(context, options[0])
     return [_job(new_job_id(context), context, *each, key) for each in decided]
 
 
@@ -91,7 +91,7 @@ def prepare_one(context: Context, options: GenerateOptions, job_id: str) -> Job:
     """Prepare one of many jobs, whose limit is its caller's. Raises `ImgcliError`."""
     reporter = Reporter(context, options, context.models)
     valid = _check(context, options, reporter)
-    return _job(job_id, context, options, reporter, valid, _credentials(context, options))
+    return _job(job_id, context, options, reporter, valid, find_credentials(context, options))
 
 
 def _check(context: Context, options: GenerateOptions, reporter: Reporter) -> ValidRequest:
@@ -147,8 +147,8 @@ def _check_that_something_stays(options: GenerateOptions, reporter: Reporter) ->
     )
 
 
-def _credentials(context: Context, options: GenerateOptions) -> Credentials | None:
-    """Find the server and the key; a demo has its own, and a dry run needs none."""
+def find_credentials(context: Context, options: GenerateOptions) -> Credentials | None:
+    """Find the server and the key; a demo has its own, and a dry run needs none. Raises `ImgcliError`."""
     if options.server.demo or options.dry_run:
         return None
     from imgcli.api.auth import credentials

@@ -179,6 +179,8 @@ class Lookup:
         last = self._last(name)
         entry = last.entry if last else self._by_id(name)
         if entry is None:
+            if name.isdecimal() and not _is_there(name):  # which was meant as an id
+                raise self._not_found(name)
             return Located((name,))
         fates = [saved_image_status(image) for image in entry.images]
         paths = tuple(str(one.image.path) for one in fates if one.state is FileStatus.THERE)

@@ -59,7 +59,7 @@ class DisplayOptions:
     """What is shown, and to whom; `before` is an image to compare the new one with.
 
     `inline` is None for the default: JSON lines carry the images, unless they go to a terminal. `notifies`
-    tells the end to whoever looks elsewhere by then.
+    tells the end to whoever looks elsewhere by then. An animated image is played, unless `is_still`.
     """
 
     format: OutputFormat
@@ -68,6 +68,7 @@ class DisplayOptions:
     before: bytes | None = None
     has_long_bill: bool = False
     notifies: bool = False
+    is_still: bool = False
 
 
 @dataclass(frozen=True)

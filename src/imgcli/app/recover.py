@@ -19,7 +19,7 @@ from imgcli.app.reporting import exit_status, pricing, refuse
 from imgcli.app.unfinished_run import offer
 from imgcli.core import pipeline
 from imgcli.core.errors import Cause, Charged, ExitCode, most_severe
-from imgcli.core.events import Completed, Failed, Started
+from imgcli.core.events import Completed, Failed, Notice, Started
 from imgcli.core.json_fields import text
 from imgcli.core.messages import recovering_line
 from imgcli.core.option import option
@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from imgcli.core.billing.bill import Bill
     from imgcli.core.events import Event
     from imgcli.core.pipeline import Sink
+
+
+_FREE_NOTICE = "this run was free; the bill is what it would cost"
 
 
 def recover_runs(
@@ -183,6 +186,8 @@ class _Recovery:
     def _started(self) -> Iterator[Event]:
         if self.record.run.header:
             yield Started(self.record.job, self.record.run.header.request)
+            if self._is_free:
+                yield Notice(self.record.job, _FREE_NOTICE)
 
     def _explained(self, events: Iterator[Event]) -> Iterator[Event]:
         """Name the request in a bad end, so that its owner, and OpenAI, can find it."""

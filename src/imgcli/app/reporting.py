@@ -146,7 +146,9 @@ class Reporter:
         """
         context, left = self._context, self._live.left if self._live else None
         is_seen = self._is_one_terminal and takes_codes(context.env, context.stderr)
-        is_seen = is_seen and self._options.format is not OutputFormat.JSON_LINES
+        is_seen = (
+            is_seen and self._options.format is not OutputFormat.JSON_LINES and not self._options.is_still
+        )
         if not left or not self._selector or not is_seen or is_in_background(context.stderr):
             return
         from imgcli.output.terminal.viewer import Playback, StillViewer

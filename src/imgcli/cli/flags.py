@@ -132,6 +132,7 @@ def generate_options(context: Context, flags: Flags, profile: AppliedProfile) ->
             preview_options(flags, context.env),
             has_long_bill=flags["long_bill"],
             notifies=flags["notifies"],
+            is_still=bool(flags["still"]),
         ),
         server,
         _budget(flags),

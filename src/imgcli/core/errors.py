@@ -62,6 +62,7 @@ class Cause(Enum):
     RESPONSE_FORMAT = "response_format"  # the server rejects this parameter; it may answer without it
     INCOMPLETE_REQUEST = "incomplete request"  # the upload broke off, so that nobody can have started work
     PROXY_FAILED = "proxy failed"  # a proxy took the request and did not reach the server
+    NOT_FOUND = "not found"  # the server has the API, and not what was asked for by its id
     MODEL_NOT_FOUND = "model not found"  # the server does not have the model, or no longer has it
     UNREADABLE_IMAGE = (
         "unreadable image"  # image data arrived that could not be decoded; the run log holds it

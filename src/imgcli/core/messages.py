@@ -133,6 +133,12 @@ def money_sentence(problem: Problem) -> str:
             return "Nothing was charged."
 
 
+def unbilled_lines(count: int) -> list[str]:
+    """Say under the bill of several requests how many of them may have cost more than it knows."""
+    requests = "1 request" if count == 1 else f"{count} requests"
+    return [f"The bill lacks {requests} that may have been charged."] if count else []
+
+
 def age(seconds: float) -> str:
     """Format roughly how long ago something was: `3 min`, `5 h`, `97 d`."""
     minutes = max(int(seconds), 0) // MINUTE

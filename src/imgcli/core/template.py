@@ -162,7 +162,9 @@ def parse_variable(text: str, read_lines: Callable[[str], list[str]]) -> Variabl
             f"{option('var')} must be name=value,value, not {shown or 'nothing'}.", "Try animal=cat,dog."
         )
     if not _WORD.fullmatch(name):
-        raise usage_error(f"{option('var', shown)} has no valid name: it must be letters, digits, - or _.")
+        raise usage_error(
+            f"{option('var', shown)} has no valid name: a letter, then letters, digits, - or _."
+        )
     if rest.startswith("@"):
         values = [line for line in map(str.strip, read_lines(rest[1:])) if line]
     else:

@@ -8,12 +8,13 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from imgcli.core.batch_result import StateLine, TaskOutcome, state_line
+from imgcli.core.batch_result import StateLine, TaskOutcome, TaskStatus, state_line
 from imgcli.core.errors import ImgcliError, usage_error
 from imgcli.core.json_fields import count
 from imgcli.core.text import shorten
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -69,6 +70,23 @@ class Records:
         elif run not in self.amounts:
             self.unpriced.add(run)
 
+    def lose_batches(self, is_recorded: Callable[[str], bool]) -> None:
+        """Count the tasks in batches that are recorded no more as of unknown outcome: nobody collects them.
+
+        What they may have cost stays counted beside what they cost when they are sent again.
+        """
+        submitted = {
+            task: outcome
+            for task, outcome in self.outcomes.items()
+            if outcome.status is TaskStatus.SUBMITTED and outcome.batch
+        }
+        known = {
+            batch: is_recorded(batch) for batch in {outcome.batch or "" for outcome in submitted.values()}
+        }
+        for task, outcome in submitted.items():
+            if not known[outcome.batch or ""]:
+                self.outcomes[task] = outcome._replace(status=TaskStatus.UNKNOWN, batch=None)
+
     def _replace_batch(self, batch: tuple[str, str], run: tuple[str, str]) -> None:
         """Put a run in the place of the batch in which it was submitted."""
         if batch in self.amounts:
@@ -120,7 +138,7 @@ def parse_state(path: Path, source: str, content: bytes) -> ParsedState:
         if known is None and not line.strip():
             continue
         if known is None:
-            what = f"{shown(path)}, line {number}, is not a line of a batch's state."
+            what = f"{_line_of(path, number)} This is not a line of a batch's state."
             raise usage_error(f"{what} {_UNCHANGED}", _BEGIN_ANEW)
         records.add(known)
     known = read_line(last) if last else None
@@ -137,11 +155,11 @@ def _check_header(path: Path, source: str, line: bytes) -> None:
         raise foreign(path)
     version, name = header[MAGIC], header.get("input")
     if version != VERSION:
-        what = f"{shown(path)}, line 1, is of version {version}; this imgcli knows {VERSION}."
-        raise usage_error(f"{what} {_UNCHANGED}", "Update imgcli.")
+        what = f"The state is of version {version}, and this imgcli reads version {VERSION}."
+        raise usage_error(f"{_line_of(path, 1)} {what} {_UNCHANGED}", "Update imgcli.")
     if name != source:
         other = shorten(str(name), _SHOWN)
-        what = f"{shown(path)}, line 1, is the state of another batch: of {other}, not of {shown(source)}."
+        what = f"{_line_of(path, 1)} This is the state of another batch: of {other}, not of {shown(source)}."
         raise usage_error(
             f"{what} {_UNCHANGED}", "If the input was renamed, rename it back; otherwise move the file."
         )
@@ -158,7 +176,11 @@ def _header_of(line: bytes) -> dict[str, Any] | None:
 def foreign(path: Path) -> ImgcliError:
     """Build the error for a file that is not the state of a batch."""
     what = f"{shown(path)} is not the state of a batch, but has the name of one."
-    return usage_error(f"{what} {_UNCHANGED}", "Move it elsewhere, or name another file for the state.")
+    return usage_error(f"{what} {_UNCHANGED}", "Move or rename it.")
+
+
+def _line_of(path: Path, number: int) -> str:
+    return f"Line {number} of {shown(path)}:"
 
 
 def shown(path: Path | str) -> str:

@@ -28,7 +28,7 @@ from imgcli.store.batch_records import (
 from imgcli.store.publish import atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from decimal import Decimal
     from pathlib import Path
 
@@ -38,6 +38,12 @@ if TYPE_CHECKING:
 SUFFIX = ".imgcli.jsonl"
 """What is added to the input's name."""
 
+_MAKE_ROOM = "Make room or change the rights, then run it again."
+_ADVICE = {
+    errno.EEXIST: "Run it again: it goes on from what the file says now.",
+    errno.ENOENT: "Put it back before you run it again: without it, the batch pays again for what is done.",
+}
+"""What to do about a file that was changed or removed while the batch was running."""
 _TRIES = 3
 _SAFE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # no link is followed, no pipe waited for
 
@@ -107,6 +113,11 @@ class BatchState:
     def unpriced(self) -> int:
         """The number of runs whose cost is unknown, and its bound too: `spent` lacks them."""
         return len(self._records.unpriced)
+
+    def lose_batches(self, is_recorded: Callable[[str], bool]) -> None:
+        """Count the tasks in batches that are recorded no more as of unknown outcome; nothing is written."""
+        with self._lock:
+            self._records.lose_batches(is_recorded)
 
     def sent(self, task: str, job: str, bound: Decimal | None) -> None:
         """Write that a request goes out now. Raises `ImgcliError` (unwritable): then it must not."""
@@ -262,4 +273,10 @@ def _append(descriptor: int, values: Mapping[str, Any]) -> int:
 
 def _unwritable(path: Path | None, error: OSError) -> Problem:
     what = f"The state of the batch, {shown(path or '')}, cannot be written ({atomic.reason(error)})."
-    return Problem(ExitCode.UNWRITABLE, what, advice="Make room or change the rights, then run it again.")
+    return Problem(ExitCode.UNWRITABLE, what, advice=_ADVICE.get(error.errno or 0, _MAKE_ROOM))
+
+
+def _close(descriptor: int) -> None:
+    if descriptor >= 0:
+        with suppress(OSError):
+            os.close(descriptor)

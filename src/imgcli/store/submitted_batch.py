@@ -10,6 +10,7 @@ import json
 import os
 from contextlib import contextmanager, suppress
 from dataclasses import field
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imgcli.core.json_fields import as_text, count, json_object, timestamp
@@ -127,6 +128,10 @@ class SubmittedBatch:
         """Return whether its id or its key begins with this text."""
         return any(name and name.startswith(text) for name in (self.batch, self.facts.key))
 
+    def is_called(self, text: str) -> bool:
+        """Return whether this is its key, or the beginning of the server's id."""
+        return text == self.facts.key or bool(text and self.batch and self.batch.startswith(text))
+
     def rows(self) -> Iterator[SubmittedRow]:
         """Yield the requests; one that cannot be read is left out."""
         for line in self._lines:
@@ -182,15 +187,32 @@ class SubmittedBatch:
 
     @contextmanager
     def lock(self) -> Iterator[bool]:
-        """Lock the file; False where another process has it. Raises `OSError`."""
-        with open_regular(self.path, follow=False) as file:
+        """Lock the file against other processes; False where one has or removed it. Raises `OSError`."""
+        try:
+            file = open_regular(self.path, follow=False)
+        except FileNotFoundError:
+            yield False
+            return
+        with file:
             yield try_lock(file.fileno())
 
     @contextmanager
     def claim(self) -> Iterator[SubmittedBatch | None]:
         """Lock the file, and return what it holds now; None where another process has it."""
         with self.lock() as is_ours:
-            yield SubmittedBatch.read(self.path) if is_ours else None
+            found = None
+            if is_ours:
+                with suppress(FileNotFoundError):
+                    found = SubmittedBatch.read(self.path)
+            yield found
+
+
+def is_recorded(environ: Mapping[str, str], key: str) -> bool:
+    """Return whether this machine still has the record of the batch with this key of ours."""
+    name = f"{key}{SUFFIX}"
+    return PurePath(name).name == name and any(
+        os.path.lexists(state / FOLDER / name) for state in state_folders(environ)
+    )
 
 
 _NEEDED = ("key", "created", "endpoint", "model", "source")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from io import StringIO
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgcli.core.batch_result import TaskStatus
 from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, most_severe
 from imgcli.core.events import Saved
+from imgcli.store.submitted_batch import is_recorded
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -77,9 +79,11 @@ def resolve_unknown(
     """Find out what became of the tasks of unknown outcome, and write it into the state.
 
     The history knows the runs that ended; a run log that holds an image is finished as `imgcli recover` does
-    it, which costs nothing; `server` is asked about those that it went on with in the background. Raises
+    it, which costs nothing; `server` is asked about those that it went on with in the background. Those in a
+    batch of which this machine has no record become unknown: no command can collect them. Raises
     `ImgcliError` where the run logs cannot be read: they may hold the only copy of an image.
     """
+    state.lose_batches(partial(is_recorded, context.env))
     unknown = {
         task: outcome.job
         for task, outcome in state.outcomes.items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from imgcli.app.options import OutputFormat
 from imgcli.dataclass import dataclass
 from imgcli.store.input_images import read_again
 
@@ -94,6 +95,11 @@ class BatchPlan:
     kinds: tuple[GenerateOptions, ...]
     requests: tuple[ImageRequest, ...]
     notices: tuple[str, ...] = ()
+
+    @property
+    def has_notes(self) -> bool:
+        """Whether notes are wanted: not where somebody asked for paths and errors alone."""
+        return all(kind.display.format is not OutputFormat.PATHS for kind in self.kinds)
 
     def options(self, task: BatchTask) -> GenerateOptions:
         """Return everything about one task, ready for `app.generate.prepare`.

@@ -212,10 +212,7 @@ class _Planner:
         row_id = self._id(values[layout.id], line) if layout.id else None
         cells = {name: values[column] for name, column in layout.options} if layout.options else _NO_CELLS
         if prompt is None:
-            raise usage_error(
-                "The row has no prompt.",
-                f'Add it, or give all rows one: {option("prompt")} "a {{column}}"',
-            )
+            raise _no_prompt(row)
         if not isinstance(prompt, str) or not isinstance(output, str | None):
             name, value = (_OUTPUT, output) if isinstance(prompt, str) else (PROMPT, prompt)
             raise usage_error(f"{name} must be text, not {_shown(value)}.")
@@ -339,6 +336,16 @@ class _Planner:
         occurrence = equal[prompt] = equal.get(prompt, 0) + 1
         key = sha256(f"{digest}\0{prompt}\0{occurrence}".encode()).hexdigest()[:_KEY_LENGTH]
         return BatchTask(key, line, row_id, prompt, kinds.path(output) if output else output, kind, typed)
+
+
+def _no_prompt(row: BatchRow) -> ImgcliError:
+    """Return the error for a row without a prompt, with the column that was probably meant to be one."""
+    for column in row.cells:
+        if similar_names(normal_name(column), [PROMPT]):
+            shown = shorten(column, _NAME_LENGTH)
+            return usage_error(f"The row has no prompt, but it has {shown}.", did_you_mean([PROMPT]))
+    advice = f'Add it, or give all rows one: {option("prompt")} "a {{column}}"'
+    return usage_error("The row has no prompt.", advice)
 
 
 def _values(name: str, value: object) -> tuple[str, ...]:

@@ -67,6 +67,11 @@ class BatchPreview:
         self._bounds = TaskBounds(context, plan, self._models)
         self._new = [task for task in plan.tasks if self.status(task) == NEW]
 
+    @property
+    def has_price(self) -> bool:
+        """Whether it is known what the new tasks cost at most, and that is something."""
+        return not self._plan.kinds[0].server.is_free and self._total_bound() is not None
+
     def status(self, task: BatchTask) -> str:
         """Return `new` for a task that would be sent, else why it would not."""
         return self._statuses.get(task.key, NEW)

@@ -18,7 +18,7 @@ from imgcli.app.batch.batch_outcomes import note_outcome, resolve_unknown
 from imgcli.app.batch.batch_preview import BatchPreview
 from imgcli.app.batch.pacer import Pacer
 from imgcli.app.batch.task_bounds import TaskBounds
-from imgcli.app.generate import new_job_id, prepare_one
+from imgcli.app.generate import find_credentials, new_job_id, prepare_one
 from imgcli.app.job import JobHooks
 from imgcli.app.job_pool import JobPool, JobResult, Task
 from imgcli.app.options import OutputFormat
@@ -72,14 +72,15 @@ def run_batch(context: Context, plan: BatchPlan, options: BatchOptions) -> ExitC
 
         return submit_batch(context, plan, options)
     form = report_format(options.report.name) if options.report else None
-    context.warn(plan.notices)
+    context.warn(plan.notices if plan.has_notes else ())
     with _opened_state(options) as state:
         resolve_unknown(context, state, plan.kinds[0].server if plan.kinds else None)
         earlier = dict(state.outcomes)
+        run = BatchRun(context, plan, options, state)
+        run.check_key()
         report = None
         if options.report and form:  # before anything is paid for, so that it fails now where it would later
             report = _begin_report(context, options.report, report_bytes(_rows(plan, state, earlier), form))
-        run = BatchRun(context, plan, options, state)
         try:
             outcome = run.run()
         finally:
@@ -87,7 +88,8 @@ def run_batch(context: Context, plan: BatchPlan, options: BatchOptions) -> ExitC
             run.write_summary(rows)
             if report and form:
                 _end_report(context, report, report_bytes(rows, form))
-    context.warn([state.trouble] if state.trouble else [])
+    told = {problem.what for problem in outcome.problems}
+    context.warn([state.trouble] if state.trouble and state.trouble not in told else [])
     if plan.kinds and plan.kinds[0].display.notifies and not run.is_drained:
         from imgcli.output.tables.batch import count_words
 
@@ -151,6 +153,7 @@ def _exit_code(rows: Sequence[BatchRowResult], run: BatchRun, outcome: Outcome) 
     if any(saved):
         return ExitCode.PARTIAL
     codes = [row.outcome.exit_code for row in rows if row.outcome and row.outcome.exit_code]
+    codes += [ExitCode.BUSY] if any(row.status is RowStatus.SUBMITTED for row in rows) else []
     known = [code for code in ExitCode if code in codes]
     return most_severe([*known, *run.refusals]) or ExitCode.UNKNOWN
 
@@ -178,10 +181,15 @@ class BatchRun:
         self._refusals: list[Problem] = []
         self._is_hopeless = False
 
+    def check_key(self) -> None:
+        """Raise `ImgcliError` where something is to be sent without a key: once, and not for each task."""
+        if self._waiting:
+            find_credentials(self._context, self._plan.kinds[0])
+
     def run(self) -> Outcome:
         """Run what is to be sent, and return what all of it came to."""
         if not self._waiting:
-            self._context.warn(["there is nothing to send"])
+            self._context.warn(["there is nothing to send"] if self._plan.has_notes else [])
             return pipeline.Outcome()
         if self._plan.kinds[0].display.format is OutputFormat.PEOPLE:
             again = self._options.retry_unknown

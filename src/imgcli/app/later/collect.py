@@ -12,12 +12,23 @@ from typing import TYPE_CHECKING, BinaryIO
 from imgcli.app import history_log, lookup, recover, unfinished_run
 from imgcli.app.batch.batch_outcomes import note_outcome
 from imgcli.app.context import all_secrets
-from imgcli.app.later.submissions import batch_client, choose, release, settle, task_log
-from imgcli.app.reporting import pricing
+from imgcli.app.later.batch_survey import OF_ONE_BATCH
+from imgcli.app.later.submissions import (
+    asked,
+    batch_client,
+    choose,
+    ended,
+    release,
+    remaining,
+    settle,
+    task_log,
+    without_money,
+)
+from imgcli.app.reporting import pricing, refuse
 from imgcli.app.unfinished_run import UnfinishedRun, is_free
 from imgcli.core import pipeline
 from imgcli.core.billing.bill import dollars
-from imgcli.core.errors import CHECK_USAGE, Charged, ExitCode, ImgcliError, Problem, most_severe
+from imgcli.core.errors import CHECK_USAGE, Cause, Charged, ExitCode, ImgcliError, Problem, most_severe
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started
 from imgcli.core.json_fields import timestamp
 from imgcli.core.messages import age
@@ -46,10 +57,6 @@ if TYPE_CHECKING:
     from imgcli.store.submitted_batch import SubmittedBatch, SubmittedRow
 
 
-_FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 10.0, 300.0, 1.5
-"""Seconds between two looks at a batch that is waited for."""
-_PASSING = frozenset({ExitCode.BUSY, ExitCode.UNREACHABLE, ExitCode.UNKNOWN})
-"""Problems of one look that may be gone at the next."""
 _AS_ASKED = frozenset({ExitCode.OK, ExitCode.ELSEWHERE})
 """Ends with a whole image that is on disk."""
 _LONGEST, _MOST_TOLD = 200, 20
@@ -68,7 +75,18 @@ def collect(context: Context, server: ServerOptions, names: Sequence[str], *, wa
         return ExitCode.OK
     client = batch_client(context, server)
     lookup.add_pending(context)
-    return most_severe([_collect(context, client, record, wait=wait) for record in records])
+    codes = list[ExitCode]()
+    for number, record in enumerate(records):
+        try:
+            codes.append(_collect(context, client, record, wait=wait))
+        except ImgcliError as error:
+            codes.append(refuse(context, without_money(error.problem)))
+            if error.problem.exit_code not in OF_ONE_BATCH:
+                context.warn(remaining(context, records[number:]))
+                break
+            if error.problem.cause is not Cause.NOT_FOUND:  # which names the batch, and what to do
+                context.warn(remaining(context, [record]))
+    return most_severe(codes)
 
 
 def _collect(context: Context, client: BatchClient, record: SubmittedBatch, *, wait: bool) -> ExitCode:
@@ -79,7 +97,7 @@ def _collect(context: Context, client: BatchClient, record: SubmittedBatch, *, w
         unknown = "may still be created; `imgcli batch status` finds out"
         context.warn([f"batch {record.name} {unknown if record.is_open else fate}"])
         return ExitCode.OK
-    remote = _ended(context, client, record.batch) if wait else client.retrieve(record.batch)
+    remote = ended(context, client, record) if wait else asked(client, record)
     if not remote.has_ended:
         left = _left(context, remote)
         done = f"{remote.completed + remote.failed} of {record.facts.total} rows are done{left}"
@@ -96,27 +114,6 @@ def _collect(context: Context, client: BatchClient, record: SubmittedBatch, *, w
 def _left(context: Context, remote: RemoteBatch) -> str:
     seconds = (remote.expires or 0) - context.now().timestamp()
     return f", and it expires in {age(seconds)}" if seconds > 0 else ""
-
-
-def _ended(context: Context, client: BatchClient, batch: str) -> RemoteBatch:
-    """Wait until a batch has ended; a server that cannot be reached for a while ends nothing."""
-    pause, seen = _FIRST_PAUSE, ""
-    while True:
-        try:
-            remote = client.retrieve(batch)
-            if remote.has_ended:
-                return remote
-            done = f", {remote.completed + remote.failed} of {remote.total}" if remote.total else ""
-            now = f"{remote.status or 'in an unknown state'}{done}"
-        except ImgcliError as error:
-            if error.problem.exit_code not in _PASSING:
-                raise
-            now = error.problem.what
-        if now != seen:
-            context.warn([f"waiting for batch {batch}: {now}"])
-            seen = now
-        context.sleep(pause)
-        pause = min(pause * _GROWTH, _LONGEST_PAUSE)
 
 
 @dataclass
@@ -282,12 +279,7 @@ class _Collector:
         record, watch = self._logged(row, body_of(answer)), _EndSink(self._context)
         outcome = recover.finish(self._context, record, [], watch).outcome
         if outcome:  # none where another process has taken the run log
-            cost = (
-                self._price(row.run.request, watch.end, watch.partials, watch.images).total
-                if watch.end
-                else None
-            )
-            self._settle(row, outcome, Decimal(0) if is_free(record) else cost)
+            self._settle(row, outcome, Decimal(0) if is_free(record) else self._cost(row, watch))
 
     def _cost(self, row: SubmittedRow, seen: _EndSink) -> Decimal | None:
         end = seen.end

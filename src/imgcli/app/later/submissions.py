@@ -1,18 +1,20 @@
-"""Submitted batches: which exist, their status, and cancelling one."""
+"""Submitted batches: which exist, what was found out about them, and discarding one."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcli.app import lookup
-from imgcli.core.errors import Charged, ExitCode, ImgcliError, Problem, usage_error
+from imgcli.core.errors import Cause, Charged, ExitCode, ImgcliError, Problem, usage_error
 from imgcli.core.messages import age
 from imgcli.core.option import option
 from imgcli.core.text import shorten
-from imgcli.output.tables.batches import BatchFigures
+from imgcli.store.publish.atomic import reason
 from imgcli.store.submitted_batch import SubmittedBatch, submitted_batches
 
 if TYPE_CHECKING:
@@ -29,6 +31,10 @@ _SOON = timedelta(minutes=10)
 """After so long, a batch that the server does not list was not created."""
 _KEPT = timedelta(days=30)
 """For so long a batch is kept that was collected, so that nobody collects it twice."""
+_FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 10.0, 300.0, 1.5
+"""Seconds between two looks at a batch that is waited for."""
+_PASSING = frozenset({ExitCode.BUSY, ExitCode.UNREACHABLE, ExitCode.UNKNOWN})
+"""Problems of one look that may be gone at the next."""
 _NAME_LENGTH = 80
 _MANY = 5
 
@@ -181,80 +187,113 @@ def prune(context: Context) -> None:
                 record.path.unlink()
 
 
-def figures(
-    context: Context, client: BatchClient, records: Iterable[SubmittedBatch]
-) -> Iterator[BatchFigures]:
-    """Ask the server where batches stand. Raises `ImgcliError` where it cannot be asked."""
-    for one in records:
-        record = settle(context, client, one)
-        remote, remark = None, ""
-        if record.is_dropped:
-            remark = "not created"
-        elif record.batch is None:
-            remark = "unknown"
-        elif record.is_closed:
-            remark = "collected"
-        else:
-            remote, remark = _asked(client, record.batch)
-        yield _figures(record, remote, remark)
-
-
-def _asked(client: BatchClient, batch: str) -> tuple[RemoteBatch | None, str]:
+def asked(client: BatchClient, record: SubmittedBatch) -> RemoteBatch:
+    """Return a batch that was created as the server has it now. Raises `ImgcliError`."""
     try:
-        return client.retrieve(batch), "in an unknown state"
+        return client.retrieve(record.batch or "")
     except ImgcliError as error:
-        if error.problem.exit_code is not ExitCode.REFUSED:
+        if error.problem.cause is not Cause.NOT_FOUND:
             raise
-        return None, "not found"
+        what = f"The server has no batch {record.name} (HTTP 404)."
+        advice = (
+            "Check that the key is of the project that submitted it. If the batch is gone, "
+            f"`imgcli recover {option('discard', record.name)}` forgets it."
+        )
+        charged = Charged.NO if record.is_free else Charged.MAYBE
+        raise ImgcliError(replace(error.problem, what=what, charged=charged, advice=advice)) from None
 
 
-def _figures(record: SubmittedBatch, remote: RemoteBatch | None, remark: str) -> BatchFigures:
-    facts, ends = record.facts, remote.expires if remote and not remote.has_ended else None
-    return BatchFigures(
-        record.name,
-        facts.key,
-        str(remote.status) if remote and remote.status else remark,
-        facts.total,
-        remote.completed if remote else 0,
-        remote.failed if remote else 0,
-        len(record.collected),
-        record.time,
-        datetime.fromtimestamp(ends, UTC) if ends else None,
-        facts.source,
-        facts.server,
-        facts.endpoint,
-        facts.model,
-        facts.bound,
-    )
+def ended(context: Context, client: BatchClient, record: SubmittedBatch) -> RemoteBatch:
+    """Wait until a batch has ended, and return it; a server that cannot be reached for a while ends nothing.
+
+    Raises `ImgcliError`.
+    """
+    pause, seen = _FIRST_PAUSE, ""
+    while True:
+        try:
+            remote = asked(client, record)
+            if remote.has_ended:
+                return remote
+            done = f", {remote.completed + remote.failed} of {remote.total}" if remote.total else ""
+            now = f"{(remote.status or 'in an unknown state').replace('_', ' ')}{done}"
+        except ImgcliError as error:
+            if error.problem.exit_code not in _PASSING:
+                raise
+            now = error.problem.what
+        if now != seen:
+            context.warn([f"waiting for batch {record.name}: {now}"])
+            seen = now
+        context.sleep(pause)
+        pause = min(pause * _GROWTH, _LONGEST_PAUSE)
 
 
-def cancel(context: Context, server: ServerOptions, name: str) -> ExitCode:
-    """Ask the server to end a batch. Raises `ImgcliError`."""
-    (one,) = choose(context, server, [name])
-    client = batch_client(context, server)
-    record = settle(context, client, one)
-    if not record.is_open or record.batch is None:
-        fate = "was collected" if record.is_closed else "was not created"
-        raise usage_error(f"Batch {record.name} {fate}; there is nothing to cancel.")
-    if (batch := client.retrieve(record.batch)).has_ended:
-        fate = batch.status.value if batch.status else "over"
-        what = f"Batch {record.name} is {fate}; there is nothing to cancel, and what it has done is charged."
-        advice = f"`imgcli batch collect {record.name}` saves its images."
-        raise ImgcliError(Problem(ExitCode.USAGE, what, Charged.MAYBE, advice, is_local=True))
-    batch = client.cancel(record.batch)
-    done = f"{batch.completed} of {record.facts.total} rows were done by then"
-    context.warn([f"batch {batch.id} is being cancelled; {done}, and `imgcli batch collect` saves them"])
-    return ExitCode.OK
+def without_money(problem: Problem) -> Problem:
+    """Return a problem of a command that only asks: "nothing was charged" would mislead about the batch."""
+    return replace(problem, is_local=problem.is_local or problem.charged is Charged.NO)
+
+
+def uncollected(context: Context, names: Sequence[str]) -> dict[str, SubmittedBatch]:
+    """Return the batches still to be collected that any of these names means, by the name.
+
+    A name is an id as people see it; of the server's, the beginning is enough. Our own could begin like a
+    run's. Raises `ImgcliError` (usage) for the beginning of several ids.
+    """
+    known = [one for one in submitted_batches(context.env) if one.is_open]
+    meant = {name: [one for one in known if one.is_called(name)] for name in names}
+    return {name: _named(name, found) for name, found in meant.items() if found}
+
+
+def discard(context: Context, records: Iterable[SubmittedBatch]) -> ExitCode:
+    """Forget batches without collecting them, and say what that means for their rows.
+
+    In the state file their rows may have been charged, but for those of a server that charges nothing.
+    """
+    code = ExitCode.OK
+    for record in records:
+        with record.claim() as mine:
+            if mine is None or not mine.is_open:
+                context.warn([f"another process is collecting batch {record.name}"])
+                continue
+            _note_discarded(context, mine)
+            release(context, mine)
+            try:
+                mine.path.unlink()
+            except OSError as error:
+                code = ExitCode.UNWRITABLE
+                context.warn([f"{mine.path} could not be removed ({reason(error)})"])
+                continue
+            again = "" if mine.is_free else f", which may have been charged, with {option('retry-unknown')}"
+            how = f"`imgcli batch` on {shorten(mine.facts.source, _NAME_LENGTH)} sends its rows again{again}"
+            context.warn([f"discarded {_described(context, mine)}; {how}"])
+    return code
+
+
+def _note_discarded(context: Context, record: SubmittedBatch) -> None:
+    """Write into the batch's state file what is known of rows whose answers nobody will collect."""
+    charged, cost = (Charged.NO, Decimal(0)) if record.is_free else (Charged.MAYBE, None)
+    problem = Problem(ExitCode.UNKNOWN, "The batch was discarded before it was collected.", charged)
+    with task_log(context, record) as log:
+        for row in record.rows() if log else ():
+            known = log.outcomes.get(row.task) if log else None
+            if log and known and known.batch == record.facts.key:
+                log.failed(row.task, row.run.job, problem, cost)
 
 
 def reminders(context: Context) -> list[str]:
     """List the batches that wait to be collected, a sentence each."""
-    lines: list[str] = []
-    for record in submitted_batches(context.env):
-        if record.is_open:
-            ago = (
-                (context.now().astimezone() - record.time.astimezone()).total_seconds() if record.time else 0
-            )
-            what = f"batch {record.name} ({record.facts.total} rows, submitted {age(ago)} ago)"
-            lines.append(f"{what}: `imgcli batch collect` saves its images")
-    return lines
+    waiting = [record for record in submitted_batches(context.env) if record.is_open]
+    return [f"{_described(context, one)}: `imgcli batch collect` saves its images" for one in waiting]
+
+
+def remaining(context: Context, records: Iterable[SubmittedBatch]) -> list[str]:
+    """List batches that were not collected now, a sentence each."""
+    return [f"{_described(context, one)} is still to be collected" for one in records]
+
+
+def _described(context: Context, record: SubmittedBatch) -> str:
+    """Format what is known of a batch here: its name, its size, its age."""
+    rows = f"{record.facts.total} row{'s' * (record.facts.total != 1)}"
+    if record.time is None:
+        return f"batch {record.name} ({rows})"
+    seconds = (context.now().astimezone() - record.time.astimezone()).total_seconds()
+    return f"batch {record.name} ({rows}, submitted {age(seconds)} ago)"

@@ -31,10 +31,10 @@ from imgcli.store.batch_state import BatchState, state_path
 from imgcli.store.paths import private_folder, state_folder
 from imgcli.store.publish.atomic import reason
 from imgcli.store.runlog.writer import TIER
-from imgcli.store.submitted_batch import FOLDER, BatchFacts, SubmittedBatch, SubmittedRow, submitted_batches
+from imgcli.store.submitted_batch import FOLDER, BatchFacts, SubmittedBatch, SubmittedRow
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from decimal import Decimal
 
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from imgcli.app.batch.batch_plan import BatchOptions, BatchPlan, BatchTask
     from imgcli.app.context import Context
     from imgcli.app.options import GenerateOptions
-    from imgcli.core.batch_result import TaskOutcome
     from imgcli.core.billing.bound import Bound
     from imgcli.core.request import ImageRequest
 
@@ -93,10 +92,9 @@ def submit_batch(context: Context, plan: BatchPlan, options: BatchOptions) -> Ex
     with BatchState.open(state_path(file), file.name) if file else BatchState.unsaved() as state:
         resolve_unknown(context, state)
         again = _FREE | _PERHAPS_PAID if options.retry_unknown else _FREE
-        keys = {record.facts.key for record in submitted_batches(context.env)}
-        known = {task: _status(outcome, keys) for task, outcome in state.outcomes.items()}
+        known = {task: outcome.status for task, outcome in state.outcomes.items()}
         tasks = [task for task in plan.tasks if known.get(task.key, TaskStatus.FAILED_FREE) in again]
-        context.warn(plan.notices)
+        context.warn(plan.notices if plan.has_notes else ())
         context.warn(_left_out(plan, tasks, known))
         return submit(context, plan, tasks, base, client, state) if tasks else ExitCode.OK
 
@@ -105,22 +103,14 @@ _FREE = frozenset({TaskStatus.FAILED_FREE})
 _PERHAPS_PAID = frozenset({TaskStatus.FAILED_CHARGED, TaskStatus.UNKNOWN})
 
 
-def _status(outcome: TaskOutcome, batches: Collection[str]) -> TaskStatus:
-    """Return what is known of a task; of a batch that nobody knows any more, nothing."""
-    is_lost = outcome.status is TaskStatus.SUBMITTED and outcome.batch not in batches
-    return TaskStatus.UNKNOWN if is_lost else outcome.status
-
-
 def _left_out(plan: BatchPlan, tasks: Sequence[BatchTask], known: Mapping[str, TaskStatus]) -> Iterator[str]:
     """Say why tasks are not submitted."""
     left = {task.key for task in plan.tasks} - {task.key for task in tasks}
     counts = Counter(known[key] for key in left)
     again = f"may have been paid for; {option('retry-unknown')} sends them again"
-    told = (
-        (counts[TaskStatus.SAVED], "saved already"),
-        (counts[TaskStatus.SUBMITTED], "already submitted; `imgcli batch status` shows where they stand"),
-        (sum(counts[status] for status in _PERHAPS_PAID), again),
-    )
+    submitted = "already submitted; `imgcli batch status` shows where they stand"
+    as_wanted = ((counts[TaskStatus.SAVED], "saved already"), (counts[TaskStatus.SUBMITTED], submitted))
+    told = (*(as_wanted if plan.has_notes else ()), (sum(counts[status] for status in _PERHAPS_PAID), again))
     return (f"{count} row{'s' * (count != 1)} {why}" for count, why in told if count)
 
 
@@ -142,18 +132,20 @@ def submit(
         drafts = _Drafts(context, plan, options, stack)
         for task in tasks:
             drafts.add(task)
-        context.warn(drafts.notices())
+        context.warn(drafts.notices() if plan.has_notes else ())
+        is_free = True
         drafts.check_limit(state.spent)
         for number, draft in enumerate(drafts.all):
             try:
-                name = _Submission(context, options, client, draft, state, drafts.begun).run(plan.name)
+                record = _Submission(context, options, client, draft, state, drafts.begun).run(plan.name)
             except ImgcliError as error:
                 raise _told(error, number, len(drafts.all)) from None
-            line = to_json({"batch": name, "rows": len(draft.rows)}) if is_json else name
+            line = to_json({"batch": record.name, "rows": len(draft.rows)}) if is_json else record.name
+            is_free = is_free and record.is_free
             SafeWriter(context.stdout).lines([line])
     prune(context)
     how = f"`imgcli batch collect {option('wait')}` saves the images when they are ready"
-    context.warn([f"submitted {drafts.summary()}; {how}"])
+    context.warn([f"submitted {drafts.summary(is_free=is_free)}; {how}"] if plan.has_notes else [])
     return ExitCode.OK
 
 
@@ -240,11 +232,11 @@ class _Drafts:
         if known is None or known.batch is None:
             self._unconfirmed[shorten(name, _NAME_LENGTH)] = None
             return
-        raise usage_error(f"The Batch API does not serve {known.name}.", f"Use {self._served()} instead.")
+        raise usage_error(f"The Batch API does not serve {known.name}.", f"Use {self._served('or')} instead.")
 
-    def _served(self) -> str:
+    def _served(self, word: str) -> str:
         *names, last = [model.name for model in self._models.models if model.batch]
-        return f"{', '.join(names)} or {last}"
+        return f"{', '.join(names)} {word} {last}"
 
     def _bound(self, task: BatchTask) -> Bound | None:
         """Return the most that a task costs; raises `ImgcliError` where that is unknown and a limit holds."""
@@ -265,7 +257,7 @@ class _Drafts:
     def notices(self) -> list[str]:
         """List what is to be known before anything is sent."""
         names = ", ".join(self._unconfirmed)
-        doubt = f"it is not confirmed that the Batch API serves {names}; it does serve {self._served()}"
+        doubt = f"it is not confirmed that the Batch API serves {names}; it does serve {self._served('and')}"
         return [*([_NO_PARTIALS] if self._has_partials else []), *([doubt] if names else [])]
 
     def check_limit(self, spent: Decimal) -> None:
@@ -275,14 +267,14 @@ class _Drafts:
             bound = batch_bound(bound for draft in self.all for bound in draft.bounds if bound)
             check_run([replace(bound, dollars=bound.dollars + spent)], cap)
 
-    def summary(self) -> str:
+    def summary(self, *, is_free: bool) -> str:
         """Format what was submitted, and the most that it costs."""
         rows = f"{self._count} row{'s' * (self._count != 1)}"
         batches = f"{len(self.all)} batch{'es' * (len(self.all) != 1)}"
         bounds = [draft.bound for draft in self.all]
         known = [bound.dollars for bound in bounds if bound]
         most = f", at most {dollars(sum(known[1:], known[0]))}" if known and len(known) == len(bounds) else ""
-        return f"{rows} in {batches}{most}"
+        return f"{rows} in {batches}{', free' if is_free else most}"
 
 
 @dataclass
@@ -296,8 +288,8 @@ class _Submission:
     state: BatchState
     begun: datetime
 
-    def run(self, source: str) -> str:
-        """Record, upload and create one batch, and return its id. Raises `ImgcliError`.
+    def run(self, source: str) -> SubmittedBatch:
+        """Record, upload and create one batch, and return its record. Raises `ImgcliError`.
 
         The record is whole before the server is asked: whatever happens from then on, the batch is found.
         """
@@ -316,7 +308,8 @@ class _Submission:
             except ImgcliError:
                 drop(self.context, record, self.state)
                 raise
-            return self._created(record, file)
+            self._create(record, file)
+            return record
 
     def _recorded(self, source: str) -> SubmittedBatch:
         draft, bound = self.draft, self.draft.bound
@@ -346,24 +339,24 @@ class _Submission:
         if self.state.trouble:
             raise ImgcliError(Problem(ExitCode.UNWRITABLE, f"{self.state.trouble} Nothing was submitted."))
 
-    def _created(self, record: SubmittedBatch, file: str) -> str:
+    def _create(self, record: SubmittedBatch, file: str) -> None:
         try:
             batch = self.client.create(file, self.draft.endpoint, record.facts.key)
         except ImgcliError as error:
             if error.problem.exit_code is not ExitCode.UNKNOWN:
                 drop(self.context, record, self.state)
                 raise
-            return self._found(record, error.problem)
-        note_created(record, batch)
-        return batch.id
+            self._find(record, error.problem)
+        else:
+            note_created(record, batch)
 
-    def _found(self, record: SubmittedBatch, problem: Problem) -> str:
+    def _find(self, record: SubmittedBatch, problem: Problem) -> None:
         """Look for a batch of which nobody knows whether it was created: it must not be created twice."""
         for pause in _PAUSES:
             self.context.sleep(pause)
             with suppress(ImgcliError):
                 if find_created(self.client, record):
-                    return record.name
+                    return
         what = f"{problem.what} It is not known whether batch {record.facts.key} was created."
         advice = (
             "Run `imgcli batch status` in a few minutes to find out. Do not submit the rows again before."

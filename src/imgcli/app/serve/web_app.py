@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from imgcli.app.crash import report_crash
+from imgcli.app.generate import find_credentials
 from imgcli.app.process import Interrupted
 from imgcli.app.serve.web_gallery import family_json, gallery_json
 from imgcli.app.serve.web_library import WebLibrary
@@ -114,7 +115,7 @@ class WebDesk:
             sent = self._requests.request({})
             draft = replace(defaults.draft, size=sent.size or defaults.draft.size, quality=sent.quality)
             defaults = replace(defaults, draft=draft)
-        return self.library.about(defaults, self._limit)
+        return self.library.about(defaults, self._limit, _shortcoming(self._context, defaults))
 
     def failed(self, error: Exception) -> str:
         """Keep an unexpected exception, and return the sentence for the client."""
@@ -156,15 +157,18 @@ def serve(context: Context, requests: WebRequests, options: ServeOptions) -> Non
 
 def _note_shortcomings(context: Context, defaults: GenerateOptions) -> None:
     """Say what is known to be missing: without a key there is still the history to look at."""
-    from imgcli.api.auth import credentials
-
     context.warn(defaults.notices)
-    if defaults.server.demo:
-        return
+    shortcoming = _shortcoming(context, defaults)
+    context.warn([f"no images can be generated: {shortcoming}"] if shortcoming else [])
+
+
+def _shortcoming(context: Context, defaults: GenerateOptions) -> str | None:
+    """Return why no images can be generated, such as a missing key; None where they can."""
     try:
-        credentials(context.env, defaults.server.base_url, defaults.server.settings, context.keys)
+        find_credentials(context, defaults)
     except ImgcliError as error:
-        context.warn([f"no images can be generated: {error.problem.what}"])
+        return error.problem.what
+    return None
 
 
 def _open_to_all(options: ServeOptions) -> ImgcliError:

@@ -113,14 +113,18 @@ class WebLibrary:
             }
         )
 
-    def about(self, defaults: GenerateOptions, limit: int) -> str:
-        """Return what runs here, as JSON: a run without parameters is one with these."""
+    def about(self, defaults: GenerateOptions, limit: int, shortcoming: str | None) -> str:
+        """Return what runs here, as JSON: a run without parameters is one with these.
+
+        `shortcoming` is why there can be no run.
+        """
         draft, budget = defaults.draft, defaults.budget
         default_model = self._context.models.default_model(self._context.now().date())
         return to_json(
             {
                 "version": __version__,
                 "demo": defaults.server.demo,
+                "shortcoming": shortcoming,
                 "runs_at_once": limit,
                 "max_cost_usd": float(budget.run.amount) if budget.run else None,
                 "daily_cap_usd": float(budget.day.amount) if budget.day else None,

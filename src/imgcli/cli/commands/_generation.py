@@ -49,6 +49,7 @@ def shared_options(  # noqa: PLR0913 - a signature declares options
     opens: display.Open = False,
     copies: display.Copy = False,
     notifies: display.Notify = False,
+    still: display.Still = False,
     plain: display.Plain = False,
     jsonl: display.JsonLines = False,
     jsonl_images: display.JsonLinesImages = None,

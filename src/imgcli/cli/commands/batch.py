@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
@@ -35,18 +36,19 @@ the prompt or in output, and an error if nothing uses it. Only declared names ar
   rows.txt     # one prompt per line
                a cat at night
 
-Exit codes: 0 every image is saved; 3 only some are; 10 all are, but some not where you asked; otherwise as
-for imgcli gen.
+Exit codes: 0 every image is saved; 3 only some are; 6 none is, and they wait in a submitted batch; 10 all
+are, but some not where you asked; otherwise as for imgcli gen.
 """
 )
 
-_MOST_REQUESTS = 64
+_MOST_REQUESTS, _NAME_LENGTH = 64, 60
 _UNFIT = {
     "record": "--record records one run, and a batch has many.",
     "compare": "--compare shows one image, and a batch makes many.",
     "opens": "--open opens one image, and a batch makes many.",
     "completion_window": "--completion-window submits one image, and a batch makes many: use --later.",
     "copies": "--copy copies one image, and a batch makes many.",
+    "still": "--still stops the one image that a run plays, and a batch plays none.",
     "long_bill": "--bill prints the bill of one run; --report lists what each row of a batch has cost.",
 }
 
@@ -86,6 +88,7 @@ def batch_options(  # noqa: PLR0913 - a signature declares options
     compare: params.NoCompare = False,
     opens: params.NoOpen = False,
     copies: params.NoCopy = False,
+    still: params.NoStill = False,
     long_bill: params.NoBill = False,
 ) -> None:
     """Declare the options of `batch` that other commands do not have, or have otherwise."""
@@ -156,6 +159,7 @@ def _planned(ctx: typer.Context, flags: Mapping[str, Any], profile: AppliedProfi
     rate, variables = parse_rate(flags["rate"]), parse_variables(flags["var"] or [])
     if flags["report"]:
         report_format(flags["report"].name)
+    _refuse_misspelled(ctx, flags["file"])
     found = read_batch_file(context, flags["file"])
     given = BatchInput(
         *found[:3],
@@ -185,23 +189,26 @@ def _planned(ctx: typer.Context, flags: Mapping[str, Any], profile: AppliedProfi
     )
     if flags["dry_run"] or flags["estimate"]:
         _show(context, plan, options, flags)
-        context.warn(["the Batch API costs half of that"] if options.later else [])
     return ExitCode.OK if flags["dry_run"] else run_batch(context, plan, options)
 
 
 def _show(context: Context, plan: BatchPlan, options: BatchOptions, flags: Mapping[str, Any]) -> None:
     """Show what would be sent, and what it may cost."""
     from imgcli.app.batch.batch_preview import BatchPreview
+    from imgcli.store.batch_records import Records
     from imgcli.store.batch_state import read_state, state_path
+    from imgcli.store.submitted_batch import is_recorded
 
     path = options.file
-    outcomes = read_state(state_path(path), path.name).outcomes if path else {}
-    preview = BatchPreview(context, plan, outcomes, retry_unknown=options.retry_unknown)
+    known = read_state(state_path(path), path.name) if path else Records()
+    known.lose_batches(partial(is_recorded, context.env))
+    preview = BatchPreview(context, plan, known.outcomes, retry_unknown=options.retry_unknown)
     if flags["dry_run"]:
         context.warn(plan.notices)
         preview.write_json() if flags["jsonl"] else preview.write_table()
     if flags["estimate"]:
         preview.write_estimate()
+    context.warn(["the Batch API costs half of that"] if options.later and preview.has_price else [])
 
 
 def _refuse_unfit(ctx: typer.Context) -> None:
@@ -210,3 +217,16 @@ def _refuse_unfit(ctx: typer.Context) -> None:
         source = ctx.get_parameter_source(name)
         if source and source.name == "COMMANDLINE" and ctx.params[name]:
             raise usage_error(why, "Leave it out.")
+
+
+def _refuse_misspelled(ctx: typer.Context, file: str) -> None:
+    """Raise `ImgcliError` (usage) for what is no file, and almost the name of a command below this one."""
+    from os.path import lexists
+
+    from imgcli.core.text import did_you_mean, shorten, similar_names
+
+    command: Any = ctx.command
+    meant = [] if "." in file or lexists(file) else similar_names(file, command.commands)
+    if meant:
+        what = f"There is no file {shorten(file, _NAME_LENGTH)}."
+        raise usage_error(what, did_you_mean(f"{ctx.command_path} {name}" for name in meant))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from imgcli.cli.config.command import ConfiguredCommand
 from imgcli.cli.params import generation, lookup, server  # noqa: TC001 - Typer reads the annotations at run time
-from imgcli.core.errors import Charged, ImgcliError
+from imgcli.core.errors import ImgcliError
+from imgcli.core.option import option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,18 +52,24 @@ def status(
       imgcli batch status --json | jq -r '.batches[].id'
     """  # noqa: D301 - \b tells Typer to leave the lines alone
     from imgcli.app.context import size_of
-    from imgcli.app.later.submissions import batch_client, choose, figures
+    from imgcli.app.later.batch_survey import BatchSurvey
+    from imgcli.app.later.submissions import choose
     from imgcli.output.tables.batches import batch_lines, batches_json
     from imgcli.output.terminal.writer import SafeWriter
 
     def show(context: Context, options: ServerOptions) -> int:
-        chosen = choose(context, options, ids or ())
-        shown = list(figures(context, batch_client(context, options), chosen)) if chosen else []
+        survey = BatchSurvey(context, options)
+        shown = [survey.figures(one) for one in choose(context, options, ids or ())]
         if not (shown or as_json):
-            context.warn(["no batch to collect"])
+            context.warn(["there is no batch to collect"])
         columns = size_of(context.stdout).columns if context.stdout.isatty() else None
         lines = [batches_json(shown)] if as_json else batch_lines(shown, context.now(), columns)
         SafeWriter(context.stdout).lines(lines)
+        if not as_json and any(one.is_lost for one in shown):
+            how = f"imgcli recover {option('discard', 'ID')}"
+            context.warn([f"a batch that is not found cannot be collected; `{how}` forgets it"])
+        if survey.problem:
+            raise ImgcliError(survey.problem)
         return 0
 
     _run(ctx, base_url, timeout, show)
@@ -103,7 +109,7 @@ def cancel(
     timeout: ShortTimeout = _TIMEOUT,
 ) -> None:
     """Cancel a submitted batch; what it has done by then is charged, and can be collected."""
-    from imgcli.app.later.submissions import cancel as cancel_batch
+    from imgcli.app.later.batch_survey import cancel as cancel_batch
 
     _run(ctx, base_url, timeout, lambda context, options: cancel_batch(context, options, name))
 
@@ -123,6 +129,7 @@ def _run(
     action: Callable[[Context, ServerOptions], ExitCode | int],
 ) -> None:
     """Do something at the server that the options name, and exit."""
+    from imgcli.app.later.submissions import without_money
     from imgcli.cli.config.settings import applied_profile
     from imgcli.cli.flags import server_options
 
@@ -130,9 +137,7 @@ def _run(
     try:
         code = action(ctx.obj, options)
     except ImgcliError as error:
-        # Asking costs nothing, but the batch itself may be charged: "nothing was charged" would mislead.
-        is_local = error.problem.is_local or error.problem.charged is Charged.NO
-        raise ImgcliError(replace(error.problem, is_local=is_local)) from error
+        raise ImgcliError(without_money(error.problem)) from error
     raise typer.Exit(code)
 
 

@@ -11,7 +11,11 @@ import typer
 from imgcli.cli.params import display, generation, server  # noqa: TC001 - Typer reads the annotations at run time
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from imgcli.app.context import Context
+    from imgcli.app.unfinished_run import UnfinishedRun
+    from imgcli.core.errors import ExitCode
 
 
 def _duration(text: str) -> timedelta:
@@ -36,7 +40,11 @@ Ids = Annotated[
 ]
 Discard = Annotated[
     bool,
-    typer.Option("--discard", help="Delete the run logs and whatever they contain, without saving anything."),
+    typer.Option(
+        "--discard",
+        help="Delete the run logs and whatever they contain, without saving anything. A submitted batch that "
+        "ID names is forgotten.",
+    ),
 ]
 Older = Annotated[
     timedelta | None,
@@ -118,9 +126,36 @@ def recover(  # noqa: PLR0913 - a signature declares options
         raise usage_error(
             "--cancel needs the ids of the runs to cancel.", "imgcli recover --list shows them."
         )
-    chosen = unfinished_run.choose(context, ids or (), older)
-    if listing or discard:
-        action = unfinished_run.show if listing else unfinished_run.discard
-        raise typer.Exit(action(context, chosen))
+    if discard and not listing:
+        raise typer.Exit(_discard(context, ids or (), older))
+    chosen = _chosen(context, ids or (), older)
+    if listing:
+        raise typer.Exit(unfinished_run.show(context, chosen))
     options = server_options({"base_url": base_url, "timeout": timeout}, applied_profile(ctx).server)
     raise typer.Exit(recover_runs(context, chosen, ServerInquiry(options, wait, cancel), notifies=notifies))
+
+
+def _chosen(context: Context, ids: Sequence[str], older: timedelta | None) -> list[UnfinishedRun]:
+    """Return the runs that are meant. Raises `ImgcliError` (usage) for a name that none has."""
+    from imgcli.app import unfinished_run
+    from imgcli.app.later import submissions
+    from imgcli.core.errors import usage_error
+
+    for name in submissions.uncollected(context, ids):
+        what = f"{name} is a submitted batch, not a run."
+        raise usage_error(what, f"To save its images: imgcli batch collect {name}")
+    return unfinished_run.choose(context, ids, older)
+
+
+def _discard(context: Context, ids: Sequence[str], older: timedelta | None) -> ExitCode:
+    """Discard runs, and the batches that are named. Raises `ImgcliError` (usage) for what is neither."""
+    from imgcli.app import unfinished_run
+    from imgcli.app.later import submissions
+    from imgcli.core.errors import most_severe
+
+    batches = submissions.uncollected(context, ids)
+    runs = [name for name in ids if name not in batches]
+    chosen = unfinished_run.choose(context, runs, older) if runs or not batches else []
+    codes = [submissions.discard(context, batches.values())]
+    codes += [unfinished_run.discard(context, chosen)] if chosen or not batches else []
+    return most_severe(codes)

@@ -153,4 +153,5 @@ NoWindow = Annotated[str | None, typer.Option("--completion-window", hidden=True
 NoCompare = Annotated[bool, typer.Option("--compare", hidden=True)]
 NoOpen = Annotated[bool, typer.Option("--open", hidden=True)]
 NoCopy = Annotated[bool, typer.Option("--copy", hidden=True)]
+NoStill = Annotated[bool, typer.Option("--still", hidden=True)]
 NoBill = Annotated[bool, typer.Option("--bill", hidden=True)]

@@ -246,7 +246,8 @@ def check_run(bounds: Sequence[Bound], cap: Cap) -> None:
         these = "This" if len(bounds) == 1 else f"These {len(bounds)} images"
         allowed = f"{option(cap.option)} allows {dollars(cap.amount)}"
         what = f"{these} may cost up to {dollars(most)}; {allowed}. {_source(bounds[0])}"
-        raise usage_error(what, _ADVICE, about=(cap.option,))
+        advice = f"Ask for fewer images. {_ADVICE}" if len(bounds) > 1 else _ADVICE
+        raise usage_error(what, advice, about=(cap.option,))
 
 
 def check_day(bound: Bound, spent: Spent, cap: Cap) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self, assert_never
 
-from imgcli.core.errors import ExitCode
+from imgcli.core.errors import Charged, ExitCode
 from imgcli.core.events import Completed, Failed, FinalImage, Notice, PartialImage, Saved, Started, Waiting
-from imgcli.core.messages import notice_line, partial_label, problem_lines
+from imgcli.core.messages import notice_line, partial_label, problem_lines, unbilled_lines
 from imgcli.core.text import duration, shorten
 from imgcli.output.images.image_grid import GridProvider, GridTile, ImageGrid
 from imgcli.output.sinks.lines import GENERATING, printed_path
@@ -149,6 +149,7 @@ class GridSink(TerminalSink[ImageGrid]):
         self._are_all_known = bool(labels)
         self._ended: list[_JobTile] = []
         self._bill: Bill | None = None
+        self._unbilled = 0
         self._notices: dict[str, None] = {}
         self._shape = 1.0
 
@@ -205,6 +206,7 @@ class GridSink(TerminalSink[ImageGrid]):
         bill = tile.summary.bill(completed, self._price) if tile.summary else None
         tile.end(self._clock(), self._words.unsaved, bill)
         self._bill = sum_bills(filter(None, [self._bill, bill]))
+        self._unbilled += bill is None and tile.problem is not None and tile.problem.charged is not Charged.NO
         self._running.discard(job)
         self._ended.append(tile)
         tile.rank = len(self._ended)
@@ -244,6 +246,7 @@ class GridSink(TerminalSink[ImageGrid]):
 
     def _end(self, lines: Sequence[str]) -> None:
         bill = bill_under(self._bill, self._terminal, self._footer) if self._bill else []
+        bill = [*bill, *unbilled_lines(self._unbilled)] if bill else []
         self._canvas.leave([*self._notices, *self._problem_lines(), *bill, *lines], self._paths())
 
     def _problem_lines(self) -> list[str]:

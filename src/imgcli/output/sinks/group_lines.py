@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from imgcli.core.errors import Charged
 from imgcli.core.events import Completed, Failed
+from imgcli.core.messages import unbilled_lines
 from imgcli.core.text import shorten
 from imgcli.output.sinks.lines import HEARTBEAT, LinesSink
 from imgcli.output.sinks.per_job import PerJobSink
@@ -42,6 +44,7 @@ class GroupLinesSink:
         self._running = set(labels)
         self._summaries: dict[str, RunSummary] = {}
         self._bill: Bill | None = None
+        self._unbilled = 0
         self._lines = PerJobSink(self._lines_of)
 
     def handle(self, event: Event) -> None:
@@ -52,8 +55,8 @@ class GroupLinesSink:
         match event:
             case Completed():
                 self._add(event.job, summary, event)
-            case Failed(ended=ended):
-                self._add(event.job, summary, ended)
+            case Failed(ended=ended, problem=problem):
+                self._add(event.job, summary, ended, is_free=problem.charged is Charged.NO)
             case _:
                 pass
 
@@ -68,11 +71,13 @@ class GroupLinesSink:
         style = self._style._replace(prefix=f"[{place}] " if place else "", write_bill=lambda _: [])
         return LinesSink(self._stderr, self._price, self._clock, style).open(HEARTBEAT)
 
-    def _add(self, job: str, summary: RunSummary, ended: Completed | None) -> None:
+    def _add(self, job: str, summary: RunSummary, ended: Completed | None, *, is_free: bool = True) -> None:
         """Add what a job cost; the last one's end is the time for the bill."""
         from imgcli.core.billing.bill import sum_bills
 
-        self._bill = sum_bills(filter(None, [self._bill, summary.bill(ended, self._price)]))
+        bill = summary.bill(ended, self._price)
+        self._bill = sum_bills(filter(None, [self._bill, bill]))
+        self._unbilled += bill is None and not is_free
         del self._summaries[job]
         self._running.discard(job)
         if not self._running:
@@ -83,4 +88,5 @@ class GroupLinesSink:
 
         bill, self._bill = self._bill, None
         if bill:
-            SafeWriter(self._stderr).lines((self._style.write_bill or compact_lines)(bill))
+            lines = (self._style.write_bill or compact_lines)(bill)
+            SafeWriter(self._stderr).lines([*lines, *unbilled_lines(self._unbilled)])

@@ -20,7 +20,10 @@ _FEWEST = 3
 
 
 class BatchFigures(NamedTuple):
-    """What is shown of one batch: `status` is the server's word or ours; times are None where unknown."""
+    """What is shown of one batch: `status` is the server's word or ours; times are None where unknown.
+
+    With `is_known`, `completed` and `failed` are the server's own counts; `is_lost`: it does not have it.
+    """
 
     id: str
     key: str
@@ -36,6 +39,14 @@ class BatchFigures(NamedTuple):
     endpoint: str
     model: str
     bound: str | None
+    is_known: bool = True
+    is_lost: bool = False
+
+    @property
+    def done(self) -> str:
+        """How many rows are done; those that were collected are, whatever the server says."""
+        done = self.completed + self.failed if self.is_known else self.collected
+        return f"{done if done or self.is_known else '?'}/{self.total}"
 
 
 def batch_lines(batches: Iterable[BatchFigures], now: datetime, columns: int | None) -> list[str]:
@@ -52,8 +63,8 @@ def batch_lines(batches: Iterable[BatchFigures], now: datetime, columns: int | N
 def _cells(one: BatchFigures, now: datetime) -> tuple[str, ...]:
     begun = age((now - one.created).total_seconds()) if one.created else "-"
     left = age((one.expires - now).total_seconds()) if one.expires else "-"
-    done = f"{one.completed + one.failed}/{one.total}"
-    cells = (one.id, one.status, done, begun, left, str(one.failed), one.source)
+    failed = str(one.failed) if one.is_known else "-"
+    cells = (one.id, one.status.replace("_", " "), one.done, begun, left, failed, one.source)
     return tuple(shorten(cell, _LONGEST) for cell in cells)
 
 

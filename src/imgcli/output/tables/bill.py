@@ -70,9 +70,15 @@ def total_words(bill: Bill) -> str:
     return f"demo {total}" if bill.is_demo else total
 
 
-def bill_lines(bill: Bill) -> list[str]:
-    """Format the whole bill as lines of plain text, without any escape code."""
-    return [*_table(bill).lines, *_notes(bill)]
+def bill_lines(bill: Bill, columns: int | None = None) -> list[str]:
+    """Format the whole bill as lines of plain text, without any escape code.
+
+    Where its table is wider than so many columns, names and numbers give way.
+    """
+    table, dated = _table(bill), _notes(bill)
+    if columns is None or table.width <= columns:
+        return [*table.lines, *dated]
+    return [*_compact_table(bill, columns), *dated[len(dated) - len(bill.notes) :]]
 
 
 def bill_cells(bill: Bill) -> tuple[tuple[str, ...], ...]:

@@ -58,7 +58,7 @@ _CREDENTIALS = {
 def info_lines(known: Provenance, columns: int | None, links: Hyperlinks = NO_LINKS) -> list[str]:
     """Format a heading, a line a fact, and the bill; wrapped to so many columns, None for no terminal."""
     files = {"path": known.file.path} if known.file else {}
-    return [_heading(known), *fact_lines(_rows(known), columns, files, links), *_bill(known.entry)]
+    return [_heading(known), *fact_lines(_rows(known), columns, files, links), *_bill(known.entry, columns)]
 
 
 def parameter_lines(parameters: EmbeddedParameters, columns: int | None) -> list[str]:
@@ -243,14 +243,15 @@ def run_words(entry: HistoryEntry) -> str:
     return ", ".join(filter(None, told))
 
 
-def _bill(entry: HistoryEntry | None) -> list[str]:
+def _bill(entry: HistoryEntry | None, columns: int | None) -> list[str]:
     """Format the bill, as the run itself did."""
     if entry is None or not entry.charges:
         return []
     notes = () if entry.prices_date else price_notes(entry.usage)
     tables = (shorten(entry.prices_from, _HINT),) if entry.prices_from else ()
     bill = Bill(entry.charges, entry.prices_date, notes, entry.is_demo, tables=tables)
-    return ["", *(f"{GAP}{line}" for line in bill_lines(bill))]
+    lines = bill_lines(bill, columns and columns - len(GAP))
+    return ["", *(f"{GAP}{line}" for line in lines)]
 
 
 def _line(text: str | None) -> str:

@@ -353,6 +353,10 @@
     const kind = isDemo() ? "Demo: no key, no cost" : "";
     at("about").textContent = [kind, ...limits].filter(Boolean).join(" · ");
     at("about").title = `imgcli ${about.version}`;
+    at("shortcoming").hidden = !about.shortcoming;
+    at("shortcoming").textContent = about.shortcoming
+      ? `No images can be generated: ${about.shortcoming} Fix that, then start imgcli serve again.`
+      : "";
     offer();
     label();
     price();
