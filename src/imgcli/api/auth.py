@@ -1,4 +1,4 @@
-"""Whose key goes to which server."""
+"""Credentials: which key goes to which server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A response of the background: followed through broken connections, or fetched later."""
+"""Background responses: followed across broken connections, or fetched later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenAI's Batch API: files of requests go up, batches are made of them, files of answers come down.
+"""OpenAI's Batch API: upload request files, create batches, download the answers.
 
 None of these calls costs anything by itself; what a batch does costs half.
 """

@@ -1,4 +1,4 @@
-"""Sending a request through the OpenAI SDK; and its fallback, where it is refused and that may work."""
+"""Sending requests through the OpenAI SDK, and the fallback for a refused one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The connection to a server, as the environment sets it: the proxy, and the trusted certificates."""
+"""Connection settings from the environment: the proxy, and the trusted certificates."""
 
 from __future__ import annotations
 

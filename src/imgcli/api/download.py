@@ -1,4 +1,4 @@
-"""Files fetched without a key, bounded in size and time: images that an answer links to, and price tables."""
+"""Downloads without a key, bounded in size and time: images that an answer links to, and price tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys from outside the environment: a command's output, a file, the system's keychain.
+"""API keys from a command's output, a file or the system's keychain.
 
 Each is asked once in a process, however many runs it makes. What was found is a secret from then on.
 """

@@ -1,4 +1,4 @@
-"""Which models a server has for a key: `GET /v1/models`, which costs nothing."""
+"""The models that a key can use: `GET /v1/models`, which is free."""
 
 from __future__ import annotations
 

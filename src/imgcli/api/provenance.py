@@ -1,4 +1,4 @@
-"""What a server finds of provenance marks in an image: `POST /content_provenance_checks`."""
+"""OpenAI's provenance check of an image: `POST /content_provenance_checks`."""
 
 from __future__ import annotations
 

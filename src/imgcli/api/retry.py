@@ -1,4 +1,4 @@
-"""When the same request may go out again: only when the server cannot have begun; when another one may."""
+"""When a request may be sent again: only if the server cannot have started on it; and rate limits."""
 
 from __future__ import annotations
 

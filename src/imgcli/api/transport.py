@@ -1,4 +1,4 @@
-"""The HTTP connection under the SDK: how long, how far, with which certificates and headers."""
+"""The HTTP connection below the SDK: timeouts, size limits, certificates and headers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A request's body, made piece by piece while it goes out: base64 of an image is never whole in memory."""
+"""Request bodies, built piece by piece while they are sent: no image is held whole as base64."""
 
 from __future__ import annotations
 

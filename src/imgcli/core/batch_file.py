@@ -1,4 +1,4 @@
-"""A batch file: rows of JSON Lines, CSV or plain text, and the errors in them, line by line."""
+"""Parses a batch file: rows of JSON Lines, CSV or plain text, and every error with its line."""
 
 from __future__ import annotations
 

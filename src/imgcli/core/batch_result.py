@@ -1,4 +1,4 @@
-"""What became of the tasks of a batch: in the state file, in the summary and in the report."""
+"""Results of the tasks of a batch: in the state file, the summary and the report."""
 
 from __future__ import annotations
 

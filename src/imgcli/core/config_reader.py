@@ -1,4 +1,4 @@
-"""From text to configuration, or one sentence with the line that is wrong and what was probably meant."""
+"""Parses the configuration, or names the line that is wrong and what was probably meant."""
 
 from __future__ import annotations
 

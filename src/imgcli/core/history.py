@@ -1,4 +1,4 @@
-"""Runs in the history, the relations between images, and what is known of a file."""
+"""Runs in the history, the relations between images, and what is known about a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An encoded image: its format, size and content credentials, read from its bytes without decoding them."""
+"""An encoded image: format, size and content credentials, read from its bytes without decoding."""
 
 from __future__ import annotations
 

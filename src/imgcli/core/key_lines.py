@@ -1,4 +1,4 @@
-"""The line numbers of a TOML file's keys, which the standard library does not report."""
+"""Line numbers of a TOML file's keys, which the standard library does not report."""
 
 from __future__ import annotations
 

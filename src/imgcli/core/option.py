@@ -1,4 +1,4 @@
-"""How an option is spelled in a sentence.
+"""The spelling of an option in a sentence.
 
 Below `cli` only this file knows: elsewhere an option has its long name (`max-cost`), so that a file or a page
 can spell it otherwise.

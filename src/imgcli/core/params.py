@@ -1,4 +1,4 @@
-"""The parameters of image generation: their values, and their names here and in the API."""
+"""The parameters of image generation: values, and names in imgcli and in the API."""
 
 from __future__ import annotations
 

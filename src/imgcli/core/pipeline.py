@@ -1,4 +1,4 @@
-"""The pipeline: the grammar of a run's events, the loop over its sinks, and the outcome."""
+"""The pipeline of a run: the grammar of its events, the loop over its sinks, and the outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where an image comes from: what its bytes, the history and a server say of it, and what follows."""
+"""The provenance of an image: findings in its bytes, the history and from a server, and the verdict."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A batch at OpenAI: its state and counts, and the answers that it gives."""
+"""A batch at OpenAI: its status, its counts, and its answers."""
 
 from __future__ import annotations
 

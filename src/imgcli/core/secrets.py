@@ -1,4 +1,4 @@
-"""Secrets: what looks like a key or password, and its redaction; which servers are trusted with a key."""
+"""Secrets: recognize and redact keys and passwords; which servers may get a key."""
 
 from __future__ import annotations
 

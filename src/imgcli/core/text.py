@@ -1,4 +1,4 @@
-"""Text: foreign text made safe for a terminal, a line or a file name; sizes and durations for people."""
+"""Text: make foreign text safe for a terminal, a line or a file name; format sizes and durations."""
 
 from __future__ import annotations
 

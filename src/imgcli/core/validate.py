@@ -1,4 +1,4 @@
-"""From a draft to a request that can be sent, or one sentence on why it cannot be."""
+"""Validates a draft: a request that can be sent, or one sentence on why not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The HTTP application: which requests are accepted, which function answers, and how its answer is sent."""
+"""The HTTP application: access, routes, and how answers are written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Responses that are kept for a while; those of the background are made in threads, client or not."""
+"""Stored responses; background ones are made in threads, whether or not anyone listens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The input file of a batch, checked as OpenAI does before it begins."""
+"""The input file of a batch, validated as OpenAI does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Batch API: uploaded files, and batches whose requests are answered while time passes."""
+"""The Batch API: uploaded files, and batches that are answered as time passes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests, answers, refusals in OpenAI's words, and events with their pauses; and earlier answers."""
+"""Requests, answers, errors in OpenAI's words, timed events, and the state that is kept between them."""
 
 from __future__ import annotations
 

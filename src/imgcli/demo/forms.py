@@ -1,4 +1,4 @@
-"""Request bodies: JSON objects, forms with the same values, and the images in both."""
+"""Request bodies: JSON objects, forms with the same values, and their images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which models exist, what they can do and when they go, as OpenAI published it by November 2026."""
+"""The models: which exist, what they can do and when they shut down, as published by November 2026."""
 
 from __future__ import annotations
 

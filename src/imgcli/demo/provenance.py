@@ -1,4 +1,4 @@
-"""The mark of the demo's own images, and `POST /v1/content_provenance_checks`, which looks for it.
+"""The mark in the demo's own images, and `POST /v1/content_provenance_checks`, which looks for it.
 
 The mark stands for C2PA and SynthID alike: a private PNG chunk, a JPEG comment or a WebP chunk with a hash of
 the rest of the file. It is neither of them: only the demo knows it, and nobody else should trust it.

@@ -1,4 +1,4 @@
-"""What is let in: who may ask, and with which key; a body that arrives, within its limit and that of all."""
+"""Checks who may send a request, and receives its body within limits."""
 
 from __future__ import annotations
 

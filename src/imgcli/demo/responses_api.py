@@ -1,4 +1,4 @@
-"""The Responses API: its requests; `responses_stream` makes the events of an answer."""
+"""The Responses API: parses requests; `responses_stream` makes the events of an answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A conversation, read from a request, and the events that answer it in the order of a recorded stream."""
+"""A conversation, parsed from a request, and the events that answer it, in the order of a recorded stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server on the loopback interface that answers as api.openai.com does for images, and its connections."""
+"""A loopback server that answers image requests as api.openai.com does, and its connections."""
 
 from __future__ import annotations
 

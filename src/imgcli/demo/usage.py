@@ -1,4 +1,4 @@
-"""Token counts as OpenAI would report them: its published table, and likely numbers where there is none."""
+"""Token counts as OpenAI would report them: its published table, and plausible numbers elsewhere."""
 
 from __future__ import annotations
 

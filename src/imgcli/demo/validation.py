@@ -1,4 +1,4 @@
-"""The parameters of an image, checked as OpenAI does, with the same messages."""
+"""Validates the parameters of an image as OpenAI does, with its messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contents of a batch's state file: its lines, checked one by one."""
+"""The lines of a batch's state file, each validated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state of a batch: a file beside its input that says which tasks were sent, and what came of each.
+"""The state of a batch: a file beside its input that records what was sent and how each task ended.
 
 Append-only, an object of JSON a line, each flushed before anybody relies on it: right after kill -9 at any
 point. A batch continues from it, and pays for nothing twice.

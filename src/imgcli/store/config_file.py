@@ -1,4 +1,4 @@
-"""The configuration file: where it is, reading it, writing the first one, and replacing it."""
+"""The configuration file: finding, reading, creating and replacing it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Regular files, read within a limit: no pipe is waited for, no device is believed to end."""
+"""Reads regular files within a limit: never waits for a pipe or reads an endless device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Facts of an image file: read as it is, whatever it is, and nothing decoded."""
+"""Facts about an image file, read without decoding it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The C2PA manifest of an image: whether there is one, and whether it fits, by the optional c2pa-python."""
+"""The C2PA manifest of an image: whether it exists and matches, by the optional c2pa-python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which folders on this machine are imgcli's own, or can hold an image that has no place."""
+"""imgcli's own folders on this machine, and fallback folders for images."""
 
 from __future__ import annotations
 

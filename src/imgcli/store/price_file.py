@@ -1,4 +1,4 @@
-"""The price table that is used instead of the one built in, kept beside the history."""
+"""The price table that replaces the built-in one, stored beside the history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file without embedded parameters: in its own place, atomically, or as a copy in another."""
+"""Removes embedded parameters from a file: in place, atomically, or in a copy."""
 
 from __future__ import annotations
 

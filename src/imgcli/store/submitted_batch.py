@@ -1,4 +1,4 @@
-"""Batches that were submitted to OpenAI: what it takes to collect them on another day.
+"""Batches submitted to OpenAI, recorded so that they can be collected another day.
 
 A file a batch in the state folder, JSON an object a line: what the batch is, its requests, then what became
 of it. The first two are there before the server is asked to create it; the rest is appended and flushed.

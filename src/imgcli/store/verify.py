@@ -1,4 +1,4 @@
-"""Whether received bytes are a whole image: its structure to the last byte, and every pixel of every frame.
+"""Verifies that received bytes are a complete image: its whole structure, and every pixel of every frame.
 
 Damage that leaves a valid file cannot be found: the data of a JPEG or a WebP carry no checksum.
 """

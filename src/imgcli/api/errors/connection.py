@@ -1,4 +1,4 @@
-"""What a broken connection means: the exceptions of httpx2, by name, as our failures."""
+"""Exceptions of httpx2, as our problems."""
 
 from __future__ import annotations
 

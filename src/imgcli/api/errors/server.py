@@ -1,4 +1,4 @@
-"""An error as a server reports it, as one of our problems."""
+"""A server's error response, as one of our problems."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server's refusal means: its codes and words, the exit code, and what to try next."""
+"""The table of server errors: codes and words, with our exit code and advice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The images of one answer: which is which, which arrived twice, and which never arrived."""
+"""Assembles the images of one answer: tells them apart, spots repeats, notices what is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON lines, ours or those of the web client's server, as events."""
+"""JSON lines, ours or the web client's, read back as events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Links in place of images: what they look like, who fetches them, the problem of one that is not fetched."""
+"""Links in place of images: how to recognize them, and what to report if one is not fetched."""
 
 from __future__ import annotations
 

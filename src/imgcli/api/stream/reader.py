@@ -1,4 +1,4 @@
-"""From the bytes of an answer to events, whichever API they came from."""
+"""Reads the bytes of an answer as events, for every API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images in an answer, as base64 or raw, whether or not the rest of it can be read."""
+"""Finds images in the bytes of an answer, even if the rest of it cannot be read."""
 
 from __future__ import annotations
 

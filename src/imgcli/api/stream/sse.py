@@ -1,4 +1,4 @@
-"""Server-sent events: bytes in any chunks to records, by the WHATWG's rules, as soon as they are whole."""
+"""Server-sent events: splits bytes into records by the WHATWG's rules, as soon as they are complete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Price tables newer than the built-in one: as values, stored, and applied to the catalog."""
+"""Price tables loaded at run time: as values, as stored, and merged into the catalog."""
 
 from __future__ import annotations
 

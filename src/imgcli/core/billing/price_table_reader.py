@@ -1,4 +1,4 @@
-"""Reading untrusted price tables of any form: imgcli's TOML, LiteLLM's JSON, the stored one."""
+"""Parses price tables of any form, trusting nothing: imgcli's TOML, LiteLLM's JSON, the stored one."""
 
 from __future__ import annotations
 

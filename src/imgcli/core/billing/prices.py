@@ -1,4 +1,4 @@
-"""What a model costs: dollars per million tokens, where they are from, and until when they hold."""
+"""Prices of a model: dollars per million tokens, their source, and how long they are valid."""
 
 from __future__ import annotations
 

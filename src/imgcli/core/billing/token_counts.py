@@ -1,4 +1,4 @@
-"""Token counts as the API reports them, believed where they make sense; those of SVGs, which stand apart."""
+"""Token counts from the API, checked for plausibility; those of SVGs, which stand apart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fields of a request that imgcli does not know, as a user names them: `KEY=JSON` or `tool.KEY=JSON`."""
+"""Fields that imgcli does not know, added to a request by the user: `KEY=JSON` or `tool.KEY=JSON`."""
 
 from __future__ import annotations
 

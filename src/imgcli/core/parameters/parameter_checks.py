@@ -1,4 +1,4 @@
-"""The table of generation parameters: what a draft must not have, and what a model accepts."""
+"""Checks a draft against the table of generation parameters, and lists what a model accepts."""
 
 from __future__ import annotations
 

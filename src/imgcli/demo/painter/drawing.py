@@ -1,4 +1,4 @@
-"""Soft random textures for the painter: noise, gradients and smooth shapes, all from one seed."""
+"""Random textures from one seed: noise, gradients and smooth shapes."""
 
 from __future__ import annotations
 

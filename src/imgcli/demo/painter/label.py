@@ -1,4 +1,4 @@
-"""What is laid over a scene: the caption and the badge, and the images that an edit starts from."""
+"""Overlays on a scene: the caption, the badge, and the input images of an edit."""
 
 from __future__ import annotations
 

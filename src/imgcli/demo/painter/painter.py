@@ -1,4 +1,4 @@
-"""The painter: an image worth looking at from a prompt and a seed; the same job has the same bytes."""
+"""The painter: an image from a prompt and a seed; the same job gives the same bytes."""
 
 from __future__ import annotations
 

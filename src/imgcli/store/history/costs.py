@@ -1,4 +1,4 @@
-"""What runs cost, read by the hundred thousand, and what is reserved of a day until a cost is known."""
+"""Costs of runs, read by the hundred thousand, and reservations for runs of unknown cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The history's SQLite file: opened by many processes at once, migrated, and set aside when it is of no use.
+"""The SQLite file of the history: shared by processes, migrated, and set aside if unusable.
 
 SQLite minds its own locks, but not that a file is renamed while somebody has it open: that process would take
 the new file's write-ahead log for its own. So whoever has the history open holds a shared lock on a second,

@@ -1,4 +1,4 @@
-"""History ids for a shell's completion: read as fast as a database can be read; nothing is changed."""
+"""History ids for shell completion: read fast, and read-only."""
 
 from __future__ import annotations
 

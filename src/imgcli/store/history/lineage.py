@@ -1,4 +1,4 @@
-"""Which image was made from which, read from the history run by run."""
+"""Parents and children of an image, read from the history run by run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The history's sink: gathers a run's events, and writes one row when it has ended.
+"""The history's sink: gathers a run's events, and writes one row at the end.
 
 A row that the history cannot take waits in a file of its own until it can.
 """

@@ -1,4 +1,4 @@
-"""The history of runs: SQLite in the data folder, written and read by many processes at once."""
+"""The history of runs: SQLite in the data folder, used by many processes at once."""
 
 from __future__ import annotations
 

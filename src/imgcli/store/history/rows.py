@@ -1,4 +1,4 @@
-"""Entries as rows of the history's tables, and rows as entries, whatever has become of them."""
+"""Converts history entries to rows and back, tolerating damaged rows."""
 
 from __future__ import annotations
 

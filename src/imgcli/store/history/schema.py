@@ -1,4 +1,4 @@
-"""The tables of the history, and which version of them a file holds."""
+"""The tables of the history, and a file's schema version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How bytes get a name on disk: exclusively, atomically, flushed; also files that a user names, whole."""
+"""Publishes bytes under a name on disk: exclusive, atomic, flushed; also whole files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images that a run has saved already: one that was killed later must not leave a second copy."""
+"""Finds images that an earlier, killed attempt has already saved, so that there is no second copy."""
 
 from __future__ import annotations
 

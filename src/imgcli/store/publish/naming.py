@@ -1,4 +1,4 @@
-"""Where an image goes, and under which names."""
+"""Chooses the folder and the file name of an image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where finished images are saved: in a file or to a stream, and elsewhere when that fails."""
+"""Publishes finished images: to a file or a stream, or to a fallback folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stage that saves: no image is shown before it is safe."""
+"""The saving stage: no image is shown before it is safe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run logs of runs that did not end well, and whether a process still writes one."""
+"""Finds the run logs of interrupted runs, and whether a process still writes one."""
 
 from __future__ import annotations
 

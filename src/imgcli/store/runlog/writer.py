@@ -1,4 +1,4 @@
-"""The write-ahead log of a run: every byte is on disk before it is interpreted.
+"""The write-ahead log of a run: every byte is on disk before it is parsed.
 
 With timestamps, and under a name of the user's, it is what the record option keeps for a replay.
 """
