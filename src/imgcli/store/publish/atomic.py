@@ -367,7 +367,7 @@ def writing(name: str) -> Iterator[None]:
         yield
     except OSError as error:
         what = f"{name} cannot be written ({reason(error)})."
-        raise ImgcliError(Problem(ExitCode.UNWRITABLE, what, advice="The file is as it was.")) from None
+        raise ImgcliError(Problem(ExitCode.UNWRITABLE, what, advice="The file is unchanged.")) from None
 
 
 def numbered_names(name: str) -> Iterator[str]:
