@@ -1,4 +1,4 @@
-"""The state of the history's file and of folders, examined without changing anything."""
+"""Examines the history's file and folders, and changes nothing."""
 
 from __future__ import annotations
 

@@ -79,11 +79,11 @@ def _litellm_entries(text: str, models: Catalog) -> dict[str, dict[str, Any]]:
         )
         return litellm_entries(document, models)
     except (ValueError, ArithmeticError):
-        raise PriceTableError("contains an invalid number") from None
+        raise PriceTableError("holds an invalid number") from None
 
 
 def _refuse_constant(constant: str) -> None:
-    raise PriceTableError(f"contains {constant}, which is not a price")
+    raise PriceTableError(f"holds {constant}, which is not a price")
 
 
 def _toml_table(text: str) -> dict[str, Any]:
@@ -215,7 +215,7 @@ def _number(value: object, what: str) -> Decimal:
     is_text = isinstance(value, str) and _NUMBER.fullmatch(value)
     number = Decimal(str(value)) if is_text or type(value) in (int, float, Decimal) else None
     if number is None or not number.is_finite():
-        raise PriceTableError(f"must have a number as {what}")
+        raise PriceTableError(f"has something other than a number: {what}")
     return number
 
 

@@ -1,4 +1,4 @@
-"""Token counts as the API reports them, as far as they are plausible; those of SVGs are separate."""
+"""Token counts from the API, checked for plausibility; those of SVGs, which stand apart."""
 
 from __future__ import annotations
 

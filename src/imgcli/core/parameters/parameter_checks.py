@@ -47,7 +47,7 @@ def check_parameters(draft: DraftRequest, output: ImageFormat | None, api: Api, 
             raise usage_error(what, advice, about=(parameter.flag, "model", "api"))
 
     if draft.service_tier == "batch":
-        what = f"{option('service-tier', 'batch')} is not a tier for a single request."
+        what = f"{option('service-tier', 'batch')} is not a tier for single requests."
         raise usage_error(what, f"Try imgcli batch {option('later')}.", about=("service-tier",))
     if draft.svg_effort and not draft.svg_model and api is Api.IMAGES and not draft.references:
         what = f"{option('svg-effort')} needs {option('svg-model')} on the Images API."
