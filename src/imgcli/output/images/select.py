@@ -122,6 +122,7 @@ class RendererSelector:
             self.stream, self.env
         )  # before the question: a signal may come after it
         if self._echo_off:
+            self._echo_off.owed = 1
             self._echo_off.begin()
         first = KITTY if tmux and tmux.has_kitty else b""  # to any other tmux it is a title
         first += PALETTE if self.terminal.depth is ColorDepth.ANSI_16 else b""

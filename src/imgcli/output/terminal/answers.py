@@ -83,9 +83,9 @@ class Answers:
 SILENCE = Answers()
 
 
-def is_complete(raw: bytes) -> bool:
-    """Return whether DA1 has been answered: nothing more will come."""
-    return _DEVICE.search(raw) is not None
+def is_complete(raw: bytes, owed: int = 1) -> bool:
+    """Return whether DA1 has been answered, as often as it was asked: nothing more will come."""
+    return len(_DEVICE.findall(raw)) >= owed
 
 
 def parse(raw: bytes) -> Answers:
