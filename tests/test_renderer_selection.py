@@ -76,7 +76,12 @@ def generate(
 def show(world: dict[str, str], folder: Path, answers: bytes, *args: str, **env: str) -> PtyRun:
     """Run `imgcli view` on a terminal that answers so."""
     (folder / "a.png").write_bytes(RED)
-    with PtyRun(["view", "a.png", *args], world | TRUECOLOR | env, folder, answers=answers, cell=CELL) as run:
+    return show_file(world, folder, answers, "a.png", *args, **env)
+
+
+def show_file(world: dict[str, str], folder: Path, answers: bytes, *args: str, **env: str) -> PtyRun:
+    """Run `imgcli view` with a file that is there."""
+    with PtyRun(["view", *args], world | TRUECOLOR | env, folder, answers=answers, cell=CELL) as run:
         assert 0 == run.finish()
     return run
 
@@ -192,6 +197,16 @@ class TestByName:
         run = show(world, folder, XTERM, "--preview", protocol, "--width", "10", **env)
         assert "c82828" == run.screen.buffer[0][0].bg
         assert b"\x1b_G" not in after_asking(run).encode()
+
+    @pytest.mark.parametrize(("revision", "least"), [(1100, 0), (1301, 0), (1302, 1), (1501, 1)])
+    def test_alacritty_tells_its_version_in_its_own_way(
+        self, revision: int, least: int, world: dict[str, str], folder: Path
+    ) -> None:
+        """Alacritty, which has no name for itself, shows sextants from the version on that draws them."""
+        answers = f"\x1b[>0;{revision};1c\x1b[?6c".encode()
+        (folder / "b.png").write_bytes(_noise())
+        run = show_file(world, folder, answers, "b.png", TERM="alacritty")
+        assert least == min(1, len(re.findall(r"[\U0001FB00-\U0001FB3B]", run.raw.decode())))
 
     def test_tmux_has_more_colours_than_its_term_says(self, world: dict[str, str], folder: Path) -> None:
         """In a tmux that calls itself `screen`, images have 256 colours and not 16."""

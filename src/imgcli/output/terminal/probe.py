@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from imgcli.dataclass import dataclass
 from imgcli.output.terminal.answers import KITTY, QUESTIONS, SILENCE, is_complete, parse, typed
-from imgcli.output.terminal.database import QueryPolicy, query_policy
+from imgcli.output.terminal.database import QueryPolicy, name_by_revision, query_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -128,7 +128,8 @@ def query(env: Mapping[str, str], budget: float = BUDGET, first: bytes = b"") ->
     if not questions:
         return SILENCE
     with suppress(OSError), _terminal() as fd:
-        return _with_cell(parse(ask(fd, first + questions, budget)), fd)
+        answers = parse(ask(fd, first + questions, budget))
+        return _with_cell(replace(answers, name=answers.name or name_by_revision(env, answers.revision)), fd)
     return SILENCE
 
 
