@@ -198,11 +198,11 @@ class TestByName:
         assert "c82828" == run.screen.buffer[0][0].bg
         assert b"\x1b_G" not in after_asking(run).encode()
 
-    @pytest.mark.parametrize(("revision", "least"), [(1100, 0), (1301, 0), (1302, 1), (1501, 1)])
+    @pytest.mark.parametrize(("revision", "least"), [(1700, 0), (2100, 0), (2300, 1), (2500, 1)])
     def test_alacritty_tells_its_version_in_its_own_way(
         self, revision: int, least: int, world: dict[str, str], folder: Path
     ) -> None:
-        """Alacritty, which has no name for itself, shows sextants from the version on that draws them."""
+        """Alacritty, which tells only its library's version, shows sextants from the one on that draws them."""
         answers = f"\x1b[>0;{revision};1c\x1b[?6c".encode()
         (folder / "b.png").write_bytes(_noise())
         run = show_file(world, folder, answers, "b.png", TERM="alacritty")

@@ -72,7 +72,7 @@ class Quirk(Enum):
     HALVES_ONLY = "its font has half blocks, and no quadrants"
     IMAGES_OPTIONAL = "shows images only where DA1 says so"
     ANSWERS_ALWAYS = "answers kitty's images, also where it is told not to"
-    NAMELESS = "answers no XTVERSION; DA2 has its version, two digits for a part"
+    NAMELESS = "answers no XTVERSION; DA2 has its library's version, two digits for a part"
     FEW_COLOURS = "has room for 240 24-bit colours, and shows what is beyond them in others"
 
 
@@ -206,8 +206,8 @@ TERMINALS = (
             NOTIFY_99: ALWAYS,
         },
     ),
-    # Glyphs: box-drawing.c. Sextants came with 1.7, wedges with 1.9, octants with 1.20.0, which crashes at any
-    # of U+1FB00 to 1FB9B (https://codeberg.org/dnkl/foot/issues/1901): none before 1.20.1, as it has sixels.
+    # Glyphs: box-drawing.c. Sextants came with 1.7, wedges with 1.9, octants with 1.20.0, which crashes at
+    # U+1FB00 to 1FB9B (https://codeberg.org/dnkl/foot/issues/1901): none before 1.20.1, as it has sixels.
     TerminalInfo(
         "foot",
         ("TERM=foot*",),
@@ -245,11 +245,12 @@ TERMINALS = (
             LINKS: ALWAYS,
         },
     ),
-    # Glyphs: alacritty/src/renderer/text/builtin_font.rs, which has neither wedges nor octants up to 0.17.
+    # Glyphs: alacritty/src/renderer/text/builtin_font.rs: sextants from Alacritty 0.13.2 on, neither wedges nor
+    # octants up to 0.17. The version that it tells is that of its crate alacritty_terminal, 0.23 in 0.13.2.
     TerminalInfo(
         "alacritty",
         ("TERM=alacritty*", "ALACRITTY_WINDOW_ID"),
-        {SEXTANTS: (0, 13, 2), TRUECOLOR: ALWAYS, LINKS: ALWAYS},
+        {SEXTANTS: (0, 23), TRUECOLOR: ALWAYS, LINKS: ALWAYS},
         quirks=frozenset({Quirk.NAMELESS}),
     ),
     # Glyphs: src/minifont.cc, src/vtedraw.cc before 0.62.
@@ -315,11 +316,11 @@ def identify(env: Mapping[str, str], name: str = "") -> tuple[TerminalInfo, Vers
 
 
 def name_by_revision(env: Mapping[str, str], revision: int | None) -> str:
-    """Return the name and version of a terminal that tells only a number for it; empty for others."""
+    """Return library and version of a terminal that tells only a number for them; empty for others."""
     terminal, _ = identify(env)
     if revision is None or Quirk.NAMELESS not in terminal.quirks:
         return ""
-    return f"{terminal.name} {revision // 10_000}.{revision // 100 % 100}.{revision % 100}"
+    return f"{terminal.name}_terminal {revision // 10_000}.{revision // 100 % 100}.{revision % 100}"
 
 
 def can(ability: PreviewProtocol | Ability, name: str) -> bool:
