@@ -202,7 +202,7 @@ class TestByName:
     def test_alacritty_tells_its_version_in_its_own_way(
         self, revision: int, least: int, world: dict[str, str], folder: Path
     ) -> None:
-        """Alacritty, which tells only its library's version, shows sextants from the one on that draws them."""
+        """Alacritty, which tells only its library's version, shows sextants where it draws them itself."""
         answers = f"\x1b[>0;{revision};1c\x1b[?6c".encode()
         (folder / "b.png").write_bytes(_noise())
         run = show_file(world, folder, answers, "b.png", TERM="alacritty")

@@ -245,7 +245,7 @@ TERMINALS = (
             LINKS: ALWAYS,
         },
     ),
-    # Glyphs: alacritty/src/renderer/text/builtin_font.rs: sextants from Alacritty 0.13.2 on, neither wedges nor
+    # Glyphs: alacritty/src/renderer/text/builtin_font.rs: sextants from Alacritty 0.13.2 on, no wedges and no
     # octants up to 0.17. The version that it tells is that of its crate alacritty_terminal, 0.23 in 0.13.2.
     TerminalInfo(
         "alacritty",
