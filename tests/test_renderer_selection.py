@@ -220,6 +220,17 @@ class TestByName:
         run = show(world, folder, TMUX, "--preview", protocol, "--width", "10", **env)
         assert "c82828" == run.screen.buffer[0][0].bg
 
+    def test_sixels_fill_their_cells_in_tmux(self, world: dict[str, str], folder: Path) -> None:
+        """Tmux sends whole cells on: where an image ends in the middle of one, the background goes on."""
+        env = in_tmux(folder, "off\\tfoot(1.21.0)\\tfoot\\tRGB,sixel")
+        answers = b"\x1bP>|tmux 3.5a\x1b\\\x1b[6;15;7t\x1b]11;rgb:1616/1616/1e1e\x1b\\\x1b[?1;2;4c"
+        (found,) = SIXEL.findall(show(world, folder, answers, **env).raw.decode())
+        drawn = draw(found)
+        assert (13 * 7, 4 * 15) == drawn.size
+        assert {drawn.colors[0]} == {drawn.pixels[90, y] for y in range(60)}
+        assert drawn.colors[0] == pytest.approx((0x16, 0x16, 0x1E), abs=2)
+        assert drawn.pixels[89, 50] == pytest.approx((200, 40, 40), abs=3)
+
     def test_tmux_tells_of_every_colour_unasked(self, folder: Path) -> None:
         """Also where tmux cannot be asked as a terminal: while a file manager reads it key by key."""
         env = TRUECOLOR | in_tmux(folder, "off\\tXTerm(379)\\txterm\\t256,RGB,title")
