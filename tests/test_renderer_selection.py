@@ -220,6 +220,16 @@ class TestByName:
         run = show(world, folder, TMUX, "--preview", protocol, "--width", "10", **env)
         assert "c82828" == run.screen.buffer[0][0].bg
 
+    def test_captions_are_right_under_their_images(self, world: dict[str, str], folder: Path) -> None:
+        """Where a terminal tells the shape of its cells only when asked, as VTE does, tiles have it too."""
+        for name in ("a.png", "b.png", "c.png"):
+            (folder / name).write_bytes(_noise())
+        args = ["view", "a.png", "b.png", "c.png"]
+        with PtyRun(args, world | TRUECOLOR, folder, answers=b"\x1b[6;21;7t\x1b[?6c") as run:
+            assert 0 == run.finish()
+        (caption,) = [row for row, line in enumerate(run.lines) if line.startswith("a.png")]
+        assert "default" != run.screen.buffer[caption - 1][0].bg
+
     def test_sixels_fill_their_cells_in_tmux(self, world: dict[str, str], folder: Path) -> None:
         """Tmux sends whole cells on: where an image ends in the middle of one, the background goes on."""
         env = in_tmux(folder, "off\\tfoot(1.21.0)\\tfoot\\tRGB,sixel")
