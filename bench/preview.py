@@ -123,6 +123,7 @@ class _Ready:
 
     widest = None
     note = ""
+    cell = None
 
     def __init__(self, painter: Renderer) -> None:
         self._chosen = painter

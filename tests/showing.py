@@ -161,6 +161,7 @@ class Ready:
     widest: int | None = None
     closed: int = 0
     note: str = ""
+    cell: tuple[int, int] | None = None
 
     def renderer(self) -> Renderer:
         """Give it."""

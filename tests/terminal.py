@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # What a terminal takes in without showing anything, and pyte does not know: control strings and questions.
 _UNSEEN = re.compile(
-    rb"\x1b[P\]_^X][^\x07\x1b]*(?:\x1b\x1b[^\x07\x1b]*)*(?:\x07|\x1b\\)|\x1b\[[>?]?[0-9;]*[qtS]"
+    rb"\x1b[P\]_^X][^\x07\x1b]*(?:\x1b\x1b[^\x07\x1b]*)*(?:\x07|\x1b\\)|\x1b\[[>?]?[0-9;]*[qtS]|\x1b\[>c"
 )
 _UNFINISHED = re.compile(rb"\x1b(?:[P\]_^X][^\x07]*|\[[0-9;?>]*)?\Z")
 _QUESTION = b"\x1b[c"

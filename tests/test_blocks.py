@@ -116,16 +116,25 @@ def test_every_split_is_tried_once(symbols: PreviewProtocol, count: int) -> None
     assert not tried & twins
 
 
+@pytest.mark.parametrize("symbols", [PreviewProtocol.BLOCKS, PreviewProtocol.SEXTANTS])
+def test_most_of_a_cell_is_its_background(symbols: PreviewProtocol) -> None:
+    """Where glyphs end a pixel before their cell does, no lines of the rarer colour run between cells."""
+    shapes = {bitmap(glyph.char, 8, 24).tobytes() for glyph in glyphs(symbols)}
+    drawn = [bitmap(split.char, 8, 24).tobytes() for split in splits(symbols)]
+    swappable = [shape for shape in drawn if bytes(255 - value for value in shape) in shapes]
+    assert [] == [shape for shape in swappable if sum(shape) > 255 * len(shape) / 2]
+
+
 @pytest.mark.parametrize("depth", DEPTHS)
-def test_octants_need_no_glyph_that_kitty_0_46_lacks(depth: ColorDepth) -> None:
-    """A lit corner of a cell is drawn by its complement, or its neighbour: kitty 0.40 has no glyph for it."""
-    corners = [Glyph("", OCTANTS, mask) for mask in (0x01, 0x02, 0x40, 0x80)]
-    image = Image.new("RGB", (8 * 8, 24))
-    for column, (corner, pair) in enumerate(product(corners, [(WHITE, BLACK), (BLACK, WHITE)])):
-        image.paste(cut(corner, *pair), (8 * column, 0))
-    shown = painted(image, (8, 1), PreviewProtocol.OCTANTS, depth)
-    text = draw(image, (8, 1), PreviewProtocol.OCTANTS, depth).text
-    assert not set("\U0001cea0\U0001cea3\U0001cea8\U0001ceab") & set(text)
+def test_octants_need_no_glyph_that_some_terminals_lack(depth: ColorDepth) -> None:
+    """What kitty 0.40 and foot have no glyph for is drawn by its complement, or its neighbour."""
+    lacked = [Glyph("", OCTANTS, mask) for mask in (0x01, 0x02, 0x40, 0x80, 0x14, 0x28)]
+    image = Image.new("RGB", (8 * 12, 24))
+    for column, (glyph, pair) in enumerate(product(lacked, [(WHITE, BLACK), (BLACK, WHITE)])):
+        image.paste(cut(glyph, *pair), (8 * column, 0))
+    shown = painted(image, (12, 1), PreviewProtocol.OCTANTS, depth)
+    text = draw(image, (12, 1), PreviewProtocol.OCTANTS, depth).text
+    assert not set("\U0001cea0\U0001cea3\U0001cea8\U0001ceab\U0001fbe6\U0001fbe7") & set(text)
     if depth is ColorDepth.TRUECOLOR:
         exact = image.resize(shown.size, Image.Resampling.NEAREST)
         assert exact.tobytes() == shown.tobytes()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -325,6 +326,15 @@ class TestOnATerminal:
             cell.fg for row in run.screen.buffer.values() for cell in row.values()
         } | {cell.bg for row in run.screen.buffer.values() for cell in row.values()}
 
+    def test_the_cards_last_words_fit(self, world: dict[str, str], folder: Path) -> None:
+        """In 80 columns the line says what `auto` takes, also where the terminal has a long name."""
+        args = ["doctor", "--offline", "--test-card", "--base-url", "http://127.0.0.1:9/v1"]
+        answers = b"\x1bP>|WezTerm 20240203-110809-5046fc22\x1b\\\x1b[?65c"
+        with PtyRun(args, world | TRUECOLOR, folder, answers=answers) as run:
+            assert 0 == run.finish()
+        last = next(line for line in reversed(run.lines) if line)
+        assert "WezTerm 20240203-110809-5046fc22 · 80x24 · auto: iterm2" in last
+
     def test_no_terminal_for_the_card(self, imgcli: Cli) -> None:
         """Without a terminal the test card is refused before anything is checked."""
         done = imgcli("doctor", "--test-card")
@@ -383,8 +393,12 @@ class TestTheCard:
 def report(name: str, tmux: Tmux | None, **answers: Any) -> TerminalReport:
     """Return the report of a terminal of this name."""
     told = Answers(is_complete=True, name=name, **answers)
-    terminal = Terminal(lambda: os.terminal_size((80, 24)), ColorDepth.TRUECOLOR)
+    terminal = Terminal(_window, ColorDepth.TRUECOLOR)
     return TerminalReport(terminal, told, tmux, possible_protocols({"TMUX": "1"} if tmux else {}, told, tmux))
+
+
+def _window() -> os.terminal_size:
+    return os.terminal_size((80, 24))
 
 
 class TestTheReason:
@@ -397,7 +411,7 @@ class TestTheReason:
             (report("WezTerm 2024", None), "iterm2: wezterm is known to have it"),
             (report("XTerm(379)", None, sixel=True, cell=(9, 18)), "sixel: it reports sixel"),
             (report("XTerm(379)", None, sixel=True), "blocks: it reports sixel, but not a cell's size"),
-            (report("Alacritty 0.14", None), "sextants: alacritty is known to have it"),
+            (report("alacritty_terminal 0.23.0", None), "sextants: alacritty is known to have it"),
             (report("tmux 3.4", Tmux(passthrough=True, outside="kitty(0.40.0)")), "lets it through to kitty"),
             (report("Unheard", None, kitty=False), "blocks: it reports neither"),
         ],
@@ -407,6 +421,12 @@ class TestTheReason:
         env = {"TERM": "xterm"} | ({"TMUX": "1"} if known.tmux else {})
         checks = {check.name: check for check in terminal_checks(env, known, "auto")}
         assert told in checks["preview"].text
+
+    def test_a_terminal_that_has_no_more_colours(self) -> None:
+        """Mlterm is told nothing to export: it has no room for more colours, whatever COLORTERM says."""
+        known = replace(report("", None), terminal=Terminal(_window, ColorDepth.ANSI_256))
+        checks = {one.name: one for one in terminal_checks({"TERM": "mlterm"}, known, "auto")}
+        assert ("256 colors, unknown background", "") == (checks["colors"].text, checks["colors"].advice)
 
     def test_tmux_in_kitty(self) -> None:
         """Where tmux keeps sharp images from kitty, it says which option lets them through."""

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import select
+import signal
 import struct
 import sys
 import termios
@@ -18,6 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from beside import wait_for
 from imgcli.output.terminal import probe
 from imgcli.output.terminal.answers import KITTY, QUESTIONS, SILENCE, Answers, parse, typed
 from streams import RED
@@ -357,6 +359,7 @@ def test_a_terminal_that_would_print_the_questions_is_not_asked(
 
 _CHILD = """
 import json, os, sys
+from beside import wait_for
 from imgcli.output.terminal import probe
 if "background" in sys.argv:
     if child := os.fork():  # a shell, and its job
@@ -433,6 +436,21 @@ def test_a_terminal_that_answers_although_told_not_to(world: dict[str, str], fol
         assert b"" == run.left()
 
 
+def test_a_slow_terminal_that_answers_although_told_not_to(world: dict[str, str], folder: Path) -> None:
+    """VS Code far away answers everything late, and still nothing of it reaches the screen or the shell."""
+    (folder / "a.png").write_bytes(RED)
+    env = world | {"TERM": "xterm-256color", "TERM_PROGRAM": "vscode", "TERM_PROGRAM_VERSION": "1.100.0"}
+    with SlowRun(["view", "a.png", "--preview", "kitty"], env, folder, answers=b"") as run:
+        assert 0 == run.finish()
+        assert b"\x1b_Ga=T" in run.raw
+        assert b"^[" not in run.raw
+        assert b"" == run.left()
+
+
+DEVICE = b"\x1b[?62;22c"
+SHOWN = b"\x1b_Gi=1;OK\x1b\\"
+
+
 class AnsweringRun(PtyRun):
     """A terminal that says of every image of kitty's that it is there, and keeps what nobody has read."""
 
@@ -445,13 +463,12 @@ class AnsweringRun(PtyRun):
         self._shell = os.open(f"/dev/pts/{number}", os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         return self
 
-    def read(self, seconds: float = 0.1) -> bytes:
-        """Answer the first image as soon as it is there."""
-        data = super().read(seconds)
+    def _show(self, data: bytes) -> None:
+        """Answer the first image as soon as it is there, before what is asked after it."""
         if b"\x1b_Ga=T" in self.raw and not self.answered:
             self.answered = True
-            self.type(b"\x1b_Gi=1;OK\x1b\\")
-        return data
+            self.type(SHOWN)
+        super()._show(data)
 
     def left(self) -> bytes:
         """Return what a shell would read now."""
@@ -467,3 +484,24 @@ class AnsweringRun(PtyRun):
         """Close it."""
         os.close(self._shell)
         super().__exit__()
+
+
+class SlowRun(AnsweringRun):
+    """The same, all of whose answers come late: the last when the program has read the others."""
+
+    answered = True
+
+    def _show(self, data: bytes) -> None:
+        """Answer nothing before the program waits for its last answer."""
+        if b"\x1b_Ga=T" in self.raw and self.raw.endswith(b"\x1b[c"):
+            self.kill(signal.SIGSTOP)
+            self.type(DEVICE + SHOWN)
+            wait_for(self._unread)
+            self.kill(signal.SIGCONT)
+            wait_for(lambda: not self._unread())
+            self.answers = DEVICE
+        super()._show(data)
+
+    def _unread(self) -> int:
+        (count,) = struct.unpack("i", fcntl.ioctl(self._shell, termios.FIONREAD, bytes(4)))
+        return int(count)

@@ -76,7 +76,12 @@ def generate(
 def show(world: dict[str, str], folder: Path, answers: bytes, *args: str, **env: str) -> PtyRun:
     """Run `imgcli view` on a terminal that answers so."""
     (folder / "a.png").write_bytes(RED)
-    with PtyRun(["view", "a.png", *args], world | TRUECOLOR | env, folder, answers=answers, cell=CELL) as run:
+    return show_file(world, folder, answers, "a.png", *args, **env)
+
+
+def show_file(world: dict[str, str], folder: Path, answers: bytes, *args: str, **env: str) -> PtyRun:
+    """Run `imgcli view` with a file that is there."""
+    with PtyRun(["view", *args], world | TRUECOLOR | env, folder, answers=answers, cell=CELL) as run:
         assert 0 == run.finish()
     return run
 
@@ -193,6 +198,16 @@ class TestByName:
         assert "c82828" == run.screen.buffer[0][0].bg
         assert b"\x1b_G" not in after_asking(run).encode()
 
+    @pytest.mark.parametrize(("revision", "least"), [(1700, 0), (2100, 0), (2300, 1), (2500, 1)])
+    def test_alacritty_tells_its_version_in_its_own_way(
+        self, revision: int, least: int, world: dict[str, str], folder: Path
+    ) -> None:
+        """Alacritty, which tells only its library's version, shows sextants where it draws them itself."""
+        answers = f"\x1b[>0;{revision};1c\x1b[?6c".encode()
+        (folder / "b.png").write_bytes(_noise())
+        run = show_file(world, folder, answers, "b.png", TERM="alacritty")
+        assert least == min(1, len(re.findall(r"[\U0001FB00-\U0001FB3B]", run.raw.decode())))
+
     def test_tmux_has_more_colours_than_its_term_says(self, world: dict[str, str], folder: Path) -> None:
         """In a tmux that calls itself `screen`, images have 256 colours and not 16."""
         env = {"TERM": "screen", "COLORTERM": "", "TMUX": "/nowhere,1,0"}
@@ -204,6 +219,27 @@ class TestByName:
         env = in_tmux(folder, "off\\tXTerm(379)\\txterm\\t256,RGB,title")
         run = show(world, folder, TMUX, "--preview", protocol, "--width", "10", **env)
         assert "c82828" == run.screen.buffer[0][0].bg
+
+    def test_captions_are_right_under_their_images(self, world: dict[str, str], folder: Path) -> None:
+        """Where a terminal tells the shape of its cells only when asked, as VTE does, tiles have it too."""
+        for name in ("a.png", "b.png", "c.png"):
+            (folder / name).write_bytes(_noise())
+        args = ["view", "a.png", "b.png", "c.png"]
+        with PtyRun(args, world | TRUECOLOR, folder, answers=b"\x1b[6;21;7t\x1b[?6c") as run:
+            assert 0 == run.finish()
+        (caption,) = [row for row, line in enumerate(run.lines) if line.startswith("a.png")]
+        assert "default" != run.screen.buffer[caption - 1][0].bg
+
+    def test_sixels_fill_their_cells_in_tmux(self, world: dict[str, str], folder: Path) -> None:
+        """Tmux sends whole cells on: where an image ends in the middle of one, the background goes on."""
+        env = in_tmux(folder, "off\\tfoot(1.21.0)\\tfoot\\tRGB,sixel")
+        answers = b"\x1bP>|tmux 3.5a\x1b\\\x1b[6;15;7t\x1b]11;rgb:1616/1616/1e1e\x1b\\\x1b[?1;2;4c"
+        (found,) = SIXEL.findall(show(world, folder, answers, **env).raw.decode())
+        drawn = draw(found)
+        assert (13 * 7, 4 * 15) == drawn.size
+        assert {drawn.colors[0]} == {drawn.pixels[90, y] for y in range(60)}
+        assert drawn.colors[0] == pytest.approx((0x16, 0x16, 0x1E), abs=2)
+        assert drawn.pixels[89, 50] == pytest.approx((200, 40, 40), abs=3)
 
     def test_tmux_tells_of_every_colour_unasked(self, folder: Path) -> None:
         """Also where tmux cannot be asked as a terminal: while a file manager reads it key by key."""

@@ -41,6 +41,8 @@ def seen(env: dict[str, str], requested: PreviewProtocol = PreviewProtocol.AUTO)
         ({"TERM": "xterm-256color"}, ColorDepth.ANSI_256),
         ({"TERM": "screen-256color"}, ColorDepth.ANSI_256),
         ({"TERM": "tmux-256color"}, ColorDepth.ANSI_256),
+        ({"TERM": "mlterm", "MLTERM": "3.9.0"}, ColorDepth.ANSI_256),
+        ({"TERM": "mlterm", "COLORTERM": "truecolor"}, ColorDepth.ANSI_256),
         ({"TERM": "xterm"}, ColorDepth.ANSI_16),
         ({"TERM": "linux"}, ColorDepth.ANSI_16),
         ({"TERM": "vt220"}, ColorDepth.MONO),

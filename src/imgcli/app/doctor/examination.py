@@ -167,8 +167,16 @@ class _ExaminedTerminal:
         name = self.report.answers.name or "unnamed terminal"
         term = context.env.get("TERM", "")
         window = f"{size.columns}x{size.lines}"
-        facts = (f"imgcli {__version__}", name, f"TERM {term}", window, f"auto: {names[0]}")
-        viewer.show(cards, " · ".join(facts))
+        facts = [f"imgcli {__version__}", name, f"TERM {term}", window, f"auto: {names[0]}"]
+        viewer.show(cards, _caption(facts, [f"TERM {term}", window], size.columns))
+
+
+def _caption(facts: list[str], spare: list[str], columns: int) -> str:
+    """Return facts as one line, without those to spare where it would be cut off before the last."""
+    line = " · ".join(facts)
+    if len(line) < columns or not spare:
+        return line
+    return _caption([fact for fact in facts if fact != spare[0]], spare[1:], columns)
 
 
 @dataclass(frozen=True)

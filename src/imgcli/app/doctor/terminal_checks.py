@@ -98,7 +98,8 @@ def _colors(env: Mapping[str, str], report: TerminalReport) -> Check:
     text = f"{_DEPTHS[terminal.depth]}, {shade} background"
     if terminal.depth is ColorDepth.MONO and env.get("NO_COLOR"):
         return Check.note(COLORS, f"{text}, because NO_COLOR is set", facts=facts)
-    if terminal.depth < ColorDepth.TRUECOLOR:
+    can_have_more = Quirk.FEW_COLOURS not in identify(env, report.answers.name)[0].quirks
+    if terminal.depth < ColorDepth.TRUECOLOR and can_have_more:
         return Check.note(COLORS, text, "If it has more: export COLORTERM=truecolor", facts)
     return Check.ok(COLORS, text, facts)
 

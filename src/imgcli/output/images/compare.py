@@ -38,6 +38,11 @@ class ComparingProvider:
         """See `RendererProvider`."""
         return self.provider.note
 
+    @property
+    def cell(self) -> tuple[int, int] | None:
+        """See `RendererProvider`."""
+        return self.provider.cell
+
     def renderer(self) -> Renderer:
         """See `RendererProvider`."""
         return self._renderer

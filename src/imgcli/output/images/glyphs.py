@@ -137,10 +137,11 @@ _OLDER_OCTANTS = {
     0xFF: "█",
 }
 
-_CORNERS = {0x01: 0x04, 0x02: 0x08, 0x40: 0x10, 0x80: 0x20}
-"""The octants that fill a corner alone, and the part beside that corner.
+_APART = {0x01: 0x04, 0x02: 0x08, 0x40: 0x10, 0x80: 0x20, 0x14: 0x05, 0x28: 0x0A}
+"""The octants whose characters are apart from the others, such as U+1CEA0 and U+1FBE6, and one beside each.
 
-Terminals that draw octants do not all draw these, which are in a range of their own: kitty from 0.47 on.
+Terminals that draw octants do not all draw these: Kitty draws U+1CEA0 from 0.47 on, Ghostty from 1.2 on, and
+foot 1.27 none of them (`GLYPH_OCTANTS_LAST`, `GLYPH_LEGACY_LAST` in its terminal.h).
 """
 
 
@@ -166,11 +167,11 @@ def by_mask(grid: Grid) -> str:
 
 @cache
 def dots(grid: Grid) -> str:
-    """Return the characters that all terminals with this grid draw, by mask; a corner moves by a part."""
+    """Return the characters that all terminals with this grid draw, by mask; some move by a part."""
     chars = by_mask(grid)
     if grid != OCTANTS:
         return chars
-    return "".join(chars[_CORNERS.get(mask, mask)] for mask in range(len(chars)))
+    return "".join(chars[_APART.get(mask, mask)] for mask in range(len(chars)))
 
 
 def _eighths() -> list[Glyph]:
@@ -218,12 +219,20 @@ def splits(symbols: PreviewProtocol, *, slanted: bool = False) -> tuple[Glyph | 
     for glyph in glyphs(symbols):
         twin = known.get((glyph.grid, glyph.grid.full ^ glyph.mask), glyph)
         if seen.isdisjoint((glyph.char, twin.char)):
-            is_corner = glyph.grid == OCTANTS and glyph.mask in _CORNERS
-            found.append(twin if is_corner else glyph)
+            found.append(min(glyph, twin, key=_rank))
         seen |= {glyph.char, twin.char}
     if slanted and symbols in {PreviewProtocol.SEXTANTS, PreviewProtocol.OCTANTS}:
         found += wedges()
     return tuple(found)
+
+
+def _rank(glyph: Glyph) -> tuple[bool, int]:
+    """Return a key that puts what every terminal draws first, then what fills least of a cell.
+
+    A font's glyph rarely reaches the cell's edges to the pixel: there the background shows. It should be the
+    colour of most of the cell.
+    """
+    return glyph.grid == OCTANTS and glyph.mask in _APART, glyph.mask.bit_count()
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -95,8 +96,15 @@ class GridProvider:
         if self._renderer is None:
             renderer = self.provider.renderer() if self.provider else None
             widest = self.provider.widest if self.provider else None
-            self._renderer = GridRenderer(renderer, self.terminal, widest)
+            self._renderer = GridRenderer(renderer, self._terminal_as_told(), widest)
         return self._renderer
+
+    def _terminal_as_told(self) -> Terminal:
+        """Return the terminal with the shape of its cells, which some tell only when they are asked."""
+        if not self.provider or not self.provider.cell:
+            return self.terminal
+        width, height = self.provider.cell
+        return replace(self.terminal, aspect=height / width)
 
     def close(self) -> None:
         """See `RendererProvider`."""

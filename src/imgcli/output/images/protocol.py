@@ -133,6 +133,10 @@ class ProviderOf(Protocol[T_co]):
 class RendererProvider(ProviderOf[Renderer], Protocol):
     """Has the renderer of images for a terminal."""
 
+    @property
+    def cell(self) -> tuple[int, int] | None:
+        """A cell's width and height in pixels, None before the renderer is chosen, or where nobody tells."""
+
 
 def overlay_frame(box: Box, graphic: str, again: str = "") -> Frame:
     """Return rows that leave the screen as it is, and a graphic that is drawn over the whole box.

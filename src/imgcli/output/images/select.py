@@ -116,6 +116,7 @@ class RendererSelector:
             self.stream, self.env
         )  # before the question: a signal may come after it
         if self._echo_off:
+            self._echo_off.owed = 1
             self._echo_off.begin()
         first = KITTY if tmux and tmux.has_kitty else b""  # to any other tmux it is a title
         first += PALETTE if self.terminal.depth is ColorDepth.ANSI_16 else b""
@@ -173,7 +174,7 @@ class RendererSelector:
             case PreviewProtocol.ITERM2:
                 return self._iterm2(terminal, found)
             case PreviewProtocol.SIXEL:
-                return self._sixel(terminal, found.answers)
+                return self._sixel(terminal, found)
             case _ if not terminal.unicode:
                 return BlockRenderer(terminal, PreviewProtocol.ASCII, self._zoom(1))
             case PreviewProtocol.HALF:
@@ -213,12 +214,14 @@ class RendererSelector:
         transfer = Transfer.TMUX if self._is_tmux(found) else transfer
         return ITerm2Renderer((1, terminal.aspect), transfer, zoom, plays_gifs=plays_gifs)
 
-    def _sixel(self, terminal: Terminal, answers: Answers) -> Renderer:
+    def _sixel(self, terminal: Terminal, found: _Findings) -> Renderer:
         from imgcli.output.images.sixel import SixelRenderer
 
+        answers = found.answers
         cell = answers.cell or (_NARROW_CELL, round(_NARROW_CELL * terminal.aspect))
         registers = answers.registers or _USUAL_REGISTERS
-        return SixelRenderer(cell, registers, terminal.background, answers.largest, self._zoom(1))
+        paints = registers, terminal.background, answers.largest
+        return SixelRenderer(cell, *paints, self._zoom(1), fills_cells=self._is_tmux(found))
 
     def _zoom(self, pixels: int) -> float:
         """Return how many columns of so many pixels a pixel of the image may take; text has one a column."""

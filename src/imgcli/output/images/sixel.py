@@ -50,7 +50,8 @@ class SixelRenderer:
 
     Transparent parts show `background`, or a checkerboard: the image before must not show through. Images
     are at most `largest` pixels wide and high, where the terminal has such a limit: xterm's is 1000 by 1000.
-    A pixel of the image takes at most `zoom` of the terminal's.
+    A pixel of the image takes at most `zoom` of the terminal's. In tmux it `fills_cells`, as far as whole
+    bands go: tmux sends whole cells on, and what is left of the last ones is black in foot.
     """
 
     def __init__(
@@ -60,8 +61,11 @@ class SixelRenderer:
         background: RGB | None = None,
         largest: Size | None = None,
         zoom: float = inf,
+        *,
+        fills_cells: bool = False,
     ) -> None:
         self._zoom = zoom
+        self._fills_cells = fills_cells
         self._cell = cell
         self._registers = registers
         self._background = background
@@ -76,9 +80,21 @@ class SixelRenderer:
         width, height = self._cell
         cells = Box(-(-shown.width // width), -(-shown.height // height))
         is_see_through = decoded.has_transparency_data
+        if self._background and self._fills_cells:
+            shown = _on(self._background, shown, pixels_in(cells, self._cell, _BOUNDLESS))
+            is_see_through = True
         return overlay_frame(
             cells, encode(shown, self._registers, self._background, is_see_through=is_see_through)
         )
+
+
+def _on(background: RGB, image: Image, size: Size) -> Image:
+    """Put an image into the top left corner of a background."""
+    from PIL import Image as Pillow
+
+    whole = Pillow.new("RGB", size, background)
+    whole.paste(image)
+    return whole
 
 
 def _whole_bands(size: Size, room: Size, zoom: float) -> Size:

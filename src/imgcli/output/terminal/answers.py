@@ -27,6 +27,7 @@ KITTY_FILE = b"\x1b_Gi=4212,s=1,v=1,a=q,t=t,f=24;%s\x1b\\"
 """And the one in this temporary file? Asked where the terminal may be on this machine, before QUESTIONS."""
 QUESTIONS = (
     b"\x1b[>q"  # XTVERSION: its name
+    b"\x1b[>c"  # DA2: a version, which is all that Alacritty tells
     b"\x1b[16t"  # a cell's size in pixels
     b"\x1b[14t"  # the text area's size in pixels
     b"\x1b[?1;1;0S"  # XTSMGRAPHICS: how many colours sixels have
@@ -43,6 +44,7 @@ PALETTE = b"\x1b]4;" + b";".join(b"%d;?" % number for number in range(_THEMED)) 
 # A sequence that was cut by the next one, or by the end, is still not something that a person has typed.
 _SEQUENCE = regex(rb"\x1b(?:[P\]_^X][^\x07\x1b]*(?:\x07|\x1b\\|\x1b\Z)?|\[[0-?]*[ -/]*[@-~]?|[@-~]?)")
 _DEVICE = regex(rb"\x1b\[\?([0-9;]*)c")
+_REVISION = regex(rb"\x1b\[>0;([0-9]{1,6});1c")
 _KITTY = regex(rb"\x1b_Gi=4211;OK\x1b\\")
 _KITTY_FILE = regex(rb"\x1b_Gi=4212;OK\x1b\\")
 _VERSION = regex(rb"\x1bP>\|([^\x07\x1b]*)\x1b\\")
@@ -62,15 +64,16 @@ class Answers:
     """What a terminal says of itself; what it did not say is False, empty or None.
 
     `is_complete` means that the last answer came, so that silence elsewhere means no. `name` is its own, as
-    in `kitty(0.40.0)`; `cell`, `window` and `largest`, the largest sixel image, are width and height in
-    pixels; `registers` counts sixel colours. `palette` are its sixteen colours, all of them. `reads_files`
-    says that it found the pixel of KITTY_FILE.
+    in `kitty(0.40.0)`; `revision` is the number in DA2 of a terminal without a type there. `cell`, `window`
+    and `largest`, the largest sixel image, are width and height in pixels; `registers` counts sixel colours.
+    `palette` are its sixteen colours, all of them. `reads_files` says that it found the pixel of KITTY_FILE.
     """
 
     is_complete: bool = False
     kitty: bool = False
     sixel: bool = False
     name: str = ""
+    revision: int | None = None
     cell: Size | None = None
     window: Size | None = None
     background: Rgb | None = None
@@ -83,20 +86,21 @@ class Answers:
 SILENCE = Answers()
 
 
-def is_complete(raw: bytes) -> bool:
-    """Return whether DA1 has been answered: nothing more will come."""
-    return _DEVICE.search(raw) is not None
+def is_complete(raw: bytes, owed: int = 1) -> bool:
+    """Return whether DA1 has been answered, as often as it was asked: nothing more will come."""
+    return len(_DEVICE.findall(raw)) >= owed
 
 
 def parse(raw: bytes) -> Answers:
     """Read a terminal's input; garbage, half answers and keys typed in between are passed over."""
     device, version = _DEVICE.search(raw), _VERSION.search(raw)
-    registers = _REGISTERS.search(raw)
+    registers, revision = _REGISTERS.search(raw), _REVISION.search(raw)
     return Answers(
         is_complete=device is not None,
         kitty=_KITTY.search(raw) is not None,
         sixel=device is not None and _SIXEL in device[1].split(b";"),
         name=shorten(version[1].decode(errors="replace"), _NAME_LENGTH) if version else "",
+        revision=int(revision[1]) if revision else None,
         cell=_size(_CELL.search(raw)),
         window=_size(_WINDOW.search(raw)),
         background=_color(_BACKGROUND.search(raw)),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from imgcli.core.params import PreviewProtocol
 from imgcli.dataclass import dataclass
-from imgcli.output.terminal.database import Ability, identify
+from imgcli.output.terminal.database import Ability, Quirk, identify
 from imgcli.output.terminal.probe import is_in_background
 
 if TYPE_CHECKING:
@@ -145,6 +145,8 @@ def _depth(env: Mapping[str, str]) -> ColorDepth:
     term = env.get("TERM", "").lower()
     if env.get("NO_COLOR"):
         return ColorDepth.MONO
+    if Quirk.FEW_COLOURS in identify(env)[0].quirks:
+        return ColorDepth.ANSI_256
     if env.get("COLORTERM", "").lower() in {"truecolor", "24bit"} or "WT_SESSION" in env:
         return ColorDepth.TRUECOLOR
     if "direct" in term or any(name in term for name in _TRUECOLOR_TERMS):

@@ -1,7 +1,8 @@
 """Known terminals: what each supports, since when, and its quirks; the choice of a protocol.
 
-Kitty, xterm and tmux were tried; the others are as their change logs, users and other viewers describe them.
-In doubt a terminal is not asked, and gets blocks.
+Alacritty, foot, kitty, Konsole, mlterm, tmux, VTE and xterm were looked at; the others are as their change
+logs, users and other viewers describe them. Which glyphs a terminal draws itself, and since when, is as its
+source has it: the file is named beside it. In doubt a terminal is not asked, and gets blocks.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ class Quirk(Enum):
     HALVES_ONLY = "its font has half blocks, and no quadrants"
     IMAGES_OPTIONAL = "shows images only where DA1 says so"
     ANSWERS_ALWAYS = "answers kitty's images, also where it is told not to"
+    NAMELESS = "answers no XTVERSION; DA2 has its library's version, two digits for a part"
+    FEW_COLOURS = "has room for 240 24-bit colours, and shows what is beyond them in others"
 
 
 class TerminalInfo(NamedTuple):
@@ -127,12 +130,16 @@ TERMINALS = (
     ),
     # It does kitty's protocol too, without placeholders: https://github.com/wez/wezterm/issues/4531
     # Progress since February 2025, which no release has: https://github.com/wezterm/wezterm/issues/6581
+    # Glyphs: wezterm-gui/src/customglyph.rs; no release has its octants (94610314e) and wedges (a38793110).
     TerminalInfo(
         "wezterm",
         ("TERM_PROGRAM=WezTerm",),
         {
             ITERM2: ALWAYS,
             GIF: ALWAYS,
+            OCTANTS: (20250208,),
+            SEXTANTS: (20210814,),
+            WEDGES: (20240505,),
             TRUECOLOR: ALWAYS,
             LINKS: ALWAYS,
             PROGRESS: (20250211,),
@@ -140,13 +147,14 @@ TERMINALS = (
         },
         "TERM_PROGRAM_VERSION",
     ),
+    # Glyphs: src/font/sprite/Face.zig; octants from 1.1.1 on, those that `images/glyphs.py` sets apart later.
     TerminalInfo(
         "ghostty",
         ("TERM_PROGRAM=ghostty", "TERM=xterm-ghostty"),
         {
             KITTY: ALWAYS,
             PLACEHOLDERS: ALWAYS,
-            OCTANTS: (1, 2),
+            OCTANTS: (1, 1, 1),
             SEXTANTS: (1, 0),
             WEDGES: (1, 0),
             TRUECOLOR: ALWAYS,
@@ -167,55 +175,77 @@ TERMINALS = (
     TerminalInfo(
         "kitty",
         ("TERM=xterm-kitty", "KITTY_WINDOW_ID"),
-        # Its wedges were in quarters of a cell before: https://github.com/kovidgoyal/kitty/pull/7267
+        # Glyphs: kitty/fonts/box_drawing.py, kitty/decorations.c since 0.40. Sextants were wrong up to 0.19.2
+        # (PR 3105), wedges in quarters of a cell up to 0.33 (PR 7267).
         {
             KITTY: ALWAYS,
             PLACEHOLDERS: (0, 28),
             ANIMATION: (0, 20),
             BRIEF: (0, 48),
             OCTANTS: (0, 40),
-            SEXTANTS: (0, 20),
+            SEXTANTS: (0, 19, 3),
             WEDGES: (0, 34),
             TRUECOLOR: ALWAYS,
             LINKS: ALWAYS,
             NOTIFY_99: ALWAYS,
         },
     ),
+    # Glyphs: box-drawing.c. Sextants came with 1.7, wedges with 1.9, octants with 1.20.0, which crashes at
+    # U+1FB00 to 1FB9B (https://codeberg.org/dnkl/foot/issues/1901): none before 1.20.1, as it has sixels.
     TerminalInfo(
         "foot",
         ("TERM=foot*",),
         {
             SIXEL: ALWAYS,
-            OCTANTS: (1, 20),
-            WEDGES: (1, 20),
+            OCTANTS: (1, 20, 1),
+            SEXTANTS: (1, 20, 1),
+            WEDGES: (1, 20, 1),
             TRUECOLOR: ALWAYS,
             LINKS: ALWAYS,
             NOTIFY_777: ALWAYS,
         },
     ),
+    # Glyphs: src/vtrasterizer/BoxDrawingRenderer.cpp; "U+1FB00 to 1FBAF" in its change log of 0.2.1.
     TerminalInfo(
         "contour",
         ("TERMINAL_NAME=contour", "TERM=contour*"),
-        {SIXEL: ALWAYS, TRUECOLOR: ALWAYS, LINKS: ALWAYS},
+        {SIXEL: ALWAYS, SEXTANTS: (0, 2, 1), WEDGES: (0, 2, 1), TRUECOLOR: ALWAYS, LINKS: ALWAYS},
     ),
-    TerminalInfo("mlterm", ("MLTERM", "TERM=mlterm*"), {SIXEL: ALWAYS, TRUECOLOR: ALWAYS}),
-    # Its links are switched off until its user allows them, and then text as any other.
+    # vtemu/vt_color.c, MAX_EXT_COLORS; it says COLORTERM=truecolor all the same since 3.9.3.
     TerminalInfo(
-        "konsole", ("KONSOLE_VERSION",), {KITTY: (22, 4), SIXEL: ALWAYS, TRUECOLOR: ALWAYS, LINKS: ALWAYS}
+        "mlterm", ("MLTERM", "TERM=mlterm*"), {SIXEL: ALWAYS}, quirks=frozenset({Quirk.FEW_COLOURS})
     ),
+    # Its links are switched off until its user allows them, and then text as any other.
+    # Glyphs: src/characters/LineBlockCharacters.cpp, bcd83d81a.
+    TerminalInfo(
+        "konsole",
+        ("KONSOLE_VERSION",),
+        {
+            KITTY: (22, 4),
+            SIXEL: ALWAYS,
+            SEXTANTS: (22, 4),
+            WEDGES: (22, 4),
+            TRUECOLOR: ALWAYS,
+            LINKS: ALWAYS,
+        },
+    ),
+    # Glyphs: alacritty/src/renderer/text/builtin_font.rs: sextants from Alacritty 0.13.2 on, no wedges and no
+    # octants up to 0.17. The version that it tells is that of its crate alacritty_terminal, 0.23 in 0.13.2.
     TerminalInfo(
         "alacritty",
         ("TERM=alacritty*", "ALACRITTY_WINDOW_ID"),
-        {SEXTANTS: (0, 14), TRUECOLOR: ALWAYS, LINKS: ALWAYS},
+        {SEXTANTS: (0, 23), TRUECOLOR: ALWAYS, LINKS: ALWAYS},
+        quirks=frozenset({Quirk.NAMELESS}),
     ),
+    # Glyphs: src/minifont.cc, src/vtedraw.cc before 0.62.
     TerminalInfo(
         "vte",
         ("VTE_VERSION",),
         {
             SIXEL: ALWAYS,
             OCTANTS: (7800,),
-            SEXTANTS: (6200,),
-            WEDGES: (6200,),
+            SEXTANTS: (6000,),
+            WEDGES: (6000,),
             TRUECOLOR: ALWAYS,
             LINKS: (5001,),
             PROGRESS: (7900,),
@@ -267,6 +297,14 @@ def identify(env: Mapping[str, str], name: str = "") -> tuple[TerminalInfo, Vers
         return _by_name(name), _version(name)
     found = next((one for one in TERMINALS if _matches(one, env)), UNKNOWN)
     return found, _version(env.get(found.version_in, ""))
+
+
+def name_by_revision(env: Mapping[str, str], revision: int | None) -> str:
+    """Return library and version of a terminal that tells only a number for them; empty for others."""
+    terminal, _ = identify(env)
+    if revision is None or Quirk.NAMELESS not in terminal.quirks:
+        return ""
+    return f"{terminal.name}_terminal {revision // 10_000}.{revision // 100 % 100}.{revision % 100}"
 
 
 def can(ability: PreviewProtocol | Ability, name: str) -> bool:

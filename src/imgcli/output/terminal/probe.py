@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from imgcli.dataclass import dataclass
 from imgcli.output.terminal.answers import KITTY, QUESTIONS, SILENCE, is_complete, parse, typed
-from imgcli.output.terminal.database import QueryPolicy, query_policy
+from imgcli.output.terminal.database import QueryPolicy, name_by_revision, query_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -62,6 +62,8 @@ class EchoOff:
     before: list[Any]
     question: bytes = b""
     """What is asked at the end: everything comes before the answer to it."""
+    owed: int = 0
+    """How many questions were asked before whose last answer has not come."""
     _began: float = field(default_factory=time.monotonic, init=False)
 
     @classmethod
@@ -90,8 +92,8 @@ class EchoOff:
         """
         with suppress(OSError, ValueError):
             if os.tcgetpgrp(self.fd) == os.getpgrp():
-                left = max(self._began + _LATE - time.monotonic(), BUDGET if self.question else 0)
-                drain(self.env, left, self.question)
+                left = _LATE if self.question else max(self._began + _LATE - time.monotonic(), 0)
+                drain(self.env, left, self.question, self.owed + bool(self.question))
         self.end()
 
     def end(self) -> None:
@@ -126,18 +128,20 @@ def query(env: Mapping[str, str], budget: float = BUDGET, first: bytes = b"") ->
     if not questions:
         return SILENCE
     with suppress(OSError), _terminal() as fd:
-        return _with_cell(parse(ask(fd, first + questions, budget)), fd)
+        answers = parse(ask(fd, first + questions, budget))
+        return _with_cell(replace(answers, name=answers.name or name_by_revision(env, answers.revision)), fd)
     return SILENCE
 
 
-def drain(env: Mapping[str, str], budget: float = 0, question: bytes = b"") -> None:
+def drain(env: Mapping[str, str], budget: float = 0, question: bytes = b"", owed: int = 1) -> None:
     """Read answers that come too late, before a shell gets to see them; keys are put back.
 
-    Waits at most `budget` seconds for the last one, which may be that to a question of its own.
+    Waits at most `budget` seconds for the last of `owed` answers to DA1, one of which may be that to a
+    question of its own.
     """
     if questions_for(env):
         with suppress(OSError), _terminal() as fd:
-            ask(fd, question, budget)
+            ask(fd, question, budget, owed)
 
 
 def questions_for(env: Mapping[str, str]) -> bytes:
@@ -147,14 +151,16 @@ def questions_for(env: Mapping[str, str]) -> bytes:
     ]
 
 
-def ask(fd: int, questions: bytes, budget: float) -> bytes:
-    """Send questions to a terminal opened with O_NONBLOCK, and take its input until DA1's answer is in it.
+def ask(fd: int, questions: bytes, budget: float, owed: int = 1) -> bytes:
+    """Send questions to a terminal opened with O_NONBLOCK, and take its input until all is in that is `owed`.
+
+    That is an answer to DA1, or several where earlier ones have not come.
 
     Waits at most `budget` seconds. Raises OSError when the terminal has gone; otherwise its settings are as
     they were, whatever happens.
     """
     with _without_echo(fd):
-        raw = _converse(fd, questions, time.monotonic() + budget)
+        raw = _converse(fd, questions, time.monotonic() + budget, owed)
     _put_back(fd, typed(raw))
     return raw
 
@@ -196,12 +202,12 @@ def _without_echo(fd: int) -> Iterator[None]:
             termios.tcsetattr(fd, termios.TCSANOW, before)
 
 
-def _converse(fd: int, questions: bytes, deadline: float) -> bytes:
-    """Collect the input up to the last answer, or to the deadline on time.monotonic()."""
+def _converse(fd: int, questions: bytes, deadline: float, owed: int) -> bytes:
+    """Collect the input up to the last answer that is owed, or to the deadline on time.monotonic()."""
     raw = b""
     with suppress(BlockingIOError):  # Ctrl-S: nobody is going to answer
         _put(fd, questions, deadline)
-        while not is_complete(raw) and len(raw) < _ENOUGH:
+        while not is_complete(raw, owed) and len(raw) < _ENOUGH:
             ready, _, _ = select.select([fd], [], [], max(deadline - time.monotonic(), 0))
             data = os.read(fd, _READ) if ready else b""
             if not data:
