@@ -152,6 +152,9 @@ def _raw_lines(chunks: Iterable[bytes], limit: int) -> Iterator[bytes]:
     for chunk in chunks:
         text = chunk[1:] if after_cr and chunk.startswith(b"\n") else chunk
         after_cr = chunk.endswith(b"\r") if chunk else after_cr
+        if text and b"\n" not in text and b"\r" not in text:  # the middle of an image, as most chunks are
+            held.add(text)
+            continue
         pieces = text.splitlines()  # of bytes: at LF, CR and CRLF alone
         rest = pieces.pop() if pieces and not text.endswith((b"\n", b"\r")) else b""
         for piece in pieces:
