@@ -26,6 +26,7 @@ from imgcli.demo.connection import MOST_CONNECTIONS
 from imgcli.demo.exchange import Past, Sessions
 from imgcli.demo.server import DemoServer
 from imgcli.demo.validation import size_fault
+from tables import each
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -354,7 +355,7 @@ def test_memory_is_bounded() -> None:
         memory.response("b")
 
 
-@pytest.mark.parametrize(
+@each(
     ("fields", "code", "param"),
     [
         ({"input": "-"}, "missing_required_parameter", "input"),
@@ -556,7 +557,7 @@ def painted(seed: int, prompt: str) -> str:
         return str(generate(server, prompt=prompt).json["data"][0]["b64_json"])
 
 
-@pytest.mark.parametrize(
+@each(
     ("fields", "status", "code", "param"),
     [
         ({"prompt": "-"}, 400, "missing_required_parameter", "prompt"),

@@ -27,6 +27,7 @@ from imgcli.core.params import Api, Quality
 from imgcli.core.request import ImageRequest
 from imgcli.output.tables.bill import compact_lines
 from streams import ROUND_TOOL_USAGE, ROUND_USAGE, completed, created, image_item, item_done, stream
+from tables import each
 from terminal import PtyRun
 from wire import Framing, Reply
 
@@ -238,7 +239,7 @@ def test_what_is_no_table(what: str, imgcli: Cli, folder: Path, world: dict[str,
     assert "The prices are as before." in done.stderr
 
 
-@pytest.mark.parametrize("what", [name for name in HOSTILE if name != "empty"])
+@each("what", [name for name in HOSTILE if name != "empty"])
 def test_each_wrong_table_has_its_reason(what: str) -> None:
     """What is wrong with a table is said in words that a terminal can show."""
     text, told = HOSTILE[what]
