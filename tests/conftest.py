@@ -73,6 +73,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             row.add_marker(pytest.mark.slow)
 
 
+def pytest_sessionfinish() -> None:
+    """Save what a worker has covered: xdist kills one that takes more than ten seconds to end."""
+    if zygote.MEASURING:
+        from coverage import Coverage
+
+        if measured := Coverage.current():
+            measured.save()
+
+
 def pytest_collection_finish() -> None:
     """Keep what five thousand collected tests hold out of every garbage collection."""
     gc.collect()
