@@ -20,6 +20,7 @@ from imgcli.core.inherit import PreviousOptions
 from imgcli.core.params import PARAMETERS, Complexity
 from imgcli.core.request import ImageRequest
 from streams import RED, b64, completed, created, image_item, images_run, item_done, stream
+from tables import each
 from wire import Framing, Reply
 
 if TYPE_CHECKING:
@@ -244,7 +245,7 @@ REFUSED = (
 )
 
 
-@pytest.mark.parametrize(("typed", "said"), REFUSED)
+@each(("typed", "said"), REFUSED)
 def test_parameters_are_checked(refused: Refused, typed: list[str], said: str) -> None:
     """What the API is documented to refuse is refused before anything is sent, and the sentence says why."""
     assert said in " ".join(refused("gen", "x", *typed).split())
