@@ -25,6 +25,7 @@ from streams import (
     stream,
     whole_run,
 )
+from tables import each
 from wire import End, Reply, error_reply
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def test_a_state_folder_that_cannot_be_read(
     assert "may have been charged" not in recovered.stderr
 
 
-@pytest.mark.parametrize(
+@each(
     ("args", "told"),
     [
         (["gen"], "prompt"),
@@ -149,7 +150,6 @@ def test_a_state_folder_that_cannot_be_read(
         (["gne", "a cat"], "gen"),
         (["demo-server", "--port", "70000"], "--port"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_2_usage(args: list[str], told: str, imgcli: Cli, folder: Path) -> None:
     """2: a wrong option is one sentence that names it; nothing is sent and no file appears."""

@@ -251,7 +251,7 @@ def test_parameters_are_checked(refused: Refused, typed: list[str], said: str) -
     assert said in " ".join(refused("gen", "x", *typed).split())
 
 
-@pytest.mark.parametrize(
+@each(
     ("typed", "said"),
     [
         (
@@ -347,7 +347,7 @@ class TestMarkup:
         (folder / "arrow.png").write_bytes(encoded("PNG", "RGBA", (48, 33)))
         assert "no longer the same image" in imgcli("again", "last", "--demo").stderr
 
-    @pytest.mark.parametrize(
+    @each(
         ("typed", "said"),
         [
             ([], "--markup needs an image model"),

@@ -199,6 +199,10 @@ HOSTILE = {
     "negative": (TOML.replace("60.00", "-60.00"), f"has a negative price: image_out of {IMAGE}"),
     "nan": (TOML.replace("60.00", "nan"), "has something else than a number: image_out"),
     "infinite": (TOML.replace("60.00", "inf"), "has something else than a number: image_out"),
+    "factor": (
+        json.dumps({**LITELLM, TEXT: {**LITELLM[TEXT], "cache_creation_input_token_cost": 1.0}}),
+        "has an impossible factor: a factor of",
+    ),
     "zero": (TOML.replace("60.00", "0.0"), "has an impossible price: image_out"),
     "per token": (TOML.replace("60.00", "0.00006"), "dollars per million tokens"),
     "huge": (TOML.replace("60.00", "1e999999999"), "has an impossible price"),
