@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -57,6 +58,28 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
     """End the suite where the first command shows that a module cannot be imported."""
     if zygote.is_broken():
         item.session.shouldfail = "a module of imgcli cannot be imported"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a table whose rows each run a command, play the first and the last every day; the rest is slow."""
+    tables = defaultdict[str, list[pytest.Item]](list)
+    for item in items:
+        name, has_rows, _ = item.nodeid.partition("[")
+        if has_rows and "world" in getattr(item, "fixturenames", ()) and not item.get_closest_marker("slow"):
+            tables[name].append(item)
+    for rows in tables.values():
+        for row in rows[1:-1]:
+            row.add_marker(pytest.mark.slow)
+
+
+def pytest_sessionfinish() -> None:
+    """Save what a worker has covered: xdist kills one that takes more than ten seconds to end."""
+    if zygote.MEASURING:
+        from coverage import Coverage
+
+        if measured := Coverage.current():
+            measured.save()
 
 
 def pytest_collection_finish() -> None:

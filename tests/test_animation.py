@@ -92,6 +92,7 @@ def test_what_is_no_animation() -> None:
     assert animation(data[: len(data) // 2]) is None
 
 
+@pytest.mark.slow
 def test_many_frames_take_no_more_memory() -> None:
     """A frame is decoded when it is shown, and forgotten then; kitty is not asked to keep ten thousand."""
     found = animation(gif(*[(shade, 0, 0) for shade in range(250)], size=(300, 300)))
@@ -283,6 +284,7 @@ def test_ctrl_c_ends_the_playing_and_nothing_else(
     assert entry["cost_usd"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["view", "gen"])
 def test_ctrl_z_leaves_the_animation_to_the_shell(
     command: str, server: Server, world: dict[str, str], folder: Path

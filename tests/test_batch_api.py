@@ -248,6 +248,7 @@ class TestTheWay:
         assert ["a-cat.png", "an-owl.png"] == images(folder)
         assert 3 == len(runs(world))
 
+    @pytest.mark.slow
     def test_text_models_and_edits(self, demo: Demo, batch: Prepare, folder: Path) -> None:
         """A file with text models, image models and edits becomes a batch for each model and endpoint."""
         server = demo()
@@ -273,6 +274,7 @@ class TestTheWay:
         assert ["a-bat.png", "a-cat.png", "in.png"] == images(folder)
         assert ["hat.png"] == images(folder / "out")
 
+    @pytest.mark.slow
     def test_the_batch_file_is_not_needed(self, demo: Demo, batch: Prepare, folder: Path) -> None:
         """What is collected on another day needs neither the batch file nor its state nor the same folder."""
         mine = batch(demo())
@@ -287,6 +289,7 @@ class TestTheWay:
         assert "a-cat-2.png" in done.stderr
         assert b"an owl" in (folder / "out" / "an-owl.png").read_bytes()
 
+    @pytest.mark.slow
     def test_the_state_is_found_from_elsewhere(self, demo: Demo, batch: Prepare, folder: Path) -> None:
         """The batch's own state learns what was collected, in whichever folder that happens."""
         mine = batch(demo())
@@ -294,6 +297,7 @@ class TestTheWay:
         assert 3 == mine("collect", cwd=folder.parent).exit_code
         assert ["failed", "saved", "saved"] == sorted(mine.statuses[3:])
 
+    @pytest.mark.slow
     def test_a_record_that_cannot_be_read(self, demo: Demo, batch: Prepare, world: dict[str, str]) -> None:
         """Records of other versions, empty ones and odd ones are passed over; a torn line costs nothing."""
         mine = batch(demo())
@@ -386,6 +390,7 @@ class TestEnds:
         assert (3, ["an-owl.png"]) == (done.exit_code, images(folder))
         assert "The batch was cancelled before this request was executed." in done.stderr
 
+    @pytest.mark.slow
     def test_too_late_to_cancel(self, demo: Demo, batch: Prepare) -> None:
         """A batch that has ended is not cancelled: it was paid for, and can be collected."""
         server = demo()
@@ -443,6 +448,7 @@ class TestEnds:
         assert 3 == mine("collect").exit_code
         assert ["a-cat.png", "an-owl.png"] == images(folder)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("option", [(), ("--no-history",)])
     def test_killed_while_collecting(
         self, demo: Demo, batch: Prepare, folder: Path, world: dict[str, str], option: tuple[str, ...]
@@ -589,6 +595,7 @@ class TestEnds:
         assert "\x1b" not in done.stderr
         assert "\u202e" not in done.stderr
 
+    @pytest.mark.slow
     def test_two_answers_for_a_row(
         self, demo: Demo, batch: Prepare, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
@@ -742,6 +749,7 @@ class TestSubmitting:
         assert ["held"] * 3 == mine.statuses[3:]
         assert "no batch to collect" in mine("status").stderr
 
+    @pytest.mark.slow
     def test_lost_confirmation(self, demo: Demo, batch: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where the answer to the creation is lost, the batch is found in the list, not created again."""
         server = demo()
@@ -765,6 +773,7 @@ class TestSubmitting:
         assert 3 == mine("collect", "--wait").exit_code
         assert ["a-cat.png", "an-owl.png"] == images(folder)
 
+    @pytest.mark.slow
     def test_killed_before_creating(
         self, demo: Demo, batch: Prepare, folder: Path, world: dict[str, str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -778,6 +787,7 @@ class TestSubmitting:
         assert 1 == len(mine.submit().lines)
         assert 1 == len(list(server.client.batches.list()))
 
+    @pytest.mark.slow
     def test_limits_are_halved(self, demo: Demo, batch: Prepare) -> None:
         """Limits compare with half the price, for all rows together; the day's cap counts them."""
         server = demo(BatchSettings(seconds=0, most=0), marked=False)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from imgcli.core.batch_file import LONGEST_LINE, BatchFileError, BatchRow, Faults, read_rows
 from imgcli.core.errors import ImgcliError
+from tables import each
 
 
 def read(data: bytes | str, ending: str = "") -> list[BatchRow]:
@@ -95,7 +96,7 @@ def test_the_format_of_standard_input(text: str, expected: dict[str, str]) -> No
     assert [expected] == cells(text)
 
 
-@pytest.mark.parametrize(
+@each(
     ("data", "ending", "said"),
     [
         (b"", ".txt", "rows is empty"),

@@ -260,6 +260,7 @@ def check_all_saved_once(folder: Path) -> None:
     assert {path.rpartition("/")[2] for found in paths.values() for path in found} <= set(saved(folder))
 
 
+@pytest.mark.slow  # every day `test_batch_kills` kills one
 def test_killed_and_continued(wire: PromptServer, world: dict[str, str], folder: Path) -> None:
     """After kill -9 at any point, every row is saved exactly once, and nothing is sent twice unasked."""
     kills(wire, world, folder, 4, seed=4)

@@ -17,6 +17,7 @@ from imgcli.core.events import Completed
 from imgcli.core.image import ImageFormat
 from imgcli.core.params import Api
 from imgcli.core.request import ImageRequest, InputImage
+from tables import each
 
 Foreign: TypeAlias = Any
 """JSON as any server may send it."""
@@ -216,10 +217,8 @@ def test_unused_tool() -> None:
     assert _responses(TEXT_USAGE, zeros).total is None
 
 
-@pytest.mark.parametrize(
-    "rubbish", [-1, True, "815", 815.0, float("nan"), float("inf"), 10**30, [], {}, [815]]
-)
-@pytest.mark.parametrize("key", ["input_tokens", "output_tokens", "cached_tokens", "input_tokens_details"])
+@each("rubbish", [-1, True, "815", 815.0, float("nan"), float("inf"), 10**30, [], {}, [815]])
+@each("key", ["input_tokens", "output_tokens", "cached_tokens", "input_tokens_details"])
 def test_rubbish_is_unknown(key: str, rubbish: Foreign) -> None:
     """A count that can be no count makes the total unknown, never an error and never a wrong sum."""
     if (key, rubbish) == ("input_tokens_details", {}):

@@ -13,6 +13,7 @@ from imgcli.output.tables.bill import bill_lines, compact_lines, one_line, rich_
 from imgcli.output.terminal.capabilities import ColorDepth, Terminal
 from imgcli.output.text import cell_width
 from showing import BILL, ESCAPES, HOSTILE, Window
+from tables import each
 
 DATED = replace(BILL, prices_date=date(2026, 11, 20), notes=("The cached price is a guess.",))
 
@@ -83,7 +84,7 @@ def test_every_depth(depth: ColorDepth) -> None:
     assert drawn(DATED) == drawn(DATED, depth=depth)
 
 
-@pytest.mark.parametrize("columns", [1, 5, 19, 20, 30, 50, 53, 54, 80, 200])
+@each("columns", [1, 5, 19, 20, 30, 50, 53, 54, 80, 200])
 def test_every_width(columns: int) -> None:
     """A narrow window folds names and leaves numbers out, but breaks none; a very narrow one has text."""
     lines = drawn(DATED, columns)
@@ -150,8 +151,8 @@ class TestCompact:
             "total, prices as of 2026-08-21   $0.0622",
         ] == compact_lines(replace(USUAL, rows=(USUAL.rows[0], long)), 40)
 
-    @pytest.mark.parametrize("columns", [20, 30, 40, 50, 63, 64, 80, 200, None])
-    @pytest.mark.parametrize("made", [DATED, USUAL, replace(DATED, notes=("x " * 99, "y"), is_demo=True)])
+    @each("columns", [20, 30, 40, 50, 63, 64, 80, 200, None])
+    @each("made", [DATED, USUAL, replace(DATED, notes=("x " * 99, "y"), is_demo=True)])
     def test_every_width(self, made: Bill, columns: int | None) -> None:
         """Never more than five lines, never one that wraps, never a dollar missing."""
         lines = compact_lines(made, columns)

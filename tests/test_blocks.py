@@ -154,7 +154,9 @@ def test_a_glyph_shows_itself() -> None:
     assert {(ORANGE, TEAL)} == {(cell.foreground, cell.background) for cell in cells}
 
 
-@pytest.mark.parametrize("symbols", [PreviewProtocol.SEXTANTS, PreviewProtocol.OCTANTS])
+@pytest.mark.parametrize(
+    "symbols", [pytest.param(PreviewProtocol.SEXTANTS, marks=pytest.mark.slow), PreviewProtocol.OCTANTS]
+)
 def test_a_slanted_edge_is_a_wedge_where_the_terminal_draws_them(symbols: PreviewProtocol) -> None:
     """A cell cut by a slanted line is that character in nearly its two colours; elsewhere none is written."""
     tried = [wedge for wedge in wedges() if wedge.share > 2]  # a tiny corner may be taken for a square one

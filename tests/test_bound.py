@@ -24,6 +24,7 @@ from imgcli.core.request import ImageRequest, InputImage
 from imgcli.demo.models import image_model
 from imgcli.demo.usage import count
 from imgcli.demo.validation import Options
+from tables import each
 
 CATALOG = catalog.load()
 DEFAULT = ImageRequest(
@@ -212,14 +213,14 @@ def test_what_the_history_knows(usage: dict[str, object] | None, tokens: int) ->
     assert Conversation(0, 5, 1, 0) == conversation_before(last, {"resp_2": unread}.get)
 
 
-@pytest.mark.parametrize("size", ["1024x1024", "1536x1024", "3840x2160"])
-@pytest.mark.parametrize("quality", ["low", "medium", "high", "xhigh", "max"])
-@pytest.mark.parametrize("name", ["gpt-image-2.6-sunburst", "gpt-image-2.5-flare", "gpt-image-2"])
+@each("size", ["1024x1024", "1536x1024", "3840x2160"])
+@each("quality", ["low", "medium", "high", "xhigh", "max"])
+@each("name", ["gpt-image-2.6-sunburst", "gpt-image-2.5-flare", "gpt-image-2"])
 def test_the_demo_costs_no_more(name: str, quality: str, size: str) -> None:
     """Who tries a limit with the demo sees it hold: no image there counts more tokens than the bound has."""
     model = image_model(name, "model", images=True)
     if quality in ("xhigh", "max") and not model.modern:
-        pytest.skip("the model does not have this quality")
+        return  # the model does not have this quality
     width, height = map(int, size.split("x"))
     options = Options(model, width, height, quality, False, "png", 100, partial_images=3)
     tokens = count(options, DIRECT.prompt, 0)

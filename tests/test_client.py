@@ -35,6 +35,7 @@ from imgcli.core.events import FinalImage, Waiting
 from imgcli.core.image import ImageFormat
 from imgcli.core.params import Api
 from imgcli.core.request import ImageRequest
+from tables import each
 from wire import End, Framing, Reply, ScriptedServer, error_reply, wire_body
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ class TestAnOrdinaryRequest:
 class TestOnce:
     """A request that may cost money is sent once."""
 
-    @pytest.mark.parametrize(
+    @each(
         ("reply", "exit_code", "charged"),
         [
             (error_reply(400), ExitCode.REFUSED, Charged.NO),
@@ -706,7 +707,7 @@ def every_error() -> list[type[Exception]]:
     return [kind for kind in found if isinstance(kind, type) and issubclass(kind, used)]
 
 
-@pytest.mark.parametrize("kind", every_error(), ids=lambda kind: kind.__name__)
+@each("kind", every_error())
 def test_every_error_of_the_http_library_has_its_meaning(kind: type[Exception]) -> None:
     """No exception of httpx2 comes through untranslated, and only those before sending say so."""
     expected = {

@@ -132,7 +132,11 @@ def interactive(shell: str, env: dict[str, str], folder: Path) -> Iterator[int]:
 
 
 @pytest.mark.parametrize(
-    ("line", "finished"), [("imgcli gen --qual", "--quality"), ("imgcli gen --size land", "landscape")]
+    ("line", "finished"),
+    [
+        ("imgcli gen --qual", "--quality"),
+        pytest.param("imgcli gen --size land", "landscape", marks=pytest.mark.slow),
+    ],
 )
 def test_zsh(line: str, finished: str, env: dict[str, str], folder: Path) -> None:
     """In zsh, Tab finishes an option's name and a value."""
@@ -187,7 +191,7 @@ def hostile(env: dict[str, str], folder: Path) -> dict[str, str]:
     return env
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh"])
+@pytest.mark.parametrize("shell", ["bash", pytest.param("zsh", marks=pytest.mark.slow)])
 def test_nothing_of_a_stranger_runs(shell: str, hostile: dict[str, str], folder: Path) -> None:
     """Tab, and Enter after it, run nothing out of a prompt, a file's name or a profile's name."""
     before = set(folder.iterdir())
@@ -202,6 +206,7 @@ def test_nothing_of_a_stranger_runs(shell: str, hostile: dict[str, str], folder:
     assert before == set(folder.iterdir())
 
 
+@pytest.mark.slow
 def test_nothing_of_a_stranger_runs_in_fish(hostile: dict[str, str], folder: Path) -> None:
     """In fish neither; ids are offered with the words of their prompts, and profiles that need no quotes."""
     before = set(folder.iterdir())

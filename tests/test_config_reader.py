@@ -14,6 +14,7 @@ from imgcli.core.config_reader import read_config
 from imgcli.core.errors import ExitCode, ImgcliError
 from imgcli.core.key_lines import key_lines
 from imgcli.core.secrets import is_key_name, is_variable_name, looks_like_key
+from tables import each
 
 SCHEMA = {
     "gen": {
@@ -105,7 +106,7 @@ def test_values_of_every_kind(line: str, value: object) -> None:
     assert value == setting.value
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "told"),
     [
         ('\nqualty = "low"', "Line 2 of F: unknown option qualty. Did you mean quality?"),
@@ -181,7 +182,7 @@ def test_what_is_wrong_is_told_with_its_line(text: str, told: str) -> None:
 SECRET = "AbCdEf0123456789"
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "line"),
     [
         (f'model = "sk-{SECRET}"', 1),

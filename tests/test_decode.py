@@ -129,6 +129,7 @@ def test_big_jpeg_is_decoded_small() -> None:
     assert 100 <= height < 300
 
 
+@pytest.mark.slow
 def test_very_large_image_is_made_small_at_once() -> None:
     """Where few pixels are wanted, an image of many megapixels does not stay in memory as a whole."""
     large = Image.new("RGB", (4000, 3000), "navy")

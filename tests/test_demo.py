@@ -60,6 +60,7 @@ def test_a_standard_output_that_is_full(imgcli: Cli, folder: Path) -> None:
 SEEDED = ("--demo", "--seed", "7", "-q")
 
 
+@pytest.mark.slow  # every day `test_demo_server.py` holds it, without commands
 def test_a_seed_repeats_an_image(imgcli: Cli, folder: Path) -> None:
     """A demo's image comes again with its seed, by gen, again and edit; without one it is another."""
     asked = {
@@ -79,7 +80,7 @@ def test_a_seed_repeats_an_image(imgcli: Cli, folder: Path) -> None:
     assert 4 == len({first, b, d, e})
 
 
-@pytest.mark.parametrize("model", ["gpt-4o-mini", "gpt-image-2"])
+@pytest.mark.parametrize("model", ["gpt-4o-mini", pytest.param("gpt-image-2", marks=pytest.mark.slow)])
 def test_runs_with_equal_images(model: str, imgcli: Cli, world: dict[str, str], folder: Path) -> None:
     """Of two runs whose images are equal, info, edit, again and tree mean the one that saved the file."""
     with painted_flat(), DemoServer(pace=0, seed=7) as demo:

@@ -25,6 +25,7 @@ from flatpaint import painted_flat
 from imgcli.demo.exchange import EarlierAnswer, Sessions
 from imgcli.demo.server import MOST_CONNECTIONS, DemoServer
 from imgcli.demo.validation import size_fault
+from tables import each
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -353,7 +354,7 @@ def test_memory_is_bounded() -> None:
         memory.response("b")
 
 
-@pytest.mark.parametrize(
+@each(
     ("fields", "code", "param"),
     [
         ({"input": "-"}, "missing_required_parameter", "input"),
@@ -555,7 +556,7 @@ def painted(seed: int, prompt: str) -> str:
         return str(generate(server, prompt=prompt).json["data"][0]["b64_json"])
 
 
-@pytest.mark.parametrize(
+@each(
     ("fields", "status", "code", "param"),
     [
         ({"prompt": "-"}, 400, "missing_required_parameter", "prompt"),

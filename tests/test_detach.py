@@ -21,6 +21,7 @@ from imgcli.api.stream.sse import RESUMPTION
 from imgcli.core.events import Completed, FinalImage, PartialImage
 from imgcli.demo.server import DemoServer
 from streams import BLUE, GREEN, RED, completed, created, image_item, item_done, partial, response, stream
+from tables import each
 from wire import End, Framing, Reply, error_reply
 
 if TYPE_CHECKING:
@@ -287,7 +288,7 @@ def test_background_is_refused(
     assert message in done.stderr
 
 
-@pytest.mark.parametrize(
+@each(
     ("args", "why"),
     [
         (("--detach", "-m", "gpt-image-2"), "--detach needs the Responses API"),

@@ -25,6 +25,7 @@ from streams import (
     stream,
     whole_run,
 )
+from tables import each
 from wire import End, Reply, error_reply
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def test_1_internal(imgcli: Cli, folder: Path) -> None:
     assert "Nothing was charged." in result.stderr
 
 
+@pytest.mark.slow
 def test_a_bug_after_the_request(server: Server, gen: Gen, folder: Path) -> None:
     """A bug of ours that strikes when the request is out says that it may have cost something."""
     (folder / "sitecustomize.py").write_text(
@@ -77,6 +79,7 @@ def test_a_bug_after_the_request(server: Server, gen: Gen, folder: Path) -> None
     assert "You may have been charged." in result.stderr
 
 
+@pytest.mark.slow  # every day the scenario X1 holds it
 def test_ctrl_c_before_anything_is_sent(world: dict[str, str], folder: Path) -> None:
     """Ctrl-C while the connection is being made says that nothing was sent, and leaves no record."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -111,7 +114,7 @@ def test_a_state_folder_that_cannot_be_read(
     assert "may have been charged" not in recovered.stderr
 
 
-@pytest.mark.parametrize(
+@each(
     ("args", "told"),
     [
         (["gen"], "prompt"),
@@ -147,7 +150,6 @@ def test_a_state_folder_that_cannot_be_read(
         (["gne", "a cat"], "gen"),
         (["demo-server", "--port", "70000"], "--port"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_2_usage(args: list[str], told: str, imgcli: Cli, folder: Path) -> None:
     """2: a wrong option is one sentence that names it; nothing is sent and no file appears."""
@@ -358,14 +360,13 @@ def test_9_keeps_the_last_partial(server: Server, gen: Gen, folder: Path) -> Non
     assert {"a-cat.partial.png": BLUE} == {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_10_elsewhere(server: Server, folder: Path, tmp_path: Path) -> None:
+def test_10_elsewhere(server: Server, world: dict[str, str], folder: Path) -> None:
     """10: a file took the folder's place meanwhile; the image is complete, elsewhere, and we say where."""
     target = folder / "gone"
     target.mkdir()
     body = stream(created())
     whole = body + stream(item_done(image_item()), completed(image_item()))
     wire = server(Reply(whole, holds=(len(body),)))
-    world = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
     with running(wire, world, folder, "-o", "gone/") as process:
         wait_for(lambda: wire.requests or process.poll() is not None)
         target.rmdir()

@@ -321,9 +321,14 @@ WINDOWS = [(1, 1), (33, 40), (7, 3), (200, 60), (2, 2), (20, 5), (80, 24)]
     ("protocol", "depth"),
     [
         *((protocol, TRUE) for protocol in PROTOCOLS),
-        (PreviewProtocol.BLOCKS, ColorDepth.ANSI_256),
-        (PreviewProtocol.BLOCKS, ColorDepth.ANSI_16),
-        (PreviewProtocol.OCTANTS, ColorDepth.MONO),
+        *(
+            pytest.param(protocol, depth, marks=pytest.mark.slow)
+            for protocol, depth in (
+                (PreviewProtocol.BLOCKS, ColorDepth.ANSI_256),
+                (PreviewProtocol.BLOCKS, ColorDepth.ANSI_16),
+                (PreviewProtocol.OCTANTS, ColorDepth.MONO),
+            )
+        ),
     ],
 )
 def test_every_protocol_in_every_window(protocol: PreviewProtocol, depth: ColorDepth) -> None:

@@ -412,6 +412,7 @@ def test_the_day_after(status: int, server: Server, gen: Gen, on: Callable[[int]
     assert ["gpt-4o-mini", "gpt-6-luna"] == [request.json["model"] for request in wire.requests]
 
 
+@pytest.mark.slow
 def test_a_machine_that_cannot_look(server: Server, gen: Gen, folder: Path) -> None:
     """With too many open files an image is saved as ever, and it is said that nobody could check it."""
     (folder / "sitecustomize.py").write_text(

@@ -158,7 +158,7 @@ class TestWhileItRuns:
         assert window.lines[3].endswith("2 of 3 done · $0.1250")
         sink.close()
 
-    @pytest.mark.parametrize("columns", [40, 80, 200])
+    @pytest.mark.parametrize("columns", [40, *(pytest.param(n, marks=pytest.mark.slow) for n in (80, 200))])
     def test_more_jobs_than_fit(self, columns: int) -> None:
         """Where not all fit, running ones are shown, then the newest, and how many more there are."""
         window = Window(columns, 24)
@@ -302,7 +302,10 @@ class TestTheEnd:
 class TestTerminals:
     """Every kind of terminal."""
 
-    @pytest.mark.parametrize("size", [(80, 24), (40, 12), (200, 50), (20, 5), (5, 30), (1, 1)])
+    @pytest.mark.parametrize(
+        "size",
+        [(80, 24), (40, 12), pytest.param((200, 50), marks=pytest.mark.slow), (20, 5), (5, 30), (1, 1)],
+    )
     @pytest.mark.parametrize("kind", ["letters", "sixel", "kitty", "blocks", "text"])
     def test_every_size(self, kind: str, size: tuple[int, int]) -> None:
         """In a window of any size what was above stays, the cursor is back, and all is told at the end."""
@@ -395,7 +398,9 @@ class TestTerminals:
         sink.close()
 
     @pytest.mark.parametrize("depth", [d for d in ColorDepth if d is not ColorDepth.NONE])
-    @pytest.mark.parametrize("glyphs", [PreviewProtocol.BLOCKS, PreviewProtocol.ASCII])
+    @pytest.mark.parametrize(
+        "glyphs", [PreviewProtocol.BLOCKS, pytest.param(PreviewProtocol.ASCII, marks=pytest.mark.slow)]
+    )
     def test_text_in_any_depth(self, depth: ColorDepth, glyphs: PreviewProtocol) -> None:
         """Text shows tiles in any number of colours, and none where there are none."""
         window = Window()

@@ -59,6 +59,7 @@ def test_a_short_page_fits_a_screen(imgcli: Cli) -> None:
         assert {lines[at - 1] for at in headings} <= {""}
 
 
+@pytest.mark.slow
 def test_a_long_page_fits_the_width(imgcli: Cli) -> None:
     """No line of a long page is wider than the terminal, so that tables and examples stand as written."""
     wide = {

@@ -163,6 +163,7 @@ def test_no_history(server: Server, world: dict[str, str], folder: Path, imgcli:
     assert [] == look()
 
 
+@pytest.mark.slow
 def test_six_at_once(server: Server, world: dict[str, str], folder: Path, look: Look) -> None:
     """Runs that end at the same time are all remembered."""
     wire = server(Reply(whole_run()))

@@ -440,7 +440,11 @@ WRITERS = textwrap.dedent(
 
 
 @pytest.mark.parametrize("many", [20, pytest.param(200, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("before", [None, b"no database at all" * 1000], ids=["new", "damaged"])
+@pytest.mark.parametrize(
+    "before",
+    [None, pytest.param(b"no database at all" * 1000, marks=pytest.mark.slow)],
+    ids=["new", "damaged"],
+)
 def test_many_at_once(before: bytes | None, many: int, tmp_path: Path) -> None:
     """Two hundred processes that end at once leave two hundred rows; over a damaged file as well."""
     if before:

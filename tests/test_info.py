@@ -427,6 +427,7 @@ def test_completions(remember: Remember, world: dict[str, str], folder: Path) ->
     assert set() == loaded & {"openai", "PIL", "rich", "typer", "pydantic"}
 
 
+@pytest.mark.slow
 def test_light(remember: Remember, world: dict[str, str], folder: Path) -> None:
     """Info and tree load none of the heavy packages, so that they come at once."""
     remember(entry(charges=ROWS))

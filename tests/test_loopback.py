@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from imgcli.core.secrets import is_gateway, is_loopback
 from streams import whole_run
+from tables import each
 from wire import Reply
 
 if TYPE_CHECKING:
@@ -41,9 +42,7 @@ OTHERS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("host", "expected"), [*((one, True) for one in OURS), *((one, False) for one in OTHERS)]
-)
+@each(("host", "expected"), [*((one, True) for one in OURS), *((one, False) for one in OTHERS)])
 def test_by_spelling(host: str, expected: bool) -> None:  # noqa: FBT001 - what is expected
     """Every spelling by which the system reaches this machine counts, and nothing beside."""
     assert expected is is_loopback(host)

@@ -11,6 +11,7 @@ import pytest
 from beside import running, wait_for
 from earlier import runs
 from streams import completed, created, image_item, item_done, partial, png, stream
+from tables import each
 from terminal import PtyRun
 from wire import End, Reply, error_reply
 
@@ -138,7 +139,7 @@ def test_one_limit_for_all(gen: Gen, server: Server) -> None:
     assert "Ask for fewer images." in done.stderr
 
 
-@pytest.mark.parametrize(
+@each(
     ("options", "words"),
     [
         (("-n", "0"), "must be between 1 and 100"),
@@ -193,7 +194,7 @@ def test_a_single_request(gen: Gen, server: Server, folder: Path, world: dict[st
     assert [3] == [len(run.images) for run in runs(world)]
 
 
-@pytest.mark.parametrize(
+@each(
     ("options", "words"),
     [
         ((), "a text model makes one image per request"),

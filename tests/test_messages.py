@@ -24,6 +24,7 @@ from imgcli.core.messages import (
 from imgcli.core.text import duration, file_size
 from showing import HOSTILE, REQUEST
 from streams import created, stream
+from tables import each
 from terminal import PtyRun
 
 if TYPE_CHECKING:
@@ -91,8 +92,8 @@ def test_a_command_that_sends_says_what_became_of_the_money(command: str, imgcli
     assert "Nothing was sent; nothing was charged." in imgcli(command, "x", "--bogus").stderr
 
 
-@pytest.mark.parametrize("code", [code for code in ExitCode if code is not ExitCode.OK])
-@pytest.mark.parametrize("charged", list(Charged))
+@each("code", [code for code in ExitCode if code is not ExitCode.OK])
+@each("charged", list(Charged))
 def test_every_problem(code: ExitCode, charged: Charged) -> None:
     """Every problem is told in what happened, what it cost, what to do."""
     lines = problem_lines(Problem(code, "It broke.", charged, "Try again."))

@@ -378,6 +378,7 @@ def test_one_path_for_edits(
     assert "accept a mask" in done.stderr
 
 
+@pytest.mark.slow
 def test_paths_belong_to_one_server(
     server: Server, imgcli: Cli, world: dict[str, str], tmp_path: Path, folder: Path
 ) -> None:

@@ -20,6 +20,7 @@ from imgcli.core.inherit import PreviousOptions
 from imgcli.core.params import PARAMETERS, Complexity
 from imgcli.core.request import ImageRequest
 from streams import RED, b64, completed, created, image_item, images_run, item_done, stream
+from tables import each
 from wire import Framing, Reply
 
 if TYPE_CHECKING:
@@ -244,13 +245,13 @@ REFUSED = (
 )
 
 
-@pytest.mark.parametrize(("typed", "said"), REFUSED)
+@each(("typed", "said"), REFUSED)
 def test_parameters_are_checked(refused: Refused, typed: list[str], said: str) -> None:
     """What the API is documented to refuse is refused before anything is sent, and the sentence says why."""
     assert said in " ".join(refused("gen", "x", *typed).split())
 
 
-@pytest.mark.parametrize(
+@each(
     ("typed", "said"),
     [
         (
@@ -346,7 +347,7 @@ class TestMarkup:
         (folder / "arrow.png").write_bytes(encoded("PNG", "RGBA", (48, 33)))
         assert "no longer the same image" in imgcli("again", "last", "--demo").stderr
 
-    @pytest.mark.parametrize(
+    @each(
         ("typed", "said"),
         [
             ([], "--markup needs an image model"),

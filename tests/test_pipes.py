@@ -72,7 +72,7 @@ def test_a_pipe_that_became_a_file(server: Server, world: dict[str, str], folder
     [
         pytest.param("<&- 2>&-", id="both"),
         pytest.param("2>/dev/full", id="full"),
-        pytest.param("2>/dev/null", id="null"),
+        pytest.param("2>/dev/null", id="null", marks=pytest.mark.slow),
         pytest.param("2>&-", id="closed", marks=pytest.mark.slow),
         pytest.param("<&-", id="in", marks=pytest.mark.slow),
     ],
@@ -104,6 +104,7 @@ def test_stdout_closed(shell: Shell, folder: Path) -> None:
     assert ("0\n", RED) == (done.stdout, (folder / "a-cat.png").read_bytes())
 
 
+@pytest.mark.slow
 def test_stdout_closed_for_bytes(shell: Shell, folder: Path) -> None:
     """`-o -` with stdout closed is refused before anything is paid: the image would be lost."""
     done = shell('imgcli gen "a cat" -o - >&-; echo $?')

@@ -17,6 +17,7 @@ from imgcli.core.embedded import read
 from imgcli.core.request import ImageRequest
 from imgcli.store.runlog.writer import RunLog, RunLogHeader
 from streams import GREEN, RED, images_run, whole_run
+from tables import each
 from test_edit import at
 from test_recover import files
 from wire import Reply
@@ -264,7 +265,7 @@ class TestRemembered:
 class TestWrong:
     """What is refused, in words, before anything is sent."""
 
-    @pytest.mark.parametrize(
+    @each(
         ("text", "line", "told"),
         [
             ('[preset.x]\nqualty = "low"', 2, "unknown option qualty.|Did you mean quality?"),

@@ -27,6 +27,7 @@ from imgcli.core.params import Api, Quality
 from imgcli.core.request import ImageRequest
 from imgcli.output.tables.bill import compact_lines
 from streams import ROUND_TOOL_USAGE, ROUND_USAGE, completed, created, image_item, item_done, stream
+from tables import each
 from terminal import PtyRun
 from wire import Framing, Reply
 
@@ -198,6 +199,10 @@ HOSTILE = {
     "negative": (TOML.replace("60.00", "-60.00"), f"has a negative price: image_out of {IMAGE}"),
     "nan": (TOML.replace("60.00", "nan"), "has something other than a number: image_out"),
     "infinite": (TOML.replace("60.00", "inf"), "has something other than a number: image_out"),
+    "factor": (
+        json.dumps({**LITELLM, TEXT: {**LITELLM[TEXT], "cache_creation_input_token_cost": 1.0}}),
+        "has an impossible factor: a factor of",
+    ),
     "zero": (TOML.replace("60.00", "0.0"), "has an impossible price: image_out"),
     "per token": (TOML.replace("60.00", "0.00006"), "dollars per million tokens"),
     "huge": (TOML.replace("60.00", "1e999999999"), "has an impossible price"),
@@ -238,7 +243,7 @@ def test_what_is_no_table(what: str, imgcli: Cli, folder: Path, world: dict[str,
     assert "The prices are as before." in done.stderr
 
 
-@pytest.mark.parametrize("what", [name for name in HOSTILE if name != "empty"])
+@each("what", [name for name in HOSTILE if name != "empty"])
 def test_each_wrong_table_has_its_reason(what: str) -> None:
     """What is wrong with a table is said in words that a terminal can show."""
     text, told = HOSTILE[what]
@@ -261,7 +266,7 @@ def test_no_file(imgcli: Cli, folder: Path) -> None:
         assert (2, b"", True) == (done.exit_code, done.stdout, told in done.stderr), done.stderr
 
 
-@pytest.mark.parametrize("text", ["{", '{"imgcli_prices": 1}', '{"imgcli_prices": 2}', "\0", "[" * 9_999])
+@pytest.mark.parametrize("text", ['{"imgcli_prices": 2}', "{", '{"imgcli_prices": 1}', "\0", "[" * 9_999])
 def test_a_broken_stored_table(
     text: str, imgcli: Cli, server: Server, gen: Gen, world: dict[str, str]
 ) -> None:

@@ -14,6 +14,7 @@ from imgcli.api.errors.server import from_code, from_status, page_title, quoted
 from imgcli.api.errors.table import Progress
 from imgcli.core.errors import Charged, ExitCode
 from imgcli.core.messages import money_sentence
+from tables import each
 
 CANARY = "sk-canary-0123456789abcdef"
 VERIFY = "Your organization must be verified to use the model `gpt-image-2`. Please go to: https://platform.openai.com"
@@ -98,7 +99,7 @@ TABLE: list[tuple[int, bytes, ExitCode, Charged, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("status", "answer", "exit_code", "charged", "advice"), TABLE)
+@each(("status", "answer", "exit_code", "charged", "advice"), TABLE)
 def test_every_refusal_says_what_it_means(
     status: int, answer: bytes, exit_code: ExitCode, charged: Charged, advice: str
 ) -> None:
@@ -199,10 +200,8 @@ def test_a_gateway_is_not_taken_for_the_server() -> None:
 ANYTHING: list[Any] = [None, 7, True, "x", [], {}, [None], {"a": 1}, "x" * 100_000, 10**30]
 
 
-@pytest.mark.parametrize("value", ANYTHING)
-@pytest.mark.parametrize(
-    "field", ["message", "code", "type", "param", "moderation_details", "error", "detail"]
-)
+@each("value", ANYTHING)
+@each("field", ["message", "code", "type", "param", "moderation_details", "error", "detail"])
 def test_no_field_of_any_type_breaks_the_message(field: str, value: object) -> None:
     """A server may put anything anywhere: the message stays one short line."""
     for answer in (
@@ -263,7 +262,7 @@ def test_an_unknown_outcome_names_the_request() -> None:
     assert "req_7" not in from_status(400, b"", {"x-request-id": "req_7"}).what
 
 
-@pytest.mark.parametrize(
+@each(
     ("location", "target"),
     [
         ("https://evil.example/v1/responses?x=1", "https://evil.example"),
@@ -275,7 +274,7 @@ def test_an_unknown_outcome_names_the_request() -> None:
         ("https://a\x1bb.example/", "https://a\ufffdb.example"),
     ],
 )
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@each("status", [301, 302, 303, 307, 308])
 def test_a_redirect_names_its_target_and_is_not_followed(status: int, location: str, target: str) -> None:
     """The prompt goes to the server that was named, and the other one is named in the message."""
     problem = from_status(status, b"", {"location": location})

@@ -281,6 +281,7 @@ class TestTheBytes:
         lines = [next(line for line in block.splitlines() if "manifest" in line) for block in blocks[:-1]]
         assert [f"  manifest  {told}" for *_, told in MANIFESTS.values()] == lines
 
+    @pytest.mark.slow
     def test_a_trust_list(self, imgcli: Cli, folder: Path) -> None:
         """It has to be there, and to have certificates; nothing is verified without it."""
         (folder / "a.png").write_bytes(RED)

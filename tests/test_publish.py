@@ -165,6 +165,7 @@ RACER = """
 """
 
 
+@pytest.mark.slow
 def test_race(tmp_path: Path) -> None:
     """Twenty-four processes that want one name make twenty-four whole files."""
     command = [sys.executable, "-c", textwrap.dedent(RACER), str(tmp_path)]

@@ -20,6 +20,7 @@ from imgcli.core.events import Completed, Event, FinalImage, Notice, PartialImag
 from imgcli.core.image import EncodedImage, ImageFormat
 from imgcli.core.messages import money_sentence, problem_lines
 from streams import BLUE, GREEN, RED, b64, completed, created, image_item, item_done, partial, record, stream
+from tables import each
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -498,8 +499,8 @@ def images_drawing(**error: object) -> bytes:
     return stream(step, {"type": "image_generation.failed", "error": error})
 
 
-@pytest.mark.parametrize("shape", [called, drawing, counted, failed_item, plain_counted, images_drawing])
-@pytest.mark.parametrize(
+@each("shape", [called, drawing, counted, failed_item, plain_counted, images_drawing])
+@each(
     ("code", "exit_code"),
     [
         ("insufficient_quota", ExitCode.BILLING),
@@ -547,8 +548,8 @@ def test_a_refused_output_inside_an_answer_may_have_been_charged(
     assert (ExitCode.REFUSED, Charged.MAYBE) == (problem.exit_code, problem.charged)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize(
+@each("shape", SHAPES)
+@each(
     ("code", "exit_code", "charged"),
     [
         ("insufficient_quota", ExitCode.BILLING, Charged.NO),
@@ -730,8 +731,8 @@ def test_an_output_of_any_content_is_read(output: object) -> None:
     assert ExitCode.UNKNOWN is problem_of(stream(end)).exit_code
 
 
-@pytest.mark.parametrize("field", ["usage", "tool_usage", "model", "id", "tools"])
-@pytest.mark.parametrize("value", [None, 7, "", [], [None], {}, True])
+@each("field", ["usage", "tool_usage", "model", "id", "tools"])
+@each("value", [None, 7, "", [], [None], {}, True])
 def test_a_bill_of_any_content_costs_no_image(field: str, value: object) -> None:
     """What the server leaves out of the bill, or garbles, is unknown: None."""
     events = read(stream(completed(image_item(), **{field: value})))
@@ -742,8 +743,8 @@ def test_a_bill_of_any_content_costs_no_image(field: str, value: object) -> None
     assert None is {**ours, "usage": end.usage, "tool_usage": end.tool_usage}[field]
 
 
-@pytest.mark.parametrize("base", [partial(0), item_done(image_item()), completed(image_item()), created()])
-@pytest.mark.parametrize("value", [None, 7, "x", [], {}, [None], True, 10**30, "x" * 100_000])
+@each("base", [partial(0), item_done(image_item()), completed(image_item()), created()])
+@each("value", [None, 7, "x", [], {}, [None], True, 10**30, "x" * 100_000])
 def test_no_field_of_any_type_breaks_the_reading(base: dict[str, Any], value: object) -> None:
     """Whatever is in whichever field, the run ends with an image or with a problem."""
     for field in base:
@@ -851,7 +852,7 @@ def test_a_stream_of_previews_only_gives_no_image() -> None:
     assert not any(isinstance(event, Completed) for event in events)
 
 
-@pytest.mark.parametrize("end", range(0, len(streams.whole_run()), 97))
+@each("end", range(0, len(streams.whole_run()), 97))
 def test_a_cut_run_is_never_a_success_without_its_image(end: int) -> None:
     """Cut anywhere, a run gives its image or no good end."""
     events, _ = attempt(streams.whole_run()[:end])

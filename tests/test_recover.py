@@ -417,6 +417,7 @@ def lockless(folder: Path, world: dict[str, str]) -> dict[str, str]:
     return world | {"PYTHONPATH": str(place)}
 
 
+@pytest.mark.slow
 def test_a_live_run_without_locks(
     lockless: dict[str, str], server: Server, runs: Path, folder: Path, imgcli: Cli
 ) -> None:

@@ -365,6 +365,7 @@ class TestAsking:
         assert "c82828" == run.screen.buffer[0][0].bg
         assert "garbage" not in run.text
 
+    @pytest.mark.slow
     def test_late_answers_are_neither_seen_nor_typed(
         self, server: Server, world: dict[str, str], folder: Path
     ) -> None:
@@ -386,7 +387,7 @@ class TestAsking:
         ("command", "keys"),
         [
             pytest.param("gen 'a cat' --no-save", b"\x03", id="gen, Ctrl-C"),
-            pytest.param("view cat.png", b"", id="view, a short run"),
+            pytest.param("view cat.png", b"", marks=pytest.mark.slow, id="view, a short run"),
             pytest.param("gen 'a cat' --no-save", b"", marks=pytest.mark.slow, id="gen, a short run"),
             pytest.param("view cat.png", b"\x03", marks=pytest.mark.slow, id="view, Ctrl-C"),
         ],
@@ -426,6 +427,7 @@ class TestAsking:
             run.finish()
         assert "left:[ls]" in run.text
 
+    @pytest.mark.slow
     def test_in_the_background_the_terminal_is_somebody_elses(
         self, server: Server, world: dict[str, str], folder: Path
     ) -> None:

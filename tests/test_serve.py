@@ -226,6 +226,7 @@ def test_a_client_that_has_seen_enough(server: Server, serve: Serve, world: dict
     assert "The client left" not in told
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
 def test_a_client_of_the_contract(server: Server, serve: Serve) -> None:
     """A JavaScript client that knows the five keys works unchanged: partials, the end, an error, leaving."""
@@ -342,6 +343,7 @@ def test_no_key(world: dict[str, str], folder: Path) -> None:
     assert "There is no API key: OPENAI_API_KEY is not set." == shown
 
 
+@pytest.mark.slow
 def test_many_at_once(demo: RunningSite, folder: Path) -> None:
     """Of many requests at once four are served whole, and the others are refused clearly."""
     answers: list[int] = []

@@ -121,7 +121,7 @@ def test_a_terminal_with_few_colours_gets_no_more(registers: int) -> None:
 CORAL = (244, 113, 80)
 
 
-@pytest.mark.parametrize("side", [2, 5, 12, 40])
+@pytest.mark.parametrize("side", [2, *(pytest.param(side, marks=pytest.mark.slow) for side in (5, 12, 40))])
 def test_something_small_keeps_its_colour(side: int) -> None:
     """A coral boat on a wide grey sea stays coral, though next to nothing in the image is."""
     sea = Image.merge("RGB", [Image.effect_noise((480, 318), 12 + 4 * n) for n in range(3)])
@@ -257,7 +257,7 @@ def sixel2png() -> str:
     return found
 
 
-@pytest.mark.parametrize("size", [(480, 318), (97, 55)])
+@pytest.mark.parametrize("size", [pytest.param((480, 318), marks=pytest.mark.slow), (97, 55)])
 @pytest.mark.parametrize(("registers", "bound"), [(256, 5.0), (16, 20.0)])
 def test_libsixel_reads_what_we_write(
     tmp_path: Path, size: tuple[int, int], registers: int, bound: float

@@ -12,15 +12,13 @@ from hypothesis import strategies as st
 from imgcli.core.catalog import Model, ModelKind, load
 from imgcli.core.errors import ExitCode, ImgcliError
 from imgcli.core.sizes import SizeChoice, resolve_size
+from tables import each
 
 CATALOG = load()
 FLEXIBLE = CATALOG.find("gpt-image-2.6-sunburst")
 FIXED = CATALOG.find("gpt-image-1.5")
-ALL = [
-    pytest.param(FLEXIBLE, id="flexible"),
-    pytest.param(FIXED, id="fixed"),
-    pytest.param(None, id="unknown"),
-]
+ALL = (FLEXIBLE, FIXED, None)
+"""A model that takes any size, one that takes a few, and one that is not known."""
 
 
 def _complaint(text: str, model: Model | None) -> str:
@@ -52,8 +50,8 @@ def _is_legal(size: str) -> bool:
     )
 
 
-@pytest.mark.parametrize("model", ALL)
-@pytest.mark.parametrize(
+@each("model", ALL)
+@each(
     ("written", "size"),
     [
         ("auto", "auto"),
@@ -110,8 +108,8 @@ def test_ratio_on_fixed_model(ratio: str, size: str) -> None:
     assert SizeChoice(size, notice) == resolve_size(ratio, FIXED)
 
 
-@pytest.mark.parametrize("model", ALL)
-@pytest.mark.parametrize(
+@each("model", ALL)
+@each(
     "written",
     [
         "",

@@ -18,6 +18,7 @@ from imgcli.output.images.select import RendererSelector
 from imgcli.output.terminal.capabilities import ColorDepth, Display, Terminal, choose_display, detect_terminal
 from imgcli.output.text import cell_width, clip
 from showing import ROUGH, Window
+from tables import each
 
 TRUECOLOR = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
 
@@ -28,7 +29,7 @@ def seen(env: dict[str, str], requested: PreviewProtocol = PreviewProtocol.AUTO)
     return detect_terminal(env, window, window.size, requested)
 
 
-@pytest.mark.parametrize(
+@each(
     ("env", "depth"),
     [
         (TRUECOLOR, ColorDepth.TRUECOLOR),

@@ -18,6 +18,7 @@ from imgcli.output.terminal.database import (
     identify,
     query_policy,
 )
+from tables import each
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,14 +110,12 @@ CHOICES: list[tuple[str, Mapping[str, str], Answers, PreviewProtocol]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("env", "answers", "expected"), [choice[1:] for choice in CHOICES], ids=[choice[0] for choice in CHOICES]
-)
+@each(("name", "env", "answers", "expected"), CHOICES)
 def test_each_terminal_gets_its_best_image(
-    env: Mapping[str, str], answers: Answers, expected: PreviewProtocol
+    name: str, env: Mapping[str, str], answers: Answers, expected: PreviewProtocol
 ) -> None:
     """Without an option the image is the best that this terminal can show, and never boxes instead."""
-    assert expected == choose_protocol(PreviewProtocol.AUTO, env, answers)
+    assert expected == choose_protocol(PreviewProtocol.AUTO, env, answers), name
 
 
 @pytest.mark.parametrize(

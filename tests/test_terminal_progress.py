@@ -65,6 +65,7 @@ def test_failure(server: Server, world: dict[str, str], folder: Path) -> None:
     assert ["3", "0"] == states(run)
 
 
+@pytest.mark.slow
 def test_a_crash(server: Server, world: dict[str, str], folder: Path) -> None:
     """So does a bug of ours."""
     (folder / "sitecustomize.py").write_text(
@@ -80,7 +81,13 @@ def test_a_crash(server: Server, world: dict[str, str], folder: Path) -> None:
     assert "0" == states(run)[-1]
 
 
-@pytest.mark.parametrize(("command", "shown"), [("view run.sse", False), ("view - < <(cat run.sse)", True)])
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("view run.sse", False),
+        pytest.param("view - < <(cat run.sse)", True, marks=pytest.mark.slow),
+    ],
+)
 def test_a_replay(command: str, *, shown: bool, world: dict[str, str], folder: Path) -> None:
     """A run that was recorded is no work that goes on; one that another program still brings is."""
     (folder / "run.sse").write_bytes(WHOLE)

@@ -211,6 +211,7 @@ def test_a_narrow_terminal(remember: Remember, world: dict[str, str], folder: Pa
     assert [str(number) for number in range(1, 31)] == [line.strip(" …│└─").split()[0] for line in lines]
 
 
+@pytest.mark.slow
 def test_a_thousand_generations(remember: Remember, imgcli: Cli) -> None:
     """A long line is drawn to its end, no deeper than a reader can follow."""
     remember(run(1), *(run(number, number - 1) for number in range(2, 1001)))

@@ -6,6 +6,7 @@ import base64
 import json
 import socket
 import threading
+import time
 import traceback
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
@@ -16,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import streams
+from beside import PATIENCE
 from images import JPEG, MASK, form_fields, reference
 from imgcli.api.auth import Credentials, credentials
 from imgcli.api.client import PREVIOUS_RESPONSE_LOST, Answer, Clock, send, send_with_fallback
@@ -246,19 +248,22 @@ HALF_WAY = [
 @pytest.mark.parametrize("request_", HALF_WAY)
 def test_a_slow_line_is_not_silence(request_: ImageRequest) -> None:
     """An upload that takes longer than every limit on an answer still goes through."""
-    stop = threading.Event()
+    stop, has_all = threading.Event(), threading.Event()
 
     def serve(connection: socket.socket) -> None:
         left = head_length(connection.recv(65_536))
         while left > 0:
             left -= len(connection.recv(65_536))
             stop.wait(0.004)
+        has_all.set()
         connection.sendall(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n" + RUN.body)
 
-    limits = Timeouts(timeout=2, progress=1, total=1)
+    limits, started = Timeouts(timeout=PATIENCE, progress=1, total=1), time.monotonic()
+    clock = replace(instant(), monotonic=lambda: started if has_all.is_set() else time.monotonic())
     with reluctant(serve) as base_url:
-        sending = send(request_, JOB, credentials({}, base_url), limits, instant())
+        sending = send(request_, JOB, credentials({}, base_url), limits, clock)
         assert RUN.body == finished(sending)[1]
+    assert time.monotonic() - started > 1
 
 
 @pytest.mark.parametrize("request_", WITH_HUGE, ids=["responses", "form"])

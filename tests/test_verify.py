@@ -19,6 +19,7 @@ from imgcli.core.image import EncodedImage
 from imgcli.store import verify
 from imgcli.store.verify import DECODE_LIMIT, HEAVY_LIMIT, Finding, examine
 from streams import RED
+from tables import each
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -299,9 +300,9 @@ def jpeg(name: str, image: Image.Image = PHOTO) -> bytes:
     return out.getvalue()
 
 
-@pytest.mark.parametrize("name", JPEGS)
-@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
-@pytest.mark.parametrize("color", [None, "black", "gray", "red"])
+@each("name", JPEGS)
+@each("mode", ["L", "RGB", "CMYK"])
+@each("color", [None, "black", "gray", "red"])
 def test_whole_jpegs(name: str, mode: str, color: str | None) -> None:
     """However a JPEG is coded, whatever it shows, a whole one is whole, also with bytes behind its end."""
     image = (Image.new("RGB", (99, 61), color) if color else PHOTO).convert(mode)

@@ -419,6 +419,7 @@ class TestReadingLines:
         assert [] == list(self.read(junk))
 
 
+@pytest.mark.slow
 def test_viewing_is_light(world: dict[str, str], folder: Path) -> None:
     """An image is shown without loading OpenAI's library, which takes longer than all the rest."""
     (folder / "a.png").write_bytes(RED)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from faults.rows import Row
 
 IMGCLI = zygote.IMGCLI
-FROM_SCRATCH = ("env", *IMGCLI)
-"""With an interpreter of its own, where the moments of its start matter."""
+FROM_SCRATCH = ("env", *(word for name in zygote.MEASURING for word in ("-u", name)), *IMGCLI)
+"""With an interpreter of its own, where the moments of its start matter; measuring would add one."""
 NAIVE = (sys.executable, str(Path(__file__).parent / "naive.py"))
 OPEN = b"(open)"
 """A standard input from which nothing ever comes."""

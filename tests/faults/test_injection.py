@@ -56,7 +56,10 @@ def _trouble(call: str, how: str, swept: list[Point], folder: Path) -> Iterator[
             yield f"{row.strace}: {said}"
 
 
-@pytest.mark.parametrize(("call", "how"), [("link", "signal=SIGKILL"), ("fsync", "error=ENOSPC")])
+@pytest.mark.parametrize(
+    ("call", "how"),
+    [("link", "signal=SIGKILL"), pytest.param("fsync", "error=ENOSPC", marks=pytest.mark.slow)],
+)
 def test_sweep(call: str, how: str, swept: list[Point], tmp_path: Path) -> None:
     """Wherever a disk fails or the process dies, what had arrived is there after `imgcli recover`."""
     some = sample([point for point in swept if point.call == call], 2)
@@ -71,6 +74,7 @@ def test_whole_sweep(call: str, how: str, swept: list[Point], tmp_path: Path) ->
     assert [] == list(_trouble(call, how, swept, tmp_path))
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_flushed(swept: list[Point], tmp_path: Path) -> None:
     """A folder that cannot be flushed leaves one copy of the image, not two."""
     [flush] = [point for point in swept if point.call == "fsync" and point.flushes_folder]

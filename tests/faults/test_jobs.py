@@ -58,6 +58,7 @@ def test_a_reader_that_sleeps(server: Server, room: Room) -> None:
         kill_quietly(running)
 
 
+@pytest.mark.slow  # every day `test_front_screen.py` holds it in a shell
 def test_ctrl_z(server: Server, room: Room) -> None:
     """Ctrl-Z leaves a usable terminal in the shell's hands; fg goes on, and the image is saved."""
     opening = stream(created(), partial(0, image("BLUE")))
@@ -81,6 +82,7 @@ def test_ctrl_z(server: Server, room: Room) -> None:
     assert (True, "default") == stopped
 
 
+@pytest.mark.slow
 def test_a_job_in_the_background(server: Server, room: Room) -> None:
     """`imgcli gen ... &` at a terminal runs to its end, and does not fight for the terminal."""
     wire = server(Reply(whole_run()))

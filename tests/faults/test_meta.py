@@ -77,9 +77,8 @@ def test_there_are_enough_scenarios() -> None:
     assert 250 <= len(ROWS)
 
 
-@pytest.mark.parametrize(
-    "fault", [pytest.param(one, marks=[] if one == "N9" else [pytest.mark.slow]) for one in BITES]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", BITES)
 def test_a_naive_client_is_caught(fault: str, tmp_path: Path) -> None:
     """The harness bites: the client that everybody writes first fails it."""
     from faults.runner import NAIVE

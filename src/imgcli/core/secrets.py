@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from imgcli.core.errors import ImgcliError
 from imgcli.core.events import Completed, Event, Failed, FinalImage, Notice, Waiting
-from imgcli.dataclass import dataclass
+from imgcli.dataclass import cached_property, dataclass
 from imgcli.regex import regex
 
 if TYPE_CHECKING:
@@ -189,25 +189,39 @@ def mask_secrets(chunks: Iterable[bytes], *secrets: str) -> Iterator[bytes]:
     """
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= _SHORTEST_SECRET and len(set(secret)) >= _FEWEST_LETTERS:
-            chunks = _masked(chunks, _SecretPattern.of(secret))
+            chunks = _masked(chunks, _SecretPattern(secret))
     yield from chunks
 
 
 @dataclass(frozen=True)
 class _SecretPattern:
-    """A secret in JSON: each letter as it is or escaped, also in JSON quoted inside JSON."""
+    """A secret in JSON: each letter as it is or escaped, also in JSON quoted inside JSON.
 
-    secret: bytes
-    letters: tuple[re.Pattern[bytes], ...]
-    whole: re.Pattern[bytes]
-    first: re.Pattern[bytes]
+    Its patterns are compiled for the first escape: most streams have none.
+    """
 
-    @classmethod
-    def of(cls, secret: str) -> _SecretPattern:
-        letters = [_letter(letter) for letter in secret]
-        whole = re.compile(b"".join(letters))
-        first = rb"%b(?=\\|\Z|%b)|%b\Z" % (letters[0], re.escape(secret[1].encode()), _CUT_ESCAPE.pattern)
-        return cls(secret.encode(), tuple(map(re.compile, letters)), whole, re.compile(first))
+    text: str
+
+    @cached_property
+    def secret(self) -> bytes:
+        """The secret as it is without escapes."""
+        return self.text.encode()
+
+    @cached_property
+    def letters(self) -> tuple[re.Pattern[bytes], ...]:
+        """A pattern for each letter."""
+        return tuple(regex(_letter(letter)) for letter in self.text)
+
+    @cached_property
+    def whole(self) -> re.Pattern[bytes]:
+        """All of it."""
+        return re.compile(b"".join(map(_letter, self.text)))
+
+    @cached_property
+    def first(self) -> re.Pattern[bytes]:
+        """Where it may begin, also at the end of a chunk."""
+        first, second = _letter(self.text[0]), re.escape(self.text[1].encode())
+        return re.compile(rb"%b(?=\\|\Z|%b)|%b\Z" % (first, second, _CUT_ESCAPE.pattern))
 
     def mask(self, data: bytes) -> bytes:
         """Replace the secret by asterisks; fast where there are no escapes."""

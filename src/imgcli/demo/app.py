@@ -133,7 +133,7 @@ class DemoApp:
         largest = LARGEST_UPLOAD if scope["path"] == _FILES else LARGEST_BODY
         body = RequestBody(receive, http.headers, largest, self._memory, patience / 2)
         scope["app"] = self  # has the library raise what it refuses
-        http = HttpRequest(scope, body.receive)
+        http, form = HttpRequest(scope, body.receive), None
         try:
             kind, form, data = await _content(http)
             check_key(http.headers, self._settings.api_key)
@@ -142,6 +142,7 @@ class DemoApp:
             await self._router(scope, receive, reply.send)
         finally:
             scope.pop(_REQUEST, None)  # uvicorn keeps the scope as long as the connection
+            _close_files(form)
             await http.close()
             await body.close()
 
@@ -191,6 +192,13 @@ async def _content(http: HttpRequest) -> tuple[str, FormData | None, bytearray]:
     async for piece in http.stream():
         data += piece  # held once: `http.body()` has it in pieces and whole for a while
     return kind, None, data
+
+
+def _close_files(form: FormData | None) -> None:
+    """Close the files of a form at once: the end of the server cancels whoever waits for a thread."""
+    for _, value in form.multi_items() if form else ():
+        if not isinstance(value, str):
+            value.file.close()
 
 
 def _call(endpoint: Endpoint, request: Request) -> Answer | ApiError:
