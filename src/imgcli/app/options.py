@@ -11,7 +11,6 @@ from imgcli.core.billing.budget import Budget
 from imgcli.core.config import ServerSettings
 from imgcli.core.params import DEMO
 from imgcli.dataclass import dataclass
-from imgcli.output.terminal.database import PreviewProtocol
 from imgcli.store.publish.atomic import OnExists
 from imgcli.store.publish.stage import KeepPartials
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from imgcli.app.preview_options import PreviewOptions
     from imgcli.core.history import Parent
     from imgcli.core.params import InlineImages
     from imgcli.core.request import DraftRequest
@@ -37,23 +37,6 @@ class Desktop(Enum):
 
     OPEN = "open"
     COPY = "copy"
-
-
-class PreviewMode(Enum):
-    """How a preview was chosen: EXPLICIT on the command line, by DEFAULT, or none at all (PLAIN lines)."""
-
-    EXPLICIT = "explicit"
-    DEFAULT = "default"
-    PLAIN = "plain"
-
-
-@dataclass(frozen=True)
-class PreviewOptions:
-    """How images are shown; `width` is in columns, None for as many as there are."""
-
-    protocol: PreviewProtocol = PreviewProtocol.AUTO
-    mode: PreviewMode = PreviewMode.DEFAULT
-    width: int | None = None
 
 
 @dataclass(frozen=True)

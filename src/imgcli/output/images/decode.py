@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from imgcli.core.errors import system_error
 from imgcli.core.image import ImageFormat, header_size, sniff
 from imgcli.core.messages import image_facts
+from imgcli.core.text import shorten
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -34,6 +35,12 @@ def facts(encoded: EncodedImage) -> list[str]:
     return image_facts(pixels(encoded), len(encoded.data))
 
 
+def described(name: str, image: EncodedImage, separator: str) -> str:
+    """Describe an image: `cat.png · png · 1024x1024 · 1.7 MB`."""
+    kind = [image.format.value] if image.format else []
+    return separator.join([shorten(name, _NAME_LENGTH), *kind, *facts(image)])
+
+
 def _size_by_pillow(data: bytes) -> tuple[int, int] | None:
     with suppress(Exception):  # Pillow raises whatever it likes on hostile files
         from PIL import Image
@@ -45,6 +52,7 @@ def _size_by_pillow(data: bytes) -> tuple[int, int] | None:
 
 RGB = tuple[int, int, int]
 
+_NAME_LENGTH = 1500
 _MEGAPIXELS = 32  # four times the largest image that is sold
 _HEAVY_MEGAPIXELS = 17  # of what takes more than 4 bytes a pixel while it is decoded; a WebP takes 16
 _LIGHT_FORMATS = ("PNG", "JPEG")
