@@ -94,8 +94,7 @@ def sample(image: PILImage, cells: tuple[int, int], grid: Grid) -> PILImage:
     if image.size == size:
         return image
     is_even = image.width % size[0] == image.height % size[1] == 0
-    shrinks = image.width >= size[0] and image.height >= size[1]
-    smooth = Image.Resampling.HAMMING if shrinks else Image.Resampling.BICUBIC
+    smooth = Image.Resampling.HAMMING if _shrinks(image, cells, grid) else Image.Resampling.BICUBIC
     return image.resize(size, Image.Resampling.BOX if is_even else smooth, reducing_gap=2.0)
 
 
@@ -120,17 +119,20 @@ def _samples(image: PILImage, cells: tuple[int, int], grids: set[Grid]) -> dict[
         raster = _raster([raster, _CLOSE])  # the mean of smaller pieces is nearer to that of the cell
     wanted = grids | {_CLOSE if raster.divides(_CLOSE) else raster}
     level = wanted - {COLUMNS}
-    if level == wanted or raster.rows <= 2 * _CLOSE.rows or _raster(level).columns == raster.columns:
+    if _shrinks(image, cells, raster) or raster.rows <= 2 * _CLOSE.rows or level == wanted:
         return _reduced(sample(image, cells, raster), raster, wanted)
     # Only one grid has many columns, and it has a single row: no image needs as many of both.
-    gaps = image.width // (2 * cells[0] * raster.columns), image.height // (2 * cells[1] * raster.rows)
-    image = image.reduce((max(1, gaps[0]), max(1, gaps[1])))
     wide = sample(image, (cells[0], image.height), Grid(raster.columns, 1))
     few = Grid(raster.columns, _CLOSE.rows)
     high = Grid(_raster(level).columns, raster.rows)
     narrow = wide.reduce((raster.columns // high.columns, 1))
     found = _reduced(sample(narrow, cells, high), high, level)
     return found | _reduced(sample(wide, cells, few), few, {COLUMNS})
+
+
+def _shrinks(image: PILImage, cells: tuple[int, int], grid: Grid) -> bool:
+    """Return whether each part of each cell has a pixel of the image or more."""
+    return image.width >= cells[0] * grid.columns and image.height >= cells[1] * grid.rows
 
 
 def _reduced(fine: PILImage, raster: Grid, wanted: set[Grid]) -> dict[Grid, PILImage]:
