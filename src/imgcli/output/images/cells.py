@@ -45,6 +45,7 @@ _STEPS = 128  # wins are compared in steps of 1/128: with a split's number besid
 _LAST = 255  # splits are numbered from 0, a cell of one colour
 _TOGETHER = 6400  # cells that are computed at once: fewer take more time, more take more memory
 _CLOSE = OCTANTS  # how closely to look, whatever the glyphs
+_LARGE = 3_000_000  # pixels of a raster that are not worth their time
 _ROWS = 16  # of sums that are computed at once: they stay in the processor's cache
 
 EVEN: Emphasis = (1.0, 1.0, 1.0)
@@ -119,9 +120,11 @@ def _samples(image: PILImage, cells: tuple[int, int], grids: set[Grid]) -> dict[
         raster = _raster([raster, _CLOSE])  # the mean of smaller pieces is nearer to that of the cell
     wanted = grids | {_CLOSE if raster.divides(_CLOSE) else raster}
     level = wanted - {COLUMNS}
-    if _shrinks(image, cells, raster) or raster.rows <= 2 * _CLOSE.rows or level == wanted:
+    is_small = cells[0] * cells[1] * raster.parts <= _LARGE
+    if is_small or level == wanted or _shrinks(image, cells, raster):
         return _reduced(sample(image, cells, raster), raster, wanted)
-    # Only one grid has many columns, and it has a single row: no image needs as many of both.
+    # Only one grid has many columns, and it has a single row: no image needs as many of both. What is between
+    # is rounded twice, which can be measured and not seen.
     wide = sample(image, (cells[0], image.height), Grid(raster.columns, 1))
     few = Grid(raster.columns, _CLOSE.rows)
     high = Grid(_raster(level).columns, raster.rows)
